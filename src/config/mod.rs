@@ -1,0 +1,1 @@
+//! The operator's configuration: raw text to checked types, once.

@@ -1,0 +1,115 @@
+//! What a source shows: events, the targets they belong to, and the series they are readings of.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Time;
+
+/// How serious the cluster says an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Level {
+    /// Routine.
+    Normal,
+    /// Something a person may have to act on.
+    Warning,
+}
+
+impl Level {
+    /// Reads the level of an event list. Everything that is not `Normal` counts as a warning: a
+    /// word this program does not know must not be silenced.
+    pub fn of(text: &str) -> Self {
+        if text.trim().eq_ignore_ascii_case("normal") { Self::Normal } else { Self::Warning }
+    }
+
+    /// The word used in event lists and rule files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Warning => "Warning",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One polled service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Target {
+    /// The source's name in podbell.yaml.
+    pub source: Arc<str>,
+    /// The cluster's id, as the source knows it.
+    pub cluster: Arc<str>,
+    /// The Kubernetes namespace.
+    pub namespace: Arc<str>,
+    /// The service's name.
+    pub service: Arc<str>,
+}
+
+impl Target {
+    /// A target from its four names.
+    pub fn new(source: &str, cluster: &str, namespace: &str, service: &str) -> Self {
+        Self { source: source.into(), cluster: cluster.into(), namespace: namespace.into(), service: service.into() }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.source, self.cluster, self.namespace, self.service)
+    }
+}
+
+/// One entry of an event list: a reading of an episode. Texts are borrowed from the answer where
+/// the answer allows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// When the cluster first saw this episode.
+    pub first_seen: Time,
+    /// When the cluster last saw it.
+    pub last_seen: Time,
+    /// How often, in all.
+    pub count: u64,
+    /// Normal or Warning.
+    pub level: Level,
+    /// Kind of object, such as `Pod`.
+    pub obj_type: Cow<'a, str>,
+    /// Name of the object.
+    pub obj_name: Cow<'a, str>,
+    /// Short machine word, such as `BackOff`.
+    pub reason: Cow<'a, str>,
+    /// Free text.
+    pub message: Cow<'a, str>,
+}
+
+impl Event<'_> {
+    /// The same event, owning its texts.
+    pub fn into_owned(self) -> Event<'static> {
+        Event {
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+            count: self.count,
+            level: self.level,
+            obj_type: Cow::Owned(self.obj_type.into_owned()),
+            obj_name: Cow::Owned(self.obj_name.into_owned()),
+            reason: Cow::Owned(self.reason.into_owned()),
+            message: Cow::Owned(self.message.into_owned()),
+        }
+    }
+}
+
+/// An event in its place: what rules look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Where the event was seen.
+    pub target: &'a Target,
+    /// The event.
+    pub event: &'a Event<'a>,
+    /// The object's name without generated suffixes, see `workload::of`.
+    pub workload: &'a str,
+}

@@ -1,0 +1,10 @@
+//! The functional core: what podbell knows about events, rules, incidents and deliveries.
+//!
+//! Architecture invariant: nothing in here reads a clock, draws a random number, touches a file
+//! or a socket, or imports a module outside `core`. Time and chance are arguments.
+
+pub mod event;
+pub mod message;
+pub mod notice;
+pub mod rules;
+pub mod time;

@@ -1,0 +1,260 @@
+//! A notice: one thing to tell. Its facts are frozen when it is made, so that what is told later
+//! is what was true then.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Level;
+use super::rules::rule::{Destination, Field, RuleKey, Severity};
+use super::time::Time;
+
+/// What a notice says about its incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoticeKind {
+    /// A problem started.
+    Opened,
+    /// It got worse.
+    Escalated,
+    /// It is still there.
+    Reminded,
+    /// It went quiet.
+    Resolved,
+    /// It came back.
+    Reopened,
+    /// Its rule or its targets are gone.
+    Closed,
+    /// Podbell's own word; belongs to no incident.
+    Info,
+}
+
+impl NoticeKind {
+    /// The word of rule tests, webhooks and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Escalated => "escalated",
+            Self::Reminded => "reminded",
+            Self::Resolved => "resolved",
+            Self::Reopened => "reopened",
+            Self::Closed => "closed",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// One thing to tell, to some destinations. Immutable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Ascending in the order of making.
+    pub id: u64,
+    /// What it says.
+    pub kind: NoticeKind,
+    /// The poll that caused it (of a deferred one: the first of them), or its timer.
+    pub caused_at: Time,
+    /// When it became due.
+    pub made_at: Time,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// Who is to be told.
+    pub to: Vec<Destination>,
+    /// The facts.
+    pub body: NoticeBody,
+}
+
+/// The facts of a notice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "about", rename_all = "lowercase")]
+pub enum NoticeBody {
+    /// A problem in a cluster.
+    Incident(Box<Story>),
+    /// Podbell's own trouble: it cannot read a source, or cannot deliver to a destination.
+    Trouble(Box<Trouble>),
+    /// Podbell's own word.
+    Info(Info),
+}
+
+impl NoticeBody {
+    /// The incident it belongs to, if any.
+    pub fn incident(&self) -> Option<u64> {
+        match self {
+            Self::Incident(story) => Some(story.incident),
+            Self::Trouble(trouble) => Some(trouble.incident),
+            Self::Info(_) => None,
+        }
+    }
+}
+
+/// An incident as it was when the notice was made: the whole story, and what is new in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Story {
+    /// The number people know it by, `#1042`.
+    pub incident: u64,
+    /// The rule that groups it.
+    pub rule: RuleKey,
+    /// The values it is grouped by.
+    pub group: BTreeMap<Field, String>,
+    /// Where: the source's name.
+    pub source: String,
+    /// Where: the cluster's id.
+    pub cluster: String,
+    /// What people call the cluster, when `aliases` says so.
+    pub cluster_alias: Option<String>,
+    /// Where: the namespace.
+    pub namespace: String,
+    /// The workload, such as `frontend`.
+    pub workload: String,
+    /// The services whose lists showed it.
+    pub services: Vec<String>,
+    /// Reasons with their occurrences in this incident, most frequent first.
+    pub reasons: Vec<ReasonCount>,
+    /// Occurrences since it opened (kept over reopening).
+    pub occurrences: u64,
+    /// What the cluster itself has counted of the same episodes, older occurrences included.
+    pub in_all: u64,
+    /// Distinct objects within the last hour.
+    pub objects: u64,
+    /// Up to five of their names, the newest first.
+    pub object_names: Vec<String>,
+    /// The newest text.
+    pub newest: Newest,
+    /// When podbell first observed it.
+    pub first_at: Time,
+    /// When podbell last observed a new occurrence.
+    pub last_at: Time,
+    /// Since when the cluster has seen it.
+    pub first_seen: Time,
+    /// How often it came back.
+    pub reopened: u32,
+    /// What the destinations of this notice were told last; `None` with their first notice.
+    pub told: Option<Told>,
+    /// New reasons or kinds of message since then.
+    pub news: Vec<String>,
+    /// How long it has been quiet, in seconds; of a resolved one.
+    pub quiet_seconds: u64,
+    /// Why it was closed.
+    pub closed_because: Option<String>,
+    /// When podbell could not see, within this incident.
+    pub blind: Vec<(Time, Time)>,
+    /// Whom to mention, in the words of the rule file.
+    pub mentions: Vec<String>,
+    /// Where help is written.
+    pub runbook: Option<String>,
+    /// The team's own facts.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How often a reason occurred.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonCount {
+    /// The reason.
+    pub reason: String,
+    /// Its occurrences in the incident.
+    pub occurrences: u64,
+}
+
+/// The newest event of an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Newest {
+    /// Its level.
+    pub level: Level,
+    /// Kind of object.
+    pub obj_type: String,
+    /// Name of the object.
+    pub obj_name: String,
+    /// Its reason.
+    pub reason: String,
+    /// Its text, trimmed, at most 4,000 characters.
+    pub message: String,
+}
+
+/// What somebody was told before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// When.
+    pub at: Time,
+    /// The occurrences told then.
+    pub occurrences: u64,
+    /// The objects told then.
+    pub objects: u64,
+}
+
+/// Podbell's own trouble: one per subject and error code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// The number people know it by.
+    pub incident: u64,
+    /// What it is about.
+    pub subject: TroubleSubject,
+    /// The error code or short word, such as `4100` or `timeout`.
+    pub code: String,
+    /// What happened, in the words of the other side, without secrets.
+    pub text: String,
+    /// What the operator can do.
+    pub advice: String,
+    /// What is affected: targets of a source, deliveries of a destination; at most 20.
+    pub affected: Vec<String>,
+    /// How many are affected in all.
+    pub affected_count: u64,
+    /// Since when.
+    pub since: Time,
+    /// Until when, once it is over.
+    pub until: Option<Time>,
+}
+
+/// What podbell has trouble with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TroubleSubject {
+    /// Reading a source.
+    Source(String),
+    /// Delivering to a destination.
+    Destination(String),
+}
+
+/// Podbell's own word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "word", rename_all = "snake_case")]
+pub enum Info {
+    /// The first contact with a source.
+    FirstContact {
+        /// The source's name.
+        source: String,
+        /// How many services are watched.
+        services: u64,
+        /// Problems that were already there and are not alerted.
+        already_there: u64,
+        /// How far the events' times are off, in whole hours, and the zone that would fit.
+        clock_hint: Option<ClockHint>,
+    },
+    /// A source or some of its targets could not be read for longer than it remembers.
+    Blind {
+        /// The source's name.
+        source: String,
+        /// How many services.
+        services: u64,
+        /// The first moment that may have been missed.
+        from: Time,
+        /// When it could be read again.
+        until: Time,
+    },
+    /// Deliveries that were given up.
+    Dead {
+        /// The destination.
+        destination: String,
+        /// How many.
+        deliveries: u64,
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// The events' times do not fit the source's `time_zone`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockHint {
+    /// Whole hours; positive when the events seem to lie in the future.
+    pub hours: i64,
+    /// The zone that would fit, if it is a common one.
+    pub zone: Option<String>,
+}

@@ -1,0 +1,140 @@
+//! A checked rule: every field has its meaning and its default, nothing is left to validate.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a destination, a notifier of podbell.yaml.
+pub type Destination = Arc<str>;
+
+/// What a rule is known by across restarts and reloads: its file and its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RuleKey {
+    /// The rule file, as podbell.yaml names it after expanding globs.
+    pub file: Arc<str>,
+    /// The rule's `name`.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for RuleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.name)
+    }
+}
+
+/// How urgent an incident is. Ordered: `Info < Warning < Critical`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Somebody should look.
+    #[default]
+    Warning,
+    /// Somebody must look now.
+    Critical,
+}
+
+impl Severity {
+    /// The word of rule files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// How many occurrences within which time open an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenWhen {
+    /// At least 1, at most 10,000.
+    pub count: u32,
+    /// The sliding window. Meaningless (zero) when `count` is 1.
+    pub within: Duration,
+}
+
+/// A fact of a change by which a rule groups changes into incidents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Field {
+    /// The source's name.
+    Source,
+    /// The cluster's id.
+    Cluster,
+    /// The namespace.
+    Namespace,
+    /// The service's name.
+    Service,
+    /// The object's name without generated suffixes.
+    Workload,
+    /// Kind of object.
+    ObjType,
+    /// Name of the object.
+    ObjName,
+    /// The event's reason.
+    Reason,
+    /// The event's level.
+    Level,
+    /// The event's message.
+    Message,
+}
+
+/// The counts at which an open incident is told again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CountSteps {
+    /// 100, 1,000, 10,000 and so on.
+    Decades,
+    /// Exactly these, ascending.
+    Listed(Vec<u64>),
+}
+
+/// When an open incident is told again because it got worse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalate {
+    /// Steps of occurrences.
+    pub counts: CountSteps,
+    /// Steps of distinct objects within the last hour, ascending.
+    pub objects: Vec<u64>,
+    /// Whether a reason or a kind of message that was not told yet is told.
+    pub news: bool,
+}
+
+/// Everything that a checked rule says, but for its conditions.
+#[derive(Clone, Debug)]
+pub struct RuleSettings {
+    /// Identity.
+    pub key: RuleKey,
+    /// How urgent its incidents are.
+    pub severity: Severity,
+    /// When an incident opens (and reopens).
+    pub open_when: OpenWhen,
+    /// What makes one incident; never empty.
+    pub group_by: Vec<Field>,
+    /// How long changes are collected before the first notice.
+    pub group_wait: Duration,
+    /// The least time between two notices, but for opened and resolved.
+    pub min_gap: Duration,
+    /// When it is told again.
+    pub escalate: Escalate,
+    /// Observed silence after which an incident is over.
+    pub resolve_after: Duration,
+    /// How long after that it can come back as the same incident.
+    pub reopen_within: Duration,
+    /// How often an open incident is brought back to mind.
+    pub remind_every: Option<Duration>,
+    /// Whether its end is told.
+    pub send_resolved: bool,
+    /// Where it goes; never empty, no duplicates.
+    pub notify: Vec<Destination>,
+    /// Whom to mention, by severity.
+    pub mention: BTreeMap<Severity, Vec<String>>,
+    /// Where help is written.
+    pub runbook: Option<String>,
+    /// The team's own facts, passed on to webhooks and shown in messages.
+    pub labels: BTreeMap<String, String>,
+}

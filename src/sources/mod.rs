@@ -1,0 +1,72 @@
+//! Sources: where event lists come from. Each one polls on its own and says what it saw as
+//! [`SourceEvent`]s; it never diffs and never decides what matters.
+
+use std::sync::Arc;
+
+use crate::core::event::{Event, Target};
+use crate::core::time::Time;
+
+/// What a source says.
+#[derive(Clone, Debug)]
+pub enum SourceEvent {
+    /// The services that the source watches from now on. Sent once at start for configured
+    /// services, and after every discovery.
+    Roster {
+        /// The source's name.
+        source: Arc<str>,
+        /// All of them.
+        targets: Vec<RosterEntry>,
+        /// Whether this is all there is: a discovery that was cut off is not, and deletes nothing.
+        complete: bool,
+    },
+    /// A target was read.
+    Polled {
+        /// Which.
+        target: Target,
+        /// When the answer was complete.
+        at: Time,
+        /// The whole list.
+        events: Vec<Event<'static>>,
+    },
+    /// A target could not be read. Nothing is known of its events.
+    Failed {
+        /// Which.
+        target: Target,
+        /// When that was clear.
+        at: Time,
+        /// Why.
+        error: PollError,
+    },
+    /// A discovery failed as a whole (no list of clusters or services at all).
+    DiscoveryFailed {
+        /// The source's name.
+        source: Arc<str>,
+        /// When that was clear.
+        at: Time,
+        /// Why.
+        error: PollError,
+    },
+}
+
+/// A target and how it came to be watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RosterEntry {
+    /// The target.
+    pub target: Target,
+    /// Found by discovery, so that it may go again; else configured, and its absence is trouble.
+    pub discovered: bool,
+}
+
+/// Why a target could not be read, in words for the operator and without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollError {
+    /// The API's code such as `4100`, or a short word of ours: `timeout`, `connect`, `cut-off`,
+    /// `not-json`, `too-large`, `http-502`.
+    pub code: String,
+    /// What happened.
+    pub text: String,
+    /// What the operator can do about it.
+    pub advice: String,
+    /// The service does not exist (any more): -16013.
+    pub gone: bool,
+}
