@@ -3,8 +3,12 @@
 //! Architecture invariant: nothing in here reads a clock, draws a random number, touches a file
 //! or a socket, or imports a module outside `core`. Time and chance are arguments.
 
+pub mod diff;
 pub mod event;
 pub mod message;
 pub mod notice;
 pub mod rules;
+pub mod series;
 pub mod time;
+pub mod topic;
+pub mod workload;

@@ -1,0 +1,317 @@
+//! The difference between two readings of a target: how many occurrences are new.
+//!
+//! DESIGN.md section 3, points 1 to 5. Entries are compared per episode (series and firstSeen):
+//! merging equal series of one list miscounts as soon as one of two episodes expires.
+
+use std::time::Duration;
+
+use super::event::{Event, Level};
+use super::series::{EpisodeKey, Identities, SeriesId};
+use super::time::Time;
+
+/// How long an episode that left the list is remembered, so that its return is an increase.
+pub const REMEMBER: Duration = Duration::from_secs(24 * 3600);
+/// How many episodes that left the list are remembered per target.
+pub const REMEMBER_PER_TARGET: usize = 1000;
+/// How far the cluster's clock may lie behind ours when it dates a new episode.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
+/// The default of a source's `first_poll_window`.
+pub const FIRST_POLL_WINDOW: Duration = Duration::from_secs(600);
+
+/// What is known of one target. Small on purpose: texts live in the store.
+#[derive(Clone, Debug, Default)]
+pub struct TargetReadings {
+    /// When it was last read successfully; never before the first contact.
+    pub last_good: Option<Time>,
+    /// Ascending by key.
+    slots: Vec<Slot>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    key: EpisodeKey,
+    reading: Reading,
+    level: Level,
+    /// Since when it is missing in the list; in memory only, so a restart remembers longer.
+    absent_since: Option<Time>,
+}
+
+/// What the cluster said of an episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Occurrences so far.
+    pub count: u64,
+    /// The newest of them, by the cluster's clock.
+    pub last_seen: Time,
+}
+
+/// What the diff says of one episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// A series that was not known.
+    Appeared,
+    /// More occurrences of a known episode.
+    Increased,
+    /// A known series began to count anew.
+    Restarted,
+}
+
+/// New occurrences of one episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<'e> {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// How many occurrences are new; at least 1.
+    pub new: u64,
+    /// Which episode.
+    pub key: EpisodeKey,
+    /// The newest entry of the episode, its counts added up.
+    pub event: Event<'e>,
+}
+
+/// What one good poll brought.
+#[derive(Clone, Debug, Default)]
+pub struct Diff<'e> {
+    /// What is new, in an order that does not depend on the list's.
+    pub changes: Vec<Change<'e>>,
+    /// Episodes of the first contact that were already there: known from now on, never told.
+    pub baseline: Vec<(EpisodeKey, Event<'e>)>,
+    /// Episodes that are no longer remembered.
+    pub forgotten: Vec<EpisodeKey>,
+}
+
+/// Compares two readings of one episode: how many occurrences lie between them.
+pub fn compare(before: Reading, now: Reading) -> Option<(ChangeKind, u64)> {
+    if now.count > before.count {
+        Some((ChangeKind::Increased, now.count - before.count))
+    } else if now.last_seen <= before.last_seen {
+        None
+    } else if now.count == before.count {
+        Some((ChangeKind::Increased, 1))
+    } else {
+        Some((ChangeKind::Restarted, now.count.max(1)))
+    }
+}
+
+impl TargetReadings {
+    /// A target as the store knows it.
+    pub fn restored(last_good: Option<Time>, rows: impl IntoIterator<Item = (EpisodeKey, Reading, Level)>) -> Self {
+        let mut slots: Vec<Slot> =
+            rows.into_iter().map(|(key, reading, level)| Slot { key, reading, level, absent_since: None }).collect();
+        slots.sort_unstable_by_key(|slot| slot.key);
+        slots.dedup_by_key(|slot| slot.key);
+        Self { last_good, slots }
+    }
+
+    /// The last reading of an episode.
+    pub fn reading(&self, key: EpisodeKey) -> Option<Reading> {
+        let at = self.slots.binary_search_by_key(&key, |slot| slot.key).ok()?;
+        self.slots.get(at).map(|slot| slot.reading)
+    }
+
+    /// How many episodes are known.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// How many of them left the list and are only remembered.
+    pub fn absent(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.absent_since.is_some()).count()
+    }
+
+    /// Takes in a good poll at `now` and says what is new.
+    pub fn observe<'e>(
+        &mut self,
+        events: &'e [Event<'e>],
+        identities: &mut Identities,
+        first_poll_window: Duration,
+        now: Time,
+    ) -> Diff<'e> {
+        let entries = merged(events, identities);
+        let mut diff = match self.last_good {
+            None => self.first_contact(entries, first_poll_window, now),
+            Some(last_good) => self.compare_all(entries, last_good, now),
+        };
+        self.forget(&mut diff.forgotten, now);
+        self.last_good = Some(self.last_good.map_or(now, |last| last.max(now)));
+        diff.changes.sort_by_key(|change| (change.event.last_seen, change.event.first_seen, change.key));
+        diff
+    }
+
+    /// Whatever happened lately appears with one occurrence; the rest is the silent baseline.
+    fn first_contact<'e>(&mut self, entries: Vec<Entry<'e>>, window: Duration, now: Time) -> Diff<'e> {
+        let mut diff = Diff::default();
+        let newest = newest_of_each_series(&entries);
+        for (at, entry) in entries.iter().enumerate() {
+            let recent = entry.event.last_seen >= now.minus(window) && newest.contains(&at);
+            let event = entry.event();
+            if recent {
+                diff.changes.push(Change { kind: ChangeKind::Appeared, new: 1, key: entry.key, event });
+            } else {
+                diff.baseline.push((entry.key, event));
+            }
+        }
+        self.slots = entries.iter().map(Entry::slot).collect();
+        diff
+    }
+
+    /// Both sides are sorted by key: one walk over both.
+    fn compare_all<'e>(&mut self, entries: Vec<Entry<'e>>, last_good: Time, now: Time) -> Diff<'e> {
+        let mut diff = Diff::default();
+        let mut fresh: Vec<Slot> = Vec::new();
+        let mut at = 0;
+        for entry in entries {
+            while let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.key < entry.key) {
+                slot.absent_since.get_or_insert(now);
+                at += 1;
+            }
+            let change = match self.slots.get_mut(at).filter(|slot| slot.key == entry.key) {
+                Some(slot) => {
+                    at += 1;
+                    slot.absent_since = None;
+                    let change = compare(slot.reading, entry.reading);
+                    if change.is_some() {
+                        slot.reading.count = entry.reading.count;
+                        slot.reading.last_seen = slot.reading.last_seen.max(entry.reading.last_seen);
+                    }
+                    change
+                }
+                None => {
+                    fresh.push(entry.slot());
+                    Some(new_episode(&entry, self.knows(entry.key.series), last_good))
+                }
+            };
+            if let Some((kind, new)) = change {
+                diff.changes.push(Change { kind, new, key: entry.key, event: entry.event() });
+            }
+        }
+        for slot in self.slots.iter_mut().skip(at) {
+            slot.absent_since.get_or_insert(now);
+        }
+        if !fresh.is_empty() {
+            self.slots.append(&mut fresh);
+            self.slots.sort_unstable_by_key(|slot| slot.key);
+        }
+        diff
+    }
+
+    fn knows(&self, series: SeriesId) -> bool {
+        let at = self.slots.partition_point(|slot| slot.key.series < series);
+        self.slots.get(at).is_some_and(|slot| slot.key.series == series)
+    }
+
+    /// Drops what has been missing for too long, and the least worthy beyond the bound.
+    fn forget(&mut self, forgotten: &mut Vec<EpisodeKey>, now: Time) {
+        self.retain(forgotten, |slot| slot.absent_since.is_none_or(|since| now.since(since) < REMEMBER));
+        let absent = self.absent();
+        if absent > REMEMBER_PER_TARGET {
+            forgotten.extend(self.forget_least(absent - REMEMBER_PER_TARGET));
+        }
+    }
+
+    /// Forgets the `excess` least worthy episodes that left the list: Normal before Warning, then
+    /// the oldest.
+    pub fn forget_least(&mut self, excess: usize) -> Vec<EpisodeKey> {
+        let mut absent: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|slot| slot.absent_since.is_some())
+            .map(|slot| (slot.level, slot.reading.last_seen, slot.key))
+            .collect();
+        absent.sort_unstable();
+        let mut least: Vec<_> = absent.into_iter().take(excess).map(|(_, _, key)| key).collect();
+        least.sort_unstable();
+        let mut forgotten = Vec::with_capacity(least.len());
+        self.retain(&mut forgotten, |slot| least.binary_search(&slot.key).is_err());
+        forgotten
+    }
+
+    fn retain(&mut self, dropped: &mut Vec<EpisodeKey>, keep: impl Fn(&Slot) -> bool) {
+        self.slots.retain(|slot| {
+            let keep = keep(slot);
+            if !keep {
+                dropped.push(slot.key);
+            }
+            keep
+        });
+    }
+}
+
+/// A new episode counts in full when it began after the last good poll; else its past is not new.
+fn new_episode(entry: &Entry<'_>, known_series: bool, last_good: Time) -> (ChangeKind, u64) {
+    let in_full = entry.key.first_seen >= last_good.minus(CLOCK_TOLERANCE);
+    let new = if in_full { entry.reading.count.max(1) } else { 1 };
+    (if known_series { ChangeKind::Restarted } else { ChangeKind::Appeared }, new)
+}
+
+/// The entries of one list that belong to one episode, added up.
+struct Entry<'e> {
+    key: EpisodeKey,
+    reading: Reading,
+    /// The newest of them.
+    event: &'e Event<'e>,
+}
+
+impl<'e> Entry<'e> {
+    fn slot(&self) -> Slot {
+        Slot { key: self.key, reading: self.reading, level: self.event.level, absent_since: None }
+    }
+
+    fn event(&self) -> Event<'e> {
+        Event {
+            first_seen: self.event.first_seen,
+            last_seen: self.reading.last_seen,
+            count: self.reading.count,
+            level: self.event.level,
+            obj_type: self.event.obj_type.as_ref().into(),
+            obj_name: self.event.obj_name.as_ref().into(),
+            reason: self.event.reason.as_ref().into(),
+            message: self.event.message.as_ref().into(),
+        }
+    }
+}
+
+/// Sorted by key, equal episodes added up.
+fn merged<'e>(events: &'e [Event<'e>], identities: &mut Identities) -> Vec<Entry<'e>> {
+    let mut entries: Vec<Entry<'e>> = events
+        .iter()
+        .map(|event| Entry {
+            key: identities.episode(event),
+            reading: Reading { count: event.count, last_seen: event.last_seen },
+            event,
+        })
+        .collect();
+    // The message breaks ties, so that the list's order never shows.
+    entries.sort_unstable_by(|a, b| {
+        (a.key, a.reading.last_seen, a.reading.count)
+            .cmp(&(b.key, b.reading.last_seen, b.reading.count))
+            .then_with(|| a.event.message.cmp(&b.event.message))
+    });
+    entries.dedup_by(|later, kept| {
+        let same = later.key == kept.key;
+        if same {
+            kept.reading.count = kept.reading.count.saturating_add(later.reading.count);
+            kept.reading.last_seen = kept.reading.last_seen.max(later.reading.last_seen);
+            kept.event = later.event;
+        }
+        same
+    });
+    entries
+}
+
+/// Positions of the entries that are the newest of their series.
+fn newest_of_each_series(entries: &[Entry<'_>]) -> std::collections::BTreeSet<usize> {
+    let mut newest: std::collections::BTreeMap<SeriesId, usize> = std::collections::BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let best = newest.entry(entry.key.series).or_insert(at);
+        if entries.get(*best).is_some_and(|b| b.reading.last_seen <= entry.reading.last_seen) {
+            *best = at;
+        }
+    }
+    newest.into_values().collect()
+}

@@ -1,0 +1,61 @@
+//! The identity of what an event is about.
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use super::event::Event;
+use super::time::Time;
+
+/// Only this beginning of a combined message counts: its rest varies while the count grows.
+const COMBINED: &str = "(combined from similar events)";
+
+/// The identity of a series inside its target: a hash of level, objType, objName, reason and
+/// message. 128 bits, seeded per store, so that nobody can prepare two series that collide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesId(pub [u8; 16]);
+
+/// One run of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EpisodeKey {
+    /// Of which series.
+    pub series: SeriesId,
+    /// The cluster's time of its first occurrence.
+    pub first_seen: Time,
+}
+
+/// Makes identities; keeps its buffer between events.
+#[derive(Clone, Debug)]
+pub struct Identities {
+    seed: u64,
+    buffer: Vec<u8>,
+}
+
+impl Identities {
+    /// Identities under the store's seed.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, buffer: Vec::with_capacity(512) }
+    }
+
+    /// The episode that an event is a reading of.
+    pub fn episode(&mut self, event: &Event<'_>) -> EpisodeKey {
+        self.buffer.clear();
+        self.buffer.push(event.level as u8);
+        for text in [&event.obj_type, &event.obj_name, &event.reason] {
+            self.field(text.trim());
+        }
+        self.field(message_identity(&event.message));
+        let hash = xxh3_128_with_seed(&self.buffer, self.seed);
+        EpisodeKey { series: SeriesId(hash.to_be_bytes()), first_seen: event.first_seen }
+    }
+
+    /// Lengths go first, so that no two lists of fields give the same bytes.
+    fn field(&mut self, text: &str) {
+        self.buffer.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.buffer.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// The part of a message that tells series apart.
+fn message_identity(message: &str) -> &str {
+    let message = message.trim();
+    if message.starts_with(COMBINED) { COMBINED } else { message }
+}

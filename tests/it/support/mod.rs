@@ -1,0 +1,3 @@
+//! What several subjects share: building blocks for events, worlds in virtual time, fake receivers.
+
+pub mod events;
