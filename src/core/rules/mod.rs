@@ -1,3 +1,16 @@
 //! Rules: what matters, when, where it goes and how it reads.
+//!
+//! Text becomes checked rules once, at load; afterwards [`Rules`] answers which rules an event
+//! belongs to. Never counts, times or sends anything.
 
+pub mod builtin;
+pub mod condition;
+pub mod literals;
+pub mod pattern;
 pub mod rule;
+pub mod set;
+
+pub use condition::Conditions;
+pub use pattern::{Pattern, PatternError};
+pub use rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings, Severity};
+pub use set::{Claim, RuleId, Rules};

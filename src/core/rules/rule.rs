@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::condition::Conditions;
+use super::pattern::Pattern;
+
 /// The name of a destination, a notifier of podbell.yaml.
 pub type Destination = Arc<str>;
 
@@ -137,4 +140,84 @@ pub struct RuleSettings {
     pub runbook: Option<String>,
     /// The team's own facts, passed on to webhooks and shown in messages.
     pub labels: BTreeMap<String, String>,
+}
+
+impl RuleSettings {
+    /// The defaults of every setting for a rule of this severity.
+    pub fn new(key: RuleKey, severity: Severity, notify: Vec<Destination>) -> Self {
+        let critical = severity == Severity::Critical;
+        Self {
+            key,
+            severity,
+            open_when: OpenWhen { count: 1, within: Duration::ZERO },
+            group_by: vec![Field::Cluster, Field::Namespace, Field::Workload],
+            group_wait: Duration::from_secs(15),
+            min_gap: if critical { Duration::ZERO } else { minutes(5) },
+            escalate: Escalate { counts: CountSteps::Decades, objects: vec![5, 20, 100], news: true },
+            resolve_after: minutes(15),
+            reopen_within: minutes(120),
+            remind_every: critical.then(|| minutes(240)),
+            send_resolved: true,
+            notify,
+            mention: BTreeMap::new(),
+            runbook: None,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+const fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+/// What a rule does with what it matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Action {
+    /// Claims its destinations.
+    #[default]
+    Notify,
+    /// Ends the reading within its own entry of podbell.yaml.
+    Ignore,
+}
+
+/// A checked rule: its settings and what it looks at.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What it does when it matches.
+    pub action: Action,
+    /// How it opens, groups, tells and ends incidents. Of an `ignore` rule only the key counts.
+    pub settings: RuleSettings,
+    /// All must fit. Holds a condition on `level`, unless it is meant to match every level.
+    pub matching: Conditions,
+    /// None of them may fit.
+    pub except: Vec<Conditions>,
+    /// What keeps an incident open but never opens one; `None` for nothing.
+    pub sustain: Option<Conditions>,
+    /// The scopes of its file and of its entry in podbell.yaml: all must fit.
+    pub scopes: Vec<Conditions>,
+    /// Which item of the `rules:` list of podbell.yaml it belongs to: `ignore` ends there.
+    pub entry: u32,
+}
+
+impl Rule {
+    /// A rule that tells every Warning, to be narrowed.
+    pub fn new(settings: RuleSettings) -> Self {
+        Self {
+            action: Action::Notify,
+            settings,
+            matching: Conditions::any().with(Field::Level, vec![Pattern::exactly("Warning")]),
+            except: Vec::new(),
+            sustain: Some(Self::default_sustain()),
+            scopes: Vec::new(),
+            entry: 0,
+        }
+    }
+
+    /// The kubelet writes "Back-off pulling image" as Normal while its Warnings starve in the spam
+    /// filter: without this a two-hour image problem reads as resolved after 18 minutes.
+    pub fn default_sustain() -> Conditions {
+        Conditions::any()
+            .with(Field::Level, vec![Pattern::exactly("Normal")])
+            .with(Field::Reason, vec![Pattern::exactly("BackOff"), Pattern::exactly("操作重试")])
+    }
 }

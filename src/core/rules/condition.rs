@@ -1,0 +1,96 @@
+//! Conditions of rules: which facts of an event must fit which patterns.
+//!
+//! Owns the meaning of `match`, `except`, `sustain` and `scope`. Never decides what a match means;
+//! [`super::set`] does.
+
+use super::pattern::Pattern;
+use super::rule::Field;
+use crate::core::event::Subject;
+
+/// Keys that must all fit; the patterns of a key mean any of them. Without keys everything fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    keys: Vec<(Field, Vec<Pattern>)>,
+}
+
+impl Conditions {
+    /// Conditions that everything meets.
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// The same conditions and one key more.
+    #[must_use]
+    pub fn with(mut self, field: Field, patterns: Vec<Pattern>) -> Self {
+        self.keys.push((field, patterns));
+        self
+    }
+
+    /// Whether all keys fit.
+    pub fn fit(&self, subject: &Subject<'_>) -> bool {
+        self.keys.iter().all(|(field, patterns)| {
+            let text = field.of(subject);
+            patterns.iter().any(|pattern| pattern.matches(text))
+        })
+    }
+
+    /// The keys in the order of the file.
+    pub fn keys(&self) -> &[(Field, Vec<Pattern>)] {
+        &self.keys
+    }
+
+    /// The patterns of one key, if it is there.
+    pub fn key(&self, field: Field) -> Option<&[Pattern]> {
+        self.keys.iter().find(|(other, _)| *other == field).map(|(_, patterns)| &**patterns)
+    }
+}
+
+impl Field {
+    /// This fact of a subject, trimmed.
+    pub fn of<'a>(self, subject: &Subject<'a>) -> &'a str {
+        let (target, event) = (subject.target, subject.event);
+        let text: &'a str = match self {
+            Self::Source => &target.source,
+            Self::Cluster => &target.cluster,
+            Self::Namespace => &target.namespace,
+            Self::Service => &target.service,
+            Self::Workload => subject.workload,
+            Self::ObjType => &event.obj_type,
+            Self::ObjName => &event.obj_name,
+            Self::Reason => &event.reason,
+            Self::Level => event.level.as_str(),
+            Self::Message => &event.message,
+        };
+        text.trim()
+    }
+
+    /// Every field, in the order of its discriminant.
+    pub const ALL: [Self; 10] = [
+        Self::Source,
+        Self::Cluster,
+        Self::Namespace,
+        Self::Service,
+        Self::Workload,
+        Self::ObjType,
+        Self::ObjName,
+        Self::Reason,
+        Self::Level,
+        Self::Message,
+    ];
+
+    /// The word of rule files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Cluster => "cluster",
+            Self::Namespace => "namespace",
+            Self::Service => "service",
+            Self::Workload => "workload",
+            Self::ObjType => "objType",
+            Self::ObjName => "objName",
+            Self::Reason => "reason",
+            Self::Level => "level",
+            Self::Message => "message",
+        }
+    }
+}

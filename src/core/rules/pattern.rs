@@ -1,0 +1,301 @@
+//! Patterns of rule files: an exact string, an anchored glob or `/a regular expression/`.
+//!
+//! Owns their syntax and their limits. Never looks at events; [`super::condition`] does that.
+//! Expressions are parsed here, so that a bad one is found when rules are loaded, but only built
+//! when an event first gets as far as needing one: of 10,000 rules an event needs a handful.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use regex::Regex;
+use regex_syntax::hir::Hir;
+
+use super::literals::{self, Requirement};
+
+/// The longest pattern, in bytes.
+pub const MAX_LEN: usize = 4096;
+
+/// The most memory that an expression may need, by [`literals::weight`], in bytes.
+const MAX_WEIGHT: usize = 8 << 20;
+
+/// Why a text is no pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// Nothing but blanks.
+    #[error("an empty pattern matches nothing")]
+    Empty,
+    /// Longer than [`MAX_LEN`].
+    #[error("a pattern of {0} bytes; at most {MAX_LEN} are allowed")]
+    TooLong(usize),
+    /// Not a regular expression. The offset counts bytes from the start of the pattern.
+    #[error("not a regular expression: {message}")]
+    Syntax {
+        /// What is wrong, in words.
+        message: String,
+        /// Where, in bytes of the pattern's text.
+        at: usize,
+    },
+    /// A regular expression that would need too much memory.
+    #[error("this regular expression would need more than {} MiB", MAX_WEIGHT >> 20)]
+    TooLarge,
+    /// Letters after the closing slash that mean nothing.
+    #[error("unknown flag `{0}` after the closing slash; `i` is the only one")]
+    Flag(String),
+}
+
+/// One checked pattern.
+#[derive(Clone)]
+pub struct Pattern {
+    text: Arc<str>,
+    kind: Kind,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Exact(Arc<str>),
+    Glob(Glob),
+    Regex(Arc<Expression>),
+}
+
+impl Pattern {
+    /// Reads a pattern as rule files write it.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        if text.len() > MAX_LEN {
+            return Err(PatternError::TooLong(text.len()));
+        }
+        let kind = match split_slashes(text)? {
+            Some((source, ignore_case)) => Kind::Regex(Arc::new(Expression::parse(source, ignore_case)?)),
+            None => match Glob::parse(text) {
+                Ok(glob) => Kind::Glob(glob),
+                Err(exact) => Kind::Exact(exact.into()),
+            },
+        };
+        Ok(Self { text: text.into(), kind })
+    }
+
+    /// The pattern that matches `text` and nothing else, whatever characters it has.
+    pub fn exactly(text: &str) -> Self {
+        Self { text: text.into(), kind: Kind::Exact(text.into()) }
+    }
+
+    /// Whether `text`, already trimmed, fits.
+    pub fn matches(&self, text: &str) -> bool {
+        match &self.kind {
+            Kind::Exact(exact) => **exact == *text,
+            Kind::Glob(glob) => glob.matches(text),
+            Kind::Regex(expression) => expression.matches(text),
+        }
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The only text that it matches, if it is an exact string.
+    pub fn exact(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Exact(exact) => Some(exact),
+            Kind::Glob(_) | Kind::Regex(_) => None,
+        }
+    }
+
+    /// Whether it matches every text.
+    pub fn matches_everything(&self) -> bool {
+        matches!(&self.kind, Kind::Glob(glob) if glob.pieces.iter().all(|piece| piece.is_empty()))
+    }
+
+    /// Whether matching costs enough to remember its outcome.
+    pub fn is_expression(&self) -> bool {
+        matches!(self.kind, Kind::Regex(_))
+    }
+
+    /// What every text that matches must contain: each requirement on its own is necessary. Empty
+    /// if nothing is known. Literals are folded as by [`literals::fold`].
+    pub fn requirements(&self) -> Vec<Requirement> {
+        match &self.kind {
+            Kind::Exact(exact) => literals::of_pieces([&**exact]),
+            Kind::Glob(glob) => literals::of_pieces(glob.pieces.iter().map(|piece| &**piece)),
+            Kind::Regex(expression) => expression.requirements.clone(),
+        }
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text && matches!(self.kind, Kind::Exact(_)) == matches!(other.kind, Kind::Exact(_))
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Exact(_) => "exact",
+            Kind::Glob(_) => "glob",
+            Kind::Regex(_) => "regex",
+        };
+        write!(f, "{kind} {:?}", self.text)
+    }
+}
+
+/// The expression between slashes and whether case is ignored; `None` if it is not written so.
+fn split_slashes(text: &str) -> Result<Option<(&str, bool)>, PatternError> {
+    let Some((source, flags)) = text.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')) else {
+        return Ok(None);
+    };
+    match flags {
+        "" => Ok(Some((source, false))),
+        "i" => Ok(Some((source, true))),
+        // `/abc/gi` is a mistake, `/var/log` a path.
+        _ if flags.len() <= 3 && flags.chars().all(|c| "gimsux".contains(c)) => {
+            Err(PatternError::Flag(flags.to_owned()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The texts between the stars: the first is a prefix, the last a suffix.
+#[derive(Clone)]
+struct Glob {
+    pieces: Arc<[Box<str>]>,
+}
+
+impl Glob {
+    /// The glob, or, when it has no star, the exact string it stands for.
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut piece = String::new();
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' if chars.next_if_eq(&'*').is_some() => piece.push('*'),
+                '*' => pieces.push(std::mem::take(&mut piece).into_boxed_str()),
+                _ => piece.push(c),
+            }
+        }
+        if pieces.is_empty() {
+            return Err(piece);
+        }
+        pieces.push(piece.into_boxed_str());
+        Ok(Self { pieces: pieces.into() })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let [prefix, middle @ .., suffix] = &*self.pieces else { return false };
+        let Some(rest) = text.strip_prefix(&**prefix) else { return false };
+        let Some(mut rest) = rest.strip_suffix(&**suffix) else { return false };
+        // The leftmost place is always good enough: it leaves the most for the pieces that follow.
+        for piece in middle {
+            let Some(at) = rest.find(&**piece) else { return false };
+            rest = &rest[at + piece.len()..];
+        }
+        true
+    }
+}
+
+/// A parsed regular expression, built on first use.
+struct Expression {
+    source: String,
+    ignore_case: bool,
+    requirements: Vec<Requirement>,
+    built: OnceLock<Option<Regex>>,
+}
+
+impl Expression {
+    fn parse(source: &str, ignore_case: bool) -> Result<Self, PatternError> {
+        let hir = parse_syntax(source, ignore_case)?;
+        if literals::weight(&hir) > MAX_WEIGHT {
+            return Err(PatternError::TooLarge);
+        }
+        let requirements = literals::of_expression(&hir);
+        Ok(Self { source: source.to_owned(), ignore_case, requirements, built: OnceLock::new() })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        // Building cannot fail: the syntax was checked, and `weight` bounds the size from above.
+        self.built.get_or_init(|| self.build().ok()).as_ref().is_some_and(|regex| regex.is_match(text))
+    }
+
+    fn build(&self) -> Result<Regex, regex::Error> {
+        regex::RegexBuilder::new(&self.source)
+            .case_insensitive(self.ignore_case)
+            .size_limit(MAX_WEIGHT * 4)
+            .dfa_size_limit(1 << 20)
+            .build()
+    }
+}
+
+fn parse_syntax(source: &str, ignore_case: bool) -> Result<Hir, PatternError> {
+    let mut parser = regex_syntax::ParserBuilder::new().case_insensitive(ignore_case).nest_limit(100).build();
+    parser.parse(source).map_err(|error| {
+        let (message, at) = match &error {
+            regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span().start.offset),
+            regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span().start.offset),
+            _ => (error.to_string(), 0),
+        };
+        // One byte for the opening slash.
+        PatternError::Syntax { message, at: at + 1 }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, fits: &[&str], fails: &[&str]) {
+        let parsed = Pattern::parse(pattern).unwrap();
+        for text in fits {
+            assert!(parsed.matches(text), "{pattern} should match {text:?}");
+        }
+        for text in fails {
+            assert!(!parsed.matches(text), "{pattern} should not match {text:?}");
+        }
+    }
+
+    #[test]
+    fn exact_strings_match_themselves_only() {
+        check("BackOff", &["BackOff"], &["backoff", "BackOff ", "BackOffs", ""]);
+        check("  操作重试 ", &["操作重试"], &["操作"]);
+        check("a.b", &["a.b"], &["axb"]);
+        check(r"a\*b", &["a*b"], &["axb", r"a\*b"]);
+        check(r"a\b", &[r"a\b"], &["ab"]);
+        check("/var/log", &["/var/log"], &["var"]);
+    }
+
+    #[test]
+    fn globs_are_anchored_and_know_only_the_star() {
+        check("web-*", &["web-", "web-1"], &["web", "my-web-1"]);
+        check("*", &["", "x"], &[]);
+        check("a*a", &["aa", "aba"], &["a", "ab"]);
+        check("*pull*image*", &["pull image", "to pull the image x"], &["image pull"]);
+        check("a?[b]*", &["a?[b]", "a?[b]c"], &["axb"]);
+        check(r"*\**", &["a*b"], &["ab"]);
+        check("镜像*失败", &["镜像拉取失败"], &["镜像"]);
+    }
+
+    #[test]
+    fn expressions_search_and_may_ignore_case() {
+        check("/pull(ing)? image/", &["Failed to pull image x", "pulling image"], &["Pull image"]);
+        check("/^pull IMAGE$/i", &["Pull Image"], &["Pull Image x"]);
+        check("/a/b/", &["xa/by"], &["ab"]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |text: &str| Pattern::parse(text).unwrap_err();
+        assert_eq!(error("  "), PatternError::Empty);
+        assert_eq!(error("/a/g"), PatternError::Flag("g".into()));
+        assert!(matches!(error("/*test*/"), PatternError::Syntax { at: 1, .. }));
+        assert!(matches!(error("/a(b/"), PatternError::Syntax { at: 2, .. }));
+        assert_eq!(error(r"/(\w{1000}){1000}/"), PatternError::TooLarge);
+        assert!(matches!(error(&"x".repeat(5000)), PatternError::TooLong(5000)));
+        assert!(matches!(error(&format!("/{}/", "(".repeat(2000))), PatternError::Syntax { .. }));
+    }
+}

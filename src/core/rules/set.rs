@@ -1,0 +1,244 @@
+//! All rules in reading order, and which of them an event belongs to.
+//!
+//! Owns the order of reading, `ignore` and the claiming of destinations. Never counts or times
+//! anything: that is the incident machine, which calls this for every change.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::rule::{Action, Destination, Field, Rule, RuleKey};
+use crate::core::event::Subject;
+
+/// The place of a rule in the reading order of one [`Rules`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// A rule that matched a change and the destinations it won.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Which rule.
+    pub rule: RuleId,
+    /// Never empty; in the order of the rule's `notify`.
+    pub destinations: Vec<Destination>,
+}
+
+/// All checked rules.
+#[derive(Debug)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    by_key: HashMap<RuleKey, RuleId>,
+    generation: u64,
+}
+
+impl Rules {
+    /// The rules in reading order.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        let by_key = (0..).map(RuleId).zip(&rules).map(|(id, rule)| (rule.settings.key.clone(), id)).collect();
+        let generation = hash_of(&rules);
+        Self { rules, by_key, generation }
+    }
+
+    /// Which rules an event belongs to. Rules are read in order; `ignore` ends the reading of its
+    /// own entry; the first rule that matches claims a destination.
+    pub fn claims(&self, subject: &Subject<'_>) -> Vec<Claim> {
+        let mut claims: Vec<Claim> = Vec::new();
+        let mut ignored: Vec<u32> = Vec::new();
+        for (id, rule) in self.iter() {
+            if ignored.contains(&rule.entry) || !fits(rule, subject) {
+                continue;
+            }
+            match rule.action {
+                Action::Ignore => ignored.push(rule.entry),
+                Action::Notify => claims.extend(claim(id, rule, &claims)),
+            }
+        }
+        claims
+    }
+
+    /// The rule. An id is good only for the [`Rules`] it came from; keep [`RuleKey`]s over reloads.
+    ///
+    /// # Panics
+    /// If the id came from a longer set of rules.
+    pub fn get(&self, id: RuleId) -> &Rule {
+        &self.rules[id.0 as usize]
+    }
+
+    /// The rule of this file and name.
+    pub fn find(&self, key: &RuleKey) -> Option<RuleId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Whether the rule on its own matches, whatever the rules before it say.
+    pub fn matches(&self, id: RuleId, subject: &Subject<'_>) -> bool {
+        fits(self.get(id), subject)
+    }
+
+    /// Whether the event keeps an incident of the rule open, if it is about one of its objects.
+    pub fn sustains(&self, id: RuleId, subject: &Subject<'_>) -> bool {
+        let rule = self.get(id);
+        rule.sustain.as_ref().is_some_and(|sustain| sustain.fit(subject))
+            && rule.scopes.iter().all(|scope| scope.fit(subject))
+    }
+
+    /// Whether any rule could be sustained by the event: a quick "no" for nearly all of them.
+    pub fn could_sustain(&self, subject: &Subject<'_>) -> bool {
+        self.iter().any(|(id, _)| self.sustains(id, subject))
+    }
+
+    /// What makes one incident of the rule, in the order of its `group_by`.
+    pub fn group_key(&self, id: RuleId, subject: &Subject<'_>) -> Vec<(Field, String)> {
+        self.get(id).settings.group_by.iter().map(|field| (*field, field.of(subject).to_owned())).collect()
+    }
+
+    /// Equal for equal content: what cached verdicts are valid for.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// All rules in reading order.
+    pub fn iter(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
+        (0..).map(RuleId).zip(&self.rules)
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+}
+
+/// Whether everything that a rule says about an event holds.
+fn fits(rule: &Rule, subject: &Subject<'_>) -> bool {
+    rule.matching.fit(subject)
+        && rule.scopes.iter().all(|scope| scope.fit(subject))
+        && !rule.except.iter().any(|except| except.fit(subject))
+}
+
+/// The rule's claim to the destinations that earlier claims left.
+fn claim(id: RuleId, rule: &Rule, earlier: &[Claim]) -> Option<Claim> {
+    let taken = |destination: &Destination| earlier.iter().any(|claim| claim.destinations.contains(destination));
+    let destinations: Vec<_> = rule.settings.notify.iter().filter(|to| !taken(to)).cloned().collect();
+    (!destinations.is_empty()).then_some(Claim { rule: id, destinations })
+}
+
+/// A hash of everything the rules say. `Debug` of a rule shows all of it.
+fn hash_of(rules: &[Rule]) -> u64 {
+    struct Hasher(Xxh3Default);
+    impl fmt::Write for Hasher {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.update(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut hasher = Hasher(Xxh3Default::new());
+    for rule in rules {
+        // Writing into a hash cannot fail.
+        let _ = write!(hasher, "{rule:?}");
+    }
+    hasher.0.digest()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::event::{Event, Level, Target};
+    use crate::core::rules::{Conditions, Pattern, RuleSettings, Severity, builtin};
+    use crate::core::time::Time;
+
+    fn rule(entry: u32, name: &str, reason: &str, notify: &[&str]) -> Rule {
+        let key = RuleKey { file: format!("{entry}.yaml").into(), name: name.into() };
+        let notify = notify.iter().map(|name| Destination::from(*name)).collect();
+        let mut rule = Rule::new(RuleSettings::new(key, Severity::Warning, notify));
+        rule.matching = rule.matching.with(Field::Reason, vec![Pattern::parse(reason).unwrap()]);
+        rule.entry = entry;
+        rule
+    }
+
+    fn ignore(rule: Rule) -> Rule {
+        Rule { action: Action::Ignore, ..rule }
+    }
+
+    /// What the rules say of an event, as `name>destination,destination`.
+    fn said(rules: &Rules, level: Level, reason: &str, message: &str) -> Vec<String> {
+        let target = Target::new("prod", "cls-1", "shop", "web");
+        let event = Event {
+            first_seen: Time::default(),
+            last_seen: Time::default(),
+            count: 1,
+            level,
+            obj_type: "Pod".into(),
+            obj_name: "web-6d4cf56db6-x2x7v".into(),
+            reason: reason.into(),
+            message: message.into(),
+        };
+        let claims = rules.claims(&Subject { target: &target, event: &event, workload: "web" });
+        claims
+            .iter()
+            .map(|claim| format!("{}>{}", rules.get(claim.rule).settings.key.name, claim.destinations.join(",")))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_claims_a_destination() {
+        let rules = Rules::new(vec![
+            rule(0, "a", "BackOff", &["slack"]),
+            rule(0, "b", "Back*", &["slack", "wecom"]),
+            rule(1, "c", "*", &["slack"]),
+            rule(1, "d", "*", &["wecom", "hook"]),
+        ]);
+        assert_eq!(said(&rules, Level::Warning, "BackOff", ""), ["a>slack", "b>wecom", "d>hook"]);
+        assert_eq!(said(&rules, Level::Warning, " Other\n", ""), ["c>slack", "d>wecom,hook"]);
+        assert_eq!(said(&rules, Level::Normal, "BackOff", ""), [""; 0]);
+    }
+
+    #[test]
+    fn ignore_ends_the_reading_of_its_own_entry_only() {
+        let rules = Rules::new(vec![
+            rule(0, "before", "BackOff", &["slack"]),
+            ignore(rule(0, "quiet", "*", &[])),
+            rule(0, "after", "*", &["wecom"]),
+            rule(1, "audit", "*", &["slack", "hook"]),
+        ]);
+        assert_eq!(said(&rules, Level::Warning, "BackOff", ""), ["before>slack", "audit>hook"]);
+        assert_eq!(said(&rules, Level::Warning, "Other", ""), ["audit>slack,hook"]);
+    }
+
+    #[test]
+    fn scope_and_except_narrow_a_rule() {
+        let namespace =
+            |pattern: &str| Conditions::any().with(Field::Namespace, vec![Pattern::parse(pattern).unwrap()]);
+        let mut scoped = rule(0, "scoped", "*", &["slack"]);
+        scoped.scopes = vec![namespace("shop"), namespace("sho*")];
+        let mut outside = rule(0, "outside", "*", &["wecom"]);
+        outside.scopes = vec![namespace("shop"), namespace("other")];
+        let mut excepted = rule(0, "excepted", "*", &["hook"]);
+        excepted.except =
+            vec![namespace("none"), Conditions::any().with(Field::Workload, vec![Pattern::exactly("web")])];
+        let rules = Rules::new(vec![scoped, outside, excepted]);
+        assert_eq!(said(&rules, Level::Warning, "BackOff", ""), ["scoped>slack"]);
+    }
+
+    #[test]
+    fn the_built_in_set_tells_warnings_and_knows_noise() {
+        let rules = builtin::rules(&["slack".into()]);
+        let told = |reason, message| said(&rules, Level::Warning, reason, message);
+        assert_eq!(told("FailedMount", "x"), ["warnings>slack"]);
+        assert_eq!(told("Unhealthy", "x"), ["unhealthy>slack"]);
+        assert_eq!(told("InvalidDiskCapacity", "x"), [""; 0]);
+        assert_eq!(told("FailedScheduling", "skip schedule deleting pod: shop/web"), [""; 0]);
+        assert_eq!(said(&rules, Level::Normal, "Pulled", ""), [""; 0]);
+    }
+
+    #[test]
+    fn equal_rules_have_equal_generations() {
+        let make = |reason| Rules::new(vec![rule(0, "a", reason, &["slack"])]).generation();
+        assert_eq!(make("BackOff"), make("BackOff"));
+        assert_ne!(make("BackOff"), make("Failed"));
+    }
+}
