@@ -5,10 +5,13 @@
 
 pub mod diff;
 pub mod event;
+pub mod incident;
 pub mod message;
 pub mod notice;
 pub mod rules;
 pub mod series;
+pub mod source;
+pub mod step;
 pub mod time;
 pub mod topic;
 pub mod workload;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::core::event::{Event, Target};
+pub use crate::core::source::{PollError, RosterEntry};
 use crate::core::time::Time;
 
 /// What a source says.
@@ -46,27 +47,4 @@ pub enum SourceEvent {
         /// Why.
         error: PollError,
     },
-}
-
-/// A target and how it came to be watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RosterEntry {
-    /// The target.
-    pub target: Target,
-    /// Found by discovery, so that it may go again; else configured, and its absence is trouble.
-    pub discovered: bool,
-}
-
-/// Why a target could not be read, in words for the operator and without secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PollError {
-    /// The API's code such as `4100`, or a short word of ours: `timeout`, `connect`, `cut-off`,
-    /// `not-json`, `too-large`, `http-502`.
-    pub code: String,
-    /// What happened.
-    pub text: String,
-    /// What the operator can do about it.
-    pub advice: String,
-    /// The service does not exist (any more): -16013.
-    pub gone: bool,
 }

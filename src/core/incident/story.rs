@@ -1,0 +1,88 @@
+//! The story of an incident: its facts, frozen for a notice.
+
+use super::Incident;
+use super::telling::Due;
+use crate::core::notice::{NoticeKind, Story};
+use crate::core::rules::rule::{Field, RuleSettings};
+use crate::core::time::Time;
+
+/// How many names of objects are told.
+const MOST_NAMES: usize = 5;
+
+impl Incident {
+    /// The whole story at `now`, with what is new since the destinations were told last.
+    pub fn story(&self, due: &Due, rule: Option<&RuleSettings>, alias: Option<&str>, now: Time) -> Story {
+        let target = self.targets.first();
+        let severity = rule.map(|rule| rule.severity).unwrap_or_default();
+        Story {
+            incident: self.id,
+            rule: self.rule.clone(),
+            group: self.group.iter().cloned().collect(),
+            source: target.map(|t| t.source.to_string()).unwrap_or_default(),
+            cluster: target.map(|t| t.cluster.to_string()).unwrap_or_default(),
+            cluster_alias: alias.map(str::to_owned),
+            namespace: target.map(|t| t.namespace.to_string()).unwrap_or_default(),
+            workload: self.workload_for_people(),
+            services: self.services(),
+            reasons: self.reasons_by_weight(),
+            occurrences: self.occurrences,
+            in_all: self.occurrences.saturating_add(self.older),
+            objects: self.objects_lately(now).max(1),
+            object_names: self.newest_objects(),
+            newest: self.newest.clone(),
+            first_at: self.first_at,
+            last_at: self.last_at,
+            first_seen: self.first_seen,
+            reopened: self.reopened,
+            told: due.told,
+            news: self.news(due),
+            quiet_seconds: if due.kind == NoticeKind::Resolved {
+                due.caused_at.since(self.last_sign).as_secs()
+            } else {
+                0
+            },
+            closed_because: None,
+            blind: self.blind.clone(),
+            mentions: rule.and_then(|rule| rule.mention.get(&severity)).cloned().unwrap_or_default(),
+            runbook: rule.and_then(|rule| rule.runbook.clone()),
+            labels: rule.map(|rule| rule.labels.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The workload, or nothing where the rule mixes several.
+    fn workload_for_people(&self) -> String {
+        let one = self.group.iter().any(|(field, _)| matches!(field, Field::Workload | Field::ObjName));
+        if one { self.workload.clone() } else { String::new() }
+    }
+
+    fn services(&self) -> Vec<String> {
+        let mut services: Vec<String> = self.targets.iter().map(|target| target.service.to_string()).collect();
+        services.sort();
+        services.dedup();
+        services
+    }
+
+    fn reasons_by_weight(&self) -> Vec<crate::core::notice::ReasonCount> {
+        let mut reasons = self.reasons.clone();
+        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.occurrences));
+        reasons
+    }
+
+    fn newest_objects(&self) -> Vec<String> {
+        let mut objects: Vec<_> = self.objects.iter().collect();
+        objects.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
+        objects.into_iter().take(MOST_NAMES).map(|(key, _)| name_of(key).to_owned()).collect()
+    }
+
+    /// Topics that joined since; nothing is news to somebody who hears the story for the first time.
+    fn news(&self, due: &Due) -> Vec<String> {
+        if due.told.is_none() {
+            return Vec::new();
+        }
+        self.topics.iter().skip(due.topics).map(|topic| topic.words.clone()).collect()
+    }
+}
+
+fn name_of(object_key: &str) -> &str {
+    object_key.split_once('/').map_or(object_key, |(_, name)| name)
+}

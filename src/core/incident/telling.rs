@@ -1,0 +1,203 @@
+//! What each destination was told of an incident, and what it is to be told next.
+//!
+//! Each destination has its own memory, because a destination that joins late must first hear the
+//! whole story. Destinations that know the same are told in one notice.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Incident, Phase};
+use crate::core::notice::{NoticeKind, Told};
+use crate::core::rules::rule::{CountSteps, Destination, RuleSettings};
+use crate::core::time::Time;
+
+/// What one destination knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Telling {
+    /// The last notice; none before the first.
+    pub told: Option<Told>,
+    /// The highest step of occurrences told or passed over.
+    pub count_step: u64,
+    /// The highest step of objects told or passed over.
+    pub object_step: u64,
+    /// How many of the incident's topics are known.
+    pub topics: usize,
+    /// What is to be told next.
+    pub next: Option<Next>,
+}
+
+/// A notice that waits for its moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// What it will say.
+    pub kind: NoticeKind,
+    /// The poll that caused it; of several, the first.
+    pub caused_at: Time,
+}
+
+/// A notice whose moment has come, for destinations that know the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// What it says.
+    pub kind: NoticeKind,
+    /// The poll or timer that caused it.
+    pub caused_at: Time,
+    /// What they were told last.
+    pub told: Option<Told>,
+    /// How many topics they know.
+    pub topics: usize,
+    /// Who.
+    pub to: Vec<Destination>,
+}
+
+impl Incident {
+    /// It opened or came back: everybody is to hear of it.
+    pub(super) fn start_telling(&mut self, reopening: bool, now: Time) {
+        for telling in self.telling.values_mut() {
+            let kind = if reopening && telling.told.is_some() { NoticeKind::Reopened } else { NoticeKind::Opened };
+            telling.next = Some(Next { kind, caused_at: now });
+        }
+    }
+
+    /// More has joined an open incident: who is to hear of it?
+    pub(super) fn note_worse(&mut self, rule: &RuleSettings, now: Time) {
+        let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.topics.len());
+        for telling in self.telling.values_mut() {
+            if telling.next.is_some() {
+                continue;
+            }
+            if telling.told.is_none() {
+                telling.next = Some(Next { kind: NoticeKind::Opened, caused_at: now });
+                continue;
+            }
+            let worse = passed_count(&rule.escalate.counts, occurrences) > telling.count_step
+                || passed(&rule.escalate.objects, objects) > telling.object_step
+                || (rule.escalate.news && topics > telling.topics);
+            if worse {
+                telling.next = Some(Next { kind: NoticeKind::Escalated, caused_at: now });
+            }
+        }
+    }
+
+    /// The next moment at which something is to be told, if nothing more happens.
+    pub fn tell_at(&self, rule: &RuleSettings) -> Option<Time> {
+        self.telling.values().filter_map(|telling| self.moment(telling, rule)).map(|(_, at)| at).min()
+    }
+
+    /// Whether somebody still has to hear that it opened: it cannot be over before.
+    pub fn owes_opened(&self) -> bool {
+        self.telling.values().any(|telling| telling.next.is_some_and(|next| next.kind == NoticeKind::Opened))
+    }
+
+    /// Takes out what is due at `now`, and remembers it as told.
+    pub fn take_due(&mut self, rule: &RuleSettings, now: Time) -> Vec<Due> {
+        if self.phase != Phase::Open {
+            return Vec::new();
+        }
+        let due: Vec<_> = self
+            .telling
+            .iter()
+            .filter_map(|(to, telling)| Some((to.clone(), self.moment(telling, rule).filter(|(_, at)| *at <= now)?.0)))
+            .collect();
+        let mut grouped = Grouped::default();
+        for (to, next) in due {
+            self.tell(&mut grouped, &to, next, rule, now);
+        }
+        grouped.0
+    }
+
+    /// It is over: everybody who knows of it hears so. What still waited is part of that story.
+    pub fn take_end(&mut self, kind: NoticeKind, rule: Option<&RuleSettings>, caused_at: Time, now: Time) -> Vec<Due> {
+        let mut grouped = Grouped::default();
+        let all: Vec<Destination> = self.telling.keys().cloned().collect();
+        for to in all {
+            let knows = self.telling.get_mut(&to).is_some_and(|telling| {
+                telling.next = None;
+                telling.told.is_some()
+            });
+            if knows && (kind != NoticeKind::Resolved || rule.is_some_and(|rule| rule.send_resolved)) {
+                let next = Next { kind, caused_at };
+                match rule {
+                    Some(rule) => self.tell(&mut grouped, &to, next, rule, now),
+                    None => grouped.add(next, self.telling.get(&to), &to),
+                }
+            }
+        }
+        grouped.0
+    }
+
+    fn tell(&mut self, grouped: &mut Grouped, to: &Destination, next: Next, rule: &RuleSettings, now: Time) {
+        let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.topics.len());
+        grouped.add(next, self.telling.get(to), to);
+        if let Some(telling) = self.telling.get_mut(to) {
+            telling.next = None;
+            telling.told = Some(Told { at: now, occurrences, objects });
+            telling.count_step = telling.count_step.max(passed_count(&rule.escalate.counts, occurrences));
+            telling.object_step = telling.object_step.max(passed(&rule.escalate.objects, objects));
+            telling.topics = topics;
+        }
+    }
+
+    /// What a destination hears next, and when.
+    fn moment(&self, telling: &Telling, rule: &RuleSettings) -> Option<(Next, Time)> {
+        if self.phase != Phase::Open {
+            return None;
+        }
+        let gap = telling.told.map(|told| told.at.plus(rule.min_gap));
+        match (telling.next, telling.told) {
+            (Some(next), _) if next.kind == NoticeKind::Opened => Some((next, next.caused_at.plus(rule.group_wait))),
+            (Some(next), _) => Some((next, gap.map_or(next.caused_at, |gap| gap.max(next.caused_at)))),
+            (None, Some(told)) => {
+                let at = told.at.plus(rule.remind_every?.max(rule.min_gap));
+                Some((Next { kind: NoticeKind::Reminded, caused_at: at }, at))
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// Notices under construction: destinations that know the same share one.
+#[derive(Default)]
+struct Grouped(Vec<Due>);
+
+impl Grouped {
+    fn add(&mut self, next: Next, telling: Option<&Telling>, to: &Destination) {
+        let (told, topics) = telling.map_or((None, 0), |telling| (telling.told, telling.topics));
+        let same = |due: &&mut Due| {
+            (due.kind, due.caused_at, due.told, due.topics) == (next.kind, next.caused_at, told, topics)
+        };
+        match self.0.iter_mut().find(same) {
+            Some(due) => due.to.push(to.clone()),
+            None => {
+                self.0.push(Due { kind: next.kind, caused_at: next.caused_at, told, topics, to: vec![to.clone()] });
+            }
+        }
+    }
+}
+
+/// The highest step that a value has passed; 0 for none.
+fn passed(steps: &[u64], value: u64) -> u64 {
+    steps.iter().copied().filter(|step| *step <= value).max().unwrap_or(0)
+}
+
+fn passed_count(steps: &CountSteps, value: u64) -> u64 {
+    match steps {
+        CountSteps::Listed(steps) => passed(steps, value),
+        CountSteps::Decades => std::iter::successors(Some(100u64), |step| step.checked_mul(10))
+            .take_while(|step| *step <= value)
+            .last()
+            .unwrap_or(0),
+    }
+}
+
+/// The memory of what was told, moved to a destination's new name.
+pub fn rename(telling: &mut BTreeMap<Destination, Telling>, from: &str, to: &Destination) -> bool {
+    match telling.remove(from) {
+        Some(known) => {
+            telling.insert(to.clone(), known);
+            true
+        }
+        None => false,
+    }
+}

@@ -1,0 +1,235 @@
+//! The life of incidents inside a step: joining, settling, waking, ending.
+
+use super::{Ended, Made, Setup, State, Writes};
+use crate::core::event::{Subject, Target};
+use crate::core::incident::telling::Due;
+use crate::core::incident::{Incident, Joining, Phase};
+use crate::core::notice::{NoticeBody, NoticeKind};
+use crate::core::rules::RuleId;
+use crate::core::rules::rule::{RuleKey, RuleSettings};
+use crate::core::time::Time;
+
+impl State {
+    /// A change joins the incident of its rule and group, a new one if there is none.
+    pub(super) fn join(
+        &mut self,
+        setup: &Setup,
+        rule: RuleId,
+        subject: &Subject<'_>,
+        joining: &Joining<'_>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let settings = &setup.rules.get(rule).settings;
+        let key = (settings.key.clone(), setup.rules.group_key(rule, subject));
+        let id = match self.by_key.get(&key) {
+            Some(id) => *id,
+            // Another service showed all of it before, to an incident that is over or gathers.
+            None if joining.new == 0 => return,
+            None => self.create(key, joining, now),
+        };
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        incident.join(settings, joining, now);
+        self.by_target.entry(joining.target.clone()).or_default().insert(id);
+        writes.incidents.insert(id);
+        self.schedule(id, setup, now);
+    }
+
+    fn create(
+        &mut self,
+        key: (RuleKey, Vec<(crate::core::rules::Field, String)>),
+        joining: &Joining<'_>,
+        now: Time,
+    ) -> u64 {
+        let id = self.next_incident;
+        self.next_incident += 1;
+        let incident = Incident::new(id, key.0, key.1, joining, now);
+        self.index(&incident);
+        self.incidents.insert(id, incident);
+        id
+    }
+
+    /// An event that is no occurrence keeps open what it is about.
+    pub(super) fn sustain(&mut self, setup: &Setup, subject: &Subject<'_>, now: Time, writes: &mut Writes) {
+        let ids: Vec<u64> = self.by_target.get(subject.target).into_iter().flatten().copied().collect();
+        for id in ids {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            let Some(rule) = setup.rules.find(&incident.rule) else { continue };
+            if setup.rules.sustains(rule, subject) && incident.sustain(subject.event, now) {
+                writes.incidents.insert(id);
+                self.schedule(id, setup, now);
+            }
+        }
+    }
+
+    /// After a good poll: what was waiting for it to be over, and what is due at once.
+    pub(super) fn settle(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+        let ids: Vec<u64> = self.by_target.get(target).into_iter().flatten().copied().collect();
+        for id in ids {
+            self.attend(id, setup, now, writes);
+        }
+    }
+
+    /// Carries out what time has brought.
+    pub(super) fn wake_incidents(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let due: Vec<u64> = self.wakes.range(..=(now, u64::MAX)).map(|(_, id)| *id).collect();
+        for id in due {
+            self.attend(id, setup, now, writes);
+        }
+    }
+
+    /// Tells what is due, ends what is over, and sets the next timer.
+    fn attend(&mut self, id: u64, setup: &Setup, now: Time, writes: &mut Writes) {
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let Some(rule) = rule_of(setup, incident) else {
+            self.close(id, "rule removed", setup, now, writes);
+            return;
+        };
+        if incident.expires_at(rule).is_some_and(|at| at <= now) {
+            self.end(id, now, writes);
+            return;
+        }
+        let dues = incident.take_due(rule, now);
+        self.tell(id, Some(rule), dues, setup, None, now, writes);
+        self.resolve_if_quiet(id, rule, setup, now, writes);
+        self.schedule(id, setup, now);
+    }
+
+    /// Quiet for long enough, and every target of it was read at or after that moment.
+    fn resolve_if_quiet(&mut self, id: u64, rule: &RuleSettings, setup: &Setup, now: Time, writes: &mut Writes) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let quiet_at = incident.quiet_at(rule);
+        let over = incident.phase == Phase::Open
+            && quiet_at <= now
+            && !incident.owes_opened()
+            && incident.targets.iter().all(|target| self.last_good(target).is_some_and(|read| read >= quiet_at));
+        if !over {
+            return;
+        }
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let dues = incident.take_end(NoticeKind::Resolved, Some(rule), quiet_at, now);
+        incident.phase = Phase::Resolved { at: quiet_at };
+        writes.incidents.insert(id);
+        self.tell(id, Some(rule), dues, setup, None, now, writes);
+    }
+
+    /// Its rule or its targets are gone: whoever knows of it hears so, and it is over for good.
+    pub(super) fn close(&mut self, id: u64, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if incident.phase == Phase::Open {
+            let rule = rule_of(setup, incident);
+            let dues = incident.take_end(NoticeKind::Closed, rule, now, now);
+            self.tell(id, rule, dues, setup, Some(because), now, writes);
+        }
+        self.end(id, now, writes);
+    }
+
+    /// Over for good: out of the mirror.
+    fn end(&mut self, id: u64, now: Time, writes: &mut Writes) {
+        let Some(incident) = self.incidents.remove(&id) else { return };
+        self.by_key.remove(&(incident.rule.clone(), incident.group.clone()));
+        for target in &incident.targets {
+            if let Some(ids) = self.by_target.get_mut(target) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.by_target.remove(target);
+                }
+            }
+        }
+        if let Some(at) = self.wake_at.remove(&id) {
+            self.wakes.remove(&(at, id));
+        }
+        writes.incidents.remove(&id);
+        let known = incident.phase != Phase::Gathering;
+        writes.ended.push(Ended { incident, at: now, known });
+    }
+
+    /// A target is gone: its incidents lose it, and end with the last one.
+    pub(super) fn leave(&mut self, target: &Target, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
+        for id in self.by_target.remove(target).unwrap_or_default() {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            // The last target stays with the story: it says where the problem was.
+            if incident.targets.len() > 1 {
+                incident.targets.remove(target);
+                writes.incidents.insert(id);
+                self.attend(id, setup, now, writes);
+            } else {
+                self.close(id, because, setup, now, writes);
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tell(
+        &mut self,
+        id: u64,
+        rule: Option<&RuleSettings>,
+        dues: Vec<Due>,
+        setup: &Setup,
+        closed_because: Option<&str>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        for due in dues {
+            let Some(incident) = self.incidents.get(&id) else { return };
+            writes.incidents.insert(id);
+            let mut story = incident.story(&due, rule, alias(setup, incident), now);
+            story.closed_because = closed_because.map(str::to_owned);
+            let made = Made {
+                kind: due.kind,
+                caused_at: due.caused_at,
+                severity: rule.map(|rule| rule.severity).unwrap_or_default(),
+                to: due.to,
+                body: NoticeBody::Incident(Box::new(story)),
+            };
+            self.notice(made, now, writes);
+        }
+    }
+
+    /// Sets the timer of an incident.
+    pub(super) fn schedule(&mut self, id: u64, setup: &Setup, now: Time) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let next = match rule_of(setup, incident) {
+            // The next tick closes it.
+            None => Some(now),
+            Some(rule) => {
+                // Past its quiet moment it waits for a good poll, not for a timer.
+                let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule)).filter(|at| *at > now);
+                [incident.tell_at(rule), quiet, incident.expires_at(rule)].into_iter().flatten().min()
+            }
+        };
+        let before = match next {
+            Some(next) => self.wake_at.insert(id, next),
+            None => self.wake_at.remove(&id),
+        };
+        if let Some(before) = before {
+            self.wakes.remove(&(before, id));
+        }
+        if let Some(next) = next {
+            self.wakes.insert((next, id));
+        }
+    }
+
+    pub(super) fn index(&mut self, incident: &Incident) {
+        self.by_key.insert((incident.rule.clone(), incident.group.clone()), incident.id);
+        for target in &incident.targets {
+            self.by_target.entry(target.clone()).or_default().insert(incident.id);
+        }
+    }
+
+    fn last_good(&self, target: &Target) -> Option<Time> {
+        self.targets.get(target).and_then(|state| state.last_good)
+    }
+}
+
+/// The rule of an incident, if it is still there and groups the same way.
+fn rule_of<'s>(setup: &'s Setup, incident: &Incident) -> Option<&'s RuleSettings> {
+    let settings = &setup.rules.get(setup.rules.find(&incident.rule)?).settings;
+    let same = settings.group_by.iter().eq(incident.group.iter().map(|(field, _)| field));
+    same.then_some(settings)
+}
+
+fn alias<'s>(setup: &'s Setup, incident: &Incident) -> Option<&'s str> {
+    let target = incident.targets.first()?;
+    setup.sources.get(&target.source)?.aliases.get(target.cluster.as_ref()).map(String::as_str)
+}

@@ -1,0 +1,440 @@
+//! The one pure step: `step(state, setup, input, now)` says what is to be written and told.
+//!
+//! The service, the demo, backtests and rule tests run the same function. [`State`] is a mirror of
+//! the store: when a commit fails it is thrown away and read again, so nothing in here may matter
+//! that [`Writes`] does not carry out.
+
+mod first_contact;
+mod incidents;
+mod observe;
+mod roster;
+mod trouble;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+pub use first_contact::SourceState;
+pub use roster::GONE_AFTER;
+pub use trouble::{TroubleState, UNREADABLE_AFTER};
+
+use super::diff::{Reading, TargetReadings};
+use super::event::{Event, Level, Target};
+use super::incident::Incident;
+use super::notice::{Notice, NoticeBody, NoticeKind, TroubleSubject};
+use super::rules::Rules;
+use super::rules::rule::{Destination, Field, RuleKey, Severity};
+use super::series::{EpisodeKey, Identities};
+use super::source::{PollError, RosterEntry, SourceInfo};
+use super::time::Time;
+
+/// What the operator has set up. Immutable: a reload makes a new one.
+#[derive(Debug)]
+pub struct Setup {
+    /// All rules, or the built-in set.
+    pub rules: Rules,
+    /// The sources by name.
+    pub sources: BTreeMap<Arc<str>, SourceInfo>,
+    /// Who hears of podbell's own trouble.
+    pub operator: Vec<Destination>,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A target was read; its readings must be loaded, see [`State::wants`].
+    Observed {
+        /// Which.
+        target: &'a Target,
+        /// Its whole list.
+        events: &'a [Event<'a>],
+    },
+    /// A target could not be read.
+    Failed {
+        /// Which.
+        target: &'a Target,
+        /// Why.
+        error: &'a PollError,
+    },
+    /// What a source watches from now on.
+    Roster {
+        /// The source's name.
+        source: &'a Arc<str>,
+        /// All of them.
+        targets: &'a [RosterEntry],
+        /// Whether that is all there is.
+        complete: bool,
+    },
+    /// A source could not say what there is.
+    DiscoveryFailed {
+        /// The source's name.
+        source: &'a Arc<str>,
+        /// Why.
+        error: &'a PollError,
+    },
+    /// Deliveries to a destination are in trouble, or no longer.
+    Destination {
+        /// Its name.
+        name: &'a Destination,
+        /// The trouble; `None` when it works again.
+        error: Option<&'a PollError>,
+    },
+    /// Deliveries were given up.
+    Dead {
+        /// Their destination.
+        destination: &'a Destination,
+        /// How many.
+        deliveries: u64,
+        /// Why, in words.
+        why: &'a str,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What a step wants written, and told once that is written. Incidents, targets, troubles and
+/// sources are named here and read from the [`State`], so that several steps of one commit write
+/// each of them once.
+#[derive(Debug, Default)]
+pub struct Writes {
+    /// Targets whose row changed.
+    pub targets: BTreeSet<Target>,
+    /// Targets that are gone with all their series.
+    pub gone: BTreeSet<Target>,
+    /// Episodes that are new or changed.
+    pub series: Vec<SeriesRow>,
+    /// Episodes that are no longer remembered.
+    pub forgotten: Vec<(Target, EpisodeKey)>,
+    /// Incidents that changed.
+    pub incidents: BTreeSet<u64>,
+    /// Incidents that ended. Told ones are kept for the record; gathering ones are forgotten.
+    pub ended: Vec<Ended>,
+    /// Troubles that changed.
+    pub troubles: BTreeSet<u64>,
+    /// Troubles that are over.
+    pub troubles_over: BTreeSet<u64>,
+    /// Sources whose state changed.
+    pub sources: BTreeSet<Arc<str>>,
+    /// What is to be told.
+    pub notices: Vec<Notice>,
+    /// For the metrics and the summary.
+    pub tally: Tally,
+}
+
+/// Counts of what went through a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Polls that brought a list.
+    pub polls: u64,
+    /// Entries in those lists.
+    pub events: u64,
+    /// Changes of any level.
+    pub changes: u64,
+    /// Changes of level Warning.
+    pub warning_changes: u64,
+}
+
+impl Tally {
+    /// Adds another tally.
+    pub fn add(&mut self, other: Tally) {
+        self.polls += other.polls;
+        self.events += other.events;
+        self.changes += other.changes;
+        self.warning_changes += other.warning_changes;
+    }
+}
+
+/// An episode as the store keeps it, its text inline.
+#[derive(Clone, Debug)]
+pub struct SeriesRow {
+    /// Where.
+    pub target: Target,
+    /// Which.
+    pub key: EpisodeKey,
+    /// Its newest reading and text.
+    pub event: Event<'static>,
+    /// When podbell observed it.
+    pub observed_at: Time,
+}
+
+/// An incident's end.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// As it was.
+    pub incident: Incident,
+    /// When.
+    pub at: Time,
+    /// Whether anybody could know of it.
+    pub known: bool,
+}
+
+impl Writes {
+    /// Whether nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+            && self.gone.is_empty()
+            && self.series.is_empty()
+            && self.forgotten.is_empty()
+            && self.incidents.is_empty()
+            && self.ended.is_empty()
+            && self.troubles.is_empty()
+            && self.troubles_over.is_empty()
+            && self.sources.is_empty()
+            && self.notices.is_empty()
+    }
+}
+
+/// What is known of a target.
+#[derive(Clone, Debug, Default)]
+pub struct TargetState {
+    /// When it was last read, as far as is known.
+    pub last_good: Option<Time>,
+    /// Since when it cannot be read.
+    pub failing: Option<Failing>,
+    /// Found by discovery.
+    pub discovered: bool,
+    /// Loaded lazily at the first poll of its namespace.
+    readings: Option<TargetReadings>,
+    /// In how many complete discoveries it was absent.
+    absences: u32,
+}
+
+/// A target that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Since when.
+    pub since: Time,
+    /// The trouble it joined, once it lasted.
+    pub trouble: Option<u64>,
+}
+
+/// The mirror of the store that steps work on.
+#[derive(Debug)]
+pub struct State {
+    identities: Identities,
+    targets: BTreeMap<Target, TargetState>,
+    incidents: BTreeMap<u64, Incident>,
+    by_key: HashMap<(RuleKey, Vec<(Field, String)>), u64>,
+    by_target: HashMap<Target, BTreeSet<u64>>,
+    wake_at: HashMap<u64, Time>,
+    wakes: BTreeSet<(Time, u64)>,
+    troubles: BTreeMap<u64, TroubleState>,
+    sources: BTreeMap<Arc<str>, SourceState>,
+    next_incident: u64,
+    next_notice: u64,
+    episodes: usize,
+    /// How many episodes may be known in all before the least worthy absent ones are forgotten.
+    most_episodes: usize,
+}
+
+/// Everything that a [`State`] is rebuilt from.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The store's seed of identities.
+    pub seed: u64,
+    /// Targets with last good poll, start of failing, and whether they were discovered.
+    pub targets: Vec<(Target, TargetState)>,
+    /// Incidents that are not over for good.
+    pub incidents: Vec<Incident>,
+    /// Troubles that are not over.
+    pub troubles: Vec<TroubleState>,
+    /// Sources.
+    pub sources: Vec<(Arc<str>, SourceState)>,
+    /// The first free number of incidents and of notices.
+    pub next_incident: u64,
+    /// See `next_incident`.
+    pub next_notice: u64,
+}
+
+/// How many episodes are remembered in all, absent ones included.
+pub const MOST_EPISODES: usize = 1_000_000;
+
+impl TargetState {
+    /// A target as the store knows it.
+    pub fn restored(last_good: Option<Time>, failing: Option<Failing>, discovered: bool) -> Self {
+        Self { last_good, failing, discovered, readings: None, absences: 0 }
+    }
+}
+
+impl State {
+    /// The mirror of a store at `now`. Incidents whose rule is gone are closed with the first tick.
+    pub fn restore(restored: Restored, setup: &Setup, now: Time) -> Self {
+        let mut state = Self {
+            identities: Identities::new(restored.seed),
+            targets: restored.targets.into_iter().collect(),
+            incidents: BTreeMap::new(),
+            by_key: HashMap::new(),
+            by_target: HashMap::new(),
+            wake_at: HashMap::new(),
+            wakes: BTreeSet::new(),
+            troubles: restored.troubles.into_iter().map(|trouble| (trouble.id, trouble)).collect(),
+            sources: restored.sources.into_iter().collect(),
+            next_incident: restored.next_incident.max(1),
+            next_notice: restored.next_notice.max(1),
+            episodes: 0,
+            most_episodes: MOST_EPISODES,
+        };
+        for incident in restored.incidents {
+            let id = incident.id;
+            state.index(&incident);
+            state.incidents.insert(id, incident);
+            state.schedule(id, setup, now);
+        }
+        state
+    }
+
+    /// The targets whose readings must be loaded before `target` can be observed: its namespace,
+    /// because an occurrence can be seen through two services.
+    pub fn wants(&self, target: &Target) -> Vec<Target> {
+        let missing = self.targets.get(target).is_none_or(|state| state.readings.is_none());
+        if !missing {
+            return Vec::new();
+        }
+        let mut wanted: Vec<Target> = self
+            .namespace(target)
+            .filter(|(_, state)| state.readings.is_none())
+            .map(|(sibling, _)| sibling.clone())
+            .collect();
+        if !wanted.contains(target) {
+            wanted.push(target.clone());
+        }
+        wanted
+    }
+
+    /// Hands in the readings of a target, as the store has them.
+    pub fn load(&mut self, target: &Target, rows: impl IntoIterator<Item = (EpisodeKey, Reading, Level)>) {
+        let state = self.targets.entry(target.clone()).or_default();
+        let readings = TargetReadings::restored(state.last_good, rows);
+        self.episodes += readings.len();
+        state.readings = Some(readings);
+    }
+
+    /// When something is due by itself; a tick then carries it out.
+    pub fn next_wake(&self, setup: &Setup) -> Option<Time> {
+        let incident = self.wakes.first().map(|(at, _)| *at);
+        let trouble = self.troubles.values().filter_map(TroubleState::wake_at).min();
+        let source = self.sources.iter().filter_map(|(name, source)| source.wake_at(setup.sources.get(name))).min();
+        [incident, trouble, source].into_iter().flatten().min()
+    }
+
+    /// A target's state.
+    pub fn target(&self, target: &Target) -> Option<&TargetState> {
+        self.targets.get(target)
+    }
+
+    /// All targets.
+    pub fn targets(&self) -> impl Iterator<Item = (&Target, &TargetState)> {
+        self.targets.iter()
+    }
+
+    /// An incident that is not over for good.
+    pub fn incident(&self, id: u64) -> Option<&Incident> {
+        self.incidents.get(&id)
+    }
+
+    /// All of them, ascending by number.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.values()
+    }
+
+    /// When an incident is looked at next.
+    pub fn wake_of(&self, id: u64) -> Option<Time> {
+        self.wake_at.get(&id).copied()
+    }
+
+    /// A trouble that is not over.
+    pub fn trouble(&self, id: u64) -> Option<&TroubleState> {
+        self.troubles.get(&id)
+    }
+
+    /// All troubles that are not over.
+    pub fn troubles(&self) -> impl Iterator<Item = &TroubleState> {
+        self.troubles.values()
+    }
+
+    /// What is known of a source.
+    pub fn source(&self, name: &str) -> Option<&SourceState> {
+        self.sources.get(name)
+    }
+
+    /// How many episodes are known.
+    pub fn episodes(&self) -> usize {
+        self.episodes
+    }
+
+    /// Sets how many episodes may be known in all.
+    pub fn limit_episodes(&mut self, most: usize) {
+        self.most_episodes = most;
+    }
+
+    /// Renames a destination in what was told, so that nothing is told again.
+    pub fn rename_destination(&mut self, from: &str, to: &Destination, writes: &mut Writes) {
+        for incident in self.incidents.values_mut() {
+            if super::incident::telling::rename(&mut incident.telling, from, to) {
+                writes.incidents.insert(incident.id);
+            }
+        }
+    }
+
+    /// The targets of the same source, cluster and namespace.
+    fn namespace<'a>(&'a self, target: &Target) -> impl Iterator<Item = (&'a Target, &'a TargetState)> {
+        let first = Target { service: "".into(), ..target.clone() };
+        let of = (target.source.clone(), target.cluster.clone(), target.namespace.clone());
+        self.targets.range(first..).take_while(move |(sibling, _)| {
+            (&sibling.source, &sibling.cluster, &sibling.namespace) == (&of.0, &of.1, &of.2)
+        })
+    }
+
+    fn notice(&mut self, made: Made, now: Time, writes: &mut Writes) {
+        if made.to.is_empty() {
+            return;
+        }
+        let id = self.next_notice;
+        self.next_notice += 1;
+        writes.notices.push(Notice {
+            id,
+            kind: made.kind,
+            caused_at: made.caused_at,
+            made_at: now,
+            severity: made.severity,
+            to: made.to,
+            body: made.body,
+        });
+    }
+}
+
+/// A notice before it has its number.
+struct Made {
+    kind: NoticeKind,
+    caused_at: Time,
+    severity: Severity,
+    to: Vec<Destination>,
+    body: NoticeBody,
+}
+
+/// The operator's destinations, but for the one that is in trouble itself.
+fn operators(setup: &Setup, subject: &TroubleSubject) -> Vec<Destination> {
+    let itself = match subject {
+        TroubleSubject::Destination(name) => Some(name.as_str()),
+        TroubleSubject::Source(_) => None,
+    };
+    setup.operator.iter().filter(|to| Some(to.as_ref()) != itself).cloned().collect()
+}
+
+/// Takes in one input at `now`; what follows from it is added to `writes`.
+pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, writes: &mut Writes) {
+    match input {
+        Input::Observed { target, events } => state.observed(setup, target, events, now, writes),
+        Input::Failed { target, error } => state.failed(setup, target, error, now, writes),
+        Input::Roster { source, targets, complete } => state.roster(setup, source, targets, complete, now, writes),
+        Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, now, writes),
+        Input::Destination { name, error } => state.destination(setup, name, error, now, writes),
+        Input::Dead { destination, deliveries, why } => {
+            state.dead(setup, destination, deliveries, why, now, writes);
+        }
+        Input::Tick => {
+            state.wake_incidents(setup, now, writes);
+            state.wake_troubles(setup, now, writes);
+            state.wake_sources(setup, now, writes);
+        }
+    }
+}

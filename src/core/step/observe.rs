@@ -1,0 +1,144 @@
+//! A target was read: what changed, whose incident it is, and what that ends.
+
+use std::time::Duration;
+
+use super::{SeriesRow, Setup, State, Tally, TargetState, Writes};
+use crate::core::diff::{Change, ChangeKind, FIRST_POLL_WINDOW, Reading, compare};
+use crate::core::event::{Event, Level, Subject, Target};
+use crate::core::incident::Joining;
+use crate::core::rules::{Claim, RuleId};
+use crate::core::time::Time;
+use crate::core::workload;
+
+/// What an unknown source is taken to remember.
+pub(super) const SOURCE_MEMORY: Duration = Duration::from_secs(3600);
+
+impl State {
+    pub(super) fn observed(
+        &mut self,
+        setup: &Setup,
+        target: &Target,
+        events: &[Event<'_>],
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let info = setup.sources.get(&target.source);
+        let window = info.map_or(FIRST_POLL_WINDOW, |info| info.first_poll_window);
+        let memory = info.map_or(SOURCE_MEMORY, |info| info.memory);
+        writes.tally.add(Tally { polls: 1, events: events.len() as u64, ..Tally::default() });
+        self.recovered(setup, target, now, writes);
+        let entry = self.targets.entry(target.clone()).or_default();
+        let previous = entry.last_good;
+        entry.last_good = Some(previous.map_or(now, |last| last.max(now)));
+        let mut readings = entry.readings.take().unwrap_or_default();
+        // A crash can leave the stored moment behind the true one; the newer is the better bound.
+        readings.last_good = previous;
+        let before = readings.len();
+        let diff = readings.observe(events, &mut self.identities, window, now);
+        self.episodes = (self.episodes + readings.len()).saturating_sub(before);
+        if let Some(entry) = self.targets.get_mut(target) {
+            entry.readings = Some(readings);
+        }
+        if let Some(from) = previous.filter(|last| now.since(*last) > memory) {
+            self.was_blind(target, from, now, writes);
+        }
+        if previous.is_none() {
+            self.met(target, &diff, events, now, writes);
+        }
+        let unchanged = diff.changes.is_empty() && diff.baseline.is_empty() && diff.forgotten.is_empty();
+        if !unchanged || previous.is_none() {
+            writes.targets.insert(target.clone());
+        }
+        for change in &diff.changes {
+            writes.tally.changes += 1;
+            writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
+            self.changed(setup, target, change, previous, now, writes);
+        }
+        record(target, diff, now, writes);
+        self.settle(setup, target, now, writes);
+        self.bound_episodes(writes);
+    }
+
+    /// One change: every rule that wins a destination takes it in; what it sustains stays open.
+    fn changed(
+        &mut self,
+        setup: &Setup,
+        target: &Target,
+        change: &Change<'_>,
+        previous: Option<Time>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let event = &change.event;
+        let workload = workload::of(&event.obj_type, &event.obj_name);
+        let subject = Subject { target, event, workload };
+        for Claim { rule, destinations } in setup.rules.claims(&subject) {
+            let joining = Joining {
+                target,
+                event,
+                episode: change.key,
+                workload,
+                new: self.new_to_incident(setup, rule, &subject, change),
+                appeared: change.kind == ChangeKind::Appeared,
+                since: previous.unwrap_or(now),
+                destinations: &destinations,
+            };
+            self.join(setup, rule, &subject, &joining, now, writes);
+        }
+        if self.by_target.contains_key(target) && setup.rules.could_sustain(&subject) {
+            self.sustain(setup, &subject, now, writes);
+        }
+    }
+
+    /// Occurrences that no other service of the namespace has shown to this incident before.
+    fn new_to_incident(&self, setup: &Setup, rule: RuleId, subject: &Subject<'_>, change: &Change<'_>) -> u64 {
+        let now = Reading { count: change.event.count, last_seen: change.event.last_seen };
+        let group = setup.rules.group_key(rule, subject);
+        let elsewhere = self.namespace(subject.target).filter(|(sibling, _)| *sibling != subject.target);
+        elsewhere
+            .filter_map(|(sibling, state)| Some((sibling, state.readings.as_ref()?.reading(change.key)?)))
+            .filter(|(sibling, _)| {
+                let there = Subject { target: sibling, ..*subject };
+                setup.rules.matches(rule, &there) && setup.rules.group_key(rule, &there) == group
+            })
+            .map(|(_, reading)| compare(reading, now).map_or(0, |(_, new)| new))
+            .fold(change.new, u64::min)
+    }
+
+    fn was_blind(&mut self, target: &Target, from: Time, now: Time, writes: &mut Writes) {
+        for id in self.by_target.get(target).into_iter().flatten() {
+            if let Some(incident) = self.incidents.get_mut(id) {
+                incident.was_blind(from, now);
+                writes.incidents.insert(*id);
+            }
+        }
+        self.note_blind(target, from, now, writes);
+    }
+
+    /// Beyond the bound of all targets the least worthy absent episodes go.
+    fn bound_episodes(&mut self, writes: &mut Writes) {
+        let mut excess = self.episodes.saturating_sub(self.most_episodes);
+        if excess == 0 {
+            return;
+        }
+        // A little more than needed, so that this walk over all targets stays rare.
+        excess += self.most_episodes / 20;
+        let absent = |state: &TargetState| state.readings.as_ref().map_or(0, |readings| readings.absent());
+        let all: usize = self.targets.values().map(absent).sum();
+        for (target, state) in &mut self.targets {
+            let Some(readings) = &mut state.readings else { continue };
+            let share = (readings.absent() * excess).div_ceil(all.max(1));
+            let forgotten = readings.forget_least(share);
+            self.episodes -= forgotten.len();
+            writes.forgotten.extend(forgotten.into_iter().map(|key| (target.clone(), key)));
+        }
+    }
+}
+
+fn record(target: &Target, diff: crate::core::diff::Diff<'_>, now: Time, writes: &mut Writes) {
+    let changed = diff.changes.into_iter().map(|change| (change.key, change.event));
+    for (key, event) in changed.chain(diff.baseline) {
+        writes.series.push(SeriesRow { target: target.clone(), key, event: event.into_owned(), observed_at: now });
+    }
+    writes.forgotten.extend(diff.forgotten.into_iter().map(|key| (target.clone(), key)));
+}

@@ -1,0 +1,288 @@
+//! Podbell's own trouble: one incident per subject and error code, never one per target.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failing, Made, Setup, State, Writes, operators};
+use crate::core::event::Target;
+use crate::core::notice::{Info, NoticeBody, NoticeKind, Trouble, TroubleSubject};
+use crate::core::rules::rule::{Destination, Severity};
+use crate::core::source::PollError;
+use crate::core::time::Time;
+
+/// How long a target must be unreadable before that is told.
+pub const UNREADABLE_AFTER: Duration = Duration::from_secs(300);
+/// Targets that fail together are told together: one round of polls.
+const GATHER: Duration = Duration::from_secs(60);
+const REMIND: Duration = Duration::from_secs(4 * 3600);
+/// Told again when ten times as many are affected, but not within this time.
+const MIN_GAP: Duration = Duration::from_secs(300);
+const WORSE_BY: u64 = 10;
+/// How many names a notice lists.
+const MOST_NAMES: usize = 20;
+/// The member that stands for a source's discovery.
+const DISCOVERY: &str = "discovery";
+
+/// A trouble that is not over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleState {
+    /// Its number, from the same row as incidents.
+    pub id: u64,
+    /// What it is about.
+    pub subject: TroubleSubject,
+    /// The error code.
+    pub code: String,
+    /// What happened, in words.
+    pub text: String,
+    /// What the operator can do.
+    pub advice: String,
+    /// Who is affected, and since when.
+    pub members: BTreeMap<String, Time>,
+    /// Since when it is there.
+    pub since: Time,
+    /// When it is told first.
+    pub tell_at: Time,
+    /// When it was told last, and how many were affected then.
+    pub told: Option<(Time, u64)>,
+}
+
+impl TroubleState {
+    pub(super) fn wake_at(&self) -> Option<Time> {
+        Some(self.next().1)
+    }
+
+    fn next(&self) -> (NoticeKind, Time) {
+        match self.told {
+            None => (NoticeKind::Opened, self.tell_at),
+            Some((at, members)) if self.members.len() as u64 >= members.max(1).saturating_mul(WORSE_BY) => {
+                (NoticeKind::Escalated, at.plus(MIN_GAP))
+            }
+            Some((at, _)) => (NoticeKind::Reminded, at.plus(REMIND)),
+        }
+    }
+
+    fn story(&self, until: Option<Time>) -> Trouble {
+        Trouble {
+            incident: self.id,
+            subject: self.subject.clone(),
+            code: self.code.clone(),
+            text: self.text.clone(),
+            advice: self.advice.clone(),
+            affected: self.members.keys().take(MOST_NAMES).cloned().collect(),
+            affected_count: self.members.len() as u64,
+            since: self.since,
+            until,
+        }
+    }
+}
+
+impl State {
+    /// A target could not be read. Its state stays; after a while that is trouble.
+    pub(super) fn failed(&mut self, setup: &Setup, target: &Target, error: &PollError, now: Time, writes: &mut Writes) {
+        let Some(state) = self.targets.get_mut(target) else { return };
+        if error.gone && state.discovered {
+            self.gone(target, "service deleted", setup, now, writes);
+            return;
+        }
+        let failing = state.failing.get_or_insert_with(|| {
+            writes.targets.insert(target.clone());
+            Failing { since: now, trouble: None }
+        });
+        if failing.trouble.is_none() && now.since(failing.since) >= UNREADABLE_AFTER {
+            let since = failing.since;
+            let subject = TroubleSubject::Source(target.source.to_string());
+            let id = self.join_trouble(subject, error, member(target), since, GATHER, now, writes);
+            if let Some(failing) = self.targets.get_mut(target).and_then(|state| state.failing.as_mut()) {
+                failing.trouble = Some(id);
+            }
+            writes.targets.insert(target.clone());
+        }
+    }
+
+    /// A target was read again.
+    pub(super) fn recovered(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+        let failing = self.targets.get(target).is_some_and(|state| state.failing.is_some());
+        if failing {
+            self.leave_trouble(setup, target, now, writes);
+            if let Some(state) = self.targets.get_mut(target) {
+                state.failing = None;
+            }
+            writes.targets.insert(target.clone());
+        }
+    }
+
+    /// A source could not say what there is: trouble as if it were a target.
+    pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &PollError, now: Time, writes: &mut Writes) {
+        let subject = TroubleSubject::Source(source.to_string());
+        self.join_trouble(subject, error, DISCOVERY.to_owned(), now, UNREADABLE_AFTER, now, writes);
+    }
+
+    pub(super) fn discovery_recovered(&mut self, setup: &Setup, source: &Arc<str>, now: Time, writes: &mut Writes) {
+        let subject = TroubleSubject::Source(source.to_string());
+        let ids: Vec<u64> =
+            self.troubles.values().filter(|trouble| trouble.subject == subject).map(|trouble| trouble.id).collect();
+        for id in ids {
+            self.remove_member(setup, id, DISCOVERY, now, writes);
+        }
+    }
+
+    pub(super) fn leave_trouble(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+        let failing = self.targets.get(target).and_then(|state| state.failing.as_ref());
+        if let Some(id) = failing.and_then(|failing| failing.trouble) {
+            self.remove_member(setup, id, &member(target), now, writes);
+        }
+    }
+
+    /// Deliveries to a destination are in trouble, or no longer. Told elsewhere at once.
+    pub(super) fn destination(
+        &mut self,
+        setup: &Setup,
+        name: &Destination,
+        error: Option<&PollError>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let subject = TroubleSubject::Destination(name.to_string());
+        match error {
+            Some(error) => {
+                self.join_trouble(subject, error, name.to_string(), now, Duration::ZERO, now, writes);
+                self.wake_troubles(setup, now, writes);
+            }
+            None => {
+                let ids: Vec<u64> =
+                    self.troubles.values().filter(|t| t.subject == subject).map(|trouble| trouble.id).collect();
+                for id in ids {
+                    self.remove_member(setup, id, name, now, writes);
+                }
+            }
+        }
+    }
+
+    /// Deliveries were given up.
+    pub(super) fn dead(
+        &mut self,
+        setup: &Setup,
+        destination: &Destination,
+        deliveries: u64,
+        why: &str,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let made = Made {
+            kind: NoticeKind::Info,
+            caused_at: now,
+            severity: Severity::Critical,
+            to: operators(setup, &TroubleSubject::Destination(destination.to_string())),
+            body: NoticeBody::Info(Info::Dead {
+                destination: destination.to_string(),
+                deliveries,
+                why: why.to_owned(),
+            }),
+        };
+        self.notice(made, now, writes);
+    }
+
+    /// Tells what is due of troubles.
+    pub(super) fn wake_troubles(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let due: Vec<_> = self
+            .troubles
+            .values_mut()
+            .filter_map(|trouble| {
+                let (kind, at) = trouble.next();
+                (at <= now).then(|| {
+                    trouble.told = Some((now, trouble.members.len() as u64));
+                    (trouble.id, kind, at)
+                })
+            })
+            .collect();
+        for (id, kind, at) in due {
+            self.tell_trouble(setup, id, kind, at, None, now, writes);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn join_trouble(
+        &mut self,
+        subject: TroubleSubject,
+        error: &PollError,
+        member: String,
+        since: Time,
+        wait: Duration,
+        now: Time,
+        writes: &mut Writes,
+    ) -> u64 {
+        let known = self.troubles.values_mut().find(|t| t.subject == subject && t.code == error.code);
+        let id = match known {
+            Some(trouble) => {
+                trouble.members.entry(member).or_insert(since);
+                trouble.id
+            }
+            None => {
+                let id = self.next_incident;
+                self.next_incident += 1;
+                let trouble = TroubleState {
+                    id,
+                    subject,
+                    code: error.code.clone(),
+                    text: error.text.clone(),
+                    advice: error.advice.clone(),
+                    members: BTreeMap::from([(member, since)]),
+                    since,
+                    tell_at: now.plus(wait),
+                    told: None,
+                };
+                self.troubles.insert(id, trouble);
+                id
+            }
+        };
+        writes.troubles.insert(id);
+        id
+    }
+
+    fn remove_member(&mut self, setup: &Setup, id: u64, member: &str, now: Time, writes: &mut Writes) {
+        let Some(trouble) = self.troubles.get_mut(&id) else { return };
+        if trouble.members.remove(member).is_none() {
+            return;
+        }
+        writes.troubles.insert(id);
+        if !trouble.members.is_empty() {
+            return;
+        }
+        if trouble.told.is_some() {
+            self.tell_trouble(setup, id, NoticeKind::Resolved, now, Some(now), now, writes);
+        }
+        self.troubles.remove(&id);
+        writes.troubles.remove(&id);
+        writes.troubles_over.insert(id);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tell_trouble(
+        &mut self,
+        setup: &Setup,
+        id: u64,
+        kind: NoticeKind,
+        caused_at: Time,
+        until: Option<Time>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let Some(trouble) = self.troubles.get(&id) else { return };
+        writes.troubles.insert(id);
+        let made = Made {
+            kind,
+            caused_at,
+            severity: Severity::Critical,
+            to: operators(setup, &trouble.subject),
+            body: NoticeBody::Trouble(Box::new(trouble.story(until))),
+        };
+        self.notice(made, now, writes);
+    }
+}
+
+fn member(target: &Target) -> String {
+    format!("{}/{}/{}", target.cluster, target.namespace, target.service)
+}
