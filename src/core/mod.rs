@@ -8,6 +8,7 @@ pub mod event;
 pub mod incident;
 pub mod message;
 pub mod notice;
+pub mod outbox;
 pub mod rules;
 pub mod series;
 pub mod source;

@@ -1,0 +1,204 @@
+//! What came of a request, and what follows from it for its deliveries and its destination.
+
+use std::time::Duration;
+
+use super::{
+    Content, Delivery, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Paused, SendId, Signal,
+    UNREACHABLE_AFTER,
+};
+use crate::core::rules::rule::Destination;
+use crate::core::source::PollError;
+use crate::core::time::Time;
+
+/// What came of a request, as the notifier of the platform reads status, body and error code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It arrived.
+    Delivered,
+    /// A definite "not now": nothing was taken. The send dissolves and may fold anew.
+    Refused {
+        /// When to come back, if that was said.
+        retry_after: Option<Duration>,
+        /// The platform's words.
+        why: String,
+    },
+    /// Nobody knows whether it was taken: the same id and body must be repeated.
+    Unclear {
+        /// When to come back, if that was said.
+        retry_after: Option<Duration>,
+        /// What happened.
+        why: String,
+    },
+    /// The platform does not take this content: it concerns these deliveries only.
+    Content {
+        /// The platform's words.
+        why: String,
+    },
+    /// The URL or the credential is dead.
+    Dead {
+        /// The platform's code.
+        code: String,
+        /// The platform's words.
+        text: String,
+        /// What the operator can do.
+        advice: String,
+    },
+}
+
+/// The longest back-off, but for `Retry-After`.
+const LONGEST: Duration = Duration::from_secs(600);
+/// The longest `Retry-After` that is believed.
+const LONGEST_WALL: Duration = Duration::from_secs(24 * 3600);
+
+/// How long to wait after so many failures in a row: 2 s, doubled up to 10 min, less up to a half
+/// by `chance` (0 to 1), so that many processes do not come back in step.
+pub fn backoff(failures: u32, chance: f64) -> Duration {
+    let whole = Duration::from_secs(1).saturating_mul(2u32.saturating_pow(failures.clamp(1, 16))).min(LONGEST);
+    whole.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
+}
+
+impl Outbox {
+    /// Takes in what came of a send. `chance` is a random number between 0 and 1.
+    pub fn record(&mut self, send: SendId, outcome: Outcome, chance: f64, now: Time, writes: &mut OutboxWrites) {
+        let found = self.destinations.iter_mut().find(|(_, state)| state.sends.contains_key(&send));
+        let Some((name, state)) = found else { return };
+        let name = name.clone();
+        let fingerprint = self.policies.get(&name).map(|policy| policy.fingerprint.to_string()).unwrap_or_default();
+        state.account(now);
+        writes.destinations.insert(name.clone());
+        match outcome {
+            Outcome::Delivered => {
+                state.settle(send, now, writes);
+                state.recover(&name, writes);
+            }
+            Outcome::Refused { retry_after, why } => {
+                state.dissolve(send, "refused", writes);
+                state.fail(&name, retry_after, &why, chance, now, writes);
+            }
+            Outcome::Unclear { retry_after, why } => {
+                if let Some(open) = state.sends.get_mut(&send) {
+                    open.in_flight = false;
+                }
+                state.fail(&name, retry_after, &why, chance, now, writes);
+            }
+            Outcome::Content { why } => {
+                state.reduce(&name, send, &why, now, writes);
+                // It answered, and not about itself: the others may go on.
+                state.recover(&name, writes);
+            }
+            Outcome::Dead { code, text, advice } => {
+                state.dissolve(send, "paused", writes);
+                state.pause(&name, PollError { code, text, advice, gone: false }, fingerprint, now, writes);
+            }
+        }
+    }
+}
+
+impl DestinationState {
+    /// It arrived: the newest delivery was told, the others are part of its story.
+    fn settle(&mut self, send: SendId, now: Time, writes: &mut OutboxWrites) {
+        let Some(OpenSend { deliveries, .. }) = self.sends.remove(&send) else { return };
+        writes.settled.push((send, "delivered"));
+        let Some(told) = deliveries.last().map(|delivery| delivery.id) else { return };
+        for delivery in deliveries {
+            let state = match delivery.id == told {
+                true => DeliveryState::Sent { at: now },
+                false => DeliveryState::Folded { at: now, into: told },
+            };
+            writes.changed.insert(delivery.id, state);
+        }
+    }
+
+    /// Nothing was taken: its deliveries are due again.
+    fn dissolve(&mut self, send: SendId, why: &'static str, writes: &mut OutboxWrites) {
+        let Some(OpenSend { deliveries, .. }) = self.sends.remove(&send) else { return };
+        writes.settled.push((send, why));
+        for delivery in deliveries {
+            self.due_again(delivery, writes);
+        }
+    }
+
+    fn due_again(&mut self, delivery: Delivery, writes: &mut OutboxWrites) {
+        let state = DeliveryState::Due { content: delivery.content, born: delivery.born };
+        writes.changed.insert(delivery.id, state);
+        self.due.insert(delivery.id, delivery);
+    }
+
+    /// Its content was not taken: shorter, then one line, then it is given up.
+    fn reduce(&mut self, name: &Destination, send: SendId, why: &str, now: Time, writes: &mut OutboxWrites) {
+        let Some(OpenSend { deliveries, .. }) = self.sends.remove(&send) else { return };
+        writes.settled.push((send, "content refused"));
+        let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
+        let less = match content {
+            Content::Full => Content::Short,
+            Content::Short => Content::Minimal,
+            Content::Minimal => {
+                let why = format!("the platform does not take it: {why}");
+                writes.signals.push(Signal::Dead(name.clone(), deliveries.len() as u64, why.clone()));
+                for delivery in deliveries {
+                    writes.changed.insert(delivery.id, DeliveryState::Dead { at: now, why: why.clone() });
+                }
+                return;
+            }
+        };
+        for delivery in deliveries {
+            self.due_again(Delivery { content: less, ..delivery }, writes);
+        }
+    }
+
+    /// It cannot be reached, or wants to be left alone for a while.
+    fn fail(
+        &mut self,
+        name: &Destination,
+        retry_after: Option<Duration>,
+        why: &str,
+        chance: f64,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) {
+        self.health.failures = self.health.failures.saturating_add(1);
+        let since = *self.health.failing_since.get_or_insert(now);
+        match retry_after {
+            Some(wait) => self.health.wall = Some(now.plus(wait.min(LONGEST_WALL))),
+            None => self.health.retry_at = Some(now.plus(backoff(self.health.failures, chance))),
+        }
+        if !self.health.told && now.since(since) >= UNREACHABLE_AFTER {
+            self.health.told = true;
+            let error = PollError {
+                code: "unreachable".into(),
+                text: why.to_owned(),
+                advice: "nothing is lost: podbell keeps trying for 24 h and delivers everything when it answers again"
+                    .into(),
+                gone: false,
+            };
+            writes.signals.push(Signal::Trouble(name.clone(), error));
+        }
+    }
+
+    /// URL or credential are dead: nothing more is tried until they change or a test succeeds.
+    fn pause(
+        &mut self,
+        name: &Destination,
+        error: PollError,
+        fingerprint: String,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) {
+        self.health.paused =
+            Some(Paused { since: now, fingerprint, code: error.code.clone(), text: error.text.clone() });
+        self.health.told = true;
+        writes.signals.push(Signal::Trouble(name.clone(), error));
+    }
+
+    /// It works: the queue is released.
+    pub(super) fn recover(&mut self, name: &Destination, writes: &mut OutboxWrites) {
+        self.health.failures = 0;
+        self.health.failing_since = None;
+        self.health.retry_at = None;
+        self.health.wall = None;
+        if std::mem::take(&mut self.health.told) {
+            writes.signals.push(Signal::Recovered(name.clone()));
+        }
+        writes.destinations.insert(name.clone());
+    }
+}
