@@ -10,5 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod crash;
 pub mod notifiers;
 pub mod sources;
+pub mod store;

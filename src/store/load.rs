@@ -1,0 +1,286 @@
+//! Reading back what a process needs to go on where the last one ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::{Store, StoreError};
+use crate::core::diff::Reading;
+use crate::core::event::{Level, Target};
+use crate::core::incident::Incident;
+use crate::core::notice::{Notice, NoticeKind};
+use crate::core::outbox::{Content, Delivery, DeliveryId, Health, RestoredOutbox, SendId};
+use crate::core::rules::Severity;
+use crate::core::rules::rule::Destination;
+use crate::core::series::{EpisodeKey, SeriesId};
+use crate::core::step::{Failing, Restored, TargetState};
+use crate::core::time::Time;
+
+/// Attempts older than this say nothing about any pace.
+const ATTEMPT_MEMORY: Duration = Duration::from_secs(600);
+
+/// A delivery as the store has it, with its destination.
+#[derive(Clone, Debug)]
+pub struct StoredDelivery {
+    /// To whom.
+    pub destination: Destination,
+    /// The delivery.
+    pub delivery: Delivery,
+    /// due, claimed, sent, folded or dead.
+    pub state: String,
+}
+
+impl Store {
+    /// Everything that the core's mirror is rebuilt from, but for the series, which are loaded
+    /// with the first poll of their target.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn restore(&self) -> Result<Restored, StoreError> {
+        let heartbeat = self.heartbeat()?;
+        let targets = self.query(
+            "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered FROM target",
+            [],
+            |row| Ok((target(row, 0)?, target_state(row, heartbeat)?)),
+        )?;
+        let incidents = self.json_rows("SELECT id, state FROM incident WHERE ended_at IS NULL", "incident")?;
+        let troubles = self.json_rows("SELECT id, state FROM trouble WHERE over = 0", "trouble")?;
+        let mut sources = Vec::new();
+        let rows =
+            self.query("SELECT name, state FROM source", [], |row| Ok((text(row, 0)?, row.get::<_, String>(1)?)))?;
+        for (name, state) in rows {
+            let state = serde_json::from_str(&state).map_err(|e| self.row_error(format!("source {name}"), e))?;
+            sources.push((name, state));
+        }
+        let incident = self.number(
+            "SELECT max((SELECT coalesce(max(id), 0) FROM incident), (SELECT coalesce(max(id), 0) FROM trouble))",
+        )?;
+        let reserved = self.meta_number("next_incident")?;
+        Ok(Restored {
+            seed: self.seed(),
+            targets,
+            incidents,
+            troubles,
+            sources,
+            next_incident: (incident + 1).max(reserved),
+            next_notice: self
+                .meta_number("next_notice")?
+                .max(self.number("SELECT coalesce(max(id), 0) FROM notice")? + 1),
+        })
+    }
+
+    /// What is on its way, and how the destinations are.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn restore_outbox(&self, now: Time) -> Result<RestoredOutbox, StoreError> {
+        let mut destinations = Vec::new();
+        let rows = self.query("SELECT name, fingerprint, health FROM destination", [], |row| {
+            Ok((text(row, 0)?, text(row, 1)?, row.get::<_, String>(2)?))
+        })?;
+        for (name, fingerprint, health) in rows {
+            let health: Health =
+                serde_json::from_str(&health).map_err(|e| self.row_error(format!("destination {name}"), e))?;
+            destinations.push((name, fingerprint, health));
+        }
+        let deliveries = self.deliveries("state IN ('due', 'claimed') ORDER BY d.id", [])?;
+        let sends = self.query("SELECT id, destination, attempts FROM send WHERE settled IS NULL", [], |row| {
+            Ok((SendId(id(row, 0)?), text(row, 1)?, row.get(2)?))
+        })?;
+        let attempts = self.query(
+            "SELECT endpoint, at FROM attempt WHERE at > ?1 ORDER BY at",
+            [now.minus(ATTEMPT_MEMORY).millis()],
+            |row| Ok((text(row, 0)?, Time::from_millis(row.get(1)?))),
+        )?;
+        Ok(RestoredOutbox {
+            destinations,
+            deliveries: deliveries
+                .into_iter()
+                .map(|(stored, send)| (stored.destination, stored.delivery, send))
+                .collect(),
+            sends,
+            attempts,
+            next_delivery: self
+                .meta_number("next_delivery")?
+                .max(self.number("SELECT coalesce(max(id), 0) FROM delivery")? + 1),
+            next_send: self.meta_number("next_send")?.max(self.number("SELECT coalesce(max(id), 0) FROM send")? + 1),
+        })
+    }
+
+    /// The readings of one target.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn readings(&self, target: &Target) -> Result<Vec<(EpisodeKey, Reading, Level)>, StoreError> {
+        let Some(target) = self.targets.get(target) else { return Ok(Vec::new()) };
+        self.query("SELECT sid, episode, count, last_seen, level FROM series WHERE target = ?1", [target], |row| {
+            let key = EpisodeKey { series: SeriesId(row.get(0)?), first_seen: Time::from_millis(row.get(1)?) };
+            let reading = Reading { count: id(row, 2)?, last_seen: Time::from_millis(row.get(3)?) };
+            let level = if row.get::<_, i64>(4)? == 0 { Level::Normal } else { Level::Warning };
+            Ok((key, reading, level))
+        })
+    }
+
+    /// A notice.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn notice(&self, id: u64) -> Result<Option<Notice>, StoreError> {
+        let facts: Option<String> = self
+            .connection
+            .prepare_cached("SELECT facts FROM notice WHERE id = ?1")
+            .and_then(|mut statement| statement.query_row([sql(id)], |row| row.get(0)).optional())
+            .map_err(|source| self.error(source))?;
+        facts
+            .map(|facts| serde_json::from_str(&facts).map_err(|e| self.row_error(format!("notice {id}"), e)))
+            .transpose()
+    }
+
+    /// The frozen body of a send.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn body(&self, send: SendId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.connection
+            .prepare_cached("SELECT body FROM send WHERE id = ?1")
+            .and_then(|mut statement| statement.query_row([sql(send.0)], |row| row.get(0)).optional())
+            .map_err(|source| self.error(source))
+    }
+
+    /// One delivery, whatever its state.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn delivery(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, StoreError> {
+        Ok(self.deliveries("d.id = ?1", [sql(id.0)])?.into_iter().map(|(stored, _)| stored).next())
+    }
+
+    /// Deliveries that were given up, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn dead_deliveries(&self, destination: Option<&str>) -> Result<Vec<StoredDelivery>, StoreError> {
+        let condition = "state = 'dead' AND (?1 IS NULL OR d.destination = ?1) ORDER BY d.id";
+        Ok(self.deliveries(condition, [destination])?.into_iter().map(|(stored, _)| stored).collect())
+    }
+
+    fn deliveries(
+        &self,
+        condition: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<(StoredDelivery, Option<SendId>)>, StoreError> {
+        let sql = format!(
+            "SELECT d.id, d.notice, n.incident, n.kind, n.severity, n.made_at, d.born, d.content, d.destination, d.state, d.send
+             FROM delivery d JOIN notice n ON n.id = d.notice WHERE {condition}"
+        );
+        self.query(&sql, parameters, |row| {
+            let delivery = Delivery {
+                id: DeliveryId(id(row, 0)?),
+                notice: id(row, 1)?,
+                incident: row.get::<_, Option<i64>>(2)?.and_then(|id| u64::try_from(id).ok()),
+                kind: word(row, 3)?,
+                severity: word::<Severity>(row, 4)?,
+                made_at: Time::from_millis(row.get(5)?),
+                born: Duration::from_millis(id(row, 6)?),
+                content: word::<Content>(row, 7)?,
+            };
+            let stored = StoredDelivery { destination: text(row, 8)?, delivery, state: row.get(9)? };
+            Ok((stored, row.get::<_, Option<i64>>(10)?.and_then(|id| u64::try_from(id).ok()).map(SendId)))
+        })
+    }
+
+    /// When the service was last alive.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn heartbeat(&self) -> Result<Option<Time>, StoreError> {
+        let beat = self
+            .connection
+            .query_row("SELECT value FROM meta WHERE key = 'heartbeat'", [], |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        Ok(beat.map(Time::from_millis))
+    }
+
+    fn json_rows<T: serde::de::DeserializeOwned>(&self, sql: &str, what: &str) -> Result<Vec<T>, StoreError> {
+        let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        rows.iter()
+            .map(|(id, json)| serde_json::from_str(json).map_err(|e| self.row_error(format!("{what} {id}"), e)))
+            .collect()
+    }
+
+    fn number(&self, sql: &str) -> Result<u64, StoreError> {
+        let number = self.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        number.map(|number| u64::try_from(number).unwrap_or(0)).map_err(|source| self.error(source))
+    }
+
+    /// A counter that outlives the rows it numbered.
+    fn meta_number(&self, key: &str) -> Result<u64, StoreError> {
+        let number = self
+            .connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, i64>(0))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        Ok(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(1))
+    }
+}
+
+/// A target from four columns.
+pub(super) fn target(row: &Row<'_>, first: usize) -> rusqlite::Result<Target> {
+    Ok(Target {
+        source: text(row, first)?,
+        cluster: text(row, first + 1)?,
+        namespace: text(row, first + 2)?,
+        service: text(row, first + 3)?,
+    })
+}
+
+/// Unchanged polls write nothing: while a target did not fail, the heartbeat says until when it
+/// was read.
+fn target_state(row: &Row<'_>, heartbeat: Option<Time>) -> rusqlite::Result<TargetState> {
+    let time = |at: usize| row.get::<_, Option<i64>>(at).map(|ms| ms.map(Time::from_millis));
+    let failing = match time(5)? {
+        Some(since) => {
+            let trouble = row.get::<_, Option<i64>>(6)?.and_then(|id| u64::try_from(id).ok());
+            Some(Failing { since, trouble })
+        }
+        None => None,
+    };
+    let last_good =
+        time(4)?.map(|last| if failing.is_none() { heartbeat.map_or(last, |beat| beat.max(last)) } else { last });
+    Ok(TargetState::restored(last_good, failing, row.get(7)?))
+}
+
+pub(super) fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<str>> {
+    Ok(row.get_ref(at)?.as_str()?.into())
+}
+
+pub(super) fn id(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
+}
+
+/// One of an enum's words.
+fn word<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+    let word = row.get_ref(at)?.as_str()?;
+    serde_json::from_value(serde_json::Value::String(word.to_owned()))
+        .map_err(|source| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(source)))
+}
+
+/// Numbers that count up from 1 always fit.
+pub(super) fn sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Kept so that the words of [`NoticeKind`] and of the store stay the same.
+pub(super) fn kind_word(kind: NoticeKind) -> &'static str {
+    kind.as_str()
+}
+
+/// The version of [`Incident`]'s JSON.
+pub(super) const INCIDENT_VERSION: i64 = 1;
+
+/// What an incident is looked up by.
+pub(super) fn group_key(incident: &Incident) -> String {
+    serde_json::to_string(&incident.group).unwrap_or_default()
+}

@@ -1,0 +1,152 @@
+//! The store: one SQLite file that owns the truth.
+//!
+//! One process owns it and writes it; readers stand beside. WAL, `synchronous=FULL` (survives loss
+//! of power), `BEGIN IMMEDIATE`, one commit for all that happened since the last one. It knows
+//! rows and nothing of what they mean.
+
+mod commit;
+mod error;
+mod inbox;
+mod listing;
+mod load;
+mod migrate;
+mod place;
+mod tidy;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+pub use commit::Commit;
+pub use error::StoreError;
+pub use inbox::{Command, InboxItem};
+pub use listing::{ListedDelivery, Listing};
+pub use load::StoredDelivery;
+pub use migrate::{MIGRATIONS, VERSION};
+pub use place::Ownership;
+
+use crate::core::event::Target;
+
+/// How long a writer waits for another one's transaction.
+pub const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Marks a file as podbell's ("pdbl").
+const APPLICATION_ID: i64 = 0x7064_626C;
+
+/// An open store. Writing takes `&mut self`: there is one writer.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    targets: HashMap<Target, i64>,
+    seed: u64,
+    uuid: String,
+}
+
+impl Store {
+    /// Opens a store for writing, makes it if there is none, and brings it to this version's
+    /// format. The caller owns it, see [`Ownership`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing is changed when it fails.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        place::check_file_system(path)?;
+        migrate::check_whole(path)?;
+        let of = |source| StoreError::of(path, source);
+        let connection = Connection::open(path).map_err(of)?;
+        connection.busy_timeout(BUSY_WAIT).map_err(of)?;
+        migrate::prepare(&connection, path, MIGRATIONS)?;
+        let (seed, uuid) = identity(&connection).map_err(of)?;
+        let mut store = Self { connection, path: path.to_owned(), targets: HashMap::new(), seed, uuid };
+        store.load_target_ids()?;
+        Ok(store)
+    }
+
+    /// Opens a store beside its owner, for reading and for its inbox.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn beside(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            let source =
+                std::io::Error::new(std::io::ErrorKind::NotFound, "there is no store yet; `podbell run` makes it");
+            return Err(StoreError::Io { path: path.to_owned(), source });
+        }
+        let of = |source| StoreError::of(path, source);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(of)?;
+        connection.busy_timeout(BUSY_WAIT).map_err(of)?;
+        migrate::check_version(&connection, path, VERSION, true)?;
+        let (seed, uuid) = identity(&connection).map_err(of)?;
+        Ok(Self { connection, path: path.to_owned(), targets: HashMap::new(), seed, uuid })
+    }
+
+    /// The seed of series ids.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The identity of this store: part of every message's id.
+    pub fn uuid(&self) -> &str {
+        &self.uuid
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A setting of the connection, for tests of durability.
+    ///
+    /// # Errors
+    /// When SQLite does not know it.
+    pub fn pragma(&self, name: &str) -> Result<String, StoreError> {
+        let value = self.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+        value
+            .map(|value| match value {
+                rusqlite::types::Value::Integer(n) => n.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => format!("{other:?}"),
+            })
+            .map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::of(&self.path, source)
+    }
+
+    fn row_error(&self, what: impl Into<String>, source: serde_json::Error) -> StoreError {
+        StoreError::Row { path: self.path.clone(), what: what.into(), source }
+    }
+
+    fn load_target_ids(&mut self) -> Result<(), StoreError> {
+        self.targets.clear();
+        let rows: Vec<(i64, Target)> =
+            self.query("SELECT id, source, cluster, namespace, service FROM target", [], |row| {
+                Ok((row.get(0)?, load::target(row, 1)?))
+            })?;
+        self.targets.extend(rows.into_iter().map(|(id, target)| (target, id)));
+        Ok(())
+    }
+
+    /// All rows of a query.
+    fn query<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let all = || self.connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<_>>();
+        all().map_err(|source| self.error(source))
+    }
+}
+
+/// Seed and name of this store.
+fn identity(connection: &Connection) -> rusqlite::Result<(u64, String)> {
+    let read = |key: &str| {
+        connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, String>(0)).optional()
+    };
+    let seed = read("seed")?.and_then(|seed| u64::from_str_radix(&seed, 16).ok()).unwrap_or_default();
+    Ok((seed, read("uuid")?.unwrap_or_default()))
+}
