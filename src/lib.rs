@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod crash;
+pub mod engine;
 pub mod notifiers;
 pub mod sources;
 pub mod store;

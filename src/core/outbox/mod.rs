@@ -359,6 +359,15 @@ impl Outbox {
         outbox
     }
 
+    /// After a rebuild in a living process: answers to these sends are still outstanding.
+    pub fn still_in_flight(&mut self, sends: &std::collections::HashSet<SendId>) {
+        for state in self.destinations.values_mut() {
+            for (id, send) in &mut state.sends {
+                send.in_flight |= sends.contains(id);
+            }
+        }
+    }
+
     /// Brings what is stored in line with what is set up.
     fn reconcile(
         &mut self,
