@@ -5,12 +5,13 @@
 
 pub mod builtin;
 pub mod condition;
+pub mod index;
 pub mod literals;
 pub mod pattern;
 pub mod rule;
 pub mod set;
 
-pub use condition::Conditions;
+pub use condition::{Conditions, Facts};
 pub use pattern::{Pattern, PatternError};
 pub use rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings, Severity};
 pub use set::{Claim, RuleId, Rules};
