@@ -32,15 +32,8 @@ enum Kind {
     Bare,
 }
 
-const KINDS: [Kind; 7] = [
-    Kind::Literal,
-    Kind::IgnoreCase,
-    Kind::LiteralOnly,
-    Kind::NoLiteral,
-    Kind::Product,
-    Kind::Glob,
-    Kind::Bare,
-];
+const KINDS: [Kind; 7] =
+    [Kind::Literal, Kind::IgnoreCase, Kind::LiteralOnly, Kind::NoLiteral, Kind::Product, Kind::Glob, Kind::Bare];
 
 fn keys(kind: Kind, i: usize) -> Vec<(Field, String)> {
     use Field::{Message, Namespace, ObjName, ObjType, Reason, Workload};
@@ -50,10 +43,9 @@ fn keys(kind: Kind, i: usize) -> Vec<(Field, String)> {
             (Reason, format!("Reason{}", i % 40)),
             (Message, format!("/pull(ing)? image registry/team-{i}:/")),
         ],
-        Kind::IgnoreCase => vec![
-            (Reason, format!("Reason{}", i % 40)),
-            (Message, format!("/PULL(ING)? Image Registry/Team-{i}:/i")),
-        ],
+        Kind::IgnoreCase => {
+            vec![(Reason, format!("Reason{}", i % 40)), (Message, format!("/PULL(ING)? Image Registry/Team-{i}:/i"))]
+        }
         Kind::LiteralOnly => vec![(Message, format!("/team-{i}: .*Error syncing pod, skipping: failed/"))],
         Kind::NoLiteral => vec![
             (Namespace, format!("team-{i}")),
@@ -62,7 +54,7 @@ fn keys(kind: Kind, i: usize) -> Vec<(Field, String)> {
         ],
         Kind::Product => vec![(Namespace, format!("team-{}", i % 100)), (Reason, format!("Reason{}", i / 100))],
         Kind::Glob => vec![(Namespace, format!("team-{i}-*")), (ObjName, format!("*-{i}-*"))],
-        Kind::Bare => vec![(Message, format!(r"/[a-z]\d{{3,{}}}[A-Z]/", 4 + i % 900))],
+        Kind::Bare => vec![(Message, format!("/[0-9]{{3}}[{}-z]+[^{}]/", char::from(b'a' + (i % 20) as u8), i % 1000))],
     }
 }
 

@@ -3,8 +3,10 @@
 //! Architecture invariant: nothing in here reads a clock, draws a random number, touches a file
 //! or a socket, or imports a module outside `core`. Time and chance are arguments.
 
+pub mod diagnostic;
 pub mod event;
 pub mod message;
 pub mod notice;
 pub mod rules;
 pub mod time;
+pub mod yaml;
