@@ -5,6 +5,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -89,6 +90,12 @@ impl<'a> Facts<'a> {
     /// Rules repeat each other's expressions: each is tried once per event.
     fn remember(&self, key: (usize, Field), find_out: impl FnOnce() -> bool) -> bool {
         *self.seen.borrow_mut().entry(key).or_insert_with(find_out)
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
