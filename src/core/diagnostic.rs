@@ -10,8 +10,10 @@ use std::sync::Arc;
 /// A file that was read: its name as the operator wrote it, and its text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
-    /// What to call it in messages.
+    /// What it is known by: the file name in a rule's identity.
     pub name: Arc<str>,
+    /// The path to show, good from where the command was started.
+    pub shown: String,
     /// All of it; empty if it could not be read.
     pub text: String,
     line_starts: Vec<usize>,
@@ -20,9 +22,14 @@ pub struct Source {
 impl Source {
     /// A file of this name and text.
     pub fn new(name: &str, text: impl Into<String>) -> Arc<Self> {
+        Self::shown_as(name, name, text)
+    }
+
+    /// A file that is known by another name than the path to show.
+    pub fn shown_as(name: &str, shown: &str, text: impl Into<String>) -> Arc<Self> {
         let text = text.into();
         let line_starts = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Arc::new(Self { name: name.into(), text, line_starts })
+        Arc::new(Self { name: name.into(), shown: shown.to_owned(), text, line_starts })
     }
 
     /// Line and column of a byte, both from 1; columns count characters.
@@ -103,7 +110,7 @@ impl Diagnostic {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.source.position(self.span.start);
-        write!(f, "{}:{line}:{column}: {}: {}", self.source.name, self.gravity.as_str(), self.message)?;
+        write!(f, "{}:{line}:{column}: {}: {}", self.source.shown, self.gravity.as_str(), self.message)?;
         match &self.help {
             Some(help) => write!(f, " ({help})"),
             None => Ok(()),

@@ -82,7 +82,7 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Vec<Located>
     scopes.extend(map.take("scope").and_then(|node| raw::conditions(node, reader, "`scope`")));
     let defaults = map.take("defaults").map(|node| defaults(node, file, reader)).unwrap_or_default().or(&file.defaults);
     let list = map.need("rules", reader).map_or(&[][..], |node| reader.list(node, "a list of rules"));
-    map.finish(reader);
+    map.finish_with(reader, elsewhere);
     let mut names = HashMap::new();
     list.iter()
         .filter_map(|node| {
@@ -91,6 +91,16 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Vec<Located>
             Some(rule)
         })
         .collect()
+}
+
+/// Files of another kind, taken for rule files.
+fn elsewhere(key: &str) -> Option<&'static str> {
+    match key {
+        "tests" | "rule_files" => Some("this looks like a rule test: run it with `podbell test`"),
+        "sources" | "notifiers" => Some("this looks like podbell.yaml: check it with `--config`"),
+        "groups" => Some("this looks like a rule file of Prometheus; rules go under `rules:`"),
+        _ => None,
+    }
 }
 
 fn defaults(node: &Node, file: &RuleFile, reader: &mut Reader) -> Partial {

@@ -84,7 +84,7 @@ fn heard_late(located: &Located, other: &Located) -> Diagnostic {
 
 fn place_of(located: &Located) -> String {
     let (line, _) = located.source.position(located.at.start);
-    format!("`{}` ({}:{line})", located.rule.settings.key.name, located.source.name)
+    format!("`{}` ({}:{line})", located.rule.settings.key.name, located.source.shown)
 }
 
 /// A key whose exact texts all lie outside of a scope.
