@@ -4,6 +4,7 @@
 //! or a socket, or imports a module outside `core`. Time and chance are arguments.
 
 pub mod diff;
+pub mod diagnostic;
 pub mod event;
 pub mod incident;
 pub mod message;
@@ -16,3 +17,4 @@ pub mod step;
 pub mod time;
 pub mod topic;
 pub mod workload;
+pub mod yaml;

@@ -4,7 +4,9 @@
 //! Expressions are parsed here, so that a bad one is found when rules are loaded, but only built
 //! when an event first gets as far as needing one: of 10,000 rules an event needs a handful.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
@@ -109,9 +111,18 @@ impl Pattern {
         matches!(&self.kind, Kind::Glob(glob) if glob.pieces.iter().all(|piece| piece.is_empty()))
     }
 
-    /// Whether matching costs enough to remember its outcome.
+    /// Whether it is a regular expression.
     pub fn is_expression(&self) -> bool {
         matches!(self.kind, Kind::Regex(_))
+    }
+
+    /// What identifies an expression that several patterns share, see [`Interner`]: its outcome is
+    /// worth remembering.
+    pub(super) fn shared_expression(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Regex(expression) if Arc::strong_count(expression) > 1 => Some(Arc::as_ptr(expression).addr()),
+            _ => None,
+        }
     }
 
     /// What every text that matches must contain: each requirement on its own is necessary. Empty
@@ -122,6 +133,30 @@ impl Pattern {
             Kind::Glob(glob) => literals::of_pieces(glob.pieces.iter().map(|piece| &**piece)),
             Kind::Regex(expression) => expression.requirements.clone(),
         }
+    }
+}
+
+/// Makes equal patterns share their text and their expression.
+#[derive(Debug, Default)]
+pub(super) struct Interner {
+    known: HashSet<Pattern>,
+}
+
+impl Interner {
+    /// Replaces the pattern by an equal one that is already known.
+    pub(super) fn intern(&mut self, pattern: &mut Pattern) {
+        match self.known.get(pattern) {
+            Some(known) => *pattern = known.clone(),
+            None => {
+                self.known.insert(pattern.clone());
+            }
+        }
+    }
+}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
