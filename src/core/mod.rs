@@ -3,8 +3,8 @@
 //! Architecture invariant: nothing in here reads a clock, draws a random number, touches a file
 //! or a socket, or imports a module outside `core`. Time and chance are arguments.
 
-pub mod diff;
 pub mod diagnostic;
+pub mod diff;
 pub mod event;
 pub mod incident;
 pub mod message;

@@ -199,10 +199,13 @@ impl Engine {
     /// When the next turn is due, if nothing happens before.
     pub fn next_wake(&mut self, now: Time) -> Time {
         let periodic = self.last_heartbeat.plus(HEARTBEAT).min(self.last_inbox.plus(INBOX));
-        let due = self.mirror.as_mut().and_then(|mirror| {
-            [mirror.state.next_wake(&self.setup), mirror.outbox.next_wake(now)].into_iter().flatten().min()
-        });
-        due.map_or(periodic, |due| due.min(periodic))
+        self.next_timer(now).map_or(periodic, |timer| timer.min(periodic))
+    }
+
+    /// The same without heartbeat and inbox: when something is due that people can see.
+    pub fn next_timer(&mut self, now: Time) -> Option<Time> {
+        let mirror = self.mirror.as_mut()?;
+        [mirror.state.next_wake(&self.setup), mirror.outbox.next_wake(now)].into_iter().flatten().min()
     }
 
     /// The core's mirror; none while the store cannot be read.

@@ -2,5 +2,7 @@
 //! they share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod deliveries;
 mod diff;
+mod incidents;
 mod support;
