@@ -6,6 +6,7 @@
 //!
 //! [`core`] is pure; everything else is the rim that feeds it and carries out what it says.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -13,5 +14,6 @@ pub mod core;
 pub mod crash;
 pub mod engine;
 pub mod notifiers;
+pub mod server;
 pub mod sources;
 pub mod store;

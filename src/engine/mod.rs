@@ -89,6 +89,7 @@ pub struct Engine {
     last_heartbeat: Time,
     last_inbox: Time,
     last_tidy: Time,
+    claiming: bool,
 }
 
 /// What is thrown away and read again when a commit fails.
@@ -149,6 +150,7 @@ impl Engine {
             last_heartbeat: Time::default(),
             last_inbox: Time::default(),
             last_tidy: now,
+            claiming: true,
         };
         engine.mirror = Some(engine.read_mirror(now)?);
         Ok(engine)
@@ -228,6 +230,11 @@ impl Engine {
         self.tally
     }
 
+    /// The process is about to end: what is due leaves after the next start.
+    pub fn claim_nothing_more(&mut self) {
+        self.claiming = false;
+    }
+
     /// How many answers are outstanding.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
@@ -277,7 +284,7 @@ impl Engine {
         step(&mut mirror.state, &self.setup, Input::Tick, now, &mut batch.writes);
         mirror.outbox.tick(now, &mut batch.outbox);
         self.post(mirror, now, &mut batch);
-        let jobs = mirror.outbox.claim(now, &mut batch.outbox);
+        let jobs = if self.claiming { mirror.outbox.claim(now, &mut batch.outbox) } else { Vec::new() };
         self.freeze_bodies(&mut batch, now)?;
         let heartbeat = (now >= self.last_heartbeat.plus(HEARTBEAT)).then_some(now);
         if heartbeat.is_some() || !(batch.writes.is_empty() && batch.outbox.is_empty() && batch.answered.is_empty()) {
