@@ -1,1 +1,5 @@
 //! The integration tests.
+
+mod check;
+mod config;
+mod rules;
