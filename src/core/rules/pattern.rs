@@ -4,9 +4,8 @@
 //! Expressions are parsed here, so that a bad one is found when rules are loaded, but only built
 //! when an event first gets as far as needing one: of 10,000 rules an event needs a handful.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
@@ -147,24 +146,15 @@ impl Pattern {
 /// Makes equal patterns share their text and their expression.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
-    known: HashSet<Pattern>,
+    /// By text, and whether it is meant exactly.
+    known: HashMap<(Arc<str>, bool), Pattern>,
 }
 
 impl Interner {
     /// Replaces the pattern by an equal one that is already known.
     pub(super) fn intern(&mut self, pattern: &mut Pattern) {
-        match self.known.get(pattern) {
-            Some(known) => *pattern = known.clone(),
-            None => {
-                self.known.insert(pattern.clone());
-            }
-        }
-    }
-}
-
-impl Hash for Pattern {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        let key = (pattern.text.clone(), pattern.exact().is_some());
+        *pattern = self.known.entry(key).or_insert_with(|| pattern.clone()).clone();
     }
 }
 
