@@ -1,5 +1,8 @@
 //! The command line: one file per command. Exit codes: 0 good, 1 findings or failure, 2 usage.
 
+mod check;
+mod render;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -13,9 +16,14 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Explain every mistake of podbell.yaml and rule files at once.
+    Check(check::Args),
+}
 
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
-    match Cli::parse().command {}
+    match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+    }
 }

@@ -101,6 +101,13 @@ impl Gathered {
                 let names = Names { may_notify: entry.may_notify.clone(), ..names.clone() };
                 match files::read_source(&name, &path) {
                     Ok(source) => self.files.push(rule_file(source, number, Some(entry), names)),
+                    // Nothing to show of the file itself: the line that names it is what to mend.
+                    Err(diagnostic) if diagnostic.source.text.is_empty() => {
+                        let help = diagnostic
+                            .help
+                            .unwrap_or_else(|| "paths are relative to the folder of podbell.yaml".into());
+                        reader.error_help(span, format!("`{name}`: {}", diagnostic.message), help);
+                    }
                     Err(diagnostic) => self.unreadable.push(*diagnostic),
                 }
             }

@@ -40,11 +40,11 @@ impl Source {
         (line, self.text[start..at].chars().count() + 1)
     }
 
-    /// The text of a line, counted from 1, without its end.
-    pub fn line(&self, line: usize) -> &str {
+    /// The bytes of a line, counted from 1, without its end.
+    pub fn line(&self, line: usize) -> Range<usize> {
         let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
         let end = self.line_starts.get(line).copied().unwrap_or(self.text.len());
-        self.text[start..end].trim_end_matches(['\n', '\r'])
+        start..start + self.text[start..end].trim_end_matches(['\n', '\r']).len()
     }
 }
 

@@ -2,7 +2,10 @@
 //! they share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod check;
+mod config;
 mod deliveries;
 mod diff;
 mod incidents;
+mod rules;
 mod support;

@@ -38,6 +38,8 @@ pub struct Located {
     pub source: Arc<Source>,
     /// Its name, or its first key.
     pub at: Range<usize>,
+    /// Whether all of it could be read. Of another one nothing further can be said.
+    pub sound: bool,
 }
 
 /// What became of a file.
@@ -122,6 +124,7 @@ fn one_rule(
     defaults: &Partial,
     reader: &mut Reader,
 ) -> Option<Located> {
+    let errors = reader.errors();
     let mut map = reader.map(node, "a rule: a map with `name:` and `match:`")?;
     let name_node = map.need("name", reader);
     let at = name_node.map_or_else(|| map.head(), |node| node.span.clone());
@@ -148,7 +151,7 @@ fn one_rule(
     let sustain = said.sustain.clone().unwrap_or_else(|| Some(Rule::default_sustain()));
     let settings = settle(key, said);
     let rule = Rule { action, settings, matching, except, sustain, scopes: scopes.to_vec(), entry: file.entry };
-    Some(Located { rule, source: file.source.clone(), at })
+    Some(Located { rule, source: file.source.clone(), at, sound: reader.errors() == errors })
 }
 
 fn matching(map: &mut MapReader<'_>, at: &Range<usize>, reader: &mut Reader) -> Conditions {

@@ -14,7 +14,7 @@ use super::rule::Field;
 use crate::core::event::Subject;
 
 /// Keys that must all fit; the patterns of a key mean any of them. Without keys everything fits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
     keys: Vec<(Field, Vec<Pattern>)>,
 }

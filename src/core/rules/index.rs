@@ -3,17 +3,17 @@
 //! Owns the way from an event's facts to candidates. A candidate may still not match; a rule that
 //! is no candidate never does. Every rule is reached by one path, the one that the fewest other
 //! rules share: all its exact keys together (one hash lookup), or the literals that one of its
-//! keys requires (one automaton per field). Only a rule without either is looked at every time.
+//! keys requires (one search per field). Only a rule without either is looked at every time.
 
 use std::collections::HashMap;
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::condition::Facts;
 use super::literals;
 use super::pattern::Pattern;
 use super::rule::Field;
+use super::windows::Windows;
 
 /// The keys that an item needs, all of them.
 pub type Keys<'a> = Vec<&'a (Field, Vec<Pattern>)>;
@@ -28,6 +28,8 @@ const MAX_SHAPES: usize = 32;
 pub struct Index {
     shapes: Vec<Shape>,
     fields: Vec<FieldLiterals>,
+    /// Items without any path, by a key they share: it is tried once for all of them.
+    tried: Vec<(Field, Vec<Pattern>, Vec<u32>)>,
     always: Vec<u32>,
 }
 
@@ -42,14 +44,14 @@ struct Shape {
 #[derive(Debug)]
 struct FieldLiterals {
     field: Field,
-    automaton: AhoCorasick,
+    windows: Windows,
     items: Vec<Vec<u32>>,
 }
 
 impl Index {
     /// The index over items in order.
     pub fn new<'a>(items: impl IntoIterator<Item = Keys<'a>>) -> Self {
-        let offers: Vec<Offer> = items.into_iter().map(|keys| Offer::of(&keys)).collect();
+        let offers: Vec<Offer<'a>> = items.into_iter().map(|keys| Offer::of(&keys)).collect();
         let counts = Counts::of(&offers);
         let mut plan = Plan::default();
         for (item, offer) in (0..).zip(&offers) {
@@ -70,6 +72,11 @@ impl Index {
         for literals in &self.fields {
             literals.collect(facts.text(literals.field), &mut found);
         }
+        for (field, patterns, items) in &self.tried {
+            if patterns.iter().any(|pattern| pattern.matches(facts.text(*field))) {
+                found.extend_from_slice(items);
+            }
+        }
         found.sort_unstable();
         found.dedup();
         found
@@ -85,8 +92,8 @@ impl FieldLiterals {
         } else {
             text
         };
-        let mut hits: Vec<usize> =
-            self.automaton.find_overlapping_iter(text).map(|hit| hit.pattern().as_usize()).collect();
+        let mut hits: Vec<usize> = Vec::new();
+        self.windows.find(text, |literal| hits.push(literal));
         hits.sort_unstable();
         hits.dedup();
         for hit in hits {
@@ -96,16 +103,20 @@ impl FieldLiterals {
 }
 
 /// The paths by which an item could be reached.
-struct Offer {
+struct Offer<'a> {
     /// The exact keys and every combination of their values, hashed.
     exact: Option<(Vec<Field>, Vec<u64>)>,
     /// Per key: for each of its patterns the requirements of which one is enough.
     literals: Vec<(Field, Vec<Vec<literals::Requirement>>)>,
+    /// Any key with a pattern, in case there is no path.
+    other: Option<&'a (Field, Vec<Pattern>)>,
 }
 
-impl Offer {
-    fn of(keys: &Keys<'_>) -> Self {
-        Self { exact: exact_path(keys), literals: keys.iter().filter_map(|key| literal_path(key)).collect() }
+impl<'a> Offer<'a> {
+    fn of(keys: &Keys<'a>) -> Self {
+        let literals = keys.iter().filter_map(|key| literal_path(key)).collect();
+        let other = keys.iter().find(|(field, _)| *field != Field::Level).copied();
+        Self { exact: exact_path(keys), literals, other }
     }
 }
 
@@ -158,7 +169,7 @@ struct Counts<'a> {
 }
 
 impl<'a> Counts<'a> {
-    fn of(offers: &'a [Offer]) -> Self {
+    fn of(offers: &'a [Offer<'_>]) -> Self {
         let mut counts = Self { exact: HashMap::new(), literals: HashMap::new(), shapes: HashMap::new() };
         for offer in offers {
             if let Some((fields, hashes)) = &offer.exact {
@@ -191,16 +202,20 @@ impl<'a> Counts<'a> {
     }
 }
 
+/// A key without any path, and the items that have it.
+type Sharing<'a> = (&'a [Pattern], Vec<u32>);
+
 /// The index while items are being added.
 #[derive(Default)]
-struct Plan {
+struct Plan<'a> {
     shapes: HashMap<Vec<Field>, HashMap<u64, Vec<u32>>>,
     literals: HashMap<Field, HashMap<String, Vec<u32>>>,
+    tried: HashMap<(Field, Vec<&'a str>), Sharing<'a>>,
     always: Vec<u32>,
 }
 
-impl Plan {
-    fn add(&mut self, item: u32, offer: &Offer, counts: &Counts<'_>) {
+impl<'a> Plan<'a> {
+    fn add(&mut self, item: u32, offer: &Offer<'a>, counts: &Counts<'_>) {
         let exact = offer
             .exact
             .as_ref()
@@ -221,8 +236,17 @@ impl Plan {
                 self.add_exact(item, fields, hashes);
             }
             (_, Some((_, field, chosen))) => self.add_literals(item, field, &chosen),
-            _ => self.always.push(item),
+            _ => self.add_other(item, offer.other),
         }
+    }
+
+    fn add_other(&mut self, item: u32, key: Option<&'a (Field, Vec<Pattern>)>) {
+        let Some((field, patterns)) = key else {
+            self.always.push(item);
+            return;
+        };
+        let texts = patterns.iter().map(Pattern::as_str).collect();
+        self.tried.entry((*field, texts)).or_insert((patterns, Vec::new())).1.push(item);
     }
 
     fn add_exact(&mut self, item: u32, fields: &[Field], hashes: &[u64]) {
@@ -241,13 +265,16 @@ impl Plan {
 
     fn build(self) -> Index {
         let mut index = Index { always: self.always, ..Index::default() };
+        for ((field, _), (patterns, items)) in self.tried {
+            index.tried.push((field, patterns.to_vec(), items));
+        }
         for (fields, items) in self.shapes {
             index.shapes.push(Shape { fields, items });
         }
         for (field, by_text) in self.literals {
             let (texts, items): (Vec<String>, Vec<Vec<u32>>) = by_text.into_iter().unzip();
-            match AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&texts) {
-                Ok(automaton) => index.fields.push(FieldLiterals { field, automaton, items }),
+            match Windows::new(texts) {
+                Ok(windows) => index.fields.push(FieldLiterals { field, windows, items }),
                 // More literals than an automaton can number: slow is better than wrong.
                 Err(_) => index.always.extend(items.into_iter().flatten()),
             }

@@ -3,6 +3,7 @@
 //! Looks at all rules in reading order. Says only what is certain: conditions are compared as
 //! written, so a rule it stays silent about may still be covered in a way nobody can see.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::compile::Located;
@@ -15,12 +16,14 @@ use crate::core::diagnostic::Diagnostic;
 const MAX_GENERAL: usize = 200;
 /// The same, of earlier rules that share an exact key.
 const MAX_SHARED: usize = 400;
+/// After this many comparisons of patterns the rest is not looked at.
+const MAX_COMPARISONS: usize = 20_000_000;
 
 /// Looks at the rules of all files in reading order.
 pub fn lint(rules: &[Located]) -> Vec<Diagnostic> {
     let mut earlier = Earlier::default();
     let mut found = Vec::new();
-    for (place, located) in rules.iter().enumerate() {
+    for (place, located) in rules.iter().enumerate().filter(|(_, located)| located.sound) {
         found.extend(judge(located, rules, &earlier));
         earlier.add(place, &located.rule);
     }
@@ -38,7 +41,7 @@ fn judge(located: &Located, rules: &[Located], earlier: &Earlier) -> Option<Diag
     let mut left: Vec<&Destination> = rule.settings.notify.iter().collect();
     let mut later = None;
     for other in earlier.candidates(rule).into_iter().filter_map(|place| rules.get(place)) {
-        if !covers(&other.rule, rule) {
+        if !earlier.affords(&other.rule, rule) || !covers(&other.rule, rule) {
             continue;
         }
         match (other.rule.action, rule.action) {
@@ -127,6 +130,7 @@ fn patterns_cover(wide: &[Pattern], narrow: &[Pattern]) -> bool {
 struct Earlier {
     shared: HashMap<(Field, String), Vec<usize>>,
     general: Vec<usize>,
+    compared: Cell<usize>,
 }
 
 impl Earlier {
@@ -149,11 +153,17 @@ impl Earlier {
         }
     }
 
+    /// Whether there is still room for comparing these two.
+    fn affords(&self, other: &Rule, rule: &Rule) -> bool {
+        let size = |rule: &Rule| 1 + rule.matching.keys().iter().map(|(_, patterns)| patterns.len()).sum::<usize>();
+        self.compared.set(self.compared.get().saturating_add(size(other).saturating_mul(size(rule))));
+        self.compared.get() <= MAX_COMPARISONS
+    }
+
     fn candidates(&self, rule: &Rule) -> Vec<usize> {
         let keys = rule.scopes.iter().chain([&rule.matching]).flat_map(Conditions::keys);
-        let texts = keys.flat_map(|(field, patterns)| {
-            patterns.iter().filter_map(Pattern::exact).map(|text| (*field, text.to_owned()))
-        });
+        // A rule that covers this one has all of its texts: looking for one of each key is enough.
+        let texts = keys.filter_map(|(field, patterns)| Some((*field, patterns.first()?.exact()?.to_owned())));
         let mut places: Vec<usize> =
             texts.filter_map(|key| self.shared.get(&key)).flatten().chain(&self.general).copied().collect();
         places.sort_unstable();

@@ -13,6 +13,7 @@ pub mod pattern;
 pub mod raw;
 pub mod rule;
 pub mod set;
+mod windows;
 
 pub use compile::{Compiled, Located, RuleFile, compile};
 pub use condition::{Conditions, Facts};

@@ -4,9 +4,8 @@
 //! Expressions are parsed here, so that a bad one is found when rules are loaded, but only built
 //! when an event first gets as far as needing one: of 10,000 rules an event needs a handful.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
@@ -37,9 +36,9 @@ pub enum PatternError {
         /// Where, in bytes of the pattern's text.
         at: usize,
     },
-    /// A regular expression that would need too much memory.
+    /// A regular expression that would need too much memory: this many bytes.
     #[error("this regular expression would need more than {} MiB", MAX_WEIGHT >> 20)]
-    TooLarge,
+    TooLarge(usize),
     /// Letters after the closing slash that mean nothing.
     #[error("unknown flag `{0}` after the closing slash; `i` is the only one")]
     Flag(String),
@@ -116,6 +115,14 @@ impl Pattern {
         matches!(self.kind, Kind::Regex(_))
     }
 
+    /// An upper bound of the memory it may need, in bytes.
+    pub fn weight(&self) -> usize {
+        match &self.kind {
+            Kind::Regex(expression) => expression.weight,
+            _ => self.text.len(),
+        }
+    }
+
     /// What identifies an expression that several patterns share, see [`Interner`]: its outcome is
     /// worth remembering.
     pub(super) fn shared_expression(&self) -> Option<usize> {
@@ -139,24 +146,15 @@ impl Pattern {
 /// Makes equal patterns share their text and their expression.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
-    known: HashSet<Pattern>,
+    /// By text, and whether it is meant exactly.
+    known: HashMap<(Arc<str>, bool), Pattern>,
 }
 
 impl Interner {
     /// Replaces the pattern by an equal one that is already known.
     pub(super) fn intern(&mut self, pattern: &mut Pattern) {
-        match self.known.get(pattern) {
-            Some(known) => *pattern = known.clone(),
-            None => {
-                self.known.insert(pattern.clone());
-            }
-        }
-    }
-}
-
-impl Hash for Pattern {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        let key = (pattern.text.clone(), pattern.exact().is_some());
+        *pattern = self.known.entry(key).or_insert_with(|| pattern.clone()).clone();
     }
 }
 
@@ -239,17 +237,19 @@ struct Expression {
     source: String,
     ignore_case: bool,
     requirements: Vec<Requirement>,
+    weight: usize,
     built: OnceLock<Option<Regex>>,
 }
 
 impl Expression {
     fn parse(source: &str, ignore_case: bool) -> Result<Self, PatternError> {
         let hir = parse_syntax(source, ignore_case)?;
-        if literals::weight(&hir) > MAX_WEIGHT {
-            return Err(PatternError::TooLarge);
+        let weight = literals::weight(&hir);
+        if weight > MAX_WEIGHT {
+            return Err(PatternError::TooLarge(weight));
         }
         let requirements = literals::of_expression(&hir);
-        Ok(Self { source: source.to_owned(), ignore_case, requirements, built: OnceLock::new() })
+        Ok(Self { weight, source: source.to_owned(), ignore_case, requirements, built: OnceLock::new() })
     }
 
     fn matches(&self, text: &str) -> bool {
@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(error("/a/g"), PatternError::Flag("g".into()));
         assert!(matches!(error("/*test*/"), PatternError::Syntax { at: 1, .. }));
         assert!(matches!(error("/a(b/"), PatternError::Syntax { at: 2, .. }));
-        assert_eq!(error(r"/(\w{1000}){1000}/"), PatternError::TooLarge);
+        assert!(matches!(error(r"/(\w{1000}){1000}/"), PatternError::TooLarge(_)));
         assert!(matches!(error(&"x".repeat(5000)), PatternError::TooLong(5000)));
         assert!(matches!(error(&format!("/{}/", "(".repeat(2000))), PatternError::Syntax { .. }));
     }

@@ -167,7 +167,7 @@ fn patterns(field: Field, node: &Node, reader: &mut Reader) -> Vec<Pattern> {
 
 fn pattern(field: Field, node: &Node, reader: &mut Reader) -> Option<Pattern> {
     let text = reader.text(node, "a text, a glob or /a regular expression/")?;
-    match Pattern::parse(text) {
+    match weighed(text, node, reader)? {
         Ok(pattern) => {
             doubts(field, &pattern, node, reader);
             Some(pattern)
@@ -176,10 +176,29 @@ fn pattern(field: Field, node: &Node, reader: &mut Reader) -> Option<Pattern> {
             let mut diagnostic =
                 Diagnostic::error(&reader.source, place(node, reader, text, &error), error.to_string());
             diagnostic.help = pattern_help(text, &error);
-            reader.found.push(diagnostic);
+            reader.note(diagnostic);
             None
         }
     }
+}
+
+/// Parses a pattern within the budget of its file: many large expressions are a bomb too.
+fn weighed(text: &str, node: &Node, reader: &mut Reader) -> Option<Result<Pattern, PatternError>> {
+    if reader.expression_budget == 0 && text.starts_with('/') {
+        return None;
+    }
+    let parsed = Pattern::parse(text);
+    let weight = match &parsed {
+        Ok(pattern) => pattern.weight(),
+        Err(PatternError::TooLarge(weight)) => *weight,
+        Err(_) => 0,
+    };
+    reader.expression_budget = reader.expression_budget.saturating_sub(weight);
+    if reader.expression_budget == 0 {
+        let help = "split the file, or use smaller repetitions and classes";
+        reader.error_help(&node.span, "the regular expressions of this file need too much memory in all", help);
+    }
+    Some(parsed)
 }
 
 /// The bytes of the mistake inside of the pattern, where the text in the file is the pattern itself.
@@ -207,7 +226,7 @@ fn pattern_help(text: &str, error: &PatternError) -> Option<String> {
             Some("put a backslash before characters that are meant literally: \\( \\[ \\* \\+".into())
         }
         PatternError::Flag(_) => Some("write `/…/i` to ignore case".into()),
-        PatternError::TooLarge => Some("use smaller repetitions".into()),
+        PatternError::TooLarge(_) => Some("use smaller repetitions".into()),
         PatternError::TooLong(_) => Some("use several patterns in a list".into()),
         PatternError::Empty => None,
     }
@@ -231,7 +250,7 @@ fn doubts(field: Field, pattern: &Pattern, node: &Node, reader: &mut Reader) {
             reader.error_help(&node.span, format!("no event has the level `{exact}`"), help);
         }
     } else if pattern.is_expression() && pattern.requirements().is_empty() {
-        let help = "add a word that must occur, or a key such as `reason`, so that it is tried on fewer events";
+        let help = "add a word that must occur, so that it is tried on fewer events";
         reader.warning_help(&node.span, format!("`{text}` has no fixed text, so it is slow"), help);
     }
 }
@@ -300,8 +319,9 @@ fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
         if let Some(field) = reader.word(item, "a key to group by", &words) {
             if fields.contains(&field) {
                 reader.error(&item.span, format!("`{field}` is there twice"));
+            } else {
+                fields.push(field);
             }
-            fields.push(field);
         }
     }
     (!fields.is_empty()).then_some(fields)

@@ -51,7 +51,7 @@ impl Rules {
         let sustains: Vec<Conditions> = rules
             .iter()
             .filter_map(|rule| rule.sustain.as_ref())
-            .filter(|sustain| seen.insert(*sustain))
+            .filter(|sustain| seen.insert(format!("{sustain:?}")))
             .cloned()
             .collect();
         let sustain_index = Index::new(sustains.iter().map(|sustain| sustain.keys().iter().collect()));

@@ -16,27 +16,52 @@ pub struct Reader {
     pub source: Arc<Source>,
     /// What was found so far.
     pub found: Vec<Diagnostic>,
+    /// How many errors and warnings there were, also those that were not kept.
+    counts: [usize; 2],
+    /// How much memory expressions may still ask for, see `Pattern::weight`.
+    pub expression_budget: usize,
 }
+
+/// Of errors and of warnings of one file no more than this many are kept.
+const MAX_FOUND: usize = 500;
+/// How many items a list of names or patterns may have.
+const MAX_ITEMS: usize = 1000;
+/// What all expressions of a file may weigh.
+const EXPRESSION_BUDGET: usize = 4 << 30;
 
 impl Reader {
     /// A reader of this file.
     pub fn new(source: Arc<Source>) -> Self {
-        Self { source, found: Vec::new() }
+        Self { source, found: Vec::new(), counts: [0; 2], expression_budget: EXPRESSION_BUDGET }
+    }
+
+    /// Notes a finding.
+    pub fn note(&mut self, diagnostic: Diagnostic) {
+        let count = &mut self.counts[usize::from(diagnostic.is_error())];
+        *count += 1;
+        if *count <= MAX_FOUND {
+            self.found.push(diagnostic);
+        }
+    }
+
+    /// How many errors were noted.
+    pub fn errors(&self) -> usize {
+        self.counts[1]
     }
 
     /// Notes an error.
     pub fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
-        self.found.push(Diagnostic::error(&self.source, span.clone(), message));
+        self.note(Diagnostic::error(&self.source, span.clone(), message));
     }
 
     /// Notes an error with advice.
     pub fn error_help(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.found.push(Diagnostic::error(&self.source, span.clone(), message).help(help));
+        self.note(Diagnostic::error(&self.source, span.clone(), message).help(help));
     }
 
     /// Notes a warning with advice.
     pub fn warning_help(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.found.push(Diagnostic::warning(&self.source, span.clone(), message).help(help));
+        self.note(Diagnostic::warning(&self.source, span.clone(), message).help(help));
     }
 
     /// Notes that something else was expected here.
@@ -71,6 +96,11 @@ impl Reader {
     /// The items of a list, or the one value that stands for a list of one.
     pub fn one_or_many<'n>(&mut self, node: &'n Node) -> &'n [Node] {
         match &node.value {
+            Value::List(items) if items.len() > MAX_ITEMS => {
+                let message = format!("a list of {} items; at most {MAX_ITEMS} are allowed", items.len());
+                self.error(&node.span, message);
+                &[]
+            }
             Value::List(items) => items,
             _ => std::slice::from_ref(node),
         }
@@ -147,7 +177,7 @@ impl Reader {
                 };
                 let mut diagnostic = Diagnostic::error(&self.source, node.span.clone(), error.to_string());
                 diagnostic.help = help;
-                self.found.push(diagnostic);
+                self.note(diagnostic);
                 None
             }
         }
@@ -225,6 +255,9 @@ impl<'n> MapReader<'n> {
     pub fn finish_with(self, reader: &mut Reader, elsewhere: impl Fn(&str) -> Option<&'static str>) {
         for (key, _) in self.pairs {
             let Some(name) = key.text().filter(|name| !self.asked.contains(name)) else { continue };
+            if reader.errors() >= MAX_FOUND {
+                return;
+            }
             let help = match (elsewhere(name), did_you_mean(name, self.asked.iter().copied())) {
                 (Some(help), _) => help.to_owned(),
                 (None, Some(meant)) => format!("did you mean `{meant}`?"),

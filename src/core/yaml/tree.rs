@@ -60,11 +60,12 @@ impl Node {
         }
     }
 
-    /// How many nodes, itself included.
+    /// What a copy costs: one for each node and for each few bytes of text.
     fn count(&self) -> usize {
         1 + match &self.value {
+            Value::Scalar(text) => text.len() / 16,
             Value::List(items) => items.iter().map(Self::count).sum(),
-            Value::Map(pairs) => pairs.iter().map(|(_, value)| 1 + value.count()).sum(),
+            Value::Map(pairs) => pairs.iter().map(|(key, value)| key.count() + value.count()).sum(),
             _ => 0,
         }
     }
@@ -253,10 +254,7 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
 fn syntax_error(source: &Arc<Source>, error: &ScanError) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or(0).min(source.text.len());
     let at = source.text.floor_char_boundary(at);
-    let line_start = source.text[..at].rfind('\n').map_or(0, |at| at + 1);
-    let blank = source.text[line_start..].len() - source.text[line_start..].trim_start_matches([' ', '\t']).len();
-    if let Some(tab) = source.text[line_start..line_start + blank].find('\t') {
-        let at = line_start + tab;
+    if let Some(at) = indenting_tab(&source.text, at) {
         return Diagnostic::error(source, at..at + 1, "YAML does not allow a tab for indentation")
             .help("indent with spaces");
     }
@@ -270,4 +268,18 @@ fn syntax_error(source: &Arc<Source>, error: &ScanError) -> Diagnostic {
         | ErrorKind::UnclosedQuotedScalar => diagnostic.help("is a quote or a bracket left open above?"),
         _ => diagnostic.help("quote texts that contain `: `, ` #`, or begin with one of * & ! % @ ` { [ \" '"),
     }
+}
+
+/// A tab among the blanks that begin the line of an error or the next: the parser names the text
+/// before it when that could have gone on.
+fn indenting_tab(text: &str, at: usize) -> Option<usize> {
+    let mut start = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    for line in text[start..].split_inclusive('\n').take(2) {
+        let blank = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..blank].find('\t') {
+            return Some(start + tab);
+        }
+        start += line.len();
+    }
+    None
 }
