@@ -7,5 +7,7 @@ mod config;
 mod deliveries;
 mod diff;
 mod incidents;
+mod outbox_model;
 mod rules;
+mod store;
 mod support;

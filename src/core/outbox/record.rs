@@ -159,7 +159,7 @@ impl DestinationState {
         self.health.failures = self.health.failures.saturating_add(1);
         let since = *self.health.failing_since.get_or_insert(now);
         match retry_after {
-            Some(wait) => self.health.wall = Some(now.plus(wait.min(LONGEST_WALL))),
+            Some(wait) => self.health.wall = self.health.wall.max(Some(now.plus(wait.min(LONGEST_WALL)))),
             None => self.health.retry_at = Some(now.plus(backoff(self.health.failures, chance))),
         }
         if !self.health.told && now.since(since) >= UNREACHABLE_AFTER {
@@ -190,12 +190,12 @@ impl DestinationState {
         writes.signals.push(Signal::Trouble(name.clone(), error));
     }
 
-    /// It works: the queue is released.
+    /// It works: the queue is released. A wall stays until it ends: the success may be that of a
+    /// request that was in flight beside the refused one.
     pub(super) fn recover(&mut self, name: &Destination, writes: &mut OutboxWrites) {
         self.health.failures = 0;
         self.health.failing_since = None;
         self.health.retry_at = None;
-        self.health.wall = None;
         if std::mem::take(&mut self.health.told) {
             writes.signals.push(Signal::Recovered(name.clone()));
         }
