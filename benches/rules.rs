@@ -79,7 +79,7 @@ fn events() -> Vec<(Target, Event<'static>, String)> {
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,
-            level: if i % 3 == 0 { Level::Normal } else { Level::Warning },
+            level: if i.is_multiple_of(3) { Level::Normal } else { Level::Warning },
             obj_type: "Pod".into(),
             obj_name: name.into(),
             reason: format!("Reason{}", i % 50).into(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 
@@ -105,6 +105,7 @@ fn rules_that_can_never_fire_are_found() {
   - {name: heard in part, match: {reason: BackOff, objType: Pod}, notify: [slack, hook]}
   - {name: ignored, match: {reason: Unhealthy, message: "*probe*"}, notify: hook}
   - {name: fine, match: {reason: "Unhealthy*"}}
+  - {name: nothing left, match: {reason: Evicted, objName: web-1}, except: {objName: "web-*"}}
 "#
     ));
     let scoped = "version: 1\nscope: {namespace: [shop, \"shop-*\"]}\nrules:\n  - {name: a, match: {namespace: shop-1}, notify: x}\n  - {name: b, match: {namespace: other}, notify: x}\n";
@@ -194,7 +195,7 @@ fn bombs_end_fast() {
         ("rules", rules),
         ("destinations", destinations),
     ] {
-        let started = Instant::now();
+        let started = podbell::clock::monotonic();
         let (code, _) = check(&[("rules.yaml", &text)], &["rules.yaml"]);
         assert_eq!(code, 1, "{what}");
         // Unoptimised, on a busy machine.

@@ -1,7 +1,7 @@
 //! podbell.yaml: what it means, what is wrong with it, and where secrets come from.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use podbell::config::{
     Config, Loaded, NotifierKind, SecretRef, ServiceSelection, SourceConfig, StoreConfig, Surroundings, load,
@@ -198,5 +198,5 @@ fn paths_start_at_the_folder_of_podbell_yaml() {
     let (folder, loaded) = loaded(&format!("{SMALL}store: sqlite:data/p.db\nhttp: {{ca_file: ca.pem}}\n"), &[]);
     let config = loaded.config.unwrap();
     assert_eq!(config.store, StoreConfig::Sqlite(folder.path().join("data/p.db")));
-    assert_eq!(config.http.ca_file, Some(PathBuf::from(folder.path().join("ca.pem"))));
+    assert_eq!(config.http.ca_file, Some(folder.path().join("ca.pem")));
 }

@@ -38,6 +38,10 @@ fn judge(located: &Located, rules: &[Located], earlier: &Earlier) -> Option<Diag
         let help = "the scope is set in this file's `scope:` or in podbell.yaml";
         return Some(Diagnostic::error(&located.source, located.at.clone(), message).help(help));
     }
+    if rule.except.iter().any(|except| conditions_cover(except, rule)) {
+        let message = format!("the rule `{name}` can never fire: its `except` leaves out all it matches");
+        return Some(Diagnostic::error(&located.source, located.at.clone(), message).help("narrow the `except`"));
+    }
     let mut left: Vec<&Destination> = rule.settings.notify.iter().collect();
     let mut later = None;
     for other in earlier.candidates(rule).into_iter().filter_map(|place| rules.get(place)) {
@@ -106,16 +110,17 @@ fn outside_scope(rule: &Rule) -> Option<Field> {
 
 /// Whether everything that `rule` matches, `other` matches too.
 fn covers(other: &Rule, rule: &Rule) -> bool {
-    let all: Vec<&Conditions> = rule.scopes.iter().chain([&rule.matching]).collect();
-    let wide = |conditions: &Conditions| {
-        conditions.keys().iter().all(|(field, patterns)| {
-            patterns.iter().any(Pattern::matches_everything)
-                || all.iter().filter_map(|own| own.key(*field)).any(|own| patterns_cover(patterns, own))
-        })
-    };
-    wide(&other.matching)
-        && other.scopes.iter().all(wide)
+    conditions_cover(&other.matching, rule)
+        && other.scopes.iter().all(|scope| conditions_cover(scope, rule))
         && other.except.iter().all(|except| rule.except.contains(except))
+}
+
+/// Whether everything that `rule` matches meets these conditions.
+fn conditions_cover(conditions: &Conditions, rule: &Rule) -> bool {
+    conditions.keys().iter().all(|(field, patterns)| {
+        let own = rule.scopes.iter().chain([&rule.matching]).filter_map(|own| own.key(*field));
+        patterns.iter().any(Pattern::matches_everything) || own.into_iter().any(|own| patterns_cover(patterns, own))
+    })
 }
 
 fn patterns_cover(wide: &[Pattern], narrow: &[Pattern]) -> bool {

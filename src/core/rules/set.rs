@@ -12,7 +12,7 @@ use super::condition::{Conditions, Facts};
 use super::index::{Index, Keys};
 use super::pattern::Interner;
 use super::rule::{Action, Destination, Field, Rule, RuleKey};
-use crate::core::event::Subject;
+use crate::core::event::{Level, Subject};
 
 /// The place of a rule in the reading order of one [`Rules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +38,8 @@ pub struct Rules {
     /// What sustains any rule, each once.
     sustains: Vec<Conditions>,
     sustain_index: Index,
+    /// The levels that any rule looks at: most events are Normal, most rules are not about those.
+    levels: Vec<Level>,
 }
 
 impl Rules {
@@ -46,6 +48,8 @@ impl Rules {
         share_patterns(&mut rules);
         let by_key = (0..).map(RuleId).zip(&rules).map(|(id, rule)| (rule.settings.key.clone(), id)).collect();
         let generation = hash_of(&rules);
+        let looks_at = |level: &Level| rules.iter().any(|rule| looks_at(rule, *level));
+        let levels = [Level::Normal, Level::Warning].into_iter().filter(looks_at).collect();
         let index = Index::new(rules.iter().map(required));
         let mut seen = HashSet::new();
         let sustains: Vec<Conditions> = rules
@@ -55,12 +59,15 @@ impl Rules {
             .cloned()
             .collect();
         let sustain_index = Index::new(sustains.iter().map(|sustain| sustain.keys().iter().collect()));
-        Self { rules, by_key, generation, index, sustains, sustain_index }
+        Self { rules, by_key, generation, index, sustains, sustain_index, levels }
     }
 
     /// Which rules an event belongs to. Rules are read in order; `ignore` ends the reading of its
     /// own entry; the first rule that matches claims a destination.
     pub fn claims(&self, subject: &Subject<'_>) -> Vec<Claim> {
+        if !self.levels.contains(&subject.event.level) {
+            return Vec::new();
+        }
         let facts = Facts::new(subject);
         let mut claims: Vec<Claim> = Vec::new();
         let mut ignored: Vec<u32> = Vec::new();
@@ -142,6 +149,12 @@ fn fits(rule: &Rule, facts: &Facts<'_>) -> bool {
         && !rule.except.iter().any(|except| except.fit(facts))
 }
 
+/// Whether events of this level can match.
+fn looks_at(rule: &Rule, level: Level) -> bool {
+    let key = rule.matching.key(Field::Level);
+    key.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(level.as_str())))
+}
+
 /// The keys without which a rule cannot match.
 fn required(rule: &Rule) -> Keys<'_> {
     rule.scopes.iter().chain([&rule.matching]).flat_map(Conditions::keys).collect()
@@ -186,7 +199,7 @@ fn hash_of(rules: &[Rule]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::{Event, Level, Target};
+    use crate::core::event::{Event, Target};
     use crate::core::rules::{Pattern, RuleSettings, Severity, builtin};
     use crate::core::time::Time;
 
