@@ -1,1 +1,347 @@
-//! Notifiers: one file per platform. A notifier renders a message into a request body and reads the reply.
+//! Notifiers: one file per platform. A notifier renders a message into a request body, and reads
+//! what the platform's reply means.
+//!
+//! [`Notifiers::freeze`] is pure: what it returns is stored, and repeated byte for byte however
+//! often it is tried. [`Notifiers::deliver`] makes one request and no decision: whether and when to
+//! try again is the outbox's. URLs and secrets never leave this module: not in errors, not in
+//! `Debug`, not where a reply echoes them. The dispatcher calls it; it calls nobody.
+//!
+//! A new platform is a file, a row of [`Kind`], and an arm wherever the compiler asks for one.
+
+mod budget;
+mod console;
+mod escape;
+mod http;
+mod redact;
+mod reply;
+mod slack;
+mod webhook;
+mod wecom;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+pub use console::Color;
+pub use http::client_builder;
+
+use self::redact::Redactor;
+use self::webhook::SigningKey;
+use crate::core::message::{Language, Message, Style, compose, fold};
+use crate::core::notice::Notice;
+use crate::core::outbox::pace::Pace;
+use crate::core::outbox::{Content, Outcome, Policy};
+use crate::core::rules::rule::Destination;
+use crate::core::time::Time;
+
+/// A destination, as podbell.yaml describes it.
+#[derive(Clone, Debug)]
+pub struct NotifierConfig {
+    /// What rules call it.
+    pub name: Destination,
+    /// The platform, and how to reach it.
+    pub kind: Kind,
+    /// The language of its readers.
+    pub language: Language,
+    /// The clock of its readers.
+    pub time_zone: TimeZone,
+}
+
+/// The platforms.
+#[derive(Clone)]
+pub enum Kind {
+    /// A Slack incoming webhook.
+    Slack {
+        /// Its URL; whoever knows it can post.
+        url: SecretString,
+    },
+    /// A WeCom group robot.
+    Wecom {
+        /// Its URL, with the key in it.
+        url: SecretString,
+    },
+    /// A program.
+    Webhook {
+        /// Where it listens.
+        url: SecretString,
+        /// What requests are signed with, each a base64 text with or without `whsec_`. Several
+        /// while one replaces another; none: requests are not signed.
+        secrets: Vec<SecretString>,
+    },
+    /// Podbell's own terminal.
+    Console {
+        /// When to use colours.
+        color: Color,
+    },
+}
+
+impl Kind {
+    /// The word of podbell.yaml.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Slack { .. } => "slack",
+            Self::Wecom { .. } => "wecom",
+            Self::Webhook { .. } => "webhook",
+            Self::Console { .. } => "console",
+        }
+    }
+
+    /// Whether people read it: it gets troubles and digests.
+    pub fn is_chat(&self) -> bool {
+        matches!(self, Self::Slack { .. } | Self::Wecom { .. } | Self::Console { .. })
+    }
+
+    fn url(&self) -> Option<&SecretString> {
+        match self {
+            Self::Slack { url } | Self::Wecom { url } | Self::Webhook { url, .. } => Some(url),
+            Self::Console { .. } => None,
+        }
+    }
+
+    fn secrets(&self) -> &[SecretString] {
+        match self {
+            Self::Webhook { secrets, .. } => secrets,
+            _ => &[],
+        }
+    }
+
+    fn pace(&self) -> (Option<Pace>, usize) {
+        match self {
+            Self::Slack { .. } => (Some(Pace::SLACK), 1),
+            Self::Wecom { .. } => (Some(Pace::WECOM), 1),
+            Self::Webhook { .. } => (None, 8),
+            Self::Console { .. } => (None, 1),
+        }
+    }
+}
+
+/// Nothing but the platform: a URL is a credential.
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a mention of a rule file is written on each platform.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MentionIds {
+    /// A Slack user (`U…`), user group (`S…`), or `here`, `channel`, `everyone`.
+    pub slack: Option<String>,
+    /// A WeCom user id, or `all`.
+    pub wecom: Option<String>,
+}
+
+/// Why a configuration cannot work. Never contains a URL or a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The URL is none.
+    #[error("notifier {name}: the url is not an http or https address")]
+    Url {
+        /// The destination.
+        name: Destination,
+    },
+    /// A signing secret is none.
+    #[error("notifier {name}: a secret is not base64 (make one with `openssl rand -base64 32`)")]
+    Secret {
+        /// The destination.
+        name: Destination,
+    },
+    /// A mention's id is not one of its platform.
+    #[error("mentions: {mention}: \"{id}\" is not a {platform} id")]
+    Mention {
+        /// The mention, as rules write it.
+        mention: String,
+        /// The platform.
+        platform: &'static str,
+        /// What was given.
+        id: String,
+    },
+    /// Two notifiers of one name.
+    #[error("notifier {name} is described twice")]
+    Twice {
+        /// The destination.
+        name: Destination,
+    },
+}
+
+/// Every destination, ready for use.
+pub struct Notifiers {
+    notifiers: BTreeMap<Destination, Notifier>,
+    mentions: BTreeMap<String, MentionIds>,
+    client: reqwest::Client,
+}
+
+impl fmt::Debug for Notifiers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.notifiers.iter().map(|(name, notifier)| (name, &notifier.config.kind))).finish()
+    }
+}
+
+struct Notifier {
+    config: NotifierConfig,
+    url: Option<url::Url>,
+    keys: Vec<SigningKey>,
+    redactor: Redactor,
+}
+
+impl Notifier {
+    fn new(config: NotifierConfig) -> Result<Self, ConfigError> {
+        let name = || config.name.clone();
+        let url = config.kind.url().map(|url| read_url(url.expose_secret()).ok_or(ConfigError::Url { name: name() }));
+        let url = url.transpose()?;
+        let keys = config.kind.secrets().iter().map(SigningKey::read).collect::<Option<Vec<_>>>();
+        let keys = keys.ok_or(ConfigError::Secret { name: name() })?;
+        let redactor = Redactor::new(url.as_ref().map_or("", url::Url::as_str), config.kind.secrets());
+        Ok(Self { config, url, keys, redactor })
+    }
+
+    fn policy(&self) -> Policy {
+        let kind = &self.config.kind;
+        let (pace, concurrency) = kind.pace();
+        let url = self.url.as_ref().map_or(kind.as_str(), url::Url::as_str);
+        let secrets = kind.secrets().iter().map(ExposeSecret::expose_secret);
+        Policy {
+            endpoint: hash(std::iter::once(url)),
+            fingerprint: hash(std::iter::once(url).chain(secrets)),
+            pace,
+            concurrency,
+        }
+    }
+}
+
+fn read_url(url: &str) -> Option<url::Url> {
+    let url = url::Url::parse(url.trim()).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+/// Not reversible, and not long enough to be mistaken for the thing itself.
+fn hash<'a>(parts: impl Iterator<Item = &'a str>) -> Arc<str> {
+    let mut sha = Sha256::new();
+    for part in parts {
+        sha.update((part.len() as u64).to_le_bytes());
+        sha.update(part);
+    }
+    sha.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+impl Notifiers {
+    /// Checks the configuration. `client` must not follow redirects, see [`client_builder`].
+    pub fn new(
+        configs: Vec<NotifierConfig>,
+        mentions: BTreeMap<String, MentionIds>,
+        client: reqwest::Client,
+    ) -> Result<Self, ConfigError> {
+        check_mentions(&mentions)?;
+        let mut notifiers = BTreeMap::new();
+        for config in configs {
+            let name = config.name.clone();
+            if notifiers.insert(name.clone(), Notifier::new(config)?).is_some() {
+                return Err(ConfigError::Twice { name });
+            }
+        }
+        Ok(Self { notifiers, mentions, client })
+    }
+
+    /// What each platform demands.
+    pub fn policies(&self) -> BTreeMap<Destination, Policy> {
+        self.notifiers.iter().map(|(name, notifier)| (name.clone(), notifier.policy())).collect()
+    }
+
+    /// The destinations that people read.
+    pub fn chat_destinations(&self) -> Vec<Destination> {
+        let chats = self.notifiers.iter().filter(|(_, notifier)| notifier.config.kind.is_chat());
+        chats.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The body of one request that tells `notices`, all of one incident: to be stored and
+    /// repeated byte for byte. Pure. Empty if there is no such destination or nothing to tell.
+    pub fn freeze(
+        &self,
+        destination: &str,
+        notices: &[Notice],
+        content: Content,
+        message_id: &str,
+        now: Time,
+    ) -> Vec<u8> {
+        let (Some(notifier), Some(notice)) = (self.notifiers.get(destination), fold(notices)) else {
+            return Vec::new();
+        };
+        let config = &notifier.config;
+        let style = Style { language: config.language, time_zone: config.time_zone.clone(), now };
+        let mut message = compose(&notice, &style);
+        let body = match &config.kind {
+            Kind::Slack { .. } => {
+                let ids = self.resolve(&mut message, |ids| ids.slack.as_deref().and_then(slack::mention));
+                slack::body(&message, content, &ids)
+            }
+            Kind::Wecom { .. } => {
+                let ids = self.resolve(&mut message, |ids| ids.wecom.clone());
+                wecom::body(&message, content, &ids)
+            }
+            Kind::Webhook { .. } => {
+                let mut notices: Vec<u64> = notices.iter().map(|notice| notice.id).collect();
+                notices.sort_unstable();
+                let facts = webhook::Facts { notice: &notice, notices, id: message_id };
+                webhook::body(&facts, &message, content)
+            }
+            Kind::Console { .. } => {
+                return console::body(&message, content, &style);
+            }
+        };
+        body.to_string().into_bytes()
+    }
+
+    /// The platform's ids of whom to mention, each once. Who has no id there is left out: a
+    /// mention that reaches nobody would only look like one.
+    fn resolve(&self, message: &mut Message, id: impl Fn(&MentionIds) -> Option<String>) -> Vec<String> {
+        let mut ids: Vec<String> = Vec::new();
+        for mention in std::mem::take(&mut message.mentions) {
+            if let Some(id) = self.mentions.get(&mention).and_then(&id).filter(|id| !ids.contains(id)) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    /// Makes one request, or prints. Never follows a redirect; gives up after 10 s.
+    pub async fn deliver(&self, destination: &str, message_id: &str, body: Vec<u8>, now: Time) -> Outcome {
+        let Some(notifier) = self.notifiers.get(destination) else {
+            return Outcome::Unclear { retry_after: None, why: "there is no such destination any more".into() };
+        };
+        match (&notifier.config.kind, &notifier.url) {
+            (Kind::Console { color }, _) => console::print(body, *color).await,
+            (kind, Some(url)) => {
+                let attempt = http::Attempt { id: message_id, body, now };
+                let signature = webhook::signature(&notifier.keys, message_id, now.seconds(), &attempt.body);
+                let signed = matches!(kind, Kind::Webhook { .. }).then_some(signature);
+                let answer = http::post(&self.client, url, attempt, signed, &notifier.redactor).await;
+                match answer {
+                    Err(outcome) => outcome,
+                    Ok(reply) => match kind {
+                        Kind::Slack { .. } => slack::classify(&reply),
+                        Kind::Wecom { .. } => wecom::classify(&reply),
+                        Kind::Webhook { .. } | Kind::Console { .. } => reply::by_status(&reply),
+                    },
+                }
+            }
+            (_, None) => Outcome::Unclear { retry_after: None, why: "it has no URL".into() },
+        }
+    }
+}
+
+fn check_mentions(mentions: &BTreeMap<String, MentionIds>) -> Result<(), ConfigError> {
+    for (mention, ids) in mentions {
+        let wrong = |platform, id: &str| ConfigError::Mention { mention: mention.clone(), platform, id: id.to_owned() };
+        if let Some(id) = ids.slack.as_deref().filter(|id| slack::mention(id).is_none()) {
+            return Err(wrong("Slack", id));
+        }
+        if let Some(id) = ids.wecom.as_deref().filter(|id| !wecom::is_user(id)) {
+            return Err(wrong("WeCom", id));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Messages about podbell itself: its troubles and its own word.
+
+use super::words::Label;
+use super::{Block, Message, Scribe, Span, fill, plain, sign, text, words};
+use crate::core::notice::{ClockHint, Info, Notice, NoticeKind, Trouble, TroubleSubject};
+use crate::core::time::Time;
+
+/// How many of the affected are listed.
+const MOST_LISTED: usize = 5;
+/// How much of the other side's words is shown.
+const MOST_WORDS: usize = 500;
+
+impl Scribe<'_> {
+    pub(super) fn trouble(&self, notice: &Notice, trouble: &Trouble) -> Message {
+        let over = matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
+        let mut blocks = vec![Block::Line(self.what_happened(trouble, over))];
+        if !over {
+            self.how_bad(trouble, &mut blocks);
+        }
+        blocks.push(Block::Small(vec![words(format!("#{} · podbell", trouble.incident))]));
+        self.own(notice, self.trouble_title(notice, trouble, over), over, blocks)
+    }
+
+    fn trouble_title(&self, notice: &Notice, trouble: &Trouble, over: bool) -> String {
+        let (reading, name) = subject(trouble);
+        let title = plain(&fill(self.words.trouble_title(reading, over), &[name]));
+        let code = text::one_line(&trouble.code, 60);
+        let code = if over || code.is_empty() { String::new() } else { format!(": {code}") };
+        let status = self.words.status(notice.kind, notice.severity);
+        format!("{} {status} #{} · {title}{code}", sign(notice.kind, notice.severity), trouble.incident)
+    }
+
+    fn what_happened(&self, trouble: &Trouble, over: bool) -> Vec<Span> {
+        let what = text::one_line(&trouble.text, MOST_WORDS);
+        let what = if what.is_empty() { text::one_line(&trouble.code, 60) } else { what };
+        let sentence = match trouble.until.filter(|_| over) {
+            Some(until) => {
+                let how_long = self.words.duration(until.since(trouble.since).as_secs());
+                self.words.trouble_over(&self.clock.span(trouble.since, until), &how_long)
+            }
+            None => self.words.trouble(&self.clock.at(trouble.since)),
+        };
+        // Filled by hand: these words of the other side may be longer than a name.
+        let (before, after) = sentence.split_once("{}").unwrap_or((&sentence, ""));
+        let spans = [words(before), Span::Data(what), words(after)];
+        spans.into_iter().filter(|span| !plain(std::slice::from_ref(span)).is_empty()).collect()
+    }
+
+    fn how_bad(&self, trouble: &Trouble, blocks: &mut Vec<Block>) {
+        let (reading, _) = subject(trouble);
+        let mut facts = Vec::new();
+        if !trouble.code.trim().is_empty() {
+            facts.push(self.fact(Label::Code, vec![Span::Data(text::one_line(&trouble.code, 60))]));
+        }
+        // A destination's trouble concerns the destination, which the title names already.
+        if reading && trouble.affected_count > 0 {
+            let mut value = vec![words(format!("{}: ", self.words.affected(reading, trouble.affected_count)))];
+            value.extend(self.names(trouble.affected.iter(), MOST_LISTED, trouble.affected_count));
+            facts.push(self.fact(Label::Affected, value));
+        }
+        if !facts.is_empty() {
+            blocks.push(Block::Facts(facts));
+        }
+        let advice = text::one_line(&trouble.advice, MOST_WORDS);
+        if !advice.is_empty() {
+            let label = self.words.label(Label::ToDo);
+            blocks.push(Block::Line(vec![words(format!("{label}: ")), words(advice)]));
+        }
+    }
+
+    pub(super) fn info(&self, notice: &Notice, info: &Info) -> Message {
+        match info {
+            Info::FirstContact { source, services, already_there, clock_hint } => {
+                self.first_contact(notice, source, *services, *already_there, clock_hint.as_ref())
+            }
+            Info::Blind { source, services, from, until } => self.was_blind(notice, source, *services, (*from, *until)),
+            Info::Dead { destination, deliveries, why } => self.given_up(notice, destination, *deliveries, why),
+        }
+    }
+
+    fn first_contact(
+        &self,
+        notice: &Notice,
+        source: &str,
+        services: u64,
+        already_there: u64,
+        hint: Option<&ClockHint>,
+    ) -> Message {
+        let watching = fill(&self.words.watching_title(services), &[source]);
+        let title = format!("👀 {}", plain(&watching).trim_end_matches(['.', '。']));
+        let mut gist = watching;
+        if already_there > 0 {
+            gist.push(words(format!(" {}", self.words.already_there(already_there))));
+        }
+        let mut blocks = vec![Block::Line(gist)];
+        blocks.extend(hint.map(|hint| Block::Line(self.clock_is_off(hint))));
+        self.own(notice, title, false, blocks)
+    }
+
+    fn clock_is_off(&self, hint: &ClockHint) -> Vec<Span> {
+        let mut spans = vec![words(self.words.clock_hint(hint.hours.unsigned_abs()))];
+        match &hint.zone {
+            Some(zone) => spans.extend(fill(self.words.clock_hint_zone(), &[zone])),
+            None => spans.extend(fill(self.words.clock_hint_zone(), &["UTC"])),
+        }
+        spans
+    }
+
+    fn was_blind(&self, notice: &Notice, source: &str, services: u64, (from, until): (Time, Time)) -> Message {
+        let (from, until) = self.clock.ends(from, until);
+        let title = format!("🙈 {}", plain(&fill(self.words.blind_title(), &[source])));
+        let gist = fill(&self.words.blind_source(&from, &until, services), &[source]);
+        self.own(notice, title, false, vec![Block::Line(gist)])
+    }
+
+    fn given_up(&self, notice: &Notice, destination: &str, deliveries: u64, why: &str) -> Message {
+        let title = plain(&fill(&self.words.dead_title(deliveries), &[destination]));
+        let gist = fill(&self.words.dead(deliveries), &[destination, why.trim_end_matches('.')]);
+        let list = fill(self.words.dead_list(), &["podbell outbox list"]);
+        let title = format!("{} {title}", sign(notice.kind, notice.severity));
+        self.own(notice, title, false, vec![Block::Line(gist), Block::Line(list)])
+    }
+
+    fn own(&self, notice: &Notice, title: String, over: bool, blocks: Vec<Block>) -> Message {
+        Message {
+            title,
+            severity: notice.severity,
+            kind: notice.kind,
+            over,
+            language: self.language,
+            mentions: Vec::new(),
+            blocks,
+        }
+    }
+}
+
+/// Whether it is about reading, and the name of what it is about.
+fn subject(trouble: &Trouble) -> (bool, &str) {
+    match &trouble.subject {
+        TroubleSubject::Source(name) => (true, name),
+        TroubleSubject::Destination(name) => (false, name),
+    }
+}

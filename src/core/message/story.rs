@@ -1,0 +1,258 @@
+//! The message about an incident.
+
+use super::words::Label;
+use super::{Block, Fact, Labels, Message, Scribe, Span, data, fill, sign, text, words};
+use crate::core::notice::{Notice, NoticeKind, Story};
+
+/// How many reasons, names and new things a message lists.
+const MOST_LISTED: usize = 5;
+/// How much of each new thing, label and reason is shown.
+const MOST_WORDS: usize = 120;
+
+impl Scribe<'_> {
+    pub(super) fn incident(&self, notice: &Notice, story: &Story) -> Message {
+        let over = matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
+        let mut blocks = vec![Block::Line(if over { self.the_end(notice, story) } else { self.gist(story) })];
+        if over && story.told.is_some() {
+            let facts = self.changes(story);
+            if !facts.is_empty() {
+                blocks.push(Block::Facts(facts));
+            }
+        } else {
+            self.details(story, &mut blocks);
+        }
+        blocks.push(Block::Small(self.small_print(story)));
+        Message {
+            title: self.incident_title(notice, story),
+            severity: notice.severity,
+            kind: notice.kind,
+            over,
+            language: self.language,
+            // Nobody is called out of bed to hear that it is over.
+            mentions: if over { Vec::new() } else { story.mentions.clone() },
+            blocks,
+        }
+    }
+
+    fn incident_title(&self, notice: &Notice, story: &Story) -> String {
+        let status = self.words.status(notice.kind, notice.severity);
+        let cluster = cluster(story);
+        let cluster = if cluster.is_empty() { String::new() } else { format!(" · {cluster}") };
+        let head = format!("{} {status} #{}", sign(notice.kind, notice.severity), story.incident);
+        format!("{head} · {}: {}{cluster}", place(story), what(story))
+    }
+
+    /// The story in one sentence: it is all that a reader of a lock screen sees.
+    fn gist(&self, story: &Story) -> Vec<Span> {
+        let objects = self.words.objects(story.objects, &story.newest.obj_type);
+        vec![words(format!("{}{}{objects}", self.how_often(story), self.words.comma()))]
+    }
+
+    /// "Quiet for 15 min: shop/web BackOff, 10:02-10:41, 134 times, 6 pods."
+    fn the_end(&self, notice: &Notice, story: &Story) -> Vec<Span> {
+        let comma = self.words.comma();
+        let begin = match notice.kind {
+            NoticeKind::Closed => {
+                let because = text::one_line(story.closed_because.as_deref().unwrap_or_default(), MOST_WORDS);
+                self.words.closed(&because)
+            }
+            _ => {
+                let how_long = (story.quiet_seconds > 0).then(|| self.words.duration(story.quiet_seconds));
+                self.words.quiet(how_long.as_deref())
+            }
+        };
+        let span = self.clock.span(story.first_at, story.last_at);
+        let times = self.words.times(story.occurrences);
+        let objects = self.words.objects(story.objects, &story.newest.obj_type);
+        let stop = if comma == "，" { "。" } else { ". " };
+        let mut spans = vec![
+            words(begin),
+            data(&format!("{} {}", place(story), what(story))),
+            words(format!("{comma}{span}{comma}{times}{comma}{objects}{stop}")),
+        ];
+        if notice.kind == NoticeKind::Resolved {
+            spans.push(words(self.words.quiet_is_not_healthy()));
+        }
+        spans
+    }
+
+    /// "546 times, +412 since 10:02", or "1 new, 40 in all".
+    fn how_often(&self, story: &Story) -> String {
+        let often = if story.in_all > story.occurrences {
+            self.words.new_in_all(story.occurrences, story.in_all)
+        } else {
+            self.words.times(story.occurrences)
+        };
+        match self.added(story) {
+            Some(added) => format!("{often}{}{added}", self.words.comma()),
+            None => often,
+        }
+    }
+
+    fn added(&self, story: &Story) -> Option<String> {
+        let told = story.told?;
+        let added = story.occurrences.saturating_sub(told.occurrences);
+        (added > 0).then(|| self.words.added(added, &self.clock.at(told.at)))
+    }
+
+    /// What an end adds for somebody who knows the story.
+    fn changes(&self, story: &Story) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if let Some(added) = self.added(story) {
+            facts.push(self.fact(Label::HowOften, vec![words(added)]));
+        }
+        facts.extend(self.news(story));
+        facts.extend(self.blind_times(story));
+        facts
+    }
+
+    fn details(&self, story: &Story, blocks: &mut Vec<Block>) {
+        blocks.push(Block::Facts(self.facts(story)));
+        let newest = &story.newest;
+        let quoted = text::lines(&newest.message);
+        if !quoted.is_empty() {
+            let of = [&newest.reason, &newest.obj_type, &newest.obj_name].map(|part| text::one_line(part, MOST_WORDS));
+            let of = of.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
+            blocks.push(Block::Quote { of, text: quoted });
+        }
+        blocks.extend(text::kubectl_describe(&story.namespace, &newest.obj_type, &newest.obj_name).map(Block::Command));
+        if let Some(runbook) = story.runbook.as_deref().filter(|url| is_web_address(url)) {
+            let label = self.words.label(Label::Runbook);
+            blocks.push(Block::Line(vec![words(format!("{label}: ")), Span::Link(runbook.to_owned())]));
+        }
+    }
+
+    fn facts(&self, story: &Story) -> Vec<Fact> {
+        let mut facts = vec![
+            self.fact(Label::Where, self.whereabouts(story)),
+            self.fact(Label::Since, vec![words(self.since(story))]),
+        ];
+        let names = self.names(story.object_names.iter(), MOST_LISTED, story.objects);
+        if !names.is_empty() {
+            facts.push(self.fact(Label::Objects, names));
+        }
+        if story.reasons.len() > 1 {
+            facts.push(self.fact(Label::Reasons, self.reasons(story)));
+        }
+        facts.extend(self.news(story));
+        facts.extend(self.blind_times(story));
+        if !story.labels.is_empty() {
+            facts.push(self.fact(Label::Labels, labels(&story.labels, self.words.comma())));
+        }
+        facts
+    }
+
+    fn whereabouts(&self, story: &Story) -> Vec<Span> {
+        let place = [cluster(story), story.namespace.clone(), story.workload.clone()];
+        let place: Vec<_> = place.into_iter().filter(|part| !part.is_empty()).collect();
+        let mut spans = vec![data(&place.join("/"))];
+        let others: Vec<&String> = story.services.iter().filter(|service| **service != story.workload).collect();
+        if !others.is_empty() {
+            spans.push(words(" ("));
+            spans.extend(self.names(others.iter().copied(), MOST_LISTED, others.len() as u64));
+            spans.push(words(")"));
+        }
+        spans
+    }
+
+    /// Since when podbell has seen it, and the cluster, if that is more than a poll longer.
+    fn since(&self, story: &Story) -> String {
+        let at = self.clock.at(story.first_at);
+        if story.in_all > story.occurrences && story.first_seen < story.first_at {
+            return format!("{at} ({})", self.words.seen_by_cluster(&self.clock.at(story.first_seen)));
+        }
+        at
+    }
+
+    fn reasons(&self, story: &Story) -> Vec<Span> {
+        let mut spans = Vec::new();
+        for reason in story.reasons.iter().take(MOST_LISTED) {
+            if !spans.is_empty() {
+                spans.push(words(self.words.comma()));
+            }
+            spans.push(data(&text::one_line(&reason.reason, MOST_WORDS)));
+            spans.push(words(format!(" × {}", text::number(reason.occurrences))));
+        }
+        let hidden = story.reasons.len().saturating_sub(MOST_LISTED);
+        if hidden > 0 {
+            spans.push(words(format!("{}{}", self.words.comma(), self.words.more(hidden as u64))));
+        }
+        spans
+    }
+
+    fn news(&self, story: &Story) -> Option<Fact> {
+        let news: Vec<String> = story.news.iter().map(|word| text::one_line(word, MOST_WORDS)).collect();
+        let spans = self.names(news.iter(), MOST_LISTED, news.len() as u64);
+        (!spans.is_empty()).then(|| self.fact(Label::New, spans))
+    }
+
+    fn blind_times(&self, story: &Story) -> Option<Fact> {
+        let (from, until) = *story.blind.last()?;
+        let (from, until) = self.clock.ends(from, until);
+        let mut said = self.words.blind(&from, &until);
+        if story.blind.len() > 1 {
+            said = format!("{said} ({})", self.words.more(story.blind.len() as u64 - 1));
+        }
+        Some(self.fact(Label::Blind, vec![words(said)]))
+    }
+
+    fn small_print(&self, story: &Story) -> Vec<Span> {
+        let mut spans = vec![words(format!("#{} · ", story.incident))];
+        spans.extend(fill(self.words.rule(), &[&story.rule.name]));
+        if !story.source.is_empty() {
+            spans.push(words(" · "));
+            spans.push(data(&story.source));
+        }
+        if story.reopened > 0 {
+            spans.push(words(format!(" · {}", self.words.came_back(story.reopened))));
+        }
+        spans
+    }
+}
+
+fn cluster(story: &Story) -> String {
+    let name = story.cluster_alias.as_deref().filter(|alias| !alias.trim().is_empty()).unwrap_or(&story.cluster);
+    text::one_line(name, MOST_WORDS)
+}
+
+/// `shop/web`, or as much of it as the incident has in common.
+fn place(story: &Story) -> String {
+    let parts = [&story.namespace, &story.workload].map(|part| text::one_line(part, MOST_WORDS));
+    let place = parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/");
+    if !place.is_empty() {
+        return place;
+    }
+    if story.services.is_empty() { cluster(story) } else { text::one_line(&story.services.join(", "), MOST_WORDS) }
+}
+
+/// The reason that occurred most, and how many others there are.
+fn what(story: &Story) -> String {
+    let first = story.reasons.first().map_or(&story.newest.reason, |reason| &reason.reason);
+    let mut what = text::one_line(first, MOST_WORDS);
+    if what.is_empty() {
+        what = text::one_line(&story.newest.obj_type, MOST_WORDS);
+    }
+    match story.reasons.len() {
+        0 | 1 => what,
+        n => format!("{what} +{}", n - 1),
+    }
+}
+
+fn labels(labels: &Labels, comma: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for (name, value) in labels.iter().take(MOST_LISTED * 2) {
+        if !spans.is_empty() {
+            spans.push(words(comma));
+        }
+        spans.push(data(&format!("{name}={}", text::one_line(value, MOST_WORDS))));
+    }
+    spans
+}
+
+/// Only these are shown as links; `javascript:` and friends never.
+fn is_web_address(url: &str) -> bool {
+    let lower = url.to_ascii_lowercase();
+    let rest = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
+    let fits = url.len() <= 2_000 && url.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    fits && rest.is_some_and(|rest| !rest.is_empty())
+}

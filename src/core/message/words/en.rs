@@ -1,0 +1,184 @@
+//! English.
+
+use super::super::text::number;
+use super::{Label, Words};
+use crate::core::notice::NoticeKind;
+use crate::core::rules::rule::Severity;
+
+pub(super) struct English;
+
+fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(n), if n == 1 { one } else { many })
+}
+
+impl Words for English {
+    fn status(&self, kind: NoticeKind, severity: Severity) -> String {
+        let severity = match severity {
+            Severity::Critical => "Critical",
+            Severity::Warning => "Warning",
+            Severity::Info => "Info",
+        };
+        match kind {
+            NoticeKind::Opened | NoticeKind::Info => severity.to_owned(),
+            NoticeKind::Escalated => format!("{severity}, worse"),
+            NoticeKind::Reminded => format!("{severity}, still there"),
+            NoticeKind::Reopened => format!("{severity}, back again"),
+            NoticeKind::Resolved => "Resolved".to_owned(),
+            NoticeKind::Closed => "Closed".to_owned(),
+        }
+    }
+
+    fn label(&self, label: Label) -> &'static str {
+        match label {
+            Label::Where => "Where",
+            Label::Since => "Since",
+            Label::HowOften => "How often",
+            Label::Objects => "Objects",
+            Label::Reasons => "Reasons",
+            Label::New => "New",
+            Label::Blind => "Note",
+            Label::Runbook => "Runbook",
+            Label::Labels => "Labels",
+            Label::Code => "Code",
+            Label::Affected => "Affected",
+            Label::ToDo => "What to do",
+        }
+    }
+
+    fn times(&self, n: u64) -> String {
+        if n == 1 { "once".to_owned() } else { format!("{} times", number(n)) }
+    }
+
+    fn new_in_all(&self, new: u64, all: u64) -> String {
+        format!("{} new, {} in all", number(new), number(all))
+    }
+
+    fn added(&self, n: u64, at: &str) -> String {
+        format!("+{} since {at}", number(n))
+    }
+
+    fn objects(&self, n: u64, kind: &str) -> String {
+        match kind {
+            "Pod" => count(n, "pod", "pods"),
+            "Node" => count(n, "node", "nodes"),
+            "Job" => count(n, "job", "jobs"),
+            _ => count(n, "object", "objects"),
+        }
+    }
+
+    fn more(&self, n: u64) -> String {
+        format!("+{} more", number(n))
+    }
+
+    fn services(&self, n: u64) -> String {
+        count(n, "service", "services")
+    }
+
+    fn duration(&self, seconds: u64) -> String {
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        match (days, hours, minutes) {
+            (0, 0, 0) => format!("{seconds} s"),
+            (0, 0, m) => format!("{m} min"),
+            (0, h, 0) => format!("{h} h"),
+            (0, h, m) => format!("{h} h {m} min"),
+            (d, 0, _) => format!("{d} d"),
+            (d, h, _) => format!("{d} d {h} h"),
+        }
+    }
+
+    fn comma(&self) -> &'static str {
+        ", "
+    }
+
+    fn seen_by_cluster(&self, at: &str) -> String {
+        format!("in the cluster since {at}")
+    }
+
+    fn quiet(&self, how_long: Option<&str>) -> String {
+        how_long.map_or("Quiet: ".to_owned(), |how_long| format!("Quiet for {how_long}: "))
+    }
+
+    fn quiet_is_not_healthy(&self) -> &'static str {
+        "Events stopped; pod health was not checked."
+    }
+
+    fn closed(&self, because: &str) -> String {
+        match because {
+            "" => "Closed: ".to_owned(),
+            because => format!("Closed, {because}: "),
+        }
+    }
+
+    fn came_back(&self, n: u32) -> String {
+        if n == 1 { "came back once".to_owned() } else { format!("came back {n} times") }
+    }
+
+    fn late(&self, happened: &str, sent: &str) -> String {
+        format!("Late: happened {happened}, sent {sent}.")
+    }
+
+    fn blind(&self, from: &str, until: &str) -> String {
+        format!("blind from {from} to {until}, events may be missing")
+    }
+
+    fn rule(&self) -> &'static str {
+        "rule {}"
+    }
+
+    fn trouble_title(&self, reading: bool, over: bool) -> &'static str {
+        match (reading, over) {
+            (true, false) => "podbell cannot read {}",
+            (true, true) => "podbell reads {} again",
+            (false, false) => "podbell cannot deliver to {}",
+            (false, true) => "podbell delivers to {} again",
+        }
+    }
+
+    fn trouble(&self, since: &str) -> String {
+        format!("Since {since}: {{}}")
+    }
+
+    fn trouble_over(&self, span: &str, how_long: &str) -> String {
+        format!("Over after {how_long} ({span}). It was: {{}}")
+    }
+
+    fn affected(&self, reading: bool, n: u64) -> String {
+        if reading { count(n, "service", "services") } else { count(n, "destination", "destinations") }
+    }
+
+    fn watching_title(&self, services: u64) -> String {
+        format!("Watching {} of {{}}.", self.services(services))
+    }
+
+    fn already_there(&self, problems: u64) -> String {
+        format!("Already there, not alerted: {} (/events).", count(problems, "problem", "problems"))
+    }
+
+    fn clock_hint(&self, hours: u64) -> String {
+        format!("Events look {} h off: ", number(hours))
+    }
+
+    fn clock_hint_zone(&self) -> &'static str {
+        "is time_zone {}?"
+    }
+
+    fn blind_title(&self) -> &'static str {
+        "podbell was blind: {}"
+    }
+
+    fn blind_source(&self, from: &str, until: &str, services: u64) -> String {
+        format!("{{}}: {}; {}.", self.blind(from, until), self.services(services))
+    }
+
+    fn dead_title(&self, n: u64) -> String {
+        format!("{} to {{}} given up", count(n, "message", "messages"))
+    }
+
+    fn dead(&self, n: u64) -> String {
+        format!("{} could not be delivered to {{}}: {{}}.", count(n, "message", "messages"))
+    }
+
+    fn dead_list(&self) -> &'static str {
+        "See what it was and send it again: {}"
+    }
+}

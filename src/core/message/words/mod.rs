@@ -1,0 +1,79 @@
+//! The words of messages, one file per language. A language is one `impl` of [`Words`] and one
+//! row of [`of`]; nothing else knows any.
+//!
+//! In what these functions return, `{}` marks where text of a cluster goes. It is put in as data,
+//! so that no platform takes it for markup.
+
+mod en;
+mod zh;
+
+use super::Language;
+use crate::core::notice::NoticeKind;
+use crate::core::rules::rule::Severity;
+
+/// The words of a language.
+pub(super) fn of(language: Language) -> &'static dyn Words {
+    match language {
+        Language::En => &en::English,
+        Language::Zh => &zh::Chinese,
+    }
+}
+
+/// Headings of facts.
+#[derive(Clone, Copy)]
+pub(super) enum Label {
+    Where,
+    Since,
+    HowOften,
+    Objects,
+    Reasons,
+    New,
+    Blind,
+    Runbook,
+    Labels,
+    Code,
+    Affected,
+    ToDo,
+}
+
+/// Everything a message says in a person's language.
+pub(super) trait Words: Sync {
+    /// The beginning of a title: how urgent, and what became of it.
+    fn status(&self, kind: NoticeKind, severity: Severity) -> String;
+    fn label(&self, label: Label) -> &'static str;
+    fn times(&self, n: u64) -> String;
+    /// What is new, and what the cluster had counted before.
+    fn new_in_all(&self, new: u64, all: u64) -> String;
+    /// What was added since the reader was told last.
+    fn added(&self, n: u64, at: &str) -> String;
+    fn objects(&self, n: u64, kind: &str) -> String;
+    fn more(&self, n: u64) -> String;
+    fn services(&self, n: u64) -> String;
+    fn duration(&self, seconds: u64) -> String;
+    /// Between items of one sentence.
+    fn comma(&self) -> &'static str;
+    /// The cluster has seen it for longer than podbell.
+    fn seen_by_cluster(&self, at: &str) -> String;
+    fn quiet(&self, how_long: Option<&str>) -> String;
+    fn quiet_is_not_healthy(&self) -> &'static str;
+    fn closed(&self, because: &str) -> String;
+    fn came_back(&self, n: u32) -> String;
+    fn late(&self, happened: &str, sent: &str) -> String;
+    fn blind(&self, from: &str, until: &str) -> String;
+    fn rule(&self) -> &'static str;
+
+    fn trouble_title(&self, reading: bool, over: bool) -> &'static str;
+    fn trouble(&self, since: &str) -> String;
+    fn trouble_over(&self, span: &str, how_long: &str) -> String;
+    fn affected(&self, reading: bool, n: u64) -> String;
+
+    fn watching_title(&self, services: u64) -> String;
+    fn already_there(&self, problems: u64) -> String;
+    fn clock_hint(&self, hours: u64) -> String;
+    fn clock_hint_zone(&self) -> &'static str;
+    fn blind_title(&self) -> &'static str;
+    fn blind_source(&self, from: &str, until: &str, services: u64) -> String;
+    fn dead_title(&self, n: u64) -> String;
+    fn dead(&self, n: u64) -> String;
+    fn dead_list(&self) -> &'static str;
+}

@@ -1,0 +1,184 @@
+//! Chinese (simplified).
+
+use super::super::text::number;
+use super::{Label, Words};
+use crate::core::notice::NoticeKind;
+use crate::core::rules::rule::Severity;
+
+pub(super) struct Chinese;
+
+impl Words for Chinese {
+    fn status(&self, kind: NoticeKind, severity: Severity) -> String {
+        let severity = match severity {
+            Severity::Critical => "严重告警",
+            Severity::Warning => "告警",
+            Severity::Info => "提示",
+        };
+        match kind {
+            NoticeKind::Opened | NoticeKind::Info => severity.to_owned(),
+            NoticeKind::Escalated => format!("{severity}升级"),
+            NoticeKind::Reminded => format!("{severity}仍未恢复"),
+            NoticeKind::Reopened => format!("{severity}再次出现"),
+            NoticeKind::Resolved => "已恢复".to_owned(),
+            NoticeKind::Closed => "已关闭".to_owned(),
+        }
+    }
+
+    fn label(&self, label: Label) -> &'static str {
+        match label {
+            Label::Where => "位置",
+            Label::Since => "开始时间",
+            Label::HowOften => "次数",
+            Label::Objects => "对象",
+            Label::Reasons => "原因",
+            Label::New => "新增",
+            Label::Blind => "注意",
+            Label::Runbook => "处理手册",
+            Label::Labels => "标签",
+            Label::Code => "错误码",
+            Label::Affected => "影响",
+            Label::ToDo => "处理建议",
+        }
+    }
+
+    fn times(&self, n: u64) -> String {
+        format!("{} 次", number(n))
+    }
+
+    fn new_in_all(&self, new: u64, all: u64) -> String {
+        format!("新增 {} 次，累计 {} 次", number(new), number(all))
+    }
+
+    fn added(&self, n: u64, at: &str) -> String {
+        format!("{at} 以来 +{} 次", number(n))
+    }
+
+    fn objects(&self, n: u64, kind: &str) -> String {
+        let n = number(n);
+        match kind {
+            "Pod" => format!("{n} 个 Pod"),
+            "Node" => format!("{n} 个节点"),
+            "Job" => format!("{n} 个 Job"),
+            _ => format!("{n} 个对象"),
+        }
+    }
+
+    fn more(&self, n: u64) -> String {
+        format!("另有 {} 项", number(n))
+    }
+
+    fn services(&self, n: u64) -> String {
+        format!("{} 个服务", number(n))
+    }
+
+    fn duration(&self, seconds: u64) -> String {
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        match (days, hours, minutes) {
+            (0, 0, 0) => format!("{seconds} 秒"),
+            (0, 0, m) => format!("{m} 分钟"),
+            (0, h, 0) => format!("{h} 小时"),
+            (0, h, m) => format!("{h} 小时 {m} 分钟"),
+            (d, 0, _) => format!("{d} 天"),
+            (d, h, _) => format!("{d} 天 {h} 小时"),
+        }
+    }
+
+    fn comma(&self) -> &'static str {
+        "，"
+    }
+
+    fn seen_by_cluster(&self, at: &str) -> String {
+        format!("集群自 {at} 起已有记录")
+    }
+
+    fn quiet(&self, how_long: Option<&str>) -> String {
+        how_long.map_or("已无新事件：".to_owned(), |how_long| format!("已 {how_long}无新事件："))
+    }
+
+    fn quiet_is_not_healthy(&self) -> &'static str {
+        "事件已停止，但未检查 Pod 是否健康。"
+    }
+
+    fn closed(&self, because: &str) -> String {
+        match because {
+            "" => "已关闭：".to_owned(),
+            // The core gives its reasons as fixed English words.
+            "service deleted" => "服务已删除，告警关闭：".to_owned(),
+            "rule removed" => "规则已移除，告警关闭：".to_owned(),
+            because => format!("告警关闭（{because}）："),
+        }
+    }
+
+    fn came_back(&self, n: u32) -> String {
+        format!("已复发 {n} 次")
+    }
+
+    fn late(&self, happened: &str, sent: &str) -> String {
+        format!("延迟送达：发生于 {happened}，发送于 {sent}。")
+    }
+
+    fn blind(&self, from: &str, until: &str) -> String {
+        format!("{from} 至 {until} 期间无法读取事件，可能有遗漏")
+    }
+
+    fn rule(&self) -> &'static str {
+        "规则 {}"
+    }
+
+    fn trouble_title(&self, reading: bool, over: bool) -> &'static str {
+        match (reading, over) {
+            (true, false) => "podbell 无法读取 {}",
+            (true, true) => "podbell 已恢复读取 {}",
+            (false, false) => "podbell 无法发送到 {}",
+            (false, true) => "podbell 已恢复发送到 {}",
+        }
+    }
+
+    fn trouble(&self, since: &str) -> String {
+        format!("自 {since} 起：{{}}")
+    }
+
+    fn trouble_over(&self, span: &str, how_long: &str) -> String {
+        format!("已恢复，持续 {how_long}（{span}）。原因：{{}}")
+    }
+
+    fn affected(&self, reading: bool, n: u64) -> String {
+        if reading { self.services(n) } else { format!("{} 个通知渠道", number(n)) }
+    }
+
+    fn watching_title(&self, services: u64) -> String {
+        format!("开始监控 {{}} 的 {} 个服务。", number(services))
+    }
+
+    fn already_there(&self, problems: u64) -> String {
+        format!("此前已有 {} 个问题，未发送告警（/events 查看）。", number(problems))
+    }
+
+    fn clock_hint(&self, hours: u64) -> String {
+        format!("事件时间似乎偏差 {} 小时：", number(hours))
+    }
+
+    fn clock_hint_zone(&self) -> &'static str {
+        "time_zone 是否应为 {}？"
+    }
+
+    fn blind_title(&self) -> &'static str {
+        "podbell 曾无法读取 {}"
+    }
+
+    fn blind_source(&self, from: &str, until: &str, services: u64) -> String {
+        format!("{{}}：{}（{}）。", self.blind(from, until), self.services(services))
+    }
+
+    fn dead_title(&self, n: u64) -> String {
+        format!("已放弃发送到 {{}} 的 {} 条消息", number(n))
+    }
+
+    fn dead(&self, n: u64) -> String {
+        format!("{} 条消息未能送达 {{}}：{{}}。", number(n))
+    }
+
+    fn dead_list(&self) -> &'static str {
+        "查看并重新发送：{}"
+    }
+}

@@ -1,0 +1,113 @@
+//! Length limits, each in the unit of its platform, and text that is cut to fit: never inside a
+//! character, rather at the end of a line, and always visibly. Pure; called by the renderers.
+
+/// What cut text ends in.
+const CUT: &str = "…";
+
+/// A platform's unit of length: what one character costs.
+pub(super) type Cost = fn(char) -> usize;
+
+/// Slack counts characters and does not say of which kind. UTF-16 units, counted after escaping,
+/// are never fewer than what it may count.
+pub(super) fn slack(c: char) -> usize {
+    match c {
+        '&' => "&amp;".len(),
+        '<' | '>' => "&lt;".len(),
+        c => c.len_utf16(),
+    }
+}
+
+/// WeCom counts bytes.
+pub(super) fn bytes(c: char) -> usize {
+    c.len_utf8()
+}
+
+/// What a text costs.
+pub(super) fn cost(text: &str, of: Cost) -> usize {
+    text.chars().map(of).sum()
+}
+
+/// As much of one line as fits, with `…` where it is cut.
+pub(super) fn fit(text: &str, limit: usize, of: Cost) -> String {
+    if cost(text, of) <= limit {
+        return text.to_owned();
+    }
+    let ellipsis = cost(CUT, of);
+    if limit < ellipsis {
+        return String::new();
+    }
+    format!("{}{CUT}", head(text, limit - ellipsis, of))
+}
+
+/// As many lines as fit, then how many more there are (`more` says it); the first line is cut
+/// when not even that one fits.
+pub(super) fn fit_lines(text: &str, limit: usize, of: Cost, more: impl Fn(usize) -> String) -> String {
+    if cost(text, of) <= limit {
+        return text.to_owned();
+    }
+    let all = text.lines().count();
+    let reserve = cost(&more(all), of) + 2 * of('\n');
+    let whole = head(text, limit.saturating_sub(reserve), of);
+    let Some(end) = whole.rfind('\n') else {
+        return fit(text, limit, of);
+    };
+    let kept = whole.get(..end).unwrap_or_default();
+    format!("{kept}\n{}", more(all - kept.lines().count()))
+}
+
+/// The longest beginning that costs no more than `limit`, without a base character that is
+/// separated from the marks that belong to it.
+fn head(text: &str, limit: usize, of: Cost) -> &str {
+    let mut spent = 0;
+    let mut end = 0;
+    for (at, c) in text.char_indices() {
+        spent += of(c);
+        if spent > limit {
+            break;
+        }
+        end = at + c.len_utf8();
+    }
+    let joins = |c: char| matches!(c, '\u{200d}' | '\u{fe0f}' | '\u{300}'..='\u{36f}' | '\u{1f3fb}'..='\u{1f3ff}');
+    let head = text.get(..end).unwrap_or_default();
+    let follows = text.get(end..).and_then(|rest| rest.chars().next());
+    if follows.is_some_and(joins) || head.ends_with('\u{200d}') {
+        let trimmed = head.trim_end_matches(joins);
+        let mut whole = trimmed.chars();
+        whole.next_back();
+        return whole.as_str();
+    }
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn more(n: usize) -> String {
+        format!("+{n} more")
+    }
+
+    #[test]
+    fn lines_that_do_not_fit_are_counted() {
+        assert_eq!(fit_lines("one\ntwo\nthree\nfour", 15, bytes, more), "one\n+3 more");
+        assert_eq!(fit_lines("one", 15, bytes, more), "one");
+        assert_eq!(fit_lines(&"x".repeat(20), 15, bytes, more), format!("{}…", "x".repeat(12)));
+    }
+
+    #[test]
+    fn a_family_of_joined_emoji_is_not_torn_apart() {
+        assert_eq!(fit("ab👩\u{200d}👩", 12, bytes), "ab…");
+        assert_eq!(fit("abe\u{301}f", 6, bytes), "ab…");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_cut_fits(text in "(?s).{0,200}", limit in 0usize..300) {
+            for of in [bytes as Cost, slack] {
+                prop_assert!(cost(&fit(&text, limit, of), of) <= limit);
+                prop_assert!(cost(&fit_lines(&text, limit, of, more), of) <= limit);
+            }
+        }
+    }
+}

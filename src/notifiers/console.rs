@@ -1,0 +1,102 @@
+//! The terminal: what is told elsewhere, readable for a person who watches.
+//!
+//! Colour is written always and taken out again by `anstream` unless it is wanted, so that a pipe
+//! gets plain text. Control characters were taken out of the cluster's text by the core.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use super::budget;
+use crate::core::message::{Block, Message, Style as Reader, clip, plain};
+use crate::core::outbox::{Content, Outcome};
+use crate::core::rules::rule::Severity;
+
+const INDENT: &str = "      ";
+const DIM: Style = Style::new().dimmed();
+
+/// When to write colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The lines to print, with colours, and the time of day at their head.
+pub(super) fn body(message: &Message, content: Content, reader: &Reader) -> Vec<u8> {
+    let clock = reader.clock();
+    let style = style(message);
+    let mut text = format!("{DIM}{clock}{DIM:#} {style}{}{style:#}\n", clip(&message.title, 400));
+    let blocks = match content {
+        Content::Full | Content::Short => message.blocks.as_slice(),
+        Content::Minimal => message.blocks.get(..1).unwrap_or_default(),
+    };
+    for block in blocks {
+        write_block(message, block, content, &mut text);
+    }
+    text.into_bytes()
+}
+
+fn write_block(message: &Message, block: &Block, content: Content, text: &mut String) {
+    match block {
+        Block::Line(spans) => *text += &format!("{INDENT}{}\n", clip(&plain(spans), 3_000)),
+        Block::Facts(facts) => {
+            let widest = facts.iter().map(|fact| width(&fact.label)).max().unwrap_or(0);
+            for fact in facts {
+                let gap = " ".repeat(widest - width(&fact.label) + 2);
+                *text += &format!("{INDENT}{DIM}{}{DIM:#}{gap}{}\n", fact.label, clip(&plain(&fact.value), 3_000));
+            }
+        }
+        Block::Quote { of, text: quoted } => {
+            *text += &format!("{INDENT}{DIM}{of}{DIM:#}\n");
+            let limit = if content == Content::Full { 4_000 } else { 400 };
+            for line in budget::fit_lines(quoted, limit, |_| 1, |n| message.more(n)).lines() {
+                *text += &format!("{INDENT}{DIM}│{DIM:#} {line}\n");
+            }
+        }
+        Block::Command(command) => {
+            let bold = Style::new().bold();
+            *text += &format!("{INDENT}{DIM}${DIM:#} {bold}{command}{bold:#}\n");
+        }
+        Block::Small(spans) => *text += &format!("{INDENT}{DIM}{}{DIM:#}\n", plain(spans)),
+    }
+}
+
+fn style(message: &Message) -> Style {
+    let color = match message.severity {
+        _ if message.over => AnsiColor::Green,
+        Severity::Critical => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Info => AnsiColor::Blue,
+    };
+    Style::new().bold().fg_color(Some(color.into()))
+}
+
+/// Columns on a terminal, near enough for labels: Chinese characters take two.
+fn width(label: &str) -> usize {
+    label.chars().map(|c| if ('\u{2e80}'..='\u{ffe6}').contains(&c) { 2 } else { 1 }).sum()
+}
+
+/// Prints it. A terminal that is gone is no reason to lose a message: it is tried again.
+pub(super) async fn print(body: Vec<u8>, color: Color) -> Outcome {
+    let printed = tokio::task::spawn_blocking(move || {
+        let choice = match color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        // Locked while it writes, so that two messages never mix.
+        let mut out = anstream::AutoStream::new(std::io::stdout(), choice).lock();
+        out.write_all(&body).and_then(|()| out.flush())
+    });
+    match printed.await {
+        Ok(Ok(())) => Outcome::Delivered,
+        Ok(Err(error)) => Outcome::Unclear { retry_after: None, why: format!("cannot print: {error}") },
+        Err(_) => Outcome::Unclear { retry_after: None, why: "printing was interrupted".into() },
+    }
+}

@@ -1,0 +1,50 @@
+//! Keeps secrets out of words: replies and errors may echo the URL they were asked at.
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// Shorter pieces are not secret, and removing them would garble ordinary words.
+const SHORTEST: usize = 6;
+
+/// Knows what must not be shown of one destination.
+#[derive(Clone, Default)]
+pub(super) struct Redactor {
+    /// The longest first, so that no part of one is left over by another.
+    pieces: Vec<SecretString>,
+}
+
+impl Redactor {
+    /// Hides a URL, the pieces of its path and query, and the secrets.
+    pub fn new(url: &str, secrets: &[SecretString]) -> Self {
+        let mut pieces: Vec<String> = vec![url.to_owned()];
+        if let Ok(parsed) = url::Url::parse(url) {
+            pieces.push(parsed.path().to_owned());
+            pieces.extend(parsed.path_segments().into_iter().flatten().map(str::to_owned));
+            pieces.extend(parsed.query().map(str::to_owned));
+            pieces.extend(parsed.query_pairs().map(|(_, value)| value.into_owned()));
+            pieces.extend(parsed.password().map(str::to_owned));
+        }
+        for secret in secrets {
+            let secret = secret.expose_secret();
+            pieces.push(secret.to_owned());
+            pieces.extend(secret.strip_prefix("whsec_").map(str::to_owned));
+        }
+        pieces.retain(|piece| piece.len() >= SHORTEST && !PUBLIC.contains(&piece.as_str()));
+        pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
+        pieces.dedup();
+        Self { pieces: pieces.into_iter().map(SecretString::from).collect() }
+    }
+
+    /// The text without them.
+    pub fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for piece in &self.pieces {
+            if text.contains(piece.expose_secret()) {
+                text = text.replace(piece.expose_secret(), "[hidden]");
+            }
+        }
+        text
+    }
+}
+
+/// Pieces of a URL that everybody knows: hiding them would only make errors harder to read.
+const PUBLIC: [&str; 6] = ["services", "webhook", "webhooks", "cgi-bin", "/cgi-bin/webhook/send", "workflows"];

@@ -1,0 +1,131 @@
+//! A reply as data, and what it means by its status alone; the platforms refine that. Pure but
+//! for [`Reply::read`], which takes only as much of a body as anybody could want.
+
+use std::time::Duration;
+
+use crate::core::message::clip;
+use crate::core::outbox::Outcome;
+use crate::core::time::Time;
+
+use super::redact::Redactor;
+
+/// How much of a body is read.
+const MOST_BODY: usize = 64 * 1024;
+/// How much of the other side's words is kept.
+const MOST_WORDS: usize = 200;
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After`, if it was one.
+    pub retry_after: Option<Duration>,
+    /// The body, for finding codes in it. Not for showing.
+    pub body: String,
+    /// The body, for showing: short, on one line, without secrets.
+    pub words: String,
+}
+
+impl Reply {
+    /// Reads a response, up to a limit. An error if it is cut off.
+    pub async fn read(mut response: reqwest::Response, redactor: &Redactor, now: Time) -> Result<Self, reqwest::Error> {
+        let status = response.status().as_u16();
+        let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let retry_after = header.and_then(|value| retry_after(value, now));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            body.extend_from_slice(chunk.get(..chunk.len().min(MOST_BODY - body.len())).unwrap_or_default());
+            if body.len() >= MOST_BODY {
+                break;
+            }
+        }
+        Ok(Self::of(status, retry_after, &String::from_utf8_lossy(&body), redactor))
+    }
+
+    /// A reply of these parts.
+    pub fn of(status: u16, retry_after: Option<Duration>, body: &str, redactor: &Redactor) -> Self {
+        Self { status, retry_after, body: body.to_owned(), words: words(body, redactor) }
+    }
+
+    /// The reply in words: `status 404: no_service`.
+    pub fn said(&self) -> String {
+        match self.words.as_str() {
+            "" => format!("status {}", self.status),
+            words => format!("status {}: {words}", self.status),
+        }
+    }
+}
+
+/// Words of the other side, safe to show: without secrets, on one line, at most 200 characters.
+pub(super) fn words(text: &str, redactor: &Redactor) -> String {
+    let clean: String = redactor.redact(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut line = String::new();
+    for word in clean.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        // Enough to show that it was cut.
+        if line.chars().count() > MOST_WORDS {
+            break;
+        }
+    }
+    clip(&line, MOST_WORDS)
+}
+
+/// Nobody knows whether it was taken.
+pub(super) fn unclear(reply: &Reply, what: &str) -> Outcome {
+    Outcome::Unclear { retry_after: reply.retry_after, why: format!("{what}: {}", reply.said()) }
+}
+
+/// What a status means where the body says nothing.
+pub(super) fn by_status(reply: &Reply) -> Outcome {
+    let dead =
+        |advice: &str| Outcome::Dead { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() };
+    match reply.status {
+        200..=299 => Outcome::Delivered,
+        // Following could carry the message to a stranger.
+        300..=399 => dead("redirects are not followed: put the final URL into podbell.yaml"),
+        401 | 403 => dead("the receiver refuses podbell: check URL and secret in podbell.yaml"),
+        404 | 410 => dead("nobody receives at this URL any more: correct it in podbell.yaml"),
+        405 | 407 | 421 | 426 | 451 => {
+            dead("the receiver does not take POST requests here: check the URL in podbell.yaml")
+        }
+        429 => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
+        408 | 425 | 500.. => Outcome::Unclear { retry_after: reply.retry_after, why: reply.said() },
+        400..=499 => Outcome::Content { why: reply.said() },
+        _ => unclear(reply, "an answer that is none"),
+    }
+}
+
+/// `Retry-After` as seconds or as a date; `None` for what is neither, or says "at once": then the
+/// ordinary back-off holds.
+pub(super) fn retry_after(value: &str, now: Time) -> Option<Duration> {
+    let value = value.trim();
+    let wait = match value.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(value).ok()?;
+            Time::from_millis(date.timestamp().as_millisecond()).since(now)
+        }
+    };
+    (!wait.is_zero()).then_some(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a24_retry_after_is_seconds_or_a_date_and_nonsense_is_ignored() {
+        let now = Time::from_seconds(784_111_777); // Sun, 06 Nov 1994 08:49:37 GMT
+        let after = |value| retry_after(value, now).map(|wait| wait.as_secs());
+        assert_eq!(after("120"), Some(120));
+        assert_eq!(after(" 36000 "), Some(36_000));
+        assert_eq!(after("Sun, 06 Nov 1994 08:51:37 GMT"), Some(120));
+        for ignored in ["-5", "0", "", "soon", "1.5", "Sun, 06 Nov 1994 08:00:00 GMT", "99999999999999999999999"] {
+            assert_eq!(after(ignored), None, "{ignored}");
+        }
+    }
+}

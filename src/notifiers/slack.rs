@@ -1,0 +1,178 @@
+//! Slack incoming webhooks: Block Kit within its limits, and what Slack's replies mean.
+//!
+//! Severity is shown by a sign in the header, not by the coloured bar of an attachment:
+//! attachments are legacy, fold behind "Show more", and their colour is lost in notifications and
+//! for the colour-blind; the sign stands in the notification, too.
+
+use serde_json::{Value, json};
+
+use super::reply::{self, Reply};
+use super::{budget, escape};
+use crate::core::message::{Block, Fact, Message, Span};
+use crate::core::outbox::{Content, Outcome};
+
+const HEADER: usize = 150;
+const SECTION: usize = 3000;
+const FIELD: usize = 2000;
+const FIELDS: usize = 10;
+const BLOCKS: usize = 50;
+/// Slack recommends 4,000 for the text beside the blocks.
+const TEXT: usize = 3000;
+
+/// The body of the request.
+pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
+    match content {
+        Content::Full => with_blocks(message, mentions, SECTION, FIELD),
+        Content::Short => with_blocks(message, mentions, 600, 300),
+        Content::Minimal => minimal(message, mentions),
+    }
+}
+
+fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, field_limit: usize) -> Value {
+    let mut blocks = vec![json!({
+        "type": "header",
+        "text": {"type": "plain_text", "text": plain(&message.title, HEADER), "emoji": false},
+    })];
+    let mut mentions = Some(mentions).filter(|mentions| !mentions.is_empty());
+    for block in &message.blocks {
+        if blocks.len() + 3 > BLOCKS {
+            break;
+        }
+        match block {
+            Block::Line(spans) => {
+                let mut text = mrkdwn(spans, section_limit - 300);
+                if let Some(mentions) = mentions.take() {
+                    text = format!("{text}  {}", some_mentions(mentions, 290));
+                }
+                blocks.push(section(&text));
+            }
+            Block::Facts(facts) => blocks.extend(facts.chunks(FIELDS).map(|facts| fields(facts, field_limit))),
+            Block::Quote { of, text } => blocks.push(section(&quote(message, of, text, section_limit))),
+            Block::Command(command) => blocks.push(section(&block_of_code(command))),
+            Block::Small(spans) => blocks.push(json!({
+                "type": "context",
+                "elements": [{"type": "mrkdwn", "text": mrkdwn(spans, section_limit), "verbatim": true}],
+            })),
+        }
+    }
+    let text = plain(&format!("{}\n{}", message.title, message.gist()), TEXT);
+    // `mrkdwn: false`: the text beside the blocks is for notifications and is not markup.
+    json!({"text": text, "mrkdwn": false, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
+}
+
+/// One built-in line that nothing in it can break.
+fn minimal(message: &Message, mentions: &[String]) -> Value {
+    let title = code(&message.title, 1000);
+    let text = format!("{title}\n{} {}", code(&message.gist(), 1000), some_mentions(mentions, 290));
+    json!({"text": text.trim_end(), "unfurl_links": false, "unfurl_media": false})
+}
+
+/// As many mentions as fit, each whole.
+fn some_mentions(mentions: &[String], limit: usize) -> String {
+    let mut text = String::new();
+    for mention in mentions {
+        if text.len() + mention.len() < limit {
+            text = format!("{text}{mention} ");
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// `verbatim`: Slack shall not find links, channels or names in it by itself.
+fn section(text: &str) -> Value {
+    json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}})
+}
+
+fn fields(facts: &[Fact], limit: usize) -> Value {
+    let field = |fact: &Fact| {
+        let text = format!("*{}*\n{}", escape::slack(&fact.label), mrkdwn(&fact.value, limit - 60));
+        json!({"type": "mrkdwn", "text": text, "verbatim": true})
+    };
+    json!({"type": "section", "fields": facts.iter().map(field).collect::<Vec<_>>()})
+}
+
+fn quote(message: &Message, of: &str, text: &str, limit: usize) -> String {
+    let of = code(of, limit / 3);
+    let text = budget::fit_lines(text, limit - limit / 3 - 20, budget::slack, |n| message.more(n));
+    format!("{of}\n{}", block_of_code(&text))
+}
+
+fn block_of_code(text: &str) -> String {
+    format!("```\n{}\n```", escape::slack(&escape::backticks(text)))
+}
+
+/// A code span: markup, emoji codes and addresses in it stay text.
+fn code(text: &str, limit: usize) -> String {
+    let text = budget::fit(text.trim(), limit.saturating_sub(2), budget::slack);
+    if text.is_empty() { String::new() } else { format!("`{}`", escape::slack(&escape::backticks(&text))) }
+}
+
+fn plain(text: &str, limit: usize) -> String {
+    escape::slack(&budget::fit(text, limit, budget::slack))
+}
+
+/// The spans as Slack's markup, at most `limit` long: text from outside becomes code.
+fn mrkdwn(spans: &[Span], limit: usize) -> String {
+    let mut text = String::new();
+    let mut left = limit;
+    for span in spans {
+        let piece = match span {
+            Span::Words(words) => plain(words, left),
+            Span::Data(data) => code(data, left),
+            Span::Link(url) => link(url, left),
+        };
+        left = left.saturating_sub(piece.encode_utf16().count());
+        text.push_str(&piece);
+    }
+    if text.trim().is_empty() { "…".to_owned() } else { text }
+}
+
+fn link(url: &str, limit: usize) -> String {
+    let link = format!("<{}>", escape::slack_url(url));
+    if link.encode_utf16().count() <= limit { link } else { String::new() }
+}
+
+/// How Slack writes a mention of an id from podbell.yaml: a user, a user group, or one of
+/// `here`, `channel` and `everyone`. `None` for what is none of them.
+pub(super) fn mention(id: &str) -> Option<String> {
+    let is_id = (2..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    match id.chars().next()? {
+        _ if matches!(id, "here" | "channel" | "everyone") => Some(format!("<!{id}>")),
+        'U' | 'W' if is_id => Some(format!("<@{id}>")),
+        'S' if is_id => Some(format!("<!subteam^{id}>")),
+        _ => None,
+    }
+}
+
+/// What a reply means. Slack answers `ok` as plain text, or an error code as plain text.
+pub(super) fn classify(reply: &Reply) -> Outcome {
+    let code = reply.body.trim();
+    let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    match reply.status {
+        200 if code == "ok" => Outcome::Delivered,
+        200..=299 => reply::unclear(reply, "a success that is not Slack's (a proxy or a login page in between?)"),
+        400 if is_code => Outcome::Content { why: reply.said() },
+        401 | 403 | 404 | 410 if is_code => {
+            Outcome::Dead { code: code.to_owned(), text: reply.said(), advice: advice(code).to_owned() }
+        }
+        // Not in Slack's words: something in between answers, which says nothing about the URL.
+        401 | 403 | 404 | 410 => reply::unclear(reply, "an answer that is not Slack's (a proxy in between?)"),
+        _ => reply::by_status(reply),
+    }
+}
+
+fn advice(code: &str) -> &'static str {
+    match code {
+        "no_service" | "no_service_id" | "no_active_hooks" | "invalid_token" | "no_team" => {
+            "this webhook URL is no longer valid: create a new incoming webhook in Slack and put its URL into podbell.yaml"
+        }
+        "channel_not_found" | "channel_is_archived" => {
+            "the channel is gone or archived: restore it, or create a webhook for another channel and put its URL into podbell.yaml"
+        }
+        "action_prohibited" | "posting_to_general_channel_denied" | "admin_disabled" => {
+            "an administrator of the Slack workspace forbids this webhook to post: ask for permission, then run `podbell send-test`"
+        }
+        "team_disabled" => "the Slack workspace is disabled: use another destination",
+        _ => "check the webhook in Slack's app settings; after mending run `podbell send-test` for this destination",
+    }
+}

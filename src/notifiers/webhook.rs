@@ -1,0 +1,196 @@
+//! Webhooks for machines: documented JSON (docs/webhook.md), signed as Standard Webhooks say.
+//!
+//! The body is data, not a message: it carries the text of the cluster as it is, cut only where
+//! no program could want more. Signatures are made for each attempt, over the stored body.
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::core::message::{Message, clip};
+use crate::core::notice::{Info, Notice, NoticeBody, Story, Trouble, TroubleSubject};
+use crate::core::outbox::Content;
+use crate::core::time::Time;
+
+/// How much of the newest text is sent.
+const MOST_TEXT: usize = 16_000;
+/// How much of a short text: a reason, a name.
+const MOST_NAME: usize = 1_000;
+/// How many items of a list.
+const MOST_LISTED: usize = 100;
+
+/// What a webhook's message is made of, besides its words.
+pub(super) struct Facts<'a> {
+    /// The folded notice.
+    pub notice: &'a Notice,
+    /// The numbers of all notices in it, ascending.
+    pub notices: Vec<u64>,
+    /// The id of the message, the same in every attempt.
+    pub id: &'a str,
+}
+
+/// The body of the request.
+pub(super) fn body(facts: &Facts<'_>, message: &Message, content: Content) -> Value {
+    let notice = facts.notice;
+    let mut data = json!({
+        "notice": notice.kind.as_str(),
+        "notices": facts.notices,
+        "severity": notice.severity.as_str(),
+        "caused_at": rfc3339(notice.caused_at),
+        "made_at": rfc3339(notice.made_at),
+        "title": clip(&message.title, MOST_NAME),
+        "text": clip(&message.text(), if content == Content::Full { MOST_TEXT } else { MOST_NAME }),
+        "incident_id": notice.body.incident(),
+    });
+    let (about, details) = match &notice.body {
+        NoticeBody::Incident(story) => ("incident", incident(story, message, content)),
+        NoticeBody::Trouble(trouble) => ("trouble", self::trouble(trouble)),
+        NoticeBody::Info(info) => ("info", self::info(info)),
+    };
+    if let (Some(fields), true) = (data.as_object_mut(), content != Content::Minimal) {
+        fields.insert(about.to_owned(), details);
+    }
+    json!({
+        "id": facts.id,
+        "type": format!("{about}.{}", word(notice)),
+        "timestamp": rfc3339(notice.made_at),
+        "data": data,
+    })
+}
+
+/// What follows the dot in a message's type.
+fn word(notice: &Notice) -> &'static str {
+    match &notice.body {
+        NoticeBody::Info(Info::FirstContact { .. }) => "first_contact",
+        NoticeBody::Info(Info::Blind { .. }) => "blind",
+        NoticeBody::Info(Info::Dead { .. }) => "dead",
+        _ => notice.kind.as_str(),
+    }
+}
+
+fn incident(story: &Story, message: &Message, content: Content) -> Value {
+    let most = if content == Content::Full { MOST_TEXT } else { MOST_NAME };
+    let reasons = story.reasons.iter().take(MOST_LISTED);
+    json!({
+        "id": story.incident,
+        "rule": {"file": &*story.rule.file, "name": &*story.rule.name},
+        "group": &story.group,
+        "source": name(&story.source),
+        "cluster": name(&story.cluster),
+        "cluster_alias": story.cluster_alias.as_deref().map(name),
+        "namespace": name(&story.namespace),
+        "workload": name(&story.workload),
+        "services": names(&story.services),
+        "reasons": reasons
+            .map(|reason| json!({"reason": name(&reason.reason), "occurrences": reason.occurrences}))
+            .collect::<Vec<_>>(),
+        "occurrences": story.occurrences,
+        "in_all": story.in_all,
+        "objects": story.objects,
+        "object_names": names(&story.object_names),
+        "newest": {
+            "level": story.newest.level.as_str(),
+            "obj_type": name(&story.newest.obj_type),
+            "obj_name": name(&story.newest.obj_name),
+            "reason": name(&story.newest.reason),
+            "message": clip(&story.newest.message, most),
+        },
+        "first_at": rfc3339(story.first_at),
+        "last_at": rfc3339(story.last_at),
+        "first_seen": rfc3339(story.first_seen),
+        "reopened": story.reopened,
+        "told": story.told.map(|told| json!({
+            "at": rfc3339(told.at), "occurrences": told.occurrences, "objects": told.objects,
+        })),
+        "news": names(&story.news),
+        "quiet_seconds": story.quiet_seconds,
+        "closed_because": story.closed_because.as_deref().map(name),
+        "blind": story.blind.iter().take(MOST_LISTED).map(|(from, until)| json!({
+            "from": rfc3339(*from), "until": rfc3339(*until),
+        })).collect::<Vec<_>>(),
+        "runbook": &story.runbook,
+        "labels": &story.labels,
+        "command": message.command(),
+    })
+}
+
+fn trouble(trouble: &Trouble) -> Value {
+    let (kind, name) = match &trouble.subject {
+        TroubleSubject::Source(name) => ("source", name),
+        TroubleSubject::Destination(name) => ("destination", name),
+    };
+    json!({
+        "id": trouble.incident,
+        "subject": {"kind": kind, "name": name},
+        "code": self::name(&trouble.code),
+        "text": clip(&trouble.text, MOST_NAME),
+        "advice": clip(&trouble.advice, MOST_NAME),
+        "affected": names(&trouble.affected),
+        "affected_count": trouble.affected_count,
+        "since": rfc3339(trouble.since),
+        "until": trouble.until.map(rfc3339),
+    })
+}
+
+fn info(info: &Info) -> Value {
+    match info {
+        Info::FirstContact { source, services, already_there, clock_hint } => json!({
+            "source": source, "services": services, "already_there": already_there,
+            "clock_off_hours": clock_hint.as_ref().map(|hint| hint.hours),
+        }),
+        Info::Blind { source, services, from, until } => json!({
+            "source": source, "services": services, "from": rfc3339(*from), "until": rfc3339(*until),
+        }),
+        Info::Dead { destination, deliveries, why } => json!({
+            "destination": destination, "deliveries": deliveries, "why": clip(why, MOST_NAME),
+        }),
+    }
+}
+
+fn name(text: &str) -> String {
+    clip(text, MOST_NAME)
+}
+
+fn names(texts: &[String]) -> Vec<String> {
+    texts.iter().take(MOST_LISTED).map(|text| name(text)).collect()
+}
+
+/// UTC, with milliseconds where there are any.
+fn rfc3339(time: Time) -> String {
+    jiff::Timestamp::from_millisecond(time.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}
+
+/// The key of a webhook's signatures.
+#[derive(Clone)]
+pub(super) struct SigningKey(SecretSlice<u8>);
+
+impl SigningKey {
+    /// Reads a secret: base64, with or without `whsec_`. `None` if it is none.
+    pub fn read(secret: &SecretString) -> Option<Self> {
+        let secret = secret.expose_secret().trim();
+        let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
+        let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        let key = GeneralPurpose::new(&STANDARD, lenient).decode(encoded).ok()?;
+        (!key.is_empty()).then(|| Self(SecretSlice::from(key)))
+    }
+
+    /// `v1,` and the signature of one attempt.
+    fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).ok()?;
+        mac.update(format!("{id}.{timestamp}.").as_bytes());
+        mac.update(body);
+        let signature = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
+        Some(format!("v1,{signature}"))
+    }
+}
+
+/// The value of `webhook-signature`: one signature per key, so that keys can be exchanged without
+/// a gap. `None` without keys.
+pub(super) fn signature(keys: &[SigningKey], id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
+    let signatures: Vec<String> = keys.iter().filter_map(|key| key.sign(id, timestamp, body)).collect();
+    (!signatures.is_empty()).then(|| signatures.join(" "))
+}
