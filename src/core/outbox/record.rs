@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Content, Delivery, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Paused, SendId, Signal,
-    UNREACHABLE_AFTER,
+    Content, Delivery, DeliveryState, DestinationState, Outbox, OutboxWrites, Paused, SendId, Signal, UNREACHABLE_AFTER,
 };
 use crate::core::rules::rule::Destination;
 use crate::core::source::PollError;
@@ -97,7 +96,7 @@ impl Outbox {
 impl DestinationState {
     /// It arrived: the newest delivery was told, the others are part of its story.
     fn settle(&mut self, send: SendId, now: Time, writes: &mut OutboxWrites) {
-        let Some(OpenSend { deliveries, .. }) = self.sends.remove(&send) else { return };
+        let deliveries = self.close_send(send);
         writes.settled.push((send, "delivered"));
         let Some(told) = deliveries.last().map(|delivery| delivery.id) else { return };
         for delivery in deliveries {
@@ -111,7 +110,7 @@ impl DestinationState {
 
     /// Nothing was taken: its deliveries are due again.
     fn dissolve(&mut self, send: SendId, why: &'static str, writes: &mut OutboxWrites) {
-        let Some(OpenSend { deliveries, .. }) = self.sends.remove(&send) else { return };
+        let deliveries = self.close_send(send);
         writes.settled.push((send, why));
         for delivery in deliveries {
             self.due_again(delivery, writes);
@@ -121,12 +120,12 @@ impl DestinationState {
     fn due_again(&mut self, delivery: Delivery, writes: &mut OutboxWrites) {
         let state = DeliveryState::Due { content: delivery.content, born: delivery.born };
         writes.changed.insert(delivery.id, state);
-        self.due.insert(delivery.id, delivery);
+        self.due.insert(delivery);
     }
 
     /// Its content was not taken: shorter, then one line, then it is given up.
     fn reduce(&mut self, name: &Destination, send: SendId, why: &str, now: Time, writes: &mut OutboxWrites) {
-        let Some(OpenSend { deliveries, .. }) = self.sends.remove(&send) else { return };
+        let deliveries = self.close_send(send);
         writes.settled.push((send, "content refused"));
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
         let less = match content {
