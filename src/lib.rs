@@ -10,5 +10,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod http;
 pub mod notifiers;
 pub mod sources;

@@ -1,6 +1,9 @@
 //! Sources: where event lists come from. Each one polls on its own and says what it saw as
 //! [`SourceEvent`]s; it never diffs and never decides what matters.
 
+pub mod qcloud;
+pub mod wall_clock;
+
 use std::sync::Arc;
 
 use crate::core::event::{Event, Target};
