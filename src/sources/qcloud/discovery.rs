@@ -46,7 +46,7 @@ async fn clusters(client: &Client) -> (BTreeSet<String>, Option<PollError>) {
         return (clusters, None);
     }
     let (listed, error) = pages(client, "DescribeCluster", &[], read_clusters).await;
-    clusters.extend(listed);
+    clusters.extend(listed.into_iter().filter(|id| !id.is_empty()));
     (clusters, error)
 }
 
@@ -55,7 +55,7 @@ async fn services(client: &Client, cluster: &str) -> (Vec<Target>, Option<PollEr
     let (found, error) = pages(client, "DescribeClusterService", &params, read_services).await;
     let target = |(namespace, name): &(String, String)| Target::new(&client.config().name, cluster, namespace, name);
     let error = error.map(|error| PollError { text: format!("cluster {cluster}: {}", error.text), ..error });
-    (found.iter().map(target).collect(), error)
+    (found.iter().filter(|(_, name)| !name.is_empty()).map(target).collect(), error)
 }
 
 /// One page of a listing.
@@ -89,7 +89,7 @@ async fn pages<T: Ord>(
             // Without a total, a page that is not full is the last one, and one that only repeats
             // what is known comes from a listing that is not paged.
             None if length < PAGE || all.len() == known => return (all, None),
-            Some(total) if all.len() == known => return (all, Some(short(action, all.len(), total))),
+            Some(total) if all.len() == known => return (all, Some(short(action, known, total))),
             Some(_) | None => {}
         }
     }
@@ -111,7 +111,8 @@ fn short(action: &str, seen: usize, total: usize) -> PollError {
 struct ClusterData<'a> {
     #[serde(default)]
     total_count: Integer,
-    #[serde(borrow)]
+    // Not defaulted: a listing without its list is no empty listing.
+    #[serde(borrow, deserialize_with = "Option::deserialize")]
     clusters: Option<Vec<Cluster<'a>>>,
 }
 
@@ -127,7 +128,7 @@ struct Cluster<'a> {
 struct ServiceData<'a> {
     #[serde(default)]
     total_count: Integer,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "Option::deserialize")]
     services: Option<Vec<Service<'a>>>,
 }
 
@@ -143,7 +144,7 @@ struct Service<'a> {
 fn read_clusters(body: &[u8]) -> Result<Page<String>, AnswerError> {
     let data: ClusterData<'_> = answer::parse_data(body)?;
     let items = data.clusters.unwrap_or_default().into_iter().map(|cluster| cluster.cluster_id.0.into_owned());
-    Ok(Page { items: items.filter(|id| !id.is_empty()).collect(), total: total(data.total_count) })
+    Ok(Page { items: items.collect(), total: total(data.total_count) })
 }
 
 fn read_services(body: &[u8]) -> Result<Page<(String, String)>, AnswerError> {
@@ -152,7 +153,7 @@ fn read_services(body: &[u8]) -> Result<Page<(String, String)>, AnswerError> {
         let namespace = if service.namespace.as_str().is_empty() { "default" } else { service.namespace.as_str() };
         (namespace.to_owned(), service.service_name.0.into_owned())
     });
-    Ok(Page { items: items.filter(|(_, name)| !name.is_empty()).collect(), total: total(data.total_count) })
+    Ok(Page { items: items.collect(), total: total(data.total_count) })
 }
 
 fn total(count: Integer) -> Option<usize> {
