@@ -57,6 +57,7 @@ impl Turns {
                 self.engine.claim_nothing_more();
             }
             if (draining || closed) && self.engine.in_flight() == 0 && self.inbox.is_empty() {
+                self.pulse.beat(!self.failing, Some(pulse::snapshot(&self.engine)));
                 return;
             }
         }

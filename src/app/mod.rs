@@ -3,6 +3,7 @@
 //! Owns tasks and channels, and nothing of what they mean. A task that panics ends the process: a
 //! watcher that is half dead is worse than one that is restarted.
 
+pub mod assemble;
 mod engine_thread;
 pub mod heartbeat;
 pub mod pulse;
