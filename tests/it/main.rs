@@ -3,4 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod diff;
+mod messages;
+mod notifiers;
+mod rendering;
 mod support;

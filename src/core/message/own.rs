@@ -54,7 +54,8 @@ impl Scribe<'_> {
         }
         // A destination's trouble concerns the destination, which the title names already.
         if reading && trouble.affected_count > 0 {
-            let mut value = vec![words(format!("{}: ", self.words.affected(reading, trouble.affected_count)))];
+            let mut value =
+                vec![words(format!("{}{}", self.words.affected(reading, trouble.affected_count), self.words.colon()))];
             value.extend(self.names(trouble.affected.iter(), MOST_LISTED, trouble.affected_count));
             facts.push(self.fact(Label::Affected, value));
         }
@@ -64,7 +65,7 @@ impl Scribe<'_> {
         let advice = text::one_line(&trouble.advice, MOST_WORDS);
         if !advice.is_empty() {
             let label = self.words.label(Label::ToDo);
-            blocks.push(Block::Line(vec![words(format!("{label}: ")), words(advice)]));
+            blocks.push(Block::Line(vec![words(format!("{label}{}", self.words.colon())), words(advice)]));
         }
     }
 
@@ -90,7 +91,9 @@ impl Scribe<'_> {
         let title = format!("👀 {}", plain(&watching).trim_end_matches(['.', '。']));
         let mut gist = watching;
         if already_there > 0 {
-            gist.push(words(format!(" {}", self.words.already_there(already_there))));
+            // A Chinese sentence ends without a blank after it.
+            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
+            gist.push(words(format!("{gap}{}", self.words.already_there(already_there))));
         }
         let mut blocks = vec![Block::Line(gist)];
         blocks.extend(hint.map(|hint| Block::Line(self.clock_is_off(hint))));

@@ -90,6 +90,18 @@ impl Words for English {
         ", "
     }
 
+    fn colon(&self) -> &'static str {
+        ": "
+    }
+
+    fn stop(&self) -> &'static str {
+        ". "
+    }
+
+    fn last(&self, at: &str) -> String {
+        format!("last {at}")
+    }
+
     fn seen_by_cluster(&self, at: &str) -> String {
         format!("in the cluster since {at}")
     }

@@ -52,6 +52,12 @@ pub(super) trait Words: Sync {
     fn duration(&self, seconds: u64) -> String;
     /// Between items of one sentence.
     fn comma(&self) -> &'static str;
+    /// After a heading.
+    fn colon(&self) -> &'static str;
+    /// Between sentences.
+    fn stop(&self) -> &'static str;
+    /// When it was seen last.
+    fn last(&self, at: &str) -> String;
     /// The cluster has seen it for longer than podbell.
     fn seen_by_cluster(&self, at: &str) -> String;
     fn quiet(&self, how_long: Option<&str>) -> String;

@@ -87,6 +87,18 @@ impl Words for Chinese {
         "，"
     }
 
+    fn colon(&self) -> &'static str {
+        "："
+    }
+
+    fn stop(&self) -> &'static str {
+        "。"
+    }
+
+    fn last(&self, at: &str) -> String {
+        format!("最近 {at}")
+    }
+
     fn seen_by_cluster(&self, at: &str) -> String {
         format!("集群自 {at} 起已有记录")
     }
