@@ -47,3 +47,19 @@ pub(super) fn wecom(text: &str) -> String {
 pub(super) fn wecom_url(url: &str) -> String {
     url.replace('<', "%3C").replace('>', "%3E").replace('(', "%28").replace(')', "%29").replace('@', "%40")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slack_text_is_escaped_as_the_vectors_say() {
+        let vectors = include_str!("../../tests/fixtures/vectors/slack_escape.json");
+        let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+        let cases = vectors["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 8);
+        for case in cases {
+            assert_eq!(slack(case["input"].as_str().unwrap()), case["expected"].as_str().unwrap(), "{}", case["name"]);
+        }
+    }
+}

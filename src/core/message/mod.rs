@@ -116,16 +116,23 @@ impl Message {
             match block {
                 Block::Line(spans) | Block::Small(spans) => lines.push(plain(spans)),
                 Block::Facts(facts) => {
-                    lines.extend(facts.iter().map(|fact| format!("{}: {}", fact.label, plain(&fact.value))));
+                    lines.extend(
+                        facts.iter().map(|fact| format!("{}{}{}", fact.label, self.colon(), plain(&fact.value))),
+                    );
                 }
                 Block::Quote { of, text } => {
-                    lines.push(format!("{of}:"));
+                    lines.push(format!("{of}{}", self.colon().trim_end()));
                     lines.extend(text.lines().map(|line| format!("  {line}")));
                 }
                 Block::Command(command) => lines.push(format!("$ {command}")),
             }
         }
         lines.join("\n")
+    }
+
+    /// What stands between a heading and its fact.
+    pub fn colon(&self) -> &'static str {
+        words::of(self.language).colon()
     }
 
     /// The command to type, if there is one.

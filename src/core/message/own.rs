@@ -54,7 +54,8 @@ impl Scribe<'_> {
         }
         // A destination's trouble concerns the destination, which the title names already.
         if reading && trouble.affected_count > 0 {
-            let mut value = vec![words(format!("{}: ", self.words.affected(reading, trouble.affected_count)))];
+            let mut value =
+                vec![words(format!("{}{}", self.words.affected(reading, trouble.affected_count), self.words.colon()))];
             value.extend(self.names(trouble.affected.iter(), MOST_LISTED, trouble.affected_count));
             facts.push(self.fact(Label::Affected, value));
         }
@@ -64,7 +65,7 @@ impl Scribe<'_> {
         let advice = text::one_line(&trouble.advice, MOST_WORDS);
         if !advice.is_empty() {
             let label = self.words.label(Label::ToDo);
-            blocks.push(Block::Line(vec![words(format!("{label}: ")), words(advice)]));
+            blocks.push(Block::Line(vec![words(format!("{label}{}", self.words.colon())), words(advice)]));
         }
     }
 
@@ -74,6 +75,7 @@ impl Scribe<'_> {
                 self.first_contact(notice, source, *services, *already_there, clock_hint.as_ref())
             }
             Info::Blind { source, services, from, until } => self.was_blind(notice, source, *services, (*from, *until)),
+            Info::Test { destination } => self.test(notice, destination),
             Info::Dead { destination, deliveries, why } => self.given_up(notice, destination, *deliveries, why),
         }
     }
@@ -90,7 +92,9 @@ impl Scribe<'_> {
         let title = format!("👀 {}", plain(&watching).trim_end_matches(['.', '。']));
         let mut gist = watching;
         if already_there > 0 {
-            gist.push(words(format!(" {}", self.words.already_there(already_there))));
+            // A Chinese sentence ends without a blank after it.
+            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
+            gist.push(words(format!("{gap}{}", self.words.already_there(already_there))));
         }
         let mut blocks = vec![Block::Line(gist)];
         blocks.extend(hint.map(|hint| Block::Line(self.clock_is_off(hint))));
@@ -110,6 +114,12 @@ impl Scribe<'_> {
         let (from, until) = self.clock.ends(from, until);
         let title = format!("🙈 {}", plain(&fill(self.words.blind_title(), &[source])));
         let gist = fill(&self.words.blind_source(&from, &until, services), &[source]);
+        self.own(notice, title, false, vec![Block::Line(gist)])
+    }
+
+    fn test(&self, notice: &Notice, destination: &str) -> Message {
+        let gist = fill(self.words.test(), &[destination]);
+        let title = format!("🔔 {}", self.words.test_title());
         self.own(notice, title, false, vec![Block::Line(gist)])
     }
 

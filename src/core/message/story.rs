@@ -3,6 +3,7 @@
 use super::words::Label;
 use super::{Block, Fact, Labels, Message, Scribe, Span, data, fill, sign, text, words};
 use crate::core::notice::{Notice, NoticeKind, Story};
+use crate::core::rules::rule::Field;
 
 /// How many reasons, names and new things a message lists.
 const MOST_LISTED: usize = 5;
@@ -36,10 +37,10 @@ impl Scribe<'_> {
 
     fn incident_title(&self, notice: &Notice, story: &Story) -> String {
         let status = self.words.status(notice.kind, notice.severity);
-        let cluster = cluster(story);
-        let cluster = if cluster.is_empty() { String::new() } else { format!(" · {cluster}") };
+        let (place, cluster) = (place(story), cluster(story));
+        let cluster = if cluster.is_empty() || cluster == place { String::new() } else { format!(" · {cluster}") };
         let head = format!("{} {status} #{}", sign(notice.kind, notice.severity), story.incident);
-        format!("{head} · {}: {}{cluster}", place(story), what(story))
+        format!("{head} · {place}: {}{cluster}", what(story))
     }
 
     /// The story in one sentence: it is all that a reader of a lock screen sees.
@@ -64,7 +65,8 @@ impl Scribe<'_> {
         let span = self.clock.span(story.first_at, story.last_at);
         let times = self.words.times(story.occurrences);
         let objects = self.words.objects(story.objects, &story.newest.obj_type);
-        let stop = if comma == "，" { "。" } else { ". " };
+        let stop = self.words.stop();
+        let stop = if notice.kind == NoticeKind::Resolved { stop } else { stop.trim_end() };
         let mut spans = vec![
             words(begin),
             data(&format!("{} {}", place(story), what(story))),
@@ -115,10 +117,13 @@ impl Scribe<'_> {
             let of = of.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
             blocks.push(Block::Quote { of, text: quoted });
         }
-        blocks.extend(text::kubectl_describe(&story.namespace, &newest.obj_type, &newest.obj_name).map(Block::Command));
+        blocks.extend(command(story).map(Block::Command));
         if let Some(runbook) = story.runbook.as_deref().filter(|url| is_web_address(url)) {
             let label = self.words.label(Label::Runbook);
-            blocks.push(Block::Line(vec![words(format!("{label}: ")), Span::Link(runbook.to_owned())]));
+            blocks.push(Block::Line(vec![
+                words(format!("{label}{}", self.words.colon())),
+                Span::Link(runbook.to_owned()),
+            ]));
         }
     }
 
@@ -143,7 +148,7 @@ impl Scribe<'_> {
     }
 
     fn whereabouts(&self, story: &Story) -> Vec<Span> {
-        let place = [cluster(story), story.namespace.clone(), story.workload.clone()];
+        let place = [cluster(story), namespace(story), story.workload.clone()];
         let place: Vec<_> = place.into_iter().filter(|part| !part.is_empty()).collect();
         let mut spans = vec![data(&place.join("/"))];
         let others: Vec<&String> = story.services.iter().filter(|service| **service != story.workload).collect();
@@ -155,13 +160,17 @@ impl Scribe<'_> {
         spans
     }
 
-    /// Since when podbell has seen it, and the cluster, if that is more than a poll longer.
+    /// Since when podbell has seen it, when last, and since when the cluster has, if it counted more.
     fn since(&self, story: &Story) -> String {
-        let at = self.clock.at(story.first_at);
+        let mut since = self.clock.at(story.first_at);
         if story.in_all > story.occurrences && story.first_seen < story.first_at {
-            return format!("{at} ({})", self.words.seen_by_cluster(&self.clock.at(story.first_seen)));
+            since = format!("{since} ({})", self.words.seen_by_cluster(&self.clock.at(story.first_seen)));
         }
-        at
+        let last = self.clock.at(story.last_at);
+        if last != self.clock.at(story.first_at) {
+            since = format!("{since}{}{}", self.words.comma(), self.words.last(&last));
+        }
+        since
     }
 
     fn reasons(&self, story: &Story) -> Vec<Span> {
@@ -210,32 +219,58 @@ impl Scribe<'_> {
     }
 }
 
+/// Whether everything in the incident shares this fact. Where the rule mixes, say, namespaces, the
+/// story names only one of them, and a message must not pretend that it is all.
+fn shared(story: &Story, field: Field) -> bool {
+    story.group.contains_key(&field)
+}
+
 fn cluster(story: &Story) -> String {
+    if !shared(story, Field::Cluster) {
+        return text::one_line(&story.source, MOST_WORDS);
+    }
     let name = story.cluster_alias.as_deref().filter(|alias| !alias.trim().is_empty()).unwrap_or(&story.cluster);
     text::one_line(name, MOST_WORDS)
 }
 
+fn namespace(story: &Story) -> String {
+    if shared(story, Field::Namespace) { text::one_line(&story.namespace, MOST_WORDS) } else { String::new() }
+}
+
 /// `shop/web`, or as much of it as the incident has in common.
 fn place(story: &Story) -> String {
-    let parts = [&story.namespace, &story.workload].map(|part| text::one_line(part, MOST_WORDS));
-    let place = parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/");
+    let parts = [namespace(story), text::one_line(&story.workload, MOST_WORDS)];
+    let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     if !place.is_empty() {
         return place;
     }
-    if story.services.is_empty() { cluster(story) } else { text::one_line(&story.services.join(", "), MOST_WORDS) }
+    match story.services.as_slice() {
+        [one] => text::one_line(one, MOST_WORDS),
+        _ => cluster(story),
+    }
 }
 
-/// The reason that occurred most, and how many others there are.
+/// The two reasons that occurred most, and how many others there are.
 fn what(story: &Story) -> String {
-    let first = story.reasons.first().map_or(&story.newest.reason, |reason| &reason.reason);
-    let mut what = text::one_line(first, MOST_WORDS);
-    if what.is_empty() {
-        what = text::one_line(&story.newest.obj_type, MOST_WORDS);
+    let reasons = story.reasons.iter().map(|reason| text::one_line(&reason.reason, MOST_WORDS));
+    let named: Vec<String> = reasons.filter(|reason| !reason.is_empty()).take(2).collect();
+    let hidden = story.reasons.len().saturating_sub(2);
+    match (named.is_empty(), hidden) {
+        (true, _) => {
+            let newest = [&story.newest.reason, &story.newest.obj_type];
+            let word = newest.into_iter().find(|word| !word.trim().is_empty());
+            word.map(|word| text::one_line(word, MOST_WORDS)).unwrap_or_default()
+        }
+        (false, 0) => named.join(", "),
+        (false, more) => format!("{} +{more}", named.join(", ")),
     }
-    match story.reasons.len() {
-        0 | 1 => what,
-        n => format!("{what} +{}", n - 1),
-    }
+}
+
+/// What to type, where the incident knows the namespace of its newest object.
+fn command(story: &Story) -> Option<String> {
+    let newest = &story.newest;
+    let namespace = shared(story, Field::Namespace).then_some(story.namespace.as_str());
+    text::kubectl_describe(namespace, &newest.obj_type, &newest.obj_name)
 }
 
 fn labels(labels: &Labels, comma: &str) -> Vec<Span> {

@@ -72,16 +72,18 @@ pub fn number(value: u64) -> String {
 }
 
 /// What to type to look closer. `None` when a name is not one that Kubernetes gives out: names
-/// come from outside, and this line is pasted into a shell.
-pub fn kubectl_describe(namespace: &str, kind: &str, name: &str) -> Option<String> {
+/// come from outside, and this line is pasted into a shell. `namespace`: `None` if it is not known,
+/// empty if the source has none.
+pub fn kubectl_describe(namespace: Option<&str>, kind: &str, name: &str) -> Option<String> {
     let kind_is_safe = (1..=63).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_alphanumeric());
     if !kind_is_safe || !is_kubernetes_name(name) {
         return None;
     }
     let kind = kind.to_ascii_lowercase();
-    if namespace.is_empty() || CLUSTER_WIDE.contains(&kind.as_str()) {
+    if namespace == Some("") || CLUSTER_WIDE.contains(&kind.as_str()) {
         return Some(format!("kubectl describe {kind} {name}"));
     }
+    let namespace = namespace?;
     is_kubernetes_name(namespace).then(|| format!("kubectl -n {namespace} describe {kind} {name}"))
 }
 
@@ -119,14 +121,18 @@ mod tests {
 
     #[test]
     fn a_command_is_given_for_names_that_kubernetes_gives_out_and_for_no_others() {
-        let pod = |name| kubectl_describe("shop", "Pod", name);
+        let pod = |name| kubectl_describe(Some("shop"), "Pod", name);
         assert_eq!(pod("web-6d4cf56db6-x2x7v").as_deref(), Some("kubectl -n shop describe pod web-6d4cf56db6-x2x7v"));
         for name in ["", "a b", "a;rm -rf ~", "$(x)", "-n", "a`x`", "a\nb", "名", "a'b", &"a".repeat(254)] {
             assert_eq!(pod(name), None, "{name}");
         }
-        assert_eq!(kubectl_describe("default", "Node", "10.0.0.7").as_deref(), Some("kubectl describe node 10.0.0.7"));
-        assert_eq!(kubectl_describe("a;b", "Pod", "web"), None);
-        assert_eq!(kubectl_describe("shop", "Pod --x", "web"), None);
+        assert_eq!(
+            kubectl_describe(Some("default"), "Node", "10.0.0.7").as_deref(),
+            Some("kubectl describe node 10.0.0.7")
+        );
+        assert_eq!(kubectl_describe(Some("a;b"), "Pod", "web"), None);
+        assert_eq!(kubectl_describe(Some("shop"), "Pod --x", "web"), None);
+        assert_eq!(kubectl_describe(None, "Pod", "web"), None);
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! What several subjects share: building blocks for events, worlds in virtual time, fake receivers.
 
 pub mod events;
+pub mod notices;
+pub mod receiver;
+pub mod slack_rules;
 pub mod world;

@@ -90,6 +90,18 @@ impl Words for English {
         ", "
     }
 
+    fn colon(&self) -> &'static str {
+        ": "
+    }
+
+    fn stop(&self) -> &'static str {
+        ". "
+    }
+
+    fn last(&self, at: &str) -> String {
+        format!("last {at}")
+    }
+
     fn seen_by_cluster(&self, at: &str) -> String {
         format!("in the cluster since {at}")
     }
@@ -168,6 +180,14 @@ impl Words for English {
 
     fn blind_source(&self, from: &str, until: &str, services: u64) -> String {
         format!("{{}}: {}; {}.", self.blind(from, until), self.services(services))
+    }
+
+    fn test_title(&self) -> &'static str {
+        "A test message of podbell"
+    }
+
+    fn test(&self) -> &'static str {
+        "Notices for {} arrive here. Nothing is wrong in any cluster."
     }
 
     fn dead_title(&self, n: u64) -> String {

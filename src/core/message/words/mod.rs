@@ -52,6 +52,12 @@ pub(super) trait Words: Sync {
     fn duration(&self, seconds: u64) -> String;
     /// Between items of one sentence.
     fn comma(&self) -> &'static str;
+    /// After a heading.
+    fn colon(&self) -> &'static str;
+    /// Between sentences.
+    fn stop(&self) -> &'static str;
+    /// When it was seen last.
+    fn last(&self, at: &str) -> String;
     /// The cluster has seen it for longer than podbell.
     fn seen_by_cluster(&self, at: &str) -> String;
     fn quiet(&self, how_long: Option<&str>) -> String;
@@ -73,6 +79,9 @@ pub(super) trait Words: Sync {
     fn clock_hint_zone(&self) -> &'static str;
     fn blind_title(&self) -> &'static str;
     fn blind_source(&self, from: &str, until: &str, services: u64) -> String;
+    fn test_title(&self) -> &'static str;
+    /// `{}` is the destination.
+    fn test(&self) -> &'static str;
     fn dead_title(&self, n: u64) -> String;
     fn dead(&self, n: u64) -> String;
     fn dead_list(&self) -> &'static str;

@@ -87,6 +87,18 @@ impl Words for Chinese {
         "，"
     }
 
+    fn colon(&self) -> &'static str {
+        "："
+    }
+
+    fn stop(&self) -> &'static str {
+        "。"
+    }
+
+    fn last(&self, at: &str) -> String {
+        format!("最近 {at}")
+    }
+
     fn seen_by_cluster(&self, at: &str) -> String {
         format!("集群自 {at} 起已有记录")
     }
@@ -168,6 +180,14 @@ impl Words for Chinese {
 
     fn blind_source(&self, from: &str, until: &str, services: u64) -> String {
         format!("{{}}：{}（{}）。", self.blind(from, until), self.services(services))
+    }
+
+    fn test_title(&self) -> &'static str {
+        "podbell 测试消息"
+    }
+
+    fn test(&self) -> &'static str {
+        "发往 {} 的通知会送达这里。集群没有任何问题。"
     }
 
     fn dead_title(&self, n: u64) -> String {
