@@ -28,7 +28,7 @@ use crate::sources::wall_clock::WallClock;
         podbell emulate make-play list.json --cluster cls-1 --service web > play.jsonl\n  \
         podbell emulate --listen 127.0.0.1:8081 --secret-id id --secret-key key --play play.jsonl --speed 60\n\n\
         The play starts now and runs N times as fast. Several services make one play when their lines are\n\
-        merged in time order:  sort -s -k1.1,1.28 web.jsonl db.jsonl > both.jsonl"
+        merged in time order:  LC_ALL=C sort -s -k1,2.9 web.jsonl db.jsonl > both.jsonl"
 )]
 pub struct Emulate {
     #[command(subcommand)]
@@ -114,8 +114,9 @@ pub fn main(args: Emulate) -> anyhow::Result<ExitCode> {
 async fn run(args: Serve) -> anyhow::Result<()> {
     let polls = read_play(&args.play, args.time_zone)?;
     let count = polls.len();
-    let listener =
-        tokio::net::TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen at {}", args.listen))?;
+    let listener = tokio::net::TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen at {}", args.listen))?;
     let emulator = Emulator::start(
         listener,
         EmulatorConfig {
@@ -156,11 +157,11 @@ fn make_play(args: &MakePlay) -> anyhow::Result<()> {
         events.extend(list.events);
     }
     let mut clock = WallClock::new(args.time_zone.clone());
-    let from = args.from.as_deref().map(|text| clock.read(text).with_context(|| format!("--from {text:?}: not a time")));
+    let from =
+        args.from.as_deref().map(|text| clock.read(text).with_context(|| format!("--from {text:?}: not a time")));
     let scope =
         Scope { cluster: args.cluster.clone(), namespace: args.namespace.clone(), service: args.service.clone() };
-    let options =
-        PlayOptions { every: args.every, scope, from: from.transpose()?, last: args.last, tail: args.tail };
+    let options = PlayOptions { every: args.every, scope, from: from.transpose()?, last: args.last, tail: args.tail };
     let mut out = BufWriter::new(io::stdout().lock());
     for poll in play_maker::make(events, &options)? {
         match write_poll(&mut out, &poll, &clock) {

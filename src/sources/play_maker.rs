@@ -45,7 +45,9 @@ impl Default for PlayOptions {
 
 /// A play that would be unreasonably long.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("that would be {polls} polls, more than {MAX_POLLS}: poll less often (--every) or make a part of it (--from, --last)")]
+#[error(
+    "that would be {polls} polls, more than {MAX_POLLS}: poll less often (--every) or make a part of it (--from, --last)"
+)]
 pub struct TooLong {
     polls: u64,
 }
@@ -68,7 +70,8 @@ pub fn make(
     start = start.max(options.from.unwrap_or(start)).max(options.last.map_or(start, |span| end.minus(span)));
     let span = end.plus(options.tail).since(start).as_millis();
     // The play reaches past its end: the last change must be shown.
-    let polls = if events.is_empty() { 0 } else { u64::try_from(span.div_ceil(every.as_millis())).unwrap_or(u64::MAX) + 1 };
+    let polls =
+        if events.is_empty() { 0 } else { u64::try_from(span.div_ceil(every.as_millis())).unwrap_or(u64::MAX) + 1 };
     if polls > MAX_POLLS {
         return Err(TooLong { polls });
     }

@@ -63,7 +63,8 @@ impl WallClock {
         {
             return Some(offset);
         }
-        if let (Some(first), Some(last)) = (sole_offset(&self.zone, hour * 3600), sole_offset(&self.zone, hour * 3600 + 3599))
+        if let (Some(first), Some(last)) =
+            (sole_offset(&self.zone, hour * 3600), sole_offset(&self.zone, hour * 3600 + 3599))
             && first == last
         {
             *slot = Some((hour, first));
@@ -91,7 +92,8 @@ fn civil(wall: i64) -> Option<DateTime> {
 
 /// Seconds since 1970 that a clock in UTC has counted when it shows this text.
 fn wall_seconds(text: &[u8]) -> Option<i64> {
-    let &[y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b' ' | b'T', h1, h2, b':', mi1, mi2, b':', s1, s2] = text else {
+    let &[y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b' ' | b'T', h1, h2, b':', mi1, mi2, b':', s1, s2] = text
+    else {
         return None;
     };
     let year = digits(y1, y2)? * 100 + digits(y3, y4)?;
@@ -154,8 +156,16 @@ mod tests {
     fn nonsense_is_no_time() {
         let mut clock = WallClock::new(TimeZone::UTC);
         let nonsense = [
-            "", "now", "2016-02-30 00:00:00", "2016-13-01 00:00:00", "2016-01-01 24:00:00", "0001-01-01 00:00:00",
-            "2016-01-01 00:00", "2016-01-01 00:00:00 tomorrow", "2016/01/01 00:00:00", "2016-01-01 00:00:0é",
+            "",
+            "now",
+            "2016-02-30 00:00:00",
+            "2016-13-01 00:00:00",
+            "2016-01-01 24:00:00",
+            "0001-01-01 00:00:00",
+            "2016-01-01 00:00",
+            "2016-01-01 00:00:00 tomorrow",
+            "2016/01/01 00:00:00",
+            "2016-01-01 00:00:0é",
         ];
         for text in nonsense {
             assert_eq!(clock.read(text), None, "{text}");
@@ -167,7 +177,14 @@ mod tests {
         for zone in ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"] {
             let zone = TimeZone::get(zone).unwrap();
             let mut clock = WallClock::new(zone.clone());
-            for (date, hours) in [("2024-03-10", 0..6), ("2024-03-31", 0..6), ("2024-10-06", 0..6), ("2024-10-27", 0..6), ("2024-11-03", 0..6), ("2024-04-07", 0..6)] {
+            for (date, hours) in [
+                ("2024-03-10", 0..6),
+                ("2024-03-31", 0..6),
+                ("2024-10-06", 0..6),
+                ("2024-10-27", 0..6),
+                ("2024-11-03", 0..6),
+                ("2024-04-07", 0..6),
+            ] {
                 for minute in hours.flat_map(|hour| (0..60).map(move |minute| (hour, minute))) {
                     let text = format!("{date} {:02}:{:02}:07", minute.0, minute.1);
                     assert_eq!(clock.read(&text).map(Time::seconds), jiff_reading(&text, &zone), "{text}");

@@ -134,11 +134,8 @@ impl<R: Reader> Poller<R> {
     async fn first_roster(&mut self) {
         let complete = self.plan.rediscover_every.is_none();
         self.watch();
-        let roster = SourceEvent::Roster {
-            source: self.plan.source.clone(),
-            targets: self.reader.configured(),
-            complete,
-        };
+        let roster =
+            SourceEvent::Roster { source: self.plan.source.clone(), targets: self.reader.configured(), complete };
         if complete || !self.schedule.is_empty() {
             let _ = self.events.send(roster).await;
         }
@@ -152,8 +149,7 @@ impl<R: Reader> Poller<R> {
         let now = self.now();
         self.schedule.watch(self.watched.targets(), now);
         let plan = &self.plan;
-        let verdict =
-            PaceVerdict::of(self.schedule.len(), plan.requests_per_second, plan.poll_every, plan.memory);
+        let verdict = PaceVerdict::of(self.schedule.len(), plan.requests_per_second, plan.poll_every, plan.memory);
         if verdict != self.verdict {
             let targets = self.schedule.len();
             match verdict {

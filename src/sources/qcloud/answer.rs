@@ -155,7 +155,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for ObjectOrNothing<T> {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(|data| ObjectOrNothing(Some(data)))
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    .map(|data| ObjectOrNothing(Some(data)))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 while seq.next_element::<IgnoredAny>()?.is_some() {}

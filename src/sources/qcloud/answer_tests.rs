@@ -52,7 +52,9 @@ fn only_a_list_that_is_there_can_be_empty() {
     for body in [r#"{"code":0,"data":{"eventList":[]}}"#, r#"{"code":0,"data":{"eventList":null}}"#] {
         assert_eq!(parse(body), Ok(EventList::default()), "{body}");
     }
-    for body in [r#"{"code":0}"#, r#"{"code":0,"data":{}}"#, r#"{"code":0,"data":null}"#, r#"{"code":0,"data":[]}"#, "[]", "7"] {
+    for body in
+        [r#"{"code":0}"#, r#"{"code":0,"data":{}}"#, r#"{"code":0,"data":null}"#, r#"{"code":0,"data":[]}"#, "[]", "7"]
+    {
         assert!(matches!(parse(body), Err(AnswerError::Malformed(_))), "{body}");
     }
 }
@@ -61,7 +63,11 @@ fn only_a_list_that_is_there_can_be_empty() {
 fn a_refusal_is_told_with_its_code_and_words() {
     for (body, code, message) in [
         (r#"{"code": 4100, "message": "sign error", "codeDesc": "X"}"#, "4100", "sign error"),
-        (r#"{"code": "-16013", "message": "", "codeDesc": "ServiceNotFound", "data": {"eventList": []}}"#, "-16013", "ServiceNotFound"),
+        (
+            r#"{"code": "-16013", "message": "", "codeDesc": "ServiceNotFound", "data": {"eventList": []}}"#,
+            "-16013",
+            "ServiceNotFound",
+        ),
         (r#"{"code": "InternalError", "data": ""}"#, "InternalError", "no message"),
     ] {
         assert_eq!(parse(body), Err(AnswerError::Refused { code: code.into(), message: message.into() }));
@@ -91,8 +97,18 @@ fn one_bad_entry_does_not_silence_the_others() {
 
 #[test]
 fn counts_come_in_many_shapes() {
-    for (count, read) in [("3", 3), ("\"7\"", 7), ("0", 1), ("null", 1), ("-2", 1), ("2.0", 2), ("\"x\"", 1), ("18446744073709551615", i64::MAX as u64)] {
-        let body = format!(r#"{{"code":0,"data":{{"eventList":[{{"firstSeen":"2016-11-08 16:15:15","count":{count}}}]}}}}"#);
+    for (count, read) in [
+        ("3", 3),
+        ("\"7\"", 7),
+        ("0", 1),
+        ("null", 1),
+        ("-2", 1),
+        ("2.0", 2),
+        ("\"x\"", 1),
+        ("18446744073709551615", i64::MAX as u64),
+    ] {
+        let body =
+            format!(r#"{{"code":0,"data":{{"eventList":[{{"firstSeen":"2016-11-08 16:15:15","count":{count}}}]}}}}"#);
         assert_eq!(parse(&body).unwrap().events[0].count, read, "{count}");
     }
 }

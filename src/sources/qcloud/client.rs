@@ -54,11 +54,8 @@ impl Client {
 
     /// One service's list.
     pub async fn events(&self, target: &Target) -> Result<Vec<Event<'static>>, PollError> {
-        let params = [
-            ("clusterId", &*target.cluster),
-            ("serviceName", &*target.service),
-            ("namespace", &*target.namespace),
-        ];
+        let params =
+            [("clusterId", &*target.cluster), ("serviceName", &*target.service), ("namespace", &*target.namespace)];
         let read = |body: &[u8]| answer::parse_events(body, &self.config.time_zone).map(EventList::into_owned);
         let list = self.call("DescribeServiceEvent", &params, read).await?;
         if list.skipped > 0 {

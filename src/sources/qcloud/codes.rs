@@ -53,13 +53,7 @@ pub fn meaning(code: i64) -> Meaning {
     known.unwrap_or(Meaning { code, ..UNKNOWN })
 }
 
-const fn line(
-    code: i64,
-    retry: Retry,
-    desc: &'static str,
-    text: &'static str,
-    advice: &'static str,
-) -> Meaning {
+const fn line(code: i64, retry: Retry, desc: &'static str, text: &'static str, advice: &'static str) -> Meaning {
     Meaning { code, retry, text, advice, desc }
 }
 

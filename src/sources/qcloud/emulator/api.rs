@@ -81,7 +81,7 @@ pub(super) fn answer(state: &Shared, asked: &Asked<'_>, now: Time) -> Vec<u8> {
 fn checked(state: &Shared, asked: &Asked<'_>, now: Time) -> Result<Data, Refusal> {
     let action = asked.need("Action")?;
     auth::check(asked, &state.config, &state.nonces, now)?;
-    if let Some(code) = lock(&state.faults).pop_front() {
+    if let Some(code) = lock(&state.faults).pop_front().filter(|code| *code != 0) {
         return Err(Refusal::new(code, "asked for"));
     }
     match action {
@@ -145,7 +145,8 @@ impl Page {
 /// The part that is asked for; without `limit`, `unasked` or everything.
 fn page(asked: &Asked<'_>, unasked: Option<usize>) -> Result<Page, Refusal> {
     let number = |name: &str| -> Result<Option<usize>, Refusal> {
-        let parse = |text: &str| text.parse().map_err(|_| Refusal::new(4000, format!("parameter {name} is not a number")));
+        let parse =
+            |text: &str| text.parse().map_err(|_| Refusal::new(4000, format!("parameter {name} is not a number")));
         asked.get(name).map(parse).transpose()
     };
     let limit = number("limit")?.map(|limit| limit.min(MAX_PAGE)).or(unasked).unwrap_or(usize::MAX);

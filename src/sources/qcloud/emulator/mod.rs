@@ -82,8 +82,7 @@ impl Emulator {
         let ended = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let task =
-            tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(ended).await });
+        let task = tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(ended).await });
         Ok(Self { addr, state, stop, task })
     }
 
@@ -102,7 +101,7 @@ impl Emulator {
         self.state.requests.load(Ordering::Relaxed)
     }
 
-    /// Answers the next requests that pass the checks with these codes, one each.
+    /// Answers the next requests that pass the checks with these codes, one each; 0 answers as ever.
     pub fn fail_next(&self, codes: impl IntoIterator<Item = i64>) {
         lock(&self.state.faults).extend(codes);
     }
