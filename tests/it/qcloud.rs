@@ -199,6 +199,19 @@ async fn broken_answers_are_errors_and_never_empty_lists() {
 }
 
 #[tokio::test]
+async fn an_answer_that_repeats_our_secrets_is_told_without_them() {
+    let echo =
+        format!("SignSource: GET...&SecretId={SECRET_ID}&Token=sts/token+1==&x={SECRET_KEY}{}", "y".repeat(5000));
+    let body = serde_json::json!({"code": 4100, "message": echo}).to_string();
+    let server = Scripted::start([Reply::Http(200, body)]).await;
+    let mut config = config(&server.endpoint);
+    config.token = Some(SecretString::from("sts/token+1=="));
+    let error = client(config).events(&web()).await.unwrap_err();
+    assert!(error.text.contains("SecretId=***&Token=***&x=***y"), "{}", error.text);
+    assert_eq!(error.text.chars().count(), 300);
+}
+
+#[tokio::test]
 async fn nobody_at_the_endpoint_is_a_connect_error() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}/", listener.local_addr().unwrap());
