@@ -51,6 +51,8 @@ async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Re
     let listener = tokio::net::TcpListener::bind(config.server.listen).await.map_err(|error| {
         anyhow::anyhow!("cannot listen on {}: {error}; choose another server.listen", config.server.listen)
     })?;
+    // With port 0 only the listener knows.
+    let listen = listener.local_addr()?;
     let notifiers = Arc::new(assemble::notifiers(&config)?);
     let pulse = Arc::new(Pulse::default());
     let now = clock::now();
@@ -76,7 +78,7 @@ async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Re
         sources = source_count,
         rules = rule_count,
         destinations = config.notifiers.len(),
-        listen = %config.server.listen,
+        %listen,
         store = %path.display(),
         "podbell runs"
     );

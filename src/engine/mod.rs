@@ -14,6 +14,7 @@ use crate::core::outbox::{Content, Job, Outbox, OutboxWrites, Outcome, Policy, S
 use crate::core::rules::rule::Destination;
 use crate::core::step::{Input, Setup, State, Tally, Writes, step};
 use crate::core::time::Time;
+use crate::crash_point;
 use crate::sources::SourceEvent;
 use crate::store::{Commit, InboxItem, Store, StoreError};
 
@@ -287,6 +288,9 @@ impl Engine {
         let jobs = if self.claiming { mirror.outbox.claim(now, &mut batch.outbox) } else { Vec::new() };
         self.freeze_bodies(&mut batch, now)?;
         let heartbeat = (now >= self.last_heartbeat.plus(HEARTBEAT)).then_some(now);
+        if !jobs.is_empty() {
+            crash_point!("claim.before");
+        }
         if heartbeat.is_some() || !(batch.writes.is_empty() && batch.outbox.is_empty() && batch.answered.is_empty()) {
             self.store.commit(&Commit {
                 state: &mirror.state,
@@ -299,6 +303,9 @@ impl Engine {
                 now,
             })?;
             tally.commits += 1;
+        }
+        if !jobs.is_empty() {
+            crash_point!("claim.after");
         }
         self.last_heartbeat = heartbeat.unwrap_or(self.last_heartbeat);
         tally.steps.add(batch.writes.tally);

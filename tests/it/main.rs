@@ -2,9 +2,12 @@
 //! they share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod architecture;
 mod check;
 mod config;
+mod crash;
 mod deliveries;
+mod demo;
 mod diff;
 mod emulator;
 mod file_source;
@@ -18,5 +21,7 @@ mod qcloud_run;
 mod recording;
 mod rendering;
 mod rules;
+mod run;
+mod secrets;
 mod store;
 mod support;

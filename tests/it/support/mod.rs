@@ -4,9 +4,12 @@
 pub mod emulated;
 pub mod events;
 pub mod notices;
+pub mod process;
 pub mod receiver;
 pub mod scripted;
+pub mod site;
 pub mod slack_rules;
+pub mod turmoil;
 pub mod world;
 
 use std::path::PathBuf;
@@ -23,4 +26,24 @@ pub fn lists() -> Vec<(String, Vec<u8>)> {
     paths.sort();
     assert!(paths.len() >= 15, "the lists are there");
     paths.into_iter().map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect()
+}
+
+/// All of the program's own files, by their path in `src`.
+pub fn sources() -> Vec<(String, String)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut sources) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&root).unwrap().display().to_string();
+                sources.push((name, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(sources.len() > 50, "the sources are there");
+    sources.sort();
+    sources
 }

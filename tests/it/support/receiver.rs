@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -21,11 +22,17 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    pub after: Duration,
 }
 
 impl Answer {
     pub fn new(status: u16, body: &str) -> Self {
-        Self { status, headers: Vec::new(), body: body.to_owned() }
+        Self { status, headers: Vec::new(), body: body.to_owned(), after: Duration::ZERO }
+    }
+
+    pub fn late(mut self, after: Duration) -> Self {
+        self.after = after;
+        self
     }
 
     pub fn with(mut self, header: &str, value: &str) -> Self {
@@ -54,6 +61,8 @@ pub struct Received {
     pub uri: Uri,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    /// The status that it was answered with, heard or not.
+    pub status: u16,
 }
 
 impl Received {
@@ -80,10 +89,13 @@ impl Received {
     }
 }
 
+/// What a receiver says to each request.
+type Manner = Box<dyn FnMut(&Received) -> Answer + Send>;
+
 #[derive(Default)]
 struct Inner {
     next: VecDeque<Answer>,
-    otherwise: Option<Answer>,
+    manner: Option<Manner>,
     received: Vec<Received>,
 }
 
@@ -117,7 +129,12 @@ impl Receiver {
 
     /// What it says when nothing else was said.
     pub fn otherwise(&self, answer: Answer) {
-        self.inner.lock().unwrap().otherwise = Some(answer);
+        self.behave(move |_| answer.clone());
+    }
+
+    /// The same, by what it is asked.
+    pub fn behave(&self, manner: impl FnMut(&Received) -> Answer + Send + 'static) {
+        self.inner.lock().unwrap().manner = Some(Box::new(manner));
     }
 
     /// What came so far.
@@ -139,10 +156,19 @@ async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let mut inner = inner.lock().unwrap();
-    inner.received.push(Received { at: podbell::clock::now(), method, uri, headers, body: body.to_vec() });
-    let next = inner.next.pop_front().or_else(|| inner.otherwise.clone());
-    next.unwrap_or_else(|| Answer::new(200, "ok"))
+    let answer = {
+        let mut inner = inner.lock().unwrap();
+        let now = podbell::clock::now();
+        let mut received = Received { at: now, method, uri, headers, body: body.to_vec(), status: 0 };
+        let answer = inner.next.pop_front().or_else(|| inner.manner.as_mut().map(|manner| manner(&received)));
+        let answer = answer.unwrap_or_else(|| Answer::new(200, "ok"));
+        received.status = answer.status;
+        inner.received.push(received);
+        answer
+    };
+    // Nothing but the time ends this wait.
+    let _ = tokio::time::timeout(answer.after, std::future::pending::<()>()).await;
+    answer
 }
 
 /// Accepts connections, reads a little, and cuts them without a word. The URL to ask.

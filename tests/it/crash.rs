@@ -1,0 +1,325 @@
+//! Kill -9 at every step, and what must hold all the same: what was committed arrives, what was not
+//! committed is never told, only what was in flight is repeated, word for word, and a start tells
+//! nothing again.
+//!
+//! `PODBELL_CRASH_ROUNDS` sets the number of rounds, `PODBELL_CRASH_SEED` plays one sequence again;
+//! see docs/development.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use podbell::clock;
+use podbell::core::notice::Notice;
+use rustix::process::Signal;
+use tokio::sync::Semaphore;
+
+use crate::support::process::{PATIENCE, Process, eventually, killed, podbell, within};
+use crate::support::receiver::Received;
+use crate::support::site::{Site, WEBHOOK_SECRET};
+use crate::support::turmoil::{Dice, Turmoil};
+
+/// Every `crash_point!` of the program.
+const POINTS: [&str; 9] = [
+    "poll.received",
+    "claim.before",
+    "commit.before",
+    "commit.after",
+    "claim.after",
+    "send.before",
+    "send.after",
+    "record.before",
+    "record.after",
+];
+/// Rounds on one store, one after the other.
+const SEQUENCE: u64 = 25;
+/// Sequences side by side: they mostly wait.
+const ABREAST: usize = 4;
+
+/// How a round ends.
+#[derive(Debug)]
+enum Death {
+    /// By its own hand, at the n-th pass of a point.
+    At(&'static str, u64),
+    /// After so long.
+    After(Duration),
+}
+
+fn death(dice: &mut Dice) -> Death {
+    match dice.below(10) {
+        0..6 => Death::At(POINTS[usize::try_from(dice.below(9)).unwrap()], 1 + dice.below(6)),
+        6..9 => Death::After(Duration::from_millis(dice.below(400))),
+        // Long enough for something to become quiet.
+        _ => Death::After(Duration::from_millis(1500 + dice.below(1500))),
+    }
+}
+
+/// What is known of a store between two lives of podbell.
+#[derive(Default)]
+struct Snapshot {
+    newest_send: u64,
+    open: BTreeSet<u64>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(debug_assertions), ignore = "crash points are in debug builds only")]
+async fn a26_killed_at_any_moment_everything_committed_is_told_and_nothing_twice_but_what_was_in_flight() {
+    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
+    let rounds = number("PODBELL_CRASH_ROUNDS").unwrap_or(200);
+    let seeds: Vec<u64> = match number("PODBELL_CRASH_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=rounds.div_ceil(SEQUENCE)).collect(),
+    };
+    let places = Arc::new(Semaphore::new(ABREAST));
+    let mut running = tokio::task::JoinSet::new();
+    for seed in seeds {
+        let places = places.clone();
+        running.spawn(async move {
+            let _place = places.acquire().await.unwrap();
+            // A failure names its seed.
+            let sequence = tokio::spawn(sequence(seed));
+            sequence.await.map_err(|error| format!("PODBELL_CRASH_SEED={seed}: {error}"))
+        });
+    }
+    let mut reached = BTreeMap::new();
+    let mut failures = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        match ended.unwrap() {
+            Ok(points) => points.into_iter().for_each(|(point, times)| *reached.entry(point).or_insert(0) += times),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    println!("{rounds} rounds; deaths by point: {reached:?}");
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// Lives and deaths on one store, then a life until everything is settled, then the reckoning.
+async fn sequence(seed: u64) -> BTreeMap<&'static str, u64> {
+    let turmoil = Turmoil::start(seed, Duration::from_millis(400 * SEQUENCE)).await;
+    let mut dice = Dice(!seed);
+    let mut before = Snapshot::default();
+    let mut open_at_deaths: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut reached = BTreeMap::new();
+    for round in 0..SEQUENCE {
+        let death = death(&mut dice);
+        let seen = turmoil.receiver.received().len();
+        if live(&turmoil.site, &death).await {
+            let Death::At(point, _) = death else { unreachable!("nobody else killed it") };
+            *reached.entry(point).or_insert(0) += 1;
+        }
+        let new = &turmoil.receiver.received()[seen..];
+        let after = snapshot(&turmoil.site);
+        for request in new {
+            let send = number(request);
+            let in_flight = send > before.newest_send || before.open.contains(&send);
+            assert!(in_flight, "round {round} ({death:?}): send {send} was settled and came again");
+        }
+        for send in &after.open {
+            *open_at_deaths.entry(*send).or_default() += 1;
+        }
+        before = after;
+    }
+    settle(&turmoil).await;
+    reckon(&turmoil, &open_at_deaths);
+    reached
+}
+
+/// One life. Says whether it was the crash point that ended it.
+async fn live(site: &Site, death: &Death) -> bool {
+    let mut command = podbell(site.folder(), &["run", "--log-level", "warn"]);
+    let patience = match death {
+        Death::At(point, nth) => {
+            command.env("PODBELL_CRASH", format!("{point}#{nth}"));
+            Duration::from_millis(800)
+        }
+        Death::After(time) => *time,
+    };
+    let mut process = Process::start(command);
+    let ended = within(patience, || process.ended()).await;
+    let by_itself = ended.is_some();
+    if !by_itself {
+        process.signal(Signal::KILL);
+    }
+    let status = process.end(PATIENCE).await;
+    assert!(killed(status), "{death:?}: {status}\n{}", process.stderr());
+    by_itself
+}
+
+/// Runs undisturbed until the cluster is calm and nothing waits, as often as that takes.
+async fn settle(turmoil: &Turmoil) {
+    let calm = turmoil.calm_at.plus(Duration::from_millis(2500));
+    for _ in 0..5 {
+        let mut running = turmoil.site.run().await;
+        let quiet = || (clock::now() > calm && waiting(&turmoil.site) == 0).then_some(());
+        eventually(Duration::from_secs(60), "everything is delivered", quiet).await;
+        assert!(running.process.stop().await.success(), "{}", running.process.stderr());
+        if waiting(&turmoil.site) == 0 {
+            return;
+        }
+    }
+    panic!("it never ends: {:?}", turmoil.site.rows("SELECT * FROM delivery WHERE state != 'sent'"));
+}
+
+fn waiting(site: &Site) -> usize {
+    site.rows("SELECT 1 FROM delivery WHERE state IN ('due', 'claimed')").len()
+        + site.rows("SELECT 1 FROM send WHERE settled IS NULL").len()
+}
+
+/// The sends of a store whose owner is dead; none if it died before there was a table.
+fn snapshot(site: &Site) -> Snapshot {
+    let exists = site.path("podbell.db").exists() && !site.rows("SELECT 1 FROM sqlite_schema WHERE name = 'send'").is_empty();
+    if !exists {
+        return Snapshot::default();
+    }
+    let numbers = |sql| site.rows(sql).into_iter().map(|row| row.parse().unwrap());
+    Snapshot {
+        newest_send: numbers("SELECT coalesce(max(id), 0) FROM send").next().unwrap(),
+        open: numbers("SELECT id FROM send WHERE settled IS NULL").collect(),
+    }
+}
+
+/// The number of a request's send: message ids read `msg_<store>_<send>`.
+fn number(request: &Received) -> u64 {
+    request.header("webhook-id").unwrap().rsplit('_').next().unwrap().parse().unwrap()
+}
+
+struct Send {
+    destination: String,
+    attempts: usize,
+    settled: String,
+    body: Vec<u8>,
+}
+
+/// Holds the store against what the receivers heard.
+fn reckon(turmoil: &Turmoil, open_at_deaths: &BTreeMap<u64, usize>) {
+    let site = &turmoil.site;
+    let sends = sends(site);
+    let notices = notices(site);
+    let mut requests: BTreeMap<u64, Vec<Received>> = BTreeMap::new();
+    for request in turmoil.receiver.received() {
+        assert!(request.is_signed_with(WEBHOOK_SECRET));
+        requests.entry(number(&request)).or_default().push(request);
+    }
+
+    // What was heard was committed, each time with the same words, and not more often than allowed.
+    let mut told: BTreeMap<(u64, String), Vec<u64>> = BTreeMap::new();
+    for (id, requests) in &requests {
+        let send = sends.get(id).unwrap_or_else(|| panic!("send {id} was told, but not committed"));
+        for request in requests {
+            assert_eq!(request.uri.path(), format!("/{}", send.destination));
+            assert_eq!(request.body, send.body, "send {id}: the same words every time");
+        }
+        let taken = requests.iter().filter(|request| request.status == 200).count();
+        let deaths = open_at_deaths.get(id).copied().unwrap_or_default();
+        assert!(taken <= 1 + deaths, "send {id} was taken {taken} times, in flight at {deaths} deaths");
+        assert!(requests.len() <= send.attempts, "send {id}: an attempt that was not committed");
+        assert!(!send.settled.is_empty(), "send {id} is not settled");
+        let body = requests[0].json();
+        for notice in body["data"]["notices"].as_array().unwrap() {
+            let notice = notice.as_u64().unwrap();
+            assert!(notices.contains_key(&notice), "send {id} tells notice {notice}, which was not committed");
+            if taken > 0 {
+                told.entry((notice, send.destination.clone())).or_default().push(*id);
+            }
+        }
+    }
+
+    // What was committed was told to everybody it was for, in one message and no other.
+    let mut expected = BTreeSet::new();
+    for notice in notices.values() {
+        for to in &notice.to {
+            let key = (notice.id, to.to_string());
+            let messages = told.get(&key).map(Vec::as_slice).unwrap_or_default();
+            assert_eq!(messages.len(), 1, "notice {} to {to} came in sends {messages:?}", notice.id);
+            expected.insert(key);
+        }
+    }
+    assert!(told.keys().all(|key| expected.contains(key)), "told to somebody it was not for");
+    let states = site.rows("SELECT state, count(*) FROM delivery WHERE state NOT IN ('sent', 'folded') GROUP BY 1");
+    assert!(states.is_empty(), "{states:?}");
+    assert_eq!(site.rows("SELECT 1 FROM delivery").len(), expected.len(), "one delivery for each notice and destination");
+    let delivered: BTreeSet<u64> = sends.iter().filter(|(_, send)| send.settled == "delivered").map(|(id, _)| *id).collect();
+    let heard = requests.iter().filter(|(_, all)| all.iter().any(|request| request.status == 200));
+    assert_eq!(heard.map(|(id, _)| *id).collect::<BTreeSet<_>>(), delivered, "recorded as delivered: what was taken");
+
+    once_each(&notices);
+    all_counted(turmoil);
+}
+
+/// No incident is opened twice, and none resolves more often than it was told to be there.
+fn once_each(notices: &BTreeMap<u64, Notice>) {
+    let mut kinds: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+    for notice in notices.values() {
+        if let Some(incident) = notice.body.incident() {
+            kinds.entry(incident).or_default().push(notice.kind.as_str());
+        }
+    }
+    for (incident, kinds) in kinds {
+        let count = |kind: &str| kinds.iter().filter(|one| **one == kind).count();
+        assert_eq!(kinds.first(), Some(&"opened"), "#{incident}: {kinds:?}");
+        assert_eq!(count("opened"), 1, "#{incident}: {kinds:?}");
+        let starts = 1 + count("reopened");
+        assert!(count("resolved") == starts || count("resolved") + 1 == starts, "#{incident}: {kinds:?}");
+    }
+}
+
+/// Every occurrence counts once, whatever died between its poll and its commit.
+fn all_counted(turmoil: &Turmoil) {
+    let site = &turmoil.site;
+    let series = site.rows("SELECT obj_name, count FROM series ORDER BY 1");
+    let wanted: Vec<String> = turmoil.counts.iter().map(|(pod, count)| format!("{pod} {count}")).collect();
+    assert_eq!(series, wanted);
+    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
+    let mut seen: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for row in site.rows("SELECT state FROM incident ORDER BY id") {
+        let incident: serde_json::Value = serde_json::from_str(&row).unwrap();
+        let workload = incident["workload"].as_str().unwrap().to_owned();
+        *counted.entry(workload.clone()).or_default() += incident["occurrences"].as_u64().unwrap();
+        println!("{workload} {} {} {:?}", incident["occurrences"], incident["older"], incident["episodes"]);
+        seen.entry(workload).or_default();
+    }
+    let mut all: BTreeMap<String, u64> = BTreeMap::new();
+    for (pod, count) in &turmoil.counts {
+        *all.entry(pod.split('-').next().unwrap().to_owned()).or_default() += count;
+    }
+    println!("{all:?}\n{counted:?}");
+}
+
+fn sends(site: &Site) -> BTreeMap<u64, Send> {
+    let store = site.store();
+    let mut query = store.prepare("SELECT id, destination, attempts, coalesce(settled, ''), body FROM send").unwrap();
+    let row = |row: &rusqlite::Row<'_>| {
+        let (id, attempts): (i64, i64) = (row.get(0)?, row.get(2)?);
+        let attempts = usize::try_from(attempts).unwrap();
+        Ok((id.unsigned_abs(), Send { destination: row.get(1)?, attempts, settled: row.get(3)?, body: row.get(4)? }))
+    };
+    query.query_map([], row).unwrap().map(Result::unwrap).collect()
+}
+
+fn notices(site: &Site) -> BTreeMap<u64, Notice> {
+    let notices = site.rows("SELECT facts FROM notice").into_iter();
+    notices.map(|facts| serde_json::from_str::<Notice>(&facts).unwrap()).map(|notice| (notice.id, notice)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(debug_assertions), ignore = "crash points are in debug builds only")]
+async fn every_crash_point_is_really_reached_and_the_process_dies_there() {
+    let turmoil = Turmoil::start(0, Duration::from_secs(60)).await;
+    for point in POINTS {
+        let mut command = podbell(turmoil.site.folder(), &["run"]);
+        command.env("PODBELL_CRASH", format!("{point}#1"));
+        let mut process = Process::start(command);
+        assert!(killed(process.end(PATIENCE).await), "{point}: {}", process.stderr());
+    }
+}
+
+#[test]
+fn every_crash_point_of_the_program_is_in_the_list() {
+    let mut found = BTreeSet::new();
+    for (_, text) in crate::support::sources() {
+        for part in text.split("crash_point!(\"").skip(1) {
+            found.insert(part.split('"').next().unwrap().to_owned());
+        }
+    }
+    assert_eq!(found, POINTS.map(str::to_owned).into());
+}
