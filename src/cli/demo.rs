@@ -124,12 +124,12 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         sides: vec![assemble::server(listener, pulse.clone()), narrator(args.length)],
         pulse: pulse.clone(),
     };
-    let length = args.length;
+    let (length, signals) = (args.length, super::Signals::listen()?);
     let stop = async move {
         tokio::select! {
             () = tokio::time::sleep(length) => {}
-            // Ctrl-C ends it early; without signals it just takes its time.
-            _ = super::until_told_to_stop() => {}
+            // Ctrl-C ends it early.
+            () = signals.told_to_stop() => {}
         }
     };
     app::run(service, stop).await?;

@@ -126,10 +126,11 @@ async fn run(args: Serve) -> anyhow::Result<()> {
             play: Play::new(polls, clock::now(), args.speed),
         },
     )?;
+    let signals = super::Signals::listen()?;
     let mut out = io::stdout();
     writeln!(out, "emulating at {} ({count} polls, {} times as fast)", emulator.endpoint(), args.speed)?;
     out.flush()?;
-    super::until_told_to_stop().await?;
+    signals.told_to_stop().await;
     emulator.stop().await;
     Ok(())
 }

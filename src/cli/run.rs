@@ -73,6 +73,8 @@ async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Re
         sides,
         pulse,
     };
+    // From here on it ends in order, even when it is told to at once.
+    let signals = super::Signals::listen()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         sources = source_count,
@@ -82,12 +84,7 @@ async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Re
         store = %path.display(),
         "podbell runs"
     );
-    let stop = async {
-        if let Err(error) = super::until_told_to_stop().await {
-            tracing::error!(%error, "signals cannot be waited for; ending");
-        }
-    };
-    app::run(service, stop).await?;
+    app::run(service, signals.told_to_stop()).await?;
     tracing::info!("ended");
     Ok(())
 }

@@ -121,6 +121,25 @@ fn a25_after_a_time_out_the_same_id_and_body_are_sent_again() {
 }
 
 #[test]
+fn a25_a_refusal_after_a_time_out_does_not_change_id_and_body() {
+    let mut world = world(None);
+    world.receiver("team", |_, attempt| {
+        let outcome = match attempt {
+            1 => unclear(),
+            2 => refused(5),
+            _ => Outcome::Delivered,
+        };
+        (outcome, Duration::ZERO)
+    });
+    problem(&mut world, 1);
+    world.run_until(60);
+    let team: Vec<_> = world.log.iter().filter(|request| request.to == "team").collect();
+    assert_eq!(team.len(), 3);
+    assert!(team.iter().all(|request| (&request.id, &request.body) == (&team[0].id, &team[0].body)));
+    assert_eq!(delivered(&world, "team"), 1);
+}
+
+#[test]
 fn a26_a_send_that_was_in_flight_at_a_kill_is_repeated_with_the_same_id() {
     let mut world = world(None);
     world.receiver("team", |_, _| (Outcome::Delivered, Duration::from_secs(5)));

@@ -14,7 +14,8 @@ use crate::core::time::Time;
 pub enum Outcome {
     /// It arrived.
     Delivered,
-    /// A definite "not now": nothing was taken. The send dissolves and may fold anew.
+    /// A definite "not now": nothing was taken. The send dissolves and may fold anew, unless an
+    /// earlier attempt was unclear: that one may have been taken, so id and body stay.
     Refused {
         /// When to come back, if that was said.
         retry_after: Option<Duration>,
@@ -71,13 +72,11 @@ impl Outbox {
                 state.recover(&name, writes);
             }
             Outcome::Refused { retry_after, why } => {
-                state.dissolve(send, "refused", writes);
+                state.not_taken(send, "refused", writes);
                 state.fail(&name, retry_after, &why, chance, now, writes);
             }
             Outcome::Unclear { retry_after, why } => {
-                if let Some(open) = state.sends.get_mut(&send) {
-                    open.in_flight = false;
-                }
+                state.repeat_later(send);
                 state.fail(&name, retry_after, &why, chance, now, writes);
             }
             Outcome::Content { why } => {
@@ -86,7 +85,7 @@ impl Outbox {
                 state.recover(&name, writes);
             }
             Outcome::Dead { code, text, advice } => {
-                state.dissolve(send, "paused", writes);
+                state.not_taken(send, "paused", writes);
                 state.pause(&name, PollError { code, text, advice, gone: false }, fingerprint, now, writes);
             }
         }
@@ -108,12 +107,22 @@ impl DestinationState {
         }
     }
 
-    /// Nothing was taken: its deliveries are due again.
-    fn dissolve(&mut self, send: SendId, why: &'static str, writes: &mut OutboxWrites) {
+    /// This attempt was not taken. If it was the first, nothing was, and its deliveries are due
+    /// again; a repetition follows an unclear attempt, and whoever took that knows it by its id.
+    fn not_taken(&mut self, send: SendId, why: &'static str, writes: &mut OutboxWrites) {
+        if self.sends.get(&send).is_some_and(|open| open.attempts > 1) {
+            return self.repeat_later(send);
+        }
         let deliveries = self.close_send(send);
         writes.settled.push((send, why));
         for delivery in deliveries {
             self.due_again(delivery, writes);
+        }
+    }
+
+    fn repeat_later(&mut self, send: SendId) {
+        if let Some(open) = self.sends.get_mut(&send) {
+            open.in_flight = false;
         }
     }
 
