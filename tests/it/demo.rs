@@ -1,1 +1,52 @@
-//! TODO
+//! `podbell demo` as a newcomer meets it: real time, the real binary.
+
+use std::time::Duration;
+
+use crate::support::process::{Process, eventually, podbell};
+
+/// When a spectator must have seen everything.
+const IN_TIME: Duration = Duration::from_secs(15);
+
+#[tokio::test]
+async fn the_demo_shows_a_problem_from_its_start_to_its_end_within_15_seconds_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let temporary = folder.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let start = podbell::clock::monotonic();
+    let mut command = podbell(folder.path(), &["demo", "--for", "17s"]);
+    command.env("TMPDIR", &temporary);
+    let mut demo = Process::start(command);
+    let shown = || {
+        let out = demo.stdout();
+        ["OPENED", "ESCALATED", "RESOLVED"].iter().all(|word| out.contains(word)).then(|| start.elapsed())
+    };
+    let took = eventually(Duration::from_secs(20), "opened, escalated, resolved", shown).await;
+    assert!(took <= IN_TIME, "only after {took:?}:\n{}", demo.stdout());
+    assert!(demo.ended().is_none(), "it goes on for as long as it was told to");
+    let status = demo.end(Duration::from_secs(20)).await;
+    assert_eq!(status.code(), Some(0), "{}", demo.stderr());
+    let out = demo.stdout();
+    assert!(out.contains("pod启动失败"), "{out}");
+    let summary = out.lines().rev().find(|line| line.starts_with("Summary: ")).expect("a summary");
+    assert!(summary.contains(" polls, ") && summary.contains(" messages."), "{summary}");
+    assert_eq!(demo.stderr(), "");
+    let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let beside: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(beside, ["tmp"]);
+}
+
+#[tokio::test]
+async fn ctrl_c_and_sigterm_end_the_demo_early_with_a_summary_and_leave_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        let mut command = podbell(temporary.path(), &["demo", "--for", "5m", "--language", "zh"]);
+        command.env("TMPDIR", temporary.path());
+        let mut demo = Process::start(command);
+        demo.word_after("in the cluster:").await;
+        demo.signal(signal);
+        assert_eq!(demo.end(Duration::from_secs(12)).await.code(), Some(0), "{}", demo.stderr());
+        assert!(demo.stdout().contains("Summary: "), "{}", demo.stdout());
+        assert!(std::fs::read_dir(temporary.path()).unwrap().next().is_none());
+    }
+}

@@ -132,6 +132,19 @@ impl Running {
         let (_, _, page) = self.page("/metrics").await;
         page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
+
+    /// Waits until a number of /metrics is what is wanted.
+    pub async fn reaches(&self, name: &str, wanted: impl Fn(u64) -> bool) {
+        let looking = async {
+            let mut turns = tokio::time::interval(Duration::from_millis(50));
+            while !self.metric(name).await.is_some_and(&wanted) {
+                turns.tick().await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, looking).await.is_err() {
+            panic!("{name} is {:?}", self.metric(name).await);
+        }
+    }
 }
 
 /// A podbell.yaml that polls an emulator every second.
