@@ -14,6 +14,7 @@ pub mod core;
 pub mod crash;
 pub mod demo;
 pub mod engine;
+pub mod hide;
 pub mod http;
 pub mod notifiers;
 pub mod server;

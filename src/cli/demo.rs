@@ -71,8 +71,10 @@ fn language(text: &str) -> Result<Language, String> {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir()?;
     let snapshot = super::block_on(play(&args, folder.path()))??;
-    summary(&snapshot)?;
-    Ok(ExitCode::SUCCESS)
+    match summary(&snapshot) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot> {
@@ -179,7 +181,8 @@ fn narrator(length: Duration) -> SideTask {
                 }
                 last = beat.after;
                 let dim = anstyle::Style::new().dimmed();
-                anstream::println!("{dim}· in the cluster: {}{dim:#}\n", beat.what);
+                // Whoever read may have seen enough (`| head`).
+                let _ = writeln!(anstream::stdout(), "{dim}· in the cluster: {}{dim:#}\n", beat.what);
             }
             // The service takes a side task that ends by itself for a finished one.
             let _ = stopped.wait_for(|stopped| *stopped).await;

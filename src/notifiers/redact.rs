@@ -1,6 +1,9 @@
 //! Keeps secrets out of words: replies and errors may echo the URL they were asked at.
 
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::hide::spellings;
 
 /// Shorter pieces are not secret, and removing them would garble ordinary words.
 const SHORTEST: usize = 6;
@@ -28,8 +31,12 @@ impl Redactor {
             pieces.push(secret.to_owned());
             pieces.extend(secret.strip_prefix("whsec_").map(str::to_owned));
         }
+        // The other side may repeat them decoded or encoded anew.
+        let decoded = pieces.iter().flat_map(|piece| spellings(&percent_decode_str(piece).decode_utf8_lossy()));
+        let decoded: Vec<String> = decoded.collect();
+        pieces.extend(decoded);
         pieces.retain(|piece| piece.len() >= SHORTEST && !PUBLIC.contains(&piece.as_str()));
-        pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
+        pieces.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         pieces.dedup();
         Self { pieces: pieces.into_iter().map(SecretString::from).collect() }
     }

@@ -18,7 +18,10 @@ async fn the_demo_shows_a_problem_from_its_start_to_its_end_within_15_seconds_an
     let mut demo = Process::start(command);
     let shown = || {
         let out = demo.stdout();
-        ["OPENED", "ESCALATED", "RESOLVED"].iter().all(|word| out.contains(word)).then(|| start.elapsed())
+        ["Critical #1", "Critical, worse #1", "Quiet for 4 s"]
+            .iter()
+            .all(|word| out.contains(word))
+            .then(|| start.elapsed())
     };
     let took = eventually(Duration::from_secs(20), "opened, escalated, resolved", shown).await;
     assert!(took <= IN_TIME, "only after {took:?}:\n{}", demo.stdout());

@@ -88,7 +88,14 @@ async fn recorded_troubles_of_two_services_are_each_opened_once_and_resolved_ove
     let (_emulator, endpoint) = emulate(&site, &[(&image, "image"), (&init, "init")], "10m", "1200").await;
     site.edit("http://127.0.0.1:1/", &endpoint);
     let running = site.run().await;
-    let workloads = ["init-demo", "init-demo2", "no-image-deployment"];
+    let workloads = [
+        "init-demo",
+        "init-demo2",
+        "no-image-deployment",
+        "oom-kill-job3",
+        "pending-pod-resources",
+        "troubleshoot-copyfromhost-4m79m",
+    ];
     let over = || workloads.iter().all(|name| told(&receiver).contains(&format!("incident.resolved {name}")));
     until("everything is over", over).await;
     let mut told = told(&receiver);

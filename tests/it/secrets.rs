@@ -27,8 +27,7 @@ fn markers() -> Vec<(String, Vec<u8>)> {
     for secret in [SECRET_ID, SECRET_KEY, TOKEN, PATH, QUERY_KEY, PASSWORD, SIGNING, HEARTBEAT] {
         markers.push((secret.to_owned(), secret.as_bytes().to_vec()));
         let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-        markers.push((format!("{secret}, percent-encoded"), encoded.clone().into_bytes()));
-        markers.push((format!("{secret}, percent-encoded in lower case"), encoded.to_lowercase().into_bytes()));
+        markers.push((format!("{secret}, percent-encoded"), encoded.into_bytes()));
         let form = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
         markers.push((format!("{secret}, in a form"), form.into_bytes()));
         let base64 = base64::engine::general_purpose::STANDARD.encode(secret);
@@ -37,21 +36,27 @@ fn markers() -> Vec<(String, Vec<u8>)> {
     markers
 }
 
-/// Which markers are in there.
+/// Which markers are in there, with what is around them.
 fn found_in(bytes: &[u8]) -> Vec<String> {
-    let has = |marker: &[u8]| bytes.windows(marker.len()).any(|window| window == marker);
-    markers().into_iter().filter(|(_, marker)| has(marker)).map(|(name, _)| name).collect()
+    let place = |marker: &[u8]| bytes.windows(marker.len()).position(|window| window == marker);
+    let found = markers().into_iter().filter_map(|(name, marker)| Some((name, place(&marker)?)));
+    found
+        .map(|(name, at)| {
+            let around = &bytes[at.saturating_sub(150)..bytes.len().min(at + 150)];
+            format!("{name}: ...{}...", String::from_utf8_lossy(around).replace(|c: char| c.is_control(), " "))
+        })
+        .collect()
 }
 
 fn assert_clean(what: &str, bytes: &[u8]) {
     let found = found_in(bytes);
-    assert!(found.is_empty(), "{what} shows {found:?}:\n{}", String::from_utf8_lossy(bytes));
+    assert!(found.is_empty(), "{what} shows secrets: {found:#?}");
 }
 
 #[test]
 fn the_search_finds_what_it_looks_for() {
     assert!(found_in(b"nothing of note").is_empty());
-    assert_eq!(found_in(format!("x{PATH}y").as_bytes())[0], PATH);
+    assert!(found_in(format!("x{PATH}y").as_bytes())[0].contains(PATH));
     assert!(!found_in(b"Signature=markerOfThe%2FSecret%2BKey%3D").is_empty());
     let key = base64::engine::general_purpose::STANDARD.encode(SIGNING);
     assert!(!found_in(key.as_bytes()).is_empty());
@@ -150,13 +155,9 @@ async fn logs_errors_metrics_and_the_store_hold_no_secret_whatever_fails() {
         let process = Process::start(podbell(site.folder(), &["run", "--log-level", level]));
         let listen = process.word_after("listen=").await;
         let mut running = Running { process, listen };
-        let tried = |name: &str| {
-            let sql =
-                format!("SELECT 1 FROM delivery WHERE destination = '{name}' AND (state = 'dead' OR send IS NOT NULL)");
-            !site.rows(&sql).is_empty()
-                || site.rows("SELECT health FROM destination WHERE health LIKE '%\"failures\":0%'").is_empty()
-        };
-        let all = || names.iter().all(|name| tried(name)).then_some(());
+        // Each has an endpoint of its own.
+        let tried = || site.rows("SELECT DISTINCT endpoint FROM attempt").len();
+        let all = || (tried() == names.len()).then_some(());
         eventually(PATIENCE, "every notifier was tried", all).await;
         eventually(PATIENCE, "content was given up", || {
             (site.rows("SELECT 1 FROM delivery WHERE state = 'dead'").len() >= 3).then_some(())

@@ -20,6 +20,7 @@ use super::signature::{HttpMethod, sign, string_to_sign};
 use super::{QcloudConfig, SignatureMethod};
 use crate::clock;
 use crate::core::event::{Event, Target};
+use crate::hide::spellings;
 use crate::http::{BodyError, ClientError, HttpOptions, read_body};
 use crate::sources::PollError;
 
@@ -126,9 +127,9 @@ impl Client {
         let config = &self.config;
         let secrets = [Some(&config.secret_key), Some(&config.secret_id), config.token.as_ref()];
         let mut text = text.to_owned();
-        for secret in secrets.into_iter().flatten().map(ExposeSecret::expose_secret) {
-            if !secret.is_empty() {
-                text = text.replace(secret, "***");
+        for secret in secrets.into_iter().flatten() {
+            for spelling in spellings(secret.expose_secret()) {
+                text = text.replace(&spelling, "***");
             }
         }
         text.chars().take(MAX_TEXT).collect()
