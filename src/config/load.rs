@@ -42,17 +42,26 @@ pub fn load(path: &Path) -> Loaded {
     let folder = folder_of(path);
     let mut reader = Reader::new(source.clone());
     let Some(root) = yaml::parse(&source, &mut reader.found) else {
-        return Loaded { diagnostics: reader.found, ..Loaded::default() };
+        return Loaded { diagnostics: masked(reader.found, &source), ..Loaded::default() };
     };
     let shape = shape::read(&root, &folder, &mut reader);
     let mut gathered = Gathered { folder, seen: HashSet::new(), files: Vec::new(), unreadable: Vec::new() };
     for (number, entry) in (0..).zip(&shape.entries) {
         gathered.entry(number, entry, &shape.names, &mut reader);
     }
-    let mut diagnostics = reader.found;
+    let mut diagnostics = masked(reader.found, &source);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     diagnostics.extend(gathered.unreadable);
     Loaded { config: shape.config, rule_files: gathered.files, names: shape.names, diagnostics }
+}
+
+/// Findings that quote podbell.yaml without the secrets that are written out in it.
+fn masked(mut found: Vec<Diagnostic>, source: &Arc<Source>) -> Vec<Diagnostic> {
+    let shown = Source::shown_as(&source.name, &source.shown, super::mask::masked(&source.text));
+    for finding in found.iter_mut().filter(|finding| Arc::ptr_eq(&finding.source, source)) {
+        finding.source = shown.clone();
+    }
+    found
 }
 
 /// A rule file on its own, without podbell.yaml: destination names are taken as they are.

@@ -6,6 +6,7 @@
 
 mod files;
 mod load;
+mod mask;
 mod notifiers;
 mod secret;
 mod shape;

@@ -219,13 +219,21 @@ async fn commands(site: &Site, names: &[&str]) {
         ("kind: slack, url: \"http", "kind: slack, url: \"htp"),
         ("secret: \"whsec_", "secret: \"%%%"),
         ("poll_every", "poll_evry"),
+        ("secret_key", "secert_key"),
+        ("sources:", "sources: ["),
     ] {
         let config = std::fs::read_to_string(site.path("podbell.yaml")).unwrap();
         site.write("wrong.yaml", &config.replacen(from, to, 1));
-        for args in [&["run", "--config", "wrong.yaml"][..], &["send-test", "webhook-200", "--config", "wrong.yaml"]] {
-            let (code, said) = site.command(args).await;
-            assert!(code == 1 || args[0] == "send-test", "{from}: {said}");
-            // What is written in podbell.yaml itself is shown where it is wrong, if it is no secret.
+        for args in [
+            &["run"][..],
+            &["send-test", "webhook-200"],
+            &["outbox", "list"],
+            &["check"],
+            &["check", "--output", "json"],
+        ] {
+            // A finding shows its line, but not the secret in it.
+            let (code, said) = site.command(&[args, &["--config", "wrong.yaml"]].concat()).await;
+            assert!(code == 1 || args[0] != "run", "{from}: {said}");
             assert_clean(&format!("{} with {to}", args.join(" ")), said.as_bytes());
         }
     }

@@ -106,14 +106,6 @@ impl Process {
         self.end(Duration::from_secs(12)).await
     }
 
-    /// SIGKILL.
-    pub async fn kill(&mut self) {
-        if self.ended().is_none() {
-            self.signal(Signal::KILL);
-        }
-        self.end(PATIENCE).await;
-    }
-
     /// Sends a signal to a process that runs.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
