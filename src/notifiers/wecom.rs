@@ -78,13 +78,15 @@ fn render(message: &Message, mentions: &[String], quote_limit: usize) -> Vec<Str
             }
             Block::Facts(facts) => lines.extend(facts.iter().map(|fact| {
                 let label = neutral(&fact.label, 60);
-                format!("> <font color=\"comment\">{label}</font> {}", markup(&fact.value, LINE))
+                format!("> <font color=\"comment\">{label}{}</font>{}", message.colon(), markup(&fact.value, LINE))
             })),
             Block::Quote { of, text } => quote(message, of, text, quote_limit, &mut lines),
-            // Safe for a shell, so safe here: letters, digits, dots, hyphens and blanks.
-            Block::Command(command) => lines.push(format!("`{command}`")),
+            // Safe for a shell, so safe here: letters, digits, dots, hyphens and blanks. The empty
+            // line ends the quotation before it.
+            Block::Command(command) => lines.push(format!("\n`{command}`")),
             Block::Small(spans) => {
-                lines.push(format!("<font color=\"comment\">{}</font>", markup(spans, LINE)));
+                let gap = if lines.last().is_some_and(|line| line.starts_with('>')) { "\n" } else { "" };
+                lines.push(format!("{gap}<font color=\"comment\">{}</font>", markup(spans, LINE)));
             }
         }
     }
