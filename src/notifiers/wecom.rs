@@ -131,7 +131,10 @@ fn markup(spans: &[Span], limit: usize) -> String {
 }
 
 fn link(url: &str, limit: usize) -> String {
-    let (label, address) = (neutral(url, 120), escape::wecom_url(url));
+    // Read by people: without scheme and query.
+    let label = url.split(['?', '#']).next().unwrap_or(url);
+    let label = neutral(label.split_once("://").map_or(label, |(_, rest)| rest), 120);
+    let address = escape::wecom_url(url);
     let link = format!("[{label}]({address})");
     if link.len() <= limit { link } else { label }
 }

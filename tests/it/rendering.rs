@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::support::events::at;
 use crate::support::notices::{incident, one_of_each, story};
 use crate::support::receiver::client;
+use crate::support::schema;
 use crate::support::slack_rules::{block_faults, faults, scalars};
 
 const CONTENTS: [Content; 3] = [Content::Full, Content::Short, Content::Minimal];
@@ -324,7 +325,7 @@ fn a33_what_a_cluster_says_is_never_markup_on_wecom() {
                 "<font color=\"comment\">",
                 "</font>",
                 "<@zhangsan>",
-                &format!("[{runbook}]({runbook})"),
+                &format!("[wiki.example.com/image-pull]({runbook})"),
             ] {
                 own = own.replace(ours, "");
             }
@@ -374,4 +375,26 @@ fn the_same_notices_freeze_into_the_same_bytes() {
             assert_eq!(once, render(notifiers(), platform, &notice, Content::Full));
         }
     }
+}
+
+#[test]
+fn a_webhook_gets_what_its_schema_says() {
+    let schema = parsed(include_str!("../../docs/webhook.schema.json"));
+    let mut notices: Vec<Notice> = one_of_each().into_iter().map(|(_, notice)| notice).collect();
+    notices.extend(NASTY.map(|nasty| incident(1, NoticeKind::Opened, filled_with(nasty))));
+    for notice in &notices {
+        for content in CONTENTS {
+            let body = json(notifiers(), "webhook-en", notice, content);
+            assert_eq!(schema::faults(&schema, &body), Vec::<String>::new(), "{body:#}");
+        }
+    }
+    assert_ne!(schema::faults(&schema, &serde_json::json!({"id": 1})), Vec::<String>::new(), "the checker checks");
+}
+
+#[test]
+fn the_documentation_shows_a_body_as_it_is() {
+    let body = json(notifiers(), "webhook-en", &one_of_each()[0].1, Content::Full);
+    let example = format!("```json\n{}\n```", serde_json::to_string_pretty(&body).unwrap());
+    let documentation = include_str!("../../docs/webhook.md");
+    assert!(documentation.contains(&example), "put this between the example marks of docs/webhook.md:\n{example}");
 }

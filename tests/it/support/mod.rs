@@ -3,4 +3,5 @@
 pub mod events;
 pub mod notices;
 pub mod receiver;
+pub mod schema;
 pub mod slack_rules;
