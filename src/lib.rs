@@ -6,11 +6,16 @@
 //!
 //! [`core`] is pure; everything else is the rim that feeds it and carries out what it says.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
 pub mod crash;
+pub mod demo;
+pub mod engine;
+pub mod http;
 pub mod notifiers;
+pub mod server;
 pub mod sources;
 pub mod store;

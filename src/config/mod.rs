@@ -1,1 +1,259 @@
-//! The operator's configuration: raw text to checked types, once.
+//! The operator's configuration: podbell.yaml to checked types, once.
+//!
+//! Two stages. [`load`] reads podbell.yaml and its rule files and checks everything that can be
+//! checked without secrets; what it gives is a [`Config`] of [`SecretRef`]s. [`Config::resolve`]
+//! puts the secrets in. Never starts anything.
+
+mod files;
+mod load;
+mod notifiers;
+mod secret;
+mod shape;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::core::rules::Destination;
+
+pub use files::{expand, read_source};
+pub use load::{Loaded, load, lone_rule_file};
+pub use secret::{Secret, SecretError, SecretRef, Surroundings, System};
+
+/// All of podbell.yaml. `S` is what stands for a secret: a reference, or the secret itself.
+#[derive(Debug)]
+pub struct Config<S = SecretString> {
+    /// Where event lists come from.
+    pub sources: Vec<SourceConfig<S>>,
+    /// Where notices go.
+    pub notifiers: Vec<NotifierConfig<S>>,
+    /// Who a name of `mention:` is on each platform.
+    pub mentions: BTreeMap<String, Mention>,
+    /// Whether there is a `rules:` key; without one the built-in set holds.
+    pub has_rules: bool,
+    /// What podbell tells about itself.
+    pub operator: OperatorConfig<S>,
+    /// Where state is kept.
+    pub store: StoreConfig,
+    /// What podbell serves.
+    pub server: ServerConfig,
+    /// How it reaches the network.
+    pub http: HttpConfig<S>,
+}
+
+impl<S> Config<S> {
+    /// Every notifier that people read: where the built-in set and, unless said otherwise,
+    /// podbell's own trouble go.
+    pub fn chat_destinations(&self) -> Vec<Destination> {
+        let chat = self.notifiers.iter().filter(|notifier| notifier.kind.is_chat());
+        chat.map(|notifier| notifier.name.clone()).collect()
+    }
+}
+
+/// One source.
+#[derive(Debug)]
+pub enum SourceConfig<S = SecretString> {
+    /// The legacy container-service API.
+    Qcloud(QcloudConfig<S>),
+    /// A recording.
+    File(FileConfig),
+}
+
+impl<S> SourceConfig<S> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Qcloud(source) => &source.name,
+            Self::File(source) => &source.name,
+        }
+    }
+}
+
+/// A source of the legacy container-service API.
+#[derive(Debug)]
+pub struct QcloudConfig<S = SecretString> {
+    /// The source's name.
+    pub name: String,
+    /// Where the API answers.
+    pub endpoint: Url,
+    /// Such as `ap-guangzhou`.
+    pub region: String,
+    /// Public half of the key pair.
+    pub secret_id: S,
+    /// Secret half.
+    pub secret_key: S,
+    /// Of temporary credentials.
+    pub token: Option<S>,
+    /// How requests are signed.
+    pub signature_method: SignatureMethod,
+    /// The zone of the times in its lists.
+    pub time_zone: TimeZone,
+    /// Time between two polls of a service.
+    pub poll_every: Duration,
+    /// The most requests in a second.
+    pub requests_per_second: u32,
+    /// Below this age an event of the first list is news.
+    pub first_poll_window: Duration,
+    /// Cluster id to what people read.
+    pub aliases: BTreeMap<String, String>,
+    /// What is polled.
+    pub services: Vec<ServiceSelection>,
+}
+
+/// A source that plays a recording.
+#[derive(Debug)]
+pub struct FileConfig {
+    /// The source's name.
+    pub name: String,
+    /// The recording.
+    pub path: PathBuf,
+    /// The zone of its times.
+    pub time_zone: TimeZone,
+    /// Time between two looks at it.
+    pub poll_every: Duration,
+    /// Below this age an event of the first list is news.
+    pub first_poll_window: Duration,
+    /// Cluster id to what people read.
+    pub aliases: BTreeMap<String, String>,
+}
+
+/// How requests are signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignatureMethod {
+    /// HMAC-SHA256.
+    #[default]
+    HmacSha256,
+    /// HMAC-SHA1.
+    HmacSha1,
+}
+
+/// Some services of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceSelection {
+    /// These.
+    Named {
+        /// Cluster id.
+        cluster: String,
+        /// Namespace.
+        namespace: String,
+        /// Service names, none twice.
+        names: Vec<String>,
+    },
+    /// Every namespace and service.
+    Discover {
+        /// Cluster id.
+        cluster: String,
+    },
+}
+
+/// One notifier.
+#[derive(Debug)]
+pub struct NotifierConfig<S = SecretString> {
+    /// What rules call it.
+    pub name: Destination,
+    /// The language of its messages.
+    pub language: Language,
+    /// The zone of times in its messages.
+    pub time_zone: TimeZone,
+    /// What it is.
+    pub kind: NotifierKind<S>,
+}
+
+/// What a notifier is.
+#[derive(Debug)]
+pub enum NotifierKind<S = SecretString> {
+    /// An incoming webhook of Slack.
+    Slack {
+        /// Its address, a secret.
+        url: S,
+    },
+    /// A robot of WeCom.
+    Wecom {
+        /// Its address, a secret.
+        url: S,
+    },
+    /// Any HTTP endpoint.
+    Webhook {
+        /// Its address, which may hold a secret.
+        url: S,
+        /// What bodies are signed with.
+        secret: Option<S>,
+    },
+    /// Standard output.
+    Console,
+}
+
+impl<S> NotifierKind<S> {
+    /// Whether people read it.
+    pub fn is_chat(&self) -> bool {
+        !matches!(self, Self::Webhook { .. })
+    }
+}
+
+/// The language of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Chinese.
+    Zh,
+}
+
+/// Who somebody is on each platform.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mention {
+    /// Slack member or group id.
+    pub slack: Option<String>,
+    /// WeCom user id.
+    pub wecom: Option<String>,
+}
+
+/// What podbell tells about itself.
+#[derive(Debug)]
+pub struct OperatorConfig<S = SecretString> {
+    /// Where its own trouble goes; every chat destination unless said otherwise.
+    pub notify: Vec<Destination>,
+    /// An address to call while all is well.
+    pub heartbeat: Option<Heartbeat<S>>,
+}
+
+/// A dead man's switch.
+#[derive(Debug)]
+pub struct Heartbeat<S = SecretString> {
+    /// What to call; often holds a secret.
+    pub url: S,
+    /// How often.
+    pub every: Duration,
+}
+
+/// Where state is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// A file of SQLite.
+    Sqlite(PathBuf),
+}
+
+/// What podbell serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Where people reach it, for links.
+    pub public_url: Option<Url>,
+}
+
+/// How podbell reaches the network.
+#[derive(Debug)]
+pub struct HttpConfig<S = SecretString> {
+    /// A proxy for all requests; may hold a password.
+    pub proxy: Option<S>,
+    /// Certificates to trust beside the usual ones.
+    pub ca_file: Option<PathBuf>,
+}

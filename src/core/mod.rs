@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing in here reads a clock, draws a random number, touches a file
 //! or a socket, or imports a module outside `core`. Time and chance are arguments.
 
+pub mod diagnostic;
 pub mod diff;
 pub mod event;
 pub mod incident;
@@ -16,3 +17,4 @@ pub mod step;
 pub mod time;
 pub mod topic;
 pub mod workload;
+pub mod yaml;

@@ -239,6 +239,11 @@ pub enum Info {
         /// When it could be read again.
         until: Time,
     },
+    /// A person tries a destination out.
+    Test {
+        /// The destination.
+        destination: String,
+    },
     /// Deliveries that were given up.
     Dead {
         /// The destination.

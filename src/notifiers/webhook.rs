@@ -67,6 +67,7 @@ fn word(notice: &Notice) -> &'static str {
     match &notice.body {
         NoticeBody::Info(Info::FirstContact { .. }) => "first_contact",
         NoticeBody::Info(Info::Blind { .. }) => "blind",
+        NoticeBody::Info(Info::Test { .. }) => "test",
         NoticeBody::Info(Info::Dead { .. }) => "dead",
         _ => notice.kind.as_str(),
     }
@@ -145,6 +146,7 @@ fn info(info: &Info) -> Value {
         Info::Blind { source, services, from, until } => json!({
             "source": source, "services": services, "from": rfc3339(*from), "until": rfc3339(*until),
         }),
+        Info::Test { destination } => json!({"destination": destination}),
         Info::Dead { destination, deliveries, why } => json!({
             "destination": destination, "deliveries": deliveries, "why": clip(why, MOST_NAME),
         }),

@@ -1,6 +1,13 @@
 //! Sources: where event lists come from. Each one polls on its own and says what it saw as
 //! [`SourceEvent`]s; it never diffs and never decides what matters.
 
+pub mod file;
+pub mod play_maker;
+pub mod poller;
+pub mod qcloud;
+pub mod recording;
+pub mod wall_clock;
+
 use std::sync::Arc;
 
 use crate::core::event::{Event, Target};
@@ -18,6 +25,7 @@ pub enum SourceEvent {
         /// All of them.
         targets: Vec<RosterEntry>,
         /// Whether this is all there is: a discovery that was cut off is not, and deletes nothing.
+        /// The roster of configured services that a discovering source sends at start is not, either.
         complete: bool,
     },
     /// A target was read.
@@ -38,7 +46,8 @@ pub enum SourceEvent {
         /// Why.
         error: PollError,
     },
-    /// A discovery failed as a whole (no list of clusters or services at all).
+    /// A discovery failed, wholly or for some clusters: what it did find is in the roster before
+    /// this. A later complete roster ends the trouble.
     DiscoveryFailed {
         /// The source's name.
         source: Arc<str>,

@@ -75,6 +75,7 @@ impl Scribe<'_> {
                 self.first_contact(notice, source, *services, *already_there, clock_hint.as_ref())
             }
             Info::Blind { source, services, from, until } => self.was_blind(notice, source, *services, (*from, *until)),
+            Info::Test { destination } => self.test(notice, destination),
             Info::Dead { destination, deliveries, why } => self.given_up(notice, destination, *deliveries, why),
         }
     }
@@ -113,6 +114,12 @@ impl Scribe<'_> {
         let (from, until) = self.clock.ends(from, until);
         let title = format!("🙈 {}", plain(&fill(self.words.blind_title(), &[source])));
         let gist = fill(&self.words.blind_source(&from, &until, services), &[source]);
+        self.own(notice, title, false, vec![Block::Line(gist)])
+    }
+
+    fn test(&self, notice: &Notice, destination: &str) -> Message {
+        let gist = fill(self.words.test(), &[destination]);
+        let title = format!("🔔 {}", self.words.test_title());
         self.own(notice, title, false, vec![Block::Line(gist)])
     }
 

@@ -4,22 +4,27 @@
 //! [`OutboxWrites`] what must be committed *before* a request may leave, and [`plan`] decides what
 //! a destination is asked next.
 
+mod delivery;
+mod destination;
 pub mod pace;
 mod plan;
+mod queue;
 mod record;
+mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+pub use delivery::{Content, Delivery, DeliveryId, DeliveryState, SendId};
+pub use destination::{DestinationState, Health, OpenSend, Paused};
 pub use plan::{Plan, plan};
+pub use queue::Queue;
 pub use record::{Outcome, backoff};
+pub use restore::RestoredOutbox;
 
 use self::pace::{Pace, Window};
-use super::notice::{Notice, NoticeKind};
-use super::rules::Severity;
+use super::notice::Notice;
 use super::rules::rule::Destination;
 use super::source::PollError;
 use super::time::Time;
@@ -28,16 +33,6 @@ use super::time::Time;
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// A destination that fails for so long is told elsewhere.
 pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(600);
-
-/// The number of a delivery, ascending in the order of making.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DeliveryId(pub u64);
-
-/// The number of a send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SendId(pub u64);
 
 /// What the platform behind a destination demands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,130 +45,6 @@ pub struct Policy {
     pub pace: Option<Pace>,
     /// How many requests may be in flight at once.
     pub concurrency: usize,
-}
-
-/// How much of a message is sent: less after the platform refused its content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Content {
-    /// All of it.
-    #[default]
-    Full,
-    /// Shortened.
-    Short,
-    /// One built-in line.
-    Minimal,
-}
-
-/// A notice on its way to one destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Its number.
-    pub id: DeliveryId,
-    /// Its notice.
-    pub notice: u64,
-    /// The notice's incident.
-    pub incident: Option<u64>,
-    /// What the notice says.
-    pub kind: NoticeKind,
-    /// How urgent it is.
-    pub severity: Severity,
-    /// When it became due.
-    pub made_at: Time,
-    /// The destination's active time when it became due, see [`DestinationState::active`].
-    pub born: Duration,
-    /// How much of it is sent.
-    pub content: Content,
-}
-
-/// One request that is not settled yet; its body is frozen in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenSend {
-    /// What it carries, oldest first.
-    pub deliveries: Vec<Delivery>,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Whether an answer is outstanding.
-    pub in_flight: bool,
-}
-
-impl OpenSend {
-    fn incident(&self) -> Option<u64> {
-        self.deliveries.first().and_then(|delivery| delivery.incident)
-    }
-
-    fn severity(&self) -> Severity {
-        self.deliveries.iter().map(|delivery| delivery.severity).max().unwrap_or_default()
-    }
-}
-
-/// What is known of a destination.
-#[derive(Clone, Debug, Default)]
-pub struct DestinationState {
-    /// Deliveries that no open send carries.
-    pub due: BTreeMap<DeliveryId, Delivery>,
-    /// Requests that are not settled.
-    pub sends: BTreeMap<SendId, OpenSend>,
-    /// The part that is stored beside the deliveries.
-    pub health: Health,
-    /// Up to when `health.active` is accounted for.
-    accounted: Time,
-}
-
-/// The stored part of a destination's state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Health {
-    /// Failures in a row.
-    pub failures: u32,
-    /// Since when it fails.
-    pub failing_since: Option<Time>,
-    /// The end of the back-off.
-    pub retry_at: Option<Time>,
-    /// `Retry-After`: a wall.
-    pub wall: Option<Time>,
-    /// Paused until URL or credential change.
-    pub paused: Option<Paused>,
-    /// For how long deliveries could be tried, all in all.
-    pub active: Duration,
-    /// Whether its trouble was told elsewhere.
-    pub told: bool,
-}
-
-/// Why a destination is paused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Paused {
-    /// Since when.
-    pub since: Time,
-    /// The fingerprint of URL and credentials that were refused.
-    pub fingerprint: String,
-    /// The platform's code.
-    pub code: String,
-    /// The platform's words.
-    pub text: String,
-}
-
-impl DestinationState {
-    /// The end of whatever keeps it from being asked: a back-off or a wall.
-    pub fn blocked_until(&self) -> Option<Time> {
-        self.health.retry_at.max(self.health.wall)
-    }
-
-    /// Brings the active time up to `now`: pauses and `Retry-After` are not trying.
-    fn account(&mut self, now: Time) {
-        let from = self.health.wall.map_or(self.accounted, |wall| wall.max(self.accounted));
-        if self.health.paused.is_none() {
-            self.health.active += now.since(from);
-        }
-        self.accounted = self.accounted.max(now);
-    }
-
-    /// When the oldest delivery is given up, if nothing else happens.
-    fn gives_up_at(&self, now: Time) -> Option<Time> {
-        let due = self.due.values().next().map(|delivery| delivery.born);
-        let open = self.sends.values().filter(|send| !send.in_flight).flat_map(|send| &send.deliveries);
-        let born = open.map(|delivery| delivery.born).chain(due).min()?;
-        self.health.paused.is_none().then(|| now.plus((born + GIVE_UP_AFTER).saturating_sub(self.health.active)))
-    }
 }
 
 /// What the outbox wants committed before anything leaves.
@@ -214,42 +85,6 @@ impl OutboxWrites {
             && self.renamed.is_empty()
             && self.removed.is_empty()
     }
-}
-
-/// The state of a delivery as the store knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeliveryState {
-    /// Waits for its turn.
-    Due {
-        /// How much of it will be sent.
-        content: Content,
-        /// The active time from which on it is tried.
-        born: Duration,
-    },
-    /// Part of an open send.
-    Claimed {
-        /// Which.
-        send: SendId,
-    },
-    /// Arrived.
-    Sent {
-        /// When.
-        at: Time,
-    },
-    /// Part of the message that told a newer notice of its incident.
-    Folded {
-        /// When.
-        at: Time,
-        /// The delivery that told it.
-        into: DeliveryId,
-    },
-    /// Given up.
-    Dead {
-        /// When.
-        at: Time,
-        /// Why.
-        why: String,
-    },
 }
 
 /// A send that must be committed, then carried out.
@@ -302,106 +137,7 @@ pub struct Outbox {
     next_send: u64,
 }
 
-/// What an [`Outbox`] is rebuilt from.
-#[derive(Debug, Default)]
-pub struct RestoredOutbox {
-    /// Destinations with the fingerprint they had, and their health.
-    pub destinations: Vec<(Destination, Arc<str>, Health)>,
-    /// Deliveries that are due or claimed.
-    pub deliveries: Vec<(Destination, Delivery, Option<SendId>)>,
-    /// Sends that are not settled, with their attempts.
-    pub sends: Vec<(SendId, Destination, u32)>,
-    /// Attempts of the last minutes, ascending.
-    pub attempts: Vec<(Arc<str>, Time)>,
-    /// The first free numbers.
-    pub next_delivery: u64,
-    /// See `next_delivery`.
-    pub next_send: u64,
-}
-
 impl Outbox {
-    /// The mirror of a store. Destinations that are gone give up their deliveries, renamed ones
-    /// keep them, and a changed URL or credential ends a pause.
-    pub fn restore(
-        restored: RestoredOutbox,
-        policies: BTreeMap<Destination, Policy>,
-        now: Time,
-        writes: &mut OutboxWrites,
-    ) -> Self {
-        let mut outbox = Self {
-            next_delivery: restored.next_delivery.max(1),
-            next_send: restored.next_send.max(1),
-            ..Self::default()
-        };
-        let mut fingerprints = BTreeMap::new();
-        for (name, fingerprint, health) in restored.destinations {
-            outbox.destinations.insert(name.clone(), DestinationState { health, accounted: now, ..Default::default() });
-            fingerprints.insert(name, fingerprint);
-        }
-        for (send, destination, attempts) in restored.sends {
-            // What was in flight when the process ended is unclear: it will be repeated.
-            let open = OpenSend { deliveries: Vec::new(), attempts, in_flight: false };
-            outbox.destinations.entry(destination).or_default().sends.insert(send, open);
-        }
-        for (destination, delivery, send) in restored.deliveries {
-            let state = outbox.destinations.entry(destination).or_default();
-            match send.and_then(|send| state.sends.get_mut(&send)) {
-                Some(open) => open.deliveries.push(delivery),
-                None => {
-                    state.due.insert(delivery.id, delivery);
-                }
-            }
-        }
-        for (endpoint, at) in restored.attempts {
-            outbox.windows.entry(endpoint).or_default().note(at);
-        }
-        outbox.reconcile(policies, &fingerprints, now, writes);
-        outbox
-    }
-
-    /// Brings what is stored in line with what is set up.
-    fn reconcile(
-        &mut self,
-        policies: BTreeMap<Destination, Policy>,
-        fingerprints: &BTreeMap<Destination, Arc<str>>,
-        now: Time,
-        writes: &mut OutboxWrites,
-    ) {
-        let gone: Vec<Destination> =
-            self.destinations.keys().filter(|name| !policies.contains_key(*name)).cloned().collect();
-        for old in gone {
-            let heir = fingerprints.get(&old).and_then(|fingerprint| {
-                let same = |(name, policy): &(&Destination, &Policy)| {
-                    policy.fingerprint == *fingerprint && !self.destinations.contains_key(*name)
-                };
-                policies.iter().find(same).map(|(name, _)| name.clone())
-            });
-            match (self.destinations.remove(&old), heir) {
-                (Some(state), Some(heir)) => {
-                    self.destinations.insert(heir.clone(), state);
-                    writes.destinations.insert(heir.clone());
-                    writes.renamed.push((old, heir));
-                }
-                (Some(mut state), None) => {
-                    state.give_up(&old, |_| true, "the destination was removed from podbell.yaml", now, writes);
-                    writes.removed.push(old);
-                }
-                (None, _) => {}
-            }
-        }
-        for (name, policy) in &policies {
-            let state = self.destinations.entry(name.clone()).or_default();
-            state.accounted = now;
-            writes.destinations.insert(name.clone());
-            let changed = |paused: &Paused| paused.fingerprint != *policy.fingerprint;
-            if state.health.paused.as_ref().is_some_and(changed) {
-                state.health.paused = None;
-                state.recover(name, writes);
-            }
-        }
-        self.policies = policies;
-    }
-
     /// Puts a committed-to-be notice on its way.
     pub fn add(&mut self, notice: &Notice, now: Time, writes: &mut OutboxWrites) {
         for to in &notice.to {
@@ -421,7 +157,7 @@ impl Outbox {
                 content: Content::Full,
             };
             self.next_delivery += 1;
-            state.due.insert(delivery.id, delivery.clone());
+            state.due.insert(delivery.clone());
             writes.added.push((to.clone(), delivery));
         }
     }
@@ -481,7 +217,7 @@ impl Outbox {
             state.account(now);
             let active = state.health.active;
             let over = |delivery: &Delivery| active.saturating_sub(delivery.born) >= GIVE_UP_AFTER;
-            let first = state.due.values().next().is_some_and(over);
+            let first = state.due.oldest().is_some_and(over);
             let open = state.sends.values().any(|send| !send.in_flight && send.deliveries.iter().any(over));
             if first || open {
                 let why = "could not be delivered for 24 h";
@@ -499,14 +235,14 @@ impl Outbox {
         delivery.born = state.health.active;
         delivery.content = Content::Full;
         writes.changed.insert(delivery.id, DeliveryState::Due { content: delivery.content, born: delivery.born });
-        state.due.insert(delivery.id, delivery);
+        state.due.insert(delivery);
         true
     }
 
     /// A person gives a due delivery up.
     pub fn discard(&mut self, id: DeliveryId, now: Time, writes: &mut OutboxWrites) -> bool {
         for state in self.destinations.values_mut() {
-            if state.due.remove(&id).is_some() {
+            if state.due.remove(id).is_some() {
                 writes.changed.insert(id, DeliveryState::Dead { at: now, why: "dropped by hand".into() });
                 return true;
             }
@@ -531,69 +267,5 @@ impl Outbox {
     /// A destination's state and policy.
     pub fn destination(&self, name: &str) -> Option<(&DestinationState, &Policy)> {
         Some((self.destinations.get(name)?, self.policies.get(name)?))
-    }
-}
-
-impl DestinationState {
-    fn open(
-        &mut self,
-        send: SendId,
-        deliveries: &[DeliveryId],
-        name: &Destination,
-        now: Time,
-        writes: &mut OutboxWrites,
-    ) -> Option<Job> {
-        let deliveries: Vec<Delivery> = deliveries.iter().filter_map(|id| self.due.remove(id)).collect();
-        for delivery in &deliveries {
-            writes.changed.insert(delivery.id, DeliveryState::Claimed { send });
-        }
-        let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
-        let claimed = Claimed { send, destination: name.clone(), deliveries: deliveries.clone(), content, at: now };
-        writes.claimed.push(claimed.clone());
-        self.sends.insert(send, OpenSend { deliveries, attempts: 1, in_flight: true });
-        Some(Job::First(claimed))
-    }
-
-    fn repeat(&mut self, send: SendId, name: &Destination, writes: &mut OutboxWrites) -> Option<Job> {
-        let open = self.sends.get_mut(&send)?;
-        open.in_flight = true;
-        open.attempts = open.attempts.saturating_add(1);
-        writes.repeated.push((send, open.attempts));
-        Some(Job::Again { send, destination: name.clone() })
-    }
-
-    /// Gives up the deliveries that `over` names, and the open sends that carry one of them.
-    fn give_up(
-        &mut self,
-        name: &Destination,
-        over: impl Fn(&Delivery) -> bool,
-        why: &str,
-        now: Time,
-        writes: &mut OutboxWrites,
-    ) {
-        let mut dead: Vec<DeliveryId> = Vec::new();
-        self.due.retain(|id, delivery| {
-            let over = over(delivery);
-            if over {
-                dead.push(*id);
-            }
-            !over
-        });
-        self.sends.retain(|id, send| {
-            let over = !send.in_flight && send.deliveries.iter().any(&over);
-            if over {
-                dead.extend(send.deliveries.iter().map(|delivery| delivery.id));
-                writes.settled.push((*id, "given up"));
-            }
-            !over
-        });
-        if dead.is_empty() {
-            return;
-        }
-        writes.destinations.insert(name.clone());
-        writes.signals.push(Signal::Dead(name.clone(), dead.len() as u64, why.to_owned()));
-        for id in dead {
-            writes.changed.insert(id, DeliveryState::Dead { at: now, why: why.to_owned() });
-        }
     }
 }

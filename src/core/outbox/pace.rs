@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn any_window_holds_at_most_the_pace_and_critical_has_its_own_reserve() {
-        let t = |s| Time::from_seconds(1000 + s);
+        let t = |s: i64| Time::from_seconds(1000 + s);
         let mut window = Window::default();
         for n in 0..15 {
             assert_eq!(window.free_at(Pace::WECOM, false, t(n)), t(n));

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Content, Delivery, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Paused, SendId, Signal,
-    UNREACHABLE_AFTER,
+    Content, Delivery, DeliveryState, DestinationState, Outbox, OutboxWrites, Paused, SendId, Signal, UNREACHABLE_AFTER,
 };
 use crate::core::rules::rule::Destination;
 use crate::core::source::PollError;
@@ -97,7 +96,7 @@ impl Outbox {
 impl DestinationState {
     /// It arrived: the newest delivery was told, the others are part of its story.
     fn settle(&mut self, send: SendId, now: Time, writes: &mut OutboxWrites) {
-        let Some(OpenSend { deliveries, .. }) = self.sends.remove(&send) else { return };
+        let deliveries = self.close_send(send);
         writes.settled.push((send, "delivered"));
         let Some(told) = deliveries.last().map(|delivery| delivery.id) else { return };
         for delivery in deliveries {
@@ -111,7 +110,7 @@ impl DestinationState {
 
     /// Nothing was taken: its deliveries are due again.
     fn dissolve(&mut self, send: SendId, why: &'static str, writes: &mut OutboxWrites) {
-        let Some(OpenSend { deliveries, .. }) = self.sends.remove(&send) else { return };
+        let deliveries = self.close_send(send);
         writes.settled.push((send, why));
         for delivery in deliveries {
             self.due_again(delivery, writes);
@@ -121,12 +120,12 @@ impl DestinationState {
     fn due_again(&mut self, delivery: Delivery, writes: &mut OutboxWrites) {
         let state = DeliveryState::Due { content: delivery.content, born: delivery.born };
         writes.changed.insert(delivery.id, state);
-        self.due.insert(delivery.id, delivery);
+        self.due.insert(delivery);
     }
 
     /// Its content was not taken: shorter, then one line, then it is given up.
     fn reduce(&mut self, name: &Destination, send: SendId, why: &str, now: Time, writes: &mut OutboxWrites) {
-        let Some(OpenSend { deliveries, .. }) = self.sends.remove(&send) else { return };
+        let deliveries = self.close_send(send);
         writes.settled.push((send, "content refused"));
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
         let less = match content {
@@ -159,7 +158,7 @@ impl DestinationState {
         self.health.failures = self.health.failures.saturating_add(1);
         let since = *self.health.failing_since.get_or_insert(now);
         match retry_after {
-            Some(wait) => self.health.wall = Some(now.plus(wait.min(LONGEST_WALL))),
+            Some(wait) => self.health.wall = self.health.wall.max(Some(now.plus(wait.min(LONGEST_WALL)))),
             None => self.health.retry_at = Some(now.plus(backoff(self.health.failures, chance))),
         }
         if !self.health.told && now.since(since) >= UNREACHABLE_AFTER {
@@ -190,12 +189,12 @@ impl DestinationState {
         writes.signals.push(Signal::Trouble(name.clone(), error));
     }
 
-    /// It works: the queue is released.
+    /// It works: the queue is released. A wall stays until it ends: the success may be that of a
+    /// request that was in flight beside the refused one.
     pub(super) fn recover(&mut self, name: &Destination, writes: &mut OutboxWrites) {
         self.health.failures = 0;
         self.health.failing_since = None;
         self.health.retry_at = None;
-        self.health.wall = None;
         if std::mem::take(&mut self.health.told) {
             writes.signals.push(Signal::Recovered(name.clone()));
         }

@@ -3,6 +3,12 @@
 //! Owns the meaning of `match`, `except`, `sustain` and `scope`. Never decides what a match means;
 //! [`super::set`] does.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::pattern::Pattern;
 use super::rule::Field;
 use crate::core::event::Subject;
@@ -27,11 +33,19 @@ impl Conditions {
     }
 
     /// Whether all keys fit.
-    pub fn fit(&self, subject: &Subject<'_>) -> bool {
+    pub fn fit(&self, facts: &Facts<'_>) -> bool {
         self.keys.iter().all(|(field, patterns)| {
-            let text = field.of(subject);
-            patterns.iter().any(|pattern| pattern.matches(text))
+            let text = facts.text(*field);
+            patterns.iter().any(|pattern| match pattern.shared_expression() {
+                Some(id) => facts.remember((id, *field), || pattern.matches(text)),
+                None => pattern.matches(text),
+            })
         })
+    }
+
+    /// Every pattern, to be replaced by an equal one.
+    pub(super) fn patterns_mut(&mut self) -> impl Iterator<Item = &mut Pattern> {
+        self.keys.iter_mut().flat_map(|(_, patterns)| patterns)
     }
 
     /// The keys in the order of the file.
@@ -42,6 +56,46 @@ impl Conditions {
     /// The patterns of one key, if it is there.
     pub fn key(&self, field: Field) -> Option<&[Pattern]> {
         self.keys.iter().find(|(other, _)| *other == field).map(|(_, patterns)| &**patterns)
+    }
+}
+
+/// The facts of one event, trimmed, and what was already found out about them.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    texts: [&'a str; Field::ALL.len()],
+    hashes: [OnceCell<u64>; Field::ALL.len()],
+    seen: RefCell<HashMap<(usize, Field), bool>>,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of an event in its place.
+    pub fn new(subject: &Subject<'a>) -> Self {
+        Self {
+            texts: Field::ALL.map(|field| field.of(subject)),
+            hashes: [const { OnceCell::new() }; Field::ALL.len()],
+            seen: RefCell::default(),
+        }
+    }
+
+    /// One fact.
+    pub fn text(&self, field: Field) -> &'a str {
+        self.texts[field as usize]
+    }
+
+    /// A hash of one fact.
+    pub fn hash(&self, field: Field) -> u64 {
+        *self.hashes[field as usize].get_or_init(|| xxh3_64(self.text(field).as_bytes()))
+    }
+
+    /// Rules repeat each other's expressions: each is tried once per event.
+    fn remember(&self, key: (usize, Field), find_out: impl FnOnce() -> bool) -> bool {
+        *self.seen.borrow_mut().entry(key).or_insert_with(find_out)
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -4,13 +4,20 @@
 //! belongs to. Never counts, times or sends anything.
 
 pub mod builtin;
+pub mod compile;
 pub mod condition;
+pub mod index;
+pub mod lint;
 pub mod literals;
 pub mod pattern;
+pub mod raw;
 pub mod rule;
 pub mod set;
+mod windows;
 
-pub use condition::Conditions;
+pub use compile::{Compiled, Located, RuleFile, compile};
+pub use condition::{Conditions, Facts};
 pub use pattern::{Pattern, PatternError};
+pub use raw::Names;
 pub use rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings, Severity};
 pub use set::{Claim, RuleId, Rules};

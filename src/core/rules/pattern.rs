@@ -4,6 +4,7 @@
 //! Expressions are parsed here, so that a bad one is found when rules are loaded, but only built
 //! when an event first gets as far as needing one: of 10,000 rules an event needs a handful.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -35,9 +36,9 @@ pub enum PatternError {
         /// Where, in bytes of the pattern's text.
         at: usize,
     },
-    /// A regular expression that would need too much memory.
+    /// A regular expression that would need too much memory: this many bytes.
     #[error("this regular expression would need more than {} MiB", MAX_WEIGHT >> 20)]
-    TooLarge,
+    TooLarge(usize),
     /// Letters after the closing slash that mean nothing.
     #[error("unknown flag `{0}` after the closing slash; `i` is the only one")]
     Flag(String),
@@ -109,9 +110,26 @@ impl Pattern {
         matches!(&self.kind, Kind::Glob(glob) if glob.pieces.iter().all(|piece| piece.is_empty()))
     }
 
-    /// Whether matching costs enough to remember its outcome.
+    /// Whether it is a regular expression.
     pub fn is_expression(&self) -> bool {
         matches!(self.kind, Kind::Regex(_))
+    }
+
+    /// An upper bound of the memory it may need, in bytes.
+    pub fn weight(&self) -> usize {
+        match &self.kind {
+            Kind::Regex(expression) => expression.weight,
+            _ => self.text.len(),
+        }
+    }
+
+    /// What identifies an expression that several patterns share, see [`Interner`]: its outcome is
+    /// worth remembering.
+    pub(super) fn shared_expression(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Regex(expression) if Arc::strong_count(expression) > 1 => Some(Arc::as_ptr(expression).addr()),
+            _ => None,
+        }
     }
 
     /// What every text that matches must contain: each requirement on its own is necessary. Empty
@@ -122,6 +140,21 @@ impl Pattern {
             Kind::Glob(glob) => literals::of_pieces(glob.pieces.iter().map(|piece| &**piece)),
             Kind::Regex(expression) => expression.requirements.clone(),
         }
+    }
+}
+
+/// Makes equal patterns share their text and their expression.
+#[derive(Debug, Default)]
+pub(super) struct Interner {
+    /// By text, and whether it is meant exactly.
+    known: HashMap<(Arc<str>, bool), Pattern>,
+}
+
+impl Interner {
+    /// Replaces the pattern by an equal one that is already known.
+    pub(super) fn intern(&mut self, pattern: &mut Pattern) {
+        let key = (pattern.text.clone(), pattern.exact().is_some());
+        *pattern = self.known.entry(key).or_insert_with(|| pattern.clone()).clone();
     }
 }
 
@@ -204,17 +237,19 @@ struct Expression {
     source: String,
     ignore_case: bool,
     requirements: Vec<Requirement>,
+    weight: usize,
     built: OnceLock<Option<Regex>>,
 }
 
 impl Expression {
     fn parse(source: &str, ignore_case: bool) -> Result<Self, PatternError> {
         let hir = parse_syntax(source, ignore_case)?;
-        if literals::weight(&hir) > MAX_WEIGHT {
-            return Err(PatternError::TooLarge);
+        let weight = literals::weight(&hir);
+        if weight > MAX_WEIGHT {
+            return Err(PatternError::TooLarge(weight));
         }
         let requirements = literals::of_expression(&hir);
-        Ok(Self { source: source.to_owned(), ignore_case, requirements, built: OnceLock::new() })
+        Ok(Self { weight, source: source.to_owned(), ignore_case, requirements, built: OnceLock::new() })
     }
 
     fn matches(&self, text: &str) -> bool {
@@ -294,7 +329,7 @@ mod tests {
         assert_eq!(error("/a/g"), PatternError::Flag("g".into()));
         assert!(matches!(error("/*test*/"), PatternError::Syntax { at: 1, .. }));
         assert!(matches!(error("/a(b/"), PatternError::Syntax { at: 2, .. }));
-        assert_eq!(error(r"/(\w{1000}){1000}/"), PatternError::TooLarge);
+        assert!(matches!(error(r"/(\w{1000}){1000}/"), PatternError::TooLarge(_)));
         assert!(matches!(error(&"x".repeat(5000)), PatternError::TooLong(5000)));
         assert!(matches!(error(&format!("/{}/", "(".repeat(2000))), PatternError::Syntax { .. }));
     }

@@ -3,13 +3,16 @@
 //! Owns the order of reading, `ignore` and the claiming of destinations. Never counts or times
 //! anything: that is the incident machine, which calls this for every change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write as _};
 
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::condition::{Conditions, Facts};
+use super::index::{Index, Keys};
+use super::pattern::Interner;
 use super::rule::{Action, Destination, Field, Rule, RuleKey};
-use crate::core::event::Subject;
+use crate::core::event::{Level, Subject};
 
 /// The place of a rule in the reading order of one [`Rules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,23 +33,47 @@ pub struct Rules {
     rules: Vec<Rule>,
     by_key: HashMap<RuleKey, RuleId>,
     generation: u64,
+    /// Over [`required`].
+    index: Index,
+    /// What sustains any rule, each once.
+    sustains: Vec<Conditions>,
+    sustain_index: Index,
+    /// The levels that any rule looks at: most events are Normal, most rules are not about those.
+    levels: Vec<Level>,
 }
 
 impl Rules {
     /// The rules in reading order.
-    pub fn new(rules: Vec<Rule>) -> Self {
+    pub fn new(mut rules: Vec<Rule>) -> Self {
+        share_patterns(&mut rules);
         let by_key = (0..).map(RuleId).zip(&rules).map(|(id, rule)| (rule.settings.key.clone(), id)).collect();
         let generation = hash_of(&rules);
-        Self { rules, by_key, generation }
+        let looks_at = |level: &Level| rules.iter().any(|rule| looks_at(rule, *level));
+        let levels = [Level::Normal, Level::Warning].into_iter().filter(looks_at).collect();
+        let index = Index::new(rules.iter().map(required));
+        let mut seen = HashSet::new();
+        let sustains: Vec<Conditions> = rules
+            .iter()
+            .filter_map(|rule| rule.sustain.as_ref())
+            .filter(|sustain| seen.insert(format!("{sustain:?}")))
+            .cloned()
+            .collect();
+        let sustain_index = Index::new(sustains.iter().map(|sustain| sustain.keys().iter().collect()));
+        Self { rules, by_key, generation, index, sustains, sustain_index, levels }
     }
 
     /// Which rules an event belongs to. Rules are read in order; `ignore` ends the reading of its
     /// own entry; the first rule that matches claims a destination.
     pub fn claims(&self, subject: &Subject<'_>) -> Vec<Claim> {
+        if !self.levels.contains(&subject.event.level) {
+            return Vec::new();
+        }
+        let facts = Facts::new(subject);
         let mut claims: Vec<Claim> = Vec::new();
         let mut ignored: Vec<u32> = Vec::new();
-        for (id, rule) in self.iter() {
-            if ignored.contains(&rule.entry) || !fits(rule, subject) {
+        for id in self.index.candidates(&facts).into_iter().map(RuleId) {
+            let rule = self.get(id);
+            if ignored.contains(&rule.entry) || !fits(rule, &facts) {
                 continue;
             }
             match rule.action {
@@ -72,19 +99,21 @@ impl Rules {
 
     /// Whether the rule on its own matches, whatever the rules before it say.
     pub fn matches(&self, id: RuleId, subject: &Subject<'_>) -> bool {
-        fits(self.get(id), subject)
+        fits(self.get(id), &Facts::new(subject))
     }
 
     /// Whether the event keeps an incident of the rule open, if it is about one of its objects.
     pub fn sustains(&self, id: RuleId, subject: &Subject<'_>) -> bool {
-        let rule = self.get(id);
-        rule.sustain.as_ref().is_some_and(|sustain| sustain.fit(subject))
-            && rule.scopes.iter().all(|scope| scope.fit(subject))
+        let (rule, facts) = (self.get(id), Facts::new(subject));
+        rule.sustain.as_ref().is_some_and(|sustain| sustain.fit(&facts))
+            && rule.scopes.iter().all(|scope| scope.fit(&facts))
     }
 
     /// Whether any rule could be sustained by the event: a quick "no" for nearly all of them.
     pub fn could_sustain(&self, subject: &Subject<'_>) -> bool {
-        self.iter().any(|(id, _)| self.sustains(id, subject))
+        let facts = Facts::new(subject);
+        let mut candidates = self.sustain_index.candidates(&facts).into_iter();
+        candidates.any(|place| self.sustains[place as usize].fit(&facts))
     }
 
     /// What makes one incident of the rule, in the order of its `group_by`.
@@ -114,10 +143,33 @@ impl Rules {
 }
 
 /// Whether everything that a rule says about an event holds.
-fn fits(rule: &Rule, subject: &Subject<'_>) -> bool {
-    rule.matching.fit(subject)
-        && rule.scopes.iter().all(|scope| scope.fit(subject))
-        && !rule.except.iter().any(|except| except.fit(subject))
+fn fits(rule: &Rule, facts: &Facts<'_>) -> bool {
+    rule.matching.fit(facts)
+        && rule.scopes.iter().all(|scope| scope.fit(facts))
+        && !rule.except.iter().any(|except| except.fit(facts))
+}
+
+/// Whether events of this level can match.
+fn looks_at(rule: &Rule, level: Level) -> bool {
+    let key = rule.matching.key(Field::Level);
+    key.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(level.as_str())))
+}
+
+/// The keys without which a rule cannot match.
+fn required(rule: &Rule) -> Keys<'_> {
+    rule.scopes.iter().chain([&rule.matching]).flat_map(Conditions::keys).collect()
+}
+
+/// Makes equal patterns one: less memory, and each expression is built and tried once.
+fn share_patterns(rules: &mut [Rule]) {
+    let mut interner = Interner::default();
+    for rule in rules {
+        let all =
+            [&mut rule.matching].into_iter().chain(&mut rule.except).chain(&mut rule.sustain).chain(&mut rule.scopes);
+        for pattern in all.flat_map(Conditions::patterns_mut) {
+            interner.intern(pattern);
+        }
+    }
 }
 
 /// The rule's claim to the destinations that earlier claims left.
@@ -147,8 +199,8 @@ fn hash_of(rules: &[Rule]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::{Event, Level, Target};
-    use crate::core::rules::{Conditions, Pattern, RuleSettings, Severity, builtin};
+    use crate::core::event::{Event, Target};
+    use crate::core::rules::{Pattern, RuleSettings, Severity, builtin};
     use crate::core::time::Time;
 
     fn rule(entry: u32, name: &str, reason: &str, notify: &[&str]) -> Rule {

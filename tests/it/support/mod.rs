@@ -5,3 +5,4 @@ pub mod notices;
 pub mod receiver;
 pub mod schema;
 pub mod slack_rules;
+pub mod world;

@@ -182,6 +182,14 @@ impl Words for English {
         format!("{{}}: {}; {}.", self.blind(from, until), self.services(services))
     }
 
+    fn test_title(&self) -> &'static str {
+        "A test message of podbell"
+    }
+
+    fn test(&self) -> &'static str {
+        "Notices for {} arrive here. Nothing is wrong in any cluster."
+    }
+
     fn dead_title(&self, n: u64) -> String {
         format!("{} to {{}} given up", count(n, "message", "messages"))
     }

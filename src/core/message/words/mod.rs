@@ -79,6 +79,9 @@ pub(super) trait Words: Sync {
     fn clock_hint_zone(&self) -> &'static str;
     fn blind_title(&self) -> &'static str;
     fn blind_source(&self, from: &str, until: &str, services: u64) -> String;
+    fn test_title(&self) -> &'static str;
+    /// `{}` is the destination.
+    fn test(&self) -> &'static str;
     fn dead_title(&self, n: u64) -> String;
     fn dead(&self, n: u64) -> String;
     fn dead_list(&self) -> &'static str;

@@ -182,6 +182,14 @@ impl Words for Chinese {
         format!("{{}}：{}（{}）。", self.blind(from, until), self.services(services))
     }
 
+    fn test_title(&self) -> &'static str {
+        "podbell 测试消息"
+    }
+
+    fn test(&self) -> &'static str {
+        "发往 {} 的通知会送达这里。集群没有任何问题。"
+    }
+
     fn dead_title(&self, n: u64) -> String {
         format!("已放弃发送到 {{}} 的 {} 条消息", number(n))
     }

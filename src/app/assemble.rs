@@ -1,0 +1,196 @@
+//! From a checked configuration to the parts of a service.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+use super::{Deliver, SideTask, SourceTask};
+use crate::clock;
+use crate::config::{self, Config, NotifierKind, SourceConfig};
+use crate::core::notice::Notice;
+use crate::core::outbox::Content;
+use crate::core::rules::Rules;
+use crate::core::rules::rule::Destination;
+use crate::core::source::SourceInfo;
+use crate::core::step::Setup;
+use crate::core::time::Time;
+use crate::engine::{Freeze, SendJob};
+use crate::http::{ClientError, HttpOptions};
+use crate::notifiers::{ConfigError, Kind, MentionIds, NotifierConfig, Notifiers};
+use crate::sources::{file, qcloud};
+
+/// Why a checked configuration cannot be put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// The network cannot be reached as `http:` says.
+    #[error(transparent)]
+    Http(#[from] ClientError),
+    /// A notifier's secret turned out to be none.
+    #[error(transparent)]
+    Notifier(#[from] ConfigError),
+    /// `http.proxy` is no URL.
+    #[error("http.proxy is not a URL")]
+    Proxy,
+}
+
+/// How podbell reaches the network.
+///
+/// # Errors
+/// When the proxy is no URL.
+pub fn http_options(config: &config::HttpConfig) -> Result<HttpOptions, AssemblyError> {
+    let proxy =
+        config.proxy.as_ref().map(|proxy| url::Url::parse(proxy.expose_secret()).map_err(|_| AssemblyError::Proxy));
+    Ok(HttpOptions { proxy: proxy.transpose()?, ca_file: config.ca_file.clone() })
+}
+
+/// The notifiers of a configuration.
+///
+/// # Errors
+/// When a secret is none, or the network cannot be set up.
+pub fn notifiers(config: &Config) -> Result<Notifiers, AssemblyError> {
+    let client = crate::http::client(&http_options(&config.http)?)?;
+    let mentions = config
+        .mentions
+        .iter()
+        .map(|(name, who)| (name.clone(), MentionIds { slack: who.slack.clone(), wecom: who.wecom.clone() }));
+    let configs = config.notifiers.iter().map(notifier).collect();
+    Ok(Notifiers::new(configs, mentions.collect(), client)?)
+}
+
+fn notifier(config: &config::NotifierConfig) -> NotifierConfig {
+    let kind = match &config.kind {
+        NotifierKind::Slack { url } => Kind::Slack { url: url.clone() },
+        NotifierKind::Wecom { url } => Kind::Wecom { url: url.clone() },
+        NotifierKind::Webhook { url, secret } => {
+            Kind::Webhook { url: url.clone(), secrets: secret.iter().cloned().collect() }
+        }
+        NotifierKind::Console => Kind::Console { color: crate::notifiers::Color::Auto },
+    };
+    let language = match config.language {
+        config::Language::En => crate::core::message::Language::En,
+        config::Language::Zh => crate::core::message::Language::Zh,
+    };
+    NotifierConfig { name: config.name.clone(), kind, language, time_zone: config.time_zone.clone() }
+}
+
+/// Rules, sources and operator for the engine.
+pub fn setup(config: &Config, rules: Rules, now: Time) -> Setup {
+    let operator = match config.operator.notify.as_slice() {
+        [] => config.chat_destinations(),
+        named => named.to_vec(),
+    };
+    let sources = config.sources.iter().map(|source| (Arc::from(source.name()), info(source, now)));
+    Setup { rules, sources: sources.collect(), operator }
+}
+
+fn info(source: &SourceConfig, now: Time) -> SourceInfo {
+    let (zone, poll_every, first_poll_window, aliases) = match source {
+        SourceConfig::Qcloud(s) => (&s.time_zone, s.poll_every, s.first_poll_window, &s.aliases),
+        SourceConfig::File(s) => (&s.time_zone, s.poll_every, s.first_poll_window, &s.aliases),
+    };
+    let at = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default();
+    SourceInfo {
+        poll_every,
+        memory: qcloud::MEMORY,
+        first_poll_window,
+        utc_offset_seconds: zone.to_offset(at).seconds(),
+        aliases: aliases.clone(),
+    }
+}
+
+/// The sources, ready to run.
+///
+/// # Errors
+/// When the network cannot be set up.
+pub fn sources(config: &Config) -> Result<Vec<SourceTask>, AssemblyError> {
+    let http = http_options(&config.http)?;
+    // Finds out now what every source would find out later.
+    crate::http::client(&http)?;
+    Ok(config.sources.iter().map(|source| task(source, http.clone())).collect())
+}
+
+fn task(source: &SourceConfig, http: HttpOptions) -> SourceTask {
+    match source {
+        SourceConfig::Qcloud(source) => qcloud_task(qcloud(source), http),
+        SourceConfig::File(source) => {
+            let config = file::FileConfig {
+                time_zone: source.time_zone.clone(),
+                poll_every: source.poll_every,
+                ..file::FileConfig::new(&source.name, &source.path)
+            };
+            Box::new(move |events, stop| Box::pin(file::run(config, events, stop)))
+        }
+    }
+}
+
+/// A source of the legacy API, ready to run.
+pub fn qcloud_task(config: qcloud::QcloudConfig, http: HttpOptions) -> SourceTask {
+    Box::new(move |events, stop| {
+        Box::pin(async move {
+            let name = config.name.clone();
+            if let Err(error) = qcloud::run(config, &http, events, stop).await {
+                tracing::error!(source = %name, %error, "a source cannot be polled");
+            }
+        })
+    })
+}
+
+fn qcloud(source: &config::QcloudConfig) -> qcloud::QcloudConfig {
+    let key = source.secret_key.clone();
+    let mut config = qcloud::QcloudConfig::new(&source.name, source.endpoint.clone(), source.secret_id.clone(), key);
+    config.region = source.region.clone();
+    config.token = source.token.clone();
+    config.signature_method = match source.signature_method {
+        config::SignatureMethod::HmacSha256 => qcloud::signature::SignatureMethod::HmacSha256,
+        config::SignatureMethod::HmacSha1 => qcloud::signature::SignatureMethod::HmacSha1,
+    };
+    config.time_zone = source.time_zone.clone();
+    config.poll_every = source.poll_every;
+    config.requests_per_second = NonZeroU32::new(source.requests_per_second).unwrap_or(NonZeroU32::MIN);
+    config.aliases = source.aliases.clone();
+    config.services = source.services.iter().map(selection).collect();
+    config
+}
+
+fn selection(services: &config::ServiceSelection) -> qcloud::ServiceSelection {
+    match services.clone() {
+        config::ServiceSelection::Named { cluster, namespace, names } => {
+            qcloud::ServiceSelection::Named { cluster, namespace, names }
+        }
+        config::ServiceSelection::Discover { cluster } => qcloud::ServiceSelection::Discover { cluster: Some(cluster) },
+    }
+}
+
+/// How requests are carried out.
+pub fn deliver(notifiers: Arc<Notifiers>) -> Deliver {
+    Arc::new(move |job: SendJob| {
+        let notifiers = notifiers.clone();
+        Box::pin(async move { notifiers.deliver(&job.destination, &job.message_id, job.body, clock::now()).await })
+    })
+}
+
+/// The engine's renderer.
+pub struct Rendered(pub Arc<Notifiers>);
+
+impl Freeze for Rendered {
+    fn freeze(&self, to: &Destination, notices: &[Notice], content: Content, message_id: &str, now: Time) -> Vec<u8> {
+        self.0.freeze(to, notices, content, message_id, now)
+    }
+}
+
+/// The operator's heartbeat, if there is one.
+///
+/// # Errors
+/// When the network cannot be set up.
+pub fn heartbeat(config: &Config, pulse: &Arc<super::Pulse>) -> Result<Option<SideTask>, AssemblyError> {
+    let Some(heartbeat) = &config.operator.heartbeat else { return Ok(None) };
+    let client = crate::http::client(&http_options(&config.http)?)?;
+    let (url, every, pulse) = (heartbeat.url.clone(), heartbeat.every, pulse.clone());
+    Ok(Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, stop)))))
+}
+
+/// The server, on a listener that is bound already.
+pub fn server(listener: tokio::net::TcpListener, pulse: Arc<super::Pulse>) -> SideTask {
+    Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, stop)))
+}

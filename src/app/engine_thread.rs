@@ -1,0 +1,129 @@
+//! The engine's own thread: commits block, and nothing else may wait for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::pulse::{self, Pulse};
+use crate::clock;
+use crate::core::time::Time;
+use crate::crash_point;
+use crate::engine::{Engine, Happened, SendJob};
+
+/// Polls and answers of one commit at most.
+const BATCH: usize = 256;
+/// How often the numbers are renewed, and the longest wait between two turns.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Starts the thread. It ends after `drain` is set and every answer is recorded.
+pub(super) fn start(
+    engine: Engine,
+    inbox: mpsc::Receiver<Happened>,
+    jobs: mpsc::UnboundedSender<SendJob>,
+    pulse: Arc<Pulse>,
+    drain: Arc<AtomicBool>,
+) -> JoinHandle<()> {
+    let handle = Handle::current();
+    let mut turns = Turns { engine, inbox, jobs, pulse, drain, handle, snapshot_at: Time::default(), failing: false };
+    std::thread::spawn(move || turns.run())
+}
+
+struct Turns {
+    engine: Engine,
+    inbox: mpsc::Receiver<Happened>,
+    jobs: mpsc::UnboundedSender<SendJob>,
+    pulse: Arc<Pulse>,
+    drain: Arc<AtomicBool>,
+    handle: Handle,
+    snapshot_at: Time,
+    failing: bool,
+}
+
+impl Turns {
+    fn run(&mut self) {
+        let mut closed = false;
+        loop {
+            let mut happened = Vec::new();
+            if !closed {
+                closed = self.wait(&mut happened);
+            }
+            self.turn(happened);
+            let draining = self.drain.load(Ordering::SeqCst);
+            if draining {
+                self.engine.claim_nothing_more();
+            }
+            if (draining || closed) && self.engine.in_flight() == 0 && self.inbox.is_empty() {
+                self.pulse.beat(!self.failing, Some(pulse::snapshot(&self.engine)));
+                return;
+            }
+        }
+    }
+
+    /// Waits for something to happen or fall due. Says whether nothing can happen any more.
+    fn wait(&mut self, happened: &mut Vec<Happened>) -> bool {
+        let now = clock::now();
+        // A store that fails is tried again in a second, whatever is due.
+        let wait = if self.failing { SECOND } else { self.engine.next_wake(now).since(now).min(SECOND) };
+        let wait = if self.drain.load(Ordering::SeqCst) { wait.min(Duration::from_millis(20)) } else { wait };
+        let receive = self.inbox.recv_many(happened, BATCH);
+        let received = self.handle.block_on(async { tokio::time::timeout(wait, receive).await });
+        matches!(received, Ok(0))
+    }
+
+    fn turn(&mut self, happened: Vec<Happened>) {
+        let answers = happened.iter().any(|one| matches!(one, Happened::Answered(..)));
+        if answers {
+            crash_point!("record.before");
+        }
+        let now = clock::now();
+        match self.engine.turn(happened, now) {
+            Ok(jobs) => {
+                if answers {
+                    crash_point!("record.after");
+                }
+                if self.failing {
+                    tracing::info!("the store works again; everything goes on");
+                }
+                self.failing = false;
+                for job in jobs {
+                    // The receiver is gone only when the process ends.
+                    let _ = self.jobs.send(job);
+                }
+            }
+            Err(error) => {
+                if !self.failing {
+                    tracing::error!(%error, "nothing can be written; polls are read again and answers kept until it works");
+                }
+                self.failing = true;
+            }
+        }
+        let fresh = (now.since(self.snapshot_at) >= SECOND).then(|| {
+            self.snapshot_at = now;
+            pulse::snapshot(&self.engine)
+        });
+        self.pulse.beat(!self.failing, fresh);
+    }
+}
+
+/// Ready when the thread has ended, which it must not while the service runs.
+pub(super) async fn ended(thread: &JoinHandle<()>) {
+    while !thread.is_finished() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Waits for the thread to end, but not for ever.
+pub(super) async fn join(thread: JoinHandle<()>, patience: Duration) {
+    let finished = async {
+        while !thread.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(patience, finished).await.is_err() {
+        tracing::warn!("requests are still in flight; they are repeated with the same id after the next start");
+    }
+}

@@ -1,0 +1,47 @@
+//! The operator's dead man's switch: called only while polling, store and turns work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+
+use super::Pulse;
+use crate::clock;
+
+/// How old the newest good poll of at least one source may be.
+const POLLED_WITHIN: Duration = Duration::from_secs(600);
+
+/// Calls `url` every `every` while all is well, until the watch turns true.
+pub async fn run(
+    client: reqwest::Client,
+    url: SecretString,
+    every: Duration,
+    pulse: Arc<Pulse>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut turns = tokio::time::interval(every.max(Duration::from_secs(1)));
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            _ = turns.tick() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        if !pulse.well(clock::now(), POLLED_WITHIN) {
+            tracing::warn!("no heartbeat sent: polling or the store does not work");
+            continue;
+        }
+        let answer = client.get(url.expose_secret()).timeout(Duration::from_secs(10)).send().await;
+        let error = match answer.and_then(reqwest::Response::error_for_status) {
+            Ok(_) => None,
+            Err(error) => Some(error.without_url().to_string()),
+        };
+        match (&error, failing) {
+            (Some(error), false) => tracing::warn!(error, "the heartbeat's address does not answer"),
+            (None, true) => tracing::info!("the heartbeat's address answers again"),
+            _ => {}
+        }
+        failing = error.is_some();
+    }
+}

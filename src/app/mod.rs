@@ -1,0 +1,146 @@
+//! The running service: sources, the engine's thread, deliveries, the server, and their end.
+//!
+//! Owns tasks and channels, and nothing of what they mean. A task that panics ends the process: a
+//! watcher that is half dead is worse than one that is restarted.
+
+pub mod assemble;
+mod engine_thread;
+pub mod heartbeat;
+pub mod pulse;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+pub use pulse::Pulse;
+
+use crate::core::outbox::Outcome;
+use crate::crash_point;
+use crate::engine::{Engine, Happened, SendJob};
+use crate::sources::SourceEvent;
+
+/// How long everything together may take to end.
+pub const SHUTDOWN: Duration = Duration::from_secs(10);
+/// How long sources may take to finish what is in flight; the rest is for deliveries.
+const SOURCES_END: Duration = Duration::from_secs(5);
+/// How many polls and answers may wait for the engine.
+const QUEUE: usize = 1024;
+
+/// A future that a task runs.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// Carries out a request and says what came of it.
+pub type Deliver = Arc<dyn Fn(SendJob) -> BoxFuture<Outcome> + Send + Sync>;
+/// Runs a source until the watch turns true.
+pub type SourceTask = Box<dyn FnOnce(mpsc::Sender<SourceEvent>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
+/// A task that serves until the watch turns true.
+pub type SideTask = Box<dyn FnOnce(watch::Receiver<bool>) -> BoxFuture<()> + Send>;
+
+/// Everything that a service is made of.
+pub struct Service {
+    /// The engine, with its store.
+    pub engine: Engine,
+    /// How requests are carried out.
+    pub deliver: Deliver,
+    /// The sources.
+    pub sources: Vec<SourceTask>,
+    /// Server, heartbeat.
+    pub sides: Vec<SideTask>,
+    /// How it is.
+    pub pulse: Arc<Pulse>,
+}
+
+/// Why a service ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// A task ended that must not.
+    #[error(
+        "a part of podbell broke down ({0}); it ends, so that it can be restarted. This is a bug: please report it"
+    )]
+    Broken(String),
+}
+
+/// Runs a service until `stop` is ready, then lets it finish what is in flight.
+///
+/// # Errors
+/// When a part of it panics.
+pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(), ServiceError> {
+    let (happened, inbox) = mpsc::channel::<Happened>(QUEUE);
+    let (jobs, job_queue) = mpsc::unbounded_channel::<SendJob>();
+    let (stopping, stopped) = watch::channel(false);
+    let drain = Arc::new(AtomicBool::new(false));
+    let engine = engine_thread::start(service.engine, inbox, jobs, service.pulse.clone(), drain.clone());
+    let mut sources = JoinSet::new();
+    for source in service.sources {
+        let (events, relay) = mpsc::channel::<SourceEvent>(64);
+        sources.spawn(source(events, stopped.clone()));
+        sources.spawn(relay_events(relay, happened.clone()));
+    }
+    let mut sides = JoinSet::new();
+    for side in service.sides {
+        sides.spawn(side(stopped.clone()));
+    }
+    sides.spawn(carry_out(job_queue, service.deliver, happened));
+    tokio::pin!(stop);
+    let broken = loop {
+        tokio::select! {
+            () = &mut stop => break None,
+            Some(Err(error)) = sources.join_next() => break Some(error.to_string()),
+            Some(ended) = sides.join_next() => if let Err(error) = ended { break Some(error.to_string()) },
+            () = engine_thread::ended(&engine) => break Some("the engine's thread".into()),
+        }
+    };
+    tracing::info!("ending: finishing what is in flight");
+    // Receivers that are gone need not hear it.
+    let _ = stopping.send(true);
+    let all_ended = async { while sources.join_next().await.is_some() {} };
+    if tokio::time::timeout(SOURCES_END, all_ended).await.is_err() {
+        tracing::warn!("a source did not end in time; its polls are lost, not its events");
+    }
+    drain.store(true, Ordering::SeqCst);
+    engine_thread::join(engine, SHUTDOWN - SOURCES_END).await;
+    match broken {
+        Some(what) => Err(ServiceError::Broken(what)),
+        None => Ok(()),
+    }
+}
+
+async fn relay_events(mut events: mpsc::Receiver<SourceEvent>, happened: mpsc::Sender<Happened>) {
+    while let Some(event) = events.recv().await {
+        crash_point!("poll.received");
+        if happened.send(Happened::Source(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Carries out jobs side by side; how many at once is the outbox's decision.
+async fn carry_out(mut jobs: mpsc::UnboundedReceiver<SendJob>, deliver: Deliver, happened: mpsc::Sender<Happened>) {
+    let mut running = JoinSet::new();
+    loop {
+        tokio::select! {
+            job = jobs.recv() => {
+                let Some(job) = job else { break };
+                let (deliver, happened) = (deliver.clone(), happened.clone());
+                running.spawn(async move {
+                    let send = job.send;
+                    crash_point!("send.before");
+                    let outcome = deliver(job).await;
+                    crash_point!("send.after");
+                    // The engine is gone only when the process ends; then it repeats after the start.
+                    let _ = happened.send(Happened::Answered(send, outcome)).await;
+                });
+            }
+            Some(ended) = running.join_next() => {
+                if let Err(error) = ended {
+                    std::panic::resume_unwind(Box::new(error.to_string()));
+                }
+            }
+        }
+    }
+    while running.join_next().await.is_some() {}
+}

@@ -1,0 +1,136 @@
+//! How the service is, for health checks, metrics and the heartbeat. Written by the engine's thread
+//! once a second, read by everybody else without waiting for it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::core::time::Time;
+use crate::engine::{Engine, Totals};
+
+/// A service that made no turn for so long is dead.
+pub const DEAD_AFTER: Duration = Duration::from_secs(30);
+
+/// A source in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourcePulse {
+    /// Its name.
+    pub name: String,
+    /// Watched services.
+    pub targets: u64,
+    /// Of those, unreadable ones.
+    pub failing: u64,
+    /// When the newest good poll was.
+    pub last_good: Option<Time>,
+}
+
+/// A destination in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DestinationPulse {
+    /// Its name.
+    pub name: String,
+    /// Deliveries that wait.
+    pub due: u64,
+    /// Requests that are not settled.
+    pub open: u64,
+    /// Failures in a row.
+    pub failures: u64,
+    /// Whether it is paused.
+    pub paused: bool,
+}
+
+/// Everything in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Counts since the start.
+    pub totals: Totals,
+    /// Incidents that are open.
+    pub incidents: u64,
+    /// Episodes that are known.
+    pub episodes: u64,
+    /// The sources.
+    pub sources: Vec<SourcePulse>,
+    /// The destinations.
+    pub destinations: Vec<DestinationPulse>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    snapshot: Snapshot,
+    last_turn: Option<Instant>,
+    store_works: bool,
+}
+
+impl Pulse {
+    /// A turn was made; `snapshot` when it is time for one.
+    pub fn beat(&self, store_works: bool, snapshot: Option<Snapshot>) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.last_turn = Some(clock::monotonic());
+        inner.store_works = store_works;
+        if let Some(snapshot) = snapshot {
+            inner.snapshot = snapshot;
+        }
+    }
+
+    /// Whether turns are made.
+    pub fn alive(&self) -> bool {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.last_turn.is_none_or(|last| last.elapsed() < DEAD_AFTER)
+    }
+
+    /// Whether the store is written; source trouble is no reason not to be ready.
+    pub fn ready(&self) -> bool {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.store_works && inner.last_turn.is_some_and(|last| last.elapsed() < DEAD_AFTER)
+    }
+
+    /// Whether polling, store and turns all work: what the operator's heartbeat vouches for.
+    pub fn well(&self, now: Time, polled_within: Duration) -> bool {
+        let snapshot = self.snapshot();
+        let polled = |source: &SourcePulse| source.last_good.is_some_and(|last| now.since(last) <= polled_within);
+        self.ready() && (snapshot.sources.is_empty() || snapshot.sources.iter().any(polled))
+    }
+
+    /// The newest numbers.
+    pub fn snapshot(&self) -> Snapshot {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).snapshot.clone()
+    }
+}
+
+/// The numbers of an engine.
+pub fn snapshot(engine: &Engine) -> Snapshot {
+    let mut snapshot = Snapshot { totals: engine.totals(), ..Snapshot::default() };
+    if let Some(state) = engine.state() {
+        let open = |incident: &&crate::core::incident::Incident| incident.phase == crate::core::incident::Phase::Open;
+        snapshot.incidents = state.incidents().filter(open).count() as u64;
+        snapshot.episodes = state.episodes() as u64;
+        // Targets are sorted by source.
+        for (target, known) in state.targets() {
+            if snapshot.sources.last().is_none_or(|source| source.name != *target.source) {
+                snapshot.sources.push(SourcePulse { name: target.source.to_string(), ..SourcePulse::default() });
+            }
+            if let Some(source) = snapshot.sources.last_mut() {
+                source.targets += 1;
+                source.failing += u64::from(known.failing.is_some());
+                source.last_good = source.last_good.max(known.last_good);
+            }
+        }
+    }
+    let destinations = engine.outbox().into_iter().flat_map(|outbox| outbox.destinations());
+    snapshot.destinations = destinations
+        .map(|(name, state)| DestinationPulse {
+            name: name.to_string(),
+            due: state.due.len() as u64,
+            open: state.sends.len() as u64,
+            failures: u64::from(state.health.failures),
+            paused: state.health.paused.is_some(),
+        })
+        .collect();
+    snapshot
+}

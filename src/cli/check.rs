@@ -1,0 +1,158 @@
+//! `podbell check`: every mistake of podbell.yaml and rule files at once.
+//!
+//! Gathers findings; [`super::render`] prints them. Needs no secrets and reaches no network.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use super::render;
+use crate::config::{self, Loaded};
+use crate::core::diagnostic::Diagnostic;
+use crate::core::rules::{Names, RuleFile, compile, lint};
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell check                          podbell.yaml and the rule files it names
+  podbell check rules/shop.yaml          one rule file; destination names are taken as they are
+  podbell check --config /etc/podbell/podbell.yaml --output json";
+
+/// What to check.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Rule files; without any, podbell.yaml and the rule files it names.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The configuration [default: podbell.yaml if no FILE is given].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// How to print what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// What was checked and found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Files, as shown.
+    pub files: Vec<String>,
+    /// How many rules they hold.
+    pub rules: usize,
+    /// What is wrong.
+    pub findings: Vec<Diagnostic>,
+    /// What the reader should know about the check itself.
+    pub notes: Vec<&'static str>,
+}
+
+impl Report {
+    /// How many findings are errors.
+    pub fn errors(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.is_error()).count()
+    }
+}
+
+/// Checks, prints, and says by exit code whether there are errors.
+pub fn run(args: &Args) -> ExitCode {
+    let report = check(args);
+    let printed = match args.output {
+        Output::Text => render::text(&report),
+        Output::Json => render::json(&report),
+    };
+    match printed {
+        Ok(()) if report.errors() == 0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(1),
+    }
+}
+
+fn check(args: &Args) -> Report {
+    let mut report = Report::default();
+    match (&args.config, args.files.as_slice()) {
+        (None, []) => whole(Path::new("podbell.yaml"), &mut report),
+        (Some(config), []) => whole(config, &mut report),
+        (Some(config), files) => with_config(config, files, &mut report),
+        (None, files) => alone(files, &mut report),
+    }
+    report
+}
+
+/// podbell.yaml and the rule files it names.
+fn whole(path: &Path, report: &mut Report) {
+    let loaded = load(path, report);
+    if loaded.config.as_ref().is_some_and(|config| !config.has_rules) {
+        report.notes.push("podbell.yaml has no `rules:`, so the built-in rules hold: every Warning is told.");
+    }
+    rule_files(&loaded.rule_files, report);
+}
+
+/// Some rule files, with the names and bounds of podbell.yaml.
+fn with_config(config: &Path, files: &[PathBuf], report: &mut Report) {
+    let loaded = load(config, report);
+    let same = |file: &RuleFile, path: &Path| {
+        let known = Path::new(&file.source.shown).canonicalize().ok();
+        known.is_some() && known == path.canonicalize().ok()
+    };
+    let mut chosen = Vec::new();
+    for (entry, path) in (0..).zip(files) {
+        match loaded.rule_files.iter().find(|file| same(file, path)) {
+            Some(file) => chosen.push(file.clone()),
+            None => chosen.extend(lone(path, entry, loaded.names.clone(), report)),
+        }
+    }
+    rule_files(&chosen, report);
+}
+
+/// Files without podbell.yaml. How they follow each other is not known, so each stands alone.
+fn alone(files: &[PathBuf], report: &mut Report) {
+    let mut names_unknown = false;
+    for path in files {
+        let Some(file) = lone(path, 0, Names::default(), report) else { continue };
+        if is_configuration(path, &file.source.text) {
+            whole(path, report);
+        } else {
+            names_unknown = true;
+            rule_files(&[file], report);
+        }
+    }
+    if names_unknown {
+        report.notes.push("Without podbell.yaml (--config) names of destinations and people are taken as they are.");
+    }
+}
+
+fn load(path: &Path, report: &mut Report) -> Loaded {
+    let mut loaded = config::load(path);
+    report.files.push(path.display().to_string());
+    report.findings.append(&mut loaded.diagnostics);
+    loaded
+}
+
+fn lone(path: &Path, entry: u32, names: Names, report: &mut Report) -> Option<RuleFile> {
+    config::lone_rule_file(path, entry, names).map_err(|finding| report.findings.push(*finding)).ok()
+}
+
+fn rule_files(files: &[RuleFile], report: &mut Report) {
+    let mut rules = Vec::new();
+    for file in files {
+        let mut compiled = compile(file);
+        report.files.push(file.source.shown.clone());
+        report.findings.append(&mut compiled.diagnostics);
+        rules.append(&mut compiled.rules);
+    }
+    report.rules += rules.len();
+    report.findings.append(&mut lint::lint(&rules));
+}
+
+fn is_configuration(path: &Path, text: &str) -> bool {
+    path.file_name().is_some_and(|name| name == "podbell.yaml")
+        || text.lines().any(|line| line.starts_with("sources:") || line.starts_with("notifiers:"))
+}

@@ -1,0 +1,199 @@
+//! `podbell demo`: an emulated cluster, its trouble, and what a team is told; in one process, without
+//! configuration or network, and nothing is left behind.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::app::pulse::Snapshot;
+use crate::app::{self, Pulse, Service, SideTask, assemble};
+use crate::clock;
+use crate::core::diagnostic::Source;
+use crate::core::message::Language;
+use crate::core::rules::{Names, RuleFile, Rules, compile};
+use crate::core::source::SourceInfo;
+use crate::core::step::Setup;
+use crate::demo;
+use crate::engine::{Engine, Parts};
+use crate::http::HttpOptions;
+use crate::notifiers::{Color, Kind, NotifierConfig, Notifiers};
+use crate::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
+use crate::sources::qcloud::{QcloudConfig, ServiceSelection};
+use crate::store::{Ownership, Store};
+
+const SOURCE: &str = "demo";
+const POLL_EVERY: Duration = Duration::from_millis(500);
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell demo                 one problem from its start to its end, then a summary
+  podbell demo --for 60s       several of them
+  podbell demo --language zh   in Chinese";
+
+/// How long, and in which language.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// How long it takes, such as 60s or 5m.
+    #[arg(long = "for", value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    length: Duration,
+    /// The language of the messages: en or zh.
+    #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = language)]
+    language: Language,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let longest = Duration::from_secs(24 * 3600);
+    match crate::core::yaml::parse_duration(text) {
+        Ok(length) if !length.is_zero() && length <= longest => Ok(length),
+        Ok(_) => Err("from 1s to 24h".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    match text {
+        "en" => Ok(Language::En),
+        "zh" => Ok(Language::Zh),
+        _ => Err("en or zh".to_owned()),
+    }
+}
+
+/// Plays the demo and prints what it came to.
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::tempdir()?;
+    let snapshot = super::block_on(play(&args, folder.path()))??;
+    summary(&snapshot)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot> {
+    let (id, key) = ("demo-secret-id", SecretString::from("demo-secret-key"));
+    let start = clock::now();
+    let emulator = Emulator::start(
+        TcpListener::bind("127.0.0.1:0").await?,
+        EmulatorConfig {
+            secret_id: SecretString::from(id),
+            secret_key: key.clone(),
+            token: None,
+            play: Play::new(demo::play(start, args.length), start, NonZeroU32::MIN),
+        },
+    )?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    introduce(&emulator.endpoint(), &listener.local_addr()?.to_string())?;
+
+    let mut source = QcloudConfig::new(SOURCE, Url::parse(&emulator.endpoint())?, SecretString::from(id), key);
+    source.poll_every = POLL_EVERY;
+    source.requests_per_second = NonZeroU32::MIN.saturating_add(49);
+    source.services = vec![ServiceSelection::Named {
+        cluster: demo::CLUSTER.to_owned(),
+        namespace: demo::NAMESPACE.to_owned(),
+        names: demo::SERVICES.map(str::to_owned).to_vec(),
+    }];
+
+    let http = HttpOptions::default();
+    let console = NotifierConfig {
+        name: "console".into(),
+        kind: Kind::Console { color: Color::Auto },
+        language: args.language,
+        time_zone: TimeZone::system(),
+    };
+    let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), crate::http::client(&http)?)?);
+    let store = folder.join("podbell.db");
+    let _ownership = Ownership::take(&store)?;
+    let parts = Parts {
+        store: Store::open(&store)?,
+        setup: setup()?,
+        policies: notifiers.policies(),
+        freeze: Box::new(assemble::Rendered(notifiers.clone())),
+        chance: Box::new(rand::random::<f64>),
+    };
+    let pulse = Arc::new(Pulse::default());
+    let service = Service {
+        engine: Engine::new(parts, start)?,
+        deliver: assemble::deliver(notifiers),
+        sources: vec![assemble::qcloud_task(source, http)],
+        sides: vec![assemble::server(listener, pulse.clone()), narrator(args.length)],
+        pulse: pulse.clone(),
+    };
+    let length = args.length;
+    let stop = async move {
+        tokio::select! {
+            () = tokio::time::sleep(length) => {}
+            // Ctrl-C ends it early; without signals it just takes its time.
+            _ = super::until_told_to_stop() => {}
+        }
+    };
+    app::run(service, stop).await?;
+    emulator.stop().await;
+    Ok(pulse.snapshot())
+}
+
+fn setup() -> anyhow::Result<Setup> {
+    let file = RuleFile {
+        source: Source::new("demo/rules.yaml", demo::RULES),
+        entry: 0,
+        scope: None,
+        names: Names::default(),
+        defaults: Default::default(),
+    };
+    let compiled = compile(&file);
+    anyhow::ensure!(!compiled.has_errors(), "the demo's rules are wrong: {:?}", compiled.diagnostics);
+    let info = SourceInfo {
+        poll_every: POLL_EVERY,
+        memory: Duration::from_secs(3600),
+        first_poll_window: Duration::from_secs(600),
+        utc_offset_seconds: 28_800,
+        aliases: BTreeMap::from([(demo::CLUSTER.to_owned(), demo::CLUSTER_ALIAS.to_owned())]),
+    };
+    Ok(Setup {
+        rules: Rules::new(compiled.rules.into_iter().map(|located| located.rule).collect()),
+        sources: BTreeMap::from([(SOURCE.into(), info)]),
+        operator: vec!["console".into()],
+    })
+}
+
+fn introduce(endpoint: &str, server: &str) -> std::io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "podbell demo: an emulated cluster at {endpoint}")?;
+    writeln!(out, "health and metrics at http://{server}/metrics; Ctrl-C ends it\n")
+}
+
+/// Says what happens in the cluster, so that the messages can be judged.
+fn narrator(length: Duration) -> SideTask {
+    Box::new(move |mut stopped| {
+        Box::pin(async move {
+            let mut last = Duration::ZERO;
+            for beat in demo::beats(length) {
+                tokio::select! {
+                    () = tokio::time::sleep(beat.after.saturating_sub(last)) => {}
+                    _ = stopped.wait_for(|stopped| *stopped) => return,
+                }
+                last = beat.after;
+                let dim = anstyle::Style::new().dimmed();
+                anstream::println!("{dim}· in the cluster: {}{dim:#}\n", beat.what);
+            }
+            // The service takes a side task that ends by itself for a finished one.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        })
+    })
+}
+
+fn summary(snapshot: &Snapshot) -> std::io::Result<()> {
+    let totals = &snapshot.totals;
+    let mut out = anstream::stdout().lock();
+    writeln!(
+        out,
+        "Summary: {} polls, {} events seen, {} changes ({} of them Warnings), {} messages.",
+        totals.steps.polls, totals.steps.events, totals.steps.changes, totals.steps.warning_changes, totals.delivered
+    )?;
+    writeln!(out, "Next: podbell.example.yaml is a configuration to start from; `podbell check` explains mistakes.")
+}

@@ -1,0 +1,165 @@
+//! `podbell outbox`: what is on its way, what was given up, and sending it again.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+use super::setup::{self, ConfigArgs};
+use crate::clock;
+use crate::core::notice::{Notice, NoticeBody};
+use crate::core::outbox::DeliveryId;
+use crate::store::{Command, ListedDelivery, Listing, Ownership, Store, StoreError};
+
+/// How long an answer of the running service is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell outbox list                    what waits and what was given up
+  podbell outbox list --all              what was sent, too
+  podbell outbox retry 42                send a dead delivery again
+  podbell outbox retry --all             all of them, oldest first
+  podbell outbox drop 43                 give a waiting delivery up";
+
+/// What to do with deliveries.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List deliveries, oldest first: those that wait and those that were given up.
+    List {
+        /// Of this destination only.
+        #[arg(long, value_name = "NAME")]
+        destination: Option<String>,
+        /// Sent and folded ones, too.
+        #[arg(long)]
+        all: bool,
+        /// At most so many, the newest.
+        #[arg(long, default_value_t = 200, value_name = "N")]
+        limit: u32,
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Send dead deliveries again.
+    Retry {
+        /// Which one.
+        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        id: Option<u64>,
+        /// All of them, oldest first.
+        #[arg(long)]
+        all: bool,
+        /// With --all: of this destination only.
+        #[arg(long, value_name = "NAME", requires = "all")]
+        destination: Option<String>,
+    },
+    /// Give a waiting delivery up.
+    Drop {
+        /// Which one.
+        #[arg(value_name = "ID")]
+        id: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Lists, or asks the running service.
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (config, _) = setup::load(&args.config.config)?;
+    let store = Store::beside(setup::store_path(&config))?;
+    match args.action {
+        Action::List { destination, all, limit, output } => {
+            list(&store, &Listing { destination, all, limit }, output)?;
+        }
+        Action::Retry { id: Some(id), .. } => ask(&store, &Command::RetryDelivery { id: DeliveryId(id) })?,
+        Action::Retry { destination, .. } => ask(&store, &Command::RetryAll { destination })?,
+        Action::Drop { id } => ask(&store, &Command::DropDelivery { id: DeliveryId(id) })?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(store: &Store, listing: &Listing, output: Output) -> Result<(), StoreError> {
+    let listed = store.list_deliveries(listing)?;
+    let mut out = anstream::stdout().lock();
+    // A closed pipe, as of `head`, is no failure.
+    let _ = match output {
+        Output::Json => {
+            serde_json::to_writer_pretty(&mut out, &listed).map_err(std::io::Error::from).and_then(|()| writeln!(out))
+        }
+        Output::Text if listed.is_empty() => writeln!(out, "Nothing waits, nothing was given up."),
+        Output::Text => listed.iter().try_for_each(|delivery| writeln!(out, "{}", line(delivery))),
+    };
+    Ok(())
+}
+
+fn line(delivery: &ListedDelivery) -> String {
+    let made = Timestamp::from_millisecond(delivery.notice.made_at.millis()).unwrap_or_default();
+    let mut line = format!(
+        "{:>6}  {}  {:<8} {:<16} {}",
+        delivery.id,
+        made.strftime("%Y-%m-%d %H:%M:%SZ"),
+        delivery.state,
+        delivery.destination,
+        gist(&delivery.notice)
+    );
+    if let Some(attempts) = delivery.attempts.filter(|attempts| *attempts > 1) {
+        line.push_str(&format!(" (tried {attempts} times)"));
+    }
+    if let Some(into) = delivery.folded_into {
+        line.push_str(&format!(" (told by {into})"));
+    }
+    if let Some(why) = &delivery.why {
+        line.push_str(&format!(": {why}"));
+    }
+    line
+}
+
+fn gist(notice: &Notice) -> String {
+    let kind = notice.kind.as_str();
+    let text = match &notice.body {
+        NoticeBody::Incident(story) => {
+            let reason = story.reasons.first().map_or("", |reason| reason.reason.as_str());
+            format!("{kind} #{} {}/{} {reason}", story.incident, story.namespace, story.workload)
+        }
+        NoticeBody::Trouble(trouble) => format!("{kind} #{} trouble {}", trouble.incident, trouble.code),
+        NoticeBody::Info(_) => kind.to_owned(),
+    };
+    // What comes from a cluster must not steer the terminal.
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Puts a command in the inbox and prints the answer, if somebody is there to give one.
+pub(super) fn ask(store: &Store, command: &Command) -> Result<(), StoreError> {
+    let id = store.ask(command, clock::now())?;
+    let running = matches!(Ownership::take(store.path()), Err(StoreError::Locked { .. }));
+    if !running {
+        anstream::println!("podbell is not running: it will do so at its next start");
+        return Ok(());
+    }
+    let start = clock::monotonic();
+    while start.elapsed() < PATIENCE {
+        if let Some(answer) = store.answer(id)? {
+            anstream::println!("{answer}");
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    anstream::println!("podbell has not answered yet; it will do so when it gets to it");
+    Ok(())
+}

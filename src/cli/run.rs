@@ -1,0 +1,91 @@
+//! `podbell run`: the service.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::logs::{self, LogArgs};
+use super::setup::{self, ConfigArgs};
+use crate::app::{self, Pulse, Service, assemble};
+use crate::clock;
+use crate::config::Config;
+use crate::core::rules::Rules;
+use crate::engine::{Engine, Parts};
+use crate::store::{Ownership, Store};
+
+/// In a rolling update the old process needs a moment to end.
+const STORE_WAIT: Duration = Duration::from_secs(60);
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell check && podbell run
+  podbell run --config /etc/podbell/podbell.yaml --log-format json";
+
+/// How to run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    logs: LogArgs,
+    /// How many seconds to wait for another podbell to let go of the store.
+    #[arg(long, value_name = "SECONDS", default_value_t = STORE_WAIT.as_secs())]
+    store_wait: u64,
+}
+
+/// Runs until SIGTERM or Ctrl-C.
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    logs::start(&args.logs);
+    let (config, loaded) = setup::load(&args.config.config)?;
+    let rules = setup::rules(&args.config.config, &config, loaded)?;
+    let config = setup::resolve(config)?;
+    super::block_on(serve(config, rules, Duration::from_secs(args.store_wait)))??;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Result<()> {
+    let path = setup::store_path(&config);
+    let _ownership = Ownership::wait(path, store_wait)?;
+    let store = Store::open(path)?;
+    let listener = tokio::net::TcpListener::bind(config.server.listen).await.map_err(|error| {
+        anyhow::anyhow!("cannot listen on {}: {error}; choose another server.listen", config.server.listen)
+    })?;
+    let notifiers = Arc::new(assemble::notifiers(&config)?);
+    let pulse = Arc::new(Pulse::default());
+    let now = clock::now();
+    let (rule_count, source_count) = (rules.len(), config.sources.len());
+    let parts = Parts {
+        store,
+        setup: assemble::setup(&config, rules, now),
+        policies: notifiers.policies(),
+        freeze: Box::new(assemble::Rendered(notifiers.clone())),
+        chance: Box::new(rand::random::<f64>),
+    };
+    let mut sides = vec![assemble::server(listener, pulse.clone())];
+    sides.extend(assemble::heartbeat(&config, &pulse)?);
+    let service = Service {
+        engine: Engine::new(parts, now)?,
+        deliver: assemble::deliver(notifiers),
+        sources: assemble::sources(&config)?,
+        sides,
+        pulse,
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        sources = source_count,
+        rules = rule_count,
+        destinations = config.notifiers.len(),
+        listen = %config.server.listen,
+        store = %path.display(),
+        "podbell runs"
+    );
+    let stop = async {
+        if let Err(error) = super::until_told_to_stop().await {
+            tracing::error!(%error, "signals cannot be waited for; ending");
+        }
+    };
+    app::run(service, stop).await?;
+    tracing::info!("ended");
+    Ok(())
+}

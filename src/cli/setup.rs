@@ -1,0 +1,71 @@
+//! From podbell.yaml to what commands need, with every mistake told at once.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+
+use super::check::Report;
+use super::render;
+use crate::config::{self, Config, Loaded, SecretRef, StoreConfig, System};
+use crate::core::rules::{Rules, compile};
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfigArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "podbell.yaml")]
+    pub config: PathBuf,
+}
+
+/// Reads podbell.yaml, without secrets. Mistakes are printed.
+pub(super) fn load(path: &Path) -> anyhow::Result<(Config<SecretRef>, Loaded)> {
+    let mut loaded = config::load(path);
+    match loaded.config.take() {
+        Some(config) if !loaded.has_errors() => Ok((config, loaded)),
+        _ => Err(refuse(path, loaded)),
+    }
+}
+
+/// Puts the secrets in. Every missing one is printed.
+pub(super) fn resolve(config: Config<SecretRef>) -> anyhow::Result<Config> {
+    config.resolve(&System).map_err(|errors| {
+        let mut all = String::from("podbell.yaml names secrets that cannot be had:");
+        for error in errors {
+            // Writing into a string cannot fail.
+            let _ = write!(all, "\n  {error}");
+        }
+        anyhow!(all)
+    })
+}
+
+/// The rules of podbell.yaml, or the built-in set.
+pub(super) fn rules<S>(path: &Path, config: &Config<S>, mut loaded: Loaded) -> anyhow::Result<Rules> {
+    if !config.has_rules {
+        return Ok(crate::core::rules::builtin::rules(&config.chat_destinations()));
+    }
+    let mut rules = Vec::new();
+    let mut broken = false;
+    for file in &loaded.rule_files {
+        let mut compiled = compile(file);
+        broken |= compiled.has_errors();
+        loaded.diagnostics.append(&mut compiled.diagnostics);
+        rules.extend(compiled.rules.into_iter().map(|located| located.rule));
+    }
+    if broken { Err(refuse(path, loaded)) } else { Ok(Rules::new(rules)) }
+}
+
+/// Where the store is.
+pub(super) fn store_path<S>(config: &Config<S>) -> &Path {
+    match &config.store {
+        StoreConfig::Sqlite(path) => path,
+    }
+}
+
+/// Prints the findings; the error only says that there were some.
+fn refuse(path: &Path, loaded: Loaded) -> anyhow::Error {
+    let report = Report { files: vec![path.display().to_string()], findings: loaded.diagnostics, ..Report::default() };
+    // Nobody is left to tell when standard output is gone.
+    let _ = render::text(&report);
+    anyhow!("{} cannot be used as it is; `podbell check` shows the same", path.display())
+}

@@ -1,0 +1,72 @@
+//! Files on disk: reading one within bounds, and globs of `rules:`.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::core::diagnostic::{Diagnostic, Source};
+use crate::core::rules::Pattern;
+use crate::core::yaml::MAX_BYTES;
+
+/// Reads a text file that is known by `name`. Whatever is wrong with it becomes a finding: never
+/// reads more than it may, never waits for a pipe.
+pub fn read_source(name: &str, path: &Path) -> Result<Arc<Source>, Box<Diagnostic>> {
+    let shown = path.display().to_string();
+    let fail = |message: String, help: Option<&str>| {
+        let source = Source::shown_as(name, &shown, "");
+        Box::new(Diagnostic { help: help.map(str::to_owned), ..Diagnostic::error(&source, 0..0, message) })
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| fail(format!("cannot read the file: {error}"), None))?;
+    if metadata.is_dir() {
+        return Err(fail("this is a directory".into(), Some("name the files in it, such as rules/*.yaml")));
+    }
+    if !metadata.is_file() {
+        return Err(fail("this is no regular file".into(), None));
+    }
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+    if metadata.len() > limit {
+        let message = format!("the file has {} bytes; at most {MAX_BYTES} are allowed", metadata.len());
+        return Err(fail(message, Some("split it into several files")));
+    }
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    read.map_err(|error| fail(format!("cannot read the file: {error}"), None))?;
+    String::from_utf8(bytes).map(|text| Source::shown_as(name, &shown, text)).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let readable = String::from_utf8_lossy(error.as_bytes().get(..at).unwrap_or_default()).into_owned();
+        let source = Source::shown_as(name, &shown, readable);
+        let diagnostic = Diagnostic::error(&source, at..at, "the file is not UTF-8 from here on");
+        Box::new(diagnostic.help("save it as UTF-8"))
+    })
+}
+
+/// The files that a glob means, as written, relative to `folder`, sorted bytewise. `*` stands for
+/// any part of one name, not for hidden ones.
+pub fn expand(glob: &str, folder: &Path) -> Vec<String> {
+    let root = if glob.starts_with('/') { "/" } else { "" };
+    let mut found = vec![root.to_owned()];
+    for component in glob.split('/').filter(|component| !component.is_empty()) {
+        found = found.iter().flat_map(|parent| step(parent, component, folder)).collect();
+    }
+    found.retain(|path| folder.join(path).exists());
+    found.sort_unstable();
+    found
+}
+
+/// Whether the text means several files.
+pub fn is_glob(text: &str) -> bool {
+    text.contains('*')
+}
+
+fn step(parent: &str, component: &str, folder: &Path) -> Vec<String> {
+    let join = |name: &str| match parent {
+        "" => name.to_owned(),
+        "/" => format!("/{name}"),
+        _ => format!("{parent}/{name}"),
+    };
+    let (true, Ok(pattern)) = (is_glob(component), Pattern::parse(component)) else { return vec![join(component)] };
+    let Ok(entries) = std::fs::read_dir(folder.join(parent)) else { return Vec::new() };
+    let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
+    let hidden = component.starts_with('.');
+    names.filter(|name| (hidden || !name.starts_with('.')) && pattern.matches(name)).map(|name| join(&name)).collect()
+}

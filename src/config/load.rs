@@ -1,0 +1,116 @@
+//! podbell.yaml and everything it names, read and checked without secrets.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::secret::SecretRef;
+use super::shape::{self, RuleEntry};
+use super::{Config, files};
+use crate::core::diagnostic::{Diagnostic, Source};
+use crate::core::rules::raw::Partial;
+use crate::core::rules::{Names, RuleFile};
+use crate::core::yaml::{self, Reader};
+
+/// What podbell.yaml says and what is wrong with it.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// `None` if it could not be read at all. With errors among the findings it must not be used.
+    pub config: Option<Config<SecretRef>>,
+    /// The rule files that could be read, in reading order.
+    pub rule_files: Vec<RuleFile>,
+    /// The names that rule files may use.
+    pub names: Names,
+    /// What is wrong with podbell.yaml, and files that could not be read. Rule files themselves are
+    /// checked by `rules::compile`.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// Whether something keeps podbell from starting.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Reads podbell.yaml and its rule files.
+pub fn load(path: &Path) -> Loaded {
+    let source = match files::read_source(&path.display().to_string(), path) {
+        Ok(source) => source,
+        Err(diagnostic) => return Loaded { diagnostics: vec![*diagnostic], ..Loaded::default() },
+    };
+    let folder = folder_of(path);
+    let mut reader = Reader::new(source.clone());
+    let Some(root) = yaml::parse(&source, &mut reader.found) else {
+        return Loaded { diagnostics: reader.found, ..Loaded::default() };
+    };
+    let shape = shape::read(&root, &folder, &mut reader);
+    let mut gathered = Gathered { folder, seen: HashSet::new(), files: Vec::new(), unreadable: Vec::new() };
+    for (number, entry) in (0..).zip(&shape.entries) {
+        gathered.entry(number, entry, &shape.names, &mut reader);
+    }
+    let mut diagnostics = reader.found;
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
+    diagnostics.extend(gathered.unreadable);
+    Loaded { config: shape.config, rule_files: gathered.files, names: shape.names, diagnostics }
+}
+
+/// A rule file on its own, without podbell.yaml: destination names are taken as they are.
+pub fn lone_rule_file(path: &Path, entry: u32, names: Names) -> Result<RuleFile, Box<Diagnostic>> {
+    let source = files::read_source(&path.display().to_string(), path)?;
+    Ok(rule_file(source, entry, None, names))
+}
+
+fn rule_file(source: Arc<Source>, entry: u32, of: Option<&RuleEntry>, names: Names) -> RuleFile {
+    let scope = of.and_then(|entry| entry.scope.clone());
+    RuleFile { source, entry, scope, names, defaults: Partial::default() }
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+struct Gathered {
+    folder: PathBuf,
+    seen: HashSet<PathBuf>,
+    files: Vec<RuleFile>,
+    unreadable: Vec<Diagnostic>,
+}
+
+impl Gathered {
+    fn entry(&mut self, number: u32, entry: &RuleEntry, names: &Names, reader: &mut Reader) {
+        for (glob, span) in &entry.files {
+            let found = match files::is_glob(glob) {
+                true => {
+                    files::expand(glob, if self.folder.as_os_str().is_empty() { Path::new(".") } else { &self.folder })
+                }
+                false => vec![glob.clone()],
+            };
+            if found.is_empty() {
+                let help = "paths are relative to the folder of podbell.yaml";
+                reader.warning_help(span, format!("`{glob}` matches no file"), help);
+            }
+            for name in found {
+                let path = self.folder.join(&name);
+                // Two names of one file would tell everything twice.
+                if !self.seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+                    let help = "the first place in the list counts; narrow the glob";
+                    reader.warning_help(span, format!("`{name}` was read already"), help);
+                    continue;
+                }
+                let names = Names { may_notify: entry.may_notify.clone(), ..names.clone() };
+                match files::read_source(&name, &path) {
+                    Ok(source) => self.files.push(rule_file(source, number, Some(entry), names)),
+                    // Nothing to show of the file itself: the line that names it is what to mend.
+                    Err(diagnostic) if diagnostic.source.text.is_empty() => {
+                        let help = diagnostic
+                            .help
+                            .unwrap_or_else(|| "paths are relative to the folder of podbell.yaml".into());
+                        reader.error_help(span, format!("`{name}`: {}", diagnostic.message), help);
+                    }
+                    Err(diagnostic) => self.unreadable.push(*diagnostic),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `notifiers:` and `mentions:` of podbell.yaml.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
+use super::secret::SecretRef;
+use super::sources::{name, time_zone};
+use super::{Language, Mention, NotifierConfig, NotifierKind};
+use crate::core::yaml::{MapReader, Node, Reader};
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Slack,
+    Wecom,
+    Webhook,
+    Console,
+}
+
+const KINDS: [(&str, Kind); 4] =
+    [("slack", Kind::Slack), ("wecom", Kind::Wecom), ("webhook", Kind::Webhook), ("console", Kind::Console)];
+
+/// Reads `notifiers:`.
+pub fn read(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<NotifierConfig<SecretRef>> {
+    let mut names = HashSet::new();
+    let items = reader.list(node, "a list of notifiers");
+    items.iter().filter_map(|item| notifier(item, folder, &mut names, reader)).collect()
+}
+
+/// The names alone, of notifiers that are otherwise wrong too: a mistake in one must not make
+/// every rule that notifies it wrong as well.
+pub fn names(node: &Node) -> Vec<String> {
+    let crate::core::yaml::Value::List(items) = &node.value else { return Vec::new() };
+    let name = |item: &Node| {
+        match &item.value {
+            crate::core::yaml::Value::Map(pairs) => {
+                pairs.iter().find(|(key, _)| key.text() == Some("name")).and_then(|(_, value)| value.text())
+            }
+            _ => None,
+        }
+        .map(|name| name.trim().to_owned())
+    };
+    items.iter().filter_map(name).collect()
+}
+
+fn notifier(
+    node: &Node,
+    folder: &Path,
+    names: &mut HashSet<String>,
+    reader: &mut Reader,
+) -> Option<NotifierConfig<SecretRef>> {
+    let mut map = reader.map(node, "a notifier: a map with `name:` and `kind:`")?;
+    let name = name(&mut map, names, reader);
+    let kind = map.need("kind", reader).and_then(|node| reader.word(node, "a kind of notifier", &KINDS));
+    let languages = [("en", Language::En), ("zh", Language::Zh)];
+    let language = map.take("language").and_then(|node| reader.word(node, "a language", &languages));
+    let zone = map.take("time_zone").map_or(Some(TimeZone::UTC), |node| time_zone(node, reader));
+    let url = |map: &mut MapReader<'_>, reader: &mut Reader| {
+        let node = map.need("url", reader)?;
+        SecretRef::read_url(node, format!("notifiers: {name}: url"), folder, reader)
+    };
+    let kind = match kind? {
+        Kind::Slack => url(&mut map, reader).map(|url| NotifierKind::Slack { url }),
+        Kind::Wecom => url(&mut map, reader).map(|url| NotifierKind::Wecom { url }),
+        Kind::Console => Some(NotifierKind::Console),
+        Kind::Webhook => {
+            let url = url(&mut map, reader);
+            let secret = map
+                .take("secret")
+                .and_then(|node| SecretRef::read(node, format!("notifiers: {name}: secret"), folder, reader));
+            url.map(|url| NotifierKind::Webhook { url, secret })
+        }
+    };
+    map.finish_with(reader, |key| {
+        matches!(key, "token" | "channel").then_some("this version knows incoming webhooks only: use `url`")
+    });
+    Some(NotifierConfig { name: name.into(), language: language.unwrap_or_default(), time_zone: zone?, kind: kind? })
+}
+
+/// Reads `mentions:`.
+pub fn mentions(node: &Node, reader: &mut Reader) -> BTreeMap<String, Mention> {
+    let Some(map) = reader.map(node, "a map such as {\"@oncall\": {slack: S0123ABC}}") else { return BTreeMap::new() };
+    let mut mentions = BTreeMap::new();
+    for (key, value) in map.pairs() {
+        let Some(name) = key.text() else { continue };
+        let mut mention = Mention::default();
+        if let Some(mut map) = reader.map(value, "a map such as {slack: S0123ABC, wecom: zhangsan}") {
+            let mut id = |key| map.take(key).and_then(|node| reader.text(node, "an id")).map(str::to_owned);
+            mention = Mention { slack: id("slack"), wecom: id("wecom") };
+            map.finish(reader);
+        }
+        // Kept even if it is wrong: its name exists.
+        mentions.insert(name.to_owned(), mention);
+    }
+    mentions
+}

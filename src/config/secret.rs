@@ -1,0 +1,291 @@
+//! Secrets: references that can be checked and shown, and the values put in their place.
+//!
+//! Owns `${ENV}`, `{file: …}` and `$${`. Values are only ever held in [`SecretString`]; no error
+//! shows one.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::{Config, Heartbeat, HttpConfig, NotifierConfig, NotifierKind, OperatorConfig, QcloudConfig, SourceConfig};
+use crate::core::yaml::{Node, Reader, Value};
+
+/// Where a secret comes from, and what it is for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretRef {
+    /// Where it is used, such as `notifiers: team-slack: url`.
+    pub place: String,
+    origin: Origin,
+    must_be_url: bool,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Origin {
+    Parts(Vec<Part>),
+    File(PathBuf),
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Variable(String),
+}
+
+/// The resolved secret.
+pub type Secret = SecretString;
+
+/// A secret that is not to be had. Names the variable or file and the place, never the value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// The variable is not there.
+    #[error("the environment variable {variable} is not set (needed for {place})")]
+    Unset {
+        /// Its name.
+        variable: String,
+        /// Where it is used.
+        place: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read the secret file {}: {reason} (needed for {place})", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+        /// Where it is used.
+        place: String,
+    },
+    /// Nothing but blanks.
+    #[error("the secret for {place} is empty")]
+    Empty {
+        /// Where it is used.
+        place: String,
+    },
+    /// Not an address.
+    #[error("the secret for {place} is no http(s) address")]
+    NoUrl {
+        /// Where it is used.
+        place: String,
+    },
+}
+
+/// What secrets are taken from: the process's surroundings, or a test's.
+pub trait Surroundings {
+    /// An environment variable.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// The text of a file.
+    fn file(&self, path: &Path) -> std::io::Result<String>;
+}
+
+/// The surroundings of this process.
+#[derive(Clone, Copy, Debug)]
+pub struct System;
+
+impl Surroundings for System {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &Path) -> std::io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+}
+
+impl fmt::Debug for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = match &self.origin {
+            Origin::File(path) => path.display().to_string(),
+            Origin::Parts(parts) => parts.iter().map(|part| part.shown()).collect(),
+        };
+        write!(f, "SecretRef({}: {names})", self.place)
+    }
+}
+
+impl Part {
+    fn shown(&self) -> String {
+        match self {
+            Self::Literal(_) => "***".to_owned(),
+            Self::Variable(name) => format!("${{{name}}}"),
+        }
+    }
+}
+
+impl SecretRef {
+    /// Reads a secret's reference. `folder` is where relative files are.
+    pub fn read(node: &Node, place: String, folder: &Path, reader: &mut Reader) -> Option<Self> {
+        let origin = if matches!(node.value, Value::Map(_)) {
+            let mut map = reader.map(node, "a secret")?;
+            let path = map.need("file", reader);
+            let path = path.and_then(|node| reader.text(node, "the path of a file")).map(|path| folder.join(path));
+            map.finish(reader);
+            Origin::File(path?)
+        } else {
+            let text = reader.text(node, "a text such as ${VARIABLE}, or {file: path}")?;
+            Origin::Parts(parts(text, node, reader)?)
+        };
+        Some(Self { place, origin, must_be_url: false })
+    }
+
+    /// The same, for an address. One that is written out is checked at once.
+    pub fn read_url(node: &Node, place: String, folder: &Path, reader: &mut Reader) -> Option<Self> {
+        let secret = Self { must_be_url: true, ..Self::read(node, place, folder, reader)? };
+        match &secret.origin {
+            Origin::Parts(parts) if parts.iter().all(|part| matches!(part, Part::Literal(_))) => {
+                let text: String = parts.iter().map(|part| part.literal()).collect();
+                if !is_http(&text) {
+                    let help = "write https://… or ${VARIABLE}";
+                    reader.error_help(&node.span, "this is no http(s) address", help);
+                }
+            }
+            _ => {}
+        }
+        Some(secret)
+    }
+
+    /// The secret itself.
+    pub fn resolve(&self, around: &impl Surroundings) -> Result<SecretString, SecretError> {
+        let place = || self.place.clone();
+        let text = match &self.origin {
+            Origin::File(path) => around.file(path).map_err(|error| SecretError::File {
+                path: path.clone(),
+                reason: error.to_string(),
+                place: place(),
+            })?,
+            Origin::Parts(parts) => {
+                let values = parts.iter().map(|part| match part {
+                    Part::Literal(text) => Ok(text.clone()),
+                    Part::Variable(name) => around
+                        .variable(name)
+                        .ok_or_else(|| SecretError::Unset { variable: name.clone(), place: place() }),
+                });
+                values.collect::<Result<String, _>>()?
+            }
+        };
+        // Files end with a newline that nobody means.
+        let secret = SecretString::from(text.trim().to_owned());
+        match secret.expose_secret() {
+            "" => Err(SecretError::Empty { place: place() }),
+            text if self.must_be_url && !is_http(text) => Err(SecretError::NoUrl { place: place() }),
+            _ => Ok(secret),
+        }
+    }
+}
+
+impl Part {
+    fn literal(&self) -> &str {
+        match self {
+            Self::Literal(text) => text,
+            Self::Variable(_) => "",
+        }
+    }
+}
+
+fn is_http(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
+}
+
+/// Splits a text at its `${…}`; `$${` is a literal `${`.
+fn parts(text: &str, node: &Node, reader: &mut Reader) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (head, tail) = rest.split_at(at);
+        if let Some(head) = head.strip_suffix('$') {
+            literal.push_str(head);
+            literal.push_str("${");
+            rest = &tail[2..];
+            continue;
+        }
+        literal.push_str(head);
+        let name = tail[2..].split_once('}').filter(|(name, _)| is_name(name));
+        let Some((name, after)) = name else {
+            let help = "write ${VARIABLE}, or $${ for the characters themselves";
+            reader.error_help(&node.span, "`${` without the name of a variable and `}`", help);
+            return None;
+        };
+        if !literal.is_empty() {
+            parts.push(Part::Literal(std::mem::take(&mut literal)));
+        }
+        parts.push(Part::Variable(name.to_owned()));
+        rest = after;
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal));
+    }
+    Some(parts)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+impl Config<SecretRef> {
+    /// Puts the secrets in. Every one that is missing is named.
+    pub fn resolve(self, around: &impl Surroundings) -> Result<Config, Vec<SecretError>> {
+        let mut errors = Vec::new();
+        let mut put = |secret: &SecretRef| {
+            secret.resolve(around).unwrap_or_else(|error| {
+                errors.push(error);
+                SecretString::default()
+            })
+        };
+        let config = Config {
+            sources: self.sources.into_iter().map(|source| source.map(&mut put)).collect(),
+            notifiers: self.notifiers.into_iter().map(|notifier| notifier.map(&mut put)).collect(),
+            mentions: self.mentions,
+            has_rules: self.has_rules,
+            operator: OperatorConfig {
+                notify: self.operator.notify,
+                heartbeat: self
+                    .operator
+                    .heartbeat
+                    .map(|heartbeat| Heartbeat { url: put(&heartbeat.url), every: heartbeat.every }),
+            },
+            store: self.store,
+            server: self.server,
+            http: HttpConfig { proxy: self.http.proxy.as_ref().map(&mut put), ca_file: self.http.ca_file },
+        };
+        if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+}
+
+impl<S> SourceConfig<S> {
+    fn map<T>(self, put: &mut impl FnMut(&S) -> T) -> SourceConfig<T> {
+        match self {
+            Self::File(source) => SourceConfig::File(source),
+            Self::Qcloud(source) => SourceConfig::Qcloud(QcloudConfig {
+                secret_id: put(&source.secret_id),
+                secret_key: put(&source.secret_key),
+                token: source.token.as_ref().map(put),
+                name: source.name,
+                endpoint: source.endpoint,
+                region: source.region,
+                signature_method: source.signature_method,
+                time_zone: source.time_zone,
+                poll_every: source.poll_every,
+                requests_per_second: source.requests_per_second,
+                first_poll_window: source.first_poll_window,
+                aliases: source.aliases,
+                services: source.services,
+            }),
+        }
+    }
+}
+
+impl<S> NotifierConfig<S> {
+    fn map<T>(self, put: &mut impl FnMut(&S) -> T) -> NotifierConfig<T> {
+        let kind = match self.kind {
+            NotifierKind::Slack { url } => NotifierKind::Slack { url: put(&url) },
+            NotifierKind::Wecom { url } => NotifierKind::Wecom { url: put(&url) },
+            NotifierKind::Webhook { url, secret } => {
+                NotifierKind::Webhook { url: put(&url), secret: secret.as_ref().map(put) }
+            }
+            NotifierKind::Console => NotifierKind::Console,
+        };
+        NotifierConfig { name: self.name, language: self.language, time_zone: self.time_zone, kind }
+    }
+}

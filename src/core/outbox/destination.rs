@@ -1,0 +1,174 @@
+//! A destination: what waits for it, what is open, and how it is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::queue::Queue;
+use super::{Claimed, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, OutboxWrites, SendId, Signal};
+use crate::core::rules::Severity;
+use crate::core::rules::rule::Destination;
+use crate::core::time::Time;
+
+/// One request that is not settled yet; its body is frozen in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSend {
+    /// What it carries, oldest first.
+    pub deliveries: Vec<Delivery>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Whether an answer is outstanding.
+    pub in_flight: bool,
+}
+
+impl OpenSend {
+    pub(super) fn incident(&self) -> Option<u64> {
+        self.deliveries.first().and_then(|delivery| delivery.incident)
+    }
+
+    pub(super) fn severity(&self) -> Severity {
+        self.deliveries.iter().map(|delivery| delivery.severity).max().unwrap_or_default()
+    }
+}
+
+/// What is known of a destination.
+#[derive(Clone, Debug, Default)]
+pub struct DestinationState {
+    /// Deliveries that no open send carries.
+    pub due: Queue,
+    /// Requests that are not settled.
+    pub sends: BTreeMap<SendId, OpenSend>,
+    /// The part that is stored beside the deliveries.
+    pub health: Health,
+    /// Up to when `health.active` is accounted for.
+    pub(super) accounted: Time,
+}
+
+/// The stored part of a destination's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Failures in a row.
+    pub failures: u32,
+    /// Since when it fails.
+    pub failing_since: Option<Time>,
+    /// The end of the back-off.
+    pub retry_at: Option<Time>,
+    /// `Retry-After`: a wall.
+    pub wall: Option<Time>,
+    /// Paused until URL or credential change.
+    pub paused: Option<Paused>,
+    /// For how long deliveries could be tried, all in all.
+    pub active: Duration,
+    /// Whether its trouble was told elsewhere.
+    pub told: bool,
+}
+
+/// Why a destination is paused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Since when.
+    pub since: Time,
+    /// The fingerprint of URL and credentials that were refused.
+    pub fingerprint: String,
+    /// The platform's code.
+    pub code: String,
+    /// The platform's words.
+    pub text: String,
+}
+
+impl DestinationState {
+    /// The end of whatever keeps it from being asked: a back-off or a wall.
+    pub fn blocked_until(&self) -> Option<Time> {
+        self.health.retry_at.max(self.health.wall)
+    }
+
+    /// How many answers are outstanding.
+    pub fn in_flight(&self) -> usize {
+        self.sends.values().filter(|send| send.in_flight).count()
+    }
+
+    /// Opens a send: its incident gets no other one meanwhile.
+    pub(super) fn open_send(&mut self, id: SendId, send: OpenSend) {
+        self.due.set_busy(send.incident(), true);
+        self.sends.insert(id, send);
+    }
+
+    /// Takes an open send out and hands over what it carried.
+    pub(super) fn close_send(&mut self, id: SendId) -> Vec<Delivery> {
+        let Some(send) = self.sends.remove(&id) else { return Vec::new() };
+        self.due.set_busy(send.incident(), false);
+        send.deliveries
+    }
+
+    /// Brings the active time up to `now`: pauses and `Retry-After` are not trying.
+    pub(super) fn account(&mut self, now: Time) {
+        let from = self.health.wall.map_or(self.accounted, |wall| wall.max(self.accounted));
+        if self.health.paused.is_none() {
+            self.health.active += now.since(from);
+        }
+        self.accounted = self.accounted.max(now);
+    }
+
+    /// When the oldest delivery is given up, if nothing else happens.
+    pub(super) fn gives_up_at(&self, now: Time) -> Option<Time> {
+        let due = self.due.oldest().map(|delivery| delivery.born);
+        let open = self.sends.values().filter(|send| !send.in_flight).flat_map(|send| &send.deliveries);
+        let born = open.map(|delivery| delivery.born).chain(due).min()?;
+        self.health.paused.is_none().then(|| now.plus((born + GIVE_UP_AFTER).saturating_sub(self.health.active)))
+    }
+}
+
+impl DestinationState {
+    pub(super) fn open(
+        &mut self,
+        send: SendId,
+        deliveries: &[DeliveryId],
+        name: &Destination,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) -> Option<Job> {
+        let deliveries: Vec<Delivery> = deliveries.iter().filter_map(|id| self.due.remove(*id)).collect();
+        for delivery in &deliveries {
+            writes.changed.insert(delivery.id, DeliveryState::Claimed { send });
+        }
+        let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
+        let claimed = Claimed { send, destination: name.clone(), deliveries: deliveries.clone(), content, at: now };
+        writes.claimed.push(claimed.clone());
+        self.open_send(send, OpenSend { deliveries, attempts: 1, in_flight: true });
+        Some(Job::First(claimed))
+    }
+
+    pub(super) fn repeat(&mut self, send: SendId, name: &Destination, writes: &mut OutboxWrites) -> Option<Job> {
+        let open = self.sends.get_mut(&send)?;
+        open.in_flight = true;
+        open.attempts = open.attempts.saturating_add(1);
+        writes.repeated.push((send, open.attempts));
+        Some(Job::Again { send, destination: name.clone() })
+    }
+
+    /// Gives up the deliveries that `over` names, and the open sends that carry one of them.
+    pub(super) fn give_up(
+        &mut self,
+        name: &Destination,
+        over: impl Fn(&Delivery) -> bool,
+        why: &str,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) {
+        let mut dead: Vec<DeliveryId> = self.due.drain(&over).into_iter().map(|delivery| delivery.id).collect();
+        let idle = self.sends.iter().filter(|(_, send)| !send.in_flight && send.deliveries.iter().any(&over));
+        for id in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
+            dead.extend(self.close_send(id).into_iter().map(|delivery| delivery.id));
+            writes.settled.push((id, "given up"));
+        }
+        if dead.is_empty() {
+            return;
+        }
+        writes.destinations.insert(name.clone());
+        writes.signals.push(Signal::Dead(name.clone(), dead.len() as u64, why.to_owned()));
+        for id in dead {
+            writes.changed.insert(id, DeliveryState::Dead { at: now, why: why.to_owned() });
+        }
+    }
+}

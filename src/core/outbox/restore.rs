@@ -1,0 +1,119 @@
+//! Rebuilding the outbox from the store, and bringing it in line with podbell.yaml.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::destination::{DestinationState, Health, OpenSend, Paused};
+use super::{Delivery, Outbox, OutboxWrites, Policy, SendId};
+use crate::core::rules::rule::Destination;
+use crate::core::time::Time;
+
+/// What an [`Outbox`] is rebuilt from.
+#[derive(Debug, Default)]
+pub struct RestoredOutbox {
+    /// Destinations with the fingerprint they had, and their health.
+    pub destinations: Vec<(Destination, Arc<str>, Health)>,
+    /// Deliveries that are due or claimed.
+    pub deliveries: Vec<(Destination, Delivery, Option<SendId>)>,
+    /// Sends that are not settled, with their attempts.
+    pub sends: Vec<(SendId, Destination, u32)>,
+    /// Attempts of the last minutes, ascending.
+    pub attempts: Vec<(Arc<str>, Time)>,
+    /// The first free numbers.
+    pub next_delivery: u64,
+    /// See `next_delivery`.
+    pub next_send: u64,
+}
+
+impl Outbox {
+    /// The mirror of a store. Destinations that are gone give up their deliveries, renamed ones
+    /// keep them, and a changed URL or credential ends a pause.
+    pub fn restore(
+        restored: RestoredOutbox,
+        policies: BTreeMap<Destination, Policy>,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) -> Self {
+        let mut outbox = Self {
+            next_delivery: restored.next_delivery.max(1),
+            next_send: restored.next_send.max(1),
+            ..Self::default()
+        };
+        let mut fingerprints = BTreeMap::new();
+        for (name, fingerprint, health) in restored.destinations {
+            outbox.destinations.insert(name.clone(), DestinationState { health, accounted: now, ..Default::default() });
+            fingerprints.insert(name, fingerprint);
+        }
+        let mut carried: BTreeMap<SendId, Vec<Delivery>> = BTreeMap::new();
+        let open: HashSet<SendId> = restored.sends.iter().map(|(send, ..)| *send).collect();
+        for (destination, delivery, send) in restored.deliveries {
+            match send.filter(|send| open.contains(send)) {
+                Some(send) => carried.entry(send).or_default().push(delivery),
+                None => outbox.destinations.entry(destination).or_default().due.insert(delivery),
+            }
+        }
+        for (send, destination, attempts) in restored.sends {
+            // What was in flight when the process ended is unclear: it will be repeated.
+            let deliveries = carried.remove(&send).unwrap_or_default();
+            let state = outbox.destinations.entry(destination).or_default();
+            state.open_send(send, OpenSend { deliveries, attempts, in_flight: false });
+        }
+        for (endpoint, at) in restored.attempts {
+            outbox.windows.entry(endpoint).or_default().note(at);
+        }
+        outbox.reconcile(policies, &fingerprints, now, writes);
+        outbox
+    }
+
+    /// After a rebuild in a living process: answers to these sends are still outstanding.
+    pub fn still_in_flight(&mut self, sends: &HashSet<SendId>) {
+        for state in self.destinations.values_mut() {
+            for (id, send) in &mut state.sends {
+                send.in_flight |= sends.contains(id);
+            }
+        }
+    }
+
+    /// Brings what is stored in line with what is set up.
+    fn reconcile(
+        &mut self,
+        policies: BTreeMap<Destination, Policy>,
+        fingerprints: &BTreeMap<Destination, Arc<str>>,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) {
+        let gone: Vec<Destination> =
+            self.destinations.keys().filter(|name| !policies.contains_key(*name)).cloned().collect();
+        for old in gone {
+            let heir = fingerprints.get(&old).and_then(|fingerprint| {
+                let same = |(name, policy): &(&Destination, &Policy)| {
+                    policy.fingerprint == *fingerprint && !self.destinations.contains_key(*name)
+                };
+                policies.iter().find(same).map(|(name, _)| name.clone())
+            });
+            match (self.destinations.remove(&old), heir) {
+                (Some(state), Some(heir)) => {
+                    self.destinations.insert(heir.clone(), state);
+                    writes.destinations.insert(heir.clone());
+                    writes.renamed.push((old, heir));
+                }
+                (Some(mut state), None) => {
+                    state.give_up(&old, |_| true, "the destination was removed from podbell.yaml", now, writes);
+                    writes.removed.push(old);
+                }
+                (None, _) => {}
+            }
+        }
+        for (name, policy) in &policies {
+            let state = self.destinations.entry(name.clone()).or_default();
+            state.accounted = now;
+            writes.destinations.insert(name.clone());
+            let changed = |paused: &Paused| paused.fingerprint != *policy.fingerprint;
+            if state.health.paused.as_ref().is_some_and(changed) {
+                state.health.paused = None;
+                state.recover(name, writes);
+            }
+        }
+        self.policies = policies;
+    }
+}

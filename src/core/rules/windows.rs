@@ -1,0 +1,178 @@
+//! Many literals looked for in one text at once.
+//!
+//! A text is read at every other byte; a small bit table says of nearly every four bytes there that
+//! no literal has them. So that wherever a literal begins one of these places falls onto bytes it is
+//! known by, each is known by two windows of four bytes, one at an even and one at an odd place; of
+//! those that could serve, the one that the fewest other literals have. Longer strides read faster
+//! but lose the ends of literals, which is where generated ones differ (`team-17:`). Literals that
+//! are too short go through an automaton, which reads every byte. Case of ASCII letters is ignored.
+
+use std::collections::HashMap;
+
+use aho_corasick::{AhoCorasick, BuildError, MatchKind};
+
+const WINDOW: usize = 4;
+/// Literals from this length on have a window for every remainder.
+const LONG: usize = WINDOW + STRIDE - 1;
+/// How many bytes lie between two places where a text is looked at.
+const STRIDE: usize = 2;
+
+/// A set of literals, known by their place in the list.
+#[derive(Debug)]
+pub struct Windows {
+    literals: Vec<String>,
+    /// One bit for each hash of a window that is there.
+    bits: Vec<u64>,
+    /// Windows by hash: where those of each bucket begin in `entries`.
+    starts: Vec<u32>,
+    entries: Vec<Entry>,
+    /// How far a hash is shifted to become a bit or a bucket.
+    bit_shift: u32,
+    bucket_shift: u32,
+    /// Literals that are shorter than [`LONG`].
+    short: Option<(AhoCorasick, Vec<u32>)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    window: u32,
+    literal: u32,
+    /// Where in the literal the window is.
+    offset: u32,
+}
+
+impl Windows {
+    /// Over these literals; fails if there are more short ones than can be numbered.
+    pub fn new(literals: Vec<String>) -> Result<Self, BuildError> {
+        let short = (0..).zip(&literals).filter(|(_, literal)| literal.len() < LONG);
+        let (places, texts): (Vec<u32>, Vec<&String>) = short.unzip();
+        let short = match texts.is_empty() {
+            true => None,
+            false => Some((
+                AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(texts)?,
+                places,
+            )),
+        };
+        let entries = choose(&literals);
+        let (bit_shift, bucket_shift) = (shift(entries.len() * 16), shift(entries.len() * 2));
+        let mut windows =
+            Self { literals, bits: Vec::new(), starts: Vec::new(), entries, bit_shift, bucket_shift, short };
+        windows.fill();
+        Ok(windows)
+    }
+
+    fn fill(&mut self) {
+        self.bits = vec![0; ((1_usize << (32 - self.bit_shift)) / 64).max(1)];
+        self.starts = vec![0; (1 << (32 - self.bucket_shift)) + 1];
+        self.entries.sort_by_key(|entry| hash(entry.window));
+        for entry in &self.entries {
+            let bit = hash(entry.window) >> self.bit_shift;
+            self.bits[bit as usize / 64] |= 1 << (bit % 64);
+            self.starts[(hash(entry.window) >> self.bucket_shift) as usize + 1] += 1;
+        }
+        for bucket in 1..self.starts.len() {
+            self.starts[bucket] += self.starts[bucket - 1];
+        }
+    }
+
+    /// Calls `found` with every literal that occurs, perhaps several times.
+    pub fn find(&self, text: &str, mut found: impl FnMut(usize)) {
+        if let Some((automaton, places)) = &self.short {
+            automaton.find_overlapping_iter(text).for_each(|hit| found(places[hit.pattern().as_usize()] as usize));
+        }
+        if self.entries.is_empty() {
+            return;
+        }
+        for (at, window) in text.as_bytes().array_windows().enumerate().step_by(STRIDE) {
+            let window = folded(*window);
+            let bit = hash(window) >> self.bit_shift;
+            if self.bits[bit as usize / 64] >> (bit % 64) & 1 != 0 {
+                self.confirm(text.as_bytes(), at, window, &mut found);
+            }
+        }
+    }
+
+    /// Some literal's window may be at this place: is the literal there?
+    fn confirm(&self, text: &[u8], at: usize, window: u32, found: &mut impl FnMut(usize)) {
+        let bucket = (hash(window) >> self.bucket_shift) as usize;
+        let range = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
+        for entry in self.entries[range].iter().filter(|entry| entry.window == window) {
+            let literal = self.literals[entry.literal as usize].as_bytes();
+            let there = at.checked_sub(entry.offset as usize).and_then(|start| text.get(start..start + literal.len()));
+            if there.is_some_and(|there| there.eq_ignore_ascii_case(literal)) {
+                found(entry.literal as usize);
+            }
+        }
+    }
+}
+
+/// For each long literal and each remainder the rarest window.
+fn choose(literals: &[String]) -> Vec<Entry> {
+    let windows = |literal: u32, text: &str| -> Vec<Entry> {
+        let windows = (0..).zip(text.as_bytes().array_windows());
+        windows.map(|(offset, window)| Entry { window: folded(*window), literal, offset }).collect()
+    };
+    let long = (0..).zip(literals).filter(|(_, text)| text.len() >= LONG);
+    let all: Vec<Vec<Entry>> = long.map(|(literal, text)| windows(literal, text)).collect();
+    let mut counts: HashMap<u32, u32> = HashMap::new();
+    for entry in all.iter().flatten() {
+        *counts.entry(entry.window).or_default() += 1;
+    }
+    let rarest = |entries: &[Entry], remainder: usize| {
+        let eligible = entries.iter().skip(remainder).step_by(STRIDE);
+        eligible.min_by_key(|entry| counts.get(&entry.window)).copied()
+    };
+    all.iter().flat_map(|entries| (0..STRIDE).filter_map(|remainder| rarest(entries, remainder))).collect()
+}
+
+/// Upper and lower case alike; a few other characters too, which [`Windows::confirm`] tells apart.
+fn folded(window: [u8; WINDOW]) -> u32 {
+    u32::from_le_bytes(window) | 0x2020_2020
+}
+
+fn hash(window: u32) -> u32 {
+    window.wrapping_mul(0x9E37_79B1)
+}
+
+/// The shift that leaves a hash with room for this many values, within reason.
+fn shift(room: usize) -> u32 {
+    32 - room.max(64).next_power_of_two().trailing_zeros().min(24)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_is_found_wherever_it_begins() {
+        let windows = Windows::new(vec!["Literal".to_lowercase(), "a literal that is long".to_owned()]).unwrap();
+        for before in 0..9 {
+            for after in 0..5 {
+                let text = format!("{}a LITERAL that is long{}", "x".repeat(before), "y".repeat(after));
+                let mut found = Vec::new();
+                windows.find(&text, |literal| found.push(literal));
+                found.sort_unstable();
+                found.dedup();
+                assert_eq!(found, [0, 1], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn literals_are_found_where_they_are() {
+        let literals = ["image", "ag", "back-off", "失败", "e", "pull image x", "imagination"].map(str::to_owned);
+        let windows = Windows::new(literals.to_vec()).unwrap();
+        let find = |text: &str| {
+            let mut found = Vec::new();
+            windows.find(text, |literal| found.push(literal));
+            found.sort_unstable();
+            found.dedup();
+            found
+        };
+        assert_eq!(find("Pull Image"), [0, 1, 4]);
+        assert_eq!(find("pull image x失败"), [0, 1, 3, 4, 5]);
+        assert_eq!(find("BACK-OFF"), [2]);
+        assert_eq!(find(""), [0; 0]);
+        assert_eq!(find("imaginatio"), [1]);
+    }
+}

@@ -1,0 +1,13 @@
+//! YAML with places: text to a tree of nodes that know their bytes, and typed readers over it that
+//! collect every mistake instead of stopping at the first.
+//!
+//! Not a serde format on purpose: serde ends at its first error, and `podbell check` shows all of
+//! them at once. Never touches files.
+
+mod duration;
+mod read;
+mod tree;
+
+pub use duration::{DurationError, parse_duration};
+pub use read::{MapReader, Reader};
+pub use tree::{MAX_BYTES, Node, Value, parse};

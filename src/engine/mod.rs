@@ -1,0 +1,444 @@
+//! The engine: what happened -> step -> one commit -> what may leave.
+//!
+//! It owns the store and both mirrors, and is the only writer. It does no I/O but the store's, reads
+//! no clock and starts no task, so that tests and the demo drive it in virtual time; [`crate::app`]
+//! feeds it and carries out its jobs.
+
+mod commands;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use crate::core::notice::Notice;
+use crate::core::outbox::{Content, Job, Outbox, OutboxWrites, Outcome, Policy, SendId, Signal};
+use crate::core::rules::rule::Destination;
+use crate::core::step::{Input, Setup, State, Tally, Writes, step};
+use crate::core::time::Time;
+use crate::sources::SourceEvent;
+use crate::store::{Commit, InboxItem, Store, StoreError};
+
+/// How often a service without news says that it is alive: what is unknown after a crash.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How often the inbox is read.
+pub const INBOX: Duration = Duration::from_secs(1);
+/// How often old data is deleted.
+pub const TIDY: Duration = Duration::from_secs(3600);
+
+/// What happened.
+#[derive(Debug)]
+pub enum Happened {
+    /// A source said something.
+    Source(SourceEvent),
+    /// A send came to something.
+    Answered(SendId, Outcome),
+}
+
+/// Renders notices into the body of a request, which is frozen then. Pure.
+pub trait Freeze: Send {
+    /// The body for `destination`. The notices are of one incident, oldest first.
+    fn freeze(
+        &self,
+        destination: &Destination,
+        notices: &[Notice],
+        content: Content,
+        message_id: &str,
+        now: Time,
+    ) -> Vec<u8>;
+}
+
+/// A request that may leave: its claim is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendJob {
+    /// Which send.
+    pub send: SendId,
+    /// To whom.
+    pub destination: Destination,
+    /// The same for every repetition.
+    pub message_id: String,
+    /// Frozen.
+    pub body: Vec<u8>,
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The store; the caller owns it.
+    pub store: Store,
+    /// Rules, sources, operator.
+    pub setup: Setup,
+    /// The destinations.
+    pub policies: BTreeMap<Destination, Policy>,
+    /// Their renderer.
+    pub freeze: Box<dyn Freeze>,
+    /// Numbers between 0 and 1.
+    pub chance: Box<dyn FnMut() -> f64 + Send>,
+}
+
+/// See the module.
+pub struct Engine {
+    store: Store,
+    setup: Setup,
+    policies: BTreeMap<Destination, Policy>,
+    freeze: Box<dyn Freeze>,
+    chance: Box<dyn FnMut() -> f64 + Send>,
+    mirror: Option<Mirror>,
+    /// Sends whose answer is outstanding in this process.
+    in_flight: HashSet<SendId>,
+    /// Answers that a failed commit left unrecorded.
+    unrecorded: Vec<(SendId, Outcome)>,
+    tally: Totals,
+    last_heartbeat: Time,
+    last_inbox: Time,
+    last_tidy: Time,
+    claiming: bool,
+}
+
+/// What is thrown away and read again when a commit fails.
+struct Mirror {
+    state: State,
+    outbox: Outbox,
+    /// What restoring itself wants written; goes into the first commit.
+    pending: Batch,
+}
+
+/// What one commit will hold.
+#[derive(Default)]
+struct Batch {
+    writes: Writes,
+    outbox: OutboxWrites,
+    answered: Vec<(InboxItem, String)>,
+    bodies: HashMap<SendId, Vec<u8>>,
+    /// How many of `writes.notices` are on their way already.
+    posted: usize,
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// What went through the steps.
+    pub steps: Tally,
+    /// Polls that failed.
+    pub failed_polls: u64,
+    /// Notices made.
+    pub notices: u64,
+    /// Messages that arrived.
+    pub delivered: u64,
+    /// Requests that did not.
+    pub undelivered: u64,
+    /// Commits.
+    pub commits: u64,
+    /// Commits that failed.
+    pub failed_commits: u64,
+}
+
+impl Engine {
+    /// An engine that goes on where the store's last owner ended.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn new(parts: Parts, now: Time) -> Result<Self, StoreError> {
+        let Parts { store, setup, policies, freeze, chance } = parts;
+        let mut engine = Self {
+            store,
+            setup,
+            policies,
+            freeze,
+            chance,
+            mirror: None,
+            in_flight: HashSet::new(),
+            unrecorded: Vec::new(),
+            tally: Totals::default(),
+            last_heartbeat: Time::default(),
+            last_inbox: Time::default(),
+            last_tidy: now,
+            claiming: true,
+        };
+        engine.mirror = Some(engine.read_mirror(now)?);
+        Ok(engine)
+    }
+
+    /// Takes in what happened, commits it, and hands out what may leave.
+    ///
+    /// # Errors
+    /// When the commit fails: then nothing of it happened but for answers, which are recorded
+    /// with the next turn, and memory equals the store again.
+    pub fn turn(&mut self, happened: Vec<Happened>, now: Time) -> Result<Vec<SendJob>, StoreError> {
+        let mut answers = std::mem::take(&mut self.unrecorded);
+        let mut events = Vec::with_capacity(happened.len());
+        for one in happened {
+            match one {
+                Happened::Source(event) => events.push(event),
+                Happened::Answered(send, outcome) => answers.push((send, outcome)),
+            }
+        }
+        let mut mirror = match self.mirror.take() {
+            Some(mirror) => mirror,
+            None => match self.read_mirror(now) {
+                Ok(mirror) => mirror,
+                Err(error) => {
+                    self.unrecorded = answers;
+                    return Err(error);
+                }
+            },
+        };
+        match self.try_turn(&mut mirror, &events, &answers, now) {
+            Ok(jobs) => {
+                self.mirror = Some(mirror);
+                for (send, _) in answers {
+                    self.in_flight.remove(&send);
+                }
+                self.in_flight.extend(jobs.iter().map(|job| job.send));
+                Ok(jobs)
+            }
+            Err(error) => {
+                self.tally.failed_commits += 1;
+                self.unrecorded = answers;
+                self.mirror = self.read_mirror(now).ok();
+                Err(error)
+            }
+        }
+    }
+
+    /// When the next turn is due, if nothing happens before.
+    pub fn next_wake(&mut self, now: Time) -> Time {
+        let periodic = self.last_heartbeat.plus(HEARTBEAT).min(self.last_inbox.plus(INBOX));
+        self.next_timer(now).map_or(periodic, |timer| timer.min(periodic))
+    }
+
+    /// The same without heartbeat and inbox: when something is due that people can see.
+    pub fn next_timer(&mut self, now: Time) -> Option<Time> {
+        let mirror = self.mirror.as_mut()?;
+        [mirror.state.next_wake(&self.setup), mirror.outbox.next_wake(now)].into_iter().flatten().min()
+    }
+
+    /// The core's mirror; none while the store cannot be read.
+    pub fn state(&self) -> Option<&State> {
+        self.mirror.as_ref().map(|mirror| &mirror.state)
+    }
+
+    /// The outbox's mirror; none while the store cannot be read.
+    pub fn outbox(&self) -> Option<&Outbox> {
+        self.mirror.as_ref().map(|mirror| &mirror.outbox)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Counts since the start.
+    pub fn totals(&self) -> Totals {
+        self.tally
+    }
+
+    /// The process is about to end: what is due leaves after the next start.
+    pub fn claim_nothing_more(&mut self) {
+        self.claiming = false;
+    }
+
+    /// How many answers are outstanding.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Rebuilds both mirrors from the store.
+    fn read_mirror(&mut self, now: Time) -> Result<Mirror, StoreError> {
+        let mut batch = Batch::default();
+        let mut state = State::restore(self.store.restore()?, &self.setup, now);
+        state.forget_removed_sources(&self.setup, now, &mut batch.writes);
+        let restored = self.store.restore_outbox(now)?;
+        let mut outbox = Outbox::restore(restored, self.policies.clone(), now, &mut batch.outbox);
+        outbox.still_in_flight(&self.in_flight);
+        for (from, to) in &batch.outbox.renamed {
+            tracing::info!(from = %from, to = %to, "a destination has a new name; its deliveries go there");
+            state.rename_destination(from, to, &mut batch.writes);
+        }
+        Ok(Mirror { state, outbox, pending: batch })
+    }
+
+    fn try_turn(
+        &mut self,
+        mirror: &mut Mirror,
+        events: &[SourceEvent],
+        answers: &[(SendId, Outcome)],
+        now: Time,
+    ) -> Result<Vec<SendJob>, StoreError> {
+        let mut batch = std::mem::take(&mut mirror.pending);
+        let mut tally = self.tally;
+        for event in events {
+            self.take_in(mirror, event, now, &mut batch)?;
+            tally.failed_polls += u64::from(matches!(event, SourceEvent::Failed { .. }));
+        }
+        for (send, outcome) in answers {
+            let delivered = *outcome == Outcome::Delivered;
+            tally.delivered += u64::from(delivered);
+            tally.undelivered += u64::from(!delivered);
+            mirror.outbox.record(*send, outcome.clone(), (self.chance)(), now, &mut batch.outbox);
+        }
+        if now >= self.last_inbox.plus(INBOX) {
+            self.last_inbox = now;
+            for item in self.store.inbox()? {
+                let answer = commands::carry_out(&self.store, mirror, &item.command, now, &mut batch)?;
+                batch.answered.push((item, answer));
+            }
+        }
+        step(&mut mirror.state, &self.setup, Input::Tick, now, &mut batch.writes);
+        mirror.outbox.tick(now, &mut batch.outbox);
+        self.post(mirror, now, &mut batch);
+        let jobs = if self.claiming { mirror.outbox.claim(now, &mut batch.outbox) } else { Vec::new() };
+        self.freeze_bodies(&mut batch, now)?;
+        let heartbeat = (now >= self.last_heartbeat.plus(HEARTBEAT)).then_some(now);
+        if heartbeat.is_some() || !(batch.writes.is_empty() && batch.outbox.is_empty() && batch.answered.is_empty()) {
+            self.store.commit(&Commit {
+                state: &mirror.state,
+                writes: &batch.writes,
+                outbox: &mirror.outbox,
+                outbox_writes: &batch.outbox,
+                bodies: &batch.bodies,
+                answered: &batch.answered,
+                heartbeat,
+                now,
+            })?;
+            tally.commits += 1;
+        }
+        self.last_heartbeat = heartbeat.unwrap_or(self.last_heartbeat);
+        tally.steps.add(batch.writes.tally);
+        tally.notices += batch.writes.notices.len() as u64;
+        self.tally = tally;
+        log_notices(&batch.writes.notices);
+        self.tidy(now);
+        jobs.into_iter().map(|job| self.send_job(job, &mut batch)).collect()
+    }
+
+    fn take_in(
+        &self,
+        mirror: &mut Mirror,
+        event: &SourceEvent,
+        now: Time,
+        batch: &mut Batch,
+    ) -> Result<(), StoreError> {
+        // A poll counts when it was complete, not when its turn came; time never goes backwards.
+        let (input, at) = match event {
+            SourceEvent::Roster { source, targets, complete } => {
+                (Input::Roster { source, targets, complete: *complete }, now)
+            }
+            SourceEvent::Polled { target, at, events } => {
+                for wanted in mirror.state.wants(target) {
+                    let rows = self.store.readings(&wanted)?;
+                    mirror.state.load(&wanted, rows);
+                }
+                (Input::Observed { target, events }, (*at).min(now))
+            }
+            SourceEvent::Failed { target, at, error } => (Input::Failed { target, error }, (*at).min(now)),
+            SourceEvent::DiscoveryFailed { source, at, error } => {
+                (Input::DiscoveryFailed { source, error }, (*at).min(now))
+            }
+        };
+        step(&mut mirror.state, &self.setup, input, at, &mut batch.writes);
+        Ok(())
+    }
+
+    /// Puts new notices on their way, and what that leads to: trouble with one destination is told
+    /// to the others.
+    fn post(&self, mirror: &mut Mirror, now: Time, batch: &mut Batch) {
+        loop {
+            let new = batch.writes.notices.get(batch.posted..).unwrap_or_default();
+            for notice in new {
+                mirror.outbox.add(notice, now, &mut batch.outbox);
+            }
+            batch.posted = batch.writes.notices.len();
+            let signals = std::mem::take(&mut batch.outbox.signals);
+            if signals.is_empty() {
+                return;
+            }
+            for signal in &signals {
+                let input = match signal {
+                    Signal::Trouble(name, error) => {
+                        tracing::warn!(destination = %name, code = error.code, text = error.text, "a destination does not take messages");
+                        Input::Destination { name, error: Some(error) }
+                    }
+                    Signal::Recovered(name) => {
+                        tracing::info!(destination = %name, "a destination takes messages again");
+                        Input::Destination { name, error: None }
+                    }
+                    Signal::Dead(destination, deliveries, why) => {
+                        tracing::error!(destination = %destination, deliveries, why, "deliveries were given up; see podbell outbox list");
+                        Input::Dead { destination, deliveries: *deliveries, why }
+                    }
+                };
+                step(&mut mirror.state, &self.setup, input, now, &mut batch.writes);
+            }
+        }
+    }
+
+    fn freeze_bodies(&self, batch: &mut Batch, now: Time) -> Result<(), StoreError> {
+        for claimed in &batch.outbox.claimed {
+            let mut notices = Vec::with_capacity(claimed.deliveries.len());
+            for delivery in &claimed.deliveries {
+                let fresh = batch.writes.notices.iter().find(|notice| notice.id == delivery.notice);
+                let notice = match fresh {
+                    Some(notice) => Some(notice.clone()),
+                    None => self.store.notice(delivery.notice)?,
+                };
+                notices.extend(notice);
+            }
+            let id = self.message_id(claimed.send);
+            let body = self.freeze.freeze(&claimed.destination, &notices, claimed.content, &id, now);
+            batch.bodies.insert(claimed.send, body);
+        }
+        Ok(())
+    }
+
+    fn send_job(&self, job: Job, batch: &mut Batch) -> Result<SendJob, StoreError> {
+        let (send, destination, body) = match job {
+            Job::First(claimed) => {
+                (claimed.send, claimed.destination, batch.bodies.remove(&claimed.send).unwrap_or_default())
+            }
+            Job::Again { send, destination } => (send, destination, self.store.body(send)?.unwrap_or_default()),
+        };
+        Ok(SendJob { send, destination, message_id: self.message_id(send), body })
+    }
+
+    /// Unique over all stores, the same for every repetition.
+    fn message_id(&self, send: SendId) -> String {
+        format!("msg_{}_{}", self.store.uuid(), send.0)
+    }
+
+    fn tidy(&mut self, now: Time) {
+        if now < self.last_tidy.plus(TIDY) {
+            return;
+        }
+        match self.store.tidy(now) {
+            Ok(true) => {}
+            Ok(false) => self.last_tidy = now,
+            Err(error) => {
+                tracing::warn!(%error, "old data could not be deleted; trying again in an hour");
+                self.last_tidy = now;
+            }
+        }
+    }
+}
+
+/// One line per decision.
+fn log_notices(notices: &[Notice]) {
+    for notice in notices {
+        tracing::info!(
+            notice = notice.id,
+            kind = notice.kind.as_str(),
+            incident = notice.body.incident(),
+            severity = notice.severity.as_str(),
+            to = notice.to.join(","),
+            "telling"
+        );
+    }
+}
+
+/// The setup's operator: as configured, or every chat destination.
+pub fn operator(configured: Vec<Destination>, chats: Vec<Destination>) -> Vec<Destination> {
+    if configured.is_empty() { chats } else { configured }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("store", &self.store.path()).field("totals", &self.tally).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! The one way out: builds the HTTP client that sources and notifiers share.
+//!
+//! Owns what must hold for every outgoing request: no redirects (a signed request or a webhook's
+//! secret must not follow one elsewhere), time limits, the proxy, the extra certificate authority,
+//! the TLS provider, and bodies that end at a limit. It never retries and knows no platform.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use url::Url;
+
+/// How long connecting may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request may take in all, unless the caller says otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// `http:` of podbell.yaml.
+#[derive(Clone, Default)]
+pub struct HttpOptions {
+    /// Every request goes through this proxy. `None` means none at all: the environment's proxy
+    /// variables are not consulted, so that podbell.yaml alone says where requests go.
+    pub proxy: Option<Url>,
+    /// Certificate authorities trusted beside the system's, a PEM bundle.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for HttpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A proxy's URL may carry a password.
+        let proxy = self.proxy.as_ref().and_then(Url::host_str);
+        f.debug_struct("HttpOptions").field("proxy", &proxy).field("ca_file", &self.ca_file).finish()
+    }
+}
+
+/// Why no client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The bundle of certificate authorities cannot be read.
+    #[error("cannot read http.ca_file {path}: {source}")]
+    CaFile {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It holds no usable certificate.
+    #[error("http.ca_file {path} holds no usable PEM certificate")]
+    CaContent {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The client itself; the text is without URLs.
+    #[error("cannot set up HTTP: {0}")]
+    Build(String),
+}
+
+/// A client with kept-alive connections. Callers may set shorter time limits per request.
+pub fn client(options: &HttpOptions) -> Result<reqwest::Client, ClientError> {
+    install_tls_provider();
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        .pool_idle_timeout(Duration::from_secs(90))
+        .tcp_keepalive(Duration::from_secs(30))
+        .user_agent(concat!("podbell/", env!("CARGO_PKG_VERSION")));
+    builder = match &options.proxy {
+        Some(url) => builder.proxy(reqwest::Proxy::all(url.clone()).map_err(build_error)?),
+        None => builder.no_proxy(),
+    };
+    if let Some(path) = &options.ca_file {
+        let pem = std::fs::read(path).map_err(|source| ClientError::CaFile { path: path.clone(), source })?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+            .ok()
+            .filter(|all| !all.is_empty())
+            .ok_or_else(|| ClientError::CaContent { path: path.clone() })?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(build_error)
+}
+
+fn build_error(error: reqwest::Error) -> ClientError {
+    ClientError::Build(error.without_url().to_string())
+}
+
+/// Several crates of the tree can bring a TLS provider; two of them panic at run time unless one
+/// is chosen before the first connection.
+fn install_tls_provider() {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        // An error means that the embedding process chose one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+/// Why a body could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is longer than the limit.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The connection ended or stalled before the body did.
+    #[error("the answer broke off")]
+    Transport(#[source] reqwest::Error),
+}
+
+/// Reads a body in chunks, at most `limit` bytes of it, whatever its length header says.
+pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(BodyError::TooLarge { limit });
+    }
+    // A header may promise anything; memory is taken as bytes arrive.
+    let mut body = Vec::with_capacity(announced.unwrap_or(0).min(64 * 1024));
+    while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Transport(error.without_url()))? {
+        if body.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

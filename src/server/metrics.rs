@@ -1,0 +1,97 @@
+//! The numbers of a [`Snapshot`] as OpenMetrics.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::app::pulse::Snapshot;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabel {
+    source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DestinationLabel {
+    destination: String,
+}
+
+/// The page of `/metrics`.
+pub(super) fn page(snapshot: &Snapshot) -> String {
+    let mut registry = Registry::with_prefix("podbell");
+    totals(&mut registry, snapshot);
+    sources(&mut registry, snapshot);
+    destinations(&mut registry, snapshot);
+    let mut page = String::new();
+    // Writing into a string cannot fail.
+    let _ = encode(&mut page, &registry);
+    page
+}
+
+fn totals(registry: &mut Registry, snapshot: &Snapshot) {
+    let totals = &snapshot.totals;
+    let counters = [
+        ("polls", "Lists that were read", totals.steps.polls),
+        ("failed_polls", "Lists that could not be read", totals.failed_polls),
+        ("events", "Entries of lists that were read", totals.steps.events),
+        ("changes", "Episodes with new occurrences", totals.steps.changes),
+        ("warning_changes", "The same, of level Warning", totals.steps.warning_changes),
+        ("notices", "Notices made", totals.notices),
+        ("sends_delivered", "Messages that arrived", totals.delivered),
+        ("sends_failed", "Requests whose message did not arrive", totals.undelivered),
+        ("commits", "Transactions of the store", totals.commits),
+        ("failed_commits", "Transactions that the store did not take", totals.failed_commits),
+    ];
+    for (name, help, value) in counters {
+        let counter: Counter = Counter::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
+    gauge(registry, "open_incidents", "Incidents that are open", snapshot.incidents);
+    gauge(registry, "known_episodes", "Episodes of series that are known", snapshot.episodes);
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let gauge: Gauge = Gauge::default();
+    gauge.set(signed(value));
+    registry.register(name, help, gauge);
+}
+
+fn sources(registry: &mut Registry, snapshot: &Snapshot) {
+    let (targets, failing, read) =
+        <(Family<SourceLabel, Gauge>, Family<SourceLabel, Gauge>, Family<SourceLabel, Gauge>)>::default();
+    for source in &snapshot.sources {
+        let label = SourceLabel { source: source.name.clone() };
+        targets.get_or_create(&label).set(signed(source.targets));
+        failing.get_or_create(&label).set(signed(source.failing));
+        if let Some(last) = source.last_good {
+            read.get_or_create(&label).set(last.seconds());
+        }
+    }
+    registry.register("targets", "Watched services", targets);
+    registry.register("failing_targets", "Services that cannot be read", failing);
+    registry.register("last_good_poll_timestamp_seconds", "When a list was last read", read);
+}
+
+fn destinations(registry: &mut Registry, snapshot: &Snapshot) {
+    type Gauges = Family<DestinationLabel, Gauge>;
+    let (due, open, failures, paused) = <(Gauges, Gauges, Gauges, Gauges)>::default();
+    for destination in &snapshot.destinations {
+        let label = DestinationLabel { destination: destination.name.clone() };
+        due.get_or_create(&label).set(signed(destination.due));
+        open.get_or_create(&label).set(signed(destination.open));
+        failures.get_or_create(&label).set(signed(destination.failures));
+        paused.get_or_create(&label).set(i64::from(destination.paused));
+    }
+    registry.register("due_deliveries", "Deliveries that wait", due);
+    registry.register("open_sends", "Requests that are not settled", open);
+    registry.register("failures_in_a_row", "Failed requests since the last success", failures);
+    registry.register("destination_paused", "1 while a destination is paused", paused);
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,242 @@
+//! Polling: which targets there are, when each is read, and what is said of it.
+//!
+//! Generic over how a target is read. Owns the turns, the bound on concurrent reads, the rhythm of
+//! discoveries, and the end: told to stop, it starts nothing more and finishes what is in flight.
+//! Never diffs, and never decides that a service is deleted: it only stops polling one that two
+//! complete discoveries in a row did not find.
+
+pub mod pace;
+pub mod schedule;
+pub mod watched;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+pub use self::pace::{PaceVerdict, real_interval};
+use self::schedule::Schedule;
+use self::watched::Watched;
+use super::{PollError, RosterEntry, SourceEvent};
+use crate::clock;
+use crate::core::event::{Event, Target};
+
+/// How a source's targets are found and read.
+pub trait Reader: Send + Sync + 'static {
+    /// Reads one target's list.
+    fn read(&self, target: &Target) -> impl Future<Output = Result<Vec<Event<'static>>, PollError>> + Send;
+    /// The targets that are always watched.
+    fn configured(&self) -> Vec<RosterEntry>;
+    /// Looks for more.
+    fn discover(&self) -> impl Future<Output = Discovery> + Send;
+}
+
+/// What a discovery found.
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    /// The services, as far as it came.
+    pub targets: BTreeSet<Target>,
+    /// Why that is not all.
+    pub error: Option<PollError>,
+}
+
+/// When what is done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// How often each target is read.
+    pub poll_every: Duration,
+    /// The pace that the reader keeps to.
+    pub requests_per_second: NonZeroU32,
+    /// How long the source shows an event.
+    pub memory: Duration,
+    /// How often targets are looked for, if at all. After a failure, again after `poll_every`.
+    pub rediscover_every: Option<Duration>,
+    /// The most reads at once.
+    pub concurrency: usize,
+}
+
+/// Enough reads at once that answers which take a second do not hold the pace up, within reason.
+pub fn concurrency(requests_per_second: NonZeroU32) -> usize {
+    usize::try_from(requests_per_second.get()).unwrap_or(usize::MAX).clamp(16, 256)
+}
+
+/// Polls until told to stop (or the sender of `stop` is gone, or nobody listens any more).
+pub async fn run<R: Reader>(
+    reader: Arc<R>,
+    plan: Plan,
+    events: mpsc::Sender<SourceEvent>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut poller = Poller::new(reader, plan, events);
+    poller.first_roster().await;
+    while !*stop.borrow() && !poller.events.is_closed() {
+        poller.start_due();
+        let wake = poller.next_wake();
+        tokio::select! {
+            changed = stop.changed() => if changed.is_err() { break },
+            () = poller.events.closed() => break,
+            () = sleep_until(wake) => {}
+            Some(done) = poller.running.join_next() => poller.finish(done),
+        }
+    }
+    while poller.running.join_next().await.is_some() {}
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+enum Done {
+    Read(Target),
+    Discovered { found: BTreeSet<Target>, complete: bool },
+}
+
+struct Poller<R> {
+    reader: Arc<R>,
+    plan: Plan,
+    events: mpsc::Sender<SourceEvent>,
+    begun: Instant,
+    schedule: Schedule,
+    watched: Watched,
+    next_discovery: Option<Duration>,
+    discovering: bool,
+    running: JoinSet<Done>,
+    verdict: PaceVerdict,
+}
+
+impl<R: Reader> Poller<R> {
+    fn new(reader: Arc<R>, plan: Plan, events: mpsc::Sender<SourceEvent>) -> Self {
+        let configured = reader.configured().into_iter().map(|entry| entry.target);
+        Self {
+            watched: Watched::new(configured),
+            schedule: Schedule::new(plan.poll_every),
+            next_discovery: plan.rediscover_every.map(|_| Duration::ZERO),
+            begun: clock::monotonic(),
+            discovering: false,
+            running: JoinSet::new(),
+            verdict: PaceVerdict::Holds,
+            reader,
+            plan,
+            events,
+        }
+    }
+
+    /// With discovery, the configured services are not all there is.
+    async fn first_roster(&mut self) {
+        let complete = self.plan.rediscover_every.is_none();
+        self.watch();
+        let roster =
+            SourceEvent::Roster { source: self.plan.source.clone(), targets: self.reader.configured(), complete };
+        if complete || !self.schedule.is_empty() {
+            let _ = self.events.send(roster).await;
+        }
+    }
+
+    fn now(&self) -> Duration {
+        clock::monotonic().saturating_duration_since(self.begun)
+    }
+
+    fn watch(&mut self) {
+        let now = self.now();
+        self.schedule.watch(self.watched.targets(), now);
+        let plan = &self.plan;
+        let verdict = PaceVerdict::of(self.schedule.len(), plan.requests_per_second, plan.poll_every, plan.memory);
+        if verdict != self.verdict {
+            let targets = self.schedule.len();
+            match verdict {
+                PaceVerdict::Holds => tracing::info!(source = %plan.source, targets, "{verdict}"),
+                PaceVerdict::Slower(_) => tracing::warn!(source = %plan.source, targets, "{verdict}"),
+                PaceVerdict::BlindAfter(_) => tracing::error!(source = %plan.source, targets, "{verdict}"),
+            }
+            self.verdict = verdict;
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now = self.now();
+        if !self.discovering && self.next_discovery.is_some_and(|due| due <= now) {
+            self.discovering = true;
+            self.running.spawn(discover(self.reader.clone(), self.plan.source.clone(), self.events.clone()));
+        }
+        while self.has_room()
+            && let Some(target) = self.schedule.take(now)
+        {
+            self.running.spawn(read(self.reader.clone(), target, self.events.clone()));
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.running.len() < self.plan.concurrency + usize::from(self.discovering)
+    }
+
+    fn next_wake(&mut self) -> Option<Instant> {
+        let discovery = self.next_discovery.filter(|_| !self.discovering);
+        let turn = if self.has_room() { self.schedule.next_turn() } else { None };
+        let next = [discovery, turn].into_iter().flatten().min()?;
+        Some(self.begun + next)
+    }
+
+    fn finish(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(Done::Read(target)) => {
+                let now = self.now();
+                self.schedule.done(&target, now);
+            }
+            Ok(Done::Discovered { found, complete }) => {
+                self.discovering = false;
+                let every = self.plan.rediscover_every.unwrap_or(self.plan.poll_every);
+                let pause = if complete { every } else { every.min(self.plan.poll_every) };
+                self.next_discovery = Some(self.now() + pause);
+                self.watched.discovered(found, complete);
+                self.watch();
+            }
+            // A read that panicked would never be taken up again, silently: better that the
+            // process ends loudly.
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+}
+
+async fn read<R: Reader>(reader: Arc<R>, target: Target, events: mpsc::Sender<SourceEvent>) -> Done {
+    let result = reader.read(&target).await;
+    let at = clock::now();
+    let event = match result {
+        Ok(events) => SourceEvent::Polled { target: target.clone(), at, events },
+        Err(error) => {
+            tracing::debug!(%target, code = error.code, "a poll failed");
+            SourceEvent::Failed { target: target.clone(), at, error }
+        }
+    };
+    // Nobody listens only when the process ends; then the loop ends, too.
+    let _ = events.send(event).await;
+    Done::Read(target)
+}
+
+async fn discover<R: Reader>(reader: Arc<R>, source: Arc<str>, events: mpsc::Sender<SourceEvent>) -> Done {
+    let discovery = reader.discover().await;
+    let complete = discovery.error.is_none();
+    let mut targets = reader.configured();
+    let configured: BTreeSet<_> = targets.iter().map(|entry| entry.target.clone()).collect();
+    let found = discovery.targets.difference(&configured).cloned();
+    targets.extend(found.map(|target| RosterEntry { target, discovered: true }));
+    tracing::debug!(%source, services = targets.len(), complete, "a discovery ended");
+    let _ = events.send(SourceEvent::Roster { source: source.clone(), targets, complete }).await;
+    if let Some(error) = discovery.error {
+        tracing::warn!(%source, code = error.code, text = error.text, "a discovery was not complete");
+        let _ = events.send(SourceEvent::DiscoveryFailed { source, at: clock::now(), error }).await;
+    }
+    Done::Discovered { found: discovery.targets, complete }
+}

@@ -1,0 +1,202 @@
+//! podbell.yaml: what it means, what is wrong with it, and where secrets come from.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use podbell::config::{
+    Config, Loaded, NotifierKind, SecretRef, ServiceSelection, SourceConfig, StoreConfig, Surroundings, load,
+};
+use podbell::core::diagnostic::Diagnostic;
+use podbell::core::rules::{Field, compile};
+use secrecy::ExposeSecret as _;
+
+struct Fake(HashMap<&'static str, &'static str>);
+
+impl Surroundings for Fake {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|value| (*value).to_owned())
+    }
+
+    fn file(&self, path: &Path) -> std::io::Result<String> {
+        self.variable(path.file_name().unwrap().to_str().unwrap()).ok_or(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+fn loaded(text: &str, files: &[(&str, &str)]) -> (tempfile::TempDir, Loaded) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files.iter().chain(&[("podbell.yaml", text)]) {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let loaded = load(&folder.path().join("podbell.yaml"));
+    (folder, loaded)
+}
+
+fn good(text: &str) -> Config<SecretRef> {
+    let (_folder, loaded) = loaded(text, &[]);
+    assert_eq!(said(&loaded.diagnostics), "", "{text}");
+    loaded.config.unwrap()
+}
+
+/// Findings as `line:column: message (help)`.
+fn said(diagnostics: &[Diagnostic]) -> String {
+    let one = |diagnostic: &Diagnostic| {
+        let (line, column) = diagnostic.source.position(diagnostic.span.start);
+        let help = diagnostic.help.as_deref().unwrap_or("");
+        format!("{line}:{column}: {}: {} ({help})\n", diagnostic.gravity.as_str(), diagnostic.message)
+    };
+    diagnostics.iter().map(one).collect()
+}
+
+const SMALL: &str = r#"
+sources:
+  - {name: prod, kind: qcloud, region: gz, secret_id: "${ID}", secret_key: {file: key.txt}, services: [{cluster: c, namespace: shop, names: [web, api]}]}
+notifiers:
+  - {name: team, kind: slack, url: "https://hooks.example.com/$${x}/${TOKEN}"}
+  - {name: hook, kind: webhook, url: "${HOOK}", secret: "${SECRET}"}
+"#;
+
+#[test]
+fn a_small_file_gets_all_defaults() {
+    let config = good(SMALL);
+    assert_eq!(config.operator.notify.iter().map(|name| &**name).collect::<Vec<_>>(), ["team"]);
+    assert!(matches!(config.store, StoreConfig::Sqlite(path) if path.ends_with("podbell.db") && path.is_absolute()));
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert!(!config.has_rules);
+    let SourceConfig::Qcloud(source) = &config.sources[0] else { panic!("qcloud") };
+    assert_eq!(source.endpoint.as_str(), "https://ccs.api.qcloud.com/v2/index.php");
+    assert_eq!(source.time_zone.iana_name(), Some("Asia/Shanghai"));
+    assert_eq!((source.poll_every.as_secs(), source.first_poll_window.as_secs()), (60, 600));
+    assert_eq!(source.requests_per_second, 10);
+    let names = ["web", "api"].map(str::to_owned).to_vec();
+    let expected = ServiceSelection::Named { cluster: "c".into(), namespace: "shop".into(), names };
+    assert_eq!(source.services, [expected]);
+}
+
+#[test]
+fn secrets_are_put_in_and_never_shown() {
+    let around = Fake(HashMap::from([
+        ("ID", "AKID"),
+        ("key.txt", "k3y\n"),
+        ("TOKEN", "t0ken"),
+        ("HOOK", "https://example.com/h00k"),
+        ("SECRET", "s3cret"),
+    ]));
+    let config = good(SMALL).resolve(&around).unwrap();
+    let SourceConfig::Qcloud(source) = &config.sources[0] else { panic!("qcloud") };
+    assert_eq!(source.secret_key.expose_secret(), "k3y");
+    let NotifierKind::Slack { url } = &config.notifiers[0].kind else { panic!("slack") };
+    assert_eq!(url.expose_secret(), "https://hooks.example.com/${x}/t0ken");
+    let shown = format!("{config:?}{:?}", good(SMALL));
+    for secret in ["AKID", "k3y", "t0ken", "h00k", "s3cret", "hooks.example.com"] {
+        assert!(!shown.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn every_missing_secret_is_named_with_its_place() {
+    let around = Fake(HashMap::from([("ID", " "), ("HOOK", "s3cret"), ("TOKEN", "x")]));
+    let errors = good(SMALL).resolve(&around).unwrap_err();
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors[0], "the secret for sources: prod: secret_id is empty");
+    assert!(errors[1].starts_with("cannot read the secret file /"), "{}", errors[1]);
+    assert!(errors[1].ends_with("(needed for sources: prod: secret_key)"), "{}", errors[1]);
+    assert_eq!(errors[2], "the secret for notifiers: hook: url is no http(s) address");
+    assert_eq!(errors[3], "the environment variable SECRET is not set (needed for notifiers: hook: secret)");
+    assert_eq!(errors.len(), 4);
+}
+
+#[test]
+fn mistakes_are_listed_all_at_once() {
+    let (_folder, loaded) = loaded(
+        r#"
+sources:
+  - {name: prod, kind: qcloud, region: gz, secret_id: "${ID", secret_key: 1, signature_method: HmacSha256, time_zone: Asia/Shanhai, services: []}
+  - {name: prod, kind: kubernetes}
+  - {name: "a b", kind: file}
+  - {name: c, kind: qcloud, services: [{cluster: x}, {cluster: y, discover: true, names: [a]}, {cluster: z, namespace: n, names: [a, a]}], polls: 1}
+notifier: []
+notifiers:
+  - {name: team, kind: slak, url: "https://x"}
+  - {name: team, kind: slack, token: x, language: cn}
+  - {name: hook, kind: webhook, url: "ftp://x"}
+mentions: {"@oncall": {slak: S1}}
+rules: [{file: a.yaml}, {files: nothing.yaml, scope: {namespaces: a}, may_notify: [tam]}]
+operator: {notify: [temm], heartbeat: {every: 5}}
+store: postgres://x
+server: {listen: localhost, public_url: podbell.example.com}
+http: {proxy: null, ca_file: 1, no_proxy: a}
+"#,
+        &[],
+    );
+    insta::assert_snapshot!(said(&loaded.diagnostics).replace(_folder.path().to_str().unwrap(), "FOLDER"));
+}
+
+#[test]
+fn a_pace_that_cannot_be_held_is_said() {
+    let pace = |services: usize, rate: usize| {
+        let names: Vec<String> = (0..services).map(|i| format!("s{i}")).collect();
+        let text = SMALL
+            .replace("[web, api]", &format!("[{}]", names.join(", ")))
+            .replace("region: gz", &format!("region: gz, requests_per_second: {rate}"));
+        said(&loaded(&text, &[]).1.diagnostics)
+    };
+    assert_eq!(pace(600, 10), "");
+    let slow = pace(900, 10);
+    assert!(slow.contains("warning: 900 services at 10 requests a second take 90 s a round, not 60 s"), "{slow}");
+    let names = |n: usize, i: usize| (0..n).map(|k| format!("s{i}-{k}")).collect::<Vec<_>>().join(", ");
+    let selections: Vec<String> =
+        (0..5).map(|i| format!("{{cluster: c, namespace: shop, names: [{}]}}", names(1000, i))).collect();
+    let text = SMALL
+        .replace("{cluster: c, namespace: shop, names: [web, api]}", &selections.join(", "))
+        .replace("region: gz", "region: gz, requests_per_second: 1");
+    let hours = said(&loaded(&text, &[]).1.diagnostics);
+    assert!(hours.contains("error: 5000 services at 1 requests a second take 84 min a round"), "{hours}");
+}
+
+#[test]
+fn rule_files_are_read_in_the_order_of_entries_and_bytewise() {
+    let rule = |name: &str| format!("version: 1\nrules:\n  - {{name: {name}, match: {{reason: a}}, notify: team}}\n");
+    let text = format!(
+        "{SMALL}rules:\n  - {{files: [rules/*.yaml, extra.yaml], scope: {{namespace: shop}}, may_notify: [team]}}\n  - \"*.yaml\"\n  - none/*.yaml\n"
+    );
+    let files = [
+        ("rules/b.yaml", rule("b")),
+        ("rules/B.yaml", rule("upper")),
+        ("rules/a.yaml", rule("a")),
+        ("rules/.hidden.yaml", rule("hidden")),
+        ("rules/note.txt", rule("note")),
+        ("extra.yaml", rule("extra")),
+        ("zz.yaml", rule("zz")),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let (_folder, loaded) = loaded(&text, &files);
+    let order: Vec<(u32, &str)> = loaded.rule_files.iter().map(|file| (file.entry, &*file.source.name)).collect();
+    assert_eq!(
+        order,
+        [
+            (0, "rules/B.yaml"),
+            (0, "rules/a.yaml"),
+            (0, "rules/b.yaml"),
+            (0, "extra.yaml"),
+            (1, "podbell.yaml"),
+            (1, "zz.yaml")
+        ]
+    );
+    let warnings = said(&loaded.diagnostics);
+    assert!(warnings.contains("`extra.yaml` was read already"), "{warnings}");
+    assert!(warnings.contains("`none/*.yaml` matches no file"), "{warnings}");
+    let compiled = compile(&loaded.rule_files[0]);
+    let rule = &compiled.rules[0].rule;
+    assert_eq!(rule.scopes[0].keys()[0].0, Field::Namespace);
+    assert_eq!(rule.settings.key.to_string(), "rules/B.yaml:upper");
+}
+
+#[test]
+fn paths_start_at_the_folder_of_podbell_yaml() {
+    let (folder, loaded) = loaded(&format!("{SMALL}store: sqlite:data/p.db\nhttp: {{ca_file: ca.pem}}\n"), &[]);
+    let config = loaded.config.unwrap();
+    assert_eq!(config.store, StoreConfig::Sqlite(folder.path().join("data/p.db")));
+    assert_eq!(config.http.ca_file, Some(folder.path().join("ca.pem")));
+}

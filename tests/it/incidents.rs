@@ -1,0 +1,487 @@
+//! Incidents from the first occurrence to the end, in virtual time: what is told, when, and that
+//! nothing else is.
+
+use podbell::core::event::{Event, Level, Target};
+use podbell::core::notice::{Info, NoticeBody, NoticeKind, Story};
+
+use crate::support::events::warning;
+use crate::support::world::{World, WorldSpec, web};
+
+const POD: &str = "web-6d4cf56db6-x2x7v";
+
+/// A world that watches shop/web and has read it once, empty, at 0 s.
+fn started(rules: &str) -> World {
+    let mut world = if rules.is_empty() { World::builtin() } else { World::with_rules(rules) };
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world
+}
+
+fn normal(mut event: Event<'static>) -> Event<'static> {
+    event.level = Level::Normal;
+    event
+}
+
+fn story(world: &World) -> Story {
+    match &world.last_notice().body {
+        NoticeBody::Incident(story) => (**story).clone(),
+        other => panic!("not about an incident: {other:?}"),
+    }
+}
+
+#[test]
+fn one_warning_and_then_silence_is_one_opened_and_one_resolved() {
+    let mut world = started("");
+    let events = [warning(POD, "FailedMount", "no such volume", 1, 30, 30)];
+    world.run_until(60);
+    world.poll(&web(), &events);
+    world.poll_until(&web(), &events, 7200);
+    assert_eq!(world.told(), ["75s team opened #1", "960s team resolved #1"]);
+    assert_eq!(story(&world).quiet_seconds, 900);
+}
+
+#[test]
+fn a2_a_fresh_problem_at_first_contact_is_told_with_its_whole_count() {
+    let mut world = World::builtin();
+    world.watch(&[web()]);
+    world.poll(&web(), &[warning(POD, "BackOff", "Back-off restarting failed container", 40, -3000, -120)]);
+    world.run_until(60);
+    assert_eq!(world.told(), ["15s team opened #1"]);
+    assert_eq!((story(&world).occurrences, story(&world).in_all), (1, 40));
+}
+
+#[test]
+fn a1_what_was_already_there_is_counted_in_the_first_contact_and_not_alerted() {
+    let mut world = World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() });
+    world.watch(&[web()]);
+    world.poll(&web(), &[warning(POD, "BackOff", "b", 6530, -90_000, -1800)]);
+    world.run_until(3600);
+    assert_eq!(world.told(), ["0s team info"]);
+    let NoticeBody::Info(Info::FirstContact { services, already_there, clock_hint, .. }) = &world.last_notice().body
+    else {
+        panic!("not the first contact")
+    };
+    assert_eq!((*services, *already_there, clock_hint.clone()), (1, 1, None));
+}
+
+#[test]
+fn a_wrong_time_zone_is_noticed_at_first_contact() {
+    for (off, hours, zone) in [(-8 * 3600, -8, Some("UTC")), (8 * 3600, 8, None), (-9 * 3600, -9, None)] {
+        let mut world = World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() });
+        world.watch(&[web()]);
+        let events = [warning("a", "x", "y", 1, off - 100, off - 60), warning("b", "x", "y", 1, off - 100, off - 1800)];
+        world.poll(&web(), &events);
+        world.run_until(200);
+        let first = world.log.iter().flat_map(|r| &r.notices).find_map(|notice| match &notice.body {
+            NoticeBody::Info(Info::FirstContact { clock_hint, .. }) => clock_hint.clone(),
+            _ => None,
+        });
+        let hint = first.expect("a hint");
+        assert_eq!((hint.hours, hint.zone.as_deref()), (hours, zone), "{off}");
+    }
+}
+
+#[test]
+fn a3_failed_polls_are_no_silence_and_no_change() {
+    let mut world = started("");
+    let events = [warning(POD, "FailedMount", "m", 1, 30, 30)];
+    world.run_until(60);
+    world.poll(&web(), &events);
+    for minute in 2..22 {
+        world.run_until(minute * 60);
+        world.fail(&web(), "5000");
+    }
+    assert_eq!(world.told(), ["75s team opened #1"], "blind time does not resolve");
+    world.run_until(22 * 60);
+    world.poll(&web(), &events);
+    assert_eq!(world.told(), ["75s team opened #1", "1320s team resolved #1"]);
+    assert_eq!(world.last_notice().caused_at, crate::support::events::at(960));
+}
+
+#[test]
+fn a9_after_a_stop_of_half_an_hour_what_happened_meanwhile_is_told_once() {
+    let mut world = started("");
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 50, 30, 59)]);
+    world.run_until(120);
+    world.kill();
+    world.now = crate::support::events::at(1920);
+    world.start();
+    let after = [warning(POD, "FailedMount", "m", 350, 30, 1900)];
+    world.watch(&[web()]);
+    world.poll(&web(), &after);
+    world.run_until(1980);
+    world.poll(&web(), &after);
+    assert_eq!(world.told(), ["75s team opened #1", "1920s team escalated #1"]);
+    assert_eq!(story(&world).occurrences, 350);
+}
+
+#[test]
+fn a10_after_a_stop_of_three_hours_podbell_says_that_it_was_blind_and_resolves_nothing_at_once() {
+    let mut world = World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 5, 30, 59)]);
+    world.run_until(120);
+    world.kill();
+    world.now = crate::support::events::at(3 * 3600);
+    world.start();
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(3 * 3600 + 70);
+    let told = world.told();
+    assert_eq!(told, ["0s team info", "75s team opened #1", "10860s team info"]);
+    let NoticeBody::Info(Info::Blind { from, until, .. }) = &world.last_notice().body else { panic!("not blind") };
+    assert_eq!(
+        (from.millis() / 1000, until.millis() / 1000),
+        (crate::support::events::at(120).seconds(), crate::support::events::at(10_800).seconds())
+    );
+    // Fifteen minutes of observed silence later it is over.
+    world.poll_until(&web(), &[], 3 * 3600 + 1200);
+    assert_eq!(world.told().last().unwrap(), "11710s team resolved #1");
+}
+
+#[test]
+fn a13_three_reasons_of_one_failed_image_pull_on_three_pods_are_one_opened() {
+    let mut world = started("");
+    let pods = ["web-6d4cf56db6-x2x7v", "web-6d4cf56db6-bbbbb", "web-6d4cf56db6-ccccc"];
+    world.run_until(60);
+    let mut events = vec![warning(pods[0], "Failed", "Failed to pull image \"x\": not found", 1, 50, 50)];
+    world.poll(&web(), &events);
+    world.run_until(70);
+    events.push(warning(pods[1], "Failed", "Error: ErrImagePull", 1, 62, 62));
+    events.push(warning(pods[2], "BackOff", "Back-off pulling image \"x\"", 1, 65, 65));
+    world.poll(&web(), &events);
+    world.run_until(200);
+    events.push(warning(pods[1], "Failed", "Error: ImagePullBackOff", 1, 190, 190));
+    world.poll(&web(), &events);
+    world.run_until(600);
+    assert_eq!(world.told(), ["75s team opened #1"]);
+    assert_eq!(story(&world).objects, 3);
+}
+
+#[test]
+fn a14_an_unrelated_reason_that_joins_is_one_escalated_that_names_it() {
+    let mut world = started("");
+    world.run_until(60);
+    let mut events = vec![warning(POD, "FailedMount", "m", 1, 50, 50)];
+    world.poll(&web(), &events);
+    world.run_until(120);
+    events.push(warning(POD, "OOMKilling", "Memory cgroup out of memory", 1, 110, 110));
+    world.poll(&web(), &events);
+    world.run_until(600);
+    // min_gap holds it back to five minutes after opened.
+    assert_eq!(world.told(), ["75s team opened #1", "375s team escalated #1"]);
+    assert_eq!(story(&world).news, ["OOMKilling: Memory cgroup out of memory"]);
+    assert_eq!(world.last_notice().caused_at, crate::support::events::at(120));
+}
+
+#[test]
+fn a15_a_jump_over_several_steps_is_one_escalated_for_the_highest() {
+    let mut world = started("");
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 9, 50, 59)]);
+    world.run_until(600);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 1200, 50, 599)]);
+    world.run_until(1200);
+    assert_eq!(world.told(), ["75s team opened #1", "600s team escalated #1"]);
+}
+
+#[test]
+fn a16_an_image_pull_whose_warnings_starve_is_kept_open_by_its_normal_rows() {
+    let mut world = started("");
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "Failed", "Error: ErrImagePull", 3, 30, 59)]);
+    let back_off = |count, last| normal(warning(POD, "BackOff", "Back-off pulling image \"x\"", count, 40, last));
+    // Two hours, one Normal row each five minutes, no Warning at all.
+    for n in 1..=24 {
+        world.run_until(60 + n * 300);
+        world.poll(&web(), &[back_off(2 + n as u64, 60 + n * 300 - 5)]);
+    }
+    assert_eq!(world.told(), ["75s team opened #1"]);
+    // Then it is over.
+    world.poll_until(&web(), &[], 10_000);
+    assert_eq!(world.told().last().unwrap(), "8160s team resolved #1");
+}
+
+#[test]
+fn a17_a_problem_that_comes_back_is_the_same_incident_and_must_be_quiet_for_longer() {
+    let mut world = started("");
+    world.run_until(60);
+    let event = |count, last| [warning(POD, "FailedMount", "m", count, 30, last)];
+    world.poll(&web(), &event(1, 59));
+    world.poll_until(&web(), &event(1, 59), 1200);
+    world.poll(&web(), &event(2, 1199));
+    world.poll_until(&web(), &event(2, 1199), 1200 + 1860);
+    assert_eq!(
+        world.told(),
+        ["75s team opened #1", "960s team resolved #1", "1260s team reopened #1", "3000s team resolved #1"]
+    );
+    // After two hours it is another one.
+    world.poll_until(&web(), &event(2, 1199), 3000 + 7260);
+    world.poll(&web(), &event(3, 10_250));
+    world.run_until(10_300);
+    assert_eq!(world.told().last().unwrap(), "10275s team opened #2");
+}
+
+#[test]
+fn a18_what_ends_within_group_wait_is_opened_and_then_resolved() {
+    let rules = "version: 1\nrules:\n  - {name: quick, match: {reason: '*'}, notify: [team], group_wait: 30s, resolve_after: 10s}\n";
+    let mut world = started(rules);
+    world.run_until(60);
+    let events = [warning(POD, "FailedMount", "m", 1, 59, 59)];
+    world.poll(&web(), &events);
+    world.poll_until(&web(), &events, 300);
+    assert_eq!(world.told(), ["90s team opened #1", "120s team resolved #1"]);
+}
+
+#[test]
+fn the_design_s_own_example_is_told_as_its_test_says() {
+    let rules = "version: 1
+rules:
+  - name: image-pull
+    match: {objType: Pod, reason: Failed, message: /ErrImagePull/}
+    open_when: {count: 3, within: 10m}
+    escalate: {counts: [10, 100, 1000], objects: [5, 20]}
+    severity: critical
+    notify: [team]
+";
+    let mut world = started(rules);
+    world.run_until(60);
+    let event = |count, last| [warning("web-6d4cf56db6-x2x7v", "Failed", "Error: ErrImagePull", count, 60, last)];
+    world.poll(&web(), &event(1, 60));
+    world.run_until(120);
+    world.poll(&web(), &event(3, 120));
+    world.run_until(180);
+    world.poll(&web(), &event(12, 180));
+    world.poll_until(&web(), &event(12, 180), 1500);
+    assert_eq!(world.told(), ["135s team opened #1", "180s team escalated #1", "1080s team resolved #1"]);
+}
+
+#[test]
+fn a19_two_rules_for_one_destination_tell_once_and_an_operator_s_rule_survives_a_team_s_ignore() {
+    let team = "version: 1
+rules:
+  - {name: mounts, match: {reason: FailedMount}, notify: [team]}
+  - {name: all, match: {reason: '*'}, notify: [team]}
+  - {name: quiet, match: {reason: Unhealthy}, action: ignore}
+";
+    let audit = "version: 1\nrules:\n  - {name: audit, match: {reason: '*'}, notify: [audit]}\n";
+    let mut world = World::new(WorldSpec {
+        rules: vec![team.into(), audit.into()],
+        destinations: vec![("team", None), ("audit", None)],
+        ..WorldSpec::default()
+    });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(
+        &web(),
+        &[
+            warning(POD, "FailedMount", "m", 1, 59, 59),
+            warning("db-0", "Unhealthy", "Readiness probe failed", 1, 59, 59),
+        ],
+    );
+    world.run_until(200);
+    assert_eq!(world.told_to("team").len(), 2, "the claim of `all` stands before the later ignore: {:?}", world.told());
+    assert_eq!(world.told_to("audit").len(), 2);
+}
+
+#[test]
+fn an_occurrence_seen_through_two_services_counts_once() {
+    let mut world = World::builtin();
+    let admin = Target::new("prod", "cls-1", "shop", "admin");
+    world.watch(&[web(), admin.clone()]);
+    for target in [&web(), &admin] {
+        world.poll(target, &[]);
+    }
+    world.run_until(60);
+    let events = [warning(POD, "FailedMount", "m", 4, 30, 59)];
+    world.poll(&web(), &events);
+    world.poll(&admin, &events);
+    world.run_until(120);
+    let events = [warning(POD, "FailedMount", "m", 9, 30, 110)];
+    world.poll(&admin, &events);
+    world.poll(&web(), &events);
+    world.run_until(130);
+    let incident = world.engine().state().unwrap().incidents().next().unwrap().clone();
+    assert_eq!((incident.occurrences, incident.targets.len()), (9, 2));
+    assert_eq!(world.told(), ["75s team opened #1"]);
+}
+
+#[test]
+fn a_restart_between_two_services_of_one_occurrence_does_not_count_it_twice() {
+    let mut world = World::builtin();
+    let admin = Target::new("prod", "cls-1", "shop", "admin");
+    world.watch(&[web(), admin.clone()]);
+    for target in [&web(), &admin] {
+        world.poll(target, &[]);
+    }
+    world.run_until(60);
+    let events = [warning(POD, "FailedMount", "m", 4, 30, 59)];
+    world.poll(&web(), &events);
+    world.kill();
+    world.start();
+    world.watch(&[web(), admin.clone()]);
+    world.poll(&admin, &events);
+    let incident = world.engine().state().unwrap().incidents().next().unwrap().clone();
+    assert_eq!(incident.occurrences, 4);
+}
+
+#[test]
+fn a11_many_targets_with_a_wrong_key_are_one_trouble() {
+    let mut world = World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() });
+    let targets: Vec<Target> = (0..500).map(|n| Target::new("prod", "cls-1", "shop", &format!("s{n}"))).collect();
+    world.watch(&targets);
+    for minute in 0..12 {
+        world.run_until(minute * 60);
+        for target in &targets {
+            world.fail(target, "4100");
+        }
+    }
+    assert_eq!(world.told(), ["360s team opened #1"]);
+    let NoticeBody::Trouble(trouble) = &world.last_notice().body else { panic!("not a trouble") };
+    assert_eq!((trouble.code.as_str(), trouble.affected_count, trouble.affected.len()), ("4100", 500, 20));
+    for target in &targets {
+        world.poll(target, &[]);
+    }
+    world.run_until(800);
+    assert_eq!(world.told()[1..].iter().filter(|line| line.contains("resolved")).count(), 1);
+    assert!(world.told().len() <= 3, "{:?}", world.told());
+}
+
+#[test]
+fn a12_a_deleted_service_closes_its_incident_a_renamed_one_opens_another_and_half_a_discovery_does_nothing() {
+    let mut world = World::builtin();
+    let renamed = Target::new("prod", "cls-1", "shop", "web-2");
+    world.discover(&[web()], true);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 4, 30, 59)]);
+    world.run_until(120);
+    world.discover(&[], false);
+    world.discover(&[], false);
+    world.discover(&[], true);
+    assert_eq!(world.told(), ["75s team opened #1"], "absent once may be a hiccup");
+    world.run_until(180);
+    world.discover(std::slice::from_ref(&renamed), true);
+    assert_eq!(world.told(), ["75s team opened #1", "180s team closed #1"]);
+    assert_eq!(story(&world).closed_because.as_deref(), Some("service deleted"));
+    world.poll(&renamed, &[warning(POD, "FailedMount", "m", 6, 30, 170)]);
+    world.run_until(240);
+    assert_eq!(world.told().last().unwrap(), "195s team opened #2");
+}
+
+#[test]
+fn a_discovered_service_that_answers_gone_is_gone_and_a_configured_one_is_trouble() {
+    let mut world = World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() });
+    world.discover(&[web()], true);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 4, 30, 59)]);
+    world.run_until(120);
+    world.fail(&web(), "-16013");
+    assert_eq!(world.told()[1..], ["75s team opened #1", "120s team closed #1"]);
+    let configured = Target::new("prod", "cls-1", "shop", "configured");
+    world.watch(std::slice::from_ref(&configured));
+    for minute in 3..12 {
+        world.run_until(minute * 60);
+        world.fail(&configured, "-16013");
+    }
+    assert!(world.told().last().unwrap().contains("opened #2"), "{:?}", world.told());
+}
+
+#[test]
+fn a27_a_restart_in_the_middle_of_group_wait_still_tells_on_time() {
+    let mut world = started("");
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 4, 30, 59)]);
+    world.run_until(65);
+    world.kill();
+    world.start();
+    world.run_until(200);
+    assert_eq!(world.told(), ["75s team opened #1"]);
+}
+
+#[test]
+fn a_critical_incident_is_brought_back_to_mind_and_a_warning_is_not() {
+    for (severity, reminders) in [("critical", 2), ("warning", 0)] {
+        let rules = format!(
+            "version: 1\nrules:\n  - {{name: r, match: {{reason: '*'}}, notify: [team], severity: {severity}, escalate: {{counts: [1000000], news: false}}}}\n"
+        );
+        let mut world = started(&rules);
+        for minute in 1..=500i64 {
+            world.run_until(minute * 60);
+            world.poll(&web(), &[warning(POD, "FailedMount", "m", minute as u64, 30, minute * 60 - 1)]);
+        }
+        let reminded = world.told().iter().filter(|line| line.contains("reminded")).count();
+        assert_eq!(reminded, reminders, "{severity}: {:?}", world.told());
+    }
+}
+
+#[test]
+fn objects_escalate_by_distinct_names_within_the_last_hour() {
+    let rules = "version: 1\nrules:\n  - {name: r, match: {reason: '*'}, notify: [team], escalate: {objects: [3], counts: [1000]}}\n";
+    let mut world = started(rules);
+    let pod = |n: i64, at: i64| warning(&format!("web-6d4cf56db6-xxxx{n}"), "FailedMount", "m", 1, at, at);
+    // Two pods, then another two, 70 minutes later: never three within an hour.
+    for (n, minute) in [(2, 1), (4, 20), (5, 75), (6, 76)] {
+        world.poll_until(&web(), &[], minute * 60 - 60);
+        world.run_until(minute * 60);
+        world.poll(&web(), &[pod(n, minute * 60 - 5)]);
+    }
+    assert!(!world.told().iter().any(|line| line.contains("escalated")), "{:?}", world.told());
+    world.run_until(77 * 60);
+    world.poll(&web(), &[pod(7, 77 * 60 - 5)]);
+    world.run_until(100 * 60);
+    assert_eq!(world.told().iter().filter(|line| line.contains("escalated")).count(), 1, "{:?}", world.told());
+}
+
+#[test]
+fn unhealthy_opens_at_three_within_fifteen_minutes_under_the_built_in_rules() {
+    let mut world = started("");
+    let probe = |count, last| [warning(POD, "Unhealthy", "Readiness probe failed: timeout", count, 30, last)];
+    world.run_until(60);
+    world.poll(&web(), &probe(1, 59));
+    world.run_until(1500);
+    world.poll(&web(), &probe(2, 1499));
+    assert_eq!(world.told(), [""; 0]);
+    world.run_until(1560);
+    world.poll(&web(), &probe(4, 1559));
+    world.run_until(1600);
+    assert_eq!(world.told(), ["1575s team opened #2"]);
+}
+
+#[test]
+fn what_gathers_survives_a_restart() {
+    let mut world = started("");
+    let probe = |count, last| [warning(POD, "Unhealthy", "Readiness probe failed: timeout", count, 30, last)];
+    world.run_until(60);
+    world.poll(&web(), &probe(2, 59));
+    world.kill();
+    world.start();
+    world.run_until(120);
+    world.poll(&web(), &probe(3, 119));
+    world.run_until(200);
+    assert_eq!(world.told(), ["135s team opened #1"]);
+}
+
+#[test]
+fn an_incident_whose_rule_is_gone_after_a_restart_is_closed_once() {
+    let rules =
+        |name: &str| format!("version: 1\nrules:\n  - {{name: {name}, match: {{reason: '*'}}, notify: [team]}}\n");
+    let mut world = started(&rules("old"));
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 4, 30, 59)]);
+    world.run_until(100);
+    world.kill();
+    world.respec(|spec| spec.rules = vec![rules("new")]);
+    world.start();
+    world.run_until(200);
+    world.kill();
+    world.start();
+    world.run_until(300);
+    assert_eq!(world.told(), ["75s team opened #1", "100s team closed #1"]);
+    assert_eq!(world.last_notice().kind, NoticeKind::Closed);
+}

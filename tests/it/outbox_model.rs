@@ -1,0 +1,271 @@
+//! The dispatcher's plan, model-checked: whatever crashes, refusals, time-outs and newer notices
+//! come in whatever order, nothing is lost, nothing leaves too early, too fast or out of order.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use podbell::core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, TroubleSubject};
+use podbell::core::outbox::pace::Pace;
+use podbell::core::outbox::{
+    Delivery, DeliveryId, DeliveryState, Health, Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox, SendId,
+};
+use podbell::core::rules::Severity;
+use podbell::core::rules::rule::Destination;
+use podbell::core::time::Time;
+use proptest::prelude::*;
+
+use crate::support::events::START;
+
+const PACE: Pace = Pace { most: 4, per: Duration::from_secs(20), kept_for_critical: 1 };
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// A newer notice of incident `0..4` (4: of none).
+    Notice(u64, bool),
+    /// The oldest request in flight comes to this.
+    Answer(u8),
+    /// So many seconds pass.
+    Pass(u64),
+    /// kill -9, and a start.
+    Crash,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0..5u64, any::<bool>()).prop_map(|(incident, critical)| Op::Notice(incident, critical)),
+        4 => (0..8u8).prop_map(Op::Answer),
+        4 => (0..30u64).prop_map(Op::Pass),
+        1 => Just(Op::Crash),
+    ]
+}
+
+/// What is committed: all that survives a crash.
+#[derive(Default)]
+struct Disk {
+    deliveries: BTreeMap<DeliveryId, (Delivery, DeliveryState)>,
+    sends: BTreeMap<SendId, u32>,
+    attempts: Vec<Time>,
+    health: Health,
+}
+
+struct Model {
+    disk: Disk,
+    outbox: Outbox,
+    now: Time,
+    in_flight: Vec<(SendId, Vec<DeliveryId>)>,
+    bodies: BTreeMap<SendId, Vec<DeliveryId>>,
+    requests: Vec<Time>,
+    walls: Time,
+    next_notice: u64,
+    delivered: Vec<(Option<u64>, DeliveryId)>,
+}
+
+fn team() -> Destination {
+    "team".into()
+}
+
+fn policies() -> BTreeMap<Destination, Policy> {
+    let policy = Policy { endpoint: "e".into(), fingerprint: "f".into(), pace: Some(PACE), concurrency: 2 };
+    BTreeMap::from([(team(), policy)])
+}
+
+impl Model {
+    fn new() -> Self {
+        let mut model = Self {
+            disk: Disk::default(),
+            outbox: Outbox::default(),
+            now: START,
+            in_flight: Vec::new(),
+            bodies: BTreeMap::new(),
+            requests: Vec::new(),
+            walls: START,
+            next_notice: 1,
+            delivered: Vec::new(),
+        };
+        model.crash();
+        model
+    }
+
+    fn crash(&mut self) {
+        self.in_flight.clear();
+        let open = |state: &DeliveryState| match state {
+            DeliveryState::Due { .. } => Some(None),
+            DeliveryState::Claimed { send } => Some(Some(*send)),
+            _ => None,
+        };
+        let restored = RestoredOutbox {
+            destinations: vec![(team(), "f".into(), self.disk.health.clone())],
+            deliveries: self
+                .disk
+                .deliveries
+                .values()
+                .filter_map(|(delivery, state)| Some((team(), delivery.clone(), open(state)?)))
+                .collect(),
+            sends: self.disk.sends.iter().map(|(id, attempts)| (*id, team(), *attempts)).collect(),
+            attempts: self.disk.attempts.iter().map(|at| ("e".into(), *at)).collect(),
+            next_delivery: self.disk.deliveries.keys().last().map_or(1, |id| id.0 + 1),
+            next_send: self.bodies.keys().last().map_or(1, |id| id.0 + 1),
+        };
+        let mut writes = OutboxWrites::default();
+        self.outbox = Outbox::restore(restored, policies(), self.now, &mut writes);
+        self.commit(writes);
+    }
+
+    fn commit(&mut self, writes: OutboxWrites) {
+        for (_, delivery) in writes.added {
+            let state = DeliveryState::Due { content: delivery.content, born: delivery.born };
+            self.disk.deliveries.insert(delivery.id, (delivery, state));
+        }
+        for (id, state) in writes.changed {
+            self.disk.deliveries.get_mut(&id).unwrap().1 = state;
+        }
+        for claimed in writes.claimed {
+            self.disk.sends.insert(claimed.send, 1);
+            self.bodies.insert(claimed.send, claimed.deliveries.iter().map(|delivery| delivery.id).collect());
+        }
+        for (send, attempts) in writes.repeated {
+            self.disk.sends.insert(send, attempts);
+        }
+        for (send, _) in writes.settled {
+            self.disk.sends.remove(&send);
+        }
+        self.disk.attempts.extend(writes.attempts.into_iter().map(|(_, at)| at));
+        if let Some((state, _)) = self.outbox.destination("team") {
+            self.disk.health = state.health.clone();
+        }
+    }
+
+    /// Claims what may leave, commits, and "sends" it.
+    fn dispatch(&mut self) -> Result<(), TestCaseError> {
+        let mut writes = OutboxWrites::default();
+        self.outbox.tick(self.now, &mut writes);
+        let jobs = self.outbox.claim(self.now, &mut writes);
+        self.commit(writes);
+        for job in jobs {
+            let send = match job {
+                Job::First(claimed) => claimed.send,
+                Job::Again { send, .. } => send,
+            };
+            let body = self.bodies[&send].clone();
+            prop_assert!(self.now >= self.walls, "a request before Retry-After is over");
+            let incidents: Vec<_> = body.iter().map(|id| self.disk.deliveries[id].0.incident).collect();
+            prop_assert!(incidents.windows(2).all(|pair| pair[0] == pair[1]), "one send, one incident");
+            for (other, bodies) in &self.in_flight {
+                let busy = self.disk.deliveries[&bodies[0]].0.incident;
+                prop_assert!(busy.is_none() || busy != incidents[0], "{other:?} is open for the same incident");
+            }
+            self.requests.push(self.now);
+            self.in_flight.push((send, body));
+        }
+        for window in self.requests.windows(PACE.most + 1) {
+            prop_assert!(window[PACE.most].since(window[0]) >= PACE.per, "over the pace");
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, outcome: Outcome) -> Result<(), TestCaseError> {
+        if self.in_flight.is_empty() {
+            return Ok(());
+        }
+        let (send, body) = self.in_flight.remove(0);
+        if outcome == Outcome::Delivered {
+            for id in body {
+                let incident = self.disk.deliveries[&id].0.incident;
+                let newer = self.delivered.iter().any(|(of, told)| incident.is_some() && *of == incident && *told > id);
+                prop_assert!(!newer, "an older notice after a newer one of its incident");
+                self.delivered.push((incident, id));
+            }
+        } else if let Outcome::Refused { retry_after: Some(wait), .. }
+        | Outcome::Unclear { retry_after: Some(wait), .. } = &outcome
+        {
+            self.walls = self.walls.max(self.now.plus(*wait));
+        }
+        let mut writes = OutboxWrites::default();
+        self.outbox.record(send, outcome, 0.5, self.now, &mut writes);
+        self.commit(writes);
+        Ok(())
+    }
+
+    fn notice(&mut self, incident: u64, critical: bool) {
+        let severity = if critical { Severity::Critical } else { Severity::Warning };
+        let body = match incident {
+            4 => NoticeBody::Info(Info::Dead { destination: "x".into(), deliveries: 1, why: String::new() }),
+            incident => NoticeBody::Trouble(Box::new(Trouble {
+                incident,
+                subject: TroubleSubject::Source("s".into()),
+                code: String::new(),
+                text: String::new(),
+                advice: String::new(),
+                affected: Vec::new(),
+                affected_count: 0,
+                since: self.now,
+                until: None,
+            })),
+        };
+        let notice = Notice {
+            id: self.next_notice,
+            kind: NoticeKind::Escalated,
+            caused_at: self.now,
+            made_at: self.now,
+            severity,
+            to: vec![team()],
+            body,
+        };
+        self.next_notice += 1;
+        let mut writes = OutboxWrites::default();
+        self.outbox.add(&notice, self.now, &mut writes);
+        self.commit(writes);
+    }
+}
+
+fn outcome(kind: u8) -> Outcome {
+    let why = String::new();
+    match kind {
+        0 => Outcome::Unclear { retry_after: None, why },
+        1 => Outcome::Unclear { retry_after: Some(Duration::from_secs(40)), why },
+        2 => Outcome::Refused { retry_after: None, why },
+        3 => Outcome::Refused { retry_after: Some(Duration::from_secs(25)), why },
+        4 => Outcome::Content { why },
+        _ => Outcome::Delivered,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_nothing_leaves_early_and_order_holds(ops in prop::collection::vec(op(), 1..80)) {
+        let mut model = Model::new();
+        for op in ops {
+            match op {
+                Op::Notice(incident, critical) => model.notice(incident, critical),
+                Op::Answer(kind) => model.answer(outcome(kind))?,
+                Op::Pass(seconds) => model.now = model.now.plus(Duration::from_secs(seconds)),
+                Op::Crash => model.crash(),
+            }
+            model.dispatch()?;
+        }
+        // From now on everything is taken: everything arrives.
+        for _ in 0..2000 {
+            let open = model.disk.deliveries.values().any(|(_, state)| {
+                matches!(state, DeliveryState::Due { .. } | DeliveryState::Claimed { .. })
+            });
+            if !open {
+                break;
+            }
+            while !model.in_flight.is_empty() {
+                model.answer(Outcome::Delivered)?;
+            }
+            model.now = model.now.plus(Duration::from_secs(5));
+            model.dispatch()?;
+        }
+        let told: HashSet<DeliveryId> = model.delivered.iter().map(|(_, id)| *id).collect();
+        for (id, (_, state)) in &model.disk.deliveries {
+            match state {
+                DeliveryState::Sent { .. } | DeliveryState::Folded { .. } => prop_assert!(told.contains(id)),
+                DeliveryState::Dead { why, .. } => prop_assert!(why.contains("does not take"), "{why}"),
+                other => prop_assert!(false, "{id:?} is still {other:?}"),
+            }
+        }
+    }
+}

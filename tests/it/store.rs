@@ -1,0 +1,212 @@
+//! The store: durable settings, one owner, clear errors that destroy nothing, and a mirror that
+//! equals it after every failure.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use podbell::core::time::Time;
+use podbell::engine::Happened;
+use podbell::sources::SourceEvent;
+use podbell::store::{Ownership, Store, StoreError};
+
+use crate::support::events::{at, warning};
+use crate::support::world::{World, web};
+
+#[test]
+fn every_commit_survives_loss_of_power_wal_and_synchronous_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("podbell.db")).unwrap();
+    assert_eq!(store.pragma("journal_mode").unwrap(), "wal");
+    assert_eq!(store.pragma("synchronous").unwrap(), "2", "2 is FULL");
+    assert_eq!(store.pragma("auto_vacuum").unwrap(), "2", "2 is INCREMENTAL");
+}
+
+#[test]
+fn a_store_has_one_owner_and_a_second_one_waits_then_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("podbell.db");
+    let owner = Ownership::take(&path).unwrap();
+    let error = Ownership::wait(&path, Duration::from_millis(300)).unwrap_err();
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains("in use by another podbell"), "{error}");
+    drop(owner);
+    Ownership::take(&path).unwrap();
+}
+
+/// What opening says, and that the file is what it was.
+fn refused(path: &Path) -> StoreError {
+    let before = fs::read(path).ok();
+    let error = Store::open(path).unwrap_err();
+    assert_eq!(fs::read(path).ok(), before, "nothing is destroyed");
+    error
+}
+
+fn sqlite(path: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a35_what_cannot_be_a_store_is_refused_with_a_clear_error_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+
+    fs::write(
+        path("text.db"),
+        "this is no database, it is a text that somebody left here, and it is long enough\n".repeat(20),
+    )
+    .unwrap();
+    assert!(matches!(refused(&path("text.db")), StoreError::Corrupt { .. }));
+
+    sqlite(&path("foreign.db"), "CREATE TABLE somebody_elses (x)");
+    let error = refused(&path("foreign.db"));
+    assert!(error.to_string().contains("other tables"), "{error}");
+
+    drop(Store::open(&path("newer.db")).unwrap());
+    sqlite(&path("newer.db"), "PRAGMA user_version = 99");
+    let error = refused(&path("newer.db"));
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+
+    drop(Store::open(&path("half.db")).unwrap());
+    let whole = fs::read(path("half.db")).unwrap();
+    fs::write(path("half.db"), &whole[..whole.len() / 2]).unwrap();
+    let error = refused(&path("half.db"));
+    assert!(error.to_string().contains("bytes and should have"), "{error}");
+
+    fs::create_dir(path("folder.db")).unwrap();
+    assert!(matches!(Store::open(&path("folder.db")).unwrap_err(), StoreError::ReadOnly { .. }));
+    let nowhere = Store::open(&path("no/such/folder/podbell.db")).unwrap_err();
+    assert!(nowhere.to_string().contains("no/such/folder"), "{nowhere}");
+}
+
+#[test]
+fn a35_a_missing_wal_loses_what_was_in_it_and_nothing_else() {
+    let mut world = World::builtin();
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.kill();
+    let wal = format!("{}-wal", world.store_path().display());
+    assert!(!Path::new(&wal).exists() || fs::remove_file(&wal).is_ok());
+    world.start();
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+}
+
+#[test]
+fn after_a_commit_that_failed_memory_equals_the_store_and_nothing_was_told() {
+    let mut world = World::builtin();
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let events = vec![warning("web-0", "FailedMount", "m", 120, 30, 59)];
+    let polled =
+        |now: Time| vec![Happened::Source(SourceEvent::Polled { target: web(), at: now, events: events.clone() })];
+
+    // The store fails wherever a row of this table is written.
+    for (n, table) in ["incident", "series", "target"].into_iter().enumerate() {
+        let trigger =
+            format!("CREATE TRIGGER full_{n} BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+        sqlite(&world.store_path(), &trigger);
+        let now = world.now;
+        assert!(world.engine().turn(polled(now), now).is_err());
+        assert_eq!(world.engine().state().unwrap().incidents().count(), 0, "{table}");
+        assert_eq!(world.engine().state().unwrap().episodes(), 0, "{table}");
+        sqlite(&world.store_path(), &format!("DROP TRIGGER full_{n}"));
+    }
+    world.poll(&web(), &events);
+    world.run_until(75);
+    // An answer whose record fails is kept and recorded later: told once all the same.
+    assert_eq!(world.told(), ["75s team opened #1"]);
+}
+
+#[test]
+fn an_answer_that_could_not_be_recorded_is_recorded_later_and_nothing_is_sent_twice() {
+    let mut world = World::builtin();
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning("web-0", "FailedMount", "m", 1, 30, 59)]);
+    world.run_until(74);
+    // Claim by hand, so that the answer can be held back.
+    let now = at(75);
+    world.now = now;
+    let jobs = world.engine().turn(Vec::new(), now).unwrap();
+    assert_eq!(jobs.len(), 1);
+    sqlite(
+        &world.store_path(),
+        "CREATE TRIGGER full BEFORE UPDATE ON delivery BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    let answer = Happened::Answered(jobs[0].send, podbell::core::outbox::Outcome::Delivered);
+    assert!(world.engine().turn(vec![answer], now).is_err());
+    assert!(world.engine().turn(Vec::new(), at(76)).is_err());
+    sqlite(&world.store_path(), "DROP TRIGGER full");
+    assert!(world.engine().turn(Vec::new(), at(77)).unwrap().is_empty());
+    world.now = at(77);
+    world.run_until(600);
+    assert!(world.told().is_empty(), "the only message left by hand: {:?}", world.told());
+    let settled: String = rusqlite::Connection::open(world.store_path())
+        .unwrap()
+        .query_row("SELECT state FROM delivery", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(settled, "sent");
+}
+
+#[test]
+fn old_data_goes_the_file_stays_small_and_numbers_are_never_used_twice() {
+    let mut world = World::builtin();
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    // Forty days; each day another job fails. What left the list is remembered for a day.
+    for day in 0..40i64 {
+        let start = day * 86_400;
+        world.run_until(start + 60);
+        world.poll(
+            &web(),
+            &[warning(&format!("job{day}-x2x7v"), "FailedMount", &"m".repeat(2000), 1, start + 30, start + 59)],
+        );
+        for hour in 1..24 {
+            world.run_until(start + hour * 3600);
+            world.poll(&web(), &[]);
+        }
+    }
+    let connection = rusqlite::Connection::open(world.store_path()).unwrap();
+    let count = |table: &str| {
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert!(count("series") <= 3, "{}", count("series"));
+    assert!(count("notice") <= 20 && count("delivery") <= 20, "{} {}", count("notice"), count("delivery"));
+    assert!(count("incident") <= 31 && count("send") <= 6, "{} {}", count("incident"), count("send"));
+    assert!(fs::metadata(world.store_path()).unwrap().len() < 1 << 20);
+    let told = world.told();
+    assert_eq!(told.len(), 80);
+    assert!(told.last().unwrap().ends_with("resolved #40"), "{told:?}");
+    // And after everything was deleted a restart goes on counting.
+    world.run_until(100 * 86_400);
+    world.poll(&web(), &[]);
+    world.kill();
+    world.start();
+    world.poll(&web(), &[warning("late-x2x7v", "FailedMount", "m", 1, 100 * 86_400 - 10, 100 * 86_400)]);
+    world.run_until(100 * 86_400 + 20);
+    assert!(world.told().last().unwrap().ends_with("opened #41"), "{:?}", world.told().last());
+}
+
+#[test]
+fn an_unchanged_poll_writes_nothing() {
+    let mut world = World::builtin();
+    world.watch(&[web()]);
+    let events = [warning("web-0", "FailedMount", "m", 1, 30, 59)];
+    world.run_until(60);
+    world.poll(&web(), &events);
+    world.run_until(2000);
+    world.poll(&web(), &events);
+    world.run_until(2001);
+    let before = world.engine().totals().commits;
+    let now = world.now;
+    for _ in 0..100 {
+        let polled = SourceEvent::Polled { target: web(), at: now, events: events.to_vec() };
+        world.engine().turn(vec![Happened::Source(polled)], now).unwrap();
+    }
+    assert_eq!(world.engine().totals().commits, before);
+}

@@ -1,0 +1,329 @@
+//! A whole podbell in virtual time: the real engine and a real store, receivers that behave as a
+//! test says, and a log of everything that was told. No socket, no clock, no sleep.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use podbell::core::event::{Event, Target};
+use podbell::core::notice::Notice;
+use podbell::core::outbox::pace::Pace;
+use podbell::core::outbox::{Content, Outcome, Policy};
+use podbell::core::rules::compile::{RuleFile, compile};
+use podbell::core::rules::rule::Destination;
+use podbell::core::rules::{Rules, builtin};
+use podbell::core::source::{PollError, RosterEntry, SourceInfo};
+use podbell::core::step::Setup;
+use podbell::core::time::Time;
+use podbell::engine::{Engine, Freeze, Happened, Parts, SendJob};
+use podbell::sources::SourceEvent;
+use podbell::store::Store;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::events::{START, at};
+
+/// The body of a test's message: the notices it holds.
+struct Plain;
+
+impl Freeze for Plain {
+    fn freeze(&self, _to: &Destination, notices: &[Notice], content: Content, id: &str, _now: Time) -> Vec<u8> {
+        json!({"id": id, "content": content, "notices": notices}).to_string().into_bytes()
+    }
+}
+
+/// One request that reached a receiver.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// When, in seconds of virtual time.
+    pub at: f64,
+    /// To whom.
+    pub to: String,
+    /// Its id.
+    pub id: String,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// The notices it tells, oldest first.
+    pub notices: Vec<Notice>,
+    /// What the receiver answered.
+    pub outcome: Outcome,
+}
+
+/// A receiver's behaviour: the outcome and after how long it is known.
+pub type Behaviour = Box<dyn FnMut(Time, u32) -> (Outcome, Duration) + Send>;
+
+/// What a world is made with.
+pub struct WorldSpec {
+    /// Rule files; none for the built-in set.
+    pub rules: Vec<String>,
+    /// Destinations and their pace.
+    pub destinations: Vec<(&'static str, Option<Pace>)>,
+    /// Who hears of podbell's own trouble.
+    pub operator: Vec<&'static str>,
+}
+
+impl Default for WorldSpec {
+    fn default() -> Self {
+        Self { rules: Vec::new(), destinations: vec![("team", None)], operator: Vec::new() }
+    }
+}
+
+/// See the module.
+pub struct World {
+    folder: TempDir,
+    spec: WorldSpec,
+    engine: Option<Engine>,
+    /// Now.
+    pub now: Time,
+    behaviours: BTreeMap<String, Behaviour>,
+    attempts: BTreeMap<String, u32>,
+    answers: VecDeque<(Time, Happened)>,
+    /// Everything that reached a receiver.
+    pub log: Vec<Request>,
+    /// Fingerprints by destination, to change URLs.
+    pub fingerprints: BTreeMap<String, String>,
+}
+
+/// The target of most tests.
+pub fn web() -> Target {
+    Target::new("prod", "cls-1", "shop", "web")
+}
+
+impl World {
+    /// A world under one rule file, told to `team`.
+    pub fn with_rules(rules: &str) -> Self {
+        Self::new(WorldSpec { rules: vec![rules.to_owned()], ..WorldSpec::default() })
+    }
+
+    /// A world with the built-in rules, told to `team`.
+    pub fn builtin() -> Self {
+        Self::new(WorldSpec::default())
+    }
+
+    /// A world.
+    pub fn new(spec: WorldSpec) -> Self {
+        let mut world = Self {
+            folder: tempfile::tempdir().unwrap(),
+            spec,
+            engine: None,
+            now: START,
+            behaviours: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            answers: VecDeque::new(),
+            log: Vec::new(),
+            fingerprints: BTreeMap::new(),
+        };
+        world.start();
+        world
+    }
+
+    /// Starts podbell on the store as it is.
+    pub fn start(&mut self) {
+        let store = Store::open(&self.folder.path().join("podbell.db")).unwrap();
+        let chats: Vec<Destination> = self.spec.destinations.iter().map(|(name, _)| (*name).into()).collect();
+        let rules = match self.spec.rules.is_empty() {
+            true => builtin::rules(&chats),
+            false => compiled(&self.spec.rules),
+        };
+        let info = SourceInfo {
+            poll_every: Duration::from_secs(60),
+            memory: Duration::from_secs(3600),
+            first_poll_window: Duration::from_secs(600),
+            utc_offset_seconds: 28_800,
+            aliases: BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]),
+        };
+        let setup = Setup {
+            rules,
+            sources: BTreeMap::from([(Arc::from("prod"), info)]),
+            operator: self.spec.operator.iter().map(|name| (*name).into()).collect(),
+        };
+        let policies = self.spec.destinations.iter().map(|(name, pace)| {
+            let url = self.fingerprints.get(*name).cloned().unwrap_or_else(|| format!("url-of-{name}"));
+            let policy = Policy {
+                endpoint: url.as_str().into(),
+                fingerprint: url.as_str().into(),
+                pace: *pace,
+                concurrency: if pace.is_some() { 1 } else { 4 },
+            };
+            ((*name).into(), policy)
+        });
+        let parts =
+            Parts { store, setup, policies: policies.collect(), freeze: Box::new(Plain), chance: Box::new(|| 0.5) };
+        self.engine = Some(Engine::new(parts, self.now).unwrap());
+        self.turn(Vec::new());
+    }
+
+    /// Ends podbell without a word, as `kill -9` does. Answers on their way are lost.
+    pub fn kill(&mut self) {
+        self.engine = None;
+        self.answers.clear();
+    }
+
+    /// Changes what podbell is started with.
+    pub fn respec(&mut self, change: impl FnOnce(&mut WorldSpec)) {
+        change(&mut self.spec);
+    }
+
+    /// The engine.
+    pub fn engine(&mut self) -> &mut Engine {
+        self.engine.as_mut().expect("podbell runs")
+    }
+
+    /// How a receiver behaves from now on, by the time and the number of the attempt, counted from
+    /// 1; without this it takes everything at once.
+    pub fn receiver(&mut self, name: &str, behaviour: impl FnMut(Time, u32) -> (Outcome, Duration) + Send + 'static) {
+        self.behaviours.insert(name.to_owned(), Box::new(behaviour));
+        self.attempts.remove(name);
+    }
+
+    /// A target is watched.
+    pub fn watch(&mut self, targets: &[Target]) {
+        let targets = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
+        self.happen(Happened::Source(SourceEvent::Roster { source: "prod".into(), targets, complete: true }));
+    }
+
+    /// A discovery of the source.
+    pub fn discover(&mut self, targets: &[Target], complete: bool) {
+        let targets = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: true }).collect();
+        self.happen(Happened::Source(SourceEvent::Roster { source: "prod".into(), targets, complete }));
+    }
+
+    /// A good poll of a target.
+    pub fn poll(&mut self, target: &Target, events: &[Event<'static>]) {
+        let event = SourceEvent::Polled { target: target.clone(), at: self.now, events: events.to_vec() };
+        self.happen(Happened::Source(event));
+    }
+
+    /// A failed poll of a target.
+    pub fn fail(&mut self, target: &Target, code: &str) {
+        let error =
+            PollError { code: code.into(), text: "it failed".into(), advice: "mend it".into(), gone: code == "-16013" };
+        self.happen(Happened::Source(SourceEvent::Failed { target: target.clone(), at: self.now, error }));
+    }
+
+    /// Polls with the same list each minute until `seconds`.
+    pub fn poll_until(&mut self, target: &Target, events: &[Event<'static>], seconds: i64) {
+        while self.now.plus(Duration::from_secs(60)) <= at(seconds) {
+            let next = self.now.plus(Duration::from_secs(60));
+            self.run_to(next);
+            self.poll(target, events);
+        }
+    }
+
+    /// Lets time pass up to `seconds` after the start.
+    pub fn run_until(&mut self, seconds: i64) {
+        self.run_to(at(seconds));
+    }
+
+    /// Lets time pass, carrying out whatever falls due.
+    pub fn run_to(&mut self, until: Time) {
+        loop {
+            let now = self.now;
+            let wake = self.engine().next_timer(now);
+            let answer = self.answers.iter().map(|(at, _)| *at).min();
+            let next = [wake, answer].into_iter().flatten().min().filter(|next| *next <= until);
+            let Some(next) = next else { break };
+            self.now = self.now.max(next);
+            let ready = self.ready_answers();
+            self.turn(ready);
+        }
+        self.now = self.now.max(until);
+        let ready = self.ready_answers();
+        self.turn(ready);
+    }
+
+    fn ready_answers(&mut self) -> Vec<Happened> {
+        let (ready, later): (Vec<_>, Vec<_>) = self.answers.drain(..).partition(|(at, _)| *at <= self.now);
+        self.answers = later.into();
+        ready.into_iter().map(|(_, happened)| happened).collect()
+    }
+
+    fn happen(&mut self, happened: Happened) {
+        self.turn(vec![happened]);
+    }
+
+    fn turn(&mut self, happened: Vec<Happened>) {
+        let now = self.now;
+        let mut next = happened;
+        loop {
+            let jobs = self.engine().turn(std::mem::take(&mut next), now).unwrap();
+            for job in jobs {
+                self.send(job);
+            }
+            next = self.ready_answers();
+            if next.is_empty() {
+                break;
+            }
+        }
+    }
+
+    fn send(&mut self, job: SendJob) {
+        let to = job.destination.to_string();
+        let attempt = self.attempts.entry(to.clone()).or_default();
+        *attempt += 1;
+        let (outcome, after) = match self.behaviours.get_mut(&to) {
+            Some(behaviour) => behaviour(self.now, *attempt),
+            None => (Outcome::Delivered, Duration::ZERO),
+        };
+        let body: serde_json::Value = serde_json::from_slice(&job.body).unwrap();
+        assert_eq!(body["id"], job.message_id, "the id is part of the frozen body");
+        self.log.push(Request {
+            at: (self.now.millis() - START.millis()) as f64 / 1000.0,
+            to,
+            id: job.message_id,
+            notices: serde_json::from_value(body["notices"].clone()).unwrap(),
+            body: job.body,
+            outcome: outcome.clone(),
+        });
+        self.answers.push_back((self.now.plus(after), Happened::Answered(job.send, outcome)));
+    }
+
+    /// What was told, one line a delivered message: `75s team opened #1`, folded ones with `+`.
+    pub fn told(&self) -> Vec<String> {
+        self.log.iter().filter(|request| request.outcome == Outcome::Delivered).map(Request::line).collect()
+    }
+
+    /// The same of one destination.
+    pub fn told_to(&self, name: &str) -> Vec<String> {
+        let mine = |request: &&Request| request.to == name && request.outcome == Outcome::Delivered;
+        self.log.iter().filter(mine).map(Request::line).collect()
+    }
+
+    /// The newest notice that reached anybody.
+    pub fn last_notice(&self) -> &Notice {
+        self.log.last().and_then(|request| request.notices.last()).expect("something was told")
+    }
+
+    /// Where the store lies.
+    pub fn store_path(&self) -> std::path::PathBuf {
+        self.folder.path().join("podbell.db")
+    }
+}
+
+impl Request {
+    fn line(&self) -> String {
+        let kinds: Vec<&str> = self.notices.iter().map(|notice| notice.kind.as_str()).collect();
+        let incident =
+            self.notices.last().and_then(|n| n.body.incident()).map_or(String::new(), |id| format!(" #{id}"));
+        format!("{}s {} {}{}", self.at, self.to, kinds.join("+"), incident)
+    }
+}
+
+/// Rule files, compiled.
+pub fn compiled(files: &[String]) -> Rules {
+    let mut rules = Vec::new();
+    for (entry, text) in files.iter().enumerate() {
+        let source = podbell::core::diagnostic::Source::new(&format!("rules-{entry}.yaml"), text.clone());
+        let file = RuleFile {
+            source,
+            entry: u32::try_from(entry).unwrap(),
+            scope: None,
+            names: Default::default(),
+            defaults: Default::default(),
+        };
+        let done = compile(&file);
+        assert!(!done.has_errors(), "{:?}", done.diagnostics);
+        rules.extend(done.rules.into_iter().map(|located| located.rule));
+    }
+    Rules::new(rules)
+}
