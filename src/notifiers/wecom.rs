@@ -3,14 +3,16 @@
 //! WeCom's markdown has no escape character, so text from outside gets full-width twins of the
 //! special characters (see [`escape::wecom`]): `<@all>` arrives as `＜＠all＞`.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use super::reply::{self, Reply};
 use super::{budget, escape};
 use crate::core::message::{Block, Message, Span};
 use crate::core::outbox::{Content, Outcome};
+use crate::core::rules::rule::Severity;
 
 /// The platform's limit of a markdown content, in bytes.
 const CONTENT: usize = 4096;
@@ -106,7 +108,6 @@ fn some_mentions(mentions: &[String]) -> Option<String> {
 }
 
 fn color(message: &Message) -> &'static str {
-    use crate::core::rules::rule::Severity;
     match message.severity {
         _ if message.over => "info",
         Severity::Critical | Severity::Warning => "warning",
