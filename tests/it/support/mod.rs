@@ -5,6 +5,7 @@ pub mod emulated;
 pub mod events;
 pub mod notices;
 pub mod receiver;
+pub mod schema;
 pub mod scripted;
 pub mod slack_rules;
 pub mod world;
