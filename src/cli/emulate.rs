@@ -28,7 +28,7 @@ use crate::sources::wall_clock::WallClock;
         podbell emulate make-play list.json --cluster cls-1 --service web > play.jsonl\n  \
         podbell emulate --listen 127.0.0.1:8081 --secret-id id --secret-key key --play play.jsonl --speed 60\n\n\
         The play starts now and runs N times as fast. Several services make one play when their lines are\n\
-        merged in time order:  sort -s -k1.1,1.28 web.jsonl db.jsonl > both.jsonl"
+        merged in time order:  LC_ALL=C sort -s -k1,2.9 web.jsonl db.jsonl > both.jsonl"
 )]
 pub struct Emulate {
     #[command(subcommand)]

@@ -37,7 +37,7 @@ enum Command {
     /// See what is on its way and what was given up, and send it again.
     Outbox(outbox::Args),
     /// Serve the legacy API from a recording, for trying things out; make such recordings.
-    Emulate(emulate::Emulate),
+    Emulate(Box<emulate::Emulate>),
 }
 
 /// Reads the command line and runs the command.
@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => Ok(check::run(&args)),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),
-        Command::Emulate(args) => emulate::main(args),
+        Command::Emulate(args) => emulate::main(*args),
     };
     result.unwrap_or_else(|error| {
         anstream::eprintln!("error: {error:#}");

@@ -138,8 +138,10 @@ impl<R: BufRead> Recording<R> {
     }
 
     fn read_line(&mut self, text: &[u8]) -> Result<RecordedPoll, RecordingError> {
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let line: Line<'_> = serde_json::from_slice(text).map_err(|error| self.wrong(error.to_string()))?;
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
+        let line: Line<'_> = serde_json::from_slice(text)
+            // The parser has seen one line only, and would call it the first.
+            .map_err(|error| self.wrong(error.to_string().replace(" at line 1 column", " at column")))?;
         let at = self.clock.read(&line.at);
         let at = at.ok_or_else(|| self.wrong(format!("at {:?} is not YYYY-MM-DD HH:MM:SS", line.at)))?;
         if self.last.is_some_and(|last| at < last) {

@@ -1,15 +1,21 @@
 //! The integration tests: one binary, linked once. A module per subject; `support` holds what
 //! they share.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 mod check;
 mod config;
 mod deliveries;
 mod diff;
+mod emulator;
+mod file_source;
+mod http;
 mod incidents;
 mod messages;
 mod notifiers;
 mod outbox_model;
+mod qcloud;
+mod qcloud_run;
+mod recording;
 mod rendering;
 mod rules;
 mod store;

@@ -18,6 +18,9 @@ use super::loose::{Integer, Text};
 use crate::core::event::{Event, Level};
 use crate::sources::wall_clock::WallClock;
 
+/// The longest message of a refusal that is kept.
+const MAX_MESSAGE: usize = 2_000;
+
 /// A list that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventList<'a> {
@@ -127,7 +130,7 @@ impl<T> Envelope<'_, T> {
             return Ok(());
         }
         let words = [&self.message, &self.code_desc].into_iter().map(Text::as_str).find(|text| !text.trim().is_empty());
-        let message = words.unwrap_or("no message").trim().chars().take(300).collect();
+        let message = words.unwrap_or("no message").trim().chars().take(MAX_MESSAGE).collect();
         Err(AnswerError::Refused { code: code.chars().take(40).collect(), message })
     }
 }

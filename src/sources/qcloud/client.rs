@@ -28,6 +28,9 @@ const MAX_RETRIES: u32 = 2;
 /// No retry begins later than this within a poll, however long `poll_every` is.
 const MAX_BUDGET: Duration = Duration::from_secs(30);
 
+/// The longest text of an error that comes from the other side.
+const MAX_TEXT: usize = 300;
+
 /// What needs no escape in a query, by RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -110,7 +113,25 @@ impl Client {
             return Err(Trouble::status(status));
         }
         let body = read_body(response, self.config.max_answer).await.map_err(|error| Trouble::body(&error))?;
-        read(&body).map_err(Trouble::answer)
+        read(&body).map_err(|error| {
+            let mut trouble = Trouble::answer(error);
+            trouble.error.text = self.scrubbed(&trouble.error.text);
+            trouble
+        })
+    }
+
+    /// Words of the other side without our secrets: a refused signature may be answered with all
+    /// that was signed, the token included.
+    fn scrubbed(&self, text: &str) -> String {
+        let config = &self.config;
+        let secrets = [Some(&config.secret_key), Some(&config.secret_id), config.token.as_ref()];
+        let mut text = text.to_owned();
+        for secret in secrets.into_iter().flatten().map(ExposeSecret::expose_secret) {
+            if !secret.is_empty() {
+                text = text.replace(secret, "***");
+            }
+        }
+        text.chars().take(MAX_TEXT).collect()
     }
 
     /// A request with a fresh nonce and the time of now.

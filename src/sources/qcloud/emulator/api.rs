@@ -81,7 +81,7 @@ pub(super) fn answer(state: &Shared, asked: &Asked<'_>, now: Time) -> Vec<u8> {
 fn checked(state: &Shared, asked: &Asked<'_>, now: Time) -> Result<Data, Refusal> {
     let action = asked.need("Action")?;
     auth::check(asked, &state.config, &state.nonces, now)?;
-    if let Some(code) = lock(&state.faults).pop_front() {
+    if let Some(code) = lock(&state.faults).pop_front().filter(|code| *code != 0) {
         return Err(Refusal::new(code, "asked for"));
     }
     match action {

@@ -101,7 +101,7 @@ impl Emulator {
         self.state.requests.load(Ordering::Relaxed)
     }
 
-    /// Answers the next requests that pass the checks with these codes, one each.
+    /// Answers the next requests that pass the checks with these codes, one each; 0 answers as ever.
     pub fn fail_next(&self, codes: impl IntoIterator<Item = i64>) {
         lock(&self.state.faults).extend(codes);
     }
