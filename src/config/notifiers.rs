@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::secret::SecretRef;
 use super::sources::{name, time_zone};
-use super::{Language, Mention, NotifierConfig, NotifierKind};
+use super::{Language, MentionIds, NotifierConfig, NotifierKind};
 use crate::core::yaml::{MapReader, Node, Reader};
 
 #[derive(Clone, Copy)]
@@ -79,15 +79,15 @@ fn notifier(
 }
 
 /// Reads `mentions:`.
-pub fn mentions(node: &Node, reader: &mut Reader) -> BTreeMap<String, Mention> {
+pub fn mentions(node: &Node, reader: &mut Reader) -> BTreeMap<String, MentionIds> {
     let Some(map) = reader.map(node, "a map such as {\"@oncall\": {slack: S0123ABC}}") else { return BTreeMap::new() };
     let mut mentions = BTreeMap::new();
     for (key, value) in map.pairs() {
         let Some(name) = key.text() else { continue };
-        let mut mention = Mention::default();
+        let mut mention = MentionIds::default();
         if let Some(mut map) = reader.map(value, "a map such as {slack: S0123ABC, wecom: zhangsan}") {
             let mut id = |key| map.take(key).and_then(|node| reader.text(node, "an id")).map(str::to_owned);
-            mention = Mention { slack: id("slack"), wecom: id("wecom") };
+            mention = MentionIds { slack: id("slack"), wecom: id("wecom") };
             map.finish(reader);
         }
         // Kept even if it is wrong: its name exists.

@@ -168,8 +168,9 @@ impl Scribe<'_> {
     /// Since when podbell has seen it, when last, and since when the cluster has, if it counted more.
     fn since(&self, story: &Story) -> String {
         let mut since = self.clock.at(story.first_at);
-        if story.in_all > story.occurrences && story.first_seen < story.first_at {
-            since = format!("{since} ({})", self.words.seen_by_cluster(&self.clock.at(story.first_seen)));
+        let in_cluster = self.clock.at(story.first_seen);
+        if story.in_all > story.occurrences && story.first_seen < story.first_at && in_cluster != since {
+            since = format!("{since} ({})", self.words.seen_by_cluster(&in_cluster));
         }
         let last = self.clock.at(story.last_at);
         if last != self.clock.at(story.first_at) {
