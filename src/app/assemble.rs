@@ -58,9 +58,7 @@ fn notifier(config: &config::NotifierConfig) -> NotifierConfig {
     let kind = match &config.kind {
         NotifierKind::Slack { url } => Kind::Slack { url: url.clone() },
         NotifierKind::Wecom { url } => Kind::Wecom { url: url.clone() },
-        NotifierKind::Webhook { url, secret } => {
-            Kind::Webhook { url: url.clone(), secrets: secret.iter().cloned().collect() }
-        }
+        NotifierKind::Webhook { url, secrets } => Kind::Webhook { url: url.clone(), secrets: secrets.clone() },
         NotifierKind::Console => Kind::Console { color: crate::notifiers::Color::Auto },
     };
     NotifierConfig { name: config.name.clone(), kind, language: config.language, time_zone: config.time_zone.clone() }

@@ -157,8 +157,8 @@ pub enum NotifierKind<S = SecretString> {
     Webhook {
         /// Its address, which may hold a secret.
         url: S,
-        /// What bodies are signed with.
-        secret: Option<S>,
+        /// What bodies are signed with; several while one replaces another.
+        secrets: Vec<S>,
     },
     /// Standard output.
     Console,

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::secret::SecretRef;
 use super::sources::{name, time_zone};
 use super::{Language, MentionIds, NotifierConfig, NotifierKind};
-use crate::core::yaml::{MapReader, Node, Reader};
+use crate::core::yaml::{MapReader, Node, Reader, Value};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -66,10 +66,13 @@ fn notifier(
         Kind::Console => Some(NotifierKind::Console),
         Kind::Webhook => {
             let url = url(&mut map, reader);
-            let secret = map
-                .take("secret")
-                .and_then(|node| SecretRef::read(node, format!("notifiers: {name}: secret"), folder, reader));
-            url.map(|url| NotifierKind::Webhook { url, secret })
+            let secrets = map.take("secret").map(|node| match &node.value {
+                Value::List(items) => items.iter().collect(),
+                _ => vec![node],
+            });
+            let read = |node| SecretRef::read(node, format!("notifiers: {name}: secret"), folder, reader);
+            let secrets = secrets.unwrap_or_default().into_iter().filter_map(read).collect();
+            url.map(|url| NotifierKind::Webhook { url, secrets })
         }
     };
     map.finish_with(reader, |key| {
