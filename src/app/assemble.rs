@@ -17,7 +17,7 @@ use crate::core::step::Setup;
 use crate::core::time::Time;
 use crate::engine::{Freeze, SendJob};
 use crate::http::{ClientError, HttpOptions};
-use crate::notifiers::{ConfigError, Kind, MentionIds, NotifierConfig, Notifiers};
+use crate::notifiers::{ConfigError, Kind, NotifierConfig, Notifiers};
 use crate::sources::{file, qcloud};
 
 /// Why a checked configuration cannot be put to work.
@@ -50,28 +50,18 @@ pub fn http_options(config: &config::HttpConfig) -> Result<HttpOptions, Assembly
 /// When a secret is none, or the network cannot be set up.
 pub fn notifiers(config: &Config) -> Result<Notifiers, AssemblyError> {
     let client = crate::http::client(&http_options(&config.http)?)?;
-    let mentions = config
-        .mentions
-        .iter()
-        .map(|(name, who)| (name.clone(), MentionIds { slack: who.slack.clone(), wecom: who.wecom.clone() }));
     let configs = config.notifiers.iter().map(notifier).collect();
-    Ok(Notifiers::new(configs, mentions.collect(), client)?)
+    Ok(Notifiers::new(configs, config.mentions.clone(), client)?)
 }
 
 fn notifier(config: &config::NotifierConfig) -> NotifierConfig {
     let kind = match &config.kind {
         NotifierKind::Slack { url } => Kind::Slack { url: url.clone() },
         NotifierKind::Wecom { url } => Kind::Wecom { url: url.clone() },
-        NotifierKind::Webhook { url, secret } => {
-            Kind::Webhook { url: url.clone(), secrets: secret.iter().cloned().collect() }
-        }
+        NotifierKind::Webhook { url, secrets } => Kind::Webhook { url: url.clone(), secrets: secrets.clone() },
         NotifierKind::Console => Kind::Console { color: crate::notifiers::Color::Auto },
     };
-    let language = match config.language {
-        config::Language::En => crate::core::message::Language::En,
-        config::Language::Zh => crate::core::message::Language::Zh,
-    };
-    NotifierConfig { name: config.name.clone(), kind, language, time_zone: config.time_zone.clone() }
+    NotifierConfig { name: config.name.clone(), kind, language: config.language, time_zone: config.time_zone.clone() }
 }
 
 /// Rules, sources and operator for the engine.
@@ -141,25 +131,13 @@ fn qcloud(source: &config::QcloudConfig) -> qcloud::QcloudConfig {
     let mut config = qcloud::QcloudConfig::new(&source.name, source.endpoint.clone(), source.secret_id.clone(), key);
     config.region = source.region.clone();
     config.token = source.token.clone();
-    config.signature_method = match source.signature_method {
-        config::SignatureMethod::HmacSha256 => qcloud::signature::SignatureMethod::HmacSha256,
-        config::SignatureMethod::HmacSha1 => qcloud::signature::SignatureMethod::HmacSha1,
-    };
+    config.signature_method = source.signature_method;
     config.time_zone = source.time_zone.clone();
     config.poll_every = source.poll_every;
     config.requests_per_second = NonZeroU32::new(source.requests_per_second).unwrap_or(NonZeroU32::MIN);
     config.aliases = source.aliases.clone();
-    config.services = source.services.iter().map(selection).collect();
+    config.services = source.services.clone();
     config
-}
-
-fn selection(services: &config::ServiceSelection) -> qcloud::ServiceSelection {
-    match services.clone() {
-        config::ServiceSelection::Named { cluster, namespace, names } => {
-            qcloud::ServiceSelection::Named { cluster, namespace, names }
-        }
-        config::ServiceSelection::Discover { cluster } => qcloud::ServiceSelection::Discover { cluster: Some(cluster) },
-    }
 }
 
 /// How requests are carried out.

@@ -80,7 +80,9 @@ fn words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Delivered => "arrived".to_owned(),
         Outcome::Refused { why, .. } => {
-            format!("not delivered: {why}. Try again later: it asks for fewer messages or is not there")
+            format!(
+                "not delivered: {why}. It cannot be reached or wants a pause: check the address, or try again later"
+            )
         }
         Outcome::Unclear { why, .. } => {
             format!("perhaps not delivered: {why}. Check the address, the proxy and the firewall")

@@ -23,6 +23,10 @@ use url::Url;
 
 use crate::core::rules::Destination;
 
+pub use crate::core::message::Language;
+pub use crate::notifiers::MentionIds;
+pub use crate::sources::qcloud::ServiceSelection;
+pub use crate::sources::qcloud::signature::SignatureMethod;
 pub use files::{expand, read_source};
 pub use load::{Loaded, load, lone_rule_file};
 pub use secret::{Secret, SecretError, SecretRef, Surroundings, System};
@@ -35,7 +39,7 @@ pub struct Config<S = SecretString> {
     /// Where notices go.
     pub notifiers: Vec<NotifierConfig<S>>,
     /// Who a name of `mention:` is on each platform.
-    pub mentions: BTreeMap<String, Mention>,
+    pub mentions: BTreeMap<String, MentionIds>,
     /// Whether there is a `rules:` key; without one the built-in set holds.
     pub has_rules: bool,
     /// What podbell tells about itself.
@@ -124,35 +128,6 @@ pub struct FileConfig {
     pub aliases: BTreeMap<String, String>,
 }
 
-/// How requests are signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SignatureMethod {
-    /// HMAC-SHA256.
-    #[default]
-    HmacSha256,
-    /// HMAC-SHA1.
-    HmacSha1,
-}
-
-/// Some services of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServiceSelection {
-    /// These.
-    Named {
-        /// Cluster id.
-        cluster: String,
-        /// Namespace.
-        namespace: String,
-        /// Service names, none twice.
-        names: Vec<String>,
-    },
-    /// Every namespace and service.
-    Discover {
-        /// Cluster id.
-        cluster: String,
-    },
-}
-
 /// One notifier.
 #[derive(Debug)]
 pub struct NotifierConfig<S = SecretString> {
@@ -183,8 +158,8 @@ pub enum NotifierKind<S = SecretString> {
     Webhook {
         /// Its address, which may hold a secret.
         url: S,
-        /// What bodies are signed with.
-        secret: Option<S>,
+        /// What bodies are signed with; several while one replaces another.
+        secrets: Vec<S>,
     },
     /// Standard output.
     Console,
@@ -195,25 +170,6 @@ impl<S> NotifierKind<S> {
     pub fn is_chat(&self) -> bool {
         !matches!(self, Self::Webhook { .. })
     }
-}
-
-/// The language of messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Chinese.
-    Zh,
-}
-
-/// Who somebody is on each platform.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mention {
-    /// Slack member or group id.
-    pub slack: Option<String>,
-    /// WeCom user id.
-    pub wecom: Option<String>,
 }
 
 /// What podbell tells about itself.

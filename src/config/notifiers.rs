@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 
 use super::secret::SecretRef;
 use super::sources::{name, time_zone};
-use super::{Language, Mention, NotifierConfig, NotifierKind};
-use crate::core::yaml::{MapReader, Node, Reader};
+use super::{Language, MentionIds, NotifierConfig, NotifierKind};
+use crate::core::yaml::{MapReader, Node, Reader, Value};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -66,10 +66,13 @@ fn notifier(
         Kind::Console => Some(NotifierKind::Console),
         Kind::Webhook => {
             let url = url(&mut map, reader);
-            let secret = map
-                .take("secret")
-                .and_then(|node| SecretRef::read(node, format!("notifiers: {name}: secret"), folder, reader));
-            url.map(|url| NotifierKind::Webhook { url, secret })
+            let secrets = map.take("secret").map(|node| match &node.value {
+                Value::List(items) => items.iter().collect(),
+                _ => vec![node],
+            });
+            let read = |node| SecretRef::read(node, format!("notifiers: {name}: secret"), folder, reader);
+            let secrets = secrets.unwrap_or_default().into_iter().filter_map(read).collect();
+            url.map(|url| NotifierKind::Webhook { url, secrets })
         }
     };
     map.finish_with(reader, |key| {
@@ -79,15 +82,15 @@ fn notifier(
 }
 
 /// Reads `mentions:`.
-pub fn mentions(node: &Node, reader: &mut Reader) -> BTreeMap<String, Mention> {
+pub fn mentions(node: &Node, reader: &mut Reader) -> BTreeMap<String, MentionIds> {
     let Some(map) = reader.map(node, "a map such as {\"@oncall\": {slack: S0123ABC}}") else { return BTreeMap::new() };
     let mut mentions = BTreeMap::new();
     for (key, value) in map.pairs() {
         let Some(name) = key.text() else { continue };
-        let mut mention = Mention::default();
+        let mut mention = MentionIds::default();
         if let Some(mut map) = reader.map(value, "a map such as {slack: S0123ABC, wecom: zhangsan}") {
             let mut id = |key| map.take(key).and_then(|node| reader.text(node, "an id")).map(str::to_owned);
-            mention = Mention { slack: id("slack"), wecom: id("wecom") };
+            mention = MentionIds { slack: id("slack"), wecom: id("wecom") };
             map.finish(reader);
         }
         // Kept even if it is wrong: its name exists.

@@ -281,8 +281,8 @@ impl<S> NotifierConfig<S> {
         let kind = match self.kind {
             NotifierKind::Slack { url } => NotifierKind::Slack { url: put(&url) },
             NotifierKind::Wecom { url } => NotifierKind::Wecom { url: put(&url) },
-            NotifierKind::Webhook { url, secret } => {
-                NotifierKind::Webhook { url: put(&url), secret: secret.as_ref().map(put) }
+            NotifierKind::Webhook { url, secrets } => {
+                NotifierKind::Webhook { url: put(&url), secrets: secrets.iter().map(put).collect() }
             }
             NotifierKind::Console => NotifierKind::Console,
         };

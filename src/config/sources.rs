@@ -184,7 +184,7 @@ fn selection(node: &Node, seen: &mut HashSet<[String; 3]>, reader: &mut Reader) 
             let help = "leave `namespace` and `names` out, or leave `discover` out";
             reader.error_help(&node.span, "`discover: true` finds every namespace and service", help);
         }
-        return Some(ServiceSelection::Discover { cluster });
+        return Some(ServiceSelection::Discover { cluster: Some(cluster) });
     }
     let (Some(namespace), Some(names)) = (namespace, names) else {
         let help = "name them, or write `discover: true` for every service of the cluster";

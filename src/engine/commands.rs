@@ -31,8 +31,9 @@ pub(super) fn carry_out(
             format!("{revived} deliveries are due again")
         }
         Command::DropDelivery { id } => match outbox.discard(*id, now, &mut batch.outbox) {
-            true => format!("delivery {} was given up", id.0),
-            false => format!("delivery {} is not due: it is on its way, settled, or there is none", id.0),
+            0 => format!("delivery {} does not wait: it is on its way, settled, or there is none", id.0),
+            1 => format!("delivery {} was given up", id.0),
+            n => format!("delivery {} was given up, with {} others of the same message", id.0, n - 1),
         },
         Command::DestinationWorks { destination } => {
             let name: Destination = destination.as_str().into();

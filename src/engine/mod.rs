@@ -211,6 +211,13 @@ impl Engine {
         [mirror.state.next_wake(&self.setup), mirror.outbox.next_wake(now)].into_iter().flatten().min()
     }
 
+    /// Sets how many episodes may be known in all.
+    pub fn limit_episodes(&mut self, most: usize) {
+        if let Some(mirror) = &mut self.mirror {
+            mirror.state.limit_episodes(most);
+        }
+    }
+
     /// The core's mirror; none while the store cannot be read.
     pub fn state(&self) -> Option<&State> {
         self.mirror.as_ref().map(|mirror| &mirror.state)

@@ -39,6 +39,7 @@ pub(super) fn body(message: &Message, content: Content, reader: &Reader) -> Vec<
     for block in blocks {
         write_block(message, block, content, &mut text);
     }
+    text.push('\n');
     text.into_bytes()
 }
 

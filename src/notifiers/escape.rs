@@ -28,9 +28,11 @@ pub(super) fn slack_url(url: &str) -> String {
 }
 
 /// WeCom knows no escape. The characters that make up its tags, links, mentions, bold and code
-/// become their full-width twins: they read the same and mean nothing.
+/// become their full-width twins: they read the same and mean nothing. `&` is among them, in case a
+/// client reads `&lt;` as `<`.
 pub(super) fn wecom(text: &str) -> String {
     let twin = |c| match c {
+        '&' => '＆',
         '<' => '＜',
         '>' => '＞',
         '[' => '［',

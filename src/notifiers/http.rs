@@ -12,12 +12,6 @@ use crate::core::time::Time;
 /// How long a request may take, from connecting to the end of the reply.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The client that notifiers need: it does not follow redirects, which could carry a message, or
-/// the secret in its URL, to a stranger. Proxy and certificates are the caller's to add.
-pub fn client_builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT).referer(false)
-}
-
 /// One attempt to deliver a stored body.
 pub(super) struct Attempt<'a> {
     /// The id of the message.

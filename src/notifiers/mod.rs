@@ -27,7 +27,6 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 pub use console::Color;
-pub use http::client_builder;
 
 use self::redact::Redactor;
 use self::webhook::SigningKey;
@@ -229,7 +228,7 @@ fn hash<'a>(parts: impl Iterator<Item = &'a str>) -> Arc<str> {
 }
 
 impl Notifiers {
-    /// Checks the configuration. `client` must not follow redirects, see [`client_builder`].
+    /// Checks the configuration. `client` must not follow redirects, see [`crate::http::client`].
     pub fn new(
         configs: Vec<NotifierConfig>,
         mentions: BTreeMap<String, MentionIds>,

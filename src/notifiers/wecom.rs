@@ -3,14 +3,16 @@
 //! WeCom's markdown has no escape character, so text from outside gets full-width twins of the
 //! special characters (see [`escape::wecom`]): `<@all>` arrives as `＜＠all＞`.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use super::reply::{self, Reply};
 use super::{budget, escape};
 use crate::core::message::{Block, Message, Span};
 use crate::core::outbox::{Content, Outcome};
+use crate::core::rules::rule::Severity;
 
 /// The platform's limit of a markdown content, in bytes.
 const CONTENT: usize = 4096;
@@ -78,13 +80,15 @@ fn render(message: &Message, mentions: &[String], quote_limit: usize) -> Vec<Str
             }
             Block::Facts(facts) => lines.extend(facts.iter().map(|fact| {
                 let label = neutral(&fact.label, 60);
-                format!("> <font color=\"comment\">{label}</font> {}", markup(&fact.value, LINE))
+                format!("> <font color=\"comment\">{label}{}</font>{}", message.colon(), markup(&fact.value, LINE))
             })),
             Block::Quote { of, text } => quote(message, of, text, quote_limit, &mut lines),
-            // Safe for a shell, so safe here: letters, digits, dots, hyphens and blanks.
-            Block::Command(command) => lines.push(format!("`{command}`")),
+            // Safe for a shell, so safe here: letters, digits, dots, hyphens and blanks. The empty
+            // line ends the quotation before it.
+            Block::Command(command) => lines.push(format!("\n`{command}`")),
             Block::Small(spans) => {
-                lines.push(format!("<font color=\"comment\">{}</font>", markup(spans, LINE)));
+                let gap = if lines.last().is_some_and(|line| line.starts_with('>')) { "\n" } else { "" };
+                lines.push(format!("{gap}<font color=\"comment\">{}</font>", markup(spans, LINE)));
             }
         }
     }
@@ -104,7 +108,6 @@ fn some_mentions(mentions: &[String]) -> Option<String> {
 }
 
 fn color(message: &Message) -> &'static str {
-    use crate::core::rules::rule::Severity;
     match message.severity {
         _ if message.over => "info",
         Severity::Critical | Severity::Warning => "warning",
@@ -129,7 +132,10 @@ fn markup(spans: &[Span], limit: usize) -> String {
 }
 
 fn link(url: &str, limit: usize) -> String {
-    let (label, address) = (neutral(url, 120), escape::wecom_url(url));
+    // Read by people: without scheme and query.
+    let label = url.split(['?', '#']).next().unwrap_or(url);
+    let label = neutral(label.split_once("://").map_or(label, |(_, rest)| rest), 120);
+    let address = escape::wecom_url(url);
     let link = format!("[{label}]({address})");
     if link.len() <= limit { link } else { label }
 }

@@ -95,6 +95,19 @@ fn secrets_are_put_in_and_never_shown() {
 }
 
 #[test]
+fn a_webhook_signs_with_one_secret_or_with_two_while_one_replaces_the_other() {
+    let around = Fake(HashMap::from([("NEW", "bmV3"), ("OLD", "b2xk")]));
+    for (secret, expected) in [("\"${NEW}\"", vec!["bmV3"]), ("[\"${NEW}\", \"${OLD}\"]", vec!["bmV3", "b2xk"])] {
+        let text = format!(
+            "sources: [{{name: f, kind: file, path: x}}]\nnotifiers:\n  - {{name: h, kind: webhook, url: \"https://e.com/x\", secret: {secret}}}\n"
+        );
+        let config = good(&text).resolve(&around).unwrap();
+        let NotifierKind::Webhook { secrets, .. } = &config.notifiers[0].kind else { panic!("webhook") };
+        assert_eq!(secrets.iter().map(|secret| secret.expose_secret()).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn every_missing_secret_is_named_with_its_place() {
     let around = Fake(HashMap::from([("ID", " "), ("HOOK", "s3cret"), ("TOKEN", "x")]));
     let errors = good(SMALL).resolve(&around).unwrap_err();

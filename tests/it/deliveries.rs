@@ -423,6 +423,26 @@ fn outbox_drop_gives_a_due_delivery_up() {
 }
 
 #[test]
+fn outbox_drop_gives_up_a_request_that_would_be_repeated() {
+    let mut world = world(None);
+    world.receiver("team", |_, _| (unclear(), Duration::from_secs(1)));
+    world.run_until(10);
+    problem(&mut world, 1);
+    world.run_until(300);
+    let listing = Listing { destination: Some("team".into()), all: false, limit: 10 };
+    let listed = world.engine().store().list_deliveries(&listing).unwrap();
+    assert_eq!(listed[0].state, "claimed");
+    let command = Command::DropDelivery { id: DeliveryId(listed[0].id) };
+    let now = world.now;
+    let row = world.engine().store().ask(&command, now).unwrap();
+    tick(&mut world, 305);
+    assert!(world.engine().store().answer(row).unwrap().unwrap().contains("was given up"));
+    let before = world.log.len();
+    world.run_until(650);
+    assert_eq!(world.log[before..].iter().filter(|r| r.to == "team").count(), 0);
+}
+
+#[test]
 fn an_answer_for_an_unknown_send_changes_nothing() {
     let mut world = world(None);
     let now: Time = world.now;

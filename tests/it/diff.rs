@@ -213,7 +213,7 @@ impl Cluster {
         }
         let len = events.len().max(1);
         events.rotate_left((seed as usize) % len);
-        if seed % 3 == 0 {
+        if seed.is_multiple_of(3) {
             events.reverse();
         }
         events

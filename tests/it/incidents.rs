@@ -468,6 +468,34 @@ fn what_gathers_survives_a_restart() {
 }
 
 #[test]
+fn beyond_the_bound_of_all_targets_the_least_worthy_absent_episodes_are_forgotten() {
+    let mut world = World::builtin();
+    let targets: Vec<Target> = (0..20).map(|n| Target::new("prod", "cls-1", &format!("ns{n}"), "web")).collect();
+    world.watch(&targets);
+    let list: Vec<Event<'static>> = (0..10).map(|n| normal(warning(&format!("p{n}"), "x", "y", 1, n, n))).collect();
+    for target in &targets {
+        world.poll(target, &list);
+    }
+    // Bounded by the service in all; the test's state is bounded lower.
+    let episodes = |world: &mut World| world.engine().state().unwrap().episodes();
+    assert_eq!(episodes(&mut world), 200);
+    world.engine().limit_episodes(100);
+    world.run_until(60);
+    world.poll(&targets[0], &list);
+    assert_eq!(episodes(&mut world), 200, "what is in its list is never forgotten");
+    world.run_until(120);
+    for target in &targets {
+        world.poll(target, &[]);
+    }
+    assert!(episodes(&mut world) <= 100, "{}", episodes(&mut world));
+    let stored: i64 = rusqlite::Connection::open(world.store_path())
+        .unwrap()
+        .query_row("SELECT count(*) FROM series", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(stored, i64::try_from(episodes(&mut world)).unwrap());
+}
+
+#[test]
 fn an_incident_whose_rule_is_gone_after_a_restart_is_closed_once() {
     let rules =
         |name: &str| format!("version: 1\nrules:\n  - {{name: {name}, match: {{reason: '*'}}, notify: [team]}}\n");

@@ -225,6 +225,8 @@ async fn a_repeated_message_keeps_id_and_body_and_is_signed_for_its_own_time() {
     }
     let [first, second] = receiver.received().try_into().unwrap();
     assert_eq!((&first.body, &second.body), (&body, &body));
+    assert_eq!((first.method.as_str(), first.uri.to_string().as_str()), ("POST", PATH));
+    assert!(first.at <= second.at);
     assert_eq!((first.header("webhook-id"), second.header("webhook-id")), (Some("msg_77"), Some("msg_77")));
     assert_ne!(first.header("webhook-timestamp"), second.header("webhook-timestamp"));
     assert!(second.is_signed_with(SECRET) && second.is_signed_with(OLD_SECRET) && !second.is_signed_with("AAAA"));

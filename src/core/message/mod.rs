@@ -11,7 +11,6 @@ mod text;
 mod when;
 mod words;
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
@@ -286,6 +285,3 @@ pub fn plain(spans: &[Span]) -> String {
     };
     spans.iter().map(text).collect()
 }
-
-/// Labels of a team, sorted as they are written.
-type Labels = BTreeMap<String, String>;

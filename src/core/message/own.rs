@@ -90,13 +90,15 @@ impl Scribe<'_> {
     ) -> Message {
         let watching = fill(&self.words.watching_title(services), &[source]);
         let title = format!("👀 {}", plain(&watching).trim_end_matches(['.', '。']));
-        let mut gist = watching;
+        // The title says it already, unless there is more to say.
+        let mut blocks = Vec::new();
         if already_there > 0 {
+            let mut gist = watching;
             // A Chinese sentence ends without a blank after it.
             let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
             gist.push(words(format!("{gap}{}", self.words.already_there(already_there))));
+            blocks.push(Block::Line(gist));
         }
-        let mut blocks = vec![Block::Line(gist)];
         blocks.extend(hint.map(|hint| Block::Line(self.clock_is_off(hint))));
         self.own(notice, title, false, blocks)
     }

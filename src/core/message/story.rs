@@ -1,7 +1,9 @@
 //! The message about an incident.
 
+use std::collections::BTreeMap;
+
 use super::words::Label;
-use super::{Block, Fact, Labels, Message, Scribe, Span, data, fill, sign, text, words};
+use super::{Block, Fact, Message, Scribe, Span, data, fill, sign, text, words};
 use crate::core::notice::{Notice, NoticeKind, Story};
 use crate::core::rules::rule::Field;
 
@@ -46,7 +48,9 @@ impl Scribe<'_> {
     /// The story in one sentence: it is all that a reader of a lock screen sees.
     fn gist(&self, story: &Story) -> Vec<Span> {
         let objects = self.words.objects(story.objects, &story.newest.obj_type);
-        vec![words(format!("{}{}{objects}", self.how_often(story), self.words.comma()))]
+        let more = story.told.map_or(0, |told| story.objects.saturating_sub(told.objects));
+        let more = if more > 0 { format!(" (+{})", text::number(more)) } else { String::new() };
+        vec![words(format!("{}{}{objects}{more}", self.how_often(story), self.words.comma()))]
     }
 
     /// "Quiet for 15 min: shop/web BackOff, 10:02-10:41, 134 times, 6 pods."
@@ -80,7 +84,8 @@ impl Scribe<'_> {
 
     /// "546 times, +412 since 10:02", or "1 new, 40 in all".
     fn how_often(&self, story: &Story) -> String {
-        let often = if story.in_all > story.occurrences {
+        // Of what the reader knows already, "new" would be the wrong word.
+        let often = if story.told.is_none() && story.in_all > story.occurrences {
             self.words.new_in_all(story.occurrences, story.in_all)
         } else {
             self.words.times(story.occurrences)
@@ -163,8 +168,9 @@ impl Scribe<'_> {
     /// Since when podbell has seen it, when last, and since when the cluster has, if it counted more.
     fn since(&self, story: &Story) -> String {
         let mut since = self.clock.at(story.first_at);
-        if story.in_all > story.occurrences && story.first_seen < story.first_at {
-            since = format!("{since} ({})", self.words.seen_by_cluster(&self.clock.at(story.first_seen)));
+        let in_cluster = self.clock.at(story.first_seen);
+        if story.in_all > story.occurrences && story.first_seen < story.first_at && in_cluster != since {
+            since = format!("{since} ({})", self.words.seen_by_cluster(&in_cluster));
         }
         let last = self.clock.at(story.last_at);
         if last != self.clock.at(story.first_at) {
@@ -273,7 +279,7 @@ fn command(story: &Story) -> Option<String> {
     text::kubectl_describe(namespace, &newest.obj_type, &newest.obj_name)
 }
 
-fn labels(labels: &Labels, comma: &str) -> Vec<Span> {
+fn labels(labels: &BTreeMap<String, String>, comma: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     for (name, value) in labels.iter().take(MOST_LISTED * 2) {
         if !spans.is_empty() {

@@ -1,9 +1,14 @@
 //! Instants as people read them, in their own time zone.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::core::time::Time;
+
+/// Stretches shorter than this are written with seconds.
+const SHORT: Duration = Duration::from_secs(120);
 
 /// Writes instants for a reader who sits in a zone and reads at `now`: the date is left out where
 /// it is the reader's today.
@@ -23,6 +28,10 @@ impl Clock<'_> {
     /// `10:02-10:41`, or with the date of each end that needs one.
     pub fn span(&self, from: Time, until: Time) -> String {
         let (start, end) = (self.zoned(from), self.zoned(until));
+        if start.date() == end.date() && until.since(from) < SHORT {
+            // Within the same minute or two, minutes say nothing.
+            return format!("{}-{}", start.strftime("%H:%M:%S"), end.strftime("%H:%M:%S"));
+        }
         if start.date() == end.date() {
             return format!("{}-{}", self.at(from), end.strftime("%H:%M"));
         }

@@ -147,6 +147,17 @@ impl DestinationState {
         Some(Job::Again { send, destination: name.clone() })
     }
 
+    /// Takes out a delivery that waits, or the idle send that carries it.
+    pub(super) fn discard(&mut self, id: DeliveryId, writes: &mut OutboxWrites) -> Option<Vec<DeliveryId>> {
+        if self.due.remove(id).is_some() {
+            return Some(vec![id]);
+        }
+        let carries = |send: &OpenSend| !send.in_flight && send.deliveries.iter().any(|delivery| delivery.id == id);
+        let send = self.sends.iter().find(|(_, send)| carries(send)).map(|(send, _)| *send)?;
+        writes.settled.push((send, "dropped"));
+        Some(self.close_send(send).into_iter().map(|delivery| delivery.id).collect())
+    }
+
     /// Gives up the deliveries that `over` names, and the open sends that carry one of them.
     pub(super) fn give_up(
         &mut self,

@@ -239,15 +239,14 @@ impl Outbox {
         true
     }
 
-    /// A person gives a due delivery up.
-    pub fn discard(&mut self, id: DeliveryId, now: Time, writes: &mut OutboxWrites) -> bool {
-        for state in self.destinations.values_mut() {
-            if state.due.remove(id).is_some() {
-                writes.changed.insert(id, DeliveryState::Dead { at: now, why: "dropped by hand".into() });
-                return true;
-            }
+    /// A person gives a delivery up that waits, or whose request failed and would be repeated;
+    /// with it go the others of that request. Says how many were given up.
+    pub fn discard(&mut self, id: DeliveryId, now: Time, writes: &mut OutboxWrites) -> usize {
+        let dropped = self.destinations.values_mut().find_map(|state| state.discard(id, writes)).unwrap_or_default();
+        for id in &dropped {
+            writes.changed.insert(*id, DeliveryState::Dead { at: now, why: "dropped by hand".into() });
         }
-        false
+        dropped.len()
     }
 
     /// A test message arrived: a pause or back-off is over.

@@ -156,9 +156,11 @@ fn one_rule(
 
 fn matching(map: &mut MapReader<'_>, at: &Range<usize>, reader: &mut Reader) -> Conditions {
     let node = map.take("match");
+    let errors = reader.errors();
     let conditions = node.and_then(|node| raw::conditions(node, reader, "`match`"));
     let empty = node.is_none() || conditions.as_ref().is_some_and(|conditions| conditions.keys().is_empty());
-    if empty {
+    // Of a `match` whose only key is mistyped the mistake says enough.
+    if empty && reader.errors() == errors {
         let span = node.map_or_else(|| at.clone(), |node| node.span.clone());
         let help = "if that is meant, write `match: {level: Warning}`";
         reader.warning_help(&span, "an empty `match` fits every Warning", help);

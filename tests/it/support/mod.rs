@@ -6,6 +6,7 @@ pub mod events;
 pub mod notices;
 pub mod process;
 pub mod receiver;
+pub mod schema;
 pub mod scripted;
 pub mod site;
 pub mod slack_rules;

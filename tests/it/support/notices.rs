@@ -164,6 +164,7 @@ pub fn one_of_each() -> Vec<(&'static str, Notice)> {
                 info(self::Info::Blind { source: "prod".into(), services: 42, from: at(-7_200), until: at(1_200) }),
             ),
         ),
+        ("a test", own(14, Info, info(self::Info::Test { destination: "team-slack".into() }))),
         (
             "given up",
             own(

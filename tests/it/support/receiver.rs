@@ -197,5 +197,5 @@ pub fn client() -> reqwest::Client {
     PROVIDER.call_once(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
-    podbell::notifiers::client_builder().no_proxy().build().unwrap()
+    podbell::http::client(&podbell::http::HttpOptions::default()).unwrap()
 }

@@ -187,7 +187,7 @@ impl Words for English {
     }
 
     fn test(&self) -> &'static str {
-        "Notices for {} arrive here. Nothing is wrong in any cluster."
+        "Notices for {} arrive here. This is only a test; it says nothing of any cluster."
     }
 
     fn dead_title(&self, n: u64) -> String {

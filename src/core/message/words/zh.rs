@@ -187,7 +187,7 @@ impl Words for Chinese {
     }
 
     fn test(&self) -> &'static str {
-        "发往 {} 的通知会送达这里。集群没有任何问题。"
+        "发往 {} 的通知会送达这里。这只是一条测试消息，并非集群告警。"
     }
 
     fn dead_title(&self, n: u64) -> String {
