@@ -245,7 +245,7 @@ async fn send_test_says_in_one_line_what_came_of_it() {
         (receiver.url("/403"), "not delivered: 403: status 403: said so. the receiver refuses podbell"),
         (receiver.url("/redirect"), "not delivered: 302: status 302. redirects are not followed"),
         (receiver.url("/500"), "perhaps not delivered: status 500: said so"),
-        (receiver.url("/busy"), "not delivered: status 429: slow down. Try again later"),
+        (receiver.url("/busy"), "not delivered: status 429: slow down. "),
         (receiver.url("/413"), "not delivered: it does not take the message: status 413: said so"),
         (nobody, "not delivered: "),
         (hangs_up, "perhaps not delivered: "),
