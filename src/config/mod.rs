@@ -1,6 +1,6 @@
 //! The operator's configuration: podbell.yaml to checked types, once.
 //!
-//! Two stages. [`load`] reads podbell.yaml and its rule files and checks everything that can be
+//! Two stages. [`load()`] reads podbell.yaml and its rule files and checks everything that can be
 //! checked without secrets; what it gives is a [`Config`] of [`SecretRef`]s. [`Config::resolve`]
 //! puts the secrets in. Never starts anything.
 

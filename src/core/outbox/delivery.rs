@@ -46,7 +46,7 @@ pub struct Delivery {
     pub severity: Severity,
     /// When it became due.
     pub made_at: Time,
-    /// The destination's active time when it became due, see [`DestinationState::active`].
+    /// The destination's active time when it became due, see [`super::Health::active`].
     pub born: Duration,
     /// How much of it is sent.
     pub content: Content,

@@ -1,7 +1,7 @@
 //! The outbox: every notice on its way to its destinations, until it is sent, folded or dead.
 //!
 //! Pure like the rest of the core: [`Outbox`] mirrors the store, its methods say in
-//! [`OutboxWrites`] what must be committed *before* a request may leave, and [`plan`] decides what
+//! [`OutboxWrites`] what must be committed *before* a request may leave, and [`plan()`] decides what
 //! a destination is asked next.
 
 mod delivery;

@@ -26,7 +26,7 @@ pub enum Plan {
 /// back-off or `Retry-After` ends; never over the pace; one open send per incident; the most
 /// severe first, then the oldest.
 ///
-/// The digest of a storm belongs into [`next`]: it will be one more candidate, which carries many
+/// The digest of a storm belongs into `next`: it will be one more candidate, which carries many
 /// incidents.
 pub fn plan(destination: &DestinationState, policy: &Policy, window: &mut Window, now: Time) -> Plan {
     if destination.health.paused.is_some() {

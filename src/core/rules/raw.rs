@@ -1,7 +1,7 @@
 //! The shape of a rule file: YAML to settings that may still be absent.
 //!
 //! Owns the keys, their types and their bounds. Defaults and everything that looks at more than one
-//! key belong to [`super::compile`].
+//! key belong to [`super::compile()`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
