@@ -19,11 +19,14 @@ static KEY: LazyLock<Regex> = LazyLock::new(|| {
 pub fn masked(text: &str) -> String {
     let mut hidden = Vec::new();
     for key in KEY.find_iter(text) {
-        let value = value(text, key.end());
+        let values = match text[key.end()..].chars().next() {
+            Some('[') => items(text, key.end()),
+            Some('{') => continue,
+            Some('\n' | '\r' | '|' | '>' | '#') => lines_below(text, key.start(), key.end()),
+            _ => vec![value(text, key.end())],
+        };
         // Of an address, what follows the scheme is looked at below.
-        if !text[value.clone()].contains("://") && !text[value.clone()].starts_with(['{', '[']) {
-            hidden.push(value);
-        }
+        hidden.extend(values.into_iter().filter(|value| !text[value.clone()].contains("://")));
     }
     for (at, _) in text.match_indices("://") {
         hidden.extend(of_address(text, at + 3));
@@ -48,6 +51,51 @@ fn value(text: &str, start: usize) -> Range<usize> {
         }
         _ => start..start + reference_aware_end(rest, &[',', '}', ']', '\n', '\r']),
     }
+}
+
+/// The scalars of a list in brackets.
+fn items(text: &str, start: usize) -> Vec<Range<usize>> {
+    let mut items = Vec::new();
+    let mut at = start + 1;
+    loop {
+        at += text[at..].len() - text[at..].trim_start_matches([' ', '\t', '\n', '\r', ',', '"', '\'']).len();
+        match text[at..].chars().next() {
+            None | Some(']') => return items,
+            Some('{') => at += reference_aware_end(&text[at..], &['}']) + 1,
+            Some(_) => {
+                // Of a quoted item the opening quote was skipped.
+                let ends: &[char] = if text[..at].ends_with(['"', '\'']) { &['"', '\''] } else { &[',', ']', '\n'] };
+                let end = at + reference_aware_end(&text[at..], ends).max(1);
+                items.push(at..end);
+                at = end;
+            }
+        }
+        at = at.min(text.len());
+    }
+}
+
+/// The lines that belong to a key whose value begins below it: a list, a block of text.
+fn lines_below(text: &str, key: usize, end: usize) -> Vec<Range<usize>> {
+    let column = key - text[..key].rfind('\n').map_or(0, |at| at + 1);
+    let mut lines = Vec::new();
+    let mut at = end + text[end..].find('\n').map_or(text.len() - end, |at| at + 1);
+    for line in text[at..].split_inclusive('\n') {
+        let content = line.trim_start_matches([' ', '\t']);
+        let indent = line.len() - content.len();
+        let item = content.starts_with("- ");
+        if !content.trim().is_empty() {
+            if indent < column || indent == column && !item {
+                break;
+            }
+            let words = if item { content[2..].trim_start() } else { content };
+            if !words.starts_with(['{', '#']) && !words.starts_with("file:") {
+                let start = at + line.len() - words.len();
+                lines.push(start..at + line.trim_end().len());
+            }
+        }
+        at += line.len();
+    }
+    lines
 }
 
 /// What an address holds beside its host: user and password, path and query.
@@ -104,10 +152,26 @@ mod tests {
             ("adress: htp://u:p@h:1?k=v }", "adress: htp://***@h:1**** }"),
             ("url: hooks.example.com/a", "url: *******************"),
             ("name: prod", "name: prod"),
+            ("secret: [abc, \"d e\", ${F}, {file: g}], a: b", "secret: [***, \"***\", ${F}, {file: g}], a: b"),
+            ("- secret:\n    - abc\n    - ${D}\n  kind: x", "- secret:\n    - ***\n    - ${D}\n  kind: x"),
+            ("secret_key: |\n  abc\n\n  de\nregion: gz", "secret_key: |\n  ***\n\n  **\nregion: gz"),
+            ("secret_key:\n  file: key.txt\nregion: gz", "secret_key:\n  file: key.txt\nregion: gz"),
+            ("secret: [", "secret: ["),
+            ("secret: [{", "secret: [{"),
+            ("secret:", "secret:"),
             ("secret_key: \"密\"", "secret_key: \"***\""),
         ] {
             assert_eq!(masked(text), shown);
             assert_eq!(masked(text).len(), text.len());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_keeps_its_length_and_its_lines(text in r#"(secret|url|: |:|\[|\]|\{|\}|"|'|,|\$\{|://|@|/| |- |\n|\||密|x){0,30}"#) {
+            let shown = masked(&text);
+            proptest::prop_assert_eq!(shown.len(), text.len());
+            proptest::prop_assert_eq!(shown.lines().count(), text.lines().count());
         }
     }
 }
