@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// The shape of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -20,14 +21,20 @@ pub(super) struct LogArgs {
     /// The shape of log lines, written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// Which lines: error, warn, info, debug, or a filter such as `podbell=debug`.
+    /// Which lines: error, warn, info, debug, or a filter such as `podbell=debug,hyper=info`.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: String,
 }
 
 /// Starts logging.
 pub(super) fn start(args: &LogArgs) {
-    let filter = EnvFilter::builder().parse_lossy(&args.log_level);
+    // A bare level is podbell's own: at debug and trace the network libraries tell of every
+    // connection and its host, which helps nobody here and may hold what is a secret to somebody.
+    let filter = match args.log_level.parse::<LevelFilter>() {
+        Ok(level) => format!("warn,podbell={level}"),
+        Err(_) => args.log_level.clone(),
+    };
+    let filter = EnvFilter::builder().parse_lossy(filter);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
