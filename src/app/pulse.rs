@@ -90,11 +90,12 @@ impl Pulse {
         inner.store_works && inner.last_turn.is_some_and(|last| last.elapsed() < DEAD_AFTER)
     }
 
-    /// Whether polling, store and turns all work: what the operator's heartbeat vouches for.
+    /// Whether polling, store and turns all work: what the operator's heartbeat vouches for. Before
+    /// the first good poll, and where there is nothing to poll, there is nothing to vouch for.
     pub fn well(&self, now: Time, polled_within: Duration) -> bool {
         let snapshot = self.snapshot();
         let polled = |source: &SourcePulse| source.last_good.is_some_and(|last| now.since(last) <= polled_within);
-        self.ready() && (snapshot.sources.is_empty() || snapshot.sources.iter().any(polled))
+        self.ready() && snapshot.sources.iter().any(polled)
     }
 
     /// The newest numbers.

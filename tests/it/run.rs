@@ -157,6 +157,28 @@ async fn health_readiness_and_metrics_say_how_it_is() {
 }
 
 #[tokio::test]
+async fn the_operator_s_heartbeat_beats_while_polling_works_and_not_before() {
+    let (hook, pulse) = (Receiver::start().await, Receiver::start().await);
+    let operator = format!("operator: {{heartbeat: {{url: \"{}\", every: 1s}}}}\nnotifiers:", pulse.url("/beat"));
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let site = Site::quick(&emulator.endpoint(), &hook.url("/hook"));
+    site.edit("notifiers:", &operator);
+    let running = site.run().await;
+    until("the heartbeat", || !pulse.received().is_empty()).await;
+    ends_well(running).await;
+
+    let beats = pulse.received().len();
+    let site = Site::quick(&crate::support::receiver::nobody().await, &hook.url("/hook"));
+    site.edit("{cluster: c, discover: true}", "{cluster: c, namespace: n, names: [web]}");
+    site.edit("notifiers:", &operator);
+    let running = site.run().await;
+    running.reaches("podbell_failing_targets{source=\"prod\"}", |failing| failing == 1).await;
+    until("the warning", || running.process.stderr().contains("no heartbeat sent")).await;
+    ends_well(running).await;
+    assert_eq!(pulse.received().len(), beats);
+}
+
+#[tokio::test]
 async fn a_source_in_trouble_does_not_make_it_unready() {
     let receiver = Receiver::start().await;
     let site = Site::quick(&crate::support::receiver::nobody().await, &receiver.url("/hook"));
