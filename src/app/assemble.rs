@@ -71,7 +71,8 @@ pub fn setup(config: &Config, rules: Rules, now: Time) -> Setup {
         named => named.to_vec(),
     };
     let sources = config.sources.iter().map(|source| (Arc::from(source.name()), info(source, now)));
-    Setup { rules, sources: sources.collect(), operator }
+    let destinations = config.notifiers.iter().map(|notifier| notifier.name.clone()).collect();
+    Setup { rules, sources: sources.collect(), operator, destinations }
 }
 
 fn info(source: &SourceConfig, now: Time) -> SourceInfo {

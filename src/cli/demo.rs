@@ -160,6 +160,7 @@ fn setup() -> anyhow::Result<Setup> {
         rules: Rules::new(compiled.rules.into_iter().map(|located| located.rule).collect()),
         sources: BTreeMap::from([(SOURCE.into(), info)]),
         operator: vec!["console".into()],
+        destinations: ["console".into()].into(),
     })
 }
 

@@ -260,6 +260,7 @@ impl Engine {
             tracing::info!(from = %from, to = %to, "a destination has a new name; its deliveries go there");
             state.rename_destination(from, to, &mut batch.writes);
         }
+        state.keep_destinations(&self.setup.destinations);
         Ok(Mirror { state, outbox, pending: batch })
     }
 

@@ -276,6 +276,52 @@ fn a28_a_dead_url_pauses_the_destination_keeps_its_deliveries_and_is_told_elsewh
 }
 
 #[test]
+fn one_replica_that_answers_dead_beside_a_success_silences_nobody() {
+    let mut world = world(None);
+    world.receiver("team", |_, attempt| match attempt {
+        1 => (dead_url(), Duration::from_secs(1)),
+        2 => (Outcome::Delivered, Duration::from_secs(2)),
+        _ => (Outcome::Delivered, Duration::ZERO),
+    });
+    world.run_until(10);
+    problem(&mut world, 1);
+    problem(&mut world, 2);
+    world.run_until(600);
+    let opened = world.told_to("team").iter().filter(|line| line.contains("opened")).count();
+    assert_eq!(opened, 2, "{:?}", world.told());
+}
+
+#[test]
+fn the_trouble_of_a_destination_ends_with_it_and_follows_its_name() {
+    for name in ["group", "nobody"] {
+        let mut world = world(None);
+        world.receiver("team", |_, _| (dead_url(), Duration::ZERO));
+        world.run_until(10);
+        problem(&mut world, 1);
+        world.run_until(20);
+        world.kill();
+        if name == "group" {
+            world.fingerprints.insert("group".into(), "url-of-team".into());
+            world.respec(|spec| spec.destinations = vec![("group", None), ("other", None)]);
+        } else {
+            world.respec(|spec| spec.destinations = vec![("other", None)]);
+        }
+        world.respec(|spec| spec.operator = vec!["other"]);
+        world.start();
+        world.run_until(30);
+        if name == "group" {
+            let now = world.now;
+            world.engine().store().ask(&Command::DestinationWorks { destination: "group".into() }, now).unwrap();
+            tick(&mut world, 35);
+        }
+        world.run_until(48 * 3600);
+        let over = world.told_to("other").iter().filter(|line| line.contains("resolved #2")).count();
+        assert_eq!(over, 1, "{name}: {:?}", world.told_to("other"));
+        assert!(!world.told().iter().any(|line| line.contains("reminded #2")), "{:?}", world.told());
+    }
+}
+
+#[test]
 fn a_test_message_that_arrives_ends_a_pause() {
     let mut world = world(None);
     world.receiver("team", |now, _| (if now < at(100) { dead_url() } else { Outcome::Delivered }, Duration::ZERO));

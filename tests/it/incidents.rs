@@ -3,6 +3,8 @@
 
 use podbell::core::event::{Event, Level, Target};
 use podbell::core::notice::{Info, NoticeBody, NoticeKind, Story};
+use podbell::engine::Happened;
+use podbell::sources::SourceEvent;
 
 use crate::support::events::warning;
 use crate::support::world::{World, WorldSpec, web};
@@ -311,6 +313,37 @@ fn an_occurrence_seen_through_two_services_counts_once() {
 }
 
 #[test]
+fn what_is_ignored_or_claimed_in_one_service_still_counts_through_the_other() {
+    let ignored = "version: 1
+rules:
+  - {name: headless, match: {service: headless}, action: ignore}
+  - {name: all, match: {reason: '*'}, notify: [team], group_wait: 0s}
+";
+    let claimed = "version: 1
+rules:
+  - {name: headless, match: {service: headless}, notify: [team], open_when: {count: 100, within: 1m}}
+  - {name: all, match: {reason: '*'}, notify: [team], group_wait: 0s}
+";
+    let headless = Target::new("prod", "cls-1", "shop", "headless");
+    for rules in [ignored, claimed] {
+        for order in [[web(), headless.clone()], [headless.clone(), web()]] {
+            let mut world = World::with_rules(rules);
+            world.watch(&order);
+            for target in &order {
+                world.poll(target, &[]);
+            }
+            world.run_until(60);
+            for target in &order {
+                world.poll(target, &[warning(POD, "FailedMount", "m", 4, 30, 59)]);
+            }
+            world.run_until(120);
+            assert_eq!(world.told().len(), 1, "{rules} {order:?}");
+            assert_eq!(story(&world).occurrences, 4);
+        }
+    }
+}
+
+#[test]
 fn a_restart_between_two_services_of_one_occurrence_does_not_count_it_twice() {
     let mut world = World::builtin();
     let admin = Target::new("prod", "cls-1", "shop", "admin");
@@ -390,6 +423,48 @@ fn a_discovered_service_that_answers_gone_is_gone_and_a_configured_one_is_troubl
         world.fail(&configured, "-16013");
     }
     assert!(world.told().last().unwrap().contains("opened #2"), "{:?}", world.told());
+}
+
+#[test]
+fn an_answer_that_comes_after_its_service_is_gone_is_not_taken_for_a_new_service() {
+    let mut world = World::builtin();
+    world.discover(&[web()], true);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let events = vec![warning(POD, "FailedMount", "m", 4, 30, 59)];
+    world.poll(&web(), &events);
+    world.run_until(120);
+    world.fail(&web(), "-16013");
+    let late = SourceEvent::Polled { target: web(), at: world.now, events };
+    let now = world.now;
+    assert!(world.engine().turn(vec![Happened::Source(late)], now).unwrap().is_empty());
+    world.run_until(600);
+    assert_eq!(world.told(), ["75s team opened #1", "120s team closed #1"]);
+}
+
+#[test]
+fn a_destination_that_is_gone_is_told_nothing_more_and_the_others_go_on() {
+    let rules = "version: 1\nrules:\n  - {name: r, match: {reason: '*'}, notify: [team, other], group_wait: 0s}\n";
+    let without = rules.replace("team, other", "other");
+    let mut world = World::new(WorldSpec {
+        rules: vec![rules.into()],
+        destinations: vec![("team", None), ("other", None)],
+        ..WorldSpec::default()
+    });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 4, 30, 59)]);
+    world.kill();
+    world.respec(|spec| {
+        spec.rules = vec![without];
+        spec.destinations = vec![("other", None)];
+    });
+    world.start();
+    world.watch(&[web()]);
+    world.poll_until(&web(), &[], 1200);
+    assert_eq!(world.told(), ["60s other opened #1", "60s team opened #1", "960s other resolved #1"]);
+    assert_eq!(world.last_notice().to.len(), 1);
 }
 
 #[test]

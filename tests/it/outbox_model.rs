@@ -8,6 +8,7 @@ use podbell::core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, Troub
 use podbell::core::outbox::pace::Pace;
 use podbell::core::outbox::{
     Delivery, DeliveryId, DeliveryState, Health, Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox, SendId,
+    Signal,
 };
 use podbell::core::rules::Severity;
 use podbell::core::rules::rule::Destination;
@@ -33,7 +34,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0..5u64, any::<bool>()).prop_map(|(incident, critical)| Op::Notice(incident, critical)),
-        4 => (0..8u8).prop_map(Op::Answer),
+        4 => (0..10u8).prop_map(Op::Answer),
         4 => (0..30u64).prop_map(Op::Pass),
         1 => Just(Op::Crash),
     ]
@@ -56,6 +57,8 @@ struct Model {
     bodies: BTreeMap<SendId, Vec<DeliveryId>>,
     requests: Vec<Time>,
     walls: Time,
+    /// What was told elsewhere.
+    trouble: bool,
     next_notice: u64,
     delivered: Vec<(Option<u64>, DeliveryId)>,
 }
@@ -79,6 +82,7 @@ impl Model {
             bodies: BTreeMap::new(),
             requests: Vec::new(),
             walls: START,
+            trouble: false,
             next_notice: 1,
             delivered: Vec::new(),
         };
@@ -130,8 +134,17 @@ impl Model {
             self.disk.sends.remove(&send);
         }
         self.disk.attempts.extend(writes.attempts.into_iter().map(|(_, at)| at));
+        for signal in writes.signals {
+            match signal {
+                Signal::Trouble(..) => self.trouble = true,
+                Signal::Recovered(_) => self.trouble = false,
+                Signal::Dead(..) => {}
+            }
+        }
         if let Some((state, _)) = self.outbox.destination("team") {
             self.disk.health = state.health.clone();
+            assert_eq!(state.health.told, self.trouble, "trouble is told exactly while it lasts");
+            assert!(state.health.paused.is_none() || self.trouble, "nobody knows of a pause");
         }
     }
 
@@ -226,6 +239,7 @@ fn outcome(kind: u8) -> Outcome {
         2 => Outcome::Refused { retry_after: None, why },
         3 => Outcome::Refused { retry_after: Some(Duration::from_secs(25)), why },
         4 => Outcome::Content { why },
+        5 => Outcome::Dead { code: why.clone(), text: why.clone(), advice: why },
         _ => Outcome::Delivered,
     }
 }
@@ -245,7 +259,11 @@ proptest! {
             }
             model.dispatch()?;
         }
-        // From now on everything is taken: everything arrives.
+        // From now on everything is taken, and the operator has mended what was dead: everything
+        // arrives.
+        let mut writes = OutboxWrites::default();
+        model.outbox.works_again(&team(), model.now, &mut writes);
+        model.commit(writes);
         for _ in 0..2000 {
             let open = model.disk.deliveries.values().any(|(_, state)| {
                 matches!(state, DeliveryState::Due { .. } | DeliveryState::Claimed { .. })

@@ -204,6 +204,8 @@ impl DestinationState {
         self.health.failures = 0;
         self.health.failing_since = None;
         self.health.retry_at = None;
+        // Nor can URL and credential be dead: one of several behind the address said so.
+        self.health.paused = None;
         if std::mem::take(&mut self.health.told) {
             writes.signals.push(Signal::Recovered(name.clone()));
         }

@@ -99,6 +99,9 @@ impl Outbox {
                 }
                 (Some(mut state), None) => {
                     state.give_up(&old, |_| true, "the destination was removed from podbell.yaml", now, writes);
+                    if state.health.told {
+                        writes.signals.push(super::Signal::Recovered(old.clone()));
+                    }
                     writes.removed.push(old);
                 }
                 (None, _) => {}

@@ -36,6 +36,8 @@ pub struct Setup {
     pub sources: BTreeMap<Arc<str>, SourceInfo>,
     /// Who hears of podbell's own trouble.
     pub operator: Vec<Destination>,
+    /// Every destination there is.
+    pub destinations: BTreeSet<Destination>,
 }
 
 /// Something that happened.
@@ -285,24 +287,16 @@ impl State {
     /// The targets whose readings must be loaded before `target` can be observed: its namespace,
     /// because an occurrence can be seen through two services.
     pub fn wants(&self, target: &Target) -> Vec<Target> {
-        let missing = self.targets.get(target).is_none_or(|state| state.readings.is_none());
-        if !missing {
+        if self.targets.get(target).is_none_or(|state| state.readings.is_some()) {
             return Vec::new();
         }
-        let mut wanted: Vec<Target> = self
-            .namespace(target)
-            .filter(|(_, state)| state.readings.is_none())
-            .map(|(sibling, _)| sibling.clone())
-            .collect();
-        if !wanted.contains(target) {
-            wanted.push(target.clone());
-        }
-        wanted
+        let missing = self.namespace(target).filter(|(_, state)| state.readings.is_none());
+        missing.map(|(sibling, _)| sibling.clone()).collect()
     }
 
     /// Hands in the readings of a target, as the store has them.
     pub fn load(&mut self, target: &Target, rows: impl IntoIterator<Item = (EpisodeKey, Reading, Level)>) {
-        let state = self.targets.entry(target.clone()).or_default();
+        let Some(state) = self.targets.get_mut(target) else { return };
         let readings = TargetReadings::restored(state.last_good, rows);
         self.episodes += readings.len();
         state.readings = Some(readings);
@@ -366,12 +360,24 @@ impl State {
         self.most_episodes = most;
     }
 
-    /// Renames a destination in what was told, so that nothing is told again.
+    /// Renames a destination in what was told and in its trouble, so that nothing is told again.
     pub fn rename_destination(&mut self, from: &str, to: &Destination, writes: &mut Writes) {
         for incident in self.incidents.values_mut() {
             if super::incident::telling::rename(&mut incident.telling, from, to) {
                 writes.incidents.insert(incident.id);
             }
+        }
+        for trouble in self.troubles.values_mut() {
+            if trouble.rename(from, to) {
+                writes.troubles.insert(trouble.id);
+            }
+        }
+    }
+
+    /// Forgets what destinations were told that are gone: nobody is there to be told more.
+    pub fn keep_destinations(&mut self, destinations: &BTreeSet<Destination>) {
+        for incident in self.incidents.values_mut() {
+            incident.telling.retain(|name, _| destinations.contains(name));
         }
     }
 
@@ -411,13 +417,19 @@ struct Made {
     body: NoticeBody,
 }
 
-/// The operator's destinations, but for the one that is in trouble itself.
+/// The operator's destinations, but for the one that is in trouble itself. If it is the only one,
+/// all others: somebody must hear of it.
 fn operators(setup: &Setup, subject: &TroubleSubject) -> Vec<Destination> {
     let itself = match subject {
         TroubleSubject::Destination(name) => Some(name.as_str()),
         TroubleSubject::Source(_) => None,
     };
-    setup.operator.iter().filter(|to| Some(to.as_ref()) != itself).cloned().collect()
+    let not_itself = |to: &&Destination| Some(to.as_ref()) != itself;
+    let operators: Vec<Destination> = setup.operator.iter().filter(not_itself).cloned().collect();
+    match operators.is_empty() && !setup.operator.is_empty() {
+        true => setup.destinations.iter().filter(not_itself).cloned().collect(),
+        false => operators,
+    }
 }
 
 /// Takes in one input at `now`; what follows from it is added to `writes`.

@@ -22,6 +22,10 @@ impl State {
         now: Time,
         writes: &mut Writes,
     ) {
+        // An answer that was under way when its service was found to be gone.
+        if !self.targets.contains_key(target) {
+            return;
+        }
         let info = setup.sources.get(&target.source);
         let window = info.map_or(FIRST_POLL_WINDOW, |info| info.first_poll_window);
         let memory = info.map_or(SOURCE_MEMORY, |info| info.memory);
@@ -99,7 +103,10 @@ impl State {
             .filter_map(|(sibling, state)| Some((sibling, state.readings.as_ref()?.reading(change.key)?)))
             .filter(|(sibling, _)| {
                 let there = Subject { target: sibling, ..*subject };
-                setup.rules.matches(rule, &there) && setup.rules.group_key(rule, &there) == group
+                // Not what the rule alone would say: what was ignored or claimed before it there
+                // was never counted there.
+                setup.rules.group_key(rule, &there) == group
+                    && setup.rules.claims(&there).iter().any(|claim| claim.rule == rule)
             })
             .map(|(_, reading)| compare(reading, now).map_or(0, |(_, new)| new))
             .fold(change.new, u64::min)

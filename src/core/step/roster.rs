@@ -73,5 +73,6 @@ impl State {
         for target in removed {
             self.gone(&target, "source removed", setup, now, writes);
         }
+        self.end_troubles_of_removed_sources(setup, now, writes);
     }
 }

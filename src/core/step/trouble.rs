@@ -50,6 +50,17 @@ pub struct TroubleState {
 }
 
 impl TroubleState {
+    /// The trouble of a destination that has another name now.
+    pub(super) fn rename(&mut self, from: &str, to: &str) -> bool {
+        let its = self.subject == TroubleSubject::Destination(from.to_owned());
+        if its {
+            self.subject = TroubleSubject::Destination(to.to_owned());
+            let since = self.members.remove(from).unwrap_or(self.since);
+            self.members.insert(to.to_owned(), since);
+        }
+        its
+    }
+
     pub(super) fn wake_at(&self) -> Option<Time> {
         Some(self.next().1)
     }
@@ -126,6 +137,22 @@ impl State {
             self.troubles.values().filter(|trouble| trouble.subject == subject).map(|trouble| trouble.id).collect();
         for id in ids {
             self.remove_member(setup, id, DISCOVERY, now, writes);
+        }
+    }
+
+    /// What is left of a removed source's troubles, such as its discovery, is over with it.
+    pub(super) fn end_troubles_of_removed_sources(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let removed = |trouble: &&TroubleState| matches!(&trouble.subject, TroubleSubject::Source(name) if !setup.sources.contains_key(name.as_str()));
+        let left: Vec<(u64, Vec<String>)> = self
+            .troubles
+            .values()
+            .filter(removed)
+            .map(|trouble| (trouble.id, trouble.members.keys().cloned().collect()))
+            .collect();
+        for (id, members) in left {
+            for member in members {
+                self.remove_member(setup, id, &member, now, writes);
+            }
         }
     }
 

@@ -136,6 +136,7 @@ impl World {
             rules,
             sources: BTreeMap::from([(Arc::from("prod"), info)]),
             operator: self.spec.operator.iter().map(|name| (*name).into()).collect(),
+            destinations: chats.iter().cloned().collect(),
         };
         let policies = self.spec.destinations.iter().map(|(name, pace)| {
             let url = self.fingerprints.get(*name).cloned().unwrap_or_else(|| format!("url-of-{name}"));
@@ -188,8 +189,12 @@ impl World {
         self.happen(Happened::Source(SourceEvent::Roster { source: "prod".into(), targets, complete }));
     }
 
-    /// A good poll of a target.
+    /// A good poll of a target, which is watched from then on.
     pub fn poll(&mut self, target: &Target, events: &[Event<'static>]) {
+        if self.engine().state().is_some_and(|state| state.target(target).is_none()) {
+            let targets = vec![RosterEntry { target: target.clone(), discovered: false }];
+            self.happen(Happened::Source(SourceEvent::Roster { source: "prod".into(), targets, complete: false }));
+        }
         let event = SourceEvent::Polled { target: target.clone(), at: self.now, events: events.to_vec() };
         self.happen(Happened::Source(event));
     }
