@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
 use super::{Deliver, SideTask, SourceTask};
 use crate::clock;
-use crate::config::{self, Config, NotifierKind, SourceConfig};
+use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
 use crate::core::notice::Notice;
 use crate::core::outbox::Content;
 use crate::core::rules::Rules;
@@ -18,7 +19,7 @@ use crate::core::time::Time;
 use crate::engine::{Freeze, SendJob};
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{ConfigError, Kind, NotifierConfig, Notifiers};
-use crate::sources::{file, qcloud};
+use crate::sources::{file, poller, qcloud};
 
 /// Why a checked configuration cannot be put to work.
 #[derive(Debug, thiserror::Error)]
@@ -66,18 +67,14 @@ fn notifier(config: &config::NotifierConfig) -> NotifierConfig {
 
 /// Rules, sources and operator for the engine.
 pub fn setup(config: &Config, rules: Rules, now: Time) -> Setup {
-    let operator = match config.operator.notify.as_slice() {
-        [] => config.chat_destinations(),
-        named => named.to_vec(),
-    };
     let sources = config.sources.iter().map(|source| (Arc::from(source.name()), info(source, now)));
     let destinations = config.notifiers.iter().map(|notifier| notifier.name.clone()).collect();
-    Setup { rules, sources: sources.collect(), operator, destinations }
+    Setup { rules, sources: sources.collect(), operator: config.operator.notify.clone(), destinations }
 }
 
 fn info(source: &SourceConfig, now: Time) -> SourceInfo {
     let (zone, poll_every, first_poll_window, aliases) = match source {
-        SourceConfig::Qcloud(s) => (&s.time_zone, s.poll_every, s.first_poll_window, &s.aliases),
+        SourceConfig::Qcloud(s) => (&s.time_zone, real_interval(s), s.first_poll_window, &s.aliases),
         SourceConfig::File(s) => (&s.time_zone, s.poll_every, s.first_poll_window, &s.aliases),
     };
     let at = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default();
@@ -88,6 +85,26 @@ fn info(source: &SourceConfig, now: Time) -> SourceInfo {
         utc_offset_seconds: zone.to_offset(at).seconds(),
         aliases: aliases.clone(),
     }
+}
+
+/// How often each service is really read, as far as the configuration tells.
+fn real_interval(source: &config::QcloudConfig) -> Duration {
+    let named = source.services.iter().map(|selection| match selection {
+        ServiceSelection::Named { names, .. } => names.len(),
+        ServiceSelection::Discover { .. } => 0,
+    });
+    let rate = NonZeroU32::new(source.requests_per_second).unwrap_or(NonZeroU32::MIN);
+    poller::real_interval(named.sum(), rate, source.poll_every)
+}
+
+/// How old the newest good poll may be while all is well.
+fn polled_within(config: &Config) -> Duration {
+    let interval = |source: &SourceConfig| match source {
+        SourceConfig::Qcloud(source) => real_interval(source),
+        SourceConfig::File(source) => source.poll_every,
+    };
+    let longest = config.sources.iter().map(interval).max().unwrap_or_default();
+    longest.saturating_mul(2).max(Duration::from_secs(600))
 }
 
 /// The sources, ready to run.
@@ -165,8 +182,8 @@ impl Freeze for Rendered {
 pub fn heartbeat(config: &Config, pulse: &Arc<super::Pulse>) -> Result<Option<SideTask>, AssemblyError> {
     let Some(heartbeat) = &config.operator.heartbeat else { return Ok(None) };
     let client = crate::http::client(&http_options(&config.http)?)?;
-    let (url, every, pulse) = (heartbeat.url.clone(), heartbeat.every, pulse.clone());
-    Ok(Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, stop)))))
+    let (url, every, within, pulse) = (heartbeat.url.clone(), heartbeat.every, polled_within(config), pulse.clone());
+    Ok(Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, within, stop)))))
 }
 
 /// The server, on a listener that is bound already.

@@ -65,9 +65,12 @@ impl Turns {
 
     /// Waits for something to happen or fall due. Says whether nothing can happen any more.
     fn wait(&mut self, happened: &mut Vec<Happened>) -> bool {
+        if self.failing {
+            // A store that fails is tried again in a second, whatever is due and whatever comes.
+            std::thread::sleep(SECOND);
+        }
         let now = clock::now();
-        // A store that fails is tried again in a second, whatever is due.
-        let wait = if self.failing { SECOND } else { self.engine.next_wake(now).since(now).min(SECOND) };
+        let wait = self.engine.next_wake(now).since(now).min(SECOND);
         let wait = if self.drain.load(Ordering::SeqCst) { wait.min(Duration::from_millis(20)) } else { wait };
         let receive = self.inbox.recv_many(happened, BATCH);
         let received = self.handle.block_on(async { tokio::time::timeout(wait, receive).await });

@@ -9,15 +9,14 @@ use tokio::sync::watch;
 use super::Pulse;
 use crate::clock;
 
-/// How old the newest good poll of at least one source may be.
-const POLLED_WITHIN: Duration = Duration::from_secs(600);
-
-/// Calls `url` every `every` while all is well, until the watch turns true.
+/// Calls `url` every `every` while all is well, until the watch turns true. The newest good poll
+/// may be as old as `polled_within`.
 pub async fn run(
     client: reqwest::Client,
     url: SecretString,
     every: Duration,
     pulse: Arc<Pulse>,
+    polled_within: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut turns = tokio::time::interval(every.max(Duration::from_secs(1)));
@@ -28,7 +27,7 @@ pub async fn run(
             _ = turns.tick() => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
-        if !pulse.well(clock::now(), POLLED_WITHIN) {
+        if !pulse.well(clock::now(), polled_within) {
             tracing::warn!("no heartbeat sent: polling or the store does not work");
             continue;
         }

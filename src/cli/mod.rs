@@ -13,6 +13,7 @@ mod setup;
 use std::future::Future;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -59,7 +60,11 @@ pub fn main() -> ExitCode {
 
 /// Runs a command's future on a runtime of its own.
 fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let output = runtime.block_on(future);
+    // A thread that waits for standard input must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(output)
 }
 
 /// SIGTERM and Ctrl-C. From [`Signals::listen`] on they end nothing by themselves.

@@ -1,6 +1,7 @@
 //! `sources:` of podbell.yaml to [`SourceConfig`]s.
 
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use super::secret::SecretRef;
 use super::{FileConfig, QcloudConfig, ServiceSelection, SignatureMethod, SourceConfig};
 use crate::core::diagnostic::did_you_mean;
 use crate::core::yaml::{MapReader, Node, Reader};
+use crate::sources::poller::PaceVerdict;
+use crate::sources::qcloud::MEMORY;
 
 const ENDPOINT: &str = "https://ccs.api.qcloud.com/v2/index.php";
 
@@ -211,21 +214,29 @@ fn check_pace(services: &[ServiceSelection], rate: u64, poll_every: Duration, no
         ServiceSelection::Discover { .. } => 0,
     });
     let count: usize = named.sum();
-    let round = Duration::from_millis(u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(1000) / rate.max(1));
-    if round <= poll_every {
-        return;
-    }
-    let message = format!(
-        "{count} services at {rate} requests a second take {} a round, not {} as `poll_every` says",
-        human(round),
-        human(poll_every)
-    );
+    let rate_limit = u32::try_from(rate).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     let help = "raise `requests_per_second` if the API allows it, or `poll_every`, or poll fewer services";
-    if round > Duration::from_hours(1) {
-        let message = format!("{message}; events older than an hour are lost");
-        reader.error_help(&node.span, message, help);
-    } else {
-        reader.warning_help(&node.span, message, help);
+    let slower = |round: Duration| {
+        format!(
+            "{count} services at {rate} requests a second take {} a round, not {} as `poll_every` says",
+            human(round),
+            human(poll_every)
+        )
+    };
+    match PaceVerdict::of(count, rate_limit, poll_every, MEMORY) {
+        PaceVerdict::Holds => {}
+        PaceVerdict::Slower(round) => reader.warning_help(&node.span, slower(round), help),
+        PaceVerdict::BlindAfter(round) if round <= poll_every => {
+            let message = format!(
+                "`poll_every` of {} is longer than the API shows events; events older than an hour are lost",
+                human(poll_every)
+            );
+            reader.error_help(&node.span, message, "poll at least once an hour, better once a minute");
+        }
+        PaceVerdict::BlindAfter(round) => {
+            let message = format!("{}; events older than an hour are lost", slower(round));
+            reader.error_help(&node.span, message, help);
+        }
     }
 }
 

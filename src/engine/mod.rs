@@ -86,6 +86,8 @@ pub struct Engine {
     in_flight: HashSet<SendId>,
     /// Answers that a failed commit left unrecorded.
     unrecorded: Vec<(SendId, Outcome)>,
+    /// Rosters that a failed commit left out: a source may say them only once.
+    unheard: Vec<SourceEvent>,
     tally: Totals,
     last_heartbeat: Time,
     last_inbox: Time,
@@ -147,6 +149,7 @@ impl Engine {
             mirror: None,
             in_flight: HashSet::new(),
             unrecorded: Vec::new(),
+            unheard: Vec::new(),
             tally: Totals::default(),
             last_heartbeat: Time::default(),
             last_inbox: Time::default(),
@@ -164,7 +167,7 @@ impl Engine {
     /// with the next turn, and memory equals the store again.
     pub fn turn(&mut self, happened: Vec<Happened>, now: Time) -> Result<Vec<SendJob>, StoreError> {
         let mut answers = std::mem::take(&mut self.unrecorded);
-        let mut events = Vec::with_capacity(happened.len());
+        let mut events = std::mem::take(&mut self.unheard);
         for one in happened {
             match one {
                 Happened::Source(event) => events.push(event),
@@ -176,7 +179,7 @@ impl Engine {
             None => match self.read_mirror(now) {
                 Ok(mirror) => mirror,
                 Err(error) => {
-                    self.unrecorded = answers;
+                    self.keep_for_later(events, answers);
                     return Err(error);
                 }
             },
@@ -192,10 +195,23 @@ impl Engine {
             }
             Err(error) => {
                 self.tally.failed_commits += 1;
-                self.unrecorded = answers;
+                self.keep_for_later(events, answers);
                 self.mirror = self.read_mirror(now).ok();
                 Err(error)
             }
+        }
+    }
+
+    /// Polls are read again by themselves; answers and rosters are not.
+    fn keep_for_later(&mut self, events: Vec<SourceEvent>, answers: Vec<(SendId, Outcome)>) {
+        self.unrecorded = answers;
+        for event in events {
+            let SourceEvent::Roster { source, complete, .. } = &event else { continue };
+            if *complete {
+                // Whatever was said before of that source is outdated.
+                self.unheard.retain(|old| !matches!(old, SourceEvent::Roster { source: of, .. } if of == source));
+            }
+            self.unheard.push(event);
         }
     }
 
@@ -273,6 +289,10 @@ impl Engine {
     ) -> Result<Vec<SendJob>, StoreError> {
         let mut batch = std::mem::take(&mut mirror.pending);
         let mut tally = self.tally;
+        // A clock that was set back must not silence what is done every so often.
+        for last in [&mut self.last_inbox, &mut self.last_heartbeat, &mut self.last_tidy] {
+            *last = (*last).min(now);
+        }
         for event in events {
             self.take_in(mirror, event, now, &mut batch)?;
             tally.failed_polls += u64::from(matches!(event, SourceEvent::Failed { .. }));
@@ -445,11 +465,6 @@ fn log_notices(notices: &[Notice]) {
             "telling"
         );
     }
-}
-
-/// The setup's operator: as configured, or every chat destination.
-pub fn operator(configured: Vec<Destination>, chats: Vec<Destination>) -> Vec<Destination> {
-    if configured.is_empty() { chats } else { configured }
 }
 
 impl std::fmt::Debug for Engine {

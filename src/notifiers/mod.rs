@@ -250,12 +250,6 @@ impl Notifiers {
         self.notifiers.iter().map(|(name, notifier)| (name.clone(), notifier.policy())).collect()
     }
 
-    /// The destinations that people read.
-    pub fn chat_destinations(&self) -> Vec<Destination> {
-        let chats = self.notifiers.iter().filter(|(_, notifier)| notifier.config.kind.is_chat());
-        chats.map(|(name, _)| name.clone()).collect()
-    }
-
     /// The body of one request that tells `notices`, all of one incident: to be stored and
     /// repeated byte for byte. Pure. Empty if there is no such destination or nothing to tell.
     pub fn freeze(

@@ -143,7 +143,7 @@ impl Player<'_> {
                 Some(Ok(poll)) if recording.is_single() => {
                     self.say(self.config.event(RecordedPoll { at: clock::now(), ..poll })).await?;
                     if self.config.path != Path::new("-") {
-                        return Ok(());
+                        return self.send(self.roster(true)).await;
                     }
                 }
                 Some(Ok(poll)) => {
@@ -159,6 +159,7 @@ impl Player<'_> {
             tracing::warn!(source = %self.config.name, skipped = recording.skipped(), "entries could not be understood");
         }
         tracing::info!(source = %self.config.name, "the recording is over; its last answers stay");
+        self.send(self.roster(true)).await?;
         self.repeat_for_ever().await
     }
 
@@ -167,15 +168,15 @@ impl Player<'_> {
         tokio::task::spawn_blocking(move || open(&path, zone)).await.map_err(io::Error::other)?
     }
 
+    /// Nothing is known of any target then: it is the source's trouble, until the file was read.
     async fn unreadable(&mut self, error: &RecordingError) -> Result<(), Deaf> {
-        let target = self.config.target(&Scope::default());
         let error = PollError {
             code: "file".to_owned(),
             text: format!("{}: {error}", self.config.path.display()),
             advice: "check the file of this source".to_owned(),
             gone: false,
         };
-        self.say(SourceEvent::Failed { target, at: clock::now(), error }).await
+        self.send(SourceEvent::DiscoveryFailed { source: self.config.name.clone(), at: clock::now(), error }).await
     }
 
     async fn say(&mut self, event: SourceEvent) -> Result<(), Deaf> {
@@ -183,16 +184,16 @@ impl Player<'_> {
             let target = target.clone();
             let new = self.watched.insert(target, Some(event.clone())).is_none();
             if new {
-                self.send(self.roster()).await?;
+                self.send(self.roster(false)).await?;
             }
         }
         self.send(event).await
     }
 
-    fn roster(&self) -> SourceEvent {
+    fn roster(&self, complete: bool) -> SourceEvent {
         let entry = |target: &Target| RosterEntry { target: target.clone(), discovered: false };
         let targets = self.watched.keys().map(entry).collect();
-        SourceEvent::Roster { source: self.config.name.clone(), targets, complete: false }
+        SourceEvent::Roster { source: self.config.name.clone(), targets, complete }
     }
 
     async fn send(&self, event: SourceEvent) -> Result<(), Deaf> {

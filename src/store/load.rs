@@ -38,12 +38,16 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn restore(&self) -> Result<Restored, StoreError> {
-        let heartbeat = self.heartbeat()?;
         let targets = self.query(
             "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered FROM target",
             [],
-            |row| Ok((target(row, 0)?, target_state(row, heartbeat)?)),
+            |row| Ok((target(row, 0)?, target_state(row)?)),
         )?;
+        let newest = self.number("SELECT coalesce(max(state_version), 0) FROM incident WHERE ended_at IS NULL")?;
+        if newest > id_of(INCIDENT_VERSION) {
+            let (found, known) = (sql(newest), INCIDENT_VERSION);
+            return Err(StoreError::Newer { path: self.path.clone(), found, known });
+        }
         let incidents = self.json_rows("SELECT id, state FROM incident WHERE ended_at IS NULL", "incident")?;
         let troubles = self.json_rows("SELECT id, state FROM trouble WHERE over = 0", "trouble")?;
         let mut sources = Vec::new();
@@ -59,6 +63,7 @@ impl Store {
         let reserved = self.meta_number("next_incident")?;
         Ok(Restored {
             seed: self.seed(),
+            heartbeat: self.heartbeat()?,
             targets,
             incidents,
             troubles,
@@ -236,20 +241,16 @@ pub(super) fn target(row: &Row<'_>, first: usize) -> rusqlite::Result<Target> {
     })
 }
 
-/// Unchanged polls write nothing: while a target did not fail, the heartbeat says until when it
-/// was read.
-fn target_state(row: &Row<'_>, heartbeat: Option<Time>) -> rusqlite::Result<TargetState> {
+fn target_state(row: &Row<'_>) -> rusqlite::Result<TargetState> {
     let time = |at: usize| row.get::<_, Option<i64>>(at).map(|ms| ms.map(Time::from_millis));
     let failing = match time(5)? {
         Some(since) => {
             let trouble = row.get::<_, Option<i64>>(6)?.and_then(|id| u64::try_from(id).ok());
-            Some(Failing { since, trouble })
+            Some(Failing::restored(since, trouble))
         }
         None => None,
     };
-    let last_good =
-        time(4)?.map(|last| if failing.is_none() { heartbeat.map_or(last, |beat| beat.max(last)) } else { last });
-    Ok(TargetState::restored(last_good, failing, row.get(7)?))
+    Ok(TargetState::restored(time(4)?, failing, row.get(7)?))
 }
 
 pub(super) fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<str>> {
@@ -270,6 +271,10 @@ fn word<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::R
 /// Numbers that count up from 1 always fit.
 pub(super) fn sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn id_of(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 /// Kept so that the words of [`NoticeKind`] and of the store stay the same.

@@ -108,10 +108,15 @@ pub(super) fn migrate(connection: &Connection, path: &Path, migrations: &[&str],
 /// `podbell.db.v1.backup`, beside the store.
 fn keep_copy(connection: &Connection, path: &Path, found: i64) -> Result<(), StoreError> {
     let copy = place::beside(path, &format!("v{found}.backup"));
-    if copy.exists() {
-        return Ok(());
+    // Under its name stands a whole copy of what is migrated now, or none.
+    let unfinished = place::beside(path, &format!("v{found}.backup.unfinished"));
+    let io = |source| StoreError::Io { path: copy.clone(), source };
+    if unfinished.exists() {
+        std::fs::remove_file(&unfinished).map_err(io)?;
     }
-    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(|source| StoreError::of(&copy, source))?;
+    let vacuum = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
+    vacuum.map_err(|source| StoreError::of(&copy, source))?;
+    std::fs::rename(&unfinished, &copy).map_err(io)?;
     tracing::info!(copy = %copy.display(), from_version = found, "kept a copy of the store before the migration");
     Ok(())
 }

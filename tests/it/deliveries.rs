@@ -450,6 +450,48 @@ fn a_receiver_that_is_down_for_an_hour_gets_everything_afterwards() {
 }
 
 #[test]
+fn after_a_day_of_failure_what_is_given_up_is_told_once_an_hour_at_most() {
+    let mut world = world(None);
+    world.receiver("team", |_, _| (unclear(), Duration::from_secs(1)));
+    world.run_until(10);
+    for n in 0..90 {
+        problem(&mut world, n);
+        world.run_until(10 + (n as i64 + 1) * 120);
+    }
+    world.run_until(30 * 3600);
+    let infos = world.told_to("other").iter().filter(|line| line.ends_with("info")).count();
+    assert!((1..=6).contains(&infos), "{infos}");
+    let given_up: u64 = world
+        .log
+        .iter()
+        .flat_map(|request| &request.notices)
+        .filter_map(|notice| match &notice.body {
+            NoticeBody::Info(Info::Dead { deliveries, .. }) => Some(*deliveries),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(given_up, world.engine().store().dead_deliveries(None).unwrap().len() as u64);
+}
+
+#[test]
+fn a_clock_that_is_set_back_silences_nobody_for_long() {
+    let mut world = world(Some(Pace::SLACK));
+    world.run_until(7200);
+    problem(&mut world, 1);
+    world.run_until(7201);
+    world.now = at(3600);
+    problem(&mut world, 2);
+    let before = delivered(&world, "team");
+    world.run_until(3603);
+    assert_eq!(delivered(&world, "team"), before + 1, "{:?}", world.told_to("team"));
+    let now = world.now;
+    world.engine().store().ask(&Command::RetryAll { destination: None }, now).unwrap();
+    let row = 1;
+    tick(&mut world, 3606);
+    assert!(world.engine().store().answer(row).unwrap().is_some());
+}
+
+#[test]
 fn outbox_drop_gives_a_due_delivery_up() {
     let mut world = world(None);
     world.receiver("team", |_, _| (refused(3600), Duration::ZERO));

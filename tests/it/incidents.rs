@@ -137,7 +137,7 @@ fn a10_after_a_stop_of_three_hours_podbell_says_that_it_was_blind_and_resolves_n
     let NoticeBody::Info(Info::Blind { from, until, .. }) = &world.last_notice().body else { panic!("not blind") };
     assert_eq!(
         (from.millis() / 1000, until.millis() / 1000),
-        (crate::support::events::at(120).seconds(), crate::support::events::at(10_800).seconds())
+        (crate::support::events::at(60).seconds(), crate::support::events::at(10_800).seconds())
     );
     // Fifteen minutes of observed silence later it is over.
     world.poll_until(&web(), &[], 3 * 3600 + 1200);
@@ -465,6 +465,119 @@ fn a_destination_that_is_gone_is_told_nothing_more_and_the_others_go_on() {
     world.poll_until(&web(), &[], 1200);
     assert_eq!(world.told(), ["60s other opened #1", "60s team opened #1", "960s other resolved #1"]);
     assert_eq!(world.last_notice().to.len(), 1);
+}
+
+#[test]
+fn a_service_that_is_deleted_before_its_problem_was_told_is_told_as_closed() {
+    let rules = "version: 1\nrules:\n  - {name: r, match: {reason: '*'}, notify: [team], group_wait: 5m}\n";
+    let mut world = World::with_rules(rules);
+    world.discover(&[web()], true);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 4, 30, 59)]);
+    world.run_until(120);
+    world.fail(&web(), "-16013");
+    world.run_until(600);
+    assert_eq!(world.told(), ["120s team closed #1"]);
+}
+
+#[test]
+fn where_the_end_is_not_told_a_return_that_waited_still_is() {
+    let rules = "version: 1
+rules:
+  - {name: r, match: {reason: '*'}, notify: [team], group_wait: 0s, min_gap: 2h, send_resolved: false, resolve_after: 5m}
+";
+    let mut world = started(rules);
+    let event = |count, last| [warning(POD, "FailedMount", "m", count, 30, last)];
+    world.run_until(60);
+    world.poll(&web(), &event(1, 59));
+    world.poll_until(&web(), &event(1, 59), 600);
+    world.poll(&web(), &event(2, 599));
+    world.poll_until(&web(), &event(2, 599), 3000);
+    assert_eq!(world.told(), ["60s team opened #1", "1200s team reopened #1"]);
+}
+
+#[test]
+fn what_gathers_when_it_can_no_longer_come_back_is_not_lost() {
+    let rules = "version: 1
+rules:
+  - {name: r, match: {reason: '*'}, notify: [team], group_wait: 0s, open_when: {count: 3, within: 10m}, reopen_within: 30m}
+";
+    let mut world = started(rules);
+    let event = |count, last| [warning(POD, "FailedMount", "m", count, 30, last)];
+    world.run_until(60);
+    world.poll(&web(), &event(3, 59));
+    // Resolved at 960 s; can come back until 2,760 s.
+    world.poll_until(&web(), &event(3, 59), 2640);
+    world.poll(&web(), &event(5, 2639));
+    world.poll_until(&web(), &event(5, 2639), 2820);
+    world.poll(&web(), &event(6, 2819));
+    world.run_until(3000);
+    assert_eq!(world.told(), ["60s team opened #1", "960s team resolved #1", "2820s team reopened #1"]);
+}
+
+#[test]
+fn a_restart_between_two_slow_polls_keeps_new_occurrences_new() {
+    // The service was alive until 265 s, but had last read the target at 0 s.
+    let mut world = started("");
+    world.run_until(265);
+    let now = world.now;
+    world.engine().turn(Vec::new(), now).unwrap();
+    world.kill();
+    world.start();
+    world.watch(&[web()]);
+    world.run_until(300);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 38, 150, 299)]);
+    let incident = world.engine().state().unwrap().incidents().next().unwrap().clone();
+    assert_eq!(incident.occurrences, 38);
+}
+
+#[test]
+fn a_source_that_fails_in_another_way_is_another_trouble_once_that_lasts() {
+    let mut world = World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() });
+    world.watch(&[web()]);
+    for minute in 0..10 {
+        world.run_until(minute * 60);
+        world.fail(&web(), "timeout");
+    }
+    // A hiccup of another kind is none.
+    world.run_until(600);
+    world.fail(&web(), "connect");
+    for minute in 11..20 {
+        world.run_until(minute * 60);
+        world.fail(&web(), "4100");
+    }
+    assert_eq!(world.told(), ["360s team opened #1", "960s team resolved #1", "1020s team opened #2"]);
+    // And a restart knows who is affected.
+    world.kill();
+    world.start();
+    world.watch(&[web()]);
+    world.run_until(1260);
+    world.poll(&web(), &[]);
+    assert!(world.told().contains(&"1260s team resolved #2".to_owned()), "{:?}", world.told());
+}
+
+#[test]
+fn targets_that_come_back_one_after_another_are_one_blind_time() {
+    let mut world = World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() });
+    let targets: Vec<Target> = (0..10).map(|n| Target::new("prod", "cls-1", &format!("ns{n}"), "web")).collect();
+    world.watch(&targets);
+    for target in &targets {
+        world.poll(target, &[]);
+    }
+    world.run_until(60);
+    world.kill();
+    world.now = crate::support::events::at(3 * 3600);
+    world.start();
+    world.watch(&targets);
+    for (n, target) in (0..).zip(&targets) {
+        world.run_until(3 * 3600 + n * 40);
+        world.poll(target, &[]);
+    }
+    world.run_until(4 * 3600);
+    assert_eq!(world.told().len(), 2, "{:?}", world.told());
+    let NoticeBody::Info(Info::Blind { services, .. }) = &world.last_notice().body else { panic!("not blind") };
+    assert_eq!(*services, 10);
 }
 
 #[test]

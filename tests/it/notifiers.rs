@@ -281,18 +281,6 @@ fn policies_share_a_pace_by_url_and_end_a_pause_when_url_or_secret_change() {
 }
 
 #[test]
-fn chats_are_the_destinations_that_people_read() {
-    let configs = vec![
-        config("audit", unsigned("https://example.com/hook")),
-        config("ops", wecom("https://example.com/robot")),
-        config("team", slack("https://example.com/slack")),
-        config("terminal", Kind::Console { color: Color::Auto }),
-    ];
-    let chats = notifiers(configs).chat_destinations();
-    assert_eq!(chats.iter().map(|name| &**name).collect::<Vec<_>>(), ["ops", "team", "terminal"]);
-}
-
-#[test]
 fn debug_shows_no_secret() {
     let url = "https://hooks.example.com/services/very-secret-path";
     let configs = vec![config("a", slack(url)), config("b", webhook(url, &[SECRET]))];

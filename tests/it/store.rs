@@ -5,13 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use podbell::core::source::RosterEntry;
 use podbell::core::time::Time;
 use podbell::engine::Happened;
 use podbell::sources::SourceEvent;
 use podbell::store::{Ownership, Store, StoreError};
 
 use crate::support::events::{at, warning};
-use crate::support::world::{World, web};
+use crate::support::world::{World, WorldSpec, web};
 
 #[test]
 fn every_commit_survives_loss_of_power_wal_and_synchronous_full() {
@@ -119,6 +120,29 @@ fn after_a_commit_that_failed_memory_equals_the_store_and_nothing_was_told() {
     world.run_until(75);
     // An answer whose record fails is kept and recorded later: told once all the same.
     assert_eq!(world.told(), ["75s team opened #1"]);
+}
+
+#[test]
+fn a_roster_that_could_not_be_written_is_not_lost() {
+    let mut world = World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() });
+    sqlite(
+        &world.store_path(),
+        "CREATE TRIGGER full BEFORE INSERT ON target BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    let roster = SourceEvent::Roster {
+        source: "prod".into(),
+        targets: vec![RosterEntry { target: web(), discovered: false }],
+        complete: true,
+    };
+    let now = world.now;
+    assert!(world.engine().turn(vec![Happened::Source(roster)], now).is_err());
+    sqlite(&world.store_path(), "DROP TRIGGER full");
+    world.run_until(1);
+    for minute in 1..10 {
+        world.run_until(minute * 60);
+        world.fail(&web(), "4100");
+    }
+    assert_eq!(world.told(), ["420s team opened #1"]);
 }
 
 #[test]

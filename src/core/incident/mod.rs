@@ -26,12 +26,15 @@ pub const OBJECT_MEMORY: Duration = Duration::from_secs(3600);
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(4 * 3600);
 /// Most objects, episodes, reasons, topics, targets and blind times kept per incident: an incident
 /// is rewritten whole with every change.
+const MOST_TARGETS: usize = 500;
 const MOST_OBJECTS: usize = 1000;
 const MOST_EPISODES: usize = 200;
 const MOST_REASONS: usize = 20;
 const MOST_TOPICS: usize = 50;
 const MOST_BLIND: usize = 5;
 const MOST_MESSAGE_CHARS: usize = 4000;
+/// Names of Kubernetes have at most 253 characters; anything longer is nonsense of a source.
+const MOST_NAME_CHARS: usize = 300;
 
 /// Where an incident is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,7 +150,7 @@ impl Incident {
             phase: Phase::Gathering,
             recent: Vec::new(),
             targets: BTreeSet::new(),
-            workload: joining.workload.to_owned(),
+            workload: clipped(joining.workload, MOST_NAME_CHARS),
             occurrences: 0,
             older: 0,
             first_at: now,
@@ -168,7 +171,9 @@ impl Incident {
 
     /// Takes in a change at `now` and opens, reopens or marks as worse.
     pub fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) {
-        self.targets.insert(joining.target.clone());
+        if self.targets.len() < MOST_TARGETS {
+            self.targets.insert(joining.target.clone());
+        }
         for destination in joining.destinations {
             self.telling.entry(destination.clone()).or_default();
         }
@@ -227,10 +232,16 @@ impl Incident {
     /// resolved one when it can no longer come back.
     pub fn expires_at(&self, rule: &RuleSettings) -> Option<Time> {
         match self.phase {
-            Phase::Gathering => Some(self.recent.last().map_or(self.last_at, |last| last.plus(rule.open_when.within))),
-            Phase::Resolved { at } => Some(at.plus(rule.reopen_within)),
+            Phase::Gathering => Some(self.gathers_until(rule)),
+            // What gathers to bring it back may still do so.
+            Phase::Resolved { at } if self.recent.is_empty() => Some(at.plus(rule.reopen_within)),
+            Phase::Resolved { at } => Some(at.plus(rule.reopen_within).max(self.gathers_until(rule))),
             Phase::Open => None,
         }
+    }
+
+    fn gathers_until(&self, rule: &RuleSettings) -> Time {
+        self.recent.last().map_or(self.last_at, |last| last.plus(rule.open_when.within))
     }
 
     fn record(&mut self, joining: &Joining<'_>, now: Time) {
@@ -244,7 +255,7 @@ impl Incident {
         self.first_seen = self.first_seen.min(event.first_seen);
         self.record_object(event, now);
         self.record_reason(clipped(event.reason.trim(), 200), joining.new);
-        let key = super::topic::of(event, joining.workload);
+        let key = clipped(&super::topic::of(event, joining.workload), MOST_NAME_CHARS);
         if self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
             self.topics.push(Topic { key, words: topic_words(event) });
         }
@@ -296,7 +307,7 @@ impl Incident {
 
 /// The identity of an object inside an incident.
 pub fn object_key(event: &Event<'_>) -> String {
-    format!("{}/{}", event.obj_type.trim(), event.obj_name.trim())
+    format!("{}/{}", clipped(event.obj_type.trim(), MOST_NAME_CHARS), clipped(event.obj_name.trim(), MOST_NAME_CHARS))
 }
 
 fn newest(event: &Event<'_>) -> Newest {

@@ -8,6 +8,8 @@ use crate::core::time::Time;
 
 /// How many names of objects are told.
 const MOST_NAMES: usize = 5;
+/// How many services.
+const MOST_SERVICES: usize = 50;
 
 impl Incident {
     /// The whole story at `now`, with what is new since the destinations were told last.
@@ -59,6 +61,7 @@ impl Incident {
         let mut services: Vec<String> = self.targets.iter().map(|target| target.service.to_string()).collect();
         services.sort();
         services.dedup();
+        services.truncate(MOST_SERVICES);
         services
     }
 

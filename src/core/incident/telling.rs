@@ -107,21 +107,24 @@ impl Incident {
         grouped.0
     }
 
-    /// It is over: everybody who knows of it hears so. What still waited is part of that story.
+    /// It is over: everybody who knows of it, or was about to, hears so. What still waited is part
+    /// of that story; where the end is not to be told, what waited is.
     pub fn take_end(&mut self, kind: NoticeKind, rule: Option<&RuleSettings>, caused_at: Time, now: Time) -> Vec<Due> {
         let mut grouped = Grouped::default();
         let all: Vec<Destination> = self.telling.keys().cloned().collect();
+        let silent = kind == NoticeKind::Resolved && !rule.is_some_and(|rule| rule.send_resolved);
         for to in all {
-            let knows = self.telling.get_mut(&to).is_some_and(|telling| {
-                telling.next = None;
-                telling.told.is_some()
-            });
-            if knows && (kind != NoticeKind::Resolved || rule.is_some_and(|rule| rule.send_resolved)) {
-                let next = Next { kind, caused_at };
-                match rule {
-                    Some(rule) => self.tell(&mut grouped, &to, next, rule, now),
-                    None => grouped.add(next, self.telling.get(&to), &to),
-                }
+            let Some(telling) = self.telling.get_mut(&to) else { continue };
+            let waiting = telling.next.take();
+            let next = match (silent, waiting) {
+                (true, None) => continue,
+                (true, Some(waiting)) => waiting,
+                (false, None) if telling.told.is_none() => continue,
+                (false, _) => Next { kind, caused_at },
+            };
+            match rule {
+                Some(rule) => self.tell(&mut grouped, &to, next, rule, now),
+                None => grouped.add(next, self.telling.get(&to), &to),
             }
         }
         grouped.0

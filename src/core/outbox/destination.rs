@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::queue::Queue;
-use super::{Claimed, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, OutboxWrites, SendId, Signal};
+use super::{Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, OutboxWrites, SendId};
 use crate::core::rules::Severity;
 use crate::core::rules::rule::Destination;
 use crate::core::time::Time;
@@ -62,6 +62,12 @@ pub struct Health {
     pub active: Duration,
     /// Whether its trouble was told elsewhere.
     pub told: bool,
+    /// Deliveries that were given up and of which nobody was told yet, and why.
+    #[serde(default)]
+    pub dead: Option<(u64, String)>,
+    /// When such a thing was told last.
+    #[serde(default)]
+    pub dead_told_at: Option<Time>,
 }
 
 /// Why a destination is paused.
@@ -79,8 +85,10 @@ pub struct Paused {
 
 impl DestinationState {
     /// The end of whatever keeps it from being asked: a back-off or a wall.
-    pub fn blocked_until(&self) -> Option<Time> {
-        self.health.retry_at.max(self.health.wall)
+    pub fn blocked_until(&self, now: Time) -> Option<Time> {
+        // No back-off is longer than that, unless the clock was set back.
+        let retry_at = self.health.retry_at.map(|at| at.min(now.plus(super::record::LONGEST)));
+        retry_at.max(self.health.wall)
     }
 
     /// How many answers are outstanding.
@@ -112,9 +120,9 @@ impl DestinationState {
 
     /// When the oldest delivery is given up, if nothing else happens.
     pub(super) fn gives_up_at(&self, now: Time) -> Option<Time> {
-        let due = self.due.oldest().map(|delivery| delivery.born);
-        let open = self.sends.values().filter(|send| !send.in_flight).flat_map(|send| &send.deliveries);
-        let born = open.map(|delivery| delivery.born).chain(due).min()?;
+        let open = self.sends.values().filter(|send| !send.in_flight);
+        let youngest = open.filter_map(|send| send.deliveries.iter().map(|delivery| delivery.born).max());
+        let born = youngest.chain(self.due.first_born()).min()?;
         self.health.paused.is_none().then(|| now.plus((born + GIVE_UP_AFTER).saturating_sub(self.health.active)))
     }
 }
@@ -158,7 +166,25 @@ impl DestinationState {
         Some(self.close_send(send).into_iter().map(|delivery| delivery.id).collect())
     }
 
-    /// Gives up the deliveries that `over` names, and the open sends that carry one of them.
+    /// Counts what was given up, to be told with the next tick, but not more than once an hour:
+    /// after a day without success every notice ends like this.
+    pub(super) fn note_dead(&mut self, deliveries: u64, why: &str) {
+        let (count, words) = self.health.dead.get_or_insert_with(|| (0, String::new()));
+        *count += deliveries;
+        why.clone_into(words);
+    }
+
+    /// What is to be told of deliveries that were given up.
+    pub(super) fn take_dead(&mut self, now: Time) -> Option<(u64, String)> {
+        let waits = self.health.dead_told_at.is_some_and(|at| at <= now && now.since(at) < DEAD_TOLD_EVERY);
+        if waits || self.health.dead.is_none() {
+            return None;
+        }
+        self.health.dead_told_at = Some(now);
+        self.health.dead.take()
+    }
+
+    /// Gives up the deliveries that `over` names, and the open sends that carry nothing else.
     pub(super) fn give_up(
         &mut self,
         name: &Destination,
@@ -168,7 +194,7 @@ impl DestinationState {
         writes: &mut OutboxWrites,
     ) {
         let mut dead: Vec<DeliveryId> = self.due.drain(&over).into_iter().map(|delivery| delivery.id).collect();
-        let idle = self.sends.iter().filter(|(_, send)| !send.in_flight && send.deliveries.iter().any(&over));
+        let idle = self.sends.iter().filter(|(_, send)| !send.in_flight && send.deliveries.iter().all(&over));
         for id in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
             dead.extend(self.close_send(id).into_iter().map(|delivery| delivery.id));
             writes.settled.push((id, "given up"));
@@ -177,7 +203,7 @@ impl DestinationState {
             return;
         }
         writes.destinations.insert(name.clone());
-        writes.signals.push(Signal::Dead(name.clone(), dead.len() as u64, why.to_owned()));
+        self.note_dead(dead.len() as u64, why);
         for id in dead {
             writes.changed.insert(id, DeliveryState::Dead { at: now, why: why.to_owned() });
         }

@@ -31,6 +31,8 @@ use super::time::Time;
 
 /// After so much time of trying a delivery is given up; pauses and `Retry-After` do not count.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Deliveries that were given up are told elsewhere at most this often.
+pub const DEAD_TOLD_EVERY: Duration = Duration::from_secs(3600);
 /// A destination that fails for so long is told elsewhere.
 pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(600);
 
@@ -187,8 +189,10 @@ impl Outbox {
                     state.open(send, &deliveries, name, now, writes)
                 }
             };
-            window.note(now);
-            writes.attempts.push((policy.endpoint.clone(), now));
+            if policy.pace.is_some() {
+                window.note(now);
+                writes.attempts.push((policy.endpoint.clone(), now));
+            }
             jobs.extend(job);
         }
     }
@@ -217,11 +221,15 @@ impl Outbox {
             state.account(now);
             let active = state.health.active;
             let over = |delivery: &Delivery| active.saturating_sub(delivery.born) >= GIVE_UP_AFTER;
-            let first = state.due.oldest().is_some_and(over);
-            let open = state.sends.values().any(|send| !send.in_flight && send.deliveries.iter().any(over));
+            let first = state.due.first_born().is_some_and(|born| active.saturating_sub(born) >= GIVE_UP_AFTER);
+            let open = state.sends.values().any(|send| !send.in_flight && send.deliveries.iter().all(over));
             if first || open {
                 let why = "could not be delivered for 24 h";
                 state.give_up(name, over, why, now, writes);
+            }
+            if let Some((deliveries, why)) = state.take_dead(now) {
+                writes.destinations.insert(name.clone());
+                writes.signals.push(Signal::Dead(name.clone(), deliveries, why));
             }
         }
     }

@@ -41,6 +41,10 @@ impl Window {
 
     /// The first moment, `now` or later, at which another attempt is within the pace.
     pub fn free_at(&mut self, pace: Pace, critical: bool, now: Time) -> Time {
+        // After the clock was set back, attempts of the future count as made now.
+        for future in self.attempts.iter_mut().rev().take_while(|at| **at > now) {
+            *future = now;
+        }
         while self.attempts.front().is_some_and(|first| first.plus(pace.per) <= now) {
             self.attempts.pop_front();
         }

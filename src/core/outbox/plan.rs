@@ -32,7 +32,7 @@ pub fn plan(destination: &DestinationState, policy: &Policy, window: &mut Window
     if destination.health.paused.is_some() {
         return Plan::Wait(None);
     }
-    if let Some(until) = destination.blocked_until().filter(|until| *until > now) {
+    if let Some(until) = destination.blocked_until(now).filter(|until| *until > now) {
         return Plan::Wait(Some(until));
     }
     let allowed = if destination.health.failures > 0 { 1 } else { policy.concurrency };

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use super::{Delivery, DeliveryId};
 use crate::core::rules::Severity;
@@ -26,6 +27,7 @@ pub struct Queue {
     groups: HashMap<Group, BTreeSet<DeliveryId>>,
     /// Groups that may go, by rank: those of incidents without an open send.
     ready: BTreeSet<Rank>,
+    by_birth: BTreeSet<(Duration, DeliveryId)>,
     busy: HashSet<u64>,
 }
 
@@ -40,9 +42,9 @@ impl Queue {
         self.deliveries.is_empty()
     }
 
-    /// The oldest.
-    pub fn oldest(&self) -> Option<&Delivery> {
-        self.deliveries.values().next()
+    /// Since when the one that is tried longest is tried, in the destination's active time.
+    pub fn first_born(&self) -> Option<Duration> {
+        self.by_birth.first().map(|(born, _)| *born)
     }
 
     /// Adds one.
@@ -50,6 +52,7 @@ impl Queue {
         let group = group_of(&delivery);
         self.unrank(group);
         self.groups.entry(group).or_default().insert(delivery.id);
+        self.by_birth.insert((delivery.born, delivery.id));
         self.deliveries.insert(delivery.id, delivery);
         self.rank(group);
     }
@@ -65,7 +68,9 @@ impl Queue {
             }
         }
         self.rank(group);
-        self.deliveries.remove(&id)
+        let removed = self.deliveries.remove(&id)?;
+        self.by_birth.remove(&(removed.born, id));
+        Some(removed)
     }
 
     /// An incident has an open send, or has none any more.

@@ -46,7 +46,7 @@ pub enum Outcome {
 }
 
 /// The longest back-off, but for `Retry-After`.
-const LONGEST: Duration = Duration::from_secs(600);
+pub(super) const LONGEST: Duration = Duration::from_secs(600);
 /// The longest `Retry-After` that is believed.
 const LONGEST_WALL: Duration = Duration::from_secs(24 * 3600);
 
@@ -80,7 +80,7 @@ impl Outbox {
                 state.fail(&name, retry_after, &why, chance, now, writes);
             }
             Outcome::Content { why } => {
-                state.reduce(&name, send, &why, now, writes);
+                state.reduce(send, &why, now, writes);
                 // It answered, and not about itself: the others may go on.
                 state.recover(&name, writes);
             }
@@ -133,7 +133,7 @@ impl DestinationState {
     }
 
     /// Its content was not taken: shorter, then one line, then it is given up.
-    fn reduce(&mut self, name: &Destination, send: SendId, why: &str, now: Time, writes: &mut OutboxWrites) {
+    fn reduce(&mut self, send: SendId, why: &str, now: Time, writes: &mut OutboxWrites) {
         let deliveries = self.close_send(send);
         writes.settled.push((send, "content refused"));
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
@@ -142,7 +142,7 @@ impl DestinationState {
             Content::Short => Content::Minimal,
             Content::Minimal => {
                 let why = format!("the platform does not take it: {why}");
-                writes.signals.push(Signal::Dead(name.clone(), deliveries.len() as u64, why.clone()));
+                self.note_dead(deliveries.len() as u64, &why);
                 for delivery in deliveries {
                     writes.changed.insert(delivery.id, DeliveryState::Dead { at: now, why: why.clone() });
                 }

@@ -99,6 +99,9 @@ impl Outbox {
                 }
                 (Some(mut state), None) => {
                     state.give_up(&old, |_| true, "the destination was removed from podbell.yaml", now, writes);
+                    if let Some((deliveries, why)) = state.health.dead.take() {
+                        writes.signals.push(super::Signal::Dead(old.clone(), deliveries, why));
+                    }
                     if state.health.told {
                         writes.signals.push(super::Signal::Recovered(old.clone()));
                     }

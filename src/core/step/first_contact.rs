@@ -16,6 +16,8 @@ use crate::core::workload;
 
 /// Blind targets of one source are told together.
 const BLIND_WAIT: Duration = Duration::from_secs(60);
+/// But a large source at a slow pace needs a while to be read once.
+const BLIND_PATIENCE: Duration = Duration::from_secs(1800);
 /// Ages beyond which the newest event of a list that reaches back an hour cannot be right.
 const TOO_OLD: Duration = Duration::from_secs(70 * 60);
 const TOO_YOUNG: Duration = Duration::from_secs(5 * 60);
@@ -49,8 +51,10 @@ pub struct Blind {
     pub until: Time,
     /// How many.
     pub services: u64,
-    /// When it is told.
+    /// When it is told: later while more targets come back, but not for ever.
     pub tell_at: Time,
+    /// The latest moment for that.
+    pub tell_by: Time,
 }
 
 impl SourceState {
@@ -121,7 +125,14 @@ impl State {
     /// A target was blind for longer than its source remembers.
     pub(super) fn note_blind(&mut self, target: &Target, from: Time, now: Time, writes: &mut Writes) {
         let source = self.sources.entry(target.source.clone()).or_default();
-        let blind = source.blind.get_or_insert(Blind { from, until: now, services: 0, tell_at: now.plus(BLIND_WAIT) });
+        let blind = source.blind.get_or_insert(Blind {
+            from,
+            until: now,
+            services: 0,
+            tell_at: now,
+            tell_by: now.plus(BLIND_PATIENCE),
+        });
+        blind.tell_at = now.plus(BLIND_WAIT).min(blind.tell_by);
         blind.from = blind.from.min(from);
         blind.until = blind.until.max(now);
         blind.services += 1;

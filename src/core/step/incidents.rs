@@ -30,7 +30,9 @@ impl State {
         };
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         incident.join(settings, joining, now);
-        self.by_target.entry(joining.target.clone()).or_default().insert(id);
+        if incident.targets.contains(joining.target) {
+            self.by_target.entry(joining.target.clone()).or_default().insert(id);
+        }
         writes.incidents.insert(id);
         self.schedule(id, setup, now);
     }

@@ -12,6 +12,7 @@ mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use first_contact::SourceState;
 pub use roster::GONE_AFTER;
@@ -207,6 +208,15 @@ pub struct Failing {
     pub since: Time,
     /// The trouble it joined, once it lasted.
     pub trouble: Option<u64>,
+    /// Another code that it fails with lately, and since when; in memory only.
+    other: Option<(String, Time)>,
+}
+
+impl Failing {
+    /// A failing target as the store knows it.
+    pub fn restored(since: Time, trouble: Option<u64>) -> Self {
+        Self { since, trouble, other: None }
+    }
 }
 
 /// The mirror of the store that steps work on.
@@ -233,6 +243,8 @@ pub struct State {
 pub struct Restored {
     /// The store's seed of identities.
     pub seed: u64,
+    /// When the service was last alive.
+    pub heartbeat: Option<Time>,
     /// Targets with last good poll, start of failing, and whether they were discovered.
     pub targets: Vec<(Target, TargetState)>,
     /// Incidents that are not over for good.
@@ -281,7 +293,23 @@ impl State {
             state.incidents.insert(id, incident);
             state.schedule(id, setup, now);
         }
+        state.believe_heartbeat(restored.heartbeat, setup);
+        state.restore_members();
         state
+    }
+
+    /// Unchanged polls write nothing: a target that did not fail was read until shortly before the
+    /// service was last alive. Too early a moment is safe, what was seen after it is in the store;
+    /// too late a one would make new occurrences old.
+    fn believe_heartbeat(&mut self, heartbeat: Option<Time>, setup: &Setup) {
+        let Some(heartbeat) = heartbeat else { return };
+        for (target, state) in &mut self.targets {
+            let interval = setup.sources.get(&target.source).map_or(Duration::from_secs(60), |info| info.poll_every);
+            let read = heartbeat.minus(interval.saturating_mul(2));
+            if state.failing.is_none() {
+                state.last_good = state.last_good.map(|last| last.max(read));
+            }
+        }
     }
 
     /// The targets whose readings must be loaded before `target` can be observed: its namespace,
@@ -328,11 +356,6 @@ impl State {
     /// All of them, ascending by number.
     pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
         self.incidents.values()
-    }
-
-    /// When an incident is looked at next.
-    pub fn wake_of(&self, id: u64) -> Option<Time> {
-        self.wake_at.get(&id).copied()
     }
 
     /// A trouble that is not over.

@@ -39,14 +39,26 @@ pub struct TroubleState {
     pub text: String,
     /// What the operator can do.
     pub advice: String,
-    /// Who is affected, and since when.
+    /// Who is affected besides targets, and since when: a discovery, a destination.
     pub members: BTreeMap<String, Time>,
+    /// Targets that are affected, and since when. Stored with the targets: ten thousand of them in
+    /// one row would be written ten thousand times.
+    #[serde(skip)]
+    pub targets: BTreeMap<String, Time>,
     /// Since when it is there.
     pub since: Time,
     /// When it is told first.
     pub tell_at: Time,
     /// When it was told last, and how many were affected then.
     pub told: Option<(Time, u64)>,
+}
+
+/// Who is affected by a trouble.
+enum Member {
+    /// A target.
+    Target(String),
+    /// A discovery or a destination.
+    Other(String),
 }
 
 impl TroubleState {
@@ -68,11 +80,30 @@ impl TroubleState {
     fn next(&self) -> (NoticeKind, Time) {
         match self.told {
             None => (NoticeKind::Opened, self.tell_at),
-            Some((at, members)) if self.members.len() as u64 >= members.max(1).saturating_mul(WORSE_BY) => {
+            Some((at, members)) if self.affected() >= members.max(1).saturating_mul(WORSE_BY) => {
                 (NoticeKind::Escalated, at.plus(MIN_GAP))
             }
             Some((at, _)) => (NoticeKind::Reminded, at.plus(REMIND)),
         }
+    }
+
+    fn affected(&self) -> u64 {
+        (self.members.len() + self.targets.len()) as u64
+    }
+
+    fn join(&mut self, member: Member, since: Time) {
+        match member {
+            Member::Target(name) => self.targets.entry(name).or_insert(since),
+            Member::Other(name) => self.members.entry(name).or_insert(since),
+        };
+    }
+
+    fn forget(&mut self, member: &Member) -> bool {
+        match member {
+            Member::Target(name) => self.targets.remove(name),
+            Member::Other(name) => self.members.remove(name),
+        }
+        .is_some()
     }
 
     fn story(&self, until: Option<Time>) -> Trouble {
@@ -82,8 +113,8 @@ impl TroubleState {
             code: self.code.clone(),
             text: self.text.clone(),
             advice: self.advice.clone(),
-            affected: self.members.keys().take(MOST_NAMES).cloned().collect(),
-            affected_count: self.members.len() as u64,
+            affected: self.members.keys().chain(self.targets.keys()).take(MOST_NAMES).cloned().collect(),
+            affected_count: self.affected(),
             since: self.since,
             until,
         }
@@ -100,16 +131,46 @@ impl State {
         }
         let failing = state.failing.get_or_insert_with(|| {
             writes.targets.insert(target.clone());
-            Failing { since: now, trouble: None }
+            Failing::restored(now, None)
         });
-        if failing.trouble.is_none() && now.since(failing.since) >= UNREADABLE_AFTER {
-            let since = failing.since;
-            let subject = TroubleSubject::Source(target.source.to_string());
-            let id = self.join_trouble(subject, error, member(target), since, GATHER, now, writes);
-            if let Some(failing) = self.targets.get_mut(target).and_then(|state| state.failing.as_mut()) {
-                failing.trouble = Some(id);
+        let since = match failing.trouble.and_then(|id| self.troubles.get(&id)) {
+            None => failing.since,
+            Some(trouble) if trouble.code == error.code => {
+                failing.other = None;
+                return;
             }
-            writes.targets.insert(target.clone());
+            // It fails in another way now: that is another trouble, if it lasts.
+            Some(_) => match failing.other.take().filter(|(code, _)| *code == error.code) {
+                Some((code, since)) => {
+                    failing.other = Some((code, since));
+                    since
+                }
+                None => {
+                    failing.other = Some((error.code.clone(), now));
+                    now
+                }
+            },
+        };
+        if now.since(since) < UNREADABLE_AFTER {
+            return;
+        }
+        self.leave_trouble(setup, target, now, writes);
+        let subject = TroubleSubject::Source(target.source.to_string());
+        let id = self.join_trouble(subject, error, Member::Target(member(target)), since, GATHER, now, writes);
+        if let Some(failing) = self.targets.get_mut(target).and_then(|state| state.failing.as_mut()) {
+            failing.trouble = Some(id);
+            failing.other = None;
+        }
+        writes.targets.insert(target.clone());
+    }
+
+    /// Puts failing targets back into the troubles they joined.
+    pub(super) fn restore_members(&mut self) {
+        for (target, state) in &self.targets {
+            let Some(failing) = &state.failing else { continue };
+            if let Some(trouble) = failing.trouble.and_then(|id| self.troubles.get_mut(&id)) {
+                trouble.targets.insert(member(target), failing.since);
+            }
         }
     }
 
@@ -128,7 +189,7 @@ impl State {
     /// A source could not say what there is: trouble as if it were a target.
     pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &PollError, now: Time, writes: &mut Writes) {
         let subject = TroubleSubject::Source(source.to_string());
-        self.join_trouble(subject, error, DISCOVERY.to_owned(), now, UNREADABLE_AFTER, now, writes);
+        self.join_trouble(subject, error, Member::Other(DISCOVERY.to_owned()), now, UNREADABLE_AFTER, now, writes);
     }
 
     pub(super) fn discovery_recovered(&mut self, setup: &Setup, source: &Arc<str>, now: Time, writes: &mut Writes) {
@@ -136,7 +197,7 @@ impl State {
         let ids: Vec<u64> =
             self.troubles.values().filter(|trouble| trouble.subject == subject).map(|trouble| trouble.id).collect();
         for id in ids {
-            self.remove_member(setup, id, DISCOVERY, now, writes);
+            self.remove_member(setup, id, &Member::Other(DISCOVERY.to_owned()), now, writes);
         }
     }
 
@@ -151,7 +212,7 @@ impl State {
             .collect();
         for (id, members) in left {
             for member in members {
-                self.remove_member(setup, id, &member, now, writes);
+                self.remove_member(setup, id, &Member::Other(member), now, writes);
             }
         }
     }
@@ -159,7 +220,7 @@ impl State {
     pub(super) fn leave_trouble(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
         let failing = self.targets.get(target).and_then(|state| state.failing.as_ref());
         if let Some(id) = failing.and_then(|failing| failing.trouble) {
-            self.remove_member(setup, id, &member(target), now, writes);
+            self.remove_member(setup, id, &Member::Target(member(target)), now, writes);
         }
     }
 
@@ -175,14 +236,14 @@ impl State {
         let subject = TroubleSubject::Destination(name.to_string());
         match error {
             Some(error) => {
-                self.join_trouble(subject, error, name.to_string(), now, Duration::ZERO, now, writes);
+                self.join_trouble(subject, error, Member::Other(name.to_string()), now, Duration::ZERO, now, writes);
                 self.wake_troubles(setup, now, writes);
             }
             None => {
                 let ids: Vec<u64> =
                     self.troubles.values().filter(|t| t.subject == subject).map(|trouble| trouble.id).collect();
                 for id in ids {
-                    self.remove_member(setup, id, name, now, writes);
+                    self.remove_member(setup, id, &Member::Other(name.to_string()), now, writes);
                 }
             }
         }
@@ -201,7 +262,7 @@ impl State {
         let made = Made {
             kind: NoticeKind::Info,
             caused_at: now,
-            severity: Severity::Critical,
+            severity: Severity::Warning,
             to: operators(setup, &TroubleSubject::Destination(destination.to_string())),
             body: NoticeBody::Info(Info::Dead {
                 destination: destination.to_string(),
@@ -220,7 +281,7 @@ impl State {
             .filter_map(|trouble| {
                 let (kind, at) = trouble.next();
                 (at <= now).then(|| {
-                    trouble.told = Some((now, trouble.members.len() as u64));
+                    trouble.told = Some((now, trouble.affected()));
                     (trouble.id, kind, at)
                 })
             })
@@ -235,7 +296,7 @@ impl State {
         &mut self,
         subject: TroubleSubject,
         error: &PollError,
-        member: String,
+        member: Member,
         since: Time,
         wait: Duration,
         now: Time,
@@ -244,23 +305,25 @@ impl State {
         let known = self.troubles.values_mut().find(|t| t.subject == subject && t.code == error.code);
         let id = match known {
             Some(trouble) => {
-                trouble.members.entry(member).or_insert(since);
+                trouble.join(member, since);
                 trouble.id
             }
             None => {
                 let id = self.next_incident;
                 self.next_incident += 1;
-                let trouble = TroubleState {
+                let mut trouble = TroubleState {
                     id,
                     subject,
                     code: error.code.clone(),
                     text: error.text.clone(),
                     advice: error.advice.clone(),
-                    members: BTreeMap::from([(member, since)]),
+                    members: BTreeMap::new(),
+                    targets: BTreeMap::new(),
                     since,
                     tell_at: now.plus(wait),
                     told: None,
                 };
+                trouble.join(member, since);
                 self.troubles.insert(id, trouble);
                 id
             }
@@ -269,13 +332,13 @@ impl State {
         id
     }
 
-    fn remove_member(&mut self, setup: &Setup, id: u64, member: &str, now: Time, writes: &mut Writes) {
+    fn remove_member(&mut self, setup: &Setup, id: u64, member: &Member, now: Time, writes: &mut Writes) {
         let Some(trouble) = self.troubles.get_mut(&id) else { return };
-        if trouble.members.remove(member).is_none() {
+        if !trouble.forget(member) {
             return;
         }
         writes.troubles.insert(id);
-        if !trouble.members.is_empty() {
+        if trouble.affected() > 0 {
             return;
         }
         if trouble.told.is_some() {

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use url::Url;
 
 use self::client::Client;
-use super::poller::{self, PaceVerdict, Plan, Reader};
+use super::poller::{self, Plan, Reader};
 use super::{PollError, RosterEntry, SourceEvent};
 use crate::core::event::{Event, Target};
 use crate::http::{ClientError, HttpOptions};
@@ -140,11 +140,6 @@ impl QcloudConfig {
     /// Whether any services are to be found.
     pub fn discovers(&self) -> bool {
         self.services.iter().any(|selection| matches!(selection, ServiceSelection::Discover { .. }))
-    }
-
-    /// Whether the pace can hold `poll_every` for so many services, for `check` and `run`.
-    pub fn pace(&self, targets: usize) -> PaceVerdict {
-        PaceVerdict::of(targets, self.requests_per_second, self.poll_every, MEMORY)
     }
 }
 
