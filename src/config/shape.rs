@@ -69,10 +69,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
     if config.operator.notify.is_empty() {
         config.operator.notify = config.chat_destinations();
     }
-    if config.operator.notify.is_empty() {
-        // Without any chat a program must do.
-        config.operator.notify = config.notifiers.iter().map(|notifier| notifier.name.clone()).collect();
-    }
+
     Shape { config: Some(config), entries, names }
 }
 
