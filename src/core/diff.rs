@@ -109,6 +109,11 @@ impl TargetReadings {
         self.slots.get(at).map(|slot| slot.reading)
     }
 
+    /// The known episodes, ascending.
+    pub fn keys(&self) -> impl Iterator<Item = EpisodeKey> {
+        self.slots.iter().map(|slot| slot.key)
+    }
+
     /// How many episodes are known.
     pub fn len(&self) -> usize {
         self.slots.len()
@@ -139,7 +144,8 @@ impl TargetReadings {
         };
         self.forget(&mut diff.forgotten, now);
         self.last_good = Some(self.last_good.map_or(now, |last| last.max(now)));
-        diff.changes.sort_by_key(|change| (change.event.last_seen, change.event.first_seen, change.key));
+        // A change is large: its place is sorted first, and then it is moved once.
+        diff.changes.sort_by_cached_key(|change| (change.event.last_seen, change.event.first_seen, change.key));
         diff
     }
 

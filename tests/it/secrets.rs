@@ -155,8 +155,7 @@ async fn logs_errors_metrics_and_the_store_hold_no_secret_whatever_fails() {
         let process = Process::start(podbell(site.folder(), &["run", "--log-level", level]));
         let listen = process.word_after("listen=").await;
         let mut running = Running { process, listen };
-        // Each has an endpoint of its own.
-        let tried = || site.rows("SELECT DISTINCT endpoint FROM attempt").len();
+        let tried = || site.rows("SELECT DISTINCT destination FROM send").len();
         let all = || (tried() == names.len()).then_some(());
         eventually(PATIENCE, "every notifier was tried", all).await;
         eventually(PATIENCE, "content was given up", || {

@@ -1,0 +1,136 @@
+//! Durable deliveries a second: notices come in as polls, go through the engine and the store to
+//! webhooks that answer at once, and count when their answer is committed.
+//!
+//! `cargo bench --bench deliveries`
+//!
+//! The real engine, the real store on the disk of the temporary folder (set `TMPDIR` to choose
+//! another), `synchronous=FULL`. With "+5 ms" every commit takes 5 ms longer, as on a slow disk: the
+//! thread that turns the engine sleeps so long after each turn that committed, before it hands out
+//! what may leave.
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
+
+mod support;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use podbell::clock;
+use podbell::core::event::{Event, Level, Target};
+use podbell::core::outbox::{Outcome, Policy};
+use podbell::core::rules::rule::Destination;
+use podbell::core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
+use podbell::core::source::{RosterEntry, SourceInfo};
+use podbell::core::step::Setup;
+use podbell::engine::{Engine, Happened, Parts};
+use podbell::sources::SourceEvent;
+use podbell::store::Store;
+use support::{Whole, median};
+
+/// What the service takes into one turn at most.
+const BATCH: usize = 256;
+/// How many polls with one new problem each.
+const POLLS: usize = 4_000;
+const RUNS: usize = 3;
+
+fn main() {
+    println!("commits  webhooks   deliveries/s   polls/s  commits/s  deliveries a commit   (median of {RUNS})");
+    for delay in [Duration::ZERO, Duration::from_millis(5)] {
+        for webhooks in [1, 4] {
+            let mut runs: Vec<Run> = (0..RUNS).map(|_| run(webhooks, delay)).collect();
+            let mut of =
+                |figure: fn(&Run) -> f64| median(&mut runs.iter_mut().map(|run| figure(run)).collect::<Vec<_>>());
+            println!(
+                "{:7} {webhooks:9} {:14.0} {:9.0} {:10.0} {:20.1}",
+                if delay.is_zero() { "as is" } else { "+5 ms" },
+                of(|run| run.deliveries / run.seconds),
+                of(|run| POLLS as f64 / run.seconds),
+                of(|run| run.commits / run.seconds),
+                of(|run| run.deliveries / run.commits),
+            );
+        }
+    }
+}
+
+struct Run {
+    seconds: f64,
+    deliveries: f64,
+    commits: f64,
+}
+
+/// From the first poll until the last answer is committed.
+fn run(webhooks: usize, delay: Duration) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(Store::open(&folder.path().join("podbell.db")).unwrap(), webhooks);
+    let targets: Vec<Target> =
+        (0..POLLS).map(|i| Target::new("prod", "cls-1", &format!("team-{}", i / 20), &format!("web-{i}"))).collect();
+    let entries = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
+    let roster = SourceEvent::Roster { source: "prod".into(), targets: entries, complete: true };
+    engine.turn(vec![Happened::Source(roster)], clock::now()).unwrap();
+
+    let mut waiting: VecDeque<Happened> = targets.into_iter().map(poll).map(Happened::Source).collect();
+    let (begun, before) = (clock::monotonic(), engine.totals());
+    while engine.totals().delivered < (POLLS * webhooks) as u64 {
+        let happened: Vec<Happened> = waiting.drain(..waiting.len().min(BATCH)).collect();
+        let commits = engine.totals().commits;
+        let jobs = engine.turn(happened, clock::now()).unwrap();
+        if engine.totals().commits > commits {
+            std::thread::sleep(delay);
+        }
+        // The receivers answer at once; answers and polls share the service's queue.
+        for job in jobs {
+            waiting.push_front(Happened::Answered(job.send, Outcome::Delivered));
+        }
+    }
+    let totals = engine.totals();
+    Run {
+        seconds: begun.elapsed().as_secs_f64(),
+        deliveries: (totals.delivered - before.delivered) as f64,
+        commits: (totals.commits - before.commits) as f64,
+    }
+}
+
+/// The first contact with a service that has a fresh problem.
+fn poll(target: Target) -> SourceEvent {
+    let now = clock::now();
+    let event = Event {
+        first_seen: now.minus(Duration::from_secs(30)),
+        last_seen: now,
+        count: 3,
+        level: Level::Warning,
+        obj_type: "Pod".into(),
+        obj_name: format!("{}-6d4cf56db6-x2x7v", target.service).into(),
+        reason: "BackOff".into(),
+        message: "Back-off pulling image \"registry.example.com/shop/web:v5\"".into(),
+    };
+    SourceEvent::Polled { target, at: now, events: vec![event] }
+}
+
+fn engine(store: Store, webhooks: usize) -> Engine {
+    let names: Vec<Destination> = (0..webhooks).map(|i| format!("hook-{i}").as_str().into()).collect();
+    let key = RuleKey { file: "rules.yaml".into(), name: "warnings".into() };
+    let mut rule = Rule::new(RuleSettings {
+        group_wait: Duration::ZERO,
+        ..RuleSettings::new(key, Severity::Critical, names.clone())
+    });
+    rule.matching = rule.matching.with(Field::Level, vec![Pattern::exactly("Warning")]);
+    let info = SourceInfo {
+        poll_every: Duration::from_secs(60),
+        memory: Duration::from_secs(3600),
+        first_poll_window: Duration::from_secs(600),
+        utc_offset_seconds: 28_800,
+        aliases: BTreeMap::new(),
+    };
+    let setup = Setup {
+        rules: Rules::new(vec![rule]),
+        sources: BTreeMap::from([(Arc::from("prod"), info)]),
+        operator: Vec::new(),
+        destinations: names.iter().cloned().collect(),
+    };
+    // As a webhook's, see `notifiers`.
+    let policy =
+        |name: &Destination| Policy { endpoint: name.clone(), fingerprint: name.clone(), pace: None, concurrency: 8 };
+    let policies = names.iter().map(|name| (name.clone(), policy(name))).collect();
+    let parts = Parts { store, setup, policies, freeze: Box::new(Whole), chance: Box::new(|| 0.5) };
+    Engine::new(parts, clock::now()).unwrap()
+}
