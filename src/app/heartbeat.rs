@@ -9,6 +9,9 @@ use tokio::sync::watch;
 use super::Pulse;
 use crate::clock;
 
+/// How long after the start no good poll is no wonder.
+const FIRST_POLL: Duration = Duration::from_secs(60);
+
 /// Calls `url` every `every` while all is well, until the watch turns true. The newest good poll
 /// may be as old as `polled_within`.
 pub async fn run(
@@ -21,14 +24,19 @@ pub async fn run(
 ) {
     let mut turns = tokio::time::interval(every.max(Duration::from_secs(1)));
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut failing = false;
+    let (mut failing, started) = (false, clock::monotonic());
     loop {
         tokio::select! {
             _ = turns.tick() => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
         if !pulse.well(clock::now(), polled_within) {
-            tracing::warn!("no heartbeat sent: polling or the store does not work");
+            // Before the first poll there is nothing to vouch for, and nothing to warn of.
+            if started.elapsed() > FIRST_POLL {
+                tracing::warn!("no heartbeat sent: polling or the store does not work");
+            } else {
+                tracing::debug!("no heartbeat sent: nothing was polled yet");
+            }
             continue;
         }
         let answer = client.get(url.expose_secret()).timeout(Duration::from_secs(10)).send().await;

@@ -93,6 +93,9 @@ fn whole(path: &Path, report: &mut Report) {
         report.notes.push("podbell.yaml has no `rules:`, so the built-in rules hold: every Warning is told.");
     }
     rule_files(&loaded.rule_files, report);
+    if report.rules == 0 && report.errors() == 0 && loaded.config.is_some_and(|config| config.has_rules) {
+        report.notes.push("`rules:` names no rule, so nothing is told; without that key every Warning is.");
+    }
 }
 
 /// Some rule files, with the names and bounds of podbell.yaml.

@@ -114,6 +114,9 @@ pub fn main(args: Emulate) -> anyhow::Result<ExitCode> {
 async fn run(args: Serve) -> anyhow::Result<()> {
     let polls = read_play(&args.play, args.time_zone)?;
     let count = polls.len();
+    if count == 0 {
+        bail!("{} holds no polls: make a play with `podbell emulate make-play LIST.json`", args.play.display());
+    }
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen at {}", args.listen))?;
@@ -128,7 +131,7 @@ async fn run(args: Serve) -> anyhow::Result<()> {
     )?;
     let signals = super::Signals::listen()?;
     let mut out = io::stdout();
-    writeln!(out, "emulating at {} ({count} polls, {} times as fast)", emulator.endpoint(), args.speed)?;
+    writeln!(out, "emulating at {} ({count} polls, speed {})", emulator.endpoint(), args.speed)?;
     out.flush()?;
     signals.told_to_stop().await;
     emulator.stop().await;

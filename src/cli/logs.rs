@@ -22,22 +22,30 @@ pub(super) struct LogArgs {
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
     /// Which lines: error, warn, info, debug, or a filter such as `podbell=debug,hyper=info`.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = filter)]
     log_level: String,
 }
 
 /// Starts logging.
 pub(super) fn start(args: &LogArgs) {
-    // A bare level is podbell's own: at debug and trace the network libraries tell of every
-    // connection and its host, which helps nobody here and may hold what is a secret to somebody.
-    let filter = match args.log_level.parse::<LevelFilter>() {
-        Ok(level) => format!("warn,podbell={level}"),
-        Err(_) => args.log_level.clone(),
-    };
-    let filter = EnvFilter::builder().parse_lossy(filter);
+    let filter = EnvFilter::builder().parse_lossy(&args.log_level);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+    }
+}
+
+/// Reads `--log-level`. What is neither a level nor a filter would silence everything.
+fn filter(text: &str) -> Result<String, String> {
+    // A bare level is podbell's own: at debug and trace the network libraries tell of every
+    // connection and its host, which helps nobody here and may hold what is a secret to somebody.
+    if let Ok(level) = text.parse::<LevelFilter>() {
+        return Ok(format!("warn,podbell={level}"));
+    }
+    let known = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    match text.split(',').all(known) && EnvFilter::try_new(text).is_ok() {
+        true => Ok(text.to_owned()),
+        false => Err("write error, warn, info, debug, or a filter such as podbell=debug,hyper=info".to_owned()),
     }
 }

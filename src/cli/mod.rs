@@ -53,7 +53,7 @@ pub fn main() -> ExitCode {
         Command::Emulate(args) => emulate::main(*args),
     };
     result.unwrap_or_else(|error| {
-        anstream::eprintln!("error: {error:#}");
+        anstream::eprintln!("error: {}", with_causes(&error));
         ExitCode::FAILURE
     })
 }
@@ -87,4 +87,13 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// An error with its causes, each said once: many errors name their cause themselves.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        cause if said.is_empty() => cause,
+        cause if said.contains(&cause) => said,
+        cause => format!("{said}: {cause}"),
+    })
 }

@@ -84,6 +84,9 @@ async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Re
         store = %path.display(),
         "podbell runs"
     );
+    if rule_count == 0 {
+        tracing::warn!("`rules:` names no rule: nothing will be told; without that key every Warning is");
+    }
     app::run(service, signals.told_to_stop()).await?;
     tracing::info!("ended");
     Ok(())

@@ -79,15 +79,31 @@ fn test_notice(destination: &str) -> Notice {
 fn words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Delivered => "arrived".to_owned(),
+        // A reply means that it was reached: the address is right then.
+        Outcome::Refused { why, retry_after } if replied(why) => match retry_after {
+            Some(wait) => format!("not delivered: {why}. It asks to wait {} s: try again then", wait.as_secs()),
+            None => format!("not delivered: {why}. It wants a pause: try again in a minute"),
+        },
         Outcome::Refused { why, .. } => {
             format!(
-                "not delivered: {why}. It cannot be reached or wants a pause: check the address, or try again later"
+                "not delivered: {why}. It cannot be reached: check the address, http or https, the proxy and the firewall"
             )
+        }
+        Outcome::Unclear { why, .. } if replied(why) => {
+            format!("perhaps not delivered: {why}. It is in trouble itself: try again later, or ask those who run it")
         }
         Outcome::Unclear { why, .. } => {
             format!("perhaps not delivered: {why}. Check the address, the proxy and the firewall")
         }
         Outcome::Content { why } => format!("not delivered: it does not take the message: {why}"),
-        Outcome::Dead { code, text, advice } => format!("not delivered: {code}: {text}. {advice}"),
+        Outcome::Dead { code, text, advice } if text.contains(code) => {
+            format!("not delivered: {text}. What to do: {advice}")
+        }
+        Outcome::Dead { code, text, advice } => format!("not delivered: {code}: {text}. What to do: {advice}"),
     }
+}
+
+/// Whether this is what the other side answered, and not an error on the way there.
+fn replied(why: &str) -> bool {
+    why.starts_with("status ")
 }

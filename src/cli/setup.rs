@@ -14,7 +14,7 @@ use crate::core::rules::{Rules, compile};
 #[derive(Debug, clap::Args)]
 pub(super) struct ConfigArgs {
     /// The configuration.
-    #[arg(long, value_name = "FILE", default_value = "podbell.yaml")]
+    #[arg(long, value_name = "FILE", default_value = "podbell.yaml", global = true)]
     pub config: PathBuf,
 }
 
@@ -67,5 +67,5 @@ fn refuse(path: &Path, loaded: Loaded) -> anyhow::Error {
     let report = Report { files: vec![path.display().to_string()], findings: loaded.diagnostics, ..Report::default() };
     // Nobody is left to tell when standard output is gone.
     let _ = render::text(&report);
-    anyhow!("{} cannot be used as it is; `podbell check` shows the same", path.display())
+    anyhow!("{0} cannot be used as it is; `podbell check {0}` shows the same", path.display())
 }

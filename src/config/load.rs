@@ -37,7 +37,13 @@ impl Loaded {
 pub fn load(path: &Path) -> Loaded {
     let source = match files::read_source(&path.display().to_string(), path) {
         Ok(source) => source,
-        Err(diagnostic) => return Loaded { diagnostics: vec![*diagnostic], ..Loaded::default() },
+        Err(mut diagnostic) => {
+            if !path.exists() {
+                let help = "name another with --config FILE, or begin with podbell.example.yaml";
+                diagnostic.help.get_or_insert_with(|| help.to_owned());
+            }
+            return Loaded { diagnostics: vec![*diagnostic], ..Loaded::default() };
+        }
     };
     let folder = folder_of(path);
     let mut reader = Reader::new(source.clone());

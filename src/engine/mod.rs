@@ -5,10 +5,12 @@
 //! feeds it and carries out its jobs.
 
 mod commands;
+mod complaints;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use self::complaints::Complaints;
 use crate::core::notice::Notice;
 use crate::core::outbox::{Content, Job, Outbox, OutboxWrites, Outcome, Policy, SendId, Signal};
 use crate::core::rules::rule::Destination;
@@ -89,6 +91,7 @@ pub struct Engine {
     /// Rosters that a failed commit left out: a source may say them only once.
     unheard: Vec<SourceEvent>,
     tally: Totals,
+    complaints: Complaints,
     last_heartbeat: Time,
     last_inbox: Time,
     last_tidy: Time,
@@ -151,6 +154,7 @@ impl Engine {
             unrecorded: Vec::new(),
             unheard: Vec::new(),
             tally: Totals::default(),
+            complaints: Complaints::default(),
             last_heartbeat: Time::default(),
             last_inbox: Time::default(),
             last_tidy: now,
@@ -295,12 +299,16 @@ impl Engine {
         }
         for event in events {
             self.take_in(mirror, event, now, &mut batch)?;
+            self.complaints.of_source(event, now);
             tally.failed_polls += u64::from(matches!(event, SourceEvent::Failed { .. }));
         }
         for (send, outcome) in answers {
             let delivered = *outcome == Outcome::Delivered;
             tally.delivered += u64::from(delivered);
             tally.undelivered += u64::from(!delivered);
+            if let Some(destination) = mirror.outbox.receiver_of(*send) {
+                self.complaints.of_destination(destination, outcome, now);
+            }
             mirror.outbox.record(*send, outcome.clone(), (self.chance)(), now, &mut batch.outbox);
         }
         if now >= self.last_inbox.plus(INBOX) {

@@ -13,6 +13,14 @@ pub enum StoreError {
         /// How long this one has waited.
         waited_seconds: u64,
     },
+    /// No file can be there.
+    #[error("the store {} cannot be used: {what}", path.display())]
+    Place {
+        /// The store.
+        path: PathBuf,
+        /// Why not, and what to do.
+        what: String,
+    },
     /// It cannot be written.
     #[error("{} cannot be written: {why}; podbell needs write access to the file and to its folder", path.display())]
     ReadOnly {

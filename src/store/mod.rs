@@ -51,6 +51,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; nothing is changed when it fails.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        place::check_place(path)?;
         place::check_file_system(path)?;
         migrate::check_whole(path)?;
         let of = |source| StoreError::of(path, source);
@@ -73,6 +74,7 @@ impl Store {
                 std::io::Error::new(std::io::ErrorKind::NotFound, "there is no store yet; `podbell run` makes it");
             return Err(StoreError::Io { path: path.to_owned(), source });
         }
+        place::check_place(path)?;
         let of = |source| StoreError::of(path, source);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(of)?;

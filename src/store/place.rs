@@ -19,6 +19,7 @@ impl Ownership {
     /// # Errors
     /// [`StoreError::Locked`] when somebody else is, others when the lock file cannot be made.
     pub fn take(store: &Path) -> Result<Self, StoreError> {
+        check_place(store)?;
         let path = beside(store, "lock");
         let io = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
@@ -68,9 +69,24 @@ pub(super) fn beside(store: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Refuses paths where no file can be.
+pub(super) fn check_place(store: &Path) -> Result<(), StoreError> {
+    let folder = folder_of(store);
+    let what = match () {
+        () if store.is_dir() => "it is a directory: name a file in it, such as podbell.db".to_owned(),
+        () if !folder.exists() => format!("there is no folder {}: make it, or correct `store:`", folder.display()),
+        () => return Ok(()),
+    };
+    Err(StoreError::Place { path: store.to_owned(), what })
+}
+
+fn folder_of(store: &Path) -> &Path {
+    store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Refuses network file systems.
 pub(super) fn check_file_system(store: &Path) -> Result<(), StoreError> {
-    let folder = store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(store);
     let at = if store.exists() { store } else { folder };
     let stat =
         rustix::fs::statfs(at).map_err(|source| StoreError::Io { path: folder.to_owned(), source: source.into() })?;

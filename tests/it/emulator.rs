@@ -274,6 +274,7 @@ fn wrong_usage_and_missing_files_end_with_their_codes() {
         (&["emulate", "make-play", "/missing.json"], 1),
         (&["emulate", "make-play", "--every", "soon", "x"], 2),
         (&["emulate", "--listen", "127.0.0.1:0", "--secret-id", "a", "--secret-key", "b", "--play", "/missing"], 1),
+        (&["emulate", "--listen", "127.0.0.1:0", "--secret-id", "a", "--secret-key", "b", "--play", "/dev/null"], 1),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_podbell")).args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -171,9 +171,9 @@ async fn the_operator_s_heartbeat_beats_while_polling_works_and_not_before() {
     let site = Site::quick(&crate::support::receiver::nobody().await, &hook.url("/hook"));
     site.edit("{cluster: c, discover: true}", "{cluster: c, namespace: n, names: [web]}");
     site.edit("notifiers:", &operator);
-    let running = site.run().await;
+    let running = site.run_with(&["--log-level", "debug"]).await;
     running.reaches("podbell_failing_targets{source=\"prod\"}", |failing| failing == 1).await;
-    until("the warning", || running.process.stderr().contains("no heartbeat sent")).await;
+    until("the word of it", || running.process.stderr().contains("no heartbeat sent")).await;
     ends_well(running).await;
     assert_eq!(pulse.received().len(), beats);
 }
@@ -186,7 +186,11 @@ async fn a_source_in_trouble_does_not_make_it_unready() {
     let running = site.run().await;
     running.reaches("podbell_failing_targets{source=\"prod\"}", |failing| failing == 1).await;
     assert_eq!((running.page("/healthz").await.0, running.page("/readyz").await.0), (200, 200));
+    let log = running.process.stderr();
     ends_well(running).await;
+    let said: Vec<_> = log.lines().filter(|line| line.contains("a source cannot be read")).collect();
+    assert_eq!(said.len(), 1, "{log}");
+    assert!(said[0].contains("prod/c/n/web") && said[0].contains("advice=\"check endpoint"), "{log}");
 }
 
 #[tokio::test]
@@ -217,7 +221,7 @@ async fn what_a_receiver_refuses_is_listed_and_sent_again_on_request() {
     assert_eq!(again, (0, "delivery 1 is sent, not dead\n".into()));
     let empty = site.command(&["outbox", "list"]).await;
     assert_eq!(empty, (0, "Nothing waits, nothing was given up.\n".into()));
-    let (_, all) = site.command(&["outbox", "list", "--all"]).await;
+    let (_, all) = site.command(&["outbox", "list", "--all", "--config", "podbell.yaml"]).await;
     assert!(all.contains(" sent     audit "), "{all}");
     ends_well(running).await;
 }
@@ -263,10 +267,10 @@ async fn send_test_says_in_one_line_what_came_of_it() {
     let hangs_up = crate::support::receiver::one_that_hangs_up().await;
     for (url, words) in [
         (receiver.url("/ok"), "arrived"),
-        (receiver.url("/404"), "not delivered: 404: status 404: said so. nobody receives at this URL"),
-        (receiver.url("/403"), "not delivered: 403: status 403: said so. the receiver refuses podbell"),
-        (receiver.url("/redirect"), "not delivered: 302: status 302. redirects are not followed"),
-        (receiver.url("/500"), "perhaps not delivered: status 500: said so"),
+        (receiver.url("/404"), "not delivered: status 404: said so. What to do: nobody receives at this URL"),
+        (receiver.url("/403"), "not delivered: status 403: said so. What to do: the receiver refuses podbell"),
+        (receiver.url("/redirect"), "not delivered: status 302. What to do: redirects are not followed"),
+        (receiver.url("/500"), "perhaps not delivered: status 500: said so. It is in trouble itself"),
         (receiver.url("/busy"), "not delivered: status 429: slow down. "),
         (receiver.url("/413"), "not delivered: it does not take the message: status 413: said so"),
         (nobody, "not delivered: "),
@@ -335,6 +339,21 @@ async fn a_wrong_configuration_is_explained_and_ends_it_with_1() {
 }
 
 #[tokio::test]
+async fn a_log_level_that_is_none_is_refused_and_rules_without_a_rule_are_warned_of() {
+    let site = Site::quick("http://127.0.0.1:1/", "http://127.0.0.1:1/hook");
+    for level in ["silly", "podbell=debgu"] {
+        let (code, said) = site.command(&["run", "--log-level", level]).await;
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains("write error, warn, info, debug, or a filter"), "{said}");
+    }
+    site.write("rules.yaml", "version: 1\nrules: []\n");
+    let running = site.run_with(&["--log-level", "podbell=info,hyper=warn"]).await;
+    let log = running.process.stderr();
+    ends_well(running).await;
+    assert!(log.contains("names no rule: nothing will be told"), "{log}");
+}
+
+#[tokio::test]
 async fn a_port_that_is_in_use_is_an_error_that_says_what_to_do() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -359,6 +378,10 @@ async fn logs_as_json_parse_line_by_line() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     assert!(lines.iter().any(|line| line["message"] == "podbell runs"), "{log}");
     assert!(lines.iter().any(|line| line["message"] == "telling" && line["kind"] == "opened"), "{log}");
+    let failed = |line: &Value| line["message"] == "a request failed and is tried again; nothing is lost";
+    let failed: Vec<_> = lines.iter().filter(|line| failed(line)).collect();
+    assert_eq!(failed.len(), 1, "{log}");
+    assert!(failed[0]["destination"] == "audit" && failed[0]["why"].to_string().contains("status 500"), "{log}");
     assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()), "{log}");
     assert_eq!(process.stdout(), "");
 }

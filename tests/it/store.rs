@@ -77,9 +77,15 @@ fn a35_what_cannot_be_a_store_is_refused_with_a_clear_error_and_left_as_it_is() 
     assert!(error.to_string().contains("bytes and should have"), "{error}");
 
     fs::create_dir(path("folder.db")).unwrap();
-    assert!(matches!(Store::open(&path("folder.db")).unwrap_err(), StoreError::ReadOnly { .. }));
-    let nowhere = Store::open(&path("no/such/folder/podbell.db")).unwrap_err();
-    assert!(nowhere.to_string().contains("no/such/folder"), "{nowhere}");
+    for refused in [Store::open(&path("folder.db")).map(drop), Ownership::take(&path("folder.db")).map(drop)] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("it is a directory: name a file in it"), "{error}");
+    }
+    let nowhere = path("no/such/folder/podbell.db");
+    for refused in [Store::open(&nowhere).map(drop), Ownership::take(&nowhere).map(drop)] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("no/such/folder: make it, or correct `store:`"), "{error}");
+    }
 }
 
 #[test]

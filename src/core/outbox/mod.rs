@@ -271,6 +271,11 @@ impl Outbox {
         self.destinations.iter()
     }
 
+    /// To whom an open send goes.
+    pub fn receiver_of(&self, send: SendId) -> Option<&Destination> {
+        self.destinations.iter().find(|(_, state)| state.sends.contains_key(&send)).map(|(name, _)| name)
+    }
+
     /// A destination's state and policy.
     pub fn destination(&self, name: &str) -> Option<(&DestinationState, &Policy)> {
         Some((self.destinations.get(name)?, self.policies.get(name)?))

@@ -385,6 +385,7 @@ fn people(node: &Node, reader: &mut Reader, names: &Names) -> Vec<String> {
         if let Some(known) = names.mentions.as_ref().filter(|known| !known.iter().any(|other| other == name)) {
             let help = match did_you_mean(name, known.iter().map(String::as_str)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
+                None if known.is_empty() => "add it to `mentions:` in podbell.yaml, which names nobody yet".to_owned(),
                 None => format!("add it to `mentions:` in podbell.yaml; known: {}", known.join(", ")),
             };
             reader.error_help(&item.span, format!("nobody is called `{name}`"), help);

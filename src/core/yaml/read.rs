@@ -172,7 +172,7 @@ impl Reader {
             }
             Err(error) => {
                 let help = match &error {
-                    DurationError::NoUnit(digits) => Some(format!("write `{digits}m` for {digits} minutes")),
+                    DurationError::NoUnit(_) => Some("s are seconds, m minutes, h hours".to_owned()),
                     _ => None,
                 };
                 let mut diagnostic = Diagnostic::error(&self.source, node.span.clone(), error.to_string());
@@ -191,8 +191,9 @@ impl Reader {
         }
         let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let help = match did_you_mean(text, all.iter().copied()) {
-            Some(word) => format!("did you mean `{word}`?"),
-            None => format!("one of {}", all.join(", ")),
+            // Of two letters one is no hint at what was meant: `cn` is rather `zh` than `en`.
+            Some(word) if word.len() > 2 => format!("did you mean `{word}`?"),
+            _ => format!("one of {}", all.join(", ")),
         };
         self.error_help(&node.span, format!("`{text}` is not {what}"), help);
         None

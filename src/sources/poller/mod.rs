@@ -235,7 +235,7 @@ async fn discover<R: Reader>(reader: Arc<R>, source: Arc<str>, events: mpsc::Sen
     tracing::debug!(%source, services = targets.len(), complete, "a discovery ended");
     let _ = events.send(SourceEvent::Roster { source: source.clone(), targets, complete }).await;
     if let Some(error) = discovery.error {
-        tracing::warn!(%source, code = error.code, text = error.text, "a discovery was not complete");
+        tracing::debug!(%source, code = error.code, "a discovery was not complete");
         let _ = events.send(SourceEvent::DiscoveryFailed { source, at: clock::now(), error }).await;
     }
     Done::Discovered { found: discovery.targets, complete }
