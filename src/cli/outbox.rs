@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use super::setup::{self, ConfigArgs};
 use crate::clock;
 use crate::core::notice::{Notice, NoticeBody};
-use crate::core::outbox::DeliveryId;
+use crate::core::outbox::{DeliveryId, Health};
+use crate::core::time::Time;
 use crate::store::{Command, ListedDelivery, Listing, Ownership, Store, StoreError};
 
 /// How long an answer of the running service is waited for.
@@ -105,15 +106,39 @@ fn list(store: &Store, listing: &Listing, output: Output) -> Result<(), StoreErr
         Output::Text if listed.is_empty() => writeln!(out, "Nothing waits, nothing was given up."),
         Output::Text => listed.iter().try_for_each(|delivery| writeln!(out, "{}", line(delivery))),
     };
+    if output == Output::Text {
+        let now = clock::now();
+        for (name, health) in store.list_destinations()? {
+            let waits = listed.iter().any(|delivery| *delivery.destination == *name && delivery.done_at.is_none());
+            if let Some(why) = waits.then(|| why_it_waits(&health, now)).flatten() {
+                let _ = writeln!(out, "{name} {why}");
+            }
+        }
+    }
     Ok(())
 }
 
+/// What keeps a destination's deliveries waiting.
+fn why_it_waits(health: &Health, now: Time) -> Option<String> {
+    if let Some(paused) = &health.paused {
+        let (since, code, text) = (clock_time(paused.since), &paused.code, &paused.text);
+        return Some(format!(
+            "is paused since {since}: {code}: {text}. `podbell send-test` ends the pause if it arrives"
+        ));
+    }
+    let next = health.wall.max(health.retry_at).filter(|next| *next > now)?;
+    Some(format!("is tried next at {}; {} failures in a row", clock_time(next), health.failures))
+}
+
+fn clock_time(time: Time) -> String {
+    Timestamp::from_millisecond(time.millis()).unwrap_or_default().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
 fn line(delivery: &ListedDelivery) -> String {
-    let made = Timestamp::from_millisecond(delivery.notice.made_at.millis()).unwrap_or_default();
     let mut line = format!(
         "{:>6}  {}  {:<8} {:<16} {}",
         delivery.id,
-        made.strftime("%Y-%m-%d %H:%M:%SZ"),
+        clock_time(delivery.notice.made_at),
         delivery.state,
         delivery.destination,
         gist(&delivery.notice)

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use self::complaints::Complaints;
-use crate::core::notice::Notice;
+use crate::core::notice::{Info, Notice, NoticeBody, TroubleSubject};
 use crate::core::outbox::{Content, Job, Outbox, OutboxWrites, Outcome, Policy, SendId, Signal};
 use crate::core::rules::rule::Destination;
 use crate::core::step::{Input, Setup, State, Tally, Writes, step};
@@ -469,9 +469,25 @@ fn log_notices(notices: &[Notice]) {
             kind = notice.kind.as_str(),
             incident = notice.body.incident(),
             severity = notice.severity.as_str(),
+            about = about(&notice.body),
             to = notice.to.join(","),
             "telling"
         );
+    }
+}
+
+/// What a notice is about, in a word or two.
+fn about(body: &NoticeBody) -> String {
+    match body {
+        NoticeBody::Incident(story) => {
+            let reason = story.reasons.first().map_or("", |reason| reason.reason.as_str());
+            format!("{}/{} {reason}", story.namespace, story.workload)
+        }
+        NoticeBody::Trouble(trouble) => match &trouble.subject {
+            TroubleSubject::Source(name) | TroubleSubject::Destination(name) => format!("{name} {}", trouble.code),
+        },
+        NoticeBody::Info(Info::FirstContact { source, .. } | Info::Blind { source, .. }) => source.clone(),
+        NoticeBody::Info(Info::Dead { destination, .. } | Info::Test { destination }) => destination.clone(),
     }
 }
 

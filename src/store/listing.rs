@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::{Store, StoreError, load};
 use crate::core::notice::Notice;
+use crate::core::outbox::Health;
+use crate::core::rules::rule::Destination;
 use crate::core::time::Time;
 
 /// Which deliveries are listed.
@@ -39,6 +41,21 @@ pub struct ListedDelivery {
 }
 
 impl Store {
+    /// How the destinations are: what their deliveries wait for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn list_destinations(&self) -> Result<Vec<(Destination, Health)>, StoreError> {
+        let rows = self.query("SELECT name, health FROM destination ORDER BY name", [], |row| {
+            Ok((load::text(row, 0)?, row.get::<_, String>(1)?))
+        })?;
+        let read = |(name, health): (Destination, String)| {
+            let health = serde_json::from_str(&health).map_err(|e| self.row_error(format!("destination {name}"), e))?;
+            Ok((name, health))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
     /// Deliveries, oldest first.
     ///
     /// # Errors

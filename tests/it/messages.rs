@@ -60,6 +60,15 @@ fn a_resolved_incident_is_told_in_the_honest_words_of_the_design() {
 }
 
 #[test]
+fn what_is_over_before_it_could_be_told_says_that_this_is_the_first_message() {
+    let told = Some(Told { at: at(600), occurrences: 3, objects: 1 });
+    for (told, first) in [(None, true), (told, false)] {
+        let text = said(&english(&incident(1, NoticeKind::Resolved, Story { told, ..story() })));
+        assert_eq!(text.contains("This is the first message about it"), first, "{text}");
+    }
+}
+
+#[test]
 fn a31_three_escalations_that_waited_and_the_resolution_are_one_message_with_the_whole_story() {
     let told = |seconds, occurrences| Some(Told { at: at(seconds), occurrences, objects: 1 });
     let waited = |id: u64, kind, told, occurrences, news: &[&str]| Notice {

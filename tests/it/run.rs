@@ -237,6 +237,8 @@ async fn what_waits_for_a_dead_url_can_be_dropped_and_a_stopped_podbell_hears_of
     until("paused", || site.rows("SELECT health FROM destination").iter().any(|health| health.contains("404"))).await;
     let states = || site.rows("SELECT state FROM delivery");
     assert_eq!(states(), ["due"]);
+    let (_, listed) = site.command(&["outbox", "list"]).await;
+    assert!(listed.contains("audit is paused since") && listed.contains("404"), "{listed}");
     assert_eq!(site.command(&["outbox", "drop", "1"]).await, (0, "delivery 1 was given up\n".into()));
     assert_eq!(states(), ["dead"]);
     ends_well(running).await;

@@ -79,6 +79,11 @@ impl Scribe<'_> {
         if notice.kind == NoticeKind::Resolved {
             spans.push(words(self.words.quiet_is_not_healthy()));
         }
+        if story.told.is_none() {
+            // Nobody may take it for the end of something that was missed.
+            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
+            spans.push(words(format!("{gap}{}", self.words.never_told())));
+        }
         spans
     }
 

@@ -114,6 +114,10 @@ impl Words for English {
         "Events stopped; pod health was not checked."
     }
 
+    fn never_told(&self) -> &'static str {
+        "This is the first message about it: it was over before one could be sent."
+    }
+
     fn closed(&self, because: &str) -> String {
         match because {
             "" => "Closed: ".to_owned(),

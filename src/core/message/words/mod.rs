@@ -62,6 +62,8 @@ pub(super) trait Words: Sync {
     fn seen_by_cluster(&self, at: &str) -> String;
     fn quiet(&self, how_long: Option<&str>) -> String;
     fn quiet_is_not_healthy(&self) -> &'static str;
+    /// Of what is over before it could be told.
+    fn never_told(&self) -> &'static str;
     fn closed(&self, because: &str) -> String;
     fn came_back(&self, n: u32) -> String;
     fn late(&self, happened: &str, sent: &str) -> String;

@@ -111,6 +111,10 @@ impl Words for Chinese {
         "事件已停止，但未检查 Pod 是否健康。"
     }
 
+    fn never_told(&self) -> &'static str {
+        "这是关于它的第一条消息：在能够发送之前它已结束。"
+    }
+
     fn closed(&self, because: &str) -> String {
         match because {
             "" => "已关闭：".to_owned(),
