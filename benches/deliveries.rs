@@ -17,17 +17,15 @@ use std::time::Duration;
 
 use podbell::clock;
 use podbell::core::event::{Event, Level, Target};
-use podbell::core::notice::Notice;
-use podbell::core::outbox::{Content, Outcome, Policy};
+use podbell::core::outbox::{Outcome, Policy};
 use podbell::core::rules::rule::Destination;
 use podbell::core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
 use podbell::core::source::{RosterEntry, SourceInfo};
 use podbell::core::step::Setup;
-use podbell::core::time::Time;
-use podbell::engine::{Engine, Freeze, Happened, Parts};
+use podbell::engine::{Engine, Happened, Parts};
 use podbell::sources::SourceEvent;
 use podbell::store::Store;
-use support::median;
+use support::{Whole, median};
 
 /// What the service takes into one turn at most.
 const BATCH: usize = 256;
@@ -131,13 +129,4 @@ fn engine(store: Store, webhooks: usize) -> Engine {
     let policies = names.iter().map(|name| (name.clone(), policy(name))).collect();
     let parts = Parts { store, setup, policies, freeze: Box::new(Whole), chance: Box::new(|| 0.5) };
     Engine::new(parts, clock::now()).unwrap()
-}
-
-/// A body like a webhook's: the notices as JSON.
-struct Whole;
-
-impl Freeze for Whole {
-    fn freeze(&self, _: &Destination, notices: &[Notice], _: Content, id: &str, _: Time) -> Vec<u8> {
-        serde_json::to_vec(&(id, notices)).unwrap()
-    }
 }

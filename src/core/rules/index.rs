@@ -5,7 +5,8 @@
 //! rules share: all its exact keys together (one hash lookup), or the literals that one of its
 //! keys requires (one search per field). Only a rule without either is looked at every time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -22,6 +23,8 @@ pub type Keys<'a> = Vec<&'a (Field, Vec<Pattern>)>;
 const MAX_COMBINATIONS: usize = 64;
 /// How many different sets of exact keys are looked up per event.
 const MAX_SHAPES: usize = 32;
+/// How many lookups may stand before reading a text.
+const MAX_GATE_SHAPES: usize = 4;
 
 /// The index over a list of items, known by their place in the list.
 #[derive(Debug, Default)]
@@ -37,13 +40,64 @@ pub struct Index {
 #[derive(Debug)]
 struct Shape {
     fields: Vec<Field>,
-    items: HashMap<u64, Vec<u32>>,
+    items: HashMap<u64, Vec<u32>, AsIs>,
+}
+
+/// For keys that are hashes already.
+type AsIs = BuildHasherDefault<Unchanged>;
+
+/// Hashes a number to itself.
+#[derive(Default)]
+struct Unchanged(u64);
+
+impl Hasher for Unchanged {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+/// The exact values without which none of the items behind it can fit: most events are about
+/// something else, and their texts need not be read.
+#[derive(Debug, Default)]
+struct Gate {
+    /// By the fields they are of; beyond [`MAX_GATE_SHAPES`] the gate stands open.
+    shapes: Vec<(Vec<Field>, HashSet<u64, AsIs>)>,
+    open: bool,
+}
+
+impl Gate {
+    fn admit(&mut self, exact: Option<&(Vec<Field>, Vec<u64>)>) {
+        let Some((fields, hashes)) = exact else {
+            self.open = true;
+            return;
+        };
+        let at = self.shapes.iter().position(|(known, _)| known == fields).unwrap_or_else(|| {
+            self.shapes.push((fields.clone(), HashSet::default()));
+            self.shapes.len() - 1
+        });
+        self.shapes[at].1.extend(hashes);
+        self.open |= self.shapes.len() > MAX_GATE_SHAPES;
+    }
+
+    fn lets_in(&self, facts: &Facts<'_>) -> bool {
+        let known = |(fields, hashes): &(Vec<Field>, HashSet<u64, AsIs>)| {
+            hashes.contains(&combine(fields.iter().map(|field| facts.hash(*field))))
+        };
+        self.open || self.shapes.iter().any(known)
+    }
 }
 
 /// Items that are reached by literals in one field.
 #[derive(Debug)]
 struct FieldLiterals {
     field: Field,
+    gate: Gate,
     windows: Windows,
     items: Vec<Vec<u32>>,
 }
@@ -69,7 +123,7 @@ impl Index {
                 found.extend_from_slice(items);
             }
         }
-        for literals in &self.fields {
+        for literals in self.fields.iter().filter(|literals| literals.gate.lets_in(facts)) {
             literals.collect(facts.text(literals.field), &mut found);
         }
         for (field, patterns, items) in &self.tried {
@@ -92,13 +146,14 @@ impl FieldLiterals {
         } else {
             text
         };
-        let mut hits: Vec<usize> = Vec::new();
-        self.windows.find(text, |literal| hits.push(literal));
-        hits.sort_unstable();
-        hits.dedup();
-        for hit in hits {
-            found.extend_from_slice(&self.items[hit]);
-        }
+        // One that is found twice in a row is taken once; whoever asked drops the other doubles.
+        let mut last = usize::MAX;
+        self.windows.find(text, |literal| {
+            if literal != last {
+                found.extend_from_slice(&self.items[literal]);
+                last = literal;
+            }
+        });
     }
 }
 
@@ -208,7 +263,8 @@ type Sharing<'a> = (&'a [Pattern], Vec<u32>);
 /// The index while items are being added.
 #[derive(Default)]
 struct Plan<'a> {
-    shapes: HashMap<Vec<Field>, HashMap<u64, Vec<u32>>>,
+    shapes: HashMap<Vec<Field>, HashMap<u64, Vec<u32>, AsIs>>,
+    gates: HashMap<Field, Gate>,
     literals: HashMap<Field, HashMap<String, Vec<u32>>>,
     tried: HashMap<(Field, Vec<&'a str>), Sharing<'a>>,
     always: Vec<u32>,
@@ -235,7 +291,10 @@ impl<'a> Plan<'a> {
             (Some((cost, fields, hashes)), other) if other.as_ref().is_none_or(|(rival, ..)| cost <= rival + 4) => {
                 self.add_exact(item, fields, hashes);
             }
-            (_, Some((_, field, chosen))) => self.add_literals(item, field, &chosen),
+            (_, Some((_, field, chosen))) => {
+                self.gates.entry(field).or_default().admit(offer.exact.as_ref());
+                self.add_literals(item, field, &chosen);
+            }
             _ => self.add_other(item, offer.other),
         }
     }
@@ -263,7 +322,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn build(self) -> Index {
+    fn build(mut self) -> Index {
         let mut index = Index { always: self.always, ..Index::default() };
         for ((field, _), (patterns, items)) in self.tried {
             index.tried.push((field, patterns.to_vec(), items));
@@ -274,7 +333,10 @@ impl<'a> Plan<'a> {
         for (field, by_text) in self.literals {
             let (texts, items): (Vec<String>, Vec<Vec<u32>>) = by_text.into_iter().unzip();
             match Windows::new(texts) {
-                Ok(windows) => index.fields.push(FieldLiterals { field, windows, items }),
+                Ok(windows) => {
+                    let gate = self.gates.remove(&field).unwrap_or_default();
+                    index.fields.push(FieldLiterals { field, gate, windows, items });
+                }
                 // More literals than an automaton can number: slow is better than wrong.
                 Err(_) => index.always.extend(items.into_iter().flatten()),
             }

@@ -16,13 +16,18 @@ const WINDOW: usize = 4;
 const LONG: usize = WINDOW + STRIDE - 1;
 /// How many bytes lie between two places where a text is looked at.
 const STRIDE: usize = 2;
+/// How many places are looked up at once, and the bytes that takes.
+const PLACES: usize = 8;
+const BLOCK: usize = (PLACES - 1) * STRIDE + WINDOW;
+/// Bits of the table for each window that is there: so rarely is a place taken for one by mistake.
+const BITS: usize = 64;
 
 /// A set of literals, known by their place in the list.
 #[derive(Debug)]
 pub struct Windows {
     literals: Vec<String>,
     /// One bit for each hash of a window that is there.
-    bits: Vec<u64>,
+    bits: Vec<u32>,
     /// Windows by hash: where those of each bucket begin in `entries`.
     starts: Vec<u32>,
     entries: Vec<Entry>,
@@ -39,6 +44,31 @@ struct Entry {
     literal: u32,
     /// Where in the literal the window is.
     offset: u32,
+    /// What follows the window in the literal, as far as four bytes go, and which bits of it count:
+    /// generated literals differ at their end, and this tells them apart without reading them.
+    next: u32,
+    next_mask: u32,
+}
+
+impl Entry {
+    fn of(text: &[u8], literal: u32, offset: u32, window: [u8; WINDOW]) -> Self {
+        let (next, next_mask) = after(text, offset as usize + WINDOW);
+        Self { window: folded(window), literal, offset, next, next_mask }
+    }
+}
+
+/// The four bytes from a place on, folded, and which bits of them are there.
+fn after(text: &[u8], from: usize) -> (u32, u32) {
+    let rest = text.get(from..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(four) => (folded(*four), u32::MAX),
+        None => {
+            let mut four = [0; WINDOW];
+            four[..rest.len()].copy_from_slice(rest);
+            let mask = (1_u32 << (8 * rest.len())) - 1;
+            (folded(four) & mask, mask)
+        }
+    }
 }
 
 impl Windows {
@@ -54,7 +84,7 @@ impl Windows {
             )),
         };
         let entries = choose(&literals);
-        let (bit_shift, bucket_shift) = (shift(entries.len() * 16), shift(entries.len() * 2));
+        let (bit_shift, bucket_shift) = (shift(entries.len() * BITS), shift(entries.len() * 2));
         let mut windows =
             Self { literals, bits: Vec::new(), starts: Vec::new(), entries, bit_shift, bucket_shift, short };
         windows.fill();
@@ -62,12 +92,12 @@ impl Windows {
     }
 
     fn fill(&mut self) {
-        self.bits = vec![0; ((1_usize << (32 - self.bit_shift)) / 64).max(1)];
+        self.bits = vec![0; ((1_usize << (32 - self.bit_shift)) / 32).max(1)];
         self.starts = vec![0; (1 << (32 - self.bucket_shift)) + 1];
         self.entries.sort_by_key(|entry| hash(entry.window));
         for entry in &self.entries {
             let bit = hash(entry.window) >> self.bit_shift;
-            self.bits[bit as usize / 64] |= 1 << (bit % 64);
+            self.bits[bit as usize / 32] |= 1 << (bit % 32);
             self.starts[(hash(entry.window) >> self.bucket_shift) as usize + 1] += 1;
         }
         for bucket in 1..self.starts.len() {
@@ -83,20 +113,47 @@ impl Windows {
         if self.entries.is_empty() {
             return;
         }
-        for (at, window) in text.as_bytes().array_windows().enumerate().step_by(STRIDE) {
+        let text = text.as_bytes();
+        let mut from = 0;
+        // Several places are looked up before the first answer is acted on: one unlikely branch for
+        // all of them, and their reads of the table overlap.
+        while let Some(block) = text.get(from..from + BLOCK).and_then(|block| <&[u8; BLOCK]>::try_from(block).ok()) {
+            let mut hits = 0_u32;
+            for place in 0..PLACES {
+                let at = place * STRIDE;
+                let window = folded([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+                hits |= self.bit(window) << place;
+            }
+            while hits != 0 {
+                let at = hits.trailing_zeros() as usize * STRIDE;
+                let window = folded([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+                self.confirm(text, from + at, window, &mut found);
+                hits &= hits - 1;
+            }
+            from += PLACES * STRIDE;
+        }
+        let rest = text.get(from..).unwrap_or_default();
+        for (at, window) in rest.array_windows().enumerate().step_by(STRIDE) {
             let window = folded(*window);
-            let bit = hash(window) >> self.bit_shift;
-            if self.bits[bit as usize / 64] >> (bit % 64) & 1 != 0 {
-                self.confirm(text.as_bytes(), at, window, &mut found);
+            if self.bit(window) != 0 {
+                self.confirm(text, from + at, window, &mut found);
             }
         }
+    }
+
+    /// 1 if some literal may have this window.
+    fn bit(&self, window: u32) -> u32 {
+        let bit = hash(window) >> self.bit_shift;
+        (self.bits[bit as usize / 32] >> (bit % 32)) & 1
     }
 
     /// Some literal's window may be at this place: is the literal there?
     fn confirm(&self, text: &[u8], at: usize, window: u32, found: &mut impl FnMut(usize)) {
         let bucket = (hash(window) >> self.bucket_shift) as usize;
         let range = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
-        for entry in self.entries[range].iter().filter(|entry| entry.window == window) {
+        let (next, _) = after(text, at + WINDOW);
+        let likely = |entry: &&Entry| entry.window == window && next & entry.next_mask == entry.next;
+        for entry in self.entries[range].iter().filter(likely) {
             let literal = self.literals[entry.literal as usize].as_bytes();
             let there = at.checked_sub(entry.offset as usize).and_then(|start| text.get(start..start + literal.len()));
             if there.is_some_and(|there| there.eq_ignore_ascii_case(literal)) {
@@ -110,7 +167,7 @@ impl Windows {
 fn choose(literals: &[String]) -> Vec<Entry> {
     let windows = |literal: u32, text: &str| -> Vec<Entry> {
         let windows = (0..).zip(text.as_bytes().array_windows());
-        windows.map(|(offset, window)| Entry { window: folded(*window), literal, offset }).collect()
+        windows.map(|(offset, window)| Entry::of(text.as_bytes(), literal, offset, *window)).collect()
     };
     let long = (0..).zip(literals).filter(|(_, text)| text.len() >= LONG);
     let all: Vec<Vec<Entry>> = long.map(|(literal, text)| windows(literal, text)).collect();

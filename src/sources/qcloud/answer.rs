@@ -6,7 +6,6 @@
 //! altogether is an error, never an empty list. Called by the client, the recordings and the file
 //! source.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
