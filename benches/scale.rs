@@ -1,8 +1,9 @@
 //! The service at size: 10,000 services of 50 events, read every 60 s, a twentieth of each list
 //! changed, over kept-alive connections; its processor time and memory, seen from outside.
 //!
-//! `cargo bench --bench scale` (7 minutes), or `cargo bench --bench scale -- plain` or `-- tls`, and
-//! a number for another count of services.
+//! `cargo bench --bench scale` (7 minutes), or `cargo bench --bench scale -- plain` or `-- tls`. Two
+//! numbers choose another count of services and another interval: `-- plain 1667 10` has the same
+//! polls a second in a minute.
 //!
 //! The real `podbell run` in a process of its own; the API and a webhook are this process. Two rounds
 //! of polls warm up: the first opens an incident or two for every service and tells them. Then
@@ -19,39 +20,39 @@ use podbell::clock;
 use support::server::{EVENTS, World};
 use support::service::{Service, Services, configure};
 
-const ROUND: Duration = Duration::from_secs(60);
-const MEASURED_ROUNDS: u32 = 1;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let targets = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(10_000);
+    let mut numbers = arguments.iter().filter_map(|argument| argument.parse().ok());
+    let targets = numbers.next().unwrap_or(10_000);
+    let round = Duration::from_secs(numbers.next().unwrap_or(60) as u64);
     let wanted = |name: &str| {
         let named = |argument: &String| ["plain", "tls"].contains(&argument.as_str());
         !arguments.iter().any(named) || arguments.iter().any(|argument| argument == name)
     };
-    println!("{targets} services x {EVENTS} events every {} s, 5% changed", ROUND.as_secs());
+    println!("{targets} services x {EVENTS} events every {} s, 5% changed", round.as_secs());
     println!("       polls/s  changes/s  commits/s  CPU of a core (user + system)   resident (most)  episodes  incidents");
     for (name, tls) in [("plain", false), ("tls", true)] {
         if wanted(name) {
-            measure(name, tls, targets);
+            measure(name, tls, targets, round);
         }
     }
 }
 
-fn measure(name: &str, tls: bool, targets: usize) {
+fn measure(name: &str, tls: bool, targets: usize, round: Duration) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(targets);
     let (api, hook) = runtime
         .block_on(async { (Arc::clone(&world).serve(tls).await, Arc::clone(&world).serve(false).await) });
     let folder = tempfile::tempdir().unwrap();
-    let listen = configure(folder.path(), api, hook, tls, Services::Named(targets));
+    let listen = configure(folder.path(), api, hook, tls, Services::Named(targets), round);
     let mut service = Service::start(folder.path(), listen);
     assert!(service.ready(Duration::from_secs(10)).is_some(), "it does not start: {}", log(folder.path()));
-    warm_up(&world, &service, targets);
+    warm_up(&world, &service, targets, round);
 
     let before = Sample::of(&service, &world);
     let begun = clock::monotonic();
-    std::thread::sleep(ROUND * MEASURED_ROUNDS);
+    std::thread::sleep(round.max(Duration::from_secs(20)));
     let seconds = begun.elapsed().as_secs_f64();
     let after = Sample::of(&service, &world);
     let rate = |figure: fn(&Sample) -> f64| (figure(&after) - figure(&before)) / seconds;
@@ -76,11 +77,11 @@ fn log(folder: &std::path::Path) -> String {
 }
 
 /// Two rounds of polls, and until most of what they open was told.
-fn warm_up(world: &World, service: &Service, targets: usize) {
+fn warm_up(world: &World, service: &Service, targets: usize, round: Duration) {
     let begun = clock::monotonic();
     let due = || service.metric("podbell_due_deliveries") > 0.0;
-    while world.lists.load(Ordering::Relaxed) < 2 * targets as u64 || begun.elapsed() < 2 * ROUND || due() {
-        assert!(begun.elapsed() < 5 * ROUND, "it does not keep up");
+    while world.lists.load(Ordering::Relaxed) < 2 * targets as u64 || begun.elapsed() < 2 * round || due() {
+        assert!(begun.elapsed() < 5 * round + Duration::from_secs(60), "it does not keep up");
         std::thread::sleep(Duration::from_secs(1));
     }
 }

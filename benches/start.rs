@@ -61,7 +61,7 @@ fn start(made: &Path, services: Services) -> Duration {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(TARGETS);
     let api = runtime.block_on(Arc::clone(&world).serve(false));
-    let listen = configure(folder.path(), api, api, false, services);
+    let listen = configure(folder.path(), api, api, false, services, Duration::from_secs(60));
     let begun = clock::monotonic();
     let mut service = Service::start(folder.path(), listen);
     assert!(service.ready(Duration::from_secs(10)).is_some(), "it does not start");

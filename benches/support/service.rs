@@ -26,13 +26,14 @@ pub struct Service {
 }
 
 /// Writes podbell.yaml into a folder, with the store beside it.
-pub fn configure(folder: &Path, api: SocketAddr, hook: SocketAddr, tls: bool, services: Services) -> SocketAddr {
+pub fn configure(folder: &Path, api: SocketAddr, hook: SocketAddr, tls: bool, services: Services, every: Duration) -> SocketAddr {
     // Free a moment ago; nothing else on the machine asks for ports in the meantime.
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let scheme = if tls { "https" } else { "http" };
     let mut yaml = format!(
         "sources:\n  - name: prod\n    kind: qcloud\n    endpoint: {scheme}://{api}/v2/index.php\n    \
-         secret_id: ${{BENCH_SECRET}}\n    secret_key: ${{BENCH_SECRET}}\n    region: ap-guangzhou\n    requests_per_second: 200\n    services:\n"
+         secret_id: ${{BENCH_SECRET}}\n    secret_key: ${{BENCH_SECRET}}\n    region: ap-guangzhou\n    requests_per_second: 200\n    poll_every: {}s\n    services:\n",
+        every.as_secs()
     );
     match services {
         Services::Discovered => yaml.push_str("      - {cluster: cls-1, discover: true}\n"),

@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::condition::Facts;
 use super::literals;
+use super::memo::Memo;
 use super::pattern::Pattern;
 use super::rule::Field;
 use super::windows::Windows;
@@ -25,14 +26,15 @@ const MAX_COMBINATIONS: usize = 64;
 const MAX_SHAPES: usize = 32;
 /// How many lookups may stand before reading a text.
 const MAX_GATE_SHAPES: usize = 4;
+/// So few keys are tried faster than remembered.
+const FEW_TRIED: usize = 2;
 
 /// The index over a list of items, known by their place in the list.
 #[derive(Debug, Default)]
 pub struct Index {
     shapes: Vec<Shape>,
     fields: Vec<FieldLiterals>,
-    /// Items without any path, by a key they share: it is tried once for all of them.
-    tried: Vec<(Field, Vec<Pattern>, Vec<u32>)>,
+    tried: Vec<Tried>,
     always: Vec<u32>,
 }
 
@@ -93,6 +95,31 @@ impl Gate {
     }
 }
 
+/// Items without any path, by the field of a key that they have.
+#[derive(Debug)]
+struct Tried {
+    field: Field,
+    /// By the key: it is tried once for all that share it.
+    keys: Vec<(Vec<Pattern>, Vec<u32>)>,
+    memo: Memo,
+}
+
+impl Tried {
+    fn collect(&self, text: &str, found: &mut Vec<u32>) {
+        let try_all = |found: &mut Vec<u32>| {
+            for (patterns, items) in &self.keys {
+                if patterns.iter().any(|pattern| pattern.matches(text)) {
+                    found.extend_from_slice(items);
+                }
+            }
+        };
+        match self.keys.len() <= FEW_TRIED {
+            true => try_all(found),
+            false => self.memo.recall(text, found, try_all),
+        }
+    }
+}
+
 /// Items that are reached by literals in one field.
 #[derive(Debug)]
 struct FieldLiterals {
@@ -126,10 +153,8 @@ impl Index {
         for literals in self.fields.iter().filter(|literals| literals.gate.lets_in(facts)) {
             literals.collect(facts.text(literals.field), &mut found);
         }
-        for (field, patterns, items) in &self.tried {
-            if patterns.iter().any(|pattern| pattern.matches(facts.text(*field))) {
-                found.extend_from_slice(items);
-            }
+        for tried in &self.tried {
+            tried.collect(facts.text(tried.field), &mut found);
         }
         found.sort_unstable();
         found.dedup();
@@ -325,7 +350,11 @@ impl<'a> Plan<'a> {
     fn build(mut self) -> Index {
         let mut index = Index { always: self.always, ..Index::default() };
         for ((field, _), (patterns, items)) in self.tried {
-            index.tried.push((field, patterns.to_vec(), items));
+            let at = index.tried.iter().position(|tried| tried.field == field).unwrap_or_else(|| {
+                index.tried.push(Tried { field, keys: Vec::new(), memo: Memo::default() });
+                index.tried.len() - 1
+            });
+            index.tried[at].keys.push((patterns.to_vec(), items));
         }
         for (fields, items) in self.shapes {
             index.shapes.push(Shape { fields, items });

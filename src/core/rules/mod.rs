@@ -9,6 +9,7 @@ pub mod condition;
 pub mod index;
 pub mod lint;
 pub mod literals;
+mod memo;
 pub mod pattern;
 pub mod raw;
 pub mod rule;
