@@ -38,7 +38,8 @@ fn main() {
     for delay in [Duration::ZERO, Duration::from_millis(5)] {
         for webhooks in [1, 4] {
             let mut runs: Vec<Run> = (0..RUNS).map(|_| run(webhooks, delay)).collect();
-            let mut of = |figure: fn(&Run) -> f64| median(&mut runs.iter_mut().map(|run| figure(run)).collect::<Vec<_>>());
+            let mut of =
+                |figure: fn(&Run) -> f64| median(&mut runs.iter_mut().map(|run| figure(run)).collect::<Vec<_>>());
             println!(
                 "{:7} {webhooks:9} {:14.0} {:9.0} {:10.0} {:20.1}",
                 if delay.is_zero() { "as is" } else { "+5 ms" },
@@ -108,8 +109,10 @@ fn poll(target: Target) -> SourceEvent {
 fn engine(store: Store, webhooks: usize) -> Engine {
     let names: Vec<Destination> = (0..webhooks).map(|i| format!("hook-{i}").as_str().into()).collect();
     let key = RuleKey { file: "rules.yaml".into(), name: "warnings".into() };
-    let mut rule =
-        Rule::new(RuleSettings { group_wait: Duration::ZERO, ..RuleSettings::new(key, Severity::Critical, names.clone()) });
+    let mut rule = Rule::new(RuleSettings {
+        group_wait: Duration::ZERO,
+        ..RuleSettings::new(key, Severity::Critical, names.clone())
+    });
     rule.matching = rule.matching.with(Field::Level, vec![Pattern::exactly("Warning")]);
     let info = SourceInfo {
         poll_every: Duration::from_secs(60),

@@ -50,8 +50,7 @@ fn main() {
 fn measure(words: &Words, size: usize, percent: usize, name: &str, rules: &Rules) {
     let changed = |place: usize| percent > 0 && place.is_multiple_of(100 / percent);
     let before = words.answer(size, "web", 7, FIRST_SEEN, |_| (3, BEFORE));
-    let after =
-        words.answer(size, "web", 7, FIRST_SEEN, |place| if changed(place) { (5, AFTER) } else { (3, BEFORE) });
+    let after = words.answer(size, "web", 7, FIRST_SEEN, |place| if changed(place) { (5, AFTER) } else { (3, BEFORE) });
     let pipeline = Pipeline::new(rules, before.as_bytes());
     let found = pipeline.run(after.as_bytes(), &mut pipeline.readings.clone());
     assert_eq!(found.0, (0..size).filter(|place| changed(*place)).count(), "the list changes as it should");
@@ -60,10 +59,13 @@ fn measure(words: &Words, size: usize, percent: usize, name: &str, rules: &Rules
     for _ in 0..ROUNDS {
         let one = seconds(|| (), |()| bare(black_box(after.as_bytes())));
         // What is known of a target before this poll; making the copy is not measured.
-        let other = seconds(|| pipeline.readings.clone(), |mut known| {
-            let found = pipeline.run(black_box(after.as_bytes()), &mut known);
-            (found, known)
-        });
+        let other = seconds(
+            || pipeline.readings.clone(),
+            |mut known| {
+                let found = pipeline.run(black_box(after.as_bytes()), &mut known);
+                (found, known)
+            },
+        );
         bares.push(one);
         pipelines.push(other);
         ratios.push(other / one);

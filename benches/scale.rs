@@ -20,7 +20,6 @@ use podbell::clock;
 use support::server::{EVENTS, World};
 use support::service::{Service, Services, configure};
 
-
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut numbers = arguments.iter().filter_map(|argument| argument.parse().ok());
@@ -31,7 +30,9 @@ fn main() {
         !arguments.iter().any(named) || arguments.iter().any(|argument| argument == name)
     };
     println!("{targets} services x {EVENTS} events every {} s, 5% changed", round.as_secs());
-    println!("       polls/s  changes/s  commits/s  CPU of a core (user + system)   resident (most)  episodes  incidents");
+    println!(
+        "       polls/s  changes/s  commits/s  CPU of a core (user + system)   resident (most)  episodes  incidents"
+    );
     for (name, tls) in [("plain", false), ("tls", true)] {
         if wanted(name) {
             measure(name, tls, targets, round);
@@ -42,8 +43,8 @@ fn main() {
 fn measure(name: &str, tls: bool, targets: usize, round: Duration) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(targets);
-    let (api, hook) = runtime
-        .block_on(async { (Arc::clone(&world).serve(tls).await, Arc::clone(&world).serve(false).await) });
+    let (api, hook) =
+        runtime.block_on(async { (Arc::clone(&world).serve(tls).await, Arc::clone(&world).serve(false).await) });
     let folder = tempfile::tempdir().unwrap();
     let listen = configure(folder.path(), api, hook, tls, Services::Named(targets), round);
     let mut service = Service::start(folder.path(), listen);

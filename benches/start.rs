@@ -79,9 +79,8 @@ fn make_store(path: &Path) -> usize {
     };
     let (first, before, after) = (text(3000), text(300), text(10));
     let mut engine = engine(Store::open(path).unwrap());
-    let targets: Vec<Target> = (0..TARGETS)
-        .map(|i| Target::new("prod", "cls-1", &support::namespace_of(i), &support::service(i)))
-        .collect();
+    let targets: Vec<Target> =
+        (0..TARGETS).map(|i| Target::new("prod", "cls-1", &support::namespace_of(i), &support::service(i))).collect();
     let entries = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: true }).collect();
     let roster = SourceEvent::Roster { source: "prod".into(), targets: entries, complete: true };
     engine.turn(vec![Happened::Source(roster)], now.minus(Duration::from_secs(120))).unwrap();
@@ -89,8 +88,7 @@ fn make_store(path: &Path) -> usize {
         let at = now.minus(Duration::from_secs(at));
         for (chunk, some) in targets.chunks(250).enumerate() {
             let polls = some.iter().enumerate().map(|(i, target)| {
-                let body =
-                    words.answer(EVENTS, &target.service, chunk * 250 + i, &first, |_| (count, seen.as_str()));
+                let body = words.answer(EVENTS, &target.service, chunk * 250 + i, &first, |_| (count, seen.as_str()));
                 let events = parse_events(body.as_bytes(), &zone).map(EventList::into_owned).unwrap().events;
                 Happened::Source(SourceEvent::Polled { target: target.clone(), at, events })
             });
@@ -116,8 +114,7 @@ fn deliver(engine: &mut Engine) {
 /// With the rules of the service that will start.
 fn engine(store: Store) -> Engine {
     let source = podbell::core::diagnostic::Source::new("rules.yaml", RULES.to_owned());
-    let file =
-        RuleFile { source, entry: 0, scope: None, names: Default::default(), defaults: Default::default() };
+    let file = RuleFile { source, entry: 0, scope: None, names: Default::default(), defaults: Default::default() };
     let rules: Vec<Rule> = compile(&file).rules.into_iter().map(|located| located.rule).collect();
     let info = SourceInfo {
         poll_every: Duration::from_secs(60),
@@ -136,4 +133,3 @@ fn engine(store: Store) -> Engine {
     let parts = Parts { store, setup, policies, freeze: Box::new(support::Whole), chance: Box::new(|| 0.5) };
     Engine::new(parts, clock::now().minus(Duration::from_secs(120))).unwrap()
 }
-

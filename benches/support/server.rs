@@ -109,7 +109,10 @@ impl World {
                 }
             }
             let answer = self.answer(&text);
-            let mut whole = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());
+            let mut whole = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                answer.len()
+            );
             whole.push_str(&answer);
             if stream.write_all(whole.as_bytes()).await.is_err() || stream.flush().await.is_err() {
                 return;
@@ -148,9 +151,7 @@ impl World {
 
     /// A page of the discovery.
     fn services(&self, offset: usize) -> String {
-        let service = |i: usize| {
-            serde_json::json!({"serviceName": super::service(i), "namespace": namespace_of(i), "status": "Normal"})
-        };
+        let service = |i: usize| serde_json::json!({"serviceName": super::service(i), "namespace": namespace_of(i), "status": "Normal"});
         let page: Vec<_> = (offset..self.polls.len().min(offset + PAGE)).map(service).collect();
         let data = serde_json::json!({"totalCount": self.polls.len(), "services": page});
         serde_json::json!({"code": 0, "message": "", "codeDesc": "Success", "data": data}).to_string()

@@ -26,7 +26,14 @@ pub struct Service {
 }
 
 /// Writes podbell.yaml into a folder, with the store beside it.
-pub fn configure(folder: &Path, api: SocketAddr, hook: SocketAddr, tls: bool, services: Services, every: Duration) -> SocketAddr {
+pub fn configure(
+    folder: &Path,
+    api: SocketAddr,
+    hook: SocketAddr,
+    tls: bool,
+    services: Services,
+    every: Duration,
+) -> SocketAddr {
     // Free a moment ago; nothing else on the machine asks for ports in the meantime.
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let scheme = if tls { "https" } else { "http" };

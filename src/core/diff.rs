@@ -109,6 +109,11 @@ impl TargetReadings {
         self.slots.get(at).map(|slot| slot.reading)
     }
 
+    /// The known episodes, ascending.
+    pub fn keys(&self) -> impl Iterator<Item = EpisodeKey> {
+        self.slots.iter().map(|slot| slot.key)
+    }
+
     /// How many episodes are known.
     pub fn len(&self) -> usize {
         self.slots.len()

@@ -8,6 +8,7 @@ mod first_contact;
 mod incidents;
 mod observe;
 mod roster;
+mod shared;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -222,6 +223,7 @@ pub struct State {
     next_incident: u64,
     next_notice: u64,
     episodes: usize,
+    shared: shared::Shared,
     /// How many episodes may be known in all before the least worthy absent ones are forgotten.
     most_episodes: usize,
 }
@@ -271,6 +273,7 @@ impl State {
             next_incident: restored.next_incident.max(1),
             next_notice: restored.next_notice.max(1),
             episodes: 0,
+            shared: shared::Shared::default(),
             most_episodes: MOST_EPISODES,
         };
         for incident in restored.incidents {
@@ -305,6 +308,7 @@ impl State {
         let state = self.targets.entry(target.clone()).or_default();
         let readings = TargetReadings::restored(state.last_good, rows);
         self.episodes += readings.len();
+        readings.keys().for_each(|key| self.shared.note(key));
         state.readings = Some(readings);
     }
 

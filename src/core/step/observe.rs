@@ -1,9 +1,11 @@
 //! A target was read: what changed, whose incident it is, and what that ends.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
+use super::shared::Shared;
 use super::{SeriesRow, Setup, State, Tally, TargetState, Writes};
-use crate::core::diff::{Change, ChangeKind, FIRST_POLL_WINDOW, Reading, compare};
+use crate::core::diff::{Change, ChangeKind, Diff, FIRST_POLL_WINDOW, Reading, compare};
 use crate::core::event::{Event, Level, Subject, Target};
 use crate::core::incident::Joining;
 use crate::core::rules::{Claim, RuleId};
@@ -39,6 +41,7 @@ impl State {
         if let Some(entry) = self.targets.get_mut(target) {
             entry.readings = Some(readings);
         }
+        self.note_new(&diff);
         if let Some(from) = previous.filter(|last| now.since(*last) > memory) {
             self.was_blind(target, from, now, writes);
         }
@@ -57,6 +60,18 @@ impl State {
         record(target, diff, now, writes);
         self.settle(setup, target, now, writes);
         self.bound_episodes(writes);
+    }
+
+    /// What was not known before, for [`Self::new_to_incident`].
+    fn note_new(&mut self, diff: &Diff<'_>) {
+        let new = diff.changes.iter().filter(|change| change.kind != ChangeKind::Increased).map(|change| change.key);
+        new.chain(diff.baseline.iter().map(|(key, _)| *key)).for_each(|key| self.shared.note(key));
+        if self.shared.is_worn(self.episodes) {
+            let mut fresh = Shared::default();
+            let known = self.targets.values().filter_map(|state| state.readings.as_ref());
+            known.flat_map(|readings| readings.keys()).for_each(|key| fresh.note(key));
+            self.shared = fresh;
+        }
     }
 
     /// One change: every rule that wins a destination takes it in; what it sustains stays open.
@@ -92,14 +107,20 @@ impl State {
 
     /// Occurrences that no other service of the namespace has shown to this incident before.
     fn new_to_incident(&self, setup: &Setup, rule: RuleId, subject: &Subject<'_>, change: &Change<'_>) -> u64 {
+        if !self.shared.may_be_shared(change.key) {
+            return change.new;
+        }
         let now = Reading { count: change.event.count, last_seen: change.event.last_seen };
-        let group = setup.rules.group_key(rule, subject);
+        let group = OnceCell::new();
         let elsewhere = self.namespace(subject.target).filter(|(sibling, _)| *sibling != subject.target);
         elsewhere
             .filter_map(|(sibling, state)| Some((sibling, state.readings.as_ref()?.reading(change.key)?)))
             .filter(|(sibling, _)| {
                 let there = Subject { target: sibling, ..*subject };
-                setup.rules.matches(rule, &there) && setup.rules.group_key(rule, &there) == group
+                setup.rules.matches(rule, &there) && {
+                    let here = group.get_or_init(|| setup.rules.group_key(rule, subject));
+                    setup.rules.group_key(rule, &there) == *here
+                }
             })
             .map(|(_, reading)| compare(reading, now).map_or(0, |(_, new)| new))
             .fold(change.new, u64::min)
@@ -135,7 +156,7 @@ impl State {
     }
 }
 
-fn record(target: &Target, diff: crate::core::diff::Diff<'_>, now: Time, writes: &mut Writes) {
+fn record(target: &Target, diff: Diff<'_>, now: Time, writes: &mut Writes) {
     let changed = diff.changes.into_iter().map(|change| (change.key, change.event));
     for (key, event) in changed.chain(diff.baseline) {
         writes.series.push(SeriesRow { target: target.clone(), key, event: event.into_owned(), observed_at: now });

@@ -1,5 +1,7 @@
 //! What the parser takes and what it refuses.
 
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 
 use super::*;
