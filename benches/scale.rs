@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use podbell::clock;
 use support::server::{EVENTS, World};
-use support::service::{Service, Services, configure};
+use support::service::{RULES, Service, Services, configure};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,7 +46,7 @@ fn measure(name: &str, tls: bool, targets: usize, round: Duration) {
     let (api, hook) =
         runtime.block_on(async { (Arc::clone(&world).serve(tls).await, Arc::clone(&world).serve(false).await) });
     let folder = tempfile::tempdir().unwrap();
-    let listen = configure(folder.path(), api, hook, tls, Services::Named(targets), round);
+    let listen = configure(folder.path(), api, hook, tls, Services::Named(targets), round, RULES);
     let mut service = Service::start(folder.path(), listen);
     assert!(service.ready(Duration::from_secs(10)).is_some(), "it does not start: {}", log(folder.path()));
     warm_up(&world, &service, targets, round);

@@ -31,10 +31,18 @@ use podbell::store::Store;
 use support::lists::Words;
 use support::median;
 use support::server::{EVENTS, World};
-use support::service::{RULES, Service, Services, configure};
+use support::service::{Service, Services, configure};
 
 const TARGETS: usize = 10_000;
 const STARTS: usize = 10;
+
+/// One incident a service.
+const RULES: &str = "\
+version: 1
+defaults: {notify: [hook], group_by: [cluster, namespace, service]}
+rules:
+  - {name: warnings, match: {level: Warning}}
+";
 
 fn main() {
     let made = tempfile::tempdir().unwrap();
@@ -61,7 +69,7 @@ fn start(made: &Path, services: Services) -> Duration {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(TARGETS);
     let api = runtime.block_on(Arc::clone(&world).serve(false));
-    let listen = configure(folder.path(), api, api, false, services, Duration::from_secs(60));
+    let listen = configure(folder.path(), api, api, false, services, Duration::from_secs(60), RULES);
     let begun = clock::monotonic();
     let mut service = Service::start(folder.path(), listen);
     assert!(service.ready(Duration::from_secs(10)).is_some(), "it does not start");
@@ -81,7 +89,7 @@ fn make_store(path: &Path) -> usize {
     let mut engine = engine(Store::open(path).unwrap());
     let targets: Vec<Target> =
         (0..TARGETS).map(|i| Target::new("prod", "cls-1", &support::namespace_of(i), &support::service(i))).collect();
-    let entries = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: true }).collect();
+    let entries = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
     let roster = SourceEvent::Roster { source: "prod".into(), targets: entries, complete: true };
     engine.turn(vec![Happened::Source(roster)], now.minus(Duration::from_secs(120))).unwrap();
     for (at, seen, count) in [(60, &before, 3), (0, &after, 5)] {

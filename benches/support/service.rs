@@ -33,6 +33,7 @@ pub fn configure(
     tls: bool,
     services: Services,
     every: Duration,
+    rules: &str,
 ) -> SocketAddr {
     // Free a moment ago; nothing else on the machine asks for ports in the meantime.
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -63,7 +64,7 @@ pub fn configure(
         yaml.push_str(&format!("http: {{ca_file: {}}}\n", fixture("tls/ca.pem").display()));
     }
     std::fs::write(folder.join("podbell.yaml"), yaml).unwrap();
-    std::fs::write(folder.join("rules.yaml"), RULES).unwrap();
+    std::fs::write(folder.join("rules.yaml"), rules).unwrap();
     listen
 }
 

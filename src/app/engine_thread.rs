@@ -51,6 +51,8 @@ struct Turns {
 impl Turns {
     fn run(&mut self) {
         let mut closed = false;
+        // Ready once something was written, whatever the sources have to say first.
+        self.turn(Vec::new());
         loop {
             let mut happened = Vec::new();
             if !closed {
