@@ -203,11 +203,13 @@ impl Store {
         Ok(beat.map(Time::from_millis))
     }
 
-    fn json_rows<T: serde::de::DeserializeOwned>(&self, sql: &str, what: &str) -> Result<Vec<T>, StoreError> {
+    fn json_rows<T>(&self, sql: &str, what: &str) -> Result<Vec<T>, StoreError>
+    where
+        T: serde::de::DeserializeOwned + Send,
+    {
         let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        rows.iter()
-            .map(|(id, json)| serde_json::from_str(json).map_err(|e| self.row_error(format!("{what} {id}"), e)))
-            .collect()
+        let parsed = parse_all(&rows);
+        parsed.into_iter().map(|row| row.map_err(|(id, e)| self.row_error(format!("{what} {id}"), e))).collect()
     }
 
     fn number(&self, sql: &str) -> Result<u64, StoreError> {
@@ -224,6 +226,29 @@ impl Store {
             .map_err(|source| self.error(source))?;
         Ok(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(1))
     }
+}
+
+/// A row, or its number and what is wrong with it.
+type Parsed<T> = Result<T, (i64, serde_json::Error)>;
+
+/// Reads rows of JSON in their order. Of many incidents this is most of a start, so that all
+/// processors take part.
+fn parse_all<T: serde::de::DeserializeOwned + Send>(rows: &[(i64, String)]) -> Vec<Parsed<T>> {
+    const FEW: usize = 500;
+    let parse = |(id, json): &(i64, String)| serde_json::from_str(json).map_err(|error| (*id, error));
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let share = rows.len().div_ceil(processors).max(FEW);
+    std::thread::scope(|scope| {
+        let mut shares = rows.chunks(share);
+        let mine = shares.next().unwrap_or_default();
+        let others: Vec<_> =
+            shares.map(|rows| scope.spawn(move || rows.iter().map(parse).collect::<Vec<_>>())).collect();
+        let mut all: Vec<Parsed<T>> = mine.iter().map(parse).collect();
+        for other in others {
+            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
+    })
 }
 
 /// A target from four columns.

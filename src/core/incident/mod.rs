@@ -35,7 +35,7 @@ const MOST_MESSAGE_CHARS: usize = 4000;
 
 /// Where an incident is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "phase")]
+#[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Too few occurrences yet for `open_when`; nobody knows of it.
     Gathering,
@@ -57,8 +57,7 @@ pub struct Incident {
     pub rule: RuleKey,
     /// The values it is grouped by, in the order of the rule's `group_by`.
     pub group: Vec<(Field, String)>,
-    /// Where it is in its life.
-    #[serde(flatten)]
+    /// Where it is in its life. Not flattened: reading an incident back would take twice as long.
     pub phase: Phase,
     /// What counts towards `open_when`.
     pub recent: Vec<Time>,
