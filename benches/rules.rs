@@ -1,14 +1,43 @@
 //! What rules cost: an event with 10 rules and with 10,000 of several kinds, and loading them.
 //!
 //! `cargo bench --bench rules`
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
+
+use std::cell::Cell;
 
 use divan::Bencher;
 use podbell::core::event::{Event, Level, Subject, Target};
 use podbell::core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
 use podbell::core::time::Time;
 
+/// Says which kind's memory a child of this process measures: what one kind gave back to the
+/// allocator the next one would take again.
+const MEMORY_OF: &str = "PODBELL_BENCH_MEMORY_OF";
+
 fn main() {
+    if let Ok(kind) = std::env::var(MEMORY_OF) {
+        print_memory(KINDS[kind.parse::<usize>().unwrap()]);
+        return;
+    }
+    println!("memory of 10,000 rules, after a hundred events");
+    for kind in 0..KINDS.len() {
+        let itself = std::env::current_exe().unwrap();
+        std::process::Command::new(itself).env(MEMORY_OF, kind.to_string()).status().unwrap();
+    }
     divan::main();
+}
+
+fn print_memory(kind: Kind) {
+    let before = resident();
+    let (rules, events) = (Rules::new(rules(kind, SIZES[1])), events());
+    claims(&rules, &events);
+    println!("{:12} {:6.1} MiB", format!("{kind:?}"), resident() - before);
+}
+
+/// Resident memory of this process in MiB.
+fn resident() -> f64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    pages.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(0.0) * 4.0 / 1024.0
 }
 
 /// How many rules: the cost of an event must hardly depend on it.
@@ -72,6 +101,11 @@ fn rules(kind: Kind, count: usize) -> Vec<Rule> {
 
 /// Events of which few match any rule, as in life.
 fn events() -> Vec<(Target, Event<'static>, String)> {
+    events_saying("after 12 tries")
+}
+
+/// The same with other words at their end.
+fn events_saying(end: &str) -> Vec<(Target, Event<'static>, String)> {
     let make = |i: usize| {
         let target = Target::new("prod", "cls-1", &format!("team-{}", i * 7), "web");
         let name = format!("web-{i}-6d4cf56db6-x2x7v");
@@ -85,7 +119,7 @@ fn events() -> Vec<(Target, Event<'static>, String)> {
             reason: format!("Reason{}", i % 50).into(),
             message: format!(
                 "Error syncing pod, skipping: failed to \"StartContainer\" for \"php-redis\" with \
-                 ImagePullBackOff: \"Back-off pulling image registry/team-{}:v5\" after 12 tries",
+                 ImagePullBackOff: \"Back-off pulling image registry/team-{}:v5\" {end}",
                 i * 13
             )
             .into(),
@@ -95,16 +129,39 @@ fn events() -> Vec<(Target, Event<'static>, String)> {
     (0..100).map(make).collect()
 }
 
-/// A hundred events.
+fn claims(rules: &Rules, events: &[(Target, Event<'static>, String)]) -> usize {
+    let subjects = events.iter().map(|(target, event, workload)| Subject { target, event, workload });
+    subjects.map(|subject| rules.claims(&subject).len()).sum()
+}
+
+/// A hundred events that were seen before, as nearly all that change: their count grew.
 fn match_events(bencher: Bencher<'_, '_>, kind: Kind, size: usize) {
     let (rules, events) = (Rules::new(rules(kind, size)), events());
-    let all = || {
-        let subjects = events.iter().map(|(target, event, workload)| Subject { target, event, workload });
-        subjects.map(|subject| rules.claims(&subject).len()).sum::<usize>()
-    };
     // Expressions are built when they are first needed.
-    all();
-    bencher.bench_local(all);
+    claims(&rules, &events);
+    bencher.bench_local(|| claims(&rules, &events));
+}
+
+/// A hundred events whose texts nobody has said before.
+fn match_new_texts(bencher: Bencher<'_, '_>, kind: Kind, size: usize) {
+    let rules = Rules::new(rules(kind, size));
+    claims(&rules, &events());
+    let round = Cell::new(0);
+    let fresh = || {
+        round.set(round.get() + 1);
+        events_saying(&format!("after {} tries", round.get()))
+    };
+    bencher.with_inputs(fresh).bench_local_refs(|events| claims(&rules, events));
+}
+
+#[divan::bench(args = KINDS)]
+fn hundred_new_texts_10_rules(bencher: Bencher<'_, '_>, kind: Kind) {
+    match_new_texts(bencher, kind, SIZES[0]);
+}
+
+#[divan::bench(args = KINDS, sample_count = 20)]
+fn hundred_new_texts_10k_rules(bencher: Bencher<'_, '_>, kind: Kind) {
+    match_new_texts(bencher, kind, SIZES[1]);
 }
 
 #[divan::bench(args = KINDS)]

@@ -1,9 +1,10 @@
 //! The service at size: 10,000 services of 50 events, read every 60 s, a twentieth of each list
 //! changed, over kept-alive connections; its processor time and memory, seen from outside.
 //!
-//! `cargo bench --bench scale` (7 minutes), or `cargo bench --bench scale -- plain` or `-- tls`. Two
-//! numbers choose another count of services and another interval: `-- plain 1667 10` has the same
-//! polls a second in a minute.
+//! `cargo bench --bench scale` (14 minutes), or `cargo bench --bench scale -- plain` or `-- tls`, with
+//! `trouble` (every service has an incident) or `calm` (one in a hundred has). Two numbers choose
+//! another count of services and another interval: `-- plain calm 1667 10` has the same polls a
+//! second in a minute.
 //!
 //! The real `podbell run` in a process of its own; the API and a webhook are this process. Two rounds
 //! of polls warm up: the first opens an incident or two for every service and tells them. Then
@@ -25,28 +26,38 @@ fn main() {
     let mut numbers = arguments.iter().filter_map(|argument| argument.parse().ok());
     let targets = numbers.next().unwrap_or(10_000);
     let round = Duration::from_secs(numbers.next().unwrap_or(60) as u64);
-    let wanted = |name: &str| {
-        let named = |argument: &String| ["plain", "tls"].contains(&argument.as_str());
+    let wanted = |of: &[&str], name: &str| {
+        let named = |argument: &String| of.contains(&argument.as_str());
         !arguments.iter().any(named) || arguments.iter().any(|argument| argument == name)
     };
     println!("{targets} services x {EVENTS} events every {} s, 5% changed", round.as_secs());
     println!(
         "       polls/s  changes/s  commits/s  CPU of a core (user + system)   resident (most)  episodes  incidents"
     );
-    for (name, tls) in [("plain", false), ("tls", true)] {
-        if wanted(name) {
-            measure(name, tls, targets, round);
+    for (state, rules) in [("trouble", RULES), ("calm", CALM)] {
+        for (name, tls) in [("plain", false), ("tls", true)] {
+            if wanted(&["plain", "tls"], name) && wanted(&["trouble", "calm"], state) {
+                measure(&format!("{name}, {state}"), tls, rules, targets, round);
+            }
         }
     }
 }
 
-fn measure(name: &str, tls: bool, targets: usize, round: Duration) {
+/// The same lists, but hardly anybody asks about them.
+const CALM: &str = "\
+version: 1
+defaults: {notify: [hook]}
+rules:
+  - {name: warnings, match: {service: \"svc-*00\"}}
+";
+
+fn measure(name: &str, tls: bool, rules: &str, targets: usize, round: Duration) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(targets);
     let (api, hook) =
         runtime.block_on(async { (Arc::clone(&world).serve(tls).await, Arc::clone(&world).serve(false).await) });
     let folder = tempfile::tempdir().unwrap();
-    let listen = configure(folder.path(), api, hook, tls, Services::Named(targets), round, RULES);
+    let listen = configure(folder.path(), api, hook, tls, Services::Named(targets), round, rules);
     let mut service = Service::start(folder.path(), listen);
     assert!(service.ready(Duration::from_secs(10)).is_some(), "it does not start: {}", log(folder.path()));
     warm_up(&world, &service, targets, round);
@@ -60,7 +71,7 @@ fn measure(name: &str, tls: bool, targets: usize, round: Duration) {
     let (user, system) = (rate(|sample| sample.user) * 100.0, rate(|sample| sample.system) * 100.0);
     let (resident, most) = service.memory();
     println!(
-        "{name:5} {:8.1} {:10.1} {:10.1}  {:5.2}% ({user:.2} + {system:.2}) {:18.0} MiB ({most:.0}) {:9.0} {:9.0}",
+        "{name:14} {:8.1} {:10.1} {:10.1}  {:5.2}% ({user:.2} + {system:.2}) {:18.0} MiB ({most:.0}) {:9.0} {:9.0}",
         rate(|sample| sample.lists),
         rate(|sample| sample.changes),
         rate(|sample| sample.commits),
@@ -70,7 +81,7 @@ fn measure(name: &str, tls: bool, targets: usize, round: Duration) {
         service.metric("podbell_open_incidents"),
     );
     let connections = world.connections.load(Ordering::Relaxed);
-    println!("       {} webhooks, {connections} connections in all", world.hooks.load(Ordering::Relaxed));
+    println!("                {} webhooks, {connections} connections in all", world.hooks.load(Ordering::Relaxed));
 }
 
 fn log(folder: &std::path::Path) -> String {

@@ -20,7 +20,7 @@ const STRIDE: usize = 2;
 const PLACES: usize = 8;
 const BLOCK: usize = (PLACES - 1) * STRIDE + WINDOW;
 /// Bits of the table for each window that is there: so rarely is a place taken for one by mistake.
-const BITS: usize = 64;
+const BITS: usize = 32;
 
 /// A set of literals, known by their place in the list.
 #[derive(Debug)]
