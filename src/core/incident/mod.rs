@@ -57,7 +57,7 @@ pub struct Incident {
     pub rule: RuleKey,
     /// The values it is grouped by, in the order of the rule's `group_by`.
     pub group: Vec<(Field, String)>,
-    /// Where it is in its life. Not flattened: reading an incident back would take twice as long.
+    /// Where it is in its life. Not flattened: serde would buffer the whole incident to read it.
     pub phase: Phase,
     /// What counts towards `open_when`.
     pub recent: Vec<Time>,
