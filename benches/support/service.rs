@@ -40,7 +40,7 @@ pub fn configure(
     let scheme = if tls { "https" } else { "http" };
     let mut yaml = format!(
         "sources:\n  - name: prod\n    kind: qcloud\n    endpoint: {scheme}://{api}/v2/index.php\n    \
-         secret_id: ${{BENCH_SECRET}}\n    secret_key: ${{BENCH_SECRET}}\n    region: ap-guangzhou\n    requests_per_second: 200\n    poll_every: {}s\n    services:\n",
+         secret_id: ${{BENCH_SECRET}}\n    secret_key: ${{BENCH_SECRET}}\n    region: ap-guangzhou\n    requests_per_second: 400\n    poll_every: {}s\n    services:\n",
         every.as_secs()
     );
     match services {

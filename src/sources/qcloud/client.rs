@@ -200,7 +200,8 @@ fn signed_host(endpoint: &Url) -> String {
     }
 }
 
-/// Spaces the requests of a source out. No bursts: the API counts by the second.
+/// Spaces the requests of a source out: the API counts by the second. Requests may leave together
+/// that would leave within one tick of the poller, at most a twentieth of a second's.
 struct Pace {
     limiter: DefaultDirectRateLimiter,
     /// Who waits, waits in line: a fair lock in front keeps a poll from being overtaken for ever.
@@ -209,7 +210,8 @@ struct Pace {
 
 impl Pace {
     fn new(per_second: NonZeroU32) -> Self {
-        let quota = Quota::per_second(per_second).allow_burst(NonZeroU32::MIN);
+        let together = NonZeroU32::new(per_second.get() / 20).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_second(per_second).allow_burst(together);
         Self { limiter: RateLimiter::direct(quota), line: Mutex::new(()) }
     }
 
