@@ -9,6 +9,7 @@ mod render;
 mod run;
 mod send_test;
 mod setup;
+mod test;
 
 use std::future::Future;
 use std::io;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Args),
     /// Explain every mistake of podbell.yaml and rule files at once.
     Check(check::Args),
+    /// Play rule tests: what successive polls show, and what must be told.
+    Test(test::Args),
     /// Send one message to a destination and say whether it arrived.
     SendTest(send_test::Args),
     /// See what is on its way and what was given up, and send it again.
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => Ok(check::run(&args)),
+        Command::Test(args) => test::run(&args),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),
         Command::Emulate(args) => emulate::main(*args),

@@ -17,16 +17,22 @@ const MAX_LINE: usize = 240;
 /// Prints a report for people.
 pub fn text(report: &Report) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
-    for finding in report.findings.iter().take(MAX_SHOWN) {
-        writeln!(out, "{}\n", snippet(finding))?;
-    }
-    if let Some(more) = report.findings.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
-        writeln!(out, "... and {more} more\n")?;
-    }
+    findings(&mut out, &report.findings)?;
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
     }
     writeln!(out, "{}", summary(report))
+}
+
+/// Prints findings for people.
+pub fn findings(out: &mut impl Write, findings: &[Diagnostic]) -> io::Result<()> {
+    for finding in findings.iter().take(MAX_SHOWN) {
+        writeln!(out, "{}\n", snippet(finding))?;
+    }
+    if let Some(more) = findings.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+        writeln!(out, "... and {more} more\n")?;
+    }
+    Ok(())
 }
 
 fn summary(report: &Report) -> String {

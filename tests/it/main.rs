@@ -20,6 +20,7 @@ mod qcloud;
 mod qcloud_run;
 mod recording;
 mod rendering;
+mod rule_tests;
 mod rules;
 mod run;
 mod secrets;

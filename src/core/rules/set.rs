@@ -84,6 +84,20 @@ impl Rules {
         claims
     }
 
+    /// The `ignore` rules that end the reading of their entries for this event.
+    pub fn ignored_by(&self, subject: &Subject<'_>) -> Vec<RuleId> {
+        let facts = Facts::new(subject);
+        let mut found: Vec<RuleId> = Vec::new();
+        for id in self.index.candidates(&facts).into_iter().map(RuleId) {
+            let rule = self.get(id);
+            let read = !found.iter().any(|other| self.get(*other).entry == rule.entry);
+            if read && rule.action == Action::Ignore && fits(rule, &facts) {
+                found.push(id);
+            }
+        }
+        found
+    }
+
     /// The rule. An id is good only for the [`Rules`] it came from; keep [`RuleKey`]s over reloads.
     ///
     /// # Panics

@@ -1,0 +1,373 @@
+//! `podbell test`: rule tests, in virtual time.
+//!
+//! Reads files and prints; what a test means and how it runs is [`crate::core::ruletest`]'s.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
+use clap::ValueEnum;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use serde_json::json;
+
+use super::render;
+use crate::clock;
+use crate::config;
+use crate::core::diagnostic::Diagnostic;
+use crate::core::rules::{Located, Names, Pattern, Rules, compile};
+use crate::core::ruletest::{self, Case, Coverage, Expected, Item, TestFile, Verdict, offset};
+use crate::core::step::Setup;
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell test rules/*.test.yaml                    every test of these files
+  podbell test --run 'a stuck image*' shop.test.yaml
+  podbell test --coverage --min-coverage 100 --junit report.xml rules/*.test.yaml
+
+The shape of a test file is in docs/testing-rules.md.";
+
+const PASS: Style = AnsiColor::Green.on_default();
+const FAIL: Style = AnsiColor::Red.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// What to test.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Test files.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Only tests whose name fits: a part of it, a glob, or /a regular expression/.
+    #[arg(long, value_name = "PATTERN", value_parser = filter)]
+    run: Option<Filter>,
+    /// Say which rules and written escalation steps no test fired.
+    #[arg(long)]
+    coverage: bool,
+    /// Fail when less of them was fired; implies --coverage.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    min_coverage: Option<u8>,
+    /// Write a JUnit report, too.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// How to print the results.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// How to print the results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Which tests to run.
+#[derive(Clone, Debug)]
+enum Filter {
+    Part(String),
+    Pattern(Pattern),
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    let pattern = Pattern::parse(text).map_err(|error| error.to_string())?;
+    Ok(if pattern.exact().is_some() { Filter::Part(text.to_owned()) } else { Filter::Pattern(pattern) })
+}
+
+impl Filter {
+    fn takes(&self, name: &str) -> bool {
+        match self {
+            Self::Part(part) => name.contains(part.as_str()),
+            Self::Pattern(pattern) => pattern.matches(name),
+        }
+    }
+}
+
+/// Everything that ran.
+#[derive(Default)]
+struct Run {
+    files: Vec<Tested>,
+    findings: Vec<Diagnostic>,
+    coverage: Coverage,
+    setups: Vec<Arc<Setup>>,
+}
+
+/// One file that ran.
+struct Tested {
+    file: TestFile,
+    /// By their place in the file.
+    results: Vec<(usize, Verdict, Duration)>,
+}
+
+impl Run {
+    fn results(&self) -> impl Iterator<Item = (&TestFile, &Case, &Verdict, Duration)> {
+        self.files.iter().flat_map(|tested| {
+            tested.results.iter().map(|(case, verdict, took)| (&tested.file, &tested.file.cases[*case], verdict, *took))
+        })
+    }
+}
+
+/// Runs, prints, and says by exit code whether all is well.
+///
+/// # Errors
+/// When a result cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut run = Run::default();
+    for path in &args.files {
+        one_file(path, args, &mut run);
+    }
+    let covered = (args.coverage || args.min_coverage.is_some())
+        .then(|| run.coverage.items(run.setups.iter().map(|setup| &setup.rules)));
+    if let Some(path) = &args.junit {
+        junit(&run, path).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    match args.output {
+        Output::Text => text(&run, covered.as_deref())?,
+        Output::Json => as_json(&run, covered.as_deref())?,
+    }
+    let broken = run.findings.iter().any(Diagnostic::is_error);
+    let failed = run.results().any(|(_, _, verdict, _)| !verdict.passed());
+    let thin = covered.is_some_and(|items| percent(&items) < f64::from(args.min_coverage.unwrap_or(0)));
+    if thin && args.output == Output::Text {
+        let least = args.min_coverage.unwrap_or(0);
+        anstream::println!("{FAIL}less than the {least}% that --min-coverage asks for{FAIL:#}");
+    }
+    let nothing = run.results().next().is_none() && !broken;
+    if nothing {
+        anstream::eprintln!("error: no test to run{}", if args.run.is_some() { ": --run fits none" } else { "" });
+    }
+    Ok(if broken || failed || thin || nothing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn one_file(path: &Path, args: &Args, run: &mut Run) {
+    let source = match config::read_source(&path.display().to_string(), path) {
+        Ok(source) => source,
+        Err(finding) => return run.findings.push(*finding),
+    };
+    let (file, mut findings) = ruletest::read(&source);
+    let located = if findings.iter().any(Diagnostic::is_error) {
+        Vec::new()
+    } else {
+        rules_of(&file, path.parent().unwrap_or(Path::new("")), &mut findings)
+    };
+    let rules = Rules::new(located.into_iter().map(|located| located.rule).collect());
+    if !findings.iter().any(Diagnostic::is_error) {
+        findings.extend(file.check_names(&rules));
+    }
+    let broken = findings.iter().any(Diagnostic::is_error);
+    // What a rule file is warned of is the business of `check`.
+    run.findings.extend(findings.into_iter().filter(Diagnostic::is_error));
+    if broken {
+        return;
+    }
+    let setup = ruletest::setup(rules, &file.cases);
+    let mut coverage = Coverage::default();
+    let mut results = Vec::new();
+    for (place, case) in file.cases.iter().enumerate() {
+        if args.run.as_ref().is_none_or(|filter| filter.takes(&case.name)) {
+            let begun = clock::monotonic();
+            let verdict = ruletest::run(case, &setup, &mut coverage);
+            results.push((place, verdict, begun.elapsed()));
+        }
+    }
+    run.coverage.add(coverage);
+    run.setups.push(setup);
+    run.files.push(Tested { file, results });
+}
+
+/// The rules that a test file names, each item of `rule_files` as an entry of its own.
+fn rules_of(file: &TestFile, folder: &Path, findings: &mut Vec<Diagnostic>) -> Vec<Located> {
+    let mut rules = Vec::new();
+    let mut known: HashSet<PathBuf> = HashSet::new();
+    for (entry, (written, span)) in (0..).zip(&file.rule_files) {
+        let paths = config::expand(written, folder);
+        if paths.is_empty() {
+            let help = "paths are relative to the folder of the test file";
+            let finding = Diagnostic::error(&file.source, span.clone(), format!("`{written}` is no file"));
+            findings.push(finding.help(help));
+        }
+        for path in paths {
+            let path = tidy(&folder.join(path));
+            if !known.insert(path.clone()) {
+                continue;
+            }
+            match config::lone_rule_file(&path, entry, Names::default()) {
+                Ok(rule_file) => {
+                    let compiled = compile(&rule_file);
+                    findings.extend(compiled.diagnostics);
+                    rules.extend(compiled.rules);
+                }
+                Err(finding) => findings.push(*finding),
+            }
+        }
+    }
+    rules
+}
+
+/// The same path without `.` and, where that is certain, without `..`: coverage knows rules by it.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut so_far, component| {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(so_far.components().next_back(), Some(Component::Normal(_))) => {
+                so_far.pop();
+            }
+            other => so_far.push(other),
+        }
+        so_far
+    })
+}
+
+fn percent(items: &[(Item, bool)]) -> f64 {
+    let fired = items.iter().filter(|(_, fired)| *fired).count();
+    if items.is_empty() { 100.0 } else { 100.0 * fired as f64 / items.len() as f64 }
+}
+
+fn text(run: &Run, covered: Option<&[(Item, bool)]>) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    render::findings(&mut out, &run.findings)?;
+    let (mut passed, mut failed) = (0, 0);
+    let mut took = Duration::ZERO;
+    for (file, case, verdict, time) in run.results() {
+        took += time;
+        if verdict.passed() {
+            passed += 1;
+        } else {
+            failed += 1;
+            write!(out, "{}", Difference { file, case, verdict })?;
+        }
+    }
+    if let Some(items) = covered {
+        for (item, _) in items.iter().filter(|(_, fired)| !fired) {
+            writeln!(out, "not fired: {item}")?;
+        }
+        let fired = items.iter().filter(|(_, fired)| *fired).count();
+        writeln!(out, "coverage: {fired} of {} rules and steps, {:.0}%", items.len(), percent(items).floor())?;
+    }
+    if passed + failed > 0 {
+        let word = if failed == 0 { format!("{PASS}ok{PASS:#}") } else { format!("{FAIL}FAILED{FAIL:#}") };
+        writeln!(out, "{word}: {passed} passed, {failed} failed, in {:.2} s", took.as_secs_f64())?;
+    }
+    Ok(())
+}
+
+/// How what was told differs from what must be, in time order.
+struct Difference<'a> {
+    file: &'a TestFile,
+    case: &'a Case,
+    verdict: &'a Verdict,
+}
+
+impl std::fmt::Display for Difference<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { file, case, verdict } = self;
+        let place = |at: usize| file.source.position(at).0;
+        writeln!(f, "{FAIL}FAIL{FAIL:#} {}  {DIM}{}:{}{DIM:#}", case.name, file.source.shown, place(case.at.start))?;
+        for line in lines(case, verdict) {
+            match line {
+                Line::Same(expected) => writeln!(f, "      {DIM}{expected}{DIM:#}")?,
+                Line::Missing(expected) => {
+                    writeln!(f, "    {FAIL}-{FAIL:#} {expected}  {DIM}line {}{DIM:#}", place(expected.span.start))?;
+                }
+                Line::Unexpected(actual) => writeln!(f, "    {PASS}+{PASS:#} {actual}  {DIM}{}{DIM:#}", actual.title)?,
+            }
+        }
+        for (rule, until) in &verdict.waiting {
+            let rule = &rule.name;
+            writeln!(
+                f,
+                "      {DIM}a notice of {rule} waits until {}: let the rows last longer{DIM:#}",
+                offset(*until)
+            )?;
+        }
+        let (missing, unexpected) =
+            (verdict.missing.len(), verdict.told.iter().filter(|(_, fulfils)| fulfils.is_none()).count());
+        writeln!(f, "    {DIM}- {missing} that must come and did not, + {unexpected} that came and must not{DIM:#}\n")
+    }
+}
+
+enum Line<'a> {
+    Same(&'a Expected),
+    Missing(&'a Expected),
+    Unexpected(&'a ruletest::Actual),
+}
+
+/// Missing ones stand at their time, or behind the one that is written before them.
+fn lines<'a>(case: &'a Case, verdict: &'a Verdict) -> Vec<Line<'a>> {
+    let mut lines: Vec<(Duration, Line<'a>)> = Vec::new();
+    let mut last = Duration::ZERO;
+    for (place, expected) in case.expected.iter().enumerate() {
+        let told = verdict.told.iter().find(|(_, fulfils)| *fulfils == Some(place));
+        last = expected.at.or(told.map(|(actual, _)| actual.at)).unwrap_or(last);
+        lines.push((last, if told.is_some() { Line::Same(expected) } else { Line::Missing(expected) }));
+    }
+    let unexpected = verdict.told.iter().filter(|(_, fulfils)| fulfils.is_none());
+    lines.extend(unexpected.map(|(actual, _)| (actual.at, Line::Unexpected(actual))));
+    lines.sort_by_key(|(at, _)| *at);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+fn as_json(run: &Run, covered: Option<&[(Item, bool)]>) -> io::Result<()> {
+    let tests: Vec<_> = run
+        .results()
+        .map(|(file, case, verdict, took)| {
+            let unexpected = verdict.told.iter().filter(|(_, fulfils)| fulfils.is_none());
+            json!({
+                "file": file.source.shown,
+                "line": file.source.position(case.at.start).0,
+                "name": case.name,
+                "passed": verdict.passed(),
+                "seconds": took.as_secs_f64(),
+                "missing": verdict.missing.iter().map(|at| case.expected[*at].to_string()).collect::<Vec<_>>(),
+                "unexpected": unexpected.map(|(actual, _)| actual.to_string()).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let coverage = covered.map(|items| {
+        let not_fired: Vec<_> = items.iter().filter(|(_, fired)| !fired).map(|(item, _)| item.to_string()).collect();
+        json!({"percent": percent(items), "items": items.len(), "not_fired": not_fired})
+    });
+    let errors: Vec<String> = run.findings.iter().map(Diagnostic::to_string).collect();
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, &json!({"tests": tests, "errors": errors, "coverage": coverage}))?;
+    writeln!(out)
+}
+
+fn junit(run: &Run, path: &Path) -> anyhow::Result<()> {
+    let mut report = Report::new("podbell test");
+    for tested in &run.files {
+        let mut suite = TestSuite::new(tested.file.source.shown.as_str());
+        for (case, verdict, took) in &tested.results {
+            let case = &tested.file.cases[*case];
+            let mut status = TestCaseStatus::success();
+            if !verdict.passed() {
+                status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                let difference = Difference { file: &tested.file, case, verdict }.to_string();
+                status.set_message("told something else than it must");
+                status.set_description(anstream::adapter::strip_str(&difference).to_string());
+            }
+            let mut reported = TestCase::new(case.name.as_str(), status);
+            reported.set_time(*took);
+            suite.add_test_case(reported);
+        }
+        report.add_test_suite(suite);
+    }
+    let broken: Vec<&Diagnostic> = run.findings.iter().filter(|finding| finding.is_error()).collect();
+    if !broken.is_empty() {
+        let mut suite = TestSuite::new("files that cannot be read");
+        for finding in broken {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_message(finding.to_string());
+            suite.add_test_case(TestCase::new(finding.source.shown.as_str(), status));
+        }
+        report.add_test_suite(suite);
+    }
+    report.serialize(std::fs::File::create(path)?)?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Rule tests: polls that never happened, and what they would have told.
+//!
+//! A test file says which rule files it is about, what successive polls show, and which notices
+//! must come of it: those and no others. [`read`] checks the file, [`run()`] plays one case through
+//! [`super::replay`], [`Coverage`] knows what no case has fired. Pure: files are arguments.
+
+mod coverage;
+mod offset;
+mod read;
+mod row;
+mod run;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use coverage::{Coverage, Item};
+pub use offset::offset;
+pub use read::read;
+pub use row::{Cell, MOST_POLLS};
+pub use run::{Actual, Verdict, run, setup};
+
+use super::diagnostic::Source;
+use super::event::{Level, Target};
+use super::notice::NoticeKind;
+use super::rules::rule::{Destination, Severity};
+use super::rules::{Pattern, Rules};
+use super::time::Time;
+
+/// A checked test file.
+#[derive(Clone, Debug)]
+pub struct TestFile {
+    /// Name and text.
+    pub source: Arc<Source>,
+    /// The rule files it is about, as written, and where.
+    pub rule_files: Vec<(String, Range<usize>)>,
+    /// Its cases in order.
+    pub cases: Vec<Case>,
+}
+
+/// One test.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What it is called.
+    pub name: String,
+    /// Where its name is written.
+    pub at: Range<usize>,
+    /// When its first poll is.
+    pub start: Time,
+    /// How long after one another the polls are.
+    pub every: Duration,
+    /// What the polls show.
+    pub rows: Vec<Row>,
+    /// What must be told, and nothing else.
+    pub expected: Vec<Expected>,
+}
+
+/// One series in successive polls of one target.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Whose list shows it.
+    pub target: Target,
+    /// See [`super::event::Event`].
+    pub level: Level,
+    /// Kind of object.
+    pub obj_type: String,
+    /// Name of the object.
+    pub obj_name: String,
+    /// Short machine word.
+    pub reason: String,
+    /// Free text.
+    pub message: String,
+    /// What each poll shows of it.
+    pub cells: Vec<Cell>,
+}
+
+/// A notice that must come. What is `None` is not compared.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// Where it is written.
+    pub span: Range<usize>,
+    /// After the first poll: the poll that causes it, or its timer.
+    pub at: Option<Duration>,
+    /// What it says of its incident.
+    pub notice: Option<NoticeKind>,
+    /// Its rule's name, or `file:name`, and where that is written.
+    pub rule: Option<(String, Range<usize>)>,
+    /// Exactly these, in any order, and where they are written.
+    pub to: Option<Vec<(Destination, Range<usize>)>>,
+    /// How urgent it is.
+    pub severity: Option<Severity>,
+    /// Its title in English, times in UTC.
+    pub title: Option<Pattern>,
+    /// Its text, likewise.
+    pub text: Option<Pattern>,
+}
+
+impl TestFile {
+    /// Notes what names rules or destinations that are not there.
+    pub fn check_names(&self, rules: &Rules) -> Vec<super::diagnostic::Diagnostic> {
+        read::check_names(self, rules)
+    }
+}
