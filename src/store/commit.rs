@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::load::{INCIDENT_VERSION, group_key, kind_word, sql};
+use super::form;
+use super::load::{group_key, kind_word, sql};
 use super::{InboxItem, Store, StoreError};
 use crate::core::event::Target;
 use crate::core::incident::{Incident, Phase};
@@ -177,8 +178,8 @@ fn write_incident(connection: &Connection, incident: &Incident, ended_at: Option
         phase,
         incident.last_at.millis(),
         ended_at.map(Time::millis),
-        INCIDENT_VERSION,
-        json(incident)?,
+        form::VERSION,
+        form::write(incident).map_err(rusqlite::Error::ToSqlConversionFailure)?,
     ])?;
     Ok(())
 }

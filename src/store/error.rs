@@ -77,7 +77,7 @@ pub enum StoreError {
         /// Which row.
         what: String,
         /// Why.
-        source: serde_json::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file system said no.
     #[error("{}: {source}", path.display())]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, form};
 use crate::core::diff::Reading;
 use crate::core::event::{Level, Target};
 use crate::core::incident::Incident;
@@ -14,7 +14,7 @@ use crate::core::outbox::{Content, Delivery, DeliveryId, Health, RestoredOutbox,
 use crate::core::rules::Severity;
 use crate::core::rules::rule::Destination;
 use crate::core::series::{EpisodeKey, SeriesId};
-use crate::core::step::{Failing, Restored, TargetState};
+use crate::core::step::{Failing, Restored, TargetState, TroubleState};
 use crate::core::time::Time;
 
 /// Attempts older than this say nothing about any pace.
@@ -44,12 +44,12 @@ impl Store {
             |row| Ok((target(row, 0)?, target_state(row)?)),
         )?;
         let newest = self.number("SELECT coalesce(max(state_version), 0) FROM incident WHERE ended_at IS NULL")?;
-        if newest > id_of(INCIDENT_VERSION) {
-            let (found, known) = (sql(newest), INCIDENT_VERSION);
+        if newest > id_of(form::VERSION) {
+            let (found, known) = (sql(newest), form::VERSION);
             return Err(StoreError::Newer { path: self.path.clone(), found, known });
         }
-        let incidents = self.json_rows("SELECT id, state FROM incident WHERE ended_at IS NULL", "incident")?;
-        let troubles = self.json_rows("SELECT id, state FROM trouble WHERE over = 0", "trouble")?;
+        let incidents = self.incidents()?;
+        let troubles = self.troubles()?;
         let mut sources = Vec::new();
         let rows =
             self.query("SELECT name, state FROM source", [], |row| Ok((text(row, 0)?, row.get::<_, String>(1)?)))?;
@@ -208,13 +208,20 @@ impl Store {
         Ok(beat.map(Time::from_millis))
     }
 
-    fn json_rows<T>(&self, sql: &str, what: &str) -> Result<Vec<T>, StoreError>
-    where
-        T: serde::de::DeserializeOwned + Send,
-    {
+    fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
+        let sql = "SELECT id, state FROM incident WHERE ended_at IS NULL";
+        let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let read = form::read_all(&rows).into_iter();
+        read.map(|row| row.map_err(|(id, error)| self.row_error(format!("incident {id}"), error))).collect()
+    }
+
+    fn troubles(&self) -> Result<Vec<TroubleState>, StoreError> {
+        let sql = "SELECT id, state FROM trouble WHERE over = 0";
         let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        let parsed = parse_all(&rows);
-        parsed.into_iter().map(|row| row.map_err(|(id, e)| self.row_error(format!("{what} {id}"), e))).collect()
+        let read = |(id, json): (i64, String)| {
+            serde_json::from_str(&json).map_err(|error| self.row_error(format!("trouble {id}"), error))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     fn number(&self, sql: &str) -> Result<u64, StoreError> {
@@ -231,29 +238,6 @@ impl Store {
             .map_err(|source| self.error(source))?;
         Ok(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(1))
     }
-}
-
-/// A row, or its number and what is wrong with it.
-type Parsed<T> = Result<T, (i64, serde_json::Error)>;
-
-/// Reads rows of JSON in their order. Of many incidents this is most of a start, so that all
-/// processors take part.
-fn parse_all<T: serde::de::DeserializeOwned + Send>(rows: &[(i64, String)]) -> Vec<Parsed<T>> {
-    const FEW: usize = 500;
-    let parse = |(id, json): &(i64, String)| serde_json::from_str(json).map_err(|error| (*id, error));
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let share = rows.len().div_ceil(processors).max(FEW);
-    std::thread::scope(|scope| {
-        let mut shares = rows.chunks(share);
-        let mine = shares.next().unwrap_or_default();
-        let others: Vec<_> =
-            shares.map(|rows| scope.spawn(move || rows.iter().map(parse).collect::<Vec<_>>())).collect();
-        let mut all: Vec<Parsed<T>> = mine.iter().map(parse).collect();
-        for other in others {
-            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        all
-    })
 }
 
 /// A target from four columns.
@@ -306,9 +290,6 @@ fn id_of(number: i64) -> u64 {
 pub(super) fn kind_word(kind: NoticeKind) -> &'static str {
     kind.as_str()
 }
-
-/// The version of [`Incident`]'s JSON.
-pub(super) const INCIDENT_VERSION: i64 = 1;
 
 /// What an incident is looked up by.
 pub(super) fn group_key(incident: &Incident) -> String {

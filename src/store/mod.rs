@@ -6,6 +6,7 @@
 
 mod commit;
 mod error;
+pub mod form;
 mod inbox;
 mod listing;
 mod load;
@@ -118,8 +119,12 @@ impl Store {
         StoreError::of(&self.path, source)
     }
 
-    fn row_error(&self, what: impl Into<String>, source: serde_json::Error) -> StoreError {
-        StoreError::Row { path: self.path.clone(), what: what.into(), source }
+    fn row_error(
+        &self,
+        what: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> StoreError {
+        StoreError::Row { path: self.path.clone(), what: what.into(), source: source.into() }
     }
 
     fn load_target_ids(&mut self) -> Result<(), StoreError> {

@@ -34,7 +34,7 @@ CREATE TABLE series (
     PRIMARY KEY (target, sid, episode)
 ) STRICT, WITHOUT ROWID;
 
--- What is asked for stands in columns; the engine's private state is versioned JSON.
+-- What is asked for stands in columns; the engine's private state is MessagePack, see form.rs.
 CREATE TABLE incident (
     id INTEGER PRIMARY KEY,
     rule_file TEXT NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE incident (
     last_at INTEGER NOT NULL,
     ended_at INTEGER,
     state_version INTEGER NOT NULL,
-    state TEXT NOT NULL
+    state BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX incident_open ON incident (rule_file, rule_name, group_key) WHERE ended_at IS NULL;
 CREATE INDEX incident_ended ON incident (ended_at) WHERE ended_at IS NOT NULL;

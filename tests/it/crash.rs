@@ -279,13 +279,13 @@ fn all_read(turmoil: &Turmoil) -> bool {
 fn all_counted(turmoil: &Turmoil) {
     assert!(all_read(turmoil));
     let mut counted: BTreeMap<String, u64> = BTreeMap::new();
-    for row in turmoil.site.rows("SELECT state FROM incident ORDER BY id") {
-        let incident: serde_json::Value = serde_json::from_str(&row).unwrap();
-        let number = |key: &str| incident[key].as_u64().unwrap();
-        let workload = incident["workload"].as_str().unwrap().to_owned();
+    let store = turmoil.site.store();
+    let mut states = store.prepare("SELECT state FROM incident ORDER BY id").unwrap();
+    for state in states.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap() {
+        let incident = podbell::store::form::read(&state.unwrap()).unwrap();
         // What was there before the first contact is in the first incident; later ones repeat it.
-        let counted = counted.entry(workload).or_insert(number("older"));
-        *counted += number("occurrences");
+        let counted = counted.entry(incident.workload).or_insert(incident.older);
+        *counted += incident.occurrences;
     }
     let mut happened: BTreeMap<String, u64> = BTreeMap::new();
     for (pod, count) in &turmoil.counts {

@@ -7,9 +7,9 @@ pub mod story;
 pub mod telling;
 pub mod window;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Target};
@@ -64,8 +64,8 @@ pub struct Incident {
     pub phase: Phase,
     /// What counts towards `open_when`.
     pub recent: Vec<Time>,
-    /// The targets that show it.
-    pub targets: BTreeSet<Target>,
+    /// The targets that show it, sorted.
+    pub targets: Vec<Target>,
     /// The workload of its first change.
     pub workload: String,
     /// Occurrences so far; kept over reopening.
@@ -81,7 +81,7 @@ pub struct Incident {
     /// The cluster's date of the first occurrence.
     pub first_seen: Time,
     /// Objects by `objType/objName`.
-    pub objects: BTreeMap<String, Sighting>,
+    pub objects: LiteMap<Box<str>, Sighting>,
     /// Occurrences by reason, in order of joining.
     pub reasons: Vec<ReasonCount>,
     /// What it talks about, in order of joining, each with words for people.
@@ -94,10 +94,10 @@ pub struct Incident {
     pub reopened: u32,
     /// When podbell could not see.
     pub blind: Vec<(Time, Time)>,
-    /// Episodes whose past is in `older`, folded to 64 bits.
-    pub episodes: BTreeSet<u64>,
+    /// Episodes whose past is in `older`, folded to 64 bits, sorted.
+    pub episodes: Vec<u64>,
     /// What each destination knows.
-    pub telling: BTreeMap<Destination, Telling>,
+    pub telling: LiteMap<Destination, Telling>,
 }
 
 /// When an object was last heard of.
@@ -148,7 +148,7 @@ impl Incident {
             group,
             phase: Phase::Gathering,
             recent: Vec::new(),
-            targets: BTreeSet::new(),
+            targets: Vec::new(),
             workload: clipped(joining.workload, MOST_NAME_CHARS),
             occurrences: 0,
             older: 0,
@@ -156,25 +156,27 @@ impl Incident {
             last_at: now,
             last_sign: now,
             first_seen: joining.event.first_seen,
-            objects: BTreeMap::new(),
+            objects: LiteMap::new(),
             reasons: Vec::new(),
             topics: Vec::new(),
             newest: newest(joining.event),
             newest_seen: joining.event.last_seen,
             reopened: 0,
             blind: Vec::new(),
-            episodes: BTreeSet::new(),
-            telling: BTreeMap::new(),
+            episodes: Vec::new(),
+            telling: LiteMap::new(),
         }
     }
 
     /// Takes in a change at `now` and opens, reopens or marks as worse.
     pub fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) {
         if self.targets.len() < MOST_TARGETS {
-            self.targets.insert(joining.target.clone());
+            insert_sorted(&mut self.targets, joining.target.clone());
         }
         for destination in joining.destinations {
-            self.telling.entry(destination.clone()).or_default();
+            if !self.telling.contains_key(destination) {
+                self.telling.insert(destination.clone(), Telling::default());
+            }
         }
         if joining.new == 0 {
             return;
@@ -196,7 +198,7 @@ impl Incident {
         if self.phase != Phase::Open {
             return false;
         }
-        let Some(sighting) = self.objects.get_mut(&object_key(event)) else { return false };
+        let Some(sighting) = self.objects.get_mut(object_key(event).as_str()) else { return false };
         sighting.heard = now;
         self.last_sign = now;
         true
@@ -246,7 +248,7 @@ impl Incident {
     fn record(&mut self, joining: &Joining<'_>, now: Time) {
         let event = joining.event;
         self.occurrences = self.occurrences.saturating_add(joining.new);
-        if self.episodes.len() < MOST_EPISODES && self.episodes.insert(fold(joining.episode)) {
+        if self.episodes.len() < MOST_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode)) {
             self.older = self.older.saturating_add(event.count.saturating_sub(joining.new));
         }
         self.last_at = now;
@@ -274,13 +276,13 @@ impl Incident {
 
     fn record_object(&mut self, event: &Event<'_>, now: Time) {
         let key = object_key(event);
-        if self.objects.len() >= MOST_OBJECTS && !self.objects.contains_key(&key) {
+        if self.objects.len() >= MOST_OBJECTS && !self.objects.contains_key(key.as_str()) {
             self.objects.retain(|_, seen| now.since(seen.heard) < OBJECT_MEMORY);
             if self.objects.len() >= MOST_OBJECTS {
                 return;
             }
         }
-        self.objects.insert(key, Sighting { occurred: now, heard: now });
+        self.objects.insert(key.into_boxed_str(), Sighting { occurred: now, heard: now });
     }
 
     /// Whether `open_when` is met.
@@ -323,6 +325,19 @@ fn topic_words(event: &Event<'_>) -> String {
     let message = event.message.trim();
     let line = message.lines().next().unwrap_or_default();
     format!("{}: {}", clipped(event.reason.trim(), 60), clipped(line, 120))
+}
+
+/// Adds a value where it belongs, unless it is there. Most incidents have one or two of each: a
+/// sorted list is a tenth of the smallest tree.
+fn insert_sorted<T: Ord>(list: &mut Vec<T>, value: T) -> bool {
+    match list.binary_search(&value) {
+        Ok(_) => false,
+        Err(at) => {
+            list.reserve_exact(usize::from(list.len() < 4));
+            list.insert(at, value);
+            true
+        }
+    }
 }
 
 /// At most so many characters, cut between characters.

@@ -3,8 +3,7 @@
 //! Each destination has its own memory, because a destination that joins late must first hear the
 //! whole story. Destinations that know the same are told in one notice.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Incident, Phase};
@@ -54,7 +53,7 @@ pub struct Due {
 impl Incident {
     /// It opened or came back: everybody is to hear of it.
     pub(super) fn start_telling(&mut self, reopening: bool, now: Time) {
-        for telling in self.telling.values_mut() {
+        for (_, telling) in &mut self.telling {
             let kind = if reopening && telling.told.is_some() { NoticeKind::Reopened } else { NoticeKind::Opened };
             telling.next = Some(Next { kind, caused_at: now });
         }
@@ -63,7 +62,7 @@ impl Incident {
     /// More has joined an open incident: who is to hear of it?
     pub(super) fn note_worse(&mut self, rule: &RuleSettings, now: Time) {
         let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.topics.len());
-        for telling in self.telling.values_mut() {
+        for (_, telling) in &mut self.telling {
             if telling.next.is_some() {
                 continue;
             }
@@ -195,7 +194,7 @@ fn passed_count(steps: &CountSteps, value: u64) -> u64 {
 }
 
 /// The memory of what was told, moved to a destination's new name.
-pub fn rename(telling: &mut BTreeMap<Destination, Telling>, from: &str, to: &Destination) -> bool {
+pub fn rename(telling: &mut LiteMap<Destination, Telling>, from: &str, to: &Destination) -> bool {
     match telling.remove(from) {
         Some(known) => {
             telling.insert(to.clone(), known);

@@ -152,7 +152,7 @@ impl State {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             // The last target stays with the story: it says where the problem was.
             if incident.targets.len() > 1 {
-                incident.targets.remove(target);
+                incident.targets.retain(|other| other != target);
                 writes.incidents.insert(id);
                 self.attend(id, setup, now, writes);
             } else {
