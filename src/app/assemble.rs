@@ -45,12 +45,19 @@ pub fn http_options(config: &config::HttpConfig) -> Result<HttpOptions, Assembly
     Ok(HttpOptions { proxy: proxy.transpose()?, ca_file: config.ca_file.clone() })
 }
 
+/// The client that everything shares: reading the system's certificate authorities once is enough.
+///
+/// # Errors
+/// When the network cannot be set up as `http:` says.
+pub fn client(config: &config::HttpConfig) -> Result<reqwest::Client, AssemblyError> {
+    Ok(crate::http::client(&http_options(config)?)?)
+}
+
 /// The notifiers of a configuration.
 ///
 /// # Errors
-/// When a secret is none, or the network cannot be set up.
-pub fn notifiers(config: &Config) -> Result<Notifiers, AssemblyError> {
-    let client = crate::http::client(&http_options(&config.http)?)?;
+/// When a secret is none.
+pub fn notifiers(config: &Config, client: reqwest::Client) -> Result<Notifiers, AssemblyError> {
     let configs = config.notifiers.iter().map(notifier).collect();
     Ok(Notifiers::new(configs, config.mentions.clone(), client)?)
 }
@@ -108,17 +115,11 @@ fn polled_within(config: &Config) -> Duration {
 }
 
 /// The sources, ready to run.
-///
-/// # Errors
-/// When the network cannot be set up.
-pub fn sources(config: &Config) -> Result<Vec<SourceTask>, AssemblyError> {
-    let http = http_options(&config.http)?;
-    // Finds out now what every source would find out later.
-    crate::http::client(&http)?;
-    Ok(config.sources.iter().map(|source| task(source, http.clone())).collect())
+pub fn sources(config: &Config, client: &reqwest::Client) -> Vec<SourceTask> {
+    config.sources.iter().map(|source| task(source, client.clone())).collect()
 }
 
-fn task(source: &SourceConfig, http: HttpOptions) -> SourceTask {
+fn task(source: &SourceConfig, http: reqwest::Client) -> SourceTask {
     match source {
         SourceConfig::Qcloud(source) => qcloud_task(qcloud(source), http),
         SourceConfig::File(source) => {
@@ -133,15 +134,8 @@ fn task(source: &SourceConfig, http: HttpOptions) -> SourceTask {
 }
 
 /// A source of the legacy API, ready to run.
-pub fn qcloud_task(config: qcloud::QcloudConfig, http: HttpOptions) -> SourceTask {
-    Box::new(move |events, stop| {
-        Box::pin(async move {
-            let name = config.name.clone();
-            if let Err(error) = qcloud::run(config, &http, events, stop).await {
-                tracing::error!(source = %name, %error, "a source cannot be polled");
-            }
-        })
-    })
+pub fn qcloud_task(config: qcloud::QcloudConfig, http: reqwest::Client) -> SourceTask {
+    Box::new(move |events, stop| Box::pin(qcloud::run(config, http, events, stop)))
 }
 
 fn qcloud(source: &config::QcloudConfig) -> qcloud::QcloudConfig {
@@ -176,14 +170,10 @@ impl Freeze for Rendered {
 }
 
 /// The operator's heartbeat, if there is one.
-///
-/// # Errors
-/// When the network cannot be set up.
-pub fn heartbeat(config: &Config, pulse: &Arc<super::Pulse>) -> Result<Option<SideTask>, AssemblyError> {
-    let Some(heartbeat) = &config.operator.heartbeat else { return Ok(None) };
-    let client = crate::http::client(&http_options(&config.http)?)?;
+pub fn heartbeat(config: &Config, pulse: &Arc<super::Pulse>, client: reqwest::Client) -> Option<SideTask> {
+    let heartbeat = config.operator.heartbeat.as_ref()?;
     let (url, every, within, pulse) = (heartbeat.url.clone(), heartbeat.every, polled_within(config), pulse.clone());
-    Ok(Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, within, stop)))))
+    Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, within, stop))))
 }
 
 /// The server, on a listener that is bound already.

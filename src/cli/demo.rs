@@ -23,7 +23,6 @@ use crate::core::source::SourceInfo;
 use crate::core::step::Setup;
 use crate::demo;
 use crate::engine::{Engine, Parts};
-use crate::http::HttpOptions;
 use crate::notifiers::{Color, Kind, NotifierConfig, Notifiers};
 use crate::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
 use crate::sources::qcloud::{QcloudConfig, ServiceSelection};
@@ -101,14 +100,14 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         names: demo::SERVICES.map(str::to_owned).to_vec(),
     }];
 
-    let http = HttpOptions::default();
+    let http = crate::http::client(&crate::http::HttpOptions::default())?;
     let console = NotifierConfig {
         name: "console".into(),
         kind: Kind::Console { color: Color::Auto },
         language: args.language,
         time_zone: TimeZone::system(),
     };
-    let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), crate::http::client(&http)?)?);
+    let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone())?);
     let store = folder.join("podbell.db");
     let _ownership = Ownership::take(&store)?;
     let parts = Parts {

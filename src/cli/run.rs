@@ -53,7 +53,8 @@ async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Re
     })?;
     // With port 0 only the listener knows.
     let listen = listener.local_addr()?;
-    let notifiers = Arc::new(assemble::notifiers(&config)?);
+    let client = assemble::client(&config.http)?;
+    let notifiers = Arc::new(assemble::notifiers(&config, client.clone())?);
     let pulse = Arc::new(Pulse::default());
     let now = clock::now();
     let (rule_count, source_count) = (rules.len(), config.sources.len());
@@ -65,11 +66,11 @@ async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Re
         chance: Box::new(rand::random::<f64>),
     };
     let mut sides = vec![assemble::server(listener, pulse.clone())];
-    sides.extend(assemble::heartbeat(&config, &pulse)?);
+    sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let service = Service {
         engine: Engine::new(parts, now)?,
         deliver: assemble::deliver(notifiers),
-        sources: assemble::sources(&config)?,
+        sources: assemble::sources(&config, &client),
         sides,
         pulse,
     };

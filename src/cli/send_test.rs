@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     config.sources.clear();
     config.operator.heartbeat = None;
     let config = setup::resolve(config)?;
-    let notifiers = assemble::notifiers(&config)?;
+    let notifiers = assemble::notifiers(&config, assemble::client(&config.http)?)?;
     let now = clock::now();
     let id = format!("msg_test_{}", now.millis());
     let body = notifiers.freeze(&args.destination, &[test_notice(&args.destination)], Content::Full, &id, now);

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use podbell::core::event::Target;
-use podbell::http::HttpOptions;
 use podbell::sources::SourceEvent;
 use podbell::sources::qcloud::{self, QcloudConfig, ServiceSelection};
 use tokio::sync::{mpsc, watch};
@@ -23,7 +22,7 @@ fn start(config: QcloudConfig) -> Running {
     let (sender, events) = mpsc::channel(16);
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(async move {
-        qcloud::run(config, &HttpOptions::default(), sender, stopped).await.unwrap();
+        qcloud::run(config, crate::support::receiver::client(), sender, stopped).await;
     });
     Running { events, stop, task }
 }

@@ -251,7 +251,7 @@ async fn debug_of_configuration_notifiers_and_sources_shows_no_secret() {
     let config: Config = unresolved.resolve(&System).unwrap();
     assert_clean("Debug of the configuration", format!("{config:?} {config:#?}").as_bytes());
     crate::support::receiver::client();
-    let built = assemble::notifiers(&config).unwrap();
+    let built = assemble::notifiers(&config, assemble::client(&config.http).unwrap()).unwrap();
     assert_clean("Debug of the notifiers", format!("{built:?} {built:#?}").as_bytes());
     assert_clean("Debug of the policies", format!("{:?}", built.policies()).as_bytes());
     let http = assemble::http_options(&config.http).unwrap();

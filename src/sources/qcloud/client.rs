@@ -21,7 +21,7 @@ use super::{QcloudConfig, SignatureMethod};
 use crate::clock;
 use crate::core::event::{Event, Target};
 use crate::hide::spellings;
-use crate::http::{BodyError, ClientError, HttpOptions, read_body};
+use crate::http::{BodyError, read_body};
 use crate::sources::PollError;
 
 /// Retries of one poll when the other side is unwell.
@@ -45,10 +45,9 @@ pub struct Client {
 
 impl Client {
     /// Connects to nothing yet.
-    pub fn new(config: QcloudConfig, http: &HttpOptions) -> Result<Self, ClientError> {
-        let http = crate::http::client(http)?;
+    pub fn new(config: QcloudConfig, http: reqwest::Client) -> Self {
         let host = signed_host(&config.endpoint);
-        Ok(Self { pace: Pace::new(config.requests_per_second), http, host, config })
+        Self { pace: Pace::new(config.requests_per_second), http, host, config }
     }
 
     /// The source's configuration.

@@ -26,7 +26,6 @@ use self::client::Client;
 use super::poller::{self, Plan, Reader};
 use super::{PollError, RosterEntry, SourceEvent};
 use crate::core::event::{Event, Target};
-use crate::http::{ClientError, HttpOptions};
 
 pub use self::signature::{HttpMethod, SignatureMethod};
 
@@ -166,11 +165,11 @@ impl fmt::Debug for QcloudConfig {
 /// Polls until told to stop, and says what it sees. Returns when everything in flight has ended.
 pub async fn run(
     config: QcloudConfig,
-    http: &HttpOptions,
+    http: reqwest::Client,
     events: mpsc::Sender<SourceEvent>,
     stop: watch::Receiver<bool>,
-) -> Result<(), ClientError> {
-    let source = Source { client: Client::new(config, http)? };
+) {
+    let source = Source { client: Client::new(config, http) };
     let config = source.client.config();
     let plan = Plan {
         source: config.name.clone(),
@@ -181,7 +180,6 @@ pub async fn run(
         concurrency: poller::concurrency(config.requests_per_second),
     };
     poller::run(Arc::new(source), plan, events, stop).await;
-    Ok(())
 }
 
 struct Source {

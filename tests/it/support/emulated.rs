@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use podbell::clock;
-use podbell::http::HttpOptions;
 use podbell::sources::qcloud::QcloudConfig;
 use podbell::sources::qcloud::client::Client;
 use podbell::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
@@ -47,5 +46,5 @@ pub fn config(endpoint: &str) -> QcloudConfig {
 
 /// A client with that configuration.
 pub fn client(config: QcloudConfig) -> Client {
-    Client::new(config, &HttpOptions::default()).unwrap()
+    Client::new(config, super::receiver::client())
 }
