@@ -28,6 +28,8 @@ const MAX_SHAPES: usize = 32;
 const MAX_GATE_SHAPES: usize = 4;
 /// So few keys are tried faster than remembered.
 const FEW_TRIED: usize = 2;
+/// So few literals are looked for faster than remembered.
+const FEW_LITERALS: usize = 100;
 
 /// The index over a list of items, known by their place in the list.
 #[derive(Debug, Default)]
@@ -46,11 +48,11 @@ struct Shape {
 }
 
 /// For keys that are hashes already.
-type AsIs = BuildHasherDefault<Unchanged>;
+pub(super) type AsIs = BuildHasherDefault<Unchanged>;
 
 /// Hashes a number to itself.
 #[derive(Default)]
-struct Unchanged(u64);
+pub(super) struct Unchanged(u64);
 
 impl Hasher for Unchanged {
     fn finish(&self) -> u64 {
@@ -127,6 +129,8 @@ struct FieldLiterals {
     gate: Gate,
     windows: Windows,
     items: Vec<Vec<u32>>,
+    /// Texts repeat, and reading one for thousands of literals costs more than knowing it.
+    memo: Memo,
 }
 
 impl Index {
@@ -164,6 +168,13 @@ impl Index {
 
 impl FieldLiterals {
     fn collect(&self, text: &str, found: &mut Vec<u32>) {
+        match self.items.len() <= FEW_LITERALS {
+            true => self.look_for(text, found),
+            false => self.memo.recall_repeated(text, found, |found| self.look_for(text, found)),
+        }
+    }
+
+    fn look_for(&self, text: &str, found: &mut Vec<u32>) {
         let folded: String;
         let text = if literals::folds_beyond_ascii(text) {
             folded = text.chars().map(literals::fold).collect();
@@ -364,7 +375,7 @@ impl<'a> Plan<'a> {
             match Windows::new(texts) {
                 Ok(windows) => {
                     let gate = self.gates.remove(&field).unwrap_or_default();
-                    index.fields.push(FieldLiterals { field, gate, windows, items });
+                    index.fields.push(FieldLiterals { field, gate, windows, items, memo: Memo::default() });
                 }
                 // More literals than an automaton can number: slow is better than wrong.
                 Err(_) => index.always.extend(items.into_iter().flatten()),
