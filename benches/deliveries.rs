@@ -128,8 +128,13 @@ fn engine(store: Store, webhooks: usize) -> Engine {
         destinations: names.iter().cloned().collect(),
     };
     // As a webhook's, see `notifiers`.
-    let policy =
-        |name: &Destination| Policy { endpoint: name.clone(), fingerprint: name.clone(), pace: None, concurrency: 8 };
+    let policy = |name: &Destination| Policy {
+        endpoint: name.clone(),
+        fingerprint: name.clone(),
+        pace: None,
+        concurrency: 8,
+        digest_after: None,
+    };
     let policies = names.iter().map(|name| (name.clone(), policy(name))).collect();
     let parts = Parts { store, setup, policies, freeze: Box::new(Whole), chance: Box::new(|| 0.5) };
     Engine::new(parts, clock::now()).unwrap()

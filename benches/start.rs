@@ -137,7 +137,13 @@ fn engine(store: Store) -> Engine {
         operator: vec!["hook".into()],
         destinations: ["hook".into()].into(),
     };
-    let policy = Policy { endpoint: "hook".into(), fingerprint: "hook".into(), pace: None, concurrency: 250 };
+    let policy = Policy {
+        endpoint: "hook".into(),
+        fingerprint: "hook".into(),
+        pace: None,
+        concurrency: 250,
+        digest_after: None,
+    };
     let policies = BTreeMap::from([(Destination::from("hook"), policy)]);
     let parts = Parts { store, setup, policies, freeze: Box::new(support::Whole), chance: Box::new(|| 0.5) };
     Engine::new(parts, clock::now().minus(Duration::from_secs(120))).unwrap()

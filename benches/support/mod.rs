@@ -8,8 +8,7 @@ pub mod service;
 
 use std::path::{Path, PathBuf};
 
-use podbell::core::notice::Notice;
-use podbell::core::outbox::Content;
+use podbell::core::outbox::Parcel;
 use podbell::core::rules::rule::Destination;
 use podbell::core::time::Time;
 use podbell::engine::Freeze;
@@ -42,7 +41,7 @@ pub fn median(values: &mut [f64]) -> f64 {
 pub struct Whole;
 
 impl Freeze for Whole {
-    fn freeze(&self, _: &Destination, notices: &[Notice], _: Content, id: &str, _: Time) -> Vec<u8> {
-        serde_json::to_vec(&(id, notices)).unwrap()
+    fn freeze(&self, _: &Destination, parcel: &Parcel<'_>, id: &str, _: Time) -> Vec<u8> {
+        serde_json::to_vec(&(id, parcel.notices)).unwrap()
     }
 }

@@ -9,8 +9,7 @@ use secrecy::ExposeSecret;
 use super::{Deliver, SideTask, SourceTask};
 use crate::clock;
 use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
-use crate::core::notice::Notice;
-use crate::core::outbox::Content;
+use crate::core::outbox::Parcel;
 use crate::core::rules::Rules;
 use crate::core::rules::rule::Destination;
 use crate::core::source::SourceInfo;
@@ -69,7 +68,13 @@ fn notifier(config: &config::NotifierConfig) -> NotifierConfig {
         NotifierKind::Webhook { url, secrets } => Kind::Webhook { url: url.clone(), secrets: secrets.clone() },
         NotifierKind::Console => Kind::Console { color: crate::notifiers::Color::Auto },
     };
-    NotifierConfig { name: config.name.clone(), kind, language: config.language, time_zone: config.time_zone.clone() }
+    NotifierConfig {
+        name: config.name.clone(),
+        kind,
+        language: config.language,
+        time_zone: config.time_zone.clone(),
+        digest_after: config.digest_after,
+    }
 }
 
 /// Rules, sources and operator for the engine.
@@ -164,8 +169,8 @@ pub fn deliver(notifiers: Arc<Notifiers>) -> Deliver {
 pub struct Rendered(pub Arc<Notifiers>);
 
 impl Freeze for Rendered {
-    fn freeze(&self, to: &Destination, notices: &[Notice], content: Content, message_id: &str, now: Time) -> Vec<u8> {
-        self.0.freeze(to, notices, content, message_id, now)
+    fn freeze(&self, to: &Destination, parcel: &Parcel<'_>, message_id: &str, now: Time) -> Vec<u8> {
+        self.0.freeze(to, parcel, message_id, now)
     }
 }
 

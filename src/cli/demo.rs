@@ -106,6 +106,8 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         kind: Kind::Console { color: Color::Auto },
         language: args.language,
         time_zone: TimeZone::system(),
+        // Its minutes are seconds: what would be a storm is a day's work.
+        digest_after: None,
     };
     let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone())?);
     let store = folder.join("podbell.db");

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Exit codes: 0 good, 1 findings or failure, 2 usage.
 
+mod backtest;
 mod check;
 mod demo;
 mod emulate;
@@ -37,6 +38,8 @@ enum Command {
     Check(check::Args),
     /// Play rule tests: what successive polls show, and what must be told.
     Test(test::Args),
+    /// Say what rules would have told of recorded polls.
+    Backtest(Box<backtest::Args>),
     /// Send one message to a destination and say whether it arrived.
     SendTest(send_test::Args),
     /// See what is on its way and what was given up, and send it again.
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => Ok(check::run(&args)),
         Command::Test(args) => test::run(&args),
+        Command::Backtest(args) => backtest::run(&args),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),
         Command::Emulate(args) => emulate::main(*args),

@@ -6,7 +6,7 @@ use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::clock;
 use crate::core::notice::{Info, Notice, NoticeBody, NoticeKind};
-use crate::core::outbox::{Content, Outcome};
+use crate::core::outbox::{Outcome, Parcel};
 use crate::core::rules::Severity;
 use crate::store::{Command, Store};
 
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let notifiers = assemble::notifiers(&config, assemble::client(&config.http)?)?;
     let now = clock::now();
     let id = format!("msg_test_{}", now.millis());
-    let body = notifiers.freeze(&args.destination, &[test_notice(&args.destination)], Content::Full, &id, now);
+    let body = notifiers.freeze(&args.destination, &Parcel::full(&[test_notice(&args.destination)]), &id, now);
     let outcome = super::block_on(notifiers.deliver(&args.destination, &id, body, now))?;
     let Outcome::Delivered = outcome else {
         anstream::println!("{}: {}", args.destination, words(&outcome));

@@ -137,6 +137,8 @@ pub struct NotifierConfig<S = SecretString> {
     pub language: Language,
     /// The zone of times in its messages.
     pub time_zone: TimeZone,
+    /// More notices than this within a minute become a digest; `None`: each is told by itself.
+    pub digest_after: Option<usize>,
     /// What it is.
     pub kind: NotifierKind<S>,
 }

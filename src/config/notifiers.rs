@@ -18,6 +18,9 @@ enum Kind {
     Console,
 }
 
+/// As many messages within a minute as people can read.
+const DIGEST_AFTER: usize = 3;
+
 const KINDS: [(&str, Kind); 4] =
     [("slack", Kind::Slack), ("wecom", Kind::Wecom), ("webhook", Kind::Webhook), ("console", Kind::Console)];
 
@@ -60,7 +63,10 @@ fn notifier(
         let node = map.need("url", reader)?;
         SecretRef::read_url(node, format!("notifiers: {name}: url"), folder, reader)
     };
-    let kind = match kind? {
+    let kind = kind?;
+    // A program reads every notice.
+    let digest_after = if matches!(kind, Kind::Webhook) { None } else { digest_after(&mut map, reader) };
+    let kind = match kind {
         Kind::Slack => url(&mut map, reader).map(|url| NotifierKind::Slack { url }),
         Kind::Wecom => url(&mut map, reader).map(|url| NotifierKind::Wecom { url }),
         Kind::Console => Some(NotifierKind::Console),
@@ -75,10 +81,25 @@ fn notifier(
             url.map(|url| NotifierKind::Webhook { url, secrets })
         }
     };
-    map.finish_with(reader, |key| {
-        matches!(key, "token" | "channel").then_some("this version knows incoming webhooks only: use `url`")
+    map.finish_with(reader, |key| match key {
+        "token" | "channel" => Some("this version knows incoming webhooks only: use `url`"),
+        "digest" | "digest_after" => Some("a webhook gets every notice; only chats get digests"),
+        _ => None,
     });
-    Some(NotifierConfig { name: name.into(), language: language.unwrap_or_default(), time_zone: zone?, kind: kind? })
+    Some(NotifierConfig {
+        name: name.into(),
+        language: language.unwrap_or_default(),
+        time_zone: zone?,
+        digest_after,
+        kind: kind?,
+    })
+}
+
+/// `digest: false`, or after how many notices within a minute the rest becomes one.
+fn digest_after(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<usize> {
+    let wanted = map.take("digest").and_then(|node| reader.truth(node)).unwrap_or(true);
+    let after = map.take("digest_after").and_then(|node| reader.number(node, 1..101));
+    wanted.then_some(after.and_then(|after| usize::try_from(after).ok()).unwrap_or(DIGEST_AFTER))
 }
 
 /// Reads `mentions:`.

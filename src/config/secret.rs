@@ -286,6 +286,12 @@ impl<S> NotifierConfig<S> {
             }
             NotifierKind::Console => NotifierKind::Console,
         };
-        NotifierConfig { name: self.name, language: self.language, time_zone: self.time_zone, kind }
+        NotifierConfig {
+            name: self.name,
+            language: self.language,
+            time_zone: self.time_zone,
+            digest_after: self.digest_after,
+            kind,
+        }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Event, Level};
 use super::series::{EpisodeKey, Identities, SeriesId};
 use super::time::Time;
@@ -46,7 +48,8 @@ pub struct Reading {
 }
 
 /// What the diff says of one episode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
     /// A series that was not known.
     Appeared,

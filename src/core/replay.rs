@@ -12,6 +12,7 @@ use super::notice::Notice;
 use super::outbox::{Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox};
 use super::rules::rule::Destination;
 use super::source::{PollError, RosterEntry};
+use super::step::decision::Decision;
 use super::step::{Input, Restored, Setup, State, Tally, Writes, step};
 use super::time::Time;
 
@@ -33,6 +34,8 @@ pub struct Outcomes {
     pub notices: Vec<Notice>,
     /// The requests that carried it.
     pub sent: Vec<Sent>,
+    /// What became of each Warning change.
+    pub decisions: Vec<Decision>,
 }
 
 /// See the module.
@@ -119,7 +122,7 @@ impl Replay {
             self.outbox.add(notice, now, &mut outbox);
         }
         let sent = self.send(&mut outbox);
-        Outcomes { notices: writes.notices, sent }
+        Outcomes { notices: writes.notices, sent, decisions: writes.decisions }
     }
 
     /// Sends whatever may leave now; everything arrives at once.
@@ -150,5 +153,6 @@ impl Outcomes {
     pub fn add(&mut self, later: Self) {
         self.notices.extend(later.notices);
         self.sent.extend(later.sent);
+        self.decisions.extend(later.decisions);
     }
 }

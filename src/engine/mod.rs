@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use self::complaints::Complaints;
 use crate::core::notice::{Info, Notice, NoticeBody, TroubleSubject};
-use crate::core::outbox::{Content, Job, Outbox, OutboxWrites, Outcome, Policy, SendId, Signal};
+use crate::core::outbox::{Job, Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
 use crate::core::rules::rule::Destination;
 use crate::core::step::{Input, Setup, State, Tally, Writes, step};
 use crate::core::time::Time;
@@ -38,15 +38,8 @@ pub enum Happened {
 
 /// Renders notices into the body of a request, which is frozen then. Pure.
 pub trait Freeze: Send {
-    /// The body for `destination`. The notices are of one incident, oldest first.
-    fn freeze(
-        &self,
-        destination: &Destination,
-        notices: &[Notice],
-        content: Content,
-        message_id: &str,
-        now: Time,
-    ) -> Vec<u8>;
+    /// The body for `destination`.
+    fn freeze(&self, destination: &Destination, parcel: &Parcel<'_>, message_id: &str, now: Time) -> Vec<u8>;
 }
 
 /// A request that may leave: its claim is committed.
@@ -417,7 +410,9 @@ impl Engine {
         for claimed in &batch.outbox.claimed {
             let mut notices = Vec::with_capacity(claimed.deliveries.len());
             for delivery in &claimed.deliveries {
-                let fresh = batch.writes.notices.iter().find(|notice| notice.id == delivery.notice);
+                // They ascend by number.
+                let fresh = batch.writes.notices.binary_search_by_key(&delivery.notice, |notice| notice.id);
+                let fresh = fresh.ok().and_then(|at| batch.writes.notices.get(at));
                 let notice = match fresh {
                     Some(notice) => Some(notice.clone()),
                     None => self.store.notice(delivery.notice)?,
@@ -425,7 +420,8 @@ impl Engine {
                 notices.extend(notice);
             }
             let id = self.message_id(claimed.send);
-            let body = self.freeze.freeze(&claimed.destination, &notices, claimed.content, &id, now);
+            let parcel = Parcel { notices: &notices, content: claimed.content, storm: claimed.storm };
+            let body = self.freeze.freeze(&claimed.destination, &parcel, &id, now);
             batch.bodies.insert(claimed.send, body);
         }
         Ok(())

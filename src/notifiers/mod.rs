@@ -30,10 +30,9 @@ pub use console::Color;
 
 use self::redact::Redactor;
 use self::webhook::SigningKey;
-use crate::core::message::{Language, Message, Style, compose, fold};
-use crate::core::notice::Notice;
+use crate::core::message::{Language, Message, Style, compose, compose_digest, fold};
 use crate::core::outbox::pace::Pace;
-use crate::core::outbox::{Content, Outcome, Policy};
+use crate::core::outbox::{Outcome, Parcel, Policy};
 use crate::core::rules::rule::Destination;
 use crate::core::time::Time;
 
@@ -48,6 +47,8 @@ pub struct NotifierConfig {
     pub language: Language,
     /// The clock of its readers.
     pub time_zone: TimeZone,
+    /// More notices than this within a minute become a digest; `None`: each is told by itself.
+    pub digest_after: Option<usize>,
 }
 
 /// The platforms.
@@ -208,6 +209,7 @@ impl Notifier {
             fingerprint: hash(std::iter::once(url).chain(secrets)),
             pace,
             concurrency,
+            digest_after: self.config.digest_after.filter(|_| kind.is_chat()),
         }
     }
 }
@@ -250,22 +252,19 @@ impl Notifiers {
         self.notifiers.iter().map(|(name, notifier)| (name.clone(), notifier.policy())).collect()
     }
 
-    /// The body of one request that tells `notices`, all of one incident: to be stored and
-    /// repeated byte for byte. Pure. Empty if there is no such destination or nothing to tell.
-    pub fn freeze(
-        &self,
-        destination: &str,
-        notices: &[Notice],
-        content: Content,
-        message_id: &str,
-        now: Time,
-    ) -> Vec<u8> {
+    /// The body of one request: to be stored and repeated byte for byte. Pure. Empty if there is no
+    /// such destination or nothing to tell.
+    pub fn freeze(&self, destination: &str, parcel: &Parcel<'_>, message_id: &str, now: Time) -> Vec<u8> {
+        let Parcel { notices, content, storm } = *parcel;
         let (Some(notifier), Some(notice)) = (self.notifiers.get(destination), fold(notices)) else {
             return Vec::new();
         };
         let config = &notifier.config;
         let style = Style { language: config.language, time_zone: config.time_zone.clone(), now };
-        let mut message = compose(&notice, &style);
+        let mut message = match storm {
+            Some(storm) => compose_digest(notices, storm, &style),
+            None => compose(&notice, &style),
+        };
         let body = match &config.kind {
             Kind::Slack { .. } => {
                 let ids = self.resolve(&mut message, |ids| ids.slack.as_deref().and_then(slack::mention));

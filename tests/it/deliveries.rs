@@ -25,6 +25,7 @@ fn world(pace: Option<Pace>) -> World {
         rules: vec![RULES.into()],
         destinations: vec![("team", pace), ("other", None)],
         operator: vec!["team", "other"],
+        ..WorldSpec::default()
     });
     world.watch(&[web()]);
     world.poll(&web(), &[]);

@@ -1,7 +1,9 @@
 //! Incidents from the first occurrence to the end, in virtual time: what is told, when, and that
 //! nothing else is.
 
+use jiff::tz::TimeZone;
 use podbell::core::event::{Event, Level, Target};
+use podbell::core::message::{Language, Style, compose};
 use podbell::core::notice::{Info, NoticeBody, NoticeKind, Story};
 use podbell::engine::Happened;
 use podbell::sources::SourceEvent;
@@ -205,6 +207,61 @@ fn a16_an_image_pull_whose_warnings_starve_is_kept_open_by_its_normal_rows() {
     // Then it is over.
     world.poll_until(&web(), &[], 10_000);
     assert_eq!(world.told().last().unwrap(), "8160s team resolved #1");
+}
+
+#[test]
+fn a17_one_that_comes_back_for_the_third_time_flaps_and_is_told_again_only_when_it_is_over_for_good() {
+    let rules = "version: 1
+rules:
+  - {name: r, match: {reason: '*'}, notify: [team], group_wait: 0s, resolve_after: 5m, reopen_within: 2h, escalate: {counts: [9]}}
+";
+    let mut world = World::with_rules(rules);
+    world.poll(&web(), &[]);
+    let mut count = 0;
+    let mut happen = |world: &mut World, minute: i64| {
+        world.poll_until(&web(), &[], minute * 60 - 60);
+        world.run_until(minute * 60);
+        count += 1;
+        world.poll(&web(), &[warning(POD, "FailedMount", "m", count, 30, minute * 60 - 1)]);
+    };
+    // Silences of 5, 10, 20 and 40 minutes end it; each time it is back before two hours are over.
+    for minute in [1, 20, 40, 80, 140, 200] {
+        happen(&mut world, minute);
+    }
+    world.poll_until(&web(), &[], 10 * 3600);
+    assert_eq!(
+        world.told(),
+        [
+            "60s team opened #1",
+            "360s team resolved #1",
+            "1200s team reopened #1",
+            "1800s team resolved #1",
+            "2400s team reopened #1",
+            "3600s team resolved #1",
+            "4800s team reopened #1",
+            // Back once more; then 80 minutes of silence, and two hours in which it could have come back.
+            "24000s team resolved #1",
+        ]
+    );
+    let Some(flapping) = world.log.iter().flat_map(|request| &request.notices).nth(6) else { panic!() };
+    let said = compose(flapping, &Style { language: Language::En, time_zone: TimeZone::UTC, now: flapping.made_at });
+    assert!(said.title.contains("flapping: came back 3 times"), "{}", said.title);
+}
+
+#[test]
+fn a_flapping_incident_that_gets_worse_is_told() {
+    let rules = "version: 1
+rules:
+  - {name: r, match: {reason: '*'}, notify: [team], group_wait: 0s, resolve_after: 1m, min_gap: 0s, escalate: {counts: [50]}}
+";
+    let mut world = World::with_rules(rules);
+    world.poll(&web(), &[]);
+    for (n, minute) in [(1, 1), (2, 10), (3, 20), (4, 40), (60, 42)] {
+        world.poll_until(&web(), &[], minute * 60 - 60);
+        world.run_until(minute * 60);
+        world.poll(&web(), &[warning(POD, "FailedMount", "m", n, 30, minute * 60 - 1)]);
+    }
+    assert_eq!(world.told()[6..], ["2400s team reopened #1", "2520s team escalated #1"]);
 }
 
 #[test]

@@ -25,4 +25,5 @@ mod rules;
 mod run;
 mod secrets;
 mod store;
+mod storms;
 mod support;

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use podbell::core::message::Language;
 use podbell::core::notice::NoticeKind;
 use podbell::core::outbox::pace::Pace;
-use podbell::core::outbox::{Content, Outcome};
+use podbell::core::outbox::{Outcome, Parcel};
 use podbell::core::time::Time;
 use podbell::notifiers::{Color, ConfigError, Kind, MentionIds, NotifierConfig, Notifiers};
 use serde_json::Value;
@@ -21,7 +21,7 @@ const OLD_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PATH: &str = "/services/T000/B000/very-secret-path?key=very-secret-key";
 
 fn config(name: &str, kind: Kind) -> NotifierConfig {
-    NotifierConfig { name: name.into(), kind, language: Language::En, time_zone: TimeZone::UTC }
+    NotifierConfig { name: name.into(), kind, language: Language::En, time_zone: TimeZone::UTC, digest_after: None }
 }
 
 fn notifiers(configs: Vec<NotifierConfig>) -> Notifiers {
@@ -219,7 +219,7 @@ async fn a_repeated_message_keeps_id_and_body_and_is_signed_for_its_own_time() {
     receiver.then([Answer::new(503, ""), Answer::new(204, "")]);
     let notifiers = notifiers(vec![config("audit", webhook(&receiver.url(PATH), &[SECRET, OLD_SECRET]))]);
     let notices = [incident(5, NoticeKind::Escalated, story()), incident(3, NoticeKind::Opened, story())];
-    let body = notifiers.freeze("audit", &notices, Content::Full, "msg_77", at(2_400));
+    let body = notifiers.freeze("audit", &Parcel::full(&notices), "msg_77", at(2_400));
     for seconds in [2_400, 2_430] {
         notifiers.deliver("audit", "msg_77", body.clone(), at(seconds)).await;
     }
@@ -254,7 +254,7 @@ async fn a_chat_gets_json_and_no_signature_and_an_unsigned_webhook_still_gets_it
 #[tokio::test]
 async fn a_destination_that_is_gone_takes_nothing_and_breaks_nothing() {
     let notifiers = notifiers(Vec::new());
-    assert_eq!(notifiers.freeze("gone", &[incident(1, NoticeKind::Opened, story())], Content::Full, "m", at(0)), b"");
+    assert_eq!(notifiers.freeze("gone", &Parcel::full(&[incident(1, NoticeKind::Opened, story())]), "m", at(0)), b"");
     assert!(matches!(notifiers.deliver("gone", "m", Vec::new(), at(0)).await, Outcome::Unclear { .. }));
 }
 

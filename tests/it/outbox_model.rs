@@ -68,7 +68,8 @@ fn team() -> Destination {
 }
 
 fn policies() -> BTreeMap<Destination, Policy> {
-    let policy = Policy { endpoint: "e".into(), fingerprint: "f".into(), pace: Some(PACE), concurrency: 2 };
+    let policy =
+        Policy { endpoint: "e".into(), fingerprint: "f".into(), pace: Some(PACE), concurrency: 2, digest_after: None };
     BTreeMap::from([(team(), policy)])
 }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use jiff::tz::TimeZone;
 use podbell::core::message::Language;
 use podbell::core::notice::{Newest, Notice, NoticeKind, ReasonCount, Story};
-use podbell::core::outbox::Content;
+use podbell::core::outbox::{Content, Parcel};
 use podbell::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -39,13 +39,19 @@ fn build() -> Notifiers {
         kind,
         language,
         time_zone: TimeZone::UTC,
+        digest_after: Some(3),
     });
     let oncall = MentionIds { slack: Some("S0123ABC".into()), wecom: Some("zhangsan".into()) };
     Notifiers::new(configs.collect(), BTreeMap::from([("@oncall".to_owned(), oncall)]), client()).unwrap()
 }
 
 fn render(notifiers: &Notifiers, destination: &str, notice: &Notice, content: Content) -> String {
-    let body = notifiers.freeze(destination, std::slice::from_ref(notice), content, "msg_1", at(2_401));
+    let body = notifiers.freeze(
+        destination,
+        &Parcel { notices: std::slice::from_ref(notice), content, storm: None },
+        "msg_1",
+        at(2_401),
+    );
     String::from_utf8(body).expect("every body is valid UTF-8")
 }
 

@@ -24,6 +24,8 @@ use window::Occurrences;
 pub const OBJECT_MEMORY: Duration = Duration::from_secs(3600);
 /// The longest silence that reopening can demand.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(4 * 3600);
+/// So often come back, an incident flaps: that is told once, and then only its end.
+pub const FLAPPING: u32 = 3;
 /// Most objects, episodes, reasons, topics, targets and blind times kept per incident: an incident
 /// is rewritten whole with every change.
 const MOST_TARGETS: usize = 500;

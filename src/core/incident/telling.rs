@@ -6,7 +6,7 @@
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, Phase};
+use super::{FLAPPING, Incident, Phase};
 use crate::core::notice::{NoticeKind, Told};
 use crate::core::rules::rule::{CountSteps, Destination, RuleSettings};
 use crate::core::time::Time;
@@ -24,6 +24,10 @@ pub struct Telling {
     pub topics: usize,
     /// What is to be told next.
     pub next: Option<Next>,
+    /// Whether it was told that the incident flaps: it is not told again that it came back, and not
+    /// that it is over before it is so for good.
+    #[serde(default)]
+    pub flapping: bool,
 }
 
 /// A notice that waits for its moment.
@@ -55,7 +59,7 @@ impl Incident {
     pub(super) fn start_telling(&mut self, reopening: bool, now: Time) {
         for (_, telling) in &mut self.telling {
             let kind = if reopening && telling.told.is_some() { NoticeKind::Reopened } else { NoticeKind::Opened };
-            telling.next = Some(Next { kind, caused_at: now });
+            telling.next = (!telling.flapping).then_some(Next { kind, caused_at: now });
         }
     }
 
@@ -82,6 +86,11 @@ impl Incident {
     /// The next moment at which something is to be told, if nothing more happens.
     pub fn tell_at(&self, rule: &RuleSettings) -> Option<Time> {
         self.telling.values().filter_map(|telling| self.moment(telling, rule)).map(|(_, at)| at).min()
+    }
+
+    /// Whether somebody heard that it flaps, and not yet that it is over.
+    pub fn owes_end(&self) -> bool {
+        matches!(self.phase, Phase::Resolved { .. }) && self.telling.values().any(|telling| telling.flapping)
     }
 
     /// Whether somebody still has to hear that it opened: it cannot be over before.
@@ -115,6 +124,11 @@ impl Incident {
         for to in all {
             let Some(telling) = self.telling.get_mut(&to) else { continue };
             let waiting = telling.next.take();
+            // Who heard that it flaps hears of its end for good, when it can no longer come back; the
+            // others heard of it when it went quiet.
+            if kind == NoticeKind::Resolved && telling.flapping == (self.phase == Phase::Open) {
+                continue;
+            }
             let next = match (silent, waiting) {
                 (true, None) => continue,
                 (true, Some(waiting)) => waiting,
@@ -134,6 +148,7 @@ impl Incident {
         grouped.add(next, self.telling.get(to), to);
         if let Some(telling) = self.telling.get_mut(to) {
             telling.next = None;
+            telling.flapping |= next.kind == NoticeKind::Reopened && self.reopened >= FLAPPING;
             telling.told = Some(Told { at: now, occurrences, objects });
             telling.count_step = telling.count_step.max(passed_count(&rule.escalate.counts, occurrences));
             telling.object_step = telling.object_step.max(passed(&rule.escalate.objects, objects));

@@ -4,6 +4,7 @@
 //! cluster ([`Span`]), so that every platform can escape the latter in its own way. It knows no
 //! platform, no budget and no markup; those are the notifiers', which call [`compose`].
 
+mod digest;
 mod fold;
 mod own;
 mod story;
@@ -16,6 +17,7 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use digest::compose_digest;
 pub use fold::fold;
 pub use text::{clip, number};
 

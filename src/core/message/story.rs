@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::words::Label;
 use super::{Block, Fact, Message, Scribe, Span, data, fill, sign, text, words};
+use crate::core::incident::FLAPPING;
 use crate::core::notice::{Notice, NoticeKind, Story};
 use crate::core::rules::rule::Field;
 
@@ -24,6 +25,9 @@ impl Scribe<'_> {
         } else {
             self.details(story, &mut blocks);
         }
+        if flapping(notice, story) {
+            blocks.insert(1, Block::Line(vec![words(self.words.flapping_note())]));
+        }
         blocks.push(Block::Small(self.small_print(story)));
         Message {
             title: self.incident_title(notice, story),
@@ -38,7 +42,10 @@ impl Scribe<'_> {
     }
 
     fn incident_title(&self, notice: &Notice, story: &Story) -> String {
-        let status = self.words.status(notice.kind, notice.severity);
+        let status = match flapping(notice, story) {
+            true => self.words.flapping(notice.severity, story.reopened),
+            false => self.words.status(notice.kind, notice.severity),
+        };
         let (place, cluster) = (place(story), cluster(story));
         let cluster = if cluster.is_empty() || cluster == place { String::new() } else { format!(" · {cluster}") };
         let head = format!("{} {status} #{}", sign(notice.kind, notice.severity), story.incident);
@@ -249,7 +256,12 @@ fn namespace(story: &Story) -> String {
 }
 
 /// `shop/web`, or as much of it as the incident has in common.
-fn place(story: &Story) -> String {
+/// Whether this tells that the incident comes back again and again.
+fn flapping(notice: &Notice, story: &Story) -> bool {
+    notice.kind == NoticeKind::Reopened && story.reopened >= FLAPPING
+}
+
+pub(super) fn place(story: &Story) -> String {
     let parts = [namespace(story), text::one_line(&story.workload, MOST_WORDS)];
     let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     if !place.is_empty() {
@@ -262,7 +274,7 @@ fn place(story: &Story) -> String {
 }
 
 /// The two reasons that occurred most, and how many others there are.
-fn what(story: &Story) -> String {
+pub(super) fn what(story: &Story) -> String {
     let reasons = story.reasons.iter().map(|reason| text::one_line(&reason.reason, MOST_WORDS));
     let named: Vec<String> = reasons.filter(|reason| !reason.is_empty()).take(2).collect();
     let hidden = story.reasons.len().saturating_sub(2);

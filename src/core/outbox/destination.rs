@@ -1,12 +1,15 @@
 //! A destination: what waits for it, what is open, and how it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::queue::Queue;
-use super::{Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, OutboxWrites, SendId};
+use super::{
+    Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, OutboxWrites, SendId, Storm,
+    StormFacts,
+};
 use crate::core::rules::Severity;
 use crate::core::rules::rule::Destination;
 use crate::core::time::Time;
@@ -23,8 +26,9 @@ pub struct OpenSend {
 }
 
 impl OpenSend {
-    pub(super) fn incident(&self) -> Option<u64> {
-        self.deliveries.first().and_then(|delivery| delivery.incident)
+    /// The incidents that it tells of: one, or those of a digest.
+    pub(super) fn incidents(&self) -> BTreeSet<u64> {
+        self.deliveries.iter().filter_map(|delivery| delivery.incident).collect()
     }
 
     pub(super) fn severity(&self) -> Severity {
@@ -68,6 +72,9 @@ pub struct Health {
     /// When such a thing was told last.
     #[serde(default)]
     pub dead_told_at: Option<Time>,
+    /// How much it was told lately.
+    #[serde(default)]
+    pub storm: Storm,
 }
 
 /// Why a destination is paused.
@@ -96,16 +103,20 @@ impl DestinationState {
         self.sends.values().filter(|send| send.in_flight).count()
     }
 
-    /// Opens a send: its incident gets no other one meanwhile.
+    /// Opens a send: its incidents get no other one meanwhile.
     pub(super) fn open_send(&mut self, id: SendId, send: OpenSend) {
-        self.due.set_busy(send.incident(), true);
+        for incident in send.incidents() {
+            self.due.set_busy(incident, true);
+        }
         self.sends.insert(id, send);
     }
 
     /// Takes an open send out and hands over what it carried.
     pub(super) fn close_send(&mut self, id: SendId) -> Vec<Delivery> {
         let Some(send) = self.sends.remove(&id) else { return Vec::new() };
-        self.due.set_busy(send.incident(), false);
+        for incident in send.incidents() {
+            self.due.set_busy(incident, false);
+        }
         send.deliveries
     }
 
@@ -132,6 +143,7 @@ impl DestinationState {
         &mut self,
         send: SendId,
         deliveries: &[DeliveryId],
+        storm: Option<StormFacts>,
         name: &Destination,
         now: Time,
         writes: &mut OutboxWrites,
@@ -141,7 +153,8 @@ impl DestinationState {
             writes.changed.insert(delivery.id, DeliveryState::Claimed { send });
         }
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
-        let claimed = Claimed { send, destination: name.clone(), deliveries: deliveries.clone(), content, at: now };
+        let claimed =
+            Claimed { send, destination: name.clone(), deliveries: deliveries.clone(), content, storm, at: now };
         writes.claimed.push(claimed.clone());
         self.open_send(send, OpenSend { deliveries, attempts: 1, in_flight: true });
         Some(Job::First(claimed))

@@ -11,6 +11,7 @@ mod plan;
 mod queue;
 mod record;
 mod restore;
+mod storm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use plan::{Plan, plan};
 pub use queue::Queue;
 pub use record::{Outcome, backoff};
 pub use restore::RestoredOutbox;
+pub use storm::{MOST_MESSAGES, Storm, StormFacts};
 
 use self::pace::{Pace, Window};
 use super::notice::Notice;
@@ -47,6 +49,8 @@ pub struct Policy {
     pub pace: Option<Pace>,
     /// How many requests may be in flight at once.
     pub concurrency: usize,
+    /// More notices than this within a minute become a digest; `None`: each is told by itself.
+    pub digest_after: Option<usize>,
 }
 
 /// What the outbox wants committed before anything leaves.
@@ -100,8 +104,28 @@ pub struct Claimed {
     pub deliveries: Vec<Delivery>,
     /// How much of it.
     pub content: Content,
+    /// Of a digest: the storm it sums up.
+    pub storm: Option<StormFacts>,
     /// When it was claimed.
     pub at: Time,
+}
+
+/// What one request is to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Parcel<'a> {
+    /// The notices, oldest first: of one incident, unless it is a digest.
+    pub notices: &'a [Notice],
+    /// How much of them.
+    pub content: Content,
+    /// Of a digest: the storm it sums up.
+    pub storm: Option<StormFacts>,
+}
+
+impl<'a> Parcel<'a> {
+    /// All that there is to say of one incident.
+    pub fn full(notices: &'a [Notice]) -> Self {
+        Self { notices, content: Content::Full, storm: None }
+    }
 }
 
 /// Podbell's own word about a destination, told elsewhere.
@@ -159,6 +183,10 @@ impl Outbox {
                 content: Content::Full,
             };
             self.next_delivery += 1;
+            if let Some(after) = self.policies.get(to).and_then(|policy| policy.digest_after) {
+                state.health.storm.arrive(after, now);
+                writes.destinations.insert(to.clone());
+            }
             state.due.insert(delivery.clone());
             writes.added.push((to.clone(), delivery));
         }
@@ -180,13 +208,23 @@ impl Outbox {
         }
         let window = self.windows.entry(policy.endpoint.clone()).or_default();
         loop {
-            let job = match plan(state, policy, window, now) {
+            if let Some(after) = policy.digest_after {
+                state.health.storm.turn(state.due.ready(), after, now);
+            }
+            let planned = plan(state, policy, window, now);
+            let digest = matches!(planned, Plan::Digest(_));
+            let job = match planned {
                 Plan::Wait(_) => return jobs,
                 Plan::Repeat(send) => state.repeat(send, name, writes),
-                Plan::Send(deliveries) => {
+                Plan::Send(deliveries) | Plan::Digest(deliveries) => {
+                    if let Some(after) = policy.digest_after {
+                        state.health.storm.message(after, digest, now);
+                        writes.destinations.insert(name.clone());
+                    }
+                    let storm = state.health.storm.facts().filter(|_| digest);
                     let send = SendId(self.next_send);
                     self.next_send += 1;
-                    state.open(send, &deliveries, name, now, writes)
+                    state.open(send, &deliveries, storm, name, now, writes)
                 }
             };
             if policy.pace.is_some() {
@@ -208,7 +246,7 @@ impl Outbox {
             let window = self.windows.entry(policy.endpoint.clone()).or_default();
             let planned = match plan(state, policy, window, now) {
                 Plan::Wait(until) => until,
-                Plan::Send(_) | Plan::Repeat(_) => Some(now),
+                Plan::Send(_) | Plan::Digest(_) | Plan::Repeat(_) => Some(now),
             };
             next = [next, planned, state.gives_up_at(now)].into_iter().flatten().min();
         }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::destination::DestinationState;
 use super::pace::Window;
-use super::{DeliveryId, Policy, SendId};
+use super::{DeliveryId, Policy, SendId, storm};
 use crate::core::rules::Severity;
 use crate::core::time::Time;
 
@@ -14,6 +14,8 @@ pub enum Plan {
     /// Claim these deliveries, all of one incident, as one new send. The newest is told, the
     /// others are folded into it.
     Send(Vec<DeliveryId>),
+    /// Claim these deliveries, of many incidents, as one new send that sums them up.
+    Digest(Vec<DeliveryId>),
     /// Repeat an open send whose outcome is unclear: same id, same body.
     Repeat(SendId),
     /// Nothing until then; `None`: nothing until something happens.
@@ -24,10 +26,7 @@ pub enum Plan {
 ///
 /// Never more in flight than the policy allows, one alone while it is failing; never before a
 /// back-off or `Retry-After` ends; never over the pace; one open send per incident; the most
-/// severe first, then the oldest.
-///
-/// The digest of a storm belongs into `next`: it will be one more candidate, which carries many
-/// incidents.
+/// severe first, then the oldest. In a storm few go alone, see [`super::storm`].
 pub fn plan(destination: &DestinationState, policy: &Policy, window: &mut Window, now: Time) -> Plan {
     if destination.health.paused.is_some() {
         return Plan::Wait(None);
@@ -40,6 +39,13 @@ pub fn plan(destination: &DestinationState, policy: &Policy, window: &mut Window
         return Plan::Wait(None);
     }
     let Some((severity, plan)) = next(destination) else { return Plan::Wait(None) };
+    let plan = match (plan, policy.digest_after) {
+        (Plan::Send(deliveries), Some(after)) => storm::plan(destination, after, now).unwrap_or(Plan::Send(deliveries)),
+        (plan, _) => plan,
+    };
+    if matches!(plan, Plan::Wait(_)) {
+        return plan;
+    }
     if let Some(pace) = policy.pace {
         let free_at = window.free_at(pace, severity == Severity::Critical, now);
         if free_at > now {

@@ -74,8 +74,7 @@ impl Queue {
     }
 
     /// An incident has an open send, or has none any more.
-    pub fn set_busy(&mut self, incident: Option<u64>, busy: bool) {
-        let Some(incident) = incident else { return };
+    pub fn set_busy(&mut self, incident: u64, busy: bool) {
         self.unrank(Group::Incident(incident));
         if busy {
             self.busy.insert(incident);
@@ -89,6 +88,16 @@ impl Queue {
     pub fn next(&self) -> Option<(Severity, Vec<DeliveryId>)> {
         let (Reverse(severity), _, group) = self.ready.first()?;
         Some((*severity, self.groups.get(group)?.iter().copied().collect()))
+    }
+
+    /// How many groups may go.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Everything that may go, group by group, each oldest first.
+    pub fn all_ready(&self) -> Vec<DeliveryId> {
+        self.ready.iter().filter_map(|(_, _, group)| self.groups.get(group)).flatten().copied().collect()
     }
 
     /// Takes out all that `over` names.

@@ -1,9 +1,11 @@
 //! What came of a request, and what follows from it for its deliveries and its destination.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{
-    Content, Delivery, DeliveryState, DestinationState, Outbox, OutboxWrites, Paused, SendId, Signal, UNREACHABLE_AFTER,
+    Content, Delivery, DeliveryId, DeliveryState, DestinationState, Outbox, OutboxWrites, Paused, SendId, Signal,
+    UNREACHABLE_AFTER,
 };
 use crate::core::rules::rule::Destination;
 use crate::core::source::PollError;
@@ -93,12 +95,14 @@ impl Outbox {
 }
 
 impl DestinationState {
-    /// It arrived: the newest delivery was told, the others are part of its story.
+    /// It arrived: of each incident the newest delivery was told, the others are part of its story.
     fn settle(&mut self, send: SendId, now: Time, writes: &mut OutboxWrites) {
         let deliveries = self.close_send(send);
         writes.settled.push((send, "delivered"));
-        let Some(told) = deliveries.last().map(|delivery| delivery.id) else { return };
+        let newest: HashMap<u64, DeliveryId> =
+            deliveries.iter().filter_map(|delivery| Some((delivery.incident?, delivery.id))).collect();
         for delivery in deliveries {
+            let told = delivery.incident.and_then(|incident| newest.get(&incident).copied()).unwrap_or(delivery.id);
             let state = match delivery.id == told {
                 true => DeliveryState::Sent { at: now },
                 false => DeliveryState::Folded { at: now, into: told },

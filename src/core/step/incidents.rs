@@ -10,7 +10,8 @@ use crate::core::rules::rule::{RuleKey, RuleSettings};
 use crate::core::time::Time;
 
 impl State {
-    /// A change joins the incident of its rule and group, a new one if there is none.
+    /// A change joins the incident of its rule and group, a new one if there is none. Says which, and
+    /// its phase before that.
     pub(super) fn join(
         &mut self,
         setup: &Setup,
@@ -19,22 +20,24 @@ impl State {
         joining: &Joining<'_>,
         now: Time,
         writes: &mut Writes,
-    ) {
+    ) -> Option<(u64, Phase)> {
         let settings = &setup.rules.get(rule).settings;
         let key = (settings.key.clone(), setup.rules.group_key(rule, subject));
         let id = match self.by_key.get(&key) {
             Some(id) => *id,
             // Another service showed all of it before, to an incident that is over or gathers.
-            None if joining.new == 0 => return,
+            None if joining.new == 0 => return None,
             None => self.create(key, joining, now),
         };
-        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let incident = self.incidents.get_mut(&id)?;
+        let before = incident.phase;
         incident.join(settings, joining, now);
         if incident.targets.contains(joining.target) {
             self.by_target.entry(joining.target.clone()).or_default().insert(id);
         }
         writes.incidents.insert(id);
         self.schedule(id, setup, now);
+        Some((id, before))
     }
 
     fn create(
@@ -87,7 +90,12 @@ impl State {
             self.close(id, "rule removed", setup, now, writes);
             return;
         };
-        if incident.expires_at(rule).is_some_and(|at| at <= now) {
+        if let Some(at) = incident.expires_at(rule).filter(|at| *at <= now) {
+            if incident.owes_end() {
+                let mut dues = incident.take_end(NoticeKind::Resolved, Some(rule), at, now);
+                dues.retain(|due| due.kind == NoticeKind::Resolved);
+                self.tell(id, Some(rule), dues, setup, None, now, writes);
+            }
             self.end(id, now, writes);
             return;
         }

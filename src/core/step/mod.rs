@@ -4,6 +4,7 @@
 //! the store: when a commit fails it is thrown away and read again, so nothing in here may matter
 //! that [`Writes`] does not carry out.
 
+pub mod decision;
 mod first_contact;
 mod incidents;
 mod observe;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use decision::Decision;
 pub use first_contact::SourceState;
 pub use roster::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};
@@ -120,6 +122,8 @@ pub struct Writes {
     pub sources: BTreeSet<Arc<str>>,
     /// What is to be told.
     pub notices: Vec<Notice>,
+    /// What became of each Warning change; kept for those who ask why, for a while.
+    pub decisions: Vec<Decision>,
     /// For the metrics and the summary.
     pub tally: Tally,
 }

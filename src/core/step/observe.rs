@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::time::Duration;
 
+use super::decision::Decision;
 use super::shared::Shared;
 use super::{SeriesRow, Setup, State, Tally, TargetState, Writes};
 use crate::core::diff::{Change, ChangeKind, Diff, FIRST_POLL_WINDOW, Reading, compare};
@@ -91,6 +92,7 @@ impl State {
         let event = &change.event;
         let workload = workload::of(&event.obj_type, &event.obj_name);
         let subject = Subject { target, event, workload };
+        let mut claimed = Vec::new();
         for Claim { rule, destinations } in setup.rules.claims(&subject) {
             let joining = Joining {
                 target,
@@ -102,7 +104,11 @@ impl State {
                 since: previous.unwrap_or(now),
                 destinations: &destinations,
             };
-            self.join(setup, rule, &subject, &joining, now, writes);
+            let joined = self.join(setup, rule, &subject, &joining, now, writes);
+            claimed.push(self.claimed(setup, rule, &joining, joined));
+        }
+        if event.level == Level::Warning {
+            writes.decisions.push(Decision::new(setup, &subject, change, claimed, now));
         }
         if self.by_target.contains_key(target) && setup.rules.could_sustain(&subject) {
             self.sustain(setup, &subject, now, writes);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use podbell::core::event::{Event, Target};
 use podbell::core::notice::Notice;
 use podbell::core::outbox::pace::Pace;
-use podbell::core::outbox::{Content, Outcome, Policy};
+use podbell::core::outbox::{Outcome, Parcel, Policy};
 use podbell::core::rules::compile::{RuleFile, compile};
 use podbell::core::rules::rule::Destination;
 use podbell::core::rules::{Rules, builtin};
@@ -27,8 +27,10 @@ use super::events::{START, at};
 struct Plain;
 
 impl Freeze for Plain {
-    fn freeze(&self, _to: &Destination, notices: &[Notice], content: Content, id: &str, _now: Time) -> Vec<u8> {
-        json!({"id": id, "content": content, "notices": notices}).to_string().into_bytes()
+    fn freeze(&self, _to: &Destination, parcel: &Parcel<'_>, id: &str, _now: Time) -> Vec<u8> {
+        let Parcel { notices, content, storm } = parcel;
+        let storm = storm.map(|storm| storm.notices);
+        json!({"id": id, "content": content, "notices": notices, "storm": storm}).to_string().into_bytes()
     }
 }
 
@@ -47,6 +49,8 @@ pub struct Request {
     pub notices: Vec<Notice>,
     /// What the receiver answered.
     pub outcome: Outcome,
+    /// Of a digest: the notices of its storm.
+    pub storm: Option<u64>,
 }
 
 /// A receiver's behaviour: the outcome and after how long it is known.
@@ -60,11 +64,13 @@ pub struct WorldSpec {
     pub destinations: Vec<(&'static str, Option<Pace>)>,
     /// Who hears of podbell's own trouble.
     pub operator: Vec<&'static str>,
+    /// Destinations that get digests.
+    pub digests: Vec<&'static str>,
 }
 
 impl Default for WorldSpec {
     fn default() -> Self {
-        Self { rules: Vec::new(), destinations: vec![("team", None)], operator: Vec::new() }
+        Self { rules: Vec::new(), destinations: vec![("team", None)], operator: Vec::new(), digests: Vec::new() }
     }
 }
 
@@ -145,6 +151,7 @@ impl World {
                 fingerprint: url.as_str().into(),
                 pace: *pace,
                 concurrency: if pace.is_some() { 1 } else { 4 },
+                digest_after: self.spec.digests.contains(name).then_some(3),
             };
             ((*name).into(), policy)
         });
@@ -277,6 +284,7 @@ impl World {
             to,
             id: job.message_id,
             notices: serde_json::from_value(body["notices"].clone()).unwrap(),
+            storm: body["storm"].as_u64(),
             body: job.body,
             outcome: outcome.clone(),
         });

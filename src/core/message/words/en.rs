@@ -1,5 +1,6 @@
 //! English.
 
+use super::super::digest::Cause;
 use super::super::text::number;
 use super::{Label, Words};
 use crate::core::notice::NoticeKind;
@@ -129,6 +130,14 @@ impl Words for English {
         if n == 1 { "came back once".to_owned() } else { format!("came back {n} times") }
     }
 
+    fn flapping(&self, severity: Severity, n: u32) -> String {
+        format!("{}, flapping: {}", self.status(NoticeKind::Opened, severity), self.came_back(n))
+    }
+
+    fn flapping_note(&self) -> &'static str {
+        "From now on you hear when it gets worse and when it is over for good."
+    }
+
     fn late(&self, happened: &str, sent: &str) -> String {
         format!("Late: happened {happened}, sent {sent}.")
     }
@@ -204,5 +213,32 @@ impl Words for English {
 
     fn dead_list(&self) -> &'static str {
         "See what it was and send it again: {}"
+    }
+
+    fn digest_title(&self, standing: u64, over: u64) -> String {
+        match (standing, over) {
+            (0, over) => format!("Many at once: {} over", count(over, "problem", "problems")),
+            (standing, 0) => format!("Many at once: {}", count(standing, "problem", "problems")),
+            (standing, over) => {
+                format!("Many at once: {}, {} over", count(standing, "problem", "problems"), number(over))
+            }
+        }
+    }
+
+    fn digest(&self, since: &str, notices: u64) -> String {
+        format!("{} since {since}, too many to tell one by one.", count(notices, "notice", "notices"))
+    }
+
+    fn digest_cause(&self, cause: Cause, n: u64, of: u64) -> String {
+        let what = match cause {
+            Cause::Node => "the node",
+            Cause::Image => "the image",
+            Cause::Reason => "the reason",
+        };
+        format!("Likely one cause: {what} {{}} ({} of {})", number(n), number(of))
+    }
+
+    fn digest_over(&self) -> &'static str {
+        "Over"
     }
 }

@@ -8,6 +8,7 @@ mod en;
 mod zh;
 
 use super::Language;
+use super::digest::Cause;
 use crate::core::notice::NoticeKind;
 use crate::core::rules::rule::Severity;
 
@@ -66,6 +67,9 @@ pub(super) trait Words: Sync {
     fn never_told(&self) -> &'static str;
     fn closed(&self, because: &str) -> String;
     fn came_back(&self, n: u32) -> String;
+    /// The beginning of the title of one that comes back again and again.
+    fn flapping(&self, severity: Severity, n: u32) -> String;
+    fn flapping_note(&self) -> &'static str;
     fn late(&self, happened: &str, sent: &str) -> String;
     fn blind(&self, from: &str, until: &str) -> String;
     fn rule(&self) -> &'static str;
@@ -87,4 +91,10 @@ pub(super) trait Words: Sync {
     fn dead_title(&self, n: u64) -> String;
     fn dead(&self, n: u64) -> String;
     fn dead_list(&self) -> &'static str;
+
+    fn digest_title(&self, standing: u64, over: u64) -> String;
+    fn digest(&self, since: &str, notices: u64) -> String;
+    /// `{}` is the node, image or reason.
+    fn digest_cause(&self, cause: Cause, n: u64, of: u64) -> String;
+    fn digest_over(&self) -> &'static str;
 }

@@ -1,5 +1,6 @@
 //! Chinese (simplified).
 
+use super::super::digest::Cause;
 use super::super::text::number;
 use super::{Label, Words};
 use crate::core::notice::NoticeKind;
@@ -129,6 +130,14 @@ impl Words for Chinese {
         format!("已复发 {n} 次")
     }
 
+    fn flapping(&self, severity: Severity, n: u32) -> String {
+        format!("{}反复出现（第 {n} 次）", self.status(NoticeKind::Opened, severity))
+    }
+
+    fn flapping_note(&self) -> &'static str {
+        "此后仅在情况恶化或彻底恢复时通知。"
+    }
+
     fn late(&self, happened: &str, sent: &str) -> String {
         format!("延迟送达：发生于 {happened}，发送于 {sent}。")
     }
@@ -204,5 +213,30 @@ impl Words for Chinese {
 
     fn dead_list(&self) -> &'static str {
         "查看并重新发送：{}"
+    }
+
+    fn digest_title(&self, standing: u64, over: u64) -> String {
+        match (standing, over) {
+            (0, over) => format!("集中通知：{} 个问题已恢复", number(over)),
+            (standing, 0) => format!("集中告警：{} 个问题", number(standing)),
+            (standing, over) => format!("集中告警：{} 个问题，另有 {} 个已恢复", number(standing), number(over)),
+        }
+    }
+
+    fn digest(&self, since: &str, notices: u64) -> String {
+        format!("自 {since} 起共 {} 条通知，数量过多，合并发送。", number(notices))
+    }
+
+    fn digest_cause(&self, cause: Cause, n: u64, of: u64) -> String {
+        let what = match cause {
+            Cause::Node => "节点",
+            Cause::Image => "镜像",
+            Cause::Reason => "原因",
+        };
+        format!("可能的共同原因：{what} {{}}（{} 个中的 {} 个）", number(of), number(n))
+    }
+
+    fn digest_over(&self) -> &'static str {
+        "已恢复"
     }
 }

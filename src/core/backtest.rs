@@ -1,0 +1,240 @@
+//! Backtests: what rules would have told of polls that were recorded.
+//!
+//! Feeds [`super::replay`] and counts. Pure: recordings are read by the caller, poll by poll, so that
+//! they may be longer than memory. What is kept grows with what is told, not with what is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{Event, Target};
+use super::notice::{Notice, NoticeBody};
+use super::outbox::Policy;
+use super::outbox::pace::Pace;
+use super::replay::{Outcomes, Replay, Sent};
+use super::rules::Rules;
+use super::rules::rule::{Action, Destination, RuleKey};
+use super::source::{PollError, SourceInfo};
+use super::step::Setup;
+use super::step::decision::{Decision, Effect, Verdict};
+use super::time::Time;
+
+/// After so many notices within a minute the rest becomes a digest, as in podbell.yaml.
+const DIGEST_AFTER: usize = 3;
+/// So many kinds of untold Warnings are told apart.
+const MOST_UNTOLD: usize = 10_000;
+
+/// One set of rules on its way through recordings.
+pub struct Backtest {
+    setup: Arc<Setup>,
+    replay: Option<Replay>,
+    watched: BTreeSet<Target>,
+    told: BTreeSet<u64>,
+    waiting: BTreeMap<u64, Vec<(UntoldKey, u64)>>,
+    untold: BTreeMap<UntoldKey, (u64, u64)>,
+    report: Report,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Polls, failed ones included.
+    pub polls: u64,
+    /// Of those, failed ones.
+    pub failed_polls: u64,
+    /// Entries of all lists.
+    pub events: u64,
+    /// Changes of level Warning.
+    pub warning_changes: u64,
+    /// Notices in the order of making.
+    pub notices: Vec<Notice>,
+    /// Requests that chats would have got, after folding and digests.
+    pub messages: Vec<Sent>,
+    /// Incidents that are open at the end.
+    pub open: Vec<u64>,
+    /// Notices of each rule that tells; 0 of one that never fired.
+    pub by_rule: BTreeMap<RuleKey, u64>,
+    /// Warnings that nobody was told of, the most frequent first.
+    pub untold: Vec<Untold>,
+}
+
+/// A kind of Warning that nobody was told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    /// Where.
+    pub cluster: String,
+    /// Where.
+    pub namespace: String,
+    /// The workload.
+    pub workload: String,
+    /// The reason.
+    pub reason: String,
+    /// Why.
+    pub because: Because,
+    /// How many changes.
+    pub changes: u64,
+    /// How many occurrences.
+    pub occurrences: u64,
+}
+
+/// Why nobody was told.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Because {
+    /// No rule is about it.
+    NoRule,
+    /// A rule ignores it.
+    Ignored(RuleKey),
+    /// There were too few for the rule's `open_when`.
+    TooFew(RuleKey),
+    /// The recording ended before the rule's notice was due.
+    TooLate(RuleKey),
+}
+
+type UntoldKey = (String, String, String, String, Because);
+
+/// What the rules of a backtest run under: every destination is a chat.
+pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<Setup> {
+    let info = SourceInfo {
+        poll_every: Duration::from_secs(60),
+        memory: Duration::from_secs(3600),
+        first_poll_window: Duration::from_secs(600),
+        utc_offset_seconds: 0,
+        aliases: BTreeMap::new(),
+    };
+    let sources = sources.into_iter().map(|name| (name, info.clone())).collect();
+    let destinations = rules.iter().flat_map(|(_, rule)| rule.settings.notify.clone()).collect();
+    Arc::new(Setup { rules, sources, operator: Vec::new(), destinations })
+}
+
+impl Backtest {
+    /// Nothing was read yet.
+    pub fn new(setup: Arc<Setup>) -> Self {
+        let tells = setup.rules.iter().filter(|(_, rule)| rule.action == Action::Notify);
+        let by_rule = tells.map(|(_, rule)| (rule.settings.key.clone(), 0)).collect();
+        let report = Report { by_rule, ..Report::default() };
+        Self {
+            setup,
+            replay: None,
+            watched: BTreeSet::new(),
+            told: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            report,
+        }
+    }
+
+    /// The next poll; `at` never goes backwards.
+    pub fn poll(&mut self, target: &Target, outcome: Result<&[Event<'_>], &PollError>, at: Time) {
+        let setup = &self.setup;
+        let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
+        let mut outcomes = replay.pass(at);
+        if self.watched.insert(target.clone()) {
+            outcomes.add(replay.watch(&target.source, vec![target.clone()]));
+        }
+        self.report.polls += 1;
+        outcomes.add(match outcome {
+            Ok(events) => replay.observe(target, events, at),
+            Err(error) => {
+                self.report.failed_polls += 1;
+                replay.fail(target, error, at)
+            }
+        });
+        self.take(outcomes);
+    }
+
+    /// The end of the recordings: timers run to the last poll.
+    pub fn finish(mut self) -> Report {
+        if let Some(replay) = &self.replay {
+            let tally = replay.tally();
+            (self.report.events, self.report.warning_changes) = (tally.events, tally.warning_changes);
+            let open = replay.state().incidents().filter(|incident| incident.phase == super::incident::Phase::Open);
+            self.report.open = open.map(|incident| incident.id).collect();
+        }
+        let mut untold = std::mem::take(&mut self.untold);
+        for (incident, changes) in std::mem::take(&mut self.waiting) {
+            for (mut key, new) in changes {
+                if let (true, Because::TooFew(rule)) = (self.report.open.contains(&incident), &key.4) {
+                    key.4 = Because::TooLate(rule.clone());
+                }
+                add(&mut untold, key, new);
+            }
+        }
+        let untold = untold.into_iter().map(|((cluster, namespace, workload, reason, because), sum)| Untold {
+            cluster,
+            namespace,
+            workload,
+            reason,
+            because,
+            changes: sum.0,
+            occurrences: sum.1,
+        });
+        self.report.untold = untold.collect();
+        self.report.untold.sort_by_key(|untold| std::cmp::Reverse((untold.changes, untold.occurrences)));
+        self.report
+    }
+
+    fn take(&mut self, outcomes: Outcomes) {
+        for decision in &outcomes.decisions {
+            self.decided(decision);
+        }
+        for notice in &outcomes.notices {
+            if let NoticeBody::Incident(story) = &notice.body {
+                *self.report.by_rule.entry(story.rule.clone()).or_default() += 1;
+                self.told.insert(story.incident);
+                self.waiting.remove(&story.incident);
+            }
+        }
+        self.report.notices.extend(outcomes.notices);
+        self.report.messages.extend(outcomes.sent);
+    }
+
+    /// Notes a change that nobody may hear of.
+    fn decided(&mut self, decision: &Decision) {
+        let key = |because| {
+            let target = &decision.target;
+            let (cluster, namespace) = (target.cluster.to_string(), target.namespace.to_string());
+            (cluster, namespace, decision.workload.clone(), decision.reason.clone(), because)
+        };
+        match &decision.verdict {
+            Verdict::NoRule => self.untold(key(Because::NoRule), decision.new),
+            Verdict::Ignored(rules) => {
+                if let Some(rule) = rules.first() {
+                    self.untold(key(Because::Ignored(rule.clone())), decision.new);
+                }
+            }
+            Verdict::Claimed(claimed) => {
+                // Told by one rule is told.
+                let joined = claimed.iter().filter_map(|one| Some((one.incident?, one)));
+                let known = joined.clone().any(|(incident, _)| self.told.contains(&incident));
+                let first = joined.clone().find(|(_, one)| one.effect != Effect::SeenElsewhere);
+                if let (false, Some((incident, one))) = (known, first) {
+                    let because = Because::TooFew(one.rule.clone());
+                    self.waiting.entry(incident).or_default().push((key(because), decision.new));
+                }
+            }
+        }
+    }
+
+    fn untold(&mut self, key: UntoldKey, new: u64) {
+        if self.untold.len() < MOST_UNTOLD || self.untold.contains_key(&key) {
+            add(&mut self.untold, key, new);
+        }
+    }
+}
+
+fn add(untold: &mut BTreeMap<UntoldKey, (u64, u64)>, key: UntoldKey, new: u64) {
+    let sum = untold.entry(key).or_default();
+    *sum = (sum.0 + 1, sum.1.saturating_add(new));
+}
+
+/// Chats that take everything at once, at their usual pace.
+fn policies(setup: &Setup) -> BTreeMap<Destination, Policy> {
+    let policy = |name: &Destination| Policy {
+        endpoint: name.clone(),
+        fingerprint: name.clone(),
+        pace: Some(Pace::SLACK),
+        concurrency: 1,
+        digest_after: Some(DIGEST_AFTER),
+    };
+    setup.destinations.iter().map(|name| (name.clone(), policy(name))).collect()
+}

@@ -1,0 +1,201 @@
+//! The message that sums a storm up: what, how many, where, since when, and the likely cause.
+
+use std::collections::BTreeMap;
+
+use super::story::{place, what};
+use super::words::Label;
+use super::{Block, Message, Scribe, Span, Style, data, fill, fold, sign, text, words};
+use crate::core::notice::{Notice, NoticeBody, NoticeKind, Story};
+use crate::core::outbox::StormFacts;
+use crate::core::rules::Severity;
+
+/// How many incidents are listed.
+const MOST_LISTED: usize = 10;
+/// How many namespaces, and how many of what is over.
+const MOST_NAMES: usize = 5;
+/// A cause is likely when so many of a hundred incidents share it, and at least [`LEAST`].
+const SHARE: usize = 60;
+const LEAST: usize = 3;
+
+/// What many incidents may have in common, the most telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    Node,
+    Image,
+    Reason,
+}
+
+/// Puts the notices of a digest into words.
+pub fn compose_digest(notices: &[Notice], storm: StormFacts, style: &Style) -> Message {
+    let mut incidents: BTreeMap<(u64, u64), Vec<Notice>> = BTreeMap::new();
+    for notice in notices {
+        // What belongs to no incident stands for itself.
+        let key = notice.body.incident().map_or((0, notice.id), |incident| (incident, 0));
+        incidents.entry(key).or_default().push(notice.clone());
+    }
+    let folded: Vec<Notice> = incidents.values().filter_map(|of_one| fold(of_one)).collect();
+    let ended = |notice: &Notice| matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
+    let (over, mut standing): (Vec<Notice>, Vec<Notice>) = folded.into_iter().partition(ended);
+    standing.sort_by_key(|notice| (std::cmp::Reverse((notice.severity, weight(notice))), notice.id));
+    Scribe::new(style).digest(&standing, &over, storm)
+}
+
+impl Scribe<'_> {
+    fn digest(&self, standing: &[Notice], over: &[Notice], storm: StormFacts) -> Message {
+        let severity = standing.iter().map(|notice| notice.severity).max().unwrap_or(Severity::Info);
+        let kind = if standing.is_empty() { NoticeKind::Resolved } else { NoticeKind::Opened };
+        let title = self.words.digest_title(standing.len() as u64, over.len() as u64);
+        let mut blocks = vec![Block::Line(self.how_much(standing, storm))];
+        if let Some((cause, name, n)) = likely_cause(standing) {
+            let sentence = self.words.digest_cause(cause, n as u64, standing.len() as u64);
+            blocks.push(Block::Line(fill(&sentence, &[&name])));
+        }
+        blocks.extend(standing.iter().take(MOST_LISTED).map(|notice| Block::Line(self.one(notice))));
+        if standing.len() > MOST_LISTED {
+            let more = self.words.more((standing.len() - MOST_LISTED) as u64);
+            blocks.push(Block::Line(vec![words(more)]));
+        }
+        if !over.is_empty() {
+            let names: Vec<String> = over.iter().map(name).collect();
+            let mut spans = vec![words(format!("{}{}", self.words.digest_over(), self.words.colon()))];
+            spans.extend(self.names(names.iter(), MOST_NAMES, names.len() as u64));
+            blocks.push(Block::Line(spans));
+        }
+        Message {
+            title: format!("{} {title}", sign(kind, severity)),
+            severity,
+            kind,
+            over: standing.is_empty(),
+            language: self.language,
+            mentions: mentions(standing),
+            blocks,
+        }
+    }
+
+    /// How many since when, and where.
+    fn how_much(&self, standing: &[Notice], storm: StormFacts) -> Vec<Span> {
+        let mut spans = vec![words(self.words.digest(&self.clock.at(storm.since), storm.notices))];
+        let mut places: Vec<String> = stories(standing).map(|story| story.namespace.clone()).collect();
+        places.retain(|place| !place.is_empty());
+        places.sort();
+        places.dedup();
+        if !places.is_empty() {
+            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
+            spans.push(words(format!("{gap}{}{}", self.words.label(Label::Where), self.words.colon())));
+            spans.extend(self.names(places.iter(), MOST_NAMES, places.len() as u64));
+        }
+        spans
+    }
+
+    /// One incident on one line.
+    fn one(&self, notice: &Notice) -> Vec<Span> {
+        let sign = words(format!("{} ", sign(notice.kind, notice.severity)));
+        let NoticeBody::Incident(story) = &notice.body else { return vec![sign, data(&name(notice))] };
+        let (times, comma) = (self.words.times(story.occurrences), self.words.comma());
+        let objects = self.words.objects(story.objects, &story.newest.obj_type);
+        let end = format!("{comma}{times}{comma}{objects} · #{}", story.incident);
+        vec![sign, data(&name(notice)), words(end)]
+    }
+}
+
+fn stories(notices: &[Notice]) -> impl Iterator<Item = &Story> {
+    notices.iter().filter_map(|notice| match &notice.body {
+        NoticeBody::Incident(story) => Some(&**story),
+        _ => None,
+    })
+}
+
+fn weight(notice: &Notice) -> u64 {
+    match &notice.body {
+        NoticeBody::Incident(story) => story.occurrences,
+        _ => 0,
+    }
+}
+
+/// `shop/web: Failed`, or what else the notice is about.
+fn name(notice: &Notice) -> String {
+    match &notice.body {
+        NoticeBody::Incident(story) => format!("{}: {}", place(story), what(story)),
+        NoticeBody::Trouble(trouble) => text::one_line(&trouble.text, 120),
+        NoticeBody::Info(_) => "podbell".to_owned(),
+    }
+}
+
+/// Whoever would have been called by any of them is called, once.
+fn mentions(standing: &[Notice]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for mention in stories(standing).flat_map(|story| &story.mentions) {
+        if !all.contains(mention) {
+            all.push(mention.clone());
+        }
+    }
+    all
+}
+
+/// What most of the incidents share, and how many of them do.
+fn likely_cause(standing: &[Notice]) -> Option<(Cause, String, usize)> {
+    let mut shared: BTreeMap<(Cause, String), usize> = BTreeMap::new();
+    for story in stories(standing) {
+        for cause in causes(story) {
+            *shared.entry(cause).or_default() += 1;
+        }
+    }
+    let enough = |n: usize| n >= LEAST && n * 100 >= standing.len() * SHARE;
+    shared
+        .into_iter()
+        .filter(|(_, n)| enough(*n))
+        .map(|((cause, name), n)| (cause, name, n))
+        .min_by_key(|(cause, _, n)| (*cause, std::cmp::Reverse(*n)))
+}
+
+fn causes(story: &Story) -> Vec<(Cause, String)> {
+    let (newest, message) = (&story.newest, story.newest.message.as_str());
+    let node =
+        if newest.obj_type == "Node" { Some(newest.obj_name.as_str()) } else { after(message, "node", node_like) };
+    let image = after(message, "image", image_like);
+    let reason = story.reasons.first().map(|reason| reason.reason.as_str());
+    [(Cause::Node, node), (Cause::Image, image), (Cause::Reason, reason)]
+        .into_iter()
+        .filter_map(|(cause, name)| Some((cause, name.filter(|name| !name.is_empty())?.to_owned())))
+        .collect()
+}
+
+/// The name that follows a word of a message: `image "shop/web:2"`, `node/ip-10-0-0-1`.
+fn after<'a>(message: &'a str, word: &str, is_name: fn(&str) -> bool) -> Option<&'a str> {
+    message.match_indices(word).find_map(|(at, _)| {
+        let rest = &message[at + word.len()..];
+        let rest = rest.trim_start_matches([' ', '"', '\'', '\\', '/', ':', '=']);
+        let end = rest.find(|c: char| c.is_whitespace() || "\"'\\,;()".contains(c)).unwrap_or(rest.len());
+        let name = rest[..end].trim_end_matches(['.', ':']);
+        is_name(name).then_some(name)
+    })
+}
+
+/// Nodes have digits in their names, words of a sentence have none.
+fn node_like(name: &str) -> bool {
+    name.len() > 2 && name.contains(|c: char| c.is_ascii_digit()) && !name.contains('/')
+}
+
+fn image_like(name: &str) -> bool {
+    name.contains([':', '/']) && name.len() > 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_nodes_and_images_are_found_in_messages() {
+        for (message, node, image) in [
+            ("Failed to pull image \"shop/web:2\": not found", None, Some("shop/web:2")),
+            ("Back-off pulling image \\\"shop/web:2\\\"", None, Some("shop/web:2")),
+            ("Node is not ready, node/ip-10-0-0-1 lost", Some("ip-10-0-0-1"), None),
+            ("0/3 nodes are available: 3 Insufficient cpu.", None, None),
+            ("the image is fine; marking node worker-7.", Some("worker-7"), None),
+            ("node", None, None),
+        ] {
+            assert_eq!(after(message, "node", node_like), node, "{message}");
+            assert_eq!(after(message, "image", image_like), image, "{message}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Storms: more notices than people can read become digests, and nothing is lost in them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use podbell::core::event::Target;
+use podbell::core::notice::NoticeKind;
+use podbell::core::outbox::Outcome;
+use podbell::core::outbox::pace::Pace;
+use proptest::prelude::*;
+
+use crate::support::events::{at, warning};
+use crate::support::world::{World, WorldSpec, web};
+
+const RULES: &str = "version: 1
+rules:
+  - {name: critical, match: {reason: OOMKilling}, severity: critical, notify: [team, hook]}
+  - {name: all, match: {reason: '*'}, notify: [team, hook]}
+";
+
+/// A chat that gets digests, and a webhook that gets everything.
+fn world() -> World {
+    let mut world = World::new(WorldSpec {
+        rules: vec![RULES.into()],
+        destinations: vec![("team", Some(Pace::SLACK)), ("hook", None)],
+        digests: vec!["team"],
+        ..WorldSpec::default()
+    });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.log.clear();
+    world
+}
+
+fn seconds(world: &World) -> i64 {
+    (world.now.millis() - at(0).millis()) / 1000
+}
+
+/// Pods of these workloads cannot be scheduled, from now on.
+fn fail(world: &mut World, service: &str, workloads: std::ops::Range<usize>, reason: &str) {
+    let now = seconds(world);
+    let list: Vec<_> =
+        workloads.map(|n| warning(&format!("w{n}x"), reason, "0/3 nodes are available", 1, now, now)).collect();
+    world.poll(&Target::new("prod", "cls-1", "shop", service), &list);
+}
+
+/// Incidents that a message to the chat told, alone or in a digest.
+fn told(world: &World, kind: NoticeKind) -> BTreeSet<u64> {
+    let to_team = world.log.iter().filter(|request| request.to == "team" && request.outcome == Outcome::Delivered);
+    let notices = to_team.flat_map(|request| &request.notices).filter(|notice| notice.kind == kind);
+    notices.filter_map(|notice| notice.body.incident()).collect()
+}
+
+/// The most messages to the chat in any minute.
+fn most_a_minute(world: &World) -> usize {
+    let times: Vec<f64> = world.log.iter().filter(|request| request.to == "team").map(|request| request.at).collect();
+    times.iter().map(|from| times.iter().filter(|to| **to >= *from && **to < from + 60.0).count()).max().unwrap_or(0)
+}
+
+/// Messages to the chat: seconds and what they tell; digests with the notices they hold.
+fn chat(world: &World) -> Vec<String> {
+    let line = |request: &crate::support::world::Request| match request.storm {
+        Some(all) => format!("{}s digest of {}, {all} in all", request.at, request.notices.len()),
+        None => format!("{}s {}", request.at, request.notices.last().unwrap().kind.as_str()),
+    };
+    world.log.iter().filter(|request| request.to == "team").map(line).collect()
+}
+
+#[test]
+fn a20_four_hundred_workloads_that_fail_at_once_are_three_messages_and_the_webhook_gets_them_all() {
+    let mut world = world();
+    world.run_until(60);
+    fail(&mut world, "web", 0..400, "FailedScheduling");
+    world.run_until(120);
+    assert_eq!(chat(&world), ["75s opened", "76.1s opened", "77.2s digest of 398, 400 in all"]);
+    assert_eq!(told(&world, NoticeKind::Opened).len(), 400);
+    let hook = world.log.iter().filter(|request| request.to == "hook");
+    assert_eq!(hook.filter(|request| request.notices.len() == 1).count(), 400);
+}
+
+#[test]
+fn a20_workloads_that_fail_one_after_another_are_never_more_than_three_messages_a_minute() {
+    let mut world = world();
+    for n in 0..400 {
+        let service = format!("s{n}");
+        world.poll(&Target::new("prod", "cls-1", "shop", &service), &[]);
+    }
+    for n in 0..400 {
+        world.run_until(60 + i64::try_from(n).unwrap() * 60 / 400);
+        fail(&mut world, &format!("s{n}"), n..n + 1, "FailedScheduling");
+    }
+    world.run_until(600);
+    assert_eq!(told(&world, NoticeKind::Opened).len(), 400);
+    assert!(most_a_minute(&world) <= 3, "{:?}", chat(&world));
+    assert!(chat(&world).len() <= 5, "{:?}", chat(&world));
+}
+
+#[test]
+fn a21_what_is_critical_goes_first_and_alone_also_in_the_middle_of_a_storm() {
+    let mut world = world();
+    world.run_until(60);
+    fail(&mut world, "web", 0..50, "FailedScheduling");
+    fail(&mut world, "api", 50..51, "OOMKilling");
+    world.run_until(90);
+    assert_eq!(world.log.iter().find(|r| r.to == "team").unwrap().notices[0].severity.as_str(), "critical");
+    world.run_until(180);
+    fail(&mut world, "web", 60..90, "FailedScheduling");
+    fail(&mut world, "api", 51..52, "OOMKilling");
+    world.run_until(200);
+    // 15 s of group_wait; nothing else may delay it.
+    let critical = world.log.iter().filter(|r| r.to == "team" && r.notices[0].severity.as_str() == "critical");
+    assert_eq!(critical.map(|r| r.at).next_back(), Some(195.0));
+    world.run_until(900);
+    assert_eq!(told(&world, NoticeKind::Opened).len(), 82);
+    assert!(most_a_minute(&world) <= 3, "{:?}", chat(&world));
+}
+
+#[test]
+fn a_long_storm_is_told_each_minute_and_later_every_five() {
+    let mut world = world();
+    for minute in 0..30 {
+        world.run_until(60 + minute * 60);
+        let first = usize::try_from(minute).unwrap() * 10;
+        fail(&mut world, "web", first..first + 10, "FailedScheduling");
+    }
+    world.run_until(3600);
+    assert_eq!(told(&world, NoticeKind::Opened).len(), 300);
+    let digests: Vec<f64> = world.log.iter().filter(|r| r.storm.is_some() && r.at < 1900.0).map(|r| r.at).collect();
+    let gaps: Vec<f64> = digests.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().take(4).all(|gap| (59.9..70.0).contains(gap)), "{digests:?}");
+    assert!(gaps.iter().skip(4).all(|gap| *gap > 299.0), "{digests:?}");
+}
+
+#[test]
+fn three_notices_a_minute_are_no_storm_and_after_the_calm_each_is_told_alone_again() {
+    let mut world = world();
+    world.run_until(60);
+    fail(&mut world, "web", 0..3, "FailedScheduling");
+    world.run_until(120);
+    assert_eq!(chat(&world), ["75s opened", "76.1s opened", "77.2s opened"]);
+    world.run_until(180);
+    fail(&mut world, "web", 10..30, "FailedScheduling");
+    world.run_until(700);
+    let before = chat(&world).len();
+    fail(&mut world, "web", 40..41, "FailedScheduling");
+    world.run_until(760);
+    assert_eq!(chat(&world)[before..], ["715s opened"]);
+}
+
+#[test]
+fn a_restart_in_the_middle_of_a_storm_changes_nothing() {
+    let stormy = |kill: bool| {
+        let mut world = world();
+        world.run_until(60);
+        fail(&mut world, "web", 0..100, "FailedScheduling");
+        world.run_until(78);
+        if kill {
+            world.kill();
+            world.start();
+        }
+        fail(&mut world, "api", 100..200, "FailedScheduling");
+        world.run_until(100);
+        if kill {
+            world.kill();
+            world.start();
+        }
+        world.run_until(900);
+        chat(&world)
+    };
+    assert_eq!(stormy(true), stormy(false));
+}
+
+#[test]
+fn a_digest_that_was_not_taken_is_due_again_and_one_that_is_unclear_is_repeated_as_it_is() {
+    let mut world = world();
+    let refuse = Outcome::Refused { retry_after: Some(Duration::from_secs(90)), why: "429".into() };
+    let unclear = Outcome::Unclear { retry_after: None, why: "timeout".into() };
+    world.receiver("team", move |_, attempt| {
+        let outcome = match attempt {
+            3 => refuse.clone(),
+            4 => unclear.clone(),
+            _ => Outcome::Delivered,
+        };
+        (outcome, Duration::ZERO)
+    });
+    world.run_until(60);
+    fail(&mut world, "web", 0..100, "FailedScheduling");
+    world.run_until(80);
+    fail(&mut world, "api", 100..110, "FailedScheduling");
+    world.run_until(600);
+    let digests: Vec<_> = world.log.iter().filter(|request| request.storm.is_some()).collect();
+    assert_eq!(digests[0].notices.len(), 98);
+    assert_eq!(digests[1].notices.len(), 108, "refused: it folds anew");
+    assert_eq!((&digests[1].id, &digests[1].body), (&digests[2].id, &digests[2].body), "unclear: it repeats");
+    assert_eq!(told(&world, NoticeKind::Opened).len(), 110);
+}
+
+#[test]
+fn what_ends_after_a_storm_is_told_as_over_in_digests_too() {
+    let mut world = world();
+    world.run_until(60);
+    fail(&mut world, "web", 0..50, "FailedScheduling");
+    for minute in 2..40 {
+        world.run_until(minute * 60);
+        world.poll(&Target::new("prod", "cls-1", "shop", "web"), &[]);
+    }
+    assert_eq!(told(&world, NoticeKind::Opened).len(), 50);
+    assert_eq!(told(&world, NoticeKind::Resolved).len(), 50);
+    assert!(chat(&world).len() <= 6, "{:?}", chat(&world));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// Whatever comes when, and however often podbell is killed: everything is told, and never more
+    /// than three messages in any minute of a storm.
+    #[test]
+    fn every_notice_is_told_alone_or_in_a_digest(
+        waves in proptest::collection::vec((1i64..200, 1usize..12, any::<bool>(), proptest::bool::weighted(0.2)), 1..25),
+    ) {
+        let mut world = world();
+        let (mut time, mut workloads) = (60, 0);
+        for (gap, count, critical, kill) in waves {
+            time += gap;
+            world.run_until(time);
+            if kill {
+                world.kill();
+                world.start();
+            }
+            let reason = if critical { "OOMKilling" } else { "FailedScheduling" };
+            fail(&mut world, &format!("s{time}"), workloads..workloads + count, reason);
+            workloads += count;
+        }
+        world.run_until(time + 1200);
+        let hook = world.log.iter().filter(|request| request.to == "hook").flat_map(|request| &request.notices);
+        let opened: BTreeSet<u64> =
+            hook.filter(|notice| notice.kind == NoticeKind::Opened).filter_map(|notice| notice.body.incident()).collect();
+        prop_assert_eq!(told(&world, NoticeKind::Opened), opened);
+        prop_assert!(most_a_minute(&world) <= 3, "{:?}", chat(&world));
+    }
+}
