@@ -4,6 +4,7 @@ mod backtest;
 mod check;
 mod demo;
 mod emulate;
+mod explain;
 mod logs;
 mod outbox;
 mod render;
@@ -11,6 +12,7 @@ mod run;
 mod send_test;
 mod setup;
 mod test;
+mod test_case;
 
 use std::future::Future;
 use std::io;
@@ -40,6 +42,8 @@ enum Command {
     Test(test::Args),
     /// Say what rules would have told of recorded polls.
     Backtest(Box<backtest::Args>),
+    /// Say why something was told, or was not.
+    Explain(Box<explain::Args>),
     /// Send one message to a destination and say whether it arrived.
     SendTest(send_test::Args),
     /// See what is on its way and what was given up, and send it again.
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => Ok(check::run(&args)),
         Command::Test(args) => test::run(&args),
         Command::Backtest(args) => backtest::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),
         Command::Emulate(args) => emulate::main(*args),

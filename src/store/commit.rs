@@ -51,6 +51,7 @@ impl Store {
             write_targets(&transaction, &mut self.targets, commit)?;
             write_series(&transaction, &self.targets, commit)?;
             write_incidents(&transaction, commit)?;
+            super::decisions::write(&transaction, &commit.writes.decisions)?;
             write_troubles_and_sources(&transaction, commit)?;
             write_notices(&transaction, commit.writes)?;
             write_outbox(&transaction, commit)?;

@@ -61,12 +61,24 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn list_deliveries(&self, listing: &Listing) -> Result<Vec<ListedDelivery>, StoreError> {
-        let rows = self.query(
-            "SELECT d.id, d.destination, d.state, d.done_at, d.folded_into, d.why, s.attempts, n.facts
-             FROM delivery d JOIN notice n ON n.id = d.notice LEFT JOIN send s ON s.id = d.send AND s.settled IS NULL
-             WHERE (?1 IS NULL OR d.destination = ?1) AND (?2 OR d.state IN ('due', 'claimed', 'dead'))
+        let mut listed = self.listed(
+            "(?1 IS NULL OR d.destination = ?1) AND (?2 OR d.state IN ('due', 'claimed', 'dead'))
              ORDER BY d.id DESC LIMIT ?3",
             rusqlite::params![listing.destination, listing.all, listing.limit],
+        )?;
+        listed.reverse();
+        Ok(listed)
+    }
+
+    /// The deliveries that a condition names.
+    pub(super) fn listed(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<ListedDelivery>, StoreError> {
+        let rows = self.query(
+            &format!(
+                "SELECT d.id, d.destination, d.state, d.done_at, d.folded_into, d.why, s.attempts, n.facts
+                 FROM delivery d JOIN notice n ON n.id = d.notice
+                 LEFT JOIN send s ON s.id = d.send AND s.settled IS NULL WHERE {which}"
+            ),
+            params,
             |row| {
                 let facts: String = row.get(7)?;
                 let id = load::id(row, 0)?;
@@ -95,7 +107,6 @@ impl Store {
                 notice: serde_json::from_str(&facts).map_err(|e| self.row_error(format!("delivery {id}"), e))?,
             });
         }
-        listed.reverse();
         Ok(listed)
     }
 }

@@ -5,6 +5,7 @@
 //! rows and nothing of what they mean.
 
 mod commit;
+mod decisions;
 mod error;
 pub mod form;
 mod inbox;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 pub use commit::Commit;
+pub use decisions::{Asked, KEPT};
 pub use error::StoreError;
 pub use inbox::{Command, InboxItem};
 pub use listing::{ListedDelivery, Listing};

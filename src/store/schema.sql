@@ -52,6 +52,9 @@ CREATE TABLE incident (
 CREATE UNIQUE INDEX incident_open ON incident (rule_file, rule_name, group_key) WHERE ended_at IS NULL;
 CREATE INDEX incident_ended ON incident (ended_at) WHERE ended_at IS NOT NULL;
 
+-- What became of Warning changes: a ring of the newest.
+CREATE TABLE decision (id INTEGER PRIMARY KEY AUTOINCREMENT, incident INTEGER, body BLOB NOT NULL) STRICT;
+
 CREATE TABLE trouble (id INTEGER PRIMARY KEY, over INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
 
 CREATE TABLE notice (

@@ -10,6 +10,7 @@ mod deliveries;
 mod demo;
 mod diff;
 mod emulator;
+mod explain;
 mod file_source;
 mod http;
 mod incidents;

@@ -6,6 +6,7 @@
 pub mod builtin;
 pub mod compile;
 pub mod condition;
+pub mod explain;
 pub mod index;
 pub mod lint;
 pub mod literals;

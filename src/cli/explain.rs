@@ -1,0 +1,294 @@
+//! `podbell explain`: why something was told, or was not.
+//!
+//! Of what happened, from the store's decisions; of an event that is typed or in a list, from the
+//! rules. Prints; what decides is the core's.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context as _, bail};
+use jiff::tz::TimeZone;
+
+use super::setup;
+use super::test_case::{Rows, Sketch};
+use crate::config;
+use crate::core::event::{Event, Level, Subject, Target};
+use crate::core::incident::Phase;
+use crate::core::message::number;
+use crate::core::notice::NoticeBody;
+use crate::core::rules::explain::Because;
+use crate::core::rules::{Names, Rules, compile};
+use crate::core::step::decision::{Decision, Effect, Verdict};
+use crate::core::time::Time;
+use crate::core::workload;
+use crate::sources::recording::parse_single;
+use crate::store::{Asked, ListedDelivery, Store};
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell explain '#1042'                              how an incident came about, and what was told of it
+  podbell explain --workload web --reason BackOff      what became of the newest Warnings of a workload
+  podbell explain '#1042' --as-test                    a ready test case for `podbell test`
+  podbell explain --rules rules.yaml --namespace shop --name web-1 --reason Failed --message 'no such image'
+  podbell explain --list answer.json --rules rules.yaml";
+
+const HEAD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const YES: Style = AnsiColor::Green.on_default();
+
+/// What to explain.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// An incident, such as '#1042'.
+    #[arg(value_name = "INCIDENT", value_parser = incident)]
+    incident: Option<u64>,
+    /// The configuration: where the store is, and the rules unless --rules names others.
+    #[arg(long, value_name = "FILE", default_value = "podbell.yaml")]
+    config: PathBuf,
+    /// Rule files: an event is typed, or in a list.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    rules: Vec<PathBuf>,
+    /// A list of events, as the API answers it: every Warning in it.
+    #[arg(long, value_name = "FILE")]
+    list: Option<PathBuf>,
+    /// Of this workload or service; of a typed event the service.
+    #[arg(long, visible_alias = "service", value_name = "NAME")]
+    workload: Option<String>,
+    /// Of this namespace.
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// With this reason.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Of a typed event: its cluster.
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// Of a typed event: its level.
+    #[arg(long, default_value = "Warning", value_parser = ["Warning", "Normal"])]
+    level: String,
+    /// Of a typed event: the kind of its object.
+    #[arg(long, value_name = "KIND", default_value = "Pod")]
+    kind: String,
+    /// Of a typed event: the name of its object.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Of a typed event: its message.
+    #[arg(long)]
+    message: Option<String>,
+    /// Of a typed event: its count.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    count: u64,
+    /// Print a test case for `podbell test` instead.
+    #[arg(long)]
+    as_test: bool,
+    /// At most so many decisions, the newest.
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    limit: usize,
+}
+
+fn incident(text: &str) -> Result<u64, String> {
+    text.trim_start_matches('#').parse().map_err(|_| format!("`{text}` is no incident; write one such as '#1042'"))
+}
+
+/// Explains.
+///
+/// # Errors
+/// When the store, the rules or the list cannot be read.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let typed = !args.rules.is_empty() || args.list.is_some() || args.name.is_some() || args.message.is_some();
+    if typed && args.incident.is_none() {
+        return of_events(args);
+    }
+    let (config, loaded) = setup::load(&args.config)?;
+    let store = Store::beside(setup::store_path(&config))?;
+    let asked = Asked {
+        incident: args.incident,
+        namespace: args.namespace.clone(),
+        workload: args.workload.clone(),
+        reason: args.reason.clone(),
+    };
+    if args.as_test {
+        let decisions = store.decisions(&asked, 100_000)?;
+        let rules = match args.rules.as_slice() {
+            [] => setup::rules(&args.config, &config, loaded)?,
+            files => rules_of(files)?,
+        };
+        return as_test(&Rows::of_decisions(&decisions), rules, args);
+    }
+    let decisions = store.decisions(&asked, args.limit)?;
+    let mut out = anstream::stdout().lock();
+    if let Some(id) = args.incident {
+        let Some(incident) = store.incident(id)? else { bail!("there is no incident #{id}") };
+        let phase = match incident.phase {
+            Phase::Gathering => "gathers: nobody knows of it yet".to_owned(),
+            Phase::Open => "open".to_owned(),
+            Phase::Resolved { at } => format!("resolved at {}", clock(at)),
+        };
+        let (rule, times) = (&incident.rule, number(incident.occurrences));
+        writeln!(out, "{HEAD}#{id} {}, rule {rule}{HEAD:#}: {phase}, {times} occurrences", incident.workload)?;
+    }
+    for decision in &decisions {
+        print_decision(&mut out, decision)?;
+    }
+    if decisions.is_empty() {
+        let kept = number(u64::try_from(crate::store::KEPT).unwrap_or_default());
+        writeln!(out, "No Warning change of that kind among the newest {kept}.")?;
+    }
+    if let Some(id) = args.incident {
+        print_deliveries(&mut out, &store.deliveries_of(id)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn clock(time: Time) -> String {
+    jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// Text of a cluster on a terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
+    let Decision { target, obj_type, obj_name, reason, message, new, count, .. } = decision;
+    let change = match decision.change {
+        crate::core::diff::ChangeKind::Appeared => "appeared",
+        crate::core::diff::ChangeKind::Increased => "increased",
+        crate::core::diff::ChangeKind::Restarted => "restarted",
+    };
+    let (new, count) = (number(*new), number(*count));
+    let head = clean(&format!("{target}  {obj_type} {obj_name} {reason}"));
+    writeln!(out, "{HEAD}{}{HEAD:#}  {head}: {change}, {new} new, {count} in all", clock(decision.at))?;
+    writeln!(out, "    {DIM}{}{DIM:#}", clean(message))?;
+    match &decision.verdict {
+        Verdict::NoRule => writeln!(out, "    not told: no rule is about it"),
+        Verdict::Ignored(rules) => {
+            let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
+            writeln!(out, "    not told: ignored by {}", rules.join(" and "))
+        }
+        Verdict::Claimed(claimed) => claimed.iter().try_for_each(|one| {
+            let incident = one.incident.map(|id| format!(" #{id}")).unwrap_or_default();
+            let effect = match one.effect {
+                Effect::SeenElsewhere => "another service had shown the same before".to_owned(),
+                Effect::Gathers { have, need } => format!("incident{incident} gathers: {have} of {need}"),
+                Effect::Opened => format!("incident{incident} opened"),
+                Effect::Reopened => format!("incident{incident} came back"),
+                Effect::Counted => format!("counted in incident{incident}, which is open"),
+            };
+            writeln!(out, "    rule {} wins {}: {effect}", one.rule, one.to.join(", "))
+        }),
+    }
+}
+
+fn print_deliveries(out: &mut impl Write, deliveries: &[ListedDelivery]) -> io::Result<()> {
+    if deliveries.is_empty() {
+        return writeln!(out, "nobody was told of it");
+    }
+    writeln!(out, "\n{HEAD}told{HEAD:#}")?;
+    for delivery in deliveries {
+        let notice = &delivery.notice;
+        let because = match (&notice.body, notice.caused_at == notice.made_at) {
+            (NoticeBody::Incident(_), false) => format!(", caused at {}", clock(notice.caused_at)),
+            _ => String::new(),
+        };
+        let done = delivery.done_at.map(|at| format!(" at {}", clock(at))).unwrap_or_default();
+        let folded = delivery.folded_into.map(|into| format!(" into delivery {into}")).unwrap_or_default();
+        let why = delivery.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let (made, kind) = (clock(notice.made_at), notice.kind.as_str());
+        let (to, state) = (&delivery.destination, &delivery.state);
+        writeln!(out, "  {made}  {kind}{because} → {to}: {state}{done}{folded}{why}")?;
+    }
+    Ok(())
+}
+
+/// An event that is typed, or those of a list.
+fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
+    let (rules, source) = match args.rules.as_slice() {
+        [] => {
+            let (config, loaded) = setup::load(&args.config)?;
+            let source = config.sources.first().map_or("any", |source| source.name()).to_owned();
+            (setup::rules(&args.config, &config, loaded)?, source)
+        }
+        files => (rules_of(files)?, "any".to_owned()),
+    };
+    let open = |name: &Option<String>| name.clone().unwrap_or_else(|| "any".to_owned());
+    let target = Target::new(&source, &open(&args.cluster), &open(&args.namespace), &open(&args.workload));
+    let events = match &args.list {
+        Some(path) => listed(path, args)?,
+        None => vec![typed(args)],
+    };
+    if args.as_test {
+        return as_test(&Rows::of_events(&target, &events), rules, args);
+    }
+    let mut out = anstream::stdout().lock();
+    for event in &events {
+        let workload = workload::of(&event.obj_type, &event.obj_name);
+        let Event { obj_type, obj_name, reason, .. } = event;
+        writeln!(out, "{HEAD}{}{HEAD:#}  workload {workload}", clean(&format!("{obj_type} {obj_name} {reason}")))?;
+        let mut told = false;
+        for step in rules.explain(&Subject { target: &target, event, workload }) {
+            let style = if matches!(step.because, Because::Claims(_)) { YES } else { DIM };
+            told |= matches!(step.because, Because::Claims(_));
+            writeln!(out, "  {style}{}: {}{style:#}", step.rule, clean(&step.because.to_string()))?;
+        }
+        writeln!(
+            out,
+            "  {}\n",
+            if told { "it would be told, once `open_when` is met" } else { "nobody would be told" }
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn typed(args: &Args) -> Event<'static> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default().into();
+    Event {
+        first_seen: Time::default(),
+        last_seen: Time::default(),
+        count: args.count,
+        level: if args.level == "Normal" { Level::Normal } else { Level::Warning },
+        obj_type: args.kind.clone().into(),
+        obj_name: text(&args.name),
+        reason: text(&args.reason),
+        message: text(&args.message),
+    }
+}
+
+/// The Warnings of a list, those that the other options name.
+fn listed(path: &Path, args: &Args) -> anyhow::Result<Vec<Event<'static>>> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let list = parse_single(&text, &TimeZone::UTC).with_context(|| path.display().to_string())?;
+    let is = |asked: &Option<String>, fact: &str| asked.as_ref().is_none_or(|asked| asked == fact.trim());
+    let wanted = |event: &Event<'_>| {
+        event.level == Level::Warning && is(&args.reason, &event.reason) && is(&args.name, &event.obj_name)
+    };
+    Ok(list.events.into_iter().filter(wanted).collect())
+}
+
+/// The rules of these files, each an entry of its own.
+fn rules_of(files: &[PathBuf]) -> anyhow::Result<Rules> {
+    let mut rules = Vec::new();
+    for (entry, path) in (0..).zip(files) {
+        let file =
+            config::lone_rule_file(path, entry, Names::default()).map_err(|finding| anyhow::anyhow!("{finding}"))?;
+        let compiled = compile(&file);
+        if let Some(error) = compiled.diagnostics.iter().find(|finding| finding.is_error()) {
+            bail!("{error}");
+        }
+        rules.extend(compiled.rules.into_iter().map(|located| located.rule));
+    }
+    Ok(Rules::new(rules))
+}
+
+fn as_test(rows: &Rows, rules: Rules, args: &Args) -> anyhow::Result<ExitCode> {
+    let name = match args.incident {
+        Some(id) => format!("as in incident {id}"),
+        None => "what happened".to_owned(),
+    };
+    let Some(sketch) = Sketch::new(&name, rows, rules) else { bail!("there is nothing to make a test of") };
+    write!(anstream::stdout().lock(), "{sketch}")?;
+    Ok(ExitCode::SUCCESS)
+}

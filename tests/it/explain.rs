@@ -1,0 +1,185 @@
+//! `podbell explain`: the paper trail of what happened, and what rules say of an event.
+
+use std::path::Path;
+
+use podbell::core::event::{Event, Level, Subject, Target};
+use podbell::core::rules::explain::Because;
+use podbell::core::step::decision::{Effect, Verdict};
+use podbell::core::time::Time;
+use podbell::store::Asked;
+use proptest::prelude::*;
+
+use crate::support::events::warning;
+use crate::support::process::{podbell, printed};
+use crate::support::world::{World, compiled, web};
+
+const RULES: &str = "version: 1
+defaults: {notify: [team]}
+rules:
+  - {name: noise, match: {reason: Unhealthy}, action: ignore}
+  - {name: pulls, match: {reason: [Failed, BackOff], message: /image/}, open_when: {count: 3, within: 10m}}
+  - {name: mounts, match: {reason: FailedMount}, except: [{objName: 'canary-*'}]}
+";
+
+const POD: &str = "web-6d4cf56db6-x2x7v";
+
+/// A world in which one Warning of each kind happened.
+fn lived() -> World {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let first = [
+        warning(POD, "Failed", "no such image", 1, 59, 59),
+        warning(POD, "Unhealthy", "Readiness probe failed", 9, 59, 59),
+        warning(POD, "Evicted", "low on memory", 1, 59, 59),
+    ];
+    world.poll(&web(), &first);
+    world.run_until(120);
+    world.poll(&web(), &[warning(POD, "Failed", "no such image", 4, 59, 119), first[1].clone(), first[2].clone()]);
+    world.run_until(180);
+    world.poll(&web(), &[warning(POD, "Failed", "no such image", 5, 59, 179), first[1].clone(), first[2].clone()]);
+    world.run_until(200);
+    world
+}
+
+fn explain(world: &World, args: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "sources: [{{name: prod, kind: file, path: play.jsonl}}]\nnotifiers: [{{name: team, kind: console}}]\n\
+         rules: [rules-0.yaml]\nstore: 'sqlite:{}'\n",
+        world.store_path().display()
+    );
+    std::fs::write(folder.path().join("podbell.yaml"), config).unwrap();
+    std::fs::write(folder.path().join("rules-0.yaml"), RULES).unwrap();
+    let args: Vec<&str> = ["explain"].iter().chain(args).copied().collect();
+    printed(&podbell(folder.path(), &args).output().unwrap())
+}
+
+#[test]
+fn an_incident_is_explained_from_its_first_change_to_its_deliveries() {
+    insta::assert_snapshot!(explain(&lived(), &["#1"]));
+}
+
+#[test]
+fn every_warning_change_has_a_deciding_step() {
+    let mut world = lived();
+    let decisions = world.engine().store().decisions(&Asked::default(), 100).unwrap();
+    let verdicts: Vec<String> = decisions
+        .iter()
+        .map(|decision| match &decision.verdict {
+            Verdict::NoRule => format!("{}: no rule", decision.reason),
+            Verdict::Ignored(rules) => format!("{}: ignored by {}", decision.reason, rules[0].name),
+            Verdict::Claimed(claimed) => format!("{}: {:?}", decision.reason, claimed[0].effect),
+        })
+        .collect();
+    insta::assert_debug_snapshot!(verdicts, @r#"
+    [
+        "Evicted: no rule",
+        "Failed: Gathers { have: 1, need: 3 }",
+        "Unhealthy: ignored by noise",
+        "Failed: Opened",
+        "Failed: Counted",
+    ]
+    "#);
+    assert_eq!(world.engine().totals().steps.warning_changes, 5);
+}
+
+#[test]
+fn what_an_incident_came_back_from_is_said_too() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.poll_until(&web(), &[warning(POD, "FailedMount", "m", 1, 30, 30)], 1200);
+    world.poll(&web(), &[warning(POD, "FailedMount", "m", 2, 30, 1190)]);
+    let decisions = world.engine().store().decisions(&Asked { incident: Some(1), ..Asked::default() }, 10).unwrap();
+    let Some(Verdict::Claimed(claimed)) = decisions.last().map(|decision| &decision.verdict) else { panic!() };
+    assert_eq!(claimed[0].effect, Effect::Reopened);
+}
+
+#[test]
+fn warnings_of_a_workload_can_be_asked_for_and_an_incident_that_is_not_there_is_an_error() {
+    let world = lived();
+    insta::assert_snapshot!(explain(&world, &["--workload", "web", "--reason", "Unhealthy"]));
+    assert!(explain(&world, &["--workload", "other"]).contains("No Warning change of that kind"));
+    assert!(explain(&world, &["#77"]).contains("there is no incident #77"));
+    assert!(explain(&world, &["seven"]).contains("is no incident"));
+}
+
+#[test]
+fn an_incident_becomes_a_test_case_that_passes() {
+    let world = lived();
+    let case = explain(&world, &["#1", "--as-test"]);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules-0.yaml"), RULES).unwrap();
+    std::fs::write(folder.path().join("a.test.yaml"), &case).unwrap();
+    let output = podbell(folder.path(), &["test", "a.test.yaml"]).output().unwrap();
+    assert!(output.status.success(), "{case}\n{}", printed(&output));
+    assert!(case.contains("notice: opened") && case.contains("notice: resolved"), "{case}");
+}
+
+fn typed(args: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules.yaml"), RULES).unwrap();
+    let all: Vec<&str> = ["explain", "--rules", "rules.yaml"].iter().chain(args).copied().collect();
+    printed(&podbell(folder.path(), &all).output().unwrap())
+}
+
+#[test]
+fn a_typed_event_is_explained_rule_by_rule() {
+    insta::assert_snapshot!(typed(&["--name", "canary-1", "--reason", "FailedMount", "--message", "no such volume"]));
+    insta::assert_snapshot!(typed(&["--name", POD, "--reason", "Failed", "--message", "no such image"]));
+    assert!(typed(&["--name", "x", "--reason", "Unhealthy"]).contains("nobody would be told"));
+}
+
+#[test]
+fn a_typed_event_becomes_a_test_case() {
+    insta::assert_snapshot!(typed(&["--name", POD, "--reason", "FailedMount", "--message", "a \"b\": c", "--as-test"]));
+}
+
+#[test]
+fn the_warnings_of_a_list_are_explained() {
+    let list =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data/lists/troubleshoot-image-pull-fail.json");
+    let said = typed(&["--list", list.to_str().unwrap()]);
+    assert!(said.contains("matches: wins team"), "{said}");
+}
+
+proptest! {
+    /// The slow way with reasons and the quick way without say the same.
+    #[test]
+    fn explaining_and_claiming_agree(
+        reason in prop::sample::select(vec!["Failed", "BackOff", "Unhealthy", "FailedMount", "Other"]),
+        message in prop::sample::select(vec!["an image", "none", ""]),
+        name in prop::sample::select(vec!["canary-1", "web-1"]),
+        normal in any::<bool>(),
+    ) {
+        let rules = compiled(&[RULES.to_owned(), "version: 1\nrules:\n  - {name: audit, match: {}, notify: [team, audit]}\n".to_owned()]);
+        let target = Target::new("prod", "cls-1", "shop", "web");
+        let event = Event {
+            first_seen: Time::default(),
+            last_seen: Time::default(),
+            count: 1,
+            level: if normal { Level::Normal } else { Level::Warning },
+            obj_type: "Pod".into(),
+            obj_name: name.into(),
+            reason: reason.into(),
+            message: message.into(),
+        };
+        let subject = Subject { target: &target, event: &event, workload: "web" };
+        let claimed: Vec<_> = rules
+            .claims(&subject)
+            .into_iter()
+            .map(|claim| (rules.get(claim.rule).settings.key.clone(), claim.destinations))
+            .collect();
+        let explained: Vec<_> = rules
+            .explain(&subject)
+            .into_iter()
+            .filter_map(|step| match step.because {
+                Because::Claims(to) => Some((step.rule, to)),
+                _ => None,
+            })
+            .collect();
+        prop_assert_eq!(claimed, explained);
+    }
+}
