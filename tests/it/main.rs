@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 mod architecture;
+mod backtests;
 mod check;
 mod config;
 mod crash;

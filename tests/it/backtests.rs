@@ -1,0 +1,187 @@
+//! `podbell backtest`: what rules would have told of recordings.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::process::{podbell, printed};
+
+const RULES: &str = "version: 1
+defaults: {notify: [team]}
+rules:
+  - {name: noise, match: {reason: Unhealthy}, action: ignore}
+  - {name: rare, match: {reason: Evicted}, open_when: {count: 5, within: 10m}}
+  - {name: pulls, match: {reason: Failed}, notify: [team, ops]}
+  - {name: never, match: {reason: OOMKilling}}
+";
+
+fn minute(n: u32) -> String {
+    format!("2026-01-01 {:02}:{:02}:00", 10 + n / 60, n % 60)
+}
+
+fn event(name: &str, reason: &str, count: u32, first: u32, last: u32) -> Value {
+    json!({
+        "firstSeen": minute(first), "lastSeen": minute(last), "count": count, "level": "Warning",
+        "objType": "Pod", "objName": name, "reason": reason, "message": "no such image",
+    })
+}
+
+/// Half an hour: a failed pull for five minutes, noise, one eviction, a failed poll, something unknown.
+fn recording() -> String {
+    let mut lines = String::new();
+    for n in 0..30 {
+        let mut list = Vec::new();
+        if n >= 1 {
+            list.push(event("web-6d4cf56db6-x2x7v", "Failed", n.min(5) * 10, 1, n.min(5)));
+            list.push(event("web-6d4cf56db6-x2x7v", "Unhealthy", n, 1, n));
+        }
+        if n >= 3 {
+            list.push(event("db-0", "Evicted", 1, 3, 3));
+            list.push(event("db-0", "Strange", 2, 3, 3));
+        }
+        let poll = match n {
+            7 => json!({"at": minute(n), "service": "web", "error": "timeout"}),
+            _ => json!({"at": minute(n), "service": "web", "eventList": list}),
+        };
+        let _ = writeln!(lines, "{poll}");
+    }
+    lines
+}
+
+fn backtest(files: &[(&str, &str)], args: &[&str]) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("rules.yaml", RULES), ("play.jsonl", &recording())].iter().chain(files) {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let args: Vec<&str> = ["backtest"].iter().chain(args).copied().collect();
+    let output = podbell(folder.path(), &args).output().unwrap();
+    (output.status.code().unwrap(), printed(&output))
+}
+
+#[test]
+fn a_backtest_tells_every_notice_and_counts_what_was_told_and_what_was_not() {
+    let (code, text) = backtest(&[], &["play.jsonl", "--rules", "rules.yaml"]);
+    insta::assert_snapshot!(format!("exit {code}\n{text}"));
+}
+
+#[test]
+fn machines_get_the_same_as_json() {
+    let (code, text) = backtest(&[], &["play.jsonl", "--rules", "rules.yaml", "--output", "json"]);
+    let said: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(code, 0);
+    assert_eq!((&said["polls"], &said["failed_polls"]), (&json!(30), &json!(1)));
+    assert_eq!((&said["incidents"], &said["open"]), (&json!(1), &json!([])));
+    let first = &said["notices"][0];
+    assert_eq!(
+        (&first["notice"], &first["rule"], &first["to"]),
+        (&json!("opened"), &json!("pulls"), &json!(["ops", "team"]))
+    );
+    assert_eq!(first["at"], "2026-01-01T10:01:15Z");
+    assert_eq!(said["messages"], 2 * said["notices"].as_array().unwrap().len());
+    assert_eq!(said["untold"].as_array().unwrap().len(), 3);
+    assert_eq!(said["never_fired"], json!(["rules.yaml:never", "rules.yaml:rare"]));
+}
+
+#[test]
+fn a_comparison_lists_what_a_change_would_add_and_take_away() {
+    let other =
+        RULES.replace("count: 5", "count: 1").replace("reason: Failed}, notify: [team, ops]", "reason: Failed}");
+    let (code, text) =
+        backtest(&[("other.yaml", &other)], &["play.jsonl", "--rules", "rules.yaml", "--compare", "other.yaml"]);
+    insta::assert_snapshot!(format!("exit {code}\n{text}"));
+    let (_, same) = backtest(&[], &["play.jsonl", "--rules", "rules.yaml", "--compare", "rules.yaml"]);
+    assert!(same.ends_with("0 notices more, 0 fewer\n"), "{same}");
+}
+
+#[test]
+fn several_recordings_are_played_in_the_order_of_time() {
+    let other = recording().replace("\"web\"", "\"api\"").replace("web-6d4", "api-6d4");
+    let (code, text) = backtest(&[("other.jsonl", &other)], &["play.jsonl", "other.jsonl", "--rules", "rules.yaml"]);
+    assert_eq!(code, 0);
+    assert!(text.contains("60 polls (2 failed)") && text.contains(": 2 incidents :"), "{text}");
+    let times: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(|line| &line[..19]).collect();
+    assert!(times.is_sorted(), "{text}");
+}
+
+#[test]
+fn standard_input_and_the_built_in_rules_will_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = podbell(folder.path(), &["backtest", "-", "--summary"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(recording().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(printed(&output).starts_with("30 polls (1 failed)"), "{}", printed(&output));
+}
+
+#[test]
+fn broken_recordings_end_with_the_place_of_the_mistake() {
+    let good = recording();
+    let cut = &good[..good.len() - 200];
+    let lines: Vec<&str> = good.lines().collect();
+    let swapped = format!("{}\n{}\n", lines[5], lines[4]);
+    let latin = [lines[0].as_bytes(), b"\n{\"at\": \"2026-01-01 10:01:00\", \"error\": \"caf\xe9\"}\n"].concat();
+    for (text, expected) in [
+        (cut.as_bytes(), "line 30"),
+        (swapped.as_bytes(), "line 2: earlier than the line before"),
+        (b"{\"at\": \"today\", \"eventList\": []}\n", "line 1: at \"today\" is not YYYY-MM-DD HH:MM:SS"),
+        (&latin, "line 2"),
+        (b"nonsense", "neither JSON lines"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("play.jsonl"), text).unwrap();
+        let output = podbell(folder.path(), &["backtest", "play.jsonl"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = printed(&output);
+        assert!(said.contains("play.jsonl") && said.contains(expected), "{expected}: {said}");
+    }
+    let (code, text) = backtest(&[], &["none.jsonl"]);
+    assert!(code == 1 && text.contains("cannot read none.jsonl"), "{text}");
+}
+
+#[test]
+fn a_poll_that_is_recorded_twice_changes_nothing() {
+    let doubled: String = recording().lines().flat_map(|line| [line, "\n", line, "\n"]).collect();
+    let notices = |text: &str| text.lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let (_, once) = backtest(&[], &["play.jsonl", "--rules", "rules.yaml"]);
+    let (_, twice) = backtest(&[("twice.jsonl", &doubled)], &["twice.jsonl", "--rules", "rules.yaml"]);
+    assert_eq!(notices(&once), notices(&twice));
+}
+
+#[test]
+fn rules_with_mistakes_are_explained_and_test_nothing() {
+    let (code, text) = backtest(
+        &[("bad.yaml", "version: 1\nrules:\n  - {name: a, match: {raeson: x}}\n")],
+        &["play.jsonl", "--rules", "bad.yaml"],
+    );
+    assert_eq!(code, 1);
+    assert!(text.contains("did you mean `reason`?"), "{text}");
+}
+
+#[test]
+fn real_recordings_are_twenty_times_quieter_than_their_warnings() {
+    let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data/lists");
+    let folder = tempfile::tempdir().unwrap();
+    let (mut changes, mut messages) = (0, 0);
+    for entry in std::fs::read_dir(lists).unwrap() {
+        let list = entry.unwrap().path();
+        if list.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let play = podbell(folder.path(), &["emulate", "make-play", list.to_str().unwrap()]).output().unwrap();
+        std::fs::write(folder.path().join("play.jsonl"), &play.stdout).unwrap();
+        let output = podbell(folder.path(), &["backtest", "play.jsonl", "--output", "json"]).output().unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let (of, told) = (said["warning_changes"].as_u64().unwrap(), said["messages"].as_u64().unwrap());
+        assert!(of < 10 || told <= of, "{}: {told} messages for {of} changes", list.display());
+        (changes, messages) = (changes + of, messages + told);
+    }
+    assert!(changes > 1000 && messages * 20 <= changes, "{messages} messages for {changes} changes");
+}
