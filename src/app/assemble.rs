@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use tokio::sync::mpsc;
 
 use super::{Deliver, SideTask, SourceTask};
 use crate::clock;
@@ -181,7 +182,11 @@ pub fn heartbeat(config: &Config, pulse: &Arc<super::Pulse>, client: reqwest::Cl
     Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, within, stop))))
 }
 
-/// The server, on a listener that is bound already.
-pub fn server(listener: tokio::net::TcpListener, pulse: Arc<super::Pulse>) -> SideTask {
-    Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, stop)))
+/// The server, on a listener that is bound already. `asks` reach whoever reloads rules.
+pub fn server(
+    listener: tokio::net::TcpListener,
+    pulse: Arc<super::Pulse>,
+    asks: Option<mpsc::Sender<super::reload::Ask>>,
+) -> SideTask {
+    Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, asks, stop)))
 }

@@ -7,6 +7,7 @@ pub mod assemble;
 mod engine_thread;
 pub mod heartbeat;
 pub mod pulse;
+pub mod reload;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ pub use pulse::Pulse;
 
 use crate::core::outbox::Outcome;
 use crate::crash_point;
-use crate::engine::{Engine, Happened, SendJob};
+use crate::engine::{Engine, Happened, NewRules, SendJob};
 use crate::sources::SourceEvent;
 
 /// How long everything together may take to end.
@@ -50,6 +51,8 @@ pub struct Service {
     pub sources: Vec<SourceTask>,
     /// Server, heartbeat.
     pub sides: Vec<SideTask>,
+    /// Watches rule files.
+    pub rules: Option<reload::RulesTask>,
     /// How it is.
     pub pulse: Arc<Pulse>,
 }
@@ -84,6 +87,11 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     for side in service.sides {
         sides.spawn(side(stopped.clone()));
     }
+    if let Some(rules) = service.rules {
+        let (reloads, relay) = mpsc::channel::<NewRules>(1);
+        sides.spawn(rules(reloads, stopped.clone()));
+        sides.spawn(relay_rules(relay, happened.clone()));
+    }
     sides.spawn(carry_out(job_queue, service.deliver, happened));
     tokio::pin!(stop);
     let broken = loop {
@@ -113,6 +121,14 @@ async fn relay_events(mut events: mpsc::Receiver<SourceEvent>, happened: mpsc::S
     while let Some(event) = events.recv().await {
         crash_point!("poll.received");
         if happened.send(Happened::Source(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn relay_rules(mut rules: mpsc::Receiver<NewRules>, happened: mpsc::Sender<Happened>) {
+    while let Some(rules) = rules.recv().await {
+        if happened.send(Happened::Rules(Box::new(rules))).await.is_err() {
             return;
         }
     }

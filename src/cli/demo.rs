@@ -122,9 +122,10 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     let pulse = Arc::new(Pulse::default());
     let service = Service {
         engine: Engine::new(parts, start)?,
+        rules: None,
         deliver: assemble::deliver(notifiers),
         sources: vec![assemble::qcloud_task(source, http)],
-        sides: vec![assemble::server(listener, pulse.clone()), narrator(args.length)],
+        sides: vec![assemble::server(listener, pulse.clone(), None), narrator(args.length)],
         pulse: pulse.clone(),
     };
     let (length, signals) = (args.length, super::Signals::listen()?);

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
+use crate::app::reload::{Watched, rule_files};
 use crate::app::{self, Pulse, Service, assemble};
 use crate::clock;
 use crate::config::Config;
-use crate::core::rules::Rules;
-use crate::engine::{Engine, Parts};
+use crate::core::rules::in_force::{InForce, RuleFiles};
+use crate::engine::{Engine, NewRules, Parts};
 use crate::store::{Ownership, Store};
 
 /// In a rolling update the old process needs a moment to end.
@@ -38,16 +39,19 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     logs::start(&args.logs);
     let (config, loaded) = setup::load(&args.config.config)?;
-    let rules = setup::rules(&args.config.config, &config, loaded)?;
+    let watched = Watched::new(&args.config.config, &loaded);
+    let files = rule_files(loaded, &config);
     let config = setup::resolve(config)?;
-    super::block_on(serve(config, rules, Duration::from_secs(args.store_wait)))??;
+    super::block_on(serve(config, files, watched, Duration::from_secs(args.store_wait)))??;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Result<()> {
+async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: Duration) -> anyhow::Result<()> {
     let path = setup::store_path(&config);
     let _ownership = Ownership::wait(path, store_wait)?;
     let store = Store::open(path)?;
+    // A file with mistakes keeps its last good version also over a restart.
+    let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
     let listener = tokio::net::TcpListener::bind(config.server.listen).await.map_err(|error| {
         anyhow::anyhow!("cannot listen on {}: {error}; choose another server.listen", config.server.listen)
     })?;
@@ -65,10 +69,14 @@ async fn serve(config: Config, rules: Rules, store_wait: Duration) -> anyhow::Re
         freeze: Box::new(assemble::Rendered(notifiers.clone())),
         chance: Box::new(rand::random::<f64>),
     };
-    let mut sides = vec![assemble::server(listener, pulse.clone())];
+    let (asks, asked) = tokio::sync::mpsc::channel(1);
+    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks))];
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
+    let mut engine = Engine::new(parts, now)?;
+    engine.take_rules(NewRules::AsMade { good, refused });
     let service = Service {
-        engine: Engine::new(parts, now)?,
+        engine,
+        rules: Some(watched.task(asked)),
         deliver: assemble::deliver(notifiers),
         sources: assemble::sources(&config, &client),
         sides,

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::Xxh3Default;
+
 use super::secret::SecretRef;
 use super::shape::{self, RuleEntry};
 use super::{Config, files};
@@ -21,6 +23,8 @@ pub struct Loaded {
     pub rule_files: Vec<RuleFile>,
     /// The names that rule files may use.
     pub names: Names,
+    /// The files and globs of `rules:`, as written.
+    pub rule_globs: Vec<String>,
     /// What is wrong with podbell.yaml, and files that could not be read. Rule files themselves are
     /// checked by `rules::compile`.
     pub diagnostics: Vec<Diagnostic>,
@@ -58,7 +62,32 @@ pub fn load(path: &Path) -> Loaded {
     let mut diagnostics = masked(reader.found, &source);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     diagnostics.extend(gathered.unreadable);
-    Loaded { config: shape.config, rule_files: gathered.files, names: shape.names, diagnostics }
+    let rule_globs = shape.entries.iter().flat_map(|entry| &entry.files).map(|(glob, _)| glob.clone()).collect();
+    Loaded { config: shape.config, rule_files: gathered.files, names: shape.names, rule_globs, diagnostics }
+}
+
+/// A hash of podbell.yaml and of what its `rules:` name, by content: a ConfigMap's swap of symbolic
+/// links and an editor's second write are seen as well as a plain one.
+pub fn fingerprint(path: &Path, rule_globs: &[String]) -> u64 {
+    let folder = folder_of(path);
+    let mut hash = Xxh3Default::new();
+    let mut take = |name: &str, path: &Path| {
+        // What cannot be read differs from everything that can.
+        let text = files::read_source(name, path).map(|source| source.text.to_string()).unwrap_or_default();
+        for part in [name.as_bytes(), text.as_bytes()] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    };
+    take("", path);
+    for glob in rule_globs {
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+        let found = if files::is_glob(glob) { files::expand(glob, here) } else { vec![glob.clone()] };
+        for name in found {
+            take(&name, &folder.join(&name));
+        }
+    }
+    hash.digest()
 }
 
 /// Findings that quote podbell.yaml without the secrets that are written out in it.

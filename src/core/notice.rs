@@ -211,6 +211,8 @@ pub enum TroubleSubject {
     Source(String),
     /// Delivering to a destination.
     Destination(String),
+    /// Reading a rule file, or podbell.yaml for its rules.
+    Rules(String),
 }
 
 /// Podbell's own word.

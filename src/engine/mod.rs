@@ -6,6 +6,7 @@
 
 mod commands;
 mod complaints;
+mod rules;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -13,7 +14,9 @@ use std::time::Duration;
 use self::complaints::Complaints;
 use crate::core::notice::{Info, Notice, NoticeBody, TroubleSubject};
 use crate::core::outbox::{Job, Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
+use crate::core::rules::in_force::RuleFiles;
 use crate::core::rules::rule::Destination;
+use crate::core::source::PollError;
 use crate::core::step::{Input, Setup, State, Tally, Writes, step};
 use crate::core::time::Time;
 use crate::crash_point;
@@ -34,6 +37,24 @@ pub enum Happened {
     Source(SourceEvent),
     /// A send came to something.
     Answered(SendId, Outcome),
+    /// The rule files are others now.
+    Rules(Box<NewRules>),
+}
+
+/// What a reload found.
+#[derive(Clone, Debug)]
+pub enum NewRules {
+    /// podbell.yaml and the files it names; some may have mistakes.
+    Files(RuleFiles),
+    /// What the engine was made with: which files were good, which refused.
+    AsMade {
+        /// Names and texts.
+        good: Vec<(String, String)>,
+        /// Names and reasons.
+        refused: Vec<(String, PollError)>,
+    },
+    /// podbell.yaml itself has: everything stays as it is.
+    Refused(PollError),
 }
 
 /// Renders notices into the body of a request, which is frozen then. Pure.
@@ -81,6 +102,8 @@ pub struct Engine {
     in_flight: HashSet<SendId>,
     /// Answers that a failed commit left unrecorded.
     unrecorded: Vec<(SendId, Outcome)>,
+    /// Rules that were not taken over yet, or whose commit failed.
+    new_rules: Option<NewRules>,
     /// Rosters that a failed commit left out: a source may say them only once.
     unheard: Vec<SourceEvent>,
     tally: Totals,
@@ -108,6 +131,8 @@ struct Batch {
     bodies: HashMap<SendId, Vec<u8>>,
     /// How many of `writes.notices` are on their way already.
     posted: usize,
+    generation: Option<u64>,
+    good_rules: Vec<(String, String)>,
 }
 
 /// Counts since the start.
@@ -129,6 +154,16 @@ pub struct Totals {
     pub failed_commits: u64,
 }
 
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+            && self.outbox.is_empty()
+            && self.answered.is_empty()
+            && self.generation.is_none()
+            && self.good_rules.is_empty()
+    }
+}
+
 impl Engine {
     /// An engine that goes on where the store's last owner ended.
     ///
@@ -145,6 +180,7 @@ impl Engine {
             mirror: None,
             in_flight: HashSet::new(),
             unrecorded: Vec::new(),
+            new_rules: None,
             unheard: Vec::new(),
             tally: Totals::default(),
             complaints: Complaints::default(),
@@ -169,6 +205,7 @@ impl Engine {
             match one {
                 Happened::Source(event) => events.push(event),
                 Happened::Answered(send, outcome) => answers.push((send, outcome)),
+                Happened::Rules(rules) => self.new_rules = Some(*rules),
             }
         }
         let mut mirror = match self.mirror.take() {
@@ -210,6 +247,12 @@ impl Engine {
             }
             self.unheard.push(event);
         }
+    }
+
+    /// Rules to take over with the next turn: those that the engine was made with, so that their
+    /// texts are stored and what was refused is told.
+    pub fn take_rules(&mut self, rules: NewRules) {
+        self.new_rules = Some(rules);
     }
 
     /// When the next turn is due, if nothing happens before.
@@ -266,6 +309,11 @@ impl Engine {
         let mut batch = Batch::default();
         let mut state = State::restore(self.store.restore()?, &self.setup, now);
         state.forget_removed_sources(&self.setup, now, &mut batch.writes);
+        let generation = self.setup.rules.generation();
+        if self.store.rules_generation()? != Some(generation) {
+            batch.generation = Some(generation);
+            step(&mut state, &self.setup, Input::RulesChanged, now, &mut batch.writes);
+        }
         let restored = self.store.restore_outbox(now)?;
         let mut outbox = Outbox::restore(restored, self.policies.clone(), now, &mut batch.outbox);
         outbox.still_in_flight(&self.in_flight);
@@ -289,6 +337,11 @@ impl Engine {
         // A clock that was set back must not silence what is done every so often.
         for last in [&mut self.last_inbox, &mut self.last_heartbeat, &mut self.last_tidy] {
             *last = (*last).min(now);
+        }
+        // Before the polls of this turn: each is judged by one generation.
+        let new_rules = self.new_rules.clone();
+        if let Some(rules) = &new_rules {
+            self.take_over(rules, mirror, now, &mut batch)?;
         }
         for event in events {
             self.take_in(mirror, event, now, &mut batch)?;
@@ -320,7 +373,7 @@ impl Engine {
         if !jobs.is_empty() {
             crash_point!("claim.before");
         }
-        if heartbeat.is_some() || !(batch.writes.is_empty() && batch.outbox.is_empty() && batch.answered.is_empty()) {
+        if heartbeat.is_some() || !batch.is_empty() {
             self.store.commit(&Commit {
                 state: &mirror.state,
                 writes: &batch.writes,
@@ -328,6 +381,8 @@ impl Engine {
                 outbox_writes: &batch.outbox,
                 bodies: &batch.bodies,
                 answered: &batch.answered,
+                generation: batch.generation,
+                good_rules: &batch.good_rules,
                 heartbeat,
                 now,
             })?;
@@ -336,6 +391,7 @@ impl Engine {
         if !jobs.is_empty() {
             crash_point!("claim.after");
         }
+        self.new_rules = None;
         self.last_heartbeat = heartbeat.unwrap_or(self.last_heartbeat);
         tally.steps.add(batch.writes.tally);
         tally.notices += batch.writes.notices.len() as u64;
@@ -480,7 +536,9 @@ fn about(body: &NoticeBody) -> String {
             format!("{}/{} {reason}", story.namespace, story.workload)
         }
         NoticeBody::Trouble(trouble) => match &trouble.subject {
-            TroubleSubject::Source(name) | TroubleSubject::Destination(name) => format!("{name} {}", trouble.code),
+            TroubleSubject::Source(name) | TroubleSubject::Destination(name) | TroubleSubject::Rules(name) => {
+                format!("{name} {}", trouble.code)
+            }
         },
         NoticeBody::Info(Info::FirstContact { source, .. } | Info::Blind { source, .. }) => source.clone(),
         NoticeBody::Info(Info::Dead { destination, .. } | Info::Test { destination }) => destination.clone(),

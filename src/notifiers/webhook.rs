@@ -123,6 +123,7 @@ fn trouble(trouble: &Trouble) -> Value {
     let (kind, name) = match &trouble.subject {
         TroubleSubject::Source(name) => ("source", name),
         TroubleSubject::Destination(name) => ("destination", name),
+        TroubleSubject::Rules(name) => ("rules", name),
     };
     json!({
         "id": trouble.incident,

@@ -8,29 +8,51 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::Pulse;
+use crate::app::reload::Ask;
 
 /// Serves until the watch turns true.
-pub async fn serve(listener: TcpListener, pulse: Arc<Pulse>, mut stopped: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: TcpListener,
+    pulse: Arc<Pulse>,
+    asks: Option<mpsc::Sender<Ask>>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let stop = async move {
         // A sender that is gone means the same.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    if let Err(error) = axum::serve(listener, routes(pulse)).with_graceful_shutdown(stop).await {
+    if let Err(error) = axum::serve(listener, routes(pulse, asks)).with_graceful_shutdown(stop).await {
         tracing::error!(%error, "the server ended");
     }
 }
 
-fn routes(pulse: Arc<Pulse>) -> Router {
+fn routes(pulse: Arc<Pulse>, asks: Option<mpsc::Sender<Ask>>) -> Router {
     let (alive, ready) = (pulse.clone(), pulse.clone());
     Router::new()
         .route("/healthz", get(move || async move { verdict(alive.alive(), "no turn for 30 s") }))
         .route("/readyz", get(move || async move { verdict(ready.ready(), "the store cannot be written") }))
         .route("/metrics", get(move || async move { metrics_page(&pulse) }))
+        .route("/-/reload", post(move || reload(asks)))
+}
+
+/// Reads the rules again. What is refused is told in the chat as well.
+async fn reload(asks: Option<mpsc::Sender<Ask>>) -> (StatusCode, String) {
+    let Some(asks) = asks else { return (StatusCode::NOT_FOUND, "there is nothing to reload\n".to_owned()) };
+    let (ask, answer) = oneshot::channel();
+    // One at a time; whoever is in a hurry comes again.
+    if asks.try_send(ask).is_err() {
+        return (StatusCode::TOO_MANY_REQUESTS, "a reload is going on\n".to_owned());
+    }
+    match answer.await {
+        Ok(Ok(said)) => (StatusCode::OK, format!("{said}\n")),
+        Ok(Err(wrong)) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{wrong}\n")),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "podbell is ending\n".to_owned()),
+    }
 }
 
 fn verdict(good: bool, bad: &'static str) -> (StatusCode, &'static str) {

@@ -30,6 +30,10 @@ pub struct Commit<'a> {
     pub bodies: &'a HashMap<SendId, Vec<u8>>,
     /// Commands of the inbox that were carried out, with their answers.
     pub answered: &'a [(InboxItem, String)],
+    /// The generation of the rules that incidents were brought in line with, when it changed.
+    pub generation: Option<u64>,
+    /// Rule files whose text was found good, by name.
+    pub good_rules: &'a [(String, String)],
     /// The heartbeat, when it is time for one.
     pub heartbeat: Option<Time>,
     /// Now.
@@ -59,6 +63,14 @@ impl Store {
                 let mut done =
                     transaction.prepare_cached("UPDATE inbox SET done_at = ?2, answer = ?3 WHERE id = ?1")?;
                 done.execute(params![item.id, commit.now.millis(), answer])?;
+            }
+            if let Some(generation) = commit.generation {
+                let mut meta = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('rules', ?1)")?;
+                meta.execute([generation.cast_signed()])?;
+            }
+            for (name, text) in commit.good_rules {
+                let mut good = transaction.prepare_cached("INSERT OR REPLACE INTO rule_file VALUES (?1, ?2, ?3)")?;
+                good.execute(params![name, text, commit.now.millis()])?;
             }
             if let Some(beat) = commit.heartbeat {
                 let mut meta = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('heartbeat', ?1)")?;

@@ -1,5 +1,6 @@
 //! Reading back what a process needs to go on where the last one ended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -227,6 +228,25 @@ impl Store {
     fn number(&self, sql: &str) -> Result<u64, StoreError> {
         let number = self.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         number.map(|number| u64::try_from(number).unwrap_or(0)).map_err(|source| self.error(source))
+    }
+
+    /// The last good text of each rule file, by name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn good_rules(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        let rows = self.query("SELECT name, text FROM rule_file", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The generation of the rules that incidents were brought in line with.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn rules_generation(&self) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT value FROM meta WHERE key = 'rules'";
+        let rows = self.query(sql, [], |row| row.get::<_, i64>(0))?;
+        Ok(rows.first().map(|generation| generation.cast_unsigned()))
     }
 
     /// A counter that outlives the rows it numbered.

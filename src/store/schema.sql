@@ -1,6 +1,6 @@
 -- Version 1. Times are milliseconds since the Unix epoch, UTC.
 
--- seed (of series ids), uuid (of this store), heartbeat (when the service was last alive).
+-- rules (generation of the rules that incidents are in line with), seed (of series ids), uuid (of this store), heartbeat (when the service was last alive).
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE source (name TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -51,6 +51,9 @@ CREATE TABLE incident (
 ) STRICT;
 CREATE UNIQUE INDEX incident_open ON incident (rule_file, rule_name, group_key) WHERE ended_at IS NULL;
 CREATE INDEX incident_ended ON incident (ended_at) WHERE ended_at IS NOT NULL;
+
+-- The last good text of each rule file.
+CREATE TABLE rule_file (name TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL, good_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 -- What became of Warning changes: a ring of the newest.
 CREATE TABLE decision (id INTEGER PRIMARY KEY AUTOINCREMENT, incident INTEGER, body BLOB NOT NULL) STRICT;

@@ -742,14 +742,15 @@ fn beyond_the_bound_of_all_targets_the_least_worthy_absent_episodes_are_forgotte
 
 #[test]
 fn an_incident_whose_rule_is_gone_after_a_restart_is_closed_once() {
-    let rules =
-        |name: &str| format!("version: 1\nrules:\n  - {{name: {name}, match: {{reason: '*'}}, notify: [team]}}\n");
-    let mut world = started(&rules("old"));
+    let rules = |name: &str, reason: &str| {
+        format!("version: 1\nrules:\n  - {{name: {name}, match: {{reason: '{reason}'}}, notify: [team]}}\n")
+    };
+    let mut world = started(&rules("old", "*"));
     world.run_until(60);
     world.poll(&web(), &[warning(POD, "FailedMount", "m", 4, 30, 59)]);
     world.run_until(100);
     world.kill();
-    world.respec(|spec| spec.rules = vec![rules("new")]);
+    world.respec(|spec| spec.rules = vec![rules("new", "Evicted")]);
     world.start();
     world.run_until(200);
     world.kill();

@@ -328,11 +328,6 @@ async fn a_wrong_configuration_is_explained_and_ends_it_with_1() {
     assert_eq!(code, 1);
     assert!(said.contains("poll_every") && said.contains("podbell.yaml:8"), "{said}");
     site.edit("poll_evry: 1s", "poll_every: 1s");
-    site.write("rules.yaml", "version: 1\nrules: [{name: a, match: {reasons: x}, notify: [nobody]}]\n");
-    let (code, said) = site.command(&["run"]).await;
-    assert_eq!(code, 1);
-    assert!(said.contains("rules.yaml") && said.contains("reasons"), "{said}");
-    site.write("rules.yaml", crate::support::site::QUICK_RULES);
     site.edit(SECRET_KEY, "\"${NOT_SET_ANYWHERE}\"");
     let (code, said) = site.command(&["run"]).await;
     assert_eq!(code, 1);

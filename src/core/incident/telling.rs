@@ -83,6 +83,23 @@ impl Incident {
         }
     }
 
+    /// Another rule, or the same with other steps: those that are passed already are not told. Says
+    /// whether that changed anything.
+    pub fn pass_steps(&mut self, rule: &RuleSettings, now: Time) -> bool {
+        let (occurrences, objects) = (self.occurrences, self.objects_lately(now));
+        let mut changed = false;
+        for (_, telling) in &mut self.telling {
+            if telling.told.is_none() || telling.next.is_some() {
+                continue;
+            }
+            let before = (telling.count_step, telling.object_step);
+            telling.count_step = telling.count_step.max(passed_count(&rule.escalate.counts, occurrences));
+            telling.object_step = telling.object_step.max(passed(&rule.escalate.objects, objects));
+            changed |= before != (telling.count_step, telling.object_step);
+        }
+        changed
+    }
+
     /// The next moment at which something is to be told, if nothing more happens.
     pub fn tell_at(&self, rule: &RuleSettings) -> Option<Time> {
         self.telling.values().filter_map(|telling| self.moment(telling, rule)).map(|(_, at)| at).min()

@@ -1,6 +1,6 @@
 //! Messages about podbell itself: its troubles and its own word.
 
-use super::words::Label;
+use super::words::{About, Label};
 use super::{Block, Message, Scribe, Span, fill, plain, sign, text, words};
 use crate::core::notice::{ClockHint, Info, Notice, NoticeKind, Trouble, TroubleSubject};
 use crate::core::time::Time;
@@ -22,8 +22,8 @@ impl Scribe<'_> {
     }
 
     fn trouble_title(&self, notice: &Notice, trouble: &Trouble, over: bool) -> String {
-        let (reading, name) = subject(trouble);
-        let title = plain(&fill(self.words.trouble_title(reading, over), &[name]));
+        let (about, name) = subject(trouble);
+        let title = plain(&fill(self.words.trouble_title(about, over), &[name]));
         let code = text::one_line(&trouble.code, 60);
         let code = if over || code.is_empty() { String::new() } else { format!(": {code}") };
         let status = self.words.status(notice.kind, notice.severity);
@@ -47,15 +47,15 @@ impl Scribe<'_> {
     }
 
     fn how_bad(&self, trouble: &Trouble, blocks: &mut Vec<Block>) {
-        let (reading, _) = subject(trouble);
+        let (about, _) = subject(trouble);
         let mut facts = Vec::new();
         if !trouble.code.trim().is_empty() {
             facts.push(self.fact(Label::Code, vec![Span::Data(text::one_line(&trouble.code, 60))]));
         }
         // A destination's trouble concerns the destination, which the title names already.
-        if reading && trouble.affected_count > 0 {
+        if about == About::Source && trouble.affected_count > 0 {
             let mut value =
-                vec![words(format!("{}{}", self.words.affected(reading, trouble.affected_count), self.words.colon()))];
+                vec![words(format!("{}{}", self.words.affected(about, trouble.affected_count), self.words.colon()))];
             value.extend(self.names(trouble.affected.iter(), MOST_LISTED, trouble.affected_count));
             facts.push(self.fact(Label::Affected, value));
         }
@@ -146,10 +146,11 @@ impl Scribe<'_> {
     }
 }
 
-/// Whether it is about reading, and the name of what it is about.
-fn subject(trouble: &Trouble) -> (bool, &str) {
+/// What it is about, and its name.
+fn subject(trouble: &Trouble) -> (About, &str) {
     match &trouble.subject {
-        TroubleSubject::Source(name) => (true, name),
-        TroubleSubject::Destination(name) => (false, name),
+        TroubleSubject::Source(name) => (About::Source, name),
+        TroubleSubject::Destination(name) => (About::Destination, name),
+        TroubleSubject::Rules(name) => (About::Rules, name),
     }
 }

@@ -26,7 +26,7 @@ pub enum Plan {
 ///
 /// Never more in flight than the policy allows, one alone while it is failing; never before a
 /// back-off or `Retry-After` ends; never over the pace; one open send per incident; the most
-/// severe first, then the oldest. In a storm few go alone, see [`super::storm`].
+/// severe first, then the oldest. In a storm few go alone, see [`super::Storm`].
 pub fn plan(destination: &DestinationState, policy: &Policy, window: &mut Window, now: Time) -> Plan {
     if destination.health.paused.is_some() {
         return Plan::Wait(None);

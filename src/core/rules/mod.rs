@@ -7,6 +7,7 @@ pub mod builtin;
 pub mod compile;
 pub mod condition;
 pub mod explain;
+pub mod in_force;
 pub mod index;
 pub mod lint;
 pub mod literals;

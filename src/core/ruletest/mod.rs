@@ -1,7 +1,7 @@
 //! Rule tests: polls that never happened, and what they would have told.
 //!
 //! A test file says which rule files it is about, what successive polls show, and which notices
-//! must come of it: those and no others. [`read`] checks the file, [`run()`] plays one case through
+//! must come of it: those and no others. [`read()`] checks the file, [`run()`] plays one case through
 //! [`super::replay`], [`Coverage`] knows what no case has fired. Pure: files are arguments.
 
 mod coverage;

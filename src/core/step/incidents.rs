@@ -233,7 +233,7 @@ impl State {
 }
 
 /// The rule of an incident, if it is still there and groups the same way.
-fn rule_of<'s>(setup: &'s Setup, incident: &Incident) -> Option<&'s RuleSettings> {
+pub(super) fn rule_of<'s>(setup: &'s Setup, incident: &Incident) -> Option<&'s RuleSettings> {
     let settings = &setup.rules.get(setup.rules.find(&incident.rule)?).settings;
     let same = settings.group_by.iter().eq(incident.group.iter().map(|(field, _)| field));
     same.then_some(settings)

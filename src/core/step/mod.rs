@@ -8,6 +8,7 @@ pub mod decision;
 mod first_contact;
 mod incidents;
 mod observe;
+mod reload;
 mod roster;
 mod shared;
 mod trouble;
@@ -84,6 +85,15 @@ pub enum Input<'a> {
         /// The trouble; `None` when it works again.
         error: Option<&'a PollError>,
     },
+    /// A rule file was read, or refused.
+    RuleFile {
+        /// Its name.
+        name: &'a str,
+        /// Why it was refused; `None` when all is well.
+        error: Option<&'a PollError>,
+    },
+    /// The setup's rules are others now.
+    RulesChanged,
     /// Deliveries were given up.
     Dead {
         /// Their destination.
@@ -453,7 +463,7 @@ struct Made {
 fn operators(setup: &Setup, subject: &TroubleSubject) -> Vec<Destination> {
     let itself = match subject {
         TroubleSubject::Destination(name) => Some(name.as_str()),
-        TroubleSubject::Source(_) => None,
+        TroubleSubject::Source(_) | TroubleSubject::Rules(_) => None,
     };
     let not_itself = |to: &&Destination| Some(to.as_ref()) != itself;
     let operators: Vec<Destination> = setup.operator.iter().filter(not_itself).cloned().collect();
@@ -471,6 +481,8 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::Roster { source, targets, complete } => state.roster(setup, source, targets, complete, now, writes),
         Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, now, writes),
         Input::Destination { name, error } => state.destination(setup, name, error, now, writes),
+        Input::RuleFile { name, error } => state.rule_file(setup, name, error, now, writes),
+        Input::RulesChanged => state.adopt_rules(setup, now, writes),
         Input::Dead { destination, deliveries, why } => {
             state.dead(setup, destination, deliveries, why, now, writes);
         }

@@ -233,20 +233,54 @@ impl State {
         now: Time,
         writes: &mut Writes,
     ) {
-        let subject = TroubleSubject::Destination(name.to_string());
+        self.lone_trouble(setup, TroubleSubject::Destination(name.to_string()), name, error, now, writes);
+    }
+
+    /// A rule file was refused, or is well. Told at once.
+    pub(super) fn rule_file(
+        &mut self,
+        setup: &Setup,
+        name: &str,
+        error: Option<&PollError>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        self.lone_trouble(setup, TroubleSubject::Rules(name.to_owned()), name, error, now, writes);
+    }
+
+    /// Trouble of one thing that is either there or not.
+    fn lone_trouble(
+        &mut self,
+        setup: &Setup,
+        subject: TroubleSubject,
+        name: &str,
+        error: Option<&PollError>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
         match error {
             Some(error) => {
-                self.join_trouble(subject, error, Member::Other(name.to_string()), now, Duration::ZERO, now, writes);
+                self.join_trouble(subject, error, Member::Other(name.to_owned()), now, Duration::ZERO, now, writes);
                 self.wake_troubles(setup, now, writes);
             }
             None => {
                 let ids: Vec<u64> =
                     self.troubles.values().filter(|t| t.subject == subject).map(|trouble| trouble.id).collect();
                 for id in ids {
-                    self.remove_member(setup, id, &Member::Other(name.to_string()), now, writes);
+                    self.remove_member(setup, id, &Member::Other(name.to_owned()), now, writes);
                 }
             }
         }
+    }
+
+    /// The rule files that are in trouble.
+    pub fn refused_rule_files(&self) -> Vec<String> {
+        let subjects = self.troubles.values().map(|trouble| &trouble.subject);
+        let names = subjects.filter_map(|subject| match subject {
+            TroubleSubject::Rules(name) => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
     }
 
     /// Deliveries were given up.

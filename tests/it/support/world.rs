@@ -9,13 +9,14 @@ use podbell::core::event::{Event, Target};
 use podbell::core::notice::Notice;
 use podbell::core::outbox::pace::Pace;
 use podbell::core::outbox::{Outcome, Parcel, Policy};
+use podbell::core::rules::Rules;
 use podbell::core::rules::compile::{RuleFile, compile};
+use podbell::core::rules::in_force::{InForce, RuleFiles};
 use podbell::core::rules::rule::Destination;
-use podbell::core::rules::{Rules, builtin};
 use podbell::core::source::{PollError, RosterEntry, SourceInfo};
 use podbell::core::step::Setup;
 use podbell::core::time::Time;
-use podbell::engine::{Engine, Freeze, Happened, Parts, SendJob};
+use podbell::engine::{Engine, Freeze, Happened, NewRules, Parts, SendJob};
 use podbell::sources::SourceEvent;
 use podbell::store::Store;
 use serde_json::json;
@@ -127,10 +128,8 @@ impl World {
     pub fn start(&mut self) {
         let store = Store::open(&self.folder.path().join("podbell.db")).unwrap();
         let chats: Vec<Destination> = self.spec.destinations.iter().map(|(name, _)| (*name).into()).collect();
-        let rules = match self.spec.rules.is_empty() {
-            true => builtin::rules(&chats),
-            false => compiled(&self.spec.rules),
-        };
+        let files = self.rule_files();
+        let InForce { rules, good, refused } = files.in_force(&store.good_rules().unwrap());
         let info = SourceInfo {
             poll_every: Duration::from_secs(60),
             memory: Duration::from_secs(3600),
@@ -157,8 +156,23 @@ impl World {
         });
         let parts =
             Parts { store, setup, policies: policies.collect(), freeze: Box::new(Plain), chance: Box::new(|| 0.5) };
-        self.engine = Some(Engine::new(parts, self.now).unwrap());
+        let mut engine = Engine::new(parts, self.now).unwrap();
+        engine.take_rules(NewRules::AsMade { good, refused });
+        self.engine = Some(engine);
         self.turn(Vec::new());
+    }
+
+    fn rule_files(&self) -> RuleFiles {
+        let files = self.spec.rules.iter().enumerate().map(|(entry, text)| rule_file(entry, text)).collect();
+        let chats = self.spec.destinations.iter().map(|(name, _)| (*name).into()).collect();
+        RuleFiles { files, named: !self.spec.rules.is_empty(), chats }
+    }
+
+    /// The rule files are these now, and podbell sees it.
+    pub fn reload(&mut self, rules: &[&str]) {
+        self.spec.rules = rules.iter().map(|text| (*text).to_owned()).collect();
+        let files = self.rule_files();
+        self.happen(Happened::Rules(Box::new(NewRules::Files(files))));
     }
 
     /// Ends podbell without a word, as `kill -9` does. Answers on their way are lost.
@@ -322,19 +336,21 @@ impl Request {
     }
 }
 
+fn rule_file(entry: usize, text: &str) -> RuleFile {
+    RuleFile {
+        source: podbell::core::diagnostic::Source::new(&format!("rules-{entry}.yaml"), text),
+        entry: u32::try_from(entry).unwrap(),
+        scope: None,
+        names: Default::default(),
+        defaults: Default::default(),
+    }
+}
+
 /// Rule files, compiled.
 pub fn compiled(files: &[String]) -> Rules {
     let mut rules = Vec::new();
     for (entry, text) in files.iter().enumerate() {
-        let source = podbell::core::diagnostic::Source::new(&format!("rules-{entry}.yaml"), text.clone());
-        let file = RuleFile {
-            source,
-            entry: u32::try_from(entry).unwrap(),
-            scope: None,
-            names: Default::default(),
-            defaults: Default::default(),
-        };
-        let done = compile(&file);
+        let done = compile(&rule_file(entry, text));
         assert!(!done.has_errors(), "{:?}", done.diagnostics);
         rules.extend(done.rules.into_iter().map(|located| located.rule));
     }

@@ -2,7 +2,7 @@
 
 use super::super::digest::Cause;
 use super::super::text::number;
-use super::{Label, Words};
+use super::{About, Label, Words};
 use crate::core::notice::NoticeKind;
 use crate::core::rules::rule::Severity;
 
@@ -150,12 +150,14 @@ impl Words for English {
         "rule {}"
     }
 
-    fn trouble_title(&self, reading: bool, over: bool) -> &'static str {
-        match (reading, over) {
-            (true, false) => "podbell cannot read {}",
-            (true, true) => "podbell reads {} again",
-            (false, false) => "podbell cannot deliver to {}",
-            (false, true) => "podbell delivers to {} again",
+    fn trouble_title(&self, about: About, over: bool) -> &'static str {
+        match (about, over) {
+            (About::Source, false) => "podbell cannot read {}",
+            (About::Source, true) => "podbell reads {} again",
+            (About::Destination, false) => "podbell cannot deliver to {}",
+            (About::Destination, true) => "podbell delivers to {} again",
+            (About::Rules, false) => "podbell refuses what {} says now",
+            (About::Rules, true) => "podbell does what {} says again",
         }
     }
 
@@ -167,8 +169,12 @@ impl Words for English {
         format!("Over after {how_long} ({span}). It was: {{}}")
     }
 
-    fn affected(&self, reading: bool, n: u64) -> String {
-        if reading { count(n, "service", "services") } else { count(n, "destination", "destinations") }
+    fn affected(&self, about: About, n: u64) -> String {
+        match about {
+            About::Source => count(n, "service", "services"),
+            About::Destination => count(n, "destination", "destinations"),
+            About::Rules => count(n, "file", "files"),
+        }
     }
 
     fn watching_title(&self, services: u64) -> String {

@@ -20,6 +20,14 @@ pub(super) fn of(language: Language) -> &'static dyn Words {
     }
 }
 
+/// What podbell's own trouble is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    Source,
+    Destination,
+    Rules,
+}
+
 /// Headings of facts.
 #[derive(Clone, Copy)]
 pub(super) enum Label {
@@ -74,10 +82,10 @@ pub(super) trait Words: Sync {
     fn blind(&self, from: &str, until: &str) -> String;
     fn rule(&self) -> &'static str;
 
-    fn trouble_title(&self, reading: bool, over: bool) -> &'static str;
+    fn trouble_title(&self, about: About, over: bool) -> &'static str;
     fn trouble(&self, since: &str) -> String;
     fn trouble_over(&self, span: &str, how_long: &str) -> String;
-    fn affected(&self, reading: bool, n: u64) -> String;
+    fn affected(&self, about: About, n: u64) -> String;
 
     fn watching_title(&self, services: u64) -> String;
     fn already_there(&self, problems: u64) -> String;

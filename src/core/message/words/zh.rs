@@ -2,7 +2,7 @@
 
 use super::super::digest::Cause;
 use super::super::text::number;
-use super::{Label, Words};
+use super::{About, Label, Words};
 use crate::core::notice::NoticeKind;
 use crate::core::rules::rule::Severity;
 
@@ -150,12 +150,14 @@ impl Words for Chinese {
         "规则 {}"
     }
 
-    fn trouble_title(&self, reading: bool, over: bool) -> &'static str {
-        match (reading, over) {
-            (true, false) => "podbell 无法读取 {}",
-            (true, true) => "podbell 已恢复读取 {}",
-            (false, false) => "podbell 无法发送到 {}",
-            (false, true) => "podbell 已恢复发送到 {}",
+    fn trouble_title(&self, about: About, over: bool) -> &'static str {
+        match (about, over) {
+            (About::Source, false) => "podbell 无法读取 {}",
+            (About::Source, true) => "podbell 已恢复读取 {}",
+            (About::Destination, false) => "podbell 无法发送到 {}",
+            (About::Destination, true) => "podbell 已恢复发送到 {}",
+            (About::Rules, false) => "podbell 拒绝了 {} 的新内容",
+            (About::Rules, true) => "podbell 已重新采用 {}",
         }
     }
 
@@ -167,8 +169,12 @@ impl Words for Chinese {
         format!("已恢复，持续 {how_long}（{span}）。原因：{{}}")
     }
 
-    fn affected(&self, reading: bool, n: u64) -> String {
-        if reading { self.services(n) } else { format!("{} 个通知渠道", number(n)) }
+    fn affected(&self, about: About, n: u64) -> String {
+        match about {
+            About::Source => self.services(n),
+            About::Destination => format!("{} 个通知渠道", number(n)),
+            About::Rules => format!("{} 个文件", number(n)),
+        }
     }
 
     fn watching_title(&self, services: u64) -> String {

@@ -1,0 +1,94 @@
+//! Which rules hold when some files have mistakes: a file that is refused keeps its last good
+//! version, and where there never was one the built-in set covers what it would have covered.
+//! Nobody is silenced by a typo.
+//!
+//! Pure: texts are arguments, those on disk and those that were good before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::builtin;
+use super::compile::{Compiled, RuleFile, compile};
+use super::raw::Partial;
+use super::rule::Destination;
+use super::set::Rules;
+use crate::core::diagnostic::{Diagnostic, Source};
+use crate::core::source::PollError;
+
+/// The rule files of podbell.yaml, as they are on disk.
+#[derive(Clone, Debug, Default)]
+pub struct RuleFiles {
+    /// The files in reading order.
+    pub files: Vec<RuleFile>,
+    /// Whether podbell.yaml has `rules:` at all; else the built-in set holds.
+    pub named: bool,
+    /// Whom the built-in set tells.
+    pub chats: Vec<Destination>,
+}
+
+/// What holds.
+#[derive(Debug)]
+pub struct InForce {
+    /// The rules.
+    pub rules: Rules,
+    /// Names and texts of the files that are good.
+    pub good: Vec<(String, String)>,
+    /// The files that were refused, and why.
+    pub refused: Vec<(String, PollError)>,
+}
+
+impl RuleFiles {
+    /// The rules that hold, given the last good text of each file.
+    pub fn in_force(&self, last_good: &BTreeMap<String, String>) -> InForce {
+        if !self.named {
+            return InForce { rules: builtin::rules(&self.chats), good: Vec::new(), refused: Vec::new() };
+        }
+        let (mut rules, mut good, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for file in &self.files {
+            let name = file.source.name.to_string();
+            let compiled = compile(file);
+            let Some(error) = first_error(&compiled) else {
+                good.push((name, file.source.text.to_string()));
+                rules.extend(compiled.rules);
+                continue;
+            };
+            let before = last_good.get(&name).map(|text| compile(&with_text(file, text)));
+            let (instead, held) = match before.filter(|compiled| !compiled.has_errors()) {
+                Some(before) => (before, "its last good version holds"),
+                None => (compile(&self.stand_in(file)), "it never had a good version: the built-in rules hold instead"),
+            };
+            rules.extend(instead.rules);
+            refused.push((name, refusal(&error, held)));
+        }
+        InForce { rules: Rules::new(rules.into_iter().map(|located| located.rule).collect()), good, refused }
+    }
+
+    /// The built-in set in the place of a file: its entry, its bounds.
+    fn stand_in(&self, file: &RuleFile) -> RuleFile {
+        let notify = file.names.may_notify.clone().unwrap_or_else(|| self.chats.clone());
+        RuleFile {
+            source: Source::new(&format!("{} for {}", builtin::FILE, file.source.name), builtin::TEXT),
+            defaults: Partial { notify: Some(notify), ..Partial::default() },
+            ..file.clone()
+        }
+    }
+}
+
+fn with_text(file: &RuleFile, text: &str) -> RuleFile {
+    let source: Arc<Source> = Source::shown_as(&file.source.name, &file.source.shown, text);
+    RuleFile { source, ..file.clone() }
+}
+
+fn first_error(compiled: &Compiled) -> Option<Diagnostic> {
+    compiled.diagnostics.iter().find(|finding| finding.is_error()).cloned()
+}
+
+/// What the operator reads of it.
+pub fn refusal(error: &Diagnostic, held: &str) -> PollError {
+    PollError {
+        code: "rules".to_owned(),
+        text: error.to_string(),
+        advice: format!("mend the file; `podbell check` shows every mistake. Until then {held}"),
+        gone: false,
+    }
+}

@@ -1,0 +1,248 @@
+//! Rules that change while podbell runs: nobody is silenced, nothing is told twice.
+
+use std::os::unix::fs::symlink;
+
+use podbell::core::event::Target;
+use podbell::core::notice::NoticeBody;
+use rustix::process::Signal;
+
+use crate::support::emulated::{ONE_EVENT, emulator};
+use crate::support::events::warning;
+use crate::support::process::{PATIENCE, eventually};
+use crate::support::receiver::{self, Receiver};
+use crate::support::site::{QUICK_RULES, Site};
+use crate::support::world::{World, WorldSpec, web};
+
+const POD: &str = "web-6d4cf56db6-x2x7v";
+const SHOP: &str = "version: 1
+rules:
+  - {name: mounts, match: {reason: FailedMount}, notify: [team], group_wait: 0s, min_gap: 0s}
+";
+const OTHER: &str = "version: 1
+rules:
+  - {name: pulls, match: {reason: Failed}, notify: [team], group_wait: 0s, min_gap: 0s}
+";
+const BROKEN: &str = "version: 1\nrules:\n  - {name: mounts, match: {raeson: FailedMount}, notify: [team]}\n";
+
+fn world(rules: &[&str]) -> World {
+    let mut world = World::new(WorldSpec {
+        rules: rules.iter().map(|text| (*text).to_owned()).collect(),
+        operator: vec!["team"],
+        ..WorldSpec::default()
+    });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.log.clear();
+    world
+}
+
+fn happens(world: &mut World, second: i64, reason: &str, count: u64) {
+    world.run_until(second);
+    let event = warning(POD, reason, &format!("a message of {reason}"), count, 30, second - 1);
+    world.poll(&web(), &[event]);
+}
+
+/// What was told of rule files.
+fn told_of_files(world: &World) -> Vec<String> {
+    let notices = world.log.iter().flat_map(|request| &request.notices);
+    let trouble = notices.filter_map(|notice| match &notice.body {
+        NoticeBody::Trouble(trouble) => Some(format!("{} {}", notice.kind.as_str(), trouble.text)),
+        _ => None,
+    });
+    trouble.collect()
+}
+
+#[test]
+fn a37_a_broken_file_keeps_its_last_good_version_and_is_told_once_and_resolved_once() {
+    let mut world = world(&[SHOP, OTHER]);
+    // The other file has a new rule for Evicted, this one a typo.
+    let more = format!("{OTHER}  - {{name: evicted, match: {{reason: Evicted}}, notify: [team], group_wait: 0s}}\n");
+    world.run_until(50);
+    world.reload(&[BROKEN, &more]);
+    world.reload(&[BROKEN, &more]);
+    happens(&mut world, 60, "FailedMount", 1);
+    happens(&mut world, 120, "Evicted", 1);
+    let told = world.told();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(
+        told_of_files(&world),
+        ["opened rules-0.yaml:3:28: error: unknown key `raeson` (did you mean `reason`?)"]
+    );
+    // The last good version holds over a restart, too, and the file is not told again.
+    world.kill();
+    world.start();
+    world.run_until(150);
+    world.poll(&Target::new("prod", "cls-1", "shop", "api"), &[]);
+    world.run_until(180);
+    let event = warning("api-6d4cf56db6-x2x7v", "FailedMount", "m", 1, 179, 179);
+    world.poll(&Target::new("prod", "cls-1", "shop", "api"), &[event]);
+    assert_eq!(world.told().len(), 4, "{:?}", world.told());
+    world.reload(&[SHOP, &more]);
+    world.reload(&[SHOP, &more]);
+    assert_eq!(told_of_files(&world).len(), 2);
+    assert!(told_of_files(&world)[1].starts_with("resolved"), "{:?}", told_of_files(&world));
+}
+
+#[test]
+fn a_file_that_never_was_good_is_covered_by_the_built_in_rules_and_told() {
+    let mut world = world(&[BROKEN]);
+    happens(&mut world, 60, "FailedMount", 1);
+    world.run_until(100);
+    assert!(world.told().contains(&"75s team opened #2".to_owned()), "{:?}", world.told());
+    let mut again =
+        World::new(WorldSpec { rules: vec![BROKEN.into()], operator: vec!["team"], ..WorldSpec::default() });
+    again.run_until(1);
+    let told = told_of_files(&again);
+    assert_eq!(told.len(), 1);
+    let NoticeBody::Trouble(trouble) = &again.log[0].notices[0].body else { panic!() };
+    assert!(trouble.advice.contains("the built-in rules hold instead"), "{}", trouble.advice);
+}
+
+#[test]
+fn a38_an_incident_of_a_renamed_rule_goes_on_and_is_not_told_again() {
+    let mut world = world(&[SHOP]);
+    happens(&mut world, 60, "FailedMount", 1);
+    world.reload(&[&SHOP.replace("name: mounts", "name: volumes")]);
+    happens(&mut world, 120, "FailedMount", 2);
+    world.poll_until(&web(), &[], 2000);
+    assert_eq!(world.told(), ["60s team opened #1", "1020s team resolved #1"]);
+    assert_eq!(&*world.engine().state().unwrap().incident(1).unwrap().rule.name, "volumes");
+}
+
+#[test]
+fn a38_an_incident_that_no_rule_takes_over_closes_as_rule_removed() {
+    for other in [OTHER.to_owned(), SHOP.replace("group_wait", "group_by: [cluster, service], group_wait")] {
+        let mut world = world(&[SHOP]);
+        happens(&mut world, 60, "FailedMount", 1);
+        world.reload(&[&other]);
+        world.run_until(61);
+        assert_eq!(world.told(), ["60s team opened #1", "60s team closed #1"]);
+        let NoticeBody::Incident(story) = &world.last_notice().body else { panic!() };
+        assert_eq!(story.closed_because.as_deref(), Some("rule removed"));
+    }
+}
+
+#[test]
+fn steps_that_were_passed_before_a_reload_are_not_told_after_it() {
+    let mut world = world(&[SHOP]);
+    happens(&mut world, 60, "FailedMount", 30);
+    world.reload(&[&SHOP.replace("group_wait", "escalate: {counts: [10, 20, 40]}, group_wait")]);
+    happens(&mut world, 120, "FailedMount", 35);
+    happens(&mut world, 180, "FailedMount", 41);
+    assert_eq!(world.told(), ["60s team opened #1", "180s team escalated #1"]);
+}
+
+#[test]
+fn new_rules_see_only_changes_after_loading() {
+    let mut world = world(&[OTHER]);
+    happens(&mut world, 60, "FailedMount", 500);
+    world.reload(&[OTHER, SHOP]);
+    world.run_until(200);
+    assert_eq!(world.told(), [""; 0]);
+    happens(&mut world, 240, "FailedMount", 501);
+    assert_eq!(world.told(), ["240s team opened #1"]);
+}
+
+#[test]
+fn a_hundred_reloads_under_load_lose_and_repeat_nothing() {
+    let lived = |reloads: bool| {
+        let mut world = world(&[SHOP, OTHER]);
+        for n in 1..=100 {
+            let reason = if n % 3 == 0 { "Failed" } else { "FailedMount" };
+            happens(&mut world, n * 60, reason, u64::try_from(n).unwrap());
+            if reloads {
+                let label = |text: &str| text.replace("group_wait", &format!("labels: {{n: '{n}'}}, group_wait"));
+                let first = if n % 4 == 0 { BROKEN.to_owned() } else { label(SHOP) };
+                world.reload(&[&first, &label(OTHER)]);
+            }
+            if reloads && n % 10 == 0 {
+                world.kill();
+                world.start();
+            }
+        }
+        world.run_until(12_000);
+        let incidents = world.log.iter().flat_map(|request| &request.notices).filter_map(|notice| {
+            let NoticeBody::Incident(story) = &notice.body else { return None };
+            Some((notice.kind, notice.caused_at, story.workload.clone(), story.occurrences))
+        });
+        incidents.collect::<Vec<_>>()
+    };
+    assert_eq!(lived(true), lived(false));
+}
+
+/// Waits for a line of the log that comes after what it holds already.
+async fn logged(running: &crate::support::site::Running, what: &str, times: usize) {
+    let look = || (running.process.stderr().matches(what).count() >= times).then_some(());
+    eventually(PATIENCE, what, look).await;
+}
+
+#[tokio::test]
+async fn a39_files_that_change_are_reloaded_once_however_they_are_written() {
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let receiver = Receiver::start().await;
+    let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
+    // As a ConfigMap has it: rules.yaml -> ..data/rules.yaml, ..data -> a folder with a date.
+    for (folder, text) in
+        [("first", QUICK_RULES.to_owned()), ("second", QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 3s"))]
+    {
+        std::fs::create_dir(site.path(folder)).unwrap();
+        std::fs::write(site.path(folder).join("rules.yaml"), text).unwrap();
+    }
+    std::fs::remove_file(site.path("rules.yaml")).unwrap();
+    symlink("first", site.path("..data")).unwrap();
+    symlink("..data/rules.yaml", site.path("rules.yaml")).unwrap();
+    let running = site.run().await;
+    symlink("second", site.path("..new")).unwrap();
+    std::fs::rename(site.path("..new"), site.path("..data")).unwrap();
+    logged(&running, "other rules hold from now on", 1).await;
+    // An editor that writes in two steps: an empty file for a moment.
+    std::fs::write(site.path("second/rules.yaml"), "").unwrap();
+    std::fs::write(site.path("second/rules.yaml"), QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 4s"))
+        .unwrap();
+    logged(&running, "other rules hold from now on", 2).await;
+    assert!(!running.process.stderr().contains("a rule file is refused"), "{}", running.process.stderr());
+}
+
+#[tokio::test]
+async fn rules_are_reloaded_on_sighup_and_when_asked_over_http() {
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let receiver = Receiver::start().await;
+    let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
+    let mut running = site.run().await;
+    logged(&running, "podbell runs", 1).await;
+    let url = format!("http://{}/-/reload", running.listen);
+    let ask = || async { receiver::client().post(&url).timeout(PATIENCE).send().await.unwrap() };
+    // The server is bound before it answers; a connection waits for it.
+    let answer = ask().await;
+    assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, "1 rule files, 1 rules\n"));
+    site.write("rules.yaml", &QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 2s"));
+    running.process.signal(Signal::HUP);
+    logged(&running, "other rules hold from now on", 1).await;
+    site.write("rules.yaml", &QUICK_RULES.replace("resolve_after", "resolve_afer"));
+    let answer = ask().await;
+    assert_eq!(answer.status().as_u16(), 422);
+    assert!(answer.text().await.unwrap().contains("did you mean `resolve_after`?"));
+    logged(&running, "a rule file is refused", 1).await;
+    assert_eq!(receiver::client().get(&url).send().await.unwrap().status().as_u16(), 405);
+    // podbell.yaml itself with a mistake: everything stays as it is.
+    let good = std::fs::read_to_string(site.path("podbell.yaml")).unwrap();
+    site.write("podbell.yaml", &format!("{good}nonsense: 1\n"));
+    assert_eq!(ask().await.status().as_u16(), 422);
+    logged(&running, "the rules stay as they were", 1).await;
+    assert!(running.process.stop().await.success());
+}
+
+#[tokio::test]
+async fn podbell_starts_with_the_last_good_version_of_a_file_that_was_broken_meanwhile() {
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let receiver = Receiver::start().await;
+    let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
+    let mut running = site.run().await;
+    let stored = || site.path("podbell.db").exists() && !site.rows("SELECT name FROM rule_file").is_empty();
+    eventually(PATIENCE, "the text is stored", || stored().then_some(())).await;
+    assert!(running.process.stop().await.success());
+    site.write("rules.yaml", "version: 1\nrules:\n  - {name: broken\n");
+    let mut running = site.run().await;
+    logged(&running, "its last good version holds", 1).await;
+    assert!(running.process.stop().await.success());
+}
