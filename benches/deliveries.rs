@@ -126,6 +126,7 @@ fn engine(store: Store, webhooks: usize) -> Engine {
         sources: BTreeMap::from([(Arc::from("prod"), info)]),
         operator: Vec::new(),
         destinations: names.iter().cloned().collect(),
+        daily: BTreeMap::new(),
     };
     // As a webhook's, see `notifiers`.
     let policy = |name: &Destination| Policy {

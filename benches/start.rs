@@ -136,6 +136,7 @@ fn engine(store: Store) -> Engine {
         sources: BTreeMap::from([(Arc::from("prod"), info)]),
         operator: vec!["hook".into()],
         destinations: ["hook".into()].into(),
+        daily: BTreeMap::new(),
     };
     let policy = Policy {
         endpoint: "hook".into(),

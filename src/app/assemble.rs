@@ -12,9 +12,11 @@ use crate::clock;
 use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
 use crate::core::outbox::Parcel;
 use crate::core::rules::Rules;
+use crate::core::rules::quiet::Hours;
 use crate::core::rules::rule::Destination;
 use crate::core::source::SourceInfo;
 use crate::core::step::Setup;
+use crate::core::step::daily::DailyAt;
 use crate::core::time::Time;
 use crate::engine::{Freeze, SendJob};
 use crate::http::{ClientError, HttpOptions};
@@ -82,7 +84,16 @@ fn notifier(config: &config::NotifierConfig) -> NotifierConfig {
 pub fn setup(config: &Config, rules: Rules, now: Time) -> Setup {
     let sources = config.sources.iter().map(|source| (Arc::from(source.name()), info(source, now)));
     let destinations = config.notifiers.iter().map(|notifier| notifier.name.clone()).collect();
-    Setup { rules, sources: sources.collect(), operator: config.operator.notify.clone(), destinations }
+    let daily = config.notifiers.iter().filter_map(|notifier| {
+        Some((notifier.name.clone(), DailyAt(Hours::daily(notifier.daily?, notifier.time_zone.clone()))))
+    });
+    Setup {
+        rules,
+        sources: sources.collect(),
+        operator: config.operator.notify.clone(),
+        destinations,
+        daily: daily.collect(),
+    }
 }
 
 fn info(source: &SourceConfig, now: Time) -> SourceInfo {

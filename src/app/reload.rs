@@ -30,7 +30,12 @@ pub type RulesTask = Box<dyn FnOnce(mpsc::Sender<NewRules>, watch::Receiver<bool
 
 /// The rule files of a configuration that was read.
 pub fn rule_files<S>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
-    RuleFiles { files: loaded.rule_files, named: config.has_rules, chats: config.chat_destinations() }
+    RuleFiles {
+        files: loaded.rule_files,
+        named: config.has_rules,
+        chats: config.chat_destinations(),
+        maintenance: config.maintenance.clone(),
+    }
 }
 
 /// What is watched, as it was when podbell started.

@@ -125,19 +125,19 @@ fn rules(files: &[PathBuf]) -> io::Result<Option<Rules>> {
         return Ok(Some(builtin::rules(&[Destination::from("chat")])));
     }
     let mut findings: Vec<Diagnostic> = Vec::new();
-    let mut rules = Vec::new();
+    let mut all = Vec::new();
     for (entry, path) in (0..).zip(files) {
         match config::lone_rule_file(path, entry, Names::default()) {
             Ok(file) => {
                 let compiled = compile(&file);
-                findings.extend(compiled.diagnostics.into_iter().filter(Diagnostic::is_error));
-                rules.extend(compiled.rules.into_iter().map(|located| located.rule));
+                findings.extend(compiled.diagnostics.iter().filter(|finding| finding.is_error()).cloned());
+                all.push(compiled);
             }
             Err(finding) => findings.push(*finding),
         }
     }
     if findings.is_empty() {
-        return Ok(Some(Rules::new(rules)));
+        return Ok(Some(Rules::of(all)));
     }
     render::findings(&mut anstream::stderr().lock(), &findings)?;
     Ok(None)
@@ -308,6 +308,7 @@ fn because(because: &Because) -> String {
         Because::NoRule => "no rule is about it".to_owned(),
         Because::Ignored(rule) => format!("ignored by {rule}"),
         Because::TooFew(rule) => format!("too few for open_when of {rule}"),
+        Because::Held(rule) => format!("held back: see `active`, `maintenance` and `inhibit` of {rule}"),
         Because::TooLate(rule) => format!("the recording ended before {rule} told it"),
     }
 }

@@ -159,10 +159,11 @@ fn setup() -> anyhow::Result<Setup> {
         aliases: BTreeMap::from([(demo::CLUSTER.to_owned(), demo::CLUSTER_ALIAS.to_owned())]),
     };
     Ok(Setup {
-        rules: Rules::new(compiled.rules.into_iter().map(|located| located.rule).collect()),
+        rules: Rules::of([compiled]),
         sources: BTreeMap::from([(SOURCE.into(), info)]),
         operator: vec!["console".into()],
         destinations: ["console".into()].into(),
+        daily: BTreeMap::new(),
     })
 }
 

@@ -16,6 +16,7 @@ use super::test_case::{Rows, Sketch};
 use crate::config;
 use crate::core::event::{Event, Level, Subject, Target};
 use crate::core::incident::Phase;
+use crate::core::incident::hold::{Held, Window};
 use crate::core::message::number;
 use crate::core::notice::NoticeBody;
 use crate::core::rules::explain::Because;
@@ -120,8 +121,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let decisions = store.decisions(&asked, args.limit)?;
     let mut out = anstream::stdout().lock();
+    let incident = args.incident.map(|id| store.incident(id)).transpose()?.flatten();
     if let Some(id) = args.incident {
-        let Some(incident) = store.incident(id)? else { bail!("there is no incident #{id}") };
+        let Some(incident) = &incident else { bail!("there is no incident #{id}") };
         let phase = match incident.phase {
             Phase::Gathering => "gathers: nobody knows of it yet".to_owned(),
             Phase::Open => "open".to_owned(),
@@ -132,6 +134,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     for decision in &decisions {
         print_decision(&mut out, decision)?;
+    }
+    for (to, telling) in incident.iter().flat_map(|incident| &incident.telling) {
+        if let Some(held) = &telling.held {
+            writeln!(out, "not told to {to} since: {}", held_by(held))?;
+        }
     }
     if decisions.is_empty() {
         let kept = number(u64::try_from(crate::store::KEPT).unwrap_or_default());
@@ -178,8 +185,21 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
                 Effect::Reopened => format!("incident{incident} came back"),
                 Effect::Counted => format!("counted in incident{incident}, which is open"),
             };
-            writeln!(out, "    rule {} wins {}: {effect}", one.rule, one.to.join(", "))
+            writeln!(out, "    rule {} wins {}: {effect}", one.rule, one.to.join(", "))?;
+            one.held.iter().try_for_each(|(to, held)| writeln!(out, "      held from {to}: {}", held_by(held)))
         }),
+    }
+}
+
+fn held_by(held: &Held) -> String {
+    match held {
+        Held::Window { window: Window::Hours(name), until } => {
+            format!("outside of its active hours {name}, until {}", clock(*until))
+        }
+        Held::Window { window: Window::Maintenance(name), until } => {
+            format!("maintenance {name}, until {}", clock(*until))
+        }
+        Held::By { incident } => format!("incident #{incident} explains it, as long as that is open"),
     }
 }
 
@@ -270,7 +290,7 @@ fn listed(path: &Path, args: &Args) -> anyhow::Result<Vec<Event<'static>>> {
 
 /// The rules of these files, each an entry of its own.
 fn rules_of(files: &[PathBuf]) -> anyhow::Result<Rules> {
-    let mut rules = Vec::new();
+    let mut all = Vec::new();
     for (entry, path) in (0..).zip(files) {
         let file =
             config::lone_rule_file(path, entry, Names::default()).map_err(|finding| anyhow::anyhow!("{finding}"))?;
@@ -278,9 +298,9 @@ fn rules_of(files: &[PathBuf]) -> anyhow::Result<Rules> {
         if let Some(error) = compiled.diagnostics.iter().find(|finding| finding.is_error()) {
             bail!("{error}");
         }
-        rules.extend(compiled.rules.into_iter().map(|located| located.rule));
+        all.push(compiled);
     }
-    Ok(Rules::new(rules))
+    Ok(Rules::of(all))
 }
 
 fn as_test(rows: &Rows, rules: Rules, args: &Args) -> anyhow::Result<ExitCode> {

@@ -42,17 +42,18 @@ pub(super) fn resolve(config: Config<SecretRef>) -> anyhow::Result<Config> {
 /// The rules of podbell.yaml, or the built-in set.
 pub(super) fn rules<S>(path: &Path, config: &Config<S>, mut loaded: Loaded) -> anyhow::Result<Rules> {
     if !config.has_rules {
-        return Ok(crate::core::rules::builtin::rules(&config.chat_destinations()));
+        let rules = crate::core::rules::builtin::rules(&config.chat_destinations());
+        return Ok(rules.with_maintenance(config.maintenance.clone()));
     }
-    let mut rules = Vec::new();
+    let mut all = Vec::new();
     let mut broken = false;
     for file in &loaded.rule_files {
         let mut compiled = compile(file);
         broken |= compiled.has_errors();
         loaded.diagnostics.append(&mut compiled.diagnostics);
-        rules.extend(compiled.rules.into_iter().map(|located| located.rule));
+        all.push(compiled);
     }
-    if broken { Err(refuse(path, loaded)) } else { Ok(Rules::new(rules)) }
+    if broken { Err(refuse(path, loaded)) } else { Ok(Rules::of(all).with_maintenance(config.maintenance.clone())) }
 }
 
 /// Where the store is.

@@ -19,7 +19,7 @@ use super::render;
 use crate::clock;
 use crate::config;
 use crate::core::diagnostic::Diagnostic;
-use crate::core::rules::{Located, Names, Pattern, Rules, compile};
+use crate::core::rules::{Compiled, Names, Pattern, Rules, compile};
 use crate::core::ruletest::{self, Case, Coverage, Expected, Item, TestFile, Verdict, offset};
 use crate::core::step::Setup;
 
@@ -151,12 +151,12 @@ fn one_file(path: &Path, args: &Args, run: &mut Run) {
         Err(finding) => return run.findings.push(*finding),
     };
     let (file, mut findings) = ruletest::read(&source);
-    let located = if findings.iter().any(Diagnostic::is_error) {
+    let compiled = if findings.iter().any(Diagnostic::is_error) {
         Vec::new()
     } else {
         rules_of(&file, path.parent().unwrap_or(Path::new("")), &mut findings)
     };
-    let rules = Rules::new(located.into_iter().map(|located| located.rule).collect());
+    let rules = Rules::of(compiled);
     if !findings.iter().any(Diagnostic::is_error) {
         findings.extend(file.check_names(&rules));
     }
@@ -182,7 +182,7 @@ fn one_file(path: &Path, args: &Args, run: &mut Run) {
 }
 
 /// The rules that a test file names, each item of `rule_files` as an entry of its own.
-fn rules_of(file: &TestFile, folder: &Path, findings: &mut Vec<Diagnostic>) -> Vec<Located> {
+fn rules_of(file: &TestFile, folder: &Path, findings: &mut Vec<Diagnostic>) -> Vec<Compiled> {
     let mut rules = Vec::new();
     let mut known: HashSet<PathBuf> = HashSet::new();
     for (entry, (written, span)) in (0..).zip(&file.rule_files) {
@@ -199,9 +199,9 @@ fn rules_of(file: &TestFile, folder: &Path, findings: &mut Vec<Diagnostic>) -> V
             }
             match config::lone_rule_file(&path, entry, Names::default()) {
                 Ok(rule_file) => {
-                    let compiled = compile(&rule_file);
-                    findings.extend(compiled.diagnostics);
-                    rules.extend(compiled.rules);
+                    let mut compiled = compile(&rule_file);
+                    findings.append(&mut compiled.diagnostics);
+                    rules.push(compiled);
                 }
                 Err(finding) => findings.push(*finding),
             }

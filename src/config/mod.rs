@@ -22,6 +22,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::core::rules::Destination;
+use crate::core::rules::quiet::Maintenance;
 
 pub use crate::core::message::Language;
 pub use crate::notifiers::MentionIds;
@@ -42,6 +43,8 @@ pub struct Config<S = SecretString> {
     pub mentions: BTreeMap<String, MentionIds>,
     /// Whether there is a `rules:` key; without one the built-in set holds.
     pub has_rules: bool,
+    /// Planned work: nothing is told of it before its end, whatever the rules.
+    pub maintenance: Vec<Maintenance>,
     /// What podbell tells about itself.
     pub operator: OperatorConfig<S>,
     /// Where state is kept.
@@ -139,6 +142,8 @@ pub struct NotifierConfig<S = SecretString> {
     pub time_zone: TimeZone,
     /// More notices than this within a minute become a digest; `None`: each is told by itself.
     pub digest_after: Option<usize>,
+    /// The minute of the day at which it wants a line about the last day.
+    pub daily: Option<u16>,
     /// What it is.
     pub kind: NotifierKind<S>,
 }

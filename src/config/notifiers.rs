@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use super::secret::SecretRef;
 use super::sources::{name, time_zone};
 use super::{Language, MentionIds, NotifierConfig, NotifierKind};
+use crate::core::rules::quiet::read::minute;
 use crate::core::yaml::{MapReader, Node, Reader, Value};
 
 #[derive(Clone, Copy)]
@@ -65,7 +66,9 @@ fn notifier(
     };
     let kind = kind?;
     // A program reads every notice.
-    let digest_after = if matches!(kind, Kind::Webhook) { None } else { digest_after(&mut map, reader) };
+    let is_chat = !matches!(kind, Kind::Webhook);
+    let digest_after = if is_chat { digest_after(&mut map, reader) } else { None };
+    let daily = if is_chat { daily(&mut map, reader) } else { None };
     let kind = match kind {
         Kind::Slack => url(&mut map, reader).map(|url| NotifierKind::Slack { url }),
         Kind::Wecom => url(&mut map, reader).map(|url| NotifierKind::Wecom { url }),
@@ -83,6 +86,7 @@ fn notifier(
     };
     map.finish_with(reader, |key| match key {
         "token" | "channel" => Some("this version knows incoming webhooks only: use `url`"),
+        "daily" => Some("a line a day is for people; a webhook gets every notice"),
         "digest" | "digest_after" => Some("a webhook gets every notice; only chats get digests"),
         _ => None,
     });
@@ -91,8 +95,20 @@ fn notifier(
         language: language.unwrap_or_default(),
         time_zone: zone?,
         digest_after,
+        daily,
         kind: kind?,
     })
+}
+
+/// `daily: "09:00"`, on the destination's clock.
+fn daily(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<u16> {
+    let node = map.take("daily")?;
+    let text = reader.text(node, "a time of day such as \"09:00\"")?;
+    let minute = minute(text).filter(|minute| *minute < 24 * 60);
+    if minute.is_none() {
+        reader.error_help(&node.span, format!("`{text}` is no time of day"), "write \"09:00\", in quotes");
+    }
+    minute
 }
 
 /// `digest: false`, or after how many notices within a minute the rest becomes one.

@@ -238,6 +238,7 @@ impl Config<SecretRef> {
             notifiers: self.notifiers.into_iter().map(|notifier| notifier.map(&mut put)).collect(),
             mentions: self.mentions,
             has_rules: self.has_rules,
+            maintenance: self.maintenance,
             operator: OperatorConfig {
                 notify: self.operator.notify,
                 heartbeat: self
@@ -291,6 +292,7 @@ impl<S> NotifierConfig<S> {
             language: self.language,
             time_zone: self.time_zone,
             digest_after: self.digest_after,
+            daily: self.daily,
             kind,
         }
     }

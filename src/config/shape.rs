@@ -9,7 +9,7 @@ use super::secret::SecretRef;
 use super::sources::address;
 use super::{Config, Heartbeat, HttpConfig, OperatorConfig, ServerConfig, StoreConfig, notifiers, sources};
 use crate::core::rules::raw::check_destination;
-use crate::core::rules::{Conditions, Destination, Names, raw};
+use crate::core::rules::{Conditions, Destination, Names, quiet, raw};
 use crate::core::yaml::{Node, Reader, Value};
 
 /// One item of `rules:`.
@@ -51,6 +51,8 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
     };
     let rules = map.take("rules");
     let entries = rules.map(|node| entries(node, &names, reader)).unwrap_or_default();
+    let maintenance = map.take("maintenance");
+    let maintenance = maintenance.map(|node| quiet::read::maintenance(node, reader, &[], None)).unwrap_or_default();
     let operator = map.take("operator").and_then(|node| operator(node, folder, &names, reader));
     let store = map.take("store").and_then(|node| store(node, folder, reader));
     let server = map.take("server").and_then(|node| server(node, reader));
@@ -61,6 +63,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
         notifiers,
         mentions,
         has_rules: rules.is_some(),
+        maintenance,
         operator: operator.unwrap_or(OperatorConfig { notify: Vec::new(), heartbeat: None }),
         store: store.unwrap_or_else(|| StoreConfig::Sqlite(folder.join("podbell.db"))),
         server: server.unwrap_or_else(|| ServerConfig { listen: default_listen(), public_url: None }),

@@ -88,6 +88,8 @@ pub enum Because {
     TooFew(RuleKey),
     /// The recording ended before the rule's notice was due.
     TooLate(RuleKey),
+    /// The rule's notices were held back: by a window, or by an incident that explains it.
+    Held(RuleKey),
 }
 
 type UntoldKey = (String, String, String, String, Because);
@@ -103,7 +105,7 @@ pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<S
     };
     let sources = sources.into_iter().map(|name| (name, info.clone())).collect();
     let destinations = rules.iter().flat_map(|(_, rule)| rule.settings.notify.clone()).collect();
-    Arc::new(Setup { rules, sources, operator: Vec::new(), destinations })
+    Arc::new(Setup { rules, sources, operator: Vec::new(), destinations, daily: BTreeMap::new() })
 }
 
 impl Backtest {
@@ -208,7 +210,11 @@ impl Backtest {
                 let known = joined.clone().any(|(incident, _)| self.told.contains(&incident));
                 let first = joined.clone().find(|(_, one)| one.effect != Effect::SeenElsewhere);
                 if let (false, Some((incident, one))) = (known, first) {
-                    let because = Because::TooFew(one.rule.clone());
+                    let because = match one.held.len() == one.to.len() && !matches!(one.effect, Effect::Gathers { .. })
+                    {
+                        true => Because::Held(one.rule.clone()),
+                        false => Because::TooFew(one.rule.clone()),
+                    };
                     self.waiting.entry(incident).or_default().push((key(because), decision.new));
                 }
             }

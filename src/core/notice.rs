@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::event::Level;
+use super::incident::hold::Window;
 use super::rules::rule::{Destination, Field, RuleKey, Severity};
 use super::time::Time;
 
@@ -240,6 +241,36 @@ pub enum Info {
         from: Time,
         /// When it could be read again.
         until: Time,
+    },
+    /// A window is over that kept things from the destination.
+    Held {
+        /// Which.
+        window: Window,
+        /// When the first of it fell due.
+        from: Time,
+        /// The window's end.
+        until: Time,
+        /// What is over by now, in words; at most 20.
+        over: Vec<String>,
+        /// How much that is in all.
+        over_count: u64,
+        /// How much is still open, and told by itself.
+        still_open: u64,
+    },
+    /// What the last day brought.
+    Daily {
+        /// Since when.
+        since: Time,
+        /// Until when.
+        until: Time,
+        /// Entries of all lists that were read.
+        events: u64,
+        /// Messages that the destination took.
+        messages: u64,
+        /// Incidents that it was told the opening of.
+        incidents: u64,
+        /// Kinds of Warnings that no rule told.
+        untold: u64,
     },
     /// A person tries a destination out.
     Test {

@@ -354,6 +354,9 @@ impl Engine {
             tally.undelivered += u64::from(!delivered);
             if let Some(destination) = mirror.outbox.receiver_of(*send) {
                 self.complaints.of_destination(destination, outcome, now);
+                if delivered {
+                    step(&mut mirror.state, &self.setup, Input::Told { destination }, now, &mut batch.writes);
+                }
             }
             mirror.outbox.record(*send, outcome.clone(), (self.chance)(), now, &mut batch.outbox);
         }
@@ -542,6 +545,8 @@ fn about(body: &NoticeBody) -> String {
         },
         NoticeBody::Info(Info::FirstContact { source, .. } | Info::Blind { source, .. }) => source.clone(),
         NoticeBody::Info(Info::Dead { destination, .. } | Info::Test { destination }) => destination.clone(),
+        NoticeBody::Info(Info::Held { window, .. }) => format!("what was held: {window:?}"),
+        NoticeBody::Info(Info::Daily { .. }) => "the day".to_owned(),
     }
 }
 

@@ -65,11 +65,15 @@ pub(super) fn body(facts: &Facts<'_>, message: &Message, content: Content) -> Va
 /// What follows the dot in a message's type.
 fn word(notice: &Notice) -> &'static str {
     match &notice.body {
-        NoticeBody::Info(Info::FirstContact { .. }) => "first_contact",
-        NoticeBody::Info(Info::Blind { .. }) => "blind",
-        NoticeBody::Info(Info::Test { .. }) => "test",
-        NoticeBody::Info(Info::Dead { .. }) => "dead",
-        _ => notice.kind.as_str(),
+        NoticeBody::Info(info) => match info {
+            Info::FirstContact { .. } => "first_contact",
+            Info::Blind { .. } => "blind",
+            Info::Held { .. } => "held",
+            Info::Daily { .. } => "daily",
+            Info::Test { .. } => "test",
+            Info::Dead { .. } => "dead",
+        },
+        NoticeBody::Incident(_) | NoticeBody::Trouble(_) => notice.kind.as_str(),
     }
 }
 
@@ -146,6 +150,14 @@ fn info(info: &Info) -> Value {
         }),
         Info::Blind { source, services, from, until } => json!({
             "source": source, "services": services, "from": rfc3339(*from), "until": rfc3339(*until),
+        }),
+        Info::Held { window, from, until, over, over_count, still_open } => json!({
+            "window": window, "from": rfc3339(*from), "until": rfc3339(*until),
+            "over": names(over), "over_count": over_count, "still_open": still_open,
+        }),
+        Info::Daily { since, until, events, messages, incidents, untold } => json!({
+            "since": rfc3339(*since), "until": rfc3339(*until), "events": events, "messages": messages,
+            "incidents": incidents, "untold": untold,
         }),
         Info::Test { destination } => json!({"destination": destination}),
         Info::Dead { destination, deliveries, why } => json!({

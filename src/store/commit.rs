@@ -72,6 +72,9 @@ impl Store {
                 let mut good = transaction.prepare_cached("INSERT OR REPLACE INTO rule_file VALUES (?1, ?2, ?3)")?;
                 good.execute(params![name, text, commit.now.millis()])?;
             }
+            if commit.heartbeat.is_some() || commit.writes.daily {
+                write_days(&transaction, commit)?;
+            }
             if let Some(beat) = commit.heartbeat {
                 let mut meta = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('heartbeat', ?1)")?;
                 meta.execute([beat.millis()])?;
@@ -207,11 +210,35 @@ fn write_troubles_and_sources(connection: &Connection, commit: &Commit<'_>) -> r
     for id in &commit.writes.troubles_over {
         connection.prepare_cached("UPDATE trouble SET over = 1 WHERE id = ?1")?.execute([sql(*id)])?;
     }
+    for key in &commit.writes.held {
+        let (destination, window) = (&key.0, json(&key.1)?);
+        match commit.state.held(key) {
+            Some(held) => {
+                let mut upsert = connection.prepare_cached("INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3)")?;
+                upsert.execute(params![destination, window, json(held)?])?;
+            }
+            None => {
+                let mut delete =
+                    connection.prepare_cached("DELETE FROM held WHERE destination = ?1 AND window = ?2")?;
+                delete.execute(params![destination, window])?;
+            }
+        }
+    }
     for name in &commit.writes.sources {
         if let Some(source) = commit.state.source(name) {
             let mut upsert = connection.prepare_cached("INSERT OR REPLACE INTO source VALUES (?1, ?2)")?;
             upsert.execute(params![name, json(source)?])?;
         }
+    }
+    Ok(())
+}
+
+/// What is counted for the daily lines; none where nobody wants one.
+fn write_days(connection: &Connection, commit: &Commit<'_>) -> rusqlite::Result<()> {
+    let days = commit.state.days();
+    if !days.is_empty() {
+        let mut meta = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('days', ?1)")?;
+        meta.execute([json(days)?])?;
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use std::error::Error;
 
 use crate::core::incident::Incident;
 
-/// The version of the form. A higher one in the store is refused.
-pub(super) const VERSION: i64 = 1;
+/// The version of the form: 1 was JSON, which is still read. A higher one in the store is refused.
+pub(super) const VERSION: i64 = 2;
 
 /// Why a form cannot be written or read.
 pub(super) type FormError = Box<dyn Error + Send + Sync>;
@@ -27,7 +27,11 @@ pub fn write(incident: &Incident) -> Result<Vec<u8>, FormError> {
 /// # Errors
 /// When the bytes are none.
 pub fn read(bytes: &[u8]) -> Result<Incident, FormError> {
-    Ok(rmp_serde::from_slice(bytes)?)
+    match bytes.first() {
+        // No map of MessagePack begins like that.
+        Some(b'{') => Ok(serde_json::from_slice(bytes)?),
+        _ => Ok(rmp_serde::from_slice(bytes)?),
+    }
 }
 
 /// A row, or its number and what is wrong with it.

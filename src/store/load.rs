@@ -15,7 +15,8 @@ use crate::core::outbox::{Content, Delivery, DeliveryId, Health, RestoredOutbox,
 use crate::core::rules::Severity;
 use crate::core::rules::rule::Destination;
 use crate::core::series::{EpisodeKey, SeriesId};
-use crate::core::step::{Failing, Restored, TargetState, TroubleState};
+use crate::core::step::daily::Days;
+use crate::core::step::{Failing, HeldBack, HeldKey, Restored, TargetState, TroubleState};
 use crate::core::time::Time;
 
 /// Attempts older than this say nothing about any pace.
@@ -58,6 +59,7 @@ impl Store {
             let state = serde_json::from_str(&state).map_err(|e| self.row_error(format!("source {name}"), e))?;
             sources.push((name, state));
         }
+        let (held, days) = (self.held()?, self.days()?);
         let incident = self.number(
             "SELECT max((SELECT coalesce(max(id), 0) FROM incident), (SELECT coalesce(max(id), 0) FROM trouble))",
         )?;
@@ -69,11 +71,31 @@ impl Store {
             incidents,
             troubles,
             sources,
+            held,
+            days,
             next_incident: (incident + 1).max(reserved),
             next_notice: self
                 .meta_number("next_notice")?
                 .max(self.number("SELECT coalesce(max(id), 0) FROM notice")? + 1),
         })
+    }
+
+    fn held(&self) -> Result<Vec<(HeldKey, HeldBack)>, StoreError> {
+        let rows = self.query("SELECT destination, window, state FROM held", [], |row| {
+            Ok((text(row, 0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        })?;
+        let wrong = |error| self.row_error("what windows hold", error);
+        rows.into_iter()
+            .map(|(to, window, state)| {
+                Ok(((to, serde_json::from_str(&window).map_err(wrong)?), serde_json::from_str(&state).map_err(wrong)?))
+            })
+            .collect()
+    }
+
+    fn days(&self) -> Result<Days, StoreError> {
+        let days = self.query("SELECT value FROM meta WHERE key = 'days'", [], |row| row.get::<_, String>(0))?;
+        let days = days.first().map(|days| serde_json::from_str(days));
+        Ok(days.transpose().map_err(|error| self.row_error("the counts of the day", error))?.unwrap_or_default())
     }
 
     /// What is on its way, and how the destinations are.

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::{APPLICATION_ID, StoreError, place};
 
 /// The steps from nothing to this version's format. Never edit one that was released; add one.
-pub const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+pub const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 /// The version of the format that this program writes.
 #[allow(clippy::cast_possible_wrap)]
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -140,6 +140,27 @@ mod tests {
         assert_eq!(count(&copy), 1);
         // And an old program refuses the new file.
         assert!(matches!(prepare(&connection, &path, MIGRATIONS), Err(StoreError::Newer { .. })));
+    }
+
+    #[test]
+    fn an_incident_of_version_1_goes_on_in_version_2() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("podbell.db");
+        let connection = Connection::open(&path).unwrap();
+        prepare(&connection, &path, &MIGRATIONS[..1]).unwrap();
+        let state = r#"{"id": 7, "rule": {"file": "r.yaml", "name": "mounts"}, "group": [["cluster", "cls-1"]],
+            "phase": "open", "recent": [], "targets": [], "workload": "web", "occurrences": 12, "older": 0,
+            "first_at": 1, "last_at": 2, "last_sign": 2, "first_seen": 1,
+            "objects": {"Pod/web-1": {"occurred": 2, "heard": 2}}, "reasons": [], "topics": [],
+            "newest": {"level": "Warning", "obj_type": "Pod", "obj_name": "web-1", "reason": "x", "message": "y"},
+            "newest_seen": 2, "reopened": 0, "blind": [], "episodes": [3, 9], "telling": {"team": {
+            "told": {"at": 1, "occurrences": 1, "objects": 1}, "count_step": 0, "object_step": 0, "topics": 1, "next": null}}}"#;
+        let row =
+            "INSERT INTO incident VALUES (7, 'r.yaml', 'mounts', 'k', 'cls-1', 'shop', 'web', 'open', 2, NULL, 1, ?1)";
+        connection.execute(row, [state]).unwrap();
+        drop(connection);
+        let incidents = crate::store::Store::open(&path).unwrap().restore().unwrap().incidents;
+        assert_eq!((incidents[0].id, incidents[0].occurrences, incidents[0].telling.len()), (7, 12, 1));
     }
 
     #[test]

@@ -215,3 +215,49 @@ fn a_missing_podbell_yaml_and_rules_that_name_no_rule_are_said_with_what_to_do()
     assert!(text.contains("`teams/*.yaml` matches no file"), "{text}");
     assert!(text.contains("`rules:` names no rule, so nothing is told"), "{text}");
 }
+
+#[test]
+fn mistakes_in_what_keeps_rules_quiet_are_explained() {
+    insta::assert_snapshot!(findings(
+        r#"  - name: node
+    match: {objType: Node}
+    group_by: [cluster, objName]
+    inhibit: {rules: [pod, gone], equal: [cluster, namespace]}
+    active: {days: [mon-fri, funday], hours: "9-18", zone: Asia/Shangai}
+  - name: pod
+    match: {objType: Pod}
+    inhibit: {rules: "nod*", equal: cluster}
+  - {name: never, match: {reason: x}, active: []}
+  - {name: empty, match: {reason: y}, active: {days: []}}
+  - {name: itself, match: {reason: z}, inhibit: {rules: itself, equal: workload}}
+maintenance:
+  - {name: a, from: "2026-12-01 22:00", until: "2026-12-01 21:00", zone: Asia/Shanghai}
+  - {name: a, until: tomorrow}
+  - {name: b, until: "2026-12-01T22:00:00+08:00", match: {reason: Failed}}
+  - {name: c}
+"#
+    ));
+    let fine = check(
+        &[(
+            "rules.yaml",
+            "version: 1
+maintenance: {name: move, until: \"2026-12-01 22:00\", match: {cluster: cls-1, workload: 'db-*'}}
+rules:
+  - {name: a, match: {objType: Node}, notify: [x], inhibit: [{rules: ['b*'], equal: [cluster]}]}
+  - {name: b, match: {objType: Pod}, notify: [x], active: [{days: [sat, sun]}, {hours: [\"22:00-06:00\", \"12:00-13:00\"]}]}
+",
+        )],
+        &["rules.yaml"],
+    );
+    assert_eq!(fine.0, 0, "{}", fine.1);
+    assert!(fine.1.contains("all good"), "{}", fine.1);
+}
+
+#[test]
+fn a_line_a_day_and_maintenance_of_podbell_yaml_are_checked() {
+    let config = CONFIG.replace("kind: slack, ", "kind: slack, daily: 9am, ")
+        + "maintenance: [{name: move, until: never}]\nrules: [rules.yaml]\n";
+    let rules = format!("{HEAD}  - {{name: a, match: {{reason: x}}, notify: [team-slack]}}\n")
+        .replace("[slack]", "[team-slack]");
+    insta::assert_snapshot!(check(&[("podbell.yaml", &config), ("rules.yaml", &rules)], &[]).1);
+}

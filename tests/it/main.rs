@@ -20,6 +20,7 @@ mod notifiers;
 mod outbox_model;
 mod qcloud;
 mod qcloud_run;
+mod quiet;
 mod recording;
 mod reload;
 mod rendering;

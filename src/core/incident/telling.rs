@@ -6,6 +6,7 @@
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
+use super::hold::{Held, Holds};
 use super::{FLAPPING, Incident, Phase};
 use crate::core::notice::{NoticeKind, Told};
 use crate::core::rules::rule::{CountSteps, Destination, RuleSettings};
@@ -28,6 +29,9 @@ pub struct Telling {
     /// that it is over before it is so for good.
     #[serde(default)]
     pub flapping: bool,
+    /// What held back what was to be told last, if it was not told since.
+    #[serde(default)]
+    pub held: Option<Held>,
 }
 
 /// A notice that waits for its moment.
@@ -100,9 +104,20 @@ impl Incident {
         changed
     }
 
-    /// The next moment at which something is to be told, if nothing more happens.
-    pub fn tell_at(&self, rule: &RuleSettings) -> Option<Time> {
-        self.telling.values().filter_map(|telling| self.moment(telling, rule)).map(|(_, at)| at).min()
+    /// The next moment at which something is to be told, if nothing more happens. What another
+    /// incident holds has none: its end is an event.
+    pub fn tell_at(&self, rule: &RuleSettings, holds: &Holds) -> Option<Time> {
+        let moment = |(to, telling): (&Destination, &Telling)| {
+            let (_, at) = self.moment(telling, rule)?;
+            match holds.of(to) {
+                None => Some(at),
+                // Noted as held when it falls due, then told when the window ends.
+                Some(held) if telling.held.as_ref() != Some(&held) => Some(at),
+                Some(Held::Window { until, .. }) => Some(at.max(until)),
+                Some(Held::By { .. }) => None,
+            }
+        };
+        self.telling.iter().filter_map(moment).min()
     }
 
     /// Whether somebody heard that it flaps, and not yet that it is over.
@@ -110,19 +125,21 @@ impl Incident {
         matches!(self.phase, Phase::Resolved { .. }) && self.telling.values().any(|telling| telling.flapping)
     }
 
-    /// Whether somebody still has to hear that it opened: it cannot be over before.
-    pub fn owes_opened(&self) -> bool {
-        self.telling.values().any(|telling| telling.next.is_some_and(|next| next.kind == NoticeKind::Opened))
+    /// Whether somebody still has to hear that it opened: it cannot be over before, unless it is held.
+    pub fn owes_opened(&self, holds: &Holds) -> bool {
+        let owed = |telling: &Telling| telling.next.is_some_and(|next| next.kind == NoticeKind::Opened);
+        self.telling.iter().any(|(to, telling)| owed(telling) && holds.of(to).is_none())
     }
 
-    /// Takes out what is due at `now`, and remembers it as told.
-    pub fn take_due(&mut self, rule: &RuleSettings, now: Time) -> Vec<Due> {
+    /// Takes out what is due at `now` and not held, and remembers it as told.
+    pub fn take_due(&mut self, rule: &RuleSettings, holds: &Holds, now: Time) -> Vec<Due> {
         if self.phase != Phase::Open {
             return Vec::new();
         }
         let due: Vec<_> = self
             .telling
             .iter()
+            .filter(|(to, _)| holds.of(to).is_none())
             .filter_map(|(to, telling)| Some((to.clone(), self.moment(telling, rule).filter(|(_, at)| *at <= now)?.0)))
             .collect();
         let mut grouped = Grouped::default();
@@ -134,13 +151,27 @@ impl Incident {
 
     /// It is over: everybody who knows of it, or was about to, hears so. What still waited is part
     /// of that story; where the end is not to be told, what waited is.
-    pub fn take_end(&mut self, kind: NoticeKind, rule: Option<&RuleSettings>, caused_at: Time, now: Time) -> Vec<Due> {
+    pub fn take_end(
+        &mut self,
+        kind: NoticeKind,
+        rule: Option<&RuleSettings>,
+        holds: &Holds,
+        caused_at: Time,
+        now: Time,
+    ) -> Vec<Due> {
         let mut grouped = Grouped::default();
         let all: Vec<Destination> = self.telling.keys().cloned().collect();
         let silent = kind == NoticeKind::Resolved && !rule.is_some_and(|rule| rule.send_resolved);
         for to in all {
+            let held = holds.of(&to).filter(|held| self.telling.get(&to).is_some_and(|one| self.misses_end(one, held)));
             let Some(telling) = self.telling.get_mut(&to) else { continue };
             let waiting = telling.next.take();
+            if let Some(held) = held {
+                if waiting.is_some() || telling.told.is_some() {
+                    telling.held = Some(held);
+                }
+                continue;
+            }
             // Who heard that it flaps hears of its end for good, when it can no longer come back; the
             // others heard of it when it went quiet.
             if kind == NoticeKind::Resolved && telling.flapping == (self.phase == Phase::Open) {
@@ -165,6 +196,7 @@ impl Incident {
         grouped.add(next, self.telling.get(to), to);
         if let Some(telling) = self.telling.get_mut(to) {
             telling.next = None;
+            telling.held = None;
             telling.flapping |= next.kind == NoticeKind::Reopened && self.reopened >= FLAPPING;
             telling.told = Some(Told { at: now, occurrences, objects });
             telling.count_step = telling.count_step.max(passed_count(&rule.escalate.counts, occurrences));
@@ -174,7 +206,7 @@ impl Incident {
     }
 
     /// What a destination hears next, and when.
-    fn moment(&self, telling: &Telling, rule: &RuleSettings) -> Option<(Next, Time)> {
+    pub(super) fn moment(&self, telling: &Telling, rule: &RuleSettings) -> Option<(Next, Time)> {
         if self.phase != Phase::Open {
             return None;
         }

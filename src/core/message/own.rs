@@ -2,6 +2,7 @@
 
 use super::words::{About, Label};
 use super::{Block, Message, Scribe, Span, fill, plain, sign, text, words};
+use crate::core::incident::hold::Window;
 use crate::core::notice::{ClockHint, Info, Notice, NoticeKind, Trouble, TroubleSubject};
 use crate::core::time::Time;
 
@@ -75,6 +76,15 @@ impl Scribe<'_> {
                 self.first_contact(notice, source, *services, *already_there, clock_hint.as_ref())
             }
             Info::Blind { source, services, from, until } => self.was_blind(notice, source, *services, (*from, *until)),
+            Info::Held { window, from, until, over, over_count, still_open } => {
+                self.was_held(notice, window, (*from, *until), (over, *over_count), *still_open)
+            }
+            Info::Daily { since, until, events, messages, incidents, untold } => {
+                let hours = (until.since(*since).as_secs() + 1800) / 3600;
+                let line = self.words.daily(hours, [*events, *messages, *incidents, *untold]);
+                let help = (*untold > 0).then(|| Block::Small(fill(self.words.daily_untold(), &["podbell explain"])));
+                self.own(notice, format!("📊 {line}"), false, help.into_iter().collect())
+            }
             Info::Test { destination } => self.test(notice, destination),
             Info::Dead { destination, deliveries, why } => self.given_up(notice, destination, *deliveries, why),
         }
@@ -117,6 +127,31 @@ impl Scribe<'_> {
         let title = format!("🙈 {}", plain(&fill(self.words.blind_title(), &[source])));
         let gist = fill(&self.words.blind_source(&from, &until, services), &[source]);
         self.own(notice, title, false, vec![Block::Line(gist)])
+    }
+
+    /// What a window kept is over by now: nobody else will tell of it.
+    fn was_held(
+        &self,
+        notice: &Notice,
+        window: &Window,
+        (from, until): (Time, Time),
+        (over, over_count): (&[String], u64),
+        still_open: u64,
+    ) -> Message {
+        let (name, sentence) = match window {
+            Window::Hours(name) => (name, self.words.held_outside()),
+            Window::Maintenance(name) => (name, self.words.held_during()),
+        };
+        let title = format!("🤫 {}", self.words.held_title(over_count));
+        let (from, until) = self.clock.ends(from, until);
+        let mut gist = fill(sentence, &[name]);
+        gist.push(words(format!("{from}–{until}{}", self.words.colon())));
+        gist.extend(self.names(over.iter(), MOST_LISTED, over_count));
+        let mut blocks = vec![Block::Line(gist)];
+        if still_open > 0 {
+            blocks.push(Block::Small(vec![words(self.words.held_open(still_open))]));
+        }
+        self.own(notice, title, false, blocks)
     }
 
     fn test(&self, notice: &Notice, destination: &str) -> Message {

@@ -3,7 +3,7 @@
 
 use super::compile::{RuleFile, compile};
 use super::raw::{Names, Partial};
-use super::rule::{Destination, Rule};
+use super::rule::Destination;
 use super::set::Rules;
 use crate::core::diagnostic::Source;
 
@@ -17,6 +17,5 @@ pub const TEXT: &str = include_str!("builtin.yaml");
 pub fn rules(notify: &[Destination]) -> Rules {
     let defaults = Partial { notify: Some(notify.to_vec()), ..Partial::default() };
     let file = RuleFile { source: Source::new(FILE, TEXT), entry: 0, scope: None, names: Names::default(), defaults };
-    let rules: Vec<Rule> = compile(&file).rules.into_iter().map(|located| located.rule).collect();
-    Rules::new(rules)
+    Rules::of([compile(&file)])
 }

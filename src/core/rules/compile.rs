@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::condition::Conditions;
 use super::pattern::Pattern;
+use super::quiet::{Maintenance, read};
 use super::raw::{self, Names, Partial};
 use super::rule::{Action, Escalate, Field, Rule, RuleKey, RuleSettings};
 use crate::core::diagnostic::{Diagnostic, Source};
@@ -47,6 +48,8 @@ pub struct Located {
 pub struct Compiled {
     /// The rules in order. With errors, those that could be read.
     pub rules: Vec<Located>,
+    /// Planned work, in which they are not told.
+    pub maintenance: Vec<Maintenance>,
     /// Everything wrong, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -62,17 +65,15 @@ impl Compiled {
 pub fn compile(file: &RuleFile) -> Compiled {
     let mut reader = Reader::new(file.source.clone());
     let Some(root) = yaml::parse(&file.source, &mut reader.found) else {
-        return Compiled { rules: Vec::new(), diagnostics: reader.found };
+        return Compiled { diagnostics: reader.found, ..Compiled::default() };
     };
-    let rules = whole_file(&root, file, &mut reader);
+    let (rules, maintenance) = whole_file(&root, file, &mut reader).unwrap_or_default();
     reader.found.sort_by_key(|diagnostic| diagnostic.span.start);
-    Compiled { rules, diagnostics: reader.found }
+    Compiled { rules, maintenance, diagnostics: reader.found }
 }
 
-fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Vec<Located> {
-    let Some(mut map) = reader.map(root, "a rule file: a map with `version: 1` and `rules:`") else {
-        return Vec::new();
-    };
+fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<(Vec<Located>, Vec<Maintenance>)> {
+    let mut map = reader.map(root, "a rule file: a map with `version: 1` and `rules:`")?;
     match map.take("version") {
         Some(node) if node.text() != Some("1") => {
             reader.error_help(&node.span, "this version of rule files is not known", "write `version: 1`");
@@ -83,16 +84,26 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Vec<Located>
     let mut scopes: Vec<Conditions> = file.scope.iter().cloned().collect();
     scopes.extend(map.take("scope").and_then(|node| raw::conditions(node, reader, "`scope`")));
     let defaults = map.take("defaults").map(|node| defaults(node, file, reader)).unwrap_or_default().or(&file.defaults);
-    let list = map.need("rules", reader).map_or(&[][..], |node| reader.list(node, "a list of rules"));
+    let maintenance = map.take("maintenance");
+    let planned =
+        maintenance.map(|node| read::maintenance(node, reader, &scopes, Some(&file.source.name))).unwrap_or_default();
+    // A file may hold nothing but maintenance.
+    let rules = if maintenance.is_some() { map.take("rules") } else { map.need("rules", reader) };
+    let list = rules.map_or(&[][..], |node| reader.list(node, "a list of rules"));
     map.finish_with(reader, elsewhere);
     let mut names = HashMap::new();
-    list.iter()
-        .filter_map(|node| {
-            let rule = one_rule(node, file, &scopes, &defaults, reader)?;
-            refuse_second(&rule, &mut names, reader);
-            Some(rule)
-        })
-        .collect()
+    let (mut rules, mut inhibits) = (Vec::new(), Vec::new());
+    for node in list {
+        let Some((rule, inhibit)) = one_rule(node, file, &scopes, &defaults, reader) else { continue };
+        refuse_second(&rule, &mut names, reader);
+        rules.push(rule);
+        inhibits.push(inhibit);
+    }
+    if inhibits.iter().any(|inhibit| !inhibit.is_empty()) {
+        let mut both: Vec<_> = rules.iter_mut().map(|located| &mut located.rule).zip(inhibits).collect();
+        read::resolve(&mut both, reader);
+    }
+    Some((rules, planned))
 }
 
 /// Files of another kind, taken for rule files.
@@ -111,7 +122,7 @@ fn defaults(node: &Node, file: &RuleFile, reader: &mut Reader) -> Partial {
     };
     let said = raw::partial(&mut map, reader, &file.names);
     map.finish_with(reader, |key| {
-        let own = ["name", "match", "except", "action"].contains(&key);
+        let own = ["name", "match", "except", "action", "inhibit"].contains(&key);
         own.then_some("every rule says this itself; it has no default")
     });
     said
@@ -123,7 +134,7 @@ fn one_rule(
     scopes: &[Conditions],
     defaults: &Partial,
     reader: &mut Reader,
-) -> Option<Located> {
+) -> Option<(Located, Vec<read::RawInhibit>)> {
     let errors = reader.errors();
     let mut map = reader.map(node, "a rule: a map with `name:` and `match:`")?;
     let name_node = map.need("name", reader);
@@ -133,6 +144,7 @@ fn one_rule(
     let except = map.take("except").map(|node| excepts(node, reader)).unwrap_or_default();
     let action = map.take("action").and_then(|node| raw::action(node, reader)).unwrap_or_default();
     let notify_at = map.take("notify").map(|node| node.span.clone());
+    let inhibit = read::inhibit(&mut map, reader);
     let own = raw::partial(&mut map, reader, &file.names);
     map.finish_with(reader, |key| {
         let fact = Field::ALL.iter().any(|field| field.as_str() == key);
@@ -151,7 +163,7 @@ fn one_rule(
     let sustain = said.sustain.clone().unwrap_or_else(|| Some(Rule::default_sustain()));
     let settings = settle(key, said);
     let rule = Rule { action, settings, matching, except, sustain, scopes: scopes.to_vec(), entry: file.entry };
-    Some(Located { rule, source: file.source.clone(), at, sound: reader.errors() == errors })
+    Some((Located { rule, source: file.source.clone(), at, sound: reader.errors() == errors }, inhibit))
 }
 
 fn matching(map: &mut MapReader<'_>, at: &Range<usize>, reader: &mut Reader) -> Conditions {
@@ -201,6 +213,7 @@ fn settle(key: RuleKey, said: Partial) -> RuleSettings {
         reopen_within: said.reopen_within.unwrap_or(base.reopen_within),
         remind_every: said.remind_every.unwrap_or(base.remind_every),
         send_resolved: said.send_resolved.unwrap_or(base.send_resolved),
+        active: said.active.unwrap_or(base.active),
         mention: said.mention.unwrap_or_default(),
         runbook: said.runbook,
         labels: said.labels,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::builtin;
 use super::compile::{Compiled, RuleFile, compile};
+use super::quiet::Maintenance;
 use super::raw::Partial;
 use super::rule::Destination;
 use super::set::Rules;
@@ -24,6 +25,8 @@ pub struct RuleFiles {
     pub named: bool,
     /// Whom the built-in set tells.
     pub chats: Vec<Destination>,
+    /// The operator's planned work.
+    pub maintenance: Vec<Maintenance>,
 }
 
 /// What holds.
@@ -41,15 +44,16 @@ impl RuleFiles {
     /// The rules that hold, given the last good text of each file.
     pub fn in_force(&self, last_good: &BTreeMap<String, String>) -> InForce {
         if !self.named {
-            return InForce { rules: builtin::rules(&self.chats), good: Vec::new(), refused: Vec::new() };
+            let rules = builtin::rules(&self.chats).with_maintenance(self.maintenance.clone());
+            return InForce { rules, good: Vec::new(), refused: Vec::new() };
         }
-        let (mut rules, mut good, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut files, mut good, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for file in &self.files {
             let name = file.source.name.to_string();
             let compiled = compile(file);
             let Some(error) = first_error(&compiled) else {
                 good.push((name, file.source.text.to_string()));
-                rules.extend(compiled.rules);
+                files.push(compiled);
                 continue;
             };
             let before = last_good.get(&name).map(|text| compile(&with_text(file, text)));
@@ -57,10 +61,10 @@ impl RuleFiles {
                 Some(before) => (before, "its last good version holds"),
                 None => (compile(&self.stand_in(file)), "it never had a good version: the built-in rules hold instead"),
             };
-            rules.extend(instead.rules);
+            files.push(instead);
             refused.push((name, refusal(&error, held)));
         }
-        InForce { rules: Rules::new(rules.into_iter().map(|located| located.rule).collect()), good, refused }
+        InForce { rules: Rules::of(files).with_maintenance(self.maintenance.clone()), good, refused }
     }
 
     /// The built-in set in the place of a file: its entry, its bounds.

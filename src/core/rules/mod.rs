@@ -13,6 +13,7 @@ pub mod lint;
 pub mod literals;
 mod memo;
 pub mod pattern;
+pub mod quiet;
 pub mod raw;
 pub mod rule;
 pub mod set;

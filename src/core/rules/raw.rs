@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::condition::Conditions;
 use super::pattern::{Pattern, PatternError};
+use super::quiet::{Active, read};
 use super::rule::{Action, CountSteps, Destination, Field, OpenWhen, Severity};
 use crate::core::diagnostic::{Diagnostic, did_you_mean};
 use crate::core::yaml::{MapReader, Node, Reader, Value};
@@ -41,6 +42,8 @@ pub struct Partial {
     pub remind_every: Option<Option<Duration>>,
     /// `send_resolved`.
     pub send_resolved: Option<bool>,
+    /// `active`; the inner `None` is `off`.
+    pub active: Option<Option<Active>>,
     /// `notify`.
     pub notify: Option<Vec<Destination>>,
     /// `mention`.
@@ -72,6 +75,7 @@ impl Partial {
             reopen_within: self.reopen_within.or(other.reopen_within),
             remind_every: self.remind_every.or(other.remind_every),
             send_resolved: self.send_resolved.or(other.send_resolved),
+            active: self.active.or(other.active),
             notify: self.notify.or(other.notify),
             mention: self.mention.or(other.mention),
             runbook: self.runbook.or(other.runbook),
@@ -108,6 +112,7 @@ pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names) -> P
         reopen_within: map.take("reopen_within").and_then(|node| reader.duration(node, Duration::ZERO)),
         remind_every: map.take("remind_every").and_then(|node| remind_every(node, reader)),
         send_resolved: map.take("send_resolved").and_then(|node| reader.truth(node)),
+        active: map.take("active").and_then(|node| active(node, reader)),
         notify: map.take("notify").and_then(|node| notify(node, reader, names)),
         mention: map.take("mention").and_then(|node| mention(node, reader, names)),
         runbook: map.take("runbook").and_then(|node| reader.text(node, "a web address")).map(str::to_owned),
@@ -300,6 +305,10 @@ fn sustain(node: &Node, reader: &mut Reader) -> Option<Option<Conditions>> {
 
 fn remind_every(node: &Node, reader: &mut Reader) -> Option<Option<Duration>> {
     if off(node) { Some(None) } else { reader.duration(node, Duration::from_secs(60)).map(Some) }
+}
+
+fn active(node: &Node, reader: &mut Reader) -> Option<Option<Active>> {
+    if off(node) { Some(None) } else { read::active(node, reader).map(Some) }
 }
 
 fn off(node: &Node) -> bool {

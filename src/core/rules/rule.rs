@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::Conditions;
 use super::pattern::Pattern;
+use super::quiet::{Active, Inhibit};
 
 /// The name of a destination, a notifier of podbell.yaml.
 pub type Destination = Arc<str>;
@@ -132,6 +133,10 @@ pub struct RuleSettings {
     pub remind_every: Option<Duration>,
     /// Whether its end is told.
     pub send_resolved: bool,
+    /// The hours in which it tells; `None`: always.
+    pub active: Option<Active>,
+    /// What is not told while its incidents are open.
+    pub inhibits: Vec<Inhibit>,
     /// Where it goes; never empty, no duplicates.
     pub notify: Vec<Destination>,
     /// Whom to mention, by severity.
@@ -158,6 +163,8 @@ impl RuleSettings {
             reopen_within: minutes(120),
             remind_every: critical.then(|| minutes(240)),
             send_resolved: true,
+            active: None,
+            inhibits: Vec::new(),
             notify,
             mention: BTreeMap::new(),
             runbook: None,

@@ -8,9 +8,11 @@ use std::fmt::{self, Write as _};
 
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::compile::Compiled;
 use super::condition::{Conditions, Facts};
 use super::index::{Index, Keys};
 use super::pattern::Interner;
+use super::quiet::Maintenance;
 use super::rule::{Action, Destination, Field, Rule, RuleKey};
 use crate::core::event::{Level, Subject};
 
@@ -40,6 +42,9 @@ pub struct Rules {
     sustain_index: Index,
     /// The levels that any rule looks at: most events are Normal, most rules are not about those.
     levels: Vec<Level>,
+    /// Which rules hold a rule, and what must be equal.
+    inhibited_by: HashMap<RuleId, Vec<(RuleId, Vec<Field>)>>,
+    maintenance: Vec<Maintenance>,
 }
 
 impl Rules {
@@ -59,7 +64,39 @@ impl Rules {
             .cloned()
             .collect();
         let sustain_index = Index::new(sustains.iter().map(|sustain| sustain.keys().iter().collect()));
-        Self { rules, by_key, generation, index, sustains, sustain_index, levels }
+        let inhibited_by = inhibited_by(&rules, &by_key);
+        let maintenance = Vec::new();
+        Self { rules, by_key, generation, index, sustains, sustain_index, levels, inhibited_by, maintenance }
+    }
+
+    /// The rules of files in reading order, and their maintenance.
+    pub fn of(files: impl IntoIterator<Item = Compiled>) -> Self {
+        let (mut rules, mut maintenance) = (Vec::new(), Vec::new());
+        for file in files {
+            rules.extend(file.rules.into_iter().map(|located| located.rule));
+            maintenance.extend(file.maintenance);
+        }
+        Self::new(rules).with_maintenance(maintenance)
+    }
+
+    /// The same rules with more planned work.
+    #[must_use]
+    pub fn with_maintenance(mut self, more: Vec<Maintenance>) -> Self {
+        if !more.is_empty() {
+            self.maintenance.extend(more);
+            self.generation = hash_of(&(&self.rules, &self.maintenance));
+        }
+        self
+    }
+
+    /// Planned work.
+    pub fn maintenance(&self) -> &[Maintenance] {
+        &self.maintenance
+    }
+
+    /// The rules whose open incidents hold those of this rule, and which values must be equal.
+    pub fn inhibited_by(&self, id: RuleId) -> &[(RuleId, Vec<Field>)] {
+        self.inhibited_by.get(&id).map_or(&[], Vec::as_slice)
     }
 
     /// Which rules an event belongs to. Rules are read in order; `ignore` ends the reading of its
@@ -174,6 +211,19 @@ fn required(rule: &Rule) -> Keys<'_> {
     rule.scopes.iter().chain([&rule.matching]).flat_map(Conditions::keys).collect()
 }
 
+/// For each rule those that hold it.
+fn inhibited_by(rules: &[Rule], by_key: &HashMap<RuleKey, RuleId>) -> HashMap<RuleId, Vec<(RuleId, Vec<Field>)>> {
+    let mut held: HashMap<RuleId, Vec<(RuleId, Vec<Field>)>> = HashMap::new();
+    for (id, rule) in (0..).map(RuleId).zip(rules) {
+        for inhibit in &rule.settings.inhibits {
+            if let Some(other) = by_key.get(&inhibit.rule) {
+                held.entry(*other).or_default().push((id, inhibit.equal.clone()));
+            }
+        }
+    }
+    held
+}
+
 /// Makes equal patterns one: less memory, and each expression is built and tried once.
 fn share_patterns(rules: &mut [Rule]) {
     let mut interner = Interner::default();
@@ -194,7 +244,7 @@ fn claim(id: RuleId, rule: &Rule, earlier: &[Claim]) -> Option<Claim> {
 }
 
 /// A hash of everything the rules say. `Debug` of a rule shows all of it.
-fn hash_of(rules: &[Rule]) -> u64 {
+fn hash_of(said: &impl fmt::Debug) -> u64 {
     struct Hasher(Xxh3Default);
     impl fmt::Write for Hasher {
         fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -203,10 +253,8 @@ fn hash_of(rules: &[Rule]) -> u64 {
         }
     }
     let mut hasher = Hasher(Xxh3Default::new());
-    for rule in rules {
-        // Writing into a hash cannot fail.
-        let _ = write!(hasher, "{rule:?}");
-    }
+    // Writing into a hash cannot fail.
+    let _ = write!(hasher, "{said:?}");
     hasher.0.digest()
 }
 

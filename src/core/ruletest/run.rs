@@ -70,7 +70,7 @@ pub fn setup(rules: Rules, cases: &[Case]) -> Arc<Setup> {
     };
     let sources = cases.iter().flat_map(|case| &case.rows).map(|row| (row.target.source.clone(), info.clone()));
     let destinations = rules.iter().flat_map(|(_, rule)| rule.settings.notify.clone()).collect();
-    Arc::new(Setup { sources: sources.collect(), operator: Vec::new(), destinations, rules })
+    Arc::new(Setup { sources: sources.collect(), operator: Vec::new(), destinations, rules, daily: BTreeMap::new() })
 }
 
 /// Plays a case from a good empty poll on, and compares.
@@ -179,7 +179,8 @@ fn waiting(replay: &Replay, setup: &Setup, case: &Case) -> Vec<(RuleKey, Duratio
     let due = replay.state().incidents().filter_map(|incident| {
         let rule = &setup.rules.get(setup.rules.find(&incident.rule)?).settings;
         let waits = incident.telling.values().any(|telling| telling.next.is_some());
-        let at = incident.tell_at(rule).filter(|_| waits)?;
+        let holds = replay.state().holds(setup, incident, replay.now());
+        let at = incident.tell_at(rule, &holds).filter(|_| waits)?;
         Some((incident.rule.clone(), at.since(case.start)))
     });
     due.collect()

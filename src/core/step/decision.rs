@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Setup, State};
 use crate::core::diff::{Change, ChangeKind};
 use crate::core::event::{Subject, Target};
+use crate::core::incident::hold::Held;
 use crate::core::incident::{Joining, Phase};
 use crate::core::rules::RuleId;
 use crate::core::rules::rule::{Destination, RuleKey};
@@ -67,6 +68,9 @@ pub struct Claimed {
     pub incident: Option<u64>,
     /// What that did.
     pub effect: Effect,
+    /// From whom its notices are held back now, and by what.
+    #[serde(default)]
+    pub held: Vec<(Destination, Held)>,
 }
 
 /// What joining did to an incident.
@@ -141,6 +145,7 @@ impl State {
         rule: RuleId,
         joining: &Joining<'_>,
         joined: Option<(u64, Phase)>,
+        now: Time,
     ) -> Claimed {
         let settings = &setup.rules.get(rule).settings;
         let incident = joined.and_then(|(id, before)| Some((self.incidents.get(&id)?, before)));
@@ -154,6 +159,8 @@ impl State {
             _ => Effect::SeenElsewhere,
         };
         let to = joining.destinations.to_vec();
-        Claimed { rule: settings.key.clone(), to, incident: joined.map(|(id, _)| id), effect }
+        let holds = incident.map(|(incident, _)| self.holds(setup, incident, now)).unwrap_or_default();
+        let held = to.iter().filter_map(|name| Some((name.clone(), holds.of(name)?))).collect();
+        Claimed { rule: settings.key.clone(), to, incident: joined.map(|(id, _)| id), effect, held }
     }
 }

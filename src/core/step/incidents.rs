@@ -2,6 +2,7 @@
 
 use super::{Ended, Made, Setup, State, Writes};
 use crate::core::event::{Subject, Target};
+use crate::core::incident::hold::Holds;
 use crate::core::incident::telling::Due;
 use crate::core::incident::{Incident, Joining, Phase};
 use crate::core::notice::{NoticeBody, NoticeKind};
@@ -84,54 +85,79 @@ impl State {
     }
 
     /// Tells what is due, ends what is over, and sets the next timer.
-    fn attend(&mut self, id: u64, setup: &Setup, now: Time, writes: &mut Writes) {
-        let Some(incident) = self.incidents.get_mut(&id) else { return };
+    pub(super) fn attend(&mut self, id: u64, setup: &Setup, now: Time, writes: &mut Writes) {
+        let Some(incident) = self.incidents.get(&id) else { return };
         let Some(rule) = rule_of(setup, incident) else {
             self.close(id, "rule removed", setup, now, writes);
             return;
         };
+        let holds = self.holds(setup, incident, now);
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
         if let Some(at) = incident.expires_at(rule).filter(|at| *at <= now) {
             if incident.owes_end() {
-                let mut dues = incident.take_end(NoticeKind::Resolved, Some(rule), at, now);
+                let mut dues = incident.take_end(NoticeKind::Resolved, Some(rule), &holds, at, now);
                 dues.retain(|due| due.kind == NoticeKind::Resolved);
+                self.note_windows(id, true, now, writes);
                 self.tell(id, Some(rule), dues, setup, None, now, writes);
             }
             self.end(id, now, writes);
             return;
         }
-        let dues = incident.take_due(rule, now);
+        if incident.note_held(rule, &holds, now) {
+            writes.incidents.insert(id);
+            self.note_windows(id, false, now, writes);
+        }
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let dues = incident.take_due(rule, &holds, now);
         self.tell(id, Some(rule), dues, setup, None, now, writes);
-        self.resolve_if_quiet(id, rule, setup, now, writes);
+        self.resolve_if_quiet(id, rule, &holds, setup, now, writes);
         self.schedule(id, setup, now);
     }
 
     /// Quiet for long enough, and every target of it was read at or after that moment.
-    fn resolve_if_quiet(&mut self, id: u64, rule: &RuleSettings, setup: &Setup, now: Time, writes: &mut Writes) {
+    fn resolve_if_quiet(
+        &mut self,
+        id: u64,
+        rule: &RuleSettings,
+        holds: &Holds,
+        setup: &Setup,
+        now: Time,
+        writes: &mut Writes,
+    ) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let quiet_at = incident.quiet_at(rule);
         let over = incident.phase == Phase::Open
             && quiet_at <= now
-            && !incident.owes_opened()
+            && !incident.owes_opened(holds)
             && incident.targets.iter().all(|target| self.last_good(target).is_some_and(|read| read >= quiet_at));
         if !over {
             return;
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        let dues = incident.take_end(NoticeKind::Resolved, Some(rule), quiet_at, now);
+        let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, now);
         incident.phase = Phase::Resolved { at: quiet_at };
+        let key = incident.rule.clone();
         writes.incidents.insert(id);
+        self.note_windows(id, true, now, writes);
         self.tell(id, Some(rule), dues, setup, None, now, writes);
+        self.release(setup, &key, now, writes);
     }
 
     /// Its rule or its targets are gone: whoever knows of it hears so, and it is over for good.
     pub(super) fn close(&mut self, id: u64, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
-        let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if incident.phase == Phase::Open {
-            let rule = rule_of(setup, incident);
-            let dues = incident.take_end(NoticeKind::Closed, rule, now, now);
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let (was_open, key) = (incident.phase == Phase::Open, incident.rule.clone());
+        if was_open {
+            let (rule, holds) = (rule_of(setup, incident), self.holds(setup, incident, now));
+            let Some(incident) = self.incidents.get_mut(&id) else { return };
+            let dues = incident.take_end(NoticeKind::Closed, rule, &holds, now, now);
+            self.note_windows(id, true, now, writes);
             self.tell(id, rule, dues, setup, Some(because), now, writes);
         }
         self.end(id, now, writes);
+        if was_open {
+            self.release(setup, &key, now, writes);
+        }
     }
 
     /// Over for good: out of the mirror.
@@ -205,7 +231,10 @@ impl State {
             Some(rule) => {
                 // Past its quiet moment it waits for a good poll, not for a timer.
                 let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule)).filter(|at| *at > now);
-                [incident.tell_at(rule), quiet, incident.expires_at(rule)].into_iter().flatten().min()
+                [incident.tell_at(rule, &self.holds(setup, incident, now)), quiet, incident.expires_at(rule)]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
         };
         let before = match next {

@@ -4,8 +4,10 @@
 //! the store: when a commit fails it is thrown away and read again, so nothing in here may matter
 //! that [`Writes`] does not carry out.
 
+pub mod daily;
 pub mod decision;
 mod first_contact;
+mod held;
 mod incidents;
 mod observe;
 mod reload;
@@ -17,8 +19,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use daily::{DailyAt, Days};
 use decision::Decision;
 pub use first_contact::SourceState;
+pub use held::{HeldBack, HeldKey};
 pub use roster::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};
 
@@ -43,6 +47,8 @@ pub struct Setup {
     pub operator: Vec<Destination>,
     /// Every destination there is.
     pub destinations: BTreeSet<Destination>,
+    /// Destinations that want a line a day, and when.
+    pub daily: BTreeMap<Destination, DailyAt>,
 }
 
 /// Something that happened.
@@ -103,6 +109,11 @@ pub enum Input<'a> {
         /// Why, in words.
         why: &'a str,
     },
+    /// A destination took a message.
+    Told {
+        /// Its name.
+        destination: &'a Destination,
+    },
     /// Time has passed.
     Tick,
 }
@@ -130,10 +141,14 @@ pub struct Writes {
     pub troubles_over: BTreeSet<u64>,
     /// Sources whose state changed.
     pub sources: BTreeSet<Arc<str>>,
+    /// What windows hold: changed, or summed up.
+    pub held: BTreeSet<HeldKey>,
     /// What is to be told.
     pub notices: Vec<Notice>,
     /// What became of each Warning change; kept for those who ask why, for a while.
     pub decisions: Vec<Decision>,
+    /// A daily line was told: what was counted begins anew.
+    pub daily: bool,
     /// For the metrics and the summary.
     pub tally: Tally,
 }
@@ -197,6 +212,8 @@ impl Writes {
             && self.troubles.is_empty()
             && self.troubles_over.is_empty()
             && self.sources.is_empty()
+            && self.held.is_empty()
+            && !self.daily
             && self.notices.is_empty()
     }
 }
@@ -246,6 +263,8 @@ pub struct State {
     wakes: BTreeSet<(Time, u64)>,
     troubles: BTreeMap<u64, TroubleState>,
     sources: BTreeMap<Arc<str>, SourceState>,
+    held: BTreeMap<HeldKey, HeldBack>,
+    days: Days,
     next_incident: u64,
     next_notice: u64,
     episodes: usize,
@@ -269,6 +288,10 @@ pub struct Restored {
     pub troubles: Vec<TroubleState>,
     /// Sources.
     pub sources: Vec<(Arc<str>, SourceState)>,
+    /// What windows hold.
+    pub held: Vec<(HeldKey, HeldBack)>,
+    /// What was counted for the daily lines.
+    pub days: Days,
     /// The first free number of incidents and of notices.
     pub next_incident: u64,
     /// See `next_incident`.
@@ -298,6 +321,8 @@ impl State {
             wakes: BTreeSet::new(),
             troubles: restored.troubles.into_iter().map(|trouble| (trouble.id, trouble)).collect(),
             sources: restored.sources.into_iter().collect(),
+            held: restored.held.into_iter().collect(),
+            days: restored.days,
             next_incident: restored.next_incident.max(1),
             next_notice: restored.next_notice.max(1),
             episodes: 0,
@@ -353,7 +378,8 @@ impl State {
         let incident = self.wakes.first().map(|(at, _)| *at);
         let trouble = self.troubles.values().filter_map(TroubleState::wake_at).min();
         let source = self.sources.iter().filter_map(|(name, source)| source.wake_at(setup.sources.get(name))).min();
-        [incident, trouble, source].into_iter().flatten().min()
+        let held = self.held.values().map(|held| held.until).min();
+        [incident, trouble, source, held, self.daily_wake(setup)].into_iter().flatten().min()
     }
 
     /// A target's state.
@@ -413,6 +439,14 @@ impl State {
                 writes.troubles.insert(trouble.id);
             }
         }
+        let held: Vec<HeldKey> = self.held.keys().filter(|(name, _)| **name == *from).cloned().collect();
+        for key in held {
+            let new = (to.clone(), key.1.clone());
+            if let Some(held) = self.held.remove(&key) {
+                self.held.insert(new.clone(), held);
+                writes.held.extend([key, new]);
+            }
+        }
     }
 
     /// Forgets what destinations were told that are gone: nobody is there to be told more.
@@ -434,6 +468,9 @@ impl State {
     fn notice(&mut self, made: Made, now: Time, writes: &mut Writes) {
         if made.to.is_empty() {
             return;
+        }
+        if made.kind == NoticeKind::Opened && matches!(made.body, NoticeBody::Incident(_)) {
+            self.count_opened(&made.to);
         }
         let id = self.next_notice;
         self.next_notice += 1;
@@ -486,8 +523,11 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::Dead { destination, deliveries, why } => {
             state.dead(setup, destination, deliveries, why, now, writes);
         }
+        Input::Told { destination } => state.count_message(destination),
         Input::Tick => {
             state.wake_incidents(setup, now, writes);
+            state.wake_held(now, writes);
+            state.wake_daily(setup, now, writes);
             state.wake_troubles(setup, now, writes);
             state.wake_sources(setup, now, writes);
         }

@@ -33,6 +33,7 @@ impl State {
         let window = info.map_or(FIRST_POLL_WINDOW, |info| info.first_poll_window);
         let memory = info.map_or(SOURCE_MEMORY, |info| info.memory);
         writes.tally.add(Tally { polls: 1, events: events.len() as u64, ..Tally::default() });
+        self.count_events(events.len() as u64);
         self.recovered(setup, target, now, writes);
         let entry = self.targets.entry(target.clone()).or_default();
         let previous = entry.last_good;
@@ -105,10 +106,12 @@ impl State {
                 destinations: &destinations,
             };
             let joined = self.join(setup, rule, &subject, &joining, now, writes);
-            claimed.push(self.claimed(setup, rule, &joining, joined));
+            claimed.push(self.claimed(setup, rule, &joining, joined, now));
         }
         if event.level == Level::Warning {
-            writes.decisions.push(Decision::new(setup, &subject, change, claimed, now));
+            let decision = Decision::new(setup, &subject, change, claimed, now);
+            self.count_untold(&decision);
+            writes.decisions.push(decision);
         }
         if self.by_target.contains_key(target) && setup.rules.could_sustain(&subject) {
             self.sustain(setup, &subject, now, writes);

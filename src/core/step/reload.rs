@@ -15,6 +15,7 @@ use crate::core::time::Time;
 impl State {
     /// Brings incidents in line with the setup's rules.
     pub(super) fn adopt_rules(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        self.end_removed_windows(setup, now);
         let ids: Vec<u64> = self.incidents.keys().copied().collect();
         for id in ids {
             let Some(incident) = self.incidents.get(&id) else { continue };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use podbell::core::event::Level;
+use podbell::core::incident::hold::Window;
 use podbell::core::notice::{
     ClockHint, Info, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, Told, Trouble, TroubleSubject,
 };
@@ -162,6 +163,51 @@ pub fn one_of_each() -> Vec<(&'static str, Notice)> {
                 12,
                 Info,
                 info(self::Info::Blind { source: "prod".into(), services: 42, from: at(-7_200), until: at(1_200) }),
+            ),
+        ),
+        (
+            "held during maintenance",
+            own(
+                15,
+                Info,
+                info(self::Info::Held {
+                    window: Window::Maintenance("db-upgrade".into()),
+                    from: at(-7_200),
+                    until: at(1_200),
+                    over: vec!["shop/web: Failed, BackOff".into(), "shop/db: FailedMount".into()],
+                    over_count: 7,
+                    still_open: 2,
+                }),
+            ),
+        ),
+        (
+            "held outside of its hours",
+            own(
+                16,
+                Info,
+                info(self::Info::Held {
+                    window: Window::Hours("mon-fri 09:00-18:00 Asia/Shanghai".into()),
+                    from: at(-7_200),
+                    until: at(1_200),
+                    over: vec!["shop/web: Unhealthy".into()],
+                    over_count: 1,
+                    still_open: 0,
+                }),
+            ),
+        ),
+        (
+            "the day",
+            own(
+                17,
+                Info,
+                info(self::Info::Daily {
+                    since: at(-85_200),
+                    until: at(1_200),
+                    events: 41_002,
+                    messages: 9,
+                    incidents: 3,
+                    untold: 12,
+                }),
             ),
         ),
         ("a test", own(14, Info, info(self::Info::Test { destination: "team-slack".into() }))),

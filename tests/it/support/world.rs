@@ -12,9 +12,11 @@ use podbell::core::outbox::{Outcome, Parcel, Policy};
 use podbell::core::rules::Rules;
 use podbell::core::rules::compile::{RuleFile, compile};
 use podbell::core::rules::in_force::{InForce, RuleFiles};
+use podbell::core::rules::quiet::{Hours, Maintenance};
 use podbell::core::rules::rule::Destination;
 use podbell::core::source::{PollError, RosterEntry, SourceInfo};
 use podbell::core::step::Setup;
+use podbell::core::step::daily::DailyAt;
 use podbell::core::time::Time;
 use podbell::engine::{Engine, Freeze, Happened, NewRules, Parts, SendJob};
 use podbell::sources::SourceEvent;
@@ -67,11 +69,22 @@ pub struct WorldSpec {
     pub operator: Vec<&'static str>,
     /// Destinations that get digests.
     pub digests: Vec<&'static str>,
+    /// Destinations that want a line a day, and at which minute (UTC).
+    pub daily: Vec<(&'static str, u16)>,
+    /// The operator's planned work, as in podbell.yaml.
+    pub maintenance: Vec<Maintenance>,
 }
 
 impl Default for WorldSpec {
     fn default() -> Self {
-        Self { rules: Vec::new(), destinations: vec![("team", None)], operator: Vec::new(), digests: Vec::new() }
+        Self {
+            rules: Vec::new(),
+            destinations: vec![("team", None)],
+            operator: Vec::new(),
+            digests: Vec::new(),
+            daily: Vec::new(),
+            maintenance: Vec::new(),
+        }
     }
 }
 
@@ -142,6 +155,7 @@ impl World {
             sources: BTreeMap::from([(Arc::from("prod"), info)]),
             operator: self.spec.operator.iter().map(|name| (*name).into()).collect(),
             destinations: chats.iter().cloned().collect(),
+            daily: self.spec.daily.iter().map(|(name, minute)| ((*name).into(), daily(*minute))).collect(),
         };
         let policies = self.spec.destinations.iter().map(|(name, pace)| {
             let url = self.fingerprints.get(*name).cloned().unwrap_or_else(|| format!("url-of-{name}"));
@@ -165,7 +179,7 @@ impl World {
     fn rule_files(&self) -> RuleFiles {
         let files = self.spec.rules.iter().enumerate().map(|(entry, text)| rule_file(entry, text)).collect();
         let chats = self.spec.destinations.iter().map(|(name, _)| (*name).into()).collect();
-        RuleFiles { files, named: !self.spec.rules.is_empty(), chats }
+        RuleFiles { files, named: !self.spec.rules.is_empty(), chats, maintenance: self.spec.maintenance.clone() }
     }
 
     /// The rule files are these now, and podbell sees it.
@@ -334,6 +348,10 @@ impl Request {
             self.notices.last().and_then(|n| n.body.incident()).map_or(String::new(), |id| format!(" #{id}"));
         format!("{}s {} {}{}", self.at, self.to, kinds.join("+"), incident)
     }
+}
+
+fn daily(minute: u16) -> DailyAt {
+    DailyAt(Hours::daily(minute, jiff::tz::TimeZone::UTC))
 }
 
 fn rule_file(entry: usize, text: &str) -> RuleFile {

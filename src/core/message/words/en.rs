@@ -201,6 +201,33 @@ impl Words for English {
         format!("{{}}: {}; {}.", self.blind(from, until), self.services(services))
     }
 
+    fn held_title(&self, over: u64) -> String {
+        format!("Held back and over by now: {}", count(over, "problem", "problems"))
+    }
+
+    fn held_outside(&self) -> &'static str {
+        "Outside of {}, "
+    }
+
+    fn held_during(&self) -> &'static str {
+        "Maintenance {}, "
+    }
+
+    fn held_open(&self, n: u64) -> String {
+        let (are, told) = if n == 1 { ("is", "it is told by itself") } else { ("are", "they are told by themselves") };
+        format!("{} {are} still there; {told}.", count(n, "problem", "problems"))
+    }
+
+    fn daily(&self, hours: u64, [events, messages, incidents, untold]: [u64; 4]) -> String {
+        let untold = if untold == 0 { String::new() } else { format!("; untold: {}", count(untold, "kind", "kinds")) };
+        let (events, messages) = (count(events, "event", "events"), count(messages, "message", "messages"));
+        format!("{hours} h: {events}, {messages}, {}{untold}", count(incidents, "incident", "incidents"))
+    }
+
+    fn daily_untold(&self) -> &'static str {
+        "What no rule told, and why: {}"
+    }
+
     fn test_title(&self) -> &'static str {
         "A test message of podbell"
     }

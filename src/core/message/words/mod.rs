@@ -93,6 +93,16 @@ pub(super) trait Words: Sync {
     fn clock_hint_zone(&self) -> &'static str;
     fn blind_title(&self) -> &'static str;
     fn blind_source(&self, from: &str, until: &str, services: u64) -> String;
+    fn held_title(&self, over: u64) -> String;
+    /// `{}` is the hours outside of which it was; a time follows.
+    fn held_outside(&self) -> &'static str;
+    /// `{}` is the maintenance.
+    fn held_during(&self) -> &'static str;
+    fn held_open(&self, n: u64) -> String;
+    /// Hours, then events, messages, incidents and untold kinds.
+    fn daily(&self, hours: u64, counts: [u64; 4]) -> String;
+    /// `{}` is the command that says why.
+    fn daily_untold(&self) -> &'static str;
     fn test_title(&self) -> &'static str;
     /// `{}` is the destination.
     fn test(&self) -> &'static str;

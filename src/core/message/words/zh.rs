@@ -201,6 +201,32 @@ impl Words for Chinese {
         format!("{{}}：{}（{}）。", self.blind(from, until), self.services(services))
     }
 
+    fn held_title(&self, over: u64) -> String {
+        format!("静默期间的 {} 个问题已恢复", number(over))
+    }
+
+    fn held_outside(&self) -> &'static str {
+        "通知时段 {} 之外，"
+    }
+
+    fn held_during(&self) -> &'static str {
+        "维护 {} 期间，"
+    }
+
+    fn held_open(&self, n: u64) -> String {
+        format!("另有 {} 个问题仍未恢复，将单独通知。", number(n))
+    }
+
+    fn daily(&self, hours: u64, [events, messages, incidents, untold]: [u64; 4]) -> String {
+        let untold = if untold == 0 { String::new() } else { format!("；未通知：{} 类", number(untold)) };
+        let (events, messages, incidents) = (number(events), number(messages), number(incidents));
+        format!("近 {hours} 小时：{events} 个事件，{messages} 条消息，{incidents} 个告警{untold}")
+    }
+
+    fn daily_untold(&self) -> &'static str {
+        "哪些未通知及其原因：{}"
+    }
+
     fn test_title(&self) -> &'static str {
         "podbell 测试消息"
     }

@@ -1,6 +1,6 @@
 -- Version 1. Times are milliseconds since the Unix epoch, UTC.
 
--- rules (generation of the rules that incidents are in line with), seed (of series ids), uuid (of this store), heartbeat (when the service was last alive).
+-- seed (of series ids), uuid (of this store), heartbeat (when the service was last alive).
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE source (name TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -34,7 +34,7 @@ CREATE TABLE series (
     PRIMARY KEY (target, sid, episode)
 ) STRICT, WITHOUT ROWID;
 
--- What is asked for stands in columns; the engine's private state is MessagePack, see form.rs.
+-- What is asked for stands in columns; the engine's private state is versioned JSON.
 CREATE TABLE incident (
     id INTEGER PRIMARY KEY,
     rule_file TEXT NOT NULL,
@@ -47,16 +47,10 @@ CREATE TABLE incident (
     last_at INTEGER NOT NULL,
     ended_at INTEGER,
     state_version INTEGER NOT NULL,
-    state BLOB NOT NULL
+    state TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX incident_open ON incident (rule_file, rule_name, group_key) WHERE ended_at IS NULL;
 CREATE INDEX incident_ended ON incident (ended_at) WHERE ended_at IS NOT NULL;
-
--- The last good text of each rule file.
-CREATE TABLE rule_file (name TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL, good_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-
--- What became of Warning changes: a ring of the newest.
-CREATE TABLE decision (id INTEGER PRIMARY KEY AUTOINCREMENT, incident INTEGER, body BLOB NOT NULL) STRICT;
 
 CREATE TABLE trouble (id INTEGER PRIMARY KEY, over INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
 

@@ -1,0 +1,90 @@
+//! What keeps an open incident from being told for a while, destination by destination.
+//!
+//! Nothing is frozen meanwhile: what waits is told as it is when the hold ends, and what is over by
+//! then is summed up (`core::step::held`). Which holds there are is found out by the step, which knows
+//! calendars and other incidents.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::telling::Telling;
+use super::{Incident, Phase};
+use crate::core::rules::rule::{Destination, RuleSettings};
+use crate::core::time::Time;
+
+/// What held something back from a destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// Planned work, or hours in which its rule does not tell.
+    Window {
+        /// Which.
+        window: Window,
+        /// Its end.
+        until: Time,
+    },
+    /// An incident that explains this one, and that the destination hears of.
+    By {
+        /// Its number.
+        incident: u64,
+    },
+}
+
+/// A stretch of time in which something is not told, as people call it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "name", rename_all = "lowercase")]
+pub enum Window {
+    /// The time outside of these hours.
+    Hours(Arc<str>),
+    /// Planned work of this name.
+    Maintenance(Arc<str>),
+}
+
+/// What holds an incident at a moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// A window, for every destination: the one that ends last.
+    pub window: Option<(Window, Time)>,
+    /// Open incidents that explain this one, and who hears of them.
+    pub inhibitors: Vec<(u64, Vec<Destination>)>,
+}
+
+impl Holds {
+    /// What holds back from this destination.
+    pub fn of(&self, to: &Destination) -> Option<Held> {
+        if let Some((window, until)) = &self.window {
+            return Some(Held::Window { window: window.clone(), until: *until });
+        }
+        // Where nobody hears of the cause, its consequences are told.
+        let by = self.inhibitors.iter().find(|(_, told)| told.contains(to))?;
+        Some(Held::By { incident: by.0 })
+    }
+}
+
+impl Incident {
+    /// Notes for each destination that something fell due by `now` and is held back. Says whether
+    /// that is news.
+    pub fn note_held(&mut self, rule: &RuleSettings, holds: &Holds, now: Time) -> bool {
+        let moments: Vec<(Destination, Held)> = self
+            .telling
+            .iter()
+            .filter(|(_, telling)| self.moment(telling, rule).is_some_and(|(_, at)| at <= now))
+            .filter_map(|(to, _)| Some((to.clone(), holds.of(to)?)))
+            .collect();
+        let mut news = false;
+        for (to, held) in moments {
+            if let Some(telling) = self.telling.get_mut(&to).filter(|telling| telling.held.as_ref() != Some(&held)) {
+                telling.held = Some(held);
+                news = true;
+            }
+        }
+        news
+    }
+
+    /// Who does not hear of its end, because it is held: those in a window, and those who know of the
+    /// cause and never heard of this.
+    pub(super) fn misses_end(&self, telling: &Telling, held: &Held) -> bool {
+        matches!(held, Held::Window { .. }) || telling.told.is_none() && self.phase == Phase::Open
+    }
+}
