@@ -20,7 +20,8 @@ use crate::core::incident::hold::{Held, Window};
 use crate::core::message::number;
 use crate::core::notice::NoticeBody;
 use crate::core::rules::explain::Because;
-use crate::core::rules::{Names, Rules, compile};
+use crate::core::rules::rule::OpenWhen;
+use crate::core::rules::{Names, RuleId, Rules, compile};
 use crate::core::step::decision::{Decision, Effect, Verdict};
 use crate::core::time::Time;
 use crate::core::workload;
@@ -170,6 +171,7 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
     let head = clean(&format!("{target}  {obj_type} {obj_name} {reason}"));
     writeln!(out, "{HEAD}{}{HEAD:#}  {head}: {change}, {new} new, {count} in all", clock(decision.at))?;
     writeln!(out, "    {DIM}{}{DIM:#}", clean(message))?;
+    writeln!(out, "    {DIM}rules {:016x}{DIM:#}", decision.rules)?;
     match &decision.verdict {
         Verdict::NoRule => writeln!(out, "    not told: no rule is about it"),
         Verdict::Ignored(rules) => {
@@ -219,7 +221,11 @@ fn print_deliveries(out: &mut impl Write, deliveries: &[ListedDelivery]) -> io::
         let why = delivery.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let (made, kind) = (clock(notice.made_at), notice.kind.as_str());
         let (to, state) = (&delivery.destination, &delivery.state);
-        writeln!(out, "  {made}  {kind}{because} → {to}: {state}{done}{folded}{why}")?;
+        let digest = match delivery.together {
+            0 | 1 => String::new(),
+            n => format!(", in a digest of {} incidents", number(n)),
+        };
+        writeln!(out, "  {made}  {kind}{because} → {to}: {state}{done}{digest}{folded}{why}")?;
     }
     Ok(())
 }
@@ -253,6 +259,9 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
             let style = if matches!(step.because, Because::Claims(_)) { YES } else { DIM };
             told |= matches!(step.because, Because::Claims(_));
             writeln!(out, "  {style}{}: {}{style:#}", step.rule, clean(&step.because.to_string()))?;
+            if let (Because::Claims(_), Some(id)) = (&step.because, rules.find(&step.rule)) {
+                conditions(&mut out, &rules, id)?;
+            }
         }
         writeln!(
             out,
@@ -261,6 +270,34 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
         )?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What comes after a match, before anything is told.
+fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId) -> io::Result<()> {
+    let rule = &rules.get(id).settings;
+    let OpenWhen { count, within } = rule.open_when;
+    if count > 1 {
+        writeln!(out, "    opens at {count} occurrences within {} s", within.as_secs())?;
+    }
+    if let Some(active) = &rule.active {
+        writeln!(out, "    held outside of its active hours: {active}")?;
+    }
+    for (by, equal) in rules.inhibited_by(id) {
+        let (by, equal): (_, Vec<&str>) =
+            (&rules.get(*by).settings.key, equal.iter().map(|field| field.as_str()).collect());
+        writeln!(out, "    held while an incident of {by} with the same {} is open", equal.join(", "))?;
+    }
+    for planned in rules.maintenance().iter().filter(|one| one.file.as_ref().is_none_or(|file| *file == rule.key.file))
+    {
+        let from = planned.from.map(|from| format!(" from {}", clock(from))).unwrap_or_default();
+        writeln!(
+            out,
+            "    held during the maintenance {}{from} until {}, if it is about this",
+            planned.name,
+            clock(planned.until)
+        )?;
+    }
+    Ok(())
 }
 
 fn typed(args: &Args) -> Event<'static> {

@@ -34,6 +34,8 @@ pub struct ListedDelivery {
     pub folded_into: Option<u64>,
     /// Why it was given up.
     pub why: Option<String>,
+    /// How many incidents the request told that carries or carried it; more than one: a digest.
+    pub together: u64,
     /// How often its open request was tried.
     pub attempts: Option<u32>,
     /// What it says.
@@ -74,7 +76,9 @@ impl Store {
     pub(super) fn listed(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<ListedDelivery>, StoreError> {
         let rows = self.query(
             &format!(
-                "SELECT d.id, d.destination, d.state, d.done_at, d.folded_into, d.why, s.attempts, n.facts
+                "SELECT d.id, d.destination, d.state, d.done_at, d.folded_into, d.why, s.attempts, n.facts,
+                 (SELECT count(DISTINCT other.incident) FROM delivery same JOIN notice other ON other.id = same.notice
+                  WHERE same.send = d.send)
                  FROM delivery d JOIN notice n ON n.id = d.notice
                  LEFT JOIN send s ON s.id = d.send AND s.settled IS NULL WHERE {which}"
             ),
@@ -91,11 +95,12 @@ impl Store {
                     row.get(5)?,
                     row.get(6)?,
                     facts,
+                    load::id(row, 8)?,
                 ))
             },
         )?;
         let mut listed = Vec::with_capacity(rows.len());
-        for (id, destination, state, done_at, folded_into, why, attempts, facts) in rows {
+        for (id, destination, state, done_at, folded_into, why, attempts, facts, together) in rows {
             listed.push(ListedDelivery {
                 id,
                 destination,
@@ -103,6 +108,7 @@ impl Store {
                 done_at: done_at.map(Time::from_millis),
                 folded_into: folded_into.and_then(|id| u64::try_from(id).ok()),
                 why,
+                together,
                 attempts,
                 notice: serde_json::from_str(&facts).map_err(|e| self.row_error(format!("delivery {id}"), e))?,
             });

@@ -28,6 +28,9 @@ CREATE TABLE rule_file (name TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL, good
 -- What became of Warning changes: a ring of the newest.
 CREATE TABLE decision (id INTEGER PRIMARY KEY AUTOINCREMENT, incident INTEGER, body BLOB NOT NULL) STRICT;
 
+-- What one request carried: of several incidents it was a digest.
+CREATE INDEX delivery_send ON delivery (send) WHERE send IS NOT NULL;
+
 -- What a window (a maintenance, the hours in which a rule does not tell) keeps from a destination.
 CREATE TABLE held (
     destination TEXT NOT NULL,

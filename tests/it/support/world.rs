@@ -366,11 +366,9 @@ fn rule_file(entry: usize, text: &str) -> RuleFile {
 
 /// Rule files, compiled.
 pub fn compiled(files: &[String]) -> Rules {
-    let mut rules = Vec::new();
-    for (entry, text) in files.iter().enumerate() {
+    Rules::of(files.iter().enumerate().map(|(entry, text)| {
         let done = compile(&rule_file(entry, text));
         assert!(!done.has_errors(), "{:?}", done.diagnostics);
-        rules.extend(done.rules.into_iter().map(|located| located.rule));
-    }
-    Rules::new(rules)
+        done
+    }))
 }
