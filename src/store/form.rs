@@ -1,8 +1,9 @@
-//! The engine's private state of an incident as bytes: MessagePack with named fields.
+//! The engine's private state of an incident as bytes: MessagePack, its fields in their order.
 //!
-//! Named, so that a version with another field still reads it (a new field needs
-//! `#[serde(default)]`); not JSON, because reading ten thousand of them back is most of a start and
-//! JSON takes twice as long for it. What people look for stands in columns beside it.
+//! A new field goes to the end of its struct and has `#[serde(default)]`: then what was written without
+//! it is still read. Any other change is a new version. Neither JSON nor names: reading ten thousand of
+//! them back is most of a start, JSON takes twice as long, and names are a third of the bytes. What
+//! people look for stands in columns beside it.
 
 use std::error::Error;
 
@@ -19,7 +20,7 @@ pub(super) type FormError = Box<dyn Error + Send + Sync>;
 /// # Errors
 /// When it cannot be written; of a valid incident that does not happen.
 pub fn write(incident: &Incident) -> Result<Vec<u8>, FormError> {
-    Ok(rmp_serde::to_vec_named(incident)?)
+    Ok(rmp_serde::to_vec(incident)?)
 }
 
 /// An incident from its bytes.
@@ -55,4 +56,29 @@ pub(super) fn read_all(rows: &[(i64, Vec<u8>)]) -> Vec<Read> {
         }
         all
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use crate::core::incident::telling::{Next, Telling};
+    use crate::core::notice::Told;
+
+    /// What a destination knew before it could flap or be held.
+    #[derive(Default, Serialize)]
+    struct Older {
+        told: Option<Told>,
+        count_step: u64,
+        object_step: u64,
+        topics: usize,
+        next: Option<Next>,
+    }
+
+    #[test]
+    fn what_was_written_before_a_field_was_added_is_still_read() {
+        let bytes = rmp_serde::to_vec(&Older { count_step: 100, topics: 2, ..Older::default() }).unwrap();
+        let read: Telling = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(read, Telling { count_step: 100, topics: 2, ..Telling::default() });
+    }
 }
