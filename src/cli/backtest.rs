@@ -7,6 +7,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
@@ -15,19 +16,26 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::render;
-use crate::config;
+use crate::clock;
+use crate::config::{self, SourceConfig};
 use crate::core::backtest::{Backtest, Because, Report, Untold, setup};
 use crate::core::diagnostic::Diagnostic;
+use crate::core::history::Polls;
 use crate::core::message::{Language, Message, Style as Reader, compose, number};
 use crate::core::notice::{Notice, NoticeBody};
 use crate::core::rules::rule::{Destination, RuleKey};
 use crate::core::rules::{Names, Rules, builtin, compile};
+use crate::core::source::PollError;
+use crate::core::time::Time;
 use crate::sources::SourceEvent;
 use crate::sources::file::{FileConfig, open};
 use crate::sources::recording::{RecordedPoll, Recording, Scope};
+use crate::store::{HISTORY, History, Store};
 
 const EXAMPLES: &str = "\
 Examples:
+  podbell backtest --last 24h                               what podbell.yaml's rules would tell of the service's own history
+  podbell backtest --last 24h --compare changed.yaml        what other rules would add and take away
   podbell backtest monday.jsonl                             what the built-in rules would have told
   podbell backtest monday.jsonl --rules rules/*.yaml        what these would have told
   podbell backtest monday.jsonl --rules old.yaml --compare new.yaml
@@ -52,9 +60,15 @@ const HEAD: Style = Style::new().bold();
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Recordings; `-` is standard input.
-    #[arg(value_name = "RECORDING", required = true)]
+    #[arg(value_name = "RECORDING", required_unless_present = "last")]
     recordings: Vec<PathBuf>,
-    /// Rule files [default: the built-in rules, told to `chat`].
+    /// The running service's own history instead, up to 24h back; its store may be in use.
+    #[arg(long, value_name = "DURATION", conflicts_with = "recordings", value_parser = super::emulate::duration)]
+    last: Option<Duration>,
+    /// With --last: the configuration, for the store and the rules.
+    #[arg(long, value_name = "FILE", default_value = "podbell.yaml")]
+    config: PathBuf,
+    /// Rule files [default: the built-in rules, told to `chat`; with --last those of podbell.yaml].
     #[arg(long, value_name = "FILE", num_args = 1..)]
     rules: Vec<PathBuf>,
     /// Other rule files: print only what they would tell otherwise.
@@ -98,12 +112,19 @@ fn zone(name: &str) -> Result<TimeZone, String> {
 /// # Errors
 /// When a recording cannot be read.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(last) = args.last {
+        return of_history(args, last);
+    }
     let mut sets = Vec::new();
     for files in [Some(&args.rules), (!args.compare.is_empty()).then_some(&args.compare)].into_iter().flatten() {
         let Some(rules) = rules(files)? else { return Ok(ExitCode::FAILURE) };
         sets.push(Backtest::new(setup(rules, [Arc::from(SOURCE)])));
     }
     play(args, &mut sets)?;
+    print(args, sets)
+}
+
+fn print(args: &Args, sets: Vec<Backtest>) -> anyhow::Result<ExitCode> {
     let reports: Vec<Report> = sets.into_iter().map(Backtest::finish).collect();
     match (reports.as_slice(), args.output) {
         ([report], Output::Text) => text(report, args)?,
@@ -117,6 +138,52 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The running service's own history, under the rules of podbell.yaml unless others are named.
+fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
+    let (config, loaded) = super::setup::load(&args.config)?;
+    let store = Store::beside(super::setup::store_path(&config))?;
+    let names: Vec<Arc<str>> = config.sources.iter().map(|source| Arc::from(source.name())).collect();
+    let first = match args.rules.as_slice() {
+        [] => Some(super::setup::rules(&args.config, &config, loaded)?),
+        files => rules(files)?,
+    };
+    let second = if args.compare.is_empty() { None } else { Some(rules(&args.compare)?) };
+    let (Some(first), false) = (first, matches!(second, Some(None))) else { return Ok(ExitCode::FAILURE) };
+    let all = [Some(first), second.flatten()].into_iter().flatten();
+    let mut sets: Vec<Backtest> = all.map(|rules| Backtest::new(setup(rules, names.clone()))).collect();
+    let now = clock::now();
+    let since = now.minus(last.min(HISTORY));
+    let history = store.history(since)?;
+    if args.output == Output::Text {
+        say_history(&history, since, args);
+    }
+    let every = |name: &str| {
+        let source = config.sources.iter().find(|source| source.name() == name);
+        source.map_or(Duration::from_secs(60), SourceConfig::poll_every)
+    };
+    let error =
+        PollError { code: "failed".into(), text: "it could not be read".into(), advice: String::new(), gone: false };
+    for poll in Polls::new(history.observations, since, now, every) {
+        for set in &mut sets {
+            set.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);
+        }
+    }
+    print(args, sets)
+}
+
+/// What the reader should know of the history.
+fn say_history(history: &History, since: Time, args: &Args) {
+    let zoned = |time: Time| {
+        let at = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default();
+        at.to_zoned(args.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    };
+    let from = history.from.unwrap_or(since).max(since);
+    anstream::eprintln!("The service's own history from {} on; what was open before begins anew.", zoned(from));
+    if history.lost > 0 {
+        anstream::eprintln!("{} changes are missing: their episodes are no longer known.", number(history.lost));
+    }
 }
 
 /// The rules of these files, each an entry of its own. `None` after mistakes, which are printed.

@@ -180,7 +180,7 @@ fn make_play(args: &MakePlay) -> anyhow::Result<()> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text.parse().map_err(|_| "not a duration such as 60s, 5m or 2h".to_owned())?;
     Duration::try_from(span).map_err(|_| "a duration cannot be negative".to_owned())
 }

@@ -81,6 +81,14 @@ impl<S> SourceConfig<S> {
             Self::File(source) => &source.name,
         }
     }
+
+    /// Time between two polls of a service, as wished.
+    pub fn poll_every(&self) -> Duration {
+        match self {
+            Self::Qcloud(source) => source.poll_every,
+            Self::File(source) => source.poll_every,
+        }
+    }
 }
 
 /// A source of the legacy container-service API.

@@ -7,6 +7,7 @@ pub mod backtest;
 pub mod diagnostic;
 pub mod diff;
 pub mod event;
+pub mod history;
 pub mod incident;
 pub mod message;
 pub mod notice;

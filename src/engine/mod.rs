@@ -112,6 +112,8 @@ pub struct Engine {
     last_inbox: Time,
     last_tidy: Time,
     claiming: bool,
+    /// Since when podbell did not run before this start, until that is written.
+    down: Option<(Time, Time)>,
 }
 
 /// What is thrown away and read again when a commit fails.
@@ -188,7 +190,9 @@ impl Engine {
             last_inbox: Time::default(),
             last_tidy: now,
             claiming: true,
+            down: None,
         };
+        engine.down = engine.store.heartbeat()?.filter(|beat| *beat < now).map(|beat| (beat, now));
         engine.mirror = Some(engine.read_mirror(now)?);
         Ok(engine)
     }
@@ -386,9 +390,11 @@ impl Engine {
                 answered: &batch.answered,
                 generation: batch.generation,
                 good_rules: &batch.good_rules,
+                down: self.down,
                 heartbeat,
                 now,
             })?;
+            self.down = None;
             tally.commits += 1;
         }
         if !jobs.is_empty() {

@@ -34,6 +34,8 @@ pub struct Commit<'a> {
     pub generation: Option<u64>,
     /// Rule files whose text was found good, by name.
     pub good_rules: &'a [(String, String)],
+    /// Since when podbell did not run before this start; with the first commit only.
+    pub down: Option<(Time, Time)>,
     /// The heartbeat, when it is time for one.
     pub heartbeat: Option<Time>,
     /// Now.
@@ -54,6 +56,7 @@ impl Store {
         let written = (|| {
             write_targets(&transaction, &mut self.targets, commit)?;
             write_series(&transaction, &self.targets, commit)?;
+            super::history::write(&transaction, &self.targets, commit.writes, commit.down)?;
             write_incidents(&transaction, commit)?;
             super::decisions::write(&transaction, &commit.writes.decisions)?;
             write_troubles_and_sources(&transaction, commit)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Store, StoreError};
+use super::{HISTORY, Store, StoreError};
 use crate::core::time::Time;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -57,6 +57,10 @@ impl Store {
                 ),
                 ("send WHERE id IN (SELECT id FROM send WHERE claimed_at < ?1 AND settled IS NOT NULL LIMIT ?2)", DAY),
                 ("attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE at < ?1 LIMIT ?2)", DAY),
+                (
+                    "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM observation ORDER BY id LIMIT ?2) WHERE at < ?1)",
+                    HISTORY,
+                ),
                 ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", KEEP_INCIDENTS),
                 ("inbox WHERE id IN (SELECT id FROM inbox WHERE done_at < ?1 LIMIT ?2)", KEEP_DELIVERIES),
             ] {

@@ -1,5 +1,16 @@
 //! `podbell backtest`: what rules would have told of recordings.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::support::events::{at, warning};
+use crate::support::world::World;
+use podbell::core::backtest::{Backtest, setup};
+use podbell::core::event::{Event, Target};
+use podbell::core::history::Polls;
+use podbell::core::notice::{Notice, NoticeBody};
+use podbell::core::rules::builtin;
+use podbell::core::source::PollError;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -184,4 +195,74 @@ fn real_recordings_are_twenty_times_quieter_than_their_warnings() {
         (changes, messages) = (changes + of, messages + told);
     }
     assert!(changes > 1000 && messages * 20 <= changes, "{messages} messages for {changes} changes");
+}
+
+/// What was told, by cause: kind, when it was caused, of what, how often.
+fn causes<'n>(notices: impl Iterator<Item = &'n Notice>) -> BTreeSet<(i64, &'static str, String, u64)> {
+    let cause = |notice: &Notice| match &notice.body {
+        NoticeBody::Incident(story) => {
+            Some((notice.caused_at.seconds(), notice.kind.as_str(), story.workload.clone(), story.occurrences))
+        }
+        _ => None,
+    };
+    notices.filter_map(cause).collect()
+}
+
+#[test]
+fn the_services_own_history_tells_again_what_was_told() {
+    let mut world = World::builtin();
+    let targets: Vec<Target> = (0..4).map(|n| Target::new("prod", "cls-1", "shop", &format!("s{n}"))).collect();
+    world.watch(&targets);
+    // A small random walk: counts that grow now and then, outages, a restart after a long pause.
+    let mut seed = 7_u64;
+    let mut chance = |of: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % of
+    };
+    let mut counts = [0_u64; 4];
+    let mut seen = [0_i64; 4];
+    let mut second = 0;
+    for minute in 0..240 {
+        second += 60;
+        if minute == 120 {
+            world.kill();
+            second += 1500;
+            world.now = at(second);
+            world.start();
+        }
+        world.run_until(second);
+        for (n, target) in targets.iter().enumerate() {
+            if chance(12) == 0 {
+                world.fail(target, "timeout");
+                continue;
+            }
+            let busy = (minute / 40) % 2 == n % 2;
+            if busy && chance(4) == 0 {
+                counts[n] += 1 + chance(30);
+                seen[n] = second - 1;
+            }
+            let name = format!("w{n}-6d4cf56db6-x2x7v");
+            let shown: Vec<Event<'static>> = if counts[n] == 0 {
+                Vec::new()
+            } else {
+                vec![warning(&name, "FailedMount", "no such volume", counts[n], 30, seen[n])]
+            };
+            world.poll(target, &shown);
+        }
+    }
+    world.run_until(second + 1);
+    let told = causes(world.log.iter().flat_map(|request| &request.notices));
+    assert!(told.len() > 10, "{told:?}");
+    let history = world.engine().store().history(at(0)).unwrap();
+    assert_eq!(history.lost, 0);
+    let setup = setup(builtin::rules(&["team".into()]), ["prod".into()]);
+    let mut backtest = Backtest::new(setup);
+    let error = PollError { code: "x".into(), text: "x".into(), advice: "x".into(), gone: false };
+    let mut polls = 0;
+    for poll in Polls::new(history.observations, at(0), at(second + 1), |_| Duration::from_secs(60)) {
+        backtest.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);
+        polls += 1;
+    }
+    assert!((600..1000).contains(&polls), "{polls}");
+    assert_eq!(causes(backtest.finish().notices.iter()), told);
 }

@@ -26,7 +26,7 @@ pub use held::{HeldBack, HeldKey};
 pub use roster::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};
 
-use super::diff::{Reading, TargetReadings};
+use super::diff::{ChangeKind, Reading, TargetReadings};
 use super::event::{Event, Level, Target};
 use super::incident::Incident;
 use super::notice::{Notice, NoticeBody, NoticeKind, TroubleSubject};
@@ -129,6 +129,8 @@ pub struct Writes {
     pub gone: BTreeSet<Target>,
     /// Episodes that are new or changed.
     pub series: Vec<SeriesRow>,
+    /// Targets that cannot be read from now on, or can be again (`true`).
+    pub readable: Vec<(Target, Time, bool)>,
     /// Episodes that are no longer remembered.
     pub forgotten: Vec<(Target, EpisodeKey)>,
     /// Incidents that changed.
@@ -187,6 +189,8 @@ pub struct SeriesRow {
     pub event: Event<'static>,
     /// When podbell observed it.
     pub observed_at: Time,
+    /// What the diff said of it, and how many occurrences are new; `None` in the silent baseline.
+    pub change: Option<(ChangeKind, u64)>,
 }
 
 /// An incident's end.
@@ -206,6 +210,7 @@ impl Writes {
         self.targets.is_empty()
             && self.gone.is_empty()
             && self.series.is_empty()
+            && self.readable.is_empty()
             && self.forgotten.is_empty()
             && self.incidents.is_empty()
             && self.ended.is_empty()

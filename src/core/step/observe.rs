@@ -172,13 +172,20 @@ impl State {
 }
 
 fn record(target: &Target, diff: Diff<'_>, now: Time, writes: &mut Writes) {
-    let changed = diff.changes.into_iter().map(|change| (change.key, change.event));
-    for (key, event) in changed.chain(diff.baseline) {
+    let changed = diff.changes.into_iter().map(|change| (change.key, change.event, Some((change.kind, change.new))));
+    let baseline = diff.baseline.into_iter().map(|(key, event)| (key, event, None));
+    for (key, event, change) in changed.chain(baseline) {
         // Two polls of one commit: the later word counts.
         if !writes.forgotten.is_empty() {
             writes.forgotten.retain(|(of, forgotten)| *forgotten != key || of != target);
         }
-        writes.series.push(SeriesRow { target: target.clone(), key, event: event.into_owned(), observed_at: now });
+        writes.series.push(SeriesRow {
+            target: target.clone(),
+            key,
+            event: event.into_owned(),
+            observed_at: now,
+            change,
+        });
     }
     writes.forgotten.extend(diff.forgotten.into_iter().map(|key| (target.clone(), key)));
 }

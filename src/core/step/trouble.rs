@@ -131,6 +131,7 @@ impl State {
         }
         let failing = state.failing.get_or_insert_with(|| {
             writes.targets.insert(target.clone());
+            writes.readable.push((target.clone(), now, false));
             Failing::restored(now, None)
         });
         let since = match failing.trouble.and_then(|id| self.troubles.get(&id)) {
@@ -182,6 +183,7 @@ impl State {
             if let Some(state) = self.targets.get_mut(target) {
                 state.failing = None;
             }
+            writes.readable.push((target.clone(), now, true));
             writes.targets.insert(target.clone());
         }
     }

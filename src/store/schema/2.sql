@@ -28,6 +28,21 @@ CREATE TABLE rule_file (name TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL, good
 -- What became of Warning changes: a ring of the newest.
 CREATE TABLE decision (id INTEGER PRIMARY KEY AUTOINCREMENT, incident INTEGER, body BLOB NOT NULL) STRICT;
 
+-- What changed from poll to poll, for backtests of the service's own history: 24 h, or the newest
+-- million. kind: 0 appeared, 1 increased, 2 restarted (with an episode of series); 3 the target cannot
+-- be read, 4 it can again; 5 podbell did not run since last_seen.
+CREATE TABLE observation (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    target INTEGER,
+    sid BLOB,
+    episode INTEGER,
+    kind INTEGER NOT NULL,
+    new INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL
+) STRICT;
+
 -- What one request carried: of several incidents it was a digest.
 CREATE INDEX delivery_send ON delivery (send) WHERE send IS NOT NULL;
 

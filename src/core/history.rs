@@ -1,0 +1,255 @@
+//! The running service's own history as polls again, for backtests.
+//!
+//! The store keeps what changed from one poll to the next, not the lists. Lists that lead to the same
+//! changes can be made of that: absence of an entry is no change, so a list need hold only what changed,
+//! and between two changes an empty list lets silence be observed. Pure.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use super::diff::ChangeKind;
+use super::event::{Event, Target};
+use super::time::Time;
+
+/// Something that was observed of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// When.
+    pub at: Time,
+    /// Where; `None`: of everything.
+    pub target: Option<Target>,
+    /// What.
+    pub what: Seen,
+}
+
+/// What was observed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// A change, with the episode's reading after it.
+    Change {
+        /// What the diff said.
+        kind: ChangeKind,
+        /// New occurrences.
+        new: u64,
+        /// The episode's reading, its text the newest that is known.
+        event: Event<'static>,
+    },
+    /// It could not be read, from then on.
+    Failing,
+    /// It could be read again.
+    Readable,
+    /// Podbell did not run from then until `at`.
+    Down {
+        /// Since when.
+        since: Time,
+    },
+}
+
+/// One poll, as backtests take it; an empty list says only that nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poll {
+    /// When.
+    pub at: Time,
+    /// Where.
+    pub target: Target,
+    /// What it showed; `None`: it failed.
+    pub events: Option<Vec<Event<'static>>>,
+}
+
+/// The polls of a history, in the order of time.
+pub struct Polls {
+    lives: Vec<Life>,
+    next: BinaryHeap<Reverse<(Time, usize)>>,
+    until: Time,
+}
+
+/// What is known of one target, and where its replay stands.
+struct Life {
+    target: Target,
+    every: Duration,
+    /// Changes of one poll, by its time.
+    changes: BTreeMap<Time, Vec<Event<'static>>>,
+    /// Times in which it was not read: failing, or podbell was down (no polls at all).
+    failing: Vec<(Time, Time)>,
+    down: Vec<(Time, Time)>,
+}
+
+impl Polls {
+    /// The polls between two moments. `every` says how often a source was polled.
+    pub fn new(observations: Vec<Observation>, since: Time, until: Time, every: impl Fn(&str) -> Duration) -> Self {
+        let mut lives: BTreeMap<Target, Life> = BTreeMap::new();
+        let mut down = Vec::new();
+        let mut before: BTreeMap<Target, Vec<Event<'static>>> = BTreeMap::new();
+        for observation in observations {
+            let at = observation.at;
+            let Some(target) = observation.target else {
+                if let Seen::Down { since } = observation.what {
+                    down.push((since, at));
+                }
+                continue;
+            };
+            let life = lives.entry(target.clone()).or_insert_with(|| Life::new(&target, every(&target.source)));
+            match observation.what {
+                Seen::Change { kind, new, event } => {
+                    before.entry(target).or_default().extend(life.reading_before(kind, new, &event));
+                    life.changes.entry(at).or_default().push(event);
+                }
+                Seen::Failing => life.failing.push((at, until.plus(Duration::from_millis(1)))),
+                Seen::Readable => {
+                    if let Some(failing) = life.failing.last_mut() {
+                        failing.1 = at;
+                    }
+                }
+                Seen::Down { .. } => {}
+            }
+        }
+        // What was there before the first change: known, and of no interest.
+        let begin = since.minus(Duration::from_millis(1));
+        for (target, events) in before {
+            let old =
+                events.into_iter().map(|event| Event { last_seen: event.last_seen.min(begin.minus(QUIET)), ..event });
+            if let Some(life) = lives.get_mut(&target) {
+                life.changes.entry(begin).or_default().extend(old);
+            }
+        }
+        let mut lives: Vec<Life> = lives.into_values().collect();
+        lives.iter_mut().for_each(|life| life.down.clone_from(&down));
+        let next = (0..lives.len()).map(|place| Reverse((begin, place))).collect();
+        Self { lives, next, until }
+    }
+}
+
+/// So old that the first contact does not tell of it.
+const QUIET: Duration = Duration::from_secs(24 * 3600);
+
+impl Life {
+    fn new(target: &Target, every: Duration) -> Self {
+        Self {
+            target: target.clone(),
+            every: every.max(Duration::from_secs(1)),
+            changes: BTreeMap::new(),
+            failing: Vec::new(),
+            down: Vec::new(),
+        }
+    }
+
+    /// The reading from which the diff makes this change, if it is the first one of the episode.
+    fn reading_before(&self, kind: ChangeKind, new: u64, event: &Event<'static>) -> Option<Event<'static>> {
+        let same = |other: &Event<'_>| {
+            (other.first_seen, other.level, &other.obj_type, &other.obj_name, &other.reason, &other.message)
+                == (event.first_seen, event.level, &event.obj_type, &event.obj_name, &event.reason, &event.message)
+        };
+        if self.changes.values().flatten().any(same) {
+            return None;
+        }
+        match kind {
+            ChangeKind::Appeared => None,
+            ChangeKind::Increased => Some(Event { count: event.count.saturating_sub(new), ..event.clone() }),
+            // It began anew: an older episode of the same series was known.
+            ChangeKind::Restarted => {
+                Some(Event { count: 1, first_seen: event.first_seen.minus(QUIET), ..event.clone() })
+            }
+        }
+    }
+
+    fn is_in(spans: &[(Time, Time)], at: Time) -> bool {
+        spans.iter().any(|(from, until)| *from <= at && at < *until)
+    }
+
+    /// What a poll at this time showed; `None`: there was none.
+    fn poll(&mut self, at: Time) -> Option<Poll> {
+        let events = self.changes.remove(&at);
+        // Whatever changed was read.
+        let events = match events {
+            Some(events) => Some(events),
+            None if Self::is_in(&self.down, at) => return None,
+            None if Self::is_in(&self.failing, at) => None,
+            None => Some(Vec::new()),
+        };
+        Some(Poll { at, target: self.target.clone(), events })
+    }
+
+    /// The next time at which it was, or may have been, polled.
+    fn after(&self, at: Time) -> Time {
+        let regular = at.plus(self.every);
+        self.changes.keys().find(|next| **next > at).map_or(regular, |next| (*next).min(regular))
+    }
+}
+
+impl Iterator for Polls {
+    type Item = Poll;
+
+    fn next(&mut self) -> Option<Poll> {
+        while let Some(Reverse((at, place))) = self.next.pop() {
+            let life = self.lives.get_mut(place)?;
+            let poll = life.poll(at);
+            let after = life.after(at);
+            if after <= self.until {
+                self.next.push(Reverse((after, place)));
+            }
+            if poll.is_some() {
+                return poll;
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::event::Level;
+
+    fn change(second: i64, kind: ChangeKind, new: u64, count: u64) -> Observation {
+        let event = Event {
+            first_seen: Time::from_seconds(100),
+            last_seen: Time::from_seconds(second),
+            count,
+            level: Level::Warning,
+            obj_type: "Pod".into(),
+            obj_name: "web-1".into(),
+            reason: "Failed".into(),
+            message: "m".into(),
+        };
+        let target = Some(Target::new("prod", "c", "shop", "web"));
+        Observation { at: Time::from_seconds(second), target, what: Seen::Change { kind, new, event } }
+    }
+
+    #[test]
+    fn changes_become_polls_with_silence_between_them() {
+        let target = Some(Target::new("prod", "c", "shop", "web"));
+        let failing = |second, what| Observation { at: Time::from_seconds(second), target: target.clone(), what };
+        let observations = vec![
+            change(1030, ChangeKind::Increased, 2, 9),
+            failing(1100, Seen::Failing),
+            failing(1200, Seen::Readable),
+            Observation {
+                at: Time::from_seconds(1400),
+                target: None,
+                what: Seen::Down { since: Time::from_seconds(1250) },
+            },
+            change(1400, ChangeKind::Increased, 1, 10),
+        ];
+        let (since, until) = (Time::from_seconds(1000), Time::from_seconds(1500));
+        let polls = Polls::new(observations, since, until, |_| Duration::from_secs(60));
+        let shown: Vec<(i64, Option<Vec<u64>>)> = polls
+            .map(|poll| {
+                let counts = poll.events.map(|events| events.iter().map(|event| event.count).collect());
+                (poll.at.seconds(), counts)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (999, Some(vec![7])),
+                (1030, Some(vec![9])),
+                (1090, Some(vec![])),
+                (1150, None),
+                (1210, Some(vec![])),
+                (1400, Some(vec![10])),
+                (1460, Some(vec![])),
+            ]
+        );
+    }
+}
