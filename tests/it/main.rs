@@ -21,6 +21,7 @@ mod outbox_model;
 mod qcloud;
 mod qcloud_run;
 mod quiet;
+mod record;
 mod recording;
 mod reload;
 mod rendering;

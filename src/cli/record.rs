@@ -1,0 +1,210 @@
+//! `podbell record`: what the sources of podbell.yaml show, as a recording.
+//!
+//! Writes a line for each poll and hands it over at once, so that whatever ends it leaves whole lines.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use jiff::tz::TimeZone;
+use tokio::sync::{mpsc, watch};
+
+use super::logs::{self, LogArgs};
+use super::setup::{self, ConfigArgs};
+use crate::app::assemble;
+use crate::config::Config;
+use crate::core::message::number;
+use crate::core::time::Time;
+use crate::sources::SourceEvent;
+use crate::sources::recording::{RecordedPoll, Scope, write_poll};
+use crate::sources::wall_clock::WallClock;
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell record --out monday.jsonl --for 8h       then: podbell backtest monday.jsonl --rules rules/*.yaml
+  podbell record --source prod | gzip > prod.jsonl.gz
+
+Times are UTC. A recording that is there already goes on. Only the sources' secrets are needed; a service that
+runs is not disturbed, but its requests come on top of these.";
+
+/// How long polls in flight may take when it ends.
+const END: Duration = Duration::from_secs(10);
+
+/// What to record.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The source [default: the only one].
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Where to write [default: standard output].
+    #[arg(long, value_name = "FILE.jsonl")]
+    out: Option<PathBuf>,
+    /// End by itself after so long.
+    #[arg(long = "for", value_name = "DURATION", value_parser = super::emulate::duration)]
+    length: Option<Duration>,
+    #[command(flatten)]
+    logs: LogArgs,
+}
+
+/// Records until told to stop.
+///
+/// # Errors
+/// When the configuration is wrong or the recording cannot be written.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    logs::start(&args.logs);
+    let (mut config, _) = setup::load(&args.config.config)?;
+    let known: Vec<String> = config.sources.iter().map(|source| source.name().to_owned()).collect();
+    let wanted = match (&args.source, known.as_slice()) {
+        (Some(name), known) if !known.contains(name) => {
+            bail!("there is no source {name}; there are: {}", known.join(", "))
+        }
+        (Some(name), _) => name.clone(),
+        (None, [only]) => only.clone(),
+        (None, many) => bail!("a recording is of one source: choose one of {} with --source", many.join(", ")),
+    };
+    // The secrets of everything else need not be at hand.
+    config.sources.retain(|source| source.name() == wanted);
+    config.notifiers.clear();
+    config.operator.heartbeat = None;
+    let config = setup::resolve(config)?;
+    let output: Box<dyn Write + Send> = match &args.out {
+        Some(path) => Box::new(open(path).with_context(|| format!("cannot write {}", path.display()))?),
+        None => Box::new(io::stdout()),
+    };
+    super::block_on(record(config, output, args.length))??;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens a recording for more; half a line at its end, left by a crash, goes.
+fn open(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut end = file.seek(SeekFrom::End(0))?;
+    let whole = end;
+    let mut last = [0u8; 1];
+    while end > 0 {
+        file.seek(SeekFrom::Start(end - 1))?;
+        file.read_exact(&mut last)?;
+        if last == *b"\n" {
+            break;
+        }
+        end -= 1;
+    }
+    if end < whole {
+        tracing::warn!(file = %path.display(), bytes = whole - end, "the last line was cut off; it is removed");
+        file.set_len(end)?;
+    }
+    file.seek(SeekFrom::Start(end))?;
+    Ok(file)
+}
+
+async fn record(config: Config, mut output: Box<dyn Write + Send>, length: Option<Duration>) -> anyhow::Result<()> {
+    let client = assemble::client(&config.http)?;
+    let signals = super::Signals::listen()?;
+    let (events, mut polls) = mpsc::channel::<SourceEvent>(64);
+    let (stopping, stopped) = watch::channel(false);
+    let mut sources = tokio::task::JoinSet::new();
+    for source in assemble::sources(&config, &client) {
+        sources.spawn(source(events.clone(), stopped.clone()));
+    }
+    drop(events);
+    let end = async {
+        match length {
+            Some(length) => tokio::time::sleep(length).await,
+            None => std::future::pending().await,
+        }
+    };
+    let stop = async {
+        tokio::select! {
+            () = signals.told_to_stop() => {}
+            () = end => {}
+        }
+    };
+    tokio::pin!(stop);
+    let mut tape = Tape { clock: WallClock::new(TimeZone::UTC), polls: 0, failed: 0, last: Time::default() };
+    let mut read = true;
+    let mut ended = false;
+    while read && !ended {
+        tokio::select! {
+            () = &mut stop => ended = true,
+            event = polls.recv() => read = match event {
+                Some(event) => tape.take(event, &mut output)?,
+                None => false,
+            },
+        }
+    }
+    // Polls in flight are still written; what does not come in time was never answered.
+    let _ = stopping.send(true);
+    let end = tokio::time::sleep(END);
+    tokio::pin!(end);
+    while read {
+        tokio::select! {
+            () = &mut end => read = false,
+            event = polls.recv() => read = match event {
+                Some(event) => tape.take(event, &mut output)?,
+                None => false,
+            },
+        }
+    }
+    tape.say(true);
+    Ok(())
+}
+
+/// What is written, and how much of it.
+struct Tape {
+    clock: WallClock,
+    polls: u64,
+    failed: u64,
+    /// Lines are in the order of time, whichever answer was first.
+    last: Time,
+}
+
+impl Tape {
+    /// Writes a poll. Says whether anybody still reads (`| head` ends early).
+    fn take(&mut self, event: SourceEvent, output: &mut impl Write) -> anyhow::Result<bool> {
+        let (target, at, outcome) = match event {
+            SourceEvent::Polled { target, at, events } => (target, at, Ok(events)),
+            SourceEvent::Failed { target, at, error } => {
+                self.failed += 1;
+                // The code comes first: -16013 must still mean that the service is gone.
+                (target, at, Err(format!("{}: {}", error.code, error.text)))
+            }
+            SourceEvent::DiscoveryFailed { error, .. } => {
+                tracing::warn!(code = error.code, text = error.text, "what there is cannot be found out");
+                return Ok(true);
+            }
+            SourceEvent::Roster { .. } => return Ok(true),
+        };
+        let at = at.max(self.last);
+        self.last = at;
+        let name = |name: &str| Some(name.to_owned());
+        let scope = Scope {
+            cluster: name(&target.cluster),
+            namespace: name(&target.namespace),
+            service: name(&target.service),
+        };
+        let written =
+            write_poll(output, &RecordedPoll { at, scope, outcome }, &self.clock).and_then(|()| output.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
+            written => written.context("the recording cannot be written")?,
+        }
+        self.polls += 1;
+        self.say(false);
+        Ok(true)
+    }
+
+    /// How far it is, for somebody who looks.
+    fn say(&self, end: bool) {
+        if end || (io::stderr().is_terminal() && self.polls.is_multiple_of(10)) {
+            let (polls, failed) = (number(self.polls), number(self.failed));
+            let (begin, end) = (if io::stderr().is_terminal() { "\r" } else { "" }, if end { "\n" } else { "" });
+            eprint!("{begin}{polls} polls, {failed} of them failed{end}");
+        }
+    }
+}
