@@ -10,6 +10,7 @@ use super::sources::{name, time_zone};
 use super::{Language, MentionIds, NotifierConfig, NotifierKind};
 use crate::core::rules::quiet::read::minute;
 use crate::core::yaml::{MapReader, Node, Reader, Value};
+use crate::notifiers::is_signing_secret;
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -79,7 +80,14 @@ fn notifier(
                 Value::List(items) => items.iter().collect(),
                 _ => vec![node],
             });
-            let read = |node| SecretRef::read(node, format!("notifiers: {name}: secret"), folder, reader);
+            let read = |node: &Node| {
+                let secret = SecretRef::read(node, format!("notifiers: {name}: secret"), folder, reader)?;
+                if secret.written_out().is_some_and(|secret| !is_signing_secret(&secret)) {
+                    let help = "make one with `openssl rand -base64 32`";
+                    reader.error_help(&node.span, "a webhook's secret is base64, with or without whsec_", help);
+                }
+                Some(secret)
+            };
             let secrets = secrets.unwrap_or_default().into_iter().filter_map(read).collect();
             url.map(|url| NotifierKind::Webhook { url, secrets })
         }

@@ -131,17 +131,21 @@ impl SecretRef {
     /// The same, for an address. One that is written out is checked at once.
     pub fn read_url(node: &Node, place: String, folder: &Path, reader: &mut Reader) -> Option<Self> {
         let secret = Self { must_be_url: true, ..Self::read(node, place, folder, reader)? };
-        match &secret.origin {
-            Origin::Parts(parts) if parts.iter().all(|part| matches!(part, Part::Literal(_))) => {
-                let text: String = parts.iter().map(|part| part.literal()).collect();
-                if !is_http(&text) {
-                    let help = "write https://… or ${VARIABLE}";
-                    reader.error_help(&node.span, "this is no http(s) address", help);
-                }
-            }
-            _ => {}
+        if secret.written_out().is_some_and(|text| !is_http(text.expose_secret())) {
+            let help = "write https://… or ${VARIABLE}";
+            reader.error_help(&node.span, "this is no http(s) address", help);
         }
         Some(secret)
+    }
+
+    /// The secret, if it is written out: then it can be checked before podbell runs.
+    pub fn written_out(&self) -> Option<SecretString> {
+        let Origin::Parts(parts) = &self.origin else { return None };
+        let literal = |part: &Part| match part {
+            Part::Literal(text) => Some(text.clone()),
+            Part::Variable(_) => None,
+        };
+        parts.iter().map(literal).collect::<Option<String>>().map(SecretString::from)
     }
 
     /// The secret itself.
@@ -169,15 +173,6 @@ impl SecretRef {
             "" => Err(SecretError::Empty { place: place() }),
             text if self.must_be_url && !is_http(text) => Err(SecretError::NoUrl { place: place() }),
             _ => Ok(secret),
-        }
-    }
-}
-
-impl Part {
-    fn literal(&self) -> &str {
-        match self {
-            Self::Literal(text) => text,
-            Self::Variable(_) => "",
         }
     }
 }

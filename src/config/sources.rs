@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -136,13 +136,27 @@ fn qcloud(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut Read
 }
 
 fn file(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut Reader) -> Option<FileConfig> {
-    let path = map.need("path", reader).and_then(|node| reader.text(node, "the path of a recording"));
+    let path = map.need("path", reader).and_then(|node| recording(node, folder, reader));
     let zone = map.take("time_zone").map_or(Some(TimeZone::UTC), |node| time_zone(node, reader));
     let poll_every = poll_every(&mut map, reader);
     let first_poll_window = first_poll_window(&mut map, reader);
     let aliases = aliases(&mut map, reader);
     map.finish(reader);
-    Some(FileConfig { name, path: folder.join(path?), time_zone: zone?, poll_every, first_poll_window, aliases })
+    Some(FileConfig { name, path: path?, time_zone: zone?, poll_every, first_poll_window, aliases })
+}
+
+/// The path of a recording; `-` is standard input. It may come later.
+fn recording(node: &Node, folder: &Path, reader: &mut Reader) -> Option<PathBuf> {
+    let text = reader.text(node, "the path of a recording")?;
+    if text == "-" {
+        return Some(PathBuf::from(text));
+    }
+    let path = folder.join(text);
+    if !path.exists() {
+        let help = "paths are relative to the folder of podbell.yaml; until it is there, podbell tells of trouble";
+        reader.warning_help(&node.span, format!("there is no file {text} yet"), help);
+    }
+    Some(path)
 }
 
 fn poll_every(map: &mut MapReader<'_>, reader: &mut Reader) -> Duration {

@@ -79,6 +79,11 @@ pub enum Kind {
     },
 }
 
+/// Whether webhooks can be signed with it.
+pub fn is_signing_secret(secret: &SecretString) -> bool {
+    SigningKey::read(secret).is_some()
+}
+
 impl Kind {
     /// The word of podbell.yaml.
     pub fn as_str(&self) -> &'static str {

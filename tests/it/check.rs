@@ -261,3 +261,20 @@ fn a_line_a_day_and_maintenance_of_podbell_yaml_are_checked() {
         .replace("[slack]", "[team-slack]");
     insta::assert_snapshot!(check(&[("podbell.yaml", &config), ("rules.yaml", &rules)], &[]).1);
 }
+
+#[test]
+fn a_secret_that_signs_nothing_a_missing_recording_and_a_runbook_that_is_no_address_are_found() {
+    let config = CONFIG.replace("sources:", "sources:\n  - {name: replay, kind: file, path: gone.jsonl}")
+        + "rules: [rules.yaml]\n";
+    let config = config.replace(
+        "mentions:",
+        "  - {name: audit, kind: webhook, url: \"https://example.com\", secret: \"not base64!\"}\nmentions:",
+    );
+    let rules = "version: 1\nrules: [{name: a, match: {reason: x}, notify: [audit], runbook: wiki/pages}]\n";
+    let (code, said) = check(&[("podbell.yaml", &config), ("rules.yaml", rules)], &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("warning: there is no file gone.jsonl yet"), "{said}");
+    assert!(said.contains("error: a webhook's secret is base64"), "{said}");
+    assert!(!said.contains("not base64!"), "secrets are not shown: {said}");
+    assert!(said.contains("warning: a runbook is a web address"), "{said}");
+}

@@ -99,7 +99,7 @@ fn a_webhook_signs_with_one_secret_or_with_two_while_one_replaces_the_other() {
     let around = Fake(HashMap::from([("NEW", "bmV3"), ("OLD", "b2xk")]));
     for (secret, expected) in [("\"${NEW}\"", vec!["bmV3"]), ("[\"${NEW}\", \"${OLD}\"]", vec!["bmV3", "b2xk"])] {
         let text = format!(
-            "sources: [{{name: f, kind: file, path: x}}]\nnotifiers:\n  - {{name: h, kind: webhook, url: \"https://e.com/x\", secret: {secret}}}\n"
+            "sources: [{{name: f, kind: file, path: \"-\"}}]\nnotifiers:\n  - {{name: h, kind: webhook, url: \"https://e.com/x\", secret: {secret}}}\n"
         );
         let config = good(&text).resolve(&around).unwrap();
         let NotifierKind::Webhook { secrets, .. } = &config.notifiers[0].kind else { panic!("webhook") };

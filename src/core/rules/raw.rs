@@ -115,7 +115,7 @@ pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names) -> P
         active: map.take("active").and_then(|node| active(node, reader)),
         notify: map.take("notify").and_then(|node| notify(node, reader, names)),
         mention: map.take("mention").and_then(|node| mention(node, reader, names)),
-        runbook: map.take("runbook").and_then(|node| reader.text(node, "a web address")).map(str::to_owned),
+        runbook: map.take("runbook").and_then(|node| runbook(node, reader)),
         labels: map.take("labels").map(|node| labels(node, reader)).unwrap_or_default(),
         ..Partial::default()
     };
@@ -402,6 +402,15 @@ fn people(node: &Node, reader: &mut Reader, names: &Names) -> Vec<String> {
         people.push(name.to_owned());
     }
     people
+}
+
+fn runbook(node: &Node, reader: &mut Reader) -> Option<String> {
+    let text = reader.text(node, "a web address")?;
+    if !text.starts_with("https://") && !text.starts_with("http://") {
+        let help = "write the whole address, https://…: anything else is not shown";
+        reader.warning_help(&node.span, "a runbook is a web address", help);
+    }
+    Some(text.to_owned())
 }
 
 fn labels(node: &Node, reader: &mut Reader) -> BTreeMap<String, String> {
