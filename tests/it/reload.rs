@@ -99,6 +99,29 @@ fn a_file_that_never_was_good_is_covered_by_the_built_in_rules_and_told() {
 }
 
 #[test]
+fn the_built_in_rules_stand_in_for_a_broken_file_within_its_scope_and_for_its_own_channel() {
+    let broken = "version: 1
+scope: {namespace: shop}
+defaults: {notify: [other]}
+rules:
+  - {name: mounts, match: {raeson: FailedMount}}
+";
+    let mut world = World::new(WorldSpec {
+        rules: vec![broken.to_owned()],
+        destinations: vec![("team", None), ("other", None)],
+        ..WorldSpec::default()
+    });
+    let elsewhere = Target::new("prod", "cls-1", "payments", "api");
+    for target in [web(), elsewhere.clone()] {
+        world.poll(&target, &[]);
+        world.run_until(30);
+        world.poll(&target, &[warning(POD, "FailedMount", "m", 1, 29, 29)]);
+    }
+    world.run_until(100);
+    assert_eq!(world.told(), ["45s other opened #2"], "the trouble with the file is #1");
+}
+
+#[test]
 fn a38_an_incident_of_a_renamed_rule_goes_on_and_is_not_told_again() {
     let mut world = world(&[SHOP]);
     happens(&mut world, 60, "FailedMount", 1);

@@ -11,7 +11,7 @@ use super::condition::Conditions;
 use super::pattern::Pattern;
 use super::quiet::{Maintenance, read};
 use super::raw::{self, Names, Partial};
-use super::rule::{Action, Escalate, Field, Rule, RuleKey, RuleSettings};
+use super::rule::{Action, Destination, Escalate, Field, Rule, RuleKey, RuleSettings};
 use crate::core::diagnostic::{Diagnostic, Source};
 use crate::core::yaml::{self, MapReader, Node, Reader};
 
@@ -50,6 +50,10 @@ pub struct Compiled {
     pub rules: Vec<Located>,
     /// Planned work, in which they are not told.
     pub maintenance: Vec<Maintenance>,
+    /// The file's own scope, as far as it could be read.
+    pub scope: Option<Conditions>,
+    /// Whom its `defaults` notify, as far as that could be read.
+    pub notify: Option<Vec<Destination>>,
     /// Everything wrong, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -67,12 +71,13 @@ pub fn compile(file: &RuleFile) -> Compiled {
     let Some(root) = yaml::parse(&file.source, &mut reader.found) else {
         return Compiled { diagnostics: reader.found, ..Compiled::default() };
     };
-    let (rules, maintenance) = whole_file(&root, file, &mut reader).unwrap_or_default();
+    let mut compiled = whole_file(&root, file, &mut reader).unwrap_or_default();
     reader.found.sort_by_key(|diagnostic| diagnostic.span.start);
-    Compiled { rules, maintenance, diagnostics: reader.found }
+    compiled.diagnostics = reader.found;
+    compiled
 }
 
-fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<(Vec<Located>, Vec<Maintenance>)> {
+fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compiled> {
     let mut map = reader.map(root, "a rule file: a map with `version: 1` and `rules:`")?;
     match map.take("version") {
         Some(node) if node.text() != Some("1") => {
@@ -82,10 +87,13 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<(Vec<
         None => reader.error_help(&map.head(), "the key `version` is missing", "begin the file with `version: 1`"),
     }
     let mut scopes: Vec<Conditions> = file.scope.iter().cloned().collect();
-    scopes.extend(map.take("scope").and_then(|node| raw::conditions(node, reader, "`scope`")));
-    let defaults = map.take("defaults").map(|node| defaults(node, file, reader)).unwrap_or_default().or(&file.defaults);
+    let scope = map.take("scope").and_then(|node| raw::conditions(node, reader, "`scope`"));
+    scopes.extend(scope.clone());
+    let defaults = map.take("defaults").map(|node| defaults(node, file, reader)).unwrap_or_default();
+    let notify = defaults.notify.clone().filter(|names| !names.is_empty());
+    let defaults = defaults.or(&file.defaults);
     let maintenance = map.take("maintenance");
-    let planned =
+    let maintenance_of_file =
         maintenance.map(|node| read::maintenance(node, reader, &scopes, Some(&file.source.name))).unwrap_or_default();
     // A file may hold nothing but maintenance.
     let rules = if maintenance.is_some() { map.take("rules") } else { map.need("rules", reader) };
@@ -103,7 +111,7 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<(Vec<
         let mut both: Vec<_> = rules.iter_mut().map(|located| &mut located.rule).zip(inhibits).collect();
         read::resolve(&mut both, reader);
     }
-    Some((rules, planned))
+    Some(Compiled { rules, maintenance: maintenance_of_file, scope, notify, diagnostics: Vec::new() })
 }
 
 /// Files of another kind, taken for rule files.

@@ -59,7 +59,9 @@ impl RuleFiles {
             let before = last_good.get(&name).map(|text| compile(&with_text(file, text)));
             let (instead, held) = match before.filter(|compiled| !compiled.has_errors()) {
                 Some(before) => (before, "its last good version holds"),
-                None => (compile(&self.stand_in(file)), "it never had a good version: the built-in rules hold instead"),
+                None => {
+                    (self.stand_in(file, &compiled), "it never had a good version: the built-in rules hold instead")
+                }
             };
             files.push(instead);
             refused.push((name, refusal(&error, held)));
@@ -67,14 +69,24 @@ impl RuleFiles {
         InForce { rules: Rules::of(files).with_maintenance(self.maintenance.clone()), good, refused }
     }
 
-    /// The built-in set in the place of a file: its entry, its bounds.
-    fn stand_in(&self, file: &RuleFile) -> RuleFile {
-        let notify = file.names.may_notify.clone().unwrap_or_else(|| self.chats.clone());
-        RuleFile {
+    /// The built-in set in the place of a file: its entry, its bounds, and as far as they could be read
+    /// its scope and whom it tells.
+    fn stand_in(&self, file: &RuleFile, broken: &Compiled) -> Compiled {
+        let exists = |to: &Destination| {
+            let known = |names: &Option<Vec<Destination>>| names.as_ref().is_none_or(|names| names.contains(to));
+            known(&file.names.destinations) && known(&file.names.may_notify)
+        };
+        let own = broken.notify.clone().filter(|names| names.iter().all(exists));
+        let notify = own.or_else(|| file.names.may_notify.clone()).unwrap_or_else(|| self.chats.clone());
+        let mut instead = compile(&RuleFile {
             source: Source::new(&format!("{} for {}", builtin::FILE, file.source.name), builtin::TEXT),
             defaults: Partial { notify: Some(notify), ..Partial::default() },
             ..file.clone()
+        });
+        for located in &mut instead.rules {
+            located.rule.scopes.extend(broken.scope.clone());
         }
+        instead
     }
 }
 
