@@ -6,13 +6,13 @@
 
 mod commands;
 mod complaints;
+mod log;
 mod rules;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use self::complaints::Complaints;
-use crate::core::notice::{Info, Notice, NoticeBody, TroubleSubject};
 use crate::core::outbox::{Job, Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
 use crate::core::rules::in_force::RuleFiles;
 use crate::core::rules::rule::Destination;
@@ -405,7 +405,7 @@ impl Engine {
         tally.steps.add(batch.writes.tally);
         tally.notices += batch.writes.notices.len() as u64;
         self.tally = tally;
-        log_notices(&batch.writes.notices);
+        log::notices(&batch.writes.notices);
         self.tidy(now);
         jobs.into_iter().map(|job| self.send_job(job, &mut batch)).collect()
     }
@@ -519,40 +519,6 @@ impl Engine {
                 self.last_tidy = now;
             }
         }
-    }
-}
-
-/// One line per decision.
-fn log_notices(notices: &[Notice]) {
-    for notice in notices {
-        tracing::info!(
-            notice = notice.id,
-            kind = notice.kind.as_str(),
-            incident = notice.body.incident(),
-            severity = notice.severity.as_str(),
-            about = about(&notice.body),
-            to = notice.to.join(","),
-            "telling"
-        );
-    }
-}
-
-/// What a notice is about, in a word or two.
-fn about(body: &NoticeBody) -> String {
-    match body {
-        NoticeBody::Incident(story) => {
-            let reason = story.reasons.first().map_or("", |reason| reason.reason.as_str());
-            format!("{}/{} {reason}", story.namespace, story.workload)
-        }
-        NoticeBody::Trouble(trouble) => match &trouble.subject {
-            TroubleSubject::Source(name) | TroubleSubject::Destination(name) | TroubleSubject::Rules(name) => {
-                format!("{name} {}", trouble.code)
-            }
-        },
-        NoticeBody::Info(Info::FirstContact { source, .. } | Info::Blind { source, .. }) => source.clone(),
-        NoticeBody::Info(Info::Dead { destination, .. } | Info::Test { destination }) => destination.clone(),
-        NoticeBody::Info(Info::Held { window, .. }) => format!("what was held: {window:?}"),
-        NoticeBody::Info(Info::Daily { .. }) => "the day".to_owned(),
     }
 }
 

@@ -216,6 +216,21 @@ impl Incident {
         }
     }
 
+    /// Its newest event, with the counts of all of it.
+    pub fn newest_event(&self) -> Event<'_> {
+        let newest = &self.newest;
+        Event {
+            first_seen: self.first_seen,
+            last_seen: self.newest_seen,
+            count: self.occurrences,
+            level: newest.level,
+            obj_type: newest.obj_type.as_str().into(),
+            obj_name: newest.obj_name.as_str().into(),
+            reason: newest.reason.as_str().into(),
+            message: newest.message.as_str().into(),
+        }
+    }
+
     /// Distinct objects that had an occurrence within the last hour.
     pub fn objects_lately(&self, now: Time) -> u64 {
         self.objects.values().filter(|seen| now.since(seen.occurred) < OBJECT_MEMORY).count() as u64

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Made, Setup, State, Writes};
-use crate::core::event::{Event, Subject};
+use crate::core::event::Subject;
 use crate::core::incident::hold::{Held, Holds, Window};
 use crate::core::incident::{Incident, Phase};
 use crate::core::notice::{Info, NoticeBody, NoticeKind};
@@ -159,17 +159,7 @@ fn window(setup: &Setup, rule: &RuleSettings, incident: &Incident, now: Time) ->
 
 /// Whether something holds for every service that shows the incident.
 fn all_targets(incident: &Incident, holds: impl Fn(&Facts<'_>) -> bool) -> bool {
-    let newest = &incident.newest;
-    let event = Event {
-        first_seen: incident.first_seen,
-        last_seen: incident.newest_seen,
-        count: incident.occurrences,
-        level: newest.level,
-        obj_type: newest.obj_type.as_str().into(),
-        obj_name: newest.obj_name.as_str().into(),
-        reason: newest.reason.as_str().into(),
-        message: newest.message.as_str().into(),
-    };
+    let event = incident.newest_event();
     let fits = |target| holds(&Facts::new(&Subject { target, event: &event, workload: &incident.workload }));
     !incident.targets.is_empty() && incident.targets.iter().all(fits)
 }

@@ -7,7 +7,7 @@
 
 use super::incidents::rule_of;
 use super::{Setup, State, Writes};
-use crate::core::event::{Event, Subject};
+use crate::core::event::Subject;
 use crate::core::incident::Incident;
 use crate::core::rules::RuleId;
 use crate::core::time::Time;
@@ -51,17 +51,7 @@ impl State {
 /// The rule that claims the incident's newest event now and groups it by the same values.
 fn heir(setup: &Setup, incident: &Incident) -> Option<RuleId> {
     let target = incident.targets.first()?;
-    let newest = &incident.newest;
-    let event = Event {
-        first_seen: incident.first_seen,
-        last_seen: incident.newest_seen,
-        count: incident.occurrences,
-        level: newest.level,
-        obj_type: newest.obj_type.as_str().into(),
-        obj_name: newest.obj_name.as_str().into(),
-        reason: newest.reason.as_str().into(),
-        message: newest.message.as_str().into(),
-    };
+    let event = incident.newest_event();
     let subject = Subject { target, event: &event, workload: &incident.workload };
     let claims = setup.rules.claims(&subject).into_iter().map(|claim| claim.rule);
     claims.into_iter().find(|rule| setup.rules.group_key(*rule, &subject) == incident.group)

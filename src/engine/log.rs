@@ -1,0 +1,37 @@
+//! The engine's lines for the operator: what is told.
+
+use crate::core::notice::{Info, Notice, NoticeBody, TroubleSubject};
+
+/// One line per decision.
+pub(super) fn notices(notices: &[Notice]) {
+    for notice in notices {
+        tracing::info!(
+            notice = notice.id,
+            kind = notice.kind.as_str(),
+            incident = notice.body.incident(),
+            severity = notice.severity.as_str(),
+            about = about(&notice.body),
+            to = notice.to.join(","),
+            "telling"
+        );
+    }
+}
+
+/// What a notice is about, in a word or two.
+fn about(body: &NoticeBody) -> String {
+    match body {
+        NoticeBody::Incident(story) => {
+            let reason = story.reasons.first().map_or("", |reason| reason.reason.as_str());
+            format!("{}/{} {reason}", story.namespace, story.workload)
+        }
+        NoticeBody::Trouble(trouble) => match &trouble.subject {
+            TroubleSubject::Source(name) | TroubleSubject::Destination(name) | TroubleSubject::Rules(name) => {
+                format!("{name} {}", trouble.code)
+            }
+        },
+        NoticeBody::Info(Info::FirstContact { source, .. } | Info::Blind { source, .. }) => source.clone(),
+        NoticeBody::Info(Info::Dead { destination, .. } | Info::Test { destination }) => destination.clone(),
+        NoticeBody::Info(Info::Held { window, .. }) => format!("what was held: {window:?}"),
+        NoticeBody::Info(Info::Daily { .. }) => "the day".to_owned(),
+    }
+}
