@@ -6,6 +6,7 @@
 
 mod digest;
 mod fold;
+mod help;
 mod own;
 mod story;
 mod text;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use digest::compose_digest;
 pub use fold::fold;
+pub use story::{command, help};
 pub use text::{clip, number};
 
 use self::when::Clock;
@@ -134,14 +136,6 @@ impl Message {
     /// What stands between a heading and its fact.
     pub fn colon(&self) -> &'static str {
         words::of(self.language).colon()
-    }
-
-    /// The command to type, if there is one.
-    pub fn command(&self) -> Option<&str> {
-        self.blocks.iter().find_map(|block| match block {
-            Block::Command(command) => Some(command.as_str()),
-            _ => None,
-        })
     }
 
     /// "+3 more", where a platform's budget ends.

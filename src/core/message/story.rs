@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::words::Label;
-use super::{Block, Fact, Message, Scribe, Span, data, fill, sign, text, words};
+use super::help as known;
+use super::words::{Label, of as of_language};
+use super::{Block, Fact, Language, Message, Scribe, Span, data, fill, sign, text, words};
 use crate::core::incident::FLAPPING;
 use crate::core::notice::{Notice, NoticeKind, Story};
 use crate::core::rules::rule::Field;
@@ -23,7 +24,7 @@ impl Scribe<'_> {
                 blocks.push(Block::Facts(facts));
             }
         } else {
-            self.details(story, &mut blocks);
+            self.details(story, over, &mut blocks);
         }
         if flapping(notice, story) {
             blocks.insert(1, Block::Line(vec![words(self.words.flapping_note())]));
@@ -125,7 +126,7 @@ impl Scribe<'_> {
         facts
     }
 
-    fn details(&self, story: &Story, blocks: &mut Vec<Block>) {
+    fn details(&self, story: &Story, over: bool, blocks: &mut Vec<Block>) {
         blocks.push(Block::Facts(self.facts(story)));
         let newest = &story.newest;
         let quoted = text::lines(&newest.message);
@@ -133,6 +134,11 @@ impl Scribe<'_> {
             let of = [&newest.reason, &newest.obj_type, &newest.obj_name].map(|part| text::one_line(part, MOST_WORDS));
             let of = of.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
             blocks.push(Block::Quote { of, text: quoted });
+        }
+        // Of what is over nobody needs to know what it usually means.
+        if let Some(help) = help(story, self.language).filter(|_| !over) {
+            let label = self.words.label(Label::Usually);
+            blocks.push(Block::Line(vec![words(format!("{label}{}{help}", self.words.colon()))]));
         }
         blocks.extend(command(story).map(Block::Command));
         if let Some(runbook) = story.runbook.as_deref().filter(|url| is_web_address(url)) {
@@ -289,11 +295,17 @@ pub(super) fn what(story: &Story) -> String {
     }
 }
 
-/// What to type, where the incident knows the namespace of its newest object.
-fn command(story: &Story) -> Option<String> {
-    let newest = &story.newest;
+/// What to type first, where the incident knows the namespace of its newest object. Safe for a
+/// shell: only names that Kubernetes gives out are in it.
+pub fn command(story: &Story) -> Option<String> {
     let namespace = shared(story, Field::Namespace).then_some(story.namespace.as_str());
-    text::kubectl_describe(namespace, &newest.obj_type, &newest.obj_name)
+    known::command(namespace, &story.newest)
+}
+
+/// What the newest event usually means, in one sentence; `None` for reasons that podbell does not
+/// know.
+pub fn help(story: &Story, language: Language) -> Option<&'static str> {
+    known::of(&story.newest).map(|help| of_language(language).help(help))
 }
 
 fn labels(labels: &BTreeMap<String, String>, comma: &str) -> Vec<Span> {
