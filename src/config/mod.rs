@@ -22,6 +22,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::core::rules::Destination;
+use crate::core::template::Template;
 
 pub use crate::core::message::Language;
 pub use crate::notifiers::MentionIds;
@@ -139,6 +140,8 @@ pub struct NotifierConfig<S = SecretString> {
     pub time_zone: TimeZone,
     /// More notices than this within a minute become a digest; `None`: each is told by itself.
     pub digest_after: Option<usize>,
+    /// Its own words for messages, where the rule has none.
+    pub template: Template,
     /// What it is.
     pub kind: NotifierKind<S>,
 }

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use super::secret::SecretRef;
 use super::sources::{name, time_zone};
 use super::{Language, MentionIds, NotifierConfig, NotifierKind};
+use crate::core::template;
 use crate::core::yaml::{MapReader, Node, Reader, Value};
 
 #[derive(Clone, Copy)]
@@ -63,6 +64,7 @@ fn notifier(
         let node = map.need("url", reader)?;
         SecretRef::read_url(node, format!("notifiers: {name}: url"), folder, reader)
     };
+    let template = map.take("template").and_then(|node| template::read::read(node, &BTreeMap::new(), reader));
     let kind = kind?;
     // A program reads every notice.
     let digest_after = if matches!(kind, Kind::Webhook) { None } else { digest_after(&mut map, reader) };
@@ -91,6 +93,7 @@ fn notifier(
         language: language.unwrap_or_default(),
         time_zone: zone?,
         digest_after,
+        template: template.unwrap_or_default(),
         kind: kind?,
     })
 }

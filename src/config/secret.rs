@@ -291,6 +291,7 @@ impl<S> NotifierConfig<S> {
             language: self.language,
             time_zone: self.time_zone,
             digest_after: self.digest_after,
+            template: self.template,
             kind,
         }
     }

@@ -30,3 +30,4 @@ mod secrets;
 mod store;
 mod storms;
 mod support;
+mod templates;

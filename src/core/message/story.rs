@@ -110,9 +110,8 @@ impl Scribe<'_> {
     }
 
     fn added(&self, story: &Story) -> Option<String> {
-        let told = story.told?;
-        let added = story.occurrences.saturating_sub(told.occurrences);
-        (added > 0).then(|| self.words.added(added, &self.clock.at(told.at)))
+        let (added, told) = (added_since(story)?, story.told?);
+        Some(self.words.added(added, &self.clock.at(told.at)))
     }
 
     /// What an end adds for somebody who knows the story.
@@ -261,12 +260,18 @@ fn namespace(story: &Story) -> String {
     if shared(story, Field::Namespace) { text::one_line(&story.namespace, MOST_WORDS) } else { String::new() }
 }
 
-/// `shop/web`, or as much of it as the incident has in common.
 /// Whether this tells that the incident comes back again and again.
-fn flapping(notice: &Notice, story: &Story) -> bool {
+pub(super) fn flapping(notice: &Notice, story: &Story) -> bool {
     notice.kind == NoticeKind::Reopened && story.reopened >= FLAPPING
 }
 
+/// What was added since the reader was told last.
+pub(super) fn added_since(story: &Story) -> Option<u64> {
+    let added = story.occurrences.saturating_sub(story.told?.occurrences);
+    (added > 0).then_some(added)
+}
+
+/// `shop/web`, or as much of it as the incident has in common.
 pub(super) fn place(story: &Story) -> String {
     let parts = [namespace(story), text::one_line(&story.workload, MOST_WORDS)];
     let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");

@@ -109,7 +109,7 @@ fn defaults(node: &Node, file: &RuleFile, reader: &mut Reader) -> Partial {
     let Some(mut map) = reader.map(node, "a map of settings such as {notify: [team-slack]}") else {
         return Partial::default();
     };
-    let said = raw::partial(&mut map, reader, &file.names);
+    let said = raw::partial(&mut map, reader, &file.names, &file.defaults);
     map.finish_with(reader, |key| {
         let own = ["name", "match", "except", "action"].contains(&key);
         own.then_some("every rule says this itself; it has no default")
@@ -133,7 +133,7 @@ fn one_rule(
     let except = map.take("except").map(|node| excepts(node, reader)).unwrap_or_default();
     let action = map.take("action").and_then(|node| raw::action(node, reader)).unwrap_or_default();
     let notify_at = map.take("notify").map(|node| node.span.clone());
-    let own = raw::partial(&mut map, reader, &file.names);
+    let own = raw::partial(&mut map, reader, &file.names, defaults);
     map.finish_with(reader, |key| {
         let fact = Field::ALL.iter().any(|field| field.as_str() == key);
         fact.then_some("this key belongs into `match:`")
@@ -204,6 +204,7 @@ fn settle(key: RuleKey, said: Partial) -> RuleSettings {
         mention: said.mention.unwrap_or_default(),
         runbook: said.runbook,
         labels: said.labels,
+        template: said.template,
         ..base
     }
 }

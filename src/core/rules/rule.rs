@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::Conditions;
 use super::pattern::Pattern;
+use crate::core::template::Template;
 
 /// The name of a destination, a notifier of podbell.yaml.
 pub type Destination = Arc<str>;
@@ -140,6 +141,8 @@ pub struct RuleSettings {
     pub runbook: Option<String>,
     /// The team's own facts, passed on to webhooks and shown in messages.
     pub labels: BTreeMap<String, String>,
+    /// The team's own words for messages; what it does not say is left to the destination.
+    pub template: Template,
 }
 
 impl RuleSettings {
@@ -162,6 +165,7 @@ impl RuleSettings {
             mention: BTreeMap::new(),
             runbook: None,
             labels: BTreeMap::new(),
+            template: Template::default(),
         }
     }
 }

@@ -250,6 +250,10 @@ impl Words for English {
         "Over"
     }
 
+    fn template_failed(&self) -> &'static str {
+        "The template failed, so these are podbell's own words ({})."
+    }
+
     fn help(&self, help: Help) -> &'static str {
         match help {
             Help::ImageName => {

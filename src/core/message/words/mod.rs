@@ -85,6 +85,8 @@ pub(super) trait Words: Sync {
     fn rule(&self) -> &'static str;
     /// What a known reason usually means, in one sentence.
     fn help(&self, help: Help) -> &'static str;
+    /// Why these are not the words of the template; `{}` says it.
+    fn template_failed(&self) -> &'static str;
 
     fn trouble_title(&self, about: About, over: bool) -> &'static str;
     fn trouble(&self, since: &str) -> String;

@@ -248,6 +248,10 @@ impl Words for Chinese {
         "已恢复"
     }
 
+    fn template_failed(&self) -> &'static str {
+        "模板渲染失败，以上为 podbell 内置内容（{}）。"
+    }
+
     fn help(&self, help: Help) -> &'static str {
         match help {
             Help::ImageName => "镜像名称无法解析或镜像无法检查：请核对名称与标签的拼写。",
