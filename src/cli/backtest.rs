@@ -14,14 +14,12 @@ use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::render;
-use crate::config;
-use crate::core::backtest::{Backtest, Because, Report, Untold, setup};
-use crate::core::diagnostic::Diagnostic;
+use super::setup;
+use crate::core::backtest::{self, Backtest, Because, Report, Untold};
 use crate::core::message::{Language, Message, Style as Reader, compose, number};
 use crate::core::notice::{Notice, NoticeBody};
 use crate::core::rules::rule::{Destination, RuleKey};
-use crate::core::rules::{Names, Rules, builtin, compile};
+use crate::core::rules::{Names, Rules, builtin};
 use crate::sources::SourceEvent;
 use crate::sources::file::{FileConfig, open};
 use crate::sources::recording::{RecordedPoll, Recording, Scope};
@@ -101,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut sets = Vec::new();
     for files in [Some(&args.rules), (!args.compare.is_empty()).then_some(&args.compare)].into_iter().flatten() {
         let Some(rules) = rules(files)? else { return Ok(ExitCode::FAILURE) };
-        sets.push(Backtest::new(setup(rules, [Arc::from(SOURCE)])));
+        sets.push(Backtest::new(backtest::setup(rules, [Arc::from(SOURCE)])));
     }
     play(args, &mut sets)?;
     let reports: Vec<Report> = sets.into_iter().map(Backtest::finish).collect();
@@ -124,23 +122,7 @@ fn rules(files: &[PathBuf]) -> io::Result<Option<Rules>> {
     if files.is_empty() {
         return Ok(Some(builtin::rules(&[Destination::from("chat")])));
     }
-    let mut findings: Vec<Diagnostic> = Vec::new();
-    let mut rules = Vec::new();
-    for (entry, path) in (0..).zip(files) {
-        match config::lone_rule_file(path, entry, Names::default()) {
-            Ok(file) => {
-                let compiled = compile(&file);
-                findings.extend(compiled.diagnostics.into_iter().filter(Diagnostic::is_error));
-                rules.extend(compiled.rules.into_iter().map(|located| located.rule));
-            }
-            Err(finding) => findings.push(*finding),
-        }
-    }
-    if findings.is_empty() {
-        return Ok(Some(Rules::new(rules)));
-    }
-    render::findings(&mut anstream::stderr().lock(), &findings)?;
-    Ok(None)
+    setup::rules_of(files, &Names::default())
 }
 
 type Reading = std::iter::Peekable<Recording<Box<dyn BufRead + Send>>>;

@@ -7,6 +7,7 @@ mod emulate;
 mod explain;
 mod logs;
 mod outbox;
+mod preview;
 mod render;
 mod run;
 mod send_test;
@@ -42,6 +43,8 @@ enum Command {
     Test(test::Args),
     /// Say what rules would have told of recorded polls.
     Backtest(Box<backtest::Args>),
+    /// Show how the messages of rules read, in each platform's shape.
+    Preview(Box<preview::Args>),
     /// Say why something was told, or was not.
     Explain(Box<explain::Args>),
     /// Send one message to a destination and say whether it arrived.
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => Ok(check::run(&args)),
         Command::Test(args) => test::run(&args),
         Command::Backtest(args) => backtest::run(&args),
+        Command::Preview(args) => preview::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),

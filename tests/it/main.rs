@@ -18,6 +18,7 @@ mod incidents;
 mod messages;
 mod notifiers;
 mod outbox_model;
+mod preview;
 mod qcloud;
 mod qcloud_run;
 mod recording;
