@@ -77,6 +77,7 @@ fn notifier(config: &config::NotifierConfig) -> NotifierConfig {
         language: config.language,
         time_zone: config.time_zone.clone(),
         digest_after: config.digest_after,
+        template: config.template.clone(),
     }
 }
 

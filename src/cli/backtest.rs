@@ -15,16 +15,15 @@ use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::render;
+use super::setup;
 use crate::clock;
-use crate::config::{self, SourceConfig};
-use crate::core::backtest::{Backtest, Because, Report, Untold, setup};
-use crate::core::diagnostic::Diagnostic;
+use crate::config::SourceConfig;
+use crate::core::backtest::{self, Backtest, Because, Report, Untold};
 use crate::core::history::Polls;
 use crate::core::message::{Language, Message, Style as Reader, compose, number};
 use crate::core::notice::{Notice, NoticeBody};
 use crate::core::rules::rule::{Destination, RuleKey};
-use crate::core::rules::{Names, Rules, builtin, compile};
+use crate::core::rules::{Names, Rules, builtin};
 use crate::core::source::PollError;
 use crate::core::time::Time;
 use crate::sources::SourceEvent;
@@ -118,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut sets = Vec::new();
     for files in [Some(&args.rules), (!args.compare.is_empty()).then_some(&args.compare)].into_iter().flatten() {
         let Some(rules) = rules(files)? else { return Ok(ExitCode::FAILURE) };
-        sets.push(Backtest::new(setup(rules, [Arc::from(SOURCE)])));
+        sets.push(Backtest::new(backtest::setup(rules, [Arc::from(SOURCE)])));
     }
     play(args, &mut sets)?;
     print(args, sets)
@@ -142,17 +141,17 @@ fn print(args: &Args, sets: Vec<Backtest>) -> anyhow::Result<ExitCode> {
 
 /// The running service's own history, under the rules of podbell.yaml unless others are named.
 fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
-    let (config, loaded) = super::setup::load(&args.config)?;
-    let store = Store::beside(super::setup::store_path(&config))?;
+    let (config, loaded) = setup::load(&args.config)?;
+    let store = Store::beside(setup::store_path(&config))?;
     let names: Vec<Arc<str>> = config.sources.iter().map(|source| Arc::from(source.name())).collect();
     let first = match args.rules.as_slice() {
-        [] => Some(super::setup::rules(&args.config, &config, loaded)?),
+        [] => Some(setup::rules(&args.config, &config, loaded)?),
         files => rules(files)?,
     };
     let second = if args.compare.is_empty() { None } else { Some(rules(&args.compare)?) };
     let (Some(first), false) = (first, matches!(second, Some(None))) else { return Ok(ExitCode::FAILURE) };
     let all = [Some(first), second.flatten()].into_iter().flatten();
-    let mut sets: Vec<Backtest> = all.map(|rules| Backtest::new(setup(rules, names.clone()))).collect();
+    let mut sets: Vec<Backtest> = all.map(|rules| Backtest::new(backtest::setup(rules, names.clone()))).collect();
     let now = clock::now();
     let since = now.minus(last.min(HISTORY));
     let history = store.history(since)?;
@@ -191,23 +190,7 @@ fn rules(files: &[PathBuf]) -> io::Result<Option<Rules>> {
     if files.is_empty() {
         return Ok(Some(builtin::rules(&[Destination::from("chat")])));
     }
-    let mut findings: Vec<Diagnostic> = Vec::new();
-    let mut all = Vec::new();
-    for (entry, path) in (0..).zip(files) {
-        match config::lone_rule_file(path, entry, Names::default()) {
-            Ok(file) => {
-                let compiled = compile(&file);
-                findings.extend(compiled.diagnostics.iter().filter(|finding| finding.is_error()).cloned());
-                all.push(compiled);
-            }
-            Err(finding) => findings.push(*finding),
-        }
-    }
-    if findings.is_empty() {
-        return Ok(Some(Rules::of(all)));
-    }
-    render::findings(&mut anstream::stderr().lock(), &findings)?;
-    Ok(None)
+    setup::rules_of(files, &Names::default())
 }
 
 type Reading = std::iter::Peekable<Recording<Box<dyn BufRead + Send>>>;

@@ -21,6 +21,7 @@ use crate::core::message::Language;
 use crate::core::rules::{Names, RuleFile, Rules, compile};
 use crate::core::source::SourceInfo;
 use crate::core::step::Setup;
+use crate::core::template::Template;
 use crate::demo;
 use crate::engine::{Engine, Parts};
 use crate::notifiers::{Color, Kind, NotifierConfig, Notifiers};
@@ -108,6 +109,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         time_zone: TimeZone::system(),
         // Its minutes are seconds: what would be a storm is a day's work.
         digest_after: None,
+        template: Template::default(),
     };
     let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone())?);
     let store = folder.join("podbell.db");

@@ -7,6 +7,7 @@ mod emulate;
 mod explain;
 mod logs;
 mod outbox;
+mod preview;
 mod record;
 mod render;
 mod run;
@@ -45,6 +46,8 @@ enum Command {
     Backtest(Box<backtest::Args>),
     /// Save what a source shows, for backtests.
     Record(record::Args),
+    /// Show how the messages of rules read, in each platform's shape.
+    Preview(Box<preview::Args>),
     /// Say why something was told, or was not.
     Explain(Box<explain::Args>),
     /// Send one message to a destination and say whether it arrived.
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Record(args) => record::run(&args),
+        Command::Preview(args) => preview::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),

@@ -1,6 +1,7 @@
 //! From podbell.yaml to what commands need, with every mistake told at once.
 
 use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -8,7 +9,8 @@ use anyhow::anyhow;
 use super::check::Report;
 use super::render;
 use crate::config::{self, Config, Loaded, SecretRef, StoreConfig, System};
-use crate::core::rules::{Rules, compile};
+use crate::core::diagnostic::Diagnostic;
+use crate::core::rules::{Names, Rules, compile};
 
 /// Which configuration.
 #[derive(Debug, clap::Args)]
@@ -54,6 +56,27 @@ pub(super) fn rules<S>(path: &Path, config: &Config<S>, mut loaded: Loaded) -> a
         all.push(compiled);
     }
     if broken { Err(refuse(path, loaded)) } else { Ok(Rules::of(all).with_maintenance(config.maintenance.clone())) }
+}
+
+/// The rules of these files, each an entry of its own. `None` after mistakes, which are printed.
+pub(super) fn rules_of(files: &[PathBuf], names: &Names) -> io::Result<Option<Rules>> {
+    let mut findings: Vec<Diagnostic> = Vec::new();
+    let mut all = Vec::new();
+    for (entry, path) in (0..).zip(files) {
+        match config::lone_rule_file(path, entry, names.clone()) {
+            Ok(file) => {
+                let compiled = compile(&file);
+                findings.extend(compiled.diagnostics.iter().filter(|finding| finding.is_error()).cloned());
+                all.push(compiled);
+            }
+            Err(finding) => findings.push(*finding),
+        }
+    }
+    if findings.is_empty() {
+        return Ok(Some(Rules::of(all)));
+    }
+    render::findings(&mut anstream::stderr().lock(), &findings)?;
+    Ok(None)
 }
 
 /// Where the store is.

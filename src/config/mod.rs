@@ -23,6 +23,7 @@ use url::Url;
 
 use crate::core::rules::Destination;
 use crate::core::rules::quiet::Maintenance;
+use crate::core::template::Template;
 
 pub use crate::core::message::Language;
 pub use crate::notifiers::MentionIds;
@@ -152,6 +153,8 @@ pub struct NotifierConfig<S = SecretString> {
     pub digest_after: Option<usize>,
     /// The minute of the day at which it wants a line about the last day.
     pub daily: Option<u16>,
+    /// Its own words for messages, where the rule has none.
+    pub template: Template,
     /// What it is.
     pub kind: NotifierKind<S>,
 }

@@ -9,6 +9,7 @@ use super::secret::SecretRef;
 use super::sources::{name, time_zone};
 use super::{Language, MentionIds, NotifierConfig, NotifierKind};
 use crate::core::rules::quiet::read::minute;
+use crate::core::template;
 use crate::core::yaml::{MapReader, Node, Reader, Value};
 use crate::notifiers::is_signing_secret;
 
@@ -65,6 +66,7 @@ fn notifier(
         let node = map.need("url", reader)?;
         SecretRef::read_url(node, format!("notifiers: {name}: url"), folder, reader)
     };
+    let template = map.take("template").and_then(|node| template::read::read(node, &BTreeMap::new(), reader));
     let kind = kind?;
     // A program reads every notice.
     let is_chat = !matches!(kind, Kind::Webhook);
@@ -104,6 +106,7 @@ fn notifier(
         time_zone: zone?,
         digest_after,
         daily,
+        template: template.unwrap_or_default(),
         kind: kind?,
     })
 }

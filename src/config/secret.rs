@@ -288,6 +288,7 @@ impl<S> NotifierConfig<S> {
             time_zone: self.time_zone,
             digest_after: self.digest_after,
             daily: self.daily,
+            template: self.template,
             kind,
         }
     }

@@ -18,6 +18,7 @@ pub mod ruletest;
 pub mod series;
 pub mod source;
 pub mod step;
+pub mod template;
 pub mod time;
 pub mod topic;
 pub mod workload;

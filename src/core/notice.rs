@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Level;
 use super::incident::hold::Window;
 use super::rules::rule::{Destination, Field, RuleKey, Severity};
+use super::template::Template;
 use super::time::Time;
 
 /// What a notice says about its incident.
@@ -144,6 +145,9 @@ pub struct Story {
     pub runbook: Option<String>,
     /// The team's own facts.
     pub labels: BTreeMap<String, String>,
+    /// The team's own words, as the rule had them when the notice was made.
+    #[serde(default, skip_serializing_if = "Template::is_empty")]
+    pub template: Template,
 }
 
 /// How often a reason occurred.

@@ -64,6 +64,11 @@ fn write_block(message: &Message, block: &Block, content: Content, text: &mut St
             let bold = Style::new().bold();
             *text += &format!("{INDENT}{DIM}${DIM:#} {bold}{command}{bold:#}\n");
         }
+        Block::Text(said) => {
+            for line in budget::fit_lines(said, 4_000, |_| 1, |n| message.more(n)).lines() {
+                *text += &format!("{INDENT}{line}\n");
+            }
+        }
         Block::Small(spans) => *text += &format!("{INDENT}{DIM}{}{DIM:#}\n", plain(spans)),
     }
 }

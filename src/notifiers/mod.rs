@@ -18,9 +18,9 @@ mod slack;
 mod webhook;
 mod wecom;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
@@ -30,10 +30,12 @@ pub use console::Color;
 
 use self::redact::Redactor;
 use self::webhook::SigningKey;
-use crate::core::message::{Language, Message, Style, compose, compose_digest, fold};
+use crate::core::message::{Language, Message, Style, compose_built_in, compose_digest, compose_for, fold};
+use crate::core::notice::{Notice, NoticeBody};
 use crate::core::outbox::pace::Pace;
-use crate::core::outbox::{Outcome, Parcel, Policy};
+use crate::core::outbox::{Content, Outcome, Parcel, Policy};
 use crate::core::rules::rule::Destination;
+use crate::core::template::{Failure, Template};
 use crate::core::time::Time;
 
 /// A destination, as podbell.yaml describes it.
@@ -49,6 +51,8 @@ pub struct NotifierConfig {
     pub time_zone: TimeZone,
     /// More notices than this within a minute become a digest; `None`: each is told by itself.
     pub digest_after: Option<usize>,
+    /// Its own words for messages, where the rule has none.
+    pub template: Template,
 }
 
 /// The platforms.
@@ -178,7 +182,12 @@ pub struct Notifiers {
     notifiers: BTreeMap<Destination, Notifier>,
     mentions: BTreeMap<String, MentionIds>,
     client: reqwest::Client,
+    /// Failures of templates that were logged.
+    logged: Mutex<HashSet<String>>,
 }
+
+/// After so many different ones further failures of templates are not logged.
+const MOST_LOGGED: usize = 1_000;
 
 impl fmt::Debug for Notifiers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -249,7 +258,7 @@ impl Notifiers {
                 return Err(ConfigError::Twice { name });
             }
         }
-        Ok(Self { notifiers, mentions, client })
+        Ok(Self { notifiers, mentions, client, logged: Mutex::new(HashSet::new()) })
     }
 
     /// What each platform demands.
@@ -268,7 +277,15 @@ impl Notifiers {
         let style = Style { language: config.language, time_zone: config.time_zone.clone(), now };
         let mut message = match storm {
             Some(storm) => compose_digest(notices, storm, &style),
-            None => compose(&notice, &style),
+            // The last attempt is in podbell's own words: the platform may have refused the template's.
+            None if content == Content::Minimal => compose_built_in(&notice, &style),
+            None => {
+                let composed = compose_for(&notice, &style, &config.template);
+                if let Some(failure) = &composed.failed {
+                    self.log_once(destination, &notice, failure);
+                }
+                composed.message
+            }
         };
         let body = match &config.kind {
             Kind::Slack { .. } => {
@@ -290,6 +307,19 @@ impl Notifiers {
             }
         };
         body.to_string().into_bytes()
+    }
+
+    /// A template that fails once fails often.
+    fn log_once(&self, destination: &str, notice: &Notice, failure: &Failure) {
+        let rule = match &notice.body {
+            NoticeBody::Incident(story) => story.rule.to_string(),
+            _ => String::new(),
+        };
+        let key = format!("{destination} {rule} {failure}");
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.len() < MOST_LOGGED && logged.insert(key) {
+            tracing::warn!(destination, rule, %failure, "a template failed; the message goes out in podbell's own words");
+        }
     }
 
     /// The platform's ids of whom to mention, each once. Who has no id there is left out: a

@@ -49,6 +49,15 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
             Block::Facts(facts) => blocks.extend(facts.chunks(FIELDS).map(|facts| fields(facts, field_limit))),
             Block::Quote { of, text } => blocks.push(section(&quote(message, of, text, section_limit))),
             Block::Command(command) => blocks.push(section(&block_of_code(command))),
+            Block::Text(text) => {
+                let text = budget::fit_lines(text, section_limit, budget::slack, |n| message.more(n));
+                // Plain text knows no markup at all, so mentions stand in a section of their own.
+                blocks.push(json!({
+                    "type": "section",
+                    "text": {"type": "plain_text", "text": escape::slack(&text), "emoji": false},
+                }));
+                blocks.extend(mentions.take().map(|mentions| section(&some_mentions(mentions, 290))));
+            }
             Block::Small(spans) => blocks.push(json!({
                 "type": "context",
                 "elements": [{"type": "mrkdwn", "text": mrkdwn(spans, section_limit), "verbatim": true}],

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::core::message::{Message, clip};
+use crate::core::message::{self, Message, clip};
 use crate::core::notice::{Info, Notice, NoticeBody, Story, Trouble, TroubleSubject};
 use crate::core::outbox::Content;
 use crate::core::time::Time;
@@ -119,7 +119,8 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
         })).collect::<Vec<_>>(),
         "runbook": &story.runbook,
         "labels": &story.labels,
-        "command": message.command(),
+        "command": message::command(story),
+        "help": message::help(story, message.language).filter(|_| !message.over),
     })
 }
 

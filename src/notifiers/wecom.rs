@@ -86,6 +86,10 @@ fn render(message: &Message, mentions: &[String], quote_limit: usize) -> Vec<Str
             // Safe for a shell, so safe here: letters, digits, dots, hyphens and blanks. The empty
             // line ends the quotation before it.
             Block::Command(command) => lines.push(format!("\n`{command}`")),
+            Block::Text(text) => {
+                lines.extend(text.lines().map(plain_line));
+                lines.extend(mentions.take());
+            }
             Block::Small(spans) => {
                 let gap = if lines.last().is_some_and(|line| line.starts_with('>')) { "\n" } else { "" };
                 lines.push(format!("{gap}<font color=\"comment\">{}</font>", markup(spans, LINE)));
@@ -113,6 +117,12 @@ fn color(message: &Message) -> &'static str {
         Severity::Critical | Severity::Warning => "warning",
         Severity::Info => "comment",
     }
+}
+
+/// A line of its own: at its beginning `#` would make a heading.
+fn plain_line(line: &str) -> String {
+    let heading = line.trim_start().starts_with('#');
+    neutral(&if heading { line.replacen('#', "＃", 1) } else { line.to_owned() }, LINE)
 }
 
 fn neutral(text: &str, limit: usize) -> String {

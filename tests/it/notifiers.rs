@@ -21,7 +21,8 @@ const OLD_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PATH: &str = "/services/T000/B000/very-secret-path?key=very-secret-key";
 
 fn config(name: &str, kind: Kind) -> NotifierConfig {
-    NotifierConfig { name: name.into(), kind, language: Language::En, time_zone: TimeZone::UTC, digest_after: None }
+    let (name, language, template) = (name.into(), Language::En, Default::default());
+    NotifierConfig { name, kind, language, time_zone: TimeZone::UTC, digest_after: None, template }
 }
 
 fn notifiers(configs: Vec<NotifierConfig>) -> Notifiers {

@@ -40,6 +40,7 @@ fn build() -> Notifiers {
         language,
         time_zone: TimeZone::UTC,
         digest_after: Some(3),
+        template: Default::default(),
     });
     let oncall = MentionIds { slack: Some("S0123ABC".into()), wecom: Some("zhangsan".into()) };
     Notifiers::new(configs.collect(), BTreeMap::from([("@oncall".to_owned(), oncall)]), client()).unwrap()

@@ -6,8 +6,12 @@
 
 mod digest;
 mod fold;
+mod help;
+mod model;
 mod own;
+pub mod sample;
 mod story;
+mod templated;
 mod text;
 mod when;
 mod words;
@@ -19,12 +23,15 @@ use serde::{Deserialize, Serialize};
 
 pub use digest::compose_digest;
 pub use fold::fold;
+pub use story::{command, help};
+pub use templated::Composed;
 pub use text::{clip, number};
 
 use self::when::Clock;
 use self::words::{Label, Words};
 use super::notice::{Notice, NoticeBody, NoticeKind};
 use super::rules::rule::Severity;
+use super::template::{Facts, Template};
 use super::time::Time;
 
 /// A message this much older than its sending says so, in seconds.
@@ -105,6 +112,7 @@ impl Message {
     pub fn gist(&self) -> String {
         let first = self.blocks.iter().find_map(|block| match block {
             Block::Line(spans) => Some(plain(spans)),
+            Block::Text(text) => Some(plain(&templated::first_line(text))),
             _ => None,
         });
         first.unwrap_or_default()
@@ -126,6 +134,7 @@ impl Message {
                     lines.extend(text.lines().map(|line| format!("  {line}")));
                 }
                 Block::Command(command) => lines.push(format!("$ {command}")),
+                Block::Text(text) => lines.push(text.clone()),
             }
         }
         lines.join("\n")
@@ -134,14 +143,6 @@ impl Message {
     /// What stands between a heading and its fact.
     pub fn colon(&self) -> &'static str {
         words::of(self.language).colon()
-    }
-
-    /// The command to type, if there is one.
-    pub fn command(&self) -> Option<&str> {
-        self.blocks.iter().find_map(|block| match block {
-            Block::Command(command) => Some(command.as_str()),
-            _ => None,
-        })
     }
 
     /// "+3 more", where a platform's budget ends.
@@ -166,6 +167,9 @@ pub enum Block {
     },
     /// A command to type. Safe for a shell.
     Command(String),
+    /// What a template made: text from outside on one or several lines, cleaned of control
+    /// characters; never to be read as markup.
+    Text(String),
     /// What is good to know, in small print.
     Small(Vec<Span>),
 }
@@ -191,20 +195,37 @@ pub enum Span {
     Link(String),
 }
 
-/// Puts a notice into words.
+/// Puts a notice into words: those of its rule's template, if it has one.
 pub fn compose(notice: &Notice, style: &Style) -> Message {
+    compose_for(notice, style, &Template::default()).message
+}
+
+/// The same for a destination with a template of its own. The rule's comes first.
+pub fn compose_for(notice: &Notice, style: &Style, destination: &Template) -> Composed {
     let scribe = Scribe::new(style);
-    let mut message = match &notice.body {
-        NoticeBody::Incident(story) => scribe.incident(notice, story),
-        NoticeBody::Trouble(trouble) => scribe.trouble(notice, trouble),
-        NoticeBody::Info(info) => scribe.info(notice, info),
+    let mut composed = match &notice.body {
+        NoticeBody::Incident(story) => scribe.in_own_words(notice, story, destination),
+        _ => Composed::plain(scribe.built_in(notice)),
     };
-    if style.now.since(notice.made_at).as_secs() > LATE_AFTER {
-        let (happened, sent) = scribe.clock.both(notice.caused_at, style.now);
-        let late = Block::Line(vec![Span::Words(scribe.words.late(&happened, &sent))]);
-        message.blocks.insert(message.blocks.len().min(1), late);
-    }
+    scribe.note_late(notice, &mut composed.message);
+    composed
+}
+
+/// Puts a notice into podbell's own words, whatever its templates say.
+pub fn compose_built_in(notice: &Notice, style: &Style) -> Message {
+    let scribe = Scribe::new(style);
+    let mut message = scribe.built_in(notice);
+    scribe.note_late(notice, &mut message);
     message
+}
+
+/// What a template can ask for of a notice; nothing if it is none of an incident.
+pub fn facts(notice: &Notice, style: &Style) -> Facts {
+    let scribe = Scribe::new(style);
+    match &notice.body {
+        NoticeBody::Incident(story) => scribe.model(notice, story, &scribe.incident(notice, story)),
+        _ => Facts::default(),
+    }
 }
 
 /// What composing needs everywhere.
@@ -220,6 +241,23 @@ impl<'a> Scribe<'a> {
             language: style.language,
             words: words::of(style.language),
             clock: Clock { zone: &style.time_zone, now: style.now },
+        }
+    }
+
+    fn built_in(&self, notice: &Notice) -> Message {
+        match &notice.body {
+            NoticeBody::Incident(story) => self.incident(notice, story),
+            NoticeBody::Trouble(trouble) => self.trouble(notice, trouble),
+            NoticeBody::Info(info) => self.info(notice, info),
+        }
+    }
+
+    /// A message that comes late says so, after its first sentence.
+    fn note_late(&self, notice: &Notice, message: &mut Message) {
+        if self.clock.now.since(notice.made_at).as_secs() > LATE_AFTER {
+            let (happened, sent) = self.clock.both(notice.caused_at, self.clock.now);
+            let late = Block::Line(vec![Span::Words(self.words.late(&happened, &sent))]);
+            message.blocks.insert(message.blocks.len().min(1), late);
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::words::Label;
-use super::{Block, Fact, Message, Scribe, Span, data, fill, sign, text, words};
+use super::help as known;
+use super::words::{Label, of as of_language};
+use super::{Block, Fact, Language, Message, Scribe, Span, data, fill, sign, text, words};
 use crate::core::incident::FLAPPING;
 use crate::core::notice::{Notice, NoticeKind, Story};
 use crate::core::rules::rule::Field;
@@ -23,7 +24,7 @@ impl Scribe<'_> {
                 blocks.push(Block::Facts(facts));
             }
         } else {
-            self.details(story, &mut blocks);
+            self.details(story, over, &mut blocks);
         }
         if flapping(notice, story) {
             blocks.insert(1, Block::Line(vec![words(self.words.flapping_note())]));
@@ -109,9 +110,8 @@ impl Scribe<'_> {
     }
 
     fn added(&self, story: &Story) -> Option<String> {
-        let told = story.told?;
-        let added = story.occurrences.saturating_sub(told.occurrences);
-        (added > 0).then(|| self.words.added(added, &self.clock.at(told.at)))
+        let (added, told) = (added_since(story)?, story.told?);
+        Some(self.words.added(added, &self.clock.at(told.at)))
     }
 
     /// What an end adds for somebody who knows the story.
@@ -125,7 +125,7 @@ impl Scribe<'_> {
         facts
     }
 
-    fn details(&self, story: &Story, blocks: &mut Vec<Block>) {
+    fn details(&self, story: &Story, over: bool, blocks: &mut Vec<Block>) {
         blocks.push(Block::Facts(self.facts(story)));
         let newest = &story.newest;
         let quoted = text::lines(&newest.message);
@@ -133,6 +133,11 @@ impl Scribe<'_> {
             let of = [&newest.reason, &newest.obj_type, &newest.obj_name].map(|part| text::one_line(part, MOST_WORDS));
             let of = of.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
             blocks.push(Block::Quote { of, text: quoted });
+        }
+        // Of what is over nobody needs to know what it usually means.
+        if let Some(help) = help(story, self.language).filter(|_| !over) {
+            let label = self.words.label(Label::Usually);
+            blocks.push(Block::Line(vec![words(format!("{label}{}{help}", self.words.colon()))]));
         }
         blocks.extend(command(story).map(Block::Command));
         if let Some(runbook) = story.runbook.as_deref().filter(|url| is_web_address(url)) {
@@ -255,12 +260,18 @@ fn namespace(story: &Story) -> String {
     if shared(story, Field::Namespace) { text::one_line(&story.namespace, MOST_WORDS) } else { String::new() }
 }
 
-/// `shop/web`, or as much of it as the incident has in common.
 /// Whether this tells that the incident comes back again and again.
-fn flapping(notice: &Notice, story: &Story) -> bool {
+pub(super) fn flapping(notice: &Notice, story: &Story) -> bool {
     notice.kind == NoticeKind::Reopened && story.reopened >= FLAPPING
 }
 
+/// What was added since the reader was told last.
+pub(super) fn added_since(story: &Story) -> Option<u64> {
+    let added = story.occurrences.saturating_sub(story.told?.occurrences);
+    (added > 0).then_some(added)
+}
+
+/// `shop/web`, or as much of it as the incident has in common.
 pub(super) fn place(story: &Story) -> String {
     let parts = [namespace(story), text::one_line(&story.workload, MOST_WORDS)];
     let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
@@ -289,11 +300,17 @@ pub(super) fn what(story: &Story) -> String {
     }
 }
 
-/// What to type, where the incident knows the namespace of its newest object.
-fn command(story: &Story) -> Option<String> {
-    let newest = &story.newest;
+/// What to type first, where the incident knows the namespace of its newest object. Safe for a
+/// shell: only names that Kubernetes gives out are in it.
+pub fn command(story: &Story) -> Option<String> {
     let namespace = shared(story, Field::Namespace).then_some(story.namespace.as_str());
-    text::kubectl_describe(namespace, &newest.obj_type, &newest.obj_name)
+    known::command(namespace, &story.newest)
+}
+
+/// What the newest event usually means, in one sentence; `None` for reasons that podbell does not
+/// know.
+pub fn help(story: &Story, language: Language) -> Option<&'static str> {
+    known::of(&story.newest).map(|help| of_language(language).help(help))
 }
 
 fn labels(labels: &BTreeMap<String, String>, comma: &str) -> Vec<Span> {

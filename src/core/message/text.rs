@@ -102,7 +102,7 @@ const CLUSTER_WIDE: [&str; 10] = [
 ];
 
 /// A DNS subdomain: nothing in it means anything to a shell, and it does not begin like an option.
-fn is_kubernetes_name(name: &str) -> bool {
+pub(super) fn is_kubernetes_name(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
     let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let bytes = name.as_bytes();

@@ -128,7 +128,7 @@ fn defaults(node: &Node, file: &RuleFile, reader: &mut Reader) -> Partial {
     let Some(mut map) = reader.map(node, "a map of settings such as {notify: [team-slack]}") else {
         return Partial::default();
     };
-    let said = raw::partial(&mut map, reader, &file.names);
+    let said = raw::partial(&mut map, reader, &file.names, &file.defaults);
     map.finish_with(reader, |key| {
         let own = ["name", "match", "except", "action", "inhibit"].contains(&key);
         own.then_some("every rule says this itself; it has no default")
@@ -153,7 +153,7 @@ fn one_rule(
     let action = map.take("action").and_then(|node| raw::action(node, reader)).unwrap_or_default();
     let notify_at = map.take("notify").map(|node| node.span.clone());
     let inhibit = read::inhibit(&mut map, reader);
-    let own = raw::partial(&mut map, reader, &file.names);
+    let own = raw::partial(&mut map, reader, &file.names, defaults);
     map.finish_with(reader, |key| {
         let fact = Field::ALL.iter().any(|field| field.as_str() == key);
         fact.then_some("this key belongs into `match:`")
@@ -225,6 +225,7 @@ fn settle(key: RuleKey, said: Partial) -> RuleSettings {
         mention: said.mention.unwrap_or_default(),
         runbook: said.runbook,
         labels: said.labels,
+        template: said.template,
         ..base
     }
 }

@@ -5,7 +5,7 @@
 //! reported is really necessary. Literals are folded (see [`fold`]), so that one automaton serves
 //! `/…/` and `/…/i` alike. Called by [`super::pattern`].
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 
 /// A set of literals of which a matching text contains at least one.
 pub type Requirement = Vec<String>;
@@ -220,6 +220,36 @@ fn shortest(requirement: &Requirement) -> usize {
 fn cut(text: &str) -> String {
     // The end tells more: names grow numbers there.
     text[text.ceil_char_boundary(text.len().saturating_sub(MAX_LITERAL))..].to_owned()
+}
+
+/// A text that matches, the first and shortest that comes to mind: of several branches the first,
+/// of repetitions the fewest, of classes a letter or digit if there is one.
+pub fn example(hir: &Hir, text: &mut String) {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => text.push_str(&String::from_utf8_lossy(&literal.0)),
+        HirKind::Class(Class::Unicode(class)) => text.extend(one_of(class)),
+        HirKind::Class(Class::Bytes(class)) => {
+            text.extend(class.ranges().first().map(|range| char::from(range.start())))
+        }
+        HirKind::Repetition(repetition) => {
+            // Bounded: an example of thousands of letters shows nothing.
+            (0..repetition.min.min(64)).for_each(|_| example(&repetition.sub, text));
+        }
+        HirKind::Capture(capture) => example(&capture.sub, text),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| example(part, text)),
+        HirKind::Alternation(branches) => {
+            if let Some(first) = branches.first() {
+                example(first, text);
+            }
+        }
+    }
+}
+
+/// A letter or digit of the class, else its first character.
+fn one_of(class: &ClassUnicode) -> Option<char> {
+    let holds = |c: char| class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&c));
+    ('a'..='z').chain('0'..='9').chain('A'..='Z').find(|c| holds(*c)).or(class.ranges().first().map(|r| r.start()))
 }
 
 #[cfg(test)]

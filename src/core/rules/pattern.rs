@@ -123,6 +123,16 @@ impl Pattern {
         }
     }
 
+    /// A text that it matches, as people would write one; empty if none is found.
+    pub fn example(&self) -> String {
+        let text = match &self.kind {
+            Kind::Exact(exact) => exact.to_string(),
+            Kind::Glob(glob) => glob.example(),
+            Kind::Regex(expression) => expression.example(),
+        };
+        if self.matches(text.trim()) { text.trim().to_owned() } else { String::new() }
+    }
+
     /// What identifies an expression that several patterns share, see [`Interner`]: its outcome is
     /// worth remembering.
     pub(super) fn shared_expression(&self) -> Option<usize> {
@@ -219,6 +229,25 @@ impl Glob {
         Ok(Self { pieces: pieces.into() })
     }
 
+    fn example(&self) -> String {
+        let last = self.pieces.len().saturating_sub(1);
+        let mut text = String::new();
+        for (place, piece) in self.pieces.iter().enumerate() {
+            if place > 0 {
+                let [first, between, end] = STARS;
+                text += if text.is_empty() {
+                    first
+                } else if place == last {
+                    end
+                } else {
+                    between
+                };
+            }
+            text += piece;
+        }
+        text
+    }
+
     fn matches(&self, text: &str) -> bool {
         let [prefix, middle @ .., suffix] = &*self.pieces else { return false };
         let Some(rest) = text.strip_prefix(&**prefix) else { return false };
@@ -231,6 +260,9 @@ impl Glob {
         true
     }
 }
+
+/// What a star of a glob may stand for: at the beginning, between, at the end.
+const STARS: [&str; 3] = ["shop", "x", "1"];
 
 /// A parsed regular expression, built on first use.
 struct Expression {
@@ -255,6 +287,14 @@ impl Expression {
     fn matches(&self, text: &str) -> bool {
         // Building cannot fail: the syntax was checked, and `weight` bounds the size from above.
         self.built.get_or_init(|| self.build().ok()).as_ref().is_some_and(|regex| regex.is_match(text))
+    }
+
+    fn example(&self) -> String {
+        let mut text = String::new();
+        if let Ok(hir) = parse_syntax(&self.source, false) {
+            literals::example(&hir, &mut text);
+        }
+        text
     }
 
     fn build(&self) -> Result<Regex, regex::Error> {

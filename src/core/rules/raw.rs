@@ -11,6 +11,7 @@ use super::pattern::{Pattern, PatternError};
 use super::quiet::{Active, read};
 use super::rule::{Action, CountSteps, Destination, Field, OpenWhen, Severity};
 use crate::core::diagnostic::{Diagnostic, did_you_mean};
+use crate::core::template::{self, Template};
 use crate::core::yaml::{MapReader, Node, Reader, Value};
 
 /// What a rule or `defaults` says; `None` is not said.
@@ -52,6 +53,8 @@ pub struct Partial {
     pub runbook: Option<String>,
     /// `labels`.
     pub labels: BTreeMap<String, String>,
+    /// `template`.
+    pub template: Template,
 }
 
 impl Partial {
@@ -80,6 +83,7 @@ impl Partial {
             mention: self.mention.or(other.mention),
             runbook: self.runbook.or(other.runbook),
             labels,
+            template: self.template.or(&other.template),
         }
     }
 }
@@ -98,8 +102,9 @@ pub struct Names {
 const SEVERITIES: [(&str, Severity); 3] =
     [("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)];
 
-/// Reads the settings that rules and `defaults` share.
-pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names) -> Partial {
+/// Reads the settings that rules and `defaults` share. `base`: what holds where nothing is said; its
+/// labels are known to templates.
+pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names, base: &Partial) -> Partial {
     let second = Duration::from_secs(1);
     let mut said = Partial {
         severity: map.take("severity").and_then(|node| reader.word(node, "a severity", &SEVERITIES)),
@@ -121,6 +126,11 @@ pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names) -> P
     };
     if let Some(node) = map.take("escalate") {
         escalate(node, reader, &mut said);
+    }
+    if let Some(node) = map.take("template") {
+        let mut labels = base.labels.clone();
+        labels.extend(said.labels.clone());
+        said.template = template::read::read(node, &labels, reader).unwrap_or_default();
     }
     said
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::condition::Conditions;
 use super::pattern::Pattern;
 use super::quiet::{Active, Inhibit};
+use crate::core::template::Template;
 
 /// The name of a destination, a notifier of podbell.yaml.
 pub type Destination = Arc<str>;
@@ -145,6 +146,8 @@ pub struct RuleSettings {
     pub runbook: Option<String>,
     /// The team's own facts, passed on to webhooks and shown in messages.
     pub labels: BTreeMap<String, String>,
+    /// The team's own words for messages; what it does not say is left to the destination.
+    pub template: Template,
 }
 
 impl RuleSettings {
@@ -169,6 +172,7 @@ impl RuleSettings {
             mention: BTreeMap::new(),
             runbook: None,
             labels: BTreeMap::new(),
+            template: Template::default(),
         }
     }
 }

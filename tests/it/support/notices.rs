@@ -55,6 +55,7 @@ pub fn story() -> Story {
         mentions: vec!["@oncall".into()],
         runbook: Some("https://wiki.example.com/image-pull?team=shop&page=1".into()),
         labels: BTreeMap::from([("team".to_owned(), "shop".to_owned())]),
+        template: Default::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! English.
 
 use super::super::digest::Cause;
+use super::super::help::Help;
 use super::super::text::number;
 use super::{About, Label, Words};
 use crate::core::notice::NoticeKind;
@@ -43,6 +44,7 @@ impl Words for English {
             Label::Code => "Code",
             Label::Affected => "Affected",
             Label::ToDo => "What to do",
+            Label::Usually => "Usually",
         }
     }
 
@@ -273,5 +275,93 @@ impl Words for English {
 
     fn digest_over(&self) -> &'static str {
         "Over"
+    }
+
+    fn template_failed(&self) -> &'static str {
+        "The template failed, so these are podbell's own words ({})."
+    }
+
+    fn help(&self, help: Help) -> &'static str {
+        match help {
+            Help::ImageName => {
+                "the image's name cannot be read or the image cannot be looked at: check its spelling and its tag."
+            }
+            Help::ImagePull => {
+                "the image or its tag does not exist, the registry wants a login (imagePullSecrets), or the node cannot reach it."
+            }
+            Help::CrashLoop => {
+                "the container starts and ends again: its log from before the restart says why (configuration, a dependency, memory)."
+            }
+            Help::ContainerStart => {
+                "the container cannot be started: a ConfigMap, Secret or key that is missing, or a command that is not in the image."
+            }
+            Help::NoRoom => {
+                "no node has enough unreserved CPU, memory or places for pods: lower the requests or add nodes."
+            }
+            Help::NoFit => {
+                "no node fits: compare the pod's nodeSelector, affinity and tolerations with the labels and taints of the nodes."
+            }
+            Help::UnboundVolume => {
+                "a PersistentVolumeClaim of the pod has no volume yet: look at the claim and its StorageClass."
+            }
+            Help::Readiness => {
+                "the container runs but does not answer its readiness probe, so it gets no traffic: it is still starting, overloaded, or waits for something."
+            }
+            Help::Liveness => {
+                "the container does not answer its liveness probe and is restarted: it hangs, is overloaded, or the probe is too impatient."
+            }
+            Help::Startup => {
+                "the container needs longer to start than its startup probe allows, or fails while starting."
+            }
+            Help::Mount => {
+                "a volume cannot be mounted: a Secret, ConfigMap or claim that is missing, or storage that does not answer."
+            }
+            Help::Attach => "the disk is still attached to another node, or the cloud refuses to attach it.",
+            Help::Quota => "the namespace's quota is used up: raise it, or lower what the workload asks for.",
+            Help::Create => {
+                "the controller may not create pods: quota, admission webhook, security policy or service account."
+            }
+            Help::Evicted => {
+                "the node ran short of memory, disk or PIDs and threw the pod out: set requests and limits, look at the node."
+            }
+            Help::OutOfMemory => {
+                "a process used more memory than its limit or the node allows: raise the limit, or look for a leak."
+            }
+            Help::NodeNotReady => {
+                "the node's kubelet does not report any more: the machine is down, overloaded, or cut off."
+            }
+            Help::NodePressure => "the node runs short of memory, disk or PIDs and will soon evict pods.",
+            Help::Rebooted => "the node was restarted, and with it everything that ran there.",
+            Help::Sandbox => {
+                "the pod's network or sandbox cannot be set up: look at the CNI plugin, free addresses and the container runtime of the node."
+            }
+            Help::Sync => "the kubelet cannot bring the pod to the state it should have; the text says at which step.",
+            Help::KillPod => "the container runtime does not end the pod: it hangs, or the node is overloaded.",
+            Help::JobFailed => {
+                "the job's pods failed as often as backoffLimit allows: the log of the last one says why."
+            }
+            Help::Deadline => "it took longer than activeDeadlineSeconds or progressDeadlineSeconds allows.",
+            Help::MissedSchedules => {
+                "the cron job missed many starts: look at its schedule, startingDeadlineSeconds, and whether the controller was down."
+            }
+            Help::Metrics => {
+                "the autoscaler gets no metrics: metrics-server does not answer, or the containers have no resource requests."
+            }
+            Help::Provisioning => {
+                "no volume can be made for the claim: check its StorageClass, the provisioner, and the cloud's quota."
+            }
+            Help::ImageGc => "the node's disk is full and removing unused images freed too little.",
+            Help::Dns => "the pod would get more DNS servers or search domains than allowed, so some are left out.",
+            Help::HostPort => "the host port is taken on every node that fits: two pods want the same one.",
+            Help::Network => "the network plugin (CNI) of the node is not running yet, or is broken.",
+            Help::Hook => "the command or request of a lifecycle hook (preStop, postStart) failed.",
+            Help::Preempted => "a pod of higher priority took its place.",
+            Help::LoadBalancer => {
+                "the cloud did not set up the load balancer: quota, permissions, or an annotation it does not understand."
+            }
+            Help::ClusterIp => {
+                "the control plane could not update the service's addresses; when it repeats, look at the controller manager."
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ mod zh;
 
 use super::Language;
 use super::digest::Cause;
+use super::help::Help;
 use crate::core::notice::NoticeKind;
 use crate::core::rules::rule::Severity;
 
@@ -43,6 +44,7 @@ pub(super) enum Label {
     Code,
     Affected,
     ToDo,
+    Usually,
 }
 
 /// Everything a message says in a person's language.
@@ -81,6 +83,10 @@ pub(super) trait Words: Sync {
     fn late(&self, happened: &str, sent: &str) -> String;
     fn blind(&self, from: &str, until: &str) -> String;
     fn rule(&self) -> &'static str;
+    /// What a known reason usually means, in one sentence.
+    fn help(&self, help: Help) -> &'static str;
+    /// Why these are not the words of the template; `{}` says it.
+    fn template_failed(&self) -> &'static str;
 
     fn trouble_title(&self, about: About, over: bool) -> &'static str;
     fn trouble(&self, since: &str) -> String;

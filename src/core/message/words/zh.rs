@@ -1,6 +1,7 @@
 //! Chinese (simplified).
 
 use super::super::digest::Cause;
+use super::super::help::Help;
 use super::super::text::number;
 use super::{About, Label, Words};
 use crate::core::notice::NoticeKind;
@@ -39,6 +40,7 @@ impl Words for Chinese {
             Label::Code => "错误码",
             Label::Affected => "影响",
             Label::ToDo => "处理建议",
+            Label::Usually => "常见原因",
         }
     }
 
@@ -270,5 +272,51 @@ impl Words for Chinese {
 
     fn digest_over(&self) -> &'static str {
         "已恢复"
+    }
+
+    fn template_failed(&self) -> &'static str {
+        "模板渲染失败，以上为 podbell 内置内容（{}）。"
+    }
+
+    fn help(&self, help: Help) -> &'static str {
+        match help {
+            Help::ImageName => "镜像名称无法解析或镜像无法检查：请核对名称与标签的拼写。",
+            Help::ImagePull => "镜像或标签不存在、镜像仓库需要登录（imagePullSecrets），或节点无法访问仓库。",
+            Help::CrashLoop => "容器启动后又退出：重启前的日志会说明原因（配置、依赖服务、内存）。",
+            Help::ContainerStart => "容器无法启动：缺少 ConfigMap、Secret 或其中的键，或镜像中没有该启动命令。",
+            Help::NoRoom => "没有节点有足够的可分配 CPU、内存或 Pod 名额：请降低 requests 或增加节点。",
+            Help::NoFit => "没有符合条件的节点：请对照 Pod 的 nodeSelector、亲和性、容忍度与节点的标签、污点。",
+            Help::UnboundVolume => "Pod 的 PersistentVolumeClaim 尚未绑定存储卷：请检查该 PVC 及其 StorageClass。",
+            Help::Readiness => "容器在运行但未通过就绪探测，因此不接收流量：仍在启动、负载过高，或在等待依赖。",
+            Help::Liveness => "容器未通过存活探测，将被重启：进程卡住、负载过高，或探测设置过于严格。",
+            Help::Startup => "容器启动时间超过启动探测的允许范围，或在启动过程中失败。",
+            Help::Mount => "存储卷无法挂载：缺少 Secret、ConfigMap 或 PVC，或存储没有响应。",
+            Help::Attach => "磁盘仍挂载在其他节点上，或云平台拒绝挂载。",
+            Help::Quota => "命名空间的配额已用完：请提高配额，或降低工作负载的申请量。",
+            Help::Create => "控制器无法创建 Pod：配额、准入 webhook、安全策略或服务账号的限制。",
+            Help::Evicted => "节点的内存、磁盘或 PID 不足，Pod 被驱逐：请设置 requests 与 limits，并检查节点。",
+            Help::OutOfMemory => "进程使用的内存超过其限制或节点容量：请提高限制，或排查内存泄漏。",
+            Help::NodeNotReady => "节点的 kubelet 不再上报状态：机器宕机、负载过高或网络中断。",
+            Help::NodePressure => "节点的内存、磁盘或 PID 不足，即将驱逐 Pod。",
+            Help::Rebooted => "节点已重启，其上运行的一切也随之重启。",
+            Help::Sandbox => "Pod 的网络或沙箱无法建立：请检查节点的 CNI 插件、可用 IP 与容器运行时。",
+            Help::Sync => "kubelet 无法让 Pod 达到应有状态；事件内容会说明卡在哪一步。",
+            Help::KillPod => "容器运行时未能结束该 Pod：进程卡住，或节点负载过高。",
+            Help::JobFailed => "Job 的 Pod 失败次数已达 backoffLimit：请查看最后一个 Pod 的日志。",
+            Help::Deadline => "运行时间超过 activeDeadlineSeconds 或 progressDeadlineSeconds。",
+            Help::MissedSchedules => {
+                "CronJob 错过了多次启动：请检查其 schedule、startingDeadlineSeconds，以及控制器是否停止过。"
+            }
+            Help::Metrics => "自动伸缩取不到指标：metrics-server 无响应，或容器未设置资源 requests。",
+            Help::Provisioning => "无法为 PVC 创建存储卷：请检查 StorageClass、供应程序与云平台配额。",
+            Help::ImageGc => "节点磁盘已满，清理未使用的镜像后空间仍不足。",
+            Help::Dns => "Pod 的 DNS 服务器或搜索域超过允许数量，部分被忽略。",
+            Help::HostPort => "符合条件的节点上该主机端口都已被占用：有多个 Pod 需要同一端口。",
+            Help::Network => "节点的网络插件（CNI）尚未运行或已损坏。",
+            Help::Hook => "生命周期钩子（preStop、postStart）的命令或请求执行失败。",
+            Help::Preempted => "优先级更高的 Pod 抢占了它的位置。",
+            Help::LoadBalancer => "云平台未能配置负载均衡：配额、权限，或无法识别的注解。",
+            Help::ClusterIp => "控制面未能更新服务的地址；若反复出现，请检查 controller manager。",
+        }
     }
 }

@@ -1,0 +1,283 @@
+//! `podbell preview`: how a rule's messages read, before anything goes wrong.
+//!
+//! Makes an incident from the rule's own `match` and renders it on the way that deliveries take.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anstyle::Style;
+use anyhow::bail;
+use clap::ValueEnum;
+use jiff::tz::TimeZone;
+
+use super::setup;
+use crate::config::{Config, SecretRef};
+use crate::core::diagnostic::did_you_mean;
+use crate::core::message::{Language, sample};
+use crate::core::notice::Notice;
+use crate::core::outbox::Parcel;
+use crate::core::rules::rule::Destination;
+use crate::core::rules::{Action, Names, Rule, RuleId, RuleSettings, Rules, builtin, example};
+use crate::core::template::Template;
+use crate::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell preview                                        the rules of podbell.yaml, or the built-in ones
+  podbell preview --rules rules/shop.yaml                a rule file, without podbell.yaml
+  podbell preview --rule image-pull --notice opened,resolved --language zh
+  podbell preview --rule image-pull --platform slack     also the JSON, as it would be sent";
+
+const HEAD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+/// Addresses are never called, and never shown.
+const NOWHERE: &str = "https://preview.invalid/";
+
+/// What to show.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Rule files [default: the rules of podbell.yaml, else the built-in ones].
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    rules: Vec<PathBuf>,
+    /// The configuration: names, languages, zones and templates of destinations [default:
+    /// podbell.yaml if it is there and no --rules are given].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only this rule.
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Only these kinds of notice [default: all that the rule tells].
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
+    notice: Vec<sample::Kind>,
+    /// Also the body of the request to these platforms.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    platform: Vec<Platform>,
+    /// In this language [default: the destination's, else English].
+    #[arg(long, value_parser = language)]
+    language: Option<Language>,
+}
+
+/// The platforms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Platform {
+    Slack,
+    Wecom,
+    Webhook,
+    Console,
+}
+
+impl Platform {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Wecom => "wecom",
+            Self::Webhook => "webhook",
+            Self::Console => "console",
+        }
+    }
+
+    fn kind(self) -> Kind {
+        let url = || NOWHERE.to_owned().into();
+        match self {
+            Self::Slack => Kind::Slack { url: url() },
+            Self::Wecom => Kind::Wecom { url: url() },
+            Self::Webhook => Kind::Webhook { url: url(), secrets: Vec::new() },
+            Self::Console => Kind::Console { color: Color::Auto },
+        }
+    }
+}
+
+fn kind(word: &str) -> Result<sample::Kind, String> {
+    let known = sample::Kind::ALL.map(sample::Kind::as_str);
+    let found = sample::Kind::ALL.into_iter().find(|kind| kind.as_str() == word);
+    found.ok_or_else(|| format!("one of {}", known.join(", ")))
+}
+
+fn language(word: &str) -> Result<Language, String> {
+    word.parse().map_err(|()| "one of en, zh".to_owned())
+}
+
+/// Shows them.
+///
+/// # Errors
+/// When the configuration or a rule file cannot be used, or there is no such rule.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(setting) = Setting::load(args)? else { return Ok(ExitCode::FAILURE) };
+    let chosen = chosen(&setting.rules, args.rule.as_deref())?;
+    let mut out = anstream::stdout().lock();
+    for id in chosen {
+        show(&mut out, &setting, id, args)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a rule is told with.
+struct Setting {
+    rules: Rules,
+    config: Option<Config<SecretRef>>,
+}
+
+impl Setting {
+    /// `None` after mistakes, which are printed.
+    fn load(args: &Args) -> anyhow::Result<Option<Self>> {
+        let usual = Path::new("podbell.yaml");
+        let path = args.config.as_deref().or((args.rules.is_empty() && usual.exists()).then_some(usual));
+        let Some(path) = path else {
+            let rules = match args.rules.as_slice() {
+                [] => Some(builtin::rules(&["chat".into()])),
+                files => setup::rules_of(files, &Names::default())?,
+            };
+            return Ok(rules.map(|rules| Self { rules, config: None }));
+        };
+        let (config, loaded) = setup::load(path)?;
+        let rules = match args.rules.as_slice() {
+            [] => Some(setup::rules(path, &config, loaded)?),
+            files => setup::rules_of(files, &loaded.names)?,
+        };
+        Ok(rules.map(|rules| Self { rules, config: Some(config) }))
+    }
+
+    /// The destinations of a rule, those together that read the same.
+    fn readers(&self, settings: &RuleSettings, language: Option<Language>) -> Vec<Reader> {
+        let mut readers: Vec<Reader> = Vec::new();
+        for name in &settings.notify {
+            let mut reader = self.reader(name);
+            reader.language = language.unwrap_or(reader.language);
+            match readers.iter_mut().find(|other| other.reads_like(&reader)) {
+                Some(other) => other.names.push(name.clone()),
+                None => readers.push(reader),
+            }
+        }
+        readers
+    }
+
+    fn reader(&self, name: &Destination) -> Reader {
+        let known = self.config.iter().flat_map(|config| &config.notifiers).find(|notifier| notifier.name == *name);
+        Reader {
+            names: vec![name.clone()],
+            language: known.map(|notifier| notifier.language).unwrap_or_default(),
+            time_zone: known.map_or(TimeZone::UTC, |notifier| notifier.time_zone.clone()),
+            template: known.map(|notifier| notifier.template.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn mentions(&self) -> BTreeMap<String, MentionIds> {
+        self.config.as_ref().map(|config| config.mentions.clone()).unwrap_or_default()
+    }
+
+    /// What the first source that has one calls a cluster.
+    fn alias(&self, cluster: &str) -> Option<String> {
+        use crate::config::SourceConfig::{File, Qcloud};
+        let sources = self.config.iter().flat_map(|config| &config.sources);
+        let mut found = sources.filter_map(|source| match source {
+            Qcloud(source) => source.aliases.get(cluster).cloned(),
+            File(source) => source.aliases.get(cluster).cloned(),
+        });
+        found.next()
+    }
+}
+
+/// Destinations that read the same.
+struct Reader {
+    names: Vec<Destination>,
+    language: Language,
+    time_zone: TimeZone,
+    template: Template,
+}
+
+impl Reader {
+    fn reads_like(&self, other: &Self) -> bool {
+        (self.language, &self.time_zone, &self.template) == (other.language, &other.time_zone, &other.template)
+    }
+
+    /// One notifier of each platform, in this reader's language, zone and words.
+    fn notifiers(&self, mentions: BTreeMap<String, MentionIds>) -> anyhow::Result<Notifiers> {
+        let each = [Platform::Slack, Platform::Wecom, Platform::Webhook, Platform::Console];
+        let configs = each.map(|platform| NotifierConfig {
+            name: platform.as_str().into(),
+            kind: platform.kind(),
+            language: self.language,
+            time_zone: self.time_zone.clone(),
+            digest_after: None,
+            template: self.template.clone(),
+        });
+        Ok(Notifiers::new(configs.into(), mentions, crate::http::client(&crate::http::HttpOptions::default())?)?)
+    }
+}
+
+/// The rules to show.
+fn chosen(rules: &Rules, name: Option<&str>) -> anyhow::Result<Vec<RuleId>> {
+    let named = |rule: &Rule| name.is_none_or(|name| *rule.settings.key.name == *name);
+    let chosen: Vec<RuleId> = rules.iter().filter(|(_, rule)| named(rule)).map(|(id, _)| id).collect();
+    if let (Some(name), true) = (name, chosen.is_empty()) {
+        let known: Vec<&str> = rules.iter().map(|(_, rule)| &*rule.settings.key.name).collect();
+        match did_you_mean(name, known.iter().copied()) {
+            Some(meant) => bail!("there is no rule {name}; did you mean {meant}?"),
+            None => bail!("there is no rule {name}; there are: {}", known.join(", ")),
+        }
+    }
+    Ok(chosen)
+}
+
+fn show(out: &mut impl Write, setting: &Setting, id: RuleId, args: &Args) -> anyhow::Result<()> {
+    let Rule { settings, action, .. } = setting.rules.get(id);
+    writeln!(out, "{HEAD}=== rule {}{HEAD:#}", settings.key)?;
+    if *action == Action::Ignore {
+        writeln!(out, "{DIM}It ignores what it matches: nobody is told.{DIM:#}\n")?;
+        return Ok(());
+    }
+    let example = example::of(&setting.rules, id, sample::NOW);
+    if !example.fits {
+        writeln!(
+            out,
+            "{DIM}podbell found no event that this rule matches; the one shown is not such an event.{DIM:#}"
+        )?;
+    }
+    if !settings.mention.is_empty() && setting.config.is_none() {
+        writeln!(out, "{DIM}Mentions are shown with podbell.yaml only (--config): it says who they are.{DIM:#}")?;
+    }
+    let story = sample::story_of(&setting.rules, id, &example, setting.alias(&example.target.cluster));
+    for reader in setting.readers(settings, args.language) {
+        writeln!(out, "{DIM}--- to {} ({}){DIM:#}\n", reader.names.join(", "), reader.language.as_str())?;
+        let notifiers = reader.notifiers(setting.mentions())?;
+        for kind in kinds(settings, args, out)? {
+            let notice = sample::notice(kind, &story, settings.severity, reader.names.clone());
+            print_notice(out, &notifiers, &notice, args)?;
+        }
+    }
+    Ok(())
+}
+
+/// The kinds that were asked for, else all that the rule tells.
+fn kinds(settings: &RuleSettings, args: &Args, out: &mut impl Write) -> io::Result<Vec<sample::Kind>> {
+    if !args.notice.is_empty() {
+        return Ok(args.notice.clone());
+    }
+    let silent = |kind: &sample::Kind| match kind {
+        sample::Kind::Reminded if settings.remind_every.is_none() => Some("reminded (remind_every is off)"),
+        sample::Kind::Resolved if !settings.send_resolved => Some("resolved (send_resolved is false)"),
+        _ => None,
+    };
+    let untold: Vec<&str> = sample::Kind::ALL.iter().filter_map(silent).collect();
+    if !untold.is_empty() {
+        writeln!(out, "{DIM}Not told by this rule: {}.{DIM:#}\n", untold.join(", "))?;
+    }
+    Ok(sample::Kind::ALL.into_iter().filter(|kind| silent(kind).is_none()).collect())
+}
+
+fn print_notice(out: &mut impl Write, notifiers: &Notifiers, notice: &Notice, args: &Args) -> io::Result<()> {
+    let body = |platform: Platform| {
+        let parcel = Parcel::full(std::slice::from_ref(notice));
+        notifiers.freeze(platform.as_str(), &parcel, "msg_preview", sample::NOW)
+    };
+    out.write_all(&body(Platform::Console))?;
+    for platform in args.platform.iter().filter(|platform| **platform != Platform::Console) {
+        writeln!(out, "{DIM}{}:{DIM:#}", platform.as_str())?;
+        out.write_all(&body(*platform))?;
+        writeln!(out, "\n")?;
+    }
+    Ok(())
+}

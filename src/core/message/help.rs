@@ -1,0 +1,295 @@
+//! What a known reason usually means, and what to type first: a table.
+//!
+//! Pure. It looks at the newest event of an incident, because that is what the message quotes. The
+//! sentences are in [`super::words`], one per language; here are the families and their commands.
+
+use super::text::{is_kubernetes_name, kubectl_describe};
+use crate::core::notice::Newest;
+
+/// A family of reasons that are helped with the same sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Help {
+    ImageName,
+    ImagePull,
+    CrashLoop,
+    ContainerStart,
+    NoRoom,
+    NoFit,
+    UnboundVolume,
+    Readiness,
+    Liveness,
+    Startup,
+    Mount,
+    Attach,
+    Quota,
+    Create,
+    Evicted,
+    OutOfMemory,
+    NodeNotReady,
+    NodePressure,
+    Rebooted,
+    Sandbox,
+    Sync,
+    KillPod,
+    JobFailed,
+    Deadline,
+    MissedSchedules,
+    Metrics,
+    Provisioning,
+    ImageGc,
+    Dns,
+    HostPort,
+    Network,
+    Hook,
+    Preempted,
+    LoadBalancer,
+    ClusterIp,
+}
+
+#[cfg(test)]
+impl Help {
+    /// Every family.
+    pub const ALL: [Self; 35] = [
+        Self::ImageName,
+        Self::ImagePull,
+        Self::CrashLoop,
+        Self::ContainerStart,
+        Self::NoRoom,
+        Self::NoFit,
+        Self::UnboundVolume,
+        Self::Readiness,
+        Self::Liveness,
+        Self::Startup,
+        Self::Mount,
+        Self::Attach,
+        Self::Quota,
+        Self::Create,
+        Self::Evicted,
+        Self::OutOfMemory,
+        Self::NodeNotReady,
+        Self::NodePressure,
+        Self::Rebooted,
+        Self::Sandbox,
+        Self::Sync,
+        Self::KillPod,
+        Self::JobFailed,
+        Self::Deadline,
+        Self::MissedSchedules,
+        Self::Metrics,
+        Self::Provisioning,
+        Self::ImageGc,
+        Self::Dns,
+        Self::HostPort,
+        Self::Network,
+        Self::Hook,
+        Self::Preempted,
+        Self::LoadBalancer,
+        Self::ClusterIp,
+    ];
+}
+
+/// The family of an event; `None` where podbell has nothing to say that the event does not.
+pub(super) fn of(newest: &Newest) -> Option<Help> {
+    let message = newest.message.as_str();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    Some(match newest.reason.trim() {
+        "InvalidImageName" | "InspectFailed" => Help::ImageName,
+        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => Help::ImagePull,
+        // One reason for many causes: the text decides.
+        "Failed" | "BackOff" | "FailedSync" | "pod启动失败" | "操作重试" => by_text(newest)?,
+        "CrashLoopBackOff" => Help::CrashLoop,
+        "FailedScheduling" if says(&["unbound", "persistentvolumeclaim"]) => Help::UnboundVolume,
+        "FailedScheduling" if says(&["Insufficient", "Too many pods"]) => Help::NoRoom,
+        "FailedScheduling" if says(&["free ports"]) => Help::HostPort,
+        "FailedScheduling" => Help::NoFit,
+        "HostPortConflict" => Help::HostPort,
+        "Unhealthy" | "ProbeError" if says(&["Readiness"]) => Help::Readiness,
+        "Unhealthy" | "ProbeError" if says(&["Liveness"]) => Help::Liveness,
+        "Unhealthy" | "ProbeError" if says(&["Startup"]) => Help::Startup,
+        "FailedMount" | "FailedMapVolume" => Help::Mount,
+        "FailedAttachVolume" => Help::Attach,
+        "FailedCreate" if says(&["exceeded quota"]) => Help::Quota,
+        "FailedCreate" => Help::Create,
+        "Evicted" | "TaintManagerEviction" => Help::Evicted,
+        "OOMKilling" | "SystemOOM" => Help::OutOfMemory,
+        "NodeNotReady" | "NodeNotSchedulable" => Help::NodeNotReady,
+        "NodeHasDiskPressure" | "NodeHasInsufficientMemory" | "NodeHasInsufficientPID" | "EvictionThresholdMet" => {
+            Help::NodePressure
+        }
+        "Rebooted" => Help::Rebooted,
+        "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" => Help::Sandbox,
+        "FailedKillPod" | "FailedPreStopHook" if says(&["PreStop", "preStop"]) => Help::Hook,
+        "FailedKillPod" => Help::KillPod,
+        "FailedPreStopHook" | "FailedPostStartHook" => Help::Hook,
+        "BackoffLimitExceeded" | "PodFailurePolicy" => Help::JobFailed,
+        "DeadlineExceeded" => Help::Deadline,
+        "FailedNeedsStart" | "TooManyMissedTimes" => Help::MissedSchedules,
+        "FailedGetResourceMetric"
+        | "FailedComputeMetricsReplicas"
+        | "FailedGetContainerResourceMetric"
+        | "FailedGetPodsMetric"
+        | "FailedGetExternalMetric"
+        | "FailedGetObjectMetric" => Help::Metrics,
+        "ProvisioningFailed" | "FailedBinding" => Help::Provisioning,
+        "FreeDiskSpaceFailed" | "ImageGCFailed" | "ContainerGCFailed" => Help::ImageGc,
+        "DNSConfigForming" => Help::Dns,
+        "NetworkNotReady" => Help::Network,
+        "Preempted" | "Preempting" => Help::Preempted,
+        "CreatingLoadBalancerFailed" | "SyncLoadBalancerFailed" | "UpdateLoadBalancerFailed" => Help::LoadBalancer,
+        "ClusterIPNotAllocated" | "ClusterIPOutOfRange" | "FailedToUpdateEndpoint" => Help::ClusterIp,
+        _ => return None,
+    })
+}
+
+/// The family of a reason that says little, by what its text says.
+fn by_text(newest: &Newest) -> Option<Help> {
+    const FAMILIES: [(&[&str], Help); 5] = [
+        (&["InvalidImageName", "couldn't parse image", "invalid reference format"], Help::ImageName),
+        (&["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull"], Help::ImagePull),
+        (&["CrashLoopBackOff", "ack-off restarting failed"], Help::CrashLoop),
+        (
+            &["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "failed to start container"],
+            Help::ContainerStart,
+        ),
+        (&["CreatePodSandbox", "network is not ready", "SetupNetwork"], Help::Sandbox),
+    ];
+    let fits = |words: &[&str]| words.iter().any(|word| newest.message.contains(word));
+    let found = FAMILIES.iter().find(|(words, _)| fits(words)).map(|(_, help)| *help);
+    found.or(matches!(newest.reason.trim(), "FailedSync" | "pod启动失败").then_some(Help::Sync))
+}
+
+/// What to type first: a better one than `kubectl describe` where the table knows one. `None` when
+/// a name is not one that Kubernetes gives out. `namespace` as for [`kubectl_describe`].
+pub(super) fn command(namespace: Option<&str>, newest: &Newest) -> Option<String> {
+    let (kind, name) = (newest.obj_type.trim(), newest.obj_name.trim());
+    better(namespace, kind, name, newest).or_else(|| kubectl_describe(namespace, kind, name))
+}
+
+fn better(namespace: Option<&str>, kind: &str, name: &str, newest: &Newest) -> Option<String> {
+    let help = of(newest)?;
+    // Of the whole cluster: these need no name at all.
+    match help {
+        Help::NoRoom | Help::NoFit => return Some("kubectl describe nodes".to_owned()),
+        Help::NodeNotReady if kind != "Node" => return Some("kubectl get nodes".to_owned()),
+        Help::Metrics => return Some("kubectl get apiservices v1beta1.metrics.k8s.io".to_owned()),
+        _ => {}
+    }
+    let namespace = namespace.filter(|namespace| is_kubernetes_name(namespace))?;
+    if !is_kubernetes_name(name) {
+        return None;
+    }
+    match (help, kind) {
+        (Help::CrashLoop | Help::Liveness, "Pod") => {
+            let container = container(&newest.message).map(|container| format!(" -c {container}")).unwrap_or_default();
+            Some(format!("kubectl -n {namespace} logs {name}{container} --previous"))
+        }
+        (Help::Readiness | Help::Startup, "Pod") => Some(format!("kubectl -n {namespace} logs {name} --tail 50")),
+        (Help::UnboundVolume, "Pod") => Some(format!("kubectl -n {namespace} get pvc")),
+        (Help::Quota, _) => Some(format!("kubectl -n {namespace} describe resourcequota")),
+        (Help::JobFailed, "Job") => Some(format!("kubectl -n {namespace} logs job/{name} --tail 50")),
+        _ => None,
+    }
+}
+
+/// The container that a text of the kubelet names: without it `logs` may show another one.
+fn container(message: &str) -> Option<&str> {
+    let after = ["failed container=", "failed container "].iter().find_map(|word| message.split_once(word))?.1;
+    let name = after.split(|c: char| c.is_whitespace() || "\"',;:()".contains(c)).next()?;
+    // "restarting failed container" may be all it says, or go on with other words.
+    let named = after.get(name.len()..).is_some_and(|rest| rest.starts_with(" in pod") || rest.starts_with(" pod="));
+    (named && is_kubernetes_name(name)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words;
+    use super::*;
+    use crate::core::event::Level;
+    use crate::core::message::Language;
+
+    fn newest(obj_type: &str, obj_name: &str, reason: &str, message: &str) -> Newest {
+        Newest {
+            level: Level::Warning,
+            obj_type: obj_type.into(),
+            obj_name: obj_name.into(),
+            reason: reason.into(),
+            message: message.into(),
+        }
+    }
+
+    fn pod(reason: &str, message: &str) -> Newest {
+        newest("Pod", "web-1", reason, message)
+    }
+
+    #[test]
+    fn one_family_is_known_by_all_its_reasons_and_texts() {
+        let cases = [
+            ("Failed", "Failed to pull image \"x\": rpc error", Some(Help::ImagePull)),
+            ("BackOff", "Back-off pulling image \"x\"", Some(Help::ImagePull)),
+            ("pod启动失败", "failed to \"StartContainer\" for \"php\" with ImagePullBackOff", Some(Help::ImagePull)),
+            ("Failed", "Error: InvalidImageName", Some(Help::ImageName)),
+            ("BackOff", "Back-off restarting failed container", Some(Help::CrashLoop)),
+            ("FailedSync", "Error syncing pod: CrashLoopBackOff", Some(Help::CrashLoop)),
+            ("FailedSync", "Error syncing pod", Some(Help::Sync)),
+            ("Failed", "Error: cannot create", None),
+            ("FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.", Some(Help::NoRoom)),
+            ("FailedScheduling", "pod has unbound immediate PersistentVolumeClaims", Some(Help::UnboundVolume)),
+            ("FailedScheduling", "0/3 nodes are available: 3 node(s) had taints", Some(Help::NoFit)),
+            ("Unhealthy", "Readiness probe failed: HTTP 503", Some(Help::Readiness)),
+            ("Unhealthy", "the pod is unwell", None),
+            ("FailedCreate", "pods \"x\" is forbidden: exceeded quota: q", Some(Help::Quota)),
+            ("Whatever", "", None),
+        ];
+        for (reason, message, help) in cases {
+            assert_eq!(of(&pod(reason, message)), help, "{reason}: {message}");
+        }
+    }
+
+    #[test]
+    fn every_family_has_one_sentence_in_every_language() {
+        for language in Language::ALL {
+            let stop = words::of(language).stop().trim_end();
+            let sentences = Help::ALL.map(|help| words::of(language).help(help));
+            for sentence in sentences {
+                assert!(!sentence.contains('\n') && sentence.chars().count() <= 160, "{sentence}");
+                assert!(sentence.ends_with(stop) && sentence.matches(stop).count() == 1, "{sentence}");
+            }
+            let mut distinct = sentences.to_vec();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(distinct.len(), Help::ALL.len());
+        }
+    }
+
+    #[test]
+    fn a_crash_is_looked_at_in_the_log_of_the_container_that_crashed() {
+        let typed = |message: &str| command(Some("shop"), &pod("BackOff", message)).unwrap_or_default();
+        assert_eq!(typed("Back-off restarting failed container"), "kubectl -n shop logs web-1 --previous");
+        assert_eq!(
+            typed("Back-off restarting failed container app in pod web-1_shop(0f3a)"),
+            "kubectl -n shop logs web-1 -c app --previous"
+        );
+        assert_eq!(
+            typed("CrashLoopBackOff: \"Back-off 5m0s restarting failed container=app pod=web-1_shop(0f3a)\""),
+            "kubectl -n shop logs web-1 -c app --previous"
+        );
+        for message in ["restarting failed container $(x) in pod y", "restarting failed container quickly"] {
+            let typed = command(Some("shop"), &pod("BackOff", &format!("Back-off {message}")));
+            assert_eq!(typed.as_deref(), Some("kubectl -n shop logs web-1 --previous"));
+        }
+    }
+
+    #[test]
+    fn names_that_kubernetes_does_not_give_out_are_never_typed() {
+        let crash = "Back-off restarting failed container";
+        for (namespace, name) in [("shop", "a;reboot"), ("shop", "-n"), ("a b", "web-1"), ("$(x)", "web-1")] {
+            assert_eq!(command(Some(namespace), &newest("Pod", name, "BackOff", crash)), None);
+        }
+        let job = newest("Job", "report", "BackoffLimitExceeded", "Job has reached the specified backoff limit");
+        assert_eq!(command(Some("shop"), &job).as_deref(), Some("kubectl -n shop logs job/report --tail 50"));
+        assert_eq!(command(None, &pod("BackOff", crash)), None);
+        let full = pod("FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.");
+        assert_eq!(command(None, &full).as_deref(), Some("kubectl describe nodes"));
+        assert_eq!(command(Some("shop"), &pod("Other", "")).as_deref(), Some("kubectl -n shop describe pod web-1"));
+    }
+}
