@@ -278,3 +278,25 @@ fn a_secret_that_signs_nothing_a_missing_recording_and_a_runbook_that_is_no_addr
     assert!(!said.contains("not base64!"), "secrets are not shown: {said}");
     assert!(said.contains("warning: a runbook is a web address"), "{said}");
 }
+
+#[test]
+fn a36_typical_mistakes_are_errors_with_a_place_and_a_suggestion() {
+    for (rule, place, says, suggests) in [
+        ("{name: a, match: {reasons: BackOff}}", "rules.yaml:4:23", "unknown key `reasons`", "did you mean `reason`?"),
+        (
+            "{name: a, match: {message: \"/*test*/\"}}",
+            "rules.yaml:4:33",
+            "repetition",
+            "for a glob leave the slashes out",
+        ),
+        ("{name: a, match: {reason: x}, group_wait: 5}", "rules.yaml:4:47", "`5` has no unit", "write `5s`"),
+        ("{name: a, match: {reason: x, reason: y}}", "rules.yaml:4:34", "`reason` is there twice", "keep one of them"),
+        ("{name: a,\n\tmatch: {reason: x}}", "rules.yaml:5:1", "does not allow a tab", "indent with spaces"),
+    ] {
+        let (code, said) = check(&[("rules.yaml", &format!("{HEAD}  - {rule}\n"))], &["rules.yaml"]);
+        assert_eq!(code, 1, "{said}");
+        for part in [place, says, suggests] {
+            assert!(said.contains(part), "{rule}: no {part:?} in\n{said}");
+        }
+    }
+}
