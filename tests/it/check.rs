@@ -285,7 +285,7 @@ fn a36_typical_mistakes_are_errors_with_a_place_and_a_suggestion() {
         ("{name: a, match: {reasons: BackOff}}", "rules.yaml:4:23", "unknown key `reasons`", "did you mean `reason`?"),
         (
             "{name: a, match: {message: \"/*test*/\"}}",
-            "rules.yaml:4:33",
+            "rules.yaml:4:34",
             "repetition",
             "for a glob leave the slashes out",
         ),
