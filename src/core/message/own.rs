@@ -80,8 +80,12 @@ impl Scribe<'_> {
                 self.was_held(notice, window, (*from, *until), (over, *over_count), *still_open)
             }
             Info::Daily { since, until, events, messages, incidents, untold } => {
-                let hours = (until.since(*since).as_secs() + 1800) / 3600;
-                let line = self.words.daily(hours, [*events, *messages, *incidents, *untold]);
+                let seconds = until.since(*since).as_secs();
+                let span = match (seconds + 1800) / 3600 {
+                    0 => self.words.duration(seconds),
+                    hours => self.words.hours(hours),
+                };
+                let line = self.words.daily(&span, [*events, *messages, *incidents, *untold]);
                 let help = (*untold > 0).then(|| Block::Small(fill(self.words.daily_untold(), &["podbell explain"])));
                 self.own(notice, format!("📊 {line}"), false, help.into_iter().collect())
             }

@@ -220,10 +220,14 @@ impl Words for English {
         format!("{} {are} still there; {told}.", count(n, "problem", "problems"))
     }
 
-    fn daily(&self, hours: u64, [events, messages, incidents, untold]: [u64; 4]) -> String {
+    fn hours(&self, hours: u64) -> String {
+        format!("{hours} h")
+    }
+
+    fn daily(&self, span: &str, [events, messages, incidents, untold]: [u64; 4]) -> String {
         let untold = if untold == 0 { String::new() } else { format!("; untold: {}", count(untold, "kind", "kinds")) };
         let (events, messages) = (count(events, "event", "events"), count(messages, "message", "messages"));
-        format!("{hours} h: {events}, {messages}, {}{untold}", count(incidents, "incident", "incidents"))
+        format!("{span}: {events}, {messages}, {}{untold}", count(incidents, "incident", "incidents"))
     }
 
     fn daily_untold(&self) -> &'static str {

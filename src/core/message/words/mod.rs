@@ -105,8 +105,10 @@ pub(super) trait Words: Sync {
     /// `{}` is the maintenance.
     fn held_during(&self) -> &'static str;
     fn held_open(&self, n: u64) -> String;
-    /// Hours, then events, messages, incidents and untold kinds.
-    fn daily(&self, hours: u64, counts: [u64; 4]) -> String;
+    /// Never days: the last day is 24 h.
+    fn hours(&self, hours: u64) -> String;
+    /// Of how long; then events, messages, incidents and untold kinds.
+    fn daily(&self, span: &str, counts: [u64; 4]) -> String;
     /// `{}` is the command that says why.
     fn daily_untold(&self) -> &'static str;
     fn test_title(&self) -> &'static str;

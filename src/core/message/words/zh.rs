@@ -219,10 +219,14 @@ impl Words for Chinese {
         format!("另有 {} 个问题仍未恢复，将单独通知。", number(n))
     }
 
-    fn daily(&self, hours: u64, [events, messages, incidents, untold]: [u64; 4]) -> String {
+    fn hours(&self, hours: u64) -> String {
+        format!("{hours} 小时")
+    }
+
+    fn daily(&self, span: &str, [events, messages, incidents, untold]: [u64; 4]) -> String {
         let untold = if untold == 0 { String::new() } else { format!("；未通知：{} 类", number(untold)) };
         let (events, messages, incidents) = (number(events), number(messages), number(incidents));
-        format!("近 {hours} 小时：{events} 个事件，{messages} 条消息，{incidents} 个告警{untold}")
+        format!("近 {span}：{events} 个事件，{messages} 条消息，{incidents} 个告警{untold}")
     }
 
     fn daily_untold(&self) -> &'static str {
