@@ -86,6 +86,9 @@ pub struct Args {
     /// Print a test case for `podbell test` instead.
     #[arg(long)]
     as_test: bool,
+    /// What every rule says of each change, and not only of the newest.
+    #[arg(long)]
+    each_rule: bool,
     /// At most so many decisions, the newest.
     #[arg(long, default_value_t = 30, value_name = "N")]
     limit: usize,
@@ -133,8 +136,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let (rule, times) = (&incident.rule, number(incident.occurrences));
         writeln!(out, "{HEAD}#{id} {}, rule {rule}{HEAD:#}: {phase}, {times} occurrences", incident.workload)?;
     }
-    for decision in &decisions {
+    // Rules that cannot be used now have said nothing either.
+    let rules = setup::rules(&args.config, &config, loaded).ok();
+    for (place, decision) in decisions.iter().enumerate() {
         print_decision(&mut out, decision)?;
+        if let Some(rules) = rules.as_ref().filter(|_| args.each_rule || place + 1 == decisions.len()) {
+            print_steps_of(&mut out, rules, decision)?;
+        }
     }
     for (to, telling) in incident.iter().flat_map(|incident| &incident.telling) {
         if let Some(held) = &telling.held {
@@ -254,15 +262,7 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
         let workload = workload::of(&event.obj_type, &event.obj_name);
         let Event { obj_type, obj_name, reason, .. } = event;
         writeln!(out, "{HEAD}{}{HEAD:#}  workload {workload}", clean(&format!("{obj_type} {obj_name} {reason}")))?;
-        let mut told = false;
-        for step in rules.explain(&Subject { target: &target, event, workload }) {
-            let style = if matches!(step.because, Because::Claims(_)) { YES } else { DIM };
-            told |= matches!(step.because, Because::Claims(_));
-            writeln!(out, "  {style}{}: {}{style:#}", step.rule, clean(&step.because.to_string()))?;
-            if let (Because::Claims(_), Some(id)) = (&step.because, rules.find(&step.rule)) {
-                conditions(&mut out, &rules, id)?;
-            }
-        }
+        let told = print_steps(&mut out, &rules, &Subject { target: &target, event, workload }, "  ")?;
         writeln!(
             out,
             "  {}\n",
@@ -272,27 +272,59 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What every rule says of a change that was decided; its text was kept shortened.
+fn print_steps_of(out: &mut impl Write, rules: &Rules, decision: &Decision) -> io::Result<()> {
+    let same = rules.generation() == decision.rules;
+    writeln!(out, "    {DIM}{}{DIM:#}", if same { "rule by rule:" } else { "rule by rule, as the rules are now:" })?;
+    let event = Event {
+        first_seen: decision.at,
+        last_seen: decision.at,
+        count: decision.count,
+        level: Level::Warning,
+        obj_type: decision.obj_type.as_str().into(),
+        obj_name: decision.obj_name.as_str().into(),
+        reason: decision.reason.as_str().into(),
+        message: decision.message.as_str().into(),
+    };
+    let subject = Subject { target: &decision.target, event: &event, workload: &decision.workload };
+    print_steps(out, rules, &subject, "      ").map(drop)
+}
+
+/// What every rule says of an event. Says whether any of them tells it.
+fn print_steps(out: &mut impl Write, rules: &Rules, subject: &Subject<'_>, margin: &str) -> io::Result<bool> {
+    let mut told = false;
+    for step in rules.explain(subject) {
+        let style = if matches!(step.because, Because::Claims(_)) { YES } else { DIM };
+        told |= matches!(step.because, Because::Claims(_));
+        writeln!(out, "{margin}{style}{}: {}{style:#}", step.rule, clean(&step.because.to_string()))?;
+        if let (Because::Claims(_), Some(id)) = (&step.because, rules.find(&step.rule)) {
+            conditions(out, rules, id, margin)?;
+        }
+    }
+    Ok(told)
+}
+
 /// What comes after a match, before anything is told.
-fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId) -> io::Result<()> {
+fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> io::Result<()> {
     let rule = &rules.get(id).settings;
     let OpenWhen { count, within } = rule.open_when;
     if count > 1 {
-        writeln!(out, "    opens at {count} occurrences within {} s", within.as_secs())?;
+        writeln!(out, "{margin}  opens at {count} occurrences within {} s", within.as_secs())?;
     }
     if let Some(active) = &rule.active {
-        writeln!(out, "    held outside of its active hours: {active}")?;
+        writeln!(out, "{margin}  held outside of its active hours: {active}")?;
     }
     for (by, equal) in rules.inhibited_by(id) {
         let (by, equal): (_, Vec<&str>) =
             (&rules.get(*by).settings.key, equal.iter().map(|field| field.as_str()).collect());
-        writeln!(out, "    held while an incident of {by} with the same {} is open", equal.join(", "))?;
+        writeln!(out, "{margin}  held while an incident of {by} with the same {} is open", equal.join(", "))?;
     }
     for planned in rules.maintenance().iter().filter(|one| one.file.as_ref().is_none_or(|file| *file == rule.key.file))
     {
         let from = planned.from.map(|from| format!(" from {}", clock(from))).unwrap_or_default();
         writeln!(
             out,
-            "    held during the maintenance {}{from} until {}, if it is about this",
+            "{margin}  held during the maintenance {}{from} until {}, if it is about this",
             planned.name,
             clock(planned.until)
         )?;
