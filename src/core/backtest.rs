@@ -228,7 +228,7 @@ fn add(untold: &mut BTreeMap<UntoldKey, (u64, u64)>, key: UntoldKey, new: u64) {
 }
 
 /// Chats that take everything at once, at their usual pace.
-fn policies(setup: &Setup) -> BTreeMap<Destination, Policy> {
+pub fn policies(setup: &Setup) -> BTreeMap<Destination, Policy> {
     let policy = |name: &Destination| Policy {
         endpoint: name.clone(),
         fingerprint: name.clone(),

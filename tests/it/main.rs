@@ -16,6 +16,7 @@ mod file_source;
 mod http;
 mod incidents;
 mod messages;
+mod noise;
 mod notifiers;
 mod outbox_model;
 mod qcloud;
