@@ -251,8 +251,14 @@ fn a_thousand_cases_run_in_one_go() {
 }
 
 #[test]
-fn the_example_passes_its_tests() {
+fn the_example_and_the_shipped_rules_pass_their_tests_and_are_covered() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = podbell(root, &["test", "rules.example.test.yaml", "--min-coverage", "80"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    for (rules, tests) in
+        [("rules.example.yaml", "rules.example.test.yaml"), ("rules/kubernetes.yaml", "rules/kubernetes.test.yaml")]
+    {
+        let output = podbell(root, &["test", tests, "--min-coverage", "100"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+        let output = podbell(root, &["check", rules]).output().unwrap();
+        assert!(printed(&output).contains("all good"), "{}", printed(&output));
+    }
 }
