@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -22,9 +22,10 @@ use crate::core::message::{Language, Message, Style as Reader, compose, number};
 use crate::core::notice::{Notice, NoticeBody};
 use crate::core::rules::rule::{Destination, RuleKey};
 use crate::core::rules::{Names, Rules, builtin, compile};
+use crate::core::time::Time;
 use crate::sources::SourceEvent;
 use crate::sources::file::{FileConfig, open};
-use crate::sources::recording::{RecordedPoll, Recording, Scope};
+use crate::sources::recording::{RecordedPoll, Recording, RecordingError, Scope};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -103,16 +104,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let Some(rules) = rules(files)? else { return Ok(ExitCode::FAILURE) };
         sets.push(Backtest::new(setup(rules, [Arc::from(SOURCE)])));
     }
-    play(args, &mut sets)?;
+    let skipped = play(args, &mut sets)?;
     let reports: Vec<Report> = sets.into_iter().map(Backtest::finish).collect();
     match (reports.as_slice(), args.output) {
         ([report], Output::Text) => text(report, args)?,
-        ([report], Output::Json) => print_json(&as_json(report, &args.time_zone))?,
+        ([report], Output::Json) => print_json(&as_json(report, skipped, args))?,
         ([before, after], Output::Text) => difference(before, after, args)?,
         ([before, after], Output::Json) => {
-            print_json(
-                &json!({"rules": as_json(before, &args.time_zone), "compare": as_json(after, &args.time_zone)}),
-            )?;
+            print_json(&json!({"rules": as_json(before, skipped, args), "compare": as_json(after, skipped, args)}))?;
         }
         _ => {}
     }
@@ -143,33 +142,65 @@ fn rules(files: &[PathBuf]) -> io::Result<Option<Rules>> {
     Ok(None)
 }
 
-type Reading = std::iter::Peekable<Recording<Box<dyn BufRead + Send>>>;
+/// A recording, read one poll ahead.
+struct Reading {
+    name: String,
+    recording: Recording<Box<dyn BufRead + Send>>,
+    next: Option<Result<RecordedPoll, RecordingError>>,
+    polls: u64,
+}
 
-/// Plays all recordings together, in the order of time.
-fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<()> {
-    let named = |path: &Path| if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-    let mut readings: Vec<(String, Reading)> = Vec::new();
-    for path in &args.recordings {
-        let recording = open(path, args.time_zone.clone()).with_context(|| format!("cannot read {}", named(path)))?;
-        readings.push((named(path), recording.peekable()));
+impl Reading {
+    fn open(path: &Path, zone: &TimeZone) -> anyhow::Result<Self> {
+        let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+        let mut recording = open(path, zone.clone()).with_context(|| format!("cannot read {name}"))?;
+        let next = recording.next();
+        Ok(Self { name, recording, next, polls: 0 })
     }
+
+    /// When its next poll was; before all others where it is broken, so that this is reported.
+    fn at(&self) -> Option<Option<Time>> {
+        self.next.as_ref().map(|next| next.as_ref().ok().map(|poll| poll.at))
+    }
+
+    fn take(&mut self) -> anyhow::Result<Option<RecordedPoll>> {
+        let next = self.recording.next();
+        let poll = std::mem::replace(&mut self.next, next).transpose().with_context(|| self.name.clone())?;
+        self.polls += u64::from(poll.is_some());
+        Ok(poll)
+    }
+
+    /// What came of it that the results do not show.
+    fn finish(&self) -> anyhow::Result<usize> {
+        if self.polls == 0 {
+            bail!("{}: there is no poll in it", self.name);
+        }
+        let skipped = self.recording.skipped();
+        if let Some(line) = self.recording.first_skipped() {
+            let entries = if skipped == 1 { "entry" } else { "entries" };
+            let (name, many) = (&self.name, number(skipped as u64));
+            anstream::eprintln!(
+                "warning: {name}: left out {many} {entries} that cannot be understood, first in line {line}"
+            );
+        }
+        Ok(skipped)
+    }
+}
+
+/// Plays all recordings together, in the order of time. Says how many entries were left out.
+fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<usize> {
+    let opened = args.recordings.iter().map(|path| Reading::open(path, &args.time_zone));
+    let mut readings = opened.collect::<anyhow::Result<Vec<Reading>>>()?;
     let scope =
         Scope { cluster: args.cluster.clone(), namespace: args.namespace.clone(), service: args.service.clone() };
     let source = FileConfig { scope, ..FileConfig::new(SOURCE, "") };
     let progress = io::stderr().is_terminal();
     let mut polls = 0;
     loop {
-        // Of several that are broken the first is reported.
-        let at = |reading: &mut (String, Reading)| match reading.1.peek() {
-            Some(Ok(poll)) => Some(Some(poll.at)),
-            Some(Err(_)) => Some(None),
-            None => None,
-        };
-        let next = readings.iter_mut().enumerate().filter_map(|(place, one)| Some((at(one)?, place))).min();
+        let next = readings.iter_mut().enumerate().filter_map(|(place, one)| Some((one.at()?, place))).min();
         let Some((_, place)) = next else { break };
-        let (name, reading) = &mut readings[place];
-        let Some(poll) = reading.next() else { continue };
-        feed(&source, poll.with_context(|| name.clone())?, sets);
+        let Some(poll) = readings[place].take()? else { continue };
+        feed(&source, poll, sets);
         polls += 1;
         if progress && polls % PROGRESS == 0 {
             eprint!("\r{} polls ", number(polls));
@@ -178,7 +209,7 @@ fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<()> {
     if progress && polls >= PROGRESS {
         eprintln!("\r{} polls", number(polls));
     }
-    Ok(())
+    readings.iter().map(Reading::finish).sum()
 }
 
 fn feed(source: &FileConfig, poll: RecordedPoll, sets: &mut [Backtest]) {
@@ -346,10 +377,9 @@ fn difference(before: &Report, after: &Report, args: &Args) -> io::Result<()> {
     writeln!(out, "{HEAD}{added} notices more, {} fewer{HEAD:#}", all.len() - added)
 }
 
-fn as_json(report: &Report, zone: &TimeZone) -> Value {
-    let time = |at: crate::core::time::Time| {
-        jiff::Timestamp::from_millisecond(at.millis()).map(|at| at.to_string()).unwrap_or_default()
-    };
+fn as_json(report: &Report, skipped: usize, args: &Args) -> Value {
+    let zone = &args.time_zone;
+    let time = |at: Time| jiff::Timestamp::from_millisecond(at.millis()).map(|at| at.to_string()).unwrap_or_default();
     let notice = |notice: &Notice| {
         let NoticeBody::Incident(story) = &notice.body else { return None };
         let message = message(notice, zone);
@@ -388,6 +418,7 @@ fn as_json(report: &Report, zone: &TimeZone) -> Value {
         "polls": report.polls,
         "failed_polls": report.failed_polls,
         "events": report.events,
+        "skipped_entries": skipped,
         "warning_changes": report.warning_changes,
         "incidents": incidents(report).len(),
         "notices": report.notices.iter().filter_map(notice).collect::<Vec<_>>(),
