@@ -20,7 +20,7 @@ use crate::core::backtest::{Backtest, Because, Report, Untold, setup};
 use crate::core::diagnostic::Diagnostic;
 use crate::core::message::{Language, Message, Style as Reader, compose, number};
 use crate::core::notice::{Notice, NoticeBody};
-use crate::core::rules::rule::{Destination, RuleKey};
+use crate::core::rules::rule::{Destination, Field, RuleKey};
 use crate::core::rules::{Names, Rules, builtin, compile};
 use crate::core::time::Time;
 use crate::sources::SourceEvent;
@@ -196,10 +196,12 @@ fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<usize> {
     let source = FileConfig { scope, ..FileConfig::new(SOURCE, "") };
     let progress = io::stderr().is_terminal();
     let mut polls = 0;
+    let mut left_open = BTreeSet::new();
     loop {
         let next = readings.iter_mut().enumerate().filter_map(|(place, one)| Some((one.at()?, place))).min();
         let Some((_, place)) = next else { break };
         let Some(poll) = readings[place].take()? else { continue };
+        left_open.extend(open_fields(&source.scope, &poll.scope));
         feed(&source, poll, sets);
         polls += 1;
         if progress && polls % PROGRESS == 0 {
@@ -209,7 +211,21 @@ fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<usize> {
     if progress && polls >= PROGRESS {
         eprintln!("\r{} polls", number(polls));
     }
+    for field in left_open.into_iter().filter(|field| sets.iter().any(|set| set.looks_at(*field))) {
+        let name = field.as_str();
+        anstream::eprintln!("note: rules look at the {name}, which the recording leaves open: say it with --{name}");
+    }
     readings.iter().map(Reading::finish).sum()
+}
+
+/// What neither the command line nor a poll says of where it was made.
+fn open_fields(said: &Scope, poll: &Scope) -> impl Iterator<Item = Field> {
+    let fields = [
+        (Field::Cluster, said.cluster.is_none() && poll.cluster.is_none()),
+        (Field::Namespace, said.namespace.is_none() && poll.namespace.is_none()),
+        (Field::Service, said.service.is_none() && poll.service.is_none()),
+    ];
+    fields.into_iter().filter(|(_, open)| *open).map(|(field, _)| field)
 }
 
 fn feed(source: &FileConfig, poll: RecordedPoll, sets: &mut [Backtest]) {

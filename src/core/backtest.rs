@@ -13,7 +13,7 @@ use super::outbox::Policy;
 use super::outbox::pace::Pace;
 use super::replay::{Outcomes, Replay, Sent};
 use super::rules::Rules;
-use super::rules::rule::{Action, Destination, RuleKey};
+use super::rules::rule::{Action, Destination, Field, RuleKey};
 use super::source::{PollError, SourceInfo};
 use super::step::Setup;
 use super::step::decision::{Decision, Effect, Verdict};
@@ -121,6 +121,14 @@ impl Backtest {
             untold: BTreeMap::new(),
             report,
         }
+    }
+
+    /// Whether a rule's conditions are about this fact.
+    pub fn looks_at(&self, field: Field) -> bool {
+        self.setup.rules.iter().any(|(_, rule)| {
+            let mut conditions = rule.scopes.iter().chain(&rule.except).chain([&rule.matching]);
+            conditions.any(|conditions| conditions.key(field).is_some())
+        })
     }
 
     /// The next poll; `at` never goes backwards.

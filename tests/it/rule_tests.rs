@@ -193,6 +193,7 @@ fn files_that_are_no_test_files_are_told_as_what_they_are() {
         (&good.as_bytes()[..cut], 1, "a.test.yaml:3:"),
         (good.replace("Failed", "Fai\0led").as_bytes(), 1, "a.test.yaml:3:37"),
         (b"", 1, "expected a test file"),
+        (RULES.as_bytes(), 1, "this is a rule file, not a test of one"),
         (b"rule_files: [rules.yaml]\ntests: []\n", 1, "no test to run"),
         (b"{\"at\": \"2026-01-01 10:00:00\", \"eventList\": []}\n", 1, "the key `rule_files` is missing"),
         (&[b'['; 100_000], 1, "recursion limit"),
