@@ -12,6 +12,8 @@ FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --home-dir /var/lib/podbell --create-home --shell /usr/sbin/nologin podbell
 COPY --from=build /build/target/dist/podbell /usr/local/bin/podbell
+# Rules to start with, to be copied to /etc/podbell.
+COPY rules /usr/share/podbell/rules
 USER 10001:10001
 # The store; podbell.yaml and rule files are mounted at /etc/podbell.
 VOLUME /var/lib/podbell

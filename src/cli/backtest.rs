@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -22,13 +22,13 @@ use crate::core::backtest::{self, Backtest, Because, Report, Untold};
 use crate::core::history::Polls;
 use crate::core::message::{Language, Message, Style as Reader, compose, number};
 use crate::core::notice::{Notice, NoticeBody};
-use crate::core::rules::rule::{Destination, RuleKey};
+use crate::core::rules::rule::{Destination, Field, RuleKey};
 use crate::core::rules::{Names, Rules, builtin};
 use crate::core::source::PollError;
 use crate::core::time::Time;
 use crate::sources::SourceEvent;
 use crate::sources::file::{FileConfig, open};
-use crate::sources::recording::{RecordedPoll, Recording, Scope};
+use crate::sources::recording::{RecordedPoll, Recording, RecordingError, Scope};
 use crate::store::{HISTORY, History, Store};
 
 const EXAMPLES: &str = "\
@@ -119,20 +119,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let Some(rules) = rules(files)? else { return Ok(ExitCode::FAILURE) };
         sets.push(Backtest::new(backtest::setup(rules, [Arc::from(SOURCE)])));
     }
-    play(args, &mut sets)?;
-    print(args, sets)
+    let skipped = play(args, &mut sets)?;
+    print(args, sets, skipped)
 }
 
-fn print(args: &Args, sets: Vec<Backtest>) -> anyhow::Result<ExitCode> {
+/// Prints what came of it; `skipped` says what was left out.
+fn print(args: &Args, sets: Vec<Backtest>, skipped: usize) -> anyhow::Result<ExitCode> {
     let reports: Vec<Report> = sets.into_iter().map(Backtest::finish).collect();
     match (reports.as_slice(), args.output) {
         ([report], Output::Text) => text(report, args)?,
-        ([report], Output::Json) => print_json(&as_json(report, &args.time_zone))?,
+        ([report], Output::Json) => print_json(&as_json(report, skipped, args))?,
         ([before, after], Output::Text) => difference(before, after, args)?,
         ([before, after], Output::Json) => {
-            print_json(
-                &json!({"rules": as_json(before, &args.time_zone), "compare": as_json(after, &args.time_zone)}),
-            )?;
+            print_json(&json!({"rules": as_json(before, skipped, args), "compare": as_json(after, skipped, args)}))?;
         }
         _ => {}
     }
@@ -169,7 +168,7 @@ fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
             set.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);
         }
     }
-    print(args, sets)
+    print(args, sets, usize::try_from(history.lost).unwrap_or(usize::MAX))
 }
 
 /// What the reader should know of the history.
@@ -193,33 +192,67 @@ fn rules(files: &[PathBuf]) -> io::Result<Option<Rules>> {
     setup::rules_of(files, &Names::default())
 }
 
-type Reading = std::iter::Peekable<Recording<Box<dyn BufRead + Send>>>;
+/// A recording, read one poll ahead.
+struct Reading {
+    name: String,
+    recording: Recording<Box<dyn BufRead + Send>>,
+    next: Option<Result<RecordedPoll, RecordingError>>,
+    polls: u64,
+}
 
-/// Plays all recordings together, in the order of time.
-fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<()> {
-    let named = |path: &Path| if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-    let mut readings: Vec<(String, Reading)> = Vec::new();
-    for path in &args.recordings {
-        let recording = open(path, args.time_zone.clone()).with_context(|| format!("cannot read {}", named(path)))?;
-        readings.push((named(path), recording.peekable()));
+impl Reading {
+    fn open(path: &Path, zone: &TimeZone) -> anyhow::Result<Self> {
+        let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+        let mut recording = open(path, zone.clone()).with_context(|| format!("cannot read {name}"))?;
+        let next = recording.next();
+        Ok(Self { name, recording, next, polls: 0 })
     }
+
+    /// When its next poll was; before all others where it is broken, so that this is reported.
+    fn at(&self) -> Option<Option<Time>> {
+        self.next.as_ref().map(|next| next.as_ref().ok().map(|poll| poll.at))
+    }
+
+    fn take(&mut self) -> anyhow::Result<Option<RecordedPoll>> {
+        let next = self.recording.next();
+        let poll = std::mem::replace(&mut self.next, next).transpose().with_context(|| self.name.clone())?;
+        self.polls += u64::from(poll.is_some());
+        Ok(poll)
+    }
+
+    /// What came of it that the results do not show.
+    fn finish(&self) -> anyhow::Result<usize> {
+        if self.polls == 0 {
+            bail!("{}: there is no poll in it", self.name);
+        }
+        let skipped = self.recording.skipped();
+        if let Some(line) = self.recording.first_skipped() {
+            let entries = if skipped == 1 { "entry" } else { "entries" };
+            let (name, many) = (&self.name, number(skipped as u64));
+            anstream::eprintln!(
+                "warning: {name}: left out {many} {entries} that cannot be understood, first in line {line}"
+            );
+        }
+        Ok(skipped)
+    }
+}
+
+/// Plays all recordings together, in the order of time. Says how many entries were left out.
+fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<usize> {
+    let opened = args.recordings.iter().map(|path| Reading::open(path, &args.time_zone));
+    let mut readings = opened.collect::<anyhow::Result<Vec<Reading>>>()?;
     let scope =
         Scope { cluster: args.cluster.clone(), namespace: args.namespace.clone(), service: args.service.clone() };
     let source = FileConfig { scope, ..FileConfig::new(SOURCE, "") };
     let progress = io::stderr().is_terminal();
     let mut polls = 0;
+    let mut left_open = BTreeSet::new();
     loop {
-        // Of several that are broken the first is reported.
-        let at = |reading: &mut (String, Reading)| match reading.1.peek() {
-            Some(Ok(poll)) => Some(Some(poll.at)),
-            Some(Err(_)) => Some(None),
-            None => None,
-        };
-        let next = readings.iter_mut().enumerate().filter_map(|(place, one)| Some((at(one)?, place))).min();
+        let next = readings.iter_mut().enumerate().filter_map(|(place, one)| Some((one.at()?, place))).min();
         let Some((_, place)) = next else { break };
-        let (name, reading) = &mut readings[place];
-        let Some(poll) = reading.next() else { continue };
-        feed(&source, poll.with_context(|| name.clone())?, sets);
+        let Some(poll) = readings[place].take()? else { continue };
+        left_open.extend(open_fields(&source.scope, &poll.scope));
+        feed(&source, poll, sets);
         polls += 1;
         if progress && polls % PROGRESS == 0 {
             eprint!("\r{} polls ", number(polls));
@@ -228,7 +261,21 @@ fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<()> {
     if progress && polls >= PROGRESS {
         eprintln!("\r{} polls", number(polls));
     }
-    Ok(())
+    for field in left_open.into_iter().filter(|field| sets.iter().any(|set| set.looks_at(*field))) {
+        let name = field.as_str();
+        anstream::eprintln!("note: rules look at the {name}, which the recording leaves open: say it with --{name}");
+    }
+    readings.iter().map(Reading::finish).sum()
+}
+
+/// What neither the command line nor a poll says of where it was made.
+fn open_fields(said: &Scope, poll: &Scope) -> impl Iterator<Item = Field> {
+    let fields = [
+        (Field::Cluster, said.cluster.is_none() && poll.cluster.is_none()),
+        (Field::Namespace, said.namespace.is_none() && poll.namespace.is_none()),
+        (Field::Service, said.service.is_none() && poll.service.is_none()),
+    ];
+    fields.into_iter().filter(|(_, open)| *open).map(|(field, _)| field)
 }
 
 fn feed(source: &FileConfig, poll: RecordedPoll, sets: &mut [Backtest]) {
@@ -397,10 +444,9 @@ fn difference(before: &Report, after: &Report, args: &Args) -> io::Result<()> {
     writeln!(out, "{HEAD}{added} notices more, {} fewer{HEAD:#}", all.len() - added)
 }
 
-fn as_json(report: &Report, zone: &TimeZone) -> Value {
-    let time = |at: crate::core::time::Time| {
-        jiff::Timestamp::from_millisecond(at.millis()).map(|at| at.to_string()).unwrap_or_default()
-    };
+fn as_json(report: &Report, skipped: usize, args: &Args) -> Value {
+    let zone = &args.time_zone;
+    let time = |at: Time| jiff::Timestamp::from_millisecond(at.millis()).map(|at| at.to_string()).unwrap_or_default();
     let notice = |notice: &Notice| {
         let NoticeBody::Incident(story) = &notice.body else { return None };
         let message = message(notice, zone);
@@ -439,6 +485,7 @@ fn as_json(report: &Report, zone: &TimeZone) -> Value {
         "polls": report.polls,
         "failed_polls": report.failed_polls,
         "events": report.events,
+        "skipped_entries": skipped,
         "warning_changes": report.warning_changes,
         "incidents": incidents(report).len(),
         "notices": report.notices.iter().filter_map(notice).collect::<Vec<_>>(),

@@ -264,6 +264,23 @@ struct Difference<'a> {
     verdict: &'a Verdict,
 }
 
+impl Difference<'_> {
+    /// What a notice says that some missing one is about and wants otherwise.
+    fn closer(&self, actual: &ruletest::Actual, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let missing = self.verdict.missing.iter().map(|place| &self.case.expected[*place]);
+        let about: Vec<&Expected> = missing.filter(|expected| expected.is_about(actual)).collect();
+        if about.iter().any(|expected| expected.severity.is_some_and(|severity| severity != actual.severity)) {
+            writeln!(f, "        {DIM}severity: {}{DIM:#}", actual.severity.as_str())?;
+        }
+        let other_text = |text: &Pattern| !text.matches(actual.text.trim());
+        if about.iter().any(|expected| expected.text.as_ref().is_some_and(other_text)) {
+            writeln!(f, "        {DIM}text:{DIM:#}")?;
+            actual.text.trim().lines().try_for_each(|line| writeln!(f, "        {DIM}| {line}{DIM:#}"))?;
+        }
+        Ok(())
+    }
+}
+
 impl std::fmt::Display for Difference<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { file, case, verdict } = self;
@@ -275,7 +292,10 @@ impl std::fmt::Display for Difference<'_> {
                 Line::Missing(expected) => {
                     writeln!(f, "    {FAIL}-{FAIL:#} {expected}  {DIM}line {}{DIM:#}", place(expected.span.start))?;
                 }
-                Line::Unexpected(actual) => writeln!(f, "    {PASS}+{PASS:#} {actual}  {DIM}{}{DIM:#}", actual.title)?,
+                Line::Unexpected(actual) => {
+                    writeln!(f, "    {PASS}+{PASS:#} {actual}  {DIM}{}{DIM:#}", actual.title)?;
+                    self.closer(actual, f)?;
+                }
             }
         }
         for (rule, until) in &verdict.waiting {

@@ -13,7 +13,7 @@ use super::outbox::Policy;
 use super::outbox::pace::Pace;
 use super::replay::{Outcomes, Replay, Sent};
 use super::rules::Rules;
-use super::rules::rule::{Action, Destination, RuleKey};
+use super::rules::rule::{Action, Destination, Field, RuleKey};
 use super::source::{PollError, SourceInfo};
 use super::step::Setup;
 use super::step::decision::{Decision, Effect, Verdict};
@@ -125,6 +125,14 @@ impl Backtest {
         }
     }
 
+    /// Whether a rule's conditions are about this fact.
+    pub fn looks_at(&self, field: Field) -> bool {
+        self.setup.rules.iter().any(|(_, rule)| {
+            let mut conditions = rule.scopes.iter().chain(&rule.except).chain([&rule.matching]);
+            conditions.any(|conditions| conditions.key(field).is_some())
+        })
+    }
+
     /// The next poll; `at` never goes backwards.
     pub fn poll(&mut self, target: &Target, outcome: Result<&[Event<'_>], &PollError>, at: Time) {
         let setup = &self.setup;
@@ -234,7 +242,7 @@ fn add(untold: &mut BTreeMap<UntoldKey, (u64, u64)>, key: UntoldKey, new: u64) {
 }
 
 /// Chats that take everything at once, at their usual pace.
-fn policies(setup: &Setup) -> BTreeMap<Destination, Policy> {
+pub fn policies(setup: &Setup) -> BTreeMap<Destination, Policy> {
     let policy = |name: &Destination| Policy {
         endpoint: name.clone(),
         fingerprint: name.clone(),

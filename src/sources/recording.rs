@@ -60,6 +60,9 @@ pub enum RecordingError {
         /// What is wrong with it.
         what: String,
     },
+    /// The whole file: its first bytes say that it is no text.
+    #[error("{0}")]
+    Foreign(&'static str),
     /// The whole, where it should be a single answer.
     #[error("neither JSON lines with \"at\" nor a single answer: {0}")]
     Single(AnswerError),
@@ -93,13 +96,14 @@ pub struct Recording<R> {
     ended: bool,
     single: bool,
     skipped: usize,
+    first_skipped: Option<usize>,
 }
 
 impl<R: BufRead> Recording<R> {
     /// `zone` is that of `at` and of the lists.
     pub fn new(input: R, zone: TimeZone) -> Self {
         let clock = WallClock::new(zone.clone());
-        Self { input, zone, clock, line: 0, last: None, ended: false, single: false, skipped: 0 }
+        Self { input, zone, clock, line: 0, last: None, ended: false, single: false, skipped: 0, first_skipped: None }
     }
 
     /// Whether it turned out to be a single answer, whose only poll has the time of its newest
@@ -113,6 +117,11 @@ impl<R: BufRead> Recording<R> {
         self.skipped
     }
 
+    /// The line of the first of them.
+    pub fn first_skipped(&self) -> Option<usize> {
+        self.first_skipped
+    }
+
     fn read_next(&mut self) -> Result<Option<RecordedPoll>, RecordingError> {
         loop {
             let mut text = Vec::new();
@@ -122,6 +131,9 @@ impl<R: BufRead> Recording<R> {
             self.line += 1;
             if text.len() as u64 == MAX_LINE {
                 return Err(self.wrong(format!("longer than {MAX_LINE} bytes")));
+            }
+            if let Some(what) = foreign(&text).filter(|_| self.line == 1) {
+                return Err(RecordingError::Foreign(what));
             }
             if text.trim_ascii().is_empty() {
                 continue;
@@ -139,9 +151,12 @@ impl<R: BufRead> Recording<R> {
 
     fn read_line(&mut self, text: &[u8]) -> Result<RecordedPoll, RecordingError> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
-        let line: Line<'_> = serde_json::from_slice(text)
+        self.check_text(text)?;
+        let line: Line<'_> = serde_json::from_slice(text).map_err(|error| {
             // The parser has seen one line only, and would call it the first.
-            .map_err(|error| self.wrong(error.to_string().replace(" at line 1 column", " at column")))?;
+            let words = error.to_string().replace(" at line 1 column", " at column");
+            self.wrong(if error.is_eof() { format!("cut off in the middle: {words}") } else { words })
+        })?;
         let at = self.clock.read(&line.at);
         let at = at.ok_or_else(|| self.wrong(format!("at {:?} is not YYYY-MM-DD HH:MM:SS", line.at)))?;
         if self.last.is_some_and(|last| at < last) {
@@ -150,7 +165,7 @@ impl<R: BufRead> Recording<R> {
         let outcome = match (line.event_list, line.error) {
             (Some(entries), None) => {
                 let list = entries.understand(&mut self.clock).into_owned();
-                self.skipped += list.skipped;
+                self.skip(list.skipped);
                 Ok(list.events)
             }
             (None, Some(error)) => Err(error),
@@ -162,12 +177,30 @@ impl<R: BufRead> Recording<R> {
         Ok(RecordedPoll { at, scope, outcome })
     }
 
+    /// Notes entries that could not be understood.
+    fn skip(&mut self, entries: usize) {
+        self.skipped += entries;
+        if entries > 0 {
+            self.first_skipped.get_or_insert(self.line);
+        }
+    }
+
+    /// Text in another encoding looks like nonsense to the parser: it is told as what it is.
+    fn check_text(&self, text: &[u8]) -> Result<(), RecordingError> {
+        let Err(error) = std::str::from_utf8(text) else { return Ok(()) };
+        let before = text.get(..error.valid_up_to()).unwrap_or_default();
+        let lines = before.iter().filter(|byte| **byte == b'\n').count();
+        let what = "not UTF-8: convert it, for example with iconv -f GBK -t UTF-8";
+        Err(RecordingError::Line { line: self.line + lines, what: what.to_owned() })
+    }
+
     fn read_single(&mut self, mut text: Vec<u8>) -> Result<RecordedPoll, RecordingError> {
         self.single = true;
         self.ended = true;
         self.input.by_ref().take(MAX_LINE).read_to_end(&mut text)?;
+        self.check_text(&text)?;
         let list = parse_single(&text, &self.zone).map_err(RecordingError::Single)?;
-        self.skipped = list.skipped;
+        self.skip(list.skipped);
         let at = list.events.iter().map(|event| event.last_seen).max().unwrap_or_default();
         Ok(RecordedPoll { at, scope: Scope::default(), outcome: Ok(list.events) })
     }
@@ -183,6 +216,19 @@ impl<R: BufRead> Iterator for Recording<R> {
         let next = self.read_next().transpose();
         self.ended |= !matches!(next, Some(Ok(_)));
         next
+    }
+}
+
+/// What a file is that is no text, by its first bytes, and what to do about it.
+fn foreign(text: &[u8]) -> Option<&'static str> {
+    const GZIP: &str = "compressed with gzip: unpack it, for example with zcat";
+    const ZSTD: &str = "compressed with zstd: unpack it, for example with zstdcat";
+    const UTF_16: &str = "UTF-16: convert it, for example with iconv -f UTF-16 -t UTF-8";
+    match text {
+        [0x1f, 0x8b, ..] => Some(GZIP),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(ZSTD),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, b'{' | b'[', ..] | [b'{' | b'[', 0, ..] => Some(UTF_16),
+        _ => None,
     }
 }
 

@@ -145,6 +145,8 @@ fn broken_recordings_end_with_the_place_of_the_mistake() {
         (b"{\"at\": \"today\", \"eventList\": []}\n", "line 1: at \"today\" is not YYYY-MM-DD HH:MM:SS"),
         (&latin, "line 2"),
         (b"nonsense", "neither JSON lines"),
+        (b"", "there is no poll in it"),
+        (b"\xff\xfe{\0", "UTF-16"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("play.jsonl"), text).unwrap();
@@ -153,8 +155,34 @@ fn broken_recordings_end_with_the_place_of_the_mistake() {
         let said = printed(&output);
         assert!(said.contains("play.jsonl") && said.contains(expected), "{expected}: {said}");
     }
+    let (code, text) = backtest(&[], &["."]);
+    assert!(code == 1 && text.contains("cannot read: Is a directory"), "{text}");
     let (code, text) = backtest(&[], &["none.jsonl"]);
     assert!(code == 1 && text.contains("cannot read none.jsonl"), "{text}");
+}
+
+#[test]
+fn marks_and_line_ends_of_other_systems_are_read_and_what_is_no_event_is_counted() {
+    let windows = format!("\u{feff}{}", recording().replace('\n', "\r\n"));
+    let (_, plain) = backtest(&[], &["play.jsonl"]);
+    assert_eq!(backtest(&[("windows.jsonl", &windows)], &["windows.jsonl"]), (0, plain));
+    let odd = recording().replacen("\"eventList\":[{", "\"eventList\":[7,{", 1);
+    let (code, text) = backtest(&[("odd.jsonl", &odd)], &["odd.jsonl"]);
+    assert_eq!(code, 0);
+    assert!(text.contains("odd.jsonl: left out 1 entry that cannot be understood, first in line 2"), "{text}");
+    let (_, text) = backtest(&[("odd.jsonl", &odd)], &["odd.jsonl", "--output", "json"]);
+    assert!(text.contains("\"skipped_entries\": 1"), "{text}");
+}
+
+#[test]
+fn what_rules_look_at_and_the_recording_leaves_open_is_asked_for() {
+    let scoped = RULES.replace("defaults:", "scope: {namespace: shop}\ndefaults:");
+    let note = "note: rules look at the namespace, which the recording leaves open: say it with --namespace";
+    let files = [("scoped.yaml", scoped.as_str())];
+    let (_, text) = backtest(&files, &["play.jsonl", "--rules", "scoped.yaml"]);
+    assert!(text.contains(note) && text.contains("0 incidents"), "{text}");
+    let (_, text) = backtest(&files, &["play.jsonl", "--rules", "scoped.yaml", "--namespace", "shop"]);
+    assert!(!text.contains("note:") && text.contains("1 incidents"), "{text}");
 }
 
 #[test]

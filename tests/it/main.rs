@@ -16,6 +16,8 @@ mod file_source;
 mod http;
 mod incidents;
 mod messages;
+mod mutations;
+mod noise;
 mod notifiers;
 mod outbox_model;
 mod preview;

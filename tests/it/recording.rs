@@ -1,6 +1,7 @@
 //! Recordings: what is read, what is refused with which line, and plays made of real lists.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 
 use jiff::tz::TimeZone;
 use podbell::core::time::Time;
@@ -55,7 +56,9 @@ fn mistakes_are_told_with_their_line() {
         (r#"{"at": "yesterday", "eventList": []}"#, "is not YYYY-MM-DD"),
         (r#"{"at": "2026-01-01 19:18:00"}"#, "neither eventList nor error"),
         (r#"{"at": "2026-01-01 19:18:00", "eventList": [], "error": "x"}"#, "exclude each other"),
-        (r#"{"at": "2026-01-01 19:18:00", "eventLi"#, "EOF"),
+        (r#"{"at": "2026-01-01 19:18:00", "eventLi"#, "cut off in the middle: EOF"),
+        (r#"{"at": "2026-01-01 19:18:00", "eventList": {"a": 1}}"#, "expected a list of events"),
+        ("{\"at\": \"2026-01-01 19:18:00\", \"error\": \"a\0b\"}", "control character"),
         (r#"{"eventList": []}"#, "missing field `at`"),
         ("what", "expected value"),
     ] {
@@ -67,6 +70,49 @@ fn mistakes_are_told_with_their_line() {
     assert!(error("what").contains("neither JSON lines"));
     assert!(error(r#"{"code": 4100, "message": "no"}"#).contains("4100"));
     assert!(read("\n\n").is_empty());
+}
+
+#[test]
+fn other_encodings_and_packed_files_are_told_as_what_they_are() {
+    let good = "{\"at\": \"2026-01-01 19:18:00\", \"eventList\": []}\n";
+    let wide = |order: fn(u16) -> [u8; 2]| good.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+    let marked = |mark: [u8; 2], order| [mark.to_vec(), wide(order)].concat();
+    // 失败 in GBK, in a line and in a single answer of several lines.
+    let gbk = [good.as_bytes(), b"{\"at\": \"2026-01-01 19:19:00\", \"error\": \"\xca\xa7\xb0\xdc\"}\n"].concat();
+    let single = b"{\n\"code\": 0,\n\"message\": \"\xca\xa7\xb0\xdc\"}".to_vec();
+    for (bytes, words) in [
+        (marked([0xff, 0xfe], u16::to_le_bytes), "UTF-16: convert it, for example with iconv"),
+        (marked([0xfe, 0xff], u16::to_be_bytes), "UTF-16"),
+        (wide(u16::to_le_bytes), "UTF-16"),
+        (wide(u16::to_be_bytes), "UTF-16"),
+        (vec![0x1f, 0x8b, 8, 0], "compressed with gzip: unpack it, for example with zcat"),
+        (vec![0x28, 0xb5, 0x2f, 0xfd, 0], "compressed with zstd"),
+        (gbk, "line 2: not UTF-8: convert it, for example with iconv -f GBK"),
+        (single, "line 3: not UTF-8"),
+        (vec![0; 1000], "not JSON"),
+    ] {
+        let error = Recording::new(&bytes[..], TimeZone::UTC).last().unwrap().unwrap_err().to_string();
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
+fn a_line_without_an_end_is_refused_before_it_fills_the_memory() {
+    let endless = b"{\"at\": \"2026-01-01 19:18:00\", \"error\": \"".chain(std::io::repeat(b'x'));
+    let mut recording = Recording::new(std::io::BufReader::new(endless), TimeZone::UTC);
+    let error = recording.next().unwrap().unwrap_err().to_string();
+    assert_eq!(error, "line 1: longer than 67108864 bytes");
+    assert!(recording.next().is_none());
+}
+
+#[test]
+fn entries_that_cannot_be_understood_are_left_out_and_counted() {
+    let text = format!(
+        "{{\"at\": \"2026-01-01 19:18:00\", \"eventList\": [{EVENT}]}}\n{{\"at\": \"2026-01-01 19:19:00\", \"eventList\": [{EVENT}, 5, {{\"firstSeen\": \"yesterday\"}}]}}\n"
+    );
+    let mut recording = Recording::new(text.as_bytes(), TimeZone::UTC);
+    assert_eq!((recording.by_ref().map(Result::unwrap).count(), recording.skipped()), (2, 2));
+    assert_eq!(recording.first_skipped(), Some(2));
 }
 
 #[test]

@@ -126,6 +126,15 @@ fn a_difference_is_readable_and_says_where() {
 }
 
 #[test]
+fn where_only_words_differ_the_words_are_shown() {
+    let (code, text) = one(
+        r#"{objName: web-6d4cf56db6-x2x7v, reason: Failed, message: "no such image", counts: "5"}"#,
+        "[{notice: opened, severity: critical, text: /no such volume/}]",
+    );
+    insta::assert_snapshot!(format!("exit {code}\n{text}"));
+}
+
+#[test]
 fn every_mistake_of_a_test_file_is_shown_at_once() {
     let (code, text) = run(
         r#"  - name: counts
@@ -167,6 +176,39 @@ fn rule_files_that_cannot_be_used_are_explained() {
     let output = podbell(folder.path(), &["test", "a.test.yaml", "b.test.yaml", "c.test.yaml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     insta::assert_snapshot!(printed(&output));
+}
+
+#[test]
+fn files_that_are_no_test_files_are_told_as_what_they_are() {
+    let good = "rule_files: [rules.yaml]\ntests:\n  - {name: 失败, events: [{reason: Failed, counts: 1}], expect: [{rule: pulls}]}\n";
+    let marked = format!("\u{feff}{}", good.replace('\n', "\r\n"));
+    let wide: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let gbk = b"rule_files: [rules.yaml]\ntests:\n  - {name: \xca\xa7\xb0\xdc}\n";
+    let cut = good.len() - 30;
+    for (bytes, code, words) in [
+        (good.as_bytes(), 0, "1 passed"),
+        (marked.as_bytes(), 0, "1 passed"),
+        (&[b"\xff\xfe", &wide[..]].concat(), 1, "not UTF-8"),
+        (gbk, 1, "a.test.yaml:3:13"),
+        (&good.as_bytes()[..cut], 1, "a.test.yaml:3:"),
+        (good.replace("Failed", "Fai\0led").as_bytes(), 1, "a.test.yaml:3:37"),
+        (b"", 1, "expected a test file"),
+        (RULES.as_bytes(), 1, "this is a rule file, not a test of one"),
+        (b"rule_files: [rules.yaml]\ntests: []\n", 1, "no test to run"),
+        (b"{\"at\": \"2026-01-01 10:00:00\", \"eventList\": []}\n", 1, "the key `rule_files` is missing"),
+        (&[b'['; 100_000], 1, "recursion limit"),
+        (&[b'x'; 5_000_000], 1, "at most 4194304 are allowed"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "");
+        std::fs::write(folder.path().join("a.test.yaml"), bytes).unwrap();
+        let output = podbell(folder.path(), &["test", "a.test.yaml"]).output().unwrap();
+        let said = printed(&output);
+        assert!(output.status.code() == Some(code) && said.contains(words), "{words}: {said}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = podbell(folder.path(), &["test", "."]).output().unwrap();
+    assert!(printed(&output).contains("this is a directory"), "{}", printed(&output));
 }
 
 #[test]
@@ -251,8 +293,14 @@ fn a_thousand_cases_run_in_one_go() {
 }
 
 #[test]
-fn the_example_passes_its_tests() {
+fn the_example_and_the_shipped_rules_pass_their_tests_and_are_covered() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = podbell(root, &["test", "rules.example.test.yaml", "--min-coverage", "80"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    for (rules, tests) in
+        [("rules.example.yaml", "rules.example.test.yaml"), ("rules/kubernetes.yaml", "rules/kubernetes.test.yaml")]
+    {
+        let output = podbell(root, &["test", tests, "--min-coverage", "100"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+        let output = podbell(root, &["check", rules]).output().unwrap();
+        assert!(printed(&output).contains("all good"), "{}", printed(&output));
+    }
 }

@@ -45,6 +45,10 @@ pub fn read(source: &Arc<Source>) -> (TestFile, Vec<Diagnostic>) {
 
 fn whole(root: &Node, file: &mut TestFile, reader: &mut Reader) {
     let Some(mut map) = reader.map(root, "a test file: a map with `rule_files:` and `tests:`") else { return };
+    if let Some(place) = rules_of_a_rule_file(&map) {
+        let help = "write the tests into a file beside it, with `rule_files: [this file]` and `tests:`";
+        return reader.error_help(&place, "this is a rule file, not a test of one", help);
+    }
     if let Some(node) = map.take("version")
         && node.text() != Some("1")
     {
@@ -72,6 +76,13 @@ fn whole(root: &Node, file: &mut TestFile, reader: &mut Reader) {
         }
         file.cases.push(case);
     }
+}
+
+/// Where a rule file, given in place of its tests, says `rules`.
+fn rules_of_a_rule_file(map: &MapReader<'_>) -> Option<Range<usize>> {
+    let place = |key: &str| map.pairs().iter().find(|(name, _)| name.text() == Some(key)).map(|(name, _)| &name.span);
+    let rules = place("rules")?;
+    (place("tests").is_none() && place("rule_files").is_none()).then(|| rules.clone())
 }
 
 fn one_case(node: &Node, reader: &mut Reader) -> Option<Case> {

@@ -218,13 +218,20 @@ fn meets(actual: &Actual, expected: &Expected) -> bool {
         names.sort();
         names.iter().copied().eq(actual.to.iter())
     };
-    expected.at.is_none_or(|at| at == actual.at)
-        && expected.notice.is_none_or(|notice| notice == actual.notice)
-        && expected.rule.as_ref().is_none_or(|(name, _)| is_called(&actual.rule, name))
+    expected.is_about(actual)
         && expected.to.as_ref().is_none_or(named)
         && expected.severity.is_none_or(|severity| severity == actual.severity)
         && expected.title.as_ref().is_none_or(|title| title.matches(actual.title.trim()))
         && expected.text.as_ref().is_none_or(|text| text.matches(actual.text.trim()))
+}
+
+impl Expected {
+    /// Whether moment, kind and rule fit, so that anything else is what differs.
+    pub fn is_about(&self, actual: &Actual) -> bool {
+        self.at.is_none_or(|at| at == actual.at)
+            && self.notice.is_none_or(|notice| notice == actual.notice)
+            && self.rule.as_ref().is_none_or(|(name, _)| is_called(&actual.rule, name))
+    }
 }
 
 /// As a test would write it.

@@ -103,7 +103,7 @@ pub(crate) fn unreadable(error: &serde_json::Error) -> AnswerError {
 
 /// What every answer looks like.
 #[derive(Deserialize)]
-#[serde(bound(deserialize = "T: Deserialize<'de>"), rename_all = "camelCase")]
+#[serde(bound(deserialize = "T: Deserialize<'de>"), rename_all = "camelCase", expecting = "an answer of the API")]
 struct Envelope<'a, T> {
     #[serde(borrow, default)]
     code: Text<'a>,

@@ -1,0 +1,253 @@
+//! A day: what runs, what happens, and what each poll of each service shows.
+
+use std::collections::BTreeMap;
+
+use podbell::core::event::Target;
+use podbell::core::time::Time;
+
+use super::causes::Stage;
+use super::dice::Dice;
+use super::fleet::{Fleet, Made, Workload};
+use super::writer::{Component, Entry, Occurrence, write};
+
+/// 2026-03-02 00:00:00 UTC, a Monday.
+const MONDAY: i64 = 1_772_409_600;
+/// Seconds between two polls of a service.
+pub const EVERY: i64 = 60;
+
+/// What kind of day it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Rolling updates, jobs, autoscaling: nothing is wrong.
+    Quiet,
+    /// Releases, some of them with an image that is not there or a program that crashes.
+    Releases,
+    /// A bit of everything.
+    Mixed,
+    /// What comes back again and again.
+    Slow,
+    /// A node is gone.
+    NodeDown,
+    /// One cause with 10,000 events.
+    Avalanche,
+}
+
+impl Kind {
+    pub const ALL: [Self; 6] = [Self::Quiet, Self::Releases, Self::Mixed, Self::Slow, Self::NodeDown, Self::Avalanche];
+}
+
+/// What was injected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    BadImage,
+    CrashLoop,
+    Quota,
+    Mount,
+    Probes,
+    Drip,
+    Cron,
+    Flapping,
+    NodeDown,
+    Avalanche,
+}
+
+/// A label: what was injected where, and from when to when it really lasted.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub cause: Cause,
+    /// Where it was, by namespace and workload.
+    pub places: BTreeMap<(&'static str, String), Span>,
+}
+
+/// The seconds of the first and the last Warning, written or not.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    pub first: i64,
+    pub last: i64,
+}
+
+/// How large a day is.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub services: usize,
+    pub hours: i64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Day {
+    pub name: String,
+    pub kind: Kind,
+    pub start: Time,
+    pub end: i64,
+    pub targets: Vec<Target>,
+    pub problems: Vec<Problem>,
+    pub occurrences: Vec<Occurrence>,
+    pub lists: Vec<Vec<Entry>>,
+    dice: Dice,
+}
+
+impl Day {
+    /// The day of this seed.
+    pub fn new(kind: Kind, seed: u64, size: Size) -> Self {
+        let mut dice = Dice::new(seed.wrapping_mul(31).wrapping_add(kind as u64));
+        let fleet = Fleet::new(size.services, &mut dice);
+        let mut stage = Stage::new(dice.fork());
+        let end = size.hours * 3600;
+        routine(&mut stage, &fleet, end);
+        trouble(&mut stage, &fleet, kind, end);
+        let restarts = restarts(&mut dice, end);
+        let mut occurrences = stage.occurrences;
+        occurrences.retain(|occurrence| occurrence.at < end);
+        let lists = write(occurrences.clone(), fleet.targets.len(), &restarts);
+        Self {
+            name: format!("{kind:?} {seed}"),
+            kind,
+            start: Time::from_seconds(MONDAY),
+            end,
+            targets: fleet.targets,
+            problems: stage.problems,
+            occurrences,
+            lists,
+            dice,
+        }
+    }
+
+    /// Events as the cluster writes them, one write each, that belong to a problem: with quiet
+    /// background, all Warnings of an avalanche.
+    pub fn written_about_problems(&self) -> usize {
+        let mut once: Vec<&Entry> = self.lists.iter().flatten().filter(|entry| entry.is_warning()).collect();
+        // Two services may show the same.
+        once.sort_by_key(|entry| entry.object());
+        once.dedup_by_key(|entry| entry.object());
+        once.iter().map(|entry| entry.writes()).sum()
+    }
+
+    /// Which second each poll is at, of which service, and whether it succeeds. Half a percent of
+    /// the polls fail on their own, and once a day the API is away for a few minutes.
+    pub fn polls(&self) -> impl Iterator<Item = (i64, usize, bool)> {
+        let mut dice = self.dice.clone();
+        let away = dice.between(0, self.end);
+        let back = away + dice.between(60, 240);
+        let services = i64::try_from(self.targets.len()).unwrap();
+        // The services of a source are read one after another, the same one at the same second.
+        (0..self.end / EVERY).flat_map(move |round| (0..services).map(move |service| (round, service))).map(
+            move |(round, service)| {
+                let at = round * EVERY + service * EVERY / services;
+                let good = !(away..back).contains(&at) && !dice.once_in(250);
+                (at, usize::try_from(service).unwrap(), good || round == 0)
+            },
+        )
+    }
+}
+
+/// What happens on every day.
+fn routine(stage: &mut Stage, fleet: &Fleet, end: i64) {
+    for of in &fleet.workloads {
+        let mut dice = stage.dice.fork();
+        if of.made == Made::CronJob {
+            let minute = dice.between(0, 59) * 60;
+            (minute..end).step_by(3600).for_each(|at| stage.job_run(of, at));
+            continue;
+        }
+        // A release in a day and a half.
+        for _ in 0..end / 3600 {
+            if dice.once_in(36) {
+                stage.rolling_update(of, dice.between(0, end));
+            }
+            if dice.once_in(120) {
+                stage.scale_up(of, dice.between(0, end));
+            }
+        }
+    }
+}
+
+/// What is wrong on this one; in a large cluster more of it.
+fn trouble(stage: &mut Stage, fleet: &Fleet, kind: Kind, end: i64) {
+    let mut lots = Lots::new(stage.dice.fork(), fleet, end);
+    match kind {
+        Kind::Quiet => {}
+        Kind::NodeDown => {
+            let (at, until) = lots.span(20, 60);
+            stage.node_down(&fleet.workloads, 200, at, until);
+        }
+        Kind::Avalanche => {
+            let (at, until) = lots.span(20, 40);
+            stage.avalanche(&fleet.workloads, 400, at, until);
+        }
+        Kind::Releases => (0..fleet.targets.len().div_ceil(15)).for_each(|_| releases(stage, &mut lots)),
+        Kind::Mixed => (0..fleet.targets.len().div_ceil(15)).for_each(|_| mixed(stage, &mut lots)),
+        Kind::Slow => (0..fleet.targets.len().div_ceil(15)).for_each(|_| slow(stage, &mut lots, end)),
+    }
+}
+
+fn releases(stage: &mut Stage, lots: &mut Lots<'_>) {
+    for (least, most) in [(125, 180), (15, 60), (20, 120)] {
+        let (of, (at, until)) = (lots.workload(), lots.span(least, most));
+        stage.bad_image(of, at, until);
+    }
+    let (of, (at, until)) = (lots.workload(), lots.span(15, 240));
+    stage.crash_loop(of, at, until);
+}
+
+fn mixed(stage: &mut Stage, lots: &mut Lots<'_>) {
+    let (of, (at, until)) = (lots.workload(), lots.span(30, 300));
+    stage.crash_loop(of, at, until);
+    let (of, (at, until)) = (lots.workload(), lots.span(20, 120));
+    stage.quota(of, at, until);
+    let (of, (at, until)) = (lots.workload(), lots.span(10, 120));
+    stage.mount(of, at, until);
+    let (of, (at, until)) = (lots.workload(), lots.span(20, 120));
+    stage.probes(of, at, until);
+    // A second cause joins while the first is still there.
+    let (of, (at, until)) = (lots.workload(), lots.span(90, 180));
+    stage.bad_image(of, at, until);
+    stage.mount(of, at + 1200, at + 4200);
+}
+
+fn slow(stage: &mut Stage, lots: &mut Lots<'_>, end: i64) {
+    let (of, (at, until)) = (lots.workload(), lots.span(180, 720));
+    stage.drip(of, at, until);
+    let (of, (at, until)) = (lots.workload(), lots.span(180, 360));
+    stage.flapping(of, at, until);
+    if let Some(of) = lots.job() {
+        stage.cron(of, 900, end);
+    }
+}
+
+/// Who is hit, and when. Each workload once, so that labels say what they mean.
+struct Lots<'a> {
+    dice: Dice,
+    workloads: Vec<&'a Workload>,
+    jobs: Vec<&'a Workload>,
+    end: i64,
+}
+
+impl<'a> Lots<'a> {
+    fn new(dice: Dice, fleet: &'a Fleet, end: i64) -> Self {
+        let (jobs, workloads) = fleet.workloads.iter().partition(|of| of.made == Made::CronJob);
+        Self { dice, workloads, jobs, end }
+    }
+
+    fn workload(&mut self) -> &'a Workload {
+        let place = self.dice.next() % self.workloads.len() as u64;
+        self.workloads.swap_remove(usize::try_from(place).unwrap())
+    }
+
+    fn job(&mut self) -> Option<&'a Workload> {
+        self.jobs.pop()
+    }
+
+    /// From when to when, by how many minutes it lasts at least and at most.
+    fn span(&mut self, least: i64, most: i64) -> (i64, i64) {
+        let lasts = self.dice.between(least * 60, most * 60).min(self.end - 1800);
+        let at = self.dice.between(600, (self.end - lasts - 1200).max(601));
+        (at, at + lasts)
+    }
+}
+
+/// Components restart now and then, and forget what they counted.
+fn restarts(dice: &mut Dice, end: i64) -> Vec<(Component, i64)> {
+    let components = [Component::Kubelet, Component::Scheduler, Component::Controllers];
+    (0..end / (8 * 3600)).map(|_| (*dice.pick(&components), dice.between(0, end))).collect()
+}

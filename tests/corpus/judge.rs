@@ -1,0 +1,179 @@
+//! Who is right: what was told against what was injected.
+//!
+//! An event belongs to the problem that made it say what it says, and to the workload that runs it;
+//! what rules and incidents think of that has no say.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use podbell::core::notice::{Notice, NoticeBody, NoticeKind, Story};
+use podbell::core::replay::Sent;
+use podbell::core::step::decision::Decision;
+use podbell::core::time::Time;
+
+use super::day::{Cause, Day, Span};
+use super::measure::{Measured, Played};
+
+/// Whose: namespace and workload.
+type Place = (&'static str, String);
+
+/// A pull that fails for so long must not be told as over.
+const LONG: i64 = 2 * 3600;
+
+/// So long after it happened, a Warning is seen at last, when polls failed.
+const SEEN_LATE: i64 = 360;
+
+pub(super) fn judge(day: &Day, played: &Played, measured: &mut Measured) {
+    let incidents = Incidents::new(day, played);
+    for (incident, places) in &incidents.places {
+        if places.len() > 1 {
+            measured.merged.push(format!("{}: #{incident} is about {places:?}", day.name));
+        }
+    }
+    for (number, problem) in day.problems.iter().enumerate() {
+        for (place, span) in &problem.places {
+            told(day, played, &incidents, (number, place, span.first), measured);
+            ended(day, &incidents, (number, place, *span), measured);
+        }
+    }
+    let told: BTreeSet<u64> = incidents.stories.keys().copied().collect();
+    let real: BTreeSet<u64> = incidents.joined.values().flat_map(BTreeMap::keys).copied().collect();
+    measured.about_nothing += told.difference(&real).count() as u64;
+}
+
+/// What became of the changes of a day.
+struct Incidents<'a> {
+    /// The workloads that an incident is about.
+    places: BTreeMap<u64, BTreeSet<Place>>,
+    /// When a problem of a workload joined which incidents first.
+    joined: BTreeMap<(usize, Place), BTreeMap<u64, Time>>,
+    /// What was told of an incident, and when, in the order of telling.
+    stories: BTreeMap<u64, Vec<(&'a Notice, &'a Story, &'a Sent)>>,
+}
+
+impl<'a> Incidents<'a> {
+    fn new(day: &Day, played: &'a Played) -> Self {
+        let truth = Truth::new(day);
+        let mut incidents = Self { places: BTreeMap::new(), joined: BTreeMap::new(), stories: BTreeMap::new() };
+        for decision in &played.outcomes.decisions {
+            let (place, problems) = truth.about(decision);
+            for incident in decision.incidents() {
+                incidents.places.entry(incident).or_default().insert(place.clone());
+                let at = (decision.at.millis() - day.start.millis()) / 1000;
+                // Pods of a StatefulSet have the same name on good days.
+                let lasts = |problem: &&usize| {
+                    let span = day.problems[**problem].places.get(place);
+                    span.is_some_and(|span| (span.first..span.last + SEEN_LATE).contains(&at))
+                };
+                for problem in problems.iter().filter(lasts) {
+                    let joined = incidents.joined.entry((*problem, place.clone())).or_default();
+                    joined.entry(incident).or_insert(decision.at);
+                }
+            }
+        }
+        let notices = &played.outcomes.notices;
+        for sent in &played.outcomes.sent {
+            for number in &sent.notices {
+                let place = notices.binary_search_by_key(number, |notice| notice.id).expect("what is sent was made");
+                if let NoticeBody::Incident(story) = &notices[place].body {
+                    incidents.stories.entry(story.incident).or_default().push((&notices[place], story, sent));
+                }
+            }
+        }
+        incidents
+    }
+}
+
+/// What each object's reasons belong to, by injection.
+struct Truth {
+    of: HashMap<(String, String), (Place, BTreeSet<usize>)>,
+}
+
+impl Truth {
+    fn new(day: &Day) -> Self {
+        let mut of: HashMap<_, (Place, BTreeSet<usize>)> = HashMap::new();
+        for said in &day.occurrences {
+            let object = format!("{}/{}/{}", said.workload.0, said.obj_type, said.obj_name);
+            let known = of.entry((object, said.reason.to_owned()));
+            let known = known.or_insert_with(|| (said.workload.clone(), BTreeSet::new()));
+            assert_eq!(known.0, said.workload, "no two workloads share an object");
+            known.1.extend(said.problem);
+        }
+        Self { of }
+    }
+
+    fn about(&self, decision: &Decision) -> &(Place, BTreeSet<usize>) {
+        let object = format!("{}/{}/{}", decision.target.namespace, decision.obj_type, decision.obj_name);
+        self.of.get(&(object, decision.reason.clone())).expect("every change was injected")
+    }
+}
+
+/// Whether and when somebody was told of one problem of one workload.
+fn told(
+    day: &Day,
+    played: &Played,
+    incidents: &Incidents<'_>,
+    (number, place, first): (usize, &Place, i64),
+    measured: &mut Measured,
+) {
+    measured.labelled += 1;
+    let nothing = BTreeMap::new();
+    let joined = incidents.joined.get(&(number, place.clone())).unwrap_or(&nothing);
+    let tellings = joined.iter().flat_map(|(incident, since)| {
+        let stories = incidents.stories.get(incident).map_or(&[][..], Vec::as_slice);
+        stories.iter().filter(move |(notice, _, _)| notice.made_at >= *since && tells(notice.kind))
+    });
+    let Some((notice, story, sent)) = tellings.min_by_key(|(_, _, sent)| sent.at) else {
+        let cause = day.problems[number].cause;
+        measured.untold.push(format!("{}: {cause:?} of {}/{} at {first} s", day.name, place.0, place.1));
+        return;
+    };
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds of a day")]
+    let delay = (sent.at.millis() - day.start.millis() - first * 1000) as f64 / 1000.0;
+    let rule = played.setup.rules.find(&story.rule).expect("a rule of the set");
+    let at_once = played.setup.rules.get(rule).settings.open_when.count == 1;
+    let delays = match (sent.notices.len(), notice.kind) {
+        (_, NoticeKind::Escalated) => {
+            measured.joined += 1;
+            &mut measured.delays_as_news
+        }
+        (2.., _) => &mut measured.delays_in_digests,
+        _ if at_once => &mut measured.delays,
+        _ => &mut measured.delays_of_slow_rules,
+    };
+    delays.push(delay);
+}
+
+/// Whether a notice tells people that something is wrong, or has become worse: one that joins an
+/// incident about the same thing is no news, and must be told as worse.
+fn tells(kind: NoticeKind) -> bool {
+    matches!(kind, NoticeKind::Opened | NoticeKind::Reopened | NoticeKind::Escalated)
+}
+
+/// Whether it was told as over before it was.
+fn ended(day: &Day, incidents: &Incidents<'_>, (number, place, span): (usize, &Place, Span), measured: &mut Measured) {
+    let last = Time::from_seconds(day.start.seconds() + span.last);
+    let nothing = BTreeMap::new();
+    let joined = incidents.joined.get(&(number, place.clone())).unwrap_or(&nothing);
+    let stories = |incident: &u64| incidents.stories.get(incident).map_or(&[][..], Vec::as_slice);
+    // While another incident of the same problem is known to be open, nobody thinks that it is over.
+    let open = |incident: &u64, at: Time| {
+        let last = stories(incident).iter().rfind(|(_, _, sent)| sent.at <= at);
+        last.is_some_and(|(notice, _, _)| notice.kind != NoticeKind::Resolved)
+    };
+    let early = joined.iter().any(|(incident, since)| {
+        let mut ends = stories(incident).iter().filter(|(notice, _, _)| notice.kind == NoticeKind::Resolved);
+        ends.any(|(notice, _, sent)| {
+            let others = joined.keys().filter(|other| *other != incident);
+            notice.made_at >= *since && sent.at < last && !others.into_iter().any(|other| open(other, sent.at))
+        })
+    });
+    let cause = day.problems[number].cause;
+    let sum = measured.ended_early.entry(cause).or_default();
+    *sum = (sum.0 + u64::from(early), sum.1 + 1);
+    if cause == Cause::BadImage && span.last - span.first >= LONG {
+        measured.long_pulls += 1;
+        if early {
+            measured.long_pulls_ended_early.push(format!("{}: {place:?} {span:?}", day.name));
+        }
+    }
+}

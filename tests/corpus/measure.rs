@@ -1,0 +1,180 @@
+//! What came of a day under a set of rules, held against its labels.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use podbell::core::backtest::{policies, setup};
+use podbell::core::event::{Event, Target};
+use podbell::core::replay::{Outcomes, Replay, Sent};
+use podbell::core::rules::Rules;
+use podbell::core::source::PollError;
+use podbell::core::step::Setup;
+use podbell::core::step::decision::{Decision, Verdict};
+use podbell::core::time::Time;
+
+use super::day::{Cause, Day};
+use super::judge;
+use super::writer::Reader;
+
+/// Polls that were played, and what was told of them.
+pub struct Played {
+    pub setup: Arc<Setup>,
+    pub polls: u64,
+    pub changes: u64,
+    pub outcomes: Outcomes,
+}
+
+/// One or several days, counted.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    pub polls: u64,
+    /// Warning changes.
+    pub changes: u64,
+    pub messages: u64,
+    /// Days with 10 or more Warning changes and more messages than that.
+    pub louder: Vec<String>,
+    /// The most messages in any 60 s.
+    pub worst_minute: usize,
+    /// Workloads with a labelled problem, and those of which nobody was told.
+    pub labelled: u64,
+    pub untold: Vec<String>,
+    /// Problems that were told as news of an open incident.
+    pub joined: u64,
+    /// Incidents of several workloads.
+    pub merged: Vec<String>,
+    /// Seconds from the first Warning to the message: by rules that open at once, of problems that
+    /// were told on their own; in digests; by rules that wait; as news.
+    pub delays: Vec<f64>,
+    pub delays_in_digests: Vec<f64>,
+    pub delays_of_slow_rules: Vec<f64>,
+    pub delays_as_news: Vec<f64>,
+    /// Problems that were told as over before they were, and all, by cause.
+    pub ended_early: BTreeMap<Cause, (u64, u64)>,
+    /// Of image pulls of two hours or more.
+    pub long_pulls: u64,
+    pub long_pulls_ended_early: Vec<String>,
+    /// Incidents told that no problem belongs to.
+    pub about_nothing: u64,
+    /// Decisions, and those that name no deciding step.
+    pub decisions: u64,
+    pub undecided: u64,
+}
+
+impl Played {
+    /// Plays lists of any kind: when, which target, and the list, or nothing of a failed poll.
+    pub fn polls<'a>(
+        rules: Rules,
+        targets: &[Target],
+        polls: impl IntoIterator<Item = (Time, usize, Option<Vec<Event<'a>>>)>,
+    ) -> Self {
+        let setup = setup(rules, [super::source()]);
+        let mut polls = polls.into_iter().peekable();
+        let first = polls.peek().map_or(Time::default(), |poll| poll.0);
+        let mut replay = Replay::new(setup.clone(), policies(&setup), first);
+        let mut outcomes = replay.watch(&super::source(), targets.to_vec());
+        let away = PollError { code: "timeout".into(), text: "no answer".into(), advice: String::new(), gone: false };
+        let mut count = 0;
+        for (at, target, list) in polls {
+            count += 1;
+            outcomes.add(match &list {
+                Some(list) => replay.observe(&targets[target], list, at),
+                None => replay.fail(&targets[target], &away, at),
+            });
+        }
+        let changes = replay.tally().warning_changes;
+        Self { setup, polls: count, changes, outcomes }
+    }
+
+    /// Counts without labels.
+    pub fn counted(&self, name: &str) -> Measured {
+        let messages = self.outcomes.sent.len() as u64;
+        let louder = if self.changes >= 10 && messages > self.changes { vec![name.to_owned()] } else { Vec::new() };
+        let decisions = &self.outcomes.decisions;
+        Measured {
+            polls: self.polls,
+            changes: self.changes,
+            messages,
+            louder,
+            worst_minute: worst_minute(&self.outcomes.sent),
+            decisions: decisions.len() as u64,
+            undecided: decisions.iter().filter(|decision| !names_a_step(decision)).count() as u64,
+            ..Measured::default()
+        }
+    }
+}
+
+/// Plays a day and holds what was told against its labels.
+pub fn play(day: &Day, rules: Rules) -> Measured {
+    let mut readers: Vec<Reader<'_>> = day.lists.iter().map(|list| Reader::new(list)).collect();
+    let polls = day.polls().map(|(at, service, good)| {
+        let list = readers[service].list(at, day.start);
+        (second(day, at), service, good.then_some(list))
+    });
+    let played = Played::polls(rules, &day.targets, polls);
+    let mut measured = played.counted(&day.name);
+    judge::judge(day, &played, &mut measured);
+    measured
+}
+
+fn second(day: &Day, at: i64) -> Time {
+    Time::from_seconds(day.start.seconds() + at)
+}
+
+fn names_a_step(decision: &Decision) -> bool {
+    match &decision.verdict {
+        // That no rule is about it is what decided.
+        Verdict::NoRule => true,
+        Verdict::Ignored(rules) => !rules.is_empty(),
+        Verdict::Claimed(claimed) => {
+            !claimed.is_empty() && claimed.iter().all(|one| !one.to.is_empty() && !one.rule.name.is_empty())
+        }
+    }
+}
+
+fn worst_minute(sent: &[Sent]) -> usize {
+    let times: Vec<i64> = sent.iter().map(|sent| sent.at.millis()).collect();
+    let within = |from: &i64| times.iter().filter(|at| *at >= from && **at < from + 60_000).count();
+    times.iter().map(within).max().unwrap_or(0)
+}
+
+impl Measured {
+    /// Adds another day.
+    pub fn add(&mut self, other: Self) {
+        self.polls += other.polls;
+        self.changes += other.changes;
+        self.messages += other.messages;
+        self.louder.extend(other.louder);
+        self.worst_minute = self.worst_minute.max(other.worst_minute);
+        self.labelled += other.labelled;
+        self.untold.extend(other.untold);
+        self.joined += other.joined;
+        self.merged.extend(other.merged);
+        self.delays.extend(other.delays);
+        self.delays_in_digests.extend(other.delays_in_digests);
+        self.delays_of_slow_rules.extend(other.delays_of_slow_rules);
+        self.delays_as_news.extend(other.delays_as_news);
+        for (cause, (early, all)) in other.ended_early {
+            let sum = self.ended_early.entry(cause).or_default();
+            *sum = (sum.0 + early, sum.1 + all);
+        }
+        self.long_pulls += other.long_pulls;
+        self.long_pulls_ended_early.extend(other.long_pulls_ended_early);
+        self.about_nothing += other.about_nothing;
+        self.decisions += other.decisions;
+        self.undecided += other.undecided;
+    }
+
+    /// How many percent fewer messages than Warning changes there were.
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub fn quieter(&self) -> f64 {
+        100.0 - 100.0 * self.messages as f64 / self.changes.max(1) as f64
+    }
+}
+
+/// Of a hundred delays so many are at most this long.
+pub fn percentile(delays: &[f64], percent: usize) -> f64 {
+    let mut sorted = delays.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(place).copied().unwrap_or(f64::NAN)
+}

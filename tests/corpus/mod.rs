@@ -1,0 +1,86 @@
+//! Days of an invented cluster: trouble is injected, its labels are fixed by what was injected, and
+//! the event lists follow from how Kubernetes writes events. No rule has a say in any of it.
+//!
+//! Shared by `tests/it/noise.rs` and `benches/noise.rs`. The same seed makes the same day.
+#![allow(dead_code, reason = "each of the two uses a part")]
+
+mod causes;
+mod day;
+mod dice;
+mod fleet;
+mod judge;
+mod measure;
+mod writer;
+
+pub use day::{Day, Kind, Size};
+pub use measure::{Measured, Played, percentile, play};
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use podbell::core::diagnostic::Source;
+use podbell::core::event::Target;
+use podbell::core::rules::raw::Partial;
+use podbell::core::rules::rule::Destination;
+use podbell::core::rules::{Names, RuleFile, Rules, builtin, compile};
+use podbell::sources::play_maker::{PlayOptions, make};
+use podbell::sources::recording::parse_single;
+
+/// The chat of the sets below.
+pub const CHAT: &str = "team-chat";
+
+/// Makes a set of rules.
+pub type Set = fn() -> Rules;
+
+/// The sets that are measured.
+pub fn sets() -> [(&'static str, Set); 2] {
+    [("built-in", built_in), ("shipped", shipped)]
+}
+
+/// The built-in set.
+pub fn built_in() -> Rules {
+    builtin::rules(&[Destination::from(CHAT)])
+}
+
+/// `rules/kubernetes.yaml`.
+pub fn shipped() -> Rules {
+    let file = RuleFile {
+        source: Source::new("rules/kubernetes.yaml", include_str!("../../rules/kubernetes.yaml")),
+        entry: 0,
+        scope: None,
+        names: Names::default(),
+        defaults: Partial { notify: Some(vec![CHAT.into()]), ..Partial::default() },
+    };
+    let compiled = compile(&file);
+    assert!(!compiled.has_errors(), "{:?}", compiled.diagnostics);
+    Rules::new(compiled.rules.into_iter().map(|located| located.rule).collect())
+}
+
+/// The real recordings, each played for itself.
+pub fn real_recordings(rules: impl Fn() -> Rules) -> Measured {
+    let mut sum = Measured::default();
+    for (name, text) in lists() {
+        let events = parse_single(&text, &TimeZone::UTC).expect("a list").events;
+        let target = Target::new(&source(), "cls-1", "default", "web");
+        let polls = make(events, &PlayOptions::default()).expect("a play of reasonable length");
+        let polls = polls.map(|poll| (poll.at, 0, poll.outcome.ok()));
+        sum.add(Played::polls(rules(), &[target], polls).counted(&name));
+    }
+    sum
+}
+
+/// The lists of `tests/fixtures/data`, with their names.
+fn lists() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data/lists");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).expect("the lists").map(|entry| entry.expect("a list").path()).collect();
+    paths.sort();
+    let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    paths.iter().map(|path| (name(path), std::fs::read(path).expect("a list"))).collect()
+}
+
+/// The name of the only source.
+pub fn source() -> Arc<str> {
+    Arc::from("corpus")
+}

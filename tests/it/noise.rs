@@ -1,0 +1,96 @@
+//! How much is told, how soon, and whether it is true: labelled days of an invented cluster, and the
+//! real recordings. `cargo bench --bench noise` measures the same on more and larger days.
+
+#[path = "../corpus/mod.rs"]
+mod corpus;
+
+use corpus::{Day, Kind, Measured, Size, percentile, play};
+use podbell::core::rules::Rules;
+
+const SMALL: Size = Size { services: 8, hours: 4 };
+const SEEDS: std::ops::Range<u64> = 1..3;
+/// `poll_every` + `group_wait` + 5 s.
+const SOON: f64 = 80.0;
+
+fn days(rules: fn() -> Rules, kinds: &[Kind]) -> Measured {
+    let mut all = Measured::default();
+    for (kind, seed) in kinds.iter().flat_map(|kind| SEEDS.map(move |seed| (*kind, seed))) {
+        // Storms take long to play, and one of each says it all.
+        if matches!(kind, Kind::NodeDown | Kind::Avalanche) && seed != SEEDS.start {
+            continue;
+        }
+        let measured = play(&Day::new(kind, seed, SMALL), rules());
+        assert!(measured.worst_minute <= 3, "{kind:?} {seed}: {} messages in a minute", measured.worst_minute);
+        all.add(measured);
+    }
+    all
+}
+
+#[track_caller]
+fn meets_the_goals(rules: fn() -> Rules, kinds: &[Kind]) {
+    let mut all = days(rules, kinds);
+    assert_eq!((&all.untold, &all.merged), (&Vec::new(), &Vec::new()));
+    assert!(all.labelled > 20, "{} labels", all.labelled);
+    // At the 99th percentile, of so few: one in a hundred, and at least one.
+    let late = all.delays.iter().filter(|delay| **delay > SOON).count();
+    assert!(late <= 1 + all.delays.len() / 100, "{:?}", all.delays);
+    assert!(all.delays.len() >= 5 && percentile(&all.delays, 0) > 0.0, "{:?}", all.delays);
+    assert!(all.long_pulls >= 2, "{} long pulls", all.long_pulls);
+    assert_eq!(all.long_pulls_ended_early, Vec::<String>::new());
+    assert_eq!((all.decisions, all.undecided), (all.changes, 0));
+    let real = corpus::real_recordings(rules);
+    assert!(real.quieter() >= 95.0, "real recordings: {} messages for {}", real.messages, real.changes);
+    assert_eq!((real.decisions, real.undecided), (real.changes, 0));
+    (all.changes, all.messages) = (all.changes + real.changes, all.messages + real.messages);
+    assert!(all.quieter() >= 95.0, "{} messages for {} Warning changes", all.messages, all.changes);
+    all.louder.extend(real.louder);
+    assert_eq!(all.louder, Vec::<String>::new());
+}
+
+#[test]
+fn the_built_in_rules_tell_every_problem_soon_and_twenty_times_less_than_there_are_warnings() {
+    meets_the_goals(corpus::built_in, &Kind::ALL);
+}
+
+#[test]
+fn the_shipped_rules_tell_every_problem_and_nothing_of_quiet_days() {
+    // Without what makes so many Warnings that any day is quiet beside it.
+    meets_the_goals(corpus::shipped, &[Kind::Quiet, Kind::Releases, Kind::Mixed, Kind::Slow, Kind::NodeDown]);
+    for seed in SEEDS {
+        let quiet = play(&Day::new(Kind::Quiet, seed, SMALL), corpus::shipped());
+        assert_eq!(quiet.messages, 0, "{quiet:?}");
+    }
+}
+
+#[test]
+fn one_cause_has_ten_thousand_events() {
+    // That it makes three messages in its first minute is asserted of every day above.
+    let events = Day::new(Kind::Avalanche, SEEDS.start, SMALL).written_about_problems();
+    assert!(events >= 10_000, "{events} events");
+}
+
+#[test]
+fn the_same_seed_makes_the_same_day_and_another_another() {
+    let lists = |seed| format!("{:?}", Day::new(Kind::Mixed, seed, SMALL).lists);
+    assert_eq!(lists(3), lists(3));
+    assert_ne!(lists(3), lists(4));
+}
+
+#[test]
+fn invented_lists_count_like_those_of_a_cluster() {
+    use podbell::core::event::Level;
+    let day = Day::new(Kind::Quiet, 1, Size { services: 40, hours: 24 });
+    let count = |reason: &str| day.occurrences.iter().filter(|said| said.reason == reason).count();
+    let started = count("Started");
+    // As in 4,992 real events: as many pulls, creations and starts; two volumes to a pod.
+    assert!(count("Created") == started && count("Pulled") == started && count("Pulling") < started);
+    assert_eq!(count("SuccessfulMountVolume"), 2 * count("Scheduled"));
+    assert!(day.occurrences.iter().filter(|said| said.level == Level::Warning).all(|said| said.problem.is_none()));
+    let releases = Day::new(Kind::Releases, 1, Size { services: 40, hours: 5 });
+    let said =
+        |reason: &str, level| releases.occurrences.iter().any(|said| said.reason == reason && said.level == level);
+    assert!(said("BackOff", Level::Normal) && said("BackOff", Level::Warning));
+    let mut legacy =
+        SEEDS.map(|seed| format!("{:?}", Day::new(Kind::Releases, seed, Size { services: 40, hours: 5 }).lists));
+    assert!(legacy.any(|lists| lists.contains("操作重试") && lists.contains("pod启动失败")));
+}
