@@ -45,10 +45,8 @@ pub fn read(source: &Arc<Source>) -> (TestFile, Vec<Diagnostic>) {
 
 fn whole(root: &Node, file: &mut TestFile, reader: &mut Reader) {
     let Some(mut map) = reader.map(root, "a test file: a map with `rule_files:` and `tests:`") else { return };
-    if let Some(node) = map.take("version")
-        && node.text() != Some("1")
-    {
-        reader.error_help(&node.span, "this version of test files is not known", "write `version: 1`");
+    if !yaml::version(&mut map, yaml::Said::Maybe, reader) {
+        return;
     }
     if let Some(node) = map.need("rule_files", reader) {
         for item in reader.one_or_many(node) {
