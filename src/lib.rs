@@ -17,6 +17,7 @@ pub mod engine;
 pub mod hide;
 pub mod http;
 pub mod notifiers;
+pub mod schema;
 pub mod server;
 pub mod sources;
 pub mod store;

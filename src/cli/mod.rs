@@ -11,6 +11,7 @@ mod preview;
 mod record;
 mod render;
 mod run;
+mod schema;
 mod send_test;
 mod setup;
 mod test;
@@ -50,6 +51,8 @@ enum Command {
     Preview(Box<preview::Args>),
     /// Say why something was told, or was not.
     Explain(Box<explain::Args>),
+    /// Print the JSON Schema of a kind of file, for editors.
+    Schema(schema::Args),
     /// Send one message to a destination and say whether it arrived.
     SendTest(send_test::Args),
     /// See what is on its way and what was given up, and send it again.
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Preview(args) => preview::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),
         Command::Emulate(args) => emulate::main(*args),

@@ -10,7 +10,7 @@ use super::sources::address;
 use super::{Config, Heartbeat, HttpConfig, OperatorConfig, ServerConfig, StoreConfig, notifiers, sources};
 use crate::core::rules::raw::check_destination;
 use crate::core::rules::{Conditions, Destination, Names, quiet, raw};
-use crate::core::yaml::{Node, Reader, Value};
+use crate::core::yaml::{self, Node, Reader, Value};
 
 /// One item of `rules:`.
 #[derive(Debug)]
@@ -39,6 +39,9 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
     let Some(mut map) = reader.map(root, "podbell.yaml: a map with `sources:` and `notifiers:`") else {
         return Shape::default();
     };
+    if !yaml::version(&mut map, yaml::Said::Maybe, reader) {
+        return Shape::default();
+    }
     let sources = map.need("sources", reader).map(|node| sources::read(node, folder, reader)).unwrap_or_default();
     let notifiers_node = map.need("notifiers", reader);
     let notifiers = notifiers_node.map(|node| notifiers::read(node, folder, reader)).unwrap_or_default();

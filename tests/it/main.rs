@@ -31,6 +31,7 @@ mod rendering;
 mod rule_tests;
 mod rules;
 mod run;
+mod schemas;
 mod secrets;
 mod store;
 mod storms;

@@ -79,12 +79,8 @@ pub fn compile(file: &RuleFile) -> Compiled {
 
 fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compiled> {
     let mut map = reader.map(root, "a rule file: a map with `version: 1` and `rules:`")?;
-    match map.take("version") {
-        Some(node) if node.text() != Some("1") => {
-            reader.error_help(&node.span, "this version of rule files is not known", "write `version: 1`");
-        }
-        Some(_) => {}
-        None => reader.error_help(&map.head(), "the key `version` is missing", "begin the file with `version: 1`"),
+    if !yaml::version(&mut map, yaml::Said::Always, reader) {
+        return None;
     }
     let mut scopes: Vec<Conditions> = file.scope.iter().cloned().collect();
     let scope = map.take("scope").and_then(|node| raw::conditions(node, reader, "`scope`"));

@@ -142,11 +142,16 @@ pub fn action(node: &Node, reader: &mut Reader) -> Option<Action> {
 
 /// Reads a map of conditions; `what` names it in messages.
 pub fn conditions(node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
+    conditions_of(&Field::ALL, node, reader, what)
+}
+
+/// The same, where only some facts can be looked at.
+pub fn conditions_of(fields: &[Field], node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
     let mut map = reader.map(node, &format!("{what}: a map such as {{reason: BackOff}}"))?;
     let mut conditions = Conditions::any();
-    for field in Field::ALL {
+    for field in fields {
         if let Some(node) = map.take(field.as_str()) {
-            conditions = conditions.with(field, patterns(field, node, reader));
+            conditions = conditions.with(*field, patterns(*field, node, reader));
         }
     }
     map.finish_with(reader, |key| setting_elsewhere(key).or_else(|| foreign_field(key)));

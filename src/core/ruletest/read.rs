@@ -49,10 +49,8 @@ fn whole(root: &Node, file: &mut TestFile, reader: &mut Reader) {
         let help = "write the tests into a file beside it, with `rule_files: [this file]` and `tests:`";
         return reader.error_help(&place, "this is a rule file, not a test of one", help);
     }
-    if let Some(node) = map.take("version")
-        && node.text() != Some("1")
-    {
-        reader.error_help(&node.span, "this version of test files is not known", "write `version: 1`");
+    if !yaml::version(&mut map, yaml::Said::Maybe, reader) {
+        return;
     }
     if let Some(node) = map.need("rule_files", reader) {
         for item in reader.one_or_many(node) {

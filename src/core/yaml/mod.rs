@@ -7,7 +7,9 @@
 mod duration;
 mod read;
 mod tree;
+mod version;
 
 pub use duration::{DurationError, parse_duration};
 pub use read::{MapReader, Reader};
 pub use tree::{MAX_BYTES, Node, Value, parse};
+pub use version::{Said, version};

@@ -141,7 +141,10 @@ pub fn maintenance(
         let from = from_node.and_then(|node| moment(node, &zone, reader));
         let until_node = map.need("until", reader);
         let until = until_node.and_then(|node| moment(node, &zone, reader));
-        let matching = map.take("match").and_then(|node| about(node, reader)).unwrap_or_default();
+        let matching = map
+            .take("match")
+            .and_then(|node| raw::conditions_of(&Maintenance::FIELDS, node, reader, "`match`"))
+            .unwrap_or_default();
         map.finish(reader);
         if let (Some(from), Some(until), Some(node)) = (from, until, until_node)
             && until <= from
@@ -164,18 +167,6 @@ pub fn maintenance(
         }
     }
     all
-}
-
-/// What a maintenance is about: only facts that all events of an incident share.
-fn about(node: &Node, reader: &mut Reader) -> Option<Conditions> {
-    let conditions = raw::conditions(node, reader, "`match`")?;
-    for (field, _) in conditions.keys() {
-        if !Maintenance::FIELDS.contains(field) {
-            let help = "source, cluster, namespace, service and workload are possible";
-            reader.error_help(&node.span, format!("a maintenance cannot be about `{field}`"), help);
-        }
-    }
-    Some(conditions)
 }
 
 /// `2026-12-01 22:00` on the wall clock of the zone, or a time with an offset.

@@ -1,0 +1,51 @@
+//! `podbell schema`: JSON Schemas of podbell's files, for editors.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::schema;
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell schema rules > rules.schema.json       rule files
+  podbell schema config > podbell.schema.json    podbell.yaml
+  podbell schema tests > tests.schema.json       rule tests
+
+An editor with the YAML language server reads it when the file begins with
+  # yaml-language-server: $schema=rules.schema.json";
+
+/// Of what.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Which kind of file.
+    #[arg(value_enum)]
+    of: Of,
+}
+
+/// Kinds of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Of {
+    /// Rule files.
+    Rules,
+    /// podbell.yaml.
+    Config,
+    /// Rule tests.
+    Tests,
+}
+
+/// Prints the schema.
+///
+/// # Errors
+/// When standard output is gone.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let text = match args.of {
+        Of::Rules => schema::RULES,
+        Of::Config => schema::CONFIG,
+        Of::Tests => schema::TESTS,
+    };
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,47 @@
+//! `version:` of a file: what this podbell reads, and what to say of the others.
+
+use super::{MapReader, Reader, Value};
+
+/// The version of every format that this podbell reads.
+const KNOWN: u64 = 1;
+
+/// Whether a file must say its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It must.
+    Always,
+    /// It may; nothing means 1.
+    Maybe,
+}
+
+/// Reads `version`. `false` if the file is of another version: what else is in it is not known here,
+/// and complaining about it would only hide the one thing to do.
+pub fn version(map: &mut MapReader<'_>, said: Said, reader: &mut Reader) -> bool {
+    let Some(node) = map.take("version") else {
+        if said == Said::Always {
+            reader.error_help(&map.head(), "the key `version` is missing", "begin the file with `version: 1`");
+        }
+        return true;
+    };
+    let text = match &node.value {
+        Value::Scalar(text) => text.trim(),
+        Value::Null => "",
+        _ => {
+            reader.expected(node, "a version: `version: 1`");
+            return true;
+        }
+    };
+    match text.parse::<u64>() {
+        Ok(KNOWN) => true,
+        Ok(newer) if newer > KNOWN => {
+            let message = format!("written for a newer podbell: it has version {newer}, this podbell reads {KNOWN}");
+            reader.error_help(&node.span, message, "update podbell, or write the file in version 1");
+            false
+        }
+        _ => {
+            let message = if text.is_empty() { "`version` is empty".into() } else { format!("`{text}` is no version") };
+            reader.error_help(&node.span, message, "write `version: 1`");
+            true
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Schemas for editors and the readers of podbell know the same keys and refuse the same mistakes.
+
+use std::collections::BTreeSet;
+
+use podbell::config;
+use podbell::core::diagnostic::{Diagnostic, Source};
+use podbell::core::rules::raw::Partial;
+use podbell::core::rules::{Names, RuleFile, compile};
+use podbell::core::{ruletest, yaml};
+use podbell::schema::{CONFIG, RULES, TESTS};
+use serde_json::{Value, json};
+
+use crate::support::process::podbell;
+use crate::support::schema::{faults, faults_of, target};
+
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Rules,
+    Config,
+    Tests,
+}
+
+impl Of {
+    fn schema(self) -> Value {
+        let text = match self {
+            Self::Rules => RULES,
+            Self::Config => CONFIG,
+            Self::Tests => TESTS,
+        };
+        serde_json::from_str(text).unwrap()
+    }
+
+    /// The errors that the reader finds in a file with this text.
+    fn errors(self, text: &str) -> Vec<Diagnostic> {
+        let source = Source::new("file.yaml", text);
+        let found = match self {
+            Self::Rules => {
+                let (scope, names, defaults) = (None, Names::default(), Partial::default());
+                compile(&RuleFile { source, entry: 0, scope, names, defaults }).diagnostics
+            }
+            Self::Tests => ruletest::read(&source).1,
+            Self::Config => {
+                let folder = tempfile::tempdir().unwrap();
+                std::fs::write(folder.path().join("r.yaml"), "version: 1\nrules: []\n").unwrap();
+                let path = folder.path().join("podbell.yaml");
+                std::fs::write(&path, text).unwrap();
+                config::load(&path).diagnostics
+            }
+        };
+        found.into_iter().filter(Diagnostic::is_error).collect()
+    }
+
+    fn maintenance() -> Value {
+        let about = json!({"source": "a", "cluster": "b", "namespace": "c", "service": "d", "workload": "e"});
+        json!([{"name": "n", "from": "2026-01-05 09:00", "until": "2026-01-05 10:00", "zone": "UTC", "match": about}])
+    }
+
+    /// A file that says everything that can be said.
+    fn everything(self) -> Value {
+        match self {
+            Self::Rules => {
+                let conditions = json!({
+                    "level": "Warning", "reason": ["a", "b"], "objType": "c", "objName": "d", "workload": "e",
+                    "message": "/f/", "source": "g", "cluster": "h", "namespace": "i", "service": "j",
+                });
+                let settings = json!({
+                    "severity": "critical", "open_when": {"count": 3, "within": "10m"}, "sustain": conditions,
+                    "group_by": ["cluster"], "group_wait": "15s", "min_gap": "1h30m", "resolve_after": "15m",
+                    "reopen_within": "2h", "remind_every": "off", "send_resolved": true, "notify": ["x"],
+                    "mention": {"critical": ["@a"], "warning": "@b", "info": []}, "runbook": "https://x",
+                    "labels": {"team": "shop"}, "escalate": {"counts": [10, 100], "objects": [], "news": false},
+                    "template": {"title": "{{ place }}", "text": "{{ text }}"},
+                    "active": [{"days": ["mon-fri"], "hours": "09:00-18:00", "zone": "UTC"}],
+                });
+                let mut rule = settings.clone();
+                for (key, value) in [
+                    ("name", json!("n")),
+                    ("match", conditions.clone()),
+                    ("except", json!([conditions])),
+                    ("action", json!("notify")),
+                    ("inhibit", json!([{"rules": "m", "equal": ["cluster"]}])),
+                ] {
+                    rule[key] = value;
+                }
+                let mut other = rule.clone();
+                other["name"] = json!("m");
+                other["inhibit"] = json!([]);
+                let maintenance = Self::maintenance();
+                json!({"version": 1, "scope": conditions, "defaults": settings, "maintenance": maintenance, "rules": [rule, other]})
+            }
+            Self::Tests => json!({"version": 1, "rule_files": ["r.yaml"], "tests": [{
+                "name": "n", "start": "2026-01-05 09:00:00", "every": "1m",
+                "target": {"source": "a", "cluster": "b", "namespace": "c", "service": "d"},
+                "events": [{
+                    "source": "a", "cluster": "b", "namespace": "c", "service": "d", "level": "Normal",
+                    "objType": "Pod", "objName": "x", "reason": "y", "message": "", "counts": "1 3 12x20 _ !",
+                }],
+                "expect": [{
+                    "at": "0m", "notice": "opened", "rule": "r", "to": ["a"], "severity": "info", "title": "*",
+                    "text": "/x/",
+                }],
+            }]}),
+            Self::Config => {
+                let source = |name: &str, kind: &str| {
+                    json!({"name": name, "kind": kind, "time_zone": "UTC", "poll_every": "60s", "first_poll_window": 0,
+                        "aliases": {"a": "b"}})
+                };
+                let mut qcloud = source("a", "qcloud");
+                for (key, value) in [
+                    ("endpoint", json!("https://example.com/")),
+                    ("region", json!("gz")),
+                    ("secret_id", json!("${ID}")),
+                    ("secret_key", json!({"file": "key"})),
+                    ("token", json!("${TOKEN}")),
+                    ("signature_method", json!("HmacSHA1")),
+                    ("requests_per_second", json!(10)),
+                    ("services", json!([{"cluster": "c", "discover": false, "namespace": "d", "names": ["e"]}])),
+                ] {
+                    qcloud[key] = value;
+                }
+                let mut file = source("b", "file");
+                file["path"] = json!("x.jsonl");
+                let notifier = |kind: &str| {
+                    json!({"name": kind, "kind": kind, "language": "zh", "time_zone": "UTC",
+                        "template": {"title": "{{ place }}", "text": "{{ text }}"}})
+                };
+                let chat = |kind: &str| {
+                    let mut chat = notifier(kind);
+                    (chat["digest"], chat["digest_after"], chat["daily"]) = (json!(true), json!(5), json!("09:00"));
+                    chat
+                };
+                let (mut slack, mut wecom, mut webhook) = (chat("slack"), chat("wecom"), notifier("webhook"));
+                for notifier in [&mut slack, &mut wecom, &mut webhook] {
+                    notifier["url"] = json!("${URL}");
+                }
+                webhook["secret"] = json!(["${NEW}", "${OLD}"]);
+                let conditions = Self::Rules.everything()["scope"].clone();
+                json!({
+                    "version": 1, "sources": [qcloud, file], "notifiers": [slack, wecom, webhook, chat("console")],
+                    "mentions": {"@a": {"slack": "S1", "wecom": "x"}},
+                    "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
+                    "maintenance": Self::maintenance(),
+                    "operator": {"notify": ["slack"], "heartbeat": {"url": "https://x.example.com", "every": "1m"}},
+                    "store": "sqlite:x.db",
+                    "server": {"listen": "127.0.0.1:8080", "public_url": "https://x.example.com"},
+                    "http": {"proxy": null, "ca_file": null},
+                })
+            }
+        }
+    }
+}
+
+const ALL: [Of; 3] = [Of::Rules, Of::Config, Of::Tests];
+
+/// A map of a file: where it is, and which keys the schema knows there.
+type Place = (String, BTreeSet<String>);
+
+/// Every map of a value for which the schema lists the keys. `seen`: the definitions on the way.
+fn places(root: &Value, schema: &Value, value: &Value, at: &str, seen: &mut BTreeSet<String>, all: &mut Vec<Place>) {
+    if let Some(reference) = schema.get("$ref") {
+        seen.insert(reference.as_str().unwrap().to_owned());
+        places(root, target(root, reference), value, at, seen, all);
+    }
+    for one in schema["anyOf"].as_array().into_iter().flatten() {
+        if faults_of(root, one, value).is_empty() {
+            return places(root, one, value, at, seen, all);
+        }
+    }
+    for (place, item) in value.as_array().into_iter().flatten().enumerate() {
+        if let Some(items) = schema.get("items") {
+            places(root, items, item, &format!("{at}/{place}"), seen, all);
+        }
+    }
+    if let (Some(known), Some(fields)) = (schema["properties"].as_object(), value.as_object()) {
+        assert_eq!(schema["additionalProperties"], false, "{at}: unknown keys are mistakes");
+        all.push((at.to_owned(), known.keys().cloned().collect()));
+        for (key, field) in fields {
+            places(root, &known[key], field, &format!("{at}/{key}"), seen, all);
+        }
+    } else if let (Some(fields), Some(others)) = (value.as_object(), schema.get("additionalProperties")) {
+        for (key, field) in fields {
+            places(root, others, field, &format!("{at}/{key}"), seen, all);
+        }
+    }
+}
+
+#[test]
+fn a_schema_and_its_reader_know_the_same_keys_in_every_place() {
+    const UNKNOWN: &str = "qqqqqqqqqqqq";
+    for of in ALL {
+        let (schema, everything) = (of.schema(), of.everything());
+        assert_eq!(faults(&schema, &everything), Vec::<String>::new(), "{of:?}");
+        assert_eq!(of.errors(&everything.to_string()), [], "{of:?}");
+        let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
+        places(&schema, &schema, &everything, "", &mut seen, &mut all);
+        for name in schema["$defs"].as_object().unwrap().keys() {
+            let empty = json!({});
+            let is_map = schema["$defs"][name].get("properties").unwrap_or(&empty) != &empty;
+            assert!(!is_map || seen.contains(&format!("#/$defs/{name}")), "{of:?}: no example has a {name}");
+        }
+        for (at, known) in all {
+            let here = everything.pointer(&at).unwrap().as_object().unwrap();
+            let said: BTreeSet<String> = here.keys().cloned().collect();
+            assert_eq!(said, known, "{of:?} {at}: the example says everything");
+            let mut wrong = everything.clone();
+            wrong.pointer_mut(&at).unwrap()[UNKNOWN] = json!(1);
+            assert_ne!(faults(&schema, &wrong), Vec::<String>::new(), "{of:?} {at}: the schema refuses it");
+            let errors = of.errors(&wrong.to_string());
+            let [error] = errors.as_slice() else { panic!("{of:?} {at}: {errors:?}") };
+            assert!(error.message.contains(UNKNOWN), "{of:?} {at}: {error}");
+            let help = error.help.as_deref().unwrap().strip_prefix("known keys here: ").unwrap();
+            let read: BTreeSet<String> = help.split(", ").map(str::to_owned).collect();
+            assert_eq!(read, known, "{of:?} {at}: what the reader asks for is what the schema knows");
+        }
+    }
+}
+
+/// YAML as editors take it: numbers and truth values are such.
+fn as_json(node: &yaml::Node) -> Value {
+    match &node.value {
+        yaml::Value::Null | yaml::Value::Broken => Value::Null,
+        yaml::Value::Scalar(text) => match (text.as_str(), text.parse::<u64>()) {
+            ("true", _) => json!(true),
+            ("false", _) => json!(false),
+            (_, Ok(number)) => json!(number),
+            _ => json!(text),
+        },
+        yaml::Value::List(items) => items.iter().map(as_json).collect(),
+        yaml::Value::Map(pairs) => {
+            pairs.iter().map(|(key, value)| (key.text().unwrap().to_owned(), as_json(value))).collect()
+        }
+    }
+}
+
+fn parsed(text: &str) -> Value {
+    let mut found = Vec::new();
+    let root = yaml::parse(&Source::new("file.yaml", text), &mut found).unwrap();
+    assert_eq!(found, []);
+    as_json(&root)
+}
+
+#[test]
+fn the_files_that_come_with_podbell_are_good() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![
+        (Of::Rules, root.join("rules.example.yaml")),
+        (Of::Rules, root.join("src/core/rules/builtin.yaml")),
+        (Of::Config, root.join("podbell.example.yaml")),
+        (Of::Tests, root.join("rules.example.test.yaml")),
+    ];
+    for file in std::fs::read_dir(root.join("rules")).into_iter().flatten() {
+        let path = file.unwrap().path();
+        let of = if path.to_string_lossy().ends_with(".test.yaml") { Of::Tests } else { Of::Rules };
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            files.push((of, path));
+        }
+    }
+    for (of, path) in files {
+        let value = parsed(&std::fs::read_to_string(&path).unwrap());
+        assert_eq!(faults(&of.schema(), &value), Vec::<String>::new(), "{}", path.display());
+    }
+}
+
+#[test]
+fn typical_mistakes_are_refused_by_schema_and_reader_alike() {
+    let rule = |rest: &str| format!("version: 1\nrules:\n  - {{name: a, match: {{reason: A}}, notify: x, {rest}}}\n");
+    let config = |rest: &str| {
+        let sources = "sources: [{name: f, kind: file, path: x}]";
+        format!("{sources}\nnotifiers: [{{name: c, kind: console, {rest}}}]\n")
+    };
+    let test = |rest: &str| format!("rule_files: r.yaml\ntests: [{{name: t, expect: [], events: [{{{rest}}}]}}]\n");
+    let mistakes = [
+        (Of::Rules, "rules: []\n".to_owned()),
+        (Of::Rules, "version: 2\nrules: []\n".to_owned()),
+        (Of::Rules, "version: [1]\nrules: []\n".to_owned()),
+        (Of::Rules, "version: 1\nrules: {}\n".to_owned()),
+        (Of::Rules, "version: 1\nrules: [{match: {reason: A}, notify: x}]\n".to_owned()),
+        (Of::Rules, rule("severity: urgent")),
+        (Of::Rules, rule("group_wait: 15")),
+        (Of::Rules, rule("min_gap: 5 min")),
+        (Of::Rules, rule("open_when: {count: 0}")),
+        (Of::Rules, rule("open_when: {within: 5m}")),
+        (Of::Rules, rule("send_resolved: yes")),
+        (Of::Rules, rule("escalate: {counts: [many]}")),
+        (Of::Rules, rule("group_by: [pod]")),
+        (Of::Rules, rule("except: {reson: A}")),
+        (Of::Rules, rule("action: drop")),
+        (Of::Rules, rule("template: {}")),
+        (Of::Rules, rule("labels: [a]")),
+        (Of::Config, "sources: []\n".to_owned()),
+        (Of::Config, config("") + "version: 3\n"),
+        (Of::Config, config("language: fr")),
+        (Of::Config, config("digest_after: 0")),
+        (Of::Config, config("url: https://x.example.com")),
+        (Of::Config, config("").replace("console", "pager")),
+        (Of::Config, config("").replace("name: c", "name: a b")),
+        (Of::Config, config("").replace("kind: file", "kind: file, poll_every: fast")),
+        (Of::Config, config("") + "store: podbell.db\n"),
+        (Of::Config, config("") + "server: {listen: everywhere}\n"),
+        (Of::Config, config("") + "rules: {files: x}\n"),
+        (Of::Tests, "tests: []\n".to_owned()),
+        (Of::Tests, test("reason: A")),
+        (Of::Tests, test("counts: 0")),
+        (Of::Tests, test("counts: \"1 many\"")),
+        (Of::Tests, test("counts: 1, level: Error")),
+        (Of::Tests, test("counts: 1").replace("expect: []", "expect: [{notice: exploded}]")),
+        (Of::Tests, test("counts: 1").replace("expect: []", "every: often, expect: []")),
+    ];
+    for (of, text) in mistakes {
+        assert_ne!(faults(&of.schema(), &parsed(&text)), Vec::<String>::new(), "{of:?}: {text}");
+        assert_ne!(of.errors(&text), [], "{of:?}: {text}");
+    }
+    for (of, text) in
+        [(Of::Rules, rule("severity: info")), (Of::Config, config("language: zh")), (Of::Tests, test("counts: 1"))]
+    {
+        assert_eq!(
+            (faults(&of.schema(), &parsed(&text)), of.errors(&text)),
+            (Vec::new(), Vec::new()),
+            "{of:?}: {text}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_a_newer_version_gets_one_clear_word_and_no_other() {
+    let newer = "written for a newer podbell: it has version 2, this podbell reads 1";
+    for (of, rest) in [
+        (Of::Rules, "rules: [{name: a, when: {reason: A}}]"),
+        (Of::Config, "inputs: [{name: f}]"),
+        (Of::Tests, "cases: []"),
+    ] {
+        let errors = of.errors(&format!("# a comment\nversion: 2\n{rest}\n"));
+        let [error] = errors.as_slice() else { panic!("{of:?}: {errors:?}") };
+        assert_eq!(error.message, newer);
+        assert_eq!(error.source.position(error.span.start), (2, 10));
+        assert!(error.help.as_deref().unwrap().starts_with("update podbell"));
+        for (wrong, message) in
+            [("one", "`one` is no version"), ("0", "`0` is no version"), ("[1]", "expected a version")]
+        {
+            let errors = of.errors(&format!("version: {wrong}\n{rest}\n"));
+            assert!(errors.iter().any(|error| error.message.contains(message)), "{of:?}: {errors:?}");
+        }
+    }
+    assert!(Of::Rules.errors("rules: []\n")[0].message.contains("`version` is missing"));
+}
+
+#[test]
+fn the_command_prints_the_schema_of_a_kind_of_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for (kind, schema) in [("rules", RULES), ("config", CONFIG), ("tests", TESTS)] {
+        let output = podbell(folder.path(), &["schema", kind]).output().unwrap();
+        assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap().as_str()), (Some(0), schema));
+    }
+    assert_eq!(podbell(folder.path(), &["schema", "everything"]).output().unwrap().status.code(), Some(2));
+}
