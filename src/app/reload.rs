@@ -13,9 +13,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::BoxFuture;
 use crate::clock;
 use crate::config::{self, Config, Loaded};
-use crate::core::diagnostic::Diagnostic;
+use crate::core::diagnostic::{Diagnostic, Source};
 use crate::core::rules::in_force::{RuleFiles, refusal};
-use crate::core::rules::{Names, compile};
+use crate::core::rules::{Destination, Names, compile};
+use crate::core::source::PollError;
 use crate::engine::NewRules;
 
 /// How often files are looked at.
@@ -38,25 +39,36 @@ pub fn rule_files<S>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
     }
 }
 
+/// What `rules:` of podbell.yaml names, as written.
+#[derive(Clone, Debug, Default)]
+pub struct Globs {
+    /// All of it.
+    pub all: Vec<String>,
+    /// What matches no file.
+    pub empty: Vec<String>,
+}
+
 /// What is watched, as it was when podbell started.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Watched {
     /// podbell.yaml.
     pub path: PathBuf,
     /// What its `rules:` name.
-    pub globs: Vec<String>,
+    pub globs: Globs,
     /// The names that rules may use: those of the notifiers that run.
     pub names: Names,
+    /// The chats that run.
+    pub chats: Vec<Destination>,
     /// The fingerprint of what holds.
     pub fingerprint: u64,
 }
 
 impl Watched {
-    /// What a configuration that was just read names.
-    pub fn new(path: &Path, loaded: &Loaded) -> Self {
-        let globs = loaded.rule_globs.clone();
-        let fingerprint = config::fingerprint(path, &globs);
-        Self { path: path.to_owned(), globs, names: loaded.names.clone(), fingerprint }
+    /// What a configuration names that was just read.
+    pub fn new<S>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
+        let globs = Globs { all: loaded.rule_globs.clone(), empty: loaded.empty_globs.clone() };
+        let (names, chats) = (loaded.names.clone(), config.chat_destinations());
+        Self { path: path.to_owned(), globs, names, chats, fingerprint: loaded.fingerprint }
     }
 
     /// The task that watches; `asks` are answered one by one.
@@ -75,7 +87,7 @@ struct Watcher {
 /// What a reload read.
 struct Read {
     rules: NewRules,
-    globs: Option<Vec<String>>,
+    globs: Option<Globs>,
     fingerprint: u64,
     answer: Result<String, String>,
 }
@@ -101,10 +113,10 @@ impl Watcher {
                 _ = look.tick() => self.look().await,
                 () = hung_up(&mut hangup) => {
                     tracing::info!("SIGHUP: reading the rules again");
-                    let _ = self.reload().await;
+                    let _ = self.reload(true).await;
                 }
                 Some(ask) = asks.recv() => {
-                    let answer = self.reload().await;
+                    let answer = self.reload(true).await;
                     // Whoever asked may be gone.
                     let _ = ask.send(answer);
                 }
@@ -113,7 +125,7 @@ impl Watcher {
     }
 
     async fn look(&mut self) {
-        let (path, globs) = (self.watched.path.clone(), self.watched.globs.clone());
+        let (path, globs) = (self.watched.path.clone(), self.watched.globs.all.clone());
         let now = tokio::task::spawn_blocking(move || config::fingerprint(&path, &globs)).await;
         let Ok(now) = now else { return };
         if now == self.watched.fingerprint {
@@ -123,19 +135,21 @@ impl Watcher {
         match self.changing.filter(|(seen, _)| *seen == now) {
             None => self.changing = Some((now, clock::monotonic())),
             Some((_, since)) if since.elapsed() >= STABLE => {
-                let _ = self.reload().await;
+                let _ = self.reload(false).await;
             }
             Some(_) => {}
         }
     }
 
-    async fn reload(&mut self) -> Result<String, String> {
-        let (path, globs, names) = (self.watched.path.clone(), self.watched.globs.clone(), self.watched.names.clone());
-        let read = tokio::task::spawn_blocking(move || read(&path, &globs, &names)).await;
+    async fn reload(&mut self, asked: bool) -> Result<String, String> {
+        let watched = self.watched.clone();
+        let read = tokio::task::spawn_blocking(move || read(&watched, asked)).await;
         let Ok(read) = read else { return Err("the rules could not be read".to_owned()) };
         self.changing = None;
         self.watched.fingerprint = read.fingerprint;
-        self.watched.globs = read.globs.unwrap_or_else(|| std::mem::take(&mut self.watched.globs));
+        if let Some(globs) = read.globs {
+            self.watched.globs = globs;
+        }
         if self.rules.send(read.rules).await.is_err() {
             return Err("podbell is ending".to_owned());
         }
@@ -159,28 +173,50 @@ async fn hung_up(signal: &mut Option<Signal>) {
     }
 }
 
-fn read(path: &Path, globs: &[String], names: &Names) -> Read {
-    let mut loaded = config::load(path);
-    // A file that changes while it is read is read again: its fingerprint will be another.
-    let config = loaded.config.take().filter(|_| !loaded.has_errors());
-    let Some(config) = config else {
-        let error = loaded.diagnostics.iter().find(|finding| finding.is_error());
-        let words = error.map(Diagnostic::to_string).unwrap_or_default();
-        let refused = error.map(|error| refusal(error, "the rules stay as they were"));
-        let rules = refused.map_or_else(|| NewRules::Files(RuleFiles::default()), NewRules::Refused);
-        return Read { rules, globs: None, fingerprint: config::fingerprint(path, globs), answer: Err(words) };
+/// Reads what there is. Somebody who `asked` for it means that, also if files are gone.
+fn read(watched: &Watched, asked: bool) -> Read {
+    // Taken before: what changes while it is read has another one, and is read again.
+    let before = config::fingerprint(&watched.path, &watched.globs.all);
+    let mut loaded = config::load(&watched.path);
+    let refused = |error: PollError| {
+        let answer = Err(error.text.clone());
+        Read { rules: NewRules::Refused(error), globs: None, fingerprint: before, answer }
     };
+    let Some(config) = loaded.config.take().filter(|_| !loaded.has_errors()) else {
+        let error = loaded.diagnostics.iter().find(|finding| finding.is_error());
+        let error =
+            error.cloned().unwrap_or_else(|| Diagnostic::error(&Source::new("", ""), 0..0, "it cannot be used"));
+        return refused(refusal(&error, UNCHANGED));
+    };
+    // Files that are copied, a folder that is not mounted: for a moment there are none.
+    let vanished = loaded.empty_globs.iter().find(|glob| !watched.globs.empty.contains(glob));
+    if let Some(glob) = vanished.filter(|_| !asked) {
+        let error = PollError {
+            code: "rules".to_owned(),
+            text: format!("{glob} matches no file any more"),
+            advice: format!("put the files back; if they are gone for good, send SIGHUP. Until then {UNCHANGED}"),
+            gone: false,
+        };
+        return refused(error);
+    }
     for file in &mut loaded.rule_files {
         // Another notifier comes with the next start; until then it does not exist.
-        file.names.destinations.clone_from(&names.destinations);
-        file.names.mentions.clone_from(&names.mentions);
+        file.names.destinations.clone_from(&watched.names.destinations);
+        file.names.mentions.clone_from(&watched.names.mentions);
     }
-    let globs = loaded.rule_globs.clone();
-    let fingerprint = config::fingerprint(path, &globs);
-    let files = rule_files(loaded, &config);
+    let globs = Globs { all: loaded.rule_globs.clone(), empty: std::mem::take(&mut loaded.empty_globs) };
+    let fingerprint = loaded.fingerprint;
+    let mut files = rule_files(loaded, &config);
+    let runs = |name: &Destination| watched.names.destinations.as_ref().is_none_or(|names| names.contains(name));
+    files.chats.retain(runs);
+    if files.chats.is_empty() {
+        files.chats.clone_from(&watched.chats);
+    }
     let answer = checked(&files);
     Read { rules: NewRules::Files(files), globs: Some(globs), fingerprint, answer }
 }
+
+const UNCHANGED: &str = "the rules stay as they were";
 
 /// What to say to whoever asked for it.
 fn checked(files: &RuleFiles) -> Result<String, String> {

@@ -206,7 +206,7 @@ fn held_by(held: &Held) -> String {
         Held::Window { window: Window::Hours(name), until } => {
             format!("outside of its active hours {name}, until {}", clock(*until))
         }
-        Held::Window { window: Window::Maintenance(name), until } => {
+        Held::Window { window: Window::Maintenance { name, .. }, until } => {
             format!("maintenance {name}, until {}", clock(*until))
         }
         Held::By { incident } => format!("incident #{incident} explains it, as long as that is open"),

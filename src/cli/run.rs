@@ -38,8 +38,9 @@ pub(super) struct Args {
 /// Runs until SIGTERM or Ctrl-C.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     logs::start(&args.logs);
-    let (config, loaded) = setup::load(&args.config.config)?;
-    let watched = Watched::new(&args.config.config, &loaded);
+    let path = &args.config.config;
+    let (config, loaded) = setup::load(path)?;
+    let watched = Watched::new(path, &config, &loaded);
     let files = rule_files(loaded, &config);
     let config = setup::resolve(config)?;
     super::block_on(serve(config, files, watched, Duration::from_secs(args.store_wait)))??;

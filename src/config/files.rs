@@ -1,6 +1,6 @@
 //! Files on disk: reading one within bounds, and globs of `rules:`.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,7 +48,9 @@ pub fn expand(glob: &str, folder: &Path) -> Vec<String> {
     for component in glob.split('/').filter(|component| !component.is_empty()) {
         found = found.iter().flat_map(|parent| step(parent, component, folder)).collect();
     }
-    found.retain(|path| folder.join(path).exists());
+    // What is there and cannot be read must not vanish unnoticed: reading it will say why.
+    let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    found.retain(|path| !std::fs::symlink_metadata(folder.join(path)).is_err_and(|error| gone(&error)));
     found.sort_unstable();
     found
 }
@@ -65,7 +67,11 @@ fn step(parent: &str, component: &str, folder: &Path) -> Vec<String> {
         _ => format!("{parent}/{name}"),
     };
     let (true, Ok(pattern)) = (is_glob(component), Pattern::parse(component)) else { return vec![join(component)] };
-    let Ok(entries) = std::fs::read_dir(folder.join(parent)) else { return Vec::new() };
+    let entries = match std::fs::read_dir(folder.join(parent)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return vec![join(component)],
+        Err(_) => return Vec::new(),
+    };
     let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
     let hidden = component.starts_with('.');
     names.filter(|name| (hidden || !name.starts_with('.')) && pattern.matches(name)).map(|name| join(&name)).collect()

@@ -25,6 +25,10 @@ pub struct Loaded {
     pub names: Names,
     /// The files and globs of `rules:`, as written.
     pub rule_globs: Vec<String>,
+    /// Those of them that match no file.
+    pub empty_globs: Vec<String>,
+    /// A hash of all texts that were read, see [`fingerprint`].
+    pub fingerprint: u64,
     /// What is wrong with podbell.yaml, and files that could not be read. Rule files themselves are
     /// checked by `rules::compile`.
     pub diagnostics: Vec<Diagnostic>,
@@ -55,7 +59,8 @@ pub fn load(path: &Path) -> Loaded {
         return Loaded { diagnostics: masked(reader.found, &source), ..Loaded::default() };
     };
     let shape = shape::read(&root, &folder, &mut reader);
-    let mut gathered = Gathered { folder, seen: HashSet::new(), files: Vec::new(), unreadable: Vec::new() };
+    let mut gathered = Gathered::new(folder);
+    gathered.print.take("", Some(&source.text));
     for (number, entry) in (0..).zip(&shape.entries) {
         gathered.entry(number, entry, &shape.names, &mut reader);
     }
@@ -63,31 +68,49 @@ pub fn load(path: &Path) -> Loaded {
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     diagnostics.extend(gathered.unreadable);
     let rule_globs = shape.entries.iter().flat_map(|entry| &entry.files).map(|(glob, _)| glob.clone()).collect();
-    Loaded { config: shape.config, rule_files: gathered.files, names: shape.names, rule_globs, diagnostics }
+    Loaded {
+        config: shape.config,
+        rule_files: gathered.files,
+        names: shape.names,
+        rule_globs,
+        empty_globs: gathered.empty,
+        fingerprint: gathered.print.0.digest(),
+        diagnostics,
+    }
 }
 
 /// A hash of podbell.yaml and of what its `rules:` name, by content: a ConfigMap's swap of symbolic
-/// links and an editor's second write are seen as well as a plain one.
+/// links and an editor's second write are seen as well as a plain one. Of a configuration that was
+/// just read it is [`Loaded::fingerprint`].
 pub fn fingerprint(path: &Path, rule_globs: &[String]) -> u64 {
     let folder = folder_of(path);
-    let mut hash = Xxh3Default::new();
-    let mut take = |name: &str, path: &Path| {
-        // What cannot be read differs from everything that can.
-        let text = files::read_source(name, path).map(|source| source.text.to_string()).unwrap_or_default();
-        for part in [name.as_bytes(), text.as_bytes()] {
-            hash.update(&(part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-    };
-    take("", path);
-    for glob in rule_globs {
-        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
-        let found = if files::is_glob(glob) { files::expand(glob, here) } else { vec![glob.clone()] };
-        for name in found {
-            take(&name, &folder.join(&name));
+    let text = |name: &str, path: &Path| files::read_source(name, path).map(|source| source.text.clone()).ok();
+    let mut print = Print::default();
+    print.take("", text("", path).as_deref());
+    for name in rule_globs.iter().flat_map(|glob| names_of(glob, &folder)) {
+        print.take(&name, text(&name, &folder.join(&name)).as_deref());
+    }
+    print.0.digest()
+}
+
+/// What a glob, or a plain name, means now.
+fn names_of(glob: &str, folder: &Path) -> Vec<String> {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    if files::is_glob(glob) { files::expand(glob, here) } else { vec![glob.to_owned()] }
+}
+
+/// A fingerprint under construction.
+#[derive(Default)]
+struct Print(Xxh3Default);
+
+impl Print {
+    /// A file; what cannot be read differs from what is empty.
+    fn take(&mut self, name: &str, text: Option<&str>) {
+        for part in [name.as_bytes(), text.unwrap_or("\0unreadable").as_bytes()] {
+            self.0.update(&(part.len() as u64).to_le_bytes());
+            self.0.update(part);
         }
     }
-    hash.digest()
 }
 
 /// Findings that quote podbell.yaml without the secrets that are written out in it.
@@ -118,24 +141,35 @@ struct Gathered {
     folder: PathBuf,
     seen: HashSet<PathBuf>,
     files: Vec<RuleFile>,
+    empty: Vec<String>,
     unreadable: Vec<Diagnostic>,
+    print: Print,
 }
 
 impl Gathered {
+    fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            seen: HashSet::new(),
+            files: Vec::new(),
+            empty: Vec::new(),
+            unreadable: Vec::new(),
+            print: Print::default(),
+        }
+    }
+
     fn entry(&mut self, number: u32, entry: &RuleEntry, names: &Names, reader: &mut Reader) {
         for (glob, span) in &entry.files {
-            let found = match files::is_glob(glob) {
-                true => {
-                    files::expand(glob, if self.folder.as_os_str().is_empty() { Path::new(".") } else { &self.folder })
-                }
-                false => vec![glob.clone()],
-            };
+            let found = names_of(glob, &self.folder);
             if found.is_empty() {
+                self.empty.push(glob.clone());
                 let help = "paths are relative to the folder of podbell.yaml";
                 reader.warning_help(span, format!("`{glob}` matches no file"), help);
             }
             for name in found {
                 let path = self.folder.join(&name);
+                let read = files::read_source(&name, &path);
+                self.print.take(&name, read.as_ref().ok().map(|source| &*source.text));
                 // Two names of one file would tell everything twice.
                 if !self.seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
                     let help = "the first place in the list counts; narrow the glob";
@@ -143,7 +177,7 @@ impl Gathered {
                     continue;
                 }
                 let names = Names { may_notify: entry.may_notify.clone(), ..names.clone() };
-                match files::read_source(&name, &path) {
+                match read {
                     Ok(source) => self.files.push(rule_file(source, number, Some(entry), names)),
                     // Nothing to show of the file itself: the line that names it is what to mend.
                     Err(diagnostic) if diagnostic.source.text.is_empty() => {

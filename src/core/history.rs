@@ -5,11 +5,13 @@
 //! and between two changes an empty list lets silence be observed. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::diff::ChangeKind;
-use super::event::{Event, Target};
+use super::event::{Event, Level, Target};
 use super::time::Time;
 
 /// Something that was observed of a target.
@@ -73,6 +75,8 @@ struct Life {
     /// Times in which it was not read: failing, or podbell was down (no polls at all).
     failing: Vec<(Time, Time)>,
     down: Vec<(Time, Time)>,
+    /// Episodes that changed.
+    known: HashSet<(Time, Level, u64)>,
 }
 
 impl Polls {
@@ -96,11 +100,11 @@ impl Polls {
                     life.changes.entry(at).or_default().push(event);
                 }
                 Seen::Failing => life.failing.push((at, until.plus(Duration::from_millis(1)))),
-                Seen::Readable => {
-                    if let Some(failing) = life.failing.last_mut() {
-                        failing.1 = at;
-                    }
-                }
+                Seen::Readable => match life.failing.last_mut() {
+                    Some(failing) => failing.1 = at,
+                    // It began before the history does.
+                    None => life.failing.push((since, at)),
+                },
                 Seen::Down { .. } => {}
             }
         }
@@ -131,16 +135,14 @@ impl Life {
             changes: BTreeMap::new(),
             failing: Vec::new(),
             down: Vec::new(),
+            known: HashSet::new(),
         }
     }
 
     /// The reading from which the diff makes this change, if it is the first one of the episode.
-    fn reading_before(&self, kind: ChangeKind, new: u64, event: &Event<'static>) -> Option<Event<'static>> {
-        let same = |other: &Event<'_>| {
-            (other.first_seen, other.level, &other.obj_type, &other.obj_name, &other.reason, &other.message)
-                == (event.first_seen, event.level, &event.obj_type, &event.obj_name, &event.reason, &event.message)
-        };
-        if self.changes.values().flatten().any(same) {
+    fn reading_before(&mut self, kind: ChangeKind, new: u64, event: &Event<'static>) -> Option<Event<'static>> {
+        let parts = [&event.obj_type, &event.obj_name, &event.reason, &event.message].map(|part| &**part).join("\0");
+        if !self.known.insert((event.first_seen, event.level, xxh3_64(parts.as_bytes()))) {
             return None;
         }
         match kind {
@@ -199,7 +201,6 @@ impl Iterator for Polls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::Level;
 
     fn change(second: i64, kind: ChangeKind, new: u64, count: u64) -> Observation {
         let event = Event {

@@ -31,7 +31,7 @@ fn about(body: &NoticeBody) -> String {
         },
         NoticeBody::Info(Info::FirstContact { source, .. } | Info::Blind { source, .. }) => source.clone(),
         NoticeBody::Info(Info::Dead { destination, .. } | Info::Test { destination }) => destination.clone(),
-        NoticeBody::Info(Info::Held { window, .. }) => format!("what was held: {window:?}"),
+        NoticeBody::Info(Info::Held { window, .. }) => format!("held: {}", window.name()),
         NoticeBody::Info(Info::Daily { .. }) => "the day".to_owned(),
     }
 }

@@ -103,7 +103,8 @@ pub struct Engine {
     /// Answers that a failed commit left unrecorded.
     unrecorded: Vec<(SendId, Outcome)>,
     /// Rules that were not taken over yet, or whose commit failed.
-    new_rules: Option<NewRules>,
+    /// Rules to take over: at most one set, and one refusal that came after it.
+    new_rules: Vec<NewRules>,
     /// Rosters that a failed commit left out: a source may say them only once.
     unheard: Vec<SourceEvent>,
     tally: Totals,
@@ -182,7 +183,7 @@ impl Engine {
             mirror: None,
             in_flight: HashSet::new(),
             unrecorded: Vec::new(),
-            new_rules: None,
+            new_rules: Vec::new(),
             unheard: Vec::new(),
             tally: Totals::default(),
             complaints: Complaints::default(),
@@ -209,7 +210,7 @@ impl Engine {
             match one {
                 Happened::Source(event) => events.push(event),
                 Happened::Answered(send, outcome) => answers.push((send, outcome)),
-                Happened::Rules(rules) => self.new_rules = Some(*rules),
+                Happened::Rules(rules) => self.take_rules(*rules),
             }
         }
         let mut mirror = match self.mirror.take() {
@@ -256,7 +257,10 @@ impl Engine {
     /// Rules to take over with the next turn: those that the engine was made with, so that their
     /// texts are stored and what was refused is told.
     pub fn take_rules(&mut self, rules: NewRules) {
-        self.new_rules = Some(rules);
+        let refused = matches!(rules, NewRules::Refused(_));
+        // A refusal takes nothing back; a set makes everything before it old.
+        self.new_rules.retain(|other| refused && !matches!(other, NewRules::Refused(_)));
+        self.new_rules.push(rules);
     }
 
     /// When the next turn is due, if nothing happens before.
@@ -343,8 +347,7 @@ impl Engine {
             *last = (*last).min(now);
         }
         // Before the polls of this turn: each is judged by one generation.
-        let new_rules = self.new_rules.clone();
-        if let Some(rules) = &new_rules {
+        for rules in &self.new_rules.clone() {
             self.take_over(rules, mirror, now, &mut batch)?;
         }
         for event in events {
@@ -400,7 +403,7 @@ impl Engine {
         if !jobs.is_empty() {
             crash_point!("claim.after");
         }
-        self.new_rules = None;
+        self.new_rules.clear();
         self.last_heartbeat = heartbeat.unwrap_or(self.last_heartbeat);
         tally.steps.add(batch.writes.tally);
         tally.notices += batch.writes.notices.len() as u64;

@@ -64,6 +64,7 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
             })),
         }
     }
+    blocks.extend(mentions.take().map(|mentions| section(&some_mentions(mentions, 290))));
     let text = plain(&format!("{}\n{}", message.title, message.gist()), TEXT);
     // `mrkdwn: false`: the text beside the blocks is for notifications and is not markup.
     json!({"text": text, "mrkdwn": false, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::core::incident::hold::Window;
 use crate::core::message::{self, Message, clip};
 use crate::core::notice::{Info, Notice, NoticeBody, Story, Trouble, TroubleSubject};
 use crate::core::outbox::Content;
@@ -153,7 +154,7 @@ fn info(info: &Info) -> Value {
             "source": source, "services": services, "from": rfc3339(*from), "until": rfc3339(*until),
         }),
         Info::Held { window, from, until, over, over_count, still_open } => json!({
-            "window": window, "from": rfc3339(*from), "until": rfc3339(*until),
+            "window": {"kind": window_kind(window), "name": name(window.name())}, "from": rfc3339(*from), "until": rfc3339(*until),
             "over": names(over), "over_count": over_count, "still_open": still_open,
         }),
         Info::Daily { since, until, events, messages, incidents, untold } => json!({
@@ -164,6 +165,13 @@ fn info(info: &Info) -> Value {
         Info::Dead { destination, deliveries, why } => json!({
             "destination": destination, "deliveries": deliveries, "why": clip(why, MOST_NAME),
         }),
+    }
+}
+
+fn window_kind(window: &Window) -> &'static str {
+    match window {
+        Window::Hours(_) => "hours",
+        Window::Maintenance { .. } => "maintenance",
     }
 }
 

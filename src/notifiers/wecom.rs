@@ -87,8 +87,9 @@ fn render(message: &Message, mentions: &[String], quote_limit: usize) -> Vec<Str
             // line ends the quotation before it.
             Block::Command(command) => lines.push(format!("\n`{command}`")),
             Block::Text(text) => {
-                lines.extend(text.lines().map(plain_line));
+                // First: what is cut is cut from the end, and nobody may miss a call.
                 lines.extend(mentions.take());
+                lines.extend(text.lines().map(plain_line));
             }
             Block::Small(spans) => {
                 let gap = if lines.last().is_some_and(|line| line.starts_with('>')) { "\n" } else { "" };
@@ -96,6 +97,7 @@ fn render(message: &Message, mentions: &[String], quote_limit: usize) -> Vec<Str
             }
         }
     }
+    lines.extend(mentions.take());
     lines
 }
 

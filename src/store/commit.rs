@@ -239,10 +239,13 @@ fn write_troubles_and_sources(connection: &Connection, commit: &Commit<'_>) -> r
 /// What is counted for the daily lines; none where nobody wants one.
 fn write_days(connection: &Connection, commit: &Commit<'_>) -> rusqlite::Result<()> {
     let days = commit.state.days();
-    if !days.is_empty() {
-        let mut meta = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('days', ?1)")?;
-        meta.execute([json(days)?])?;
+    if days.is_empty() {
+        // Nobody wants a line now: what was counted once must not come back.
+        connection.prepare_cached("DELETE FROM meta WHERE key = 'days'")?.execute([])?;
+        return Ok(());
     }
+    let mut meta = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('days', ?1)")?;
+    meta.execute([json(days)?])?;
     Ok(())
 }
 

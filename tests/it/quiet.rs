@@ -259,6 +259,35 @@ rules:
     assert_eq!(world.told().len(), 4, "one a day: {:?}", world.told());
 }
 
+#[test]
+fn a_cause_that_is_held_itself_holds_nothing() {
+    // The node's rule tells only at another time of day; its consequence has no hours.
+    let start = jiff::Timestamp::from_millisecond(START.millis()).unwrap().to_zoned(TimeZone::UTC);
+    let opens = start.checked_add(jiff::Span::new().hours(5)).unwrap().strftime("%H:%M").to_string();
+    let closes = start.checked_add(jiff::Span::new().hours(6)).unwrap().strftime("%H:%M").to_string();
+    let rules = NODE_RULES.replacen("group_wait: 0s\n", "group_wait: 0s\n    active: {hours: \"HOURS\"}\n", 1);
+    let mut world = world(&rules.replace("HOURS", &format!("{opens}-{closes}")));
+    live(&mut world, 60, 240, shows(240, 240));
+    assert_eq!(world.told(), ["65s team opened #1"]);
+}
+
+#[test]
+fn planned_work_that_is_made_longer_is_summed_up_once_also_after_a_crash() {
+    let rules = |until: i64| {
+        format!(
+            "version: 1\nmaintenance: {{name: move, until: \"{}\"}}\nrules: [{{name: all, match: {{level: Warning}}, notify: [team], group_wait: 0s}}]\n",
+            clock(until)
+        )
+    };
+    let mut world = world(&rules(3000));
+    live(&mut world, 60, 1800, shows(300, 300));
+    world.reload(&[&rules(5400)]);
+    world.kill();
+    world.start();
+    live(&mut world, 1860, 5500, shows(300, 300));
+    assert_eq!(world.told(), ["5400s team info"]);
+}
+
 /// One workload's trouble: from which to which minute it fails.
 type Trouble = (i64, i64);
 

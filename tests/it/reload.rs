@@ -269,3 +269,58 @@ async fn podbell_starts_with_the_last_good_version_of_a_file_that_was_broken_mea
     logged(&running, "its last good version holds", 1).await;
     assert!(running.process.stop().await.success());
 }
+
+#[tokio::test]
+async fn rule_files_that_vanish_for_a_while_change_nothing_and_are_told_of() {
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let receiver = Receiver::start().await;
+    let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
+    site.edit("rules: [rules.yaml]", "rules: [\"*.rules.yaml\"]");
+    std::fs::rename(site.path("rules.yaml"), site.path("a.rules.yaml")).unwrap();
+    let mut running = site.run().await;
+    logged(&running, "podbell runs", 1).await;
+    std::fs::rename(site.path("a.rules.yaml"), site.path("hidden")).unwrap();
+    logged(&running, "matches no file any more", 1).await;
+    std::fs::rename(site.path("hidden"), site.path("a.rules.yaml")).unwrap();
+    logged(&running, "a rule file is good again", 1).await;
+    assert!(!running.process.stderr().contains("other rules hold"), "{}", running.process.stderr());
+    // Somebody who asks for it means it.
+    std::fs::remove_file(site.path("a.rules.yaml")).unwrap();
+    running.process.signal(Signal::HUP);
+    logged(&running, "other rules hold from now on", 1).await;
+    assert!(running.process.stop().await.success());
+}
+
+#[test]
+fn a_refusal_that_comes_with_good_rules_does_not_take_them_back() {
+    let mut world = world(&[OTHER]);
+    let refused = podbell::core::source::PollError {
+        code: "rules".into(),
+        text: "half a file".into(),
+        advice: "mend it".into(),
+        gone: false,
+    };
+    world.reload_then_refuse(&[OTHER, SHOP], refused);
+    happens(&mut world, 60, "FailedMount", 1);
+    world.run_until(70);
+    assert_eq!(told_of_files(&world), ["opened half a file"]);
+    assert!(world.told().contains(&"60s team opened #2".to_owned()), "{:?}", world.told());
+}
+
+#[test]
+fn a_destination_that_a_rule_no_longer_notifies_hears_only_of_the_end() {
+    let both = SHOP.replace("notify: [team]", "notify: [team, other]");
+    let mut world = World::new(WorldSpec {
+        rules: vec![both],
+        destinations: vec![("team", None), ("other", None)],
+        ..WorldSpec::default()
+    });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    happens(&mut world, 60, "FailedMount", 1);
+    world.reload(&[SHOP]);
+    happens(&mut world, 120, "FailedMount", 200);
+    world.poll_until(&web(), &[], 2000);
+    assert_eq!(world.told_to("team"), ["60s team opened #1", "120s team escalated #1", "1020s team resolved #1"]);
+    assert_eq!(world.told_to("other"), ["60s other opened #1", "1020s other resolved #1"]);
+}

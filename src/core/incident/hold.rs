@@ -33,12 +33,17 @@ pub enum Held {
 
 /// A stretch of time in which something is not told, as people call it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "name", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum Window {
     /// The time outside of these hours.
     Hours(Arc<str>),
     /// Planned work of this name.
-    Maintenance(Arc<str>),
+    Maintenance {
+        /// Its name.
+        name: Arc<str>,
+        /// Whose rules it holds: names are unique in a file only. None: podbell.yaml.
+        file: Option<Arc<str>>,
+    },
 }
 
 /// What holds an incident at a moment.
@@ -62,6 +67,15 @@ impl Holds {
     }
 }
 
+impl Window {
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Hours(name) | Self::Maintenance { name, .. } => name,
+        }
+    }
+}
+
 impl Incident {
     /// Notes for each destination that something fell due by `now` and is held back. Says whether
     /// that is news.
@@ -69,7 +83,7 @@ impl Incident {
         let moments: Vec<(Destination, Held)> = self
             .telling
             .iter()
-            .filter(|(_, telling)| self.moment(telling, rule).is_some_and(|(_, at)| at <= now))
+            .filter(|(to, telling)| self.moment(to, telling, rule).is_some_and(|(_, at)| at <= now))
             .filter_map(|(to, _)| Some((to.clone(), holds.of(to)?)))
             .collect();
         let mut news = false;

@@ -189,7 +189,7 @@ impl Incident {
             Phase::Open => self.note_worse(rule, now),
             Phase::Gathering | Phase::Resolved { .. } => {
                 if self.gather(rule, joining, now) {
-                    self.open(now);
+                    self.open(rule, now);
                 }
             }
         }
@@ -313,14 +313,14 @@ impl Incident {
         window::gather(&mut self.recent, spread, rule.open_when)
     }
 
-    fn open(&mut self, now: Time) {
+    fn open(&mut self, rule: &RuleSettings, now: Time) {
         let reopening = matches!(self.phase, Phase::Resolved { .. });
         if reopening {
             self.reopened = self.reopened.saturating_add(1);
         }
         self.phase = Phase::Open;
         self.recent.clear();
-        self.start_telling(reopening, now);
+        self.start_telling(rule, reopening, now);
     }
 }
 

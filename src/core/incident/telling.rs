@@ -60,8 +60,11 @@ pub struct Due {
 
 impl Incident {
     /// It opened or came back: everybody is to hear of it.
-    pub(super) fn start_telling(&mut self, reopening: bool, now: Time) {
-        for (_, telling) in &mut self.telling {
+    pub(super) fn start_telling(&mut self, rule: &RuleSettings, reopening: bool, now: Time) {
+        for (to, telling) in &mut self.telling {
+            if !rule.notify.contains(to) {
+                continue;
+            }
             let kind = if reopening && telling.told.is_some() { NoticeKind::Reopened } else { NoticeKind::Opened };
             telling.next = (!telling.flapping).then_some(Next { kind, caused_at: now });
         }
@@ -70,8 +73,8 @@ impl Incident {
     /// More has joined an open incident: who is to hear of it?
     pub(super) fn note_worse(&mut self, rule: &RuleSettings, now: Time) {
         let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.topics.len());
-        for (_, telling) in &mut self.telling {
-            if telling.next.is_some() {
+        for (to, telling) in &mut self.telling {
+            if telling.next.is_some() || !rule.notify.contains(to) {
                 continue;
             }
             if telling.told.is_none() {
@@ -87,12 +90,16 @@ impl Incident {
         }
     }
 
-    /// Another rule, or the same with other steps: those that are passed already are not told. Says
-    /// whether that changed anything.
+    /// Another rule, or the same with other steps: those that are passed already are not told. Whom it no
+    /// longer notifies hears only of the end. Says whether that changed anything.
     pub fn pass_steps(&mut self, rule: &RuleSettings, now: Time) -> bool {
         let (occurrences, objects) = (self.occurrences, self.objects_lately(now));
         let mut changed = false;
-        for (_, telling) in &mut self.telling {
+        for (to, telling) in &mut self.telling {
+            if !rule.notify.contains(to) {
+                changed |= telling.next.take().is_some();
+                continue;
+            }
             if telling.told.is_none() || telling.next.is_some() {
                 continue;
             }
@@ -108,7 +115,7 @@ impl Incident {
     /// incident holds has none: its end is an event.
     pub fn tell_at(&self, rule: &RuleSettings, holds: &Holds) -> Option<Time> {
         let moment = |(to, telling): (&Destination, &Telling)| {
-            let (_, at) = self.moment(telling, rule)?;
+            let (_, at) = self.moment(to, telling, rule)?;
             match holds.of(to) {
                 None => Some(at),
                 // Noted as held when it falls due, then told when the window ends.
@@ -140,7 +147,9 @@ impl Incident {
             .telling
             .iter()
             .filter(|(to, _)| holds.of(to).is_none())
-            .filter_map(|(to, telling)| Some((to.clone(), self.moment(telling, rule).filter(|(_, at)| *at <= now)?.0)))
+            .filter_map(|(to, telling)| {
+                Some((to.clone(), self.moment(to, telling, rule).filter(|(_, at)| *at <= now)?.0))
+            })
             .collect();
         let mut grouped = Grouped::default();
         for (to, next) in due {
@@ -206,8 +215,8 @@ impl Incident {
     }
 
     /// What a destination hears next, and when.
-    pub(super) fn moment(&self, telling: &Telling, rule: &RuleSettings) -> Option<(Next, Time)> {
-        if self.phase != Phase::Open {
+    pub(super) fn moment(&self, to: &Destination, telling: &Telling, rule: &RuleSettings) -> Option<(Next, Time)> {
+        if self.phase != Phase::Open || !rule.notify.contains(to) {
             return None;
         }
         let gap = telling.told.map(|told| told.at.plus(rule.min_gap));

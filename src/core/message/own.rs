@@ -144,7 +144,7 @@ impl Scribe<'_> {
     ) -> Message {
         let (name, sentence) = match window {
             Window::Hours(name) => (name, self.words.held_outside()),
-            Window::Maintenance(name) => (name, self.words.held_during()),
+            Window::Maintenance { name, .. } => (name, self.words.held_during()),
         };
         let title = format!("🤫 {}", self.words.held_title(over_count));
         let (from, until) = self.clock.ends(from, until);

@@ -77,7 +77,8 @@ impl RuleFiles {
             known(&file.names.destinations) && known(&file.names.may_notify)
         };
         let own = broken.notify.clone().filter(|names| names.iter().all(exists));
-        let notify = own.or_else(|| file.names.may_notify.clone()).unwrap_or_else(|| self.chats.clone());
+        let allowed = file.names.may_notify.clone().map(|names| names.into_iter().filter(exists).collect::<Vec<_>>());
+        let notify = own.or(allowed).filter(|names| !names.is_empty()).unwrap_or_else(|| self.chats.clone());
         let mut instead = compile(&RuleFile {
             source: Source::new(&format!("{} for {}", builtin::FILE, file.source.name), builtin::TEXT),
             defaults: Partial { notify: Some(notify), ..Partial::default() },

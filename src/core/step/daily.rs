@@ -110,7 +110,9 @@ impl State {
         for (name, at) in &setup.daily {
             let day = self.days.entry(name.clone()).or_insert_with(|| Day::new(now));
             // After the clock was set back, the day begins anew.
-            day.since = day.since.min(now);
+            if day.since > now {
+                *day = Day::new(now);
+            }
             let due = *day.due.get_or_insert_with(|| at.0.next_start(day.since).unwrap_or(Time::from_millis(i64::MAX)));
             if due > now {
                 continue;

@@ -42,32 +42,48 @@ impl State {
     pub fn holds(&self, setup: &Setup, incident: &Incident, now: Time) -> Holds {
         let Some(id) = setup.rules.find(&incident.rule) else { return Holds::default() };
         let rule = &setup.rules.get(id).settings;
-        Holds { window: window(setup, rule, incident, now), inhibitors: self.inhibitors(setup, id, incident) }
+        Holds { window: window(setup, rule, incident, now), inhibitors: self.inhibitors(setup, id, incident, now) }
     }
 
-    /// Open incidents that explain this one.
-    fn inhibitors(&self, setup: &Setup, rule: RuleId, incident: &Incident) -> Vec<(u64, Vec<Destination>)> {
+    /// Open incidents that explain this one, and who hears of them.
+    fn inhibitors(&self, setup: &Setup, rule: RuleId, incident: &Incident, now: Time) -> Vec<(u64, Vec<Destination>)> {
         let mut found = Vec::new();
         for (by, equal) in setup.rules.inhibited_by(rule) {
-            let key = &setup.rules.get(*by).settings.key;
-            let open = self.incidents.values().filter(|other| other.phase == Phase::Open && other.rule == *key);
+            let settings = &setup.rules.get(*by).settings;
+            let ids = self.inhibiting.get(&settings.key).into_iter().flatten();
+            let open = ids.filter_map(|id| self.incidents.get(id)).filter(|other| other.phase == Phase::Open);
             let explains =
                 open.filter(|other| equal.iter().all(|field| value(other, *field) == value(incident, *field)));
-            found.extend(explains.map(|other| (other.id, other.telling.keys().cloned().collect())));
+            found.extend(explains.map(|other| (other.id, listeners(setup, settings, other, now))));
         }
         found
     }
 
-    /// An incident of this rule is over: what it held and what outlived it is told.
-    pub(super) fn release(&mut self, setup: &Setup, rule: &RuleKey, now: Time, writes: &mut Writes) {
-        let Some(id) = setup.rules.find(rule) else { return };
-        let held: Vec<&RuleKey> = setup.rules.get(id).settings.inhibits.iter().map(|inhibit| &inhibit.rule).collect();
-        if held.is_empty() {
-            return;
+    /// Notes an incident whose rule holds others.
+    pub(super) fn note_inhibiting(&mut self, setup: &Setup, id: u64) {
+        let Some(rule) = self.incidents.get(&id).map(|incident| &incident.rule) else { return };
+        let holds = setup.rules.find(rule).is_some_and(|rule| !setup.rules.get(rule).settings.inhibits.is_empty());
+        if holds {
+            self.inhibiting.entry(rule.clone()).or_default().insert(id);
         }
-        let ids: Vec<u64> = self.incidents.values().filter(|one| held.contains(&&one.rule)).map(|one| one.id).collect();
-        for id in ids {
-            self.attend(id, setup, now, writes);
+    }
+
+    /// An incident of this rule is over: with the end of this step whatever it held is looked at.
+    pub(super) fn release(&mut self, setup: &Setup, rule: &RuleKey) {
+        let Some(id) = setup.rules.find(rule) else { return };
+        self.released.extend(setup.rules.get(id).settings.inhibits.iter().map(|inhibit| inhibit.rule.clone()));
+    }
+
+    /// What was held and outlived what held it is told. Once a step, however many were over in it.
+    pub(super) fn attend_released(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        // What ends meanwhile may hold others; never in a circle.
+        while !self.released.is_empty() {
+            let rules = std::mem::take(&mut self.released);
+            let held = self.incidents.values().filter(|incident| rules.contains(&incident.rule));
+            let ids: Vec<u64> = held.map(|incident| incident.id).collect();
+            for id in ids {
+                self.attend(id, setup, now, writes);
+            }
         }
     }
 
@@ -82,12 +98,12 @@ impl State {
             let key = (to.clone(), window.clone());
             let fresh = || HeldBack { from: now, until: *until, incidents: BTreeSet::new(), over: BTreeMap::new() };
             let held = self.held.entry(key.clone()).or_insert_with(fresh);
+            let mut news = held.until != *until;
             held.until = *until;
             let room = held.incidents.len() < MOST_INCIDENTS;
-            if !room && !held.incidents.contains(&id) {
-                continue;
+            if room || held.incidents.contains(&id) {
+                news |= held.incidents.insert(id);
             }
-            let mut news = held.incidents.insert(id);
             if over && !held.over.contains_key(&id) {
                 let named = held.over.len() < MOST_NAMED;
                 held.over.insert(id, if named { words(incident) } else { String::new() });
@@ -129,16 +145,23 @@ impl State {
     }
 
     /// Windows that other rules no longer have are over.
-    pub(super) fn end_removed_windows(&mut self, setup: &Setup, now: Time) {
+    pub(super) fn end_removed_windows(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         let hours: BTreeSet<String> =
             setup.rules.iter().filter_map(|(_, rule)| rule.settings.active.as_ref()).map(ToString::to_string).collect();
-        for ((_, window), held) in &mut self.held {
+        for (key, held) in &mut self.held {
+            let window = &key.1;
             let planned = setup.rules.maintenance().iter();
             let until = match window {
                 Window::Hours(name) => hours.contains(&**name).then_some(held.until),
-                Window::Maintenance(name) => planned.filter(|one| one.name == *name).map(|one| one.until).max(),
+                Window::Maintenance { name, file } => {
+                    planned.filter(|one| one.name == *name && one.file == *file).map(|one| one.until).max()
+                }
             };
-            held.until = until.unwrap_or(now);
+            let until = until.unwrap_or(now);
+            if held.until != until {
+                held.until = until;
+                writes.held.insert(key.clone());
+            }
         }
     }
 
@@ -148,13 +171,24 @@ impl State {
     }
 }
 
+/// Who hears of an incident: whoever was told, and where no window keeps it, whoever will be.
+fn listeners(setup: &Setup, rule: &RuleSettings, incident: &Incident, now: Time) -> Vec<Destination> {
+    let kept = window(setup, rule, incident, now).is_some();
+    let hears = incident.telling.iter().filter(|(_, telling)| !kept || telling.told.is_some());
+    hears.map(|(to, _)| to.clone()).collect()
+}
+
 /// The window that holds a rule's incident, of several the one that ends last.
 fn window(setup: &Setup, rule: &RuleSettings, incident: &Incident, now: Time) -> Option<(Window, Time)> {
     let hours = rule.active.as_ref();
     let hours = hours.and_then(|active| Some((Window::Hours(active.to_string().into()), active.closed_until(now)?)));
     let planned = setup.rules.maintenance().iter().filter(|one| one.holds_at(now));
     let planned = planned.filter(|one| all_targets(incident, |facts| one.is_about(&rule.key, facts)));
-    planned.map(|one| (Window::Maintenance(one.name.clone()), one.until)).chain(hours).max_by_key(|(_, until)| *until)
+    let planned = planned.map(|one| {
+        let window = Window::Maintenance { name: one.name.clone(), file: one.file.clone() };
+        (window, one.until)
+    });
+    planned.chain(hours).max_by_key(|(_, until)| *until)
 }
 
 /// Whether something holds for every service that shows the incident.

@@ -28,7 +28,7 @@ impl State {
             Some(id) => *id,
             // Another service showed all of it before, to an incident that is over or gathers.
             None if joining.new == 0 => return None,
-            None => self.create(key, joining, now),
+            None => self.create(setup, key, joining, now),
         };
         let incident = self.incidents.get_mut(&id)?;
         let before = incident.phase;
@@ -43,6 +43,7 @@ impl State {
 
     fn create(
         &mut self,
+        setup: &Setup,
         key: (RuleKey, Vec<(crate::core::rules::Field, String)>),
         joining: &Joining<'_>,
         now: Time,
@@ -52,6 +53,7 @@ impl State {
         let incident = Incident::new(id, key.0, key.1, joining, now);
         self.index(&incident);
         self.incidents.insert(id, incident);
+        self.note_inhibiting(setup, id);
         id
     }
 
@@ -140,7 +142,7 @@ impl State {
         writes.incidents.insert(id);
         self.note_windows(id, true, now, writes);
         self.tell(id, Some(rule), dues, setup, None, now, writes);
-        self.release(setup, &key, now, writes);
+        self.release(setup, &key);
     }
 
     /// Its rule or its targets are gone: whoever knows of it hears so, and it is over for good.
@@ -156,7 +158,7 @@ impl State {
         }
         self.end(id, now, writes);
         if was_open {
-            self.release(setup, &key, now, writes);
+            self.release(setup, &key);
         }
     }
 
@@ -164,6 +166,9 @@ impl State {
     fn end(&mut self, id: u64, now: Time, writes: &mut Writes) {
         let Some(incident) = self.incidents.remove(&id) else { return };
         self.by_key.remove(&(incident.rule.clone(), incident.group.clone()));
+        if let Some(ids) = self.inhibiting.get_mut(&incident.rule) {
+            ids.remove(&id);
+        }
         for target in &incident.targets {
             if let Some(ids) = self.by_target.get_mut(target) {
                 ids.remove(&id);

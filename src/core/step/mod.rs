@@ -165,6 +165,10 @@ pub struct State {
     troubles: BTreeMap<u64, TroubleState>,
     sources: BTreeMap<Arc<str>, SourceState>,
     held: BTreeMap<HeldKey, HeldBack>,
+    /// Incidents of rules that hold others.
+    inhibiting: HashMap<RuleKey, BTreeSet<u64>>,
+    /// Rules whose incidents may be told again; empty between steps.
+    released: BTreeSet<RuleKey>,
     days: Days,
     next_incident: u64,
     next_notice: u64,
@@ -223,6 +227,8 @@ impl State {
             troubles: restored.troubles.into_iter().map(|trouble| (trouble.id, trouble)).collect(),
             sources: restored.sources.into_iter().collect(),
             held: restored.held.into_iter().collect(),
+            inhibiting: HashMap::new(),
+            released: BTreeSet::new(),
             days: restored.days,
             next_incident: restored.next_incident.max(1),
             next_notice: restored.next_notice.max(1),
@@ -234,6 +240,7 @@ impl State {
             let id = incident.id;
             state.index(&incident);
             state.incidents.insert(id, incident);
+            state.note_inhibiting(setup, id);
             state.schedule(id, setup, now);
         }
         state.believe_heartbeat(restored.heartbeat, setup);
@@ -433,4 +440,5 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
             state.wake_sources(setup, now, writes);
         }
     }
+    state.attend_released(setup, now, writes);
 }

@@ -15,7 +15,8 @@ use crate::core::time::Time;
 impl State {
     /// Brings incidents in line with the setup's rules.
     pub(super) fn adopt_rules(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
-        self.end_removed_windows(setup, now);
+        self.end_removed_windows(setup, now, writes);
+        self.inhibiting.clear();
         let ids: Vec<u64> = self.incidents.keys().copied().collect();
         for id in ids {
             let Some(incident) = self.incidents.get(&id) else { continue };
@@ -30,6 +31,7 @@ impl State {
             {
                 writes.incidents.insert(id);
             }
+            self.note_inhibiting(setup, id);
             self.schedule(id, setup, now);
         }
     }

@@ -341,6 +341,11 @@ impl State {
         let known = self.troubles.values_mut().find(|t| t.subject == subject && t.code == error.code);
         let id = match known {
             Some(trouble) => {
+                // A file that was mended in one place and is wrong in another: the newest words help.
+                if matches!(subject, TroubleSubject::Rules(_)) {
+                    trouble.text.clone_from(&error.text);
+                    trouble.advice.clone_from(&error.advice);
+                }
                 trouble.join(member, since);
                 trouble.id
             }

@@ -172,7 +172,7 @@ pub fn one_of_each() -> Vec<(&'static str, Notice)> {
                 15,
                 Info,
                 info(self::Info::Held {
-                    window: Window::Maintenance("db-upgrade".into()),
+                    window: Window::Maintenance { name: "db-upgrade".into(), file: None },
                     from: at(-7_200),
                     until: at(1_200),
                     over: vec!["shop/web: Failed, BackOff".into(), "shop/db: FailedMount".into()],

@@ -189,6 +189,16 @@ impl World {
         self.happen(Happened::Rules(Box::new(NewRules::Files(files))));
     }
 
+    /// The same, and in the same turn a later look finds something that cannot be used.
+    pub fn reload_then_refuse(&mut self, rules: &[&str], error: PollError) {
+        self.spec.rules = rules.iter().map(|text| (*text).to_owned()).collect();
+        let files = self.rule_files();
+        self.turn(vec![
+            Happened::Rules(Box::new(NewRules::Files(files))),
+            Happened::Rules(Box::new(NewRules::Refused(error))),
+        ]);
+    }
+
     /// Ends podbell without a word, as `kill -9` does. Answers on their way are lost.
     pub fn kill(&mut self) {
         self.engine = None;
