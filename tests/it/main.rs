@@ -13,6 +13,7 @@ mod diff;
 mod emulator;
 mod explain;
 mod file_source;
+mod history;
 mod http;
 mod incidents;
 mod messages;

@@ -163,6 +163,18 @@ fn what_a_template_makes_stays_within_every_platforms_limits() {
 }
 
 #[test]
+fn whoever_is_mentioned_is_called_however_much_or_little_a_template_says() {
+    let notifiers = notifiers(Template::default());
+    for text in ["{% if over %}x{% endif %}", "{% for a in range(400) %}告警 {{ a }}\n{% endfor %}"] {
+        let notice = templated(None, Some(text));
+        for content in [Content::Full, Content::Short] {
+            assert!(frozen(&notifiers, "slack", &notice, content).contains("<!subteam^S0123ABC>"), "{text}");
+            assert!(frozen(&notifiers, "wecom", &notice, content).contains("<@zhangsan>"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn the_last_attempt_after_a_refusal_is_in_podbells_own_words() {
     let notifiers = notifiers(template(Some("my own title"), Some("my own text")));
     let notice = incident(1, NoticeKind::Opened, story());
