@@ -141,6 +141,19 @@ impl Day {
     }
 }
 
+impl Day {
+    /// Whether a poll that would have shown a workload failed between a second and a time.
+    pub fn poll_failed(&self, (namespace, workload): &(&str, String), from: i64, until: Time) -> bool {
+        let until = until.seconds() - self.start.seconds();
+        let shows = |service: usize| {
+            let target = &self.targets[service];
+            &*target.namespace == *namespace && *target.service == **workload
+        };
+        let mut between = self.polls().filter(|(at, service, _)| (from..until).contains(at) && shows(*service));
+        between.any(|(_, _, good)| !good)
+    }
+}
+
 /// What happens on every day.
 fn routine(stage: &mut Stage, fleet: &Fleet, end: i64) {
     for of in &fleet.workloads {

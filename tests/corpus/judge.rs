@@ -19,6 +19,8 @@ type Place = (&'static str, String);
 /// A pull that fails for so long must not be told as over.
 const LONG: i64 = 2 * 3600;
 
+/// `poll_every` + `group_wait` + 5 s.
+pub const SOON: f64 = 80.0;
 /// So long after it happened, a Warning is seen at last, when polls failed.
 const SEEN_LATE: i64 = 360;
 
@@ -132,7 +134,7 @@ fn told(
     let rule = played.setup.rules.find(&story.rule).expect("a rule of the set");
     let at_once = played.setup.rules.get(rule).settings.open_when.count == 1;
     let delays = match (sent.notices.len(), notice.kind) {
-        (_, NoticeKind::Escalated) => {
+        (_, NoticeKind::Escalated | NoticeKind::Reopened) => {
             measured.joined += 1;
             &mut measured.delays_as_news
         }
@@ -141,6 +143,11 @@ fn told(
         _ => &mut measured.delays_of_slow_rules,
     };
     delays.push(delay);
+    if at_once && notice.kind == NoticeKind::Opened && sent.notices.len() == 1 && delay > SOON {
+        let failed = day.poll_failed(place, first, sent.at);
+        let (all, after_failures) = measured.late;
+        measured.late = (all + 1, after_failures + u64::from(failed));
+    }
 }
 
 /// Whether a notice tells people that something is wrong, or has become worse: one that joins an

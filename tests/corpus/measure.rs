@@ -38,13 +38,15 @@ pub struct Measured {
     /// Workloads with a labelled problem, and those of which nobody was told.
     pub labelled: u64,
     pub untold: Vec<String>,
-    /// Problems that were told as news of an open incident.
+    /// Problems that were told as news of an open incident, or by one that came back.
     pub joined: u64,
     /// Incidents of several workloads.
     pub merged: Vec<String>,
     /// Seconds from the first Warning to the message: by rules that open at once, of problems that
-    /// were told on their own; in digests; by rules that wait; as news.
+    /// were told on their own; in digests; by rules that wait; of incidents that people knew.
     pub delays: Vec<f64>,
+    /// How many of these are over [`judge::SOON`], and how many of those because a poll failed.
+    pub late: (u64, u64),
     pub delays_in_digests: Vec<f64>,
     pub delays_of_slow_rules: Vec<f64>,
     pub delays_as_news: Vec<f64>,
@@ -150,6 +152,7 @@ impl Measured {
         self.joined += other.joined;
         self.merged.extend(other.merged);
         self.delays.extend(other.delays);
+        self.late = (self.late.0 + other.late.0, self.late.1 + other.late.1);
         self.delays_in_digests.extend(other.delays_in_digests);
         self.delays_of_slow_rules.extend(other.delays_of_slow_rules);
         self.delays_as_news.extend(other.delays_as_news);

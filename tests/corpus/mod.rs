@@ -2,7 +2,7 @@
 //! the event lists follow from how Kubernetes writes events. No rule has a say in any of it.
 //!
 //! Shared by `tests/it/noise.rs` and `benches/noise.rs`. The same seed makes the same day.
-#![allow(dead_code, reason = "each of the two uses a part")]
+#![allow(dead_code, unused_imports, reason = "each of the two uses a part")]
 
 mod causes;
 mod day;
@@ -13,6 +13,7 @@ mod measure;
 mod writer;
 
 pub use day::{Day, Kind, Size};
+pub use judge::SOON;
 pub use measure::{Measured, Played, percentile, play};
 
 use std::path::Path;

@@ -97,7 +97,7 @@ fn normal_events_sustain_only_what_they_are_about() {
     check("BackOff", Level::Normal, [true, false, false]);
     check("操作重试", Level::Normal, [true, false, false]);
     check("BackOff", Level::Warning, [false, false, false]);
-    check("Pulling", Level::Normal, [false, false, true]);
+    check("Pulling", Level::Normal, [true, false, true]);
 }
 
 #[test]

@@ -224,11 +224,11 @@ impl Rule {
         }
     }
 
-    /// The kubelet writes "Back-off pulling image" as Normal while its Warnings starve in the spam
-    /// filter: without this a two-hour image problem reads as resolved after 18 minutes.
+    /// The kubelet writes "Back-off pulling image" and "Pulling image" as Normal while its Warnings starve
+    /// in the spam filter: without this a two-hour image problem reads as resolved after 18 minutes.
     pub fn default_sustain() -> Conditions {
         Conditions::any()
             .with(Field::Level, vec![Pattern::exactly("Normal")])
-            .with(Field::Reason, vec![Pattern::exactly("BackOff"), Pattern::exactly("操作重试")])
+            .with(Field::Reason, ["BackOff", "Pulling", "操作重试"].map(Pattern::exactly).to_vec())
     }
 }
