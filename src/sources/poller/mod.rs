@@ -73,8 +73,11 @@ pub async fn run<R: Reader>(
     events: mpsc::Sender<SourceEvent>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut poller = Poller::new(reader, plan, events);
-    poller.first_roster().await;
+    // Ten thousand names take a while, and this thread serves readiness, too.
+    let named = reader.clone();
+    let Ok(configured) = tokio::task::spawn_blocking(move || named.configured()).await else { return };
+    let mut poller = Poller::new(reader, plan, events, &configured);
+    poller.first_roster(configured).await;
     while !*stop.borrow() && !poller.events.is_closed() {
         poller.start_due();
         let wake = poller.next_wake();
@@ -124,8 +127,8 @@ struct Poller<R> {
 }
 
 impl<R: Reader> Poller<R> {
-    fn new(reader: Arc<R>, plan: Plan, events: mpsc::Sender<SourceEvent>) -> Self {
-        let configured = reader.configured().into_iter().map(|entry| entry.target);
+    fn new(reader: Arc<R>, plan: Plan, events: mpsc::Sender<SourceEvent>, configured: &[RosterEntry]) -> Self {
+        let configured = configured.iter().map(|entry| entry.target.clone());
         Self {
             watched: Watched::new(configured),
             schedule: Schedule::new(plan.poll_every),
@@ -141,11 +144,10 @@ impl<R: Reader> Poller<R> {
     }
 
     /// With discovery, the configured services are not all there is.
-    async fn first_roster(&mut self) {
+    async fn first_roster(&mut self, targets: Vec<RosterEntry>) {
         let complete = self.plan.rediscover_every.is_none();
         self.watch();
-        let roster =
-            SourceEvent::Roster { source: self.plan.source.clone(), targets: self.reader.configured(), complete };
+        let roster = SourceEvent::Roster { source: self.plan.source.clone(), targets, complete };
         if complete || !self.schedule.is_empty() {
             let _ = self.events.send(roster).await;
         }

@@ -128,7 +128,9 @@ impl QcloudConfig {
         let mut targets = Vec::new();
         for selection in &self.services {
             if let ServiceSelection::Named { cluster, namespace, names } = selection {
-                targets.extend(names.iter().map(|name| Target::new(&self.name, cluster, namespace, name)));
+                // Ten thousand services share the names of what they are in.
+                let place = Target::new(&self.name, cluster, namespace, "");
+                targets.extend(names.iter().map(|name| Target { service: name.as_str().into(), ..place.clone() }));
             }
         }
         targets.sort();
