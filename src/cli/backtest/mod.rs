@@ -1,28 +1,28 @@
 //! `podbell backtest`: what rules would have told of recorded polls.
 //!
-//! Reads files and prints; what counts is [`crate::core::backtest`]'s.
+//! Reads files; what counts is [`crate::core::backtest`]'s, what is printed is `report`'s.
+
+mod report;
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::setup;
 use crate::clock;
 use crate::config::SourceConfig;
-use crate::core::backtest::{self, Backtest, Because, Report, Untold};
+use crate::core::backtest::{self, Backtest, Report};
 use crate::core::history::Polls;
-use crate::core::message::{Language, Message, Style as Reader, compose, number};
-use crate::core::notice::{Notice, NoticeBody};
-use crate::core::rules::rule::{Destination, Field, RuleKey};
+use crate::core::message::number;
+use crate::core::rules::rule::{Destination, Field};
 use crate::core::rules::{Names, Rules, builtin};
 use crate::core::source::PollError;
 use crate::core::time::Time;
@@ -44,15 +44,8 @@ Examples:
 
 /// The source of everything that is recorded.
 const SOURCE: &str = "recording";
-/// So many lines of each table are printed.
-const MOST_LINES: usize = 20;
 /// How often progress is shown, in polls.
 const PROGRESS: u64 = 5_000;
-
-const ADDED: Style = AnsiColor::Green.on_default();
-const GONE: Style = AnsiColor::Red.on_default();
-const DIM: Style = Style::new().dimmed();
-const HEAD: Style = Style::new().bold();
 
 /// What to test on what.
 #[derive(Debug, clap::Args)]
@@ -127,11 +120,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn print(args: &Args, sets: Vec<Backtest>, skipped: usize) -> anyhow::Result<ExitCode> {
     let reports: Vec<Report> = sets.into_iter().map(Backtest::finish).collect();
     match (reports.as_slice(), args.output) {
-        ([report], Output::Text) => text(report, args)?,
-        ([report], Output::Json) => print_json(&as_json(report, skipped, args))?,
-        ([before, after], Output::Text) => difference(before, after, args)?,
+        ([report], Output::Text) => report::text(report, args)?,
+        ([report], Output::Json) => report::print_json(&report::as_json(report, skipped, args))?,
+        ([before, after], Output::Text) => report::difference(before, after, args)?,
         ([before, after], Output::Json) => {
-            print_json(&json!({"rules": as_json(before, skipped, args), "compare": as_json(after, skipped, args)}))?;
+            report::print_json(
+                &json!({"rules": report::as_json(before, skipped, args), "compare": report::as_json(after, skipped, args)}),
+            )?;
         }
         _ => {}
     }
@@ -288,216 +283,4 @@ fn feed(source: &FileConfig, poll: RecordedPoll, sets: &mut [Backtest]) {
             SourceEvent::Roster { .. } | SourceEvent::DiscoveryFailed { .. } => {}
         }
     }
-}
-
-fn message(notice: &Notice, zone: &TimeZone) -> Message {
-    compose(notice, &Reader { language: Language::En, time_zone: zone.clone(), now: notice.made_at })
-}
-
-/// One notice on one line.
-fn line(notice: &Notice, zone: &TimeZone) -> String {
-    let at = jiff::Timestamp::from_millisecond(notice.made_at.millis()).unwrap_or_default();
-    let at = at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
-    let rule = match &notice.body {
-        NoticeBody::Incident(story) => format!("{} → {}  ", story.rule.name, notice.to.join(", ")),
-        _ => String::new(),
-    };
-    format!("{at}  {rule}{}", message(notice, zone).title)
-}
-
-fn text(report: &Report, args: &Args) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    if !args.summary {
-        for notice in &report.notices {
-            writeln!(out, "{}", line(notice, &args.time_zone))?;
-        }
-        if !report.notices.is_empty() {
-            writeln!(out)?;
-        }
-    }
-    writeln!(out, "{HEAD}{}{HEAD:#}", totals(report))?;
-    let destinations: BTreeSet<&Destination> = report.messages.iter().map(|sent| &sent.to).collect();
-    for name in destinations {
-        let messages = report.messages.iter().filter(|sent| sent.to == *name);
-        let digests = messages.clone().filter(|sent| is_digest(report, &sent.notices)).count();
-        writeln!(out, "  to {name}: {} messages, {digests} of them digests", number(messages.count() as u64))?;
-    }
-    table(&mut out, "notices by rule", report.by_rule.iter().map(|(rule, n)| (*n, rule.to_string())))?;
-    table(&mut out, "noisiest workloads", workloads(report))?;
-    let never: Vec<String> =
-        report.by_rule.iter().filter(|(_, n)| **n == 0).map(|(rule, _)| rule.to_string()).collect();
-    if !never.is_empty() {
-        writeln!(out, "\n{HEAD}rules that never told anything{HEAD:#}")?;
-        never.iter().take(MOST_LINES).try_for_each(|rule| writeln!(out, "  {rule}"))?;
-    }
-    if !report.untold.is_empty() {
-        writeln!(out, "\n{HEAD}Warnings that nobody was told of{HEAD:#}")?;
-        for untold in report.untold.iter().take(MOST_LINES) {
-            writeln!(out, "  {}", untold_line(untold))?;
-        }
-        let more = report.untold.len().saturating_sub(MOST_LINES);
-        if more > 0 {
-            writeln!(out, "  {DIM}and {more} more{DIM:#}")?;
-        }
-    }
-    Ok(())
-}
-
-fn totals(report: &Report) -> String {
-    format!(
-        "{} polls ({} failed), {} events : {} Warning changes : {} incidents : {} notices : {} messages",
-        number(report.polls),
-        number(report.failed_polls),
-        number(report.events),
-        number(report.warning_changes),
-        number(incidents(report).len() as u64),
-        number(report.notices.len() as u64),
-        number(report.messages.len() as u64),
-    )
-}
-
-fn incidents(report: &Report) -> BTreeSet<u64> {
-    report.notices.iter().filter_map(|notice| notice.body.incident()).collect()
-}
-
-/// Whether a message told more than one incident.
-fn is_digest(report: &Report, notices: &[u64]) -> bool {
-    let incident = |id: &u64| {
-        let place = report.notices.binary_search_by_key(id, |notice| notice.id).ok()?;
-        report.notices[place].body.incident()
-    };
-    notices.iter().filter_map(incident).collect::<BTreeSet<u64>>().len() > 1
-}
-
-fn workloads(report: &Report) -> impl Iterator<Item = (u64, String)> {
-    let mut counts = std::collections::BTreeMap::<String, u64>::new();
-    for notice in &report.notices {
-        if let NoticeBody::Incident(story) = &notice.body {
-            *counts.entry(format!("{}/{}", story.namespace, story.workload)).or_default() += 1;
-        }
-    }
-    counts.into_iter().map(|(name, n)| (n, name))
-}
-
-/// The largest first; what is 0 stands elsewhere.
-fn table(out: &mut impl Write, head: &str, rows: impl Iterator<Item = (u64, String)>) -> io::Result<()> {
-    let mut rows: Vec<(u64, String)> = rows.filter(|(n, _)| *n > 0).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    rows.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    writeln!(out, "\n{HEAD}{head}{HEAD:#}")?;
-    for (n, name) in rows.iter().take(MOST_LINES) {
-        writeln!(out, "  {:>7}  {name}", number(*n))?;
-    }
-    let more = rows.len().saturating_sub(MOST_LINES);
-    if more > 0 { writeln!(out, "  {DIM}and {more} more{DIM:#}") } else { Ok(()) }
-}
-
-fn untold_line(untold: &Untold) -> String {
-    let Untold { namespace, workload, reason, changes, occurrences, .. } = untold;
-    let (changes, times) = (number(*changes), number(*occurrences));
-    format!("{changes:>7} changes, {times} times  {namespace}/{workload} {reason}: {}", because(&untold.because))
-}
-
-fn because(because: &Because) -> String {
-    match because {
-        Because::NoRule => "no rule is about it".to_owned(),
-        Because::Ignored(rule) => format!("ignored by {rule}"),
-        Because::TooFew(rule) => format!("too few for open_when of {rule}"),
-        Because::Held(rule) => format!("held back: see `active`, `maintenance` and `inhibit` of {rule}"),
-        Because::TooLate(rule) => format!("the recording ended before {rule} told it"),
-    }
-}
-
-/// What is the same notice under either set of rules: a rule may have another name in the other.
-type Same<'a> = (i64, &'static str, String, Vec<&'a str>);
-
-fn same(notice: &Notice) -> Same<'_> {
-    let place = match &notice.body {
-        NoticeBody::Incident(story) => format!("{}/{}/{}", story.cluster, story.namespace, story.workload),
-        _ => String::new(),
-    };
-    let mut to: Vec<&str> = notice.to.iter().map(|name| &**name).collect();
-    to.sort_unstable();
-    (notice.caused_at.millis(), notice.kind.as_str(), place, to)
-}
-
-fn difference(before: &Report, after: &Report, args: &Args) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    let (old, new): (BTreeSet<Same<'_>>, BTreeSet<Same<'_>>) =
-        (before.notices.iter().map(same).collect(), after.notices.iter().map(same).collect());
-    let gone = before.notices.iter().filter(|notice| !new.contains(&same(notice))).map(|notice| (notice, false));
-    let added = after.notices.iter().filter(|notice| !old.contains(&same(notice))).map(|notice| (notice, true));
-    let mut all: Vec<(&Notice, bool)> = gone.chain(added).collect();
-    all.sort_by_key(|(notice, _)| (notice.made_at, notice.id));
-    for (notice, added) in &all {
-        let (sign, style) = if *added { ("+", ADDED) } else { ("-", GONE) };
-        writeln!(out, "{style}{sign} {}{style:#}", line(notice, &args.time_zone))?;
-    }
-    if !all.is_empty() {
-        writeln!(out)?;
-    }
-    let added = all.iter().filter(|(_, added)| *added).count();
-    writeln!(out, "--rules:   {}", totals(before))?;
-    writeln!(out, "--compare: {}", totals(after))?;
-    writeln!(out, "{HEAD}{added} notices more, {} fewer{HEAD:#}", all.len() - added)
-}
-
-fn as_json(report: &Report, skipped: usize, args: &Args) -> Value {
-    let zone = &args.time_zone;
-    let time = |at: Time| jiff::Timestamp::from_millisecond(at.millis()).map(|at| at.to_string()).unwrap_or_default();
-    let notice = |notice: &Notice| {
-        let NoticeBody::Incident(story) = &notice.body else { return None };
-        let message = message(notice, zone);
-        Some(json!({
-            "at": time(notice.made_at),
-            "caused_at": time(notice.caused_at),
-            "notice": notice.kind.as_str(),
-            "rule": story.rule.name,
-            "rule_file": story.rule.file,
-            "incident": story.incident,
-            "severity": notice.severity.as_str(),
-            "to": notice.to,
-            "text": message.text(),
-            "title": message.title,
-            "cluster": story.cluster,
-            "namespace": story.namespace,
-            "workload": story.workload,
-            "reasons": story.reasons.iter().map(|reason| &reason.reason).collect::<Vec<_>>(),
-            "occurrences": story.occurrences,
-            "objects": story.objects,
-        }))
-    };
-    let untold = |untold: &Untold| {
-        json!({
-            "cluster": untold.cluster,
-            "namespace": untold.namespace,
-            "workload": untold.workload,
-            "reason": untold.reason,
-            "because": because(&untold.because),
-            "changes": untold.changes,
-            "occurrences": untold.occurrences,
-        })
-    };
-    let never: Vec<&RuleKey> = report.by_rule.iter().filter(|(_, n)| **n == 0).map(|(rule, _)| rule).collect();
-    json!({
-        "polls": report.polls,
-        "failed_polls": report.failed_polls,
-        "events": report.events,
-        "skipped_entries": skipped,
-        "warning_changes": report.warning_changes,
-        "incidents": incidents(report).len(),
-        "notices": report.notices.iter().filter_map(notice).collect::<Vec<_>>(),
-        "messages": report.messages.len(),
-        "open": report.open,
-        "never_fired": never.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "untold": report.untold.iter().map(untold).collect::<Vec<_>>(),
-    })
-}
-
-fn print_json(value: &Value) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)
 }
