@@ -228,7 +228,10 @@ fn checked(files: &RuleFiles) -> Result<String, String> {
         wrong.extend(compiled.diagnostics.iter().find(|finding| finding.is_error()).map(ToString::to_string));
     }
     match wrong.is_empty() {
-        true => Ok(format!("{} rule files, {rules} rules", files.files.len())),
+        true => {
+            let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+            Ok(format!("{}, {}", many(files.files.len(), "rule file"), many(rules, "rule")))
+        }
         false => Err(wrong.join("\n")),
     }
 }

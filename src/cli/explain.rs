@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use super::setup;
 use super::test_case::{Rows, Sketch};
+use crate::app::reload::rule_files;
 use crate::config;
 use crate::core::event::{Event, Level, Subject, Target};
 use crate::core::incident::Phase;
@@ -136,12 +137,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let (rule, times) = (&incident.rule, number(incident.occurrences));
         writeln!(out, "{HEAD}#{id} {}, rule {rule}{HEAD:#}: {phase}, {times} occurrences", incident.workload)?;
     }
-    // Rules that cannot be used now have said nothing either.
-    let rules = setup::rules(&args.config, &config, loaded).ok();
+    // What holds in the service: of a file with mistakes the last good version.
+    let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
     for (place, decision) in decisions.iter().enumerate() {
         print_decision(&mut out, decision)?;
-        if let Some(rules) = rules.as_ref().filter(|_| args.each_rule || place + 1 == decisions.len()) {
-            print_steps_of(&mut out, rules, decision)?;
+        if args.each_rule || place + 1 == decisions.len() {
+            print_steps_of(&mut out, &rules, decision)?;
         }
     }
     for (to, telling) in incident.iter().flat_map(|incident| &incident.telling) {

@@ -237,7 +237,7 @@ async fn rules_are_reloaded_on_sighup_and_when_asked_over_http() {
     let ask = || async { receiver::client().post(&url).timeout(PATIENCE).send().await.unwrap() };
     // The server is bound before it answers; a connection waits for it.
     let answer = ask().await;
-    assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, "1 rule files, 1 rules\n"));
+    assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, "1 rule file, 1 rule\n"));
     site.write("rules.yaml", &QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 2s"));
     running.process.signal(Signal::HUP);
     logged(&running, "other rules hold from now on", 1).await;

@@ -1,7 +1,7 @@
 //! What a known reason usually means, and what to type first: a table.
 //!
 //! Pure. It looks at the newest event of an incident, because that is what the message quotes. The
-//! sentences are in [`super::words`], one per language; here are the families and their commands.
+//! sentences are in `words`, one per language; here are the families and their commands.
 
 use super::text::{is_kubernetes_name, kubectl_describe};
 use crate::core::notice::Newest;

@@ -13,7 +13,7 @@ use crate::core::series::EpisodeKey;
 use crate::core::time::Time;
 
 /// What a step wants written, and told once that is written. Incidents, targets, troubles and
-/// sources are named here and read from the [`State`], so that several steps of one commit write
+/// sources are named here and read from the [`State`](super::State), so that several steps of one commit write
 /// each of them once.
 #[derive(Debug, Default)]
 pub struct Writes {
