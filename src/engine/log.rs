@@ -1,6 +1,17 @@
 //! The engine's lines for the operator: what is told.
 
+use std::collections::BTreeMap;
+
 use crate::core::notice::{Info, Notice, NoticeBody, TroubleSubject};
+use crate::core::outbox::Policy;
+use crate::core::rules::rule::Destination;
+
+/// Rules may name a notifier that comes with the next start: until then nobody hears there.
+pub(super) fn lost(notice: &Notice, policies: &BTreeMap<Destination, Policy>) {
+    for to in notice.to.iter().filter(|to| !policies.contains_key(*to)) {
+        tracing::error!(destination = %to, notice = notice.id, "no such notifier runs, so this is not told there; restart podbell");
+    }
+}
 
 /// One line per decision.
 pub(super) fn notices(notices: &[Notice]) {

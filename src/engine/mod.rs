@@ -448,6 +448,7 @@ impl Engine {
         loop {
             let new = batch.writes.notices.get(batch.posted..).unwrap_or_default();
             for notice in new {
+                log::lost(notice, &self.policies);
                 mirror.outbox.add(notice, now, &mut batch.outbox);
             }
             batch.posted = batch.writes.notices.len();
