@@ -5,7 +5,8 @@
 //! and between two changes an empty list lets silence be observed. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -75,6 +76,8 @@ struct Life {
     /// Times in which it was not read: failing, or podbell was down (no polls at all).
     failing: Vec<(Time, Time)>,
     down: Vec<(Time, Time)>,
+    /// When it was polled for certain.
+    polled: BTreeSet<Time>,
     /// Episodes that changed.
     known: HashSet<(Time, Level, u64)>,
 }
@@ -98,13 +101,20 @@ impl Polls {
                 Seen::Change { kind, new, event } => {
                     before.entry(target).or_default().extend(life.reading_before(kind, new, &event));
                     life.changes.entry(at).or_default().push(event);
+                    life.polled.insert(at);
                 }
-                Seen::Failing => life.failing.push((at, until.plus(Duration::from_millis(1)))),
-                Seen::Readable => match life.failing.last_mut() {
-                    Some(failing) => failing.1 = at,
-                    // It began before the history does.
-                    None => life.failing.push((since, at)),
-                },
+                Seen::Failing => {
+                    life.polled.insert(at);
+                    life.failing.push((at, until.plus(Duration::from_millis(1))));
+                }
+                Seen::Readable => {
+                    life.polled.insert(at);
+                    match life.failing.last_mut() {
+                        Some(failing) => failing.1 = at,
+                        // It began before the history does.
+                        None => life.failing.push((since, at)),
+                    }
+                }
                 Seen::Down { .. } => {}
             }
         }
@@ -135,6 +145,7 @@ impl Life {
             changes: BTreeMap::new(),
             failing: Vec::new(),
             down: Vec::new(),
+            polled: BTreeSet::new(),
             known: HashSet::new(),
         }
     }
@@ -172,10 +183,12 @@ impl Life {
         Some(Poll { at, target: self.target.clone(), events })
     }
 
-    /// The next time at which it was, or may have been, polled.
+    /// The next time at which it was, or may have been, polled: after a regular time, but polls that are
+    /// certain set the clock, and none was shortly before them.
     fn after(&self, at: Time) -> Time {
-        let regular = at.plus(self.every);
-        self.changes.keys().find(|next| **next > at).map_or(regular, |next| (*next).min(regular))
+        let certain = self.polled.range((Bound::Excluded(at), Bound::Unbounded)).next();
+        let near = |certain: &&Time| **certain <= at.plus(self.every).plus(self.every / 2);
+        certain.filter(near).copied().unwrap_or_else(|| at.plus(self.every))
     }
 }
 
@@ -245,9 +258,10 @@ mod tests {
             [
                 (999, Some(vec![7])),
                 (1030, Some(vec![9])),
-                (1090, Some(vec![])),
-                (1150, None),
-                (1210, Some(vec![])),
+                // When it could not be read, and could again, it was polled for certain.
+                (1100, None),
+                (1160, None),
+                (1200, Some(vec![])),
                 (1400, Some(vec![10])),
                 (1460, Some(vec![])),
             ]
