@@ -7,6 +7,7 @@
 //! [`core`] is pure; everything else is the rim that feeds it and carries out what it says.
 
 pub mod app;
+pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;

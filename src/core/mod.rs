@@ -4,17 +4,20 @@
 //! or a socket, or imports a module outside `core`. Time and chance are arguments.
 
 pub mod backtest;
+pub mod deed;
 pub mod diagnostic;
 pub mod diff;
 pub mod event;
 pub mod history;
 pub mod incident;
 pub mod message;
+pub mod mute;
 pub mod notice;
 pub mod outbox;
 pub mod replay;
 pub mod rules;
 pub mod ruletest;
+pub mod scope;
 pub mod series;
 pub mod source;
 pub mod step;

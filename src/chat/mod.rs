@@ -1,0 +1,87 @@
+//! Chats: how people's questions reach the [`Desk`] and its answers reach them.
+//!
+//! A chat adapter (one folder per platform) proves who speaks, finds out what that channel may see,
+//! and hands a [`Question`] to the desk. It never parses a command and never reads the store. The desk
+//! never knows a platform.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::core::deed::{Deed, Done};
+use crate::core::message::{Message, Style};
+use crate::core::mute::Author;
+use crate::core::scope::Scope;
+
+/// Somebody whose identity and channel were proved by the platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speaker {
+    /// Who, and in which chat.
+    pub author: Author,
+    /// What they may see and act on.
+    pub scope: Scope,
+    /// Whether they may change anything: acknowledge and mute.
+    pub may_write: bool,
+}
+
+/// Which word began the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// `/events`: the rest are its arguments.
+    Events,
+    /// `/podbell`: the rest begins with a command. Also a message to a bot, an API request, and a
+    /// button, which says the command that a person would type.
+    Podbell,
+}
+
+/// What somebody typed, and for whom the answer is written.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Who asks.
+    pub speaker: Speaker,
+    /// The word that began it.
+    pub entry: Entry,
+    /// What follows that word, as it was typed: text from outside.
+    pub text: String,
+    /// The reader's language, clock and the moment of asking.
+    pub style: Style,
+}
+
+/// What the desk says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The answer, to be escaped and shortened by the platform.
+    pub message: Message,
+    /// Whether everybody in the channel is to see it (something was changed), or only who asked.
+    pub public: bool,
+    /// Whether it was carried out; a mistake in the command is an answer, too.
+    pub good: bool,
+}
+
+/// A future that is boxed, so that a desk can stand behind a pointer.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+/// Answers questions. Every question gets an answer, in words; it never fails.
+pub trait Desk: Send + Sync {
+    /// Answers one question.
+    fn ask(&self, question: Question) -> Answering<'_>;
+}
+
+/// Why a deed could not be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ActError {
+    /// The store cannot be written at the moment; nothing was changed.
+    #[error("the store cannot be written; nothing was changed, try again")]
+    Store,
+    /// The service is not there, or ends.
+    #[error("podbell does not answer; it may or may not be done, ask `mutes` or `show`")]
+    Silent,
+}
+
+/// A future that is boxed, so that hands can stand behind a pointer.
+pub type Acting<'a> = Pin<Box<dyn Future<Output = Result<Done, ActError>> + Send + 'a>>;
+
+/// Carries out what people do: the running engine, or the store's inbox.
+pub trait Hands: Send + Sync {
+    /// Carries it out and waits until it is committed.
+    fn act(&self, deed: Deed) -> Acting<'_>;
+}

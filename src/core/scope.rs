@@ -1,0 +1,96 @@
+//! What a person may see and act on: a team's channel is bound to its own namespaces or services.
+//!
+//! A mute remembers the scope of whoever said it, so that it never holds more than they may see.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Target;
+use super::rules::{Pattern, PatternError};
+
+/// Keys that must all fit; the patterns of a key mean any of them. Without keys everything is seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub struct Scope {
+    /// Patterns of clusters' ids.
+    pub cluster: Vec<Pattern>,
+    /// Patterns of namespaces.
+    pub namespace: Vec<Pattern>,
+    /// Patterns of services.
+    pub service: Vec<Pattern>,
+}
+
+impl Scope {
+    /// Whether there is anything that it does not see.
+    pub fn is_everything(&self) -> bool {
+        self == &Self::default()
+    }
+
+    /// Whether a service is within it.
+    pub fn sees(&self, target: &Target) -> bool {
+        let fits = |patterns: &[Pattern], text: &str| {
+            patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text.trim()))
+        };
+        fits(&self.cluster, &target.cluster)
+            && fits(&self.namespace, &target.namespace)
+            && fits(&self.service, &target.service)
+    }
+
+    /// Whether something that these services show is within it: one of them is enough to see it.
+    pub fn sees_any<'a>(&self, targets: impl IntoIterator<Item = &'a Target>) -> bool {
+        self.is_everything() || targets.into_iter().any(|target| self.sees(target))
+    }
+
+    /// Whether something that these services show is wholly within it: what reaches into other
+    /// teams' services is not one team's to silence.
+    pub fn covers<'a>(&self, targets: impl IntoIterator<Item = &'a Target>) -> bool {
+        self.is_everything() || targets.into_iter().all(|target| self.sees(target))
+    }
+}
+
+/// The same as texts.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cluster: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    namespace: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    service: Vec<String>,
+}
+
+impl TryFrom<Written> for Scope {
+    type Error = PatternError;
+
+    fn try_from(written: Written) -> Result<Self, PatternError> {
+        let read = |texts: Vec<String>| texts.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>();
+        Ok(Self {
+            cluster: read(written.cluster)?,
+            namespace: read(written.namespace)?,
+            service: read(written.service)?,
+        })
+    }
+}
+
+impl From<Scope> for Written {
+    fn from(scope: Scope) -> Self {
+        let write = |patterns: Vec<Pattern>| patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+        Self { cluster: write(scope.cluster), namespace: write(scope.namespace), service: write(scope.service) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_read_back_as_it_was_written_and_sees_only_its_own() {
+        let scope: Scope = serde_json::from_str(r#"{"namespace": ["shop", "shop-*"], "service": ["/^web/"]}"#).unwrap();
+        let again: Scope = serde_json::from_str(&serde_json::to_string(&scope).unwrap()).unwrap();
+        assert_eq!(scope, again);
+        let target = |namespace, service| Target::new("prod", "cls-1", namespace, service);
+        let (own, other) = (target("shop-eu", "web-1"), target("bank", "web-1"));
+        assert!(scope.sees(&own) && !scope.sees(&other) && !scope.sees(&target("shop", "db")));
+        assert!(scope.sees_any([&own, &other]) && !scope.covers([&own, &other]));
+        assert!(Scope::default().covers([&own, &other]));
+    }
+}
