@@ -35,29 +35,6 @@ pub fn read(bytes: &[u8]) -> Result<Incident, FormError> {
     }
 }
 
-/// A row, or its number and what is wrong with it.
-type Read = Result<Incident, (i64, FormError)>;
-
-/// Reads rows in their order. Of many incidents this is most of a start, so that all processors
-/// take part.
-pub(super) fn read_all(rows: &[(i64, Vec<u8>)]) -> Vec<Read> {
-    const FEW: usize = 500;
-    let read_one = |(id, bytes): &(i64, Vec<u8>)| read(bytes).map_err(|error| (*id, error));
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let share = rows.len().div_ceil(processors).max(FEW);
-    std::thread::scope(|scope| {
-        let mut shares = rows.chunks(share);
-        let mine = shares.next().unwrap_or_default();
-        let others: Vec<_> =
-            shares.map(|rows| scope.spawn(move || rows.iter().map(read_one).collect::<Vec<_>>())).collect();
-        let mut all: Vec<Read> = mine.iter().map(read_one).collect();
-        for other in others {
-            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        all
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde::Serialize;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::{Store, StoreError, form};
+use super::{Store, StoreError, form, incidents};
 use crate::core::diff::Reading;
 use crate::core::event::{Level, Target};
 use crate::core::incident::Incident;
@@ -50,7 +50,7 @@ impl Store {
             let (found, known) = (sql(newest), form::VERSION);
             return Err(StoreError::Newer { path: self.path.clone(), found, known });
         }
-        let incidents = self.incidents()?;
+        let incidents = incidents::read_all(&self.connection, &self.path)?;
         let troubles = self.troubles()?;
         let mut sources = Vec::new();
         let rows =
@@ -229,13 +229,6 @@ impl Store {
             .optional()
             .map_err(|source| self.error(source))?;
         Ok(beat.map(Time::from_millis))
-    }
-
-    fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
-        let sql = "SELECT id, state FROM incident WHERE ended_at IS NULL";
-        let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
-        let read = form::read_all(&rows).into_iter();
-        read.map(|row| row.map_err(|(id, error)| self.row_error(format!("incident {id}"), error))).collect()
     }
 
     fn troubles(&self) -> Result<Vec<TroubleState>, StoreError> {

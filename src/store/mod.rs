@@ -10,6 +10,7 @@ mod error;
 pub mod form;
 mod history;
 mod inbox;
+mod incidents;
 mod listing;
 mod load;
 mod migrate;

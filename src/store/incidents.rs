@@ -1,0 +1,89 @@
+//! Reading all incidents back at a start. Of many this is most of it, so that every processor takes
+//! part, each through a connection of its own. Never writes.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{BUSY_WAIT, StoreError, form};
+use crate::core::incident::Incident;
+
+/// So many are read at once; fewer are not worth a thread.
+const SHARE: usize = 256;
+
+/// All incidents that are not over for good, ascending. The caller owns the store: nobody writes
+/// meanwhile.
+///
+/// # Errors
+/// When the store cannot be read, or an incident in it is none.
+pub(super) fn read_all(connection: &Connection, path: &Path) -> Result<Vec<Incident>, StoreError> {
+    let mut ids = ids(connection).map_err(|source| StoreError::of(path, source))?;
+    ids.sort_unstable();
+    let shares: Vec<&[i64]> = ids.chunks(SHARE).collect();
+    let next = AtomicUsize::new(0);
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut read = std::thread::scope(|scope| {
+        let helpers = processors.min(shares.len()).saturating_sub(1);
+        let helpers: Vec<_> =
+            (0..helpers).map(|_| scope.spawn(|| read_shares(&beside(path)?, path, &shares, &next))).collect();
+        let mut read = read_shares(connection, path, &shares, &next)?;
+        for helper in helpers {
+            read.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok::<_, StoreError>(read)
+    })?;
+    read.sort_unstable_by_key(|(share, _)| *share);
+    Ok(read.into_iter().flat_map(|(_, incidents)| incidents).collect())
+}
+
+/// Their numbers, from the index of open ones.
+fn ids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut query = connection.prepare("SELECT id FROM incident INDEXED BY incident_open WHERE ended_at IS NULL")?;
+    query.query_map([], |row| row.get(0))?.collect()
+}
+
+fn beside(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_WAIT)?;
+        Ok(connection)
+    };
+    open().map_err(|source| StoreError::of(path, source))
+}
+
+/// Takes shares until there are none; with the place of each.
+fn read_shares(
+    connection: &Connection,
+    path: &Path,
+    shares: &[&[i64]],
+    next: &AtomicUsize,
+) -> Result<Vec<(usize, Vec<Incident>)>, StoreError> {
+    let mut read = Vec::new();
+    loop {
+        let place = next.fetch_add(1, Ordering::Relaxed);
+        let Some(share) = shares.get(place) else { return Ok(read) };
+        read.push((place, read_share(connection, path, share)?));
+    }
+}
+
+fn read_share(connection: &Connection, path: &Path, ids: &[i64]) -> Result<Vec<Incident>, StoreError> {
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+    let of = |source| StoreError::of(path, source);
+    let sql = "SELECT id, state FROM incident WHERE id BETWEEN ?1 AND ?2 AND ended_at IS NULL ORDER BY id";
+    let mut query = connection.prepare_cached(sql).map_err(of)?;
+    let mut rows = query.query([first, last]).map_err(of)?;
+    let mut incidents = Vec::with_capacity(ids.len());
+    while let Some(row) = rows.next().map_err(of)? {
+        let id: i64 = row.get(0).map_err(of)?;
+        let state = row.get_ref(1).and_then(|state| Ok(state.as_blob()?)).map_err(of)?;
+        let incident = form::read(state).map_err(|source| StoreError::Row {
+            path: path.to_owned(),
+            what: format!("incident {id}"),
+            source,
+        })?;
+        incidents.push(incident);
+    }
+    Ok(incidents)
+}
