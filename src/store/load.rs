@@ -35,16 +35,12 @@ pub struct StoredDelivery {
 
 impl Store {
     /// Everything that the core's mirror is rebuilt from, but for the series, which are loaded
-    /// with the first poll of their target.
+    /// with the first poll of their target. Before the first commit, and after one that failed.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn restore(&self) -> Result<Restored, StoreError> {
-        let targets = self.query(
-            "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered FROM target",
-            [],
-            |row| Ok((target(row, 0)?, target_state(row)?)),
-        )?;
+    pub fn restore(&mut self) -> Result<Restored, StoreError> {
+        let targets = self.read_targets()?;
         let newest = self.number("SELECT coalesce(max(state_version), 0) FROM incident WHERE ended_at IS NULL")?;
         if newest > id_of(form::VERSION) {
             let (found, known) = (sql(newest), form::VERSION);
@@ -78,6 +74,19 @@ impl Store {
                 .meta_number("next_notice")?
                 .max(self.number("SELECT coalesce(max(id), 0) FROM notice")? + 1),
         })
+    }
+
+    /// All targets, sorted; remembers their rows.
+    fn read_targets(&mut self) -> Result<Vec<(Target, TargetState)>, StoreError> {
+        let mut names = Names::default();
+        let rows = self.query(
+            "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered, id
+             FROM target ORDER BY source, cluster, namespace, service",
+            [],
+            |row| Ok((row.get::<_, i64>(8)?, names.target(row)?, target_state(row)?)),
+        )?;
+        self.targets = rows.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
+        Ok(rows.into_iter().map(|(_, target, state)| (target, state)).collect())
     }
 
     fn held(&self) -> Result<Vec<(HeldKey, HeldBack)>, StoreError> {
@@ -275,14 +284,27 @@ impl Store {
     }
 }
 
-/// A target from four columns.
-pub(super) fn target(row: &Row<'_>, first: usize) -> rusqlite::Result<Target> {
-    Ok(Target {
-        source: text(row, first)?,
-        cluster: text(row, first + 1)?,
-        namespace: text(row, first + 2)?,
-        service: text(row, first + 3)?,
-    })
+/// The names of the row before: neighbours have them in common.
+#[derive(Default)]
+struct Names([Option<Arc<str>>; 3]);
+
+impl Names {
+    fn target(&mut self, row: &Row<'_>) -> rusqlite::Result<Target> {
+        Ok(Target {
+            source: self.shared(row, 0)?,
+            cluster: self.shared(row, 1)?,
+            namespace: self.shared(row, 2)?,
+            service: text(row, 3)?,
+        })
+    }
+
+    fn shared(&mut self, row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<str>> {
+        let text = row.get_ref(at)?.as_str()?;
+        match &self.0[at] {
+            Some(same) if **same == *text => Ok(same.clone()),
+            _ => Ok(self.0[at].insert(text.into()).clone()),
+        }
+    }
 }
 
 fn target_state(row: &Row<'_>) -> rusqlite::Result<TargetState> {
