@@ -9,8 +9,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::{BUSY_WAIT, StoreError, form};
 use crate::core::incident::Incident;
 
-/// So many are read at once; fewer are not worth a thread.
-const SHARE: usize = 256;
+/// Into so many stretches of their numbers they are divided: whoever is ready takes the next.
+const SHARES: i64 = 64;
+/// Fewer are not worth a thread.
+const FEW: i64 = 500;
 
 /// All incidents that are not over for good, ascending. The caller owns the store: nobody writes
 /// meanwhile.
@@ -18,13 +20,16 @@ const SHARE: usize = 256;
 /// # Errors
 /// When the store cannot be read, or an incident in it is none.
 pub(super) fn read_all(connection: &Connection, path: &Path) -> Result<Vec<Incident>, StoreError> {
-    let mut ids = ids(connection).map_err(|source| StoreError::of(path, source))?;
-    ids.sort_unstable();
-    let shares: Vec<&[i64]> = ids.chunks(SHARE).collect();
+    let ends = "SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM incident";
+    let ends = connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)));
+    let (first, last): (i64, i64) = ends.map_err(|source| StoreError::of(path, source))?;
+    let length = last.saturating_sub(first) / SHARES + 1;
+    let shares = (first..=last).step_by(usize::try_from(length).unwrap_or(usize::MAX));
+    let shares: Vec<(i64, i64)> = shares.map(|from| (from, from.saturating_add(length - 1))).collect();
     let next = AtomicUsize::new(0);
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let helpers = if last.saturating_sub(first) < FEW { 0 } else { processors - 1 };
     let mut read = std::thread::scope(|scope| {
-        let helpers = processors.min(shares.len()).saturating_sub(1);
         let helpers: Vec<_> =
             (0..helpers).map(|_| scope.spawn(|| read_shares(&beside(path)?, path, &shares, &next))).collect();
         let mut read = read_shares(connection, path, &shares, &next)?;
@@ -34,13 +39,9 @@ pub(super) fn read_all(connection: &Connection, path: &Path) -> Result<Vec<Incid
         Ok::<_, StoreError>(read)
     })?;
     read.sort_unstable_by_key(|(share, _)| *share);
-    Ok(read.into_iter().flat_map(|(_, incidents)| incidents).collect())
-}
-
-/// Their numbers, from the index of open ones.
-fn ids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
-    let mut query = connection.prepare("SELECT id FROM incident INDEXED BY incident_open WHERE ended_at IS NULL")?;
-    query.query_map([], |row| row.get(0))?.collect()
+    let mut all = Vec::with_capacity(read.iter().map(|(_, incidents)| incidents.len()).sum());
+    read.into_iter().for_each(|(_, incidents)| all.extend(incidents));
+    Ok(all)
 }
 
 fn beside(path: &Path) -> Result<Connection, StoreError> {
@@ -57,24 +58,24 @@ fn beside(path: &Path) -> Result<Connection, StoreError> {
 fn read_shares(
     connection: &Connection,
     path: &Path,
-    shares: &[&[i64]],
+    shares: &[(i64, i64)],
     next: &AtomicUsize,
 ) -> Result<Vec<(usize, Vec<Incident>)>, StoreError> {
     let mut read = Vec::new();
     loop {
         let place = next.fetch_add(1, Ordering::Relaxed);
         let Some(share) = shares.get(place) else { return Ok(read) };
-        read.push((place, read_share(connection, path, share)?));
+        read.push((place, read_share(connection, path, *share)?));
     }
 }
 
-fn read_share(connection: &Connection, path: &Path, ids: &[i64]) -> Result<Vec<Incident>, StoreError> {
-    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+/// Those whose numbers lie in a stretch, both ends included.
+fn read_share(connection: &Connection, path: &Path, stretch: (i64, i64)) -> Result<Vec<Incident>, StoreError> {
     let of = |source| StoreError::of(path, source);
     let sql = "SELECT id, state FROM incident WHERE id BETWEEN ?1 AND ?2 AND ended_at IS NULL ORDER BY id";
     let mut query = connection.prepare_cached(sql).map_err(of)?;
-    let mut rows = query.query([first, last]).map_err(of)?;
-    let mut incidents = Vec::with_capacity(ids.len());
+    let mut rows = query.query([stretch.0, stretch.1]).map_err(of)?;
+    let mut incidents = Vec::new();
     while let Some(row) = rows.next().map_err(of)? {
         let id: i64 = row.get(0).map_err(of)?;
         let state = row.get_ref(1).and_then(|state| Ok(state.as_blob()?)).map_err(of)?;

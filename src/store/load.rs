@@ -76,12 +76,12 @@ impl Store {
         })
     }
 
-    /// All targets, sorted; remembers their rows.
+    /// All targets; remembers their rows.
     fn read_targets(&mut self) -> Result<Vec<(Target, TargetState)>, StoreError> {
         let mut names = Names::default();
         let rows = self.query(
             "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered, id
-             FROM target ORDER BY source, cluster, namespace, service",
+             FROM target",
             [],
             |row| Ok((row.get::<_, i64>(8)?, names.target(row)?, target_state(row)?)),
         )?;
