@@ -14,34 +14,39 @@ const SHARES: i64 = 64;
 /// Fewer are not worth a thread.
 const FEW: i64 = 500;
 
-/// All incidents that are not over for good, ascending. The caller owns the store: nobody writes
-/// meanwhile.
+/// All incidents that are not over for good, ascending; the others begin while this thread does
+/// something first, whose result comes back, too. The caller owns the store: nobody writes meanwhile.
 ///
 /// # Errors
 /// When the store cannot be read, or an incident in it is none.
-pub(super) fn read_all(connection: &Connection, path: &Path) -> Result<Vec<Incident>, StoreError> {
+pub(super) fn read_all<T>(
+    connection: &Connection,
+    path: &Path,
+    first: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<(Vec<Incident>, T), StoreError> {
     let ends = "SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM incident";
     let ends = connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)));
-    let (first, last): (i64, i64) = ends.map_err(|source| StoreError::of(path, source))?;
-    let length = last.saturating_sub(first) / SHARES + 1;
-    let shares = (first..=last).step_by(usize::try_from(length).unwrap_or(usize::MAX));
+    let (lowest, highest): (i64, i64) = ends.map_err(|source| StoreError::of(path, source))?;
+    let length = highest.saturating_sub(lowest) / SHARES + 1;
+    let shares = (lowest..=highest).step_by(usize::try_from(length).unwrap_or(usize::MAX));
     let shares: Vec<(i64, i64)> = shares.map(|from| (from, from.saturating_add(length - 1))).collect();
     let next = AtomicUsize::new(0);
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let helpers = if last.saturating_sub(first) < FEW { 0 } else { processors - 1 };
-    let mut read = std::thread::scope(|scope| {
+    let helpers = if highest.saturating_sub(lowest) < FEW { 0 } else { processors - 1 };
+    let (mut read, first) = std::thread::scope(|scope| {
         let helpers: Vec<_> =
             (0..helpers).map(|_| scope.spawn(|| read_shares(&beside(path)?, path, &shares, &next))).collect();
+        let first = first()?;
         let mut read = read_shares(connection, path, &shares, &next)?;
         for helper in helpers {
             read.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
-        Ok::<_, StoreError>(read)
+        Ok::<_, StoreError>((read, first))
     })?;
     read.sort_unstable_by_key(|(share, _)| *share);
     let mut all = Vec::with_capacity(read.iter().map(|(_, incidents)| incidents.len()).sum());
     read.into_iter().for_each(|(_, incidents)| all.extend(incidents));
-    Ok(all)
+    Ok((all, first))
 }
 
 fn beside(path: &Path) -> Result<Connection, StoreError> {

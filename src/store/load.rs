@@ -40,13 +40,13 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn restore(&mut self) -> Result<Restored, StoreError> {
-        let targets = self.read_targets()?;
         let newest = self.number("SELECT coalesce(max(state_version), 0) FROM incident WHERE ended_at IS NULL")?;
         if newest > id_of(form::VERSION) {
             let (found, known) = (sql(newest), form::VERSION);
             return Err(StoreError::Newer { path: self.path.clone(), found, known });
         }
-        let incidents = incidents::read_all(&self.connection, &self.path)?;
+        let (incidents, targets) = incidents::read_all(&self.connection, &self.path, || self.read_targets())?;
+        self.targets = targets.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
         let troubles = self.troubles()?;
         let mut sources = Vec::new();
         let rows =
@@ -63,7 +63,7 @@ impl Store {
         Ok(Restored {
             seed: self.seed(),
             heartbeat: self.heartbeat()?,
-            targets,
+            targets: targets.into_iter().map(|(_, target, state)| (target, state)).collect(),
             incidents,
             troubles,
             sources,
@@ -76,17 +76,15 @@ impl Store {
         })
     }
 
-    /// All targets; remembers their rows.
-    fn read_targets(&mut self) -> Result<Vec<(Target, TargetState)>, StoreError> {
+    /// All targets with their rows.
+    fn read_targets(&self) -> Result<Vec<(i64, Target, TargetState)>, StoreError> {
         let mut names = Names::default();
-        let rows = self.query(
+        self.query(
             "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered, id
              FROM target",
             [],
             |row| Ok((row.get::<_, i64>(8)?, names.target(row)?, target_state(row)?)),
-        )?;
-        self.targets = rows.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
-        Ok(rows.into_iter().map(|(_, target, state)| (target, state)).collect())
+        )
     }
 
     fn held(&self) -> Result<Vec<(HeldKey, HeldBack)>, StoreError> {

@@ -14,23 +14,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A value, or the bytes it is read from when it is needed.
 #[derive(Clone)]
 pub struct Packed<T> {
-    value: OnceLock<T>,
+    value: OnceLock<Box<T>>,
     /// None once the value was handed out to be changed.
     bytes: Option<Box<[u8]>>,
 }
 
 impl<T> From<T> for Packed<T> {
     fn from(value: T) -> Self {
-        Self { value: OnceLock::from(value), bytes: None }
+        Self { value: OnceLock::from(Box::new(value)), bytes: None }
     }
 }
 
 impl<T: DeserializeOwned + Default> Packed<T> {
     /// Changes the value.
     pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
-        let mut value = self.value.take().unwrap_or_else(|| read(self.bytes.as_deref()));
+        let mut value = self.value.take().unwrap_or_else(|| Box::new(read(self.bytes.as_deref())));
         let result = change(&mut value);
-        *self = value.into();
+        *self = Self { value: OnceLock::from(value), bytes: None };
         result
     }
 }
@@ -39,7 +39,7 @@ impl<T: DeserializeOwned + Default> Deref for Packed<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value.get_or_init(|| read(self.bytes.as_deref()))
+        self.value.get_or_init(|| Box::new(read(self.bytes.as_deref())))
     }
 }
 
