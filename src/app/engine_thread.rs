@@ -91,12 +91,12 @@ impl Turns {
     }
 
     /// Polls wait for more polls. An answer hardly waits: a destination may be asked again only once
-    /// it is recorded. Looked at from time to time, because to be woken for every poll costs more
+    /// it is recorded. Nor does a person. Looked at from time to time, because to be woken for every poll costs more
     /// than to take it in.
     fn gather(&mut self, happened: &mut Vec<Happened>) {
         let begun = clock::monotonic();
         while begun.elapsed() < GATHER && happened.len() < BATCH && !self.drain.load(Ordering::SeqCst) {
-            if happened.iter().any(|one| matches!(one, Happened::Answered(..))) {
+            if happened.iter().any(|one| matches!(one, Happened::Answered(..) | Happened::Asked(_))) {
                 return;
             }
             std::thread::sleep(LOOK);

@@ -210,6 +210,7 @@ fn held_by(held: &Held) -> String {
         Held::Window { window: Window::Maintenance { name, .. }, until } => {
             format!("maintenance {name}, until {}", clock(*until))
         }
+        Held::Mute { mute, until } => format!("mute {mute}, until {}; see `podbell mutes`", clock(*until)),
         Held::By { incident } => format!("incident #{incident} explains it, as long as that is open"),
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Target;
+use super::incident::Incident;
 use super::rules::RuleKey;
 use super::scope::Scope;
 use super::time::Time;
@@ -62,6 +64,58 @@ pub struct Mute {
     pub from: Time,
     /// Its end, at most [`LONGEST_MUTE`] after `from`.
     pub until: Time,
+}
+
+impl Muted {
+    /// Whether it is about what a target shows, seen from the service alone.
+    pub fn is_service(&self, target: &Target) -> bool {
+        match self {
+            Self::Service { service, .. } => self.is_place(target) && *service == *target.service,
+            Self::Incident { .. } | Self::Rule { .. } => false,
+        }
+    }
+
+    /// Whether a target lies where a muted service does.
+    fn is_place(&self, target: &Target) -> bool {
+        let is = |wanted: &Option<String>, fact: &str| wanted.as_ref().is_none_or(|wanted| wanted == fact);
+        match self {
+            Self::Service { cluster, namespace, .. } => {
+                is(cluster, &target.cluster) && is(namespace, &target.namespace)
+            }
+            Self::Incident { .. } | Self::Rule { .. } => false,
+        }
+    }
+
+    /// Whether it is about an incident. One that several services show is about each of them.
+    pub fn is_about(&self, incident: &Incident) -> bool {
+        match self {
+            Self::Service { service, .. } => incident
+                .targets
+                .iter()
+                .any(|target| self.is_service(target) || self.is_place(target) && *service == incident.workload),
+            Self::Incident { id } => *id == incident.id,
+            Self::Rule { rule } => *rule == incident.rule,
+        }
+    }
+
+    /// Whether everything that `other` names is named by this: what is `None` here is any.
+    pub fn includes(&self, other: &Self) -> bool {
+        let is = |wanted: &Option<String>, fact: &Option<String>| wanted.is_none() || wanted == fact;
+        match (self, other) {
+            (
+                Self::Service { cluster, namespace, service },
+                Self::Service { cluster: other_cluster, namespace: other_namespace, service: other_service },
+            ) => service == other_service && is(cluster, other_cluster) && is(namespace, other_namespace),
+            _ => self == other,
+        }
+    }
+}
+
+impl Mute {
+    /// Whether it holds an incident: one that reaches beyond what its author may see it does not.
+    pub fn holds(&self, incident: &Incident) -> bool {
+        self.what.is_about(incident) && self.scope.covers(&incident.targets)
+    }
 }
 
 /// An acknowledgement: a person has it.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Level;
 use super::incident::hold::Window;
+use super::mute::{Acknowledged, Author};
 use super::rules::rule::{Destination, Field, RuleKey, Severity};
 use super::template::Template;
 use super::time::Time;
@@ -137,6 +138,12 @@ pub struct Story {
     pub quiet_seconds: u64,
     /// Why it was closed.
     pub closed_because: Option<String>,
+    /// Whose mute is over while it is still open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute_over: Option<Author>,
+    /// Who has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledged>,
     /// When podbell could not see, within this incident.
     pub blind: Vec<(Time, Time)>,
     /// Whom to mention, in the words of the rule file.
@@ -275,6 +282,19 @@ pub enum Info {
         incidents: u64,
         /// Kinds of Warnings that no rule told.
         untold: u64,
+    },
+    /// A person muted something that the destination would hear of.
+    Muted {
+        /// What, in words: a service, an incident, a rule.
+        what: String,
+        /// Who.
+        by: Author,
+        /// Why, in their words.
+        why: Option<String>,
+        /// Until when.
+        until: Time,
+        /// How many open incidents it holds.
+        holds: u64,
     },
     /// A person tries a destination out.
     Test {

@@ -2,18 +2,20 @@
 
 use super::{Batch, Mirror};
 use crate::core::rules::rule::Destination;
+use crate::core::step::Setup;
 use crate::core::time::Time;
 use crate::store::{Command, Store, StoreError};
 
 /// Carries out a command and says in words what came of it.
 pub(super) fn carry_out(
     store: &Store,
+    setup: &Setup,
     mirror: &mut Mirror,
     command: &Command,
     now: Time,
     batch: &mut Batch,
 ) -> Result<String, StoreError> {
-    let Mirror { outbox, .. } = mirror;
+    let Mirror { outbox, state, .. } = mirror;
     let answer = match command {
         Command::RetryDelivery { id } => match store.delivery(*id)? {
             None => format!("there is no delivery {}", id.0),
@@ -35,6 +37,11 @@ pub(super) fn carry_out(
             1 => format!("delivery {} was given up", id.0),
             n => format!("delivery {} was given up, with {} others of the same message", id.0, n - 1),
         },
+        Command::Deed { deed } => {
+            let done = state.act(setup, deed, now, &mut batch.writes);
+            super::log::deed(deed, &done);
+            serde_json::to_string(&done).unwrap_or_default()
+        }
         Command::DestinationWorks { destination } => {
             let name: Destination = destination.as_str().into();
             match outbox.works_again(&name, now, &mut batch.outbox) {

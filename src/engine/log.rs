@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::deed::{Deed, Done};
 use crate::core::notice::{Info, Notice, NoticeBody, TroubleSubject};
 use crate::core::outbox::Policy;
 use crate::core::rules::rule::Destination;
@@ -28,6 +29,22 @@ pub(super) fn notices(notices: &[Notice]) {
     }
 }
 
+/// A person did something, or tried to.
+pub(super) fn deed(deed: &Deed, done: &Done) {
+    let (by, via) = (deed.by.name.as_str(), deed.by.via.as_str());
+    match done {
+        Done::Muted { mute, holds } => {
+            let seconds = mute.until.since(mute.from).as_secs();
+            tracing::info!(mute = mute.id, what = ?mute.what, by, via, seconds, holds, "muted");
+        }
+        Done::Unmuted { mutes } => {
+            tracing::info!(mutes = mutes.len(), what = ?mutes.first().map(|mute| &mute.what), by, via, "unmuted");
+        }
+        Done::Acknowledged { id, .. } => tracing::info!(incident = id, by, via, "acknowledged"),
+        Done::Refused { because } => tracing::info!(?because, by, via, "refused what a person wanted done"),
+    }
+}
+
 /// What a notice is about, in a word or two.
 fn about(body: &NoticeBody) -> String {
     match body {
@@ -43,6 +60,7 @@ fn about(body: &NoticeBody) -> String {
         NoticeBody::Info(Info::FirstContact { source, .. } | Info::Blind { source, .. }) => source.clone(),
         NoticeBody::Info(Info::Dead { destination, .. } | Info::Test { destination }) => destination.clone(),
         NoticeBody::Info(Info::Held { window, .. }) => format!("held: {}", window.name()),
+        NoticeBody::Info(Info::Muted { what, .. }) => format!("muted: {what}"),
         NoticeBody::Info(Info::Daily { .. }) => "the day".to_owned(),
     }
 }

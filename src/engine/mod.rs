@@ -6,6 +6,7 @@
 
 mod commands;
 mod complaints;
+mod happened;
 mod log;
 mod rules;
 mod sends;
@@ -14,10 +15,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use self::complaints::Complaints;
+pub use self::happened::{Asked, Happened, NewRules};
+use crate::core::deed::Done;
 use crate::core::outbox::{Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
-use crate::core::rules::in_force::RuleFiles;
 use crate::core::rules::rule::Destination;
-use crate::core::source::PollError;
 use crate::core::step::{Input, Setup, State, Tally, Writes, step};
 use crate::core::time::Time;
 use crate::crash_point;
@@ -30,33 +31,6 @@ pub const HEARTBEAT: Duration = Duration::from_secs(10);
 pub const INBOX: Duration = Duration::from_secs(1);
 /// How often old data is deleted.
 pub const TIDY: Duration = Duration::from_secs(3600);
-
-/// What happened.
-#[derive(Debug)]
-pub enum Happened {
-    /// A source said something.
-    Source(SourceEvent),
-    /// A send came to something.
-    Answered(SendId, Outcome),
-    /// The rule files are others now.
-    Rules(Box<NewRules>),
-}
-
-/// What a reload found.
-#[derive(Clone, Debug)]
-pub enum NewRules {
-    /// podbell.yaml and the files it names; some may have mistakes.
-    Files(RuleFiles),
-    /// What the engine was made with: which files were good, which refused.
-    AsMade {
-        /// Names and texts.
-        good: Vec<(String, String)>,
-        /// Names and reasons.
-        refused: Vec<(String, PollError)>,
-    },
-    /// podbell.yaml itself has: everything stays as it is.
-    Refused(PollError),
-}
 
 /// Renders notices into the body of a request, which is frozen then. Pure.
 pub trait Freeze: Send {
@@ -207,11 +181,13 @@ impl Engine {
     pub fn turn(&mut self, happened: Vec<Happened>, now: Time) -> Result<Vec<SendJob>, StoreError> {
         let mut answers = std::mem::take(&mut self.unrecorded);
         let mut events = std::mem::take(&mut self.unheard);
+        let mut asked = Vec::new();
         for one in happened {
             match one {
                 Happened::Source(event) => events.push(event),
                 Happened::Answered(send, outcome) => answers.push((send, outcome)),
                 Happened::Rules(rules) => self.take_rules(*rules),
+                Happened::Asked(one) => asked.push(one),
             }
         }
         let mut mirror = match self.mirror.take() {
@@ -220,11 +196,12 @@ impl Engine {
                 Ok(mirror) => mirror,
                 Err(error) => {
                     self.keep_for_later(events, answers);
+                    asked.into_iter().for_each(|one| (one.answer)(None));
                     return Err(error);
                 }
             },
         };
-        match self.try_turn(&mut mirror, &events, &answers, now) {
+        match self.try_turn(&mut mirror, &events, &answers, &mut asked, now) {
             Ok(jobs) => {
                 self.mirror = Some(mirror);
                 for (send, _) in answers {
@@ -236,6 +213,7 @@ impl Engine {
             Err(error) => {
                 self.tally.failed_commits += 1;
                 self.keep_for_later(events, answers);
+                asked.into_iter().for_each(|one| (one.answer)(None));
                 self.mirror = self.read_mirror(now).ok();
                 Err(error)
             }
@@ -339,6 +317,7 @@ impl Engine {
         mirror: &mut Mirror,
         events: &[SourceEvent],
         answers: &[(SendId, Outcome)],
+        asked: &mut Vec<Asked>,
         now: Time,
     ) -> Result<Vec<SendJob>, StoreError> {
         let mut batch = std::mem::take(&mut mirror.pending);
@@ -371,10 +350,12 @@ impl Engine {
         if now >= self.last_inbox.plus(INBOX) {
             self.last_inbox = now;
             for item in self.store.inbox()? {
-                let answer = commands::carry_out(&self.store, mirror, &item.command, now, &mut batch)?;
+                let answer = commands::carry_out(&self.store, &self.setup, mirror, &item.command, now, &mut batch)?;
                 batch.answered.push((item, answer));
             }
         }
+        let act = |one: &Asked| mirror.state.act(&self.setup, &one.deed, now, &mut batch.writes);
+        let done: Vec<Done> = asked.iter().map(act).collect();
         step(&mut mirror.state, &self.setup, Input::Tick, now, &mut batch.writes);
         mirror.outbox.tick(now, &mut batch.outbox);
         self.post(mirror, now, &mut batch);
@@ -400,6 +381,10 @@ impl Engine {
             })?;
             self.down = None;
             tally.commits += 1;
+        }
+        for (one, done) in asked.drain(..).zip(done) {
+            log::deed(&one.deed, &done);
+            (one.answer)(Some(done));
         }
         if !jobs.is_empty() {
             crash_point!("claim.after");

@@ -13,6 +13,7 @@ use sha2::Sha256;
 
 use crate::core::incident::hold::Window;
 use crate::core::message::{self, Message, clip};
+use crate::core::mute::Author;
 use crate::core::notice::{Info, Notice, NoticeBody, Story, Trouble, TroubleSubject};
 use crate::core::outbox::Content;
 use crate::core::time::Time;
@@ -71,6 +72,7 @@ fn word(notice: &Notice) -> &'static str {
             Info::Blind { .. } => "blind",
             Info::Held { .. } => "held",
             Info::Daily { .. } => "daily",
+            Info::Muted { .. } => "muted",
             Info::Test { .. } => "test",
             Info::Dead { .. } => "dead",
         },
@@ -161,11 +163,18 @@ fn info(info: &Info) -> Value {
             "since": rfc3339(*since), "until": rfc3339(*until), "events": events, "messages": messages,
             "incidents": incidents, "untold": untold,
         }),
+        Info::Muted { what, by, why, until, holds } => json!({
+            "what": name(what), "by": author(by), "why": why.as_deref().map(name), "until": rfc3339(*until), "holds": holds,
+        }),
         Info::Test { destination } => json!({"destination": destination}),
         Info::Dead { destination, deliveries, why } => json!({
             "destination": destination, "deliveries": deliveries, "why": clip(why, MOST_NAME),
         }),
     }
+}
+
+fn author(author: &Author) -> Value {
+    json!({"name": name(&author.name), "via": name(&author.via)})
 }
 
 fn window_kind(window: &Window) -> &'static str {

@@ -59,6 +59,7 @@ impl Store {
             super::history::write(&transaction, &self.targets, commit.writes, commit.down)?;
             write_incidents(&transaction, commit)?;
             super::decisions::write(&transaction, &commit.writes.decisions)?;
+            super::deeds::write(&transaction, commit)?;
             write_troubles_and_sources(&transaction, commit)?;
             write_notices(&transaction, commit.writes)?;
             write_outbox(&transaction, commit)?;
@@ -358,7 +359,7 @@ fn update_delivery(connection: &Connection, id: i64, state: &DeliveryState) -> r
     Ok(())
 }
 
-fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|source| rusqlite::Error::ToSqlConversionFailure(Box::new(source)))
 }
 

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
+use crate::core::deed::Deed;
 use crate::core::outbox::DeliveryId;
 use crate::core::time::Time;
 
@@ -25,6 +26,11 @@ pub enum Command {
     DropDelivery {
         /// Which.
         id: DeliveryId,
+    },
+    /// A person did something; the answer is [`crate::core::deed::Done`] as JSON.
+    Deed {
+        /// What.
+        deed: Deed,
     },
     /// A test message arrived: end a pause or back-off.
     DestinationWorks {

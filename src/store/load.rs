@@ -10,6 +10,7 @@ use super::{Store, StoreError, form, incidents};
 use crate::core::diff::Reading;
 use crate::core::event::{Level, Target};
 use crate::core::incident::Incident;
+use crate::core::mute::Mute;
 use crate::core::notice::{Notice, NoticeKind};
 use crate::core::outbox::{Content, Delivery, DeliveryId, Health, RestoredOutbox, SendId};
 use crate::core::rules::Severity;
@@ -68,8 +69,10 @@ impl Store {
             troubles,
             sources,
             held,
+            mutes: self.mutes()?,
             days,
             next_incident: (incident + 1).max(reserved),
+            next_mute: self.meta_number("next_mute")?.max(self.number("SELECT coalesce(max(id), 0) FROM mute")? + 1),
             next_notice: self
                 .meta_number("next_notice")?
                 .max(self.number("SELECT coalesce(max(id), 0) FROM notice")? + 1),
@@ -97,6 +100,19 @@ impl Store {
                 Ok(((to, serde_json::from_str(&window).map_err(wrong)?), serde_json::from_str(&state).map_err(wrong)?))
             })
             .collect()
+    }
+
+    /// Mutes that are not over, in the order of saying.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn mutes(&self) -> Result<Vec<Mute>, StoreError> {
+        let sql = "SELECT id, body FROM mute WHERE ended_at IS NULL ORDER BY id";
+        let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        let read = |(id, json): (i64, String)| {
+            serde_json::from_str(&json).map_err(|error| self.row_error(format!("mute {id}"), error))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     fn days(&self) -> Result<Days, StoreError> {

@@ -6,6 +6,7 @@
 
 mod commit;
 mod decisions;
+mod deeds;
 mod error;
 pub mod form;
 mod history;
@@ -25,6 +26,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 pub use commit::Commit;
 pub use decisions::{Asked, KEPT};
+pub use deeds::Action;
 pub use error::StoreError;
 pub use history::{HISTORY, History};
 pub use inbox::{Command, InboxItem};

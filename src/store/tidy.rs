@@ -9,6 +9,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long things are kept after they are settled.
 const KEEP_DELIVERIES: Duration = Duration::from_secs(7 * 24 * 3600);
 const KEEP_DEAD: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Who did what is asked long after.
+const KEEP_ACTIONS: Duration = Duration::from_secs(365 * 24 * 3600);
 const KEEP_INCIDENTS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many rows one round deletes at most, so that a commit never waits long.
 const ROUND: u32 = 5000;
@@ -28,6 +30,7 @@ impl Store {
             // Numbers are never used twice, even when the rows that carried them are gone.
             for (key, tables) in [
                 ("next_incident", "SELECT id FROM incident UNION ALL SELECT id FROM trouble"),
+                ("next_mute", "SELECT id FROM mute"),
                 ("next_notice", "SELECT id FROM notice"),
                 ("next_delivery", "SELECT id FROM delivery"),
                 ("next_send", "SELECT id FROM send"),
@@ -62,6 +65,8 @@ impl Store {
                     HISTORY,
                 ),
                 ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", KEEP_INCIDENTS),
+                ("mute WHERE id IN (SELECT id FROM mute WHERE ended_at < ?1 LIMIT ?2)", KEEP_INCIDENTS),
+                ("action WHERE id IN (SELECT id FROM action WHERE at < ?1 LIMIT ?2)", KEEP_ACTIONS),
                 ("inbox WHERE id IN (SELECT id FROM inbox WHERE done_at < ?1 LIMIT ?2)", KEEP_DELIVERIES),
             ] {
                 deleted += transaction.execute(&format!("DELETE FROM {sql}"), rusqlite::params![ago(before), ROUND])?;

@@ -18,6 +18,7 @@ mod http;
 mod incidents;
 mod messages;
 mod mutations;
+mod mutes;
 mod noise;
 mod notifiers;
 mod outbox_model;

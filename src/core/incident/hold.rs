@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::telling::Telling;
+use super::telling::{Next, Telling};
 use super::{Incident, Phase};
+use crate::core::mute::Author;
+use crate::core::notice::NoticeKind;
 use crate::core::rules::rule::{Destination, RuleSettings};
 use crate::core::time::Time;
 
@@ -28,6 +30,13 @@ pub enum Held {
     By {
         /// Its number.
         incident: u64,
+    },
+    /// A person said so.
+    Mute {
+        /// The mute's number.
+        mute: u64,
+        /// Its end.
+        until: Time,
     },
 }
 
@@ -51,6 +60,8 @@ pub enum Window {
 pub struct Holds {
     /// A window, for every destination: the one that ends last.
     pub window: Option<(Window, Time)>,
+    /// A mute, for every destination: its number and its end. Of several the one that ends last.
+    pub mute: Option<(u64, Time)>,
     /// Open incidents that explain this one, and who hears of them.
     pub inhibitors: Vec<(u64, Vec<Destination>)>,
 }
@@ -60,6 +71,9 @@ impl Holds {
     pub fn of(&self, to: &Destination) -> Option<Held> {
         if let Some((window, until)) = &self.window {
             return Some(Held::Window { window: window.clone(), until: *until });
+        }
+        if let Some((mute, until)) = self.mute {
+            return Some(Held::Mute { mute, until });
         }
         // Where nobody hears of the cause, its consequences are told.
         let by = self.inhibitors.iter().find(|(_, told)| told.contains(to))?;
@@ -96,9 +110,29 @@ impl Incident {
         news
     }
 
-    /// Who does not hear of its end, because it is held: those in a window, and those who know of the
-    /// cause and never heard of this.
+    /// Who does not hear of its end, because it is held: those in a window, those who know of the cause
+    /// and never heard of this, and those who never heard of what is muted.
     pub(super) fn misses_end(&self, telling: &Telling, held: &Held) -> bool {
-        matches!(held, Held::Window { .. }) || telling.told.is_none() && self.phase == Phase::Open
+        match held {
+            Held::Window { .. } => true,
+            Held::Mute { .. } => telling.told.is_none(),
+            Held::By { .. } => telling.told.is_none() && self.phase == Phase::Open,
+        }
+    }
+
+    /// A mute of it is over, while it is open: whoever knows of it hears that it still is. Who does not
+    /// hears the whole story, as after any hold. Says whether that changed anything.
+    pub fn mute_over(&mut self, rule: &RuleSettings, by: &Author, now: Time) -> bool {
+        let mut changed = false;
+        for (to, telling) in &mut self.telling {
+            if self.phase != Phase::Open || telling.told.is_none() || !rule.notify.contains(to) {
+                continue;
+            }
+            let reopened = telling.next.filter(|next| next.kind == NoticeKind::Reopened);
+            telling.next = reopened.or(Some(Next { kind: NoticeKind::Reminded, caused_at: now }));
+            telling.after_mute = Some(by.clone());
+            changed = true;
+        }
+        changed
     }
 }

@@ -308,6 +308,8 @@ impl Incident {
     fn open(&mut self, rule: &RuleSettings, now: Time) {
         let reopening = matches!(self.phase, Phase::Resolved { .. });
         if reopening {
+            // Whoever had it had what was over.
+            self.acknowledged = None;
             self.reopened = self.reopened.saturating_add(1);
         }
         self.phase = Phase::Open;

@@ -44,6 +44,8 @@ impl Incident {
                 0
             },
             closed_because: None,
+            mute_over: due.after_mute.clone(),
+            acknowledged: self.acknowledged.clone(),
             blind: self.blind.clone(),
             mentions: rule.and_then(|rule| rule.mention.get(&severity)).cloned().unwrap_or_default(),
             runbook: rule.and_then(|rule| rule.runbook.clone()),

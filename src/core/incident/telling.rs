@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::{Held, Holds};
 use super::{FLAPPING, Incident, Phase};
+use crate::core::mute::Author;
 use crate::core::notice::{NoticeKind, Told};
 use crate::core::rules::rule::{CountSteps, Destination, RuleSettings};
 use crate::core::time::Time;
@@ -32,6 +33,9 @@ pub struct Telling {
     /// What held back what was to be told last, if it was not told since.
     #[serde(default)]
     pub held: Option<Held>,
+    /// Whose mute is over, until it is told that the incident is still open.
+    #[serde(default)]
+    pub after_mute: Option<Author>,
 }
 
 /// A notice that waits for its moment.
@@ -54,6 +58,8 @@ pub struct Due {
     pub told: Option<Told>,
     /// How many topics they know.
     pub topics: usize,
+    /// Whose mute ended before it.
+    pub after_mute: Option<Author>,
     /// Who.
     pub to: Vec<Destination>,
 }
@@ -120,7 +126,7 @@ impl Incident {
                 None => Some(at),
                 // Noted as held when it falls due, then told when the window ends.
                 Some(held) if telling.held.as_ref() != Some(&held) => Some(at),
-                Some(Held::Window { until, .. }) => Some(at.max(until)),
+                Some(Held::Window { until, .. } | Held::Mute { until, .. }) => Some(at.max(until)),
                 Some(Held::By { .. }) => None,
             }
         };
@@ -206,6 +212,7 @@ impl Incident {
         if let Some(telling) = self.telling.get_mut(to) {
             telling.next = None;
             telling.held = None;
+            telling.after_mute = None;
             telling.flapping |= next.kind == NoticeKind::Reopened && self.reopened >= FLAPPING;
             telling.told = Some(Told { at: now, occurrences, objects });
             telling.count_step = telling.count_step.max(passed_count(&rule.escalate.counts, occurrences));
@@ -223,6 +230,8 @@ impl Incident {
         match (telling.next, telling.told) {
             (Some(next), _) if next.kind == NoticeKind::Opened => Some((next, next.caused_at.plus(rule.group_wait))),
             (Some(next), _) => Some((next, gap.map_or(next.caused_at, |gap| gap.max(next.caused_at)))),
+            // Somebody has it: they need not be reminded.
+            (None, Some(_)) if self.acknowledged.is_some() => None,
             (None, Some(told)) => {
                 let at = told.at.plus(rule.remind_every?.max(rule.min_gap));
                 Some((Next { kind: NoticeKind::Reminded, caused_at: at }, at))
@@ -239,14 +248,12 @@ struct Grouped(Vec<Due>);
 impl Grouped {
     fn add(&mut self, next: Next, telling: Option<&Telling>, to: &Destination) {
         let (told, topics) = telling.map_or((None, 0), |telling| (telling.told, telling.topics));
-        let same = |due: &&mut Due| {
-            (due.kind, due.caused_at, due.told, due.topics) == (next.kind, next.caused_at, told, topics)
-        };
-        match self.0.iter_mut().find(same) {
-            Some(due) => due.to.push(to.clone()),
-            None => {
-                self.0.push(Due { kind: next.kind, caused_at: next.caused_at, told, topics, to: vec![to.clone()] });
-            }
+        let after_mute = telling.and_then(|telling| telling.after_mute.clone());
+        let due = Due { kind: next.kind, caused_at: next.caused_at, told, topics, after_mute, to: Vec::new() };
+        let same = |other: &Due| Due { to: Vec::new(), ..other.clone() } == due;
+        match self.0.iter_mut().find(|other| same(other)) {
+            Some(other) => other.to.push(to.clone()),
+            None => self.0.push(Due { to: vec![to.clone()], ..due }),
         }
     }
 }

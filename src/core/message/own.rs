@@ -3,6 +3,7 @@
 use super::words::{About, Label};
 use super::{Block, Message, Scribe, Span, fill, plain, sign, text, words};
 use crate::core::incident::hold::Window;
+use crate::core::mute::Author;
 use crate::core::notice::{ClockHint, Info, Notice, NoticeKind, Trouble, TroubleSubject};
 use crate::core::time::Time;
 
@@ -89,6 +90,7 @@ impl Scribe<'_> {
                 let help = (*untold > 0).then(|| Block::Small(fill(self.words.daily_untold(), &["podbell explain"])));
                 self.own(notice, format!("📊 {line}"), false, help.into_iter().collect())
             }
+            Info::Muted { what, by, why, until, holds } => self.muted(notice, what, by, why.as_deref(), *until, *holds),
             Info::Test { destination } => self.test(notice, destination),
             Info::Dead { destination, deliveries, why } => self.given_up(notice, destination, *deliveries, why),
         }
@@ -156,6 +158,22 @@ impl Scribe<'_> {
             blocks.push(Block::Small(vec![words(self.words.held_open(still_open))]));
         }
         self.own(notice, title, false, blocks)
+    }
+
+    /// Whoever would have heard of it knows from now on why they do not.
+    fn muted(&self, notice: &Notice, what: &str, by: &Author, why: Option<&str>, until: Time, holds: u64) -> Message {
+        let what = text::one_line(what, MOST_WORDS);
+        let mut gist = fill(self.words.muted(), &[&by.name]);
+        gist.push(words(self.words.muted_until(&self.clock.at(until))));
+        if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
+            gist.extend([words(self.words.colon()), Span::Data(why)]);
+        }
+        let mut blocks = vec![Block::Line(gist)];
+        if holds > 0 {
+            blocks.push(Block::Line(vec![words(self.words.muted_holds(holds))]));
+        }
+        blocks.push(Block::Small(fill(self.words.muted_how_to_end(), &[&by.via])));
+        self.own(notice, format!("🔕 {}", plain(&fill(self.words.muted_title(), &[&what]))), false, blocks)
     }
 
     fn test(&self, notice: &Notice, destination: &str) -> Message {

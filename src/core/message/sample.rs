@@ -97,6 +97,8 @@ pub fn story() -> Story {
         told: None,
         news: Vec::new(),
         quiet_seconds: 0,
+        mute_over: None,
+        acknowledged: None,
         closed_because: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

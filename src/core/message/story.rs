@@ -29,6 +29,10 @@ impl Scribe<'_> {
         if flapping(notice, story) {
             blocks.insert(1, Block::Line(vec![words(self.words.flapping_note())]));
         }
+        if let Some(acknowledged) = story.acknowledged.as_ref().filter(|_| !over) {
+            let at = self.clock.at(acknowledged.at);
+            blocks.push(Block::Small(fill(&self.words.acknowledged(&at), &[&acknowledged.by.name])));
+        }
         blocks.push(Block::Small(self.small_print(story)));
         Message {
             title: self.incident_title(notice, story),
@@ -43,9 +47,10 @@ impl Scribe<'_> {
     }
 
     fn incident_title(&self, notice: &Notice, story: &Story) -> String {
-        let status = match flapping(notice, story) {
-            true => self.words.flapping(notice.severity, story.reopened),
-            false => self.words.status(notice.kind, notice.severity),
+        let status = match (flapping(notice, story), &story.mute_over) {
+            (true, _) => self.words.flapping(notice.severity, story.reopened),
+            (false, Some(_)) if notice.kind == NoticeKind::Reminded => self.words.mute_over_status(notice.severity),
+            (false, _) => self.words.status(notice.kind, notice.severity),
         };
         let (place, cluster) = (place(story), cluster(story));
         let cluster = if cluster.is_empty() || cluster == place { String::new() } else { format!(" · {cluster}") };
@@ -58,7 +63,9 @@ impl Scribe<'_> {
         let objects = self.words.objects(story.objects, &story.newest.obj_type);
         let more = story.told.map_or(0, |told| story.objects.saturating_sub(told.objects));
         let more = if more > 0 { format!(" (+{})", text::number(more)) } else { String::new() };
-        vec![words(format!("{}{}{objects}{more}", self.how_often(story), self.words.comma()))]
+        let after_mute = story.mute_over.as_ref().map(|_| self.words.mute_over(added_since(story).unwrap_or(0)));
+        let often = self.how_often(story);
+        vec![words(format!("{}{often}{}{objects}{more}", after_mute.unwrap_or_default(), self.words.comma()))]
     }
 
     /// "Quiet for 15 min: shop/web BackOff, 10:02-10:41, 134 times, 6 pods."

@@ -14,7 +14,7 @@ use super::index::{Index, Keys};
 use super::pattern::Interner;
 use super::quiet::Maintenance;
 use super::rule::{Action, Destination, Field, Rule, RuleKey};
-use crate::core::event::{Level, Subject};
+use crate::core::event::{Level, Subject, Target};
 
 /// The place of a rule in the reading order of one [`Rules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,6 +172,11 @@ impl Rules {
         self.get(id).settings.group_by.iter().map(|field| (*field, field.of(subject).to_owned())).collect()
     }
 
+    /// The rules that could tell what a target shows, as far as the target alone says.
+    pub fn tellers<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(|rule| rule.action == Action::Notify && could_see(rule, target))
+    }
+
     /// Equal for equal content: what cached verdicts are valid for.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -198,6 +203,21 @@ fn fits(rule: &Rule, facts: &Facts<'_>) -> bool {
     rule.matching.fit(facts)
         && rule.scopes.iter().all(|scope| scope.fit(facts))
         && !rule.except.iter().any(|except| except.fit(facts))
+}
+
+/// Whether a rule's conditions on where something is leave a target in.
+fn could_see(rule: &Rule, target: &Target) -> bool {
+    let place = |field: Field| match field {
+        Field::Source => Some(&target.source),
+        Field::Cluster => Some(&target.cluster),
+        Field::Namespace => Some(&target.namespace),
+        Field::Service => Some(&target.service),
+        _ => None,
+    };
+    let mut keys = rule.scopes.iter().chain([&rule.matching]).flat_map(|conditions| conditions.keys());
+    keys.all(|(field, patterns)| {
+        place(*field).is_none_or(|fact| patterns.iter().any(|pattern| pattern.matches(fact.trim())))
+    })
 }
 
 /// Whether events of this level can match.

@@ -42,7 +42,11 @@ impl State {
     pub fn holds(&self, setup: &Setup, incident: &Incident, now: Time) -> Holds {
         let Some(id) = setup.rules.find(&incident.rule) else { return Holds::default() };
         let rule = &setup.rules.get(id).settings;
-        Holds { window: window(setup, rule, incident, now), inhibitors: self.inhibitors(setup, id, incident, now) }
+        Holds {
+            window: window(setup, rule, incident, now),
+            mute: self.muted(incident),
+            inhibitors: self.inhibitors(setup, id, incident, now),
+        }
     }
 
     /// Open incidents that explain this one, and who hears of them.
@@ -204,7 +208,7 @@ fn value(incident: &Incident, field: Field) -> Option<&str> {
 }
 
 /// `shop/web: Failed, BackOff`, for people.
-fn words(incident: &Incident) -> String {
+pub(super) fn words(incident: &Incident) -> String {
     let namespace = incident.targets.first().map_or("", |target| &*target.namespace);
     let reasons: Vec<&str> = incident.details.reasons.iter().take(2).map(|reason| reason.reason.as_str()).collect();
     format!("{namespace}/{}: {}", incident.workload, reasons.join(", "))

@@ -33,8 +33,11 @@ impl State {
             None => self.create(setup, settings.key.clone(), group, joining, now),
         };
         let incident = self.incidents.get_mut(&id)?;
-        let before = incident.phase;
+        let (before, had) = (incident.phase, incident.acknowledged.is_some());
         incident.join(settings, joining, now);
+        if had && incident.acknowledged.is_none() {
+            writes.acknowledged.insert(id);
+        }
         if incident.targets.contains(joining.target) {
             note(&mut self.by_target, joining.target, id);
         }
@@ -141,6 +144,9 @@ impl State {
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, now);
         incident.phase = Phase::Resolved { at: quiet_at };
+        if incident.acknowledged.take().is_some() {
+            writes.acknowledged.insert(id);
+        }
         let key = incident.rule.clone();
         writes.incidents.insert(id);
         self.note_windows(id, true, now, writes);
@@ -182,6 +188,10 @@ impl State {
         }
         if let Some(at) = self.wake_at.remove(&id) {
             self.wakes.remove(&(at, id));
+        }
+        self.forget_mutes_of(id, writes);
+        if incident.acknowledged.is_some() {
+            writes.acknowledged.insert(id);
         }
         writes.incidents.remove(&id);
         let known = incident.phase != Phase::Gathering;

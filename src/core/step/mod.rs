@@ -6,6 +6,7 @@
 
 pub mod daily;
 pub mod decision;
+mod deeds;
 mod first_contact;
 mod held;
 mod incidents;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daily::{DailyAt, Days};
+pub use deeds::Recorded;
 pub use first_contact::SourceState;
 pub use held::{HeldBack, HeldKey};
 pub use roster::GONE_AFTER;
@@ -30,6 +32,7 @@ pub use writes::{Ended, SeriesRow, Tally, Writes};
 use super::diff::{Reading, TargetReadings};
 use super::event::{Event, Level, Target};
 use super::incident::Incident;
+use super::mute::Mute;
 use super::notice::{Notice, NoticeBody, NoticeKind, TroubleSubject};
 use super::rules::Rules;
 use super::rules::rule::{Destination, RuleKey, Severity};
@@ -166,6 +169,8 @@ pub struct State {
     troubles: BTreeMap<u64, TroubleState>,
     sources: BTreeMap<Arc<str>, SourceState>,
     held: BTreeMap<HeldKey, HeldBack>,
+    /// Those that hold, by number.
+    mutes: BTreeMap<u64, Mute>,
     /// Incidents of rules that hold others.
     inhibiting: HashMap<RuleKey, BTreeSet<u64>>,
     /// Rules whose incidents may be told again; empty between steps.
@@ -173,6 +178,7 @@ pub struct State {
     days: Days,
     next_incident: u64,
     next_notice: u64,
+    next_mute: u64,
     episodes: usize,
     shared: shared::Shared,
     /// How many episodes may be known in all before the least worthy absent ones are forgotten.
@@ -196,12 +202,16 @@ pub struct Restored {
     pub sources: Vec<(Arc<str>, SourceState)>,
     /// What windows hold.
     pub held: Vec<(HeldKey, HeldBack)>,
+    /// Mutes that are not over.
+    pub mutes: Vec<Mute>,
     /// What was counted for the daily lines.
     pub days: Days,
     /// The first free number of incidents and of notices.
     pub next_incident: u64,
     /// See `next_incident`.
     pub next_notice: u64,
+    /// The first free number of mutes.
+    pub next_mute: u64,
 }
 
 /// How many episodes are remembered in all, absent ones included.
@@ -228,11 +238,13 @@ impl State {
             troubles: restored.troubles.into_iter().map(|trouble| (trouble.id, trouble)).collect(),
             sources: restored.sources.into_iter().collect(),
             held: restored.held.into_iter().collect(),
+            mutes: restored.mutes.into_iter().map(|mute| (mute.id, mute)).collect(),
             inhibiting: HashMap::new(),
             released: BTreeSet::new(),
             days: restored.days,
             next_incident: restored.next_incident.max(1),
             next_notice: restored.next_notice.max(1),
+            next_mute: restored.next_mute.max(1),
             episodes: 0,
             shared: shared::Shared::default(),
             most_episodes: MOST_EPISODES,
@@ -289,7 +301,8 @@ impl State {
         let trouble = self.troubles.values().filter_map(TroubleState::wake_at).min();
         let source = self.sources.iter().filter_map(|(name, source)| source.wake_at(setup.sources.get(name))).min();
         let held = self.held.values().map(|held| held.until).min();
-        [incident, trouble, source, held, self.daily_wake(setup)].into_iter().flatten().min()
+        let mute = self.mutes.values().map(|mute| mute.until).min();
+        [incident, trouble, source, held, mute, self.daily_wake(setup)].into_iter().flatten().min()
     }
 
     /// A target's state.
@@ -435,6 +448,7 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         }
         Input::Told { destination } => state.count_message(destination),
         Input::Tick => {
+            state.wake_mutes(setup, now, writes);
             state.wake_incidents(setup, now, writes);
             state.wake_held(now, writes);
             state.wake_daily(setup, now, writes);

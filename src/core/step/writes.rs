@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::HeldKey;
 use super::decision::Decision;
+use super::{HeldKey, Recorded};
 use crate::core::diff::ChangeKind;
 use crate::core::event::{Event, Target};
 use crate::core::incident::Incident;
@@ -39,6 +39,14 @@ pub struct Writes {
     pub sources: BTreeSet<Arc<str>>,
     /// What windows hold: changed, or summed up.
     pub held: BTreeSet<HeldKey>,
+    /// Mutes that were said.
+    pub mutes: BTreeSet<u64>,
+    /// Mutes that are over.
+    pub mutes_over: BTreeSet<u64>,
+    /// Incidents that somebody has, or has no longer.
+    pub acknowledged: BTreeSet<u64>,
+    /// What people did.
+    pub recorded: Vec<Recorded>,
     /// What is to be told.
     pub notices: Vec<Notice>,
     /// What became of each Warning change; kept for those who ask why, for a while.
@@ -112,6 +120,10 @@ impl Writes {
             && self.troubles_over.is_empty()
             && self.sources.is_empty()
             && self.held.is_empty()
+            && self.mutes.is_empty()
+            && self.mutes_over.is_empty()
+            && self.acknowledged.is_empty()
+            && self.recorded.is_empty()
             && !self.daily
             && self.notices.is_empty()
     }

@@ -51,6 +51,8 @@ pub fn story() -> Story {
         news: Vec::new(),
         quiet_seconds: 0,
         closed_because: None,
+        mute_over: None,
+        acknowledged: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],
         runbook: Some("https://wiki.example.com/image-pull?team=shop&page=1".into()),

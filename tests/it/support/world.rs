@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use podbell::core::deed::{Act, Deed, Done};
 use podbell::core::event::{Event, Target};
+use podbell::core::mute::Author;
 use podbell::core::notice::Notice;
 use podbell::core::outbox::pace::Pace;
 use podbell::core::outbox::{Outcome, Parcel, Policy};
@@ -14,11 +16,12 @@ use podbell::core::rules::compile::{RuleFile, compile};
 use podbell::core::rules::in_force::{InForce, RuleFiles};
 use podbell::core::rules::quiet::{Hours, Maintenance};
 use podbell::core::rules::rule::Destination;
+use podbell::core::scope::Scope;
 use podbell::core::source::{PollError, RosterEntry, SourceInfo};
 use podbell::core::step::Setup;
 use podbell::core::step::daily::DailyAt;
 use podbell::core::time::Time;
-use podbell::engine::{Engine, Freeze, Happened, NewRules, Parts, SendJob};
+use podbell::engine::{Asked, Engine, Freeze, Happened, NewRules, Parts, SendJob};
 use podbell::sources::SourceEvent;
 use podbell::store::Store;
 use serde_json::json;
@@ -249,6 +252,15 @@ impl World {
         let error =
             PollError { code: code.into(), text: "it failed".into(), advice: "mend it".into(), gone: code == "-16013" };
         self.happen(Happened::Source(SourceEvent::Failed { target: target.clone(), at: self.now, error }));
+    }
+
+    /// A person does something, and hears what came of it.
+    pub fn act(&mut self, who: &str, scope: &Scope, act: Act) -> Done {
+        let deed = Deed { by: Author { name: who.to_owned(), via: "chat".to_owned() }, scope: scope.clone(), act };
+        let (said, heard) = std::sync::mpsc::channel();
+        let answer = Box::new(move |done| said.send(done).unwrap());
+        self.happen(Happened::Asked(Asked { deed: Box::new(deed), answer }));
+        heard.try_recv().expect("an answer with the turn").expect("it was written")
     }
 
     /// Polls with the same list each minute until `seconds`.

@@ -234,6 +234,42 @@ impl Words for English {
         "What no rule told, and why: {}"
     }
 
+    fn muted_title(&self) -> &'static str {
+        "Muted: {}"
+    }
+
+    fn muted(&self) -> &'static str {
+        "{} muted it"
+    }
+
+    fn muted_until(&self, at: &str) -> String {
+        format!(" until {at}")
+    }
+
+    fn muted_holds(&self, n: u64) -> String {
+        let is = if n == 1 { "is" } else { "are" };
+        format!("{} {is} open now and will be told at its end.", count(n, "problem", "problems"))
+    }
+
+    fn muted_how_to_end(&self) -> &'static str {
+        "said in {}; what is over meanwhile is told where it was told before"
+    }
+
+    fn mute_over_status(&self, severity: Severity) -> String {
+        format!("{}, mute over", self.status(NoticeKind::Opened, severity))
+    }
+
+    fn mute_over(&self, more: u64) -> String {
+        match more {
+            0 => "Mute over: still open. ".to_owned(),
+            more => format!("Mute over: still open, {} more. ", number(more)),
+        }
+    }
+
+    fn acknowledged(&self, at: &str) -> String {
+        format!("{{}} has it since {at}")
+    }
+
     fn test_title(&self) -> &'static str {
         "A test message of podbell"
     }

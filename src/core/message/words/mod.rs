@@ -111,6 +111,21 @@ pub(super) trait Words: Sync {
     fn daily(&self, span: &str, counts: [u64; 4]) -> String;
     /// `{}` is the command that says why.
     fn daily_untold(&self) -> &'static str;
+    /// `{}` is what is muted.
+    fn muted_title(&self) -> &'static str;
+    /// `{}` is who muted it.
+    fn muted(&self) -> &'static str;
+    /// Follows [`Self::muted`].
+    fn muted_until(&self, at: &str) -> String;
+    fn muted_holds(&self, n: u64) -> String;
+    /// `{}` is where it was said.
+    fn muted_how_to_end(&self) -> &'static str;
+    /// The beginning of the title of what a mute held and is still open.
+    fn mute_over_status(&self, severity: Severity) -> String;
+    /// The beginning of its first sentence.
+    fn mute_over(&self, more: u64) -> String;
+    /// `{}` is who; when.
+    fn acknowledged(&self, at: &str) -> String;
     fn test_title(&self) -> &'static str;
     /// `{}` is the destination.
     fn test(&self) -> &'static str;

@@ -233,6 +233,41 @@ impl Words for Chinese {
         "哪些未通知及其原因：{}"
     }
 
+    fn muted_title(&self) -> &'static str {
+        "已静音：{}"
+    }
+
+    fn muted(&self) -> &'static str {
+        "{} 设置了静音"
+    }
+
+    fn muted_until(&self, at: &str) -> String {
+        format!("，至 {at}")
+    }
+
+    fn muted_holds(&self, n: u64) -> String {
+        format!("目前有 {} 个问题未恢复，静音结束时会通知。", number(n))
+    }
+
+    fn muted_how_to_end(&self) -> &'static str {
+        "来自 {}；期间恢复的问题，只在之前通知过的地方通知"
+    }
+
+    fn mute_over_status(&self, severity: Severity) -> String {
+        format!("{}，静音结束", self.status(NoticeKind::Opened, severity))
+    }
+
+    fn mute_over(&self, more: u64) -> String {
+        match more {
+            0 => "静音结束：仍未恢复。".to_owned(),
+            more => format!("静音结束：仍未恢复，又发生 {} 次。", number(more)),
+        }
+    }
+
+    fn acknowledged(&self, at: &str) -> String {
+        format!("{{}} 自 {at} 起处理")
+    }
+
     fn test_title(&self) -> &'static str {
         "podbell 测试消息"
     }
