@@ -5,6 +5,7 @@
 
 pub mod assemble;
 mod engine_thread;
+pub mod hands;
 pub mod heartbeat;
 pub mod pulse;
 pub mod reload;
@@ -53,6 +54,8 @@ pub struct Service {
     pub sides: Vec<SideTask>,
     /// Watches rule files.
     pub rules: Option<reload::RulesTask>,
+    /// What people do.
+    pub deeds: Option<hands::Deeds>,
     /// How it is.
     pub pulse: Arc<Pulse>,
 }
@@ -91,6 +94,9 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         let (reloads, relay) = mpsc::channel::<NewRules>(1);
         sides.spawn(rules(reloads, stopped.clone()));
         sides.spawn(relay_rules(relay, happened.clone()));
+    }
+    if let Some(deeds) = service.deeds {
+        sides.spawn(hands::relay(deeds, happened.clone()));
     }
     sides.spawn(carry_out(job_queue, service.deliver, happened));
     tokio::pin!(stop);

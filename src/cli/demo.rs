@@ -125,6 +125,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     let service = Service {
         engine: Engine::new(parts, start)?,
         rules: None,
+        deeds: None,
         deliver: assemble::deliver(notifiers),
         sources: vec![assemble::qcloud_task(source, http)],
         sides: vec![assemble::server(listener, pulse.clone(), None), narrator(args.length)],

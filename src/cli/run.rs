@@ -78,6 +78,7 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let service = Service {
         engine,
         rules: Some(watched.task(asked)),
+        deeds: None,
         deliver: assemble::deliver(notifiers),
         sources: assemble::sources(&config, &client),
         sides,

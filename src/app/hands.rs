@@ -1,0 +1,58 @@
+//! What people do, on its way to the engine and back.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::chat::{ActError, Acting, Hands};
+use crate::core::deed::Deed;
+use crate::engine::{Asked, Happened};
+
+/// How many deeds may wait for the engine.
+const QUEUE: usize = 64;
+/// How long a person waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The near end, for chats and the server.
+#[derive(Clone, Debug)]
+pub struct EngineHands(mpsc::Sender<Asked>);
+
+/// The far end, for [`super::Service`].
+#[derive(Debug)]
+pub struct Deeds(mpsc::Receiver<Asked>);
+
+/// Both ends.
+pub fn hands() -> (EngineHands, Deeds) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    (EngineHands(sender), Deeds(receiver))
+}
+
+impl Hands for EngineHands {
+    fn act(&self, deed: Deed) -> Acting<'_> {
+        Box::pin(async move {
+            let (said, heard) = oneshot::channel();
+            let answer = Box::new(move |done| {
+                // Who asked may have gone; it is done all the same.
+                let _ = said.send(done);
+            });
+            let asked = Asked { deed: Box::new(deed), answer };
+            let done = async {
+                self.0.send(asked).await.map_err(|_| ActError::Silent)?;
+                heard.await.map_err(|_| ActError::Silent)
+            };
+            match tokio::time::timeout(PATIENCE, done).await {
+                Ok(done) => done?.ok_or(ActError::Store),
+                Err(_) => Err(ActError::Silent),
+            }
+        })
+    }
+}
+
+/// Passes deeds on until nobody can say any more.
+pub(super) async fn relay(mut deeds: Deeds, happened: mpsc::Sender<Happened>) {
+    while let Some(asked) = deeds.0.recv().await {
+        if happened.send(Happened::Asked(asked)).await.is_err() {
+            return;
+        }
+    }
+}
