@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+pub use crate::core::ask::Entry;
 use crate::core::deed::{Deed, Done};
 use crate::core::message::{Message, Style};
 use crate::core::mute::Author;
@@ -21,16 +22,6 @@ pub struct Speaker {
     pub scope: Scope,
     /// Whether they may change anything: acknowledge and mute.
     pub may_write: bool,
-}
-
-/// Which word began the command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// `/events`: the rest are its arguments.
-    Events,
-    /// `/podbell`: the rest begins with a command. Also a message to a bot, an API request, and a
-    /// button, which says the command that a person would type.
-    Podbell,
 }
 
 /// What somebody typed, and for whom the answer is written.
