@@ -115,6 +115,9 @@ impl Print {
 
 /// Findings that quote podbell.yaml without the secrets that are written out in it.
 fn masked(mut found: Vec<Diagnostic>, source: &Arc<Source>) -> Vec<Diagnostic> {
+    if found.is_empty() {
+        return found;
+    }
     let shown = Source::shown_as(&source.name, &source.shown, super::mask::masked(&source.text));
     for finding in found.iter_mut().filter(|finding| Arc::ptr_eq(&finding.source, source)) {
         finding.source = shown.clone();

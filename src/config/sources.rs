@@ -188,37 +188,37 @@ fn services(node: &Node, reader: &mut Reader) -> Vec<ServiceSelection> {
     items.iter().filter_map(|item| selection(item, &mut seen, reader)).collect()
 }
 
-fn selection(node: &Node, seen: &mut HashSet<[String; 3]>, reader: &mut Reader) -> Option<ServiceSelection> {
+fn selection<'n>(node: &'n Node, seen: &mut HashSet<[&'n str; 3]>, reader: &mut Reader) -> Option<ServiceSelection> {
     let mut map = reader.map(node, "a map such as {cluster: cls-1, namespace: shop, names: [web]}")?;
     let cluster = map.need("cluster", reader).and_then(|node| reader.text(node, "a cluster's id"));
     let discover = map.take("discover").map(|node| (node, reader.truth(node)));
     let (namespace, names) = (map.take("namespace"), map.take("names"));
     let head = map.head();
     map.finish(reader);
-    let cluster = cluster?.to_owned();
+    let cluster = cluster?;
     if let Some((_, Some(true))) = discover {
         if let Some(node) = namespace.or(names) {
             let help = "leave `namespace` and `names` out, or leave `discover` out";
             reader.error_help(&node.span, "`discover: true` finds every namespace and service", help);
         }
-        return Some(ServiceSelection::Discover { cluster: Some(cluster) });
+        return Some(ServiceSelection::Discover { cluster: Some(cluster.to_owned()) });
     }
     let (Some(namespace), Some(names)) = (namespace, names) else {
         let help = "name them, or write `discover: true` for every service of the cluster";
         reader.error_help(&head, "`namespace` and `names` are missing", help);
         return None;
     };
-    let namespace = reader.text(namespace, "a namespace")?.to_owned();
+    let namespace = reader.text(namespace, "a namespace")?;
     let mut chosen = Vec::new();
     for item in reader.one_or_many(names) {
         let Some(name) = reader.text(item, "a service's name") else { continue };
-        if seen.insert([cluster.clone(), namespace.clone(), name.to_owned()]) {
+        if seen.insert([cluster, namespace, name]) {
             chosen.push(name.to_owned());
         } else {
             reader.error(&item.span, format!("the service {cluster}/{namespace}/{name} is there twice"));
         }
     }
-    Some(ServiceSelection::Named { cluster, namespace, names: chosen })
+    Some(ServiceSelection::Named { cluster: cluster.to_owned(), namespace: namespace.to_owned(), names: chosen })
 }
 
 /// Whether the allowed rate can hold the wanted pace, of the services that are known already.

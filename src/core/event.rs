@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::time::Time;
 
 /// How serious the cluster says an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Level {
     /// Routine.
+    #[default]
     Normal,
     /// Something a person may have to act on.
     Warning,

@@ -160,7 +160,7 @@ pub struct ReasonCount {
 }
 
 /// The newest event of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Newest {
     /// Its level.
     pub level: Level,

@@ -1,8 +1,9 @@
-//! The identity of what an event is about.
+//! Identities: of what an event is about, and of the problem that a rule sees in it.
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::event::Event;
+use super::rules::rule::{Field, RuleKey};
 use super::time::Time;
 
 /// Only this beginning of a combined message counts: its rest varies while the count grows.
@@ -21,6 +22,11 @@ pub struct EpisodeKey {
     /// The cluster's time of its first occurrence.
     pub first_seen: Time,
 }
+
+/// The identity of a problem: a rule, and the values that it groups by. Seeded and as wide as that of
+/// a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProblemId(u128);
 
 /// Makes identities; keeps its buffer between events.
 #[derive(Clone, Debug)]
@@ -45,6 +51,19 @@ impl Identities {
         self.field(message_identity(&event.message));
         let hash = xxh3_128_with_seed(&self.buffer, self.seed);
         EpisodeKey { series: SeriesId(hash.to_be_bytes()), first_seen: event.first_seen }
+    }
+
+    /// The problem that a rule sees in what has these values.
+    pub fn problem(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> ProblemId {
+        self.buffer.clear();
+        for text in [&rule.file, &rule.name] {
+            self.field(text);
+        }
+        for (field, value) in group {
+            self.buffer.push(*field as u8);
+            self.field(value);
+        }
+        ProblemId(xxh3_128_with_seed(&self.buffer, self.seed))
     }
 
     /// Lengths go first, so that no two lists of fields give the same bytes.

@@ -47,7 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot take it. The caller's mirrors are then ahead of the truth and must be
-    /// rebuilt.
+    /// rebuilt, see [`Store::restore`].
     pub fn commit(&mut self, commit: &Commit<'_>) -> Result<(), StoreError> {
         let transaction = self
             .connection
@@ -89,11 +89,8 @@ impl Store {
         crash_point!("commit.after");
         committed.map_err(|source| {
             // Ids of targets that were rolled back must not survive.
-            let error = StoreError::of(&self.path, source);
-            if let Err(second) = self.load_target_ids() {
-                tracing::warn!(error = %second, "cannot read the store after a failed commit");
-            }
-            error
+            self.targets.clear();
+            StoreError::of(&self.path, source)
         })
     }
 }

@@ -1,4 +1,5 @@
-//! The engine's private state of an incident as bytes: MessagePack, its fields in their order.
+//! The engine's private state of an incident as bytes: MessagePack, its fields in their order, its details
+//! as bytes within, which are read when they are needed.
 //!
 //! A new field goes to the end of its struct and has `#[serde(default)]`: then what was written without
 //! it is still read. Any other change is a new version. Neither JSON nor names: reading ten thousand of
@@ -7,10 +8,26 @@
 
 use std::error::Error;
 
-use crate::core::incident::Incident;
+use litemap::LiteMap;
+use serde::Deserialize;
+use xxhash_rust::xxh3::xxh3_64;
 
-/// The version of the form: 1 was JSON, which is still read. A higher one in the store is refused.
-pub(super) const VERSION: i64 = 2;
+use crate::core::event::Target;
+use crate::core::incident::telling::Telling;
+use crate::core::incident::{Details, Incident, Phase, Sighting, Topic};
+use crate::core::notice::{Newest, ReasonCount};
+use crate::core::rules::rule::{Destination, Field, RuleKey};
+use crate::core::time::Time;
+
+/// The version of the form: 1 was JSON and 2 had the details not apart; both are still read. A higher
+/// one in the store is refused.
+pub(super) const VERSION: i64 = 3;
+
+/// How version 3 begins: a byte that MessagePack never uses.
+const MARK: u8 = 0xc1;
+/// How it ends: a hash of what lies between. Details are taken apart only when they are needed, and a
+/// damaged row is to be found before.
+const HASH: usize = 8;
 
 /// Why a form cannot be written or read.
 pub(super) type FormError = Box<dyn Error + Send + Sync>;
@@ -20,7 +37,11 @@ pub(super) type FormError = Box<dyn Error + Send + Sync>;
 /// # Errors
 /// When it cannot be written; of a valid incident that does not happen.
 pub fn write(incident: &Incident) -> Result<Vec<u8>, FormError> {
-    Ok(rmp_serde::to_vec(incident)?)
+    let mut bytes = vec![MARK];
+    rmp_serde::encode::write(&mut bytes, incident)?;
+    let hash = xxh3_64(&bytes);
+    bytes.extend_from_slice(&hash.to_le_bytes());
+    Ok(bytes)
 }
 
 /// An incident from its bytes.
@@ -28,41 +49,80 @@ pub fn write(incident: &Incident) -> Result<Vec<u8>, FormError> {
 /// # Errors
 /// When the bytes are none.
 pub fn read(bytes: &[u8]) -> Result<Incident, FormError> {
-    match bytes.first() {
+    match bytes {
+        [MARK, ..] => {
+            let (content, hash) = bytes.split_last_chunk::<HASH>().ok_or("it is cut off")?;
+            if xxh3_64(content) != u64::from_le_bytes(*hash) {
+                return Err("it is damaged".into());
+            }
+            Ok(rmp_serde::from_slice(content.get(1..).unwrap_or_default())?)
+        }
         // No map of MessagePack begins like that.
-        Some(b'{') => Ok(serde_json::from_slice(bytes)?),
-        _ => Ok(rmp_serde::from_slice(bytes)?),
+        [b'{', ..] => Ok(serde_json::from_slice::<Whole>(bytes)?.into()),
+        _ => Ok(rmp_serde::from_slice::<Whole>(bytes)?.into()),
     }
 }
 
-/// A row, or its number and what is wrong with it.
-type Read = Result<Incident, (i64, FormError)>;
+/// An incident of versions 1 and 2: everything in one.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct Whole {
+    id: u64,
+    rule: RuleKey,
+    group: Vec<(Field, String)>,
+    phase: Phase,
+    recent: Vec<Time>,
+    targets: Vec<Target>,
+    workload: String,
+    occurrences: u64,
+    older: u64,
+    first_at: Time,
+    last_at: Time,
+    last_sign: Time,
+    first_seen: Time,
+    objects: LiteMap<Box<str>, Sighting>,
+    reasons: Vec<ReasonCount>,
+    topics: Vec<Topic>,
+    newest: Newest,
+    newest_seen: Time,
+    reopened: u32,
+    blind: Vec<(Time, Time)>,
+    episodes: Vec<u64>,
+    telling: LiteMap<Destination, Telling>,
+}
 
-/// Reads rows in their order. Of many incidents this is most of a start, so that all processors
-/// take part.
-pub(super) fn read_all(rows: &[(i64, Vec<u8>)]) -> Vec<Read> {
-    const FEW: usize = 500;
-    let read_one = |(id, bytes): &(i64, Vec<u8>)| read(bytes).map_err(|error| (*id, error));
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let share = rows.len().div_ceil(processors).max(FEW);
-    std::thread::scope(|scope| {
-        let mut shares = rows.chunks(share);
-        let mine = shares.next().unwrap_or_default();
-        let others: Vec<_> =
-            shares.map(|rows| scope.spawn(move || rows.iter().map(read_one).collect::<Vec<_>>())).collect();
-        let mut all: Vec<Read> = mine.iter().map(read_one).collect();
-        for other in others {
-            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+impl From<Whole> for Incident {
+    fn from(whole: Whole) -> Self {
+        let Whole { objects, reasons, topics, newest, newest_seen, episodes, .. } = whole;
+        Self {
+            id: whole.id,
+            rule: whole.rule,
+            group: whole.group,
+            phase: whole.phase,
+            recent: whole.recent,
+            targets: whole.targets,
+            workload: whole.workload,
+            occurrences: whole.occurrences,
+            older: whole.older,
+            first_at: whole.first_at,
+            last_at: whole.last_at,
+            last_sign: whole.last_sign,
+            first_seen: whole.first_seen,
+            reopened: whole.reopened,
+            blind: whole.blind,
+            telling: whole.telling,
+            details: Details { objects, reasons, topics, newest, newest_seen, episodes }.into(),
+            acknowledged: None,
         }
-        all
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde::Serialize;
 
-    use crate::core::incident::telling::{Next, Telling};
+    use super::*;
+    use crate::core::incident::telling::Next;
     use crate::core::notice::Told;
 
     /// What a destination knew before it could flap or be held.
@@ -73,6 +133,57 @@ mod tests {
         object_step: u64,
         topics: usize,
         next: Option<Next>,
+    }
+
+    fn of_version_2() -> Whole {
+        let at = Time::from_millis(7);
+        let seen = Sighting { occurred: at, heard: at };
+        Whole {
+            id: 9,
+            rule: RuleKey { file: "r.yaml".into(), name: "pulls".into() },
+            group: vec![(Field::Cluster, "cls-1".into())],
+            phase: Phase::Resolved { at },
+            recent: vec![at],
+            targets: vec![Target::new("prod", "cls-1", "shop", "web")],
+            workload: "web".into(),
+            occurrences: 12,
+            older: 3,
+            first_at: at,
+            last_at: at,
+            last_sign: at,
+            first_seen: at,
+            objects: LiteMap::from_iter([("Pod/web-1".into(), seen)]),
+            reasons: vec![ReasonCount { reason: "Failed".into(), occurrences: 12 }],
+            topics: vec![Topic { key: "k".into(), words: "w".into() }],
+            newest: Newest { reason: "Failed".into(), ..Newest::default() },
+            newest_seen: at,
+            reopened: 2,
+            blind: vec![(at, at)],
+            episodes: vec![3, 9],
+            telling: LiteMap::new(),
+        }
+    }
+
+    #[test]
+    fn an_incident_of_version_2_is_read_and_written_in_version_3() {
+        let read_2 = read(&rmp_serde::to_vec(&of_version_2()).unwrap()).unwrap();
+        let bytes = write(&read_2).unwrap();
+        let read_3 = read(&bytes).unwrap();
+        assert_eq!((read_3.id, read_3.occurrences, read_3.reopened), (9, 12, 2));
+        assert_eq!(*read_3.details, *read_2.details);
+        assert_eq!(read_3.details.reasons[0].occurrences, 12);
+        assert_eq!(write(&read_3).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_row_with_any_damaged_or_missing_byte_is_refused_before_it_is_needed() {
+        let bytes = write(&of_version_2().into()).unwrap();
+        for at in 1..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(read(&damaged).is_err(), "byte {at}");
+            assert!(read(&bytes[..at]).is_err(), "cut at {at}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::{Store, StoreError, form};
+use super::{Store, StoreError, form, incidents};
 use crate::core::diff::Reading;
 use crate::core::event::{Level, Target};
 use crate::core::incident::Incident;
@@ -35,22 +35,18 @@ pub struct StoredDelivery {
 
 impl Store {
     /// Everything that the core's mirror is rebuilt from, but for the series, which are loaded
-    /// with the first poll of their target.
+    /// with the first poll of their target. Before the first commit, and after one that failed.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn restore(&self) -> Result<Restored, StoreError> {
-        let targets = self.query(
-            "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered FROM target",
-            [],
-            |row| Ok((target(row, 0)?, target_state(row)?)),
-        )?;
+    pub fn restore(&mut self) -> Result<Restored, StoreError> {
         let newest = self.number("SELECT coalesce(max(state_version), 0) FROM incident WHERE ended_at IS NULL")?;
         if newest > id_of(form::VERSION) {
             let (found, known) = (sql(newest), form::VERSION);
             return Err(StoreError::Newer { path: self.path.clone(), found, known });
         }
-        let incidents = self.incidents()?;
+        let (incidents, targets) = incidents::read_all(&self.connection, &self.path, || self.read_targets())?;
+        self.targets = targets.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
         let troubles = self.troubles()?;
         let mut sources = Vec::new();
         let rows =
@@ -67,7 +63,7 @@ impl Store {
         Ok(Restored {
             seed: self.seed(),
             heartbeat: self.heartbeat()?,
-            targets,
+            targets: targets.into_iter().map(|(_, target, state)| (target, state)).collect(),
             incidents,
             troubles,
             sources,
@@ -78,6 +74,17 @@ impl Store {
                 .meta_number("next_notice")?
                 .max(self.number("SELECT coalesce(max(id), 0) FROM notice")? + 1),
         })
+    }
+
+    /// All targets with their rows.
+    fn read_targets(&self) -> Result<Vec<(i64, Target, TargetState)>, StoreError> {
+        let mut names = Names::default();
+        self.query(
+            "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered, id
+             FROM target",
+            [],
+            |row| Ok((row.get::<_, i64>(8)?, names.target(row)?, target_state(row)?)),
+        )
     }
 
     fn held(&self) -> Result<Vec<(HeldKey, HeldBack)>, StoreError> {
@@ -231,13 +238,6 @@ impl Store {
         Ok(beat.map(Time::from_millis))
     }
 
-    fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
-        let sql = "SELECT id, state FROM incident WHERE ended_at IS NULL";
-        let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
-        let read = form::read_all(&rows).into_iter();
-        read.map(|row| row.map_err(|(id, error)| self.row_error(format!("incident {id}"), error))).collect()
-    }
-
     fn troubles(&self) -> Result<Vec<TroubleState>, StoreError> {
         let sql = "SELECT id, state FROM trouble WHERE over = 0";
         let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
@@ -282,14 +282,27 @@ impl Store {
     }
 }
 
-/// A target from four columns.
-pub(super) fn target(row: &Row<'_>, first: usize) -> rusqlite::Result<Target> {
-    Ok(Target {
-        source: text(row, first)?,
-        cluster: text(row, first + 1)?,
-        namespace: text(row, first + 2)?,
-        service: text(row, first + 3)?,
-    })
+/// The names of the row before: neighbours have them in common.
+#[derive(Default)]
+struct Names([Option<Arc<str>>; 3]);
+
+impl Names {
+    fn target(&mut self, row: &Row<'_>) -> rusqlite::Result<Target> {
+        Ok(Target {
+            source: self.shared(row, 0)?,
+            cluster: self.shared(row, 1)?,
+            namespace: self.shared(row, 2)?,
+            service: text(row, 3)?,
+        })
+    }
+
+    fn shared(&mut self, row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<str>> {
+        let text = row.get_ref(at)?.as_str()?;
+        match &self.0[at] {
+            Some(same) if **same == *text => Ok(same.clone()),
+            _ => Ok(self.0[at].insert(text.into()).clone()),
+        }
+    }
 }
 
 fn target_state(row: &Row<'_>) -> rusqlite::Result<TargetState> {

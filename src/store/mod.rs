@@ -10,6 +10,7 @@ mod error;
 pub mod form;
 mod history;
 mod inbox;
+mod incidents;
 mod listing;
 mod load;
 mod migrate;
@@ -44,6 +45,7 @@ const APPLICATION_ID: i64 = 0x7064_626C;
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// The rows of targets, known since [`Store::restore`].
     targets: HashMap<Target, i64>,
     seed: u64,
     uuid: String,
@@ -64,9 +66,7 @@ impl Store {
         connection.busy_timeout(BUSY_WAIT).map_err(of)?;
         migrate::prepare(&connection, path, MIGRATIONS)?;
         let (seed, uuid) = identity(&connection).map_err(of)?;
-        let mut store = Self { connection, path: path.to_owned(), targets: HashMap::new(), seed, uuid };
-        store.load_target_ids()?;
-        Ok(store)
+        Ok(Self { connection, path: path.to_owned(), targets: HashMap::new(), seed, uuid })
     }
 
     /// Opens a store beside its owner, for reading and for its inbox.
@@ -129,16 +129,6 @@ impl Store {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> StoreError {
         StoreError::Row { path: self.path.clone(), what: what.into(), source: source.into() }
-    }
-
-    fn load_target_ids(&mut self) -> Result<(), StoreError> {
-        self.targets.clear();
-        let rows: Vec<(i64, Target)> =
-            self.query("SELECT id, source, cluster, namespace, service FROM target", [], |row| {
-                Ok((row.get(0)?, load::target(row, 1)?))
-            })?;
-        self.targets.extend(rows.into_iter().map(|(id, target)| (target, id)));
-        Ok(())
     }
 
     /// All rows of a query.

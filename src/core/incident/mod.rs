@@ -4,6 +4,7 @@
 //! resolved). What is told of it, to whom and when is [`telling`]; it never knows how.
 
 pub mod hold;
+pub mod packed;
 pub mod story;
 pub mod telling;
 pub mod window;
@@ -14,10 +15,12 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Target};
+use super::mute::Acknowledged;
 use super::notice::{Newest, ReasonCount};
 use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::series::EpisodeKey;
 use super::time::Time;
+use packed::Packed;
 use telling::Telling;
 use window::Occurrences;
 
@@ -83,24 +86,34 @@ pub struct Incident {
     pub last_sign: Time,
     /// The cluster's date of the first occurrence.
     pub first_seen: Time,
+    /// How often it came back.
+    pub reopened: u32,
+    /// When podbell could not see.
+    pub blind: Vec<(Time, Time)>,
+    /// What each destination knows.
+    pub telling: LiteMap<Destination, Telling>,
+    /// What only its story needs.
+    pub details: Packed<Details>,
+    /// Who has it; until it is over or comes back.
+    #[serde(default)]
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// What an incident is about, in detail. All of it is bounded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Details {
     /// Objects by `objType/objName`.
     pub objects: LiteMap<Box<str>, Sighting>,
     /// Occurrences by reason, in order of joining.
     pub reasons: Vec<ReasonCount>,
     /// What it talks about, in order of joining, each with words for people.
     pub topics: Vec<Topic>,
-    /// The newest event and its date.
+    /// The newest event.
     pub newest: Newest,
     /// The cluster's date of `newest`.
     pub newest_seen: Time,
-    /// How often it came back.
-    pub reopened: u32,
-    /// When podbell could not see.
-    pub blind: Vec<(Time, Time)>,
-    /// Episodes whose past is in `older`, folded to 64 bits, sorted.
+    /// Episodes whose past is counted as older, folded to 64 bits, sorted.
     pub episodes: Vec<u64>,
-    /// What each destination knows.
-    pub telling: LiteMap<Destination, Telling>,
 }
 
 /// When an object was last heard of.
@@ -159,15 +172,16 @@ impl Incident {
             last_at: now,
             last_sign: now,
             first_seen: joining.event.first_seen,
-            objects: LiteMap::new(),
-            reasons: Vec::new(),
-            topics: Vec::new(),
-            newest: newest(joining.event),
-            newest_seen: joining.event.last_seen,
             reopened: 0,
             blind: Vec::new(),
-            episodes: Vec::new(),
             telling: LiteMap::new(),
+            details: Details {
+                newest: newest(joining.event),
+                newest_seen: joining.event.last_seen,
+                ..Details::default()
+            }
+            .into(),
+            acknowledged: None,
         }
     }
 
@@ -201,8 +215,15 @@ impl Incident {
         if self.phase != Phase::Open {
             return false;
         }
-        let Some(sighting) = self.objects.get_mut(object_key(event).as_str()) else { return false };
-        sighting.heard = now;
+        let key = object_key(event);
+        if !self.details.objects.contains_key(key.as_str()) {
+            return false;
+        }
+        self.details.change(|details| {
+            if let Some(sighting) = details.objects.get_mut(key.as_str()) {
+                sighting.heard = now;
+            }
+        });
         self.last_sign = now;
         true
     }
@@ -218,10 +239,10 @@ impl Incident {
 
     /// Its newest event, with the counts of all of it.
     pub fn newest_event(&self) -> Event<'_> {
-        let newest = &self.newest;
+        let newest = &self.details.newest;
         Event {
             first_seen: self.first_seen,
-            last_seen: self.newest_seen,
+            last_seen: self.details.newest_seen,
             count: self.occurrences,
             level: newest.level,
             obj_type: newest.obj_type.as_str().into(),
@@ -233,7 +254,7 @@ impl Incident {
 
     /// Distinct objects that had an occurrence within the last hour.
     pub fn objects_lately(&self, now: Time) -> u64 {
-        self.objects.values().filter(|seen| now.since(seen.occurred) < OBJECT_MEMORY).count() as u64
+        self.details.objects.values().filter(|seen| now.since(seen.occurred) < OBJECT_MEMORY).count() as u64
     }
 
     /// When the silence is long enough, if nothing more happens.
@@ -266,41 +287,12 @@ impl Incident {
     fn record(&mut self, joining: &Joining<'_>, now: Time) {
         let event = joining.event;
         self.occurrences = self.occurrences.saturating_add(joining.new);
-        if self.episodes.len() < MOST_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode)) {
+        if self.details.change(|details| details.record(joining, now)) {
             self.older = self.older.saturating_add(event.count.saturating_sub(joining.new));
         }
         self.last_at = now;
         self.last_sign = self.last_sign.max(now);
         self.first_seen = self.first_seen.min(event.first_seen);
-        self.record_object(event, now);
-        self.record_reason(clipped(event.reason.trim(), 200), joining.new);
-        let key = clipped(&super::topic::of(event, joining.workload), MOST_NAME_CHARS);
-        if self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
-            self.topics.push(Topic { key, words: topic_words(event) });
-        }
-        if event.last_seen >= self.newest_seen {
-            self.newest = newest(event);
-            self.newest_seen = event.last_seen;
-        }
-    }
-
-    fn record_reason(&mut self, reason: String, new: u64) {
-        if let Some(known) = self.reasons.iter_mut().find(|known| known.reason == reason) {
-            known.occurrences = known.occurrences.saturating_add(new);
-        } else if self.reasons.len() < MOST_REASONS {
-            self.reasons.push(ReasonCount { reason, occurrences: new });
-        }
-    }
-
-    fn record_object(&mut self, event: &Event<'_>, now: Time) {
-        let key = object_key(event);
-        if self.objects.len() >= MOST_OBJECTS && !self.objects.contains_key(key.as_str()) {
-            self.objects.retain(|_, seen| now.since(seen.heard) < OBJECT_MEMORY);
-            if self.objects.len() >= MOST_OBJECTS {
-                return;
-            }
-        }
-        self.objects.insert(key.into_boxed_str(), Sighting { occurred: now, heard: now });
     }
 
     /// Whether `open_when` is met.
@@ -321,6 +313,43 @@ impl Incident {
         self.phase = Phase::Open;
         self.recent.clear();
         self.start_telling(rule, reopening, now);
+    }
+}
+
+impl Details {
+    /// Takes in a change. Says whether its episode is new to the incident.
+    fn record(&mut self, joining: &Joining<'_>, now: Time) -> bool {
+        let event = joining.event;
+        self.record_object(event, now);
+        self.record_reason(clipped(event.reason.trim(), 200), joining.new);
+        let key = clipped(&super::topic::of(event, joining.workload), MOST_NAME_CHARS);
+        if self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
+            self.topics.push(Topic { key, words: topic_words(event) });
+        }
+        if event.last_seen >= self.newest_seen {
+            self.newest = newest(event);
+            self.newest_seen = event.last_seen;
+        }
+        self.episodes.len() < MOST_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode))
+    }
+
+    fn record_reason(&mut self, reason: String, new: u64) {
+        if let Some(known) = self.reasons.iter_mut().find(|known| known.reason == reason) {
+            known.occurrences = known.occurrences.saturating_add(new);
+        } else if self.reasons.len() < MOST_REASONS {
+            self.reasons.push(ReasonCount { reason, occurrences: new });
+        }
+    }
+
+    fn record_object(&mut self, event: &Event<'_>, now: Time) {
+        let key = object_key(event);
+        if self.objects.len() >= MOST_OBJECTS && !self.objects.contains_key(key.as_str()) {
+            self.objects.retain(|_, seen| now.since(seen.heard) < OBJECT_MEMORY);
+            if self.objects.len() >= MOST_OBJECTS {
+                return;
+            }
+        }
+        self.objects.insert(key.into_boxed_str(), Sighting { occurred: now, heard: now });
     }
 }
 

@@ -31,7 +31,7 @@ impl Incident {
             in_all: self.occurrences.saturating_add(self.older),
             objects: self.objects_lately(now).max(1),
             object_names: self.newest_objects(),
-            newest: self.newest.clone(),
+            newest: self.details.newest.clone(),
             first_at: self.first_at,
             last_at: self.last_at,
             first_seen: self.first_seen,
@@ -67,13 +67,13 @@ impl Incident {
     }
 
     fn reasons_by_weight(&self) -> Vec<crate::core::notice::ReasonCount> {
-        let mut reasons = self.reasons.clone();
+        let mut reasons = self.details.reasons.clone();
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.occurrences));
         reasons
     }
 
     fn newest_objects(&self) -> Vec<String> {
-        let mut objects: Vec<_> = self.objects.iter().collect();
+        let mut objects: Vec<_> = self.details.objects.iter().collect();
         objects.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
         objects.into_iter().take(MOST_NAMES).map(|(key, _)| name_of(key).to_owned()).collect()
     }
@@ -83,7 +83,7 @@ impl Incident {
         if due.told.is_none() {
             return Vec::new();
         }
-        self.topics.iter().skip(due.topics).map(|topic| topic.words.clone()).collect()
+        self.details.topics.iter().skip(due.topics).map(|topic| topic.words.clone()).collect()
     }
 }
 

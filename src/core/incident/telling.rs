@@ -72,7 +72,7 @@ impl Incident {
 
     /// More has joined an open incident: who is to hear of it?
     pub(super) fn note_worse(&mut self, rule: &RuleSettings, now: Time) {
-        let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.topics.len());
+        let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.details.topics.len());
         for (to, telling) in &mut self.telling {
             if telling.next.is_some() || !rule.notify.contains(to) {
                 continue;
@@ -201,7 +201,7 @@ impl Incident {
     }
 
     fn tell(&mut self, grouped: &mut Grouped, to: &Destination, next: Next, rule: &RuleSettings, now: Time) {
-        let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.topics.len());
+        let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.details.topics.len());
         grouped.add(next, self.telling.get(to), to);
         if let Some(telling) = self.telling.get_mut(to) {
             telling.next = None;

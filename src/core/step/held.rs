@@ -206,6 +206,6 @@ fn value(incident: &Incident, field: Field) -> Option<&str> {
 /// `shop/web: Failed, BackOff`, for people.
 fn words(incident: &Incident) -> String {
     let namespace = incident.targets.first().map_or("", |target| &*target.namespace);
-    let reasons: Vec<&str> = incident.reasons.iter().take(2).map(|reason| reason.reason.as_str()).collect();
+    let reasons: Vec<&str> = incident.details.reasons.iter().take(2).map(|reason| reason.reason.as_str()).collect();
     format!("{namespace}/{}: {}", incident.workload, reasons.join(", "))
 }

@@ -1,5 +1,7 @@
 //! The life of incidents inside a step: joining, settling, waking, ending.
 
+use std::collections::HashMap;
+
 use super::{Ended, Made, Setup, State, Writes};
 use crate::core::event::{Subject, Target};
 use crate::core::incident::hold::Holds;
@@ -7,7 +9,7 @@ use crate::core::incident::telling::Due;
 use crate::core::incident::{Incident, Joining, Phase};
 use crate::core::notice::{NoticeBody, NoticeKind};
 use crate::core::rules::RuleId;
-use crate::core::rules::rule::{RuleKey, RuleSettings};
+use crate::core::rules::rule::{Field, RuleKey, RuleSettings};
 use crate::core::time::Time;
 
 impl State {
@@ -23,18 +25,18 @@ impl State {
         writes: &mut Writes,
     ) -> Option<(u64, Phase)> {
         let settings = &setup.rules.get(rule).settings;
-        let key = (settings.key.clone(), setup.rules.group_key(rule, subject));
-        let id = match self.by_key.get(&key) {
+        let group = setup.rules.group_key(rule, subject);
+        let id = match self.by_problem.get(&self.identities.problem(&settings.key, &group)) {
             Some(id) => *id,
             // Another service showed all of it before, to an incident that is over or gathers.
             None if joining.new == 0 => return None,
-            None => self.create(setup, key, joining, now),
+            None => self.create(setup, settings.key.clone(), group, joining, now),
         };
         let incident = self.incidents.get_mut(&id)?;
         let before = incident.phase;
         incident.join(settings, joining, now);
         if incident.targets.contains(joining.target) {
-            self.by_target.entry(joining.target.clone()).or_default().insert(id);
+            note(&mut self.by_target, joining.target, id);
         }
         writes.incidents.insert(id);
         self.schedule(id, setup, now);
@@ -44,13 +46,14 @@ impl State {
     fn create(
         &mut self,
         setup: &Setup,
-        key: (RuleKey, Vec<(crate::core::rules::Field, String)>),
+        rule: RuleKey,
+        group: Vec<(Field, String)>,
         joining: &Joining<'_>,
         now: Time,
     ) -> u64 {
         let id = self.next_incident;
         self.next_incident += 1;
-        let incident = Incident::new(id, key.0, key.1, joining, now);
+        let incident = Incident::new(id, rule, group, joining, now);
         self.index(&incident);
         self.incidents.insert(id, incident);
         self.note_inhibiting(setup, id);
@@ -165,13 +168,13 @@ impl State {
     /// Over for good: out of the mirror.
     fn end(&mut self, id: u64, now: Time, writes: &mut Writes) {
         let Some(incident) = self.incidents.remove(&id) else { return };
-        self.by_key.remove(&(incident.rule.clone(), incident.group.clone()));
+        self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
         if let Some(ids) = self.inhibiting.get_mut(&incident.rule) {
             ids.remove(&id);
         }
         for target in &incident.targets {
             if let Some(ids) = self.by_target.get_mut(target) {
-                ids.remove(&id);
+                ids.retain(|other| *other != id);
                 if ids.is_empty() {
                     self.by_target.remove(target);
                 }
@@ -255,14 +258,27 @@ impl State {
     }
 
     pub(super) fn index(&mut self, incident: &Incident) {
-        self.by_key.insert((incident.rule.clone(), incident.group.clone()), incident.id);
+        self.by_problem.insert(self.identities.problem(&incident.rule, &incident.group), incident.id);
         for target in &incident.targets {
-            self.by_target.entry(target.clone()).or_default().insert(incident.id);
+            note(&mut self.by_target, target, incident.id);
         }
     }
 
     fn last_good(&self, target: &Target) -> Option<Time> {
         self.targets.get(target).and_then(|state| state.last_good)
+    }
+}
+
+/// Notes that a target shows an incident.
+fn note(by_target: &mut HashMap<Target, Vec<u64>>, target: &Target, id: u64) {
+    match by_target.get_mut(target) {
+        // Most targets show one incident, most new ones have the highest number.
+        None => drop(by_target.insert(target.clone(), vec![id])),
+        Some(ids) => {
+            if let Err(place) = ids.binary_search(&id) {
+                ids.insert(place, id);
+            }
+        }
     }
 }
 

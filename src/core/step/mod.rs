@@ -32,8 +32,8 @@ use super::event::{Event, Level, Target};
 use super::incident::Incident;
 use super::notice::{Notice, NoticeBody, NoticeKind, TroubleSubject};
 use super::rules::Rules;
-use super::rules::rule::{Destination, Field, RuleKey, Severity};
-use super::series::{EpisodeKey, Identities};
+use super::rules::rule::{Destination, RuleKey, Severity};
+use super::series::{EpisodeKey, Identities, ProblemId};
 use super::source::{PollError, RosterEntry, SourceInfo};
 use super::time::Time;
 
@@ -158,8 +158,9 @@ pub struct State {
     identities: Identities,
     targets: BTreeMap<Target, TargetState>,
     incidents: BTreeMap<u64, Incident>,
-    by_key: HashMap<(RuleKey, Vec<(Field, String)>), u64>,
-    by_target: HashMap<Target, BTreeSet<u64>>,
+    by_problem: HashMap<ProblemId, u64>,
+    /// Ascending by number.
+    by_target: HashMap<Target, Vec<u64>>,
     wake_at: HashMap<u64, Time>,
     wakes: BTreeSet<(Time, u64)>,
     troubles: BTreeMap<u64, TroubleState>,
@@ -220,7 +221,7 @@ impl State {
             identities: Identities::new(restored.seed),
             targets: restored.targets.into_iter().collect(),
             incidents: BTreeMap::new(),
-            by_key: HashMap::with_capacity(restored.incidents.len()),
+            by_problem: HashMap::with_capacity(restored.incidents.len()),
             by_target: HashMap::with_capacity(restored.incidents.len()),
             wake_at: HashMap::with_capacity(restored.incidents.len()),
             wakes: BTreeSet::new(),
@@ -236,10 +237,11 @@ impl State {
             shared: shared::Shared::default(),
             most_episodes: MOST_EPISODES,
         };
-        for incident in restored.incidents {
-            let id = incident.id;
-            state.index(&incident);
-            state.incidents.insert(id, incident);
+        let ids: Vec<u64> = restored.incidents.iter().map(|incident| incident.id).collect();
+        restored.incidents.iter().for_each(|incident| state.index(incident));
+        // All at once: they are sorted.
+        state.incidents = restored.incidents.into_iter().map(|incident| (incident.id, incident)).collect();
+        for id in ids {
             state.note_inhibiting(setup, id);
             state.schedule(id, setup, now);
         }

@@ -40,12 +40,13 @@ impl State {
     fn move_to(&mut self, id: u64, setup: &Setup, rule: RuleId, writes: &mut Writes) {
         let key = setup.rules.get(rule).settings.key.clone();
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if self.by_key.contains_key(&(key.clone(), incident.group.clone())) {
+        let new = self.identities.problem(&key, &incident.group);
+        if self.by_problem.contains_key(&new) {
             return;
         }
-        self.by_key.remove(&(incident.rule.clone(), incident.group.clone()));
+        self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
         incident.rule = key;
-        self.by_key.insert((incident.rule.clone(), incident.group.clone()), id);
+        self.by_problem.insert(new, id);
         writes.incidents.insert(id);
     }
 }

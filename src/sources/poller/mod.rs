@@ -73,10 +73,14 @@ pub async fn run<R: Reader>(
     events: mpsc::Sender<SourceEvent>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Ten thousand names take a while, and this thread serves readiness, too.
-    let named = reader.clone();
-    let Ok(configured) = tokio::task::spawn_blocking(move || named.configured()).await else { return };
-    let mut poller = Poller::new(reader, plan, events, &configured);
+    // To put ten thousand names in order takes a while, and this thread serves readiness, too.
+    let begin = move || {
+        let configured = reader.configured();
+        let mut poller = Poller::new(reader, plan, events, &configured);
+        poller.watch();
+        (poller, configured)
+    };
+    let Ok((mut poller, configured)) = tokio::task::spawn_blocking(begin).await else { return };
     poller.first_roster(configured).await;
     while !*stop.borrow() && !poller.events.is_closed() {
         poller.start_due();
@@ -146,7 +150,6 @@ impl<R: Reader> Poller<R> {
     /// With discovery, the configured services are not all there is.
     async fn first_roster(&mut self, targets: Vec<RosterEntry>) {
         let complete = self.plan.rediscover_every.is_none();
-        self.watch();
         let roster = SourceEvent::Roster { source: self.plan.source.clone(), targets, complete };
         if complete || !self.schedule.is_empty() {
             let _ = self.events.send(roster).await;
