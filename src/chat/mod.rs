@@ -4,9 +4,16 @@
 //! and hands a [`Question`] to the desk. It never parses a command and never reads the store. The desk
 //! never knows a platform.
 
+mod answers;
+pub mod desk;
+mod find;
+pub mod hands;
+mod plans;
+
 use std::future::Future;
 use std::pin::Pin;
 
+pub use self::desk::{FrontDesk, Surroundings};
 pub use crate::core::ask::Entry;
 use crate::core::deed::{Deed, Done};
 use crate::core::message::{Message, Style};
@@ -66,6 +73,9 @@ pub enum ActError {
     /// The service is not there, or ends.
     #[error("podbell does not answer; it may or may not be done, ask `mutes` or `show`")]
     Silent,
+    /// The service does not run.
+    #[error("podbell is not running; nothing was changed")]
+    NotRunning,
 }
 
 /// A future that is boxed, so that hands can stand behind a pointer.

@@ -1,6 +1,7 @@
 //! What the command line asks of a running service, carried out inside a turn.
 
 use super::{Batch, Mirror};
+use crate::core::deed::{Done, Refusal};
 use crate::core::rules::rule::Destination;
 use crate::core::time::Time;
 use crate::store::{Command, Store, StoreError};
@@ -42,6 +43,8 @@ pub(super) fn carry_out(
                 false => format!("{name} is no destination of this service"),
             }
         }
+        // Of what this engine cannot carry out nothing is changed, and the person hears so.
+        Command::Deed { .. } => serde_json::to_string(&Done::Refused { because: Refusal::Unknown }).unwrap_or_default(),
     };
     Ok(answer)
 }

@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use super::{APPLICATION_ID, StoreError, place};
 
 /// The steps from nothing to this version's format. Never edit one that was released; add one.
-pub const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+pub const MIGRATIONS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 /// The version of the format that this program writes.
 #[allow(clippy::cast_possible_wrap)]
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -88,6 +89,9 @@ pub(super) fn migrate(connection: &Connection, path: &Path, migrations: &[&str],
     let result = (|| {
         for migration in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
             connection.execute_batch(migration)?;
+        }
+        if (1..3).contains(&found) && migrations.len() >= 3 {
+            super::asked::shown::fill(connection)?;
         }
         if found == 0 {
             let mut meta = connection.prepare("INSERT INTO meta VALUES (?1, ?2)")?;

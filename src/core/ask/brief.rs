@@ -28,6 +28,17 @@ pub struct Logged {
     pub at: Time,
 }
 
+/// An incident as the store keeps it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The incident.
+    pub incident: Incident,
+    /// When it was over for good.
+    pub ended_at: Option<Time>,
+    /// Who has it.
+    pub acknowledged: Option<Acknowledged>,
+}
+
 /// An incident in short.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Brief {
@@ -65,26 +76,20 @@ pub struct Brief {
 
 impl Brief {
     /// An incident in short, for a reader who may see some of it.
-    pub fn of(
-        incident: &Incident,
-        scope: &Scope,
-        known: &Known,
-        mutes: &[Mute],
-        acknowledged: Option<Acknowledged>,
-        now: Time,
-    ) -> Self {
+    pub fn of(kept: &Kept, scope: &Scope, known: &Known, mutes: &[Mute], now: Time) -> Self {
+        let Kept { incident, ended_at, acknowledged } = kept;
         let target = incident.targets.iter().find(|target| scope.sees(target));
         let one = |field| incident.group.iter().any(|(grouped, _)| *grouped == field);
         let shown =
             |field, text: Option<&str>| if one(field) { text.unwrap_or_default().to_owned() } else { String::new() };
         let cluster = target.map(|target| &*target.cluster);
-        let mut reasons: Vec<_> = incident.reasons.iter().collect();
+        let mut reasons: Vec<_> = incident.details.reasons.iter().collect();
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.occurrences));
         Self {
             id: incident.id,
             rule: incident.rule.clone(),
             severity: known.rule(&incident.rule).map(|rule| rule.severity).unwrap_or_default(),
-            resolved_at: if let Phase::Resolved { at } = incident.phase { Some(at) } else { None },
+            resolved_at: if let Phase::Resolved { at } = incident.phase { Some(at) } else { *ended_at },
             cluster: shown(Field::Cluster, cluster.map(|id| known.alias(id).unwrap_or(id))),
             namespace: shown(Field::Namespace, target.map(|target| &*target.namespace)),
             workload: match one(Field::Workload) || one(Field::ObjName) {
@@ -94,11 +99,11 @@ impl Brief {
             reasons: reasons.iter().map(|reason| reason.reason.clone()).collect(),
             occurrences: incident.occurrences,
             objects: incident.objects_lately(now).max(1),
-            obj_type: incident.newest.obj_type.clone(),
+            obj_type: incident.details.newest.obj_type.clone(),
             first_at: incident.first_at,
             last_at: incident.last_at,
             muted: mutes.iter().filter(|mute| holds(mute, incident)).cloned().collect(),
-            acknowledged,
+            acknowledged: acknowledged.clone(),
         }
     }
 

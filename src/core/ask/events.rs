@@ -41,7 +41,13 @@ pub struct Ask {
 impl Ask {
     /// The same of a place, as it is typed.
     pub fn typed(&self, named: &Named, page: u32) -> String {
-        let mut typed = format!("events {}", named.typed());
+        Self { page, ..self.clone() }.typed_as(&named.typed())
+    }
+
+    /// The same of what is typed like this.
+    pub fn typed_as(&self, named: &str) -> String {
+        let page = self.page;
+        let mut typed = format!("events {named}");
         if let Some(since) = self.since {
             typed.push_str(&format!(" --since {}s", since.as_secs()));
         }

@@ -46,7 +46,7 @@ impl Known {
     }
 
     /// The rules of this name, or of this `file:name`.
-    pub fn rules_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a KnownRule> {
+    pub fn rules_named<'k>(&'k self, name: &str) -> impl Iterator<Item = &'k KnownRule> {
         self.rules.values().filter(move |rule| *rule.key.name == *name || rule.key.to_string() == name)
     }
 }

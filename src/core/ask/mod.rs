@@ -26,7 +26,7 @@ pub mod words;
 
 use serde::Serialize;
 
-pub use brief::{Brief, Logged};
+pub use brief::{Brief, Kept, Logged};
 pub use known::{Known, KnownRule};
 pub use mistake::Mistake;
 pub use place::{Choice, Kind, Named, Place, Unknown};
@@ -163,7 +163,7 @@ pub enum Answer {
     /// See [`Command::Overview`].
     Overview(events::Overview),
     /// See [`Command::Events`].
-    Events(events::Events),
+    Events(Box<events::Events>),
     /// See [`Command::Incidents`].
     Incidents(incidents::Incidents),
     /// See [`Command::Show`].

@@ -123,7 +123,7 @@ fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, now:
         kind,
         caused_at: brief.resolved_at.unwrap_or(now),
         told: brief.resolved_at.map(|_| told),
-        topics: incident.topics.len(),
+        topics: incident.details.topics.len(),
         to: Vec::new(),
     };
     let alias = seen.targets.first().and_then(|target| known.alias(&target.cluster));
