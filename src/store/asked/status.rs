@@ -1,12 +1,12 @@
 //! How much waits, and how destinations are.
 
 use super::Snapshot;
-use crate::store::StoreError;
+use crate::store::{StoreError, load};
 
-pub(super) const QUERIES: &[&str] = &[WAITING, DEAD];
+pub(super) const QUERIES: &[&str] = &[OPEN];
 
-const WAITING: &str = "SELECT count(*) FROM delivery WHERE state IN ('due', 'claimed')";
-const DEAD: &str = "SELECT count(*) FROM delivery WHERE state = 'dead'";
+/// In the very words of its index: SQLite takes it for nothing else.
+const OPEN: &str = "SELECT state, count(*) FROM delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY state";
 
 impl Snapshot<'_> {
     /// How many deliveries wait, and how many were given up.
@@ -14,7 +14,9 @@ impl Snapshot<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub fn deliveries(&self) -> Result<(u64, u64), StoreError> {
-        Ok((self.count(WAITING, [])?, self.count(DEAD, [])?))
+        let states = self.query(OPEN, [], |row| Ok((row.get::<_, String>(0)?, load::id(row, 1)?)))?;
+        let of = |dead: bool| states.iter().filter(|(state, _)| (state == "dead") == dead).map(|(_, n)| n).sum();
+        Ok((of(false), of(true)))
     }
 
     /// Destinations that take no messages at the moment.
