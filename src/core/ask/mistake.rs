@@ -19,8 +19,8 @@ pub enum Mistake {
     UnknownCommand {
         /// What was typed.
         word: String,
-        /// What was probably meant.
-        meant: Option<&'static str>,
+        /// What was probably meant: the whole command.
+        meant: Option<String>,
     },
     /// The command has no such option.
     UnknownOption {
@@ -149,7 +149,7 @@ impl Mistake {
         let mut blocks = vec![Block::Line(said)];
         match self {
             Self::UnknownCommand { meant: Some(meant), .. } => {
-                blocks.push(scribe.meant(&[help::usage(meant).to_owned()]));
+                blocks.push(scribe.meant(std::slice::from_ref(meant)));
             }
             Self::UnknownOption { meant: Some(meant), .. } => blocks.push(scribe.meant_option(meant)),
             _ => {}

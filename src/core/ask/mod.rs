@@ -126,8 +126,10 @@ fn podbell(words: &[Word], text: &str) -> Result<Command, Mistake> {
             Some(known) => command(known.name, rest, text),
             None => {
                 let meant = did_you_mean(name, help::COMMANDS.iter().map(|known| known.name));
-                let meant = meant.and_then(|meant| help::COMMANDS.iter().find(|known| known.name == meant));
-                Err(Mistake::UnknownCommand { word: first.text.clone(), meant: meant.map(|known| known.name) })
+                // What followed the mistyped word stays.
+                let rest = rest.first().and_then(|word| text.get(word.start..)).unwrap_or_default();
+                let meant = meant.map(|meant| format!("{meant} {rest}").trim_end().to_owned());
+                Err(Mistake::UnknownCommand { word: first.text.clone(), meant })
             }
         },
     }

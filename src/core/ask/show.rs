@@ -128,6 +128,12 @@ fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, now:
     };
     let alias = seen.targets.first().and_then(|target| known.alias(&target.cluster));
     let mut story = seen.story(&due, None, alias, now);
+    if !scope.covers(&incident.targets) {
+        // Nobody knows which service showed which of these.
+        story.object_names.clear();
+        story.newest.obj_name.clear();
+        story.newest.message.clear();
+    }
     let rule = known.rule(&incident.rule);
     story.runbook = rule.and_then(|rule| rule.runbook.clone());
     let severity = brief.severity;

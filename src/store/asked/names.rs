@@ -39,7 +39,7 @@ impl Snapshot<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub fn services_of_workload(&self, name: &str) -> Result<Vec<Target>, StoreError> {
-        self.query(WORKLOAD, [name], |row| super::target(row))
+        self.query(WORKLOAD, [name], super::target)
     }
 
     /// How many services are watched.

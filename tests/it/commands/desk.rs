@@ -331,6 +331,54 @@ fn no_question_reads_all_series_all_incidents_or_all_decisions() {
 }
 
 #[test]
+fn a_store_of_an_older_version_knows_which_services_show_its_incidents() {
+    let world = lived();
+    let path = world.store_path();
+    let older = Connection::open(&path).unwrap();
+    // As version 2 left it.
+    older
+        .execute_batch(
+            "DROP TABLE shown; DROP TABLE mute; DROP TABLE acknowledged; DROP TABLE action;
+             DROP INDEX target_service; DROP INDEX incident_newest; DROP INDEX incident_workload;
+             DROP INDEX notice_incident; DROP INDEX decision_incident; DROP INDEX series_silent;
+             DROP INDEX series_silent_target; ALTER TABLE series DROP COLUMN silent; PRAGMA user_version = 2",
+        )
+        .unwrap();
+    drop(older);
+    drop(podbell::store::Store::open(&path).unwrap());
+    let said = Asker::of(&world).team("shop").podbell("incidents");
+    assert!(said.contains("#1 · shop/web"), "{said}");
+}
+
+#[test]
+fn an_incident_that_spans_teams_shows_each_its_own_and_one_that_is_over_stays_to_be_asked_for() {
+    let mut world = World::with_rules(
+        "version: 1\ndefaults: {notify: [team], group_by: [reason]}\nrules:\n  - {name: all, match: {reason: '*'}}\n",
+    );
+    let (shop, bank) = (web(), other("bank", "vault"));
+    world.watch(&[shop.clone(), bank.clone()]);
+    world.poll(&shop, &[]);
+    world.poll(&bank, &[]);
+    world.run_until(60);
+    let both = [(&shop, POD), (&bank, "vault-0")];
+    for (target, pod) in both {
+        world.poll(target, &[warning(pod, "BackOff", "back-off", 1, 55, 55)]);
+    }
+    world.run_until(90);
+    let said = Asker::of(&world).team("shop").podbell("show 1");
+    assert!(said.contains("web") && !said.contains("vault") && !said.contains("bank"), "{said}");
+    while world.now < at(1_200) {
+        let next = world.now.plus(Duration::from_secs(60));
+        world.run_to(next);
+        both.iter().for_each(|(target, _)| world.poll(target, &[]));
+    }
+    let asker = Asker { now: world.now, ..Asker::of(&world) };
+    assert!(asker.podbell("incidents").contains("There is none"), "{}", asker.podbell("incidents"));
+    assert!(asker.podbell("incidents --all").contains("✅ #1"), "{}", asker.podbell("incidents --all"));
+    assert!(asker.podbell("show 1").starts_with("✅ Resolved #1"), "{}", asker.podbell("show 1"));
+}
+
+#[test]
 fn a_reader_cannot_write_and_does_not_wait_for_the_writer() {
     let world = lived();
     let path = world.store_path();
