@@ -4,9 +4,17 @@
 //! and hands a [`Question`] to the desk. It never parses a command and never reads the store. The desk
 //! never knows a platform.
 
+mod answers;
+pub mod desk;
+mod find;
+pub mod hands;
+mod plans;
+
 use std::future::Future;
 use std::pin::Pin;
 
+pub use self::desk::{FrontDesk, Surroundings};
+pub use crate::core::ask::Entry;
 use crate::core::deed::{Deed, Done};
 use crate::core::message::{Message, Style};
 use crate::core::mute::Author;
@@ -21,16 +29,6 @@ pub struct Speaker {
     pub scope: Scope,
     /// Whether they may change anything: acknowledge and mute.
     pub may_write: bool,
-}
-
-/// Which word began the command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// `/events`: the rest are its arguments.
-    Events,
-    /// `/podbell`: the rest begins with a command. Also a message to a bot, an API request, and a
-    /// button, which says the command that a person would type.
-    Podbell,
 }
 
 /// What somebody typed, and for whom the answer is written.
@@ -75,6 +73,9 @@ pub enum ActError {
     /// The service is not there, or ends.
     #[error("podbell does not answer; it may or may not be done, ask `mutes` or `show`")]
     Silent,
+    /// The service does not run.
+    #[error("podbell is not running; nothing was changed")]
+    NotRunning,
 }
 
 /// A future that is boxed, so that hands can stand behind a pointer.

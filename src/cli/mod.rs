@@ -1,5 +1,6 @@
 //! The command line: one file per command. Exit codes: 0 good, 1 findings or failure, 2 usage.
 
+mod ask;
 mod backtest;
 mod check;
 mod demo;
@@ -57,6 +58,26 @@ enum Command {
     SendTest(send_test::Args),
     /// See what is on its way and what was given up, and send it again.
     Outbox(outbox::Args),
+    /// What a service shows, as `/events` in a chat; alone: what is open now.
+    Events(ask::Args),
+    /// Open problems, the newest first.
+    Incidents(ask::Args),
+    /// One incident: what, where, since when, and what people did.
+    Show(ask::Args),
+    /// Say that you have an incident: no reminders until it comes back.
+    Ack(ask::Args),
+    /// Hold messages of a service, an incident or a rule for a while.
+    Mute(ask::Args),
+    /// End a mute before its time.
+    Unmute(ask::Args),
+    /// What is muted, by whom, until when.
+    Mutes(ask::Args),
+    /// Why an incident was told, or was not, in short.
+    Why(ask::Args),
+    /// Warnings that no rule told.
+    Untold(ask::Args),
+    /// Whether podbell runs and reads everything.
+    Status(ask::Args),
     /// Serve the legacy API from a recording, for trying things out; make such recordings.
     Emulate(Box<emulate::Emulate>),
 }
@@ -75,6 +96,16 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),
+        Command::Events(args) => ask::run("events", args),
+        Command::Incidents(args) => ask::run("incidents", args),
+        Command::Show(args) => ask::run("show", args),
+        Command::Ack(args) => ask::run("ack", args),
+        Command::Mute(args) => ask::run("mute", args),
+        Command::Unmute(args) => ask::run("unmute", args),
+        Command::Mutes(args) => ask::run("mutes", args),
+        Command::Why(args) => ask::run("why", args),
+        Command::Untold(args) => ask::run("untold", args),
+        Command::Status(args) => ask::run("status", args),
         Command::Emulate(args) => emulate::main(*args),
     };
     result.unwrap_or_else(|error| {

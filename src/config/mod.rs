@@ -63,6 +63,15 @@ impl<S> Config<S> {
         let chat = self.notifiers.iter().filter(|notifier| notifier.kind.is_chat());
         chat.map(|notifier| notifier.name.clone()).collect()
     }
+
+    /// What people call clusters, by id, over all sources.
+    pub fn aliases(&self) -> BTreeMap<String, String> {
+        let of = |source: &SourceConfig<S>| match source {
+            SourceConfig::Qcloud(source) => source.aliases.clone(),
+            SourceConfig::File(source) => source.aliases.clone(),
+        };
+        self.sources.iter().flat_map(of).collect()
+    }
 }
 
 /// One source.

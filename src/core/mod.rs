@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing in here reads a clock, draws a random number, touches a file
 //! or a socket, or imports a module outside `core`. Time and chance are arguments.
 
+pub mod ask;
 pub mod backtest;
 pub mod deed;
 pub mod diagnostic;

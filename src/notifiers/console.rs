@@ -43,6 +43,16 @@ pub(super) fn body(message: &Message, content: Content, reader: &Reader) -> Vec<
     text.into_bytes()
 }
 
+/// An answer on a terminal, with colours, whole.
+pub fn terminal(message: &Message) -> String {
+    let bold = Style::new().bold();
+    let mut text = format!("{bold}{}{bold:#}\n", clip(&message.title, 400));
+    for block in &message.blocks {
+        write_block(message, block, Content::Full, &mut text);
+    }
+    text
+}
+
 fn write_block(message: &Message, block: &Block, content: Content, text: &mut String) {
     match block {
         Block::Line(spans) => *text += &format!("{INDENT}{}\n", clip(&plain(spans), 3_000)),

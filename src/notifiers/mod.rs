@@ -26,7 +26,7 @@ use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-pub use console::Color;
+pub use console::{Color, terminal};
 
 use self::redact::Redactor;
 use self::webhook::SigningKey;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::form;
 use super::load::{group_key, kind_word, sql};
 use super::{InboxItem, Store, StoreError};
-use crate::core::event::Target;
+use crate::core::event::{Level, Target};
 use crate::core::incident::{Incident, Phase};
 use crate::core::outbox::{Claimed, Delivery, DeliveryState, Outbox, OutboxWrites, SendId};
 use crate::core::rules::rule::Destination;
@@ -57,7 +57,7 @@ impl Store {
             write_targets(&transaction, &mut self.targets, commit)?;
             write_series(&transaction, &self.targets, commit)?;
             super::history::write(&transaction, &self.targets, commit.writes, commit.down)?;
-            write_incidents(&transaction, commit)?;
+            write_incidents(&transaction, &mut self.shown, commit)?;
             super::decisions::write(&transaction, &commit.writes.decisions)?;
             super::deeds::write(&transaction, commit)?;
             write_troubles_and_sources(&transaction, commit)?;
@@ -91,6 +91,7 @@ impl Store {
         committed.map_err(|source| {
             // Ids of targets that were rolled back must not survive.
             self.targets.clear();
+            self.shown.clear();
             StoreError::of(&self.path, source)
         })
     }
@@ -131,7 +132,7 @@ fn write_targets(connection: &Connection, ids: &mut HashMap<Target, i64>, commit
 
 fn write_series(connection: &Connection, ids: &HashMap<Target, i64>, commit: &Commit<'_>) -> rusqlite::Result<()> {
     let mut upsert = connection
-        .prepare_cached("INSERT OR REPLACE INTO series VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
+        .prepare_cached("INSERT OR REPLACE INTO series VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
     for row in &commit.writes.series {
         let Some(target) = ids.get(&row.target) else { continue };
         let event = &row.event;
@@ -147,6 +148,7 @@ fn write_series(connection: &Connection, ids: &HashMap<Target, i64>, commit: &Co
             event.reason,
             event.message,
             row.observed_at.millis(),
+            row.change.is_none() && event.level == Level::Warning,
         ])?;
     }
     let mut delete = connection.prepare_cached("DELETE FROM series WHERE target = ?1 AND sid = ?2 AND episode = ?3")?;
@@ -158,18 +160,26 @@ fn write_series(connection: &Connection, ids: &HashMap<Target, i64>, commit: &Co
     Ok(())
 }
 
-fn write_incidents(connection: &Connection, commit: &Commit<'_>) -> rusqlite::Result<()> {
+fn write_incidents(
+    connection: &Connection,
+    shown: &mut HashMap<u64, usize>,
+    commit: &Commit<'_>,
+) -> rusqlite::Result<()> {
     let mut forget = connection.prepare_cached("DELETE FROM incident WHERE id = ?1")?;
     for ended in &commit.writes.ended {
         if ended.known {
             write_incident(connection, &ended.incident, Some(ended.at))?;
+            super::asked::shown::write(connection, shown, &ended.incident)?;
         } else {
             forget.execute([sql(ended.incident.id)])?;
+            super::asked::shown::forget(connection, ended.incident.id)?;
         }
+        shown.remove(&ended.incident.id);
     }
     for id in &commit.writes.incidents {
         if let Some(incident) = commit.state.incident(*id) {
             write_incident(connection, incident, None)?;
+            super::asked::shown::write(connection, shown, incident)?;
         }
     }
     Ok(())

@@ -61,11 +61,13 @@ impl Store {
     /// When the store cannot be read.
     pub fn decisions(&self, asked: &Asked, most: usize) -> Result<Vec<Decision>, StoreError> {
         let of = |source| self.error(source);
-        let mut query = self
-            .connection
-            .prepare("SELECT body FROM decision WHERE ?1 IS NULL OR incident = ?1 ORDER BY id DESC")
-            .map_err(of)?;
-        let mut rows = query.query([asked.incident.map(sql)]).map_err(of)?;
+        let (which, of_incident) = match asked.incident {
+            Some(id) => ("WHERE incident = ?1", Some(sql(id))),
+            None => ("", None),
+        };
+        let mut query =
+            self.connection.prepare(&format!("SELECT body FROM decision {which} ORDER BY id DESC")).map_err(of)?;
+        let mut rows = query.query(rusqlite::params_from_iter(of_incident)).map_err(of)?;
         let mut found: Vec<Decision> = Vec::new();
         while let Some(row) = rows.next().map_err(of)? {
             let body = row.get_ref(0).and_then(|body| Ok(body.as_blob()?)).map_err(of)?;

@@ -27,15 +27,15 @@ pub enum Command {
         /// Which.
         id: DeliveryId,
     },
-    /// A person did something; the answer is [`crate::core::deed::Done`] as JSON.
-    Deed {
-        /// What.
-        deed: Deed,
-    },
     /// A test message arrived: end a pause or back-off.
     DestinationWorks {
         /// Its name.
         destination: String,
+    },
+    /// What a person wants done. The answer is the JSON of a [`crate::core::deed::Done`].
+    Deed {
+        /// That.
+        deed: Box<Deed>,
     },
 }
 
@@ -70,6 +70,15 @@ impl Store {
             .query_row("SELECT answer FROM inbox WHERE id = ?1 AND done_at IS NOT NULL", [id], |row| row.get(0))
             .optional()
             .map_err(|source| self.error(source))
+    }
+
+    /// Takes a command back that was not carried out. Says whether it still waited.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn withdraw(&self, id: i64) -> Result<bool, StoreError> {
+        let withdrawn = self.connection.execute("DELETE FROM inbox WHERE id = ?1 AND done_at IS NULL", [id]);
+        withdrawn.map(|rows| rows > 0).map_err(|source| self.error(source))
     }
 
     /// Commands that wait, oldest first. One that cannot be read is left for a newer version.

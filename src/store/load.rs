@@ -342,7 +342,7 @@ pub(super) fn id(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
 }
 
 /// One of an enum's words.
-fn word<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+pub(super) fn word<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
     let word = row.get_ref(at)?.as_str()?;
     serde_json::from_value(serde_json::Value::String(word.to_owned()))
         .map_err(|source| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(source)))

@@ -90,6 +90,9 @@ pub(super) fn migrate(connection: &Connection, path: &Path, migrations: &[&str],
         for migration in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
             connection.execute_batch(migration)?;
         }
+        if (1..3).contains(&found) && migrations.len() >= 3 {
+            super::asked::shown::fill(connection)?;
+        }
         if found == 0 {
             let mut meta = connection.prepare("INSERT INTO meta VALUES (?1, ?2)")?;
             meta.execute(("seed", format!("{:016x}", rand::random::<u64>())))?;

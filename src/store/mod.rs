@@ -4,6 +4,7 @@
 //! of power), `BEGIN IMMEDIATE`, one commit for all that happened since the last one. It knows
 //! rows and nothing of what they mean.
 
+mod asked;
 mod commit;
 mod decisions;
 mod deeds;
@@ -24,9 +25,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+pub use asked::{Reader, Readers, ReadersError, Service, Snapshot};
 pub use commit::Commit;
 pub use decisions::{Asked, KEPT};
-pub use deeds::Action;
 pub use error::StoreError;
 pub use history::{HISTORY, History};
 pub use inbox::{Command, InboxItem};
@@ -49,6 +50,8 @@ pub struct Store {
     path: PathBuf,
     /// The rows of targets, known since [`Store::restore`].
     targets: HashMap<Target, i64>,
+    /// How many services of each incident are in the table `shown`, as far as this process knows.
+    shown: HashMap<u64, usize>,
     seed: u64,
     uuid: String,
 }
@@ -68,7 +71,7 @@ impl Store {
         connection.busy_timeout(BUSY_WAIT).map_err(of)?;
         migrate::prepare(&connection, path, MIGRATIONS)?;
         let (seed, uuid) = identity(&connection).map_err(of)?;
-        Ok(Self { connection, path: path.to_owned(), targets: HashMap::new(), seed, uuid })
+        Ok(Self { connection, path: path.to_owned(), targets: HashMap::new(), shown: HashMap::new(), seed, uuid })
     }
 
     /// Opens a store beside its owner, for reading and for its inbox.
@@ -88,7 +91,7 @@ impl Store {
         connection.busy_timeout(BUSY_WAIT).map_err(of)?;
         migrate::check_version(&connection, path, VERSION, true)?;
         let (seed, uuid) = identity(&connection).map_err(of)?;
-        Ok(Self { connection, path: path.to_owned(), targets: HashMap::new(), seed, uuid })
+        Ok(Self { connection, path: path.to_owned(), targets: HashMap::new(), shown: HashMap::new(), seed, uuid })
     }
 
     /// The seed of series ids.

@@ -72,6 +72,7 @@ impl Store {
                 deleted += transaction.execute(&format!("DELETE FROM {sql}"), rusqlite::params![ago(before), ROUND])?;
             }
             deleted += transaction.execute("DELETE FROM trouble WHERE over = 1", [])?;
+            deleted += super::asked::shown::tidy(&transaction, ROUND)?;
             transaction.commit()?;
             Ok(deleted)
         })();

@@ -5,6 +5,7 @@
 mod architecture;
 mod backtests;
 mod check;
+mod commands;
 mod config;
 mod crash;
 mod deliveries;

@@ -9,6 +9,7 @@ mod fold;
 mod help;
 mod model;
 mod own;
+mod phrase;
 pub mod sample;
 mod story;
 mod templated;
@@ -23,9 +24,10 @@ use serde::{Deserialize, Serialize};
 
 pub use digest::compose_digest;
 pub use fold::fold;
+pub use phrase::Phrases;
 pub use story::{command, help};
 pub use templated::Composed;
-pub use text::{clip, number};
+pub use text::{clip, number, one_line};
 
 use self::when::Clock;
 use self::words::{Label, Words};
@@ -284,16 +286,16 @@ impl<'a> Scribe<'a> {
     }
 }
 
-fn words(text: impl Into<String>) -> Span {
+pub(in crate::core) fn words(text: impl Into<String>) -> Span {
     Span::Words(text.into())
 }
 
-fn data(text: &str) -> Span {
+pub(in crate::core) fn data(text: &str) -> Span {
     Span::Data(text::one_line(text, text::MOST_NAME))
 }
 
 /// Fills `{}` of a sentence with text from outside.
-fn fill(sentence: &str, outside: &[&str]) -> Vec<Span> {
+pub(in crate::core) fn fill(sentence: &str, outside: &[&str]) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut values = outside.iter();
     for (at, part) in sentence.split("{}").enumerate() {
@@ -308,7 +310,7 @@ fn fill(sentence: &str, outside: &[&str]) -> Vec<Span> {
 }
 
 /// The sign at the beginning of a title.
-fn sign(kind: NoticeKind, severity: Severity) -> &'static str {
+pub(in crate::core) fn sign(kind: NoticeKind, severity: Severity) -> &'static str {
     match (kind, severity) {
         (NoticeKind::Resolved, _) => "✅",
         (NoticeKind::Closed, _) => "⚪",

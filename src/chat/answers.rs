@@ -1,0 +1,230 @@
+//! Answers to questions that change nothing, from the store at one moment. What the reader may not see is
+//! left out here: nothing after this knows of it.
+
+use super::find::{self, Found};
+use crate::core::ask::events::{self, Events, Overview};
+use crate::core::ask::incidents::{self, Incidents};
+use crate::core::ask::mutes::Mutes;
+use crate::core::ask::show::Shown;
+use crate::core::ask::status::Status;
+use crate::core::ask::untold::{self, Untold};
+use crate::core::ask::why::Why;
+use crate::core::ask::{Answer, Brief, Command, Kept, Kind, Known, PAGE};
+use crate::core::event::Target;
+use crate::core::mute::{Mute, Muted};
+use crate::core::scope::Scope;
+use crate::core::step::decision::Decision;
+use crate::core::time::Time;
+use crate::core::workload;
+use crate::store::{Asked, Snapshot, StoreError};
+
+/// So many episodes of the silent baseline are looked at.
+const MOST_BASELINE: u32 = 500;
+/// So many changes of one incident.
+const MOST_DECISIONS: usize = 200;
+
+/// What answers are made from.
+pub(super) struct Answers<'a> {
+    pub(super) store: &'a Snapshot<'a>,
+    pub(super) known: &'a Known,
+    pub(super) scope: &'a Scope,
+    pub(super) now: Time,
+}
+
+impl Answers<'_> {
+    /// Answers what changes nothing.
+    pub(super) fn answer(&self, command: Command) -> Result<Answer, StoreError> {
+        match command {
+            Command::Overview { page } => self.overview(page),
+            Command::Events(ask) => self.events(ask),
+            Command::Incidents(ask) => self.incidents(ask),
+            Command::Show { id } => self.show(id),
+            Command::Why { id } => self.why(id),
+            Command::Mutes => Ok(Answer::Mutes(Mutes { mutes: self.own_mutes()? })),
+            Command::Untold(ask) => self.untold(ask),
+            Command::Status => self.status(),
+            Command::Help { about } => Ok(Answer::Help { about }),
+            // The desk has these done, and never asks for an answer.
+            Command::Ack { .. } => Ok(Answer::Help { about: Some("ack") }),
+            Command::Mute(_) => Ok(Answer::Help { about: Some("mute") }),
+            Command::Unmute(_) => Ok(Answer::Help { about: Some("unmute") }),
+        }
+    }
+
+    fn overview(&self, page: u32) -> Result<Answer, StoreError> {
+        let everything = self.scope.is_everything();
+        let sees = |target: &Target| self.scope.sees(target);
+        let wanted: Option<&dyn Fn(&Target) -> bool> = if everything { None } else { Some(&sees) };
+        let (ids, open) = self.store.incidents(false, offset(page), PAGE as u32, wanted)?;
+        let own = if everything { None } else { Some(self.own_targets()?) };
+        let services = match &own {
+            Some(own) => own.len() as u64,
+            None => self.store.service_count()?,
+        };
+        let seen = self.store.baseline(own.as_deref(), MOST_BASELINE)?;
+        let (baseline, more) = Overview::baseline(&seen, |cluster| self.known.alias(cluster).map(str::to_owned));
+        let more_baseline = more || seen.len() >= MOST_BASELINE as usize;
+        let incidents = self.briefs(ids)?;
+        Ok(Answer::Overview(Overview { incidents, open, page, baseline, more_baseline, services }))
+    }
+
+    fn events(&self, ask: events::Ask) -> Result<Answer, StoreError> {
+        let (place, services) = match self.find(&ask.named)? {
+            Found::One(place, services) => (place, services),
+            Found::Several(places) => {
+                let again = |named: &str| events::Ask { page: 1, ..ask.clone() }.typed_as(named);
+                return Ok(Answer::Choice(find::which(&ask.named, &places, again)));
+            }
+            Found::None(near) => {
+                let again = |named: &str| events::Ask { page: 1, ..ask.clone() }.typed_as(named);
+                return Ok(Answer::Unknown(find::unknown(Kind::Service, ask.named.typed(), &near, again)));
+            }
+        };
+        let mut ids = match place.workload {
+            true => Vec::new(),
+            false => self.store.open_of_service(&place.cluster, &place.namespace, &place.name)?,
+        };
+        for id in self.store.open_of_workload(&place.cluster, &place.namespace, &place.name)? {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let mut briefs = self.briefs(ids)?;
+        briefs.sort_by_key(|brief| std::cmp::Reverse((brief.last_at, brief.id)));
+        let mut seen = Vec::new();
+        for service in find::to_read(&services) {
+            let of_it = self.store.seen(&service.target)?.into_iter();
+            seen.extend(
+                of_it.filter(|one| {
+                    !place.workload || workload::of(&one.event.obj_type, &one.event.obj_name) == place.name
+                }),
+            );
+        }
+        let mut events = Events::new(place, ask, briefs, &seen, self.now);
+        events.read_at = services.iter().filter_map(|service| service.read_at).max();
+        events.failing_since = services.iter().filter_map(|service| service.failing_since).min();
+        Ok(Answer::Events(Box::new(events)))
+    }
+
+    fn incidents(&self, ask: incidents::Ask) -> Result<Answer, StoreError> {
+        let sees = |target: &Target| self.scope.sees(target) && ask.wants(target, self.known.alias(&target.cluster));
+        let all = self.scope.is_everything() && ask.namespace.is_none() && ask.cluster.is_none();
+        let wanted: Option<&dyn Fn(&Target) -> bool> = if all { None } else { Some(&sees) };
+        let (ids, all) = self.store.incidents(ask.all, offset(ask.page), PAGE as u32, wanted)?;
+        Ok(Answer::Incidents(Incidents { incidents: self.briefs(ids)?, all, ask }))
+    }
+
+    fn show(&self, id: u64) -> Result<Answer, StoreError> {
+        let Some(kept) = self.kept(id)? else { return Ok(no_incident(id)) };
+        let brief = self.brief(&kept, &self.store.mutes(self.now)?);
+        let (actions, told) = (self.store.actions(id)?, self.store.told(id)?);
+        let shown = Shown::new(&kept.incident, brief, self.scope, self.known, actions, told, self.now);
+        Ok(Answer::Shown(Box::new(shown)))
+    }
+
+    fn why(&self, id: u64) -> Result<Answer, StoreError> {
+        let Some(kept) = self.kept(id)? else { return Ok(no_incident(id)) };
+        let asked = Asked { incident: Some(id), ..Asked::default() };
+        let mut decisions = self.store.decisions(&asked, MOST_DECISIONS)?;
+        decisions.retain(|decision| self.scope.sees(&decision.target));
+        let telling = kept.incident.telling.iter();
+        let held = telling.filter_map(|(to, telling)| Some((to.clone(), telling.held.clone()?))).collect();
+        let brief = self.brief(&kept, &self.store.mutes(self.now)?);
+        Ok(Answer::Why(Box::new(Why { brief, decisions, held, told: self.store.told(id)? })))
+    }
+
+    fn untold(&self, ask: untold::Ask) -> Result<Answer, StoreError> {
+        let mut decisions = self.store.without_incident(self.now.minus(ask.since))?;
+        let wanted = |decision: &Decision| {
+            let target = &decision.target;
+            self.scope.sees(target) && ask.wants(target, self.known.alias(&target.cluster))
+        };
+        decisions.retain(wanted);
+        Ok(Answer::Untold(Untold::new(ask, &decisions)))
+    }
+
+    fn status(&self) -> Result<Answer, StoreError> {
+        let everything = self.scope.is_everything();
+        let services = self.store.services()?;
+        let own: Vec<_> = services.iter().filter(|service| self.scope.sees(&service.target)).collect();
+        let failing: Vec<Time> = own.iter().filter_map(|service| service.failing_since).collect();
+        let sees = |target: &Target| self.scope.sees(target);
+        let wanted: Option<&dyn Fn(&Target) -> bool> = if everything { None } else { Some(&sees) };
+        let (_, open) = self.store.incidents(false, 0, 0, wanted)?;
+        let (waiting, dead) = self.store.deliveries()?;
+        Ok(Answer::Status(Status {
+            heartbeat: self.store.heartbeat()?,
+            services: own.len() as u64,
+            unreadable: failing.len() as u64,
+            unreadable_since: failing.iter().min().copied(),
+            open,
+            mutes: self.own_mutes()?.len() as u64,
+            waiting: everything.then_some(waiting),
+            dead: everything.then_some(dead),
+            destinations: if everything { Some(self.store.troubled_destinations()?) } else { None },
+        }))
+    }
+
+    /// An incident that this reader may see some of.
+    pub(super) fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError> {
+        Ok(self.store.kept(id)?.filter(|kept| self.scope.sees_any(&kept.incident.targets)))
+    }
+
+    fn briefs(&self, ids: Vec<u64>) -> Result<Vec<Brief>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mutes = self.store.mutes(self.now)?;
+        let mut briefs = Vec::with_capacity(ids.len());
+        for id in ids {
+            briefs.extend(self.kept(id)?.map(|kept| self.brief(&kept, &mutes)));
+        }
+        Ok(briefs)
+    }
+
+    fn brief(&self, kept: &Kept, mutes: &[Mute]) -> Brief {
+        Brief::of(kept, self.scope, self.known, mutes, self.now)
+    }
+
+    /// The mutes in force that this reader may see.
+    pub(super) fn own_mutes(&self) -> Result<Vec<Mute>, StoreError> {
+        let mutes = self.store.mutes(self.now)?;
+        if self.scope.is_everything() || mutes.is_empty() {
+            return Ok(mutes);
+        }
+        let own = self.own_targets()?;
+        let mut seen = Vec::new();
+        for mute in mutes {
+            if mute.scope == *self.scope || self.may_see(&mute.what, &own)? {
+                seen.push(mute);
+            }
+        }
+        Ok(seen)
+    }
+
+    fn may_see(&self, what: &Muted, own: &[Target]) -> Result<bool, StoreError> {
+        let found = match what {
+            Muted::Incident { id } => self.kept(*id)?.is_some(),
+            Muted::Rule { rule } => self.known.rule(rule).is_some_and(|rule| rule.may_tell_of(self.scope, own)),
+            Muted::Service { cluster, namespace, service } => {
+                let is = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+                let here = |target: &Target| is(cluster, &target.cluster) && is(namespace, &target.namespace);
+                own.iter().any(|target| *target.service == **service && here(target)) || {
+                    let shown = self.store.services_of_workload(service)?;
+                    shown.iter().any(|target| self.scope.sees(target) && here(target))
+                }
+            }
+        };
+        Ok(found)
+    }
+}
+
+/// Where a page begins.
+fn offset(page: u32) -> u32 {
+    (page.max(1) - 1).saturating_mul(PAGE as u32)
+}
+
+/// That there is no such incident, or none that this reader may see: nobody can tell these apart.
+pub(super) fn no_incident(id: u64) -> Answer {
+    Answer::Unknown(find::unknown(Kind::Incident, format!("#{id}"), &[], str::to_owned))
+}

@@ -1,0 +1,135 @@
+//! What a name means to a reader: a service, else a workload, in one place or several; or the nearest
+//! names that they may see.
+
+use std::collections::BTreeMap;
+
+use super::answers::Answers;
+use crate::core::ask::place::{Kind, nearest};
+use crate::core::ask::{Choice, KnownRule, Named, Place, Unknown, word};
+use crate::core::event::Target;
+use crate::store::{Service, StoreError};
+
+/// So many services of a workload are read.
+const MOST_TARGETS: usize = 50;
+
+/// What a name means.
+pub(super) enum Found {
+    /// One place, and the services that show it.
+    One(Place, Vec<Service>),
+    /// Several.
+    Several(Vec<Place>),
+    /// Nothing; the nearest names, as they are typed.
+    None(Vec<String>),
+}
+
+impl<'k> Answers<'k> {
+    /// What a name means to this reader. People who type on phones get capitals that they did not want.
+    pub(super) fn find(&self, named: &Named) -> Result<Found, StoreError> {
+        let lower = Named { name: named.name.to_lowercase(), ..named.clone() };
+        let spellings = if lower == *named { vec![named] } else { vec![named, &lower] };
+        let mut elsewhere = Vec::new();
+        for named in spellings {
+            let seen = self.services(named)?;
+            let places = self.places(named, &seen.here);
+            elsewhere.extend(seen.elsewhere);
+            match places.as_slice() {
+                [] => {}
+                [place] => return Ok(Found::One(place.clone(), seen.here)),
+                _ => return Ok(Found::Several(places)),
+            }
+        }
+        // The name is right, the place is not.
+        let mut near: Vec<String> = self.places(&lower, &elsewhere).iter().map(|place| place.named().typed()).collect();
+        if near.is_empty() {
+            let all = self.store.services()?;
+            let mine = all.iter().filter(|service| self.scope.sees(&service.target));
+            near = nearest(&lower.name, mine.map(|service| &*service.target.service))
+                .iter()
+                .map(|name| word(name))
+                .collect();
+        }
+        near.truncate(5);
+        Ok(Found::None(near))
+    }
+
+    fn services(&self, named: &Named) -> Result<Seen, StoreError> {
+        let mine = |service: &Service| self.scope.sees(&service.target);
+        let mut services: Vec<Service> = self.store.services_named(&named.name)?.into_iter().filter(mine).collect();
+        let here = |service: &Service| named.lies_in(&service.target, self.known.alias(&service.target.cluster));
+        if !services.iter().any(here) {
+            let of_workload = self.store.services_of_workload(&named.name)?.into_iter();
+            let service = |target| Service { target, read_at: None, failing_since: None };
+            services.extend(of_workload.map(service).filter(mine));
+        }
+        let (here, elsewhere) = services.into_iter().partition(here);
+        Ok(Seen { here, elsewhere })
+    }
+
+    /// The places in which these services lie, sorted.
+    fn places(&self, named: &Named, services: &[Service]) -> Vec<Place> {
+        let place = |target: &Target| Place {
+            namespace: target.namespace.to_string(),
+            cluster: target.cluster.to_string(),
+            alias: self.known.alias(&target.cluster).map(str::to_owned),
+            name: named.name.clone(),
+            workload: *target.service != *named.name,
+        };
+        let mut places: Vec<Place> = services.iter().map(|service| place(&service.target)).collect();
+        places.sort();
+        // Several sources may watch the same place, several services one workload.
+        places.dedup_by(|a, b| (&a.namespace, &a.cluster) == (&b.namespace, &b.cluster));
+        places
+    }
+
+    /// The services of this reader, to be looked through.
+    pub(super) fn own_targets(&self) -> Result<Vec<Target>, StoreError> {
+        let all = self.store.services()?.into_iter().map(|service| service.target);
+        Ok(all.filter(|target| self.scope.sees(target)).collect())
+    }
+
+    /// The rules of a name that could tell this reader anything.
+    pub(super) fn rules_named(&self, name: &str) -> Result<Vec<&'k KnownRule>, StoreError> {
+        let rules: Vec<&'k KnownRule> = self.known.rules_named(name).collect();
+        if rules.is_empty() || self.scope.is_everything() {
+            return Ok(rules);
+        }
+        let own = self.own_targets()?;
+        Ok(rules.into_iter().filter(|rule| rule.may_tell_of(self.scope, &own)).collect())
+    }
+
+    /// The nearest names of rules that could tell this reader anything.
+    pub(super) fn rules_near(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        let own = if self.scope.is_everything() { Vec::new() } else { self.own_targets()? };
+        let mine = self.known.rules.values().filter(|rule| rule.may_tell_of(self.scope, &own));
+        Ok(nearest(name, mine.map(|rule| &*rule.key.name)))
+    }
+}
+
+struct Seen {
+    here: Vec<Service>,
+    elsewhere: Vec<Service>,
+}
+
+/// The question which of several places is meant.
+pub(super) fn which(asked: &Named, places: &[Place], command: impl Fn(&str) -> String) -> Choice {
+    let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
+    for place in places {
+        *namespaces.entry(&place.namespace).or_default() += 1;
+    }
+    let named = |place: &Place| {
+        let one = namespaces.get(place.namespace.as_str()).is_none_or(|n| *n < 2);
+        let cluster = if one { asked.cluster.clone() } else { Some(place.cluster_for_people().to_owned()) };
+        Named { cluster, ..place.named() }
+    };
+    Choice { word: asked.name.clone(), commands: places.iter().map(|place| command(&named(place).typed())).collect() }
+}
+
+/// That there is no such thing, and what is near.
+pub(super) fn unknown(kind: Kind, word: String, near: &[String], command: impl Fn(&str) -> String) -> Unknown {
+    Unknown { kind, word, near: near.iter().map(|near| command(near)).collect() }
+}
+
+/// The services whose events are read.
+pub(super) fn to_read(services: &[Service]) -> impl Iterator<Item = &Service> {
+    services.iter().take(MOST_TARGETS)
+}

@@ -1,0 +1,65 @@
+//! Hands for the terminal: deeds go through the store's inbox to the service that runs beside it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{ActError, Acting, Hands};
+use crate::clock;
+use crate::core::deed::{Deed, Done};
+use crate::store::{Command, Ownership, Store, StoreError};
+
+/// How often the answer is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct InboxHands {
+    store: PathBuf,
+    patience: Duration,
+}
+
+impl InboxHands {
+    /// Through the inbox of this store; the answer is waited for so long.
+    pub fn new(store: PathBuf, patience: Duration) -> Self {
+        Self { store, patience }
+    }
+
+    fn act_now(&self, deed: Deed) -> Result<Done, ActError> {
+        let store = Store::beside(&self.store).map_err(refused)?;
+        // Nobody is there: it must not be done behind the person's back when somebody comes.
+        if Ownership::take(&self.store).is_ok() {
+            return Err(ActError::NotRunning);
+        }
+        let id = store.ask(&Command::Deed { deed: Box::new(deed) }, clock::now()).map_err(refused)?;
+        let start = clock::monotonic();
+        while start.elapsed() < self.patience {
+            if let Some(answer) = store.answer(id).map_err(refused)? {
+                return serde_json::from_str(&answer).map_err(|error| {
+                    tracing::warn!(%error, answer, "the service's answer cannot be read");
+                    ActError::Silent
+                });
+            }
+            std::thread::sleep(LOOK);
+        }
+        // Who read it already may still carry it out: nobody can say.
+        if let Err(error) = store.withdraw(id) {
+            tracing::warn!(%error, "a command could not be taken out of the inbox");
+        }
+        Err(ActError::Silent)
+    }
+}
+
+fn refused(error: StoreError) -> ActError {
+    tracing::warn!(%error, "the store's inbox cannot be used");
+    ActError::Store
+}
+
+impl Hands for InboxHands {
+    fn act(&self, deed: Deed) -> Acting<'_> {
+        let hands = self.clone();
+        Box::pin(async move {
+            let acting = tokio::task::spawn_blocking(move || hands.act_now(deed));
+            acting.await.unwrap_or(Err(ActError::Silent))
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! From what somebody wants done to a deed, or to an answer why not: names are found within what they may
+//! see, so that nobody mutes what they did not mean.
+
+use super::answers::{Answers, no_incident};
+use super::find::{self, Found};
+use crate::core::ask::mute::{self, What};
+use crate::core::ask::place::nearest;
+use crate::core::ask::{Answer, Choice, Command, Kind, KnownRule, Named, Place, Unknown, typed, word};
+use crate::core::deed::Act;
+use crate::core::mute::{Mute, Muted};
+use crate::store::StoreError;
+
+/// What becomes of it.
+pub(super) enum Plan {
+    /// It is to be done.
+    Act {
+        /// What.
+        act: Act,
+        /// What it is about, as it is typed.
+        about: String,
+    },
+    /// It is not.
+    Answer(Box<Answer>),
+}
+
+/// One thing that can be muted, or an answer.
+type Meant = Result<Muted, Box<Answer>>;
+
+impl Answers<'_> {
+    /// What is to be done.
+    pub(super) fn plan(&self, command: &Command) -> Result<Plan, StoreError> {
+        match command {
+            Command::Ack { id } => Ok(match self.kept(*id)? {
+                Some(_) => Plan::Act { act: Act::Acknowledge { id: *id }, about: format!("#{id}") },
+                None => Plan::Answer(Box::new(no_incident(*id))),
+            }),
+            Command::Mute(ask) => {
+                let act = |what| Act::Mute { what, lasts: ask.lasts, why: ask.why.clone() };
+                Ok(planned(self.mutable(ask)?, act))
+            }
+            Command::Unmute(what) => Ok(planned(self.muted(what)?, |what| Act::Unmute { what })),
+            other => Ok(Plan::Answer(Box::new(self.answer(other.clone())?))),
+        }
+    }
+
+    fn mutable(&self, ask: &mute::Ask) -> Result<Meant, StoreError> {
+        match &ask.what {
+            What::Incident(id) => {
+                let kept = self.kept(*id)?;
+                Ok(kept.map(|_| Muted::Incident { id: *id }).ok_or_else(|| Box::new(no_incident(*id))))
+            }
+            What::Rule(name) => {
+                let rules = self.rules_named(name)?;
+                if rules.is_empty() {
+                    let near: Vec<String> =
+                        self.rules_near(name)?.iter().map(|near| word(&format!("rule:{near}"))).collect();
+                    let unknown = find::unknown(Kind::Rule, name.clone(), &near, |near| ask.typed(near));
+                    return Ok(Err(Box::new(Answer::Unknown(unknown))));
+                }
+                Ok(one_rule(name, &rules, ask))
+            }
+            What::Named(named) => self.service_or_rule(named, ask),
+        }
+    }
+
+    /// A name alone may be a service's, a workload's or a rule's.
+    fn service_or_rule(&self, named: &Named, ask: &mute::Ask) -> Result<Meant, StoreError> {
+        let alone = named.namespace.is_none() && named.cluster.is_none();
+        let rules = if alone { self.rules_named(&named.name)? } else { Vec::new() };
+        let again = |what: &str| ask.typed(what);
+        let as_rules = rules.iter().map(|rule| again(&word(&rule_word(rule, &rules))));
+        Ok(match self.find(named)? {
+            Found::One(place, _) if rules.is_empty() => Ok(service(&place)),
+            Found::One(place, _) => {
+                let commands = std::iter::once(again(&place.named().typed())).chain(as_rules).collect();
+                Err(Box::new(Answer::Choice(Choice { word: named.name.clone(), commands })))
+            }
+            Found::Several(places) => {
+                let mut choice = find::which(named, &places, again);
+                choice.commands.extend(as_rules);
+                Err(Box::new(Answer::Choice(choice)))
+            }
+            Found::None(_) if !rules.is_empty() => one_rule(&named.name, &rules, ask),
+            Found::None(mut near) => {
+                if near.is_empty() && alone {
+                    near.extend(self.rules_near(&named.name)?.iter().map(|name| word(&format!("rule:{name}"))));
+                }
+                Err(Box::new(Answer::Unknown(find::unknown(Kind::Thing, named.typed(), &near, again))))
+            }
+        })
+    }
+
+    /// Which mute in force is meant.
+    fn muted(&self, what: &What) -> Result<Meant, StoreError> {
+        let mutes = self.own_mutes()?;
+        let mut meant: Vec<&Muted> =
+            mutes.iter().map(|mute| &mute.what).filter(|muted| self.is_meant(what, muted)).collect();
+        meant.sort();
+        meant.dedup();
+        Ok(match meant.as_slice() {
+            [one] => Ok((*one).clone()),
+            [] => Err(Box::new(Answer::Unknown(Unknown {
+                kind: Kind::Mute,
+                word: what.typed(),
+                near: near_mutes(&what.typed(), &mutes),
+            }))),
+            several => {
+                let commands = several.iter().map(|muted| format!("unmute {}", typed(muted))).collect();
+                Err(Box::new(Answer::Choice(Choice { word: what.typed(), commands })))
+            }
+        })
+    }
+
+    fn is_meant(&self, what: &What, muted: &Muted) -> bool {
+        match (what, muted) {
+            (What::Incident(id), Muted::Incident { id: muted }) => id == muted,
+            (What::Rule(name), Muted::Rule { rule }) => *rule.name == **name || rule.to_string() == *name,
+            (What::Named(named), Muted::Rule { rule }) => {
+                named.namespace.is_none() && named.cluster.is_none() && *rule.name == *named.name
+            }
+            (What::Named(named), Muted::Service { cluster, namespace, service }) => {
+                let name = *service == named.name || *service == named.name.to_lowercase();
+                let alias = cluster.as_deref().and_then(|id| self.known.alias(id));
+                // What was muted everywhere is not meant by who names one place.
+                let place = named.namespace.is_none() || named.namespace == *namespace;
+                name && place
+                    && named
+                        .cluster
+                        .as_ref()
+                        .is_none_or(|asked| cluster.as_ref() == Some(asked) || alias == Some(asked.as_str()))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn planned(meant: Meant, act: impl FnOnce(Muted) -> Act) -> Plan {
+    match meant {
+        Ok(what) => Plan::Act { about: typed(&what), act: act(what) },
+        Err(answer) => Plan::Answer(answer),
+    }
+}
+
+fn service(place: &Place) -> Muted {
+    Muted::Service {
+        cluster: Some(place.cluster.clone()),
+        namespace: Some(place.namespace.clone()),
+        service: place.name.clone(),
+    }
+}
+
+fn one_rule(name: &str, rules: &[&KnownRule], ask: &mute::Ask) -> Meant {
+    match rules {
+        [rule] => Ok(Muted::Rule { rule: rule.key.clone() }),
+        _ => {
+            let commands = rules.iter().map(|rule| ask.typed(&word(&rule_word(rule, rules)))).collect();
+            Err(Box::new(Answer::Choice(Choice { word: format!("rule:{name}"), commands })))
+        }
+    }
+}
+
+/// `rule:NAME`, with its file where the name is not enough.
+fn rule_word(rule: &KnownRule, among: &[&KnownRule]) -> String {
+    if among.len() > 1 { format!("rule:{}", rule.key) } else { format!("rule:{}", rule.key.name) }
+}
+
+fn near_mutes(asked: &str, mutes: &[Mute]) -> Vec<String> {
+    let typed: Vec<String> = mutes.iter().map(|mute| typed(&mute.what)).collect();
+    let mut near = nearest(asked, typed.iter().map(String::as_str));
+    if near.is_empty() && typed.len() <= 3 {
+        near = typed;
+    }
+    near.iter().map(|near| format!("unmute {near}")).collect()
+}

@@ -1,0 +1,161 @@
+//! `podbell events`, `ack`, `mute` and the others: what people type in chats, in a terminal. The words go
+//! to the same parser and the same desk; only the shape of the answer is the terminal's.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use jiff::tz::TimeZone;
+
+use super::{block_on, setup};
+use crate::app::reload::rule_files;
+use crate::chat::hands::InboxHands;
+use crate::chat::{Entry, FrontDesk, Question, Speaker, Surroundings};
+use crate::clock;
+use crate::core::ask::{self, Answer, Known, Prompt, word};
+use crate::core::message::{Language, Style};
+use crate::core::mute::Author;
+use crate::core::scope::Scope;
+use crate::notifiers::terminal;
+use crate::store::{Readers, Store};
+
+/// How long the running service may take to do what is asked.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The deadline of the desk: the inbox says more than it does.
+const DESK: Duration = Duration::from_secs(15);
+
+const AFTER_HELP: &str = "\
+The words are those of the chats, see docs/commands.md. In any place:
+  --config FILE       the configuration [default: podbell.yaml]
+  --output text|json  how to print the answer
+  --language en|zh    in which language";
+
+/// The words that follow, as in a chat.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// What a person would type after the command in a chat.
+    #[arg(value_name = "WORD", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// What is about the terminal, and what is left for the parser.
+#[derive(Debug)]
+struct Asked {
+    config: String,
+    output: Output,
+    language: Language,
+    words: Vec<String>,
+}
+
+/// Asks.
+pub(super) fn run(command: &str, args: Args) -> anyhow::Result<ExitCode> {
+    let asked = match read(args.words) {
+        Ok(asked) => asked,
+        Err(usage) => {
+            anstream::eprintln!("error: {usage}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let text = std::iter::once(command.to_owned()).chain(asked.words.iter().map(|one| as_word(one)));
+    let text = text.collect::<Vec<_>>().join(" ");
+    let style = Style { language: asked.language, time_zone: TimeZone::UTC, now: clock::now() };
+    let parsed = ask::parse(Entry::Podbell, &text);
+    let answer = match parsed {
+        Err(mistake) => Answer::Mistake(mistake),
+        Ok(ask::Command::Help { about }) => Answer::Help { about },
+        Ok(_) => answer(&asked, text, &style)?,
+    };
+    print(&answer, &style, asked.output)?;
+    Ok(match &answer {
+        Answer::Mistake(_) => ExitCode::from(2),
+        answer if answer.is_good() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<Answer> {
+    let (config, loaded) = setup::load(asked.config.as_ref())?;
+    let path = setup::store_path(&config).to_owned();
+    // What holds in the service: of a file with mistakes the last good version.
+    let store = Store::beside(&path)?;
+    let aliases = config.aliases();
+    let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
+    drop(store);
+    let surroundings = Arc::new(Surroundings::new(Known::new(&rules, aliases)));
+    let hands = Arc::new(InboxHands::new(path.clone(), PATIENCE));
+    let desk = FrontDesk::new(Readers::new(path, 1), hands, surroundings).at(Prompt::Terminal).with_patience(DESK);
+    let speaker = Speaker {
+        author: Author { name: who(), via: "command line".to_owned() },
+        scope: Scope::default(),
+        may_write: true,
+    };
+    let question = Question { speaker, entry: Entry::Podbell, text, style: style.clone() };
+    Ok(block_on(async move { desk.answer(&question).await })?)
+}
+
+fn print(answer: &Answer, style: &Style, output: Output) -> anyhow::Result<()> {
+    let said = match output {
+        Output::Text => terminal(&answer.compose(style, Prompt::Terminal)),
+        Output::Json => serde_json::to_string_pretty(answer)? + "\n",
+    };
+    // A closed pipe, as of `head`, is no failure. Mistakes do not go where answers are expected.
+    let _ = match answer {
+        Answer::Mistake(_) if output == Output::Text => anstream::stderr().lock().write_all(said.as_bytes()),
+        _ => anstream::stdout().lock().write_all(said.as_bytes()),
+    };
+    Ok(())
+}
+
+/// Whoever sits at the terminal.
+fn who() -> String {
+    let named = ["USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok());
+    named.into_iter().find(|name| !name.trim().is_empty()).unwrap_or_else(|| "somebody".to_owned())
+}
+
+/// A word of the shell as one word of the language, which splits at blanks: options stay what they are.
+fn as_word(text: &str) -> String {
+    let quote =
+        |text: &str| if text.is_empty() || text.contains(char::is_whitespace) { word(text) } else { text.to_owned() };
+    match text.split_once('=') {
+        Some((name, value)) if name.starts_with('-') => format!("{name}={}", quote(value)),
+        _ => quote(text),
+    }
+}
+
+/// Takes out what is about the terminal.
+fn read(words: Vec<String>) -> anyhow::Result<Asked> {
+    let mut asked =
+        Asked { config: "podbell.yaml".to_owned(), output: Output::Text, language: Language::En, words: Vec::new() };
+    let mut rest = words.into_iter();
+    while let Some(one) = rest.next() {
+        let (name, value) = match one.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (one.as_str(), None),
+        };
+        if !matches!(name, "--config" | "--output" | "--language") {
+            asked.words.push(one);
+            continue;
+        }
+        let Some(value) = value.or_else(|| rest.next()) else { bail!("{name} needs a value") };
+        match (name, value.as_str()) {
+            ("--output", "text") => asked.output = Output::Text,
+            ("--output", "json") => asked.output = Output::Json,
+            ("--output", other) => bail!("--output {other}: one of text, json"),
+            ("--language", word) => match word.parse() {
+                Ok(language) => asked.language = language,
+                Err(()) => bail!("--language {word}: one of en, zh"),
+            },
+            _ => asked.config = value,
+        }
+    }
+    Ok(asked)
+}

@@ -1,0 +1,96 @@
+//! `why ID`: how an incident came about, in short: the newest changes that joined it, which rule decided,
+//! and what keeps it from being told.
+
+use serde::Serialize;
+
+use super::Command;
+use super::args::only_id;
+use super::brief::Brief;
+use super::mistake::Mistake;
+use super::scribe::Scribe;
+use super::show::ToldOnce;
+use super::words::Word;
+use crate::core::incident::hold::Held;
+use crate::core::message::{self, Block, Message, Span, words};
+use crate::core::rules::rule::Destination;
+use crate::core::step::decision::{Claimed, Decision, Effect, Verdict};
+
+/// How many changes are told: the first ones decide, the newest are fresh.
+const MOST_CHANGES: usize = 5;
+
+pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
+    Ok(only_id(words, text, "why")?.map(|id| Command::Why { id }))
+}
+
+/// The answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Why {
+    /// In short.
+    pub brief: Brief,
+    /// The changes that joined it and that the reader may see, the oldest first.
+    pub decisions: Vec<Decision>,
+    /// Who was not told since, and by what.
+    pub held: Vec<(Destination, Held)>,
+    /// What was told, the oldest first.
+    pub told: Vec<ToldOnce>,
+}
+
+impl Why {
+    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let talk = scribe.talk;
+        let sent = self.told.iter().filter(|told| told.state == "sent" || told.state == "folded").count() as u64;
+        let mut blocks =
+            vec![scribe.filled(talk.rule_decided(), &[&self.brief.rule.name]), scribe.line(talk.told_so_often(sent))];
+        for (to, held) in &self.held {
+            let mut spans = vec![words("🤫 "), message::data(to), words(scribe.say.colon())];
+            spans.extend(held_by(held, scribe));
+            blocks.push(Block::Line(spans));
+        }
+        for mute in &self.brief.muted {
+            let mut spans = vec![words("🔇 ")];
+            spans.extend(scribe.mute(mute));
+            blocks.push(Block::Line(spans));
+        }
+        let skipped = self.decisions.len().saturating_sub(MOST_CHANGES);
+        blocks.extend(self.decisions.iter().skip(skipped).map(|decision| self.line(decision, scribe)));
+        if skipped > 0 {
+            blocks.push(Block::Small(vec![words(scribe.say.more(skipped as u64))]));
+        }
+        blocks.push(scribe.next(&[format!("show {}", self.brief.id), "untold".to_owned()]));
+        let title = format!("🔎 #{} · {}", self.brief.id, self.brief.place());
+        scribe.message(message::one_line(&title, 300), blocks)
+    }
+
+    fn line(&self, decision: &Decision, scribe: &Scribe<'_>) -> Block {
+        let mut spans = vec![words(format!("{} · ", scribe.say.at(decision.at)))];
+        spans.push(message::data(&format!("{} {}", decision.reason, decision.obj_name)));
+        spans.push(words(format!(" +{}{}", message::number(decision.new), scribe.say.colon())));
+        let mine = |claimed: &&Claimed| claimed.incident == Some(self.brief.id);
+        if let Verdict::Claimed(claimed) = &decision.verdict
+            && let Some(claimed) = claimed.iter().find(mine)
+        {
+            spans.push(words(effect(claimed.effect, scribe)));
+        }
+        Block::Line(spans)
+    }
+}
+
+fn effect(effect: Effect, scribe: &Scribe<'_>) -> String {
+    match effect {
+        Effect::SeenElsewhere => scribe.talk.seen_elsewhere().to_owned(),
+        Effect::Gathers { have, need } => scribe.talk.gathers(have, need),
+        Effect::Opened => scribe.talk.opened().to_owned(),
+        Effect::Reopened => scribe.talk.reopened().to_owned(),
+        Effect::Counted => scribe.talk.counted().to_owned(),
+    }
+}
+
+fn held_by(held: &Held, scribe: &Scribe<'_>) -> Vec<Span> {
+    match held {
+        Held::Window { window, until } => {
+            scribe.fill(&scribe.talk.held_by_window(&scribe.say.at(*until)), &[window.name()])
+        }
+        Held::Mute { until, .. } => vec![words(scribe.talk.held_by_mute(&scribe.say.at(*until)))],
+        Held::By { incident } => vec![words(scribe.talk.held_by_incident(*incident))],
+    }
+}

@@ -1,0 +1,170 @@
+//! From what people type in chats to words: quotes of every keyboard, dashes that phones make, and
+//! characters of Chinese keyboards. Never knows a command.
+
+use super::mistake::Mistake;
+
+/// The longest text that is looked at, in characters.
+pub const MOST_CHARS: usize = 2_000;
+/// The most words.
+pub const MOST_WORDS: usize = 50;
+
+/// One word of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    /// As it is understood: without quotes, in the characters of an English keyboard.
+    pub text: String,
+    /// Whether it stood in quotes: then it is no option.
+    pub quoted: bool,
+    /// Where it begins in the text.
+    pub start: usize,
+}
+
+impl Word {
+    /// The name of the option that it is: what follows the dashes. A phone makes one long dash of two
+    /// short ones, so their number says nothing.
+    pub(super) fn option(&self) -> Option<(String, Option<&str>)> {
+        let name = self.text.trim_start_matches('-');
+        let is_one = !self.quoted && name.len() < self.text.len() && name.starts_with(|c: char| c.is_alphabetic());
+        let (name, value) = match name.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (name, None),
+        };
+        is_one.then(|| (name.to_lowercase(), value))
+    }
+}
+
+/// The words of a text.
+pub(super) fn split(text: &str) -> Result<Vec<Word>, Mistake> {
+    if text.chars().nth(MOST_CHARS).is_some() {
+        return Err(Mistake::TooLong);
+    }
+    let mut words = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches(is_gap);
+        let Some(first) = rest.chars().next() else { return Ok(words) };
+        if words.len() == MOST_WORDS {
+            return Err(Mistake::TooManyWords);
+        }
+        let start = text.len() - rest.len();
+        let (word, after) = match quoted(rest, first) {
+            Some((inside, after)) => (Word { text: plain(inside), quoted: true, start }, after),
+            None => unquoted(rest, start),
+        };
+        rest = after;
+        if word.quoted || !word.text.is_empty() {
+            words.push(word);
+        }
+    }
+}
+
+/// A word without quotes; of `--reason="no room"` the value may have some.
+fn unquoted(rest: &str, start: usize) -> (Word, &str) {
+    let end = rest.find(is_gap).unwrap_or(rest.len());
+    let (word, after) = rest.split_at(end);
+    let value = word.char_indices().find(|(_, c)| matches!(c, '=' | '＝' | ':' | '：'));
+    if let Some((at, sign)) = value {
+        let (name, opened) = rest.split_at(at + sign.len_utf8());
+        if let Some((inside, after)) = opened.chars().next().and_then(|first| quoted(opened, first)) {
+            return (Word { text: plain(name) + &plain(inside), quoted: false, start }, after);
+        }
+    }
+    (Word { text: plain(word), quoted: false, start }, after)
+}
+
+/// What stands between quotes, and what follows. A quote closes only at the end of a word: an apostrophe
+/// does not. One that is never closed is a character like any other.
+fn quoted(text: &str, first: char) -> Option<(&str, &str)> {
+    let kind = quote(first)?;
+    let inside = text.get(first.len_utf8()..)?;
+    let closes = |(at, c): &(usize, char)| {
+        let after = inside.get(at + c.len_utf8()..).unwrap_or_default();
+        quote(*c) == Some(kind) && after.chars().next().is_none_or(is_gap)
+    };
+    let (end, closing) = inside.char_indices().find(closes)?;
+    Some((inside.get(..end)?, inside.get(end + closing.len_utf8()..)?))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quote {
+    Single,
+    Double,
+    Corner,
+    Code,
+}
+
+fn quote(c: char) -> Option<Quote> {
+    match c {
+        '"' | '“' | '”' | '„' | '‟' | '«' | '»' | '＂' => Some(Quote::Double),
+        '\'' | '‘' | '’' | '‚' | '‛' | '＇' => Some(Quote::Single),
+        '「' | '」' | '『' | '』' => Some(Quote::Corner),
+        '`' => Some(Quote::Code),
+        _ => None,
+    }
+}
+
+fn is_gap(c: char) -> bool {
+    c.is_whitespace()
+}
+
+/// The characters of an English keyboard for those that phones and Chinese keyboards make of them.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Nobody sees these, and nobody types them on purpose.
+            '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{202a}'..='\u{202e}' => {}
+            '—' | '―' => plain.push_str("--"),
+            '–' | '‐' | '‑' | '‒' | '−' => plain.push('-'),
+            // Full-width forms lie in the order of ASCII.
+            '\u{ff01}'..='\u{ff5e}' => plain.extend(char::from_u32(u32::from(c) - 0xfee0)),
+            '、' => plain.push(','),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        split(text).unwrap().into_iter().map(|word| word.text).collect()
+    }
+
+    #[test]
+    fn words_are_split_as_people_type_them() {
+        assert_eq!(words("  web  -n shop "), ["web", "-n", "shop"]);
+        assert_eq!(words("web　－n　ｓｈｏｐ"), ["web", "-n", "shop"], "a Chinese keyboard");
+        assert_eq!(words("web —since 2h"), ["web", "--since", "2h"], "a phone");
+        assert_eq!(words("“two words” ‘a b’ \"c d\" `e f` 「g h」"), ["two words", "a b", "c d", "e f", "g h"]);
+        assert_eq!(words("--reason=“no room” x"), ["--reason=no room", "x"]);
+        assert_eq!(words("rule:'a b'"), ["rule:a b"]);
+        assert_eq!(words("don't 'tis \"open"), ["don't", "'tis", "\"open"], "no quote is ever waited for");
+        assert_eq!(words("'don't do'"), ["don't do"]);
+        assert_eq!(words("＃1042\u{200b}"), ["#1042"]);
+        assert_eq!(words("\u{200b}"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_option_is_known_by_its_dashes_however_many_there_are() {
+        let option = |text: &str| {
+            let words = split(text).unwrap();
+            words[0].option().map(|(name, value)| (name, value.map(str::to_owned)))
+        };
+        assert_eq!(option("—since"), Some(("since".into(), None)));
+        assert_eq!(option("–Since=2h"), Some(("since".into(), Some("2h".into()))));
+        assert_eq!(option("-n"), Some(("n".into(), None)));
+        assert_eq!(option("“-n”"), None, "quoted: a word");
+        assert_eq!(option("-5"), None);
+        assert_eq!(option("web"), None);
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused() {
+        assert_eq!(split(&"a".repeat(MOST_CHARS + 1)), Err(Mistake::TooLong));
+        assert_eq!(split(&"a ".repeat(MOST_WORDS + 1)), Err(Mistake::TooManyWords));
+        assert!(split(&"a ".repeat(MOST_WORDS)).is_ok());
+    }
+}

@@ -1,0 +1,403 @@
+//! The desk on a real store: what names mean, what people may see and do, and that no question reads
+//! whole tables.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use podbell::chat::{ActError, Acting, Desk as _, Entry, FrontDesk, Hands, Question, Speaker, Surroundings};
+use podbell::core::ask::{Known, Prompt};
+use podbell::core::deed::{Act, Deed, Done, Refusal};
+use podbell::core::event::{Level, Target};
+use podbell::core::message::{Language, Style};
+use podbell::core::mute::{Author, Mute, Muted};
+use podbell::core::scope::Scope;
+use podbell::core::time::Time;
+use podbell::store::{Reader, Readers};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::support::events::{at, warning};
+use crate::support::world::{World, compiled, web};
+
+pub const RULES: &str = "version: 1
+defaults: {notify: [team]}
+rules:
+  - {name: noise, match: {reason: Unhealthy}, action: ignore}
+  - {name: pulls, match: {reason: [Failed, BackOff]}}
+  - {name: bank-only, match: {namespace: bank, reason: Secret}}
+";
+
+const POD: &str = "web-6d4cf56db6-x2x7v";
+
+fn other(namespace: &str, service: &str) -> Target {
+    Target::new("prod", "cls-1", namespace, service)
+}
+
+/// A world in which one thing of each kind happened: an open incident, a silent baseline, an ignored
+/// Warning, one that no rule is about, and another team's trouble.
+pub fn lived() -> World {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web(), other("shop", "db"), other("bank", "vault"), other("bank", "web-admin")]);
+    let mut pulled = warning(POD, "Pulled", "Container image already present", 3, -7200, -7000);
+    pulled.level = Level::Normal;
+    world.poll(
+        &web(),
+        &[warning("cache-0", "Evicted", "the node was low on memory", 6530, -90_000, -7200), pulled.clone()],
+    );
+    world.poll(&other("shop", "db"), &[]);
+    world.poll(&other("bank", "vault"), &[]);
+    world.run_until(60);
+    let list = [
+        warning(POD, "Failed", "Failed to pull image \"shop/web:v2\": not found", 3, 50, 59),
+        warning(POD, "Unhealthy", "Readiness probe failed", 9, 50, 59),
+        warning(POD, "FailedMount", "MountVolume.SetUp failed", 2, 50, 59),
+        warning("cache-0", "Evicted", "the node was low on memory", 6530, -90_000, -7200),
+        pulled,
+    ];
+    world.poll(&web(), &list);
+    world.poll(
+        &other("bank", "vault"),
+        &[warning("vault-5d4cf56db6-x2x7v", "BackOff", "secret of the bank", 1, 55, 55)],
+    );
+    world.run_until(120);
+    world
+}
+
+/// What the hands of a test were asked to do; they do it all.
+#[derive(Default)]
+struct TestHands {
+    asked: Mutex<Vec<Deed>>,
+    silent: bool,
+}
+
+impl Hands for TestHands {
+    fn act(&self, deed: Deed) -> Acting<'_> {
+        let done = match &deed.act {
+            Act::Mute { what, lasts, why } => {
+                Done::Muted { mute: mute(what.clone(), &deed, *lasts, why.clone()), holds: 1 }
+            }
+            Act::Acknowledge { id } => Done::Acknowledged { id: *id, before: None },
+            Act::Unmute { what } => {
+                Done::Unmuted { mutes: vec![mute(what.clone(), &deed, Duration::from_secs(60), None)] }
+            }
+        };
+        self.asked.lock().unwrap().push(deed);
+        let silent = self.silent;
+        Box::pin(async move { if silent { Err(ActError::Silent) } else { Ok(done) } })
+    }
+}
+
+fn mute(what: Muted, deed: &Deed, lasts: Duration, why: Option<String>) -> Mute {
+    let (from, scope, by) = (at(120), deed.scope.clone(), deed.by.clone());
+    Mute { id: 1, what, scope, by, why, from, until: from.plus(lasts) }
+}
+
+/// Somebody who asks.
+pub struct Asker {
+    #[allow(dead_code, reason = "it holds the store until the end")]
+    folder: TempDir,
+    path: PathBuf,
+    scope: Scope,
+    may_write: bool,
+    language: Language,
+    prompt: Prompt,
+    now: Time,
+    hands: Arc<TestHands>,
+    known: Known,
+}
+
+impl Asker {
+    pub fn of(world: &World) -> Self {
+        let known =
+            Known::new(&compiled(&[RULES.to_owned()]), BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]));
+        // A copy of the moment: the world may go on, or end.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("podbell.db");
+        let source = Connection::open(world.store_path()).unwrap();
+        source.execute("VACUUM INTO ?1", [path.to_str().unwrap()]).unwrap();
+        Self {
+            folder,
+            path,
+            scope: Scope::default(),
+            may_write: true,
+            language: Language::En,
+            prompt: Prompt::Chat,
+            now: at(180),
+            hands: Arc::default(),
+            known,
+        }
+    }
+
+    pub fn language(self, language: Language) -> Self {
+        Self { language, ..self }
+    }
+
+    pub fn prompt(self, prompt: Prompt) -> Self {
+        Self { prompt, ..self }
+    }
+
+    fn team(self, namespace: &str) -> Self {
+        Self { scope: serde_json::from_value(serde_json::json!({"namespace": [namespace]})).unwrap(), ..self }
+    }
+
+    /// The answer in words, its title first.
+    pub fn ask(&self, entry: Entry, text: &str) -> String {
+        let readers = Readers::new(self.path.clone(), 2);
+        let surroundings = Arc::new(Surroundings::new(self.known.clone()));
+        let desk = FrontDesk::new(readers, self.hands.clone(), surroundings).at(self.prompt);
+        let question = Question {
+            speaker: Speaker {
+                author: Author { name: "ann".into(), via: "ops".into() },
+                scope: self.scope.clone(),
+                may_write: self.may_write,
+            },
+            entry,
+            text: text.to_owned(),
+            style: Style { language: self.language, time_zone: jiff::tz::TimeZone::UTC, now: self.now },
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let reply = runtime.block_on(desk.ask(question));
+        format!("{}\n{}", reply.message.title, reply.message.text())
+    }
+
+    fn podbell(&self, text: &str) -> String {
+        self.ask(Entry::Podbell, text)
+    }
+
+    fn done(&self) -> Vec<Act> {
+        self.hands.asked.lock().unwrap().iter().map(|deed| deed.act.clone()).collect()
+    }
+
+    fn sql(&self, sql: &str, body: &impl serde::Serialize) {
+        let store = Connection::open(&self.path).unwrap();
+        store.execute(sql, [serde_json::to_string(body).unwrap()]).unwrap();
+    }
+}
+
+#[test]
+fn a42_another_team_s_service_is_as_if_it_did_not_exist() {
+    let world = lived();
+    let shop = Asker::of(&world).team("shop");
+    // The incident of the bank, by number; its service, workload and rule, by name and by guessing.
+    let everyone = Asker::of(&world).podbell("events vault");
+    assert!(everyone.contains("#2"), "it is there: {everyone}");
+    let absent = |text: &str, like: &str| {
+        let (theirs, nobodys) = (shop.podbell(text), shop.podbell(like));
+        // But for the word itself, which the answer repeats.
+        let word = |text: &str| text.split_whitespace().nth(1).unwrap().trim_start_matches("rule:").to_owned();
+        assert_eq!(theirs.replace(&word(text), "X"), nobodys.replace(&word(like), "X"), "{text}");
+        for word in ["bank", "vaul-", "secret of the bank"] {
+            assert!(!theirs.contains(word) || text.contains(word), "{text}: {theirs}");
+        }
+    };
+    absent("events vault", "events qqqqq");
+    absent("events vault -n bank", "events qqqqq -n bank");
+    absent("events vaul", "events qqqq");
+    absent("mute vault 2h", "mute qqqqq 2h");
+    absent("mute rule:bank-only 2h", "mute rule:qqqq-only 2h");
+    absent("mute bank-only 2h", "mute qqqq-only 2h");
+    absent("unmute vault", "unmute qqqqq");
+    absent("show 2", "show 9");
+    absent("why 2", "why 9");
+    absent("ack 2", "ack 9");
+    absent("mute 2 2h", "mute 9 2h");
+    assert!(shop.done().is_empty(), "nothing was even tried");
+    for text in
+        ["events", "incidents", "incidents --all", "incidents -n bank", "untold", "status", "mutes", "events web"]
+    {
+        let said = shop.podbell(text);
+        for word in ["bank", "vault", "admin"] {
+            assert!(!said.contains(word) || text.contains(word), "{text}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a42_a_mute_of_another_team_is_not_listed_and_one_s_own_is() {
+    let world = lived();
+    let shop = Asker::of(&world).team("shop");
+    let by = |name: &str| Author { name: name.into(), via: "ops".into() };
+    let (from, until) = (at(100), at(7_200));
+    let of = |id, namespace: &str, service: &str, name: &str| Mute {
+        id,
+        what: Muted::Service { cluster: None, namespace: Some(namespace.into()), service: service.into() },
+        scope: Scope::default(),
+        by: by(name),
+        why: None,
+        from,
+        until,
+    };
+    let sql = format!("INSERT INTO mute (until, body) VALUES ({}, ?1)", until.millis());
+    shop.sql(&sql, &of(1, "bank", "vault", "eve"));
+    shop.sql(&sql, &of(2, "shop", "web", "bob"));
+    let said = shop.podbell("mutes");
+    assert!(said.contains("shop/web") && said.contains("bob"), "{said}");
+    assert!(!said.contains("vault") && !said.contains("eve"), "{said}");
+    let said = shop.podbell("events web");
+    assert!(said.contains("muted by bob (ops) until 05:04"), "the incident says who muted it: {said}");
+    shop.podbell("unmute web");
+    assert!(matches!(&shop.done()[..], [Act::Unmute { what: Muted::Service { service, .. } }] if service == "web"));
+}
+
+#[test]
+fn a_name_is_a_service_s_then_a_workload_s_and_a_wrong_one_gets_the_nearest() {
+    let world = lived();
+    let asker = Asker::of(&world);
+    assert!(asker.podbell("events Web").starts_with("📋 shop/web"), "a phone's capital");
+    assert!(asker.podbell("events web -c prod-gz").starts_with("📋 shop/web"), "a cluster's alias");
+    let said = asker.podbell("events wbe --since 2h");
+    assert!(said.contains("/events web --since 7200s"), "{said}");
+    let said = asker.podbell("events web -n bank");
+    assert!(said.contains("/events web -n shop -c prod-gz"), "the name is right, the place is not: {said}");
+}
+
+#[test]
+fn a_name_in_several_places_is_a_choice_of_commands_to_type() {
+    let mut world = lived();
+    world.poll(&other("bank", "web"), &[]);
+    let asker = Asker::of(&world);
+    let said = asker.podbell("mute web 2h deploying it");
+    for command in ["/podbell mute web -n bank 2h deploying it", "/podbell mute web -n shop 2h deploying it"] {
+        assert!(said.contains(command), "{said}");
+    }
+    assert!(asker.done().is_empty(), "nobody guesses");
+    let shop = Asker::of(&world).team("shop");
+    let said = shop.podbell("mute web 2h deploying it");
+    assert!(said.contains("muted by ann (ops)"), "for this team there is one only: {said}");
+}
+
+#[test]
+fn a_mute_is_of_what_its_word_is_and_a_word_that_is_both_is_asked_for() {
+    let world = lived();
+    let asker = Asker::of(&world);
+    for text in ["mute 1 2h", "mute rule:pulls 1d", "mute pulls 30m", "mute shop/web 2h “new version”"] {
+        asker.podbell(text);
+    }
+    insta::assert_debug_snapshot!(asker.done());
+    let mut world = lived();
+    world.poll(&other("shop", "pulls"), &[]);
+    let said = Asker::of(&world).podbell("mute pulls 2h");
+    assert!(said.contains("mute rule:pulls 2h") && said.contains("mute pulls -n shop"), "{said}");
+}
+
+#[test]
+fn who_may_only_read_changes_nothing_and_who_is_not_answered_hears_so() {
+    let world = lived();
+    let reader = Asker { may_write: false, ..Asker::of(&world) };
+    let said = reader.podbell("ack 1");
+    assert!(said.contains("not acknowledge or mute") && reader.done().is_empty(), "{said}");
+    let hands = Arc::new(TestHands { silent: true, ..TestHands::default() });
+    let said = Asker { hands, ..Asker::of(&world) }.podbell("ack 1");
+    assert!(said.contains("may or may not be done"), "{said}");
+}
+
+#[test]
+fn what_people_did_is_shown_with_author_and_time() {
+    let world = lived();
+    let asker = Asker::of(&world);
+    let logged = serde_json::json!({
+        "by": {"name": "bob", "via": "team-slack"},
+        "act": {"act": "mute", "what": {"what": "incident", "id": 1}, "lasts": {"secs": 7200, "nanos": 0}, "why": "deploying"},
+        "at": at(90),
+    });
+    asker.sql("INSERT INTO action (at, incident, body) VALUES (0, 1, ?1)", &logged);
+    let has = serde_json::json!({"by": {"name": "eve", "via": "ops"}, "at": at(100)});
+    asker.sql("INSERT INTO acknowledged (incident, body) VALUES (1, ?1)", &has);
+    let said = asker.podbell("show 1");
+    assert!(said.contains("👤 03:05 bob (team-slack): muted for 2 h, deploying"), "{said}");
+    assert!(said.contains("🙋 eve has it"), "{said}");
+    assert!(!said.contains("podbell ack 1"), "somebody has it already: {said}");
+}
+
+#[test]
+fn no_question_reads_all_series_all_incidents_or_all_decisions() {
+    let mut world = lived();
+    let path = world.store_path();
+    world.engine();
+    let mut reader = Reader::open(&path).unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    for (query, plan) in snapshot.plans().unwrap() {
+        let scans = plan.split("; ").filter(|step| step.contains("SCAN") && !step.contains("USING"));
+        for scan in scans {
+            // A page of incidents comes in the order of their numbers and ends with the page.
+            let page = query.contains("ORDER BY id DESC LIMIT") && scan.contains("SCAN incident");
+            let derived = scan.contains("SCAN i") && !scan.contains("SCAN incident");
+            assert!(page || derived, "{query}\n{plan}");
+        }
+        assert!(!plan.contains("SCAN series") && !plan.contains("SCAN s ") || plan.contains("series_silent"), "{plan}");
+    }
+}
+
+#[test]
+fn a_store_of_an_older_version_knows_which_services_show_its_incidents() {
+    let world = lived();
+    let path = world.store_path();
+    let older = Connection::open(&path).unwrap();
+    // As version 2 left it.
+    older
+        .execute_batch(
+            "DROP TABLE shown; DROP TABLE mute; DROP TABLE acknowledged; DROP TABLE action;
+             DROP INDEX target_service; DROP INDEX incident_newest; DROP INDEX incident_workload;
+             DROP INDEX notice_incident; DROP INDEX decision_incident; DROP INDEX series_silent;
+             DROP INDEX series_silent_target; ALTER TABLE series DROP COLUMN silent; PRAGMA user_version = 2",
+        )
+        .unwrap();
+    drop(older);
+    drop(podbell::store::Store::open(&path).unwrap());
+    let said = Asker::of(&world).team("shop").podbell("incidents");
+    assert!(said.contains("#1 · shop/web"), "{said}");
+}
+
+#[test]
+fn an_incident_that_spans_teams_shows_each_its_own_and_one_that_is_over_stays_to_be_asked_for() {
+    let mut world = World::with_rules(
+        "version: 1\ndefaults: {notify: [team], group_by: [reason]}\nrules:\n  - {name: all, match: {reason: '*'}}\n",
+    );
+    let (shop, bank) = (web(), other("bank", "vault"));
+    world.watch(&[shop.clone(), bank.clone()]);
+    world.poll(&shop, &[]);
+    world.poll(&bank, &[]);
+    world.run_until(60);
+    let both = [(&shop, POD), (&bank, "vault-0")];
+    for (target, pod) in both {
+        world.poll(target, &[warning(pod, "BackOff", "back-off", 1, 55, 55)]);
+    }
+    world.run_until(90);
+    let said = Asker::of(&world).team("shop").podbell("show 1");
+    assert!(said.contains("web") && !said.contains("vault") && !said.contains("bank"), "{said}");
+    while world.now < at(1_200) {
+        let next = world.now.plus(Duration::from_secs(60));
+        world.run_to(next);
+        both.iter().for_each(|(target, _)| world.poll(target, &[]));
+    }
+    let asker = Asker { now: world.now, ..Asker::of(&world) };
+    assert!(asker.podbell("incidents").contains("There is none"), "{}", asker.podbell("incidents"));
+    assert!(asker.podbell("incidents --all").contains("✅ #1"), "{}", asker.podbell("incidents --all"));
+    assert!(asker.podbell("show 1").starts_with("✅ Resolved #1"), "{}", asker.podbell("show 1"));
+}
+
+#[test]
+fn a_reader_cannot_write_and_does_not_wait_for_the_writer() {
+    let world = lived();
+    let path = world.store_path();
+    let writer = Connection::open(&path).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE; UPDATE meta SET value = 1 WHERE key = 'heartbeat'").unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    assert_eq!(snapshot.services_named("web").unwrap().len(), 1);
+    assert!(snapshot.withdraw(1).unwrap_err().to_string().contains("read"), "it only reads");
+    writer.execute_batch("ROLLBACK").unwrap();
+}
+
+#[test]
+fn what_happens_again_leaves_the_silent_baseline() {
+    let mut world = lived();
+    assert!(Asker::of(&world).podbell("events").contains("shop/cache: Evicted"));
+    world.poll(&web(), &[warning("cache-0", "Evicted", "the node was low on memory", 6531, -90_000, 119)]);
+    let said = Asker::of(&world).podbell("events");
+    assert!(!said.contains("cache"), "{said}");
+    let refused = Done::Refused { because: Refusal::Over };
+    assert!(serde_json::to_string(&refused).unwrap().contains("over"));
+}

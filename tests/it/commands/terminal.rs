@@ -1,0 +1,71 @@
+//! The commands in a terminal, with the real binary.
+
+use std::path::Path;
+use std::process::Output;
+
+use super::desk::{RULES, lived};
+use crate::support::process::{podbell, printed};
+use crate::support::world::World;
+
+fn run(world: &World, args: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "sources: [{{name: prod, kind: file, path: play.jsonl, aliases: {{cls-1: prod-gz}}}}]\n\
+         notifiers: [{{name: team, kind: console}}]\nrules: [rules-0.yaml]\nstore: 'sqlite:{}'\n",
+        world.store_path().display()
+    );
+    std::fs::write(folder.path().join("podbell.yaml"), config).unwrap();
+    std::fs::write(folder.path().join("rules-0.yaml"), RULES).unwrap();
+    command(folder.path(), args)
+}
+
+fn command(folder: &Path, args: &[&str]) -> Output {
+    podbell(folder, args).output().unwrap()
+}
+
+#[test]
+fn the_language_is_the_same_and_exit_codes_say_what_became_of_it() {
+    let world = lived();
+    for (args, code, says) in [
+        (&["events", "web"][..], 0, "shop/web"),
+        (&["events", "web", "-n", "shop", "--page", "1"], 0, "prod-gz"),
+        (&["incidents"], 0, "#1"),
+        (&["show", "#1"], 0, "#1"),
+        (&["why", "1", "--language", "zh"], 0, "由规则 pulls 通知"),
+        (&["untold", "--since", "2h"], 0, "Every Warning of the last 2 h"),
+        (&["mutes"], 0, "Nothing is muted"),
+        (&["status"], 0, "Does not run"),
+        (&["show", "99"], 1, "There is no incident #99"),
+        (&["events", "wbe"], 1, "podbell events web"),
+        (&["events", "web", "--sinse", "2h"], 2, "--since"),
+        (&["mute", "web"], 2, "For how long?"),
+        (&["status", "--output", "xml"], 2, "one of text, json"),
+    ] {
+        let output = run(&world, args);
+        let said = printed(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(says), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn machines_read_the_facts() {
+    let world = lived();
+    let output = run(&world, &["events", "web", "--output", "json"]);
+    let facts: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(facts["answer"], "events");
+    assert_eq!(facts["incidents"][0]["id"], 1);
+    assert!(facts["rows"].as_array().unwrap().iter().any(|row| row["reason"] == "Failed"));
+}
+
+#[test]
+fn what_would_change_something_says_plainly_that_podbell_does_not_run() {
+    let world = lived();
+    let output = run(&world, &["mute", "web", "2h", "deploying"]);
+    let said = printed(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("Nothing was changed: podbell is not running"), "{said}");
+    let store = rusqlite::Connection::open(world.store_path()).unwrap();
+    let waits: i64 = store.query_row("SELECT count(*) FROM inbox", [], |row| row.get(0)).unwrap();
+    assert_eq!(waits, 0, "nothing waits for a service that comes later");
+}
