@@ -7,13 +7,17 @@ use std::time::Duration;
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{Watched, rule_files};
-use crate::app::{self, Pulse, Service, assemble};
+use crate::app::{self, Pulse, Service, assemble, hands};
+use crate::chat::{Desk, FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::Config;
+use crate::core::ask::Known;
 use crate::core::rules::in_force::{InForce, RuleFiles};
 use crate::engine::{Engine, NewRules, Parts};
-use crate::store::{Ownership, Store};
+use crate::store::{Ownership, Readers, Store};
 
+/// So many questions are answered at once; others wait for a moment.
+const READERS: usize = 4;
 /// In a rolling update the old process needs a moment to end.
 const STORE_WAIT: Duration = Duration::from_secs(60);
 
@@ -75,10 +79,16 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let mut engine = Engine::new(parts, now)?;
     engine.take_rules(NewRules::AsMade { good, refused });
+    let (surroundings, aliases) = (Arc::new(Surroundings::default()), config.aliases());
+    let known = surroundings.clone();
+    engine.on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
+    let (hands, deeds) = hands::hands();
+    let desk: Arc<dyn Desk> =
+        Arc::new(FrontDesk::new(Readers::new(path.to_owned(), READERS), Arc::new(hands), surroundings));
     let service = Service {
         engine,
         rules: Some(watched.task(asked)),
-        deeds: None,
+        deeds: Some(deeds),
         deliver: assemble::deliver(notifiers),
         sources: assemble::sources(&config, &client),
         sides,

@@ -18,6 +18,7 @@ use self::complaints::Complaints;
 pub use self::happened::{Asked, Happened, NewRules};
 use crate::core::deed::Done;
 use crate::core::outbox::{Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
+use crate::core::rules::Rules;
 use crate::core::rules::rule::Destination;
 use crate::core::step::{Input, Setup, State, Tally, Writes, step};
 use crate::core::time::Time;
@@ -90,6 +91,7 @@ pub struct Engine {
     claiming: bool,
     /// Since when podbell did not run before this start, until that is written.
     down: Option<(Time, Time)>,
+    on_rules: Option<Box<dyn Fn(&Rules) + Send>>,
 }
 
 /// What is thrown away and read again when a commit fails.
@@ -167,6 +169,7 @@ impl Engine {
             last_tidy: now,
             claiming: true,
             down: None,
+            on_rules: None,
         };
         engine.down = engine.store.heartbeat()?.filter(|beat| *beat < now).map(|beat| (beat, now));
         engine.mirror = Some(engine.read_mirror(now)?);
@@ -240,6 +243,12 @@ impl Engine {
         // A refusal takes nothing back; a set makes everything before it old.
         self.new_rules.retain(|other| refused && !matches!(other, NewRules::Refused(_)));
         self.new_rules.push(rules);
+    }
+
+    /// Who hears of the rules that hold: of those now, and of others as soon as they do.
+    pub fn on_rules(&mut self, tell: impl Fn(&Rules) + Send + 'static) {
+        tell(&self.setup.rules);
+        self.on_rules = Some(Box::new(tell));
     }
 
     /// When the next turn is due, if nothing happens before.

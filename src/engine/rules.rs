@@ -35,6 +35,9 @@ impl Engine {
                 let InForce { rules, good, refused } = files.in_force(&known);
                 let (before, after, count) = (self.setup.rules.generation(), rules.generation(), rules.len());
                 self.setup.rules = rules;
+                if let Some(tell) = &self.on_rules {
+                    tell(&self.setup.rules);
+                }
                 if before != after {
                     let generation = format_args!("{after:016x}");
                     tracing::info!(rules = count, generation, "other rules hold from now on");

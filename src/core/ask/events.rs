@@ -337,7 +337,12 @@ impl Overview {
         }
         let more = groups.len() > super::PAGE;
         let kept = groups.into_iter().take(super::PAGE).filter_map(|(place, group)| Baseline::of(place, &group));
-        (kept.collect(), more)
+        let mut kept: Vec<Baseline> = kept.collect();
+        kept.sort_by_cached_key(|one| {
+            let place = [&one.place.cluster, &one.place.namespace, &one.place.name].map(Clone::clone);
+            (std::cmp::Reverse(one.last_seen), place)
+        });
+        (kept, more)
     }
 
     pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {

@@ -1,5 +1,6 @@
 //! `untold`: Warnings that no rule told, so that nobody has to trust a silence.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -126,8 +127,13 @@ impl Untold {
                 None => rows.push((Row::of(decision, ignored_by), BTreeSet::from([decision.obj_name.as_str()]))),
             }
         }
-        let rows: Vec<Row> =
+        let mut rows: Vec<Row> =
             rows.into_iter().map(|(row, objects)| Row { objects: objects.len() as u64, ..row }).collect();
+        // Of one poll the store's order is that of hashes: to people it would be none.
+        rows.sort_by_cached_key(|row| {
+            let place = [&row.cluster, &row.namespace, &row.workload, &row.reason].map(Clone::clone);
+            (Reverse(row.at), place)
+        });
         let (pages, shown) = page(&rows, ask.page);
         Self { ask, rows: shown.to_vec(), all: rows.len() as u64, pages }
     }

@@ -48,7 +48,10 @@ impl Snapshot<'_> {
             let which = params![target.source, target.cluster, target.namespace, target.service, most];
             all.extend(self.query(SILENT_OF, which, seen)?);
         }
-        all.sort_by_key(|seen| std::cmp::Reverse(seen.event.last_seen));
+        all.sort_by_cached_key(|seen| {
+            let event = &seen.event;
+            (std::cmp::Reverse(event.last_seen), event.obj_name.to_string(), event.reason.to_string())
+        });
         all.truncate(most as usize);
         Ok(all)
     }
