@@ -125,6 +125,7 @@ impl Desk for FrontDesk {
                 message: answer.compose(&question.style, self.prompt),
                 public: answer.is_public(),
                 good: answer.is_good(),
+                incident: answer.incident(),
             }
         })
     }

@@ -9,6 +9,7 @@ pub mod desk;
 mod find;
 pub mod hands;
 mod plans;
+pub mod slack;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -53,6 +54,8 @@ pub struct Reply {
     pub public: bool,
     /// Whether it was carried out; a mistake in the command is an answer, too.
     pub good: bool,
+    /// The one open incident that it is about: the platform may offer what can be done with it.
+    pub incident: Option<u64>,
 }
 
 /// A future that is boxed, so that a desk can stand behind a pointer.

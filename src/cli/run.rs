@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{Watched, rule_files};
-use crate::app::{self, Pulse, Service, assemble, hands};
+use crate::app::{self, Pulse, Service, assemble, chats, hands};
 use crate::chat::{Desk, FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::Config;
@@ -75,16 +75,18 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
         chance: Box::new(rand::random::<f64>),
     };
     let (asks, asked) = tokio::sync::mpsc::channel(1);
-    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks))];
+    let (hands, deeds) = hands::hands();
+    let surroundings = Arc::new(Surroundings::default());
+    let readers = Readers::new(path.to_owned(), READERS);
+    let desk: Arc<dyn Desk> = Arc::new(FrontDesk::new(readers, Arc::new(hands), surroundings.clone()));
+    let chats = chats::chats(&config, &client, &desk)?;
+    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks), chats.routes())];
+    sides.extend(chats.sides());
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let mut engine = Engine::new(parts, now)?;
     engine.take_rules(NewRules::AsMade { good, refused });
-    let (surroundings, aliases) = (Arc::new(Surroundings::default()), config.aliases());
-    let known = surroundings.clone();
+    let (known, aliases) = (surroundings, config.aliases());
     engine.on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
-    let (hands, deeds) = hands::hands();
-    let desk: Arc<dyn Desk> =
-        Arc::new(FrontDesk::new(Readers::new(path.to_owned(), READERS), Arc::new(hands), surroundings));
     let service = Service {
         engine,
         rules: Some(watched.task(asked)),

@@ -239,6 +239,18 @@ impl Answer {
         matches!(self, Self::Done { .. }) && self.is_good()
     }
 
+    /// The one open incident that it is about.
+    pub fn incident(&self) -> Option<u64> {
+        match self {
+            Self::Shown(shown) if shown.brief.resolved_at.is_none() => Some(shown.brief.id),
+            Self::Done { done, .. } => match **done {
+                Done::Acknowledged { id, .. } => Some(id),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// In words, for a reader who types there.
     pub fn compose(&self, style: &Style, prompt: Prompt) -> Message {
         let scribe = Scribe::new(style, prompt);
