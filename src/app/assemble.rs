@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use super::{Deliver, SideTask, SourceTask};
+use crate::chat::FrontDesk;
 use crate::clock;
 use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
 use crate::core::outbox::Parcel;
@@ -21,6 +22,7 @@ use crate::core::time::Time;
 use crate::engine::{Freeze, SendJob};
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{ConfigError, Kind, NotifierConfig, Notifiers};
+use crate::server::api;
 use crate::sources::{file, poller, qcloud};
 
 /// Why a checked configuration cannot be put to work.
@@ -203,4 +205,15 @@ pub fn server(
     outside: axum::Router,
 ) -> SideTask {
     Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, asks, outside, stop)))
+}
+
+/// The routes of the API.
+pub fn api(config: &Config, desk: Arc<FrontDesk>) -> axum::Router {
+    let tokens = config.server.tokens.iter().map(|one| api::Token {
+        name: one.name.clone(),
+        secret: one.token.clone(),
+        rights: one.rights,
+        scope: one.scope.clone(),
+    });
+    api::routes(tokens.collect(), desk)
 }

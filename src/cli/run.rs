@@ -78,9 +78,10 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let (hands, deeds) = hands::hands();
     let surroundings = Arc::new(Surroundings::default());
     let readers = Readers::new(path.to_owned(), READERS);
-    let desk: Arc<dyn Desk> = Arc::new(FrontDesk::new(readers, Arc::new(hands), surroundings.clone()));
-    let chats = chats::chats(&config, &client, &desk)?;
-    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks), chats.routes())];
+    let desk = Arc::new(FrontDesk::new(readers, Arc::new(hands), surroundings.clone()));
+    let chats = chats::chats(&config, &client, &(desk.clone() as Arc<dyn Desk>))?;
+    let outside = chats.routes().merge(assemble::api(&config, desk));
+    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks), outside)];
     sides.extend(chats.sides());
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let mut engine = Engine::new(parts, now)?;

@@ -129,15 +129,20 @@ fn channel(node: &Node, reader: &mut Reader) -> Option<(String, Channel)> {
     }
     let mut map = reader.map(node, "a channel: its id, or a map with `id:`")?;
     let id = map.need("id", reader).and_then(|node| id(node, what, such, &CHANNEL, reader));
-    let mut patterns = |field: Field, key: &'static str, reader: &mut Reader| {
-        map.take(key).map(|node| raw::patterns(field, node, reader)).unwrap_or_default()
-    };
-    let scope = Scope {
-        cluster: patterns(Field::Cluster, "cluster", reader),
-        namespace: patterns(Field::Namespace, "namespace", reader),
-        service: patterns(Field::Service, "service", reader),
-    };
+    let scope = scope(&mut map, reader);
     let read_only = map.take("read_only").and_then(|node| reader.truth(node)).unwrap_or_default();
     map.finish(reader);
     Some((id?, Channel { scope, read_only }))
+}
+
+/// What somebody may see: the keys `cluster`, `namespace` and `service` of their map.
+pub fn scope(map: &mut MapReader<'_>, reader: &mut Reader) -> Scope {
+    let mut patterns = |field: Field, key: &'static str, reader: &mut Reader| {
+        map.take(key).map(|node| raw::patterns(field, node, reader)).unwrap_or_default()
+    };
+    Scope {
+        cluster: patterns(Field::Cluster, "cluster", reader),
+        namespace: patterns(Field::Namespace, "namespace", reader),
+        service: patterns(Field::Service, "service", reader),
+    }
 }

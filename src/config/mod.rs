@@ -24,10 +24,12 @@ use url::Url;
 
 use crate::core::rules::Destination;
 use crate::core::rules::quiet::Maintenance;
+use crate::core::scope::Scope;
 use crate::core::template::Template;
 
 pub use crate::core::message::Language;
 pub use crate::notifiers::MentionIds;
+pub use crate::server::api::Rights;
 pub use crate::sources::qcloud::ServiceSelection;
 pub use crate::sources::qcloud::signature::SignatureMethod;
 pub use files::{expand, read_source};
@@ -54,7 +56,7 @@ pub struct Config<S = SecretString> {
     /// Where state is kept.
     pub store: StoreConfig,
     /// What podbell serves.
-    pub server: ServerConfig,
+    pub server: ServerConfig<S>,
     /// How it reaches the network.
     pub http: HttpConfig<S>,
 }
@@ -265,12 +267,27 @@ pub enum StoreConfig {
 }
 
 /// What podbell serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerConfig {
+#[derive(Debug)]
+pub struct ServerConfig<S = SecretString> {
     /// Address and port.
     pub listen: SocketAddr,
     /// Where people reach it, for links.
     pub public_url: Option<Url>,
+    /// Who may use the API; without one there is none.
+    pub tokens: Vec<TokenConfig<S>>,
+}
+
+/// A token of the API.
+#[derive(Debug)]
+pub struct TokenConfig<S = SecretString> {
+    /// What logs and authors call it.
+    pub name: String,
+    /// The token.
+    pub token: S,
+    /// What it may do.
+    pub rights: Rights,
+    /// What it sees.
+    pub scope: Scope,
 }
 
 /// How podbell reaches the network.

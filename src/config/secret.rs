@@ -11,9 +11,12 @@ use url::Url;
 
 use super::{
     ChatConfig, ChatKind, Config, Heartbeat, HttpConfig, NotifierConfig, NotifierKind, OperatorConfig, QcloudConfig,
-    SlackChat, SourceConfig,
+    ServerConfig, SlackChat, SourceConfig, TokenConfig,
 };
 use crate::core::yaml::{Node, Reader, Value};
+
+/// The shortest token, in characters.
+pub const LEAST_TOKEN: usize = 16;
 
 /// Where a secret comes from, and what it is for.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct SecretRef {
     pub place: String,
     origin: Origin,
     must_be_url: bool,
+    /// Of fewer characters anybody could guess it.
+    least: usize,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -63,6 +68,12 @@ pub enum SecretError {
     /// Nothing but blanks.
     #[error("the secret for {place} is empty")]
     Empty {
+        /// Where it is used.
+        place: String,
+    },
+    /// Too easy to guess.
+    #[error("the secret for {place} has fewer than {LEAST_TOKEN} characters; make one with: openssl rand -hex 24")]
+    Short {
         /// Where it is used.
         place: String,
     },
@@ -128,7 +139,7 @@ impl SecretRef {
             let text = reader.text(node, "a text such as ${VARIABLE}, or {file: path}")?;
             Origin::Parts(parts(text, node, reader)?)
         };
-        Some(Self { place, origin, must_be_url: false })
+        Some(Self { place, origin, must_be_url: false, least: 1 })
     }
 
     /// The same, for an address. One that is written out is checked at once.
@@ -137,6 +148,17 @@ impl SecretRef {
         if secret.written_out().is_some_and(|text| !is_http(text.expose_secret())) {
             let help = "write https://… or ${VARIABLE}";
             reader.error_help(&node.span, "this is no http(s) address", help);
+        }
+        Some(secret)
+    }
+
+    /// The same, for something that whoever knows it may use. Of fewer than [`LEAST_TOKEN`] characters it
+    /// could be guessed.
+    pub fn read_token(node: &Node, place: String, folder: &Path, reader: &mut Reader) -> Option<Self> {
+        let secret = Self { least: LEAST_TOKEN, ..Self::read(node, place, folder, reader)? };
+        if secret.written_out().is_some_and(|text| text.expose_secret().chars().count() < LEAST_TOKEN) {
+            let help = "make one with: openssl rand -hex 24";
+            reader.error_help(&node.span, format!("a token of fewer than {LEAST_TOKEN} characters"), help);
         }
         Some(secret)
     }
@@ -174,6 +196,7 @@ impl SecretRef {
         let secret = SecretString::from(text.trim().to_owned());
         match secret.expose_secret() {
             "" => Err(SecretError::Empty { place: place() }),
+            text if text.chars().count() < self.least => Err(SecretError::Short { place: place() }),
             text if self.must_be_url && !is_http(text) => Err(SecretError::NoUrl { place: place() }),
             _ => Ok(secret),
         }
@@ -246,7 +269,7 @@ impl Config<SecretRef> {
                     .map(|heartbeat| Heartbeat { url: put(&heartbeat.url), every: heartbeat.every }),
             },
             store: self.store,
-            server: self.server,
+            server: self.server.map(&mut put),
             http: HttpConfig { proxy: self.http.proxy.as_ref().map(&mut put), ca_file: self.http.ca_file },
         };
         if errors.is_empty() { Ok(config) } else { Err(errors) }
@@ -295,6 +318,18 @@ impl<S> NotifierConfig<S> {
             template: self.template,
             kind,
         }
+    }
+}
+
+impl<S> ServerConfig<S> {
+    fn map<T>(self, put: &mut impl FnMut(&S) -> T) -> ServerConfig<T> {
+        let tokens = self.tokens.into_iter().map(|one| TokenConfig {
+            token: put(&one.token),
+            name: one.name,
+            rights: one.rights,
+            scope: one.scope,
+        });
+        ServerConfig { listen: self.listen, public_url: self.public_url, tokens: tokens.collect() }
     }
 }
 

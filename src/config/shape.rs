@@ -1,5 +1,6 @@
 //! podbell.yaml as a whole: its top-level keys and the small sections.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
@@ -7,7 +8,10 @@ use std::time::Duration;
 
 use super::secret::SecretRef;
 use super::sources::address;
-use super::{Config, Heartbeat, HttpConfig, OperatorConfig, ServerConfig, StoreConfig, chats, notifiers, sources};
+use super::{
+    Config, Heartbeat, HttpConfig, OperatorConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats, notifiers,
+    sources,
+};
 use crate::core::rules::raw::check_destination;
 use crate::core::rules::{Conditions, Destination, Names, quiet, raw};
 use crate::core::yaml::{self, Node, Reader, Value};
@@ -59,7 +63,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
     let maintenance = maintenance.map(|node| quiet::read::maintenance(node, reader, &[], None)).unwrap_or_default();
     let operator = map.take("operator").and_then(|node| operator(node, folder, &names, reader));
     let store = map.take("store").and_then(|node| store(node, folder, reader));
-    let server = map.take("server").and_then(|node| server(node, reader));
+    let server = map.take("server").and_then(|node| server(node, folder, reader));
     let http = map.take("http").and_then(|node| http(node, folder, reader));
     map.finish(reader);
     let mut config = Config {
@@ -71,7 +75,11 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
         maintenance,
         operator: operator.unwrap_or(OperatorConfig { notify: Vec::new(), heartbeat: None }),
         store: store.unwrap_or_else(|| StoreConfig::Sqlite(folder.join("podbell.db"))),
-        server: server.unwrap_or_else(|| ServerConfig { listen: default_listen(), public_url: None }),
+        server: server.unwrap_or_else(|| ServerConfig {
+            listen: default_listen(),
+            public_url: None,
+            tokens: Vec::new(),
+        }),
         http: http.unwrap_or(HttpConfig { proxy: None, ca_file: None }),
     };
     if config.operator.notify.is_empty() {
@@ -153,7 +161,7 @@ fn store(node: &Node, folder: &Path, reader: &mut Reader) -> Option<StoreConfig>
     }
 }
 
-fn server(node: &Node, reader: &mut Reader) -> Option<ServerConfig> {
+fn server(node: &Node, folder: &Path, reader: &mut Reader) -> Option<ServerConfig<SecretRef>> {
     let mut map = reader.map(node, "a map such as {listen: \"127.0.0.1:8080\"}")?;
     let listen = map.take("listen").and_then(|node| {
         let text = reader.text(node, "an address and a port")?;
@@ -165,8 +173,33 @@ fn server(node: &Node, reader: &mut Reader) -> Option<ServerConfig> {
         address
     });
     let public_url = map.take("public_url").and_then(|node| address(node, reader));
+    let tokens = map.take("tokens").map(|node| tokens(node, folder, reader)).unwrap_or_default();
     map.finish(reader);
-    Some(ServerConfig { listen: listen.unwrap_or_else(default_listen), public_url })
+    Some(ServerConfig { listen: listen.unwrap_or_else(default_listen), public_url, tokens })
+}
+
+fn tokens(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<TokenConfig<SecretRef>> {
+    let mut names = HashSet::new();
+    let items = reader.list(node, "a list of tokens");
+    items.iter().filter_map(|item| token(item, folder, &mut names, reader)).collect()
+}
+
+fn token(
+    node: &Node,
+    folder: &Path,
+    names: &mut HashSet<String>,
+    reader: &mut Reader,
+) -> Option<TokenConfig<SecretRef>> {
+    let mut map = reader.map(node, "a token such as {name: bot, token: \"${PODBELL_TOKEN}\", rights: write}")?;
+    let name = sources::name(&mut map, names, reader);
+    let token = map.need("token", reader);
+    let place = format!("server: tokens: {name}: token");
+    let token = token.and_then(|node| SecretRef::read_token(node, place, folder, reader));
+    let rights = [("read", Rights::Read), ("write", Rights::Write)];
+    let rights = map.take("rights").and_then(|node| reader.word(node, "a token's rights", &rights));
+    let scope = chats::scope(&mut map, reader);
+    map.finish(reader);
+    Some(TokenConfig { name, token: token?, rights: rights.unwrap_or_default(), scope })
 }
 
 fn http(node: &Node, folder: &Path, reader: &mut Reader) -> Option<HttpConfig<SecretRef>> {

@@ -91,8 +91,11 @@ pub struct Engine {
     claiming: bool,
     /// Since when podbell did not run before this start, until that is written.
     down: Option<(Time, Time)>,
-    on_rules: Option<Box<dyn Fn(&Rules) + Send>>,
+    on_rules: Option<TellRules>,
 }
+
+/// Hears of rules that hold from now on.
+type TellRules = Box<dyn Fn(&Rules) + Send>;
 
 /// What is thrown away and read again when a commit fails.
 struct Mirror {

@@ -2,6 +2,7 @@
 //!
 //! Health and metrics read only [`Pulse`], so they never wait for the store or a delivery.
 
+pub mod api;
 mod connections;
 pub mod limits;
 mod metrics;

@@ -149,7 +149,9 @@ impl Of {
                     "maintenance": Self::maintenance(),
                     "operator": {"notify": ["slack"], "heartbeat": {"url": "https://x.example.com", "every": "1m"}},
                     "store": "sqlite:x.db",
-                    "server": {"listen": "127.0.0.1:8080", "public_url": "https://x.example.com"},
+                    "server": {"listen": "127.0.0.1:8080", "public_url": "https://x.example.com", "tokens": [{
+                        "name": "t", "token": "${TOKEN}", "rights": "write", "cluster": "a", "namespace": ["shop"], "service": "/x/",
+                    }]},
                     "http": {"proxy": null, "ca_file": null},
                 })
             }

@@ -1,0 +1,142 @@
+//! The HTTP API, for bots of other chats, scripts and the command line elsewhere. Without a token in
+//! podbell.yaml there is none.
+//!
+//! It proves who asks, hands the question to the desk and shapes the answer; it knows no command.
+
+mod tokens;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, body::Bytes};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use self::tokens::Tokens;
+pub use self::tokens::{Rights, Token};
+use super::limits::Refused;
+use crate::chat::{FrontDesk, Question, Speaker};
+use crate::clock;
+use crate::core::ask::{Answer, Entry, Prompt};
+use crate::core::message::{Language, Style};
+use crate::core::mute::Author;
+
+/// How much of a person's name is kept.
+const MOST_NAME: usize = 100;
+
+/// See the module.
+struct Api {
+    tokens: Tokens,
+    desk: Arc<FrontDesk>,
+}
+
+/// The routes of the API; none without tokens.
+pub fn routes(tokens: Vec<Token>, desk: Arc<FrontDesk>) -> Router {
+    if tokens.is_empty() {
+        return Router::new();
+    }
+    let api = Arc::new(Api { tokens: Tokens::new(tokens), desk });
+    Router::new().route("/api/v1/commands", post(command)).with_state(api)
+}
+
+/// A command, as a person would type it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Command {
+    /// What follows `/podbell`.
+    text: String,
+    /// For whom a bot asks; none: for itself.
+    user: Option<String>,
+    language: Option<Language>,
+    /// A name of the time zone database.
+    time_zone: Option<String>,
+}
+
+/// What the desk says, for people and for machines.
+#[derive(Serialize)]
+struct Said {
+    /// Whether it was carried out.
+    good: bool,
+    /// Whether everybody in the channel should see it: something was changed.
+    public: bool,
+    /// The answer's first line.
+    title: String,
+    /// The lines below it, without markup. Text of clusters stands in it as it is.
+    text: String,
+    /// The one open incident that it is about.
+    incident: Option<u64>,
+    /// The facts.
+    answer: Answer,
+}
+
+/// What is wrong with a request, in words that name what to do.
+#[derive(Serialize)]
+struct Wrong {
+    error: &'static str,
+}
+
+async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
+    let token = match api.tokens.find(&headers) {
+        Some(token) => token,
+        None => return unknown(),
+    };
+    if !is_json(&headers) {
+        let error = "send the command as JSON, with content-type: application/json";
+        return wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "an API request that is no JSON", error);
+    }
+    let Ok(command) = serde_json::from_slice::<Command>(&body) else {
+        let error = "send {\"text\": \"events web\"}, and if you like user, language (en, zh) and time_zone";
+        return wrong(StatusCode::BAD_REQUEST, "an API command that cannot be read", error);
+    };
+    let zone = command.time_zone.as_deref().map_or(Ok(TimeZone::UTC), TimeZone::get);
+    let Ok(time_zone) = zone else {
+        let error = "time_zone is none of the time zone database, such as Asia/Shanghai";
+        return wrong(StatusCode::BAD_REQUEST, "an API command with an unknown time zone", error);
+    };
+    let user = command.user.map(|user| user.trim().chars().take(MOST_NAME).collect::<String>());
+    let author = Author {
+        name: user.filter(|user| !user.is_empty()).unwrap_or_else(|| token.name.clone()),
+        via: format!("api {}", token.name),
+    };
+    let speaker = Speaker { author, scope: token.scope.clone(), may_write: token.rights == Rights::Write };
+    let style = Style { language: command.language.unwrap_or_default(), time_zone, now: clock::now() };
+    let question = Question { speaker, entry: Entry::Podbell, text: command.text, style };
+    let answer = api.desk.answer(&question).await;
+    let message = answer.compose(&question.style, Prompt::Chat);
+    let said = Said {
+        good: answer.is_good(),
+        public: answer.is_public(),
+        text: message.text(),
+        title: message.title,
+        incident: answer.incident(),
+        answer,
+    };
+    ([(header::CACHE_CONTROL, "no-store")], Json(said)).into_response()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Of a token that is not known nothing is said but that.
+fn unknown() -> Response {
+    let mut response = wrong(
+        StatusCode::UNAUTHORIZED,
+        "an API request without a token that is known",
+        "send a token of podbell.yaml (server: tokens) as Authorization: Bearer TOKEN",
+    );
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    response
+}
+
+fn wrong(status: StatusCode, why: &'static str, error: &'static str) -> Response {
+    let mut response = (status, Json(Wrong { error })).into_response();
+    // For the log of what was refused.
+    response.extensions_mut().insert(Refused::new(status, why));
+    response
+}

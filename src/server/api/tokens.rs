@@ -1,0 +1,70 @@
+//! Bearer tokens (RFC 6750): who may ask, what they see, and whether they may change anything.
+
+use std::fmt;
+
+use axum::http::{HeaderMap, header};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::core::scope::Scope;
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rights {
+    /// Ask.
+    #[default]
+    Read,
+    /// Acknowledge and mute, too.
+    Write,
+}
+
+/// A token of podbell.yaml.
+#[derive(Clone)]
+pub struct Token {
+    /// What logs and authors call it.
+    pub name: String,
+    /// The token itself.
+    pub secret: SecretString,
+    /// What it may do.
+    pub rights: Rights,
+    /// What it sees.
+    pub scope: Scope,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("name", &self.name).field("rights", &self.rights).finish_non_exhaustive()
+    }
+}
+
+/// All tokens, by hash: equal lengths, whatever was sent.
+pub(super) struct Tokens(Vec<([u8; 32], Token)>);
+
+impl Tokens {
+    pub(super) fn new(tokens: Vec<Token>) -> Self {
+        Self(tokens.into_iter().map(|token| (hash(token.secret.expose_secret().as_bytes()), token)).collect())
+    }
+
+    /// The token that a request shows. Looks at every one, in the same time whatever was sent.
+    pub(super) fn find(&self, headers: &HeaderMap) -> Option<&Token> {
+        let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+        let (one, None) = (shown.next()?, shown.next()) else { return None };
+        let (scheme, token) = one.to_str().ok()?.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let hash = hash(token.trim().as_bytes());
+        let mut found = None;
+        for (known, token) in &self.0 {
+            if bool::from(known.ct_eq(&hash)) {
+                found = Some(token);
+            }
+        }
+        found
+    }
+}
+
+fn hash(token: &[u8]) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
