@@ -11,38 +11,17 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::core::event::Target;
-use podbell::core::outbox::{Outcome, Policy};
-use podbell::core::rules::compile::{RuleFile, compile};
-use podbell::core::rules::rule::Destination;
-use podbell::core::rules::{Rule, Rules};
-use podbell::core::source::{RosterEntry, SourceInfo};
-use podbell::core::step::Setup;
-use podbell::engine::{Engine, Happened, Parts};
-use podbell::sources::SourceEvent;
-use podbell::sources::qcloud::answer::{EventList, parse_events};
-use podbell::store::Store;
-use support::lists::Words;
 use support::median;
 use support::server::{EVENTS, World};
 use support::service::{Service, Services, configure};
+use support::store::{RULES, TARGETS, make_store};
 
-const TARGETS: usize = 10_000;
 const STARTS: usize = 10;
-
-/// One incident a service.
-const RULES: &str = "\
-version: 1
-defaults: {notify: [hook], group_by: [cluster, namespace, service]}
-rules:
-  - {name: warnings, match: {level: Warning}}
-";
 
 fn main() {
     let made = tempfile::tempdir().unwrap();
@@ -74,78 +53,4 @@ fn start(made: &Path, services: Services) -> Duration {
     let mut service = Service::start(folder.path(), listen);
     assert!(service.ready(Duration::from_secs(10)).is_some(), "it does not start");
     begun.elapsed()
-}
-
-/// Says how many incidents it holds.
-fn make_store(path: &Path) -> usize {
-    let words = Words::real();
-    let zone = jiff::tz::TimeZone::UTC;
-    let now = clock::now();
-    let text = |ago: u64| {
-        let at = jiff::Timestamp::from_second(now.minus(Duration::from_secs(ago)).seconds()).unwrap();
-        at.strftime("%Y-%m-%d %H:%M:%S").to_string()
-    };
-    let (first, before, after) = (text(3000), text(300), text(10));
-    let mut engine = engine(Store::open(path).unwrap());
-    let targets: Vec<Target> =
-        (0..TARGETS).map(|i| Target::new("prod", "cls-1", &support::namespace_of(i), &support::service(i))).collect();
-    let entries = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
-    let roster = SourceEvent::Roster { source: "prod".into(), targets: entries, complete: true };
-    engine.turn(vec![Happened::Source(roster)], now.minus(Duration::from_secs(120))).unwrap();
-    for (at, seen, count) in [(60, &before, 3), (0, &after, 5)] {
-        let at = now.minus(Duration::from_secs(at));
-        for (chunk, some) in targets.chunks(250).enumerate() {
-            let polls = some.iter().enumerate().map(|(i, target)| {
-                let body = words.answer(EVENTS, &target.service, chunk * 250 + i, &first, |_| (count, seen.as_str()));
-                let events = parse_events(body.as_bytes(), &zone).map(EventList::into_owned).unwrap().events;
-                Happened::Source(SourceEvent::Polled { target: target.clone(), at, events })
-            });
-            engine.turn(polls.collect(), at).unwrap();
-        }
-        deliver(&mut engine);
-    }
-    engine.state().unwrap().incidents().count()
-}
-
-/// Until nothing waits any more.
-fn deliver(engine: &mut Engine) {
-    let mut answers = Vec::new();
-    loop {
-        let jobs = engine.turn(std::mem::take(&mut answers), clock::now()).unwrap();
-        if jobs.is_empty() {
-            return;
-        }
-        answers.extend(jobs.into_iter().map(|job| Happened::Answered(job.send, Outcome::Delivered)));
-    }
-}
-
-/// With the rules of the service that will start.
-fn engine(store: Store) -> Engine {
-    let source = podbell::core::diagnostic::Source::new("rules.yaml", RULES.to_owned());
-    let file = RuleFile { source, entry: 0, scope: None, names: Default::default(), defaults: Default::default() };
-    let rules: Vec<Rule> = compile(&file).rules.into_iter().map(|located| located.rule).collect();
-    let info = SourceInfo {
-        poll_every: Duration::from_secs(60),
-        memory: Duration::from_secs(3600),
-        first_poll_window: Duration::from_secs(600),
-        utc_offset_seconds: 28_800,
-        aliases: BTreeMap::new(),
-    };
-    let setup = Setup {
-        rules: Rules::new(rules),
-        sources: BTreeMap::from([(Arc::from("prod"), info)]),
-        operator: vec!["hook".into()],
-        destinations: ["hook".into()].into(),
-        daily: BTreeMap::new(),
-    };
-    let policy = Policy {
-        endpoint: "hook".into(),
-        fingerprint: "hook".into(),
-        pace: None,
-        concurrency: 250,
-        digest_after: None,
-    };
-    let policies = BTreeMap::from([(Destination::from("hook"), policy)]);
-    let parts = Parts { store, setup, policies, freeze: Box::new(support::Whole), chance: Box::new(|| 0.5) };
-    Engine::new(parts, clock::now().minus(Duration::from_secs(120))).unwrap()
 }

@@ -5,6 +5,7 @@
 pub mod lists;
 pub mod server;
 pub mod service;
+pub mod store;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,127 @@
+//! Questions of people at size: 500,000 series and 10,000 open incidents stored, while the service polls
+//! all of it every minute and delivers.
+//!
+//! `cargo bench --bench chat` (3 minutes)
+//!
+//! The real `podbell run` in a process of its own, asked through its API 50 times a second in an open
+//! loop: a question has its moment, whether or not those before it were answered, and its time counts
+//! from then. First a time without questions, for comparison.
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use podbell::clock;
+use support::server::{EVENTS, World};
+use support::service::{Service, Services, configure};
+use support::store::{RULES, TARGETS, make_store};
+use support::{namespace_of, service};
+
+const TOKEN: &str = "a-token-of-the-benchmark";
+const TEAM: &str = "a-token-of-a-team-that-sees-one-namespace";
+/// Questions a second.
+const RATE: u32 = 50;
+/// How long each kind of question is asked.
+const SPAN: Duration = Duration::from_secs(20);
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let incidents = make_store(&folder.path().join("podbell.db"));
+    println!("{TARGETS} services, {incidents} incidents, {} series; {RATE} questions a second", TARGETS * EVENTS);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let world = World::new(TARGETS);
+    let api = runtime.block_on(Arc::clone(&world).serve(false));
+    let listen = configure(folder.path(), api, api, false, Services::Discovered, Duration::from_secs(60), RULES);
+    let yaml = folder.path().join("podbell.yaml");
+    let tokens = format!(
+        "tokens: [{{name: bench, token: {TOKEN}}}, {{name: team, token: {TEAM}, namespace: {}}}]",
+        namespace_of(0)
+    );
+    let text = std::fs::read_to_string(&yaml).unwrap().replace("server: {", &format!("server: {{{tokens}, "));
+    std::fs::write(&yaml, text).unwrap();
+    let mut podbell = Service::start(folder.path(), listen);
+    assert!(podbell.ready(Duration::from_secs(10)).is_some(), "it does not start");
+    // Every service is read twice: what comes then is what comes every minute.
+    while podbell.metric("podbell_polls_total") < 2.0 * TARGETS as f64 {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    println!("question             p50 ms   p99 ms   most ms   polls/s  messages/s  CPU of a core");
+    let url = format!("http://{listen}/api/v1/commands");
+    let none = Load::of(&podbell, &world);
+    std::thread::sleep(SPAN);
+    none.print("nobody asks", &[], &podbell, &world);
+    let kinds: [(&str, &str, fn(usize) -> String); 6] = [
+        ("events SERVICE", TOKEN, |n| format!("events {}", service(n * 7919 % TARGETS))),
+        ("events", TOKEN, |_| "events".to_owned()),
+        ("events, of a team", TEAM, |_| "events".to_owned()),
+        ("incidents --page N", TOKEN, |n| format!("incidents --page {}", 1 + n % 100)),
+        ("show ID", TOKEN, |n| format!("show {}", 1 + n * 7919 % TARGETS)),
+        ("a name that is none", TOKEN, |n| format!("events svc-{n}x")),
+    ];
+    for (name, token, question) in kinds {
+        let load = Load::of(&podbell, &world);
+        let times = runtime.block_on(ask(&url, token, question));
+        load.print(name, &times, &podbell, &world);
+    }
+}
+
+/// Asks in an open loop. The times in milliseconds, ascending.
+async fn ask(url: &str, token: &'static str, question: fn(usize) -> String) -> Vec<f64> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let begun = clock::monotonic();
+    let mut asked = tokio::task::JoinSet::new();
+    for n in 0..RATE * SPAN.as_secs() as u32 {
+        let due = begun + Duration::from_secs(1) * n / RATE;
+        tokio::time::sleep_until(due.into()).await;
+        let body = format!("{{\"text\": \"{}\"}}", question(n as usize));
+        let request = client.post(url).bearer_auth(token).header("content-type", "application/json").body(body);
+        asked.spawn(async move {
+            let answer = request.send().await.unwrap();
+            assert!(answer.status().is_success(), "{}", answer.status());
+            answer.bytes().await.unwrap();
+            due.elapsed().as_secs_f64() * 1000.0
+        });
+    }
+    let mut times = Vec::new();
+    while let Some(time) = asked.join_next().await {
+        times.push(time.unwrap());
+    }
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// What the service does beside answering.
+struct Load {
+    begun: std::time::Instant,
+    polls: f64,
+    hooks: f64,
+    cpu: Duration,
+}
+
+impl Load {
+    fn of(service: &Service, world: &World) -> Self {
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
+        let (user, system) = service.cpu();
+        Self { begun: clock::monotonic(), polls: count(&world.lists), hooks: count(&world.hooks), cpu: user + system }
+    }
+
+    /// A row of the table.
+    fn print(&self, name: &str, times: &[f64], service: &Service, world: &World) {
+        let now = Self::of(service, world);
+        let seconds = (now.begun - self.begun).as_secs_f64();
+        let of = |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)));
+        let shown = |time: Option<&f64>| time.map_or("-".to_owned(), |time| format!("{time:.1}"));
+        println!(
+            "{name:19} {:>7} {:>8} {:>9} {:9.1} {:11.2} {:13.1}%",
+            shown(of(0.5)),
+            shown(of(0.99)),
+            shown(times.last()),
+            (now.polls - self.polls) / seconds,
+            (now.hooks - self.hooks) / seconds,
+            (now.cpu - self.cpu).as_secs_f64() / seconds * 100.0,
+        );
+    }
+}
