@@ -194,11 +194,13 @@ pub fn heartbeat(config: &Config, pulse: &Arc<super::Pulse>, client: reqwest::Cl
     Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, within, stop))))
 }
 
-/// The server, on a listener that is bound already. `asks` reach whoever reloads rules.
+/// The server, on a listener that is bound already. `asks` reach whoever reloads rules; `outside` are
+/// routes for strangers.
 pub fn server(
     listener: tokio::net::TcpListener,
     pulse: Arc<super::Pulse>,
     asks: Option<mpsc::Sender<super::reload::Ask>>,
+    outside: axum::Router,
 ) -> SideTask {
-    Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, asks, stop)))
+    Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, asks, outside, stop)))
 }

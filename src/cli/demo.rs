@@ -127,7 +127,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         rules: None,
         deliver: assemble::deliver(notifiers),
         sources: vec![assemble::qcloud_task(source, http)],
-        sides: vec![assemble::server(listener, pulse.clone(), None), narrator(args.length)],
+        sides: vec![assemble::server(listener, pulse.clone(), None, axum::Router::new()), narrator(args.length)],
         pulse: pulse.clone(),
     };
     let (length, signals) = (args.length, super::Signals::listen()?);

@@ -71,7 +71,7 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
         chance: Box::new(rand::random::<f64>),
     };
     let (asks, asked) = tokio::sync::mpsc::channel(1);
-    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks))];
+    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks), axum::Router::new())];
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let mut engine = Engine::new(parts, now)?;
     engine.take_rules(NewRules::AsMade { good, refused });

@@ -1,7 +1,11 @@
-//! What podbell serves: health, readiness, metrics. Reads only [`Pulse`], so it never waits for the
-//! store or a delivery.
+//! What podbell serves: health, readiness, metrics, and behind a guard what is asked from outside.
+//!
+//! Health and metrics read only [`Pulse`], so they never wait for the store or a delivery.
 
+mod connections;
+pub mod limits;
 mod metrics;
+mod refusals;
 
 use std::sync::Arc;
 
@@ -12,23 +16,21 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::limits::{Gate, Limits};
 use crate::app::Pulse;
 use crate::app::reload::Ask;
 
-/// Serves until the watch turns true.
+/// Serves until the watch turns true. `outside` are routes for strangers (chats, an API), without a
+/// fallback of their own; a guard stands in front of them.
 pub async fn serve(
     listener: TcpListener,
     pulse: Arc<Pulse>,
     asks: Option<mpsc::Sender<Ask>>,
-    mut stopped: watch::Receiver<bool>,
+    outside: Router,
+    stopped: watch::Receiver<bool>,
 ) {
-    let stop = async move {
-        // A sender that is gone means the same.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    };
-    if let Err(error) = axum::serve(listener, routes(pulse, asks)).with_graceful_shutdown(stop).await {
-        tracing::error!(%error, "the server ended");
-    }
+    let outside = limits::guarded(outside, Gate::new(Limits::default()));
+    connections::serve(listener, routes(pulse, asks).merge(outside), stopped).await;
 }
 
 fn routes(pulse: Arc<Pulse>, asks: Option<mpsc::Sender<Ask>>) -> Router {
