@@ -58,6 +58,14 @@ pub enum ClientError {
 
 /// A client with kept-alive connections. Callers may set shorter time limits per request.
 pub fn client(options: &HttpOptions) -> Result<reqwest::Client, ClientError> {
+    client_with(options, |builder| builder)
+}
+
+/// The same with a change of the caller's, such as how names are looked up.
+pub fn client_with(
+    options: &HttpOptions,
+    change: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, ClientError> {
     install_tls_provider();
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -79,7 +87,7 @@ pub fn client(options: &HttpOptions) -> Result<reqwest::Client, ClientError> {
             .ok_or_else(|| ClientError::CaContent { path: path.clone() })?;
         builder = builder.tls_certs_merge(certificates);
     }
-    builder.build().map_err(build_error)
+    change(builder).build().map_err(build_error)
 }
 
 fn build_error(error: reqwest::Error) -> ClientError {

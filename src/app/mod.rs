@@ -4,6 +4,7 @@
 //! watcher that is half dead is worse than one that is restarted.
 
 pub mod assemble;
+pub mod chats;
 mod engine_thread;
 pub mod heartbeat;
 pub mod pulse;

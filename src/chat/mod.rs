@@ -4,6 +4,8 @@
 //! and hands a [`Question`] to the desk. It never parses a command and never reads the store. The desk
 //! never knows a platform.
 
+pub mod slack;
+
 use std::future::Future;
 use std::pin::Pin;
 
@@ -55,6 +57,8 @@ pub struct Reply {
     pub public: bool,
     /// Whether it was carried out; a mistake in the command is an answer, too.
     pub good: bool,
+    /// The one open incident that it is about: the platform may offer what can be done with it.
+    pub incident: Option<u64>,
 }
 
 /// A future that is boxed, so that a desk can stand behind a pointer.

@@ -4,6 +4,7 @@
 //! checked without secrets; what it gives is a [`Config`] of [`SecretRef`]s. [`Config::resolve`]
 //! puts the secrets in. Never starts anything.
 
+mod chats;
 mod files;
 mod load;
 mod mask;
@@ -40,6 +41,8 @@ pub struct Config<S = SecretString> {
     pub sources: Vec<SourceConfig<S>>,
     /// Where notices go.
     pub notifiers: Vec<NotifierConfig<S>>,
+    /// Where people ask.
+    pub chats: Vec<ChatConfig<S>>,
     /// Who a name of `mention:` is on each platform.
     pub mentions: BTreeMap<String, MentionIds>,
     /// Whether there is a `rules:` key; without one the built-in set holds.
@@ -188,6 +191,43 @@ impl<S> NotifierKind<S> {
     pub fn is_chat(&self) -> bool {
         !matches!(self, Self::Webhook { .. })
     }
+}
+
+/// A chat in which podbell answers.
+#[derive(Debug)]
+pub struct ChatConfig<S = SecretString> {
+    /// What logs and authors call it; part of its address.
+    pub name: String,
+    /// The language of its answers.
+    pub language: Language,
+    /// The zone of times in its answers.
+    pub time_zone: TimeZone,
+    /// What it is.
+    pub kind: ChatKind<S>,
+}
+
+/// What a chat is.
+#[derive(Debug)]
+pub enum ChatKind<S = SecretString> {
+    /// A Slack app.
+    Slack(SlackChat<S>),
+}
+
+/// A Slack app. It has a signing secret, an app-level token, or both.
+#[derive(Debug)]
+pub struct SlackChat<S = SecretString> {
+    /// Proves Slack's calls over HTTP; without it there is no such endpoint.
+    pub signing_secret: Option<S>,
+    /// Opens connections of Socket Mode; without it there are none.
+    pub app_token: Option<S>,
+    /// Answers mentions and direct messages; without it they are not answered.
+    pub bot_token: Option<S>,
+    /// Slack's Web API.
+    pub api: Url,
+    /// How many connections of Socket Mode are kept open.
+    pub connections: usize,
+    /// Who may speak, and what they see.
+    pub access: crate::chat::slack::Access,
 }
 
 /// What podbell tells about itself.

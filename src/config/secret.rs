@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::{Config, Heartbeat, HttpConfig, NotifierConfig, NotifierKind, OperatorConfig, QcloudConfig, SourceConfig};
+use super::{
+    ChatConfig, ChatKind, Config, Heartbeat, HttpConfig, NotifierConfig, NotifierKind, OperatorConfig, QcloudConfig,
+    SlackChat, SourceConfig,
+};
 use crate::core::yaml::{Node, Reader, Value};
 
 /// Where a secret comes from, and what it is for.
@@ -231,6 +234,7 @@ impl Config<SecretRef> {
         let config = Config {
             sources: self.sources.into_iter().map(|source| source.map(&mut put)).collect(),
             notifiers: self.notifiers.into_iter().map(|notifier| notifier.map(&mut put)).collect(),
+            chats: self.chats.into_iter().map(|chat| chat.map(&mut put)).collect(),
             mentions: self.mentions,
             has_rules: self.has_rules,
             maintenance: self.maintenance,
@@ -291,5 +295,21 @@ impl<S> NotifierConfig<S> {
             template: self.template,
             kind,
         }
+    }
+}
+
+impl<S> ChatConfig<S> {
+    fn map<T>(self, put: &mut impl FnMut(&S) -> T) -> ChatConfig<T> {
+        let kind = match self.kind {
+            ChatKind::Slack(slack) => ChatKind::Slack(SlackChat {
+                signing_secret: slack.signing_secret.as_ref().map(&mut *put),
+                app_token: slack.app_token.as_ref().map(&mut *put),
+                bot_token: slack.bot_token.as_ref().map(&mut *put),
+                api: slack.api,
+                connections: slack.connections,
+                access: slack.access,
+            }),
+        };
+        ChatConfig { name: self.name, language: self.language, time_zone: self.time_zone, kind }
     }
 }

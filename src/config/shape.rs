@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::secret::SecretRef;
 use super::sources::address;
-use super::{Config, Heartbeat, HttpConfig, OperatorConfig, ServerConfig, StoreConfig, notifiers, sources};
+use super::{Config, Heartbeat, HttpConfig, OperatorConfig, ServerConfig, StoreConfig, chats, notifiers, sources};
 use crate::core::rules::raw::check_destination;
 use crate::core::rules::{Conditions, Destination, Names, quiet, raw};
 use crate::core::yaml::{self, Node, Reader, Value};
@@ -45,6 +45,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
     let sources = map.need("sources", reader).map(|node| sources::read(node, folder, reader)).unwrap_or_default();
     let notifiers_node = map.need("notifiers", reader);
     let notifiers = notifiers_node.map(|node| notifiers::read(node, folder, reader)).unwrap_or_default();
+    let chats = map.take("chats").map(|node| chats::read(node, folder, reader)).unwrap_or_default();
     let mentions = map.take("mentions").map(|node| notifiers::mentions(node, reader)).unwrap_or_default();
     let destinations = notifiers_node.map(notifiers::names).unwrap_or_default();
     let names = Names {
@@ -64,6 +65,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
     let mut config = Config {
         sources,
         notifiers,
+        chats,
         mentions,
         has_rules: rules.is_some(),
         maintenance,

@@ -14,7 +14,7 @@ mod escape;
 mod http;
 mod redact;
 mod reply;
-mod slack;
+pub(crate) mod slack;
 mod webhook;
 mod wecom;
 
@@ -27,6 +27,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 pub use console::Color;
+pub(crate) use reply::retry_after;
 
 use self::redact::Redactor;
 use self::webhook::SigningKey;

@@ -101,7 +101,7 @@ pub(super) fn by_status(reply: &Reply) -> Outcome {
 
 /// `Retry-After` as seconds or as a date; `None` for what is neither, or says "at once": then the
 /// ordinary back-off holds.
-pub(super) fn retry_after(value: &str, now: Time) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: Time) -> Option<Duration> {
     let value = value.trim();
     let wait = match value.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),

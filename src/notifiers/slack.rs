@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::reply::{self, Reply};
 use super::{budget, escape};
-use crate::core::message::{Block, Fact, Message, Span};
+use crate::core::message::{Block, Fact, Language, Message, Span};
 use crate::core::outbox::{Content, Outcome};
 
 const HEADER: usize = 150;
@@ -20,7 +20,7 @@ const BLOCKS: usize = 50;
 const TEXT: usize = 3000;
 
 /// The body of the request.
-pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
+pub(crate) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
     match content {
         Content::Full => with_blocks(message, mentions, SECTION, FIELD),
         Content::Short => with_blocks(message, mentions, 600, 300),
@@ -68,6 +68,25 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
     let text = plain(&format!("{}\n{}", message.title, message.gist()), TEXT);
     // `mrkdwn: false`: the text beside the blocks is for notifications and is not markup.
     json!({"text": text, "mrkdwn": false, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
+}
+
+/// What can be done with an open incident, as buttons. The value of each is the command that a person
+/// would type. For answers, and for notices that an app's token posts: an incoming webhook's buttons
+/// lead nowhere without an app behind it.
+pub(crate) fn buttons(incident: u64, language: Language) -> Value {
+    let [acknowledge, mute, show] = match language {
+        Language::En => ["Acknowledge", "Mute 1 h", "Show"],
+        Language::Zh => ["认领", "静默 1 小时", "查看"],
+    };
+    let button = |action: &str, label: &str, value: String| {
+        let text = json!({"type": "plain_text", "text": label, "emoji": false});
+        json!({"type": "button", "action_id": format!("podbell.{action}"), "text": text, "value": value})
+    };
+    json!({"type": "actions", "elements": [
+        button("ack", acknowledge, format!("ack {incident}")),
+        button("mute", mute, format!("mute {incident} 1h")),
+        button("show", show, format!("show {incident}")),
+    ]})
 }
 
 /// One built-in line that nothing in it can break.

@@ -135,8 +135,15 @@ impl Of {
                 }
                 webhook["secret"] = json!(["${NEW}", "${OLD}"]);
                 let conditions = Self::Rules.everything()["scope"].clone();
+                let app = json!({
+                    "name": "c", "kind": "slack", "language": "zh", "time_zone": "UTC", "signing_secret": "${SIGN}",
+                    "app_token": "${APP}", "bot_token": "${BOT}", "api": "https://slack.com/api", "connections": 2,
+                    "teams": ["T1"], "users": "U1", "channels": ["C2", {
+                        "id": "C1", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
+                    }],
+                });
                 json!({
-                    "version": 1, "sources": [qcloud, file], "notifiers": [slack, wecom, webhook, chat("console")],
+                    "version": 1, "sources": [qcloud, file], "chats": [app], "notifiers": [slack, wecom, webhook, chat("console")],
                     "mentions": {"@a": {"slack": "S1", "wecom": "x"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),
@@ -298,6 +305,12 @@ fn typical_mistakes_are_refused_by_schema_and_reader_alike() {
         (Of::Config, config("") + "store: podbell.db\n"),
         (Of::Config, config("") + "server: {listen: everywhere}\n"),
         (Of::Config, config("") + "rules: {files: x}\n"),
+        (Of::Config, config("") + "chats: [{name: c, kind: teams, app_token: x}]\n"),
+        (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, teams: example.com}]\n"),
+        (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, users: []}]\n"),
+        (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, channels: [\"#ops\"]}]\n"),
+        (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, channels: [{namespace: a}]}]\n"),
+        (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, connections: 11}]\n"),
         (Of::Tests, "tests: []\n".to_owned()),
         (Of::Tests, test("reason: A")),
         (Of::Tests, test("counts: 0")),

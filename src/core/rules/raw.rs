@@ -176,7 +176,8 @@ fn foreign_field(key: &str) -> Option<&'static str> {
     }
 }
 
-fn patterns(field: Field, node: &Node, reader: &mut Reader) -> Vec<Pattern> {
+/// Reads one pattern or a list of them; `field` is what they are held against.
+pub fn patterns(field: Field, node: &Node, reader: &mut Reader) -> Vec<Pattern> {
     let items = reader.one_or_many(node);
     if items.is_empty() {
         let help = "write at least one pattern, or leave the key out to match everything";
