@@ -9,6 +9,7 @@ pub mod receiver;
 pub mod schema;
 pub mod scripted;
 pub mod site;
+pub mod slack;
 pub mod slack_rules;
 pub mod turmoil;
 pub mod world;
