@@ -213,3 +213,58 @@ fn paths_start_at_the_folder_of_podbell_yaml() {
     assert_eq!(config.store, StoreConfig::Sqlite(folder.path().join("data/p.db")));
     assert_eq!(config.http.ca_file, Some(folder.path().join("ca.pem")));
 }
+
+fn with_chat(chat: &str) -> String {
+    format!("{SMALL}chats:\n  - {{name: ops, kind: slack, {chat}}}\n")
+}
+
+#[test]
+fn a_chat_is_read_with_what_each_channel_sees() {
+    use podbell::config::ChatKind;
+    use podbell::core::event::Target;
+    let config = good(&with_chat(
+        "app_token: \"${APP}\", teams: T1, channels: [C1, {id: C2, namespace: [shop, \"shop-*\"], read_only: true}]",
+    ));
+    let [chat] = config.chats.as_slice() else { panic!("{:?}", config.chats) };
+    let ChatKind::Slack(slack) = &chat.kind;
+    assert_eq!((chat.name.as_str(), slack.api.as_str(), slack.connections), ("ops", "https://slack.com/api", 1));
+    assert!(slack.signing_secret.is_none() && slack.bot_token.is_none() && slack.access.users.is_none());
+    let channels = slack.access.channels.as_ref().unwrap();
+    assert!(channels["C1"].scope.is_everything() && !channels["C1"].read_only && channels["C2"].read_only);
+    let target = |namespace| Target::new("prod", "c", namespace, "web");
+    assert!(channels["C2"].scope.sees(&target("shop-eu")) && !channels["C2"].scope.sees(&target("bank")));
+    assert!(good(SMALL).chats.is_empty());
+    let config = config.resolve(&Fake(HashMap::from([
+        ("ID", "a"),
+        ("key.txt", "b"),
+        ("TOKEN", "c"),
+        ("HOOK", "https://x.example.com"),
+        ("SECRET", "ZGRkZA=="),
+        ("APP", "xapp-1-secret"),
+    ])));
+    let config = config.unwrap();
+    let ChatKind::Slack(slack) = &config.chats[0].kind;
+    assert_eq!(slack.app_token.as_ref().unwrap().expose_secret(), "xapp-1-secret");
+    assert!(!format!("{config:?}").contains("xapp-1-secret"));
+}
+
+#[test]
+fn mistakes_in_a_chat_say_what_to_do() {
+    for (chat, message, help) in [
+        ("bot_token: \"${B}\"", "nothing reaches the chat `ops`: it has no secret", "app-level token"),
+        ("app_token: xoxb-1", "does not begin with xapp-", "Slack shows it"),
+        ("signing_secert: x, app_token: xapp-1", "unknown key `signing_secert`", "did you mean `signing_secret`?"),
+        ("token: x, app_token: xapp-1", "unknown key `token`", "`app_token`"),
+        ("url: \"https://x\", app_token: xapp-1", "unknown key `url`", "belong to `notifiers`"),
+        ("app_token: xapp-1, channels: [\"#ops\"]", "`#ops` is not the id of a channel", "Names can be taken"),
+        ("app_token: xapp-1, channels: [C1, {id: C1}]", "the channel C1 is there twice", "its keys take lists"),
+        ("app_token: xapp-1, teams: []", "allows nobody", "leave the key out"),
+        ("app_token: xapp-1, channels: [{id: C1, namespace: []}]", "`namespace` lists nothing", "leave the key out"),
+        ("app_token: xapp-1, channels: [{id: C1, service: \"/(/\"}]", "", "backslash"),
+    ] {
+        let (_folder, loaded) = loaded(&with_chat(chat), &[]);
+        let said = said(&loaded.diagnostics);
+        assert!(said.contains(message) && said.contains(help) && said.lines().count() == 1, "{chat}: {said}");
+        assert!(said.starts_with("8:"), "{said}");
+    }
+}

@@ -37,6 +37,8 @@ mod rules;
 mod run;
 mod schemas;
 mod secrets;
+mod slack_http;
+mod slack_socket;
 mod store;
 mod storms;
 mod support;

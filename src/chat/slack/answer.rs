@@ -56,7 +56,8 @@ pub fn body(reply: &Reply, content: Content) -> Value {
     body["response_type"] = json!(if reply.public { "in_channel" } else { "ephemeral" });
     // A button's message is a notice that others still need.
     body["replace_original"] = json!(false);
-    if let (Some(incident), Some(blocks)) = (reply.incident, body["blocks"].as_array_mut()) {
+    let blocks = body.get_mut("blocks").and_then(Value::as_array_mut);
+    if let (Some(incident), Some(blocks)) = (reply.incident, blocks) {
         blocks.push(slack::buttons(incident, reply.message.language));
     }
     body

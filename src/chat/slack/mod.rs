@@ -1,6 +1,6 @@
 //! Slack: slash commands, buttons, mentions and direct messages, over HTTP and over Socket Mode.
 //!
-//! Both ways end in [`Slack::hear`]: who is it, may they, was it heard before; then the desk is asked
+//! Both ways end in `Slack::take`: who is it, may they, was it heard before; then the desk is asked
 //! and its answer sent. It never reads the store and never parses a command. Without a signing secret
 //! there is no endpoint, without an app-level token no connection.
 

@@ -218,7 +218,7 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
             }
             Ok(Frame::Disconnect(Reason::Refresh) | Frame::Unknown) => {}
             Ok(Frame::Envelope { id, payload }) => {
-                if !envelope(&slack, &mut socket, &id, payload).await {
+                if !envelope(&slack, &mut socket, &id, *payload).await {
                     return End::Closed { replaced };
                 }
             }

@@ -220,6 +220,7 @@ impl FakeSlack {
 
     async fn connection(self, stream: TcpStream) {
         let mut ticket = String::new();
+        #[allow(clippy::result_large_err, reason = "the library's own type")]
         let check = |request: &Request, response: Shaken| -> Result<Shaken, ErrorResponse> {
             ticket = request.uri().query().unwrap_or_default().to_owned();
             let known = self.inner().tickets.remove(&ticket);
