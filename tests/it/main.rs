@@ -38,6 +38,7 @@ mod run;
 mod schemas;
 mod secrets;
 mod slack_http;
+mod slack_run;
 mod slack_socket;
 mod store;
 mod storms;

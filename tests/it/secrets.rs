@@ -21,10 +21,16 @@ const QUERY_KEY: &str = "marker-of-the-robot-key";
 const PASSWORD: &str = "marker-of-the-password";
 const SIGNING: &str = "marker of the signing key 0123456";
 const HEARTBEAT: &str = "MarkerOfTheHeartbeat";
+const CHAT_SIGNING: &str = "marker-of-the-chats-signing-secret";
+const APP_TOKEN: &str = "xapp-marker-of-the-app-token";
+const BOT_TOKEN: &str = "xoxb-marker-of-the-bot-token";
+const API_TOKEN: &str = "marker-of-the-api-token";
 
 fn markers() -> Vec<(String, Vec<u8>)> {
     let mut markers = Vec::new();
-    for secret in [SECRET_ID, SECRET_KEY, TOKEN, PATH, QUERY_KEY, PASSWORD, SIGNING, HEARTBEAT] {
+    let chats = [CHAT_SIGNING, APP_TOKEN, BOT_TOKEN, API_TOKEN];
+    let others = [SECRET_ID, SECRET_KEY, TOKEN, PATH, QUERY_KEY, PASSWORD, SIGNING, HEARTBEAT];
+    for secret in chats.into_iter().chain(others) {
         markers.push((secret.to_owned(), secret.as_bytes().to_vec()));
         let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
         markers.push((format!("{secret}, percent-encoded"), encoded.into_bytes()));
@@ -113,7 +119,9 @@ fn yaml(notifiers: &[(String, String)], good: &str, bad: &str, heartbeat: &str) 
     format!(
         "sources:\n{}{}notifiers:\n{}\nrules: [rules.yaml]\n\
          operator: {{notify: [{}], heartbeat: {{url: \"{heartbeat}/500/{HEARTBEAT}\", every: 1s}}}}\n\
-         server: {{listen: \"127.0.0.1:0\"}}\n",
+         chats: [{{name: ops, kind: slack, signing_secret: {CHAT_SIGNING}, app_token: {APP_TOKEN}, \
+         bot_token: {BOT_TOKEN}, api: \"{heartbeat}/500/slack\"}}]\n\
+         server: {{listen: \"127.0.0.1:0\", tokens: [{{name: bot, token: {API_TOKEN}}}]}}\n",
         source("good", good),
         source("bad", bad),
         lines.join("\n"),
@@ -168,6 +176,19 @@ async fn logs_errors_metrics_and_the_store_hold_no_secret_whatever_fails() {
             receiver.received().iter().any(called).then_some(())
         })
         .await;
+        eventually(PATIENCE, "the chat's connection fails", || {
+            let called = |request: &Received| request.uri.path().contains("apps.connections.open");
+            receiver.received().iter().any(called).then_some(())
+        })
+        .await;
+        for (path, token) in [("/api/v1/commands", API_TOKEN), ("/api/v1/commands", "wrong"), ("/slack/ops", API_TOKEN)]
+        {
+            let url = format!("http://{}{path}", running.listen);
+            let request = crate::support::receiver::client().post(url).bearer_auth(token);
+            let answer = request.body(format!("token={CHAT_SIGNING}")).timeout(PATIENCE).send().await.unwrap();
+            assert!(answer.status().is_client_error());
+            assert_clean(path, answer.text().await.unwrap().as_bytes());
+        }
         for path in ["/metrics", "/healthz", "/readyz", "/nothing"] {
             assert_clean(path, running.page(path).await.2.as_bytes());
         }
