@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 use jiff::tz::TimeZone;
 
-use super::{block_on, setup};
+use super::{block_on, remote, setup};
 use crate::app::reload::rule_files;
 use crate::chat::hands::InboxHands;
 use crate::chat::{Entry, FrontDesk, Question, Speaker, Surroundings};
@@ -30,6 +30,7 @@ const AFTER_HELP: &str = "\
 The words are those of the chats, see docs/commands.md. In any place:
   --config FILE       the configuration [default: podbell.yaml]
   --output text|json  how to print the answer
+  --url URL           ask the podbell there, with the token of PODBELL_TOKEN
   --language en|zh    in which language";
 
 /// The words that follow, as in a chat.
@@ -51,6 +52,7 @@ enum Output {
 #[derive(Debug)]
 struct Asked {
     config: String,
+    url: Option<String>,
     output: Output,
     language: Language,
     words: Vec<String>,
@@ -72,7 +74,10 @@ pub(super) fn run(command: &str, args: Args) -> anyhow::Result<ExitCode> {
     let answer = match parsed {
         Err(mistake) => Answer::Mistake(mistake),
         Ok(ask::Command::Help { about }) => Answer::Help { about },
-        Ok(_) => answer(&asked, text, &style)?,
+        Ok(_) => match &asked.url {
+            Some(url) => return remote::ask(url, &text, asked.language, asked.output == Output::Json),
+            None => answer(&asked, text, &style)?,
+        },
     };
     print(&answer, &style, asked.output)?;
     Ok(match &answer {
@@ -116,7 +121,7 @@ fn print(answer: &Answer, style: &Style, output: Output) -> anyhow::Result<()> {
 }
 
 /// Whoever sits at the terminal.
-fn who() -> String {
+pub(super) fn who() -> String {
     let named = ["USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok());
     named.into_iter().find(|name| !name.trim().is_empty()).unwrap_or_else(|| "somebody".to_owned())
 }
@@ -133,15 +138,20 @@ fn as_word(text: &str) -> String {
 
 /// Takes out what is about the terminal.
 fn read(words: Vec<String>) -> anyhow::Result<Asked> {
-    let mut asked =
-        Asked { config: "podbell.yaml".to_owned(), output: Output::Text, language: Language::En, words: Vec::new() };
+    let mut asked = Asked {
+        config: "podbell.yaml".to_owned(),
+        url: None,
+        output: Output::Text,
+        language: Language::En,
+        words: Vec::new(),
+    };
     let mut rest = words.into_iter();
     while let Some(one) = rest.next() {
         let (name, value) = match one.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (one.as_str(), None),
         };
-        if !matches!(name, "--config" | "--output" | "--language") {
+        if !matches!(name, "--config" | "--url" | "--output" | "--language") {
             asked.words.push(one);
             continue;
         }
@@ -154,6 +164,7 @@ fn read(words: Vec<String>) -> anyhow::Result<Asked> {
                 Ok(language) => asked.language = language,
                 Err(()) => bail!("--language {word}: one of en, zh"),
             },
+            ("--url", _) => asked.url = Some(value),
             _ => asked.config = value,
         }
     }

@@ -10,6 +10,7 @@ mod logs;
 mod outbox;
 mod preview;
 mod record;
+mod remote;
 mod render;
 mod run;
 mod schema;

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::support::emulated::{ONE_EVENT, emulator};
-use crate::support::process::{PATIENCE, Process, eventually, podbell};
+use crate::support::process::{PATIENCE, Process, eventually, output, podbell, printed};
 use crate::support::receiver::{self, Receiver};
 use crate::support::site::{Running, Site};
 use crate::support::turmoil::Dice;
@@ -177,6 +177,39 @@ async fn whatever_is_wrong_with_a_request_is_refused_with_its_status_and_disturb
     }
     assert!(log.contains("without a token that is known"), "{log}");
     assert!(log.lines().filter(|line| line.contains("without a token that is known")).count() <= 2, "{log}");
+}
+
+/// A command in a terminal elsewhere.
+async fn terminal(site: &Site, token: Option<&str>, args: &[&str]) -> (i32, String) {
+    let mut command = podbell(site.folder(), args);
+    command.env("USER", "wang");
+    if let Some(token) = token {
+        command.env("PODBELL_TOKEN", token);
+    }
+    let output = output(command).await;
+    (output.status.code().unwrap_or(-1), printed(&output))
+}
+
+#[tokio::test]
+async fn a_terminal_elsewhere_asks_through_the_api() {
+    let world = world().await;
+    let url = format!("--url=http://{}", world.running.listen);
+    let elsewhere = Site::new(&[]);
+    let (code, said) = terminal(&elsewhere, Some(WRITE), &["mute", "1", "1h", "known", &url]).await;
+    assert!(code == 0 && said.contains("wang"), "{code} {said}");
+    let (code, said) = terminal(&elsewhere, Some(READ), &["show", "#1", &url, "--output", "json"]).await;
+    let facts: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, facts["brief"]["muted"][0]["by"]["name"].as_str()), (0, Some("wang")), "{said}");
+    let (code, said) = terminal(&elsewhere, Some(READ), &["events", &url]).await;
+    assert!(code == 0 && said.contains("podbell show"), "what to type there: {said}");
+    let (code, said) = terminal(&elsewhere, Some(READ), &["ack", "1", &url]).await;
+    assert_eq!(code, 1, "{said}");
+    let (code, said) = terminal(&elsewhere, Some("wrong-token-0123456789"), &["mutes", &url]).await;
+    assert!(code != 0 && said.contains("401") && said.contains("Bearer TOKEN"), "{said}");
+    let (code, said) = terminal(&elsewhere, None, &["mutes", &url]).await;
+    assert!(code != 0 && said.contains("PODBELL_TOKEN"), "{said}");
+    let (code, said) = terminal(&elsewhere, Some(READ), &["mutes", "--url", "127.0.0.1"]).await;
+    assert!(code != 0 && said.contains("such as http://127.0.0.1:8080"), "{said}");
 }
 
 #[tokio::test]

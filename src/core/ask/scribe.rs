@@ -11,7 +11,8 @@ use crate::core::rules::rule::Severity;
 const MOST_SENTENCE: usize = 160;
 
 /// Where commands are typed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Prompt {
     /// In a chat: `/podbell ack 1042`, `/events web`.
     #[default]

@@ -54,6 +54,9 @@ struct Command {
     language: Option<Language>,
     /// A name of the time zone database.
     time_zone: Option<String>,
+    /// Where people type: answers name the next thing to type there.
+    #[serde(default)]
+    prompt: Prompt,
 }
 
 /// What the desk says, for people and for machines.
@@ -106,7 +109,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     let style = Style { language: command.language.unwrap_or_default(), time_zone, now: clock::now() };
     let question = Question { speaker, entry: Entry::Podbell, text: command.text, style };
     let answer = api.desk.answer(&question).await;
-    let message = answer.compose(&question.style, Prompt::Chat);
+    let message = answer.compose(&question.style, command.prompt);
     let said = Said {
         good: answer.is_good(),
         public: answer.is_public(),
