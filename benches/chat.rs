@@ -22,6 +22,9 @@ use support::{namespace_of, service};
 
 const TOKEN: &str = "a-token-of-the-benchmark";
 const TEAM: &str = "a-token-of-a-team-that-sees-one-namespace";
+/// What is typed, by the number of the question.
+type Typed = fn(usize) -> String;
+
 /// Questions a second.
 const RATE: u32 = 50;
 /// How long each kind of question is asked.
@@ -53,7 +56,7 @@ fn main() {
     let none = Load::of(&podbell, &world);
     std::thread::sleep(SPAN);
     none.print("nobody asks", &[], &podbell, &world);
-    let kinds: [(&str, &str, fn(usize) -> String); 6] = [
+    let kinds: [(&str, &str, Typed); 6] = [
         ("events SERVICE", TOKEN, |n| format!("events {}", service(n * 7919 % TARGETS))),
         ("events", TOKEN, |_| "events".to_owned()),
         ("events, of a team", TEAM, |_| "events".to_owned()),
@@ -69,7 +72,7 @@ fn main() {
 }
 
 /// Asks in an open loop. The times in milliseconds, ascending.
-async fn ask(url: &str, token: &'static str, question: fn(usize) -> String) -> Vec<f64> {
+async fn ask(url: &str, token: &'static str, question: Typed) -> Vec<f64> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let begun = clock::monotonic();
     let mut asked = tokio::task::JoinSet::new();

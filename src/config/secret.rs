@@ -152,7 +152,7 @@ impl SecretRef {
         Some(secret)
     }
 
-    /// The same, for something that whoever knows it may use. Of fewer than [`LEAST_TOKEN`] characters it
+    /// The same, for something that whoever knows it may use. Of fewer than 16 characters it
     /// could be guessed.
     pub fn read_token(node: &Node, place: String, folder: &Path, reader: &mut Reader) -> Option<Self> {
         let secret = Self { least: LEAST_TOKEN, ..Self::read(node, place, folder, reader)? };
