@@ -5,10 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::answers::Answers;
+use super::lists::{DeliveryRow, EventRow, Filter, Listed, NoKey, Page, Watched};
 use super::plans::Plan;
 use super::{ActError, Answering, Desk, Hands, Question, Reply};
-use crate::core::ask::{self, Answer, Command, Excuse, Known, Prompt};
+use crate::core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
 use crate::core::deed::{Act, Deed};
+use crate::core::mute::Mute;
+use crate::core::scope::Scope;
+use crate::core::time::Time;
 use crate::store::{Readers, ReadersError, Snapshot, StoreError};
 
 /// How long an answer may take, unless something else is said.
@@ -33,6 +37,28 @@ impl Surroundings {
     pub fn get(&self) -> Arc<Known> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Which list, for whom.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What the reader may see.
+    pub scope: Scope,
+    /// Which part of it.
+    pub filter: Filter,
+    /// The moment of asking.
+    pub now: Time,
+}
+
+/// Why there is no page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListError {
+    /// `after` is no key that podbell gave out.
+    NoKey,
+    /// It holds what others may not see.
+    NotYours,
+    /// The store cannot be read, or takes too long.
+    Unreadable,
 }
 
 /// See the module.
@@ -84,6 +110,65 @@ impl FrontDesk {
             };
         }
         self.read(question, move |answers| answers.answer(command)).await.unwrap_or_else(|answer| answer)
+    }
+
+    /// A page of incidents.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn incidents(&self, asked: Asked) -> Result<Page<Brief>, ListError> {
+        self.list(asked, |answers, filter| answers.incident_page(filter)).await
+    }
+
+    /// A page of watched services.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn targets(&self, asked: Asked) -> Result<Page<Watched>, ListError> {
+        self.list(asked, |answers, filter| answers.target_page(filter)).await
+    }
+
+    /// A page of the events of a service.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn events(&self, service: String, asked: Asked) -> Result<Page<EventRow>, ListError> {
+        self.list(asked, move |answers, filter| answers.event_page(&service, filter)).await
+    }
+
+    /// A page of deliveries: only for whoever may see everything.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn deliveries(&self, asked: Asked) -> Result<Page<DeliveryRow>, ListError> {
+        if !asked.scope.is_everything() {
+            return Err(ListError::NotYours);
+        }
+        self.list(asked, |answers, filter| answers.delivery_page(filter)).await
+    }
+
+    /// The mutes in force.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn mutes(&self, asked: Asked) -> Result<Page<Mute>, ListError> {
+        self.list(asked, |answers, _| answers.mute_page()).await
+    }
+
+    async fn list<T: Send + 'static>(
+        &self,
+        asked: Asked,
+        list: impl FnOnce(&Answers<'_>, &Filter) -> Listed<T> + Send + 'static,
+    ) -> Result<Page<T>, ListError> {
+        let (known, Asked { scope, filter, now }) = (self.surroundings.get(), asked);
+        let read = move |store: &Snapshot<'_>| list(&Answers { store, known: &known, scope: &scope, now }, &filter);
+        match self.readers.read(self.patience, read).await {
+            Ok(page) => page.map_err(|NoKey| ListError::NoKey),
+            Err(error) => {
+                tracing::warn!(%error, "a list could not be read");
+                Err(ListError::Unreadable)
+            }
+        }
     }
 
     async fn read<T: Send + 'static>(

@@ -8,6 +8,7 @@ mod answers;
 pub mod desk;
 mod find;
 pub mod hands;
+pub mod lists;
 mod plans;
 pub mod slack;
 

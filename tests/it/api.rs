@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::support::emulated::{ONE_EVENT, emulator};
 use crate::support::process::{PATIENCE, Process, eventually, output, podbell, printed};
 use crate::support::receiver::{self, Receiver};
+use crate::support::schema::faults_of;
 use crate::support::site::{Running, Site};
 use crate::support::turmoil::Dice;
 
@@ -177,6 +178,79 @@ async fn whatever_is_wrong_with_a_request_is_refused_with_its_status_and_disturb
     }
     assert!(log.contains("without a token that is known"), "{log}");
     assert!(log.lines().filter(|line| line.contains("without a token that is known")).count() <= 2, "{log}");
+}
+
+async fn get(running: &Running, token: &str, path: &str) -> (u16, Value) {
+    let request = receiver::client().get(format!("http://{}{path}", running.listen)).bearer_auth(token);
+    let answer = request.timeout(PATIENCE).send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
+}
+
+/// Follows `next` to the end; no page is longer than two.
+async fn all(running: &Running, token: &str, path: &str) -> Vec<Value> {
+    let (mut items, mut next) = (Vec::new(), String::new());
+    let join = if path.contains('?') { '&' } else { '?' };
+    loop {
+        let (status, page) = get(running, token, &format!("{path}{join}limit=2{next}")).await;
+        assert_eq!(status, 200, "{path}: {page}");
+        let more = page["items"].as_array().unwrap().clone();
+        assert!(more.len() <= 2);
+        items.extend(more);
+        let Some(key) = page["next"].as_str() else { return items };
+        next = format!("&after={key}");
+    }
+}
+
+#[tokio::test]
+async fn lists_are_what_their_document_says_page_by_page_and_within_what_a_token_sees() {
+    let world = world().await;
+    post(&world.running, WRITE, &json!({"text": "mute default/web 1h"})).await;
+    post(&world.running, WRITE, &json!({"text": "ack 1"})).await;
+    let (status, document) = get(&world.running, READ, "/api/v1/openapi.json").await;
+    assert_eq!(status, 200);
+    for (path, of) in document["paths"].as_object().unwrap() {
+        for method in ["get", "post"] {
+            let token = format!("authorization: Bearer {READ}");
+            let status = raw(&world.running, &request(&method.to_uppercase(), path, &[&token], "")).await;
+            assert_eq!(status == 405, of.get(method).is_none(), "{method} {path}: {status}");
+        }
+    }
+    let schema = |name: &str| document["components"]["schemas"][name].clone();
+    for (path, name, at_least) in [
+        ("/api/v1/incidents", "Incident", 1),
+        ("/api/v1/incidents?over=true&service=web&namespace=default", "Incident", 1),
+        ("/api/v1/events?service=web&level=Warning", "Event", 1),
+        ("/api/v1/mutes", "Mute", 1),
+        ("/api/v1/deliveries?destination=audit", "Delivery", 1),
+        ("/api/v1/targets", "Target", 1),
+    ] {
+        let items = all(&world.running, READ, path).await;
+        assert!(items.len() >= at_least, "{path}: {items:?}");
+        for item in &items {
+            assert_eq!(faults_of(&document, &schema(name), item), Vec::<String>::new(), "{path}");
+        }
+        // Every page once: nothing comes twice.
+        let mut once: Vec<String> = items.iter().map(Value::to_string).collect();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), items.len(), "{path}");
+        // Another team's token sees nothing of it.
+        let (status, page) = get(&world.running, OTHER, path).await;
+        match path.contains("deliveries") {
+            true => assert_eq!(status, 403),
+            false => assert_eq!(page["items"], json!([]), "{path}"),
+        }
+    }
+    let said = post(&world.running, READ, &json!({"text": "status"})).await.1;
+    assert_eq!(faults_of(&document, &schema("Said"), &said), Vec::<String>::new());
+    assert_eq!(all(&world.running, READ, "/api/v1/incidents?namespace=elsewhere").await, [json!(null); 0]);
+    for wrong in ["incidents?after=x", "incidents?limit=many", "events", "events?service=web&after=1", "targets?wher=x"]
+    {
+        let (status, said) = get(&world.running, READ, &format!("/api/v1/{wrong}")).await;
+        assert!(status == 400 && said["error"].is_string(), "{wrong}: {status} {said}");
+        assert_eq!(get(&world.running, "no-token-of-anybody", &format!("/api/v1/{wrong}")).await.0, 401);
+    }
 }
 
 /// A command in a terminal elsewhere.

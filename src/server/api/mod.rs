@@ -3,6 +3,7 @@
 //!
 //! It proves who asks, hands the question to the desk and shapes the answer; it knows no command.
 
+mod lists;
 mod tokens;
 
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub fn routes(tokens: Vec<Token>, desk: Arc<FrontDesk>) -> Router {
         return Router::new();
     }
     let api = Arc::new(Api { tokens: Tokens::new(tokens), desk });
-    Router::new().route("/api/v1/commands", post(command)).with_state(api)
+    Router::new().route("/api/v1/commands", post(command)).merge(lists::routes()).with_state(api)
 }
 
 /// A command, as a person would type it.

@@ -3,6 +3,7 @@
 //! its reader may see: whoever asks says which services.
 
 mod incidents;
+mod lists;
 mod names;
 mod pool;
 mod series;
@@ -60,7 +61,7 @@ impl Snapshot<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub fn plans(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
-        let all = [names::QUERIES, incidents::QUERIES, series::QUERIES, status::QUERIES];
+        let all = [names::QUERIES, incidents::QUERIES, lists::QUERIES, series::QUERIES, status::QUERIES];
         let mut plans = Vec::new();
         for query in all.into_iter().flatten() {
             // Parameters that are not bound are NULL: the plan is the same.

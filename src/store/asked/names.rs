@@ -59,7 +59,7 @@ impl Snapshot<'_> {
     }
 }
 
-fn service(row: &rusqlite::Row<'_>) -> rusqlite::Result<Service> {
+pub(super) fn service(row: &rusqlite::Row<'_>) -> rusqlite::Result<Service> {
     let time = |at| row.get::<_, Option<i64>>(at).map(|ms| ms.map(Time::from_millis));
     Ok(Service { target: super::target(row)?, read_at: time(4)?, failing_since: time(5)? })
 }
