@@ -37,6 +37,16 @@ pub enum AssemblyError {
     /// `http.proxy` is no URL.
     #[error("http.proxy is not a URL")]
     Proxy,
+    /// A chat's secret turned out to be none.
+    #[error("chats: {name}: {key}: {error}")]
+    Chat {
+        /// The chat.
+        name: String,
+        /// The secret's key.
+        key: &'static str,
+        /// What is wrong with it.
+        error: crate::chat::wecom::BadKey,
+    },
 }
 
 /// How podbell reaches the network.

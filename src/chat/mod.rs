@@ -11,6 +11,8 @@ pub mod hands;
 pub mod lists;
 mod plans;
 pub mod slack;
+mod websocket;
+pub mod wecom;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::secret::SecretRef;
 use super::sources::{address, name, time_zone};
-use super::{ChatConfig, ChatKind, Language, SlackChat};
+use super::{ChatConfig, ChatKind, Language, SlackChat, wecom_chats as wecom};
 use crate::chat::slack::{API, Access, Channel, MOST_CONNECTIONS};
 use crate::core::rules::{Field, raw};
 use crate::core::scope::Scope;
@@ -17,9 +17,11 @@ use crate::core::yaml::{MapReader, Node, Reader, Value};
 #[derive(Clone, Copy)]
 enum Kind {
     Slack,
+    WecomBot,
+    WecomApp,
 }
 
-const KINDS: [(&str, Kind); 1] = [("slack", Kind::Slack)];
+const KINDS: [(&str, Kind); 3] = [("slack", Kind::Slack), ("wecom-bot", Kind::WecomBot), ("wecom-app", Kind::WecomApp)];
 
 /// Reads `chats:`.
 pub fn read(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<ChatConfig<SecretRef>> {
@@ -34,11 +36,20 @@ fn chat(node: &Node, folder: &Path, names: &mut HashSet<String>, reader: &mut Re
     let kind = map.need("kind", reader).and_then(|node| reader.word(node, "a kind of chat", &KINDS));
     let languages = [("en", Language::En), ("zh", Language::Zh)];
     let language = map.take("language").and_then(|node| reader.word(node, "a language", &languages));
-    let zone = map.take("time_zone").map_or(Some(TimeZone::UTC), |node| time_zone(node, reader));
-    let kind = match kind? {
-        Kind::Slack => slack(map, &name, folder, reader).map(ChatKind::Slack),
+    let zone = map.take("time_zone").map(|node| time_zone(node, reader));
+    let kind = kind?;
+    // Whoever uses WeCom reads Chinese and lives on China's clock, unless podbell.yaml says otherwise.
+    let (own_language, own_zone) = match kind {
+        Kind::Slack => (Language::default(), "UTC"),
+        Kind::WecomBot | Kind::WecomApp => (Language::Zh, "Asia/Shanghai"),
     };
-    Some(ChatConfig { name, language: language.unwrap_or_default(), time_zone: zone?, kind: kind? })
+    let zone = zone.unwrap_or_else(|| TimeZone::get(own_zone).ok());
+    let kind = match kind {
+        Kind::Slack => slack(map, &name, folder, reader).map(ChatKind::Slack),
+        Kind::WecomBot => wecom::bot(map, &name, folder, reader).map(ChatKind::WecomBot),
+        Kind::WecomApp => wecom::app(map, &name, folder, reader).map(ChatKind::WecomApp),
+    };
+    Some(ChatConfig { name, language: language.unwrap_or(own_language), time_zone: zone?, kind: kind? })
 }
 
 fn slack(mut map: MapReader<'_>, name: &str, folder: &Path, reader: &mut Reader) -> Option<SlackChat<SecretRef>> {
@@ -129,10 +140,16 @@ fn channel(node: &Node, reader: &mut Reader) -> Option<(String, Channel)> {
     }
     let mut map = reader.map(node, "a channel: its id, or a map with `id:`")?;
     let id = map.need("id", reader).and_then(|node| id(node, what, such, &CHANNEL, reader));
-    let scope = scope(&mut map, reader);
-    let read_only = map.take("read_only").and_then(|node| reader.truth(node)).unwrap_or_default();
+    let channel = sees(&mut map, reader);
     map.finish(reader);
-    Some((id?, Channel { scope, read_only }))
+    Some((id?, channel))
+}
+
+/// What a channel sees and may do: the other keys of its item.
+pub fn sees(map: &mut MapReader<'_>, reader: &mut Reader) -> Channel {
+    let scope = scope(map, reader);
+    let read_only = map.take("read_only").and_then(|node| reader.truth(node)).unwrap_or_default();
+    Channel { scope, read_only }
 }
 
 /// What somebody may see: the keys `cluster`, `namespace` and `service` of their map.

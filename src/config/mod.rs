@@ -12,6 +12,7 @@ mod notifiers;
 mod secret;
 mod shape;
 mod sources;
+mod wecom_chats;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -222,6 +223,38 @@ pub struct ChatConfig<S = SecretString> {
 pub enum ChatKind<S = SecretString> {
     /// A Slack app.
     Slack(SlackChat<S>),
+    /// An AI bot of WeCom, over a long connection.
+    WecomBot(WecomBotChat<S>),
+    /// An app of WeCom, over its callback.
+    WecomApp(WecomAppChat<S>),
+}
+
+/// An AI bot of WeCom.
+#[derive(Debug)]
+pub struct WecomBotChat<S = SecretString> {
+    /// The bot's id.
+    pub bot_id: String,
+    /// Its secret for long connections.
+    pub secret: S,
+    /// Where WeCom listens, ws(s).
+    pub endpoint: Url,
+    /// Who may speak, and what they see.
+    pub access: crate::chat::wecom::Access,
+}
+
+/// An app of WeCom.
+#[derive(Debug)]
+pub struct WecomAppChat<S = SecretString> {
+    /// The company's id.
+    pub corp_id: String,
+    /// Proves WeCom's calls.
+    pub token: S,
+    /// Encrypts what is said: 43 letters and digits.
+    pub encoding_aes_key: S,
+    /// Only this app's messages are answered.
+    pub agent_id: Option<String>,
+    /// Who may speak, and what they see.
+    pub access: crate::chat::wecom::Access,
 }
 
 /// A Slack app. It has a signing secret, an app-level token, or both.

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     ChatConfig, ChatKind, Config, Heartbeat, HttpConfig, NotifierConfig, NotifierKind, OperatorConfig, QcloudConfig,
-    ServerConfig, SlackChat, SourceConfig, TokenConfig,
+    ServerConfig, SlackChat, SourceConfig, TokenConfig, WecomAppChat, WecomBotChat,
 };
 use crate::core::yaml::{Node, Reader, Value};
 
@@ -343,6 +343,19 @@ impl<S> ChatConfig<S> {
                 api: slack.api,
                 connections: slack.connections,
                 access: slack.access,
+            }),
+            ChatKind::WecomBot(bot) => ChatKind::WecomBot(WecomBotChat {
+                bot_id: bot.bot_id,
+                secret: put(&bot.secret),
+                endpoint: bot.endpoint,
+                access: bot.access,
+            }),
+            ChatKind::WecomApp(app) => ChatKind::WecomApp(WecomAppChat {
+                corp_id: app.corp_id,
+                token: put(&app.token),
+                encoding_aes_key: put(&app.encoding_aes_key),
+                agent_id: app.agent_id,
+                access: app.access,
             }),
         };
         ChatConfig { name: self.name, language: self.language, time_zone: self.time_zone, kind }

@@ -16,7 +16,7 @@ mod redact;
 mod reply;
 pub(crate) mod slack;
 mod webhook;
-mod wecom;
+pub(crate) mod wecom;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;

@@ -41,7 +41,8 @@ fn minimal(message: &Message, mentions: &[String]) -> Value {
     json!({"msgtype": "text", "text": {"content": text, "mentioned_list": mentions}})
 }
 
-fn content_of(message: &Message, mentions: &[String], limit: usize) -> String {
+/// The message as markdown of at most `limit` bytes, also for answers in chats.
+pub(crate) fn content_of(message: &Message, mentions: &[String], limit: usize) -> String {
     let mut lines = Vec::new();
     for quote in QUOTES {
         lines = render(message, mentions, quote);
@@ -127,7 +128,8 @@ fn plain_line(line: &str) -> String {
     neutral(&if heading { line.replacen('#', "＃", 1) } else { line.to_owned() }, LINE)
 }
 
-fn neutral(text: &str, limit: usize) -> String {
+/// A text from outside without markup, of at most `limit` bytes.
+pub(crate) fn neutral(text: &str, limit: usize) -> String {
     budget::fit(&escape::wecom(text), limit, budget::bytes)
 }
 

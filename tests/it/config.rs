@@ -226,7 +226,7 @@ fn a_chat_is_read_with_what_each_channel_sees() {
         "app_token: \"${APP}\", teams: T1, channels: [C1, {id: C2, namespace: [shop, \"shop-*\"], read_only: true}]",
     ));
     let [chat] = config.chats.as_slice() else { panic!("{:?}", config.chats) };
-    let ChatKind::Slack(slack) = &chat.kind;
+    let ChatKind::Slack(slack) = &chat.kind else { panic!() };
     assert_eq!((chat.name.as_str(), slack.api.as_str(), slack.connections), ("ops", "https://slack.com/api", 1));
     assert!(slack.signing_secret.is_none() && slack.bot_token.is_none() && slack.access.users.is_none());
     let channels = slack.access.channels.as_ref().unwrap();
@@ -243,7 +243,7 @@ fn a_chat_is_read_with_what_each_channel_sees() {
         ("APP", "xapp-1-secret"),
     ])));
     let config = config.unwrap();
-    let ChatKind::Slack(slack) = &config.chats[0].kind;
+    let ChatKind::Slack(slack) = &config.chats[0].kind else { panic!() };
     assert_eq!(slack.app_token.as_ref().unwrap().expose_secret(), "xapp-1-secret");
     assert!(!format!("{config:?}").contains("xapp-1-secret"));
 }
@@ -266,5 +266,39 @@ fn mistakes_in_a_chat_say_what_to_do() {
         let said = said(&loaded.diagnostics);
         assert!(said.contains(message) && said.contains(help) && said.lines().count() == 1, "{chat}: {said}");
         assert!(said.starts_with("8:"), "{said}");
+    }
+}
+
+#[test]
+fn wecom_s_chats_read_chinese_on_china_s_clock_and_their_mistakes_say_what_to_do() {
+    use podbell::config::ChatKind;
+    use podbell::core::message::Language;
+    let with = |chat: &str| format!("{SMALL}chats:\n  - {{name: wx, {chat}}}\n");
+    let config =
+        good(&with("kind: wecom-bot, bot_id: b1, secret: \"${S}\", channels: [direct, {id: g1, namespace: shop}]"));
+    let [chat] = config.chats.as_slice() else { panic!("{:?}", config.chats) };
+    assert_eq!((chat.language, chat.time_zone.iana_name()), (Language::Zh, Some("Asia/Shanghai")));
+    let ChatKind::WecomBot(bot) = &chat.kind else { panic!() };
+    assert_eq!((bot.bot_id.as_str(), bot.endpoint.as_str()), ("b1", "wss://openws.work.weixin.qq.com/"));
+    let channels = bot.access.channels.as_ref().unwrap();
+    assert!(channels["direct"].scope.is_everything() && !channels["g1"].scope.is_everything());
+    let config = good(&with(
+        "kind: wecom-app, corp_id: ww1, token: t, encoding_aes_key: \"${K}\", agent_id: 1000002, language: en, time_zone: UTC",
+    ));
+    assert_eq!((config.chats[0].language, config.chats[0].time_zone.iana_name()), (Language::En, Some("UTC")));
+    let ChatKind::WecomApp(app) = &config.chats[0].kind else { panic!() };
+    assert_eq!((app.corp_id.as_str(), app.agent_id.as_deref()), ("ww1", Some("1000002")));
+    for (chat, message, help) in [
+        ("kind: wecom-bot, bot_id: b, secret: s, token: t", "unknown key `token`", "kind: wecom-app"),
+        ("kind: wecom-bot, bot_id: b, secret: s, url: x", "unknown key `url`", "belongs to `notifiers`"),
+        ("kind: wecom-bot, bot_id: b, secret: s, endpoint: \"https://x\"", "is no ws(s) address", "wss://"),
+        ("kind: wecom-bot, bot_id: b, secret: s, users: [\"a b\"]", "`a b` is not the id of a user", "Names can be"),
+        ("kind: wecom-bot, bot_id: b, secret: s, users: []", "allows nobody", "leave the key out"),
+        ("kind: wecom-bot, bot_id: b, secret: s, channels: [g, g]", "the channel g is there twice", "take lists"),
+        ("kind: wecom-app, corp_id: w, token: t, encoding_aes_key: short", "the `encoding_aes_key` of `wx`", "43"),
+    ] {
+        let (_folder, loaded) = loaded(&with(chat), &[]);
+        let said = said(&loaded.diagnostics);
+        assert!(said.contains(message) && said.contains(help) && said.lines().count() == 1, "{chat}: {said}");
     }
 }

@@ -44,3 +44,5 @@ mod store;
 mod storms;
 mod support;
 mod templates;
+mod wecom_app;
+mod wecom_bot;

@@ -142,8 +142,20 @@ impl Of {
                         "id": "C1", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
                     }],
                 });
+                let bound = json!(["g2", {
+                    "id": "g1", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
+                }]);
+                let wecom_bot = json!({
+                    "name": "b", "kind": "wecom-bot", "language": "en", "time_zone": "UTC", "bot_id": "b1",
+                    "secret": "${BOT}", "endpoint": "wss://example.com", "users": ["u.1", "u2"], "channels": bound,
+                });
+                let wecom_app = json!({
+                    "name": "a", "kind": "wecom-app", "language": "en", "time_zone": "UTC", "corp_id": "ww1",
+                    "token": "${TOKEN}", "encoding_aes_key": {"file": "key"}, "agent_id": "1000002", "users": "u1",
+                    "channels": bound,
+                });
                 json!({
-                    "version": 1, "sources": [qcloud, file], "chats": [app], "notifiers": [slack, wecom, webhook, chat("console")],
+                    "version": 1, "sources": [qcloud, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, wecom, webhook, chat("console")],
                     "mentions": {"@a": {"slack": "S1", "wecom": "x"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),
@@ -313,6 +325,18 @@ fn typical_mistakes_are_refused_by_schema_and_reader_alike() {
         (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, channels: [\"#ops\"]}]\n"),
         (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, channels: [{namespace: a}]}]\n"),
         (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, connections: 11}]\n"),
+        (Of::Config, config("") + "chats: [{name: c, kind: wecom-bot, bot_id: b}]\n"),
+        (Of::Config, config("") + "chats: [{name: c, kind: wecom-bot, bot_id: b c, secret: s}]\n"),
+        (
+            Of::Config,
+            config("") + "chats: [{name: c, kind: wecom-bot, bot_id: b, secret: s, endpoint: \"https://x\"}]\n",
+        ),
+        (Of::Config, config("") + "chats: [{name: c, kind: wecom-bot, bot_id: b, secret: s, users: []}]\n"),
+        (
+            Of::Config,
+            config("") + "chats: [{name: c, kind: wecom-bot, bot_id: b, secret: s, channels: [{namespace: a}]}]\n",
+        ),
+        (Of::Config, config("") + "chats: [{name: c, kind: wecom-app, corp_id: ww1, token: t}]\n"),
         (Of::Tests, "tests: []\n".to_owned()),
         (Of::Tests, test("reason: A")),
         (Of::Tests, test("counts: 0")),

@@ -1,24 +1,18 @@
 //! Opens one connection of Socket Mode: a ticket from the Web API, then the WebSocket's handshake.
 //!
-//! The handshake goes through the shared client, so that proxy, certificate authorities and time
-//! limits of podbell.yaml hold for it as for every other request. The ticket is a secret: no error
-//! names the address.
+//! The ticket is a secret: no error names the address.
 //!
-//! Sources: "apps.connections.open", RFC 6455 section 4.1.
+//! Source: "apps.connections.open".
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::StatusCode;
-use reqwest::header::{CONNECTION, RETRY_AFTER, UPGRADE};
+use reqwest::header::RETRY_AFTER;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use sha1::{Digest as _, Sha1};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::{Slack, frame, respond};
+use crate::chat::websocket;
 
 /// How much of a reply is read.
 const MOST_REPLY: usize = 64 * 1024;
@@ -44,26 +38,7 @@ fn later(why: &'static str) -> Failed {
 pub(super) async fn open(slack: &Slack) -> Result<WebSocketStream<reqwest::Upgraded>, Failed> {
     let address = ticket(slack).await?;
     let url = slack.hosts.socket_url(&address).ok_or(later("Slack names an address that is not its own"))?;
-    let key = STANDARD.encode(rand::random::<[u8; 16]>());
-    let request = slack.around.client.get(url);
-    let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
-    let request = request.header("sec-websocket-version", "13").header("sec-websocket-key", &key);
-    let response = request.send().await.map_err(|_| later("the WebSocket cannot be reached"))?;
-    let accepted = response.headers().get("sec-websocket-accept").and_then(|value| value.to_str().ok());
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS || accepted != Some(accept(&key).as_str()) {
-        return Err(later("the WebSocket is not accepted"));
-    }
-    let upgraded = response.upgrade().await.map_err(|_| later("the WebSocket broke off"))?;
-    let limits = WebSocketConfig::default().max_message_size(Some(frame::MOST)).max_frame_size(Some(frame::MOST));
-    Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(limits)).await)
-}
-
-/// What a server that understood the handshake answers.
-fn accept(key: &str) -> String {
-    let mut sha = Sha1::new();
-    sha.update(key);
-    sha.update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    STANDARD.encode(sha.finalize())
+    websocket::open(&slack.around.client, url, frame::MOST).await.map_err(later)
 }
 
 /// An address that works once.
@@ -87,13 +62,5 @@ async fn ticket(slack: &Slack) -> Result<String, Failed> {
             | None => Err(Failed::Later { after, why: "Slack answers with an error" }),
             Some(code) => Err(Failed::Refused(code.to_owned())),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_handshake_is_answered_as_the_rfc_s_example() {
-        assert_eq!(super::accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

@@ -12,6 +12,7 @@ pub mod site;
 pub mod slack;
 pub mod slack_rules;
 pub mod turmoil;
+pub mod wecom;
 pub mod world;
 
 use std::path::PathBuf;
