@@ -116,7 +116,7 @@ fn content(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn a41_every_vector_gets_its_answer_over_a_real_socket() {
+async fn a40_every_vector_gets_its_answer_over_a_real_socket() {
     let vectors: Value = serde_json::from_str(include_str!("../fixtures/vectors/wecom_callback.json")).unwrap();
     let mut seen = 0;
     for case in vectors["cases"].as_array().unwrap() {
@@ -155,7 +155,7 @@ async fn a41_every_vector_gets_its_answer_over_a_real_socket() {
 }
 
 #[tokio::test]
-async fn a41_forged_stale_and_repeated_parameters_are_refused() {
+async fn a40_forged_stale_and_repeated_parameters_are_refused() {
     let podbell = podbell(NOW, |_| {}).await;
     let (at, encrypted) = (NOW.to_string(), crypto().encrypt(&message("1", "ann", "x"), &[7; 16]).unwrap());
     let signature = crypto().sign(&at, "n1", &encrypted);
@@ -183,7 +183,7 @@ async fn a41_forged_stale_and_repeated_parameters_are_refused() {
 }
 
 #[tokio::test]
-async fn a41_what_comes_again_runs_once_and_has_the_same_answer() {
+async fn what_comes_again_runs_once_and_has_the_same_answer() {
     let podbell = podbell(NOW, |_| {}).await;
     let first = podbell.send(&message("7", "ann", "mute 1 1h")).await;
     assert_eq!(first.0, 200);
@@ -200,7 +200,7 @@ async fn a41_what_comes_again_runs_once_and_has_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a41_a_caller_that_hangs_up_and_tries_again_loses_nothing_and_runs_nothing_twice() {
+async fn a_caller_that_hangs_up_and_tries_again_loses_nothing_and_runs_nothing_twice() {
     let podbell = Arc::new(podbell(NOW, |_| {}).await);
     podbell.desk.open(false);
     let calling = podbell.clone();
@@ -233,7 +233,7 @@ async fn a41_a_slow_answer_is_a_word_in_time_and_its_retry_has_the_answer() {
 }
 
 #[tokio::test]
-async fn a41_people_and_apps_are_allowed_and_bound_as_configured() {
+async fn a42_people_and_apps_are_allowed_and_bound_as_configured() {
     let podbell = podbell(NOW, |config| {
         config.talk.access.users = Some(["ann".to_owned()].into());
         config.talk.access.channels = Some([("1000002".to_owned(), bound("shop"))].into());
@@ -252,7 +252,7 @@ async fn a41_people_and_apps_are_allowed_and_bound_as_configured() {
 }
 
 #[tokio::test]
-async fn a41_answers_fit_into_a_text_and_nothing_from_outside_is_markup() {
+async fn answers_fit_into_a_text_and_nothing_from_outside_is_markup() {
     let podbell = podbell(NOW, |_| {}).await;
     let long = podbell.send(&message("1", "ann", &"支付".repeat(300))).await.1;
     assert!(long.len() <= 2048 && long.contains("支付"));
@@ -264,7 +264,7 @@ async fn a41_answers_fit_into_a_text_and_nothing_from_outside_is_markup() {
 }
 
 #[tokio::test]
-async fn a41_bodies_that_are_cut_off_oversized_or_hostile_are_refused() {
+async fn bodies_that_are_cut_off_oversized_or_hostile_are_refused() {
     let podbell = podbell(NOW, |_| {}).await;
     for plain in [
         "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><xml><MsgType>text</MsgType><Content>&e;</Content></xml>",

@@ -48,7 +48,7 @@ impl Running {
 }
 
 #[tokio::test]
-async fn a42_a_question_is_answered_in_one_stream_and_the_connection_is_kept_alive() {
+async fn a_question_is_answered_in_one_stream_and_the_connection_is_kept_alive() {
     let run = start(|_| {}).await;
     run.wecom.say("r1", "m1", "ann", "@RobotA /events web-service");
     assert!(run.finished("r1").await.contains("You said web-service"));
@@ -59,7 +59,7 @@ async fn a42_a_question_is_answered_in_one_stream_and_the_connection_is_kept_ali
 }
 
 #[tokio::test]
-async fn a42_a_slow_answer_begins_with_a_word_and_ends_in_the_same_stream() {
+async fn a41_a_slow_answer_begins_with_a_word_and_ends_in_the_same_stream() {
     let run = start(|config| config.timing.inline = Duration::from_millis(10)).await;
     run.desk.open(false);
     run.wecom.say("r1", "m1", "ann", "@RobotA help");
@@ -73,7 +73,7 @@ async fn a42_a_slow_answer_begins_with_a_word_and_ends_in_the_same_stream() {
 }
 
 #[tokio::test]
-async fn a42_what_comes_twice_late_and_out_of_order_runs_once() {
+async fn a45_what_comes_twice_late_and_out_of_order_runs_once() {
     let run = start(|_| {}).await;
     for (req_id, id) in [("r2", "m2"), ("r1", "m1"), ("r2b", "m2"), ("r1b", "m1")] {
         run.wecom.say(req_id, id, "ann", &format!("@RobotA ack {id}"));
@@ -95,7 +95,7 @@ async fn a42_what_comes_twice_late_and_out_of_order_runs_once() {
 }
 
 #[tokio::test]
-async fn a42_an_answer_survives_the_connection_that_its_question_came_over() {
+async fn a45_an_answer_survives_the_connection_that_its_question_came_over() {
     let run = start(|_| {}).await;
     run.desk.open(false);
     run.wecom.say("r1", "m1", "ann", "@RobotA ack 1");
@@ -114,7 +114,7 @@ async fn a42_an_answer_survives_the_connection_that_its_question_came_over() {
 }
 
 #[tokio::test]
-async fn a42_an_answer_that_was_not_confirmed_goes_over_the_next_connection() {
+async fn a45_an_answer_that_was_not_confirmed_goes_over_the_next_connection() {
     let run = start(|_| {}).await;
     run.wecom.lose(2);
     run.wecom.say("r1", "m1", "ann", "@RobotA ack 1");
@@ -123,7 +123,7 @@ async fn a42_an_answer_that_was_not_confirmed_goes_over_the_next_connection() {
 }
 
 #[tokio::test]
-async fn a42_a_busy_wecom_is_asked_again_and_a_definite_refusal_is_not() {
+async fn a_busy_wecom_is_asked_again_and_a_definite_refusal_is_not() {
     let run = start(|_| {}).await;
     run.wecom.codes(&[45009, -1, 0]);
     run.wecom.say("r1", "m1", "ann", "@RobotA help");
@@ -137,7 +137,7 @@ async fn a42_a_busy_wecom_is_asked_again_and_a_definite_refusal_is_not() {
 }
 
 #[tokio::test]
-async fn a42_a_bot_whose_place_was_taken_does_not_push_back() {
+async fn a45_a_bot_whose_place_was_taken_does_not_push_back() {
     let run = start(|_| {}).await;
     let (other_desk, wecom) = (FakeDesk::new(), run.wecom.clone());
     let (_stop, _task) = listen(bot(&wecom, other_desk.clone(), |_| {}));
@@ -154,7 +154,7 @@ async fn a42_a_bot_whose_place_was_taken_does_not_push_back() {
 }
 
 #[tokio::test]
-async fn a42_a_wrong_secret_subscribes_nothing_and_is_tried_again_later() {
+async fn a_wrong_secret_subscribes_nothing_and_is_tried_again_later() {
     let (wecom, desk) = (FakeWecom::start().await, FakeDesk::new());
     let (stop, task) = listen(bot(&wecom, desk.clone(), |config| config.secret = "wrong".into()));
     eventually(PATIENCE, "two attempts", || (wecom.connections() >= 2).then_some(())).await;
@@ -166,7 +166,7 @@ async fn a42_a_wrong_secret_subscribes_nothing_and_is_tried_again_later() {
 }
 
 #[tokio::test]
-async fn a42_strange_frames_are_left_alone() {
+async fn strange_frames_are_left_alone() {
     let run = start(|_| {}).await;
     for text in
         ["", "{", "[]", "{\"cmd\":1}", "{\"cmd\":\"aibot_msg_callback\",\"headers\":{\"req_id\":\"x\"},\"body\":{}}"]
@@ -201,7 +201,7 @@ async fn a42_people_and_groups_are_allowed_and_bound_as_configured() {
 }
 
 #[tokio::test]
-async fn a42_what_is_in_hand_is_answered_before_podbell_ends() {
+async fn what_is_in_hand_is_answered_before_podbell_ends() {
     let run = start(|config| config.timing.end = PATIENCE).await;
     run.desk.open(false);
     run.wecom.say("r1", "m1", "ann", "@RobotA ack 1");

@@ -1,6 +1,6 @@
 //! WeCom: an AI bot over a long connection ([`Bot`]), and an app whose messages WeCom posts ([`App`]).
 //!
-//! Both ways end in [`Asker::hear`]: was it heard before, may they, is there a place; then the desk is
+//! Both ways end in `Asker::hear`: was it heard before, may they, is there a place; then the desk is
 //! asked once, whatever comes again. It never reads the store and never parses a command.
 
 mod access;
