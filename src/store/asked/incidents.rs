@@ -41,10 +41,12 @@ const ALL_SCOPED: &str = "SELECT s.source, s.cluster, s.namespace, s.service, i.
     CROSS JOIN shown s ON s.incident = i.id";
 const COUNT_OPEN: &str = "SELECT count(*) FROM incident WHERE ended_at IS NULL AND phase = ?1";
 const COUNT_OVER: &str = "SELECT count(*) FROM incident WHERE ended_at IS NOT NULL";
-const OF_SERVICE: &str = "SELECT DISTINCT i.id FROM shown s JOIN incident i ON i.id = s.incident
+/// By what shows them, and not, to spare a sort of a few, through all that are open: ten thousand take 2 ms.
+const OF_SERVICE: &str = "SELECT DISTINCT i.id FROM shown s CROSS JOIN incident i ON i.id = s.incident
     WHERE s.service = ?1 AND s.namespace = ?2 AND s.cluster = ?3 AND i.ended_at IS NULL AND i.phase = 'open'
     ORDER BY i.last_at DESC, i.id DESC LIMIT 50";
-const OF_WORKLOAD: &str = "SELECT id FROM incident WHERE workload = ?1 AND ended_at IS NULL AND phase = 'open'
+const OF_WORKLOAD: &str =
+    "SELECT id FROM incident INDEXED BY incident_workload WHERE workload = ?1 AND ended_at IS NULL AND phase = 'open'
     AND EXISTS (SELECT 1 FROM shown WHERE shown.incident = incident.id AND shown.namespace = ?2 AND shown.cluster = ?3)
     ORDER BY last_at DESC, id DESC LIMIT 50";
 const KEPT: &str = "SELECT i.state, i.ended_at, a.body FROM incident i LEFT JOIN acknowledged a ON a.incident = i.id

@@ -326,6 +326,10 @@ fn no_question_reads_all_series_all_incidents_or_all_decisions() {
             let derived = scan.contains("SCAN i") && !scan.contains("SCAN incident");
             assert!(page || derived, "{query}\n{plan}");
         }
+        // What is asked of one service must not look through everything that is open.
+        if query.contains("service = ?1") || query.contains("workload = ?1") {
+            assert!(!plan.contains("incident_newest"), "{query}\n{plan}");
+        }
         assert!(!plan.contains("SCAN series") && !plan.contains("SCAN s ") || plan.contains("series_silent"), "{plan}");
     }
 }
