@@ -9,6 +9,7 @@ pub mod desk;
 mod find;
 pub mod hands;
 pub mod lists;
+mod own;
 mod plans;
 pub mod slack;
 mod websocket;

@@ -66,7 +66,9 @@ fn slack(mut map: MapReader<'_>, name: &str, folder: &Path, reader: &mut Reader)
     let connections = map.take("connections").map_or(Some(1), |node| reader.number(node, 1..MOST_CONNECTIONS + 1));
     let teams = map.take("teams").map(|node| ids(node, "a team", "T0123ABC", &['T', 'E'], reader));
     let users = map.take("users").map(|node| ids(node, "a user", "U0123ABC", &['U', 'W'], reader));
-    let channels = map.take("channels").map(|node| channels(node, reader));
+    let channels = map
+        .take("channels")
+        .map(|node| channels(node, reader, |node, reader| id(node, "a channel", "C0123ABC", &CHANNEL, reader)));
     let head = map.head();
     map.finish_with(reader, |key| match key {
         "token" => Some("an app-level token (xapp-…) is `app_token`, a bot's (xoxb-…) is `bot_token`"),
@@ -116,7 +118,13 @@ fn id(node: &Node, what: &str, such: &str, begins: &[char], reader: &mut Reader)
 
 const CHANNEL: [char; 3] = ['C', 'G', 'D'];
 
-fn channels(node: &Node, reader: &mut Reader) -> BTreeMap<String, Channel> {
+/// The channels that are answered, as a platform writes their ids. An empty list would shut everybody
+/// out, which nobody means.
+pub fn channels(
+    node: &Node,
+    reader: &mut Reader,
+    id: impl Fn(&Node, &mut Reader) -> Option<String>,
+) -> BTreeMap<String, Channel> {
     let items = reader.one_or_many(node);
     if items.is_empty() {
         let help = "list ids, or leave the key out to allow any";
@@ -124,7 +132,7 @@ fn channels(node: &Node, reader: &mut Reader) -> BTreeMap<String, Channel> {
     }
     let mut channels = BTreeMap::new();
     for item in items {
-        let Some((id, channel)) = channel(item, reader) else { continue };
+        let Some((id, channel)) = channel(item, reader, &id) else { continue };
         if channels.insert(id.clone(), channel).is_some() {
             let help = "one item says all that it sees: its keys take lists";
             reader.error_help(&item.span, format!("the channel {id} is there twice"), help);
@@ -133,20 +141,23 @@ fn channels(node: &Node, reader: &mut Reader) -> BTreeMap<String, Channel> {
     channels
 }
 
-fn channel(node: &Node, reader: &mut Reader) -> Option<(String, Channel)> {
-    let (what, such) = ("a channel", "C0123ABC");
+fn channel(
+    node: &Node,
+    reader: &mut Reader,
+    id: impl Fn(&Node, &mut Reader) -> Option<String>,
+) -> Option<(String, Channel)> {
     if !matches!(node.value, Value::Map(_)) {
-        return Some((id(node, what, such, &CHANNEL, reader)?, Channel::default()));
+        return Some((id(node, reader)?, Channel::default()));
     }
     let mut map = reader.map(node, "a channel: its id, or a map with `id:`")?;
-    let id = map.need("id", reader).and_then(|node| id(node, what, such, &CHANNEL, reader));
+    let id = map.need("id", reader).and_then(|node| id(node, reader));
     let channel = sees(&mut map, reader);
     map.finish(reader);
     Some((id?, channel))
 }
 
 /// What a channel sees and may do: the other keys of its item.
-pub fn sees(map: &mut MapReader<'_>, reader: &mut Reader) -> Channel {
+fn sees(map: &mut MapReader<'_>, reader: &mut Reader) -> Channel {
     let scope = scope(map, reader);
     let read_only = map.take("read_only").and_then(|node| reader.truth(node)).unwrap_or_default();
     Channel { scope, read_only }

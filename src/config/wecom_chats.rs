@@ -1,16 +1,15 @@
 //! The kinds `wecom-bot` and `wecom-app` of `chats:`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use url::Url;
 
-use super::chats::sees;
+use super::chats::channels;
 use super::secret::SecretRef;
 use super::{WecomAppChat, WecomBotChat};
-use crate::chat::slack::Channel;
 use crate::chat::wecom::{Access, Crypto, ENDPOINT};
-use crate::core::yaml::{MapReader, Node, Reader, Value};
+use crate::core::yaml::{MapReader, Node, Reader};
 
 /// An AI bot: podbell opens a connection to WeCom.
 pub fn bot(mut map: MapReader<'_>, name: &str, folder: &Path, reader: &mut Reader) -> Option<WecomBotChat<SecretRef>> {
@@ -77,7 +76,8 @@ fn socket(node: &Node, reader: &mut Reader) -> Option<Url> {
 
 fn access(map: &mut MapReader<'_>, reader: &mut Reader) -> Access {
     let users = map.take("users").map(|node| users(node, reader));
-    let channels = map.take("channels").map(|node| channels(node, reader));
+    let channels =
+        map.take("channels").map(|node| channels(node, reader, |node, reader| id(node, "a channel", reader)));
     Access { users, channels }
 }
 
@@ -103,32 +103,4 @@ fn users(node: &Node, reader: &mut Reader) -> BTreeSet<String> {
         reader.error_help(&node.span, "this list allows nobody", ANY);
     }
     items.iter().filter_map(|item| id(item, "a user", reader)).collect()
-}
-
-fn channels(node: &Node, reader: &mut Reader) -> BTreeMap<String, Channel> {
-    let items = reader.one_or_many(node);
-    if items.is_empty() {
-        reader.error_help(&node.span, "this list allows no channel", ANY);
-    }
-    let mut channels = BTreeMap::new();
-    for item in items {
-        let Some((id, channel)) = channel(item, reader) else { continue };
-        if channels.insert(id.clone(), channel).is_some() {
-            let help = "one item says all that it sees: its keys take lists";
-            reader.error_help(&item.span, format!("the channel {id} is there twice"), help);
-        }
-    }
-    channels
-}
-
-fn channel(node: &Node, reader: &mut Reader) -> Option<(String, Channel)> {
-    const WHAT: &str = "a channel";
-    if !matches!(node.value, Value::Map(_)) {
-        return Some((id(node, WHAT, reader)?, Channel::default()));
-    }
-    let mut map = reader.map(node, "a channel: its id, or a map with `id:`")?;
-    let id = map.need("id", reader).and_then(|node| id(node, WHAT, reader));
-    let channel = sees(&mut map, reader);
-    map.finish(reader);
-    Some((id?, channel))
 }

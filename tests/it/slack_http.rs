@@ -325,8 +325,7 @@ async fn each_channel_sees_its_own_and_whoever_is_on_no_list_learns_nothing() {
     let call =
         async |from: &str, to: &str, id: &str| podbell.call(FORM, &command(&slack, id, "web").replace(from, to)).await;
     assert_eq!(call("team_id=T1", "team_id=T2", "2").await, (403, String::new()));
-    for (from, to, words) in
-        [("user_id=U1", "user_id=U2", "not on podbell's list"), ("=C1", "=C2", "not answer in this")]
+    for (from, to, words) in [("user_id=U1", "user_id=U2", "not on podbell's list"), ("=C1", "=C2", "not answer here")]
     {
         let (status, body) = call(from, to, to).await;
         assert!(

@@ -246,7 +246,7 @@ impl Slack {
     async fn answer(&self, heard: &Heard, what: What) -> Said {
         let language = self.config.language;
         let speaker = match what {
-            What::Say(own) => return Said { body: own.body(language), plain: own.body(language) },
+            What::Say(own) => return Said { body: answer::own(own, language), plain: answer::own(own, language) },
             What::Ask(speaker) => speaker,
         };
         // It is never closed.
