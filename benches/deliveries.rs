@@ -134,6 +134,7 @@ fn engine(store: Store, webhooks: usize) -> Engine {
         fingerprint: name.clone(),
         pace: None,
         concurrency: 8,
+        threads: None,
         digest_after: None,
     };
     let policies = names.iter().map(|name| (name.clone(), policy(name))).collect();

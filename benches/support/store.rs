@@ -99,6 +99,7 @@ fn engine(store: Store) -> Engine {
         fingerprint: "hook".into(),
         pace: None,
         concurrency: 250,
+        threads: None,
         digest_after: None,
     };
     let policies = BTreeMap::from([(Destination::from("hook"), policy)]);

@@ -79,6 +79,9 @@ pub fn notifiers(config: &Config, client: reqwest::Client) -> Result<Notifiers, 
 fn notifier(config: &config::NotifierConfig) -> NotifierConfig {
     let kind = match &config.kind {
         NotifierKind::Slack { url } => Kind::Slack { url: url.clone() },
+        NotifierKind::SlackApp { token, channel, api, buttons } => {
+            Kind::SlackApp { token: token.clone(), channel: channel.clone(), api: api.clone(), buttons: *buttons }
+        }
         NotifierKind::Wecom { url } => Kind::Wecom { url: url.clone() },
         NotifierKind::Webhook { url, secrets } => Kind::Webhook { url: url.clone(), secrets: secrets.clone() },
         NotifierKind::Console => Kind::Console { color: crate::notifiers::Color::Auto },

@@ -42,10 +42,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let id = format!("msg_test_{}", now.millis());
     let body = notifiers.freeze(&args.destination, &Parcel::full(&[test_notice(&args.destination)]), &id, now);
     let outcome = super::block_on(notifiers.deliver(&args.destination, &id, body, now))?;
-    let Outcome::Delivered = outcome else {
+    if !outcome.arrived() {
         anstream::println!("{}: {}", args.destination, words(&outcome));
         return Ok(ExitCode::FAILURE);
-    };
+    }
     anstream::println!("{}: arrived", args.destination);
     end_pause(setup::store_path(&config), &args.destination);
     Ok(ExitCode::SUCCESS)
@@ -78,7 +78,8 @@ fn test_notice(destination: &str) -> Notice {
 /// Why not, and what to do.
 fn words(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Delivered => "arrived".to_owned(),
+        Outcome::Delivered | Outcome::Posted(_) => "arrived".to_owned(),
+        Outcome::Orphaned { why } => format!("not delivered: {why}"),
         // A reply means that it was reached: the address is right then.
         Outcome::Refused { why, retry_after } if replied(why) => match retry_after {
             Some(wait) => format!("not delivered: {why}. It asks to wait {} s: try again then", wait.as_secs()),

@@ -182,6 +182,17 @@ pub enum NotifierKind<S = SecretString> {
         /// Its address, a secret.
         url: S,
     },
+    /// A channel of Slack, through the token of an app.
+    SlackApp {
+        /// The bot's token.
+        token: S,
+        /// The channel's id, or `#` and its name.
+        channel: String,
+        /// Slack's Web API.
+        api: Url,
+        /// Whether its messages have buttons: an app must hear of them.
+        buttons: bool,
+    },
     /// A robot of WeCom.
     Wecom {
         /// Its address, a secret.

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use jiff::tz::TimeZone;
+use secrecy::ExposeSecret as _;
+use url::Url;
 
 use super::secret::SecretRef;
-use super::sources::{name, time_zone};
+use super::sources::{address, name, time_zone};
 use super::{Language, MentionIds, NotifierConfig, NotifierKind};
+use crate::chat::slack::API;
 use crate::core::rules::quiet::read::minute;
 use crate::core::template;
 use crate::core::yaml::{MapReader, Node, Reader, Value};
@@ -27,11 +30,11 @@ const DIGEST_AFTER: usize = 3;
 const KINDS: [(&str, Kind); 4] =
     [("slack", Kind::Slack), ("wecom", Kind::Wecom), ("webhook", Kind::Webhook), ("console", Kind::Console)];
 
-/// Reads `notifiers:`.
-pub fn read(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<NotifierConfig<SecretRef>> {
+/// Reads `notifiers:`. `heard`: there is a chat that hears of buttons in Slack.
+pub fn read(node: &Node, folder: &Path, heard: bool, reader: &mut Reader) -> Vec<NotifierConfig<SecretRef>> {
     let mut names = HashSet::new();
     let items = reader.list(node, "a list of notifiers");
-    items.iter().filter_map(|item| notifier(item, folder, &mut names, reader)).collect()
+    items.iter().filter_map(|item| notifier(item, folder, heard, &mut names, reader)).collect()
 }
 
 /// The names alone, of notifiers that are otherwise wrong too: a mistake in one must not make
@@ -53,6 +56,7 @@ pub fn names(node: &Node) -> Vec<String> {
 fn notifier(
     node: &Node,
     folder: &Path,
+    heard: bool,
     names: &mut HashSet<String>,
     reader: &mut Reader,
 ) -> Option<NotifierConfig<SecretRef>> {
@@ -73,7 +77,10 @@ fn notifier(
     let digest_after = if is_chat { digest_after(&mut map, reader) } else { None };
     let daily = if is_chat { daily(&mut map, reader) } else { None };
     let kind = match kind {
-        Kind::Slack => url(&mut map, reader).map(|url| NotifierKind::Slack { url }),
+        Kind::Slack => match ["token", "channel"].iter().any(|key| map.has(key)) {
+            true => slack_app(&mut map, &name, folder, heard, reader),
+            false => url(&mut map, reader).map(|url| NotifierKind::Slack { url }),
+        },
         Kind::Wecom => url(&mut map, reader).map(|url| NotifierKind::Wecom { url }),
         Kind::Console => Some(NotifierKind::Console),
         Kind::Webhook => {
@@ -95,7 +102,8 @@ fn notifier(
         }
     };
     map.finish_with(reader, |key| match key {
-        "token" | "channel" => Some("this version knows incoming webhooks only: use `url`"),
+        "url" => Some("an incoming webhook has `url`, an app `token` and `channel`: one of both"),
+        "token" | "channel" | "api" | "buttons" => Some("for `kind: slack` with an app's `token` and `channel`"),
         "daily" => Some("a line a day is for people; a webhook gets every notice"),
         "digest" | "digest_after" => Some("a webhook gets every notice; only chats get digests"),
         _ => None,
@@ -109,6 +117,42 @@ fn notifier(
         template: template.unwrap_or_default(),
         kind: kind?,
     })
+}
+
+/// An app's token and a channel: threads, and changes of messages.
+fn slack_app(
+    map: &mut MapReader<'_>,
+    name: &str,
+    folder: &Path,
+    heard: bool,
+    reader: &mut Reader,
+) -> Option<NotifierKind<SecretRef>> {
+    let token = map.need("token", reader);
+    let token = token.and_then(|node| {
+        let token = SecretRef::read(node, format!("notifiers: {name}: token"), folder, reader)?;
+        if token.written_out().is_some_and(|token| !token.expose_secret().starts_with("xox")) {
+            let help = "copy the Bot User OAuth Token (xoxb-…) from OAuth & Permissions";
+            reader.error_help(&node.span, "this is no token of a Slack bot", help);
+        }
+        Some(token)
+    });
+    let channel = map.need("channel", reader).and_then(|node| channel(node, reader));
+    let api = map.take("api").map_or_else(|| Url::parse(API).ok(), |node| address(node, reader));
+    let buttons = map.take("buttons").map_or(Some(heard), |node| reader.truth(node));
+    Some(NotifierKind::SlackApp { token: token?, channel: channel?, api: api?, buttons: buttons? })
+}
+
+/// A channel's id, or `#` and its name.
+fn channel(node: &Node, reader: &mut Reader) -> Option<String> {
+    let text = reader.text(node, "a channel's id such as C0123ABC")?;
+    let id = text.starts_with(['C', 'G', 'D']) && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let name = text.strip_prefix('#').is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace));
+    if !(id || name) || text.len() > 100 {
+        let help = "copy the channel's id from the end of its details in Slack, or write \"#name\", in quotes";
+        reader.error_help(&node.span, format!("`{text}` is no channel of Slack"), help);
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 /// `daily: "09:00"`, on the destination's clock.

@@ -303,6 +303,9 @@ impl<S> NotifierConfig<S> {
     fn map<T>(self, put: &mut impl FnMut(&S) -> T) -> NotifierConfig<T> {
         let kind = match self.kind {
             NotifierKind::Slack { url } => NotifierKind::Slack { url: put(&url) },
+            NotifierKind::SlackApp { token, channel, api, buttons } => {
+                NotifierKind::SlackApp { token: put(&token), channel, api, buttons }
+            }
             NotifierKind::Wecom { url } => NotifierKind::Wecom { url: put(&url) },
             NotifierKind::Webhook { url, secrets } => {
                 NotifierKind::Webhook { url: put(&url), secrets: secrets.iter().map(put).collect() }

@@ -48,8 +48,9 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
     }
     let sources = map.need("sources", reader).map(|node| sources::read(node, folder, reader)).unwrap_or_default();
     let notifiers_node = map.need("notifiers", reader);
-    let notifiers = notifiers_node.map(|node| notifiers::read(node, folder, reader)).unwrap_or_default();
     let chats = map.take("chats").map(|node| chats::read(node, folder, reader)).unwrap_or_default();
+    let heard = chats.iter().any(|chat| matches!(chat.kind, super::ChatKind::Slack(_)));
+    let notifiers = notifiers_node.map(|node| notifiers::read(node, folder, heard, reader)).unwrap_or_default();
     let mentions = map.take("mentions").map(|node| notifiers::mentions(node, reader)).unwrap_or_default();
     let destinations = notifiers_node.map(notifiers::names).unwrap_or_default();
     let names = Names {

@@ -248,6 +248,7 @@ pub fn policies(setup: &Setup) -> BTreeMap<Destination, Policy> {
         fingerprint: name.clone(),
         pace: Some(Pace::SLACK),
         concurrency: 1,
+        threads: None,
         digest_after: Some(DIGEST_AFTER),
     };
     setup.destinations.iter().map(|name| (name.clone(), policy(name))).collect()

@@ -17,7 +17,7 @@ use std::time::Duration;
 use self::complaints::Complaints;
 pub use self::happened::{Asked, Happened, NewRules};
 use crate::core::deed::Done;
-use crate::core::outbox::{Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
+use crate::core::outbox::{Face, Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
 use crate::core::rules::Rules;
 use crate::core::rules::rule::Destination;
 use crate::core::step::{Input, Setup, State, Tally, Writes, step};
@@ -321,6 +321,13 @@ impl Engine {
             state.rename_destination(from, to, &mut batch.writes);
         }
         state.keep_destinations(&self.setup.destinations);
+        for incident in outbox.threaded() {
+            if let Some(incident) = state.incident(incident) {
+                outbox.want(incident.id, Face::of(incident), now);
+            } else if state.trouble(incident).is_none() {
+                outbox.end(incident, now, &mut batch.outbox);
+            }
+        }
         Ok(Mirror { state, outbox, pending: batch })
     }
 
@@ -348,12 +355,13 @@ impl Engine {
             tally.failed_polls += u64::from(matches!(event, SourceEvent::Failed { .. }));
         }
         for (send, outcome) in answers {
-            let delivered = *outcome == Outcome::Delivered;
+            let delivered = outcome.arrived();
             tally.delivered += u64::from(delivered);
             tally.undelivered += u64::from(!delivered);
             if let Some(destination) = mirror.outbox.receiver_of(*send) {
                 self.complaints.of_destination(destination, outcome, now);
-                if delivered {
+                // Bringing a message up to date tells nobody.
+                if let Some(destination) = mirror.outbox.listener_of(*send).filter(|_| delivered) {
                     step(&mut mirror.state, &self.setup, Input::Told { destination }, now, &mut batch.writes);
                 }
             }
@@ -371,8 +379,9 @@ impl Engine {
         step(&mut mirror.state, &self.setup, Input::Tick, now, &mut batch.writes);
         mirror.outbox.tick(now, &mut batch.outbox);
         self.post(mirror, now, &mut batch);
+        Self::tell_threads(mirror, &mut batch, now);
         let jobs = if self.claiming { mirror.outbox.claim(now, &mut batch.outbox) } else { Vec::new() };
-        self.freeze_bodies(&mut batch, now)?;
+        self.freeze_bodies(mirror, &mut batch, now)?;
         let heartbeat = (now >= self.last_heartbeat.plus(HEARTBEAT)).then_some(now);
         if !jobs.is_empty() {
             crash_point!("claim.before");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, USER_AGENT};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::redact::Redactor;
 use super::reply::{Reply, words};
@@ -20,6 +21,8 @@ pub(super) struct Attempt<'a> {
     pub body: Vec<u8>,
     /// The time of this attempt.
     pub now: Time,
+    /// What proves who asks, where the address does not.
+    pub bearer: Option<&'a SecretString>,
 }
 
 /// Posts it. `signed` is there for webhooks, with the signature if they have secrets.
@@ -35,6 +38,9 @@ pub(super) async fn post(
         .timeout(TIMEOUT)
         .header(CONTENT_TYPE, "application/json; charset=utf-8")
         .header(USER_AGENT, concat!("podbell/", env!("CARGO_PKG_VERSION")));
+    if let Some(token) = attempt.bearer {
+        request = request.bearer_auth(token.expose_secret());
+    }
     if let Some(signature) = signed {
         request = request.header("webhook-id", attempt.id).header("webhook-timestamp", attempt.now.seconds());
         if let Some(signature) = signature {

@@ -15,6 +15,7 @@ mod http;
 mod redact;
 mod reply;
 pub(crate) mod slack;
+mod slack_app;
 mod webhook;
 pub(crate) mod wecom;
 
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 pub use console::{Color, terminal};
@@ -34,7 +36,7 @@ use self::webhook::SigningKey;
 use crate::core::message::{Language, Message, Style, compose_built_in, compose_digest, compose_for, fold};
 use crate::core::notice::{Notice, NoticeBody};
 use crate::core::outbox::pace::Pace;
-use crate::core::outbox::{Content, Outcome, Parcel, Policy};
+use crate::core::outbox::{Content, Outcome, Parcel, Policy, ThreadPolicy};
 use crate::core::rules::rule::Destination;
 use crate::core::template::{Failure, Template};
 use crate::core::time::Time;
@@ -63,6 +65,17 @@ pub enum Kind {
     Slack {
         /// Its URL; whoever knows it can post.
         url: SecretString,
+    },
+    /// A channel of Slack, through an app's token: one message an incident.
+    SlackApp {
+        /// The bot's token.
+        token: SecretString,
+        /// The channel's id, or `#` and its name.
+        channel: String,
+        /// Slack's Web API.
+        api: url::Url,
+        /// Whether somebody hears of its buttons.
+        buttons: bool,
     },
     /// A WeCom group robot.
     Wecom {
@@ -93,7 +106,7 @@ impl Kind {
     /// The word of podbell.yaml.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Slack { .. } => "slack",
+            Self::Slack { .. } | Self::SlackApp { .. } => "slack",
             Self::Wecom { .. } => "wecom",
             Self::Webhook { .. } => "webhook",
             Self::Console { .. } => "console",
@@ -102,26 +115,27 @@ impl Kind {
 
     /// Whether people read it: it gets troubles and digests.
     pub fn is_chat(&self) -> bool {
-        matches!(self, Self::Slack { .. } | Self::Wecom { .. } | Self::Console { .. })
+        !matches!(self, Self::Webhook { .. })
     }
 
     fn url(&self) -> Option<&SecretString> {
         match self {
             Self::Slack { url } | Self::Wecom { url } | Self::Webhook { url, .. } => Some(url),
-            Self::Console { .. } => None,
+            Self::SlackApp { .. } | Self::Console { .. } => None,
         }
     }
 
     fn secrets(&self) -> &[SecretString] {
         match self {
             Self::Webhook { secrets, .. } => secrets,
+            Self::SlackApp { token, .. } => std::slice::from_ref(token),
             _ => &[],
         }
     }
 
     fn pace(&self) -> (Option<Pace>, usize) {
         match self {
-            Self::Slack { .. } => (Some(Pace::SLACK), 1),
+            Self::Slack { .. } | Self::SlackApp { .. } => (Some(Pace::SLACK), 1),
             Self::Wecom { .. } => (Some(Pace::WECOM), 1),
             Self::Webhook { .. } => (None, 8),
             Self::Console { .. } => (None, 1),
@@ -208,7 +222,10 @@ impl Notifier {
         let name = || config.name.clone();
         let url = config.kind.url().map(|url| read_url(url.expose_secret()).ok_or(ConfigError::Url { name: name() }));
         let url = url.transpose()?;
-        let keys = config.kind.secrets().iter().map(SigningKey::read).collect::<Option<Vec<_>>>();
+        let keys = match &config.kind {
+            Kind::Webhook { secrets, .. } => secrets.iter().map(SigningKey::read).collect::<Option<Vec<_>>>(),
+            _ => Some(Vec::new()),
+        };
         let keys = keys.ok_or(ConfigError::Secret { name: name() })?;
         let redactor = Redactor::new(url.as_ref().map_or("", url::Url::as_str), config.kind.secrets());
         Ok(Self { config, url, keys, redactor })
@@ -219,10 +236,23 @@ impl Notifier {
         let (pace, concurrency) = kind.pace();
         let url = self.url.as_ref().map_or(kind.as_str(), url::Url::as_str);
         let secrets = kind.secrets().iter().map(ExposeSecret::expose_secret);
+        let (whole, threads) = match kind {
+            Kind::SlackApp { token, channel, api, .. } => {
+                let token = token.expose_secret();
+                let threads = ThreadPolicy {
+                    place: hash([api.as_str(), channel].into_iter()),
+                    endpoint: hash([api.as_str(), token, "changes"].into_iter()),
+                    pace: Pace::SLACK_CHANGES,
+                };
+                (vec![api.as_str(), channel, token], Some(threads))
+            }
+            _ => (vec![url], None),
+        };
         Policy {
-            endpoint: hash(std::iter::once(url)),
-            fingerprint: hash(std::iter::once(url).chain(secrets)),
+            endpoint: hash(whole.iter().copied()),
+            fingerprint: hash(whole.iter().copied().chain(secrets)),
             pace,
+            threads,
             concurrency,
             digest_after: self.config.digest_after.filter(|_| kind.is_chat()),
         }
@@ -270,7 +300,7 @@ impl Notifiers {
     /// The body of one request: to be stored and repeated byte for byte. Pure. Empty if there is no
     /// such destination or nothing to tell.
     pub fn freeze(&self, destination: &str, parcel: &Parcel<'_>, message_id: &str, now: Time) -> Vec<u8> {
-        let Parcel { notices, content, storm } = *parcel;
+        let Parcel { notices, content, storm, parent, refresh } = *parcel;
         let (Some(notifier), Some(notice)) = (self.notifiers.get(destination), fold(notices)) else {
             return Vec::new();
         };
@@ -292,6 +322,17 @@ impl Notifiers {
             Kind::Slack { .. } => {
                 let ids = self.resolve(&mut message, |ids| ids.slack.as_deref().and_then(slack::mention));
                 slack::body(&message, content, &ids)
+            }
+            Kind::SlackApp { channel, buttons, .. } => {
+                let ids = self.resolve(&mut message, |ids| ids.slack.as_deref().and_then(slack::mention));
+                let alone = Some(&notice.body).filter(|_| storm.is_none());
+                let incident = alone.and_then(|body| match body {
+                    NoticeBody::Incident(story) => Some((story.incident, story.acknowledged.is_some())),
+                    NoticeBody::Trouble(_) | NoticeBody::Info(_) => None,
+                });
+                let about_one = alone.is_some_and(|body| body.incident().is_some());
+                let facts = slack_app::Facts { channel, parent, refresh, incident, about_one, buttons: *buttons };
+                json!(slack_app::request(&message, content, &ids, &facts))
             }
             Kind::Wecom { .. } => {
                 let ids = self.resolve(&mut message, |ids| ids.wecom.clone());
@@ -342,8 +383,11 @@ impl Notifiers {
         };
         match (&notifier.config.kind, &notifier.url) {
             (Kind::Console { color }, _) => console::print(body, *color).await,
+            (Kind::SlackApp { token, api, .. }, _) => {
+                self.call_slack(notifier, (token, api), message_id, &body, now).await
+            }
             (kind, Some(url)) => {
-                let attempt = http::Attempt { id: message_id, body, now };
+                let attempt = http::Attempt { id: message_id, body, now, bearer: None };
                 let signature = webhook::signature(&notifier.keys, message_id, now.seconds(), &attempt.body);
                 let signed = matches!(kind, Kind::Webhook { .. }).then_some(signature);
                 let answer = http::post(&self.client, url, attempt, signed, &notifier.redactor).await;
@@ -352,11 +396,35 @@ impl Notifiers {
                     Ok(reply) => match kind {
                         Kind::Slack { .. } => slack::classify(&reply),
                         Kind::Wecom { .. } => wecom::classify(&reply),
-                        Kind::Webhook { .. } | Kind::Console { .. } => reply::by_status(&reply),
+                        Kind::SlackApp { .. } | Kind::Webhook { .. } | Kind::Console { .. } => reply::by_status(&reply),
                     },
                 }
             }
             (_, None) => Outcome::Unclear { retry_after: None, why: "it has no URL".into() },
+        }
+    }
+
+    /// One call of Slack's Web API.
+    async fn call_slack(
+        &self,
+        notifier: &Notifier,
+        (token, api): (&SecretString, &url::Url),
+        message_id: &str,
+        frozen: &[u8],
+        now: Time,
+    ) -> Outcome {
+        let Ok(request) = serde_json::from_slice::<slack_app::Request>(frozen) else {
+            return Outcome::Content { why: "the stored request cannot be read".into() };
+        };
+        let url = url::Url::parse(&format!("{}/{}", api.as_str().trim_end_matches('/'), request.method.as_str()));
+        let Ok(url) = url else {
+            return Outcome::Unclear { retry_after: None, why: "the address of Slack's API is none".into() };
+        };
+        let body = request.arguments.to_string().into_bytes();
+        let attempt = http::Attempt { id: message_id, body, now, bearer: Some(token) };
+        match http::post(&self.client, &url, attempt, None, &notifier.redactor).await {
+            Ok(reply) => slack_app::classify(&request, &reply),
+            Err(outcome) => outcome,
         }
     }
 }

@@ -71,10 +71,10 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
 }
 
 /// What can be done with an open incident, as buttons. The value of each is the command that a person
-/// would type. For answers, and for notices that an app's token posts: an incoming webhook's buttons
+/// would type; who has it already need not acknowledge it. For answers, and for notices that an app's token posts: an incoming webhook's buttons
 /// lead nowhere without an app behind it.
-pub(crate) fn buttons(incident: u64, language: Language) -> Value {
-    let [acknowledge, mute, show] = match language {
+pub(crate) fn buttons(incident: u64, language: Language, acknowledged: bool) -> Value {
+    let [have_it, mute, show] = match language {
         Language::En => ["Acknowledge", "Mute 1 h", "Show"],
         Language::Zh => ["认领", "静默 1 小时", "查看"],
     };
@@ -82,11 +82,12 @@ pub(crate) fn buttons(incident: u64, language: Language) -> Value {
         let text = json!({"type": "plain_text", "text": label, "emoji": false});
         json!({"type": "button", "action_id": format!("podbell.{action}"), "text": text, "value": value})
     };
-    json!({"type": "actions", "elements": [
-        button("ack", acknowledge, format!("ack {incident}")),
-        button("mute", mute, format!("mute {incident} 1h")),
-        button("show", show, format!("show {incident}")),
-    ]})
+    let mut buttons =
+        vec![button("mute", mute, format!("mute {incident} 1h")), button("show", show, format!("show {incident}"))];
+    if !acknowledged {
+        buttons.insert(0, button("ack", have_it, format!("ack {incident}")));
+    }
+    json!({"type": "actions", "elements": buttons})
 }
 
 /// One built-in line that nothing in it can break.

@@ -275,7 +275,7 @@ fn write_notices(connection: &Connection, writes: &Writes) -> rusqlite::Result<(
 fn write_outbox(connection: &Connection, commit: &Commit<'_>) -> rusqlite::Result<()> {
     let writes = commit.outbox_writes;
     for (from, to) in &writes.renamed {
-        for table in ["delivery", "send"] {
+        for table in ["delivery", "send", "thread"] {
             let sql = format!("UPDATE {table} SET destination = ?2 WHERE destination = ?1");
             connection.execute(&sql, params![from, to])?;
         }
@@ -283,6 +283,7 @@ fn write_outbox(connection: &Connection, commit: &Commit<'_>) -> rusqlite::Resul
     }
     for name in &writes.removed {
         connection.execute("DELETE FROM destination WHERE name = ?1", [name])?;
+        connection.execute("DELETE FROM thread WHERE destination = ?1", [name])?;
     }
     for (to, delivery) in &writes.added {
         insert_delivery(connection, to, delivery)?;
@@ -306,6 +307,7 @@ fn write_outbox(connection: &Connection, commit: &Commit<'_>) -> rusqlite::Resul
     for (endpoint, at) in &writes.attempts {
         connection.prepare_cached("INSERT INTO attempt VALUES (?1, ?2)")?.execute(params![at.millis(), endpoint])?;
     }
+    super::threads::write(connection, commit)?;
     for name in &writes.destinations {
         write_destination(connection, commit, name)?;
     }

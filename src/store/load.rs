@@ -146,6 +146,7 @@ impl Store {
         )?;
         Ok(RestoredOutbox {
             destinations,
+            threads: self.threads()?,
             deliveries: deliveries
                 .into_iter()
                 .map(|(stored, send)| (stored.destination, stored.delivery, send))

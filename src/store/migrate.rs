@@ -8,8 +8,12 @@ use rusqlite::Connection;
 use super::{APPLICATION_ID, StoreError, place};
 
 /// The steps from nothing to this version's format. Never edit one that was released; add one.
-pub const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+pub const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 /// The version of the format that this program writes.
 #[allow(clippy::cast_possible_wrap)]
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

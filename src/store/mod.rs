@@ -17,6 +17,7 @@ mod listing;
 mod load;
 mod migrate;
 mod place;
+mod threads;
 mod tidy;
 
 use std::collections::HashMap;

@@ -40,6 +40,7 @@ mod secrets;
 mod slack_http;
 mod slack_run;
 mod slack_socket;
+mod slack_threads;
 mod store;
 mod storms;
 mod support;

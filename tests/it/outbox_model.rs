@@ -68,8 +68,14 @@ fn team() -> Destination {
 }
 
 fn policies() -> BTreeMap<Destination, Policy> {
-    let policy =
-        Policy { endpoint: "e".into(), fingerprint: "f".into(), pace: Some(PACE), concurrency: 2, digest_after: None };
+    let policy = Policy {
+        endpoint: "e".into(),
+        fingerprint: "f".into(),
+        pace: Some(PACE),
+        concurrency: 2,
+        digest_after: None,
+        threads: None,
+    };
     BTreeMap::from([(team(), policy)])
 }
 
@@ -106,6 +112,7 @@ impl Model {
                 .values()
                 .filter_map(|(delivery, state)| Some((team(), delivery.clone(), open(state)?)))
                 .collect(),
+            threads: Vec::new(),
             sends: self.disk.sends.iter().map(|(id, attempts)| (*id, team(), *attempts)).collect(),
             attempts: self.disk.attempts.iter().map(|at| ("e".into(), *at)).collect(),
             next_delivery: self.disk.deliveries.keys().last().map_or(1, |id| id.0 + 1),

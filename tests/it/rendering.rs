@@ -49,7 +49,7 @@ fn build() -> Notifiers {
 fn render(notifiers: &Notifiers, destination: &str, notice: &Notice, content: Content) -> String {
     let body = notifiers.freeze(
         destination,
-        &Parcel { notices: std::slice::from_ref(notice), content, storm: None },
+        &Parcel { content, ..Parcel::full(std::slice::from_ref(notice)) },
         "msg_1",
         at(2_401),
     );

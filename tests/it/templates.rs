@@ -52,7 +52,7 @@ fn notifiers(template: Template) -> Notifiers {
 }
 
 fn frozen(notifiers: &Notifiers, to: &str, notice: &Notice, content: Content) -> String {
-    let parcel = Parcel { notices: std::slice::from_ref(notice), content, storm: None };
+    let parcel = Parcel { content, ..Parcel::full(std::slice::from_ref(notice)) };
     String::from_utf8(notifiers.freeze(to, &parcel, "msg_1", at(2_401))).unwrap()
 }
 

@@ -21,7 +21,7 @@ pub fn body(reply: &Reply, content: Content) -> Value {
     body["replace_original"] = json!(false);
     let blocks = body.get_mut("blocks").and_then(Value::as_array_mut);
     if let (Some(incident), Some(blocks)) = (reply.incident, blocks) {
-        blocks.push(slack::buttons(incident, reply.message.language));
+        blocks.push(slack::buttons(incident, reply.message.language, false));
     }
     body
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::queue::Queue;
 use super::{
-    Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, OutboxWrites, SendId, Storm,
-    StormFacts,
+    Claimed, Content, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, Face, GIVE_UP_AFTER, Job, OutboxWrites,
+    SendId, Storm, StormFacts, Thread, Threads,
 };
 use crate::core::rules::Severity;
 use crate::core::rules::rule::Destination;
@@ -17,8 +17,12 @@ use crate::core::time::Time;
 /// One request that is not settled yet; its body is frozen in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenSend {
-    /// What it carries, oldest first.
+    /// What it carries, oldest first; nothing if it only brings a message up to date.
     pub deliveries: Vec<Delivery>,
+    /// The incident whose message it brings up to date.
+    pub refreshes: Option<u64>,
+    /// What its message shows of the incident, if it stands for it and is known.
+    pub face: Option<Face>,
     /// How often it was tried.
     pub attempts: u32,
     /// Whether an answer is outstanding.
@@ -26,6 +30,17 @@ pub struct OpenSend {
 }
 
 impl OpenSend {
+    /// One that carries deliveries.
+    pub fn carrying(deliveries: Vec<Delivery>) -> Self {
+        Self { deliveries, refreshes: None, face: None, attempts: 1, in_flight: true }
+    }
+
+    /// The incident that it tells of, unless it is a digest.
+    pub(super) fn incident(&self) -> Option<u64> {
+        let incidents = self.incidents();
+        self.refreshes.or(incidents.first().copied().filter(|_| incidents.len() == 1))
+    }
+
     /// The incidents that it tells of: one, or those of a digest.
     pub(super) fn incidents(&self) -> BTreeSet<u64> {
         self.deliveries.iter().filter_map(|delivery| delivery.incident).collect()
@@ -43,6 +58,8 @@ pub struct DestinationState {
     pub due: Queue,
     /// Requests that are not settled.
     pub sends: BTreeMap<SendId, OpenSend>,
+    /// The messages that stand for incidents.
+    pub threads: Threads,
     /// The part that is stored beside the deliveries.
     pub health: Health,
     /// Up to when `health.active` is accounted for.
@@ -96,6 +113,11 @@ impl DestinationState {
         // No back-off is longer than that, unless the clock was set back.
         let retry_at = self.health.retry_at.map(|at| at.min(now.plus(super::record::LONGEST)));
         retry_at.max(self.health.wall)
+    }
+
+    /// Whether there is nothing to be asked of it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.due.is_empty() && self.sends.is_empty() && self.threads.next().is_none()
     }
 
     /// How many answers are outstanding.
@@ -153,11 +175,76 @@ impl DestinationState {
             writes.changed.insert(delivery.id, DeliveryState::Claimed { send });
         }
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
-        let claimed =
-            Claimed { send, destination: name.clone(), deliveries: deliveries.clone(), content, storm, at: now };
+        let open = OpenSend::carrying(deliveries);
+        let incident = open.incident().filter(|_| storm.is_none());
+        let claimed = Claimed {
+            send,
+            destination: name.clone(),
+            deliveries: open.deliveries.clone(),
+            incident,
+            parent: incident.and_then(|incident| self.threads.get(incident)).map(|thread| thread.parent.clone()),
+            content,
+            storm,
+            at: now,
+        };
         writes.claimed.push(claimed.clone());
-        self.open_send(send, OpenSend { deliveries, attempts: 1, in_flight: true });
+        self.open_send(send, open);
         Some(Job::First(claimed))
+    }
+
+    /// Brings the message of an incident up to date.
+    pub(super) fn open_refresh(
+        &mut self,
+        send: SendId,
+        incident: u64,
+        name: &Destination,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) -> Option<Job> {
+        let parent = self.threads.get(incident)?.parent.clone();
+        let open = OpenSend { refreshes: Some(incident), ..OpenSend::carrying(Vec::new()) };
+        // Not again before its answer is there.
+        self.threads.leave(incident, now);
+        let claimed = Claimed {
+            send,
+            destination: name.clone(),
+            deliveries: Vec::new(),
+            incident: Some(incident),
+            parent: Some(parent),
+            content: Content::Full,
+            storm: None,
+            at: now,
+        };
+        writes.claimed.push(claimed.clone());
+        self.open_send(send, open);
+        Some(Job::First(claimed))
+    }
+
+    /// From now on a message stands for an incident, or none does any more.
+    pub(super) fn anchor(
+        &mut self,
+        incident: u64,
+        thread: Option<Thread>,
+        name: &Destination,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) {
+        self.due.set_anchored(incident, thread.is_some());
+        match thread {
+            Some(thread) => self.threads.put(incident, thread, now),
+            None => drop(self.threads.remove(incident)),
+        }
+        writes.threads.insert((name.clone(), incident));
+    }
+
+    /// Nothing stands for an incident any more that is over and told to its end.
+    pub(super) fn forget_over(&mut self, incident: u64, name: &Destination, writes: &mut OutboxWrites) {
+        let told = !self.due.has(incident) && !self.sends.values().any(|send| send.incidents().contains(&incident));
+        if told && self.threads.is_over(incident) {
+            self.threads.remove(incident);
+            self.due.set_anchored(incident, false);
+            writes.threads.insert((name.clone(), incident));
+        }
     }
 
     pub(super) fn repeat(&mut self, send: SendId, name: &Destination, writes: &mut OutboxWrites) -> Option<Job> {
@@ -207,7 +294,8 @@ impl DestinationState {
         writes: &mut OutboxWrites,
     ) {
         let mut dead: Vec<DeliveryId> = self.due.drain(&over).into_iter().map(|delivery| delivery.id).collect();
-        let idle = self.sends.iter().filter(|(_, send)| !send.in_flight && send.deliveries.iter().all(&over));
+        let carries = |send: &OpenSend| !send.deliveries.is_empty() && send.deliveries.iter().all(&over);
+        let idle = self.sends.iter().filter(|(_, send)| !send.in_flight && carries(send));
         for id in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
             dead.extend(self.close_send(id).into_iter().map(|delivery| delivery.id));
             writes.settled.push((id, "given up"));

@@ -12,6 +12,7 @@ mod queue;
 mod record;
 mod restore;
 mod storm;
+mod thread;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,13 +20,14 @@ use std::time::Duration;
 
 pub use delivery::{Content, Delivery, DeliveryId, DeliveryState, SendId};
 pub use destination::{DestinationState, Health, OpenSend, Paused};
-pub use plan::{Plan, plan};
+pub use plan::{Plan, Windows, plan};
 pub use queue::Queue;
 pub use record::{Outcome, backoff};
 pub use restore::RestoredOutbox;
 pub use storm::{MOST_MESSAGES, Storm, StormFacts};
+pub use thread::{Face, Parent, Thread, ThreadPolicy, Threads, is_end};
 
-use self::pace::{Pace, Window};
+use self::pace::Pace;
 use super::notice::Notice;
 use super::rules::rule::Destination;
 use super::source::PollError;
@@ -51,6 +53,8 @@ pub struct Policy {
     pub concurrency: usize,
     /// More notices than this within a minute become a digest; `None`: each is told by itself.
     pub digest_after: Option<usize>,
+    /// One message an incident, and what follows in its thread; `None`: a message a notice.
+    pub threads: Option<ThreadPolicy>,
 }
 
 /// What the outbox wants committed before anything leaves.
@@ -68,6 +72,8 @@ pub struct OutboxWrites {
     pub settled: Vec<(SendId, &'static str)>,
     /// Attempts, by endpoint.
     pub attempts: Vec<(Arc<str>, Time)>,
+    /// Incidents whose message at a destination changed, or is gone.
+    pub threads: BTreeSet<(Destination, u64)>,
     /// Destinations whose health changed.
     pub destinations: BTreeSet<Destination>,
     /// Stored destinations that got another name.
@@ -87,6 +93,7 @@ impl OutboxWrites {
             && self.repeated.is_empty()
             && self.settled.is_empty()
             && self.attempts.is_empty()
+            && self.threads.is_empty()
             && self.destinations.is_empty()
             && self.renamed.is_empty()
             && self.removed.is_empty()
@@ -100,14 +107,25 @@ pub struct Claimed {
     pub send: SendId,
     /// To whom.
     pub destination: Destination,
-    /// What it carries, oldest first.
+    /// What it carries, oldest first; nothing if it only brings a message up to date.
     pub deliveries: Vec<Delivery>,
+    /// The incident whose message it brings up to date, or tells a notice of.
+    pub incident: Option<u64>,
+    /// The message that stands for that incident, if there is one.
+    pub parent: Option<Parent>,
     /// How much of it.
     pub content: Content,
     /// Of a digest: the storm it sums up.
     pub storm: Option<StormFacts>,
     /// When it was claimed.
     pub at: Time,
+}
+
+impl Claimed {
+    /// Whether it changes a message instead of posting one.
+    fn changes_a_message(&self) -> bool {
+        self.parent.is_some() && self.deliveries.last().is_none_or(|delivery| is_end(delivery.kind))
+    }
 }
 
 /// What one request is to tell.
@@ -119,12 +137,16 @@ pub struct Parcel<'a> {
     pub content: Content,
     /// Of a digest: the storm it sums up.
     pub storm: Option<StormFacts>,
+    /// The message that stands for the incident, if there is one.
+    pub parent: Option<&'a Parent>,
+    /// Whether only that message is brought up to date: nobody is to be disturbed.
+    pub refresh: bool,
 }
 
 impl<'a> Parcel<'a> {
     /// All that there is to say of one incident.
     pub fn full(notices: &'a [Notice]) -> Self {
-        Self { notices, content: Content::Full, storm: None }
+        Self { notices, content: Content::Full, storm: None, parent: None, refresh: false }
     }
 }
 
@@ -158,7 +180,7 @@ pub enum Job {
 pub struct Outbox {
     destinations: BTreeMap<Destination, DestinationState>,
     policies: BTreeMap<Destination, Policy>,
-    windows: BTreeMap<Arc<str>, Window>,
+    windows: Windows,
     next_delivery: u64,
     next_send: u64,
 }
@@ -183,11 +205,13 @@ impl Outbox {
                 content: Content::Full,
             };
             self.next_delivery += 1;
-            if let Some(after) = self.policies.get(to).and_then(|policy| policy.digest_after) {
+            state.due.insert(delivery.clone());
+            // Who is not disturbed by it does not count it as a part of a storm.
+            let loud = !delivery.incident.is_some_and(|incident| state.due.is_silent(incident));
+            if let Some(after) = self.policies.get(to).and_then(|policy| policy.digest_after).filter(|_| loud) {
                 state.health.storm.arrive(after, now);
                 writes.destinations.insert(to.clone());
             }
-            state.due.insert(delivery.clone());
             writes.added.push((to.clone(), delivery));
         }
     }
@@ -203,19 +227,29 @@ impl Outbox {
         let (Some(policy), Some(state)) = (self.policies.get(name), self.destinations.get_mut(name)) else {
             return jobs;
         };
-        if state.due.is_empty() && state.sends.is_empty() {
+        if state.is_idle() {
             return jobs;
         }
-        let window = self.windows.entry(policy.endpoint.clone()).or_default();
         loop {
+            let windows = &mut self.windows;
             if let Some(after) = policy.digest_after {
                 state.health.storm.turn(state.due.ready(), after, now);
             }
-            let planned = plan(state, policy, window, now);
+            let planned = plan(state, policy, windows, now);
             let digest = matches!(planned, Plan::Digest(_));
             let job = match planned {
                 Plan::Wait(_) => return jobs,
                 Plan::Repeat(send) => state.repeat(send, name, writes),
+                Plan::Silent(deliveries) => {
+                    let send = SendId(self.next_send);
+                    self.next_send += 1;
+                    state.open(send, &deliveries, None, name, now, writes)
+                }
+                Plan::Refresh(incident) => {
+                    let send = SendId(self.next_send);
+                    self.next_send += 1;
+                    state.open_refresh(send, incident, name, now, writes)
+                }
                 Plan::Send(deliveries) | Plan::Digest(deliveries) => {
                     if let Some(after) = policy.digest_after {
                         state.health.storm.message(after, digest, now);
@@ -227,9 +261,14 @@ impl Outbox {
                     state.open(send, &deliveries, storm, name, now, writes)
                 }
             };
-            if policy.pace.is_some() {
-                window.note(now);
-                writes.attempts.push((policy.endpoint.clone(), now));
+            let changes = match &job {
+                Some(Job::First(claimed)) => claimed.changes_a_message(),
+                Some(Job::Again { .. }) | None => false,
+            };
+            let of_threads = policy.threads.as_ref().filter(|_| changes).map(|threads| &threads.endpoint);
+            for endpoint in policy.pace.map(|_| &policy.endpoint).into_iter().chain(of_threads) {
+                self.windows.entry(endpoint.clone()).or_default().note(now);
+                writes.attempts.push((endpoint.clone(), now));
             }
             jobs.extend(job);
         }
@@ -240,13 +279,12 @@ impl Outbox {
         let mut next: Option<Time> = None;
         for (name, policy) in &self.policies {
             let Some(state) = self.destinations.get(name) else { continue };
-            if state.due.is_empty() && state.sends.is_empty() {
+            if state.is_idle() {
                 continue;
             }
-            let window = self.windows.entry(policy.endpoint.clone()).or_default();
-            let planned = match plan(state, policy, window, now) {
+            let planned = match plan(state, policy, &mut self.windows, now) {
                 Plan::Wait(until) => until,
-                Plan::Send(_) | Plan::Digest(_) | Plan::Repeat(_) => Some(now),
+                _ => Some(now),
             };
             next = [next, planned, state.gives_up_at(now)].into_iter().flatten().min();
         }
@@ -307,6 +345,44 @@ impl Outbox {
     /// The states by name.
     pub fn destinations(&self) -> impl Iterator<Item = (&Destination, &DestinationState)> {
         self.destinations.iter()
+    }
+
+    /// What is true of an incident, for those of its messages that show it.
+    pub fn want(&mut self, incident: u64, face: Face, now: Time) {
+        for state in self.destinations.values_mut() {
+            state.threads.want(incident, face, now);
+        }
+    }
+
+    /// An incident is over for good: when its last notice is told, nothing stands for it any more.
+    pub fn end(&mut self, incident: u64, now: Time, writes: &mut OutboxWrites) {
+        for (name, state) in &mut self.destinations {
+            state.threads.end(incident, now);
+            state.forget_over(incident, name, writes);
+        }
+    }
+
+    /// Incidents for which a message stands somewhere.
+    pub fn threaded(&self) -> BTreeSet<u64> {
+        self.destinations.values().flat_map(|state| state.threads.incidents()).collect()
+    }
+
+    /// Whether any message stands for an incident, or may come to.
+    pub fn has_threads(&self) -> bool {
+        self.policies.values().any(|policy| policy.threads.is_some())
+    }
+
+    /// What the message of an open send shows once it arrived.
+    pub fn will_show(&mut self, destination: &str, send: SendId, face: Option<Face>) {
+        if let Some(open) = self.destinations.get_mut(destination).and_then(|state| state.sends.get_mut(&send)) {
+            open.face = face;
+        }
+    }
+
+    /// To whom an open send goes that tells something.
+    pub fn listener_of(&self, send: SendId) -> Option<&Destination> {
+        let carries = |open: &OpenSend| !open.deliveries.is_empty();
+        self.destinations.iter().find(|(_, state)| state.sends.get(&send).is_some_and(carries)).map(|(name, _)| name)
     }
 
     /// To whom an open send goes.

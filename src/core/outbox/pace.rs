@@ -23,6 +23,9 @@ impl Pace {
     /// Slack: one message a second and channel. A little more than a second, because the network
     /// can bring two requests closer together.
     pub const SLACK: Self = Self { most: 1, per: Duration::from_millis(1100), kept_for_critical: 0 };
+    /// Slack: changes of messages, of one app in a workspace: 50 a minute are allowed, and other things
+    /// of the same app need some of them.
+    pub const SLACK_CHANGES: Self = Self { most: 40, per: Duration::from_secs(61), kept_for_critical: 0 };
     /// WeCom: 20 in any 60 s, 5 of them kept for critical; a second of reserve for the network.
     pub const WECOM: Self = Self { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
 }

@@ -1,10 +1,12 @@
 //! What a destination is asked next: pure, so that it can be model-checked.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::destination::DestinationState;
-use super::pace::Window;
-use super::{DeliveryId, Policy, SendId, storm};
+use super::pace::{Pace, Window};
+use super::{DeliveryId, Policy, SendId, ThreadPolicy, storm};
 use crate::core::rules::Severity;
 use crate::core::time::Time;
 
@@ -16,18 +18,27 @@ pub enum Plan {
     Send(Vec<DeliveryId>),
     /// Claim these deliveries, of many incidents, as one new send that sums them up.
     Digest(Vec<DeliveryId>),
+    /// Claim these deliveries, all of one incident, as one new send that changes the message which
+    /// stands for it: nobody is disturbed.
+    Silent(Vec<DeliveryId>),
+    /// Bring the message of this incident up to date.
+    Refresh(u64),
     /// Repeat an open send whose outcome is unclear: same id, same body.
     Repeat(SendId),
     /// Nothing until then; `None`: nothing until something happens.
     Wait(Option<Time>),
 }
 
+/// The attempts of each endpoint.
+pub type Windows = BTreeMap<Arc<str>, Window>;
+
 /// Decides what a destination is asked next.
 ///
 /// Never more in flight than the policy allows, one alone while it is failing; never before a
 /// back-off or `Retry-After` ends; never over the pace; one open send per incident; the most
-/// severe first, then the oldest. In a storm few go alone, see [`super::Storm`].
-pub fn plan(destination: &DestinationState, policy: &Policy, window: &mut Window, now: Time) -> Plan {
+/// severe first, then the oldest. In a storm few go alone, see [`super::Storm`]. What disturbs nobody
+/// comes last: messages that are changed because something is over, then those whose counts are old.
+pub fn plan(destination: &DestinationState, policy: &Policy, windows: &mut Windows, now: Time) -> Plan {
     if destination.health.paused.is_some() {
         return Plan::Wait(None);
     }
@@ -38,21 +49,26 @@ pub fn plan(destination: &DestinationState, policy: &Policy, window: &mut Window
     if destination.in_flight() >= allowed {
         return Plan::Wait(None);
     }
-    let Some((severity, plan)) = next(destination) else { return Plan::Wait(None) };
-    let plan = match (plan, policy.digest_after) {
-        (Plan::Send(deliveries), Some(after)) => storm::plan(destination, after, now).unwrap_or(Plan::Send(deliveries)),
-        (plan, _) => plan,
-    };
-    if matches!(plan, Plan::Wait(_)) {
-        return plan;
-    }
-    if let Some(pace) = policy.pace {
-        let free_at = window.free_at(pace, severity == Severity::Critical, now);
-        if free_at > now {
-            return Plan::Wait(Some(free_at));
+    let loud = next(destination).map(|(severity, plan)| match (plan, policy.digest_after) {
+        (Plan::Send(due), Some(after)) => (severity, storm::plan(destination, after, now).unwrap_or(Plan::Send(due))),
+        (plan, _) => (severity, plan),
+    });
+    let later = match loud {
+        Some((severity, plan)) if !matches!(plan, Plan::Wait(_)) => {
+            return paced(plan, policy.pace, windows, &policy.endpoint, severity, now);
         }
+        // A storm keeps what would disturb people, and nothing else.
+        Some((_, Plan::Wait(until))) => until,
+        _ => None,
+    };
+    let silent = match &policy.threads {
+        Some(threads) => silent(destination, policy, threads, windows, now),
+        None => Plan::Wait(None),
+    };
+    match silent {
+        Plan::Wait(until) => Plan::Wait([later, until].into_iter().flatten().min()),
+        plan => plan,
     }
-    plan
 }
 
 /// The most urgent of what could go: an open send to repeat, or due deliveries of an incident
@@ -70,4 +86,41 @@ fn next(destination: &DestinationState) -> Option<(Severity, Plan)> {
         (Some((severity, send)), None) => Some((severity, Plan::Repeat(send))),
         (None, None) => None,
     }
+}
+
+/// What changes a message that is there.
+fn silent(
+    destination: &DestinationState,
+    policy: &Policy,
+    threads: &ThreadPolicy,
+    windows: &mut Windows,
+    now: Time,
+) -> Plan {
+    if let Some((severity, deliveries)) = destination.due.next_silent() {
+        return paced(Plan::Silent(deliveries), policy.pace, windows, &policy.endpoint, severity, now);
+    }
+    let Some((at, incident)) = destination.threads.next() else { return Plan::Wait(None) };
+    if at > now {
+        return Plan::Wait(Some(at));
+    }
+    let plan = paced(Plan::Refresh(incident), policy.pace, windows, &policy.endpoint, Severity::Info, now);
+    match plan {
+        Plan::Refresh(_) => paced(plan, Some(threads.pace), windows, &threads.endpoint, Severity::Info, now),
+        plan => plan,
+    }
+}
+
+/// The plan, or to wait until the endpoint may be asked.
+fn paced(
+    plan: Plan,
+    pace: Option<Pace>,
+    windows: &mut Windows,
+    endpoint: &Arc<str>,
+    severity: Severity,
+    now: Time,
+) -> Plan {
+    let Some(pace) = pace else { return plan };
+    let window = windows.entry(endpoint.clone()).or_default();
+    let free_at = window.free_at(pace, severity == Severity::Critical, now);
+    if free_at > now { Plan::Wait(Some(free_at)) } else { plan }
 }

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::{Delivery, DeliveryId};
+use super::{Delivery, DeliveryId, is_end};
 use crate::core::rules::Severity;
 
 /// What is sent together.
@@ -25,8 +25,13 @@ type Rank = (Reverse<Severity>, DeliveryId, Group);
 pub struct Queue {
     deliveries: BTreeMap<DeliveryId, Delivery>,
     groups: HashMap<Group, BTreeSet<DeliveryId>>,
-    /// Groups that may go, by rank: those of incidents without an open send.
+    /// Groups that may go and disturb people, by rank: those of incidents without an open send.
     ready: BTreeSet<Rank>,
+    /// Groups that may go and disturb nobody: the end of something, shown by the message that stands
+    /// for it.
+    silent: BTreeSet<Rank>,
+    /// Incidents for which a message stands.
+    anchored: HashSet<u64>,
     by_birth: BTreeSet<(Duration, DeliveryId)>,
     busy: HashSet<u64>,
 }
@@ -84,18 +89,54 @@ impl Queue {
         self.rank(Group::Incident(incident));
     }
 
-    /// What goes next: its severity and its deliveries, oldest first.
-    pub fn next(&self) -> Option<(Severity, Vec<DeliveryId>)> {
-        let (Reverse(severity), _, group) = self.ready.first()?;
+    /// A message stands for an incident, or none does any more.
+    pub fn set_anchored(&mut self, incident: u64, anchored: bool) {
+        self.unrank(Group::Incident(incident));
+        if anchored {
+            self.anchored.insert(incident);
+        } else {
+            self.anchored.remove(&incident);
+        }
+        self.rank(Group::Incident(incident));
+    }
+
+    /// Whether something waits that is to be said of an incident.
+    pub fn has(&self, incident: u64) -> bool {
+        self.groups.contains_key(&Group::Incident(incident))
+    }
+
+    /// Whether what waits to be said of an incident will disturb nobody.
+    pub fn is_silent(&self, incident: u64) -> bool {
+        self.anchored.contains(&incident) && self.is_over(Group::Incident(incident))
+    }
+
+    /// Whether the newest of what waits says that it is over: the rest is folded into that.
+    fn is_over(&self, group: Group) -> bool {
+        let newest = self.groups.get(&group).and_then(|ids| self.deliveries.get(ids.last()?));
+        newest.is_some_and(|delivery| is_end(delivery.kind))
+    }
+
+    /// What goes next of what disturbs nobody.
+    pub fn next_silent(&self) -> Option<(Severity, Vec<DeliveryId>)> {
+        self.first_of(&self.silent)
+    }
+
+    fn first_of(&self, ready: &BTreeSet<Rank>) -> Option<(Severity, Vec<DeliveryId>)> {
+        let (Reverse(severity), _, group) = ready.first()?;
         Some((*severity, self.groups.get(group)?.iter().copied().collect()))
     }
 
-    /// How many groups may go.
+    /// What goes next and disturbs people: its severity and its deliveries, oldest first.
+    pub fn next(&self) -> Option<(Severity, Vec<DeliveryId>)> {
+        self.first_of(&self.ready)
+    }
+
+    /// How many groups may go and disturb people.
     pub fn ready(&self) -> usize {
         self.ready.len()
     }
 
-    /// Everything that may go, group by group, each oldest first.
+    /// Everything that may go and disturbs people, group by group, each oldest first.
     pub fn all_ready(&self) -> Vec<DeliveryId> {
         self.ready.iter().filter_map(|(_, _, group)| self.groups.get(group)).flatten().copied().collect()
     }
@@ -119,12 +160,14 @@ impl Queue {
     fn unrank(&mut self, group: Group) {
         if let Some(rank) = self.rank_of(group) {
             self.ready.remove(&rank);
+            self.silent.remove(&rank);
         }
     }
 
     fn rank(&mut self, group: Group) {
         if let Some(rank) = self.rank_of(group) {
-            self.ready.insert(rank);
+            let silent = matches!(group, Group::Incident(incident) if self.is_silent(incident));
+            if silent { &mut self.silent } else { &mut self.ready }.insert(rank);
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{
-    Content, Delivery, DeliveryId, DeliveryState, DestinationState, Outbox, OutboxWrites, Paused, SendId, Signal,
-    UNREACHABLE_AFTER,
+    Content, Delivery, DeliveryId, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Parent, Paused,
+    SendId, Signal, Thread, UNREACHABLE_AFTER,
 };
 use crate::core::rules::rule::Destination;
 use crate::core::source::PollError;
@@ -16,6 +16,14 @@ use crate::core::time::Time;
 pub enum Outcome {
     /// It arrived.
     Delivered,
+    /// It arrived as a new message, which can be changed and answered to: from now on it stands for
+    /// the incident.
+    Posted(Parent),
+    /// Nothing was taken: the message that stood for the incident is gone.
+    Orphaned {
+        /// The platform's words.
+        why: String,
+    },
     /// A definite "not now": nothing was taken. The send dissolves and may fold anew, unless an
     /// earlier attempt was unclear: that one may have been taken, so id and body stay.
     Refused {
@@ -47,6 +55,13 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Whether it is there now.
+    pub fn arrived(&self) -> bool {
+        matches!(self, Self::Delivered | Self::Posted(_))
+    }
+}
+
 /// The longest back-off, but for `Retry-After`.
 pub(super) const LONGEST: Duration = Duration::from_secs(600);
 /// The longest `Retry-After` that is believed.
@@ -70,15 +85,29 @@ impl Outbox {
         writes.destinations.insert(name.clone());
         match outcome {
             Outcome::Delivered => {
-                state.settle(send, now, writes);
+                state.shown(send, None, &name, now, writes);
+                state.settle(send, &name, now, writes);
+                state.recover(&name, writes);
+            }
+            Outcome::Posted(parent) => {
+                state.shown(send, Some(parent), &name, now, writes);
+                state.settle(send, &name, now, writes);
+                state.recover(&name, writes);
+            }
+            Outcome::Orphaned { .. } => {
+                state.orphaned(send, &name, now, writes);
+                // It answered, and not about itself.
                 state.recover(&name, writes);
             }
             Outcome::Refused { retry_after, why } => {
-                state.not_taken(send, "refused", writes);
+                state.not_taken(send, "refused", now, writes);
                 state.fail(&name, retry_after, &why, chance, now, writes);
             }
             Outcome::Unclear { retry_after, why } => {
-                state.repeat_later(send);
+                match state.drop_refresh(send, writes) {
+                    Some(incident) => state.threads.show(incident, None, now),
+                    None => state.repeat_later(send),
+                }
                 state.fail(&name, retry_after, &why, chance, now, writes);
             }
             Outcome::Content { why } => {
@@ -87,7 +116,7 @@ impl Outbox {
                 state.recover(&name, writes);
             }
             Outcome::Dead { code, text, advice } => {
-                state.not_taken(send, "paused", writes);
+                state.not_taken(send, "paused", now, writes);
                 state.pause(&name, PollError { code, text, advice, gone: false }, fingerprint, now, writes);
             }
         }
@@ -96,7 +125,7 @@ impl Outbox {
 
 impl DestinationState {
     /// It arrived: of each incident the newest delivery was told, the others are part of its story.
-    fn settle(&mut self, send: SendId, now: Time, writes: &mut OutboxWrites) {
+    fn settle(&mut self, send: SendId, name: &Destination, now: Time, writes: &mut OutboxWrites) {
         let deliveries = self.close_send(send);
         writes.settled.push((send, "delivered"));
         let newest: HashMap<u64, DeliveryId> =
@@ -108,12 +137,68 @@ impl DestinationState {
                 false => DeliveryState::Folded { at: now, into: told },
             };
             writes.changed.insert(delivery.id, state);
+            if let Some(incident) = delivery.incident {
+                self.forget_over(incident, name, writes);
+            }
         }
+    }
+
+    /// What the message of a send that arrived shows; `posted`: it is a new one.
+    fn shown(
+        &mut self,
+        send: SendId,
+        posted: Option<Parent>,
+        name: &Destination,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) {
+        let Some(open) = self.sends.get(&send) else { return };
+        let (Some(incident), face) = (open.incident(), open.face) else { return };
+        match posted {
+            Some(parent) => {
+                let over = self.threads.is_over(incident);
+                let shown = face.map(|face| (face, now));
+                self.anchor(incident, Some(Thread::restored(parent, now, shown)), name, now, writes);
+                if over {
+                    self.threads.end(incident, now);
+                }
+            }
+            None if face.is_some() => {
+                self.threads.show(incident, face, now);
+                writes.threads.insert((name.clone(), incident));
+            }
+            None => {}
+        }
+    }
+
+    /// The message that stood for an incident is gone: what was to be said of it goes into a new one.
+    fn orphaned(&mut self, send: SendId, name: &Destination, now: Time, writes: &mut OutboxWrites) {
+        let incident = self.sends.get(&send).and_then(OpenSend::incident);
+        // Also after an attempt that was unclear: a message that is not there has not taken it.
+        let deliveries = self.close_send(send);
+        writes.settled.push((send, "its message is gone"));
+        if let Some(incident) = incident {
+            self.anchor(incident, None, name, now, writes);
+        }
+        for delivery in deliveries {
+            self.due_again(delivery, writes);
+        }
+    }
+
+    /// A refresh is not repeated: what its message does not show is seen from the difference.
+    fn drop_refresh(&mut self, send: SendId, writes: &mut OutboxWrites) -> Option<u64> {
+        let incident = self.sends.get(&send)?.refreshes?;
+        self.close_send(send);
+        writes.settled.push((send, "not taken"));
+        Some(incident)
     }
 
     /// This attempt was not taken. If it was the first, nothing was, and its deliveries are due
     /// again; a repetition follows an unclear attempt, and whoever took that knows it by its id.
-    fn not_taken(&mut self, send: SendId, why: &'static str, writes: &mut OutboxWrites) {
+    fn not_taken(&mut self, send: SendId, why: &'static str, now: Time, writes: &mut OutboxWrites) {
+        if let Some(incident) = self.drop_refresh(send, writes) {
+            return self.threads.show(incident, None, now);
+        }
         if self.sends.get(&send).is_some_and(|open| open.attempts > 1) {
             return self.repeat_later(send);
         }
@@ -138,6 +223,9 @@ impl DestinationState {
 
     /// Its content was not taken: shorter, then one line, then it is given up.
     fn reduce(&mut self, send: SendId, why: &str, now: Time, writes: &mut OutboxWrites) {
+        if let Some(incident) = self.drop_refresh(send, writes) {
+            return self.threads.leave(incident, now);
+        }
         let deliveries = self.close_send(send);
         writes.settled.push((send, "content refused"));
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();

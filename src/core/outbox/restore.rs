@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::destination::{DestinationState, Health, OpenSend, Paused};
-use super::{Delivery, Outbox, OutboxWrites, Policy, SendId};
+use super::{Delivery, Outbox, OutboxWrites, Policy, SendId, Thread};
 use crate::core::rules::rule::Destination;
 use crate::core::time::Time;
 
@@ -15,6 +15,9 @@ pub struct RestoredOutbox {
     pub destinations: Vec<(Destination, Arc<str>, Health)>,
     /// Deliveries that are due or claimed.
     pub deliveries: Vec<(Destination, Delivery, Option<SendId>)>,
+    /// Messages that stand for incidents: where, in which place (see [`super::ThreadPolicy::place`]), of
+    /// which incident.
+    pub threads: Vec<(Destination, Arc<str>, u64, Thread)>,
     /// Sends that are not settled, with their attempts.
     pub sends: Vec<(SendId, Destination, u32)>,
     /// Attempts of the last minutes, ascending.
@@ -54,15 +57,41 @@ impl Outbox {
         }
         for (send, destination, attempts) in restored.sends {
             // What was in flight when the process ended is unclear: it will be repeated.
-            let deliveries = carried.remove(&send).unwrap_or_default();
+            let Some(deliveries) = carried.remove(&send) else {
+                // It only brought a message up to date: whether that is needed is seen anew.
+                writes.settled.push((send, "left"));
+                continue;
+            };
             let state = outbox.destinations.entry(destination).or_default();
-            state.open_send(send, OpenSend { deliveries, attempts, in_flight: false });
+            state.open_send(send, OpenSend { attempts, in_flight: false, ..OpenSend::carrying(deliveries) });
+        }
+        let mut places = BTreeMap::new();
+        for (destination, place, incident, thread) in restored.threads {
+            let state = outbox.destinations.entry(destination.clone()).or_default();
+            state.anchor(incident, Some(thread), &destination, now, &mut OutboxWrites::default());
+            places.insert(destination, place);
         }
         for (endpoint, at) in restored.attempts {
             outbox.windows.entry(endpoint).or_default().note(at);
         }
         outbox.reconcile(policies, &fingerprints, now, writes);
+        outbox.leave_places(&places, now, writes);
         outbox
+    }
+
+    /// What stood in another channel, or for a destination that has no threads any more, stands for
+    /// nothing.
+    fn leave_places(&mut self, places: &BTreeMap<Destination, Arc<str>>, now: Time, writes: &mut OutboxWrites) {
+        for (name, state) in &mut self.destinations {
+            let old = writes.renamed.iter().find(|(_, to)| to == name).map_or(name, |(from, _)| from);
+            let stays = self.policies.get(name).and_then(|policy| policy.threads.as_ref());
+            if places.get(old).is_none_or(|place| stays.is_some_and(|threads| threads.place == *place)) {
+                continue;
+            }
+            for incident in state.threads.incidents() {
+                state.anchor(incident, None, name, now, writes);
+            }
+        }
     }
 
     /// After a rebuild in a living process: answers to these sends are still outstanding.

@@ -7,7 +7,7 @@ use crate::core::event::{Subject, Target};
 use crate::core::incident::hold::Holds;
 use crate::core::incident::telling::Due;
 use crate::core::incident::{Incident, Joining, Phase};
-use crate::core::notice::{NoticeBody, NoticeKind};
+use crate::core::notice::{Notice, NoticeBody, NoticeKind};
 use crate::core::rules::RuleId;
 use crate::core::rules::rule::{Field, RuleKey, RuleSettings};
 use crate::core::time::Time;
@@ -238,6 +238,25 @@ impl State {
             };
             self.notice(made, now, writes);
         }
+    }
+
+    /// An incident as it is, for a message that is brought up to date: whoever reads it hears the whole
+    /// story, and nobody is called. `None` if it is over for good, or nobody was told of it.
+    pub fn portrait(&self, setup: &Setup, id: u64, now: Time) -> Option<Notice> {
+        let incident = self.incidents.get(&id)?;
+        let rule = rule_of(setup, incident);
+        let (kind, caused_at) = match incident.phase {
+            Phase::Gathering => return None,
+            Phase::Open if incident.reopened > 0 => (NoticeKind::Reopened, incident.last_at),
+            Phase::Open => (NoticeKind::Opened, incident.first_at),
+            Phase::Resolved { at } => (NoticeKind::Resolved, at),
+        };
+        let due = Due { kind, caused_at, told: None, topics: 0, after_mute: None, to: Vec::new() };
+        let mut story = incident.story(&due, rule, alias(setup, incident), now);
+        story.mentions.clear();
+        let severity = rule.map(|rule| rule.severity).unwrap_or_default();
+        let body = NoticeBody::Incident(Box::new(story));
+        Some(Notice { id: 0, kind, caused_at, made_at: now, severity, to: Vec::new(), body })
     }
 
     /// Sets the timer of an incident.

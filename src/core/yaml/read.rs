@@ -242,6 +242,11 @@ impl<'n> MapReader<'n> {
         self.pairs
     }
 
+    /// Whether a key is there; it is not taken.
+    pub fn has(&self, key: &str) -> bool {
+        self.pairs.iter().any(|(name, _)| name.text() == Some(key))
+    }
+
     /// Whether it has no keys.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()

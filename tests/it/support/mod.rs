@@ -10,6 +10,7 @@ pub mod schema;
 pub mod scripted;
 pub mod site;
 pub mod slack;
+pub mod slack_channel;
 pub mod slack_rules;
 pub mod turmoil;
 pub mod wecom;

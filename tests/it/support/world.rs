@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use podbell::app::assemble::Rendered;
 use podbell::core::deed::{Act, Deed, Done};
 use podbell::core::event::{Event, Target};
 use podbell::core::mute::Author;
@@ -22,6 +23,7 @@ use podbell::core::step::Setup;
 use podbell::core::step::daily::DailyAt;
 use podbell::core::time::Time;
 use podbell::engine::{Asked, Engine, Freeze, Happened, NewRules, Parts, SendJob};
+use podbell::notifiers::Notifiers;
 use podbell::sources::SourceEvent;
 use podbell::store::Store;
 use serde_json::json;
@@ -34,7 +36,7 @@ struct Plain;
 
 impl Freeze for Plain {
     fn freeze(&self, _to: &Destination, parcel: &Parcel<'_>, id: &str, _now: Time) -> Vec<u8> {
-        let Parcel { notices, content, storm } = parcel;
+        let Parcel { notices, content, storm, .. } = parcel;
         let storm = storm.map(|storm| storm.notices);
         json!({"id": id, "content": content, "notices": notices, "storm": storm}).to_string().into_bytes()
     }
@@ -62,6 +64,13 @@ pub struct Request {
 /// A receiver's behaviour: the outcome and after how long it is known.
 pub type Behaviour = Box<dyn FnMut(Time, u32) -> (Outcome, Duration) + Send>;
 
+/// Real notifiers, and what carries their requests out, at a moment of virtual time.
+#[derive(Clone)]
+pub struct Wire {
+    pub notifiers: Arc<Notifiers>,
+    pub deliver: Arc<dyn Fn(&SendJob, Time) -> Outcome + Send + Sync>,
+}
+
 /// What a world is made with.
 pub struct WorldSpec {
     /// Rule files; none for the built-in set.
@@ -76,6 +85,8 @@ pub struct WorldSpec {
     pub daily: Vec<(&'static str, u16)>,
     /// The operator's planned work, as in podbell.yaml.
     pub maintenance: Vec<Maintenance>,
+    /// Real notifiers in the place of receivers.
+    pub through: Option<Wire>,
 }
 
 impl Default for WorldSpec {
@@ -87,6 +98,7 @@ impl Default for WorldSpec {
             digests: Vec::new(),
             daily: Vec::new(),
             maintenance: Vec::new(),
+            through: None,
         }
     }
 }
@@ -167,12 +179,16 @@ impl World {
                 fingerprint: url.as_str().into(),
                 pace: *pace,
                 concurrency: if pace.is_some() { 1 } else { 4 },
+                threads: None,
                 digest_after: self.spec.digests.contains(name).then_some(3),
             };
             ((*name).into(), policy)
         });
-        let parts =
-            Parts { store, setup, policies: policies.collect(), freeze: Box::new(Plain), chance: Box::new(|| 0.5) };
+        let (policies, freeze): (_, Box<dyn Freeze>) = match &self.spec.through {
+            Some(wire) => (wire.notifiers.policies(), Box::new(Rendered(wire.notifiers.clone()))),
+            None => (policies.collect(), Box::new(Plain)),
+        };
+        let parts = Parts { store, setup, policies, freeze, chance: Box::new(|| 0.5) };
         let mut engine = Engine::new(parts, self.now).unwrap();
         engine.take_rules(NewRules::AsMade { good, refused });
         self.engine = Some(engine);
@@ -320,6 +336,11 @@ impl World {
     }
 
     fn send(&mut self, job: SendJob) {
+        if let Some(wire) = self.spec.through.clone() {
+            let outcome = (wire.deliver)(&job, self.now);
+            self.answers.push_back((self.now, Happened::Answered(job.send, outcome)));
+            return;
+        }
         let to = job.destination.to_string();
         let attempt = self.attempts.entry(to.clone()).or_default();
         *attempt += 1;
