@@ -7,8 +7,8 @@ use std::time::Duration;
 use podbell::core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, TroubleSubject};
 use podbell::core::outbox::pace::Pace;
 use podbell::core::outbox::{
-    Delivery, DeliveryId, DeliveryState, Health, Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox, SendId,
-    Signal,
+    Claimed, Delivery, DeliveryId, DeliveryState, Face, Health, Job, Outbox, OutboxWrites, Outcome, Parent, Policy,
+    RestoredOutbox, SendId, Signal, Thread, ThreadPolicy, is_end,
 };
 use podbell::core::rules::Severity;
 use podbell::core::rules::rule::Destination;
@@ -21,8 +21,10 @@ const PACE: Pace = Pace { most: 4, per: Duration::from_secs(20), kept_for_critic
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// A newer notice of incident `0..4` (4: of none).
-    Notice(u64, bool),
+    /// A newer notice of incident `0..4` (4: of none); it may be critical, and may say that it is over.
+    Notice(u64, bool, bool),
+    /// An incident occurred so often by now.
+    Count(u64, u64),
     /// The oldest request in flight comes to this.
     Answer(u8),
     /// So many seconds pass.
@@ -33,8 +35,9 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0..5u64, any::<bool>()).prop_map(|(incident, critical)| Op::Notice(incident, critical)),
-        4 => (0..10u8).prop_map(Op::Answer),
+        4 => (0..5u64, any::<bool>(), 0..4u8).prop_map(|(incident, critical, end)| Op::Notice(incident, critical, end == 0)),
+        2 => (0..4u64, 0..100u64).prop_map(|(incident, count)| Op::Count(incident, count)),
+        4 => (0..12u8).prop_map(Op::Answer),
         4 => (0..30u64).prop_map(Op::Pass),
         1 => Just(Op::Crash),
     ]
@@ -47,9 +50,21 @@ struct Disk {
     sends: BTreeMap<SendId, u32>,
     attempts: Vec<Time>,
     health: Health,
+    threads: BTreeMap<u64, Thread>,
+}
+
+/// A chat with threads: what each message shows.
+#[derive(Default)]
+struct Chat {
+    messages: BTreeMap<Parent, Face>,
+    /// What is true of each incident.
+    truth: BTreeMap<u64, Face>,
 }
 
 struct Model {
+    threads: Option<ThreadPolicy>,
+    chat: Chat,
+    claims: BTreeMap<SendId, (Claimed, Option<Face>)>,
     disk: Disk,
     outbox: Outbox,
     now: Time,
@@ -67,21 +82,24 @@ fn team() -> Destination {
     "team".into()
 }
 
-fn policies() -> BTreeMap<Destination, Policy> {
+fn policies(threads: Option<ThreadPolicy>) -> BTreeMap<Destination, Policy> {
     let policy = Policy {
         endpoint: "e".into(),
         fingerprint: "f".into(),
         pace: Some(PACE),
-        concurrency: 2,
+        concurrency: if threads.is_some() { 1 } else { 2 },
         digest_after: None,
-        threads: None,
+        threads,
     };
     BTreeMap::from([(team(), policy)])
 }
 
 impl Model {
-    fn new() -> Self {
+    fn new(threads: Option<ThreadPolicy>) -> Self {
         let mut model = Self {
+            threads,
+            chat: Chat::default(),
+            claims: BTreeMap::new(),
             disk: Disk::default(),
             outbox: Outbox::default(),
             now: START,
@@ -112,14 +130,19 @@ impl Model {
                 .values()
                 .filter_map(|(delivery, state)| Some((team(), delivery.clone(), open(state)?)))
                 .collect(),
-            threads: Vec::new(),
+            threads: (self.disk.threads.iter())
+                .map(|(incident, thread)| (team(), "p".into(), *incident, thread.clone()))
+                .collect(),
             sends: self.disk.sends.iter().map(|(id, attempts)| (*id, team(), *attempts)).collect(),
             attempts: self.disk.attempts.iter().map(|at| ("e".into(), *at)).collect(),
             next_delivery: self.disk.deliveries.keys().last().map_or(1, |id| id.0 + 1),
             next_send: self.bodies.keys().last().map_or(1, |id| id.0 + 1),
         };
         let mut writes = OutboxWrites::default();
-        self.outbox = Outbox::restore(restored, policies(), self.now, &mut writes);
+        self.outbox = Outbox::restore(restored, policies(self.threads.clone()), self.now, &mut writes);
+        for (incident, face) in &self.chat.truth {
+            self.outbox.want(*incident, *face, self.now);
+        }
         self.commit(writes);
     }
 
@@ -134,6 +157,21 @@ impl Model {
         for claimed in writes.claimed {
             self.disk.sends.insert(claimed.send, 1);
             self.bodies.insert(claimed.send, claimed.deliveries.iter().map(|delivery| delivery.id).collect());
+            let stands = claimed.parent.is_none() || claimed.deliveries.last().is_none_or(|last| is_end(last.kind));
+            let face = claimed.incident.filter(|_| stands).and_then(|incident| self.chat.truth.get(&incident).copied());
+            self.outbox.will_show("team", claimed.send, face);
+            self.claims.insert(claimed.send, (claimed, face));
+        }
+        for (_, incident) in writes.threads {
+            let state = self.outbox.destination("team").map(|(state, _)| state);
+            match state.and_then(|state| state.threads.get(incident)) {
+                // What is wanted is not stored.
+                Some(thread) => {
+                    let stored = Thread::restored(thread.parent.clone(), thread.since, thread.shown);
+                    self.disk.threads.insert(incident, stored)
+                }
+                None => self.disk.threads.remove(&incident),
+            };
         }
         for (send, attempts) in writes.repeated {
             self.disk.sends.insert(send, attempts);
@@ -171,7 +209,7 @@ impl Model {
             prop_assert!(self.now >= self.walls, "a request before Retry-After is over");
             let incidents: Vec<_> = body.iter().map(|id| self.disk.deliveries[id].0.incident).collect();
             prop_assert!(incidents.windows(2).all(|pair| pair[0] == pair[1]), "one send, one incident");
-            for (other, bodies) in &self.in_flight {
+            for (other, bodies) in self.in_flight.iter().filter(|(_, bodies)| !bodies.is_empty() && !body.is_empty()) {
                 let busy = self.disk.deliveries[&bodies[0]].0.incident;
                 prop_assert!(busy.is_none() || busy != incidents[0], "{other:?} is open for the same incident");
             }
@@ -189,7 +227,8 @@ impl Model {
             return Ok(());
         }
         let (send, body) = self.in_flight.remove(0);
-        if outcome == Outcome::Delivered {
+        let outcome = self.chat(send, outcome);
+        if outcome.arrived() {
             for id in body {
                 let incident = self.disk.deliveries[&id].0.incident;
                 let newer = self.delivered.iter().any(|(of, told)| incident.is_some() && *of == incident && *told > id);
@@ -203,11 +242,54 @@ impl Model {
         }
         let mut writes = OutboxWrites::default();
         self.outbox.record(send, outcome, 0.5, self.now, &mut writes);
+        // As the engine does: what is true may have changed while a new message was on its way.
+        for (_, incident) in &writes.threads {
+            if let Some(face) = self.chat.truth.get(incident) {
+                self.outbox.want(*incident, *face, self.now);
+            }
+        }
         self.commit(writes);
         Ok(())
     }
 
-    fn notice(&mut self, incident: u64, critical: bool) {
+    /// What the chat makes of a request: it posts, changes, or misses the message.
+    fn chat(&mut self, send: SendId, outcome: Outcome) -> Outcome {
+        let (claimed, face) = &self.claims[&send];
+        if self.threads.is_none() {
+            return outcome;
+        }
+        match (&claimed.parent, outcome) {
+            // Whoever does not hear the answer may still have been heard.
+            (Some(parent), outcome @ (Outcome::Delivered | Outcome::Unclear { .. })) => {
+                if let Some(face) = face {
+                    self.chat.messages.insert(parent.clone(), *face);
+                }
+                outcome
+            }
+            (Some(parent), Outcome::Orphaned { why }) => {
+                self.chat.messages.remove(parent);
+                Outcome::Orphaned { why }
+            }
+            (None, Outcome::Orphaned { .. } | Outcome::Delivered) if claimed.incident.is_some() => {
+                let number = format!("{}-{}", send.0, self.requests.len());
+                let parent = Parent { channel: "c".into(), message: number.into() };
+                if let Some(face) = face {
+                    self.chat.messages.insert(parent.clone(), *face);
+                }
+                Outcome::Posted(parent)
+            }
+            (_, Outcome::Orphaned { .. }) => Outcome::Delivered,
+            (_, outcome) => outcome,
+        }
+    }
+
+    fn count(&mut self, incident: u64, occurrences: u64) {
+        let face = Face { open: true, acknowledged: false, occurrences };
+        self.chat.truth.insert(incident, face);
+        self.outbox.want(incident, face, self.now);
+    }
+
+    fn notice(&mut self, incident: u64, critical: bool, end: bool) {
         let severity = if critical { Severity::Critical } else { Severity::Warning };
         let body = match incident {
             4 => NoticeBody::Info(Info::Dead { destination: "x".into(), deliveries: 1, why: String::new() }),
@@ -225,7 +307,7 @@ impl Model {
         };
         let notice = Notice {
             id: self.next_notice,
-            kind: NoticeKind::Escalated,
+            kind: if end { NoticeKind::Resolved } else { NoticeKind::Escalated },
             caused_at: self.now,
             made_at: self.now,
             severity,
@@ -248,6 +330,7 @@ fn outcome(kind: u8) -> Outcome {
         3 => Outcome::Refused { retry_after: Some(Duration::from_secs(25)), why },
         4 => Outcome::Content { why },
         5 => Outcome::Dead { code: why.clone(), text: why.clone(), advice: why },
+        6 => Outcome::Orphaned { why },
         _ => Outcome::Delivered,
     }
 }
@@ -256,11 +339,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_nothing_leaves_early_and_order_holds(ops in prop::collection::vec(op(), 1..80)) {
-        let mut model = Model::new();
+    fn nothing_is_lost_nothing_leaves_early_and_order_holds(ops in prop::collection::vec(op(), 1..80), threads: bool) {
+        let changes = Pace { most: 3, per: Duration::from_secs(30), kept_for_critical: 0 };
+        let threads = threads.then(|| ThreadPolicy { place: "p".into(), endpoint: "t".into(), pace: changes });
+        let mut model = Model::new(threads);
         for op in ops {
             match op {
-                Op::Notice(incident, critical) => model.notice(incident, critical),
+                Op::Notice(incident, critical, end) => model.notice(incident, critical, end),
+                Op::Count(incident, occurrences) => model.count(incident, occurrences),
+                Op::Answer(6) if model.threads.is_none() => {}
                 Op::Answer(kind) => model.answer(outcome(kind))?,
                 Op::Pass(seconds) => model.now = model.now.plus(Duration::from_secs(seconds)),
                 Op::Crash => model.crash(),
@@ -276,7 +363,10 @@ proptest! {
             let open = model.disk.deliveries.values().any(|(_, state)| {
                 matches!(state, DeliveryState::Due { .. } | DeliveryState::Claimed { .. })
             });
-            if !open {
+            let changing = model.outbox.destination("team").is_some_and(|(state, _)| {
+                !state.sends.is_empty() || state.threads.first_change().is_some()
+            });
+            if !open && !changing {
                 break;
             }
             while !model.in_flight.is_empty() {
@@ -292,6 +382,13 @@ proptest! {
                 DeliveryState::Dead { why, .. } => prop_assert!(why.contains("does not take"), "{why}"),
                 other => prop_assert!(false, "{id:?} is still {other:?}"),
             }
+        }
+        // What stands for an incident shows what is true of it.
+        for incident in model.outbox.threaded() {
+            let (state, _) = model.outbox.destination("team").unwrap();
+            let parent = &state.threads.get(incident).unwrap().parent;
+            let truth = model.chat.truth.get(&incident);
+            prop_assert!(truth.is_none() || model.chat.messages.get(parent) == truth, "{incident}: {truth:?}");
         }
     }
 }

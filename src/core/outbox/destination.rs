@@ -117,7 +117,7 @@ impl DestinationState {
 
     /// Whether there is nothing to be asked of it.
     pub(super) fn is_idle(&self) -> bool {
-        self.due.is_empty() && self.sends.is_empty() && self.threads.next().is_none()
+        self.due.is_empty() && self.sends.is_empty() && self.threads.first_change().is_none()
     }
 
     /// How many answers are outstanding.

@@ -99,7 +99,7 @@ fn silent(
     if let Some((severity, deliveries)) = destination.due.next_silent() {
         return paced(Plan::Silent(deliveries), policy.pace, windows, &policy.endpoint, severity, now);
     }
-    let Some((at, incident)) = destination.threads.next() else { return Plan::Wait(None) };
+    let Some((at, incident)) = destination.threads.first_change() else { return Plan::Wait(None) };
     if at > now {
         return Plan::Wait(Some(at));
     }

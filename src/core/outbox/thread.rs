@@ -201,7 +201,7 @@ impl Threads {
     }
 
     /// The message that is to be changed next, and when.
-    pub(super) fn next(&self) -> Option<(Time, u64)> {
+    pub fn first_change(&self) -> Option<(Time, u64)> {
         self.stale.first().copied()
     }
 
