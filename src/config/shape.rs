@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::secret::SecretRef;
 use super::sources::address;
 use super::{
-    Config, Heartbeat, HttpConfig, OperatorConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats, notifiers,
+    Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats, notifiers,
     sources,
 };
 use crate::core::rules::raw::check_destination;
@@ -80,6 +80,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
             listen: default_listen(),
             public_url: None,
             tokens: Vec::new(),
+            page: PageConfig::default(),
         }),
         http: http.unwrap_or(HttpConfig { proxy: None, ca_file: None }),
     };
@@ -175,8 +176,9 @@ fn server(node: &Node, folder: &Path, reader: &mut Reader) -> Option<ServerConfi
     });
     let public_url = map.take("public_url").and_then(|node| address(node, reader));
     let tokens = map.take("tokens").map(|node| tokens(node, folder, reader)).unwrap_or_default();
+    let page = map.take("page").and_then(|node| super::page::read(node, folder, reader)).unwrap_or_default();
     map.finish(reader);
-    Some(ServerConfig { listen: listen.unwrap_or_else(default_listen), public_url, tokens })
+    Some(ServerConfig { listen: listen.unwrap_or_else(default_listen), public_url, tokens, page })
 }
 
 fn tokens(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<TokenConfig<SecretRef>> {

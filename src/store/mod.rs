@@ -18,6 +18,7 @@ mod load;
 mod migrate;
 mod place;
 mod threads;
+mod tally;
 mod tidy;
 
 use std::collections::HashMap;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-pub use asked::{Reader, Readers, ReadersError, Service, Snapshot};
+pub use asked::{Queue, Reader, Readers, ReadersError, Service, Snapshot};
 pub use commit::Commit;
 pub use decisions::{Asked, KEPT};
 pub use error::StoreError;
