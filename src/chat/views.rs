@@ -249,15 +249,17 @@ impl Answers<'_> {
         Ok(Services { rows: own.into_iter().map(row).collect::<Result<_, StoreError>>()?, next })
     }
 
-    fn service_detail(&self, cluster: &str, namespace: &str, name: &str) -> Result<Option<ServiceDetail>, StoreError> {
+    fn service_detail(
+        &self,
+        (cluster, namespace): (&str, &str),
+        name: &str,
+        page: u32,
+    ) -> Result<Option<ServiceDetail>, StoreError> {
         let all = self.store.service_at(cluster, namespace, name)?;
         let Some(first) = all.iter().find(|service| self.scope.sees(&service.target)) else { return Ok(None) };
-        let named = Named {
-            cluster: Some(cluster.to_owned()),
-            namespace: Some(namespace.to_owned()),
-            name: name.to_owned(),
-        };
-        let ask = Ask { named, since: None, all: true, reason: None, page: 1 };
+        let named =
+            Named { cluster: Some(cluster.to_owned()), namespace: Some(namespace.to_owned()), name: name.to_owned() };
+        let ask = Ask { named, since: None, all: true, reason: None, page: page.max(1) };
         let Answer::Events(events) = self.answer(Command::Events(ask))? else { return Ok(None) };
         Ok(Some(ServiceDetail { events: *events, timeline: self.store.timeline(&first.target, self.now)? }))
     }
@@ -340,8 +342,9 @@ impl FrontDesk {
         reader: Reader,
         place: (String, String),
         name: String,
+        page: u32,
     ) -> Result<Option<ServiceDetail>, ListError> {
-        self.view(reader, move |answers| answers.service_detail(&place.0, &place.1, &name)).await
+        self.view(reader, move |answers| answers.service_detail((&place.0, &place.1), &name, page)).await
     }
 
     /// How reading goes.

@@ -325,6 +325,13 @@ pub struct ServerConfig<S = SecretString> {
     pub page: PageConfig<S>,
 }
 
+impl<S> ServerConfig<S> {
+    /// Whether there is a status page: somebody can sign in.
+    pub fn has_page(&self) -> bool {
+        !self.tokens.is_empty() || self.page.proxy.is_some()
+    }
+}
+
 /// The status page. It is there where somebody can sign in.
 #[derive(Debug)]
 pub struct PageConfig<S = SecretString> {

@@ -10,8 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
-    ChatConfig, ChatKind, Config, Heartbeat, HttpConfig, NotifierConfig, NotifierKind, OperatorConfig, PageConfig, ProxyConfig,
-    QcloudConfig, ServerConfig, SlackChat, SourceConfig, TokenConfig, WecomAppChat, WecomBotChat,
+    ChatConfig, ChatKind, Config, Heartbeat, HttpConfig, NotifierConfig, NotifierKind, OperatorConfig, PageConfig,
+    ProxyConfig, QcloudConfig, ServerConfig, SlackChat, SourceConfig, TokenConfig, WecomAppChat, WecomBotChat,
 };
 use crate::core::yaml::{Node, Reader, Value};
 

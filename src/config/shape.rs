@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::secret::SecretRef;
 use super::sources::address;
 use super::{
-    Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats, notifiers,
-    sources,
+    Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats,
+    notifiers, sources,
 };
 use crate::core::rules::raw::check_destination;
 use crate::core::rules::{Conditions, Destination, Names, quiet, raw};

@@ -6,6 +6,7 @@ pub mod api;
 mod connections;
 pub mod limits;
 mod metrics;
+pub mod page;
 mod refusals;
 
 use std::sync::Arc;

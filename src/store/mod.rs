@@ -17,8 +17,8 @@ mod listing;
 mod load;
 mod migrate;
 mod place;
-mod threads;
 mod tally;
+mod threads;
 mod tidy;
 
 use std::collections::HashMap;

@@ -7,8 +7,8 @@ use crate::core::event::Target;
 use crate::core::step::TroubleState;
 use crate::core::time::Time;
 use crate::core::timeline::{Bar, QUARTERS, Timeline, quarter};
-use crate::store::load;
 use crate::store::StoreError;
+use crate::store::load;
 
 pub(super) const QUERIES: &[&str] = &[TIMELINE, WORSENING, QUEUES, PREFIX, SERVICE];
 
@@ -18,8 +18,7 @@ const TIMELINE: &str = "SELECT y.quarter, y.warnings, y.others FROM target t CRO
 const WORSENING: &str = "SELECT DISTINCT incident FROM notice INDEXED BY notice_made
     WHERE made_at > ?1 AND kind = 'escalated' AND incident IS NOT NULL ORDER BY incident DESC LIMIT 2000";
 /// In the very words of its index: SQLite takes it for nothing else.
-const QUEUES: &str =
-    "SELECT destination, state, count(*) FROM delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY destination, state";
+const QUEUES: &str = "SELECT destination, state, count(*) FROM delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY destination, state";
 const PREFIX: &str = "SELECT source, cluster, namespace, service, last_good, failing_since, id FROM target
     INDEXED BY target_service WHERE service >= ?1 AND service < ?1 || char(1114111) ORDER BY service LIMIT 1000";
 const SERVICE: &str = "SELECT source, cluster, namespace, service, last_good, failing_since FROM target
