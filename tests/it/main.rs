@@ -24,6 +24,7 @@ mod mutes;
 mod noise;
 mod notifiers;
 mod outbox_model;
+mod page;
 mod preview;
 mod qcloud;
 mod qcloud_run;

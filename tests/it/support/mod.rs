@@ -12,6 +12,7 @@ pub mod site;
 pub mod slack;
 pub mod slack_channel;
 pub mod slack_rules;
+pub mod status_page;
 pub mod turmoil;
 pub mod wecom;
 pub mod world;
