@@ -25,6 +25,7 @@ mod noise;
 mod notifiers;
 mod outbox_model;
 mod page;
+mod page_browser;
 mod preview;
 mod qcloud;
 mod qcloud_run;

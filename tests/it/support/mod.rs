@@ -1,6 +1,7 @@
 //! What several subjects share: building blocks for events, worlds in virtual time, fake receivers
 //! and sources.
 
+pub mod browser;
 pub mod emulated;
 pub mod events;
 pub mod notices;
