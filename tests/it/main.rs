@@ -26,6 +26,7 @@ mod notifiers;
 mod outbox_model;
 mod page;
 mod page_browser;
+mod pictures;
 mod preview;
 mod qcloud;
 mod qcloud_run;

@@ -388,7 +388,7 @@ async fn messages_lead_to_the_page_and_cookies_keep_to_tls_where_a_public_url_sa
     let bodies = bodies(&world, 2).await;
     let web = world.incident("web");
     let url = format!("https://status.example.com/podbell/incidents/{web}");
-    let body = bodies.iter().find(|body| body["data"]["incident_id"].to_string() == web).unwrap();
+    let body = bodies.iter().find(|body| body["data"]["incident_id"].as_u64() == web.parse().ok()).unwrap();
     assert_eq!(body["data"]["url"], url.as_str(), "{body}");
     assert!(body["data"]["text"].as_str().unwrap().contains(&format!("Status page: {url}")), "{body}");
     let answer = world.stranger().post("/sign-in", &[("api_token", READ)]).await;

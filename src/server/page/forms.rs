@@ -89,15 +89,15 @@ pub(super) struct Doing {
 }
 
 /// Whose form it is, if it is one of ours.
-fn proven<'a>(asking: &'a Asking<'_>, headers: &HeaderMap, token: &str) -> Result<&'a Visitor, Response> {
+fn proven<'a>(asking: &'a Asking<'_>, headers: &HeaderMap, token: &str) -> Result<&'a Visitor, Box<Response>> {
     let Some(visitor) = &asking.visitor else {
-        return Err(refused(StatusCode::UNAUTHORIZED, "a form of nobody who is signed in"));
+        return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "a form of nobody who is signed in")));
     };
     if access::is_foreign(headers) || !access::is_form_token(&asking.page.key, visitor, token) {
         let mut response =
             asking.say(StatusCode::FORBIDDEN, asking.context().words.not_done, asking.context().words.stale);
         response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a form that the page did not make"));
-        return Err(response);
+        return Err(Box::new(response));
     }
     Ok(visitor)
 }
@@ -112,7 +112,7 @@ pub(super) async fn sign_out(
     let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a form that cannot be read") };
     match proven(&asking, &headers, &form.token) {
         Ok(visitor) => page.sessions().close(&visitor.key),
-        Err(response) => return response,
+        Err(response) => return *response,
     }
     with_cookie(to(&format!("{}/sign-in", page.base)), &page.set_cookie("", 0))
 }
@@ -127,7 +127,7 @@ pub(super) async fn act(
     let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a form that cannot be read") };
     let visitor = match proven(&asking, &headers, &form.token) {
         Ok(visitor) => visitor,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let words = asking.context().words;
     if !visitor.may_write {

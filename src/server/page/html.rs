@@ -166,6 +166,7 @@ impl Context<'_> {
         // Few are seen beside many: the height grows with the root.
         let height = |n: u64| if n == 0 { 0 } else { (n as f64 / peak as f64).sqrt().mul_add(26.0, 2.0) as u64 };
         let width = line.bars.len() * 5;
+        let middle = line.from.plus(line.each.saturating_mul(u32::try_from(line.bars.len() / 2).unwrap_or(0)));
         html! {
             svg.timeline.small[small] viewBox=(format!("0 0 {width} 30")) preserveAspectRatio="none" role="img" aria-label=(self.day(&line)) {
                 path.ground d=(format!("M0 29.5H{width}")) {}
@@ -177,6 +178,11 @@ impl Context<'_> {
                     @if bar.warnings > 0 {
                         rect.warn x=(place * 5) y=(30 - warnings.min(30)) width="4" height=(warnings) {}
                     }
+                }
+            }
+            @if !small {
+                div.axis aria-hidden="true" {
+                    span { (self.say().at(line.from)) } span { (self.say().at(middle)) } span { (self.words.now) }
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::core::ask::typed;
 use crate::core::mute::Muted;
 
 /// How many changes the explanation lists.
-const MOST_CHANGES: usize = 30;
+const MOST_CHANGES: usize = 15;
 
 pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
     let (words, say) = (cx.words, cx.say());
@@ -19,13 +19,14 @@ pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
     html! {
         article.incident data-severity=(brief.severity.as_str()) data-incident=(brief.id) {
             h1 { bdi { (parts.story.title) } }
+            @if brief.resolved_at.is_some() || brief.acknowledged.is_some() || !brief.muted.is_empty() {
             p.meta {
-                (cx.severity(brief.severity))
                 @if let Some(over) = brief.resolved_at { span.badge { (words.went_quiet) " " (cx.ago(over)) } }
                 @if let Some(acknowledged) = &brief.acknowledged { span.badge { (has_it(cx, &acknowledged.by.name)) " · " (cx.ago(acknowledged.at)) } }
                 @for mute in &brief.muted {
                     span.badge { (filled(words.muted_until, &[&say.at(mute.until)])) ", " (data(&mute.by.name)) @if let Some(why) = &mute.why { (colon) (data(why)) } }
                 }
+            }
             }
             @if cx.may_write() && brief.resolved_at.is_none() { (deeds(cx, detail)) }
             section aria-labelledby="h-story" {

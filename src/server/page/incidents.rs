@@ -12,6 +12,8 @@ use crate::core::mute::Mute;
 
 pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
     let words = cx.words;
+    // What is worsening stands above.
+    let elsewhere = |row: &&Row| !home.worsening.iter().any(|other| other.brief.id == row.brief.id);
     let pages = home.open.div_ceil(u64::from(PAGE)).max(1);
     html! {
         ul.tiles {
@@ -32,9 +34,9 @@ pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
             }
         }
         section #open aria-labelledby="h-open" {
-            h1 #h-open { (words.open) }
-            @if home.incidents.is_empty() { p.calm { (words.none_open) } }
-            ul.rows { @for row in &home.incidents { (line(cx, row, "o")) } }
+            h1 #h-open { @if home.worsening.is_empty() { (words.open) } @else { (words.also_open) } }
+            @if home.open == 0 { p.calm { (words.none_open) } }
+            ul.rows { @for row in home.incidents.iter().filter(elsewhere) { (line(cx, row, "o")) } }
             @if pages > 1 {
                 nav.paging aria-label=(filled(words.page_of, &[&home.page.to_string(), &number(pages)])) {
                     @if home.page > 1 {
@@ -64,7 +66,7 @@ fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
     let (brief, words, say) = (&row.brief, cx.words, cx.say());
     let id = brief.id;
     html! {
-        li.row.muted[!brief.muted.is_empty()] data-severity=(brief.severity.as_str()) data-incident=(id) {
+        li.row.acts[cx.may_write()].muted[!brief.muted.is_empty()] data-severity=(brief.severity.as_str()) data-incident=(id) {
             div.what {
                 a.title id=(format!("{list}{id}")) href=(cx.to(&format!("/incidents/{id}"))) {
                     span.id { "#" (id) } " " (data(&brief.place())) ": " (data(&few(&brief.reasons)))

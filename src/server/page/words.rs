@@ -31,6 +31,8 @@ words! {
     refresh: "Refresh", "刷新";
     live: "live", "实时";
     open: "Open", "未恢复";
+    also_open: "Also open", "其他未恢复";
+    now: "now", "现在";
     worsening: "Worsening", "恶化中";
     muted: "Muted", "已静默";
     watched: "Services watched", "监控的服务";

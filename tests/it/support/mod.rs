@@ -2,6 +2,7 @@
 //! and sources.
 
 pub mod browser;
+pub mod drawn;
 pub mod emulated;
 pub mod events;
 pub mod notices;
