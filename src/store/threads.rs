@@ -1,14 +1,11 @@
 //! Messages that stand for incidents.
 
-use std::sync::Arc;
-
 use rusqlite::{Connection, params};
 
 use super::commit::{Commit, json};
 use super::load::{id, sql, text};
 use super::{Store, StoreError};
-use crate::core::outbox::{Face, Parent, Thread};
-use crate::core::rules::rule::Destination;
+use crate::core::outbox::{Face, Parent, StoredThread, Thread};
 use crate::core::time::Time;
 
 /// Writes what the outbox says changed.
@@ -40,21 +37,25 @@ pub(super) fn write(connection: &Connection, commit: &Commit<'_>) -> rusqlite::R
 }
 
 impl Store {
-    /// The messages that stand for incidents: where, in which place, for which incident.
-    pub(super) fn threads(&self) -> Result<Vec<(Destination, Arc<str>, u64, Thread)>, StoreError> {
+    /// The messages that stand for incidents.
+    pub(super) fn threads(&self) -> Result<Vec<StoredThread>, StoreError> {
         let columns = "destination, place, incident, channel, message, since, shown, shown_at";
         let rows = self.query(&format!("SELECT {columns} FROM thread"), [], |row| {
             let parent = Parent { channel: text(row, 3)?, message: text(row, 4)? };
-            let since = Time::from_millis(row.get(5)?);
-            let shown = row.get::<_, Option<String>>(6)?.zip(row.get::<_, Option<i64>>(7)?);
-            Ok(((text(row, 0)?, text(row, 1)?, id(row, 2)?), (parent, since, shown)))
+            // What it shows is read below: an error there is of another kind.
+            let thread = Thread::restored(parent, Time::from_millis(row.get(5)?), None);
+            let stored =
+                StoredThread { destination: text(row, 0)?, place: text(row, 1)?, incident: id(row, 2)?, thread };
+            Ok((stored, row.get::<_, Option<String>>(6)?.zip(row.get::<_, Option<i64>>(7)?)))
         })?;
-        let read = |((to, place, incident), (parent, since, shown)): (_, (Parent, Time, Option<(String, i64)>))| {
-            let wrong = |error| self.row_error(format!("the message of incident {incident}"), error);
-            let shown =
-                shown.map(|(face, at)| Ok((serde_json::from_str(&face).map_err(wrong)?, Time::from_millis(at))));
-            Ok((to, place, incident, Thread::restored(parent, since, shown.transpose()?)))
-        };
-        rows.into_iter().map(read).collect()
+        let mut threads = Vec::with_capacity(rows.len());
+        for (mut stored, shown) in rows {
+            if let Some((face, at)) = shown {
+                let wrong = |error| self.row_error(format!("the message of incident {}", stored.incident), error);
+                stored.thread.shown = Some((serde_json::from_str(&face).map_err(wrong)?, Time::from_millis(at)));
+            }
+            threads.push(stored);
+        }
+        Ok(threads)
     }
 }

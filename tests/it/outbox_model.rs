@@ -8,7 +8,7 @@ use podbell::core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, Troub
 use podbell::core::outbox::pace::Pace;
 use podbell::core::outbox::{
     Claimed, Delivery, DeliveryId, DeliveryState, Face, Health, Job, Outbox, OutboxWrites, Outcome, Parent, Policy,
-    RestoredOutbox, SendId, Signal, Thread, ThreadPolicy, is_end,
+    RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, is_end,
 };
 use podbell::core::rules::Severity;
 use podbell::core::rules::rule::Destination;
@@ -131,7 +131,12 @@ impl Model {
                 .filter_map(|(delivery, state)| Some((team(), delivery.clone(), open(state)?)))
                 .collect(),
             threads: (self.disk.threads.iter())
-                .map(|(incident, thread)| (team(), "p".into(), *incident, thread.clone()))
+                .map(|(incident, thread)| StoredThread {
+                    destination: team(),
+                    place: "p".into(),
+                    incident: *incident,
+                    thread: thread.clone(),
+                })
                 .collect(),
             sends: self.disk.sends.iter().map(|(id, attempts)| (*id, team(), *attempts)).collect(),
             attempts: self.disk.attempts.iter().map(|at| ("e".into(), *at)).collect(),

@@ -134,6 +134,16 @@ impl Of {
                     notifier["url"] = json!("${URL}");
                 }
                 webhook["secret"] = json!(["${NEW}", "${OLD}"]);
+                let mut slack_app = chat("slack");
+                for (key, value) in [
+                    ("name", json!("app")),
+                    ("token", json!("${BOT}")),
+                    ("channel", json!("C0123ABC")),
+                    ("api", json!("https://slack.com/api")),
+                    ("buttons", json!(false)),
+                ] {
+                    slack_app[key] = value;
+                }
                 let conditions = Self::Rules.everything()["scope"].clone();
                 let app = json!({
                     "name": "c", "kind": "slack", "language": "zh", "time_zone": "UTC", "signing_secret": "${SIGN}",
@@ -155,7 +165,7 @@ impl Of {
                     "channels": bound,
                 });
                 json!({
-                    "version": 1, "sources": [qcloud, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, wecom, webhook, chat("console")],
+                    "version": 1, "sources": [qcloud, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, webhook, chat("console")],
                     "mentions": {"@a": {"slack": "S1", "wecom": "x"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),
@@ -322,6 +332,13 @@ fn typical_mistakes_are_refused_by_schema_and_reader_alike() {
         (Of::Config, config("") + "store: podbell.db\n"),
         (Of::Config, config("") + "server: {listen: everywhere}\n"),
         (Of::Config, config("") + "rules: {files: x}\n"),
+        (Of::Config, config("").replace("kind: console", "kind: slack, token: xoxb-1")),
+        (Of::Config, config("").replace("kind: console", "kind: slack, token: xoxb-1, channel: ops")),
+        (
+            Of::Config,
+            config("")
+                .replace("kind: console", "kind: slack, token: xoxb-1, channel: C1, url: 'https://x.example.com'"),
+        ),
         (Of::Config, config("") + "chats: [{name: c, kind: teams, app_token: x}]\n"),
         (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, teams: example.com}]\n"),
         (Of::Config, config("") + "chats: [{name: c, kind: slack, app_token: xapp-1, users: []}]\n"),

@@ -24,11 +24,12 @@ const HEARTBEAT: &str = "MarkerOfTheHeartbeat";
 const CHAT_SIGNING: &str = "marker-of-the-chats-signing-secret";
 const APP_TOKEN: &str = "xapp-marker-of-the-app-token";
 const BOT_TOKEN: &str = "xoxb-marker-of-the-bot-token";
+const POSTING_TOKEN: &str = "xoxb-marker-of-the-posting-token";
 const API_TOKEN: &str = "marker-of-the-api-token";
 
 fn markers() -> Vec<(String, Vec<u8>)> {
     let mut markers = Vec::new();
-    let chats = [CHAT_SIGNING, APP_TOKEN, BOT_TOKEN, API_TOKEN];
+    let chats = [CHAT_SIGNING, APP_TOKEN, BOT_TOKEN, POSTING_TOKEN, API_TOKEN];
     let others = [SECRET_ID, SECRET_KEY, TOKEN, PATH, QUERY_KEY, PASSWORD, SIGNING, HEARTBEAT];
     for secret in chats.into_iter().chain(others) {
         markers.push((secret.to_owned(), secret.as_bytes().to_vec()));
@@ -91,6 +92,11 @@ fn notifiers(receiver: &Receiver, nobody: &str) -> Vec<(String, String)> {
         };
         notifiers.push(line("slack", format!("{at}/services/T000/{PATH}"), ""));
         notifiers.push(line("wecom", format!("{at}/cgi-bin/webhook/send?key={QUERY_KEY}"), ""));
+        let app = format!("app-{status}");
+        let api = receiver.url(&format!("/{status}/api"));
+        let line_of_app =
+            format!("  - {{name: {app}, kind: slack, token: {POSTING_TOKEN}, channel: C{status}, api: \"{api}\"}}");
+        notifiers.push((app, line_of_app));
         notifiers.push(line(
             "webhook",
             format!("{at}/{PATH}?token={QUERY_KEY}"),

@@ -23,7 +23,7 @@ pub use destination::{DestinationState, Health, OpenSend, Paused};
 pub use plan::{Plan, Windows, plan};
 pub use queue::Queue;
 pub use record::{Outcome, backoff};
-pub use restore::RestoredOutbox;
+pub use restore::{RestoredOutbox, StoredThread};
 pub use storm::{MOST_MESSAGES, Storm, StormFacts};
 pub use thread::{Face, Parent, Thread, ThreadPolicy, Threads, is_end};
 

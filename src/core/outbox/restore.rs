@@ -15,9 +15,8 @@ pub struct RestoredOutbox {
     pub destinations: Vec<(Destination, Arc<str>, Health)>,
     /// Deliveries that are due or claimed.
     pub deliveries: Vec<(Destination, Delivery, Option<SendId>)>,
-    /// Messages that stand for incidents: where, in which place (see [`super::ThreadPolicy::place`]), of
-    /// which incident.
-    pub threads: Vec<(Destination, Arc<str>, u64, Thread)>,
+    /// Messages that stand for incidents.
+    pub threads: Vec<StoredThread>,
     /// Sends that are not settled, with their attempts.
     pub sends: Vec<(SendId, Destination, u32)>,
     /// Attempts of the last minutes, ascending.
@@ -26,6 +25,19 @@ pub struct RestoredOutbox {
     pub next_delivery: u64,
     /// See `next_delivery`.
     pub next_send: u64,
+}
+
+/// A message that stands for an incident, as the store has it.
+#[derive(Clone, Debug)]
+pub struct StoredThread {
+    /// Where it was told.
+    pub destination: Destination,
+    /// See [`super::ThreadPolicy::place`].
+    pub place: Arc<str>,
+    /// Of which incident.
+    pub incident: u64,
+    /// The message.
+    pub thread: Thread,
 }
 
 impl Outbox {
@@ -66,7 +78,7 @@ impl Outbox {
             state.open_send(send, OpenSend { attempts, in_flight: false, ..OpenSend::carrying(deliveries) });
         }
         let mut places = BTreeMap::new();
-        for (destination, place, incident, thread) in restored.threads {
+        for StoredThread { destination, place, incident, thread } in restored.threads {
             let state = outbox.destinations.entry(destination.clone()).or_default();
             state.anchor(incident, Some(thread), &destination, now, &mut OutboxWrites::default());
             places.insert(destination, place);

@@ -63,6 +63,8 @@ impl Seen {
 #[derive(Default)]
 struct Inner {
     now: Time,
+    /// Its clock is the real one.
+    real: bool,
     messages: Vec<Seen>,
     /// How the next calls are answered, without being done.
     answers: VecDeque<(u16, Value, Option<u64>)>,
@@ -89,6 +91,18 @@ impl Workspace {
         let app = Router::new().route("/api/{method}", post(call)).with_state(inner.clone());
         runtime.spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { api, inner, runtime: Arc::new(runtime) }
+    }
+
+    /// One whose clock is the real one, for a real podbell.
+    pub fn in_real_time() -> Self {
+        let workspace = Self::start();
+        workspace.inner().real = true;
+        workspace
+    }
+
+    /// Slack's Web API.
+    pub fn api(&self) -> String {
+        self.api.to_string()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -240,6 +254,9 @@ async fn call(
 ) -> Response {
     let arguments: Value = serde_json::from_slice(&body).unwrap();
     let mut inner = inner.lock().unwrap();
+    if inner.real {
+        inner.now = podbell::clock::now();
+    }
     let now = inner.now;
     inner.calls.push((method.clone(), arguments.clone(), now));
     if let Some((status, body, retry_after)) = inner.answers.pop_front() {

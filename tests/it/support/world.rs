@@ -68,8 +68,11 @@ pub type Behaviour = Box<dyn FnMut(Time, u32) -> (Outcome, Duration) + Send>;
 #[derive(Clone)]
 pub struct Wire {
     pub notifiers: Arc<Notifiers>,
-    pub deliver: Arc<dyn Fn(&SendJob, Time) -> Outcome + Send + Sync>,
+    pub deliver: Arc<CarryOut>,
 }
+
+/// Carries out a request at a moment of virtual time.
+pub type CarryOut = dyn Fn(&SendJob, Time) -> Outcome + Send + Sync;
 
 /// What a world is made with.
 pub struct WorldSpec {
