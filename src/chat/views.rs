@@ -143,8 +143,6 @@ pub struct Sources {
     pub failing: Vec<Service>,
     /// Podbell's troubles: of all teams, so only for whoever may see everything.
     pub troubles: Vec<OwnTrouble>,
-    /// When the service last said that it is alive.
-    pub heartbeat: Option<Time>,
 }
 
 /// How delivering goes: of all teams, so only for whoever may see everything.
@@ -295,7 +293,7 @@ impl Answers<'_> {
                 advice: one.advice,
             }));
         }
-        Ok(Sources { sources, failing, troubles, heartbeat: self.store.heartbeat()? })
+        Ok(Sources { sources, failing, troubles })
     }
 }
 

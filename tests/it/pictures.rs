@@ -6,11 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use podbell::app::Pulse;
-use podbell::app::pulse::snapshot;
-use podbell::chat::{ActError, Acting, FrontDesk, Hands, Surroundings};
-use podbell::core::ask::Known;
-use podbell::core::deed::{Act, Deed};
+use podbell::core::deed::Act;
 use podbell::core::event::{Event, Target};
 use podbell::core::message::Language;
 use podbell::core::mute::Muted;
@@ -19,14 +15,12 @@ use podbell::core::scope::Scope;
 use podbell::core::template::Template;
 use podbell::engine::SendJob;
 use podbell::notifiers::{Kind, NotifierConfig, Notifiers};
-use podbell::server::api::{Rights, Token};
-use podbell::server::page::{self, PageConfig};
-use podbell::store::Readers;
 
 use crate::support::browser::Browser;
 use crate::support::drawn;
 use crate::support::events::{at, warning};
 use crate::support::receiver::client;
+use crate::support::status_page::served;
 use crate::support::world::{Wire, World, WorldSpec};
 
 const RULES: &str = "version: 1
@@ -83,14 +77,6 @@ const DAYS: &[Series] = &[
 fn rollout(m: i64, after: i64) -> u64 {
     let again = (m - 1365 - after / 2).max(0) as u64;
     u64::from((510 + after..600).contains(&m)) * 2 + if again > 0 { 1 + again / 9 } else { 0 }
-}
-
-struct NoHands;
-
-impl Hands for NoHands {
-    fn act(&self, _: Deed) -> Acting<'_> {
-        Box::pin(async { Err(ActError::NotRunning) })
-    }
 }
 
 fn notifiers() -> Notifiers {
@@ -182,38 +168,9 @@ fn open(world: &mut World, workload: &str) -> u64 {
 #[ignore = "makes docs/images anew: scripts/screenshots"]
 async fn screenshots() {
     let (mut world, sent) = lived();
-    let (now, path) = (at(DAY * 60 + 25), world.store_path());
-    let pulse = Arc::new(Pulse::default());
-    let mut numbers = snapshot(world.engine());
-    // The day was lived in steps of five minutes; its pictures show a source that is read each minute.
-    numbers.sources.iter_mut().for_each(|source| source.last_good = Some(now.minus(Duration::from_secs(21))));
-    pulse.beat(true, Some(numbers));
-    let surroundings = Arc::new(Surroundings::default());
-    let known = surroundings.clone();
-    let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);
-    world.engine().on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
-    let desk = Arc::new(FrontDesk::new(Readers::new(path, 2), Arc::new(NoHands), surroundings));
+    let now = at(DAY * 60 + 25);
     let token = "token-that-may-write-0123456789";
-    let config = PageConfig {
-        tokens: vec![Token {
-            name: "oncall".into(),
-            secret: token.into(),
-            rights: Rights::Write,
-            scope: Scope::default(),
-        }],
-        proxy: None,
-        public_url: None,
-        language: None,
-        time_zone: jiff::tz::TimeZone::get("Asia/Shanghai").unwrap(),
-        intervals: vec![("prod".into(), Duration::from_secs(60))],
-        paces: notifiers().policies().iter().map(|(name, policy)| (name.to_string(), policy.pace)).collect(),
-        now: Arc::new(move || now),
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let (_stop, stopped) = tokio::sync::watch::channel(false);
-    let routes = page::routes(config, desk, pulse.clone());
-    tokio::spawn(podbell::server::serve(listener, pulse, None, routes, stopped));
+    let (base, _stop) = served(&mut world, now).await;
     let browser = Browser::start().await;
     browser.go(&format!("{base}/")).await;
     browser.until("document.activeElement.id === 'token'").await;

@@ -5,7 +5,7 @@
   const script = document.currentScript;
   const main = () => document.querySelector("main");
   const live = document.getElementById("live");
-  let shown = main().innerHTML, busy = false, again = false, saidAt = -Infinity;
+  let shown = main().innerHTML, busy = false, again = false, held = false, saidAt = -Infinity;
 
   // Nobody loses what they type or have open.
   const typing = () => {
@@ -42,8 +42,8 @@
   }
 
   async function refresh() {
-    if (busy) { again = true; return; }
-    if (typing()) { again = true; return; }
+    if (held || document.hidden) return;
+    if (busy || typing()) { again = true; return; }
     busy = true;
     again = false;
     try {
@@ -69,6 +69,8 @@
     try {
       const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       const said = await response.text();
+      // What was refused stays to be read.
+      held = !response.ok;
       form.reset();
       show(said);
     } catch {
@@ -98,13 +100,30 @@
     event.preventDefault();
   });
 
-  const stream = new EventSource(script.dataset.live);
-  stream.addEventListener("change", refresh);
-  stream.onopen = () => { live.hidden = false; };
-  stream.onerror = () => {
+  // A page that nobody looks at holds no connection: browsers have six for each host.
+  let stream = null, asking = null;
+  function listen() {
+    if (stream || document.hidden) return;
+    stream = new EventSource(script.dataset.live);
+    stream.addEventListener("change", refresh);
+    stream.onopen = () => { live.hidden = false; };
+    stream.onerror = () => {
+      live.hidden = true;
+      // Too many streams, or signed out: then it is asked now and then.
+      if (stream && stream.readyState === EventSource.CLOSED) asking ??= setInterval(refresh, 15000);
+    };
+  }
+  function hush() {
+    stream?.close();
+    stream = null;
     live.hidden = true;
-    // Too many streams, or signed out: then it is asked now and then.
-    if (stream.readyState === EventSource.CLOSED) setInterval(refresh, 15000);
-  };
-  addEventListener("pagehide", () => stream.close());
+  }
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return hush();
+    listen();
+    refresh();
+  });
+  addEventListener("pagehide", hush);
+  addEventListener("pageshow", (event) => { if (event.persisted) { listen(); refresh(); } });
+  listen();
 })();

@@ -1,8 +1,23 @@
 //! A running podbell with a status page: two teams' services, one of them with hostile texts, and a list
-//! that the test can change while it runs.
+//! that the test can change while it runs. And the page of a podbell in virtual time.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use podbell::app::Pulse;
+use podbell::app::pulse::snapshot;
+use podbell::chat::{ActError, Acting, FrontDesk, Hands, Surroundings};
 use podbell::clock;
+use podbell::core::ask::Known;
+use podbell::core::deed::Deed;
+use podbell::core::outbox::pace::Pace;
+use podbell::core::scope::Scope;
+use podbell::core::time::Time;
+use podbell::server::api::{Rights, Token};
+use podbell::server::page::{self, PageConfig};
 use podbell::sources::qcloud::emulator::Emulator;
+use podbell::store::Readers;
 use reqwest::{Method, StatusCode, header};
 
 use super::emulated::emulator;
@@ -99,16 +114,12 @@ impl World {
 
     /// Somebody who is signed in with a token.
     pub async fn sign_in(&self, token: &str) -> Visitor {
-        let visitor = Visitor { base: format!("http://{}", self.running.listen), cookie: None, headers: Vec::new() };
-        let answer = visitor.post("/sign-in", &[("api_token", token)]).await;
-        assert_eq!((answer.status, answer.to.as_deref()), (303, Some("/")), "{}", answer.text);
-        let cookie = answer.header("set-cookie").expect("a session");
-        Visitor { cookie: Some(cookie.split(';').next().unwrap().to_owned()), ..visitor }
+        self.stranger().signed_in(token).await
     }
 
     /// Somebody who is not.
     pub fn stranger(&self) -> Visitor {
-        Visitor { base: format!("http://{}", self.running.listen), cookie: None, headers: Vec::new() }
+        Visitor::at(&format!("http://{}", self.running.listen))
     }
 }
 
@@ -147,6 +158,19 @@ impl Page {
 }
 
 impl Visitor {
+    /// Somebody who is not signed in.
+    pub fn at(base: &str) -> Self {
+        Self { base: base.to_owned(), cookie: None, headers: Vec::new() }
+    }
+
+    /// The same, signed in with a token.
+    pub async fn signed_in(self, token: &str) -> Self {
+        let answer = self.post("/sign-in", &[("api_token", token)]).await;
+        assert_eq!((answer.status, answer.to.as_deref()), (303, Some("/")), "{}", answer.text);
+        let cookie = answer.header("set-cookie").expect("a session");
+        Self { cookie: Some(cookie.split(';').next().unwrap().to_owned()), ..self }
+    }
+
     /// With a header more.
     pub fn with(&self, name: &'static str, value: &str) -> Self {
         let mut other = self.clone();
@@ -188,4 +212,60 @@ impl Visitor {
         assert!(response.status() != StatusCode::INTERNAL_SERVER_ERROR, "{path}");
         Page { status: response.status().as_u16(), to, text: response.text().await.unwrap(), headers }
     }
+}
+
+struct NoHands;
+
+impl Hands for NoHands {
+    fn act(&self, _: Deed) -> Acting<'_> {
+        Box::pin(async { Err(ActError::NotRunning) })
+    }
+}
+
+/// The page of a podbell in virtual time, at a moment of it: where it listens, and what ends it. Nobody can
+/// change anything.
+pub async fn served(world: &mut super::world::World, now: Time) -> (String, tokio::sync::watch::Sender<bool>) {
+    served_at(world, Arc::new(move || now)).await
+}
+
+/// The same at moments that the test says.
+pub async fn served_at(
+    world: &mut super::world::World,
+    clock: Arc<dyn Fn() -> Time + Send + Sync>,
+) -> (String, tokio::sync::watch::Sender<bool>) {
+    let now = clock();
+    let (path, pulse) = (world.store_path(), Arc::new(Pulse::default()));
+    let mut numbers = snapshot(world.engine());
+    // Virtual time goes in large steps; a source of podbell.yaml is read each minute.
+    numbers.sources.iter_mut().for_each(|source| source.last_good = Some(now.minus(Duration::from_secs(21))));
+    pulse.beat(true, Some(numbers));
+    let surroundings = Arc::new(Surroundings::default());
+    let known = surroundings.clone();
+    let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);
+    world.engine().on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
+    let desk = Arc::new(FrontDesk::new(Readers::new(path, 2), Arc::new(NoHands), surroundings));
+    let token = |name: &str, secret: &str, scope: Scope| Token {
+        name: name.into(),
+        secret: secret.into(),
+        rights: Rights::Write,
+        scope,
+    };
+    let bank: Scope = serde_json::from_value(serde_json::json!({"namespace": ["bank"]})).unwrap();
+    let paces = [("ops-wecom", Pace::WECOM), ("team-slack", Pace::SLACK)];
+    let config = PageConfig {
+        tokens: vec![token("oncall", WRITE, Scope::default()), token("bank", BANK, bank)],
+        proxy: None,
+        public_url: None,
+        language: None,
+        time_zone: jiff::tz::TimeZone::get("Asia/Shanghai").unwrap(),
+        intervals: vec![("prod".into(), Duration::from_secs(60))],
+        paces: paces.into_iter().map(|(name, pace)| (name.to_owned(), Some(pace))).collect(),
+        now: clock,
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let routes = page::routes(config, desk, pulse.clone());
+    tokio::spawn(podbell::server::serve(listener, pulse, None, routes, stopped));
+    (base, stop)
 }
