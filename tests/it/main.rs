@@ -48,5 +48,6 @@ mod store;
 mod storms;
 mod support;
 mod templates;
+mod timelines;
 mod wecom_app;
 mod wecom_bot;
