@@ -146,3 +146,19 @@ async fn hostile_text_does_nothing_in_a_browser() {
     }
     in_order(&browser, &world);
 }
+
+#[tokio::test]
+async fn a_button_of_a_session_that_is_over_leads_to_signing_in_and_back() {
+    let (world, browser) = (World::new().await, Browser::start().await);
+    let id = world.incident("web");
+    sign_in(&browser, &world, WRITE, &format!("/incidents/{id}")).await;
+    let sign_out = "fetch('/sign-out', {method: 'POST', redirect: 'manual', body: new URLSearchParams({token: \
+                    document.querySelector('.who input').value})}).then(() => 'done')";
+    assert_eq!(browser.evaluate(sign_out).await, "done");
+    browser.evaluate("document.getElementById('ack').click()").await;
+    browser.until("location.pathname === '/sign-in' && document.activeElement.id === 'token'").await;
+    assert!(world.site.rows("SELECT 1 FROM action").is_empty());
+    browser.write(WRITE).await;
+    browser.press("Enter").await;
+    browser.until(&format!("location.pathname === '/incidents/{id}'")).await;
+}

@@ -68,6 +68,8 @@
     for (const one of buttons) one.setAttribute("aria-disabled", "true");
     try {
       const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      // Signed out meanwhile: the page asks for the token again.
+      if (response.status === 401) return location.reload();
       const said = await response.text();
       // What was refused stays to be read.
       held = !response.ok;
