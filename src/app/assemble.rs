@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use super::{Deliver, SideTask, SourceTask};
-use crate::chat::FrontDesk;
+use crate::chat::{FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
 use crate::core::outbox::Parcel;
@@ -23,7 +23,9 @@ use crate::engine::{Freeze, SendJob};
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{ConfigError, Kind, NotifierConfig, Notifiers};
 use crate::server::api;
+use crate::server::gateway::{self, GatewayKey};
 use crate::sources::{file, poller, qcloud};
+use crate::store::Readers;
 
 /// Why a checked configuration cannot be put to work.
 #[derive(Debug, thiserror::Error)]
@@ -218,6 +220,20 @@ pub fn server(
     outside: axum::Router,
 ) -> SideTask {
     Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, asks, outside, stop)))
+}
+
+/// The route of the gateway.
+pub fn gateway(config: &Config, readers: Readers, surroundings: Arc<Surroundings>) -> axum::Router {
+    let keys = config.gateway.iter().map(|key| GatewayKey {
+        secret_id: key.secret_id.clone(),
+        secret_key: key.secret_key.clone(),
+        scope: key.scope.clone(),
+    });
+    let host = config.server.public_url.as_ref().and_then(|url| {
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    });
+    gateway::routes(keys.collect(), host, readers, surroundings)
 }
 
 /// The routes of the API.
