@@ -236,6 +236,6 @@ mod tests {
         schedule.done(&running, Duration::ZERO);
         let read = play(&mut schedule, 0, 120, Duration::ZERO);
         assert!(read.iter().all(|(_, one)| *one == target(3) || *one == target(4)));
-        assert_eq!((schedule.len(), schedule.next_index), (2, 4));
+        assert_eq!((schedule.len(), schedule.current.len()), (2, 4));
     }
 }
