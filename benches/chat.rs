@@ -60,7 +60,9 @@ fn main() {
     while podbell.metric("podbell_polls_total") < 2.0 * TARGETS as f64 {
         std::thread::sleep(Duration::from_millis(200));
     }
-    println!("question             p50 ms   p99 ms   most ms   polls/s  messages/s  CPU of a core");
+    println!(
+        "question             p50 ms   p99 ms   most ms   polls/s  apart s (p1, p99)  messages/s  after ms (p50, p99)  CPU of a core"
+    );
     let url = format!("http://{listen}/api/v1/commands");
     let none = Load::of(&podbell, &world);
     std::thread::sleep(SPAN);
@@ -117,23 +119,36 @@ impl Load {
     fn of(service: &Service, world: &World) -> Self {
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
         let (user, system) = service.cpu();
+        world.gaps.lock().unwrap().clear();
+        world.delays.lock().unwrap().clear();
         Self { begun: clock::monotonic(), polls: count(&world.lists), hooks: count(&world.hooks), cpu: user + system }
     }
 
     /// A row of the table.
     fn print(&self, name: &str, times: &[f64], service: &Service, world: &World) {
+        let (mut gaps, mut delays) = (world.gaps.lock().unwrap().clone(), world.delays.lock().unwrap().clone());
+        gaps.sort_by(f64::total_cmp);
+        delays.sort_by(f64::total_cmp);
         let now = Self::of(service, world);
         let seconds = (now.begun - self.begun).as_secs_f64();
-        let of = |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)));
         let shown = |time: Option<&f64>| time.map_or("-".to_owned(), |time| format!("{time:.1}"));
         println!(
-            "{name:19} {:>7} {:>8} {:>9} {:9.1} {:11.2} {:13.1}%",
-            shown(of(0.5)),
-            shown(of(0.99)),
+            "{name:19} {:>7} {:>8} {:>9} {:9.1} {:>9} {:>8} {:11.2} {:>10} {:>9} {:13.1}%",
+            shown(share(times, 0.5)),
+            shown(share(times, 0.99)),
             shown(times.last()),
             (now.polls - self.polls) / seconds,
+            shown(share(&gaps, 0.01).map(|gap| gap / 1000.0).as_ref()),
+            shown(share(&gaps, 0.99).map(|gap| gap / 1000.0).as_ref()),
             (now.hooks - self.hooks) / seconds,
+            shown(share(&delays, 0.5)),
+            shown(share(&delays, 0.99)),
             (now.cpu - self.cpu).as_secs_f64() / seconds * 100.0,
         );
     }
+}
+
+/// The value below which such a share of them lies; they ascend.
+fn share(times: &[f64], share: f64) -> Option<&f64> {
+    times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)))
 }

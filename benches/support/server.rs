@@ -3,8 +3,9 @@
 //! than the service that is measured.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use podbell::clock;
@@ -38,6 +39,13 @@ pub struct World {
     pub hooks: AtomicU64,
     /// Connections accepted.
     pub connections: AtomicU64,
+    /// When each target was asked for last, in ms since the start.
+    asked_at: Vec<AtomicU64>,
+    begun: Instant,
+    /// The times between two polls of a target, in ms.
+    pub gaps: Mutex<Vec<f64>>,
+    /// The times from a notice's falling due to its webhook, in ms.
+    pub delays: Mutex<Vec<f64>>,
 }
 
 impl World {
@@ -56,6 +64,10 @@ impl World {
             lists: AtomicU64::new(0),
             hooks: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            asked_at: (0..targets).map(|_| AtomicU64::new(0)).collect(),
+            begun: clock::monotonic(),
+            gaps: Mutex::default(),
+            delays: Mutex::default(),
         })
     }
 
@@ -102,13 +114,12 @@ impl World {
             let text = String::from_utf8_lossy(&buffer[..head]).into_owned();
             let mut missing = content_length(&text).saturating_sub(buffer.len() - head);
             while missing > 0 {
-                buffer.clear();
                 match stream.read_buf(&mut buffer).await {
                     Ok(0) | Err(_) => return,
                     Ok(read) => missing = missing.saturating_sub(read),
                 }
             }
-            let answer = self.answer(&text);
+            let answer = self.answer(&text, &buffer[head..]);
             let mut whole = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                 answer.len()
@@ -120,10 +131,11 @@ impl World {
         }
     }
 
-    fn answer(&self, head: &str) -> String {
+    fn answer(&self, head: &str, body: &[u8]) -> String {
         let line = head.lines().next().unwrap_or_default();
         if line.starts_with("POST") {
             self.hooks.fetch_add(1, Ordering::Relaxed);
+            self.note_delay(&String::from_utf8_lossy(body));
             return "{}".to_owned();
         }
         match parameter(line, "Action") {
@@ -131,9 +143,26 @@ impl World {
                 self.lists.fetch_add(1, Ordering::Relaxed);
                 let name = parameter(line, "serviceName").unwrap_or_default();
                 let target = name.trim_start_matches("svc-").parse().unwrap_or_default();
+                self.note_gap(target);
                 self.list(target, name)
             }
             _ => self.services(parameter(line, "offset").and_then(|offset| offset.parse().ok()).unwrap_or(0)),
+        }
+    }
+
+    fn note_gap(&self, target: usize) {
+        let now = self.begun.elapsed().as_millis() as u64 + 1;
+        let before = self.asked_at[target].swap(now, Ordering::Relaxed);
+        if before > 0 {
+            self.gaps.lock().unwrap().push((now - before) as f64);
+        }
+    }
+
+    fn note_delay(&self, body: &str) {
+        let made_at = body.split_once("\"made_at\":\"").and_then(|(_, rest)| rest.split('"').next());
+        if let Some(made_at) = made_at.and_then(|text| text.parse::<jiff::Timestamp>().ok()) {
+            let delay = clock::now().millis() - made_at.as_millisecond();
+            self.delays.lock().unwrap().push(delay as f64);
         }
     }
 

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use super::{Deliver, SideTask, SourceTask};
-use crate::chat::FrontDesk;
+use crate::chat::{FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
 use crate::core::outbox::{Parcel, Policy};
@@ -23,8 +23,10 @@ use crate::core::time::Time;
 use crate::engine::{Freeze, SendJob};
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{ConfigError, Kind, NotifierConfig, Notifiers};
+use crate::server::gateway::{self, GatewayKey};
 use crate::server::{api, page};
 use crate::sources::{file, poller, qcloud};
+use crate::store::Readers;
 
 /// Why a checked configuration cannot be put to work.
 #[derive(Debug, thiserror::Error)]
@@ -252,6 +254,20 @@ pub fn page(
         now: Arc::new(clock::now),
     };
     page::routes(page, desk, pulse)
+}
+
+/// The route of the gateway.
+pub fn gateway(config: &Config, readers: Readers, surroundings: Arc<Surroundings>) -> axum::Router {
+    let keys = config.gateway.iter().map(|key| GatewayKey {
+        secret_id: key.secret_id.clone(),
+        secret_key: key.secret_key.clone(),
+        scope: key.scope.clone(),
+    });
+    let host = config.server.public_url.as_ref().and_then(|url| {
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    });
+    gateway::routes(keys.collect(), host, readers, surroundings)
 }
 
 /// The routes of the API.

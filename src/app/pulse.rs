@@ -115,25 +115,39 @@ impl Pulse {
     }
 }
 
-/// The numbers of an engine.
-pub fn snapshot(engine: &Engine) -> Snapshot {
-    let mut snapshot = Snapshot { totals: engine.totals(), ..Snapshot::default() };
+/// What is found by looking at every service and every incident: at size, milliseconds' work.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    incidents: u64,
+    sources: Vec<SourcePulse>,
+}
+
+/// Counts.
+pub fn count(engine: &Engine) -> Counted {
+    let mut counted = Counted::default();
     if let Some(state) = engine.state() {
         let open = |incident: &&crate::core::incident::Incident| incident.phase == crate::core::incident::Phase::Open;
-        snapshot.incidents = state.incidents().filter(open).count() as u64;
-        snapshot.episodes = state.episodes() as u64;
+        counted.incidents = state.incidents().filter(open).count() as u64;
         // Targets are sorted by source.
         for (target, known) in state.targets() {
-            if snapshot.sources.last().is_none_or(|source| source.name != *target.source) {
-                snapshot.sources.push(SourcePulse { name: target.source.to_string(), ..SourcePulse::default() });
+            if counted.sources.last().is_none_or(|source| source.name != *target.source) {
+                counted.sources.push(SourcePulse { name: target.source.to_string(), ..SourcePulse::default() });
             }
-            if let Some(source) = snapshot.sources.last_mut() {
+            if let Some(source) = counted.sources.last_mut() {
                 source.targets += 1;
                 source.failing += u64::from(known.failing.is_some());
                 source.last_good = source.last_good.max(known.last_good);
             }
         }
     }
+    counted
+}
+
+/// The numbers of an engine, with what was counted last.
+pub fn snapshot(engine: &Engine, counted: Counted) -> Snapshot {
+    let Counted { incidents, sources } = counted;
+    let episodes = engine.state().map_or(0, |state| state.episodes() as u64);
+    let mut snapshot = Snapshot { totals: engine.totals(), incidents, episodes, sources, ..Snapshot::default() };
     let destinations = engine.outbox().into_iter().flat_map(|outbox| outbox.destinations());
     snapshot.destinations = destinations
         .map(|(name, state)| DestinationPulse {

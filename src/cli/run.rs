@@ -18,6 +18,8 @@ use crate::store::{Ownership, Readers, Store};
 
 /// So many questions are answered at once; others wait for a moment.
 const READERS: usize = 4;
+/// The same of the gateway: tools that ask often keep nobody waiting who types.
+const GATEWAY_READERS: usize = 2;
 /// In a rolling update the old process needs a moment to end.
 const STORE_WAIT: Duration = Duration::from_secs(60);
 
@@ -82,7 +84,8 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let desk = Arc::new(FrontDesk::new(readers, Arc::new(hands), surroundings.clone()));
     let chats = chats::chats(&config, &client, &(desk.clone() as Arc<dyn Desk>))?;
     let page = assemble::page(&config, desk.clone(), pulse.clone(), &policies);
-    let outside = chats.routes().merge(assemble::api(&config, desk)).merge(page);
+    let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), surroundings.clone());
+    let outside = chats.routes().merge(assemble::api(&config, desk)).merge(gateway).merge(page);
     let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks), outside)];
     sides.extend(chats.sides());
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));

@@ -6,6 +6,7 @@
 
 mod chats;
 mod files;
+mod gateway;
 mod load;
 mod mask;
 mod notifiers;
@@ -60,6 +61,8 @@ pub struct Config<S = SecretString> {
     pub store: StoreConfig,
     /// What podbell serves.
     pub server: ServerConfig<S>,
+    /// Who may ask through the legacy API; without one nobody may.
+    pub gateway: Vec<GatewayKeyConfig<S>>,
     /// How it reaches the network.
     pub http: HttpConfig<S>,
 }
@@ -373,6 +376,17 @@ pub struct TokenConfig<S = SecretString> {
     pub token: S,
     /// What it may do.
     pub rights: Rights,
+    /// What it sees.
+    pub scope: Scope,
+}
+
+/// A key of the gateway.
+#[derive(Debug)]
+pub struct GatewayKeyConfig<S = SecretString> {
+    /// The `SecretId`.
+    pub secret_id: S,
+    /// Its key.
+    pub secret_key: S,
     /// What it sees.
     pub scope: Scope,
 }

@@ -10,8 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
-    ChatConfig, ChatKind, Config, Heartbeat, HttpConfig, NotifierConfig, NotifierKind, OperatorConfig, PageConfig,
-    ProxyConfig, QcloudConfig, ServerConfig, SlackChat, SourceConfig, TokenConfig, WecomAppChat, WecomBotChat,
+    ChatConfig, ChatKind, Config, GatewayKeyConfig, Heartbeat, HttpConfig, NotifierConfig, NotifierKind,
+    OperatorConfig, PageConfig, ProxyConfig, QcloudConfig, ServerConfig, SlackChat, SourceConfig, TokenConfig,
+    WecomAppChat, WecomBotChat,
 };
 use crate::core::yaml::{Node, Reader, Value};
 
@@ -270,6 +271,15 @@ impl Config<SecretRef> {
             },
             store: self.store,
             server: self.server.map(&mut put),
+            gateway: self
+                .gateway
+                .into_iter()
+                .map(|key| GatewayKeyConfig {
+                    secret_id: put(&key.secret_id),
+                    secret_key: put(&key.secret_key),
+                    scope: key.scope,
+                })
+                .collect(),
             http: HttpConfig { proxy: self.http.proxy.as_ref().map(&mut put), ca_file: self.http.ca_file },
         };
         if errors.is_empty() { Ok(config) } else { Err(errors) }

@@ -10,7 +10,7 @@ use super::secret::SecretRef;
 use super::sources::address;
 use super::{
     Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats,
-    notifiers, sources,
+    gateway, notifiers, sources,
 };
 use crate::core::rules::raw::check_destination;
 use crate::core::rules::{Conditions, Destination, Names, quiet, raw};
@@ -65,6 +65,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
     let operator = map.take("operator").and_then(|node| operator(node, folder, &names, reader));
     let store = map.take("store").and_then(|node| store(node, folder, reader));
     let server = map.take("server").and_then(|node| server(node, folder, reader));
+    let gateway = map.take("gateway").map(|node| gateway::read(node, folder, reader)).unwrap_or_default();
     let http = map.take("http").and_then(|node| http(node, folder, reader));
     map.finish(reader);
     let mut config = Config {
@@ -82,6 +83,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
             tokens: Vec::new(),
             page: PageConfig::default(),
         }),
+        gateway,
         http: http.unwrap_or(HttpConfig { proxy: None, ca_file: None }),
     };
     if config.operator.notify.is_empty() {

@@ -4,6 +4,7 @@
 
 pub mod api;
 mod connections;
+pub mod gateway;
 pub mod limits;
 mod metrics;
 pub mod page;

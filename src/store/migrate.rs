@@ -19,6 +19,11 @@ pub const MIGRATIONS: &[&str] = &[
 #[allow(clippy::cast_possible_wrap)]
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
+/// Memory for pages of the file, in KiB.
+const CACHE_KIB: i64 = 8 * 1024;
+/// How many pages the write-ahead log gathers, as a rule: 16 MiB.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
 /// Whether the file is as long as its header says. SQLite would notice only when it reads what is
 /// missing. With a WAL beside it, the file may rightly lag behind.
 pub(super) fn check_whole(path: &Path) -> Result<(), StoreError> {
@@ -54,6 +59,10 @@ pub(super) fn prepare(connection: &Connection, path: &Path, migrations: &[&str])
     connection.pragma_update(None, "journal_mode", "WAL").map_err(of)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(of)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024).map_err(of)?;
+    // Enough for the inner pages of every index at size; 2 MB would be read again and again.
+    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(of)?;
+    // What changes again and again is copied into the file once in so many pages, 4 KiB each.
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(of)?;
     // A store that cannot be written must say so now, not at the first notice.
     connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(of)?;
     if found < known {

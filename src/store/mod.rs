@@ -71,6 +71,8 @@ impl Store {
         let of = |source| StoreError::of(path, source);
         let connection = Connection::open(path).map_err(of)?;
         connection.busy_timeout(BUSY_WAIT).map_err(of)?;
+        // A commit uses some forty; SQLite would parse those again that do not fit.
+        connection.set_prepared_statement_cache_capacity(128);
         migrate::prepare(&connection, path, MIGRATIONS)?;
         let (seed, uuid) = identity(&connection).map_err(of)?;
         Ok(Self { connection, path: path.to_owned(), targets: HashMap::new(), shown: HashMap::new(), seed, uuid })

@@ -7,90 +7,28 @@ use std::process::{Command, Stdio};
 use podbell::clock;
 use podbell::core::event::Target;
 use podbell::sources::qcloud::emulator::Emulator;
-use podbell::sources::qcloud::signature::{HttpMethod, SignatureMethod, sign, string_to_sign};
-use secrecy::SecretString;
+use podbell::sources::qcloud::signature::HttpMethod;
 
 use crate::support::emulated::{ONE_EVENT, SECRET_ID, SECRET_KEY, client, config, emulator};
 use crate::support::fixture;
+use crate::support::signed::{Request, send};
 
-/// A request as a client other than podbell makes it.
-struct Request {
-    params: Vec<(String, String)>,
-    method: HttpMethod,
-    host: String,
-    key: &'static str,
-    sha: SignatureMethod,
-}
-
-impl Request {
-    fn to(emulator: &Emulator, nonce: u64) -> Self {
-        let params = [
-            ("Action", "DescribeServiceEvent"),
-            ("Region", "ap-guangzhou"),
-            ("Timestamp", &clock::now().seconds().to_string()),
-            ("Nonce", &nonce.to_string()),
-            ("SecretId", SECRET_ID),
-            ("clusterId", "cls-1"),
-            ("serviceName", "web"),
-            ("namespace", "default"),
-        ];
-        Self {
-            params: params.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            method: HttpMethod::Get,
-            host: emulator.addr().to_string(),
-            key: SECRET_KEY,
-            sha: SignatureMethod::HmacSha1,
-        }
-    }
-
-    /// Sets a parameter; `None` takes it away.
-    fn with(mut self, name: &str, value: Option<&str>) -> Self {
-        self.params.retain(|(key, _)| key != name);
-        self.params.extend(value.map(|value| (name.to_owned(), value.to_owned())));
-        self
-    }
-
-    fn form(&self) -> String {
-        let params = self.params.iter().map(|(name, value)| (&**name, &**value));
-        let text = string_to_sign(self.method, &self.host, "/v2/index.php", params);
-        let signature = sign(&text, &SecretString::from(self.key), self.sha);
-        url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.params)
-            .append_pair("Signature", &signature)
-            .finish()
-    }
-
-    async fn send(&self, emulator: &Emulator) -> serde_json::Value {
-        send(emulator, self.method, self.form()).await
-    }
-
-    async fn code(&self, emulator: &Emulator) -> i64 {
-        self.send(emulator).await["code"].as_i64().unwrap()
-    }
-}
-
-async fn send(emulator: &Emulator, method: HttpMethod, form: String) -> serde_json::Value {
-    let http = podbell::http::client(&podbell::http::HttpOptions::default()).unwrap();
-    let request = match method {
-        HttpMethod::Get => http.get(format!("{}?{form}", emulator.endpoint())),
-        HttpMethod::Post => http.post(emulator.endpoint()).body(form),
-    };
-    let response = request.send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    serde_json::from_str(&response.text().await.unwrap()).unwrap()
+/// A request to it.
+fn to(emulator: &Emulator, nonce: u64) -> Request {
+    Request::to(&emulator.addr().to_string(), nonce)
 }
 
 #[tokio::test]
 async fn the_vendors_encoding_with_plus_for_blanks_is_accepted_as_is_percent_twenty() {
     let emulator = emulator(ONE_EVENT, 1, None).await;
     for (nonce, percent) in [(1, false), (2, true)] {
-        let request = Request::to(&emulator, nonce).with("serviceName", Some("订单服务 a+b&c=d"));
+        let request = to(&emulator, nonce).with("serviceName", Some("订单服务 a+b&c=d"));
         let mut form = request.form();
         assert!(form.contains("+a%2Bb%26c%3Dd"));
         if percent {
             form = form.replace('+', "%20");
         }
-        let answer = send(&emulator, HttpMethod::Get, form).await;
+        let answer = send(&emulator.addr().to_string(), HttpMethod::Get, form).await;
         assert_eq!(answer["code"], 0, "{answer}");
         assert_eq!(answer["data"]["eventList"][0]["count"], 3);
     }
@@ -100,26 +38,26 @@ async fn the_vendors_encoding_with_plus_for_blanks_is_accepted_as_is_percent_twe
 async fn the_real_apis_host_may_be_signed_and_no_other() {
     let emulator = emulator(ONE_EVENT, 1, None).await;
     for (nonce, host, code) in [(1, "ccs.api.qcloud.com", 0), (2, "evil.example.com", 4100), (3, "", 4100)] {
-        let request = Request { host: host.to_owned(), ..Request::to(&emulator, nonce) };
-        assert_eq!(request.code(&emulator).await, code, "{host}");
+        let request = Request { host: host.to_owned(), ..to(&emulator, nonce) };
+        assert_eq!(request.code().await, code, "{host}");
     }
 }
 
 #[tokio::test]
 async fn on_post_values_that_begin_with_at_are_not_signed_but_on_get_they_are() {
     let emulator = emulator(ONE_EVENT, 1, None).await;
-    let mut request = Request::to(&emulator, 1).with("note", Some("@file"));
+    let mut request = to(&emulator, 1).with("note", Some("@file"));
     request.method = HttpMethod::Post;
     let form = request.form();
     // Not signed, so that it can be changed.
     let changed = form.replace("note=%40file", "note=%40other");
     assert_ne!(form, changed);
-    assert_eq!(send(&emulator, HttpMethod::Post, changed).await["code"], 0);
+    assert_eq!(send(&emulator.addr().to_string(), HttpMethod::Post, changed).await["code"], 0);
     request.method = HttpMethod::Get;
     let request = request.with("Nonce", Some("2"));
     let changed = request.form().replace("note=%40file", "note=%40other");
-    assert_eq!(send(&emulator, HttpMethod::Get, changed).await["code"], 4100);
-    assert_eq!(request.code(&emulator).await, 0);
+    assert_eq!(send(&emulator.addr().to_string(), HttpMethod::Get, changed).await["code"], 4100);
+    assert_eq!(request.code().await, 0);
 }
 
 #[tokio::test]
@@ -155,34 +93,38 @@ async fn each_refusal_has_the_real_apis_code() {
     .into_iter()
     .enumerate()
     {
-        let request = Request::to(&emulator, 100 + nonce as u64).with(name, value);
-        let answer = request.send(&emulator).await;
+        let request = to(&emulator, 100 + nonce as u64).with(name, value);
+        let answer = request.send().await;
         assert_eq!(answer["code"], code, "{name}={value:?}: {answer}");
         assert_eq!(answer["codeDesc"] == "Success", code == 0);
     }
-    let wrong = Request { key: "wrong", ..Request::to(&emulator, 1) };
-    assert_eq!(wrong.code(&emulator).await, 4100);
-    let unsigned =
-        send(&emulator, HttpMethod::Get, "Action=DescribeCluster&Timestamp=1&Nonce=1&SecretId=x".into()).await;
+    let wrong = Request { key: "wrong", ..to(&emulator, 1) };
+    assert_eq!(wrong.code().await, 4100);
+    let unsigned = send(
+        &emulator.addr().to_string(),
+        HttpMethod::Get,
+        "Action=DescribeCluster&Timestamp=1&Nonce=1&SecretId=x".into(),
+    )
+    .await;
     assert_eq!(unsigned["code"], 4000);
 }
 
 #[tokio::test]
 async fn a_request_works_once_and_a_refused_one_uses_its_nonce_not_up() {
     let emulator = emulator(ONE_EVENT, 1, None).await;
-    let wrong = Request { key: "wrong", ..Request::to(&emulator, 7) };
-    assert_eq!(wrong.code(&emulator).await, 4100);
-    let form = Request::to(&emulator, 7).form();
-    assert_eq!(send(&emulator, HttpMethod::Get, form.clone()).await["code"], 0);
-    assert_eq!(send(&emulator, HttpMethod::Get, form).await["code"], 4500);
+    let wrong = Request { key: "wrong", ..to(&emulator, 7) };
+    assert_eq!(wrong.code().await, 4100);
+    let form = to(&emulator, 7).form();
+    assert_eq!(send(&emulator.addr().to_string(), HttpMethod::Get, form.clone()).await["code"], 0);
+    assert_eq!(send(&emulator.addr().to_string(), HttpMethod::Get, form).await["code"], 4500);
 }
 
 #[tokio::test]
 async fn a_token_that_is_asked_for_must_come() {
     let emulator = emulator(ONE_EVENT, 1, Some("t/1==")).await;
     for (nonce, (token, code)) in [(None, 4105), (Some("t/2=="), 4105), (Some("t/1=="), 0)].into_iter().enumerate() {
-        let request = Request::to(&emulator, nonce as u64).with("Token", token);
-        assert_eq!(request.code(&emulator).await, code);
+        let request = to(&emulator, nonce as u64).with("Token", token);
+        assert_eq!(request.code().await, code);
     }
 }
 
@@ -192,21 +134,18 @@ async fn discovery_answers_are_paged() {
         |n: usize| format!("{{\"at\": \"2026-01-01 00:00:00\", \"cluster\": \"cls-{n:02}\", \"eventList\": []}}\n");
     let emulator = emulator(&(0..25).map(line).collect::<String>(), 1, None).await;
     let list = |nonce, offset: Option<&str>, limit: Option<&str>| {
-        Request::to(&emulator, nonce)
-            .with("Action", Some("DescribeCluster"))
-            .with("offset", offset)
-            .with("limit", limit)
+        to(&emulator, nonce).with("Action", Some("DescribeCluster")).with("offset", offset).with("limit", limit)
     };
     for (nonce, (offset, limit, length)) in
         [(None, None, 20), (Some("20"), None, 5), (Some("24"), Some("10"), 1), (Some("99"), Some("10"), 0)]
             .into_iter()
             .enumerate()
     {
-        let answer = list(nonce as u64, offset, limit).send(&emulator).await;
+        let answer = list(nonce as u64, offset, limit).send().await;
         assert_eq!(answer["data"]["totalCount"], 25);
         assert_eq!(answer["data"]["clusters"].as_array().unwrap().len(), length);
     }
-    assert_eq!(list(50, Some("x"), None).code(&emulator).await, 4000);
+    assert_eq!(list(50, Some("x"), None).code().await, 4000);
 }
 
 #[tokio::test]

@@ -1,29 +1,16 @@
 //! The shared HTTP client.
 
-use std::sync::Arc;
-
 use podbell::http::{ClientError, HttpOptions, client};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use crate::support::fixture;
 use crate::support::scripted::{Reply, Scripted};
+use crate::support::tls::acceptor;
 
 /// An HTTPS server whose certificate is of the authority in `tests/fixtures/tls`.
 async fn https_server() -> String {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let chain = vec![CertificateDer::from_pem_file(fixture("tls/server.pem")).unwrap()];
-    let key = PrivateKeyDer::from_pem_file(fixture("tls/server.key")).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = acceptor();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {

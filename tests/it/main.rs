@@ -15,6 +15,7 @@ mod diff;
 mod emulator;
 mod explain;
 mod file_source;
+mod gateway;
 mod history;
 mod http;
 mod incidents;

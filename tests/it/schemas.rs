@@ -177,6 +177,9 @@ impl Of {
                         "header": "X-User", "secret_header": "X-Proof", "secret": "${PROOF}", "rights": "read",
                         "cluster": "a", "namespace": ["shop"], "service": "/x/",
                     }}},
+                    "gateway": {"keys": [{
+                        "secret_id": "AKID", "secret_key": "${KEY}", "cluster": "a", "namespace": ["shop"], "service": "/x/",
+                    }]},
                     "http": {"proxy": null, "ca_file": null},
                 })
             }
@@ -332,6 +335,8 @@ fn typical_mistakes_are_refused_by_schema_and_reader_alike() {
         (Of::Config, config("") + "store: podbell.db\n"),
         (Of::Config, config("") + "server: {listen: everywhere}\n"),
         (Of::Config, config("") + "rules: {files: x}\n"),
+        (Of::Config, config("") + "gateway: {keys: []}\n"),
+        (Of::Config, config("") + "gateway: {keys: [{secret_id: x}]}\n"),
         (Of::Config, config("").replace("kind: console", "kind: slack, token: xoxb-1")),
         (Of::Config, config("").replace("kind: console", "kind: slack, token: xoxb-1, channel: ops")),
         (

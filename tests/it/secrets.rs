@@ -26,10 +26,11 @@ const APP_TOKEN: &str = "xapp-marker-of-the-app-token";
 const BOT_TOKEN: &str = "xoxb-marker-of-the-bot-token";
 const POSTING_TOKEN: &str = "xoxb-marker-of-the-posting-token";
 const API_TOKEN: &str = "marker-of-the-api-token";
+const GATEWAY_KEY: &str = "marker-of-the-gateways-key";
 
 fn markers() -> Vec<(String, Vec<u8>)> {
     let mut markers = Vec::new();
-    let chats = [CHAT_SIGNING, APP_TOKEN, BOT_TOKEN, POSTING_TOKEN, API_TOKEN];
+    let chats = [CHAT_SIGNING, APP_TOKEN, BOT_TOKEN, POSTING_TOKEN, API_TOKEN, GATEWAY_KEY];
     let others = [SECRET_ID, SECRET_KEY, TOKEN, PATH, QUERY_KEY, PASSWORD, SIGNING, HEARTBEAT];
     for secret in chats.into_iter().chain(others) {
         markers.push((secret.to_owned(), secret.as_bytes().to_vec()));
@@ -127,7 +128,8 @@ fn yaml(notifiers: &[(String, String)], good: &str, bad: &str, heartbeat: &str) 
          operator: {{notify: [{}], heartbeat: {{url: \"{heartbeat}/500/{HEARTBEAT}\", every: 1s}}}}\n\
          chats: [{{name: ops, kind: slack, signing_secret: {CHAT_SIGNING}, app_token: {APP_TOKEN}, \
          bot_token: {BOT_TOKEN}, api: \"{heartbeat}/500/slack\"}}]\n\
-         server: {{listen: \"127.0.0.1:0\", tokens: [{{name: bot, token: {API_TOKEN}}}]}}\n",
+         server: {{listen: \"127.0.0.1:0\", tokens: [{{name: bot, token: {API_TOKEN}}}]}}\n\
+         gateway: {{keys: [{{secret_id: AKIDgateway, secret_key: {GATEWAY_KEY}}}]}}\n",
         source("good", good),
         source("bad", bad),
         lines.join("\n"),

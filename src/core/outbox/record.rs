@@ -163,7 +163,7 @@ impl DestinationState {
                     self.threads.end(incident, now);
                 }
             }
-            None if face.is_some() => {
+            None if face.is_some() && self.threads.get(incident).is_some() => {
                 self.threads.show(incident, face, now);
                 writes.threads.insert((name.clone(), incident));
             }

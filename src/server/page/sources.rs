@@ -79,8 +79,8 @@ pub(super) fn view(cx: &Context<'_>, sources: &Sources, pulse: &Snapshot, interv
 fn lag(cx: &Context<'_>, read_at: Option<Time>, every: Option<Duration>) -> Markup {
     let (Some(read_at), Some(every)) = (read_at, every) else { return html! { "–" } };
     let age = cx.style.now.since(read_at);
-    // A read takes its time, and numbers are a second old.
-    let late = age.saturating_sub(every + every / 2 + Duration::from_secs(5));
+    // A read takes its time, and at size the numbers are some seconds old.
+    let late = age.saturating_sub(every + every / 2 + Duration::from_secs(15));
     html! {
         @if late.is_zero() { (cx.words.in_time) } @else {
             span.badge.bad { (filled(cx.words.late_by, &[&cx.say().duration((age - every).as_secs())])) }

@@ -18,10 +18,12 @@ const FIRST_WITHIN: Duration = Duration::from_secs(5);
 pub struct Schedule {
     every: Duration,
     slots: BTreeMap<Target, Slot>,
-    /// Turns to come; a target that is being read or is gone has none that counts.
-    turns: BinaryHeap<Reverse<(Duration, u64, Target)>>,
+    /// Turns to come; a target that is being read or is gone has none that counts. By index: to compare
+    /// names hundreds of times a second would cost as much as signing the requests.
+    turns: BinaryHeap<Reverse<(Duration, u64, u32)>>,
+    /// By index: the target, and its turn that counts; others are left over.
+    current: Vec<Option<(Target, u64)>>,
     free: BTreeSet<u32>,
-    next_index: u32,
     next_serial: u64,
 }
 
@@ -29,8 +31,6 @@ pub struct Schedule {
 struct Slot {
     index: u32,
     phase: Duration,
-    /// The turn in the heap that counts; others are left over.
-    serial: u64,
 }
 
 impl Schedule {
@@ -40,8 +40,8 @@ impl Schedule {
             every: every.max(Duration::from_millis(1)),
             slots: BTreeMap::new(),
             turns: BinaryHeap::new(),
+            current: Vec::new(),
             free: BTreeSet::new(),
-            next_index: 0,
             next_serial: 0,
         }
     }
@@ -62,6 +62,9 @@ impl Schedule {
         for target in gone {
             if let Some(slot) = self.slots.remove(&target) {
                 self.free.insert(slot.index);
+                if let Some(current) = self.current_mut(slot.index) {
+                    *current = None;
+                }
             }
         }
         for target in targets {
@@ -73,26 +76,37 @@ impl Schedule {
 
     fn add(&mut self, target: &Target, now: Duration) {
         let index = self.free.pop_first().unwrap_or_else(|| {
-            self.next_index += 1;
-            self.next_index - 1
+            self.current.push(None);
+            u32::try_from(self.current.len() - 1).unwrap_or(u32::MAX)
         });
+        if let Some(current) = self.current_mut(index) {
+            *current = Some((target.clone(), 0));
+        }
         let fraction = f64::from(index.reverse_bits()) / 2_f64.powi(32);
-        let slot = Slot { index, phase: self.every.mul_f64(fraction), serial: 0 };
-        self.slots.insert(target.clone(), slot);
-        self.push(target, now + self.every.min(FIRST_WITHIN).mul_f64(fraction));
+        self.slots.insert(target.clone(), Slot { index, phase: self.every.mul_f64(fraction) });
+        self.push(index, now + self.every.min(FIRST_WITHIN).mul_f64(fraction));
     }
 
-    fn push(&mut self, target: &Target, due: Duration) {
-        let Some(slot) = self.slots.get_mut(target) else { return };
-        self.next_serial += 1;
-        slot.serial = self.next_serial;
-        self.turns.push(Reverse((due, slot.serial, target.clone())));
+    fn current_mut(&mut self, index: u32) -> Option<&mut Option<(Target, u64)>> {
+        self.current.get_mut(usize::try_from(index).ok()?)
+    }
+
+    fn current(&self, index: u32) -> Option<&(Target, u64)> {
+        self.current.get(usize::try_from(index).ok()?)?.as_ref()
+    }
+
+    fn push(&mut self, index: u32, due: Duration) {
+        let next = self.next_serial + 1;
+        let Some(Some((_, serial))) = self.current_mut(index) else { return };
+        *serial = next;
+        self.next_serial = next;
+        self.turns.push(Reverse((due, next, index)));
     }
 
     /// When the next turn is.
     pub fn next_turn(&mut self) -> Option<Duration> {
-        while let Some(Reverse((due, serial, target))) = self.turns.peek() {
-            if self.slots.get(target).is_some_and(|slot| slot.serial == *serial) {
+        while let Some(Reverse((due, serial, index))) = self.turns.peek() {
+            if self.current(*index).is_some_and(|(_, current)| current == serial) {
                 return Some(*due);
             }
             self.turns.pop();
@@ -106,7 +120,8 @@ impl Schedule {
         if due > now {
             return None;
         }
-        self.turns.pop().map(|Reverse((_, _, target))| target)
+        let Reverse((_, _, index)) = self.turns.pop()?;
+        self.current(index).map(|(target, _)| target.clone())
     }
 
     /// A target was read, however that went: its next turn is its next phase. Turns that came
@@ -116,7 +131,7 @@ impl Schedule {
         let every = self.every.as_nanos();
         let round = if now < slot.phase { 0 } else { (now - slot.phase).as_nanos() / every + 1 };
         let due = slot.phase + self.every.saturating_mul(u32::try_from(round).unwrap_or(u32::MAX));
-        self.push(target, due);
+        self.push(slot.index, due);
     }
 }
 
@@ -221,6 +236,6 @@ mod tests {
         schedule.done(&running, Duration::ZERO);
         let read = play(&mut schedule, 0, 120, Duration::ZERO);
         assert!(read.iter().all(|(_, one)| *one == target(3) || *one == target(4)));
-        assert_eq!((schedule.len(), schedule.next_index), (2, 4));
+        assert_eq!((schedule.len(), schedule.current.len()), (2, 4));
     }
 }

@@ -1,7 +1,7 @@
 //! The legacy container-service API: its configuration, and the source that polls it.
 //!
 //! `signature`, `codes` and `answer` are pure; `client` carries requests; `discovery` finds
-//! services; `emulator` is the other side, for demos and tests. What is polled when is `poller`'s.
+//! services; `served` is the other side, `emulator` that of demos and tests. What is polled when is `poller`'s.
 
 pub mod answer;
 pub mod client;
@@ -9,6 +9,7 @@ pub mod codes;
 pub mod discovery;
 pub mod emulator;
 pub(crate) mod loose;
+pub(crate) mod served;
 pub mod signature;
 
 use std::collections::BTreeMap;

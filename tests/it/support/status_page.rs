@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::app::Pulse;
-use podbell::app::pulse::snapshot;
+use podbell::app::pulse::{count, snapshot};
 use podbell::chat::{ActError, Acting, FrontDesk, Hands, Surroundings};
 use podbell::clock;
 use podbell::core::ask::Known;
@@ -235,7 +235,8 @@ pub async fn served_at(
 ) -> (String, tokio::sync::watch::Sender<bool>) {
     let now = clock();
     let (path, pulse) = (world.store_path(), Arc::new(Pulse::default()));
-    let mut numbers = snapshot(world.engine());
+    let counted = count(world.engine());
+    let mut numbers = snapshot(world.engine(), counted);
     // Virtual time goes in large steps; a source of podbell.yaml is read each minute.
     numbers.sources.iter_mut().for_each(|source| source.last_good = Some(now.minus(Duration::from_secs(21))));
     pulse.beat(true, Some(numbers));

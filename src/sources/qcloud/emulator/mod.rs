@@ -1,15 +1,13 @@
 //! The other side of the legacy API, for demos and tests: real checks, real error codes, and a
 //! recording to play.
 //!
-//! `auth` checks who asks, `play` knows what there is to see at a time, `api` puts both into
-//! answers. It is no part of polling and imports nothing of the client; both share `signature` and
-//! `codes`.
+//! `play` knows what there is to see at a time; who may ask, and the shapes of answers, are
+//! [`served`](super::served)'s. It is no part of polling and imports nothing of the client; both share
+//! `signature` and `codes`.
 
-mod api;
-mod auth;
 mod play;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -19,7 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -27,13 +25,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::play::Play;
-use super::signature::HttpMethod;
+use self::play::Shown;
+use super::codes;
+pub use super::served::PATH;
+use super::served::{self, Asked, ClusterRow, Key, Keys, MAX_FORM, Query, Refusal, View};
 use crate::clock;
+use crate::core::event::Event;
+use crate::core::time::Time;
 
-/// Where the API answers.
-pub const PATH: &str = "/v2/index.php";
-/// Longer forms than this are refused.
-const MAX_FORM: usize = 64 * 1024;
+/// More nonces than this are not remembered.
+const MAX_NONCES: usize = 1_000_000;
 
 /// What the emulator accepts and plays.
 #[derive(Clone)]
@@ -58,8 +59,8 @@ pub struct Emulator {
 
 /// What requests share.
 struct Shared {
-    config: EmulatorConfig,
-    nonces: Mutex<auth::Nonces>,
+    play: Play,
+    keys: Keys,
     faults: Mutex<VecDeque<i64>>,
     requests: AtomicU64,
 }
@@ -68,9 +69,10 @@ impl Emulator {
     /// Serves on a listener that is bound already, so that its port is known; the play starts now.
     pub fn start(listener: TcpListener, config: EmulatorConfig) -> io::Result<Self> {
         let addr = listener.local_addr()?;
+        let EmulatorConfig { secret_id: id, secret_key: key, token, play } = config;
         let state = Arc::new(Shared {
-            config,
-            nonces: Mutex::default(),
+            play,
+            keys: Keys::new([Key { id, key, token }], Vec::new(), MAX_NONCES),
             faults: Mutex::default(),
             requests: AtomicU64::new(0),
         });
@@ -103,7 +105,7 @@ impl Emulator {
 
     /// Answers the next requests that pass the checks with these codes, one each; 0 answers as ever.
     pub fn fail_next(&self, codes: impl IntoIterator<Item = i64>) {
-        lock(&self.state.faults).extend(codes);
+        self.state.faults.lock().unwrap_or_else(PoisonError::into_inner).extend(codes);
     }
 
     /// Stops; answers that are under way are finished, but not waited for longer than a second.
@@ -116,28 +118,48 @@ impl Emulator {
     }
 }
 
-/// A thread that panicked while it held the lock left a queue or a set, both fine as they are.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 async fn serve(State(state): State<Arc<Shared>>, request: Request) -> Response {
     state.requests.fetch_add(1, Ordering::Relaxed);
-    let method = match *request.method() {
-        Method::GET => HttpMethod::Get,
-        Method::POST => HttpMethod::Post,
-        _ => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    let asked = match Asked::read(request).await {
+        Ok(asked) => asked,
+        Err(status) => return status.into_response(),
     };
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
-    let form = match method {
-        HttpMethod::Get => request.uri().query().unwrap_or_default().as_bytes().to_vec(),
-        HttpMethod::Post => match axum::body::to_bytes(request.into_body(), MAX_FORM).await {
-            Ok(body) => body.to_vec(),
-            Err(_) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        },
+    let now = clock::now();
+    let checked = || {
+        asked.need("Action")?;
+        state.keys.check(&asked, now)?;
+        // A thread that panicked while it held the lock left a queue, fine as it is.
+        let fault = state.faults.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        if let Some(code) = fault.filter(|code| *code != 0) {
+            return Err(Refusal::new(code, "asked for"));
+        }
+        Query::of(&asked)?.look(&Showing { play: &state.play, now })
     };
-    // Both `+` and `%20` are blanks.
-    let params: Vec<(String, String)> = url::form_urlencoded::parse(&form).into_owned().collect();
-    let body = api::answer(&state, &auth::Asked { method, host: &host, path: PATH, params: &params }, clock::now());
-    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
+    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], served::body(checked())).into_response()
+}
+
+/// What the play shows at a moment.
+struct Showing<'a> {
+    play: &'a Play,
+    now: Time,
+}
+
+impl View for Showing<'_> {
+    fn clusters(&self) -> Result<BTreeSet<ClusterRow>, Refusal> {
+        Ok(self.play.clusters(self.now).into_iter().map(|id| ClusterRow { name: id.clone(), id }).collect())
+    }
+
+    fn services(&self, cluster: &str) -> Result<BTreeSet<(String, String)>, Refusal> {
+        if !self.play.knows_cluster(cluster) {
+            return Err(Refusal::new(codes::NO_CLUSTER, format!("cluster {cluster} not found")));
+        }
+        Ok(self.play.services(cluster, self.now))
+    }
+
+    fn events(&self, cluster: &str, namespace: &str, service: &str) -> Result<Vec<Event<'static>>, Refusal> {
+        match self.play.shown(cluster, namespace, service, self.now) {
+            Shown::List(events) => Ok(events),
+            Shown::Error(code, words) => Err(Refusal::new(code, words)),
+        }
+    }
 }
