@@ -1,5 +1,6 @@
 //! From a checked configuration to the parts of a service.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::{Deliver, SideTask, SourceTask};
 use crate::chat::{FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
-use crate::core::outbox::Parcel;
+use crate::core::outbox::{Parcel, Policy};
 use crate::core::rules::Rules;
 use crate::core::rules::quiet::Hours;
 use crate::core::rules::rule::Destination;
@@ -22,8 +23,8 @@ use crate::core::time::Time;
 use crate::engine::{Freeze, SendJob};
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{ConfigError, Kind, NotifierConfig, Notifiers};
-use crate::server::api;
 use crate::server::gateway::{self, GatewayKey};
+use crate::server::{api, page};
 use crate::sources::{file, poller, qcloud};
 use crate::store::Readers;
 
@@ -75,7 +76,8 @@ pub fn client(config: &config::HttpConfig) -> Result<reqwest::Client, AssemblyEr
 /// When a secret is none.
 pub fn notifiers(config: &Config, client: reqwest::Client) -> Result<Notifiers, AssemblyError> {
     let configs = config.notifiers.iter().map(notifier).collect();
-    Ok(Notifiers::new(configs, config.mentions.clone(), client)?)
+    let page = config.server.public_url.as_ref().filter(|_| config.server.has_page());
+    Ok(Notifiers::new(configs, config.mentions.clone(), client)?.linking(page))
 }
 
 fn notifier(config: &config::NotifierConfig) -> NotifierConfig {
@@ -222,6 +224,38 @@ pub fn server(
     Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, asks, outside, stop)))
 }
 
+/// The routes of the status page.
+pub fn page(
+    config: &Config,
+    desk: Arc<FrontDesk>,
+    pulse: Arc<super::Pulse>,
+    policies: &BTreeMap<Destination, Policy>,
+) -> axum::Router {
+    let interval = |source: &SourceConfig| match source {
+        SourceConfig::Qcloud(source) => real_interval(source),
+        other => other.poll_every(),
+    };
+    let server = &config.server;
+    let proxy = server.page.proxy.as_ref().map(|proxy| page::Proxy {
+        header: proxy.header.clone(),
+        secret_header: proxy.secret_header.clone(),
+        secret: proxy.secret.clone(),
+        rights: proxy.rights,
+        scope: proxy.scope.clone(),
+    });
+    let page = page::PageConfig {
+        tokens: tokens(config),
+        proxy,
+        public_url: server.public_url.clone(),
+        language: server.page.language,
+        time_zone: server.page.time_zone.clone(),
+        intervals: config.sources.iter().map(|source| (source.name().to_owned(), interval(source))).collect(),
+        paces: policies.iter().map(|(name, policy)| (name.to_string(), policy.pace)).collect(),
+        now: Arc::new(clock::now),
+    };
+    page::routes(page, desk, pulse)
+}
+
 /// The route of the gateway.
 pub fn gateway(config: &Config, readers: Readers, surroundings: Arc<Surroundings>) -> axum::Router {
     let keys = config.gateway.iter().map(|key| GatewayKey {
@@ -238,11 +272,15 @@ pub fn gateway(config: &Config, readers: Readers, surroundings: Arc<Surroundings
 
 /// The routes of the API.
 pub fn api(config: &Config, desk: Arc<FrontDesk>) -> axum::Router {
+    api::routes(tokens(config), desk)
+}
+
+fn tokens(config: &Config) -> Vec<api::Token> {
     let tokens = config.server.tokens.iter().map(|one| api::Token {
         name: one.name.clone(),
         secret: one.token.clone(),
         rights: one.rights,
         scope: one.scope.clone(),
     });
-    api::routes(tokens.collect(), desk)
+    tokens.collect()
 }

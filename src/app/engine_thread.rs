@@ -153,6 +153,7 @@ impl Turns {
                 self.failing = true;
             }
         }
+        self.pulse.committed(self.engine.totals().commits);
         let fresh = (now.since(self.snapshot_at) >= SECOND).then(|| {
             self.snapshot_at = now;
             if now.since(self.counted_at) >= self.count_every {

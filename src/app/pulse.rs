@@ -58,6 +58,7 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Pulse {
     inner: Mutex<Inner>,
+    commits: tokio::sync::watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +77,16 @@ impl Pulse {
         if let Some(snapshot) = snapshot {
             inner.snapshot = snapshot;
         }
+    }
+
+    /// So many commits were made since the start. Who waits for others wakes up.
+    pub fn committed(&self, commits: u64) {
+        self.commits.send_if_modified(|known| std::mem::replace(known, commits) != commits);
+    }
+
+    /// How many commits were made since the start, and when there are more.
+    pub fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.commits.subscribe()
     }
 
     /// Whether turns are made.

@@ -155,6 +155,18 @@ impl FrontDesk {
         self.list(asked, |answers, _| answers.mute_page()).await
     }
 
+    /// Something else that is read, for a page.
+    pub(super) async fn view<T: Send + 'static>(
+        &self,
+        reader: super::views::Reader,
+        view: impl FnOnce(&Answers<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ListError> {
+        let asked = Asked { scope: reader.scope, filter: Filter::default(), now: reader.now };
+        let view = |answers: &Answers<'_>, _: &Filter| Ok(Ok(Page { items: vec![view(answers)?], next: None }));
+        let mut page = self.list(asked, view).await?;
+        page.items.pop().ok_or(ListError::Unreadable)
+    }
+
     async fn list<T: Send + 'static>(
         &self,
         asked: Asked,

@@ -12,6 +12,7 @@ pub mod lists;
 mod own;
 mod plans;
 pub mod slack;
+pub mod views;
 mod websocket;
 pub mod wecom;
 

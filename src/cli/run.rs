@@ -66,13 +66,14 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let listen = listener.local_addr()?;
     let client = assemble::client(&config.http)?;
     let notifiers = Arc::new(assemble::notifiers(&config, client.clone())?);
+    let policies = notifiers.policies();
     let pulse = Arc::new(Pulse::default());
     let now = clock::now();
     let (rule_count, source_count) = (rules.len(), config.sources.len());
     let parts = Parts {
         store,
         setup: assemble::setup(&config, rules, now),
-        policies: notifiers.policies(),
+        policies: policies.clone(),
         freeze: Box::new(assemble::Rendered(notifiers.clone())),
         chance: Box::new(rand::random::<f64>),
     };
@@ -82,8 +83,9 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let readers = Readers::new(path.to_owned(), READERS);
     let desk = Arc::new(FrontDesk::new(readers, Arc::new(hands), surroundings.clone()));
     let chats = chats::chats(&config, &client, &(desk.clone() as Arc<dyn Desk>))?;
+    let page = assemble::page(&config, desk.clone(), pulse.clone(), &policies);
     let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), surroundings.clone());
-    let outside = chats.routes().merge(assemble::api(&config, desk)).merge(gateway);
+    let outside = chats.routes().merge(assemble::api(&config, desk)).merge(gateway).merge(page);
     let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks), outside)];
     sides.extend(chats.sides());
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));

@@ -10,6 +10,7 @@ mod gateway;
 mod load;
 mod mask;
 mod notifiers;
+mod page;
 mod secret;
 mod shape;
 mod sources;
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
@@ -322,6 +324,47 @@ pub struct ServerConfig<S = SecretString> {
     pub public_url: Option<Url>,
     /// Who may use the API; without one there is none.
     pub tokens: Vec<TokenConfig<S>>,
+    /// The status page.
+    pub page: PageConfig<S>,
+}
+
+impl<S> ServerConfig<S> {
+    /// Whether there is a status page: somebody can sign in.
+    pub fn has_page(&self) -> bool {
+        !self.tokens.is_empty() || self.page.proxy.is_some()
+    }
+}
+
+/// The status page. It is there where somebody can sign in.
+#[derive(Debug)]
+pub struct PageConfig<S = SecretString> {
+    /// Its language; none: the one that the reader's browser asks for.
+    pub language: Option<Language>,
+    /// The zone of its times.
+    pub time_zone: TimeZone,
+    /// Whose word for who somebody is is taken.
+    pub proxy: Option<ProxyConfig<S>>,
+}
+
+impl<S> Default for PageConfig<S> {
+    fn default() -> Self {
+        Self { language: None, time_zone: TimeZone::UTC, proxy: None }
+    }
+}
+
+/// A proxy in front of the page that signs people in.
+#[derive(Debug)]
+pub struct ProxyConfig<S = SecretString> {
+    /// In which header it names the person.
+    pub header: HeaderName,
+    /// In which header it proves itself.
+    pub secret_header: HeaderName,
+    /// What it shows there.
+    pub secret: S,
+    /// What people who come through it may do.
+    pub rights: Rights,
+    /// What they see.
+    pub scope: Scope,
 }
 
 /// A token of the API.

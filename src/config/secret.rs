@@ -11,7 +11,8 @@ use url::Url;
 
 use super::{
     ChatConfig, ChatKind, Config, GatewayKeyConfig, Heartbeat, HttpConfig, NotifierConfig, NotifierKind,
-    OperatorConfig, QcloudConfig, ServerConfig, SlackChat, SourceConfig, TokenConfig, WecomAppChat, WecomBotChat,
+    OperatorConfig, PageConfig, ProxyConfig, QcloudConfig, ServerConfig, SlackChat, SourceConfig, TokenConfig,
+    WecomAppChat, WecomBotChat,
 };
 use crate::core::yaml::{Node, Reader, Value};
 
@@ -341,7 +342,16 @@ impl<S> ServerConfig<S> {
             rights: one.rights,
             scope: one.scope,
         });
-        ServerConfig { listen: self.listen, public_url: self.public_url, tokens: tokens.collect() }
+        let tokens = tokens.collect();
+        let proxy = self.page.proxy.map(|proxy| ProxyConfig {
+            secret: put(&proxy.secret),
+            header: proxy.header,
+            secret_header: proxy.secret_header,
+            rights: proxy.rights,
+            scope: proxy.scope,
+        });
+        let page = PageConfig { language: self.page.language, time_zone: self.page.time_zone, proxy };
+        ServerConfig { listen: self.listen, public_url: self.public_url, tokens, page }
     }
 }
 

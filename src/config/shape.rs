@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::secret::SecretRef;
 use super::sources::address;
 use super::{
-    Config, Heartbeat, HttpConfig, OperatorConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats, gateway,
-    notifiers, sources,
+    Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats,
+    gateway, notifiers, sources,
 };
 use crate::core::rules::raw::check_destination;
 use crate::core::rules::{Conditions, Destination, Names, quiet, raw};
@@ -81,6 +81,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
             listen: default_listen(),
             public_url: None,
             tokens: Vec::new(),
+            page: PageConfig::default(),
         }),
         gateway,
         http: http.unwrap_or(HttpConfig { proxy: None, ca_file: None }),
@@ -177,8 +178,9 @@ fn server(node: &Node, folder: &Path, reader: &mut Reader) -> Option<ServerConfi
     });
     let public_url = map.take("public_url").and_then(|node| address(node, reader));
     let tokens = map.take("tokens").map(|node| tokens(node, folder, reader)).unwrap_or_default();
+    let page = map.take("page").and_then(|node| super::page::read(node, folder, reader)).unwrap_or_default();
     map.finish(reader);
-    Some(ServerConfig { listen: listen.unwrap_or_else(default_listen), public_url, tokens })
+    Some(ServerConfig { listen: listen.unwrap_or_else(default_listen), public_url, tokens, page })
 }
 
 fn tokens(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<TokenConfig<SecretRef>> {

@@ -24,6 +24,7 @@ pub mod source;
 pub mod step;
 pub mod template;
 pub mod time;
+pub mod timeline;
 pub mod topic;
 pub mod workload;
 pub mod yaml;

@@ -18,7 +18,7 @@ pub const LONGEST_MUTE: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct Author {
     /// What people call them, text from outside.
     pub name: String,
-    /// Where they said it: a chat of podbell.yaml, `api TOKEN` or `command line`.
+    /// Where they said it: a chat of podbell.yaml, `api TOKEN`, `page` or `command line`.
     pub via: String,
 }
 

@@ -33,7 +33,7 @@ pub(crate) use reply::retry_after;
 
 use self::redact::Redactor;
 use self::webhook::SigningKey;
-use crate::core::message::{Language, Message, Style, compose_built_in, compose_digest, compose_for, fold};
+use crate::core::message::{Language, Message, Style, compose_built_in, compose_digest, compose_for, fold, page_path};
 use crate::core::notice::{Notice, NoticeBody};
 use crate::core::outbox::pace::Pace;
 use crate::core::outbox::{Content, Outcome, Parcel, Policy, ThreadPolicy};
@@ -197,6 +197,8 @@ pub struct Notifiers {
     notifiers: BTreeMap<Destination, Notifier>,
     mentions: BTreeMap<String, MentionIds>,
     client: reqwest::Client,
+    /// Where people reach the status page, without a slash at the end.
+    page: Option<String>,
     /// Failures of templates that were logged.
     logged: Mutex<HashSet<String>>,
 }
@@ -289,7 +291,19 @@ impl Notifiers {
                 return Err(ConfigError::Twice { name });
             }
         }
-        Ok(Self { notifiers, mentions, client, logged: Mutex::new(HashSet::new()) })
+        Ok(Self { notifiers, mentions, client, page: None, logged: Mutex::new(HashSet::new()) })
+    }
+
+    /// Messages link to the status page, which people reach there.
+    #[must_use]
+    pub fn linking(mut self, page: Option<&url::Url>) -> Self {
+        self.page = page.map(|url| {
+            let mut url = url.clone();
+            url.set_query(None);
+            url.set_fragment(None);
+            url.as_str().trim_end_matches('/').to_owned()
+        });
+        self
     }
 
     /// What each platform demands.
@@ -318,6 +332,14 @@ impl Notifiers {
                 composed.message
             }
         };
+        let url = self.page.as_ref().and_then(|base| {
+            // A digest is about many.
+            let path = if storm.is_some() { Some(String::from("/")) } else { page_path(&notice) };
+            Some(format!("{base}{}", path?))
+        });
+        if let Some(url) = &url {
+            message.link_to(url.clone());
+        }
         let body = match &config.kind {
             Kind::Slack { .. } => {
                 let ids = self.resolve(&mut message, |ids| ids.slack.as_deref().and_then(slack::mention));
@@ -341,7 +363,7 @@ impl Notifiers {
             Kind::Webhook { .. } => {
                 let mut notices: Vec<u64> = notices.iter().map(|notice| notice.id).collect();
                 notices.sort_unstable();
-                let facts = webhook::Facts { notice: &notice, notices, id: message_id };
+                let facts = webhook::Facts { notice: &notice, notices, id: message_id, url: url.as_deref() };
                 webhook::body(&facts, &message, content)
             }
             Kind::Console { .. } => {

@@ -33,6 +33,8 @@ pub(super) struct Facts<'a> {
     pub notices: Vec<u64>,
     /// The id of the message, the same in every attempt.
     pub id: &'a str,
+    /// Where the status page shows it.
+    pub url: Option<&'a str>,
 }
 
 /// The body of the request.
@@ -48,6 +50,9 @@ pub(super) fn body(facts: &Facts<'_>, message: &Message, content: Content) -> Va
         "text": clip(&message.text(), if content == Content::Full { MOST_TEXT } else { MOST_NAME }),
         "incident_id": notice.body.incident(),
     });
+    if let (Some(fields), Some(url)) = (data.as_object_mut(), facts.url) {
+        fields.insert("url".to_owned(), json!(url));
+    }
     let (about, details) = match &notice.body {
         NoticeBody::Incident(story) => ("incident", incident(story, message, content)),
         NoticeBody::Trouble(trouble) => ("trouble", self::trouble(trouble)),

@@ -27,6 +27,10 @@ const MOST_EACH: usize = 512;
 /// How long requests may take to end when podbell does.
 const END: Duration = Duration::from_secs(5);
 
+/// Of every request: turns true when podbell ends, so that answers without an end find one.
+#[derive(Clone, Debug)]
+pub(super) struct Ending(pub(super) watch::Receiver<bool>);
+
 /// Serves until the watch turns true.
 pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch::Receiver<bool>) {
     let mut ending = stopped.clone();
@@ -81,9 +85,11 @@ fn forget(open: &mut HashMap<IpAddr, usize>, caller: Caller) {
 async fn connection(stream: TcpStream, caller: Caller, routes: Router, mut stopped: watch::Receiver<bool>) -> Caller {
     // Answers are small; waiting for more of them would only be late.
     let _ = stream.set_nodelay(true);
+    let ending = Ending(stopped.clone());
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(ending.clone());
         routes.call(request)
     });
     let mut http = http1::Builder::new();

@@ -7,6 +7,7 @@ mod connections;
 pub mod gateway;
 pub mod limits;
 mod metrics;
+pub mod page;
 mod refusals;
 
 use std::sync::Arc;

@@ -57,6 +57,7 @@ impl Store {
             write_targets(&transaction, &mut self.targets, commit)?;
             write_series(&transaction, &self.targets, commit)?;
             super::history::write(&transaction, &self.targets, commit.writes, commit.down)?;
+            super::tally::write(&transaction, &self.targets, commit.writes)?;
             write_incidents(&transaction, &mut self.shown, commit)?;
             super::decisions::write(&transaction, &commit.writes.decisions)?;
             super::deeds::write(&transaction, commit)?;
@@ -102,6 +103,7 @@ fn write_targets(connection: &Connection, ids: &mut HashMap<Target, i64>, commit
         if let Some(id) = ids.remove(target) {
             connection.prepare_cached("DELETE FROM series WHERE target = ?1")?.execute([id])?;
             connection.prepare_cached("DELETE FROM target WHERE id = ?1")?.execute([id])?;
+            super::tally::forget(connection, id)?;
         }
     }
     let mut upsert = connection.prepare_cached(

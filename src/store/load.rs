@@ -255,7 +255,7 @@ impl Store {
         Ok(beat.map(Time::from_millis))
     }
 
-    fn troubles(&self) -> Result<Vec<TroubleState>, StoreError> {
+    pub(super) fn troubles(&self) -> Result<Vec<TroubleState>, StoreError> {
         let sql = "SELECT id, state FROM trouble WHERE over = 0";
         let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
         let read = |(id, json): (i64, String)| {

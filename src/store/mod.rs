@@ -17,6 +17,7 @@ mod listing;
 mod load;
 mod migrate;
 mod place;
+mod tally;
 mod threads;
 mod tidy;
 
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-pub use asked::{Reader, Readers, ReadersError, Service, Snapshot};
+pub use asked::{Queue, Reader, Readers, ReadersError, Service, Snapshot};
 pub use commit::Commit;
 pub use decisions::{Asked, KEPT};
 pub use error::StoreError;

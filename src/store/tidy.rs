@@ -64,6 +64,10 @@ impl Store {
                     "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM observation ORDER BY id LIMIT ?2) WHERE at < ?1)",
                     HISTORY,
                 ),
+                (
+                    "tally WHERE (target, quarter) IN (SELECT target, quarter FROM tally WHERE quarter < ?1 / 900000 LIMIT ?2)",
+                    HISTORY + Duration::from_secs(3600),
+                ),
                 ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", KEEP_INCIDENTS),
                 ("mute WHERE id IN (SELECT id FROM mute WHERE ended_at < ?1 LIMIT ?2)", KEEP_INCIDENTS),
                 ("action WHERE id IN (SELECT id FROM action WHERE at < ?1 LIMIT ?2)", KEEP_ACTIONS),

@@ -302,3 +302,29 @@ fn wecom_s_chats_read_chinese_on_china_s_clock_and_their_mistakes_say_what_to_do
         assert!(said.contains(message) && said.contains(help) && said.lines().count() == 1, "{chat}: {said}");
     }
 }
+
+#[test]
+fn the_pages_proxy_is_checked_before_anybody_relies_on_it() {
+    let of = |page: &str| format!("{SMALL}\nserver: {{page: {page}}}\n");
+    let config = good(&of(
+        "{language: zh, time_zone: Asia/Shanghai, proxy: {secret: \"${PROOF}\", rights: write, namespace: shop}}",
+    ));
+    let proxy = config.server.page.proxy.as_ref().unwrap();
+    assert_eq!((proxy.header.as_str(), proxy.secret_header.as_str()), ("x-forwarded-user", "x-podbell-proxy"));
+    assert!(config.server.has_page() && !proxy.scope.is_everything());
+    assert!(!good(SMALL).server.has_page());
+    for (page, expected) in [
+        ("{proxy: {}}", "secret"),
+        ("{proxy: {secret: short}}", "fewer than 16 characters"),
+        ("{proxy: {secret: \"${A}\", header: Cookie}}", "`Cookie` cannot be that header"),
+        ("{proxy: {secret: \"${A}\", header: \"x y\"}}", "`x y` cannot be that header"),
+        ("{proxy: {secret: \"${A}\", header: X-A, secret_header: x-a}}", "are the same"),
+        ("{proxy: {secret: \"${A}\", rights: admin}}", "rights"),
+        ("{language: fr}", "fr"),
+        ("{time_zone: Asia/Shanhai}", "Shanhai"),
+        ("{off: true}", "off"),
+    ] {
+        let findings = said(&loaded(&of(page), &[]).1.diagnostics);
+        assert!(findings.contains("error") && findings.contains(expected), "{page}: {findings}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use jiff::tz::TimeZone;
 use podbell::core::message::Language;
-use podbell::core::notice::{Newest, Notice, NoticeKind, ReasonCount, Story};
+use podbell::core::notice::{Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject};
 use podbell::core::outbox::{Content, Parcel};
 use podbell::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
 use proptest::prelude::*;
@@ -404,4 +404,33 @@ fn the_documentation_shows_a_body_as_it_is() {
     let example = format!("```json\n{}\n```", serde_json::to_string_pretty(&body).unwrap());
     let documentation = include_str!("../../docs/webhook.md");
     assert!(documentation.contains(&example), "put this between the example marks of docs/webhook.md:\n{example}");
+}
+
+#[test]
+fn messages_lead_to_the_page_on_every_platform_in_each_platforms_way() {
+    let linking = build().linking(Some(&"https://podbell.example.com/a&b/".parse().unwrap()));
+    for (kind, notice) in one_of_each() {
+        let path = match &notice.body {
+            NoticeBody::Incident(story) => Some(format!("/incidents/{}", story.incident)),
+            NoticeBody::Trouble(trouble) => match trouble.subject {
+                TroubleSubject::Source(_) => Some("/sources".to_owned()),
+                TroubleSubject::Destination(_) => Some("/destinations".to_owned()),
+                TroubleSubject::Rules(_) => None,
+            },
+            NoticeBody::Info(_) => None,
+        };
+        let url = path.map(|path| format!("https://podbell.example.com/a&b{path}"));
+        let webhook = json(&linking, "webhook-en", &notice, Content::Full);
+        assert_eq!(webhook["data"]["url"].as_str(), url.as_deref(), "{kind}");
+        for (name, written) in [
+            ("slack-en", url.as_ref().map(|url| format!("<{}>", url.replace('&', "&amp;")))),
+            ("wecom-zh", url.as_ref().map(|url| format!("]({url})"))),
+            ("console-en", url.clone()),
+        ] {
+            let (body, plain) =
+                (render(&linking, name, &notice, Content::Full), render(notifiers(), name, &notice, Content::Full));
+            assert_eq!(body == plain, written.is_none(), "{name} {kind}");
+            assert!(written.is_none_or(|written| body.contains(&written)), "{name} {kind}: {body}");
+        }
+    }
 }

@@ -173,7 +173,10 @@ impl Of {
                     "store": "sqlite:x.db",
                     "server": {"listen": "127.0.0.1:8080", "public_url": "https://x.example.com", "tokens": [{
                         "name": "t", "token": "${TOKEN}", "rights": "write", "cluster": "a", "namespace": ["shop"], "service": "/x/",
-                    }]},
+                    }], "page": {"language": "zh", "time_zone": "UTC", "proxy": {
+                        "header": "X-User", "secret_header": "X-Proof", "secret": "${PROOF}", "rights": "read",
+                        "cluster": "a", "namespace": ["shop"], "service": "/x/",
+                    }}},
                     "gateway": {"keys": [{
                         "secret_id": "AKID", "secret_key": "${KEY}", "cluster": "a", "namespace": ["shop"], "service": "/x/",
                     }]},

@@ -113,7 +113,8 @@ impl Brief {
         if place.is_empty() { self.cluster.clone() } else { place }
     }
 
-    pub(super) fn sign(&self) -> &'static str {
+    /// How urgent it is, or that it is over, in one sign.
+    pub fn sign(&self) -> &'static str {
         let kind = if self.resolved_at.is_some() { NoticeKind::Resolved } else { NoticeKind::Opened };
         message::sign(kind, self.severity)
     }
@@ -143,7 +144,7 @@ impl Brief {
 }
 
 /// The first few of several reasons.
-pub(super) fn few(reasons: &[String]) -> String {
+pub fn few(reasons: &[String]) -> String {
     let named = reasons.iter().take(MOST_REASONS).map(String::as_str).collect::<Vec<_>>().join(", ");
     match reasons.len().saturating_sub(MOST_REASONS) {
         0 => named,

@@ -26,11 +26,11 @@ pub mod words;
 
 use serde::Serialize;
 
-pub use brief::{Brief, Kept, Logged};
+pub use brief::{Brief, Kept, Logged, few};
 pub use known::{Known, KnownRule};
 pub use mistake::Mistake;
 pub use place::{Choice, Kind, Named, Place, Unknown};
-pub use scribe::{Prompt, typed, word};
+pub use scribe::{Prompt, named, typed, word};
 
 use self::args::Spec;
 use self::scribe::Scribe;

@@ -129,7 +129,7 @@ impl<'a> Scribe<'a> {
 }
 
 /// What is muted, as people call it.
-pub(super) fn named(what: &Muted) -> String {
+pub fn named(what: &Muted) -> String {
     match what {
         Muted::Incident { id } => format!("#{id}"),
         Muted::Rule { rule } => format!("rule:{}", rule.name),

@@ -5,13 +5,13 @@ use serde::Serialize;
 use super::args::only_id;
 use super::brief::{Brief, Logged};
 use super::mistake::Mistake;
-use super::scribe::Scribe;
+use super::scribe::{Prompt, Scribe};
 use super::words::Word;
 use super::{Command, Known};
 use crate::core::deed::Act;
 use crate::core::incident::Incident;
 use crate::core::incident::telling::Due;
-use crate::core::message::{self, Block, Message, compose_built_in, words};
+use crate::core::message::{self, Block, Message, Style, compose_built_in, words};
 use crate::core::notice::{Notice, NoticeBody, NoticeKind, Told};
 use crate::core::scope::Scope;
 use crate::core::time::Time;
@@ -49,6 +49,19 @@ pub struct Shown {
     pub told: Vec<ToldOnce>,
 }
 
+/// An answer in its parts.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The story, as a message of this moment.
+    pub story: Message,
+    /// Who has it, and what is muted.
+    pub people: Vec<Block>,
+    /// What people did, the oldest first.
+    pub actions: Vec<Block>,
+    /// What was told, the oldest first.
+    pub told: Vec<Block>,
+}
+
 impl Shown {
     /// The answer about an incident, for a reader who may see some of it.
     pub fn new(
@@ -64,10 +77,26 @@ impl Shown {
     }
 
     pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let Parts { mut story, people, actions, told } = self.written(scribe);
+        // Right below the gist: it decides whether there is anything left to do.
+        let place = story.blocks.len().min(1);
+        story.blocks.splice(place..place, people);
+        story.blocks.extend(newest(actions));
+        story.blocks.extend(newest(told));
+        story.blocks.push(scribe.next(&self.next()));
+        story
+    }
+
+    /// The same in parts and whole, for a reader who clicks and does not type.
+    pub fn parts(&self, style: &Style) -> Parts {
+        self.written(&Scribe::new(style, Prompt::default()))
+    }
+
+    fn written(&self, scribe: &Scribe<'_>) -> Parts {
         let talk = scribe.talk;
-        let mut message = compose_built_in(&self.notice, scribe.style);
+        let mut story = compose_built_in(&self.notice, scribe.style);
         // An answer calls nobody.
-        message.mentions.clear();
+        story.mentions.clear();
         let mut people: Vec<Block> = Vec::new();
         for mute in &self.brief.muted {
             let mut spans = vec![words("🔇 ")];
@@ -80,18 +109,14 @@ impl Shown {
             spans.push(words(format!(" · {}", talk.ago(&scribe.say.age(acknowledged.at)))));
             people.push(Block::Line(spans));
         }
-        // Right below the gist: it decides whether there is anything left to do.
-        let place = message.blocks.len().min(1);
-        message.blocks.splice(place..place, people);
-        message.blocks.extend(newest(&self.actions).iter().map(|logged| line(logged, scribe)));
-        for told in newest(&self.told) {
+        let told = self.told.iter().map(|told| {
             let (at, state) = (scribe.say.at(told.at), talk.delivery(&told.state));
             let mut spans = vec![words(format!("✉️ {at} {} → ", talk.kind(told.kind)))];
             spans.extend([message::data(&told.to), words(format!("{}{state}", scribe.say.colon()))]);
-            message.blocks.push(Block::Small(spans));
-        }
-        message.blocks.push(scribe.next(&self.next()));
-        message
+            Block::Small(spans)
+        });
+        let actions = self.actions.iter().map(|logged| line(logged, scribe)).collect();
+        Parts { story, people, actions, told: told.collect() }
     }
 
     fn next(&self) -> Vec<String> {
@@ -149,8 +174,9 @@ fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, now:
     }
 }
 
-fn newest<T>(all: &[T]) -> &[T] {
-    &all[all.len().saturating_sub(MOST_LISTED)..]
+fn newest(all: Vec<Block>) -> impl Iterator<Item = Block> {
+    let skipped = all.len().saturating_sub(MOST_LISTED);
+    all.into_iter().skip(skipped)
 }
 
 fn line(logged: &Logged, scribe: &Scribe<'_>) -> Block {

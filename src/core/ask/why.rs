@@ -7,11 +7,11 @@ use super::Command;
 use super::args::only_id;
 use super::brief::Brief;
 use super::mistake::Mistake;
-use super::scribe::Scribe;
+use super::scribe::{Prompt, Scribe};
 use super::show::ToldOnce;
 use super::words::Word;
 use crate::core::incident::hold::Held;
-use crate::core::message::{self, Block, Message, Span, words};
+use crate::core::message::{self, Block, Message, Span, Style, words};
 use crate::core::rules::rule::Destination;
 use crate::core::step::decision::{Claimed, Decision, Effect, Verdict};
 
@@ -37,6 +37,18 @@ pub struct Why {
 
 impl Why {
     pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let mut blocks = self.written(scribe, MOST_CHANGES);
+        blocks.push(scribe.next(&[format!("show {}", self.brief.id), "untold".to_owned()]));
+        let title = format!("🔎 #{} · {}", self.brief.id, self.brief.place());
+        scribe.message(message::one_line(&title, 300), blocks)
+    }
+
+    /// The same with so many changes, the newest, for a reader who clicks and does not type.
+    pub fn explanation(&self, style: &Style, most: usize) -> Vec<Block> {
+        self.written(&Scribe::new(style, Prompt::default()), most)
+    }
+
+    fn written(&self, scribe: &Scribe<'_>, most: usize) -> Vec<Block> {
         let talk = scribe.talk;
         let sent = self.told.iter().filter(|told| told.state == "sent" || told.state == "folded").count() as u64;
         let mut blocks =
@@ -51,14 +63,12 @@ impl Why {
             spans.extend(scribe.mute(mute));
             blocks.push(Block::Line(spans));
         }
-        let skipped = self.decisions.len().saturating_sub(MOST_CHANGES);
+        let skipped = self.decisions.len().saturating_sub(most);
         blocks.extend(self.decisions.iter().skip(skipped).map(|decision| self.line(decision, scribe)));
         if skipped > 0 {
             blocks.push(Block::Small(vec![words(scribe.say.more(skipped as u64))]));
         }
-        blocks.push(scribe.next(&[format!("show {}", self.brief.id), "untold".to_owned()]));
-        let title = format!("🔎 #{} · {}", self.brief.id, self.brief.place());
-        scribe.message(message::one_line(&title, 300), blocks)
+        blocks
     }
 
     fn line(&self, decision: &Decision, scribe: &Scribe<'_>) -> Block {

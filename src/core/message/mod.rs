@@ -7,6 +7,7 @@
 mod digest;
 mod fold;
 mod help;
+mod link;
 mod model;
 mod own;
 mod phrase;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use digest::compose_digest;
 pub use fold::fold;
+pub use link::page_path;
 pub use phrase::Phrases;
 pub use story::{command, help};
 pub use templated::Composed;

@@ -17,7 +17,7 @@ use axum::{Json, body::Bytes};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use self::tokens::Tokens;
+pub(super) use self::tokens::Tokens;
 pub use self::tokens::{Rights, Token};
 use super::limits::Refused;
 use crate::chat::{FrontDesk, Question, Speaker};

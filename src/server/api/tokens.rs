@@ -39,14 +39,14 @@ impl fmt::Debug for Token {
 }
 
 /// All tokens, by hash: equal lengths, whatever was sent.
-pub(super) struct Tokens(Vec<([u8; 32], Token)>);
+pub(in crate::server) struct Tokens(Vec<([u8; 32], Token)>);
 
 impl Tokens {
-    pub(super) fn new(tokens: Vec<Token>) -> Self {
+    pub(in crate::server) fn new(tokens: Vec<Token>) -> Self {
         Self(tokens.into_iter().map(|token| (hash(token.secret.expose_secret().as_bytes()), token)).collect())
     }
 
-    /// The token that a request shows. Looks at every one, in the same time whatever was sent.
+    /// The token that a request shows.
     pub(super) fn find(&self, headers: &HeaderMap) -> Option<&Token> {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         let (one, None) = (shown.next()?, shown.next()) else { return None };
@@ -54,7 +54,12 @@ impl Tokens {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        let hash = hash(token.trim().as_bytes());
+        self.known(token.trim().as_bytes())
+    }
+
+    /// The token that this is. Looks at every one, in the same time whatever was sent.
+    pub(in crate::server) fn known(&self, token: &[u8]) -> Option<&Token> {
+        let hash = hash(token);
         let mut found = None;
         for (known, token) in &self.0 {
             if bool::from(known.ct_eq(&hash)) {

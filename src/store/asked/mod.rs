@@ -5,6 +5,7 @@
 mod incidents;
 mod lists;
 mod names;
+mod page;
 mod pool;
 mod series;
 pub(super) mod shown;
@@ -14,6 +15,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 pub use names::Service;
+pub use page::Queue;
 pub use pool::{Readers, ReadersError};
 
 use super::{Store, StoreError, load};
@@ -61,7 +63,7 @@ impl Snapshot<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub fn plans(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
-        let all = [names::QUERIES, incidents::QUERIES, lists::QUERIES, series::QUERIES, status::QUERIES];
+        let all = [names::QUERIES, incidents::QUERIES, lists::QUERIES, series::QUERIES, status::QUERIES, page::QUERIES];
         let mut plans = Vec::new();
         for query in all.into_iter().flatten() {
             // Parameters that are not bound are NULL: the plan is the same.

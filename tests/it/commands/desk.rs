@@ -342,7 +342,7 @@ fn a_store_of_an_older_version_knows_which_services_show_its_incidents() {
     // As version 2 left it.
     older
         .execute_batch(
-            "DROP TABLE thread; DROP TABLE shown; DROP TABLE mute; DROP TABLE acknowledged; DROP TABLE action;
+            "DROP TABLE tally; DROP TABLE thread; DROP TABLE shown; DROP TABLE mute; DROP TABLE acknowledged; DROP TABLE action;
              DROP INDEX target_service; DROP INDEX incident_newest; DROP INDEX incident_workload;
              DROP INDEX notice_incident; DROP INDEX decision_incident; DROP INDEX series_silent;
              DROP INDEX series_silent_target; ALTER TABLE series DROP COLUMN silent; PRAGMA user_version = 2",

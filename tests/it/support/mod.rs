@@ -1,6 +1,8 @@
 //! What several subjects share: building blocks for events, worlds in virtual time, fake receivers
 //! and sources.
 
+pub mod browser;
+pub mod drawn;
 pub mod emulated;
 pub mod events;
 pub mod notices;
@@ -13,6 +15,7 @@ pub mod site;
 pub mod slack;
 pub mod slack_channel;
 pub mod slack_rules;
+pub mod status_page;
 pub mod tls;
 pub mod turmoil;
 pub mod wecom;

@@ -45,6 +45,7 @@ impl Words for English {
             Label::Affected => "Affected",
             Label::ToDo => "What to do",
             Label::Usually => "Usually",
+            Label::Page => "Status page",
         }
     }
 

@@ -45,6 +45,7 @@ pub(super) enum Label {
     Affected,
     ToDo,
     Usually,
+    Page,
 }
 
 /// Everything a message says in a person's language.

@@ -41,6 +41,7 @@ impl Words for Chinese {
             Label::Affected => "影响",
             Label::ToDo => "处理建议",
             Label::Usually => "常见原因",
+            Label::Page => "状态页面",
         }
     }
 

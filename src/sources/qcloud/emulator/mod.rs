@@ -2,7 +2,7 @@
 //! recording to play.
 //!
 //! `play` knows what there is to see at a time; who may ask, and the shapes of answers, are
-//! [`served`](super::served)'s. It is no part of polling and imports nothing of the client; both share
+//! `served`'s. It is no part of polling and imports nothing of the client; both share
 //! `signature` and `codes`.
 
 mod play;

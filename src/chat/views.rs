@@ -1,0 +1,370 @@
+//! What the status page shows, from the store at one moment and within what the reader may see: facts,
+//! no words.
+
+use std::time::Duration;
+
+use super::answers::Answers;
+use super::desk::{FrontDesk, ListError};
+use crate::core::ask::events::{Ask, Events};
+use crate::core::ask::show::Shown;
+use crate::core::ask::why::Why;
+use crate::core::ask::{Answer, Brief, Command, Named};
+use crate::core::event::Target;
+use crate::core::mute::Mute;
+use crate::core::notice::TroubleSubject;
+use crate::core::outbox::Health;
+use crate::core::rules::rule::Destination;
+use crate::core::scope::Scope;
+use crate::core::time::Time;
+use crate::core::timeline::Timeline;
+use crate::store::{Queue, Service, StoreError};
+
+/// So many incidents are on one page.
+pub const PAGE: u32 = 25;
+/// So many services are on one page.
+pub const SERVICES: usize = 40;
+/// What was told to have got worse within this time is worsening.
+const LATELY: Duration = Duration::from_secs(3600);
+/// So many of those are shown.
+const MOST_WORSENING: usize = 25;
+/// So many timelines are with one incident.
+const MOST_TIMELINES: usize = 6;
+/// So many services that cannot be read are named.
+const MOST_FAILING: usize = 50;
+
+/// An incident on a list.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// In short.
+    pub brief: Brief,
+    /// The first service that shows it, among those that the reader may see.
+    pub target: Option<Target>,
+    /// That service's last day.
+    pub timeline: Option<Timeline>,
+    /// Whether it got worse within the last hour.
+    pub worsening: bool,
+}
+
+/// What is going on.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// How many incidents are open.
+    pub open: u64,
+    /// The page of `incidents`, counted from 1.
+    pub page: u32,
+    /// Those of this page, the newest first.
+    pub incidents: Vec<Row>,
+    /// Open ones that got worse within the last hour, also when they are on another page.
+    pub worsening: Vec<Row>,
+    /// Mutes in force.
+    pub mutes: Vec<Mute>,
+    /// How many services are watched.
+    pub services: u64,
+    /// How many of them cannot be read.
+    pub unreadable: u64,
+}
+
+/// One incident.
+#[derive(Clone, Debug)]
+pub struct Detail {
+    /// Its story, what was told, what people did.
+    pub shown: Shown,
+    /// Why.
+    pub why: Why,
+    /// The services that show it, with their last day.
+    pub timelines: Vec<(Target, Timeline)>,
+}
+
+/// A service on a list.
+#[derive(Clone, Debug)]
+pub struct ServiceRow {
+    /// Which, and when it was read.
+    pub service: Service,
+    /// What people call its cluster.
+    pub alias: Option<String>,
+    /// Its last day.
+    pub timeline: Timeline,
+    /// How many incidents it has open.
+    pub open: u64,
+}
+
+/// A page of services.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Those of this page.
+    pub rows: Vec<ServiceRow>,
+    /// Ask for what follows with it.
+    pub next: Option<u64>,
+}
+
+/// One service.
+#[derive(Clone, Debug)]
+pub struct ServiceDetail {
+    /// Its incidents and events.
+    pub events: Events,
+    /// Its last day.
+    pub timeline: Timeline,
+}
+
+/// A source, as far as the reader may see it.
+#[derive(Clone, Debug)]
+pub struct SourceRow {
+    /// Its name.
+    pub name: String,
+    /// How many services are watched through it.
+    pub services: u64,
+    /// How many of them cannot be read.
+    pub unreadable: u64,
+    /// When the newest good read was, as far as that is stored.
+    pub read_at: Option<Time>,
+}
+
+/// Podbell's own trouble.
+#[derive(Clone, Debug)]
+pub struct OwnTrouble {
+    /// With what.
+    pub subject: TroubleSubject,
+    /// Since when.
+    pub since: Time,
+    /// The error's code.
+    pub code: String,
+    /// What happened.
+    pub text: String,
+    /// What the operator can do.
+    pub advice: String,
+}
+
+/// How reading goes.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The sources.
+    pub sources: Vec<SourceRow>,
+    /// Services that cannot be read, the first of them.
+    pub failing: Vec<Service>,
+    /// Podbell's troubles: of all teams, so only for whoever may see everything.
+    pub troubles: Vec<OwnTrouble>,
+}
+
+/// How delivering goes: of all teams, so only for whoever may see everything.
+#[derive(Clone, Debug)]
+pub struct Destinations {
+    /// How each is.
+    pub health: Vec<(Destination, Health)>,
+    /// What waits and what was given up.
+    pub queues: Vec<Queue>,
+}
+
+impl Answers<'_> {
+    fn home(&self, page: u32) -> Result<Home, StoreError> {
+        let everything = self.scope.is_everything();
+        let sees = |target: &Target| self.scope.sees(target);
+        let wanted: Option<&dyn Fn(&Target) -> bool> = if everything { None } else { Some(&sees) };
+        let page = page.max(1);
+        let (ids, open) = self.store.incidents(false, (page - 1).saturating_mul(PAGE), PAGE, wanted)?;
+        let escalated = self.store.escalated_since(self.now.minus(LATELY))?;
+        let mutes = self.store.mutes(self.now)?;
+        let incidents = self.rows(&ids, &escalated, &mutes, usize::MAX)?;
+        let worsening = self.rows(&escalated, &escalated, &mutes, MOST_WORSENING)?;
+        let services = self.store.services()?;
+        let own = services.iter().filter(|service| self.scope.sees(&service.target));
+        let (mut watched, mut unreadable) = (0, 0);
+        for service in own {
+            watched += 1;
+            unreadable += u64::from(service.failing_since.is_some());
+        }
+        // Of more than are looked through, the number alone is read.
+        let watched = if everything { self.store.service_count()? } else { watched };
+        Ok(Home { open, page, incidents, worsening, mutes: self.own_mutes()?, services: watched, unreadable })
+    }
+
+    /// Those of these incidents that are open and that the reader may see.
+    fn rows(&self, ids: &[u64], escalated: &[u64], mutes: &[Mute], most: usize) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        for id in ids {
+            if rows.len() == most {
+                break;
+            }
+            let Some(kept) = self.kept(*id)? else { continue };
+            let brief = Brief::of(&kept, self.scope, self.known, mutes, self.now);
+            if brief.resolved_at.is_some() {
+                continue;
+            }
+            let target = kept.incident.targets.iter().find(|target| self.scope.sees(target)).cloned();
+            let timeline = target.as_ref().map(|target| self.store.timeline(target, self.now)).transpose()?;
+            rows.push(Row { brief, target, timeline, worsening: escalated.contains(id) });
+        }
+        Ok(rows)
+    }
+
+    fn detail(&self, id: u64) -> Result<Option<Detail>, StoreError> {
+        let (Answer::Shown(shown), Answer::Why(why)) =
+            (self.answer(Command::Show { id })?, self.answer(Command::Why { id })?)
+        else {
+            return Ok(None);
+        };
+        let mut timelines = Vec::new();
+        if let Some(kept) = self.kept(id)? {
+            let own = kept.incident.targets.iter().filter(|target| self.scope.sees(target));
+            for target in own.take(MOST_TIMELINES) {
+                timelines.push((target.clone(), self.store.timeline(target, self.now)?));
+            }
+        }
+        Ok(Some(Detail { shown: *shown, why: *why, timelines }))
+    }
+
+    fn service_rows(&self, after: u64, beginning: &str) -> Result<Services, StoreError> {
+        let mut own = Vec::new();
+        let mut next = None;
+        if beginning.is_empty() {
+            let mut key = after;
+            'pages: loop {
+                let rows = self.store.services_after(key, 500)?;
+                let last = rows.len() < 500;
+                for (row, service) in rows {
+                    if self.scope.sees(&service.target) {
+                        if own.len() == SERVICES {
+                            next = Some(key);
+                            break 'pages;
+                        }
+                        own.push(service);
+                    }
+                    key = row;
+                }
+                if last {
+                    break;
+                }
+            }
+        } else {
+            let like = self.store.services_like(beginning)?;
+            own.extend(like.into_iter().filter(|service| self.scope.sees(&service.target)).take(SERVICES));
+        }
+        let row = |service: Service| {
+            let target = &service.target;
+            let open = self.store.open_of_service(&target.cluster, &target.namespace, &target.service)?.len() as u64;
+            let alias = self.known.alias(&target.cluster).map(str::to_owned);
+            Ok(ServiceRow { timeline: self.store.timeline(target, self.now)?, alias, open, service })
+        };
+        Ok(Services { rows: own.into_iter().map(row).collect::<Result<_, StoreError>>()?, next })
+    }
+
+    fn service_detail(
+        &self,
+        (cluster, namespace): (&str, &str),
+        name: &str,
+        page: u32,
+    ) -> Result<Option<ServiceDetail>, StoreError> {
+        let all = self.store.service_at(cluster, namespace, name)?;
+        let Some(first) = all.iter().find(|service| self.scope.sees(&service.target)) else { return Ok(None) };
+        let named =
+            Named { cluster: Some(cluster.to_owned()), namespace: Some(namespace.to_owned()), name: name.to_owned() };
+        let ask = Ask { named, since: None, all: true, reason: None, page: page.max(1) };
+        let Answer::Events(events) = self.answer(Command::Events(ask))? else { return Ok(None) };
+        Ok(Some(ServiceDetail { events: *events, timeline: self.store.timeline(&first.target, self.now)? }))
+    }
+
+    fn source_rows(&self) -> Result<Sources, StoreError> {
+        let mut sources: Vec<SourceRow> = Vec::new();
+        let mut failing = Vec::new();
+        for service in self.store.services()? {
+            if !self.scope.sees(&service.target) {
+                continue;
+            }
+            let name = &*service.target.source;
+            let place = sources.iter().position(|row| row.name == name).unwrap_or_else(|| {
+                sources.push(SourceRow { name: name.to_owned(), services: 0, unreadable: 0, read_at: None });
+                sources.len() - 1
+            });
+            if let Some(row) = sources.get_mut(place) {
+                row.services += 1;
+                row.unreadable += u64::from(service.failing_since.is_some());
+                row.read_at = row.read_at.max(service.read_at);
+            }
+            if service.failing_since.is_some() && failing.len() < MOST_FAILING {
+                failing.push(service);
+            }
+        }
+        let mut troubles = Vec::new();
+        if self.scope.is_everything() {
+            troubles.extend(self.store.own_troubles()?.into_iter().map(|one| OwnTrouble {
+                subject: one.subject,
+                since: one.since,
+                code: one.code,
+                text: one.text,
+                advice: one.advice,
+            }));
+        }
+        Ok(Sources { sources, failing, troubles })
+    }
+}
+
+/// For whom, and when.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// What they may see.
+    pub scope: Scope,
+    /// The moment of asking.
+    pub now: Time,
+}
+
+impl FrontDesk {
+    /// What is going on.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn home(&self, reader: Reader, page: u32) -> Result<Home, ListError> {
+        self.view(reader, move |answers| answers.home(page)).await
+    }
+
+    /// One incident; none that the reader may see is `None`.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn detail(&self, reader: Reader, id: u64) -> Result<Option<Detail>, ListError> {
+        self.view(reader, move |answers| answers.detail(id)).await
+    }
+
+    /// Services: those after a key, or those whose names begin like this.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn services(&self, reader: Reader, after: u64, beginning: String) -> Result<Services, ListError> {
+        self.view(reader, move |answers| answers.service_rows(after, &beginning)).await
+    }
+
+    /// One service; none that the reader may see is `None`. `place`: cluster and namespace.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn service(
+        &self,
+        reader: Reader,
+        place: (String, String),
+        name: String,
+        page: u32,
+    ) -> Result<Option<ServiceDetail>, ListError> {
+        self.view(reader, move |answers| answers.service_detail((&place.0, &place.1), &name, page)).await
+    }
+
+    /// How reading goes.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub async fn sources(&self, reader: Reader) -> Result<Sources, ListError> {
+        self.view(reader, |answers| answers.source_rows()).await
+    }
+
+    /// How delivering goes.
+    ///
+    /// # Errors
+    /// [`ListError::NotYours`] for whoever does not see everything.
+    pub async fn destinations(&self, reader: Reader) -> Result<Destinations, ListError> {
+        if !reader.scope.is_everything() {
+            return Err(ListError::NotYours);
+        }
+        self.view(reader, |answers| {
+            let store = answers.store;
+            Ok(Destinations { health: store.list_destinations()?, queues: store.queues()? })
+        })
+        .await
+    }
+}

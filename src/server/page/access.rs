@@ -1,0 +1,217 @@
+//! Who looks at the page: a session's cookie, or the word of a proxy that proves itself. And whether a
+//! request that changes something comes from the page itself.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+
+use super::sessions::{Hash, LIFETIME, Sessions, hash};
+use crate::core::message::one_line;
+use crate::core::scope::Scope;
+use crate::core::time::Time;
+use crate::server::api::Rights;
+
+/// How much of a person's name is kept.
+const MOST_NAME: usize = 100;
+
+/// A proxy that signs people in.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// Where it names the person.
+    pub header: HeaderName,
+    /// Where it proves itself,
+    pub secret_header: HeaderName,
+    /// and with what.
+    pub secret: SecretString,
+    /// What its people may do.
+    pub rights: Rights,
+    /// What they see.
+    pub scope: Scope,
+}
+
+impl Proxy {
+    /// Whom it names. A request without its proof is a stranger's, whatever it says.
+    fn person(&self, headers: &HeaderMap) -> Option<String> {
+        let shown = only(headers, &self.secret_header)?;
+        // Equal lengths, whatever was sent.
+        let (shown, known) = (hash_of(shown.as_bytes()), hash_of(self.secret.expose_secret().as_bytes()));
+        if !bool::from(shown.ct_eq(&known)) {
+            return None;
+        }
+        let name = only(headers, &self.header)?;
+        let name = one_line(std::str::from_utf8(name.as_bytes()).ok()?, MOST_NAME);
+        (!name.is_empty()).then_some(name)
+    }
+}
+
+fn hash_of(bytes: &[u8]) -> Hash {
+    use sha2::Digest;
+    Sha256::digest(bytes).into()
+}
+
+/// A header that is there once.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut all = headers.get_all(name).iter();
+    let (one, None) = (all.next()?, all.next()) else { return None };
+    Some(one)
+}
+
+/// Somebody who may look.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// Whose name stands with what they do.
+    pub name: String,
+    /// What they see.
+    pub scope: Scope,
+    /// Whether they may change anything.
+    pub may_write: bool,
+    /// Whether they can sign out here.
+    pub signed_in: bool,
+    /// What their forms and streams are bound to.
+    pub key: Hash,
+    /// Until when.
+    pub until: Time,
+    /// Closed when the session is.
+    pub session: Option<watch::Receiver<()>>,
+}
+
+/// Who a request is of.
+pub fn visitor(
+    headers: &HeaderMap,
+    cookie: &str,
+    proxy: Option<&Proxy>,
+    known: &Sessions,
+    now: Time,
+) -> Option<Visitor> {
+    if let Some((proxy, name)) = proxy.and_then(|proxy| Some((proxy, proxy.person(headers)?))) {
+        return Some(Visitor {
+            key: hash(&format!("proxy {name}")),
+            name,
+            scope: proxy.scope.clone(),
+            may_write: proxy.rights == Rights::Write,
+            signed_in: false,
+            until: now.plus(LIFETIME),
+            session: None,
+        });
+    }
+    let id = hash(session_id(headers, cookie)?);
+    let session = known.find(&id, now)?;
+    Some(Visitor {
+        name: session.token.name.clone(),
+        scope: session.token.scope.clone(),
+        may_write: session.token.rights == Rights::Write,
+        signed_in: true,
+        key: id,
+        until: session.until,
+        session: Some(session.watch()),
+    })
+}
+
+/// The value of our cookie, if there is exactly one.
+pub fn session_id<'h>(headers: &'h HeaderMap, cookie: &str) -> Option<&'h str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut ours = all.flat_map(|line| line.split(';')).filter_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == cookie).then_some(value)
+    });
+    let (one, None) = (ours.next()?, ours.next()) else { return None };
+    (one.len() == 64).then_some(one)
+}
+
+/// What a visitor's forms carry: nobody else can know it.
+pub fn form_token(key: &[u8; 32], visitor: &Visitor) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
+    mac.update(b"form ");
+    mac.update(&visitor.key);
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a form carries it.
+pub fn is_form_token(key: &[u8; 32], visitor: &Visitor, shown: &str) -> bool {
+    let right = form_token(key, visitor);
+    !right.is_empty() && bool::from(right.as_bytes().ct_eq(shown.as_bytes()))
+}
+
+/// Whether a request may come from another site's page. Browsers say so; what says nothing is no browser.
+pub fn is_foreign(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => !matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let host = text("host").unwrap_or_default();
+            origin.split_once("://").is_none_or(|(_, named)| host.is_empty() || named != host)
+        }
+        (None, None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        map
+    }
+
+    fn proxy() -> Proxy {
+        Proxy {
+            header: HeaderName::from_static("x-forwarded-user"),
+            secret_header: HeaderName::from_static("x-podbell-proxy"),
+            secret: "proof-of-the-proxy-0123".into(),
+            rights: Rights::Read,
+            scope: Scope::default(),
+        }
+    }
+
+    #[test]
+    fn a_name_is_believed_only_beside_the_proof_and_only_once() {
+        let user = ("x-forwarded-user", "ann");
+        let proof = ("x-podbell-proxy", "proof-of-the-proxy-0123");
+        let person = |pairs: &[(&'static str, &str)]| proxy().person(&headers(pairs));
+        assert_eq!(person(&[user, proof]).as_deref(), Some("ann"));
+        for wrong in [
+            &[user][..],
+            &[proof],
+            &[user, ("x-podbell-proxy", "")],
+            &[user, ("x-podbell-proxy", "proof-of-the-proxy-012")],
+            &[user, proof, proof],
+            &[user, user, proof],
+            &[("x-forwarded-user", "  "), proof],
+        ] {
+            assert_eq!(person(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(person(&[("x-forwarded-user", "张伟"), proof]).as_deref(), Some("张伟"));
+    }
+
+    #[test]
+    fn a_request_of_another_site_is_foreign() {
+        for (pairs, foreign) in [
+            (&[("sec-fetch-site", "same-origin")][..], false),
+            (&[("sec-fetch-site", "cross-site")], true),
+            (&[("sec-fetch-site", "same-site")], true),
+            (&[("sec-fetch-site", "cross-site"), ("origin", "http://a"), ("host", "a")], true),
+            (&[("origin", "https://a.example"), ("host", "a.example")], false),
+            (&[("origin", "https://b.example"), ("host", "a.example")], true),
+            (&[("origin", "null"), ("host", "a.example")], true),
+            (&[("host", "a.example")], false),
+        ] {
+            assert_eq!(is_foreign(&headers(pairs)), foreign, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn two_cookies_of_our_name_are_none() {
+        let id = "a".repeat(64);
+        let one = format!("x=1; podbell={id}; y=2");
+        assert_eq!(session_id(&headers(&[("cookie", &one)]), "podbell"), Some(id.as_str()));
+        assert_eq!(session_id(&headers(&[("cookie", &one), ("cookie", &one)]), "podbell"), None);
+        assert_eq!(session_id(&headers(&[("cookie", "podbell=short")]), "podbell"), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! How delivering goes: queues, pace, what was given up. Pure.
+
+use maud::{Markup, html};
+
+use super::html::{Context, data};
+use super::words::filled;
+use crate::chat::lists::DeliveryRow;
+use crate::chat::views::Destinations;
+use crate::core::message::number;
+use crate::core::outbox::Health;
+use crate::core::outbox::pace::Pace;
+
+/// What is known of destinations from the configuration: name and pace.
+pub type Paced = (String, Option<Pace>);
+
+pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[DeliveryRow], paces: &[Paced]) -> Markup {
+    let words = cx.words;
+    let count = |name: &str, dead: bool| {
+        let of = destinations.queues.iter().filter(|(to, state, _)| to == name && (state == "dead") == dead);
+        of.map(|(.., n)| n).sum::<u64>()
+    };
+    html! {
+        h1 { (words.destinations) }
+        div.wide tabindex="0" role="region" aria-label=(words.destinations) {
+            table {
+                thead { tr {
+                    th scope="col" { (words.destination) } th scope="col" { (words.state) } th.number scope="col" { (words.waiting) }
+                    th scope="col" { (words.pace) } th.number scope="col" { (words.dead) }
+                } }
+                tbody {
+                    @for (name, pace) in paces {
+                        @let health = destinations.health.iter().find(|(known, _)| **known == **name).map(|(_, health)| health);
+                        tr {
+                            th scope="row" { (data(name)) }
+                            td { (state(cx, health)) }
+                            td.number { (number(count(name, false))) }
+                            td { (self::pace(cx, *pace)) }
+                            td.number { @let n = count(name, true); @if n > 0 { span.badge.bad { (number(n)) } } @else { "0" } }
+                        }
+                    }
+                }
+            }
+        }
+        @if !dead.is_empty() {
+            section aria-labelledby="h-dead" {
+                h2 #h-dead { (words.dead_newest) }
+                ul.plain {
+                    @for row in dead {
+                        li {
+                            (data(&row.destination)) " · " (cx.at(row.made_at))
+                            @if let Some(id) = row.incident { " · " a href=(cx.to(&format!("/incidents/{id}"))) { "#" (id) } }
+                            @if let Some(why) = &row.why { " · " (data(why)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn state(cx: &Context<'_>, health: Option<&Health>) -> Markup {
+    let words = cx.words;
+    let Some(health) = health else { return html! { (words.works) } };
+    let until = health.retry_at.max(health.wall).filter(|at| *at > cx.style.now);
+    html! {
+        @if let Some(paused) = &health.paused {
+            span.badge.bad { (filled(words.paused, &[""])) (data(&paused.code)) }
+            p.small { (data(&paused.text)) }
+        } @else if health.failures > 0 {
+            span.badge.bad { (filled(words.failing, &[&health.failures.to_string()])) }
+        } @else { (words.works) }
+        @if let (Some(until), None) = (until, &health.paused) { p.small { (filled(words.again_at, &[&cx.say().at(until)])) } }
+    }
+}
+
+fn pace(cx: &Context<'_>, pace: Option<Pace>) -> String {
+    let Some(pace) = pace else { return cx.words.no_pace.to_owned() };
+    // The reserve for the network is no business of readers.
+    let per = cx.say().duration(pace.per.as_secs().max(1) / 60 * 60 + u64::from(pace.per.as_secs() < 60));
+    filled(cx.words.per, &[&pace.most.to_string(), &per])
+}

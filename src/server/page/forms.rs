@@ -1,0 +1,161 @@
+//! What visitors send: a token to sign in, and what they want done. Nothing is taken that another site
+//! could have sent.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Extension, Form, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::access::{self, Visitor};
+use super::html::Tab;
+use super::sessions::{LIFETIME, hash};
+use super::sign_in::{self, Wrong};
+use super::{Asking, Page, local, refused, to};
+use crate::chat::{Question, Speaker};
+use crate::core::ask::{Answer, Entry, Excuse, Prompt};
+use crate::core::message::one_line;
+use crate::core::mute::Author;
+use crate::server::limits::{Caller, Refused};
+
+/// What is typed to sign in.
+#[derive(Deserialize)]
+pub(super) struct SignIn {
+    api_token: String,
+    next: Option<String>,
+}
+
+pub(super) async fn sign_in(
+    State(page): State<Arc<Page>>,
+    caller: Option<Extension<Caller>>,
+    headers: HeaderMap,
+    uri: Uri,
+    form: Result<Form<SignIn>, FormRejection>,
+) -> Response {
+    let asking = page.asking(&headers, &uri);
+    let cx = asking.context();
+    let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a sign-in that cannot be read") };
+    if access::is_foreign(&headers) {
+        return refused(StatusCode::FORBIDDEN, "a sign-in from another site");
+    }
+    let next = form.next.as_deref().and_then(local).unwrap_or("/");
+    let again = |status, wrong, why| {
+        let mut response = asking.show(status, Tab::None, cx.words.sign_in, &sign_in::view(&cx, next, Some(wrong)));
+        response.extensions_mut().insert(Refused::new(status, why));
+        response
+    };
+    let (now, from) = (page.now(), caller.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |Extension(caller)| caller.0));
+    if !page.sessions().may_try(from, now) {
+        return again(StatusCode::TOO_MANY_REQUESTS, Wrong::TooMany, "too many sign-ins with wrong tokens");
+    }
+    let Some(token) = page.tokens.known(form.api_token.trim().as_bytes()) else {
+        page.sessions().was_wrong(from, now);
+        return again(StatusCode::UNAUTHORIZED, Wrong::Token, "a sign-in with a token that is not known");
+    };
+    // Never the token itself: whoever sees the cookie cannot use the API.
+    let id: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut sessions = page.sessions();
+    if let Some(old) = access::session_id(&headers, page.cookie()) {
+        sessions.close(&hash(old));
+    }
+    sessions.open(hash(&id), token.clone(), now);
+    drop(sessions);
+    with_cookie(to(&format!("{}{next}", page.base)), &page.set_cookie(&id, LIFETIME.as_secs()))
+}
+
+fn with_cookie(mut response: Response, cookie: &str) -> Response {
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// What a form says that changes something.
+#[derive(Deserialize)]
+pub(super) struct Doing {
+    token: String,
+    #[serde(default, rename = "do")]
+    command: String,
+    #[serde(default)]
+    what: String,
+    #[serde(default)]
+    lasts: String,
+    #[serde(default)]
+    why: String,
+    #[serde(default)]
+    back: String,
+}
+
+/// Whose form it is, if it is one of ours.
+fn proven<'a>(asking: &'a Asking<'_>, headers: &HeaderMap, token: &str) -> Result<&'a Visitor, Box<Response>> {
+    let Some(visitor) = &asking.visitor else {
+        return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "a form of nobody who is signed in")));
+    };
+    if access::is_foreign(headers) || !access::is_form_token(&asking.page.key, visitor, token) {
+        let mut response =
+            asking.say(StatusCode::FORBIDDEN, asking.context().words.not_done, asking.context().words.stale);
+        response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a form that the page did not make"));
+        return Err(Box::new(response));
+    }
+    Ok(visitor)
+}
+
+pub(super) async fn sign_out(
+    State(page): State<Arc<Page>>,
+    headers: HeaderMap,
+    uri: Uri,
+    form: Result<Form<Doing>, FormRejection>,
+) -> Response {
+    let asking = page.asking(&headers, &uri);
+    let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a form that cannot be read") };
+    match proven(&asking, &headers, &form.token) {
+        Ok(visitor) => page.sessions().close(&visitor.key),
+        Err(response) => return *response,
+    }
+    with_cookie(to(&format!("{}/sign-in", page.base)), &page.set_cookie("", 0))
+}
+
+pub(super) async fn act(
+    State(page): State<Arc<Page>>,
+    headers: HeaderMap,
+    uri: Uri,
+    form: Result<Form<Doing>, FormRejection>,
+) -> Response {
+    let asking = page.asking(&headers, &uri);
+    let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a form that cannot be read") };
+    let visitor = match proven(&asking, &headers, &form.token) {
+        Ok(visitor) => visitor,
+        Err(response) => return *response,
+    };
+    let words = asking.context().words;
+    if !visitor.may_write {
+        return asking.say(StatusCode::FORBIDDEN, words.not_done, words.forbidden);
+    }
+    let what = one_line(&form.what, 400);
+    let text = match (form.command.as_str(), form.lasts.as_str()) {
+        ("ack", _) => format!("ack {what}"),
+        ("unmute", _) => format!("unmute {what}"),
+        ("mute", lasts @ ("1h" | "4h" | "24h")) => format!("mute {what} {lasts} {}", one_line(&form.why, 200)),
+        _ => return refused(StatusCode::BAD_REQUEST, "a form that asks for nothing known"),
+    };
+    let author = Author { name: visitor.name.clone(), via: "page".to_owned() };
+    let speaker = Speaker { author, scope: visitor.scope.clone(), may_write: visitor.may_write };
+    let question = Question { speaker, entry: Entry::Podbell, text, style: asking.style.clone() };
+    let answer = page.desk.answer(&question).await;
+    if !answer.is_good() {
+        let status = match &answer {
+            Answer::Unknown(_) => StatusCode::NOT_FOUND,
+            Answer::Excuse { because: Excuse::MayNotWrite } => StatusCode::FORBIDDEN,
+            Answer::Excuse { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::CONFLICT,
+        };
+        let said = answer.compose(&question.style, Prompt::Chat);
+        let text = format!("{}\n{}", said.title, said.text());
+        return asking.say(status, words.not_done, &text);
+    }
+    let back = local(&form.back).filter(|back| back.starts_with(page.base.as_str())).unwrap_or("/");
+    let join = if back.contains('?') { '&' } else { '?' };
+    to(&format!("{back}{join}said={}", form.command))
+}

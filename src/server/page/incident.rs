@@ -1,0 +1,109 @@
+//! One incident: its story, why it was told, what was told, what people did. Pure.
+
+use maud::{Markup, html};
+
+use super::html::{Context, blocks, data};
+use super::incidents::{has_it, service_path};
+use super::words::filled;
+use crate::chat::views::Detail;
+use crate::core::ask::typed;
+use crate::core::mute::Muted;
+
+/// How many changes the explanation lists.
+const MOST_CHANGES: usize = 15;
+
+pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
+    let (words, say) = (cx.words, cx.say());
+    let (brief, parts) = (&detail.shown.brief, detail.shown.parts(cx.style));
+    let colon = say.colon();
+    html! {
+        article.incident data-severity=(brief.severity.as_str()) data-incident=(brief.id) {
+            h1 { bdi { (parts.story.title) } }
+            @if brief.resolved_at.is_some() || brief.acknowledged.is_some() || !brief.muted.is_empty() {
+            p.meta {
+                @if let Some(over) = brief.resolved_at { span.badge { (words.went_quiet) " " (cx.ago(over)) } }
+                @if let Some(acknowledged) = &brief.acknowledged { span.badge { (has_it(cx, &acknowledged.by.name)) " · " (cx.ago(acknowledged.at)) } }
+                @for mute in &brief.muted {
+                    span.badge { (filled(words.muted_until, &[&say.at(mute.until)])) ", " (data(&mute.by.name)) @if let Some(why) = &mute.why { (colon) (data(why)) } }
+                }
+            }
+            }
+            @if cx.may_write() && brief.resolved_at.is_none() { (deeds(cx, detail)) }
+            section aria-labelledby="h-story" {
+                h2 #h-story { (words.story) }
+                (blocks(&parts.story.blocks, colon))
+            }
+            @if !detail.timelines.is_empty() {
+                section aria-labelledby="h-day" {
+                    h2 #h-day { (words.last_day) }
+                    @for (target, line) in &detail.timelines {
+                        figure.day {
+                            figcaption {
+                                a href=(service_path(cx, target)) { (data(&format!("{}/{}", target.namespace, target.service))) }
+                                " " span.small { (cx.day(line)) }
+                            }
+                            (cx.timeline(line, false))
+                        }
+                    }
+                }
+            }
+            section #why aria-labelledby="h-why" {
+                h2 #h-why { (words.explanation) }
+                (blocks(&detail.why.explanation(cx.style, MOST_CHANGES), colon))
+            }
+            section aria-labelledby="h-told" {
+                h2 #h-told { (words.told) }
+                @if parts.told.is_empty() { p.calm { (words.nothing_told) } }
+                (blocks(&parts.told, colon))
+            }
+            section aria-labelledby="h-done" {
+                h2 #h-done { (words.done) }
+                @if parts.actions.is_empty() { p.calm { (words.nothing_done) } }
+                (blocks(&parts.actions, colon))
+            }
+        }
+    }
+}
+
+fn deeds(cx: &Context<'_>, detail: &Detail) -> Markup {
+    let (words, brief) = (cx.words, &detail.shown.brief);
+    let id = brief.id.to_string();
+    let own = brief.muted.iter().find(|mute| mute.what == Muted::Incident { id: brief.id });
+    html! {
+        div.deeds.large {
+            @if brief.acknowledged.is_none() {
+                form method="post" action=(cx.to("/do")) {
+                    (cx.hidden("ack", &id))
+                    button #ack data-key="a" { (words.acknowledge) }
+                }
+            }
+            @if let Some(mute) = own {
+                form method="post" action=(cx.to("/do")) {
+                    (cx.hidden("unmute", &typed(&mute.what)))
+                    button #mute data-key="m" { (words.unmute) }
+                }
+            } @else {
+                (mute_form(cx, &id))
+            }
+        }
+    }
+}
+
+/// A form that mutes something, for a while and for a reason.
+pub(super) fn mute_form(cx: &Context<'_>, what: &str) -> Markup {
+    let words = cx.words;
+    html! {
+        form method="post" action=(cx.to("/do")) {
+            (cx.hidden("mute", what))
+            label for="lasts" { (words.how_long) }
+            select #lasts name="lasts" {
+                option value="1h" selected { (words.hour) }
+                option value="4h" { (words.four_hours) }
+                option value="24h" { (words.day) }
+            }
+            label for="why-field" { (words.why_field) }
+            input #why-field name="why" maxlength="200" autocomplete="off";
+            button #mute data-key="m" { (words.mute) }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! That there is something new, as server-sent events: the page fetches itself again then. One event
+//! carries the number of the newest commit, and nothing of what is in it.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
+
+use super::sessions::Hash;
+
+/// The shortest time between two events of one stream.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often a stream without news says that it is there.
+const ALIVE: Duration = Duration::from_secs(15);
+/// How soon a browser comes back.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How many streams there are at most: of one visitor, and in all. Far fewer than connections, so that
+/// chats and the API always find one.
+const MOST_EACH: usize = 8;
+const MOST: usize = 64;
+
+/// Places for streams.
+#[derive(Debug, Default)]
+pub struct Streams(Mutex<HashMap<Hash, usize>>);
+
+/// A place; free again when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    streams: Arc<Streams>,
+    of: Hash,
+}
+
+impl Streams {
+    /// A place for one more stream of a visitor.
+    pub fn place(self: &Arc<Self>, of: Hash) -> Option<Place> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = all.get(&of).copied().unwrap_or_default();
+        if own >= MOST_EACH || all.values().sum::<usize>() >= MOST {
+            return None;
+        }
+        all.insert(of, own + 1);
+        Some(Place { streams: self.clone(), of })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(&self.of) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                all.remove(&self.of);
+            }
+        }
+    }
+}
+
+/// What a stream waits for.
+#[derive(Debug)]
+pub struct Waits {
+    /// The number of commits.
+    pub commits: watch::Receiver<u64>,
+    /// Closed when the session is.
+    pub session: Option<watch::Receiver<()>>,
+    /// True when podbell ends.
+    pub ending: Option<watch::Receiver<bool>>,
+    /// How long the visitor may look.
+    pub lasts: Duration,
+    /// What the browser saw last.
+    pub last: Option<u64>,
+    /// Held as long as the stream.
+    pub place: Place,
+}
+
+/// The stream.
+pub fn stream(mut waits: Waits) -> Response {
+    let end = Box::pin(tokio::time::sleep(waits.lasts));
+    let known = *waits.commits.borrow_and_update();
+    // Whoever comes back and missed something hears of it at once.
+    let missed = waits.last.is_some_and(|last| last != known);
+    let first = Event::default().retry(AGAIN).id(known.to_string());
+    let first = if missed { first.event("change").data(known.to_string()) } else { first.comment("here") };
+    let state = (waits, Some(first), end);
+    let events = futures_util::stream::unfold(state, |(mut waits, first, mut end)| async move {
+        let _held = &waits.place;
+        if let Some(first) = first {
+            return Some((Ok::<_, Infallible>(first), (waits, None, end)));
+        }
+        let next = tokio::select! {
+            () = over(waits.session.as_mut(), waits.ending.as_mut()) => None,
+            () = end.as_mut() => None,
+            next = news(&mut waits.commits) => next,
+        };
+        let event = Event::default().event("change").id(next?.to_string()).data(next?.to_string());
+        Some((Ok(event), (waits, None, end)))
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+}
+
+async fn news(commits: &mut watch::Receiver<u64>) -> Option<u64> {
+    // First the pause: many commits of one moment are one event.
+    tokio::time::sleep(PAUSE).await;
+    commits.changed().await.ok()?;
+    Some(*commits.borrow_and_update())
+}
+
+/// Until the session or podbell ends.
+async fn over(session: Option<&mut watch::Receiver<()>>, ending: Option<&mut watch::Receiver<bool>>) {
+    let closed = async {
+        match session {
+            Some(session) => while session.changed().await.is_ok() {},
+            None => std::future::pending().await,
+        }
+    };
+    let ended = async {
+        match ending {
+            // A sender that is gone means the same.
+            Some(ending) => drop(ending.wait_for(|ending| *ending).await),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = closed => {}
+        () = ended => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_bounded_for_each_visitor_and_in_all_and_places_are_given_back() {
+        let streams = Arc::new(Streams::default());
+        let mut held: Vec<Place> = (0..MOST_EACH).map(|_| streams.place([0; 32]).unwrap()).collect();
+        assert!(streams.place([0; 32]).is_none());
+        held.pop();
+        held.push(streams.place([0; 32]).unwrap());
+        for n in 1..=255 {
+            held.extend(streams.place([n; 32]));
+        }
+        assert_eq!(held.len(), MOST);
+        drop(held);
+        assert!(streams.0.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,185 @@
+//! Who is signed in. In memory: a restart signs everybody out. Time is an argument.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use crate::core::time::Time;
+use crate::server::api::Token;
+
+/// How long somebody stays signed in.
+pub const LIFETIME: Duration = Duration::from_secs(12 * 3600);
+/// How many sessions there are at most: of one token, and in all.
+const MOST_EACH: usize = 100;
+const MOST: usize = 1_000;
+/// So many wrong tokens of one caller within a minute, and it waits for the rest of it.
+const MOST_WRONG: u32 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
+/// So many callers are remembered.
+const MOST_CALLERS: usize = 10_000;
+
+/// A session's id as it is remembered: whoever reads the memory cannot sign in with it.
+pub type Hash = [u8; 32];
+
+/// Of a cookie's value.
+pub fn hash(text: &str) -> Hash {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// One that lasts.
+#[derive(Debug)]
+pub struct Session {
+    /// Whose token opened it.
+    pub token: Token,
+    /// When it ends by itself.
+    pub until: Time,
+    ended: watch::Sender<()>,
+}
+
+impl Session {
+    /// Closed as soon as the session is gone.
+    pub fn watch(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    all: HashMap<Hash, Session>,
+    wrong: HashMap<IpAddr, (Time, u32)>,
+}
+
+impl Sessions {
+    /// Opens one; the oldest makes room.
+    pub fn open(&mut self, id: Hash, token: Token, now: Time) {
+        self.sweep(now);
+        while self.all.values().filter(|session| session.token.name == token.name).count() >= MOST_EACH {
+            let name = token.name.clone();
+            self.drop_oldest(|session| session.token.name == name);
+        }
+        if self.all.len() >= MOST {
+            self.drop_oldest(|_| true);
+        }
+        self.all.insert(id, Session { token, until: now.plus(LIFETIME), ended: watch::channel(()).0 });
+    }
+
+    fn drop_oldest(&mut self, of: impl Fn(&Session) -> bool) {
+        let oldest = self.all.iter().filter(|(_, session)| of(session)).min_by_key(|(_, session)| session.until);
+        if let Some(id) = oldest.map(|(id, _)| *id) {
+            self.all.remove(&id);
+        }
+    }
+
+    /// The session of this id, unless it is over.
+    pub fn find(&self, id: &Hash, now: Time) -> Option<&Session> {
+        // A clock that was set back must not make a session longer.
+        self.all.get(id).filter(|session| now < session.until && session.until <= now.plus(LIFETIME))
+    }
+
+    /// Ends one.
+    pub fn close(&mut self, id: &Hash) {
+        self.all.remove(id);
+    }
+
+    /// Forgets those that are over.
+    fn sweep(&mut self, now: Time) {
+        self.all.retain(|_, session| now < session.until);
+    }
+
+    /// Whether a caller may try a token.
+    pub fn may_try(&mut self, caller: IpAddr, now: Time) -> bool {
+        if self.wrong.len() >= MOST_CALLERS {
+            self.wrong.retain(|_, (since, _)| now.since(*since) < MINUTE);
+        }
+        match self.wrong.get(&caller) {
+            Some((since, n)) => *n < MOST_WRONG || now.since(*since) >= MINUTE,
+            None => self.wrong.len() < MOST_CALLERS,
+        }
+    }
+
+    /// A caller's token was wrong.
+    pub fn was_wrong(&mut self, caller: IpAddr, now: Time) {
+        let (since, n) = self.wrong.entry(caller).or_insert((now, 0));
+        if now.since(*since) >= MINUTE || *since > now {
+            (*since, *n) = (now, 0);
+        }
+        *n += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::api::Rights;
+
+    fn token(name: &str) -> Token {
+        Token { name: name.into(), secret: "x".into(), rights: Rights::Read, scope: Default::default() }
+    }
+
+    #[test]
+    fn a_session_ends_after_twelve_hours_or_when_somebody_signs_out_and_whoever_listens_hears_it() {
+        let (mut sessions, start) = (Sessions::default(), Time::from_seconds(1_000_000));
+        sessions.open(hash("a"), token("ann"), start);
+        let before = start.plus(LIFETIME).minus(Duration::from_millis(1));
+        assert_eq!(sessions.find(&hash("a"), before).unwrap().token.name, "ann");
+        assert!(sessions.find(&hash("a"), start.plus(LIFETIME)).is_none());
+        assert!(sessions.find(&hash("b"), start).is_none());
+        let listening = sessions.find(&hash("a"), start).unwrap().watch();
+        assert!(listening.has_changed().is_ok());
+        sessions.close(&hash("a"));
+        assert!(listening.has_changed().is_err(), "the sender is gone");
+        assert!(sessions.find(&hash("a"), start).is_none());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_session_longer() {
+        let mut sessions = Sessions::default();
+        let now = Time::from_seconds(1_000_000);
+        sessions.open(hash("a"), token("ann"), now);
+        assert!(sessions.find(&hash("a"), now.minus(Duration::from_secs(1))).is_none());
+    }
+
+    #[test]
+    fn sessions_are_bounded_in_number_and_one_token_never_pushes_out_another() {
+        let mut sessions = Sessions::default();
+        let at = |n: u64| Time::from_seconds(1_000_000).plus(Duration::from_secs(n));
+        sessions.open(hash("bob"), token("bob"), at(0));
+        for n in 0..500 {
+            sessions.open(hash(&n.to_string()), token("ann"), at(n));
+        }
+        assert_eq!(sessions.all.len(), MOST_EACH + 1);
+        assert!(sessions.find(&hash("bob"), at(500)).is_some() && sessions.find(&hash("499"), at(500)).is_some());
+        assert!(sessions.find(&hash("0"), at(500)).is_none(), "the oldest made room");
+        for n in 0..2_000 {
+            sessions.open(hash(&n.to_string()), token(&(n / 50).to_string()), at(1_000));
+        }
+        assert!(sessions.all.len() <= MOST);
+    }
+
+    #[test]
+    fn a_caller_with_many_wrong_tokens_waits_for_the_rest_of_a_minute() {
+        let mut sessions = Sessions::default();
+        let [a, b]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
+        let at = Time::from_seconds;
+        for _ in 0..MOST_WRONG {
+            assert!(sessions.may_try(a, at(100)));
+            sessions.was_wrong(a, at(100));
+        }
+        assert!(!sessions.may_try(a, at(159)) && sessions.may_try(b, at(159)) && sessions.may_try(a, at(160)));
+        sessions.was_wrong(a, at(160));
+        assert!(sessions.may_try(a, at(161)));
+        for n in 0..30_000_u32 {
+            sessions.was_wrong(std::net::Ipv4Addr::from(n).into(), at(200));
+            sessions.may_try(b, at(200));
+            if sessions.wrong.len() > MOST_CALLERS {
+                break;
+            }
+        }
+        assert!(!sessions.may_try("198.51.100.7".parse().unwrap(), at(200)), "strangers wait while there are too many");
+        assert!(sessions.may_try("198.51.100.7".parse().unwrap(), at(300)));
+    }
+}

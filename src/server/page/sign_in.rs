@@ -1,0 +1,40 @@
+//! Signing in, and what is said where there is nothing else to show. Pure.
+
+use maud::{Markup, html};
+
+use super::html::Context;
+
+/// What went wrong with the last attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrong {
+    Token,
+    TooMany,
+}
+
+pub(super) fn view(cx: &Context<'_>, next: &str, wrong: Option<Wrong>) -> Markup {
+    let words = cx.words;
+    html! {
+        form.sign-in method="post" action=(cx.to("/sign-in")) {
+            h1 { (words.sign_in) }
+            @match wrong {
+                Some(Wrong::Token) => { p.bad role="alert" { (words.wrong_token) } }
+                Some(Wrong::TooMany) => { p.bad role="alert" { (words.too_many) } }
+                None => {}
+            }
+            label for="token" { (words.token) }
+            input #token type="password" name="api_token" required autocomplete="current-password" autofocus aria-describedby="token-where";
+            p.small #token-where { (words.token_where) }
+            input type="hidden" name="next" value=(next);
+            button { (words.sign_in) }
+        }
+    }
+}
+
+/// A title and a sentence, and a way back.
+pub(super) fn message(cx: &Context<'_>, title: &str, text: &str) -> Markup {
+    html! {
+        h1 { (title) }
+        p.pre { (text) }
+        p { a href=(cx.to("/")) { (cx.words.back) } }
+    }
+}

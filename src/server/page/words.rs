@@ -1,0 +1,202 @@
+//! What the page says, in the reader's language. `{}` is a number or a name.
+
+use axum::http::{HeaderMap, header};
+
+use crate::core::message::Language;
+use crate::core::rules::Severity;
+
+macro_rules! words {
+    ($($name:ident: $en:literal, $zh:literal;)*) => {
+        /// Everything that the page says.
+        pub(super) struct Words { $(pub(super) $name: &'static str,)* }
+        const EN: Words = Words { $($name: $en,)* };
+        const ZH: Words = Words { $($name: $zh,)* };
+    };
+}
+
+words! {
+    skip: "Skip to content", "跳到正文";
+    pages: "Pages", "页面";
+    incidents: "Incidents", "事件";
+    services: "Services", "服务";
+    sources: "Sources", "数据源";
+    destinations: "Destinations", "通知目标";
+    sign_in: "Sign in", "登录";
+    sign_out: "Sign out", "退出";
+    may_only_read: "read only", "只读";
+    token: "API token", "API 令牌";
+    token_where: "One of the tokens that podbell.yaml names under server: tokens.", "podbell.yaml 中 server: tokens 所列的令牌之一。";
+    wrong_token: "This token is not known.", "令牌无效。";
+    too_many: "Too many wrong tokens. Wait a minute.", "错误次数过多，请稍候一分钟。";
+    refresh: "Refresh", "刷新";
+    live: "live", "实时";
+    open: "Open", "未恢复";
+    also_open: "Also open", "其他未恢复";
+    now: "now", "现在";
+    worsening: "Worsening", "恶化中";
+    muted: "Muted", "已静默";
+    watched: "Services watched", "监控的服务";
+    unreadable: "{} cannot be read", "{} 个无法读取";
+    none_open: "Nothing is open.", "当前没有未恢复的事件。";
+    none_muted: "Nothing is muted.", "当前没有静默。";
+    worsening_about: "Got worse within the last hour.", "最近一小时内恶化。";
+    acknowledged_by: "{} has it", "{} 正在处理";
+    muted_until: "muted until {}", "静默至 {}";
+    ago: "{} ago", "{}前";
+    since: "since {}", "自 {}";
+    until: "until {}", "至 {}";
+    acknowledge: "Acknowledge", "我来处理";
+    mute_for: "Mute {}", "静默 {}";
+    mute: "Mute", "静默";
+    unmute: "End the mute", "解除静默";
+    why_field: "Why (optional)", "原因（可选）";
+    how_long: "How long", "时长";
+    hour: "1 h", "1 小时";
+    four_hours: "4 h", "4 小时";
+    day: "24 h", "24 小时";
+    page_of: "Page {} of {}", "第 {} 页，共 {} 页";
+    newer: "Newer", "较新";
+    older: "Older", "较旧";
+    next: "Next", "下一页";
+    previous: "Previous", "上一页";
+    first: "First page", "首页";
+    story: "What happens", "情况";
+    explanation: "Why it was told, or was not", "为何通知或未通知";
+    told: "What was told", "通知记录";
+    nothing_told: "Nothing was told of it yet.", "尚未发出通知。";
+    done: "What people did", "操作记录";
+    nothing_done: "Nobody did anything yet.", "尚无操作。";
+    last_day: "Last 24 hours", "最近 24 小时";
+    warnings_in_day: "{} warnings in 24 h", "24 小时内 {} 次告警";
+    most_at: "most at {}: {}", "峰值 {}：{} 次";
+    no_warnings: "no warnings in 24 h", "24 小时内无告警";
+    open_of: "{} open", "{} 个未恢复";
+    events: "Events", "事件明细";
+    no_events: "It shows no events.", "没有事件。";
+    find: "Name begins with", "名称前缀";
+    search: "Search", "搜索";
+    no_services: "No service is called that.", "没有这样的服务。";
+    never_read: "not read yet", "尚未读取";
+    cannot_read_since: "cannot be read since {}", "自 {} 起无法读取";
+    source: "Source", "数据源";
+    last_read: "Last read", "最近读取";
+    every: "every {}", "每 {}";
+    lag: "Lag", "滞后";
+    in_time: "in time", "正常";
+    late_by: "{} late", "晚 {}";
+    errors: "Errors", "错误";
+    no_errors: "none", "无";
+    troubles: "Trouble", "故障";
+    no_troubles: "No trouble.", "没有故障。";
+    unreadable_services: "Services that cannot be read", "无法读取的服务";
+    destination: "Destination", "通知目标";
+    state: "State", "状态";
+    waiting: "Waiting", "等待";
+    pace: "Pace", "速率";
+    dead: "Given up", "已放弃";
+    works: "works", "正常";
+    paused: "paused: {}", "已暂停：{}";
+    failing: "{} failures in a row", "连续失败 {} 次";
+    again_at: "again at {}", "{} 重试";
+    no_pace: "no limit", "不限";
+    per: "{} in {}", "{} 条 / {}";
+    dead_newest: "Given up lately", "最近放弃的通知";
+    keys: "Keys", "快捷键";
+    key_rows: "next and previous incident", "下一个、上一个事件";
+    key_open: "open it", "打开";
+    key_ack: "acknowledge", "我来处理";
+    key_mute: "mute for 1 h", "静默 1 小时";
+    key_keys: "this list", "此列表";
+    said_ack: "Acknowledged.", "已标记为处理中。";
+    said_mute: "Muted.", "已静默。";
+    said_unmute: "The mute is over.", "已解除静默。";
+    not_done: "Not done", "未执行";
+    not_found: "Nothing is there", "页面不存在";
+    not_found_about: "It does not exist, is no longer kept, or is not yours to see.", "它不存在、已不再保留，或您无权查看。";
+    not_yours: "This is only for tokens that see everything.", "仅限可查看全部内容的令牌。";
+    forbidden: "You may only read.", "您只有只读权限。";
+    stale: "This form is too old, or was not sent by this page. Reload and try again.", "表单已过期或并非来自本页，请刷新后重试。";
+    unavailable: "The store cannot be read at the moment. Try again.", "暂时无法读取数据，请重试。";
+    back: "Back", "返回";
+    went_quiet: "over", "已恢复";
+    critical: "critical", "严重";
+    warning: "warning", "警告";
+    info: "info", "提示";
+    going_on: "Going on …", "正在跳转…";
+    objects_and_reasons: "Reason", "原因";
+    workload: "Workload", "工作负载";
+    count: "Count", "次数";
+    newest: "Newest", "最近";
+    was_there: "there before podbell came", "podbell 启动前已存在";
+}
+
+/// Those of a language.
+pub(super) fn of(language: Language) -> &'static Words {
+    match language {
+        Language::En => &EN,
+        Language::Zh => &ZH,
+    }
+}
+
+impl Words {
+    /// How urgent.
+    pub(super) fn severity(&self, severity: Severity) -> &'static str {
+        match severity {
+            Severity::Critical => self.critical,
+            Severity::Warning => self.warning,
+            Severity::Info => self.info,
+        }
+    }
+}
+
+/// A sentence with these in the places of `{}`.
+pub(super) fn filled(sentence: &str, values: &[&str]) -> String {
+    let mut values = values.iter();
+    let mut text = String::new();
+    for (at, part) in sentence.split("{}").enumerate() {
+        if at > 0 {
+            text.push_str(values.next().copied().unwrap_or_default());
+        }
+        text.push_str(part);
+    }
+    text
+}
+
+/// The first language that a browser asks for and that the page speaks.
+pub(super) fn asked_for(headers: &HeaderMap) -> Language {
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let tags = asked.split(',').map(|tag| tag.trim().to_ascii_lowercase());
+    let known = |tag: String| match tag.get(..2) {
+        Some("zh") => Some(Language::Zh),
+        Some("en") => Some(Language::En),
+        _ => None,
+    };
+    tags.filter_map(known).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_known_language_of_a_browser_counts() {
+        for (asked, language) in [
+            ("zh-CN,zh;q=0.9,en;q=0.8", Language::Zh),
+            ("fr-FR, zh-TW;q=0.5, en", Language::Zh),
+            ("en-GB,zh", Language::En),
+            ("fr", Language::En),
+            ("", Language::En),
+            ("é", Language::En),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, axum::http::HeaderValue::from_bytes(asked.as_bytes()).unwrap());
+            assert_eq!(asked_for(&headers), language, "{asked}");
+        }
+    }
+
+    #[test]
+    fn what_is_filled_in_is_never_filled_again() {
+        assert_eq!(filled("{} of {}", &["{}", "2"]), "{} of 2");
+        assert_eq!(filled("{}", &[]), "");
+    }
+}
