@@ -122,6 +122,17 @@ pub fn snapshot(engine: &Engine) -> Snapshot {
                 source.last_good = source.last_good.max(known.last_good);
             }
         }
+        // A quiet cluster may have no target yet.
+        for (name, known) in state.sources() {
+            match snapshot.sources.iter_mut().find(|source| source.name == **name) {
+                Some(source) => source.last_good = source.last_good.max(known.watched),
+                None => snapshot.sources.push(SourcePulse {
+                    name: name.to_string(),
+                    last_good: known.watched,
+                    ..SourcePulse::default()
+                }),
+            }
+        }
     }
     let destinations = engine.outbox().into_iter().flat_map(|outbox| outbox.destinations());
     snapshot.destinations = destinations

@@ -17,6 +17,7 @@ use std::time::Duration;
 use self::complaints::Complaints;
 pub use self::happened::{Asked, Happened, NewRules};
 use crate::core::deed::Done;
+use crate::core::event::Target;
 use crate::core::outbox::{Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
 use crate::core::rules::Rules;
 use crate::core::rules::rule::Destination;
@@ -226,10 +227,13 @@ impl Engine {
         }
     }
 
-    /// Polls are read again by themselves; answers and rosters are not.
+    /// Polls are read again by themselves, and watches are told to list again; answers and rosters are kept.
     fn keep_for_later(&mut self, events: Vec<SourceEvent>, answers: Vec<(SendId, Outcome)>) {
         self.unrecorded = answers;
         for event in events {
+            if let SourceEvent::Seen { receipt, .. } | SourceEvent::Swept { receipt, .. } = &event {
+                receipt.lost();
+            }
             let SourceEvent::Roster { source, complete, .. } = &event else { continue };
             if *complete {
                 // Whatever was said before of that source is outdated.
@@ -345,7 +349,7 @@ impl Engine {
         for event in events {
             self.take_in(mirror, event, now, &mut batch)?;
             self.complaints.of_source(event, now);
-            tally.failed_polls += u64::from(matches!(event, SourceEvent::Failed { .. }));
+            tally.failed_polls += u64::from(matches!(event, SourceEvent::Failed { .. } | SourceEvent::Unwatched { .. }));
         }
         for (send, outcome) in answers {
             let delivered = *outcome == Outcome::Delivered;
@@ -424,18 +428,34 @@ impl Engine {
                 (Input::Roster { source, targets, complete: *complete }, now)
             }
             SourceEvent::Polled { target, at, events } => {
-                for wanted in mirror.state.wants(target) {
-                    let rows = self.store.readings(&wanted)?;
-                    mirror.state.load(&wanted, rows);
-                }
+                self.load(mirror, target)?;
                 (Input::Observed { target, events }, (*at).min(now))
             }
             SourceEvent::Failed { target, at, error } => (Input::Failed { target, error }, (*at).min(now)),
             SourceEvent::DiscoveryFailed { source, at, error } => {
                 (Input::DiscoveryFailed { source, error }, (*at).min(now))
             }
+            SourceEvent::Seen { at, whole, lists, .. } => {
+                for seen in lists {
+                    self.load(mirror, &seen.target)?;
+                    let input = Input::Seen { seen, whole: *whole };
+                    step(&mut mirror.state, &self.setup, input, (*at).min(now), &mut batch.writes);
+                }
+                return Ok(());
+            }
+            SourceEvent::Swept { covers, at, shown, .. } => (Input::Swept { covers, shown }, (*at).min(now)),
+            SourceEvent::Watched { covers, at } => (Input::Watched { covers }, (*at).min(now)),
+            SourceEvent::Unwatched { covers, at, error } => (Input::Unwatched { covers, error }, (*at).min(now)),
         };
         step(&mut mirror.state, &self.setup, input, at, &mut batch.writes);
+        Ok(())
+    }
+
+    fn load(&self, mirror: &mut Mirror, target: &Target) -> Result<(), StoreError> {
+        for wanted in mirror.state.wants(target) {
+            let rows = self.store.readings(&wanted)?;
+            mirror.state.load(&wanted, rows);
+        }
         Ok(())
     }
 

@@ -37,6 +37,15 @@ pub struct SourceState {
     pub oldest_age: Option<i64>,
     /// A blind time that is not told yet.
     pub blind: Option<Blind>,
+    /// Until when all of a watching source was seen without a gap, as of its last write.
+    #[serde(default)]
+    pub watched: Option<Time>,
+    /// Since when it is watched, in this run.
+    #[serde(skip)]
+    pub(super) watched_since: Option<Time>,
+    /// When what it no longer shows was last looked through.
+    #[serde(skip)]
+    pub(super) aged: Option<Time>,
     /// Whether a complete list of its targets was handed in since the start.
     #[serde(skip)]
     pub roster_known: bool,
