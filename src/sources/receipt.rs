@@ -21,7 +21,7 @@ pub struct Counter {
 #[derive(Clone)]
 pub struct Receipt {
     lost: Arc<Notify>,
-    _share: Arc<OwnedSemaphorePermit>,
+    _share: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Default for Counter {
@@ -35,7 +35,7 @@ impl Counter {
     pub async fn receipt(&self, events: usize) -> Option<Receipt> {
         let share = u32::try_from(events).unwrap_or(IN_HAND).clamp(1, IN_HAND);
         let share = self.room.clone().acquire_many_owned(share).await.ok()?;
-        Some(Receipt { lost: self.lost.clone(), _share: Arc::new(share) })
+        Some(Receipt { lost: self.lost.clone(), _share: Some(Arc::new(share)) })
     }
 
     /// Ready once a part could not be stored.
@@ -45,6 +45,11 @@ impl Counter {
 }
 
 impl Receipt {
+    /// For what takes no room and is not listed again: what tests and replays hand in.
+    pub fn free() -> Self {
+        Self { lost: Arc::new(Notify::new()), _share: None }
+    }
+
     /// What it is for was not stored, and nobody else has it.
     pub fn lost(&self) {
         self.lost.notify_one();

@@ -18,6 +18,10 @@ mod file_source;
 mod history;
 mod http;
 mod incidents;
+#[cfg(feature = "kubernetes")]
+mod kube_fake;
+#[cfg(feature = "kubernetes")]
+mod kube_real;
 mod messages;
 mod mutations;
 mod mutes;
@@ -44,5 +48,6 @@ mod store;
 mod storms;
 mod support;
 mod templates;
+mod watched;
 mod wecom_app;
 mod wecom_bot;

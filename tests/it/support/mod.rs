@@ -1,8 +1,13 @@
 //! What several subjects share: building blocks for events, worlds in virtual time, fake receivers
 //! and sources.
 
+pub mod apiserver;
 pub mod emulated;
 pub mod events;
+#[cfg(feature = "kubernetes")]
+pub mod kube;
+#[cfg(feature = "kubernetes")]
+pub mod kube_fake;
 pub mod notices;
 pub mod process;
 pub mod receiver;
