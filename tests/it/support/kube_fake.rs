@@ -2,6 +2,7 @@
 //! Only what newer servers, proxies and bad days do that the real one of the tests does not.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -232,9 +233,8 @@ async fn serve(
     }
 }
 
-fn of<'a>(inner: &'a Inner, namespace: Option<&'a str>) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    let fits = move |key: &String| namespace.is_none_or(|name| key.starts_with(&format!("{name}/")));
-    inner.events.iter().filter(move |(key, _)| fits(key)).map(|(key, (_, event))| (key, event))
+fn is_in(key: &str, namespace: Option<&str>) -> bool {
+    namespace.is_none_or(|name| key.split_once('/').is_some_and(|(of, _)| of == name))
 }
 
 /// A page; its token is the last key that was shown, and the version of the first page.
@@ -247,10 +247,16 @@ fn list(inner: &Inner, namespace: Option<&str>, query: &BTreeMap<String, String>
     if version < inner.compacted {
         return refusal(410, "Expired");
     }
-    let rest: Vec<_> = of(inner, namespace).filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after)).collect();
-    let page = &rest[..rest.len().min(limit)];
-    let more = (page.len() < rest.len()).then(|| format!("{version}|{}", page.last().unwrap().0)).unwrap_or_default();
-    let items: Vec<&Value> = page.iter().map(|(_, event)| *event).collect();
+    let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let rest = inner.events.range((after, Bound::Unbounded)).filter(|(key, _)| is_in(key, namespace));
+    let mut page: Vec<_> = rest.take(limit.saturating_add(1)).collect();
+    let more = if page.len() > limit {
+        page.truncate(limit);
+        format!("{version}|{}", page.last().unwrap().0)
+    } else {
+        String::new()
+    };
+    let items: Vec<&Value> = page.iter().map(|(_, (_, event))| event).collect();
     json!({"metadata": {"resourceVersion": version.to_string(), "continue": more}, "items": items}).to_string().into_response()
 }
 
@@ -269,7 +275,10 @@ fn events(
             return refusal(422, "Invalid");
         }
         let backlog: Vec<String> = match initial {
-            true => of(&inner, namespace.as_deref()).map(|(_, event)| line("ADDED", event)).collect(),
+            true => {
+                let mine = inner.events.iter().filter(|(key, _)| is_in(key, namespace.as_deref()));
+                mine.map(|(_, (_, event))| line("ADDED", event)).collect()
+            }
             false => Vec::new(),
         };
         (from, backlog, inner.watch_lists)
