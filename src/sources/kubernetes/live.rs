@@ -142,7 +142,7 @@ mod tests {
     fn events_of_one_episode_are_added_up_and_a_deleted_one_stays_in_the_sum() {
         let target = Arc::new(Target::new("prod", "c", "shop", "web"));
         let mut live = Live::default();
-        let mut put = |live: &mut Live, uid: &str, count, last| {
+        let put = |live: &mut Live, uid: &str, count, last| {
             let (_, event) = live.put(event(uid, count, last), target.clone());
             (event.count, event.last_seen.seconds() % 60)
         };

@@ -55,8 +55,8 @@ struct Inner {
     refusals: VecDeque<Refusal>,
     forbidden: Vec<String>,
     watch_lists: bool,
-    /// The list of an earlier page, by its token.
     asked: Vec<Asked>,
+    requests: usize,
 }
 
 /// See the module.
@@ -166,6 +166,11 @@ impl Fake {
         asked.into_iter().map(|one| Asked { at: one.at - begun, ..one }).collect()
     }
 
+    /// All requests so far, of every resource.
+    pub fn requests(&self) -> usize {
+        self.inner.lock().unwrap().requests
+    }
+
     pub fn lists(&self) -> usize {
         self.asked().iter().filter(|one| !one.watch && !one.query.contains_key("continue")).count()
     }
@@ -202,6 +207,7 @@ async fn serve(
         if headers.get("authorization").and_then(|value| value.to_str().ok()) != Some(&format!("Bearer {}", inner.token)) {
             return refusal(401, "Unauthorized");
         }
+        inner.requests += 1;
         if resource == "events" {
             inner.asked.push(Asked { at: now(), watch, query: query.clone() });
             if let Some(refused) = inner.refusals.pop_front() {
@@ -229,8 +235,18 @@ async fn serve(
         (_, false) => json!({"metadata": {"resourceVersion": "1"}, "items": null}).to_string().into_response(),
         (_, true) if query.contains_key("sendInitialEvents") => refusal(422, "Invalid"),
         // Nothing ever happens to other objects.
-        (_, true) => Response::new(Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>())),
+        (_, true) => others(&query),
     }
+}
+
+/// A watch that ends in its time.
+fn others(query: &BTreeMap<String, String>) -> Response {
+    let seconds: u64 = query.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(300);
+    let end = async move {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        Ok::<_, std::io::Error>(Bytes::new())
+    };
+    Response::new(Body::from_stream(futures_util::stream::once(end)))
 }
 
 fn is_in(key: &str, namespace: Option<&str>) -> bool {
@@ -312,7 +328,8 @@ fn events(
                     vec![(0, line("ERROR", &error))]
                 } else {
                     let fits = |event: &Value| namespace.as_deref().is_none_or(|name| name == text(&event["metadata"]["namespace"]));
-                    let since = inner.history.iter().filter(|(version, _, event)| *version > from && fits(event));
+                    let begin = inner.history.partition_point(|(version, ..)| *version <= from);
+                    let since = inner.history[begin..].iter().filter(|(_, _, event)| fits(event));
                     let mut new: Vec<_> = since.map(|(version, kind, event)| (*version, line(kind, event))).collect();
                     if new.is_empty() && inner.version > from {
                         let marked = json!({"metadata": {"resourceVersion": inner.version.to_string()}});
