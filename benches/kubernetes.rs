@@ -163,7 +163,10 @@ fn memory_and_pace(runtime: &tokio::runtime::Runtime, pace: bool) {
     });
     std::thread::sleep(Duration::from_secs(5));
     let (resident, most) = service.memory();
-    println!("memory  {EVENTS} live events listed in {:.1} s: {resident:.0} MiB resident ({most:.0} at most)", all.as_secs_f64());
+    println!(
+        "memory  {EVENTS} live events listed in {:.1} s: {resident:.0} MiB resident ({most:.0} at most)",
+        all.as_secs_f64()
+    );
     // Everything once more.
     bench.fake.compact();
     let lists = bench.fake.lists();
@@ -202,7 +205,8 @@ fn memory_and_pace(runtime: &tokio::runtime::Runtime, pace: bool) {
 }
 
 fn delay(runtime: &tokio::runtime::Runtime) {
-    let rules = "version: 1\ndefaults: {notify: [hook], group_wait: 0s}\nrules: [{name: warnings, match: {level: Warning}}]\n";
+    let rules =
+        "version: 1\ndefaults: {notify: [hook], group_wait: 0s}\nrules: [{name: warnings, match: {level: Warning}}]\n";
     let bench = Bench::new(runtime, rules);
     let service = bench.start();
     wait("it watches", Duration::from_secs(30), || !bench.fake.watches().is_empty());
@@ -214,12 +218,23 @@ fn delay(runtime: &tokio::runtime::Runtime) {
         wanted["firstTimestamp"] = json!(now);
         let written = clock::monotonic();
         bench.fake.put(wanted);
-        let heard = || bench.heard.lock().unwrap().iter().find(|(_, body)| body.contains(&format!("\"{name}\""))).map(|(at, _)| *at);
+        let heard = || {
+            bench
+                .heard
+                .lock()
+                .unwrap()
+                .iter()
+                .find(|(_, body)| body.contains(&format!("\"{name}\"")))
+                .map(|(at, _)| *at)
+        };
         wait("it is told", Duration::from_secs(10), || heard().is_some());
         delays.push(heard().unwrap().duration_since(written).as_secs_f64() * 1000.0);
     }
     delays.sort_by(f64::total_cmp);
-    println!("delay   write to request: median {:.0} ms, 99th percentile {:.0} ms, longest {:.0} ms", delays[50], delays[98], delays[99]);
+    println!(
+        "delay   write to request: median {:.0} ms, 99th percentile {:.0} ms, longest {:.0} ms",
+        delays[50], delays[98], delays[99]
+    );
     drop(service);
 }
 

@@ -124,13 +124,12 @@ pub fn snapshot(engine: &Engine) -> Snapshot {
         }
         // A quiet cluster may have no target yet.
         for (name, known) in state.sources() {
+            let last_good = known.watched.values().max().copied();
             match snapshot.sources.iter_mut().find(|source| source.name == **name) {
-                Some(source) => source.last_good = source.last_good.max(known.watched),
-                None => snapshot.sources.push(SourcePulse {
-                    name: name.to_string(),
-                    last_good: known.watched,
-                    ..SourcePulse::default()
-                }),
+                Some(source) => source.last_good = source.last_good.max(last_good),
+                None => {
+                    snapshot.sources.push(SourcePulse { name: name.to_string(), last_good, ..SourcePulse::default() })
+                }
             }
         }
     }

@@ -139,12 +139,7 @@ fn qcloud(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut Read
     })
 }
 
-fn kubernetes(
-    mut map: MapReader<'_>,
-    name: String,
-    folder: &Path,
-    reader: &mut Reader,
-) -> Option<KubernetesConfig> {
+fn kubernetes(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut Reader) -> Option<KubernetesConfig> {
     let kubeconfig = map.take("kubeconfig").and_then(|node| reader.text(node, "the path of a kubeconfig"));
     let context = map.take("context").and_then(|node| reader.text(node, "a context of the kubeconfig"));
     let cluster = map.take("cluster").and_then(|node| reader.text(node, "what messages call the cluster"));

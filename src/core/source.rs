@@ -58,7 +58,19 @@ impl Covers {
     pub fn includes(&self, target: &Target) -> bool {
         let namespace = self.namespace.as_deref();
         target.source == self.source
-            && namespace.is_none_or(|name| name == &*target.namespace || (name == "default" && target.namespace.is_empty()))
+            && namespace
+                .is_none_or(|name| name == &*target.namespace || (name == "default" && target.namespace.is_empty()))
+    }
+
+    /// All that could include a target.
+    pub fn of(target: &Target) -> impl Iterator<Item = Self> {
+        let kept_in_default = target.namespace.is_empty().then(|| "default".into());
+        let namespaces = [None, Some(target.namespace.clone()), kept_in_default];
+        namespaces
+            .into_iter()
+            .enumerate()
+            .filter(|(at, namespace)| *at == 0 || namespace.is_some())
+            .map(|(_, namespace)| Self { source: target.source.clone(), namespace })
     }
 
     /// How troubles name it.

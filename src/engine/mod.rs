@@ -10,6 +10,7 @@ mod happened;
 mod log;
 mod rules;
 mod sends;
+mod take_in;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -17,7 +18,6 @@ use std::time::Duration;
 use self::complaints::Complaints;
 pub use self::happened::{Asked, Happened, NewRules};
 use crate::core::deed::Done;
-use crate::core::event::Target;
 use crate::core::outbox::{Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
 use crate::core::rules::Rules;
 use crate::core::rules::rule::Destination;
@@ -349,7 +349,8 @@ impl Engine {
         for event in events {
             self.take_in(mirror, event, now, &mut batch)?;
             self.complaints.of_source(event, now);
-            tally.failed_polls += u64::from(matches!(event, SourceEvent::Failed { .. } | SourceEvent::Unwatched { .. }));
+            tally.failed_polls +=
+                u64::from(matches!(event, SourceEvent::Failed { .. } | SourceEvent::Unwatched { .. }));
         }
         for (send, outcome) in answers {
             let delivered = *outcome == Outcome::Delivered;
@@ -413,50 +414,6 @@ impl Engine {
         log::notices(&batch.writes.notices);
         self.tidy(now);
         jobs.into_iter().map(|job| self.send_job(job, &mut batch)).collect()
-    }
-
-    fn take_in(
-        &self,
-        mirror: &mut Mirror,
-        event: &SourceEvent,
-        now: Time,
-        batch: &mut Batch,
-    ) -> Result<(), StoreError> {
-        // A poll counts when it was complete, not when its turn came; time never goes backwards.
-        let (input, at) = match event {
-            SourceEvent::Roster { source, targets, complete } => {
-                (Input::Roster { source, targets, complete: *complete }, now)
-            }
-            SourceEvent::Polled { target, at, events } => {
-                self.load(mirror, target)?;
-                (Input::Observed { target, events }, (*at).min(now))
-            }
-            SourceEvent::Failed { target, at, error } => (Input::Failed { target, error }, (*at).min(now)),
-            SourceEvent::DiscoveryFailed { source, at, error } => {
-                (Input::DiscoveryFailed { source, error }, (*at).min(now))
-            }
-            SourceEvent::Seen { at, whole, lists, .. } => {
-                for seen in lists {
-                    self.load(mirror, &seen.target)?;
-                    let input = Input::Seen { seen, whole: *whole };
-                    step(&mut mirror.state, &self.setup, input, (*at).min(now), &mut batch.writes);
-                }
-                return Ok(());
-            }
-            SourceEvent::Swept { covers, at, shown, .. } => (Input::Swept { covers, shown }, (*at).min(now)),
-            SourceEvent::Watched { covers, at } => (Input::Watched { covers }, (*at).min(now)),
-            SourceEvent::Unwatched { covers, at, error } => (Input::Unwatched { covers, error }, (*at).min(now)),
-        };
-        step(&mut mirror.state, &self.setup, input, at, &mut batch.writes);
-        Ok(())
-    }
-
-    fn load(&self, mirror: &mut Mirror, target: &Target) -> Result<(), StoreError> {
-        for wanted in mirror.state.wants(target) {
-            let rows = self.store.readings(&wanted)?;
-            mirror.state.load(&wanted, rows);
-        }
-        Ok(())
     }
 
     /// Puts new notices on their way, and what that leads to: trouble with one destination is told

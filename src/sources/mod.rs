@@ -13,8 +13,8 @@ pub mod wall_clock;
 
 use std::sync::Arc;
 
-use crate::core::event::{Event, Target};
 pub use self::receipt::Receipt;
+use crate::core::event::{Event, Target};
 pub use crate::core::source::{Covers, PollError, RosterEntry, Seen};
 use crate::core::time::Time;
 

@@ -173,7 +173,9 @@ async fn a_forbidden_namespace_is_trouble_of_its_own_and_the_others_are_watched(
         config.namespaces = namespaces(&["secret", "shop"]);
     });
     let said = watching.until(|watching, event| match event {
-        SourceEvent::Unwatched { covers, error, .. } if watching.known.len() == 1 => Some((covers.name(), error.code.clone())),
+        SourceEvent::Unwatched { covers, error, .. } if watching.known.len() == 1 => {
+            Some((covers.name(), error.code.clone()))
+        }
         _ => None,
     });
     assert_eq!(said.await, ("namespace secret".to_owned(), "http-403".to_owned()));

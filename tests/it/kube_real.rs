@@ -27,9 +27,7 @@ async fn an_event_belongs_to_the_service_that_labels_owners_and_selectors_say() 
     admin.post(&pods, &owned("api-6d4cf56db6-x2x7v", json!({}), Some(("ReplicaSet", "api-6d4cf56db6")))).await;
     admin.post(&pods, &owned("report-28391040-x2x7v", json!({"x": "y"}), Some(("Job", "report-28391040")))).await;
     admin.post(&pods, &owned("bare", json!({"tier": "front"}), None)).await;
-    let template = |labels: Value, policy: &str| {
-        json!({"metadata": {"labels": labels}, "spec": {"restartPolicy": policy, "containers": [{"name": "a", "image": "none"}]}})
-    };
+    let template = |labels: Value, policy: &str| json!({"metadata": {"labels": labels}, "spec": {"restartPolicy": policy, "containers": [{"name": "a", "image": "none"}]}});
     let owner = |kind: &str, group: &str, name: &str| json!([{"apiVersion": group, "kind": kind, "name": name, "uid": "u", "controller": true}]);
     let set = json!({
         "metadata": {"name": "api-6d4cf56db6", "namespace": ns, "ownerReferences": owner("Deployment", "apps/v1", "api")},
@@ -201,9 +199,11 @@ async fn a_server_that_is_killed_and_comes_back_costs_no_event_and_no_second_wor
     let running = site.run().await;
     occurrences(&site, count).await;
     server.admin().event(&event(&ns, "api-0", "Failed", 2, &ago(1), &ago(0))).await;
-    eventually(PATIENCE, "told", || told(&receiver).iter().any(|(_, workload, _)| workload == "api").then_some(())).await;
+    eventually(PATIENCE, "told", || told(&receiver).iter().any(|(_, workload, _)| workload == "api").then_some(()))
+        .await;
     let told = told(&receiver);
-    let opened: Vec<&str> = told.iter().filter(|(kind, ..)| kind == "opened").map(|(_, workload, _)| workload.as_str()).collect();
+    let opened: Vec<&str> =
+        told.iter().filter(|(kind, ..)| kind == "opened").map(|(_, workload, _)| workload.as_str()).collect();
     assert_eq!(opened, ["web", "api"], "{told:?}");
     // The tenth occurrence of nine is told as worse, nothing else.
     assert!(told.iter().all(|(kind, ..)| kind == "opened" || kind == "escalated"), "{told:?}");
@@ -223,7 +223,8 @@ fn moved(text: &str, newest: &str) -> String {
             Value::Array(items) => items.iter_mut().for_each(|item| walk(item, shift)),
             Value::Object(fields) => {
                 for (key, field) in fields.iter_mut() {
-                    let time = ["firstTimestamp", "lastTimestamp", "eventTime", "lastObservedTime", "firstSeen", "lastSeen"];
+                    let time =
+                        ["firstTimestamp", "lastTimestamp", "eventTime", "lastObservedTime", "firstSeen", "lastSeen"];
                     match field.as_str().filter(|_| time.contains(&key.as_str())).and_then(&mut *shift) {
                         Some(moved) => *field = json!(moved),
                         None => walk(field, shift),
@@ -253,7 +254,18 @@ fn essence(receiver: &Receiver, namespace: &str) -> Vec<String> {
         .map(|request| {
             let body = request.json();
             let incident = &body["data"]["incident"];
-            let facts = ["workload", "occurrences", "in_all", "objects", "object_names", "reasons", "newest", "first_seen", "command", "group"];
+            let facts = [
+                "workload",
+                "occurrences",
+                "in_all",
+                "objects",
+                "object_names",
+                "reasons",
+                "newest",
+                "first_seen",
+                "command",
+                "group",
+            ];
             format!("{} {}", body["type"], facts.map(|fact| incident[fact].to_string()).join(" "))
                 .replace(namespace, "any")
         })

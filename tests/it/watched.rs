@@ -18,7 +18,8 @@ fn everything() -> Covers {
 }
 
 fn seen(world: &World, whole: bool, lists: &[(Target, Vec<Event<'static>>)]) -> SourceEvent {
-    let lists = lists.iter().map(|(target, events)| Seen { target: target.clone(), events: events.clone(), gone: Vec::new() });
+    let lists =
+        lists.iter().map(|(target, events)| Seen { target: target.clone(), events: events.clone(), gone: Vec::new() });
     SourceEvent::Seen { at: world.now, whole, lists: lists.collect(), receipt: Receipt::free() }
 }
 
@@ -125,7 +126,10 @@ fn a_relist_tells_nothing_twice_and_what_happened_in_a_gap_once() {
     world.run_until(200);
     // Cut, and meanwhile it went on and a service nobody knew had trouble.
     let api = Target::new("prod", "cls-1", "shop", "api");
-    list(&mut world, &[(web(), vec![crash(9, 190)]), (api.clone(), vec![warning("api-0", "FailedMount", "m", 3, 150, 180)])]);
+    list(
+        &mut world,
+        &[(web(), vec![crash(9, 190)]), (api.clone(), vec![warning("api-0", "FailedMount", "m", 3, 150, 180)])],
+    );
     list(&mut world, &[(web(), vec![crash(9, 190)]), (api, vec![warning("api-0", "FailedMount", "m", 3, 150, 180)])]);
     quiet_until(&mut world, 600);
     assert_eq!(world.told(), ["75s team opened #1", "215s team opened #2"]);
@@ -183,7 +187,8 @@ fn a_cut_watch_is_told_once_after_five_minutes_whatever_its_words_and_its_end_on
     let mut world = operated();
     list(&mut world, &[]);
     world.run_until(100);
-    for (turn, code) in ["connect", "http-503", "connect", "http-401", "http-401"].iter().cycle().take(200).enumerate() {
+    for (turn, code) in ["connect", "http-503", "connect", "http-401", "http-401"].iter().cycle().take(200).enumerate()
+    {
         let when = 100 + 5 * i64::try_from(turn).unwrap();
         world.run_until(when);
         cut(&mut world, &everything(), code);
@@ -233,6 +238,18 @@ fn a_forbidden_namespace_is_told_once_and_does_not_keep_the_others_from_ending()
 }
 
 #[test]
+fn the_first_contact_with_a_second_namespace_is_a_first_contact() {
+    let mut world = World::builtin();
+    let of = |name: &str| Covers { source: "prod".into(), namespace: Some(name.into()) };
+    world.say(SourceEvent::Swept { covers: of("other"), at: world.now, shown: vec![], receipt: Receipt::free() });
+    let whole = seen(&world, true, &[(web(), vec![warning(POD, "BackOff", "b", 6530, -90_000, -3000)])]);
+    world.say(whole);
+    world.say(SourceEvent::Swept { covers: of("shop"), at: world.now, shown: vec![web()], receipt: Receipt::free() });
+    world.run_until(600);
+    assert_eq!(world.told(), [""; 0], "what was already there is no news");
+}
+
+#[test]
 fn a_gap_that_is_longer_than_the_cluster_keeps_events_is_told_as_blind() {
     let mut world = operated();
     list(&mut world, &[(web(), vec![])]);
@@ -268,6 +285,20 @@ fn after_a_kill_what_happened_meanwhile_is_told_and_nothing_twice_even_under_ano
     quiet_until(&mut world, 7200);
     assert_eq!(world.told().len(), 2, "{:?}", world.told());
     assert_eq!(story(&world).occurrences, 6);
+}
+
+#[test]
+fn after_a_kill_a_service_that_was_never_seen_was_not_unwatched_since_the_last_list() {
+    let mut world = operated();
+    list(&mut world, &[]);
+    quiet_until(&mut world, 3 * 3600);
+    world.kill();
+    world.now = at(3 * 3600 + 60);
+    world.start();
+    list(&mut world, &[(web(), vec![warning(POD, "FailedMount", "m", 2, 3 * 3600 + 10, 3 * 3600 + 40)])]);
+    world.run_until(3 * 3600 + 200);
+    let told = world.told();
+    assert_eq!(told, ["0s team info", "10875s team opened #1"], "no blind time");
 }
 
 #[test]

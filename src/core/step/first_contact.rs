@@ -1,5 +1,6 @@
 //! What podbell says of a source as a whole: the first contact, and blind times.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,9 +38,9 @@ pub struct SourceState {
     pub oldest_age: Option<i64>,
     /// A blind time that is not told yet.
     pub blind: Option<Blind>,
-    /// Until when all of a watching source was seen without a gap, as of its last write.
+    /// Until when each watch of the source missed nothing, as of the last write; by the name of what it covers.
     #[serde(default)]
-    pub watched: Option<Time>,
+    pub watched: BTreeMap<String, Time>,
     /// Since when it is watched, in this run.
     #[serde(skip)]
     pub(super) watched_since: Option<Time>,

@@ -20,7 +20,6 @@ mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use daily::{DailyAt, Days};
 pub use deeds::Recorded;
@@ -287,36 +286,6 @@ impl State {
         state.restore_members();
         state.believe_heartbeat(restored.heartbeat, setup);
         state
-    }
-
-    /// Unchanged polls write nothing: a target that did not fail was read until shortly before the
-    /// service was last alive. Too early a moment is safe, what was seen after it is in the store;
-    /// too late a one would make new occurrences old.
-    fn believe_heartbeat(&mut self, heartbeat: Option<Time>, setup: &Setup) {
-        let Some(heartbeat) = heartbeat else { return };
-        let believed = |state: &Self, source: &str| {
-            let interval = setup.sources.get(source).map_or(Duration::from_secs(60), |info| info.poll_every);
-            let read = heartbeat.minus(interval.saturating_mul(2));
-            let subject = TroubleSubject::Source(source.to_owned());
-            let cut = state.troubles.values().any(|trouble| trouble.subject == subject && !trouble.members.is_empty());
-            (read, cut)
-        };
-        let names: BTreeSet<Arc<str>> = self.targets.keys().map(|target| target.source.clone()).collect();
-        let believed: BTreeMap<Arc<str>, (Time, bool)> =
-            names.into_iter().map(|name| (name.clone(), believed(self, &name))).collect();
-        let cuts: BTreeMap<Target, Time> = self
-            .targets
-            .keys()
-            .filter(|target| believed.get(&target.source).is_some_and(|(_, cut)| *cut))
-            .filter_map(|target| Some((target.clone(), self.cut_since(target)?)))
-            .collect();
-        for (target, state) in &mut self.targets {
-            let Some((read, _)) = believed.get(&target.source) else { continue };
-            let read = cuts.get(target).map_or(*read, |cut| (*cut).min(*read));
-            if state.failing.is_none() {
-                state.last_good = state.last_good.map(|last| last.max(read));
-            }
-        }
     }
 
     /// The targets whose readings must be loaded before `target` can be observed: its namespace,

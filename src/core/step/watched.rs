@@ -1,7 +1,7 @@
 //! What a source says that watches: changes as they come, whole lists from time to time, and until when nothing was
 //! missed. Absence in a part means nothing; silence is what was watched, not what was not heard.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,14 +34,7 @@ impl State {
     }
 
     /// All lists of a watch were handed in: what it did not show, it no longer has.
-    pub(super) fn swept(
-        &mut self,
-        setup: &Setup,
-        covers: &Covers,
-        shown: &[Target],
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn swept(&mut self, setup: &Setup, covers: &Covers, shown: &[Target], now: Time, writes: &mut Writes) {
         let shown: BTreeSet<&Target> = shown.iter().collect();
         for target in self.covered(covers) {
             if shown.contains(&target) {
@@ -56,7 +49,6 @@ impl State {
         source.first_good.get_or_insert(now);
         source.watched_since.get_or_insert(now);
         source.roster_known = true;
-        source.watched = Some(source.watched.map_or(now, |until| until.max(now)));
         writes.sources.insert(covers.source.clone());
         self.watched_on(setup, covers, now, writes);
     }
@@ -65,7 +57,8 @@ impl State {
     pub(super) fn watched_on(&mut self, setup: &Setup, covers: &Covers, now: Time, writes: &mut Writes) {
         self.watch_recovered(setup, covers, now, writes);
         let source = self.sources.entry(covers.source.clone()).or_default();
-        source.watched = Some(source.watched.map_or(now, |until| until.max(now)));
+        let until = source.watched.entry(covers.name()).or_insert(now);
+        *until = (*until).max(now);
         let since = *source.watched_since.get_or_insert(now);
         let ages = source.aged.is_none_or(|last| now.since(last) >= AGE_EVERY);
         if ages {
@@ -92,9 +85,13 @@ impl State {
         self.watch_failed(setup, covers, error, now, writes);
     }
 
-    /// Until when a watching source was seen, if it was: what is new then was not there before.
+    /// Until when a target was watched, if it was: what is new then was not there before.
     pub(super) fn watched_before(&self, target: &Target) -> Option<Time> {
-        self.sources.get(&target.source).and_then(|source| source.watched)
+        let watched = &self.sources.get(&target.source)?.watched;
+        if watched.is_empty() {
+            return None;
+        }
+        Covers::of(target).filter_map(|covers| watched.get(&covers.name()).copied()).max()
     }
 
     fn still(&mut self, target: &Target, now: Time) {
@@ -128,15 +125,45 @@ impl State {
         }
     }
 
-    /// Since when the watch that shows a target has been cut, if it is.
-    pub(super) fn cut_since(&self, target: &Target) -> Option<Time> {
-        let subject = TroubleSubject::Source(target.source.to_string());
-        let one = Covers { source: target.source.clone(), namespace: Some(target.namespace.clone()) };
-        let all = Covers { source: target.source.clone(), namespace: None };
-        let kept = Covers { source: target.source.clone(), namespace: Some("default".into()) };
-        let covering = [all, one, kept].into_iter().filter(|covers| covers.includes(target)).map(|covers| covers.name());
-        let names: Vec<String> = covering.collect();
-        let troubles = self.troubles.values().filter(|trouble| trouble.subject == subject);
-        troubles.flat_map(|trouble| names.iter().filter_map(|name| trouble.members.get(name).copied())).min()
+    /// Unchanged polls write nothing: a target that did not fail was read until shortly before the
+    /// service was last alive. Too early a moment is safe, what was seen after it is in the store;
+    /// too late a one would make new occurrences old.
+    pub(super) fn believe_heartbeat(&mut self, heartbeat: Option<Time>, setup: &Setup) {
+        let Some(heartbeat) = heartbeat else { return };
+        let cuts = self.cuts();
+        for (target, state) in &mut self.targets {
+            let read = alive(heartbeat, setup, &target.source);
+            let cut = cuts
+                .get(&target.source)
+                .and_then(|cuts| Covers::of(target).filter_map(|covers| cuts.get(&covers.name()).copied()).min());
+            let read = cut.map_or(read, |cut| cut.min(read));
+            if state.failing.is_none() {
+                state.last_good = state.last_good.map(|last| last.max(read));
+            }
+        }
+        for (name, source) in &mut self.sources {
+            let read = alive(heartbeat, setup, name);
+            for (covers, until) in &mut source.watched {
+                let cut = cuts.get(name).and_then(|cuts| cuts.get(covers).copied());
+                *until = (*until).max(cut.map_or(read, |cut| cut.min(read)));
+            }
+        }
     }
+
+    /// Since when which watches have been cut, by source.
+    fn cuts(&self) -> BTreeMap<Arc<str>, BTreeMap<String, Time>> {
+        let mut cuts: BTreeMap<Arc<str>, BTreeMap<String, Time>> = BTreeMap::new();
+        for trouble in self.troubles.values() {
+            if let TroubleSubject::Source(name) = &trouble.subject {
+                cuts.entry(name.as_str().into()).or_default().extend(trouble.members.clone());
+            }
+        }
+        cuts
+    }
+}
+
+/// Until when a source that did not fail was surely read.
+fn alive(heartbeat: Time, setup: &Setup, source: &str) -> Time {
+    let interval = setup.sources.get(source).map_or(Duration::from_secs(60), |info| info.poll_every);
+    heartbeat.minus(interval.saturating_mul(2))
 }

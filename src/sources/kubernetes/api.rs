@@ -91,8 +91,12 @@ impl Fault {
     /// A status that the server gave.
     pub fn status(code: u16, reason: &str, words: &str) -> Self {
         let (kind, advice) = match code {
-            401 => (FaultKind::Refused, "renew the token or certificate of this source's kubeconfig or service account"),
-            403 => (FaultKind::Refused, "allow `list` and `watch` of events to podbell's account, see docs/kubernetes.md"),
+            401 => {
+                (FaultKind::Refused, "renew the token or certificate of this source's kubeconfig or service account")
+            }
+            403 => {
+                (FaultKind::Refused, "allow `list` and `watch` of events to podbell's account, see docs/kubernetes.md")
+            }
             404 => (FaultKind::Refused, "check the address of the cluster"),
             410 => (FaultKind::Expired, ""),
             400 | 422 => (FaultKind::NotUnderstood, "this is podbell's mistake: please report it"),
@@ -270,7 +274,8 @@ async fn refused(response: Response<Body>, patience: Duration) -> Fault {
     let header = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = header.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
     let body = timeout(patience, read(response.into_body())).await;
-    let said: Status = body.ok().and_then(Result::ok).and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+    let said: Status =
+        body.ok().and_then(Result::ok).and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
     Fault { retry_after, ..Fault::status(status, &said.reason, &said.message) }
 }
 
@@ -371,9 +376,10 @@ fn parse(line: &[u8]) -> Result<Line, Fault> {
         "DELETED" => Line::Deleted(raw.object.to_owned()),
         "BOOKMARK" => {
             let marked: Marked = serde_json::from_str(raw.object.get()).unwrap_or_default();
-            let end = marked.metadata.annotations.is_some_and(|all| {
-                all.get("k8s.io/initial-events-end").is_some_and(|value| value == "true")
-            });
+            let end = marked
+                .metadata
+                .annotations
+                .is_some_and(|all| all.get("k8s.io/initial-events-end").is_some_and(|value| value == "true"));
             Line::Bookmark(marked.metadata.resource_version, end)
         }
         _ => {

@@ -78,7 +78,11 @@ impl Resource {
 
     /// The form of watches.
     pub fn accepts_watch(self) -> &'static str {
-        if self.is_metadata() { "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1" } else { "application/json" }
+        if self.is_metadata() {
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+        } else {
+            "application/json"
+        }
     }
 
     /// How long one watch lasts.
@@ -147,15 +151,20 @@ impl Follower {
         }
     }
 
-    /// Lists everything again, after a pause that grows with every time this is asked without a whole list between.
-    pub fn list_again(&mut self) {
+    /// Lists everything again, after a while.
+    pub fn list_again(&mut self, after: Duration) {
         self.state = State::Listing { more: None };
-        self.pause(None);
+        self.not_before = Some(clock::monotonic() + after);
     }
 
-    /// When a list may begin, if not now.
+    /// Whether it lists, or is about to.
     pub fn is_listing(&self) -> bool {
         matches!(self.state, State::Listing { .. } | State::Streaming { .. })
+    }
+
+    /// Whether a watch is open.
+    pub fn is_watching(&self) -> bool {
+        matches!(self.state, State::Watching { .. })
     }
 
     /// The next thing that happens. May be dropped and asked again: at worst a request is made twice.
@@ -205,7 +214,10 @@ impl Follower {
         match self.api.watch(self.resource, self.namespace.as_deref(), From::Initial).await {
             Ok(lines) => self.state = State::Streaming { lines, held: Vec::new() },
             Err(fault) if fault.kind == FaultKind::NotUnderstood => {
-                tracing::info!(resource = self.resource.name(), "the API server has no watch-list; listing page by page");
+                tracing::info!(
+                    resource = self.resource.name(),
+                    "the API server has no watch-list; listing page by page"
+                );
                 self.watch_list = false;
             }
             Err(fault) => return Some(self.failed(fault)),
@@ -239,7 +251,10 @@ impl Follower {
                 Some(if fault.kind == FaultKind::Expired { Happening::ListsAgain } else { Happening::Failed(fault) })
             }
             Ok(Ok(None)) | Err(_) => {
-                tracing::info!(resource = self.resource.name(), "the API server ended no watch-list; listing page by page");
+                tracing::info!(
+                    resource = self.resource.name(),
+                    "the API server ended no watch-list; listing page by page"
+                );
                 self.watch_list = false;
                 self.state = State::Listing { more: None };
                 Some(Happening::ListsAgain)

@@ -42,12 +42,7 @@ struct Sum {
 impl Default for Live {
     fn default() -> Self {
         // Only ever compared with each other.
-        Self {
-            identities: Identities::new(0),
-            events: HashMap::new(),
-            episodes: HashMap::new(),
-            generation: 0,
-        }
+        Self { identities: Identities::new(0), events: HashMap::new(), episodes: HashMap::new(), generation: 0 }
     }
 }
 

@@ -115,11 +115,7 @@ impl KubernetesConfig {
 }
 
 /// Watches until told to stop, and says what it sees.
-pub async fn run(
-    config: KubernetesConfig,
-    events: mpsc::Sender<SourceEvent>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mut stop: watch::Receiver<bool>) {
     let config = Arc::new(config);
     let api = Arc::new(Api::new(&config));
     let owners: SharedOwners = SharedOwners::new(Owners::new(&config.service_labels, config.event_ttl));

@@ -23,6 +23,8 @@ const LINGER: Duration = Duration::from_secs(600);
 /// How often deleted objects are looked through.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
+type Labels = BTreeMap<String, String>;
+
 /// Shared by the watches that fill it and the one that asks.
 #[derive(Clone)]
 pub struct SharedOwners(Arc<RwLock<Owners>>);
@@ -53,7 +55,7 @@ pub struct Owners {
     /// By kind and `namespace/name` of an owner: what its objects call their service.
     learned: HashMap<Box<str>, Arc<str>>,
     /// By namespace: names and selectors.
-    selectors: HashMap<Box<str>, Vec<(Arc<str>, BTreeMap<String, String>)>>,
+    selectors: HashMap<Box<str>, Vec<(Arc<str>, Labels)>>,
     words: HashSet<Arc<str>>,
     generation: u64,
     pruned: Time,
@@ -64,7 +66,7 @@ struct Entry {
     label: Option<Arc<str>>,
     owner: Option<(Arc<str>, Arc<str>)>,
     /// Only of a pod that has neither.
-    labels: Option<Box<BTreeMap<String, String>>>,
+    labels: Option<Labels>,
     gone: Option<Time>,
     generation: u64,
 }
@@ -97,7 +99,7 @@ impl Owners {
             self.learned.insert(learned_key(kind, namespace, name), label.clone());
         }
         let bare = label.is_none() && owner.is_none() && resource == Resource::Pods;
-        let labels = object.metadata.labels.filter(|labels| bare && !labels.is_empty()).map(Box::new);
+        let labels = object.metadata.labels.filter(|labels| bare && !labels.is_empty());
         let generation = self.generation;
         let key = key(namespace, name);
         let of_kind = self.objects.entry(kind).or_default();
@@ -183,7 +185,7 @@ impl Owners {
         }
     }
 
-    fn label(&mut self, labels: Option<&BTreeMap<String, String>>) -> Option<Arc<str>> {
+    fn label(&mut self, labels: Option<&Labels>) -> Option<Arc<str>> {
         let labels = labels?;
         let found = self.keys.iter().filter_map(|key| labels.get(key)).find(|value| !value.is_empty())?;
         let found = found.clone();
@@ -205,10 +207,12 @@ impl Known for Owners {
     fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<Facts> {
         let entry = self.objects.get(kind)?.get(&*key(namespace, name))?;
         let selected = entry.labels.as_ref().and_then(|labels| {
-            let fits = |selector: &BTreeMap<String, String>| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
+            let fits = |selector: &Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
             let fitting = self.selectors.get(namespace)?.iter().filter(|(_, selector)| fits(selector));
             // The one that asks for most, then by name: two watches must not decide by chance.
-            fitting.max_by_key(|(name, selector)| (selector.len(), std::cmp::Reverse(name.clone()))).map(|(name, _)| name.clone())
+            fitting
+                .max_by_key(|(name, selector)| (selector.len(), std::cmp::Reverse(name.clone())))
+                .map(|(name, _)| name.clone())
         });
         Some(Facts { label: entry.label.clone(), owner: entry.owner.clone(), selected })
     }
@@ -310,8 +314,10 @@ mod tests {
     }
 
     fn object(name: &str, labels: Value, owner: Value) -> Object {
-        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop", "labels": labels, "ownerReferences": owner}}))
-            .unwrap()
+        serde_json::from_value(
+            json!({"metadata": {"name": name, "namespace": "shop", "labels": labels, "ownerReferences": owner}}),
+        )
+        .unwrap()
     }
 
     fn service_of(owners: &Owners, kind: &str, name: &str) -> String {
@@ -336,7 +342,13 @@ mod tests {
     #[test]
     fn a_deleted_pod_stays_attributable_for_its_events_lifetime_and_no_longer() {
         let mut owners = owners();
-        let pod = || object("web-6d4cf56db6-x2x7v", json!({"app": "web-service"}), json!([{"kind": "ReplicaSet", "name": "web-6d4cf56db6"}]));
+        let pod = || {
+            object(
+                "web-6d4cf56db6-x2x7v",
+                json!({"app": "web-service"}),
+                json!([{"kind": "ReplicaSet", "name": "web-6d4cf56db6"}]),
+            )
+        };
         owners.put(Resource::Pods, pod());
         owners.gone(Resource::Pods, &pod(), at(0));
         owners.prune(at(3600));
@@ -365,7 +377,10 @@ mod tests {
     fn a_bare_pod_belongs_to_the_service_that_selects_it_most_closely() {
         let mut owners = owners();
         let service = |name: &str, selector: Value| -> Object {
-            serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"selector": selector}})).unwrap()
+            serde_json::from_value(
+                json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"selector": selector}}),
+            )
+            .unwrap()
         };
         owners.put(Resource::Services, service("any", json!({"tier": "front"})));
         owners.put(Resource::Services, service("close", json!({"tier": "front", "zone": "a"})));

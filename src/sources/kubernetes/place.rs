@@ -104,7 +104,9 @@ mod tests {
         }
 
         fn learned(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<str>> {
-            (namespace == "shop").then(|| self.learned.get(format!("{kind}/{name}").as_str()))?.map(|name| (*name).into())
+            (namespace == "shop")
+                .then(|| self.learned.get(format!("{kind}/{name}").as_str()))?
+                .map(|name| (*name).into())
         }
     }
 
@@ -139,10 +141,7 @@ mod tests {
                 ("Pod/lone-x2x7v", facts(None, None, None)),
                 ("Pod/loop", facts(None, Some(("Pod", "loop")), None)),
             ]),
-            learned: BTreeMap::from([
-                ("Deployment/web", "web-service"),
-                ("Service/front-svc", "front"),
-            ]),
+            learned: BTreeMap::from([("Deployment/web", "web-service"), ("Service/front-svc", "front")]),
         };
         let cases = [
             ("Pod", "shop", "web-6d4cf56db6-x2x7v", "web-service", "its own label"),
@@ -176,7 +175,9 @@ mod tests {
     #[test]
     fn what_lies_in_no_namespace_belongs_to_its_node_or_the_cluster() {
         let cluster = Cluster::default();
-        for (kind, name, service) in [("Node", "n1", "node/n1"), ("PersistentVolume", "pv1", "cluster"), ("Namespace", "shop", "cluster")] {
+        for (kind, name, service) in
+            [("Node", "n1", "node/n1"), ("PersistentVolume", "pv1", "cluster"), ("Namespace", "shop", "cluster")]
+        {
             assert_eq!(of(&event(kind, "", name), &cluster), ("", service.into()), "{kind}");
         }
     }

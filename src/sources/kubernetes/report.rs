@@ -32,6 +32,9 @@ const OWNERS_WAIT: Duration = Duration::from_secs(15);
 /// How often a busy watch says that nothing was missed.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
+/// A store that took everything for so long works again.
+const CALM: Duration = Duration::from_secs(300);
+
 /// Nobody listens any more.
 struct Deaf;
 
@@ -59,6 +62,8 @@ struct Reporter {
     list: Lists,
     list_began: Option<Time>,
     unread: u64,
+    losses: u32,
+    lost_at: Option<Instant>,
 }
 
 /// Events by target, each episode once.
@@ -120,6 +125,8 @@ pub(super) async fn report(
         list: Lists::default(),
         list_began: None,
         unread: 0,
+        losses: 0,
+        lost_at: None,
     };
     while reporter.turn(&mut follower).await.is_ok() {}
 }
@@ -141,15 +148,31 @@ impl Reporter {
         tokio::select! {
             biased;
             () = counter.lost() => {
+                let pause = self.pause_after_loss();
                 tracing::info!(source = %self.config.name, "what was seen could not be stored; it is listed again");
                 self.start_over();
-                follower.list_again();
+                follower.list_again(pause);
                 Ok(())
             }
             () = at(self.flush_at) => self.flush().await,
-            () = at(self.say_at), if self.flush_at.is_none() => self.say().await,
+            () = at(self.say_at), if self.flush_at.is_none() => {
+                self.say_at = None;
+                // Ended meanwhile: the next one will say it.
+                if follower.is_watching() { self.say().await } else { Ok(()) }
+            }
             happening = follower.next() => self.take(happening).await,
         }
+    }
+
+    /// Lists are dear: while the store does not work they get rarer.
+    fn pause_after_loss(&mut self) -> Duration {
+        let now = clock::monotonic();
+        if self.lost_at.is_none_or(|last| now.duration_since(last) > CALM) {
+            self.losses = 0;
+        }
+        self.lost_at = Some(now);
+        self.losses = (self.losses + 1).min(7);
+        self.config.pace.first_pause.saturating_mul(1 << self.losses)
     }
 
     fn start_over(&mut self) {
@@ -179,6 +202,10 @@ impl Reporter {
             Happening::Failed(fault) => {
                 self.flush().await?;
                 self.say_at = None;
+                if self.list.by_target.is_empty() {
+                    // A list that did not begin begins later.
+                    self.list_began = None;
+                }
                 tracing::debug!(source = %self.config.name, code = fault.error.code, text = fault.error.text, "a watch failed");
                 let (covers, at, error) = (self.covers.clone(), clock::now(), fault.error);
                 self.send(SourceEvent::Unwatched { covers, at, error }).await

@@ -267,7 +267,9 @@ pub fn event(namespace: &str, pod: &str, reason: &str, count: u64, first: &str, 
 pub fn pod(namespace: &str, name: &str, labels: Value, owner: Option<(&str, &str)>) -> Value {
     let owners: Vec<Value> = owner
         .iter()
-        .map(|(kind, name)| json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "u", "controller": true}))
+        .map(
+            |(kind, name)| json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "u", "controller": true}),
+        )
         .collect();
     json!({
         "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": owners},

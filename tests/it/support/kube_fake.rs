@@ -204,7 +204,9 @@ async fn serve(
     let mut mood = None;
     {
         let mut inner = inner.lock().unwrap();
-        if headers.get("authorization").and_then(|value| value.to_str().ok()) != Some(&format!("Bearer {}", inner.token)) {
+        if headers.get("authorization").and_then(|value| value.to_str().ok())
+            != Some(&format!("Bearer {}", inner.token))
+        {
             return refusal(401, "Unauthorized");
         }
         inner.requests += 1;
@@ -230,7 +232,9 @@ async fn serve(
         ("events", true) => events(inner, changed, namespace, query, mood),
         ("pods", false) => {
             let inner = inner.lock().unwrap();
-            json!({"metadata": {"resourceVersion": inner.version.to_string()}, "items": inner.pods}).to_string().into_response()
+            json!({"metadata": {"resourceVersion": inner.version.to_string()}, "items": inner.pods})
+                .to_string()
+                .into_response()
         }
         (_, false) => json!({"metadata": {"resourceVersion": "1"}, "items": null}).to_string().into_response(),
         (_, true) if query.contains_key("sendInitialEvents") => refusal(422, "Invalid"),
@@ -273,7 +277,9 @@ fn list(inner: &Inner, namespace: Option<&str>, query: &BTreeMap<String, String>
         String::new()
     };
     let items: Vec<&Value> = page.iter().map(|(_, (_, event))| event).collect();
-    json!({"metadata": {"resourceVersion": version.to_string(), "continue": more}, "items": items}).to_string().into_response()
+    json!({"metadata": {"resourceVersion": version.to_string(), "continue": more}, "items": items})
+        .to_string()
+        .into_response()
 }
 
 fn events(
@@ -301,7 +307,8 @@ fn events(
     };
     if initial && watch_lists {
         let marks = json!({"k8s.io/initial-events-end": "true"});
-        backlog.push(line("BOOKMARK", &json!({"metadata": {"resourceVersion": from.to_string(), "annotations": marks}})));
+        backlog
+            .push(line("BOOKMARK", &json!({"metadata": {"resourceVersion": from.to_string(), "annotations": marks}})));
     }
     let seconds: u64 = query.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(300);
     let (sender, lines) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(16);
@@ -327,7 +334,9 @@ fn events(
                     let error = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"});
                     vec![(0, line("ERROR", &error))]
                 } else {
-                    let fits = |event: &Value| namespace.as_deref().is_none_or(|name| name == text(&event["metadata"]["namespace"]));
+                    let fits = |event: &Value| {
+                        namespace.as_deref().is_none_or(|name| name == text(&event["metadata"]["namespace"]))
+                    };
                     let begin = inner.history.partition_point(|(version, ..)| *version <= from);
                     let since = inner.history[begin..].iter().filter(|(_, _, event)| fits(event));
                     let mut new: Vec<_> = since.map(|(version, kind, event)| (*version, line(kind, event))).collect();
@@ -359,7 +368,8 @@ fn events(
             }
         }
     });
-    let stream = futures_util::stream::unfold(lines, |mut lines| async { lines.recv().await.map(|line| (line, lines)) });
+    let stream =
+        futures_util::stream::unfold(lines, |mut lines| async { lines.recv().await.map(|line| (line, lines)) });
     Response::new(Body::from_stream(stream))
 }
 
