@@ -130,6 +130,29 @@ async fn whoever_may_not_read_a_namespace_hears_so_and_reads_it_once_allowed() {
     watching.stop().await;
 }
 
+#[tokio::test]
+async fn a_connection_that_is_cut_at_any_point_costs_no_event() {
+    let server = ApiServer::shared().await;
+    let (admin, ns) = (server.admin(), server.namespace().await);
+    let (wire, kubeconfig) = server.through_wire(ADMIN).await;
+    let mut watching = Watching::start(&kubeconfig, |config| config.namespaces = only(&ns));
+    watching.swept().await;
+    let first = ago(60);
+    for count in 1..=60 {
+        // While it connects, lists, watches: whatever it does now.
+        wire.cut();
+        for pod in ["web-0", "api-0"] {
+            admin.event(&event(&ns, pod, "BackOff", count, &first, &ago(0))).await;
+        }
+        if count % 7 == 0 {
+            watching.reads(&format!("{ns}/web"), "web-0 BackOff", count).await;
+        }
+    }
+    watching.reads(&format!("{ns}/web"), "web-0 BackOff", 60).await;
+    watching.reads(&format!("{ns}/api"), "api-0 BackOff", 60).await;
+    watching.stop().await;
+}
+
 /// A podbell.yaml that watches, and tells a signed webhook under [`QUICK_RULES`].
 fn site(kubeconfig: &str, namespaces: &str, receiver: &Receiver, resolve_after: &str) -> Site {
     let config = format!(

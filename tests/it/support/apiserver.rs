@@ -171,6 +171,13 @@ impl ApiServer {
         kubeconfig(&self.url(""), Some(&self.certificate()), token)
     }
 
+    /// The same through a wire that can be cut.
+    pub async fn through_wire(&self, token: &str) -> (Wire, String) {
+        let wire = Wire::start(self.port).await;
+        let kubeconfig = kubeconfig(&format!("https://127.0.0.1:{}", wire.port), Some(&self.certificate()), token);
+        (wire, kubeconfig)
+    }
+
     /// A connection of the administrator's, kept open.
     pub fn admin(&self) -> Admin {
         Admin { client: self.client(), server: self.url("") }
@@ -182,6 +189,46 @@ impl ApiServer {
         let name = format!("shop-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         self.admin().post("/api/v1/namespaces", &json!({"metadata": {"name": name}})).await;
         name
+    }
+}
+
+/// Carries bytes to the server, and cuts all connections when it is told to, wherever they are.
+pub struct Wire {
+    port: u16,
+    cut: tokio::sync::watch::Sender<u32>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Wire {
+    async fn start(to: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (cut, cuts) = tokio::sync::watch::channel(0);
+        let task = tokio::spawn(async move {
+            while let Ok((mut from, _)) = listener.accept().await {
+                let mut cuts = cuts.clone();
+                cuts.mark_unchanged();
+                tokio::spawn(async move {
+                    let Ok(mut to) = tokio::net::TcpStream::connect(("127.0.0.1", to)).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut from, &mut to) => {}
+                        _ = cuts.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { port, cut, task }
+    }
+
+    /// Cuts every connection.
+    pub fn cut(&self) {
+        self.cut.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
