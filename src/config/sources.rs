@@ -140,7 +140,7 @@ fn qcloud(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut Read
 }
 
 fn kubernetes(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut Reader) -> Option<KubernetesConfig> {
-    let kubeconfig = map.take("kubeconfig").and_then(|node| reader.text(node, "the path of a kubeconfig"));
+    let kubeconfig = map.take("kubeconfig").and_then(|node| kubeconfig(node, folder, reader));
     let context = map.take("context").and_then(|node| reader.text(node, "a context of the kubeconfig"));
     let cluster = map.take("cluster").and_then(|node| reader.text(node, "what messages call the cluster"));
     let namespaces = map.take("namespaces").map(|node| namespaces(node, reader)).unwrap_or_default();
@@ -154,7 +154,7 @@ fn kubernetes(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut 
     let cluster = cluster.or(context).unwrap_or(&name).to_owned();
     Some(KubernetesConfig {
         cluster,
-        kubeconfig: kubeconfig.map(|path| folder.join(path)),
+        kubeconfig,
         context: context.map(str::to_owned),
         namespaces,
         service_labels: labels.unwrap_or_else(|| SERVICE_LABELS.map(str::to_owned).to_vec()),
@@ -165,6 +165,17 @@ fn kubernetes(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut 
         aliases,
         name,
     })
+}
+
+/// The path of a kubeconfig. It may come later.
+fn kubeconfig(node: &Node, folder: &Path, reader: &mut Reader) -> Option<PathBuf> {
+    let text = reader.text(node, "the path of a kubeconfig")?;
+    let path = folder.join(text);
+    if !path.exists() {
+        let help = "paths are relative to the folder of podbell.yaml; until it is there, podbell tells of trouble";
+        reader.warning_help(&node.span, format!("there is no file {text} yet"), help);
+    }
+    Some(path)
 }
 
 /// Namespaces, each once: they become parts of addresses.

@@ -272,3 +272,31 @@ async fn what_could_not_be_stored_is_listed_again() {
     assert_eq!(fake.lists(), 2);
     watching.stop().await;
 }
+
+#[tokio::test]
+async fn no_token_is_in_what_is_said_of_a_kubeconfig_that_cannot_be_used() {
+    let fake = Fake::start().await;
+    let good = kubeconfig(&fake.address, None, "good");
+    let plugin = |says: &str| {
+        let exec =
+            format!("exec: {{apiVersion: client.authentication.k8s.io/v1, command: sh, args: [-c, \"{says}\"]}}");
+        good.replace("token: good", &exec)
+    };
+    for (broken, words) in [
+        (good.replace("token: good", "token: [s3cr3t]"), "the kubeconfig cannot be understood"),
+        (good.replace("token: good", "token: s3cr3t, : ]"), "the kubeconfig cannot be understood"),
+        (plugin("echo s3cr3t; exit 3"), "`exec` plugin failed with exit status: 3"),
+        (plugin("echo s3cr3t: ["), "`exec` plugin printed cannot be understood"),
+        (good.replace("current-context: test", "current-context: other"), "other"),
+    ] {
+        let mut watching = Watching::start(&broken, |_| {});
+        watching.until(|watching, _| (!watching.errors.is_empty()).then_some(())).await;
+        let error = &watching.errors[0];
+        assert!(error.text.contains(words), "{error:?}");
+        assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");
+        // Mended, it is read without a restart.
+        watching.reconfigure(&good);
+        watching.swept().await;
+        watching.stop().await;
+    }
+}

@@ -16,8 +16,9 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use url::form_urlencoded::Serializer;
 
+use super::KubernetesConfig;
+use super::connect::{self, chain};
 use super::follow::Resource;
-use super::{KubernetesConfig, connect};
 use crate::core::source::PollError;
 
 /// How many objects are asked for at once.
@@ -253,20 +254,6 @@ impl Fault {
     fn setup_of(error: http::Error) -> Self {
         Self::setup(&error)
     }
-}
-
-/// An error with its causes: the outermost of a connection says little.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 async fn refused(response: Response<Body>, patience: Duration) -> Fault {

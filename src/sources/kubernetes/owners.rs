@@ -283,13 +283,15 @@ pub async fn keep(
             Happening::Opened | Happening::Heard => owners.change(|owners| owners.prune(clock::now())),
             Happening::Failed(fault) => {
                 listed.send_replace(true);
-                if said.as_deref() != Some(&fault.error.code) {
+                // Whatever else goes wrong goes wrong with events, too, and is said there.
+                let refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
+                if refused && said.as_deref() != Some(&fault.error.code) {
                     let (code, text) = (&fault.error.code, &fault.error.text);
                     tracing::warn!(source = %config.name, resource = resource.name(), code, text,
                         "cannot be read: which service an event belongs to is taken from names instead");
                     said = Some(fault.error.code.clone());
                 }
-                if fault.kind == FaultKind::Refused {
+                if refused {
                     // Somebody has to mend that: no hurry.
                     tokio::time::sleep(config.pace.longest_pause).await;
                 }
