@@ -233,6 +233,27 @@ async fn a_server_that_is_killed_and_comes_back_costs_no_event_and_no_second_wor
     ends(running).await;
 }
 
+#[tokio::test]
+async fn a_warning_is_told_within_a_second_of_its_write() {
+    let server = ApiServer::shared().await;
+    let (admin, ns) = (server.admin(), server.namespace().await);
+    let receiver = Receiver::start().await;
+    let site = site(&server.kubeconfig(ADMIN), &format!("[{ns}]"), &receiver, "1h");
+    let running = site.run().await;
+    eventually(PATIENCE, "it watches", || (!site.rows("SELECT 1 FROM source").is_empty()).then_some(())).await;
+    let mut delays = Vec::new();
+    for name in ["one", "two", "three", "four", "five", "six"] {
+        admin.event(&event(&ns, name, "Failed", 1, &ago(0), &ago(0))).await;
+        let written = podbell::clock::monotonic();
+        let is_told = || told(&receiver).iter().any(|(_, workload, _)| workload == name).then_some(());
+        eventually(PATIENCE, name, is_told).await;
+        delays.push(written.elapsed());
+    }
+    // The machine may be busy, but not each time.
+    assert!(delays.iter().min().unwrap() < &Duration::from_secs(1), "{delays:?}");
+    ends(running).await;
+}
+
 /// Moves all times so that the newest is a few seconds ago. Takes both spellings.
 fn moved(text: &str, newest: &str) -> String {
     let stamp = |text: &str| -> Option<jiff::Timestamp> {

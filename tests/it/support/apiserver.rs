@@ -33,6 +33,9 @@ pub struct ApiServer {
 struct Daemon(Child);
 
 const GUARDED: &str = "\"$0\" \"$@\" & program=$!; cat >/dev/null; kill -9 $program; wait $program";
+/// The same for etcd, whose data nobody else deletes when a process just ends.
+const GUARDED_DATA: &str =
+    "\"$0\" \"$@\" & program=$!; cat >/dev/null; kill -9 $program; wait $program; cd /; rm -rf \"$OLDPWD\"";
 
 impl Drop for Daemon {
     fn drop(&mut self) {
@@ -58,10 +61,11 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn start(folder: &Path, program: &Path, log: &str, args: &[String]) -> Daemon {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(log)).unwrap();
+fn start(folder: &Path, program: &Path, log_name: &str, args: &[String]) -> Daemon {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(log_name)).unwrap();
     let mut command = Command::new("sh");
-    command.args(["-c", GUARDED]).arg(program).args(args).current_dir(folder);
+    let guard = if log_name == "etcd.log" { GUARDED_DATA } else { GUARDED };
+    command.args(["-c", guard]).arg(program).args(args).current_dir(folder);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
     Daemon(command.spawn().unwrap())
 }

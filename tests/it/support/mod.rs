@@ -1,6 +1,7 @@
 //! What several subjects share: building blocks for events, worlds in virtual time, fake receivers
 //! and sources.
 
+#[cfg(feature = "kubernetes")]
 pub mod apiserver;
 pub mod emulated;
 pub mod events;
