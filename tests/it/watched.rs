@@ -204,6 +204,19 @@ fn a_cut_watch_is_told_once_after_five_minutes_whatever_its_words_and_its_end_on
 }
 
 #[test]
+fn a_quiet_cluster_that_keeps_events_for_long_is_not_taken_for_a_wrong_time_zone() {
+    let mut world = operated();
+    list(&mut world, &[(web(), vec![crash(4, -6 * 3600)])]);
+    world.run_until(200);
+    assert_eq!(world.told(), ["0s team info"]);
+    let NoticeBody::Info(Info::FirstContact { services, already_there, clock_hint, .. }) = &world.last_notice().body
+    else {
+        panic!("not the first contact")
+    };
+    assert_eq!((*services, *already_there, clock_hint.clone()), (1, 1, None));
+}
+
+#[test]
 fn a_short_outage_is_no_word_worth() {
     let mut world = operated();
     list(&mut world, &[]);

@@ -87,6 +87,10 @@ impl SourceState {
     /// Whether every time is too old or in the future.
     fn clock_hint(&self, info: Option<&SourceInfo>) -> Option<ClockHint> {
         const HOUR: i64 = 3_600_000;
+        // What is watched has instants, not wall clocks, and may be quiet for long.
+        if !self.watched.is_empty() {
+            return None;
+        }
         let (newest, oldest) = (self.newest_age?, self.oldest_age?);
         let too_old = newest > i64::try_from(TOO_OLD.as_millis()).unwrap_or(i64::MAX);
         let future = oldest < -i64::try_from(TOO_YOUNG.as_millis()).unwrap_or(i64::MAX);
