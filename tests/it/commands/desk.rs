@@ -410,7 +410,7 @@ fn what_happens_again_leaves_the_silent_baseline() {
 fn a_node_is_asked_for_by_its_name_and_as_a_service() {
     let mut world = World::with_rules(RULES);
     let node = other("", "node/n1");
-    world.watch(&[node.clone()]);
+    world.watch(std::slice::from_ref(&node));
     world.poll(&node, &[]);
     world.run_until(60);
     let mut failed = warning("n1", "Failed", "the disk of the node is gone", 2, 50, 59);
