@@ -19,6 +19,10 @@ mod gateway;
 mod history;
 mod http;
 mod incidents;
+#[cfg(feature = "kubernetes")]
+mod kube_fake;
+#[cfg(feature = "kubernetes")]
+mod kube_real;
 mod messages;
 mod mutations;
 mod mutes;
@@ -50,5 +54,6 @@ mod storms;
 mod support;
 mod templates;
 mod timelines;
+mod watched;
 mod wecom_app;
 mod wecom_bot;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::queue::Queue;
 use super::{
-    Claimed, Content, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, Face, GIVE_UP_AFTER, Job, OutboxWrites,
-    SendId, Storm, StormFacts, Thread, Threads,
+    Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, Face, GIVE_UP_AFTER, Job, OutboxWrites, SendId,
+    Storm, StormFacts, Thread, Threads,
 };
 use crate::core::rules::Severity;
 use crate::core::rules::rule::Destination;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{
-    Content, Delivery, DeliveryId, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Parent, Paused,
-    SendId, Signal, Thread, UNREACHABLE_AFTER,
+    Delivery, DeliveryId, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Parent, Paused, SendId,
+    Signal, Thread, UNREACHABLE_AFTER,
 };
 use crate::core::rules::rule::Destination;
 use crate::core::source::PollError;
