@@ -135,17 +135,20 @@ async fn what_a_watch_brought_and_the_store_did_not_take_is_asked_for_again() {
     let covers = Covers { source: "prod".into(), namespace: None };
     world.say(SourceEvent::Swept { covers, at: world.now, shown: vec![], receipt: Receipt::free() });
     let counter = Counter::default();
-    let receipt = counter.receipt(1).await.unwrap();
     let seen = Seen { target: web(), events: vec![warning("web-0", "Failed", "m", 1, 30, 59)], gone: Vec::new() };
-    let part = SourceEvent::Seen { at: world.now, whole: false, lists: vec![seen], receipt };
+    let at = world.now;
+    let part = |receipt| SourceEvent::Seen { at, whole: false, lists: vec![seen.clone()], receipt };
+    let (first, behind) = (counter.receipt(1).await.unwrap(), counter.receipt(1).await.unwrap());
     let full = "CREATE TRIGGER full BEFORE INSERT ON series BEGIN SELECT RAISE(ABORT, 'disk full'); END";
     sqlite(&world.store_path(), full);
     let now = world.now;
-    assert!(world.engine().turn(vec![Happened::Source(part.clone())], now).is_err());
+    assert!(world.engine().turn(vec![Happened::Source(part(first))], now).is_err());
     // Ready at once, and only once.
     counter.lost().await;
     sqlite(&world.store_path(), "DROP TRIGGER full");
-    world.say(part);
+    world.say(part(behind));
+    assert_eq!(world.engine().state().unwrap().episodes(), 0, "what was said behind the gap comes with the list");
+    world.say(part(counter.receipt(1).await.unwrap()));
     assert_eq!(world.engine().state().unwrap().episodes(), 1);
     let again = tokio::time::timeout(std::time::Duration::from_millis(50), counter.lost()).await;
     assert!(again.is_err(), "what is stored is not asked for");
