@@ -175,7 +175,8 @@ pub fn qcloud_task(config: qcloud::QcloudConfig, http: reqwest::Client) -> Sourc
     Box::new(move |events, stop| Box::pin(qcloud::run(config, http, events, stop)))
 }
 
-fn qcloud(source: &config::QcloudConfig) -> qcloud::QcloudConfig {
+/// A source of the legacy API, as the source itself takes it.
+pub fn qcloud(source: &config::QcloudConfig) -> qcloud::QcloudConfig {
     let key = source.secret_key.clone();
     let mut config = qcloud::QcloudConfig::new(&source.name, source.endpoint.clone(), source.secret_id.clone(), key);
     config.region = source.region.clone();

@@ -1,0 +1,16 @@
+//! Whether each source can be read, with the keys, names and time zone of podbell.yaml. One file a kind: a
+//! new one is a file and an arm.
+
+mod file;
+mod qcloud;
+
+use super::finding::Checked;
+use crate::config::SourceConfig;
+
+/// Looks at one source.
+pub(super) async fn check(source: &SourceConfig, http: reqwest::Client) -> Checked {
+    match source {
+        SourceConfig::Qcloud(source) => qcloud::check(source, http).await,
+        SourceConfig::File(source) => file::check(source).await,
+    }
+}
