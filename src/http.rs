@@ -99,7 +99,7 @@ fn build_error(error: reqwest::Error) -> ClientError {
 
 /// Several crates of the tree can bring a TLS provider; two of them panic at run time unless one
 /// is chosen before the first connection.
-fn install_tls_provider() {
+pub(crate) fn install_tls_provider() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         // An error means that the embedding process chose one already, which is as good.

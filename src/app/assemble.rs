@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
@@ -117,17 +118,18 @@ pub fn setup(config: &Config, rules: Rules, now: Time) -> Setup {
 }
 
 fn info(source: &SourceConfig, now: Time) -> SourceInfo {
-    let (zone, poll_every, first_poll_window, aliases) = match source {
-        SourceConfig::Qcloud(s) => (&s.time_zone, real_interval(s), s.first_poll_window, &s.aliases),
-        SourceConfig::File(s) => (&s.time_zone, s.poll_every, s.first_poll_window, &s.aliases),
+    let (zone, poll_every, first_poll_window, memory) = match source {
+        SourceConfig::Qcloud(s) => (&s.time_zone, real_interval(s), s.first_poll_window, qcloud::MEMORY),
+        SourceConfig::Kubernetes(s) => (&TimeZone::UTC, s.watch_for, s.first_poll_window, s.event_ttl),
+        SourceConfig::File(s) => (&s.time_zone, s.poll_every, s.first_poll_window, qcloud::MEMORY),
     };
     let at = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default();
     SourceInfo {
         poll_every,
-        memory: qcloud::MEMORY,
+        memory,
         first_poll_window,
         utc_offset_seconds: zone.to_offset(at).seconds(),
-        aliases: aliases.clone(),
+        aliases: source.aliases().clone(),
     }
 }
 
@@ -145,6 +147,7 @@ fn real_interval(source: &config::QcloudConfig) -> Duration {
 fn polled_within(config: &Config) -> Duration {
     let interval = |source: &SourceConfig| match source {
         SourceConfig::Qcloud(source) => real_interval(source),
+        SourceConfig::Kubernetes(source) => source.watch_for,
         SourceConfig::File(source) => source.poll_every,
     };
     let longest = config.sources.iter().map(interval).max().unwrap_or_default();
@@ -159,6 +162,7 @@ pub fn sources(config: &Config, client: &reqwest::Client) -> Vec<SourceTask> {
 fn task(source: &SourceConfig, http: reqwest::Client) -> SourceTask {
     match source {
         SourceConfig::Qcloud(source) => qcloud_task(qcloud(source), http),
+        SourceConfig::Kubernetes(source) => kubernetes_task(source),
         SourceConfig::File(source) => {
             let config = file::FileConfig {
                 time_zone: source.time_zone.clone(),
@@ -173,6 +177,35 @@ fn task(source: &SourceConfig, http: reqwest::Client) -> SourceTask {
 /// A source of the legacy API, ready to run.
 pub fn qcloud_task(config: qcloud::QcloudConfig, http: reqwest::Client) -> SourceTask {
     Box::new(move |events, stop| Box::pin(qcloud::run(config, http, events, stop)))
+}
+
+#[cfg(feature = "kubernetes")]
+fn kubernetes_task(source: &config::KubernetesConfig) -> SourceTask {
+    let config = kubernetes(source);
+    Box::new(move |events, stop| Box::pin(crate::sources::kubernetes::run(config, events, stop)))
+}
+
+/// A source of the Kubernetes API, as the source itself takes it.
+#[cfg(feature = "kubernetes")]
+pub fn kubernetes(source: &config::KubernetesConfig) -> crate::sources::kubernetes::KubernetesConfig {
+    use crate::sources::kubernetes::{KubernetesConfig, Pace};
+    KubernetesConfig {
+        name: source.name.as_str().into(),
+        cluster: source.cluster.as_str().into(),
+        kubeconfig: source.kubeconfig.clone(),
+        context: source.context.clone(),
+        namespaces: source.namespaces.clone(),
+        service_labels: source.service_labels.clone(),
+        event_ttl: source.event_ttl,
+        watch_list: source.watch_list,
+        pace: Pace { watch_for: source.watch_for, ..Pace::default() },
+    }
+}
+
+/// Reading the configuration has said so already.
+#[cfg(not(feature = "kubernetes"))]
+fn kubernetes_task(_: &config::KubernetesConfig) -> SourceTask {
+    Box::new(|_, _| Box::pin(std::future::ready(())))
 }
 
 /// A source of the legacy API, as the source itself takes it.

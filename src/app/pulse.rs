@@ -139,6 +139,16 @@ pub fn count(engine: &Engine) -> Counted {
                 source.last_good = source.last_good.max(known.last_good);
             }
         }
+        // A quiet cluster may have no target yet.
+        for (name, known) in state.sources() {
+            let last_good = known.watched.values().max().copied();
+            match counted.sources.iter_mut().find(|source| source.name == **name) {
+                Some(source) => source.last_good = source.last_good.max(last_good),
+                None => {
+                    counted.sources.push(SourcePulse { name: name.to_string(), last_good, ..SourcePulse::default() })
+                }
+            }
+        }
     }
     counted
 }

@@ -170,13 +170,8 @@ impl Setting {
 
     /// What the first source that has one calls a cluster.
     fn alias(&self, cluster: &str) -> Option<String> {
-        use crate::config::SourceConfig::{File, Qcloud};
-        let sources = self.config.iter().flat_map(|config| &config.sources);
-        let mut found = sources.filter_map(|source| match source {
-            Qcloud(source) => source.aliases.get(cluster).cloned(),
-            File(source) => source.aliases.get(cluster).cloned(),
-        });
-        found.next()
+        let mut sources = self.config.iter().flat_map(|config| &config.sources);
+        sources.find_map(|source| source.aliases().get(cluster).cloned())
     }
 }
 

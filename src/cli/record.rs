@@ -16,6 +16,7 @@ use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::config::Config;
+use crate::core::event::{Event, Target};
 use crate::core::message::number;
 use crate::core::time::Time;
 use crate::sources::SourceEvent;
@@ -179,12 +180,31 @@ impl Tape {
                 // The code comes first: -16013 must still mean that the service is gone.
                 (target, at, Err(format!("{}: {}", error.code, error.text)))
             }
-            SourceEvent::DiscoveryFailed { error, .. } => {
+            SourceEvent::Seen { at, lists, .. } => {
+                // A part of a list is a list, too: absence of an entry is no change.
+                for seen in lists.into_iter().filter(|seen| !seen.events.is_empty()) {
+                    if !self.write(seen.target, at, Ok(seen.events), output)? {
+                        return Ok(false);
+                    }
+                }
+                return Ok(true);
+            }
+            SourceEvent::DiscoveryFailed { error, .. } | SourceEvent::Unwatched { error, .. } => {
                 tracing::warn!(code = error.code, text = error.text, "what there is cannot be found out");
                 return Ok(true);
             }
-            SourceEvent::Roster { .. } => return Ok(true),
+            SourceEvent::Roster { .. } | SourceEvent::Swept { .. } | SourceEvent::Watched { .. } => return Ok(true),
         };
+        self.write(target, at, outcome, output)
+    }
+
+    fn write(
+        &mut self,
+        target: Target,
+        at: Time,
+        outcome: Result<Vec<Event<'static>>, String>,
+        output: &mut impl Write,
+    ) -> anyhow::Result<bool> {
         let at = at.max(self.last);
         self.last = at;
         let name = |name: &str| Some(name.to_owned());

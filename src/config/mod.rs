@@ -77,11 +77,7 @@ impl<S> Config<S> {
 
     /// What people call clusters, by id, over all sources.
     pub fn aliases(&self) -> BTreeMap<String, String> {
-        let of = |source: &SourceConfig<S>| match source {
-            SourceConfig::Qcloud(source) => source.aliases.clone(),
-            SourceConfig::File(source) => source.aliases.clone(),
-        };
-        self.sources.iter().flat_map(of).collect()
+        self.sources.iter().flat_map(|source| source.aliases().clone()).collect()
     }
 }
 
@@ -90,6 +86,8 @@ impl<S> Config<S> {
 pub enum SourceConfig<S = SecretString> {
     /// The legacy container-service API.
     Qcloud(QcloudConfig<S>),
+    /// A Kubernetes cluster.
+    Kubernetes(KubernetesConfig),
     /// A recording.
     File(FileConfig),
 }
@@ -99,6 +97,7 @@ impl<S> SourceConfig<S> {
     pub fn name(&self) -> &str {
         match self {
             Self::Qcloud(source) => &source.name,
+            Self::Kubernetes(source) => &source.name,
             Self::File(source) => &source.name,
         }
     }
@@ -107,9 +106,46 @@ impl<S> SourceConfig<S> {
     pub fn poll_every(&self) -> Duration {
         match self {
             Self::Qcloud(source) => source.poll_every,
+            Self::Kubernetes(source) => source.watch_for,
             Self::File(source) => source.poll_every,
         }
     }
+
+    /// What people call its clusters, by id.
+    pub fn aliases(&self) -> &BTreeMap<String, String> {
+        match self {
+            Self::Qcloud(source) => &source.aliases,
+            Self::Kubernetes(source) => &source.aliases,
+            Self::File(source) => &source.aliases,
+        }
+    }
+}
+
+/// A source that watches a Kubernetes cluster.
+#[derive(Clone, Debug)]
+pub struct KubernetesConfig {
+    /// The source's name.
+    pub name: String,
+    /// What rules and messages call the cluster.
+    pub cluster: String,
+    /// A kubeconfig; without one the cluster that podbell runs in, else the user's own.
+    pub kubeconfig: Option<PathBuf>,
+    /// One of its contexts.
+    pub context: Option<String>,
+    /// What is watched; empty: every namespace.
+    pub namespaces: Vec<String>,
+    /// Labels that name a service, the first that is there counts.
+    pub service_labels: Vec<String>,
+    /// How long one watch lasts.
+    pub watch_for: Duration,
+    /// How long the cluster keeps events.
+    pub event_ttl: Duration,
+    /// Whether the first list comes as a watch.
+    pub watch_list: bool,
+    /// Below this age an event of the first list is news.
+    pub first_poll_window: Duration,
+    /// Cluster to what people read.
+    pub aliases: BTreeMap<String, String>,
 }
 
 /// A source of the legacy container-service API.

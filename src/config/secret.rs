@@ -341,6 +341,7 @@ impl<S> SourceConfig<S> {
     fn map<T>(self, put: &mut impl FnMut(&S) -> T) -> SourceConfig<T> {
         match self {
             Self::File(source) => SourceConfig::File(source),
+            Self::Kubernetes(source) => SourceConfig::Kubernetes(source),
             Self::Qcloud(source) => SourceConfig::Qcloud(QcloudConfig {
                 secret_id: put(&source.secret_id),
                 secret_key: put(&source.secret_key),

@@ -9,11 +9,14 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use super::secret::SecretRef;
-use super::{FileConfig, QcloudConfig, ServiceSelection, SignatureMethod, SourceConfig};
+use super::{FileConfig, KubernetesConfig, QcloudConfig, ServiceSelection, SignatureMethod, SourceConfig};
 use crate::core::diagnostic::did_you_mean;
 use crate::core::yaml::{MapReader, Node, Reader};
 use crate::sources::poller::PaceVerdict;
 use crate::sources::qcloud::MEMORY;
+
+/// Labels that name a service, the first that is there counts. `qcloud-app` is what the old console wrote.
+const SERVICE_LABELS: [&str; 4] = ["qcloud-app", "k8s-app", "app.kubernetes.io/name", "app"];
 
 const ENDPOINT: &str = "https://ccs.api.qcloud.com/v2/index.php";
 
@@ -46,11 +49,12 @@ fn source(
     match kind? {
         Kind::Qcloud => qcloud(map, name, folder, reader).map(SourceConfig::Qcloud),
         Kind::File => file(map, name, folder, reader).map(SourceConfig::File),
-        Kind::Kubernetes => {
-            let help = "use `qcloud` or `file`, or a later version";
-            reader.error_help(&kind_node.span, "kubernetes is not supported by this version yet", help);
+        Kind::Kubernetes if !cfg!(feature = "kubernetes") => {
+            let help = "build podbell with its default features";
+            reader.error_help(&kind_node.span, "this podbell was built without `kubernetes`", help);
             None
         }
+        Kind::Kubernetes => kubernetes(map, name, folder, reader).map(SourceConfig::Kubernetes),
     }
 }
 
@@ -133,6 +137,72 @@ fn qcloud(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut Read
         services,
         name,
     })
+}
+
+fn kubernetes(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut Reader) -> Option<KubernetesConfig> {
+    let kubeconfig = map.take("kubeconfig").and_then(|node| kubeconfig(node, folder, reader));
+    let context = map.take("context").and_then(|node| reader.text(node, "a context of the kubeconfig"));
+    let cluster = map.take("cluster").and_then(|node| reader.text(node, "what messages call the cluster"));
+    let namespaces = map.take("namespaces").map(|node| namespaces(node, reader)).unwrap_or_default();
+    let labels = map.take("service_labels").map(|node| labels(node, reader));
+    let watch_for = map.take("watch_for").and_then(|node| reader.duration(node, Duration::from_secs(5)));
+    let event_ttl = map.take("event_ttl").and_then(|node| reader.duration(node, Duration::from_secs(60)));
+    let watch_list = map.take("watch_list").and_then(|node| reader.truth(node));
+    let first_poll_window = first_poll_window(&mut map, reader);
+    let aliases = aliases(&mut map, reader);
+    map.finish(reader);
+    let cluster = cluster.or(context).unwrap_or(&name).to_owned();
+    Some(KubernetesConfig {
+        cluster,
+        kubeconfig,
+        context: context.map(str::to_owned),
+        namespaces,
+        service_labels: labels.unwrap_or_else(|| SERVICE_LABELS.map(str::to_owned).to_vec()),
+        watch_for: watch_for.unwrap_or(Duration::from_secs(60)),
+        event_ttl: event_ttl.unwrap_or(Duration::from_secs(3600)),
+        watch_list: watch_list.unwrap_or_default(),
+        first_poll_window,
+        aliases,
+        name,
+    })
+}
+
+/// The path of a kubeconfig. It may come later.
+fn kubeconfig(node: &Node, folder: &Path, reader: &mut Reader) -> Option<PathBuf> {
+    let text = reader.text(node, "the path of a kubeconfig")?;
+    let path = folder.join(text);
+    if !path.exists() {
+        let help = "paths are relative to the folder of podbell.yaml; until it is there, podbell tells of trouble";
+        reader.warning_help(&node.span, format!("there is no file {text} yet"), help);
+    }
+    Some(path)
+}
+
+/// Namespaces, each once: they become parts of addresses.
+fn namespaces(node: &Node, reader: &mut Reader) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let items = reader.one_or_many(node);
+    if items.is_empty() {
+        reader.error_help(&node.span, "no namespace to watch", "leave `namespaces` out to watch all of them");
+    }
+    for item in items {
+        let Some(name) = reader.text(item, "a namespace") else { continue };
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > 63 || !name.chars().all(fine) {
+            let help = "write its whole name; patterns belong into rules";
+            reader.error_help(&item.span, format!("`{name}` cannot be the name of a namespace"), help);
+        } else if names.iter().any(|known| known == name) {
+            reader.error(&item.span, format!("the namespace {name} is there twice"));
+        } else {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+fn labels(node: &Node, reader: &mut Reader) -> Vec<String> {
+    let items = reader.one_or_many(node);
+    items.iter().filter_map(|item| reader.text(item, "the key of a label, such as app")).map(str::to_owned).collect()
 }
 
 fn file(mut map: MapReader<'_>, name: String, folder: &Path, reader: &mut Reader) -> Option<FileConfig> {

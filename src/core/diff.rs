@@ -38,6 +38,19 @@ struct Slot {
     absent_since: Option<Time>,
 }
 
+impl Slot {
+    /// A newer reading: how many occurrences lie between.
+    fn take_in(&mut self, entry: &Entry<'_>) -> Option<(ChangeKind, u64)> {
+        self.absent_since = None;
+        let change = compare(self.reading, entry.reading);
+        if change.is_some() {
+            self.reading.count = entry.reading.count;
+            self.reading.last_seen = self.reading.last_seen.max(entry.reading.last_seen);
+        }
+        change
+    }
+}
+
 /// What the cluster said of an episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -152,6 +165,48 @@ impl TargetReadings {
         diff
     }
 
+    /// Takes in a part of a target's events at `now`, of one that was met before: what is not among them has not
+    /// changed. `gone` are events that the cluster deleted, which says nothing about their problem.
+    pub fn observe_part<'e>(
+        &mut self,
+        events: &'e [Event<'e>],
+        gone: &[Event<'_>],
+        identities: &mut Identities,
+        now: Time,
+    ) -> Diff<'e> {
+        let mut diff = Diff::default();
+        let last_good = self.last_good.unwrap_or(now);
+        for event in gone {
+            let key = identities.episode(event);
+            if let Ok(at) = self.slots.binary_search_by_key(&key, |slot| slot.key)
+                && let Some(slot) = self.slots.get_mut(at)
+            {
+                slot.absent_since.get_or_insert(now);
+            }
+        }
+        let mut fresh: Vec<Slot> = Vec::new();
+        for entry in merged(events, identities) {
+            let change = match self.slots.binary_search_by_key(&entry.key, |slot| slot.key) {
+                Ok(at) => self.slots.get_mut(at).and_then(|slot| slot.take_in(&entry)),
+                Err(_) => {
+                    fresh.push(entry.slot());
+                    Some(new_episode(&entry, self.knows(entry.key.series), last_good))
+                }
+            };
+            if let Some((kind, new)) = change {
+                diff.changes.push(Change { kind, new, key: entry.key, event: entry.event() });
+            }
+        }
+        if !fresh.is_empty() {
+            self.slots.append(&mut fresh);
+            self.slots.sort_unstable_by_key(|slot| slot.key);
+        }
+        self.forget(&mut diff.forgotten, now);
+        self.last_good = Some(last_good.max(now));
+        diff.changes.sort_by_cached_key(|change| (change.event.last_seen, change.event.first_seen, change.key));
+        diff
+    }
+
     /// Whatever happened lately appears with one occurrence; the rest is the silent baseline.
     fn first_contact<'e>(&mut self, entries: Vec<Entry<'e>>, window: Duration, now: Time) -> Diff<'e> {
         let mut diff = Diff::default();
@@ -182,13 +237,7 @@ impl TargetReadings {
             let change = match self.slots.get_mut(at).filter(|slot| slot.key == entry.key) {
                 Some(slot) => {
                     at += 1;
-                    slot.absent_since = None;
-                    let change = compare(slot.reading, entry.reading);
-                    if change.is_some() {
-                        slot.reading.count = entry.reading.count;
-                        slot.reading.last_seen = slot.reading.last_seen.max(entry.reading.last_seen);
-                    }
-                    change
+                    slot.take_in(&entry)
                 }
                 None => {
                     fresh.push(entry.slot());

@@ -1,9 +1,10 @@
 //! What is known of a source, and what it can say besides event lists.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::Target;
+use super::event::{Event, Target};
 
 /// What the core must know of a source to judge its times and silences.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,4 +42,53 @@ pub struct PollError {
     pub advice: String,
     /// The service does not exist (any more): -16013.
     pub gone: bool,
+}
+
+/// What a watch covers: one namespace, or all of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Covers {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// The namespace; `None`: all of them, and what lies in none.
+    pub namespace: Option<Arc<str>>,
+}
+
+impl Covers {
+    /// Whether the watch would show a target's events. Events about what lies in no namespace are kept in `default`.
+    pub fn includes(&self, target: &Target) -> bool {
+        let namespace = self.namespace.as_deref();
+        target.source == self.source
+            && namespace
+                .is_none_or(|name| name == &*target.namespace || (name == "default" && target.namespace.is_empty()))
+    }
+
+    /// All that could include a target.
+    pub fn of(target: &Target) -> impl Iterator<Item = Self> {
+        let kept_in_default = target.namespace.is_empty().then(|| "default".into());
+        let namespaces = [None, Some(target.namespace.clone()), kept_in_default];
+        namespaces
+            .into_iter()
+            .enumerate()
+            .filter(|(at, namespace)| *at == 0 || namespace.is_some())
+            .map(|(_, namespace)| Self { source: target.source.clone(), namespace })
+    }
+
+    /// How troubles name it.
+    pub fn name(&self) -> String {
+        match &self.namespace {
+            None => "every namespace".to_owned(),
+            Some(name) => format!("namespace {name}"),
+        }
+    }
+}
+
+/// What a watching source saw of one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which.
+    pub target: Target,
+    /// Its events: all of them, or those that changed.
+    pub events: Vec<Event<'static>>,
+    /// Events that the cluster deleted, most of them because of their age.
+    pub gone: Vec<Event<'static>>,
 }

@@ -10,6 +10,7 @@ mod happened;
 mod log;
 mod rules;
 mod sends;
+mod take_in;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -226,10 +227,13 @@ impl Engine {
         }
     }
 
-    /// Polls are read again by themselves; answers and rosters are not.
+    /// Polls are read again by themselves, and watches are told to list again; answers and rosters are kept.
     fn keep_for_later(&mut self, events: Vec<SourceEvent>, answers: Vec<(SendId, Outcome)>) {
         self.unrecorded = answers;
         for event in events {
+            if let SourceEvent::Seen { receipt, .. } | SourceEvent::Swept { receipt, .. } = &event {
+                receipt.lost();
+            }
             let SourceEvent::Roster { source, complete, .. } = &event else { continue };
             if *complete {
                 // Whatever was said before of that source is outdated.
@@ -352,7 +356,8 @@ impl Engine {
         for event in events {
             self.take_in(mirror, event, now, &mut batch)?;
             self.complaints.of_source(event, now);
-            tally.failed_polls += u64::from(matches!(event, SourceEvent::Failed { .. }));
+            tally.failed_polls +=
+                u64::from(matches!(event, SourceEvent::Failed { .. } | SourceEvent::Unwatched { .. }));
         }
         for (send, outcome) in answers {
             let delivered = outcome.arrived();
@@ -418,34 +423,6 @@ impl Engine {
         log::notices(&batch.writes.notices);
         self.tidy(now);
         jobs.into_iter().map(|job| self.send_job(job, &mut batch)).collect()
-    }
-
-    fn take_in(
-        &self,
-        mirror: &mut Mirror,
-        event: &SourceEvent,
-        now: Time,
-        batch: &mut Batch,
-    ) -> Result<(), StoreError> {
-        // A poll counts when it was complete, not when its turn came; time never goes backwards.
-        let (input, at) = match event {
-            SourceEvent::Roster { source, targets, complete } => {
-                (Input::Roster { source, targets, complete: *complete }, now)
-            }
-            SourceEvent::Polled { target, at, events } => {
-                for wanted in mirror.state.wants(target) {
-                    let rows = self.store.readings(&wanted)?;
-                    mirror.state.load(&wanted, rows);
-                }
-                (Input::Observed { target, events }, (*at).min(now))
-            }
-            SourceEvent::Failed { target, at, error } => (Input::Failed { target, error }, (*at).min(now)),
-            SourceEvent::DiscoveryFailed { source, at, error } => {
-                (Input::DiscoveryFailed { source, error }, (*at).min(now))
-            }
-        };
-        step(&mut mirror.state, &self.setup, input, at, &mut batch.writes);
-        Ok(())
     }
 
     /// Puts new notices on their way, and what that leads to: trouble with one destination is told

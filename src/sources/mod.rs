@@ -2,16 +2,20 @@
 //! [`SourceEvent`]s; it never diffs and never decides what matters.
 
 pub mod file;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod play_maker;
 pub mod poller;
 pub mod qcloud;
+pub mod receipt;
 pub mod recording;
 pub mod wall_clock;
 
 use std::sync::Arc;
 
+pub use self::receipt::Receipt;
 use crate::core::event::{Event, Target};
-pub use crate::core::source::{PollError, RosterEntry};
+pub use crate::core::source::{Covers, PollError, RosterEntry, Seen};
 use crate::core::time::Time;
 
 /// What a source says.
@@ -51,6 +55,44 @@ pub enum SourceEvent {
     DiscoveryFailed {
         /// The source's name.
         source: Arc<str>,
+        /// When that was clear.
+        at: Time,
+        /// Why.
+        error: PollError,
+    },
+    /// A watching source saw events.
+    Seen {
+        /// When.
+        at: Time,
+        /// Whether each of these is its target's whole list, else only what changed.
+        whole: bool,
+        /// By target.
+        lists: Vec<Seen>,
+        /// What becomes of them.
+        receipt: Receipt,
+    },
+    /// All lists of a watch were handed in.
+    Swept {
+        /// What it covers.
+        covers: Covers,
+        /// As of when.
+        at: Time,
+        /// The targets that had events.
+        shown: Vec<Target>,
+        /// What becomes of it.
+        receipt: Receipt,
+    },
+    /// A watch has missed nothing so far. Said now and then: silence is only what was watched.
+    Watched {
+        /// What it covers.
+        covers: Covers,
+        /// Until when.
+        at: Time,
+    },
+    /// A watch is cut and could not be taken up again.
+    Unwatched {
+        /// What it covers.
+        covers: Covers,
         /// When that was clear.
         at: Time,
         /// Why.

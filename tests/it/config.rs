@@ -126,7 +126,7 @@ fn mistakes_are_listed_all_at_once() {
         r#"
 sources:
   - {name: prod, kind: qcloud, region: gz, secret_id: "${ID", secret_key: 1, signature_method: HmacSha256, time_zone: Asia/Shanhai, services: []}
-  - {name: prod, kind: kubernetes}
+  - {name: prod, kind: kubernetes, namespaces: ["shop-*", a, a], watch_for: 1s, service_labels: [], contexts: [x]}
   - {name: "a b", kind: file}
   - {name: c, kind: qcloud, services: [{cluster: x}, {cluster: y, discover: true, names: [a]}, {cluster: z, namespace: n, names: [a, a]}], polls: 1}
 notifier: []

@@ -316,3 +316,62 @@ fn readings_compare_as_the_design_says() {
         assert_eq!(podbell::core::diff::compare(before, now), expected, "{before:?} -> {now:?}");
     }
 }
+
+/// What each turn brings: how often each of some problems occurs.
+fn turns() -> impl Strategy<Value = Vec<(Vec<u64>, usize)>> {
+    prop::collection::vec((prop::collection::vec(0..4u64, 6), 1..4usize), 1..20)
+}
+
+proptest! {
+    /// A watch says what changed, in batches of any size; a poll says all there is. Both have seen as much.
+    #[test]
+    fn parts_and_whole_lists_lead_to_the_same_occurrences(turns in turns()) {
+        let (mut whole, mut parts) = (Watcher::started(), Watcher::started());
+        let mut all: Vec<Option<Event<'static>>> = vec![None; 6];
+        for (turn, (counts, size)) in turns.iter().enumerate() {
+            let now = 60 * (i64::try_from(turn).unwrap() + 1);
+            let mut changed = Vec::new();
+            for (problem, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+                let before = all[problem].as_ref().map_or((0, now - 30), |event| {
+                    (event.count, event.first_seen.seconds() - START.seconds())
+                });
+                let event = warning(&format!("web-{problem}"), "Failed", "x", before.0 + count, before.1, now - 10);
+                all[problem] = Some(event.clone());
+                changed.push(event);
+            }
+            let list: Vec<Event<'static>> = all.iter().flatten().cloned().collect();
+            let by_list: u64 = whole.poll(&list, now).iter().map(|(_, new)| new).sum();
+            let mut by_parts = 0;
+            for batch in changed.chunks(*size) {
+                let diff = parts.readings.observe_part(batch, &[], &mut parts.identities, at(now));
+                by_parts += diff.changes.iter().map(|change| change.new).sum::<u64>();
+            }
+            prop_assert_eq!(by_list, counts.iter().sum::<u64>());
+            prop_assert_eq!(by_parts, by_list);
+        }
+        prop_assert_eq!(parts.readings.absent(), 0, "absence in a part means nothing");
+    }
+
+    /// Whatever a watch brings, and whatever the cluster deletes meanwhile, a later list of all there is tells no more.
+    #[test]
+    fn a_list_after_parts_tells_nothing_again(turns in turns(), gone in prop::collection::vec(any::<bool>(), 6)) {
+        let mut watcher = Watcher::started();
+        let mut all: Vec<Option<Event<'static>>> = vec![None; 6];
+        for (turn, (counts, _)) in turns.iter().enumerate() {
+            let now = 60 * (i64::try_from(turn).unwrap() + 1);
+            for (problem, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+                let count = all[problem].as_ref().map_or(0, |event| event.count) + count;
+                let event = warning(&format!("web-{problem}"), "Failed", "x", count, 30, now - 10);
+                watcher.readings.observe_part(std::slice::from_ref(&event), &[], &mut watcher.identities, at(now));
+                all[problem] = Some(event);
+            }
+        }
+        let deleted: Vec<Event<'static>> =
+            all.iter().zip(&gone).filter(|(_, gone)| **gone).filter_map(|(event, _)| event.clone()).collect();
+        watcher.readings.observe_part(&[], &deleted, &mut watcher.identities, at(1300));
+        prop_assert_eq!(watcher.readings.absent(), deleted.len());
+        let list: Vec<Event<'static>> = all.into_iter().flatten().collect();
+        prop_assert_eq!(watcher.poll(&list, 1360), []);
+        prop_assert_eq!(watcher.readings.absent(), 0, "what is listed is there");
+    }
+}

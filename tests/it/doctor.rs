@@ -533,3 +533,63 @@ async fn a_recording_is_read_to_its_end() {
     world.site.write("play.jsonl", &format!("{ONE_EVENT}\nno json\n"));
     world.examine().await.fails_only_with(&["sources | replay", "line 2", "podbell record"]);
 }
+
+#[cfg(feature = "kubernetes")]
+mod kubernetes {
+    use super::*;
+    use crate::support::apiserver::{event, kubeconfig};
+    use crate::support::kube::ago;
+    use crate::support::kube_fake::Fake;
+
+    async fn world(fake: &Fake, token: &str, more: &str) -> World {
+        let world = World::new().await;
+        world.site.write("kubeconfig", &kubeconfig(&fake.address, None, token));
+        let source = format!("sources:\n  - {{name: k8s, kind: kubernetes, kubeconfig: kubeconfig{more}}}\n");
+        world.site.edit("sources:\n", &source);
+        world
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_cluster_that_is_well_is_said_with_its_version_and_what_may_be_read() {
+        let fake = Fake::start().await;
+        fake.put(event("shop", "web-1", "BackOff", 3, &ago(60), &ago(5)));
+        let found = world(&fake, "good", "").await.examine().await;
+        assert_eq!(found.code, 0, "{:?}", found.bad("fail"));
+        assert!(found.bad("warn").is_empty(), "{:?}", found.bad("warn"));
+        for said in
+            ["API server is v1.33.1", "may list and watch events, pods", "one was last seen", "clock of k8s, prod"]
+        {
+            assert!(found.says(said), "{said}: {:?}", found.findings);
+        }
+        assert!(fake.watches().is_empty(), "nothing is watched");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn missing_rights_are_told_as_the_rule_that_is_missing() {
+        let fake = Fake::start().await;
+        fake.deny(&[("watch", "events"), ("list", "events")]);
+        let world = world(&fake, "good", ", namespaces: [shop]").await;
+        world.examine().await.fails_only_with(&[
+            "sources | k8s: shop | may not list events, watch events",
+            "add to the Role of podbell's account: {apiGroups: [\"\"], resources: [events], verbs: [list, watch]}",
+        ]);
+        fake.deny(&[("watch", "jobs")]);
+        let found = world.examine().await;
+        assert_eq!((found.code, found.bad("warn").len()), (0, 1), "{:?}", found.findings);
+        assert!(found.bad("warn")[0].contains("may not watch jobs"), "{:?}", found.bad("warn"));
+        fake.deny(&[]);
+        fake.forbid(&["shop"]);
+        world.examine().await.fails_only_with(&["sources | k8s: shop", "events cannot be read", "http-403"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_token_that_is_refused_and_a_server_that_is_not_there_are_told() {
+        let fake = Fake::start().await;
+        let world = world(&fake, "bad", "").await;
+        world.examine().await.fails_only_with(&["sources | k8s", "http-401", "renew the token"]);
+        world.site.write("kubeconfig", &kubeconfig(&format!("http://{}", free_address().await), None, "good"));
+        world.examine().await.fails_only_with(&["sources | k8s", "cannot be asked", "podbell reaches the API server"]);
+        std::fs::remove_file(world.site.path("kubeconfig")).unwrap();
+        world.examine().await.fails_only_with(&["sources | k8s", "kubeconfig"]);
+    }
+}

@@ -38,6 +38,7 @@ impl Running {
                 SourceEvent::Failed { target, error, .. } => return (target.to_string(), Err(error.code)),
                 SourceEvent::Roster { .. } => {}
                 SourceEvent::DiscoveryFailed { source, error, .. } => return (source.to_string(), Err(error.code)),
+                watched => panic!("{watched:?}"),
             }
         }
     }

@@ -20,6 +20,10 @@ mod gateway;
 mod history;
 mod http;
 mod incidents;
+#[cfg(feature = "kubernetes")]
+mod kube_fake;
+#[cfg(feature = "kubernetes")]
+mod kube_real;
 mod messages;
 mod mutations;
 mod mutes;
@@ -51,5 +55,6 @@ mod storms;
 mod support;
 mod templates;
 mod timelines;
+mod watched;
 mod wecom_app;
 mod wecom_bot;

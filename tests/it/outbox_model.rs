@@ -359,6 +359,10 @@ proptest! {
             }
             model.dispatch()?;
         }
+        // What was refused for its content, down to one line, is left until something changes.
+        for (incident, face) in model.chat.truth.clone() {
+            model.count(incident, face.occurrences + 100);
+        }
         // From now on everything is taken, and the operator has mended what was dead: everything
         // arrives.
         let mut writes = OutboxWrites::default();

@@ -120,6 +120,11 @@ impl Of {
                 }
                 let mut file = source("b", "file");
                 file["path"] = json!("x.jsonl");
+                let kubernetes = json!({
+                    "name": "k", "kind": "kubernetes", "kubeconfig": "kubeconfig", "context": "x", "cluster": "y",
+                    "namespaces": ["a", "b"], "service_labels": ["app"], "watch_for": "30s", "event_ttl": "2h",
+                    "watch_list": true, "first_poll_window": "5m", "aliases": {"y": "prod"},
+                });
                 let notifier = |kind: &str| {
                     json!({"name": kind, "kind": kind, "language": "zh", "time_zone": "UTC",
                         "template": {"title": "{{ place }}", "text": "{{ text }}"}})
@@ -165,7 +170,7 @@ impl Of {
                     "channels": bound,
                 });
                 json!({
-                    "version": 1, "sources": [qcloud, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, webhook, chat("console")],
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, webhook, chat("console")],
                     "mentions": {"@a": {"slack": "S1", "wecom": "x"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),

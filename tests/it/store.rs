@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use podbell::core::source::RosterEntry;
+use podbell::core::source::{Covers, RosterEntry, Seen};
 use podbell::core::time::Time;
 use podbell::engine::Happened;
-use podbell::sources::SourceEvent;
+use podbell::sources::receipt::Counter;
+use podbell::sources::{Receipt, SourceEvent};
 use podbell::store::{Ownership, Store, StoreError};
 
 use crate::support::events::{at, warning};
@@ -126,6 +127,28 @@ fn after_a_commit_that_failed_memory_equals_the_store_and_nothing_was_told() {
     world.run_until(75);
     // An answer whose record fails is kept and recorded later: told once all the same.
     assert_eq!(world.told(), ["75s team opened #1"]);
+}
+
+#[tokio::test]
+async fn what_a_watch_brought_and_the_store_did_not_take_is_asked_for_again() {
+    let mut world = World::builtin();
+    let covers = Covers { source: "prod".into(), namespace: None };
+    world.say(SourceEvent::Swept { covers, at: world.now, shown: vec![], receipt: Receipt::free() });
+    let counter = Counter::default();
+    let receipt = counter.receipt(1).await.unwrap();
+    let seen = Seen { target: web(), events: vec![warning("web-0", "Failed", "m", 1, 30, 59)], gone: Vec::new() };
+    let part = SourceEvent::Seen { at: world.now, whole: false, lists: vec![seen], receipt };
+    let full = "CREATE TRIGGER full BEFORE INSERT ON series BEGIN SELECT RAISE(ABORT, 'disk full'); END";
+    sqlite(&world.store_path(), full);
+    let now = world.now;
+    assert!(world.engine().turn(vec![Happened::Source(part.clone())], now).is_err());
+    // Ready at once, and only once.
+    counter.lost().await;
+    sqlite(&world.store_path(), "DROP TRIGGER full");
+    world.say(part);
+    assert_eq!(world.engine().state().unwrap().episodes(), 1);
+    let again = tokio::time::timeout(std::time::Duration::from_millis(50), counter.lost()).await;
+    assert!(again.is_err(), "what is stored is not asked for");
 }
 
 #[test]

@@ -280,7 +280,7 @@ fn feed(source: &FileConfig, poll: RecordedPoll, sets: &mut [Backtest]) {
             SourceEvent::Polled { target, at, events } => set.poll(target, Ok(events), *at),
             SourceEvent::Failed { target, at, error } => set.poll(target, Err(error), *at),
             // A recording holds nothing else.
-            SourceEvent::Roster { .. } | SourceEvent::DiscoveryFailed { .. } => {}
+            _ => {}
         }
     }
 }

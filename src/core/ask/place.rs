@@ -46,9 +46,13 @@ impl Named {
         })
     }
 
-    /// Whether a target lies where this says. Of a cluster people use the id or its alias.
+    /// Whether a target lies where this says. Of a cluster people use the id or its alias; `node/n1` is the service of a
+    /// node, which lies in no namespace.
     pub fn lies_in(&self, target: &Target, alias: Option<&str>) -> bool {
-        self.namespace.as_ref().is_none_or(|namespace| **namespace == *target.namespace)
+        let of_node = |kind: &str| {
+            target.namespace.is_empty() && target.service.split_once('/') == Some((kind, self.name.as_str()))
+        };
+        self.namespace.as_ref().is_none_or(|namespace| **namespace == *target.namespace || of_node(namespace))
             && self.cluster.as_ref().is_none_or(|name| **name == *target.cluster || Some(name.as_str()) == alias)
     }
 

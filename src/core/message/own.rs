@@ -56,8 +56,10 @@ impl Scribe<'_> {
         }
         // A destination's trouble concerns the destination, which the title names already.
         if about == About::Source && trouble.affected_count > 0 {
-            let mut value =
-                vec![words(format!("{}{}", self.words.affected(about, trouble.affected_count), self.words.colon()))];
+            // A discovery or a watch is no service: only those have a place.
+            let services = trouble.affected.iter().any(|name| name.contains('/'));
+            let count = format!("{}{}", self.words.affected(about, trouble.affected_count), self.words.colon());
+            let mut value = if services { vec![words(count)] } else { Vec::new() };
             value.extend(self.names(trouble.affected.iter(), MOST_LISTED, trouble.affected_count));
             facts.push(self.fact(Label::Affected, value));
         }

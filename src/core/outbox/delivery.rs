@@ -31,6 +31,17 @@ pub enum Content {
     Minimal,
 }
 
+impl Content {
+    /// What is tried after this was refused.
+    pub fn less(self) -> Option<Self> {
+        match self {
+            Self::Full => Some(Self::Short),
+            Self::Short => Some(Self::Minimal),
+            Self::Minimal => None,
+        }
+    }
+}
+
 /// A notice on its way to one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::queue::Queue;
 use super::{
-    Claimed, Content, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, Face, GIVE_UP_AFTER, Job, OutboxWrites,
-    SendId, Storm, StormFacts, Thread, Threads,
+    Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, Face, GIVE_UP_AFTER, Job, OutboxWrites, SendId,
+    Storm, StormFacts, Thread, Threads,
 };
 use crate::core::rules::Severity;
 use crate::core::rules::rule::Destination;
@@ -201,7 +201,7 @@ impl DestinationState {
         now: Time,
         writes: &mut OutboxWrites,
     ) -> Option<Job> {
-        let parent = self.threads.get(incident)?.parent.clone();
+        let Thread { parent, content, .. } = self.threads.get(incident)?.clone();
         let open = OpenSend { refreshes: Some(incident), ..OpenSend::carrying(Vec::new()) };
         // Not again before its answer is there.
         self.threads.leave(incident, now);
@@ -211,7 +211,7 @@ impl DestinationState {
             deliveries: Vec::new(),
             incident: Some(incident),
             parent: Some(parent),
-            content: Content::Full,
+            content,
             storm: None,
             at: now,
         };

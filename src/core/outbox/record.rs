@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{
-    Content, Delivery, DeliveryId, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Parent, Paused,
-    SendId, Signal, Thread, UNREACHABLE_AFTER,
+    Delivery, DeliveryId, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Parent, Paused, SendId,
+    Signal, Thread, UNREACHABLE_AFTER,
 };
 use crate::core::rules::rule::Destination;
 use crate::core::source::PollError;
@@ -224,22 +224,18 @@ impl DestinationState {
     /// Its content was not taken: shorter, then one line, then it is given up.
     fn reduce(&mut self, send: SendId, why: &str, now: Time, writes: &mut OutboxWrites) {
         if let Some(incident) = self.drop_refresh(send, writes) {
-            return self.threads.leave(incident, now);
+            return self.threads.reduce(incident, now);
         }
         let deliveries = self.close_send(send);
         writes.settled.push((send, "content refused"));
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
-        let less = match content {
-            Content::Full => Content::Short,
-            Content::Short => Content::Minimal,
-            Content::Minimal => {
-                let why = format!("the platform does not take it: {why}");
-                self.note_dead(deliveries.len() as u64, &why);
-                for delivery in deliveries {
-                    writes.changed.insert(delivery.id, DeliveryState::Dead { at: now, why: why.clone() });
-                }
-                return;
+        let Some(less) = content.less() else {
+            let why = format!("the platform does not take it: {why}");
+            self.note_dead(deliveries.len() as u64, &why);
+            for delivery in deliveries {
+                writes.changed.insert(delivery.id, DeliveryState::Dead { at: now, why: why.clone() });
             }
+            return;
         };
         for delivery in deliveries {
             self.due_again(Delivery { content: less, ..delivery }, writes);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Content;
 use super::pace::Pace;
 use crate::core::incident::{Incident, Phase};
 use crate::core::notice::{Notice, NoticeBody, NoticeKind};
@@ -92,6 +93,8 @@ pub struct Thread {
     pub shown: Option<(Face, Time)>,
     /// What is true, if that was said.
     wanted: Option<Face>,
+    /// How much of it is shown: less after the platform refused a change.
+    pub(super) content: Content,
     /// The incident is over for good.
     over: bool,
 }
@@ -99,7 +102,7 @@ pub struct Thread {
 impl Thread {
     /// As the store has it.
     pub fn restored(parent: Parent, since: Time, shown: Option<(Face, Time)>) -> Self {
-        Self { parent, since, shown, wanted: None, over: false }
+        Self { parent, since, shown, wanted: None, content: Content::Full, over: false }
     }
 
     /// When it is to be changed, if it does not show what is true.
@@ -168,6 +171,9 @@ impl Threads {
     /// What is true of an incident.
     pub(super) fn want(&mut self, incident: u64, face: Face, now: Time) {
         if let Some(thread) = self.by_incident.get_mut(&incident) {
+            if thread.wanted != Some(face) {
+                thread.content = Content::Full;
+            }
             thread.wanted = Some(face);
             self.note(incident, now);
         }
@@ -181,7 +187,19 @@ impl Threads {
         }
     }
 
-    /// The platform does not take the change: it is not tried again before something else changes.
+    /// The platform does not take a change: shorter, then one line, then it is left.
+    pub(super) fn reduce(&mut self, incident: u64, now: Time) {
+        let Some(thread) = self.by_incident.get_mut(&incident) else { return };
+        match thread.content.less() {
+            Some(less) => {
+                thread.content = less;
+                self.show(incident, None, now);
+            }
+            None => self.leave(incident, now),
+        }
+    }
+
+    /// A change is on its way, or cannot be made: it is not tried again before something else changes.
     pub(super) fn leave(&mut self, incident: u64, now: Time) {
         let wanted = self.get(incident).and_then(|thread| thread.wanted);
         self.show(incident, wanted, now);

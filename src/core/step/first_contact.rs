@@ -1,5 +1,6 @@
 //! What podbell says of a source as a whole: the first contact, and blind times.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,15 @@ pub struct SourceState {
     pub oldest_age: Option<i64>,
     /// A blind time that is not told yet.
     pub blind: Option<Blind>,
+    /// Until when each watch of the source missed nothing, as of the last write; by the name of what it covers.
+    #[serde(default)]
+    pub watched: BTreeMap<String, Time>,
+    /// Since when it is watched, in this run.
+    #[serde(skip)]
+    pub(super) watched_since: Option<Time>,
+    /// When what it no longer shows was last looked through.
+    #[serde(skip)]
+    pub(super) aged: Option<Time>,
     /// Whether a complete list of its targets was handed in since the start.
     #[serde(skip)]
     pub roster_known: bool,
@@ -76,6 +86,10 @@ impl SourceState {
 
     /// Whether every time is too old or in the future.
     fn clock_hint(&self, info: Option<&SourceInfo>) -> Option<ClockHint> {
+        // What is watched has instants, not wall clocks, and may be quiet for long.
+        if !self.watched.is_empty() {
+            return None;
+        }
         clock_hint(self.newest_age?, self.oldest_age?, info.map(|info| info.utc_offset_seconds))
     }
 }

@@ -15,11 +15,11 @@ mod reload;
 mod roster;
 mod shared;
 mod trouble;
+mod watched;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use daily::{DailyAt, Days};
 pub use deeds::Recorded;
@@ -37,7 +37,7 @@ use super::notice::{Notice, NoticeBody, NoticeKind, TroubleSubject};
 use super::rules::Rules;
 use super::rules::rule::{Destination, RuleKey, Severity};
 use super::series::{EpisodeKey, Identities, ProblemId};
-use super::source::{PollError, RosterEntry, SourceInfo};
+use super::source::{Covers, PollError, RosterEntry, Seen, SourceInfo};
 use super::time::Time;
 
 /// What the operator has set up. Immutable: a reload makes a new one.
@@ -85,6 +85,32 @@ pub enum Input<'a> {
     DiscoveryFailed {
         /// The source's name.
         source: &'a Arc<str>,
+        /// Why.
+        error: &'a PollError,
+    },
+    /// A watching source saw events; the target's readings must be loaded, see [`State::wants`].
+    Seen {
+        /// Of which target.
+        seen: &'a Seen,
+        /// Whether that is the target's whole list.
+        whole: bool,
+    },
+    /// A watching source has handed in all of its lists.
+    Swept {
+        /// What it watches.
+        covers: &'a Covers,
+        /// The targets that had any.
+        shown: &'a [Target],
+    },
+    /// A watching source has missed nothing until now.
+    Watched {
+        /// What it watches.
+        covers: &'a Covers,
+    },
+    /// A watch is cut.
+    Unwatched {
+        /// What it watched.
+        covers: &'a Covers,
         /// Why.
         error: &'a PollError,
     },
@@ -257,29 +283,15 @@ impl State {
             state.note_inhibiting(setup, id);
             state.schedule(id, setup, now);
         }
-        state.believe_heartbeat(restored.heartbeat, setup);
         state.restore_members();
+        state.believe_heartbeat(restored.heartbeat, setup);
         state
-    }
-
-    /// Unchanged polls write nothing: a target that did not fail was read until shortly before the
-    /// service was last alive. Too early a moment is safe, what was seen after it is in the store;
-    /// too late a one would make new occurrences old.
-    fn believe_heartbeat(&mut self, heartbeat: Option<Time>, setup: &Setup) {
-        let Some(heartbeat) = heartbeat else { return };
-        for (target, state) in &mut self.targets {
-            let interval = setup.sources.get(&target.source).map_or(Duration::from_secs(60), |info| info.poll_every);
-            let read = heartbeat.minus(interval.saturating_mul(2));
-            if state.failing.is_none() {
-                state.last_good = state.last_good.map(|last| last.max(read));
-            }
-        }
     }
 
     /// The targets whose readings must be loaded before `target` can be observed: its namespace,
     /// because an occurrence can be seen through two services.
     pub fn wants(&self, target: &Target) -> Vec<Target> {
-        if self.targets.get(target).is_none_or(|state| state.readings.is_some()) {
+        if self.targets.get(target).is_some_and(|state| state.readings.is_some()) {
             return Vec::new();
         }
         let missing = self.namespace(target).filter(|(_, state)| state.readings.is_none());
@@ -338,6 +350,11 @@ impl State {
     /// What is known of a source.
     pub fn source(&self, name: &str) -> Option<&SourceState> {
         self.sources.get(name)
+    }
+
+    /// All sources that were read.
+    pub fn sources(&self) -> impl Iterator<Item = (&Arc<str>, &SourceState)> {
+        self.sources.iter()
     }
 
     /// How many episodes are known.
@@ -440,6 +457,10 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::Failed { target, error } => state.failed(setup, target, error, now, writes),
         Input::Roster { source, targets, complete } => state.roster(setup, source, targets, complete, now, writes),
         Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, now, writes),
+        Input::Seen { seen, whole } => state.seen(setup, seen, whole, now, writes),
+        Input::Swept { covers, shown } => state.swept(setup, covers, shown, now, writes),
+        Input::Watched { covers } => state.watched_on(setup, covers, now, writes),
+        Input::Unwatched { covers, error } => state.unwatched(setup, covers, error, now, writes),
         Input::Destination { name, error } => state.destination(setup, name, error, now, writes),
         Input::RuleFile { name, error } => state.rule_file(setup, name, error, now, writes),
         Input::RulesChanged => state.adopt_rules(setup, now, writes),

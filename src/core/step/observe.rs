@@ -16,6 +16,22 @@ use crate::core::workload;
 /// What an unknown source is taken to remember.
 pub(super) const SOURCE_MEMORY: Duration = Duration::from_secs(3600);
 
+/// What was read of a target.
+pub(super) enum Reads<'a> {
+    /// Its whole list.
+    Whole(&'a [Event<'a>]),
+    /// What changed, and what the cluster deleted: absence means nothing.
+    Part(&'a [Event<'a>], &'a [Event<'a>]),
+}
+
+impl<'a> Reads<'a> {
+    fn events(&self) -> &'a [Event<'a>] {
+        match self {
+            Self::Whole(events) | Self::Part(events, _) => events,
+        }
+    }
+}
+
 impl State {
     pub(super) fn observed(
         &mut self,
@@ -29,26 +45,49 @@ impl State {
         if !self.targets.contains_key(target) {
             return;
         }
+        self.take_in(setup, target, &Reads::Whole(events), now, writes);
+    }
+
+    /// What was read of a target: what changed, and what that leads to.
+    pub(super) fn take_in(
+        &mut self,
+        setup: &Setup,
+        target: &Target,
+        reads: &Reads<'_>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
         let info = setup.sources.get(&target.source);
         let window = info.map_or(FIRST_POLL_WINDOW, |info| info.first_poll_window);
         let memory = info.map_or(SOURCE_MEMORY, |info| info.memory);
+        let events = reads.events();
         writes.tally.add(Tally { polls: 1, events: events.len() as u64, ..Tally::default() });
         self.count_events(events.len() as u64);
         self.recovered(setup, target, now, writes);
+        let met = self.watched_before(target);
         let entry = self.targets.entry(target.clone()).or_default();
-        let previous = entry.last_good;
+        // What a source shows for the first time that was watched already is news, all of it.
+        let previous = entry.last_good.or(met);
         entry.last_good = Some(previous.map_or(now, |last| last.max(now)));
         let mut readings = entry.readings.take().unwrap_or_default();
         // A crash can leave the stored moment behind the true one; the newer is the better bound.
         readings.last_good = previous;
         let before = readings.len();
-        let diff = readings.observe(events, &mut self.identities, window, now);
+        let diff = match reads {
+            Reads::Part(events, gone) if previous.is_some() => {
+                readings.observe_part(events, gone, &mut self.identities, now)
+            }
+            Reads::Whole(events) | Reads::Part(events, _) => {
+                readings.observe(events, &mut self.identities, window, now)
+            }
+        };
         self.episodes = (self.episodes + readings.len()).saturating_sub(before);
         if let Some(entry) = self.targets.get_mut(target) {
             entry.readings = Some(readings);
         }
         self.note_new(&diff);
-        if let Some(from) = previous.filter(|last| now.since(*last) > memory) {
+        let whole = matches!(reads, Reads::Whole(_));
+        if let Some(from) = previous.filter(|last| whole && now.since(*last) > memory) {
             self.was_blind(target, from, now, writes);
         }
         if previous.is_none() {

@@ -10,7 +10,7 @@ use super::{Failing, Made, Setup, State, Writes, operators};
 use crate::core::event::Target;
 use crate::core::notice::{Info, NoticeBody, NoticeKind, Trouble, TroubleSubject};
 use crate::core::rules::rule::{Destination, Severity};
-use crate::core::source::PollError;
+use crate::core::source::{Covers, PollError};
 use crate::core::time::Time;
 
 /// How long a target must be unreadable before that is told.
@@ -200,6 +200,50 @@ impl State {
             self.troubles.values().filter(|trouble| trouble.subject == subject).map(|trouble| trouble.id).collect();
         for id in ids {
             self.remove_member(setup, id, &Member::Other(DISCOVERY.to_owned()), now, writes);
+        }
+    }
+
+    /// A watch is cut: trouble, if it lasts. One that fails in another way meanwhile is the same trouble in newer words.
+    pub(super) fn watch_failed(
+        &mut self,
+        setup: &Setup,
+        covers: &Covers,
+        error: &PollError,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let subject = TroubleSubject::Source(covers.source.to_string());
+        let member = covers.name();
+        let mine = |trouble: &&mut TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
+        let Some(trouble) = self.troubles.values_mut().find(mine) else {
+            self.join_trouble(subject, error, Member::Other(member), now, UNREADABLE_AFTER, now, writes);
+            return;
+        };
+        if trouble.code == error.code {
+            return;
+        }
+        if trouble.affected() == 1 {
+            trouble.code.clone_from(&error.code);
+            trouble.text.clone_from(&error.text);
+            trouble.advice.clone_from(&error.advice);
+            writes.troubles.insert(trouble.id);
+        } else if trouble.told.is_none() {
+            // Others fail as before.
+            let (id, since) = (trouble.id, trouble.members.get(&member).copied().unwrap_or(now));
+            let wait = since.plus(UNREADABLE_AFTER).since(now);
+            self.remove_member(setup, id, &Member::Other(member.clone()), now, writes);
+            self.join_trouble(subject, error, Member::Other(member), since, wait, now, writes);
+        }
+    }
+
+    /// A watch goes on.
+    pub(super) fn watch_recovered(&mut self, setup: &Setup, covers: &Covers, now: Time, writes: &mut Writes) {
+        let subject = TroubleSubject::Source(covers.source.to_string());
+        let member = covers.name();
+        let with = |trouble: &&TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
+        let ids: Vec<u64> = self.troubles.values().filter(with).map(|trouble| trouble.id).collect();
+        for id in ids {
+            self.remove_member(setup, id, &Member::Other(member.clone()), now, writes);
         }
     }
 

@@ -405,3 +405,22 @@ fn what_happens_again_leaves_the_silent_baseline() {
     let refused = Done::Refused { because: Refusal::Over };
     assert!(serde_json::to_string(&refused).unwrap().contains("over"));
 }
+
+#[test]
+fn a_node_is_asked_for_by_its_name_and_as_a_service() {
+    let mut world = World::with_rules(RULES);
+    let node = other("", "node/n1");
+    world.watch(std::slice::from_ref(&node));
+    world.poll(&node, &[]);
+    world.run_until(60);
+    let mut failed = warning("n1", "Failed", "the disk of the node is gone", 2, 50, 59);
+    failed.obj_type = "Node".into();
+    world.poll(&node, &[failed]);
+    world.run_until(120);
+    for typed in ["events n1", "events node/n1"] {
+        let said = Asker::of(&world).podbell(typed);
+        assert!(said.contains("the disk of the node is gone"), "{typed}: {said}");
+    }
+    let said = Asker::of(&world).podbell("events node/n2");
+    assert!(!said.contains("the disk"), "{said}");
+}

@@ -1,10 +1,16 @@
 //! What several subjects share: building blocks for events, worlds in virtual time, fake receivers
 //! and sources.
 
+#[cfg(feature = "kubernetes")]
+pub mod apiserver;
 pub mod browser;
 pub mod drawn;
 pub mod emulated;
 pub mod events;
+#[cfg(feature = "kubernetes")]
+pub mod kube;
+#[cfg(feature = "kubernetes")]
+pub mod kube_fake;
 pub mod notices;
 pub mod process;
 pub mod receiver;

@@ -319,6 +319,11 @@ impl World {
         ready.into_iter().map(|(_, happened)| happened).collect()
     }
 
+    /// A source says something.
+    pub fn say(&mut self, event: SourceEvent) {
+        self.happen(Happened::Source(event));
+    }
+
     fn happen(&mut self, happened: Happened) {
         self.turn(vec![happened]);
     }

@@ -2,6 +2,8 @@
 //! new one is a file and an arm.
 
 mod file;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod qcloud;
 
 use super::finding::Checked;
@@ -12,5 +14,10 @@ pub(super) async fn check(source: &SourceConfig, http: reqwest::Client) -> Check
     match source {
         SourceConfig::Qcloud(source) => qcloud::check(source, http).await,
         SourceConfig::File(source) => file::check(source).await,
+        #[cfg(feature = "kubernetes")]
+        SourceConfig::Kubernetes(source) => kubernetes::check(source).await,
+        // Reading the configuration has said so already.
+        #[cfg(not(feature = "kubernetes"))]
+        SourceConfig::Kubernetes(_) => Checked::default(),
     }
 }

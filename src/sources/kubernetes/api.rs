@@ -1,0 +1,404 @@
+//! Requests to an API server: a page of a list, a watch line by line. Answers are bounded, and every failure says what the
+//! operator can do.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use kube::Client;
+use kube::client::Body;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use url::form_urlencoded::Serializer;
+
+use super::KubernetesConfig;
+use super::connect::{self, chain};
+use super::follow::Resource;
+use crate::clock;
+use crate::core::source::PollError;
+use crate::http::Clocks;
+
+/// How many objects are asked for at once.
+pub const PAGE: u32 = 500;
+/// An object has at most 1.5 MB in etcd.
+const MOST_LINE: usize = 4 << 20;
+/// A page of large objects.
+const MOST_PAGE: usize = 128 << 20;
+const MOST_WORDS: usize = 300;
+
+/// Why a request came to nothing.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// What it means for whoever asked.
+    pub kind: FaultKind,
+    /// Not before this.
+    pub retry_after: Option<Duration>,
+    /// In words.
+    pub error: PollError,
+}
+
+/// What a fault means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// What was asked for is too old (410): list again.
+    Expired,
+    /// The server does not know this way of asking (400, 422).
+    NotUnderstood,
+    /// Not allowed (401, 403), or not there at all (404): only the operator can mend it.
+    Refused,
+    /// Anything else: try again.
+    Passing,
+}
+
+impl Fault {
+    fn new(kind: FaultKind, code: &str, text: impl Display, advice: &str) -> Self {
+        let text = text.to_string().chars().take(MOST_WORDS).collect();
+        let error = PollError { code: code.to_owned(), text, advice: advice.to_owned(), gone: false };
+        Self { kind, retry_after: None, error }
+    }
+
+    /// There is no way to reach the cluster yet.
+    pub fn setup(error: &dyn Display) -> Self {
+        let advice = "check `kubeconfig` and `context` of this source, or the service account of the pod";
+        Self::new(FaultKind::Passing, "kubeconfig", error, advice)
+    }
+
+    /// The connection did not come about, or broke.
+    pub fn cut(text: impl Display) -> Self {
+        Self::new(FaultKind::Passing, "connect", text, "check that podbell reaches the API server")
+    }
+
+    /// Nothing came for too long.
+    pub fn silent() -> Self {
+        let advice = "check the network between podbell and the API server, and how busy that is";
+        Self::new(FaultKind::Passing, "timeout", "the API server said nothing for too long", advice)
+    }
+
+    /// A watch that is taken up and ends at once.
+    pub fn closed() -> Self {
+        let advice = "check what stands between podbell and the API server: a proxy that does not stream?";
+        Self::new(FaultKind::Passing, "closed", "the API server ends every watch at once", advice)
+    }
+
+    /// An answer that is none.
+    pub fn nonsense(text: impl Display) -> Self {
+        let advice = "check that the address is that of an API server";
+        Self::new(FaultKind::Passing, "not-json", text, advice)
+    }
+
+    /// A status that the server gave.
+    pub fn status(code: u16, reason: &str, words: &str) -> Self {
+        let (kind, advice) = match code {
+            401 => {
+                (FaultKind::Refused, "renew the token or certificate of this source's kubeconfig or service account")
+            }
+            403 => {
+                (FaultKind::Refused, "allow `list` and `watch` of events to podbell's account, see docs/kubernetes.md")
+            }
+            404 => (FaultKind::Refused, "check the address of the cluster"),
+            410 => (FaultKind::Expired, ""),
+            400 | 422 => (FaultKind::NotUnderstood, "this is podbell's mistake: please report it"),
+            _ => (FaultKind::Passing, "podbell goes on trying; if it lasts, look at the API server's health"),
+        };
+        let kind = if reason == "Expired" { FaultKind::Expired } else { kind };
+        Self::new(kind, &format!("http-{code}"), if words.is_empty() { reason } else { words }, advice)
+    }
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page {
+    /// Objects, one JSON text each.
+    pub items: Vec<Box<RawValue>>,
+    /// From where a watch goes on.
+    pub version: String,
+    /// There is more.
+    pub more: Option<String>,
+}
+
+/// How a watch begins.
+#[derive(Clone, Copy, Debug)]
+pub enum From<'a> {
+    /// After this version.
+    Version(&'a str),
+    /// With everything there is.
+    Initial,
+}
+
+/// One API server. Clones of its client share connections.
+pub struct Api {
+    config: KubernetesConfig,
+    client: Mutex<Option<Client>>,
+    requests: Arc<AtomicU64>,
+}
+
+#[derive(Deserialize)]
+struct ListBody {
+    #[serde(default)]
+    metadata: ListMeta,
+    items: Option<Vec<Box<RawValue>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ListMeta {
+    resource_version: String,
+    r#continue: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    code: u16,
+    reason: String,
+    message: String,
+}
+
+impl Api {
+    /// Of a source; nothing is connected yet.
+    pub fn new(config: &KubernetesConfig) -> Self {
+        Self { config: config.clone(), client: Mutex::new(None), requests: Arc::default() }
+    }
+
+    /// How many requests were made.
+    pub fn requests(&self) -> Arc<AtomicU64> {
+        self.requests.clone()
+    }
+
+    /// A page of everything there is.
+    ///
+    /// # Errors
+    /// When it did not come, or is none.
+    pub async fn list(&self, resource: Resource, namespace: Option<&str>, more: Option<&str>) -> Result<Page, Fault> {
+        let response = self.get(resource, namespace, &list_query(more), resource.accepts_list()).await?;
+        let body = timeout(self.config.pace.patience.saturating_mul(2), read(response.into_body()));
+        let body = body.await.map_err(|_| Fault::silent())??;
+        let list: ListBody = serde_json::from_slice(&body).map_err(Fault::nonsense)?;
+        let more = list.metadata.r#continue.filter(|more| !more.is_empty());
+        Ok(Page { items: list.items.unwrap_or_default(), version: list.metadata.resource_version, more })
+    }
+
+    /// A watch, once it has begun.
+    ///
+    /// # Errors
+    /// When it does not begin.
+    pub async fn watch(&self, resource: Resource, namespace: Option<&str>, from: From<'_>) -> Result<Lines, Fault> {
+        let seconds = resource.watch_for(&self.config).as_secs().max(1);
+        let query = watch_query(seconds, from);
+        let response = self.get(resource, namespace, &query, resource.accepts_watch()).await?;
+        Ok(Lines { body: response.into_body(), buffer: Vec::new(), read: 0 })
+    }
+
+    async fn get(
+        &self,
+        resource: Resource,
+        namespace: Option<&str>,
+        query: &str,
+        accept: &str,
+    ) -> Result<Response<Body>, Fault> {
+        let address = format!("{}?{query}", resource.path(namespace));
+        let request = Request::get(address).header(header::ACCEPT, accept).header(header::ACCEPT_ENCODING, "identity");
+        self.send(request.body(Body::empty()).map_err(Fault::setup_of)?).await
+    }
+
+    /// One request and its whole answer, with the server's clock.
+    ///
+    /// # Errors
+    /// When there is no good answer.
+    pub(super) async fn ask(
+        &self,
+        address: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<(Vec<u8>, Option<Clocks>), Fault> {
+        let request = match body {
+            None => Request::get(address).body(Body::empty()),
+            Some(body) => Request::post(address)
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Body::from(body.to_string().into_bytes())),
+        };
+        let asked = clock::now();
+        let response = self.send(request.map_err(Fault::setup_of)?).await?;
+        let clocks = Clocks::of(response.headers(), asked, clock::now());
+        let body = timeout(self.config.pace.patience, read(response.into_body())).await;
+        Ok((body.map_err(|_| Fault::silent())??, clocks))
+    }
+
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Fault> {
+        let client = self.client().await?;
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let sent = timeout(self.config.pace.patience, client.send(request)).await;
+        let response = sent.map_err(|_| Fault::silent())?.map_err(|error| Fault::cut(chain(&error)))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // Whatever proved who we are is read anew.
+            *self.client.lock().await = None;
+        }
+        Err(refused(response, self.config.pace.patience).await)
+    }
+
+    async fn client(&self) -> Result<Client, Fault> {
+        let mut kept = self.client.lock().await;
+        if let Some(client) = &*kept {
+            return Ok(client.clone());
+        }
+        let made = connect::client(&self.config).await?;
+        *kept = Some(made.clone());
+        Ok(made)
+    }
+}
+
+fn list_query(more: Option<&str>) -> String {
+    let mut query = Serializer::new(String::new());
+    query.append_pair("limit", &PAGE.to_string());
+    if let Some(more) = more {
+        query.append_pair("continue", more);
+    }
+    query.finish()
+}
+
+fn watch_query(seconds: u64, from: From<'_>) -> String {
+    let mut query = Serializer::new(String::new());
+    query.append_pair("watch", "true").append_pair("allowWatchBookmarks", "true");
+    query.append_pair("timeoutSeconds", &seconds.to_string());
+    match from {
+        From::Version(version) => query.append_pair("resourceVersion", version),
+        From::Initial => {
+            query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan")
+        }
+    };
+    query.finish()
+}
+
+impl Fault {
+    fn setup_of(error: http::Error) -> Self {
+        Self::setup(&error)
+    }
+}
+
+async fn refused(response: Response<Body>, patience: Duration) -> Fault {
+    let status = response.status().as_u16();
+    let header = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = header.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+    let body = timeout(patience, read(response.into_body())).await;
+    let said: Status =
+        body.ok().and_then(Result::ok).and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+    Fault { retry_after, ..Fault::status(status, &said.reason, &said.message) }
+}
+
+async fn read(mut body: Body) -> Result<Vec<u8>, Fault> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Fault::cut(chain(&error)))?;
+        if let Ok(data) = frame.into_data() {
+            if whole.len() + data.len() > MOST_PAGE {
+                return Err(Fault::nonsense("the answer is too large"));
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole)
+}
+
+/// A watch's answer, line by line.
+pub struct Lines {
+    body: Body,
+    buffer: Vec<u8>,
+    /// How much of the buffer was handed out.
+    read: usize,
+}
+
+/// A line of a watch.
+#[derive(Debug)]
+pub enum Line {
+    /// An object is new or changed.
+    Changed(Box<RawValue>),
+    /// An object was deleted.
+    Deleted(Box<RawValue>),
+    /// Nothing happened up to this version; whether the objects that were there have all come.
+    Bookmark(String, bool),
+    /// The watch failed.
+    Failed(Fault),
+}
+
+#[derive(Deserialize)]
+struct RawLine<'a> {
+    r#type: &'a str,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Marked {
+    metadata: MarkedMeta,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct MarkedMeta {
+    resource_version: String,
+    annotations: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Lines {
+    /// The next line; `None` at the orderly end. May be dropped and asked again.
+    ///
+    /// # Errors
+    /// When the connection breaks, or what comes is no watch.
+    pub async fn next(&mut self) -> Result<Option<Line>, Fault> {
+        loop {
+            let rest = self.buffer.get(self.read..).unwrap_or_default();
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line = rest.get(..end).unwrap_or_default();
+                let parsed = if line.trim_ascii().is_empty() { None } else { Some(parse(line)?) };
+                self.read += end + 1;
+                match parsed {
+                    Some(line) => return Ok(Some(line)),
+                    None => continue,
+                }
+            }
+            if rest.len() > MOST_LINE {
+                return Err(Fault::nonsense("a line of the watch is too long"));
+            }
+            self.buffer.drain(..self.read);
+            self.read = 0;
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(Fault::cut(chain(&error))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn parse(line: &[u8]) -> Result<Line, Fault> {
+    let raw: RawLine<'_> = serde_json::from_slice(line).map_err(Fault::nonsense)?;
+    Ok(match raw.r#type {
+        "ADDED" | "MODIFIED" => Line::Changed(raw.object.to_owned()),
+        "DELETED" => Line::Deleted(raw.object.to_owned()),
+        "BOOKMARK" => {
+            let marked: Marked = serde_json::from_str(raw.object.get()).unwrap_or_default();
+            let end = marked
+                .metadata
+                .annotations
+                .is_some_and(|all| all.get("k8s.io/initial-events-end").is_some_and(|value| value == "true"));
+            Line::Bookmark(marked.metadata.resource_version, end)
+        }
+        _ => {
+            let said: Status = serde_json::from_str(raw.object.get()).unwrap_or_default();
+            Line::Failed(Fault::status(said.code, &said.reason, &said.message))
+        }
+    })
+}

@@ -1,0 +1,89 @@
+//! From a kubeconfig, or the pod that podbell runs in, to a client. Tokens that lie in files are read anew by the client
+//! itself; after a 401 everything is read anew.
+
+use std::error::Error;
+use std::time::Duration;
+
+use kube::client::AuthError;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+
+use super::KubernetesConfig;
+use super::api::Fault;
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client, as the configuration says.
+///
+/// # Errors
+/// When there is no usable kubeconfig, context or certificate.
+pub async fn client(config: &KubernetesConfig) -> Result<Client, Fault> {
+    crate::http::install_tls_provider();
+    let options = KubeConfigOptions { context: config.context.clone(), ..KubeConfigOptions::default() };
+    let made = match &config.kubeconfig {
+        Some(path) => {
+            let path = path.clone();
+            // Reading a file is quick, but not always.
+            let read = tokio::task::spawn_blocking(move || Kubeconfig::read_from(path)).await;
+            let kubeconfig = read.map_err(|error| Fault::setup(&error))?.map_err(|error| unreadable(&error))?;
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| unreadable(&error))
+        }
+        None if config.context.is_none() => match Config::incluster() {
+            Ok(config) => Ok(config),
+            Err(_) => Config::from_kubeconfig(&options).await.map_err(|error| unreadable(&error)),
+        },
+        None => Config::from_kubeconfig(&options).await.map_err(|error| unreadable(&error)),
+    };
+    let mut made = made?;
+    made.connect_timeout = Some(CONNECT_TIMEOUT);
+    // Watches have deadlines of their own, and pauses after a 429 are the follower's.
+    (made.read_timeout, made.write_timeout, made.default_retry) = (None, None, false);
+    Client::try_from(made).map_err(|error| Fault::setup(&chain(&error)))
+}
+
+/// What is wrong with a kubeconfig. The parser's own words may hold what it read, which may be a token.
+fn unreadable(error: &KubeconfigError) -> Fault {
+    match error {
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map(|place| format!(" (line {}, column {})", place.line(), place.column()));
+            Fault::setup(&format!("the kubeconfig cannot be understood{}", place.unwrap_or_default()))
+        }
+        other => Fault::setup(other),
+    }
+}
+
+/// An error with its causes, because the outermost of a connection says little. Without what a plugin printed, which may
+/// be a token.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(words) = error.downcast_ref::<AuthError>().and_then(of_plugin) {
+            return words;
+        }
+        let inner = error.downcast_ref::<kube::Error>();
+        let words = match inner {
+            // These say what is beneath them, with all of its words.
+            Some(kube::Error::Auth(_) | kube::Error::Service(_)) => String::new(),
+            _ => error.to_string(),
+        };
+        if !words.is_empty() && !text.contains(&words) {
+            text = if text.is_empty() { words } else { format!("{text}: {words}") };
+        }
+        next = error.source();
+    }
+    text
+}
+
+fn of_plugin(error: &AuthError) -> Option<String> {
+    match error {
+        AuthError::AuthExecRun { out, .. } => {
+            Some(format!("the kubeconfig's `exec` plugin failed with {}", out.status))
+        }
+        AuthError::AuthExecParse(_) => {
+            Some("what the kubeconfig's `exec` plugin printed cannot be understood".to_owned())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,356 @@
+//! One resource, listed and watched for ever. Failures are said like everything else and are never the end: the watch is
+//! taken up where it was cut, and when the server no longer knows that place, everything is listed again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::value::RawValue;
+use tokio::time::{sleep_until, timeout};
+
+use super::KubernetesConfig;
+use super::api::{Api, Fault, FaultKind, From, Line, Lines};
+use super::object;
+use crate::clock;
+
+/// How long watches of metadata last: they say by bookmarks where they are.
+const METADATA_WATCH: Duration = Duration::from_secs(290);
+/// What the server may take longer than it was asked to watch.
+const GRACE: Duration = Duration::from_secs(15);
+/// A watch that ends sooner without a word has failed.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// How long the beginning of a watch-list may be silent: servers before 1.27 know no such thing.
+const INITIAL: Duration = Duration::from_secs(30);
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// core/v1 events, whole.
+    Events,
+    /// Metadata only.
+    Pods,
+    /// Metadata only.
+    ReplicaSets,
+    /// Metadata only.
+    Jobs,
+    /// Whole, for their selectors.
+    Services,
+}
+
+impl Resource {
+    /// The path of its list.
+    pub fn path(self, namespace: Option<&str>) -> String {
+        let (group, name) = match self {
+            Self::Events => ("/api/v1", "events"),
+            Self::Pods => ("/api/v1", "pods"),
+            Self::ReplicaSets => ("/apis/apps/v1", "replicasets"),
+            Self::Jobs => ("/apis/batch/v1", "jobs"),
+            Self::Services => ("/api/v1", "services"),
+        };
+        match namespace {
+            Some(namespace) => format!("{group}/namespaces/{namespace}/{name}"),
+            None => format!("{group}/{name}"),
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Pods => "pods",
+            Self::ReplicaSets => "replicasets",
+            Self::Jobs => "jobs",
+            Self::Services => "services",
+        }
+    }
+
+    /// Its API group; empty: the core's.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Events | Self::Pods | Self::Services => "",
+            Self::ReplicaSets => "apps",
+            Self::Jobs => "batch",
+        }
+    }
+
+    fn is_metadata(self) -> bool {
+        matches!(self, Self::Pods | Self::ReplicaSets | Self::Jobs)
+    }
+
+    /// The form of lists.
+    pub fn accepts_list(self) -> &'static str {
+        if self.is_metadata() {
+            "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+        } else {
+            "application/json"
+        }
+    }
+
+    /// The form of watches.
+    pub fn accepts_watch(self) -> &'static str {
+        if self.is_metadata() {
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+        } else {
+            "application/json"
+        }
+    }
+
+    /// How long one watch lasts.
+    pub fn watch_for(self, config: &KubernetesConfig) -> Duration {
+        if self == Self::Events { config.pace.watch_for } else { METADATA_WATCH }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Happening {
+    /// A part of everything there is. With the last part a watch begins.
+    Page {
+        /// Objects.
+        items: Vec<Box<RawValue>>,
+        /// Whether that was all.
+        last: bool,
+    },
+    /// What was listed so far is worth nothing: it begins again.
+    ListsAgain,
+    /// A watch began; what happened since the last one will follow.
+    Opened,
+    /// An object is new or changed.
+    Changed(Box<RawValue>),
+    /// An object was deleted.
+    Deleted(Box<RawValue>),
+    /// Nothing was missed so far.
+    Heard,
+    /// It did not work, and is tried again.
+    Failed(Fault),
+}
+
+enum State {
+    Listing { more: Option<String> },
+    Streaming { lines: Lines, held: Vec<Box<RawValue>> },
+    Opening,
+    Watching { lines: Lines, opened: Instant, got: bool },
+}
+
+/// See the module.
+pub struct Follower {
+    api: Arc<Api>,
+    config: Arc<KubernetesConfig>,
+    resource: Resource,
+    namespace: Option<Arc<str>>,
+    state: State,
+    version: String,
+    watch_list: bool,
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+impl Follower {
+    /// Of one resource; `namespace` is `None` for all of them.
+    pub fn new(api: Arc<Api>, config: Arc<KubernetesConfig>, resource: Resource, namespace: Option<Arc<str>>) -> Self {
+        Self {
+            api,
+            resource,
+            namespace,
+            state: State::Listing { more: None },
+            version: String::new(),
+            watch_list: config.watch_list,
+            config,
+            failures: 0,
+            not_before: None,
+        }
+    }
+
+    /// Lists everything again, after a while.
+    pub fn list_again(&mut self, after: Duration) {
+        self.state = State::Listing { more: None };
+        self.not_before = Some(clock::monotonic() + after);
+    }
+
+    /// Whether it lists, or is about to.
+    pub fn is_listing(&self) -> bool {
+        matches!(self.state, State::Listing { .. } | State::Streaming { .. })
+    }
+
+    /// Whether a watch is open.
+    pub fn is_watching(&self) -> bool {
+        matches!(self.state, State::Watching { .. })
+    }
+
+    /// The next thing that happens. May be dropped and asked again: at worst a request is made twice.
+    pub async fn next(&mut self) -> Happening {
+        loop {
+            if let Some(until) = self.not_before {
+                sleep_until(until.into()).await;
+                self.not_before = None;
+            }
+            let happened = match &mut self.state {
+                State::Listing { more: None } if self.watch_list => self.open_streaming().await,
+                State::Listing { .. } => self.list().await,
+                State::Streaming { .. } => self.stream().await,
+                State::Opening => self.open().await,
+                State::Watching { .. } => self.watch().await,
+            };
+            if let Some(happened) = happened {
+                return happened;
+            }
+        }
+    }
+
+    async fn list(&mut self) -> Option<Happening> {
+        let State::Listing { more } = &self.state else { return None };
+        let again = more.is_some();
+        let page = match self.api.list(self.resource, self.namespace.as_deref(), more.as_deref()).await {
+            Ok(page) => page,
+            Err(fault) if fault.kind == FaultKind::Expired && again => {
+                // The pages that are left belong to a list that the server has forgotten.
+                self.state = State::Listing { more: None };
+                self.pause(fault.retry_after);
+                return Some(Happening::ListsAgain);
+            }
+            Err(fault) => return Some(self.failed(fault)),
+        };
+        let last = page.more.is_none();
+        if last {
+            self.version = page.version;
+            self.state = State::Opening;
+        } else {
+            self.state = State::Listing { more: page.more };
+        }
+        Some(Happening::Page { items: page.items, last })
+    }
+
+    async fn open_streaming(&mut self) -> Option<Happening> {
+        match self.api.watch(self.resource, self.namespace.as_deref(), From::Initial).await {
+            Ok(lines) => self.state = State::Streaming { lines, held: Vec::new() },
+            Err(fault) if fault.kind == FaultKind::NotUnderstood => {
+                tracing::info!(
+                    resource = self.resource.name(),
+                    "the API server has no watch-list; listing page by page"
+                );
+                self.watch_list = false;
+            }
+            Err(fault) => return Some(self.failed(fault)),
+        }
+        None
+    }
+
+    async fn stream(&mut self) -> Option<Happening> {
+        let State::Streaming { lines, held } = &mut self.state else { return None };
+        match timeout(INITIAL.min(self.config.pace.watch_for + GRACE), lines.next()).await {
+            Ok(Ok(Some(Line::Changed(object)))) => {
+                held.push(object);
+                (held.len() >= super::api::PAGE as usize)
+                    .then(|| Happening::Page { items: std::mem::take(held), last: false })
+            }
+            Ok(Ok(Some(Line::Bookmark(version, true)))) => {
+                let items = std::mem::take(held);
+                self.version = version;
+                self.failures = 0;
+                let State::Streaming { lines, .. } = std::mem::replace(&mut self.state, State::Opening) else {
+                    return None;
+                };
+                self.state = State::Watching { lines, opened: clock::monotonic(), got: true };
+                Some(Happening::Page { items, last: true })
+            }
+            // Deleted while it was listed; or a bookmark before the end.
+            Ok(Ok(Some(Line::Deleted(_) | Line::Bookmark(..)))) => None,
+            Ok(Ok(Some(Line::Failed(fault)))) | Ok(Err(fault)) => {
+                self.state = State::Listing { more: None };
+                self.pause(fault.retry_after);
+                Some(if fault.kind == FaultKind::Expired { Happening::ListsAgain } else { Happening::Failed(fault) })
+            }
+            Ok(Ok(None)) | Err(_) => {
+                tracing::info!(
+                    resource = self.resource.name(),
+                    "the API server ended no watch-list; listing page by page"
+                );
+                self.watch_list = false;
+                self.state = State::Listing { more: None };
+                Some(Happening::ListsAgain)
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Option<Happening> {
+        match self.api.watch(self.resource, self.namespace.as_deref(), From::Version(&self.version)).await {
+            Ok(lines) => {
+                self.state = State::Watching { lines, opened: clock::monotonic(), got: false };
+                Some(Happening::Opened)
+            }
+            Err(fault) => Some(self.failed(fault)),
+        }
+    }
+
+    async fn watch(&mut self) -> Option<Happening> {
+        let lasts = self.resource.watch_for(&self.config);
+        let State::Watching { lines, opened, got } = &mut self.state else { return None };
+        let (opened, heard) = (*opened, *got);
+        let left = (opened + lasts + GRACE).saturating_duration_since(clock::monotonic());
+        match timeout(left, lines.next()).await {
+            Ok(Ok(Some(Line::Failed(fault)))) | Ok(Err(fault)) => Some(self.failed(fault)),
+            Ok(Ok(Some(line))) => {
+                *got = true;
+                self.failures = 0;
+                Some(match line {
+                    Line::Bookmark(version, _) => {
+                        self.version = version;
+                        Happening::Heard
+                    }
+                    Line::Changed(object) => {
+                        self.moved_to(&object);
+                        Happening::Changed(object)
+                    }
+                    Line::Deleted(object) => {
+                        self.moved_to(&object);
+                        Happening::Deleted(object)
+                    }
+                    Line::Failed(fault) => Happening::Failed(fault),
+                })
+            }
+            Ok(Ok(None)) if !heard && opened.elapsed() < AT_ONCE => Some(self.failed(Fault::closed())),
+            Ok(Ok(None)) => {
+                // Ended in time, in an orderly way: all that happened until then has come.
+                let orderly = opened.elapsed() >= lasts / 2;
+                self.failures = 0;
+                self.state = State::Opening;
+                orderly.then_some(Happening::Heard)
+            }
+            Err(_) => Some(self.failed(Fault::silent())),
+        }
+    }
+
+    fn moved_to(&mut self, object: &RawValue) {
+        if let Some(version) = object::version(object) {
+            self.version = version;
+        }
+    }
+
+    /// Sets what comes next, and when.
+    fn failed(&mut self, fault: Fault) -> Happening {
+        if !self.is_listing() {
+            self.state = State::Opening;
+        }
+        if fault.kind == FaultKind::Expired {
+            self.state = State::Listing { more: None };
+            // Nothing is wrong: the watch was quiet for longer than the server remembers.
+            if self.failures == 0 {
+                self.failures = 1;
+                return Happening::ListsAgain;
+            }
+            self.pause(fault.retry_after);
+            return Happening::ListsAgain;
+        }
+        self.pause(fault.retry_after);
+        Happening::Failed(fault)
+    }
+
+    /// Twice as long each time, between half and all of it; never before the server wants to be asked again.
+    fn pause(&mut self, retry_after: Option<Duration>) {
+        let pace = &self.config.pace;
+        let doubled = pace.first_pause.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+        let longest = doubled.min(pace.longest_pause);
+        let pause = longest.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+        self.failures = (self.failures + 1).min(16);
+        self.not_before = Some(clock::monotonic() + pause.max(retry_after.unwrap_or_default()));
+    }
+}

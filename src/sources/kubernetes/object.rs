@@ -1,0 +1,77 @@
+//! The little that is read of objects other than events.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// An object's metadata, and a service's selector.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Object {
+    /// Metadata.
+    pub metadata: Meta,
+    /// Of services.
+    pub spec: Spec,
+}
+
+/// Metadata.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: Option<String>,
+    /// Its labels.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Who made it.
+    pub owner_references: Option<Vec<Owner>>,
+}
+
+/// Who made an object.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Owner {
+    /// Such as `ReplicaSet`.
+    pub kind: String,
+    /// Its name, in the same namespace.
+    pub name: String,
+    /// Whether it manages the object.
+    pub controller: Option<bool>,
+}
+
+/// The part of a service that says which pods are its.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Spec {
+    /// Labels that its pods have.
+    pub selector: Option<BTreeMap<String, String>>,
+}
+
+impl Meta {
+    /// The owner that manages it, else the first.
+    pub fn owner(&self) -> Option<&Owner> {
+        let owners = self.owner_references.as_ref()?;
+        owners.iter().find(|owner| owner.controller == Some(true)).or_else(|| owners.first())
+    }
+}
+
+#[derive(Deserialize)]
+struct Versioned<'a> {
+    #[serde(borrow)]
+    metadata: Version<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version<'a> {
+    #[serde(borrow)]
+    resource_version: std::borrow::Cow<'a, str>,
+}
+
+/// The version of an object: from where a watch goes on after it.
+pub fn version(object: &RawValue) -> Option<String> {
+    let read: Versioned<'_> = serde_json::from_str(object.get()).ok()?;
+    Some(read.metadata.resource_version.into_owned())
+}

@@ -1,0 +1,397 @@
+//! What is known of pods, replica sets, jobs and services, from watches of their metadata. Deleted objects are kept for as
+//! long as their events may be there. What these watches cannot see costs attribution, never an event: names have shapes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use super::KubernetesConfig;
+use super::api::{Api, FaultKind};
+use super::follow::{Follower, Happening, Resource};
+use super::object::Object;
+use super::place::{Facts, Known};
+use crate::clock;
+use crate::core::time::Time;
+
+/// More objects are not kept; their events are attributed by name.
+const MOST_OBJECTS: usize = 200_000;
+/// How much longer than the events' lifetime a deleted object is kept.
+const LINGER: Duration = Duration::from_secs(600);
+/// How often deleted objects are looked through.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+
+type Labels = BTreeMap<String, String>;
+
+/// Shared by the watches that fill it and the one that asks.
+#[derive(Clone)]
+pub struct SharedOwners(Arc<RwLock<Owners>>);
+
+impl SharedOwners {
+    /// See [`Owners`].
+    pub fn new(owners: Owners) -> Self {
+        Self(Arc::new(RwLock::new(owners)))
+    }
+
+    /// Asks something.
+    pub fn ask<T>(&self, ask: impl FnOnce(&Owners) -> T) -> T {
+        ask(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Owners) -> T) -> T {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Owners {
+    keys: Vec<String>,
+    keep: Duration,
+    /// By kind, then by `namespace/name`.
+    objects: HashMap<&'static str, HashMap<Box<str>, Entry>>,
+    /// By kind and `namespace/name` of an owner: what its objects call their service.
+    learned: HashMap<Box<str>, Arc<str>>,
+    /// By namespace: names and selectors.
+    selectors: HashMap<Box<str>, Vec<(Arc<str>, Labels)>>,
+    words: HashSet<Arc<str>>,
+    generation: u64,
+    pruned: Time,
+}
+
+#[derive(Debug)]
+struct Entry {
+    label: Option<Arc<str>>,
+    owner: Option<(Arc<str>, Arc<str>)>,
+    /// Only of a pod that has neither.
+    labels: Option<Labels>,
+    gone: Option<Time>,
+    generation: u64,
+}
+
+impl Owners {
+    /// Of a cluster that nothing is known of yet.
+    pub fn new(keys: &[String], event_ttl: Duration) -> Self {
+        Self { keys: keys.to_vec(), keep: event_ttl + LINGER, ..Self::default() }
+    }
+
+    /// An object is there.
+    pub fn put(&mut self, resource: Resource, object: Object) {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let name = &object.metadata.name;
+        if resource == Resource::Services {
+            self.forget_selector(namespace, name);
+            let Some(selector) = object.spec.selector.filter(|selector| !selector.is_empty()) else { return };
+            if let Some(label) = self.label(Some(&selector)) {
+                self.learned.insert(learned_key("Service", namespace, name), label);
+            }
+            let name = self.word(name);
+            self.selectors.entry(namespace.into()).or_default().push((name, selector));
+            return;
+        }
+        let Some(kind) = kind(resource) else { return };
+        let label = self.label(object.metadata.labels.as_ref());
+        let owner = object.metadata.owner().map(|owner| (owner.kind.clone(), owner.name.clone()));
+        let owner = owner.map(|(kind, name)| (self.word(&kind), self.word(&name)));
+        if let (Some(label), Some((kind, name))) = (&label, &owner) {
+            self.learned.insert(learned_key(kind, namespace, name), label.clone());
+        }
+        let bare = label.is_none() && owner.is_none() && resource == Resource::Pods;
+        let labels = object.metadata.labels.filter(|labels| bare && !labels.is_empty());
+        let generation = self.generation;
+        let key = key(namespace, name);
+        let of_kind = self.objects.entry(kind).or_default();
+        if of_kind.len() < MOST_OBJECTS || of_kind.contains_key(&*key) {
+            of_kind.insert(key, Entry { label, owner, labels, gone: None, generation });
+        }
+    }
+
+    /// An object was deleted: it stays for its events.
+    pub fn gone(&mut self, resource: Resource, object: &Object, now: Time) {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        if resource == Resource::Services {
+            self.forget_selector(namespace, &object.metadata.name);
+        } else if let Some(entry) =
+            kind(resource).and_then(|kind| self.objects.get_mut(kind)?.get_mut(&*key(namespace, &object.metadata.name)))
+        {
+            entry.gone.get_or_insert(now);
+        }
+    }
+
+    /// A list begins: what it does not show is gone at its end.
+    pub fn list_begins(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+
+    /// A list ends that began with this generation. Of one namespace, or all.
+    pub fn list_ends(&mut self, resource: Resource, namespace: Option<&str>, began: u64, now: Time) {
+        let prefix = namespace.map(|namespace| format!("{namespace}/"));
+        let of_list = |key: &str| prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix.as_str()));
+        if let Some(objects) = kind(resource).and_then(|kind| self.objects.get_mut(kind)) {
+            for (_, entry) in objects.iter_mut().filter(|(key, entry)| entry.generation < began && of_list(key)) {
+                entry.gone.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Forgets what has been gone for too long.
+    pub fn prune(&mut self, now: Time) {
+        if now.since(self.pruned) < PRUNE_EVERY {
+            return;
+        }
+        self.pruned = now;
+        let keep = self.keep;
+        let mut forgot = false;
+        for objects in self.objects.values_mut() {
+            objects.retain(|_, entry| {
+                let stays = entry.gone.is_none_or(|gone| now.since(gone) < keep);
+                forgot |= !stays;
+                stays
+            });
+        }
+        if !forgot {
+            return;
+        }
+        // What was learned of owners goes with the objects that it was learned from.
+        self.learned.retain(|key, _| key.starts_with("Service "));
+        for objects in self.objects.values() {
+            for (key, entry) in objects {
+                let namespace = key.split_once('/').map_or("", |(namespace, _)| namespace);
+                if let (Some(label), Some((kind, name))) = (&entry.label, &entry.owner) {
+                    self.learned.insert(learned_key(kind, namespace, name), label.clone());
+                }
+            }
+        }
+        self.words.retain(|word| Arc::strong_count(word) > 1);
+    }
+
+    /// How many objects are kept.
+    pub fn len(&self) -> usize {
+        self.objects.values().map(HashMap::len).sum()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn forget_selector(&mut self, namespace: &str, name: &str) {
+        self.learned.remove(&learned_key("Service", namespace, name));
+        if let Some(of_namespace) = self.selectors.get_mut(namespace) {
+            of_namespace.retain(|(of, _)| **of != *name);
+        }
+    }
+
+    fn label(&mut self, labels: Option<&Labels>) -> Option<Arc<str>> {
+        let labels = labels?;
+        let found = self.keys.iter().filter_map(|key| labels.get(key)).find(|value| !value.is_empty())?;
+        let found = found.clone();
+        Some(self.word(&found))
+    }
+
+    /// Thousands of pods share a few names.
+    fn word(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.words.get(text) {
+            return known.clone();
+        }
+        let word: Arc<str> = text.into();
+        self.words.insert(word.clone());
+        word
+    }
+}
+
+impl Known for Owners {
+    fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<Facts> {
+        let entry = self.objects.get(kind)?.get(&*key(namespace, name))?;
+        let selected = entry.labels.as_ref().and_then(|labels| {
+            let fits = |selector: &Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
+            let fitting = self.selectors.get(namespace)?.iter().filter(|(_, selector)| fits(selector));
+            // The one that asks for most, then by name: two watches must not decide by chance.
+            fitting
+                .max_by_key(|(name, selector)| (selector.len(), std::cmp::Reverse(name.clone())))
+                .map(|(name, _)| name.clone())
+        });
+        Some(Facts { label: entry.label.clone(), owner: entry.owner.clone(), selected })
+    }
+
+    fn learned(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<str>> {
+        self.learned.get(&learned_key(kind, namespace, name)).cloned()
+    }
+}
+
+fn kind(resource: Resource) -> Option<&'static str> {
+    match resource {
+        Resource::Pods => Some("Pod"),
+        Resource::ReplicaSets => Some("ReplicaSet"),
+        Resource::Jobs => Some("Job"),
+        Resource::Services | Resource::Events => None,
+    }
+}
+
+fn key(namespace: &str, name: &str) -> Box<str> {
+    format!("{namespace}/{name}").into()
+}
+
+fn learned_key(kind: &str, namespace: &str, name: &str) -> Box<str> {
+    format!("{kind} {namespace}/{name}").into()
+}
+
+/// Keeps what is known of one resource. `listed` turns true once its first list is there, or cannot be had.
+pub async fn keep(
+    config: Arc<KubernetesConfig>,
+    api: Arc<Api>,
+    resource: Resource,
+    namespace: Option<Arc<str>>,
+    owners: SharedOwners,
+    listed: watch::Sender<bool>,
+) {
+    let mut follower = Follower::new(api, config.clone(), resource, namespace.clone());
+    let mut began = None;
+    let mut said: Option<String> = None;
+    loop {
+        match follower.next().await {
+            Happening::Page { items, last } => {
+                owners.change(|owners| {
+                    let began = *began.get_or_insert_with(|| owners.list_begins());
+                    items.iter().filter_map(|item| read(item)).for_each(|object| owners.put(resource, object));
+                    if last {
+                        owners.list_ends(resource, namespace.as_deref(), began, clock::now());
+                    }
+                });
+                if last {
+                    began = None;
+                    listed.send_replace(true);
+                    if said.take().is_some() {
+                        tracing::info!(source = %config.name, resource = resource.name(), "can be read again");
+                    }
+                }
+            }
+            Happening::ListsAgain => began = None,
+            Happening::Changed(object) => {
+                if let Some(object) = read(&object) {
+                    owners.change(|owners| owners.put(resource, object));
+                }
+            }
+            Happening::Deleted(object) => {
+                if let Some(object) = read(&object) {
+                    owners.change(|owners| owners.gone(resource, &object, clock::now()));
+                }
+            }
+            Happening::Opened | Happening::Heard => owners.change(|owners| owners.prune(clock::now())),
+            Happening::Failed(fault) => {
+                listed.send_replace(true);
+                // Whatever else goes wrong goes wrong with events, too, and is said there.
+                let refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
+                if refused && said.as_deref() != Some(&fault.error.code) {
+                    let (code, text) = (&fault.error.code, &fault.error.text);
+                    tracing::warn!(source = %config.name, resource = resource.name(), code, text,
+                        "cannot be read: which service an event belongs to is taken from names instead");
+                    said = Some(fault.error.code.clone());
+                }
+                if refused {
+                    // Somebody has to mend that: no hurry.
+                    tokio::time::sleep(config.pace.longest_pause).await;
+                }
+            }
+        }
+    }
+}
+
+fn read(object: &RawValue) -> Option<Object> {
+    serde_json::from_str(object.get()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::{SERVICE_LABELS, place};
+    use super::*;
+
+    fn owners() -> Owners {
+        Owners::new(&SERVICE_LABELS.map(str::to_owned), Duration::from_secs(3600))
+    }
+
+    fn object(name: &str, labels: Value, owner: Value) -> Object {
+        serde_json::from_value(
+            json!({"metadata": {"name": name, "namespace": "shop", "labels": labels, "ownerReferences": owner}}),
+        )
+        .unwrap()
+    }
+
+    fn service_of(owners: &Owners, kind: &str, name: &str) -> String {
+        let text = json!({"metadata": {"namespace": "shop"}, "involvedObject": {"kind": kind, "namespace": "shop", "name": name}});
+        place::of(&super::super::event::read(&text.to_string()).unwrap(), owners).1.to_string()
+    }
+
+    fn at(seconds: i64) -> Time {
+        Time::from_seconds(1_767_323_040 + seconds)
+    }
+
+    #[test]
+    fn the_first_configured_label_wins_whatever_their_order_on_the_object() {
+        let mut owners = owners();
+        let all = json!({"app": "d", "app.kubernetes.io/name": "c", "k8s-app": "b", "qcloud-app": "a"});
+        owners.put(Resource::Pods, object("one", all, json!(null)));
+        owners.put(Resource::Pods, object("two", json!({"app": "d", "app.kubernetes.io/name": "c"}), json!(null)));
+        owners.put(Resource::Pods, object("empty", json!({"qcloud-app": "", "app": "d"}), json!(null)));
+        assert_eq!(["one", "two", "empty"].map(|name| service_of(&owners, "Pod", name)), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn a_deleted_pod_stays_attributable_for_its_events_lifetime_and_no_longer() {
+        let mut owners = owners();
+        let pod = || {
+            object(
+                "web-6d4cf56db6-x2x7v",
+                json!({"app": "web-service"}),
+                json!([{"kind": "ReplicaSet", "name": "web-6d4cf56db6"}]),
+            )
+        };
+        owners.put(Resource::Pods, pod());
+        owners.gone(Resource::Pods, &pod(), at(0));
+        owners.prune(at(3600));
+        assert_eq!(service_of(&owners, "Pod", "web-6d4cf56db6-x2x7v"), "web-service");
+        owners.prune(at(3600 + 601));
+        assert!(owners.is_empty());
+        assert_eq!(service_of(&owners, "Pod", "web-6d4cf56db6-x2x7v"), "web");
+    }
+
+    #[test]
+    fn what_a_new_list_does_not_show_is_gone_in_its_namespace_only() {
+        let mut owners = owners();
+        owners.put(Resource::Pods, object("a", json!({"app": "a"}), json!(null)));
+        owners.put(Resource::Pods, object("b", json!({"app": "b"}), json!(null)));
+        let began = owners.list_begins();
+        owners.put(Resource::Pods, object("b", json!({"app": "b"}), json!(null)));
+        owners.list_ends(Resource::Pods, Some("other"), began, at(0));
+        owners.prune(at(10_000));
+        assert_eq!(owners.len(), 2);
+        owners.list_ends(Resource::Pods, Some("shop"), began, at(10_000));
+        owners.prune(at(20_000));
+        assert_eq!(owners.len(), 1);
+    }
+
+    #[test]
+    fn a_bare_pod_belongs_to_the_service_that_selects_it_most_closely() {
+        let mut owners = owners();
+        let service = |name: &str, selector: Value| -> Object {
+            serde_json::from_value(
+                json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"selector": selector}}),
+            )
+            .unwrap()
+        };
+        owners.put(Resource::Services, service("any", json!({"tier": "front"})));
+        owners.put(Resource::Services, service("close", json!({"tier": "front", "zone": "a"})));
+        owners.put(Resource::Services, service("headless", json!(null)));
+        owners.put(Resource::Pods, object("p", json!({"tier": "front", "zone": "a"}), json!(null)));
+        assert_eq!(service_of(&owners, "Pod", "p"), "close");
+        owners.gone(Resource::Services, &service("close", json!(null)), at(0));
+        assert_eq!(service_of(&owners, "Pod", "p"), "any");
+        owners.put(Resource::Services, service("web-svc", json!({"app": "web"})));
+        assert_eq!(service_of(&owners, "EndpointSlice", "web-svc-x2x7v"), "web");
+    }
+}

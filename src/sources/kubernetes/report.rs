@@ -1,0 +1,345 @@
+//! What a watch of events says to the engine: lists as whole lists, changes in batches, and until when nothing was missed.
+//!
+//! Never says a thing before there is room for it: when the store is slow, the watch is not read on, and the server waits.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep_until, timeout};
+
+use super::KubernetesConfig;
+use super::api::{Api, PAGE};
+use super::event::{self, KubeEvent};
+use super::follow::{Follower, Happening, Resource};
+use super::live::Live;
+use super::owners::SharedOwners;
+use super::place;
+use crate::clock;
+use crate::core::event::{Event, Target};
+use crate::core::series::EpisodeKey;
+use crate::core::source::{Covers, Seen};
+use crate::core::time::Time;
+use crate::sources::SourceEvent;
+use crate::sources::receipt::Counter;
+
+/// The most events of a batch.
+const BATCH: usize = PAGE as usize;
+/// How long the first list of events waits for those of pods and their owners.
+const OWNERS_WAIT: Duration = Duration::from_secs(15);
+/// How often a busy watch says that nothing was missed.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// A store that took everything for so long works again.
+const CALM: Duration = Duration::from_secs(300);
+
+/// Nobody listens any more.
+struct Deaf;
+
+/// A change that waits for others, with the event read.
+enum Waiting {
+    Changed(KubeEvent),
+    Deleted(KubeEvent),
+}
+
+struct Reporter {
+    config: Arc<KubernetesConfig>,
+    covers: Covers,
+    owners: SharedOwners,
+    out: mpsc::Sender<SourceEvent>,
+    counter: Counter,
+    live: Live,
+    targets: HashSet<Arc<Target>>,
+    waiting: Vec<Waiting>,
+    /// When what waits must leave.
+    flush_at: Option<Instant>,
+    /// When it is time to say that nothing was missed.
+    say_at: Option<Instant>,
+    said: Option<Instant>,
+    /// What the list that is being read has shown.
+    list: Lists,
+    list_began: Option<Time>,
+    unread: u64,
+    losses: u32,
+    lost_at: Option<Instant>,
+}
+
+/// Events by target, each episode once.
+#[derive(Default)]
+struct Lists {
+    by_target: HashMap<Arc<Target>, List>,
+}
+
+#[derive(Default)]
+struct List {
+    events: Vec<Event<'static>>,
+    at: HashMap<EpisodeKey, usize>,
+    gone: Vec<Event<'static>>,
+}
+
+impl Lists {
+    fn put(&mut self, target: Arc<Target>, episode: EpisodeKey, event: Event<'static>) {
+        let list = self.by_target.entry(target).or_default();
+        match list.at.get(&episode).and_then(|at| list.events.get_mut(*at)) {
+            Some(known) => *known = event,
+            None => {
+                list.at.insert(episode, list.events.len());
+                list.events.push(event);
+            }
+        }
+    }
+}
+
+/// Watches the events of one namespace, or of all. Ends when nobody listens.
+pub(super) async fn report(
+    config: Arc<KubernetesConfig>,
+    api: Arc<Api>,
+    covers: Covers,
+    owners: SharedOwners,
+    ready: Vec<watch::Receiver<bool>>,
+    out: mpsc::Sender<SourceEvent>,
+) {
+    let known = async {
+        for mut listed in ready {
+            // Its watch ends only with everything.
+            let _ = listed.wait_for(|listed| *listed).await;
+        }
+    };
+    // What is not known by then is taken from names.
+    let _ = timeout(OWNERS_WAIT, known).await;
+    let mut follower = Follower::new(api, config.clone(), Resource::Events, covers.namespace.clone());
+    let mut reporter = Reporter {
+        config,
+        covers,
+        owners,
+        out,
+        counter: Counter::default(),
+        live: Live::default(),
+        targets: HashSet::new(),
+        waiting: Vec::new(),
+        flush_at: None,
+        say_at: None,
+        said: None,
+        list: Lists::default(),
+        list_began: None,
+        unread: 0,
+        losses: 0,
+        lost_at: None,
+    };
+    while reporter.turn(&mut follower).await.is_ok() {}
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Reporter {
+    async fn turn(&mut self, follower: &mut Follower) -> Result<(), Deaf> {
+        let counter = self.counter.clone();
+        if follower.is_listing() {
+            // As of its beginning: what happens later, the watch will show.
+            self.list_began.get_or_insert_with(clock::now);
+        }
+        tokio::select! {
+            biased;
+            () = counter.lost() => {
+                let pause = self.pause_after_loss();
+                tracing::info!(source = %self.config.name, "what was seen could not be stored; it is listed again");
+                self.start_over();
+                follower.list_again(pause);
+                Ok(())
+            }
+            () = at(self.flush_at) => self.flush().await,
+            () = at(self.say_at), if self.flush_at.is_none() => {
+                self.say_at = None;
+                // Ended meanwhile: the next one will say it.
+                if follower.is_watching() { self.say().await } else { Ok(()) }
+            }
+            happening = follower.next() => self.take(happening).await,
+        }
+    }
+
+    /// Lists are dear: while the store does not work they get rarer.
+    fn pause_after_loss(&mut self) -> Duration {
+        let now = clock::monotonic();
+        if self.lost_at.is_none_or(|last| now.duration_since(last) > CALM) {
+            self.losses = 0;
+        }
+        self.lost_at = Some(now);
+        self.losses = (self.losses + 1).min(7);
+        self.config.pace.first_pause.saturating_mul(1 << self.losses)
+    }
+
+    fn start_over(&mut self) {
+        self.waiting.clear();
+        (self.flush_at, self.say_at, self.list_began) = (None, None, None);
+        self.list = Lists::default();
+    }
+
+    async fn take(&mut self, happening: Happening) -> Result<(), Deaf> {
+        match happening {
+            Happening::Page { items, last } => self.page(items, last).await,
+            Happening::ListsAgain => {
+                self.flush().await?;
+                self.start_over();
+                Ok(())
+            }
+            Happening::Opened => {
+                self.say_at = Some(clock::monotonic() + self.config.pace.settled);
+                Ok(())
+            }
+            Happening::Changed(object) => self.wait(&object, Waiting::Changed).await,
+            Happening::Deleted(object) => self.wait(&object, Waiting::Deleted).await,
+            Happening::Heard => {
+                self.flush().await?;
+                self.say().await
+            }
+            Happening::Failed(fault) => {
+                self.flush().await?;
+                self.say_at = None;
+                if self.list.by_target.is_empty() {
+                    // A list that did not begin begins later.
+                    self.list_began = None;
+                }
+                tracing::debug!(source = %self.config.name, code = fault.error.code, text = fault.error.text, "a watch failed");
+                let (covers, at, error) = (self.covers.clone(), clock::now(), fault.error);
+                self.send(SourceEvent::Unwatched { covers, at, error }).await
+            }
+        }
+    }
+
+    async fn page(&mut self, items: Vec<Box<RawValue>>, last: bool) -> Result<(), Deaf> {
+        if self.list.by_target.is_empty() {
+            self.live.list_begins();
+        }
+        for item in items {
+            if let Some(event) = self.read(&item) {
+                let (target, episode, event) = self.place(event);
+                self.list.put(target, episode, event);
+            }
+        }
+        if !last {
+            return Ok(());
+        }
+        self.live.list_ends();
+        let began = self.list_began.take().unwrap_or_else(clock::now);
+        let lists = std::mem::take(&mut self.list);
+        let shown: Vec<Target> = lists.by_target.keys().map(|target| (**target).clone()).collect();
+        self.hand_in(lists, true, began).await?;
+        let Some(receipt) = self.counter.receipt(1).await else { return Err(Deaf) };
+        self.send(SourceEvent::Swept { covers: self.covers.clone(), at: began, shown, receipt }).await?;
+        self.said = Some(clock::monotonic());
+        // What is no longer attributed to is known by nobody else.
+        self.targets.retain(|target| Arc::strong_count(target) > 1);
+        self.targets.shrink_to_fit();
+        Ok(())
+    }
+
+    async fn wait(&mut self, object: &RawValue, change: impl Fn(KubeEvent) -> Waiting) -> Result<(), Deaf> {
+        let Some(event) = self.read(object) else { return Ok(()) };
+        self.waiting.push(change(event));
+        if self.waiting.len() >= BATCH {
+            return self.flush().await;
+        }
+        // A pod's own watch may be a moment behind its events'.
+        let gather = self.config.pace.gather;
+        self.flush_at.get_or_insert_with(|| clock::monotonic() + gather);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Deaf> {
+        self.flush_at = None;
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let mut lists = Lists::default();
+        for change in std::mem::take(&mut self.waiting) {
+            match change {
+                Waiting::Changed(event) => {
+                    let (target, episode, event) = self.place(event);
+                    lists.put(target, episode, event);
+                }
+                Waiting::Deleted(event) => {
+                    if let Some(target) = self.live.remove(event.id) {
+                        lists.by_target.entry(target).or_default().gone.push(event.event);
+                    }
+                }
+            }
+        }
+        self.hand_in(lists, false, clock::now()).await?;
+        match self.said {
+            Some(said) if said.elapsed() < SAY_EVERY || self.say_at.is_some() => Ok(()),
+            _ => self.say().await,
+        }
+    }
+
+    /// Says what was seen, a batch at a time; a target's whole list is never split.
+    async fn hand_in(&mut self, lists: Lists, whole: bool, at: Time) -> Result<(), Deaf> {
+        let (mut batch, mut size) = (Vec::new(), 0);
+        let mut all = lists.by_target.into_iter().peekable();
+        while let Some((target, list)) = all.next() {
+            size += list.events.len() + list.gone.len();
+            batch.push(Seen { target: (*target).clone(), events: list.events, gone: list.gone });
+            if size >= BATCH || all.peek().is_none() {
+                let Some(receipt) = self.counter.receipt(size).await else { return Err(Deaf) };
+                self.send(SourceEvent::Seen { at, whole, lists: std::mem::take(&mut batch), receipt }).await?;
+                size = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing was missed until now.
+    async fn say(&mut self) -> Result<(), Deaf> {
+        self.say_at = None;
+        self.said = Some(clock::monotonic());
+        self.send(SourceEvent::Watched { covers: self.covers.clone(), at: clock::now() }).await
+    }
+
+    fn read(&mut self, object: &RawValue) -> Option<KubeEvent> {
+        let read = event::read(object.get());
+        if read.is_none() {
+            self.unread += 1;
+            if self.unread.is_power_of_two() {
+                tracing::warn!(source = %self.config.name, all = self.unread, "an event could not be understood; it is left out");
+            }
+        }
+        read
+    }
+
+    /// The target of an event, which it keeps, and its episode as that reads now.
+    fn place(&mut self, event: KubeEvent) -> (Arc<Target>, EpisodeKey, Event<'static>) {
+        let target = self.live.target(event.id).unwrap_or_else(|| {
+            let (mut namespace, service) = self.owners.ask(|owners| place::of(&event, owners));
+            // Seen through a watch of one namespace, which alone can say that nothing was missed.
+            if namespace.is_empty() && self.covers.namespace.as_deref().is_some_and(|own| own != "default") {
+                namespace = &event.namespace;
+            }
+            let target = Target {
+                source: self.config.name.clone(),
+                cluster: self.config.cluster.clone(),
+                namespace: namespace.into(),
+                service,
+            };
+            match self.targets.get(&target) {
+                Some(known) => known.clone(),
+                None => {
+                    let target = Arc::new(target);
+                    self.targets.insert(target.clone());
+                    target
+                }
+            }
+        });
+        let (episode, event) = self.live.put(event, target.clone());
+        (target, episode, event)
+    }
+
+    async fn send(&self, event: SourceEvent) -> Result<(), Deaf> {
+        self.out.send(event).await.map_err(|_| Deaf)
+    }
+}

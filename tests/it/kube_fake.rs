@@ -1,0 +1,302 @@
+//! The Kubernetes source against what newer API servers, proxies and bad days do. Nothing is lost, nothing is told twice,
+//! no failure is the end, and no loop turns without a pause.
+
+use std::time::Duration;
+
+use podbell::sources::SourceEvent;
+use serde_json::{Value, json};
+
+use crate::support::apiserver::{event, kubeconfig, pod};
+use crate::support::kube::{Watching, ago};
+use crate::support::kube_fake::{Fake, Mood, Refusal};
+
+fn start(fake: &Fake) -> Watching {
+    Watching::start(&kubeconfig(&fake.address, None, "good"), |_| {})
+}
+
+fn crash(count: u64) -> Value {
+    event("shop", "web-6d4cf56db6-x2x7v", "BackOff", count, &ago(60), &ago(1))
+}
+
+fn other(number: usize) -> Value {
+    event("shop", &format!("other-{number}"), "Failed", 1, &ago(60), &ago(60))
+}
+
+const PLACE: &str = "shop/web";
+const WHAT: &str = "web-6d4cf56db6-x2x7v BackOff";
+
+#[tokio::test]
+async fn a_list_comes_page_by_page_as_whole_lists_and_what_follows_as_parts() {
+    let fake = Fake::start().await;
+    fake.put(crash(3));
+    (0..1200).for_each(|number| fake.put(other(number)));
+    let mut watching = start(&fake);
+    watching.swept().await;
+    assert_eq!(watching.known.len(), 1201);
+    assert_eq!(fake.asked().iter().filter(|one| !one.watch).count(), 3, "pages of 500");
+    let (whole, parts) = (watching.whole, watching.parts);
+    assert!(whole > 0 && parts == 0);
+    fake.put(crash(4));
+    watching.reads(PLACE, WHAT, 4).await;
+    assert_eq!((watching.whole, watching.parts), (whole, 1), "only what changed is said");
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_is_taken_up_where_it_was_cut_at_any_point() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    let cuts: Vec<Mood> = (0..6).map(Mood::CutAfter).collect();
+    fake.moods(&cuts);
+    let mut watching = start(&fake);
+    watching.swept().await;
+    for count in 2..30 {
+        fake.put(crash(count));
+        watching.reads(PLACE, WHAT, count).await;
+    }
+    assert_eq!(fake.lists(), 1, "nothing was listed again");
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_version_that_is_too_old_leads_to_a_new_list_once() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    fake.moods(&[Mood::CutAfter(0)]);
+    let mut watching = start(&fake);
+    watching.swept().await;
+    fake.compact();
+    fake.put(crash(5));
+    watching.reads(PLACE, WHAT, 5).await;
+    assert_eq!(fake.lists(), 2);
+    fake.put(crash(6));
+    watching.reads(PLACE, WHAT, 6).await;
+    assert_eq!(fake.lists(), 2, "the new list's version is good");
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn retry_after_is_a_wall() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    fake.refuse(&[Refusal { status: 429, retry_after: Some(2) }]);
+    let mut watching = start(&fake);
+    watching.swept().await;
+    let asked = fake.asked();
+    assert!(asked[1].at - asked[0].at >= Duration::from_secs(2), "{asked:?}");
+    let [error] = watching.errors.as_slice() else { panic!("{:?}", watching.errors) };
+    assert_eq!(error.code, "http-429");
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_that_closes_at_once_is_taken_up_with_growing_pauses() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    fake.moods(&[Mood::ClosesAtOnce; 8]);
+    let mut watching = start(&fake);
+    watching.swept().await;
+    fake.put(crash(2));
+    watching.reads(PLACE, WHAT, 2).await;
+    assert_eq!(watching.errors.iter().filter(|error| error.code == "closed").count(), 8);
+    let watches = fake.watches();
+    let span = watches[8].at - watches[0].at;
+    assert!(span >= Duration::from_millis(10 + 20 + 40 + 80 + 4 * 100 - 50), "it turned too fast: {span:?}");
+    assert!(fake.requests() < 30, "{} requests", fake.requests());
+    assert_eq!(fake.lists(), 1);
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn bookmarks_move_a_quiet_watch_on_and_prove_that_nothing_was_missed() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    let mut watching = start(&fake);
+    watching.swept().await;
+    fake.others_write(1000);
+    watching.until(|_, event| matches!(event, SourceEvent::Watched { .. }).then_some(())).await;
+    // The next watch begins behind the bookmark: what was compacted before it is no loss.
+    let begins_late = || {
+        let last = fake.watches().last()?.query.get("resourceVersion")?.parse::<u64>().ok()?;
+        (last > 1000).then_some(())
+    };
+    while begins_late().is_none() {
+        watching.next().await;
+    }
+    assert_eq!(fake.lists(), 1);
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_list_replaces_the_first_list_where_the_server_has_it() {
+    for has in [true, false] {
+        let fake = Fake::start().await;
+        (0..700).for_each(|number| fake.put(other(number)));
+        fake.put(crash(3));
+        if has {
+            fake.has_watch_lists();
+        }
+        let mut watching = Watching::start(&kubeconfig(&fake.address, None, "good"), |config| config.watch_list = true);
+        watching.swept().await;
+        assert_eq!(watching.known.len(), 701);
+        assert_eq!(fake.lists(), usize::from(!has), "listed only where there is no watch-list");
+        fake.put(crash(4));
+        watching.reads(PLACE, WHAT, 4).await;
+        watching.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_said_and_the_renewed_kubeconfig_is_read() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    fake.moods(&[Mood::CutAfter(0)]);
+    let mut watching = start(&fake);
+    watching.swept().await;
+    fake.token("renewed");
+    fake.put(crash(2));
+    watching.until(|watching, _| watching.errors.iter().any(|error| error.code == "http-401").then_some(())).await;
+    assert!(watching.errors.last().unwrap().advice.contains("renew the token"), "{:?}", watching.errors);
+    watching.reconfigure(&kubeconfig(&fake.address, None, "renewed"));
+    watching.reads(PLACE, WHAT, 2).await;
+    assert_eq!(fake.lists(), 1, "the watch went on where it was");
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_forbidden_namespace_is_trouble_of_its_own_and_the_others_are_watched() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    fake.forbid(&["secret"]);
+    let namespaces = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let mut watching = Watching::start(&kubeconfig(&fake.address, None, "good"), |config| {
+        config.namespaces = namespaces(&["secret", "shop"]);
+    });
+    let said = watching.until(|watching, event| match event {
+        SourceEvent::Unwatched { covers, error, .. } if watching.known.len() == 1 => {
+            Some((covers.name(), error.code.clone()))
+        }
+        _ => None,
+    });
+    assert_eq!(said.await, ("namespace secret".to_owned(), "http-403".to_owned()));
+    fake.put(crash(2));
+    watching.reads(PLACE, WHAT, 2).await;
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_given_up_and_nothing_is_lost() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    fake.moods(&[Mood::Silent]);
+    let mut watching = Watching::start(&kubeconfig(&fake.address, None, "good"), |config| {
+        config.pace.watch_for = Duration::from_secs(1);
+    });
+    watching.swept().await;
+    fake.put(crash(2));
+    watching.reads(PLACE, WHAT, 2).await;
+    assert!(watching.errors.iter().any(|error| error.code == "timeout"), "{:?}", watching.errors);
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_expired_is_said_to_be_gone_and_one_without_sense_is_left_out() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    fake.put(json!({"metadata": {"namespace": "shop", "name": "nonsense"}, "count": "many"}));
+    let mut watching = start(&fake);
+    watching.swept().await;
+    assert_eq!(watching.known.len(), 1);
+    fake.expire("shop", "web-6d4cf56db6-x2x7v.backoff");
+    let gone = watching.until(|_, event| match event {
+        SourceEvent::Seen { lists, .. } => lists.iter().find(|seen| !seen.gone.is_empty()).cloned(),
+        _ => None,
+    });
+    let gone = gone.await;
+    assert_eq!((gone.target.service.as_ref(), gone.gone.len(), gone.events.len()), ("web", 1, 0));
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn labels_of_pods_say_which_service_an_event_belongs_to() {
+    let fake = Fake::start().await;
+    fake.pods(vec![pod("shop", "web-6d4cf56db6-x2x7v", json!({"qcloud-app": "web-service", "app": "web"}), None)]);
+    fake.put(crash(1));
+    let mut watching = start(&fake);
+    watching.swept().await;
+    watching.reads("shop/web-service", WHAT, 1).await;
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn when_nobody_takes_events_the_watch_is_not_read_on_and_memory_is_bounded() {
+    let fake = Fake::start().await;
+    let mut watching = start(&fake);
+    watching.swept().await;
+    // The receipts are kept, as by an engine whose store is slow.
+    let mut kept = Vec::new();
+    (0..20_000).for_each(|number| fake.put(other(number)));
+    let mut taken = 0;
+    while let Ok(event) = tokio::time::timeout(Duration::from_secs(2), watching.events.recv()).await {
+        let event = event.unwrap();
+        if let SourceEvent::Seen { lists, .. } = &event {
+            taken += lists.iter().map(|seen| seen.events.len()).sum::<usize>();
+        }
+        kept.push(event);
+    }
+    assert!((1..=4000).contains(&taken), "{taken}");
+    kept.clear();
+    while taken < 20_000 {
+        if let SourceEvent::Seen { lists, .. } = watching.next().await {
+            taken += lists.iter().map(|seen| seen.events.len()).sum::<usize>();
+        }
+    }
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_is_listed_again() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    let mut watching = start(&fake);
+    watching.swept().await;
+    fake.put(crash(7));
+    let lost = watching.until(|_, event| match event {
+        SourceEvent::Seen { receipt, .. } => Some(receipt.clone()),
+        _ => None,
+    });
+    lost.await.lost();
+    watching.known.clear();
+    watching.swept().await;
+    assert_eq!(watching.known.values().collect::<Vec<_>>(), [&7]);
+    assert_eq!(fake.lists(), 2);
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn no_token_is_in_what_is_said_of_a_kubeconfig_that_cannot_be_used() {
+    let fake = Fake::start().await;
+    let good = kubeconfig(&fake.address, None, "good");
+    let plugin = |says: &str| {
+        let exec =
+            format!("exec: {{apiVersion: client.authentication.k8s.io/v1, command: sh, args: [-c, \"{says}\"]}}");
+        good.replace("token: good", &exec)
+    };
+    for (broken, words) in [
+        (good.replace("token: good", "token: [s3cr3t]"), "the kubeconfig cannot be understood"),
+        (good.replace("token: good", "token: s3cr3t, : ]"), "the kubeconfig cannot be understood"),
+        (plugin("echo s3cr3t; exit 3"), "`exec` plugin failed with exit status: 3"),
+        (plugin("echo s3cr3t: ["), "`exec` plugin printed cannot be understood"),
+        (good.replace("current-context: test", "current-context: other"), "other"),
+    ] {
+        let mut watching = Watching::start(&broken, |_| {});
+        watching.until(|watching, _| (!watching.errors.is_empty()).then_some(())).await;
+        let error = &watching.errors[0];
+        assert!(error.text.contains(words), "{error:?}");
+        assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");
+        // Mended, it is read without a restart.
+        watching.reconfigure(&good);
+        watching.swept().await;
+        watching.stop().await;
+    }
+}

@@ -1,0 +1,130 @@
+//! A source that watches, as the engine would hear it; and the current time as the API writes it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use podbell::clock;
+use podbell::core::source::PollError;
+use podbell::core::time::Time;
+use podbell::sources::SourceEvent;
+use podbell::sources::kubernetes::{self, KubernetesConfig, Pace};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Long enough for anything on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Rhythms for the impatient.
+pub fn pace() -> Pace {
+    Pace {
+        watch_for: Duration::from_secs(5),
+        gather: Duration::from_millis(50),
+        settled: Duration::from_millis(200),
+        first_pause: Duration::from_millis(20),
+        longest_pause: Duration::from_millis(200),
+        patience: Duration::from_secs(10),
+    }
+}
+
+/// A running source, and what it says.
+pub struct Watching {
+    pub events: mpsc::Receiver<SourceEvent>,
+    folder: TempDir,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+    /// By namespace/service, object and reason: what was read last.
+    pub known: BTreeMap<(String, String), u64>,
+    pub errors: Vec<PollError>,
+    pub whole: usize,
+    pub parts: usize,
+}
+
+impl Watching {
+    /// Starts one with this kubeconfig.
+    pub fn start(kubeconfig: &str, change: impl FnOnce(&mut KubernetesConfig)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
+        let mut config = KubernetesConfig::new("prod");
+        config.cluster = "c".into();
+        config.kubeconfig = Some(folder.path().join("kubeconfig"));
+        config.pace = pace();
+        change(&mut config);
+        let (sender, events) = mpsc::channel(64);
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(kubernetes::run(config, sender, stopped));
+        let (known, errors) = (BTreeMap::new(), Vec::new());
+        Self { events, folder, stop, task, known, errors, whole: 0, parts: 0 }
+    }
+
+    /// Writes its kubeconfig anew.
+    pub fn reconfigure(&self, kubeconfig: &str) {
+        std::fs::write(self.folder().join("kubeconfig"), kubeconfig).unwrap();
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The next thing it says.
+    pub async fn next(&mut self) -> SourceEvent {
+        let event = tokio::time::timeout(PATIENCE, self.events.recv()).await;
+        let event = event.unwrap_or_else(|_| panic!("nothing more; known {:?}, errors {:?}", self.known, self.errors));
+        let event = event.expect("it runs");
+        match &event {
+            SourceEvent::Seen { lists, whole, .. } => {
+                for seen in lists {
+                    self.whole += usize::from(*whole);
+                    self.parts += usize::from(!*whole);
+                    let place = format!("{}/{}", seen.target.namespace, seen.target.service);
+                    for event in &seen.events {
+                        self.known.insert((place.clone(), format!("{} {}", event.obj_name, event.reason)), event.count);
+                    }
+                }
+            }
+            SourceEvent::Unwatched { error, .. } => self.errors.push(error.clone()),
+            _ => {}
+        }
+        event
+    }
+
+    /// Listens until something is found.
+    pub async fn until<T>(&mut self, mut find: impl FnMut(&Self, &SourceEvent) -> Option<T>) -> T {
+        loop {
+            let event = self.next().await;
+            if let Some(found) = find(self, &event) {
+                return found;
+            }
+        }
+    }
+
+    /// Listens until all lists were handed in.
+    pub async fn swept(&mut self) {
+        self.until(|_, event| matches!(event, SourceEvent::Swept { .. }).then_some(())).await;
+    }
+
+    /// Listens until an event of an object reads like this.
+    pub async fn reads(&mut self, place: &str, what: &str, count: u64) {
+        let key = (place.to_owned(), what.to_owned());
+        while self.known.get(&key) != Some(&count) {
+            self.next().await;
+        }
+    }
+
+    /// Stops it, in time.
+    pub async fn stop(self) {
+        self.stop.send(true).unwrap();
+        tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("it ends").unwrap();
+    }
+}
+
+/// An instant as the API writes it.
+pub fn rfc3339(time: Time) -> String {
+    jiff::Timestamp::from_millisecond(time.millis() / 1000 * 1000).unwrap().to_string()
+}
+
+/// So many seconds ago.
+pub fn ago(seconds: u64) -> String {
+    rfc3339(clock::now().minus(Duration::from_secs(seconds)))
+}
