@@ -31,7 +31,7 @@ pub struct Seen {
     pub version: i64,
     /// The version that this program writes.
     pub known: i64,
-    /// Its length in bytes.
+    /// Its length in bytes, with that of its write-ahead log.
     pub bytes: u64,
     /// When a podbell that runs on it was last alive.
     pub heartbeat: Option<Time>,
@@ -67,7 +67,8 @@ fn seen(path: &Path) -> Result<Seen, StoreError> {
     let connection = open(path).map_err(of)?;
     connection.busy_timeout(BUSY_WAIT).map_err(of)?;
     let version = migrate::check_version(&connection, path, VERSION, false)?;
-    let bytes = std::fs::metadata(path).map(|file| file.len()).unwrap_or_default();
+    let length = |path: &Path| std::fs::metadata(path).map(|file| file.len()).unwrap_or_default();
+    let bytes = length(path) + length(Path::new(&format!("{}-wal", path.display())));
     let heartbeat = if version > 0 { Store::heartbeat_of(&connection).map_err(of)? } else { None };
     Ok(Seen { version, known: VERSION, bytes, heartbeat })
 }
