@@ -202,7 +202,6 @@ impl TargetReadings {
             self.slots.sort_unstable_by_key(|slot| slot.key);
         }
         self.forget(&mut diff.forgotten, now);
-        self.last_good = Some(last_good.max(now));
         diff.changes.sort_by_cached_key(|change| (change.event.last_seen, change.event.first_seen, change.key));
         diff
     }

@@ -15,6 +15,13 @@ impl Engine {
         now: Time,
         batch: &mut Batch,
     ) -> Result<(), StoreError> {
+        if let SourceEvent::Seen { receipt, .. }
+        | SourceEvent::Swept { receipt, .. }
+        | SourceEvent::Watched { receipt, .. } = event
+            && receipt.is_stale()
+        {
+            return Ok(());
+        }
         // A poll counts when it was complete, not when its turn came; time never goes backwards.
         let (input, at) = match event {
             SourceEvent::Roster { source, targets, complete } => {
@@ -37,7 +44,7 @@ impl Engine {
                 return Ok(());
             }
             SourceEvent::Swept { covers, at, shown, .. } => (Input::Swept { covers, shown }, (*at).min(now)),
-            SourceEvent::Watched { covers, at } => (Input::Watched { covers }, (*at).min(now)),
+            SourceEvent::Watched { covers, at, .. } => (Input::Watched { covers }, (*at).min(now)),
             SourceEvent::Unwatched { covers, at, error } => (Input::Unwatched { covers, error }, (*at).min(now)),
         };
         step(&mut mirror.state, &self.setup, input, at, &mut batch.writes);

@@ -407,8 +407,8 @@ impl Notifiers {
         };
         match (&notifier.config.kind, &notifier.url) {
             (Kind::Console { color }, _) => console::print(body, *color).await,
-            (Kind::SlackApp { token, api, .. }, _) => {
-                self.call_slack(notifier, (token, api), message_id, &body, now).await
+            (Kind::SlackApp { token, api, channel, .. }, _) => {
+                self.call_slack(notifier, (token, api, channel), message_id, &body, now).await
             }
             (kind, Some(url)) => {
                 let attempt = http::Attempt { id: message_id, body, now, bearer: None };
@@ -432,7 +432,7 @@ impl Notifiers {
     async fn call_slack(
         &self,
         notifier: &Notifier,
-        (token, api): (&SecretString, &url::Url),
+        (token, api, channel): (&SecretString, &url::Url, &str),
         message_id: &str,
         frozen: &[u8],
         now: Time,
@@ -440,6 +440,9 @@ impl Notifiers {
         let Ok(request) = serde_json::from_slice::<slack_app::Request>(frozen) else {
             return Outcome::Content { why: "the stored request cannot be read".into() };
         };
+        if let Some(outcome) = slack_app::outdated(&request, channel) {
+            return outcome;
+        }
         let url = url::Url::parse(&format!("{}/{}", api.as_str().trim_end_matches('/'), request.method.as_str()));
         let Ok(url) = url else {
             return Outcome::Unclear { retry_after: None, why: "the address of Slack's API is none".into() };

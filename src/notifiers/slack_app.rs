@@ -20,6 +20,12 @@ pub(super) struct Request {
     pub method: Method,
     /// Whether what it posts stands for an incident from then on.
     stands: bool,
+    /// The channel of podbell.yaml at that time.
+    #[serde(default)]
+    channel: String,
+    /// It only brings a message up to date.
+    #[serde(default)]
+    refresh: bool,
     /// What is sent.
     pub arguments: Value,
 }
@@ -86,7 +92,8 @@ pub(super) fn request(message: &Message, content: Content, mentions: &[String], 
             Method::Post
         }
     };
-    Request { method, stands: facts.about_one && method == Method::Post, arguments }
+    let (channel, refresh) = (facts.channel.to_owned(), facts.refresh);
+    Request { method, stands: facts.about_one && method == Method::Post, channel, refresh, arguments }
 }
 
 fn add_buttons(arguments: &mut Value, language: Language, incident: Option<(u64, bool)>) {
@@ -94,6 +101,12 @@ fn add_buttons(arguments: &mut Value, language: Language, incident: Option<(u64,
     if let Some(blocks) = arguments.get_mut("blocks").and_then(Value::as_array_mut).filter(|all| all.len() < BLOCKS) {
         blocks.push(slack::buttons(incident, language, acknowledged));
     }
+}
+
+/// What is not to be asked any more: what it carries goes to the channel of podbell.yaml as it is now.
+pub(super) fn outdated(request: &Request, channel: &str) -> Option<Outcome> {
+    let other = !request.channel.is_empty() && request.channel != channel;
+    other.then(|| Outcome::Orphaned { why: "podbell.yaml names another channel now".into() })
 }
 
 /// What Slack answers.
@@ -157,7 +170,11 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
         | "restricted_action_thread_locked"
             if to_a_message =>
         {
-            Outcome::Orphaned { why: reply.said() }
+            match (request.refresh, code) {
+                // It is there, and answers in its thread still work: it is only left as it is.
+                (true, "cant_update_message" | "edit_window_closed") => Outcome::Content { why: reply.said() },
+                _ => Outcome::Orphaned { why: reply.said() },
+            }
         }
         "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
             Outcome::Refused { retry_after: reply.retry_after, why: reply.said() }
@@ -176,6 +193,8 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
         | "invalid_arguments" => Outcome::Content { why: reply.said() },
         _ => match advice(code) {
             Some(advice) => Outcome::Dead { code: code.to_owned(), text: reply.said(), advice: advice.to_owned() },
+            // It concerns this message: who reads the channel must not wait for it.
+            None if request.refresh => Outcome::Content { why: reply.said() },
             // A definite no that is not known: nothing is lost, and after a while it is told.
             None => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
         },

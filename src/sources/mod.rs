@@ -88,6 +88,8 @@ pub enum SourceEvent {
         covers: Covers,
         /// Until when.
         at: Time,
+        /// What was handed in before it.
+        receipt: Receipt,
     },
     /// A watch is cut and could not be taken up again.
     Unwatched {

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -14,19 +15,28 @@ const IN_HAND: u32 = 4000;
 #[derive(Clone)]
 pub struct Counter {
     room: Arc<Semaphore>,
-    lost: Arc<Notify>,
+    losses: Arc<Losses>,
+}
+
+/// How often something could not be stored.
+#[derive(Default)]
+struct Losses {
+    count: AtomicU64,
+    heard: Notify,
 }
 
 /// The engine's side. Dropped when the part is stored.
 #[derive(Clone)]
 pub struct Receipt {
-    lost: Arc<Notify>,
+    losses: Arc<Losses>,
+    /// How many there had been when it was made.
+    before: u64,
     _share: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Default for Counter {
     fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(IN_HAND as usize)), lost: Arc::new(Notify::new()) }
+        Self { room: Arc::new(Semaphore::new(IN_HAND as usize)), losses: Arc::default() }
     }
 }
 
@@ -35,24 +45,37 @@ impl Counter {
     pub async fn receipt(&self, events: usize) -> Option<Receipt> {
         let share = u32::try_from(events).unwrap_or(IN_HAND).clamp(1, IN_HAND);
         let share = self.room.clone().acquire_many_owned(share).await.ok()?;
-        Some(Receipt { lost: self.lost.clone(), _share: Some(Arc::new(share)) })
+        Some(Receipt { _share: Some(Arc::new(share)), ..self.mark() })
+    }
+
+    /// A receipt for what takes no room.
+    pub fn mark(&self) -> Receipt {
+        let before = self.losses.count.load(Ordering::SeqCst);
+        Receipt { losses: self.losses.clone(), before, _share: None }
     }
 
     /// Ready once a part could not be stored.
     pub async fn lost(&self) {
-        self.lost.notified().await;
+        self.losses.heard.notified().await;
     }
 }
 
 impl Receipt {
     /// For what takes no room and is not listed again: what tests and replays hand in.
     pub fn free() -> Self {
-        Self { lost: Arc::new(Notify::new()), _share: None }
+        Counter::default().mark()
     }
 
     /// What it is for was not stored, and nobody else has it.
     pub fn lost(&self) {
-        self.lost.notify_one();
+        self.losses.count.fetch_add(1, Ordering::SeqCst);
+        self.losses.heard.notify_one();
+    }
+
+    /// Whether something that was said before was lost: then this is no longer the whole of it, and comes
+    /// again with the list that makes up for it.
+    pub fn is_stale(&self) -> bool {
+        self.before != self.losses.count.load(Ordering::SeqCst)
     }
 }
 

@@ -300,3 +300,12 @@ async fn no_token_is_in_what_is_said_of_a_kubeconfig_that_cannot_be_used() {
         watching.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_wait_that_is_no_number_of_this_world_ends_nothing() {
+    let fake = Fake::start().await;
+    fake.refuse(&[Refusal { status: 429, retry_after: Some(u64::MAX) }]);
+    let mut watching = start(&fake);
+    watching.until(|_, event| matches!(event, SourceEvent::Unwatched { .. }).then_some(())).await;
+    watching.stop().await;
+}

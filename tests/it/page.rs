@@ -173,7 +173,7 @@ async fn every_answer_has_the_strict_headers_and_assets_are_kept_by_their_names(
         }
         assert_eq!(page.header("cache-control").as_deref(), Some("no-store"));
         assert_eq!(page.header("x-content-type-options").as_deref(), Some("nosniff"));
-        assert_eq!(page.header("referrer-policy").as_deref(), Some("no-referrer"));
+        assert_eq!(page.header("referrer-policy").as_deref(), Some("same-origin"));
     }
     for (path, kind) in [(&css, "text/css"), (&js, "text/javascript"), (&svg, "image/svg+xml")] {
         let asset = stranger.get(path).await;

@@ -508,3 +508,82 @@ fn a_token_that_is_refused_pauses_the_channel_and_another_one_ends_the_pause() {
     wait(&mut world, 60);
     assert_eq!(shown(&workspace, OPS.0).len(), 1, "{:?}", workspace.channel(OPS.0));
 }
+
+#[test]
+fn what_was_on_its_way_to_a_channel_that_is_gone_goes_to_the_one_that_is_put_in_its_place() {
+    let workspace = Workspace::start();
+    let mut world = world(&workspace);
+    // Nobody knows whether it was taken; then the channel is archived.
+    let archived = json!({"ok": false, "error": "is_archived"});
+    workspace.answer([(503, json!("down"), None), (200, archived, None)]);
+    see(&mut world, 3);
+    wait(&mut world, 60);
+    assert!(world.engine().outbox().unwrap().destination("team").unwrap().0.health.paused.is_some());
+    world.kill();
+    world.respec(|spec| spec.through = Some(workspace.wire(&[("team", OTHER.1)])));
+    world.start();
+    wait(&mut world, 60);
+    assert_eq!((shown(&workspace, OPS.0).len(), shown(&workspace, OTHER.0).len()), (0, 1));
+    assert_eq!(delivered(&mut world).0, 0);
+}
+
+#[test]
+fn hundreds_of_ends_keep_within_the_pace_of_changes() {
+    let workspace = Workspace::start();
+    let mut spec = spec(&workspace, &[("team", OPS.1), ("second", OTHER.1)]);
+    spec.rules = vec![RULES.replace("[team]", "[team, second]")];
+    let mut world = World::new(spec);
+    let targets: Vec<Target> = (0..45).map(|n| Target::new("prod", "cls-1", &format!("ns{n}"), "web")).collect();
+    for target in &targets {
+        world.poll(target, &[]);
+    }
+    wait(&mut world, 60);
+    let events: Vec<Event<'static>> = targets.iter().map(|_| stuck(&world, 3)).collect();
+    for (number, (target, event)) in targets.iter().zip(&events).enumerate() {
+        world.poll(target, std::slice::from_ref(event));
+        wait(&mut world, 21);
+        for (other, event) in targets.iter().zip(&events).take(if number % 10 == 0 { number } else { 0 }) {
+            // Those before stay open until all are told.
+            let mut again = event.clone();
+            again.count += 1;
+            world.poll(other, &[again]);
+        }
+    }
+    for _ in 0..40 {
+        wait(&mut world, 60);
+        for (target, event) in targets.iter().zip(&events) {
+            let mut last = event.clone();
+            last.count += 1;
+            world.poll(target, &[last]);
+        }
+    }
+    wait(&mut world, 600);
+    assert!(calls(&workspace, "chat.update") > 60, "{}", calls(&workspace, "chat.update"));
+    assert_eq!(workspace.limited(), Vec::<String>::new());
+}
+
+#[test]
+fn a_change_that_slack_refuses_for_a_reason_of_its_own_is_left_and_delays_nothing() {
+    let workspace = Workspace::start();
+    let mut world = world(&workspace);
+    let before = workspace.channel(OPS.0).len();
+    see(&mut world, 3);
+    wait(&mut world, 2);
+    let refused = json!({"ok": false, "error": "block_mismatch"});
+    workspace.answer((0..3).map(|_| (200, refused.clone(), None)));
+    see(&mut world, 5);
+    wait(&mut world, 300);
+    assert_eq!(calls(&workspace, "chat.update"), 3, "whole, shorter, one line");
+    assert_eq!(world.engine().outbox().unwrap().destination("team").unwrap().0.health.failures, 0);
+    see(&mut world, 12);
+    wait(&mut world, 20);
+    assert_eq!(workspace.channel(OPS.0).len(), before + 2);
+    let closed = json!({"ok": false, "error": "edit_window_closed"});
+    workspace.answer((0..3).map(|_| (200, closed.clone(), None)));
+    wait(&mut world, 200);
+    see(&mut world, 120);
+    wait(&mut world, 20);
+    // Answers in its thread still work.
+    let worse = workspace.channel(OPS.0).last().unwrap().clone();
+    assert_eq!(worse.thread, Some(workspace.message(before).ts));
+}

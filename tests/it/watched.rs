@@ -43,7 +43,7 @@ fn gone(world: &mut World, event: &Event<'static>) {
 }
 
 fn watched(world: &mut World, covers: &Covers) {
-    world.say(SourceEvent::Watched { covers: covers.clone(), at: world.now });
+    world.say(SourceEvent::Watched { covers: covers.clone(), at: world.now, receipt: Receipt::free() });
 }
 
 fn cut(world: &mut World, covers: &Covers, code: &str) {
@@ -353,4 +353,38 @@ fn a_service_of_which_nothing_is_left_is_forgotten_and_what_is_open_stays() {
     assert_eq!(left, [keep]);
     assert_eq!(world.engine().state().unwrap().episodes(), 0, "memory is bounded by what lives");
     assert_eq!(world.told(), ["75s team opened #1"], "its age is no end");
+}
+
+#[test]
+fn a_part_of_what_a_cut_watch_missed_ends_nothing_that_the_next_part_keeps_open() {
+    let mut world = World::builtin();
+    list(&mut world, &[]);
+    world.run_until(60);
+    part(&mut world, &[crash(4, 59)]);
+    quiet_until(&mut world, 600);
+    // Cut for half an hour; then all of it comes, in two parts.
+    world.run_until(2400);
+    part(&mut world, &[warning("web-6d4cf56db6-other", "BackOff", "b", 1, 700, 700)]);
+    assert_eq!(world.told().len(), 1, "{:?}", world.told());
+    part(&mut world, &[crash(900, 2390)]);
+    watched(&mut world, &everything());
+    world.run_until(2500);
+    assert!(world.told().iter().all(|told| !told.contains("resolved")), "{:?}", world.told());
+}
+
+#[test]
+fn what_was_said_before_a_loss_is_no_word_that_nothing_was_missed() {
+    let counter = podbell::sources::receipt::Counter::default();
+    let mut world = World::builtin();
+    list(&mut world, &[]);
+    world.run_until(60);
+    part(&mut world, &[crash(4, 59)]);
+    quiet_until(&mut world, 600);
+    let (lost, after) = (counter.mark(), counter.mark());
+    lost.lost();
+    world.run_until(2400);
+    world.say(SourceEvent::Watched { covers: everything(), at: world.now, receipt: after });
+    assert_eq!(world.told().len(), 1, "{:?}", world.told());
+    world.say(SourceEvent::Watched { covers: everything(), at: world.now, receipt: counter.mark() });
+    assert_eq!(world.told().len(), 2, "{:?}", world.told());
 }

@@ -303,6 +303,10 @@ impl Outbox {
                 let why = "could not be delivered for 24 h";
                 state.give_up(name, over, why, now, writes);
             }
+            // Whatever became of what was still to be told of them.
+            for incident in state.threads.over() {
+                state.forget_over(incident, name, writes);
+            }
             if let Some((deliveries, why)) = state.take_dead(now) {
                 writes.destinations.insert(name.clone());
                 writes.signals.push(Signal::Dead(name.clone(), deliveries, why));

@@ -97,16 +97,27 @@ fn silent(
     now: Time,
 ) -> Plan {
     if let Some((severity, deliveries)) = destination.due.next_silent() {
-        return paced(Plan::Silent(deliveries), policy.pace, windows, &policy.endpoint, severity, now);
+        return changing(Plan::Silent(deliveries), severity, policy, threads, windows, now);
     }
     let Some((at, incident)) = destination.threads.first_change() else { return Plan::Wait(None) };
     if at > now {
         return Plan::Wait(Some(at));
     }
-    let plan = paced(Plan::Refresh(incident), policy.pace, windows, &policy.endpoint, Severity::Info, now);
-    match plan {
-        Plan::Refresh(_) => paced(plan, Some(threads.pace), windows, &threads.endpoint, Severity::Info, now),
-        plan => plan,
+    changing(Plan::Refresh(incident), Severity::Info, policy, threads, windows, now)
+}
+
+/// A change of a message: within the pace of its channel, and within that of changes.
+fn changing(
+    plan: Plan,
+    severity: Severity,
+    policy: &Policy,
+    threads: &ThreadPolicy,
+    windows: &mut Windows,
+    now: Time,
+) -> Plan {
+    match paced(plan, policy.pace, windows, &policy.endpoint, severity, now) {
+        Plan::Wait(until) => Plan::Wait(until),
+        plan => paced(plan, Some(threads.pace), windows, &threads.endpoint, severity, now),
     }
 }
 

@@ -129,6 +129,8 @@ pub struct Threads {
     /// Those that do not show what is true, by the moment at which they are to be changed.
     stale: BTreeSet<(Time, u64)>,
     stale_at: BTreeMap<u64, Time>,
+    /// Incidents that are over for good, and not told to their end.
+    over: BTreeSet<u64>,
 }
 
 impl Threads {
@@ -162,6 +164,7 @@ impl Threads {
     /// No message stands for the incident any more.
     pub(super) fn remove(&mut self, incident: u64) -> Option<Thread> {
         let removed = self.by_incident.remove(&incident);
+        self.over.remove(&incident);
         if let Some(at) = self.stale_at.remove(&incident) {
             self.stale.remove(&(at, incident));
         }
@@ -209,8 +212,14 @@ impl Threads {
     pub(super) fn end(&mut self, incident: u64, now: Time) {
         if let Some(thread) = self.by_incident.get_mut(&incident) {
             thread.over = true;
+            self.over.insert(incident);
             self.note(incident, now);
         }
+    }
+
+    /// Incidents that are over for good, and not told to their end.
+    pub(super) fn over(&self) -> Vec<u64> {
+        self.over.iter().copied().collect()
     }
 
     /// Whether the incident is over for good.

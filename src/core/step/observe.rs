@@ -68,7 +68,11 @@ impl State {
         let entry = self.targets.entry(target.clone()).or_default();
         // What a source shows for the first time that was watched already is news, all of it.
         let previous = entry.last_good.or(met);
-        entry.last_good = Some(previous.map_or(now, |last| last.max(now)));
+        // A part says nothing of what it does not show: only whole lists, and the word that nothing was missed,
+        // say until when a target was seen.
+        if previous.is_none() || matches!(reads, Reads::Whole(_)) {
+            entry.last_good = Some(previous.map_or(now, |last| last.max(now)));
+        }
         let mut readings = entry.readings.take().unwrap_or_default();
         // A crash can leave the stored moment behind the true one; the newer is the better bound.
         readings.last_good = previous;

@@ -12,7 +12,9 @@ use kube::Client;
 use kube::client::Body;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use url::form_urlencoded::Serializer;
 
@@ -30,6 +32,10 @@ const MOST_LINE: usize = 4 << 20;
 /// A page of large objects.
 const MOST_PAGE: usize = 128 << 20;
 const MOST_WORDS: usize = 300;
+/// The longest `Retry-After` that is believed.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// The code of what cannot be understood.
+const NONSENSE: &str = "not-json";
 
 /// Why a request came to nothing.
 #[derive(Clone, Debug)]
@@ -88,7 +94,17 @@ impl Fault {
     /// An answer that is none.
     pub fn nonsense(text: impl Display) -> Self {
         let advice = "check that the address is that of an API server";
-        Self::new(FaultKind::Passing, "not-json", text, advice)
+        Self::new(FaultKind::Passing, NONSENSE, text, advice)
+    }
+
+    /// Whether it is about what was said, and not about reaching the server.
+    pub fn is_nonsense(&self) -> bool {
+        self.error.code == NONSENSE
+    }
+
+    /// What is needed to reach the cluster takes too long.
+    fn slow_setup() -> Self {
+        Self::setup(&"the client was not ready in time: does the kubeconfig's `exec` plugin wait for something?")
     }
 
     /// A status that the server gave.
@@ -249,7 +265,11 @@ impl Api {
         if let Some(client) = &*kept {
             return Ok(client.clone());
         }
-        let made = connect::client(&self.config).await?;
+        // A plugin that says who we are runs in the thread that calls it, for as long as it likes.
+        let (config, runtime) = (self.config.clone(), Handle::current());
+        let making = spawn_blocking(move || runtime.block_on(connect::client(&config)));
+        let made = timeout(self.config.pace.patience, making).await.map_err(|_| Fault::slow_setup())?;
+        let made = made.map_err(|error| Fault::setup(&error))??;
         *kept = Some(made.clone());
         Ok(made)
     }
@@ -287,6 +307,8 @@ async fn refused(response: Response<Body>, patience: Duration) -> Fault {
     let status = response.status().as_u16();
     let header = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = header.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+    // Whatever stands between must not silence a source.
+    let retry_after = retry_after.map(|wait| wait.min(LONGEST_WAIT));
     let body = timeout(patience, read(response.into_body())).await;
     let said: Status =
         body.ok().and_then(Result::ok).and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();

@@ -287,6 +287,11 @@ impl Follower {
         let (opened, heard) = (*opened, *got);
         let left = (opened + lasts + GRACE).saturating_duration_since(clock::monotonic());
         match timeout(left, lines.next()).await {
+            Ok(Err(fault)) if fault.is_nonsense() => {
+                // The same version would bring the same line again.
+                self.state = State::Listing { more: None };
+                Some(self.failed(fault))
+            }
             Ok(Ok(Some(Line::Failed(fault)))) | Ok(Err(fault)) => Some(self.failed(fault)),
             Ok(Ok(Some(line))) => {
                 *got = true;

@@ -243,6 +243,10 @@ impl Reporter {
     async fn wait(&mut self, object: &RawValue, change: impl Fn(KubeEvent) -> Waiting) -> Result<(), Deaf> {
         let Some(event) = self.read(object) else { return Ok(()) };
         self.waiting.push(change(event));
+        // What a cut watch missed is still coming: a bookmark, or a moment without news, ends it.
+        if let Some(at) = &mut self.say_at {
+            *at = clock::monotonic() + self.config.pace.settled;
+        }
         if self.waiting.len() >= BATCH {
             return self.flush().await;
         }
@@ -298,7 +302,8 @@ impl Reporter {
     async fn say(&mut self) -> Result<(), Deaf> {
         self.say_at = None;
         self.said = Some(clock::monotonic());
-        self.send(SourceEvent::Watched { covers: self.covers.clone(), at: clock::now() }).await
+        let receipt = self.counter.mark();
+        self.send(SourceEvent::Watched { covers: self.covers.clone(), at: clock::now(), receipt }).await
     }
 
     fn read(&mut self, object: &RawValue) -> Option<KubeEvent> {

@@ -69,7 +69,7 @@ impl Keys {
             return Err(Refusal::new(4200, "Timestamp is more than 5 minutes off"));
         }
         // A thread that panicked while it held the lock left a set, fine as it is.
-        nonces.lock().unwrap_or_else(PoisonError::into_inner).take(nonce, self.most_nonces, now)?;
+        nonces.lock().unwrap_or_else(PoisonError::into_inner).take((timestamp, nonce), self.most_nonces, now)?;
         Ok(place)
     }
 
@@ -90,15 +90,16 @@ fn same(left: &str, right: &str) -> Choice {
     left.as_bytes().ct_eq(right.as_bytes())
 }
 
-/// The nonces of requests that would still be recent enough.
+/// Timestamp and nonce of requests that would still be recent enough. The vendor's JavaScript client draws
+/// its nonces from 65,536: alone they would often be the same.
 #[derive(Default)]
 struct Nonces {
-    seen: BTreeSet<u64>,
-    order: VecDeque<(Time, u64)>,
+    seen: BTreeSet<(u64, u64)>,
+    order: VecDeque<(Time, (u64, u64))>,
 }
 
 impl Nonces {
-    fn take(&mut self, nonce: u64, most: usize, now: Time) -> Result<(), Refusal> {
+    fn take(&mut self, nonce: (u64, u64), most: usize, now: Time) -> Result<(), Refusal> {
         // A request may be signed ahead, so that it can be repeated for twice the tolerance.
         let oldest = now.minus(TOLERANCE * 2);
         while let Some((at, nonce)) = self.order.front().copied()
@@ -126,9 +127,9 @@ mod tests {
     fn a_nonce_is_forgotten_when_its_request_would_be_too_old_anyway() {
         let mut nonces = Nonces::default();
         let start = Time::from_seconds(1_000_000);
-        assert!(nonces.take(7, 10, start).is_ok());
-        assert_eq!(nonces.take(7, 10, start.plus(TOLERANCE * 2)).unwrap_err().code, 4500);
-        assert!(nonces.take(7, 10, start.plus(TOLERANCE * 2 + Duration::from_secs(1))).is_ok());
+        assert!(nonces.take((1, 7), 10, start).is_ok());
+        assert_eq!(nonces.take((1, 7), 10, start.plus(TOLERANCE * 2)).unwrap_err().code, 4500);
+        assert!(nonces.take((1, 7), 10, start.plus(TOLERANCE * 2 + Duration::from_secs(1))).is_ok());
         assert_eq!(nonces.order.len(), 1);
     }
 
@@ -136,7 +137,7 @@ mod tests {
     fn more_nonces_than_are_remembered_are_over_the_quota() {
         let mut nonces = Nonces::default();
         let start = Time::from_seconds(1_000_000);
-        assert!((0..3).all(|nonce| nonces.take(nonce, 3, start).is_ok()));
-        assert_eq!(nonces.take(3, 3, start).unwrap_err().code, 4400);
+        assert!((0..3).all(|nonce| nonces.take((1, nonce), 3, start).is_ok()));
+        assert_eq!(nonces.take((1, 3), 3, start).unwrap_err().code, 4400);
     }
 }
