@@ -9,7 +9,10 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use url::Url;
+
+use crate::core::time::Time;
 
 /// How long connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -102,6 +105,40 @@ pub(crate) fn install_tls_provider() {
         // An error means that the embedding process chose one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
+}
+
+/// What the `Date` of an answer says of this machine's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// The other side's time, in whole seconds.
+    pub date: Time,
+    /// When it was asked, by this machine's clock.
+    pub asked: Time,
+    /// When its answer began to arrive.
+    pub answered: Time,
+}
+
+impl Clocks {
+    /// Of an answer's headers. `None` if they do not say, or come from a cache.
+    pub fn of(headers: &HeaderMap, asked: Time, answered: Time) -> Option<Self> {
+        if headers.contains_key("age") {
+            return None;
+        }
+        let date = jiff::fmt::rfc2822::parse(headers.get("date")?.to_str().ok()?).ok()?;
+        Some(Self { date: Time::from_millis(date.timestamp().as_millisecond()), asked, answered })
+    }
+
+    /// By how many seconds this machine's clock is certainly ahead of the other one; negative: behind. The
+    /// answer was dated between the question and its arrival, so a slow one says less.
+    pub fn ahead(self) -> i64 {
+        let (date, asked, answered) = (self.date.millis(), self.asked.millis(), self.answered.millis());
+        match (asked - date, date - answered) {
+            // The date may be of anywhere in its second.
+            (ahead, _) if ahead > 1000 => ahead / 1000,
+            (_, behind) if behind > 0 => -((behind + 999) / 1000),
+            _ => 0,
+        }
+    }
 }
 
 /// Why a body could not be read to its end.

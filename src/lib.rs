@@ -18,6 +18,7 @@ pub mod engine;
 pub mod hide;
 pub mod http;
 pub mod notifiers;
+pub mod reach;
 pub mod schema;
 pub mod server;
 pub mod sources;

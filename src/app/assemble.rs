@@ -181,8 +181,15 @@ pub fn qcloud_task(config: qcloud::QcloudConfig, http: reqwest::Client) -> Sourc
 
 #[cfg(feature = "kubernetes")]
 fn kubernetes_task(source: &config::KubernetesConfig) -> SourceTask {
-    use crate::sources::kubernetes::{self, KubernetesConfig, Pace};
-    let config = KubernetesConfig {
+    let config = kubernetes(source);
+    Box::new(move |events, stop| Box::pin(crate::sources::kubernetes::run(config, events, stop)))
+}
+
+/// A source of the Kubernetes API, as the source itself takes it.
+#[cfg(feature = "kubernetes")]
+pub fn kubernetes(source: &config::KubernetesConfig) -> crate::sources::kubernetes::KubernetesConfig {
+    use crate::sources::kubernetes::{KubernetesConfig, Pace};
+    KubernetesConfig {
         name: source.name.as_str().into(),
         cluster: source.cluster.as_str().into(),
         kubeconfig: source.kubeconfig.clone(),
@@ -192,8 +199,7 @@ fn kubernetes_task(source: &config::KubernetesConfig) -> SourceTask {
         event_ttl: source.event_ttl,
         watch_list: source.watch_list,
         pace: Pace { watch_for: source.watch_for, ..Pace::default() },
-    };
-    Box::new(move |events, stop| Box::pin(kubernetes::run(config, events, stop)))
+    }
 }
 
 /// Reading the configuration has said so already.
@@ -202,7 +208,8 @@ fn kubernetes_task(_: &config::KubernetesConfig) -> SourceTask {
     Box::new(|_, _| Box::pin(std::future::ready(())))
 }
 
-fn qcloud(source: &config::QcloudConfig) -> qcloud::QcloudConfig {
+/// A source of the legacy API, as the source itself takes it.
+pub fn qcloud(source: &config::QcloudConfig) -> qcloud::QcloudConfig {
     let key = source.secret_key.clone();
     let mut config = qcloud::QcloudConfig::new(&source.name, source.endpoint.clone(), source.secret_id.clone(), key);
     config.region = source.region.clone();

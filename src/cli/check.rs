@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use super::render;
 use crate::config::{self, Loaded};
 use crate::core::diagnostic::Diagnostic;
-use crate::core::rules::{Names, RuleFile, compile, lint};
+use crate::core::rules::{Located, Names, RuleFile, compile, lint};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -143,7 +143,8 @@ fn lone(path: &Path, entry: u32, names: Names, report: &mut Report) -> Option<Ru
     config::lone_rule_file(path, entry, names).map_err(|finding| report.findings.push(*finding)).ok()
 }
 
-fn rule_files(files: &[RuleFile], report: &mut Report) {
+/// Compiles and lints rule files in reading order.
+pub(super) fn rule_files(files: &[RuleFile], report: &mut Report) -> Vec<Located> {
     let mut rules = Vec::new();
     for file in files {
         let mut compiled = compile(file);
@@ -153,6 +154,7 @@ fn rule_files(files: &[RuleFile], report: &mut Report) {
     }
     report.rules += rules.len();
     report.findings.append(&mut lint::lint(&rules));
+    rules
 }
 
 fn is_configuration(path: &Path, text: &str) -> bool {

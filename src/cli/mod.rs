@@ -4,6 +4,7 @@ mod ask;
 mod backtest;
 mod check;
 mod demo;
+mod doctor;
 mod emulate;
 mod explain;
 mod logs;
@@ -43,6 +44,8 @@ enum Command {
     Demo(demo::Args),
     /// Explain every mistake of podbell.yaml and rule files at once.
     Check(check::Args),
+    /// Look whether everything is right for podbell to tell, and say what to do. Sends nothing.
+    Doctor(doctor::Args),
     /// Play rule tests: what successive polls show, and what must be told.
     Test(test::Args),
     /// Say what rules would have told of recorded polls.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => Ok(check::run(&args)),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Record(args) => record::run(&args),

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::core::notice::{Info, Notice, NoticeBody, NoticeKind};
 use crate::core::outbox::{Outcome, Parcel};
 use crate::core::rules::Severity;
+use crate::notifiers::Notifiers;
 use crate::store::{Command, Store};
 
 const EXAMPLES: &str = "\
@@ -38,10 +39,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     config.operator.heartbeat = None;
     let config = setup::resolve(config)?;
     let notifiers = assemble::notifiers(&config, assemble::client(&config.http)?)?;
-    let now = clock::now();
-    let id = format!("msg_test_{}", now.millis());
-    let body = notifiers.freeze(&args.destination, &Parcel::full(&[test_notice(&args.destination)]), &id, now);
-    let outcome = super::block_on(notifiers.deliver(&args.destination, &id, body, now))?;
+    let outcome = super::block_on(send(&notifiers, &args.destination))?;
     if !outcome.arrived() {
         anstream::println!("{}: {}", args.destination, words(&outcome));
         return Ok(ExitCode::FAILURE);
@@ -51,8 +49,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Sends one test message.
+pub(super) async fn send(notifiers: &Notifiers, destination: &str) -> Outcome {
+    let now = clock::now();
+    let id = format!("msg_test_{}", now.millis());
+    let body = notifiers.freeze(destination, &Parcel::full(&[test_notice(destination)]), &id, now);
+    notifiers.deliver(destination, &id, body, now).await
+}
+
 /// A running podbell may have paused this destination: it works again.
-fn end_pause(store: &std::path::Path, destination: &str) {
+pub(super) fn end_pause(store: &std::path::Path, destination: &str) {
     if !store.exists() {
         return;
     }
@@ -77,34 +83,47 @@ fn test_notice(destination: &str) -> Notice {
 
 /// Why not, and what to do.
 fn words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Delivered | Outcome::Posted(_) => "arrived".to_owned(),
-        Outcome::Orphaned { why } => format!("not delivered: {why}"),
-        // A reply means that it was reached: the address is right then.
-        Outcome::Refused { why, retry_after } if replied(why) => match retry_after {
-            Some(wait) => format!("not delivered: {why}. It asks to wait {} s: try again then", wait.as_secs()),
-            None => format!("not delivered: {why}. It wants a pause: try again in a minute"),
-        },
-        Outcome::Refused { why, .. } => {
-            format!(
-                "not delivered: {why}. It cannot be reached: check the address, http or https, the proxy and the firewall"
-            )
-        }
-        Outcome::Unclear { why, .. } if replied(why) => {
-            format!("perhaps not delivered: {why}. It is in trouble itself: try again later, or ask those who run it")
-        }
-        Outcome::Unclear { why, .. } => {
-            format!("perhaps not delivered: {why}. Check the address, the proxy and the firewall")
-        }
-        Outcome::Content { why } => format!("not delivered: it does not take the message: {why}"),
-        Outcome::Dead { code, text, advice } if text.contains(code) => {
-            format!("not delivered: {text}. What to do: {advice}")
-        }
-        Outcome::Dead { code, text, advice } => format!("not delivered: {code}: {text}. What to do: {advice}"),
+    match why_not(outcome) {
+        (what, None) => what,
+        (what, Some(advice)) if matches!(outcome, Outcome::Dead { .. }) => format!("{what}. What to do: {advice}"),
+        (what, Some(advice)) => format!("{what}. {advice}"),
     }
 }
 
+/// Why a message did not arrive, and what to do.
+pub(super) fn why_not(outcome: &Outcome) -> (String, Option<String>) {
+    let (what, advice) = match outcome {
+        Outcome::Delivered | Outcome::Posted(_) => ("arrived".to_owned(), None),
+        Outcome::Orphaned { why } => (format!("not delivered: {why}"), None),
+        // A reply means that it was reached: the address is right then.
+        Outcome::Refused { why, retry_after } if replied(why) => {
+            let advice = match retry_after {
+                Some(wait) => format!("It asks to wait {} s: try again then", wait.as_secs()),
+                None => "It wants a pause: try again in a minute".to_owned(),
+            };
+            (format!("not delivered: {why}"), Some(advice))
+        }
+        Outcome::Refused { why, .. } => {
+            let advice = "It cannot be reached: check the address, http or https, the proxy and the firewall";
+            (format!("not delivered: {why}"), Some(advice.to_owned()))
+        }
+        Outcome::Unclear { why, .. } => {
+            let advice = match replied(why) {
+                true => "It is in trouble itself: try again later, or ask those who run it",
+                false => "Check the address, the proxy and the firewall",
+            };
+            (format!("perhaps not delivered: {why}"), Some(advice.to_owned()))
+        }
+        Outcome::Content { why } => (format!("not delivered: it does not take the message: {why}"), None),
+        Outcome::Dead { code, text, advice } => {
+            let what = if text.contains(code) { text.clone() } else { format!("{code}: {text}") };
+            (format!("not delivered: {what}"), Some(advice.clone()))
+        }
+    };
+    (what, advice)
+}
+
 /// Whether this is what the other side answered, and not an error on the way there.
-fn replied(why: &str) -> bool {
+pub(super) fn replied(why: &str) -> bool {
     why.starts_with("status ")
 }

@@ -38,7 +38,7 @@ pub use crate::sources::qcloud::ServiceSelection;
 pub use crate::sources::qcloud::signature::SignatureMethod;
 pub use files::{expand, read_source};
 pub use load::{Loaded, fingerprint, load, lone_rule_file};
-pub use secret::{Secret, SecretError, SecretRef, Surroundings, System};
+pub use secret::{Partly, Secret, SecretError, SecretRef, Surroundings, System};
 
 /// All of podbell.yaml. `S` is what stands for a secret: a reference, or the secret itself.
 #[derive(Debug)]

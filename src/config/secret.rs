@@ -248,41 +248,92 @@ fn is_name(name: &str) -> bool {
 impl Config<SecretRef> {
     /// Puts the secrets in. Every one that is missing is named.
     pub fn resolve(self, around: &impl Surroundings) -> Result<Config, Vec<SecretError>> {
-        let mut errors = Vec::new();
-        let mut put = |secret: &SecretRef| {
-            secret.resolve(around).unwrap_or_else(|error| {
-                errors.push(error);
-                SecretString::default()
-            })
+        let partly = self.resolve_partly(around);
+        if partly.missing.is_empty() { Ok(partly.config) } else { Err(partly.missing) }
+    }
+
+    /// Puts the secrets in that are to be had, and leaves out everything that lacks one.
+    pub fn resolve_partly(self, around: &impl Surroundings) -> Partly {
+        let mut put = Putting { around, missing: Vec::new(), known: Vec::new() };
+        let sources = put.all(self.sources, |source, put| source.map(put));
+        let notifiers = put.all(self.notifiers, |notifier, put| notifier.map(put));
+        let chats = put.all(self.chats, |chat, put| chat.map(put));
+        let heartbeat = put.all(self.operator.heartbeat, |heartbeat, put| Heartbeat {
+            url: put(&heartbeat.url),
+            every: heartbeat.every,
+        });
+        let tokens = put.all(self.server.tokens, |token, put| token.map(put));
+        let proxy = put.all(self.server.page.proxy, |proxy, put| proxy.map(put));
+        let page = PageConfig {
+            language: self.server.page.language,
+            time_zone: self.server.page.time_zone,
+            proxy: proxy.into_iter().next(),
         };
+        let gateway = put.all(self.gateway, |key, put| GatewayKeyConfig {
+            secret_id: put(&key.secret_id),
+            secret_key: put(&key.secret_key),
+            scope: key.scope,
+        });
+        let proxy = put.all(self.http.proxy, |proxy, put| put(&proxy));
         let config = Config {
-            sources: self.sources.into_iter().map(|source| source.map(&mut put)).collect(),
-            notifiers: self.notifiers.into_iter().map(|notifier| notifier.map(&mut put)).collect(),
-            chats: self.chats.into_iter().map(|chat| chat.map(&mut put)).collect(),
+            sources,
+            notifiers,
+            chats,
             mentions: self.mentions,
             has_rules: self.has_rules,
             maintenance: self.maintenance,
-            operator: OperatorConfig {
-                notify: self.operator.notify,
-                heartbeat: self
-                    .operator
-                    .heartbeat
-                    .map(|heartbeat| Heartbeat { url: put(&heartbeat.url), every: heartbeat.every }),
-            },
+            operator: OperatorConfig { notify: self.operator.notify, heartbeat: heartbeat.into_iter().next() },
             store: self.store,
-            server: self.server.map(&mut put),
-            gateway: self
-                .gateway
-                .into_iter()
-                .map(|key| GatewayKeyConfig {
-                    secret_id: put(&key.secret_id),
-                    secret_key: put(&key.secret_key),
-                    scope: key.scope,
-                })
-                .collect(),
-            http: HttpConfig { proxy: self.http.proxy.as_ref().map(&mut put), ca_file: self.http.ca_file },
+            server: ServerConfig { listen: self.server.listen, public_url: self.server.public_url, tokens, page },
+            gateway,
+            http: HttpConfig { proxy: proxy.into_iter().next(), ca_file: self.http.ca_file },
         };
-        if errors.is_empty() { Ok(config) } else { Err(errors) }
+        Partly { config, missing: put.missing, known: put.known }
+    }
+}
+
+/// What a configuration is without the secrets that are missing.
+pub struct Partly {
+    /// Without whatever lacks a secret.
+    pub config: Config,
+    /// What is missing, in the order of podbell.yaml.
+    pub missing: Vec<SecretError>,
+    /// Every secret that is there: what must appear in no output.
+    pub known: Vec<SecretString>,
+}
+
+struct Putting<'a, A> {
+    around: &'a A,
+    missing: Vec<SecretError>,
+    known: Vec<SecretString>,
+}
+
+/// Puts a secret in the place of its reference.
+type Put<'p> = dyn FnMut(&SecretRef) -> SecretString + 'p;
+
+impl<A: Surroundings> Putting<'_, A> {
+    /// The items whose secrets are all there.
+    fn all<T, U>(&mut self, items: impl IntoIterator<Item = T>, map: impl Fn(T, &mut &mut Put<'_>) -> U) -> Vec<U> {
+        let mut whole = Vec::new();
+        for item in items {
+            let before = self.missing.len();
+            let mut put = |secret: &SecretRef| match secret.resolve(self.around) {
+                Ok(secret) => {
+                    self.known.push(secret.clone());
+                    secret
+                }
+                Err(error) => {
+                    self.missing.push(error);
+                    SecretString::default()
+                }
+            };
+            let mut put: &mut Put<'_> = &mut put;
+            let mapped = map(item, &mut put);
+            if self.missing.len() == before {
+                whole.push(mapped);
+            }
+        }
+        whole
     }
 }
 
@@ -335,24 +386,21 @@ impl<S> NotifierConfig<S> {
     }
 }
 
-impl<S> ServerConfig<S> {
-    fn map<T>(self, put: &mut impl FnMut(&S) -> T) -> ServerConfig<T> {
-        let tokens = self.tokens.into_iter().map(|one| TokenConfig {
-            token: put(&one.token),
-            name: one.name,
-            rights: one.rights,
-            scope: one.scope,
-        });
-        let tokens = tokens.collect();
-        let proxy = self.page.proxy.map(|proxy| ProxyConfig {
-            secret: put(&proxy.secret),
-            header: proxy.header,
-            secret_header: proxy.secret_header,
-            rights: proxy.rights,
-            scope: proxy.scope,
-        });
-        let page = PageConfig { language: self.page.language, time_zone: self.page.time_zone, proxy };
-        ServerConfig { listen: self.listen, public_url: self.public_url, tokens, page }
+impl<S> TokenConfig<S> {
+    fn map<T>(self, put: &mut impl FnMut(&S) -> T) -> TokenConfig<T> {
+        TokenConfig { token: put(&self.token), name: self.name, rights: self.rights, scope: self.scope }
+    }
+}
+
+impl<S> ProxyConfig<S> {
+    fn map<T>(self, put: &mut impl FnMut(&S) -> T) -> ProxyConfig<T> {
+        ProxyConfig {
+            secret: put(&self.secret),
+            header: self.header,
+            secret_header: self.secret_header,
+            rights: self.rights,
+            scope: self.scope,
+        }
     }
 }
 

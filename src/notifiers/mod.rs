@@ -12,6 +12,7 @@ mod budget;
 mod console;
 mod escape;
 mod http;
+mod probe;
 mod redact;
 mod reply;
 pub(crate) mod slack;
@@ -29,6 +30,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 pub use console::{Color, terminal};
+pub use probe::{Answered, Identity, Probed, auth_test};
 pub(crate) use reply::retry_after;
 
 use self::redact::Redactor;

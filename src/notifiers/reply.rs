@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use crate::clock;
 use crate::core::message::clip;
 use crate::core::outbox::Outcome;
 use crate::core::time::Time;
+use crate::http::Clocks;
 
 use super::redact::Redactor;
 
@@ -25,6 +27,10 @@ pub(super) struct Reply {
     pub body: String,
     /// The body, for showing: short, on one line, without secrets.
     pub words: String,
+    /// What a Slack token may do, as Slack says beside its answers.
+    pub scopes: Option<String>,
+    /// The other side's clock.
+    pub clocks: Option<Clocks>,
 }
 
 impl Reply {
@@ -33,6 +39,9 @@ impl Reply {
         let status = response.status().as_u16();
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|value| retry_after(value, now));
+        let scopes = response.headers().get("x-oauth-scopes").and_then(|value| value.to_str().ok());
+        let scopes = scopes.map(str::to_owned);
+        let clocks = Clocks::of(response.headers(), now, clock::now());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(chunk.get(..chunk.len().min(MOST_BODY - body.len())).unwrap_or_default());
@@ -40,12 +49,13 @@ impl Reply {
                 break;
             }
         }
-        Ok(Self::of(status, retry_after, &String::from_utf8_lossy(&body), redactor))
+        let reply = Self::of(status, retry_after, &String::from_utf8_lossy(&body), redactor);
+        Ok(Self { scopes, clocks, ..reply })
     }
 
     /// A reply of these parts.
     pub fn of(status: u16, retry_after: Option<Duration>, body: &str, redactor: &Redactor) -> Self {
-        Self { status, retry_after, body: body.to_owned(), words: words(body, redactor) }
+        Self { status, retry_after, body: body.to_owned(), words: words(body, redactor), scopes: None, clocks: None }
     }
 
     /// The reply in words: `status 404: no_service`.

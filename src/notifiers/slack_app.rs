@@ -202,7 +202,7 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
 }
 
 /// What the operator can do about an error that does not go away by itself.
-fn advice(code: &str) -> Option<&'static str> {
+pub(super) fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         "not_in_channel" => "invite the app into the channel: type `/invite @` and its name there",
         "channel_not_found" => {

@@ -164,6 +164,12 @@ struct Answer {
     errcode: i64,
 }
 
+/// The code of an answer that is WeCom's.
+pub(super) fn errcode(reply: &Reply) -> Option<i64> {
+    let answer: Answer = serde_json::from_str(&reply.body).ok()?;
+    (reply.status == 200).then_some(answer.errcode)
+}
+
 /// What a reply means. The robot always answers 200; the code is in the body.
 pub(super) fn classify(reply: &Reply) -> Outcome {
     if reply.status != 200 {

@@ -247,12 +247,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn heartbeat(&self) -> Result<Option<Time>, StoreError> {
-        let beat = self
-            .connection
-            .query_row("SELECT value FROM meta WHERE key = 'heartbeat'", [], |row| row.get(0))
-            .optional()
-            .map_err(|source| self.error(source))?;
-        Ok(beat.map(Time::from_millis))
+        Self::heartbeat_of(&self.connection).map_err(|source| self.error(source))
+    }
+
+    pub(super) fn heartbeat_of(connection: &rusqlite::Connection) -> rusqlite::Result<Option<Time>> {
+        let sql = "SELECT value FROM meta WHERE key = 'heartbeat'";
+        Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.map(Time::from_millis))
     }
 
     pub(super) fn troubles(&self) -> Result<Vec<TroubleState>, StoreError> {

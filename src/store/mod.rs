@@ -15,6 +15,7 @@ mod inbox;
 mod incidents;
 mod listing;
 mod load;
+mod look;
 mod migrate;
 mod place;
 mod tally;
@@ -35,6 +36,7 @@ pub use history::{HISTORY, History};
 pub use inbox::{Command, InboxItem};
 pub use listing::{ListedDelivery, Listing};
 pub use load::StoredDelivery;
+pub use look::{Look, Seen, look};
 pub use migrate::{MIGRATIONS, VERSION};
 pub use place::Ownership;
 

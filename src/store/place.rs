@@ -80,7 +80,7 @@ pub(super) fn check_place(store: &Path) -> Result<(), StoreError> {
     Err(StoreError::Place { path: store.to_owned(), what })
 }
 
-fn folder_of(store: &Path) -> &Path {
+pub(super) fn folder_of(store: &Path) -> &Path {
     store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

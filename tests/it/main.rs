@@ -12,6 +12,7 @@ mod crash;
 mod deliveries;
 mod demo;
 mod diff;
+mod doctor;
 mod emulator;
 mod explain;
 mod file_source;

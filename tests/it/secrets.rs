@@ -232,6 +232,9 @@ async fn commands(site: &Site, names: &[&str]) {
         &["outbox", "retry", "--all"],
         &["check"],
         &["check", "--output", "json"],
+        &["doctor"],
+        &["doctor", "--output", "json"],
+        &["doctor", "--send"],
         &["run", "--store-wait", "0", "--config", "missing.yaml"],
     ] {
         let (_, said) = site.command(args).await;
@@ -258,6 +261,7 @@ async fn commands(site: &Site, names: &[&str]) {
             &["outbox", "list"],
             &["check"],
             &["check", "--output", "json"],
+            &["doctor"],
         ] {
             // A finding shows its line, but not the secret in it.
             let (code, said) = site.command(&[args, &["--config", "wrong.yaml"]].concat()).await;

@@ -86,27 +86,31 @@ impl SourceState {
 
     /// Whether every time is too old or in the future.
     fn clock_hint(&self, info: Option<&SourceInfo>) -> Option<ClockHint> {
-        const HOUR: i64 = 3_600_000;
         // What is watched has instants, not wall clocks, and may be quiet for long.
         if !self.watched.is_empty() {
             return None;
         }
-        let (newest, oldest) = (self.newest_age?, self.oldest_age?);
-        let too_old = newest > i64::try_from(TOO_OLD.as_millis()).unwrap_or(i64::MAX);
-        let future = oldest < -i64::try_from(TOO_YOUNG.as_millis()).unwrap_or(i64::MAX);
-        if !too_old && !future {
-            return None;
-        }
-        // A true age lies between 0 and 1 h; the whole hours of the newest one are the error.
-        let hours = -newest.div_euclid(HOUR);
-        let offset = info.map(|info| i64::from(info.utc_offset_seconds) + hours * 3600);
-        let zone = match offset {
-            Some(0) => Some("UTC"),
-            Some(28_800) => Some("Asia/Shanghai"),
-            _ => None,
-        };
-        Some(ClockHint { hours, zone: zone.map(str::to_owned) })
+        clock_hint(self.newest_age?, self.oldest_age?, info.map(|info| info.utc_offset_seconds))
     }
+}
+
+/// Whether every time of lists that reach back an hour is too old or in the future, by the ages of the newest
+/// and of the oldest event in milliseconds (negative: in the future), read in a zone with this offset.
+pub fn clock_hint(newest: i64, oldest: i64, utc_offset_seconds: Option<i32>) -> Option<ClockHint> {
+    const HOUR: i64 = 3_600_000;
+    let too_old = newest > i64::try_from(TOO_OLD.as_millis()).unwrap_or(i64::MAX);
+    let future = oldest < -i64::try_from(TOO_YOUNG.as_millis()).unwrap_or(i64::MAX);
+    if !too_old && !future {
+        return None;
+    }
+    // A true age lies between 0 and 1 h; the whole hours of the newest one are the error.
+    let hours = -newest.div_euclid(HOUR);
+    let zone = match utc_offset_seconds.map(|offset| i64::from(offset) + hours * 3600) {
+        Some(0) => Some("UTC"),
+        Some(28_800) => Some("Asia/Shanghai"),
+        _ => None,
+    };
+    Some(ClockHint { hours, zone: zone.map(str::to_owned) })
 }
 
 /// How long the first contact waits for targets that cannot be read.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use daily::{DailyAt, Days};
 pub use deeds::Recorded;
-pub use first_contact::SourceState;
+pub use first_contact::{SourceState, clock_hint};
 pub use held::{HeldBack, HeldKey};
 pub use roster::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};

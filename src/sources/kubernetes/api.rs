@@ -21,7 +21,9 @@ use url::form_urlencoded::Serializer;
 use super::KubernetesConfig;
 use super::connect::{self, chain};
 use super::follow::Resource;
+use crate::clock;
 use crate::core::source::PollError;
+use crate::http::Clocks;
 
 /// How many objects are asked for at once.
 pub const PAGE: u32 = 500;
@@ -215,10 +217,35 @@ impl Api {
         query: &str,
         accept: &str,
     ) -> Result<Response<Body>, Fault> {
-        let client = self.client().await?;
         let address = format!("{}?{query}", resource.path(namespace));
         let request = Request::get(address).header(header::ACCEPT, accept).header(header::ACCEPT_ENCODING, "identity");
-        let request = request.body(Body::empty()).map_err(Fault::setup_of)?;
+        self.send(request.body(Body::empty()).map_err(Fault::setup_of)?).await
+    }
+
+    /// One request and its whole answer, with the server's clock.
+    ///
+    /// # Errors
+    /// When there is no good answer.
+    pub(super) async fn ask(
+        &self,
+        address: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<(Vec<u8>, Option<Clocks>), Fault> {
+        let request = match body {
+            None => Request::get(address).body(Body::empty()),
+            Some(body) => Request::post(address)
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Body::from(body.to_string().into_bytes())),
+        };
+        let asked = clock::now();
+        let response = self.send(request.map_err(Fault::setup_of)?).await?;
+        let clocks = Clocks::of(response.headers(), asked, clock::now());
+        let body = timeout(self.config.pace.patience, read(response.into_body())).await;
+        Ok((body.map_err(|_| Fault::silent())??, clocks))
+    }
+
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Fault> {
+        let client = self.client().await?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let sent = timeout(self.config.pace.patience, client.send(request)).await;
         let response = sent.map_err(|_| Fault::silent())?.map_err(|error| Fault::cut(chain(&error)))?;

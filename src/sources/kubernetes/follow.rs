@@ -63,6 +63,15 @@ impl Resource {
         }
     }
 
+    /// Its API group; empty: the core's.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Events | Self::Pods | Self::Services => "",
+            Self::ReplicaSets => "apps",
+            Self::Jobs => "batch",
+        }
+    }
+
     fn is_metadata(self) -> bool {
         matches!(self, Self::Pods | Self::ReplicaSets | Self::Jobs)
     }

@@ -13,6 +13,7 @@ pub mod connect;
 pub mod event;
 pub mod follow;
 pub mod live;
+pub mod look;
 pub mod object;
 pub mod owners;
 pub mod place;

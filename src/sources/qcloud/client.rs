@@ -5,6 +5,7 @@
 //! error and no log.
 
 use std::num::NonZeroU32;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -21,7 +22,7 @@ use super::{QcloudConfig, SignatureMethod};
 use crate::clock;
 use crate::core::event::{Event, Target};
 use crate::hide::spellings;
-use crate::http::{BodyError, read_body};
+use crate::http::{BodyError, Clocks, read_body};
 use crate::sources::PollError;
 
 /// Retries of one poll when the other side is unwell.
@@ -41,18 +42,24 @@ pub struct Client {
     http: reqwest::Client,
     host: String,
     pace: Pace,
+    clocks: std::sync::Mutex<Option<Clocks>>,
 }
 
 impl Client {
     /// Connects to nothing yet.
     pub fn new(config: QcloudConfig, http: reqwest::Client) -> Self {
         let host = signed_host(&config.endpoint);
-        Self { pace: Pace::new(config.requests_per_second), http, host, config }
+        Self { pace: Pace::new(config.requests_per_second), clocks: std::sync::Mutex::default(), http, host, config }
     }
 
     /// The source's configuration.
     pub fn config(&self) -> &QcloudConfig {
         &self.config
+    }
+
+    /// The API's clock beside this machine's, by its newest answer.
+    pub fn clocks(&self) -> Option<Clocks> {
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One service's list.
@@ -107,7 +114,11 @@ impl Client {
         read: &impl Fn(&[u8]) -> Result<T, AnswerError>,
     ) -> Result<T, Trouble> {
         self.pace.turn().await;
+        let asked = clock::now();
         let response = self.request(action, params).send().await.map_err(|error| Trouble::transport(&error))?;
+        if let Some(clocks) = Clocks::of(response.headers(), asked, clock::now()) {
+            *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = Some(clocks);
+        }
         let status = response.status();
         if !status.is_success() {
             return Err(Trouble::status(status));

@@ -32,6 +32,38 @@ pub async fn discover(client: &Client) -> Discovery {
     found
 }
 
+/// The beginning of what a discovery would find.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glimpse {
+    /// The services of the first page.
+    pub targets: Vec<Target>,
+    /// How many there are in all, as far as the API says.
+    pub total: usize,
+}
+
+/// Looks at one page of a cluster's services; without a cluster, at those of the first one.
+///
+/// # Errors
+/// When the API refuses.
+pub async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<Glimpse, PollError> {
+    let page = [("offset", "0"), ("limit", "100")];
+    let cluster = match cluster {
+        Some(cluster) => cluster.to_owned(),
+        None => {
+            let clusters = client.call("DescribeCluster", &page, read_clusters).await?;
+            match clusters.items.into_iter().find(|id| !id.is_empty()) {
+                Some(first) => first,
+                None => return Ok(Glimpse::default()),
+            }
+        }
+    };
+    let params = [&[("clusterId", cluster.as_str()), ("allnamespace", "1")][..], &page].concat();
+    let services = client.call("DescribeClusterService", &params, read_services).await?;
+    let target = |(namespace, name): &(String, String)| Target::new(&client.config().name, &cluster, namespace, name);
+    let targets: Vec<Target> = services.items.iter().filter(|(_, name)| !name.is_empty()).map(target).collect();
+    Ok(Glimpse { total: services.total.unwrap_or(targets.len()).max(targets.len()), targets })
+}
+
 async fn clusters(client: &Client) -> (BTreeSet<String>, Option<PollError>) {
     let mut clusters = BTreeSet::new();
     let mut all = false;

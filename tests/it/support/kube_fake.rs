@@ -54,6 +54,8 @@ struct Inner {
     moods: VecDeque<Mood>,
     refusals: VecDeque<Refusal>,
     forbidden: Vec<String>,
+    /// Verbs and resources that the account may not use.
+    denied: Vec<(String, String)>,
     watch_lists: bool,
     asked: Vec<Asked>,
     requests: usize,
@@ -151,6 +153,12 @@ impl Fake {
         self.with(|inner| inner.forbidden = namespaces.iter().map(|name| (*name).to_owned()).collect());
     }
 
+    /// What an access review denies; only that.
+    pub fn deny(&self, rights: &[(&str, &str)]) {
+        let rights = rights.iter().map(|(verb, resource)| ((*verb).to_owned(), (*resource).to_owned())).collect();
+        self.with(|inner| inner.denied = rights);
+    }
+
     pub fn token(&self, token: &str) {
         self.with(|inner| inner.token = token.to_owned());
     }
@@ -196,6 +204,7 @@ async fn serve(
     uri: Uri,
     Query(query): Query<BTreeMap<String, String>>,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Response {
     let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
     let resource = *path.last().unwrap();
@@ -228,6 +237,14 @@ async fn serve(
         }
     }
     match (resource, watch) {
+        ("version", _) => json!({"major": "1", "minor": "33", "gitVersion": "v1.33.1"}).to_string().into_response(),
+        ("selfsubjectaccessreviews", _) => {
+            let asked: Value = serde_json::from_slice(&body).unwrap();
+            let what = &asked["spec"]["resourceAttributes"];
+            let right = (text(&what["verb"]).to_owned(), text(&what["resource"]).to_owned());
+            let allowed = !inner.lock().unwrap().denied.contains(&right);
+            (StatusCode::CREATED, json!({"status": {"allowed": allowed}}).to_string()).into_response()
+        }
         ("events", false) => list(&inner.lock().unwrap(), namespace.as_deref(), &query),
         ("events", true) => events(inner, changed, namespace, query, mood),
         ("pods", false) => {

@@ -1,0 +1,70 @@
+//! This machine's clock, beside those that podbell talks to. Pure.
+
+use super::finding::{Finding, Group, span};
+use crate::http::Clocks;
+
+/// So far off is worth a look.
+const OFF: u64 = 30;
+/// So far off, signatures are refused.
+const REFUSED: u64 = 300;
+
+/// One line for all that agree, one for each that does not.
+pub(super) fn judge(clocks: &[(String, Clocks)]) -> Vec<Finding> {
+    let off = |clocks: &Clocks| clocks.ahead().unsigned_abs();
+    let (agree, differ): (Vec<_>, Vec<_>) = clocks.iter().partition(|(_, clocks)| off(clocks) <= OFF);
+    let mut findings = Vec::new();
+    if let Some(most) = agree.iter().map(|(_, clocks)| off(clocks)).max() {
+        let names: Vec<&str> = agree.iter().map(|(name, _)| name.as_str()).collect();
+        let found = format!("within {} of the clock of {}", span(most.max(1)), names.join(", "));
+        findings.push(Finding::ok(Group::Clock, "this machine", found));
+    }
+    for (name, clocks) in differ {
+        let seconds = off(clocks);
+        let way = if clocks.ahead() > 0 { "ahead of" } else { "behind" };
+        let found = format!("{seconds} s {way} the clock of {name}");
+        let advice = "run NTP on this machine (chrony, systemd-timesyncd), or on its host if it is virtual";
+        findings.push(if seconds > REFUSED {
+            let found = format!("{found}: signatures are refused, and times in messages are wrong");
+            Finding::fail(Group::Clock, "this machine", found, advice)
+        } else {
+            Finding::warn(Group::Clock, "this machine", found, advice)
+        });
+    }
+    if findings.is_empty() {
+        let found = "not compared: nothing that was reached says what time it is";
+        findings.push(Finding::ok(Group::Clock, "this machine", found));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+    use crate::core::time::Time;
+
+    fn clocks(name: &str, ahead: i64) -> (String, Clocks) {
+        let now = Time::from_seconds(1_000_000);
+        (name.to_owned(), Clocks { date: Time::from_seconds(1_000_000 - ahead), asked: now, answered: now })
+    }
+
+    #[test]
+    fn clocks_that_agree_are_one_line_and_others_are_named_with_their_seconds() {
+        let found = judge(&[clocks("prod", 0), clocks("team", 31), clocks("old", -301), clocks("fine", 2)]);
+        let lines: Vec<(Verdict, &str)> = found.iter().map(|one| (one.verdict, one.found.as_str())).collect();
+        assert_eq!(lines[0], (Verdict::Ok, "within 2 s of the clock of prod, fine"));
+        assert_eq!(lines[1], (Verdict::Warn, "31 s ahead of the clock of team"));
+        assert!(lines[2].1.starts_with("301 s behind the clock of old: signatures are refused"), "{lines:?}");
+        assert_eq!(judge(&[])[0].verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn a_slow_answer_says_less_and_never_something_wrong() {
+        let slow = |date| {
+            let (asked, answered) = (Time::from_seconds(1_000), Time::from_seconds(1_020));
+            Clocks { date: Time::from_seconds(date), asked, answered }.ahead()
+        };
+        assert_eq!([slow(1_000), slow(1_010), slow(1_020), slow(999)], [0, 0, 0, 0]);
+        assert_eq!((slow(900), slow(1_100)), (100, -80));
+    }
+}

@@ -1,0 +1,265 @@
+//! `podbell doctor`: everything that must be right for podbell to tell, looked at without disturbing
+//! a podbell that runs: no lock, no write, no connection of its chats, and no message unless asked for.
+//!
+//! One file a group; judging is pure and apart from looking. All checks run beside each other, each
+//! with a deadline, and are printed in one order.
+
+mod chats;
+mod clock;
+mod configuration;
+mod destinations;
+mod finding;
+mod net;
+mod print;
+mod rules;
+mod server;
+mod slack;
+mod sources;
+mod store;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use futures_util::future::join_all;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use self::finding::{Checked, Finding, Group, Verdict};
+use self::net::Net;
+use super::check::{self, Report};
+use super::send_test;
+use super::setup::{self, ConfigArgs};
+use crate::app::BoxFuture;
+use crate::app::assemble;
+use crate::config::{self, Config, Partly, System};
+use crate::core::rules::Destination;
+use crate::hide::spellings;
+use crate::notifiers::Notifiers;
+
+/// How long each check may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Shorter secrets are words like any other; every real one is longer.
+const SHORTEST: usize = 6;
+
+const EXAMPLES: &str = "\
+Examples:
+  podbell doctor                         look at everything; sends no message
+  podbell doctor --send                  and send a test message to each destination
+  podbell doctor --config /etc/podbell/podbell.yaml --output json
+
+Exit codes: 0 no failures (there may be warnings), 1 failures, 2 usage.";
+
+/// What to look at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Send a real test message to each destination, as `send-test` does.
+    #[arg(long)]
+    send: bool,
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// How to print what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For machines: a list of findings.
+    Json,
+}
+
+/// Looks, prints, and says by exit code whether something fails.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let findings = super::block_on(examine(&args.config.config, args.send))?;
+    match args.output {
+        Output::Text => print::text(&findings)?,
+        Output::Json => print::json(&findings)?,
+    }
+    let fails = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
+    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// All findings, in the order of the output.
+async fn examine(path: &Path, send: bool) -> Vec<Finding> {
+    let mut loaded = config::load(path);
+    let shown = path.display().to_string();
+    let check = if path == Path::new("podbell.yaml") {
+        "podbell check".to_owned()
+    } else {
+        format!("podbell check --config {shown}")
+    };
+    let all_well = "can be read, and every key is known".to_owned();
+    let mut findings =
+        configuration::of_diagnostics(Group::Configuration, &shown, all_well, &loaded.diagnostics, &check);
+    // With mistakes in it, what could be read of it is looked at all the same.
+    let Some(config) = loaded.config.take() else { return findings };
+    let mut report = Report::default();
+    let rules = check::rule_files(&loaded.rule_files, &mut report);
+    let destinations: Vec<(Destination, bool)> =
+        config.notifiers.iter().map(|notifier| (notifier.name.clone(), notifier.kind.is_chat())).collect();
+    let of_rules = rules::judge(&rules::Known {
+        given: config.has_rules,
+        files: loaded.rule_files.len(),
+        rules: &rules,
+        diagnostics: &report.findings,
+        destinations: &destinations,
+        check: &check,
+    });
+    let (names, proxied) = (names(&config), config.http.proxy.is_some());
+    let Partly { config, missing, known } = config.resolve_partly(&System);
+    findings.extend(configuration::of_secrets(&missing, known.len()));
+    findings.extend(of_rules);
+    let config = Arc::new(config);
+    let net = match Net::new(&config.http) {
+        Ok(net) if proxied == config.http.proxy.is_some() => Some(Arc::new(net)),
+        Ok(_) => {
+            findings.push(offline("the proxy's secret is missing"));
+            None
+        }
+        Err(error) => {
+            findings.push(offline(&error.to_string()));
+            None
+        }
+    };
+    let tasks = tasks(&config, net.as_ref(), send);
+    let all = join_all(tasks.into_iter().map(|(group, subject, task)| in_time(group, subject, task))).await;
+    let mut clocks = Vec::new();
+    for checked in all {
+        findings.extend(checked.findings);
+        clocks.extend(checked.clocks);
+        if let Some(destination) = checked.arrived {
+            send_test::end_pause(setup::store_path(&config), &destination);
+        }
+    }
+    findings.extend(left_out(&names, &self::names(&config)));
+    findings.extend(clock::judge(&clocks));
+    findings.push(server::switches(&config));
+    // Stable: within a group the order is that of podbell.yaml.
+    findings.sort_by_key(|finding| finding.group);
+    hide(&mut findings, &known);
+    findings
+}
+
+/// One check, which never fails: what is wrong is what it finds.
+type Task = (Group, String, BoxFuture<Checked>);
+
+/// Everything that must be waited for.
+fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> {
+    let path = setup::store_path(config).to_owned();
+    let mut tasks: Vec<Task> =
+        vec![(Group::Store, "store".to_owned(), Box::pin(async move { store::check(&path).await }))];
+    let Some(net) = net else { return tasks };
+    for at in 0..config.sources.len() {
+        let (config, http) = (config.clone(), net.client.clone());
+        let name = config.sources.get(at).map(|source| source.name().to_owned()).unwrap_or_default();
+        let task = async move {
+            match config.sources.get(at) {
+                Some(source) => sources::check(source, http).await,
+                None => Checked::default(),
+            }
+        };
+        tasks.push((Group::Sources, name, Box::pin(task)));
+    }
+    tasks.extend(of_destinations(config, net, send));
+    for at in 0..config.chats.len() {
+        let (config, net) = (config.clone(), net.clone());
+        let name = config.chats.get(at).map(|chat| chat.name.clone()).unwrap_or_default();
+        let task = async move {
+            match config.chats.get(at) {
+                Some(chat) => chats::check(chat, config.server.public_url.as_ref(), &net).await,
+                None => Checked::default(),
+            }
+        };
+        tasks.push((Group::Chats, name, Box::pin(task)));
+    }
+    let (listen, here) = (config.server.listen, net.clone());
+    tasks.push((Group::Server, "listen".to_owned(), Box::pin(async move { server::listen(listen, &here).await })));
+    if let Some(url) = config.server.public_url.clone() {
+        let net = net.clone();
+        let task = async move { server::public_url(&url, &net).await };
+        tasks.push((Group::Server, "public_url".to_owned(), Box::pin(task)));
+    }
+    let (config, net) = (config.clone(), net.clone());
+    let heartbeat = async move { server::heartbeat(&config, &net).await.map(Checked::from).unwrap_or_default() };
+    tasks.push((Group::Server, "operator.heartbeat".to_owned(), Box::pin(heartbeat)));
+    tasks
+}
+
+fn of_destinations(config: &Arc<Config>, net: &Arc<Net>, send: bool) -> Vec<Task> {
+    let notifiers: Arc<Notifiers> = match assemble::notifiers(config, net.client.clone()) {
+        Ok(notifiers) => Arc::new(notifiers),
+        Err(error) => {
+            let finding = Finding::fail(Group::Destinations, "all", error.to_string(), "correct it in podbell.yaml");
+            return vec![(Group::Destinations, "all".to_owned(), Box::pin(async move { finding.into() }))];
+        }
+    };
+    let task = |at: usize| -> Task {
+        let (config, net, notifiers) = (config.clone(), net.clone(), notifiers.clone());
+        let name = config.notifiers.get(at).map(|notifier| notifier.name.to_string()).unwrap_or_default();
+        let task = async move {
+            match config.notifiers.get(at) {
+                Some(notifier) => destinations::check(notifier, &net, &notifiers, send).await,
+                None => Checked::default(),
+            }
+        };
+        (Group::Destinations, name, Box::pin(task))
+    };
+    (0..config.notifiers.len()).map(task).collect()
+}
+
+/// A check, or the finding that it took too long.
+async fn in_time(group: Group, subject: String, task: BoxFuture<Checked>) -> Checked {
+    tokio::time::timeout(DEADLINE, task).await.unwrap_or_else(|_| {
+        let found = format!("no answer within {} s", DEADLINE.as_secs());
+        let advice = match group {
+            Group::Store => "the file system hangs: look at the disk, or choose another place",
+            _ => "check the network between, the firewall and http.proxy",
+        };
+        Finding::fail(group, subject, found, advice).into()
+    })
+}
+
+fn offline(why: &str) -> Finding {
+    let found = format!("{why}; nothing that needs the network was tried");
+    Finding::fail(Group::Configuration, "http", found, "correct `http:` in podbell.yaml")
+}
+
+/// What there is, by group and name.
+fn names<S>(config: &Config<S>) -> BTreeSet<(Group, String)> {
+    let sources = config.sources.iter().map(|source| (Group::Sources, source.name().to_owned()));
+    let notifiers = config.notifiers.iter().map(|notifier| (Group::Destinations, notifier.name.to_string()));
+    let chats = config.chats.iter().map(|chat| (Group::Chats, chat.name.clone()));
+    let heartbeat = config.operator.heartbeat.iter().map(|_| (Group::Server, "operator.heartbeat".to_owned()));
+    sources.chain(notifiers).chain(chats).chain(heartbeat).collect()
+}
+
+/// What lacks a secret is not tried, and says so.
+fn left_out(all: &BTreeSet<(Group, String)>, whole: &BTreeSet<(Group, String)>) -> Vec<Finding> {
+    let finding = |(group, name): &(Group, String)| {
+        Finding::warn(*group, name, "not tried: a secret of it is missing", "see the configuration above")
+    };
+    all.difference(whole).map(finding).collect()
+}
+
+/// Whatever others said: no secret leaves.
+fn hide(findings: &mut [Finding], known: &[SecretString]) {
+    let secrets = known.iter().map(|secret| secret.expose_secret()).filter(|secret| secret.len() >= SHORTEST);
+    let mut all: Vec<String> = secrets.flat_map(spellings).collect();
+    all.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+    for finding in findings {
+        for text in [Some(&mut finding.found), finding.advice.as_mut()].into_iter().flatten() {
+            for spelling in all.iter().filter(|spelling| spelling.len() >= SHORTEST) {
+                if text.contains(spelling.as_str()) {
+                    *text = text.replace(spelling, "[hidden]");
+                }
+            }
+        }
+    }
+}

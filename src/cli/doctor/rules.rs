@@ -1,0 +1,54 @@
+//! What rules will tell, and whom. Pure.
+
+use std::collections::BTreeSet;
+
+use super::configuration;
+use super::finding::{Finding, Group, count};
+use crate::core::diagnostic::Diagnostic;
+use crate::core::rules::{Action, Destination, Located};
+
+/// The rules of podbell.yaml.
+pub(super) struct Known<'a> {
+    /// Whether there is a `rules:` key.
+    pub given: bool,
+    pub files: usize,
+    pub rules: &'a [Located],
+    /// What is wrong with rule files.
+    pub diagnostics: &'a [Diagnostic],
+    /// Every destination, and whether the built-in rules tell it.
+    pub destinations: &'a [(Destination, bool)],
+    /// The command that shows more.
+    pub check: &'a str,
+}
+
+/// Compiled, linted, and who hears of what.
+pub(super) fn judge(known: &Known<'_>) -> Vec<Finding> {
+    if !known.given {
+        let found = "no `rules:`, so the built-in ones hold: every Warning is told to every chat destination";
+        let mut findings = vec![Finding::ok(Group::Rules, "built-in", found)];
+        findings.extend(untold(known, |_, is_chat| is_chat));
+        return findings;
+    }
+    let files = count(known.files, "file");
+    let all_well = format!("{} in {files} compile", count(known.rules.len(), "rule"));
+    let mut findings =
+        configuration::of_diagnostics(Group::Rules, "rule files", all_well, known.diagnostics, known.check);
+    if known.rules.is_empty() {
+        let advice = "name rule files, or leave `rules:` out: then every Warning is told";
+        findings.push(Finding::fail(Group::Rules, "rule files", "no rule is there, so nothing is told", advice));
+        return findings;
+    }
+    let notify = known.rules.iter().filter(|located| located.rule.action == Action::Notify);
+    let told: BTreeSet<&Destination> = notify.flat_map(|located| &located.rule.settings.notify).collect();
+    findings.extend(untold(known, |name, _| told.contains(name)));
+    findings
+}
+
+fn untold(known: &Known<'_>, told: impl Fn(&Destination, bool) -> bool) -> Vec<Finding> {
+    let silent = known.destinations.iter().filter(|(name, is_chat)| !told(name, *is_chat));
+    let finding = |(name, _): &(Destination, bool)| {
+        let advice = format!("name {name} in a rule's `notify`, or take it out of `notifiers:`");
+        Finding::warn(Group::Rules, name.to_string(), "no rule tells this destination", advice)
+    };
+    silent.map(finding).collect()
+}

@@ -1,0 +1,145 @@
+//! Whether the store can be used, and whether a podbell runs on it.
+
+use std::path::Path;
+
+use super::finding::{Checked, Finding, Group, span};
+use crate::clock;
+use crate::core::time::Time;
+use crate::store::{self, Look, Seen, StoreError};
+
+/// Less free space than this is worth a look; less than the other stops podbell soon.
+const LITTLE: u64 = 512 << 20;
+const TOO_LITTLE: u64 = 32 << 20;
+/// A heartbeat is written every 10 s.
+const ALIVE: u64 = 45;
+
+/// Looks, off the runtime: a file system may hang.
+pub(super) async fn check(path: &Path) -> Checked {
+    let (path, now) = (path.to_owned(), clock::now());
+    match tokio::task::spawn_blocking(move || store::look(&path)).await {
+        Ok(look) => judge(&look, now).into(),
+        Err(_) => Finding::fail(Group::Store, "store", "could not be looked at", "try again").into(),
+    }
+}
+
+/// What a look says.
+fn judge(look: &Look, now: Time) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let folder = look.folder.display().to_string();
+    match look.place.as_ref().and(look.writable.as_ref()) {
+        Ok(()) => findings.push(Finding::ok(Group::Store, "folder", format!("{folder} can be written and is local"))),
+        Err(error) => findings.push(of_error("folder", error)),
+    }
+    findings.extend(look.free.map(|free| space(&folder, free)));
+    match &look.file {
+        None if look.place.is_ok() => {
+            findings.push(Finding::ok(Group::Store, "file", "not there yet; `podbell run` makes it"));
+        }
+        None => {}
+        Some(Err(error)) => findings.push(of_error("file", error)),
+        Some(Ok(seen)) => {
+            findings.push(format(*seen));
+            findings.push(running(seen.heartbeat, now));
+        }
+    }
+    findings
+}
+
+fn of_error(subject: &str, error: &StoreError) -> Finding {
+    let (found, advice) = match error {
+        StoreError::Place { what, .. } => match what.split_once(": ") {
+            Some((what, advice)) => (what.to_owned(), advice.to_owned()),
+            None => (what.clone(), "correct `store:`".to_owned()),
+        },
+        StoreError::ReadOnly { why, .. } => (
+            format!("cannot be written by this user: {why}"),
+            "give podbell's user write access to the file and to its folder, and run `podbell doctor` as that user"
+                .to_owned(),
+        ),
+        StoreError::Newer { found, known, .. } => (
+            format!("was written by a newer podbell (version {found} of the format, this one knows {known})"),
+            "run that podbell, or put back the copy that was kept before the migration".to_owned(),
+        ),
+        StoreError::Corrupt { why, .. } => (
+            format!("is damaged or not a podbell store: {why}"),
+            "put a backup in its place, or move it away to start anew".to_owned(),
+        ),
+        StoreError::Network { kind, .. } => (
+            format!("lies on a network file system ({kind}), where two podbells could damage it"),
+            "choose a path on a local disk".to_owned(),
+        ),
+        other => (other.to_string(), "correct `store:`, or what keeps podbell from it".to_owned()),
+    };
+    Finding::fail(Group::Store, subject, found, advice)
+}
+
+fn space(folder: &str, free: u64) -> Finding {
+    let found = format!("{} free in {folder}", size(free));
+    let advice = "make room: without space podbell can commit nothing, and tells nothing";
+    match free {
+        0..TOO_LITTLE => Finding::fail(Group::Store, "space", found, advice),
+        TOO_LITTLE..LITTLE => Finding::warn(Group::Store, "space", found, advice),
+        _ => Finding::ok(Group::Store, "space", found),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib @ 1..10_240 => format!("{mib} MiB"),
+        mib => format!("{} GiB", mib >> 10),
+    }
+}
+
+fn format(seen: Seen) -> Finding {
+    let Seen { version, known, bytes, .. } = seen;
+    let found = match version {
+        0 => "empty; `podbell run` fills it".to_owned(),
+        _ if version < known => {
+            format!("version {version}, {}; the next start makes it version {known} and keeps a copy", size(bytes))
+        }
+        _ => format!("version {version}, {}", size(bytes)),
+    };
+    Finding::ok(Group::Store, "file", found)
+}
+
+/// Whether somebody runs on it.
+fn running(heartbeat: Option<Time>, now: Time) -> Finding {
+    let Some(beat) = heartbeat else {
+        return Finding::ok(Group::Store, "podbell", "none has run on it yet");
+    };
+    let advice = "start it (`podbell run`), or look why it ended: nothing is told meanwhile";
+    match now.since(beat).as_secs() {
+        age @ 0..=ALIVE => Finding::ok(Group::Store, "podbell", format!("runs: its heartbeat is {} old", span(age))),
+        age => Finding::warn(Group::Store, "podbell", format!("does not run: last seen {} ago", span(age)), advice),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn space_and_heartbeats_are_judged() {
+        let verdict = |free| space("/data", free).verdict;
+        assert_eq!(
+            [verdict(1 << 40), verdict(100 << 20), verdict(1 << 20)],
+            [Verdict::Ok, Verdict::Warn, Verdict::Fail]
+        );
+        let now = Time::from_seconds(1_000_000);
+        let beat = |seconds| running(Some(Time::from_seconds(seconds)), now).found;
+        assert_eq!(beat(999_997), "runs: its heartbeat is 3 s old");
+        assert_eq!(beat(1_000_020), "runs: its heartbeat is 0 s old");
+        assert_eq!(beat(1_000_000 - 7_300), "does not run: last seen 2 h ago");
+        assert_eq!(running(None, now).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn a_network_file_system_is_a_failure_with_advice() {
+        let error = StoreError::Network { path: "/mnt/podbell.db".into(), kind: "NFS" };
+        let finding = of_error("folder", &error);
+        assert_eq!(finding.verdict, Verdict::Fail);
+        assert!(finding.found.contains("NFS") && finding.advice.is_some());
+    }
+}

@@ -1,0 +1,125 @@
+//! A look at a cluster, for `podbell doctor`: its version, what podbell's account may do, one event. Nothing
+//! is watched. What it means is the doctor's.
+
+use futures_util::future::join_all;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::KubernetesConfig;
+use super::api::{Api, Fault};
+use super::event;
+use super::follow::Resource;
+use crate::core::time::Time;
+use crate::http::Clocks;
+
+/// Everything that is listed and watched.
+const RESOURCES: [Resource; 5] =
+    [Resource::Events, Resource::Pods, Resource::Services, Resource::ReplicaSets, Resource::Jobs];
+const VERBS: [&str; 2] = ["list", "watch"];
+/// Of more namespaces the rights are not asked for.
+const MOST_NAMESPACES: usize = 20;
+
+/// Something that the account may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// With what.
+    pub resource: Resource,
+    /// `list` or `watch`.
+    pub verb: &'static str,
+}
+
+/// Where events are read.
+#[derive(Debug)]
+pub struct Place {
+    /// The namespace; `None`: every one.
+    pub namespace: Option<String>,
+    /// What the account may not do there, as the server says.
+    pub missing: Result<Vec<Missing>, Fault>,
+    /// When any of the events there was last seen; `None`: there are none.
+    pub event: Result<Option<Time>, Fault>,
+}
+
+/// What can be seen.
+#[derive(Debug)]
+pub struct Look {
+    /// The server's version, such as `v1.33.1`.
+    pub version: String,
+    /// Where events are read.
+    pub places: Vec<Place>,
+    /// How many namespaces were left out.
+    pub left_out: usize,
+    /// The server's clock.
+    pub clocks: Option<Clocks>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    git_version: String,
+}
+
+#[derive(Deserialize)]
+struct Review {
+    status: Allowed,
+}
+
+#[derive(Deserialize)]
+struct Allowed {
+    #[serde(default)]
+    allowed: bool,
+}
+
+/// Looks.
+///
+/// # Errors
+/// When the server cannot be reached, or is none.
+pub async fn look(config: &KubernetesConfig) -> Result<Look, Fault> {
+    let api = Api::new(config);
+    let (body, clocks) = api.ask("/version", None).await?;
+    let version: Version = serde_json::from_slice(&body).map_err(Fault::nonsense)?;
+    let namespaces: Vec<Option<String>> = match config.namespaces.as_slice() {
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
+    };
+    let looked = namespaces.iter().take(MOST_NAMESPACES).map(|namespace| place(&api, namespace.clone()));
+    let places = join_all(looked).await;
+    let left_out = namespaces.len() - places.len();
+    Ok(Look { version: version.git_version, places, left_out, clocks })
+}
+
+async fn place(api: &Api, namespace: Option<String>) -> Place {
+    let all = RESOURCES.iter().flat_map(|resource| VERBS.map(|verb| Missing { resource: *resource, verb }));
+    let asked = join_all(all.map(|one| may(api, namespace.as_deref(), one))).await;
+    let missing = asked.into_iter().filter_map(Result::transpose).collect();
+    let event = one_event(api, namespace.as_deref()).await;
+    Place { namespace, missing, event }
+}
+
+/// Whether it may; if not, what.
+async fn may(api: &Api, namespace: Option<&str>, one: Missing) -> Result<Option<Missing>, Fault> {
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {
+            "verb": one.verb,
+            "group": one.resource.group(),
+            "resource": one.resource.name(),
+            "namespace": namespace.unwrap_or_default(),
+        }},
+    });
+    let (body, _) = api.ask("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", Some(&review)).await?;
+    let review: Review = serde_json::from_slice(&body).map_err(Fault::nonsense)?;
+    Ok((!review.status.allowed).then_some(one))
+}
+
+/// One event: that it can be read says more than a right.
+async fn one_event(api: &Api, namespace: Option<&str>) -> Result<Option<Time>, Fault> {
+    #[derive(Deserialize)]
+    struct List {
+        items: Option<Vec<Box<serde_json::value::RawValue>>>,
+    }
+    let (body, _) = api.ask(&format!("{}?limit=1", Resource::Events.path(namespace)), None).await?;
+    let list: List = serde_json::from_slice(&body).map_err(Fault::nonsense)?;
+    let first = list.items.unwrap_or_default().into_iter().next();
+    Ok(first.and_then(|item| event::read(item.get())).map(|read| read.event.last_seen))
+}

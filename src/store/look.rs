@@ -1,0 +1,86 @@
+//! A look at a store and its place, for `podbell doctor`: without its lock, without a write, beside a
+//! running podbell or none. What it means is the doctor's.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::migrate::{self, VERSION};
+use super::{BUSY_WAIT, Store, StoreError, place};
+use crate::core::time::Time;
+
+/// What can be seen.
+#[derive(Debug)]
+pub struct Look {
+    /// The folder in which it lies.
+    pub folder: PathBuf,
+    /// Whether a store can be in this place: the folder is there and local.
+    pub place: Result<(), StoreError>,
+    /// Whether this user may write the folder and, if it is there, the file.
+    pub writable: Result<(), StoreError>,
+    /// Free space for this user, in bytes, if the system says.
+    pub free: Option<u64>,
+    /// The file itself; `None`: it is not there yet.
+    pub file: Option<Result<Seen, StoreError>>,
+}
+
+/// What is in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The version of its format.
+    pub version: i64,
+    /// The version that this program writes.
+    pub known: i64,
+    /// Its length in bytes, with that of its write-ahead log.
+    pub bytes: u64,
+    /// When a podbell that runs on it was last alive.
+    pub heartbeat: Option<Time>,
+}
+
+/// Looks.
+pub fn look(path: &Path) -> Look {
+    let folder = place::folder_of(path).to_owned();
+    let place = place::check_place(path).and_then(|()| place::check_file_system(path));
+    let sound = place.is_ok();
+    Look {
+        writable: if sound { writable(path, &folder) } else { Ok(()) },
+        free: rustix::fs::statvfs(&folder).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
+        file: (sound && path.exists()).then(|| seen(path)),
+        folder,
+        place,
+    }
+}
+
+fn writable(path: &Path, folder: &Path) -> Result<(), StoreError> {
+    use rustix::fs::{Access, access};
+    let check = |at: &Path, what: &str, rights| {
+        access(at, rights)
+            .map_err(|error| StoreError::ReadOnly { path: path.to_owned(), why: format!("{what}: {error}") })
+    };
+    check(folder, "its folder", Access::WRITE_OK | Access::EXEC_OK)?;
+    if path.exists() { check(path, "the file", Access::READ_OK | Access::WRITE_OK) } else { Ok(()) }
+}
+
+fn seen(path: &Path) -> Result<Seen, StoreError> {
+    migrate::check_whole(path)?;
+    let of = |source| StoreError::of(path, source);
+    let connection = open(path).map_err(of)?;
+    connection.busy_timeout(BUSY_WAIT).map_err(of)?;
+    let version = migrate::check_version(&connection, path, VERSION, false)?;
+    let length = |path: &Path| std::fs::metadata(path).map(|file| file.len()).unwrap_or_default();
+    let bytes = length(path) + length(Path::new(&format!("{}-wal", path.display())));
+    let heartbeat = if version > 0 { Store::heartbeat_of(&connection).map_err(of)? } else { None };
+    Ok(Seen { version, known: VERSION, bytes, heartbeat })
+}
+
+/// For reading. Without a write-ahead log nobody has it open, and SQLite would make that log for a reader and
+/// leave it behind: as a file that does not change it is read alone.
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let name = path.display().to_string();
+    if Path::new(&format!("{name}-wal")).exists() || path.to_str().is_none() {
+        return Connection::open_with_flags(path, flags);
+    }
+    let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    Connection::open_with_flags(format!("file:{name}?immutable=1"), flags | OpenFlags::SQLITE_OPEN_URI)
+}
