@@ -13,24 +13,37 @@ use crate::clock;
 use crate::core::time::Time;
 use crate::crash_point;
 use crate::engine::{Engine, Happened, SendJob};
+use crate::sources::SourceEvent;
 
 /// Polls and answers of one commit at most.
 const BATCH: usize = 256;
 /// How long a poll waits for others to share its commit. At 167 polls a second a commit each costs
 /// more than everything else together; nobody sees a fifth of a second between a poll and its notice.
 const GATHER: Duration = Duration::from_millis(200);
-/// How often somebody looks whether an answer came meanwhile.
-const LOOK: Duration = Duration::from_millis(20);
 /// How often the numbers are renewed, and the longest wait between two turns.
 const SECOND: Duration = Duration::from_secs(1);
 /// Counting takes at most so small a share of a core: every service and incident is looked at, six
 /// milliseconds' work for ten thousand of each.
 const COUNT_SHARE: u32 = 1_000;
 
+/// How the thread hears what happened.
+pub(super) struct Inlets {
+    /// Answers, people, rules.
+    pub(super) urgent: mpsc::Receiver<Happened>,
+    /// What sources say.
+    pub(super) seen: mpsc::Receiver<SourceEvent>,
+}
+
+impl Inlets {
+    fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.seen.is_empty()
+    }
+}
+
 /// Starts the thread. It ends after `drain` is set and every answer is recorded.
 pub(super) fn start(
     engine: Engine,
-    inbox: mpsc::Receiver<Happened>,
+    inlets: Inlets,
     jobs: mpsc::UnboundedSender<SendJob>,
     pulse: Arc<Pulse>,
     drain: Arc<AtomicBool>,
@@ -38,7 +51,7 @@ pub(super) fn start(
     let handle = Handle::current();
     let mut turns = Turns {
         engine,
-        inbox,
+        inlets,
         jobs,
         pulse,
         drain,
@@ -54,7 +67,7 @@ pub(super) fn start(
 
 struct Turns {
     engine: Engine,
-    inbox: mpsc::Receiver<Happened>,
+    inlets: Inlets,
     jobs: mpsc::UnboundedSender<SendJob>,
     pulse: Arc<Pulse>,
     drain: Arc<AtomicBool>,
@@ -81,7 +94,7 @@ impl Turns {
             if draining {
                 self.engine.claim_nothing_more();
             }
-            if (draining || closed) && self.engine.in_flight() == 0 && self.inbox.is_empty() {
+            if (draining || closed) && self.engine.in_flight() == 0 && self.inlets.is_empty() {
                 self.pulse.beat(!self.failing, Some(pulse::snapshot(&self.engine, pulse::count(&self.engine))));
                 return;
             }
@@ -96,33 +109,52 @@ impl Turns {
         }
         let now = clock::now();
         let wait = self.engine.next_wake(now).since(now).min(SECOND);
-        let wait = if self.drain.load(Ordering::SeqCst) { wait.min(Duration::from_millis(20)) } else { wait };
-        let receive = self.inbox.recv_many(happened, BATCH);
-        let received = self.handle.block_on(async { tokio::time::timeout(wait, receive).await });
-        if matches!(received, Ok(0)) {
+        let draining = self.drain.load(Ordering::SeqCst);
+        let wait = if draining { wait.min(Duration::from_millis(20)) } else { wait };
+        let Inlets { urgent, seen } = &mut self.inlets;
+        let (hears, sees) = (may_speak(urgent), may_speak(seen));
+        if !hears && !sees {
             return true;
         }
-        if !happened.is_empty() {
-            self.gather(happened);
+        let mut first = None;
+        self.handle.block_on(async {
+            tokio::select! {
+                _ = urgent.recv_many(happened, BATCH), if hears => {}
+                event = seen.recv(), if sees => first = event,
+                () = tokio::time::sleep(wait) => {}
+            }
+        });
+        if let Some(event) = first {
+            happened.push(Happened::Source(event));
+            if !draining {
+                self.gather(happened);
+            }
         }
+        self.take_seen(happened);
         false
     }
 
-    /// Polls wait for more polls. An answer hardly waits: a destination may be asked again only once
-    /// it is recorded. Nor does a person. Looked at from time to time, because to be woken for every poll costs more
-    /// than to take it in.
+    /// Polls wait for more polls, and for nothing else: an answer does not wait, because a destination may
+    /// be asked again only once it is recorded, nor does a person. Not woken for every poll, because that
+    /// costs more than to take it in.
     fn gather(&mut self, happened: &mut Vec<Happened>) {
-        let begun = clock::monotonic();
-        while begun.elapsed() < GATHER && happened.len() < BATCH && !self.drain.load(Ordering::SeqCst) {
-            if happened.iter().any(|one| matches!(one, Happened::Answered(..) | Happened::Asked(_))) {
-                return;
-            }
-            std::thread::sleep(LOOK);
-            while happened.len() < BATCH
-                && let Ok(one) = self.inbox.try_recv()
-            {
-                happened.push(one);
-            }
+        let urgent = &mut self.inlets.urgent;
+        if !may_speak(urgent) {
+            return std::thread::sleep(GATHER);
+        }
+        let received = async { tokio::time::timeout(GATHER, urgent.recv_many(happened, BATCH)).await };
+        let _ = self.handle.block_on(received);
+    }
+
+    /// Takes in what sources said meanwhile.
+    fn take_seen(&mut self, happened: &mut Vec<Happened>) {
+        while happened.len() < BATCH
+            && let Ok(event) = self.inlets.seen.try_recv()
+        {
+            happened.push(Happened::Source(event));
+        }
+        if happened.iter().any(|one| matches!(one, Happened::Source(_))) {
+            crash_point!("poll.received");
         }
     }
 
@@ -166,6 +198,11 @@ impl Turns {
         });
         self.pulse.beat(!self.failing, fresh);
     }
+}
+
+/// Whether there is, or may come, anything.
+fn may_speak<T>(inlet: &mpsc::Receiver<T>) -> bool {
+    !inlet.is_closed() || !inlet.is_empty()
 }
 
 /// Ready when the thread has ended, which it must not while the service runs.

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 pub use pulse::Pulse;
 
+use self::engine_thread::Inlets;
 use crate::core::outbox::Outcome;
 use crate::crash_point;
 use crate::engine::{Engine, Happened, NewRules, SendJob};
@@ -77,16 +78,18 @@ pub enum ServiceError {
 /// When a part of it panics.
 pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(), ServiceError> {
     let (happened, inbox) = mpsc::channel::<Happened>(QUEUE);
+    let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
     let (jobs, job_queue) = mpsc::unbounded_channel::<SendJob>();
     let (stopping, stopped) = watch::channel(false);
     let drain = Arc::new(AtomicBool::new(false));
-    let engine = engine_thread::start(service.engine, inbox, jobs, service.pulse.clone(), drain.clone());
+    let inlets = Inlets { urgent: inbox, seen };
+    let engine = engine_thread::start(service.engine, inlets, jobs, service.pulse.clone(), drain.clone());
     let mut sources = JoinSet::new();
     for source in service.sources {
-        let (events, relay) = mpsc::channel::<SourceEvent>(64);
-        sources.spawn(source(events, stopped.clone()));
-        sources.spawn(relay_events(relay, happened.clone()));
+        sources.spawn(source(events.clone(), stopped.clone()));
     }
+    // Of those that speak, only sources are left: a service without one ends in order, too.
+    drop(events);
     let mut sides = JoinSet::new();
     for side in service.sides {
         sides.spawn(side(stopped.clone()));
@@ -121,15 +124,6 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     match broken {
         Some(what) => Err(ServiceError::Broken(what)),
         None => Ok(()),
-    }
-}
-
-async fn relay_events(mut events: mpsc::Receiver<SourceEvent>, happened: mpsc::Sender<Happened>) {
-    while let Some(event) = events.recv().await {
-        crash_point!("poll.received");
-        if happened.send(Happened::Source(event)).await.is_err() {
-            return;
-        }
     }
 }
 

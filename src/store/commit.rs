@@ -133,8 +133,16 @@ fn write_targets(connection: &Connection, ids: &mut HashMap<Target, i64>, commit
 }
 
 fn write_series(connection: &Connection, ids: &HashMap<Target, i64>, commit: &Commit<'_>) -> rusqlite::Result<()> {
-    let mut upsert = connection
-        .prepare_cached("INSERT OR REPLACE INTO series VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
+    // In place: to replace a row is to take it out of every index and put it back.
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO series (target, sid, episode, count, last_seen, level, obj_type, obj_name, reason, message,
+             observed_at, silent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (target, sid, episode) DO UPDATE SET count = excluded.count, last_seen = excluded.last_seen,
+             level = excluded.level, obj_type = excluded.obj_type, obj_name = excluded.obj_name,
+             reason = excluded.reason, message = excluded.message, observed_at = excluded.observed_at,
+             silent = excluded.silent",
+    )?;
     for row in &commit.writes.series {
         let Some(target) = ids.get(&row.target) else { continue };
         let event = &row.event;
@@ -194,6 +202,21 @@ fn write_incident(connection: &Connection, incident: &Incident, ended_at: Option
         Phase::Open => "open",
         Phase::Resolved { .. } => "resolved",
     };
+    let (cluster, namespace) = target.map_or(("", ""), |target| (&*target.cluster, &*target.namespace));
+    let state = form::write(incident).map_err(rusqlite::Error::ToSqlConversionFailure)?;
+    if ended_at.is_none() {
+        // Nearly always it is there and only goes on: one index of four has to know.
+        let mut goes_on = connection.prepare_cached(
+            "UPDATE incident SET cluster = ?4, namespace = ?5, phase = ?6, last_at = ?7, state_version = ?8, state = ?9
+             WHERE id = ?1 AND rule_file = ?2 AND rule_name = ?3 AND ended_at IS NULL",
+        )?;
+        let last_at = incident.last_at.millis();
+        let (file, name) = (&incident.rule.file, &incident.rule.name);
+        let row = params![sql(incident.id), file, name, cluster, namespace, phase, last_at, form::VERSION, state];
+        if goes_on.execute(row)? > 0 {
+            return Ok(());
+        }
+    }
     let mut upsert = connection
         .prepare_cached("INSERT OR REPLACE INTO incident VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
     upsert.execute(params![
@@ -201,14 +224,14 @@ fn write_incident(connection: &Connection, incident: &Incident, ended_at: Option
         incident.rule.file,
         incident.rule.name,
         group_key(incident),
-        target.map_or("", |target| &*target.cluster),
-        target.map_or("", |target| &*target.namespace),
+        cluster,
+        namespace,
         incident.workload,
         phase,
         incident.last_at.millis(),
         ended_at.map(Time::millis),
         form::VERSION,
-        form::write(incident).map_err(rusqlite::Error::ToSqlConversionFailure)?,
+        state,
     ])?;
     Ok(())
 }

@@ -104,7 +104,7 @@ async fn sleep_until(wake: Option<Instant>) {
 
 /// Reads begin together at the ticks of this clock: to be woken for each of hundreds a second costs
 /// more than half of what reading them costs.
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(100);
 
 /// The first tick at or after `due`.
 fn next_tick(due: Duration) -> Duration {

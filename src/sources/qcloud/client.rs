@@ -200,7 +200,7 @@ fn signed_host(endpoint: &Url) -> String {
 }
 
 /// Spaces the requests of a source out: the API counts by the second. Requests may leave together
-/// that would leave within one tick of the poller, at most a twentieth of a second's.
+/// that would leave within one tick of the poller.
 struct Pace {
     limiter: DefaultDirectRateLimiter,
     /// Who waits, waits in line: a fair lock in front keeps a poll from being overtaken for ever.
