@@ -11,6 +11,8 @@ mod config;
 mod crash;
 mod deliveries;
 mod demo;
+#[cfg(feature = "kubernetes")]
+mod deploy;
 mod diff;
 mod doctor;
 mod emulator;

@@ -44,17 +44,19 @@ impl Drop for Daemon {
     }
 }
 
-/// Where the programs are: made before tests run, see `scripts/kube-apiserver`.
-fn programs() -> (PathBuf, PathBuf) {
+/// Where a program is: made before tests run, see `scripts/kube-apiserver`.
+fn program(name: &str) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kube-apiserver");
     let output = Command::new(script).arg("--cached").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout).unwrap();
-    let place = |name: &str| {
-        let line = said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        PathBuf::from(line.unwrap_or_else(|| panic!("no {name} in {said}")))
-    };
-    (place("KUBE_APISERVER"), place("ETCD"))
+    let line = said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    PathBuf::from(line.unwrap_or_else(|| panic!("no {name} in {said}")))
+}
+
+/// kubectl of the server's version.
+pub fn kubectl() -> PathBuf {
+    program("KUBECTL")
 }
 
 fn free_port() -> u16 {
@@ -91,7 +93,7 @@ impl ApiServer {
     }
 
     fn launch() -> Self {
-        let programs = programs();
+        let programs = (program("KUBE_APISERVER"), program("ETCD"));
         let folder = tempfile::tempdir().unwrap();
         let tokens = format!("{ADMIN},admin,1,\"system:masters\"\n{NOBODY},nobody,2\n");
         std::fs::write(folder.path().join("tokens.csv"), tokens).unwrap();
@@ -151,7 +153,10 @@ impl ApiServer {
         };
         if tokio::time::timeout(PATIENCE, asking).await.is_err() {
             let log = std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default();
-            panic!("the API server is not ready: {}", log.lines().rev().take(20).collect::<Vec<_>>().join("\n"));
+            // What it died of stands above what each of its threads did.
+            let died = log.lines().position(|line| line.starts_with("fatal error:") || line.starts_with("panic:"));
+            let from = died.unwrap_or(log.lines().count().saturating_sub(20));
+            panic!("the API server is not ready: {}", log.lines().skip(from).take(20).collect::<Vec<_>>().join("\n"));
         }
     }
 
@@ -246,8 +251,26 @@ pub struct Admin {
 impl Admin {
     /// A request: what it was answered.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
-        let request = self.client.request(method, format!("{}{path}", self.server)).bearer_auth(ADMIN);
-        let request = request.header("content-type", "application/json");
+        self.ask_as(ADMIN, "application/json", method, path, body).await
+    }
+
+    /// Server-side apply, as if: what the object would be.
+    pub async fn apply_dry(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let path = format!("{path}?dryRun=All&fieldManager=test&force=true");
+        self.ask_as(ADMIN, "application/apply-patch+yaml", Method::PATCH, &path, Some(body)).await
+    }
+
+    /// A request with another token, or of another form.
+    pub async fn ask_as(
+        &self,
+        token: &str,
+        form: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
+        let request = self.client.request(method, format!("{}{path}", self.server)).bearer_auth(token);
+        let request = request.header("content-type", form);
         let request = match body {
             Some(body) => request.body(body.to_string()),
             None => request,
