@@ -10,13 +10,13 @@ use crate::core::ask::status::Status;
 use crate::core::ask::untold::{self, Untold};
 use crate::core::ask::why::Why;
 use crate::core::ask::{Answer, Brief, Command, Kept, Kind, Known, PAGE};
-use crate::core::event::Target;
+use crate::core::event::{Names, Target};
 use crate::core::mute::{Mute, Muted};
 use crate::core::scope::Scope;
 use crate::core::step::decision::Decision;
 use crate::core::time::Time;
 use crate::core::workload;
-use crate::store::{Asked, Snapshot, StoreError};
+use crate::store::{Asked, Snapshot, StoreError, Wanted};
 
 /// So many episodes of the silent baseline are looked at.
 const MOST_BASELINE: u32 = 500;
@@ -53,8 +53,8 @@ impl Answers<'_> {
 
     fn overview(&self, page: u32) -> Result<Answer, StoreError> {
         let everything = self.scope.is_everything();
-        let sees = |target: &Target| self.scope.sees(target);
-        let wanted: Option<&dyn Fn(&Target) -> bool> = if everything { None } else { Some(&sees) };
+        let sees = |names: Names<'_>| self.scope.sees_names(names);
+        let wanted: Option<Wanted<'_>> = if everything { None } else { Some(&sees) };
         let (ids, open) = self.store.incidents(false, offset(page), PAGE as u32, wanted)?;
         let own = if everything { None } else { Some(self.own_targets()?) };
         let services = match &own {
@@ -107,9 +107,9 @@ impl Answers<'_> {
     }
 
     fn incidents(&self, ask: incidents::Ask) -> Result<Answer, StoreError> {
-        let sees = |target: &Target| self.scope.sees(target) && ask.wants(target, self.known.alias(&target.cluster));
+        let sees = |names: Names<'_>| self.scope.sees_names(names) && ask.wants(names, self.known.alias(names.cluster));
         let all = self.scope.is_everything() && ask.namespace.is_none() && ask.cluster.is_none();
-        let wanted: Option<&dyn Fn(&Target) -> bool> = if all { None } else { Some(&sees) };
+        let wanted: Option<Wanted<'_>> = if all { None } else { Some(&sees) };
         let (ids, all) = self.store.incidents(ask.all, offset(ask.page), PAGE as u32, wanted)?;
         Ok(Answer::Incidents(Incidents { incidents: self.briefs(ids)?, all, ask }))
     }
@@ -145,11 +145,10 @@ impl Answers<'_> {
 
     fn status(&self) -> Result<Answer, StoreError> {
         let everything = self.scope.is_everything();
-        let services = self.store.services()?;
-        let own: Vec<_> = services.iter().filter(|service| self.scope.sees(&service.target)).collect();
+        let sees = |names: Names<'_>| self.scope.sees_names(names);
+        let own = self.store.services(&sees)?;
         let failing: Vec<Time> = own.iter().filter_map(|service| service.failing_since).collect();
-        let sees = |target: &Target| self.scope.sees(target);
-        let wanted: Option<&dyn Fn(&Target) -> bool> = if everything { None } else { Some(&sees) };
+        let wanted: Option<Wanted<'_>> = if everything { None } else { Some(&sees) };
         let (_, open) = self.store.incidents(false, 0, 0, wanted)?;
         let (waiting, dead) = self.store.deliveries()?;
         Ok(Answer::Status(Status {

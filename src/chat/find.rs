@@ -41,9 +41,8 @@ impl<'k> Answers<'k> {
         // The name is right, the place is not.
         let mut near: Vec<String> = self.places(&lower, &elsewhere).iter().map(|place| place.named().typed()).collect();
         if near.is_empty() {
-            let all = self.store.services()?;
-            let mine = all.iter().filter(|service| self.scope.sees(&service.target));
-            near = nearest(&lower.name, mine.map(|service| &*service.target.service))
+            let mine = self.own_targets()?;
+            near = nearest(&lower.name, mine.iter().map(|target| &*target.service))
                 .iter()
                 .map(|name| word(name))
                 .collect();
@@ -83,8 +82,8 @@ impl<'k> Answers<'k> {
 
     /// The services of this reader, to be looked through.
     pub(super) fn own_targets(&self) -> Result<Vec<Target>, StoreError> {
-        let all = self.store.services()?.into_iter().map(|service| service.target);
-        Ok(all.filter(|target| self.scope.sees(target)).collect())
+        let own = self.store.services(&|names| self.scope.sees_names(names))?;
+        Ok(own.into_iter().map(|service| service.target).collect())
     }
 
     /// The rules of a name that could tell this reader anything.

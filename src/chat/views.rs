@@ -9,7 +9,7 @@ use crate::core::ask::events::{Ask, Events};
 use crate::core::ask::show::Shown;
 use crate::core::ask::why::Why;
 use crate::core::ask::{Answer, Brief, Command, Named};
-use crate::core::event::Target;
+use crate::core::event::{Names, Target};
 use crate::core::mute::Mute;
 use crate::core::notice::TroubleSubject;
 use crate::core::outbox::Health;
@@ -17,7 +17,7 @@ use crate::core::rules::rule::Destination;
 use crate::core::scope::Scope;
 use crate::core::time::Time;
 use crate::core::timeline::Timeline;
-use crate::store::{Queue, Service, StoreError};
+use crate::store::{Queue, Service, StoreError, Wanted};
 
 /// So many incidents are on one page.
 pub const PAGE: u32 = 25;
@@ -157,23 +157,18 @@ pub struct Destinations {
 impl Answers<'_> {
     fn home(&self, page: u32) -> Result<Home, StoreError> {
         let everything = self.scope.is_everything();
-        let sees = |target: &Target| self.scope.sees(target);
-        let wanted: Option<&dyn Fn(&Target) -> bool> = if everything { None } else { Some(&sees) };
+        let sees = |names: Names<'_>| self.scope.sees_names(names);
+        let wanted: Option<Wanted<'_>> = if everything { None } else { Some(&sees) };
         let page = page.max(1);
         let (ids, open) = self.store.incidents(false, (page - 1).saturating_mul(PAGE), PAGE, wanted)?;
         let escalated = self.store.escalated_since(self.now.minus(LATELY))?;
         let mutes = self.store.mutes(self.now)?;
         let incidents = self.rows(&ids, &escalated, &mutes, usize::MAX)?;
         let worsening = self.rows(&escalated, &escalated, &mutes, MOST_WORSENING)?;
-        let services = self.store.services()?;
-        let own = services.iter().filter(|service| self.scope.sees(&service.target));
-        let (mut watched, mut unreadable) = (0, 0);
-        for service in own {
-            watched += 1;
-            unreadable += u64::from(service.failing_since.is_some());
-        }
+        let services = self.store.services(&sees)?;
+        let unreadable = services.iter().filter(|service| service.failing_since.is_some()).count() as u64;
         // Of more than are looked through, the number alone is read.
-        let watched = if everything { self.store.service_count()? } else { watched };
+        let watched = if everything { self.store.service_count()? } else { services.len() as u64 };
         Ok(Home { open, page, incidents, worsening, mutes: self.own_mutes()?, services: watched, unreadable })
     }
 
@@ -265,10 +260,7 @@ impl Answers<'_> {
     fn source_rows(&self) -> Result<Sources, StoreError> {
         let mut sources: Vec<SourceRow> = Vec::new();
         let mut failing = Vec::new();
-        for service in self.store.services()? {
-            if !self.scope.sees(&service.target) {
-                continue;
-            }
+        for service in self.store.services(&|names| self.scope.sees_names(names))? {
             let name = &*service.target.source;
             let place = sources.iter().position(|row| row.name == name).unwrap_or_else(|| {
                 sources.push(SourceRow { name: name.to_owned(), services: 0, unreadable: 0, read_at: None });

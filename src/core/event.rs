@@ -58,6 +58,25 @@ impl Target {
     pub fn new(source: &str, cluster: &str, namespace: &str, service: &str) -> Self {
         Self { source: source.into(), cluster: cluster.into(), namespace: namespace.into(), service: service.into() }
     }
+
+    /// Its names, to be looked at.
+    pub fn names(&self) -> Names<'_> {
+        let Self { source, cluster, namespace, service } = self;
+        Names { source, cluster, namespace, service }
+    }
+}
+
+/// The names of a target, wherever they are kept: many are looked at to find a few.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// The source's name in podbell.yaml.
+    pub source: &'a str,
+    /// The cluster's id, as the source knows it.
+    pub cluster: &'a str,
+    /// The Kubernetes namespace.
+    pub namespace: &'a str,
+    /// The service's name.
+    pub service: &'a str,
 }
 
 impl fmt::Display for Target {

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Target;
+use super::event::{Names, Target};
 use super::rules::{Pattern, PatternError};
 
 /// Keys that must all fit; the patterns of a key mean any of them. Without keys everything is seen.
@@ -27,12 +27,17 @@ impl Scope {
 
     /// Whether a service is within it.
     pub fn sees(&self, target: &Target) -> bool {
+        self.sees_names(target.names())
+    }
+
+    /// The same by its names.
+    pub fn sees_names(&self, names: Names<'_>) -> bool {
         let fits = |patterns: &[Pattern], text: &str| {
             patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text.trim()))
         };
-        fits(&self.cluster, &target.cluster)
-            && fits(&self.namespace, &target.namespace)
-            && fits(&self.service, &target.service)
+        fits(&self.cluster, names.cluster)
+            && fits(&self.namespace, names.namespace)
+            && fits(&self.service, names.service)
     }
 
     /// Whether something that these services show is within it: one of them is enough to see it.

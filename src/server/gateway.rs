@@ -128,8 +128,8 @@ struct Stored<'a> {
 
 impl Stored<'_> {
     fn targets(&self) -> Result<Vec<Target>, Refusal> {
-        let all = self.snapshot.services().map_err(unreadable)?;
-        Ok(all.into_iter().map(|service| service.target).filter(|target| self.scope.sees(target)).collect())
+        let own = self.snapshot.services(&|names| self.scope.sees_names(names)).map_err(unreadable)?;
+        Ok(own.into_iter().map(|service| service.target).collect())
     }
 }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-pub use asked::{Queue, Reader, Readers, ReadersError, Service, Snapshot};
+pub use asked::{Queue, Reader, Readers, ReadersError, Service, Snapshot, Wanted};
 pub use commit::Commit;
 pub use decisions::{Asked, KEPT};
 pub use error::StoreError;

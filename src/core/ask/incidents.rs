@@ -8,7 +8,7 @@ use super::mistake::Mistake;
 use super::scribe::{Scribe, word};
 use super::words::Word;
 use super::{Command, PAGE};
-use crate::core::event::Target;
+use crate::core::event::Names;
 use crate::core::message::{Block, Message, words};
 
 /// Which incidents.
@@ -26,9 +26,9 @@ pub struct Ask {
 
 impl Ask {
     /// Whether a target is asked for.
-    pub fn wants(&self, target: &Target, alias: Option<&str>) -> bool {
-        self.namespace.as_ref().is_none_or(|namespace| **namespace == *target.namespace)
-            && self.cluster.as_ref().is_none_or(|name| **name == *target.cluster || Some(name.as_str()) == alias)
+    pub fn wants(&self, names: Names<'_>, alias: Option<&str>) -> bool {
+        self.namespace.as_ref().is_none_or(|namespace| **namespace == *names.namespace)
+            && self.cluster.as_ref().is_none_or(|name| **name == *names.cluster || Some(name.as_str()) == alias)
     }
 }
 

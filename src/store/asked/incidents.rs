@@ -2,10 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::Snapshot;
+use super::{Snapshot, Wanted};
 use crate::core::ask::show::ToldOnce;
 use crate::core::ask::{Kept, Logged};
-use crate::core::event::Target;
 use crate::core::mute::Mute;
 use crate::core::step::decision::Decision;
 use crate::core::time::Time;
@@ -68,7 +67,7 @@ impl Snapshot<'_> {
         over: bool,
         from: u32,
         most: u32,
-        wanted: Option<&dyn Fn(&Target) -> bool>,
+        wanted: Option<Wanted<'_>>,
     ) -> Result<(Vec<u64>, u64), StoreError> {
         let Some(wanted) = wanted else {
             let page = params![most, from];
@@ -84,7 +83,7 @@ impl Snapshot<'_> {
         // Of one incident the rows come one after the other.
         self.query(if over { ALL_SCOPED } else { OPEN_SCOPED }, [], |row| {
             let id = load::id(row, 4)?;
-            if last != Some(id) && wanted(&super::target(row)?) {
+            if last != Some(id) && wanted(super::names(row)?) {
                 last = Some(id);
                 found.push(id);
             }

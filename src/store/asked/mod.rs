@@ -99,6 +99,15 @@ impl Drop for Snapshot<'_> {
     }
 }
 
+/// Whether somebody wants to hear of a service.
+pub type Wanted<'a> = &'a dyn Fn(event::Names<'_>) -> bool;
+
+/// The names in the first four columns.
+fn names<'a>(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<event::Names<'a>> {
+    let text = |at| Ok::<_, rusqlite::Error>(row.get_ref(at)?.as_str()?);
+    Ok(event::Names { source: text(0)?, cluster: text(1)?, namespace: text(2)?, service: text(3)? })
+}
+
 /// A target from the first four columns.
 fn target(row: &rusqlite::Row<'_>) -> rusqlite::Result<event::Target> {
     let text = |at| load::text(row, at);

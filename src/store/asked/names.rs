@@ -1,6 +1,6 @@
 //! Services and workloads by name.
 
-use super::Snapshot;
+use super::{Snapshot, Wanted};
 use crate::core::event::Target;
 use crate::core::time::Time;
 use crate::store::StoreError;
@@ -50,12 +50,14 @@ impl Snapshot<'_> {
         self.count("SELECT count(*) FROM target", [])
     }
 
-    /// Every service: a small table.
+    /// The services that somebody wants, of all: a small table.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn services(&self) -> Result<Vec<Service>, StoreError> {
-        self.query(ALL, [], service)
+    pub fn services(&self, wanted: Wanted<'_>) -> Result<Vec<Service>, StoreError> {
+        let found =
+            self.query(ALL, [], |row| if wanted(super::names(row)?) { service(row).map(Some) } else { Ok(None) });
+        Ok(found?.into_iter().flatten().collect())
     }
 }
 
