@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use podbell::clock;
 use podbell::sources::SourceEvent;
 use serde_json::{Value, json};
 
 use crate::support::apiserver::{event, kubeconfig, pod};
 use crate::support::kube::{Watching, ago};
 use crate::support::kube_fake::{Fake, Mood, Refusal};
+use crate::support::process::{PATIENCE, eventually};
 
 fn start(fake: &Fake) -> Watching {
     Watching::start(&kubeconfig(&fake.address, None, "good"), |_| {})
@@ -72,6 +74,24 @@ async fn a_version_that_is_too_old_leads_to_a_new_list_once() {
     fake.put(crash(6));
     watching.reads(PLACE, WHAT, 6).await;
     assert_eq!(fake.lists(), 2, "the new list's version is good");
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_restored_from_a_copy_is_listed_and_its_new_past_is_watched() {
+    let fake = Fake::start().await;
+    fake.put(crash(1));
+    fake.others_write(1000);
+    let mut watching = start(&fake);
+    watching.swept().await;
+    fake.put(crash(2));
+    watching.reads(PLACE, WHAT, 2).await;
+    fake.restore(500, &[crash(1), other(1)]);
+    watching.reads("shop/other", "other-1 Failed", 1).await;
+    assert_eq!(fake.lists(), 2);
+    fake.put(crash(3));
+    watching.reads(PLACE, WHAT, 3).await;
+    assert_eq!(fake.lists(), 2);
     watching.stop().await;
 }
 
@@ -144,6 +164,21 @@ async fn a_watch_list_replaces_the_first_list_where_the_server_has_it() {
         watching.reads(PLACE, WHAT, 4).await;
         watching.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_watch_list_that_breaks_off_is_worth_nothing() {
+    let fake = Fake::start().await;
+    (0..700).for_each(|number| fake.put(other(number)));
+    fake.has_watch_lists();
+    fake.moods(&[Mood::CutAfter(600)]);
+    let mut watching = Watching::start(&kubeconfig(&fake.address, None, "good"), |config| config.watch_list = true);
+    watching.until(|watching, _| (!watching.errors.is_empty()).then_some(())).await;
+    assert!(watching.known.is_empty(), "half a list is no list");
+    (0..500).for_each(|number| fake.expire("shop", &format!("other-{number}.failed")));
+    watching.swept().await;
+    assert_eq!(watching.known.len(), 200, "what was there at the first attempt and is not now was said");
+    watching.stop().await;
 }
 
 #[tokio::test]
@@ -249,6 +284,32 @@ async fn when_nobody_takes_events_the_watch_is_not_read_on_and_memory_is_bounded
     while taken < 20_000 {
         if let SourceEvent::Seen { lists, .. } = watching.next().await {
             taken += lists.iter().map(|seen| seen.events.len()).sum::<usize>();
+        }
+    }
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_read_late_proves_silence_only_until_it_was_sent() {
+    let fake = Fake::start().await;
+    let mut watching = start(&fake);
+    watching.swept().await;
+    // Nobody takes more than this, so the bookmark and what follows it wait on the way.
+    let mut kept = Vec::new();
+    (0..4600).for_each(|number| fake.put(other(number)));
+    while let Ok(event) = tokio::time::timeout(Duration::from_secs(1), watching.events.recv()).await {
+        kept.push(event.unwrap());
+    }
+    let marks = fake.marks();
+    fake.others_write(10);
+    eventually(PATIENCE, "a bookmark is on its way", || (fake.marks() > marks).then_some(())).await;
+    let written = clock::now();
+    fake.put(crash(1));
+    kept.clear();
+    let place = (PLACE.to_owned(), WHAT.to_owned());
+    while !watching.known.contains_key(&place) {
+        if let SourceEvent::Watched { at, .. } = watching.next().await {
+            assert!(at <= written, "what was written then is still to come");
         }
     }
     watching.stop().await;

@@ -234,6 +234,31 @@ async fn a_server_that_is_killed_and_comes_back_costs_no_event_and_no_second_wor
 }
 
 #[tokio::test]
+async fn a_cluster_that_is_restored_from_a_copy_is_not_waited_for_until_it_is_as_old_again() {
+    let mut server = ApiServer::start().await;
+    let (admin, ns) = (server.admin(), server.namespace().await);
+    let mut watching = Watching::start(&server.kubeconfig(ADMIN), |config| config.namespaces = only(&ns));
+    watching.swept().await;
+    let first = ago(60);
+    let crash = |count| event(&ns, "web-0", "BackOff", count, &first, &ago(0));
+    admin.event(&crash(1)).await;
+    watching.reads(&format!("{ns}/web"), "web-0 BackOff", 1).await;
+    server.back_up();
+    // Versions that will be lost: so many that it is not as old again for a while.
+    for count in 2..=200 {
+        admin.event(&crash(count)).await;
+    }
+    watching.reads(&format!("{ns}/web"), "web-0 BackOff", 200).await;
+    server.restore();
+    server.ready().await;
+    server.admin().event(&event(&ns, "api-0", "Failed", 1, &ago(1), &ago(0))).await;
+    watching.reads(&format!("{ns}/api"), "api-0 Failed", 1).await;
+    server.admin().event(&event(&ns, "api-0", "Failed", 2, &ago(1), &ago(0))).await;
+    watching.reads(&format!("{ns}/api"), "api-0 Failed", 2).await;
+    watching.stop().await;
+}
+
+#[tokio::test]
 async fn a_warning_is_told_within_a_second_of_its_write() {
     let server = ApiServer::shared().await;
     let (admin, ns) = (server.admin(), server.namespace().await);

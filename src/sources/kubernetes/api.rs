@@ -23,6 +23,7 @@ use super::connect::{self, chain};
 use super::follow::Resource;
 use crate::clock;
 use crate::core::source::PollError;
+use crate::core::time::Time;
 use crate::http::Clocks;
 
 /// How many objects are asked for at once.
@@ -34,6 +35,8 @@ const MOST_PAGE: usize = 128 << 20;
 const MOST_WORDS: usize = 300;
 /// The longest `Retry-After` that is believed.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// So long must nothing come until everything has come: what waits in the machine comes faster.
+const SILENCE: Duration = Duration::from_millis(20);
 /// The code of what cannot be understood.
 const NONSENSE: &str = "not-json";
 
@@ -199,6 +202,18 @@ impl Api {
         Ok(Page { items: list.items.unwrap_or_default(), version: list.metadata.resource_version, more })
     }
 
+    /// The version that a list would have now.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is none.
+    pub async fn version(&self, resource: Resource, namespace: Option<&str>) -> Result<String, Fault> {
+        let response = self.get(resource, namespace, "limit=1", resource.accepts_list()).await?;
+        let body = timeout(self.config.pace.patience, read(response.into_body()));
+        let list: ListBody =
+            serde_json::from_slice(&body.await.map_err(|_| Fault::silent())??).map_err(Fault::nonsense)?;
+        Ok(list.metadata.resource_version)
+    }
+
     /// A watch, once it has begun.
     ///
     /// # Errors
@@ -207,7 +222,7 @@ impl Api {
         let seconds = resource.watch_for(&self.config).as_secs().max(1);
         let query = watch_query(seconds, from);
         let response = self.get(resource, namespace, &query, resource.accepts_watch()).await?;
-        Ok(Lines { body: response.into_body(), buffer: Vec::new(), read: 0 })
+        Ok(Lines { body: response.into_body(), buffer: Vec::new(), read: 0, caught_up: clock::now() })
     }
 
     async fn get(
@@ -335,6 +350,7 @@ pub struct Lines {
     buffer: Vec<u8>,
     /// How much of the buffer was handed out.
     read: usize,
+    caught_up: Time,
 }
 
 /// A line of a watch.
@@ -371,6 +387,12 @@ struct MarkedMeta {
 }
 
 impl Lines {
+    /// When the server last had nothing more to say: all until then was handed out, or is about to be. Where
+    /// nobody reads on for a while, what is read then is old.
+    pub fn caught_up(&self) -> Time {
+        self.caught_up
+    }
+
     /// The next line; `None` at the orderly end. May be dropped and asked again.
     ///
     /// # Errors
@@ -392,7 +414,17 @@ impl Lines {
             }
             self.buffer.drain(..self.read);
             self.read = 0;
-            match self.body.frame().await {
+            let mut frame = self.body.frame();
+            let came = match timeout(SILENCE, &mut frame).await {
+                Ok(came) => came,
+                Err(_) => {
+                    self.caught_up = clock::now();
+                    let came = frame.await;
+                    self.caught_up = clock::now();
+                    came
+                }
+            };
+            match came {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(Fault::cut(chain(&error))),
                 Some(Ok(frame)) => {

@@ -11,6 +11,7 @@ use super::KubernetesConfig;
 use super::api::{Api, Fault, FaultKind, From, Line, Lines};
 use super::object;
 use crate::clock;
+use crate::core::time::Time;
 
 /// How long watches of metadata last: they say by bookmarks where they are.
 const METADATA_WATCH: Duration = Duration::from_secs(290);
@@ -20,6 +21,9 @@ const GRACE: Duration = Duration::from_secs(15);
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// How long the beginning of a watch-list may be silent: servers before 1.27 know no such thing.
 const INITIAL: Duration = Duration::from_secs(30);
+/// After a longer outage everything is listed: servers remember about five minutes, and one that was
+/// restored from a copy meanwhile may have counted past our version.
+const OUTAGE: Duration = Duration::from_secs(300);
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,8 +122,8 @@ pub enum Happening {
     Changed(Box<RawValue>),
     /// An object was deleted.
     Deleted(Box<RawValue>),
-    /// Nothing was missed so far.
-    Heard,
+    /// Nothing was missed until then.
+    Heard(Time),
     /// It did not work, and is tried again.
     Failed(Fault),
 }
@@ -142,6 +146,10 @@ pub struct Follower {
     watch_list: bool,
     failures: u32,
     not_before: Option<Instant>,
+    /// Since when the server could not be watched: it may not be what it was.
+    cut: Option<Instant>,
+    /// A part of a list was said that the next list does not go on with.
+    half: bool,
 }
 
 impl Follower {
@@ -157,6 +165,8 @@ impl Follower {
             config,
             failures: 0,
             not_before: None,
+            cut: None,
+            half: false,
         }
     }
 
@@ -176,12 +186,20 @@ impl Follower {
         matches!(self.state, State::Watching { .. })
     }
 
+    /// Until when all that the server sent was taken in, while a watch is open.
+    pub fn caught_up(&self) -> Option<Time> {
+        if let State::Watching { lines, .. } = &self.state { Some(lines.caught_up()) } else { None }
+    }
+
     /// The next thing that happens. May be dropped and asked again: at worst a request is made twice.
     pub async fn next(&mut self) -> Happening {
         loop {
             if let Some(until) = self.not_before {
                 sleep_until(until.into()).await;
                 self.not_before = None;
+            }
+            if std::mem::take(&mut self.half) {
+                return Happening::ListsAgain;
             }
             let happened = match &mut self.state {
                 State::Listing { more: None } if self.watch_list => self.open_streaming().await,
@@ -212,6 +230,7 @@ impl Follower {
         let last = page.more.is_none();
         if last {
             self.version = page.version;
+            self.cut = None;
             self.state = State::Opening;
         } else {
             self.state = State::Listing { more: page.more };
@@ -245,7 +264,7 @@ impl Follower {
             Ok(Ok(Some(Line::Bookmark(version, true)))) => {
                 let items = std::mem::take(held);
                 self.version = version;
-                self.failures = 0;
+                (self.failures, self.cut) = (0, None);
                 let State::Streaming { lines, .. } = std::mem::replace(&mut self.state, State::Opening) else {
                     return None;
                 };
@@ -257,7 +276,8 @@ impl Follower {
             Ok(Ok(Some(Line::Failed(fault)))) | Ok(Err(fault)) => {
                 self.state = State::Listing { more: None };
                 self.pause(fault.retry_after);
-                Some(if fault.kind == FaultKind::Expired { Happening::ListsAgain } else { Happening::Failed(fault) })
+                self.half = true;
+                (fault.kind != FaultKind::Expired).then_some(Happening::Failed(fault))
             }
             Ok(Ok(None)) | Err(_) => {
                 tracing::info!(
@@ -272,6 +292,16 @@ impl Follower {
     }
 
     async fn open(&mut self) -> Option<Happening> {
+        if let Some(cut) = self.cut {
+            match self.went_back(cut).await {
+                Ok(false) => self.cut = None,
+                Ok(true) => {
+                    self.state = State::Listing { more: None };
+                    return Some(Happening::ListsAgain);
+                }
+                Err(fault) => return Some(self.failed(fault)),
+            }
+        }
         match self.api.watch(self.resource, self.namespace.as_deref(), From::Version(&self.version)).await {
             Ok(lines) => {
                 self.state = State::Watching { lines, opened: clock::monotonic(), got: false };
@@ -296,10 +326,11 @@ impl Follower {
             Ok(Ok(Some(line))) => {
                 *got = true;
                 self.failures = 0;
+                let caught_up = lines.caught_up();
                 Some(match line {
                     Line::Bookmark(version, _) => {
                         self.version = version;
-                        Happening::Heard
+                        Happening::Heard(caught_up)
                     }
                     Line::Changed(object) => {
                         self.moved_to(&object);
@@ -316,12 +347,37 @@ impl Follower {
             Ok(Ok(None)) => {
                 // Ended in time, in an orderly way: all that happened until then has come.
                 let orderly = opened.elapsed() >= lasts / 2;
+                let caught_up = lines.caught_up();
                 self.failures = 0;
                 self.state = State::Opening;
-                orderly.then_some(Happening::Heard)
+                orderly.then_some(Happening::Heard(caught_up))
             }
             Err(_) => Some(self.failed(Fault::silent())),
         }
+    }
+
+    /// Whether the server's present is not known to lie behind our version: then a watch from there would be silent
+    /// about what happens until it does. Asked after a cut: a cluster that is restored from a copy begins anew
+    /// at an older version.
+    ///
+    /// Versions are compared as numbers, as API servers and their clients have come to do
+    /// (Kubernetes enhancement 5504).
+    async fn went_back(&mut self, cut: Instant) -> Result<bool, Fault> {
+        if cut.elapsed() > OUTAGE {
+            return Ok(true);
+        }
+        let present = self.api.version(self.resource, self.namespace.as_deref()).await?;
+        let number = |version: &str| version.parse::<u128>().ok();
+        let back = number(&present).zip(number(&self.version)).is_some_and(|(present, ours)| present < ours);
+        if back {
+            tracing::warn!(
+                resource = self.resource.name(),
+                present,
+                ours = self.version,
+                "the API server is at an older version than before; everything is listed"
+            );
+        }
+        Ok(back)
     }
 
     fn moved_to(&mut self, object: &RawValue) {
@@ -334,6 +390,7 @@ impl Follower {
     fn failed(&mut self, fault: Fault) -> Happening {
         if !self.is_listing() {
             self.state = State::Opening;
+            self.cut.get_or_insert_with(clock::monotonic);
         }
         if fault.kind == FaultKind::Expired {
             self.state = State::Listing { more: None };

@@ -54,11 +54,19 @@ pub struct Owners {
     objects: HashMap<&'static str, HashMap<Box<str>, Entry>>,
     /// By kind and `namespace/name` of an owner: what its objects call their service.
     learned: HashMap<Box<str>, Arc<str>>,
-    /// By namespace: names and selectors.
-    selectors: HashMap<Box<str>, Vec<(Arc<str>, Labels)>>,
+    /// By namespace.
+    selectors: HashMap<Box<str>, Vec<Selector>>,
     words: HashSet<Arc<str>>,
     generation: u64,
     pruned: Time,
+}
+
+/// What a Service selects.
+#[derive(Debug)]
+struct Selector {
+    service: Arc<str>,
+    labels: Labels,
+    generation: u64,
 }
 
 #[derive(Debug)]
@@ -87,8 +95,9 @@ impl Owners {
             if let Some(label) = self.label(Some(&selector)) {
                 self.learned.insert(learned_key("Service", namespace, name), label);
             }
-            let name = self.word(name);
-            self.selectors.entry(namespace.into()).or_default().push((name, selector));
+            let (service, generation) = (self.word(name), self.generation);
+            let one = Selector { service, labels: selector, generation };
+            self.selectors.entry(namespace.into()).or_default().push(one);
             return;
         }
         let Some(kind) = kind(resource) else { return };
@@ -128,6 +137,9 @@ impl Owners {
 
     /// A list ends that began with this generation. Of one namespace, or all.
     pub fn list_ends(&mut self, resource: Resource, namespace: Option<&str>, began: u64, now: Time) {
+        if resource == Resource::Services {
+            return self.selectors_end(namespace, began);
+        }
         let prefix = namespace.map(|namespace| format!("{namespace}/"));
         let of_list = |key: &str| prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix.as_str()));
         if let Some(objects) = kind(resource).and_then(|kind| self.objects.get_mut(kind)) {
@@ -135,6 +147,16 @@ impl Owners {
                 entry.gone.get_or_insert(now);
             }
         }
+    }
+
+    fn selectors_end(&mut self, namespace: Option<&str>, began: u64) {
+        let of_list = |key: &str| namespace.is_none_or(|namespace| namespace == key);
+        for (namespace, selectors) in self.selectors.iter_mut().filter(|(key, _)| of_list(key)) {
+            for one in selectors.extract_if(.., |one| one.generation < began) {
+                self.learned.remove(&learned_key("Service", namespace, &one.service));
+            }
+        }
+        self.selectors.retain(|_, selectors| !selectors.is_empty());
     }
 
     /// Forgets what has been gone for too long.
@@ -181,7 +203,7 @@ impl Owners {
     fn forget_selector(&mut self, namespace: &str, name: &str) {
         self.learned.remove(&learned_key("Service", namespace, name));
         if let Some(of_namespace) = self.selectors.get_mut(namespace) {
-            of_namespace.retain(|(of, _)| **of != *name);
+            of_namespace.retain(|one| *one.service != *name);
         }
     }
 
@@ -208,11 +230,11 @@ impl Known for Owners {
         let entry = self.objects.get(kind)?.get(&*key(namespace, name))?;
         let selected = entry.labels.as_ref().and_then(|labels| {
             let fits = |selector: &Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
-            let fitting = self.selectors.get(namespace)?.iter().filter(|(_, selector)| fits(selector));
+            let fitting = self.selectors.get(namespace)?.iter().filter(|one| fits(&one.labels));
             // The one that asks for most, then by name: two watches must not decide by chance.
             fitting
-                .max_by_key(|(name, selector)| (selector.len(), std::cmp::Reverse(name.clone())))
-                .map(|(name, _)| name.clone())
+                .max_by_key(|one| (one.labels.len(), std::cmp::Reverse(one.service.clone())))
+                .map(|one| one.service.clone())
         });
         Some(Facts { label: entry.label.clone(), owner: entry.owner.clone(), selected })
     }
@@ -280,7 +302,7 @@ pub async fn keep(
                     owners.change(|owners| owners.gone(resource, &object, clock::now()));
                 }
             }
-            Happening::Opened | Happening::Heard => owners.change(|owners| owners.prune(clock::now())),
+            Happening::Opened | Happening::Heard(_) => owners.change(|owners| owners.prune(clock::now())),
             Happening::Failed(fault) => {
                 listed.send_replace(true);
                 // Whatever else goes wrong goes wrong with events, too, and is said there.
@@ -392,6 +414,14 @@ mod tests {
         owners.gone(Resource::Services, &service("close", json!(null)), at(0));
         assert_eq!(service_of(&owners, "Pod", "p"), "any");
         owners.put(Resource::Services, service("web-svc", json!({"app": "web"})));
+        assert_eq!(service_of(&owners, "EndpointSlice", "web-svc-x2x7v"), "web");
+        // Deleted while nobody watched: the next list does not show it.
+        let began = owners.list_begins();
+        owners.put(Resource::Services, service("web-svc", json!({"app": "web"})));
+        owners.list_ends(Resource::Services, Some("other"), began, at(1));
+        assert_eq!(service_of(&owners, "Pod", "p"), "any");
+        owners.list_ends(Resource::Services, Some("shop"), began, at(1));
+        assert_eq!(service_of(&owners, "Pod", "p"), "p");
         assert_eq!(service_of(&owners, "EndpointSlice", "web-svc-x2x7v"), "web");
     }
 }

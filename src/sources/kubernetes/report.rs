@@ -154,13 +154,17 @@ impl Reporter {
                 follower.list_again(pause);
                 Ok(())
             }
-            () = at(self.flush_at) => self.flush().await,
+            () = at(self.flush_at) => self.flush(follower.caught_up()).await,
+            happening = follower.next() => {
+                let caught_up = follower.caught_up();
+                self.take(happening, caught_up).await
+            }
+            // Last: what has come already is taken in first.
             () = at(self.say_at), if self.flush_at.is_none() => {
                 self.say_at = None;
                 // Ended meanwhile: the next one will say it.
-                if follower.is_watching() { self.say().await } else { Ok(()) }
+                if follower.is_watching() { self.say(clock::now()).await } else { Ok(()) }
             }
-            happening = follower.next() => self.take(happening).await,
         }
     }
 
@@ -181,11 +185,11 @@ impl Reporter {
         self.list = Lists::default();
     }
 
-    async fn take(&mut self, happening: Happening) -> Result<(), Deaf> {
+    async fn take(&mut self, happening: Happening, caught_up: Option<Time>) -> Result<(), Deaf> {
         match happening {
             Happening::Page { items, last } => self.page(items, last).await,
             Happening::ListsAgain => {
-                self.flush().await?;
+                self.flush(None).await?;
                 self.start_over();
                 Ok(())
             }
@@ -193,14 +197,14 @@ impl Reporter {
                 self.say_at = Some(clock::monotonic() + self.config.pace.settled);
                 Ok(())
             }
-            Happening::Changed(object) => self.wait(&object, Waiting::Changed).await,
-            Happening::Deleted(object) => self.wait(&object, Waiting::Deleted).await,
-            Happening::Heard => {
-                self.flush().await?;
-                self.say().await
+            Happening::Changed(object) => self.wait(&object, Waiting::Changed, caught_up).await,
+            Happening::Deleted(object) => self.wait(&object, Waiting::Deleted, caught_up).await,
+            Happening::Heard(until) => {
+                self.flush(None).await?;
+                self.say(until).await
             }
             Happening::Failed(fault) => {
-                self.flush().await?;
+                self.flush(None).await?;
                 self.say_at = None;
                 if self.list.by_target.is_empty() {
                     // A list that did not begin begins later.
@@ -240,7 +244,12 @@ impl Reporter {
         Ok(())
     }
 
-    async fn wait(&mut self, object: &RawValue, change: impl Fn(KubeEvent) -> Waiting) -> Result<(), Deaf> {
+    async fn wait(
+        &mut self,
+        object: &RawValue,
+        change: impl Fn(KubeEvent) -> Waiting,
+        caught_up: Option<Time>,
+    ) -> Result<(), Deaf> {
         let Some(event) = self.read(object) else { return Ok(()) };
         self.waiting.push(change(event));
         // What a cut watch missed is still coming: a bookmark, or a moment without news, ends it.
@@ -248,7 +257,7 @@ impl Reporter {
             *at = clock::monotonic() + self.config.pace.settled;
         }
         if self.waiting.len() >= BATCH {
-            return self.flush().await;
+            return self.flush(caught_up).await;
         }
         // A pod's own watch may be a moment behind its events'.
         let gather = self.config.pace.gather;
@@ -256,7 +265,8 @@ impl Reporter {
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), Deaf> {
+    /// Hands in what waits, and now and then says that nothing was missed until `caught_up`.
+    async fn flush(&mut self, caught_up: Option<Time>) -> Result<(), Deaf> {
         self.flush_at = None;
         if self.waiting.is_empty() {
             return Ok(());
@@ -276,9 +286,10 @@ impl Reporter {
             }
         }
         self.hand_in(lists, false, clock::now()).await?;
-        match self.said {
-            Some(said) if said.elapsed() < SAY_EVERY || self.say_at.is_some() => Ok(()),
-            _ => self.say().await,
+        let due = self.say_at.is_none() && self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY);
+        match caught_up.filter(|_| due) {
+            Some(until) => self.say(until).await,
+            None => Ok(()),
         }
     }
 
@@ -298,12 +309,12 @@ impl Reporter {
         Ok(())
     }
 
-    /// Nothing was missed until now.
-    async fn say(&mut self) -> Result<(), Deaf> {
+    /// Nothing was missed until then.
+    async fn say(&mut self, until: Time) -> Result<(), Deaf> {
         self.say_at = None;
         self.said = Some(clock::monotonic());
         let receipt = self.counter.mark();
-        self.send(SourceEvent::Watched { covers: self.covers.clone(), at: clock::now(), receipt }).await
+        self.send(SourceEvent::Watched { covers: self.covers.clone(), at: until, receipt }).await
     }
 
     fn read(&mut self, object: &RawValue) -> Option<KubeEvent> {

@@ -23,7 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct ApiServer {
     folder: TempDir,
     port: u16,
-    _etcd: Daemon,
+    etcd: Daemon,
+    /// What was in its place.
+    unasked: Option<Daemon>,
     server: Option<Daemon>,
     programs: (PathBuf, PathBuf),
     etcd_port: u16,
@@ -63,6 +65,21 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// An etcd of one member on this data, whoever's it was.
+fn etcd(folder: &Path, program: &Path, data: &str, client: u16) -> Daemon {
+    let peer = free_port();
+    let args = [
+        format!("--data-dir={data}"),
+        format!("--listen-client-urls=http://127.0.0.1:{client}"),
+        format!("--advertise-client-urls=http://127.0.0.1:{client}"),
+        format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
+        format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
+        format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
+        "--force-new-cluster".to_owned(),
+    ];
+    start(folder, program, "etcd.log", &args)
+}
+
 fn start(folder: &Path, program: &Path, log_name: &str, args: &[String]) -> Daemon {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(log_name)).unwrap();
     let mut command = Command::new("sh");
@@ -99,17 +116,9 @@ impl ApiServer {
         std::fs::write(folder.path().join("tokens.csv"), tokens).unwrap();
         let key = ["ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", "sa.key"];
         assert!(Command::new("openssl").args(key).current_dir(folder.path()).status().unwrap().success());
-        let (client, peer) = (free_port(), free_port());
-        let args = [
-            "--data-dir=etcd".to_owned(),
-            format!("--listen-client-urls=http://127.0.0.1:{client}"),
-            format!("--advertise-client-urls=http://127.0.0.1:{client}"),
-            format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
-            format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
-            format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
-        ];
-        let etcd = start(folder.path(), &programs.1, "etcd.log", &args);
-        let mut server = Self { folder, port: free_port(), _etcd: etcd, server: None, programs, etcd_port: client };
+        let etcd_port = free_port();
+        let etcd = etcd(folder.path(), &programs.1, "etcd", etcd_port);
+        let mut server = Self { folder, port: free_port(), etcd, unasked: None, server: None, programs, etcd_port };
         server.revive();
         server
     }
@@ -130,6 +139,22 @@ impl ApiServer {
             "--disable-admission-plugins=ServiceAccount".to_owned(),
         ];
         self.server = Some(start(self.folder.path(), &self.programs.0, "server.log", &args));
+    }
+
+    /// Copies all that was written, as it is on the disk.
+    pub fn back_up(&self) {
+        let copied = Command::new("cp").args(["-r", "etcd", "backup"]).current_dir(self.folder.path()).status();
+        assert!(copied.unwrap().success());
+    }
+
+    /// What was written since the copy was made never happened.
+    pub fn restore(&mut self) {
+        self.kill();
+        self.etcd_port = free_port();
+        // The other one goes on, unasked: with it would go the folder.
+        let restored = etcd(self.folder.path(), &self.programs.1, "backup", self.etcd_port);
+        self.unasked = Some(std::mem::replace(&mut self.etcd, restored));
+        self.revive();
     }
 
     /// Kills the server; etcd stays.

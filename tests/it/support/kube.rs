@@ -91,7 +91,9 @@ impl Watching {
 
     /// Listens until something is found.
     pub async fn until<T>(&mut self, mut find: impl FnMut(&Self, &SourceEvent) -> Option<T>) -> T {
+        let end = clock::monotonic() + PATIENCE;
         loop {
+            assert!(clock::monotonic() < end, "it does not happen; known {}, {:?}", self.known.len(), self.errors);
             let event = self.next().await;
             if let Some(found) = find(self, &event) {
                 return found;
@@ -107,7 +109,9 @@ impl Watching {
     /// Listens until an event of an object reads like this.
     pub async fn reads(&mut self, place: &str, what: &str, count: u64) {
         let key = (place.to_owned(), what.to_owned());
+        let end = clock::monotonic() + PATIENCE;
         while self.known.get(&key) != Some(&count) {
+            assert!(clock::monotonic() < end, "{key:?} does not become {count}: {:?}", self.known);
             self.next().await;
         }
     }

@@ -41,9 +41,20 @@ pub struct Asked {
     pub query: BTreeMap<String, String>,
 }
 
+impl Asked {
+    /// Asks where the server is, and for no events.
+    fn asks_version(&self) -> bool {
+        self.query.get("limit").is_some_and(|limit| limit == "1")
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     version: u64,
+    /// Bookmarks that were sent.
+    marks: usize,
+    /// How often it was restored: no watch outlives that.
+    era: u64,
     /// Versions up to this one are forgotten.
     compacted: u64,
     events: BTreeMap<String, (u64, Value)>,
@@ -132,6 +143,16 @@ impl Fake {
         });
     }
 
+    /// The cluster is restored from a copy: an older version, these events, no past.
+    pub fn restore(&self, version: u64, events: &[Value]) {
+        self.with(|inner| {
+            (inner.version, inner.history) = (version, Vec::new());
+            inner.era += 1;
+            inner.events.clear();
+        });
+        events.iter().for_each(|event| self.put(event.clone()));
+    }
+
     /// Time passes for others: bookmarks say so.
     pub fn others_write(&self, versions: u64) {
         self.with(|inner| inner.version += versions);
@@ -179,8 +200,14 @@ impl Fake {
         self.inner.lock().unwrap().requests
     }
 
+    /// Bookmarks that were sent so far.
+    pub fn marks(&self) -> usize {
+        self.inner.lock().unwrap().marks
+    }
+
     pub fn lists(&self) -> usize {
-        self.asked().iter().filter(|one| !one.watch && !one.query.contains_key("continue")).count()
+        let begins = |one: &Asked| !one.watch && !one.query.contains_key("continue") && !one.asks_version();
+        self.asked().into_iter().filter(begins).count()
     }
 
     pub fn watches(&self) -> Vec<Asked> {
@@ -307,7 +334,7 @@ fn events(
     mood: Option<Mood>,
 ) -> Response {
     let initial = query.contains_key("sendInitialEvents");
-    let (mut from, mut backlog, watch_lists) = {
+    let (mut from, mut backlog, watch_lists, era) = {
         let inner = inner.lock().unwrap();
         let from: u64 = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(inner.version);
         if initial && !inner.watch_lists {
@@ -320,7 +347,7 @@ fn events(
             }
             false => Vec::new(),
         };
-        (from, backlog, inner.watch_lists)
+        (from, backlog, inner.watch_lists, inner.era)
     };
     if initial && watch_lists {
         let marks = json!({"k8s.io/initial-events-end": "true"});
@@ -339,15 +366,21 @@ fn events(
         if mood == Some(Mood::Silent) {
             return sender.closed().await;
         }
-        for line in backlog {
-            let _ = sender.send(Ok(line.into())).await;
-        }
         let mut sent = 0;
+        for line in backlog {
+            if mood == Some(Mood::CutAfter(sent)) {
+                return cut(&sender, &line).await;
+            }
+            let _ = sender.send(Ok(line.into())).await;
+            sent += 1;
+        }
         loop {
             turns.mark_unchanged();
             let new: Vec<(u64, String)> = {
                 let inner = inner.lock().unwrap();
-                if from < inner.compacted {
+                if inner.era != era {
+                    vec![(0, String::new())]
+                } else if from < inner.compacted {
                     let error = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"});
                     vec![(0, line("ERROR", &error))]
                 } else {
@@ -368,14 +401,14 @@ fn events(
                 if let Some(Mood::CutAfter(most)) = mood
                     && sent >= most
                 {
-                    let half = line[..line.len() / 2].to_owned();
-                    let _ = sender.send(Ok(half.into())).await;
-                    let _ = sender.send(Err(std::io::Error::other("cut"))).await;
+                    return cut(&sender, &line).await;
+                }
+                let mark = line.contains("BOOKMARK");
+                let line = if line.is_empty() { Err(std::io::Error::other("restored")) } else { Ok(line.into()) };
+                if sender.send(line).await.is_err() || version == 0 {
                     return;
                 }
-                if sender.send(Ok(line.into())).await.is_err() || version == 0 {
-                    return;
-                }
+                inner.lock().unwrap().marks += usize::from(mark);
                 (from, sent) = (version, sent + 1);
             }
             tokio::select! {
@@ -388,6 +421,13 @@ fn events(
     let stream =
         futures_util::stream::unfold(lines, |mut lines| async { lines.recv().await.map(|line| (line, lines)) });
     Response::new(Body::from_stream(stream))
+}
+
+/// Breaks off in the middle of a line.
+async fn cut(sender: &tokio::sync::mpsc::Sender<Result<Bytes, std::io::Error>>, line: &str) {
+    let half = line[..line.len() / 2].to_owned();
+    let _ = sender.send(Ok(half.into())).await;
+    let _ = sender.send(Err(std::io::Error::other("cut"))).await;
 }
 
 fn line(kind: &str, object: &Value) -> String {
