@@ -13,6 +13,7 @@ use super::{block_on, remote, setup};
 use crate::app::reload::rule_files;
 use crate::chat::hands::InboxHands;
 use crate::chat::{Entry, FrontDesk, Question, Speaker, Surroundings};
+use crate::cli::Output;
 use crate::clock;
 use crate::core::ask::{self, Answer, Known, Prompt, word};
 use crate::core::message::{Language, Style};
@@ -40,12 +41,6 @@ pub(super) struct Args {
     /// What a person would type after the command in a chat.
     #[arg(value_name = "WORD", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Output {
-    Text,
-    Json,
 }
 
 /// What is about the terminal, and what is left for the parser.

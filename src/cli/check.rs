@@ -5,9 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::ValueEnum;
-
 use super::render;
+use crate::cli::Output;
 use crate::config::{self, Loaded};
 use crate::core::diagnostic::Diagnostic;
 use crate::core::rules::{Located, Names, RuleFile, compile, lint};
@@ -31,15 +30,6 @@ pub struct Args {
     /// How to print what was found.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-/// How to print what was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
 }
 
 /// What was checked and found.

@@ -25,7 +25,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Tells a team in its chat what goes wrong in its container services.
@@ -34,6 +34,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// How to print what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use jiff::Timestamp;
 
 use super::setup::{self, ConfigArgs};
+use crate::cli::Output;
 use crate::clock;
 use crate::core::notice::{Notice, NoticeBody};
 use crate::core::outbox::{DeliveryId, Health};
@@ -70,14 +71,6 @@ enum Action {
         #[arg(value_name = "ID")]
         id: u64,
     },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
 }
 
 /// Lists, or asks the running service.

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
-use clap::ValueEnum;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
 use super::render;
+use crate::cli::Output;
 use crate::clock;
 use crate::config;
 use crate::core::diagnostic::Diagnostic;
@@ -57,15 +57,6 @@ pub struct Args {
     /// How to print the results.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-/// How to print the results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
 }
 
 /// Which tests to run.

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::setup;
+use crate::cli::Output;
 use crate::clock;
 use crate::config::SourceConfig;
 use crate::core::backtest::{self, Backtest, Report};
@@ -84,15 +84,6 @@ pub struct Args {
     /// How to print the results.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-/// How to print the results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
 }
 
 fn zone(name: &str) -> Result<TimeZone, String> {

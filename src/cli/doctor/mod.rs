@@ -23,7 +23,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -34,6 +33,7 @@ use super::send_test;
 use super::setup::{self, ConfigArgs};
 use crate::app::BoxFuture;
 use crate::app::assemble;
+use crate::cli::Output;
 use crate::config::{self, Config, Partly, System};
 use crate::core::rules::Destination;
 use crate::hide::spellings;
@@ -64,15 +64,6 @@ pub(super) struct Args {
     /// How to print what was found.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-/// How to print what was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For machines: a list of findings.
-    Json,
 }
 
 /// Looks, prints, and says by exit code whether something fails.
