@@ -1,7 +1,7 @@
 //! Questions of people at size: 500,000 series and 10,000 open incidents stored, while the service polls
 //! all of it every minute and delivers.
 //!
-//! `cargo bench --bench chat` (8 minutes)
+//! `cargo bench --bench chat` (9 minutes)
 //!
 //! The real `podbell run` in a process of its own, asked through its API 50 times a second in an open
 //! loop: a question has its moment, whether or not those before it were answered, and its time counts
