@@ -41,7 +41,7 @@ pub fn read_source(name: &str, path: &Path) -> Result<Arc<Source>, Box<Diagnosti
 }
 
 /// The files that a glob means, as written, relative to `folder`, sorted bytewise. `*` stands for
-/// any part of one name, not for hidden ones.
+/// any part of one name, not for hidden ones, nor for rule tests, which lie beside rules, unless it says so.
 pub fn expand(glob: &str, folder: &Path) -> Vec<String> {
     let root = if glob.starts_with('/') { "/" } else { "" };
     let mut found = vec![root.to_owned()];
@@ -73,6 +73,28 @@ fn step(parent: &str, component: &str, folder: &Path) -> Vec<String> {
         Err(_) => return Vec::new(),
     };
     let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
-    let hidden = component.starts_with('.');
-    names.filter(|name| (hidden || !name.starts_with('.')) && pattern.matches(name)).map(|name| join(&name)).collect()
+    let (hidden, tests) = (component.starts_with('.'), component.contains(".test."));
+    let is_test = |name: &str| name.ends_with(".test.yaml") || name.ends_with(".test.yml");
+    let meant =
+        |name: &String| (hidden || !name.starts_with('.')) && (tests || !is_test(name)) && pattern.matches(name);
+    names.filter(meant).map(|name| join(&name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_means_neither_hidden_files_nor_rule_tests_unless_it_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["shop.yaml", "shop.test.yaml", ".old.yaml", "pay.yml"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let expanded = |glob| expand(glob, folder.path());
+        assert_eq!(expanded("*.yaml"), ["shop.yaml"]);
+        assert_eq!(expanded("*"), ["pay.yml", "shop.yaml"]);
+        assert_eq!(expanded("*.test.yaml"), ["shop.test.yaml"]);
+        assert_eq!(expanded(".*.yaml"), [".old.yaml"]);
+        assert_eq!(expanded("shop.test.yaml"), ["shop.test.yaml"], "a name is a name");
+    }
 }

@@ -69,10 +69,11 @@ pub struct Config<S = SecretString> {
 
 impl<S> Config<S> {
     /// Every notifier that people read: where the built-in set and, unless said otherwise,
-    /// podbell's own trouble go.
+    /// podbell's own trouble go. Where people read none, every other: silence is no default.
     pub fn chat_destinations(&self) -> Vec<Destination> {
-        let chat = self.notifiers.iter().filter(|notifier| notifier.kind.is_chat());
-        chat.map(|notifier| notifier.name.clone()).collect()
+        let any_chat = self.notifiers.iter().any(|notifier| notifier.kind.is_chat());
+        let told = self.notifiers.iter().filter(|notifier| notifier.kind.is_chat() || !any_chat);
+        told.map(|notifier| notifier.name.clone()).collect()
     }
 
     /// What people call clusters, by id, over all sources.

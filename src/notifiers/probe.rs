@@ -66,14 +66,19 @@ impl Notifiers {
         };
         let answered = match classify(&reply) {
             Outcome::Content { .. } => Answered::Alive,
-            // A key is looked at before the message is; -1 says that WeCom is busy.
-            Outcome::Unclear { .. } if is_robot && wecom::errcode(&reply).is_some_and(|code| code > 0) => {
+            // A key is looked at before the message is. Codes beyond these are about who asks (48002, 60020), how often
+            // (45009), or how WeCom is (-1), and would refuse a message, too.
+            Outcome::Unclear { .. } if is_robot && wecom::errcode(&reply).is_some_and(is_about_content) => {
                 Answered::Alive
             }
             other => Answered::Otherwise(other),
         };
         Some(Probed { answered, clocks: reply.clocks })
     }
+}
+
+fn is_about_content(code: i64) -> bool {
+    matches!(code, 40_000..=44_999 | 47_000..=47_999)
 }
 
 #[derive(Deserialize)]

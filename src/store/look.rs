@@ -20,6 +20,8 @@ pub struct Look {
     pub writable: Result<(), StoreError>,
     /// Free space for this user, in bytes, if the system says.
     pub free: Option<u64>,
+    /// Whether a podbell owns it at the moment.
+    pub owned: bool,
     /// The file itself; `None`: it is not there yet.
     pub file: Option<Result<Seen, StoreError>>,
 }
@@ -39,6 +41,10 @@ pub struct Seen {
 
 /// Looks.
 pub fn look(path: &Path) -> Look {
+    // The lock lies beside the name that podbell.yaml gives, the log beside the file that a link means.
+    let owned = place::is_owned(path);
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = real.as_path();
     let folder = place::folder_of(path).to_owned();
     let place = place::check_place(path).and_then(|()| place::check_file_system(path));
     let sound = place.is_ok();
@@ -48,6 +54,7 @@ pub fn look(path: &Path) -> Look {
         file: (sound && path.exists()).then(|| seen(path)),
         folder,
         place,
+        owned,
     }
 }
 

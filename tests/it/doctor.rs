@@ -444,7 +444,9 @@ async fn beside_a_running_podbell_its_heartbeat_is_found_and_it_goes_on_undistur
     assert_eq!(running.page("/readyz").await.0, 200);
     assert!(running.process.stop().await.success());
     assert!(!running.process.stderr().contains("ERROR"), "{}", running.process.stderr());
-    // Stopped, it is missed only after a while.
+    // Ended, it is missed at once.
+    let found = world.examine().await;
+    assert!(found.bad("warn")[0].contains("does not run: last seen"), "{:?}", found.bad("warn"));
     let store = rusqlite::Connection::open(world.site.path("podbell.db")).unwrap();
     let then = clock::now().millis() - 3 * 3_600_000;
     store.execute("UPDATE meta SET value = ?1 WHERE key = 'heartbeat'", [then]).unwrap();
@@ -453,6 +455,33 @@ async fn beside_a_running_podbell_its_heartbeat_is_found_and_it_goes_on_undistur
     let found = world.examine().await;
     assert_eq!(listed(), stopped, "the doctor leaves nothing behind");
     assert!(found.bad("warn")[0].contains("does not run: last seen 3 h ago"), "{:?}", found.bad("warn"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_people_read_nothing_the_built_in_rules_tell_a_webhook() {
+    let api = emulator(ONE_EVENT, 1, None).await;
+    let receiver = Receiver::start().await;
+    let hook = format!("  - {{name: audit, kind: webhook, url: \"{}\"}}", receiver.url("/hook"));
+    let text = config(&api.endpoint(), "{cluster: c, namespace: shop, names: [web]}", &hook);
+    let site = Site::new(&[("podbell.yaml", &text.replace("rules: [rules.yaml]\n", ""))]);
+    let found = Examined::of(&site, &["doctor", "--output", "json"]).await;
+    assert!(found.says("every Warning is told to audit"), "{:?}", found.findings);
+    assert!(!found.says("no rule tells this destination"), "{:?}", found.findings);
+    let mut running = site.run().await;
+    eventually(PATIENCE, "the first contact is told", || (!receiver.received().is_empty()).then_some(())).await;
+    assert!(running.process.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_behind_a_link_is_read_with_its_log() {
+    let world = World::new().await;
+    std::fs::create_dir(world.site.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere/real.db", world.site.path("podbell.db")).unwrap();
+    let mut running = world.site.run().await;
+    running.reaches("podbell_polls_total", |polls| polls > 0).await;
+    let found = world.examine().await;
+    assert!(found.says("runs: its heartbeat is"), "{:?}", found.findings);
+    assert!(running.process.stop().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,8 +8,8 @@ const OFF: u64 = 30;
 /// So far off, signatures are refused.
 const REFUSED: u64 = 300;
 
-/// One line for all that agree, one for each that does not.
-pub(super) fn judge(clocks: &[(String, Clocks)]) -> Vec<Finding> {
+/// One line for all that agree, one for each that does not. `checks`: whose signatures hold only for a while.
+pub(super) fn judge(clocks: &[(String, Clocks)], checks: impl Fn(&str) -> bool) -> Vec<Finding> {
     let off = |clocks: &Clocks| clocks.ahead().unsigned_abs();
     let (agree, differ): (Vec<_>, Vec<_>) = clocks.iter().partition(|(_, clocks)| off(clocks) <= OFF);
     let mut findings = Vec::new();
@@ -18,12 +18,17 @@ pub(super) fn judge(clocks: &[(String, Clocks)]) -> Vec<Finding> {
         let found = format!("within {} of the clock of {}", span(most.max(1)), names.join(", "));
         findings.push(Finding::ok(Group::Clock, "this machine", found));
     }
+    let alone = agree.is_empty();
     for (name, clocks) in differ {
         let seconds = off(clocks);
         let way = if clocks.ahead() > 0 { "ahead of" } else { "behind" };
         let found = format!("{seconds} s {way} the clock of {name}");
         let advice = "run NTP on this machine (chrony, systemd-timesyncd), or on its host if it is virtual";
-        findings.push(if seconds > REFUSED {
+        findings.push(if !alone && !checks(name) {
+            // Others agree with this machine: it is the other clock that is off.
+            let advice = format!("if {name} is yours, look at its clock; messages are not affected");
+            Finding::warn(Group::Clock, name.as_str(), format!("{found}, and others agree with this machine"), advice)
+        } else if seconds > REFUSED {
             let found = format!("{found}: signatures are refused, and times in messages are wrong");
             Finding::fail(Group::Clock, "this machine", found, advice)
         } else {
@@ -50,12 +55,19 @@ mod tests {
 
     #[test]
     fn clocks_that_agree_are_one_line_and_others_are_named_with_their_seconds() {
-        let found = judge(&[clocks("prod", 0), clocks("team", 31), clocks("old", -301), clocks("fine", 2)]);
+        let nobody = |_: &str| false;
+        let found = judge(&[clocks("prod", 0), clocks("team", 31), clocks("old", -301), clocks("fine", 2)], nobody);
         let lines: Vec<(Verdict, &str)> = found.iter().map(|one| (one.verdict, one.found.as_str())).collect();
         assert_eq!(lines[0], (Verdict::Ok, "within 2 s of the clock of prod, fine"));
-        assert_eq!(lines[1], (Verdict::Warn, "31 s ahead of the clock of team"));
-        assert!(lines[2].1.starts_with("301 s behind the clock of old: signatures are refused"), "{lines:?}");
-        assert_eq!(judge(&[])[0].verdict, Verdict::Ok);
+        assert_eq!(lines[1], (Verdict::Warn, "31 s ahead of the clock of team, and others agree with this machine"));
+        assert_eq!(lines[2], (Verdict::Warn, "301 s behind the clock of old, and others agree with this machine"));
+        let found = judge(&[clocks("team", 31), clocks("old", -301)], nobody);
+        let lines: Vec<(Verdict, &str)> = found.iter().map(|one| (one.verdict, one.found.as_str())).collect();
+        assert_eq!(lines[0], (Verdict::Warn, "31 s ahead of the clock of team"));
+        assert!(lines[1].1.starts_with("301 s behind the clock of old: signatures are refused"), "{lines:?}");
+        // Whoever checks signatures refuses them, whoever else agrees.
+        assert_eq!(judge(&[clocks("team", 0), clocks("prod", -301)], |name| name == "prod")[1].verdict, Verdict::Fail);
+        assert_eq!(judge(&[], nobody)[0].verdict, Verdict::Ok);
     }
 
     #[test]

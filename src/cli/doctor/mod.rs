@@ -34,7 +34,7 @@ use super::setup::{self, ConfigArgs};
 use crate::app::BoxFuture;
 use crate::app::assemble;
 use crate::cli::Output;
-use crate::config::{self, Config, Partly, System};
+use crate::config::{self, Config, Partly, SourceConfig, System};
 use crate::core::rules::Destination;
 use crate::hide::spellings;
 use crate::notifiers::Notifiers;
@@ -93,14 +93,16 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
     let Some(config) = loaded.config.take() else { return findings };
     let mut report = Report::default();
     let rules = check::rule_files(&loaded.rule_files, &mut report);
+    let chats = config.chat_destinations();
     let destinations: Vec<(Destination, bool)> =
-        config.notifiers.iter().map(|notifier| (notifier.name.clone(), notifier.kind.is_chat())).collect();
+        config.notifiers.iter().map(|notifier| (notifier.name.clone(), chats.contains(&notifier.name))).collect();
     let of_rules = rules::judge(&rules::Known {
         given: config.has_rules,
         files: loaded.rule_files.len(),
         rules: &rules,
         diagnostics: &report.findings,
         destinations: &destinations,
+        operators: if config.operator.notify == chats { &[] } else { &config.operator.notify },
         check: &check,
     });
     let (names, proxied) = (names(&config), config.http.proxy.is_some());
@@ -130,7 +132,8 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
         }
     }
     findings.extend(left_out(&names, &self::names(&config)));
-    findings.extend(clock::judge(&clocks));
+    let signs = |source: &SourceConfig, name: &str| matches!(source, SourceConfig::Qcloud(_)) && source.name() == name;
+    findings.extend(clock::judge(&clocks, |name| config.sources.iter().any(|source| signs(source, name))));
     findings.push(server::switches(&config));
     // Stable: within a group the order is that of podbell.yaml.
     findings.sort_by_key(|finding| finding.group);
@@ -211,6 +214,9 @@ async fn in_time(group: Group, subject: String, task: BoxFuture<Checked>) -> Che
         let found = format!("no answer within {} s", DEADLINE.as_secs());
         let advice = match group {
             Group::Store => "the file system hangs: look at the disk, or choose another place",
+            Group::Server if subject == "listen" => {
+                "something takes the connection and says nothing: a podbell that hangs? restart it"
+            }
             _ => "check the network between, the firewall and http.proxy",
         };
         Finding::fail(group, subject, found, advice).into()

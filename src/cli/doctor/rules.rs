@@ -17,6 +17,8 @@ pub(super) struct Known<'a> {
     pub diagnostics: &'a [Diagnostic],
     /// Every destination, and whether the built-in rules tell it.
     pub destinations: &'a [(Destination, bool)],
+    /// Those that `operator.notify` names, if it says anything of its own.
+    pub operators: &'a [Destination],
     /// The command that shows more.
     pub check: &'a str,
 }
@@ -24,7 +26,9 @@ pub(super) struct Known<'a> {
 /// Compiled, linted, and who hears of what.
 pub(super) fn judge(known: &Known<'_>) -> Vec<Finding> {
     if !known.given {
-        let found = "no `rules:`, so the built-in ones hold: every Warning is told to every chat destination";
+        let told = known.destinations.iter().filter(|(_, told)| *told).map(|(name, _)| &**name);
+        let told = told.collect::<Vec<_>>().join(", ");
+        let found = format!("no `rules:`, so the built-in ones hold: every Warning is told to {told}");
         let mut findings = vec![Finding::ok(Group::Rules, "built-in", found)];
         findings.extend(untold(known, |_, is_chat| is_chat));
         return findings;
@@ -47,6 +51,10 @@ pub(super) fn judge(known: &Known<'_>) -> Vec<Finding> {
 fn untold(known: &Known<'_>, told: impl Fn(&Destination, bool) -> bool) -> Vec<Finding> {
     let silent = known.destinations.iter().filter(|(name, is_chat)| !told(name, *is_chat));
     let finding = |(name, _): &(Destination, bool)| {
+        if known.operators.contains(name) {
+            let found = "told of podbell's own trouble only";
+            return Finding::ok(Group::Rules, name.to_string(), found);
+        }
         let advice = format!("name {name} in a rule's `notify`, or take it out of `notifiers:`");
         Finding::warn(Group::Rules, name.to_string(), "no rule tells this destination", advice)
     };

@@ -39,7 +39,7 @@ fn judge(look: &Look, now: Time) -> Vec<Finding> {
         Some(Err(error)) => findings.push(of_error("file", error)),
         Some(Ok(seen)) => {
             findings.push(format(*seen));
-            findings.push(running(seen.heartbeat, now));
+            findings.push(running(seen.heartbeat, look.owned, now));
         }
     }
     findings
@@ -104,14 +104,22 @@ fn format(seen: Seen) -> Finding {
 }
 
 /// Whether somebody runs on it.
-fn running(heartbeat: Option<Time>, now: Time) -> Finding {
-    let Some(beat) = heartbeat else {
-        return Finding::ok(Group::Store, "podbell", "none has run on it yet");
-    };
-    let advice = "start it (`podbell run`), or look why it ended: nothing is told meanwhile";
-    match now.since(beat).as_secs() {
-        age @ 0..=ALIVE => Finding::ok(Group::Store, "podbell", format!("runs: its heartbeat is {} old", span(age))),
-        age => Finding::warn(Group::Store, "podbell", format!("does not run: last seen {} ago", span(age)), advice),
+fn running(heartbeat: Option<Time>, owned: bool, now: Time) -> Finding {
+    let age = heartbeat.map(|beat| now.since(beat).as_secs());
+    match (owned, age) {
+        (false, None) => Finding::ok(Group::Store, "podbell", "none has run on it yet"),
+        (false, Some(age)) => {
+            let advice = "start it (`podbell run`), or look why it ended: nothing is told meanwhile";
+            Finding::warn(Group::Store, "podbell", format!("does not run: last seen {} ago", span(age)), advice)
+        }
+        (true, None) => Finding::ok(Group::Store, "podbell", "starts"),
+        (true, Some(age @ 0..=ALIVE)) => {
+            Finding::ok(Group::Store, "podbell", format!("runs: its heartbeat is {} old", span(age)))
+        }
+        (true, Some(age)) => {
+            let advice = "restart it, and look at its log and its disk: nothing is told meanwhile";
+            Finding::fail(Group::Store, "podbell", format!("hangs: its heartbeat is {} old", span(age)), advice)
+        }
     }
 }
 
@@ -128,11 +136,15 @@ mod tests {
             [Verdict::Ok, Verdict::Warn, Verdict::Fail]
         );
         let now = Time::from_seconds(1_000_000);
-        let beat = |seconds| running(Some(Time::from_seconds(seconds)), now).found;
-        assert_eq!(beat(999_997), "runs: its heartbeat is 3 s old");
-        assert_eq!(beat(1_000_020), "runs: its heartbeat is 0 s old");
-        assert_eq!(beat(1_000_000 - 7_300), "does not run: last seen 2 h ago");
-        assert_eq!(running(None, now).verdict, Verdict::Ok);
+        let beat = |seconds, owned| {
+            let finding = running(Some(Time::from_seconds(seconds)), owned, now);
+            (finding.verdict, finding.found)
+        };
+        let runs = |age: &str| (Verdict::Ok, format!("runs: its heartbeat is {age} old"));
+        assert_eq!([beat(999_997, true), beat(1_000_020, true)], [runs("3 s"), runs("0 s")]);
+        assert_eq!(beat(999_997, false), (Verdict::Warn, "does not run: last seen 3 s ago".to_owned()));
+        assert_eq!(beat(1_000_000 - 7_300, true), (Verdict::Fail, "hangs: its heartbeat is 2 h old".to_owned()));
+        assert_eq!([running(None, false, now).verdict, running(None, true, now).verdict], [Verdict::Ok; 2]);
     }
 
     #[test]

@@ -37,6 +37,8 @@ struct Looked {
     /// When the newest and the oldest event of them were last seen.
     newest: Option<Time>,
     oldest: Option<Time>,
+    /// Nothing was read of it in time.
+    late: bool,
     /// What could not be read: a service, or the entry as a whole.
     failed: Vec<(String, PollError)>,
 }
@@ -53,6 +55,7 @@ pub(super) async fn check(source: &config::QcloudConfig, http: reqwest::Client) 
     let ahead = clocks.map_or(0, |clocks| clocks.ahead());
     let now = Time::from_millis(clock::now().millis().saturating_sub(ahead.saturating_mul(1000)));
     let mut findings: Vec<Finding> = looked.iter().flat_map(|looked| reading(looked, now)).collect();
+    findings.extend(late(&looked, source.requests_per_second));
     findings.extend(time_zone(source, &looked, now));
     findings.extend(pace(source, watched(source, &looked)));
     Checked {
@@ -86,19 +89,26 @@ async fn look(client: &Client, selection: &ServiceSelection) -> Looked {
         ServiceSelection::Discover { cluster: None } => format!("{name}: every cluster"),
     };
     let mut looked = Looked { subject, ..Looked::default() };
-    if tokio::time::timeout(DEADLINE, read(client, selection, &mut looked)).await.is_err() && looked.failed.is_empty() {
-        looked.failed.push((looked.subject.clone(), too_slow()));
-    }
+    let late = tokio::time::timeout(DEADLINE, read(client, selection, &mut looked)).await.is_err();
+    looked.late = late && looked.failed.is_empty() && looked.read == 0;
     looked
 }
 
-fn too_slow() -> PollError {
-    PollError {
-        code: "timeout".to_owned(),
-        text: format!("no answer within {} s", DEADLINE.as_secs()),
-        advice: "check the network between; is the API slow, or requests_per_second very low?".to_owned(),
-        gone: false,
-    }
+/// Entries of which nothing came in time. They share the source's pace: where others were read, that is why.
+fn late(looked: &[Looked], rate: u32) -> Vec<Finding> {
+    let others = looked.iter().any(|looked| looked.read > 0);
+    let finding = |looked: &Looked| {
+        let found = format!("no answer within {} s", DEADLINE.as_secs());
+        if others {
+            let found = format!("{found}, at the pace of {rate} requests/s for all entries");
+            let advice = "others were read, so this one was waiting for its turn; `podbell run` gives it one";
+            Finding::warn(Group::Sources, &looked.subject, found, advice)
+        } else {
+            let advice = "check the network between; is the API slow, or requests_per_second very low?";
+            Finding::fail(Group::Sources, &looked.subject, found, advice)
+        }
+    };
+    looked.iter().filter(|looked| looked.late).map(finding).collect()
 }
 
 async fn read(client: &Client, selection: &ServiceSelection, looked: &mut Looked) {
@@ -145,7 +155,7 @@ fn reading(looked: &Looked, now: Time) -> Vec<Finding> {
         };
         findings.push(Finding::fail(Group::Sources, subject, found, &error.advice));
     }
-    if looked.read == 0 && !looked.failed.is_empty() {
+    if looked.late || looked.read == 0 && !looked.failed.is_empty() {
         return findings;
     }
     let services = count(looked.total, "service");
