@@ -153,6 +153,7 @@ impl Answers<'_> {
         let (waiting, dead) = self.store.deliveries()?;
         Ok(Answer::Status(Status {
             heartbeat: self.store.heartbeat()?,
+            ended: false,
             services: own.len() as u64,
             unreadable: failing.len() as u64,
             unreadable_since: failing.iter().min().copied(),

@@ -20,7 +20,7 @@ use crate::core::message::{Language, Style};
 use crate::core::mute::Author;
 use crate::core::scope::Scope;
 use crate::notifiers::terminal;
-use crate::store::{Readers, Store};
+use crate::store::{self, Readers, Store};
 
 /// How long the running service may take to do what is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -92,6 +92,7 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<Answer> 
     drop(store);
     let surroundings = Arc::new(Surroundings::new(Known::new(&rules, aliases)));
     let hands = Arc::new(InboxHands::new(path.clone(), PATIENCE));
+    let ended = !store::is_owned(&path);
     let desk = FrontDesk::new(Readers::new(path, 1), hands, surroundings).at(Prompt::Terminal).with_patience(DESK);
     let speaker = Speaker {
         author: Author { name: who(), via: "command line".to_owned() },
@@ -99,7 +100,11 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<Answer> 
         may_write: true,
     };
     let question = Question { speaker, entry: Entry::Podbell, text, style: style.clone() };
-    Ok(block_on(async move { desk.answer(&question).await })?)
+    let mut answer = block_on(async move { desk.answer(&question).await })?;
+    if let Answer::Status(status) = &mut answer {
+        status.ended = ended;
+    }
+    Ok(answer)
 }
 
 fn print(answer: &Answer, style: &Style, output: Output) -> anyhow::Result<()> {

@@ -123,6 +123,9 @@ pub fn main() -> ExitCode {
         Command::Emulate(args) => emulate::main(*args),
     };
     result.unwrap_or_else(|error| {
+        if is_closed_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
         anstream::eprintln!("error: {}", with_causes(&error));
         ExitCode::FAILURE
     })
@@ -160,6 +163,12 @@ impl Signals {
 }
 
 /// An error with its causes, each said once: many errors name their cause themselves.
+/// Whoever read the output has enough of it, as `head`: that is no failure.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    error.chain().filter_map(io).any(|kind| kind == io::ErrorKind::BrokenPipe)
+}
+
 fn with_causes(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |said, cause| match cause.to_string() {
         cause if said.is_empty() => cause,

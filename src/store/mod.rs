@@ -38,7 +38,7 @@ pub use listing::{ListedDelivery, Listing};
 pub use load::StoredDelivery;
 pub use look::{Look, Seen, look};
 pub use migrate::{MIGRATIONS, VERSION};
-pub use place::Ownership;
+pub use place::{Ownership, is_owned};
 
 use crate::core::event::Target;
 

@@ -63,7 +63,7 @@ impl Ownership {
 
 /// Whether somebody owns a store now. Makes no file; the lock is shared for a moment, which a podbell that starts then
 /// waits out.
-pub(super) fn is_owned(store: &Path) -> bool {
+pub fn is_owned(store: &Path) -> bool {
     let lock = File::open(beside(store, "lock"));
     lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

@@ -21,6 +21,9 @@ pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mista
 pub struct Status {
     /// When the service was last alive.
     pub heartbeat: Option<Time>,
+    /// Nobody owns the store, where that can be seen: it has ended, however young its heartbeat is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
     /// Services that are watched.
     pub services: u64,
     /// Of those, which cannot be read.
@@ -42,7 +45,7 @@ pub struct Status {
 impl Status {
     pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
         let talk = scribe.talk;
-        let silent = self.heartbeat.is_none_or(|beat| scribe.style.now.since(beat).as_secs() > ALIVE);
+        let silent = self.ended || self.heartbeat.is_none_or(|beat| scribe.style.now.since(beat).as_secs() > ALIVE);
         let mut blocks = vec![scribe.line(match self.heartbeat {
             Some(beat) if silent => talk.not_alive(&scribe.say.age(beat)),
             Some(_) => talk.alive().to_owned(),

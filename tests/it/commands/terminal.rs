@@ -1,7 +1,7 @@
 //! The commands in a terminal, with the real binary.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use super::desk::{RULES, lived};
 use crate::support::process::{podbell, printed};
@@ -46,6 +46,15 @@ fn the_language_is_the_same_and_exit_codes_say_what_became_of_it() {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
         assert!(said.contains(says), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn whoever_reads_no_further_makes_no_failure() {
+    let mut command = Command::new("bash");
+    // Nobody reads: what is written meets a closed pipe, if not at once then when it is flushed.
+    let script = "\"$0\" schema config | true; exit ${PIPESTATUS[0]}";
+    let output = command.args(["-c", script, env!("CARGO_BIN_EXE_podbell")]).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", printed(&output));
 }
 
 #[test]
