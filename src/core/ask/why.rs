@@ -14,6 +14,7 @@ use crate::core::incident::hold::Held;
 use crate::core::message::{self, Block, Message, Span, Style, words};
 use crate::core::rules::rule::Destination;
 use crate::core::step::decision::{Claimed, Decision, Effect, Verdict};
+use crate::core::time::Time;
 
 /// How many changes are told: the first ones decide, the newest are fresh.
 const MOST_CHANGES: usize = 5;
@@ -53,7 +54,7 @@ impl Why {
         let sent = self.told.iter().filter(|told| told.state == "sent" || told.state == "folded").count() as u64;
         let mut blocks =
             vec![scribe.filled(talk.rule_decided(), &[&self.brief.rule.name]), scribe.line(talk.told_so_often(sent))];
-        for (to, held) in &self.held {
+        for (to, held) in self.held.iter().chain(self.held_lately(scribe.style.now)) {
             let mut spans = vec![words("🤫 "), message::data(to), words(scribe.say.colon())];
             spans.extend(held_by(held, scribe));
             blocks.push(Block::Line(spans));
@@ -71,14 +72,28 @@ impl Why {
         blocks
     }
 
+    /// What held the newest change and still does, though nothing was to be told of that: planned work and hours. Mutes and
+    /// other incidents are told as they are now.
+    fn held_lately(&self, now: Time) -> impl Iterator<Item = &(Destination, Held)> {
+        let newest = self.decisions.last().and_then(|decision| self.claimed(decision));
+        let still = move |held: &Held| matches!(held, Held::Window { until, .. } if *until > now);
+        let known = |to: &Destination| self.held.iter().any(|(known, _)| known == to);
+        newest.into_iter().flat_map(|claimed| &claimed.held).filter(move |(to, held)| still(held) && !known(to))
+    }
+
+    /// How this incident's rule took a change.
+    fn claimed<'a>(&self, decision: &'a Decision) -> Option<&'a Claimed> {
+        match &decision.verdict {
+            Verdict::Claimed(claimed) => claimed.iter().find(|claimed| claimed.incident == Some(self.brief.id)),
+            _ => None,
+        }
+    }
+
     fn line(&self, decision: &Decision, scribe: &Scribe<'_>) -> Block {
         let mut spans = vec![words(format!("{} · ", scribe.say.at(decision.at)))];
         spans.push(message::data(&format!("{} {}", decision.reason, decision.obj_name)));
         spans.push(words(format!(" +{}{}", message::number(decision.new), scribe.say.colon())));
-        let mine = |claimed: &&Claimed| claimed.incident == Some(self.brief.id);
-        if let Verdict::Claimed(claimed) = &decision.verdict
-            && let Some(claimed) = claimed.iter().find(mine)
-        {
+        if let Some(claimed) = self.claimed(decision) {
             spans.push(words(effect(claimed.effect, scribe)));
         }
         Block::Line(spans)

@@ -177,6 +177,27 @@ impl Asker {
 }
 
 #[test]
+fn planned_work_that_holds_what_comes_next_is_said_although_nothing_was_held_yet() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let pulls = |count, last| [warning(POD, "Failed", "Failed to pull image \"shop/web:v2\"", count, 50, last)];
+    world.poll(&web(), &pulls(3, 59));
+    world.run_until(120);
+    assert!(!Asker::of(&world).podbell("why 1").contains("🤫"));
+    let until = jiff::Timestamp::from_millisecond(at(3600).millis()).unwrap();
+    let planned = format!("maintenance: {{name: move, until: \"{until}\"}}\n");
+    world.reload(&[&RULES.replace("defaults:", &format!("{planned}defaults:"))]);
+    world.poll(&web(), &pulls(4, 130));
+    world.run_until(180);
+    let said = Asker::of(&world).podbell("why 1");
+    assert!(said.contains("🤫 team: ") && said.contains("move"), "{said}");
+    let after = Asker { now: at(3601), ..Asker::of(&world) };
+    assert!(!after.podbell("why 1").contains("🤫"), "it is over");
+}
+
+#[test]
 fn a42_another_team_s_service_is_as_if_it_did_not_exist() {
     let world = lived();
     let shop = Asker::of(&world).team("shop");
