@@ -34,7 +34,7 @@ pub fn rule_files<S>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
     RuleFiles {
         files: loaded.rule_files,
         named: config.has_rules,
-        chats: config.chat_destinations(),
+        chats: config.built_in_destinations(),
         maintenance: config.maintenance.clone(),
     }
 }
@@ -67,7 +67,7 @@ impl Watched {
     /// What a configuration names that was just read.
     pub fn new<S>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
         let globs = Globs { all: loaded.rule_globs.clone(), empty: loaded.empty_globs.clone() };
-        let (names, chats) = (loaded.names.clone(), config.chat_destinations());
+        let (names, chats) = (loaded.names.clone(), config.built_in_destinations());
         Self { path: path.to_owned(), globs, names, chats, fingerprint: loaded.fingerprint }
     }
 

@@ -44,7 +44,7 @@ pub(super) fn resolve(config: Config<SecretRef>) -> anyhow::Result<Config> {
 /// The rules of podbell.yaml, or the built-in set.
 pub(super) fn rules<S>(path: &Path, config: &Config<S>, mut loaded: Loaded) -> anyhow::Result<Rules> {
     if !config.has_rules {
-        let rules = crate::core::rules::builtin::rules(&config.chat_destinations());
+        let rules = crate::core::rules::builtin::rules(&config.built_in_destinations());
         return Ok(rules.with_maintenance(config.maintenance.clone()));
     }
     let mut all = Vec::new();

@@ -68,12 +68,20 @@ pub struct Config<S = SecretString> {
 }
 
 impl<S> Config<S> {
-    /// Every notifier that people read: where the built-in set and, unless said otherwise,
-    /// podbell's own trouble go. Where people read none, every other: silence is no default.
-    pub fn chat_destinations(&self) -> Vec<Destination> {
+    /// Where the built-in set goes: every notifier that people read, or where there is none every other.
+    /// Silence is no default.
+    pub fn built_in_destinations(&self) -> Vec<Destination> {
         let any_chat = self.notifiers.iter().any(|notifier| notifier.kind.is_chat());
         let told = self.notifiers.iter().filter(|notifier| notifier.kind.is_chat() || !any_chat);
         told.map(|notifier| notifier.name.clone()).collect()
+    }
+
+    /// Where podbell's own trouble goes unless said otherwise: to every notifier that people read. Programs that rules
+    /// name get what rules tell and nothing else; without rules they are all there is.
+    pub fn default_operators(&self) -> Vec<Destination> {
+        let of_people = |name: &Destination| self.notifiers.iter().any(|one| one.name == *name && one.kind.is_chat());
+        let told = self.built_in_destinations().into_iter();
+        told.filter(|name| !self.has_rules || of_people(name)).collect()
     }
 
     /// What people call clusters, by id, over all sources.

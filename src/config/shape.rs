@@ -87,7 +87,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
         http: http.unwrap_or(HttpConfig { proxy: None, ca_file: None }),
     };
     if config.operator.notify.is_empty() {
-        config.operator.notify = config.chat_destinations();
+        config.operator.notify = config.default_operators();
     }
 
     Shape { config: Some(config), entries, names }

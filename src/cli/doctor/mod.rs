@@ -93,7 +93,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
     let Some(config) = loaded.config.take() else { return findings };
     let mut report = Report::default();
     let rules = check::rule_files(&loaded.rule_files, &mut report);
-    let chats = config.chat_destinations();
+    let chats = config.built_in_destinations();
     let destinations: Vec<(Destination, bool)> =
         config.notifiers.iter().map(|notifier| (notifier.name.clone(), chats.contains(&notifier.name))).collect();
     let of_rules = rules::judge(&rules::Known {
@@ -102,7 +102,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
         rules: &rules,
         diagnostics: &report.findings,
         destinations: &destinations,
-        operators: if config.operator.notify == chats { &[] } else { &config.operator.notify },
+        operators: if config.operator.notify == config.default_operators() { &[] } else { &config.operator.notify },
         check: &check,
     });
     let (names, proxied) = (names(&config), config.http.proxy.is_some());

@@ -35,16 +35,22 @@ pub fn compose_digest(notices: &[Notice], storm: StormFacts, style: &Style) -> M
     }
     let folded: Vec<Notice> = incidents.values().filter_map(|of_one| fold(of_one)).collect();
     let ended = |notice: &Notice| matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
-    let (over, mut standing): (Vec<Notice>, Vec<Notice>) = folded.into_iter().partition(ended);
+    // What podbell announces is no problem: it is listed, and not counted as one.
+    let (said, problems): (Vec<Notice>, Vec<Notice>) =
+        folded.into_iter().partition(|notice| matches!(notice.body, NoticeBody::Info(_)));
+    let (over, mut standing): (Vec<Notice>, Vec<Notice>) = problems.into_iter().partition(ended);
     standing.sort_by_key(|notice| (std::cmp::Reverse((notice.severity, weight(notice))), notice.id));
-    Scribe::new(style).digest(&standing, &over, storm)
+    Scribe::new(style).digest(&standing, &over, &said, storm)
 }
 
 impl Scribe<'_> {
-    fn digest(&self, standing: &[Notice], over: &[Notice], storm: StormFacts) -> Message {
-        let severity = standing.iter().map(|notice| notice.severity).max().unwrap_or(Severity::Info);
-        let kind = if standing.is_empty() { NoticeKind::Resolved } else { NoticeKind::Opened };
-        let title = self.words.digest_title(standing.len() as u64, over.len() as u64);
+    fn digest(&self, standing: &[Notice], over: &[Notice], said: &[Notice], storm: StormFacts) -> Message {
+        let severity = standing.iter().chain(said).map(|notice| notice.severity).max().unwrap_or(Severity::Info);
+        let (kind, title) = match (standing, over, said) {
+            ([], [], [first, ..]) => (first.kind, self.words.digest(&self.clock.at(storm.since), storm.notices)),
+            ([], ..) => (NoticeKind::Resolved, self.words.digest_title(0, over.len() as u64)),
+            _ => (NoticeKind::Opened, self.words.digest_title(standing.len() as u64, over.len() as u64)),
+        };
         let mut blocks = vec![Block::Line(self.how_much(standing, storm))];
         if let Some((cause, name, n)) = likely_cause(standing) {
             let sentence = self.words.digest_cause(cause, n as u64, standing.len() as u64);
@@ -61,11 +67,16 @@ impl Scribe<'_> {
             spans.extend(self.names(names.iter(), MOST_NAMES, names.len() as u64));
             blocks.push(Block::Line(spans));
         }
+        blocks.extend(said.iter().take(MOST_LISTED).map(|notice| self.announced(notice)));
+        if said.len() > MOST_LISTED {
+            let more = self.words.more((said.len() - MOST_LISTED) as u64);
+            blocks.push(Block::Line(vec![words(more)]));
+        }
         Message {
             title: format!("{} {title}", sign(kind, severity)),
             severity,
             kind,
-            over: standing.is_empty(),
+            over: standing.is_empty() && !over.is_empty(),
             language: self.language,
             mentions: mentions(standing),
             blocks,
@@ -85,6 +96,17 @@ impl Scribe<'_> {
             spans.extend(self.names(places.iter(), MOST_NAMES, places.len() as u64));
         }
         spans
+    }
+
+    /// What podbell said of itself or of people, on one line.
+    fn announced(&self, notice: &Notice) -> Block {
+        let message = self.built_in(notice);
+        let mut spans = vec![Span::Data(text::one_line(&message.title, 160))];
+        if let Some(Block::Line(gist)) = message.blocks.first() {
+            spans.push(words(" · "));
+            spans.extend(gist.iter().cloned());
+        }
+        Block::Line(spans)
     }
 
     /// One incident on one line.
@@ -182,7 +204,34 @@ fn image_like(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Language, sample};
     use super::*;
+    use crate::core::mute::Author;
+    use crate::core::notice::Info;
+
+    fn muted(id: u64, what: &str) -> Notice {
+        let by = Author { name: "ann".into(), via: "ops".into() };
+        let until = sample::NOW.plus(std::time::Duration::from_secs(3600));
+        let info = Info::Muted { what: what.into(), by, why: Some("deploy".into()), until, holds: 0 };
+        let like = sample::notice(sample::Kind::Opened, &sample::story(), Severity::Info, Vec::new());
+        Notice { id, kind: NoticeKind::Info, body: NoticeBody::Info(info), ..like }
+    }
+
+    #[test]
+    fn what_people_did_is_told_in_a_digest_and_is_no_problem() {
+        let opened = sample::notice(sample::Kind::Opened, &sample::story(), Severity::Warning, Vec::new());
+        let (web, db) = (muted(2, "shop/web"), muted(3, "shop/db"));
+        let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: sample::NOW };
+        let storm = StormFacts { since: sample::NOW, notices: 3 };
+        let digest = compose_digest(&[opened, web.clone(), db.clone()], storm, &style);
+        assert!(digest.title.contains("Many at once: 1 problem"), "{}", digest.title);
+        let text = digest.text();
+        for words in ["shop/web", "shop/db", "ann", "deploy"] {
+            assert!(text.contains(words), "no {words} in {text}");
+        }
+        let alone = compose_digest(&[web, db], storm, &style);
+        assert!(!alone.title.contains("problem") && !alone.over, "{}", alone.title);
+    }
 
     #[test]
     fn names_of_nodes_and_images_are_found_in_messages() {
