@@ -94,6 +94,7 @@ fn run(webhooks: usize, delay: Duration) -> Run {
 fn poll(target: Target) -> SourceEvent {
     let now = clock::now();
     let event = Event {
+        series: false,
         first_seen: now.minus(Duration::from_secs(30)),
         last_seen: now,
         count: 3,

@@ -110,6 +110,7 @@ fn events_saying(end: &str) -> Vec<(Target, Event<'static>, String)> {
         let target = Target::new("prod", "cls-1", &format!("team-{}", i * 7), "web");
         let name = format!("web-{i}-6d4cf56db6-x2x7v");
         let event = Event {
+            series: false,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,

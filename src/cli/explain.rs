@@ -21,7 +21,7 @@ use crate::core::incident::hold::{Held, Window};
 use crate::core::message::number;
 use crate::core::notice::NoticeBody;
 use crate::core::rules::explain::Because;
-use crate::core::rules::rule::OpenWhen;
+use crate::core::rules::rule::{OpenWhen, Per};
 use crate::core::rules::{Names, RuleId, Rules, compile};
 use crate::core::step::decision::{Decision, Effect, Verdict};
 use crate::core::time::Time;
@@ -192,6 +192,8 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
             let effect = match one.effect {
                 Effect::SeenElsewhere => "another service had shown the same before".to_owned(),
                 Effect::Gathers { have, need } => format!("incident{incident} gathers: {have} of {need}"),
+                Effect::Over => format!("incident{incident}: was over when it was written"),
+                Effect::Waits => format!("incident{incident} waits whether it lasts"),
                 Effect::Opened => format!("incident{incident} opened"),
                 Effect::Reopened => format!("incident{incident} came back"),
                 Effect::Counted => format!("counted in incident{incident}, which is open"),
@@ -279,6 +281,7 @@ fn print_steps_of(out: &mut impl Write, rules: &Rules, decision: &Decision) -> i
     let same = rules.generation() == decision.rules;
     writeln!(out, "    {DIM}{}{DIM:#}", if same { "rule by rule:" } else { "rule by rule, as the rules are now:" })?;
     let event = Event {
+        series: false,
         first_seen: decision.at,
         last_seen: decision.at,
         count: decision.count,
@@ -309,9 +312,13 @@ fn print_steps(out: &mut impl Write, rules: &Rules, subject: &Subject<'_>, margi
 /// What comes after a match, before anything is told.
 fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> io::Result<()> {
     let rule = &rules.get(id).settings;
-    let OpenWhen { count, within } = rule.open_when;
-    if count > 1 {
-        writeln!(out, "{margin}  opens at {count} occurrences within {} s", within.as_secs())?;
+    let OpenWhen { count, within, per, lasts } = rule.open_when;
+    let of = if per == Per::Object { " of one object" } else { "" };
+    if let Some(count) = count.filter(|count| *count > 1) {
+        writeln!(out, "{margin}  opens at {count} occurrences{of} within {} s", within.as_secs())?;
+    }
+    if let Some(lasts) = lasts {
+        writeln!(out, "{margin}  opens when it lasts for {} s", lasts.as_secs())?;
     }
     if let Some(active) = &rule.active {
         writeln!(out, "{margin}  held outside of its active hours: {active}")?;
@@ -337,6 +344,7 @@ fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> 
 fn typed(args: &Args) -> Event<'static> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default().into();
     Event {
+        series: false,
         first_seen: Time::default(),
         last_seen: Time::default(),
         count: args.count,

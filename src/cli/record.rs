@@ -193,6 +193,10 @@ impl Tape {
                 tracing::warn!(code = error.code, text = error.text, "what there is cannot be found out");
                 return Ok(true);
             }
+            SourceEvent::Unusable { target, entries, .. } => {
+                tracing::warn!(%target, entries, "entries of a list cannot be understood, so they are not recorded");
+                return Ok(true);
+            }
             SourceEvent::Roster { .. } | SourceEvent::Swept { .. } | SourceEvent::Watched { .. } => return Ok(true),
         };
         self.write(target, at, outcome, output)

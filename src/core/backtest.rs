@@ -218,7 +218,8 @@ impl Backtest {
                 let known = joined.clone().any(|(incident, _)| self.told.contains(&incident));
                 let first = joined.clone().find(|(_, one)| one.effect != Effect::SeenElsewhere);
                 if let (false, Some((incident, one))) = (known, first) {
-                    let because = match one.held.len() == one.to.len() && !matches!(one.effect, Effect::Gathers { .. })
+                    let because = match one.held.len() == one.to.len()
+                        && !matches!(one.effect, Effect::Gathers { .. } | Effect::Waits)
                     {
                         true => Because::Held(one.rule.clone()),
                         false => Because::TooFew(one.rule.clone()),

@@ -25,6 +25,11 @@ pub const FIRST_POLL_WINDOW: Duration = Duration::from_secs(600);
 pub struct TargetReadings {
     /// When it was last read successfully; never before the first contact.
     pub last_good: Option<Time>,
+    /// Since when its source is read: an episode that began later and was not shown before was held back by its
+    /// reporter.
+    pub read_since: Option<Time>,
+    /// Whether episodes were ever forgotten for want of room: an unknown one may then be an old one.
+    crowded: bool,
     /// Ascending by key.
     slots: Vec<Slot>,
 }
@@ -34,20 +39,25 @@ struct Slot {
     key: EpisodeKey,
     reading: Reading,
     level: Level,
+    /// How many rows of a list it was added up from; 0 where that is not known (after a restart).
+    rows: u8,
     /// Since when it is missing in the list; in memory only, so a restart remembers longer.
     absent_since: Option<Time>,
 }
 
 impl Slot {
     /// A newer reading: how many occurrences lie between.
-    fn take_in(&mut self, entry: &Entry<'_>) -> Option<(ChangeKind, u64)> {
+    fn take_in<'e>(&mut self, entry: &Entry<'e>, now: Time) -> Option<Change<'e>> {
         self.absent_since = None;
-        let change = compare(self.reading, entry.reading);
-        if change.is_some() {
-            self.reading.count = entry.reading.count;
-            self.reading.last_seen = self.reading.last_seen.max(entry.reading.last_seen);
+        let reading = Reading { count: entry.count_of(self.rows), last_seen: entry.reading.last_seen };
+        let (kind, new) = compare(self.reading, reading)?;
+        let before = self.reading.last_seen;
+        if self.rows != 1 || !entry.copies {
+            self.rows = entry.rows;
         }
-        change
+        let last_seen = if reading.last_seen.is_unknown() { now } else { before.max(reading.last_seen) };
+        self.reading = Reading { count: reading.count, last_seen };
+        Some(Change { kind, new, key: entry.key, event: entry.event(self.reading, before), after: Some(before) })
     }
 }
 
@@ -83,6 +93,9 @@ pub struct Change<'e> {
     pub key: EpisodeKey,
     /// The newest entry of the episode, its counts added up.
     pub event: Event<'e>,
+    /// The newest occurrence that was known before, by the cluster's clock; the new ones lie after it. `None` for an
+    /// episode that was not known.
+    pub after: Option<Time>,
 }
 
 /// What one good poll brought.
@@ -96,12 +109,15 @@ pub struct Diff<'e> {
     pub forgotten: Vec<EpisodeKey>,
 }
 
-/// Compares two readings of one episode: how many occurrences lie between them.
+/// Compares two readings of one episode: how many occurrences lie between them. Without a newer date there is none,
+/// whatever the count says: a row that is shown twice has counted nothing. Only of an episode whose dates cannot be
+/// read the count alone decides.
 pub fn compare(before: Reading, now: Reading) -> Option<(ChangeKind, u64)> {
-    if now.count > before.count {
-        Some((ChangeKind::Increased, now.count - before.count))
-    } else if now.last_seen <= before.last_seen {
+    let newer = now.last_seen > before.last_seen || (now.last_seen.is_unknown() && now.count != before.count);
+    if !newer {
         None
+    } else if now.count > before.count {
+        Some((ChangeKind::Increased, now.count - before.count))
     } else if now.count == before.count {
         Some((ChangeKind::Increased, 1))
     } else {
@@ -112,11 +128,15 @@ pub fn compare(before: Reading, now: Reading) -> Option<(ChangeKind, u64)> {
 impl TargetReadings {
     /// A target as the store knows it.
     pub fn restored(last_good: Option<Time>, rows: impl IntoIterator<Item = (EpisodeKey, Reading, Level)>) -> Self {
-        let mut slots: Vec<Slot> =
-            rows.into_iter().map(|(key, reading, level)| Slot { key, reading, level, absent_since: None }).collect();
+        let mut slots: Vec<Slot> = rows
+            .into_iter()
+            .map(|(key, reading, level)| Slot { key, reading, level, rows: 0, absent_since: None })
+            .collect();
         slots.sort_unstable_by_key(|slot| slot.key);
         slots.dedup_by_key(|slot| slot.key);
-        Self { last_good, slots }
+        // Whether some were forgotten is not stored; as many as are kept at most say so.
+        let crowded = slots.len() >= REMEMBER_PER_TARGET;
+        Self { last_good, read_since: None, crowded, slots }
     }
 
     /// The last reading of an episode.
@@ -175,7 +195,7 @@ impl TargetReadings {
         now: Time,
     ) -> Diff<'e> {
         let mut diff = Diff::default();
-        let last_good = self.last_good.unwrap_or(now);
+        let horizon = self.horizon(self.last_good.unwrap_or(now), now);
         for event in gone {
             let key = identities.episode(event);
             if let Ok(at) = self.slots.binary_search_by_key(&key, |slot| slot.key)
@@ -186,15 +206,12 @@ impl TargetReadings {
         }
         let mut fresh: Vec<Slot> = Vec::new();
         for entry in merged(events, identities) {
-            let change = match self.slots.binary_search_by_key(&entry.key, |slot| slot.key) {
-                Ok(at) => self.slots.get_mut(at).and_then(|slot| slot.take_in(&entry)),
+            match self.slots.binary_search_by_key(&entry.key, |slot| slot.key) {
+                Ok(at) => diff.changes.extend(self.slots.get_mut(at).and_then(|slot| slot.take_in(&entry, now))),
                 Err(_) => {
-                    fresh.push(entry.slot());
-                    Some(new_episode(&entry, self.knows(entry.key.series), last_good))
+                    fresh.push(entry.slot(now));
+                    self.unknown(&entry, horizon, now, &mut diff);
                 }
-            };
-            if let Some((kind, new)) = change {
-                diff.changes.push(Change { kind, new, key: entry.key, event: entry.event() });
             }
         }
         if !fresh.is_empty() {
@@ -211,21 +228,22 @@ impl TargetReadings {
         let mut diff = Diff::default();
         let newest = newest_of_each_series(&entries);
         for (at, entry) in entries.iter().enumerate() {
-            let recent = entry.event.last_seen >= now.minus(window) && newest.contains(&at);
-            let event = entry.event();
+            let event = entry.first_event(now);
+            let recent = event.last_seen >= now.minus(window) && newest.contains(&at);
             if recent {
-                diff.changes.push(Change { kind: ChangeKind::Appeared, new: 1, key: entry.key, event });
+                diff.changes.push(Change { kind: ChangeKind::Appeared, new: 1, key: entry.key, event, after: None });
             } else {
                 diff.baseline.push((entry.key, event));
             }
         }
-        self.slots = entries.iter().map(Entry::slot).collect();
+        self.slots = entries.iter().map(|entry| entry.slot(now)).collect();
         diff
     }
 
     /// Both sides are sorted by key: one walk over both.
     fn compare_all<'e>(&mut self, entries: Vec<Entry<'e>>, last_good: Time, now: Time) -> Diff<'e> {
         let mut diff = Diff::default();
+        let horizon = self.horizon(last_good, now);
         let mut fresh: Vec<Slot> = Vec::new();
         let mut at = 0;
         for entry in entries {
@@ -233,18 +251,15 @@ impl TargetReadings {
                 slot.absent_since.get_or_insert(now);
                 at += 1;
             }
-            let change = match self.slots.get_mut(at).filter(|slot| slot.key == entry.key) {
+            match self.slots.get_mut(at).filter(|slot| slot.key == entry.key) {
                 Some(slot) => {
                     at += 1;
-                    slot.take_in(&entry)
+                    diff.changes.extend(slot.take_in(&entry, now));
                 }
                 None => {
-                    fresh.push(entry.slot());
-                    Some(new_episode(&entry, self.knows(entry.key.series), last_good))
+                    fresh.push(entry.slot(now));
+                    self.unknown(&entry, horizon, now, &mut diff);
                 }
-            };
-            if let Some((kind, new)) = change {
-                diff.changes.push(Change { kind, new, key: entry.key, event: entry.event() });
             }
         }
         for slot in self.slots.iter_mut().skip(at) {
@@ -255,6 +270,27 @@ impl TargetReadings {
             self.slots.sort_unstable_by_key(|slot| slot.key);
         }
         diff
+    }
+
+    /// An episode that was not known. Where others had to be forgotten it may have been one of them, and its own date
+    /// says whether it is new.
+    fn unknown<'e>(&self, entry: &Entry<'e>, horizon: Horizon, now: Time, diff: &mut Diff<'e>) {
+        let event = entry.first_event(now);
+        if self.crowded && event.last_seen < horizon.last_good {
+            diff.baseline.push((entry.key, event));
+            return;
+        }
+        let kind = if self.knows(entry.key.series) { ChangeKind::Restarted } else { ChangeKind::Appeared };
+        let new = if event.first_seen >= horizon.in_full { entry.reading.count.max(1) } else { 1 };
+        diff.changes.push(Change { kind, new, key: entry.key, event, after: None });
+    }
+
+    /// What the dates of an unknown episode are held against.
+    fn horizon(&self, last_good: Time, now: Time) -> Horizon {
+        let last_good = last_good.minus(CLOCK_TOLERANCE);
+        // Longer ago it may have been shown and forgotten.
+        let held_back = self.read_since.filter(|_| !self.crowded).map(|since| since.max(now.minus(REMEMBER)));
+        Horizon { last_good, in_full: held_back.map_or(last_good, |since| since.min(last_good)) }
     }
 
     fn knows(&self, series: SeriesId) -> bool {
@@ -283,6 +319,7 @@ impl TargetReadings {
         absent.sort_unstable();
         let mut least: Vec<_> = absent.into_iter().take(excess).map(|(_, _, key)| key).collect();
         least.sort_unstable();
+        self.crowded |= !least.is_empty();
         let mut forgotten = Vec::with_capacity(least.len());
         self.retain(&mut forgotten, |slot| least.binary_search(&slot.key).is_err());
         forgotten
@@ -299,31 +336,55 @@ impl TargetReadings {
     }
 }
 
-/// A new episode counts in full when it began after the last good poll; else its past is not new.
-fn new_episode(entry: &Entry<'_>, known_series: bool, last_good: Time) -> (ChangeKind, u64) {
-    let in_full = entry.key.first_seen >= last_good.minus(CLOCK_TOLERANCE);
-    let new = if in_full { entry.reading.count.max(1) } else { 1 };
-    (if known_series { ChangeKind::Restarted } else { ChangeKind::Appeared }, new)
+/// The dates that decide about an episode that was not known.
+#[derive(Clone, Copy)]
+struct Horizon {
+    /// The last good read, less what the cluster's clock may be late.
+    last_good: Time,
+    /// One that began at or after this counts in full; of another the past is not new.
+    in_full: Time,
 }
 
 /// The entries of one list that belong to one episode, added up.
 struct Entry<'e> {
     key: EpisodeKey,
     reading: Reading,
+    /// How many they are.
+    rows: u8,
+    /// Whether they say the same, count and date.
+    copies: bool,
     /// The newest of them.
     event: &'e Event<'e>,
 }
 
 impl<'e> Entry<'e> {
-    fn slot(&self) -> Slot {
-        Slot { key: self.key, reading: self.reading, level: self.event.level, absent_since: None }
+    fn slot(&self, now: Time) -> Slot {
+        let last_seen = if self.reading.last_seen.is_unknown() { now } else { self.reading.last_seen };
+        let reading = Reading { count: self.reading.count, last_seen };
+        Slot { key: self.key, reading, level: self.event.level, rows: self.rows, absent_since: None }
     }
 
-    fn event(&self) -> Event<'e> {
+    /// The count, where `known` rows were shown before: copies of a row that are more than that say nothing.
+    fn count_of(&self, known: u8) -> u64 {
+        match (self.copies, known) {
+            (true, 1..) if self.rows > known => self.event.count.saturating_mul(known.into()),
+            _ => self.reading.count,
+        }
+    }
+
+    /// What it says when it is seen for the first time: what cannot be read of its dates is now.
+    fn first_event(&self, now: Time) -> Event<'e> {
+        let last_seen = if self.reading.last_seen.is_unknown() { now } else { self.reading.last_seen };
+        self.event(Reading { count: self.reading.count, last_seen }, last_seen.min(now))
+    }
+
+    /// The entry with this reading; `first` stands for a first date that cannot be read.
+    fn event(&self, reading: Reading, first: Time) -> Event<'e> {
         Event {
-            first_seen: self.event.first_seen,
-            last_seen: self.reading.last_seen,
-            count: self.reading.count,
+            first_seen: if self.event.first_seen.is_unknown() { first } else { self.event.first_seen },
+            last_seen: reading.last_seen,
+            count: reading.count,
+            series: self.event.series,
             level: self.event.level,
             obj_type: self.event.obj_type.as_ref().into(),
             obj_name: self.event.obj_name.as_ref().into(),
@@ -340,6 +401,8 @@ fn merged<'e>(events: &'e [Event<'e>], identities: &mut Identities) -> Vec<Entry
         .map(|event| Entry {
             key: identities.episode(event),
             reading: Reading { count: event.count, last_seen: event.last_seen },
+            rows: 1,
+            copies: true,
             event,
         })
         .collect();
@@ -352,6 +415,8 @@ fn merged<'e>(events: &'e [Event<'e>], identities: &mut Identities) -> Vec<Entry
     entries.dedup_by(|later, kept| {
         let same = later.key == kept.key;
         if same {
+            kept.copies &= (later.event.count, later.event.last_seen) == (kept.event.count, kept.event.last_seen);
+            kept.rows = kept.rows.saturating_add(1);
             kept.reading.count = kept.reading.count.saturating_add(later.reading.count);
             kept.reading.last_seen = kept.reading.last_seen.max(later.reading.last_seen);
             kept.event = later.event;

@@ -95,6 +95,8 @@ pub struct Event<'a> {
     pub last_seen: Time,
     /// How often, in all.
     pub count: u64,
+    /// Whether its reporter keeps it as a series: written at the second occurrence, then every 30 minutes.
+    pub series: bool,
     /// Normal or Warning.
     pub level: Level,
     /// Kind of object, such as `Pod`.
@@ -114,6 +116,7 @@ impl Event<'_> {
             first_seen: self.first_seen,
             last_seen: self.last_seen,
             count: self.count,
+            series: self.series,
             level: self.level,
             obj_type: Cow::Owned(self.obj_type.into_owned()),
             obj_name: Cow::Owned(self.obj_name.into_owned()),

@@ -5,13 +5,13 @@
 //! and between two changes an empty list lets silence be observed. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::ops::Bound;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::diff::ChangeKind;
+use super::diff::{CLOCK_TOLERANCE, ChangeKind};
 use super::event::{Event, Level, Target};
 use super::time::Time;
 
@@ -80,6 +80,8 @@ struct Life {
     polled: BTreeSet<Time>,
     /// Episodes that changed.
     known: HashSet<(Time, Level, u64)>,
+    /// The beginnings of episodes of which only the last occurrence was news, in the replay: before it began.
+    older: HashMap<(Time, Level, u64), Time>,
 }
 
 impl Polls {
@@ -99,6 +101,7 @@ impl Polls {
             let life = lives.entry(target.clone()).or_insert_with(|| Life::new(&target, every(&target.source)));
             match observation.what {
                 Seen::Change { kind, new, event } => {
+                    let event = life.as_old_as_it_was(kind, new, event, since);
                     before.entry(target).or_default().extend(life.reading_before(kind, new, &event));
                     life.changes.entry(at).or_default().push(event);
                     life.polled.insert(at);
@@ -137,6 +140,12 @@ impl Polls {
 /// So old that the first contact does not tell of it.
 const QUIET: Duration = Duration::from_secs(24 * 3600);
 
+/// What tells the episodes of one target apart.
+fn identity(event: &Event<'_>) -> (Time, Level, u64) {
+    let parts = [&event.obj_type, &event.obj_name, &event.reason, &event.message].map(|part| &**part).join("\0");
+    (event.first_seen, event.level, xxh3_64(parts.as_bytes()))
+}
+
 impl Life {
     fn new(target: &Target, every: Duration) -> Self {
         Self {
@@ -147,13 +156,27 @@ impl Life {
             down: Vec::new(),
             polled: BTreeSet::new(),
             known: HashSet::new(),
+            older: HashMap::new(),
         }
+    }
+
+    /// The event, as the diff of the replay counts it: what appeared and was not news in full began before podbell
+    /// read its source, and the replay begins at `since`.
+    fn as_old_as_it_was(&mut self, kind: ChangeKind, new: u64, event: Event<'static>, since: Time) -> Event<'static> {
+        let key = identity(&event);
+        if kind == ChangeKind::Appeared && new < event.count {
+            // Each a little older than the one before, so that no two become one.
+            let apart = Duration::from_millis(1 + self.older.len() as u64);
+            let begun = event.first_seen.min(since.minus(CLOCK_TOLERANCE * 2).minus(apart));
+            self.older.entry(key).or_insert(begun);
+        }
+        let first_seen = self.older.get(&key).copied().unwrap_or(event.first_seen);
+        Event { first_seen, ..event }
     }
 
     /// The reading from which the diff makes this change, if it is the first one of the episode.
     fn reading_before(&mut self, kind: ChangeKind, new: u64, event: &Event<'static>) -> Option<Event<'static>> {
-        let parts = [&event.obj_type, &event.obj_name, &event.reason, &event.message].map(|part| &**part).join("\0");
-        if !self.known.insert((event.first_seen, event.level, xxh3_64(parts.as_bytes()))) {
+        if !self.known.insert(identity(event)) {
             return None;
         }
         match kind {
@@ -217,6 +240,7 @@ mod tests {
 
     fn change(second: i64, kind: ChangeKind, new: u64, count: u64) -> Observation {
         let event = Event {
+            series: false,
             first_seen: Time::from_seconds(100),
             last_seen: Time::from_seconds(second),
             count,

@@ -16,6 +16,7 @@ pub mod mute;
 pub mod notice;
 pub mod outbox;
 pub mod replay;
+pub mod reports;
 pub mod rules;
 pub mod ruletest;
 pub mod scope;

@@ -11,6 +11,14 @@ use serde::{Deserialize, Serialize};
 pub struct Time(i64);
 
 impl Time {
+    /// Stands in the dates of an event where the source shows none that can be read; see [`Time::is_unknown`].
+    pub const UNKNOWN: Self = Self(0);
+
+    /// Whether it stands for a date that could not be read: no cluster is as old as the epoch.
+    pub const fn is_unknown(self) -> bool {
+        self.0 <= 0
+    }
+
     /// The instant `millis` milliseconds after the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)

@@ -119,6 +119,7 @@ mod tests {
 
     fn event(reason: &'static str, message: &'static str) -> Event<'static> {
         Event {
+            series: false,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,

@@ -31,6 +31,9 @@ impl Engine {
                 self.load(mirror, target)?;
                 (Input::Observed { target, events }, (*at).min(now))
             }
+            SourceEvent::Unusable { target, at, entries } => {
+                (Input::Unusable { target, entries: *entries }, (*at).min(now))
+            }
             SourceEvent::Failed { target, at, error } => (Input::Failed { target, error }, (*at).min(now)),
             SourceEvent::DiscoveryFailed { source, at, error } => {
                 (Input::DiscoveryFailed { source, error }, (*at).min(now))

@@ -109,7 +109,7 @@ pub async fn run(config: FileConfig, events: mpsc::Sender<SourceEvent>, mut stop
 }
 
 async fn play(config: &FileConfig, events: &mpsc::Sender<SourceEvent>) {
-    let mut player = Player { config, events, watched: BTreeMap::new() };
+    let mut player = Player { config, events, watched: BTreeMap::new(), unusable: BTreeMap::new() };
     while player.once().await.is_ok() {
         if player.pause(config.poll_every).await.is_err() {
             return;
@@ -125,6 +125,8 @@ struct Player<'a> {
     events: &'a mpsc::Sender<SourceEvent>,
     /// The last answer of each target.
     watched: BTreeMap<Target, Option<SourceEvent>>,
+    /// How many entries of each target's last list could not be understood.
+    unusable: BTreeMap<Target, usize>,
 }
 
 impl Player<'_> {
@@ -137,11 +139,13 @@ impl Player<'_> {
         };
         let mut shift: Option<Shift> = None;
         loop {
+            let before = recording.skipped();
             let (next, rest) = next(recording).await;
             recording = rest;
+            let unusable = recording.skipped() - before;
             match next {
                 Some(Ok(poll)) if recording.is_single() => {
-                    self.say(self.config.event(RecordedPoll { at: clock::now(), ..poll })).await?;
+                    self.say(self.config.event(RecordedPoll { at: clock::now(), ..poll }), unusable).await?;
                     if self.config.path != Path::new("-") {
                         return self.send(self.roster(true)).await;
                     }
@@ -149,14 +153,11 @@ impl Player<'_> {
                 Some(Ok(poll)) => {
                     let shift = *shift.get_or_insert_with(|| Shift::new(poll.at, clock::now(), NonZeroU32::MIN));
                     self.wait_until(shift.apply(poll.at)).await?;
-                    self.say(self.config.event(moved(poll, shift))).await?;
+                    self.say(self.config.event(moved(poll, shift)), unusable).await?;
                 }
                 Some(Err(error)) => return self.unreadable(&error).await,
                 None => break,
             }
-        }
-        if recording.skipped() > 0 {
-            tracing::warn!(source = %self.config.name, skipped = recording.skipped(), "entries could not be understood");
         }
         tracing::info!(source = %self.config.name, "the recording is over; its last answers stay");
         self.send(self.roster(true)).await?;
@@ -179,15 +180,24 @@ impl Player<'_> {
         self.send(SourceEvent::DiscoveryFailed { source: self.config.name.clone(), at: clock::now(), error }).await
     }
 
-    async fn say(&mut self, event: SourceEvent) -> Result<(), Deaf> {
-        if let SourceEvent::Polled { target, .. } | SourceEvent::Failed { target, .. } = &event {
-            let target = target.clone();
-            let new = self.watched.insert(target, Some(event.clone())).is_none();
-            if new {
-                self.send(self.roster(false)).await?;
-            }
+    /// Hands in an answer in which so many entries could not be understood.
+    async fn say(&mut self, event: SourceEvent, unusable: usize) -> Result<(), Deaf> {
+        let (SourceEvent::Polled { target, at, .. } | SourceEvent::Failed { target, at, .. }) = &event else {
+            return self.send(event).await;
+        };
+        let (target, at, read) = (target.clone(), *at, matches!(event, SourceEvent::Polled { .. }));
+        let new = self.watched.insert(target.clone(), Some(event.clone())).is_none();
+        if new {
+            self.send(self.roster(false)).await?;
         }
-        self.send(event).await
+        self.send(event).await?;
+        let before = self.unusable.get(&target).copied().unwrap_or(0);
+        if read && unusable != before {
+            tracing::warn!(%target, entries = unusable, "entries of an event list cannot be understood");
+            self.unusable.insert(target.clone(), unusable);
+            self.send(SourceEvent::Unusable { target, at, entries: unusable }).await?;
+        }
+        Ok(())
     }
 
     fn roster(&self, complete: bool) -> SourceEvent {

@@ -18,6 +18,15 @@ use crate::core::event::{Event, Target};
 pub use crate::core::source::{Covers, PollError, RosterEntry, Seen};
 use crate::core::time::Time;
 
+/// A target's list, read.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    /// Its events.
+    pub events: Vec<Event<'static>>,
+    /// How many of its entries could not be understood.
+    pub unusable: usize,
+}
+
 /// What a source says.
 #[derive(Clone, Debug)]
 pub enum SourceEvent {
@@ -40,6 +49,16 @@ pub enum SourceEvent {
         at: Time,
         /// The whole list.
         events: Vec<Event<'static>>,
+    },
+    /// Entries of a target's list that could not be understood, in the poll before this; said again only when
+    /// their number changes.
+    Unusable {
+        /// Of which target.
+        target: Target,
+        /// When that was clear.
+        at: Time,
+        /// How many; 0 when all is well again.
+        entries: usize,
     },
     /// A target could not be read. Nothing is known of its events.
     Failed {

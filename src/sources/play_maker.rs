@@ -61,8 +61,10 @@ pub fn make(
     options: &PlayOptions,
 ) -> Result<impl Iterator<Item = RecordedPoll> + use<>, TooLong> {
     let every = options.every.max(Duration::from_secs(1));
-    let first = events.iter().map(|event| event.first_seen).min();
-    let last = events.iter().map(|event| event.last_seen.max(event.first_seen)).max();
+    // What has one date only happened then; what has none, at the beginning.
+    let dates = || events.iter().flat_map(|event| [event.first_seen, event.last_seen]).filter(|at| !at.is_unknown());
+    let (first, last) = (dates().min(), dates().max());
+    let events: Vec<Event<'static>> = events.into_iter().map(|event| dated(event, first.unwrap_or_default())).collect();
     let (mut start, end) = match (first, last) {
         (Some(first), Some(last)) => (first.minus(every), last),
         _ => (Time::default(), Time::default()),
@@ -81,6 +83,14 @@ pub fn make(
         let shown = events.iter().filter_map(|event| shown(event, at)).collect();
         RecordedPoll { at, scope: scope.clone(), outcome: Ok(shown) }
     }))
+}
+
+/// The event, with `first` in the place of dates that are unknown both, else one in the place of the other.
+fn dated(event: Event<'static>, first: Time) -> Event<'static> {
+    let or = |date: Time, other: Time| if date.is_unknown() { other } else { date };
+    let first_seen = or(or(event.first_seen, event.last_seen), first);
+    let last_seen = or(event.last_seen, first_seen);
+    Event { first_seen, last_seen, ..event }
 }
 
 /// The entry as a list of that time shows it.
@@ -120,6 +130,7 @@ mod tests {
 
     fn event(first: i64, last: i64, count: u64) -> Event<'static> {
         Event {
+            series: false,
             first_seen: Time::from_seconds(first),
             last_seen: Time::from_seconds(last),
             count,
@@ -148,15 +159,15 @@ mod tests {
 
     #[test]
     fn a4_an_entry_with_rare_occurrences_leaves_and_returns() {
-        let polls = counts(vec![event(0, 7200, 2)], &PlayOptions::default());
-        assert_eq!(polls.iter().find(|poll| poll.0 == 3600).unwrap().1, [1]);
-        assert!(polls.iter().find(|poll| poll.0 == 3660).unwrap().1.is_empty());
-        assert_eq!(polls.iter().find(|poll| poll.0 == 7200).unwrap().1, [2]);
+        let polls = counts(vec![event(60, 7260, 2)], &PlayOptions::default());
+        assert_eq!(polls.iter().find(|poll| poll.0 == 3660).unwrap().1, [1]);
+        assert!(polls.iter().find(|poll| poll.0 == 3720).unwrap().1.is_empty());
+        assert_eq!(polls.iter().find(|poll| poll.0 == 7260).unwrap().1, [2]);
     }
 
     #[test]
     fn a_part_of_it_can_be_made_and_all_of_it_must_be_reasonable() {
-        let events = vec![event(0, 10_000_000, 100_000)];
+        let events = vec![event(1, 10_000_000, 100_000)];
         assert!(make(events.clone(), &PlayOptions::default()).is_err());
         let last = PlayOptions { last: Some(Duration::from_secs(600)), tail: Duration::ZERO, ..PlayOptions::default() };
         let polls = counts(events, &last);
@@ -166,7 +177,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_never_fall_and_end_at_the_lists(first in 0_i64..100_000, span in 0_i64..50_000, count in 0_u64..100_000, every in 1_u64..300) {
+        fn counts_never_fall_and_end_at_the_lists(first in 1_i64..100_000, span in 0_i64..50_000, count in 0_u64..100_000, every in 1_u64..300) {
             let options = PlayOptions { every: Duration::from_secs(every * 10), ..PlayOptions::default() };
             let mut last = 0;
             let mut last_seen = Time::default();

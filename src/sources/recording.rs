@@ -261,6 +261,8 @@ pub fn parse_single(text: &[u8], zone: &TimeZone) -> Result<answer::EventList<'s
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WrittenEvent<'a> {
     first_seen: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    series: bool,
     last_seen: String,
     count: u64,
     level: &'static str,
@@ -274,6 +276,7 @@ impl<'a> WrittenEvent<'a> {
     /// With its times on this wall clock.
     pub(crate) fn new(event: &'a Event<'_>, clock: &WallClock) -> Self {
         Self {
+            series: event.series,
             first_seen: clock.write(event.first_seen),
             last_seen: clock.write(event.last_seen),
             count: event.count,
@@ -337,6 +340,9 @@ impl Shift {
 
     /// The new time of a time of the recording; also of those before its first poll.
     pub fn apply(&self, time: Time) -> Time {
+        if time.is_unknown() {
+            return time;
+        }
         let since = time.millis().saturating_sub(self.first.millis());
         Time::from_millis(self.start.millis().saturating_add(since.div_euclid(self.speed)))
     }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::core::event::Target;
+use crate::core::incident::standing::Signs;
 use crate::core::incident::telling::Telling;
 use crate::core::incident::{Details, Incident, Phase, Sighting, Topic};
 use crate::core::notice::{Newest, ReasonCount};
@@ -111,8 +112,12 @@ impl From<Whole> for Incident {
             reopened: whole.reopened,
             blind: whole.blind,
             telling: whole.telling,
-            details: Details { objects, reasons, topics, newest, newest_seen, episodes }.into(),
+            details: Details { objects, reasons, topics, newest, newest_seen, episodes, unlisted: None }.into(),
             acknowledged: None,
+            signs: Signs::default(),
+            slowest: 0,
+            ended_by: None,
+            runs: Vec::new(),
         }
     }
 }
@@ -137,7 +142,7 @@ mod tests {
 
     fn of_version_2() -> Whole {
         let at = Time::from_millis(7);
-        let seen = Sighting { occurred: at, heard: at };
+        let seen = Sighting { occurred: at, heard: at, standing: Vec::new(), silent: None };
         Whole {
             id: 9,
             rule: RuleKey { file: "r.yaml".into(), name: "pulls".into() },

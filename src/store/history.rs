@@ -136,6 +136,7 @@ fn change(row: &rusqlite::Row<'_>, kind: i64, last_seen: Time) -> rusqlite::Resu
         _ => ChangeKind::Restarted,
     };
     let event = Event {
+        series: false,
         first_seen: Time::from_millis(row.get(5)?),
         last_seen,
         count: id(row, 3)?,

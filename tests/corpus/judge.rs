@@ -132,7 +132,7 @@ fn told(
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of a day")]
     let delay = (sent.at.millis() - day.start.millis() - first * 1000) as f64 / 1000.0;
     let rule = played.setup.rules.find(&story.rule).expect("a rule of the set");
-    let at_once = played.setup.rules.get(rule).settings.open_when.count == 1;
+    let at_once = played.setup.rules.get(rule).settings.open_when.at_once();
     let delays = match (sent.notices.len(), notice.kind) {
         (_, NoticeKind::Escalated | NoticeKind::Reopened) => {
             measured.joined += 1;

@@ -63,14 +63,14 @@ async fn podbells_own_client_reads_through_the_gateway_what_podbell_read() {
         found.targets.iter().map(|target| format!("{}/{}", target.namespace, target.service)).collect();
     assert_eq!(names, ["bank/vault", "shop/web"]);
     let web = found.targets.iter().find(|target| &*target.service == "web").unwrap();
-    let events = client.events(web).await.unwrap();
+    let events = client.events(web).await.unwrap().events;
     // The newest first, and nothing that is older than an hour.
     let said: Vec<(&str, u64)> = events.iter().map(|event| (&*event.reason, event.count)).collect();
     assert_eq!(said, [("BackOff", 3), ("Pulling", 1)]);
     assert_eq!(events[0].message, "Back-off 重试 \"x\"");
     assert_eq!(events[0].last_seen.since(events[0].first_seen), Duration::from_secs(59 * 60 + 30));
     let vault = found.targets.iter().find(|target| &*target.service == "vault").unwrap();
-    assert_eq!(client.events(vault).await.unwrap(), []);
+    assert_eq!(client.events(vault).await.unwrap().events, []);
 }
 
 #[tokio::test]

@@ -222,7 +222,7 @@ rules:
         world.poll_until(&web(), &[], minute * 60 - 60);
         world.run_until(minute * 60);
         count += 1;
-        world.poll(&web(), &[warning(POD, "FailedMount", "m", count, 30, minute * 60 - 1)]);
+        world.poll(&web(), &[warning(POD, "Odd", "m", count, 30, minute * 60 - 1)]);
     };
     // Silences of 5, 10, 20 and 40 minutes end it; each time it is back before two hours are over.
     for minute in [1, 20, 40, 80, 140, 200] {
@@ -259,7 +259,7 @@ rules:
     for (n, minute) in [(1, 1), (2, 10), (3, 20), (4, 40), (60, 42)] {
         world.poll_until(&web(), &[], minute * 60 - 60);
         world.run_until(minute * 60);
-        world.poll(&web(), &[warning(POD, "FailedMount", "m", n, 30, minute * 60 - 1)]);
+        world.poll(&web(), &[warning(POD, "Odd", "m", n, 30, minute * 60 - 1)]);
     }
     assert_eq!(world.told()[6..], ["2400s team reopened #1", "2520s team escalated #1"]);
 }
@@ -289,7 +289,7 @@ fn a18_what_ends_within_group_wait_is_opened_and_then_resolved() {
     let rules = "version: 1\nrules:\n  - {name: quick, match: {reason: '*'}, notify: [team], group_wait: 30s, resolve_after: 10s}\n";
     let mut world = started(rules);
     world.run_until(60);
-    let events = [warning(POD, "FailedMount", "m", 1, 59, 59)];
+    let events = [warning(POD, "Odd", "m", 1, 59, 59)];
     world.poll(&web(), &events);
     world.poll_until(&web(), &events, 300);
     assert_eq!(world.told(), ["90s team opened #1", "120s team resolved #1"]);

@@ -76,6 +76,7 @@ impl Suite {
 /// Whether a row of a test is about the rule, whatever other rules say.
 fn fits(rule: &Rule, row: &ruletest::Row) -> bool {
     let event = Event {
+        series: false,
         first_seen: Time::default(),
         last_seen: Time::default(),
         count: 1,
@@ -240,11 +241,13 @@ fn damaged_settings(settings: &RuleSettings) -> Vec<(String, RuleSettings)> {
     }
     let within = settings.open_when.within.max(Duration::from_secs(600));
     note("one occurrence more to open".to_owned(), &|settings| {
-        settings.open_when.count += 1;
+        settings.open_when.count = settings.open_when.count.map(|count| count + 1);
         settings.open_when.within = within;
     });
-    if settings.open_when.count > 1 {
-        note("one occurrence less to open".to_owned(), &|settings| settings.open_when.count -= 1);
+    if settings.open_when.count.is_some_and(|count| count > 1) {
+        note("one occurrence less to open".to_owned(), &|settings| {
+            settings.open_when.count = settings.open_when.count.map(|count| count - 1);
+        });
         note("half the time to open".to_owned(), &|settings| settings.open_when.within /= 2);
         note("twice the time to open".to_owned(), &|settings| settings.open_when.within *= 2);
     }

@@ -78,7 +78,7 @@ async fn every_way_to_sign_and_to_send_reads_the_list() {
                 let client = client(config);
                 for service in ["web", "订单服务 a+b&c=d", "under_score", "%41~"] {
                     let before = clock::now();
-                    let events = client.events(&Target::new("prod", "cls-1", "default", service)).await.unwrap();
+                    let events = client.events(&Target::new("prod", "cls-1", "default", service)).await.unwrap().events;
                     assert_eq!((events.len(), events[0].count), (1, 3));
                     assert_eq!(events[0].message, "Back-off 重试");
                     let age = before.since(events[0].first_seen).as_secs();
@@ -94,7 +94,7 @@ async fn poll_with_faults(codes: &[i64]) -> (Result<usize, PollError>, u64) {
     let emulator = emulator(ONE_EVENT, 1, None).await;
     emulator.fail_next(codes.iter().copied());
     let result = client(config(&emulator.endpoint())).events(&web()).await;
-    (result.map(|events| events.len()), emulator.requests())
+    (result.map(|list| list.events.len()), emulator.requests())
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn poll_of(script: Vec<Reply>) -> (Result<usize, PollError>, usize) {
     config.timeout = Duration::from_millis(300);
     config.max_answer = 10_000;
     let result = client(config).events(&web()).await;
-    (result.map(|events| events.len()), server.requests().len())
+    (result.map(|list| list.events.len()), server.requests().len())
 }
 
 fn cut_off() -> Reply {

@@ -200,7 +200,7 @@ fn what_ends_after_a_storm_is_told_as_over_in_digests_too() {
     let mut world = world();
     world.run_until(60);
     fail(&mut world, "web", 0..50, "FailedScheduling");
-    for minute in 2..40 {
+    for minute in 2..60 {
         world.run_until(minute * 60);
         world.poll(&Target::new("prod", "cls-1", "shop", "web"), &[]);
     }

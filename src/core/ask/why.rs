@@ -104,6 +104,8 @@ fn effect(effect: Effect, scribe: &Scribe<'_>) -> String {
     match effect {
         Effect::SeenElsewhere => scribe.talk.seen_elsewhere().to_owned(),
         Effect::Gathers { have, need } => scribe.talk.gathers(have, need),
+        Effect::Waits => scribe.talk.waits().to_owned(),
+        Effect::Over => scribe.talk.was_over().to_owned(),
         Effect::Opened => scribe.talk.opened().to_owned(),
         Effect::Reopened => scribe.talk.reopened().to_owned(),
         Effect::Counted => scribe.talk.counted().to_owned(),

@@ -5,6 +5,7 @@
 
 pub mod hold;
 pub mod packed;
+pub mod standing;
 pub mod story;
 pub mod telling;
 pub mod window;
@@ -21,11 +22,14 @@ use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::series::EpisodeKey;
 use super::time::Time;
 use packed::Packed;
+use standing::{EndedBy, Signs, Standing};
 use telling::Telling;
-use window::Occurrences;
+use window::{Occurrences, Run};
 
 /// How long an object counts as affected.
 pub const OBJECT_MEMORY: Duration = Duration::from_secs(3600);
+/// How long a trouble that has lasted for long enough waits for the good read that proves it.
+const READ_WITHIN: Duration = Duration::from_secs(3600);
 /// The longest silence that reopening can demand.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(4 * 3600);
 /// So often come back, an incident flaps: that is told once, and then only its end.
@@ -97,6 +101,18 @@ pub struct Incident {
     /// Who has it; until it is over or comes back.
     #[serde(default)]
     pub acknowledged: Option<Acknowledged>,
+    /// What decides when it is quiet.
+    #[serde(default)]
+    pub signs: Signs,
+    /// For how long the slowest of its reporters may keep silent, in seconds.
+    #[serde(default)]
+    pub slowest: u32,
+    /// The event that ended the last trouble that stood.
+    #[serde(default)]
+    pub ended_by: Option<EndedBy>,
+    /// What counts towards `open_when` object by object.
+    #[serde(default)]
+    pub runs: Vec<Run>,
 }
 
 /// What an incident is about, in detail. All of it is bounded.
@@ -114,15 +130,24 @@ pub struct Details {
     pub newest_seen: Time,
     /// Episodes whose past is counted as older, folded to 64 bits, sorted.
     pub episodes: Vec<u64>,
+    /// The newest occurrence of an object that found no place among `objects`.
+    #[serde(default)]
+    pub unlisted: Option<Time>,
 }
 
-/// When an object was last heard of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// When an object was last heard of, and of what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// By an occurrence.
     pub occurred: Time,
     /// By an occurrence or a sustaining event.
     pub heard: Time,
+    /// Its troubles of which the ends are known.
+    #[serde(default)]
+    pub standing: Vec<Standing>,
+    /// The newest sign of a trouble that ends by silence.
+    #[serde(default)]
+    pub silent: Option<Time>,
 }
 
 /// Something that an incident talks about.
@@ -147,10 +172,12 @@ pub struct Joining<'a> {
     pub workload: &'a str,
     /// Occurrences that are new to this incident; 0 when another service's list showed them first.
     pub new: u64,
-    /// Whether the series was not known before.
-    pub appeared: bool,
-    /// The previous good poll: the new occurrences lie after it.
-    pub since: Time,
+    /// When the new occurrences happened, by podbell's clock.
+    pub times: Occurrences,
+    /// Whether they were written late: before the last good poll they had happened, and were not shown.
+    pub late: bool,
+    /// Whether what they tell had ended when it was written.
+    pub over: bool,
     /// The destinations it won.
     pub destinations: &'a [Destination],
 }
@@ -182,6 +209,10 @@ impl Incident {
             }
             .into(),
             acknowledged: None,
+            signs: Signs::default(),
+            slowest: 0,
+            ended_by: None,
+            runs: Vec::new(),
         }
     }
 
@@ -201,12 +232,41 @@ impl Incident {
         self.record(joining, now);
         match self.phase {
             Phase::Open => self.note_worse(rule, now),
+            _ if joining.over => {}
             Phase::Gathering | Phase::Resolved { .. } => {
-                if self.gather(rule, joining, now) {
+                let object = fold_name(&object_key(joining.event));
+                if window::gather(&mut self.recent, &mut self.runs, object, joining.times, rule.open_when) {
                     self.open(rule, now);
                 }
             }
         }
+    }
+
+    /// Whether a change tells of what was over when it was written.
+    pub fn tells_of_the_past(&self, event: &Event<'_>, at: Time, late: bool) -> bool {
+        self.is_over(&object_key(event), event, at, late)
+    }
+
+    /// How many occurrences count towards `open_when`.
+    pub fn gathered(&self) -> u64 {
+        self.recent.len() as u64
+    }
+
+    /// When a trouble that stands has lasted for as long as the rule asks.
+    pub fn lasts_at(&self, rule: &RuleSettings) -> Option<Time> {
+        let lasts = rule.open_when.lasts.filter(|_| self.phase != Phase::Open)?;
+        self.signs.since.map(|since| since.plus(lasts))
+    }
+
+    /// It is there for long enough.
+    pub fn open_by_lasting(&mut self, rule: &RuleSettings, now: Time) {
+        self.open(rule, now);
+    }
+
+    /// It is over since `at`.
+    pub fn resolve(&mut self, at: Time, now: Time) {
+        self.phase = Phase::Resolved { at };
+        self.end_all(now);
     }
 
     /// Takes in an event that keeps it open but is no occurrence. Says whether it was about one of
@@ -222,8 +282,14 @@ impl Incident {
         self.details.change(|details| {
             if let Some(sighting) = details.objects.get_mut(key.as_str()) {
                 sighting.heard = now;
+                // What is sustained stands, or is not silent.
+                match sighting.standing.iter_mut().filter(|one| one.ended.is_none()).max_by_key(|one| one.heard) {
+                    Some(one) => one.heard = now,
+                    None => sighting.silent = Some(now),
+                }
             }
         });
+        self.signs = self.details.signs();
         self.last_sign = now;
         true
     }
@@ -241,6 +307,7 @@ impl Incident {
     pub fn newest_event(&self) -> Event<'_> {
         let newest = &self.details.newest;
         Event {
+            series: false,
             first_seen: self.first_seen,
             last_seen: self.details.newest_seen,
             count: self.occurrences,
@@ -257,31 +324,25 @@ impl Incident {
         self.details.objects.values().filter(|seen| now.since(seen.occurred) < OBJECT_MEMORY).count() as u64
     }
 
-    /// When the silence is long enough, if nothing more happens.
-    pub fn quiet_at(&self, rule: &RuleSettings) -> Time {
-        self.last_sign.plus(self.silence(rule))
-    }
-
-    /// The silence that ends it: doubled by each reopening, up to 4 h.
-    pub fn silence(&self, rule: &RuleSettings) -> Duration {
-        let doubled = rule.resolve_after.saturating_mul(1u32.checked_shl(self.reopened.min(16)).unwrap_or(u32::MAX));
-        doubled.min(LONGEST_SILENCE.max(rule.resolve_after))
-    }
-
     /// When it stops being of interest: a gathering one when its occurrences leave the window, a
     /// resolved one when it can no longer come back.
     pub fn expires_at(&self, rule: &RuleSettings) -> Option<Time> {
         match self.phase {
             Phase::Gathering => Some(self.gathers_until(rule)),
             // What gathers to bring it back may still do so.
-            Phase::Resolved { at } if self.recent.is_empty() => Some(at.plus(rule.reopen_within)),
+            Phase::Resolved { at } if self.recent.is_empty() && self.runs.is_empty() && self.signs.standing == 0 => {
+                Some(at.plus(rule.reopen_within))
+            }
             Phase::Resolved { at } => Some(at.plus(rule.reopen_within).max(self.gathers_until(rule))),
             Phase::Open => None,
         }
     }
 
     fn gathers_until(&self, rule: &RuleSettings) -> Time {
-        self.recent.last().map_or(self.last_at, |last| last.plus(rule.open_when.within))
+        let counted = window::gathers_until(&self.recent, &self.runs, rule.open_when);
+        // What stands lasts, as far as is known: it waits for its moment, and then for a good read.
+        let stands = self.lasts_at(rule).map(|at| at.max(self.last_at).plus(READ_WITHIN));
+        counted.max(stands).unwrap_or(self.last_at)
     }
 
     fn record(&mut self, joining: &Joining<'_>, now: Time) {
@@ -290,30 +351,26 @@ impl Incident {
         if self.details.change(|details| details.record(joining, now)) {
             self.older = self.older.saturating_add(event.count.saturating_sub(joining.new));
         }
-        self.last_at = now;
-        self.last_sign = self.last_sign.max(now);
+        self.last_at = self.last_at.max(joining.times.last);
+        let silence = u32::try_from(super::reports::slowest(event).as_secs()).unwrap_or(u32::MAX);
+        self.slowest = self.slowest.max(silence);
+        self.signs = self.details.signs();
+        if !joining.over {
+            self.last_sign = self.last_sign.max(now);
+        }
         self.first_seen = self.first_seen.min(event.first_seen);
-    }
-
-    /// Whether `open_when` is met.
-    fn gather(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) -> bool {
-        // A series that podbell meets late may have counted for hours: its past says nothing about
-        // the window.
-        let late = joining.appeared && joining.event.first_seen < now.minus(rule.open_when.within);
-        let new = if late { 1 } else { joining.new };
-        let spread = Occurrences { from: joining.since.max(joining.event.first_seen).min(now), until: now, new };
-        window::gather(&mut self.recent, spread, rule.open_when)
     }
 
     fn open(&mut self, rule: &RuleSettings, now: Time) {
         let reopening = matches!(self.phase, Phase::Resolved { .. });
         if reopening {
-            // Whoever had it had what was over.
+            // Coming back clears the acknowledgement.
             self.acknowledged = None;
             self.reopened = self.reopened.saturating_add(1);
         }
         self.phase = Phase::Open;
         self.recent.clear();
+        self.runs.clear();
         self.start_telling(rule, reopening, now);
     }
 }
@@ -322,7 +379,7 @@ impl Details {
     /// Takes in a change. Says whether its episode is new to the incident.
     fn record(&mut self, joining: &Joining<'_>, now: Time) -> bool {
         let event = joining.event;
-        self.record_object(event, now);
+        self.record_object(event, joining, now);
         self.record_reason(clipped(event.reason.trim(), 200), joining.new);
         let key = clipped(&super::topic::of(event, joining.workload), MOST_NAME_CHARS);
         if self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
@@ -343,15 +400,27 @@ impl Details {
         }
     }
 
-    fn record_object(&mut self, event: &Event<'_>, now: Time) {
+    fn record_object(&mut self, event: &Event<'_>, joining: &Joining<'_>, now: Time) {
         let key = object_key(event);
         if self.objects.len() >= MOST_OBJECTS && !self.objects.contains_key(key.as_str()) {
-            self.objects.retain(|_, seen| now.since(seen.heard) < OBJECT_MEMORY);
+            let stands = |seen: &Sighting| seen.standing.iter().any(|one| one.ended.is_none());
+            self.objects.retain(|_, seen| now.since(seen.heard) < OBJECT_MEMORY || stands(seen));
             if self.objects.len() >= MOST_OBJECTS {
+                self.unlisted = Some(now);
                 return;
             }
         }
-        self.objects.insert(key.into_boxed_str(), Sighting { occurred: now, heard: now });
+        let key = key.into_boxed_str();
+        if !self.objects.contains_key(&key) {
+            let new = Sighting { occurred: now, heard: now, standing: Vec::new(), silent: None };
+            self.objects.insert(key.clone(), new);
+        }
+        if let Some(seen) = self.objects.get_mut(&key) {
+            (seen.occurred, seen.heard) = (now, now);
+            if !joining.over {
+                seen.occur(event, joining.times.last, now);
+            }
+        }
     }
 }
 
@@ -392,6 +461,12 @@ fn insert_sorted<T: Ord>(list: &mut Vec<T>, value: T) -> bool {
 /// At most so many characters, cut between characters.
 fn clipped(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
+}
+
+/// 32 bits are plenty to tell the objects of one incident apart.
+fn fold_name(name: &str) -> u32 {
+    let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
+    u32::try_from(hash & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// 64 of the hash's bits are plenty to tell 200 episodes apart.

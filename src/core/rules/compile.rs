@@ -205,6 +205,8 @@ fn settle(key: RuleKey, said: Partial) -> RuleSettings {
     let base = RuleSettings::new(key, said.severity.unwrap_or_default(), said.notify.unwrap_or_default());
     RuleSettings {
         open_when: said.open_when.unwrap_or(base.open_when),
+        until: said.until.unwrap_or(base.until),
+        family: said.family,
         group_by: said.group_by.unwrap_or(base.group_by),
         group_wait: said.group_wait.unwrap_or(base.group_wait),
         min_gap: said.min_gap.unwrap_or(base.min_gap),

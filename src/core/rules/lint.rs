@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::compile::Located;
 use super::condition::Conditions;
 use super::pattern::Pattern;
-use super::rule::{Action, Destination, Field, Rule};
+use super::rule::{Action, Destination, Field, OpenWhen, Rule};
 use crate::core::diagnostic::Diagnostic;
 
 /// With more earlier rules without any exact key than this, the rest is not compared.
@@ -57,7 +57,7 @@ fn judge(located: &Located, rules: &[Located], earlier: &Earlier) -> Option<Diag
             (Action::Notify, Action::Notify) => {
                 let before = left.len();
                 left.retain(|to| !other.rule.settings.notify.contains(to));
-                let slower = other.rule.settings.open_when.count > rule.settings.open_when.count;
+                let slower = slowness(&other.rule.settings.open_when) > slowness(&rule.settings.open_when);
                 if left.is_empty() {
                     return Some(shadowed(located, other, slower));
                 }
@@ -80,13 +80,20 @@ fn shadowed(located: &Located, other: &Located, slower: bool) -> Diagnostic {
 }
 
 fn heard_late(located: &Located, other: &Located) -> Diagnostic {
-    let (name, count) = (&located.rule.settings.key.name, other.rule.settings.open_when.count);
-    let message = format!(
-        "the rule `{name}` is not heard everywhere: {} matches first and opens only at {count} occurrences",
-        place_of(other)
-    );
+    let name = &located.rule.settings.key.name;
+    let opens = match other.rule.settings.open_when {
+        OpenWhen { count: Some(count), .. } => format!("at {count} occurrences"),
+        OpenWhen { lasts, .. } => format!("after {} s", lasts.unwrap_or_default().as_secs()),
+    };
+    let message =
+        format!("the rule `{name}` is not heard everywhere: {} matches first and opens only {opens}", place_of(other));
     Diagnostic::warning(&located.source, located.at.clone(), message)
         .help("the first rule that matches claims a destination, opened or not: move this rule up")
+}
+
+/// How many occurrences a rule waits for; one that waits for time alone is slower than any.
+fn slowness(open_when: &OpenWhen) -> u32 {
+    open_when.count.unwrap_or(u32::MAX)
 }
 
 fn place_of(located: &Located) -> String {

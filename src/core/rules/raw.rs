@@ -4,12 +4,13 @@
 //! key belong to [`super::compile()`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::condition::Conditions;
 use super::pattern::{Pattern, PatternError};
 use super::quiet::{Active, read};
-use super::rule::{Action, CountSteps, Destination, Field, OpenWhen, Severity};
+use super::rule::{Action, CountSteps, Destination, Field, OpenWhen, Per, Severity, Until};
 use crate::core::diagnostic::{Diagnostic, did_you_mean};
 use crate::core::template::{self, Template};
 use crate::core::yaml::{MapReader, Node, Reader, Value};
@@ -37,6 +38,10 @@ pub struct Partial {
     pub min_gap: Option<Duration>,
     /// `resolve_after`.
     pub resolve_after: Option<Duration>,
+    /// `until`.
+    pub until: Option<Until>,
+    /// `family`.
+    pub family: Option<Arc<str>>,
     /// `reopen_within`.
     pub reopen_within: Option<Duration>,
     /// `remind_every`; the inner `None` is `off`.
@@ -75,6 +80,8 @@ impl Partial {
             group_wait: self.group_wait.or(other.group_wait),
             min_gap: self.min_gap.or(other.min_gap),
             resolve_after: self.resolve_after.or(other.resolve_after),
+            until: self.until.or(other.until),
+            family: self.family.or(other.family),
             reopen_within: self.reopen_within.or(other.reopen_within),
             remind_every: self.remind_every.or(other.remind_every),
             send_resolved: self.send_resolved.or(other.send_resolved),
@@ -99,6 +106,8 @@ pub struct Names {
     pub may_notify: Option<Vec<Destination>>,
 }
 
+const UNTIL: [(&str, Until); 2] = [("event", Until::Event), ("silence", Until::Silence)];
+
 const SEVERITIES: [(&str, Severity); 3] =
     [("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)];
 
@@ -114,6 +123,8 @@ pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names, base
         group_wait: map.take("group_wait").and_then(|node| reader.duration(node, Duration::ZERO)),
         min_gap: map.take("min_gap").and_then(|node| reader.duration(node, Duration::ZERO)),
         resolve_after: map.take("resolve_after").and_then(|node| reader.duration(node, second)),
+        until: map.take("until").and_then(|node| reader.word(node, "what ends an incident", &UNTIL)),
+        family: map.take("family").and_then(|node| family(node, reader)),
         reopen_within: map.take("reopen_within").and_then(|node| reader.duration(node, Duration::ZERO)),
         remind_every: map.take("remind_every").and_then(|node| remind_every(node, reader)),
         send_resolved: map.take("send_resolved").and_then(|node| reader.truth(node)),
@@ -277,19 +288,50 @@ fn doubts(field: Field, pattern: &Pattern, node: &Node, reader: &mut Reader) {
 }
 
 fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
-    let mut map = reader.map(node, "a map such as {count: 3, within: 10m}")?;
-    let count = map.need("count", reader).and_then(|node| reader.number(node, 1..10_001));
-    let within = map.take("within");
+    let mut map = reader.map(node, "a map such as {count: 3, within: 10m} or {lasts: 5m}")?;
+    let lasts = map.take("lasts");
+    let count = match lasts {
+        None => map.need("count", reader),
+        Some(_) => map.take("count"),
+    };
+    let (within, per) = (map.take("within"), map.take("per"));
     let second = Duration::from_secs(1);
     let span = map.head();
+    let (counts, lasting) = (count.is_some(), lasts.is_some());
+    let count = count.and_then(|node| reader.number(node, 1..10_001)).and_then(|count| u32::try_from(count).ok());
     let duration = within.and_then(|node| reader.duration(node, second));
+    let per = per.map(|node| (node.span.clone(), reader.word(node, "what is counted together", &PER)));
+    let lasts = lasts.and_then(|node| reader.duration(node, second));
     map.finish(reader);
-    let count = u32::try_from(count?).ok()?;
-    if count > 1 && within.is_none() {
-        reader.error_help(&span, "the key `within` is missing", format!("such as {{count: {count}, within: 10m}}"));
+    if (counts && count.is_none()) || (lasting && lasts.is_none()) {
         return None;
     }
-    Some(OpenWhen { count, within: if count > 1 { duration? } else { Duration::ZERO } })
+    if let (Some((span, _)), None) = (&per, count) {
+        reader.error_help(span, "`per` says nothing without `count`", "such as {count: 3, within: 10m, per: object}");
+        return None;
+    }
+    let per = per.map_or(Some(Per::Group), |(_, per)| per)?;
+    match count {
+        Some(2..) if within.is_none() => {
+            let count = count.unwrap_or_default();
+            reader.error_help(&span, "the key `within` is missing", format!("such as {{count: {count}, within: 10m}}"));
+            None
+        }
+        Some(2..) => Some(OpenWhen { count, within: duration?, per, lasts }),
+        _ => Some(OpenWhen { count, within: Duration::ZERO, per, lasts }),
+    }
+}
+
+const PER: [(&str, Per); 2] = [("group", Per::Group), ("object", Per::Object)];
+
+/// A family is a name; rules of the same file are meant.
+fn family(node: &Node, reader: &mut Reader) -> Option<Arc<str>> {
+    let name = reader.text(node, "a name such as pods")?.trim();
+    if name.is_empty() {
+        reader.error_help(&node.span, "a family needs a name", "rules of this file with the same one share incidents");
+        return None;
+    }
+    Some(name.into())
 }
 
 fn escalate(node: &Node, reader: &mut Reader, said: &mut Partial) {

@@ -54,13 +54,48 @@ impl Severity {
     }
 }
 
-/// How many occurrences within which time open an incident.
+/// What opens an incident: so many occurrences within a time, or a trouble that lasts; whichever is first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenWhen {
-    /// At least 1, at most 10,000.
-    pub count: u32,
-    /// The sliding window. Meaningless (zero) when `count` is 1.
+    /// At least 1, at most 10,000; `None`: occurrences are not counted, and `lasts` is there.
+    pub count: Option<u32>,
+    /// The sliding window. Meaningless (zero) when `count` is 1 or absent.
     pub within: Duration,
+    /// What is counted together.
+    pub per: Per,
+    /// So long a trouble must be there: its end was not said since the first occurrence, or where ends are not said,
+    /// occurrences of one object went on.
+    pub lasts: Option<Duration>,
+}
+
+impl OpenWhen {
+    /// The first occurrence opens.
+    pub const AT_ONCE: Self = Self { count: Some(1), within: Duration::ZERO, per: Per::Group, lasts: None };
+
+    /// Whether the first occurrence opens.
+    pub fn at_once(&self) -> bool {
+        self.count == Some(1)
+    }
+}
+
+/// Which occurrences `open_when` counts together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Per {
+    /// Those of the whole group.
+    #[default]
+    Group,
+    /// Those of one object.
+    Object,
+}
+
+/// What ends an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Until {
+    /// The event that ends what it is about, where there is one that its source shows; else silence.
+    #[default]
+    Event,
+    /// Silence alone.
+    Silence,
 }
 
 /// A fact of a change by which a rule groups changes into incidents.
@@ -128,6 +163,10 @@ pub struct RuleSettings {
     pub escalate: Escalate,
     /// Observed silence after which an incident is over.
     pub resolve_after: Duration,
+    /// What ends it.
+    pub until: Until,
+    /// Rules of one file with the same family share their open incidents.
+    pub family: Option<Arc<str>>,
     /// How long after that it can come back as the same incident.
     pub reopen_within: Duration,
     /// How often an open incident is brought back to mind.
@@ -157,12 +196,14 @@ impl RuleSettings {
         Self {
             key,
             severity,
-            open_when: OpenWhen { count: 1, within: Duration::ZERO },
+            open_when: OpenWhen::AT_ONCE,
             group_by: vec![Field::Cluster, Field::Namespace, Field::Workload],
             group_wait: Duration::from_secs(15),
             min_gap: if critical { Duration::ZERO } else { minutes(5) },
             escalate: Escalate { counts: CountSteps::Decades, objects: vec![5, 20, 100], news: true },
             resolve_after: minutes(15),
+            until: Until::Event,
+            family: None,
             reopen_within: minutes(120),
             remind_every: critical.then(|| minutes(240)),
             send_resolved: true,

@@ -302,6 +302,7 @@ mod tests {
     fn said(rules: &Rules, level: Level, reason: &str, message: &str) -> Vec<String> {
         let target = Target::new("prod", "cls-1", "shop", "web");
         let event = Event {
+            series: false,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,

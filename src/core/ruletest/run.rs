@@ -145,6 +145,7 @@ impl<'a> Played<'a> {
         };
         self.last = Some((count, last_seen));
         self.shown = Some(Event {
+            series: false,
             first_seen,
             last_seen,
             count,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::incidents::Joined;
 use super::{Setup, State};
 use crate::core::diff::{Change, ChangeKind};
 use crate::core::event::{Subject, Target};
@@ -86,6 +87,10 @@ pub enum Effect {
         /// That many open it.
         need: u64,
     },
+    /// Not there for long enough yet.
+    Waits,
+    /// What it tells was over by the time it was written.
+    Over,
     /// It opened.
     Opened,
     /// It came back.
@@ -144,23 +149,27 @@ impl State {
         setup: &Setup,
         rule: RuleId,
         joining: &Joining<'_>,
-        joined: Option<(u64, Phase)>,
+        joined: Option<Joined>,
         now: Time,
     ) -> Claimed {
         let settings = &setup.rules.get(rule).settings;
-        let incident = joined.and_then(|(id, before)| Some((self.incidents.get(&id)?, before)));
+        let incident = joined.as_ref().and_then(|joined| Some((self.incidents.get(&joined.id)?, joined)));
         let effect = match incident {
-            Some((incident, before)) if joining.new > 0 => match (before, incident.phase) {
+            Some((incident, joined)) if joining.new > 0 => match (joined.before, incident.phase) {
                 (Phase::Open, Phase::Open) => Effect::Counted,
                 (Phase::Resolved { .. }, Phase::Open) => Effect::Reopened,
                 (Phase::Gathering, Phase::Open) => Effect::Opened,
-                _ => Effect::Gathers { have: incident.recent.len() as u64, need: u64::from(settings.open_when.count) },
+                _ if joined.over => Effect::Over,
+                _ => match settings.open_when.count {
+                    Some(need) => Effect::Gathers { have: incident.gathered(), need: need.into() },
+                    None => Effect::Waits,
+                },
             },
             _ => Effect::SeenElsewhere,
         };
         let to = joining.destinations.to_vec();
         let holds = incident.map(|(incident, _)| self.holds(setup, incident, now)).unwrap_or_default();
         let held = to.iter().filter_map(|name| Some((name.clone(), holds.of(name)?))).collect();
-        Claimed { rule: settings.key.clone(), to, incident: joined.map(|(id, _)| id), effect, held }
+        Claimed { rule: settings.key.clone(), to, incident: joined.map(|joined| joined.id), effect, held }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lag::Lag;
 use super::{Made, Setup, State, Writes};
 use crate::core::diff::Diff;
 use crate::core::event::{Event, Level, Target};
@@ -41,6 +42,15 @@ pub struct SourceState {
     /// Until when each watch of the source missed nothing, as of the last write; by the name of what it covers.
     #[serde(default)]
     pub watched: BTreeMap<String, Time>,
+    /// Whether it ever showed an event of those that end troubles of pods.
+    #[serde(default)]
+    pub shows_ends: bool,
+    /// The same of nodes.
+    #[serde(default)]
+    pub shows_nodes: bool,
+    /// How far its dates lie behind podbell's clock.
+    #[serde(skip)]
+    pub(super) lag: Lag,
     /// Since when it is watched, in this run.
     #[serde(skip)]
     pub(super) watched_since: Option<Time>,
@@ -77,7 +87,7 @@ impl SourceState {
     fn meet(&mut self, already_there: u64, events: &[Event<'_>], now: Time) {
         self.first_good.get_or_insert(now);
         self.already_there += already_there;
-        for event in events {
+        for event in events.iter().filter(|event| !event.last_seen.is_unknown()) {
             let age = now.millis().saturating_sub(event.last_seen.millis());
             self.newest_age = Some(self.newest_age.map_or(age, |newest| newest.min(age)));
             self.oldest_age = Some(self.oldest_age.map_or(age, |oldest| oldest.max(age)));

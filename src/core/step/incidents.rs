@@ -5,12 +5,24 @@ use std::collections::HashMap;
 use super::{Ended, Made, Setup, State, Writes};
 use crate::core::event::{Subject, Target};
 use crate::core::incident::hold::Holds;
+use crate::core::incident::standing::Shows;
 use crate::core::incident::telling::Due;
 use crate::core::incident::{Incident, Joining, Phase};
 use crate::core::notice::{Notice, NoticeBody, NoticeKind};
+use crate::core::reports::{self, End, Of};
 use crate::core::rules::RuleId;
-use crate::core::rules::rule::{Field, RuleKey, RuleSettings};
+use crate::core::rules::rule::{Field, OpenWhen, RuleKey, RuleSettings};
 use crate::core::time::Time;
+
+/// What became of a change.
+pub(super) struct Joined {
+    /// The incident.
+    pub(super) id: u64,
+    /// Its phase before.
+    pub(super) before: Phase,
+    /// Whether what it tells was over when it was written.
+    pub(super) over: bool,
+}
 
 impl State {
     /// A change joins the incident of its rule and group, a new one if there is none. Says which, and
@@ -23,7 +35,7 @@ impl State {
         joining: &Joining<'_>,
         now: Time,
         writes: &mut Writes,
-    ) -> Option<(u64, Phase)> {
+    ) -> Option<Joined> {
         let settings = &setup.rules.get(rule).settings;
         let group = setup.rules.group_key(rule, subject);
         let id = match self.by_problem.get(&self.identities.problem(&settings.key, &group)) {
@@ -33,6 +45,13 @@ impl State {
             None => self.create(setup, settings.key.clone(), group, joining, now),
         };
         let incident = self.incidents.get_mut(&id)?;
+        let mut times = joining.times;
+        if joining.late {
+            let OpenWhen { within, lasts, .. } = settings.open_when;
+            times.not_before = Some(now.minus(within.max(lasts.unwrap_or_default())));
+        }
+        let over = incident.tells_of_the_past(joining.event, times.last, joining.late);
+        let joining = &Joining { times, over, ..*joining };
         let (before, had) = (incident.phase, incident.acknowledged.is_some());
         incident.join(settings, joining, now);
         if had && incident.acknowledged.is_none() {
@@ -43,7 +62,53 @@ impl State {
         }
         writes.incidents.insert(id);
         self.schedule(id, setup, now);
-        Some((id, before))
+        Some(Joined { id, before, over: joining.over })
+    }
+
+    /// What the source of an incident shows of ends.
+    fn shows(&self, incident: &Incident) -> Shows {
+        let source = incident.targets.first().and_then(|target| self.sources.get(&target.source));
+        source.map_or(Shows::default(), |source| Shows { ends: source.shows_ends, nodes: source.shows_nodes })
+    }
+
+    /// An event that ends troubles, at `at` by podbell's clock.
+    pub(super) fn end_troubles(
+        &mut self,
+        setup: &Setup,
+        subject: &Subject<'_>,
+        at: Time,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let event = subject.event;
+        let (end, deleted) = (reports::ended_by(event), reports::deleted(event));
+        if end.is_none() && deleted.is_none() {
+            return;
+        }
+        let target = subject.target;
+        let ids: Vec<u64> = match end {
+            // What ran on a node is everywhere in its cluster.
+            Some(End { of: Of::Node, .. }) => {
+                let same = |of: &Target| of.source == target.source && of.cluster == target.cluster;
+                let stands = |incident: &&Incident| incident.signs.nodes && incident.targets.iter().any(same);
+                self.incidents.values().filter(stands).map(|incident| incident.id).collect()
+            }
+            _ => self.by_target.get(target).cloned().unwrap_or_default(),
+        };
+        for id in ids {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            let mut ended = false;
+            if let Some(end) = end {
+                ended |= incident.end_by(event, end, event.last_seen, at);
+            }
+            if let Some((kind, name)) = deleted {
+                ended |= incident.deleted(kind, name, event.last_seen, at);
+            }
+            if ended {
+                writes.incidents.insert(id);
+                self.schedule(id, setup, now);
+            }
+        }
     }
 
     fn create(
@@ -111,6 +176,12 @@ impl State {
             self.end(id, now, writes);
             return;
         }
+        let read = |target: &Target| self.targets.get(target).and_then(|state| state.last_good);
+        let lasts = incident.lasts_at(rule).filter(|at| *at <= now);
+        if lasts.is_some_and(|at| incident.targets.iter().all(|target| read(target).is_some_and(|read| read >= at))) {
+            incident.open_by_lasting(rule, now);
+            writes.incidents.insert(id);
+        }
         if incident.note_held(rule, &holds, now) {
             writes.incidents.insert(id);
             self.note_windows(id, false, now, writes);
@@ -133,7 +204,7 @@ impl State {
         writes: &mut Writes,
     ) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        let quiet_at = incident.quiet_at(rule);
+        let quiet_at = incident.quiet_at(rule, self.shows(incident));
         let over = incident.phase == Phase::Open
             && quiet_at <= now
             && !incident.owes_opened(holds)
@@ -143,7 +214,7 @@ impl State {
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, now);
-        incident.phase = Phase::Resolved { at: quiet_at };
+        incident.resolve(quiet_at, now);
         if incident.acknowledged.take().is_some() {
             writes.acknowledged.insert(id);
         }
@@ -267,8 +338,12 @@ impl State {
             None => Some(now),
             Some(rule) => {
                 // Past its quiet moment it waits for a good poll, not for a timer.
-                let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule)).filter(|at| *at > now);
-                [incident.tell_at(rule, &self.holds(setup, incident, now)), quiet, incident.expires_at(rule)]
+                let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule, self.shows(incident)));
+                // Likewise past the moment at which it has lasted for long enough.
+                let lasts = incident.lasts_at(rule);
+                let later = |at: &Time| *at > now;
+                let (quiet, lasts) = (quiet.filter(later), lasts.filter(later));
+                [incident.tell_at(rule, &self.holds(setup, incident, now)), quiet, lasts, incident.expires_at(rule)]
                     .into_iter()
                     .flatten()
                     .min()

@@ -10,6 +10,7 @@ mod deeds;
 mod first_contact;
 mod held;
 mod incidents;
+mod lag;
 mod observe;
 mod reload;
 mod roster;
@@ -64,6 +65,13 @@ pub enum Input<'a> {
         target: &'a Target,
         /// Its whole list.
         events: &'a [Event<'a>],
+    },
+    /// So many entries of a target's list could not be understood.
+    Unusable {
+        /// Of which target.
+        target: &'a Target,
+        /// How many; 0 when all is well again.
+        entries: usize,
     },
     /// A target could not be read.
     Failed {
@@ -454,6 +462,7 @@ fn operators(setup: &Setup, subject: &TroubleSubject) -> Vec<Destination> {
 pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, writes: &mut Writes) {
     match input {
         Input::Observed { target, events } => state.observed(setup, target, events, now, writes),
+        Input::Unusable { target, entries } => state.unusable(setup, target, entries, now, writes),
         Input::Failed { target, error } => state.failed(setup, target, error, now, writes),
         Input::Roster { source, targets, complete } => state.roster(setup, source, targets, complete, now, writes),
         Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, now, writes),

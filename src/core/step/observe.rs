@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::decision::Decision;
 use super::shared::Shared;
 use super::{SeriesRow, Setup, State, Tally, TargetState, Writes};
-use crate::core::diff::{Change, ChangeKind, Diff, FIRST_POLL_WINDOW, Reading, compare};
+use crate::core::diff::{CLOCK_TOLERANCE, Change, ChangeKind, Diff, FIRST_POLL_WINDOW, Reading, compare};
 use crate::core::event::{Event, Level, Subject, Target};
 use crate::core::incident::Joining;
+use crate::core::incident::window::Occurrences;
+use crate::core::reports;
 use crate::core::rules::{Claim, RuleId};
 use crate::core::time::Time;
 use crate::core::workload;
@@ -76,6 +78,7 @@ impl State {
         let mut readings = entry.readings.take().unwrap_or_default();
         // A crash can leave the stored moment behind the true one; the newer is the better bound.
         readings.last_good = previous;
+        readings.read_since = self.sources.get(&target.source).and_then(|source| source.first_good);
         let before = readings.len();
         let diff = match reads {
             Reads::Part(events, gone) if previous.is_some() => {
@@ -90,6 +93,7 @@ impl State {
             entry.readings = Some(readings);
         }
         self.note_new(&diff);
+        self.note_shown(target, &diff, now, writes);
         let whole = matches!(reads, Reads::Whole(_));
         if let Some(from) = previous.filter(|last| whole && now.since(*last) > memory) {
             self.was_blind(target, from, now, writes);
@@ -136,16 +140,19 @@ impl State {
         let event = &change.event;
         let workload = workload::of(&event.obj_type, &event.obj_name);
         let subject = Subject { target, event, workload };
+        let (times, late) = self.times(target, change, previous, now);
         let mut claimed = Vec::new();
         for Claim { rule, destinations } in setup.rules.claims(&subject) {
+            let new = self.new_to_incident(setup, rule, &subject, change);
             let joining = Joining {
                 target,
                 event,
                 episode: change.key,
                 workload,
-                new: self.new_to_incident(setup, rule, &subject, change),
-                appeared: change.kind == ChangeKind::Appeared,
-                since: previous.unwrap_or(now),
+                new,
+                times: Occurrences { new, ..times },
+                late,
+                over: false,
                 destinations: &destinations,
             };
             let joined = self.join(setup, rule, &subject, &joining, now, writes);
@@ -156,8 +163,43 @@ impl State {
             self.count_untold(&decision);
             writes.decisions.push(decision);
         }
+        self.end_troubles(setup, &subject, times.last, now, writes);
         if self.by_target.contains_key(target) && setup.rules.could_sustain(&subject) {
             self.sustain(setup, &subject, now, writes);
+        }
+    }
+
+    /// When the new occurrences of a change happened, by podbell's clock, and whether they were written late. Where a
+    /// list dates them, there; else between the last reading and this one.
+    fn times(&self, target: &Target, change: &Change<'_>, previous: Option<Time>, now: Time) -> (Occurrences, bool) {
+        let behind = self.sources.get(&target.source).map_or(Duration::ZERO, |source| source.lag.behind());
+        let dated = |date: Time| date.plus(behind).min(now);
+        let event = &change.event;
+        let last = dated(event.last_seen);
+        let late = previous.is_some_and(|read| last < read.minus(CLOCK_TOLERANCE));
+        let (first, at_first) = match change.after {
+            Some(after) if late => (dated(after), false),
+            Some(after) => (previous.map_or(dated(after), |read| dated(after).max(read)), false),
+            None if change.new == event.count => (dated(event.first_seen), true),
+            None => (last, true),
+        };
+        (Occurrences { first: first.min(last), at_first, last, new: change.new, not_before: None }, late)
+    }
+
+    /// What a source shows at all, and how old that is when it is shown.
+    fn note_shown(&mut self, target: &Target, diff: &Diff<'_>, now: Time, writes: &mut Writes) {
+        let changed = diff.changes.iter().map(|change| &change.event);
+        let events = || changed.clone().chain(diff.baseline.iter().map(|(_, event)| event));
+        if events().next().is_none() {
+            return;
+        }
+        let source = self.sources.entry(target.source.clone()).or_default();
+        events().for_each(|event| source.lag.note(event.last_seen, now));
+        let ends = source.shows_ends || events().any(reports::is_of_a_course);
+        let nodes = source.shows_nodes || events().any(reports::is_of_a_node);
+        if (ends, nodes) != (source.shows_ends, source.shows_nodes) {
+            (source.shows_ends, source.shows_nodes) = (ends, nodes);
+            writes.sources.insert(target.source.clone());
         }
     }
 

@@ -21,6 +21,10 @@ const REMIND: Duration = Duration::from_secs(4 * 3600);
 /// Told again when ten times as many are affected, but not within this time.
 const MIN_GAP: Duration = Duration::from_secs(300);
 const WORSE_BY: u64 = 10;
+/// The code of lists with entries that cannot be understood.
+const UNUSABLE: &str = "unusable-entries";
+/// How many of their targets are named, each in a row that is written with every one.
+const MOST_UNUSABLE: usize = 1000;
 /// How many names a notice lists.
 const MOST_NAMES: usize = 20;
 /// The member that stands for a source's discovery.
@@ -163,6 +167,32 @@ impl State {
             failing.other = None;
         }
         writes.targets.insert(target.clone());
+    }
+
+    /// A list has entries that cannot be understood, or no longer: trouble of its source, once for all its targets.
+    pub(super) fn unusable(&mut self, setup: &Setup, target: &Target, entries: usize, now: Time, writes: &mut Writes) {
+        let subject = TroubleSubject::Source(target.source.to_string());
+        let known = self.troubles.values().find(|trouble| trouble.subject == subject && trouble.code == UNUSABLE);
+        let member = Member::Other(member(target));
+        match (known, entries) {
+            (None, 0) => {}
+            (Some(trouble), 0) => {
+                let id = trouble.id;
+                self.remove_member(setup, id, &member, now, writes);
+            }
+            (Some(trouble), _) if trouble.members.len() >= MOST_UNUSABLE => {}
+            (_, entries) => {
+                let error = PollError {
+                    code: UNUSABLE.to_owned(),
+                    text: format!("{entries} entries of a list could not be understood, so nobody hears of them"),
+                    advice:
+                        "look at the list: `podbell record` keeps it; an entry needs at least a reason or a message"
+                            .to_owned(),
+                    gone: false,
+                };
+                self.join_trouble(subject, &error, member, now, GATHER, now, writes);
+            }
+        }
     }
 
     /// Puts failing targets back into the troubles they joined.

@@ -72,13 +72,16 @@ pub fn read(text: &str) -> Option<KubeEvent> {
         (None, None) => return None,
         (kind, name) => (kind.unwrap_or_else(|| "Object".to_owned()), name.unwrap_or_else(|| "unnamed".to_owned())),
     };
+    // The newer recorder dates by `eventTime` alone, and keeps what it repeats as a series.
+    let is_series = raw.series.is_some() || (raw.event_time.is_some() && raw.first_timestamp.is_none());
     let series = raw.series.unwrap_or_default();
     let written = instant(raw.metadata.creation_timestamp.as_deref());
     let at = instant(raw.event_time.as_deref());
     let (first, last) = (instant(raw.first_timestamp.as_deref()), instant(raw.last_timestamp.as_deref()));
     let observed = instant(series.last_observed_time.as_deref());
-    let first_seen = first.or(at).or(written).or(last).or(observed).unwrap_or_default();
-    let last_seen = [last, observed, at, first].into_iter().flatten().max().or(written).unwrap_or_default();
+    // A last time is no first one: it moves, and each move would be another episode.
+    let first_seen = first.or(at).or(written).unwrap_or(Time::UNKNOWN);
+    let last_seen = [last, observed, at, first].into_iter().flatten().max().or(written).unwrap_or(Time::UNKNOWN);
     let count = raw.count.into_iter().chain(series.count).max().unwrap_or(1).max(1);
     let id = match raw.metadata.uid.as_str() {
         "" => format!("{}/{}", raw.metadata.namespace, raw.metadata.name),
@@ -89,6 +92,7 @@ pub fn read(text: &str) -> Option<KubeEvent> {
         namespace: raw.metadata.namespace,
         object_namespace: raw.involved_object.namespace.unwrap_or_default(),
         event: Event {
+            series: is_series,
             first_seen,
             last_seen: last_seen.max(first_seen),
             count: u64::try_from(count).unwrap_or(1),

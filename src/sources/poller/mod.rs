@@ -9,7 +9,7 @@ pub mod pace;
 pub mod schedule;
 pub mod watched;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use tokio::task::JoinSet;
 pub use self::pace::{PaceVerdict, real_interval};
 use self::schedule::Schedule;
 use self::watched::Watched;
-use super::{PollError, RosterEntry, SourceEvent};
+use super::{List, PollError, RosterEntry, SourceEvent};
 use crate::clock;
-use crate::core::event::{Event, Target};
+use crate::core::event::Target;
 
 /// How a source's targets are found and read.
 pub trait Reader: Send + Sync + 'static {
     /// Reads one target's list.
-    fn read(&self, target: &Target) -> impl Future<Output = Result<Vec<Event<'static>>, PollError>> + Send;
+    fn read(&self, target: &Target) -> impl Future<Output = Result<List, PollError>> + Send;
     /// The targets that are always watched.
     fn configured(&self) -> Vec<RosterEntry>;
     /// Looks for more.
@@ -113,7 +113,7 @@ fn next_tick(due: Duration) -> Duration {
 }
 
 enum Done {
-    Read(Target),
+    Read { target: Target, unusable: usize },
     Discovered { found: BTreeSet<Target>, complete: bool },
 }
 
@@ -127,6 +127,8 @@ struct Poller<R> {
     next_discovery: Option<Duration>,
     discovering: bool,
     running: JoinSet<Done>,
+    /// The targets of whose last list entries could not be understood, and how many.
+    unusable: BTreeMap<Target, usize>,
     verdict: PaceVerdict,
 }
 
@@ -140,6 +142,7 @@ impl<R: Reader> Poller<R> {
             begun: clock::monotonic(),
             discovering: false,
             running: JoinSet::new(),
+            unusable: BTreeMap::new(),
             verdict: PaceVerdict::Holds,
             reader,
             plan,
@@ -185,7 +188,8 @@ impl<R: Reader> Poller<R> {
         while self.has_room()
             && let Some(target) = self.schedule.take(now)
         {
-            self.running.spawn(read(self.reader.clone(), target, self.events.clone()));
+            let before = self.unusable.get(&target).copied().unwrap_or(0);
+            self.running.spawn(read(self.reader.clone(), target, before, self.events.clone()));
         }
     }
 
@@ -202,8 +206,12 @@ impl<R: Reader> Poller<R> {
 
     fn finish(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
-            Ok(Done::Read(target)) => {
+            Ok(Done::Read { target, unusable }) => {
                 let now = self.now();
+                match unusable {
+                    0 => self.unusable.remove(&target),
+                    entries => self.unusable.insert(target.clone(), entries),
+                };
                 self.schedule.done(&target, now);
             }
             Ok(Done::Discovered { found, complete }) => {
@@ -225,19 +233,24 @@ impl<R: Reader> Poller<R> {
     }
 }
 
-async fn read<R: Reader>(reader: Arc<R>, target: Target, events: mpsc::Sender<SourceEvent>) -> Done {
+/// Reads a target of whose last list `before` entries could not be understood.
+async fn read<R: Reader>(reader: Arc<R>, target: Target, before: usize, events: mpsc::Sender<SourceEvent>) -> Done {
     let result = reader.read(&target).await;
     let at = clock::now();
-    let event = match result {
-        Ok(events) => SourceEvent::Polled { target: target.clone(), at, events },
+    let (event, unusable) = match result {
+        Ok(List { events, unusable }) => (SourceEvent::Polled { target: target.clone(), at, events }, unusable),
         Err(error) => {
             tracing::debug!(%target, code = error.code, "a poll failed");
-            SourceEvent::Failed { target: target.clone(), at, error }
+            (SourceEvent::Failed { target: target.clone(), at, error }, before)
         }
     };
     // Nobody listens only when the process ends; then the loop ends, too.
     let _ = events.send(event).await;
-    Done::Read(target)
+    if unusable != before {
+        tracing::warn!(%target, entries = unusable, "entries of an event list cannot be understood");
+        let _ = events.send(SourceEvent::Unusable { target: target.clone(), at, entries: unusable }).await;
+    }
+    Done::Read { target, unusable }
 }
 
 async fn discover<R: Reader>(reader: Arc<R>, source: Arc<str>, events: mpsc::Sender<SourceEvent>) -> Done {

@@ -13,10 +13,13 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::loose::{Integer, Text};
+use super::loose::{Integer, Text, Truth};
 use crate::core::event::{Event, Level};
+use crate::core::time::Time;
 use crate::sources::wall_clock::WallClock;
 
+/// What is dated before this has a zero for a date, in whatever zone it was written: 2 January 1970.
+const OLDEST: Time = Time::from_seconds(86_400);
 /// The longest message of a refusal that is kept.
 const MAX_MESSAGE: usize = 2_000;
 
@@ -25,7 +28,7 @@ const MAX_MESSAGE: usize = 2_000;
 pub struct EventList<'a> {
     /// Its events, in the answer's order.
     pub events: Vec<Event<'a>>,
-    /// Entries that could not be understood: no object, or no time.
+    /// Entries that could not be understood: no object, or one that says nothing.
     pub skipped: usize,
 }
 
@@ -218,6 +221,8 @@ struct Entry<'a> {
     first_seen: Text<'a>,
     last_seen: Text<'a>,
     count: Integer,
+    /// Not of the API: recordings of other sources say it.
+    series: bool,
     level: Text<'a>,
     obj_type: Text<'a>,
     obj_name: Text<'a>,
@@ -226,16 +231,19 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// An entry without a first time cannot be told from others of its series: not understood.
-    /// Without a last time, the first is the last. What is listed happened, so that a count that
-    /// is missing, zero or negative is 1.
+    /// Only an entry that says nothing, and not even when, is not understood. A date that is missing or cannot be read is
+    /// unknown: whoever observes the entry knows when that was. What is listed happened, so that a count that is
+    /// missing, zero or negative is 1.
     fn understand(self, clock: &mut WallClock) -> Option<Event<'a>> {
-        let first_seen = clock.read(self.first_seen.as_str())?;
-        let last_seen = match self.last_seen.as_str() {
-            "" => first_seen,
-            text => clock.read(text)?,
-        };
+        let said = [&self.obj_type, &self.obj_name, &self.reason, &self.message];
+        let silent = said.iter().all(|text| text.as_str().trim().is_empty());
+        let mut date = |text: &Text<'_>| clock.read(text.as_str()).filter(|at| *at > OLDEST).unwrap_or(Time::UNKNOWN);
+        let (first_seen, last_seen) = (date(&self.first_seen), date(&self.last_seen));
+        if silent && first_seen.is_unknown() && last_seen.is_unknown() {
+            return None;
+        }
         Some(Event {
+            series: self.series,
             first_seen,
             last_seen,
             count: u64::try_from(self.count.0.unwrap_or(1)).unwrap_or(1).max(1),
@@ -262,6 +270,7 @@ enum Key {
     FirstSeen,
     LastSeen,
     Count,
+    Series,
     Level,
     ObjType,
     ObjName,
@@ -287,6 +296,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 Key::FirstSeen => entry.first_seen = map.next_value()?,
                 Key::LastSeen => entry.last_seen = map.next_value()?,
                 Key::Count => entry.count = map.next_value()?,
+                Key::Series => entry.series = map.next_value::<Truth>()?.0,
                 Key::Level => entry.level = map.next_value()?,
                 Key::ObjType => entry.obj_type = map.next_value()?,
                 Key::ObjName => entry.obj_name = map.next_value()?,

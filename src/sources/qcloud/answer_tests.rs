@@ -36,7 +36,7 @@ fn the_sample_of_the_documentation_reads() {
 
 #[test]
 fn both_envelopes_and_codes_of_both_types_are_taken() {
-    let event = r#"[{"firstSeen": "2016-11-08 16:15:15", "count": 1, "level": "Warning"}]"#;
+    let event = r#"[{"firstSeen": "2016-11-08 16:15:15", "count": 1, "level": "Warning", "reason": "x"}]"#;
     for body in [
         format!(r#"{{"code": 0, "data": {{"eventList": {event}}}}}"#),
         format!(r#"{{"code": "0", "data": {{"eventList": {event}}}}}"#),
@@ -86,15 +86,28 @@ fn what_is_no_answer_is_told_apart() {
 #[test]
 fn one_bad_entry_does_not_silence_the_others() {
     let body = r#"{"code":0,"data":{"eventList":[
-        null, 5, "x", [1], true, -1.5, {}, {"firstSeen": "soon"}, {"firstSeen": {"a": 1}},
+        null, 5, "x", [1], true, -1.5, {}, {"firstSeen": "soon"}, {"firstSeen": {"a": 1}, "reason": " "},
         {"firstSeen": "2016-11-08 16:15:15", "lastSeen": "later"},
         {"firstSeen": "2016-11-08 16:15:15", "reason": null, "message": 5, "objName": ["x"], "count": -3, "reason": "Twice"}]}}"#;
     let list = parse(body).unwrap();
-    assert_eq!((list.events.len(), list.skipped), (1, 10));
-    let event = &list.events[0];
+    assert_eq!((list.events.len(), list.skipped), (2, 9));
+    let event = &list.events[1];
     assert_eq!((&*event.reason, &*event.message, &*event.obj_name), ("Twice", "5", ""));
-    assert_eq!((event.count, event.last_seen), (1, event.first_seen));
+    assert_eq!((event.count, event.last_seen), (1, Time::UNKNOWN));
     assert_eq!(event.level, Level::Warning, "a level that is missing is not silenced");
+}
+
+#[test]
+fn a_date_that_cannot_be_read_is_unknown_and_costs_nothing_else() {
+    let good = "2026-11-20 08:02:00";
+    let bad = ["", "0001-01-01 00:00:00", "1970-01-01 00:00:00", "1970-01-01 08:00:00", "2026/11/20 08:02:00", "soon"];
+    for (first, last) in bad.into_iter().flat_map(|bad| [(bad, good), (good, bad), (bad, bad)]) {
+        let body = format!(r#"{{"eventList":[{{"firstSeen":"{first}","lastSeen":"{last}","reason":"Failed"}}]}}"#);
+        let list = parse(&body).unwrap();
+        let dates: Vec<bool> =
+            list.events.iter().flat_map(|e| [e.first_seen, e.last_seen]).map(Time::is_unknown).collect();
+        assert_eq!(dates, [first != good, last != good], "{first:?} {last:?}");
+    }
 }
 
 #[test]
@@ -109,8 +122,9 @@ fn counts_come_in_many_shapes() {
         ("\"x\"", 1),
         ("18446744073709551615", i64::MAX as u64),
     ] {
-        let body =
-            format!(r#"{{"code":0,"data":{{"eventList":[{{"firstSeen":"2016-11-08 16:15:15","count":{count}}}]}}}}"#);
+        let body = format!(
+            r#"{{"code":0,"data":{{"eventList":[{{"firstSeen":"2016-11-08 16:15:15","reason":"x","count":{count}}}]}}}}"#
+        );
         assert_eq!(parse(&body).unwrap().events[0].count, read, "{count}");
     }
 }

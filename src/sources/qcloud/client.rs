@@ -20,10 +20,10 @@ use super::codes::{self, Retry};
 use super::signature::{HttpMethod, sign, string_to_sign};
 use super::{QcloudConfig, SignatureMethod};
 use crate::clock;
-use crate::core::event::{Event, Target};
+use crate::core::event::Target;
 use crate::hide::spellings;
 use crate::http::{BodyError, Clocks, read_body};
-use crate::sources::PollError;
+use crate::sources::{List, PollError};
 
 /// Retries of one poll when the other side is unwell.
 const MAX_RETRIES: u32 = 2;
@@ -63,15 +63,12 @@ impl Client {
     }
 
     /// One service's list.
-    pub async fn events(&self, target: &Target) -> Result<Vec<Event<'static>>, PollError> {
+    pub async fn events(&self, target: &Target) -> Result<List, PollError> {
         let params =
             [("clusterId", &*target.cluster), ("serviceName", &*target.service), ("namespace", &*target.namespace)];
         let read = |body: &[u8]| answer::parse_events(body, &self.config.time_zone).map(EventList::into_owned);
         let list = self.call("DescribeServiceEvent", &params, read).await?;
-        if list.skipped > 0 {
-            tracing::warn!(%target, skipped = list.skipped, "entries of an event list could not be understood");
-        }
-        Ok(list.events)
+        Ok(List { events: list.events, unusable: list.skipped })
     }
 
     /// Asks until there is an answer, or until trying again would be of no use.

@@ -25,8 +25,8 @@ use url::Url;
 
 use self::client::Client;
 use super::poller::{self, Plan, Reader};
-use super::{PollError, RosterEntry, SourceEvent};
-use crate::core::event::{Event, Target};
+use super::{List, PollError, RosterEntry, SourceEvent};
+use crate::core::event::Target;
 
 pub use self::signature::{HttpMethod, SignatureMethod};
 
@@ -190,7 +190,7 @@ struct Source {
 }
 
 impl Reader for Source {
-    async fn read(&self, target: &Target) -> Result<Vec<Event<'static>>, PollError> {
+    async fn read(&self, target: &Target) -> Result<List, PollError> {
         self.client.events(target).await
     }
 

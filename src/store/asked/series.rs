@@ -60,6 +60,7 @@ impl Snapshot<'_> {
 fn seen(row: &Row<'_>) -> rusqlite::Result<Seen> {
     let text = |at| row.get::<_, String>(at).map(std::borrow::Cow::Owned);
     let event = Event {
+        series: false,
         first_seen: Time::from_millis(row.get(4)?),
         last_seen: Time::from_millis(row.get(5)?),
         count: load::id(row, 6)?,

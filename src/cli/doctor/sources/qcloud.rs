@@ -132,9 +132,9 @@ async fn read(client: &Client, selection: &ServiceSelection, looked: &mut Looked
     for target in targets.iter().take(READ) {
         let subject = || format!("{}: {}/{}/{}", target.source, target.cluster, target.namespace, target.service);
         match client.events(target).await {
-            Ok(events) => {
+            Ok(list) => {
                 looked.read += 1;
-                let seen = || events.iter().map(|event| event.last_seen);
+                let seen = || list.events.iter().map(|event| event.last_seen).filter(|at| !at.is_unknown());
                 looked.newest = looked.newest.into_iter().chain(seen()).max();
                 looked.oldest = looked.oldest.into_iter().chain(seen()).min();
             }

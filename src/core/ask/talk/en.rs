@@ -308,6 +308,14 @@ impl Talk for English {
         format!("{} of the {} that open it", number(have), number(need))
     }
 
+    fn waits(&self) -> &'static str {
+        "not there for long enough yet"
+    }
+
+    fn was_over(&self) -> &'static str {
+        "was over when it was written"
+    }
+
     fn opened(&self) -> &'static str {
         "opened it"
     }

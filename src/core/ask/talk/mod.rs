@@ -100,6 +100,8 @@ pub(super) trait Talk: Sync {
     fn told_so_often(&self, n: u64) -> String;
     fn seen_elsewhere(&self) -> &'static str;
     fn gathers(&self, have: u64, need: u64) -> String;
+    fn waits(&self) -> &'static str;
+    fn was_over(&self) -> &'static str;
     fn opened(&self) -> &'static str;
     fn reopened(&self) -> &'static str;
     fn counted(&self) -> &'static str;

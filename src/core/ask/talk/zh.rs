@@ -302,6 +302,14 @@ impl Talk for Chinese {
         format!("累计 {} 次，满 {} 次才告警", number(have), number(need))
     }
 
+    fn waits(&self) -> &'static str {
+        "持续时间还不够"
+    }
+
+    fn was_over(&self) -> &'static str {
+        "写入时已经结束"
+    }
+
     fn opened(&self) -> &'static str {
         "触发告警"
     }

@@ -1,0 +1,297 @@
+//! What reporters do: how often they repeat themselves, and by which other event a trouble ends.
+//!
+//! "Nobody says it any more" is not "it is over": a scheduler writes once in 30 minutes, a node controller once. The
+//! table here was read in the sources of Kubernetes, of its autoscaler and of cert-manager; docs/reporters.md shows it
+//! with its reasons. Pure; called by incidents.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, Level};
+
+/// Troubles that begin and end by the same events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trouble {
+    /// A node's kubelet is away.
+    NodeAway,
+    /// A node is short of disk.
+    DiskPressure,
+    /// A node is short of memory.
+    MemoryPressure,
+    /// A node is short of process ids.
+    PidPressure,
+    /// A pod has no node.
+    Unscheduled,
+    /// A volume is not there.
+    Unmounted,
+    /// A pod has no sandbox or network.
+    NoSandbox,
+    /// An image does not come.
+    NoImage,
+    /// A container cannot be started.
+    NotStarted,
+    /// A controller cannot create what it should.
+    NotCreated,
+    /// A claim has no volume.
+    Unprovisioned,
+    /// A volume cannot be made larger.
+    Unresized,
+    /// A pod was thrown out.
+    Evicted,
+    /// A job failed.
+    JobFailed,
+    /// A schedule was missed.
+    ScheduleMissed,
+    /// An autoscaler has no metrics.
+    NoMetrics,
+    /// A cluster cannot grow.
+    NotScaledUp,
+    /// A load balancer is not set up.
+    NoLoadBalancer,
+    /// A certificate is not issued.
+    NoCertificate,
+}
+
+impl Trouble {
+    /// Whether it is one of a node.
+    pub fn is_of_a_node(self) -> bool {
+        matches!(self, Self::NodeAway | Self::DiskPressure | Self::MemoryPressure | Self::PidPressure)
+    }
+}
+
+/// What is known of how a trouble is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Which trouble.
+    pub trouble: Trouble,
+    /// Its reporter says it again at least this often while it lasts; `None`: it is said once.
+    pub repeats: Option<Duration>,
+    /// Whether its end is always said: then silence is none.
+    pub end_is_said: bool,
+}
+
+/// What an event ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// These troubles.
+    pub troubles: &'static [Trouble],
+    /// Of what.
+    pub of: Of,
+}
+
+/// Whose trouble an event ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// That of the object it is about.
+    Object,
+    /// That of every object of its workload.
+    Workload,
+    /// That of the node it is about, and of what ran there.
+    Node,
+}
+
+/// The kubelet lets 25 events of an object through, then one in 5 minutes.
+pub const KUBELET: Duration = Duration::from_secs(300);
+/// A work queue's longest back-off is 1,000 s.
+const CONTROLLER: Duration = Duration::from_secs(1000);
+/// A series is written at its second occurrence, then every 30 minutes; it is finished 6 minutes after its last one.
+pub const SERIES: Duration = Duration::from_secs(36 * 60);
+/// A failed certificate is tried again after an hour.
+const CERTIFICATE: Duration = Duration::from_secs(3600);
+/// How much longer than its reporter's interval a silence must be.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// The silence that an event's reporter may keep while what it said is still true; zero where nothing is known.
+pub fn slowest(event: &Event<'_>) -> Duration {
+    let known = of(event).and_then(|report| report.repeats).or_else(|| writer(event));
+    let series = event.series.then_some(SERIES);
+    known.max(series).map_or(Duration::ZERO, |every| every + MARGIN)
+}
+
+/// What is known of how the trouble of an event is reported; `None` for an event that is not known to end by another.
+pub fn of(event: &Event<'_>) -> Option<Report> {
+    let report = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_said: true });
+    // What may end without a word ends by silence, too.
+    let silent = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_said: false });
+    let (reason, kind, message) = (event.reason.trim(), event.obj_type.trim(), event.message.as_ref());
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    match reason {
+        "NodeNotReady" | "NodeStatusUnknown" => report(Trouble::NodeAway, None),
+        "NodeHasDiskPressure" => report(Trouble::DiskPressure, None),
+        "NodeHasMemoryPressure" | "NodeHasInsufficientMemory" => report(Trouble::MemoryPressure, None),
+        "NodeHasPIDPressure" | "NodeHasInsufficientPID" => report(Trouble::PidPressure, None),
+        "EvictionThresholdMet" if says(&["memory"]) => silent(Trouble::MemoryPressure, Some(KUBELET)),
+        "EvictionThresholdMet" if says(&["pid"]) => silent(Trouble::PidPressure, Some(KUBELET)),
+        "EvictionThresholdMet" => silent(Trouble::DiskPressure, Some(KUBELET)),
+        "FailedScheduling" => report(Trouble::Unscheduled, Some(SERIES)),
+        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => report(Trouble::Unmounted, Some(KUBELET)),
+        "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" | "NetworkNotReady" => {
+            report(Trouble::NoSandbox, Some(KUBELET))
+        }
+        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InspectFailed" => {
+            report(Trouble::NoImage, Some(KUBELET))
+        }
+        "Failed" | "BackOff" | "FailedSync" | "pod启动失败" | "操作重试" if kind == "Pod" && says(&PULL) => {
+            report(Trouble::NoImage, Some(KUBELET))
+        }
+        "Failed" if kind == "Pod" => report(Trouble::NotStarted, Some(KUBELET)),
+        "FailedCreate" => report(Trouble::NotCreated, Some(CONTROLLER)),
+        // A claim that is bound by hand says nothing.
+        "ProvisioningFailed" | "FailedBinding" => silent(Trouble::Unprovisioned, Some(KUBELET)),
+        "VolumeResizeFailed" | "FileSystemResizeFailed" => silent(Trouble::Unresized, Some(KUBELET)),
+        "Evicted" | "Preempted" | "Preempting" if kind == "Pod" => silent(Trouble::Evicted, None),
+        "BackoffLimitExceeded" | "DeadlineExceeded" if kind == "Job" => silent(Trouble::JobFailed, None),
+        "MissSchedule" | "TooManyMissedTimes" | "FailedNeedsStart" => silent(Trouble::ScheduleMissed, None),
+        "FailedGetScale" | "FailedRescale" => silent(Trouble::NoMetrics, Some(KUBELET)),
+        _ if kind == "HorizontalPodAutoscaler" && reason.starts_with("Failed") => {
+            silent(Trouble::NoMetrics, Some(KUBELET))
+        }
+        "FailedToScaleUpGroup" | "ScaleUpTimedOut" => silent(Trouble::NotScaledUp, Some(SERIES)),
+        "SyncLoadBalancerFailed" | "CreatingLoadBalancerFailed" | "UpdateLoadBalancerFailed" => {
+            report(Trouble::NoLoadBalancer, Some(KUBELET))
+        }
+        _ if event.level == Level::Warning && CERTIFICATES.contains(&kind) => {
+            report(Trouble::NoCertificate, Some(CERTIFICATE))
+        }
+        _ => None,
+    }
+}
+
+/// Words of texts that are about an image.
+const PULL: [&str; 6] =
+    ["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull", "InvalidImageName"];
+/// The objects of cert-manager.
+const CERTIFICATES: [&str; 6] = ["Certificate", "CertificateRequest", "Challenge", "ClusterIssuer", "Issuer", "Order"];
+/// What cannot be true of a pod of which a container was created.
+const BEFORE_START: &[Trouble] = &[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox, Trouble::NotCreated];
+
+/// The interval of who writes Warnings about an object of this kind: a controller on each of its tries, about pods and
+/// nodes the kubelet.
+fn writer(event: &Event<'_>) -> Option<Duration> {
+    match event.obj_type.trim() {
+        _ if event.level != Level::Warning => None,
+        "CronJob" | "DaemonSet" | "Deployment" | "Endpoints" | "Job" | "ReplicaSet" | "Service" | "StatefulSet" => {
+            Some(CONTROLLER)
+        }
+        "Pod" | "Node" => match event.reason.trim() {
+            "BackOff"
+            | "CrashLoopBackOff"
+            | "FailedSync"
+            | "FailedKillPod"
+            | "Unhealthy"
+            | "ContainerGCFailed"
+            | "FreeDiskSpaceFailed"
+            | "ImageGCFailed"
+            | "NetworkNotReady" => Some(KUBELET),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What an event ends, if it ends anything.
+pub fn ended_by(event: &Event<'_>) -> Option<End> {
+    let object = |troubles| Some(End { troubles, of: Of::Object });
+    let workload = |troubles| Some(End { troubles, of: Of::Workload });
+    let message = event.message.as_ref();
+    match event.reason.trim() {
+        "NodeReady" | "RemovingNode" | "DeletingNode" => Some(End { troubles: &[Trouble::NodeAway], of: Of::Node }),
+        "NodeHasNoDiskPressure" => object(&[Trouble::DiskPressure]),
+        "NodeHasSufficientMemory" | "NodeHasNoMemoryPressure" => object(&[Trouble::MemoryPressure]),
+        "NodeHasSufficientPID" | "NodeHasNoPIDPressure" => object(&[Trouble::PidPressure]),
+        "Scheduled" => object(&[Trouble::Unscheduled]),
+        "Pulling" => object(BEFORE_START),
+        "Pulled" | "Created" => {
+            object(&[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox, Trouble::NoImage])
+        }
+        "Started" => object(&[
+            Trouble::Unscheduled,
+            Trouble::Unmounted,
+            Trouble::NoSandbox,
+            Trouble::NoImage,
+            Trouble::NotStarted,
+            Trouble::NodeAway,
+        ]),
+        "SuccessfulCreate" => workload(&[Trouble::NotCreated, Trouble::ScheduleMissed]),
+        "ProvisioningSucceeded" => object(&[Trouble::Unprovisioned]),
+        "VolumeResizeSuccessful" | "FileSystemResizeSuccessful" => object(&[Trouble::Unresized]),
+        "Completed" => workload(&[Trouble::JobFailed]),
+        "SawCompletedJob" if message.contains("Complete") => workload(&[Trouble::JobFailed]),
+        "SuccessfulRescale" => object(&[Trouble::NoMetrics]),
+        "TriggeredScaleUp" | "ScaledUpGroup" => workload(&[Trouble::NotScaledUp]),
+        "EnsuredLoadBalancer" | "UpdatedLoadBalancer" => object(&[Trouble::NoLoadBalancer]),
+        "Issuing" if message.contains("successfully issued") => object(&[Trouble::NoCertificate]),
+        "CertificateIssued" | "DomainVerified" | "Complete" | "KeyPairVerified" | "Ready" => {
+            object(&[Trouble::NoCertificate])
+        }
+        _ => None,
+    }
+}
+
+/// Whether an event is of those that tell how pods come and go: who shows one shows the end of a trouble, too. That
+/// an image is pulled again is part of its trouble.
+pub fn is_of_a_course(event: &Event<'_>) -> bool {
+    event.level == Level::Normal
+        && event.reason.trim() != "Pulling"
+        && (ended_by(event).is_some_and(|end| end.of != Of::Node) || deleted(event).is_some())
+}
+
+/// The same of nodes.
+pub fn is_of_a_node(event: &Event<'_>) -> bool {
+    event.level == Level::Normal && event.obj_type.trim() == "Node"
+}
+
+/// The object that an event says is deleted, as its kind and name: a controller names the pod, the event of a node
+/// that is removed is about it.
+pub fn deleted<'e>(event: &'e Event<'_>) -> Option<(&'e str, &'e str)> {
+    let message = event.message.as_ref();
+    let name = |from: &str| message.split_once(from).map(|(_, rest)| rest.trim_start());
+    let first = |rest: &'e str| rest.split_whitespace().next().filter(|name| !name.is_empty());
+    match event.reason.trim() {
+        "SuccessfulDelete" => name("Deleted pod:")
+            .or_else(|| name("delete Pod"))
+            .and_then(first)
+            .map(|pod| ("Pod", pod))
+            .or_else(|| name("Deleted job").and_then(first).map(|job| ("Job", job.trim_start_matches(':')))),
+        "TaintManagerEviction" if event.obj_type.trim() == "Pod" && !message.contains("Cancelling") => {
+            Some(("Pod", event.obj_name.trim()))
+        }
+        "RemovingNode" | "DeletingNode" => Some(("Node", event.obj_name.trim())),
+        _ => None,
+    }
+}
+
+/// The group of troubles that one cause makes, for reasons that are no news to each other's readers as another kind of
+/// trouble would be: how a pod comes to run, what its node does, its probes, and so on.
+pub fn family<'e>(event: &'e Event<'_>) -> &'e str {
+    let reason = event.reason.trim();
+    match of(event).map(|report| report.trouble) {
+        Some(
+            Trouble::Unmounted | Trouble::NoSandbox | Trouble::NoImage | Trouble::NotStarted | Trouble::Unscheduled,
+        ) => "start",
+        Some(Trouble::NodeAway) => "node",
+        Some(Trouble::DiskPressure | Trouble::MemoryPressure | Trouble::PidPressure) => "pressure",
+        Some(Trouble::NotCreated) => "create",
+        Some(Trouble::Unprovisioned | Trouble::Unresized) => "start",
+        Some(Trouble::Evicted) => "evicted",
+        Some(Trouble::JobFailed | Trouble::ScheduleMissed) => "job",
+        Some(Trouble::NoMetrics) => "metrics",
+        Some(Trouble::NotScaledUp) => "scale",
+        Some(Trouble::NoLoadBalancer) => "balancer",
+        Some(Trouble::NoCertificate) => "certificate",
+        None => match reason {
+            // A container that fails its probe is restarted, and one that is restarted fails its probe.
+            "BackOff"
+            | "FailedSync"
+            | "pod启动失败"
+            | "操作重试"
+            | "FailedPostStartHook"
+            | "Unhealthy"
+            | "CrashLoopBackOff" => "start",
+            "OOMKilling" | "SystemOOM" => "memory",
+            reason => reason,
+        },
+    }
+}
