@@ -47,10 +47,10 @@ struct Slot {
 
 impl Slot {
     /// A newer reading: how many occurrences lie between.
-    fn take_in<'e>(&mut self, entry: &Entry<'e>, now: Time) -> Option<Change<'e>> {
+    fn take_in<'e>(&mut self, entry: &Entry<'e>, read_at: Time, now: Time) -> Option<Change<'e>> {
         self.absent_since = None;
         let reading = Reading { count: entry.count_of(self.rows), last_seen: entry.reading.last_seen };
-        let (kind, new) = compare(self.reading, reading)?;
+        let (kind, new) = compare(self.reading, reading, read_at)?;
         let before = self.reading.last_seen;
         if self.rows != 1 || !entry.copies {
             self.rows = entry.rows;
@@ -109,14 +109,19 @@ pub struct Diff<'e> {
     pub forgotten: Vec<EpisodeKey>,
 }
 
-/// Compares two readings of one episode: how many occurrences lie between them. Without a newer date there is none,
-/// whatever the count says: a row that is shown twice has counted nothing. Only of an episode whose dates cannot be
-/// read the count alone decides.
-pub fn compare(before: Reading, now: Reading) -> Option<(ChangeKind, u64)> {
-    let newer = now.last_seen > before.last_seen || (now.last_seen.is_unknown() && now.count != before.count);
-    if !newer {
+/// The dates of lists are whole seconds: so long after a date more may have happened that bears the same.
+const SAME_DATE: Duration = Duration::from_secs(2);
+
+/// Compares two readings of one episode, of which the first was read at `read_at`: how many occurrences lie between them.
+/// Without a newer date there is none, whatever the count says: a row that is shown twice has counted nothing. Only
+/// where the date was of that moment, or cannot be read, the count alone decides.
+pub fn compare(before: Reading, now: Reading, read_at: Time) -> Option<(ChangeKind, u64)> {
+    let more = now.count > before.count;
+    let undated = now.last_seen.is_unknown() && now.count != before.count;
+    let same_date = more && now.last_seen == before.last_seen && read_at <= before.last_seen.plus(SAME_DATE);
+    if now.last_seen <= before.last_seen && !undated && !same_date {
         None
-    } else if now.count > before.count {
+    } else if more {
         Some((ChangeKind::Increased, now.count - before.count))
     } else if now.count == before.count {
         Some((ChangeKind::Increased, 1))
@@ -195,7 +200,8 @@ impl TargetReadings {
         now: Time,
     ) -> Diff<'e> {
         let mut diff = Diff::default();
-        let horizon = self.horizon(self.last_good.unwrap_or(now), now);
+        let read_at = self.last_good.unwrap_or(now);
+        let horizon = self.horizon(read_at, now);
         for event in gone {
             let key = identities.episode(event);
             if let Ok(at) = self.slots.binary_search_by_key(&key, |slot| slot.key)
@@ -207,7 +213,7 @@ impl TargetReadings {
         let mut fresh: Vec<Slot> = Vec::new();
         for entry in merged(events, identities) {
             match self.slots.binary_search_by_key(&entry.key, |slot| slot.key) {
-                Ok(at) => diff.changes.extend(self.slots.get_mut(at).and_then(|slot| slot.take_in(&entry, now))),
+                Ok(at) => diff.changes.extend(self.slots.get_mut(at).and_then(|slot| slot.take_in(&entry, read_at, now))),
                 Err(_) => {
                     fresh.push(entry.slot(now));
                     self.unknown(&entry, horizon, now, &mut diff);
@@ -243,7 +249,7 @@ impl TargetReadings {
     /// Both sides are sorted by key: one walk over both.
     fn compare_all<'e>(&mut self, entries: Vec<Entry<'e>>, last_good: Time, now: Time) -> Diff<'e> {
         let mut diff = Diff::default();
-        let horizon = self.horizon(last_good, now);
+        let (read_at, horizon) = (last_good, self.horizon(last_good, now));
         let mut fresh: Vec<Slot> = Vec::new();
         let mut at = 0;
         for entry in entries {
@@ -254,7 +260,7 @@ impl TargetReadings {
             match self.slots.get_mut(at).filter(|slot| slot.key == entry.key) {
                 Some(slot) => {
                     at += 1;
-                    diff.changes.extend(slot.take_in(&entry, now));
+                    diff.changes.extend(slot.take_in(&entry, read_at, now));
                 }
                 None => {
                     fresh.push(entry.slot(now));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Level;
 use super::incident::hold::Window;
+use super::incident::standing::EndedBy;
 use super::mute::{Acknowledged, Author};
 use super::rules::rule::{Destination, Field, RuleKey, Severity};
 use super::template::Template;
@@ -136,6 +137,9 @@ pub struct Story {
     pub news: Vec<String>,
     /// How long it has been quiet, in seconds; of a resolved one.
     pub quiet_seconds: u64,
+    /// The event that ended it; `None`: silence did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<EndedBy>,
     /// Why it was closed.
     pub closed_because: Option<String>,
     /// Whose mute is over while it is still open.

@@ -105,9 +105,10 @@ const MARGIN: Duration = Duration::from_secs(30);
 
 /// The silence that an event's reporter may keep while what it said is still true; zero where nothing is known.
 pub fn slowest(event: &Event<'_>) -> Duration {
-    let known = of(event).and_then(|report| report.repeats).or_else(|| writer(event));
+    let known = of(event).and_then(|report| report.repeats).or_else(|| controller(event).then_some(CONTROLLER));
     let series = event.series.then_some(SERIES);
-    known.max(series).map_or(Duration::ZERO, |every| every + MARGIN)
+    // A rule that resolves faster than the kubelet speaks does so on purpose: by default none does.
+    known.max(series).filter(|every| *every > KUBELET).map_or(Duration::ZERO, |every| every + MARGIN)
 }
 
 /// What is known of how the trouble of an event is reported; `None` for an event that is not known to end by another.
@@ -167,28 +168,10 @@ const CERTIFICATES: [&str; 6] = ["Certificate", "CertificateRequest", "Challenge
 /// What cannot be true of a pod of which a container was created.
 const BEFORE_START: &[Trouble] = &[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox, Trouble::NotCreated];
 
-/// The interval of who writes Warnings about an object of this kind: a controller on each of its tries, about pods and
-/// nodes the kubelet.
-fn writer(event: &Event<'_>) -> Option<Duration> {
-    match event.obj_type.trim() {
-        _ if event.level != Level::Warning => None,
-        "CronJob" | "DaemonSet" | "Deployment" | "Endpoints" | "Job" | "ReplicaSet" | "Service" | "StatefulSet" => {
-            Some(CONTROLLER)
-        }
-        "Pod" | "Node" => match event.reason.trim() {
-            "BackOff"
-            | "CrashLoopBackOff"
-            | "FailedSync"
-            | "FailedKillPod"
-            | "Unhealthy"
-            | "ContainerGCFailed"
-            | "FreeDiskSpaceFailed"
-            | "ImageGCFailed"
-            | "NetworkNotReady" => Some(KUBELET),
-            _ => None,
-        },
-        _ => None,
-    }
+/// Whether a controller writes it, on each of its tries.
+fn controller(event: &Event<'_>) -> bool {
+    let kinds = ["CronJob", "DaemonSet", "Deployment", "Endpoints", "Job", "ReplicaSet", "Service", "StatefulSet"];
+    event.level == Level::Warning && kinds.contains(&event.obj_type.trim())
 }
 
 /// What an event ends, if it ends anything.

@@ -39,13 +39,17 @@ fn family(event: &Event<'_>) -> Option<&'static str> {
 }
 
 /// The message without quoted parts, names of objects, hashes, addresses, times and numbers; its
-/// first 80 characters.
+/// first 80 characters. Scripts without blanks between words are taken apart where the script changes: of
+/// "磁盘已满98%" the number goes, and the clause stays.
 pub fn kind_of_message(message: &str, obj_name: &str, workload: &str) -> String {
     let mut kind = String::new();
     let unquoted = without_quotes(message);
-    let words = unquoted.split_whitespace().filter(|word| !is_particular(word, obj_name, workload));
-    for word in words {
-        let word = word.trim_matches(|c: char| c.is_ascii_punctuation());
+    for word in unquoted.split_whitespace().flat_map(pieces) {
+        let dense = word.chars().any(is_dense);
+        if !dense && is_particular(word, obj_name, workload) {
+            continue;
+        }
+        let word = word.trim_matches(|c: char| c.is_ascii_punctuation() || is_punctuation(c));
         if word.is_empty() {
             continue;
         }
@@ -60,9 +64,37 @@ pub fn kind_of_message(message: &str, obj_name: &str, workload: &str) -> String 
     kind.chars().take(KIND_CHARS).collect()
 }
 
+/// A word at blanks, taken apart where a script that is written without blanks begins or ends.
+fn pieces(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = rest.char_indices().find(|(_, c)| is_dense(*c) != is_dense(first)).map_or(rest.len(), |(at, _)| at);
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some(piece)
+    })
+}
+
+/// Whether a character is of a script that is written without blanks between words.
+fn is_dense(c: char) -> bool {
+    matches!(c,
+        '\u{0e00}'..='\u{0eff}'      // Thai, Lao
+        | '\u{1000}'..='\u{109f}'    // Myanmar
+        | '\u{1780}'..='\u{17ff}'    // Khmer
+        | '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' // Japanese
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' // Han
+        | '\u{20000}'..='\u{3ffff}')
+}
+
+/// Punctuation of these scripts, and full-width forms of it.
+fn is_punctuation(c: char) -> bool {
+    matches!(c, '\u{3000}'..='\u{303f}' | '\u{ff00}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{2018}'..='\u{201f}' | '…')
+}
+
 /// Whether a word names a particular thing: an object, a number, a hash, an address, a time.
 fn is_particular(word: &str, obj_name: &str, workload: &str) -> bool {
-    word.bytes().any(|b| b.is_ascii_digit())
+    word.chars().any(char::is_numeric)
         || word.contains(['/', '_'])
         || (!obj_name.is_empty() && word.contains(obj_name))
         || (workload.len() > 2 && word.contains(workload))
@@ -139,6 +171,11 @@ mod tests {
             ("pod web-6d4cf56db6-x2x7v is gone", "pod is gone"),
             (r#"a "quoted \" part" b"#, "a b"),
             ("读取 10.0.0.1 失败", "读取 失败"),
+            ("服务web更新失败，错误码5003，正在第3次重试", "服务 更新失败 错误码 正在第 次重试"),
+            ("磁盘已满98%", "磁盘已满"),
+            ("磁盘已满９８％", "磁盘已满"),
+            ("ディスク使用率98%を超えました", "ディスク使用率 を超えました"),
+            ("พื้นที่ดิสก์เหลือ2%", "พื้นที่ดิสก์เหลือ"),
             ("", ""),
         ];
         for (message, kind) in cases {

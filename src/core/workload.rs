@@ -39,7 +39,8 @@ pub fn of<'a>(obj_type: &str, obj_name: &'a str) -> &'a str {
 }
 
 fn pod(name: &str) -> Option<&str> {
-    cut_off_at_63(name)
+    pipeline(name)
+        .or_else(|| cut_off_at_63(name))
         .or_else(|| uuid(name))
         .or_else(|| dashed(name, 5..=5, is_random).and_then(|rest| dashed(rest, 6..=10, is_hash)))
         .or_else(|| dashed(name, 5..=5, is_lower_alnum).and_then(|rest| dashed(rest, 8..=10, is_digit)))
@@ -47,6 +48,60 @@ fn pod(name: &str) -> Option<&str> {
         .or_else(|| dashed(name, 5..=5, is_random))
         .or_else(|| node_address(name))
         .or_else(|| dashed(name, 1..=4, is_digit))
+}
+
+/// Pods that a pipeline makes for one run each.
+fn pipeline(name: &str) -> Option<&str> {
+    gitlab(name).or_else(|| tekton(name)).or_else(|| argo(name)).or_else(|| jenkins(name)).or_else(|| airflow(name))
+}
+
+/// `runner-TOKEN-project-ID-concurrent-N-RANDOM`: of one project, whichever runner took it.
+fn gitlab(name: &str) -> Option<&str> {
+    let project = name.strip_prefix("runner-").and_then(|_| name.find("-project-"))?;
+    let id = project + "-project-".len();
+    let digits = name.get(id..)?.bytes().take_while(u8::is_ascii_digit).count();
+    let end = id + digits;
+    let rest = name.get(end..)?;
+    (digits > 0 && rest.starts_with("-concurrent")).then(|| name.get(project + 1..end)).flatten()
+}
+
+/// `PIPELINE-RANDOM-TASK-pod`: of one pipeline.
+fn tekton(name: &str) -> Option<&str> {
+    let run = name.strip_suffix("-pod")?;
+    run.match_indices('-').find_map(|(at, _)| {
+        let (rest, after) = (run.get(..at)?, run.get(at + 1..)?);
+        let random = after.split('-').next()?;
+        let mixed = random.len() == 5 && random.bytes().all(is_random) && random.bytes().any(is_digit);
+        let whole = random.len() == 5 && random.bytes().all(is_random) && after.len() == 5;
+        (!rest.is_empty() && (mixed || whole)).then_some(rest)
+    })
+}
+
+/// `WORKFLOW-RANDOM-HASH`, where the hash of a step is a decimal number: of one workflow.
+fn argo(name: &str) -> Option<&str> {
+    let run = dashed(name, 8..=10, is_digit)?;
+    // A step's template may stand between.
+    dashed(run, 5..=5, is_random).filter(|rest| rest.bytes().any(|b| b.is_ascii_lowercase())).or_else(|| {
+        let (workflow, _) = run.rsplit_once('-')?;
+        dashed(workflow, 5..=5, |b| is_random(b))
+            .filter(|_| workflow.rsplit_once('-').is_some_and(|(_, random)| random.bytes().any(is_digit)))
+    })
+}
+
+/// `JOB-NUMBER-RANDOM-RANDOM-RANDOM`: of one job.
+fn jenkins(name: &str) -> Option<&str> {
+    let run = (0..2).try_fold(name, |rest, _| dashed(rest, 5..=5, is_lower_alnum))?;
+    let run = dashed(run, 5..=5, is_lower_alnum).unwrap_or(run);
+    dashed(run, 1..=6, is_digit)
+}
+
+/// `DAG-TASK-RANDOM`, where the random part has eight characters, digits among them: of one task.
+fn airflow(name: &str) -> Option<&str> {
+    let (_, random) = name.rsplit_once('-')?;
+    let (digits, letters) = (random.bytes().any(is_digit), random.bytes().any(|b| b.is_ascii_lowercase()));
+    // Hexadecimal ones are hashes of a template or of a commit.
+    let hash = random.bytes().all(|b| b.is_ascii_hexdigit());
+    if digits && letters && !hash { dashed(name, 8..=8, is_lower_alnum) } else { None }
 }
 
 /// What stands before a final `-` and `len` characters of a class, if anything does.
@@ -88,9 +143,49 @@ fn node_address(name: &str) -> Option<&str> {
     })
 }
 
+/// The shape of a name with parts that look generated, which a `*` stands for; `None` for a name that people gave.
+/// Workloads of one shape may be runs of the same thing, by a maker that podbell does not know.
+pub fn shape(workload: &str) -> Option<String> {
+    let mut generated = false;
+    let parts: Vec<&str> = workload
+        .split('-')
+        .map(|part| {
+            let random = looks_generated(part);
+            generated |= random;
+            if random { "*" } else { part }
+        })
+        .collect();
+    generated.then(|| parts.join("-"))
+}
+
+/// Whether part of a name looks as if no person had written it: five characters or more, of which some are digits
+/// among letters, or that have no vowel.
+fn looks_generated(part: &str) -> bool {
+    let digits = part.bytes().filter(u8::is_ascii_digit).count();
+    let letters = part.bytes().filter(u8::is_ascii_lowercase).count();
+    let vowels = part.bytes().filter(|b| b"aeiou".contains(b)).count();
+    let plain = digits + letters == part.len();
+    plain && part.len() >= 5 && (digits == part.len() || (digits > 0 && letters > 0) || vowels == 0)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::{of, shape};
+
+    #[test]
+    fn names_of_one_maker_have_one_shape_and_names_that_people_gave_have_none() {
+        for (name, expected) in [
+            ("ci-8f3k2m1q-build", Some("ci-*-build")),
+            ("step-20418-x", Some("step-*-x")),
+            ("job-kzvwq", Some("job-*")),
+            ("web", None),
+            ("svc-12", None),
+            ("api-v2", None),
+            ("checkout-worker", None),
+        ] {
+            assert_eq!(shape(name).as_deref(), expected, "{name}");
+        }
+    }
 
     #[test]
     fn names_lose_their_generated_suffixes_and_plain_names_stay() {
@@ -109,6 +204,18 @@ mod tests {
             ("Pod", "kube-apiserver-10-0-0-1", "kube-apiserver"),
             ("Pod", "runner-0b54e8d0-93b0-4a1b-8b9d-2f0a3d6f3a11", "runner"),
             ("Pod", "0b54e8d0-93b0-4a1b-8b9d-2f0a3d6f3a11", "0b54e8d0-93b0-4a1b-8b9d-2f0a3d6f3a11"),
+            ("Pod", "runner-kxwgpzt2-project-4711-concurrent-0-xdzb9tlw", "project-4711"),
+            ("Pod", "runner-6b47dh7x-project-4711-concurrent-12bk7d", "project-4711"),
+            ("Pod", "build-x7k2p-unit-tests-pod", "build"),
+            ("Pod", "release-main-9bzq4-pod", "release-main"),
+            ("Pod", "nightly-x7k2p-2093482734", "nightly"),
+            ("Pod", "nightly-x7k2p-unit-2093482734", "nightly"),
+            ("Pod", "etl-load-4gq81zpx", "etl-load"),
+            ("Pod", "shop-main-12-b7c2d-9rkxq-x2x7v", "shop-main"),
+            ("Pod", "shop-main-12-b7c2d-9rkxq", "shop-main"),
+            ("Pod", "single-pod", "single-pod"),
+            ("Pod", "web-frontend", "web-frontend"),
+            ("Pod", "web-deadbee1", "web-deadbee1"),
             ("Pod", "web-proxy", "web-proxy"),
             ("Pod", "nginx", "nginx"),
             ("Pod", "-x2x7v", "-x2x7v"),

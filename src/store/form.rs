@@ -112,11 +112,23 @@ impl From<Whole> for Incident {
             reopened: whole.reopened,
             blind: whole.blind,
             telling: whole.telling,
-            details: Details { objects, reasons, topics, newest, newest_seen, episodes, unlisted: None }.into(),
+            details: Details {
+                objects,
+                reasons,
+                topics,
+                newest,
+                newest_seen,
+                episodes,
+                unlisted: None,
+                current: Vec::new(),
+                gathered: Vec::new(),
+            }
+            .into(),
             acknowledged: None,
             signs: Signs::default(),
             slowest: 0,
             ended_by: None,
+            shape: None,
             runs: Vec::new(),
         }
     }
@@ -159,7 +171,7 @@ mod tests {
             first_seen: at,
             objects: LiteMap::from_iter([("Pod/web-1".into(), seen)]),
             reasons: vec![ReasonCount { reason: "Failed".into(), occurrences: 12 }],
-            topics: vec![Topic { key: "k".into(), words: "w".into() }],
+            topics: vec![Topic { key: "k".into(), words: "w".into(), family: String::new() }],
             newest: Newest { reason: "Failed".into(), ..Newest::default() },
             newest_seen: at,
             reopened: 2,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use podbell::core::notice::{Notice, NoticeBody, NoticeKind, Story};
 use podbell::core::replay::Sent;
+use podbell::core::rules::rule::Field;
 use podbell::core::step::decision::Decision;
 use podbell::core::time::Time;
 
@@ -27,7 +28,10 @@ const SEEN_LATE: i64 = 360;
 pub(super) fn judge(day: &Day, played: &Played, measured: &mut Measured) {
     let incidents = Incidents::new(day, played);
     for (incident, places) in &incidents.places {
-        if places.len() > 1 {
+        // A node's incident is about all that ran there.
+        let by_workload = |(_, story, _): &(&Notice, &Story, &Sent)| story.group.contains_key(&Field::Workload);
+        let stories = incidents.stories.get(incident).map_or(&[][..], Vec::as_slice);
+        if places.len() > 1 && stories.iter().any(by_workload) {
             measured.merged.push(format!("{}: #{incident} is about {places:?}", day.name));
         }
     }

@@ -175,8 +175,9 @@ fn a14_an_unrelated_reason_that_joins_is_one_escalated_that_names_it() {
     events.push(warning(POD, "OOMKilling", "Memory cgroup out of memory", 1, 110, 110));
     world.poll(&web(), &events);
     world.run_until(600);
-    // min_gap holds it back to five minutes after opened.
-    assert_eq!(world.told(), ["75s team opened #1", "375s team escalated #1"]);
+    // Another kind of trouble does not wait for min_gap.
+    assert_eq!(world.told(), ["75s team opened #1", "135s team escalated #1"]);
+    assert_eq!(story(&world).reasons[0].reason, "OOMKilling", "what is new comes first");
     assert_eq!(story(&world).news, ["OOMKilling: Memory cgroup out of memory"]);
     assert_eq!(world.last_notice().caused_at, crate::support::events::at(120));
 }

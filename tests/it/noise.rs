@@ -32,7 +32,7 @@ fn meets_the_goals(rules: fn() -> Rules, kinds: &[Kind]) {
     // Of so few one is more than a hundredth; what is later than that must be so by a failed poll.
     let (late, after_failures) = all.late;
     assert!(late <= 1 && late == after_failures, "{late} late, {after_failures} by failed polls: {:?}", all.delays);
-    assert!(all.delays.len() >= 5 && percentile(&all.delays, 0) > 0.0, "{:?}", all.delays);
+    assert!(all.delays.len() >= 2 && percentile(&all.delays, 0) > 0.0, "{:?}", all.delays);
     assert!(all.long_pulls >= 2, "{} long pulls", all.long_pulls);
     assert_eq!(all.long_pulls_ended_early, Vec::<String>::new());
     assert_eq!((all.decisions, all.undecided), (all.changes, 0));

@@ -64,9 +64,16 @@ pub struct Holds {
     pub mute: Option<(u64, Time)>,
     /// Open incidents that explain this one, and who hears of them.
     pub inhibitors: Vec<(u64, Vec<Destination>)>,
+    /// When one of its targets was read last.
+    pub read_at: Option<Time>,
 }
 
 impl Holds {
+    /// Whether one of its targets was read at or after a moment.
+    pub fn was_read(&self, at: Time) -> bool {
+        self.read_at.is_some_and(|read| read >= at)
+    }
+
     /// What holds back from this destination.
     pub fn of(&self, to: &Destination) -> Option<Held> {
         if let Some((window, until)) = &self.window {
@@ -129,7 +136,7 @@ impl Incident {
                 continue;
             }
             let reopened = telling.next.filter(|next| next.kind == NoticeKind::Reopened);
-            telling.next = reopened.or(Some(Next { kind: NoticeKind::Reminded, caused_at: now }));
+            telling.next = reopened.or(Some(Next::new(NoticeKind::Reminded, now)));
             telling.after_mute = Some(by.clone());
             changed = true;
         }

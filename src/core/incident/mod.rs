@@ -110,6 +110,9 @@ pub struct Incident {
     /// The event that ended the last trouble that stood.
     #[serde(default)]
     pub ended_by: Option<EndedBy>,
+    /// The shape of the names of its workloads, if they are runs of one thing.
+    #[serde(default)]
+    pub shape: Option<String>,
     /// What counts towards `open_when` object by object.
     #[serde(default)]
     pub runs: Vec<Run>,
@@ -130,6 +133,12 @@ pub struct Details {
     pub newest_seen: Time,
     /// Episodes whose past is counted as older, folded to 64 bits, sorted.
     pub episodes: Vec<u64>,
+    /// The reasons that occurred since it opened last.
+    #[serde(default)]
+    pub current: Vec<String>,
+    /// The reasons that may bring it back.
+    #[serde(default)]
+    pub gathered: Vec<String>,
     /// The newest occurrence of an object that found no place among `objects`.
     #[serde(default)]
     pub unlisted: Option<Time>,
@@ -157,6 +166,9 @@ pub struct Topic {
     pub key: String,
     /// The words that tell it as news: the reason, and the message's beginning.
     pub words: String,
+    /// The family of troubles that it belongs to, see [`super::reports::family`].
+    #[serde(default)]
+    pub family: String,
 }
 
 /// A change on its way into an incident.
@@ -178,6 +190,8 @@ pub struct Joining<'a> {
     pub late: bool,
     /// Whether what they tell had ended when it was written.
     pub over: bool,
+    /// Whether they join an incident that is open.
+    pub open: bool,
     /// The destinations it won.
     pub destinations: &'a [Destination],
 }
@@ -195,8 +209,8 @@ impl Incident {
             workload: clipped(joining.workload, MOST_NAME_CHARS),
             occurrences: 0,
             older: 0,
-            first_at: now,
-            last_at: now,
+            first_at: if joining.late { joining.times.last } else { now },
+            last_at: if joining.late { joining.times.last } else { now },
             last_sign: now,
             first_seen: joining.event.first_seen,
             reopened: 0,
@@ -212,6 +226,7 @@ impl Incident {
             signs: Signs::default(),
             slowest: 0,
             ended_by: None,
+            shape: None,
             runs: Vec::new(),
         }
     }
@@ -229,6 +244,10 @@ impl Incident {
         if joining.new == 0 {
             return;
         }
+        if self.shape.is_none() && self.workload != joining.workload {
+            let named = self.group.iter().any(|(field, value)| *field == Field::Workload && value != joining.workload);
+            self.shape = super::workload::shape(joining.workload).filter(|_| named);
+        }
         self.record(joining, now);
         match self.phase {
             Phase::Open => self.note_worse(rule, now),
@@ -240,6 +259,18 @@ impl Incident {
                 }
             }
         }
+    }
+
+    /// Whether it is about the same family of troubles as an event.
+    pub fn is_about(&self, event: &Event<'_>) -> bool {
+        let family = super::reports::family(event);
+        // What was stored before families were known may be about anything.
+        self.details.topics.iter().any(|topic| topic.family == family || topic.family.is_empty())
+    }
+
+    /// Whether it is about workloads that are runs of one thing.
+    pub fn is_of_many_names(&self) -> bool {
+        self.shape.is_some()
     }
 
     /// Whether a change tells of what was over when it was written.
@@ -261,6 +292,12 @@ impl Incident {
     /// It is there for long enough.
     pub fn open_by_lasting(&mut self, rule: &RuleSettings, now: Time) {
         self.open(rule, now);
+        // It was collected for while it lasted.
+        for (_, telling) in &mut self.telling {
+            if let Some(next) = &mut telling.next {
+                next.at_once = true;
+            }
+        }
     }
 
     /// It is over since `at`.
@@ -363,6 +400,7 @@ impl Incident {
 
     fn open(&mut self, rule: &RuleSettings, now: Time) {
         let reopening = matches!(self.phase, Phase::Resolved { .. });
+        self.details.change(Details::begin_anew);
         if reopening {
             // Coming back clears the acknowledgement.
             self.acknowledged = None;
@@ -376,14 +414,26 @@ impl Incident {
 }
 
 impl Details {
+    /// It came back: what occurred before it was over is no part of that.
+    fn begin_anew(&mut self) {
+        let again = std::mem::take(&mut self.gathered);
+        self.current = again;
+    }
+
     /// Takes in a change. Says whether its episode is new to the incident.
     fn record(&mut self, joining: &Joining<'_>, now: Time) -> bool {
         let event = joining.event;
         self.record_object(event, joining, now);
-        self.record_reason(clipped(event.reason.trim(), 200), joining.new);
+        let reason = clipped(event.reason.trim(), 200);
+        let reasons = if joining.open { &mut self.current } else { &mut self.gathered };
+        if reasons.len() < MOST_REASONS && !reasons.contains(&reason) && !joining.over {
+            reasons.push(reason.clone());
+        }
+        self.record_reason(reason, joining.new);
         let key = clipped(&super::topic::of(event, joining.workload), MOST_NAME_CHARS);
         if self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
-            self.topics.push(Topic { key, words: topic_words(event) });
+            let family = clipped(super::reports::family(event), MOST_NAME_CHARS);
+            self.topics.push(Topic { key, words: topic_words(event), family });
         }
         if event.last_seen >= self.newest_seen {
             self.newest = newest(event);

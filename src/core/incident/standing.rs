@@ -98,7 +98,7 @@ impl Incident {
         }
         let standing = said.filter(|_| standing > 0).map(|at| at.plus(Duration::from_secs(lost_after.into())));
         let silent = silent.map(|at| at.plus(silence));
-        let settled = ended.map(|at| at.plus(self.doubled(SETTLED)));
+        let settled = ended.map(|at| at.plus(self.doubled(SETTLED.min(rule.resolve_after))));
         [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
     }
 
@@ -115,9 +115,14 @@ impl Incident {
         self.ended_by.as_ref().filter(|end| standing == 0 && silent.is_none_or(|silent| silent <= end.at))
     }
 
-    /// The silence that ends it: not shorter than its slowest reporter keeps; doubled by each reopening, up to 4 h.
+    /// The silence that ends it: not shorter than its slowest reporter keeps, unless the rule wants silence alone;
+    /// doubled by each reopening, up to 4 h.
     pub fn silence(&self, rule: &RuleSettings) -> Duration {
-        self.doubled(rule.resolve_after).max(Duration::from_secs(self.slowest.into()))
+        let slowest = match rule.until {
+            Until::Event => Duration::from_secs(self.slowest.into()),
+            Until::Silence => Duration::ZERO,
+        };
+        self.doubled(rule.resolve_after).max(slowest)
     }
 
     fn doubled(&self, span: Duration) -> Duration {

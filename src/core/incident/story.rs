@@ -1,7 +1,7 @@
 //! The story of an incident: its facts, frozen for a notice.
 
-use super::Incident;
 use super::telling::Due;
+use super::{Details, Incident, Topic};
 use crate::core::notice::{NoticeKind, Story};
 use crate::core::rules::rule::{Field, RuleSettings};
 use crate::core::time::Time;
@@ -26,7 +26,7 @@ impl Incident {
             namespace: target.map(|t| t.namespace.to_string()).unwrap_or_default(),
             workload: self.workload_for_people(),
             services: self.services(),
-            reasons: self.reasons_by_weight(),
+            reasons: self.reasons_by_weight(due),
             occurrences: self.occurrences,
             in_all: self.occurrences.saturating_add(self.older),
             objects: self.objects_lately(now).max(1),
@@ -38,11 +38,12 @@ impl Incident {
             reopened: self.reopened,
             told: due.told,
             news: self.news(due),
-            quiet_seconds: if due.kind == NoticeKind::Resolved {
-                due.caused_at.since(self.last_sign).as_secs()
-            } else {
-                0
+            quiet_seconds: match (due.kind, self.ended_by_event()) {
+                (NoticeKind::Resolved, Some(end)) => due.caused_at.since(end.at).as_secs(),
+                (NoticeKind::Resolved, None) => due.caused_at.since(self.last_sign).as_secs(),
+                _ => 0,
             },
+            ended_by: self.ended_by_event().filter(|_| due.kind == NoticeKind::Resolved).cloned(),
             closed_because: None,
             mute_over: due.after_mute.clone(),
             acknowledged: self.acknowledged.clone(),
@@ -57,7 +58,11 @@ impl Incident {
     /// The workload, or nothing where the rule mixes several.
     fn workload_for_people(&self) -> String {
         let one = self.group.iter().any(|(field, _)| matches!(field, Field::Workload | Field::ObjName));
-        if one { self.workload.clone() } else { String::new() }
+        match (one, &self.shape) {
+            (true, Some(shape)) => shape.clone(),
+            (true, None) => self.workload.clone(),
+            (false, _) => String::new(),
+        }
     }
 
     fn services(&self) -> Vec<String> {
@@ -68,10 +73,21 @@ impl Incident {
         services
     }
 
-    fn reasons_by_weight(&self) -> Vec<crate::core::notice::ReasonCount> {
-        let mut reasons = self.details.reasons.clone();
-        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.occurrences));
+    /// The reasons of what is open, or was last: what is new to the reader first, then those that occurred most.
+    fn reasons_by_weight(&self, due: &Due) -> Vec<crate::core::notice::ReasonCount> {
+        let Details { reasons, current, .. } = &*self.details;
+        let new = |reason: &str| due.told.is_some() && self.is_new(reason, due.topics);
+        let is_current = |reason: &str| current.is_empty() || current.iter().any(|one| one == reason);
+        let mut reasons: Vec<_> = reasons.iter().filter(|one| is_current(&one.reason)).cloned().collect();
+        reasons.sort_by_key(|one| (!new(&one.reason), std::cmp::Reverse(one.occurrences)));
         reasons
+    }
+
+    /// Whether a reason joined with the topics after the first `known`.
+    fn is_new(&self, reason: &str, known: usize) -> bool {
+        let topics = &self.details.topics;
+        let of = |topic: &Topic| topic.words.split(':').next() == Some(reason);
+        !topics.iter().take(known).any(of) && topics.iter().skip(known).any(of)
     }
 
     fn newest_objects(&self) -> Vec<String> {

@@ -7,7 +7,7 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::hold::{Held, Holds};
-use super::{FLAPPING, Incident, Phase};
+use super::{FLAPPING, Incident, Phase, Topic};
 use crate::core::mute::Author;
 use crate::core::notice::{NoticeKind, Told};
 use crate::core::rules::rule::{CountSteps, Destination, RuleSettings};
@@ -45,6 +45,16 @@ pub struct Next {
     pub kind: NoticeKind,
     /// The poll that caused it; of several, the first.
     pub caused_at: Time,
+    /// Whether it is of another kind of trouble than what was told: that does not wait for `min_gap`.
+    #[serde(default)]
+    pub at_once: bool,
+}
+
+impl Next {
+    /// A notice that waits for its moment as its kind does.
+    pub fn new(kind: NoticeKind, caused_at: Time) -> Self {
+        Self { kind, caused_at, at_once: false }
+    }
 }
 
 /// A notice whose moment has come, for destinations that know the same.
@@ -72,28 +82,63 @@ impl Incident {
                 continue;
             }
             let kind = if reopening && telling.told.is_some() { NoticeKind::Reopened } else { NoticeKind::Opened };
-            telling.next = (!telling.flapping).then_some(Next { kind, caused_at: now });
+            telling.next = (!telling.flapping).then_some(Next::new(kind, now));
         }
     }
 
     /// More has joined an open incident: who is to hear of it?
     pub(super) fn note_worse(&mut self, rule: &RuleSettings, now: Time) {
         let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.details.topics.len());
+        let topics_known = &self.details.topics;
         for (to, telling) in &mut self.telling {
-            if telling.next.is_some() || !rule.notify.contains(to) {
+            if telling.next.is_some_and(|next| next.at_once || next.kind == NoticeKind::Opened)
+                || !rule.notify.contains(to)
+            {
                 continue;
             }
             if telling.told.is_none() {
-                telling.next = Some(Next { kind: NoticeKind::Opened, caused_at: now });
+                telling.next = Some(Next::new(NoticeKind::Opened, now));
+                continue;
+            }
+            let other = rule.escalate.news && tells_of_another(topics_known, telling.topics);
+            if other {
+                let kind = telling.next.map_or(NoticeKind::Escalated, |next| match next.kind {
+                    NoticeKind::Reopened => NoticeKind::Reopened,
+                    _ => NoticeKind::Escalated,
+                });
+                telling.next = Some(Next { at_once: true, ..Next::new(kind, now) });
+                continue;
+            }
+            if telling.next.is_some() {
                 continue;
             }
             let worse = passed_count(&rule.escalate.counts, occurrences) > telling.count_step
                 || passed(&rule.escalate.objects, objects) > telling.object_step
                 || (rule.escalate.news && topics > telling.topics);
             if worse {
-                telling.next = Some(Next { kind: NoticeKind::Escalated, caused_at: now });
+                telling.next = Some(Next::new(NoticeKind::Escalated, now));
             }
         }
+    }
+
+    /// What waited to be told as worse and is over meanwhile is not told: nothing came since, and the event that ends
+    /// it did. Says whether that changed anything.
+    pub fn drop_outdated(&mut self, now: Time) -> bool {
+        let Some(ended_at) = self.ended_by_event().map(|end| end.at) else { return false };
+        let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.details.topics.len());
+        let mut changed = false;
+        for (_, telling) in &mut self.telling {
+            let outdated = telling.next.is_some_and(|next| {
+                next.kind == NoticeKind::Escalated && next.caused_at < now && next.caused_at <= ended_at
+            });
+            if outdated {
+                telling.next = None;
+                telling.topics = topics;
+                telling.told = telling.told.map(|told| Told { occurrences, objects, ..told });
+                changed = true;
+            }
+        }
+        changed
     }
 
     /// Another rule, or the same with other steps: those that are passed already are not told. Whom it no
@@ -121,7 +166,11 @@ impl Incident {
     /// incident holds has none: its end is an event.
     pub fn tell_at(&self, rule: &RuleSettings, holds: &Holds) -> Option<Time> {
         let moment = |(to, telling): (&Destination, &Telling)| {
-            let (_, at) = self.moment(to, telling, rule)?;
+            let (next, at) = self.moment(to, telling, rule)?;
+            if next.kind == NoticeKind::Reminded && telling.after_mute.is_none() && !holds.was_read(at) {
+                // The next good read tells it.
+                return None;
+            }
             match holds.of(to) {
                 None => Some(at),
                 // Noted as held when it falls due, then told when the window ends.
@@ -154,7 +203,10 @@ impl Incident {
             .iter()
             .filter(|(to, _)| holds.of(to).is_none())
             .filter_map(|(to, telling)| {
-                Some((to.clone(), self.moment(to, telling, rule).filter(|(_, at)| *at <= now)?.0))
+                let (next, at) = self.moment(to, telling, rule)?;
+                // A reminder claims that it is still there: somebody must have looked.
+                let known = next.kind != NoticeKind::Reminded || telling.after_mute.is_some() || holds.was_read(at);
+                (at <= now && known).then(|| (to.clone(), next))
             })
             .collect();
         let mut grouped = Grouped::default();
@@ -196,7 +248,7 @@ impl Incident {
                 (true, None) => continue,
                 (true, Some(waiting)) => waiting,
                 (false, None) if telling.told.is_none() => continue,
-                (false, _) => Next { kind, caused_at },
+                (false, _) => Next::new(kind, caused_at),
             };
             match rule {
                 Some(rule) => self.tell(&mut grouped, &to, next, rule, now),
@@ -228,13 +280,16 @@ impl Incident {
         }
         let gap = telling.told.map(|told| told.at.plus(rule.min_gap));
         match (telling.next, telling.told) {
-            (Some(next), _) if next.kind == NoticeKind::Opened => Some((next, next.caused_at.plus(rule.group_wait))),
+            (Some(next), _) if next.kind == NoticeKind::Opened && next.at_once => Some((next, next.caused_at)),
+            (Some(next), _) if next.kind == NoticeKind::Opened || next.at_once => {
+                Some((next, next.caused_at.plus(rule.group_wait)))
+            }
             (Some(next), _) => Some((next, gap.map_or(next.caused_at, |gap| gap.max(next.caused_at)))),
             // Somebody has it: they need not be reminded.
             (None, Some(_)) if self.acknowledged.is_some() => None,
             (None, Some(told)) => {
                 let at = told.at.plus(rule.remind_every?.max(rule.min_gap));
-                Some((Next { kind: NoticeKind::Reminded, caused_at: at }, at))
+                Some((Next::new(NoticeKind::Reminded, at), at))
             }
             (None, None) => None,
         }
@@ -256,6 +311,13 @@ impl Grouped {
             None => self.0.push(Due { to: vec![to.clone()], ..due }),
         }
     }
+}
+
+/// Whether what came after the first `known` topics is of a family that is not among them.
+fn tells_of_another(topics: &[Topic], known: usize) -> bool {
+    let (told, new) = topics.split_at(known.min(topics.len()));
+    let is_told = |topic: &Topic| told.iter().any(|other| other.family == topic.family || other.family.is_empty());
+    !told.is_empty() && new.iter().any(|topic| !is_told(topic))
 }
 
 /// The highest step that a value has passed; 0 for none.

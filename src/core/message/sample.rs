@@ -99,6 +99,7 @@ pub fn story() -> Story {
         quiet_seconds: 0,
         mute_over: None,
         acknowledged: None,
+        ended_by: None,
         closed_because: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

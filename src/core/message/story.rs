@@ -6,9 +6,12 @@ use super::help as known;
 use super::words::{Label, of as of_language};
 use super::{Block, Fact, Language, Message, Scribe, Span, data, fill, sign, text, words};
 use crate::core::incident::FLAPPING;
+use crate::core::incident::standing::EndedBy;
 use crate::core::notice::{Notice, NoticeKind, Story};
 use crate::core::rules::rule::Field;
 
+/// What happened longer ago than this, in seconds, is told with its time.
+const STALE: u64 = 300;
 /// How many reasons, names and new things a message lists.
 const MOST_LISTED: usize = 5;
 /// How much of each new thing, label and reason is shown.
@@ -81,18 +84,24 @@ impl Scribe<'_> {
                 self.words.quiet(how_long.as_deref())
             }
         };
+        let begin = match story.ended_by.as_ref().filter(|_| notice.kind == NoticeKind::Resolved) {
+            Some(end) => self.ended(end),
+            None => vec![words(begin)],
+        };
         let span = self.clock.span(story.first_at, story.last_at);
         let times = self.words.times(story.occurrences);
         let objects = self.words.objects(story.objects, &story.newest.obj_type);
         let stop = self.words.stop();
         let stop = if notice.kind == NoticeKind::Resolved { stop } else { stop.trim_end() };
-        let mut spans = vec![
-            words(begin),
-            data(&format!("{} {}", place(story), what(story))),
-            words(format!("{comma}{span}{comma}{times}{comma}{objects}{stop}")),
-        ];
+        let mut spans = begin;
+        spans.push(data(&format!("{} {}", place(story), what(story))));
+        spans.push(words(format!("{comma}{span}{comma}{times}{comma}{objects}{stop}")));
         if notice.kind == NoticeKind::Resolved {
-            spans.push(words(self.words.quiet_is_not_healthy()));
+            let how_long = self.words.duration(story.quiet_seconds);
+            spans.push(words(match story.ended_by {
+                Some(_) => self.words.nothing_since(&how_long),
+                None => self.words.quiet_is_not_healthy().to_owned(),
+            }));
         }
         if story.told.is_none() {
             // Nobody may take it for the end of something that was missed.
@@ -100,6 +109,21 @@ impl Scribe<'_> {
             spans.push(words(format!("{gap}{}", self.words.never_told())));
         }
         spans
+    }
+
+    /// "Over since 10:41 (NodeReady of node-1): ".
+    fn ended(&self, end: &EndedBy) -> Vec<Span> {
+        let at = self.clock.at(end.at);
+        match end.reason.as_str() {
+            "" => fill(&self.words.over_deleted(&at), &[&end.obj_name]),
+            reason => fill(&self.words.over_by(&at), &[reason, &end.obj_name]),
+        }
+    }
+
+    /// The newest occurrence, where that is not about now.
+    fn stale(&self, story: &Story) -> Option<String> {
+        let old = self.clock.now.since(story.last_at).as_secs() > STALE;
+        old.then(|| self.words.last(&self.clock.at(story.last_at)))
     }
 
     /// "546 times, +412 since 10:02", or "1 new, 40 in all".
@@ -110,10 +134,8 @@ impl Scribe<'_> {
         } else {
             self.words.times(story.occurrences)
         };
-        match self.added(story) {
-            Some(added) => format!("{often}{}{added}", self.words.comma()),
-            None => often,
-        }
+        let parts = [Some(often), self.added(story), self.stale(story)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(self.words.comma())
     }
 
     fn added(&self, story: &Story) -> Option<String> {
@@ -197,7 +219,7 @@ impl Scribe<'_> {
             since = format!("{since} ({})", self.words.seen_by_cluster(&in_cluster));
         }
         let last = self.clock.at(story.last_at);
-        if last != self.clock.at(story.first_at) {
+        if last != self.clock.at(story.first_at) || self.stale(story).is_some() {
             since = format!("{since}{}{}", self.words.comma(), self.words.last(&last));
         }
         since

@@ -13,7 +13,7 @@ use super::condition::{Conditions, Facts};
 use super::index::{Index, Keys};
 use super::pattern::Interner;
 use super::quiet::Maintenance;
-use super::rule::{Action, Destination, Field, Rule, RuleKey};
+use super::rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings};
 use crate::core::event::{Level, Subject, Target};
 
 /// The place of a rule in the reading order of one [`Rules`].
@@ -42,6 +42,8 @@ pub struct Rules {
     sustain_index: Index,
     /// The levels that any rule looks at: most events are Normal, most rules are not about those.
     levels: Vec<Level>,
+    /// The other rules of a rule's family.
+    relatives: HashMap<RuleId, Vec<RuleId>>,
     /// Which rules hold a rule, and what must be equal.
     inhibited_by: HashMap<RuleId, Vec<(RuleId, Vec<Field>)>>,
     maintenance: Vec<Maintenance>,
@@ -65,8 +67,9 @@ impl Rules {
             .collect();
         let sustain_index = Index::new(sustains.iter().map(|sustain| sustain.keys().iter().collect()));
         let inhibited_by = inhibited_by(&rules, &by_key);
+        let relatives = relatives(&rules);
         let maintenance = Vec::new();
-        Self { rules, by_key, generation, index, sustains, sustain_index, levels, inhibited_by, maintenance }
+        Self { rules, by_key, generation, index, sustains, sustain_index, levels, relatives, inhibited_by, maintenance }
     }
 
     /// The rules of files in reading order, and their maintenance.
@@ -92,6 +95,11 @@ impl Rules {
     /// Planned work.
     pub fn maintenance(&self) -> &[Maintenance] {
         &self.maintenance
+    }
+
+    /// The other rules of a rule's family, whose open incidents it joins.
+    pub fn relatives(&self, id: RuleId) -> &[RuleId] {
+        self.relatives.get(&id).map_or(&[], Vec::as_slice)
     }
 
     /// The rules whose open incidents hold those of this rule, and which values must be equal.
@@ -229,6 +237,19 @@ fn looks_at(rule: &Rule, level: Level) -> bool {
 /// The keys without which a rule cannot match.
 fn required(rule: &Rule) -> Keys<'_> {
     rule.scopes.iter().chain([&rule.matching]).flat_map(Conditions::keys).collect()
+}
+
+/// For each rule the others of its family: of the same file, told of the same groups.
+fn relatives(rules: &[Rule]) -> HashMap<RuleId, Vec<RuleId>> {
+    let mut families: HashMap<_, Vec<RuleId>> = HashMap::new();
+    for (id, rule) in (0..).map(RuleId).zip(rules) {
+        let RuleSettings { key, family, group_by, .. } = &rule.settings;
+        if let (Some(family), Action::Notify) = (family, rule.action) {
+            families.entry((&key.file, family, group_by)).or_default().push(id);
+        }
+    }
+    let members = families.values().flat_map(|family| family.iter().map(move |id| (*id, family)));
+    members.map(|(id, family)| (id, family.iter().filter(|other| **other != id).copied().collect())).collect()
 }
 
 /// For each rule those that hold it.

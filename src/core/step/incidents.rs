@@ -1,6 +1,7 @@
 //! The life of incidents inside a step: joining, settling, waking, ending.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{Ended, Made, Setup, State, Writes};
 use crate::core::event::{Subject, Target};
@@ -12,7 +13,14 @@ use crate::core::notice::{Notice, NoticeBody, NoticeKind};
 use crate::core::reports::{self, End, Of};
 use crate::core::rules::RuleId;
 use crate::core::rules::rule::{Field, OpenWhen, RuleKey, RuleSettings};
+use crate::core::series::ProblemId;
 use crate::core::time::Time;
+use crate::core::{topic, workload};
+
+/// So many workloads of one shape of name are told one by one; the next are runs of one thing.
+const MAKER_RUNS: usize = 2;
+/// How long ago they may have been heard of.
+const MAKER_MEMORY: Duration = Duration::from_secs(3600);
 
 /// What became of a change.
 pub(super) struct Joined {
@@ -36,12 +44,16 @@ impl State {
         now: Time,
         writes: &mut Writes,
     ) -> Option<Joined> {
-        let settings = &setup.rules.get(rule).settings;
         let group = setup.rules.group_key(rule, subject);
-        let id = match self.by_problem.get(&self.identities.problem(&settings.key, &group)) {
-            Some(id) => *id,
+        let own = self.by_problem.get(&self.identities.problem(&setup.rules.get(rule).settings.key, &group)).copied();
+        let (rule, own) = self.place(setup, rule, own, &group, joining);
+        let settings = &setup.rules.get(rule).settings;
+        let own = own.filter(|id| !self.is_another_trouble(*id, joining, now, writes));
+        let id = match own {
+            Some(id) => id,
             // Another service showed all of it before, to an incident that is over or gathers.
             None if joining.new == 0 => return None,
+            None if let Some(id) = self.runs_of_one_maker(&settings.key, &group, joining, now) => id,
             None => self.create(setup, settings.key.clone(), group, joining, now),
         };
         let incident = self.incidents.get_mut(&id)?;
@@ -51,7 +63,8 @@ impl State {
             times.not_before = Some(now.minus(within.max(lasts.unwrap_or_default())));
         }
         let over = incident.tells_of_the_past(joining.event, times.last, joining.late);
-        let joining = &Joining { times, over, ..*joining };
+        let open = incident.phase == Phase::Open;
+        let joining = &Joining { times, over, open, ..*joining };
         let (before, had) = (incident.phase, incident.acknowledged.is_some());
         incident.join(settings, joining, now);
         if had && incident.acknowledged.is_none() {
@@ -109,6 +122,75 @@ impl State {
                 self.schedule(id, setup, now);
             }
         }
+    }
+
+    /// Where a change belongs: to the incident of its rule, or to an open one of the rule's family, of which every
+    /// listener of the change hears.
+    fn place(
+        &mut self,
+        setup: &Setup,
+        rule: RuleId,
+        own: Option<u64>,
+        group: &[(Field, String)],
+        joining: &Joining<'_>,
+    ) -> (RuleId, Option<u64>) {
+        let open = |state: &Self, id: u64| state.incidents.get(&id).is_some_and(|one| one.phase == Phase::Open);
+        if own.is_some_and(|id| open(self, id)) {
+            return (rule, own);
+        }
+        for relative in setup.rules.relatives(rule) {
+            let settings = &setup.rules.get(*relative).settings;
+            let hears = joining.destinations.iter().all(|to| settings.notify.contains(to));
+            let known = self.by_problem.get(&self.identities.problem(&settings.key, group)).copied();
+            if let Some(id) = known.filter(|id| hears && open(self, *id)) {
+                return (*relative, Some(id));
+            }
+        }
+        (rule, own)
+    }
+
+    /// The incident of the first of many workloads with generated names that say the same within an hour: runs of one
+    /// thing, told once.
+    fn runs_of_one_maker(
+        &mut self,
+        rule: &RuleKey,
+        group: &[(Field, String)],
+        joining: &Joining<'_>,
+        now: Time,
+    ) -> Option<u64> {
+        let shape = self.shape_of(rule, group)?;
+        let topic = topic::of(joining.event, joining.workload);
+        let same = |incident: &&Incident| {
+            now.since(incident.last_at) < MAKER_MEMORY
+                && incident.details.topics.first().is_some_and(|first| first.key == topic)
+        };
+        let ids = self.by_shape.get(&shape)?;
+        let mut known = ids.iter().rev().filter_map(|id| self.incidents.get(id)).filter(same);
+        let id = known.clone().map(|incident| incident.id).min()?;
+        let first = self.incidents.get(&id)?;
+        (first.is_of_many_names() || known.nth(MAKER_RUNS - 1).is_some()).then_some(id)
+    }
+
+    /// The identity of a group whose workload has a generated name, with the shape of the name in its place.
+    fn shape_of(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> Option<ProblemId> {
+        let at = group.iter().position(|(field, _)| *field == Field::Workload)?;
+        let shape = workload::shape(&group.get(at)?.1)?;
+        let mut of_shape = group.to_vec();
+        of_shape.get_mut(at)?.1 = shape;
+        Some(self.identities.problem(rule, &of_shape))
+    }
+
+    /// Whether an incident was about something else and is over: what comes now is no return of it. It ends for good.
+    fn is_another_trouble(&mut self, id: u64, joining: &Joining<'_>, now: Time, writes: &mut Writes) -> bool {
+        let Some(incident) = self.incidents.get(&id) else { return false };
+        let other = matches!(incident.phase, Phase::Resolved { .. })
+            && joining.new > 0
+            && !incident.owes_end()
+            && !incident.is_about(joining.event);
+        if other {
+            self.end(id, now, writes);
+        }
+        other
     }
 
     fn create(
@@ -187,6 +269,9 @@ impl State {
             self.note_windows(id, false, now, writes);
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if incident.drop_outdated(now) {
+            writes.incidents.insert(id);
+        }
         let dues = incident.take_due(rule, &holds, now);
         self.tell(id, Some(rule), dues, setup, None, now, writes);
         self.resolve_if_quiet(id, rule, &holds, setup, now, writes);
@@ -246,6 +331,14 @@ impl State {
     fn end(&mut self, id: u64, now: Time, writes: &mut Writes) {
         let Some(incident) = self.incidents.remove(&id) else { return };
         self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
+        if let Some(shape) = self.shape_of(&incident.rule, &incident.group)
+            && let Some(ids) = self.by_shape.get_mut(&shape)
+        {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_shape.remove(&shape);
+            }
+        }
         if let Some(ids) = self.inhibiting.get_mut(&incident.rule) {
             ids.remove(&id);
         }
@@ -363,12 +456,15 @@ impl State {
 
     pub(super) fn index(&mut self, incident: &Incident) {
         self.by_problem.insert(self.identities.problem(&incident.rule, &incident.group), incident.id);
+        if let Some(shape) = self.shape_of(&incident.rule, &incident.group) {
+            self.by_shape.entry(shape).or_default().push(incident.id);
+        }
         for target in &incident.targets {
             note(&mut self.by_target, target, incident.id);
         }
     }
 
-    fn last_good(&self, target: &Target) -> Option<Time> {
+    pub(super) fn last_good(&self, target: &Target) -> Option<Time> {
         self.targets.get(target).and_then(|state| state.last_good)
     }
 }

@@ -198,6 +198,8 @@ pub struct State {
     by_problem: HashMap<ProblemId, u64>,
     /// Ascending by number.
     by_target: HashMap<Target, Vec<u64>>,
+    /// Incidents of workloads with generated names, by rule, group and shape of the name; ascending by number.
+    by_shape: HashMap<ProblemId, Vec<u64>>,
     wake_at: HashMap<u64, Time>,
     wakes: BTreeSet<(Time, u64)>,
     troubles: BTreeMap<u64, TroubleState>,
@@ -267,6 +269,7 @@ impl State {
             incidents: BTreeMap::new(),
             by_problem: HashMap::with_capacity(restored.incidents.len()),
             by_target: HashMap::with_capacity(restored.incidents.len()),
+            by_shape: HashMap::new(),
             wake_at: HashMap::with_capacity(restored.incidents.len()),
             wakes: BTreeSet::new(),
             troubles: restored.troubles.into_iter().map(|trouble| (trouble.id, trouble)).collect(),

@@ -153,6 +153,7 @@ impl State {
                 times: Occurrences { new, ..times },
                 late,
                 over: false,
+                open: false,
                 destinations: &destinations,
             };
             let joined = self.join(setup, rule, &subject, &joining, now, writes);
@@ -212,8 +213,11 @@ impl State {
         let group = OnceCell::new();
         let elsewhere = self.namespace(subject.target).filter(|(sibling, _)| *sibling != subject.target);
         elsewhere
-            .filter_map(|(sibling, state)| Some((sibling, state.readings.as_ref()?.reading(change.key)?)))
-            .filter(|(sibling, _)| {
+            .filter_map(|(sibling, state)| {
+                let reading = state.readings.as_ref()?.reading(change.key)?;
+                Some((sibling, reading, state.last_good.unwrap_or_default()))
+            })
+            .filter(|(sibling, ..)| {
                 let there = Subject { target: sibling, ..*subject };
                 // Not what the rule alone would say: what was ignored or claimed before it there
                 // was never counted there.
@@ -222,7 +226,7 @@ impl State {
                     setup.rules.group_key(rule, &there) == *here
                 }
             })
-            .map(|(_, reading)| compare(reading, now).map_or(0, |(_, new)| new))
+            .map(|(_, reading, read_at)| compare(reading, now, read_at).map_or(0, |(_, new)| new))
             .fold(change.new, u64::min)
     }
 

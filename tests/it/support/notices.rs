@@ -50,6 +50,7 @@ pub fn story() -> Story {
         told: None,
         news: Vec::new(),
         quiet_seconds: 0,
+        ended_by: None,
         closed_because: None,
         mute_over: None,
         acknowledged: None,

@@ -14,7 +14,7 @@ pub const WEBHOOK_SECRET: &str = "whsec_cG9kYmVsbC1zaWduaW5nLWtleS1vZi10ZXN0cw==
 
 /// Rules for the impatient; webhooks `audit` hear everything.
 pub const QUICK_RULES: &str = "version: 1
-defaults: {notify: [audit], group_wait: 0s, min_gap: 0s, resolve_after: 1s}
+defaults: {notify: [audit], group_wait: 0s, min_gap: 0s, resolve_after: 1s, until: silence}
 rules:
   - {name: everything, match: {reason: \"*\"}}
 ";

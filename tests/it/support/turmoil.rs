@@ -31,6 +31,7 @@ defaults:
   group_wait: 0s
   min_gap: 0s
   resolve_after: 1s
+  until: silence
   escalate: {counts: [2, 4, 6, 8, 10, 13, 16, 20, 25, 30, 40, 50], objects: [2]}
 rules:
   - {name: comes-back, match: {service: \"s0*\"}}

@@ -114,6 +114,18 @@ impl Words for English {
         how_long.map_or("Quiet: ".to_owned(), |how_long| format!("Quiet for {how_long}: "))
     }
 
+    fn over_by(&self, at: &str) -> String {
+        format!("Over since {at} ({{}} of {{}}): ")
+    }
+
+    fn over_deleted(&self, at: &str) -> String {
+        format!("Over since {at} ({{}} was deleted): ")
+    }
+
+    fn nothing_since(&self, how_long: &str) -> String {
+        format!("Nothing new for {how_long}; pod health was not checked.")
+    }
+
     fn quiet_is_not_healthy(&self) -> &'static str {
         "Events stopped; pod health was not checked."
     }

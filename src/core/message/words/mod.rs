@@ -73,6 +73,12 @@ pub(super) trait Words: Sync {
     /// The cluster has seen it for longer than podbell.
     fn seen_by_cluster(&self, at: &str) -> String;
     fn quiet(&self, how_long: Option<&str>) -> String;
+    /// The event and its object, which ended it at this time.
+    fn over_by(&self, at: &str) -> String;
+    /// The object that was deleted.
+    fn over_deleted(&self, at: &str) -> String;
+    /// Nothing followed its end for so long.
+    fn nothing_since(&self, how_long: &str) -> String;
     fn quiet_is_not_healthy(&self) -> &'static str;
     /// Of what is over before it could be told.
     fn never_told(&self) -> &'static str;

@@ -111,6 +111,18 @@ impl Words for Chinese {
         how_long.map_or("已无新事件：".to_owned(), |how_long| format!("已 {how_long}无新事件："))
     }
 
+    fn over_by(&self, at: &str) -> String {
+        format!("自 {at} 起已恢复（{{}}，{{}}）：")
+    }
+
+    fn over_deleted(&self, at: &str) -> String {
+        format!("自 {at} 起已结束（{{}} 已删除）：")
+    }
+
+    fn nothing_since(&self, how_long: &str) -> String {
+        format!("此后 {how_long}无新事件；未检查 Pod 是否健康。")
+    }
+
     fn quiet_is_not_healthy(&self) -> &'static str {
         "事件已停止，但未检查 Pod 是否健康。"
     }
