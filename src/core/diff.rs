@@ -213,7 +213,9 @@ impl TargetReadings {
         let mut fresh: Vec<Slot> = Vec::new();
         for entry in merged(events, identities) {
             match self.slots.binary_search_by_key(&entry.key, |slot| slot.key) {
-                Ok(at) => diff.changes.extend(self.slots.get_mut(at).and_then(|slot| slot.take_in(&entry, read_at, now))),
+                Ok(at) => {
+                    diff.changes.extend(self.slots.get_mut(at).and_then(|slot| slot.take_in(&entry, read_at, now)))
+                }
                 Err(_) => {
                     fresh.push(entry.slot(now));
                     self.unknown(&entry, horizon, now, &mut diff);

@@ -5,7 +5,9 @@
 mod corpus;
 
 use corpus::{Day, Kind, Measured, Size, percentile, play};
+use podbell::core::event::{Event, Level, Target};
 use podbell::core::rules::Rules;
+use podbell::core::time::Time;
 
 const SMALL: Size = Size { services: 8, hours: 4 };
 const SEEDS: std::ops::Range<u64> = 1..3;
@@ -76,7 +78,6 @@ fn the_same_seed_makes_the_same_day_and_another_another() {
 
 #[test]
 fn invented_lists_count_like_those_of_a_cluster() {
-    use podbell::core::event::Level;
     let day = Day::new(Kind::Quiet, 1, Size { services: 40, hours: 24 });
     let count = |reason: &str| day.occurrences.iter().filter(|said| said.reason == reason).count();
     let started = count("Started");
@@ -91,4 +92,87 @@ fn invented_lists_count_like_those_of_a_cluster() {
     let mut legacy =
         SEEDS.map(|seed| format!("{:?}", Day::new(Kind::Releases, seed, Size { services: 40, hours: 5 }).lists));
     assert!(legacy.any(|lists| lists.contains("操作重试") && lists.contains("pod启动失败")));
+}
+
+/// What a pod says again and again: level, reason, text, and how many seconds lie between two tries.
+type Says = (Level, &'static str, &'static str, i64);
+
+/// The kubelet's spam filter about one pod, its first 25 words long spoken: a token comes every 300 s, and whatever is
+/// tried next takes it. Counts go on meanwhile. The list as of each second.
+struct Kubelet {
+    says: Vec<(Says, u64, Option<(u64, i64)>)>,
+    phase: i64,
+    now: i64,
+    token: bool,
+}
+
+impl Kubelet {
+    fn new(says: &[Says], phase: i64) -> Self {
+        let says = says.iter().map(|says| (*says, 300, Some((300, -1000 - says.3)))).collect();
+        Self { says, phase, now: 0, token: false }
+    }
+
+    fn list(&mut self, until: i64, start: Time) -> Vec<Event<'static>> {
+        while self.now < until {
+            self.now += 1;
+            self.token |= (self.now - self.phase).rem_euclid(300) == 0;
+            for (place, ((_, _, _, every), count, written)) in self.says.iter_mut().enumerate() {
+                if (self.now + i64::try_from(place).unwrap() * 3) % *every == 0 {
+                    *count += 1;
+                    if std::mem::take(&mut self.token) {
+                        *written = Some((*count, self.now));
+                    }
+                }
+            }
+        }
+        let at = |second: i64| Time::from_seconds(start.seconds() + second);
+        let shown = self.says.iter().filter_map(|((level, reason, message, _), _, written)| {
+            let (count, last) = (*written)?;
+            Some(Event {
+                first_seen: at(-200_000),
+                last_seen: at(last),
+                count,
+                series: false,
+                level: *level,
+                obj_type: "Pod".into(),
+                obj_name: "cart-7d4b9c6f5d-k2x9p".into(),
+                reason: (*reason).into(),
+                message: (*message).into(),
+            })
+        });
+        shown.collect()
+    }
+}
+
+#[test]
+fn what_the_kubelet_has_said_for_days_is_told_within_fifteen_minutes_of_podbells_start_at_any_phase() {
+    use Level::{Normal, Warning};
+    let troubles: [&[Says]; 7] = [
+        &[(Warning, "BackOff", "Back-off restarting failed container app", 11)],
+        &[
+            (Warning, "Failed", "Failed to pull image \"x\": not found", 307),
+            (Warning, "Failed", "Error: ErrImagePull", 307),
+            (Normal, "BackOff", "Back-off pulling image \"x\"", 13),
+            (Warning, "Failed", "Error: ImagePullBackOff", 13),
+        ],
+        &[(Warning, "Failed", "Error: configmap \"x\" not found", 12)],
+        &[(Warning, "FailedMount", "MountVolume.SetUp failed for volume \"x\"", 122)],
+        &[(Warning, "FailedCreatePodSandBox", "Failed to create pod sandbox: no network", 14)],
+        &[(Warning, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500", 10)],
+        &[(Warning, "Unhealthy", "Readiness probe failed: connection refused", 10)],
+    ];
+    let start = Time::from_seconds(1_767_323_040);
+    let target = Target::new(&corpus::source(), "cls-1", "shop", "cart");
+    for (set, rules) in corpus::sets() {
+        for (says, phase) in troubles.iter().flat_map(|says| (0..60).map(move |n| (*says, n * 5))) {
+            let mut kubelet = Kubelet::new(says, phase);
+            let polls = (0..20).map(|minute| {
+                let at = minute * 60;
+                (Time::from_seconds(start.seconds() + at), 0, Some(kubelet.list(at, start)))
+            });
+            let played = corpus::Played::polls(rules(), std::slice::from_ref(&target), polls);
+            let told = played.outcomes.sent.first().map(|sent| sent.at.since(start).as_secs());
+            assert!(told.is_some_and(|told| told <= 15 * 60 + 75), "{set}, phase {phase}: {says:?} told at {told:?}");
+        }
+    }
 }

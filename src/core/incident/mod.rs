@@ -22,7 +22,7 @@ use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::series::EpisodeKey;
 use super::time::Time;
 use packed::Packed;
-use standing::{EndedBy, Signs, Standing};
+use standing::{EndedBy, Shows, Signs, Standing};
 use telling::Telling;
 use window::{Occurrences, Run};
 
@@ -284,8 +284,12 @@ impl Incident {
     }
 
     /// When a trouble that stands has lasted for as long as the rule asks.
-    pub fn lasts_at(&self, rule: &RuleSettings) -> Option<Time> {
+    /// Where occurrences count, too, that needs a source that would show its end.
+    pub fn lasts_at(&self, rule: &RuleSettings, shows: Shows) -> Option<Time> {
         let lasts = rule.open_when.lasts.filter(|_| self.phase != Phase::Open)?;
+        if rule.open_when.count.is_some() && !self.end_is_shown(shows) {
+            return None;
+        }
         self.signs.since.map(|since| since.plus(lasts))
     }
 
@@ -378,7 +382,7 @@ impl Incident {
     fn gathers_until(&self, rule: &RuleSettings) -> Time {
         let counted = window::gathers_until(&self.recent, &self.runs, rule.open_when);
         // What stands lasts, as far as is known: it waits for its moment, and then for a good read.
-        let stands = self.lasts_at(rule).map(|at| at.max(self.last_at).plus(READ_WITHIN));
+        let stands = self.lasts_at(rule, Shows::ALL).map(|at| at.max(self.last_at).plus(READ_WITHIN));
         counted.max(stands).unwrap_or(self.last_at)
     }
 

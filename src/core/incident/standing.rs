@@ -84,6 +84,11 @@ pub struct Shows {
     pub nodes: bool,
 }
 
+impl Shows {
+    /// All of them.
+    pub const ALL: Self = Self { ends: true, nodes: true };
+}
+
 impl Incident {
     /// When it is over, if nothing more happens: by the events that end it, where they are shown; by silence else.
     pub fn quiet_at(&self, rule: &RuleSettings, shows: Shows) -> Time {

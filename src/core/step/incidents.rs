@@ -246,7 +246,7 @@ impl State {
             self.close(id, "rule removed", setup, now, writes);
             return;
         };
-        let holds = self.holds(setup, incident, now);
+        let (holds, shows) = (self.holds(setup, incident, now), self.shows(incident));
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         if let Some(at) = incident.expires_at(rule).filter(|at| *at <= now) {
             if incident.owes_end() {
@@ -259,7 +259,7 @@ impl State {
             return;
         }
         let read = |target: &Target| self.targets.get(target).and_then(|state| state.last_good);
-        let lasts = incident.lasts_at(rule).filter(|at| *at <= now);
+        let lasts = incident.lasts_at(rule, shows).filter(|at| *at <= now);
         if lasts.is_some_and(|at| incident.targets.iter().all(|target| read(target).is_some_and(|read| read >= at))) {
             incident.open_by_lasting(rule, now);
             writes.incidents.insert(id);
@@ -433,7 +433,7 @@ impl State {
                 // Past its quiet moment it waits for a good poll, not for a timer.
                 let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule, self.shows(incident)));
                 // Likewise past the moment at which it has lasted for long enough.
-                let lasts = incident.lasts_at(rule);
+                let lasts = incident.lasts_at(rule, self.shows(incident));
                 let later = |at: &Time| *at > now;
                 let (quiet, lasts) = (quiet.filter(later), lasts.filter(later));
                 [incident.tell_at(rule, &self.holds(setup, incident, now)), quiet, lasts, incident.expires_at(rule)]

@@ -1,0 +1,241 @@
+//! When a trouble is over: by the event that ends it, where a source shows one; never because its reporter is silent.
+
+use podbell::core::event::{Event, Level, Target};
+use podbell::core::message::{Language, Style, compose};
+
+use crate::support::events::{at, warning};
+use crate::support::world::{World, WorldSpec, web};
+
+const POD: &str = "web-6d4cf56db6-x2x7v";
+
+/// `rules/kubernetes.yaml`, told to `team`.
+fn shipped() -> World {
+    let rules = include_str!("../../rules/kubernetes.yaml").replace("team-slack", "team");
+    World::new(WorldSpec { rules: vec![rules], ..WorldSpec::default() })
+}
+
+/// Both sets of rules, each with a target that was read once, empty.
+fn both() -> [World; 2] {
+    [World::builtin(), shipped()].map(|mut world| {
+        world.watch(&[web()]);
+        world.poll(&web(), &[]);
+        world
+    })
+}
+
+fn normal(kind: &str, name: &str, reason: &str, message: &str, last: i64) -> Event<'static> {
+    let event = warning(name, reason, message, 1, last, last);
+    Event { level: Level::Normal, obj_type: kind.to_owned().into(), ..event }
+}
+
+fn of(kind: &str, event: Event<'static>) -> Event<'static> {
+    Event { obj_type: kind.to_owned().into(), ..event }
+}
+
+fn words(world: &World) -> String {
+    let notice = world.last_notice();
+    let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: notice.made_at };
+    compose(notice, &style).text()
+}
+
+/// Lists of one target by the second from which they are shown; polled each minute until `until`.
+fn play(world: &mut World, lists: &[(i64, Vec<Event<'static>>)], until: i64) {
+    for second in (60..=until).step_by(60) {
+        world.run_until(second);
+        let list = lists.iter().rev().find(|(from, _)| *from <= second).map(|(_, list)| list.clone());
+        world.poll(&web(), &list.unwrap_or_default());
+    }
+}
+
+fn kinds(world: &World) -> Vec<String> {
+    world.told().iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_pod_that_stays_pending_is_told_within_three_minutes_and_is_not_over_between_two_updates_of_its_series() {
+    for mut world in both() {
+        let series = |count, last| vec![warning(POD, "FailedScheduling", "0/3 nodes are available", count, 65, last)];
+        // The scheduler writes at its second try, and then every half hour.
+        let mut lists = vec![(66, series(1, 65)), (420, series(2, 365))];
+        lists.extend((1..=5).map(|n| (420 + n * 1800, series(2 + 6 * n as u64, 365 + n * 1800))));
+        play(&mut world, &lists, 3 * 3600);
+        assert_eq!(kinds(&world), ["opened"], "{:?}", world.told());
+        let opened: f64 = world.log[0].at;
+        assert!(opened - 65.0 <= 180.0, "{opened}");
+    }
+}
+
+#[test]
+fn an_event_of_any_reporter_that_keeps_a_series_is_not_over_between_two_updates() {
+    let mut world = World::builtin();
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    let said = |count, last| {
+        vec![Event { series: true, ..of("Gateway", warning("edge", "SyncFailed", "no route", count, 60, last)) }]
+    };
+    let lists: Vec<_> = (0..4).map(|n| (60 + n * 1800, said(1 + n as u64, 60 + n * 1800))).collect();
+    play(&mut world, &lists, 3 * 1800 + 600);
+    assert_eq!(kinds(&world), ["opened"]);
+}
+
+#[test]
+fn a_node_that_is_away_is_told_once_when_it_lasts_and_is_over_when_it_is_ready_again_or_removed() {
+    let down = |last| {
+        vec![
+            normal("Node", "node-1", "NodeNotReady", "Node node-1 status is now: NodeNotReady", last),
+            warning(POD, "NodeNotReady", "Node is not ready", 1, last, last),
+            warning("cart-5f6d4c7b8b-bzz7q", "NodeNotReady", "Node is not ready", 1, last, last),
+        ]
+    };
+    for (end, said) in [("NodeReady", "NodeReady of node-1"), ("RemovingNode", "node-1")] {
+        for mut world in both() {
+            let mut over = down(90);
+            over.push(normal("Node", "node-1", end, "Node node-1 event", 3 * 3600 - 20));
+            // The list shows an hour; that it was written once and is gone again ends nothing.
+            play(&mut world, &[(120, down(90)), (4000, Vec::new()), (3 * 3600, over)], 4 * 3600);
+            assert_eq!(kinds(&world), ["opened", "resolved"], "{:?}", world.told());
+            assert!(world.log[0].at <= 240.0, "{:?}", world.told());
+            assert_eq!(world.log[0].notices[0].severity.as_str(), "critical");
+            let ended = world.log[1].at;
+            assert!((3.0 * 3600.0..3.0 * 3600.0 + 360.0).contains(&ended), "{ended}");
+            assert!(words(&world).contains(said), "{}", words(&world));
+        }
+    }
+}
+
+#[test]
+fn a_node_that_joins_or_goes_within_two_minutes_is_no_alarm() {
+    for mut world in both() {
+        let joins = vec![normal("Node", "spot-1", "NodeNotReady", "Node spot-1 status is now: NodeNotReady", 90)];
+        let mut ready = joins.clone();
+        ready.push(normal("Node", "spot-1", "NodeReady", "Node spot-1 status is now: NodeReady", 130));
+        let mut goes = ready.clone();
+        goes.push(normal("Node", "spot-1", "NodeNotReady", "Node spot-1 status is now: NodeNotReady", 1000));
+        let mut gone = goes.clone();
+        gone.push(normal("Node", "spot-1", "DeletingNode", "Deleting node spot-1", 1060));
+        play(&mut world, &[(120, joins), (180, ready), (1020, goes), (1080, gone)], 3600);
+        assert_eq!(world.told(), [""; 0]);
+    }
+}
+
+#[test]
+fn troubles_that_end_by_an_event_do_not_end_by_silence_where_such_events_are_seen() {
+    let replica_set = "web-6d4cf56db6";
+    let cases = [
+        ("FailedMount", "Pod", POD, "MountVolume.SetUp failed", normal("Pod", POD, "Started", "Started container", 0)),
+        ("FailedScheduling", "Pod", POD, "0/3 nodes", normal("Pod", POD, "Scheduled", "Successfully assigned", 0)),
+        ("Failed", "Pod", POD, "Error: ImagePullBackOff", normal("Pod", POD, "Pulled", "Successfully pulled image", 0)),
+        ("Failed", "Pod", POD, "Error: ImagePullBackOff", {
+            normal("ReplicaSet", replica_set, "SuccessfulDelete", &format!("Deleted pod: {POD}"), 0)
+        }),
+        ("Failed", "Pod", POD, "Error: configmap \"x\" not found", normal("Pod", POD, "Started", "Started", 0)),
+        ("FailedCreatePodSandBox", "Pod", POD, "no network", normal("Pod", POD, "Created", "Created container", 0)),
+        ("FailedCreate", "ReplicaSet", replica_set, "exceeded quota", {
+            normal("ReplicaSet", "web-5f6d4c7b8b", "SuccessfulCreate", "Created pod: web-5f6d4c7b8b-bzz7q", 0)
+        }),
+        ("SyncLoadBalancerFailed", "Service", "web", "quota", {
+            normal("Service", "web", "EnsuredLoadBalancer", "Ensured load balancer", 0)
+        }),
+    ];
+    for (reason, kind, name, message, end) in cases {
+        for mut world in both() {
+            let begin = of(kind, warning(name, reason, message, 9, 61, 110));
+            // Somebody else's pod is started: such events are seen.
+            let other = normal("Pod", "db-0", "Started", "Started container db", 100);
+            let over = Event { first_seen: at(7100), last_seen: at(7100), ..end.clone() };
+            let lists = [(120, vec![begin.clone(), other.clone()]), (4000, Vec::new()), (7140, vec![over])];
+            play(&mut world, &lists, 9000);
+            assert_eq!(kinds(&world), ["opened", "resolved"], "{reason}: {:?}", world.told());
+            let ended = world.log[1].at;
+            assert!((7140.0..7140.0 + 360.0).contains(&ended), "{reason}: {ended}");
+            assert!(words(&world).starts_with("Over since"), "{reason}: {}", words(&world));
+        }
+    }
+}
+
+#[test]
+fn where_ends_are_not_shown_silence_ends_and_until_silence_is_the_old_way() {
+    let mount = || vec![warning(POD, "FailedMount", "m", 9, 61, 110)];
+    let mut world = both().into_iter().next().unwrap();
+    play(&mut world, &[(120, mount())], 3600);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+    assert!(words(&world).starts_with("Quiet for 15 min"), "{}", words(&world));
+
+    let rules = "version: 1\nrules:\n  - {name: r, match: {reason: '*'}, notify: [team], until: silence}\n";
+    let mut world = World::with_rules(rules);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    let mut list = mount();
+    list.push(normal("Pod", "db-0", "Started", "Started container db", 100));
+    play(&mut world, &[(120, list)], 3600);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+}
+
+#[test]
+fn what_ends_in_a_blind_time_may_have_been_missed_so_silence_ends_it() {
+    let mut world = both().into_iter().next().unwrap();
+    let list = vec![
+        warning(POD, "FailedMount", "m", 9, 61, 110),
+        normal("Pod", "db-0", "Started", "Started container db", 100),
+    ];
+    play(&mut world, &[(120, list)], 600);
+    world.run_until(3 * 3600);
+    world.poll(&web(), &[]);
+    world.poll_until(&web(), &[], 5 * 3600);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+    assert!(words(&world).contains("blind from"), "{}", words(&world));
+}
+
+#[test]
+fn what_is_written_after_the_repair_about_before_it_opens_and_reopens_nothing() {
+    for mut world in both() {
+        let series = |count, last| warning(POD, "FailedScheduling", "0/3 nodes are available", count, 65, last);
+        let scheduled = normal("Pod", POD, "Scheduled", "Successfully assigned shop/web to node-1", 900);
+        // The server shows the last tries eleven minutes later, after the pod was placed and all was told as over.
+        let lists = [
+            (66, vec![series(1, 65)]),
+            (900, vec![series(1, 65), scheduled.clone()]),
+            (1560, vec![series(23, 890), scheduled]),
+        ];
+        play(&mut world, &lists, 3 * 3600);
+        assert_eq!(kinds(&world), ["opened", "resolved"], "{:?}", world.told());
+    }
+}
+
+#[test]
+fn late_occurrences_older_than_the_window_open_nothing() {
+    let rules =
+        "version: 1\nrules:\n  - {name: r, match: {reason: '*'}, notify: [team], open_when: {count: 3, within: 10m}}\n";
+    let mut world = World::with_rules(rules);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    // Others are on time: the cluster's clock is right.
+    let on_time = |last| normal("Pod", "db-0", "Pulled", "Container image already present", last);
+    let late = warning(POD, "Odd", "m", 23, 600, 840);
+    let lists: Vec<_> = (1..40)
+        .map(|minute| {
+            let mut list = vec![on_time(minute * 60 - 5)];
+            list.extend((minute >= 30).then(|| late.clone()));
+            (minute * 60, list)
+        })
+        .collect();
+    play(&mut world, &lists, 2400);
+    assert_eq!(world.told(), [""; 0]);
+}
+
+#[test]
+fn a_target_of_another_cluster_is_not_ended_by_its_node() {
+    let mut world = World::builtin();
+    let other = Target::new("prod", "cls-2", "shop", "web");
+    world.watch(&[web(), other.clone()]);
+    world.poll(&web(), &[]);
+    world.poll(&other, &[]);
+    let down = normal("Node", "node-1", "NodeNotReady", "Node node-1 status is now: NodeNotReady", 90);
+    let ready = normal("Node", "node-1", "NodeReady", "Node node-1 status is now: NodeReady", 600);
+    for minute in 2..60 {
+        world.run_until(minute * 60);
+        world.poll(&web(), &[down.clone()]);
+        world.poll(&other, if minute > 10 { std::slice::from_ref(&ready) } else { &[] });
+    }
+    assert_eq!(kinds(&world), ["opened"]);
+}
