@@ -1,5 +1,6 @@
 //! `podbell run`: the service.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +8,14 @@ use std::time::Duration;
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{Watched, rule_files};
-use crate::app::{self, Pulse, Service, assemble, chats, hands};
+use crate::app::{self, BoxFuture, Pulse, Service, ServiceError, assemble, chats, hands};
 use crate::chat::{Desk, FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::Config;
 use crate::core::ask::Known;
 use crate::core::rules::in_force::{InForce, RuleFiles};
 use crate::engine::{Engine, NewRules, Parts};
-use crate::store::{Ownership, Readers, Store};
+use crate::store::{self, Ownership, Readers, Store, StoreError};
 
 /// So many questions are answered at once; others wait for a moment.
 const READERS: usize = 4;
@@ -55,8 +56,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: Duration) -> anyhow::Result<()> {
     let path = setup::store_path(&config);
-    let _ownership = Ownership::wait(path, store_wait)?;
-    let store = Store::open(path)?;
+    let now = clock::now();
+    let store = Store::take_up(Ownership::wait(path, store_wait)?, now)?;
     // A file with mistakes keeps its last good version also over a restart.
     let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
     let listener = tokio::net::TcpListener::bind(config.server.listen).await.map_err(|error| {
@@ -68,7 +69,6 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let notifiers = Arc::new(assemble::notifiers(&config, client.clone())?);
     let policies = notifiers.policies();
     let pulse = Arc::new(Pulse::default());
-    let now = clock::now();
     let (rule_count, source_count) = (rules.len(), config.sources.len());
     let parts = Parts {
         store,
@@ -100,6 +100,7 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
         deliver: assemble::deliver(notifiers),
         sources: assemble::sources(&config, &client),
         sides,
+        damage: damage(path.to_owned()),
         pulse,
     };
     // From here on it ends in order, even when it is told to at once.
@@ -116,7 +117,30 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     if rule_count == 0 {
         tracing::warn!("`rules:` names no rule: nothing will be told; without that key every Warning is");
     }
-    app::run(service, signals.told_to_stop()).await?;
+    let ended = app::run(service, signals.told_to_stop()).await;
+    if let Err(ServiceError::Store(error)) = &ended
+        && error.is_damage()
+    {
+        store::mark_damaged(path, error);
+    }
+    ended?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Looks at every page of the store, once, on a thread that nobody waits for. Ready when something is wrong.
+fn damage(path: PathBuf) -> BoxFuture<StoreError> {
+    let (found, damage) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || match store::check_all_pages(&path) {
+        // Nobody listens any more: podbell ends.
+        Err(error) if error.is_damage() => drop(found.send(error)),
+        Err(error) => tracing::warn!(%error, "the store's pages could not be checked"),
+        Ok(()) => tracing::debug!("every page of the store is sound"),
+    });
+    Box::pin(async move {
+        match damage.await {
+            Ok(error) => error,
+            Err(_) => std::future::pending().await,
+        }
+    })
 }

@@ -53,6 +53,8 @@ mod slack_run;
 mod slack_socket;
 mod slack_threads;
 mod store;
+mod store_damage;
+mod store_files;
 mod storms;
 mod support;
 mod templates;
