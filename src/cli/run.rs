@@ -58,6 +58,22 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let path = setup::store_path(&config);
     let now = clock::now();
     let store = Store::take_up(Ownership::wait(path, store_wait)?, now)?;
+    let path = path.to_owned();
+    let ended = serve_on(store, config, files, watched).await;
+    // From here on the file is podbell's for sure.
+    let of_store = |error: &anyhow::Error| match error.downcast_ref::<ServiceError>() {
+        Some(ServiceError::Store(error)) => error.is_damage().then(|| error.why()),
+        _ => error.downcast_ref::<StoreError>().filter(|error| error.is_damage()).map(StoreError::why),
+    };
+    if let Some(why) = ended.as_ref().err().and_then(of_store) {
+        store::mark_damaged(&path, &why);
+    }
+    ended
+}
+
+async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watched) -> anyhow::Result<()> {
+    let path = setup::store_path(&config);
+    let now = clock::now();
     // A file with mistakes keeps its last good version also over a restart.
     let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
     let listener = tokio::net::TcpListener::bind(config.server.listen).await.map_err(|error| {
@@ -117,13 +133,7 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     if rule_count == 0 {
         tracing::warn!("`rules:` names no rule: nothing will be told; without that key every Warning is");
     }
-    let ended = app::run(service, signals.told_to_stop()).await;
-    if let Err(ServiceError::Store(error)) = &ended
-        && error.is_damage()
-    {
-        store::mark_damaged(path, error);
-    }
-    ended?;
+    app::run(service, signals.told_to_stop()).await?;
     tracing::info!("ended");
     Ok(())
 }

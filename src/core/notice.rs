@@ -354,7 +354,7 @@ pub enum StoreFate {
     Mended {
         /// What is wrong.
         why: String,
-        /// Rows that could not be read.
+        /// Rows that could be read.
         rows: u64,
     },
     /// It was deleted while podbell ran, which wrote it again.

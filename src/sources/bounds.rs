@@ -14,8 +14,8 @@ use crate::core::source::{Covers, PollError};
 
 /// A name, a kind, a reason, in bytes.
 const MOST_NAME: usize = 512;
-/// A message, in bytes: of more than 8,000 characters no platform takes.
-const MOST_MESSAGE: usize = 16 * 1024;
+/// A message, in bytes.
+const MOST_MESSAGE: usize = 8 * 1024;
 /// What a person says, and what another side says of an error.
 const MOST_WORDS: usize = 4 * 1024;
 

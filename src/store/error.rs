@@ -174,7 +174,7 @@ impl StoreError {
     }
 
     /// What is wrong, without a path and without advice.
-    pub(super) fn why(&self) -> String {
+    pub fn why(&self) -> String {
         match self {
             Self::Corrupt { why, .. } => why.clone(),
             Self::Row { what, source, .. } => format!("{what} cannot be read: {source}"),

@@ -3,8 +3,6 @@
 
 use std::path::Path;
 
-use rusqlite::config::DbConfig;
-
 use super::{Mishap, Store, StoreError, place};
 use crate::core::notice::StoreFate;
 
@@ -61,6 +59,7 @@ impl Store {
             other => other?,
         }
         self.connection = super::connect(&self.path)?;
+        self.keep_log(false)?;
         self.files = Files::of(&self.path);
         self.targets.clear();
         self.shown.clear();
@@ -77,8 +76,7 @@ impl Store {
         self.connection.execute("VACUUM INTO ?1", [fresh.to_string_lossy()]).map_err(|source| self.error(source))?;
         place::make_private(&fresh).map_err(io)?;
         // It must not delete, when it is closed, what has its log's name by then.
-        let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-        self.connection.set_db_config(keep_log, true).map_err(|source| self.error(source))?;
+        self.keep_log(true)?;
         for companion in ["wal", "shm"] {
             match std::fs::remove_file(place::companion(&self.path, companion)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),

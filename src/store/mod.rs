@@ -30,6 +30,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 pub use asked::{Queue, Reader, Readers, ReadersError, Service, Snapshot, Wanted};
@@ -87,6 +88,25 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; nothing is changed when it fails.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut store = Self::open_quietly(path)?;
+        store.begin_epoch()?;
+        Ok(store)
+    }
+
+    /// From now on sends have ids of their own.
+    fn begin_epoch(&mut self) -> Result<(), StoreError> {
+        self.keep_log(false)?;
+        self.epochs = Epochs::begin(&self.connection, &self.uuid).map_err(|source| self.error(source))?;
+        Ok(())
+    }
+
+    /// Whether the log stays when this connection is closed, or is put into the file and deleted.
+    fn keep_log(&self, keep: bool) -> Result<(), StoreError> {
+        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep);
+        set.map(drop).map_err(|source| self.error(source))
+    }
+
+    fn open_quietly(path: &Path) -> Result<Self, StoreError> {
         place::check_place(path)?;
         place::check_file_system(path)?;
         let path = &place::real(path);
@@ -98,7 +118,7 @@ impl Store {
         let connection = connect(path)?;
         let of = |source| StoreError::of(path, source);
         let uuid = identity(&connection).map_err(of)?.1;
-        let epochs = Epochs::begin(&connection, &uuid).map_err(of)?;
+        let epochs = Epochs::read(&connection, &uuid).map_err(of)?;
         Self::made(path, connection, epochs).map_err(of)
     }
 
@@ -127,12 +147,12 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn beside(path: &Path) -> Result<Self, StoreError> {
+        place::check_place(path)?;
         if !path.exists() {
             let source =
                 std::io::Error::new(std::io::ErrorKind::NotFound, "there is no store yet; `podbell run` makes it");
             return Err(StoreError::Io { path: path.to_owned(), source });
         }
-        place::check_place(path)?;
         let path = &place::real(path);
         let of = |source| StoreError::of(path, source);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -203,6 +223,8 @@ impl Store {
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let of = |source| StoreError::of(path, source);
     let connection = Connection::open(path).map_err(of)?;
+    // Until it is known to be a sound store its files stay as they are.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(of)?;
     // SQLite is content to read what it may not write, and lets a transaction begin there.
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(of)? {
         return Err(StoreError::ReadOnly { path: path.to_owned(), why: "this user may only read it".to_owned() });

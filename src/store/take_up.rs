@@ -43,25 +43,33 @@ impl Store {
         let path = ownership.store().to_owned();
         let stamp = Stamp::read(&path);
         let mut mishap = examine(&mut ownership, &path, stamp.as_ref(), now)?;
-        let opened = Self::open(&path).and_then(|mut store| {
-            store.restored = Some(store.restore()?);
-            store.restore_outbox(now)?;
-            Ok(store)
-        });
-        let mut store = match opened {
+        let mut store = match Self::open_to_read(&path, now) {
             // podbell has written here before: whatever cannot be read is damage, not somebody else's file.
-            Err(error) if error.is_damage() && (stamp.is_some() || error.is_in_a_row()) => {
+            Err(error) if error.is_damage() && (stamp::path(&path).exists() || error.is_in_a_row()) => {
                 mishap = Some(begin_again(&mut ownership, &path, &error.why(), now)?);
-                Self::open(&path)?
+                Self::open_to_read(&path, now)?
             }
             other => other?,
         };
+        store.begin_epoch()?;
         if let Some(mishap) = &mishap {
             let kept = mishap.kept.as_ref().map(|kept| kept.display().to_string());
             tracing::error!(fate = ?mishap.fate, kept, "the store is not as podbell left it");
         }
         store.mishaps.extend(mishap);
         store.ownership = Some(ownership);
+        Ok(store)
+    }
+
+    /// Opens it and reads all that its owner will need, before anything is written: what cannot be read is kept aside
+    /// as it was.
+    fn open_to_read(path: &Path, now: Time) -> Result<Self, StoreError> {
+        let mut store = Self::open_quietly(path)?;
+        let restored = store.restore()?;
+        store.restore_outbox(now)?;
+        store.good_rules()?;
+        store.rules_generation()?;
+        store.restored = Some(restored);
         Ok(store)
     }
 
@@ -94,7 +102,7 @@ fn examine(
     }
     let peek = match migrate::check_whole(path).and_then(|()| peek(path)) {
         Ok(peek) => peek,
-        Err(error) if error.is_damage() && lived.is_some() => {
+        Err(error) if error.is_damage() && stamp::path(path).exists() => {
             return begin_again(ownership, path, &error.why(), now).map(Some);
         }
         Err(error) => return Err(error),
@@ -153,6 +161,7 @@ fn begin_again(ownership: &mut Ownership, path: &Path, why: &str, now: Time) -> 
             return Err(error);
         }
         Err(error) => {
+            // Whatever it was that kept podbell from it, the files are still there.
             tracing::warn!(%error, "nothing can be read of the damaged store");
             remove(&fresh).map_err(io)?;
             drop(place::private(&fresh).map_err(io)?);
@@ -180,24 +189,81 @@ fn remove(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes what can be read of a store into another file. Says how many rows could not.
+/// Writes what can be read of a store into another file. Says how many rows that is.
 fn salvage(path: &Path, fresh: &Path, now: Time) -> Result<u64, StoreError> {
     let of = |source| StoreError::of(path, source);
-    {
-        let damaged = only_look(path).map_err(of)?;
-        migrate::check_version(&damaged, path, VERSION, false)?;
-        // Tables are read, indexes made anew.
-        damaged.execute("VACUUM INTO ?1", [fresh.to_string_lossy()]).map_err(of)?;
+    let damaged = only_look(path).map_err(of)?;
+    migrate::check_version(&damaged, path, VERSION, true)?;
+    let mut store = Store::open(fresh)?;
+    let copied = copy_tables(&damaged, &mut store.connection).map_err(of)?;
+    if copied == 0 {
+        return Err(StoreError::Corrupt { path: path.to_owned(), why: "no row can be read".to_owned() });
     }
-    place::make_private(fresh).map_err(|source| StoreError::io(path, fresh, source))?;
-    let connection = Connection::open(fresh).map_err(of)?;
-    check_integrity(&connection, path, "integrity_check")?;
-    let rows = drop_unreadable(&connection).map_err(of)?;
-    drop(connection);
+    let dropped = drop_unreadable(&store.connection).map_err(of)?;
+    check_integrity(&store.connection, path, "integrity_check")?;
+    drop(store);
+    // As its next owner will read it.
     let mut store = Store::open(fresh)?;
     store.restore()?;
     store.restore_outbox(now)?;
-    Ok(rows)
+    Ok(copied.saturating_sub(dropped))
+}
+
+/// Copies the rows of every table, without its indexes: from the first one on, and, where a page cannot be read,
+/// from the last one back. Says how many there were.
+fn copy_tables(from: &Connection, to: &mut Connection) -> rusqlite::Result<u64> {
+    let mut copied = 0;
+    let transaction = to.transaction()?;
+    let mut tables = transaction.prepare(
+        "SELECT name, (SELECT group_concat(quote(name)) FROM pragma_table_info(t.name)),
+                coalesce((SELECT group_concat(name || ' @') FROM
+                    (SELECT name FROM pragma_table_info(t.name) WHERE pk > 0 ORDER BY pk)), 'rowid @')
+         FROM sqlite_schema t WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    )?;
+    let described: Vec<(String, String, String)> = tables
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?.replace('\'', "\""), row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    drop(tables);
+    for (table, columns, key) in described {
+        let marks = vec!["?"; columns.split(',').count()].join(", ");
+        let mut insert = transaction.prepare(&format!("INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})"))?;
+        for direction in ["ASC", "DESC"] {
+            let order = key.replace('@', direction);
+            let sql = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY {order}");
+            if copy_rows(from, &sql, &mut insert, &mut copied)? {
+                break;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(copied)
+}
+
+/// Copies rows until one cannot be read. Says whether all could.
+fn copy_rows(
+    from: &Connection,
+    sql: &str,
+    insert: &mut rusqlite::Statement<'_>,
+    copied: &mut u64,
+) -> rusqlite::Result<bool> {
+    let Ok(mut select) = from.prepare(sql) else { return Ok(false) };
+    let columns = select.column_count();
+    let Ok(mut rows) = select.query([]) else { return Ok(false) };
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(true),
+            Err(_) => return Ok(false),
+        };
+        let values = (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column));
+        let Ok(values) = values.collect::<rusqlite::Result<Vec<_>>>() else { continue };
+        match insert.execute(rusqlite::params_from_iter(values)) {
+            Ok(rows) => *copied += rows as u64,
+            // What no longer fits its column is damaged.
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Deletes rows whose contents are none, and deliveries whose notice is gone. Says how many.
@@ -323,9 +389,9 @@ pub(super) fn behind(connection: &Connection, path: &Path) -> rusqlite::Result<u
 }
 
 /// Notes that a store is damaged, so that its next start keeps it aside.
-pub fn mark_damaged(path: &Path, error: &StoreError) {
+pub fn mark_damaged(path: &Path, why: &str) {
     let path = place::real(path);
-    if let Err(error) = stamp::mark(&path, &error.why()) {
+    if let Err(error) = stamp::mark(&path, why) {
         tracing::warn!(%error, "it could not be noted that the store is damaged");
     }
 }

@@ -135,7 +135,7 @@ fn live(world: &mut World, left: &Left, opened: &mut bool) -> Result<(), StoreEr
         match go_on(world, left) {
             Err(error) if error.is_final() => {
                 world.kill();
-                mark_damaged(&world.store_path(), &error);
+                mark_damaged(&world.store_path(), &error.why());
             }
             other => return other,
         }
@@ -167,14 +167,14 @@ fn go_on(world: &mut World, left: &Left) -> Result<(), StoreError> {
 }
 
 /// Every byte that was there before is there after, in its place or kept aside.
-fn nothing_destroyed(store: &Path, before: &BTreeMap<&'static str, Vec<u8>>, opened: bool) {
+fn nothing_destroyed(store: &Path, before: &BTreeMap<&'static str, Vec<u8>>, opened: bool, done: &str) {
     for (suffix, bytes) in before {
         let now = |store: &Path| fs::read(beside(store, suffix)).unwrap_or_default();
         let kept: Vec<_> = kept(store).iter().map(|folder| now(&folder.join("podbell.db"))).collect();
         let there = now(store) == *bytes || kept.contains(bytes);
         // What podbell went on writing before it found the damage.
         let written = opened && (kept.is_empty() || kept.iter().any(|now| !now.is_empty()) || *suffix != "");
-        assert!(there || written || bytes.is_empty(), "podbell.db{suffix} is gone");
+        assert!(there || written || bytes.is_empty(), "{done}: podbell.db{suffix} is gone");
     }
 }
 
@@ -197,7 +197,7 @@ fn round(left: &Left, seed: u64) -> (End, String) {
     }
     let mut opened = false;
     let end = live(&mut world, left, &mut opened);
-    nothing_destroyed(&world.store_path(), &files, opened);
+    nothing_destroyed(&world.store_path(), &files, opened, &done);
     if let Err(error) = &end {
         let said = error.to_string();
         assert!(said.contains("podbell.db") && said.len() > 60, "{done}: {said}");

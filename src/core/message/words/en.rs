@@ -313,11 +313,10 @@ impl Words for English {
     }
 
     fn store_mended(&self, rows: u64) -> String {
-        let rows = match rows {
-            0 => "Every row could be read.".to_owned(),
-            rows => format!("{} could not be read and {} left out.", count(rows, "row", "rows"), if rows == 1 { "is" } else { "are" }),
-        };
-        format!("{rows} Some of what was to be told may be missing. Look at the disk; if you have a backup that is better, stop podbell and put it in its place.")
+        format!(
+            "{} could be read and podbell goes on with them; what was in the others (open incidents, mutes, messages that waited) may be missing. Look at the disk; if you have a backup that is better, stop podbell and put it in its place.",
+            count(rows, "row", "rows")
+        )
     }
 
     fn store_rewritten(&self) -> &'static str {

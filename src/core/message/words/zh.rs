@@ -304,11 +304,10 @@ impl Words for Chinese {
     }
 
     fn store_mended(&self, rows: u64) -> String {
-        let rows = match rows {
-            0 => "所有行均可读取。".to_owned(),
-            rows => format!("有 {} 行无法读取，已略去。", number(rows)),
-        };
-        format!("{rows}部分待通知的内容可能缺失。请检查磁盘；如有更好的备份，请停止 podbell 并恢复备份。")
+        format!(
+            "读出了 {} 行，podbell 用它们继续运行；其余的内容（未恢复的告警、静默、待发送的消息）可能缺失。请检查磁盘；如有更好的备份，请停止 podbell 并恢复备份。",
+            number(rows)
+        )
     }
 
     fn store_rewritten(&self) -> &'static str {
