@@ -45,6 +45,9 @@ pub(super) struct Args {
 /// Runs until SIGTERM or Ctrl-C.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     logs::start(&args.logs);
+    // Before anything is open.
+    let files = crate::server::files::raise();
+    tracing::debug!(files, "so many files may be open");
     let path = &args.config.config;
     let (config, loaded) = setup::load(path)?;
     let watched = Watched::new(path, &config, &loaded);
@@ -102,7 +105,8 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
     let page = assemble::page(&config, desk.clone(), pulse.clone(), &policies);
     let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), surroundings.clone());
     let outside = chats.routes().merge(assemble::api(&config, desk)).merge(gateway).merge(page);
-    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks), outside)];
+    let reload = assemble::reload(&config, asks);
+    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(reload), outside)];
     sides.extend(chats.sides());
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let mut engine = Engine::new(parts, now)?;

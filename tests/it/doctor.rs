@@ -333,6 +333,32 @@ async fn what_cannot_be_reached_is_told_with_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_its_own_authority_is_believed_where_ca_file_holds_it_and_only_for_its_address() {
+    let world = World::new().await;
+    let plain = world.receiver.url("").trim_start_matches("http://").to_owned();
+    let hook = world.receiver.url(&format!("/hook/{HOOK}"));
+    let secure = tls::with_certificate("self-signed", &plain).await;
+    world.site.edit(&hook, &format!("https://{secure}/hook/{HOOK}"));
+    let text = std::fs::read_to_string(world.site.path("podbell.yaml")).unwrap();
+    let trusting = |name: &str| format!("{text}http: {{ca_file: \"{}\"}}\n", fixture(&format!("tls/{name}.pem")).display());
+    world.site.write("podbell.yaml", &trusting("self-signed"));
+    let found = world.examine().await;
+    assert_eq!(found.code, 0, "{:?}", found.bad("fail"));
+    let before = world.receiver.received().len();
+    let (code, said) = world.site.command(&["send-test", "audit"]).await;
+    assert_eq!((code, world.receiver.received().len()), (0, before + 1), "{said}");
+    // Another one in the file: the advice is not to do what was done.
+    world.site.write("podbell.yaml", &trusting("ca"));
+    let found = world.examine().await;
+    found.fails_only_with(&["destinations | audit", "certificate is not believed", "no authority in http.ca_file signed it"]);
+    // The very certificate, but for another address.
+    let other = tls::with_certificate("self-signed-for-another-address", &plain).await;
+    let text = trusting("self-signed-for-another-address").replace(&secure, &other);
+    world.site.write("podbell.yaml", &text);
+    world.examine().await.fails_only_with(&["destinations | audit", "certificate is not believed", "subjectAltName"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_of_an_unknown_authority_is_told_and_ca_file_mends_it() {
     let world = World::new().await;
     let secure = tls::in_front_of(world.receiver.url("").trim_start_matches("http://")).await;

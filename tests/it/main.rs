@@ -56,6 +56,7 @@ mod store;
 mod store_damage;
 mod store_files;
 mod storms;
+mod strangers;
 mod support;
 mod templates;
 mod timelines;
