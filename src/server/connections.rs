@@ -136,6 +136,14 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch:
             },
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
+                    // Whoever made room still holds a file until it is gone.
+                    while running.len() > places.open.len() {
+                        match running.join_next().await {
+                            Some(Ok(number)) => drop(places.forget(number)),
+                            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                            _ => {}
+                        }
+                    }
                     let peer = Peer(address.ip().to_canonical());
                     let caller = Caller::of(address.ip());
                     // Closed without a word: whoever does this reads none.

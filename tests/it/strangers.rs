@@ -39,7 +39,7 @@ async fn health_is_answered_and_notices_leave_while_strangers_take_every_connect
     let receiver = Receiver::start().await;
     let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
     site.edit("server: {listen: \"127.0.0.1:0\"}", "server: {listen: \"0.0.0.0:0\"}");
-    site.write("rules.yaml", "version: 1\nrules:\n  - {name: nothing, match: {reason: NoSuchReason}}\n");
+    site.write("rules.yaml", "version: 1\nrules:\n  - {name: nothing, match: {reason: NoSuchReason}, action: ignore}\n");
     // As few files as a careless unit gives.
     let mut command = Command::new("sh");
     let run = format!("ulimit -n 128; exec {} run", env!("CARGO_BIN_EXE_podbell"));
@@ -99,7 +99,7 @@ async fn status(request: reqwest::RequestBuilder) -> (u16, String) {
 async fn rules_are_reloaded_by_a_token_that_may_write_or_on_this_machine_and_by_nobody_else() {
     let world = World::new().await;
     let listen = &world.running.listen;
-    world.site.write("rules.yaml", "version: 1\nsecret-of-the-team\n");
+    world.site.write("rules.yaml", "version: 1\nrules:\n  - {name: secret-of-the-team, match: {reason: x}}\n");
     let (code, said) = status(reload(listen)).await;
     assert!(code == 422 && said.contains("secret-of-the-team"), "{code} {said}");
     assert_eq!(status(reload(listen).bearer_auth(WRITE)).await.0, 422);
