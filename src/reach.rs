@@ -133,7 +133,9 @@ fn unreached(error: &reqwest::Error, has_file: bool) -> Unreached {
         Obstacle::Timeout => "nobody answers in time".to_owned(),
         // The system's words may contain the host.
         Obstacle::Name => "its name is not known here".to_owned(),
-        Obstacle::Certificate | Obstacle::CertificateDespiteFile => format!("its certificate is not believed ({})", short(&text)),
+        Obstacle::Certificate | Obstacle::CertificateDespiteFile => {
+            format!("its certificate is not believed ({})", short(&text))
+        }
         _ => text,
     };
     Unreached { obstacle, text }

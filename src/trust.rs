@@ -35,10 +35,7 @@ pub(crate) fn with_file(path: &Path) -> std::io::Result<Option<rustls::ClientCon
     Ok(config(own, provider).ok())
 }
 
-fn config(
-    own: Vec<CertificateDer<'static>>,
-    provider: Arc<CryptoProvider>,
-) -> Result<rustls::ClientConfig, Error> {
+fn config(own: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<rustls::ClientConfig, Error> {
     let usual = Verifier::new_with_extra_roots(own.clone(), provider.clone())?;
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -61,7 +58,8 @@ impl ServerCertVerifier for Trust {
         match verified {
             // Its dates were found good before this was found wrong.
             Err(Error::InvalidCertificate(CertificateError::Other(why)))
-                if format!("{why:?}").contains(AUTHORITY_AS_SERVER) && self.own.iter().any(|own| own == certificate) =>
+                if format!("{why:?}").contains(AUTHORITY_AS_SERVER)
+                    && self.own.iter().any(|own| own == certificate) =>
             {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())

@@ -122,7 +122,13 @@ impl Gate {
     pub fn new(limits: Limits) -> Arc<Self> {
         let quota = Quota::per_second(limits.per_second).allow_burst(limits.burst);
         let rate = RateLimiter::new(quota, HashMapStateStore::default(), DefaultClock::default());
-        Arc::new(Self { limits, rate, busy: Mutex::default(), refusals: Refusals::default(), attempts: Attempts::default() })
+        Arc::new(Self {
+            limits,
+            rate,
+            busy: Mutex::default(),
+            refusals: Refusals::default(),
+            attempts: Attempts::default(),
+        })
     }
 
     fn in_time(&self, caller: Caller) -> bool {

@@ -60,7 +60,9 @@ async fn reload_rules(
 fn refused(status: StatusCode, why: &'static str) -> Response {
     let said = match status {
         StatusCode::TOO_MANY_REQUESTS => "too many wrong tokens: wait for a minute\n",
-        _ => "reload with a token of podbell.yaml that may write (Authorization: Bearer TOKEN), on podbell's own machine (curl -X POST http://127.0.0.1:PORT/-/reload), or with SIGHUP\n",
+        _ => {
+            "reload with a token of podbell.yaml that may write (Authorization: Bearer TOKEN), on podbell's own machine (curl -X POST http://127.0.0.1:PORT/-/reload), or with SIGHUP\n"
+        }
     };
     let mut response = (status, said).into_response();
     response.extensions_mut().insert(Refused::new(status, why));
@@ -111,7 +113,8 @@ fn is_near(peer: Option<Peer>, headers: &HeaderMap) -> bool {
         false => host,
     });
     // A name that leads here by somebody's DNS is no name of this machine.
-    let own = matches!(name, "localhost" | "[::1]") || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
+    let own =
+        matches!(name, "localhost" | "[::1]") || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
     peer.is_some_and(|Peer(ip)| ip.is_loopback()) && own && !PASSED_ON.iter().any(|name| headers.contains_key(*name))
 }
 
@@ -141,7 +144,12 @@ mod tests {
         ] {
             assert!(!near("127.0.0.1", &[pair]), "{pair:?}");
         }
-        for more in [("origin", "http://127.0.0.1:8080"), ("x-forwarded-for", "192.0.2.1"), ("via", "1.1 proxy"), ("sec-fetch-site", "none")] {
+        for more in [
+            ("origin", "http://127.0.0.1:8080"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("via", "1.1 proxy"),
+            ("sec-fetch-site", "none"),
+        ] {
             assert!(!near("127.0.0.1", &[("host", "127.0.0.1:8080"), more]), "{more:?}");
         }
     }

@@ -226,7 +226,8 @@ fn copy_tables(from: &Connection, to: &mut Connection) -> rusqlite::Result<u64> 
     drop(tables);
     for (table, columns, key) in described {
         let marks = vec!["?"; columns.split(',').count()].join(", ");
-        let mut insert = transaction.prepare(&format!("INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})"))?;
+        let mut insert =
+            transaction.prepare(&format!("INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})"))?;
         for direction in ["ASC", "DESC"] {
             let order = key.replace('@', direction);
             let sql = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY {order}");
@@ -348,10 +349,8 @@ fn new_folder(path: &Path, now: Time) -> Result<PathBuf, StoreError> {
     let there = std::fs::read_dir(place::folder_of(path)).map_err(io)?;
     let kept = there.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count();
     if kept >= MOST_KEPT {
-        let why = format!(
-            "it was damaged {kept} times ({}*): look at the disk, and move those folders away",
-            mark.display()
-        );
+        let why =
+            format!("it was damaged {kept} times ({}*): look at the disk, and move those folders away", mark.display());
         return Err(StoreError::Corrupt { path: path.to_owned(), why });
     }
     let at = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default();

@@ -173,7 +173,7 @@ fn nothing_destroyed(store: &Path, before: &BTreeMap<&'static str, Vec<u8>>, ope
         let kept: Vec<_> = kept(store).iter().map(|folder| now(&folder.join("podbell.db"))).collect();
         let there = now(store) == *bytes || kept.contains(bytes);
         // What podbell went on writing before it found the damage.
-        let written = opened && (kept.is_empty() || kept.iter().any(|now| !now.is_empty()) || *suffix != "");
+        let written = opened && (kept.is_empty() || kept.iter().any(|now| !now.is_empty()) || !suffix.is_empty());
         assert!(there || written || bytes.is_empty(), "{done}: podbell.db{suffix} is gone");
     }
 }
@@ -188,7 +188,10 @@ fn round(left: &Left, seed: u64) -> (End, String) {
     let mut files = left.files.clone();
     let mut done = damage(&mut dice, &mut files);
     if dice.below(4) == 0 {
-        done = format!("{done}, {}", if files.len() == FILES.len() { damage(&mut dice, &mut files) } else { String::new() });
+        done = format!(
+            "{done}, {}",
+            if files.len() == FILES.len() { damage(&mut dice, &mut files) } else { String::new() }
+        );
     }
     let mut world = World::asleep(spec());
     world.now = left.now.plus(Duration::from_secs(30));
@@ -210,8 +213,10 @@ fn round(left: &Left, seed: u64) -> (End, String) {
     }
     let fates = fates(&world);
     let team = world.log.iter().filter(|request| request.to == "team" && request.outcome == Outcome::Delivered);
-    let told: BTreeSet<String> =
-        team.flat_map(|request| &request.notices).map(|notice| serde_json::to_value(notice).unwrap().to_string()).collect();
+    let told: BTreeSet<String> = team
+        .flat_map(|request| &request.notices)
+        .map(|notice| serde_json::to_value(notice).unwrap().to_string())
+        .collect();
     assert!(told.iter().any(|facts| facts.contains("job99-x2x7v")), "{done}: it does not work: {:?}", world.told());
     if let Some(fate) = fates.first() {
         return (End::Told(fate.word()), done);

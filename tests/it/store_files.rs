@@ -271,12 +271,21 @@ fn no_text_from_outside_is_stored_longer_than_it_can_be_told() {
     let long = "n".repeat(1 << 20);
     let targets: Vec<Target> = (0..3).map(|n| Target::new("prod", "cls-1", &format!("{long}{n}"), &long)).collect();
     let roster = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
-    world.try_turn(vec![Happened::Source(SourceEvent::Roster { source: "prod".into(), targets: roster, complete: true })]).unwrap();
+    world
+        .try_turn(vec![Happened::Source(SourceEvent::Roster {
+            source: "prod".into(),
+            targets: roster,
+            complete: true,
+        })])
+        .unwrap();
     world.poll(&targets[0], &[]);
     for round in 0..20_i64 {
         world.run_until(60 * round + 60);
         let at = 60 * round + 55;
-        let event = |name: &str, message: &str| Event { reason: format!("{long}{name}").into(), ..warning(&format!("{long}{name}{round}"), "x", message, 1, at, at) };
+        let event = |name: &str, message: &str| Event {
+            reason: format!("{long}{name}").into(),
+            ..warning(&format!("{long}{name}{round}"), "x", message, 1, at, at)
+        };
         let events = [event("a", &long), event("b", "m"), event("c", &long)];
         let polled = SourceEvent::Polled { target: targets[0].clone(), at: world.now, events: events.to_vec() };
         let error = PollError { code: long.clone(), text: long.clone(), advice: long.clone(), gone: false };
@@ -299,13 +308,21 @@ async fn what_is_no_place_for_a_store_is_named() {
     let fifo = site.path("fifo.db");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(site.path("socket.db")).unwrap();
-    for (store, said) in [("fifo.db", "it is a FIFO"), ("socket.db", "it is a socket"), ("/dev/null", "it is a device"), ("rules.yaml/podbell.db", "is a file and no folder")] {
+    for (store, said) in [
+        ("fifo.db", "it is a FIFO"),
+        ("socket.db", "it is a socket"),
+        ("/dev/null", "it is a device"),
+        ("rules.yaml/podbell.db", "is a file and no folder"),
+    ] {
         let config = fs::read_to_string(site.path("podbell.yaml")).unwrap();
         site.write("podbell.yaml", &config.replace("sqlite:podbell.db", &format!("sqlite:{store}")));
         for command in [&["run"][..], &["doctor"], &["outbox", "list"]] {
             let (code, printed) = site.command(command).await;
             assert_eq!(code, 1, "{printed}");
-            assert!(printed.contains(said) && printed.contains("name a file") | printed.contains("correct `store:`"), "{command:?}: {printed}");
+            assert!(
+                printed.contains(said) && printed.contains("name a file") | printed.contains("correct `store:`"),
+                "{command:?}: {printed}"
+            );
         }
         site.write("podbell.yaml", &config);
     }

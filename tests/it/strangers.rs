@@ -9,11 +9,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::emulated::{ONE_EVENT, emulator};
 use crate::support::process::{PATIENCE, Process, eventually};
 use crate::support::receiver::{self, Receiver};
 use crate::support::site::{QUICK_RULES, Running, Site};
-use crate::support::status_page::{PROOF, READ, SERVER, WRITE, World};
+use crate::support::status_page::{PROOF, READ, SERVER, WRITE, World, something_happens};
 
 /// A connection from an address of this machine.
 async fn from(address: &str, to: &str) -> TcpStream {
@@ -25,7 +24,10 @@ async fn from(address: &str, to: &str) -> TcpStream {
 async fn asked(address: &str, to: &str, path: &str) -> String {
     let asking = async {
         let mut stream = from(address, to).await;
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer).await;
         answer
@@ -35,11 +37,14 @@ async fn asked(address: &str, to: &str, path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_answered_and_notices_leave_while_strangers_take_every_connection_they_can_get() {
-    let emulator = emulator(ONE_EVENT, 1, None).await;
     let receiver = Receiver::start().await;
-    let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
-    site.edit("server: {listen: \"127.0.0.1:0\"}", "server: {listen: \"0.0.0.0:0\"}");
-    site.write("rules.yaml", "version: 1\nrules:\n  - {name: nothing, match: {reason: NoSuchReason}, action: ignore}\n");
+    let config = format!(
+        "sources:\n  - {{name: live, kind: file, path: live.json, poll_every: 1s}}
+notifiers:\n  - {{name: audit, kind: webhook, url: \"{}\"}}
+rules: [rules.yaml]\nstore: sqlite:podbell.db\nserver: {{listen: \"0.0.0.0:0\"}}\n",
+        receiver.url("/hook")
+    );
+    let site = Site::new(&[("podbell.yaml", &config), ("rules.yaml", QUICK_RULES), ("live.json", "[]")]);
     // As few files as a careless unit gives.
     let mut command = Command::new("sh");
     let run = format!("ulimit -n 128; exec {} run", env!("CARGO_BIN_EXE_podbell"));
@@ -62,7 +67,7 @@ async fn health_is_answered_and_notices_leave_while_strangers_take_every_connect
         }
     }
     // Polls, store and deliveries find a file, too.
-    site.write("rules.yaml", QUICK_RULES);
+    something_happens(&site, "web-5d9f8b7c6-x2x7v");
     let told = || (!receiver.received().is_empty()).then_some(());
     eventually(Duration::from_secs(20), "a notice leaves", told).await;
     assert!(process.stop().await.success());
@@ -78,9 +83,7 @@ async fn whoever_never_reads_an_answer_does_not_keep_its_place() {
     let mut stream = socket.connect(world.running.listen.parse().unwrap()).await.unwrap();
     // Far more answers than any buffer takes.
     let asks = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
-    let cut = async {
-        while stream.write_all(asks.as_bytes()).await.is_ok() {}
-    };
+    let cut = async { while stream.write_all(asks.as_bytes()).await.is_ok() {} };
     tokio::time::timeout(PATIENCE, cut).await.expect("it is cut off");
     assert!(begun.elapsed() > Duration::from_secs(5), "not at once: {:?}", begun.elapsed());
     assert_eq!(world.running.page("/healthz").await.0, 200);
@@ -167,7 +170,8 @@ async fn a_proxys_secret_cannot_be_guessed_faster_and_a_proxy_that_proved_itself
 
 #[tokio::test]
 async fn people_sign_in_behind_a_proxy_that_drops_the_port_and_what_is_refused_says_why() {
-    let world = World::with(&SERVER.replace("tokens:", "public_url: \"http://status.example.com:8443\", tokens:")).await;
+    let world =
+        World::with(&SERVER.replace("tokens:", "public_url: \"http://status.example.com:8443\", tokens:")).await;
     let sign_in = |host: &str, origin: &str| {
         let visitor = world.stranger().with("host", host).with("origin", origin);
         async move { visitor.post("/sign-in", &[("api_token", READ)]).await }

@@ -290,17 +290,23 @@ impl Words for Chinese {
     }
 
     fn store_replaced(&self, until: &str) -> String {
-        format!("现在的文件属于另一个 podbell，或是新建的；原数据库最后写入于 {until}。此后发生的事可能会再次通知，也可能不再通知。")
+        format!(
+            "现在的文件属于另一个 podbell，或是新建的；原数据库最后写入于 {until}。此后发生的事可能会再次通知，也可能不再通知。"
+        )
     }
 
     fn store_lost(&self, until: Option<&str>) -> String {
         let until = until.map_or_else(String::new, |until| format!("（最后写入于 {until}）"));
-        format!("数据库文件不存在或为空{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前存在的问题不会再次通知。如果这不是您的本意，请停止 podbell 并恢复备份。")
+        format!(
+            "数据库文件不存在或为空{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前存在的问题不会再次通知。如果这不是您的本意，请停止 podbell 并恢复备份。"
+        )
     }
 
     fn store_damaged(&self, until: Option<&str>) -> String {
         let until = until.map_or_else(String::new, |until| format!("（最后写入于 {until}）"));
-        format!("数据库完全无法读取{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前存在的问题不会再次通知。请检查磁盘；如有备份，请停止 podbell 并恢复备份。")
+        format!(
+            "数据库完全无法读取{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前存在的问题不会再次通知。请检查磁盘；如有备份，请停止 podbell 并恢复备份。"
+        )
     }
 
     fn store_mended(&self, rows: u64) -> String {
