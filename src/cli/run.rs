@@ -70,6 +70,10 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     };
     if let Some(why) = ended.as_ref().err().and_then(of_store) {
         store::mark_damaged(&path, &why);
+        anyhow::bail!(
+            "the store {} is damaged: {why}. podbell ends; at its next start it keeps the damaged files aside, goes on with what can be read, and tells operator.notify",
+            path.display()
+        );
     }
     ended
 }

@@ -201,7 +201,7 @@ pub(super) fn exhausted(store: &Path) -> Option<&'static str> {
     // Some file systems count no files, and say that there are none.
     match () {
         () if stat.f_bavail.saturating_mul(stat.f_frsize) < LITTLE => Some("no space"),
-        () if stat.f_files > 0 && stat.f_favail == 0 => Some("no place for another file (no free inodes; see df -i)"),
+        () if stat.f_files > 0 && stat.f_favail == 0 => Some("no free inodes, so no place for another file: see df -i"),
         () => None,
     }
 }

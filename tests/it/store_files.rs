@@ -346,3 +346,61 @@ async fn a_row_that_cannot_be_read_is_named_as_damage_and_what_can_be_read_goes_
     let ids = world.engine().state().unwrap().incidents().map(|incident| incident.id).collect::<Vec<_>>();
     assert_eq!(ids, [1, 3, 4]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_page_that_nobody_reads_ends_the_service_and_the_next_start_sets_it_right_and_tells() {
+    let receiver = Receiver::start().await;
+    let site = Site::quick("http://127.0.0.1:9", &receiver.url("/audit"));
+    site.edit("store:", "operator: {notify: [audit]}\nstore:");
+    let mut running = site.run().await;
+    running.reaches("podbell_commits_total", |commits| commits > 0).await;
+    assert!(running.process.stop().await.success());
+    let page: usize = site.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'notice_made'")[0].parse().unwrap();
+    let mut bytes = fs::read(site.path("podbell.db")).unwrap();
+    bytes[(page - 1) * 4096..page * 4096].fill(0);
+    fs::write(site.path("podbell.db"), &bytes).unwrap();
+    let mut process = Process::start(podbell(site.folder(), &["run"]));
+    assert_eq!(process.end(PATIENCE).await.code(), Some(1));
+    let said = process.stderr();
+    assert!(said.contains("podbell.db is damaged") && said.contains("at its next start it keeps"), "{said}");
+    let mut running = site.run().await;
+    let told = || receiver.received().iter().map(|one| one.json()).find(|one| one["type"] == "info.store");
+    let told = eventually(PATIENCE, "the operator is told", told).await;
+    assert_eq!(told["data"]["info"]["fate"], "mended", "{told}");
+    let kept = PathBuf::from(told["data"]["info"]["kept"].as_str().unwrap());
+    assert!(kept.join("podbell.db").exists() && kept.join("podbell.db.stamp").exists(), "{told}");
+    assert!(told["data"]["text"].as_str().unwrap().contains("could be read and podbell goes on"), "{told}");
+    assert!(running.process.stop().await.success());
+    // Once, and nothing more of it.
+    let mut running = site.run().await;
+    running.reaches("podbell_commits_total", |commits| commits > 0).await;
+    assert!(running.process.stop().await.success());
+    let all = receiver.received();
+    assert_eq!(all.iter().filter(|one| one.json()["type"] == "info.store").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_without_space_or_without_inodes_at_the_start_is_named_as_that() {
+    let site = Site::quick("http://127.0.0.1:9", "http://127.0.0.1:9/");
+    site.edit("sqlite:podbell.db", "sqlite:full/podbell.db");
+    fs::create_dir(site.path("full")).unwrap();
+    // A file system of its own, in a namespace of its own.
+    let namespace = if rustix::process::geteuid().is_root() { "-m" } else { "-Urm" };
+    for (options, fill, said) in [
+        ("size=64k", "dd if=/dev/zero of=full/fill bs=1k count=62", "is full (no space)"),
+        ("size=64k", "dd if=/dev/zero of=full/fill bs=1k count=40", "is full (no space)"),
+        ("size=8m,nr_inodes=3", "true", "is full (no free inodes"),
+        ("size=8m,nr_inodes=4", "true", "is full (no free inodes"),
+    ] {
+        let script = format!(
+            "mount -t tmpfs -o {options} tmpfs full && {fill} 2>/dev/null && exec {} run",
+            env!("CARGO_BIN_EXE_podbell")
+        );
+        let mut command = std::process::Command::new("unshare");
+        command.args([namespace, "sh", "-c", &script]).current_dir(site.folder()).stdin(std::process::Stdio::null());
+        let refused = crate::support::process::output(command).await;
+        let printed = printed(&refused);
+        assert!(refused.status.code() == Some(1) && printed.contains(said), "{options}: {printed}");
+        assert!(printed.contains("make room"), "{printed}");
+    }
+}
