@@ -110,7 +110,12 @@ impl Stamps {
         let there = self.file.take().filter(|file| file.metadata().is_ok_and(|meta| meta.nlink() > 0));
         let file = match there {
             Some(file) => file,
-            None => place::private(&self.path)?,
+            None => {
+                let file = place::private(&self.path)?;
+                // What was found wrong was set right at this start.
+                file.set_len(Stamp::line("", 0, Time::default()).len() as u64)?;
+                file
+            }
         };
         Ok(self.file.insert(file))
     }

@@ -97,7 +97,10 @@ fn examine(
         let until = lived.map(|stamp| stamp.at);
         return Ok(Some(Mishap { fate: StoreFate::Lost { until }, kept: Some(kept) }));
     }
-    if let Some(why) = lived.and_then(|stamp| stamp.wrong.as_deref()) {
+    if let Some(stamp) = lived
+        && let Some(why) = &stamp.wrong
+        && !is_a_backup(path, stamp)
+    {
         return begin_again(ownership, path, why, now).map(Some);
     }
     let peek = match migrate::check_whole(path).and_then(|()| peek(path)) {
@@ -123,6 +126,12 @@ fn examine(
     let kept = if log > 0 { Some(keep(path, now, Keep::Copied)?) } else { None };
     let commits = stamp.commit - peek.commit;
     Ok(Some(Mishap { fate: StoreFate::WentBack { commits, from: peek.heartbeat, until: stamp.at }, kept }))
+}
+
+/// Whether somebody put a sound backup in the place of a store that was found damaged.
+fn is_a_backup(path: &Path, stamp: &Stamp) -> bool {
+    let older = |peek: Peek| peek.uuid != stamp.uuid || peek.commit < stamp.commit;
+    peek(path).ok().flatten().is_some_and(older) && check_all_pages(path).is_ok()
 }
 
 fn length(path: &Path) -> u64 {

@@ -104,6 +104,33 @@ fn a_restart_without_a_loss_says_nothing_and_repeats_what_was_in_flight_with_its
 }
 
 #[test]
+fn a_backup_in_the_place_of_a_store_that_was_found_damaged_is_a_backup() {
+    let mut world = World::new(spec());
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    trouble(&mut world, 0..2);
+    let copy = backup(&world.store_path());
+    trouble(&mut world, 2..4);
+    world.kill();
+    podbell::store::mark_damaged(&world.store_path(), "page 7 is no page");
+    put_back(&copy, &world.store_path());
+    world.start();
+    trouble(&mut world, 4..5);
+    assert!(matches!(fates(&world)[..], [StoreFate::WentBack { .. }]), "{:?}", fates(&world));
+    // And what was found is forgotten with it.
+    world.kill();
+    world.start();
+    trouble(&mut world, 5..6);
+    assert_eq!(fates(&world).len(), 1, "{:?}", fates(&world));
+    // The damaged one itself is not gone on with.
+    world.kill();
+    podbell::store::mark_damaged(&world.store_path(), "page 7 is no page");
+    world.start();
+    trouble(&mut world, 6..7);
+    assert!(matches!(&fates(&world)[1..], [StoreFate::Mended { why, .. }] if why == "page 7 is no page"));
+}
+
+#[test]
 fn another_store_in_the_place_of_the_one_that_was_there_is_told() {
     let mut other = World::new(spec());
     other.watch(&[web()]);
@@ -132,8 +159,9 @@ fn a_store_has_one_owner_whatever_name_leads_to_it_and_whatever_lies_beside_it()
         assert!(podbell::store::is_owned(name), "{}", name.display());
     }
     drop(owner);
-    assert!(!podbell::store::is_owned(&link));
-    Ownership::take(&other).unwrap();
+    let owner = Ownership::wait(&other, std::time::Duration::from_secs(20)).unwrap();
+    assert!(podbell::store::is_owned(&link), "by the other name");
+    drop(owner);
 }
 
 #[test]

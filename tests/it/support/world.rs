@@ -168,7 +168,8 @@ impl World {
 
     /// The same up to its first turn, if the store lets it.
     pub fn try_start(&mut self) -> Result<(), StoreError> {
-        let ownership = Ownership::take(&self.store_path())?;
+        // A child that another test starts has the lock's file for a moment, until it is another program.
+        let ownership = Ownership::wait(&self.store_path(), Duration::from_secs(20))?;
         let store = Store::take_up(ownership, self.now)?;
         let chats: Vec<Destination> = self.spec.destinations.iter().map(|(name, _)| (*name).into()).collect();
         let files = self.rule_files();
