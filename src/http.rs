@@ -83,12 +83,10 @@ pub fn client_with(
         None => builder.no_proxy(),
     };
     if let Some(path) = &options.ca_file {
-        let pem = std::fs::read(path).map_err(|source| ClientError::CaFile { path: path.clone(), source })?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-            .ok()
-            .filter(|all| !all.is_empty())
+        let trust = crate::trust::with_file(path)
+            .map_err(|source| ClientError::CaFile { path: path.clone(), source })?
             .ok_or_else(|| ClientError::CaContent { path: path.clone() })?;
-        builder = builder.tls_certs_merge(certificates);
+        builder = builder.tls_backend_preconfigured(trust);
     }
     change(builder).build().map_err(build_error)
 }

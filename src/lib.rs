@@ -23,3 +23,4 @@ pub mod schema;
 pub mod server;
 pub mod sources;
 pub mod store;
+mod trust;

@@ -19,7 +19,10 @@ use crate::http::{ClientError, HttpOptions, client_with};
 
 /// Connects and hangs up.
 #[derive(Clone, Debug)]
-pub struct Reach(reqwest::Client);
+pub struct Reach {
+    client: reqwest::Client,
+    has_file: bool,
+}
 
 /// Why something was not reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub enum Obstacle {
     Refused,
     /// Its certificate is not believed.
     Certificate,
+    /// The same, though `http.ca_file` says whom to believe.
+    CertificateDespiteFile,
     /// Anything else.
     Other,
 }
@@ -47,6 +52,9 @@ impl Obstacle {
             Self::Refused => "check host and port, and whether it runs",
             Self::Certificate => {
                 "put the certificate of the authority that signed it into http.ca_file, or mend the certificate"
+            }
+            Self::CertificateDespiteFile => {
+                "no authority in http.ca_file signed it for this address: put the one that did into that file (`openssl s_client -showcerts -connect HOST:PORT` shows it), or mend the certificate: its dates, and its subjectAltName"
             }
             Self::Other => "check the address, http or https, http.proxy and the firewall",
         }
@@ -68,7 +76,8 @@ impl Reach {
     /// # Errors
     /// Like [`crate::http::client`].
     pub fn new(options: &HttpOptions) -> Result<Self, ClientError> {
-        client_with(options, |builder| builder.connector_layer(HangUp)).map(Self)
+        let client = client_with(options, |builder| builder.connector_layer(HangUp))?;
+        Ok(Self { client, has_file: options.ca_file.is_some() })
     }
 
     /// Connects to where an http(s) address points.
@@ -76,11 +85,11 @@ impl Reach {
     /// # Errors
     /// When no connection comes about.
     pub async fn reach(&self, url: Url) -> Result<(), Unreached> {
-        match self.0.get(url).send().await {
+        match self.client.get(url).send().await {
             // Nothing can have been asked, so there is no answer.
             Ok(_) => Ok(()),
             Err(error) if causes(&error).any(|cause| cause.is::<Connected>()) => Ok(()),
-            Err(error) => Err(unreached(&error)),
+            Err(error) => Err(unreached(&error, self.has_file)),
         }
     }
 }
@@ -102,7 +111,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     })
 }
 
-fn unreached(error: &reqwest::Error) -> Unreached {
+fn unreached(error: &reqwest::Error, has_file: bool) -> Unreached {
     let text = causes(error).last().filter(|cause| !cause.is::<reqwest::Error>()).map(ToString::to_string);
     let text = text.unwrap_or_else(|| "unknown cause".to_owned());
     let refused = |cause: &(dyn Error + 'static)| {
@@ -116,6 +125,7 @@ fn unreached(error: &reqwest::Error) -> Unreached {
         () if error.is_timeout() => Obstacle::Timeout,
         () if lookup => Obstacle::Name,
         () if causes(error).any(refused) => Obstacle::Refused,
+        () if causes(error).any(certificate) && has_file => Obstacle::CertificateDespiteFile,
         () if causes(error).any(certificate) => Obstacle::Certificate,
         () => Obstacle::Other,
     };
@@ -123,7 +133,9 @@ fn unreached(error: &reqwest::Error) -> Unreached {
         Obstacle::Timeout => "nobody answers in time".to_owned(),
         // The system's words may contain the host.
         Obstacle::Name => "its name is not known here".to_owned(),
-        Obstacle::Certificate => format!("its certificate is not believed ({})", short(&text)),
+        Obstacle::Certificate | Obstacle::CertificateDespiteFile => {
+            format!("its certificate is not believed ({})", short(&text))
+        }
         _ => text,
     };
     Unreached { obstacle, text }

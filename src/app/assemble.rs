@@ -25,7 +25,7 @@ use crate::engine::{Freeze, SendJob};
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{ConfigError, Kind, NotifierConfig, Notifiers};
 use crate::server::gateway::{self, GatewayKey};
-use crate::server::{api, page};
+use crate::server::{Reload, api, page};
 use crate::sources::{file, poller, qcloud};
 use crate::store::Readers;
 
@@ -247,15 +247,19 @@ pub fn heartbeat(config: &Config, pulse: &Arc<super::Pulse>, client: reqwest::Cl
     Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, within, stop))))
 }
 
-/// The server, on a listener that is bound already. `asks` reach whoever reloads rules; `outside` are
-/// routes for strangers.
+/// The server, on a listener that is bound already. `outside` are routes for strangers.
 pub fn server(
     listener: tokio::net::TcpListener,
     pulse: Arc<super::Pulse>,
-    asks: Option<mpsc::Sender<super::reload::Ask>>,
+    reload: Option<Reload>,
     outside: axum::Router,
 ) -> SideTask {
-    Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, asks, outside, stop)))
+    Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, reload, outside, stop)))
+}
+
+/// Who may reload rules; `asks` reach whoever does it.
+pub fn reload(config: &Config, asks: mpsc::Sender<super::reload::Ask>) -> Reload {
+    Reload { asks, tokens: tokens(config) }
 }
 
 /// The routes of the status page.

@@ -14,6 +14,7 @@ use crate::core::time::Time;
 use crate::crash_point;
 use crate::engine::{Engine, Happened, SendJob};
 use crate::sources::SourceEvent;
+use crate::store::StoreError;
 
 /// Polls and answers of one commit at most.
 const BATCH: usize = 256;
@@ -25,6 +26,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Counting takes at most so small a share of a core: every service and incident is looked at, six
 /// milliseconds' work for ten thousand of each.
 const COUNT_SHARE: u32 = 1_000;
+
+/// The thread, and why it ended early if it did.
+pub(super) type EngineThread = JoinHandle<Option<StoreError>>;
 
 /// How the thread hears what happened.
 pub(super) struct Inlets {
@@ -47,7 +51,7 @@ pub(super) fn start(
     jobs: mpsc::UnboundedSender<SendJob>,
     pulse: Arc<Pulse>,
     drain: Arc<AtomicBool>,
-) -> JoinHandle<()> {
+) -> EngineThread {
     let handle = Handle::current();
     let mut turns = Turns {
         engine,
@@ -80,23 +84,26 @@ struct Turns {
 }
 
 impl Turns {
-    fn run(&mut self) {
+    fn run(&mut self) -> Option<StoreError> {
         let mut closed = false;
         // Ready once something was written, whatever the sources have to say first.
-        self.turn(Vec::new());
+        let mut broken = self.turn(Vec::new());
         loop {
+            if broken.is_some() {
+                return broken;
+            }
             let mut happened = Vec::new();
             if !closed {
                 closed = self.wait(&mut happened);
             }
-            self.turn(happened);
+            broken = self.turn(happened);
             let draining = self.drain.load(Ordering::SeqCst);
             if draining {
                 self.engine.claim_nothing_more();
             }
             if (draining || closed) && self.engine.in_flight() == 0 && self.inlets.is_empty() {
                 self.pulse.beat(!self.failing, Some(pulse::snapshot(&self.engine, pulse::count(&self.engine))));
-                return;
+                return broken;
             }
         }
     }
@@ -158,12 +165,14 @@ impl Turns {
         }
     }
 
-    fn turn(&mut self, happened: Vec<Happened>) {
+    /// A turn. Says what is wrong when another one would help nothing.
+    fn turn(&mut self, happened: Vec<Happened>) -> Option<StoreError> {
         let answers = happened.iter().any(|one| matches!(one, Happened::Answered(..)));
         if answers {
             crash_point!("record.before");
         }
         let now = clock::now();
+        let mut broken = None;
         match self.engine.turn(happened, now) {
             Ok(jobs) => {
                 if answers {
@@ -183,6 +192,7 @@ impl Turns {
                     tracing::error!(%error, "nothing can be written; polls are read again and answers kept until it works");
                 }
                 self.failing = true;
+                broken = Some(error).filter(StoreError::is_final);
             }
         }
         self.pulse.committed(self.engine.totals().commits);
@@ -197,6 +207,7 @@ impl Turns {
             pulse::snapshot(&self.engine, self.counted.clone())
         });
         self.pulse.beat(!self.failing, fresh);
+        broken
     }
 }
 
@@ -206,14 +217,14 @@ fn may_speak<T>(inlet: &mpsc::Receiver<T>) -> bool {
 }
 
 /// Ready when the thread has ended, which it must not while the service runs.
-pub(super) async fn ended(thread: &JoinHandle<()>) {
+pub(super) async fn ended(thread: &EngineThread) {
     while !thread.is_finished() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// Waits for the thread to end, but not for ever.
-pub(super) async fn join(thread: JoinHandle<()>, patience: Duration) {
+/// Waits for the thread to end, but not for ever. Says why it ended early.
+pub(super) async fn join(thread: EngineThread, patience: Duration) -> Option<StoreError> {
     let finished = async {
         while !thread.is_finished() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -221,5 +232,8 @@ pub(super) async fn join(thread: JoinHandle<()>, patience: Duration) {
     };
     if tokio::time::timeout(patience, finished).await.is_err() {
         tracing::warn!("requests are still in flight; they are repeated with the same id after the next start");
+        return None;
     }
+    // One that panicked has said so.
+    thread.join().ok().flatten()
 }

@@ -27,6 +27,7 @@ use crate::core::outbox::Outcome;
 use crate::crash_point;
 use crate::engine::{Engine, Happened, NewRules, SendJob};
 use crate::sources::SourceEvent;
+use crate::store::StoreError;
 
 /// How long everything together may take to end.
 pub const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -58,6 +59,8 @@ pub struct Service {
     pub rules: Option<reload::RulesTask>,
     /// What people do.
     pub deeds: Option<hands::Deeds>,
+    /// Ready when the store turns out to be damaged, with how.
+    pub damage: BoxFuture<StoreError>,
     /// How it is.
     pub pulse: Arc<Pulse>,
 }
@@ -70,6 +73,9 @@ pub enum ServiceError {
         "a part of podbell broke down ({0}); it ends, so that it can be restarted. This is a bug: please report it"
     )]
     Broken(String),
+    /// The store is damaged, or is another one.
+    #[error(transparent)]
+    Store(StoreError),
 }
 
 /// Runs a service until `stop` is ready, then lets it finish what is in flight.
@@ -104,11 +110,14 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     }
     sides.spawn(carry_out(job_queue, service.deliver, happened));
     tokio::pin!(stop);
+    let mut damage = service.damage;
+    let mut damaged = None;
     let broken = loop {
         tokio::select! {
             () = &mut stop => break None,
             Some(Err(error)) = sources.join_next() => break Some(error.to_string()),
             Some(ended) = sides.join_next() => if let Err(error) = ended { break Some(error.to_string()) },
+            error = &mut damage => { damaged = Some(error); break None }
             () = engine_thread::ended(&engine) => break Some("the engine's thread".into()),
         }
     };
@@ -120,7 +129,10 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         tracing::warn!("a source did not end in time; its polls are lost, not its events");
     }
     drain.store(true, Ordering::SeqCst);
-    engine_thread::join(engine, SHUTDOWN - SOURCES_END).await;
+    let ended = engine_thread::join(engine, SHUTDOWN - SOURCES_END).await;
+    if let Some(error) = ended.or(damaged) {
+        return Err(ServiceError::Store(error));
+    }
     match broken {
         Some(what) => Err(ServiceError::Broken(what)),
         None => Ok(()),

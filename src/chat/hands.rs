@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{ActError, Acting, Hands};
 use crate::clock;
 use crate::core::deed::{Deed, Done};
-use crate::store::{Command, Ownership, Store, StoreError};
+use crate::store::{self, Command, Store, StoreError};
 
 /// How often the answer is looked for.
 const LOOK: Duration = Duration::from_millis(50);
@@ -25,9 +25,10 @@ impl InboxHands {
     }
 
     fn act_now(&self, deed: Deed) -> Result<Done, ActError> {
+        let running = store::is_owned(&self.store);
         let store = Store::beside(&self.store).map_err(refused)?;
         // Nobody is there: it must not be done behind the person's back when somebody comes.
-        if Ownership::take(&self.store).is_ok() {
+        if !running {
             return Err(ActError::NotRunning);
         }
         let id = store.ask(&Command::Deed { deed: Box::new(deed) }, clock::now()).map_err(refused)?;

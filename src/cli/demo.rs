@@ -113,9 +113,8 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     };
     let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone())?);
     let store = folder.join("podbell.db");
-    let _ownership = Ownership::take(&store)?;
     let parts = Parts {
-        store: Store::open(&store)?,
+        store: Store::take_up(Ownership::take(&store)?, start)?,
         setup: setup()?,
         policies: notifiers.policies(),
         freeze: Box::new(assemble::Rendered(notifiers.clone())),
@@ -126,6 +125,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         engine: Engine::new(parts, start)?,
         rules: None,
         deeds: None,
+        damage: Box::pin(std::future::pending()),
         deliver: assemble::deliver(notifiers),
         sources: vec![assemble::qcloud_task(source, http)],
         sides: vec![assemble::server(listener, pulse.clone(), None, axum::Router::new()), narrator(args.length)],

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::core::notice::{Notice, NoticeBody};
 use crate::core::outbox::{DeliveryId, Health};
 use crate::core::time::Time;
-use crate::store::{Command, ListedDelivery, Listing, Ownership, Store, StoreError};
+use crate::store::{self, Command, ListedDelivery, Listing, Store, StoreError};
 
 /// How long an answer of the running service is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -165,8 +165,7 @@ fn gist(notice: &Notice) -> String {
 /// Puts a command in the inbox and prints the answer, if somebody is there to give one.
 pub(super) fn ask(store: &Store, command: &Command) -> Result<(), StoreError> {
     let id = store.ask(command, clock::now())?;
-    let running = matches!(Ownership::take(store.path()), Err(StoreError::Locked { .. }));
-    if !running {
+    if !store::is_owned(store.path()) {
         anstream::println!("podbell is not running: it will do so at its next start");
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! `podbell run`: the service.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +8,14 @@ use std::time::Duration;
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{Watched, rule_files};
-use crate::app::{self, Pulse, Service, assemble, chats, hands};
+use crate::app::{self, BoxFuture, Pulse, Service, ServiceError, assemble, chats, hands};
 use crate::chat::{Desk, FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::Config;
 use crate::core::ask::Known;
 use crate::core::rules::in_force::{InForce, RuleFiles};
 use crate::engine::{Engine, NewRules, Parts};
-use crate::store::{Ownership, Readers, Store};
+use crate::store::{self, Ownership, Readers, Store, StoreError};
 
 /// So many questions are answered at once; others wait for a moment.
 const READERS: usize = 4;
@@ -44,6 +45,9 @@ pub(super) struct Args {
 /// Runs until SIGTERM or Ctrl-C.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     logs::start(&args.logs);
+    // Before anything is open.
+    let files = crate::server::files::raise();
+    tracing::debug!(files, "so many files may be open");
     let path = &args.config.config;
     let (config, loaded) = setup::load(path)?;
     let watched = Watched::new(path, &config, &loaded);
@@ -55,8 +59,28 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: Duration) -> anyhow::Result<()> {
     let path = setup::store_path(&config);
-    let _ownership = Ownership::wait(path, store_wait)?;
-    let store = Store::open(path)?;
+    let now = clock::now();
+    let store = Store::take_up(Ownership::wait(path, store_wait)?, now)?;
+    let path = path.to_owned();
+    let ended = serve_on(store, config, files, watched).await;
+    // From here on the file is podbell's for sure.
+    let of_store = |error: &anyhow::Error| match error.downcast_ref::<ServiceError>() {
+        Some(ServiceError::Store(error)) => error.is_damage().then(|| error.why()),
+        _ => error.downcast_ref::<StoreError>().filter(|error| error.is_damage()).map(StoreError::why),
+    };
+    if let Some(why) = ended.as_ref().err().and_then(of_store) {
+        store::mark_damaged(&path, &why);
+        anyhow::bail!(
+            "the store {} is damaged: {why}. podbell ends; at its next start it keeps the damaged files aside, goes on with what can be read, and tells operator.notify",
+            path.display()
+        );
+    }
+    ended
+}
+
+async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watched) -> anyhow::Result<()> {
+    let path = setup::store_path(&config);
+    let now = clock::now();
     // A file with mistakes keeps its last good version also over a restart.
     let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
     let listener = tokio::net::TcpListener::bind(config.server.listen).await.map_err(|error| {
@@ -68,7 +92,6 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let notifiers = Arc::new(assemble::notifiers(&config, client.clone())?);
     let policies = notifiers.policies();
     let pulse = Arc::new(Pulse::default());
-    let now = clock::now();
     let (rule_count, source_count) = (rules.len(), config.sources.len());
     let parts = Parts {
         store,
@@ -86,7 +109,8 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let page = assemble::page(&config, desk.clone(), pulse.clone(), &policies);
     let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), surroundings.clone());
     let outside = chats.routes().merge(assemble::api(&config, desk)).merge(gateway).merge(page);
-    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(asks), outside)];
+    let reload = assemble::reload(&config, asks);
+    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(reload), outside)];
     sides.extend(chats.sides());
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let mut engine = Engine::new(parts, now)?;
@@ -100,6 +124,7 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
         deliver: assemble::deliver(notifiers),
         sources: assemble::sources(&config, &client),
         sides,
+        damage: damage(path.to_owned()),
         pulse,
     };
     // From here on it ends in order, even when it is told to at once.
@@ -119,4 +144,21 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     app::run(service, signals.told_to_stop()).await?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Looks at every page of the store, once, on a thread that nobody waits for. Ready when something is wrong.
+fn damage(path: PathBuf) -> BoxFuture<StoreError> {
+    let (found, damage) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || match store::check_all_pages(&path) {
+        // Nobody listens any more: podbell ends.
+        Err(error) if error.is_damage() => drop(found.send(error)),
+        Err(error) => tracing::warn!(%error, "the store's pages could not be checked"),
+        Ok(()) => tracing::debug!("every page of the store is sound"),
+    });
+    Box::pin(async move {
+        match damage.await {
+            Ok(error) => error,
+            Err(_) => std::future::pending().await,
+        }
+    })
 }

@@ -305,6 +305,14 @@ pub enum Info {
         /// The destination.
         destination: String,
     },
+    /// The store is not as podbell left it.
+    Store {
+        /// What became of it.
+        #[serde(flatten)]
+        fate: StoreFate,
+        /// The folder in which the damaged files are kept.
+        kept: Option<String>,
+    },
     /// Deliveries that were given up.
     Dead {
         /// The destination.
@@ -314,6 +322,64 @@ pub enum Info {
         /// Why, in words.
         why: String,
     },
+}
+
+/// What became of the store since podbell wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fate", rename_all = "snake_case")]
+pub enum StoreFate {
+    /// Commits are missing: a backup was put in its place, or its log is damaged or gone.
+    WentBack {
+        /// How many.
+        commits: u64,
+        /// When the newest one is of that is there.
+        from: Option<Time>,
+        /// When the last one was made.
+        until: Time,
+    },
+    /// Another store lies in its place.
+    Replaced {
+        /// When the last commit was made to the one that was there.
+        until: Time,
+    },
+    /// It is gone or empty: a new one was begun.
+    Lost {
+        /// When the last commit was made.
+        until: Option<Time>,
+    },
+    /// It is damaged, and nothing of it can be read: a new one was begun.
+    Damaged {
+        /// What is wrong.
+        why: String,
+        /// When the last commit was made.
+        until: Option<Time>,
+    },
+    /// It is damaged, and what can be read goes on.
+    Mended {
+        /// What is wrong.
+        why: String,
+        /// Rows that could be read.
+        rows: u64,
+    },
+    /// It was deleted while podbell ran, which wrote it again.
+    Rewritten,
+    /// Its stamp is damaged or gone: whether commits are missing cannot be known.
+    Unsure,
+}
+
+impl StoreFate {
+    /// The word of webhooks and logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::WentBack { .. } => "went_back",
+            Self::Replaced { .. } => "replaced",
+            Self::Lost { .. } => "lost",
+            Self::Damaged { .. } => "damaged",
+            Self::Mended { .. } => "mended",
+            Self::Rewritten => "rewritten",
+            Self::Unsure => "unsure",
+        }
+    }
 }
 
 /// The events' times do not fit the source's `time_zone`.

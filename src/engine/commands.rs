@@ -4,6 +4,7 @@ use super::{Batch, Mirror};
 use crate::core::rules::rule::Destination;
 use crate::core::step::Setup;
 use crate::core::time::Time;
+use crate::sources::bounds;
 use crate::store::{Command, Store, StoreError};
 
 /// Carries out a command and says in words what came of it.
@@ -38,8 +39,10 @@ pub(super) fn carry_out(
             n => format!("delivery {} was given up, with {} others of the same message", id.0, n - 1),
         },
         Command::Deed { deed } => {
-            let done = state.act(setup, deed, now, &mut batch.writes);
-            super::log::deed(deed, &done);
+            let mut deed = deed.clone();
+            bounds::deed(&mut deed);
+            let done = state.act(setup, &deed, now, &mut batch.writes);
+            super::log::deed(&deed, &done);
             serde_json::to_string(&done).unwrap_or_default()
         }
         Command::DestinationWorks { destination } => {

@@ -59,6 +59,7 @@ fn about(body: &NoticeBody) -> String {
         },
         NoticeBody::Info(Info::FirstContact { source, .. } | Info::Blind { source, .. }) => source.clone(),
         NoticeBody::Info(Info::Dead { destination, .. } | Info::Test { destination }) => destination.clone(),
+        NoticeBody::Info(Info::Store { fate, .. }) => format!("the store: {}", fate.word()),
         NoticeBody::Info(Info::Held { window, .. }) => format!("held: {}", window.name()),
         NoticeBody::Info(Info::Muted { what, .. }) => format!("muted: {what}"),
         NoticeBody::Info(Info::Daily { .. }) => "the day".to_owned(),

@@ -24,8 +24,8 @@ use crate::core::rules::rule::Destination;
 use crate::core::step::{Input, Setup, State, Tally, Writes, step};
 use crate::core::time::Time;
 use crate::crash_point;
-use crate::sources::SourceEvent;
-use crate::store::{Commit, InboxItem, Store, StoreError};
+use crate::sources::{SourceEvent, bounds};
+use crate::store::{Commit, InboxItem, Mishap, Store, StoreError};
 
 /// How often a service without news says that it is alive: what is unknown after a crash.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -93,6 +93,8 @@ pub struct Engine {
     /// Since when podbell did not run before this start, until that is written.
     down: Option<(Time, Time)>,
     on_rules: Option<TellRules>,
+    /// What became of the store, until that is written.
+    mishaps: Vec<Mishap>,
 }
 
 /// Hears of rules that hold from now on.
@@ -174,6 +176,7 @@ impl Engine {
             claiming: true,
             down: None,
             on_rules: None,
+            mishaps: Vec::new(),
         };
         engine.down = engine.store.heartbeat()?.filter(|beat| *beat < now).map(|beat| (beat, now));
         engine.mirror = Some(engine.read_mirror(now)?);
@@ -191,15 +194,18 @@ impl Engine {
         let mut asked = Vec::new();
         for one in happened {
             match one {
-                Happened::Source(event) => events.push(event),
+                Happened::Source(event) => events.push(event.bounded()),
                 Happened::Answered(send, outcome) => answers.push((send, outcome)),
                 Happened::Rules(rules) => self.take_rules(*rules),
-                Happened::Asked(one) => asked.push(one),
+                Happened::Asked(mut one) => {
+                    bounds::deed(&mut one.deed);
+                    asked.push(one);
+                }
             }
         }
         let mut mirror = match self.mirror.take() {
             Some(mirror) => mirror,
-            None => match self.read_mirror(now) {
+            None => match self.store.come_back().and_then(|()| self.read_mirror(now)) {
                 Ok(mirror) => mirror,
                 Err(error) => {
                     self.keep_for_later(events, answers);
@@ -221,7 +227,9 @@ impl Engine {
                 self.tally.failed_commits += 1;
                 self.keep_for_later(events, answers);
                 asked.into_iter().for_each(|one| (one.answer)(None));
-                self.mirror = self.read_mirror(now).ok();
+                // A mirror of what cannot be read is none; the next turn tries both again.
+                let back = if error.is_final() { Ok(()) } else { self.store.come_back() };
+                self.mirror = back.and_then(|()| self.read_mirror(now)).ok();
                 Err(error)
             }
         }
@@ -381,6 +389,12 @@ impl Engine {
         }
         let act = |one: &Asked| mirror.state.act(&self.setup, &one.deed, now, &mut batch.writes);
         let done: Vec<Done> = asked.iter().map(act).collect();
+        self.mishaps.extend(self.store.take_mishaps());
+        for Mishap { fate, kept } in &self.mishaps {
+            let kept = kept.as_ref().map(|kept| kept.display().to_string());
+            let input = Input::Store { fate, kept: kept.as_deref() };
+            step(&mut mirror.state, &self.setup, input, now, &mut batch.writes);
+        }
         step(&mut mirror.state, &self.setup, Input::Tick, now, &mut batch.writes);
         mirror.outbox.tick(now, &mut batch.outbox);
         self.post(mirror, now, &mut batch);
@@ -416,6 +430,7 @@ impl Engine {
             crash_point!("claim.after");
         }
         self.new_rules.clear();
+        self.mishaps.clear();
         self.last_heartbeat = heartbeat.unwrap_or(self.last_heartbeat);
         tally.steps.add(batch.writes.tally);
         tally.notices += batch.writes.notices.len() as u64;

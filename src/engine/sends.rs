@@ -3,7 +3,7 @@
 use super::{Batch, Engine, Mirror, SendJob};
 use crate::core::message::fold;
 use crate::core::notice::Notice;
-use crate::core::outbox::{Claimed, Face, Job, Parcel, SendId, is_end};
+use crate::core::outbox::{Claimed, Face, Job, Parcel, is_end};
 use crate::core::time::Time;
 use crate::store::StoreError;
 
@@ -20,7 +20,7 @@ impl Engine {
             let told = fold(&notices)
                 .filter(|told| claimed.storm.is_none() && (claimed.parent.is_none() || refresh || is_end(told.kind)));
             mirror.outbox.will_show(&claimed.destination, claimed.send, told.as_ref().and_then(Face::told_by));
-            let id = self.message_id(claimed.send);
+            let id = self.store.message_id(claimed.send.0);
             let parcel = Parcel {
                 notices: &notices,
                 content: claimed.content,
@@ -78,11 +78,6 @@ impl Engine {
             }
             Job::Again { send, destination } => (send, destination, self.store.body(send)?.unwrap_or_default()),
         };
-        Ok(SendJob { send, destination, message_id: self.message_id(send), body })
-    }
-
-    /// Unique over all stores, the same for every repetition.
-    fn message_id(&self, send: SendId) -> String {
-        format!("msg_{}_{}", self.store.uuid(), send.0)
+        Ok(SendJob { send, destination, message_id: self.store.message_id(send.0), body })
     }
 }

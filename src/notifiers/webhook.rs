@@ -14,7 +14,7 @@ use sha2::Sha256;
 use crate::core::incident::hold::Window;
 use crate::core::message::{self, Message, clip};
 use crate::core::mute::Author;
-use crate::core::notice::{Info, Notice, NoticeBody, Story, Trouble, TroubleSubject};
+use crate::core::notice::{Info, Notice, NoticeBody, StoreFate, Story, Trouble, TroubleSubject};
 use crate::core::outbox::Content;
 use crate::core::time::Time;
 
@@ -78,6 +78,7 @@ fn word(notice: &Notice) -> &'static str {
             Info::Held { .. } => "held",
             Info::Daily { .. } => "daily",
             Info::Muted { .. } => "muted",
+            Info::Store { .. } => "store",
             Info::Test { .. } => "test",
             Info::Dead { .. } => "dead",
         },
@@ -171,11 +172,27 @@ fn info(info: &Info) -> Value {
         Info::Muted { what, by, why, until, holds } => json!({
             "what": name(what), "by": author(by), "why": why.as_deref().map(name), "until": rfc3339(*until), "holds": holds,
         }),
+        Info::Store { fate, kept } => store(fate, kept.as_deref()),
         Info::Test { destination } => json!({"destination": destination}),
         Info::Dead { destination, deliveries, why } => json!({
             "destination": destination, "deliveries": deliveries, "why": clip(why, MOST_NAME),
         }),
     }
+}
+
+fn store(fate: &StoreFate, kept: Option<&str>) -> Value {
+    let (why, from, until, missing) = match fate {
+        StoreFate::WentBack { commits, from, until } => (None, *from, Some(*until), *commits),
+        StoreFate::Replaced { until } => (None, None, Some(*until), 0),
+        StoreFate::Lost { until } => (None, None, *until, 0),
+        StoreFate::Damaged { why, until } => (Some(why), None, *until, 0),
+        StoreFate::Mended { why, rows } => (Some(why), None, None, *rows),
+        StoreFate::Rewritten | StoreFate::Unsure => (None, None, None, 0),
+    };
+    json!({
+        "fate": fate.word(), "why": why.map(|why| name(why)), "from": from.map(rfc3339), "until": until.map(rfc3339),
+        "missing": missing, "kept": kept.map(name),
+    })
 }
 
 fn author(author: &Author) -> Value {

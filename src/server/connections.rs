@@ -1,10 +1,15 @@
-//! Connections: accepted, bounded in number and in the time that a request's head may take, ended in
-//! order. axum's own loop knows no such bounds, and a server that waits for ever for half a head is
+//! Connections: accepted, bounded in number and in the time that a request's head and the reading of an answer may
+//! take, ended in order. axum's own loop knows no such bounds, and a server that waits for ever for half a head is
 //! one that anybody can stop.
+//!
+//! Where all places are taken, whoever says nothing makes room for whoever comes: a probe of health finds a place
+//! whatever strangers do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,16 +19,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
-use super::limits::Caller;
+use super::files;
+use super::limits::{Caller, Peer};
+use super::prompt::{PATIENCE, Prompt};
 
 /// How long a head may take, and how long a connection may say nothing.
 const HEAD: Duration = Duration::from_secs(30);
-/// How many connections are open at the same time.
-const MOST: usize = 1024;
-/// How many of one caller: probes of health always find a place.
-const MOST_EACH: usize = 512;
 /// How long requests may take to end when podbell does.
 const END: Duration = Duration::from_secs(5);
 
@@ -31,29 +34,124 @@ const END: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct Ending(pub(super) watch::Receiver<bool>);
 
+/// What a connection does.
+#[derive(Clone, Debug, Default)]
+struct Doing(Arc<AtomicU8>);
+
+impl Doing {
+    /// It has not asked for anything yet.
+    const SILENT: u8 = 0;
+    /// Its answer is on its way, or it asks for nothing more.
+    const ANSWERED: u8 = 1;
+    /// Its request is worked on.
+    const WORKING: u8 = 2;
+
+    fn set(&self, doing: u8) {
+        self.0.store(doing, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that is open.
+struct Open {
+    caller: IpAddr,
+    doing: Doing,
+    end: AbortHandle,
+}
+
+/// All of them, by age.
+struct Places {
+    open: BTreeMap<u64, Open>,
+    each: HashMap<IpAddr, usize>,
+    next: u64,
+    most: usize,
+}
+
+impl Places {
+    fn of(most: usize) -> Self {
+        Self { open: BTreeMap::new(), each: HashMap::new(), next: 0, most }
+    }
+
+    /// Makes room for one more of a caller. Says whether there is any.
+    fn make_room(&mut self, caller: IpAddr) -> bool {
+        let own = self.each.get(&caller).copied().unwrap_or_default();
+        // One caller gets half of the places at most.
+        if own >= (self.most / 2).max(1) {
+            return self.push_out(caller);
+        }
+        if self.open.len() < self.most {
+            return true;
+        }
+        let greediest = self.each.iter().max_by_key(|(_, connections)| **connections).map(|(caller, _)| *caller);
+        greediest.is_some_and(|greediest| self.push_out(greediest))
+    }
+
+    /// Ends the oldest connection of a caller that has not asked for anything, else the oldest that was answered.
+    fn push_out(&mut self, caller: IpAddr) -> bool {
+        let oldest = |doing: u8| {
+            let mut all = self.open.iter().filter(|(_, one)| one.caller == caller && one.doing.get() == doing);
+            all.next().map(|(number, _)| *number)
+        };
+        let Some(number) = oldest(Doing::SILENT).or_else(|| oldest(Doing::ANSWERED)) else { return false };
+        if let Some(open) = self.forget(number) {
+            open.end.abort();
+        }
+        true
+    }
+
+    fn take(&mut self, caller: IpAddr, doing: Doing, end: AbortHandle) {
+        *self.each.entry(caller).or_default() += 1;
+        self.open.insert(self.next, Open { caller, doing, end });
+        self.next += 1;
+    }
+
+    fn forget(&mut self, number: u64) -> Option<Open> {
+        let open = self.open.remove(&number)?;
+        match self.each.get_mut(&open.caller) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                self.each.remove(&open.caller);
+            }
+        }
+        Some(open)
+    }
+}
+
 /// Serves until the watch turns true.
 pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch::Receiver<bool>) {
     let mut ending = stopped.clone();
     let mut running = JoinSet::new();
-    let mut open: HashMap<IpAddr, usize> = HashMap::new();
+    let mut places = Places::of(files::most_connections());
     loop {
         tokio::select! {
             () = told(&mut ending) => break,
             Some(ended) = running.join_next() => match ended {
-                Ok(caller) => forget(&mut open, caller),
+                Ok(number) => drop(places.forget(number)),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // It made room.
                 Err(_) => {}
             },
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
+                    // Whoever made room still holds a file until it is gone.
+                    while running.len() > places.open.len() {
+                        match running.join_next().await {
+                            Some(Ok(number)) => drop(places.forget(number)),
+                            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                            _ => {}
+                        }
+                    }
+                    let peer = Peer(address.ip().to_canonical());
                     let caller = Caller::of(address.ip());
-                    let own = open.entry(caller.0).or_default();
                     // Closed without a word: whoever does this reads none.
-                    if running.len() < MOST && *own < MOST_EACH {
-                        *own += 1;
-                        running.spawn(connection(stream, caller, routes.clone(), stopped.clone()));
-                    } else if *own == 0 {
-                        open.remove(&caller.0);
+                    if places.make_room(caller.0) {
+                        let (doing, number) = (Doing::default(), places.next);
+                        let serving = connection(stream, (caller, peer), doing.clone(), routes.clone(), stopped.clone());
+                        let end = running.spawn(async move { serving.await; number });
+                        places.take(caller.0, doing, end);
                     }
                 }
                 Err(error) => {
@@ -73,34 +171,71 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-fn forget(open: &mut HashMap<IpAddr, usize>, caller: Caller) {
-    match open.get_mut(&caller.0) {
-        Some(count) if *count > 1 => *count -= 1,
-        _ => {
-            open.remove(&caller.0);
-        }
-    }
-}
-
-async fn connection(stream: TcpStream, caller: Caller, routes: Router, mut stopped: watch::Receiver<bool>) -> Caller {
+async fn connection(
+    stream: TcpStream,
+    (caller, peer): (Caller, Peer),
+    doing: Doing,
+    routes: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
     // Answers are small; waiting for more of them would only be late.
     let _ = stream.set_nodelay(true);
     let ending = Ending(stopped.clone());
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(peer);
         request.extensions_mut().insert(ending.clone());
-        routes.call(request)
+        doing.set(Doing::WORKING);
+        let (answer, doing) = (routes.call(request), doing.clone());
+        async move {
+            let answer = answer.await;
+            doing.set(Doing::ANSWERED);
+            answer
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(Prompt::new(stream, PATIENCE)), service));
     tokio::select! {
         // What ends a connection early is the other side's business.
-        _ = serving.as_mut() => return caller,
+        _ = serving.as_mut() => return,
         () = told(&mut stopped) => {}
     }
     serving.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(END, serving).await;
-    caller
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_comes_finds_a_place_and_the_greediest_silent_caller_makes_it() {
+        let callers: [IpAddr; 3] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|text| text.parse().unwrap());
+        let mut places = Places::of(8);
+        let mut tasks = JoinSet::new();
+        let mut come = |places: &mut Places, caller: usize, doing: u8| {
+            let room = places.make_room(callers[caller]);
+            if room {
+                let one = Doing::default();
+                one.set(doing);
+                places.take(callers[caller], one, tasks.spawn(std::future::pending::<()>()));
+            }
+            room
+        };
+        for caller in [0, 1, 0, 1, 0, 1, 0, 1] {
+            assert!(come(&mut places, caller, Doing::SILENT));
+        }
+        for _ in 0..20 {
+            assert!(come(&mut places, 2, Doing::SILENT), "somebody else finds a place");
+        }
+        assert_eq!((places.open.len(), places.each[&callers[2]]), (8, 4));
+        let mut working = Places::of(4);
+        assert!(come(&mut working, 0, Doing::WORKING) && come(&mut working, 0, Doing::ANSWERED));
+        assert!(come(&mut working, 0, Doing::WORKING), "what was answered makes room");
+        assert!(!come(&mut working, 0, Doing::WORKING), "what is worked on does not");
+        assert!(come(&mut working, 1, Doing::SILENT));
+        assert!(places.forget(u64::MAX).is_none());
+    }
 }

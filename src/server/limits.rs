@@ -20,12 +20,17 @@ use governor::clock::DefaultClock;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use super::attempts::Attempts;
 use super::refusals::Refusals;
 use crate::clock;
 
 /// Who calls: the other end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Caller(pub IpAddr);
+
+/// The very address of the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 impl Caller {
     /// Of an address. Whoever has an IPv6 network has all of its addresses, so they count as one.
@@ -109,6 +114,7 @@ pub struct Gate {
     rate: Rate,
     busy: Mutex<HashMap<IpAddr, usize>>,
     refusals: Refusals,
+    attempts: Attempts,
 }
 
 impl Gate {
@@ -116,7 +122,13 @@ impl Gate {
     pub fn new(limits: Limits) -> Arc<Self> {
         let quota = Quota::per_second(limits.per_second).allow_burst(limits.burst);
         let rate = RateLimiter::new(quota, HashMapStateStore::default(), DefaultClock::default());
-        Arc::new(Self { limits, rate, busy: Mutex::default(), refusals: Refusals::default() })
+        Arc::new(Self {
+            limits,
+            rate,
+            busy: Mutex::default(),
+            refusals: Refusals::default(),
+            attempts: Attempts::default(),
+        })
     }
 
     fn in_time(&self, caller: Caller) -> bool {
@@ -169,9 +181,10 @@ pub fn guarded(routes: Router, gate: Arc<Gate>) -> Router {
         .layer(from_fn_with_state(gate, guard))
 }
 
-async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let unknown = Caller(Ipv4Addr::UNSPECIFIED.into());
     let caller = request.extensions().get::<Caller>().copied().unwrap_or(unknown);
+    request.extensions_mut().insert(gate.attempts.of(caller));
     let response = match admit(&gate, caller, request, next).await {
         Ok(response) => response,
         Err(refused) => refused.into_response(),

@@ -1,6 +1,7 @@
 //! Sources: where event lists come from. Each one polls on its own and says what it saw as
 //! [`SourceEvent`]s; it never diffs and never decides what matters.
 
+pub(crate) mod bounds;
 pub mod file;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;

@@ -49,6 +49,8 @@ impl Store {
     /// When the store cannot take it. The caller's mirrors are then ahead of the truth and must be
     /// rebuilt, see [`Store::restore`].
     pub fn commit(&mut self, commit: &Commit<'_>) -> Result<(), StoreError> {
+        self.check_files()?;
+        let number = self.commits + 1;
         let transaction = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
@@ -84,6 +86,8 @@ impl Store {
                 let mut meta = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('heartbeat', ?1)")?;
                 meta.execute([beat.millis()])?;
             }
+            let mut meta = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('commit', ?1)")?;
+            meta.execute([sql(number)])?;
             Ok(())
         })();
         crash_point!("commit.before");
@@ -94,7 +98,10 @@ impl Store {
             self.targets.clear();
             self.shown.clear();
             StoreError::of(&self.path, source)
-        })
+        })?;
+        self.commits = number;
+        self.stamps.write(&self.uuid, number, commit.now);
+        Ok(())
     }
 }
 

@@ -41,6 +41,9 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn restore(&mut self) -> Result<Restored, StoreError> {
+        if let Some(restored) = self.restored.take() {
+            return Ok(restored);
+        }
         let newest = self.number("SELECT coalesce(max(state_version), 0) FROM incident WHERE ended_at IS NULL")?;
         if newest > id_of(form::VERSION) {
             let (found, known) = (sql(newest), form::VERSION);

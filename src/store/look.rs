@@ -2,12 +2,16 @@
 //! running podbell or none. What it means is the doctor's.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrate::{self, VERSION};
 use super::{BUSY_WAIT, Store, StoreError, place};
 use crate::core::time::Time;
+
+/// How long all pages may take: the doctor has 10 s for everything.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What can be seen.
 #[derive(Debug)]
@@ -37,6 +41,10 @@ pub struct Seen {
     pub bytes: u64,
     /// When a podbell that runs on it was last alive.
     pub heartbeat: Option<Time>,
+    /// How many commits it had once and has no more.
+    pub behind: u64,
+    /// Whether every page was looked at, or time ran out before.
+    pub all_looked_at: bool,
 }
 
 /// Looks.
@@ -76,8 +84,38 @@ fn seen(path: &Path) -> Result<Seen, StoreError> {
     let version = migrate::check_version(&connection, path, VERSION, false)?;
     let length = |path: &Path| std::fs::metadata(path).map(|file| file.len()).unwrap_or_default();
     let bytes = length(path) + length(Path::new(&format!("{}-wal", path.display())));
-    let heartbeat = if version > 0 { Store::heartbeat_of(&connection).map_err(of)? } else { None };
-    Ok(Seen { version, known: VERSION, bytes, heartbeat })
+    let (heartbeat, behind) = match version {
+        0 => (None, 0),
+        _ => {
+            let behind = super::take_up::behind(&connection, path).map_err(of)?;
+            (Store::heartbeat_of(&connection).map_err(of)?, behind)
+        }
+    };
+    let all_looked_at = look_at_pages(&connection, path)?;
+    Ok(Seen { version, known: VERSION, bytes, heartbeat, behind, all_looked_at })
+}
+
+/// Looks at the pages, as far as time allows. Says whether that was all of them.
+fn look_at_pages(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let (done, waits) = std::sync::mpsc::channel::<()>();
+    let interrupt = connection.get_interrupt_handle();
+    let timer = std::thread::spawn(move || {
+        if waits.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            interrupt.interrupt();
+        }
+    });
+    let checked = super::take_up::check_integrity(connection, path, "quick_check");
+    drop(done);
+    // It has nothing to say.
+    let _ = timer.join();
+    match checked {
+        Err(StoreError::Sqlite { source, .. })
+            if source.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
+        {
+            Ok(false)
+        }
+        other => other.map(|()| true),
+    }
 }
 
 /// For reading. Without a write-ahead log nobody has it open, and SQLite would make that log for a reader and

@@ -1,37 +1,50 @@
 //! Where a store may lie, and who owns it.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::StoreError;
 
-/// The lock that makes a process the owner of a store, held for life. The operating system lets go
-/// of it when the process ends, however it ends.
+/// What only podbell's user may read and write.
+const PRIVATE: u32 = 0o600;
+
+/// The locks that make a process the owner of a store, held for life. The operating system lets go
+/// of them when the process ends, however it ends.
+///
+/// The store's file itself is locked: it has one inode, whatever links lead to it and whichever of its
+/// companions were deleted. SQLite locks the same file by `fcntl`, which knows nothing of `flock`; but
+/// it loses its own locks when this process closes any descriptor of that file, so that an owner keeps
+/// this one open for longer than any connection.
 #[derive(Debug)]
 pub struct Ownership {
-    _file: File,
+    /// Where the store really lies.
+    store: PathBuf,
+    file: File,
+    /// What versions before this one lock.
+    _named: File,
 }
 
 impl Ownership {
-    /// Tries to become the owner.
+    /// Tries to become the owner. Makes an empty file where there is none.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] when somebody else is, others when the lock file cannot be made.
+    /// [`StoreError::Locked`] when somebody else is, others when nothing can be locked.
     pub fn take(store: &Path) -> Result<Self, StoreError> {
         check_place(store)?;
-        let path = beside(store, "lock");
-        let io = |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                StoreError::ReadOnly { path: store.to_owned(), why: source.to_string() }
+        check_file_system(store)?;
+        loop {
+            let file = private(store).map_err(|source| StoreError::io(store, store, source))?;
+            let path = real(store);
+            let named = beside(&path, "lock");
+            let named = lock(private(&named).map_err(|source| StoreError::io(store, &named, source))?, store)?;
+            let file = lock(file, store)?;
+            // Another file may have got the name meanwhile.
+            if inode(store) == file.metadata().ok().as_ref().map(inode_of) {
+                return Ok(Self { store: path, file, _named: named });
             }
-            _ => StoreError::Io { path: path.clone(), source },
-        };
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: store.to_owned(), waited_seconds: 0 }),
-            Err(TryLockError::Error(source)) => Err(io(source)),
         }
     }
 
@@ -59,36 +72,138 @@ impl Ownership {
             }
         }
     }
+
+    /// Where the store really lies: without links.
+    pub(super) fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// Puts a file in the place of the store, and owns that. Whoever has the old one open keeps what it reads.
+    pub(super) fn put_in_place(&mut self, fresh: &Path) -> Result<(), StoreError> {
+        let io = |source| StoreError::io(&self.store, fresh, source);
+        let file = lock(private(fresh).map_err(io)?, &self.store)?;
+        file.sync_all().map_err(io)?;
+        std::fs::rename(fresh, &self.store).map_err(io)?;
+        sync_folder(&self.store);
+        self.file = file;
+        Ok(())
+    }
 }
 
-/// Whether somebody owns a store now. Makes no file; the lock is shared for a moment, which a podbell that starts then
-/// waits out.
+fn lock(file: File, store: &Path) -> Result<File, StoreError> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: store.to_owned(), waited_seconds: 0 }),
+        Err(TryLockError::Error(source)) => Err(StoreError::io(store, store, source)),
+    }
+}
+
+/// Opens a file that only this user may read, whatever the umask; makes it if there is none.
+pub(super) fn private(path: &Path) -> std::io::Result<File> {
+    let new = OpenOptions::new().create_new(true).read(true).write(true).mode(PRIVATE).open(path);
+    match new {
+        Ok(file) => {
+            // A umask takes rights away, also those of the owner.
+            file.set_permissions(std::fs::Permissions::from_mode(PRIVATE))?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            // A link whose end is not there is made by this.
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(PRIVATE).open(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What was made by SQLite, which asks the umask.
+pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(PRIVATE))
+}
+
+/// So that a new name outlives a loss of power.
+pub(super) fn sync_folder(store: &Path) {
+    // Not every file system can; then there is nothing more to be done.
+    let _ = File::open(folder_of(store)).and_then(|folder| folder.sync_all());
+}
+
+/// Which file a name means now; none where there is no file.
+pub(super) fn inode(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().as_ref().map(inode_of)
+}
+
+fn inode_of(meta: &std::fs::Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
+}
+
+/// Whether somebody owns a store now. Makes no file; the locks are shared for a moment, which a podbell that starts
+/// then waits out. To be asked before this process opens the store: afterwards it would take SQLite's locks away.
 pub fn is_owned(store: &Path) -> bool {
-    let lock = File::open(beside(store, "lock"));
-    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    if check_place(store).is_err() {
+        return false;
+    }
+    let locked = |path: &Path| {
+        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    };
+    locked(&beside(&real(store), "lock")) || locked(store)
 }
 
 /// `podbell.db` -> `podbell.db.lock`.
 pub(super) fn beside(store: &Path, suffix: &str) -> PathBuf {
+    named(store, &format!(".{suffix}"))
+}
+
+/// SQLite's own: `podbell.db` -> `podbell.db-wal`.
+pub(super) fn companion(store: &Path, suffix: &str) -> PathBuf {
+    named(store, &format!("-{suffix}"))
+}
+
+fn named(store: &Path, suffix: &str) -> PathBuf {
     let mut name = store.as_os_str().to_owned();
-    name.push(".");
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Where a store lies without links, as SQLite sees it.
+pub(super) fn real(store: &Path) -> PathBuf {
+    store.canonicalize().unwrap_or_else(|_| store.to_owned())
 }
 
 /// Refuses paths where no file can be.
 pub(super) fn check_place(store: &Path) -> Result<(), StoreError> {
     let folder = folder_of(store);
-    let what = match () {
-        () if store.is_dir() => "it is a directory: name a file in it, such as podbell.db".to_owned(),
-        () if !folder.exists() => format!("there is no folder {}: make it, or correct `store:`", folder.display()),
-        () => return Ok(()),
+    let kind = std::fs::metadata(store).map(|meta| meta.file_type()).ok();
+    let is = |what: &str| format!("it is {what}: name a file, such as podbell.db");
+    let what = match kind {
+        Some(kind) if kind.is_file() => return Ok(()),
+        Some(kind) if kind.is_dir() => "it is a directory: name a file in it, such as podbell.db".to_owned(),
+        Some(kind) if kind.is_fifo() => is("a FIFO (a named pipe)"),
+        Some(kind) if kind.is_socket() => is("a socket"),
+        Some(kind) if kind.is_char_device() || kind.is_block_device() => is("a device"),
+        Some(_) => is("no file"),
+        None if folder.is_dir() => return Ok(()),
+        None if folder.exists() => {
+            format!("{} is a file and no folder: correct `store:`", folder.display())
+        }
+        None => format!("there is no folder {}: make it, or correct `store:`", folder.display()),
     };
     Err(StoreError::Place { path: store.to_owned(), what })
 }
 
 pub(super) fn folder_of(store: &Path) -> &Path {
     store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What a file system has no more of, if it is that.
+pub(super) fn exhausted(store: &Path) -> Option<&'static str> {
+    /// Less than one page, a log and its index want.
+    const LITTLE: u64 = 128 * 1024;
+    let stat = rustix::fs::statvfs(folder_of(store)).ok()?;
+    // Some file systems count no files, and say that there are none.
+    match () {
+        () if stat.f_bavail.saturating_mul(stat.f_frsize) < LITTLE => Some("no space"),
+        () if stat.f_files > 0 && stat.f_favail == 0 => Some("no free inodes, so no place for another file: see df -i"),
+        () => None,
+    }
 }
 
 /// Refuses network file systems.

@@ -333,6 +333,37 @@ async fn what_cannot_be_reached_is_told_with_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_its_own_authority_is_believed_where_ca_file_holds_it_and_only_for_its_address() {
+    let world = World::new().await;
+    let plain = world.receiver.url("").trim_start_matches("http://").to_owned();
+    let hook = world.receiver.url(&format!("/hook/{HOOK}"));
+    let secure = tls::with_certificate("self-signed", &plain).await;
+    world.site.edit(&hook, &format!("https://{secure}/hook/{HOOK}"));
+    let text = std::fs::read_to_string(world.site.path("podbell.yaml")).unwrap();
+    let trusting =
+        |name: &str| format!("{text}http: {{ca_file: \"{}\"}}\n", fixture(&format!("tls/{name}.pem")).display());
+    world.site.write("podbell.yaml", &trusting("self-signed"));
+    let found = world.examine().await;
+    assert_eq!(found.code, 0, "{:?}", found.bad("fail"));
+    let before = world.receiver.received().len();
+    let (code, said) = world.site.command(&["send-test", "audit"]).await;
+    assert_eq!((code, world.receiver.received().len()), (0, before + 1), "{said}");
+    // Another one in the file: the advice is not to do what was done.
+    world.site.write("podbell.yaml", &trusting("ca"));
+    let found = world.examine().await;
+    found.fails_only_with(&[
+        "destinations | audit",
+        "certificate is not believed",
+        "no authority in http.ca_file signed it",
+    ]);
+    // The very certificate, but for another address.
+    let other = tls::with_certificate("self-signed-for-another-address", &plain).await;
+    let text = trusting("self-signed-for-another-address").replace(&secure, &other);
+    world.site.write("podbell.yaml", &text);
+    world.examine().await.fails_only_with(&["destinations | audit", "certificate is not believed", "subjectAltName"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_of_an_unknown_authority_is_told_and_ca_file_mends_it() {
     let world = World::new().await;
     let secure = tls::in_front_of(world.receiver.url("").trim_start_matches("http://")).await;
@@ -409,6 +440,39 @@ async fn a_store_of_a_newer_version_or_a_damaged_one_is_told_and_left_as_it_is()
     assert!(before == std::fs::read(&path).unwrap());
     std::fs::write(&path, &before[..before.len() / 2]).unwrap();
     world.examine().await.fails_only_with(&["store | file", "damaged", "put a backup in its place"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_pages_and_missing_commits_are_told_and_nothing_is_touched() {
+    use crate::support::world::{World as Lived, web};
+    let world = World::new().await;
+    let path = world.site.path("podbell.db");
+    let mut lived = Lived::builtin();
+    lived.watch(&[web()]);
+    lived.poll(&web(), &[]);
+    let backup = path.with_extension("backup");
+    let copy = rusqlite::Connection::open(lived.store_path()).unwrap();
+    copy.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+    drop(copy);
+    lived.run_until(3600);
+    lived.kill();
+    let stamp = |of: &std::path::Path| std::path::PathBuf::from(format!("{}.stamp", of.display()));
+    std::fs::copy(stamp(&lived.store_path()), stamp(&path)).unwrap();
+    std::fs::copy(lived.store_path(), &path).unwrap();
+    let found = world.examine().await;
+    assert_eq!(found.code, 0, "{:?}", found.bad("fail"));
+    assert!(!found.says("lacks the last"), "{:?}", found.findings);
+    std::fs::copy(&backup, &path).unwrap();
+    let found = world.examine().await;
+    assert_eq!(found.code, 0, "{:?}", found.bad("fail"));
+    assert!(found.says("lacks the last"), "{:?}", found.bad("warn"));
+    // Two inner pages change places.
+    let mut bytes = std::fs::read(lived.store_path()).unwrap();
+    let (one, other) = bytes[4096..].split_at_mut(4096 * 4);
+    one[..4096].swap_with_slice(&mut other[..4096]);
+    std::fs::write(&path, &bytes).unwrap();
+    world.examine().await.fails_only_with(&["store | file", "is damaged", "keeps the damaged files aside"]);
+    assert!(bytes == std::fs::read(&path).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,8 @@
 //! The status page in a real browser: live, by keyboard, on a phone, dark and light.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
 use crate::support::browser::Browser;
 use crate::support::status_page::{READ, WRITE, World};
 
@@ -161,4 +164,58 @@ async fn a_button_of_a_session_that_is_over_leads_to_signing_in_and_back() {
     browser.write(WRITE).await;
     browser.press("Enter").await;
     browser.until(&format!("location.pathname === '/incidents/{id}'")).await;
+}
+
+/// Passes everything on, but for streams: of those nothing comes through, as behind a proxy that gathers answers.
+async fn keeps_back_streams(to: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (here, to) = (listener.local_addr().unwrap().to_string(), to.to_owned());
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = TcpStream::connect(&to).await.unwrap();
+            tokio::spawn(async move {
+                let (mut asked, mut answered) = ([0; 16 * 1024], [0; 16 * 1024]);
+                loop {
+                    tokio::select! {
+                        read = near.read(&mut asked) => {
+                            let Ok(length @ 1..) = read else { return };
+                            if asked[..length].starts_with(b"GET /live") {
+                                // Until the browser has enough of it.
+                                while near.read(&mut asked).await.is_ok_and(|read| read > 0) {}
+                                return;
+                            }
+                            far.write_all(&asked[..length]).await.unwrap();
+                        }
+                        read = far.read(&mut answered) => {
+                            let Ok(length @ 1..) = read else { return };
+                            if near.write_all(&answered[..length]).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    here
+}
+
+#[tokio::test]
+async fn a_page_whose_stream_stays_silent_asks_by_itself() {
+    let (world, browser) = (World::new().await, Browser::start().await);
+    let proxy = keeps_back_streams(&world.running.listen).await;
+    browser.go(&format!("http://{proxy}/")).await;
+    browser.until("document.activeElement.id === 'token'").await;
+    browser.write(WRITE).await;
+    browser.press("Enter").await;
+    browser.until("location.pathname === '/' && document.readyState === 'complete'").await;
+    browser.evaluate("window.sameDocument = true").await;
+    world.something_happens("api-5d9f8b7c6-x2x7v");
+    browser.until("document.querySelector('main').innerText.includes('OOMKilling')").await;
+    assert_eq!(browser.evaluate("window.sameDocument").await, true, "no reload");
+    assert_eq!(
+        browser.evaluate("document.getElementById('live').hidden").await,
+        true,
+        "it does not say that it listens"
+    );
 }

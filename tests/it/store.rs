@@ -33,7 +33,7 @@ fn a_store_has_one_owner_and_a_second_one_waits_then_refuses() {
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
     assert!(error.to_string().contains("in use by another podbell"), "{error}");
     drop(owner);
-    Ownership::take(&path).unwrap();
+    Ownership::wait(&path, Duration::from_secs(20)).unwrap();
 }
 
 /// What opening says, and that the file is what it was.

@@ -39,6 +39,7 @@ fn judge(look: &Look, now: Time) -> Vec<Finding> {
         Some(Err(error)) => findings.push(of_error("file", error)),
         Some(Ok(seen)) => {
             findings.push(format(*seen));
+            findings.extend(gone_back(seen.behind));
             findings.push(running(seen.heartbeat, look.owned, now));
         }
     }
@@ -62,7 +63,11 @@ fn of_error(subject: &str, error: &StoreError) -> Finding {
         ),
         StoreError::Corrupt { why, .. } => (
             format!("is damaged or not a podbell store: {why}"),
-            "put a backup in its place, or move it away to start anew".to_owned(),
+            "if podbell wrote it, start podbell: it keeps the damaged files aside and goes on with what can be read; or put a backup in its place".to_owned(),
+        ),
+        StoreError::Row { what, source, .. } => (
+            format!("is damaged: {what} cannot be read: {source}"),
+            "start podbell: it keeps the damaged files aside and goes on with what can be read; or put a backup in its place".to_owned(),
         ),
         StoreError::Network { kind, .. } => (
             format!("lies on a network file system ({kind}), where two podbells could damage it"),
@@ -91,6 +96,15 @@ fn size(bytes: u64) -> String {
     }
 }
 
+/// Commits that were there once.
+fn gone_back(behind: u64) -> Option<Finding> {
+    (behind > 0).then(|| {
+        let found = format!("it lacks the last {behind} commits that podbell made: its log is damaged or gone, or it is a backup");
+        let advice = "after a backup was put in its place, start podbell, which notes it; otherwise look at the disk, and at who deletes files there";
+        Finding::warn(Group::Store, "commits", found, advice)
+    })
+}
+
 fn format(seen: Seen) -> Finding {
     let Seen { version, known, bytes, .. } = seen;
     let found = match version {
@@ -99,6 +113,10 @@ fn format(seen: Seen) -> Finding {
             format!("version {version}, {}; the next start makes it version {known} and keeps a copy", size(bytes))
         }
         _ => format!("version {version}, {}", size(bytes)),
+    };
+    let found = match seen.all_looked_at {
+        true => found,
+        false => format!("{found}; too large for every page to be looked at now (podbell does so at each start)"),
     };
     Finding::ok(Group::Store, "file", found)
 }

@@ -4,7 +4,7 @@ use super::words::{About, Label};
 use super::{Block, Message, Scribe, Span, fill, plain, sign, text, words};
 use crate::core::incident::hold::Window;
 use crate::core::mute::Author;
-use crate::core::notice::{ClockHint, Info, Notice, NoticeKind, Trouble, TroubleSubject};
+use crate::core::notice::{ClockHint, Info, Notice, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::core::time::Time;
 
 /// How many of the affected are listed.
@@ -93,6 +93,7 @@ impl Scribe<'_> {
                 self.own(notice, format!("📊 {line}"), false, help.into_iter().collect())
             }
             Info::Muted { what, by, why, until, holds } => self.muted(notice, what, by, why.as_deref(), *until, *holds),
+            Info::Store { fate, kept } => self.store(notice, fate, kept.as_deref()),
             Info::Test { destination } => self.test(notice, destination),
             Info::Dead { destination, deliveries, why } => self.given_up(notice, destination, *deliveries, why),
         }
@@ -176,6 +177,31 @@ impl Scribe<'_> {
         }
         blocks.push(Block::Small(fill(self.words.muted_how_to_end(), &[&by.via])));
         self.own(notice, format!("🔕 {}", plain(&fill(self.words.muted_title(), &[&what]))), false, blocks)
+    }
+
+    fn store(&self, notice: &Notice, fate: &StoreFate, kept: Option<&str>) -> Message {
+        let at = |time: Option<Time>| time.map(|time| self.clock.at(time));
+        let words = self.words;
+        let (gist, why) = match fate {
+            StoreFate::WentBack { commits, from, until } => {
+                (words.store_went_back(*commits, at(*from).as_deref(), &self.clock.at(*until)), None)
+            }
+            StoreFate::Replaced { until } => (words.store_replaced(&self.clock.at(*until)), None),
+            StoreFate::Lost { until } => (words.store_lost(at(*until).as_deref()), None),
+            StoreFate::Damaged { why, until } => (words.store_damaged(at(*until).as_deref()), Some(why)),
+            StoreFate::Mended { why, rows } => (words.store_mended(*rows), Some(why)),
+            StoreFate::Rewritten => (words.store_rewritten().to_owned(), None),
+            StoreFate::Unsure => (words.store_unsure().to_owned(), None),
+        };
+        let mut blocks = vec![Block::Line(vec![super::words(gist)])];
+        if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
+            blocks.push(Block::Line(vec![Span::Data(why)]));
+        }
+        if let Some(kept) = kept {
+            blocks.push(Block::Line(fill(words.store_kept(), &[kept])));
+        }
+        let title = format!("{} {}", sign(notice.kind, notice.severity), words.store_title(fate));
+        self.own(notice, title, false, blocks)
     }
 
     fn test(&self, notice: &Notice, destination: &str) -> Message {

@@ -34,7 +34,7 @@ use super::diff::{Reading, TargetReadings};
 use super::event::{Event, Level, Target};
 use super::incident::Incident;
 use super::mute::Mute;
-use super::notice::{Notice, NoticeBody, NoticeKind, TroubleSubject};
+use super::notice::{Notice, NoticeBody, NoticeKind, StoreFate, TroubleSubject};
 use super::rules::Rules;
 use super::rules::rule::{Destination, RuleKey, Severity};
 use super::series::{EpisodeKey, Identities, ProblemId};
@@ -146,6 +146,13 @@ pub enum Input<'a> {
         deliveries: u64,
         /// Why, in words.
         why: &'a str,
+    },
+    /// The store is not as podbell left it.
+    Store {
+        /// What became of it.
+        fate: &'a StoreFate,
+        /// Where the damaged files are kept.
+        kept: Option<&'a str>,
     },
     /// A destination took a message.
     Told {
@@ -479,6 +486,7 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::Dead { destination, deliveries, why } => {
             state.dead(setup, destination, deliveries, why, now, writes);
         }
+        Input::Store { fate, kept } => state.store(setup, fate, kept, now, writes),
         Input::Told { destination } => state.count_message(destination),
         Input::Tick => {
             state.wake_mutes(setup, now, writes);

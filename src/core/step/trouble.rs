@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Failing, Made, Setup, State, Writes, operators};
 use crate::core::event::Target;
-use crate::core::notice::{Info, NoticeBody, NoticeKind, Trouble, TroubleSubject};
+use crate::core::notice::{Info, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::core::rules::rule::{Destination, Severity};
 use crate::core::source::{Covers, PollError};
 use crate::core::time::Time;
@@ -379,6 +379,25 @@ impl State {
                 deliveries,
                 why: why.to_owned(),
             }),
+        };
+        self.notice(made, now, writes);
+    }
+
+    /// The store is not as podbell left it: told at once, and once.
+    pub(super) fn store(
+        &mut self,
+        setup: &Setup,
+        fate: &StoreFate,
+        kept: Option<&str>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let made = Made {
+            kind: NoticeKind::Info,
+            caused_at: now,
+            severity: Severity::Critical,
+            to: setup.operator.clone(),
+            body: NoticeBody::Info(Info::Store { fate: fate.clone(), kept: kept.map(str::to_owned) }),
         };
         self.notice(made, now, writes);
     }

@@ -9,8 +9,9 @@ mod tokens;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::tokens::Tokens;
 pub use self::tokens::{Rights, Token};
+use super::attempts::Tries;
 use super::limits::Refused;
 use crate::chat::{FrontDesk, Question, Speaker};
 use crate::clock;
@@ -41,7 +43,26 @@ pub fn routes(tokens: Vec<Token>, desk: Arc<FrontDesk>) -> Router {
         return Router::new();
     }
     let api = Arc::new(Api { tokens: Tokens::new(tokens), desk });
-    Router::new().route("/api/v1/commands", post(command)).merge(lists::routes()).with_state(api)
+    let routes = Router::new().route("/api/v1/commands", post(command)).merge(lists::routes());
+    routes.layer(from_fn(bounded)).with_state(api)
+}
+
+/// Bounds how often tokens can be guessed.
+async fn bounded(tries: Option<Extension<Tries>>, request: Request, next: Next) -> Response {
+    let Some(Extension(tries)) = tries.filter(|_| request.headers().contains_key(header::AUTHORIZATION)) else {
+        return next.run(request).await;
+    };
+    if !tries.may_try() {
+        let error = "too many wrong tokens came from this address: wait for a minute";
+        let mut response = wrong(StatusCode::TOO_MANY_REQUESTS, "too many API requests with wrong tokens", error);
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
+        return response;
+    }
+    let response = next.run(request).await;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        tries.was_wrong();
+    }
+    response
 }
 
 /// A command, as a person would type it.

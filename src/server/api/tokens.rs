@@ -47,7 +47,7 @@ impl Tokens {
     }
 
     /// The token that a request shows.
-    pub(super) fn find(&self, headers: &HeaderMap) -> Option<&Token> {
+    pub(in crate::server) fn find(&self, headers: &HeaderMap) -> Option<&Token> {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         let (one, None) = (shown.next()?, shown.next()) else { return None };
         let (scheme, token) = one.to_str().ok()?.split_once(' ')?;

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
+use url::Url;
 
 use super::sessions::{Hash, LIFETIME, Sessions, hash};
 use crate::core::message::one_line;
@@ -33,12 +34,20 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Whom it names. A request without its proof is a stranger's, whatever it says.
-    fn person(&self, headers: &HeaderMap) -> Option<String> {
-        let shown = only(headers, &self.secret_header)?;
+    /// Whether a request carries its proof; none without any.
+    pub fn proves(&self, headers: &HeaderMap) -> Option<bool> {
+        if !headers.contains_key(&self.secret_header) {
+            return None;
+        }
+        let Some(shown) = only(headers, &self.secret_header) else { return Some(false) };
         // Equal lengths, whatever was sent.
         let (shown, known) = (hash_of(shown.as_bytes()), hash_of(self.secret.expose_secret().as_bytes()));
-        if !bool::from(shown.ct_eq(&known)) {
+        Some(bool::from(shown.ct_eq(&known)))
+    }
+
+    /// Whom it names. A request without its proof is a stranger's, whatever it says.
+    fn person(&self, headers: &HeaderMap) -> Option<String> {
+        if self.proves(headers) != Some(true) {
             return None;
         }
         let name = only(headers, &self.header)?;
@@ -135,14 +144,24 @@ pub fn is_form_token(key: &[u8; 32], visitor: &Visitor, shown: &str) -> bool {
     !right.is_empty() && bool::from(right.as_bytes().ct_eq(shown.as_bytes()))
 }
 
-/// Whether a request may come from another site's page. Browsers say so; what says nothing is no browser.
-pub fn is_foreign(headers: &HeaderMap) -> bool {
+/// Whether a request may come from another site's page. Browsers say so; what says nothing is no browser. `own`: where
+/// people reach the page, whatever the proxy in front of it makes of `Host`.
+pub fn is_foreign(headers: &HeaderMap, own: Option<&Url>) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => !matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => {
+            if own.is_some_and(|own| own.origin().ascii_serialization() == origin) {
+                return false;
+            }
             let host = text("host").unwrap_or_default();
-            origin.split_once("://").is_none_or(|(_, named)| host.is_empty() || named != host)
+            // nginx's `$host` is without the port.
+            let without_port = |named: &str| match named.rsplit_once(':') {
+                Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name == host,
+                _ => false,
+            };
+            let same = |named: &str| !host.is_empty() && (named == host || without_port(named));
+            origin.split_once("://").is_none_or(|(_, named)| !same(named))
         }
         (None, None) => false,
     }
@@ -201,9 +220,18 @@ mod tests {
             (&[("origin", "https://b.example"), ("host", "a.example")], true),
             (&[("origin", "null"), ("host", "a.example")], true),
             (&[("host", "a.example")], false),
+            (&[("origin", "http://a.example:8443"), ("host", "a.example")], false),
+            (&[("origin", "http://a.example:8443"), ("host", "a.example:8443")], false),
+            (&[("origin", "http://a.example:8443"), ("host", "a.example:8080")], true),
+            (&[("origin", "http://b.example:8443"), ("host", "a.example")], true),
+            (&[("origin", "http://a.example:x"), ("host", "a.example")], true),
         ] {
-            assert_eq!(is_foreign(&headers(pairs)), foreign, "{pairs:?}");
+            assert_eq!(is_foreign(&headers(pairs), None), foreign, "{pairs:?}");
         }
+        let own = Url::parse("https://status.example.com/podbell").unwrap();
+        let seen = |origin: &str| is_foreign(&headers(&[("origin", origin), ("host", "10.0.0.7:8080")]), Some(&own));
+        assert!(!seen("https://status.example.com"));
+        assert!(seen("http://status.example.com") && seen("https://status.example.com:8443") && seen("null"));
     }
 
     #[test]

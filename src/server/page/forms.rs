@@ -18,7 +18,8 @@ use crate::chat::{Question, Speaker};
 use crate::core::ask::{Answer, Entry, Excuse, Prompt};
 use crate::core::message::one_line;
 use crate::core::mute::Author;
-use crate::server::limits::{Caller, Refused};
+use crate::server::attempts::Tries;
+use crate::server::limits::Refused;
 
 /// What is typed to sign in.
 #[derive(Deserialize)]
@@ -29,7 +30,7 @@ pub(super) struct SignIn {
 
 pub(super) async fn sign_in(
     State(page): State<Arc<Page>>,
-    caller: Option<Extension<Caller>>,
+    tries: Option<Extension<Tries>>,
     headers: HeaderMap,
     uri: Uri,
     form: Result<Form<SignIn>, FormRejection>,
@@ -37,8 +38,10 @@ pub(super) async fn sign_in(
     let asking = page.asking(&headers, &uri);
     let cx = asking.context();
     let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a sign-in that cannot be read") };
-    if access::is_foreign(&headers) {
-        return refused(StatusCode::FORBIDDEN, "a sign-in from another site");
+    if page.is_foreign(&headers) {
+        let mut response = asking.say(StatusCode::FORBIDDEN, cx.words.not_done, cx.words.foreign);
+        response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a sign-in from another site"));
+        return response;
     }
     let next = form.next.as_deref().and_then(local).unwrap_or("/");
     let again = |status, wrong, why| {
@@ -46,12 +49,12 @@ pub(super) async fn sign_in(
         response.extensions_mut().insert(Refused::new(status, why));
         response
     };
-    let (now, from) = (page.now(), caller.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |Extension(caller)| caller.0));
-    if !page.sessions().may_try(from, now) {
+    let now = page.now();
+    if tries.as_ref().is_some_and(|tries| !tries.may_try()) {
         return again(StatusCode::TOO_MANY_REQUESTS, Wrong::TooMany, "too many sign-ins with wrong tokens");
     }
     let Some(token) = page.tokens.known(form.api_token.trim().as_bytes()) else {
-        page.sessions().was_wrong(from, now);
+        tries.iter().for_each(|tries| tries.was_wrong());
         return again(StatusCode::UNAUTHORIZED, Wrong::Token, "a sign-in with a token that is not known");
     };
     // Never the token itself: whoever sees the cookie cannot use the API.
@@ -93,7 +96,13 @@ fn proven<'a>(asking: &'a Asking<'_>, headers: &HeaderMap, token: &str) -> Resul
     let Some(visitor) = &asking.visitor else {
         return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "a form of nobody who is signed in")));
     };
-    if access::is_foreign(headers) || !access::is_form_token(&asking.page.key, visitor, token) {
+    if asking.page.is_foreign(headers) {
+        let words = asking.context().words;
+        let mut response = asking.say(StatusCode::FORBIDDEN, words.not_done, words.foreign);
+        response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a form from another site"));
+        return Err(Box::new(response));
+    }
+    if !access::is_form_token(&asking.page.key, visitor, token) {
         let mut response =
             asking.say(StatusCode::FORBIDDEN, asking.context().words.not_done, asking.context().words.stale);
         response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a form that the page did not make"));

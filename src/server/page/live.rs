@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
@@ -83,7 +83,7 @@ pub fn stream(mut waits: Waits) -> Response {
     // Whoever comes back and missed something hears of it at once.
     let missed = waits.last.is_some_and(|last| last != known);
     let first = Event::default().retry(AGAIN).id(known.to_string());
-    let first = if missed { first.event("change").data(known.to_string()) } else { first.comment("here") };
+    let first = if missed { first.event("change").data(known.to_string()) } else { first.event("alive").data("") };
     let state = (waits, Some(first), end);
     let events = futures_util::stream::unfold(state, |(mut waits, first, mut end)| async move {
         let _held = &waits.place;
@@ -94,18 +94,25 @@ pub fn stream(mut waits: Waits) -> Response {
             () = over(waits.session.as_mut(), waits.ending.as_mut()) => None,
             () = end.as_mut() => None,
             next = news(&mut waits.commits) => next,
+            () = tokio::time::sleep(ALIVE) => Some(None),
         };
-        let event = Event::default().event("change").id(next?.to_string()).data(next?.to_string());
+        let event = match next? {
+            Some(next) => Event::default().event("change").id(next.to_string()).data(next.to_string()),
+            // An event and no comment: the page hears of it, and knows that nothing in between keeps it back.
+            None => Event::default().event("alive").data(""),
+        };
         Some((Ok(event), (waits, None, end)))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+    // nginx gathers answers until they are large, unless it is told not to.
+    ([("x-accel-buffering", "no")], Sse::new(events)).into_response()
 }
 
-async fn news(commits: &mut watch::Receiver<u64>) -> Option<u64> {
+/// The number of the newest commit, once there is one; `None` when there will be none.
+async fn news(commits: &mut watch::Receiver<u64>) -> Option<Option<u64>> {
     // First the pause: many commits of one moment are one event.
     tokio::time::sleep(PAUSE).await;
     commits.changed().await.ok()?;
-    Some(*commits.borrow_and_update())
+    Some(Some(*commits.borrow_and_update()))
 }
 
 /// Until the session or podbell ends.

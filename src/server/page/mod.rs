@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::middleware::map_response;
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
@@ -42,6 +42,7 @@ use self::html::{Context, Tab};
 use self::live::{Streams, Waits};
 use self::sessions::Sessions;
 use super::api::{Token, Tokens};
+use super::attempts::Tries;
 use super::connections::Ending;
 use super::limits::Refused;
 use crate::app::Pulse;
@@ -112,6 +113,7 @@ pub fn routes(config: PageConfig, desk: Arc<FrontDesk>, pulse: Arc<Pulse>) -> Ro
         key: rand::random(),
         config,
     };
+    let page = Arc::new(page);
     Router::new()
         .route("/", get(home))
         .route("/incidents/{id}", get(incident))
@@ -124,8 +126,26 @@ pub fn routes(config: PageConfig, desk: Arc<FrontDesk>, pulse: Arc<Pulse>) -> Ro
         .route("/do", post(forms::act))
         .route("/live", get(follow))
         .route("/assets/{name}", get(asset))
+        .layer(from_fn_with_state(page.clone(), proven))
         .layer(map_response(guarded_headers))
-        .with_state(Arc::new(page))
+        .with_state(page)
+}
+
+/// Bounds how often a proxy's secret can be guessed.
+async fn proven(
+    State(page): State<Arc<Page>>,
+    tries: Option<Extension<Tries>>,
+    request: axum::extract::Request,
+    next: Next,
+) -> Response {
+    let proves = page.config.proxy.as_ref().and_then(|proxy| proxy.proves(request.headers()));
+    if let (Some(proves), Some(Extension(tries))) = (proves, tries) {
+        if !tries.may_prove() {
+            return refused(StatusCode::TOO_MANY_REQUESTS, "too many wrong secrets of a proxy");
+        }
+        if proves { tries.proved() } else { tries.was_wrong() }
+    }
+    next.run(request).await
 }
 
 async fn guarded_headers(mut response: Response) -> Response {
@@ -170,6 +190,10 @@ impl Page {
         let (name, secure) = (self.cookie(), if self.secure { "; Secure" } else { "" });
         let path = if self.base.is_empty() { "/" } else { &self.base };
         format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    }
+
+    fn is_foreign(&self, headers: &HeaderMap) -> bool {
+        access::is_foreign(headers, self.config.public_url.as_ref())
     }
 
     fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
@@ -399,8 +423,12 @@ async fn sign_in_form(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Ur
     }
 }
 
+/// In words, without a page around them.
 fn refused(status: StatusCode, why: &'static str) -> Response {
-    Refused::new(status, why).into_response()
+    let mut response = Refused::new(status, why).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    *response.body_mut() = Body::from(format!("podbell refuses this: {why}\n"));
+    response
 }
 
 async fn follow(State(page): State<Arc<Page>>, ending: Option<Extension<Ending>>, headers: HeaderMap) -> Response {

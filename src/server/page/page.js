@@ -103,18 +103,44 @@
   });
 
   // A page that nobody looks at holds no connection: browsers have six for each host.
-  let stream = null, asking = null;
+  let stream = null, asking = null, due = 0;
+  const FIRST = 10000, NEXT = 40000;
+  // The stream says something every 15 s, and at once.
+  function heard() {
+    due = performance.now() + NEXT;
+    live.hidden = false;
+    clearInterval(asking);
+    asking = null;
+  }
+  // Then the page is asked for now and then.
+  function ask() {
+    live.hidden = true;
+    if (asking !== null) return;
+    asking = setInterval(refresh, 15000);
+    refresh();
+  }
   function listen() {
     if (stream || document.hidden) return;
+    due = performance.now() + FIRST;
     stream = new EventSource(script.dataset.live);
-    stream.addEventListener("change", refresh);
-    stream.onopen = () => { live.hidden = false; };
+    stream.addEventListener("change", () => { heard(); refresh(); });
+    stream.addEventListener("alive", heard);
     stream.onerror = () => {
       live.hidden = true;
-      // Too many streams, or signed out: then it is asked now and then.
-      if (stream && stream.readyState === EventSource.CLOSED) asking ??= setInterval(refresh, 15000);
+      // Too many streams, or signed out.
+      if (stream && stream.readyState === EventSource.CLOSED) ask();
     };
   }
+  // Something in between may keep back what is said, or be gone without a word.
+  setInterval(() => {
+    if (document.hidden || !stream || performance.now() < due) return;
+    ask();
+    if (stream.readyState === EventSource.CLOSED) return;
+    stream.close();
+    stream = null;
+    listen();
+    due += NEXT;
+  }, 2000);
   function hush() {
     stream?.close();
     stream = null;

@@ -1,7 +1,6 @@
 //! Who is signed in. In memory: a restart signs everybody out. Time is an argument.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -15,11 +14,6 @@ pub const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// How many sessions there are at most: of one token, and in all.
 const MOST_EACH: usize = 100;
 const MOST: usize = 1_000;
-/// So many wrong tokens of one caller within a minute, and it waits for the rest of it.
-const MOST_WRONG: u32 = 20;
-const MINUTE: Duration = Duration::from_secs(60);
-/// So many callers are remembered.
-const MOST_CALLERS: usize = 10_000;
 
 /// A session's id as it is remembered: whoever reads the memory cannot sign in with it.
 pub type Hash = [u8; 32];
@@ -50,7 +44,6 @@ impl Session {
 #[derive(Debug, Default)]
 pub struct Sessions {
     all: HashMap<Hash, Session>,
-    wrong: HashMap<IpAddr, (Time, u32)>,
 }
 
 impl Sessions {
@@ -88,26 +81,6 @@ impl Sessions {
     /// Forgets those that are over.
     fn sweep(&mut self, now: Time) {
         self.all.retain(|_, session| now < session.until);
-    }
-
-    /// Whether a caller may try a token.
-    pub fn may_try(&mut self, caller: IpAddr, now: Time) -> bool {
-        if self.wrong.len() >= MOST_CALLERS {
-            self.wrong.retain(|_, (since, _)| now.since(*since) < MINUTE);
-        }
-        match self.wrong.get(&caller) {
-            Some((since, n)) => *n < MOST_WRONG || now.since(*since) >= MINUTE,
-            None => self.wrong.len() < MOST_CALLERS,
-        }
-    }
-
-    /// A caller's token was wrong.
-    pub fn was_wrong(&mut self, caller: IpAddr, now: Time) {
-        let (since, n) = self.wrong.entry(caller).or_insert((now, 0));
-        if now.since(*since) >= MINUTE || *since > now {
-            (*since, *n) = (now, 0);
-        }
-        *n += 1;
     }
 }
 
@@ -158,28 +131,5 @@ mod tests {
             sessions.open(hash(&n.to_string()), token(&(n / 50).to_string()), at(1_000));
         }
         assert!(sessions.all.len() <= MOST);
-    }
-
-    #[test]
-    fn a_caller_with_many_wrong_tokens_waits_for_the_rest_of_a_minute() {
-        let mut sessions = Sessions::default();
-        let [a, b]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
-        let at = Time::from_seconds;
-        for _ in 0..MOST_WRONG {
-            assert!(sessions.may_try(a, at(100)));
-            sessions.was_wrong(a, at(100));
-        }
-        assert!(!sessions.may_try(a, at(159)) && sessions.may_try(b, at(159)) && sessions.may_try(a, at(160)));
-        sessions.was_wrong(a, at(160));
-        assert!(sessions.may_try(a, at(161)));
-        for n in 0..30_000_u32 {
-            sessions.was_wrong(std::net::Ipv4Addr::from(n).into(), at(200));
-            sessions.may_try(b, at(200));
-            if sessions.wrong.len() > MOST_CALLERS {
-                break;
-            }
-        }
-        assert!(!sessions.may_try("198.51.100.7".parse().unwrap(), at(200)), "strangers wait while there are too many");
-        assert!(sessions.may_try("198.51.100.7".parse().unwrap(), at(300)));
     }
 }

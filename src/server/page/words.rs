@@ -115,6 +115,7 @@ words! {
     not_found_about: "It does not exist, is no longer kept, or is not yours to see.", "它不存在、已不再保留，或您无权查看。";
     not_yours: "This is only for tokens that see everything.", "仅限可查看全部内容的令牌。";
     forbidden: "You may only read.", "您只有只读权限。";
+    foreign: "This form came from another address than podbell's own, as far as podbell can tell. If a proxy stands in front of podbell, let it pass on the host that people see (nginx: proxy_set_header Host $http_host;), or set server.public_url to the address in the browser.", "该表单并非来自 podbell 自身的地址。如果 podbell 前面有代理，请让它传递浏览器看到的主机名（nginx：proxy_set_header Host $http_host;），或把 server.public_url 设为浏览器中的地址。";
     stale: "This form is too old, or was not sent by this page. Reload and try again.", "表单已过期或并非来自本页，请刷新后重试。";
     unavailable: "The store cannot be read at the moment. Try again.", "暂时无法读取数据，请重试。";
     back: "Back", "返回";

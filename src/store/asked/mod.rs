@@ -36,6 +36,11 @@ impl Reader {
         Ok(Self(store))
     }
 
+    /// Whether it still reads what its owner writes.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.0.is_in_place()
+    }
+
     /// Interrupts what it reads, from another thread.
     pub fn interrupt_handle(&self) -> rusqlite::InterruptHandle {
         self.0.connection.get_interrupt_handle()

@@ -55,7 +55,8 @@ impl Readers {
             let reading = tokio::task::spawn_blocking(move || {
                 // Held until this thread is free again, also when nobody waits for it any more.
                 let _permit = permit;
-                let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                // One whose files got other names reads what nobody writes any more.
+                let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop().filter(Reader::is_in_place);
                 let mut reader = kept.map_or_else(|| Reader::open(&path), Ok)?;
                 *handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.interrupt_handle());
                 let result = reader.snapshot().and_then(|snapshot| read(&snapshot));

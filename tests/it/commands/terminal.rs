@@ -69,7 +69,8 @@ fn machines_read_the_facts() {
 
 #[test]
 fn what_would_change_something_says_plainly_that_podbell_does_not_run() {
-    let world = lived();
+    let mut world = lived();
+    world.kill();
     let output = run(&world, &["mute", "web", "2h", "deploying"]);
     let said = printed(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");

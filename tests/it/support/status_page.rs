@@ -92,17 +92,7 @@ impl World {
 
     /// The list that the file source reads has one Warning now.
     pub fn something_happens(&self, object: &str) {
-        let at = |seconds: i64| {
-            let at = jiff::Timestamp::from_second(clock::now().seconds() - seconds).unwrap();
-            at.strftime("%Y-%m-%d %H:%M:%S").to_string()
-        };
-        let list = format!(
-            r#"[{{"firstSeen": "{}", "lastSeen": "{}", "count": 7, "level": "Warning", "objType": "Pod", "objName": "{object}", "reason": "OOMKilling", "message": "Memory cgroup out of memory"}}]"#,
-            at(9),
-            at(2)
-        );
-        self.site.write("live.json.new", &list);
-        std::fs::rename(self.site.path("live.json.new"), self.site.path("live.json")).unwrap();
+        something_happens(&self.site, object);
     }
 
     /// The number of the open incident of a service or workload.
@@ -121,6 +111,21 @@ impl World {
     pub fn stranger(&self) -> Visitor {
         Visitor::at(&format!("http://{}", self.running.listen))
     }
+}
+
+/// `live.json` of a site has one Warning now.
+pub fn something_happens(site: &Site, object: &str) {
+    let at = |seconds: i64| {
+        let at = jiff::Timestamp::from_second(clock::now().seconds() - seconds).unwrap();
+        at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    };
+    let list = format!(
+        r#"[{{"firstSeen": "{}", "lastSeen": "{}", "count": 7, "level": "Warning", "objType": "Pod", "objName": "{object}", "reason": "OOMKilling", "message": "Memory cgroup out of memory"}}]"#,
+        at(9),
+        at(2)
+    );
+    site.write("live.json.new", &list);
+    std::fs::rename(site.path("live.json.new"), site.path("live.json")).unwrap();
 }
 
 /// A browser that runs no scripts.

@@ -25,7 +25,7 @@ use podbell::core::time::Time;
 use podbell::engine::{Asked, Engine, Freeze, Happened, NewRules, Parts, SendJob};
 use podbell::notifiers::Notifiers;
 use podbell::sources::SourceEvent;
-use podbell::store::Store;
+use podbell::store::{Ownership, Store, StoreError};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -140,7 +140,14 @@ impl World {
 
     /// A world.
     pub fn new(spec: WorldSpec) -> Self {
-        let mut world = Self {
+        let mut world = Self::asleep(spec);
+        world.start();
+        world
+    }
+
+    /// One in which podbell was not started yet.
+    pub fn asleep(spec: WorldSpec) -> Self {
+        Self {
             folder: tempfile::tempdir().unwrap(),
             spec,
             engine: None,
@@ -150,17 +157,23 @@ impl World {
             answers: VecDeque::new(),
             log: Vec::new(),
             fingerprints: BTreeMap::new(),
-        };
-        world.start();
-        world
+        }
     }
 
     /// Starts podbell on the store as it is.
     pub fn start(&mut self) {
-        let store = Store::open(&self.folder.path().join("podbell.db")).unwrap();
+        self.try_start().unwrap();
+        self.turn(Vec::new());
+    }
+
+    /// The same up to its first turn, if the store lets it.
+    pub fn try_start(&mut self) -> Result<(), StoreError> {
+        // A child that another test starts has the lock's file for a moment, until it is another program.
+        let ownership = Ownership::wait(&self.store_path(), Duration::from_secs(20))?;
+        let store = Store::take_up(ownership, self.now)?;
         let chats: Vec<Destination> = self.spec.destinations.iter().map(|(name, _)| (*name).into()).collect();
         let files = self.rule_files();
-        let InForce { rules, good, refused } = files.in_force(&store.good_rules().unwrap());
+        let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
         let info = SourceInfo {
             poll_every: Duration::from_secs(60),
             memory: Duration::from_secs(3600),
@@ -192,10 +205,10 @@ impl World {
             None => (policies.collect(), Box::new(Plain)),
         };
         let parts = Parts { store, setup, policies, freeze, chance: Box::new(|| 0.5) };
-        let mut engine = Engine::new(parts, self.now).unwrap();
+        let mut engine = Engine::new(parts, self.now)?;
         engine.take_rules(NewRules::AsMade { good, refused });
         self.engine = Some(engine);
-        self.turn(Vec::new());
+        Ok(())
     }
 
     fn rule_files(&self) -> RuleFiles {
@@ -289,6 +302,16 @@ impl World {
             self.run_to(next);
             self.poll(target, events);
         }
+    }
+
+    /// A turn in which this happens, if the store lets it.
+    pub fn try_turn(&mut self, mut happened: Vec<Happened>) -> Result<(), StoreError> {
+        let now = self.now;
+        happened.extend(self.ready_answers());
+        for job in self.engine().turn(happened, now)? {
+            self.send(job);
+        }
+        Ok(())
     }
 
     /// Lets time pass up to `seconds` after the start.

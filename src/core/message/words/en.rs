@@ -4,7 +4,7 @@ use super::super::digest::Cause;
 use super::super::help::Help;
 use super::super::text::number;
 use super::{About, Label, Words};
-use crate::core::notice::NoticeKind;
+use crate::core::notice::{NoticeKind, StoreFate};
 use crate::core::rules::rule::Severity;
 
 pub(super) struct English;
@@ -281,6 +281,66 @@ impl Words for English {
 
     fn acknowledged(&self, at: &str) -> String {
         format!("{{}} has it since {at}")
+    }
+
+    fn store_title(&self, fate: &StoreFate) -> &'static str {
+        match fate {
+            StoreFate::WentBack { .. } => "podbell's store went back",
+            StoreFate::Replaced { .. } => "podbell has another store",
+            StoreFate::Lost { .. } => "podbell's store was lost",
+            StoreFate::Damaged { .. } => "podbell's store is damaged: a new one was begun",
+            StoreFate::Mended { .. } => "podbell's store is damaged: what can be read goes on",
+            StoreFate::Rewritten => "podbell's store was deleted, and written again",
+            StoreFate::Unsure => "podbell's store may have gone back",
+        }
+    }
+
+    fn store_went_back(&self, commits: u64, from: Option<&str>, until: &str) -> String {
+        let from = from.map_or_else(|| "before".to_owned(), |from| format!("after {from}, until"));
+        format!(
+            "The last {} of it, made {from} {until}, {} missing. After a backup was put in its place, this is as it should be; otherwise its log was damaged or deleted. What happened in that time may be told again, or not at all, and what people said then (mutes, acknowledgements) is forgotten.",
+            count(commits, "commit", "commits"),
+            if commits == 1 { "is" } else { "are" },
+        )
+    }
+
+    fn store_replaced(&self, until: &str) -> String {
+        format!(
+            "The file in its place is another podbell's, or was begun anew; the last commit to the one before was made at {until}. What happened since that file was written may be told again, or not at all."
+        )
+    }
+
+    fn store_lost(&self, until: Option<&str>) -> String {
+        let until = until.map_or_else(String::new, |until| format!(" (last written at {until})"));
+        format!(
+            "Its file was gone or empty{until}, and podbell began a new one: open incidents, mutes and messages that waited are forgotten, and what is going on now is not told again. If you did not want this, stop podbell and put a backup in its place."
+        )
+    }
+
+    fn store_damaged(&self, until: Option<&str>) -> String {
+        let until = until.map_or_else(String::new, |until| format!(" (last written at {until})"));
+        format!(
+            "Nothing of it could be read{until}, and podbell began a new one: open incidents, mutes and messages that waited are forgotten, and what is going on now is not told again. Look at the disk; if you have a backup, stop podbell and put it in its place."
+        )
+    }
+
+    fn store_mended(&self, rows: u64) -> String {
+        format!(
+            "{} could be read and podbell goes on with them; what was in the others (open incidents, mutes, messages that waited) may be missing. Look at the disk; if you have a backup that is better, stop podbell and put it in its place.",
+            count(rows, "row", "rows")
+        )
+    }
+
+    fn store_rewritten(&self) -> &'static str {
+        "Its file or its log was deleted while podbell ran. podbell had it open and wrote all of it again: nothing is lost. Look who deletes files in that folder."
+    }
+
+    fn store_unsure(&self) -> &'static str {
+        "The stamp beside it, which says how far it had come, is damaged or gone, so nobody can say whether newer commits were lost with it. After the store was moved or a backup put in its place without its stamp, this is as it should be; otherwise look at the disk."
+    }
+
+    fn store_kept(&self) -> &'static str {
+        "The files as they were are kept in {}; delete that folder when you need it no more."
     }
 
     fn test_title(&self) -> &'static str {

@@ -10,7 +10,7 @@ mod zh;
 use super::Language;
 use super::digest::Cause;
 use super::help::Help;
-use crate::core::notice::NoticeKind;
+use crate::core::notice::{NoticeKind, StoreFate};
 use crate::core::rules::rule::Severity;
 
 /// The words of a language.
@@ -133,6 +133,17 @@ pub(super) trait Words: Sync {
     fn mute_over(&self, more: u64) -> String;
     /// `{}` is who; when.
     fn acknowledged(&self, at: &str) -> String;
+    fn store_title(&self, fate: &StoreFate) -> &'static str;
+    /// How many commits are missing, when the newest is of that is there, and when the last one was made.
+    fn store_went_back(&self, commits: u64, from: Option<&str>, until: &str) -> String;
+    fn store_replaced(&self, until: &str) -> String;
+    fn store_lost(&self, until: Option<&str>) -> String;
+    fn store_damaged(&self, until: Option<&str>) -> String;
+    fn store_mended(&self, rows: u64) -> String;
+    fn store_rewritten(&self) -> &'static str;
+    fn store_unsure(&self) -> &'static str;
+    /// `{}` is a folder.
+    fn store_kept(&self) -> &'static str;
     fn test_title(&self) -> &'static str;
     /// `{}` is the destination.
     fn test(&self) -> &'static str;

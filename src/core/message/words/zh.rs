@@ -4,7 +4,7 @@ use super::super::digest::Cause;
 use super::super::help::Help;
 use super::super::text::number;
 use super::{About, Label, Words};
-use crate::core::notice::NoticeKind;
+use crate::core::notice::{NoticeKind, StoreFate};
 use crate::core::rules::rule::Severity;
 
 pub(super) struct Chinese;
@@ -279,6 +279,65 @@ impl Words for Chinese {
 
     fn acknowledged(&self, at: &str) -> String {
         format!("{{}} 自 {at} 起处理")
+    }
+
+    fn store_title(&self, fate: &StoreFate) -> &'static str {
+        match fate {
+            StoreFate::WentBack { .. } => "podbell 的数据库回到了较早的状态",
+            StoreFate::Replaced { .. } => "podbell 的数据库被换成了另一个",
+            StoreFate::Lost { .. } => "podbell 的数据库已丢失",
+            StoreFate::Damaged { .. } => "podbell 的数据库已损坏，已新建",
+            StoreFate::Mended { .. } => "podbell 的数据库已损坏，可读取的部分继续使用",
+            StoreFate::Rewritten => "podbell 的数据库被删除，已重新写入",
+            StoreFate::Unsure => "podbell 的数据库可能回到了较早的状态",
+        }
+    }
+
+    fn store_went_back(&self, commits: u64, from: Option<&str>, until: &str) -> String {
+        let from = from.map_or_else(|| format!("{until} 之前"), |from| format!("{from} 之后、{until} 之前"));
+        format!(
+            "缺少{from}写入的最后 {} 次提交。如果刚恢复了备份，这属正常；否则是日志文件损坏或被删除。这段时间发生的事可能会再次通知，也可能不再通知；其间的静默和认领已丢失。",
+            number(commits)
+        )
+    }
+
+    fn store_replaced(&self, until: &str) -> String {
+        format!(
+            "现在的文件属于另一个 podbell，或是新建的；原数据库最后写入于 {until}。此后发生的事可能会再次通知，也可能不再通知。"
+        )
+    }
+
+    fn store_lost(&self, until: Option<&str>) -> String {
+        let until = until.map_or_else(String::new, |until| format!("（最后写入于 {until}）"));
+        format!(
+            "数据库文件不存在或为空{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前存在的问题不会再次通知。如果这不是您的本意，请停止 podbell 并恢复备份。"
+        )
+    }
+
+    fn store_damaged(&self, until: Option<&str>) -> String {
+        let until = until.map_or_else(String::new, |until| format!("（最后写入于 {until}）"));
+        format!(
+            "数据库完全无法读取{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前存在的问题不会再次通知。请检查磁盘；如有备份，请停止 podbell 并恢复备份。"
+        )
+    }
+
+    fn store_mended(&self, rows: u64) -> String {
+        format!(
+            "读出了 {} 行，podbell 用它们继续运行；其余的内容（未恢复的告警、静默、待发送的消息）可能缺失。请检查磁盘；如有更好的备份，请停止 podbell 并恢复备份。",
+            number(rows)
+        )
+    }
+
+    fn store_rewritten(&self) -> &'static str {
+        "podbell 运行期间，数据库文件或其日志被删除。podbell 已将全部内容重新写入，没有丢失。请检查是谁删除了该目录中的文件。"
+    }
+
+    fn store_unsure(&self) -> &'static str {
+        "数据库旁记录进度的 .stamp 文件已损坏或不存在，无法判断是否丢失了较新的提交。如果刚移动过数据库，或恢复备份时没有带上该文件，这属正常；否则请检查磁盘。"
+    }
+
+    fn store_kept(&self) -> &'static str {
+        "原文件保存在 {}，不再需要时可删除该目录。"
     }
 
     fn test_title(&self) -> &'static str {

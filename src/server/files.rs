@@ -1,0 +1,42 @@
+//! How many files this process may have open, and how many of them strangers may have: the store, polls and
+//! deliveries must always find one.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// More than this helps nothing.
+const ENOUGH: u64 = 16_384;
+/// How many connections there are at most.
+const MOST: usize = 1024;
+/// Where nothing is said of a limit.
+const USUAL: u64 = 1024;
+
+/// Raises the soft limit as far as the hard one allows. Says what it is then.
+pub(crate) fn raise() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let soft = limit.current.unwrap_or(ENOUGH);
+    let wanted = limit.maximum.unwrap_or(ENOUGH).min(ENOUGH);
+    if soft < wanted && setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).is_ok() {
+        return wanted;
+    }
+    soft
+}
+
+/// How many of them may be connections of strangers: less than half.
+pub(super) fn most_connections() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(USUAL);
+    bound(files)
+}
+
+fn bound(files: u64) -> usize {
+    usize::try_from(files * 3 / 8).unwrap_or(MOST).clamp(4, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_get_less_than_half_of_the_files() {
+        assert_eq!([bound(16), bound(64), bound(1024), bound(1 << 20)], [6, 24, 384, MOST]);
+    }
+}

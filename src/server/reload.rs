@@ -1,0 +1,156 @@
+//! `POST /-/reload`: for whoever shows a token that may write, and for somebody on this machine. Its answer shows
+//! lines of rule files.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use tokio::sync::{mpsc, oneshot};
+
+use super::api::{Rights, Token, Tokens};
+use super::attempts::Tries;
+use super::limits::{Peer, Refused};
+use crate::app::reload::Ask;
+
+/// Whoever reloads rules, and who may ask for it from elsewhere.
+pub struct Reload {
+    /// Asked one at a time.
+    pub asks: mpsc::Sender<Ask>,
+    /// Of podbell.yaml; those that may write and see everything count.
+    pub tokens: Vec<Token>,
+}
+
+struct Known {
+    asks: mpsc::Sender<Ask>,
+    tokens: Tokens,
+}
+
+/// The route; none where there is nothing to reload.
+pub(super) fn routes(reload: Option<Reload>) -> Router {
+    let Some(Reload { asks, tokens }) = reload else { return Router::new() };
+    let known = Arc::new(Known { asks, tokens: Tokens::new(tokens) });
+    Router::new().route("/-/reload", post(reload_rules)).with_state(known)
+}
+
+async fn reload_rules(
+    State(known): State<Arc<Known>>,
+    peer: Option<Extension<Peer>>,
+    tries: Option<Extension<Tries>>,
+    headers: HeaderMap,
+) -> Response {
+    let peer = peer.map(|Extension(peer)| peer);
+    if let Err((status, why)) = known.admit(peer, tries.as_deref(), &headers) {
+        return refused(status, why);
+    }
+    let (ask, answer) = oneshot::channel();
+    // One at a time; whoever is in a hurry comes again.
+    if known.asks.try_send(ask).is_err() {
+        return (StatusCode::TOO_MANY_REQUESTS, "a reload is going on\n").into_response();
+    }
+    match answer.await {
+        Ok(Ok(said)) => (StatusCode::OK, format!("{said}\n")).into_response(),
+        Ok(Err(wrong)) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{wrong}\n")).into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "podbell is ending\n").into_response(),
+    }
+}
+
+fn refused(status: StatusCode, why: &'static str) -> Response {
+    let said = match status {
+        StatusCode::TOO_MANY_REQUESTS => "too many wrong tokens: wait for a minute\n",
+        _ => {
+            "reload with a token of podbell.yaml that may write (Authorization: Bearer TOKEN), on podbell's own machine (curl -X POST http://127.0.0.1:PORT/-/reload), or with SIGHUP\n"
+        }
+    };
+    let mut response = (status, said).into_response();
+    response.extensions_mut().insert(Refused::new(status, why));
+    response
+}
+
+impl Known {
+    fn admit(
+        &self,
+        peer: Option<Peer>,
+        tries: Option<&Tries>,
+        headers: &HeaderMap,
+    ) -> Result<(), (StatusCode, &'static str)> {
+        if !headers.contains_key(header::AUTHORIZATION) {
+            let near = is_near(peer, headers);
+            return near.then_some(()).ok_or((StatusCode::FORBIDDEN, "a reload that nobody may ask for"));
+        }
+        if tries.is_some_and(|tries| !tries.may_try()) {
+            return Err((StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens"));
+        }
+        match self.tokens.find(headers) {
+            Some(token) if token.rights == Rights::Write && token.scope.is_everything() => Ok(()),
+            Some(_) => Err((StatusCode::FORBIDDEN, "a reload with a token that may not")),
+            None => {
+                tries.into_iter().for_each(Tries::was_wrong);
+                Err((StatusCode::UNAUTHORIZED, "a reload with a token that is not known"))
+            }
+        }
+    }
+}
+
+/// Whether somebody on this machine asks, for themselves: no web page, and no proxy for somebody else.
+fn is_near(peer: Option<Peer>, headers: &HeaderMap) -> bool {
+    const PASSED_ON: [&str; 9] = [
+        "origin",
+        "sec-fetch-site",
+        "referer",
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+    ];
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| match port.bytes().all(|b| b.is_ascii_digit()) {
+        true => name,
+        false => host,
+    });
+    // A name that leads here by somebody's DNS is no name of this machine.
+    let own =
+        matches!(name, "localhost" | "[::1]") || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
+    peer.is_some_and(|Peer(ip)| ip.is_loopback()) && own && !PASSED_ON.iter().any(|name| headers.contains_key(*name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_somebody_on_this_machine_is_near() {
+        let near = |peer: &str, pairs: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(*name, axum::http::HeaderValue::from_static(value));
+            }
+            is_near(Some(Peer(peer.parse().unwrap())), &headers)
+        };
+        for host in ["127.0.0.1:8080", "localhost", "[::1]:8080", "127.0.0.2"] {
+            assert!(near("127.0.0.1", &[("host", host)]), "{host}");
+        }
+        assert!(near("::1", &[("host", "[::1]")]));
+        assert!(!near("192.0.2.1", &[("host", "127.0.0.1:8080")]));
+        for pair in [
+            ("host", "podbell.example.com"),
+            ("host", "rebound.example:8080"),
+            ("host", ""),
+            ("host", "127.0.0.1.evil.example"),
+        ] {
+            assert!(!near("127.0.0.1", &[pair]), "{pair:?}");
+        }
+        for more in [
+            ("origin", "http://127.0.0.1:8080"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("via", "1.1 proxy"),
+            ("sec-fetch-site", "none"),
+        ] {
+            assert!(!near("127.0.0.1", &[("host", "127.0.0.1:8080"), more]), "{more:?}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! How long texts from outside may be before they are stored. Kubernetes keeps names below 254 characters and
+//! messages below 1,024; who serves a list may send anything.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::SourceEvent;
+use crate::core::deed::{Act, Deed};
+use crate::core::event::{Event, Target};
+use crate::core::mute::Muted;
+use crate::core::source::{Covers, PollError};
+
+/// A name, a kind, a reason, in bytes.
+const MOST_NAME: usize = 512;
+/// A message, in bytes.
+const MOST_MESSAGE: usize = 8 * 1024;
+/// What a person says, and what another side says of an error.
+const MOST_WORDS: usize = 4 * 1024;
+
+/// The text, cut where it is too long. What tells it from others that begin alike stays.
+fn cut(text: &str, most: usize) -> Option<String> {
+    if text.len() <= most {
+        return None;
+    }
+    let mark = format!("… [cut, {:08x}]", xxh3_64(text.as_bytes()) & 0xffff_ffff);
+    let end = text.floor_char_boundary(most.saturating_sub(mark.len()));
+    Some(format!("{}{mark}", text.get(..end).unwrap_or_default()))
+}
+
+fn shared(text: &mut Arc<str>) {
+    if let Some(cut) = cut(text, MOST_NAME) {
+        *text = cut.into();
+    }
+}
+
+fn lent(text: &mut Cow<'static, str>, most: usize) {
+    if let Some(cut) = cut(text, most) {
+        *text = Cow::Owned(cut);
+    }
+}
+
+fn owned(text: &mut String, most: usize) {
+    if let Some(cut) = cut(text, most) {
+        *text = cut;
+    }
+}
+
+fn target(target: &mut Target) {
+    let Target { source: _, cluster, namespace, service } = target;
+    [cluster, namespace, service].into_iter().for_each(shared);
+}
+
+fn events(events: &mut [Event<'static>]) {
+    for event in events {
+        let Event { obj_type, obj_name, reason, message, .. } = event;
+        [obj_type, obj_name, reason].into_iter().for_each(|text| lent(text, MOST_NAME));
+        lent(message, MOST_MESSAGE);
+    }
+}
+
+fn error(error: &mut PollError) {
+    owned(&mut error.code, MOST_NAME);
+    [&mut error.text, &mut error.advice].into_iter().for_each(|text| owned(text, MOST_WORDS));
+}
+
+fn covers(covers: &mut Covers) {
+    covers.namespace.iter_mut().for_each(shared);
+}
+
+impl SourceEvent {
+    /// The same with every text as long as may be stored.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        match &mut self {
+            Self::Roster { targets, .. } => targets.iter_mut().for_each(|entry| target(&mut entry.target)),
+            Self::Polled { target: of, events: list, .. } => {
+                target(of);
+                events(list);
+            }
+            Self::Failed { target: of, error: why, .. } => {
+                target(of);
+                error(why);
+            }
+            Self::DiscoveryFailed { error: why, .. } => error(why),
+            Self::Seen { lists, .. } => {
+                for seen in lists {
+                    target(&mut seen.target);
+                    events(&mut seen.events);
+                    events(&mut seen.gone);
+                }
+            }
+            Self::Swept { covers: of, shown, .. } => {
+                covers(of);
+                shown.iter_mut().for_each(target);
+            }
+            Self::Watched { covers: of, .. } => covers(of),
+            Self::Unwatched { covers: of, error: why, .. } => {
+                covers(of);
+                error(why);
+            }
+        }
+        self
+    }
+}
+
+/// The same of what a person wants.
+pub(crate) fn deed(deed: &mut Deed) {
+    [&mut deed.by.name, &mut deed.by.via].into_iter().for_each(|text| owned(text, MOST_NAME));
+    let what = match &mut deed.act {
+        Act::Mute { what, why, .. } => {
+            why.iter_mut().for_each(|why| owned(why, MOST_WORDS));
+            what
+        }
+        Act::Unmute { what } => what,
+        Act::Acknowledge { .. } => return,
+    };
+    if let Muted::Service { cluster, namespace, service } = what {
+        let names = cluster.iter_mut().chain(namespace).chain(std::iter::once(service));
+        names.for_each(|text| owned(text, MOST_NAME));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_is_short_whole_at_its_end_and_still_another_than_what_begins_alike() {
+        let long = "名".repeat(1_000_000);
+        let (one, other) = (cut(&format!("{long}a"), MOST_NAME).unwrap(), cut(&format!("{long}b"), MOST_NAME).unwrap());
+        assert!(one.len() <= MOST_NAME && one.starts_with("名名") && one.contains("… [cut, "), "{one}");
+        assert_ne!(one, other);
+        assert_eq!(cut(&"x".repeat(MOST_NAME), MOST_NAME), None);
+    }
+}
