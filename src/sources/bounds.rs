@@ -79,6 +79,7 @@ impl SourceEvent {
                 target(of);
                 events(list);
             }
+            Self::Unusable { target: of, .. } => target(of),
             Self::Failed { target: of, error: why, .. } => {
                 target(of);
                 error(why);
