@@ -18,7 +18,9 @@ fn main() {
     let seeds = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(SEEDS);
     for (name, rules) in corpus::sets() {
         println!("\n{name} rules, {seeds} days of each kind, {} services, {} h", SIZE.services, SIZE.hours);
-        println!("  day          polls  changes  messages  fewer   told of   about nothing  a minute");
+        println!(
+            "  day                                polls  changes  messages  fewer   told of   about nothing  a minute"
+        );
         let (mut all, mut calmer) = (Measured::default(), Measured::default());
         for kind in Kind::ALL {
             let measured = days(kind, seeds, rules);
@@ -27,6 +29,9 @@ fn main() {
                 calmer.add(measured.clone());
             }
             all.add(measured);
+        }
+        for (name, measured) in corpus::situations(rules) {
+            line(name, &measured);
         }
         let real = corpus::real_recordings(rules);
         line("recordings", &real);
@@ -58,7 +63,7 @@ fn line(name: &str, measured: &Measured) {
     let told = labelled - untold.len() as u64;
     let fewer = measured.quieter();
     println!(
-        "  {name:10} {polls:7}  {changes:7}  {messages:8}  {fewer:4.1}%  {told:4}/{labelled:<4}  {about_nothing:13}  {worst_minute:8}"
+        "  {name:32} {polls:7}  {changes:7}  {messages:8}  {fewer:4.1}%  {told:4}/{labelled:<4}  {about_nothing:13}  {worst_minute:8}"
     );
 }
 

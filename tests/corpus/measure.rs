@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use podbell::core::backtest::{policies, setup};
 use podbell::core::event::{Event, Target};
+use podbell::core::message::{Language, Style, compose};
+use podbell::core::notice::Notice;
 use podbell::core::replay::{Outcomes, Replay, Sent};
 use podbell::core::rules::Rules;
 use podbell::core::source::PollError;
@@ -85,6 +88,15 @@ impl Played {
         }
         let changes = replay.tally().warning_changes;
         Self { setup, polls: count, changes, outcomes }
+    }
+
+    /// The titles of what was told.
+    pub fn titles(&self) -> Vec<String> {
+        let title = |notice: &Notice| {
+            let style = Style { language: Language::En, time_zone: TimeZone::UTC, now: notice.made_at };
+            compose(notice, &style).title
+        };
+        self.outcomes.notices.iter().map(title).collect()
     }
 
     /// Counts without labels.

@@ -10,6 +10,7 @@ mod dice;
 mod fleet;
 mod judge;
 mod measure;
+mod situations;
 mod writer;
 
 pub use day::{Day, Kind, Size};
@@ -79,6 +80,21 @@ fn lists() -> Vec<(String, Vec<u8>)> {
     paths.sort();
     let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     paths.iter().map(|path| (name(path), std::fs::read(path).expect("a list"))).collect()
+}
+
+/// Each situation under a set of rules: what it made, and what of it nobody was told.
+pub fn situations(rules: impl Fn() -> Rules) -> Vec<(&'static str, Measured)> {
+    let target = Target::new(&source(), "cls-1", "shop", "web");
+    let play = |situation: situations::Situation| {
+        let polls = situation.polls.into_iter().map(|(at, list)| (at, 0, list));
+        let played = Played::polls(rules(), std::slice::from_ref(&target), polls);
+        let mut measured = played.counted(situation.name);
+        let titles = played.titles();
+        let untold = situation.told.iter().filter(|part| !titles.iter().any(|title| title.contains(**part)));
+        measured.untold.extend(untold.map(|part| format!("{}: {part}", situation.name)));
+        (situation.name, measured)
+    };
+    situations::all().into_iter().map(play).collect()
 }
 
 /// The name of the only source.

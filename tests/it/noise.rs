@@ -63,6 +63,17 @@ fn the_shipped_rules_tell_every_problem_and_nothing_of_quiet_days() {
 }
 
 #[test]
+fn no_situation_makes_more_messages_than_a_quarter_of_its_warnings_and_each_problem_is_told() {
+    for (set, rules) in corpus::sets() {
+        for (name, measured) in corpus::situations(rules) {
+            assert_eq!(measured.untold, Vec::<String>::new(), "{set}");
+            let few = measured.changes < 10 || measured.messages * 4 <= measured.changes;
+            assert!(few, "{set}, {name}: {} messages for {} Warnings", measured.messages, measured.changes);
+        }
+    }
+}
+
+#[test]
 fn one_cause_has_ten_thousand_events() {
     // That it makes three messages in its first minute is asserted of every day above.
     let events = Day::new(Kind::Avalanche, SEEDS.start, SMALL).written_about_problems();

@@ -192,6 +192,8 @@ pub struct Joining<'a> {
     pub over: bool,
     /// Whether they join an incident that is open.
     pub open: bool,
+    /// Whether the source would show what ends such a trouble: then going on is not lasting, standing is.
+    pub end_is_shown: bool,
     /// The destinations it won.
     pub destinations: &'a [Destination],
 }
@@ -254,7 +256,11 @@ impl Incident {
             _ if joining.over => {}
             Phase::Gathering | Phase::Resolved { .. } => {
                 let object = fold_name(&object_key(joining.event));
-                if window::gather(&mut self.recent, &mut self.runs, object, joining.times, rule.open_when) {
+                let mut open_when = rule.open_when;
+                if joining.end_is_shown && super::reports::of(joining.event).is_some_and(|report| report.end_is_said) {
+                    open_when.lasts = None;
+                }
+                if window::gather(&mut self.recent, &mut self.runs, object, joining.times, open_when) {
                     self.open(rule, now);
                 }
             }

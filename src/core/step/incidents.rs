@@ -64,7 +64,11 @@ impl State {
         }
         let over = incident.tells_of_the_past(joining.event, times.last, joining.late);
         let open = incident.phase == Phase::Open;
-        let joining = &Joining { times, over, open, ..*joining };
+        let end_is_shown = self.sources.get(&joining.target.source).is_some_and(|source| {
+            let of_node = reports::of(joining.event).is_some_and(|report| report.trouble.is_of_a_node());
+            if of_node { source.shows_nodes } else { source.shows_ends }
+        });
+        let joining = &Joining { times, over, open, end_is_shown, ..*joining };
         let (before, had) = (incident.phase, incident.acknowledged.is_some());
         incident.join(settings, joining, now);
         if had && incident.acknowledged.is_none() {

@@ -154,6 +154,7 @@ impl State {
                 late,
                 over: false,
                 open: false,
+                end_is_shown: false,
                 destinations: &destinations,
             };
             let joined = self.join(setup, rule, &subject, &joining, now, writes);
