@@ -389,7 +389,9 @@ impl Incident {
         let counted = window::gathers_until(&self.recent, &self.runs, rule.open_when);
         // What stands lasts, as far as is known: it waits for its moment, and then for a good read.
         let stands = self.lasts_at(rule, Shows::ALL).map(|at| at.max(self.last_at).plus(READ_WITHIN));
-        counted.max(stands).unwrap_or(self.last_at)
+        // What is written late about before an end must find that end.
+        let ended = self.signs.ended().map(|at| at.plus(READ_WITHIN));
+        [counted, stands, ended].into_iter().flatten().max().unwrap_or(self.last_at)
     }
 
     fn record(&mut self, joining: &Joining<'_>, now: Time) {

@@ -89,6 +89,13 @@ impl Shows {
     pub const ALL: Self = Self { ends: true, nodes: true };
 }
 
+impl Signs {
+    /// When the newest trouble that ended by an event did so.
+    pub(super) fn ended(&self) -> Option<Time> {
+        self.ended
+    }
+}
+
 impl Incident {
     /// When it is over, if nothing more happens: by the events that end it, where they are shown; by silence else.
     pub fn quiet_at(&self, rule: &RuleSettings, shows: Shows) -> Time {

@@ -264,7 +264,7 @@ impl State {
         }
         let read = |target: &Target| self.targets.get(target).and_then(|state| state.last_good);
         let lasts = incident.lasts_at(rule, shows).filter(|at| *at <= now);
-        if lasts.is_some_and(|at| incident.targets.iter().all(|target| read(target).is_some_and(|read| read >= at))) {
+        if lasts.is_some_and(|at| incident.targets.iter().any(|target| read(target).is_some_and(|read| read >= at))) {
             incident.open_by_lasting(rule, now);
             writes.incidents.insert(id);
         }
