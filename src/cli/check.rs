@@ -4,12 +4,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::render;
 use crate::cli::Output;
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, SourceConfig};
 use crate::core::diagnostic::Diagnostic;
-use crate::core::rules::{Located, Names, RuleFile, compile, lint};
+use crate::core::rules::{Located, Names, RuleFile, compile, lint, pace};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,7 +83,7 @@ fn whole(path: &Path, report: &mut Report) {
     if loaded.config.as_ref().is_some_and(|config| !config.has_rules) {
         report.notes.push("podbell.yaml has no `rules:`, so the built-in rules hold: every Warning is told.");
     }
-    rule_files(&loaded.rule_files, report);
+    rule_files(&loaded.rule_files, slowest_poll(&loaded), report);
     if report.rules == 0 && report.errors() == 0 && loaded.config.is_some_and(|config| config.has_rules) {
         report.notes.push("`rules:` names no rule, so nothing is told; without that key every Warning is.");
     }
@@ -102,7 +103,7 @@ fn with_config(config: &Path, files: &[PathBuf], report: &mut Report) {
             None => chosen.extend(lone(path, entry, loaded.names.clone(), report)),
         }
     }
-    rule_files(&chosen, report);
+    rule_files(&chosen, slowest_poll(&loaded), report);
 }
 
 /// Files without podbell.yaml. How they follow each other is not known, so each stands alone.
@@ -114,7 +115,7 @@ fn alone(files: &[PathBuf], report: &mut Report) {
             whole(path, report);
         } else {
             names_unknown = true;
-            rule_files(&[file], report);
+            rule_files(&[file], None, report);
         }
     }
     if names_unknown {
@@ -133,8 +134,15 @@ fn lone(path: &Path, entry: u32, names: Names, report: &mut Report) -> Option<Ru
     config::lone_rule_file(path, entry, names).map_err(|finding| report.findings.push(*finding)).ok()
 }
 
+/// The longest time between two reads of a target; none of a source that watches.
+pub(super) fn slowest_poll(loaded: &Loaded) -> Option<Duration> {
+    let sources = &loaded.config.as_ref()?.sources;
+    let polled = sources.iter().filter(|source| !matches!(source, SourceConfig::Kubernetes(_)));
+    polled.map(SourceConfig::poll_every).max()
+}
+
 /// Compiles and lints rule files in reading order.
-pub(super) fn rule_files(files: &[RuleFile], report: &mut Report) -> Vec<Located> {
+pub(super) fn rule_files(files: &[RuleFile], poll_every: Option<Duration>, report: &mut Report) -> Vec<Located> {
     let mut rules = Vec::new();
     for file in files {
         let mut compiled = compile(file);
@@ -144,6 +152,7 @@ pub(super) fn rule_files(files: &[RuleFile], report: &mut Report) -> Vec<Located
     }
     report.rules += rules.len();
     report.findings.append(&mut lint::lint(&rules));
+    report.findings.append(&mut pace::check(&rules, poll_every));
     rules
 }
 

@@ -99,7 +99,7 @@ fn mistakes_of_yaml_end_a_file_with_a_place_and_advice() {
 #[test]
 fn rules_that_can_never_fire_are_found() {
     insta::assert_snapshot!(findings(
-        r#"  - {name: slow, match: {reason: [BackOff, Failed]}, open_when: {count: 5, within: 10m}}
+        r#"  - {name: slow, match: {reason: [BackOff, Failed]}, open_when: {count: 5, within: 30m}}
   - {name: quiet, match: {reason: Unhealthy}, action: ignore}
   - {name: shadowed, match: {reason: BackOff, namespace: shop}}
   - {name: heard in part, match: {reason: BackOff, objType: Pod}, notify: [slack, hook]}

@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod backtests;
 mod check;
+mod check_pace;
 mod commands;
 mod config;
 mod crash;

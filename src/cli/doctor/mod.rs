@@ -92,7 +92,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
     // With mistakes in it, what could be read of it is looked at all the same.
     let Some(config) = loaded.config.take() else { return findings };
     let mut report = Report::default();
-    let rules = check::rule_files(&loaded.rule_files, &mut report);
+    let rules = check::rule_files(&loaded.rule_files, check::slowest_poll(&loaded), &mut report);
     let chats = config.built_in_destinations();
     let destinations: Vec<(Destination, bool)> =
         config.notifiers.iter().map(|notifier| (notifier.name.clone(), chats.contains(&notifier.name))).collect();

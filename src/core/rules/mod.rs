@@ -13,6 +13,7 @@ pub mod index;
 pub mod lint;
 pub mod literals;
 mod memo;
+pub mod pace;
 pub mod pattern;
 pub mod quiet;
 pub mod raw;
