@@ -28,6 +28,8 @@ pub struct TargetReadings {
     /// Since when its source is read: an episode that began later and was not shown before was held back by its
     /// reporter.
     pub read_since: Option<Time>,
+    /// When it was read last in this run of podbell.
+    read_at: Option<Time>,
     /// Whether episodes were ever forgotten for want of room: an unknown one may then be an old one.
     crowded: bool,
     /// Ascending by key.
@@ -47,12 +49,17 @@ struct Slot {
 
 impl Slot {
     /// A newer reading: how many occurrences lie between.
-    fn take_in<'e>(&mut self, entry: &Entry<'e>, read_at: Time, now: Time) -> Option<Change<'e>> {
+    fn take_in<'e>(&mut self, entry: &Entry<'e>, read_at: Option<Time>, now: Time) -> Option<Change<'e>> {
         self.absent_since = None;
-        let reading = Reading { count: entry.count_of(self.rows), last_seen: entry.reading.last_seen };
+        // After a restart nobody knows how many rows there were; copies of what is known are copies.
+        let one = self.rows == 0 && entry.event.count == self.reading.count;
+        let reading =
+            Reading { count: entry.count_of(if one { 1 } else { self.rows }), last_seen: entry.reading.last_seen };
         let (kind, new) = compare(self.reading, reading, read_at)?;
         let before = self.reading.last_seen;
-        if self.rows != 1 || !entry.copies {
+        if one {
+            self.rows = 1;
+        } else if self.rows != 1 || !entry.copies {
             self.rows = entry.rows;
         }
         let last_seen = if reading.last_seen.is_unknown() { now } else { before.max(reading.last_seen) };
@@ -112,13 +119,15 @@ pub struct Diff<'e> {
 /// The dates of lists are whole seconds: so long after a date more may have happened that bears the same.
 const SAME_DATE: Duration = Duration::from_secs(2);
 
-/// Compares two readings of one episode, of which the first was read at `read_at`: how many occurrences lie between them.
+/// Compares two readings of one episode, of which the first was read last at `read_at`, if that is known: how many
+/// occurrences lie between them.
 /// Without a newer date there is none, whatever the count says: a row that is shown twice has counted nothing. Only
 /// where the date was of that moment, or cannot be read, the count alone decides.
-pub fn compare(before: Reading, now: Reading, read_at: Time) -> Option<(ChangeKind, u64)> {
+pub fn compare(before: Reading, now: Reading, read_at: Option<Time>) -> Option<(ChangeKind, u64)> {
     let more = now.count > before.count;
     let undated = now.last_seen.is_unknown() && now.count != before.count;
-    let same_date = more && now.last_seen == before.last_seen && read_at <= before.last_seen.plus(SAME_DATE);
+    let at_that_date = read_at.is_none_or(|read_at| read_at <= before.last_seen.plus(SAME_DATE));
+    let same_date = more && now.last_seen == before.last_seen && at_that_date;
     if now.last_seen <= before.last_seen && !undated && !same_date {
         None
     } else if more {
@@ -141,7 +150,7 @@ impl TargetReadings {
         slots.dedup_by_key(|slot| slot.key);
         // Whether some were forgotten is not stored; as many as are kept at most say so.
         let crowded = slots.len() >= REMEMBER_PER_TARGET;
-        Self { last_good, read_since: None, crowded, slots }
+        Self { last_good, read_since: None, read_at: None, crowded, slots }
     }
 
     /// The last reading of an episode.
@@ -183,6 +192,7 @@ impl TargetReadings {
             None => self.first_contact(entries, first_poll_window, now),
             Some(last_good) => self.compare_all(entries, last_good, now),
         };
+        self.read_at = Some(now);
         self.forget(&mut diff.forgotten, now);
         self.last_good = Some(self.last_good.map_or(now, |last| last.max(now)));
         // A change is large: its place is sorted first, and then it is moved once.
@@ -200,8 +210,8 @@ impl TargetReadings {
         now: Time,
     ) -> Diff<'e> {
         let mut diff = Diff::default();
-        let read_at = self.last_good.unwrap_or(now);
-        let horizon = self.horizon(read_at, now);
+        let horizon = self.horizon(self.last_good.unwrap_or(now), now);
+        let read_at = self.read_at.replace(now);
         for event in gone {
             let key = identities.episode(event);
             if let Ok(at) = self.slots.binary_search_by_key(&key, |slot| slot.key)
@@ -251,7 +261,8 @@ impl TargetReadings {
     /// Both sides are sorted by key: one walk over both.
     fn compare_all<'e>(&mut self, entries: Vec<Entry<'e>>, last_good: Time, now: Time) -> Diff<'e> {
         let mut diff = Diff::default();
-        let (read_at, horizon) = (last_good, self.horizon(last_good, now));
+        let horizon = self.horizon(last_good, now);
+        let read_at = self.read_at;
         let mut fresh: Vec<Slot> = Vec::new();
         let mut at = 0;
         for entry in entries {

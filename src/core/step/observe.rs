@@ -216,7 +216,7 @@ impl State {
         elsewhere
             .filter_map(|(sibling, state)| {
                 let reading = state.readings.as_ref()?.reading(change.key)?;
-                Some((sibling, reading, state.last_good.unwrap_or_default()))
+                Some((sibling, reading, state.last_good))
             })
             .filter(|(sibling, ..)| {
                 let there = Subject { target: sibling, ..*subject };
