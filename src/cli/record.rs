@@ -197,7 +197,10 @@ impl Tape {
                 tracing::warn!(%target, entries, "entries of a list cannot be understood, so they are not recorded");
                 return Ok(true);
             }
-            SourceEvent::Roster { .. } | SourceEvent::Swept { .. } | SourceEvent::Watched { .. } => return Ok(true),
+            SourceEvent::Deleted { .. }
+            | SourceEvent::Roster { .. }
+            | SourceEvent::Swept { .. }
+            | SourceEvent::Watched { .. } => return Ok(true),
         };
         self.write(target, at, outcome, output)
     }

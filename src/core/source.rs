@@ -82,6 +82,17 @@ impl Covers {
     }
 }
 
+/// An object of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName {
+    /// Its namespace; empty if it lies in none.
+    pub namespace: String,
+    /// Its kind, such as `Pod`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// What a watching source saw of one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {

@@ -48,6 +48,7 @@ impl Engine {
             }
             SourceEvent::Swept { covers, at, shown, .. } => (Input::Swept { covers, shown }, (*at).min(now)),
             SourceEvent::Watched { covers, at, .. } => (Input::Watched { covers }, (*at).min(now)),
+            SourceEvent::Deleted { source, at, objects } => (Input::Deleted { source, objects }, (*at).min(now)),
             SourceEvent::Unwatched { covers, at, error } => (Input::Unwatched { covers, error }, (*at).min(now)),
         };
         step(&mut mirror.state, &self.setup, input, at, &mut batch.writes);

@@ -10,7 +10,7 @@ use super::SourceEvent;
 use crate::core::deed::{Act, Deed};
 use crate::core::event::{Event, Target};
 use crate::core::mute::Muted;
-use crate::core::source::{Covers, PollError};
+use crate::core::source::{Covers, ObjectName, PollError};
 
 /// A name, a kind, a reason, in bytes.
 const MOST_NAME: usize = 512;
@@ -95,6 +95,11 @@ impl SourceEvent {
             Self::Swept { covers: of, shown, .. } => {
                 covers(of);
                 shown.iter_mut().for_each(target);
+            }
+            Self::Deleted { objects, .. } => {
+                for ObjectName { namespace, kind, name } in objects {
+                    [namespace, kind, name].into_iter().for_each(|text| owned(text, MOST_NAME));
+                }
             }
             Self::Watched { covers: of, .. } => covers(of),
             Self::Unwatched { covers: of, error: why, .. } => {

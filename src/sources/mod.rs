@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use self::receipt::Receipt;
 use crate::core::event::{Event, Target};
-pub use crate::core::source::{Covers, PollError, RosterEntry, Seen};
+pub use crate::core::source::{Covers, ObjectName, PollError, RosterEntry, Seen};
 use crate::core::time::Time;
 
 /// A target's list, read.
@@ -110,6 +110,15 @@ pub enum SourceEvent {
         at: Time,
         /// What was handed in before it.
         receipt: Receipt,
+    },
+    /// Objects are deleted: nothing of them goes on.
+    Deleted {
+        /// The source's name.
+        source: Arc<str>,
+        /// When that was clear.
+        at: Time,
+        /// Which.
+        objects: Vec<ObjectName>,
     },
     /// A watch is cut and could not be taken up again.
     Unwatched {

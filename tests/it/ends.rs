@@ -239,3 +239,33 @@ fn a_target_of_another_cluster_is_not_ended_by_its_node() {
     }
     assert_eq!(kinds(&world), ["opened"]);
 }
+
+#[test]
+fn a_pod_that_is_deleted_while_it_waits_is_over_and_one_of_its_name_that_fails_then_is_not() {
+    for mut world in both() {
+        let waits = |first: i64| warning("db-0", "FailedScheduling", "0/3 nodes are available", 1, first, first);
+        let other = normal("Pod", "web-0", "Started", "Started container web", 30);
+        play(&mut world, &[(120, vec![waits(100), other.clone()])], 600);
+        let gone = |name: &str| podbell::sources::ObjectName {
+            namespace: "shop".into(),
+            kind: "Pod".into(),
+            name: name.into(),
+        };
+        let deleted = |world: &mut World, name: &str| {
+            let (source, at) = ("prod".into(), world.now);
+            world.say(podbell::sources::SourceEvent::Deleted { source, at, objects: vec![gone("other"), gone(name)] });
+        };
+        world.run_until(620);
+        deleted(&mut world, "db-0");
+        world.poll_until(&web(), &[other.clone()], 1200);
+        assert_eq!(kinds(&world), ["opened", "resolved"], "{:?}", world.told());
+        assert!(words(&world).contains("db-0 was deleted"), "{}", words(&world));
+        // The next of that name fails before the word of the deletion is there.
+        world.run_until(1260);
+        world.poll(&web(), &[waits(1260), other.clone()]);
+        world.run_until(1261);
+        deleted(&mut world, "db-0");
+        world.poll_until(&web(), &[waits(1260), other], 9000);
+        assert_eq!(kinds(&world), ["opened", "resolved", "reopened"], "{:?}", world.told());
+    }
+}

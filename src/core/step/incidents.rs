@@ -1,6 +1,7 @@
 //! The life of incidents inside a step: joining, settling, waking, ending.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ended, Made, Setup, State, Writes};
@@ -14,9 +15,12 @@ use crate::core::reports::{self, End, Of};
 use crate::core::rules::RuleId;
 use crate::core::rules::rule::{Field, OpenWhen, RuleKey, RuleSettings};
 use crate::core::series::ProblemId;
+use crate::core::source::ObjectName;
 use crate::core::time::Time;
 use crate::core::{topic, workload};
 
+/// So long a word of a deletion may be under way.
+const UNDER_WAY: Duration = Duration::from_secs(2);
 /// So many workloads of one shape of name are told one by one; the next are runs of one thing.
 const MAKER_RUNS: usize = 2;
 /// How long ago they may have been heard of.
@@ -195,6 +199,34 @@ impl State {
             self.end(id, now, writes);
         }
         other
+    }
+
+    /// Objects are deleted: what stood of them does so no longer.
+    pub(super) fn deleted(
+        &mut self,
+        setup: &Setup,
+        source: &Arc<str>,
+        objects: &[ObjectName],
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        // Another object of that name may have begun to fail while the word was under way.
+        let at = now.minus(UNDER_WAY);
+        let stands = |incident: &&Incident| incident.signs.standing > 0;
+        let ids: Vec<u64> = self.incidents.values().filter(stands).map(|incident| incident.id).collect();
+        for id in ids {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            let here = |object: &&ObjectName| {
+                let of = |target: &Target| target.source == *source && *target.namespace == *object.namespace;
+                incident.targets.iter().any(of)
+            };
+            let gone: Vec<&ObjectName> = objects.iter().filter(here).collect();
+            let ended = gone.iter().filter(|one| incident.deleted(&one.kind, &one.name, at, at)).count();
+            if ended > 0 {
+                writes.incidents.insert(id);
+                self.schedule(id, setup, now);
+            }
+        }
     }
 
     fn create(

@@ -38,7 +38,7 @@ use super::notice::{Notice, NoticeBody, NoticeKind, StoreFate, TroubleSubject};
 use super::rules::Rules;
 use super::rules::rule::{Destination, RuleKey, Severity};
 use super::series::{EpisodeKey, Identities, ProblemId};
-use super::source::{Covers, PollError, RosterEntry, Seen, SourceInfo};
+use super::source::{Covers, ObjectName, PollError, RosterEntry, Seen, SourceInfo};
 use super::time::Time;
 
 /// What the operator has set up. Immutable: a reload makes a new one.
@@ -114,6 +114,13 @@ pub enum Input<'a> {
     Watched {
         /// What it watches.
         covers: &'a Covers,
+    },
+    /// Objects are deleted.
+    Deleted {
+        /// The source's name.
+        source: &'a Arc<str>,
+        /// Which.
+        objects: &'a [ObjectName],
     },
     /// A watch is cut.
     Unwatched {
@@ -479,6 +486,7 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::Seen { seen, whole } => state.seen(setup, seen, whole, now, writes),
         Input::Swept { covers, shown } => state.swept(setup, covers, shown, now, writes),
         Input::Watched { covers } => state.watched_on(setup, covers, now, writes),
+        Input::Deleted { source, objects } => state.deleted(setup, source, objects, now, writes),
         Input::Unwatched { covers, error } => state.unwatched(setup, covers, error, now, writes),
         Input::Destination { name, error } => state.destination(setup, name, error, now, writes),
         Input::RuleFile { name, error } => state.rule_file(setup, name, error, now, writes),

@@ -127,7 +127,8 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
             let (listed, wait) = watch::channel(false);
             ready.push(wait);
             let namespace = covers.namespace.clone();
-            tasks.spawn(owners::keep(config.clone(), api.clone(), resource, namespace, owners.clone(), listed));
+            let (config, api, events) = (config.clone(), api.clone(), events.clone());
+            tasks.spawn(owners::keep(config, api, resource, namespace, owners.clone(), listed, events));
         }
         tasks.spawn(report::report(config.clone(), api.clone(), covers, owners.clone(), ready, events.clone()));
     }

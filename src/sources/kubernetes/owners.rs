@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::KubernetesConfig;
 use super::api::{Api, FaultKind};
@@ -14,7 +14,9 @@ use super::follow::{Follower, Happening, Resource};
 use super::object::Object;
 use super::place::{Facts, Known};
 use crate::clock;
+use crate::core::source::ObjectName;
 use crate::core::time::Time;
+use crate::sources::SourceEvent;
 
 /// More objects are not kept; their events are attributed by name.
 const MOST_OBJECTS: usize = 200_000;
@@ -135,18 +137,25 @@ impl Owners {
         self.generation
     }
 
-    /// A list ends that began with this generation. Of one namespace, or all.
-    pub fn list_ends(&mut self, resource: Resource, namespace: Option<&str>, began: u64, now: Time) {
+    /// A list ends that began with this generation. Of one namespace, or all. What is gone since the list before.
+    pub fn list_ends(&mut self, resource: Resource, namespace: Option<&str>, began: u64, now: Time) -> Vec<ObjectName> {
+        let mut ended = Vec::new();
         if resource == Resource::Services {
-            return self.selectors_end(namespace, began);
+            self.selectors_end(namespace, began);
+            return ended;
         }
         let prefix = namespace.map(|namespace| format!("{namespace}/"));
         let of_list = |key: &str| prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix.as_str()));
-        if let Some(objects) = kind(resource).and_then(|kind| self.objects.get_mut(kind)) {
-            for (_, entry) in objects.iter_mut().filter(|(key, entry)| entry.generation < began && of_list(key)) {
-                entry.gone.get_or_insert(now);
+        let Some(kind) = kind(resource) else { return ended };
+        for (key, entry) in self.objects.get_mut(kind).into_iter().flatten() {
+            if entry.generation >= began || !of_list(key) || entry.gone.is_some() {
+                continue;
             }
+            entry.gone = Some(now);
+            let (namespace, name) = key.split_once('/').unwrap_or(("", key));
+            ended.push(ObjectName { namespace: namespace.to_owned(), kind: kind.to_owned(), name: name.to_owned() });
         }
+        ended
     }
 
     fn selectors_end(&mut self, namespace: Option<&str>, began: u64) {
@@ -269,20 +278,30 @@ pub async fn keep(
     namespace: Option<Arc<str>>,
     owners: SharedOwners,
     listed: watch::Sender<bool>,
+    events: mpsc::Sender<SourceEvent>,
 ) {
+    let deleted = async |objects: Vec<ObjectName>| {
+        if !objects.is_empty() {
+            let event = SourceEvent::Deleted { source: config.name.clone(), at: clock::now(), objects };
+            // Nobody listens only when the process ends.
+            let _ = events.send(event).await;
+        }
+    };
     let mut follower = Follower::new(api, config.clone(), resource, namespace.clone());
     let mut began = None;
     let mut said: Option<String> = None;
     loop {
         match follower.next().await {
             Happening::Page { items, last } => {
-                owners.change(|owners| {
+                let gone = owners.change(|owners| {
                     let began = *began.get_or_insert_with(|| owners.list_begins());
                     items.iter().filter_map(|item| read(item)).for_each(|object| owners.put(resource, object));
-                    if last {
-                        owners.list_ends(resource, namespace.as_deref(), began, clock::now());
+                    match last {
+                        true => owners.list_ends(resource, namespace.as_deref(), began, clock::now()),
+                        false => Vec::new(),
                     }
                 });
+                deleted(gone).await;
                 if last {
                     began = None;
                     listed.send_replace(true);
@@ -300,6 +319,12 @@ pub async fn keep(
             Happening::Deleted(object) => {
                 if let Some(object) = read(&object) {
                     owners.change(|owners| owners.gone(resource, &object, clock::now()));
+                    let one = |kind: &str| ObjectName {
+                        namespace: object.metadata.namespace.clone().unwrap_or_default(),
+                        kind: kind.to_owned(),
+                        name: object.metadata.name.clone(),
+                    };
+                    deleted(kind(resource).map(one).into_iter().collect()).await;
                 }
             }
             Happening::Opened | Happening::Heard(_) => owners.change(|owners| owners.prune(clock::now())),
