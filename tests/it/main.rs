@@ -31,6 +31,7 @@ mod mutations;
 mod mutes;
 mod noise;
 mod notifiers;
+mod outages;
 mod outbox_model;
 mod page;
 mod page_browser;

@@ -158,7 +158,7 @@ impl Outbox {
             let changed = |paused: &Paused| paused.fingerprint != *policy.fingerprint;
             if state.health.paused.as_ref().is_some_and(changed) {
                 state.health.paused = None;
-                state.recover(name, writes);
+                state.recover(name, now, writes);
             }
         }
         self.policies = policies;
