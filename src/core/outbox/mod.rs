@@ -4,6 +4,7 @@
 //! [`OutboxWrites`] what must be committed *before* a request may leave, and [`plan()`] decides what
 //! a destination is asked next.
 
+mod clock;
 mod delivery;
 mod destination;
 pub mod pace;

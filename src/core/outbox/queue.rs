@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Delivery, DeliveryId, is_end};
 use crate::core::rules::Severity;
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 
 /// What is sent together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,6 +148,12 @@ impl Queue {
     /// When the next of those that rest may be tried again.
     pub fn first_rest(&self) -> Option<Time> {
         self.rest_ends.first().map(|(until, _)| *until)
+    }
+
+    /// The clock was set.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        self.rests.values_mut().filter_map(|rest| rest.until.as_mut()).for_each(|until| until.carry(by));
+        self.rest_ends = self.rest_ends.iter().map(|(until, group)| (until.moved(by), *group)).collect();
     }
 
     fn set_rest(&mut self, group: Group, rest: Option<Rest>) {

@@ -16,7 +16,7 @@ use super::destination::DestinationState;
 use super::plan::Plan;
 use super::queue::{Class, Next};
 use crate::core::rules::Severity;
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 
 /// What a storm is measured by.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -131,6 +131,13 @@ impl Storm {
             }
             _ => {}
         }
+    }
+
+    /// The clock was set.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        let Self { messages, critical, ends, arrived, since, notices: _, summed: _, digests: _, last_digest } = self;
+        let times = [messages, critical, ends, arrived].into_iter().flatten();
+        times.chain([since, last_digest].into_iter().flatten()).for_each(|at| at.carry(by));
     }
 
     /// A digest is on its way.
