@@ -5,7 +5,7 @@
 //! the TLS provider, and bodies that end at a limit. It never retries and knows no platform.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -83,14 +83,19 @@ pub fn client_with(
         None => builder.no_proxy(),
     };
     if let Some(path) = &options.ca_file {
-        let pem = std::fs::read(path).map_err(|source| ClientError::CaFile { path: path.clone(), source })?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-            .ok()
-            .filter(|all| !all.is_empty())
-            .ok_or_else(|| ClientError::CaContent { path: path.clone() })?;
-        builder = builder.tls_certs_merge(certificates);
+        builder = builder.tls_certs_merge(authorities(path)?);
     }
     change(builder).build().map_err(build_error)
+}
+
+/// The certificates of `http.ca_file`.
+///
+/// # Errors
+/// When it cannot be read, or holds none.
+pub fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, ClientError> {
+    let pem = std::fs::read(path).map_err(|source| ClientError::CaFile { path: path.to_owned(), source })?;
+    let all = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|all| !all.is_empty());
+    all.ok_or_else(|| ClientError::CaContent { path: path.to_owned() })
 }
 
 fn build_error(error: reqwest::Error) -> ClientError {

@@ -4,11 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::render;
 use crate::cli::Output;
-use crate::config::{self, Loaded};
-use crate::core::diagnostic::Diagnostic;
+use crate::clock;
+use crate::config::{self, Loaded, hours};
+use crate::core::diagnostic::{Diagnostic, Source};
+use crate::core::rules::quiet::read::Planned;
 use crate::core::rules::{Located, Names, RuleFile, compile, lint};
 
 const EXAMPLES: &str = "\
@@ -82,7 +85,7 @@ fn whole(path: &Path, report: &mut Report) {
     if loaded.config.as_ref().is_some_and(|config| !config.has_rules) {
         report.notes.push("podbell.yaml has no `rules:`, so the built-in rules hold: every Warning is told.");
     }
-    rule_files(&loaded.rule_files, report);
+    checked_with(&loaded, &loaded.rule_files, report);
     if report.rules == 0 && report.errors() == 0 && loaded.config.is_some_and(|config| config.has_rules) {
         report.notes.push("`rules:` names no rule, so nothing is told; without that key every Warning is.");
     }
@@ -102,7 +105,17 @@ fn with_config(config: &Path, files: &[PathBuf], report: &mut Report) {
             None => chosen.extend(lone(path, entry, loaded.names.clone(), report)),
         }
     }
-    rule_files(&chosen, report);
+    checked_with(&loaded, &chosen, report);
+}
+
+/// Rule files beside the podbell.yaml that names their destinations.
+fn checked_with(loaded: &Loaded, files: &[RuleFile], report: &mut Report) {
+    let (rules, mut planned) = compiled(files, report);
+    planned.extend(loaded.planned.iter().cloned());
+    if let Some(config) = &loaded.config {
+        report.findings.extend(hours::on_other_clocks(&config.notifiers, &rules, &planned));
+    }
+    report.findings.extend(hours::over(&loaded.planned, clock::now()));
 }
 
 /// Files without podbell.yaml. How they follow each other is not known, so each stands alone.
@@ -135,16 +148,24 @@ fn lone(path: &Path, entry: u32, names: Names, report: &mut Report) -> Option<Ru
 
 /// Compiles and lints rule files in reading order.
 pub(super) fn rule_files(files: &[RuleFile], report: &mut Report) -> Vec<Located> {
-    let mut rules = Vec::new();
+    compiled(files, report).0
+}
+
+/// The same, with the planned work in them.
+fn compiled(files: &[RuleFile], report: &mut Report) -> (Vec<Located>, Vec<(Arc<Source>, Planned)>) {
+    let (mut rules, mut all) = (Vec::new(), Vec::new());
     for file in files {
         let mut compiled = compile(file);
         report.files.push(file.source.shown.clone());
         report.findings.append(&mut compiled.diagnostics);
         rules.append(&mut compiled.rules);
+        let planned: Vec<_> = compiled.planned.into_iter().map(|planned| (file.source.clone(), planned)).collect();
+        report.findings.extend(hours::over(&planned, clock::now()));
+        all.extend(planned);
     }
     report.rules += rules.len();
     report.findings.append(&mut lint::lint(&rules));
-    rules
+    (rules, all)
 }
 
 fn is_configuration(path: &Path, text: &str) -> bool {

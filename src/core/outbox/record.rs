@@ -66,7 +66,7 @@ impl Outcome {
 /// The longest back-off, but for `Retry-After`.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// An outage is looked at so often at least while it is young,
-const YOUNG: Duration = Duration::from_secs(8);
+const YOUNG: Duration = Duration::from_secs(4);
 /// and later in steps of this part of its age: who comes back after a minute is told soon, and who is away for an
 /// hour is not asked a thousand times.
 const PART_OF_AGE: u32 = 6;
@@ -82,7 +82,7 @@ const LATELY: Duration = Duration::from_secs(30);
 const FEW: usize = 3;
 
 /// How long a destination is left alone after so many failures in a row: 1 s, 2 s, 4 s and on to a minute,
-/// but no longer than a sixth of the time since it took something (8 s at least); less up to a half by `chance`
+/// but no longer than a sixth of the time since it took something (4 s at least); less up to a half by `chance`
 /// (0 to 1), so that many processes do not come back in step.
 pub fn backoff(failures: u32, outage: Duration, chance: f64) -> Duration {
     let doubled = Duration::from_secs(1).saturating_mul(2u32.saturating_pow(failures.clamp(1, 16) - 1));
@@ -91,7 +91,7 @@ pub fn backoff(failures: u32, outage: Duration, chance: f64) -> Duration {
 
 /// How long one request is left that was not taken while others were, for the `refused`th time in a row.
 fn rest(refused: u32, chance: f64) -> Duration {
-    let grown = 1.5f64.powi(i32::try_from(refused.clamp(1, 30)).unwrap_or(30) - 1);
+    let grown = 1.3f64.powi(i32::try_from(refused.clamp(1, 40)).unwrap_or(40) - 1);
     jittered(FIRST_REST.mul_f64(grown).min(LONGEST_REST), chance)
 }
 
