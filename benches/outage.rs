@@ -57,7 +57,7 @@ fn main() {
     for (words, behaviour, due) in scenes {
         let (mut ours, mut theirs): (Vec<Told>, Vec<Told>) =
             (0..RUNS as u64).map(|run| play(&alertmanager, behaviour, due, run)).unzip();
-        let mut of =
+        let of =
             |told: &mut Vec<Told>, figure: fn(&Told) -> f64| median(&mut told.iter().map(figure).collect::<Vec<_>>());
         let [middle, last, tries] = [|told: &Told| told.median, |told: &Told| told.last, |told: &Told| told.requests]
             .map(|figure| of(&mut ours, figure));

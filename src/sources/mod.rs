@@ -2,6 +2,7 @@
 //! [`SourceEvent`]s; it never diffs and never decides what matters.
 
 pub mod file;
+pub mod kubectl;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod play_maker;

@@ -28,6 +28,7 @@ mod incidents;
 mod kube_fake;
 #[cfg(feature = "kubernetes")]
 mod kube_real;
+mod kubectl;
 mod messages;
 mod mutations;
 mod mutes;

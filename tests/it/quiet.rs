@@ -92,7 +92,7 @@ fn what_another_incident_explains_is_told_when_it_outlives_it() {
         ]
         .map(str::to_owned)
     );
-    let NoticeBody::Incident(story) = &world.last_notice().body else { panic!() };
+    let NoticeBody::Incident(story) = &world.log[world.log.len() - 2].notices[0].body else { panic!() };
     assert_eq!((story.rule.name.as_ref(), story.occurrences), ("mounts", 20));
 }
 
