@@ -6,7 +6,11 @@ use crate::core::time::{Jump, Time};
 impl Outbox {
     /// The clock was set, and it is `now`.
     pub fn clock_set(&mut self, by: Jump, now: Time, writes: &mut OutboxWrites) {
-        self.windows.values_mut().for_each(|window| window.clock_set(by));
+        for (endpoint, window) in &mut self.windows {
+            window.clock_set(by);
+            // Stored anew: those of the old clock lie somewhere else now.
+            writes.attempts.extend(window.attempts().map(|at| (endpoint.clone(), at)));
+        }
         for (name, state) in &mut self.destinations {
             state.clock_set(by, now);
             writes.destinations.insert(name.clone());

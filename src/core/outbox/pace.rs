@@ -42,6 +42,11 @@ impl Window {
         self.attempts.iter_mut().for_each(|at| at.carry(by));
     }
 
+    /// Those that may still count, ascending.
+    pub(super) fn attempts(&self) -> impl Iterator<Item = Time> + '_ {
+        self.attempts.iter().copied()
+    }
+
     /// Notes an attempt.
     pub fn note(&mut self, at: Time) {
         self.attempts.push_back(at);
