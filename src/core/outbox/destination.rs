@@ -415,6 +415,8 @@ impl DestinationState {
         if dead.is_empty() {
             return;
         }
+        // Should somebody send it again, it has its turn like any other.
+        self.course.failed = self.course.failed.filter(|failed| !dead.contains(failed));
         writes.destinations.insert(name.clone());
         self.note_dead(dead.len() as u64, why);
         for id in dead {
