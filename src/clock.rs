@@ -3,7 +3,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 
 /// The wall clock.
 pub fn now() -> Time {
@@ -14,4 +14,42 @@ pub fn now() -> Time {
 /// The monotonic clock, for measuring how long something took.
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// Both clocks, compared: the wall clock says what time it is, and what passed is what the monotonic one says. Where
+/// they differ, the wall clock was set.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks {
+    /// What both showed when they were last in step.
+    wall: Time,
+    monotonic: Instant,
+}
+
+impl Clocks {
+    /// In step from now on.
+    pub fn start() -> Self {
+        Self::in_step(now(), monotonic())
+    }
+
+    /// In step at this moment.
+    pub fn in_step(wall: Time, monotonic: Instant) -> Self {
+        Self { wall, monotonic }
+    }
+
+    /// What time it is, and by how much the wall clock was set since it was last asked.
+    pub fn read(&mut self) -> (Time, Jump) {
+        let wall = now();
+        (wall, self.compare(wall, monotonic()))
+    }
+
+    /// The same of clocks that show this.
+    pub fn compare(&mut self, wall: Time, monotonic: Instant) -> Jump {
+        let expected = self.wall.plus(monotonic.saturating_duration_since(self.monotonic));
+        let jump = Jump::between(expected, wall);
+        if jump.length() < Jump::LEAST {
+            return Jump::NONE;
+        }
+        *self = Self::in_step(wall, monotonic);
+        jump
+    }
 }

@@ -5,7 +5,7 @@
 //! the TLS provider, and bodies that end at a limit. It never retries and knows no platform.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -83,12 +83,23 @@ pub fn client_with(
         None => builder.no_proxy(),
     };
     if let Some(path) = &options.ca_file {
-        let trust = crate::trust::with_file(path)
-            .map_err(|source| ClientError::CaFile { path: path.clone(), source })?
-            .ok_or_else(|| ClientError::CaContent { path: path.clone() })?;
-        builder = builder.tls_backend_preconfigured(trust);
+        builder = builder.tls_backend_preconfigured(trust(path)?);
     }
     change(builder).build().map_err(build_error)
+}
+
+/// Whether a file could be `http.ca_file`.
+///
+/// # Errors
+/// When it cannot be read, or holds no usable certificate.
+pub fn check_ca_file(path: &Path) -> Result<(), ClientError> {
+    trust(path).map(drop)
+}
+
+fn trust(path: &Path) -> Result<rustls::ClientConfig, ClientError> {
+    crate::trust::with_file(path)
+        .map_err(|source| ClientError::CaFile { path: path.to_owned(), source })?
+        .ok_or_else(|| ClientError::CaContent { path: path.to_owned() })
 }
 
 fn build_error(error: reqwest::Error) -> ClientError {

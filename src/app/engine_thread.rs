@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::pulse::{self, Counted, Pulse};
-use crate::clock;
+use crate::clock::{self, Clocks};
 use crate::core::time::Time;
 use crate::crash_point;
 use crate::engine::{Engine, Happened, SendJob};
@@ -60,9 +60,10 @@ pub(super) fn start(
         pulse,
         drain,
         handle,
-        snapshot_at: Time::default(),
+        clocks: Clocks::start(),
+        snapshot_at: None,
         counted: Counted::default(),
-        counted_at: Time::default(),
+        counted_at: None,
         count_every: SECOND,
         failing: false,
     };
@@ -76,9 +77,10 @@ struct Turns {
     pulse: Arc<Pulse>,
     drain: Arc<AtomicBool>,
     handle: Handle,
-    snapshot_at: Time,
+    clocks: Clocks,
+    snapshot_at: Option<Instant>,
     counted: Counted,
-    counted_at: Time,
+    counted_at: Option<Instant>,
     count_every: Duration,
     failing: bool,
 }
@@ -114,7 +116,7 @@ impl Turns {
             // A store that fails is tried again in a second, whatever is due and whatever comes.
             std::thread::sleep(SECOND);
         }
-        let now = clock::now();
+        let now = self.now();
         let wait = self.engine.next_wake(now).since(now).min(SECOND);
         let draining = self.drain.load(Ordering::SeqCst);
         let wait = if draining { wait.min(Duration::from_millis(20)) } else { wait };
@@ -165,13 +167,25 @@ impl Turns {
         }
     }
 
+    /// What time it is. The engine hears at once that the clock was set: whatever is asked by the new time would
+    /// otherwise see old moments.
+    fn now(&mut self) -> Time {
+        let (now, jump) = self.clocks.read();
+        if !jump.is_none() {
+            let (direction, seconds) = (if jump.is_back() { "back" } else { "forward" }, jump.length().as_secs());
+            tracing::warn!(direction, seconds, "the clock was set; what is to happen happens no earlier and no later");
+            self.engine.clock_set(jump, now);
+        }
+        now
+    }
+
     /// A turn. Says what is wrong when another one would help nothing.
     fn turn(&mut self, happened: Vec<Happened>) -> Option<StoreError> {
         let answers = happened.iter().any(|one| matches!(one, Happened::Answered(..)));
         if answers {
             crash_point!("record.before");
         }
-        let now = clock::now();
+        let now = self.now();
         let mut broken = None;
         match self.engine.turn(happened, now) {
             Ok(jobs) => {
@@ -196,11 +210,12 @@ impl Turns {
             }
         }
         self.pulse.committed(self.engine.totals().commits);
-        let fresh = (now.since(self.snapshot_at) >= SECOND).then(|| {
-            self.snapshot_at = now;
-            if now.since(self.counted_at) >= self.count_every {
-                self.counted_at = now;
-                let begun = clock::monotonic();
+        let over = |since: Option<Instant>, span| since.is_none_or(|since| since.elapsed() >= span);
+        let fresh = over(self.snapshot_at, SECOND).then(|| {
+            let begun = clock::monotonic();
+            self.snapshot_at = Some(begun);
+            if over(self.counted_at, self.count_every) {
+                self.counted_at = Some(begun);
                 self.counted = pulse::count(&self.engine);
                 self.count_every = SECOND.max(begun.elapsed().saturating_mul(COUNT_SHARE));
             }

@@ -4,12 +4,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::render;
 use crate::cli::Output;
-use crate::config::{self, Loaded, SourceConfig};
-use crate::core::diagnostic::Diagnostic;
+use crate::clock;
+use crate::config::{self, Loaded, SourceConfig, hours};
+use crate::core::diagnostic::{Diagnostic, Source};
+use crate::core::rules::quiet::read::Planned;
 use crate::core::rules::{Located, Names, RuleFile, compile, lint, pace};
 
 const EXAMPLES: &str = "\
@@ -83,7 +86,7 @@ fn whole(path: &Path, report: &mut Report) {
     if loaded.config.as_ref().is_some_and(|config| !config.has_rules) {
         report.notes.push("podbell.yaml has no `rules:`, so the built-in rules hold: every Warning is told.");
     }
-    rule_files(&loaded.rule_files, slowest_poll(&loaded), report);
+    checked_with(&loaded, &loaded.rule_files, report);
     if report.rules == 0 && report.errors() == 0 && loaded.config.is_some_and(|config| config.has_rules) {
         report.notes.push("`rules:` names no rule, so nothing is told; without that key every Warning is.");
     }
@@ -103,7 +106,17 @@ fn with_config(config: &Path, files: &[PathBuf], report: &mut Report) {
             None => chosen.extend(lone(path, entry, loaded.names.clone(), report)),
         }
     }
-    rule_files(&chosen, slowest_poll(&loaded), report);
+    checked_with(&loaded, &chosen, report);
+}
+
+/// Rule files beside the podbell.yaml that names their destinations.
+fn checked_with(loaded: &Loaded, files: &[RuleFile], report: &mut Report) {
+    let (rules, mut planned) = compiled(files, slowest_poll(loaded), report);
+    planned.extend(loaded.planned.iter().cloned());
+    if let Some(config) = &loaded.config {
+        report.findings.extend(hours::on_other_clocks(&config.notifiers, &rules, &planned));
+    }
+    report.findings.extend(hours::over(&loaded.planned, clock::now()));
 }
 
 /// Files without podbell.yaml. How they follow each other is not known, so each stands alone.
@@ -143,17 +156,29 @@ pub(super) fn slowest_poll(loaded: &Loaded) -> Option<Duration> {
 
 /// Compiles and lints rule files in reading order.
 pub(super) fn rule_files(files: &[RuleFile], poll_every: Option<Duration>, report: &mut Report) -> Vec<Located> {
-    let mut rules = Vec::new();
+    compiled(files, poll_every, report).0
+}
+
+/// The same, with the planned work in them.
+fn compiled(
+    files: &[RuleFile],
+    poll_every: Option<Duration>,
+    report: &mut Report,
+) -> (Vec<Located>, Vec<(Arc<Source>, Planned)>) {
+    let (mut rules, mut all) = (Vec::new(), Vec::new());
     for file in files {
         let mut compiled = compile(file);
         report.files.push(file.source.shown.clone());
         report.findings.append(&mut compiled.diagnostics);
         rules.append(&mut compiled.rules);
+        let planned: Vec<_> = compiled.planned.into_iter().map(|planned| (file.source.clone(), planned)).collect();
+        report.findings.extend(hours::over(&planned, clock::now()));
+        all.extend(planned);
     }
     report.rules += rules.len();
     report.findings.append(&mut lint::lint(&rules));
     report.findings.append(&mut pace::check(&rules, poll_every));
-    rules
+    (rules, all)
 }
 
 fn is_configuration(path: &Path, text: &str) -> bool {

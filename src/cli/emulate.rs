@@ -186,5 +186,5 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn time_zone(text: &str) -> Result<TimeZone, String> {
-    TimeZone::get(text).map_err(|_| "not a time zone such as Asia/Shanghai".to_owned())
+    crate::core::zone::named(text).map_err(|help| format!("not a time zone: {help}"))
 }

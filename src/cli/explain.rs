@@ -255,7 +255,11 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
     let open = |name: &Option<String>| name.clone().unwrap_or_else(|| "any".to_owned());
     let target = Target::new(&source, &open(&args.cluster), &open(&args.namespace), &open(&args.workload));
     let events = match &args.list {
-        Some(path) => listed(path, args)?,
+        Some(path) => {
+            let list = listed(path, args)?;
+            list.say(path)?;
+            list.wanted
+        }
         None => vec![typed(args)],
     };
     if args.as_test {
@@ -356,15 +360,50 @@ fn typed(args: &Args) -> Event<'static> {
     }
 }
 
-/// The Warnings of a list, those that the other options name.
-fn listed(path: &Path, args: &Args) -> anyhow::Result<Vec<Event<'static>>> {
+/// What a list holds.
+struct Listed {
+    /// The Warnings that the other options name.
+    wanted: Vec<Event<'static>>,
+    /// All events.
+    events: usize,
+    warnings: usize,
+    /// Entries that could not be understood.
+    skipped: usize,
+}
+
+impl Listed {
+    /// Nothing is left out without a word.
+    fn say(&self, path: &Path) -> anyhow::Result<()> {
+        let path = path.display();
+        let Self { events, warnings, skipped, .. } = self;
+        if *events == 0 && *skipped > 0 {
+            bail!("{path}: none of its {skipped} entries can be understood as an event");
+        }
+        if *skipped > 0 {
+            anstream::eprintln!("warning: {path}: {skipped} entries could not be understood and are left out");
+        }
+        if self.wanted.is_empty() {
+            let why = match (events, warnings) {
+                (0, _) => "it holds no event".to_owned(),
+                (_, 0) => format!("none of its {events} events is a Warning"),
+                _ => format!("none of its {warnings} Warnings is one that the other options name"),
+            };
+            anstream::eprintln!("{path}: {why}, so there is nothing to explain.");
+        }
+        Ok(())
+    }
+}
+
+/// Reads a list.
+fn listed(path: &Path, args: &Args) -> anyhow::Result<Listed> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let list = parse_single(&text, &TimeZone::UTC).with_context(|| path.display().to_string())?;
     let is = |asked: &Option<String>, fact: &str| asked.as_ref().is_none_or(|asked| asked == fact.trim());
-    let wanted = |event: &Event<'_>| {
-        event.level == Level::Warning && is(&args.reason, &event.reason) && is(&args.name, &event.obj_name)
-    };
-    Ok(list.events.into_iter().filter(wanted).collect())
+    let named = |event: &Event<'_>| is(&args.reason, &event.reason) && is(&args.name, &event.obj_name);
+    let (events, skipped) = (list.events.len(), list.skipped);
+    let all: Vec<Event<'static>> = list.events.into_iter().filter(|event| event.level == Level::Warning).collect();
+    let warnings = all.len();
+    Ok(Listed { wanted: all.into_iter().filter(named).collect(), events, warnings, skipped })
 }
 
 /// The rules of these files, each an entry of its own.

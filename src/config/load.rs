@@ -10,6 +10,7 @@ use super::secret::SecretRef;
 use super::shape::{self, RuleEntry};
 use super::{Config, files};
 use crate::core::diagnostic::{Diagnostic, Source};
+use crate::core::rules::quiet::read::Planned;
 use crate::core::rules::raw::Partial;
 use crate::core::rules::{Names, RuleFile};
 use crate::core::yaml::{self, Reader};
@@ -23,6 +24,8 @@ pub struct Loaded {
     pub rule_files: Vec<RuleFile>,
     /// The names that rule files may use.
     pub names: Names,
+    /// Planned work of podbell.yaml, and where it is written.
+    pub planned: Vec<(Arc<Source>, Planned)>,
     /// The files and globs of `rules:`, as written.
     pub rule_globs: Vec<String>,
     /// Those of them that match no file.
@@ -72,6 +75,7 @@ pub fn load(path: &Path) -> Loaded {
         config: shape.config,
         rule_files: gathered.files,
         names: shape.names,
+        planned: shape.planned.into_iter().map(|planned| (source.clone(), planned)).collect(),
         rule_globs,
         empty_globs: gathered.empty,
         fingerprint: gathered.print.0.digest(),

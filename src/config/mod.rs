@@ -7,6 +7,7 @@
 mod chats;
 mod files;
 mod gateway;
+pub mod hours;
 mod load;
 mod mask;
 mod notifiers;

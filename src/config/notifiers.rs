@@ -181,12 +181,39 @@ pub fn mentions(node: &Node, reader: &mut Reader) -> BTreeMap<String, MentionIds
         let Some(name) = key.text() else { continue };
         let mut mention = MentionIds::default();
         if let Some(mut map) = reader.map(value, "a map such as {slack: S0123ABC, wecom: zhangsan}") {
-            let mut id = |key| map.take(key).and_then(|node| reader.text(node, "an id")).map(str::to_owned);
-            mention = MentionIds { slack: id("slack"), wecom: id("wecom") };
+            mention = MentionIds {
+                slack: map.take("slack").and_then(|node| mentioned(node, SLACK, MentionIds::slack, reader)),
+                wecom: map.take("wecom").and_then(|node| mentioned(node, WECOM, MentionIds::wecom, reader)),
+            };
             map.finish(reader);
         }
         // Kept even if it is wrong: its name exists.
         mentions.insert(name.to_owned(), mention);
     }
     mentions
+}
+
+/// A platform, and what its ids look like.
+type Ids = (&'static str, &'static str);
+
+const SLACK: Ids = (
+    "Slack",
+    "copy the member id (U0123ABC) from a profile, or a user group's (S0123ABC); or write here, channel, everyone. \
+     Names can be taken by others, ids cannot",
+);
+const WECOM: Ids = ("WeCom", "write the user id of the address book, such as zhangsan, or all");
+
+/// An id of a platform, as it goes into messages.
+fn mentioned(
+    node: &Node,
+    (platform, help): Ids,
+    read: fn(&str) -> Option<String>,
+    reader: &mut Reader,
+) -> Option<String> {
+    let text = reader.text(node, "an id")?;
+    let id = read(text);
+    if id.is_none() {
+        reader.error_help(&node.span, format!("`{text}` is no id of {platform}"), help);
+    }
+    id
 }

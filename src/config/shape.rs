@@ -12,6 +12,7 @@ use super::{
     Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats,
     gateway, notifiers, sources,
 };
+use crate::core::rules::quiet::read::Planned;
 use crate::core::rules::raw::check_destination;
 use crate::core::rules::{Conditions, Destination, Names, quiet, raw};
 use crate::core::yaml::{self, Node, Reader, Value};
@@ -36,6 +37,8 @@ pub struct Shape {
     pub entries: Vec<RuleEntry>,
     /// The names rule files may use.
     pub names: Names,
+    /// Planned work, and where it is written.
+    pub planned: Vec<Planned>,
 }
 
 /// Reads podbell.yaml.
@@ -61,7 +64,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
     let rules = map.take("rules");
     let entries = rules.map(|node| entries(node, &names, reader)).unwrap_or_default();
     let maintenance = map.take("maintenance");
-    let maintenance = maintenance.map(|node| quiet::read::maintenance(node, reader, &[], None)).unwrap_or_default();
+    let planned = maintenance.map(|node| quiet::read::maintenance(node, reader, &[], None)).unwrap_or_default();
     let operator = map.take("operator").and_then(|node| operator(node, folder, &names, reader));
     let store = map.take("store").and_then(|node| store(node, folder, reader));
     let server = map.take("server").and_then(|node| server(node, folder, reader));
@@ -74,7 +77,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
         chats,
         mentions,
         has_rules: rules.is_some(),
-        maintenance,
+        maintenance: planned.iter().map(|planned| planned.maintenance.clone()).collect(),
         operator: operator.unwrap_or(OperatorConfig { notify: Vec::new(), heartbeat: None }),
         store: store.unwrap_or_else(|| StoreConfig::Sqlite(folder.join("podbell.db"))),
         server: server.unwrap_or_else(|| ServerConfig {
@@ -90,7 +93,7 @@ pub fn read(root: &Node, folder: &Path, reader: &mut Reader) -> Shape {
         config.operator.notify = config.default_operators();
     }
 
-    Shape { config: Some(config), entries, names }
+    Shape { config: Some(config), entries, names, planned }
 }
 
 fn default_listen() -> SocketAddr {
@@ -217,8 +220,13 @@ fn http(node: &Node, folder: &Path, reader: &mut Reader) -> Option<HttpConfig<Se
     let ca_file = map.take("ca_file");
     let ca_file = ca_file
         .filter(|node| given(Some(node)))
-        .and_then(|node| reader.text(node, "the path of a file"))
-        .map(|path| folder.join(path));
+        .and_then(|node| Some((node, folder.join(reader.text(node, "the path of a file")?))));
     map.finish(reader);
-    Some(HttpConfig { proxy, ca_file })
+    if let Some((node, path)) = &ca_file
+        && let Err(error) = crate::http::check_ca_file(path)
+    {
+        let help = "podbell does not start without it: give a readable PEM file, or leave `ca_file` out";
+        reader.error_help(&node.span, error.to_string(), help);
+    }
+    Some(HttpConfig { proxy, ca_file: ca_file.map(|(_, path)| path) })
 }

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::secret::SecretRef;
 use super::{FileConfig, KubernetesConfig, QcloudConfig, ServiceSelection, SignatureMethod, SourceConfig};
-use crate::core::diagnostic::did_you_mean;
 use crate::core::yaml::{MapReader, Node, Reader};
+use crate::core::zone;
 use crate::sources::poller::PaceVerdict;
 use crate::sources::qcloud::MEMORY;
 
@@ -75,16 +75,13 @@ pub fn name(map: &mut MapReader<'_>, names: &mut HashSet<String>, reader: &mut R
 /// A time zone by its name in the IANA database.
 pub fn time_zone(node: &Node, reader: &mut Reader) -> Option<TimeZone> {
     let name = reader.text(node, "a time zone such as Asia/Shanghai")?;
-    if let Ok(zone) = TimeZone::get(name) {
-        return Some(zone);
+    match zone::named(name) {
+        Ok(zone) => Some(zone),
+        Err(help) => {
+            reader.error_help(&node.span, format!("unknown time zone `{name}`"), help);
+            None
+        }
     }
-    let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-    let help = match did_you_mean(name, known.iter().map(String::as_str)) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => "use a name such as Asia/Shanghai or UTC".into(),
-    };
-    reader.error_help(&node.span, format!("unknown time zone `{name}`"), help);
-    None
 }
 
 /// An http(s) address that is no secret.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Level};
 use super::series::{EpisodeKey, Identities, SeriesId};
-use super::time::Time;
+use super::time::{Jump, Time};
 
 /// How long an episode that left the list is remembered, so that its return is an increase.
 pub const REMEMBER: Duration = Duration::from_secs(24 * 3600);
@@ -140,6 +140,12 @@ pub fn compare(before: Reading, now: Reading, read_at: Option<Time>) -> Option<(
 }
 
 impl TargetReadings {
+    /// Podbell's clock was set; the cluster's dates stay.
+    pub fn clock_set(&mut self, by: Jump) {
+        let absent = self.slots.iter_mut().filter_map(|slot| slot.absent_since.as_mut());
+        absent.chain(self.last_good.as_mut()).chain(self.read_at.as_mut()).for_each(|at| at.carry(by));
+    }
+
     /// A target as the store knows it.
     pub fn restored(last_good: Option<Time>, rows: impl IntoIterator<Item = (EpisodeKey, Reading, Level)>) -> Self {
         let mut slots: Vec<Slot> = rows

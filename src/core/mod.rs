@@ -29,3 +29,4 @@ pub mod timeline;
 pub mod topic;
 pub mod workload;
 pub mod yaml;
+pub mod zone;

@@ -51,9 +51,64 @@ impl Time {
         Self(self.0.saturating_sub(millis(span)))
     }
 
+    /// The same moment on a clock that was set since.
+    #[must_use]
+    pub fn moved(self, by: Jump) -> Self {
+        Self(self.0.saturating_add(by.0))
+    }
+
+    /// Carries this moment along when the clock was set.
+    pub fn carry(&mut self, by: Jump) {
+        *self = self.moved(by);
+    }
+
     /// How long `earlier` lies back; zero if it does not.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// By how much a clock was set: forward, or back. A moment that is carried along by it lies as far from now as before,
+/// so that no duration becomes longer or shorter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Jump(i64);
+
+impl Jump {
+    /// A clock that differs by less from what it should show was not set.
+    pub const LEAST: Duration = Duration::from_secs(1);
+    /// The clock was not set.
+    pub const NONE: Self = Self(0);
+
+    /// From what a clock would show to what it shows.
+    pub fn between(expected: Time, shown: Time) -> Self {
+        Self(shown.0.saturating_sub(expected.0))
+    }
+
+    /// So much and then so much more.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+
+    /// The way back.
+    #[must_use]
+    pub fn undone(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+
+    /// Whether the clock was not set.
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether it was set back.
+    pub fn is_back(self) -> bool {
+        self.0 < 0
+    }
+
+    /// How far, either way.
+    pub fn length(self) -> Duration {
+        Duration::from_millis(self.0.unsigned_abs())
     }
 }
 

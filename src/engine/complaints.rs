@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::core::outbox::Outcome;
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 use crate::sources::SourceEvent;
 
 /// The same complaint is logged no more often than this.
@@ -38,6 +38,11 @@ impl Complaints {
         if self.is_news(destination, "request", now) {
             tracing::warn!(destination, why, "a request failed and is tried again; nothing is lost");
         }
+    }
+
+    /// The clock was set.
+    pub fn clock_set(&mut self, by: Jump) {
+        self.said.values_mut().for_each(|said| said.carry(by));
     }
 
     fn is_news(&mut self, about: &str, code: &str, now: Time) -> bool {

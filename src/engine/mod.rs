@@ -8,6 +8,7 @@ mod commands;
 mod complaints;
 mod happened;
 mod log;
+mod mirror;
 mod rules;
 mod sends;
 mod take_in;
@@ -17,12 +18,13 @@ use std::time::Duration;
 
 use self::complaints::Complaints;
 pub use self::happened::{Asked, Happened, NewRules};
+use self::mirror::Mirror;
 use crate::core::deed::Done;
-use crate::core::outbox::{Face, Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
+use crate::core::outbox::{Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
 use crate::core::rules::Rules;
 use crate::core::rules::rule::Destination;
 use crate::core::step::{Input, Setup, State, Tally, Writes, step};
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 use crate::crash_point;
 use crate::sources::{SourceEvent, bounds};
 use crate::store::{Commit, InboxItem, Mishap, Store, StoreError};
@@ -95,18 +97,16 @@ pub struct Engine {
     on_rules: Option<TellRules>,
     /// What became of the store, until that is written.
     mishaps: Vec<Mishap>,
+    /// The moment of the last turn.
+    last_turn: Time,
+    /// By how much the clock was set since the last turn,
+    jump: Jump,
+    /// and since the last commit: so far behind is the store.
+    uncommitted_jump: Jump,
 }
 
 /// Hears of rules that hold from now on.
 type TellRules = Box<dyn Fn(&Rules) + Send>;
-
-/// What is thrown away and read again when a commit fails.
-struct Mirror {
-    state: State,
-    outbox: Outbox,
-    /// What restoring itself wants written; goes into the first commit.
-    pending: Batch,
-}
 
 /// What one commit will hold.
 #[derive(Default)]
@@ -177,8 +177,15 @@ impl Engine {
             down: None,
             on_rules: None,
             mishaps: Vec::new(),
+            last_turn: now,
+            jump: Jump::NONE,
+            uncommitted_jump: Jump::NONE,
         };
-        engine.down = engine.store.heartbeat()?.filter(|beat| *beat < now).map(|beat| (beat, now));
+        let heartbeat = engine.store.heartbeat()?;
+        engine.down = heartbeat.filter(|beat| *beat < now).map(|beat| (beat, now));
+        // The store knows a later moment than the clock: that was set back meanwhile.
+        engine.uncommitted_jump =
+            heartbeat.filter(|beat| *beat > now).map_or(Jump::NONE, |beat| Jump::between(beat, now));
         engine.mirror = Some(engine.read_mirror(now)?);
         Ok(engine)
     }
@@ -189,6 +196,7 @@ impl Engine {
     /// When the commit fails: then nothing of it happened but for answers, which are recorded
     /// with the next turn, and memory equals the store again.
     pub fn turn(&mut self, happened: Vec<Happened>, now: Time) -> Result<Vec<SendJob>, StoreError> {
+        let now = self.notice_a_clock_set_back(now);
         let mut answers = std::mem::take(&mut self.unrecorded);
         let mut events = std::mem::take(&mut self.unheard);
         let mut asked = Vec::new();
@@ -214,7 +222,9 @@ impl Engine {
                 }
             },
         };
-        match self.try_turn(&mut mirror, &events, &answers, &mut asked, now) {
+        let turned = self.try_turn(&mut mirror, &events, &answers, &mut asked, now);
+        self.jump = Jump::NONE;
+        match turned {
             Ok(jobs) => {
                 self.mirror = Some(mirror);
                 for (send, _) in answers {
@@ -315,34 +325,6 @@ impl Engine {
         self.in_flight.len()
     }
 
-    /// Rebuilds both mirrors from the store.
-    fn read_mirror(&mut self, now: Time) -> Result<Mirror, StoreError> {
-        let mut batch = Batch::default();
-        let mut state = State::restore(self.store.restore()?, &self.setup, now);
-        state.forget_removed_sources(&self.setup, now, &mut batch.writes);
-        let generation = self.setup.rules.generation();
-        if self.store.rules_generation()? != Some(generation) {
-            batch.generation = Some(generation);
-            step(&mut state, &self.setup, Input::RulesChanged, now, &mut batch.writes);
-        }
-        let restored = self.store.restore_outbox(now)?;
-        let mut outbox = Outbox::restore(restored, self.policies.clone(), now, &mut batch.outbox);
-        outbox.still_in_flight(&self.in_flight);
-        for (from, to) in &batch.outbox.renamed {
-            tracing::info!(from = %from, to = %to, "a destination has a new name; its deliveries go there");
-            state.rename_destination(from, to, &mut batch.writes);
-        }
-        state.keep_destinations(&self.setup.destinations);
-        for incident in outbox.threaded() {
-            if let Some(incident) = state.incident(incident) {
-                outbox.want(incident.id, Face::of(incident), now);
-            } else if state.trouble(incident).is_none() {
-                outbox.end(incident, now, &mut batch.outbox);
-            }
-        }
-        Ok(Mirror { state, outbox, pending: batch })
-    }
-
     fn try_turn(
         &mut self,
         mirror: &mut Mirror,
@@ -353,10 +335,6 @@ impl Engine {
     ) -> Result<Vec<SendJob>, StoreError> {
         let mut batch = std::mem::take(&mut mirror.pending);
         let mut tally = self.tally;
-        // A clock that was set back must not silence what is done every so often.
-        for last in [&mut self.last_inbox, &mut self.last_heartbeat, &mut self.last_tidy] {
-            *last = (*last).min(now);
-        }
         // Before the polls of this turn: each is judged by one generation.
         for rules in &self.new_rules.clone() {
             self.take_over(rules, mirror, now, &mut batch)?;
@@ -401,7 +379,8 @@ impl Engine {
         Self::tell_threads(mirror, &mut batch, now);
         let jobs = if self.claiming { mirror.outbox.claim(now, &mut batch.outbox) } else { Vec::new() };
         self.freeze_bodies(mirror, &mut batch, now)?;
-        let heartbeat = (now >= self.last_heartbeat.plus(HEARTBEAT)).then_some(now);
+        let beats = now >= self.last_heartbeat.plus(HEARTBEAT) || !self.uncommitted_jump.is_none();
+        let heartbeat = beats.then_some(now);
         if !jobs.is_empty() {
             crash_point!("claim.before");
         }
@@ -420,6 +399,7 @@ impl Engine {
                 now,
             })?;
             self.down = None;
+            self.uncommitted_jump = Jump::NONE;
             tally.commits += 1;
         }
         for (one, done) in asked.drain(..).zip(done) {

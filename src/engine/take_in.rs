@@ -22,34 +22,37 @@ impl Engine {
         {
             return Ok(());
         }
-        // A poll counts when it was complete, not when its turn came; time never goes backwards.
+        // A poll counts when it was complete, not when its turn came; time never goes backwards. What was read before
+        // the clock was set is carried along.
+        let jump = self.jump;
+        let heard = |at: Time| at.moved(jump).min(now);
         let (input, at) = match event {
             SourceEvent::Roster { source, targets, complete } => {
                 (Input::Roster { source, targets, complete: *complete }, now)
             }
             SourceEvent::Polled { target, at, events } => {
                 self.load(mirror, target)?;
-                (Input::Observed { target, events }, (*at).min(now))
+                (Input::Observed { target, events }, heard(*at))
             }
             SourceEvent::Unusable { target, at, entries } => {
-                (Input::Unusable { target, entries: *entries }, (*at).min(now))
+                (Input::Unusable { target, entries: *entries }, heard(*at))
             }
-            SourceEvent::Failed { target, at, error } => (Input::Failed { target, error }, (*at).min(now)),
+            SourceEvent::Failed { target, at, error } => (Input::Failed { target, error }, heard(*at)),
             SourceEvent::DiscoveryFailed { source, at, error } => {
-                (Input::DiscoveryFailed { source, error }, (*at).min(now))
+                (Input::DiscoveryFailed { source, error }, heard(*at))
             }
             SourceEvent::Seen { at, whole, lists, .. } => {
                 for seen in lists {
                     self.load(mirror, &seen.target)?;
                     let input = Input::Seen { seen, whole: *whole };
-                    step(&mut mirror.state, &self.setup, input, (*at).min(now), &mut batch.writes);
+                    step(&mut mirror.state, &self.setup, input, heard(*at), &mut batch.writes);
                 }
                 return Ok(());
             }
-            SourceEvent::Swept { covers, at, shown, .. } => (Input::Swept { covers, shown }, (*at).min(now)),
-            SourceEvent::Watched { covers, at, .. } => (Input::Watched { covers }, (*at).min(now)),
-            SourceEvent::Deleted { source, at, objects } => (Input::Deleted { source, objects }, (*at).min(now)),
-            SourceEvent::Unwatched { covers, at, error } => (Input::Unwatched { covers, error }, (*at).min(now)),
+            SourceEvent::Swept { covers, at, shown, .. } => (Input::Swept { covers, shown }, heard(*at)),
+            SourceEvent::Watched { covers, at, .. } => (Input::Watched { covers }, heard(*at)),
+            SourceEvent::Deleted { source, at, objects } => (Input::Deleted { source, objects }, heard(*at)),
+            SourceEvent::Unwatched { covers, at, error } => (Input::Unwatched { covers, error }, heard(*at)),
         };
         step(&mut mirror.state, &self.setup, input, at, &mut batch.writes);
         Ok(())

@@ -161,6 +161,27 @@ pub struct MentionIds {
     pub wecom: Option<String>,
 }
 
+impl MentionIds {
+    /// A Slack id as people write it: bare, after an `@`, or as messages show it. `None` if it is none.
+    pub fn slack(written: &str) -> Option<String> {
+        let bare = written.trim();
+        let bare = bare.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(bare);
+        // A label follows the id in what Slack shows.
+        let bare = bare.split('|').next().unwrap_or_default();
+        let bare = bare.trim_start_matches(['@', '!', '#']);
+        let bare = bare.strip_prefix("subteam^").unwrap_or(bare);
+        slack::mention(bare).map(|_| bare.to_owned())
+    }
+
+    /// A WeCom user id as people write it, or everybody: an `@` before it belongs to the mention. `None` if it is none.
+    pub fn wecom(written: &str) -> Option<String> {
+        let bare = written.trim();
+        let bare = bare.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(bare);
+        let bare = bare.trim_start_matches('@');
+        wecom::is_user(bare).then(|| bare.to_owned())
+    }
+}
+
 /// Why a configuration cannot work. Never contains a URL or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -459,10 +480,10 @@ impl Notifiers {
 fn check_mentions(mentions: &BTreeMap<String, MentionIds>) -> Result<(), ConfigError> {
     for (mention, ids) in mentions {
         let wrong = |platform, id: &str| ConfigError::Mention { mention: mention.clone(), platform, id: id.to_owned() };
-        if let Some(id) = ids.slack.as_deref().filter(|id| slack::mention(id).is_none()) {
+        if let Some(id) = ids.slack.as_deref().filter(|id| MentionIds::slack(id).as_deref() != Some(*id)) {
             return Err(wrong("Slack", id));
         }
-        if let Some(id) = ids.wecom.as_deref().filter(|id| !wecom::is_user(id)) {
+        if let Some(id) = ids.wecom.as_deref().filter(|id| MentionIds::wecom(id).as_deref() != Some(*id)) {
             return Err(wrong("WeCom", id));
         }
     }

@@ -138,6 +138,7 @@ impl Player<'_> {
             Err(error) => return self.unreadable(&RecordingError::Io(error)).await,
         };
         let mut shift: Option<Shift> = None;
+        let begun = (clock::now(), clock::monotonic());
         loop {
             let before = recording.skipped();
             let (next, rest) = next(recording).await;
@@ -151,8 +152,9 @@ impl Player<'_> {
                     }
                 }
                 Some(Ok(poll)) => {
-                    let shift = *shift.get_or_insert_with(|| Shift::new(poll.at, clock::now(), NonZeroU32::MIN));
-                    self.wait_until(shift.apply(poll.at)).await?;
+                    let shift = *shift.get_or_insert_with(|| Shift::new(poll.at, begun.0, NonZeroU32::MIN));
+                    // By the monotonic clock: the wall clock may be set while it plays.
+                    self.pause(shift.apply(poll.at).since(begun.0).saturating_sub(begun.1.elapsed())).await?;
                     self.say(self.config.event(moved(poll, shift)), unusable).await?;
                 }
                 Some(Err(error)) => return self.unreadable(&error).await,
@@ -217,10 +219,6 @@ impl Player<'_> {
                 self.send(at_time(event.clone(), clock::now())).await?;
             }
         }
-    }
-
-    async fn wait_until(&self, time: Time) -> Result<(), Deaf> {
-        self.pause(time.since(clock::now())).await
     }
 
     async fn pause(&self, span: Duration) -> Result<(), Deaf> {

@@ -3,6 +3,7 @@
 
 pub(crate) mod bounds;
 pub mod file;
+pub mod kubectl;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod play_maker;

@@ -5,8 +5,8 @@
 //! {"at": "2026-01-01 19:19:00", "error": "timeout"}
 //! ```
 //!
-//! Read line by line, so that a recording may be longer than memory; a single answer of the API (or
-//! a bare list of events) in place of lines is a recording of one poll. Written by `record` and the
+//! Read line by line, so that a recording may be longer than memory; a single answer of the API (a
+//! bare list of events, what `kubectl get events` prints) in place of lines is a recording of one poll. Written by `record` and the
 //! play maker; read by the file source, the emulator and backtests. Never sleeps, never knows the
 //! time of now.
 
@@ -16,6 +16,7 @@ use std::io::{self, BufRead, Read, Write};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::kubectl;
 use super::qcloud::answer::{self, AnswerError, Entries};
 use super::wall_clock::WallClock;
 use crate::core::event::Event;
@@ -66,6 +67,26 @@ pub enum RecordingError {
     /// The whole, where it should be a single answer.
     #[error("neither JSON lines with \"at\" nor a single answer: {0}")]
     Single(AnswerError),
+}
+
+/// Why a text is no list of events.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// It should be an answer of the API.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// It is something else.
+    #[error("{0}")]
+    Foreign(&'static str),
+}
+
+impl From<ListError> for RecordingError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Answer(error) => Self::Single(error),
+            ListError::Foreign(what) => Self::Foreign(what),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -164,7 +185,10 @@ impl<R: BufRead> Recording<R> {
         }
         let outcome = match (line.event_list, line.error) {
             (Some(entries), None) => {
-                let list = entries.understand(&mut self.clock).into_owned();
+                let mut list = entries.understand(&mut self.clock).into_owned();
+                if list.events.is_empty() && list.skipped > 0 {
+                    list = kubectl::of_entries(text).unwrap_or(list);
+                }
                 self.skip(list.skipped);
                 Ok(list.events)
             }
@@ -199,7 +223,7 @@ impl<R: BufRead> Recording<R> {
         self.ended = true;
         self.input.by_ref().take(MAX_LINE).read_to_end(&mut text)?;
         self.check_text(&text)?;
-        let list = parse_single(&text, &self.zone).map_err(RecordingError::Single)?;
+        let list = parse_single(&text, &self.zone)?;
         self.skip(list.skipped);
         let at = list.events.iter().map(|event| event.last_seen).max().unwrap_or_default();
         Ok(RecordedPoll { at, scope: Scope::default(), outcome: Ok(list.events) })
@@ -246,14 +270,27 @@ fn looks_like_a_line(text: &[u8]) -> bool {
     }
 }
 
-/// A single answer of the API, or a bare list of events.
-pub fn parse_single(text: &[u8], zone: &TimeZone) -> Result<answer::EventList<'static>, AnswerError> {
+/// A single answer of the API, a bare list of events, or what `kubectl get events` prints.
+///
+/// # Errors
+/// When it is none of them.
+pub fn parse_single(text: &[u8], zone: &TimeZone) -> Result<answer::EventList<'static>, ListError> {
     let bare = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
-    if bare.starts_with(b"[") {
-        let entries: Entries<'_> = serde_json::from_slice(bare).map_err(|error| answer::unreadable(&error))?;
-        return Ok(entries.understand(&mut WallClock::new(zone.clone())).into_owned());
+    let parsed = match bare.starts_with(b"[") {
+        true => serde_json::from_slice::<Entries<'_>>(bare)
+            .map_err(|error| answer::unreadable(&error))
+            .map(|entries| entries.understand(&mut WallClock::new(zone.clone())).into_owned()),
+        false => answer::parse_events(bare, zone).map(answer::EventList::into_owned),
+    };
+    // A list without anything that can be understood may be one of another kind.
+    if parsed.as_ref().is_ok_and(|list| !list.events.is_empty() || list.skipped == 0) {
+        return Ok(parsed?);
     }
-    answer::parse_events(bare, zone).map(answer::EventList::into_owned)
+    match std::str::from_utf8(bare).ok().and_then(kubectl::read) {
+        Some(kubectl::Kubectl::Events(list)) => Ok(list),
+        Some(kubectl::Kubectl::Other(what)) => Err(ListError::Foreign(what)),
+        None => Ok(parsed?),
+    }
 }
 
 /// An event as lists write it.

@@ -10,7 +10,7 @@ use crate::core::ask::Logged;
 pub(super) fn write(connection: &Connection, commit: &Commit<'_>) -> rusqlite::Result<()> {
     for id in &commit.writes.mutes {
         if let Some(mute) = commit.state.mute_in_force(*id) {
-            let mut insert = connection.prepare_cached("INSERT INTO mute VALUES (?1, ?2, NULL, ?3)")?;
+            let mut insert = connection.prepare_cached("INSERT OR REPLACE INTO mute VALUES (?1, ?2, NULL, ?3)")?;
             insert.execute(params![sql(*id), mute.until.millis(), json(mute)?])?;
         }
     }

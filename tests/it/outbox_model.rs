@@ -12,7 +12,7 @@ use podbell::core::outbox::{
 };
 use podbell::core::rules::Severity;
 use podbell::core::rules::rule::Destination;
-use podbell::core::time::Time;
+use podbell::core::time::{Jump, Time};
 use proptest::prelude::*;
 
 use crate::support::events::START;
@@ -31,6 +31,8 @@ enum Op {
     Pass(u64),
     /// kill -9, and a start.
     Crash,
+    /// The clock is set forward by so many seconds, or back.
+    Clock(i64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -40,6 +42,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0..12u8).prop_map(Op::Answer),
         4 => (0..30u64).prop_map(Op::Pass),
         1 => Just(Op::Crash),
+        1 => prop::sample::select(vec![20, -20, 10_800, -10_800, 86_400, -86_400]).prop_map(Op::Clock),
     ]
 }
 
@@ -294,6 +297,18 @@ impl Model {
         self.outbox.want(incident, face, self.now);
     }
 
+    /// Somebody sets the clock; how long something takes is measured by another one.
+    fn clock(&mut self, seconds: i64) {
+        let set = Time::from_millis(self.now.millis() + seconds * 1000);
+        let by = Jump::between(self.now, set);
+        self.now = set;
+        self.walls.carry(by);
+        self.requests.iter_mut().for_each(|at| at.carry(by));
+        let mut writes = OutboxWrites::default();
+        self.outbox.clock_set(by, self.now, &mut writes);
+        self.commit(writes);
+    }
+
     fn notice(&mut self, incident: u64, critical: bool, end: bool) {
         let severity = if critical { Severity::Critical } else { Severity::Warning };
         let body = match incident {
@@ -356,6 +371,7 @@ proptest! {
                 Op::Answer(kind) => model.answer(outcome(kind))?,
                 Op::Pass(seconds) => model.now = model.now.plus(Duration::from_secs(seconds)),
                 Op::Crash => model.crash(),
+                Op::Clock(seconds) => model.clock(seconds),
             }
             model.dispatch()?;
         }

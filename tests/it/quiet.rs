@@ -85,13 +85,14 @@ fn what_another_incident_explains_is_told_when_it_outlives_it() {
         world.told(),
         [
             "60s team opened #2",
-            "1200s team resolved #2",
-            // The poll that saw the node quiet is that of the second service of this minute.
+            // What is new goes before what is over. The poll that saw the node quiet is that of the second service of
+            // this minute.
             "1200s team opened #1",
+            "1200s team resolved #2",
         ]
         .map(str::to_owned)
     );
-    let NoticeBody::Incident(story) = &world.last_notice().body else { panic!() };
+    let NoticeBody::Incident(story) = &world.log[world.log.len() - 2].notices[0].body else { panic!() };
     assert_eq!((story.rule.name.as_ref(), story.occurrences), ("mounts", 20));
 }
 

@@ -580,7 +580,10 @@ fn a_change_that_slack_refuses_for_a_reason_of_its_own_is_left_and_delays_nothin
     assert_eq!(workspace.channel(OPS.0).len(), before + 2);
     let closed = json!({"ok": false, "error": "edit_window_closed"});
     workspace.answer((0..3).map(|_| (200, closed.clone(), None)));
+    let changes = calls(&workspace, "chat.update");
+    see(&mut world, 15);
     wait(&mut world, 200);
+    assert_eq!(calls(&workspace, "chat.update"), changes + 3, "whole, shorter, one line");
     see(&mut world, 120);
     wait(&mut world, 20);
     // Answers in its thread still work.

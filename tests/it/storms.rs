@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use podbell::core::deed::Act;
 use podbell::core::event::Target;
+use podbell::core::mute::Muted;
 use podbell::core::notice::NoticeKind;
 use podbell::core::outbox::Outcome;
 use podbell::core::outbox::pace::Pace;
@@ -55,6 +57,19 @@ fn told(world: &World, kind: NoticeKind) -> BTreeSet<u64> {
 fn most_a_minute(world: &World) -> usize {
     let times: Vec<f64> = world.log.iter().filter(|request| request.to == "team").map(|request| request.at).collect();
     times.iter().map(|from| times.iter().filter(|to| **to >= *from && **to < from + 60.0).count()).max().unwrap_or(0)
+}
+
+/// The same, of those that tell something critical, and of the others.
+fn most_a_minute_by_severity(world: &World) -> [usize; 2] {
+    [true, false].map(|critical| {
+        let of = |request: &&crate::support::world::Request| {
+            request.to == "team"
+                && request.notices.iter().any(|notice| notice.severity.as_str() == "critical") == critical
+        };
+        let times: Vec<f64> = world.log.iter().filter(of).map(|request| request.at).collect();
+        let within = |from: &f64| times.iter().filter(|to| *to >= from && **to < from + 60.0).count();
+        times.iter().map(within).max().unwrap_or(0)
+    })
 }
 
 /// Messages to the chat: seconds and what they tell; digests with the notices they hold.
@@ -209,11 +224,149 @@ fn what_ends_after_a_storm_is_told_as_over_in_digests_too() {
     assert!(chat(&world).len() <= 6, "{:?}", chat(&world));
 }
 
+#[test]
+fn attempts_that_were_refused_take_no_place_from_what_is_critical() {
+    let mut world = world();
+    let failure = Outcome::Unclear { retry_after: None, why: "connection refused".into() };
+    world.receiver("team", move |now, _| {
+        (if (at(60)..at(80)).contains(&now) { failure.clone() } else { Outcome::Delivered }, Duration::ZERO)
+    });
+    world.run_until(60);
+    fail(&mut world, "web", 0..3, "FailedScheduling");
+    world.run_until(75);
+    fail(&mut world, "api", 3..4, "OOMKilling");
+    world.run_until(100);
+    assert!(chat(&world).iter().all(|line| !line.contains("digest of 1,")), "{:?}", chat(&world));
+    assert_eq!(told_in_time(&world, 90.0, 92.0), 1, "{:?}", chat(&world));
+    assert_eq!(told(&world, NoticeKind::Opened).len(), 4);
+}
+
+/// Messages to the chat with something critical between these moments.
+fn told_in_time(world: &World, from: f64, until: f64) -> usize {
+    let to_team = world.log.iter().filter(|r| r.to == "team" && r.outcome == Outcome::Delivered);
+    let critical = to_team.filter(|r| r.notices.iter().any(|notice| notice.severity.as_str() == "critical"));
+    critical.filter(|r| (from..until).contains(&r.at)).count()
+}
+
+#[test]
+fn podbell_s_own_words_take_no_place_from_an_incident() {
+    let mut world = world();
+    world.run_until(60);
+    for n in 0..3 {
+        let scope = podbell::core::scope::Scope::default();
+        world.poll(&Target::new("prod", "cls-1", "shop", &format!("quiet{n}")), &[]);
+        let what = Muted::Service { cluster: None, namespace: None, service: format!("quiet{n}") };
+        world.act("ann", &scope, Act::Mute { what, lasts: Duration::from_secs(3600), why: None });
+    }
+    fail(&mut world, "web", 0..3, "FailedScheduling");
+    world.run_until(90);
+    assert_eq!(told(&world, NoticeKind::Opened).len(), 3, "{:?}", chat(&world));
+    assert!(chat(&world).iter().all(|line| !line.contains("digest")), "{:?}", chat(&world));
+}
+
+#[test]
+fn what_is_critical_never_waits_in_a_storm_that_used_up_its_places() {
+    for critical in [1, 3] {
+        let mut world = world();
+        world.run_until(60);
+        fail(&mut world, "web", 0..50, "FailedScheduling");
+        world.run_until(80);
+        assert_eq!(chat(&world).len(), 3, "{:?}", chat(&world));
+        fail(&mut world, "api", 50..50 + critical, "OOMKilling");
+        world.run_until(99);
+        assert_eq!(told(&world, NoticeKind::Opened).len(), 50 + critical, "{:?}", chat(&world));
+        // Four hundred of them are no four hundred messages.
+        world.run_until(200);
+        fail(&mut world, "api", 60..460, "OOMKilling");
+        world.run_until(300);
+        assert_eq!(told(&world, NoticeKind::Opened).len(), 450 + critical);
+        assert!(most_a_minute_by_severity(&world)[0] <= 3, "{:?}", chat(&world));
+    }
+}
+
+#[test]
+fn a_digest_holds_more_than_one_problem() {
+    let mut world = world();
+    for n in 0..40 {
+        world.run_until(60 + n * 20);
+        let first = usize::try_from(n).unwrap() * 5;
+        fail(&mut world, &format!("s{n}"), first..first + if n % 3 == 0 { 5 } else { 1 }, "FailedScheduling");
+    }
+    world.run_until(2000);
+    for request in world.log.iter().filter(|request| request.storm.is_some()) {
+        let incidents: BTreeSet<u64> = request.notices.iter().filter_map(|notice| notice.body.incident()).collect();
+        assert!(incidents.len() > 1, "{}s: {incidents:?}", request.at);
+    }
+}
+
+#[test]
+fn ends_make_no_storm_and_what_is_new_meanwhile_is_told_at_once() {
+    let mut world = world();
+    world.run_until(60);
+    fail(&mut world, "web", 0..60, "FailedScheduling");
+    // They end one after another: each is seen once more at another time.
+    let mut told_new = Vec::new();
+    for minute in 2..45 {
+        world.run_until(minute * 60);
+        let now = seconds(&world);
+        let again = usize::try_from(minute).unwrap();
+        let list: Vec<_> = (0..60)
+            .map(|n| {
+                let count = if n > again { again as u64 } else { n as u64 + 1 };
+                let last = if n > again { now } else { 60 + n as i64 * 60 };
+                warning(&format!("w{n}x"), "FailedScheduling", "0/3 nodes are available", count, 60, last)
+            })
+            .collect();
+        world.poll(&Target::new("prod", "cls-1", "shop", "web"), &list);
+        if minute % 10 == 5 {
+            world.run_until(minute * 60 + 5);
+            fail(&mut world, &format!("new{minute}"), 1000 + again..1001 + again, "Evicted");
+            told_new.push((minute * 60 + 5) as f64);
+        }
+    }
+    world.run_until(5400);
+    for at in &told_new[1..] {
+        let new = world.log.iter().find(|request| {
+            request.to == "team"
+                && request.at >= *at
+                && request.notices.iter().any(|notice| notice.kind == NoticeKind::Opened)
+        });
+        assert!(new.is_some_and(|request| request.at <= at + 17.0), "due at {at}: {:?}", chat(&world));
+    }
+    assert!(most_a_minute(&world) <= 3, "{:?}", chat(&world));
+}
+
+#[test]
+fn many_ends_at_once_are_one_message_and_a_few_are_told_alone() {
+    let mut world = world();
+    for (count, expected) in [(3, "resolved"), (40, "digest of 40")] {
+        let begun = seconds(&world) + 60;
+        world.run_until(begun);
+        let service = format!("many{count}");
+        fail(&mut world, &service, count * 100..count * 101, "FailedScheduling");
+        let before = chat(&world).len();
+        for minute in 1..30 {
+            world.run_until(begun + minute * 60);
+            world.poll(&Target::new("prod", "cls-1", "shop", &service), &[]);
+        }
+        let ends: Vec<String> = chat(&world)[before..]
+            .iter()
+            .filter(|line| {
+                !line.contains("opened")
+                    && line.split('s').next().unwrap().parse::<f64>().unwrap() > (begun + 600) as f64
+            })
+            .cloned()
+            .collect();
+        assert!(ends.iter().all(|line| line.contains(expected)), "{count}: {ends:?}");
+        assert_eq!(ends.len(), if count == 3 { 3 } else { 1 }, "{ends:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     /// Whatever comes when, and however often podbell is killed: everything is told, and never more
-    /// than three messages in any minute of a storm.
+    /// than three messages in any minute of a storm, nor more than three that are critical.
     #[test]
     fn every_notice_is_told_alone_or_in_a_digest(
         waves in proptest::collection::vec((1i64..200, 1usize..12, any::<bool>(), proptest::bool::weighted(0.2)), 1..25),
@@ -236,6 +389,6 @@ proptest! {
         let opened: BTreeSet<u64> =
             hook.filter(|notice| notice.kind == NoticeKind::Opened).filter_map(|notice| notice.body.incident()).collect();
         prop_assert_eq!(told(&world, NoticeKind::Opened), opened);
-        prop_assert!(most_a_minute(&world) <= 3, "{:?}", chat(&world));
+        prop_assert!(most_a_minute_by_severity(&world).iter().all(|most| *most <= 3), "{:?}", chat(&world));
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the facts (how often, how many objects, since when) and the life (gathering, open,
 //! resolved). What is told of it, to whom and when is [`telling`]; it never knows how.
 
+mod clock;
 pub mod hold;
 pub mod packed;
 pub mod standing;

@@ -11,7 +11,7 @@ use super::{Details, Incident, LONGEST_SILENCE, Phase, Sighting};
 use crate::core::event::Event;
 use crate::core::reports::{self, End, Of, Report, Trouble};
 use crate::core::rules::rule::{RuleSettings, Until};
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 use crate::core::workload;
 
 /// How long nothing must follow the event that ended the last trouble.
@@ -39,6 +39,14 @@ pub struct Standing {
     said: bool,
     /// Its end, by podbell's clock and by the cluster's.
     pub ended: Option<(Time, Time)>,
+}
+
+impl Standing {
+    /// The clock was set: of an end the cluster's date stays.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        let ended = self.ended.iter_mut().map(|(at, _)| at);
+        [&mut self.since, &mut self.at, &mut self.heard].into_iter().chain(ended).for_each(|at| at.carry(by));
+    }
 }
 
 /// The event that ended the last trouble that stood.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::core::rules::rule::{OpenWhen, Per};
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 
 /// Occurrences of one object that lie further apart than this are not one trouble that lasts, unless the rule's window
 /// is longer: the kubelet is silent about an object for 5 minutes, for as long again when it has two things to say.
@@ -60,6 +60,13 @@ pub struct Run {
     since: Time,
     /// The newest, ascending.
     times: Vec<Time>,
+}
+
+impl Run {
+    /// The clock was set.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        self.times.iter_mut().chain([&mut self.since]).for_each(|at| at.carry(by));
+    }
 }
 
 /// Adds occurrences of an object and says whether `open_when` is met. Keeps no more than can still matter.

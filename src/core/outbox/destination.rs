@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::queue::Queue;
+use super::queue::{Class, Queue};
 use super::{
     Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, Face, GIVE_UP_AFTER, Job, OutboxWrites, SendId,
-    Storm, StormFacts, Thread, Threads,
+    Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
 };
 use crate::core::rules::Severity;
 use crate::core::rules::rule::Destination;
@@ -27,12 +27,54 @@ pub struct OpenSend {
     pub attempts: u32,
     /// Whether an answer is outstanding.
     pub in_flight: bool,
+    /// Which request of its destination it is, in the order in which they begin.
+    pub(super) begun: u64,
+    /// It was not taken while others were, so often in a row,
+    pub(super) refused: u32,
+    /// and is not repeated before.
+    pub(super) rests_until: Option<Time>,
+    /// Whether it sums up a storm.
+    pub(super) digest: bool,
+    /// Whether it changes a message: nobody is disturbed.
+    pub(super) silent: bool,
 }
 
 impl OpenSend {
     /// One that carries deliveries.
     pub fn carrying(deliveries: Vec<Delivery>) -> Self {
-        Self { deliveries, refreshes: None, face: None, attempts: 1, in_flight: true }
+        let first = deliveries.first().and_then(|delivery| delivery.incident);
+        let digest = deliveries.iter().any(|delivery| delivery.incident != first);
+        Self {
+            deliveries,
+            refreshes: None,
+            face: None,
+            attempts: 1,
+            in_flight: true,
+            begun: 0,
+            refused: 0,
+            rests_until: None,
+            digest,
+            silent: false,
+        }
+    }
+
+    /// What it is to people who read it: nothing if nobody is disturbed.
+    pub(super) fn class(&self) -> Option<Class> {
+        let told = |of: fn(&Delivery) -> bool| self.deliveries.iter().any(of);
+        // The newest of an incident tells what became of it.
+        let newest: BTreeMap<u64, bool> =
+            self.deliveries.iter().filter_map(|delivery| Some((delivery.incident?, is_end(delivery.kind)))).collect();
+        match () {
+            () if self.silent || self.deliveries.is_empty() => None,
+            () if newest.values().any(|over| !over) => Some(Class::News),
+            () if told(|delivery| delivery.incident.is_none()) => Some(Class::Word),
+            () => Some(Class::End),
+        }
+    }
+
+    /// Whether it can be repeated now.
+    pub(super) fn is_idle(&self, now: Time) -> bool {
+        !self.in_flight && self.rests_until.is_none_or(|until| until <= now)
     }
 
     /// The incident that it tells of, unless it is a digest.
@@ -51,6 +93,17 @@ impl OpenSend {
     }
 }
 
+/// How deliveries are told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Manner {
+    /// One incident, to be heard.
+    Alone,
+    /// Many in one message.
+    Digest(StormFacts),
+    /// By a change of the message that stands for the incident.
+    Silent,
+}
+
 /// What is known of a destination.
 #[derive(Clone, Debug, Default)]
 pub struct DestinationState {
@@ -64,6 +117,39 @@ pub struct DestinationState {
     pub health: Health,
     /// Up to when `health.active` is accounted for.
     pub(super) accounted: Time,
+    /// What came of the newest requests.
+    pub(super) course: Course,
+}
+
+/// What came of a destination's newest requests, to tell an outage from a request that fails. Not stored: after a
+/// start nothing is known of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Course {
+    /// How many requests began.
+    pub begun: u64,
+    /// How many had begun when one was taken last,
+    pub begun_at_success: u64,
+    /// and when that was.
+    pub success: Option<Time>,
+    /// How many had begun when the outage was counted that is on.
+    pub begun_at_failure: u64,
+    /// Requests that failed since then, alone.
+    pub failed_alone: u32,
+    /// What was tried last and failed, by its first delivery: another one has its turn next.
+    pub failed: Option<DeliveryId>,
+}
+
+impl Course {
+    /// A request begins: its number.
+    pub fn begin(&mut self) -> u64 {
+        self.begun += 1;
+        self.begun
+    }
+
+    /// One was taken.
+    pub fn succeed(&mut self, now: Time) {
+        *self = Self { begun: self.begun, begun_at_success: self.begun, success: Some(now), ..Self::default() };
+    }
 }
 
 /// The stored part of a destination's state.
@@ -86,6 +172,9 @@ pub struct Health {
     /// Deliveries that were given up and of which nobody was told yet, and why.
     #[serde(default)]
     pub dead: Option<(u64, String)>,
+    /// What it said when it last took nothing.
+    #[serde(default)]
+    pub why: String,
     /// When such a thing was told last.
     #[serde(default)]
     pub dead_told_at: Option<Time>,
@@ -151,6 +240,19 @@ impl DestinationState {
         self.accounted = self.accounted.max(now);
     }
 
+    /// When others hear that it takes nothing, if nothing else happens.
+    pub(super) fn told_at(&self) -> Option<Time> {
+        let since = self.health.failing_since.filter(|_| !self.health.told && !self.is_idle())?;
+        Some(since.plus(UNREACHABLE_AFTER))
+    }
+
+    /// What a digest says of its storm; of ends that come together without one, that they are so many.
+    pub(super) fn sums_up(&self, deliveries: &[DeliveryId]) -> Option<StormFacts> {
+        let first = || deliveries.iter().filter_map(|id| self.due.get(*id)).map(|delivery| delivery.made_at).min();
+        let facts = || Some(StormFacts { since: first()?, notices: deliveries.len() as u64 });
+        self.health.storm.facts().or_else(facts)
+    }
+
     /// When the oldest delivery is given up, if nothing else happens.
     pub(super) fn gives_up_at(&self, now: Time) -> Option<Time> {
         let open = self.sends.values().filter(|send| !send.in_flight);
@@ -165,7 +267,7 @@ impl DestinationState {
         &mut self,
         send: SendId,
         deliveries: &[DeliveryId],
-        storm: Option<StormFacts>,
+        manner: Manner,
         name: &Destination,
         now: Time,
         writes: &mut OutboxWrites,
@@ -175,7 +277,12 @@ impl DestinationState {
             writes.changed.insert(delivery.id, DeliveryState::Claimed { send });
         }
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
-        let open = OpenSend::carrying(deliveries);
+        let silent = matches!(manner, Manner::Silent);
+        let storm = match manner {
+            Manner::Digest(storm) => Some(storm),
+            Manner::Alone | Manner::Silent => None,
+        };
+        let open = OpenSend { begun: self.course.begin(), silent, ..OpenSend::carrying(deliveries) };
         let incident = open.incident().filter(|_| storm.is_none());
         let claimed = Claimed {
             send,
@@ -202,7 +309,8 @@ impl DestinationState {
         writes: &mut OutboxWrites,
     ) -> Option<Job> {
         let Thread { parent, content, .. } = self.threads.get(incident)?.clone();
-        let open = OpenSend { refreshes: Some(incident), ..OpenSend::carrying(Vec::new()) };
+        let begun = self.course.begin();
+        let open = OpenSend { refreshes: Some(incident), begun, silent: true, ..OpenSend::carrying(Vec::new()) };
         // Not again before its answer is there.
         self.threads.leave(incident, now);
         let claimed = Claimed {
@@ -250,6 +358,8 @@ impl DestinationState {
     pub(super) fn repeat(&mut self, send: SendId, name: &Destination, writes: &mut OutboxWrites) -> Option<Job> {
         let open = self.sends.get_mut(&send)?;
         open.in_flight = true;
+        open.begun = self.course.begin();
+        open.rests_until = None;
         open.attempts = open.attempts.saturating_add(1);
         writes.repeated.push((send, open.attempts));
         Some(Job::Again { send, destination: name.clone() })
@@ -293,7 +403,9 @@ impl DestinationState {
         now: Time,
         writes: &mut OutboxWrites,
     ) {
-        let mut dead: Vec<DeliveryId> = self.due.drain(&over).into_iter().map(|delivery| delivery.id).collect();
+        let drained = self.due.drain(&over);
+        drained.iter().for_each(|delivery| self.due.taken(delivery));
+        let mut dead: Vec<DeliveryId> = drained.into_iter().map(|delivery| delivery.id).collect();
         let carries = |send: &OpenSend| !send.deliveries.is_empty() && send.deliveries.iter().all(&over);
         let idle = self.sends.iter().filter(|(_, send)| !send.in_flight && carries(send));
         for id in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
@@ -303,6 +415,8 @@ impl DestinationState {
         if dead.is_empty() {
             return;
         }
+        // Should somebody send it again, it has its turn like any other.
+        self.course.failed = self.course.failed.filter(|failed| !dead.contains(failed));
         writes.destinations.insert(name.clone());
         self.note_dead(dead.len() as u64, why);
         for id in dead {

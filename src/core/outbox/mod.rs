@@ -4,6 +4,7 @@
 //! [`OutboxWrites`] what must be committed *before* a request may leave, and [`plan()`] decides what
 //! a destination is asked next.
 
+mod clock;
 mod delivery;
 mod destination;
 pub mod pace;
@@ -21,12 +22,13 @@ use std::time::Duration;
 pub use delivery::{Content, Delivery, DeliveryId, DeliveryState, SendId};
 pub use destination::{DestinationState, Health, OpenSend, Paused};
 pub use plan::{Plan, Windows, plan};
-pub use queue::Queue;
+pub use queue::{Class, Next, Queue};
 pub use record::{Outcome, backoff};
 pub use restore::{RestoredOutbox, StoredThread};
 pub use storm::{MOST_MESSAGES, Storm, StormFacts};
 pub use thread::{Face, Parent, Thread, ThreadPolicy, Threads, is_end};
 
+use self::destination::Manner;
 use self::pace::Pace;
 use super::notice::Notice;
 use super::rules::rule::Destination;
@@ -206,8 +208,8 @@ impl Outbox {
             };
             self.next_delivery += 1;
             state.due.insert(delivery.clone());
-            // Who is not disturbed by it does not count it as a part of a storm.
-            let loud = !delivery.incident.is_some_and(|incident| state.due.is_silent(incident));
+            // An end and a word of podbell's own are no part of a storm.
+            let loud = delivery.incident.is_some() && !is_end(delivery.kind);
             if let Some(after) = self.policies.get(to).and_then(|policy| policy.digest_after).filter(|_| loud) {
                 state.health.storm.arrive(after, now);
                 writes.destinations.insert(to.clone());
@@ -230,10 +232,11 @@ impl Outbox {
         if state.is_idle() {
             return jobs;
         }
+        state.due.wake(now);
         loop {
             let windows = &mut self.windows;
             if let Some(after) = policy.digest_after {
-                state.health.storm.turn(state.due.ready(), after, now);
+                state.health.storm.turn(state.due.count(Class::News), after, now);
             }
             let planned = plan(state, policy, windows, now);
             let digest = matches!(planned, Plan::Digest(_));
@@ -243,7 +246,7 @@ impl Outbox {
                 Plan::Silent(deliveries) => {
                     let send = SendId(self.next_send);
                     self.next_send += 1;
-                    state.open(send, &deliveries, None, name, now, writes)
+                    state.open(send, &deliveries, Manner::Silent, name, now, writes)
                 }
                 Plan::Refresh(incident) => {
                     let send = SendId(self.next_send);
@@ -251,14 +254,14 @@ impl Outbox {
                     state.open_refresh(send, incident, name, now, writes)
                 }
                 Plan::Send(deliveries) | Plan::Digest(deliveries) => {
-                    if let Some(after) = policy.digest_after {
-                        state.health.storm.message(after, digest, now);
-                        writes.destinations.insert(name.clone());
+                    let storm = digest.then(|| state.sums_up(&deliveries)).flatten();
+                    if digest {
+                        state.health.storm.sum_up();
                     }
-                    let storm = state.health.storm.facts().filter(|_| digest);
+                    writes.destinations.insert(name.clone());
                     let send = SendId(self.next_send);
                     self.next_send += 1;
-                    state.open(send, &deliveries, storm, name, now, writes)
+                    state.open(send, &deliveries, storm.map_or(Manner::Alone, Manner::Digest), name, now, writes)
                 }
             };
             let changes = match &job {
@@ -278,23 +281,25 @@ impl Outbox {
     pub fn next_wake(&mut self, now: Time) -> Option<Time> {
         let mut next: Option<Time> = None;
         for (name, policy) in &self.policies {
-            let Some(state) = self.destinations.get(name) else { continue };
+            let Some(state) = self.destinations.get_mut(name) else { continue };
             if state.is_idle() {
                 continue;
             }
+            state.due.wake(now);
             let planned = match plan(state, policy, &mut self.windows, now) {
                 Plan::Wait(until) => until,
                 _ => Some(now),
             };
-            next = [next, planned, state.gives_up_at(now)].into_iter().flatten().min();
+            next = [next, planned, state.gives_up_at(now), state.told_at()].into_iter().flatten().min();
         }
         next
     }
 
-    /// Gives up what was tried for a day.
+    /// Gives up what was tried for a day, and notices who takes nothing.
     pub fn tick(&mut self, now: Time, writes: &mut OutboxWrites) {
         for (name, state) in &mut self.destinations {
             state.account(now);
+            state.tell_elsewhere(name, now, writes);
             let active = state.health.active;
             let over = |delivery: &Delivery| active.saturating_sub(delivery.born) >= GIVE_UP_AFTER;
             let first = state.due.first_born().is_some_and(|born| active.saturating_sub(born) >= GIVE_UP_AFTER);
@@ -342,7 +347,7 @@ impl Outbox {
         let Some(state) = self.destinations.get_mut(name) else { return false };
         state.account(now);
         state.health.paused = None;
-        state.recover(name, writes);
+        state.recover(name, now, writes);
         true
     }
 

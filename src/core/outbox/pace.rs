@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 
 /// How many attempts an endpoint takes in any stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,16 @@ pub struct Window {
 }
 
 impl Window {
+    /// The clock was set.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        self.attempts.iter_mut().for_each(|at| at.carry(by));
+    }
+
+    /// Those that may still count, ascending.
+    pub(super) fn attempts(&self) -> impl Iterator<Item = Time> + '_ {
+        self.attempts.iter().copied()
+    }
+
     /// Notes an attempt.
     pub fn note(&mut self, at: Time) {
         self.attempts.push_back(at);

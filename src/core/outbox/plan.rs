@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::destination::DestinationState;
+use super::destination::{DestinationState, OpenSend};
 use super::pace::{Pace, Window};
+use super::queue::Next;
 use super::{DeliveryId, Policy, SendId, ThreadPolicy, storm};
 use crate::core::rules::Severity;
 use crate::core::time::Time;
@@ -49,9 +50,13 @@ pub fn plan(destination: &DestinationState, policy: &Policy, windows: &mut Windo
     if destination.in_flight() >= allowed {
         return Plan::Wait(None);
     }
-    let loud = next(destination).map(|(severity, plan)| match (plan, policy.digest_after) {
-        (Plan::Send(due), Some(after)) => (severity, storm::plan(destination, after, now).unwrap_or(Plan::Send(due))),
-        (plan, _) => (severity, plan),
+    let loud = next(destination, now).map(|next| match next {
+        Candidate::Repeat(severity, send) => (severity, Plan::Repeat(send)),
+        Candidate::Fresh(next) => {
+            let severity = next.severity;
+            let of_storm = policy.digest_after.and_then(|after| storm::plan(destination, &next, after, now));
+            (severity, of_storm.unwrap_or(Plan::Send(next.deliveries)))
+        }
     });
     let later = match loud {
         Some((severity, plan)) if !matches!(plan, Plan::Wait(_)) => {
@@ -61,30 +66,45 @@ pub fn plan(destination: &DestinationState, policy: &Policy, windows: &mut Windo
         Some((_, Plan::Wait(until))) => until,
         _ => None,
     };
+    let rests = destination.sends.values().filter(|send| !send.in_flight).filter_map(|send| send.rests_until);
+    let rested = rests.chain(destination.due.first_rest()).filter(|until| *until > now).min();
     let silent = match &policy.threads {
         Some(threads) => silent(destination, policy, threads, windows, now),
         None => Plan::Wait(None),
     };
     match silent {
-        Plan::Wait(until) => Plan::Wait([later, until].into_iter().flatten().min()),
+        Plan::Wait(until) => Plan::Wait([later, rested, until].into_iter().flatten().min()),
         plan => plan,
     }
 }
 
+/// What could go next.
+enum Candidate {
+    Repeat(Severity, SendId),
+    Fresh(Next),
+}
+
 /// The most urgent of what could go: an open send to repeat, or due deliveries of an incident
-/// without an open send. Of equal severity the open send goes first: it is the older one.
-fn next(destination: &DestinationState) -> Option<(Severity, Plan)> {
-    let repeats = destination.sends.iter().filter(|(_, send)| !send.in_flight);
-    let repeat =
-        repeats.map(|(id, send)| (send.severity(), *id)).min_by_key(|(severity, id)| (Reverse(*severity), *id));
-    let fresh = destination.due.next();
+/// without an open send. Of equal severity the open send goes first: it is the older one. What failed
+/// last goes last while a destination fails: it may fail because of what it says.
+fn next(destination: &DestinationState, now: Time) -> Option<Candidate> {
+    let failed = destination.course.failed.filter(|_| destination.health.failures > 0);
+    let again = |send: &OpenSend| failed.is_some() && send.deliveries.first().map(|first| first.id) == failed;
+    let repeats = destination.sends.iter().filter(|(_, send)| send.is_idle(now));
+    let repeat = repeats
+        .map(|(id, send)| (again(send), Reverse(send.severity()), *id))
+        .min()
+        .map(|(again, Reverse(severity), id)| (again, severity, id));
+    let fresh = destination.due.next(failed);
+    let fresh_again =
+        |next: &Next| failed.is_some() && next.deliveries.first().is_some_and(|first| Some(*first) == failed);
     match (repeat, fresh) {
-        (Some((severity, send)), fresh) if fresh.as_ref().is_none_or(|(other, _)| *other <= severity) => {
-            Some((severity, Plan::Repeat(send)))
+        (Some((again, severity, send)), Some(next)) => {
+            let repeats = (again, Reverse(severity)) <= (fresh_again(&next), Reverse(next.severity));
+            Some(if repeats { Candidate::Repeat(severity, send) } else { Candidate::Fresh(next) })
         }
-        (_, Some((severity, deliveries))) => Some((severity, Plan::Send(deliveries))),
-        (Some((severity, send)), None) => Some((severity, Plan::Repeat(send))),
-        (None, None) => None,
+        (Some((_, severity, send)), None) => Some(Candidate::Repeat(severity, send)),
+        (None, fresh) => fresh.map(Candidate::Fresh),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Delivery, DeliveryId, is_end};
 use crate::core::rules::Severity;
+use crate::core::time::{Jump, Time};
 
 /// What is sent together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,13 +21,46 @@ enum Group {
 /// The most severe first, then the oldest.
 type Rank = (Reverse<Severity>, DeliveryId, Group);
 
+/// What a group is to its readers, in the order in which they are told: what ends waits for what is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Something is wrong, still or again.
+    News,
+    /// A word of podbell's own.
+    Word,
+    /// Something is over.
+    End,
+}
+
+/// A group that may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// What it is to its readers.
+    pub class: Class,
+    /// The most severe of its deliveries.
+    pub severity: Severity,
+    /// Its deliveries, oldest first.
+    pub deliveries: Vec<DeliveryId>,
+}
+
+/// A group that was not taken while others were.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    /// It is not tried before.
+    until: Option<Time>,
+    /// How often in a row it was not taken.
+    refused: u32,
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
     deliveries: BTreeMap<DeliveryId, Delivery>,
     groups: HashMap<Group, BTreeSet<DeliveryId>>,
     /// Groups that may go and disturb people, by rank: those of incidents without an open send.
-    ready: BTreeSet<Rank>,
+    news: BTreeSet<Rank>,
+    words: BTreeSet<Rank>,
+    ends: BTreeSet<Rank>,
     /// Groups that may go and disturb nobody: the end of something, shown by the message that stands
     /// for it.
     silent: BTreeSet<Rank>,
@@ -34,12 +68,19 @@ pub struct Queue {
     anchored: HashSet<u64>,
     by_birth: BTreeSet<(Duration, DeliveryId)>,
     busy: HashSet<u64>,
+    rests: HashMap<Group, Rest>,
+    rest_ends: BTreeSet<(Time, Group)>,
 }
 
 impl Queue {
     /// How many wait.
     pub fn len(&self) -> usize {
         self.deliveries.len()
+    }
+
+    /// One that waits.
+    pub fn get(&self, id: DeliveryId) -> Option<&Delivery> {
+        self.deliveries.get(&id)
     }
 
     /// Whether none waits.
@@ -52,14 +93,80 @@ impl Queue {
         self.by_birth.first().map(|(born, _)| *born)
     }
 
-    /// Adds one.
+    /// Adds one that is new: whatever was not taken of its incident before, this is something else.
     pub fn insert(&mut self, delivery: Delivery) {
+        self.taken(&delivery);
+        self.put_back(delivery);
+    }
+
+    /// Adds one that was not taken.
+    pub fn put_back(&mut self, delivery: Delivery) {
         let group = group_of(&delivery);
         self.unrank(group);
         self.groups.entry(group).or_default().insert(delivery.id);
         self.by_birth.insert((delivery.born, delivery.id));
         self.deliveries.insert(delivery.id, delivery);
         self.rank(group);
+    }
+
+    /// The deliveries of these were not taken, by a destination that takes others: they are not tried for as long
+    /// as `pause` says after so many refusals in a row.
+    pub fn rest<'a>(
+        &mut self,
+        deliveries: impl IntoIterator<Item = &'a DeliveryId>,
+        pause: impl Fn(u32) -> Duration,
+        now: Time,
+    ) {
+        let of = |id: &DeliveryId| self.deliveries.get(id).map(group_of);
+        let groups: BTreeSet<Group> = deliveries.into_iter().filter_map(of).collect();
+        for group in groups {
+            self.unrank(group);
+            let refused = self.rests.get(&group).map_or(0, |rest| rest.refused).saturating_add(1);
+            self.set_rest(group, Some(Rest { until: Some(now.plus(pause(refused))), refused }));
+            self.rank(group);
+        }
+    }
+
+    /// What is to be said of an incident is taken again, or is something else now.
+    pub fn taken(&mut self, delivery: &Delivery) {
+        let group = group_of(delivery);
+        self.unrank(group);
+        self.set_rest(group, None);
+        self.rank(group);
+    }
+
+    /// Lets those be tried again that rested until now.
+    pub fn wake(&mut self, now: Time) {
+        while let Some((_, group)) = self.rest_ends.first().copied().filter(|(until, _)| *until <= now) {
+            self.unrank(group);
+            let rest = self.rests.get(&group).copied();
+            self.set_rest(group, rest.map(|rest| Rest { until: None, ..rest }));
+            self.rank(group);
+        }
+    }
+
+    /// When the next of those that rest may be tried again.
+    pub fn first_rest(&self) -> Option<Time> {
+        self.rest_ends.first().map(|(until, _)| *until)
+    }
+
+    /// The clock was set.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        self.rests.values_mut().filter_map(|rest| rest.until.as_mut()).for_each(|until| until.carry(by));
+        self.rest_ends = self.rest_ends.iter().map(|(until, group)| (until.moved(by), *group)).collect();
+    }
+
+    fn set_rest(&mut self, group: Group, rest: Option<Rest>) {
+        let before = match rest {
+            Some(rest) => self.rests.insert(group, rest),
+            None => self.rests.remove(&group),
+        };
+        if let Some(until) = before.and_then(|rest| rest.until) {
+            self.rest_ends.remove(&(until, group));
+        }
+        if let Some(until) = rest.and_then(|rest| rest.until) {
+            self.rest_ends.insert((until, group));
+        }
     }
 
     /// Takes one out.
@@ -118,27 +225,54 @@ impl Queue {
 
     /// What goes next of what disturbs nobody.
     pub fn next_silent(&self) -> Option<(Severity, Vec<DeliveryId>)> {
-        self.first_of(&self.silent)
-    }
-
-    fn first_of(&self, ready: &BTreeSet<Rank>) -> Option<(Severity, Vec<DeliveryId>)> {
-        let (Reverse(severity), _, group) = ready.first()?;
+        let (Reverse(severity), _, group) = self.silent.first()?;
         Some((*severity, self.groups.get(group)?.iter().copied().collect()))
     }
 
-    /// What goes next and disturbs people: its severity and its deliveries, oldest first.
-    pub fn next(&self) -> Option<(Severity, Vec<DeliveryId>)> {
-        self.first_of(&self.ready)
+    /// What goes next and disturbs people; the group that begins with `but` only if there is no other.
+    pub fn next(&self, but: Option<DeliveryId>) -> Option<Next> {
+        let ranks = || self.ready();
+        let other = ranks().find(|(_, (_, first, _))| Some(*first) != but);
+        let (class, (Reverse(severity), _, group)) = other.or_else(|| ranks().next())?;
+        let deliveries = self.groups.get(group)?.iter().copied().collect();
+        Some(Next { class, severity: *severity, deliveries })
     }
 
-    /// How many groups may go and disturb people.
-    pub fn ready(&self) -> usize {
-        self.ready.len()
+    /// How many groups of a class may go.
+    pub fn count(&self, class: Class) -> usize {
+        self.of_class(class).len()
+    }
+
+    /// Whether more than one group of news is critical.
+    pub fn has_several_critical(&self) -> bool {
+        self.news.iter().nth(1).is_some_and(|(Reverse(severity), ..)| *severity == Severity::Critical)
     }
 
     /// Everything that may go and disturbs people, group by group, each oldest first.
     pub fn all_ready(&self) -> Vec<DeliveryId> {
-        self.ready.iter().filter_map(|(_, _, group)| self.groups.get(group)).flatten().copied().collect()
+        self.ready().filter_map(|(_, (_, _, group))| self.groups.get(group)).flatten().copied().collect()
+    }
+
+    fn ready(&self) -> impl Iterator<Item = (Class, &Rank)> {
+        [Class::News, Class::Word, Class::End]
+            .into_iter()
+            .flat_map(|class| self.of_class(class).iter().map(move |rank| (class, rank)))
+    }
+
+    fn of_class(&self, class: Class) -> &BTreeSet<Rank> {
+        match class {
+            Class::News => &self.news,
+            Class::Word => &self.words,
+            Class::End => &self.ends,
+        }
+    }
+
+    fn class_of(&self, group: Group) -> Class {
+        match group {
+            Group::Alone(_) => Class::Word,
+            Group::Incident(_) if self.is_over(group) => Class::End,
+            Group::Incident(_) => Class::News,
+        }
     }
 
     /// Takes out all that `over` names.
@@ -152,6 +286,9 @@ impl Queue {
         if matches!(group, Group::Incident(incident) if self.busy.contains(&incident)) {
             return None;
         }
+        if self.rests.get(&group).is_some_and(|rest| rest.until.is_some()) {
+            return None;
+        }
         let ids = self.groups.get(&group)?;
         let severity = ids.iter().filter_map(|id| self.deliveries.get(id)).map(|delivery| delivery.severity).max()?;
         Some((Reverse(severity), *ids.first()?, group))
@@ -159,15 +296,22 @@ impl Queue {
 
     fn unrank(&mut self, group: Group) {
         if let Some(rank) = self.rank_of(group) {
-            self.ready.remove(&rank);
-            self.silent.remove(&rank);
+            for ranks in [&mut self.news, &mut self.words, &mut self.ends, &mut self.silent] {
+                ranks.remove(&rank);
+            }
         }
     }
 
     fn rank(&mut self, group: Group) {
         if let Some(rank) = self.rank_of(group) {
             let silent = matches!(group, Group::Incident(incident) if self.is_silent(incident));
-            if silent { &mut self.silent } else { &mut self.ready }.insert(rank);
+            let ranks = match self.class_of(group) {
+                _ if silent => &mut self.silent,
+                Class::News => &mut self.news,
+                Class::Word => &mut self.words,
+                Class::End => &mut self.ends,
+            };
+            ranks.insert(rank);
         }
     }
 }

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::destination::{DestinationState, Health, OpenSend, Paused};
 use super::{Delivery, Outbox, OutboxWrites, Policy, SendId, Thread};
 use crate::core::rules::rule::Destination;
 use crate::core::time::Time;
+
+/// A moment at a start may lie behind what was stored last by so much: what is between two heartbeats.
+const AHEAD: Duration = Duration::from_secs(15);
 
 /// What an [`Outbox`] is rebuilt from.
 #[derive(Debug, Default)]
@@ -83,7 +87,9 @@ impl Outbox {
             state.anchor(incident, Some(thread), &destination, now, &mut OutboxWrites::default());
             places.insert(destination, place);
         }
-        for (endpoint, at) in restored.attempts {
+        // What lies further ahead was written by a clock that was set back since, and again by the new one.
+        let known = |(_, at): &(Arc<str>, Time)| *at <= now.plus(AHEAD);
+        for (endpoint, at) in restored.attempts.into_iter().filter(known) {
             outbox.windows.entry(endpoint).or_default().note(at);
         }
         outbox.reconcile(policies, &fingerprints, now, writes);
@@ -158,7 +164,7 @@ impl Outbox {
             let changed = |paused: &Paused| paused.fingerprint != *policy.fingerprint;
             if state.health.paused.as_ref().is_some_and(changed) {
                 state.health.paused = None;
-                state.recover(name, writes);
+                state.recover(name, now, writes);
             }
         }
         self.policies = policies;

@@ -15,7 +15,7 @@ use super::Content;
 use super::pace::Pace;
 use crate::core::incident::{Incident, Phase};
 use crate::core::notice::{Notice, NoticeBody, NoticeKind};
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 
 /// A message that changes only in its counts is not changed again sooner.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
@@ -215,6 +215,17 @@ impl Threads {
             self.over.insert(incident);
             self.note(incident, now);
         }
+    }
+
+    /// The clock was set, and it is `now`.
+    pub(super) fn clock_set(&mut self, by: Jump, now: Time) {
+        for thread in self.by_incident.values_mut() {
+            thread.since.carry(by);
+            if let Some((_, at)) = &mut thread.shown {
+                at.carry(by);
+            }
+        }
+        self.incidents().into_iter().for_each(|incident| self.note(incident, now));
     }
 
     /// Incidents that are over for good, and not told to their end.

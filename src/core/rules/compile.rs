@@ -50,6 +50,8 @@ pub struct Compiled {
     pub rules: Vec<Located>,
     /// Planned work, in which they are not told.
     pub maintenance: Vec<Maintenance>,
+    /// The same, and where it is written.
+    pub planned: Vec<read::Planned>,
     /// The file's own scope, as far as it could be read.
     pub scope: Option<Conditions>,
     /// Whom its `defaults` notify, as far as that could be read.
@@ -107,7 +109,9 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compi
         let mut both: Vec<_> = rules.iter_mut().map(|located| &mut located.rule).zip(inhibits).collect();
         read::resolve(&mut both, reader);
     }
-    Some(Compiled { rules, maintenance: maintenance_of_file, scope, notify, diagnostics: Vec::new() })
+    let planned = maintenance_of_file;
+    let maintenance = planned.iter().map(|planned| planned.maintenance.clone()).collect();
+    Some(Compiled { rules, maintenance, planned, scope, notify, diagnostics: Vec::new() })
 }
 
 /// Files of another kind, taken for rule files.

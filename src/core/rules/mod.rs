@@ -6,6 +6,7 @@
 pub mod builtin;
 pub mod compile;
 pub mod condition;
+mod doubt;
 pub mod example;
 pub mod explain;
 pub mod in_force;

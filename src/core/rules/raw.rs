@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::condition::Conditions;
+use super::doubt::doubt;
 use super::pattern::{Pattern, PatternError};
 use super::quiet::{Active, read};
 use super::rule::{Action, CountSteps, Destination, Field, OpenWhen, Per, Severity, Until};
@@ -194,14 +195,19 @@ pub fn patterns(field: Field, node: &Node, reader: &mut Reader) -> Vec<Pattern> 
         let help = "write at least one pattern, or leave the key out to match everything";
         reader.error_help(&node.span, format!("`{field}` lists nothing, so it can never match"), help);
     }
-    items.iter().filter_map(|item| pattern(field, item, reader)).collect()
+    items.iter().filter_map(|item| pattern(field, item, items.len() == 1, reader)).collect()
 }
 
-fn pattern(field: Field, node: &Node, reader: &mut Reader) -> Option<Pattern> {
+fn pattern(field: Field, node: &Node, alone: bool, reader: &mut Reader) -> Option<Pattern> {
     let text = reader.text(node, "a text, a glob or /a regular expression/")?;
     match weighed(text, node, reader)? {
         Ok(pattern) => {
-            doubts(field, &pattern, node, reader);
+            if let Some(doubt) = doubt(field, &pattern, alone) {
+                match doubt.certain {
+                    true => reader.error_help(&node.span, doubt.message, doubt.help),
+                    false => reader.warning_help(&node.span, doubt.message, doubt.help),
+                }
+            }
             Some(pattern)
         }
         Err(error) => {
@@ -261,29 +267,6 @@ fn pattern_help(text: &str, error: &PatternError) -> Option<String> {
         PatternError::TooLarge(_) => Some("use smaller repetitions".into()),
         PatternError::TooLong(_) => Some("use several patterns in a list".into()),
         PatternError::Empty => None,
-    }
-}
-
-/// Patterns that are right but probably not meant.
-fn doubts(field: Field, pattern: &Pattern, node: &Node, reader: &mut Reader) {
-    let text = pattern.as_str();
-    if text.starts_with('/') && !pattern.is_expression() && text[1..].contains(['|', '(', '[', '^', '$', '\\']) {
-        let help = format!("for a regular expression close it: {}/", text.trim_end_matches('/'));
-        reader.warning_help(&node.span, format!("`{text}` begins with a slash but does not end with one"), help);
-    } else if let (Field::Message, Some(exact)) = (field, pattern.exact()) {
-        let help = format!("to find it anywhere in the message write \"*{exact}*\"");
-        reader.warning_help(&node.span, "this matches only messages that are exactly this text", help);
-    } else if let (Field::Level, Some(exact)) = (field, pattern.exact()) {
-        if !["Normal", "Warning"].contains(&exact) {
-            let help = match did_you_mean(exact, ["Normal", "Warning"]) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => "a level is `Normal` or `Warning`".into(),
-            };
-            reader.error_help(&node.span, format!("no event has the level `{exact}`"), help);
-        }
-    } else if pattern.is_expression() && pattern.requirements().is_empty() {
-        let help = "add a word that must occur, so that it is tried on fewer events";
-        reader.warning_help(&node.span, format!("`{text}` has no fixed text, so it is slow"), help);
     }
 }
 

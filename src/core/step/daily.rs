@@ -14,7 +14,7 @@ use crate::core::notice::{Info, NoticeBody, NoticeKind};
 use crate::core::rules::Severity;
 use crate::core::rules::quiet::Hours;
 use crate::core::rules::rule::Destination;
-use crate::core::time::Time;
+use crate::core::time::{Jump, Time};
 
 /// So many kinds of untold Warnings are told apart.
 const MOST_UNTOLD: usize = 1_000;
@@ -44,6 +44,14 @@ pub struct Day {
 impl Day {
     fn new(since: Time) -> Self {
         Self { since, events: 0, messages: 0, incidents: 0, untold: BTreeSet::new(), due: None }
+    }
+}
+
+impl Day {
+    /// The clock was set: when the line is due is the calendar's, and found out anew.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        self.since.carry(by);
+        self.due = None;
     }
 }
 

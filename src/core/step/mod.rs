@@ -4,6 +4,7 @@
 //! the store: when a commit fails it is thrown away and read again, so nothing in here may matter
 //! that [`Writes`] does not carry out.
 
+mod clock;
 pub mod daily;
 pub mod decision;
 mod deeds;

@@ -141,3 +141,8 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
         },
     }
 }
+
+/// What an event of core/v1 says; `None` if it is none.
+pub(crate) fn read_event(text: &str) -> Option<crate::core::event::Event<'static>> {
+    event::read(text).map(|event| event.event)
+}

@@ -21,7 +21,7 @@ use podbell::core::scope::Scope;
 use podbell::core::source::{PollError, RosterEntry, SourceInfo};
 use podbell::core::step::Setup;
 use podbell::core::step::daily::DailyAt;
-use podbell::core::time::Time;
+use podbell::core::time::{Jump, Time};
 use podbell::engine::{Asked, Engine, Freeze, Happened, NewRules, Parts, SendJob};
 use podbell::notifiers::Notifiers;
 use podbell::sources::SourceEvent;
@@ -120,6 +120,10 @@ pub struct World {
     pub log: Vec<Request>,
     /// Fingerprints by destination, to change URLs.
     pub fingerprints: BTreeMap<String, String>,
+    /// By how much the clock was set so far; seconds of this world do not count it.
+    pub skew: Jump,
+    /// At which second the clock will be set, and by how many.
+    pub jumps: VecDeque<(i64, i64)>,
 }
 
 /// The target of most tests.
@@ -157,6 +161,8 @@ impl World {
             answers: VecDeque::new(),
             log: Vec::new(),
             fingerprints: BTreeMap::new(),
+            skew: Jump::NONE,
+            jumps: VecDeque::new(),
         }
     }
 
@@ -316,7 +322,23 @@ impl World {
 
     /// Lets time pass up to `seconds` after the start.
     pub fn run_until(&mut self, seconds: i64) {
-        self.run_to(at(seconds));
+        while let Some((at_second, by)) = self.jumps.front().copied().filter(|(at_second, _)| *at_second <= seconds) {
+            self.jumps.pop_front();
+            self.run_to(at(at_second).moved(self.skew));
+            self.set_clock(by);
+        }
+        self.run_to(at(seconds).moved(self.skew));
+    }
+
+    /// Somebody sets the clock.
+    pub fn set_clock(&mut self, by_seconds: i64) {
+        let by = Jump::between(at(0), at(by_seconds));
+        self.skew = self.skew.and(by);
+        self.now = self.now.moved(by);
+        self.answers.iter_mut().for_each(|(at, _)| at.carry(by));
+        if let Some(engine) = &mut self.engine {
+            engine.clock_set(by, self.now);
+        }
     }
 
     /// Lets time pass, carrying out whatever falls due.
@@ -382,7 +404,7 @@ impl World {
         let body: serde_json::Value = serde_json::from_slice(&job.body).unwrap();
         assert_eq!(body["id"], job.message_id, "the id is part of the frozen body");
         self.log.push(Request {
-            at: (self.now.millis() - START.millis()) as f64 / 1000.0,
+            at: (self.now.moved(self.skew.undone()).millis() - START.millis()) as f64 / 1000.0,
             to,
             id: job.message_id,
             notices: serde_json::from_value(body["notices"].clone()).unwrap(),

@@ -15,6 +15,11 @@ use crate::core::time::Time;
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
 
+/// Changes of a zone's clock are looked at within these years (2026 to 2029, in seconds): later ones follow the same law.
+const CHANGES_FROM: i64 = 1_767_225_600;
+const CHANGES_UNTIL: i64 = 1_893_456_000;
+const MOST_CHANGES: usize = 20;
+
 /// The hours in which a rule tells: any of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Active {
@@ -32,6 +37,8 @@ pub struct Hours {
     pub spans: Vec<(u16, u16)>,
     /// Whose wall clock.
     pub zone: TimeZone,
+    /// Whether that was said; else it is UTC.
+    pub zoned: bool,
     /// As it is written, for people.
     pub written: Arc<str>,
 }
@@ -51,7 +58,39 @@ impl Hours {
     /// Every day from this minute of the day on.
     pub fn daily(minute: u16, zone: TimeZone) -> Self {
         let written = format!("{:02}:{:02}", minute / 60, minute % 60).into();
-        Self { days: [true; 7], spans: vec![(minute, minute + 1)], zone, written }
+        Self { days: [true; 7], spans: vec![(minute, minute + 1)], zone, zoned: true, written }
+    }
+
+    /// In words: an edge of these hours that falls into an hour which the clock skips or has twice.
+    pub fn edge_that_moves(&self) -> Option<String> {
+        let from = Timestamp::from_second(CHANGES_FROM).ok()?;
+        let changes = self.zone.following(from).take_while(|change| change.timestamp().as_second() < CHANGES_UNTIL);
+        for change in changes.take(MOST_CHANGES) {
+            let at = change.timestamp();
+            let before = self.zone.to_offset(at.checked_sub(Span::new().try_seconds(1).ok()?).ok()?);
+            let (old, new) = (before.to_datetime(at), change.offset().to_datetime(at));
+            // The stretch of the wall clock that is not there, or is there twice.
+            let (start, end, how) = if new > old { (old, new, "skipped") } else { (new, old, "there twice") };
+            for (from, until) in &self.spans {
+                let begins = |day: Date| self.days[index(day.weekday())];
+                let edges = [(*from, 0), (*until % DAY, i64::from(*until <= *from || *until == DAY))];
+                for (minute, days_later) in edges {
+                    let clock = start.date().at(i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?, 0, 0);
+                    let day = start.date().checked_sub(Span::new().try_days(days_later).ok()?).ok()?;
+                    // What begins or ends with the skipped stretch itself is where it should be.
+                    if begins(day) && start < clock && clock < end {
+                        return Some(format!(
+                            "{:02}:{:02} is {how} on {} in {}",
+                            minute / 60,
+                            minute % 60,
+                            start.date(),
+                            self.zone.iana_name().unwrap_or("this zone")
+                        ));
+                    }
+                }
+            }
+        }
+        None
     }
 
     fn contain(&self, now: Time) -> bool {
@@ -112,7 +151,7 @@ mod tests {
         let mut wanted = [false; 7];
         days.iter().for_each(|day| wanted[*day] = true);
         let zone = TimeZone::get(zone).unwrap();
-        Active { hours: vec![Hours { days: wanted, spans: spans.to_vec(), zone, written: "x".into() }] }
+        Active { hours: vec![Hours { days: wanted, spans: spans.to_vec(), zone, zoned: true, written: "x".into() }] }
     }
 
     fn at(text: &str) -> Time {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, AmbiguousZoned, TimeZone};
 
 use super::{Active, Hours, Inhibit, Maintenance};
 use crate::core::rules::condition::Conditions;
@@ -13,6 +13,7 @@ use crate::core::rules::raw;
 use crate::core::rules::rule::{Field, Rule};
 use crate::core::time::Time;
 use crate::core::yaml::{MapReader, Node, Reader};
+use crate::core::zone;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const ACTIVE: &str = "hours such as {days: mon-fri, hours: \"09:00-18:00\", zone: Asia/Shanghai}";
@@ -31,6 +32,7 @@ fn hours(node: &Node, reader: &mut Reader) -> Option<Hours> {
     let mut map = reader.map(node, ACTIVE)?;
     let errors = reader.errors();
     let (mut days, mut spans, mut written) = ([true; 7], vec![(0, 24 * 60)], Vec::new());
+    let mut hours_at = None;
     if let Some(node) = map.take("days") {
         days = [false; 7];
         for item in reader.one_or_many(node) {
@@ -40,6 +42,7 @@ fn hours(node: &Node, reader: &mut Reader) -> Option<Hours> {
     if let Some(node) = map.take("hours") {
         spans.clear();
         for item in reader.one_or_many(node) {
+            hours_at = Some(item.span.clone());
             let Some(text) = reader.text(item, "hours such as \"09:00-18:00\"") else { continue };
             match span(text) {
                 Some(span) => spans.push(span),
@@ -51,14 +54,23 @@ fn hours(node: &Node, reader: &mut Reader) -> Option<Hours> {
             written.push(text.to_owned());
         }
     }
-    let zone = map.take("zone").and_then(|node| zone(node, reader)).unwrap_or((TimeZone::UTC, "UTC".to_owned()));
-    written.push(zone.1);
+    let zone_node = map.take("zone");
+    let (zone, name) = zone_node.and_then(|node| self::zone(node, reader)).unwrap_or((TimeZone::UTC, "UTC".to_owned()));
+    written.push(name);
     let nothing = days == [false; 7] || spans.is_empty();
     if nothing && reader.errors() == errors {
         reader.error_help(&map.head(), "these hours name no day or no time, so nothing would ever be told", ACTIVE);
     }
     map.finish(reader);
-    (!nothing).then(|| Hours { days, spans, zone: zone.0, written: written.join(" ").into() })
+    if nothing {
+        return None;
+    }
+    let hours = Hours { days, spans, zone, zoned: zone_node.is_some(), written: written.join(" ").into() };
+    if let (Some(at), Some(odd)) = (hours_at, hours.edge_that_moves()) {
+        let help = "choose an edge outside of the hour in which the clock changes, or a zone without such changes";
+        reader.warning_help(&at, odd, help);
+    }
+    Some(hours)
 }
 
 /// `mon`, or `mon-fri`; `sat-mon` goes over Sunday.
@@ -112,10 +124,9 @@ pub fn minute(text: &str) -> Option<u16> {
 
 fn zone(node: &Node, reader: &mut Reader) -> Option<(TimeZone, String)> {
     let name = reader.text(node, "a time zone such as Asia/Shanghai")?;
-    match TimeZone::get(name) {
+    match zone::named(name) {
         Ok(zone) => Some((zone, name.to_owned())),
-        Err(_) => {
-            let help = "write one such as Asia/Shanghai, Europe/Berlin or UTC";
+        Err(help) => {
             reader.error_help(&node.span, format!("`{name}` is no time zone"), help);
             None
         }
@@ -123,24 +134,22 @@ fn zone(node: &Node, reader: &mut Reader) -> Option<(TimeZone, String)> {
 }
 
 /// Reads `maintenance`: of a file, whose rules it then holds, or of podbell.yaml.
-pub fn maintenance(
-    node: &Node,
-    reader: &mut Reader,
-    scopes: &[Conditions],
-    file: Option<&Arc<str>>,
-) -> Vec<Maintenance> {
+pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file: Option<&Arc<str>>) -> Vec<Planned> {
     const WHAT: &str = "maintenance such as {name: db-upgrade, until: \"2026-12-01 22:00\", zone: Asia/Shanghai}";
-    let mut all: Vec<Maintenance> = Vec::new();
+    let mut all: Vec<Planned> = Vec::new();
     for item in reader.one_or_many(node) {
         let Some(mut map) = reader.map(item, WHAT) else { continue };
         let head = map.head();
         let name_node = map.need("name", reader);
         let name = name_node.and_then(|node| reader.text(node, "a name")).unwrap_or_default();
-        let zone = map.take("zone").and_then(|node| zone(node, reader)).map_or(TimeZone::UTC, |(zone, _)| zone);
+        let zone_node = map.take("zone");
+        let zone = zone_node.and_then(|node| self::zone(node, reader)).map_or(TimeZone::UTC, |(zone, _)| zone);
         let from_node = map.take("from");
         let from = from_node.and_then(|node| moment(node, &zone, reader));
         let until_node = map.need("until", reader);
         let until = until_node.and_then(|node| moment(node, &zone, reader));
+        let on_a_clock = [from, until].into_iter().flatten().any(|(_, on_a_clock)| on_a_clock);
+        let (from, until) = (from.map(|(at, _)| at), until.map(|(at, _)| at));
         let matching = map
             .take("match")
             .and_then(|node| raw::conditions_of(&Maintenance::FIELDS, node, reader, "`match`"))
@@ -151,36 +160,54 @@ pub fn maintenance(
         {
             reader.error_help(&node.span, "this maintenance ends before it begins", "swap `from` and `until`");
         }
-        if all.iter().any(|other| *other.name == *name) {
-            let span = name_node.map_or(head, |node| node.span.clone());
+        if all.iter().any(|other| *other.maintenance.name == *name) {
+            let span = name_node.map_or_else(|| head.clone(), |node| node.span.clone());
             reader.error_help(&span, format!("the maintenance `{name}` is there twice"), "give each its own name");
         }
         if let Some(until) = until {
-            all.push(Maintenance {
-                name: name.into(),
-                from,
-                until,
-                matching,
-                scopes: scopes.to_vec(),
-                file: file.cloned(),
-            });
+            let maintenance =
+                Maintenance { name: name.into(), from, until, matching, scopes: scopes.to_vec(), file: file.cloned() };
+            let at = name_node.map_or(head, |node| node.span.clone());
+            all.push(Planned { maintenance, at, zoned: zone_node.is_some() || !on_a_clock });
         }
     }
     all
 }
 
-/// `2026-12-01 22:00` on the wall clock of the zone, or a time with an offset.
-fn moment(node: &Node, zone: &TimeZone, reader: &mut Reader) -> Option<Time> {
+/// `2026-12-01 22:00` on the wall clock of the zone, or a time with an offset. Says, too, whether it is on a wall clock.
+fn moment(node: &Node, zone: &TimeZone, reader: &mut Reader) -> Option<(Time, bool)> {
     let text = reader.text(node, "a time such as \"2026-12-01 22:00\"")?;
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return Some(Time::from_millis(at.as_millisecond()));
+        return Some((Time::from_millis(at.as_millisecond()), false));
     }
-    let at = text.parse::<DateTime>().ok().and_then(|at| at.to_zoned(zone.clone()).ok());
+    let ambiguous = text.parse::<DateTime>().ok().map(|at| zone.to_ambiguous_zoned(at));
+    let how = match ambiguous.as_ref().map(AmbiguousZoned::offset) {
+        Some(AmbiguousOffset::Gap { .. }) => Some("is skipped there: the clock goes forward over it"),
+        Some(AmbiguousOffset::Fold { .. }) => Some("is there twice: the clock goes back over it"),
+        Some(AmbiguousOffset::Unambiguous { .. }) | None => None,
+    };
+    let at = ambiguous.and_then(|at| at.compatible().ok());
+    if let (Some(how), Some(at)) = (how, &at) {
+        let meant = at.strftime("%Y-%m-%dT%H:%M:%S%:z");
+        let help = format!("it is taken as {meant}; write it with its offset to be sure");
+        reader.warning_help(&node.span, format!("`{text}` {how}"), help);
+    }
     if at.is_none() {
         let help = "write \"2026-12-01 22:00\" on the clock of `zone`, or 2026-12-01T22:00:00+08:00";
         reader.error_help(&node.span, format!("`{text}` is no time"), help);
     }
-    Some(Time::from_millis(at?.timestamp().as_millisecond()))
+    Some((Time::from_millis(at?.timestamp().as_millisecond()), true))
+}
+
+/// A `maintenance` that was read, and where it is written.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What it is.
+    pub maintenance: Maintenance,
+    /// Its name.
+    pub at: Range<usize>,
+    /// Whether it is said whose clock its times are on.
+    pub zoned: bool,
 }
 
 /// An `inhibit` that was read; which rules it means is known when all of the file are.

@@ -1,0 +1,62 @@
+//! Hours and planned work beside the clocks of those who read: what is said on no clock is UTC, and who reads
+//! Shanghai's times means Shanghai's hours.
+
+use std::sync::Arc;
+
+use super::NotifierConfig;
+use crate::core::diagnostic::{Diagnostic, Source};
+use crate::core::rules::Located;
+use crate::core::rules::quiet::read::Planned;
+use crate::core::rules::rule::Destination;
+use crate::core::time::Time;
+
+/// Hours of rules, and planned work, that are UTC for want of a zone though their readers' clocks show another.
+pub fn on_other_clocks<S>(
+    notifiers: &[NotifierConfig<S>],
+    rules: &[Located],
+    planned: &[(Arc<Source>, Planned)],
+) -> Vec<Diagnostic> {
+    let zone_of = |name: &Destination| {
+        let notifier = notifiers.iter().find(|notifier| notifier.name == *name)?;
+        let zone = notifier.time_zone.iana_name()?;
+        let is_utc = ["UTC", "Etc/UTC", "GMT", "Etc/GMT"].contains(&zone);
+        (!is_utc).then(|| (name.clone(), zone.to_owned()))
+    };
+    let mut found = Vec::new();
+    for located in rules {
+        let settings = &located.rule.settings;
+        let unzoned = settings.active.iter().flat_map(|active| &active.hours).find(|hours| !hours.zoned);
+        let Some((hours, (to, zone))) = unzoned.zip(settings.notify.iter().find_map(zone_of)) else { continue };
+        let message = format!(
+            "the hours `{}` of the rule `{}` are on no named clock, so they are UTC; {to} shows {zone}",
+            hours.written, settings.key.name
+        );
+        let help = format!("write `zone: {zone}` (or `zone: UTC`, if that is meant) into `active`");
+        found.push(Diagnostic::warning(&located.source, located.at.clone(), message).help(help));
+    }
+    let Some((to, zone)) = notifiers.iter().find_map(|notifier| zone_of(&notifier.name)) else { return found };
+    for (source, planned) in planned.iter().filter(|(_, planned)| !planned.zoned) {
+        let name = &planned.maintenance.name;
+        let message =
+            format!("the times of the maintenance `{name}` are on no named clock, so they are UTC; {to} shows {zone}");
+        let help = format!("write `zone: {zone}` (or `zone: UTC`, if that is meant) beside them");
+        found.push(Diagnostic::warning(source, planned.at.clone(), message).help(help));
+    }
+    found
+}
+
+/// Planned work that is over.
+pub fn over(planned: &[(Arc<Source>, Planned)], now: Time) -> Vec<Diagnostic> {
+    let over = planned.iter().filter(|(_, planned)| planned.maintenance.until <= now);
+    over.map(|(source, planned)| {
+        let days = now.since(planned.maintenance.until).as_secs() / 86_400;
+        let ago = match days {
+            0 => "today".to_owned(),
+            1 => "yesterday".to_owned(),
+            days => format!("{days} days ago"),
+        };
+        let message = format!("the maintenance `{}` ended {ago}: it holds nothing any more", planned.maintenance.name);
+        Diagnostic::warning(source, planned.at.clone(), message).help("remove it, or give it a new `until`")
+    })
+    .collect()
+}
