@@ -85,7 +85,9 @@ impl Places {
         if self.open.len() < self.most {
             return true;
         }
-        let greediest = self.each.iter().max_by_key(|(_, connections)| **connections).map(|(caller, _)| *caller);
+        // Of several with as many, another than who comes.
+        let greed = |(other, connections): &(&IpAddr, &usize)| (**connections, **other != caller, **other);
+        let greediest = self.each.iter().max_by_key(greed).map(|(caller, _)| *caller);
         greediest.is_some_and(|greediest| self.push_out(greediest))
     }
 
