@@ -120,15 +120,18 @@ pub struct Diff<'e> {
 const SAME_DATE: Duration = Duration::from_secs(2);
 
 /// Compares two readings of one episode, of which the first was read last at `read_at`, if that is known: how many
-/// occurrences lie between them.
-/// Without a newer date there is none, whatever the count says: a row that is shown twice has counted nothing. Only
-/// where the date was of that moment, or cannot be read, the count alone decides.
+/// occurrences lie between them. With the same date there is none, whatever the count says: a row that is shown twice
+/// has counted nothing. Only where the date was of that moment, or cannot be read, the count alone decides; and a count
+/// that grew under an earlier date says that a clock was set back.
 pub fn compare(before: Reading, now: Reading, read_at: Option<Time>) -> Option<(ChangeKind, u64)> {
     let more = now.count > before.count;
-    let undated = now.last_seen.is_unknown() && now.count != before.count;
-    let at_that_date = read_at.is_none_or(|read_at| read_at <= before.last_seen.plus(SAME_DATE));
-    let same_date = more && now.last_seen == before.last_seen && at_that_date;
-    if now.last_seen <= before.last_seen && !undated && !same_date {
+    let counts_alone = if now.last_seen.is_unknown() {
+        now.count != before.count
+    } else {
+        let at_that_date = read_at.is_none_or(|read_at| read_at <= before.last_seen.plus(SAME_DATE));
+        more && (now.last_seen < before.last_seen || at_that_date)
+    };
+    if now.last_seen <= before.last_seen && !counts_alone {
         None
     } else if more {
         Some((ChangeKind::Increased, now.count - before.count))

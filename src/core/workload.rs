@@ -143,29 +143,23 @@ fn node_address(name: &str) -> Option<&str> {
     })
 }
 
-/// The shape of a name with parts that look generated, which a `*` stands for; `None` for a name that people gave.
-/// Workloads of one shape may be runs of the same thing, by a maker that podbell does not know.
+/// The shape of a name with parts that look generated, which a `*` stands for; `None` for a name that people gave, or
+/// of which nothing else is left. Workloads of one shape may be runs of the same thing, by a maker that podbell does
+/// not know.
 pub fn shape(workload: &str) -> Option<String> {
-    let mut generated = false;
-    let parts: Vec<&str> = workload
-        .split('-')
-        .map(|part| {
-            let random = looks_generated(part);
-            generated |= random;
-            if random { "*" } else { part }
-        })
-        .collect();
-    generated.then(|| parts.join("-"))
+    let parts: Vec<&str> = workload.split('-').map(|part| if looks_generated(part) { "*" } else { part }).collect();
+    let generated = parts.iter().filter(|part| **part == "*").count();
+    (generated > 0 && generated < parts.len()).then(|| parts.join("-"))
 }
 
-/// Whether part of a name looks as if no person had written it: five characters or more, of which some are digits
-/// among letters, or that have no vowel.
+/// Whether part of a name looks as if no person had written it: of five characters or more, all of them such as
+/// Kubernetes draws, or digits only, or letters and digits that take turns at least three times.
 fn looks_generated(part: &str) -> bool {
-    let digits = part.bytes().filter(u8::is_ascii_digit).count();
-    let letters = part.bytes().filter(u8::is_ascii_lowercase).count();
-    let vowels = part.bytes().filter(|b| b"aeiou".contains(b)).count();
-    let plain = digits + letters == part.len();
-    plain && part.len() >= 5 && (digits == part.len() || (digits > 0 && letters > 0) || vowels == 0)
+    if part.len() < 5 || !part.bytes().all(is_lower_alnum) {
+        return false;
+    }
+    let turns = part.as_bytes().windows(2).filter(|pair| is_digit(pair[0]) != is_digit(pair[1])).count();
+    part.bytes().all(is_random) || part.bytes().all(is_digit) || turns >= 3
 }
 
 #[cfg(test)]
@@ -178,8 +172,12 @@ mod tests {
             ("ci-8f3k2m1q-build", Some("ci-*-build")),
             ("step-20418-x", Some("step-*-x")),
             ("job-kzvwq", Some("job-*")),
+            ("kzvwq", None),
             ("web", None),
             ("svc-12", None),
+            ("svc-web100", None),
+            ("svc-w100x", None),
+            ("mysql-main", None),
             ("api-v2", None),
             ("checkout-worker", None),
         ] {

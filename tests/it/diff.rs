@@ -304,7 +304,7 @@ fn readings_compare_as_the_design_says() {
     let reading = |count, last| Reading { count, last_seen: at(last) };
     let cases = [
         (reading(5, 10), reading(7, 20), Some((Increased, 2))),
-        (reading(5, 10), reading(7, 5), None),
+        (reading(5, 10), reading(7, 5), Some((Increased, 2))),
         (reading(5, 10), reading(7, 10), None),
         (reading(5, 10), reading(5, 20), Some((Increased, 1))),
         (reading(5, 10), reading(5, 10), None),

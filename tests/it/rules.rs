@@ -64,7 +64,7 @@ fn the_example_means_what_its_comments_say() {
     assert_eq!(claims(&rules, "shop", &canary), [""; 0]);
     let settings = &rules.get(RuleId(0)).settings;
     assert_eq!(settings.severity, Severity::Critical);
-    assert_eq!(settings.open_when, OpenWhen { count: Some(3), within: Duration::from_secs(600), ..OpenWhen::AT_ONCE });
+    assert_eq!(settings.open_when, OpenWhen { count: Some(3), within: Duration::from_secs(1200), ..OpenWhen::AT_ONCE });
     assert_eq!((settings.min_gap, settings.remind_every), (Duration::ZERO, Some(Duration::from_secs(4 * 3600))));
     assert_eq!(settings.escalate.counts, CountSteps::Listed(vec![10, 100, 1000]));
     assert_eq!((settings.escalate.objects.as_slice(), settings.escalate.news), (&[5, 20][..], true));

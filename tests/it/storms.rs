@@ -303,7 +303,7 @@ fn a_digest_holds_more_than_one_problem() {
 fn ends_make_no_storm_and_what_is_new_meanwhile_is_told_at_once() {
     let mut world = world();
     world.run_until(60);
-    fail(&mut world, "web", 0..60, "FailedScheduling");
+    fail(&mut world, "web", 0..60, "Odd");
     // They end one after another: each is seen once more at another time.
     let mut told_new = Vec::new();
     for minute in 2..45 {
@@ -314,7 +314,7 @@ fn ends_make_no_storm_and_what_is_new_meanwhile_is_told_at_once() {
             .map(|n| {
                 let count = if n > again { again as u64 } else { n as u64 + 1 };
                 let last = if n > again { now } else { 60 + n as i64 * 60 };
-                warning(&format!("w{n}x"), "FailedScheduling", "0/3 nodes are available", count, 60, last)
+                warning(&format!("w{n}x"), "Odd", "0/3 nodes are available", count, 60, last)
             })
             .collect();
         world.poll(&Target::new("prod", "cls-1", "shop", "web"), &list);
@@ -343,7 +343,7 @@ fn many_ends_at_once_are_one_message_and_a_few_are_told_alone() {
         let begun = seconds(&world) + 60;
         world.run_until(begun);
         let service = format!("many{count}");
-        fail(&mut world, &service, count * 100..count * 101, "FailedScheduling");
+        fail(&mut world, &service, count * 100..count * 101, "Odd");
         let before = chat(&world).len();
         for minute in 1..30 {
             world.run_until(begun + minute * 60);

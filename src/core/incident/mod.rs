@@ -46,6 +46,8 @@ const MOST_BLIND: usize = 5;
 const MOST_MESSAGE_CHARS: usize = 4000;
 /// Names of Kubernetes have at most 253 characters; anything longer is nonsense of a source.
 const MOST_NAME_CHARS: usize = 300;
+/// What tells families of troubles apart.
+const MOST_FAMILY_CHARS: usize = 60;
 
 /// Where an incident is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,7 +272,7 @@ impl Incident {
 
     /// Whether it is about the same family of troubles as an event.
     pub fn is_about(&self, event: &Event<'_>) -> bool {
-        let family = super::reports::family(event);
+        let family = clipped(super::reports::family(event), MOST_FAMILY_CHARS);
         // What was stored before families were known may be about anything.
         self.details.topics.iter().any(|topic| topic.family == family || topic.family.is_empty())
     }
@@ -445,7 +447,7 @@ impl Details {
         self.record_reason(reason, joining.new);
         let key = clipped(&super::topic::of(event, joining.workload), MOST_NAME_CHARS);
         if self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
-            let family = clipped(super::reports::family(event), MOST_NAME_CHARS);
+            let family = clipped(super::reports::family(event), MOST_FAMILY_CHARS);
             self.topics.push(Topic { key, words: topic_words(event), family });
         }
         if event.last_seen >= self.newest_seen {

@@ -223,6 +223,8 @@ struct Entry<'a> {
     count: Integer,
     /// Not of the API: recordings of other sources say it.
     series: bool,
+    /// Whether it is an object of Kubernetes' own API, which says everything under other names.
+    foreign: bool,
     level: Text<'a>,
     obj_type: Text<'a>,
     obj_name: Text<'a>,
@@ -231,7 +233,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Only an entry that says nothing, and not even when, is not understood. A date that is missing or cannot be read is
+    /// Only an entry that says nothing, and not even when, or that is of another API, is not understood. A date that is missing or cannot be read is
     /// unknown: whoever observes the entry knows when that was. What is listed happened, so that a count that is
     /// missing, zero or negative is 1.
     fn understand(self, clock: &mut WallClock) -> Option<Event<'a>> {
@@ -239,7 +241,7 @@ impl<'a> Entry<'a> {
         let silent = said.iter().all(|text| text.as_str().trim().is_empty());
         let mut date = |text: &Text<'_>| clock.read(text.as_str()).filter(|at| *at > OLDEST).unwrap_or(Time::UNKNOWN);
         let (first_seen, last_seen) = (date(&self.first_seen), date(&self.last_seen));
-        if silent && first_seen.is_unknown() && last_seen.is_unknown() {
+        if self.foreign || silent && first_seen.is_unknown() && last_seen.is_unknown() {
             return None;
         }
         Some(Event {
@@ -271,6 +273,8 @@ enum Key {
     LastSeen,
     Count,
     Series,
+    #[serde(alias = "regarding")]
+    InvolvedObject,
     Level,
     ObjType,
     ObjName,
@@ -297,6 +301,10 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 Key::LastSeen => entry.last_seen = map.next_value()?,
                 Key::Count => entry.count = map.next_value()?,
                 Key::Series => entry.series = map.next_value::<Truth>()?.0,
+                Key::InvolvedObject => {
+                    entry.foreign = true;
+                    map.next_value::<IgnoredAny>()?;
+                }
                 Key::Level => entry.level = map.next_value()?,
                 Key::ObjType => entry.obj_type = map.next_value()?,
                 Key::ObjName => entry.obj_name = map.next_value()?,
