@@ -191,9 +191,9 @@ impl Answers<'_> {
         Ok(rows)
     }
 
-    fn detail(&self, id: u64) -> Result<Option<Detail>, StoreError> {
+    fn detail(&self, id: u64, page: u32) -> Result<Option<Detail>, StoreError> {
         let (Answer::Shown(shown), Answer::Why(why)) =
-            (self.answer(Command::Show { id })?, self.answer(Command::Why { id })?)
+            (self.answer(Command::Show { id })?, self.answer(Command::Why { id, page })?)
         else {
             return Ok(None);
         };
@@ -307,12 +307,12 @@ impl FrontDesk {
         self.view(reader, move |answers| answers.home(page)).await
     }
 
-    /// One incident; none that the reader may see is `None`.
+    /// One incident with a page of its changes; none that the reader may see is `None`.
     ///
     /// # Errors
     /// See [`ListError`].
-    pub async fn detail(&self, reader: Reader, id: u64) -> Result<Option<Detail>, ListError> {
-        self.view(reader, move |answers| answers.detail(id)).await
+    pub async fn detail(&self, reader: Reader, id: u64, page: u32) -> Result<Option<Detail>, ListError> {
+        self.view(reader, move |answers| answers.detail(id, page)).await
     }
 
     /// Services: those after a key, or those whose names begin like this.

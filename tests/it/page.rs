@@ -468,3 +468,28 @@ async fn a_session_ends_after_twelve_hours_whatever_the_browser_keeps() {
     assert_eq!(visitor.get("/live").await.status, 401);
     assert_eq!(visitor.post("/do", &[("token", &token), ("do", "ack"), ("what", "1")]).await.status, 401);
 }
+
+#[tokio::test]
+async fn the_opening_of_a_long_incident_is_on_its_page_and_the_other_changes_are_one_click_away() {
+    let mut world = crate::support::world::World::with_rules(
+        "version: 1\ndefaults: {notify: [team]}\nrules: [{name: any, match: {reason: '*'}, open_when: {count: 3, within: 1h}}]\n",
+    );
+    let web = crate::support::world::web();
+    world.watch(std::slice::from_ref(&web));
+    world.poll(&web, &[]);
+    world.run_until(60);
+    for poll in 1..=40i64 {
+        let now = 60 + poll * 15;
+        world.poll(&web, &[warning("web-1", "BackOff", "again", poll as u64 * 2, 59, now - 1)]);
+        world.run_until(now + 1);
+    }
+    let (base, _stop) = served(&mut world, at(700)).await;
+    let visitor = Visitor::at(&base).signed_in(WRITE).await;
+    let page = visitor.get("/incidents/1").await.text;
+    for part in ["opened it", "between", "/incidents/1?page=2#why", "Page 1 of 4"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let last = visitor.get("/incidents/1?page=4").await.text;
+    assert!(last.contains("/incidents/1?page=3#why") && !last.contains("?page=5"), "{last}");
+    assert!(last.contains("2 of the 3"), "the first change is on the last page: {last}");
+}

@@ -178,7 +178,7 @@ impl Row {
         let place = place.map(String::as_str).collect::<Vec<_>>().join("/");
         spans.push(message::data(&format!("{place}: {}", self.reason)));
         let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        spans.push(words(format!(" · {times} · {objects} · {} · ", scribe.talk.ago(&scribe.say.age(self.at)))));
+        spans.push(words(format!(" · {times} · {objects} · {} · ", scribe.say.ago(self.at))));
         match self.ignored_by.first() {
             Some(rule) => spans.extend(scribe.fill(scribe.talk.ignored_by(), &[&rule.name])),
             None => spans.push(words(scribe.talk.no_rule())),

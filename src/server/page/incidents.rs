@@ -137,7 +137,7 @@ pub(super) fn muted(cx: &Context<'_>, mute: &Mute) -> Markup {
                         a href=(cx.to(&format!("/incidents/{id}"))) { "#" (id) }
                     } @else { (data(&named(&mute.what))) }
                 }
-                " " (filled(words.until, &[&cx.say().at(mute.until)])) " · " (data(&mute.by.name)) " (" (data(&mute.by.via)) ")"
+                " " (filled(words.until, &[&cx.say().at(mute.until)])) " · " (data(&mute.by.name)) " (" (data(&cx.say().via(&mute.by.via))) ")"
                 @if let Some(why) = &mute.why { " · " (data(why)) }
             }
             @if cx.may_write() {

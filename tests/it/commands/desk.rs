@@ -162,7 +162,7 @@ impl Asker {
         format!("{}\n{}", reply.message.title, reply.message.text())
     }
 
-    fn podbell(&self, text: &str) -> String {
+    pub fn podbell(&self, text: &str) -> String {
         self.ask(Entry::Podbell, text)
     }
 
