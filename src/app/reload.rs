@@ -200,7 +200,9 @@ fn read(watched: &Watched, asked: bool) -> Read {
         let error = PollError {
             code: "rules".to_owned(),
             text: format!("{glob} matches no file any more"),
-            advice: format!("put the files back; if they are gone for good, take the glob out of podbell.yaml. Until then {UNCHANGED}"),
+            advice: format!(
+                "put the files back; if they are gone for good, take the glob out of podbell.yaml. Until then {UNCHANGED}"
+            ),
             gone: false,
         };
         return refused(error);

@@ -139,7 +139,18 @@ impl Answers<'_> {
             self.scope.sees(target) && ask.wants(target, self.known.alias(&target.cluster))
         };
         decisions.retain(wanted);
-        Ok(Answer::Untold(Untold::new(ask, &decisions)))
+        let sees = |names: Names<'_>| self.scope.sees_names(names);
+        let own = self.store.services(&sees)?;
+        let asked = own.iter().map(|service| &service.target);
+        let asked = asked.filter(|target| ask.wants(target, self.known.alias(&target.cluster)));
+        let unusable = self.unusable(asked)?;
+        Ok(Answer::Untold(Untold::new(ask, &decisions, unusable)))
+    }
+
+    /// Of how many of these services lists have entries that cannot be understood.
+    fn unusable<'t>(&self, targets: impl Iterator<Item = &'t Target>) -> Result<u64, StoreError> {
+        let troubles = self.store.own_troubles()?;
+        Ok(targets.filter(|target| troubles.iter().any(|trouble| trouble.is_unusable_of(target))).count() as u64)
     }
 
     fn status(&self) -> Result<Answer, StoreError> {
@@ -156,6 +167,7 @@ impl Answers<'_> {
             services: own.len() as u64,
             unreadable: failing.len() as u64,
             unreadable_since: failing.iter().min().copied(),
+            unusable: self.unusable(own.iter().map(|service| &service.target))?,
             open,
             mutes: self.own_mutes()?.len() as u64,
             waiting: everything.then_some(waiting),

@@ -140,4 +140,16 @@ mod tests {
             assert_eq!(after(ignored), None, "{ignored}");
         }
     }
+
+    #[test]
+    fn advice_fits_whoever_answered() {
+        let advice = |status| match by_status(&Reply::of(status, None, "", &Redactor::default())) {
+            Outcome::Dead { advice, .. } => advice,
+            other => format!("{other:?}"),
+        };
+        assert!(advice(405).contains("POST"));
+        assert!(advice(407).contains("proxy") && !advice(407).contains("POST"));
+        let all: std::collections::BTreeSet<String> = [405, 407, 421, 426, 451].map(advice).into();
+        assert_eq!(all.len(), 5, "{all:?}");
+    }
 }

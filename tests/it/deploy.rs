@@ -64,10 +64,11 @@ fn path(object: &Value) -> String {
     let group = if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };
     let plural = match kind {
         "NetworkPolicy" => "networkpolicies".to_owned(),
+        "PriorityClass" => "priorityclasses".to_owned(),
         _ => format!("{}s", kind.to_lowercase()),
     };
     let name = object["metadata"]["name"].as_str().unwrap();
-    if ["Namespace", "ClusterRole", "ClusterRoleBinding"].contains(&kind) {
+    if ["Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass"].contains(&kind) {
         return format!("{group}/{plural}/{name}");
     }
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or("podbell");
@@ -234,6 +235,7 @@ extraVolumes: [{name: kubeconfigs, secret: {secretName: kubeconfigs}}]
 extraVolumeMounts: [{name: kubeconfigs, mountPath: /etc/kubeconfigs, readOnly: true}]
 podAnnotations: {a: b}
 podLabels: {team: ops}
+priorityClass: {create: true, value: 5}
 priorityClassName: \"\"
 nodeSelector: {disk: ssd}
 tolerations: [{key: dedicated, operator: Exists}]
@@ -363,6 +365,12 @@ fn the_pod_is_as_safe_as_the_strictest_profile_asks() {
     for key in ["startupProbe", "readinessProbe", "livenessProbe", "resources"] {
         assert!(container[key].is_object(), "{key}");
     }
+    // A node that is short of disk or memory throws out first what asked for nothing and matters least.
+    assert!(container["resources"]["requests"]["ephemeral-storage"].is_string());
+    assert!(container["resources"]["limits"]["ephemeral-storage"].is_null(), "no limit of its own to run into");
+    let class = file("priorityclass.yaml").remove(0);
+    assert_eq!(pod["priorityClassName"], class["metadata"]["name"]);
+    assert!(class["value"].as_i64().unwrap() > 0 && class["preemptionPolicy"] == "Never");
     // Rules that come by subPath would never change in a running pod.
     assert!(container["volumeMounts"].as_array().unwrap().iter().all(|mount| mount.get("subPath").is_none()));
     // What podbell writes to is a volume; all other mounts are not written to.

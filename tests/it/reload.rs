@@ -297,7 +297,7 @@ async fn podbell_starts_without_the_files_of_a_glob_tells_the_operator_and_every
     let emulator = emulator(ONE_EVENT, 1, None).await;
     let receiver = Receiver::start().await;
     let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
-    site.edit("rules: [rules.yaml]", "rules: [\"rules/*.yaml\"]");
+    site.edit("rules: [rules.yaml]", "rules: [\"rules/*.yaml\"]\noperator: {notify: [audit]}");
     let rules = std::fs::read_to_string(site.path("rules.yaml")).unwrap();
     let mut running = site.run().await;
     let told = |part: &'static str| {

@@ -111,6 +111,11 @@ impl<'a> Scribe<'a> {
         spans
     }
 
+    /// That lists of so many services have entries that nobody can be told of.
+    pub(super) fn unusable(&self, services: u64) -> Option<Block> {
+        (services > 0).then(|| self.line(format!("⚠️ {}", self.talk.unusable(&self.say.services(services)))))
+    }
+
     /// Who said something, and where.
     pub(super) fn author(&self, by: &Author) -> Vec<Span> {
         vec![message::data(&by.name), message::words(" ("), message::data(&self.say.via(&by.via)), message::words(")")]

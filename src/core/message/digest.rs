@@ -231,7 +231,7 @@ mod tests {
     use super::super::{Language, sample};
     use super::*;
     use crate::core::mute::Author;
-    use crate::core::notice::Info;
+    use crate::core::notice::{Info, Trouble, TroubleSubject};
 
     fn muted(id: u64, what: &str) -> Notice {
         let by = Author { name: "ann".into(), via: "ops".into() };
@@ -255,6 +255,32 @@ mod tests {
         }
         let alone = compose_digest(&[web, db], storm, &style);
         assert!(!alone.title.contains("problem") && !alone.over, "{}", alone.title);
+    }
+
+    #[test]
+    fn a_digest_counts_what_it_holds_and_names_what_podbell_cannot_do() {
+        let opened = sample::notice(sample::Kind::Opened, &sample::story(), Severity::Warning, Vec::new());
+        let trouble = Trouble {
+            incident: 7,
+            subject: TroubleSubject::Destination("team-slack".into()),
+            code: "404".into(),
+            text: "status 404: {\"ok\":false,\"error\":\"[hidden]\"}".into(),
+            advice: String::new(),
+            since: sample::NOW,
+            until: None,
+            affected: Vec::new(),
+            affected_count: 0,
+        };
+        let failing = Notice { id: 9, body: NoticeBody::Trouble(trouble), ..opened.clone() };
+        let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: sample::NOW };
+        let storm = StormFacts { since: sample::NOW, notices: 14 };
+        let digest = compose_digest(&[opened.clone(), failing.clone()], storm, &style);
+        let text = digest.text();
+        assert!(text.contains("2 notices since") && !text.contains("14"), "{text}");
+        assert!(text.contains("podbell cannot deliver to team-slack: 404") && !text.contains("hidden"), "{text}");
+        let again = Notice { id: 10, ..opened.clone() };
+        let text = compose_digest(&[opened, again, failing], storm, &style).text();
+        assert!(text.contains("3 notices about 2 problems since"), "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::words::filled;
 use crate::chat::views::{Home, PAGE, Row};
 use crate::core::ask::{few, named, typed};
 use crate::core::event::Target;
-use crate::core::message::number;
+use crate::core::message::{number, one_line};
 use crate::core::mute::Mute;
 
 pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
@@ -143,7 +143,7 @@ pub(super) fn muted(cx: &Context<'_>, mute: &Mute) -> Markup {
             @if cx.may_write() {
                 form method="post" action=(cx.to("/do")) {
                     (cx.hidden("unmute", &typed(&mute.what)))
-                    button.quiet id=(format!("mute{}", mute.id)) { (words.unmute) }
+                    button.quiet id=(format!("mute{}", mute.id)) aria-label=(format!("{}{}{}", words.unmute, cx.say().colon(), one_line(&named(&mute.what), 200))) { (words.unmute) }
                 }
             } @else { (nothing()) }
         }

@@ -138,7 +138,7 @@ impl Asker {
         Self { prompt, ..self }
     }
 
-    fn team(self, namespace: &str) -> Self {
+    pub fn team(self, namespace: &str) -> Self {
         Self { scope: serde_json::from_value(serde_json::json!({"namespace": [namespace]})).unwrap(), ..self }
     }
 
@@ -160,6 +160,14 @@ impl Asker {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let reply = runtime.block_on(desk.ask(question));
         format!("{}\n{}", reply.message.title, reply.message.text())
+    }
+
+    pub fn may_only_read(self) -> Self {
+        Self { may_write: false, ..self }
+    }
+
+    pub fn at(self, now: Time) -> Self {
+        Self { now, ..self }
     }
 
     pub fn podbell(&self, text: &str) -> String {

@@ -363,6 +363,14 @@ impl Talk for English {
         }
     }
 
+    fn untold_but_unusable(&self, since: &str) -> String {
+        format!("Every Warning of the last {since} that podbell could read was told.")
+    }
+
+    fn unusable(&self, services: &str) -> String {
+        format!("Lists of {services} have entries that podbell cannot read: nobody hears of what they say.")
+    }
+
     fn ignored_by(&self) -> &'static str {
         "ignored by rule {}"
     }

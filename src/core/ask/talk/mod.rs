@@ -116,6 +116,9 @@ pub(super) trait Talk: Sync {
 
     fn untold_title(&self, n: u64) -> String;
     fn untold(&self, n: u64, since: &str) -> String;
+    /// Nothing is untold of what could be read.
+    fn untold_but_unusable(&self, since: &str) -> String;
+    fn unusable(&self, services: &str) -> String;
     /// `{}` is the rule.
     fn ignored_by(&self) -> &'static str;
     fn no_rule(&self) -> &'static str;

@@ -357,6 +357,14 @@ impl Talk for Chinese {
         }
     }
 
+    fn untold_but_unusable(&self, since: &str) -> String {
+        format!("最近 {since}内能够读取的 Warning 事件均已通知。")
+    }
+
+    fn unusable(&self, services: &str) -> String {
+        format!("{services}的列表中有 podbell 无法解析的条目，其内容不会通知任何人。")
+    }
+
     fn ignored_by(&self) -> &'static str {
         "被规则 {} 忽略"
     }
