@@ -43,6 +43,13 @@ pub(super) struct Args {
     words: Vec<String>,
 }
 
+impl Args {
+    /// These words.
+    pub(super) fn of(words: Vec<String>) -> Self {
+        Self { words }
+    }
+}
+
 /// What is about the terminal, and what is left for the parser.
 #[derive(Debug)]
 struct Asked {

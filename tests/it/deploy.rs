@@ -154,6 +154,7 @@ async fn every_manifest_is_taken_by_the_server_word_for_word() {
             "ConfigMap",
             "Namespace",
             "NetworkPolicy",
+            "PriorityClass",
             "Role",
             "RoleBinding",
             "Secret",
@@ -250,7 +251,7 @@ async fn what_the_chart_renders_without_a_network_is_taken_by_the_server_word_fo
     let (one, other) = (server.namespace().await, server.namespace().await);
     let some = format!("namespaces: [{one}, {other}]");
     let nothing = "serviceAccount: {create: false}\nrbac: {create: false}\nnetworkPolicy: {enabled: false}\nrules: {10-own.yaml: null}\nresources: {limits: null, requests: null}";
-    for (values, objects) in [("{}", 8), (&*some, 10), (nothing, 4), (EVERYTHING, 10), ("secret: {name: mine}", 8)] {
+    for (values, objects) in [("{}", 9), (&*some, 11), (nothing, 5), (EVERYTHING, 11), ("secret: {name: mine}", 9)] {
         let all = rendered(values).unwrap();
         let ids: Vec<String> = all.iter().map(id).collect();
         assert_eq!(all.len(), objects, "{values}: {ids:?}");

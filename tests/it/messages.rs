@@ -211,7 +211,7 @@ fn in_chinese_every_thing_has_one_word() {
         let line = said.lines().find(|line| line.contains(other));
         assert_eq!(line, None, "{other}");
     }
-    assert!(said.contains("静默") && said.contains("告警"), "{said}");
+    assert!(said.contains("告警"), "{said}");
 }
 
 #[test]

@@ -213,7 +213,8 @@ async fn what_is_muted_and_acknowledged_on_the_page_is_kept_with_its_author() {
     let acknowledged = send("ack").await;
     assert_eq!(acknowledged.to, Some(format!("{path}?said=ack")));
     let after = visitor.get(&format!("{path}?said=ack")).await.text;
-    for part in ["role=\"status\"", "Acknowledged.", "oncall", "(<bdi>page</bdi>)", "deploying", "End the mute"] {
+    for part in ["role=\"status\"", "Acknowledged.", "oncall", "(<bdi>status page</bdi>)", "deploying", "End the mute"]
+    {
         assert!(after.contains(part), "{part}: {after}");
     }
     assert!(!after.contains("data-key=\"a\""), "who has it need not say so again");

@@ -76,7 +76,7 @@ async fn an_incident_appears_without_a_reload_and_is_muted_by_keyboard_alone() {
     browser.press("j").await;
     browser.press("k").await;
     browser.press("a").await;
-    browser.until("document.querySelector('#open').innerText.includes('oncall has it')").await;
+    browser.until("document.querySelector('#open').innerText.includes('acknowledged by oncall')").await;
     in_order(&browser, &world);
 }
 

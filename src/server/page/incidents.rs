@@ -93,7 +93,7 @@ fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
     }
 }
 
-/// "ann has it", the name kept to itself.
+/// "acknowledged by ann", the name kept to itself.
 pub(super) fn has_it(cx: &Context<'_>, name: &str) -> Markup {
     let (before, after) = cx.words.acknowledged_by.split_once("{}").unwrap_or_default();
     html! { (before) (data(name)) (after) }

@@ -336,7 +336,7 @@ fn what_people_did_is_shown_with_author_and_time() {
     asker.sql("INSERT INTO acknowledged (incident, body) VALUES (1, ?1)", &has);
     let said = asker.podbell("show 1");
     assert!(said.contains("👤 03:05 bob (team-slack): muted for 2 h, deploying"), "{said}");
-    assert!(said.contains("🙋 eve has it"), "{said}");
+    assert!(said.contains("🙋 acknowledged by eve"), "{said}");
     assert!(!said.contains("podbell ack 1"), "somebody has it already: {said}");
 }
 
