@@ -72,7 +72,7 @@ fn names(loaded: &Loaded) -> Vec<String> {
 impl Watched {
     /// What a configuration names that was just read.
     pub fn new<S>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
-        let globs = Globs { all: loaded.rule_globs.clone(), empty: names(&loaded) };
+        let globs = Globs { all: loaded.rule_globs.clone(), empty: names(loaded) };
         let (names, chats) = (loaded.names.clone(), config.built_in_destinations());
         Self { path: path.to_owned(), globs, names, chats, fingerprint: loaded.fingerprint }
     }

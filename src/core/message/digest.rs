@@ -271,7 +271,7 @@ mod tests {
             affected: Vec::new(),
             affected_count: 0,
         };
-        let failing = Notice { id: 9, body: NoticeBody::Trouble(trouble), ..opened.clone() };
+        let failing = Notice { id: 9, body: NoticeBody::Trouble(Box::new(trouble)), ..opened.clone() };
         let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: sample::NOW };
         let storm = StormFacts { since: sample::NOW, notices: 14 };
         let digest = compose_digest(&[opened.clone(), failing.clone()], storm, &style);

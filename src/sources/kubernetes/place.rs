@@ -80,7 +80,7 @@ fn pod_of_claim<'n>(namespace: &str, name: &'n str, known: &impl Known) -> Optio
             || known.learned("StatefulSet", namespace, workload::of("Pod", pod)).is_some()
     };
     let gaps = || name.match_indices('-').map(|(at, _)| at);
-    let owner = || gaps().map(|at| &name[..at]).filter(|pod| facts(pod).is_some()).last();
+    let owner = || gaps().map(|at| &name[..at]).rfind(|pod| facts(pod).is_some());
     gaps().map(|at| &name[at + 1..]).find(of_set).or_else(owner)
 }
 
