@@ -40,7 +40,13 @@ impl Loaded {
     /// Everything that `check` finds wrong: also what does not keep podbell from starting.
     pub fn findings(&self) -> Vec<Diagnostic> {
         let empty = self.empty_globs.iter().map(|glob| glob.error.clone());
-        self.diagnostics.iter().cloned().chain(empty).collect()
+        let mut all: Vec<Diagnostic> = self.diagnostics.iter().cloned().chain(empty).collect();
+        if let Some(glob) = self.empty_globs.first() {
+            // Those of podbell.yaml in the order of its lines, then the others.
+            let own = &glob.error.source.name;
+            all.sort_by_key(|finding| if finding.source.name == *own { (0, finding.span.start) } else { (1, 0) });
+        }
+        all
     }
 
     /// Whether something keeps podbell from starting.
