@@ -20,6 +20,8 @@ pub struct SourcePulse {
     pub targets: u64,
     /// Of those, unreadable ones.
     pub failing: u64,
+    /// Entries of their lists that cannot be understood.
+    pub unusable: u64,
     /// When the newest good poll was.
     pub last_good: Option<Time>,
 }
@@ -136,6 +138,7 @@ pub fn count(engine: &Engine) -> Counted {
             if let Some(source) = counted.sources.last_mut() {
                 source.targets += 1;
                 source.failing += u64::from(known.failing.is_some());
+                source.unusable = source.unusable.saturating_add(known.unusable);
                 source.last_good = source.last_good.max(known.last_good);
             }
         }

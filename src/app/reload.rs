@@ -33,6 +33,7 @@ pub type RulesTask = Box<dyn FnOnce(mpsc::Sender<NewRules>, watch::Receiver<bool
 pub fn rule_files<S>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
     RuleFiles {
         files: loaded.rule_files,
+        empty: loaded.empty_globs,
         named: config.has_rules,
         chats: config.built_in_destinations(),
         maintenance: config.maintenance.clone(),
@@ -63,10 +64,15 @@ pub struct Watched {
     pub fingerprint: u64,
 }
 
+/// The globs of a configuration that match no file.
+fn names(loaded: &Loaded) -> Vec<String> {
+    loaded.empty_globs.iter().map(|glob| glob.file.source.name.to_string()).collect()
+}
+
 impl Watched {
     /// What a configuration names that was just read.
     pub fn new<S>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
-        let globs = Globs { all: loaded.rule_globs.clone(), empty: loaded.empty_globs.clone() };
+        let globs = Globs { all: loaded.rule_globs.clone(), empty: names(loaded) };
         let (names, chats) = (loaded.names.clone(), config.built_in_destinations());
         Self { path: path.to_owned(), globs, names, chats, fingerprint: loaded.fingerprint }
     }
@@ -189,22 +195,24 @@ fn read(watched: &Watched, asked: bool) -> Read {
         return refused(refusal(&error, UNCHANGED));
     };
     // Files that are copied, a folder that is not mounted: for a moment there are none.
-    let vanished = loaded.empty_globs.iter().find(|glob| !watched.globs.empty.contains(glob));
+    let vanished = names(&loaded).into_iter().find(|glob| !watched.globs.empty.contains(glob));
     if let Some(glob) = vanished.filter(|_| !asked) {
         let error = PollError {
             code: "rules".to_owned(),
             text: format!("{glob} matches no file any more"),
-            advice: format!("put the files back; if they are gone for good, send SIGHUP. Until then {UNCHANGED}"),
+            advice: format!(
+                "put the files back; if they are gone for good, take the glob out of podbell.yaml. Until then {UNCHANGED}"
+            ),
             gone: false,
         };
         return refused(error);
     }
-    for file in &mut loaded.rule_files {
+    for file in loaded.rule_files.iter_mut().chain(loaded.empty_globs.iter_mut().map(|glob| &mut glob.file)) {
         // Another notifier comes with the next start; until then it does not exist.
         file.names.destinations.clone_from(&watched.names.destinations);
         file.names.mentions.clone_from(&watched.names.mentions);
     }
-    let globs = Globs { all: loaded.rule_globs.clone(), empty: std::mem::take(&mut loaded.empty_globs) };
+    let globs = Globs { all: loaded.rule_globs.clone(), empty: names(&loaded) };
     let fingerprint = loaded.fingerprint;
     let mut files = rule_files(loaded, &config);
     let runs = |name: &Destination| watched.names.destinations.as_ref().is_none_or(|names| names.contains(name));
@@ -227,6 +235,7 @@ fn checked(files: &RuleFiles) -> Result<String, String> {
         rules += compiled.rules.len();
         wrong.extend(compiled.diagnostics.iter().find(|finding| finding.is_error()).map(ToString::to_string));
     }
+    wrong.extend(files.empty.iter().map(|glob| glob.error.to_string()));
     match wrong.is_empty() {
         true => {
             let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });

@@ -20,8 +20,6 @@ use crate::store::{Asked, Snapshot, StoreError, Wanted};
 
 /// So many episodes of the silent baseline are looked at.
 const MOST_BASELINE: u32 = 500;
-/// So many changes of one incident.
-const MOST_DECISIONS: usize = 200;
 
 /// What answers are made from.
 pub(super) struct Answers<'a> {
@@ -39,7 +37,7 @@ impl Answers<'_> {
             Command::Events(ask) => self.events(ask),
             Command::Incidents(ask) => self.incidents(ask),
             Command::Show { id } => self.show(id),
-            Command::Why { id } => self.why(id),
+            Command::Why { id, page } => self.why(id, page),
             Command::Mutes => Ok(Answer::Mutes(Mutes { mutes: self.own_mutes()? })),
             Command::Untold(ask) => self.untold(ask),
             Command::Status => self.status(),
@@ -122,15 +120,16 @@ impl Answers<'_> {
         Ok(Answer::Shown(Box::new(shown)))
     }
 
-    fn why(&self, id: u64) -> Result<Answer, StoreError> {
+    fn why(&self, id: u64, page: u32) -> Result<Answer, StoreError> {
         let Some(kept) = self.kept(id)? else { return Ok(no_incident(id)) };
         let asked = Asked { incident: Some(id), ..Asked::default() };
-        let mut decisions = self.store.decisions(&asked, MOST_DECISIONS)?;
+        let mut decisions = self.store.decisions(&asked, usize::MAX)?;
         decisions.retain(|decision| self.scope.sees(&decision.target));
         let telling = kept.incident.telling.iter();
         let held = telling.filter_map(|(to, telling)| Some((to.clone(), telling.held.clone()?))).collect();
         let brief = self.brief(&kept, &self.store.mutes(self.now)?);
-        Ok(Answer::Why(Box::new(Why { brief, decisions, held, told: self.store.told(id)? })))
+        let why = Why::new(brief, decisions, held, self.store.told(id)?, (page, self.now));
+        Ok(Answer::Why(Box::new(why)))
     }
 
     fn untold(&self, ask: untold::Ask) -> Result<Answer, StoreError> {
@@ -140,7 +139,18 @@ impl Answers<'_> {
             self.scope.sees(target) && ask.wants(target, self.known.alias(&target.cluster))
         };
         decisions.retain(wanted);
-        Ok(Answer::Untold(Untold::new(ask, &decisions)))
+        let sees = |names: Names<'_>| self.scope.sees_names(names);
+        let own = self.store.services(&sees)?;
+        let asked = own.iter().map(|service| &service.target);
+        let asked = asked.filter(|target| ask.wants(target, self.known.alias(&target.cluster)));
+        let unusable = self.unusable(asked)?;
+        Ok(Answer::Untold(Untold::new(ask, &decisions, unusable)))
+    }
+
+    /// Of how many of these services lists have entries that cannot be understood.
+    fn unusable<'t>(&self, targets: impl Iterator<Item = &'t Target>) -> Result<u64, StoreError> {
+        let troubles = self.store.own_troubles()?;
+        Ok(targets.filter(|target| troubles.iter().any(|trouble| trouble.is_unusable_of(target))).count() as u64)
     }
 
     fn status(&self) -> Result<Answer, StoreError> {
@@ -157,6 +167,7 @@ impl Answers<'_> {
             services: own.len() as u64,
             unreadable: failing.len() as u64,
             unreadable_since: failing.iter().min().copied(),
+            unusable: self.unusable(own.iter().map(|service| &service.target))?,
             open,
             mutes: self.own_mutes()?.len() as u64,
             waiting: everything.then_some(waiting),

@@ -10,6 +10,7 @@ use super::plans::Plan;
 use super::{ActError, Answering, Desk, Hands, Question, Reply};
 use crate::core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
 use crate::core::deed::{Act, Deed};
+use crate::core::message::{Message, Style};
 use crate::core::mute::Mute;
 use crate::core::scope::Scope;
 use crate::core::time::Time;
@@ -110,6 +111,11 @@ impl FrontDesk {
             };
         }
         self.read(question, move |answers| answers.answer(command)).await.unwrap_or_else(|answer| answer)
+    }
+
+    /// An answer in words, for a reader who types there.
+    pub fn compose(&self, answer: &Answer, style: &Style, prompt: Prompt) -> Message {
+        answer.in_names(&self.surroundings.get()).compose(style, prompt)
     }
 
     /// A page of incidents.
@@ -219,7 +225,7 @@ impl Desk for FrontDesk {
         Box::pin(async move {
             let answer = self.answer(&question).await;
             Reply {
-                message: answer.compose(&question.style, self.prompt),
+                message: self.compose(&answer, &question.style, self.prompt),
                 public: answer.is_public(),
                 good: answer.is_good(),
                 incident: answer.incident(),

@@ -5,7 +5,7 @@ use super::answers::{Answers, no_incident};
 use super::find::{self, Found};
 use crate::core::ask::mute::{self, What};
 use crate::core::ask::place::nearest;
-use crate::core::ask::{Answer, Choice, Command, Kind, KnownRule, Named, Place, Unknown, typed, word};
+use crate::core::ask::{Answer, Choice, Command, Kind, Known, KnownRule, Named, Place, Unknown, typed, word};
 use crate::core::deed::Act;
 use crate::core::mute::{Mute, Muted};
 use crate::store::StoreError;
@@ -36,9 +36,9 @@ impl Answers<'_> {
             }),
             Command::Mute(ask) => {
                 let act = |what| Act::Mute { what, lasts: ask.lasts, why: ask.why.clone() };
-                Ok(planned(self.mutable(ask)?, act))
+                Ok(planned(self.known, self.mutable(ask)?, act))
             }
-            Command::Unmute(what) => Ok(planned(self.muted(what)?, |what| Act::Unmute { what })),
+            Command::Unmute(what) => Ok(planned(self.known, self.muted(what)?, |what| Act::Unmute { what })),
             other => Ok(Plan::Answer(Box::new(self.answer(other.clone())?))),
         }
     }
@@ -102,13 +102,23 @@ impl Answers<'_> {
             [] => Err(Box::new(Answer::Unknown(Unknown {
                 kind: Kind::Mute,
                 word: what.typed(),
-                near: near_mutes(&what.typed(), &mutes),
+                near: self.near_mutes(&what.typed(), &mutes),
             }))),
             several => {
-                let commands = several.iter().map(|muted| format!("unmute {}", typed(muted))).collect();
+                let commands =
+                    several.iter().map(|muted| format!("unmute {}", typed(&self.known.in_names(muted)))).collect();
                 Err(Box::new(Answer::Choice(Choice { word: what.typed(), commands })))
             }
         })
+    }
+
+    fn near_mutes(&self, asked: &str, mutes: &[Mute]) -> Vec<String> {
+        let typed: Vec<String> = mutes.iter().map(|mute| typed(&self.known.in_names(&mute.what))).collect();
+        let mut near = nearest(asked, typed.iter().map(String::as_str));
+        if near.is_empty() && typed.len() <= 3 {
+            near = typed;
+        }
+        near.iter().map(|near| format!("unmute {near}")).collect()
     }
 
     fn is_meant(&self, what: &What, muted: &Muted) -> bool {
@@ -134,9 +144,9 @@ impl Answers<'_> {
     }
 }
 
-fn planned(meant: Meant, act: impl FnOnce(Muted) -> Act) -> Plan {
+fn planned(known: &Known, meant: Meant, act: impl FnOnce(Muted) -> Act) -> Plan {
     match meant {
-        Ok(what) => Plan::Act { about: typed(&what), act: act(what) },
+        Ok(what) => Plan::Act { about: typed(&known.in_names(&what)), act: act(what) },
         Err(answer) => Plan::Answer(answer),
     }
 }
@@ -162,13 +172,4 @@ fn one_rule(name: &str, rules: &[&KnownRule], ask: &mute::Ask) -> Meant {
 /// `rule:NAME`, with its file where the name is not enough.
 fn rule_word(rule: &KnownRule, among: &[&KnownRule]) -> String {
     if among.len() > 1 { format!("rule:{}", rule.key) } else { format!("rule:{}", rule.key.name) }
-}
-
-fn near_mutes(asked: &str, mutes: &[Mute]) -> Vec<String> {
-    let typed: Vec<String> = mutes.iter().map(|mute| typed(&mute.what)).collect();
-    let mut near = nearest(asked, typed.iter().map(String::as_str));
-    if near.is_empty() && typed.len() <= 3 {
-        near = typed;
-    }
-    near.iter().map(|near| format!("unmute {near}")).collect()
 }

@@ -21,6 +21,8 @@ use crate::store::{Queue, Service, StoreError, Wanted};
 
 /// So many incidents are on one page.
 pub const PAGE: u32 = 25;
+/// So many open incidents, the newest, are sorted by what needs somebody; the pages after them have older ones by time.
+const MOST_SORTED: u32 = 1000;
 /// So many services are on one page.
 pub const SERVICES: usize = 40;
 /// What was told to have got worse within this time is worsening.
@@ -52,7 +54,7 @@ pub struct Home {
     pub open: u64,
     /// The page of `incidents`, counted from 1.
     pub page: u32,
-    /// Those of this page, the newest first.
+    /// Those of this page: what nobody has yet first, then the most urgent, then the newest.
     pub incidents: Vec<Row>,
     /// Open ones that got worse within the last hour, also when they are on another page.
     pub worsening: Vec<Row>,
@@ -160,16 +162,39 @@ impl Answers<'_> {
         let sees = |names: Names<'_>| self.scope.sees_names(names);
         let wanted: Option<Wanted<'_>> = if everything { None } else { Some(&sees) };
         let page = page.max(1);
-        let (ids, open) = self.store.incidents(false, (page - 1).saturating_mul(PAGE), PAGE, wanted)?;
+        let skipped = (page - 1).saturating_mul(PAGE);
+        let (ids, open) = match skipped.checked_add(PAGE).filter(|until| *until <= MOST_SORTED) {
+            Some(_) => {
+                let (ids, open) = self.store.incidents(false, 0, MOST_SORTED, wanted)?;
+                let sorted = self.by_need(ids)?;
+                (sorted.into_iter().skip(skipped as usize).take(PAGE as usize).collect(), open)
+            }
+            None => self.store.incidents(false, skipped, PAGE, wanted)?,
+        };
         let escalated = self.store.escalated_since(self.now.minus(LATELY))?;
         let mutes = self.store.mutes(self.now)?;
         let incidents = self.rows(&ids, &escalated, &mutes, usize::MAX)?;
-        let worsening = self.rows(&escalated, &escalated, &mutes, MOST_WORSENING)?;
+        let worsening = self.rows(&self.by_need(escalated.clone())?, &escalated, &mutes, MOST_WORSENING)?;
         let services = self.store.services(&sees)?;
         let unreadable = services.iter().filter(|service| service.failing_since.is_some()).count() as u64;
         // Of more than are looked through, the number alone is read.
         let watched = if everything { self.store.service_count()? } else { services.len() as u64 };
         Ok(Home { open, page, incidents, worsening, mutes: self.own_mutes()?, services: watched, unreadable })
+    }
+
+    /// Those that still need somebody come first, and of those the most urgent; otherwise the order stays.
+    fn by_need(&self, ids: Vec<u64>) -> Result<Vec<u64>, StoreError> {
+        let mutes = self.store.mutes(self.now)?;
+        let mut sorted = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(kept) = self.store.kept(id)? else { continue };
+            let rule = self.known.rule(&kept.incident.rule);
+            let severity = rule.map(|rule| rule.severity).unwrap_or_default();
+            let held = kept.acknowledged.is_some() || mutes.iter().any(|mute| mute.holds(&kept.incident));
+            sorted.push(((held, std::cmp::Reverse(severity)), id));
+        }
+        sorted.sort_by_key(|(need, _)| *need);
+        Ok(sorted.into_iter().map(|(_, id)| id).collect())
     }
 
     /// Those of these incidents that are open and that the reader may see.
@@ -191,9 +216,9 @@ impl Answers<'_> {
         Ok(rows)
     }
 
-    fn detail(&self, id: u64) -> Result<Option<Detail>, StoreError> {
+    fn detail(&self, id: u64, page: u32) -> Result<Option<Detail>, StoreError> {
         let (Answer::Shown(shown), Answer::Why(why)) =
-            (self.answer(Command::Show { id })?, self.answer(Command::Why { id })?)
+            (self.answer(Command::Show { id })?, self.answer(Command::Why { id, page })?)
         else {
             return Ok(None);
         };
@@ -307,12 +332,12 @@ impl FrontDesk {
         self.view(reader, move |answers| answers.home(page)).await
     }
 
-    /// One incident; none that the reader may see is `None`.
+    /// One incident with a page of its changes; none that the reader may see is `None`.
     ///
     /// # Errors
     /// See [`ListError`].
-    pub async fn detail(&self, reader: Reader, id: u64) -> Result<Option<Detail>, ListError> {
-        self.view(reader, move |answers| answers.detail(id)).await
+    pub async fn detail(&self, reader: Reader, id: u64, page: u32) -> Result<Option<Detail>, ListError> {
+        self.view(reader, move |answers| answers.detail(id, page)).await
     }
 
     /// Services: those after a key, or those whose names begin like this.

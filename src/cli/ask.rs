@@ -43,6 +43,13 @@ pub(super) struct Args {
     words: Vec<String>,
 }
 
+impl Args {
+    /// These words.
+    pub(super) fn of(words: Vec<String>) -> Self {
+        Self { words }
+    }
+}
+
 /// What is about the terminal, and what is left for the parser.
 #[derive(Debug)]
 struct Asked {
@@ -66,15 +73,15 @@ pub(super) fn run(command: &str, args: Args) -> anyhow::Result<ExitCode> {
     let text = text.collect::<Vec<_>>().join(" ");
     let style = Style { language: asked.language, time_zone: TimeZone::UTC, now: clock::now() };
     let parsed = ask::parse(Entry::Podbell, &text);
-    let answer = match parsed {
-        Err(mistake) => Answer::Mistake(mistake),
-        Ok(ask::Command::Help { about }) => Answer::Help { about },
+    let (answer, known) = match parsed {
+        Err(mistake) => (Answer::Mistake(mistake), Known::default()),
+        Ok(ask::Command::Help { about }) => (Answer::Help { about }, Known::default()),
         Ok(_) => match &asked.url {
             Some(url) => return remote::ask(url, &text, asked.language, asked.output == Output::Json),
             None => answer(&asked, text, &style)?,
         },
     };
-    print(&answer, &style, asked.output)?;
+    print(&answer, &known, &style, asked.output)?;
     Ok(match &answer {
         Answer::Mistake(_) => ExitCode::from(2),
         answer if answer.is_good() => ExitCode::SUCCESS,
@@ -82,7 +89,7 @@ pub(super) fn run(command: &str, args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<Answer> {
+fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer, Known)> {
     let (config, loaded) = setup::load(asked.config.as_ref())?;
     let path = setup::store_path(&config).to_owned();
     // What holds in the service: of a file with mistakes the last good version.
@@ -90,7 +97,8 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<Answer> 
     let aliases = config.aliases();
     let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
     drop(store);
-    let surroundings = Arc::new(Surroundings::new(Known::new(&rules, aliases)));
+    let known = Known::new(&rules, aliases);
+    let surroundings = Arc::new(Surroundings::new(known.clone()));
     let hands = Arc::new(InboxHands::new(path.clone(), PATIENCE));
     let ended = !store::is_owned(&path);
     let desk = FrontDesk::new(Readers::new(path, 1), hands, surroundings).at(Prompt::Terminal).with_patience(DESK);
@@ -104,12 +112,12 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<Answer> 
     if let Answer::Status(status) = &mut answer {
         status.ended = ended;
     }
-    Ok(answer)
+    Ok((answer, known))
 }
 
-fn print(answer: &Answer, style: &Style, output: Output) -> anyhow::Result<()> {
+fn print(answer: &Answer, known: &Known, style: &Style, output: Output) -> anyhow::Result<()> {
     let said = match output {
-        Output::Text => terminal(&answer.compose(style, Prompt::Terminal)),
+        Output::Text => terminal(&answer.in_names(known).compose(style, Prompt::Terminal)),
         Output::Json => serde_json::to_string_pretty(answer)? + "\n",
     };
     // A closed pipe, as of `head`, is no failure. Mistakes do not go where answers are expected.

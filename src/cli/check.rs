@@ -137,9 +137,9 @@ fn alone(files: &[PathBuf], report: &mut Report) {
 }
 
 fn load(path: &Path, report: &mut Report) -> Loaded {
-    let mut loaded = config::load(path);
+    let loaded = config::load(path);
     report.files.push(path.display().to_string());
-    report.findings.append(&mut loaded.diagnostics);
+    report.findings.append(&mut loaded.findings());
     loaded
 }
 

@@ -69,12 +69,27 @@ fn language(text: &str) -> Result<Language, String> {
 
 /// Plays the demo and prints what it came to.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let folder = tempfile::tempdir()?;
+    let folder = folder()?;
     let snapshot = super::block_on(play(&args, folder.path()))??;
     match summary(&snapshot) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// A folder for the demo's store, which is gone afterwards. In a container whose root cannot be written, shared memory is
+/// still there.
+fn folder() -> anyhow::Result<tempfile::TempDir> {
+    let first = match tempfile::tempdir() {
+        Ok(folder) => return Ok(folder),
+        Err(error) => error,
+    };
+    let others = ["/dev/shm", "/tmp", "/var/tmp", "."];
+    others.iter().find_map(|place| tempfile::tempdir_in(place).ok()).ok_or_else(|| {
+        anyhow::anyhow!(
+            "the demo needs a folder to write in for as long as it runs, and there is none: {first}; set TMPDIR to one, or give the container a temporary /tmp (docker run --tmpfs /tmp)"
+        )
+    })
 }
 
 async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot> {

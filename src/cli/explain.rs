@@ -19,12 +19,13 @@ use crate::core::event::{Event, Level, Subject, Target};
 use crate::core::incident::Phase;
 use crate::core::incident::hold::{Held, Window};
 use crate::core::message::number;
-use crate::core::notice::NoticeBody;
+use crate::core::notice::{NoticeBody, NoticeKind};
 use crate::core::rules::explain::Because;
 use crate::core::rules::rule::{OpenWhen, Per};
 use crate::core::rules::{Names, RuleId, Rules, compile};
 use crate::core::step::decision::{Decision, Effect, Verdict};
 use crate::core::time::Time;
+use crate::core::trail::{Line, Trail};
 use crate::core::workload;
 use crate::sources::recording::parse_single;
 use crate::store::{Asked, ListedDelivery, Store};
@@ -90,9 +91,13 @@ pub struct Args {
     /// What every rule says of each change, and not only of the newest.
     #[arg(long)]
     each_rule: bool,
-    /// At most so many decisions, the newest.
-    #[arg(long, default_value_t = 30, value_name = "N")]
-    limit: usize,
+    /// So many changes a page, the newest first; the first page also has those that decided: the opening, each
+    /// step.
+    #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// The changes before those of the page before.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    page: u32,
 }
 
 fn incident(text: &str) -> Result<u64, String> {
@@ -124,7 +129,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         return as_test(&Rows::of_decisions(&decisions), rules, args);
     }
-    let decisions = store.decisions(&asked, args.limit)?;
+    let decisions = store.decisions(&asked, usize::MAX)?;
+    let told = args.incident.map(|id| store.deliveries_of(id)).transpose()?.unwrap_or_default();
+    let worse: Vec<Time> =
+        (told.iter().filter(|one| one.notice.kind == NoticeKind::Escalated)).map(|one| one.notice.caused_at).collect();
+    let trail = Trail::new(decisions, args.incident, &worse, args.page, args.limit as usize);
     let mut out = anstream::stdout().lock();
     let incident = args.incident.map(|id| store.incident(id)).transpose()?.flatten();
     if let Some(id) = args.incident {
@@ -139,23 +148,34 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     // What holds in the service: of a file with mistakes the last good version.
     let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
-    for (place, decision) in decisions.iter().enumerate() {
-        print_decision(&mut out, decision)?;
-        if args.each_rule || place + 1 == decisions.len() {
-            print_steps_of(&mut out, &rules, decision)?;
+    let newest = trail.changes().next_back().cloned().map(Box::new);
+    for line in &trail.lines {
+        match line {
+            Line::Change(decision) => {
+                print_decision(&mut out, decision)?;
+                if args.each_rule || newest.as_ref() == Some(decision) {
+                    print_steps_of(&mut out, &rules, decision)?;
+                }
+            }
+            Line::LeftOut(n) => writeln!(out, "{DIM}... {} more changes here{DIM:#}", number(*n))?,
         }
+    }
+    if trail.is_part() {
+        let (page, pages, all) = (trail.page, trail.pages, number(trail.all));
+        let older = trail.older().map(|page| format!(" --page {page} has older ones,")).unwrap_or_default();
+        writeln!(out, "page {page} of {pages}, of {all} changes:{older} --limit N has more on a page")?;
     }
     for (to, telling) in incident.iter().flat_map(|incident| &incident.telling) {
         if let Some(held) = &telling.held {
             writeln!(out, "not told to {to} since: {}", held_by(held))?;
         }
     }
-    if decisions.is_empty() {
+    if trail.all == 0 {
         let kept = number(u64::try_from(crate::store::KEPT).unwrap_or_default());
         writeln!(out, "No Warning change of that kind among the newest {kept}.")?;
     }
-    if let Some(id) = args.incident {
-        print_deliveries(&mut out, &store.deliveries_of(id)?)?;
+    if args.incident.is_some() {
+        print_deliveries(&mut out, &told)?;
     }
     Ok(ExitCode::SUCCESS)
 }

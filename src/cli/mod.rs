@@ -53,7 +53,7 @@ enum Command {
     Demo(demo::Args),
     /// Explain every mistake of podbell.yaml and rule files at once.
     Check(check::Args),
-    /// Look whether everything is right for podbell to tell, and say what to do. Sends nothing.
+    /// Check whether everything is right for podbell to tell, and say what to do. Sends nothing.
     Doctor(doctor::Args),
     /// Play rule tests: what successive polls show, and what must be told.
     Test(test::Args),
@@ -97,7 +97,40 @@ enum Command {
 
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match typed() {
+        Typed::Help(args) => ask::run("help", args),
+        Typed::Command(command) => run(*command),
+    };
+    result.unwrap_or_else(|error| {
+        if is_closed_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
+        anstream::eprintln!("error: {}", with_causes(&error));
+        ExitCode::FAILURE
+    })
+}
+
+/// What was typed.
+enum Typed {
+    /// `podbell help mute`, of a command of the chats: with everything that such a command takes.
+    Help(ask::Args),
+    Command(Box<Command>),
+}
+
+fn typed() -> Typed {
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let of_chats =
+        |word: &String| word != "help" && crate::core::ask::help::COMMANDS.iter().any(|known| known.name == word);
+    match words.as_slice() {
+        [help, rest @ ..] if help == "help" && rest.first().is_some_and(of_chats) => {
+            Typed::Help(ask::Args::of(rest.to_vec()))
+        }
+        _ => Typed::Command(Box::new(Cli::parse().command)),
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => Ok(check::run(&args)),
@@ -121,14 +154,7 @@ pub fn main() -> ExitCode {
         Command::Untold(args) => ask::run("untold", args),
         Command::Status(args) => ask::run("status", args),
         Command::Emulate(args) => emulate::main(*args),
-    };
-    result.unwrap_or_else(|error| {
-        if is_closed_pipe(&error) {
-            return ExitCode::SUCCESS;
-        }
-        anstream::eprintln!("error: {}", with_causes(&error));
-        ExitCode::FAILURE
-    })
+    }
 }
 
 /// Runs a command's future on a runtime of its own. One worker carries 10,000 services; with more

@@ -1,5 +1,6 @@
 //! From podbell.yaml to what commands need, with every mistake told at once.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use anyhow::anyhow;
 
 use super::check::Report;
 use super::render;
+use crate::app::reload::rule_files;
 use crate::config::{self, Config, Loaded, SecretRef, StoreConfig, System};
 use crate::core::diagnostic::Diagnostic;
 use crate::core::rules::{Names, Rules, compile};
@@ -47,15 +49,13 @@ pub(super) fn rules<S>(path: &Path, config: &Config<S>, mut loaded: Loaded) -> a
         let rules = crate::core::rules::builtin::rules(&config.built_in_destinations());
         return Ok(rules.with_maintenance(config.maintenance.clone()));
     }
-    let mut all = Vec::new();
     let mut broken = false;
     for file in &loaded.rule_files {
         let mut compiled = compile(file);
         broken |= compiled.has_errors();
         loaded.diagnostics.append(&mut compiled.diagnostics);
-        all.push(compiled);
     }
-    if broken { Err(refuse(path, loaded)) } else { Ok(Rules::of(all).with_maintenance(config.maintenance.clone())) }
+    if broken { Err(refuse(path, loaded)) } else { Ok(rule_files(loaded, config).in_force(&BTreeMap::new()).rules) }
 }
 
 /// The rules of these files, each an entry of its own. `None` after mistakes, which are printed.

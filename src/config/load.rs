@@ -11,6 +11,7 @@ use super::shape::{self, RuleEntry};
 use super::{Config, files};
 use crate::core::diagnostic::{Diagnostic, Source};
 use crate::core::rules::quiet::read::Planned;
+use crate::core::rules::in_force::EmptyGlob;
 use crate::core::rules::raw::Partial;
 use crate::core::rules::{Names, RuleFile};
 use crate::core::yaml::{self, Reader};
@@ -28,8 +29,9 @@ pub struct Loaded {
     pub planned: Vec<(Arc<Source>, Planned)>,
     /// The files and globs of `rules:`, as written.
     pub rule_globs: Vec<String>,
-    /// Those of them that match no file.
-    pub empty_globs: Vec<String>,
+    /// Those of them that match no file. They keep podbell from nothing: the built-in rules hold in their place, and
+    /// the operator is told.
+    pub empty_globs: Vec<EmptyGlob>,
     /// A hash of all texts that were read, see [`fingerprint`].
     pub fingerprint: u64,
     /// What is wrong with podbell.yaml, and files that could not be read. Rule files themselves are
@@ -38,6 +40,18 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Everything that `check` finds wrong: also what does not keep podbell from starting.
+    pub fn findings(&self) -> Vec<Diagnostic> {
+        let empty = self.empty_globs.iter().map(|glob| glob.error.clone());
+        let mut all: Vec<Diagnostic> = self.diagnostics.iter().cloned().chain(empty).collect();
+        if let Some(glob) = self.empty_globs.first() {
+            // Those of podbell.yaml in the order of its lines, then the others.
+            let own = &glob.error.source.name;
+            all.sort_by_key(|finding| if finding.source.name == *own { (0, finding.span.start) } else { (1, 0) });
+        }
+        all
+    }
+
     /// Whether something keeps podbell from starting.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
@@ -65,7 +79,11 @@ pub fn load(path: &Path) -> Loaded {
     let mut gathered = Gathered::new(folder);
     gathered.print.take("", Some(&source.text));
     for (number, entry) in (0..).zip(&shape.entries) {
-        gathered.entry(number, entry, &shape.names, &mut reader);
+        gathered.entry(number, entry, &shape.names, (&source, &mut reader));
+    }
+    let empty_errors = masked(gathered.empty.iter().map(|glob| glob.error.clone()).collect(), &source);
+    for (glob, error) in gathered.empty.iter_mut().zip(empty_errors) {
+        glob.error = error;
     }
     let mut diagnostics = masked(reader.found, &source);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
@@ -148,7 +166,7 @@ struct Gathered {
     folder: PathBuf,
     seen: HashSet<PathBuf>,
     files: Vec<RuleFile>,
-    empty: Vec<String>,
+    empty: Vec<EmptyGlob>,
     unreadable: Vec<Diagnostic>,
     print: Print,
 }
@@ -165,13 +183,15 @@ impl Gathered {
         }
     }
 
-    fn entry(&mut self, number: u32, entry: &RuleEntry, names: &Names, reader: &mut Reader) {
+    fn entry(&mut self, number: u32, entry: &RuleEntry, names: &Names, (source, reader): (&Arc<Source>, &mut Reader)) {
         for (glob, span) in &entry.files {
             let found = names_of(glob, &self.folder);
             if found.is_empty() {
-                self.empty.push(glob.clone());
-                let help = "paths are relative to the folder of podbell.yaml";
-                reader.warning_help(span, format!("`{glob}` matches no file"), help);
+                let error = Diagnostic::error(source, span.clone(), format!("`{glob}` matches no file"));
+                let help = "paths are relative to the folder of podbell.yaml; take the glob out if no rules are meant";
+                let names = Names { may_notify: entry.may_notify.clone(), ..names.clone() };
+                let file = rule_file(Source::new(glob, ""), number, Some(entry), names);
+                self.empty.push(EmptyGlob { before: self.files.len(), file, error: error.help(help) });
             }
             for name in found {
                 let path = self.folder.join(&name);

@@ -27,6 +27,7 @@ pub mod template;
 pub mod time;
 pub mod timeline;
 pub mod topic;
+pub mod trail;
 pub mod workload;
 pub mod yaml;
 pub mod zone;

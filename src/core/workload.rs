@@ -83,7 +83,7 @@ fn argo(name: &str) -> Option<&str> {
     // A step's template may stand between.
     dashed(run, 5..=5, is_random).filter(|rest| rest.bytes().any(|b| b.is_ascii_lowercase())).or_else(|| {
         let (workflow, _) = run.rsplit_once('-')?;
-        dashed(workflow, 5..=5, |b| is_random(b))
+        dashed(workflow, 5..=5, is_random)
             .filter(|_| workflow.rsplit_once('-').is_some_and(|(_, random)| random.bytes().any(is_digit)))
     })
 }

@@ -99,9 +99,11 @@ pub(super) fn by_status(reply: &Reply) -> Outcome {
         300..=399 => dead("redirects are not followed: put the final URL into podbell.yaml"),
         401 | 403 => dead("the receiver refuses podbell: check URL and secret in podbell.yaml"),
         404 | 410 => dead("nobody receives at this URL any more: correct it in podbell.yaml"),
-        405 | 407 | 421 | 426 | 451 => {
-            dead("the receiver does not take POST requests here: check the URL in podbell.yaml")
-        }
+        405 => dead("the receiver does not take POST requests here: check the URL in podbell.yaml"),
+        407 => dead("the proxy wants a login: put user and password into http: proxy: of podbell.yaml"),
+        421 => dead("the server there is not responsible for this host: check the URL in podbell.yaml, and the proxy"),
+        426 => dead("the receiver wants another protocol: check that the URL in podbell.yaml begins with https"),
+        451 => dead("the receiver may not take this for legal reasons: ask whoever runs it"),
         429 => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
         408 | 425 | 500.. => Outcome::Unclear { retry_after: reply.retry_after, why: reply.said() },
         400..=499 => Outcome::Content { why: reply.said() },
@@ -137,5 +139,17 @@ mod tests {
         for ignored in ["-5", "0", "", "soon", "1.5", "Sun, 06 Nov 1994 08:00:00 GMT", "99999999999999999999999"] {
             assert_eq!(after(ignored), None, "{ignored}");
         }
+    }
+
+    #[test]
+    fn advice_fits_whoever_answered() {
+        let advice = |status| match by_status(&Reply::of(status, None, "", &Redactor::default())) {
+            Outcome::Dead { advice, .. } => advice,
+            other => format!("{other:?}"),
+        };
+        assert!(advice(405).contains("POST"));
+        assert!(advice(407).contains("proxy") && !advice(407).contains("POST"));
+        let all: std::collections::BTreeSet<String> = [405, 407, 421, 426, 451].map(advice).into();
+        assert_eq!(all.len(), 5, "{all:?}");
     }
 }

@@ -61,18 +61,20 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
 }
 
 fn sources(registry: &mut Registry, snapshot: &Snapshot) {
-    let (targets, failing, read) =
-        <(Family<SourceLabel, Gauge>, Family<SourceLabel, Gauge>, Family<SourceLabel, Gauge>)>::default();
+    type Gauges = Family<SourceLabel, Gauge>;
+    let (targets, failing, unusable, read) = <(Gauges, Gauges, Gauges, Gauges)>::default();
     for source in &snapshot.sources {
         let label = SourceLabel { source: source.name.clone() };
         targets.get_or_create(&label).set(signed(source.targets));
         failing.get_or_create(&label).set(signed(source.failing));
+        unusable.get_or_create(&label).set(signed(source.unusable));
         if let Some(last) = source.last_good {
             read.get_or_create(&label).set(last.seconds());
         }
     }
     registry.register("targets", "Watched services", targets);
     registry.register("failing_targets", "Services that cannot be read", failing);
+    registry.register("unusable_entries", "Entries of lists that cannot be understood now", unusable);
     registry.register("last_good_poll_timestamp_seconds", "When a list was last read", read);
 }
 

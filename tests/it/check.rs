@@ -211,8 +211,11 @@ fn a_missing_podbell_yaml_and_rules_that_name_no_rule_are_said_with_what_to_do()
     assert!(text.contains("name another with --config FILE, or begin with podbell.example.yaml"), "{text}");
     let config = format!("{CONFIG}rules: [teams/*.yaml]\n");
     let (code, text) = check(&[("podbell.yaml", &config)], &[]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("error: `teams/*.yaml` matches no file") && text.contains("take the glob out"), "{text}");
+    let config = format!("{CONFIG}rules: []\n");
+    let (code, text) = check(&[("podbell.yaml", &config)], &[]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("`teams/*.yaml` matches no file"), "{text}");
     assert!(text.contains("`rules:` names no rule, so nothing is told"), "{text}");
 }
 

@@ -197,7 +197,8 @@ fn rule_files_are_read_in_the_order_of_entries_and_bytewise() {
             (1, "zz.yaml")
         ]
     );
-    let warnings = said(&loaded.diagnostics);
+    let warnings = said(&loaded.findings());
+    assert!(!loaded.has_errors(), "podbell starts");
     assert!(warnings.contains("`extra.yaml` was read already"), "{warnings}");
     assert!(warnings.contains("`none/*.yaml` matches no file"), "{warnings}");
     let compiled = compile(&loaded.rule_files[0]);

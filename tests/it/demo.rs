@@ -53,3 +53,14 @@ async fn ctrl_c_and_sigterm_end_the_demo_early_with_a_summary_and_leave_nothing(
         assert!(std::fs::read_dir(temporary.path()).unwrap().next().is_none());
     }
 }
+
+#[tokio::test]
+async fn the_demo_runs_where_the_folder_for_temporary_files_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = podbell(folder.path(), &["demo", "--for", "3s"]);
+    command.env("TMPDIR", folder.path().join("not/there"));
+    let mut demo = Process::start(command);
+    demo.word_after("health and metrics at").await;
+    assert_eq!(demo.end(Duration::from_secs(20)).await.code(), Some(0), "{}", demo.stderr());
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left");
+}

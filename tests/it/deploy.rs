@@ -64,10 +64,11 @@ fn path(object: &Value) -> String {
     let group = if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };
     let plural = match kind {
         "NetworkPolicy" => "networkpolicies".to_owned(),
+        "PriorityClass" => "priorityclasses".to_owned(),
         _ => format!("{}s", kind.to_lowercase()),
     };
     let name = object["metadata"]["name"].as_str().unwrap();
-    if ["Namespace", "ClusterRole", "ClusterRoleBinding"].contains(&kind) {
+    if ["Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass"].contains(&kind) {
         return format!("{group}/{plural}/{name}");
     }
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or("podbell");
@@ -153,6 +154,7 @@ async fn every_manifest_is_taken_by_the_server_word_for_word() {
             "ConfigMap",
             "Namespace",
             "NetworkPolicy",
+            "PriorityClass",
             "Role",
             "RoleBinding",
             "Secret",
@@ -234,6 +236,7 @@ extraVolumes: [{name: kubeconfigs, secret: {secretName: kubeconfigs}}]
 extraVolumeMounts: [{name: kubeconfigs, mountPath: /etc/kubeconfigs, readOnly: true}]
 podAnnotations: {a: b}
 podLabels: {team: ops}
+priorityClass: {create: true, value: 5}
 priorityClassName: \"\"
 nodeSelector: {disk: ssd}
 tolerations: [{key: dedicated, operator: Exists}]
@@ -248,7 +251,7 @@ async fn what_the_chart_renders_without_a_network_is_taken_by_the_server_word_fo
     let (one, other) = (server.namespace().await, server.namespace().await);
     let some = format!("namespaces: [{one}, {other}]");
     let nothing = "serviceAccount: {create: false}\nrbac: {create: false}\nnetworkPolicy: {enabled: false}\nrules: {10-own.yaml: null}\nresources: {limits: null, requests: null}";
-    for (values, objects) in [("{}", 8), (&*some, 10), (nothing, 4), (EVERYTHING, 10), ("secret: {name: mine}", 8)] {
+    for (values, objects) in [("{}", 9), (&*some, 11), (nothing, 5), (EVERYTHING, 11), ("secret: {name: mine}", 9)] {
         let all = rendered(values).unwrap();
         let ids: Vec<String> = all.iter().map(id).collect();
         assert_eq!(all.len(), objects, "{values}: {ids:?}");
@@ -363,6 +366,12 @@ fn the_pod_is_as_safe_as_the_strictest_profile_asks() {
     for key in ["startupProbe", "readinessProbe", "livenessProbe", "resources"] {
         assert!(container[key].is_object(), "{key}");
     }
+    // A node that is short of disk or memory throws out first what asked for nothing and matters least.
+    assert!(container["resources"]["requests"]["ephemeral-storage"].is_string());
+    assert!(container["resources"]["limits"]["ephemeral-storage"].is_null(), "no limit of its own to run into");
+    let class = file("priorityclass.yaml").remove(0);
+    assert_eq!(pod["priorityClassName"], class["metadata"]["name"]);
+    assert!(class["value"].as_i64().unwrap() > 0 && class["preemptionPolicy"] == "Never");
     // Rules that come by subPath would never change in a running pod.
     assert!(container["volumeMounts"].as_array().unwrap().iter().all(|mount| mount.get("subPath").is_none()));
     // What podbell writes to is a volume; all other mounts are not written to.

@@ -577,7 +577,7 @@ async fn each_missing_secret_is_named_and_what_lacks_none_is_looked_at() {
         "{fails:?}"
     );
     let warnings = found.bad("warn");
-    assert!(warnings.iter().all(|warning| warning.contains("not tried: a secret of it is missing")), "{warnings:?}");
+    assert!(warnings.iter().all(|warning| warning.contains("not tried: its secret is missing")), "{warnings:?}");
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(found.says("the token is podbell in Acme"));
 }

@@ -209,3 +209,42 @@ proptest! {
         prop_assert_eq!(claimed, explained);
     }
 }
+
+/// An incident with 60 changes, nearly all of which only counted, and that got worse once.
+fn long() -> World {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    for poll in 1..=60i64 {
+        let now = 60 + poll * 15;
+        world.poll(&web(), &[warning(POD, "Failed", "no such image", poll as u64 * 2, 59, now - 1)]);
+        world.run_until(now + 1);
+    }
+    world
+}
+
+#[test]
+fn however_many_changes_there_are_the_first_the_opening_each_step_and_the_newest_are_explained() {
+    let world = long();
+    assert_eq!(world.told().iter().filter(|told| told.contains("escalated")).count(), 1, "{:?}", world.told());
+    let said = explain(&world, &["#1", "--limit", "5"]);
+    let changes = |said: &str| said.lines().filter(|line| line.contains(" Failed: ")).count();
+    for says in ["gathers: 2 of 3", "incident #1 opened", " 120 in all", "of 60 changes"] {
+        assert!(said.contains(says), "{says}: {said}");
+    }
+    let left_out: u64 = (said.lines().filter_map(|line| line.strip_prefix("... ")?.strip_suffix(" more changes here")))
+        .map(|n| n.parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(changes(&said) as u64 + left_out, 60, "what is left out is counted: {said}");
+    // The pages after it have all the others.
+    let mut seen = std::collections::BTreeSet::new();
+    for page in 1..=12 {
+        let said = explain(&world, &["#1", "--limit", "5", "--page", &page.to_string()]);
+        let in_all = |line: &str| line.split_once(" new, ").map(|(_, after)| after.to_owned());
+        seen.extend(said.lines().filter_map(in_all));
+    }
+    assert_eq!(seen.len(), 60, "{seen:?}");
+    let whole = explain(&world, &["#1", "--limit", "60"]);
+    assert!(changes(&whole) == 60 && !whole.contains("more changes here") && !whole.contains("page 1 of"), "{whole}");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use podbell::core::message::{Language, Message, Style, compose, fold};
-use podbell::core::notice::{Notice, NoticeKind, Story, Told};
+use podbell::core::notice::{Info, Notice, NoticeBody, NoticeKind, Story, Told};
 use podbell::core::rules::rule::Severity;
 
 use crate::support::events::at;
@@ -202,4 +202,25 @@ fn a_rule_that_mixes_namespaces_does_not_pretend_to_know_one() {
     let message = english(&incident(1, NoticeKind::Opened, mixed));
     assert!(message.title.contains("· web: BackOff"), "{}", message.title);
     assert!(!message.text().contains("kubectl -n"), "{}", message.text());
+}
+
+#[test]
+fn in_chinese_every_thing_has_one_word() {
+    let said = everything(Language::Zh);
+    for other in ["静音", "问题", "警告", "通知渠道"] {
+        let line = said.lines().find(|line| line.contains(other));
+        assert_eq!(line, None, "{other}");
+    }
+    assert!(said.contains("告警"), "{said}");
+}
+
+#[test]
+fn a_source_without_services_yet_is_watched_all_the_same() {
+    let info = Info::FirstContact { source: "prod".into(), services: 0, already_there: 0, clock_hint: None };
+    let notice =
+        Notice { kind: NoticeKind::Info, body: NoticeBody::Info(info), ..incident(1, NoticeKind::Opened, story()) };
+    for language in Language::ALL {
+        let title = compose(&notice, &style(language)).title;
+        assert!(title.contains("prod") && !title.contains('0'), "{title}");
+    }
 }

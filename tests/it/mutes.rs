@@ -255,7 +255,7 @@ fn an_acknowledgement_stops_reminders_not_escalations_and_coming_back_drops_it()
     assert_eq!(world.told(), [""; 0]);
     failing(&mut world, 9060, 9060, &mut count, 900);
     assert_eq!(world.told(), ["9060s team escalated #1"]);
-    assert!(title(&world).contains("zhang has it since 03:35"), "{}", title(&world));
+    assert!(title(&world).contains("acknowledged by zhang at 03:35"), "{}", title(&world));
     let again = world.act("li", &Scope::default(), Act::Acknowledge { id: 1 });
     assert!(matches!(again, Done::Acknowledged { before: Some(before), .. } if before.by.name == "zhang"));
     // Over, then back: reminders come again.

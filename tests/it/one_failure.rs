@@ -233,3 +233,75 @@ fn a_reminder_needs_a_read_since_the_last_notice() {
     assert_eq!(notice.severity, Severity::Critical);
     assert!(compose(notice, &style).text().contains("blind from"), "{}", compose(notice, &style).text());
 }
+
+fn built_in() -> World {
+    let [mut world, _] = both();
+    world.run_until(76);
+    world
+}
+
+/// The newest notice of an incident: its title, its text and what it quotes.
+fn newest(world: &World) -> (String, String) {
+    let notice = world.last_notice();
+    let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: world.now };
+    let message = compose(notice, &style);
+    (message.title.clone(), message.text())
+}
+
+#[test]
+fn an_image_that_is_missing_is_quoted_by_its_cause_whatever_the_kubelet_says_after_it() {
+    let mut world = built_in();
+    let missing = "Failed to pull image \"r.example.com/shop/cart:v5\": rpc error: code = NotFound desc = failed to resolve reference: not found";
+    let pod = "cart-6b44db576f-2lq7h";
+    world.poll(
+        &web(),
+        &[
+            warning(pod, "Failed", missing, 2, 60, 75),
+            warning(pod, "Failed", "Error: ErrImagePull", 2, 60, 75),
+            warning(pod, "BackOff", "Back-off pulling image \"r.example.com/shop/cart:v5\"", 1, 76, 76),
+            warning(pod, "Failed", "Error: ImagePullBackOff", 1, 76, 76),
+        ],
+    );
+    world.run_until(200);
+    let (_, text) = newest(&world);
+    assert!(text.contains("not found") && !text.contains("Error: "), "{text}");
+    assert!(text.contains("the registry has no such image or tag"), "{text}");
+}
+
+#[test]
+fn a_command_that_is_not_there_is_said_with_what_to_look_at_and_not_with_a_log_that_is_empty() {
+    let mut world = built_in();
+    let cause = "Error: failed to create containerd task: OCI runtime create failed: unable to start container process: exec: \"/usr/bin/invoiced\": stat /usr/bin/invoiced: no such file or directory: unknown";
+    let pod = "invoice-fb5f898-x2x7v";
+    world.poll(&web(), &[warning(pod, "Failed", cause, 3, 60, 75)]);
+    world.run_until(80);
+    let back_off = warning(pod, "BackOff", "Back-off restarting failed container", 6, 62, 110);
+    world.poll(&web(), &[warning(pod, "Failed", cause, 3, 60, 75), back_off]);
+    world.run_until(900);
+    let (title, text) = newest(&world);
+    assert!(text.contains("no such file or directory") && text.contains("the command is not in the image"), "{text}");
+    assert!(text.contains("describe pod") && !text.contains("--previous"), "{title} {text}");
+}
+
+#[test]
+fn what_is_about_nodes_is_titled_by_the_nodes_and_not_by_a_service_whose_list_shows_it() {
+    let rules = "version: 1\ndefaults: {notify: [team]}\nrules: [{name: nodes, match: {reason: NodeNotReady}, group_by: [cluster]}]\n";
+    let mut world = World::with_rules(rules);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let down =
+        |name: &str| Event { obj_type: "Node".into(), ..warning(name, "NodeNotReady", "Node is not ready", 1, 59, 59) };
+    world.poll(&web(), &[down("node-1")]);
+    world.run_until(200);
+    assert!(newest(&world).0.contains("node-1: NodeNotReady"), "{}", newest(&world).0);
+    let names = |title: &str| !title.contains("web: ");
+    assert!(names(&newest(&world).0));
+    let mut several = World::with_rules(rules);
+    several.watch(&[web()]);
+    several.poll(&web(), &[]);
+    several.run_until(60);
+    several.poll(&web(), &["n1", "n2", "n3"].map(down));
+    several.run_until(200);
+    assert!(newest(&several).0.contains(" +1: NodeNotReady"), "{}", newest(&several).0);
+}

@@ -213,7 +213,8 @@ async fn what_is_muted_and_acknowledged_on_the_page_is_kept_with_its_author() {
     let acknowledged = send("ack").await;
     assert_eq!(acknowledged.to, Some(format!("{path}?said=ack")));
     let after = visitor.get(&format!("{path}?said=ack")).await.text;
-    for part in ["role=\"status\"", "Acknowledged.", "oncall", "(<bdi>page</bdi>)", "deploying", "End the mute"] {
+    for part in ["role=\"status\"", "Acknowledged.", "oncall", "(<bdi>status page</bdi>)", "deploying", "End the mute"]
+    {
         assert!(after.contains(part), "{part}: {after}");
     }
     assert!(!after.contains("data-key=\"a\""), "who has it need not say so again");
@@ -467,4 +468,94 @@ async fn a_session_ends_after_twelve_hours_whatever_the_browser_keeps() {
     assert_eq!(visitor.get("/").await.status, 303);
     assert_eq!(visitor.get("/live").await.status, 401);
     assert_eq!(visitor.post("/do", &[("token", &token), ("do", "ack"), ("what", "1")]).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_opening_of_a_long_incident_is_on_its_page_and_the_other_changes_are_one_click_away() {
+    let mut world = crate::support::world::World::with_rules(
+        "version: 1\ndefaults: {notify: [team]}\nrules: [{name: any, match: {reason: '*'}, open_when: {count: 3, within: 1h}}]\n",
+    );
+    let web = crate::support::world::web();
+    world.watch(std::slice::from_ref(&web));
+    world.poll(&web, &[]);
+    world.run_until(60);
+    for poll in 1..=40i64 {
+        let now = 60 + poll * 15;
+        world.poll(&web, &[warning("web-1", "BackOff", "again", poll as u64 * 2, 59, now - 1)]);
+        world.run_until(now + 1);
+    }
+    let (base, _stop) = served(&mut world, at(700)).await;
+    let visitor = Visitor::at(&base).signed_in(WRITE).await;
+    let page = visitor.get("/incidents/1").await.text;
+    for part in ["opened it", "between", "/incidents/1?page=2#why", "Page 1 of 4"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let last = visitor.get("/incidents/1?page=4").await.text;
+    assert!(last.contains("/incidents/1?page=3#why") && !last.contains("?page=5"), "{last}");
+    assert!(last.contains("2 of the 3"), "the first change is on the last page: {last}");
+}
+
+#[tokio::test]
+async fn what_nobody_has_yet_stands_above_what_is_muted_or_acknowledged_and_critical_above_the_rest() {
+    use podbell::core::deed::Act;
+    use podbell::core::mute::Muted;
+    use podbell::core::scope::Scope;
+    let mut world = crate::support::world::World::with_rules(
+        "version: 1
+defaults: {notify: [team]}
+rules:
+  - {name: nodes, match: {reason: NodeNotReady}, severity: critical}
+  - {name: any, match: {reason: '*'}}
+",
+    );
+    let web = crate::support::world::web();
+    world.watch(std::slice::from_ref(&web));
+    world.poll(&web, &[]);
+    let mut list = Vec::new();
+    // One after the other: the newest is the last.
+    for (name, reason, kind, at) in [
+        ("n1", "NodeNotReady", "Node", 60),
+        ("old-1", "BackOff", "Pod", 120),
+        ("had-1", "Evicted", "Pod", 180),
+        ("mute-1", "FailedMount", "Pod", 240),
+    ] {
+        world.run_until(at);
+        list.push(podbell::core::event::Event {
+            obj_type: kind.into(),
+            ..warning(name, reason, "it fails", 1, at - 1, at - 1)
+        });
+        world.poll(&web, &list);
+    }
+    world.run_until(300);
+    let id_of = |world: &mut crate::support::world::World, name: &str| {
+        let incidents = world.engine().state().unwrap().incidents();
+        let found: Vec<u64> = incidents.filter(|one| one.newest_event().obj_name == name).map(|one| one.id).collect();
+        assert_eq!(found.len(), 1, "{name}");
+        found[0]
+    };
+    let (had, muted) = (id_of(&mut world, "had-1"), id_of(&mut world, "mute-1"));
+    world.act("ann", &Scope::default(), Act::Acknowledge { id: had });
+    let lasts = Duration::from_secs(3600);
+    world.act("ann", &Scope::default(), Act::Mute { what: Muted::Incident { id: muted }, lasts, why: None });
+    let (base, _stop) = served(&mut world, at(310)).await;
+    let home = Visitor::at(&base).signed_in(WRITE).await.get("/").await.text;
+    let place = |name: &str, world: &mut crate::support::world::World| {
+        let id = id_of(world, name);
+        home.find(&format!("data-incident=\"{id}\"")).unwrap_or_else(|| panic!("{name}: {home}"))
+    };
+    let order: Vec<usize> = ["n1", "old-1", "mute-1", "had-1"].map(|name| place(name, &mut world)).to_vec();
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+#[tokio::test]
+async fn in_chinese_the_page_calls_things_as_the_chats_do() {
+    let world = World::new().await;
+    let visitor = world.sign_in(WRITE).await.with("accept-language", "zh-CN");
+    let home = visitor.get("/").await.text;
+    for says in [">告警<", ">认领<", "Warning 事件"] {
+        assert!(home.contains(says), "{says}: {home}");
+    }
+    for other in ["我来处理", "正在处理", "次告警", "静音", "事件明细"] {
+        assert!(!home.contains(other), "{other}: {home}");
+    }
 }

@@ -76,7 +76,7 @@ async fn an_incident_appears_without_a_reload_and_is_muted_by_keyboard_alone() {
     browser.press("j").await;
     browser.press("k").await;
     browser.press("a").await;
-    browser.until("document.querySelector('#open').innerText.includes('oncall has it')").await;
+    browser.until("document.querySelector('#open').innerText.includes('acknowledged by oncall')").await;
     in_order(&browser, &world);
 }
 
@@ -107,6 +107,14 @@ async fn what_somebody_types_and_where_they_are_outlasts_what_happens_meanwhile(
 async fn every_page_fits_a_phone_and_can_be_read_in_the_dark_and_in_the_light() {
     let (world, browser) = (World::new().await, Browser::start().await);
     sign_in(&browser, &world, WRITE, "/").await;
+    let hands = world.sign_in(WRITE).await;
+    let token = hands.get("/").await.token();
+    for what in ["web -n shop -c cls-1", "ledger -n bank -c cls-1"] {
+        let said = hands
+            .post("/do", &[("token", &token), ("do", "mute"), ("what", what), ("lasts", "4h"), ("back", "/")])
+            .await;
+        assert_eq!(said.status, 303, "{}", said.text);
+    }
     let service = "/service?cluster=cls-1&namespace=shop&name=web".to_owned();
     let incident = format!("/incidents/{}", world.incident("web"));
     let paths = ["/".into(), incident, service, "/services".into(), "/sources".into(), "/destinations".into()];
@@ -123,6 +131,12 @@ async fn every_page_fits_a_phone_and_can_be_read_in_the_dark_and_in_the_light() 
             assert_eq!(browser.evaluate(FAINT).await, serde_json::json!([]), "{path}, dark: {dark}");
             let small = "[...document.querySelectorAll('main button')].filter((one) => one.offsetHeight < 36).length";
             assert_eq!(browser.evaluate(small).await, 0, "{path}: a finger finds every button");
+            let narrow = "[...document.querySelectorAll('body a, summary')].filter((one) => one.checkVisibility() && !one.matches('.skip') && one.getBoundingClientRect().height < 40).map((one) => one.outerHTML.slice(0, 80))";
+            assert_eq!(browser.evaluate(narrow).await, serde_json::json!([]), "{path}: a finger finds every link");
+            let landmarks = "(() => { const name = (one) => one.getAttribute('aria-label') ?? document.getElementById(one.getAttribute('aria-labelledby'))?.innerText ?? ''; const role = (one) => one.getAttribute('role') ?? ({ SECTION: 'region', NAV: 'navigation', HEADER: 'banner', FOOTER: 'contentinfo', MAIN: 'main' })[one.tagName]; const all = [...document.querySelectorAll('section, nav, header, footer, main, [role=region], [role=search]')].map((one) => `${role(one)}: ${name(one)}`); return all.filter((one, at) => all.indexOf(one) !== at); })()";
+            assert_eq!(browser.evaluate(landmarks).await, serde_json::json!([]), "{path}: landmarks are told apart");
+            let same = "(() => { const all = [...document.querySelectorAll('main button')].map((one) => one.ariaLabel ?? one.innerText); return all.filter((one, at) => all.indexOf(one) !== at); })()";
+            assert_eq!(browser.evaluate(same).await, serde_json::json!([]), "{path}: buttons are told apart");
             let unnamed = "[...document.querySelectorAll('input:not([type=hidden]), select')].filter((one) => !one.labels.length).length";
             assert_eq!(browser.evaluate(unnamed).await, 0, "{path}: every field has a label");
             let twice = "(() => { const all = [...document.querySelectorAll('[id]')].map((one) => one.id); return all.filter((one, at) => all.indexOf(one) !== at); })()";

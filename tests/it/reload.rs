@@ -284,10 +284,32 @@ async fn rule_files_that_vanish_for_a_while_change_nothing_and_are_told_of() {
     std::fs::rename(site.path("hidden"), site.path("a.rules.yaml")).unwrap();
     logged(&running, "a rule file is good again", 1).await;
     assert!(!running.process.stderr().contains("other rules hold"), "{}", running.process.stderr());
-    // Somebody who asks for it means it.
+    // Somebody who asks for it gets the built-in rules, and hears why.
     std::fs::remove_file(site.path("a.rules.yaml")).unwrap();
     running.process.signal(Signal::HUP);
     logged(&running, "other rules hold from now on", 1).await;
+    logged(&running, "the built-in rules hold in its place", 1).await;
+    assert!(running.process.stop().await.success());
+}
+
+#[tokio::test]
+async fn podbell_starts_without_the_files_of_a_glob_tells_the_operator_and_every_warning() {
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let receiver = Receiver::start().await;
+    let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
+    site.edit("rules: [rules.yaml]", "rules: [\"rules/*.yaml\"]\noperator: {notify: [audit]}");
+    let rules = std::fs::read_to_string(site.path("rules.yaml")).unwrap();
+    let mut running = site.run().await;
+    let told = |part: &'static str| {
+        let receiver = &receiver;
+        move || receiver.received().iter().any(|one| one.json().to_string().contains(part)).then_some(())
+    };
+    eventually(PATIENCE, "the operator is told", told("matches no file")).await;
+    eventually(PATIENCE, "the built-in rules tell the Warning", told("built-in")).await;
+    // Files that come later end it.
+    std::fs::create_dir(site.path("rules")).unwrap();
+    site.write("rules/team.yaml", &rules);
+    logged(&running, "a rule file is good again", 1).await;
     assert!(running.process.stop().await.success());
 }
 

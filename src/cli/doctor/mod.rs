@@ -88,7 +88,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
     };
     let all_well = "can be read, and every key is known".to_owned();
     let mut findings =
-        configuration::of_diagnostics(Group::Configuration, &shown, all_well, &loaded.diagnostics, &check);
+        configuration::of_diagnostics(Group::Configuration, &shown, all_well, &loaded.findings(), &check);
     // With mistakes in it, what could be read of it is looked at all the same.
     let Some(config) = loaded.config.take() else { return findings };
     let mut report = Report::default();
@@ -240,7 +240,7 @@ fn names<S>(config: &Config<S>) -> BTreeSet<(Group, String)> {
 /// What lacks a secret is not tried, and says so.
 fn left_out(all: &BTreeSet<(Group, String)>, whole: &BTreeSet<(Group, String)>) -> Vec<Finding> {
     let finding = |(group, name): &(Group, String)| {
-        Finding::warn(*group, name, "not tried: a secret of it is missing", "see the configuration above")
+        Finding::warn(*group, name, "not tried: its secret is missing", "see the configuration above")
     };
     all.difference(whole).map(finding).collect()
 }

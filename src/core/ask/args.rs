@@ -163,12 +163,23 @@ pub(super) fn id(word: &str) -> Option<u64> {
 
 /// The number of an incident, which must be there, and nothing else.
 pub(super) fn only_id(words: &[Word], text: &str, command: &'static str) -> Result<Option<u64>, Mistake> {
-    let args = read(words, text, &Spec { command, options: &[], arguments: 1, free_text: false })?;
+    Ok(id_with(words, text, command, &[])?.map(|(id, _)| id))
+}
+
+/// One id with options. `None`: help was asked for.
+pub(super) fn id_with(
+    words: &[Word],
+    text: &str,
+    command: &'static str,
+    options: &'static [Opt],
+) -> Result<Option<(u64, Args)>, Mistake> {
+    let args = read(words, text, &Spec { command, options, arguments: 1, free_text: false })?;
     if args.help {
         return Ok(None);
     }
     let word = args.arguments.first().ok_or(Mistake::Missing { command, what: Missing::Incident })?;
-    id(word).map(Some).ok_or_else(|| Mistake::NoIncident { command, word: word.clone() })
+    let id = id(word).ok_or_else(|| Mistake::NoIncident { command, word: word.clone() })?;
+    Ok(Some((id, args)))
 }
 
 /// A name of something in a cluster: blanks, nothing at all and whole sentences are none.

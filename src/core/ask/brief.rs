@@ -124,7 +124,7 @@ impl Brief {
         let mut spans = vec![words(format!("{} #{} · ", self.sign(), self.id))];
         spans.push(message::data(&format!("{}: {}", self.place(), few(&self.reasons))));
         let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        let age = scribe.talk.ago(&scribe.say.age(self.last_at));
+        let age = scribe.say.ago(self.last_at);
         spans.push(words(format!(" · {times} · {objects} · {age}")));
         self.people(scribe, &mut spans);
         Block::Line(spans)

@@ -181,7 +181,7 @@ impl Events {
             blocks.push(scribe.line(talk.only_normal(self.normal)));
         }
         if let (Some(read), None) = (self.read_at, self.failing_since) {
-            blocks.push(Block::Small(vec![words(talk.read(&scribe.say.age(read)))]));
+            blocks.push(Block::Small(vec![words(talk.read(&scribe.say.ago(read)))]));
         }
         blocks.push(scribe.next(&self.next()));
         let title = format!("📋 {} · {}", self.place.short(), self.place.cluster_for_people());
@@ -269,7 +269,7 @@ impl Row {
         spans.push(words(" · "));
         spans.push(message::data(&self.workload));
         let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        spans.push(words(format!(" · {times} · {objects} · {}", scribe.talk.ago(&scribe.say.age(self.last_seen)))));
+        spans.push(words(format!(" · {times} · {objects} · {}", scribe.say.ago(self.last_seen))));
         match (self.incident, self.silent && self.level == Level::Warning) {
             (Some(id), _) => spans.push(words(format!(" · #{id}"))),
             (None, true) => spans.push(words(format!(" · {}", scribe.talk.was_there()))),
@@ -405,7 +405,7 @@ impl Baseline {
         let mut spans = vec![words("▪️ ")];
         spans.push(message::data(&format!("{}: {}", self.place.short(), few(&self.reasons))));
         let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        let age = scribe.talk.ago(&scribe.say.age(self.last_seen));
+        let age = scribe.say.ago(self.last_seen);
         spans.push(words(format!(" · {times} · {objects} · {age}")));
         Block::Line(spans)
     }

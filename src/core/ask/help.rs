@@ -25,7 +25,7 @@ pub const COMMANDS: [Known; 11] = [
     Known { name: "mute", usage: "mute SERVICE|ID|rule:NAME 2h [why]" },
     Known { name: "unmute", usage: "unmute SERVICE|ID|rule:NAME" },
     Known { name: "mutes", usage: "mutes" },
-    Known { name: "why", usage: "why ID" },
+    Known { name: "why", usage: "why ID [--page N]" },
     Known { name: "untold", usage: "untold [-n NAMESPACE] [-c CLUSTER] [--since 24h] [--page N]" },
     Known { name: "status", usage: "status" },
     Known { name: "help", usage: "help [COMMAND]" },

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::core::event::Target;
+use crate::core::mute::Muted;
 use crate::core::rules::rule::{Action, Field, RuleKey, Severity};
 use crate::core::rules::{Conditions, Rule, Rules};
 use crate::core::scope::Scope;
@@ -38,6 +39,18 @@ impl Known {
     /// What people call a cluster.
     pub fn alias(&self, cluster: &str) -> Option<&str> {
         self.aliases.get(cluster).map(String::as_str)
+    }
+
+    /// What is muted, with what people call its cluster, where that means no other.
+    pub fn in_names(&self, what: &Muted) -> Muted {
+        let mut what = what.clone();
+        if let Muted::Service { cluster: Some(cluster), .. } = &mut what
+            && let Some(alias) = self.aliases.get(cluster)
+            && self.aliases.values().filter(|other| *other == alias).count() == 1
+        {
+            cluster.clone_from(alias);
+        }
+        what
     }
 
     /// A rule.

@@ -139,6 +139,7 @@ impl Mistake {
             Self::NoValue { option, .. } => scribe.fill(&talk.no_value(option), &[]),
             Self::Twice { option, .. } => scribe.fill(&talk.twice(option), &[]),
             Self::Missing { what, .. } => scribe.fill(talk.missing(*what), &[]),
+            Self::Extra { command: "incidents", word } => scribe.fill(talk.extra_name(), &[word]),
             Self::Extra { command, word } => scribe.fill(&talk.extra(command), &[word]),
             Self::NoNumber { option, word, .. } => scribe.fill(&talk.no_number(option), &[word]),
             Self::NoTime { word, .. } => scribe.fill(talk.no_time(), &[word]),
@@ -150,6 +151,10 @@ impl Mistake {
         match self {
             Self::UnknownCommand { meant: Some(meant), .. } => {
                 blocks.push(scribe.meant(std::slice::from_ref(meant)));
+            }
+            Self::Extra { command: "incidents", word } => {
+                let word = super::word(word);
+                blocks.push(scribe.meant(&[format!("events {word}"), format!("incidents -n {word}")]));
             }
             Self::UnknownOption { meant: Some(meant), .. } => blocks.push(scribe.meant_option(meant)),
             _ => {}

@@ -38,6 +38,7 @@ use self::words::Word;
 use crate::core::deed::Done;
 use crate::core::diagnostic::did_you_mean;
 use crate::core::message::{Block, Message, Style};
+use crate::core::mute::Mute;
 
 /// So many lines are a page: what a phone shows.
 pub const PAGE: usize = 10;
@@ -84,6 +85,8 @@ pub enum Command {
     Why {
         /// Its number.
         id: u64,
+        /// Of its changes, counted from 1.
+        page: u32,
     },
     /// What no rule tells.
     Untold(untold::Ask),
@@ -251,6 +254,27 @@ impl Answer {
         }
     }
 
+    /// The same with the names that people give to clusters: facts have their ids.
+    #[must_use]
+    pub fn in_names(&self, known: &Known) -> Self {
+        let mut answer = self.clone();
+        let mutes: Vec<&mut Mute> = match &mut answer {
+            Self::Mutes(mutes) => mutes.mutes.iter_mut().collect(),
+            Self::Shown(shown) => shown.brief.muted.iter_mut().collect(),
+            Self::Why(why) => why.brief.muted.iter_mut().collect(),
+            Self::Done { done, .. } => match &mut **done {
+                Done::Muted { mute, .. } => vec![mute],
+                Done::Unmuted { mutes } => mutes.iter_mut().collect(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        for mute in mutes {
+            mute.what = known.in_names(&mute.what);
+        }
+        answer
+    }
+
     /// In words, for a reader who types there.
     pub fn compose(&self, style: &Style, prompt: Prompt) -> Message {
         let scribe = Scribe::new(style, prompt);
@@ -278,7 +302,12 @@ fn excuse(because: Excuse, scribe: &Scribe<'_>) -> Message {
     if because == Excuse::Silent {
         blocks.push(scribe.next(&["mutes".to_owned(), "incidents".to_owned()]));
     }
-    scribe.message(format!("⚠️ {}", scribe.talk.no_answer()), blocks)
+    let title = match because {
+        Excuse::MayNotWrite => scribe.talk.not_allowed(),
+        Excuse::NotDone | Excuse::NotRunning => scribe.talk.not_done(),
+        Excuse::Slow | Excuse::Unreadable | Excuse::Silent => scribe.talk.no_answer(),
+    };
+    scribe.message(format!("⚠️ {title}"), blocks)
 }
 
 /// How many pages there are, and the lines of one of them.

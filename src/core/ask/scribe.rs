@@ -111,14 +111,19 @@ impl<'a> Scribe<'a> {
         spans
     }
 
+    /// That lists of so many services have entries that nobody can be told of.
+    pub(super) fn unusable(&self, services: u64) -> Option<Block> {
+        (services > 0).then(|| self.line(format!("⚠️ {}", self.talk.unusable(&self.say.services(services)))))
+    }
+
     /// Who said something, and where.
     pub(super) fn author(&self, by: &Author) -> Vec<Span> {
-        vec![message::data(&by.name), message::words(" ("), message::data(&by.via), message::words(")")]
+        vec![message::data(&by.name), message::words(" ("), message::data(&self.say.via(&by.via)), message::words(")")]
     }
 
     /// "muted by ann (ops) until 12:00: deploy".
     pub(super) fn mute(&self, mute: &Mute) -> Vec<Span> {
-        let by = format!("{} ({})", mute.by.name, mute.by.via);
+        let by = format!("{} ({})", mute.by.name, self.say.via(&mute.by.via));
         let mut spans = self.fill(&self.talk.muted_until(&self.say.at(mute.until)), &[&by]);
         if let Some(why) = &mute.why {
             spans.push(message::words(self.say.colon()));

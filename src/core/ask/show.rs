@@ -106,7 +106,7 @@ impl Shown {
         if let Some(acknowledged) = &self.brief.acknowledged {
             let mut spans = vec![words("🙋 ")];
             spans.extend(scribe.fill(talk.has_it(), &[&acknowledged.by.name]));
-            spans.push(words(format!(" · {}", talk.ago(&scribe.say.age(acknowledged.at)))));
+            spans.push(words(format!(" · {}", scribe.say.ago(acknowledged.at))));
             people.push(Block::Line(spans));
         }
         let told = self.told.iter().map(|told| {

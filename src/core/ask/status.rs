@@ -30,6 +30,9 @@ pub struct Status {
     pub unreadable: u64,
     /// Since when the first of them.
     pub unreadable_since: Option<Time>,
+    /// Services whose lists have entries that cannot be understood.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unusable: u64,
     /// Open incidents.
     pub open: u64,
     /// Mutes in force.
@@ -56,6 +59,7 @@ impl Status {
             let services = scribe.say.services(self.unreadable);
             blocks.push(scribe.line(format!("⚠️ {}", talk.unreadable(&services, &scribe.say.at(since)))));
         }
+        blocks.extend(scribe.unusable(self.unusable));
         if let (Some(waiting), Some(dead)) = (self.waiting, self.dead) {
             blocks.push(scribe.line(talk.deliveries(waiting, dead)));
         }
@@ -65,7 +69,13 @@ impl Status {
             blocks.push(Block::Line(spans));
         }
         blocks.push(scribe.next(&["events".to_owned(), "untold".to_owned(), "mutes".to_owned()]));
-        let sign = if silent || self.unreadable > 0 { "⚠️" } else { "💚" };
+        let sign = if silent || self.unreadable > 0 || self.unusable > 0 { "⚠️" } else { "💚" };
         scribe.message(message::one_line(&format!("{sign} {}", talk.status_title()), 100), blocks)
     }
+}
+
+/// A fact that most answers would only have as a nought.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+pub(super) fn is_zero(n: &u64) -> bool {
+    *n == 0
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::args::{self, Opt, Spec};
 use super::mistake::Mistake;
 use super::scribe::{Scribe, word};
+use super::status::is_zero;
 use super::words::Word;
 use super::{Command, page, pages};
 use crate::core::event::Target;
@@ -100,11 +101,15 @@ pub struct Untold {
     pub all: u64,
     /// How many pages.
     pub pages: u32,
+    /// Services whose lists have entries that cannot be understood: what those say is told to nobody.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unusable: u64,
 }
 
 impl Untold {
-    /// The answer from decisions without an incident, the newest first.
-    pub fn new(ask: Ask, decisions: &[Decision]) -> Self {
+    /// The answer from decisions without an incident, the newest first. `unusable`: how many services have lists with
+    /// entries that cannot be understood.
+    pub fn new(ask: Ask, decisions: &[Decision], unusable: u64) -> Self {
         let mut rows: Vec<(Row, BTreeSet<&str>)> = Vec::new();
         for decision in decisions {
             let ignored_by = match &decision.verdict {
@@ -135,13 +140,18 @@ impl Untold {
             (Reverse(row.at), place)
         });
         let (pages, shown) = page(&rows, ask.page);
-        Self { ask, rows: shown.to_vec(), all: rows.len() as u64, pages }
+        Self { ask, rows: shown.to_vec(), all: rows.len() as u64, pages, unusable }
     }
 
     pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
         let talk = scribe.talk;
         let since = scribe.say.duration(self.ask.since.as_secs());
-        let mut blocks = vec![scribe.line(talk.untold(self.all, &since))];
+        let said = match (self.all, self.unusable) {
+            (0, 1..) => talk.untold_but_unusable(&since),
+            (all, _) => talk.untold(all, &since),
+        };
+        let mut blocks = vec![scribe.line(said)];
+        blocks.extend(scribe.unusable(self.unusable));
         for row in &self.rows {
             row.write(scribe, &mut blocks);
         }
@@ -178,7 +188,7 @@ impl Row {
         let place = place.map(String::as_str).collect::<Vec<_>>().join("/");
         spans.push(message::data(&format!("{place}: {}", self.reason)));
         let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        spans.push(words(format!(" · {times} · {objects} · {} · ", scribe.talk.ago(&scribe.say.age(self.at)))));
+        spans.push(words(format!(" · {times} · {objects} · {} · ", scribe.say.ago(self.at))));
         match self.ignored_by.first() {
             Some(rule) => spans.extend(scribe.fill(scribe.talk.ignored_by(), &[&rule.name])),
             None => spans.push(words(scribe.talk.no_rule())),

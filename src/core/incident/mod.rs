@@ -6,6 +6,7 @@
 mod clock;
 pub mod hold;
 pub mod packed;
+mod quote;
 pub mod standing;
 pub mod story;
 pub mod telling;
@@ -130,7 +131,7 @@ pub struct Details {
     pub reasons: Vec<ReasonCount>,
     /// What it talks about, in order of joining, each with words for people.
     pub topics: Vec<Topic>,
-    /// The newest event.
+    /// The event that messages quote: the newest, or the newest that says the cause.
     pub newest: Newest,
     /// The cluster's date of `newest`.
     pub newest_seen: Time,
@@ -441,6 +442,8 @@ impl Details {
         self.record_object(event, joining, now);
         let reason = clipped(event.reason.trim(), 200);
         let reasons = if joining.open { &mut self.current } else { &mut self.gathered };
+        // Nothing of what goes on now is known yet.
+        let begins = reasons.is_empty();
         if reasons.len() < MOST_REASONS && !reasons.contains(&reason) && !joining.over {
             reasons.push(reason.clone());
         }
@@ -450,7 +453,7 @@ impl Details {
             let family = clipped(super::reports::family(event), MOST_FAMILY_CHARS);
             self.topics.push(Topic { key, words: topic_words(event), family });
         }
-        if event.last_seen >= self.newest_seen {
+        if quote::replaces(event, &self.newest, self.newest_seen, begins) {
             self.newest = newest(event);
             self.newest_seen = event.last_seen;
         }

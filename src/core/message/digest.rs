@@ -8,6 +8,7 @@ use super::{Block, Message, Scribe, Span, Style, data, fill, fold, sign, text, w
 use crate::core::notice::{Notice, NoticeBody, NoticeKind, Story};
 use crate::core::outbox::StormFacts;
 use crate::core::rules::Severity;
+use crate::core::time::Time;
 
 /// How many incidents are listed.
 const MOST_LISTED: usize = 10;
@@ -25,8 +26,19 @@ pub(super) enum Cause {
     Reason,
 }
 
+/// What a digest holds.
+struct Held {
+    /// When the first of it happened.
+    since: Time,
+    notices: u64,
+    /// So many incidents, where they have more notices than one.
+    about: Option<u64>,
+}
+
 /// Puts the notices of a digest into words.
 pub fn compose_digest(notices: &[Notice], storm: StormFacts, style: &Style) -> Message {
+    // A storm may have told others before: this message counts what it holds.
+    let since = notices.iter().map(|notice| notice.caused_at).min().unwrap_or(storm.since);
     let mut incidents: BTreeMap<(u64, u64), Vec<Notice>> = BTreeMap::new();
     for notice in notices {
         // What belongs to no incident stands for itself.
@@ -34,24 +46,25 @@ pub fn compose_digest(notices: &[Notice], storm: StormFacts, style: &Style) -> M
         incidents.entry(key).or_default().push(notice.clone());
     }
     let folded: Vec<Notice> = incidents.values().filter_map(|of_one| fold(of_one)).collect();
-    let ended = |notice: &Notice| matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
     // What podbell announces is no problem: it is listed, and not counted as one.
     let (said, problems): (Vec<Notice>, Vec<Notice>) =
         folded.into_iter().partition(|notice| matches!(notice.body, NoticeBody::Info(_)));
     let (over, mut standing): (Vec<Notice>, Vec<Notice>) = problems.into_iter().partition(ended);
     standing.sort_by_key(|notice| (std::cmp::Reverse((notice.severity, weight(notice))), notice.id));
-    Scribe::new(style).digest(&standing, &over, &said, storm)
+    let (notices, entries) = (notices.len() as u64, (standing.len() + over.len() + said.len()) as u64);
+    let about = (notices > entries && said.is_empty()).then_some(entries);
+    Scribe::new(style).digest(&standing, &over, &said, Held { since, notices, about })
 }
 
 impl Scribe<'_> {
-    fn digest(&self, standing: &[Notice], over: &[Notice], said: &[Notice], storm: StormFacts) -> Message {
+    fn digest(&self, standing: &[Notice], over: &[Notice], said: &[Notice], held: Held) -> Message {
         let severity = standing.iter().chain(said).map(|notice| notice.severity).max().unwrap_or(Severity::Info);
         let (kind, title) = match (standing, over, said) {
-            ([], [], [first, ..]) => (first.kind, self.words.digest(&self.clock.at(storm.since), storm.notices)),
+            ([], [], [first, ..]) => (first.kind, self.held(&held)),
             ([], ..) => (NoticeKind::Resolved, self.words.digest_title(0, over.len() as u64)),
             _ => (NoticeKind::Opened, self.words.digest_title(standing.len() as u64, over.len() as u64)),
         };
-        let mut blocks = vec![Block::Line(self.how_much(standing, storm))];
+        let mut blocks = vec![Block::Line(self.how_much(standing, &held))];
         if let Some((cause, name, n)) = likely_cause(standing) {
             let sentence = self.words.digest_cause(cause, n as u64, standing.len() as u64);
             blocks.push(Block::Line(fill(&sentence, &[&name])));
@@ -62,7 +75,7 @@ impl Scribe<'_> {
             blocks.push(Block::Line(vec![words(more)]));
         }
         if !over.is_empty() {
-            let names: Vec<String> = over.iter().map(name).collect();
+            let names: Vec<String> = over.iter().map(|notice| self.name(notice)).collect();
             let mut spans = vec![words(format!("{}{}", self.words.digest_over(), self.words.colon()))];
             spans.extend(self.names(names.iter(), MOST_NAMES, names.len() as u64));
             blocks.push(Block::Line(spans));
@@ -83,9 +96,13 @@ impl Scribe<'_> {
         }
     }
 
+    fn held(&self, held: &Held) -> String {
+        self.words.digest(&self.clock.at(held.since), held.notices, held.about)
+    }
+
     /// How many since when, and where.
-    fn how_much(&self, standing: &[Notice], storm: StormFacts) -> Vec<Span> {
-        let mut spans = vec![words(self.words.digest(&self.clock.at(storm.since), storm.notices))];
+    fn how_much(&self, standing: &[Notice], held: &Held) -> Vec<Span> {
+        let mut spans = vec![words(self.held(held))];
         let mut places: Vec<String> = stories(standing).map(|story| story.namespace.clone()).collect();
         places.retain(|place| !place.is_empty());
         places.sort();
@@ -112,12 +129,28 @@ impl Scribe<'_> {
     /// One incident on one line.
     fn one(&self, notice: &Notice) -> Vec<Span> {
         let sign = words(format!("{} ", sign(notice.kind, notice.severity)));
-        let NoticeBody::Incident(story) = &notice.body else { return vec![sign, data(&name(notice))] };
+        let NoticeBody::Incident(story) = &notice.body else { return vec![sign, data(&self.name(notice))] };
         let (times, comma) = (self.words.times(story.occurrences), self.words.comma());
         let objects = self.words.objects(story.objects, &story.newest.obj_type);
         let end = format!("{comma}{times}{comma}{objects} · #{}", story.incident);
-        vec![sign, data(&name(notice)), words(end)]
+        vec![sign, data(&self.name(notice)), words(end)]
     }
+}
+
+impl Scribe<'_> {
+    /// `shop/web: Failed`, or what else the notice is about. Of a trouble of podbell's own it says with what, and not
+    /// only what the other side answered.
+    fn name(&self, notice: &Notice) -> String {
+        match &notice.body {
+            NoticeBody::Incident(story) => format!("{}: {}", place(story), what(story)),
+            NoticeBody::Trouble(trouble) => self.trouble_name(trouble, ended(notice)),
+            NoticeBody::Info(_) => "podbell".to_owned(),
+        }
+    }
+}
+
+fn ended(notice: &Notice) -> bool {
+    matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed)
 }
 
 fn stories(notices: &[Notice]) -> impl Iterator<Item = &Story> {
@@ -131,15 +164,6 @@ fn weight(notice: &Notice) -> u64 {
     match &notice.body {
         NoticeBody::Incident(story) => story.occurrences,
         _ => 0,
-    }
-}
-
-/// `shop/web: Failed`, or what else the notice is about.
-fn name(notice: &Notice) -> String {
-    match &notice.body {
-        NoticeBody::Incident(story) => format!("{}: {}", place(story), what(story)),
-        NoticeBody::Trouble(trouble) => text::one_line(&trouble.text, 120),
-        NoticeBody::Info(_) => "podbell".to_owned(),
     }
 }
 
@@ -207,7 +231,7 @@ mod tests {
     use super::super::{Language, sample};
     use super::*;
     use crate::core::mute::Author;
-    use crate::core::notice::Info;
+    use crate::core::notice::{Info, Trouble, TroubleSubject};
 
     fn muted(id: u64, what: &str) -> Notice {
         let by = Author { name: "ann".into(), via: "ops".into() };
@@ -231,6 +255,32 @@ mod tests {
         }
         let alone = compose_digest(&[web, db], storm, &style);
         assert!(!alone.title.contains("problem") && !alone.over, "{}", alone.title);
+    }
+
+    #[test]
+    fn a_digest_counts_what_it_holds_and_names_what_podbell_cannot_do() {
+        let opened = sample::notice(sample::Kind::Opened, &sample::story(), Severity::Warning, Vec::new());
+        let trouble = Trouble {
+            incident: 7,
+            subject: TroubleSubject::Destination("team-slack".into()),
+            code: "404".into(),
+            text: "status 404: {\"ok\":false,\"error\":\"[hidden]\"}".into(),
+            advice: String::new(),
+            since: sample::NOW,
+            until: None,
+            affected: Vec::new(),
+            affected_count: 0,
+        };
+        let failing = Notice { id: 9, body: NoticeBody::Trouble(Box::new(trouble)), ..opened.clone() };
+        let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: sample::NOW };
+        let storm = StormFacts { since: sample::NOW, notices: 14 };
+        let digest = compose_digest(&[opened.clone(), failing.clone()], storm, &style);
+        let text = digest.text();
+        assert!(text.contains("2 notices since") && !text.contains("14"), "{text}");
+        assert!(text.contains("podbell cannot deliver to team-slack: 404") && !text.contains("hidden"), "{text}");
+        let again = Notice { id: 10, ..opened.clone() };
+        let text = compose_digest(&[opened, again, failing], storm, &style).text();
+        assert!(text.contains("3 notices about 2 problems since"), "{text}");
     }
 
     #[test]

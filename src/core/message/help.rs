@@ -11,10 +11,18 @@ use crate::core::notice::Newest;
 pub(super) enum Help {
     ImageName,
     ImagePull,
+    ImageAbsent,
+    ImageDenied,
+    ImageLimit,
+    ImageUnreachable,
     CrashLoop,
     ContainerStart,
+    ConfigMissing,
+    NoExecutable,
     NoRoom,
     NoFit,
+    VolumeElsewhere,
+    NodesUnwell,
     UnboundVolume,
     Readiness,
     Liveness,
@@ -24,11 +32,13 @@ pub(super) enum Help {
     Quota,
     Create,
     Evicted,
+    EvictedOwn,
     OutOfMemory,
     NodeNotReady,
     NodePressure,
     Rebooted,
     Sandbox,
+    SandboxImage,
     Sync,
     KillPod,
     JobFailed,
@@ -49,13 +59,21 @@ pub(super) enum Help {
 #[cfg(test)]
 impl Help {
     /// Every family.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 45] = [
         Self::ImageName,
         Self::ImagePull,
+        Self::ImageAbsent,
+        Self::ImageDenied,
+        Self::ImageLimit,
+        Self::ImageUnreachable,
         Self::CrashLoop,
         Self::ContainerStart,
+        Self::ConfigMissing,
+        Self::NoExecutable,
         Self::NoRoom,
         Self::NoFit,
+        Self::VolumeElsewhere,
+        Self::NodesUnwell,
         Self::UnboundVolume,
         Self::Readiness,
         Self::Liveness,
@@ -65,11 +83,13 @@ impl Help {
         Self::Quota,
         Self::Create,
         Self::Evicted,
+        Self::EvictedOwn,
         Self::OutOfMemory,
         Self::NodeNotReady,
         Self::NodePressure,
         Self::Rebooted,
         Self::Sandbox,
+        Self::SandboxImage,
         Self::Sync,
         Self::KillPod,
         Self::JobFailed,
@@ -94,22 +114,26 @@ pub(super) fn of(newest: &Newest) -> Option<Help> {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     Some(match newest.reason.trim() {
         "InvalidImageName" | "InspectFailed" => Help::ImageName,
-        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => Help::ImagePull,
+        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => image(message),
         // One reason for many causes: the text decides.
         "Failed" | "BackOff" | "FailedSync" | "pod启动失败" | "操作重试" => by_text(newest)?,
         "CrashLoopBackOff" => Help::CrashLoop,
         "FailedScheduling" if says(&["unbound", "persistentvolumeclaim"]) => Help::UnboundVolume,
+        "FailedScheduling" if says(&["volume node affinity conflict"]) => Help::VolumeElsewhere,
         "FailedScheduling" if says(&["Insufficient", "Too many pods"]) => Help::NoRoom,
+        "FailedScheduling" if says(&UNWELL) => Help::NodesUnwell,
         "FailedScheduling" if says(&["free ports"]) => Help::HostPort,
         "FailedScheduling" => Help::NoFit,
         "HostPortConflict" => Help::HostPort,
         "Unhealthy" | "ProbeError" if says(&["Readiness"]) => Help::Readiness,
         "Unhealthy" | "ProbeError" if says(&["Liveness"]) => Help::Liveness,
         "Unhealthy" | "ProbeError" if says(&["Startup"]) => Help::Startup,
+        "FailedMount" if lacks_config(message) => Help::ConfigMissing,
         "FailedMount" | "FailedMapVolume" => Help::Mount,
         "FailedAttachVolume" => Help::Attach,
         "FailedCreate" if says(&["exceeded quota"]) => Help::Quota,
         "FailedCreate" => Help::Create,
+        "Evicted" if says(&OWN_LIMIT) => Help::EvictedOwn,
         "Evicted" | "TaintManagerEviction" => Help::Evicted,
         "OOMKilling" | "SystemOOM" => Help::OutOfMemory,
         "NodeNotReady" | "NodeNotSchedulable" => Help::NodeNotReady,
@@ -117,6 +141,7 @@ pub(super) fn of(newest: &Newest) -> Option<Help> {
             Help::NodePressure
         }
         "Rebooted" => Help::Rebooted,
+        "FailedCreatePodSandBox" if says(&["sandbox image", "/pause"]) => Help::SandboxImage,
         "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" => Help::Sandbox,
         "FailedKillPod" | "FailedPreStopHook" if says(&["PreStop", "preStop"]) => Help::Hook,
         "FailedKillPod" => Help::KillPod,
@@ -141,11 +166,22 @@ pub(super) fn of(newest: &Newest) -> Option<Help> {
     })
 }
 
+/// Taints of nodes on which nothing new may run for the moment.
+const UNWELL: [&str; 6] = [
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/disk-pressure",
+    "node.kubernetes.io/memory-pressure",
+    "node.kubernetes.io/pid-pressure",
+    "node.kubernetes.io/network-unavailable",
+];
+/// Texts of an eviction by a limit of the pod's own, and not by what its node lacks.
+const OWN_LIMIT: [&str; 3] =
+    ["ephemeral local storage usage exceeds", "exceeded its local ephemeral storage limit", "Usage of EmptyDir volume"];
+
 /// The family of a reason that says little, by what its text says.
 fn by_text(newest: &Newest) -> Option<Help> {
-    const FAMILIES: [(&[&str], Help); 5] = [
-        (&["InvalidImageName", "couldn't parse image", "invalid reference format"], Help::ImageName),
-        (&["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull"], Help::ImagePull),
+    const FAMILIES: [(&[&str], Help); 3] = [
         (&["CrashLoopBackOff", "ack-off restarting failed"], Help::CrashLoop),
         (
             &["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "failed to start container"],
@@ -153,9 +189,68 @@ fn by_text(newest: &Newest) -> Option<Help> {
         ),
         (&["CreatePodSandbox", "network is not ready", "SetupNetwork"], Help::Sandbox),
     ];
-    let fits = |words: &[&str]| words.iter().any(|word| newest.message.contains(word));
+    let message = newest.message.as_str();
+    let fits = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if fits(&["InvalidImageName", "couldn't parse image", "invalid reference format"]) {
+        return Some(Help::ImageName);
+    }
+    if fits(&["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull"]) {
+        return Some(image(message));
+    }
+    if lacks_config(message) {
+        return Some(Help::ConfigMissing);
+    }
+    if lacks_executable(message) {
+        return Some(Help::NoExecutable);
+    }
     let found = FAMILIES.iter().find(|(words, _)| fits(words)).map(|(_, help)| *help);
     found.or(matches!(newest.reason.trim(), "FailedSync" | "pod启动失败").then_some(Help::Sync))
+}
+
+/// Why an image does not come, as far as the text says it.
+fn image(message: &str) -> Help {
+    let lower = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    // Docker Hub says this of what does not exist and of what is private.
+    let unclear = says(&["repository does not exist or may require"]);
+    if says(&["toomanyrequests", "too many requests", "rate limit", "429"]) {
+        Help::ImageLimit
+    } else if unclear {
+        Help::ImagePull
+    } else if says(&["401", "403", "unauthorized", "forbidden", "denied", "authentication required"]) {
+        Help::ImageDenied
+    } else if says(&[
+        "i/o timeout",
+        "no such host",
+        "connection refused",
+        "connection reset",
+        "network is unreachable",
+        "deadline exceeded",
+        "tls handshake timeout",
+        "x509",
+        "server misbehaving",
+    ]) {
+        Help::ImageUnreachable
+    } else if says(&["not found", "notfound", "manifest unknown", "does not exist", "404"]) {
+        Help::ImageAbsent
+    } else {
+        Help::ImagePull
+    }
+}
+
+/// A ConfigMap or Secret, or a key of one, that a container or volume wants is not there.
+fn lacks_config(message: &str) -> bool {
+    let lower = message.to_ascii_lowercase();
+    let of = lower.contains("configmap") || lower.contains("secret");
+    of && ["not found", "couldn't find key", "references non-existent"].iter().any(|word| lower.contains(word))
+}
+
+/// The container's command is not in its image, or is none that can run.
+fn lacks_executable(message: &str) -> bool {
+    let says = |word: &str| message.contains(word);
+    let of = says("exec: ") || says("exec failed") || says("unable to start container process") || says("exec /");
+    let why = ["no such file or directory", "executable file not found", "permission denied", "exec format error"];
+    says("exec format error") || (of && why.into_iter().any(says))
 }
 
 /// What to type first: a better one than `kubectl describe` where the table knows one. `None` when
@@ -169,7 +264,8 @@ fn better(namespace: Option<&str>, kind: &str, name: &str, newest: &Newest) -> O
     let help = of(newest)?;
     // Of the whole cluster: these need no name at all.
     match help {
-        Help::NoRoom | Help::NoFit => return Some("kubectl describe nodes".to_owned()),
+        Help::NoRoom | Help::NoFit | Help::NodesUnwell => return Some("kubectl describe nodes".to_owned()),
+        Help::VolumeElsewhere => return Some("kubectl describe pv".to_owned()),
         Help::NodeNotReady if kind != "Node" => return Some("kubectl get nodes".to_owned()),
         Help::Metrics => return Some("kubectl get apiservices v1beta1.metrics.k8s.io".to_owned()),
         _ => {}
@@ -225,6 +321,53 @@ mod tests {
     fn one_family_is_known_by_all_its_reasons_and_texts() {
         let cases = [
             ("Failed", "Failed to pull image \"x\": rpc error", Some(Help::ImagePull)),
+            (
+                "Failed",
+                "Failed to pull image \"x\": rpc error: code = NotFound desc = x: not found",
+                Some(Help::ImageAbsent),
+            ),
+            ("Failed", "Failed to pull image \"x\": unexpected status: 403 Forbidden", Some(Help::ImageDenied)),
+            ("Failed", "Failed to pull image \"x\": toomanyrequests: You have reached", Some(Help::ImageLimit)),
+            ("Failed", "Failed to pull image \"x\": dial tcp: i/o timeout", Some(Help::ImageUnreachable)),
+            (
+                "Failed",
+                "Failed to pull image \"x\": pull access denied, repository does not exist or may require authorization",
+                Some(Help::ImagePull),
+            ),
+            ("Failed", "Error: configmap \"ledger\" not found", Some(Help::ConfigMissing)),
+            ("Failed", "Error: couldn't find key url in Secret pay/db", Some(Help::ConfigMissing)),
+            ("FailedMount", "MountVolume.SetUp failed: secret \"vault-key\" not found", Some(Help::ConfigMissing)),
+            ("FailedMount", "Unable to attach or mount volumes: timed out", Some(Help::Mount)),
+            (
+                "Failed",
+                "Error: OCI runtime create failed: unable to start container process: exec: \"/usr/bin/x\": stat /usr/bin/x: no such file or directory",
+                Some(Help::NoExecutable),
+            ),
+            ("Failed", "Error: exec: \"x\": executable file not found in $PATH: unknown", Some(Help::NoExecutable)),
+            (
+                "Evicted",
+                "Pod ephemeral local storage usage exceeds the total limit of containers 20Mi. ",
+                Some(Help::EvictedOwn),
+            ),
+            ("Evicted", "Container x exceeded its local ephemeral storage limit \"1Gi\". ", Some(Help::EvictedOwn)),
+            ("Evicted", "Usage of EmptyDir volume \"tmp\" exceeds the limit \"1Gi\". ", Some(Help::EvictedOwn)),
+            ("Evicted", "The node was low on resource: ephemeral-storage.", Some(Help::Evicted)),
+            (
+                "FailedCreatePodSandBox",
+                "failed to get sandbox image \"r/pause:3\": failed to pull image",
+                Some(Help::SandboxImage),
+            ),
+            ("FailedCreatePodSandBox", "plugin type=\"bridge\" failed (add)", Some(Help::Sandbox)),
+            (
+                "FailedScheduling",
+                "0/3 nodes are available: 3 node(s) had volume node affinity conflict.",
+                Some(Help::VolumeElsewhere),
+            ),
+            (
+                "FailedScheduling",
+                "0/1 nodes are available: 1 node(s) had taint {node.kubernetes.io/disk-pressure: }, that the pod didn't tolerate.",
+                Some(Help::NodesUnwell),
+            ),
             ("BackOff", "Back-off pulling image \"x\"", Some(Help::ImagePull)),
             ("pod启动失败", "failed to \"StartContainer\" for \"php\" with ImagePullBackOff", Some(Help::ImagePull)),
             ("Failed", "Error: InvalidImageName", Some(Help::ImageName)),

@@ -24,12 +24,17 @@ impl Scribe<'_> {
     }
 
     fn trouble_title(&self, notice: &Notice, trouble: &Trouble, over: bool) -> String {
+        let title = self.trouble_name(trouble, over);
+        let status = self.words.status(notice.kind, notice.severity);
+        format!("{} {status} #{} · {title}", sign(notice.kind, notice.severity), trouble.incident)
+    }
+
+    /// "podbell cannot deliver to team-slack: not-found".
+    pub(super) fn trouble_name(&self, trouble: &Trouble, over: bool) -> String {
         let (about, name) = subject(trouble);
         let title = plain(&fill(self.words.trouble_title(about, over), &[name]));
         let code = text::one_line(&trouble.code, 60);
-        let code = if over || code.is_empty() { String::new() } else { format!(": {code}") };
-        let status = self.words.status(notice.kind, notice.severity);
-        format!("{} {status} #{} · {title}{code}", sign(notice.kind, notice.severity), trouble.incident)
+        if over || code.is_empty() { title } else { format!("{title}: {code}") }
     }
 
     fn what_happened(&self, trouble: &Trouble, over: bool) -> Vec<Span> {
@@ -175,7 +180,7 @@ impl Scribe<'_> {
         if holds > 0 {
             blocks.push(Block::Line(vec![words(self.words.muted_holds(holds))]));
         }
-        blocks.push(Block::Small(fill(self.words.muted_how_to_end(), &[&by.via])));
+        blocks.push(Block::Small(fill(self.words.muted_how_to_end(), &[&self.words.via(&by.via)])));
         self.own(notice, format!("🔕 {}", plain(&fill(self.words.muted_title(), &[&what]))), false, blocks)
     }
 

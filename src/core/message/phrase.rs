@@ -4,6 +4,9 @@ use super::words::{self, Words};
 use super::{Clock, Style};
 use crate::core::time::Time;
 
+/// What was fewer seconds ago than this was just now.
+const JUST_NOW: u64 = 5;
+
 /// Phrases in a reader's language and zone.
 pub struct Phrases<'a> {
     words: &'static dyn Words,
@@ -30,6 +33,18 @@ impl<'a> Phrases<'a> {
     /// How long ago something was, without the word "ago".
     pub fn age(&self, time: Time) -> String {
         self.duration(self.clock.now.since(time).as_secs())
+    }
+
+    /// How long ago something was: `3 min ago`.
+    pub fn ago(&self, time: Time) -> String {
+        let seconds = self.clock.now.since(time).as_secs();
+        let age = (seconds >= JUST_NOW).then(|| self.duration(seconds));
+        self.words.ago(age.as_deref())
+    }
+
+    /// Where somebody said something, see [`crate::core::mute::Author::via`].
+    pub fn via(&self, via: &str) -> String {
+        self.words.via(via)
     }
 
     /// `134 times`.

@@ -21,12 +21,25 @@ use crate::core::source::PollError;
 pub struct RuleFiles {
     /// The files in reading order.
     pub files: Vec<RuleFile>,
+    /// Globs that match no file, in reading order.
+    pub empty: Vec<EmptyGlob>,
     /// Whether podbell.yaml has `rules:` at all; else the built-in set holds.
     pub named: bool,
     /// Whom the built-in set tells.
     pub chats: Vec<Destination>,
     /// The operator's planned work.
     pub maintenance: Vec<Maintenance>,
+}
+
+/// A glob of `rules:` that matches no file: whoever wrote it means rules, and nobody may be silenced by their absence.
+#[derive(Clone, Debug)]
+pub struct EmptyGlob {
+    /// It stands after so many files.
+    pub before: usize,
+    /// Its bounds; named like the glob, without text.
+    pub file: RuleFile,
+    /// What is wrong, at its place in podbell.yaml.
+    pub error: Diagnostic,
 }
 
 /// What holds.
@@ -48,7 +61,14 @@ impl RuleFiles {
             return InForce { rules, good: Vec::new(), refused: Vec::new() };
         }
         let (mut files, mut good, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        for file in &self.files {
+        let mut empty = self.empty.iter().peekable();
+        for place in 0..=self.files.len() {
+            while let Some(glob) = empty.next_if(|glob| glob.before <= place) {
+                files.push(self.stand_in(&glob.file, &Compiled::default()));
+                let held = "the built-in rules hold in its place";
+                refused.push((glob.file.source.name.to_string(), refusal(&glob.error, held)));
+            }
+            let Some(file) = self.files.get(place) else { break };
             let name = file.source.name.to_string();
             let compiled = compile(file);
             let Some(error) = first_error(&compiled) else {

@@ -10,7 +10,7 @@ impl State {
     /// The clock was set, and it is `now`.
     pub fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time, writes: &mut Writes) {
         for (target, state) in &mut self.targets {
-            let TargetState { last_good, failing, discovered: _, readings, absences: _ } = state;
+            let TargetState { last_good, failing, discovered: _, readings, absences: _, unusable: _ } = state;
             if let Some(last_good) = last_good {
                 last_good.carry(by);
             }

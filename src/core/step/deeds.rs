@@ -92,7 +92,7 @@ impl State {
         let open = |id: &&u64| self.incidents.get(id).is_some_and(|incident| incident.phase == Phase::Open);
         let holds = held.iter().filter(open).count() as u64;
         let info = Info::Muted {
-            what: self.in_words(&mute.what),
+            what: self.in_words(setup, &mute.what),
             by: mute.by.clone(),
             why: mute.why.clone(),
             until: mute.until,
@@ -168,7 +168,7 @@ impl State {
         to
     }
 
-    fn in_words(&self, what: &Muted) -> String {
+    fn in_words(&self, setup: &Setup, what: &Muted) -> String {
         match what {
             Muted::Incident { id } => {
                 let words = self.incidents.get(id).map(super::held::words).unwrap_or_default();
@@ -176,7 +176,9 @@ impl State {
             }
             Muted::Rule { rule } => format!("rule {}", rule.name),
             Muted::Service { cluster, namespace, service } => {
-                let parts = [cluster.as_deref(), namespace.as_deref(), Some(service.as_str())];
+                let alias = |id: &String| setup.sources.values().find_map(|source| source.aliases.get(id.as_str()));
+                let cluster = cluster.as_ref().map(|id| alias(id).unwrap_or(id));
+                let parts = [cluster.map(String::as_str), namespace.as_deref(), Some(service.as_str())];
                 parts.into_iter().flatten().collect::<Vec<_>>().join("/")
             }
         }

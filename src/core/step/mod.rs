@@ -180,6 +180,8 @@ pub struct TargetState {
     pub failing: Option<Failing>,
     /// Found by discovery.
     pub discovered: bool,
+    /// So many entries of its list cannot be understood, as far as its source has said since the start.
+    pub unusable: u64,
     /// Loaded lazily at the first poll of its namespace.
     readings: Option<TargetReadings>,
     /// In how many complete discoveries it was absent.
@@ -271,7 +273,7 @@ pub const MOST_EPISODES: usize = 1_000_000;
 impl TargetState {
     /// A target as the store knows it.
     pub fn restored(last_good: Option<Time>, failing: Option<Failing>, discovered: bool) -> Self {
-        Self { last_good, failing, discovered, readings: None, absences: 0 }
+        Self { last_good, failing, discovered, readings: None, absences: 0, unusable: 0 }
     }
 }
 

@@ -57,6 +57,15 @@ pub struct TroubleState {
     pub told: Option<(Time, u64)>,
 }
 
+impl TroubleState {
+    /// Whether it says that a list of this target has entries that cannot be understood.
+    pub fn is_unusable_of(&self, target: &Target) -> bool {
+        self.code == UNUSABLE
+            && matches!(&self.subject, TroubleSubject::Source(name) if **name == *target.source)
+            && self.members.contains_key(&member(target))
+    }
+}
+
 /// Who is affected by a trouble.
 enum Member {
     /// A target.
@@ -171,6 +180,9 @@ impl State {
 
     /// A list has entries that cannot be understood, or no longer: trouble of its source, once for all its targets.
     pub(super) fn unusable(&mut self, setup: &Setup, target: &Target, entries: usize, now: Time, writes: &mut Writes) {
+        if let Some(state) = self.targets.get_mut(target) {
+            state.unusable = entries as u64;
+        }
         let subject = TroubleSubject::Source(target.source.to_string());
         let known = self.troubles.values().find(|trouble| trouble.subject == subject && trouble.code == UNUSABLE);
         let member = Member::Other(member(target));

@@ -131,7 +131,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     let style = Style { language: command.language.unwrap_or_default(), time_zone, now: clock::now() };
     let question = Question { speaker, entry: Entry::Podbell, text: command.text, style };
     let answer = api.desk.answer(&question).await;
-    let message = answer.compose(&question.style, command.prompt);
+    let message = api.desk.compose(&answer, &question.style, command.prompt);
     let said = Said {
         good: answer.is_good(),
         public: answer.is_public(),

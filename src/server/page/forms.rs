@@ -160,7 +160,7 @@ pub(super) async fn act(
             Answer::Excuse { .. } => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::CONFLICT,
         };
-        let said = answer.compose(&question.style, Prompt::Chat);
+        let said = page.desk.compose(&answer, &question.style, Prompt::Chat);
         let text = format!("{}\n{}", said.title, said.text());
         return asking.say(status, words.not_done, &text);
     }

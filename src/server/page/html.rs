@@ -62,7 +62,7 @@ impl Context<'_> {
     /// A moment by its age, exact in its title and for machines.
     pub(super) fn ago(&self, at: Time) -> Markup {
         let say = self.say();
-        let (age, exact) = (filled(self.words.ago, &[&say.age(at)]), say.at(at));
+        let (age, exact) = (say.ago(at), say.at(at));
         html! { time datetime=(rfc3339(at)) title=(exact) { (age) } }
     }
 
@@ -193,7 +193,7 @@ impl Context<'_> {
         match line.worst() {
             Some((most, at)) => {
                 let all = filled(self.words.warnings_in_day, &[&number(line.warnings())]);
-                let most = filled(self.words.most_at, &[&self.say().at(at), &number(most)]);
+                let most = filled(self.words.most_at, &[&number(most), &self.say().at(at)]);
                 format!("{all}{}{most}", self.say().comma())
             }
             None => self.words.no_warnings.to_owned(),

@@ -9,9 +9,6 @@ use crate::chat::views::Detail;
 use crate::core::ask::typed;
 use crate::core::mute::Muted;
 
-/// How many changes the explanation lists.
-const MOST_CHANGES: usize = 15;
-
 pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
     let (words, say) = (cx.words, cx.say());
     let (brief, parts) = (&detail.shown.brief, detail.shown.parts(cx.style));
@@ -49,7 +46,8 @@ pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
             }
             section #why aria-labelledby="h-why" {
                 h2 #h-why { (words.explanation) }
-                (blocks(&detail.why.explanation(cx.style, MOST_CHANGES), colon))
+                (blocks(&detail.why.explanation(cx.style), colon))
+                (other_changes(cx, detail))
             }
             section aria-labelledby="h-told" {
                 h2 #h-told { (words.told) }
@@ -60,6 +58,21 @@ pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
                 h2 #h-done { (words.done) }
                 @if parts.actions.is_empty() { p.calm { (words.nothing_done) } }
                 (blocks(&parts.actions, colon))
+            }
+        }
+    }
+}
+
+/// The ways to the changes that this page leaves out.
+fn other_changes(cx: &Context<'_>, detail: &Detail) -> Markup {
+    let (words, changes) = (cx.words, &detail.why.changes);
+    let at = |page: u32| cx.to(&format!("/incidents/{}?page={page}#why", detail.shown.brief.id));
+    html! {
+        @if changes.pages > 1 {
+            nav.paging aria-label=(words.changes) {
+                @if changes.page > 1 { a rel="prev" href=(at(changes.page - 1)) { (words.newer) } }
+                span { (filled(words.page_of, &[&changes.page.to_string(), &changes.pages.to_string()])) }
+                @if let Some(older) = changes.older() { a rel="next" href=(at(older)) { (words.older) } }
             }
         }
     }

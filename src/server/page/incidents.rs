@@ -7,7 +7,7 @@ use super::words::filled;
 use crate::chat::views::{Home, PAGE, Row};
 use crate::core::ask::{few, named, typed};
 use crate::core::event::Target;
-use crate::core::message::number;
+use crate::core::message::{number, one_line};
 use crate::core::mute::Mute;
 
 pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
@@ -93,7 +93,7 @@ fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
     }
 }
 
-/// "ann has it", the name kept to itself.
+/// "acknowledged by ann", the name kept to itself.
 pub(super) fn has_it(cx: &Context<'_>, name: &str) -> Markup {
     let (before, after) = cx.words.acknowledged_by.split_once("{}").unwrap_or_default();
     html! { (before) (data(name)) (after) }
@@ -137,13 +137,13 @@ pub(super) fn muted(cx: &Context<'_>, mute: &Mute) -> Markup {
                         a href=(cx.to(&format!("/incidents/{id}"))) { "#" (id) }
                     } @else { (data(&named(&mute.what))) }
                 }
-                " " (filled(words.until, &[&cx.say().at(mute.until)])) " · " (data(&mute.by.name)) " (" (data(&mute.by.via)) ")"
+                " " (filled(words.until, &[&cx.say().at(mute.until)])) " · " (data(&mute.by.name)) " (" (data(&cx.say().via(&mute.by.via))) ")"
                 @if let Some(why) = &mute.why { " · " (data(why)) }
             }
             @if cx.may_write() {
                 form method="post" action=(cx.to("/do")) {
                     (cx.hidden("unmute", &typed(&mute.what)))
-                    button.quiet id=(format!("mute{}", mute.id)) { (words.unmute) }
+                    button.quiet id=(format!("mute{}", mute.id)) aria-label=(format!("{}{}{}", words.unmute, cx.say().colon(), one_line(&named(&mute.what), 200))) { (words.unmute) }
                 }
             } @else { (nothing()) }
         }

@@ -339,11 +339,17 @@ async fn home(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: A
     }
 }
 
-async fn incident(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, Path(id): Path<String>) -> Response {
+async fn incident(
+    State(page): State<Arc<Page>>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+    at: At,
+) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let Ok(id) = id.parse::<u64>() else { return asking.nothing() };
-    match page.desk.detail(asking.reader(visitor), id).await {
+    match page.desk.detail(asking.reader(visitor), id, place(at).page.unwrap_or(1)).await {
         Ok(Some(detail)) => {
             let title = format!("#{id} {}", one_line(&detail.shown.brief.place(), 100));
             asking.show(StatusCode::OK, Tab::Incidents, &title, &incident::view(&asking.context(), &detail))

@@ -100,7 +100,7 @@ pub(super) fn one(cx: &Context<'_>, detail: &ServiceDetail) -> Markup {
         section aria-labelledby="h-events" {
             h2 #h-events { (words.events) }
             @if events.rows.is_empty() { p.calm { (words.no_events) } } @else {
-                div.wide tabindex="0" role="region" aria-labelledby="h-events" {
+                div.wide tabindex="0" role="group" aria-labelledby="h-events" {
                     table {
                         thead { tr { th scope="col" { (words.objects_and_reasons) } th scope="col" { (words.workload) } th.number scope="col" { (words.count) } th scope="col" { (words.newest) } } }
                         tbody { @for row in &events.rows { (event(cx, row)) } }

@@ -71,8 +71,26 @@ fn service(kind: &str, namespace: &str, name: &str, known: &impl Known) -> Arc<s
     name
 }
 
+/// The pod that a claim was made for: `disk-db-0` of a StatefulSet's pod `db-0`, `web-x2x7v-scratch` of the pod that owns
+/// it. Claims are not watched, so their names must say it.
+fn pod_of_claim<'n>(namespace: &str, name: &'n str, known: &impl Known) -> Option<&'n str> {
+    let facts = |pod: &str| known.facts("Pod", namespace, pod);
+    let of_set = |pod: &&str| {
+        facts(pod).is_some_and(|facts| facts.owner.is_some_and(|(kind, _)| &*kind == "StatefulSet"))
+            || known.learned("StatefulSet", namespace, workload::of("Pod", pod)).is_some()
+    };
+    let gaps = || name.match_indices('-').map(|(at, _)| at);
+    let owner = || gaps().map(|at| &name[..at]).rfind(|pod| facts(pod).is_some());
+    gaps().map(|at| &name[at + 1..]).find(of_set).or_else(owner)
+}
+
 /// From the name alone; what other objects of that workload are labelled counts.
 fn shape(kind: &str, namespace: &str, name: &str, known: &impl Known) -> Arc<str> {
+    if kind == "PersistentVolumeClaim"
+        && let Some(pod) = pod_of_claim(namespace, name, known)
+    {
+        return service("Pod", namespace, pod, known);
+    }
     let workload = workload::of(kind, name);
     let likely: &[&str] = match kind {
         "Pod" => &["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "ReplicaSet"],
@@ -141,7 +159,11 @@ mod tests {
                 ("Pod/lone-x2x7v", facts(None, None, None)),
                 ("Pod/loop", facts(None, Some(("Pod", "loop")), None)),
             ]),
-            learned: BTreeMap::from([("Deployment/web", "web-service"), ("Service/front-svc", "front")]),
+            learned: BTreeMap::from([
+                ("Deployment/web", "web-service"),
+                ("StatefulSet/queue", "queue-service"),
+                ("Service/front-svc", "front"),
+            ]),
         };
         let cases = [
             ("Pod", "shop", "web-6d4cf56db6-x2x7v", "web-service", "its own label"),
@@ -163,7 +185,12 @@ mod tests {
             ("Endpoints", "shop", "front-svc", "front", "the same"),
             ("EndpointSlice", "shop", "front-svc-x2x7v", "front", "the same"),
             ("Service", "shop", "other", "other", "its own name"),
-            ("PersistentVolumeClaim", "shop", "data-db-0", "data-db", "the shape of the name"),
+            ("PersistentVolumeClaim", "shop", "data-db-0", "db", "of a StatefulSet's pod"),
+            ("PersistentVolumeClaim", "shop", "big-data-db-0", "db", "the template's name has a dash"),
+            ("PersistentVolumeClaim", "shop", "wal-queue-3", "queue-service", "the pod is gone, its set is known"),
+            ("PersistentVolumeClaim", "shop", "web-6d4cf56db6-x2x7v-tmp", "web-service", "of the pod that owns it"),
+            ("PersistentVolumeClaim", "shop", "data-lost-0", "data-lost", "the shape of the name"),
+            ("PersistentVolumeClaim", "shop", "uploads", "uploads", "its own name"),
             ("Pod", "else", "web-6d4cf56db6-x2x7v", "web", "another namespace knows nothing of this"),
         ];
         for (kind, namespace, name, service, why) in cases {

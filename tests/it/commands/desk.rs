@@ -138,7 +138,7 @@ impl Asker {
         Self { prompt, ..self }
     }
 
-    fn team(self, namespace: &str) -> Self {
+    pub fn team(self, namespace: &str) -> Self {
         Self { scope: serde_json::from_value(serde_json::json!({"namespace": [namespace]})).unwrap(), ..self }
     }
 
@@ -162,7 +162,15 @@ impl Asker {
         format!("{}\n{}", reply.message.title, reply.message.text())
     }
 
-    fn podbell(&self, text: &str) -> String {
+    pub fn may_only_read(self) -> Self {
+        Self { may_write: false, ..self }
+    }
+
+    pub fn at(self, now: Time) -> Self {
+        Self { now, ..self }
+    }
+
+    pub fn podbell(&self, text: &str) -> String {
         self.ask(Entry::Podbell, text)
     }
 
@@ -328,7 +336,7 @@ fn what_people_did_is_shown_with_author_and_time() {
     asker.sql("INSERT INTO acknowledged (incident, body) VALUES (1, ?1)", &has);
     let said = asker.podbell("show 1");
     assert!(said.contains("👤 03:05 bob (team-slack): muted for 2 h, deploying"), "{said}");
-    assert!(said.contains("🙋 eve has it"), "{said}");
+    assert!(said.contains("🙋 acknowledged by eve"), "{said}");
     assert!(!said.contains("podbell ack 1"), "somebody has it already: {said}");
 }
 

@@ -40,6 +40,9 @@ fn the_language_is_the_same_and_exit_codes_say_what_became_of_it() {
         (&["events", "web", "--sinse", "2h"], 2, "--since"),
         (&["mute", "web"], 2, "For how long?"),
         (&["status", "--output", "xml"], 2, "one of text, json"),
+        (&["help", "mute"], 0, "podbell mute web 2h deploying"),
+        (&["help", "mute", "--config", "other.yaml"], 0, "podbell mute web 2h deploying"),
+        (&["help", "run"], 0, "--store-wait"),
     ] {
         let output = run(&world, args);
         let said = printed(&output);

@@ -220,7 +220,13 @@ impl World {
     fn rule_files(&self) -> RuleFiles {
         let files = self.spec.rules.iter().enumerate().map(|(entry, text)| rule_file(entry, text)).collect();
         let chats = self.spec.destinations.iter().map(|(name, _)| (*name).into()).collect();
-        RuleFiles { files, named: !self.spec.rules.is_empty(), chats, maintenance: self.spec.maintenance.clone() }
+        RuleFiles {
+            files,
+            empty: Vec::new(),
+            named: !self.spec.rules.is_empty(),
+            chats,
+            maintenance: self.spec.maintenance.clone(),
+        }
     }
 
     /// The rule files are these now, and podbell sees it.

@@ -24,6 +24,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* The class of priority: one of its own, or what the values name; empty: the cluster's default. */}}
+{{- define "podbell.priority" -}}
+{{- if .Values.priorityClass.create -}}
+{{- include "podbell.name" . -}}
+{{- else -}}
+{{- .Values.priorityClassName -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "podbell.secret" -}}
 {{- default (include "podbell.name" .) .Values.secret.name -}}
 {{- end -}}

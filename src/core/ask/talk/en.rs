@@ -15,10 +15,6 @@ fn count(n: u64, one: &str, many: &str) -> String {
 }
 
 impl Talk for English {
-    fn ago(&self, age: &str) -> String {
-        format!("{age} ago")
-    }
-
     fn next(&self) -> &'static str {
         "Next"
     }
@@ -80,6 +76,10 @@ impl Talk for English {
         format!("{command} does not take {{}}. A name with blanks goes in quotes.")
     }
 
+    fn extra_name(&self) -> &'static str {
+        "incidents takes no name; {} may be a service or a namespace:"
+    }
+
     fn no_number(&self, option: &str) -> String {
         format!("--{option} needs a number such as 2, not {{}}.")
     }
@@ -124,6 +124,14 @@ impl Talk for English {
 
     fn no_answer(&self) -> &'static str {
         "No answer"
+    }
+
+    fn not_allowed(&self) -> &'static str {
+        "Not allowed here"
+    }
+
+    fn not_done(&self) -> &'static str {
+        "Not done"
     }
 
     fn excuse(&self, because: Excuse) -> &'static str {
@@ -179,8 +187,8 @@ impl Talk for English {
         format!("Cannot be read since {at}: there may be more.")
     }
 
-    fn read(&self, age: &str) -> String {
-        format!("Last change read {age} ago.")
+    fn read(&self, ago: &str) -> String {
+        format!("Last change read {ago}.")
     }
 
     fn was_there(&self) -> &'static str {
@@ -215,7 +223,7 @@ impl Talk for English {
     }
 
     fn has_it(&self) -> &'static str {
-        "{} has it"
+        "acknowledged by {}"
     }
 
     fn muted_title(&self, n: u64) -> String {
@@ -238,11 +246,11 @@ impl Talk for English {
     }
 
     fn acknowledged(&self) -> &'static str {
-        "{} has it. No reminders until it comes back."
+        "Acknowledged by {}. No reminders until it comes back."
     }
 
     fn had_it(&self, since: &str) -> String {
-        format!("Before, {{}} had it, since {since}.")
+        format!("Before that it was acknowledged by {{}}, since {since}.")
     }
 
     fn refused(&self, because: Refusal) -> &'static str {
@@ -328,6 +336,10 @@ impl Talk for English {
         "counted, it was open"
     }
 
+    fn changes_left_out(&self, n: u64) -> String {
+        format!("{} between", count(n, "change", "changes"))
+    }
+
     fn held_by_window(&self, until: &str) -> String {
         format!("held until {until} by {{}}")
     }
@@ -349,6 +361,14 @@ impl Talk for English {
             0 => format!("Every Warning of the last {since} that is remembered was told."),
             _ => format!("Warnings of the last {since} that no rule told, the newest first:"),
         }
+    }
+
+    fn untold_but_unusable(&self, since: &str) -> String {
+        format!("Every Warning of the last {since} that podbell could read was told.")
+    }
+
+    fn unusable(&self, services: &str) -> String {
+        format!("Lists of {services} have entries that podbell cannot read: nobody hears of what they say.")
     }
 
     fn ignored_by(&self) -> &'static str {

@@ -23,8 +23,6 @@ pub(super) fn of(language: Language) -> &'static dyn Talk {
 
 /// Everything that answers say in a person's language.
 pub(super) trait Talk: Sync {
-    /// Of an age: "3 min ago".
-    fn ago(&self, age: &str) -> String;
     /// Before the exact next things to type.
     fn next(&self) -> &'static str;
     /// Before what was probably meant.
@@ -43,6 +41,8 @@ pub(super) trait Talk: Sync {
     fn twice(&self, option: &str) -> String;
     fn missing(&self, what: Missing) -> &'static str;
     fn extra(&self, command: &str) -> String;
+    /// `incidents` with a name.
+    fn extra_name(&self) -> &'static str;
     fn no_number(&self, option: &str) -> String;
     fn no_time(&self) -> &'static str;
     fn wrong_length(&self) -> &'static str;
@@ -54,6 +54,8 @@ pub(super) trait Talk: Sync {
     fn not_found(&self) -> &'static str;
     fn unknown(&self, kind: Kind) -> &'static str;
     fn no_answer(&self) -> &'static str;
+    fn not_allowed(&self) -> &'static str;
+    fn not_done(&self) -> &'static str;
     fn excuse(&self, because: Excuse) -> &'static str;
 
     fn help_title(&self) -> &'static str;
@@ -65,7 +67,7 @@ pub(super) trait Talk: Sync {
     fn events_of(&self, open: u64, rows: u64) -> String;
     fn only_normal(&self, n: u64) -> String;
     fn unreadable_since(&self, at: &str) -> String;
-    fn read(&self, age: &str) -> String;
+    fn read(&self, ago: &str) -> String;
     /// Of a Warning that was there before podbell came.
     fn was_there(&self) -> &'static str;
     /// The title of what is open.
@@ -105,6 +107,8 @@ pub(super) trait Talk: Sync {
     fn opened(&self) -> &'static str;
     fn reopened(&self) -> &'static str;
     fn counted(&self) -> &'static str;
+    /// Between the changes that are shown.
+    fn changes_left_out(&self, n: u64) -> String;
     /// `{}` is the window.
     fn held_by_window(&self, until: &str) -> String;
     fn held_by_mute(&self, until: &str) -> String;
@@ -112,6 +116,9 @@ pub(super) trait Talk: Sync {
 
     fn untold_title(&self, n: u64) -> String;
     fn untold(&self, n: u64, since: &str) -> String;
+    /// Nothing is untold of what could be read.
+    fn untold_but_unusable(&self, since: &str) -> String;
+    fn unusable(&self, services: &str) -> String;
     /// `{}` is the rule.
     fn ignored_by(&self) -> &'static str;
     fn no_rule(&self) -> &'static str;

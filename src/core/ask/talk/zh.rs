@@ -11,10 +11,6 @@ use crate::core::notice::NoticeKind;
 pub(super) struct Chinese;
 
 impl Talk for Chinese {
-    fn ago(&self, age: &str) -> String {
-        format!("{age}前")
-    }
-
     fn next(&self) -> &'static str {
         "接下来可输入"
     }
@@ -76,6 +72,10 @@ impl Talk for Chinese {
         format!("{command} 不接受 {{}}。含空格的名称请加引号。")
     }
 
+    fn extra_name(&self) -> &'static str {
+        "incidents 不接受名称；{} 可能是服务或命名空间："
+    }
+
     fn no_number(&self, option: &str) -> String {
         format!("--{option} 需要数字，例如 2，而不是 {{}}。")
     }
@@ -110,11 +110,11 @@ impl Talk for Chinese {
 
     fn unknown(&self, kind: Kind) -> &'static str {
         match kind {
-            Kind::Service => "这里没有服务 {}。",
-            Kind::Incident => "这里没有告警 {}。",
-            Kind::Rule => "这里没有规则 {}。",
-            Kind::Thing => "这里没有名为 {} 的服务、告警或规则。",
-            Kind::Mute => "没有针对 {} 的静默。",
+            Kind::Service => "未找到名为 {} 的服务。",
+            Kind::Incident => "未找到告警 {}。",
+            Kind::Rule => "未找到名为 {} 的规则。",
+            Kind::Thing => "未找到名为 {} 的服务、告警或规则。",
+            Kind::Mute => "未找到针对 {} 的静默。",
         }
     }
 
@@ -122,12 +122,20 @@ impl Talk for Chinese {
         "暂时无法回答"
     }
 
+    fn not_allowed(&self) -> &'static str {
+        "没有权限"
+    }
+
+    fn not_done(&self) -> &'static str {
+        "未执行"
+    }
+
     fn excuse(&self, because: Excuse) -> &'static str {
         match because {
-            Excuse::Slow => "存储响应过慢，请一分钟后重试。",
-            Excuse::Unreadable => "暂时无法读取存储，原因见日志。请一分钟后重试。",
+            Excuse::Slow => "数据库响应过慢，请一分钟后重试。",
+            Excuse::Unreadable => "暂时无法读取数据库，原因见日志。请一分钟后重试。",
             Excuse::MayNotWrite => "这里只能查看，不能认领或静默。",
-            Excuse::NotDone => "未作任何更改：暂时无法写入存储，请重试。",
+            Excuse::NotDone => "未作任何更改：暂时无法写入数据库，请重试。",
             Excuse::Silent => "podbell 未及时回应，可能已执行，也可能没有，请查看。",
             Excuse::NotRunning => "未作任何更改：podbell 没有运行。",
         }
@@ -143,7 +151,7 @@ impl Talk for Chinese {
 
     fn about(&self, command: &str) -> &'static str {
         match command {
-            "events" => "服务的事件，警告优先；不带服务名：当前所有未恢复的告警。",
+            "events" => "服务的事件，Warning 在前；不带服务名：当前所有未恢复的告警。",
             "incidents" => "未恢复的告警，最新的在前；--all：包括已恢复的。",
             "show" => "一个告警的详情：什么、在哪、何时开始、谁做过什么。",
             "ack" => "认领告警：再次出现之前不再提醒。",
@@ -151,7 +159,7 @@ impl Talk for Chinese {
             "unmute" => "提前结束静默。",
             "mutes" => "当前静默：内容、操作人、截止时间。",
             "why" => "告警为什么通知，或为什么没有通知。",
-            "untold" => "没有规则通知的警告。",
+            "untold" => "没有规则通知的 Warning 事件。",
             "status" => "podbell 是否在运行并能读取全部服务。",
             _ => "可以问什么；help COMMAND 查看详情。",
         }
@@ -173,8 +181,8 @@ impl Talk for Chinese {
         format!("自 {at} 起无法读取，可能还有更多事件。")
     }
 
-    fn read(&self, age: &str) -> String {
-        format!("最近一次变化读取于 {age}前。")
+    fn read(&self, ago: &str) -> String {
+        format!("最近一次变化：{ago}")
     }
 
     fn was_there(&self) -> &'static str {
@@ -241,7 +249,7 @@ impl Talk for Chinese {
 
     fn refused(&self, because: Refusal) -> &'static str {
         match because {
-            Refusal::Unknown => "这里没有这样的对象。",
+            Refusal::Unknown => "未找到该对象。",
             Refusal::NotYours => "它涉及本频道以外的服务，不能在这里静默。",
             Refusal::Over => "它已经结束。",
             Refusal::Length => "静默时长为 1 秒至 7 天。",
@@ -299,7 +307,7 @@ impl Talk for Chinese {
     }
 
     fn gathers(&self, have: u64, need: u64) -> String {
-        format!("累计 {} 次，满 {} 次才告警", number(have), number(need))
+        format!("累计 {} 次，满 {} 次触发告警", number(have), number(need))
     }
 
     fn waits(&self) -> &'static str {
@@ -322,12 +330,16 @@ impl Talk for Chinese {
         "计入未恢复的告警"
     }
 
+    fn changes_left_out(&self, n: u64) -> String {
+        format!("中间还有 {} 次变化", number(n))
+    }
+
     fn held_by_window(&self, until: &str) -> String {
         format!("因 {{}} 暂不通知，至 {until}")
     }
 
     fn held_by_mute(&self, until: &str) -> String {
-        format!("已静音，至 {until}")
+        format!("已静默，至 {until}")
     }
 
     fn held_by_incident(&self, id: u64) -> String {
@@ -335,14 +347,22 @@ impl Talk for Chinese {
     }
 
     fn untold_title(&self, n: u64) -> String {
-        format!("{} 类未通知的警告", number(n))
+        format!("{} 类未通知的 Warning 事件", number(n))
     }
 
     fn untold(&self, n: u64, since: &str) -> String {
         match n {
-            0 => format!("最近 {since}内记录的警告均已通知。"),
-            _ => format!("最近 {since}内没有规则通知的警告，最新的在前："),
+            0 => format!("最近 {since}内记录的 Warning 事件均已通知。"),
+            _ => format!("最近 {since}内没有规则通知的 Warning 事件，最新的在前："),
         }
+    }
+
+    fn untold_but_unusable(&self, since: &str) -> String {
+        format!("最近 {since}内能够读取的 Warning 事件均已通知。")
+    }
+
+    fn unusable(&self, services: &str) -> String {
+        format!("{services}的列表中有 podbell 无法解析的条目，其内容不会通知任何人。")
     }
 
     fn ignored_by(&self) -> &'static str {
@@ -366,7 +386,7 @@ impl Talk for Chinese {
     }
 
     fn never_alive(&self) -> &'static str {
-        "从未在此存储上运行。"
+        "从未使用此数据库运行过。"
     }
 
     fn watches(&self, services: &str, open: u64, mutes: u64) -> String {

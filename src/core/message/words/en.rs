@@ -90,6 +90,17 @@ impl Words for English {
         }
     }
 
+    fn ago(&self, age: Option<&str>) -> String {
+        age.map_or_else(|| "just now".to_owned(), |age| format!("{age} ago"))
+    }
+
+    fn via(&self, via: &str) -> String {
+        match via {
+            "page" => "status page".to_owned(),
+            via => via.to_owned(),
+        }
+    }
+
     fn comma(&self) -> &'static str {
         ", "
     }
@@ -193,7 +204,11 @@ impl Words for English {
     }
 
     fn watching_title(&self, services: u64) -> String {
-        format!("Watching {} of {{}}.", self.services(services))
+        match services {
+            // A source that finds services by their events has none before the first.
+            0 => "Watching {}; its services appear with their first events.".to_owned(),
+            services => format!("Watching {} of {{}}.", self.services(services)),
+        }
     }
 
     fn already_there(&self, problems: u64) -> String {
@@ -244,7 +259,7 @@ impl Words for English {
     }
 
     fn daily_untold(&self) -> &'static str {
-        "What no rule told, and why: {}"
+        "Unmatched Warnings, and why: {}"
     }
 
     fn muted_title(&self) -> &'static str {
@@ -280,7 +295,7 @@ impl Words for English {
     }
 
     fn acknowledged(&self, at: &str) -> String {
-        format!("{{}} has it since {at}")
+        format!("acknowledged by {{}} at {at}")
     }
 
     fn store_title(&self, fate: &StoreFate) -> &'static str {
@@ -373,8 +388,9 @@ impl Words for English {
         }
     }
 
-    fn digest(&self, since: &str, notices: u64) -> String {
-        format!("{} since {since}, too many to tell one by one.", count(notices, "notice", "notices"))
+    fn digest(&self, since: &str, notices: u64, about: Option<u64>) -> String {
+        let about = about.map(|n| format!(" about {}", count(n, "problem", "problems"))).unwrap_or_default();
+        format!("{}{about} since {since}, too many to tell one by one.", count(notices, "notice", "notices"))
     }
 
     fn digest_cause(&self, cause: Cause, n: u64, of: u64) -> String {
@@ -396,6 +412,36 @@ impl Words for English {
 
     fn help(&self, help: Help) -> &'static str {
         match help {
+            Help::ImageAbsent => {
+                "the registry has no such image or tag: check the name, and whether the build pushed it."
+            }
+            Help::ImageDenied => {
+                "the registry refuses the node: check imagePullSecrets, their credentials, and the rights on the repository."
+            }
+            Help::ImageLimit => {
+                "the registry limits how often images are pulled: log in (imagePullSecrets), use a mirror, or wait."
+            }
+            Help::ImageUnreachable => {
+                "the node cannot reach the registry: look at DNS, proxy, firewall and certificates of the node."
+            }
+            Help::ConfigMissing => {
+                "a ConfigMap or Secret that the pod wants, or a key in it, does not exist in its namespace: create it or mend the name."
+            }
+            Help::NoExecutable => {
+                "the command is not in the image or cannot run there: compare command and args with the image and its processor type."
+            }
+            Help::VolumeElsewhere => {
+                "its volume can be used on certain nodes only (a zone, a host), and none of those takes the pod: look at the volume and these nodes."
+            }
+            Help::NodesUnwell => {
+                "nodes are not ready or short of disk or memory, so nothing new may run there: look at the nodes first."
+            }
+            Help::EvictedOwn => {
+                "the pod wrote more to local disk than its own limit allows (ephemeral-storage, sizeLimit): find what it writes, or raise the limit."
+            }
+            Help::SandboxImage => {
+                "the node cannot pull the sandbox (pause) image that every pod needs: look at the container runtime's setting and the registry."
+            }
             Help::ImageName => {
                 "the image's name cannot be read or the image cannot be looked at: check its spelling and its tag."
             }

@@ -62,6 +62,10 @@ pub(super) trait Words: Sync {
     fn more(&self, n: u64) -> String;
     fn services(&self, n: u64) -> String;
     fn duration(&self, seconds: u64) -> String;
+    /// Of an age; `None`: just now.
+    fn ago(&self, age: Option<&str>) -> String;
+    /// Where somebody said something; the name of a chat as it is.
+    fn via(&self, via: &str) -> String;
     /// Between items of one sentence.
     fn comma(&self) -> &'static str;
     /// After a heading.
@@ -152,7 +156,8 @@ pub(super) trait Words: Sync {
     fn dead_list(&self) -> &'static str;
 
     fn digest_title(&self, standing: u64, over: u64) -> String;
-    fn digest(&self, since: &str, notices: u64) -> String;
+    /// `about`: of how many incidents, where that is fewer.
+    fn digest(&self, since: &str, notices: u64, about: Option<u64>) -> String;
     /// `{}` is the node, image or reason.
     fn digest_cause(&self, cause: Cause, n: u64, of: u64) -> String;
     fn digest_over(&self) -> &'static str;

@@ -87,6 +87,19 @@ impl Words for Chinese {
         }
     }
 
+    fn ago(&self, age: Option<&str>) -> String {
+        age.map_or_else(|| "刚刚".to_owned(), |age| format!("{age}前"))
+    }
+
+    fn via(&self, via: &str) -> String {
+        match (via, via.strip_prefix("api ")) {
+            ("page", _) => "状态页面".to_owned(),
+            ("command line", _) => "命令行".to_owned(),
+            (_, Some(token)) => format!("API 令牌 {token}"),
+            (via, None) => via.to_owned(),
+        }
+    }
+
     fn comma(&self) -> &'static str {
         "，"
     }
@@ -187,17 +200,20 @@ impl Words for Chinese {
     fn affected(&self, about: About, n: u64) -> String {
         match about {
             About::Source => self.services(n),
-            About::Destination => format!("{} 个通知渠道", number(n)),
+            About::Destination => format!("{} 个通知目标", number(n)),
             About::Rules => format!("{} 个文件", number(n)),
         }
     }
 
     fn watching_title(&self, services: u64) -> String {
-        format!("开始监控 {{}} 的 {} 个服务。", number(services))
+        match services {
+            0 => "开始监控 {}，服务会随其第一个事件出现。".to_owned(),
+            services => format!("开始监控 {{}} 的 {} 个服务。", number(services)),
+        }
     }
 
     fn already_there(&self, problems: u64) -> String {
-        format!("此前已有 {} 个问题，未发送告警（/events 查看）。", number(problems))
+        format!("此前已有 {} 类 Warning 事件，未通知（/events 查看）。", number(problems))
     }
 
     fn clock_hint(&self, hours: u64) -> String {
@@ -217,7 +233,7 @@ impl Words for Chinese {
     }
 
     fn held_title(&self, over: u64) -> String {
-        format!("静默期间的 {} 个问题已恢复", number(over))
+        format!("暂缓通知的 {} 个告警已恢复", number(over))
     }
 
     fn held_outside(&self) -> &'static str {
@@ -229,7 +245,7 @@ impl Words for Chinese {
     }
 
     fn held_open(&self, n: u64) -> String {
-        format!("另有 {} 个问题仍未恢复，将单独通知。", number(n))
+        format!("另有 {} 个告警仍未恢复，将单独通知。", number(n))
     }
 
     fn hours(&self, hours: u64) -> String {
@@ -247,11 +263,11 @@ impl Words for Chinese {
     }
 
     fn muted_title(&self) -> &'static str {
-        "已静音：{}"
+        "已静默：{}"
     }
 
     fn muted(&self) -> &'static str {
-        "{} 设置了静音"
+        "{} 设置了静默"
     }
 
     fn muted_until(&self, at: &str) -> String {
@@ -259,26 +275,26 @@ impl Words for Chinese {
     }
 
     fn muted_holds(&self, n: u64) -> String {
-        format!("目前有 {} 个问题未恢复，静音结束时会通知。", number(n))
+        format!("目前有 {} 个告警未恢复，静默结束时会通知。", number(n))
     }
 
     fn muted_how_to_end(&self) -> &'static str {
-        "来自 {}；期间恢复的问题，只在之前通知过的地方通知"
+        "来自 {}；期间恢复的告警，只在之前通知过的地方通知"
     }
 
     fn mute_over_status(&self, severity: Severity) -> String {
-        format!("{}，静音结束", self.status(NoticeKind::Opened, severity))
+        format!("{}，静默结束", self.status(NoticeKind::Opened, severity))
     }
 
     fn mute_over(&self, more: u64) -> String {
         match more {
-            0 => "静音结束：仍未恢复。".to_owned(),
-            more => format!("静音结束：仍未恢复，又发生 {} 次。", number(more)),
+            0 => "静默结束：仍未恢复。".to_owned(),
+            more => format!("静默结束：仍未恢复，又发生 {} 次。", number(more)),
         }
     }
 
     fn acknowledged(&self, at: &str) -> String {
-        format!("{{}} 自 {at} 起处理")
+        format!("{{}} 自 {at} 起认领")
     }
 
     fn store_title(&self, fate: &StoreFate) -> &'static str {
@@ -310,14 +326,14 @@ impl Words for Chinese {
     fn store_lost(&self, until: Option<&str>) -> String {
         let until = until.map_or_else(String::new, |until| format!("（最后写入于 {until}）"));
         format!(
-            "数据库文件不存在或为空{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前存在的问题不会再次通知。如果这不是您的本意，请停止 podbell 并恢复备份。"
+            "数据库文件不存在或为空{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前已有的告警不会再次通知。如果这不是您的本意，请停止 podbell 并恢复备份。"
         )
     }
 
     fn store_damaged(&self, until: Option<&str>) -> String {
         let until = until.map_or_else(String::new, |until| format!("（最后写入于 {until}）"));
         format!(
-            "数据库完全无法读取{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前存在的问题不会再次通知。请检查磁盘；如有备份，请停止 podbell 并恢复备份。"
+            "数据库完全无法读取{until}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前已有的告警不会再次通知。请检查磁盘；如有备份，请停止 podbell 并恢复备份。"
         )
     }
 
@@ -362,14 +378,15 @@ impl Words for Chinese {
 
     fn digest_title(&self, standing: u64, over: u64) -> String {
         match (standing, over) {
-            (0, over) => format!("集中通知：{} 个问题已恢复", number(over)),
-            (standing, 0) => format!("集中告警：{} 个问题", number(standing)),
-            (standing, over) => format!("集中告警：{} 个问题，另有 {} 个已恢复", number(standing), number(over)),
+            (0, over) => format!("集中通知：{} 个告警已恢复", number(over)),
+            (standing, 0) => format!("集中通知：{} 个告警", number(standing)),
+            (standing, over) => format!("集中通知：{} 个告警，另有 {} 个已恢复", number(standing), number(over)),
         }
     }
 
-    fn digest(&self, since: &str, notices: u64) -> String {
-        format!("自 {since} 起共 {} 条通知，数量过多，合并发送。", number(notices))
+    fn digest(&self, since: &str, notices: u64, about: Option<u64>) -> String {
+        let about = about.map(|n| format!("（{} 个告警）", number(n))).unwrap_or_default();
+        format!("自 {since} 起共 {} 条通知{about}，数量过多，合并发送。", number(notices))
     }
 
     fn digest_cause(&self, cause: Cause, n: u64, of: u64) -> String {
@@ -391,6 +408,22 @@ impl Words for Chinese {
 
     fn help(&self, help: Help) -> &'static str {
         match help {
+            Help::ImageAbsent => "镜像仓库中没有该镜像或标签：请检查名称，并确认构建已推送。",
+            Help::ImageDenied => "镜像仓库拒绝访问：请检查 imagePullSecrets、凭据和仓库权限。",
+            Help::ImageLimit => "镜像仓库限制了拉取频率：请登录（imagePullSecrets）、使用镜像加速，或稍后再试。",
+            Help::ImageUnreachable => "节点无法连接镜像仓库：请检查节点的 DNS、代理、防火墙和证书。",
+            Help::ConfigMissing => "Pod 引用的 ConfigMap、Secret 或其中的键在命名空间中不存在：请创建，或更正名称。",
+            Help::NoExecutable => "镜像中没有该命令，或无法在其中运行：请对照镜像检查 command、args 和处理器架构。",
+            Help::VolumeElsewhere => {
+                "其存储卷只能在部分节点上使用（可用区或主机），而这些节点都无法接收该 Pod：请检查存储卷和这些节点。"
+            }
+            Help::NodesUnwell => "节点未就绪，或磁盘、内存不足，暂时不能调度新的 Pod：请先检查节点。",
+            Help::EvictedOwn => {
+                "Pod 的本地磁盘用量超过了自身限制（ephemeral-storage、sizeLimit）：请查明写入的内容，或提高限制。"
+            }
+            Help::SandboxImage => {
+                "节点无法拉取所有 Pod 都需要的 sandbox（pause）镜像：请检查容器运行时的设置和镜像仓库。"
+            }
             Help::ImageName => "镜像名称无法解析或镜像无法检查：请核对名称与标签的拼写。",
             Help::ImagePull => "镜像或标签不存在、镜像仓库需要登录（imagePullSecrets），或节点无法访问仓库。",
             Help::CrashLoop => "容器启动后又退出：重启前的日志会说明原因（配置、依赖服务、内存）。",
