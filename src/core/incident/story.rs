@@ -8,6 +8,8 @@ use crate::core::time::Time;
 
 /// How many names of objects are told.
 const MOST_NAMES: usize = 5;
+/// How many nodes stand for what it is about.
+const MOST_NODES: usize = 2;
 /// How many services.
 const MOST_SERVICES: usize = 50;
 
@@ -61,8 +63,23 @@ impl Incident {
         match (one, &self.shape) {
             (true, Some(shape)) => shape.clone(),
             (true, None) => self.workload.clone(),
-            (false, _) => String::new(),
+            (false, _) => self.nodes_for_people().unwrap_or_default(),
         }
+    }
+
+    /// The nodes that it is about, where the rule groups by nothing smaller than a cluster: the services whose lists show
+    /// them say nothing.
+    fn nodes_for_people(&self) -> Option<String> {
+        let wide = self.group.iter().all(|(field, _)| matches!(field, Field::Source | Field::Cluster | Field::ObjType));
+        if !wide || self.details.newest.obj_type != "Node" {
+            return None;
+        }
+        let mut nodes: Vec<_> = self.details.objects.iter().filter(|(key, _)| key.starts_with("Node/")).collect();
+        nodes.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
+        let named: Vec<&str> = nodes.iter().take(MOST_NODES).map(|(key, _)| name_of(key)).collect();
+        let more = nodes.len().saturating_sub(MOST_NODES);
+        let more = if more > 0 { format!(" +{more}") } else { String::new() };
+        Some(format!("{}{more}", named.join(", ")))
     }
 
     fn services(&self) -> Vec<String> {

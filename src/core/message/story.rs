@@ -14,8 +14,6 @@ use crate::core::rules::rule::Field;
 const STALE: u64 = 300;
 /// How many reasons, names and new things a message lists.
 const MOST_LISTED: usize = 5;
-/// How many nodes a title names.
-const MOST_NODES: usize = 2;
 /// How much of each new thing, label and reason is shown.
 const MOST_WORDS: usize = 120;
 
@@ -308,13 +306,6 @@ pub(super) fn place(story: &Story) -> String {
     let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     if !place.is_empty() {
         return place;
-    }
-    // The lists of services show what is of a node, too: it is about the node.
-    if story.newest.obj_type.trim() == "Node" && !story.object_names.is_empty() {
-        let named = story.object_names.iter().take(MOST_NODES).map(|name| text::one_line(name, MOST_WORDS));
-        let named = named.collect::<Vec<_>>().join(", ");
-        let more = story.objects.saturating_sub(story.object_names.len().min(MOST_NODES) as u64);
-        return if more == 0 { named } else { format!("{named} +{more}") };
     }
     match story.services.as_slice() {
         [one] => text::one_line(one, MOST_WORDS),
