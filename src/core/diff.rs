@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Level};
+use super::reports;
 use super::series::{EpisodeKey, Identities, SeriesId};
 use super::time::{Jump, Time};
 
@@ -28,6 +29,8 @@ pub struct TargetReadings {
     /// Since when its source is read: an episode that began later and was not shown before was held back by its
     /// reporter.
     pub read_since: Option<Time>,
+    /// How far the source's dates lie behind podbell's clock.
+    pub behind: Duration,
     /// When it was read last in this run of podbell.
     read_at: Option<Time>,
     /// Whether episodes were ever forgotten for want of room: an unknown one may then be an old one.
@@ -159,7 +162,7 @@ impl TargetReadings {
         slots.dedup_by_key(|slot| slot.key);
         // Whether some were forgotten is not stored; as many as are kept at most say so.
         let crowded = slots.len() >= REMEMBER_PER_TARGET;
-        Self { last_good, read_since: None, read_at: None, crowded, slots }
+        Self { last_good, read_since: None, behind: Duration::ZERO, read_at: None, crowded, slots }
     }
 
     /// The last reading of an episode.
@@ -204,8 +207,7 @@ impl TargetReadings {
         self.read_at = Some(now);
         self.forget(&mut diff.forgotten, now);
         self.last_good = Some(self.last_good.map_or(now, |last| last.max(now)));
-        // A change is large: its place is sorted first, and then it is moved once.
-        diff.changes.sort_by_cached_key(|change| (change.event.last_seen, change.event.first_seen, change.key));
+        in_order(&mut diff.changes);
         diff
     }
 
@@ -246,7 +248,7 @@ impl TargetReadings {
             self.slots.sort_unstable_by_key(|slot| slot.key);
         }
         self.forget(&mut diff.forgotten, now);
-        diff.changes.sort_by_cached_key(|change| (change.event.last_seen, change.event.first_seen, change.key));
+        in_order(&mut diff.changes);
         diff
     }
 
@@ -318,7 +320,8 @@ impl TargetReadings {
         let last_good = last_good.minus(CLOCK_TOLERANCE);
         // Longer ago it may have been shown and forgotten.
         let held_back = self.read_since.filter(|_| !self.crowded).map(|since| since.max(now.minus(REMEMBER)));
-        Horizon { last_good, in_full: held_back.map_or(last_good, |since| since.min(last_good)) }
+        let in_full = held_back.map_or(last_good, |since| since.min(last_good));
+        Horizon { last_good: last_good.minus(self.behind), in_full: in_full.minus(self.behind) }
     }
 
     fn knows(&self, series: SeriesId) -> bool {
@@ -362,6 +365,15 @@ impl TargetReadings {
             keep
         });
     }
+}
+
+/// By the cluster's dates. Within a second what ends a trouble comes after it.
+fn in_order(changes: &mut [Change<'_>]) {
+    // A change is large: its place is sorted first, and then it is moved once.
+    changes.sort_by_cached_key(|change| {
+        let event = &change.event;
+        (event.last_seen, reports::ended_by(event).is_some(), event.first_seen, change.key)
+    });
 }
 
 /// The dates that decide about an episode that was not known.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Level};
+use super::workload;
 
 /// Troubles that begin and end by the same events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,6 +80,8 @@ pub struct End {
     pub troubles: &'static [Trouble],
     /// Of what.
     pub of: Of,
+    /// Whether only that of objects of the same kind.
+    pub same_kind: bool,
 }
 
 /// Whose trouble an event ends.
@@ -98,8 +101,8 @@ pub const KUBELET: Duration = Duration::from_secs(300);
 const CONTROLLER: Duration = Duration::from_secs(1000);
 /// A series is written at its second occurrence, then every 30 minutes; it is finished 6 minutes after its last one.
 pub const SERIES: Duration = Duration::from_secs(36 * 60);
-/// A failed certificate is tried again after an hour.
-const CERTIFICATE: Duration = Duration::from_secs(3600);
+/// A failed certificate is tried again after an hour, then after two, four and so on.
+const CERTIFICATE: Duration = Duration::from_secs(8 * 3600);
 /// How much longer than its reporter's interval a silence must be.
 const MARGIN: Duration = Duration::from_secs(30);
 
@@ -165,8 +168,8 @@ const PULL: [&str; 6] =
     ["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull", "InvalidImageName"];
 /// The objects of cert-manager.
 const CERTIFICATES: [&str; 6] = ["Certificate", "CertificateRequest", "Challenge", "ClusterIssuer", "Issuer", "Order"];
-/// What cannot be true of a pod of which a container was created.
-const BEFORE_START: &[Trouble] = &[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox, Trouble::NotCreated];
+/// What cannot be true of a pod whose image is pulled.
+const BEFORE_IMAGE: &[Trouble] = &[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox];
 
 /// Whether a controller writes it, on each of its tries.
 fn controller(event: &Event<'_>) -> bool {
@@ -176,16 +179,18 @@ fn controller(event: &Event<'_>) -> bool {
 
 /// What an event ends, if it ends anything.
 pub fn ended_by(event: &Event<'_>) -> Option<End> {
-    let object = |troubles| Some(End { troubles, of: Of::Object });
-    let workload = |troubles| Some(End { troubles, of: Of::Workload });
+    let object = |troubles| Some(End { troubles, of: Of::Object, same_kind: true });
+    let workload = |troubles| Some(End { troubles, of: Of::Workload, same_kind: false });
     let message = event.message.as_ref();
     match event.reason.trim() {
-        "NodeReady" | "RemovingNode" | "DeletingNode" => Some(End { troubles: &[Trouble::NodeAway], of: Of::Node }),
+        "NodeReady" | "RemovingNode" | "DeletingNode" => {
+            Some(End { troubles: &[Trouble::NodeAway], of: Of::Node, same_kind: false })
+        }
         "NodeHasNoDiskPressure" => object(&[Trouble::DiskPressure]),
         "NodeHasSufficientMemory" | "NodeHasNoMemoryPressure" => object(&[Trouble::MemoryPressure]),
         "NodeHasSufficientPID" | "NodeHasNoPIDPressure" => object(&[Trouble::PidPressure]),
         "Scheduled" => object(&[Trouble::Unscheduled]),
-        "Pulling" => object(BEFORE_START),
+        "Pulling" => object(BEFORE_IMAGE),
         "Pulled" | "Created" => {
             object(&[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox, Trouble::NoImage])
         }
@@ -197,19 +202,46 @@ pub fn ended_by(event: &Event<'_>) -> Option<End> {
             Trouble::NotStarted,
             Trouble::NodeAway,
         ]),
-        "SuccessfulCreate" => workload(&[Trouble::NotCreated, Trouble::ScheduleMissed]),
+        // A cron job that creates a job says nothing of what that job can create.
+        "SuccessfulCreate" => {
+            Some(End { troubles: &[Trouble::NotCreated, Trouble::ScheduleMissed], of: Of::Workload, same_kind: true })
+        }
         "ProvisioningSucceeded" => object(&[Trouble::Unprovisioned]),
         "VolumeResizeSuccessful" | "FileSystemResizeSuccessful" => object(&[Trouble::Unresized]),
         "Completed" => workload(&[Trouble::JobFailed]),
         "SawCompletedJob" if message.contains("Complete") => workload(&[Trouble::JobFailed]),
         "SuccessfulRescale" => object(&[Trouble::NoMetrics]),
-        "TriggeredScaleUp" | "ScaledUpGroup" => workload(&[Trouble::NotScaledUp]),
         "EnsuredLoadBalancer" | "UpdatedLoadBalancer" => object(&[Trouble::NoLoadBalancer]),
-        "Issuing" if message.contains("successfully issued") => object(&[Trouble::NoCertificate]),
+        "Issuing" if message.contains("successfully issued") => workload(&[Trouble::NoCertificate]),
         "CertificateIssued" | "DomainVerified" | "Complete" | "KeyPairVerified" | "Ready" => {
             object(&[Trouble::NoCertificate])
         }
         _ => None,
+    }
+}
+
+/// Whether an event ends anything.
+pub fn ends(event: &Event<'_>) -> bool {
+    ended_by(event).is_some() || deleted(event).is_some()
+}
+
+/// Whether `end`, another event of the same list, ends what `event` tells, by their dates.
+pub fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
+    let Some(report) = of(event) else { return false };
+    let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
+    let same = end.obj_type.trim() == kind && end.obj_name.trim() == name;
+    if deleted(end).is_some_and(|gone| gone.is(kind, name)) {
+        return end.last_seen >= event.last_seen;
+    }
+    let Some(by) = ended_by(end).filter(|by| by.troubles.contains(&report.trouble)) else { return false };
+    match by.of {
+        Of::Object => same && end.last_seen >= event.last_seen,
+        // Others of a workload may be well in the same second.
+        Of::Workload => {
+            let of = |event: &Event<'_>| workload::of(&event.obj_type, &event.obj_name).to_owned();
+            of(end) == of(event) && (!by.same_kind || end.obj_type == event.obj_type) && end.last_seen > event.last_seen
+        }
+        Of::Node => (same || kind != "Node") && end.last_seen >= event.last_seen,
     }
 }
 
@@ -226,22 +258,54 @@ pub fn is_of_a_node(event: &Event<'_>) -> bool {
     event.level == Level::Normal && event.obj_type.trim() == "Node"
 }
 
-/// The object that an event says is deleted, as its kind and name: a controller names the pod, the event of a node
-/// that is removed is about it.
-pub fn deleted<'e>(event: &'e Event<'_>) -> Option<(&'e str, &'e str)> {
+/// What an event says is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted<'e> {
+    /// An object, by its kind and name.
+    One(&'e str, &'e str),
+    /// Every pod of a replica set of this name.
+    PodsOf(&'e str),
+}
+
+impl Deleted<'_> {
+    /// Whether an object is meant.
+    pub fn is(&self, kind: &str, name: &str) -> bool {
+        match self {
+            Self::One(of, one) => (*of, *one) == (kind, name),
+            Self::PodsOf(set) => {
+                kind == "Pod" && name.strip_prefix(set).is_some_and(|rest| rest.starts_with('-') && rest.len() == 6)
+            }
+        }
+    }
+
+    /// Its kind, and what people call it.
+    pub fn object(&self) -> (&str, &str) {
+        match self {
+            Self::One(kind, name) => (kind, name),
+            Self::PodsOf(set) => ("ReplicaSet", set),
+        }
+    }
+}
+
+/// What an event says is deleted: a controller names the pod, the event of a node that is removed is about it.
+pub fn deleted<'e>(event: &'e Event<'_>) -> Option<Deleted<'e>> {
     let message = event.message.as_ref();
     let name = |from: &str| message.split_once(from).map(|(_, rest)| rest.trim_start());
     let first = |rest: &'e str| rest.split_whitespace().next().filter(|name| !name.is_empty());
     match event.reason.trim() {
-        "SuccessfulDelete" => name("Deleted pod:")
-            .or_else(|| name("delete Pod"))
-            .and_then(first)
-            .map(|pod| ("Pod", pod))
-            .or_else(|| name("Deleted job").and_then(first).map(|job| ("Job", job.trim_start_matches(':')))),
-        "TaintManagerEviction" if event.obj_type.trim() == "Pod" && !message.contains("Cancelling") => {
-            Some(("Pod", event.obj_name.trim()))
+        "SuccessfulDelete" => {
+            let pod = name("Deleted pod:").or_else(|| name("delete Pod")).and_then(first);
+            let job = || name("Deleted job").and_then(first).map(|job| job.trim_start_matches(':'));
+            pod.map(|pod| Deleted::One("Pod", pod)).or_else(|| job().map(|job| Deleted::One("Job", job)))
         }
-        "RemovingNode" | "DeletingNode" => Some(("Node", event.obj_name.trim())),
+        "ScalingReplicaSet" => {
+            let (set, rest) = name("Scaled down replica set")?.split_once(" to ")?;
+            (rest.split_whitespace().next() == Some("0")).then(|| Deleted::PodsOf(set.trim()))
+        }
+        "TaintManagerEviction" if event.obj_type.trim() == "Pod" && !message.contains("Cancelling") => {
+            Some(Deleted::One("Pod", event.obj_name.trim()))
+        }
+        "RemovingNode" | "DeletingNode" => Some(Deleted::One("Node", event.obj_name.trim())),
         _ => None,
     }
 }

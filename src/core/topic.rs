@@ -44,8 +44,12 @@ fn family(event: &Event<'_>) -> Option<&'static str> {
 pub fn kind_of_message(message: &str, obj_name: &str, workload: &str) -> String {
     let mut kind = String::new();
     let unquoted = without_quotes(message);
-    for word in unquoted.split_whitespace().flat_map(pieces) {
+    for (word, glued) in unquoted.split_whitespace().flat_map(pieces) {
         let dense = word.chars().any(is_dense);
+        // Names of objects are written into the clause, too.
+        if glued && !dense && word.chars().all(|c| c.is_ascii_lowercase() || c == '-') {
+            continue;
+        }
         if !dense && is_particular(word, obj_name, workload) {
             continue;
         }
@@ -56,7 +60,10 @@ pub fn kind_of_message(message: &str, obj_name: &str, workload: &str) -> String 
         if !kind.is_empty() {
             kind.push(' ');
         }
-        kind.push_str(word);
+        match dense {
+            true => kind.extend(word.chars().filter(|c| !is_numeral(*c))),
+            false => kind.push_str(word),
+        }
         if kind.len() > KIND_CHARS * 4 {
             break;
         }
@@ -64,16 +71,22 @@ pub fn kind_of_message(message: &str, obj_name: &str, workload: &str) -> String 
     kind.chars().take(KIND_CHARS).collect()
 }
 
-/// A word at blanks, taken apart where a script that is written without blanks begins or ends.
-fn pieces(word: &str) -> impl Iterator<Item = &str> {
+/// A word at blanks, taken apart where a script that is written without blanks begins or ends; whether there are more
+/// pieces.
+fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
     let mut rest = word;
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;
         let end = rest.char_indices().find(|(_, c)| is_dense(*c) != is_dense(first)).map_or(rest.len(), |(at, _)| at);
         let (piece, after) = rest.split_at(end);
         rest = after;
-        Some(piece)
+        Some((piece, piece.len() < word.len()))
     })
+}
+
+/// Whether a character of these scripts counts something.
+fn is_numeral(c: char) -> bool {
+    c.is_numeric() || "〇一二三四五六七八九十百千万两".contains(c)
 }
 
 /// Whether a character is of a script that is written without blanks between words.
@@ -173,9 +186,12 @@ mod tests {
             ("读取 10.0.0.1 失败", "读取 失败"),
             ("服务web更新失败，错误码5003，正在第3次重试", "服务 更新失败 错误码 正在第 次重试"),
             ("磁盘已满98%", "磁盘已满"),
+            ("第十一次重试失败", "第次重试失败"),
+            ("容器alpha启动失败", "容器 启动失败"),
             ("磁盘已满９８％", "磁盘已满"),
             ("ディスク使用率98%を超えました", "ディスク使用率 を超えました"),
             ("พื้นที่ดิสก์เหลือ2%", "พื้นที่ดิสก์เหลือ"),
+            ("ลองครั้งที่๑๒", "ลองครั้งที่"),
             ("", ""),
         ];
         for (message, kind) in cases {

@@ -33,6 +33,12 @@ pub fn of<'a>(obj_type: &str, obj_name: &'a str) -> &'a str {
         "Job" => dashed(name, 8..=10, is_digit).or_else(|| dashed(name, 5..=5, is_random)),
         "PersistentVolumeClaim" => dashed(name, 1..=4, is_digit),
         "EndpointSlice" => dashed(name, 5..=5, is_random),
+        // cert-manager makes them of a certificate, each name from the one before.
+        "CertificateRequest" => request(name),
+        "Order" => dashed(name, 8..=10, is_digit).map(|rest| request(rest).unwrap_or(rest)),
+        "Challenge" => dashed(name, 8..=10, is_digit)
+            .and_then(|rest| dashed(rest, 8..=10, is_digit))
+            .map(|rest| request(rest).unwrap_or(rest)),
         _ => None,
     };
     cut.filter(|cut| !cut.is_empty()).unwrap_or(name)
@@ -48,6 +54,16 @@ fn pod(name: &str) -> Option<&str> {
         .or_else(|| dashed(name, 5..=5, is_random))
         .or_else(|| node_address(name))
         .or_else(|| dashed(name, 1..=4, is_digit))
+}
+
+/// A request of cert-manager bears the number of its try, in older versions five random characters.
+fn request(name: &str) -> Option<&str> {
+    dashed(name, 1..=4, is_digit).or_else(|| dashed(name, 5..=5, is_random))
+}
+
+/// Whether a pod's name has the hash of a template: a deployment made it, and people named that.
+pub fn is_of_a_template(obj_name: &str) -> bool {
+    dashed(obj_name.trim(), 5..=5, is_random).and_then(|rest| dashed(rest, 6..=10, is_hash)).is_some()
 }
 
 /// Pods that a pipeline makes for one run each.
@@ -90,8 +106,8 @@ fn argo(name: &str) -> Option<&str> {
 
 /// `JOB-NUMBER-RANDOM-RANDOM-RANDOM`: of one job.
 fn jenkins(name: &str) -> Option<&str> {
-    let run = (0..2).try_fold(name, |rest, _| dashed(rest, 5..=5, is_lower_alnum))?;
-    let run = dashed(run, 5..=5, is_lower_alnum).unwrap_or(run);
+    let run = (0..2).try_fold(name, |rest, _| dashed(rest, 5..=5, is_random))?;
+    let run = dashed(run, 5..=5, is_random).unwrap_or(run);
     dashed(run, 1..=6, is_digit)
 }
 
@@ -147,19 +163,41 @@ fn node_address(name: &str) -> Option<&str> {
 /// of which nothing else is left. Workloads of one shape may be runs of the same thing, by a maker that podbell does
 /// not know.
 pub fn shape(workload: &str) -> Option<String> {
-    let parts: Vec<&str> = workload.split('-').map(|part| if looks_generated(part) { "*" } else { part }).collect();
-    let generated = parts.iter().filter(|part| **part == "*").count();
-    (generated > 0 && generated < parts.len()).then(|| parts.join("-"))
+    let parts: Vec<&str> = workload.split(['-', '.']).collect();
+    let mut shape: Vec<&str> = Vec::with_capacity(parts.len());
+    let (mut at, mut generated) = (0, 0);
+    while let Some(part) = parts.get(at) {
+        if is_uuid(parts.get(at..at + 5).unwrap_or_default()) {
+            (at, generated) = (at + 5, generated + 36);
+            shape.push("*");
+        } else {
+            let random = looks_generated(part);
+            at += 1;
+            generated += if random { part.len() } else { 0 };
+            shape.push(if random { "*" } else { part });
+        }
+    }
+    // Of a name that is nothing else, only a long part is sure.
+    let named = shape.iter().any(|part| *part != "*");
+    (generated >= 16 || (generated > 0 && named)).then(|| shape.join("-"))
+}
+
+/// Whether parts of a name are a UUID's.
+fn is_uuid(parts: &[&str]) -> bool {
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+        && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Whether part of a name looks as if no person had written it: of five characters or more, all of them such as
-/// Kubernetes draws, or digits only, or letters and digits that take turns at least three times.
+/// Kubernetes draws, or digits only, or letters and digits that take turns at least three times, or a long hexadecimal
+/// number.
 fn looks_generated(part: &str) -> bool {
     if part.len() < 5 || !part.bytes().all(is_lower_alnum) {
         return false;
     }
     let turns = part.as_bytes().windows(2).filter(|pair| is_digit(pair[0]) != is_digit(pair[1])).count();
-    part.bytes().all(is_random) || part.bytes().all(is_digit) || turns >= 3
+    let hex = part.len() >= 8 && part.bytes().all(|b| b.is_ascii_hexdigit()) && part.bytes().any(is_digit);
+    part.bytes().all(is_random) || part.bytes().all(is_digit) || turns >= 3 || hex
 }
 
 #[cfg(test)]
@@ -173,6 +211,8 @@ mod tests {
             ("step-20418-x", Some("step-*-x")),
             ("job-kzvwq", Some("job-*")),
             ("kzvwq", None),
+            ("0b54e8d0-93b0-4a1b-8b9d-2f0a3d6f3a11", Some("*")),
+            ("dag.0b54e8d093b04a1b8b9d2f0a3d6f3a11", Some("dag-*")),
             ("web", None),
             ("svc-12", None),
             ("svc-web100", None),
@@ -226,6 +266,12 @@ mod tests {
             ("Job", "backup-x2x7v", "backup"),
             ("PersistentVolumeClaim", "data-db-0", "data-db"),
             ("EndpointSlice", "web-x2x7v", "web"),
+            ("Certificate", "shop-tls", "shop-tls"),
+            ("CertificateRequest", "shop-tls-1", "shop-tls"),
+            ("CertificateRequest", "shop-tls-x2x7v", "shop-tls"),
+            ("Order", "shop-tls-1-1234567890", "shop-tls"),
+            ("Challenge", "shop-tls-1-1234567890-987654321", "shop-tls"),
+            ("Pod", "web-1-redis-cache", "web-1-redis-cache"),
             ("Node", "node-6d4cf56db6-x2x7v", "node-6d4cf56db6-x2x7v"),
             ("Deployment", "web-0", "web-0"),
         ];

@@ -254,6 +254,9 @@ impl Incident {
             let named = self.group.iter().any(|(field, value)| *field == Field::Workload && value != joining.workload);
             self.shape = super::workload::shape(joining.workload).filter(|_| named);
         }
+        if self.phase == Phase::Gathering && self.signs.is_over() && !joining.over {
+            self.gather_anew(joining, now);
+        }
         self.record(joining, now);
         match self.phase {
             Phase::Open => self.note_worse(rule, now),
@@ -269,6 +272,25 @@ impl Incident {
                 }
             }
         }
+    }
+
+    /// What gathered has ended: what comes now is another beginning.
+    fn gather_anew(&mut self, joining: &Joining<'_>, now: Time) {
+        let at = if joining.late { joining.times.last } else { now };
+        (self.occurrences, self.older, self.first_seen) = (0, 0, joining.event.first_seen);
+        (self.first_at, self.last_at) = (at, at);
+        self.recent.clear();
+        self.runs.clear();
+        self.details.change(|details| {
+            details.reasons.clear();
+            details.topics.clear();
+            details.gathered.clear();
+            details.episodes.clear();
+            details.objects.retain(|_, seen| !seen.standing.is_empty());
+            for (_, seen) in &mut details.objects {
+                seen.occurred = Time::default();
+            }
+        });
     }
 
     /// Whether it is about the same family of troubles as an event.

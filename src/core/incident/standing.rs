@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Details, Incident, LONGEST_SILENCE, Phase, Sighting};
 use crate::core::event::Event;
-use crate::core::reports::{self, End, Of, Report, Trouble};
+use crate::core::reports::{self, Deleted, End, KUBELET, Of, Report, Trouble};
 use crate::core::rules::rule::{RuleSettings, Until};
 use crate::core::time::{Jump, Time};
 use crate::core::workload;
@@ -19,6 +19,10 @@ const SETTLED: Duration = Duration::from_secs(300);
 /// After so long without a word, a trouble that its reporter repeats is over though its end was not seen: the kubelet
 /// may have been silenced, or the object deleted unseen.
 const LOST: Duration = Duration::from_secs(4 * 3600);
+/// What comes back sooner after its end was not over: the kubelet tries again every five minutes.
+const CAME_BACK: Duration = Duration::from_secs(900);
+/// How much longer than a controller's longest back-off nothing must follow what it could create.
+const CONTROLLER_SETTLED: Duration = Duration::from_secs(1030);
 /// The same for what is said once only.
 const LOST_ONCE: Duration = Duration::from_secs(24 * 3600);
 
@@ -39,6 +43,9 @@ pub struct Standing {
     said: bool,
     /// Its end, by podbell's clock and by the cluster's.
     pub ended: Option<(Time, Time)>,
+    /// Whether it came back right after an event said that it had ended: that was about something else.
+    #[serde(default)]
+    came_back: bool,
 }
 
 impl Standing {
@@ -98,6 +105,11 @@ impl Shows {
 }
 
 impl Signs {
+    /// Whether all that there was has ended by events.
+    pub(super) fn is_over(&self) -> bool {
+        self.standing == 0 && self.silent.is_none() && self.ended.is_some()
+    }
+
     /// When the newest trouble that ended by an event did so.
     pub(super) fn ended(&self) -> Option<Time> {
         self.ended
@@ -166,11 +178,14 @@ impl Incident {
         let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
         let object = super::object_key(event);
         let of = workload::of(kind, name);
-        let about = |key: &str, trouble: Trouble| match end.of {
-            Of::Object => key == object,
-            Of::Workload => key.split_once('/').is_some_and(|(kind, name)| workload::of(kind, name) == of),
+        let about = |key: &str, one: &Standing| match end.of {
+            // Another container of the pod may be well: what came back after such an end waits for its deletion.
+            Of::Object => key == object && !one.came_back,
+            Of::Workload => key
+                .split_once('/')
+                .is_some_and(|(other, name)| workload::of(other, name) == of && (!end.same_kind || other == kind)),
             // Which node a pod was on is not known: it ends with the first node that is back.
-            Of::Node => key == object || (trouble == Trouble::NodeAway && !key.starts_with("Node/")),
+            Of::Node => key == object || (one.trouble == Trouble::NodeAway && !key.starts_with("Node/")),
         };
         let by = EndedBy {
             reason: super::clipped(event.reason.trim(), 100),
@@ -178,14 +193,15 @@ impl Incident {
             obj_name: super::clipped(name, 300),
             at: now,
         };
-        self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one.trouble), by, (now, date))
+        self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, (now, date))
     }
 
-    /// An object is deleted: nothing of it stands any more. Says whether something did.
-    pub fn deleted(&mut self, kind: &str, name: &str, date: Time, now: Time) -> bool {
-        let object = format!("{}/{}", super::clipped(kind, super::MOST_NAME_CHARS), name);
+    /// Objects are deleted: nothing of them stands any more. Says whether something did.
+    pub fn deleted(&mut self, gone: Deleted<'_>, date: Time, now: Time) -> bool {
+        let (kind, name) = gone.object();
         let by = EndedBy { reason: String::new(), obj_type: kind.to_owned(), obj_name: name.to_owned(), at: now };
-        self.end_those(|key, _| key == object, by, (now, date))
+        let is = |key: &str| key.split_once('/').is_some_and(|(kind, name)| gone.is(kind, name));
+        self.end_those(|key, _| is(key), by, (now, date))
     }
 
     /// It is over by other means: nothing stands.
@@ -228,12 +244,17 @@ impl Sighting {
                     repeats,
                     said: report.end_is_said,
                     ended: None,
+                    came_back: false,
                 };
                 match self.standing.iter_mut().find(|one| one.trouble == report.trouble) {
                     Some(one) if one.ended.is_none() => {
                         (one.at, one.since, one.heard) = (one.at.max(at), one.since.min(at), now);
                     }
-                    Some(one) => *one = new,
+                    Some(one) => {
+                        let soon = one.ended.is_some_and(|(ended, _)| at.since(ended) < CAME_BACK);
+                        let starts = matches!(one.trouble, Trouble::NoImage | Trouble::NotStarted);
+                        *one = Standing { came_back: soon && starts, ..new };
+                    }
                     None => self.standing.push(new),
                 }
             }
@@ -249,10 +270,20 @@ impl Details {
             signs.silent = signs.silent.max(seen.silent);
             for one in &seen.standing {
                 match one.ended {
+                    // A controller that could create one may be refused the next, and says so at its next try.
+                    Some((at, _)) if one.trouble == Trouble::NotCreated => {
+                        signs.ended = signs.ended.max(Some(at.plus(CONTROLLER_SETTLED - SETTLED)));
+                    }
                     Some((at, _)) => signs.ended = signs.ended.max(Some(at)),
                     None if !one.said => signs.silent = signs.silent.max(Some(one.heard)),
                     None => {
-                        let lost = if one.repeats > 0 { LOST } else { LOST_ONCE };
+                        let repeats = Duration::from_secs(one.repeats.into());
+                        let lost = match repeats {
+                            Duration::ZERO => LOST_ONCE,
+                            // No filter swallows what a scheduler or a controller says.
+                            repeats if repeats > KUBELET => repeats.saturating_mul(2),
+                            _ => LOST,
+                        };
                         signs.standing = signs.standing.saturating_add(1);
                         let of_node = one.trouble.is_of_a_node();
                         signs.nodes |= of_node;

@@ -31,7 +31,12 @@ impl Incident {
             reasons: self.reasons_by_weight(due),
             occurrences: self.occurrences,
             in_all: self.occurrences.saturating_add(self.older),
-            objects: self.objects_lately(now).max(1),
+            objects: match due.kind {
+                // At its end, all that it was about.
+                NoticeKind::Resolved | NoticeKind::Closed => self.details.objects.len() as u64,
+                _ => self.objects_lately(now),
+            }
+            .max(1),
             object_names: self.newest_objects(),
             newest: self.details.newest.clone(),
             first_at: self.first_at,

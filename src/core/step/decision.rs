@@ -165,6 +165,7 @@ impl State {
                     None => Effect::Waits,
                 },
             },
+            None if joining.over => Effect::Over,
             _ => Effect::SeenElsewhere,
         };
         let to = joining.destinations.to_vec();

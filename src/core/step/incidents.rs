@@ -11,9 +11,9 @@ use crate::core::incident::standing::Shows;
 use crate::core::incident::telling::Due;
 use crate::core::incident::{Incident, Joining, Phase};
 use crate::core::notice::{Notice, NoticeBody, NoticeKind};
-use crate::core::reports::{self, End, Of};
+use crate::core::reports::{self, Deleted, End, Of};
 use crate::core::rules::RuleId;
-use crate::core::rules::rule::{Field, OpenWhen, RuleKey, RuleSettings};
+use crate::core::rules::rule::{Destination, Field, OpenWhen, RuleKey, RuleSettings};
 use crate::core::series::ProblemId;
 use crate::core::source::ObjectName;
 use crate::core::time::Time;
@@ -55,8 +55,8 @@ impl State {
         let own = own.filter(|id| !self.is_another_trouble(*id, joining, now, writes));
         let id = match own {
             Some(id) => id,
-            // Another service showed all of it before, to an incident that is over or gathers.
-            None if joining.new == 0 => return None,
+            // Another service showed all of it before, to an incident that is over or gathers; or it is over itself.
+            None if joining.new == 0 || joining.over => return None,
             None if let Some(id) = self.runs_of_one_maker(&settings.key, &group, joining, now) => id,
             None => self.create(setup, settings.key.clone(), group, joining, now),
         };
@@ -66,7 +66,7 @@ impl State {
             let OpenWhen { within, lasts, .. } = settings.open_when;
             times.not_before = Some(now.minus(within.max(lasts.unwrap_or_default())));
         }
-        let over = incident.tells_of_the_past(joining.event, times.last, joining.late);
+        let over = joining.over || incident.tells_of_the_past(joining.event, times.last, joining.late);
         let open = incident.phase == Phase::Open;
         let end_is_shown = self.sources.get(&joining.target.source).is_some_and(|source| {
             let of_node = reports::of(joining.event).is_some_and(|report| report.trouble.is_of_a_node());
@@ -107,6 +107,11 @@ impl State {
             return;
         }
         let target = subject.target;
+        if end.is_some_and(|end| end.of == Of::Node) {
+            let cluster = (target.source.clone(), target.cluster.clone());
+            let newest = self.nodes_back.entry(cluster).or_insert(event.last_seen);
+            *newest = (*newest).max(event.last_seen);
+        }
         let ids: Vec<u64> = match end {
             // What ran on a node is everywhere in its cluster.
             Some(End { of: Of::Node, .. }) => {
@@ -122,8 +127,8 @@ impl State {
             if let Some(end) = end {
                 ended |= incident.end_by(event, end, event.last_seen, at);
             }
-            if let Some((kind, name)) = deleted {
-                ended |= incident.deleted(kind, name, event.last_seen, at);
+            if let Some(gone) = deleted {
+                ended |= incident.deleted(gone, event.last_seen, at);
             }
             if ended {
                 writes.incidents.insert(id);
@@ -157,6 +162,28 @@ impl State {
         (rule, own)
     }
 
+    /// Whether every target of an incident that can be read was read at or after a moment: any of them may show its end.
+    fn was_read_since(&self, id: u64, at: Time) -> bool {
+        let Some(incident) = self.incidents.get(&id) else { return false };
+        let mut readable = incident.targets.iter().filter_map(|target| self.targets.get(target));
+        let mut readable = readable.by_ref().filter(|state| state.failing.is_none()).peekable();
+        readable.peek().is_some() && readable.all(|state| state.last_good.is_some_and(|read| read >= at))
+    }
+
+    /// Whether an open incident of the same family and group tells of an incident that gathers.
+    fn is_told_by_a_relative(&mut self, id: u64, setup: &Setup) -> bool {
+        let Some(incident) = self.incidents.get(&id).filter(|one| one.phase == Phase::Gathering) else { return false };
+        let Some(rule) = setup.rules.find(&incident.rule) else { return false };
+        let group = incident.group.clone();
+        let hearers: Vec<Destination> = incident.telling.keys().cloned().collect();
+        setup.rules.relatives(rule).iter().any(|relative| {
+            let settings = &setup.rules.get(*relative).settings;
+            let known = self.by_problem.get(&self.identities.problem(&settings.key, &group));
+            let open = known.and_then(|id| self.incidents.get(id)).is_some_and(|one| one.phase == Phase::Open);
+            open && hearers.iter().all(|to| settings.notify.contains(to))
+        })
+    }
+
     /// The incident of the first of many workloads with generated names that say the same within an hour: runs of one
     /// thing, told once.
     fn runs_of_one_maker(
@@ -166,6 +193,10 @@ impl State {
         joining: &Joining<'_>,
         now: Time,
     ) -> Option<u64> {
+        // Whose pods have the hash of a template has a name that somebody gave.
+        if joining.event.obj_type.trim() == "Pod" && workload::is_of_a_template(&joining.event.obj_name) {
+            return None;
+        }
         let shape = self.shape_of(rule, group)?;
         let topic = topic::of(joining.event, joining.workload);
         let same = |incident: &&Incident| {
@@ -221,7 +252,8 @@ impl State {
                 incident.targets.iter().any(of)
             };
             let gone: Vec<&ObjectName> = objects.iter().filter(here).collect();
-            let ended = gone.iter().filter(|one| incident.deleted(&one.kind, &one.name, at, at)).count();
+            let gone = gone.iter().map(|one| Deleted::One(&one.kind, &one.name));
+            let ended = gone.filter(|one| incident.deleted(*one, at, at)).count();
             if ended > 0 {
                 writes.incidents.insert(id);
                 self.schedule(id, setup, now);
@@ -294,12 +326,19 @@ impl State {
             self.end(id, now, writes);
             return;
         }
-        let read = |target: &Target| self.targets.get(target).and_then(|state| state.last_good);
-        let lasts = incident.lasts_at(rule, shows).filter(|at| *at <= now);
-        if lasts.is_some_and(|at| incident.targets.iter().any(|target| read(target).is_some_and(|read| read >= at))) {
-            incident.open_by_lasting(rule, now);
-            writes.incidents.insert(id);
+        if let Some(at) = incident.lasts_at(rule, shows).filter(|at| *at <= now) {
+            if self.is_told_by_a_relative(id, setup) {
+                self.end(id, now, writes);
+                return;
+            }
+            if self.was_read_since(id, at)
+                && let Some(incident) = self.incidents.get_mut(&id)
+            {
+                incident.open_by_lasting(rule, now);
+                writes.incidents.insert(id);
+            }
         }
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
         if incident.note_held(rule, &holds, now) {
             writes.incidents.insert(id);
             self.note_windows(id, false, now, writes);

@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::core::diff::CLOCK_TOLERANCE;
 use crate::core::time::Time;
 
+/// Two events that lie this far apart are two witnesses.
+const APART: Duration = Duration::from_secs(30);
 /// How long an age is believed: between one and two of these.
 const WINDOW: Duration = Duration::from_secs(1800);
 
@@ -17,11 +19,25 @@ pub(super) struct Lag {
     /// Since when, and the smallest age since then, in milliseconds; negative: in the future.
     current: Option<(Time, i64)>,
     before: Option<i64>,
+    /// When the first event was shown, and whether another was since, at another moment: one alone may be late.
+    first: Option<Time>,
+    sure: bool,
+    /// The newest date so far.
+    newest: Time,
 }
 
 impl Lag {
-    /// An event of this date was shown for the first time at `now`.
-    pub(super) fn note(&mut self, date: Time, now: Time) {
+    /// A list shows this newest date at `now`. An older one than before says nothing.
+    pub(super) fn note_newest(&mut self, date: Time, now: Time) {
+        if date > self.newest {
+            self.newest = date;
+            self.note(date, now);
+        }
+    }
+
+    fn note(&mut self, date: Time, now: Time) {
+        let first = *self.first.get_or_insert(now);
+        self.sure |= now.since(first) >= APART;
         let age = now.millis().saturating_sub(date.millis());
         match &mut self.current {
             Some((since, smallest)) if now.since(*since) < WINDOW => *smallest = age.min(*smallest),
@@ -37,7 +53,7 @@ impl Lag {
     pub(super) fn behind(&self) -> Duration {
         let smallest = self.current.map(|(_, age)| age).into_iter().chain(self.before).min().unwrap_or(0);
         let behind = Duration::from_millis(u64::try_from(smallest).unwrap_or(0));
-        if behind > CLOCK_TOLERANCE { behind } else { Duration::ZERO }
+        if self.sure && behind > CLOCK_TOLERANCE { behind } else { Duration::ZERO }
     }
 }
 
@@ -54,8 +70,11 @@ mod tests {
         let mut lag = Lag::default();
         assert_eq!(lag.behind(), Duration::ZERO);
         lag.note(t(10_000 - 700), t(10_000));
-        assert_eq!(lag.behind(), Duration::from_secs(700), "nothing else is known");
-        lag.note(t(10_000), t(10_030));
+        assert_eq!(lag.behind(), Duration::ZERO, "one may be late");
+        lag.note(t(10_020 - 700), t(10_020));
+        lag.note(t(10_031 - 700), t(10_031));
+        assert_eq!(lag.behind(), Duration::from_secs(700), "several are not");
+        lag.note(t(10_000), t(10_040));
         assert_eq!(lag.behind(), Duration::ZERO);
         lag.note(t(10_000), t(11_000));
         lag.note(t(12_000), t(12_700));

@@ -217,6 +217,9 @@ pub struct State {
     by_target: HashMap<Target, Vec<u64>>,
     /// Incidents of workloads with generated names, by rule, group and shape of the name; ascending by number.
     by_shape: HashMap<ProblemId, Vec<u64>>,
+    /// The date of the newest end of a node's absence, by source and cluster: who reads the word about its pods later
+    /// than that must know of it. In memory only.
+    nodes_back: HashMap<(Arc<str>, Arc<str>), Time>,
     wake_at: HashMap<u64, Time>,
     wakes: BTreeSet<(Time, u64)>,
     troubles: BTreeMap<u64, TroubleState>,
@@ -287,6 +290,7 @@ impl State {
             by_problem: HashMap::with_capacity(restored.incidents.len()),
             by_target: HashMap::with_capacity(restored.incidents.len()),
             by_shape: HashMap::new(),
+            nodes_back: HashMap::new(),
             wake_at: HashMap::with_capacity(restored.incidents.len()),
             wakes: BTreeSet::new(),
             troubles: restored.troubles.into_iter().map(|trouble| (trouble.id, trouble)).collect(),

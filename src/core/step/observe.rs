@@ -10,7 +10,7 @@ use crate::core::diff::{CLOCK_TOLERANCE, Change, ChangeKind, Diff, FIRST_POLL_WI
 use crate::core::event::{Event, Level, Subject, Target};
 use crate::core::incident::Joining;
 use crate::core::incident::window::Occurrences;
-use crate::core::reports;
+use crate::core::reports::{self, Trouble};
 use crate::core::rules::{Claim, RuleId};
 use crate::core::time::Time;
 use crate::core::workload;
@@ -78,6 +78,12 @@ impl State {
         let mut readings = entry.readings.take().unwrap_or_default();
         // A crash can leave the stored moment behind the true one; the newer is the better bound.
         readings.last_good = previous;
+        let newest = events.iter().map(|event| event.last_seen).max().filter(|newest| !newest.is_unknown());
+        let lag = &mut self.sources.entry(target.source.clone()).or_default().lag;
+        if let Some(newest) = newest {
+            lag.note_newest(newest, now);
+        }
+        readings.behind = lag.behind();
         readings.read_since = self.sources.get(&target.source).and_then(|source| source.first_good);
         let before = readings.len();
         let diff = match reads {
@@ -93,7 +99,7 @@ impl State {
             entry.readings = Some(readings);
         }
         self.note_new(&diff);
-        self.note_shown(target, &diff, now, writes);
+        self.note_shown(target, &diff, writes);
         let whole = matches!(reads, Reads::Whole(_));
         if let Some(from) = previous.filter(|last| whole && now.since(*last) > memory) {
             self.was_blind(target, from, now, writes);
@@ -105,10 +111,13 @@ impl State {
         if !unchanged || previous.is_none() {
             writes.targets.insert(target.clone());
         }
+        let ends: Vec<&Event<'_>> =
+            diff.changes.iter().map(|change| &change.event).filter(|event| reports::ends(event)).collect();
         for change in &diff.changes {
             writes.tally.changes += 1;
             writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
-            self.changed(setup, target, change, previous, now, writes);
+            let over = self.is_over(target, &change.event, &ends);
+            self.changed(setup, target, (change, over), previous, now, writes);
         }
         record(target, diff, now, writes);
         self.settle(setup, target, now, writes);
@@ -127,12 +136,22 @@ impl State {
         }
     }
 
+    /// Whether what an event tells has ended already, by its own list, or by a word about a node that was read before.
+    fn is_over(&self, target: &Target, event: &Event<'_>, ends: &[&Event<'_>]) -> bool {
+        let Some(report) = reports::of(event) else { return false };
+        // A node's own word is in the list of its end.
+        let back = (report.trouble == Trouble::NodeAway && event.obj_type.trim() != "Node")
+            .then(|| self.nodes_back.get(&(target.source.clone(), target.cluster.clone())))
+            .flatten();
+        back.is_some_and(|back| *back >= event.last_seen) || ends.iter().any(|end| reports::is_ended(event, end))
+    }
+
     /// One change: every rule that wins a destination takes it in; what it sustains stays open.
     fn changed(
         &mut self,
         setup: &Setup,
         target: &Target,
-        change: &Change<'_>,
+        (change, over): (&Change<'_>, bool),
         previous: Option<Time>,
         now: Time,
         writes: &mut Writes,
@@ -152,7 +171,7 @@ impl State {
                 new,
                 times: Occurrences { new, ..times },
                 late,
-                over: false,
+                over,
                 open: false,
                 end_is_shown: false,
                 destinations: &destinations,
@@ -188,15 +207,14 @@ impl State {
         (Occurrences { first: first.min(last), at_first, last, new: change.new, not_before: None }, late)
     }
 
-    /// What a source shows at all, and how old that is when it is shown.
-    fn note_shown(&mut self, target: &Target, diff: &Diff<'_>, now: Time, writes: &mut Writes) {
+    /// What a source shows at all.
+    fn note_shown(&mut self, target: &Target, diff: &Diff<'_>, writes: &mut Writes) {
         let changed = diff.changes.iter().map(|change| &change.event);
         let events = || changed.clone().chain(diff.baseline.iter().map(|(_, event)| event));
         if events().next().is_none() {
             return;
         }
         let source = self.sources.entry(target.source.clone()).or_default();
-        events().for_each(|event| source.lag.note(event.last_seen, now));
         let ends = source.shows_ends || events().any(reports::is_of_a_course);
         let nodes = source.shows_nodes || events().any(reports::is_of_a_node);
         if (ends, nodes) != (source.shows_ends, source.shows_nodes) {
