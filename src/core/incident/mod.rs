@@ -337,9 +337,9 @@ impl Incident {
     }
 
     /// It is over since `at`.
-    pub fn resolve(&mut self, at: Time, now: Time) {
+    pub fn resolve(&mut self, at: Time) {
         self.phase = Phase::Resolved { at };
-        self.end_all(now);
+        self.end_all();
     }
 
     /// Takes in an event that keeps it open but is no occurrence. Says whether it was about one of

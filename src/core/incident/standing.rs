@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Details, Incident, LONGEST_SILENCE, Phase, Sighting};
 use crate::core::event::Event;
-use crate::core::reports::{self, Deleted, End, KUBELET, Of, Report, Trouble};
+use crate::core::reports::{self, Deleted, End, Of, Report, Trouble};
 use crate::core::rules::rule::{RuleSettings, Until};
 use crate::core::time::{Jump, Time};
 use crate::core::workload;
@@ -20,7 +20,7 @@ const SETTLED: Duration = Duration::from_secs(300);
 /// may have been silenced, or the object deleted unseen.
 const LOST: Duration = Duration::from_secs(4 * 3600);
 /// What comes back sooner after its end was not over: the kubelet tries again every five minutes.
-const CAME_BACK: Duration = Duration::from_secs(900);
+const CAME_BACK: Duration = Duration::from_secs(330);
 /// How much longer than a controller's longest back-off nothing must follow what it could create.
 const CONTROLLER_SETTLED: Duration = Duration::from_secs(1030);
 /// The same for what is said once only.
@@ -41,18 +41,17 @@ pub struct Standing {
     repeats: u32,
     /// Whether silence is no end.
     said: bool,
-    /// Its end, by podbell's clock and by the cluster's.
-    pub ended: Option<(Time, Time)>,
+    /// When it ended, by podbell's clock.
+    pub ended: Option<Time>,
     /// Whether it came back right after an event said that it had ended: that was about something else.
     #[serde(default)]
     came_back: bool,
 }
 
 impl Standing {
-    /// The clock was set: of an end the cluster's date stays.
+    /// The clock was set.
     pub(super) fn clock_set(&mut self, by: Jump) {
-        let ended = self.ended.iter_mut().map(|(at, _)| at);
-        [&mut self.since, &mut self.at, &mut self.heard].into_iter().chain(ended).for_each(|at| at.carry(by));
+        [&mut self.since, &mut self.at, &mut self.heard].into_iter().chain(&mut self.ended).for_each(|at| at.carry(by));
     }
 }
 
@@ -162,19 +161,19 @@ impl Incident {
         doubled.min(LONGEST_SILENCE.max(span))
     }
 
-    /// Whether an occurrence of this cluster's date lies before the end of the same trouble of its object, or before
-    /// the incident was over: it was written late, and says nothing of what is.
+    /// Whether an occurrence at `at` lies before the end of the same trouble of its object, or, if it was written late,
+    /// before the incident was over: it says nothing of what is.
     pub(super) fn is_over(&self, object: &str, event: &Event<'_>, at: Time, late: bool) -> bool {
         let ended = |report: Report| {
             let known = self.details.objects.get(object)?.standing.iter().find(|one| one.trouble == report.trouble)?;
-            known.ended.map(|(_, date)| event.last_seen <= date)
+            known.ended.map(|ended| at <= ended)
         };
         let over = matches!(self.phase, Phase::Resolved { at: over } if late && at <= over);
         over || reports::of(event).and_then(ended).unwrap_or(false)
     }
 
     /// An event that may end a trouble that stands. Says whether it did.
-    pub fn end_by(&mut self, event: &Event<'_>, end: End, date: Time, now: Time) -> bool {
+    pub fn end_by(&mut self, event: &Event<'_>, end: End, now: Time) -> bool {
         let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
         let object = super::object_key(event);
         let of = workload::of(kind, name);
@@ -193,28 +192,33 @@ impl Incident {
             obj_name: super::clipped(name, 300),
             at: now,
         };
-        self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, (now, date))
+        self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, now)
     }
 
     /// Objects are deleted: nothing of them stands any more. Says whether something did.
-    pub fn deleted(&mut self, gone: Deleted<'_>, date: Time, now: Time) -> bool {
+    pub fn deleted(&mut self, gone: Deleted<'_>, now: Time) -> bool {
         let (kind, name) = gone.object();
         let by = EndedBy { reason: String::new(), obj_type: kind.to_owned(), obj_name: name.to_owned(), at: now };
         let is = |key: &str| key.split_once('/').is_some_and(|(kind, name)| gone.is(kind, name));
-        self.end_those(|key, _| is(key), by, (now, date))
+        self.end_those(|key, _| is(key), by, now)
     }
 
-    /// It is over by other means: nothing stands.
-    pub(super) fn end_all(&mut self, now: Time) {
+    /// It is over by other means: nothing stands. Only what happened before the newest occurrence is of the past.
+    pub(super) fn end_all(&mut self) {
         if self.signs.standing > 0 {
-            let by = EndedBy { reason: String::new(), obj_type: String::new(), obj_name: String::new(), at: now };
-            self.end_those(|_, _| true, by, (now, now));
+            self.signs = self.details.change(|details| {
+                for (_, seen) in &mut details.objects {
+                    let stand = seen.standing.iter_mut().filter(|one| one.ended.is_none());
+                    stand.for_each(|one| one.ended = Some(one.at));
+                }
+                details.signs()
+            });
             self.ended_by = None;
         }
     }
 
-    fn end_those(&mut self, which: impl Fn(&str, &Standing) -> bool, by: EndedBy, at: (Time, Time)) -> bool {
-        let ends = |key: &str, one: &Standing| one.ended.is_none() && one.at <= at.0 && which(key, one);
+    fn end_those(&mut self, which: impl Fn(&str, &Standing) -> bool, by: EndedBy, at: Time) -> bool {
+        let ends = |key: &str, one: &Standing| one.ended.is_none() && one.at <= at && which(key, one);
         let any = self.details.objects.iter().any(|(key, seen)| seen.standing.iter().any(|one| ends(key, one)));
         if any {
             self.signs = self.details.change(|details| {
@@ -251,7 +255,7 @@ impl Sighting {
                         (one.at, one.since, one.heard) = (one.at.max(at), one.since.min(at), now);
                     }
                     Some(one) => {
-                        let soon = one.ended.is_some_and(|(ended, _)| at.since(ended) < CAME_BACK);
+                        let soon = one.ended.is_some_and(|ended| at.since(ended) < CAME_BACK);
                         let starts = matches!(one.trouble, Trouble::NoImage | Trouble::NotStarted);
                         *one = Standing { came_back: soon && starts, ..new };
                     }
@@ -271,18 +275,16 @@ impl Details {
             for one in &seen.standing {
                 match one.ended {
                     // A controller that could create one may be refused the next, and says so at its next try.
-                    Some((at, _)) if one.trouble == Trouble::NotCreated => {
+                    Some(at) if one.trouble == Trouble::NotCreated => {
                         signs.ended = signs.ended.max(Some(at.plus(CONTROLLER_SETTLED - SETTLED)));
                     }
-                    Some((at, _)) => signs.ended = signs.ended.max(Some(at)),
+                    Some(at) => signs.ended = signs.ended.max(Some(at)),
                     None if !one.said => signs.silent = signs.silent.max(Some(one.heard)),
                     None => {
                         let repeats = Duration::from_secs(one.repeats.into());
                         let lost = match repeats {
                             Duration::ZERO => LOST_ONCE,
-                            // No filter swallows what a scheduler or a controller says.
-                            repeats if repeats > KUBELET => repeats.saturating_mul(2),
-                            _ => LOST,
+                            repeats => LOST.max(repeats.saturating_mul(2)),
                         };
                         signs.standing = signs.standing.saturating_add(1);
                         let of_node = one.trouble.is_of_a_node();

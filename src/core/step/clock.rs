@@ -51,6 +51,7 @@ impl State {
             held.from.carry(by);
             writes.held.insert(key.clone());
         }
+        self.nodes_back.clear();
         for mute in self.mutes.values_mut() {
             mute.from.carry(by);
             mute.until.carry(by);

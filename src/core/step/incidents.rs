@@ -125,10 +125,10 @@ impl State {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             let mut ended = false;
             if let Some(end) = end {
-                ended |= incident.end_by(event, end, event.last_seen, at);
+                ended |= incident.end_by(event, end, at);
             }
             if let Some(gone) = deleted {
-                ended |= incident.deleted(gone, event.last_seen, at);
+                ended |= incident.deleted(gone, at);
             }
             if ended {
                 writes.incidents.insert(id);
@@ -253,7 +253,7 @@ impl State {
             };
             let gone: Vec<&ObjectName> = objects.iter().filter(here).collect();
             let gone = gone.iter().map(|one| Deleted::One(&one.kind, &one.name));
-            let ended = gone.filter(|one| incident.deleted(*one, at, at)).count();
+            let ended = gone.filter(|one| incident.deleted(*one, at)).count();
             if ended > 0 {
                 writes.incidents.insert(id);
                 self.schedule(id, setup, now);
@@ -374,7 +374,7 @@ impl State {
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, now);
-        incident.resolve(quiet_at, now);
+        incident.resolve(quiet_at);
         if incident.acknowledged.take().is_some() {
             writes.acknowledged.insert(id);
         }
