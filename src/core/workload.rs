@@ -104,11 +104,16 @@ fn argo(name: &str) -> Option<&str> {
     })
 }
 
-/// `JOB-NUMBER-RANDOM-RANDOM-RANDOM`: of one job.
+/// `JOB-NUMBER-RANDOM-RANDOM-RANDOM`, where any letters and digits are drawn: of one job.
 fn jenkins(name: &str) -> Option<&str> {
-    let run = (0..2).try_fold(name, |rest, _| dashed(rest, 5..=5, is_random))?;
-    let run = dashed(run, 5..=5, is_random).unwrap_or(run);
-    dashed(run, 1..=6, is_digit)
+    let run = (0..2).try_fold(name, |rest, _| dashed(rest, 5..=5, is_lower_alnum))?;
+    let run = dashed(run, 5..=5, is_lower_alnum).unwrap_or(run);
+    // Words of five letters may stand there, too.
+    let drawn = name.get(run.len()..)?.split('-').filter(|part| {
+        part.bytes().any(is_digit) || (!part.is_empty() && !part.bytes().any(|b| b"aeiou".contains(&b)))
+    });
+    let agent = name.starts_with("jnlp-").then_some(run);
+    if drawn.count() > 0 { dashed(run, 1..=6, is_digit).or(agent) } else { None }
 }
 
 /// `DAG-TASK-RANDOM`, where the random part has eight characters, digits among them: of one task.
@@ -159,33 +164,56 @@ fn node_address(name: &str) -> Option<&str> {
     })
 }
 
-/// The shape of a name with parts that look generated, which a `*` stands for; `None` for a name that people gave, or
-/// of which nothing else is left. Workloads of one shape may be runs of the same thing, by a maker that podbell does
-/// not know.
-pub fn shape(workload: &str) -> Option<String> {
+/// The shape of a workload's name, by which runs of one thing are known: their maker gives each a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The name with a `*` for what differs.
+    pub text: String,
+    /// Whether what differs looks generated; else only the beginning of the name is the same.
+    pub sure: bool,
+}
+
+/// The shape of a name with parts that look generated, else of one that is long enough to have a beginning; `None` for
+/// a short name that people gave, or of which nothing else is left. Workloads of one shape may be runs of the same
+/// thing, by a maker that podbell does not know.
+pub fn shape(workload: &str) -> Option<Shape> {
     let parts: Vec<&str> = workload.split(['-', '.']).collect();
     let mut shape: Vec<&str> = Vec::with_capacity(parts.len());
     let (mut at, mut generated) = (0, 0);
     while let Some(part) = parts.get(at) {
-        if is_uuid(parts.get(at..at + 5).unwrap_or_default()) {
-            (at, generated) = (at + 5, generated + 36);
+        let after = shape.last() == Some(&"*");
+        let length = match is_uuid(parts.get(at..at + 5).unwrap_or_default()) {
+            true => 5,
+            // A shortened UUID, perhaps.
+            false if looks_generated(part) || (after && part.len() == 4 && is_hex(part)) => 1,
+            false => 0,
+        };
+        at += length.max(1);
+        generated += if length == 5 { 36 } else { part.len() * length };
+        if length == 0 {
+            shape.push(part);
+        } else if !after {
             shape.push("*");
-        } else {
-            let random = looks_generated(part);
-            at += 1;
-            generated += if random { part.len() } else { 0 };
-            shape.push(if random { "*" } else { part });
         }
     }
     // Of a name that is nothing else, only a long part is sure.
     let named = shape.iter().any(|part| *part != "*");
-    (generated >= 16 || (generated > 0 && named)).then(|| shape.join("-"))
+    if generated >= 16 || (generated > 0 && named) {
+        return Some(Shape { text: shape.join("-"), sure: true });
+    }
+    match parts.as_slice() {
+        [first, second, _, ..] if generated == 0 => Some(Shape { text: format!("{first}-{second}-*"), sure: false }),
+        _ => None,
+    }
+}
+
+fn is_hex(part: &str) -> bool {
+    part.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Whether parts of a name are a UUID's.
 fn is_uuid(parts: &[&str]) -> bool {
-    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
-        && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.iter().all(|part| is_hex(part))
 }
 
 /// Whether part of a name looks as if no person had written it: of five characters or more, all of them such as
@@ -196,7 +224,7 @@ fn looks_generated(part: &str) -> bool {
         return false;
     }
     let turns = part.as_bytes().windows(2).filter(|pair| is_digit(pair[0]) != is_digit(pair[1])).count();
-    let hex = part.len() >= 8 && part.bytes().all(|b| b.is_ascii_hexdigit()) && part.bytes().any(is_digit);
+    let hex = part.len() >= 8 && is_hex(part) && part.bytes().any(is_digit);
     part.bytes().all(is_random) || part.bytes().all(is_digit) || turns >= 3 || hex
 }
 
@@ -210,6 +238,7 @@ mod tests {
             ("ci-8f3k2m1q-build", Some("ci-*-build")),
             ("step-20418-x", Some("step-*-x")),
             ("job-kzvwq", Some("job-*")),
+            ("c6016f94-1806-e711", Some("*")),
             ("kzvwq", None),
             ("0b54e8d0-93b0-4a1b-8b9d-2f0a3d6f3a11", Some("*")),
             ("dag.0b54e8d093b04a1b8b9d2f0a3d6f3a11", Some("dag-*")),
@@ -221,8 +250,12 @@ mod tests {
             ("api-v2", None),
             ("checkout-worker", None),
         ] {
-            assert_eq!(shape(name).as_deref(), expected, "{name}");
+            let shape = shape(name).filter(|shape| shape.sure).map(|shape| shape.text);
+            assert_eq!(shape.as_deref(), expected, "{name}");
         }
+        let begins = |name| shape(name).map(|shape| (shape.text, shape.sure));
+        assert_eq!(begins("jnlp-slave-gkazp-oio"), Some(("jnlp-slave-*".to_owned(), false)));
+        assert_eq!(begins("checkout-worker"), None);
     }
 
     #[test]

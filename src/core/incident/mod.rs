@@ -252,7 +252,7 @@ impl Incident {
         }
         if self.shape.is_none() && self.workload != joining.workload {
             let named = self.group.iter().any(|(field, value)| *field == Field::Workload && value != joining.workload);
-            self.shape = super::workload::shape(joining.workload).filter(|_| named);
+            self.shape = super::workload::shape(joining.workload).filter(|_| named).map(|shape| shape.text);
         }
         if self.phase == Phase::Gathering && self.signs.is_over() && !joining.over {
             self.gather_anew(joining, now);
@@ -298,6 +298,11 @@ impl Incident {
         let family = clipped(super::reports::family(event), MOST_FAMILY_CHARS);
         // What was stored before families were known may be about anything.
         self.details.topics.iter().any(|topic| topic.family == family || topic.family.is_empty())
+    }
+
+    /// From its first occurrence to its newest.
+    pub fn lived(&self) -> Duration {
+        self.last_at.since(self.first_at)
     }
 
     /// Whether it is about workloads that are runs of one thing.

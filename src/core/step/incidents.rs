@@ -23,6 +23,10 @@ use crate::core::{topic, workload};
 const UNDER_WAY: Duration = Duration::from_secs(2);
 /// So many workloads of one shape of name are told one by one; the next are runs of one thing.
 const MAKER_RUNS: usize = 2;
+/// The same where only the beginning of the names is the same.
+const UNSURE_RUNS: usize = 6;
+/// What is heard of for less than this, and not any more for as long, was short-lived.
+const SHORT_LIVED: Duration = Duration::from_secs(150);
 /// How long ago they may have been heard of.
 const MAKER_MEMORY: Duration = Duration::from_secs(3600);
 
@@ -197,26 +201,29 @@ impl State {
         if joining.event.obj_type.trim() == "Pod" && workload::is_of_a_template(&joining.event.obj_name) {
             return None;
         }
-        let shape = self.shape_of(rule, group)?;
+        let (shape, sure) = self.shape_of(rule, group)?;
         let topic = topic::of(joining.event, joining.workload);
         let same = |incident: &&Incident| {
-            now.since(incident.last_at) < MAKER_MEMORY
-                && incident.details.topics.first().is_some_and(|first| first.key == topic)
+            let age = now.since(incident.last_at);
+            // Where only the beginning of the names is the same, they must have been heard of shortly.
+            let of_a_run = sure || incident.is_of_many_names() || age >= SHORT_LIVED && incident.lived() < SHORT_LIVED;
+            age < MAKER_MEMORY && of_a_run && incident.details.topics.first().is_some_and(|first| first.key == topic)
         };
         let ids = self.by_shape.get(&shape)?;
         let mut known = ids.iter().rev().filter_map(|id| self.incidents.get(id)).filter(same);
         let id = known.clone().map(|incident| incident.id).min()?;
         let first = self.incidents.get(&id)?;
-        (first.is_of_many_names() || known.nth(MAKER_RUNS - 1).is_some()).then_some(id)
+        let runs = if sure { MAKER_RUNS } else { UNSURE_RUNS };
+        (first.is_of_many_names() || known.nth(runs - 1).is_some()).then_some(id)
     }
 
     /// The identity of a group whose workload has a generated name, with the shape of the name in its place.
-    fn shape_of(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> Option<ProblemId> {
+    fn shape_of(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> Option<(ProblemId, bool)> {
         let at = group.iter().position(|(field, _)| *field == Field::Workload)?;
         let shape = workload::shape(&group.get(at)?.1)?;
         let mut of_shape = group.to_vec();
-        of_shape.get_mut(at)?.1 = shape;
-        Some(self.identities.problem(rule, &of_shape))
+        of_shape.get_mut(at)?.1 = shape.text;
+        Some((self.identities.problem(rule, &of_shape), shape.sure))
     }
 
     /// Whether an incident was about something else and is over: what comes now is no return of it. It ends for good.
@@ -406,7 +413,7 @@ impl State {
     fn end(&mut self, id: u64, now: Time, writes: &mut Writes) {
         let Some(incident) = self.incidents.remove(&id) else { return };
         self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
-        if let Some(shape) = self.shape_of(&incident.rule, &incident.group)
+        if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group)
             && let Some(ids) = self.by_shape.get_mut(&shape)
         {
             ids.retain(|other| *other != id);
@@ -531,7 +538,7 @@ impl State {
 
     pub(super) fn index(&mut self, incident: &Incident) {
         self.by_problem.insert(self.identities.problem(&incident.rule, &incident.group), incident.id);
-        if let Some(shape) = self.shape_of(&incident.rule, &incident.group) {
+        if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group) {
             self.by_shape.entry(shape).or_default().push(incident.id);
         }
         for target in &incident.targets {
