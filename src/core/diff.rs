@@ -29,6 +29,8 @@ pub struct TargetReadings {
     /// Since when its source is read: an episode that began later and was not shown before was held back by its
     /// reporter.
     pub read_since: Option<Time>,
+    /// Whether an episode is known without its first date.
+    undated: bool,
     /// How far the source's dates lie behind podbell's clock.
     pub behind: Duration,
     /// When it was read last in this run of podbell.
@@ -162,7 +164,8 @@ impl TargetReadings {
         slots.dedup_by_key(|slot| slot.key);
         // Whether some were forgotten is not stored; as many as are kept at most say so.
         let crowded = slots.len() >= REMEMBER_PER_TARGET;
-        Self { last_good, read_since: None, behind: Duration::ZERO, read_at: None, crowded, slots }
+        let undated = slots.iter().any(|slot| slot.key.first_seen.is_unknown());
+        Self { last_good, read_since: None, undated, behind: Duration::ZERO, read_at: None, crowded, slots }
     }
 
     /// The last reading of an episode.
@@ -199,7 +202,7 @@ impl TargetReadings {
         first_poll_window: Duration,
         now: Time,
     ) -> Diff<'e> {
-        let entries = merged(events, identities);
+        let entries = merged(events, |event| self.episode(event, events, identities));
         let mut diff = match self.last_good {
             None => self.first_contact(entries, first_poll_window, now),
             Some(last_good) => self.compare_all(entries, last_good, now),
@@ -232,7 +235,7 @@ impl TargetReadings {
             }
         }
         let mut fresh: Vec<Slot> = Vec::new();
-        for entry in merged(events, identities) {
+        for entry in merged(events, |event| self.episode(event, events, identities)) {
             match self.slots.binary_search_by_key(&entry.key, |slot| slot.key) {
                 Ok(at) => {
                     diff.changes.extend(self.slots.get_mut(at).and_then(|slot| slot.take_in(&entry, read_at, now)))
@@ -265,6 +268,7 @@ impl TargetReadings {
                 diff.baseline.push((entry.key, event));
             }
         }
+        self.undated = entries.iter().any(|entry| entry.key.first_seen.is_unknown());
         self.slots = entries.iter().map(|entry| entry.slot(now)).collect();
         diff
     }
@@ -304,7 +308,8 @@ impl TargetReadings {
 
     /// An episode that was not known. Where others had to be forgotten it may have been one of them, and its own date
     /// says whether it is new.
-    fn unknown<'e>(&self, entry: &Entry<'e>, horizon: Horizon, now: Time, diff: &mut Diff<'e>) {
+    fn unknown<'e>(&mut self, entry: &Entry<'e>, horizon: Horizon, now: Time, diff: &mut Diff<'e>) {
+        self.undated |= entry.key.first_seen.is_unknown();
         let event = entry.first_event(now);
         if self.crowded && event.last_seen < horizon.last_good {
             diff.baseline.push((entry.key, event));
@@ -322,6 +327,30 @@ impl TargetReadings {
         let held_back = self.read_since.filter(|_| !self.crowded).map(|since| since.max(now.minus(REMEMBER)));
         let in_full = held_back.map_or(last_good, |since| since.min(last_good));
         Horizon { last_good: last_good.minus(self.behind), in_full: in_full.minus(self.behind) }
+    }
+
+    /// Which episode an event is a reading of. Where a first date can be read in some polls only, it is the one episode
+    /// of its series that is known.
+    fn episode(&self, event: &Event<'_>, list: &[Event<'_>], identities: &mut Identities) -> EpisodeKey {
+        let key = identities.episode(event);
+        let undated = key.first_seen.is_unknown();
+        if !undated && !self.undated {
+            return key;
+        }
+        let from = self.slots.partition_point(|slot| slot.key.series < key.series);
+        let mut known = self.slots.get(from..).unwrap_or_default().iter().map(|slot| slot.key);
+        match (known.next().filter(|one| one.series == key.series), known.next()) {
+            // Two of one series are no one's first date.
+            (Some(_), Some(second)) if second.series == key.series => key,
+            (Some(one), _) if undated || one.first_seen.is_unknown() => {
+                // Two entries of one list are two episodes, whatever the dates of one of them.
+                let mut undated_of =
+                    |other: &Event<'_>| other.first_seen.is_unknown() && identities.episode(other) == one;
+                let both = !undated && list.iter().any(&mut undated_of);
+                if both { key } else { one }
+            }
+            _ => key,
+        }
     }
 
     fn knows(&self, series: SeriesId) -> bool {
@@ -435,11 +464,11 @@ impl<'e> Entry<'e> {
 }
 
 /// Sorted by key, equal episodes added up.
-fn merged<'e>(events: &'e [Event<'e>], identities: &mut Identities) -> Vec<Entry<'e>> {
+fn merged<'e>(events: &'e [Event<'e>], mut episode: impl FnMut(&Event<'e>) -> EpisodeKey) -> Vec<Entry<'e>> {
     let mut entries: Vec<Entry<'e>> = events
         .iter()
         .map(|event| Entry {
-            key: identities.episode(event),
+            key: episode(event),
             reading: Reading { count: event.count, last_seen: event.last_seen },
             rows: 1,
             copies: true,

@@ -122,6 +122,10 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
         })),
         "news": names(&story.news),
         "quiet_seconds": story.quiet_seconds,
+        "ended_by": story.ended_by.as_ref().map(|end| json!({
+            "reason": name(&end.reason), "obj_type": name(&end.obj_type), "obj_name": name(&end.obj_name),
+            "at": rfc3339(end.at),
+        })),
         "closed_because": story.closed_because.as_deref().map(name),
         "blind": story.blind.iter().take(MOST_LISTED).map(|(from, until)| json!({
             "from": rfc3339(*from), "until": rfc3339(*until),

@@ -230,3 +230,18 @@ fn entries_that_say_nothing_are_trouble_of_their_source_told_once() {
     let NoticeBody::Trouble(trouble) = &world.last_notice().body else { panic!("not a trouble") };
     assert_eq!((trouble.code.as_str(), trouble.affected.len()), ("unusable-entries", 0));
 }
+
+#[test]
+fn a_first_date_that_can_be_read_in_some_polls_only_makes_no_second_episode() {
+    for undated_first in [true, false] {
+        let mut world = started(", open_when: {count: 3, within: 20m}");
+        for minute in 1..12_i64 {
+            world.run_until(minute * 60);
+            let event = warning(POD, "Odd", "m", 1, 50, 55);
+            let undated = (minute % 2 == 0) == undated_first;
+            let first_seen = if undated { Time::UNKNOWN } else { event.first_seen };
+            world.poll(&web(), &[Event { first_seen, ..event }]);
+        }
+        assert_eq!(world.told(), [""; 0], "one occurrence, undated first: {undated_first}");
+    }
+}

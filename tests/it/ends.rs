@@ -271,3 +271,86 @@ fn a_pod_that_is_deleted_while_it_waits_is_over_and_one_of_its_name_that_fails_t
         assert_eq!(kinds(&world), ["opened", "resolved", "reopened"], "{:?}", world.told());
     }
 }
+
+/// Pods of `web` in one target, their node in another, read one after the other.
+fn node_apart(polls: &[(i64, Vec<Event<'static>>, Vec<Event<'static>>)], until: i64) -> Vec<World> {
+    let node = Target::new("prod", "cls-1", "", "node/node-1");
+    let mut worlds: Vec<World> = both().into();
+    for world in &mut worlds {
+        world.watch(&[web(), node.clone()]);
+        world.poll(&node, &[]);
+        for second in (60..=until).step_by(60) {
+            world.run_until(second);
+            let now = polls.iter().rev().find(|(from, ..)| *from <= second);
+            let (of_node, of_pods) = now.map(|(_, node, pods)| (node.clone(), pods.clone())).unwrap_or_default();
+            world.poll(&node, &of_node);
+            world.poll(&web(), &of_pods);
+        }
+    }
+    worlds
+}
+
+#[test]
+fn an_end_that_is_read_before_its_trouble_is_no_less_an_end() {
+    let node = [
+        normal("Node", "node-1", "NodeNotReady", "Node node-1 status is now: NodeNotReady", 70),
+        normal("Node", "node-1", "NodeReady", "Node node-1 status is now: NodeReady", 101),
+    ];
+    let pods = vec![warning(POD, "NodeNotReady", "Node is not ready", 1, 71, 71)];
+    for world in node_apart(&[(120, node.to_vec(), pods)], 7200) {
+        assert_eq!(world.told(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_node_that_is_back_in_the_round_of_polls_in_which_it_would_be_told_is_not_told() {
+    let away = normal("Node", "node-1", "NodeNotReady", "Node node-1 status is now: NodeNotReady", 100);
+    let back = normal("Node", "node-1", "NodeReady", "Node node-1 status is now: NodeReady", 200);
+    let pods = || vec![warning(POD, "NodeNotReady", "Node is not ready", 1, 101, 101)];
+    let polls = [(120, vec![away.clone()], pods()), (240, vec![away, back], pods())];
+    for world in node_apart(&polls, 3600) {
+        assert_eq!(world.told(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_ended_in_the_list_that_shows_it_first_is_not_told() {
+    for mut world in both() {
+        let list = vec![
+            warning(POD, "FailedMount", "object \"shop\"/\"kube-root-ca.crt\" not registered", 4, 61, 68),
+            normal("Pod", POD, "Started", "Started container app", 80),
+        ];
+        play(&mut world, &[(120, list)], 3600);
+        assert_eq!(world.told(), [""; 0]);
+    }
+}
+
+#[test]
+fn the_order_of_what_happened_within_a_second_is_no_matter_of_chance() {
+    for name in ["cart", "web", "api", "search", "ledger", "queue"] {
+        for mut world in both() {
+            let pod = format!("{name}-6d4cf56db6-x2x7v");
+            let list = vec![
+                warning(&pod, "FailedScheduling", "0/3 nodes are available", 1, 100, 100),
+                normal("Pod", &pod, "Scheduled", "Successfully assigned", 100),
+            ];
+            play(&mut world, &[(120, list)], 3600);
+            assert_eq!(world.told(), [""; 0], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_replica_set_that_is_scaled_to_nothing_ends_what_stood_of_its_pods() {
+    for mut world in both() {
+        let pull = |pod: &str| warning(pod, "Failed", "Error: ImagePullBackOff", 9, 61, 110);
+        let mut list = vec![pull("web-6d4cf56db6-x2x7v"), pull("web-6d4cf56db6-9rkxq")];
+        list.push(normal("Pod", "db-0", "Started", "Started container db", 100));
+        let mut over = list.clone();
+        let message = "Scaled down replica set web-6d4cf56db6 to 0 from 2";
+        over.push(normal("Deployment", "web", "ScalingReplicaSet", message, 1000));
+        play(&mut world, &[(120, list), (1020, over)], 3000);
+        assert_eq!(kinds(&world), ["opened", "resolved"], "{:?}", world.told());
+        assert!(words(&world).contains("web-6d4cf56db6 was deleted"), "{}", words(&world));
+    }
+}

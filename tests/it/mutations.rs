@@ -240,10 +240,16 @@ fn damaged_settings(settings: &RuleSettings) -> Vec<(String, RuleSettings)> {
         }
     }
     let within = settings.open_when.within.max(Duration::from_secs(600));
-    note("one occurrence more to open".to_owned(), &|settings| {
-        settings.open_when.count = settings.open_when.count.map(|count| count + 1);
-        settings.open_when.within = within;
-    });
+    if settings.open_when.count.is_some() {
+        note("one occurrence more to open".to_owned(), &|settings| {
+            settings.open_when.count = settings.open_when.count.map(|count| count + 1);
+            settings.open_when.within = within;
+        });
+    }
+    if let (None, Some(lasts)) = (settings.open_when.count, settings.open_when.lasts) {
+        note("half the time that it must last".to_owned(), &|settings| settings.open_when.lasts = Some(lasts / 2));
+        note("twice the time that it must last".to_owned(), &|settings| settings.open_when.lasts = Some(lasts * 2));
+    }
     if settings.open_when.count.is_some_and(|count| count > 1) {
         note("one occurrence less to open".to_owned(), &|settings| {
             settings.open_when.count = settings.open_when.count.map(|count| count - 1);
@@ -251,9 +257,11 @@ fn damaged_settings(settings: &RuleSettings) -> Vec<(String, RuleSettings)> {
         note("half the time to open".to_owned(), &|settings| settings.open_when.within /= 2);
         note("twice the time to open".to_owned(), &|settings| settings.open_when.within *= 2);
     }
-    note("not grouped by workload".to_owned(), &|settings| {
-        settings.group_by.retain(|field| *field != Field::Workload);
-    });
+    if settings.group_by.contains(&Field::Workload) {
+        note("not grouped by workload".to_owned(), &|settings| {
+            settings.group_by.retain(|field| *field != Field::Workload);
+        });
+    }
     note("resolved after twice the time".to_owned(), &|settings| settings.resolve_after *= 2);
     note("send_resolved flipped".to_owned(), &|settings| settings.send_resolved = !settings.send_resolved);
     for place in 0..settings.notify.len() {

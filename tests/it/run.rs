@@ -131,6 +131,7 @@ async fn health_readiness_and_metrics_say_how_it_is() {
     let emulator = emulator(ONE_EVENT, 1, None).await;
     let receiver = Receiver::start().await;
     let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
+    site.write("rules.yaml", &crate::support::site::QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 1h"));
     let running = site.run().await;
     until("told", || !told(&receiver).is_empty()).await;
     until("settled", || site.rows("SELECT settled FROM send") == ["delivered"]).await;
