@@ -175,9 +175,12 @@ fn pending_for_hours() -> Situation {
     Situation { name: "a pod that waits for six hours", polls: polls(&rows, 6 * 3600, |_| true), told: vec!["cart"] }
 }
 
+/// The name of a maker's nth pod.
+type PodName = fn(u64) -> String;
+
 /// One broken image of a pipeline, a new pod every three minutes, by every maker of names.
 fn ci_pods() -> Vec<Situation> {
-    let makers: [(&'static str, fn(u64) -> String); 6] = [
+    let makers: [(&'static str, PodName); 6] = [
         ("GitLab runners", |n| format!("runner-kxwgpzt2-project-4711-concurrent-{}-{}", n % 4, random(n))),
         ("Tekton tasks", |n| format!("build-{}7-unit-tests-pod", &random(n)[..4])),
         ("Argo workflows", |n| format!("nightly-{}-{}", random(n), 2_093_482_734 + n)),
@@ -185,7 +188,7 @@ fn ci_pods() -> Vec<Situation> {
         ("Jenkins agents", |n| format!("shop-main-{n}-{}-{}-{}", random(n), random(n + 31), random(n + 47))),
         ("an unknown maker", |n| format!("sandbox-{}4{}-step", random(n), random(n + 3))),
     ];
-    let situation = |(name, maker): (&'static str, fn(u64) -> String)| {
+    let situation = |(name, maker): (&'static str, PodName)| {
         let rows: Vec<Row> = (0..100_i64)
             .map(|n| {
                 let begin = 60 + n * 180;

@@ -236,7 +236,7 @@ fn a_target_of_another_cluster_is_not_ended_by_its_node() {
     let ready = normal("Node", "node-1", "NodeReady", "Node node-1 status is now: NodeReady", 600);
     for minute in 2..60 {
         world.run_until(minute * 60);
-        world.poll(&web(), &[down.clone()]);
+        world.poll(&web(), std::slice::from_ref(&down));
         world.poll(&other, if minute > 10 { std::slice::from_ref(&ready) } else { &[] });
     }
     assert_eq!(kinds(&world), ["opened"]);
@@ -259,7 +259,7 @@ fn a_pod_that_is_deleted_while_it_waits_is_over_and_one_of_its_name_that_fails_t
         };
         world.run_until(620);
         deleted(&mut world, "db-0");
-        world.poll_until(&web(), &[other.clone()], 1200);
+        world.poll_until(&web(), std::slice::from_ref(&other), 1200);
         assert_eq!(kinds(&world), ["opened", "resolved"], "{:?}", world.told());
         assert!(words(&world).contains("db-0 was deleted"), "{}", words(&world));
         // The next of that name fails before the word of the deletion is there.

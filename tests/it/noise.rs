@@ -108,10 +108,13 @@ fn invented_lists_count_like_those_of_a_cluster() {
 /// What a pod says again and again: level, reason, text, and how many seconds lie between two tries.
 type Says = (Level, &'static str, &'static str, i64);
 
+/// What the list shows of one event: its count, and the second it was seen last.
+type Shown = (u64, i64);
+
 /// The kubelet's spam filter about one pod, its first 25 words long spoken: a token comes every 300 s, and whatever is
 /// tried next takes it. Counts go on meanwhile. The list as of each second.
 struct Kubelet {
-    says: Vec<(Says, u64, Option<(u64, i64)>)>,
+    says: Vec<(Says, u64, Option<Shown>)>,
     phase: i64,
     now: i64,
     token: bool,
