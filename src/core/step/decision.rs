@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::incidents::Joined;
+use super::joining::Joined;
 use super::{Setup, State};
 use crate::core::diff::{Change, ChangeKind};
 use crate::core::event::{Subject, Target};
