@@ -4,24 +4,9 @@ use podbell::core::event::{Event, Level, Target};
 use podbell::core::message::{Language, Style, compose};
 
 use crate::support::events::{at, warning};
-use crate::support::world::{World, WorldSpec, web};
+use crate::support::world::{World, web};
 
 const POD: &str = "web-6d4cf56db6-x2x7v";
-
-/// `rules/kubernetes.yaml`, told to `team`.
-fn shipped() -> World {
-    let rules = include_str!("../../rules/kubernetes.yaml").replace("team-slack", "team");
-    World::new(WorldSpec { rules: vec![rules], ..WorldSpec::default() })
-}
-
-/// Both sets of rules, each with a target that was read once, empty.
-fn both() -> [World; 2] {
-    [World::builtin(), shipped()].map(|mut world| {
-        world.watch(&[web()]);
-        world.poll(&web(), &[]);
-        world
-    })
-}
 
 fn normal(kind: &str, name: &str, reason: &str, message: &str, last: i64) -> Event<'static> {
     let event = warning(name, reason, message, 1, last, last);
@@ -53,7 +38,7 @@ fn kinds(world: &World) -> Vec<String> {
 
 #[test]
 fn a_pod_that_stays_pending_is_told_within_three_minutes_and_is_not_over_between_two_updates_of_its_series() {
-    for mut world in both() {
+    for mut world in World::of_both_sets() {
         let series = |count, last| vec![warning(POD, "FailedScheduling", "0/3 nodes are available", count, 65, last)];
         // The scheduler writes at its second try, and then every half hour.
         let mut lists = vec![(66, series(1, 65)), (420, series(2, 365))];
@@ -88,7 +73,7 @@ fn a_node_that_is_away_is_told_once_when_it_lasts_and_is_over_when_it_is_ready_a
         ]
     };
     for (end, said) in [("NodeReady", "NodeReady of node-1"), ("RemovingNode", "node-1")] {
-        for mut world in both() {
+        for mut world in World::of_both_sets() {
             let mut over = down(90);
             over.push(normal("Node", "node-1", end, "Node node-1 event", 3 * 3600 - 20));
             // The list shows an hour; that it was written once and is gone again ends nothing.
@@ -105,7 +90,7 @@ fn a_node_that_is_away_is_told_once_when_it_lasts_and_is_over_when_it_is_ready_a
 
 #[test]
 fn a_node_that_joins_or_goes_within_two_minutes_is_no_alarm() {
-    for mut world in both() {
+    for mut world in World::of_both_sets() {
         let joins = vec![normal("Node", "spot-1", "NodeNotReady", "Node spot-1 status is now: NodeNotReady", 90)];
         let mut ready = joins.clone();
         ready.push(normal("Node", "spot-1", "NodeReady", "Node spot-1 status is now: NodeReady", 130));
@@ -138,7 +123,7 @@ fn troubles_that_end_by_an_event_do_not_end_by_silence_where_such_events_are_see
         }),
     ];
     for (reason, kind, name, message, end) in cases {
-        for mut world in both() {
+        for mut world in World::of_both_sets() {
             let begin = of(kind, warning(name, reason, message, 9, 61, 110));
             // Somebody else's pod is started: such events are seen.
             let other = normal("Pod", "db-0", "Started", "Started container db", 100);
@@ -158,7 +143,7 @@ fn troubles_that_end_by_an_event_do_not_end_by_silence_where_such_events_are_see
 #[test]
 fn where_ends_are_not_shown_silence_ends_and_until_silence_is_the_old_way() {
     let mount = || vec![warning(POD, "FailedMount", "m", 9, 61, 110)];
-    let mut world = both().into_iter().next().unwrap();
+    let mut world = World::of_both_sets().into_iter().next().unwrap();
     play(&mut world, &[(120, mount())], 3600);
     assert_eq!(kinds(&world), ["opened", "resolved"]);
     assert!(words(&world).starts_with("Quiet for 15 min"), "{}", words(&world));
@@ -175,7 +160,7 @@ fn where_ends_are_not_shown_silence_ends_and_until_silence_is_the_old_way() {
 
 #[test]
 fn what_ends_in_a_blind_time_may_have_been_missed_so_silence_ends_it() {
-    let mut world = both().into_iter().next().unwrap();
+    let mut world = World::of_both_sets().into_iter().next().unwrap();
     let list = vec![
         warning(POD, "FailedMount", "m", 9, 61, 110),
         normal("Pod", "db-0", "Started", "Started container db", 100),
@@ -190,7 +175,7 @@ fn what_ends_in_a_blind_time_may_have_been_missed_so_silence_ends_it() {
 
 #[test]
 fn what_is_written_after_the_repair_about_before_it_opens_and_reopens_nothing() {
-    for mut world in both() {
+    for mut world in World::of_both_sets() {
         let series = |count, last| warning(POD, "FailedScheduling", "0/3 nodes are available", count, 65, last);
         let scheduled = normal("Pod", POD, "Scheduled", "Successfully assigned shop/web to node-1", 900);
         // The server shows the last tries eleven minutes later, after the pod was placed and all was told as over.
@@ -244,7 +229,7 @@ fn a_target_of_another_cluster_is_not_ended_by_its_node() {
 
 #[test]
 fn a_pod_that_is_deleted_while_it_waits_is_over_and_one_of_its_name_that_fails_then_is_not() {
-    for mut world in both() {
+    for mut world in World::of_both_sets() {
         let waits = |first: i64| warning("db-0", "FailedScheduling", "0/3 nodes are available", 1, first, first);
         let other = normal("Pod", "web-0", "Started", "Started container web", 30);
         play(&mut world, &[(120, vec![waits(100), other.clone()])], 600);
@@ -275,7 +260,7 @@ fn a_pod_that_is_deleted_while_it_waits_is_over_and_one_of_its_name_that_fails_t
 /// Pods of `web` in one target, their node in another, read one after the other.
 fn node_apart(polls: &[(i64, Vec<Event<'static>>, Vec<Event<'static>>)], until: i64) -> Vec<World> {
     let node = Target::new("prod", "cls-1", "", "node/node-1");
-    let mut worlds: Vec<World> = both().into();
+    let mut worlds: Vec<World> = World::of_both_sets().into();
     for world in &mut worlds {
         world.watch(&[web(), node.clone()]);
         world.poll(&node, &[]);
@@ -315,7 +300,7 @@ fn a_node_that_is_back_in_the_round_of_polls_in_which_it_would_be_told_is_not_to
 
 #[test]
 fn what_ended_in_the_list_that_shows_it_first_is_not_told() {
-    for mut world in both() {
+    for mut world in World::of_both_sets() {
         let list = vec![
             warning(POD, "FailedMount", "object \"shop\"/\"kube-root-ca.crt\" not registered", 4, 61, 68),
             normal("Pod", POD, "Started", "Started container app", 80),
@@ -328,7 +313,7 @@ fn what_ended_in_the_list_that_shows_it_first_is_not_told() {
 #[test]
 fn the_order_of_what_happened_within_a_second_is_no_matter_of_chance() {
     for name in ["cart", "web", "api", "search", "ledger", "queue"] {
-        for mut world in both() {
+        for mut world in World::of_both_sets() {
             let pod = format!("{name}-6d4cf56db6-x2x7v");
             let list = vec![
                 warning(&pod, "FailedScheduling", "0/3 nodes are available", 1, 100, 100),
@@ -342,7 +327,7 @@ fn the_order_of_what_happened_within_a_second_is_no_matter_of_chance() {
 
 #[test]
 fn a_replica_set_that_is_scaled_to_nothing_ends_what_stood_of_its_pods() {
-    for mut world in both() {
+    for mut world in World::of_both_sets() {
         let pull = |pod: &str| warning(pod, "Failed", "Error: ImagePullBackOff", 9, 61, 110);
         let mut list = vec![pull("web-6d4cf56db6-x2x7v"), pull("web-6d4cf56db6-9rkxq")];
         list.push(normal("Pod", "db-0", "Started", "Started container db", 100));

@@ -6,22 +6,9 @@ use podbell::core::message::{Language, Style, compose};
 use podbell::core::rules::rule::Severity;
 
 use crate::support::events::{at, warning};
-use crate::support::world::{World, WorldSpec, web};
+use crate::support::world::{World, web};
 
 const POD: &str = "web-6d4cf56db6-x2x7v";
-
-fn shipped() -> World {
-    let rules = include_str!("../../rules/kubernetes.yaml").replace("team-slack", "team");
-    World::new(WorldSpec { rules: vec![rules], ..WorldSpec::default() })
-}
-
-fn both() -> [World; 2] {
-    [World::builtin(), shipped()].map(|mut world| {
-        world.watch(&[web()]);
-        world.poll(&web(), &[]);
-        world
-    })
-}
 
 fn titles(world: &World) -> Vec<String> {
     let notices = world.log.iter().flat_map(|request| &request.notices);
@@ -57,7 +44,7 @@ fn the_reasons_by_which_one_pod_does_not_start_are_one_incident() {
         ],
     ];
     for failure in failures {
-        for mut world in both() {
+        for mut world in World::of_both_sets() {
             for minute in 1..20_i64 {
                 world.run_until(minute * 60);
                 let list: Vec<Event<'static>> = failure
@@ -88,7 +75,7 @@ fn runs_with_generated_names_are_one_incident() {
         |n| format!("sandbox-{}7{}-step", random(n), random(n + 3)),
     ];
     for name in names {
-        for mut world in both() {
+        for mut world in World::of_both_sets() {
             for minute in 1..100_i64 {
                 world.run_until(minute * 60);
                 // A new pod every three minutes, each with three failed pulls.
@@ -122,7 +109,7 @@ fn random(n: u32) -> String {
 
 #[test]
 fn workloads_that_people_named_are_told_each() {
-    for mut world in both() {
+    for mut world in World::of_both_sets() {
         for minute in 1..40_i64 {
             world.run_until(minute * 60);
             let names = ["cart", "checkout", "ledger", "search", "api-v2", "svc-1", "svc-2", "svc-3", "worker-eu"];
@@ -235,7 +222,7 @@ fn a_reminder_needs_a_read_since_the_last_notice() {
 }
 
 fn built_in() -> World {
-    let [mut world, _] = both();
+    let [mut world, _] = World::of_both_sets();
     world.run_until(76);
     world
 }

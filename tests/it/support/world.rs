@@ -142,6 +142,21 @@ impl World {
         Self::new(WorldSpec::default())
     }
 
+    /// A world with `rules/kubernetes.yaml`, told to `team`.
+    pub fn shipped() -> Self {
+        let rules = include_str!("../../../rules/kubernetes.yaml").replace("team-slack", "team");
+        Self::new(WorldSpec { rules: vec![rules], ..WorldSpec::default() })
+    }
+
+    /// A world for each set of rules that podbell comes with, with a target that was read once, empty.
+    pub fn of_both_sets() -> [Self; 2] {
+        [Self::builtin(), Self::shipped()].map(|mut world| {
+            world.watch(&[web()]);
+            world.poll(&web(), &[]);
+            world
+        })
+    }
+
     /// A world.
     pub fn new(spec: WorldSpec) -> Self {
         let mut world = Self::asleep(spec);
