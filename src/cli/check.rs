@@ -84,11 +84,11 @@ fn check(args: &Args) -> Report {
 fn whole(path: &Path, report: &mut Report) {
     let loaded = load(path, report);
     if loaded.config.as_ref().is_some_and(|config| !config.has_rules) {
-        report.notes.push("podbell.yaml has no `rules:`, so the built-in rules hold: every Warning is told.");
+        report.notes.push("podbell.yaml has no `rules:`, so the built-in rules hold: Warnings of any reason are told, some once they repeat or last.");
     }
     checked_with(&loaded, &loaded.rule_files, report);
     if report.rules == 0 && report.errors() == 0 && loaded.config.is_some_and(|config| config.has_rules) {
-        report.notes.push("`rules:` names no rule, so nothing is told; without that key every Warning is.");
+        report.notes.push("`rules:` names no rule, so nothing is told; without that key the built-in rules hold.");
     }
 }
 

@@ -139,7 +139,7 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
         "podbell runs"
     );
     if rule_count == 0 {
-        tracing::warn!("`rules:` names no rule: nothing will be told; without that key every Warning is");
+        tracing::warn!("`rules:` names no rule: nothing will be told; without that key the built-in rules hold");
     }
     app::run(service, signals.told_to_stop()).await?;
     tracing::info!("ended");

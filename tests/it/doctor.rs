@@ -533,7 +533,7 @@ async fn where_people_read_nothing_the_built_in_rules_tell_a_webhook() {
     let text = config(&api.endpoint(), "{cluster: c, namespace: shop, names: [web]}", &hook);
     let site = Site::new(&[("podbell.yaml", &text.replace("rules: [rules.yaml]\n", ""))]);
     let found = Examined::of(&site, &["doctor", "--output", "json"]).await;
-    assert!(found.says("every Warning is told to audit"), "{:?}", found.findings);
+    assert!(found.says("Warnings of any reason are told to audit"), "{:?}", found.findings);
     assert!(!found.says("no rule tells this destination"), "{:?}", found.findings);
     let mut running = site.run().await;
     eventually(PATIENCE, "the first contact is told", || (!receiver.received().is_empty()).then_some(())).await;

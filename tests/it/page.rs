@@ -289,7 +289,7 @@ async fn a_form_that_the_page_did_not_make_changes_nothing() {
 
 #[tokio::test]
 async fn a_proxys_word_is_taken_only_with_its_proof() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let named = world.stranger().with("x-forwarded-user", "ann <b>");
     assert_eq!(named.get("/").await.status, 303, "anybody can send a header");
     assert_eq!(named.with("x-podbell-proxy", "wrong-proof-of-a-proxy-01234").get("/").await.status, 303);
@@ -302,6 +302,7 @@ async fn a_proxys_word_is_taken_only_with_its_proof() {
     );
     assert!(!home.text.contains("Sign out"), "that is the proxy's business");
     assert_eq!(proven.with("x-forwarded-user", "bob").get("/").await.status, 303, "two names are none");
+    world.running.process.stop().await;
     let log = world.running.process.stderr();
     assert!(!log.contains(PROOF), "{log}");
 }
@@ -352,7 +353,7 @@ async fn a_stream_tells_that_something_was_committed_and_ends_with_its_session_a
 
 #[tokio::test]
 async fn streams_and_wrong_tokens_have_limits_that_leave_room_for_everybody_else() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let visitor = world.sign_in(READ).await;
     let mut held = Vec::new();
     for _ in 0..8 {
@@ -379,6 +380,7 @@ async fn streams_and_wrong_tokens_have_limits_that_leave_room_for_everybody_else
     assert_eq!(visitor.get("/").await.status, 200, "whoever is signed in stays so");
     let large = "x".repeat(300_000);
     assert_eq!(stranger.post("/sign-in", &[("api_token", &large)]).await.status, 413);
+    world.running.process.stop().await;
     let log = world.running.process.stderr();
     for secret in [READ, WRITE, BANK, "nobody-has"] {
         assert!(!log.contains(secret), "{log}");

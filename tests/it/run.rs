@@ -48,9 +48,12 @@ async fn until(what: &str, mut look: impl FnMut() -> bool) {
     eventually(PATIENCE, what, || look().then_some(())).await;
 }
 
-async fn ends_well(mut running: Running) {
+/// Its whole log. While it runs the log may be short of what it has just done.
+async fn ends_well(mut running: Running) -> String {
     let status = running.process.stop().await;
-    assert!(status.success(), "{status}\n{}", running.process.stderr());
+    let log = running.process.stderr();
+    assert!(status.success(), "{status}\n{log}");
+    log
 }
 
 #[tokio::test]
@@ -187,8 +190,7 @@ async fn a_source_in_trouble_does_not_make_it_unready() {
     let running = site.run().await;
     running.reaches("podbell_failing_targets{source=\"prod\"}", |failing| failing == 1).await;
     assert_eq!((running.page("/healthz").await.0, running.page("/readyz").await.0), (200, 200));
-    let log = running.process.stderr();
-    ends_well(running).await;
+    let log = ends_well(running).await;
     let said: Vec<_> = log.lines().filter(|line| line.contains("a source cannot be read")).collect();
     assert_eq!(said.len(), 1, "{log}");
     assert!(said[0].contains("prod/c/n/web") && said[0].contains("advice=\"check endpoint"), "{log}");
@@ -346,8 +348,7 @@ async fn a_log_level_that_is_none_is_refused_and_rules_without_a_rule_are_warned
     }
     site.write("rules.yaml", "version: 1\nrules: []\n");
     let running = site.run_with(&["--log-level", "podbell=info,hyper=warn"]).await;
-    let log = running.process.stderr();
-    ends_well(running).await;
+    let log = ends_well(running).await;
     assert!(log.contains("names no rule: nothing will be told"), "{log}");
 }
 

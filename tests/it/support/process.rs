@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -51,8 +52,8 @@ pub fn printed(output: &Output) -> String {
 /// A running command. It is killed when it is dropped.
 pub struct Process {
     child: Child,
-    stdout: Arc<Mutex<Vec<u8>>>,
-    stderr: Arc<Mutex<Vec<u8>>>,
+    stdout: Collected,
+    stderr: Collected,
 }
 
 impl Process {
@@ -66,12 +67,12 @@ impl Process {
 
     /// Standard output so far.
     pub fn stdout(&self) -> String {
-        String::from_utf8_lossy(&self.stdout.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.stdout.bytes.lock().unwrap()).into_owned()
     }
 
     /// Standard error so far: the log.
     pub fn stderr(&self) -> String {
-        String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.stderr.bytes.lock().unwrap()).into_owned()
     }
 
     /// What follows `mark` in a line of its output, once there is one.
@@ -92,9 +93,13 @@ impl Process {
         self.child.try_wait().unwrap()
     }
 
-    /// Its end, however long that takes.
+    /// Its end and the last line it printed, however long that takes.
     pub async fn end(&mut self, patience: Duration) -> ExitStatus {
-        match within(patience, || self.child.try_wait().unwrap()).await {
+        let look = || {
+            let ended = self.child.try_wait().unwrap()?;
+            (self.stdout.whole() && self.stderr.whole()).then_some(ended)
+        };
+        match within(patience, look).await {
             Some(status) => status,
             None => panic!("did not end within {patience:?}:\n{}", self.stderr()),
         }
@@ -126,15 +131,28 @@ pub fn killed(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::KILL.as_raw())
 }
 
-fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let shared = kept.clone();
-    std::thread::spawn(move || {
+/// What a pipe has said so far, and the thread that reads it until the pipe is closed.
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Collected {
+    /// Whether nothing more can come: a process ends before the last of its pipe is read.
+    fn whole(&self) -> bool {
+        self.reader.is_finished()
+    }
+}
+
+fn collect(pipe: impl Read + Send + 'static) -> Collected {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let shared = bytes.clone();
+    let reader = std::thread::spawn(move || {
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
         while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             shared.lock().unwrap().append(&mut line);
         }
     });
-    kept
+    Collected { bytes, reader }
 }
