@@ -16,15 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::core::event::{Event, Level, Target};
-use podbell::core::outbox::{Outcome, Policy};
-use podbell::core::rules::rule::Destination;
-use podbell::core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
-use podbell::core::source::{RosterEntry, SourceInfo};
-use podbell::core::step::Setup;
 use podbell::engine::{Engine, Happened, Parts};
 use podbell::sources::SourceEvent;
-use podbell::store::Store;
+use podbell_core::event::{Event, Level, Target};
+use podbell_core::outbox::{Outcome, Policy};
+use podbell_core::rules::rule::Destination;
+use podbell_core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
+use podbell_core::source::{RosterEntry, SourceInfo};
+use podbell_core::step::Setup;
+use podbell_store::Store;
 use support::{Whole, median};
 
 /// What the service takes into one turn at most.

@@ -8,7 +8,7 @@
 mod corpus;
 
 use corpus::{Day, Kind, Measured, SOON, Size, percentile, play};
-use podbell::core::rules::Rules;
+use podbell_core::rules::Rules;
 
 /// So many days of each kind.
 const SEEDS: u64 = 20;

@@ -6,9 +6,9 @@
 use std::cell::Cell;
 
 use divan::Bencher;
-use podbell::core::event::{Event, Level, Subject, Target};
-use podbell::core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
-use podbell::core::time::Time;
+use podbell_core::event::{Event, Level, Subject, Target};
+use podbell_core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
+use podbell_core::time::Time;
 
 /// Says which kind's memory a child of this process measures: what one kind gave back to the
 /// allocator the next one would take again.

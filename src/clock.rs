@@ -3,7 +3,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::core::time::{Jump, Time};
+use podbell_core::time::{Jump, Time};
 
 /// The wall clock.
 pub fn now() -> Time {

@@ -9,10 +9,10 @@ pub mod store;
 
 use std::path::{Path, PathBuf};
 
-use podbell::core::outbox::Parcel;
-use podbell::core::rules::rule::Destination;
-use podbell::core::time::Time;
 use podbell::engine::Freeze;
+use podbell_core::outbox::Parcel;
+use podbell_core::rules::rule::Destination;
+use podbell_core::time::Time;
 
 /// How many services a namespace has.
 pub const PER_NAMESPACE: usize = 100;

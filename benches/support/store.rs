@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::core::event::Target;
-use podbell::core::outbox::{Outcome, Policy};
-use podbell::core::rules::compile::{RuleFile, compile};
-use podbell::core::rules::rule::Destination;
-use podbell::core::rules::{Rule, Rules};
-use podbell::core::source::{RosterEntry, SourceInfo};
-use podbell::core::step::Setup;
 use podbell::engine::{Engine, Happened, Parts};
 use podbell::sources::SourceEvent;
 use podbell::sources::qcloud::answer::{EventList, parse_events};
-use podbell::store::Store;
+use podbell_core::event::Target;
+use podbell_core::outbox::{Outcome, Policy};
+use podbell_core::rules::compile::{RuleFile, compile};
+use podbell_core::rules::rule::Destination;
+use podbell_core::rules::{Rule, Rules};
+use podbell_core::source::{RosterEntry, SourceInfo};
+use podbell_core::step::Setup;
+use podbell_store::Store;
 
 use super::lists::Words;
 use super::server::EVENTS;
@@ -77,7 +77,7 @@ fn deliver(engine: &mut Engine) {
 
 /// With the rules of the service that will start.
 fn engine(store: Store) -> Engine {
-    let source = podbell::core::diagnostic::Source::new("rules.yaml", RULES.to_owned());
+    let source = podbell_core::diagnostic::Source::new("rules.yaml", RULES.to_owned());
     let file = RuleFile { source, entry: 0, scope: None, names: Default::default(), defaults: Default::default() };
     let rules: Vec<Rule> = compile(&file).rules.into_iter().map(|located| located.rule).collect();
     let info = SourceInfo {

@@ -13,21 +13,21 @@ use super::{Deliver, SideTask, SourceTask};
 use crate::chat::{FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
-use crate::core::outbox::{Parcel, Policy};
-use crate::core::rules::Rules;
-use crate::core::rules::quiet::Hours;
-use crate::core::rules::rule::Destination;
-use crate::core::source::SourceInfo;
-use crate::core::step::Setup;
-use crate::core::step::daily::DailyAt;
-use crate::core::time::Time;
 use crate::engine::{Freeze, SendJob};
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{ConfigError, Kind, NotifierConfig, Notifiers};
 use crate::server::gateway::{self, GatewayKey};
 use crate::server::{Reload, api, page};
 use crate::sources::{file, poller, qcloud};
-use crate::store::Readers;
+use podbell_core::outbox::{Parcel, Policy};
+use podbell_core::rules::Rules;
+use podbell_core::rules::quiet::Hours;
+use podbell_core::rules::rule::Destination;
+use podbell_core::source::SourceInfo;
+use podbell_core::step::Setup;
+use podbell_core::step::daily::DailyAt;
+use podbell_core::time::Time;
+use podbell_store::Readers;
 
 /// Why a checked configuration cannot be put to work.
 #[derive(Debug, thiserror::Error)]

@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 
 use super::pulse::{self, Counted, Pulse};
 use crate::clock::{self, Clocks};
-use crate::core::time::Time;
-use crate::crash_point;
 use crate::engine::{Engine, Happened, SendJob};
 use crate::sources::SourceEvent;
-use crate::store::StoreError;
+use podbell_core::time::Time;
+use podbell_store::StoreError;
+use podbell_store::crash_point;
 
 /// Polls and answers of one commit at most.
 const BATCH: usize = 256;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chat::{ActError, Acting, Hands};
-use crate::core::deed::Deed;
 use crate::engine::{Asked, Happened};
+use podbell_core::deed::Deed;
 
 /// How many deeds may wait for the engine.
 const QUEUE: usize = 64;

@@ -23,11 +23,11 @@ use tokio::task::JoinSet;
 pub use pulse::Pulse;
 
 use self::engine_thread::Inlets;
-use crate::core::outbox::Outcome;
-use crate::crash_point;
 use crate::engine::{Engine, Happened, NewRules, SendJob};
 use crate::sources::SourceEvent;
-use crate::store::StoreError;
+use podbell_core::outbox::Outcome;
+use podbell_store::StoreError;
+use podbell_store::crash_point;
 
 /// How long everything together may take to end.
 pub const SHUTDOWN: Duration = Duration::from_secs(10);

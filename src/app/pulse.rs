@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::core::time::Time;
 use crate::engine::{Engine, Totals};
+use podbell_core::time::Time;
 
 /// A service that made no turn for so long is dead.
 pub const DEAD_AFTER: Duration = Duration::from_secs(30);
@@ -128,7 +128,7 @@ pub struct Counted {
 pub fn count(engine: &Engine) -> Counted {
     let mut counted = Counted::default();
     if let Some(state) = engine.state() {
-        let open = |incident: &&crate::core::incident::Incident| incident.phase == crate::core::incident::Phase::Open;
+        let open = |incident: &&podbell_core::incident::Incident| incident.phase == podbell_core::incident::Phase::Open;
         counted.incidents = state.incidents().filter(open).count() as u64;
         // Targets are sorted by source.
         for (target, known) in state.targets() {

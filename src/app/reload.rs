@@ -13,11 +13,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::BoxFuture;
 use crate::clock;
 use crate::config::{self, Config, Loaded};
-use crate::core::diagnostic::{Diagnostic, Source};
-use crate::core::rules::in_force::{RuleFiles, refusal};
-use crate::core::rules::{Destination, Names, compile};
-use crate::core::source::PollError;
 use crate::engine::NewRules;
+use podbell_core::diagnostic::{Diagnostic, Source};
+use podbell_core::rules::in_force::{RuleFiles, refusal};
+use podbell_core::rules::{Destination, Names, compile};
+use podbell_core::source::PollError;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);

@@ -2,21 +2,21 @@
 //! left out here: nothing after this knows of it.
 
 use super::find::{self, Found};
-use crate::core::ask::events::{self, Events, Overview};
-use crate::core::ask::incidents::{self, Incidents};
-use crate::core::ask::mutes::Mutes;
-use crate::core::ask::show::Shown;
-use crate::core::ask::status::Status;
-use crate::core::ask::untold::{self, Untold};
-use crate::core::ask::why::Why;
-use crate::core::ask::{Answer, Brief, Command, Kept, Kind, Known, PAGE};
-use crate::core::event::{Names, Target};
-use crate::core::mute::{Mute, Muted};
-use crate::core::scope::Scope;
-use crate::core::step::decision::Decision;
-use crate::core::time::Time;
-use crate::core::workload;
-use crate::store::{Asked, Snapshot, StoreError, Wanted};
+use podbell_core::ask::events::{self, Events, Overview};
+use podbell_core::ask::incidents::{self, Incidents};
+use podbell_core::ask::mutes::Mutes;
+use podbell_core::ask::show::Shown;
+use podbell_core::ask::status::Status;
+use podbell_core::ask::untold::{self, Untold};
+use podbell_core::ask::why::Why;
+use podbell_core::ask::{Answer, Brief, Command, Kept, Kind, Known, PAGE};
+use podbell_core::event::{Names, Target};
+use podbell_core::mute::{Mute, Muted};
+use podbell_core::scope::Scope;
+use podbell_core::step::decision::Decision;
+use podbell_core::time::Time;
+use podbell_core::workload;
+use podbell_store::{Asked, Snapshot, StoreError, Wanted};
 
 /// So many episodes of the silent baseline are looked at.
 const MOST_BASELINE: u32 = 500;

@@ -8,13 +8,13 @@ use super::answers::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, Listed, NoKey, Page, Watched};
 use super::plans::Plan;
 use super::{ActError, Answering, Desk, Hands, Question, Reply};
-use crate::core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
-use crate::core::deed::{Act, Deed};
-use crate::core::message::{Message, Style};
-use crate::core::mute::Mute;
-use crate::core::scope::Scope;
-use crate::core::time::Time;
-use crate::store::{Readers, ReadersError, Snapshot, StoreError};
+use podbell_core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
+use podbell_core::deed::{Act, Deed};
+use podbell_core::message::{Message, Style};
+use podbell_core::mute::Mute;
+use podbell_core::scope::Scope;
+use podbell_core::time::Time;
+use podbell_store::{Readers, ReadersError, Snapshot, StoreError};
 
 /// How long an answer may take, unless something else is said.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::answers::Answers;
-use crate::core::ask::place::{Kind, nearest};
-use crate::core::ask::{Choice, KnownRule, Named, Place, Unknown, word};
-use crate::core::event::Target;
-use crate::store::{Service, StoreError};
+use podbell_core::ask::place::{Kind, nearest};
+use podbell_core::ask::{Choice, KnownRule, Named, Place, Unknown, word};
+use podbell_core::event::Target;
+use podbell_store::{Service, StoreError};
 
 /// So many services of a workload are read.
 const MOST_TARGETS: usize = 50;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{ActError, Acting, Hands};
 use crate::clock;
-use crate::core::deed::{Deed, Done};
-use crate::store::{self, Command, Store, StoreError};
+use podbell_core::deed::{Deed, Done};
+use podbell_store::{Command, Store, StoreError};
 
 /// How often the answer is looked for.
 const LOOK: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ impl InboxHands {
     }
 
     fn act_now(&self, deed: Deed) -> Result<Done, ActError> {
-        let running = store::is_owned(&self.store);
+        let running = podbell_store::is_owned(&self.store);
         let store = Store::beside(&self.store).map_err(refused)?;
         // Nobody is there: it must not be done behind the person's back when somebody comes.
         if !running {

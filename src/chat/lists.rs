@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::answers::Answers;
-use crate::core::ask::Brief;
-use crate::core::ask::events::Seen;
-use crate::core::event::{Level, Target};
-use crate::core::mute::Mute;
-use crate::core::notice::NoticeKind;
-use crate::core::rules::Severity;
-use crate::core::time::Time;
-use crate::core::workload;
-use crate::store::{ListedDelivery, Service, StoreError};
+use podbell_core::ask::Brief;
+use podbell_core::ask::events::Seen;
+use podbell_core::event::{Level, Target};
+use podbell_core::mute::Mute;
+use podbell_core::notice::NoticeKind;
+use podbell_core::rules::Severity;
+use podbell_core::time::Time;
+use podbell_core::workload;
+use podbell_store::{ListedDelivery, Service, StoreError};
 
 /// Most of one page, and what it is without a word.
 const MOST: u32 = 200;

@@ -20,11 +20,11 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use self::desk::{FrontDesk, Surroundings};
-pub use crate::core::ask::Entry;
-use crate::core::deed::{Deed, Done};
-use crate::core::message::{Message, Style};
-use crate::core::mute::Author;
-use crate::core::scope::Scope;
+pub use podbell_core::ask::Entry;
+use podbell_core::deed::{Deed, Done};
+use podbell_core::message::{Message, Style};
+use podbell_core::mute::Author;
+use podbell_core::scope::Scope;
 
 /// Somebody whose identity and channel were proved by the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]

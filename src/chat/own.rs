@@ -1,6 +1,6 @@
 //! What chat adapters say by themselves, for when the desk is not asked or is slow. Pure.
 
-use crate::core::message::Language;
+use podbell_core::message::Language;
 
 /// What the adapter says by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

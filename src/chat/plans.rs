@@ -3,12 +3,12 @@
 
 use super::answers::{Answers, no_incident};
 use super::find::{self, Found};
-use crate::core::ask::mute::{self, What};
-use crate::core::ask::place::nearest;
-use crate::core::ask::{Answer, Choice, Command, Kind, Known, KnownRule, Named, Place, Unknown, typed, word};
-use crate::core::deed::Act;
-use crate::core::mute::{Mute, Muted};
-use crate::store::StoreError;
+use podbell_core::ask::mute::{self, What};
+use podbell_core::ask::place::nearest;
+use podbell_core::ask::{Answer, Choice, Command, Kind, Known, KnownRule, Named, Place, Unknown, typed, word};
+use podbell_core::deed::Act;
+use podbell_core::mute::{Mute, Muted};
+use podbell_store::StoreError;
 
 /// What becomes of it.
 pub(super) enum Plan {

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use super::answers::Answers;
 use super::desk::{FrontDesk, ListError};
-use crate::core::ask::events::{Ask, Events};
-use crate::core::ask::show::Shown;
-use crate::core::ask::why::Why;
-use crate::core::ask::{Answer, Brief, Command, Named};
-use crate::core::event::{Names, Target};
-use crate::core::mute::Mute;
-use crate::core::notice::TroubleSubject;
-use crate::core::outbox::Health;
-use crate::core::rules::rule::Destination;
-use crate::core::scope::Scope;
-use crate::core::time::Time;
-use crate::core::timeline::Timeline;
-use crate::store::{Queue, Service, StoreError, Wanted};
+use podbell_core::ask::events::{Ask, Events};
+use podbell_core::ask::show::Shown;
+use podbell_core::ask::why::Why;
+use podbell_core::ask::{Answer, Brief, Command, Named};
+use podbell_core::event::{Names, Target};
+use podbell_core::mute::Mute;
+use podbell_core::notice::TroubleSubject;
+use podbell_core::outbox::Health;
+use podbell_core::rules::rule::Destination;
+use podbell_core::scope::Scope;
+use podbell_core::time::Time;
+use podbell_core::timeline::Timeline;
+use podbell_store::{Queue, Service, StoreError, Wanted};
 
 /// So many incidents are on one page.
 pub const PAGE: u32 = 25;

@@ -15,12 +15,12 @@ use crate::chat::hands::InboxHands;
 use crate::chat::{Entry, FrontDesk, Question, Speaker, Surroundings};
 use crate::cli::Output;
 use crate::clock;
-use crate::core::ask::{self, Answer, Known, Prompt, word};
-use crate::core::message::{Language, Style};
-use crate::core::mute::Author;
-use crate::core::scope::Scope;
 use crate::notifiers::terminal;
-use crate::store::{self, Readers, Store};
+use podbell_core::ask::{self, Answer, Known, Prompt, word};
+use podbell_core::message::{Language, Style};
+use podbell_core::mute::Author;
+use podbell_core::scope::Scope;
+use podbell_store::{Readers, Store};
 
 /// How long the running service may take to do what is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -100,7 +100,7 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer,
     let known = Known::new(&rules, aliases);
     let surroundings = Arc::new(Surroundings::new(known.clone()));
     let hands = Arc::new(InboxHands::new(path.clone(), PATIENCE));
-    let ended = !store::is_owned(&path);
+    let ended = !podbell_store::is_owned(&path);
     let desk = FrontDesk::new(Readers::new(path, 1), hands, surroundings).at(Prompt::Terminal).with_patience(DESK);
     let speaker = Speaker {
         author: Author { name: who(), via: "command line".to_owned() },

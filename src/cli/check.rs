@@ -11,9 +11,9 @@ use super::render;
 use crate::cli::Output;
 use crate::clock;
 use crate::config::{self, Loaded, SourceConfig, hours};
-use crate::core::diagnostic::{Diagnostic, Source};
-use crate::core::rules::quiet::read::Planned;
-use crate::core::rules::{Located, Names, RuleFile, compile, lint, pace};
+use podbell_core::diagnostic::{Diagnostic, Source};
+use podbell_core::rules::quiet::read::Planned;
+use podbell_core::rules::{Located, Names, RuleFile, compile, lint, pace};
 
 const EXAMPLES: &str = "\
 Examples:

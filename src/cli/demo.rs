@@ -16,18 +16,18 @@ use url::Url;
 use crate::app::pulse::Snapshot;
 use crate::app::{self, Pulse, Service, SideTask, assemble};
 use crate::clock;
-use crate::core::diagnostic::Source;
-use crate::core::message::Language;
-use crate::core::rules::{Names, RuleFile, Rules, compile};
-use crate::core::source::SourceInfo;
-use crate::core::step::Setup;
-use crate::core::template::Template;
 use crate::demo;
 use crate::engine::{Engine, Parts};
 use crate::notifiers::{Color, Kind, NotifierConfig, Notifiers};
 use crate::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
 use crate::sources::qcloud::{QcloudConfig, ServiceSelection};
-use crate::store::{Ownership, Store};
+use podbell_core::diagnostic::Source;
+use podbell_core::message::Language;
+use podbell_core::rules::{Names, RuleFile, Rules, compile};
+use podbell_core::source::SourceInfo;
+use podbell_core::step::Setup;
+use podbell_core::template::Template;
+use podbell_store::{Ownership, Store};
 
 const SOURCE: &str = "demo";
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -52,7 +52,7 @@ pub(super) struct Args {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let longest = Duration::from_secs(24 * 3600);
-    match crate::core::yaml::parse_duration(text) {
+    match podbell_core::yaml::parse_duration(text) {
         Ok(length) if !length.is_zero() && length <= longest => Ok(length),
         Ok(_) => Err("from 1s to 24h".to_owned()),
         Err(error) => Err(error.to_string()),

@@ -186,5 +186,5 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn time_zone(text: &str) -> Result<TimeZone, String> {
-    crate::core::zone::named(text).map_err(|help| format!("not a time zone: {help}"))
+    podbell_core::zone::named(text).map_err(|help| format!("not a time zone: {help}"))
 }

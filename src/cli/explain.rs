@@ -15,20 +15,20 @@ use super::setup;
 use super::test_case::{Rows, Sketch};
 use crate::app::reload::rule_files;
 use crate::config;
-use crate::core::event::{Event, Level, Subject, Target};
-use crate::core::incident::Phase;
-use crate::core::incident::hold::{Held, Window};
-use crate::core::message::number;
-use crate::core::notice::{NoticeBody, NoticeKind};
-use crate::core::rules::explain::Because;
-use crate::core::rules::rule::{OpenWhen, Per};
-use crate::core::rules::{Names, RuleId, Rules, compile};
-use crate::core::step::decision::{Decision, Effect, Verdict};
-use crate::core::time::Time;
-use crate::core::trail::{Line, Trail};
-use crate::core::workload;
 use crate::sources::recording::parse_single;
-use crate::store::{Asked, ListedDelivery, Store};
+use podbell_core::event::{Event, Level, Subject, Target};
+use podbell_core::incident::Phase;
+use podbell_core::incident::hold::{Held, Window};
+use podbell_core::message::number;
+use podbell_core::notice::{NoticeBody, NoticeKind};
+use podbell_core::rules::explain::Because;
+use podbell_core::rules::rule::{OpenWhen, Per};
+use podbell_core::rules::{Names, RuleId, Rules, compile};
+use podbell_core::step::decision::{Decision, Effect, Verdict};
+use podbell_core::time::Time;
+use podbell_core::trail::{Line, Trail};
+use podbell_core::workload;
+use podbell_store::{Asked, ListedDelivery, Store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -171,7 +171,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     if trail.all == 0 {
-        let kept = number(u64::try_from(crate::store::KEPT).unwrap_or_default());
+        let kept = number(u64::try_from(podbell_store::KEPT).unwrap_or_default());
         writeln!(out, "No Warning change of that kind among the newest {kept}.")?;
     }
     if args.incident.is_some() {
@@ -192,9 +192,9 @@ fn clean(text: &str) -> String {
 fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
     let Decision { target, obj_type, obj_name, reason, message, new, count, .. } = decision;
     let change = match decision.change {
-        crate::core::diff::ChangeKind::Appeared => "appeared",
-        crate::core::diff::ChangeKind::Increased => "increased",
-        crate::core::diff::ChangeKind::Restarted => "restarted",
+        podbell_core::diff::ChangeKind::Appeared => "appeared",
+        podbell_core::diff::ChangeKind::Increased => "increased",
+        podbell_core::diff::ChangeKind::Restarted => "restarted",
     };
     let (new, count) = (number(*new), number(*count));
     let head = clean(&format!("{target}  {obj_type} {obj_name} {reason}"));

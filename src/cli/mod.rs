@@ -120,7 +120,7 @@ enum Typed {
 fn typed() -> Typed {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let of_chats =
-        |word: &String| word != "help" && crate::core::ask::help::COMMANDS.iter().any(|known| known.name == word);
+        |word: &String| word != "help" && podbell_core::ask::help::COMMANDS.iter().any(|known| known.name == word);
     match words.as_slice() {
         [help, rest @ ..] if help == "help" && rest.first().is_some_and(of_chats) => {
             Typed::Help(ask::Args::of(rest.to_vec()))

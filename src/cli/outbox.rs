@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use super::setup::{self, ConfigArgs};
 use crate::cli::Output;
 use crate::clock;
-use crate::core::notice::{Notice, NoticeBody};
-use crate::core::outbox::{DeliveryId, Health};
-use crate::core::time::Time;
-use crate::store::{self, Command, ListedDelivery, Listing, Store, StoreError};
+use podbell_core::notice::{Notice, NoticeBody};
+use podbell_core::outbox::{DeliveryId, Health};
+use podbell_core::time::Time;
+use podbell_store::{Command, ListedDelivery, Listing, Store, StoreError};
 
 /// How long an answer of the running service is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -165,7 +165,7 @@ fn gist(notice: &Notice) -> String {
 /// Puts a command in the inbox and prints the answer, if somebody is there to give one.
 pub(super) fn ask(store: &Store, command: &Command) -> Result<(), StoreError> {
     let id = store.ask(command, clock::now())?;
-    if !store::is_owned(store.path()) {
+    if !podbell_store::is_owned(store.path()) {
         anstream::println!("podbell is not running: it will do so at its next start");
         return Ok(());
     }

@@ -14,14 +14,14 @@ use jiff::tz::TimeZone;
 
 use super::setup;
 use crate::config::{Config, SecretRef};
-use crate::core::diagnostic::did_you_mean;
-use crate::core::message::{Language, sample};
-use crate::core::notice::Notice;
-use crate::core::outbox::Parcel;
-use crate::core::rules::rule::Destination;
-use crate::core::rules::{Action, Names, Rule, RuleId, RuleSettings, Rules, builtin, example};
-use crate::core::template::Template;
 use crate::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
+use podbell_core::diagnostic::did_you_mean;
+use podbell_core::message::{Language, sample};
+use podbell_core::notice::Notice;
+use podbell_core::outbox::Parcel;
+use podbell_core::rules::rule::Destination;
+use podbell_core::rules::{Action, Names, Rule, RuleId, RuleSettings, Rules, builtin, example};
+use podbell_core::template::Template;
 
 const EXAMPLES: &str = "\
 Examples:

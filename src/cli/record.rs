@@ -16,12 +16,12 @@ use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::config::Config;
-use crate::core::event::{Event, Target};
-use crate::core::message::number;
-use crate::core::time::Time;
 use crate::sources::SourceEvent;
 use crate::sources::recording::{RecordedPoll, Scope, write_poll};
 use crate::sources::wall_clock::WallClock;
+use podbell_core::event::{Event, Target};
+use podbell_core::message::number;
+use podbell_core::time::Time;
 
 const EXAMPLES: &str = "\
 Examples:

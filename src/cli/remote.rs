@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::block_on;
-use crate::core::message::{Language, one_line};
 use crate::http::{self, HttpOptions};
+use podbell_core::message::{Language, one_line};
 
 /// Where the token is taken from: on the command line everybody on the machine could read it.
 pub(super) const TOKEN: &str = "PODBELL_TOKEN";

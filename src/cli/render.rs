@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet, normal
 use serde::Serialize;
 
 use super::check::Report;
-use crate::core::diagnostic::{Diagnostic, Gravity};
+use podbell_core::diagnostic::{Diagnostic, Gravity};
 
 /// More findings than this are counted, not shown.
 const MAX_SHOWN: usize = 200;

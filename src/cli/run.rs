@@ -12,10 +12,10 @@ use crate::app::{self, BoxFuture, Pulse, Service, ServiceError, assemble, chats,
 use crate::chat::{Desk, FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::Config;
-use crate::core::ask::Known;
-use crate::core::rules::in_force::{InForce, RuleFiles};
 use crate::engine::{Engine, NewRules, Parts};
-use crate::store::{self, Ownership, Readers, Store, StoreError};
+use podbell_core::ask::Known;
+use podbell_core::rules::in_force::{InForce, RuleFiles};
+use podbell_store::{Ownership, Readers, Store, StoreError};
 
 /// So many questions are answered at once; others wait for a moment.
 const READERS: usize = 4;
@@ -69,7 +69,7 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
         _ => error.downcast_ref::<StoreError>().filter(|error| error.is_damage()).map(StoreError::why),
     };
     if let Some(why) = ended.as_ref().err().and_then(of_store) {
-        store::mark_damaged(&path, &why);
+        podbell_store::mark_damaged(&path, &why);
         anyhow::bail!(
             "the store {} is damaged: {why}. podbell ends; at its next start it keeps the damaged files aside, goes on with what can be read, and tells operator.notify",
             path.display()
@@ -149,7 +149,7 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
 /// Looks at every page of the store, once, on a thread that nobody waits for. Ready when something is wrong.
 fn damage(path: PathBuf) -> BoxFuture<StoreError> {
     let (found, damage) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || match store::check_all_pages(&path) {
+    std::thread::spawn(move || match podbell_store::check_all_pages(&path) {
         // Nobody listens any more: podbell ends.
         Err(error) if error.is_damage() => drop(found.send(error)),
         Err(error) => tracing::warn!(%error, "the store's pages could not be checked"),

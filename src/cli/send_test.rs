@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::clock;
-use crate::core::notice::{Info, Notice, NoticeBody, NoticeKind};
-use crate::core::outbox::{Outcome, Parcel};
-use crate::core::rules::Severity;
 use crate::notifiers::Notifiers;
-use crate::store::{Command, Store};
+use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
+use podbell_core::outbox::{Outcome, Parcel};
+use podbell_core::rules::Severity;
+use podbell_store::{Command, Store};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -11,8 +11,8 @@ use super::check::Report;
 use super::render;
 use crate::app::reload::rule_files;
 use crate::config::{self, Config, Loaded, SecretRef, StoreConfig, System};
-use crate::core::diagnostic::Diagnostic;
-use crate::core::rules::{Names, Rules, compile};
+use podbell_core::diagnostic::Diagnostic;
+use podbell_core::rules::{Names, Rules, compile};
 
 /// Which configuration.
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ pub(super) fn resolve(config: Config<SecretRef>) -> anyhow::Result<Config> {
 /// The rules of podbell.yaml, or the built-in set.
 pub(super) fn rules<S>(path: &Path, config: &Config<S>, mut loaded: Loaded) -> anyhow::Result<Rules> {
     if !config.has_rules {
-        let rules = crate::core::rules::builtin::rules(&config.built_in_destinations());
+        let rules = podbell_core::rules::builtin::rules(&config.built_in_destinations());
         return Ok(rules.with_maintenance(config.maintenance.clone()));
     }
     let mut broken = false;

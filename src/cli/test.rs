@@ -1,6 +1,6 @@
 //! `podbell test`: rule tests, in virtual time.
 //!
-//! Reads files and prints; what a test means and how it runs is [`crate::core::ruletest`]'s.
+//! Reads files and prints; what a test means and how it runs is [`podbell_core::ruletest`]'s.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -18,10 +18,10 @@ use super::render;
 use crate::cli::Output;
 use crate::clock;
 use crate::config;
-use crate::core::diagnostic::Diagnostic;
-use crate::core::rules::{Compiled, Names, Pattern, Rules, compile};
-use crate::core::ruletest::{self, Case, Coverage, Expected, Item, TestFile, Verdict, offset};
-use crate::core::step::Setup;
+use podbell_core::diagnostic::Diagnostic;
+use podbell_core::rules::{Compiled, Names, Pattern, Rules, compile};
+use podbell_core::ruletest::{self, Case, Coverage, Expected, Item, TestFile, Verdict, offset};
+use podbell_core::step::Setup;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use crate::core::event::{Event, Level, Target};
-use crate::core::rules::Rules;
-use crate::core::ruletest::{self, Actual, Case, Cell, Coverage, Row, offset};
-use crate::core::step::decision::Decision;
-use crate::core::time::Time;
+use podbell_core::event::{Event, Level, Target};
+use podbell_core::rules::Rules;
+use podbell_core::ruletest::{self, Actual, Case, Cell, Coverage, Row, offset};
+use podbell_core::step::decision::Decision;
+use podbell_core::time::Time;
 
 /// How long the polls go on after the last change: enough for most silences to end.
 const AFTERWARDS: usize = 30;

@@ -10,9 +10,9 @@ use super::secret::SecretRef;
 use super::sources::{address, name, time_zone};
 use super::{ChatConfig, ChatKind, Language, SlackChat, wecom_chats as wecom};
 use crate::chat::slack::{API, Access, Channel, MOST_CONNECTIONS};
-use crate::core::rules::{Field, raw};
-use crate::core::scope::Scope;
-use crate::core::yaml::{MapReader, Node, Reader, Value};
+use podbell_core::rules::{Field, raw};
+use podbell_core::scope::Scope;
+use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
 #[derive(Clone, Copy)]
 enum Kind {

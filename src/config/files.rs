@@ -4,9 +4,9 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::core::diagnostic::{Diagnostic, Source};
-use crate::core::rules::Pattern;
-use crate::core::yaml::MAX_BYTES;
+use podbell_core::diagnostic::{Diagnostic, Source};
+use podbell_core::rules::Pattern;
+use podbell_core::yaml::MAX_BYTES;
 
 /// Reads a text file that is known by `name`. Whatever is wrong with it becomes a finding: never
 /// reads more than it may, never waits for a pipe.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::secret::SecretRef;
 use super::{GatewayKeyConfig, chats};
-use crate::core::yaml::{Node, Reader};
+use podbell_core::yaml::{Node, Reader};
 
 /// Reads `gateway:`.
 pub fn read(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<GatewayKeyConfig<SecretRef>> {

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::NotifierConfig;
-use crate::core::diagnostic::{Diagnostic, Source};
-use crate::core::rules::Located;
-use crate::core::rules::quiet::read::Planned;
-use crate::core::rules::rule::Destination;
-use crate::core::time::Time;
+use podbell_core::diagnostic::{Diagnostic, Source};
+use podbell_core::rules::Located;
+use podbell_core::rules::quiet::read::Planned;
+use podbell_core::rules::rule::Destination;
+use podbell_core::time::Time;
 
 /// Hours of rules, and planned work, that are UTC for want of a zone though their readers' clocks show another.
 pub fn on_other_clocks<S>(

@@ -9,12 +9,12 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::secret::SecretRef;
 use super::shape::{self, RuleEntry};
 use super::{Config, files};
-use crate::core::diagnostic::{Diagnostic, Source};
-use crate::core::rules::in_force::EmptyGlob;
-use crate::core::rules::quiet::read::Planned;
-use crate::core::rules::raw::Partial;
-use crate::core::rules::{Names, RuleFile};
-use crate::core::yaml::{self, Reader};
+use podbell_core::diagnostic::{Diagnostic, Source};
+use podbell_core::rules::in_force::EmptyGlob;
+use podbell_core::rules::quiet::read::Planned;
+use podbell_core::rules::raw::Partial;
+use podbell_core::rules::{Names, RuleFile};
+use podbell_core::yaml::{self, Reader};
 
 /// What podbell.yaml says and what is wrong with it.
 #[derive(Debug, Default)]

@@ -27,18 +27,18 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::core::rules::Destination;
-use crate::core::rules::quiet::Maintenance;
-use crate::core::scope::Scope;
-use crate::core::template::Template;
+use podbell_core::rules::Destination;
+use podbell_core::rules::quiet::Maintenance;
+use podbell_core::scope::Scope;
+use podbell_core::template::Template;
 
-pub use crate::core::message::Language;
 pub use crate::notifiers::MentionIds;
 pub use crate::server::api::Rights;
 pub use crate::sources::qcloud::ServiceSelection;
 pub use crate::sources::qcloud::signature::SignatureMethod;
 pub use files::{expand, read_source};
 pub use load::{Loaded, fingerprint, load, lone_rule_file};
+pub use podbell_core::message::Language;
 pub use secret::{Partly, Secret, SecretError, SecretRef, Surroundings, System};
 
 /// All of podbell.yaml. `S` is what stands for a secret: a reference, or the secret itself.

@@ -11,10 +11,10 @@ use super::secret::SecretRef;
 use super::sources::{address, name, time_zone};
 use super::{Language, MentionIds, NotifierConfig, NotifierKind};
 use crate::chat::slack::API;
-use crate::core::rules::quiet::read::minute;
-use crate::core::template;
-use crate::core::yaml::{MapReader, Node, Reader, Value};
 use crate::notifiers::is_signing_secret;
+use podbell_core::rules::quiet::read::minute;
+use podbell_core::template;
+use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -40,10 +40,10 @@ pub fn read(node: &Node, folder: &Path, heard: bool, reader: &mut Reader) -> Vec
 /// The names alone, of notifiers that are otherwise wrong too: a mistake in one must not make
 /// every rule that notifies it wrong as well.
 pub fn names(node: &Node) -> Vec<String> {
-    let crate::core::yaml::Value::List(items) = &node.value else { return Vec::new() };
+    let podbell_core::yaml::Value::List(items) = &node.value else { return Vec::new() };
     let name = |item: &Node| {
         match &item.value {
-            crate::core::yaml::Value::Map(pairs) => {
+            podbell_core::yaml::Value::Map(pairs) => {
                 pairs.iter().find(|(key, _)| key.text() == Some("name")).and_then(|(_, value)| value.text())
             }
             _ => None,

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::secret::SecretRef;
 use super::sources::time_zone;
 use super::{Language, PageConfig, ProxyConfig, Rights, chats};
-use crate::core::yaml::{MapReader, Node, Reader};
+use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// Headers that mean something else, and that browsers and proxies set by themselves.
 const TAKEN: [&str; 6] = ["authorization", "cookie", "host", "content-type", "content-length", "connection"];

@@ -14,7 +14,7 @@ use super::{
     OperatorConfig, PageConfig, ProxyConfig, QcloudConfig, ServerConfig, SlackChat, SourceConfig, TokenConfig,
     WecomAppChat, WecomBotChat,
 };
-use crate::core::yaml::{Node, Reader, Value};
+use podbell_core::yaml::{Node, Reader, Value};
 
 /// The shortest token, in characters.
 pub const LEAST_TOKEN: usize = 16;

@@ -12,10 +12,10 @@ use super::{
     Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, Rights, ServerConfig, StoreConfig, TokenConfig, chats,
     gateway, notifiers, sources,
 };
-use crate::core::rules::quiet::read::Planned;
-use crate::core::rules::raw::check_destination;
-use crate::core::rules::{Conditions, Destination, Names, quiet, raw};
-use crate::core::yaml::{self, Node, Reader, Value};
+use podbell_core::rules::quiet::read::Planned;
+use podbell_core::rules::raw::check_destination;
+use podbell_core::rules::{Conditions, Destination, Names, quiet, raw};
+use podbell_core::yaml::{self, Node, Reader, Value};
 
 /// One item of `rules:`.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use url::Url;
 
 use super::secret::SecretRef;
 use super::{FileConfig, KubernetesConfig, QcloudConfig, ServiceSelection, SignatureMethod, SourceConfig};
-use crate::core::yaml::{MapReader, Node, Reader};
-use crate::core::zone;
 use crate::sources::poller::PaceVerdict;
 use crate::sources::qcloud::MEMORY;
+use podbell_core::yaml::{MapReader, Node, Reader};
+use podbell_core::zone;
 
 /// Labels that name a service, the first that is there counts. `qcloud-app` is what the old console wrote.
 const SERVICE_LABELS: [&str; 4] = ["qcloud-app", "k8s-app", "app.kubernetes.io/name", "app"];

@@ -9,7 +9,7 @@ use super::chats::channels;
 use super::secret::SecretRef;
 use super::{WecomAppChat, WecomBotChat};
 use crate::chat::wecom::{Access, Crypto, ENDPOINT};
-use crate::core::yaml::{MapReader, Node, Reader};
+use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// An AI bot: podbell opens a connection to WeCom.
 pub fn bot(mut map: MapReader<'_>, name: &str, folder: &Path, reader: &mut Reader) -> Option<WecomBotChat<SecretRef>> {

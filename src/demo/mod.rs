@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::core::event::{Event, Level};
-use crate::core::time::Time;
 use crate::sources::recording::{RecordedPoll, Scope};
+use podbell_core::event::{Event, Level};
+use podbell_core::time::Time;
 
 /// The demo's rules.
 pub const RULES: &str = include_str!("rules.yaml");

@@ -1,11 +1,11 @@
 //! What the command line asks of a running service, carried out inside a turn.
 
 use super::{Batch, Mirror};
-use crate::core::rules::rule::Destination;
-use crate::core::step::Setup;
-use crate::core::time::Time;
 use crate::sources::bounds;
-use crate::store::{Command, Store, StoreError};
+use podbell_core::rules::rule::Destination;
+use podbell_core::step::Setup;
+use podbell_core::time::Time;
+use podbell_store::{Command, Store, StoreError};
 
 /// Carries out a command and says in words what came of it.
 pub(super) fn carry_out(

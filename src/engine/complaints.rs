@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::core::outbox::Outcome;
-use crate::core::time::{Jump, Time};
 use crate::sources::SourceEvent;
+use podbell_core::outbox::Outcome;
+use podbell_core::time::{Jump, Time};
 
 /// The same complaint is logged no more often than this.
 const AGAIN: Duration = Duration::from_secs(600);

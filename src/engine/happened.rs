@@ -1,10 +1,10 @@
 //! What can happen to an engine. Only the shapes; what becomes of them is the engine's.
 
-use crate::core::deed::{Deed, Done};
-use crate::core::outbox::{Outcome, SendId};
-use crate::core::rules::in_force::RuleFiles;
-use crate::core::source::PollError;
 use crate::sources::SourceEvent;
+use podbell_core::deed::{Deed, Done};
+use podbell_core::outbox::{Outcome, SendId};
+use podbell_core::rules::in_force::RuleFiles;
+use podbell_core::source::PollError;
 
 /// What happened.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::deed::{Deed, Done};
-use crate::core::notice::{Info, Notice, NoticeBody, TroubleSubject};
-use crate::core::outbox::Policy;
-use crate::core::rules::rule::Destination;
+use podbell_core::deed::{Deed, Done};
+use podbell_core::notice::{Info, Notice, NoticeBody, TroubleSubject};
+use podbell_core::outbox::Policy;
+use podbell_core::rules::rule::Destination;
 
 /// Rules may name a notifier that comes with the next start: until then nobody hears there.
 pub(super) fn lost(notice: &Notice, policies: &BTreeMap<Destination, Policy>) {

@@ -1,10 +1,10 @@
 //! The mirrors of the store, and how they go along when the clock is set.
 
 use super::{Batch, Engine};
-use crate::core::outbox::{Face, Outbox};
-use crate::core::step::{Input, Setup, State, step};
-use crate::core::time::{Jump, Time};
-use crate::store::StoreError;
+use podbell_core::outbox::{Face, Outbox};
+use podbell_core::step::{Input, Setup, State, step};
+use podbell_core::time::{Jump, Time};
+use podbell_store::StoreError;
 
 /// What is thrown away and read again when a commit fails.
 pub(super) struct Mirror {

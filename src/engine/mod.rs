@@ -19,15 +19,15 @@ use std::time::Duration;
 use self::complaints::Complaints;
 pub use self::happened::{Asked, Happened, NewRules};
 use self::mirror::Mirror;
-use crate::core::deed::Done;
-use crate::core::outbox::{Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
-use crate::core::rules::Rules;
-use crate::core::rules::rule::Destination;
-use crate::core::step::{Input, Setup, State, Tally, Writes, step};
-use crate::core::time::{Jump, Time};
-use crate::crash_point;
 use crate::sources::{SourceEvent, bounds};
-use crate::store::{Commit, InboxItem, Mishap, Store, StoreError};
+use podbell_core::deed::Done;
+use podbell_core::outbox::{Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
+use podbell_core::rules::Rules;
+use podbell_core::rules::rule::Destination;
+use podbell_core::step::{Input, Setup, State, Tally, Writes, step};
+use podbell_core::time::{Jump, Time};
+use podbell_store::crash_point;
+use podbell_store::{Commit, InboxItem, Mishap, Store, StoreError};
 
 /// How often a service without news says that it is alive: what is unknown after a crash.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);

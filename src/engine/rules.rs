@@ -1,10 +1,10 @@
 //! Taking over other rules: whole, within one commit, and told where a file was refused.
 
 use super::{Batch, Engine, Mirror, NewRules};
-use crate::core::rules::in_force::InForce;
-use crate::core::step::{Input, step};
-use crate::core::time::Time;
-use crate::store::StoreError;
+use podbell_core::rules::in_force::InForce;
+use podbell_core::step::{Input, step};
+use podbell_core::time::Time;
+use podbell_store::StoreError;
 
 /// What a refusal of podbell.yaml's rules is told under.
 const CONFIGURATION: &str = "podbell.yaml";

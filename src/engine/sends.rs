@@ -1,11 +1,11 @@
 //! Sends: their bodies are frozen before the commit, their jobs handed out after it.
 
 use super::{Batch, Engine, Mirror, SendJob};
-use crate::core::message::fold;
-use crate::core::notice::Notice;
-use crate::core::outbox::{Claimed, Face, Job, Parcel, is_end};
-use crate::core::time::Time;
-use crate::store::StoreError;
+use podbell_core::message::fold;
+use podbell_core::notice::Notice;
+use podbell_core::outbox::{Claimed, Face, Job, Parcel, is_end};
+use podbell_core::time::Time;
+use podbell_store::StoreError;
 
 impl Engine {
     /// Renders the bodies of the sends that are claimed.

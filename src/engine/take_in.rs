@@ -1,11 +1,11 @@
 //! What sources say, as inputs of the step.
 
 use super::{Batch, Engine, Mirror};
-use crate::core::event::Target;
-use crate::core::step::{Input, step};
-use crate::core::time::Time;
 use crate::sources::SourceEvent;
-use crate::store::StoreError;
+use podbell_core::event::Target;
+use podbell_core::step::{Input, step};
+use podbell_core::time::Time;
+use podbell_store::StoreError;
 
 impl Engine {
     pub(super) fn take_in(

@@ -8,9 +8,9 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 
 use super::budget;
-use crate::core::message::{Block, Message, Style as Reader, clip, plain};
-use crate::core::outbox::{Content, Outcome};
-use crate::core::rules::rule::Severity;
+use podbell_core::message::{Block, Message, Style as Reader, clip, plain};
+use podbell_core::outbox::{Content, Outcome};
+use podbell_core::rules::rule::Severity;
 
 const INDENT: &str = "      ";
 const DIM: Style = Style::new().dimmed();

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::redact::Redactor;
 use super::reply::{Reply, words};
-use crate::core::outbox::Outcome;
-use crate::core::time::Time;
+use podbell_core::outbox::Outcome;
+use podbell_core::time::Time;
 
 /// How long a request may take, from connecting to the end of the reply.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -35,13 +35,13 @@ pub(crate) use reply::retry_after;
 
 use self::redact::Redactor;
 use self::webhook::SigningKey;
-use crate::core::message::{Language, Message, Style, compose_built_in, compose_digest, compose_for, fold, page_path};
-use crate::core::notice::{Notice, NoticeBody};
-use crate::core::outbox::pace::Pace;
-use crate::core::outbox::{Content, Outcome, Parcel, Policy, ThreadPolicy};
-use crate::core::rules::rule::Destination;
-use crate::core::template::{Failure, Template};
-use crate::core::time::Time;
+use podbell_core::message::{Language, Message, Style, compose_built_in, compose_digest, compose_for, fold, page_path};
+use podbell_core::notice::{Notice, NoticeBody};
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Content, Outcome, Parcel, Policy, ThreadPolicy};
+use podbell_core::rules::rule::Destination;
+use podbell_core::template::{Failure, Template};
+use podbell_core::time::Time;
 
 /// A destination, as podbell.yaml describes it.
 #[derive(Clone, Debug)]

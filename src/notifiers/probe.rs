@@ -10,9 +10,9 @@ use url::Url;
 
 use super::redact::Redactor;
 use super::{Kind, Notifiers, http, slack, slack_app, wecom};
-use crate::core::outbox::Outcome;
-use crate::core::time::Time;
 use crate::http::Clocks;
+use podbell_core::outbox::Outcome;
+use podbell_core::time::Time;
 
 /// What came of it.
 #[derive(Clone, Debug)]

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use crate::clock;
-use crate::core::message::clip;
-use crate::core::outbox::Outcome;
-use crate::core::time::Time;
 use crate::http::Clocks;
+use podbell_core::message::clip;
+use podbell_core::outbox::Outcome;
+use podbell_core::time::Time;
 
 use super::redact::Redactor;
 

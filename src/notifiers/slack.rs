@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::reply::{self, Reply};
 use super::{budget, escape};
-use crate::core::message::{Block, Fact, Language, Message, Span};
-use crate::core::outbox::{Content, Outcome};
+use podbell_core::message::{Block, Fact, Language, Message, Span};
+use podbell_core::outbox::{Content, Outcome};
 
 const HEADER: usize = 150;
 const SECTION: usize = 3000;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::reply::{self, Reply};
 use super::slack;
-use crate::core::message::{Language, Message};
-use crate::core::outbox::{Content, Outcome, Parent, is_end};
+use podbell_core::message::{Language, Message};
+use podbell_core::outbox::{Content, Outcome, Parent, is_end};
 
 /// How many blocks a message may have.
 const BLOCKS: usize = 50;

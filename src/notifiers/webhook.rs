@@ -11,12 +11,12 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::core::incident::hold::Window;
-use crate::core::message::{self, Message, clip};
-use crate::core::mute::Author;
-use crate::core::notice::{Info, Notice, NoticeBody, StoreFate, Story, Trouble, TroubleSubject};
-use crate::core::outbox::Content;
-use crate::core::time::Time;
+use podbell_core::incident::hold::Window;
+use podbell_core::message::{self, Message, clip};
+use podbell_core::mute::Author;
+use podbell_core::notice::{Info, Notice, NoticeBody, StoreFate, Story, Trouble, TroubleSubject};
+use podbell_core::outbox::Content;
+use podbell_core::time::Time;
 
 /// How much of the newest text is sent.
 const MOST_TEXT: usize = 16_000;

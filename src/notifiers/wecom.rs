@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::reply::{self, Reply};
 use super::{budget, escape};
-use crate::core::message::{Block, Message, Span};
-use crate::core::outbox::{Content, Outcome};
-use crate::core::rules::rule::Severity;
+use podbell_core::message::{Block, Message, Span};
+use podbell_core::outbox::{Content, Outcome};
+use podbell_core::rules::rule::Severity;
 
 /// The platform's limit of a markdown content, in bytes.
 const CONTENT: usize = 4096;

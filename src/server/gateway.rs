@@ -17,12 +17,12 @@ use secrecy::SecretString;
 use super::limits::Refused;
 use crate::chat::Surroundings;
 use crate::clock;
-use crate::core::event::{Event, Target};
-use crate::core::scope::Scope;
-use crate::core::time::Time;
 use crate::sources::qcloud::served::{self, Asked, ClusterRow, Key, Keys, Query, Refusal, View};
 use crate::sources::qcloud::{MEMORY, codes};
-use crate::store::{Readers, Snapshot, StoreError};
+use podbell_core::event::{Event, Target};
+use podbell_core::scope::Scope;
+use podbell_core::time::Time;
+use podbell_store::{Readers, Snapshot, StoreError};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);

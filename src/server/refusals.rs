@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::limits::{Caller, Refused};
-use crate::core::time::Time;
+use podbell_core::time::Time;
 
 /// How long the same is only counted.
 const QUIET: Duration = Duration::from_secs(60);

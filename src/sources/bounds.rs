@@ -7,10 +7,10 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::SourceEvent;
-use crate::core::deed::{Act, Deed};
-use crate::core::event::{Event, Target};
-use crate::core::mute::Muted;
-use crate::core::source::{Covers, ObjectName, PollError};
+use podbell_core::deed::{Act, Deed};
+use podbell_core::event::{Event, Target};
+use podbell_core::mute::Muted;
+use podbell_core::source::{Covers, ObjectName, PollError};
 
 /// A name, a kind, a reason, in bytes.
 const MOST_NAME: usize = 512;

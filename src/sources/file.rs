@@ -19,8 +19,8 @@ use tokio::sync::{mpsc, watch};
 use super::recording::{RecordedPoll, Recording, RecordingError, Scope, Shift};
 use super::{PollError, RosterEntry, SourceEvent};
 use crate::clock;
-use crate::core::event::Target;
-use crate::core::time::Time;
+use podbell_core::event::Target;
+use podbell_core::time::Time;
 
 /// The name of what a recording leaves open.
 pub const ANY: &str = "any";

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::qcloud::answer::EventList;
-use crate::core::diagnostic::Source;
-use crate::core::yaml;
+use podbell_core::diagnostic::Source;
+use podbell_core::yaml;
 
 /// The table that is meant for people.
 const TABLE: &str =

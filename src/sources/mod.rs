@@ -16,9 +16,9 @@ pub mod wall_clock;
 use std::sync::Arc;
 
 pub use self::receipt::Receipt;
-use crate::core::event::{Event, Target};
-pub use crate::core::source::{Covers, ObjectName, PollError, RosterEntry, Seen};
-use crate::core::time::Time;
+use podbell_core::event::{Event, Target};
+pub use podbell_core::source::{Covers, ObjectName, PollError, RosterEntry, Seen};
+use podbell_core::time::Time;
 
 /// A target's list, read.
 #[derive(Clone, Debug, Default)]

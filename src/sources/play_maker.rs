@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use super::recording::{RecordedPoll, Scope};
-use crate::core::event::Event;
-use crate::core::time::Time;
+use podbell_core::event::Event;
+use podbell_core::time::Time;
 
 /// How long the API shows an entry after its last change.
 const SHOWN_FOR: Duration = Duration::from_secs(3600);
@@ -126,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::event::Level;
+    use podbell_core::event::Level;
 
     fn event(first: i64, last: i64, count: u64) -> Event<'static> {
         Event {

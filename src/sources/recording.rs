@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::kubectl;
 use super::qcloud::answer::{self, AnswerError, Entries};
 use super::wall_clock::WallClock;
-use crate::core::event::Event;
-use crate::core::time::Time;
+use podbell_core::event::Event;
+use podbell_core::time::Time;
 
 /// The longest line, and the longest single answer, in bytes.
 const MAX_LINE: u64 = 64 * 1024 * 1024;

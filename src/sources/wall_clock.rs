@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::core::time::Time;
+use podbell_core::time::Time;
 
 /// The API shows one hour of last times; first times lie further back.
 const SLOTS: usize = 16;

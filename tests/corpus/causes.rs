@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use podbell::core::event::Level;
+use podbell_core::event::Level;
 
 use super::day::{Cause, Problem, Span};
 use super::dice::Dice;

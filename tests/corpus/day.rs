@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use podbell::core::event::Target;
-use podbell::core::time::Time;
+use podbell_core::event::Target;
+use podbell_core::time::Time;
 
 use super::causes::Stage;
 use super::dice::Dice;

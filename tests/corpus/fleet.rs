@@ -1,6 +1,6 @@
 //! What runs in the cluster, and how its pods are named.
 
-use podbell::core::event::Target;
+use podbell_core::event::Target;
 
 use super::dice::Dice;
 

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use podbell::core::notice::{Notice, NoticeBody, NoticeKind, Story};
-use podbell::core::replay::Sent;
-use podbell::core::rules::rule::Field;
-use podbell::core::step::decision::Decision;
-use podbell::core::time::Time;
+use podbell_core::notice::{Notice, NoticeBody, NoticeKind, Story};
+use podbell_core::replay::Sent;
+use podbell_core::rules::rule::Field;
+use podbell_core::step::decision::Decision;
+use podbell_core::time::Time;
 
 use super::day::{Cause, Day, Span};
 use super::measure::{Measured, Played};

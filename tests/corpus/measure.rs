@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use podbell::core::backtest::{policies, setup};
-use podbell::core::event::{Event, Target};
-use podbell::core::message::{Language, Style, compose};
-use podbell::core::notice::Notice;
-use podbell::core::replay::{Outcomes, Replay, Sent};
-use podbell::core::rules::Rules;
-use podbell::core::source::PollError;
-use podbell::core::step::Setup;
-use podbell::core::step::decision::{Decision, Verdict};
-use podbell::core::time::Time;
+use podbell_core::backtest::{policies, setup};
+use podbell_core::event::{Event, Target};
+use podbell_core::message::{Language, Style, compose};
+use podbell_core::notice::Notice;
+use podbell_core::replay::{Outcomes, Replay, Sent};
+use podbell_core::rules::Rules;
+use podbell_core::source::PollError;
+use podbell_core::step::Setup;
+use podbell_core::step::decision::{Decision, Verdict};
+use podbell_core::time::Time;
 
 use super::day::{Cause, Day};
 use super::judge;

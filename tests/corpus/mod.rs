@@ -21,13 +21,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use podbell::core::diagnostic::Source;
-use podbell::core::event::Target;
-use podbell::core::rules::raw::Partial;
-use podbell::core::rules::rule::Destination;
-use podbell::core::rules::{Names, RuleFile, Rules, builtin, compile};
 use podbell::sources::play_maker::{PlayOptions, make};
 use podbell::sources::recording::parse_single;
+use podbell_core::diagnostic::Source;
+use podbell_core::event::Target;
+use podbell_core::rules::raw::Partial;
+use podbell_core::rules::rule::Destination;
+use podbell_core::rules::{Names, RuleFile, Rules, builtin, compile};
 
 /// The chat of the sets below.
 pub const CHAT: &str = "team-chat";

@@ -1,7 +1,7 @@
 //! Situations that made noise or silence where people tried podbell out: each a recording of one service, made up.
 
-use podbell::core::event::{Event, Level};
-use podbell::core::time::Time;
+use podbell_core::event::{Event, Level};
+use podbell_core::time::Time;
 
 /// A list, polled once a minute; nothing of a poll that failed.
 pub type Polls = Vec<(Time, Option<Vec<Event<'static>>>)>;

@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use podbell::core::event::{Event, Level};
-use podbell::core::time::Time;
+use podbell_core::event::{Event, Level};
+use podbell_core::time::Time;
 
 const BURST: f64 = 25.0;
 const REFILL_SECONDS: f64 = 300.0;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::support::events::{at, warning};
 use crate::support::world::World;
-use podbell::core::backtest::{Backtest, setup};
-use podbell::core::event::{Event, Target};
-use podbell::core::history::Polls;
-use podbell::core::notice::{Notice, NoticeBody};
-use podbell::core::rules::builtin;
-use podbell::core::source::PollError;
+use podbell_core::backtest::{Backtest, setup};
+use podbell_core::event::{Event, Target};
+use podbell_core::history::Polls;
+use podbell_core::notice::{Notice, NoticeBody};
+use podbell_core::rules::builtin;
+use podbell_core::source::PollError;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! `podbell check` on windows that are too narrow for how often reporters speak, or podbell reads.
 
-use podbell::core::diagnostic::Source;
-use podbell::core::rules::{Names, RuleFile, compile, pace};
+use podbell_core::diagnostic::Source;
+use podbell_core::rules::{Names, RuleFile, compile, pace};
 use std::time::Duration;
 
 /// The first words of what is found in a rule, and of the help.

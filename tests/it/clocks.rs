@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use podbell::clock::Clocks;
-use podbell::core::deed::Act;
-use podbell::core::event::Target;
-use podbell::core::mute::Muted;
-use podbell::core::outbox::Outcome;
-use podbell::core::outbox::pace::Pace;
-use podbell::core::scope::Scope;
-use podbell::core::time::Jump;
+use podbell_core::deed::Act;
+use podbell_core::event::Target;
+use podbell_core::mute::Muted;
+use podbell_core::outbox::Outcome;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::scope::Scope;
+use podbell_core::time::Jump;
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};

@@ -6,8 +6,8 @@ use std::path::Path;
 use podbell::config::{
     Config, Loaded, NotifierKind, SecretRef, ServiceSelection, SourceConfig, StoreConfig, Surroundings, load,
 };
-use podbell::core::diagnostic::Diagnostic;
-use podbell::core::rules::{Field, compile};
+use podbell_core::diagnostic::Diagnostic;
+use podbell_core::rules::{Field, compile};
 use secrecy::ExposeSecret as _;
 
 struct Fake(HashMap<&'static str, &'static str>);
@@ -222,7 +222,7 @@ fn with_chat(chat: &str) -> String {
 #[test]
 fn a_chat_is_read_with_what_each_channel_sees() {
     use podbell::config::ChatKind;
-    use podbell::core::event::Target;
+    use podbell_core::event::Target;
     let config = good(&with_chat(
         "app_token: \"${APP}\", teams: T1, channels: [C1, {id: C2, namespace: [shop, \"shop-*\"], read_only: true}]",
     ));
@@ -273,7 +273,7 @@ fn mistakes_in_a_chat_say_what_to_do() {
 #[test]
 fn wecom_s_chats_read_chinese_on_china_s_clock_and_their_mistakes_say_what_to_do() {
     use podbell::config::ChatKind;
-    use podbell::core::message::Language;
+    use podbell_core::message::Language;
     let with = |chat: &str| format!("{SMALL}chats:\n  - {{name: wx, {chat}}}\n");
     let config =
         good(&with("kind: wecom-bot, bot_id: b1, secret: \"${S}\", channels: [direct, {id: g1, namespace: shop}]"));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::core::notice::Notice;
+use podbell_core::notice::Notice;
 use rustix::process::Signal;
 use tokio::sync::Semaphore;
 
@@ -282,7 +282,7 @@ fn all_counted(turmoil: &Turmoil) {
     let store = turmoil.site.store();
     let mut states = store.prepare("SELECT state FROM incident ORDER BY id").unwrap();
     for state in states.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap() {
-        let incident = podbell::store::form::read(&state.unwrap()).unwrap();
+        let incident = podbell_store::form::read(&state.unwrap()).unwrap();
         // What was there before the first contact is in the first incident; later ones repeat it.
         let counted = counted.entry(incident.workload).or_insert(incident.older);
         *counted += incident.occurrences;

@@ -1,12 +1,12 @@
 //! Occurrences stand where their dates say; what cannot be read of a date, what is shown twice, and what fell out of
 //! a bounded memory counts as what it is.
 
-use podbell::core::diff::{REMEMBER_PER_TARGET, TargetReadings};
-use podbell::core::event::Event;
-use podbell::core::message::{Language, Style, compose};
-use podbell::core::notice::{NoticeBody, Story};
-use podbell::core::series::Identities;
-use podbell::core::time::Time;
+use podbell_core::diff::{REMEMBER_PER_TARGET, TargetReadings};
+use podbell_core::event::Event;
+use podbell_core::message::{Language, Style, compose};
+use podbell_core::notice::{NoticeBody, Story};
+use podbell_core::series::Identities;
+use podbell_core::time::Time;
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};
@@ -103,7 +103,7 @@ fn an_old_entry_that_fell_out_of_the_bounded_memory_is_no_news_when_it_is_shown_
     for whole in [true, false] {
         let mut identities = Identities::new(7);
         let mut readings = TargetReadings::default();
-        let window = podbell::core::diff::FIRST_POLL_WINDOW;
+        let window = podbell_core::diff::FIRST_POLL_WINDOW;
         readings.observe(&old, &mut identities, window, at(60));
         readings.read_since = Some(at(60));
         if whole {

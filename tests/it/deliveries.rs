@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podbell::core::event::Target;
-use podbell::core::notice::{Info, NoticeBody};
-use podbell::core::outbox::pace::Pace;
-use podbell::core::outbox::{Content, DeliveryId, Outcome};
-use podbell::core::time::Time;
 use podbell::engine::Happened;
-use podbell::store::{Command, Listing};
+use podbell_core::event::Target;
+use podbell_core::notice::{Info, NoticeBody};
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Content, DeliveryId, Outcome};
+use podbell_core::time::Time;
+use podbell_store::{Command, Listing};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};
@@ -206,7 +206,7 @@ fn a21_critical_goes_first_and_has_its_own_share_of_the_window() {
     world.poll(&target, &[warning("db-0", "OOMKilling", "out of memory", 1, 20, 20)]);
     world.run_until(21);
     let last = world.log.iter().rfind(|r| r.to == "team").unwrap();
-    assert_eq!(last.notices[0].severity, podbell::core::rules::Severity::Critical);
+    assert_eq!(last.notices[0].severity, podbell_core::rules::Severity::Critical);
     // The first contact took one of the fifteen.
     assert_eq!(delivered(&world, "team"), 15, "14 warnings, then the critical one from its reserve");
     world.run_until(400);
@@ -535,7 +535,6 @@ fn outbox_drop_gives_up_a_request_that_would_be_repeated() {
 fn an_answer_for_an_unknown_send_changes_nothing() {
     let mut world = world(None);
     let now: Time = world.now;
-    let jobs =
-        world.engine().turn(vec![Happened::Answered(podbell::core::outbox::SendId(99), unclear())], now).unwrap();
+    let jobs = world.engine().turn(vec![Happened::Answered(podbell_core::outbox::SendId(99), unclear())], now).unwrap();
     assert!(jobs.is_empty());
 }

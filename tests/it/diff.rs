@@ -1,8 +1,8 @@
 //! The diff against an oracle that knows every true occurrence.
 
-use podbell::core::diff::{Change, ChangeKind, FIRST_POLL_WINDOW, REMEMBER_PER_TARGET, Reading, TargetReadings};
-use podbell::core::event::{Event, Level};
-use podbell::core::series::Identities;
+use podbell_core::diff::{Change, ChangeKind, FIRST_POLL_WINDOW, REMEMBER_PER_TARGET, Reading, TargetReadings};
+use podbell_core::event::{Event, Level};
+use podbell_core::series::Identities;
 use proptest::prelude::*;
 
 use crate::support::events::{START, at, warning};
@@ -314,11 +314,11 @@ fn readings_compare_as_the_design_says() {
         (reading(5, 10), reading(0, 20), Some((Restarted, 1))),
     ];
     for (before, now, expected) in cases {
-        assert_eq!(podbell::core::diff::compare(before, now, Some(at(60))), expected, "{before:?} -> {now:?}");
+        assert_eq!(podbell_core::diff::compare(before, now, Some(at(60))), expected, "{before:?} -> {now:?}");
     }
     // Dates are whole seconds: what happened in the second of the last read bears its date.
     let (before, now) = (reading(5, 10), reading(7, 10));
-    assert_eq!(podbell::core::diff::compare(before, now, Some(at(11))), Some((Increased, 2)));
+    assert_eq!(podbell_core::diff::compare(before, now, Some(at(11))), Some((Increased, 2)));
 }
 
 /// What each turn brings: how often each of some problems occurs.

@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 
 use podbell::clock;
-use podbell::core::time::Time;
 use podbell::sources::qcloud::emulator::Emulator;
-use podbell::store::Store;
+use podbell_core::time::Time;
+use podbell_store::Store;
 use regex::Regex;
 use serde_json::{Value, json};
 

@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use podbell::clock;
-use podbell::core::event::Target;
 use podbell::sources::qcloud::emulator::Emulator;
 use podbell::sources::qcloud::signature::HttpMethod;
+use podbell_core::event::Target;
 
 use crate::support::emulated::{ONE_EVENT, SECRET_ID, SECRET_KEY, client, config, emulator};
 use crate::support::fixture;

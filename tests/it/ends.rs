@@ -1,7 +1,7 @@
 //! When a trouble is over: by the event that ends it, where a source shows one; never because its reporter is silent.
 
-use podbell::core::event::{Event, Level, Target};
-use podbell::core::message::{Language, Style, compose};
+use podbell_core::event::{Event, Level, Target};
+use podbell_core::message::{Language, Style, compose};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, web};

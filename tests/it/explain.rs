@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use podbell::core::event::{Event, Level, Subject, Target};
-use podbell::core::rules::explain::Because;
-use podbell::core::step::decision::{Effect, Verdict};
-use podbell::core::time::Time;
-use podbell::store::Asked;
+use podbell_core::event::{Event, Level, Subject, Target};
+use podbell_core::rules::explain::Because;
+use podbell_core::step::decision::{Effect, Verdict};
+use podbell_core::time::Time;
+use podbell_store::Asked;
 use proptest::prelude::*;
 
 use crate::support::events::warning;

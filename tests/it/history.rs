@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podbell::core::backtest::{Backtest, Report, setup};
-use podbell::core::event::{Event, Level, Target};
-use podbell::core::history::Polls;
-use podbell::core::notice::{Notice, NoticeBody};
-use podbell::core::source::PollError;
-use podbell::core::time::Time;
-use podbell::store::Store;
+use podbell_core::backtest::{Backtest, Report, setup};
+use podbell_core::event::{Event, Level, Target};
+use podbell_core::history::Polls;
+use podbell_core::notice::{Notice, NoticeBody};
+use podbell_core::source::PollError;
+use podbell_core::time::Time;
+use podbell_store::Store;
 use proptest::prelude::*;
 use rusqlite::Connection;
 

@@ -2,11 +2,11 @@
 //! nothing else is.
 
 use jiff::tz::TimeZone;
-use podbell::core::event::{Event, Level, Target};
-use podbell::core::message::{Language, Style, compose};
-use podbell::core::notice::{Info, NoticeBody, NoticeKind, Story};
 use podbell::engine::Happened;
 use podbell::sources::SourceEvent;
+use podbell_core::event::{Event, Level, Target};
+use podbell_core::message::{Language, Style, compose};
+use podbell_core::notice::{Info, NoticeBody, NoticeKind, Story};
 
 use crate::support::events::warning;
 use crate::support::world::{World, WorldSpec, web};

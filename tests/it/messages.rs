@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use podbell::core::message::{Language, Message, Style, compose, fold};
-use podbell::core::notice::{Info, Notice, NoticeBody, NoticeKind, Story, Told};
-use podbell::core::rules::rule::Severity;
+use podbell_core::message::{Language, Message, Style, compose, fold};
+use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind, Story, Told};
+use podbell_core::rules::rule::Severity;
 
 use crate::support::events::at;
 use crate::support::notices::{incident, one_of_each, story};
@@ -198,7 +198,7 @@ fn an_incident_without_a_workload_is_told_by_what_it_has() {
 #[test]
 fn a_rule_that_mixes_namespaces_does_not_pretend_to_know_one() {
     let mut mixed = story();
-    mixed.group.remove(&podbell::core::rules::rule::Field::Namespace);
+    mixed.group.remove(&podbell_core::rules::rule::Field::Namespace);
     let message = english(&incident(1, NoticeKind::Opened, mixed));
     assert!(message.title.contains("· web: BackOff"), "{}", message.title);
     assert!(!message.text().contains("kubectl -n"), "{}", message.text());

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use podbell::config::{lone_rule_file, read_source};
-use podbell::core::event::{Event, Subject};
-use podbell::core::rules::rule::{CountSteps, RuleSettings};
-use podbell::core::rules::{Action, Conditions, Field, Names, Pattern, Rule, Rules, Severity, compile};
-use podbell::core::ruletest::{self, Case, Coverage};
-use podbell::core::time::Time;
-use podbell::core::workload;
+use podbell_core::event::{Event, Subject};
+use podbell_core::rules::rule::{CountSteps, RuleSettings};
+use podbell_core::rules::{Action, Conditions, Field, Names, Pattern, Rule, Rules, Severity, compile};
+use podbell_core::ruletest::{self, Case, Coverage};
+use podbell_core::time::Time;
+use podbell_core::workload;
 
 /// A rule file and the tests beside it.
 struct Suite {

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use podbell::core::deed::{Act, Done, Refusal};
-use podbell::core::event::{Event, Target};
-use podbell::core::message::{Language, Style, compose};
-use podbell::core::mute::Muted;
-use podbell::core::notice::{Info, NoticeBody};
-use podbell::core::rules::RuleKey;
-use podbell::core::scope::Scope;
+use podbell_core::deed::{Act, Done, Refusal};
+use podbell_core::event::{Event, Target};
+use podbell_core::message::{Language, Style, compose};
+use podbell_core::mute::Muted;
+use podbell_core::notice::{Info, NoticeBody};
+use podbell_core::rules::RuleKey;
+use podbell_core::scope::Scope;
 
 use crate::support::events::warning;
 use crate::support::world::{World, WorldSpec, web};

@@ -5,9 +5,9 @@
 mod corpus;
 
 use corpus::{Day, Kind, Measured, Size, percentile, play};
-use podbell::core::event::{Event, Level, Target};
-use podbell::core::rules::Rules;
-use podbell::core::time::Time;
+use podbell_core::event::{Event, Level, Target};
+use podbell_core::rules::Rules;
+use podbell_core::time::Time;
 
 const SMALL: Size = Size { services: 8, hours: 4 };
 const SEEDS: std::ops::Range<u64> = 1..3;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use podbell::core::message::Language;
-use podbell::core::notice::NoticeKind;
-use podbell::core::outbox::pace::Pace;
-use podbell::core::outbox::{Outcome, Parcel};
-use podbell::core::time::Time;
 use podbell::notifiers::{Color, ConfigError, Kind, MentionIds, NotifierConfig, Notifiers};
+use podbell_core::message::Language;
+use podbell_core::notice::NoticeKind;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Parcel};
+use podbell_core::time::Time;
 use serde_json::Value;
 
 use crate::support::events::at;

@@ -1,9 +1,9 @@
 //! One failure is one incident, whoever tells it and under how many names; another failure is told at once and for
 //! itself; what is over is not told as worse.
 
-use podbell::core::event::{Event, Level};
-use podbell::core::message::{Language, Style, compose};
-use podbell::core::rules::rule::Severity;
+use podbell_core::event::{Event, Level};
+use podbell_core::message::{Language, Style, compose};
+use podbell_core::rules::rule::Severity;
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, web};
@@ -12,7 +12,7 @@ const POD: &str = "web-6d4cf56db6-x2x7v";
 
 fn titles(world: &World) -> Vec<String> {
     let notices = world.log.iter().flat_map(|request| &request.notices);
-    let title = |notice: &podbell::core::notice::Notice| {
+    let title = |notice: &podbell_core::notice::Notice| {
         let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: notice.made_at };
         compose(notice, &style).title
     };

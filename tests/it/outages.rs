@@ -3,9 +3,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use podbell::core::event::Target;
-use podbell::core::outbox::pace::Pace;
-use podbell::core::outbox::{Outcome, backoff};
+use podbell_core::event::Target;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, backoff};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{Request, World, WorldSpec, web};

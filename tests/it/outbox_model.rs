@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use podbell::core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, TroubleSubject};
-use podbell::core::outbox::pace::Pace;
-use podbell::core::outbox::{
+use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, TroubleSubject};
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{
     Claimed, Delivery, DeliveryId, DeliveryState, Face, Health, Job, Outbox, OutboxWrites, Outcome, Parent, Policy,
     RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, is_end,
 };
-use podbell::core::rules::Severity;
-use podbell::core::rules::rule::Destination;
-use podbell::core::time::{Jump, Time};
+use podbell_core::rules::Severity;
+use podbell_core::rules::rule::Destination;
+use podbell_core::time::{Jump, Time};
 use proptest::prelude::*;
 
 use crate::support::events::START;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::core::event::Target;
+use podbell_core::event::Target;
 use reqwest::Method;
 use rustix::process::Signal;
 
@@ -499,9 +499,9 @@ async fn the_opening_of_a_long_incident_is_on_its_page_and_the_other_changes_are
 
 #[tokio::test]
 async fn what_nobody_has_yet_stands_above_what_is_muted_or_acknowledged_and_critical_above_the_rest() {
-    use podbell::core::deed::Act;
-    use podbell::core::mute::Muted;
-    use podbell::core::scope::Scope;
+    use podbell_core::deed::Act;
+    use podbell_core::mute::Muted;
+    use podbell_core::scope::Scope;
     let mut world = crate::support::world::World::with_rules(
         "version: 1
 defaults: {notify: [team]}
@@ -522,7 +522,7 @@ rules:
         ("mute-1", "FailedMount", "Pod", 240),
     ] {
         world.run_until(at);
-        list.push(podbell::core::event::Event {
+        list.push(podbell_core::event::Event {
             obj_type: kind.into(),
             ..warning(name, reason, "it fails", 1, at - 1, at - 1)
         });

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use podbell::core::deed::Act;
-use podbell::core::event::{Event, Target};
-use podbell::core::message::Language;
-use podbell::core::mute::Muted;
-use podbell::core::outbox::Outcome;
-use podbell::core::scope::Scope;
-use podbell::core::template::Template;
 use podbell::engine::SendJob;
 use podbell::notifiers::{Kind, NotifierConfig, Notifiers};
+use podbell_core::deed::Act;
+use podbell_core::event::{Event, Target};
+use podbell_core::message::Language;
+use podbell_core::mute::Muted;
+use podbell_core::outbox::Outcome;
+use podbell_core::scope::Scope;
+use podbell_core::template::Template;
 
 use crate::support::browser::Browser;
 use crate::support::drawn;

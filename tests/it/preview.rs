@@ -1,9 +1,9 @@
 //! `podbell preview` from the outside, and the events that it makes up.
 
-use podbell::core::diagnostic::Source;
-use podbell::core::message::sample;
-use podbell::core::rules::raw::Partial;
-use podbell::core::rules::{Names, RuleFile, Rules, builtin, compile, example};
+use podbell_core::diagnostic::Source;
+use podbell_core::message::sample;
+use podbell_core::rules::raw::Partial;
+use podbell_core::rules::{Names, RuleFile, Rules, builtin, compile, example};
 use serde_json::Value;
 
 use crate::support::process::{podbell, printed};

@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::core::event::Target;
 use podbell::sources::PollError;
 use podbell::sources::qcloud::discovery::discover;
 use podbell::sources::qcloud::signature::{sign, string_to_sign};
 use podbell::sources::qcloud::{HttpMethod, ServiceSelection, SignatureMethod};
+use podbell_core::event::Target;
 use secrecy::SecretString;
 use serde::Deserialize;
 

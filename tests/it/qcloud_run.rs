@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use podbell::core::event::Target;
 use podbell::sources::SourceEvent;
 use podbell::sources::qcloud::{self, QcloudConfig, ServiceSelection};
+use podbell_core::event::Target;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
-use podbell::core::event::{Event, Target};
-use podbell::core::message::{Language, Style, compose};
-use podbell::core::notice::{Info, NoticeBody, NoticeKind};
-use podbell::core::replay::{Outcomes, Replay};
-use podbell::core::rules::Conditions;
-use podbell::core::rules::quiet::Maintenance;
+use podbell_core::event::{Event, Target};
+use podbell_core::message::{Language, Style, compose};
+use podbell_core::notice::{Info, NoticeBody, NoticeKind};
+use podbell_core::replay::{Outcomes, Replay};
+use podbell_core::rules::Conditions;
+use podbell_core::rules::quiet::Maintenance;
 use proptest::prelude::*;
 
 use crate::support::events::{START, at, warning};
@@ -103,9 +103,9 @@ fn what_another_incident_explains_and_does_not_outlive_it_is_never_told_but_expl
     assert_eq!(world.told(), ["60s team opened #2", "4500s team resolved #2"]);
     let store = world.engine().store();
     let incident = store.incident(1).unwrap().unwrap();
-    assert!(matches!(incident.phase, podbell::core::incident::Phase::Resolved { .. }));
+    assert!(matches!(incident.phase, podbell_core::incident::Phase::Resolved { .. }));
     let held = incident.telling.get("team").unwrap().held.clone();
-    assert_eq!(held, Some(podbell::core::incident::hold::Held::By { incident: 2 }));
+    assert_eq!(held, Some(podbell_core::incident::hold::Held::By { incident: 2 }));
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn played(troubles: &[Trouble], node: Trouble, windows: &[Trouble]) -> (BTreeSet
         .collect();
     let planned = if planned.is_empty() { String::new() } else { format!("maintenance:\n{planned}") };
     let rules = compiled(&[NODE_RULES.replacen("version: 1\n", &format!("version: 1\n{planned}"), 1)]);
-    let setup = podbell::core::backtest::setup(rules, ["prod".into()]);
+    let setup = podbell_core::backtest::setup(rules, ["prod".into()]);
     let mut replay = Replay::new(setup, BTreeMap::new(), at(0));
     let targets: Vec<Target> =
         (0..troubles.len()).map(|n| Target::new("prod", "cls-1", "shop", &format!("s{n}"))).collect();
@@ -337,8 +337,7 @@ fn played(troubles: &[Trouble], node: Trouble, windows: &[Trouble]) -> (BTreeSet
             _ => {}
         }
     }
-    let ids: BTreeSet<u64> =
-        all.decisions.iter().flat_map(podbell::core::step::decision::Decision::incidents).collect();
+    let ids: BTreeSet<u64> = all.decisions.iter().flat_map(podbell_core::step::decision::Decision::incidents).collect();
     (told, summed, ids.len())
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use jiff::tz::TimeZone;
-use podbell::core::time::Time;
 use podbell::sources::play_maker::{PlayOptions, make};
 use podbell::sources::recording::{RecordedPoll, Recording, RecordingError, Scope, parse_single, write_poll};
 use podbell::sources::wall_clock::WallClock;
+use podbell_core::time::Time;
 use proptest::prelude::*;
 
 use crate::support::lists;
@@ -154,7 +154,7 @@ fn plays_of_real_lists_end_at_the_lists_counts_and_read_as_they_were_written() {
         let polls: Vec<_> = Recording::new(&written[..], TimeZone::UTC).map(Result::unwrap).collect();
         assert!(polls[0].outcome.as_ref().unwrap().is_empty(), "{name}: an empty poll goes first");
         assert!(polls.last().unwrap().outcome.as_ref().unwrap().is_empty(), "{name}: it ends quiet");
-        let key = |event: &podbell::core::event::Event<'_>| {
+        let key = |event: &podbell_core::event::Event<'_>| {
             (
                 event.first_seen,
                 event.level,
@@ -164,7 +164,7 @@ fn plays_of_real_lists_end_at_the_lists_counts_and_read_as_they_were_written() {
             )
         };
         // Equal episodes of one list are told apart by nothing: their counts are added up.
-        let sum = |events: &[podbell::core::event::Event<'_>]| {
+        let sum = |events: &[podbell_core::event::Event<'_>]| {
             let mut sums = BTreeMap::new();
             for event in events {
                 *sums.entry(key(event)).or_insert(0) += event.count;
@@ -196,7 +196,7 @@ proptest! {
         failed in any::<bool>(),
     ) {
         let events = parse_single(format!("[{EVENT}]").as_bytes(), &TimeZone::UTC).unwrap().events;
-        let event = podbell::core::event::Event { count, message: text.clone().into(), ..events[0].clone() };
+        let event = podbell_core::event::Event { count, message: text.clone().into(), ..events[0].clone() };
         let scope = Scope { cluster, ..Scope::default() };
         let outcome = if failed { Err(text) } else { Ok(vec![event]) };
         let poll = RecordedPoll { at: Time::from_seconds(at), scope, outcome };

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jiff::tz::TimeZone;
-use podbell::core::message::Language;
-use podbell::core::notice::{Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject};
-use podbell::core::outbox::{Content, Parcel};
 use podbell::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
+use podbell_core::message::Language;
+use podbell_core::notice::{Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject};
+use podbell_core::outbox::{Content, Parcel};
 use proptest::prelude::*;
 use serde_json::Value;
 

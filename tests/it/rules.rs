@@ -1,14 +1,14 @@
 //! Rules and the events they belong to, through the public way: YAML in, claims out.
 
-use podbell::core::diagnostic::Source;
-use podbell::core::event::{Event, Level, Subject, Target};
-use podbell::core::rules::raw::Partial;
-use podbell::core::rules::rule::{CountSteps, OpenWhen};
-use podbell::core::rules::{
+use podbell_core::diagnostic::Source;
+use podbell_core::event::{Event, Level, Subject, Target};
+use podbell_core::rules::raw::Partial;
+use podbell_core::rules::rule::{CountSteps, OpenWhen};
+use podbell_core::rules::{
     Action, Conditions, Destination, Field, Names, Pattern, Rule, RuleFile, RuleId, RuleKey, RuleSettings, Rules,
     Severity, compile,
 };
-use podbell::core::time::Time;
+use podbell_core::time::Time;
 use proptest::prelude::*;
 use std::time::Duration;
 

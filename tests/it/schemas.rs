@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use podbell::config;
-use podbell::core::diagnostic::{Diagnostic, Source};
-use podbell::core::rules::raw::Partial;
-use podbell::core::rules::{Names, RuleFile, compile};
-use podbell::core::{ruletest, yaml};
 use podbell::schema::{CONFIG, RULES, TESTS};
+use podbell_core::diagnostic::{Diagnostic, Source};
+use podbell_core::rules::raw::Partial;
+use podbell_core::rules::{Names, RuleFile, compile};
+use podbell_core::{ruletest, yaml};
 use serde_json::{Value, json};
 
 use crate::support::process::podbell;
@@ -286,7 +286,7 @@ fn the_files_that_come_with_podbell_are_good() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![
         (Of::Rules, root.join("rules.example.yaml")),
-        (Of::Rules, root.join("src/core/rules/builtin.yaml")),
+        (Of::Rules, root.join("crates/core/src/rules/builtin.yaml")),
         (Of::Config, root.join("podbell.example.yaml")),
         (Of::Tests, root.join("rules.example.test.yaml")),
     ];

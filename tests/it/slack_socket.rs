@@ -135,7 +135,7 @@ async fn back_off_grows_and_starts_anew_after_a_hello() {
     slack.refuse_to_open((0..6).map(|_| (200, json!({"ok": false, "error": "internal_error"}))));
     let podbell = listen(&slack, &desk, |config| config.timing = slow);
     open(&slack, &[0]).await;
-    let gaps = |opens: Vec<podbell::core::time::Time>| -> Vec<u128> {
+    let gaps = |opens: Vec<podbell_core::time::Time>| -> Vec<u128> {
         opens.windows(2).map(|two| two[1].since(two[0]).as_millis()).collect()
     };
     let before = gaps(slack.opens());

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use podbell::core::source::{Covers, RosterEntry, Seen};
-use podbell::core::time::Time;
 use podbell::engine::Happened;
 use podbell::sources::receipt::Counter;
 use podbell::sources::{Receipt, SourceEvent};
-use podbell::store::{Ownership, Store, StoreError};
+use podbell_core::source::{Covers, RosterEntry, Seen};
+use podbell_core::time::Time;
+use podbell_store::{Ownership, Store, StoreError};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};
@@ -194,7 +194,7 @@ fn an_answer_that_could_not_be_recorded_is_recorded_later_and_nothing_is_sent_tw
         &world.store_path(),
         "CREATE TRIGGER full BEFORE UPDATE ON delivery BEGIN SELECT RAISE(ABORT, 'disk full'); END",
     );
-    let answer = Happened::Answered(jobs[0].send, podbell::core::outbox::Outcome::Delivered);
+    let answer = Happened::Answered(jobs[0].send, podbell_core::outbox::Outcome::Delivered);
     assert!(world.engine().turn(vec![answer], now).is_err());
     assert!(world.engine().turn(Vec::new(), at(76)).is_err());
     sqlite(&world.store_path(), "DROP TRIGGER full");

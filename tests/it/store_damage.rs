@@ -8,13 +8,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use podbell::core::event::Event;
-use podbell::core::notice::StoreFate;
-use podbell::core::outbox::Outcome;
-use podbell::core::time::Time;
 use podbell::engine::Happened;
 use podbell::sources::SourceEvent;
-use podbell::store::{StoreError, check_all_pages, mark_damaged};
+use podbell_core::event::Event;
+use podbell_core::notice::StoreFate;
+use podbell_core::outbox::Outcome;
+use podbell_core::time::Time;
+use podbell_store::{StoreError, check_all_pages, mark_damaged};
 
 use crate::store_files::{beside, fates, spec};
 use crate::support::events::warning;
@@ -154,7 +154,7 @@ fn go_on(world: &mut World, left: &Left) -> Result<(), StoreError> {
         let polled = SourceEvent::Polled { target: web(), at: world.now, events: events.clone() };
         let roster = SourceEvent::Roster {
             source: "prod".into(),
-            targets: vec![podbell::core::source::RosterEntry { target: web(), discovered: false }],
+            targets: vec![podbell_core::source::RosterEntry { target: web(), discovered: false }],
             complete: true,
         };
         world.try_turn(vec![Happened::Source(roster), Happened::Source(polled)])?;

@@ -6,9 +6,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use podbell::core::notice::{Info, NoticeBody, StoreFate};
-use podbell::core::outbox::Outcome;
-use podbell::store::{Ownership, Store, StoreError};
+use podbell_core::notice::{Info, NoticeBody, StoreFate};
+use podbell_core::outbox::Outcome;
+use podbell_store::{Ownership, Store, StoreError};
 
 use crate::support::events::warning;
 use crate::support::process::{PATIENCE, Process, eventually, podbell, printed, within};
@@ -112,7 +112,7 @@ fn a_backup_in_the_place_of_a_store_that_was_found_damaged_is_a_backup() {
     let copy = backup(&world.store_path());
     trouble(&mut world, 2..4);
     world.kill();
-    podbell::store::mark_damaged(&world.store_path(), "page 7 is no page");
+    podbell_store::mark_damaged(&world.store_path(), "page 7 is no page");
     put_back(&copy, &world.store_path());
     world.start();
     trouble(&mut world, 4..5);
@@ -124,7 +124,7 @@ fn a_backup_in_the_place_of_a_store_that_was_found_damaged_is_a_backup() {
     assert_eq!(fates(&world).len(), 1, "{:?}", fates(&world));
     // The damaged one itself is not gone on with.
     world.kill();
-    podbell::store::mark_damaged(&world.store_path(), "page 7 is no page");
+    podbell_store::mark_damaged(&world.store_path(), "page 7 is no page");
     world.start();
     trouble(&mut world, 6..7);
     assert!(matches!(&fates(&world)[1..], [StoreFate::Mended { why, .. }] if why == "page 7 is no page"));
@@ -156,11 +156,11 @@ fn a_store_has_one_owner_whatever_name_leads_to_it_and_whatever_lies_beside_it()
     for name in [&store, &link, &other] {
         let error = Ownership::take(name).unwrap_err();
         assert!(matches!(error, StoreError::Locked { .. }), "{}: {error}", name.display());
-        assert!(podbell::store::is_owned(name), "{}", name.display());
+        assert!(podbell_store::is_owned(name), "{}", name.display());
     }
     drop(owner);
     let owner = Ownership::wait(&other, std::time::Duration::from_secs(20)).unwrap();
-    assert!(podbell::store::is_owned(&link), "by the other name");
+    assert!(podbell_store::is_owned(&link), "by the other name");
     drop(owner);
 }
 
@@ -290,11 +290,11 @@ async fn every_file_of_the_store_is_private_whatever_the_umask() {
 
 #[test]
 fn no_text_from_outside_is_stored_longer_than_it_can_be_told() {
-    use podbell::core::event::{Event, Target};
-    use podbell::core::source::PollError;
-    use podbell::core::source::RosterEntry;
     use podbell::engine::Happened;
     use podbell::sources::SourceEvent;
+    use podbell_core::event::{Event, Target};
+    use podbell_core::source::PollError;
+    use podbell_core::source::RosterEntry;
     let mut world = World::new(spec());
     let long = "n".repeat(1 << 20);
     let targets: Vec<Target> = (0..3).map(|n| Target::new("prod", "cls-1", &format!("{long}{n}"), &long)).collect();

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use podbell::core::deed::Act;
-use podbell::core::event::Target;
-use podbell::core::mute::Muted;
-use podbell::core::notice::NoticeKind;
-use podbell::core::outbox::Outcome;
-use podbell::core::outbox::pace::Pace;
+use podbell_core::deed::Act;
+use podbell_core::event::Target;
+use podbell_core::mute::Muted;
+use podbell_core::notice::NoticeKind;
+use podbell_core::outbox::Outcome;
+use podbell_core::outbox::pace::Pace;
 use proptest::prelude::*;
 
 use crate::support::events::{at, warning};
@@ -253,7 +253,7 @@ fn podbell_s_own_words_take_no_place_from_an_incident() {
     let mut world = world();
     world.run_until(60);
     for n in 0..3 {
-        let scope = podbell::core::scope::Scope::default();
+        let scope = podbell_core::scope::Scope::default();
         world.poll(&Target::new("prod", "cls-1", "shop", &format!("quiet{n}")), &[]);
         let what = Muted::Service { cluster: None, namespace: None, service: format!("quiet{n}") };
         world.act("ann", &scope, Act::Mute { what, lasts: Duration::from_secs(3600), why: None });

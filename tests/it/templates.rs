@@ -6,12 +6,12 @@ use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use jiff::tz::TimeZone;
-use podbell::core::message::{Block, Language, Style, compose, compose_for, facts, sample};
-use podbell::core::notice::{Notice, NoticeKind, Story};
-use podbell::core::outbox::{Content, Parcel};
-use podbell::core::rules::rule::Severity;
-use podbell::core::template::Template;
 use podbell::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
+use podbell_core::message::{Block, Language, Style, compose, compose_for, facts, sample};
+use podbell_core::notice::{Notice, NoticeKind, Story};
+use podbell_core::outbox::{Content, Parcel};
+use podbell_core::rules::rule::Severity;
+use podbell_core::template::Template;
 use serde_json::Value;
 
 use crate::support::events::at;
@@ -89,7 +89,7 @@ fn each_half_that_a_rule_leaves_out_is_the_destinations_and_then_built_in() {
 fn podbells_own_words_are_never_templated() {
     let both = template(Some("x"), Some("y"));
     for (name, notice) in one_of_each() {
-        let own = !matches!(notice.body, podbell::core::notice::NoticeBody::Incident(_));
+        let own = !matches!(notice.body, podbell_core::notice::NoticeBody::Incident(_));
         let message = compose_for(&notice, &style(Language::En), &both).message;
         assert_eq!(message.title != "x", own, "{name}");
     }
@@ -122,7 +122,7 @@ fn an_empty_title_is_a_failure_and_an_empty_text_is_none() {
 fn what_a_template_makes_is_text_on_every_platform() {
     let nasty = "<!channel> <@U1> <@all> *bold* `code` [x](http://evil.example.com)\n# heading\n> quoted";
     let mut notice = templated(Some("{{ newest.message }}"), Some("{{ newest.message }}\n# {{ newest.message }}"));
-    let podbell::core::notice::NoticeBody::Incident(story) = &mut notice.body else { panic!("an incident") };
+    let podbell_core::notice::NoticeBody::Incident(story) = &mut notice.body else { panic!("an incident") };
     story.newest.message = nasty.to_owned();
     let notifiers = notifiers(Template::default());
     for content in [Content::Full, Content::Short] {
@@ -146,7 +146,7 @@ fn what_a_template_makes_stays_within_every_platforms_limits() {
     for text in ["告警🔥".repeat(2_000), "<&>\n".repeat(2_000), "x".repeat(8_000), "\u{1b}[31m\u{202e}".repeat(99)]
     {
         let mut notice = templated(Some("{{ newest.message }}!"), Some("{{ newest.message }}\n{{ newest.message }}"));
-        let podbell::core::notice::NoticeBody::Incident(story) = &mut notice.body else { panic!("an incident") };
+        let podbell_core::notice::NoticeBody::Incident(story) = &mut notice.body else { panic!("an incident") };
         story.newest.message = text;
         let notifiers = notifiers(Template::default());
         for content in [Content::Full, Content::Short, Content::Minimal] {

@@ -1,9 +1,9 @@
 //! How much was new in each quarter of an hour: counted with the changes, kept a day, gone with the service.
 
-use podbell::core::event::{Event, Level, Target};
-use podbell::core::time::Time;
-use podbell::core::timeline::{Bar, Timeline};
-use podbell::store::{Reader, Store};
+use podbell_core::event::{Event, Level, Target};
+use podbell_core::time::Time;
+use podbell_core::timeline::{Bar, Timeline};
+use podbell_store::{Reader, Store};
 use rusqlite::Connection;
 
 use crate::support::events::{at, warning};

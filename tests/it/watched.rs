@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use podbell::core::event::{Event, Target};
-use podbell::core::notice::{Info, NoticeBody, Story};
-use podbell::core::source::{Covers, PollError, Seen};
 use podbell::sources::{Receipt, SourceEvent};
+use podbell_core::event::{Event, Target};
+use podbell_core::notice::{Info, NoticeBody, Story};
+use podbell_core::source::{Covers, PollError, Seen};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use podbell::app::Pulse;
 use podbell::chat::Entry;
 use podbell::chat::wecom::{App, AppConfig};
-use podbell::core::time::Time;
+use podbell_core::time::Time;
 use proptest::prelude::*;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

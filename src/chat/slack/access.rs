@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::payload::Heard;
 use crate::chat::Speaker;
-use crate::core::mute::Author;
-use crate::core::scope::Scope;
+use podbell_core::mute::Author;
+use podbell_core::scope::Scope;
 
 /// Allow lists of a chat. `None` is anybody, or any channel with everything in sight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

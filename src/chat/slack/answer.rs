@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::chat::Reply;
 pub use crate::chat::own::Own;
-use crate::core::message::Language;
-use crate::core::outbox::Content;
 use crate::notifiers::slack;
+use podbell_core::message::Language;
+use podbell_core::outbox::Content;
 
 /// What the adapter says by itself, as an answer that only its reader sees.
 pub fn own(own: Own, language: Language) -> Value {

@@ -146,7 +146,7 @@ async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
 }
 
 impl Said {
-    fn working(language: crate::core::message::Language) -> Self {
+    fn working(language: podbell_core::message::Language) -> Self {
         Self { body: answer::own(Own::Working, language), plain: answer::own(Own::Working, language) }
     }
 }

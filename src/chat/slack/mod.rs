@@ -32,9 +32,9 @@ use self::payload::{Heard, MOST_TEXT};
 use self::seen::Seen;
 use self::signature::Replays;
 use super::{Desk, Question, Reply, Speaker};
-use crate::core::message::{Language, Style};
-use crate::core::outbox::Content;
-use crate::core::time::Time;
+use podbell_core::message::{Language, Style};
+use podbell_core::outbox::Content;
+use podbell_core::time::Time;
 
 pub use access::{Access, Channel, Denied};
 pub use outbound::{Lookup, guarded_client, system};

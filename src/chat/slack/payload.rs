@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::chat::Entry;
-use crate::core::message::clip;
+use podbell_core::message::clip;
 
 /// How long a command may be, in bytes.
 pub const MOST_TEXT: usize = 4000;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Slack;
 use super::payload::{AnswerTo, Heard};
-use crate::core::time::Time;
+use podbell_core::time::Time;
 
 /// How often one address may be called.
 const MOST_POSTS: u32 = 5;

@@ -4,7 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use crate::core::time::Time;
+use podbell_core::time::Time;
 
 /// Slack gives up sending an event again after some minutes.
 const KEPT: Duration = Duration::from_secs(3600);

@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
-use crate::core::time::Time;
+use podbell_core::time::Time;
 
 /// How far a request's time may be off, either way. Slack asks for it for the past; a time in the
 /// future would let a recorded request in for longer.

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chat::Speaker;
 use crate::chat::slack::Channel;
-use crate::core::ask::Entry;
-use crate::core::mute::Author;
+use podbell_core::ask::Entry;
+use podbell_core::mute::Author;
 
 /// The channel of conversations of one person with a bot: they have no id of their own.
 pub const DIRECT: &str = "direct";

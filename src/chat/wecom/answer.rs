@@ -2,8 +2,8 @@
 
 use crate::chat::Reply;
 pub use crate::chat::own::Own;
-use crate::core::message::Message;
 use crate::notifiers::{terminal, wecom};
+use podbell_core::message::Message;
 
 /// The longest content of a stream of the AI bot, in bytes. Source: "Reply to a message: stream".
 pub const STREAM: usize = 20_480;

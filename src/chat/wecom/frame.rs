@@ -120,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::ask::Entry;
+    use podbell_core::ask::Entry;
 
     fn vector(name: &str) -> Value {
         let text = include_str!("../../../tests/fixtures/vectors/wecom_aibot_json.json");

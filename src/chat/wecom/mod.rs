@@ -22,8 +22,8 @@ use tokio::sync::{Semaphore, watch};
 use self::answer::{Form, Own};
 use self::once::{Answered, Came, Once};
 use super::{Desk, Question};
-use crate::core::message::{Language, Style};
-use crate::core::time::Time;
+use podbell_core::message::{Language, Style};
+use podbell_core::time::Time;
 
 pub use access::{Access, DIRECT, Denied, Heard};
 pub use app::{App, AppConfig, AppTiming};

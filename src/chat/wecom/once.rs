@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::core::time::Time;
+use podbell_core::time::Time;
 
 /// Longer than a recorded request is let in (5 min before and after), and than WeCom tries again.
 const KEPT: Duration = Duration::from_secs(15 * 60);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::core::time::Time;
+use podbell_core::time::Time;
 
 /// How long WeCom takes an answer.
 const GOOD_FOR: Duration = Duration::from_secs(10 * 60);

@@ -1,6 +1,6 @@
 //! `podbell backtest`: what rules would have told of recorded polls.
 //!
-//! Reads files; what counts is [`crate::core::backtest`]'s, what is printed is `report`'s.
+//! Reads files; what counts is [`podbell_core::backtest`]'s, what is printed is `report`'s.
 
 mod report;
 
@@ -19,17 +19,17 @@ use super::setup;
 use crate::cli::Output;
 use crate::clock;
 use crate::config::SourceConfig;
-use crate::core::backtest::{self, Backtest, Report};
-use crate::core::history::Polls;
-use crate::core::message::number;
-use crate::core::rules::rule::{Destination, Field};
-use crate::core::rules::{Names, Rules, builtin};
-use crate::core::source::PollError;
-use crate::core::time::Time;
 use crate::sources::SourceEvent;
 use crate::sources::file::{FileConfig, open};
 use crate::sources::recording::{RecordedPoll, Recording, RecordingError, Scope};
-use crate::store::{HISTORY, History, Store};
+use podbell_core::backtest::{self, Backtest, Report};
+use podbell_core::history::Polls;
+use podbell_core::message::number;
+use podbell_core::rules::rule::{Destination, Field};
+use podbell_core::rules::{Names, Rules, builtin};
+use podbell_core::source::PollError;
+use podbell_core::time::Time;
+use podbell_store::{HISTORY, History, Store};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -8,11 +8,11 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::Args;
-use crate::core::backtest::{Because, Report, Untold};
-use crate::core::message::{Language, Message, Style as Reader, compose, number};
-use crate::core::notice::{Notice, NoticeBody};
-use crate::core::rules::rule::{Destination, RuleKey};
-use crate::core::time::Time;
+use podbell_core::backtest::{Because, Report, Untold};
+use podbell_core::message::{Language, Message, Style as Reader, compose, number};
+use podbell_core::notice::{Notice, NoticeBody};
+use podbell_core::rules::rule::{Destination, RuleKey};
+use podbell_core::time::Time;
 
 /// So many lines of each table are printed.
 const MOST_LINES: usize = 20;

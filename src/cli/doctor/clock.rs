@@ -46,7 +46,7 @@ pub(super) fn judge(clocks: &[(String, Clocks)], checks: impl Fn(&str) -> bool) 
 mod tests {
     use super::super::finding::Verdict;
     use super::*;
-    use crate::core::time::Time;
+    use podbell_core::time::Time;
 
     fn clocks(name: &str, ahead: i64) -> (String, Clocks) {
         let now = Time::from_seconds(1_000_000);

@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Group, count};
 use crate::config::SecretError;
-use crate::core::diagnostic::Diagnostic;
+use podbell_core::diagnostic::Diagnostic;
 
 /// More errors than this are counted.
 const MOST: usize = 10;

@@ -8,8 +8,8 @@ use super::net::Net;
 use crate::cli::send_test;
 use crate::clock;
 use crate::config::{NotifierConfig, NotifierKind};
-use crate::core::outbox::Outcome;
 use crate::notifiers::{Answered, Notifiers, Probed};
+use podbell_core::outbox::Outcome;
 
 /// Looks at one destination.
 pub(super) async fn check(notifier: &NotifierConfig, net: &Net, notifiers: &Notifiers, send: bool) -> Checked {

@@ -35,9 +35,9 @@ use crate::app::BoxFuture;
 use crate::app::assemble;
 use crate::cli::Output;
 use crate::config::{self, Config, Partly, SourceConfig, System};
-use crate::core::rules::Destination;
 use crate::hide::spellings;
 use crate::notifiers::Notifiers;
+use podbell_core::rules::Destination;
 
 /// How long each check may take.
 const DEADLINE: Duration = Duration::from_secs(10);

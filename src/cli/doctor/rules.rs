@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::configuration;
 use super::finding::{Finding, Group, count};
-use crate::core::diagnostic::Diagnostic;
-use crate::core::rules::{Action, Destination, Located};
+use podbell_core::diagnostic::Diagnostic;
+use podbell_core::rules::{Action, Destination, Located};
 
 /// The rules of podbell.yaml.
 pub(super) struct Known<'a> {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::finding::{Checked, Finding, Group, span};
 use crate::clock;
-use crate::core::time::Time;
-use crate::store::{self, Look, Seen, StoreError};
+use podbell_core::time::Time;
+use podbell_store::{Look, Seen, StoreError};
 
 /// Less free space than this is worth a look; less than the other stops podbell soon.
 const LITTLE: u64 = 512 << 20;
@@ -16,7 +16,7 @@ const ALIVE: u64 = 45;
 /// Looks, off the runtime: a file system may hang.
 pub(super) async fn check(path: &Path) -> Checked {
     let (path, now) = (path.to_owned(), clock::now());
-    match tokio::task::spawn_blocking(move || store::look(&path)).await {
+    match tokio::task::spawn_blocking(move || podbell_store::look(&path)).await {
         Ok(look) => judge(&look, now).into(),
         Err(_) => Finding::fail(Group::Store, "store", "could not be looked at", "try again").into(),
     }

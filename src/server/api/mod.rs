@@ -24,9 +24,9 @@ use super::attempts::Tries;
 use super::limits::Refused;
 use crate::chat::{FrontDesk, Question, Speaker};
 use crate::clock;
-use crate::core::ask::{Answer, Entry, Prompt};
-use crate::core::message::{Language, Style};
-use crate::core::mute::Author;
+use podbell_core::ask::{Answer, Entry, Prompt};
+use podbell_core::message::{Language, Style};
+use podbell_core::mute::Author;
 
 /// How much of a person's name is kept.
 const MOST_NAME: usize = 100;

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::core::scope::Scope;
+use podbell_core::scope::Scope;
 
 /// What a token may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::sessions::{Hash, LIFETIME, Sessions, hash};
-use crate::core::message::one_line;
-use crate::core::scope::Scope;
-use crate::core::time::Time;
 use crate::server::api::Rights;
+use podbell_core::message::one_line;
+use podbell_core::scope::Scope;
+use podbell_core::time::Time;
 
 /// How much of a person's name is kept.
 const MOST_NAME: usize = 100;

@@ -6,9 +6,9 @@ use super::html::{Context, data};
 use super::words::filled;
 use crate::chat::lists::DeliveryRow;
 use crate::chat::views::Destinations;
-use crate::core::message::number;
-use crate::core::outbox::Health;
-use crate::core::outbox::pace::Pace;
+use podbell_core::message::number;
+use podbell_core::outbox::Health;
+use podbell_core::outbox::pace::Pace;
 
 /// What is known of destinations from the configuration: name and pace.
 pub type Paced = (String, Option<Pace>);

@@ -15,11 +15,11 @@ use super::sessions::{LIFETIME, hash};
 use super::sign_in::{self, Wrong};
 use super::{Asking, Page, local, refused, to};
 use crate::chat::{Question, Speaker};
-use crate::core::ask::{Answer, Entry, Excuse, Prompt};
-use crate::core::message::one_line;
-use crate::core::mute::Author;
 use crate::server::attempts::Tries;
 use crate::server::limits::Refused;
+use podbell_core::ask::{Answer, Entry, Excuse, Prompt};
+use podbell_core::message::one_line;
+use podbell_core::mute::Author;
 
 /// What is typed to sign in.
 #[derive(Deserialize)]

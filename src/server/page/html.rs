@@ -5,10 +5,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::access::Visitor;
 use super::words::{Words, filled};
-use crate::core::message::{Block, Phrases, Span, Style, number, one_line};
-use crate::core::rules::Severity;
-use crate::core::time::Time;
-use crate::core::timeline::Timeline;
+use podbell_core::message::{Block, Phrases, Span, Style, number, one_line};
+use podbell_core::rules::Severity;
+use podbell_core::time::Time;
+use podbell_core::timeline::Timeline;
 
 /// How much of a name is shown.
 const MOST_NAME: usize = 160;
@@ -93,7 +93,7 @@ impl Context<'_> {
         ];
         html! {
             (DOCTYPE)
-            html lang=(if self.style.language == crate::core::message::Language::Zh { "zh-Hans" } else { "en" }) {
+            html lang=(if self.style.language == podbell_core::message::Language::Zh { "zh-Hans" } else { "en" }) {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";

@@ -6,8 +6,8 @@ use super::html::{Context, blocks, data};
 use super::incidents::{has_it, service_path};
 use super::words::filled;
 use crate::chat::views::Detail;
-use crate::core::ask::typed;
-use crate::core::mute::Muted;
+use podbell_core::ask::typed;
+use podbell_core::mute::Muted;
 
 pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
     let (words, say) = (cx.words, cx.say());

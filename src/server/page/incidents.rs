@@ -5,10 +5,10 @@ use maud::{Markup, html};
 use super::html::{Context, data, encoded, nothing};
 use super::words::filled;
 use crate::chat::views::{Home, PAGE, Row};
-use crate::core::ask::{few, named, typed};
-use crate::core::event::Target;
-use crate::core::message::{number, one_line};
-use crate::core::mute::Mute;
+use podbell_core::ask::{few, named, typed};
+use podbell_core::event::Target;
+use podbell_core::message::{number, one_line};
+use podbell_core::mute::Mute;
 
 pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
     let words = cx.words;
@@ -102,7 +102,7 @@ pub(super) fn has_it(cx: &Context<'_>, name: &str) -> Markup {
 fn deeds(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
     let (id, words) = (row.brief.id, cx.words);
     let number = id.to_string();
-    let own = |mute: &&Mute| mute.what == crate::core::mute::Muted::Incident { id };
+    let own = |mute: &&Mute| mute.what == podbell_core::mute::Muted::Incident { id };
     html! {
         div.deeds {
             @if row.brief.acknowledged.is_none() {
@@ -133,7 +133,7 @@ pub(super) fn muted(cx: &Context<'_>, mute: &Mute) -> Markup {
         li {
             div {
                 b {
-                    @if let crate::core::mute::Muted::Incident { id } = mute.what {
+                    @if let podbell_core::mute::Muted::Incident { id } = mute.what {
                         a href=(cx.to(&format!("/incidents/{id}"))) { "#" (id) }
                     } @else { (data(&named(&mute.what))) }
                 }

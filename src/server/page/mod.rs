@@ -50,8 +50,8 @@ use crate::chat::FrontDesk;
 use crate::chat::desk::{Asked, ListError};
 use crate::chat::lists::Filter;
 use crate::chat::views::Reader;
-use crate::core::message::{Language, Style, one_line};
-use crate::core::time::Time;
+use podbell_core::message::{Language, Style, one_line};
+use podbell_core::time::Time;
 
 /// Nothing from elsewhere, nothing inline, nobody around it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \

@@ -7,12 +7,12 @@ use super::incident::mute_form;
 use super::incidents::service_path;
 use super::words::filled;
 use crate::chat::views::{ServiceDetail, Services};
-use crate::core::ask::events::Row;
-use crate::core::ask::{few, typed};
-use crate::core::event::Level;
-use crate::core::message::number;
-use crate::core::mute::Muted;
-use crate::core::time::Time;
+use podbell_core::ask::events::Row;
+use podbell_core::ask::{few, typed};
+use podbell_core::event::Level;
+use podbell_core::message::number;
+use podbell_core::mute::Muted;
+use podbell_core::time::Time;
 
 pub(super) fn list(cx: &Context<'_>, services: &Services, beginning: &str, after: u64) -> Markup {
     let words = cx.words;
@@ -128,7 +128,7 @@ fn event(cx: &Context<'_>, row: &Row) -> Markup {
                 (data(&row.reason))
                 @if let Some(id) = row.incident { " " a href=(cx.to(&format!("/incidents/{id}"))) { "#" (id) } }
                 @if row.silent && row.level == Level::Warning && row.incident.is_none() { " " span.badge { (cx.words.was_there) } }
-                p.small dir="auto" { (crate::core::message::one_line(&row.message, 300)) }
+                p.small dir="auto" { (podbell_core::message::one_line(&row.message, 300)) }
             }
             td { (data(&row.workload)) p.small { (say.objects(row.objects, &row.obj_type)) } }
             td.number { (number(row.occurrences)) }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::core::time::Time;
 use crate::server::api::Token;
+use podbell_core::time::Time;
 
 /// How long somebody stays signed in.
 pub const LIFETIME: Duration = Duration::from_secs(12 * 3600);

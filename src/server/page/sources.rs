@@ -9,9 +9,9 @@ use super::incidents::service_path;
 use super::words::filled;
 use crate::app::pulse::Snapshot;
 use crate::chat::views::Sources;
-use crate::core::message::number;
-use crate::core::notice::TroubleSubject;
-use crate::core::time::Time;
+use podbell_core::message::number;
+use podbell_core::notice::TroubleSubject;
+use podbell_core::time::Time;
 
 /// What is known of sources from the configuration: name, and how often each service is read.
 pub type Interval = (String, Duration);

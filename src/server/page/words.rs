@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderMap, header};
 
-use crate::core::message::Language;
-use crate::core::rules::Severity;
+use podbell_core::message::Language;
+use podbell_core::rules::Severity;
 
 macro_rules! words {
     ($($name:ident: $en:literal, $zh:literal;)*) => {

@@ -22,9 +22,9 @@ use super::KubernetesConfig;
 use super::connect::{self, chain};
 use super::follow::Resource;
 use crate::clock;
-use crate::core::source::PollError;
-use crate::core::time::Time;
 use crate::http::Clocks;
+use podbell_core::source::PollError;
+use podbell_core::time::Time;
 
 /// How many objects are asked for at once.
 pub const PAGE: u32 = 500;

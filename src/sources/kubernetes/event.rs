@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::core::event::{Event, Level};
-use crate::core::time::Time;
+use podbell_core::event::{Event, Level};
+use podbell_core::time::Time;
 
 /// An event of the API, read.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use super::KubernetesConfig;
 use super::api::{Api, Fault, FaultKind, From, Line, Lines};
 use super::object;
 use crate::clock;
-use crate::core::time::Time;
+use podbell_core::time::Time;
 
 /// How long watches of metadata last: they say by bookmarks where they are.
 const METADATA_WATCH: Duration = Duration::from_secs(290);

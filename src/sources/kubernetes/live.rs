@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::event::KubeEvent;
-use crate::core::event::{Event, Target};
-use crate::core::series::{EpisodeKey, Identities};
-use crate::core::time::Time;
+use podbell_core::event::{Event, Target};
+use podbell_core::series::{EpisodeKey, Identities};
+use podbell_core::time::Time;
 
 /// See the module.
 #[derive(Debug)]

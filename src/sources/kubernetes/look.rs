@@ -9,8 +9,8 @@ use super::KubernetesConfig;
 use super::api::{Api, Fault};
 use super::event;
 use super::follow::Resource;
-use crate::core::time::Time;
 use crate::http::Clocks;
+use podbell_core::time::Time;
 
 /// Everything that is listed and watched.
 const RESOURCES: [Resource; 5] =

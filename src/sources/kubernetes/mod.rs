@@ -30,7 +30,7 @@ use self::api::Api;
 use self::follow::Resource;
 use self::owners::{Owners, SharedOwners};
 use super::SourceEvent;
-use crate::core::source::Covers;
+use podbell_core::source::Covers;
 
 /// Labels that name a service, the first that is there counts. `qcloud-app` is what the old console wrote.
 pub const SERVICE_LABELS: [&str; 4] = ["qcloud-app", "k8s-app", "app.kubernetes.io/name", "app"];
@@ -143,6 +143,6 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
 }
 
 /// What an event of core/v1 says; `None` if it is none.
-pub(crate) fn read_event(text: &str) -> Option<crate::core::event::Event<'static>> {
+pub(crate) fn read_event(text: &str) -> Option<podbell_core::event::Event<'static>> {
     event::read(text).map(|event| event.event)
 }

@@ -14,9 +14,9 @@ use super::follow::{Follower, Happening, Resource};
 use super::object::Object;
 use super::place::{Facts, Known};
 use crate::clock;
-use crate::core::source::ObjectName;
-use crate::core::time::Time;
 use crate::sources::SourceEvent;
+use podbell_core::source::ObjectName;
+use podbell_core::time::Time;
 
 /// More objects are not kept; their events are attributed by name.
 const MOST_OBJECTS: usize = 200_000;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::event::KubeEvent;
-use crate::core::workload;
+use podbell_core::workload;
 
 /// The service of what lies in no namespace and is no node.
 pub const CLUSTER: &str = "cluster";

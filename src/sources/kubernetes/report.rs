@@ -18,12 +18,12 @@ use super::live::Live;
 use super::owners::SharedOwners;
 use super::place;
 use crate::clock;
-use crate::core::event::{Event, Target};
-use crate::core::series::EpisodeKey;
-use crate::core::source::{Covers, Seen};
-use crate::core::time::Time;
 use crate::sources::SourceEvent;
 use crate::sources::receipt::Counter;
+use podbell_core::event::{Event, Target};
+use podbell_core::series::EpisodeKey;
+use podbell_core::source::{Covers, Seen};
+use podbell_core::time::Time;
 
 /// The most events of a batch.
 const BATCH: usize = PAGE as usize;

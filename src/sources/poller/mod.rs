@@ -23,7 +23,7 @@ use self::schedule::Schedule;
 use self::watched::Watched;
 use super::{List, PollError, RosterEntry, SourceEvent};
 use crate::clock;
-use crate::core::event::Target;
+use podbell_core::event::Target;
 
 /// How a source's targets are found and read.
 pub trait Reader: Send + Sync + 'static {

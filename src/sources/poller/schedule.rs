@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
-use crate::core::event::Target;
+use podbell_core::event::Target;
 
 /// First reads do not wait for their phase: they are spread over this long at most.
 const FIRST_WITHIN: Duration = Duration::from_secs(5);

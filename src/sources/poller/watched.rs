@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::core::event::Target;
+use podbell_core::event::Target;
 
 /// So many complete discoveries in a row must miss a service before it is polled no more.
 const MISSES: u8 = 2;

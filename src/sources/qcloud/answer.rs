@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::loose::{Integer, Text, Truth};
-use crate::core::event::{Event, Level};
-use crate::core::time::Time;
 use crate::sources::wall_clock::WallClock;
+use podbell_core::event::{Event, Level};
+use podbell_core::time::Time;
 
 /// What is dated before this has a zero for a date, in whatever zone it was written: 2 January 1970.
 const OLDEST: Time = Time::from_seconds(86_400);

@@ -20,10 +20,10 @@ use super::codes::{self, Retry};
 use super::signature::{HttpMethod, sign, string_to_sign};
 use super::{QcloudConfig, SignatureMethod};
 use crate::clock;
-use crate::core::event::Target;
 use crate::hide::spellings;
 use crate::http::{BodyError, Clocks, read_body};
 use crate::sources::{List, PollError};
+use podbell_core::event::Target;
 
 /// Retries of one poll when the other side is unwell.
 const MAX_RETRIES: u32 = 2;

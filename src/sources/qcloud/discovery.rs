@@ -11,8 +11,8 @@ use super::answer::{self, AnswerError};
 use super::client::Client;
 use super::loose::{Integer, Text};
 use super::{PollError, ServiceSelection};
-use crate::core::event::Target;
 use crate::sources::poller::Discovery;
+use podbell_core::event::Target;
 
 /// How many clusters or services one answer may list; the API's own limit is 100.
 const PAGE: usize = 100;

@@ -26,7 +26,7 @@ use url::Url;
 use self::client::Client;
 use super::poller::{self, Plan, Reader};
 use super::{List, PollError, RosterEntry, SourceEvent};
-use crate::core::event::Target;
+use podbell_core::event::Target;
 
 pub use self::signature::{HttpMethod, SignatureMethod};
 

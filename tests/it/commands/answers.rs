@@ -1,9 +1,9 @@
 //! Answers in both languages, from the store of a world in virtual time.
 
 use podbell::app::pulse::{count, snapshot};
-use podbell::core::ask::{Entry, Prompt};
-use podbell::core::message::Language;
 use podbell::sources::SourceEvent;
+use podbell_core::ask::{Entry, Prompt};
+use podbell_core::message::Language;
 
 use super::desk::{Asker, lived};
 use crate::support::events::{at, warning};

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use podbell::chat::{ActError, Acting, Desk as _, Entry, FrontDesk, Hands, Question, Speaker, Surroundings};
-use podbell::core::ask::{Known, Prompt};
-use podbell::core::deed::{Act, Deed, Done, Refusal};
-use podbell::core::event::{Level, Target};
-use podbell::core::message::{Language, Style};
-use podbell::core::mute::{Author, Mute, Muted};
-use podbell::core::scope::Scope;
-use podbell::core::time::Time;
-use podbell::store::{Reader, Readers};
+use podbell_core::ask::{Known, Prompt};
+use podbell_core::deed::{Act, Deed, Done, Refusal};
+use podbell_core::event::{Level, Target};
+use podbell_core::message::{Language, Style};
+use podbell_core::mute::{Author, Mute, Muted};
+use podbell_core::scope::Scope;
+use podbell_core::time::Time;
+use podbell_store::{Reader, Readers};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -378,7 +378,7 @@ fn a_store_of_an_older_version_knows_which_services_show_its_incidents() {
         )
         .unwrap();
     drop(older);
-    drop(podbell::store::Store::open(&path).unwrap());
+    drop(podbell_store::Store::open(&path).unwrap());
     let said = Asker::of(&world).team("shop").podbell("incidents");
     assert!(said.contains("#1 · shop/web"), "{said}");
 }

@@ -1,7 +1,7 @@
 //! From typed text to commands.
 
-use podbell::core::ask::{Answer, Entry, Prompt, parse};
-use podbell::core::message::{Language, Style};
+use podbell_core::ask::{Answer, Entry, Prompt, parse};
+use podbell_core::message::{Language, Style};
 use proptest::prelude::*;
 
 use crate::support::events::at;

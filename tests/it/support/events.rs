@@ -1,7 +1,7 @@
 //! Events in few words.
 
-use podbell::core::event::{Event, Level};
-use podbell::core::time::Time;
+use podbell_core::event::{Event, Level};
+use podbell_core::time::Time;
 
 /// 2026-01-02 03:04:00 UTC, where virtual time starts.
 pub const START: Time = Time::from_seconds(1_767_323_040);

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::core::source::PollError;
-use podbell::core::time::Time;
 use podbell::sources::SourceEvent;
 use podbell::sources::kubernetes::{self, KubernetesConfig, Pace};
+use podbell_core::source::PollError;
+use podbell_core::time::Time;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use podbell::core::event::Level;
-use podbell::core::incident::hold::Window;
-use podbell::core::notice::{
+use podbell_core::event::Level;
+use podbell_core::incident::hold::Window;
+use podbell_core::notice::{
     ClockHint, Info, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, Told, Trouble, TroubleSubject,
 };
-use podbell::core::rules::rule::{Field, RuleKey, Severity};
+use podbell_core::rules::rule::{Field, RuleKey, Severity};
 
 use super::events::at;
 

@@ -12,12 +12,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use podbell::core::message::Language;
-use podbell::core::outbox::Outcome;
-use podbell::core::template::Template;
-use podbell::core::time::Time;
 use podbell::engine::SendJob;
 use podbell::notifiers::{Kind, NotifierConfig, Notifiers};
+use podbell_core::message::Language;
+use podbell_core::outbox::Outcome;
+use podbell_core::template::Template;
+use podbell_core::time::Time;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

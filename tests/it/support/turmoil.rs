@@ -6,10 +6,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::core::event::{Event, Level};
-use podbell::core::time::Time;
 use podbell::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
 use podbell::sources::recording::{RecordedPoll, Scope};
+use podbell_core::event::{Event, Level};
+use podbell_core::time::Time;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 

@@ -6,26 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::app::assemble::Rendered;
-use podbell::core::deed::{Act, Deed, Done};
-use podbell::core::event::{Event, Target};
-use podbell::core::mute::Author;
-use podbell::core::notice::Notice;
-use podbell::core::outbox::pace::Pace;
-use podbell::core::outbox::{Outcome, Parcel, Policy};
-use podbell::core::rules::Rules;
-use podbell::core::rules::compile::{RuleFile, compile};
-use podbell::core::rules::in_force::{InForce, RuleFiles};
-use podbell::core::rules::quiet::{Hours, Maintenance};
-use podbell::core::rules::rule::Destination;
-use podbell::core::scope::Scope;
-use podbell::core::source::{PollError, RosterEntry, SourceInfo};
-use podbell::core::step::Setup;
-use podbell::core::step::daily::DailyAt;
-use podbell::core::time::{Jump, Time};
 use podbell::engine::{Asked, Engine, Freeze, Happened, NewRules, Parts, SendJob};
 use podbell::notifiers::Notifiers;
 use podbell::sources::SourceEvent;
-use podbell::store::{Ownership, Store, StoreError};
+use podbell_core::deed::{Act, Deed, Done};
+use podbell_core::event::{Event, Target};
+use podbell_core::mute::Author;
+use podbell_core::notice::Notice;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Parcel, Policy};
+use podbell_core::rules::Rules;
+use podbell_core::rules::compile::{RuleFile, compile};
+use podbell_core::rules::in_force::{InForce, RuleFiles};
+use podbell_core::rules::quiet::{Hours, Maintenance};
+use podbell_core::rules::rule::Destination;
+use podbell_core::scope::Scope;
+use podbell_core::source::{PollError, RosterEntry, SourceInfo};
+use podbell_core::step::Setup;
+use podbell_core::step::daily::DailyAt;
+use podbell_core::time::{Jump, Time};
+use podbell_store::{Ownership, Store, StoreError};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -473,7 +473,7 @@ fn daily(minute: u16) -> DailyAt {
 
 fn rule_file(entry: usize, text: &str) -> RuleFile {
     RuleFile {
-        source: podbell::core::diagnostic::Source::new(&format!("rules-{entry}.yaml"), text),
+        source: podbell_core::diagnostic::Source::new(&format!("rules-{entry}.yaml"), text),
         entry: u32::try_from(entry).unwrap(),
         scope: None,
         names: Default::default(),

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::super::finding::{Checked, Finding, Group, count};
 use crate::config::FileConfig;
-use crate::core::time::Time;
 use crate::sources::{file, recording::RecordingError};
+use podbell_core::time::Time;
 
 /// So many polls are read at most: a recording may be longer than patience.
 const MOST: usize = 20_000;

@@ -8,10 +8,10 @@ use super::super::finding::{Checked, Finding, Group, count, span};
 use crate::app::assemble;
 use crate::clock;
 use crate::config::KubernetesConfig;
-use crate::core::time::Time;
 use crate::sources::kubernetes::api::Fault;
 use crate::sources::kubernetes::follow::Resource;
 use crate::sources::kubernetes::look::{Look, Missing, Place, look};
+use podbell_core::time::Time;
 
 /// For one answer; less than for the whole check.
 const PATIENCE: Duration = Duration::from_secs(4);

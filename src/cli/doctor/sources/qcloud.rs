@@ -10,13 +10,13 @@ use super::super::finding::{Checked, Finding, Group, count, span};
 use crate::app::assemble;
 use crate::clock;
 use crate::config::{self, ServiceSelection};
-use crate::core::event::Target;
-use crate::core::source::PollError;
-use crate::core::step::clock_hint;
-use crate::core::time::Time;
 use crate::sources::poller::PaceVerdict;
 use crate::sources::qcloud::client::Client;
 use crate::sources::qcloud::{MEMORY, discovery};
+use podbell_core::event::Target;
+use podbell_core::source::PollError;
+use podbell_core::step::clock_hint;
+use podbell_core::time::Time;
 
 /// So many services of an entry are read at most.
 const READ: usize = 5;

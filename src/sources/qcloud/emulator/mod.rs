@@ -30,8 +30,8 @@ use super::codes;
 pub use super::served::PATH;
 use super::served::{self, Asked, ClusterRow, Key, Keys, MAX_FORM, Query, Refusal, View};
 use crate::clock;
-use crate::core::event::Event;
-use crate::core::time::Time;
+use podbell_core::event::Event;
+use podbell_core::time::Time;
 
 /// More nonces than this are not remembered.
 const MAX_NONCES: usize = 1_000_000;

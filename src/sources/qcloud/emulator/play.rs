@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
-use crate::core::event::Event;
-use crate::core::time::Time;
 use crate::sources::qcloud::codes::{NO_CLUSTER, NO_SERVICE};
 use crate::sources::recording::{RecordedPoll, Scope, Shift};
+use podbell_core::event::Event;
+use podbell_core::time::Time;
 
 /// What discovery calls the things that a recording leaves open.
 const OPEN_CLUSTER: &str = "cls-emulated";

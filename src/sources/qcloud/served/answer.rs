@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::Asked;
-use crate::core::event::Event;
 use crate::sources::qcloud::{china, codes};
 use crate::sources::recording::WrittenEvent;
 use crate::sources::wall_clock::WallClock;
+use podbell_core::event::Event;
 
 /// What the real API lists on one page at most.
 const MAX_PAGE: usize = 100;

@@ -8,8 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::{Asked, PATH, Refusal};
-use crate::core::time::Time;
 use crate::sources::qcloud::signature::{SignatureMethod, sign, string_to_sign};
+use podbell_core::time::Time;
 
 /// A request may be this old, or this far ahead.
 const TOLERANCE: Duration = Duration::from_secs(300);

@@ -1,0 +1,189 @@
+//! Arguments of a command: options in any place, then what is left.
+
+use std::time::Duration;
+
+use super::mistake::{Missing, Mistake};
+use super::words::Word;
+use crate::diagnostic::did_you_mean;
+use crate::yaml::parse_duration;
+
+/// The longest name that anything has.
+const MOST_NAME: usize = 253;
+/// The last page that can be asked for.
+const LAST_PAGE: u32 = 10_000;
+
+/// An option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opt {
+    Namespace,
+    Cluster,
+    Since,
+    All,
+    Reason,
+    Page,
+}
+
+impl Opt {
+    /// Its short name and its long one.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Namespace => ("n", "namespace"),
+            Self::Cluster => ("c", "cluster"),
+            Self::Since => ("s", "since"),
+            Self::All => ("a", "all"),
+            Self::Reason => ("r", "reason"),
+            Self::Page => ("p", "page"),
+        }
+    }
+
+    fn long(self) -> &'static str {
+        self.names().1
+    }
+}
+
+/// What a command takes.
+pub(super) struct Spec {
+    /// Its name.
+    pub command: &'static str,
+    /// Its options.
+    pub options: &'static [Opt],
+    /// After so many arguments everything is free text.
+    pub arguments: usize,
+    /// Whether free text may follow.
+    pub free_text: bool,
+}
+
+/// What was given.
+#[derive(Debug, Default)]
+pub(super) struct Args {
+    pub arguments: Vec<String>,
+    pub free_text: Option<String>,
+    pub namespace: Option<String>,
+    pub cluster: Option<String>,
+    pub since: Option<Duration>,
+    pub all: bool,
+    pub reason: Option<String>,
+    pub page: Option<u32>,
+    /// Help was asked for instead.
+    pub help: bool,
+}
+
+/// Reads the words that follow a command in `text`.
+pub(super) fn read(words: &[Word], text: &str, spec: &Spec) -> Result<Args, Mistake> {
+    let mut args = Args::default();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        if let Some((name, value)) = word.option() {
+            if matches!(name.as_str(), "h" | "help") {
+                args.help = true;
+                continue;
+            }
+            let found = spec.options.iter().find(|opt| name == opt.names().0 || name == opt.names().1);
+            let Some(opt) = found.copied() else { return Err(unknown_option(word, &name, spec)) };
+            if opt == Opt::All && value.is_none() {
+                args.all = true;
+                continue;
+            }
+            let value = match value {
+                Some(value) => Some(value.to_owned()),
+                None => rest.next().filter(|next| next.option().is_none()).map(|next| next.text.clone()),
+            };
+            let value = value.filter(|value| !value.is_empty());
+            let value = value.ok_or(Mistake::NoValue { command: spec.command, option: opt.long() })?;
+            set(&mut args, opt, value, spec)?;
+        } else if args.arguments.len() < spec.arguments {
+            args.arguments.push(word.text.clone());
+        } else if spec.free_text {
+            args.free_text = free_text(text, word, rest.as_slice().is_empty());
+            break;
+        } else {
+            return Err(Mistake::Extra { command: spec.command, word: word.text.clone() });
+        }
+    }
+    Ok(args)
+}
+
+fn set(args: &mut Args, opt: Opt, value: String, spec: &Spec) -> Result<(), Mistake> {
+    let twice = match opt {
+        Opt::Namespace => args.namespace.replace(value).is_some(),
+        Opt::Cluster => args.cluster.replace(value).is_some(),
+        Opt::Reason => args.reason.replace(value).is_some(),
+        Opt::Since => args.since.replace(length(&value, spec.command)?).is_some(),
+        Opt::Page => {
+            let page = value.parse().ok().filter(|page| (1..=LAST_PAGE).contains(page));
+            let page = page.ok_or(Mistake::NoNumber { command: spec.command, option: opt.long(), word: value })?;
+            args.page.replace(page).is_some()
+        }
+        Opt::All => return Err(Mistake::Extra { command: spec.command, word: value }),
+    };
+    if twice { Err(Mistake::Twice { command: spec.command, option: opt.long() }) } else { Ok(()) }
+}
+
+fn unknown_option(word: &Word, name: &str, spec: &Spec) -> Mistake {
+    let meant = did_you_mean(name, spec.options.iter().map(|opt| opt.long()));
+    let meant = meant.and_then(|meant| spec.options.iter().map(|opt| opt.long()).find(|long| *long == meant));
+    Mistake::UnknownOption { command: spec.command, word: word.text.clone(), meant }
+}
+
+/// What people say in their own words, as they wrote it. Of one word in quotes only what is in them.
+fn free_text(text: &str, first: &Word, is_last: bool) -> Option<String> {
+    let said = if first.quoted && is_last { first.text.clone() } else { text.get(first.start..)?.trim().to_owned() };
+    (!said.is_empty()).then_some(said)
+}
+
+/// A length of time: `2h`, and what people write for it.
+pub(super) fn length(word: &str, command: &'static str) -> Result<Duration, Mistake> {
+    const WORDS: [(&str, &str); 15] = [
+        ("小时", "h"),
+        ("分钟", "m"),
+        ("分", "m"),
+        ("天", "d"),
+        ("秒", "s"),
+        ("时", "h"),
+        ("minutes", "m"),
+        ("minute", "m"),
+        ("mins", "m"),
+        ("min", "m"),
+        ("hours", "h"),
+        ("hour", "h"),
+        ("hrs", "h"),
+        ("days", "d"),
+        ("day", "d"),
+    ];
+    let short = WORDS.iter().fold(word.to_lowercase(), |short, (long, unit)| short.replace(long, unit));
+    parse_duration(&short).map_err(|_| Mistake::NoTime { command, word: word.to_owned() })
+}
+
+/// The number of an incident: `1042` or `#1042`.
+pub(super) fn id(word: &str) -> Option<u64> {
+    let digits = word.trim_start_matches('#');
+    let number = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.is_empty() && digits.len() <= 18;
+    digits.parse().ok().filter(|_| number)
+}
+
+/// The number of an incident, which must be there, and nothing else.
+pub(super) fn only_id(words: &[Word], text: &str, command: &'static str) -> Result<Option<u64>, Mistake> {
+    Ok(id_with(words, text, command, &[])?.map(|(id, _)| id))
+}
+
+/// One id with options. `None`: help was asked for.
+pub(super) fn id_with(
+    words: &[Word],
+    text: &str,
+    command: &'static str,
+    options: &'static [Opt],
+) -> Result<Option<(u64, Args)>, Mistake> {
+    let args = read(words, text, &Spec { command, options, arguments: 1, free_text: false })?;
+    if args.help {
+        return Ok(None);
+    }
+    let word = args.arguments.first().ok_or(Mistake::Missing { command, what: Missing::Incident })?;
+    let id = id(word).ok_or_else(|| Mistake::NoIncident { command, word: word.clone() })?;
+    Ok(Some((id, args)))
+}
+
+/// A name of something in a cluster: blanks, nothing at all and whole sentences are none.
+pub(super) fn name(word: &str, command: &'static str) -> Result<String, Mistake> {
+    let fits = !word.is_empty() && word.chars().count() <= MOST_NAME && !word.chars().any(char::is_control);
+    if fits { Ok(word.to_owned()) } else { Err(Mistake::NoName { command, word: word.to_owned() }) }
+}

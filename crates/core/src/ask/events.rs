@@ -1,0 +1,412 @@
+//! `events SERVICE`: what a service shows; `events` alone: what is open now, then the Warnings that were
+//! there before podbell came and are not told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::args::{self, Opt, Spec};
+use super::brief::{Brief, few};
+use super::mistake::{Missing, Mistake};
+use super::place::{Named, Place};
+use super::scribe::{Scribe, word};
+use super::words::Word;
+use super::{Command, page, pages};
+use crate::event::{Event, Level, Target};
+use crate::message::{self, Block, Message, Span, words};
+use crate::time::Time;
+use crate::workload;
+
+/// How much of an event's text is shown.
+const MOST_TEXT: usize = 160;
+/// How many incidents of a service are listed.
+const MOST_INCIDENTS: usize = 5;
+
+/// Which events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Of what.
+    pub named: Named,
+    /// Seen since.
+    pub since: Option<Duration>,
+    /// Normal ones, too.
+    pub all: bool,
+    /// Whose reason contains this.
+    pub reason: Option<String>,
+    /// Counted from 1.
+    pub page: u32,
+}
+
+impl Ask {
+    /// The same of a place, as it is typed.
+    pub fn typed(&self, named: &Named, page: u32) -> String {
+        Self { page, ..self.clone() }.typed_as(&named.typed())
+    }
+
+    /// The same of what is typed like this.
+    pub fn typed_as(&self, named: &str) -> String {
+        let page = self.page;
+        let mut typed = format!("events {named}");
+        if let Some(since) = self.since {
+            typed.push_str(&format!(" --since {}s", since.as_secs()));
+        }
+        if self.all {
+            typed.push_str(" --all");
+        }
+        if let Some(reason) = &self.reason {
+            typed.push_str(&format!(" --reason {}", word(reason)));
+        }
+        if page > 1 {
+            typed.push_str(&format!(" --page {page}"));
+        }
+        typed
+    }
+}
+
+const SPEC: Spec = Spec {
+    command: "events",
+    options: &[Opt::Namespace, Opt::Cluster, Opt::Since, Opt::All, Opt::Reason, Opt::Page],
+    arguments: 1,
+    free_text: false,
+};
+
+pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
+    let args = args::read(words, text, &SPEC)?;
+    let service = args.arguments.first().filter(|word| !matches!(word.as_str(), "help" | "?"));
+    if args.help || service.is_none() && !args.arguments.is_empty() {
+        return Ok(None);
+    }
+    let page = args.page.unwrap_or(1);
+    let Some(service) = service else {
+        let narrowed = args.namespace.is_some()
+            || args.cluster.is_some()
+            || args.since.is_some()
+            || args.reason.is_some()
+            || args.all;
+        return match narrowed {
+            true => Err(Mistake::Missing { command: "events", what: Missing::Service }),
+            false => Ok(Some(Command::Overview { page })),
+        };
+    };
+    let named = Named::read(service, &args, "events")?;
+    Ok(Some(Command::Events(Ask { named, since: args.since, all: args.all, reason: args.reason, page })))
+}
+
+/// An episode as the store has it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Where.
+    pub target: Target,
+    /// Its newest reading.
+    pub event: Event<'static>,
+    /// Whether it was there before podbell came and did not happen again since.
+    pub silent: bool,
+}
+
+/// Events of one workload with one reason.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Normal or Warning.
+    pub level: Level,
+    /// The workload.
+    pub workload: String,
+    /// Kind of the objects.
+    pub obj_type: String,
+    /// How many objects.
+    pub objects: u64,
+    /// The reason.
+    pub reason: String,
+    /// How often, as the cluster counts.
+    pub occurrences: u64,
+    /// Since when.
+    pub first_seen: Time,
+    /// The newest.
+    pub last_seen: Time,
+    /// Its text.
+    pub message: String,
+    /// The open incident that it belongs to.
+    pub incident: Option<u64>,
+    /// Whether it was there before podbell came: nobody was told.
+    pub silent: bool,
+}
+
+/// The answer about a service.
+#[derive(Clone, Debug, Serialize)]
+pub struct Events {
+    /// Which.
+    pub place: Place,
+    /// The question again, for the next page.
+    #[serde(skip)]
+    pub ask: Ask,
+    /// Its open incidents, the newest first.
+    pub incidents: Vec<Brief>,
+    /// One page of its events: Warnings first, the newest first.
+    pub rows: Vec<Row>,
+    /// How many rows there are in all.
+    pub all: u64,
+    /// Rows that were left out because they are Normal.
+    pub normal: u64,
+    /// How many pages there are.
+    pub pages: u32,
+    /// When it was read last.
+    pub read_at: Option<Time>,
+    /// Since when it cannot be read.
+    pub failing_since: Option<Time>,
+}
+
+impl Events {
+    /// The answer from what the store has.
+    pub fn new(place: Place, ask: Ask, incidents: Vec<Brief>, seen: &[Seen], now: Time) -> Self {
+        let (rows, normal) = rows(seen, &ask, &incidents, now);
+        let (pages, shown) = page(&rows, ask.page);
+        let (all, rows) = (rows.len() as u64, shown.to_vec());
+        Self { place, ask, incidents, rows, all, normal, pages, read_at: None, failing_since: None }
+    }
+
+    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let talk = scribe.talk;
+        let mut blocks = vec![scribe.line(talk.events_of(self.incidents.len() as u64, self.all))];
+        if let Some(since) = self.failing_since {
+            blocks.push(scribe.line(format!("⚠️ {}", talk.unreadable_since(&scribe.say.at(since)))));
+        }
+        if self.ask.page == 1 {
+            blocks.extend(self.incidents.iter().take(MOST_INCIDENTS).map(|brief| brief.line(scribe)));
+        }
+        for row in &self.rows {
+            row.write(scribe, &mut blocks);
+        }
+        blocks.extend(pages(scribe, self.ask.page, self.pages));
+        if self.rows.is_empty() && self.normal > 0 {
+            blocks.push(scribe.line(talk.only_normal(self.normal)));
+        }
+        if let (Some(read), None) = (self.read_at, self.failing_since) {
+            blocks.push(Block::Small(vec![words(talk.read(&scribe.say.ago(read)))]));
+        }
+        blocks.push(scribe.next(&self.next()));
+        let title = format!("📋 {} · {}", self.place.short(), self.place.cluster_for_people());
+        scribe.message(message::one_line(&title, 300), blocks)
+    }
+
+    fn next(&self) -> Vec<String> {
+        let named = self.place.named();
+        let mut next = Vec::new();
+        if self.ask.page < self.pages {
+            next.push(self.ask.typed(&named, self.ask.page + 1));
+        }
+        match self.incidents.first() {
+            Some(first) => {
+                if first.acknowledged.is_none() {
+                    next.push(format!("ack {}", first.id));
+                }
+                next.push(format!("show {}", first.id));
+                next.push(format!("mute {} 2h", named.typed()));
+            }
+            None if self.rows.is_empty() && self.normal > 0 => {
+                next.push(Ask { all: true, page: 1, ..self.ask.clone() }.typed(&named, 1));
+            }
+            None => next.push("events".to_owned()),
+        }
+        next
+    }
+}
+
+/// Events by what they are about, and how many Normal ones were left out.
+fn rows(seen: &[Seen], ask: &Ask, incidents: &[Brief], now: Time) -> (Vec<Row>, u64) {
+    let since = ask.since.map(|since| now.minus(since));
+    let reason = ask.reason.as_ref().map(|reason| reason.to_lowercase());
+    let wanted = |seen: &&Seen| {
+        since.is_none_or(|since| seen.event.last_seen >= since)
+            && reason.as_ref().is_none_or(|reason| seen.event.reason.to_lowercase().contains(reason))
+    };
+    let mut groups: BTreeMap<(Level, &str, &str, &str), Vec<&Seen>> = BTreeMap::new();
+    for one in seen.iter().filter(wanted) {
+        let event = &one.event;
+        let workload = workload::of(&event.obj_type, &event.obj_name);
+        groups.entry((event.level, workload, &event.obj_type, event.reason.trim())).or_default().push(one);
+    }
+    let all = groups.len();
+    let shown = groups.into_iter().filter(|((level, ..), _)| ask.all || *level == Level::Warning);
+    let mut rows: Vec<Row> = shown.filter_map(|(_, group)| Row::of(&group, incidents)).collect();
+    rows.sort_by_key(|row| (std::cmp::Reverse((row.level, row.last_seen)), row.workload.clone(), row.reason.clone()));
+    let left_out = (all - rows.len()) as u64;
+    (rows, left_out)
+}
+
+impl Row {
+    fn of(group: &[&Seen], incidents: &[Brief]) -> Option<Self> {
+        let newest = group.iter().max_by_key(|seen| seen.event.last_seen)?;
+        let event = &newest.event;
+        let workload = workload::of(&event.obj_type, &event.obj_name).to_owned();
+        let reason = event.reason.trim().to_owned();
+        // An object that several services show counts once, and so does its episode.
+        let mut counts: BTreeMap<(&str, &str, Time), u64> = BTreeMap::new();
+        for one in group {
+            let count = counts.entry((&one.event.obj_name, &one.event.message, one.event.first_seen)).or_default();
+            *count = (*count).max(one.event.count);
+        }
+        let objects: BTreeSet<&str> = group.iter().map(|seen| &*seen.event.obj_name).collect();
+        let told = |brief: &&Brief| brief.workload == workload && brief.reasons.contains(&reason);
+        Some(Self {
+            level: event.level,
+            obj_type: event.obj_type.trim().to_owned(),
+            objects: objects.len() as u64,
+            occurrences: counts.values().fold(0, |sum, count| sum.saturating_add(*count)),
+            first_seen: group.iter().map(|seen| seen.event.first_seen).min()?,
+            last_seen: event.last_seen,
+            message: event.message.trim().to_owned(),
+            incident: incidents.iter().find(told).map(|brief| brief.id),
+            silent: group.iter().all(|seen| seen.silent),
+            workload,
+            reason,
+        })
+    }
+
+    fn write(&self, scribe: &Scribe<'_>, blocks: &mut Vec<Block>) {
+        let sign = if self.level == Level::Warning { "▪️" } else { "▫️" };
+        let mut spans = vec![words(format!("{sign} "))];
+        spans.push(message::data(&self.reason));
+        spans.push(words(" · "));
+        spans.push(message::data(&self.workload));
+        let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
+        spans.push(words(format!(" · {times} · {objects} · {}", scribe.say.ago(self.last_seen))));
+        match (self.incident, self.silent && self.level == Level::Warning) {
+            (Some(id), _) => spans.push(words(format!(" · #{id}"))),
+            (None, true) => spans.push(words(format!(" · {}", scribe.talk.was_there()))),
+            (None, false) => {}
+        }
+        blocks.push(Block::Line(spans));
+        let text = message::one_line(&self.message, MOST_TEXT);
+        if !text.is_empty() {
+            blocks.push(Block::Small(vec![Span::Data(text)]));
+        }
+    }
+}
+
+/// A workload whose Warnings were there before podbell came.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Baseline {
+    /// Where.
+    pub place: Place,
+    /// Its reasons, the newest first.
+    pub reasons: Vec<String>,
+    /// Kind of its objects.
+    pub obj_type: String,
+    /// How many objects.
+    pub objects: u64,
+    /// How often, as the cluster counts.
+    pub occurrences: u64,
+    /// The newest.
+    pub last_seen: Time,
+}
+
+/// The answer to `events` alone.
+#[derive(Clone, Debug, Serialize)]
+pub struct Overview {
+    /// The newest open incidents.
+    pub incidents: Vec<Brief>,
+    /// How many are open.
+    pub open: u64,
+    /// The page of `incidents`.
+    pub page: u32,
+    /// What was there before, the newest first.
+    pub baseline: Vec<Baseline>,
+    /// Whether there is more of it.
+    pub more_baseline: bool,
+    /// How many services are watched.
+    pub services: u64,
+}
+
+impl Overview {
+    /// The silent baseline by workload: at most one page of it.
+    pub fn baseline(seen: &[Seen], alias: impl Fn(&str) -> Option<String>) -> (Vec<Baseline>, bool) {
+        let mut groups: Vec<(Place, Vec<&Seen>)> = Vec::new();
+        for one in seen {
+            let target = &one.target;
+            let place = Place {
+                namespace: target.namespace.to_string(),
+                cluster: target.cluster.to_string(),
+                alias: alias(&target.cluster),
+                name: workload::of(&one.event.obj_type, &one.event.obj_name).to_owned(),
+                workload: true,
+            };
+            match groups.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, group)) => group.push(one),
+                None => groups.push((place, vec![one])),
+            }
+        }
+        let more = groups.len() > super::PAGE;
+        let kept = groups.into_iter().take(super::PAGE).filter_map(|(place, group)| Baseline::of(place, &group));
+        let mut kept: Vec<Baseline> = kept.collect();
+        kept.sort_by_cached_key(|one| {
+            let place = [&one.place.cluster, &one.place.namespace, &one.place.name].map(Clone::clone);
+            (std::cmp::Reverse(one.last_seen), place)
+        });
+        (kept, more)
+    }
+
+    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let talk = scribe.talk;
+        let mut blocks = vec![scribe.line(talk.open_now(self.open, &scribe.say.services(self.services)))];
+        blocks.extend(self.incidents.iter().map(|brief| brief.line(scribe)));
+        let shown = (u64::from(self.page.max(1)) - 1) * super::PAGE as u64 + self.incidents.len() as u64;
+        let more = self.open.saturating_sub(shown);
+        if more > 0 {
+            blocks.push(Block::Small(vec![words(scribe.say.more(more))]));
+        }
+        if !self.baseline.is_empty() {
+            blocks.push(scribe.line(talk.baseline()));
+            blocks.extend(self.baseline.iter().map(|one| one.line(scribe)));
+            if self.more_baseline {
+                blocks.push(Block::Small(vec![words(talk.and_more())]));
+            }
+        }
+        let mut next = Vec::new();
+        if more > 0 {
+            next.push(format!("events --page {}", self.page + 1));
+        }
+        let named = |name: &str, namespace: &str| match namespace {
+            "" => format!("events {}", word(name)),
+            namespace => format!("events {} -n {}", word(name), word(namespace)),
+        };
+        match (self.incidents.first(), self.baseline.first()) {
+            (Some(first), _) => next.push(format!("show {}", first.id)),
+            (None, Some(first)) => next.push(named(&first.place.name, &first.place.namespace)),
+            (None, None) => next.push("untold".to_owned()),
+        }
+        next.push("help".to_owned());
+        blocks.push(scribe.next(&next));
+        scribe.message(format!("📋 {}", talk.open_title(self.open)), blocks)
+    }
+}
+
+impl Baseline {
+    fn of(place: Place, group: &[&Seen]) -> Option<Self> {
+        let newest = group.iter().max_by_key(|seen| seen.event.last_seen)?;
+        let mut reasons: Vec<String> = Vec::new();
+        for one in group {
+            let reason = one.event.reason.trim();
+            if !reasons.iter().any(|known| known == reason) {
+                reasons.push(reason.to_owned());
+            }
+        }
+        let objects: BTreeSet<&str> = group.iter().map(|seen| &*seen.event.obj_name).collect();
+        Some(Self {
+            place,
+            reasons,
+            obj_type: newest.event.obj_type.trim().to_owned(),
+            objects: objects.len() as u64,
+            occurrences: group.iter().fold(0, |sum, seen| sum.saturating_add(seen.event.count)),
+            last_seen: newest.event.last_seen,
+        })
+    }
+
+    fn line(&self, scribe: &Scribe<'_>) -> Block {
+        let mut spans = vec![words("▪️ ")];
+        spans.push(message::data(&format!("{}: {}", self.place.short(), few(&self.reasons))));
+        let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
+        let age = scribe.say.ago(self.last_seen);
+        spans.push(words(format!(" · {times} · {objects} · {age}")));
+        Block::Line(spans)
+    }
+}

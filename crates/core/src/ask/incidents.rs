@@ -1,0 +1,97 @@
+//! `incidents`: what is open, and with `--all` what was.
+
+use serde::Serialize;
+
+use super::args::{self, Opt, Spec};
+use super::brief::Brief;
+use super::mistake::Mistake;
+use super::scribe::{Scribe, word};
+use super::words::Word;
+use super::{Command, PAGE};
+use crate::event::Names;
+use crate::message::{Block, Message, words};
+
+/// Which incidents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Of this namespace only.
+    pub namespace: Option<String>,
+    /// Of this cluster only, by id or alias.
+    pub cluster: Option<String>,
+    /// Those that are over, too.
+    pub all: bool,
+    /// Counted from 1.
+    pub page: u32,
+}
+
+impl Ask {
+    /// Whether a target is asked for.
+    pub fn wants(&self, names: Names<'_>, alias: Option<&str>) -> bool {
+        self.namespace.as_ref().is_none_or(|namespace| **namespace == *names.namespace)
+            && self.cluster.as_ref().is_none_or(|name| **name == *names.cluster || Some(name.as_str()) == alias)
+    }
+}
+
+const SPEC: Spec = Spec {
+    command: "incidents",
+    options: &[Opt::Namespace, Opt::Cluster, Opt::All, Opt::Page],
+    arguments: 0,
+    free_text: false,
+};
+
+pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
+    let args = args::read(words, text, &SPEC)?;
+    let page = args.page.unwrap_or(1);
+    let ask = Ask { namespace: args.namespace, cluster: args.cluster, all: args.all, page };
+    Ok((!args.help).then_some(Command::Incidents(ask)))
+}
+
+/// The answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Incidents {
+    /// The question again, for the next page.
+    #[serde(skip)]
+    pub ask: Ask,
+    /// One page, the newest first.
+    pub incidents: Vec<Brief>,
+    /// How many there are.
+    pub all: u64,
+}
+
+impl Incidents {
+    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let talk = scribe.talk;
+        let count = if self.ask.all { talk.known(self.all) } else { talk.open_title(self.all) };
+        let mut blocks: Vec<Block> = self.incidents.iter().map(|brief| brief.line(scribe)).collect();
+        if blocks.is_empty() {
+            blocks.push(scribe.line(talk.none_open()));
+        }
+        let shown = (u64::from(self.ask.page.max(1)) - 1) * PAGE as u64 + self.incidents.len() as u64;
+        let more = self.all.saturating_sub(shown);
+        if more > 0 {
+            blocks.push(Block::Small(vec![words(scribe.say.more(more))]));
+        }
+        let mut next = Vec::new();
+        if more > 0 {
+            next.push(self.ask.typed(self.ask.page + 1));
+        }
+        match self.incidents.first() {
+            Some(first) => next.extend([format!("show {}", first.id), format!("why {}", first.id)]),
+            None if !self.ask.all => next.push(Ask { all: true, ..self.ask.clone() }.typed(1)),
+            None => next.push("events".to_owned()),
+        }
+        blocks.push(scribe.next(&next));
+        scribe.message(format!("📋 {count}"), blocks)
+    }
+}
+
+impl Ask {
+    fn typed(&self, page: u32) -> String {
+        let option = |name: &str, value: &Option<String>| {
+            value.as_ref().map_or(String::new(), |v| format!(" {name} {}", word(v)))
+        };
+        let all = if self.all { " --all" } else { "" };
+        let page = if page > 1 { format!(" --page {page}") } else { String::new() };
+        format!("incidents{}{}{all}{page}", option("-n", &self.namespace), option("-c", &self.cluster))
+    }
+}

@@ -1,0 +1,89 @@
+//! What answers need beside the store: the rules in force, and what people call clusters.
+
+use std::collections::BTreeMap;
+
+use crate::event::Target;
+use crate::mute::Muted;
+use crate::rules::rule::{Action, Field, RuleKey, Severity};
+use crate::rules::{Conditions, Rule, Rules};
+use crate::scope::Scope;
+
+/// See the module. Made anew at each reload.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The rules that tell.
+    pub rules: BTreeMap<RuleKey, KnownRule>,
+    /// What people call clusters, by id.
+    pub aliases: BTreeMap<String, String>,
+}
+
+/// A rule, as far as answers need it.
+#[derive(Clone, Debug)]
+pub struct KnownRule {
+    /// Its identity.
+    pub key: RuleKey,
+    /// How urgent its incidents are.
+    pub severity: Severity,
+    /// Where help is written.
+    pub runbook: Option<String>,
+    conditions: Vec<Conditions>,
+}
+
+impl Known {
+    /// What is known of these rules.
+    pub fn new(rules: &Rules, aliases: BTreeMap<String, String>) -> Self {
+        let tells = rules.iter().map(|(_, rule)| rule).filter(|rule| rule.action == Action::Notify);
+        Self { rules: tells.map(|rule| (rule.settings.key.clone(), KnownRule::of(rule))).collect(), aliases }
+    }
+
+    /// What people call a cluster.
+    pub fn alias(&self, cluster: &str) -> Option<&str> {
+        self.aliases.get(cluster).map(String::as_str)
+    }
+
+    /// What is muted, with what people call its cluster, where that means no other.
+    pub fn in_names(&self, what: &Muted) -> Muted {
+        let mut what = what.clone();
+        if let Muted::Service { cluster: Some(cluster), .. } = &mut what
+            && let Some(alias) = self.aliases.get(cluster)
+            && self.aliases.values().filter(|other| *other == alias).count() == 1
+        {
+            cluster.clone_from(alias);
+        }
+        what
+    }
+
+    /// A rule.
+    pub fn rule(&self, key: &RuleKey) -> Option<&KnownRule> {
+        self.rules.get(key)
+    }
+
+    /// The rules of this name, or of this `file:name`.
+    pub fn rules_named<'k>(&'k self, name: &str) -> impl Iterator<Item = &'k KnownRule> {
+        self.rules.values().filter(move |rule| *rule.key.name == *name || rule.key.to_string() == name)
+    }
+}
+
+impl KnownRule {
+    fn of(rule: &Rule) -> Self {
+        let conditions = std::iter::once(&rule.matching).chain(&rule.scopes).cloned().collect();
+        let settings = &rule.settings;
+        Self { key: settings.key.clone(), severity: settings.severity, runbook: settings.runbook.clone(), conditions }
+    }
+
+    /// Whether it could tell of anything that these services show: what cannot is another team's rule.
+    pub fn may_tell_of<'a>(&self, scope: &Scope, targets: impl IntoIterator<Item = &'a Target>) -> bool {
+        scope.is_everything() || targets.into_iter().any(|target| self.may_see(target))
+    }
+
+    fn may_see(&self, target: &Target) -> bool {
+        let fits = |field: Field, text: &str| {
+            let keys = self.conditions.iter().filter_map(|conditions| conditions.key(field));
+            keys.into_iter().all(|patterns| patterns.iter().any(|pattern| pattern.matches(text.trim())))
+        };
+        fits(Field::Source, &target.source)
+            && fits(Field::Cluster, &target.cluster)
+            && fits(Field::Namespace, &target.namespace)
+            && fits(Field::Service, &target.service)
+    }
+}

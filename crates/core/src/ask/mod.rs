@@ -1,0 +1,323 @@
+//! The one command language: what people type in chats, in a terminal and at the API, and the answers.
+//!
+//! Pure: text goes in, a [`Command`] or a [`Mistake`] comes out; facts go in, a [`Message`] comes out. One
+//! file per command. It never reads a store and never knows a platform; [`crate::deed`] is what it
+//! wants done.
+
+pub mod ack;
+mod args;
+pub mod brief;
+pub mod events;
+pub mod help;
+pub mod incidents;
+pub mod known;
+pub mod mistake;
+pub mod mute;
+pub mod mutes;
+pub mod place;
+mod scribe;
+pub mod show;
+pub mod status;
+mod talk;
+pub mod unmute;
+pub mod untold;
+pub mod why;
+pub mod words;
+
+use serde::Serialize;
+
+pub use brief::{Brief, Kept, Logged, few};
+pub use known::{Known, KnownRule};
+pub use mistake::Mistake;
+pub use place::{Choice, Kind, Named, Place, Unknown};
+pub use scribe::{Prompt, named, typed, word};
+
+use self::args::Spec;
+use self::scribe::Scribe;
+use self::words::Word;
+use crate::deed::Done;
+use crate::diagnostic::did_you_mean;
+use crate::message::{Block, Message, Style};
+use crate::mute::Mute;
+
+/// So many lines are a page: what a phone shows.
+pub const PAGE: usize = 10;
+
+/// Which word began the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// `/events`: the rest are its arguments.
+    Events,
+    /// `/podbell`: the rest begins with a command. Also a message to a bot, an API request, and a
+    /// button, which says the command that a person would type.
+    Podbell,
+}
+
+/// What somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// What is open now, and what was there before podbell came.
+    Overview {
+        /// Counted from 1.
+        page: u32,
+    },
+    /// The events of a service.
+    Events(events::Ask),
+    /// Incidents.
+    Incidents(incidents::Ask),
+    /// One incident.
+    Show {
+        /// Its number.
+        id: u64,
+    },
+    /// "I have it."
+    Ack {
+        /// The incident.
+        id: u64,
+    },
+    /// Hold what would be told.
+    Mute(mute::Ask),
+    /// End that.
+    Unmute(mute::What),
+    /// What is muted.
+    Mutes,
+    /// Why an incident was told, or was not.
+    Why {
+        /// Its number.
+        id: u64,
+        /// Of its changes, counted from 1.
+        page: u32,
+    },
+    /// What no rule tells.
+    Untold(untold::Ask),
+    /// How podbell is.
+    Status,
+    /// What can be typed.
+    Help {
+        /// Of one command only.
+        about: Option<&'static str>,
+    },
+}
+
+impl Command {
+    /// Whether it changes anything.
+    pub fn writes(&self) -> bool {
+        matches!(self, Self::Ack { .. } | Self::Mute(_) | Self::Unmute(_))
+    }
+}
+
+/// Reads a command.
+///
+/// # Errors
+/// A [`Mistake`], which has an answer, too.
+pub fn parse(entry: Entry, text: &str) -> Result<Command, Mistake> {
+    let words = words::split(text)?;
+    match entry {
+        Entry::Events => command("events", &words, text),
+        Entry::Podbell => podbell(&words, text),
+    }
+}
+
+/// What follows `/podbell`. Where platforms have no slash commands people type that word, too.
+fn podbell(words: &[Word], text: &str) -> Result<Command, Mistake> {
+    let Some((first, rest)) = words.split_first() else { return Ok(Command::Help { about: None }) };
+    let named = first.text.trim_start_matches('/').to_lowercase();
+    match named.as_str() {
+        "podbell" => podbell(rest, text),
+        "-h" | "--help" | "?" => Ok(Command::Help { about: None }),
+        name => match help::COMMANDS.iter().find(|known| known.name == name) {
+            Some(known) => command(known.name, rest, text),
+            None => {
+                let meant = did_you_mean(name, help::COMMANDS.iter().map(|known| known.name));
+                // What followed the mistyped word stays.
+                let rest = rest.first().and_then(|word| text.get(word.start..)).unwrap_or_default();
+                let meant = meant.map(|meant| format!("{meant} {rest}").trim_end().to_owned());
+                Err(Mistake::UnknownCommand { word: first.text.clone(), meant })
+            }
+        },
+    }
+}
+
+fn command(name: &'static str, words: &[Word], text: &str) -> Result<Command, Mistake> {
+    let parsed = match name {
+        "events" => events::parse(words, text)?,
+        "incidents" => incidents::parse(words, text)?,
+        "show" => show::parse(words, text)?,
+        "ack" => ack::parse(words, text)?,
+        "mute" => mute::parse(words, text)?,
+        "unmute" => unmute::parse(words, text)?,
+        "mutes" => mutes::parse(words, text)?,
+        "why" => why::parse(words, text)?,
+        "untold" => untold::parse(words, text)?,
+        "status" => status::parse(words, text)?,
+        _ => Some(help::parse(words)),
+    };
+    Ok(parsed.unwrap_or(Command::Help { about: Some(name) }))
+}
+
+/// A command without arguments. `None`: help was asked for.
+fn alone(command: &'static str, words: &[Word], text: &str) -> Result<Option<()>, Mistake> {
+    let args = args::read(words, text, &Spec { command, options: &[], arguments: 0, free_text: false })?;
+    Ok((!args.help).then_some(()))
+}
+
+/// Everything that can be answered: the facts, for people to read and for machines.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// See [`Command::Overview`].
+    Overview(events::Overview),
+    /// See [`Command::Events`].
+    Events(Box<events::Events>),
+    /// See [`Command::Incidents`].
+    Incidents(incidents::Incidents),
+    /// See [`Command::Show`].
+    Shown(Box<show::Shown>),
+    /// See [`Command::Why`].
+    Why(Box<why::Why>),
+    /// See [`Command::Mutes`].
+    Mutes(mutes::Mutes),
+    /// See [`Command::Untold`].
+    Untold(untold::Untold),
+    /// See [`Command::Status`].
+    Status(status::Status),
+    /// See [`Command::Help`].
+    Help {
+        /// Of one command only.
+        about: Option<&'static str>,
+    },
+    /// What came of a deed.
+    Done {
+        /// That.
+        #[serde(flatten)]
+        done: Box<Done>,
+        /// What it was about, as it is typed.
+        about: String,
+        /// Who did it.
+        by: crate::mute::Author,
+    },
+    /// Several things have that name.
+    Choice(Choice),
+    /// Nothing has that name.
+    Unknown(Unknown),
+    /// It cannot be understood.
+    Mistake(Mistake),
+    /// It cannot be answered at the moment, or not to this person.
+    Excuse {
+        /// Why.
+        because: Excuse,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Excuse {
+    /// The store takes too long.
+    Slow,
+    /// The store cannot be read.
+    Unreadable,
+    /// This person, or this channel, may only read.
+    MayNotWrite,
+    /// The store cannot be written.
+    NotDone,
+    /// Nobody answered whether it was done.
+    Silent,
+    /// The service does not run.
+    NotRunning,
+}
+
+impl Answer {
+    /// Whether what was asked was carried out.
+    pub fn is_good(&self) -> bool {
+        match self {
+            Self::Done { done, .. } => !matches!(**done, Done::Refused { .. }),
+            Self::Choice(_) | Self::Unknown(_) | Self::Mistake(_) | Self::Excuse { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Whether everybody should see it: something was changed.
+    pub fn is_public(&self) -> bool {
+        matches!(self, Self::Done { .. }) && self.is_good()
+    }
+
+    /// The one open incident that it is about.
+    pub fn incident(&self) -> Option<u64> {
+        match self {
+            Self::Shown(shown) if shown.brief.resolved_at.is_none() => Some(shown.brief.id),
+            Self::Done { done, .. } => match **done {
+                Done::Acknowledged { id, .. } => Some(id),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The same with the names that people give to clusters: facts have their ids.
+    #[must_use]
+    pub fn in_names(&self, known: &Known) -> Self {
+        let mut answer = self.clone();
+        let mutes: Vec<&mut Mute> = match &mut answer {
+            Self::Mutes(mutes) => mutes.mutes.iter_mut().collect(),
+            Self::Shown(shown) => shown.brief.muted.iter_mut().collect(),
+            Self::Why(why) => why.brief.muted.iter_mut().collect(),
+            Self::Done { done, .. } => match &mut **done {
+                Done::Muted { mute, .. } => vec![mute],
+                Done::Unmuted { mutes } => mutes.iter_mut().collect(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        for mute in mutes {
+            mute.what = known.in_names(&mute.what);
+        }
+        answer
+    }
+
+    /// In words, for a reader who types there.
+    pub fn compose(&self, style: &Style, prompt: Prompt) -> Message {
+        let scribe = Scribe::new(style, prompt);
+        match self {
+            Self::Overview(overview) => overview.answer(&scribe),
+            Self::Events(events) => events.answer(&scribe),
+            Self::Incidents(incidents) => incidents.answer(&scribe),
+            Self::Shown(shown) => shown.answer(&scribe),
+            Self::Why(why) => why.answer(&scribe),
+            Self::Mutes(mutes) => mutes.answer(&scribe),
+            Self::Untold(untold) => untold.answer(&scribe),
+            Self::Status(status) => status.answer(&scribe),
+            Self::Help { about } => help::answer(*about, &scribe),
+            Self::Done { done, about, by } => mute::answer_done(done, about, by, &scribe),
+            Self::Choice(choice) => choice.answer(&scribe),
+            Self::Unknown(unknown) => unknown.answer(&scribe),
+            Self::Mistake(mistake) => mistake.answer(&scribe),
+            Self::Excuse { because } => excuse(*because, &scribe),
+        }
+    }
+}
+
+fn excuse(because: Excuse, scribe: &Scribe<'_>) -> Message {
+    let mut blocks = vec![scribe.line(scribe.talk.excuse(because))];
+    if because == Excuse::Silent {
+        blocks.push(scribe.next(&["mutes".to_owned(), "incidents".to_owned()]));
+    }
+    let title = match because {
+        Excuse::MayNotWrite => scribe.talk.not_allowed(),
+        Excuse::NotDone | Excuse::NotRunning => scribe.talk.not_done(),
+        Excuse::Slow | Excuse::Unreadable | Excuse::Silent => scribe.talk.no_answer(),
+    };
+    scribe.message(format!("⚠️ {title}"), blocks)
+}
+
+/// How many pages there are, and the lines of one of them.
+fn page<T>(all: &[T], page: u32) -> (u32, &[T]) {
+    let pages = u32::try_from(all.len().div_ceil(PAGE).max(1)).unwrap_or(u32::MAX);
+    let from = (page.max(1) as usize - 1).saturating_mul(PAGE).min(all.len());
+    (pages, &all[from..(from + PAGE).min(all.len())])
+}
+
+/// Lines of `this` page, and that there are others.
+fn pages(scribe: &Scribe<'_>, page: u32, pages: u32) -> Option<Block> {
+    (pages > 1).then(|| Block::Small(vec![crate::message::words(scribe.talk.page(page, pages))]))
+}

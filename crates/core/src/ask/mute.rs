@@ -1,0 +1,135 @@
+//! `mute SERVICE|ID|rule:NAME 2h [why]`: holds what would be told. And what came of deeds of any kind.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Command;
+use super::args::{self, Args, Opt, Spec};
+use super::mistake::{Missing, Mistake};
+use super::mutes;
+use super::place::{Kind, Named, Unknown};
+use super::scribe::{Scribe, named, typed, word};
+use super::words::Word;
+use crate::deed::{Done, Refusal};
+use crate::message::{self, Block, Message, words};
+use crate::mute::{Author, LONGEST_MUTE};
+
+/// What a person means, by the shape of the word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A number: an incident.
+    Incident(u64),
+    /// `rule:NAME`, or `rule:FILE:NAME`.
+    Rule(String),
+    /// A service or workload; alone it may be a rule's name, too.
+    Named(Named),
+}
+
+impl What {
+    pub(super) fn read(written: &str, args: &Args, command: &'static str) -> Result<Self, Mistake> {
+        let narrowed = args.namespace.is_some() || args.cluster.is_some();
+        if let Some(id) = args::id(written).filter(|_| !narrowed) {
+            return Ok(Self::Incident(id));
+        }
+        // A rule's file may have any name.
+        match written.get(..5).filter(|head| head.eq_ignore_ascii_case("rule:")) {
+            Some(_) => Ok(Self::Rule(args::name(written.get(5..).unwrap_or_default().trim(), command)?)),
+            None => Ok(Self::Named(Named::read(written, args, command)?)),
+        }
+    }
+
+    /// As it was typed.
+    pub fn typed(&self) -> String {
+        match self {
+            Self::Incident(id) => id.to_string(),
+            Self::Rule(name) => word(&format!("rule:{name}")),
+            Self::Named(named) => named.typed(),
+        }
+    }
+}
+
+/// What is to be muted, for how long, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What.
+    pub what: What,
+    /// How long.
+    pub lasts: Duration,
+    /// As it was typed.
+    pub length: String,
+    /// Why, in their words.
+    pub why: Option<String>,
+}
+
+impl Ask {
+    /// The same of something else, as it is typed.
+    pub fn typed(&self, what: &str) -> String {
+        let why = self.why.as_ref().map_or(String::new(), |why| format!(" {why}"));
+        format!("mute {what} {}{why}", self.length)
+    }
+}
+
+const SPEC: Spec = Spec { command: "mute", options: &[Opt::Namespace, Opt::Cluster], arguments: 2, free_text: true };
+
+pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
+    let args = args::read(words, text, &SPEC)?;
+    if args.help {
+        return Ok(None);
+    }
+    let missing = |what| Mistake::Missing { command: "mute", what };
+    let written = args.arguments.first().ok_or(missing(Missing::What))?;
+    let what = What::read(written, &args, "mute")?;
+    let length = args.arguments.get(1).ok_or(missing(Missing::Length))?.clone();
+    let lasts = args::length(&length, "mute")?;
+    if lasts < Duration::from_secs(1) || lasts > LONGEST_MUTE {
+        return Err(Mistake::Length { word: length });
+    }
+    Ok(Some(Command::Mute(Ask { what, lasts, length, why: args.free_text })))
+}
+
+/// What came of a deed.
+pub(super) fn answer_done(done: &Done, about: &str, by: &Author, scribe: &Scribe<'_>) -> Message {
+    let talk = scribe.talk;
+    match done {
+        Done::Muted { mute, holds } => {
+            let title = format!("🔇 {}", message::one_line(&named(&mute.what), 200));
+            let lasts = scribe.say.duration(mute.until.since(scribe.style.now).as_secs().saturating_add(30));
+            let mut gist = scribe.mute(mute);
+            gist.push(words(format!(" ({lasts})")));
+            let blocks = vec![
+                Block::Line(gist),
+                scribe.line(talk.holds(*holds)),
+                scribe.next(&[format!("unmute {}", typed(&mute.what)), "mutes".to_owned()]),
+            ];
+            scribe.message(title, blocks)
+        }
+        Done::Unmuted { mutes } => {
+            let mut blocks = vec![Block::Line(scribe.fill(talk.unmuted(), &[&by.name]))];
+            blocks.extend(mutes.iter().take(super::PAGE).map(|mute| mutes::line(mute, scribe)));
+            blocks.push(scribe.next(&["mutes".to_owned(), "events".to_owned()]));
+            let what = mutes.first().map_or(about.to_owned(), |mute| named(&mute.what));
+            scribe.message(format!("🔔 {}", message::one_line(&what, 200)), blocks)
+        }
+        Done::Acknowledged { id, before } => {
+            let mut blocks = vec![Block::Line(scribe.fill(talk.acknowledged(), &[&by.name]))];
+            if let Some(before) = before {
+                blocks.push(scribe.filled(&talk.had_it(&scribe.say.at(before.at)), &[&before.by.name]));
+            }
+            blocks.push(scribe.next(&[format!("show {id}"), format!("mute {id} 2h")]));
+            scribe.message(format!("🙋 #{id}"), blocks)
+        }
+        Done::Refused { because: Refusal::Unknown } => {
+            Unknown { kind: Kind::Thing, word: about.to_owned(), near: Vec::new() }.answer(scribe)
+        }
+        Done::Refused { because: Refusal::NotMuted } => {
+            Unknown { kind: Kind::Mute, word: about.to_owned(), near: Vec::new() }.answer(scribe)
+        }
+        Done::Refused { because } => {
+            let blocks =
+                vec![scribe.line(talk.refused(*because)), scribe.next(&["mutes".to_owned(), "incidents".to_owned()])];
+            scribe.message(format!("✋ {}", message::one_line(about, 200)), blocks)
+        }
+    }
+}

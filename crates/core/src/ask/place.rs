@@ -1,0 +1,209 @@
+//! Names that people use for services and workloads, and what becomes of them: found, ambiguous, or
+//! unknown. Never says anything that its reader may not see: whoever asks gives it only that.
+
+use serde::Serialize;
+
+use super::args::{self, Args};
+use super::mistake::Mistake;
+use super::scribe::{Scribe, word};
+use crate::event::Target;
+use crate::message::{Message, words};
+
+/// How many near names are offered.
+const MOST_NEAR: usize = 5;
+/// How many choices are listed.
+const MOST_CHOICES: usize = 10;
+
+/// A service or workload as somebody names it. What is `None` is any.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// The cluster's id or alias.
+    pub cluster: Option<String>,
+    /// The namespace.
+    pub namespace: Option<String>,
+    /// The service's name, or a workload's.
+    pub name: String,
+}
+
+impl Named {
+    /// From `web`, `shop/web` or `prod/shop/web`, and the options beside it.
+    pub(super) fn read(written: &str, args: &Args, command: &'static str) -> Result<Self, Mistake> {
+        let mut parts = written.rsplit('/');
+        let mut part = || parts.next().map(|part| args::name(part, command)).transpose();
+        let (name, namespace, cluster, more) = (part()?, part()?, part()?, part()?);
+        let no_name = || Mistake::NoName { command, word: written.to_owned() };
+        if more.is_some() {
+            return Err(no_name());
+        }
+        let one = |written: Option<String>, option: &Option<String>, name| match (written, option) {
+            (Some(written), Some(option)) if written != *option => Err(Mistake::Twice { command, option: name }),
+            (written, option) => Ok(written.or_else(|| option.clone())),
+        };
+        Ok(Self {
+            cluster: one(cluster, &args.cluster, "cluster")?,
+            namespace: one(namespace, &args.namespace, "namespace")?,
+            name: name.ok_or_else(no_name)?,
+        })
+    }
+
+    /// Whether a target lies where this says. Of a cluster people use the id or its alias; `node/n1` is the service of a
+    /// node, which lies in no namespace.
+    pub fn lies_in(&self, target: &Target, alias: Option<&str>) -> bool {
+        let of_node = |kind: &str| {
+            target.namespace.is_empty() && target.service.split_once('/') == Some((kind, self.name.as_str()))
+        };
+        self.namespace.as_ref().is_none_or(|namespace| **namespace == *target.namespace || of_node(namespace))
+            && self.cluster.as_ref().is_none_or(|name| **name == *target.cluster || Some(name.as_str()) == alias)
+    }
+
+    /// As it is typed again.
+    pub fn typed(&self) -> String {
+        let option = |name: &str, value: &Option<String>| {
+            value.as_ref().map_or(String::new(), |v| format!(" {name} {}", word(v)))
+        };
+        format!("{}{}{}", word(&self.name), option("-n", &self.namespace), option("-c", &self.cluster))
+    }
+}
+
+/// One place with a service or workload of a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    /// The namespace.
+    pub namespace: String,
+    /// The cluster's id.
+    pub cluster: String,
+    /// What people call the cluster.
+    pub alias: Option<String>,
+    /// The name.
+    pub name: String,
+    /// Whether it is the name of a workload, and of no service.
+    pub workload: bool,
+}
+
+impl Place {
+    /// `shop/web`.
+    pub fn short(&self) -> String {
+        if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
+    }
+
+    /// `prod-gz`, or the id.
+    pub fn cluster_for_people(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.cluster)
+    }
+
+    /// The name that says this place and no other.
+    pub fn named(&self) -> Named {
+        Named {
+            cluster: Some(self.cluster_for_people().to_owned()),
+            namespace: Some(self.namespace.clone()),
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// A word that means several things.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// What was typed.
+    pub word: String,
+    /// What it may mean: the command that says so.
+    pub commands: Vec<String>,
+}
+
+impl Choice {
+    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let mut blocks = vec![scribe.filled(&scribe.talk.several(self.commands.len() as u64), &[&self.word])];
+        blocks
+            .extend(self.commands.iter().take(MOST_CHOICES).map(|command| scribe.meant(std::slice::from_ref(command))));
+        if let Some(more) = self.commands.len().checked_sub(MOST_CHOICES).filter(|more| *more > 0) {
+            blocks.push(crate::message::Block::Small(vec![words(scribe.say.more(more as u64))]));
+        }
+        scribe.message(format!("❓ {}", scribe.talk.which()), blocks)
+    }
+}
+
+/// What is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A service or workload.
+    Service,
+    /// An incident.
+    Incident,
+    /// A rule.
+    Rule,
+    /// Something to mute: neither service nor rule.
+    Thing,
+    /// A mute.
+    Mute,
+}
+
+/// A name of nothing that the reader may see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    /// What was looked for.
+    pub kind: Kind,
+    /// What was typed.
+    pub word: String,
+    /// The commands with the nearest names.
+    pub near: Vec<String>,
+}
+
+impl Unknown {
+    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let mut blocks = vec![scribe.filled(scribe.talk.unknown(self.kind), &[&self.word])];
+        if !self.near.is_empty() {
+            blocks.push(scribe.meant(&self.near));
+        }
+        let list = match self.kind {
+            Kind::Service | Kind::Thing => "events",
+            Kind::Incident | Kind::Rule => "incidents",
+            Kind::Mute => "mutes",
+        };
+        blocks.push(scribe.next(&[list.to_owned()]));
+        scribe.message(format!("❓ {}", scribe.talk.not_found()), blocks)
+    }
+}
+
+/// The names that are nearest to a word, the nearest first.
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let word = word.to_lowercase();
+    let letters = word.chars().count();
+    let close = (letters / 3).max(1);
+    let mut near: Vec<(usize, &str)> = names
+        .into_iter()
+        .filter_map(|name| {
+            let lower = name.to_lowercase();
+            // Who types the beginning of a name, or a part of it, means it.
+            let part = letters >= 3 && lower.contains(&word);
+            // Far longer or shorter ones need no closer look.
+            let apart = lower.chars().count().abs_diff(letters);
+            let distance = if part {
+                1
+            } else if apart > close {
+                return None;
+            } else {
+                strsim::damerau_levenshtein(&word, &lower)
+            };
+            (distance <= close).then_some((distance, name))
+        })
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    near.into_iter().take(MOST_NEAR).map(|(_, name)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_names_are_those_with_few_letters_changed_or_with_the_word_in_them() {
+        let names = ["web", "web-frontend", "billing", "bill", "checkout"];
+        assert_eq!(nearest("wbe", names), ["web"]);
+        assert_eq!(nearest("front", names), ["web-frontend"]);
+        assert_eq!(nearest("chekout", names), ["checkout"]);
+        assert_eq!(nearest("zzz", names), Vec::<String>::new());
+        assert_eq!(nearest("", names), Vec::<String>::new());
+    }
+}

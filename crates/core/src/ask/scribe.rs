@@ -1,0 +1,169 @@
+//! What all answers share: the reader's words, commands as they are typed where the answer is read, and
+//! the shape of a message.
+
+use super::talk::{self, Talk};
+use crate::message::{self, Block, Message, Phrases, Span, Style};
+use crate::mute::{Author, Mute, Muted};
+use crate::notice::NoticeKind;
+use crate::rules::rule::Severity;
+
+/// How much of a sentence of a person or a cluster is shown.
+const MOST_SENTENCE: usize = 160;
+
+/// Where commands are typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prompt {
+    /// In a chat: `/podbell ack 1042`, `/events web`.
+    #[default]
+    Chat,
+    /// In a terminal: `podbell ack 1042`.
+    Terminal,
+}
+
+impl Prompt {
+    /// A command as it is typed.
+    pub fn line(self, command: &str) -> String {
+        match self {
+            Self::Chat if command == "events" || command.starts_with("events ") => format!("/{command}"),
+            Self::Chat => format!("/podbell {command}"),
+            Self::Terminal => format!("podbell {command}"),
+        }
+    }
+}
+
+/// Writes answers.
+pub(super) struct Scribe<'a> {
+    pub(super) talk: &'static dyn Talk,
+    pub(super) say: Phrases<'a>,
+    pub(super) style: &'a Style,
+    prompt: Prompt,
+}
+
+impl<'a> Scribe<'a> {
+    pub(super) fn new(style: &'a Style, prompt: Prompt) -> Self {
+        Self { talk: talk::of(style.language), say: Phrases::new(style), style, prompt }
+    }
+
+    /// An answer.
+    pub(super) fn message(&self, title: String, blocks: Vec<Block>) -> Message {
+        Message {
+            title,
+            severity: Severity::Info,
+            kind: NoticeKind::Info,
+            over: false,
+            language: self.style.language,
+            mentions: Vec::new(),
+            blocks,
+        }
+    }
+
+    /// A sentence with text from outside in the places of `{}`.
+    pub(super) fn fill(&self, sentence: &str, outside: &[&str]) -> Vec<Span> {
+        let clipped: Vec<String> = outside.iter().map(|text| message::one_line(text, MOST_SENTENCE)).collect();
+        let clipped: Vec<&str> = clipped.iter().map(String::as_str).collect();
+        message::fill(sentence, &clipped)
+    }
+
+    /// A line of podbell's own words.
+    pub(super) fn line(&self, text: impl Into<String>) -> Block {
+        Block::Line(vec![message::words(text)])
+    }
+
+    /// A line with text from outside in the places of `{}`.
+    pub(super) fn filled(&self, sentence: &str, outside: &[&str]) -> Block {
+        Block::Line(self.fill(sentence, outside))
+    }
+
+    /// The exact next things to type.
+    pub(super) fn next(&self, commands: &[String]) -> Block {
+        Block::Small(self.commands(self.talk.next(), commands))
+    }
+
+    /// What was probably meant.
+    pub(super) fn meant(&self, commands: &[String]) -> Block {
+        Block::Line(self.commands(self.talk.meant(), commands))
+    }
+
+    /// The option that was probably meant.
+    pub(super) fn meant_option(&self, option: &str) -> Block {
+        self.line(format!("{}{}--{option}", self.talk.meant(), self.say.colon()))
+    }
+
+    /// How a command is typed.
+    pub(super) fn type_this(&self, usage: &str) -> Block {
+        Block::Small(self.commands(self.talk.type_this(), &[usage.to_owned()]))
+    }
+
+    /// A command as an example.
+    pub(super) fn example(&self, command: &str) -> Block {
+        Block::Small(vec![Span::Data(self.prompt.line(command))])
+    }
+
+    fn commands(&self, head: &str, commands: &[String]) -> Vec<Span> {
+        let mut spans = vec![message::words(format!("{head}{}", self.say.colon()))];
+        for (place, command) in commands.iter().enumerate() {
+            if place > 0 {
+                spans.push(message::words(" · "));
+            }
+            spans.push(Span::Data(message::one_line(&self.prompt.line(command), 400)));
+        }
+        spans
+    }
+
+    /// That lists of so many services have entries that nobody can be told of.
+    pub(super) fn unusable(&self, services: u64) -> Option<Block> {
+        (services > 0).then(|| self.line(format!("⚠️ {}", self.talk.unusable(&self.say.services(services)))))
+    }
+
+    /// Who said something, and where.
+    pub(super) fn author(&self, by: &Author) -> Vec<Span> {
+        vec![message::data(&by.name), message::words(" ("), message::data(&self.say.via(&by.via)), message::words(")")]
+    }
+
+    /// "muted by ann (ops) until 12:00: deploy".
+    pub(super) fn mute(&self, mute: &Mute) -> Vec<Span> {
+        let by = format!("{} ({})", mute.by.name, self.say.via(&mute.by.via));
+        let mut spans = self.fill(&self.talk.muted_until(&self.say.at(mute.until)), &[&by]);
+        if let Some(why) = &mute.why {
+            spans.push(message::words(self.say.colon()));
+            spans.push(Span::Data(message::one_line(why, MOST_SENTENCE)));
+        }
+        spans
+    }
+}
+
+/// What is muted, as people call it.
+pub fn named(what: &Muted) -> String {
+    match what {
+        Muted::Incident { id } => format!("#{id}"),
+        Muted::Rule { rule } => format!("rule:{}", rule.name),
+        Muted::Service { namespace: Some(namespace), service, .. } => format!("{namespace}/{service}"),
+        Muted::Service { service, .. } => service.clone(),
+    }
+}
+
+/// What is muted, as it is typed.
+pub fn typed(what: &Muted) -> String {
+    match what {
+        Muted::Incident { id } => id.to_string(),
+        Muted::Rule { rule } => word(&format!("rule:{rule}")),
+        Muted::Service { cluster, namespace, service } => {
+            let option = |name: &str, value: &Option<String>| {
+                value.as_ref().map_or(String::new(), |v| format!(" {name} {}", word(v)))
+            };
+            format!("{}{}{}", word(service), option("-n", namespace), option("-c", cluster))
+        }
+    }
+}
+
+/// A word as it must be typed to be one word.
+pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '#' | '@');
+    let simple = !text.is_empty() && !text.starts_with('-') && text.chars().all(plain);
+    match text {
+        text if simple => text.to_owned(),
+        text if text.contains('"') => format!("'{text}'"),
+        text => format!("\"{text}\""),
+    }
+}

@@ -1,0 +1,81 @@
+//! `status`: how podbell is, as far as the reader may see.
+
+use serde::Serialize;
+
+use super::mistake::Mistake;
+use super::scribe::Scribe;
+use super::words::Word;
+use super::{Command, alone};
+use crate::message::{self, Block, Message, Span, words};
+use crate::time::Time;
+
+/// A service that was not alive for so long does not run, in seconds.
+const ALIVE: u64 = 60;
+
+pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
+    Ok(alone("status", words, text)?.map(|()| Command::Status))
+}
+
+/// The answer. What is `None` is not the reader's to see.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// When the service was last alive.
+    pub heartbeat: Option<Time>,
+    /// Nobody owns the store, where that can be seen: it has ended, however young its heartbeat is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
+    /// Services that are watched.
+    pub services: u64,
+    /// Of those, which cannot be read.
+    pub unreadable: u64,
+    /// Since when the first of them.
+    pub unreadable_since: Option<Time>,
+    /// Services whose lists have entries that cannot be understood.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unusable: u64,
+    /// Open incidents.
+    pub open: u64,
+    /// Mutes in force.
+    pub mutes: u64,
+    /// Messages that wait.
+    pub waiting: Option<u64>,
+    /// Messages that were given up.
+    pub dead: Option<u64>,
+    /// Destinations that take no messages at the moment.
+    pub destinations: Option<Vec<String>>,
+}
+
+impl Status {
+    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let talk = scribe.talk;
+        let silent = self.ended || self.heartbeat.is_none_or(|beat| scribe.style.now.since(beat).as_secs() > ALIVE);
+        let mut blocks = vec![scribe.line(match self.heartbeat {
+            Some(beat) if silent => talk.not_alive(&scribe.say.age(beat)),
+            Some(_) => talk.alive().to_owned(),
+            None => talk.never_alive().to_owned(),
+        })];
+        blocks.push(scribe.line(talk.watches(&scribe.say.services(self.services), self.open, self.mutes)));
+        if let Some(since) = self.unreadable_since {
+            let services = scribe.say.services(self.unreadable);
+            blocks.push(scribe.line(format!("⚠️ {}", talk.unreadable(&services, &scribe.say.at(since)))));
+        }
+        blocks.extend(scribe.unusable(self.unusable));
+        if let (Some(waiting), Some(dead)) = (self.waiting, self.dead) {
+            blocks.push(scribe.line(talk.deliveries(waiting, dead)));
+        }
+        for name in self.destinations.iter().flatten() {
+            let mut spans: Vec<Span> = vec![words("⚠️ ")];
+            spans.extend(scribe.fill(talk.takes_nothing(), &[name]));
+            blocks.push(Block::Line(spans));
+        }
+        blocks.push(scribe.next(&["events".to_owned(), "untold".to_owned(), "mutes".to_owned()]));
+        let sign = if silent || self.unreadable > 0 || self.unusable > 0 { "⚠️" } else { "💚" };
+        scribe.message(message::one_line(&format!("{sign} {}", talk.status_title()), 100), blocks)
+    }
+}
+
+/// A fact that most answers would only have as a nought.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+pub(super) fn is_zero(n: &u64) -> bool {
+    *n == 0
+}

@@ -1,0 +1,198 @@
+//! `untold`: Warnings that no rule told, so that nobody has to trust a silence.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::args::{self, Opt, Spec};
+use super::mistake::Mistake;
+use super::scribe::{Scribe, word};
+use super::status::is_zero;
+use super::words::Word;
+use super::{Command, page, pages};
+use crate::event::Target;
+use crate::message::{self, Block, Message, words};
+use crate::rules::rule::RuleKey;
+use crate::step::decision::{Decision, Verdict};
+use crate::time::Time;
+
+/// What is looked back at unless something else is asked for.
+const LATELY: Duration = Duration::from_secs(24 * 3600);
+
+/// Which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Of this namespace only.
+    pub namespace: Option<String>,
+    /// Of this cluster only, by id or alias.
+    pub cluster: Option<String>,
+    /// How far back.
+    pub since: Duration,
+    /// Counted from 1.
+    pub page: u32,
+}
+
+impl Ask {
+    /// Whether a target is asked for.
+    pub fn wants(&self, target: &Target, alias: Option<&str>) -> bool {
+        self.namespace.as_ref().is_none_or(|namespace| **namespace == *target.namespace)
+            && self.cluster.as_ref().is_none_or(|name| **name == *target.cluster || Some(name.as_str()) == alias)
+    }
+
+    fn typed(&self, page: u32) -> String {
+        let option = |name: &str, value: &Option<String>| {
+            value.as_ref().map_or(String::new(), |v| format!(" {name} {}", word(v)))
+        };
+        let (namespace, cluster) = (option("-n", &self.namespace), option("-c", &self.cluster));
+        format!("untold{namespace}{cluster} --since {}s --page {page}", self.since.as_secs())
+    }
+}
+
+const SPEC: Spec = Spec {
+    command: "untold",
+    options: &[Opt::Namespace, Opt::Cluster, Opt::Since, Opt::Page],
+    arguments: 0,
+    free_text: false,
+};
+
+pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
+    let args = args::read(words, text, &SPEC)?;
+    let (since, page) = (args.since.unwrap_or(LATELY), args.page.unwrap_or(1));
+    let ask = Ask { namespace: args.namespace, cluster: args.cluster, since, page };
+    Ok((!args.help).then_some(Command::Untold(ask)))
+}
+
+/// Changes of one workload with one reason.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The cluster's id.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The workload.
+    pub workload: String,
+    /// The reason.
+    pub reason: String,
+    /// Kind of the objects.
+    pub obj_type: String,
+    /// How many objects.
+    pub objects: u64,
+    /// New occurrences.
+    pub occurrences: u64,
+    /// The newest.
+    pub at: Time,
+    /// Its text.
+    pub message: String,
+    /// The rules that say that it is noise; none: no rule is about it.
+    pub ignored_by: Vec<RuleKey>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Untold {
+    /// The question again, for the next page.
+    #[serde(skip)]
+    pub ask: Ask,
+    /// One page, the newest first.
+    pub rows: Vec<Row>,
+    /// How many there are in all.
+    pub all: u64,
+    /// How many pages.
+    pub pages: u32,
+    /// Services whose lists have entries that cannot be understood: what those say is told to nobody.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unusable: u64,
+}
+
+impl Untold {
+    /// The answer from decisions without an incident, the newest first. `unusable`: how many services have lists with
+    /// entries that cannot be understood.
+    pub fn new(ask: Ask, decisions: &[Decision], unusable: u64) -> Self {
+        let mut rows: Vec<(Row, BTreeSet<&str>)> = Vec::new();
+        for decision in decisions {
+            let ignored_by = match &decision.verdict {
+                Verdict::NoRule => Vec::new(),
+                Verdict::Ignored(rules) => rules.clone(),
+                Verdict::Claimed(_) => continue,
+            };
+            let same = |(row, _): &&mut (Row, BTreeSet<&str>)| {
+                row.workload == decision.workload
+                    && row.reason == decision.reason
+                    && *row.namespace == *decision.target.namespace
+                    && *row.cluster == *decision.target.cluster
+                    && row.ignored_by == ignored_by
+            };
+            match rows.iter_mut().find(same) {
+                Some((row, objects)) => {
+                    row.occurrences = row.occurrences.saturating_add(decision.new);
+                    objects.insert(&decision.obj_name);
+                }
+                None => rows.push((Row::of(decision, ignored_by), BTreeSet::from([decision.obj_name.as_str()]))),
+            }
+        }
+        let mut rows: Vec<Row> =
+            rows.into_iter().map(|(row, objects)| Row { objects: objects.len() as u64, ..row }).collect();
+        // Of one poll the store's order is that of hashes: to people it would be none.
+        rows.sort_by_cached_key(|row| {
+            let place = [&row.cluster, &row.namespace, &row.workload, &row.reason].map(Clone::clone);
+            (Reverse(row.at), place)
+        });
+        let (pages, shown) = page(&rows, ask.page);
+        Self { ask, rows: shown.to_vec(), all: rows.len() as u64, pages, unusable }
+    }
+
+    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let talk = scribe.talk;
+        let since = scribe.say.duration(self.ask.since.as_secs());
+        let said = match (self.all, self.unusable) {
+            (0, 1..) => talk.untold_but_unusable(&since),
+            (all, _) => talk.untold(all, &since),
+        };
+        let mut blocks = vec![scribe.line(said)];
+        blocks.extend(scribe.unusable(self.unusable));
+        for row in &self.rows {
+            row.write(scribe, &mut blocks);
+        }
+        blocks.extend(pages(scribe, self.ask.page, self.pages));
+        let mut next = Vec::new();
+        if self.ask.page < self.pages {
+            next.push(self.ask.typed(self.ask.page + 1));
+        }
+        next.push("events".to_owned());
+        blocks.push(scribe.next(&next));
+        scribe.message(format!("🤐 {}", talk.untold_title(self.all)), blocks)
+    }
+}
+
+impl Row {
+    fn of(decision: &Decision, ignored_by: Vec<RuleKey>) -> Self {
+        Self {
+            cluster: decision.target.cluster.to_string(),
+            namespace: decision.target.namespace.to_string(),
+            workload: decision.workload.clone(),
+            reason: decision.reason.clone(),
+            obj_type: decision.obj_type.clone(),
+            objects: 1,
+            occurrences: decision.new,
+            at: decision.at,
+            message: decision.message.clone(),
+            ignored_by,
+        }
+    }
+
+    fn write(&self, scribe: &Scribe<'_>, blocks: &mut Vec<Block>) {
+        let mut spans = vec![words("▪️ ")];
+        let place = [&self.namespace, &self.workload].into_iter().filter(|part| !part.is_empty());
+        let place = place.map(String::as_str).collect::<Vec<_>>().join("/");
+        spans.push(message::data(&format!("{place}: {}", self.reason)));
+        let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
+        spans.push(words(format!(" · {times} · {objects} · {} · ", scribe.say.ago(self.at))));
+        match self.ignored_by.first() {
+            Some(rule) => spans.extend(scribe.fill(scribe.talk.ignored_by(), &[&rule.name])),
+            None => spans.push(words(scribe.talk.no_rule())),
+        }
+        blocks.push(Block::Line(spans));
+    }
+}

@@ -1,0 +1,139 @@
+//! `why ID`: how an incident came about, in short: the changes that decided and the newest ones, which rule
+//! decided, and what keeps it from being told.
+
+use serde::Serialize;
+
+use super::args::{self, Opt};
+use super::brief::Brief;
+use super::mistake::Mistake;
+use super::scribe::{Prompt, Scribe};
+use super::show::ToldOnce;
+use super::words::Word;
+use super::{Command, PAGE, pages};
+use crate::incident::hold::Held;
+use crate::message::{self, Block, Message, Span, Style, words};
+use crate::notice::NoticeKind;
+use crate::rules::rule::Destination;
+use crate::step::decision::{Claimed, Decision, Effect, Verdict};
+use crate::time::Time;
+use crate::trail::{Line, Trail};
+
+pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
+    let read = args::id_with(words, text, "why", &[Opt::Page])?;
+    Ok(read.map(|(id, args)| Command::Why { id, page: args.page.unwrap_or(1) }))
+}
+
+/// The answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Why {
+    /// In short.
+    pub brief: Brief,
+    /// The changes that joined it and that the reader may see.
+    pub changes: Trail,
+    /// Who was not told since, and by what.
+    pub held: Vec<(Destination, Held)>,
+    /// What was told, the oldest first.
+    pub told: Vec<ToldOnce>,
+}
+
+impl Why {
+    /// The answer from the changes that the reader may see, the oldest first. `held`: who was not told since.
+    pub fn new(
+        brief: Brief,
+        decisions: Vec<Decision>,
+        mut held: Vec<(Destination, Held)>,
+        told: Vec<ToldOnce>,
+        (page, now): (u32, Time),
+    ) -> Self {
+        let newest = decisions.last().and_then(|decision| claimed(decision, brief.id));
+        for (to, by) in newest.map(|claimed| claimed.held.clone()).unwrap_or_default() {
+            // What held the newest change and still does, though nothing was to be told of that: planned work and
+            // hours. Mutes and other incidents are told as they are now.
+            let still = matches!(&by, Held::Window { until, .. } if *until > now);
+            if still && !held.iter().any(|(known, _)| *known == to) {
+                held.push((to, by));
+            }
+        }
+        let worse: Vec<Time> =
+            told.iter().filter(|told| told.kind == NoticeKind::Escalated).map(|told| told.at).collect();
+        let changes = Trail::new(decisions, Some(brief.id), &worse, page, PAGE);
+        Self { brief, changes, held, told }
+    }
+
+    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
+        let mut blocks = self.written(scribe);
+        blocks.extend(pages(scribe, self.changes.page, self.changes.pages));
+        let older = self.changes.older().map(|page| format!("why {} --page {page}", self.brief.id));
+        let next = older.into_iter().chain([format!("show {}", self.brief.id), "untold".to_owned()]);
+        blocks.push(scribe.next(&next.collect::<Vec<_>>()));
+        let title = format!("🔎 #{} · {}", self.brief.id, self.brief.place());
+        scribe.message(message::one_line(&title, 300), blocks)
+    }
+
+    /// The same for a reader who clicks and does not type.
+    pub fn explanation(&self, style: &Style) -> Vec<Block> {
+        self.written(&Scribe::new(style, Prompt::default()))
+    }
+
+    fn written(&self, scribe: &Scribe<'_>) -> Vec<Block> {
+        let talk = scribe.talk;
+        let sent = self.told.iter().filter(|told| told.state == "sent" || told.state == "folded").count() as u64;
+        let mut blocks =
+            vec![scribe.filled(talk.rule_decided(), &[&self.brief.rule.name]), scribe.line(talk.told_so_often(sent))];
+        for (to, held) in &self.held {
+            let mut spans = vec![words("🤫 "), message::data(to), words(scribe.say.colon())];
+            spans.extend(held_by(held, scribe));
+            blocks.push(Block::Line(spans));
+        }
+        for mute in &self.brief.muted {
+            let mut spans = vec![words("🔇 ")];
+            spans.extend(scribe.mute(mute));
+            blocks.push(Block::Line(spans));
+        }
+        blocks.extend(self.changes.lines.iter().map(|line| match line {
+            Line::Change(decision) => self.line(decision, scribe),
+            Line::LeftOut(n) => Block::Small(vec![words(format!("… {} …", talk.changes_left_out(*n)))]),
+        }));
+        blocks
+    }
+
+    fn line(&self, decision: &Decision, scribe: &Scribe<'_>) -> Block {
+        let mut spans = vec![words(format!("{} · ", scribe.say.at(decision.at)))];
+        spans.push(message::data(&format!("{} {}", decision.reason, decision.obj_name)));
+        spans.push(words(format!(" +{}{}", message::number(decision.new), scribe.say.colon())));
+        if let Some(claimed) = claimed(decision, self.brief.id) {
+            spans.push(words(effect(claimed.effect, scribe)));
+        }
+        Block::Line(spans)
+    }
+}
+
+/// How this incident's rule took a change.
+fn claimed(decision: &Decision, incident: u64) -> Option<&Claimed> {
+    match &decision.verdict {
+        Verdict::Claimed(claimed) => claimed.iter().find(|claimed| claimed.incident == Some(incident)),
+        _ => None,
+    }
+}
+
+fn effect(effect: Effect, scribe: &Scribe<'_>) -> String {
+    match effect {
+        Effect::SeenElsewhere => scribe.talk.seen_elsewhere().to_owned(),
+        Effect::Gathers { have, need } => scribe.talk.gathers(have, need),
+        Effect::Waits => scribe.talk.waits().to_owned(),
+        Effect::Over => scribe.talk.was_over().to_owned(),
+        Effect::Opened => scribe.talk.opened().to_owned(),
+        Effect::Reopened => scribe.talk.reopened().to_owned(),
+        Effect::Counted => scribe.talk.counted().to_owned(),
+    }
+}
+
+fn held_by(held: &Held, scribe: &Scribe<'_>) -> Vec<Span> {
+    match held {
+        Held::Window { window, until } => {
+            scribe.fill(&scribe.talk.held_by_window(&scribe.say.at(*until)), &[window.name()])
+        }
+        Held::Mute { until, .. } => vec![words(scribe.talk.held_by_mute(&scribe.say.at(*until)))],
+        Held::By { incident } => vec![words(scribe.talk.held_by_incident(*incident))],
+    }
+}

@@ -1,0 +1,175 @@
+//! What an incident is about: objects, reasons, topics, and the event that messages quote. All of it is bounded.
+
+use std::time::Duration;
+
+use litemap::LiteMap;
+use serde::{Deserialize, Serialize};
+
+use super::standing::Standing;
+use super::{Joining, insert_sorted, quote};
+use crate::event::Event;
+use crate::notice::{Newest, ReasonCount};
+use crate::series::EpisodeKey;
+use crate::time::Time;
+
+/// How long an object counts as affected.
+pub(super) const OBJECT_MEMORY: Duration = Duration::from_secs(3600);
+/// Most objects, episodes, reasons and topics kept per incident: an incident is rewritten whole with every change.
+const MOST_OBJECTS: usize = 1000;
+const MOST_EPISODES: usize = 200;
+const MOST_REASONS: usize = 20;
+const MOST_TOPICS: usize = 50;
+const MOST_MESSAGE_CHARS: usize = 4000;
+/// Names of Kubernetes have at most 253 characters; anything longer is nonsense of a source.
+pub(super) const MOST_NAME_CHARS: usize = 300;
+/// What tells families of troubles apart.
+pub(super) const MOST_FAMILY_CHARS: usize = 60;
+
+/// What an incident is about, in detail. All of it is bounded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// Objects by `objType/objName`.
+    pub objects: LiteMap<Box<str>, Sighting>,
+    /// Occurrences by reason, in order of joining.
+    pub reasons: Vec<ReasonCount>,
+    /// What it talks about, in order of joining, each with words for people.
+    pub topics: Vec<Topic>,
+    /// The event that messages quote: the newest, or the newest that says the cause.
+    pub newest: Newest,
+    /// The cluster's date of `newest`.
+    pub newest_seen: Time,
+    /// Episodes whose past is counted as older, folded to 64 bits, sorted.
+    pub episodes: Vec<u64>,
+    /// The reasons that occurred since it opened last.
+    #[serde(default)]
+    pub current: Vec<String>,
+    /// The reasons that may bring it back.
+    #[serde(default)]
+    pub gathered: Vec<String>,
+    /// The newest occurrence of an object that found no place among `objects`.
+    #[serde(default)]
+    pub unlisted: Option<Time>,
+}
+
+/// When an object was last heard of, and of what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// By an occurrence.
+    pub occurred: Time,
+    /// By an occurrence or a sustaining event.
+    pub heard: Time,
+    /// Its troubles of which the ends are known.
+    #[serde(default)]
+    pub standing: Vec<Standing>,
+    /// The newest sign of a trouble that ends by silence.
+    #[serde(default)]
+    pub silent: Option<Time>,
+}
+
+/// Something that an incident talks about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Its identity, see [`crate::topic`].
+    pub key: String,
+    /// The words that tell it as news: the reason, and the message's beginning.
+    pub words: String,
+    /// The family of troubles that it belongs to, see [`crate::reports::family`].
+    #[serde(default)]
+    pub family: String,
+}
+
+impl Details {
+    /// It came back: what occurred before it was over is no part of that.
+    pub(super) fn begin_anew(&mut self) {
+        let again = std::mem::take(&mut self.gathered);
+        self.current = again;
+    }
+
+    /// Takes in a change. Says whether its episode is new to the incident.
+    pub(super) fn record(&mut self, joining: &Joining<'_>, now: Time) -> bool {
+        let event = joining.event;
+        self.record_object(event, joining, now);
+        let reason = clipped(event.reason.trim(), 200);
+        let reasons = if joining.open { &mut self.current } else { &mut self.gathered };
+        // Nothing of what goes on now is known yet.
+        let begins = reasons.is_empty();
+        if reasons.len() < MOST_REASONS && !reasons.contains(&reason) && !joining.over {
+            reasons.push(reason.clone());
+        }
+        self.record_reason(reason, joining.new);
+        let key = clipped(&crate::topic::of(event, joining.workload), MOST_NAME_CHARS);
+        if self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
+            let family = clipped(crate::reports::family(event), MOST_FAMILY_CHARS);
+            self.topics.push(Topic { key, words: topic_words(event), family });
+        }
+        if quote::replaces(event, &self.newest, self.newest_seen, begins) {
+            self.newest = newest(event);
+            self.newest_seen = event.last_seen;
+        }
+        self.episodes.len() < MOST_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode))
+    }
+
+    fn record_reason(&mut self, reason: String, new: u64) {
+        if let Some(known) = self.reasons.iter_mut().find(|known| known.reason == reason) {
+            known.occurrences = known.occurrences.saturating_add(new);
+        } else if self.reasons.len() < MOST_REASONS {
+            self.reasons.push(ReasonCount { reason, occurrences: new });
+        }
+    }
+
+    fn record_object(&mut self, event: &Event<'_>, joining: &Joining<'_>, now: Time) {
+        let key = object_key(event);
+        if self.objects.len() >= MOST_OBJECTS && !self.objects.contains_key(key.as_str()) {
+            let stands = |seen: &Sighting| seen.standing.iter().any(|one| one.ended.is_none());
+            self.objects.retain(|_, seen| now.since(seen.heard) < OBJECT_MEMORY || stands(seen));
+            if self.objects.len() >= MOST_OBJECTS {
+                self.unlisted = Some(now);
+                return;
+            }
+        }
+        let key = key.into_boxed_str();
+        if !self.objects.contains_key(&key) {
+            let new = Sighting { occurred: now, heard: now, standing: Vec::new(), silent: None };
+            self.objects.insert(key.clone(), new);
+        }
+        if let Some(seen) = self.objects.get_mut(&key) {
+            (seen.occurred, seen.heard) = (now, now);
+            if !joining.over {
+                seen.occur(event, joining.times.last, now);
+            }
+        }
+    }
+}
+
+/// The identity of an object inside an incident.
+pub fn object_key(event: &Event<'_>) -> String {
+    format!("{}/{}", clipped(event.obj_type.trim(), MOST_NAME_CHARS), clipped(event.obj_name.trim(), MOST_NAME_CHARS))
+}
+
+pub(super) fn newest(event: &Event<'_>) -> Newest {
+    Newest {
+        level: event.level,
+        obj_type: clipped(event.obj_type.trim(), 100),
+        obj_name: clipped(event.obj_name.trim(), 300),
+        reason: clipped(event.reason.trim(), 200),
+        message: clipped(event.message.trim(), MOST_MESSAGE_CHARS),
+    }
+}
+
+fn topic_words(event: &Event<'_>) -> String {
+    let message = event.message.trim();
+    let line = message.lines().next().unwrap_or_default();
+    format!("{}: {}", clipped(event.reason.trim(), 60), clipped(line, 120))
+}
+
+/// At most so many characters, cut between characters.
+pub(super) fn clipped(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
+}
+
+/// 64 of the hash's bits are plenty to tell 200 episodes apart.
+fn fold(key: EpisodeKey) -> u64 {
+    let mut half = [0u8; 8];
+    half.copy_from_slice(&key.series.0[..8]);
+    u64::from_be_bytes(half) ^ key.first_seen.millis().unsigned_abs().rotate_left(32)
+}

@@ -1,0 +1,303 @@
+//! Which troubles of an incident's objects still stand, and when it is quiet.
+//!
+//! A trouble that ends by an event of its own stands until that event comes, or its object is deleted; any other ends
+//! by silence. Owns that book-keeping; which event ends what is [`crate::reports`]'.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Details, Incident, LONGEST_SILENCE, Phase, Sighting};
+use crate::event::Event;
+use crate::reports::{self, Deleted, End, Of, Report, Trouble};
+use crate::rules::rule::{RuleSettings, Until};
+use crate::time::{Jump, Time};
+use crate::workload;
+
+/// How long nothing must follow the event that ended the last trouble.
+const SETTLED: Duration = Duration::from_secs(300);
+/// After so long without a word, a trouble that its reporter repeats is over though its end was not seen: the kubelet
+/// may have been silenced, or the object deleted unseen.
+const LOST: Duration = Duration::from_secs(4 * 3600);
+/// What comes back sooner after its end was not over: the kubelet tries again every five minutes.
+const CAME_BACK: Duration = Duration::from_secs(330);
+/// How much longer than a controller's longest back-off nothing must follow what it could create.
+const CONTROLLER_SETTLED: Duration = Duration::from_secs(1030);
+/// The same for what is said once only.
+const LOST_ONCE: Duration = Duration::from_secs(24 * 3600);
+
+/// A trouble of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which.
+    pub trouble: Trouble,
+    /// When it began, by podbell's clock.
+    pub since: Time,
+    /// Its newest occurrence, by podbell's clock.
+    pub at: Time,
+    /// When podbell heard of it last.
+    pub heard: Time,
+    /// How long its reporter may keep silent, in seconds; 0: it says it once.
+    repeats: u32,
+    /// Whether silence is no end.
+    said: bool,
+    /// When it ended, by podbell's clock.
+    pub ended: Option<Time>,
+    /// Whether it came back right after an event said that it had ended: that was about something else.
+    #[serde(default)]
+    came_back: bool,
+}
+
+impl Standing {
+    /// The clock was set.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        [&mut self.since, &mut self.at, &mut self.heard].into_iter().chain(&mut self.ended).for_each(|at| at.carry(by));
+    }
+}
+
+/// The event that ended the last trouble that stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedBy {
+    /// Its reason, such as `NodeReady`; empty: the object is deleted.
+    pub reason: String,
+    /// The kind of its object.
+    pub obj_type: String,
+    /// The name of its object.
+    pub obj_name: String,
+    /// When, by podbell's clock.
+    pub at: Time,
+}
+
+/// What decides when an incident is quiet, drawn from its objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signs {
+    /// How many troubles stand of which the end is said.
+    pub standing: u32,
+    /// Whether one of them is that of a node.
+    pub nodes: bool,
+    /// Whether one of them is that of something else.
+    pub others: bool,
+    /// Since when the oldest of them stands.
+    pub since: Option<Time>,
+    /// The newest word of them.
+    said: Option<Time>,
+    /// For how long none of them may be silent, in seconds.
+    lost_after: u32,
+    /// The newest sign of what ends by silence.
+    silent: Option<Time>,
+    /// When the newest of those that ended did so.
+    ended: Option<Time>,
+}
+
+/// What is known of whether a source shows the events that end a trouble.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shows {
+    /// Of pods and what controls them.
+    pub ends: bool,
+    /// Of nodes.
+    pub nodes: bool,
+}
+
+impl Shows {
+    /// All of them.
+    pub const ALL: Self = Self { ends: true, nodes: true };
+}
+
+impl Signs {
+    /// Whether all that there was has ended by events.
+    pub(super) fn is_over(&self) -> bool {
+        self.standing == 0 && self.silent.is_none() && self.ended.is_some()
+    }
+
+    /// When the newest trouble that ended by an event did so.
+    pub(super) fn ended(&self) -> Option<Time> {
+        self.ended
+    }
+}
+
+impl Incident {
+    /// When it is over, if nothing more happens: by the events that end it, where they are shown; by silence else.
+    pub fn quiet_at(&self, rule: &RuleSettings, shows: Shows) -> Time {
+        let silence = self.silence(rule);
+        let by_silence = self.last_sign.plus(silence);
+        if rule.until == Until::Silence {
+            return by_silence;
+        }
+        let Signs { standing, said, lost_after, silent, ended, .. } = self.signs;
+        if standing > 0 && !self.end_is_shown(shows) {
+            return by_silence;
+        }
+        let standing = said.filter(|_| standing > 0).map(|at| at.plus(Duration::from_secs(lost_after.into())));
+        let silent = silent.map(|at| at.plus(silence));
+        let settled = ended.map(|at| at.plus(self.doubled(SETTLED.min(rule.resolve_after))));
+        [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
+    }
+
+    /// Whether what still stands would be seen to end.
+    pub fn end_is_shown(&self, shows: Shows) -> bool {
+        // What ended in a blind time may have been said then.
+        let missed = self.blind.last().is_some_and(|(_, until)| *until >= self.last_sign);
+        (shows.nodes || !self.signs.nodes) && (shows.ends || !self.signs.others) && !missed
+    }
+
+    /// The event by which it ended, if that was what ended it.
+    pub fn ended_by_event(&self) -> Option<&EndedBy> {
+        let Signs { standing, silent, .. } = self.signs;
+        self.ended_by.as_ref().filter(|end| standing == 0 && silent.is_none_or(|silent| silent <= end.at))
+    }
+
+    /// The silence that ends it: not shorter than its slowest reporter keeps, unless the rule wants silence alone;
+    /// doubled by each reopening, up to 4 h.
+    pub fn silence(&self, rule: &RuleSettings) -> Duration {
+        let slowest = match rule.until {
+            Until::Event => Duration::from_secs(self.slowest.into()),
+            Until::Silence => Duration::ZERO,
+        };
+        self.doubled(rule.resolve_after).max(slowest)
+    }
+
+    fn doubled(&self, span: Duration) -> Duration {
+        let doubled = span.saturating_mul(1u32.checked_shl(self.reopened.min(16)).unwrap_or(u32::MAX));
+        doubled.min(LONGEST_SILENCE.max(span))
+    }
+
+    /// Whether an occurrence at `at` lies before the end of the same trouble of its object, or, if it was written late,
+    /// before the incident was over: it says nothing of what is.
+    pub(super) fn is_over(&self, object: &str, event: &Event<'_>, at: Time, late: bool) -> bool {
+        let ended = |report: Report| {
+            let known = self.details.objects.get(object)?.standing.iter().find(|one| one.trouble == report.trouble)?;
+            known.ended.map(|ended| at <= ended)
+        };
+        let over = matches!(self.phase, Phase::Resolved { at: over } if late && at <= over);
+        over || reports::of(event).and_then(ended).unwrap_or(false)
+    }
+
+    /// An event that may end a trouble that stands. Says whether it did.
+    pub fn end_by(&mut self, event: &Event<'_>, end: End, now: Time) -> bool {
+        let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
+        let object = super::object_key(event);
+        let of = workload::of(kind, name);
+        let about = |key: &str, one: &Standing| match end.of {
+            // Another container of the pod may be well: what came back after such an end waits for its deletion.
+            Of::Object => key == object && !one.came_back,
+            Of::Workload => key
+                .split_once('/')
+                .is_some_and(|(other, name)| workload::of(other, name) == of && (!end.same_kind || other == kind)),
+            // Which node a pod was on is not known: it ends with the first node that is back.
+            Of::Node => key == object || (one.trouble == Trouble::NodeAway && !key.starts_with("Node/")),
+        };
+        let by = EndedBy {
+            reason: super::clipped(event.reason.trim(), 100),
+            obj_type: super::clipped(kind, 100),
+            obj_name: super::clipped(name, 300),
+            at: now,
+        };
+        self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, now)
+    }
+
+    /// Objects are deleted: nothing of them stands any more. Says whether something did.
+    pub fn deleted(&mut self, gone: Deleted<'_>, now: Time) -> bool {
+        let (kind, name) = gone.object();
+        let by = EndedBy { reason: String::new(), obj_type: kind.to_owned(), obj_name: name.to_owned(), at: now };
+        let is = |key: &str| key.split_once('/').is_some_and(|(kind, name)| gone.is(kind, name));
+        self.end_those(|key, _| is(key), by, now)
+    }
+
+    /// It is over by other means: nothing stands. Only what happened before the newest occurrence is of the past.
+    pub(super) fn end_all(&mut self) {
+        if self.signs.standing > 0 {
+            self.signs = self.details.change(|details| {
+                for (_, seen) in &mut details.objects {
+                    let stand = seen.standing.iter_mut().filter(|one| one.ended.is_none());
+                    stand.for_each(|one| one.ended = Some(one.at));
+                }
+                details.signs()
+            });
+            self.ended_by = None;
+        }
+    }
+
+    fn end_those(&mut self, which: impl Fn(&str, &Standing) -> bool, by: EndedBy, at: Time) -> bool {
+        let ends = |key: &str, one: &Standing| one.ended.is_none() && one.at <= at && which(key, one);
+        let any = self.details.objects.iter().any(|(key, seen)| seen.standing.iter().any(|one| ends(key, one)));
+        if any {
+            self.signs = self.details.change(|details| {
+                for (key, seen) in details.objects.iter_mut() {
+                    seen.standing.iter_mut().filter(|one| ends(key, one)).for_each(|one| one.ended = Some(at));
+                }
+                details.signs()
+            });
+            self.ended_by = Some(by);
+        }
+        any
+    }
+}
+
+impl Sighting {
+    /// An occurrence at `at`, by podbell's clock, heard of at `now`.
+    pub(super) fn occur(&mut self, event: &Event<'_>, at: Time, now: Time) {
+        match reports::of(event) {
+            None => self.silent = self.silent.max(Some(now)),
+            Some(report) => {
+                let repeats = report.repeats.map_or(0, |every| u32::try_from(every.as_secs()).unwrap_or(u32::MAX));
+                let new = Standing {
+                    trouble: report.trouble,
+                    since: at,
+                    at,
+                    heard: now,
+                    repeats,
+                    said: report.end_is_said,
+                    ended: None,
+                    came_back: false,
+                };
+                match self.standing.iter_mut().find(|one| one.trouble == report.trouble) {
+                    Some(one) if one.ended.is_none() => {
+                        (one.at, one.since, one.heard) = (one.at.max(at), one.since.min(at), now);
+                    }
+                    Some(one) => {
+                        let soon = one.ended.is_some_and(|ended| at.since(ended) < CAME_BACK);
+                        let starts = matches!(one.trouble, Trouble::NoImage | Trouble::NotStarted);
+                        *one = Standing { came_back: soon && starts, ..new };
+                    }
+                    None => self.standing.push(new),
+                }
+            }
+        }
+    }
+}
+
+impl Details {
+    /// What decides when an incident of these objects is quiet.
+    pub(super) fn signs(&self) -> Signs {
+        let mut signs = Signs { silent: self.unlisted, ..Signs::default() };
+        for seen in self.objects.values() {
+            signs.silent = signs.silent.max(seen.silent);
+            for one in &seen.standing {
+                match one.ended {
+                    // A controller that could create one may be refused the next, and says so at its next try.
+                    Some(at) if one.trouble == Trouble::NotCreated => {
+                        signs.ended = signs.ended.max(Some(at.plus(CONTROLLER_SETTLED - SETTLED)));
+                    }
+                    Some(at) => signs.ended = signs.ended.max(Some(at)),
+                    None if !one.said => signs.silent = signs.silent.max(Some(one.heard)),
+                    None => {
+                        let repeats = Duration::from_secs(one.repeats.into());
+                        let lost = match repeats {
+                            Duration::ZERO => LOST_ONCE,
+                            repeats => LOST.max(repeats.saturating_mul(2)),
+                        };
+                        signs.standing = signs.standing.saturating_add(1);
+                        let of_node = one.trouble.is_of_a_node();
+                        signs.nodes |= of_node;
+                        signs.others |= !of_node;
+                        signs.since = Some(signs.since.map_or(one.since, |since| since.min(one.since)));
+                        signs.said = signs.said.max(Some(one.heard));
+                        let lost = u32::try_from(lost.as_secs()).unwrap_or(u32::MAX);
+                        signs.lost_after = signs.lost_after.max(lost);
+                    }
+                }
+            }
+        }
+        signs
+    }
+}

@@ -1,0 +1,132 @@
+//! The story of an incident: its facts, frozen for a notice.
+
+use super::telling::Due;
+use super::{Details, Incident, Topic};
+use crate::notice::{NoticeKind, Story};
+use crate::rules::rule::{Field, RuleSettings};
+use crate::time::Time;
+
+/// How many names of objects are told.
+const MOST_NAMES: usize = 5;
+/// How many nodes stand for what it is about.
+const MOST_NODES: usize = 2;
+/// How many services.
+const MOST_SERVICES: usize = 50;
+
+impl Incident {
+    /// The whole story at `now`, with what is new since the destinations were told last.
+    pub fn story(&self, due: &Due, rule: Option<&RuleSettings>, alias: Option<&str>, now: Time) -> Story {
+        let target = self.targets.first();
+        let severity = rule.map(|rule| rule.severity).unwrap_or_default();
+        Story {
+            incident: self.id,
+            rule: self.rule.clone(),
+            group: self.group.iter().cloned().collect(),
+            source: target.map(|t| t.source.to_string()).unwrap_or_default(),
+            cluster: target.map(|t| t.cluster.to_string()).unwrap_or_default(),
+            cluster_alias: alias.map(str::to_owned),
+            namespace: target.map(|t| t.namespace.to_string()).unwrap_or_default(),
+            workload: self.workload_for_people(),
+            services: self.services(),
+            reasons: self.reasons_by_weight(due),
+            occurrences: self.occurrences,
+            in_all: self.occurrences.saturating_add(self.older),
+            objects: match due.kind {
+                // At its end, all that it was about.
+                NoticeKind::Resolved | NoticeKind::Closed => self.details.objects.len() as u64,
+                _ => self.objects_lately(now),
+            }
+            .max(1),
+            object_names: self.newest_objects(),
+            newest: self.details.newest.clone(),
+            first_at: self.first_at,
+            last_at: self.last_at,
+            first_seen: self.first_seen,
+            reopened: self.reopened,
+            told: due.told,
+            news: self.news(due),
+            quiet_seconds: match (due.kind, self.ended_by_event()) {
+                (NoticeKind::Resolved, Some(end)) => due.caused_at.since(end.at).as_secs(),
+                (NoticeKind::Resolved, None) => due.caused_at.since(self.last_sign).as_secs(),
+                _ => 0,
+            },
+            ended_by: self.ended_by_event().filter(|_| due.kind == NoticeKind::Resolved).cloned(),
+            closed_because: None,
+            mute_over: due.after_mute.clone(),
+            acknowledged: self.acknowledged.clone(),
+            blind: self.blind.clone(),
+            mentions: rule.and_then(|rule| rule.mention.get(&severity)).cloned().unwrap_or_default(),
+            runbook: rule.and_then(|rule| rule.runbook.clone()),
+            labels: rule.map(|rule| rule.labels.clone()).unwrap_or_default(),
+            template: rule.map(|rule| rule.template.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The workload, or nothing where the rule mixes several.
+    fn workload_for_people(&self) -> String {
+        let one = self.group.iter().any(|(field, _)| matches!(field, Field::Workload | Field::ObjName));
+        match (one, &self.shape) {
+            (true, Some(shape)) => shape.clone(),
+            (true, None) => self.workload.clone(),
+            (false, _) => self.nodes_for_people().unwrap_or_default(),
+        }
+    }
+
+    /// The nodes that it is about, where the rule groups by nothing smaller than a cluster: the services whose lists show
+    /// them say nothing.
+    fn nodes_for_people(&self) -> Option<String> {
+        let wide = self.group.iter().all(|(field, _)| matches!(field, Field::Source | Field::Cluster | Field::ObjType));
+        if !wide || self.details.newest.obj_type != "Node" {
+            return None;
+        }
+        let mut nodes: Vec<_> = self.details.objects.iter().filter(|(key, _)| key.starts_with("Node/")).collect();
+        nodes.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
+        let named: Vec<&str> = nodes.iter().take(MOST_NODES).map(|(key, _)| name_of(key)).collect();
+        let more = nodes.len().saturating_sub(MOST_NODES);
+        let more = if more > 0 { format!(" +{more}") } else { String::new() };
+        Some(format!("{}{more}", named.join(", ")))
+    }
+
+    fn services(&self) -> Vec<String> {
+        let mut services: Vec<String> = self.targets.iter().map(|target| target.service.to_string()).collect();
+        services.sort();
+        services.dedup();
+        services.truncate(MOST_SERVICES);
+        services
+    }
+
+    /// The reasons of what is open, or was last: what is new to the reader first, then those that occurred most.
+    fn reasons_by_weight(&self, due: &Due) -> Vec<crate::notice::ReasonCount> {
+        let Details { reasons, current, .. } = &*self.details;
+        let new = |reason: &str| due.told.is_some() && self.is_new(reason, due.topics);
+        let is_current = |reason: &str| current.is_empty() || current.iter().any(|one| one == reason);
+        let mut reasons: Vec<_> = reasons.iter().filter(|one| is_current(&one.reason)).cloned().collect();
+        reasons.sort_by_key(|one| (!new(&one.reason), std::cmp::Reverse(one.occurrences)));
+        reasons
+    }
+
+    /// Whether a reason joined with the topics after the first `known`.
+    fn is_new(&self, reason: &str, known: usize) -> bool {
+        let topics = &self.details.topics;
+        let of = |topic: &Topic| topic.words.split(':').next() == Some(reason);
+        !topics.iter().take(known).any(of) && topics.iter().skip(known).any(of)
+    }
+
+    fn newest_objects(&self) -> Vec<String> {
+        let mut objects: Vec<_> = self.details.objects.iter().collect();
+        objects.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
+        objects.into_iter().take(MOST_NAMES).map(|(key, _)| name_of(key).to_owned()).collect()
+    }
+
+    /// Topics that joined since; nothing is news to somebody who hears the story for the first time.
+    fn news(&self, due: &Due) -> Vec<String> {
+        if due.told.is_none() {
+            return Vec::new();
+        }
+        self.details.topics.iter().skip(due.topics).map(|topic| topic.words.clone()).collect()
+    }
+}
+
+fn name_of(object_key: &str) -> &str {
+    object_key.split_once('/').map_or(object_key, |(_, name)| name)
+}

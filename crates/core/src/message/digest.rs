@@ -1,0 +1,300 @@
+//! The message that sums a storm up: what, how many, where, since when, and the likely cause.
+
+use std::collections::BTreeMap;
+
+use super::story::{place, what};
+use super::words::Label;
+use super::{Block, Message, Scribe, Span, Style, data, fill, fold, sign, text, words};
+use crate::notice::{Notice, NoticeBody, NoticeKind, Story};
+use crate::outbox::StormFacts;
+use crate::rules::Severity;
+use crate::time::Time;
+
+/// How many incidents are listed.
+const MOST_LISTED: usize = 10;
+/// How many namespaces, and how many of what is over.
+const MOST_NAMES: usize = 5;
+/// A cause is likely when so many of a hundred incidents share it, and at least [`LEAST`].
+const SHARE: usize = 60;
+const LEAST: usize = 3;
+
+/// What many incidents may have in common, the most telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    Node,
+    Image,
+    Reason,
+}
+
+/// What a digest holds.
+struct Held {
+    /// When the first of it happened.
+    since: Time,
+    notices: u64,
+    /// So many incidents, where they have more notices than one.
+    about: Option<u64>,
+}
+
+/// Puts the notices of a digest into words.
+pub fn compose_digest(notices: &[Notice], storm: StormFacts, style: &Style) -> Message {
+    // A storm may have told others before: this message counts what it holds.
+    let since = notices.iter().map(|notice| notice.caused_at).min().unwrap_or(storm.since);
+    let mut incidents: BTreeMap<(u64, u64), Vec<Notice>> = BTreeMap::new();
+    for notice in notices {
+        // What belongs to no incident stands for itself.
+        let key = notice.body.incident().map_or((0, notice.id), |incident| (incident, 0));
+        incidents.entry(key).or_default().push(notice.clone());
+    }
+    let folded: Vec<Notice> = incidents.values().filter_map(|of_one| fold(of_one)).collect();
+    // What podbell announces is no problem: it is listed, and not counted as one.
+    let (said, problems): (Vec<Notice>, Vec<Notice>) =
+        folded.into_iter().partition(|notice| matches!(notice.body, NoticeBody::Info(_)));
+    let (over, mut standing): (Vec<Notice>, Vec<Notice>) = problems.into_iter().partition(ended);
+    standing.sort_by_key(|notice| (std::cmp::Reverse((notice.severity, weight(notice))), notice.id));
+    let (notices, entries) = (notices.len() as u64, (standing.len() + over.len() + said.len()) as u64);
+    let about = (notices > entries && said.is_empty()).then_some(entries);
+    Scribe::new(style).digest(&standing, &over, &said, Held { since, notices, about })
+}
+
+impl Scribe<'_> {
+    fn digest(&self, standing: &[Notice], over: &[Notice], said: &[Notice], held: Held) -> Message {
+        let severity = standing.iter().chain(said).map(|notice| notice.severity).max().unwrap_or(Severity::Info);
+        let (kind, title) = match (standing, over, said) {
+            ([], [], [first, ..]) => (first.kind, self.held(&held)),
+            ([], ..) => (NoticeKind::Resolved, self.words.digest_title(0, over.len() as u64)),
+            _ => (NoticeKind::Opened, self.words.digest_title(standing.len() as u64, over.len() as u64)),
+        };
+        let mut blocks = vec![Block::Line(self.how_much(standing, &held))];
+        if let Some((cause, name, n)) = likely_cause(standing) {
+            let sentence = self.words.digest_cause(cause, n as u64, standing.len() as u64);
+            blocks.push(Block::Line(fill(&sentence, &[&name])));
+        }
+        blocks.extend(standing.iter().take(MOST_LISTED).map(|notice| Block::Line(self.one(notice))));
+        if standing.len() > MOST_LISTED {
+            let more = self.words.more((standing.len() - MOST_LISTED) as u64);
+            blocks.push(Block::Line(vec![words(more)]));
+        }
+        if !over.is_empty() {
+            let names: Vec<String> = over.iter().map(|notice| self.name(notice)).collect();
+            let mut spans = vec![words(format!("{}{}", self.words.digest_over(), self.words.colon()))];
+            spans.extend(self.names(names.iter(), MOST_NAMES, names.len() as u64));
+            blocks.push(Block::Line(spans));
+        }
+        blocks.extend(said.iter().take(MOST_LISTED).map(|notice| self.announced(notice)));
+        if said.len() > MOST_LISTED {
+            let more = self.words.more((said.len() - MOST_LISTED) as u64);
+            blocks.push(Block::Line(vec![words(more)]));
+        }
+        Message {
+            title: format!("{} {title}", sign(kind, severity)),
+            severity,
+            kind,
+            over: standing.is_empty() && !over.is_empty(),
+            language: self.language,
+            mentions: mentions(standing),
+            blocks,
+        }
+    }
+
+    fn held(&self, held: &Held) -> String {
+        self.words.digest(&self.clock.at(held.since), held.notices, held.about)
+    }
+
+    /// How many since when, and where.
+    fn how_much(&self, standing: &[Notice], held: &Held) -> Vec<Span> {
+        let mut spans = vec![words(self.held(held))];
+        let mut places: Vec<String> = stories(standing).map(|story| story.namespace.clone()).collect();
+        places.retain(|place| !place.is_empty());
+        places.sort();
+        places.dedup();
+        if !places.is_empty() {
+            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
+            spans.push(words(format!("{gap}{}{}", self.words.label(Label::Where), self.words.colon())));
+            spans.extend(self.names(places.iter(), MOST_NAMES, places.len() as u64));
+        }
+        spans
+    }
+
+    /// What podbell said of itself or of people, on one line.
+    fn announced(&self, notice: &Notice) -> Block {
+        let message = self.built_in(notice);
+        let mut spans = vec![Span::Data(text::one_line(&message.title, 160))];
+        if let Some(Block::Line(gist)) = message.blocks.first() {
+            spans.push(words(" · "));
+            spans.extend(gist.iter().cloned());
+        }
+        Block::Line(spans)
+    }
+
+    /// One incident on one line.
+    fn one(&self, notice: &Notice) -> Vec<Span> {
+        let sign = words(format!("{} ", sign(notice.kind, notice.severity)));
+        let NoticeBody::Incident(story) = &notice.body else { return vec![sign, data(&self.name(notice))] };
+        let (times, comma) = (self.words.times(story.occurrences), self.words.comma());
+        let objects = self.words.objects(story.objects, &story.newest.obj_type);
+        let end = format!("{comma}{times}{comma}{objects} · #{}", story.incident);
+        vec![sign, data(&self.name(notice)), words(end)]
+    }
+}
+
+impl Scribe<'_> {
+    /// `shop/web: Failed`, or what else the notice is about. Of a trouble of podbell's own it says with what, and not
+    /// only what the other side answered.
+    fn name(&self, notice: &Notice) -> String {
+        match &notice.body {
+            NoticeBody::Incident(story) => format!("{}: {}", place(story), what(story)),
+            NoticeBody::Trouble(trouble) => self.trouble_name(trouble, ended(notice)),
+            NoticeBody::Info(_) => "podbell".to_owned(),
+        }
+    }
+}
+
+fn ended(notice: &Notice) -> bool {
+    matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed)
+}
+
+fn stories(notices: &[Notice]) -> impl Iterator<Item = &Story> {
+    notices.iter().filter_map(|notice| match &notice.body {
+        NoticeBody::Incident(story) => Some(&**story),
+        _ => None,
+    })
+}
+
+fn weight(notice: &Notice) -> u64 {
+    match &notice.body {
+        NoticeBody::Incident(story) => story.occurrences,
+        _ => 0,
+    }
+}
+
+/// Whoever would have been called by any of them is called, once.
+fn mentions(standing: &[Notice]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for mention in stories(standing).flat_map(|story| &story.mentions) {
+        if !all.contains(mention) {
+            all.push(mention.clone());
+        }
+    }
+    all
+}
+
+/// What most of the incidents share, and how many of them do.
+fn likely_cause(standing: &[Notice]) -> Option<(Cause, String, usize)> {
+    let mut shared: BTreeMap<(Cause, String), usize> = BTreeMap::new();
+    for story in stories(standing) {
+        for cause in causes(story) {
+            *shared.entry(cause).or_default() += 1;
+        }
+    }
+    let enough = |n: usize| n >= LEAST && n * 100 >= standing.len() * SHARE;
+    shared
+        .into_iter()
+        .filter(|(_, n)| enough(*n))
+        .map(|((cause, name), n)| (cause, name, n))
+        .min_by_key(|(cause, _, n)| (*cause, std::cmp::Reverse(*n)))
+}
+
+fn causes(story: &Story) -> Vec<(Cause, String)> {
+    let (newest, message) = (&story.newest, story.newest.message.as_str());
+    let node =
+        if newest.obj_type == "Node" { Some(newest.obj_name.as_str()) } else { after(message, "node", node_like) };
+    let image = after(message, "image", image_like);
+    let reason = story.reasons.first().map(|reason| reason.reason.as_str());
+    [(Cause::Node, node), (Cause::Image, image), (Cause::Reason, reason)]
+        .into_iter()
+        .filter_map(|(cause, name)| Some((cause, name.filter(|name| !name.is_empty())?.to_owned())))
+        .collect()
+}
+
+/// The name that follows a word of a message: `image "shop/web:2"`, `node/ip-10-0-0-1`.
+fn after<'a>(message: &'a str, word: &str, is_name: fn(&str) -> bool) -> Option<&'a str> {
+    message.match_indices(word).find_map(|(at, _)| {
+        let rest = &message[at + word.len()..];
+        let rest = rest.trim_start_matches([' ', '"', '\'', '\\', '/', ':', '=']);
+        let end = rest.find(|c: char| c.is_whitespace() || "\"'\\,;()".contains(c)).unwrap_or(rest.len());
+        let name = rest[..end].trim_end_matches(['.', ':']);
+        is_name(name).then_some(name)
+    })
+}
+
+/// Nodes have digits in their names, words of a sentence have none.
+fn node_like(name: &str) -> bool {
+    name.len() > 2 && name.contains(|c: char| c.is_ascii_digit()) && !name.contains('/')
+}
+
+fn image_like(name: &str) -> bool {
+    name.contains([':', '/']) && name.len() > 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Language, sample};
+    use super::*;
+    use crate::mute::Author;
+    use crate::notice::{Info, Trouble, TroubleSubject};
+
+    fn muted(id: u64, what: &str) -> Notice {
+        let by = Author { name: "ann".into(), via: "ops".into() };
+        let until = sample::NOW.plus(std::time::Duration::from_secs(3600));
+        let info = Info::Muted { what: what.into(), by, why: Some("deploy".into()), until, holds: 0 };
+        let like = sample::notice(sample::Kind::Opened, &sample::story(), Severity::Info, Vec::new());
+        Notice { id, kind: NoticeKind::Info, body: NoticeBody::Info(info), ..like }
+    }
+
+    #[test]
+    fn what_people_did_is_told_in_a_digest_and_is_no_problem() {
+        let opened = sample::notice(sample::Kind::Opened, &sample::story(), Severity::Warning, Vec::new());
+        let (web, db) = (muted(2, "shop/web"), muted(3, "shop/db"));
+        let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: sample::NOW };
+        let storm = StormFacts { since: sample::NOW, notices: 3 };
+        let digest = compose_digest(&[opened, web.clone(), db.clone()], storm, &style);
+        assert!(digest.title.contains("Many at once: 1 problem"), "{}", digest.title);
+        let text = digest.text();
+        for words in ["shop/web", "shop/db", "ann", "deploy"] {
+            assert!(text.contains(words), "no {words} in {text}");
+        }
+        let alone = compose_digest(&[web, db], storm, &style);
+        assert!(!alone.title.contains("problem") && !alone.over, "{}", alone.title);
+    }
+
+    #[test]
+    fn a_digest_counts_what_it_holds_and_names_what_podbell_cannot_do() {
+        let opened = sample::notice(sample::Kind::Opened, &sample::story(), Severity::Warning, Vec::new());
+        let trouble = Trouble {
+            incident: 7,
+            subject: TroubleSubject::Destination("team-slack".into()),
+            code: "404".into(),
+            text: "status 404: {\"ok\":false,\"error\":\"[hidden]\"}".into(),
+            advice: String::new(),
+            since: sample::NOW,
+            until: None,
+            affected: Vec::new(),
+            affected_count: 0,
+        };
+        let failing = Notice { id: 9, body: NoticeBody::Trouble(Box::new(trouble)), ..opened.clone() };
+        let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: sample::NOW };
+        let storm = StormFacts { since: sample::NOW, notices: 14 };
+        let digest = compose_digest(&[opened.clone(), failing.clone()], storm, &style);
+        let text = digest.text();
+        assert!(text.contains("2 notices since") && !text.contains("14"), "{text}");
+        assert!(text.contains("podbell cannot deliver to team-slack: 404") && !text.contains("hidden"), "{text}");
+        let again = Notice { id: 10, ..opened.clone() };
+        let text = compose_digest(&[opened, again, failing], storm, &style).text();
+        assert!(text.contains("3 notices about 2 problems since"), "{text}");
+    }
+
+    #[test]
+    fn names_of_nodes_and_images_are_found_in_messages() {
+        for (message, node, image) in [
+            ("Failed to pull image \"shop/web:2\": not found", None, Some("shop/web:2")),
+            ("Back-off pulling image \\\"shop/web:2\\\"", None, Some("shop/web:2")),
+            ("Node is not ready, node/ip-10-0-0-1 lost", Some("ip-10-0-0-1"), None),
+            ("0/3 nodes are available: 3 Insufficient cpu.", None, None),
+            ("the image is fine; marking node worker-7.", Some("worker-7"), None),
+            ("node", None, None),
+        ] {
+            assert_eq!(after(message, "node", node_like), node, "{message}");
+            assert_eq!(after(message, "image", image_like), image, "{message}");
+        }
+    }
+}

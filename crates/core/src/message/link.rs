@@ -1,0 +1,29 @@
+//! The way from a message to the status page.
+
+use super::words::{self, Label};
+use super::{Block, Message, Span};
+use crate::notice::{Notice, NoticeBody, TroubleSubject};
+
+/// Where the page shows what a notice tells; none where it shows nothing of it.
+pub fn page_path(notice: &Notice) -> Option<String> {
+    match &notice.body {
+        NoticeBody::Incident(story) => Some(format!("/incidents/{}", story.incident)),
+        NoticeBody::Trouble(trouble) => match trouble.subject {
+            TroubleSubject::Source(_) => Some("/sources".to_owned()),
+            TroubleSubject::Destination(_) => Some("/destinations".to_owned()),
+            TroubleSubject::Rules(_) => None,
+        },
+        NoticeBody::Info(_) => None,
+    }
+}
+
+impl Message {
+    /// Adds a link to the page, above the small print. The platform escapes it.
+    pub fn link_to(&mut self, url: String) {
+        let words = words::of(self.language);
+        let label = Span::Words(format!("{}{}", words.label(Label::Page), words.colon()));
+        let small = self.blocks.iter().rev().take_while(|block| matches!(block, Block::Small(_))).count();
+        let place = self.blocks.len() - small;
+        self.blocks.insert(place, Block::Line(vec![label, Span::Link(url)]));
+    }
+}

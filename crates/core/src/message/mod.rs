@@ -1,0 +1,331 @@
+//! From a notice to words: a platform-neutral [`Message`] in a reader's language and time zone.
+//!
+//! Pure. It decides *what* is said, and keeps apart podbell's words and text that comes from a
+//! cluster ([`Span`]), so that every platform can escape the latter in its own way. It knows no
+//! platform, no budget and no markup; those are the notifiers', which call [`compose`].
+
+mod digest;
+mod fold;
+mod help;
+mod link;
+mod model;
+mod own;
+mod phrase;
+pub mod sample;
+mod story;
+mod templated;
+mod text;
+mod when;
+mod words;
+
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+pub use digest::compose_digest;
+pub use fold::fold;
+pub use link::page_path;
+pub use phrase::Phrases;
+pub use story::{command, help};
+pub use templated::Composed;
+pub use text::{clip, number, one_line};
+
+use self::when::Clock;
+use self::words::{Label, Words};
+use super::notice::{Notice, NoticeBody, NoticeKind};
+use super::rules::rule::Severity;
+use super::template::{Facts, Template};
+use super::time::Time;
+
+/// A message this much older than its sending says so, in seconds.
+const LATE_AFTER: u64 = 300;
+
+/// The language of a destination's readers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Chinese (simplified).
+    Zh,
+}
+
+impl Language {
+    /// Every language, for messages that list them.
+    pub const ALL: [Self; 2] = [Self::En, Self::Zh];
+
+    /// The word of podbell.yaml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Zh => "zh",
+        }
+    }
+}
+
+impl FromStr for Language {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|language| language.as_str() == word).ok_or(())
+    }
+}
+
+/// For whom a message is written, and when.
+#[derive(Clone, Debug)]
+pub struct Style {
+    /// The reader's language.
+    pub language: Language,
+    /// The reader's clock.
+    pub time_zone: TimeZone,
+    /// When it is sent.
+    pub now: Time,
+}
+
+impl Style {
+    /// The time of day at which it is sent, as `10:02`.
+    pub fn clock(&self) -> String {
+        Clock { zone: &self.time_zone, now: self.now }.at(self.now)
+    }
+}
+
+/// What is said, before a platform gives it a shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// How urgent, what and where, on one line: enough on a phone's lock screen. Contains text
+    /// of the cluster, without control characters, not escaped.
+    pub title: String,
+    /// How urgent it is; decides colours.
+    pub severity: Severity,
+    /// What became of it; decides colours.
+    pub kind: NoticeKind,
+    /// It is over: a reader may relax.
+    pub over: bool,
+    /// The language it is in.
+    pub language: Language,
+    /// Whom to mention, in the words of the rule file; the platform resolves them.
+    pub mentions: Vec<String>,
+    /// What it says, the most important first.
+    pub blocks: Vec<Block>,
+}
+
+impl Message {
+    /// The first sentence, as plain text.
+    pub fn gist(&self) -> String {
+        let first = self.blocks.iter().find_map(|block| match block {
+            Block::Line(spans) => Some(plain(spans)),
+            Block::Text(text) => Some(plain(&templated::first_line(text))),
+            _ => None,
+        });
+        first.unwrap_or_default()
+    }
+
+    /// All that it says below its title, as plain text of several lines.
+    pub fn text(&self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for block in &self.blocks {
+            match block {
+                Block::Line(spans) | Block::Small(spans) => lines.push(plain(spans)),
+                Block::Facts(facts) => {
+                    lines.extend(
+                        facts.iter().map(|fact| format!("{}{}{}", fact.label, self.colon(), plain(&fact.value))),
+                    );
+                }
+                Block::Quote { of, text } => {
+                    lines.push(format!("{of}{}", self.colon().trim_end()));
+                    lines.extend(text.lines().map(|line| format!("  {line}")));
+                }
+                Block::Command(command) => lines.push(format!("$ {command}")),
+                Block::Text(text) => lines.push(text.clone()),
+            }
+        }
+        lines.join("\n")
+    }
+
+    /// What stands between a heading and its fact.
+    pub fn colon(&self) -> &'static str {
+        words::of(self.language).colon()
+    }
+
+    /// "+3 more", where a platform's budget ends.
+    pub fn more(&self, n: usize) -> String {
+        words::of(self.language).more(n as u64)
+    }
+}
+
+/// One part of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// A sentence. The first one of a message is its gist.
+    Line(Vec<Span>),
+    /// Facts, each with its heading.
+    Facts(Vec<Fact>),
+    /// Text of the cluster as it is, on one or several lines, with a heading (data too).
+    Quote {
+        /// What it is of, such as `BackOff of pod web-1`.
+        of: String,
+        /// The text.
+        text: String,
+    },
+    /// A command to type. Safe for a shell.
+    Command(String),
+    /// What a template made: text from outside on one or several lines, cleaned of control
+    /// characters; never to be read as markup.
+    Text(String),
+    /// What is good to know, in small print.
+    Small(Vec<Span>),
+}
+
+/// A fact with its heading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// The heading.
+    pub label: String,
+    /// The fact.
+    pub value: Vec<Span>,
+}
+
+/// A piece of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Podbell's own words and numbers.
+    Words(String),
+    /// Text from outside (a cluster, a rule file, another server), on one line, cleaned of control
+    /// characters; never to be read as markup.
+    Data(String),
+    /// An http or https address from a rule file.
+    Link(String),
+}
+
+/// Puts a notice into words: those of its rule's template, if it has one.
+pub fn compose(notice: &Notice, style: &Style) -> Message {
+    compose_for(notice, style, &Template::default()).message
+}
+
+/// The same for a destination with a template of its own. The rule's comes first.
+pub fn compose_for(notice: &Notice, style: &Style, destination: &Template) -> Composed {
+    let scribe = Scribe::new(style);
+    let mut composed = match &notice.body {
+        NoticeBody::Incident(story) => scribe.in_own_words(notice, story, destination),
+        _ => Composed::plain(scribe.built_in(notice)),
+    };
+    scribe.note_late(notice, &mut composed.message);
+    composed
+}
+
+/// Puts a notice into podbell's own words, whatever its templates say.
+pub fn compose_built_in(notice: &Notice, style: &Style) -> Message {
+    let scribe = Scribe::new(style);
+    let mut message = scribe.built_in(notice);
+    scribe.note_late(notice, &mut message);
+    message
+}
+
+/// What a template can ask for of a notice; nothing if it is none of an incident.
+pub fn facts(notice: &Notice, style: &Style) -> Facts {
+    let scribe = Scribe::new(style);
+    match &notice.body {
+        NoticeBody::Incident(story) => scribe.model(notice, story, &scribe.incident(notice, story)),
+        _ => Facts::default(),
+    }
+}
+
+/// What composing needs everywhere.
+struct Scribe<'a> {
+    language: Language,
+    words: &'static dyn Words,
+    clock: Clock<'a>,
+}
+
+impl<'a> Scribe<'a> {
+    fn new(style: &'a Style) -> Self {
+        Self {
+            language: style.language,
+            words: words::of(style.language),
+            clock: Clock { zone: &style.time_zone, now: style.now },
+        }
+    }
+
+    fn built_in(&self, notice: &Notice) -> Message {
+        match &notice.body {
+            NoticeBody::Incident(story) => self.incident(notice, story),
+            NoticeBody::Trouble(trouble) => self.trouble(notice, trouble),
+            NoticeBody::Info(info) => self.info(notice, info),
+        }
+    }
+
+    /// A message that comes late says so, after its first sentence.
+    fn note_late(&self, notice: &Notice, message: &mut Message) {
+        if self.clock.now.since(notice.made_at).as_secs() > LATE_AFTER {
+            let (happened, sent) = self.clock.both(notice.caused_at, self.clock.now);
+            let late = Block::Line(vec![Span::Words(self.words.late(&happened, &sent))]);
+            message.blocks.insert(message.blocks.len().min(1), late);
+        }
+    }
+
+    fn fact(&self, label: Label, value: Vec<Span>) -> Fact {
+        Fact { label: self.words.label(label).to_owned(), value }
+    }
+
+    /// The first few of several names, and how many more there are.
+    fn names<'n>(&self, names: impl Iterator<Item = &'n String>, shown: usize, all: u64) -> Vec<Span> {
+        let mut spans = Vec::new();
+        let mut listed = 0;
+        for name in names.take(shown) {
+            if listed > 0 {
+                spans.push(words(self.words.comma()));
+            }
+            spans.push(data(name));
+            listed += 1;
+        }
+        if all > listed && listed > 0 {
+            spans.push(words(self.words.comma()));
+            spans.push(Span::Words(self.words.more(all - listed)));
+        }
+        spans
+    }
+}
+
+pub(crate) fn words(text: impl Into<String>) -> Span {
+    Span::Words(text.into())
+}
+
+pub(crate) fn data(text: &str) -> Span {
+    Span::Data(text::one_line(text, text::MOST_NAME))
+}
+
+/// Fills `{}` of a sentence with text from outside.
+pub(crate) fn fill(sentence: &str, outside: &[&str]) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut values = outside.iter();
+    for (at, part) in sentence.split("{}").enumerate() {
+        if at > 0 {
+            spans.extend(values.next().map(|value| data(value)));
+        }
+        if !part.is_empty() {
+            spans.push(words(part));
+        }
+    }
+    spans
+}
+
+/// The sign at the beginning of a title.
+pub(crate) fn sign(kind: NoticeKind, severity: Severity) -> &'static str {
+    match (kind, severity) {
+        (NoticeKind::Resolved, _) => "✅",
+        (NoticeKind::Closed, _) => "⚪",
+        (_, Severity::Critical) => "🔴",
+        (_, Severity::Warning) => "🟠",
+        (_, Severity::Info) => "🔵",
+    }
+}
+
+/// The spans as plain text.
+pub fn plain(spans: &[Span]) -> String {
+    let text = |span: &Span| match span {
+        Span::Words(text) | Span::Data(text) | Span::Link(text) => text.clone(),
+    };
+    spans.iter().map(text).collect()
+}

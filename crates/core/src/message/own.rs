@@ -1,0 +1,246 @@
+//! Messages about podbell itself: its troubles and its own word.
+
+use super::words::{About, Label};
+use super::{Block, Message, Scribe, Span, fill, plain, sign, text, words};
+use crate::incident::hold::Window;
+use crate::mute::Author;
+use crate::notice::{ClockHint, Info, Notice, NoticeKind, StoreFate, Trouble, TroubleSubject};
+use crate::time::Time;
+
+/// How many of the affected are listed.
+const MOST_LISTED: usize = 5;
+/// How much of the other side's words is shown.
+const MOST_WORDS: usize = 500;
+
+impl Scribe<'_> {
+    pub(super) fn trouble(&self, notice: &Notice, trouble: &Trouble) -> Message {
+        let over = matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
+        let mut blocks = vec![Block::Line(self.what_happened(trouble, over))];
+        if !over {
+            self.how_bad(trouble, &mut blocks);
+        }
+        blocks.push(Block::Small(vec![words(format!("#{} · podbell", trouble.incident))]));
+        self.own(notice, self.trouble_title(notice, trouble, over), over, blocks)
+    }
+
+    fn trouble_title(&self, notice: &Notice, trouble: &Trouble, over: bool) -> String {
+        let title = self.trouble_name(trouble, over);
+        let status = self.words.status(notice.kind, notice.severity);
+        format!("{} {status} #{} · {title}", sign(notice.kind, notice.severity), trouble.incident)
+    }
+
+    /// "podbell cannot deliver to team-slack: not-found".
+    pub(super) fn trouble_name(&self, trouble: &Trouble, over: bool) -> String {
+        let (about, name) = subject(trouble);
+        let title = plain(&fill(self.words.trouble_title(about, over), &[name]));
+        let code = text::one_line(&trouble.code, 60);
+        if over || code.is_empty() { title } else { format!("{title}: {code}") }
+    }
+
+    fn what_happened(&self, trouble: &Trouble, over: bool) -> Vec<Span> {
+        let what = text::one_line(&trouble.text, MOST_WORDS);
+        let what = if what.is_empty() { text::one_line(&trouble.code, 60) } else { what };
+        let sentence = match trouble.until.filter(|_| over) {
+            Some(until) => {
+                let how_long = self.words.duration(until.since(trouble.since).as_secs());
+                self.words.trouble_over(&self.clock.span(trouble.since, until), &how_long)
+            }
+            None => self.words.trouble(&self.clock.at(trouble.since)),
+        };
+        // Filled by hand: these words of the other side may be longer than a name.
+        let (before, after) = sentence.split_once("{}").unwrap_or((&sentence, ""));
+        let spans = [words(before), Span::Data(what), words(after)];
+        spans.into_iter().filter(|span| !plain(std::slice::from_ref(span)).is_empty()).collect()
+    }
+
+    fn how_bad(&self, trouble: &Trouble, blocks: &mut Vec<Block>) {
+        let (about, _) = subject(trouble);
+        let mut facts = Vec::new();
+        if !trouble.code.trim().is_empty() {
+            facts.push(self.fact(Label::Code, vec![Span::Data(text::one_line(&trouble.code, 60))]));
+        }
+        // A destination's trouble concerns the destination, which the title names already.
+        if about == About::Source && trouble.affected_count > 0 {
+            // A discovery or a watch is no service: only those have a place.
+            let services = trouble.affected.iter().any(|name| name.contains('/'));
+            let count = format!("{}{}", self.words.affected(about, trouble.affected_count), self.words.colon());
+            let mut value = if services { vec![words(count)] } else { Vec::new() };
+            value.extend(self.names(trouble.affected.iter(), MOST_LISTED, trouble.affected_count));
+            facts.push(self.fact(Label::Affected, value));
+        }
+        if !facts.is_empty() {
+            blocks.push(Block::Facts(facts));
+        }
+        let advice = text::one_line(&trouble.advice, MOST_WORDS);
+        if !advice.is_empty() {
+            let label = self.words.label(Label::ToDo);
+            blocks.push(Block::Line(vec![words(format!("{label}{}", self.words.colon())), words(advice)]));
+        }
+    }
+
+    pub(super) fn info(&self, notice: &Notice, info: &Info) -> Message {
+        match info {
+            Info::FirstContact { source, services, already_there, clock_hint } => {
+                self.first_contact(notice, source, *services, *already_there, clock_hint.as_ref())
+            }
+            Info::Blind { source, services, from, until } => self.was_blind(notice, source, *services, (*from, *until)),
+            Info::Held { window, from, until, over, over_count, still_open } => {
+                self.was_held(notice, window, (*from, *until), (over, *over_count), *still_open)
+            }
+            Info::Daily { since, until, events, messages, incidents, untold } => {
+                let seconds = until.since(*since).as_secs();
+                let span = match (seconds + 1800) / 3600 {
+                    0 => self.words.duration(seconds),
+                    hours => self.words.hours(hours),
+                };
+                let line = self.words.daily(&span, [*events, *messages, *incidents, *untold]);
+                let help = (*untold > 0).then(|| Block::Small(fill(self.words.daily_untold(), &["podbell explain"])));
+                self.own(notice, format!("📊 {line}"), false, help.into_iter().collect())
+            }
+            Info::Muted { what, by, why, until, holds } => self.muted(notice, what, by, why.as_deref(), *until, *holds),
+            Info::Store { fate, kept } => self.store(notice, fate, kept.as_deref()),
+            Info::Test { destination } => self.test(notice, destination),
+            Info::Dead { destination, deliveries, why } => self.given_up(notice, destination, *deliveries, why),
+        }
+    }
+
+    fn first_contact(
+        &self,
+        notice: &Notice,
+        source: &str,
+        services: u64,
+        already_there: u64,
+        hint: Option<&ClockHint>,
+    ) -> Message {
+        let watching = fill(&self.words.watching_title(services), &[source]);
+        let title = format!("👀 {}", plain(&watching).trim_end_matches(['.', '。']));
+        // The title says it already, unless there is more to say.
+        let mut blocks = Vec::new();
+        if already_there > 0 {
+            let mut gist = watching;
+            // A Chinese sentence ends without a blank after it.
+            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
+            gist.push(words(format!("{gap}{}", self.words.already_there(already_there))));
+            blocks.push(Block::Line(gist));
+        }
+        blocks.extend(hint.map(|hint| Block::Line(self.clock_is_off(hint))));
+        self.own(notice, title, false, blocks)
+    }
+
+    fn clock_is_off(&self, hint: &ClockHint) -> Vec<Span> {
+        let mut spans = vec![words(self.words.clock_hint(hint.hours.unsigned_abs()))];
+        match &hint.zone {
+            Some(zone) => spans.extend(fill(self.words.clock_hint_zone(), &[zone])),
+            None => spans.extend(fill(self.words.clock_hint_zone(), &["UTC"])),
+        }
+        spans
+    }
+
+    fn was_blind(&self, notice: &Notice, source: &str, services: u64, (from, until): (Time, Time)) -> Message {
+        let (from, until) = self.clock.ends(from, until);
+        let title = format!("🙈 {}", plain(&fill(self.words.blind_title(), &[source])));
+        let gist = fill(&self.words.blind_source(&from, &until, services), &[source]);
+        self.own(notice, title, false, vec![Block::Line(gist)])
+    }
+
+    /// What a window kept is over by now: nobody else will tell of it.
+    fn was_held(
+        &self,
+        notice: &Notice,
+        window: &Window,
+        (from, until): (Time, Time),
+        (over, over_count): (&[String], u64),
+        still_open: u64,
+    ) -> Message {
+        let (name, sentence) = match window {
+            Window::Hours(name) => (name, self.words.held_outside()),
+            Window::Maintenance { name, .. } => (name, self.words.held_during()),
+        };
+        let title = format!("🤫 {}", self.words.held_title(over_count));
+        let (from, until) = self.clock.ends(from, until);
+        let mut gist = fill(sentence, &[name]);
+        gist.push(words(format!("{from}–{until}{}", self.words.colon())));
+        gist.extend(self.names(over.iter(), MOST_LISTED, over_count));
+        let mut blocks = vec![Block::Line(gist)];
+        if still_open > 0 {
+            blocks.push(Block::Small(vec![words(self.words.held_open(still_open))]));
+        }
+        self.own(notice, title, false, blocks)
+    }
+
+    /// Whoever would have heard of it knows from now on why they do not.
+    fn muted(&self, notice: &Notice, what: &str, by: &Author, why: Option<&str>, until: Time, holds: u64) -> Message {
+        let what = text::one_line(what, MOST_WORDS);
+        let mut gist = fill(self.words.muted(), &[&by.name]);
+        gist.push(words(self.words.muted_until(&self.clock.at(until))));
+        if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
+            gist.extend([words(self.words.colon()), Span::Data(why)]);
+        }
+        let mut blocks = vec![Block::Line(gist)];
+        if holds > 0 {
+            blocks.push(Block::Line(vec![words(self.words.muted_holds(holds))]));
+        }
+        blocks.push(Block::Small(fill(self.words.muted_how_to_end(), &[&self.words.via(&by.via)])));
+        self.own(notice, format!("🔕 {}", plain(&fill(self.words.muted_title(), &[&what]))), false, blocks)
+    }
+
+    fn store(&self, notice: &Notice, fate: &StoreFate, kept: Option<&str>) -> Message {
+        let at = |time: Option<Time>| time.map(|time| self.clock.at(time));
+        let words = self.words;
+        let (gist, why) = match fate {
+            StoreFate::WentBack { commits, from, until } => {
+                (words.store_went_back(*commits, at(*from).as_deref(), &self.clock.at(*until)), None)
+            }
+            StoreFate::Replaced { until } => (words.store_replaced(&self.clock.at(*until)), None),
+            StoreFate::Lost { until } => (words.store_lost(at(*until).as_deref()), None),
+            StoreFate::Damaged { why, until } => (words.store_damaged(at(*until).as_deref()), Some(why)),
+            StoreFate::Mended { why, rows } => (words.store_mended(*rows), Some(why)),
+            StoreFate::Rewritten => (words.store_rewritten().to_owned(), None),
+            StoreFate::Unsure => (words.store_unsure().to_owned(), None),
+        };
+        let mut blocks = vec![Block::Line(vec![super::words(gist)])];
+        if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
+            blocks.push(Block::Line(vec![Span::Data(why)]));
+        }
+        if let Some(kept) = kept {
+            blocks.push(Block::Line(fill(words.store_kept(), &[kept])));
+        }
+        let title = format!("{} {}", sign(notice.kind, notice.severity), words.store_title(fate));
+        self.own(notice, title, false, blocks)
+    }
+
+    fn test(&self, notice: &Notice, destination: &str) -> Message {
+        let gist = fill(self.words.test(), &[destination]);
+        let title = format!("🔔 {}", self.words.test_title());
+        self.own(notice, title, false, vec![Block::Line(gist)])
+    }
+
+    fn given_up(&self, notice: &Notice, destination: &str, deliveries: u64, why: &str) -> Message {
+        let title = plain(&fill(&self.words.dead_title(deliveries), &[destination]));
+        let gist = fill(&self.words.dead(deliveries), &[destination, why.trim_end_matches('.')]);
+        let list = fill(self.words.dead_list(), &["podbell outbox list"]);
+        let title = format!("{} {title}", sign(notice.kind, notice.severity));
+        self.own(notice, title, false, vec![Block::Line(gist), Block::Line(list)])
+    }
+
+    fn own(&self, notice: &Notice, title: String, over: bool, blocks: Vec<Block>) -> Message {
+        Message {
+            title,
+            severity: notice.severity,
+            kind: notice.kind,
+            over,
+            language: self.language,
+            mentions: Vec::new(),
+            blocks,
+        }
+    }
+}
+
+/// What it is about, and its name.
+fn subject(trouble: &Trouble) -> (About, &str) {
+    match &trouble.subject {
+        TroubleSubject::Source(name) => (About::Source, name),
+        TroubleSubject::Destination(name) => (About::Destination, name),
+        TroubleSubject::Rules(name) => (About::Rules, name),
+    }
+}

@@ -1,0 +1,79 @@
+//! The small phrases that messages and answers share: spans of time, counts, clocks.
+
+use super::words::{self, Words};
+use super::{Clock, Style};
+use crate::time::Time;
+
+/// What was fewer seconds ago than this was just now.
+const JUST_NOW: u64 = 5;
+
+/// Phrases in a reader's language and zone.
+pub struct Phrases<'a> {
+    words: &'static dyn Words,
+    clock: Clock<'a>,
+}
+
+impl<'a> Phrases<'a> {
+    /// Those of this reader.
+    pub fn new(style: &'a Style) -> Self {
+        let clock = Clock { zone: &style.time_zone, now: style.now };
+        Self { words: words::of(style.language), clock }
+    }
+
+    /// `10:02`, or with its date on another day.
+    pub fn at(&self, time: Time) -> String {
+        self.clock.at(time)
+    }
+
+    /// How long something took or takes, `2 h 5 min`.
+    pub fn duration(&self, seconds: u64) -> String {
+        self.words.duration(seconds)
+    }
+
+    /// How long ago something was, without the word "ago".
+    pub fn age(&self, time: Time) -> String {
+        self.duration(self.clock.now.since(time).as_secs())
+    }
+
+    /// How long ago something was: `3 min ago`.
+    pub fn ago(&self, time: Time) -> String {
+        let seconds = self.clock.now.since(time).as_secs();
+        let age = (seconds >= JUST_NOW).then(|| self.duration(seconds));
+        self.words.ago(age.as_deref())
+    }
+
+    /// Where somebody said something, see [`crate::mute::Author::via`].
+    pub fn via(&self, via: &str) -> String {
+        self.words.via(via)
+    }
+
+    /// `134 times`.
+    pub fn times(&self, n: u64) -> String {
+        self.words.times(n)
+    }
+
+    /// `6 pods`.
+    pub fn objects(&self, n: u64, kind: &str) -> String {
+        self.words.objects(n, kind)
+    }
+
+    /// `42 services`.
+    pub fn services(&self, n: u64) -> String {
+        self.words.services(n)
+    }
+
+    /// `+3 more`.
+    pub fn more(&self, n: u64) -> String {
+        self.words.more(n)
+    }
+
+    /// Between items of one sentence.
+    pub fn comma(&self) -> &'static str {
+        self.words.comma()
+    }
+
+    /// After a heading.
+    pub fn colon(&self) -> &'static str {
+        self.words.colon()
+    }
+}

@@ -1,0 +1,188 @@
+//! A sample incident in every kind of notice: what templates are checked with and previews show.
+
+use std::collections::BTreeMap;
+
+use crate::event::Level;
+use crate::incident::FLAPPING;
+use crate::notice::{Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, Told};
+use crate::rules::example::Example;
+use crate::rules::rule::{Destination, Field, RuleKey, Severity};
+use crate::rules::{RuleId, Rules};
+use crate::time::Time;
+
+/// The moment of samples, 2026-01-02 03:04:00 UTC.
+pub const NOW: Time = Time::from_millis(1_767_323_040_000);
+
+/// What a sample notice says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A problem started.
+    Opened,
+    /// It got worse.
+    Escalated,
+    /// It is still there.
+    Reminded,
+    /// It came back.
+    Reopened,
+    /// It comes back again and again.
+    Flapping,
+    /// It went quiet.
+    Resolved,
+    /// Its rule or its targets are gone.
+    Closed,
+}
+
+impl Kind {
+    /// Every kind, in the order of a life.
+    pub const ALL: [Self; 7] =
+        [Self::Opened, Self::Escalated, Self::Reminded, Self::Reopened, Self::Flapping, Self::Resolved, Self::Closed];
+
+    /// The word of the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flapping => "flapping",
+            kind => kind.of().as_str(),
+        }
+    }
+
+    fn of(self) -> NoticeKind {
+        match self {
+            Self::Opened => NoticeKind::Opened,
+            Self::Escalated => NoticeKind::Escalated,
+            Self::Reminded => NoticeKind::Reminded,
+            Self::Reopened | Self::Flapping => NoticeKind::Reopened,
+            Self::Resolved => NoticeKind::Resolved,
+            Self::Closed => NoticeKind::Closed,
+        }
+    }
+}
+
+/// An incident 40 minutes old, that nobody was told of: an image that cannot be pulled.
+pub fn story() -> Story {
+    let pods = ["web-6d4cf56db6-x2x7v", "web-6d4cf56db6-9rkxq", "web-6d4cf56db6-b7c2d"];
+    let minutes = |n: u64| NOW.minus(std::time::Duration::from_secs(n * 60));
+    Story {
+        incident: 1042,
+        rule: RuleKey { file: "rules.yaml".into(), name: "sample".into() },
+        group: BTreeMap::from([
+            (Field::Cluster, "cls-xxxxx".to_owned()),
+            (Field::Namespace, "shop".to_owned()),
+            (Field::Workload, "web".to_owned()),
+        ]),
+        source: "prod".into(),
+        cluster: "cls-xxxxx".into(),
+        cluster_alias: Some("prod-gz".into()),
+        namespace: "shop".into(),
+        workload: "web".into(),
+        services: vec!["web".into()],
+        reasons: vec![
+            ReasonCount { reason: "BackOff".into(), occurrences: 120 },
+            ReasonCount { reason: "Failed".into(), occurrences: 14 },
+        ],
+        occurrences: 134,
+        in_all: 134,
+        objects: 6,
+        object_names: pods.map(str::to_owned).into(),
+        newest: Newest {
+            level: Level::Warning,
+            obj_type: "Pod".into(),
+            obj_name: pods[0].into(),
+            reason: "BackOff".into(),
+            message: "Back-off pulling image \"registry.example.com/shop/web:v5\"".into(),
+        },
+        first_at: minutes(40),
+        last_at: minutes(1),
+        first_seen: minutes(41),
+        reopened: 0,
+        told: None,
+        news: Vec::new(),
+        quiet_seconds: 0,
+        mute_over: None,
+        acknowledged: None,
+        ended_by: None,
+        closed_because: None,
+        blind: Vec::new(),
+        mentions: vec!["@oncall".into()],
+        runbook: Some("https://wiki.example.com/image-pull".into()),
+        labels: BTreeMap::new(),
+        template: Default::default(),
+    }
+}
+
+/// An incident of a rule that began with this event.
+pub fn story_of(rules: &Rules, id: RuleId, example: &Example, alias: Option<String>) -> Story {
+    let settings = &rules.get(id).settings;
+    let Example { target, event, workload, .. } = example;
+    let names = siblings(&event.obj_type, &event.obj_name);
+    let group: BTreeMap<_, _> = rules.group_key(id, &example.subject()).into_iter().collect();
+    let one = group.contains_key(&Field::Workload) || group.contains_key(&Field::ObjName);
+    Story {
+        rule: settings.key.clone(),
+        group,
+        source: target.source.to_string(),
+        cluster: target.cluster.to_string(),
+        cluster_alias: alias,
+        namespace: target.namespace.to_string(),
+        workload: if one { workload.clone() } else { String::new() },
+        services: vec![target.service.to_string()],
+        reasons: vec![ReasonCount { reason: event.reason.to_string(), occurrences: 134 }],
+        objects: names.len() as u64,
+        object_names: names,
+        newest: Newest {
+            level: event.level,
+            obj_type: event.obj_type.to_string(),
+            obj_name: event.obj_name.to_string(),
+            reason: event.reason.to_string(),
+            message: event.message.to_string(),
+        },
+        mentions: settings.mention.get(&settings.severity).cloned().unwrap_or_default(),
+        runbook: settings.runbook.clone(),
+        labels: settings.labels.clone(),
+        template: settings.template.clone(),
+        ..story()
+    }
+}
+
+/// Pods of one ReplicaSet seldom come alone.
+fn siblings(kind: &str, name: &str) -> Vec<String> {
+    match name.rsplit_once('-') {
+        Some((set, _)) if kind == "Pod" => {
+            std::iter::once(name.to_owned()).chain(["9rkxq", "b7c2d"].map(|one| format!("{set}-{one}"))).collect()
+        }
+        _ => vec![name.to_owned()],
+    }
+}
+
+/// The same incident with nothing that it could be without.
+pub fn bare(story: &Story) -> Story {
+    Story {
+        cluster_alias: None,
+        newest: Newest {
+            obj_name: String::new(),
+            reason: "Unknown".into(),
+            message: String::new(),
+            ..story.newest.clone()
+        },
+        mentions: Vec::new(),
+        runbook: None,
+        ..story.clone()
+    }
+}
+
+/// A notice about that incident.
+pub fn notice(kind: Kind, story: &Story, severity: Severity, to: Vec<Destination>) -> Notice {
+    let told_at = story.first_at.plus(std::time::Duration::from_secs(600));
+    let told = Told { at: told_at, occurrences: (story.occurrences / 4).max(1), objects: 1 };
+    let again = Story { told: Some(told), ..story.clone() };
+    let story = match kind {
+        Kind::Opened => story.clone(),
+        Kind::Escalated => Story { news: vec!["Failed: Error: ErrImagePull".into()], ..again },
+        Kind::Reminded => again,
+        Kind::Reopened => Story { reopened: 1, ..again },
+        Kind::Flapping => Story { reopened: FLAPPING, ..again },
+        Kind::Resolved => Story { quiet_seconds: 900, ..again },
+        Kind::Closed => Story { closed_because: Some("rule removed".into()), ..again },
+    };
+    let body = NoticeBody::Incident(Box::new(story));
+    Notice { id: 1, kind: kind.of(), caused_at: NOW, made_at: NOW, severity, to, body }
+}

@@ -1,0 +1,362 @@
+//! The message about an incident.
+
+use std::collections::BTreeMap;
+
+use super::help as known;
+use super::words::{Label, of as of_language};
+use super::{Block, Fact, Language, Message, Scribe, Span, data, fill, sign, text, words};
+use crate::incident::FLAPPING;
+use crate::incident::standing::EndedBy;
+use crate::notice::{Notice, NoticeKind, Story};
+use crate::rules::rule::Field;
+
+/// What happened longer ago than this, in seconds, is told with its time.
+const STALE: u64 = 300;
+/// How many reasons, names and new things a message lists.
+const MOST_LISTED: usize = 5;
+/// How much of each new thing, label and reason is shown.
+const MOST_WORDS: usize = 120;
+
+impl Scribe<'_> {
+    pub(super) fn incident(&self, notice: &Notice, story: &Story) -> Message {
+        let over = matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
+        let mut blocks = vec![Block::Line(if over { self.the_end(notice, story) } else { self.gist(story) })];
+        if over && story.told.is_some() {
+            let facts = self.changes(story);
+            if !facts.is_empty() {
+                blocks.push(Block::Facts(facts));
+            }
+        } else {
+            self.details(story, over, &mut blocks);
+        }
+        if flapping(notice, story) {
+            blocks.insert(1, Block::Line(vec![words(self.words.flapping_note())]));
+        }
+        if let Some(acknowledged) = story.acknowledged.as_ref().filter(|_| !over) {
+            let at = self.clock.at(acknowledged.at);
+            blocks.push(Block::Small(fill(&self.words.acknowledged(&at), &[&acknowledged.by.name])));
+        }
+        blocks.push(Block::Small(self.small_print(story)));
+        Message {
+            title: self.incident_title(notice, story),
+            severity: notice.severity,
+            kind: notice.kind,
+            over,
+            language: self.language,
+            // Nobody is called out of bed to hear that it is over.
+            mentions: if over { Vec::new() } else { story.mentions.clone() },
+            blocks,
+        }
+    }
+
+    fn incident_title(&self, notice: &Notice, story: &Story) -> String {
+        let status = match (flapping(notice, story), &story.mute_over) {
+            (true, _) => self.words.flapping(notice.severity, story.reopened),
+            (false, Some(_)) if notice.kind == NoticeKind::Reminded => self.words.mute_over_status(notice.severity),
+            (false, _) => self.words.status(notice.kind, notice.severity),
+        };
+        let (place, cluster) = (place(story), cluster(story));
+        let cluster = if cluster.is_empty() || cluster == place { String::new() } else { format!(" · {cluster}") };
+        let head = format!("{} {status} #{}", sign(notice.kind, notice.severity), story.incident);
+        format!("{head} · {place}: {}{cluster}", what(story))
+    }
+
+    /// The story in one sentence: it is all that a reader of a lock screen sees.
+    fn gist(&self, story: &Story) -> Vec<Span> {
+        let objects = self.words.objects(story.objects, &story.newest.obj_type);
+        let more = story.told.map_or(0, |told| story.objects.saturating_sub(told.objects));
+        let more = if more > 0 { format!(" (+{})", text::number(more)) } else { String::new() };
+        let after_mute = story.mute_over.as_ref().map(|_| self.words.mute_over(added_since(story).unwrap_or(0)));
+        let often = self.how_often(story);
+        vec![words(format!("{}{often}{}{objects}{more}", after_mute.unwrap_or_default(), self.words.comma()))]
+    }
+
+    /// "Quiet for 15 min: shop/web BackOff, 10:02-10:41, 134 times, 6 pods."
+    fn the_end(&self, notice: &Notice, story: &Story) -> Vec<Span> {
+        let comma = self.words.comma();
+        let begin = match notice.kind {
+            NoticeKind::Closed => {
+                let because = text::one_line(story.closed_because.as_deref().unwrap_or_default(), MOST_WORDS);
+                self.words.closed(&because)
+            }
+            _ => {
+                let how_long = (story.quiet_seconds > 0).then(|| self.words.duration(story.quiet_seconds));
+                self.words.quiet(how_long.as_deref())
+            }
+        };
+        let begin = match story.ended_by.as_ref().filter(|_| notice.kind == NoticeKind::Resolved) {
+            Some(end) => self.ended(end),
+            None => vec![words(begin)],
+        };
+        let span = self.clock.span(story.first_at, story.last_at);
+        let times = self.words.times(story.occurrences);
+        let objects = self.words.objects(story.objects, &story.newest.obj_type);
+        let stop = self.words.stop();
+        let stop = if notice.kind == NoticeKind::Resolved { stop } else { stop.trim_end() };
+        let mut spans = begin;
+        spans.push(data(&format!("{} {}", place(story), what(story))));
+        spans.push(words(format!("{comma}{span}{comma}{times}{comma}{objects}{stop}")));
+        if notice.kind == NoticeKind::Resolved {
+            let how_long = self.words.duration(story.quiet_seconds);
+            spans.push(words(match story.ended_by {
+                Some(_) => self.words.nothing_since(&how_long),
+                None => self.words.quiet_is_not_healthy().to_owned(),
+            }));
+        }
+        if story.told.is_none() {
+            // Nobody may take it for the end of something that was missed.
+            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
+            spans.push(words(format!("{gap}{}", self.words.never_told())));
+        }
+        spans
+    }
+
+    /// "Over since 10:41 (NodeReady of node-1): ".
+    fn ended(&self, end: &EndedBy) -> Vec<Span> {
+        let at = self.clock.at(end.at);
+        match end.reason.as_str() {
+            "" => fill(&self.words.over_deleted(&at), &[&end.obj_name]),
+            reason => fill(&self.words.over_by(&at), &[reason, &end.obj_name]),
+        }
+    }
+
+    /// The newest occurrence, where that is not about now.
+    fn stale(&self, story: &Story) -> Option<String> {
+        let old = self.clock.now.since(story.last_at).as_secs() > STALE;
+        old.then(|| self.words.last(&self.clock.at(story.last_at)))
+    }
+
+    /// "546 times, +412 since 10:02", or "1 new, 40 in all".
+    fn how_often(&self, story: &Story) -> String {
+        // Of what the reader knows already, "new" would be the wrong word.
+        let often = if story.told.is_none() && story.in_all > story.occurrences {
+            self.words.new_in_all(story.occurrences, story.in_all)
+        } else {
+            self.words.times(story.occurrences)
+        };
+        let parts = [Some(often), self.added(story), self.stale(story)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(self.words.comma())
+    }
+
+    fn added(&self, story: &Story) -> Option<String> {
+        let (added, told) = (added_since(story)?, story.told?);
+        Some(self.words.added(added, &self.clock.at(told.at)))
+    }
+
+    /// What an end adds for somebody who knows the story.
+    fn changes(&self, story: &Story) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if let Some(added) = self.added(story) {
+            facts.push(self.fact(Label::HowOften, vec![words(added)]));
+        }
+        facts.extend(self.news(story));
+        facts.extend(self.blind_times(story));
+        facts
+    }
+
+    fn details(&self, story: &Story, over: bool, blocks: &mut Vec<Block>) {
+        blocks.push(Block::Facts(self.facts(story)));
+        let newest = &story.newest;
+        let quoted = text::lines(&newest.message);
+        if !quoted.is_empty() {
+            let of = [&newest.reason, &newest.obj_type, &newest.obj_name].map(|part| text::one_line(part, MOST_WORDS));
+            let of = of.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
+            blocks.push(Block::Quote { of, text: quoted });
+        }
+        // Of what is over nobody needs to know what it usually means.
+        if let Some(help) = help(story, self.language).filter(|_| !over) {
+            let label = self.words.label(Label::Usually);
+            blocks.push(Block::Line(vec![words(format!("{label}{}{help}", self.words.colon()))]));
+        }
+        blocks.extend(command(story).map(Block::Command));
+        if let Some(runbook) = story.runbook.as_deref().filter(|url| is_web_address(url)) {
+            let label = self.words.label(Label::Runbook);
+            blocks.push(Block::Line(vec![
+                words(format!("{label}{}", self.words.colon())),
+                Span::Link(runbook.to_owned()),
+            ]));
+        }
+    }
+
+    fn facts(&self, story: &Story) -> Vec<Fact> {
+        let mut facts = vec![
+            self.fact(Label::Where, self.whereabouts(story)),
+            self.fact(Label::Since, vec![words(self.since(story))]),
+        ];
+        let names = self.names(story.object_names.iter(), MOST_LISTED, story.objects);
+        if !names.is_empty() {
+            facts.push(self.fact(Label::Objects, names));
+        }
+        if story.reasons.len() > 1 {
+            facts.push(self.fact(Label::Reasons, self.reasons(story)));
+        }
+        facts.extend(self.news(story));
+        facts.extend(self.blind_times(story));
+        if !story.labels.is_empty() {
+            facts.push(self.fact(Label::Labels, labels(&story.labels, self.words.comma())));
+        }
+        facts
+    }
+
+    fn whereabouts(&self, story: &Story) -> Vec<Span> {
+        let place = [cluster(story), namespace(story), story.workload.clone()];
+        let place: Vec<_> = place.into_iter().filter(|part| !part.is_empty()).collect();
+        let mut spans = vec![data(&place.join("/"))];
+        let others: Vec<&String> = story.services.iter().filter(|service| **service != story.workload).collect();
+        if !others.is_empty() {
+            spans.push(words(" ("));
+            spans.extend(self.names(others.iter().copied(), MOST_LISTED, others.len() as u64));
+            spans.push(words(")"));
+        }
+        spans
+    }
+
+    /// Since when podbell has seen it, when last, and since when the cluster has, if it counted more.
+    fn since(&self, story: &Story) -> String {
+        let mut since = self.clock.at(story.first_at);
+        let in_cluster = self.clock.at(story.first_seen);
+        if story.in_all > story.occurrences && story.first_seen < story.first_at && in_cluster != since {
+            since = format!("{since} ({})", self.words.seen_by_cluster(&in_cluster));
+        }
+        let last = self.clock.at(story.last_at);
+        if last != self.clock.at(story.first_at) || self.stale(story).is_some() {
+            since = format!("{since}{}{}", self.words.comma(), self.words.last(&last));
+        }
+        since
+    }
+
+    fn reasons(&self, story: &Story) -> Vec<Span> {
+        let mut spans = Vec::new();
+        for reason in story.reasons.iter().take(MOST_LISTED) {
+            if !spans.is_empty() {
+                spans.push(words(self.words.comma()));
+            }
+            spans.push(data(&text::one_line(&reason.reason, MOST_WORDS)));
+            spans.push(words(format!(" × {}", text::number(reason.occurrences))));
+        }
+        let hidden = story.reasons.len().saturating_sub(MOST_LISTED);
+        if hidden > 0 {
+            spans.push(words(format!("{}{}", self.words.comma(), self.words.more(hidden as u64))));
+        }
+        spans
+    }
+
+    fn news(&self, story: &Story) -> Option<Fact> {
+        let news: Vec<String> = story.news.iter().map(|word| text::one_line(word, MOST_WORDS)).collect();
+        let spans = self.names(news.iter(), MOST_LISTED, news.len() as u64);
+        (!spans.is_empty()).then(|| self.fact(Label::New, spans))
+    }
+
+    fn blind_times(&self, story: &Story) -> Option<Fact> {
+        let (from, until) = *story.blind.last()?;
+        let (from, until) = self.clock.ends(from, until);
+        let mut said = self.words.blind(&from, &until);
+        if story.blind.len() > 1 {
+            said = format!("{said} ({})", self.words.more(story.blind.len() as u64 - 1));
+        }
+        Some(self.fact(Label::Blind, vec![words(said)]))
+    }
+
+    fn small_print(&self, story: &Story) -> Vec<Span> {
+        let mut spans = vec![words(format!("#{} · ", story.incident))];
+        spans.extend(fill(self.words.rule(), &[&story.rule.name]));
+        if !story.source.is_empty() {
+            spans.push(words(" · "));
+            spans.push(data(&story.source));
+        }
+        if story.reopened > 0 {
+            spans.push(words(format!(" · {}", self.words.came_back(story.reopened))));
+        }
+        spans
+    }
+}
+
+/// Whether everything in the incident shares this fact. Where the rule mixes, say, namespaces, the
+/// story names only one of them, and a message must not pretend that it is all.
+fn shared(story: &Story, field: Field) -> bool {
+    story.group.contains_key(&field)
+}
+
+fn cluster(story: &Story) -> String {
+    if !shared(story, Field::Cluster) {
+        return text::one_line(&story.source, MOST_WORDS);
+    }
+    let name = story.cluster_alias.as_deref().filter(|alias| !alias.trim().is_empty()).unwrap_or(&story.cluster);
+    text::one_line(name, MOST_WORDS)
+}
+
+fn namespace(story: &Story) -> String {
+    if shared(story, Field::Namespace) { text::one_line(&story.namespace, MOST_WORDS) } else { String::new() }
+}
+
+/// Whether this tells that the incident comes back again and again.
+pub(super) fn flapping(notice: &Notice, story: &Story) -> bool {
+    notice.kind == NoticeKind::Reopened && story.reopened >= FLAPPING
+}
+
+/// What was added since the reader was told last.
+pub(super) fn added_since(story: &Story) -> Option<u64> {
+    let added = story.occurrences.saturating_sub(story.told?.occurrences);
+    (added > 0).then_some(added)
+}
+
+/// `shop/web`, or as much of it as the incident has in common.
+pub(super) fn place(story: &Story) -> String {
+    let parts = [namespace(story), text::one_line(&story.workload, MOST_WORDS)];
+    let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    if !place.is_empty() {
+        return place;
+    }
+    match story.services.as_slice() {
+        [one] => text::one_line(one, MOST_WORDS),
+        _ => cluster(story),
+    }
+}
+
+/// The two reasons that occurred most, and how many others there are.
+pub(super) fn what(story: &Story) -> String {
+    let reasons = story.reasons.iter().map(|reason| text::one_line(&reason.reason, MOST_WORDS));
+    let named: Vec<String> = reasons.filter(|reason| !reason.is_empty()).take(2).collect();
+    let hidden = story.reasons.len().saturating_sub(2);
+    match (named.is_empty(), hidden) {
+        (true, _) => {
+            let newest = [&story.newest.reason, &story.newest.obj_type];
+            let word = newest.into_iter().find(|word| !word.trim().is_empty());
+            word.map(|word| text::one_line(word, MOST_WORDS)).unwrap_or_default()
+        }
+        (false, 0) => named.join(", "),
+        (false, more) => format!("{} +{more}", named.join(", ")),
+    }
+}
+
+/// What to type first, where the incident knows the namespace of its newest object. Safe for a
+/// shell: only names that Kubernetes gives out are in it.
+pub fn command(story: &Story) -> Option<String> {
+    let namespace = shared(story, Field::Namespace).then_some(story.namespace.as_str());
+    known::command(namespace, &story.newest)
+}
+
+/// What the newest event usually means, in one sentence; `None` for reasons that podbell does not
+/// know.
+pub fn help(story: &Story, language: Language) -> Option<&'static str> {
+    known::of(&story.newest).map(|help| of_language(language).help(help))
+}
+
+fn labels(labels: &BTreeMap<String, String>, comma: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for (name, value) in labels.iter().take(MOST_LISTED * 2) {
+        if !spans.is_empty() {
+            spans.push(words(comma));
+        }
+        spans.push(data(&format!("{name}={}", text::one_line(value, MOST_WORDS))));
+    }
+    spans
+}
+
+/// Only these are shown as links; `javascript:` and friends never.
+fn is_web_address(url: &str) -> bool {
+    let lower = url.to_ascii_lowercase();
+    let rest = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
+    let fits = url.len() <= 2_000 && url.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    fits && rest.is_some_and(|rest| !rest.is_empty())
+}

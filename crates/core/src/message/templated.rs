@@ -1,0 +1,70 @@
+//! A message in a team's own words, and what podbell says where those fail.
+//!
+//! What a template makes is text from outside: it is cleaned here and escaped by the platform, so
+//! that nothing in it, least of all the cluster's words, becomes markup.
+
+use super::{Block, Message, Scribe, Span, fill, text};
+use crate::notice::{Notice, Story};
+use crate::template::{Facts, Failure, Part, Template, render};
+
+/// How much of a title is kept.
+const MOST_TITLE: usize = 400;
+/// How much of a failure is told.
+const MOST_WHY: usize = 200;
+
+/// A message, and why it is not in the words that were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composed {
+    /// What is said.
+    pub message: Message,
+    /// The template failed, so these are podbell's own words.
+    pub failed: Option<Failure>,
+}
+
+impl Composed {
+    pub(super) fn plain(message: Message) -> Self {
+        Self { message, failed: None }
+    }
+}
+
+impl Scribe<'_> {
+    /// The incident in the words of its rule, else of its destination, else in podbell's own.
+    pub(super) fn in_own_words(&self, notice: &Notice, story: &Story, destination: &Template) -> Composed {
+        let built_in = self.incident(notice, story);
+        let template = story.template.or(destination);
+        if template.is_empty() {
+            return Composed::plain(built_in);
+        }
+        let facts = self.model(notice, story, &built_in);
+        match apply(&template, &facts, &built_in) {
+            Ok(message) => Composed::plain(message),
+            Err(failure) => {
+                let why = text::one_line(&failure.to_string(), MOST_WHY);
+                let mut message = built_in;
+                message.blocks.push(Block::Small(fill(self.words.template_failed(), &[&why])));
+                Composed { message, failed: Some(failure) }
+            }
+        }
+    }
+}
+
+fn apply(template: &Template, facts: &Facts, built_in: &Message) -> Result<Message, Failure> {
+    let mut message = built_in.clone();
+    if let Some(source) = &template.title {
+        message.title = text::one_line(&render(Part::Title, source, facts)?, MOST_TITLE);
+        if message.title.is_empty() {
+            let help = Some("a title must say something in every kind of notice".to_owned());
+            return Err(Failure { part: Part::Title, why: "it gives an empty title".to_owned(), help, at: None });
+        }
+    }
+    if let Some(source) = &template.text {
+        let said = text::lines(&render(Part::Text, source, facts)?);
+        message.blocks = if said.is_empty() { Vec::new() } else { vec![Block::Text(said)] };
+    }
+    Ok(message)
+}
+
+/// The first line of a text, for readers of a lock screen.
+pub(super) fn first_line(text: &str) -> Vec<Span> {
+    text.lines().find(|line| !line.trim().is_empty()).map(|line| Span::Data(line.to_owned())).into_iter().collect()
+}

@@ -1,0 +1,49 @@
+//! The clock was set: back-offs, walls, pace and storms are carried along, so that none ends early or lasts longer.
+
+use super::{DestinationState, Health, Outbox, OutboxWrites};
+use crate::time::{Jump, Time};
+
+impl Outbox {
+    /// The clock was set, and it is `now`.
+    pub fn clock_set(&mut self, by: Jump, now: Time, writes: &mut OutboxWrites) {
+        for (endpoint, window) in &mut self.windows {
+            window.clock_set(by);
+            // Stored anew: those of the old clock lie somewhere else now.
+            writes.attempts.extend(window.attempts().map(|at| (endpoint.clone(), at)));
+        }
+        for (name, state) in &mut self.destinations {
+            state.clock_set(by, now);
+            writes.destinations.insert(name.clone());
+            writes.threads.extend(state.threads.incidents().into_iter().map(|incident| (name.clone(), incident)));
+        }
+    }
+}
+
+impl DestinationState {
+    fn clock_set(&mut self, by: Jump, now: Time) {
+        // Field by field, so that a new one cannot be forgotten.
+        let Self { due, sends, threads, health, accounted, course } = self;
+        due.clock_set(by);
+        threads.clock_set(by, now);
+        let rests = sends.values_mut().filter_map(|send| send.rests_until.as_mut());
+        let Health {
+            failures: _,
+            failing_since,
+            retry_at,
+            wall,
+            paused,
+            active: _,
+            told: _,
+            dead: _,
+            why: _,
+            dead_told_at,
+            storm,
+        } = health;
+        storm.clock_set(by);
+        let since = paused.iter_mut().map(|paused| &mut paused.since);
+        let own = [failing_since, retry_at, wall, dead_told_at, &mut course.success].into_iter().flatten();
+        for at in rests.chain(since).chain(own).chain([accounted]) {
+            at.carry(by);
+        }
+    }
+}

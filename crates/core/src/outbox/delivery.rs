@@ -1,0 +1,100 @@
+//! A notice on its way to one destination, and the states it passes through.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::notice::NoticeKind;
+use crate::rules::Severity;
+use crate::time::Time;
+
+/// The number of a delivery, ascending in the order of making.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryId(pub u64);
+
+/// The number of a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SendId(pub u64);
+
+/// How much of a message is sent: less after the platform refused its content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// All of it.
+    #[default]
+    Full,
+    /// Shortened.
+    Short,
+    /// One built-in line.
+    Minimal,
+}
+
+impl Content {
+    /// What is tried after this was refused.
+    pub fn less(self) -> Option<Self> {
+        match self {
+            Self::Full => Some(Self::Short),
+            Self::Short => Some(Self::Minimal),
+            Self::Minimal => None,
+        }
+    }
+}
+
+/// A notice on its way to one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number.
+    pub id: DeliveryId,
+    /// Its notice.
+    pub notice: u64,
+    /// The notice's incident.
+    pub incident: Option<u64>,
+    /// What the notice says.
+    pub kind: NoticeKind,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// When it became due.
+    pub made_at: Time,
+    /// The destination's active time when it became due, see [`super::Health::active`].
+    pub born: Duration,
+    /// How much of it is sent.
+    pub content: Content,
+}
+
+/// The state of a delivery as the store knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// Waits for its turn.
+    Due {
+        /// How much of it will be sent.
+        content: Content,
+        /// The active time from which on it is tried.
+        born: Duration,
+    },
+    /// Part of an open send.
+    Claimed {
+        /// Which.
+        send: SendId,
+    },
+    /// Arrived.
+    Sent {
+        /// When.
+        at: Time,
+    },
+    /// Part of the message that told a newer notice of its incident.
+    Folded {
+        /// When.
+        at: Time,
+        /// The delivery that told it.
+        into: DeliveryId,
+    },
+    /// Given up.
+    Dead {
+        /// When.
+        at: Time,
+        /// Why.
+        why: String,
+    },
+}

@@ -1,0 +1,426 @@
+//! A destination: what waits for it, what is open, and how it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::queue::{Class, Queue};
+use super::{
+    Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, Face, GIVE_UP_AFTER, Job, OutboxWrites, SendId,
+    Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
+};
+use crate::rules::Severity;
+use crate::rules::rule::Destination;
+use crate::time::Time;
+
+/// One request that is not settled yet; its body is frozen in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSend {
+    /// What it carries, oldest first; nothing if it only brings a message up to date.
+    pub deliveries: Vec<Delivery>,
+    /// The incident whose message it brings up to date.
+    pub refreshes: Option<u64>,
+    /// What its message shows of the incident, if it stands for it and is known.
+    pub face: Option<Face>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Whether an answer is outstanding.
+    pub in_flight: bool,
+    /// Which request of its destination it is, in the order in which they begin.
+    pub(super) begun: u64,
+    /// It was not taken while others were, so often in a row,
+    pub(super) refused: u32,
+    /// and is not repeated before.
+    pub(super) rests_until: Option<Time>,
+    /// Whether it sums up a storm.
+    pub(super) digest: bool,
+    /// Whether it changes a message: nobody is disturbed.
+    pub(super) silent: bool,
+}
+
+impl OpenSend {
+    /// One that carries deliveries.
+    pub fn carrying(deliveries: Vec<Delivery>) -> Self {
+        let first = deliveries.first().and_then(|delivery| delivery.incident);
+        let digest = deliveries.iter().any(|delivery| delivery.incident != first);
+        Self {
+            deliveries,
+            refreshes: None,
+            face: None,
+            attempts: 1,
+            in_flight: true,
+            begun: 0,
+            refused: 0,
+            rests_until: None,
+            digest,
+            silent: false,
+        }
+    }
+
+    /// What it is to people who read it: nothing if nobody is disturbed.
+    pub(super) fn class(&self) -> Option<Class> {
+        let told = |of: fn(&Delivery) -> bool| self.deliveries.iter().any(of);
+        // The newest of an incident tells what became of it.
+        let newest: BTreeMap<u64, bool> =
+            self.deliveries.iter().filter_map(|delivery| Some((delivery.incident?, is_end(delivery.kind)))).collect();
+        match () {
+            () if self.silent || self.deliveries.is_empty() => None,
+            () if newest.values().any(|over| !over) => Some(Class::News),
+            () if told(|delivery| delivery.incident.is_none()) => Some(Class::Word),
+            () => Some(Class::End),
+        }
+    }
+
+    /// Whether it can be repeated now.
+    pub(super) fn is_idle(&self, now: Time) -> bool {
+        !self.in_flight && self.rests_until.is_none_or(|until| until <= now)
+    }
+
+    /// The incident that it tells of, unless it is a digest.
+    pub(super) fn incident(&self) -> Option<u64> {
+        let incidents = self.incidents();
+        self.refreshes.or(incidents.first().copied().filter(|_| incidents.len() == 1))
+    }
+
+    /// The incidents that it tells of: one, or those of a digest.
+    pub(super) fn incidents(&self) -> BTreeSet<u64> {
+        self.deliveries.iter().filter_map(|delivery| delivery.incident).collect()
+    }
+
+    pub(super) fn severity(&self) -> Severity {
+        self.deliveries.iter().map(|delivery| delivery.severity).max().unwrap_or_default()
+    }
+}
+
+/// How deliveries are told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Manner {
+    /// One incident, to be heard.
+    Alone,
+    /// Many in one message.
+    Digest(StormFacts),
+    /// By a change of the message that stands for the incident.
+    Silent,
+}
+
+/// What is known of a destination.
+#[derive(Clone, Debug, Default)]
+pub struct DestinationState {
+    /// Deliveries that no open send carries.
+    pub due: Queue,
+    /// Requests that are not settled.
+    pub sends: BTreeMap<SendId, OpenSend>,
+    /// The messages that stand for incidents.
+    pub threads: Threads,
+    /// The part that is stored beside the deliveries.
+    pub health: Health,
+    /// Up to when `health.active` is accounted for.
+    pub(super) accounted: Time,
+    /// What came of the newest requests.
+    pub(super) course: Course,
+}
+
+/// What came of a destination's newest requests, to tell an outage from a request that fails. Not stored: after a
+/// start nothing is known of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Course {
+    /// How many requests began.
+    pub begun: u64,
+    /// How many had begun when one was taken last,
+    pub begun_at_success: u64,
+    /// and when that was.
+    pub success: Option<Time>,
+    /// How many had begun when the outage was counted that is on.
+    pub begun_at_failure: u64,
+    /// Requests that failed since then, alone.
+    pub failed_alone: u32,
+    /// What was tried last and failed, by its first delivery: another one has its turn next.
+    pub failed: Option<DeliveryId>,
+}
+
+impl Course {
+    /// A request begins: its number.
+    pub fn begin(&mut self) -> u64 {
+        self.begun += 1;
+        self.begun
+    }
+
+    /// One was taken.
+    pub fn succeed(&mut self, now: Time) {
+        *self = Self { begun: self.begun, begun_at_success: self.begun, success: Some(now), ..Self::default() };
+    }
+}
+
+/// The stored part of a destination's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Failures in a row.
+    pub failures: u32,
+    /// Since when it fails.
+    pub failing_since: Option<Time>,
+    /// The end of the back-off.
+    pub retry_at: Option<Time>,
+    /// `Retry-After`: a wall.
+    pub wall: Option<Time>,
+    /// Paused until URL or credential change.
+    pub paused: Option<Paused>,
+    /// For how long deliveries could be tried, all in all.
+    pub active: Duration,
+    /// Whether its trouble was told elsewhere.
+    pub told: bool,
+    /// Deliveries that were given up and of which nobody was told yet, and why.
+    #[serde(default)]
+    pub dead: Option<(u64, String)>,
+    /// What it said when it last took nothing.
+    #[serde(default)]
+    pub why: String,
+    /// When such a thing was told last.
+    #[serde(default)]
+    pub dead_told_at: Option<Time>,
+    /// How much it was told lately.
+    #[serde(default)]
+    pub storm: Storm,
+}
+
+/// Why a destination is paused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Since when.
+    pub since: Time,
+    /// The fingerprint of URL and credentials that were refused.
+    pub fingerprint: String,
+    /// The platform's code.
+    pub code: String,
+    /// The platform's words.
+    pub text: String,
+}
+
+impl DestinationState {
+    /// The end of whatever keeps it from being asked: a back-off or a wall.
+    pub fn blocked_until(&self, now: Time) -> Option<Time> {
+        // No back-off is longer than that, unless the clock was set back.
+        let retry_at = self.health.retry_at.map(|at| at.min(now.plus(super::record::LONGEST)));
+        retry_at.max(self.health.wall)
+    }
+
+    /// Whether there is nothing to be asked of it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.due.is_empty() && self.sends.is_empty() && self.threads.first_change().is_none()
+    }
+
+    /// How many answers are outstanding.
+    pub fn in_flight(&self) -> usize {
+        self.sends.values().filter(|send| send.in_flight).count()
+    }
+
+    /// Opens a send: its incidents get no other one meanwhile.
+    pub(super) fn open_send(&mut self, id: SendId, send: OpenSend) {
+        for incident in send.incidents() {
+            self.due.set_busy(incident, true);
+        }
+        self.sends.insert(id, send);
+    }
+
+    /// Takes an open send out and hands over what it carried.
+    pub(super) fn close_send(&mut self, id: SendId) -> Vec<Delivery> {
+        let Some(send) = self.sends.remove(&id) else { return Vec::new() };
+        for incident in send.incidents() {
+            self.due.set_busy(incident, false);
+        }
+        send.deliveries
+    }
+
+    /// Brings the active time up to `now`: pauses and `Retry-After` are not trying.
+    pub(super) fn account(&mut self, now: Time) {
+        let from = self.health.wall.map_or(self.accounted, |wall| wall.max(self.accounted));
+        if self.health.paused.is_none() {
+            self.health.active += now.since(from);
+        }
+        self.accounted = self.accounted.max(now);
+    }
+
+    /// When others hear that it takes nothing, if nothing else happens.
+    pub(super) fn told_at(&self) -> Option<Time> {
+        let since = self.health.failing_since.filter(|_| !self.health.told && !self.is_idle())?;
+        Some(since.plus(UNREACHABLE_AFTER))
+    }
+
+    /// What a digest says of its storm; of ends that come together without one, that they are so many.
+    pub(super) fn sums_up(&self, deliveries: &[DeliveryId]) -> Option<StormFacts> {
+        let first = || deliveries.iter().filter_map(|id| self.due.get(*id)).map(|delivery| delivery.made_at).min();
+        let facts = || Some(StormFacts { since: first()?, notices: deliveries.len() as u64 });
+        self.health.storm.facts().or_else(facts)
+    }
+
+    /// When the oldest delivery is given up, if nothing else happens.
+    pub(super) fn gives_up_at(&self, now: Time) -> Option<Time> {
+        let open = self.sends.values().filter(|send| !send.in_flight);
+        let youngest = open.filter_map(|send| send.deliveries.iter().map(|delivery| delivery.born).max());
+        let born = youngest.chain(self.due.first_born()).min()?;
+        self.health.paused.is_none().then(|| now.plus((born + GIVE_UP_AFTER).saturating_sub(self.health.active)))
+    }
+}
+
+impl DestinationState {
+    pub(super) fn open(
+        &mut self,
+        send: SendId,
+        deliveries: &[DeliveryId],
+        manner: Manner,
+        name: &Destination,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) -> Option<Job> {
+        let deliveries: Vec<Delivery> = deliveries.iter().filter_map(|id| self.due.remove(*id)).collect();
+        for delivery in &deliveries {
+            writes.changed.insert(delivery.id, DeliveryState::Claimed { send });
+        }
+        let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
+        let silent = matches!(manner, Manner::Silent);
+        let storm = match manner {
+            Manner::Digest(storm) => Some(storm),
+            Manner::Alone | Manner::Silent => None,
+        };
+        let open = OpenSend { begun: self.course.begin(), silent, ..OpenSend::carrying(deliveries) };
+        let incident = open.incident().filter(|_| storm.is_none());
+        let claimed = Claimed {
+            send,
+            destination: name.clone(),
+            deliveries: open.deliveries.clone(),
+            incident,
+            parent: incident.and_then(|incident| self.threads.get(incident)).map(|thread| thread.parent.clone()),
+            content,
+            storm,
+            at: now,
+        };
+        writes.claimed.push(claimed.clone());
+        self.open_send(send, open);
+        Some(Job::First(claimed))
+    }
+
+    /// Brings the message of an incident up to date.
+    pub(super) fn open_refresh(
+        &mut self,
+        send: SendId,
+        incident: u64,
+        name: &Destination,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) -> Option<Job> {
+        let Thread { parent, content, .. } = self.threads.get(incident)?.clone();
+        let begun = self.course.begin();
+        let open = OpenSend { refreshes: Some(incident), begun, silent: true, ..OpenSend::carrying(Vec::new()) };
+        // Not again before its answer is there.
+        self.threads.leave(incident, now);
+        let claimed = Claimed {
+            send,
+            destination: name.clone(),
+            deliveries: Vec::new(),
+            incident: Some(incident),
+            parent: Some(parent),
+            content,
+            storm: None,
+            at: now,
+        };
+        writes.claimed.push(claimed.clone());
+        self.open_send(send, open);
+        Some(Job::First(claimed))
+    }
+
+    /// From now on a message stands for an incident, or none does any more.
+    pub(super) fn anchor(
+        &mut self,
+        incident: u64,
+        thread: Option<Thread>,
+        name: &Destination,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) {
+        self.due.set_anchored(incident, thread.is_some());
+        match thread {
+            Some(thread) => self.threads.put(incident, thread, now),
+            None => drop(self.threads.remove(incident)),
+        }
+        writes.threads.insert((name.clone(), incident));
+    }
+
+    /// Nothing stands for an incident any more that is over and told to its end.
+    pub(super) fn forget_over(&mut self, incident: u64, name: &Destination, writes: &mut OutboxWrites) {
+        let told = !self.due.has(incident) && !self.sends.values().any(|send| send.incidents().contains(&incident));
+        if told && self.threads.is_over(incident) {
+            self.threads.remove(incident);
+            self.due.set_anchored(incident, false);
+            writes.threads.insert((name.clone(), incident));
+        }
+    }
+
+    pub(super) fn repeat(&mut self, send: SendId, name: &Destination, writes: &mut OutboxWrites) -> Option<Job> {
+        let open = self.sends.get_mut(&send)?;
+        open.in_flight = true;
+        open.begun = self.course.begin();
+        open.rests_until = None;
+        open.attempts = open.attempts.saturating_add(1);
+        writes.repeated.push((send, open.attempts));
+        Some(Job::Again { send, destination: name.clone() })
+    }
+
+    /// Takes out a delivery that waits, or the idle send that carries it.
+    pub(super) fn discard(&mut self, id: DeliveryId, writes: &mut OutboxWrites) -> Option<Vec<DeliveryId>> {
+        if self.due.remove(id).is_some() {
+            return Some(vec![id]);
+        }
+        let carries = |send: &OpenSend| !send.in_flight && send.deliveries.iter().any(|delivery| delivery.id == id);
+        let send = self.sends.iter().find(|(_, send)| carries(send)).map(|(send, _)| *send)?;
+        writes.settled.push((send, "dropped"));
+        Some(self.close_send(send).into_iter().map(|delivery| delivery.id).collect())
+    }
+
+    /// Counts what was given up, to be told with the next tick, but not more than once an hour:
+    /// after a day without success every notice ends like this.
+    pub(super) fn note_dead(&mut self, deliveries: u64, why: &str) {
+        let (count, words) = self.health.dead.get_or_insert_with(|| (0, String::new()));
+        *count += deliveries;
+        why.clone_into(words);
+    }
+
+    /// What is to be told of deliveries that were given up.
+    pub(super) fn take_dead(&mut self, now: Time) -> Option<(u64, String)> {
+        let waits = self.health.dead_told_at.is_some_and(|at| at <= now && now.since(at) < DEAD_TOLD_EVERY);
+        if waits || self.health.dead.is_none() {
+            return None;
+        }
+        self.health.dead_told_at = Some(now);
+        self.health.dead.take()
+    }
+
+    /// Gives up the deliveries that `over` names, and the open sends that carry nothing else.
+    pub(super) fn give_up(
+        &mut self,
+        name: &Destination,
+        over: impl Fn(&Delivery) -> bool,
+        why: &str,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) {
+        let drained = self.due.drain(&over);
+        drained.iter().for_each(|delivery| self.due.taken(delivery));
+        let mut dead: Vec<DeliveryId> = drained.into_iter().map(|delivery| delivery.id).collect();
+        let carries = |send: &OpenSend| !send.deliveries.is_empty() && send.deliveries.iter().all(&over);
+        let idle = self.sends.iter().filter(|(_, send)| !send.in_flight && carries(send));
+        for id in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
+            dead.extend(self.close_send(id).into_iter().map(|delivery| delivery.id));
+            writes.settled.push((id, "given up"));
+        }
+        if dead.is_empty() {
+            return;
+        }
+        // Should somebody send it again, it has its turn like any other.
+        self.course.failed = self.course.failed.filter(|failed| !dead.contains(failed));
+        writes.destinations.insert(name.clone());
+        self.note_dead(dead.len() as u64, why);
+        for id in dead {
+            writes.changed.insert(id, DeliveryState::Dead { at: now, why: why.to_owned() });
+        }
+    }
+}

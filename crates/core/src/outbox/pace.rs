@@ -1,0 +1,94 @@
+//! How fast an endpoint may be asked: a sliding window over attempts.
+//!
+//! A token bucket of 20 refilled at 20 a minute lets 39 through in its first minute; a window over
+//! the attempts themselves, rebuilt from the store at start, does not.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::time::{Jump, Time};
+
+/// How many attempts an endpoint takes in any stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// At most so many attempts
+    pub most: usize,
+    /// in any stretch of this length,
+    pub per: Duration,
+    /// of which so many are kept for critical messages.
+    pub kept_for_critical: usize,
+}
+
+impl Pace {
+    /// Slack: one message a second and channel. A little more than a second, because the network
+    /// can bring two requests closer together.
+    pub const SLACK: Self = Self { most: 1, per: Duration::from_millis(1100), kept_for_critical: 0 };
+    /// Slack: changes of messages, of one app in a workspace: 50 a minute are allowed, and other things
+    /// of the same app need some of them.
+    pub const SLACK_CHANGES: Self = Self { most: 40, per: Duration::from_secs(61), kept_for_critical: 0 };
+    /// WeCom: 20 in any 60 s, 5 of them kept for critical; a second of reserve for the network.
+    pub const WECOM: Self = Self { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
+}
+
+/// The attempts at one endpoint that still count.
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    attempts: VecDeque<Time>,
+}
+
+impl Window {
+    /// The clock was set.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        self.attempts.iter_mut().for_each(|at| at.carry(by));
+    }
+
+    /// Those that may still count, ascending.
+    pub(super) fn attempts(&self) -> impl Iterator<Item = Time> + '_ {
+        self.attempts.iter().copied()
+    }
+
+    /// Notes an attempt.
+    pub fn note(&mut self, at: Time) {
+        self.attempts.push_back(at);
+    }
+
+    /// The first moment, `now` or later, at which another attempt is within the pace.
+    pub fn free_at(&mut self, pace: Pace, critical: bool, now: Time) -> Time {
+        // After the clock was set back, attempts of the future count as made now.
+        for future in self.attempts.iter_mut().rev().take_while(|at| **at > now) {
+            *future = now;
+        }
+        while self.attempts.front().is_some_and(|first| first.plus(pace.per) <= now) {
+            self.attempts.pop_front();
+        }
+        let most = if critical { pace.most } else { pace.most.saturating_sub(pace.kept_for_critical).max(1) };
+        // The attempt that must leave the window before another one fits.
+        match self.attempts.len().checked_sub(most).and_then(|at| self.attempts.get(at)) {
+            Some(leaving) => leaving.plus(pace.per).max(now),
+            None => now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_window_holds_at_most_the_pace_and_critical_has_its_own_reserve() {
+        let t = |s: i64| Time::from_seconds(1000 + s);
+        let mut window = Window::default();
+        for n in 0..15 {
+            assert_eq!(window.free_at(Pace::WECOM, false, t(n)), t(n));
+            window.note(t(n));
+        }
+        assert_eq!(window.free_at(Pace::WECOM, false, t(15)), t(61));
+        for n in 15..20 {
+            assert_eq!(window.free_at(Pace::WECOM, true, t(n)), t(n));
+            window.note(t(n));
+        }
+        assert_eq!(window.free_at(Pace::WECOM, true, t(20)), t(61));
+        assert_eq!(window.free_at(Pace::WECOM, true, t(61)), t(61));
+        assert_eq!(window.free_at(Pace::WECOM, false, t(61)), t(66));
+    }
+}

@@ -1,0 +1,157 @@
+//! What a destination is asked next: pure, so that it can be model-checked.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::destination::{DestinationState, OpenSend};
+use super::pace::{Pace, Window};
+use super::queue::Next;
+use super::{DeliveryId, Policy, SendId, ThreadPolicy, storm};
+use crate::rules::Severity;
+use crate::time::Time;
+
+/// What to do for a destination at this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Claim these deliveries, all of one incident, as one new send. The newest is told, the
+    /// others are folded into it.
+    Send(Vec<DeliveryId>),
+    /// Claim these deliveries, of many incidents, as one new send that sums them up.
+    Digest(Vec<DeliveryId>),
+    /// Claim these deliveries, all of one incident, as one new send that changes the message which
+    /// stands for it: nobody is disturbed.
+    Silent(Vec<DeliveryId>),
+    /// Bring the message of this incident up to date.
+    Refresh(u64),
+    /// Repeat an open send whose outcome is unclear: same id, same body.
+    Repeat(SendId),
+    /// Nothing until then; `None`: nothing until something happens.
+    Wait(Option<Time>),
+}
+
+/// The attempts of each endpoint.
+pub type Windows = BTreeMap<Arc<str>, Window>;
+
+/// Decides what a destination is asked next.
+///
+/// Never more in flight than the policy allows, one alone while it is failing; never before a
+/// back-off or `Retry-After` ends; never over the pace; one open send per incident; the most
+/// severe first, then the oldest. In a storm few go alone, see [`super::Storm`]. What disturbs nobody
+/// comes last: messages that are changed because something is over, then those whose counts are old.
+pub fn plan(destination: &DestinationState, policy: &Policy, windows: &mut Windows, now: Time) -> Plan {
+    if destination.health.paused.is_some() {
+        return Plan::Wait(None);
+    }
+    if let Some(until) = destination.blocked_until(now).filter(|until| *until > now) {
+        return Plan::Wait(Some(until));
+    }
+    let allowed = if destination.health.failures > 0 { 1 } else { policy.concurrency };
+    if destination.in_flight() >= allowed {
+        return Plan::Wait(None);
+    }
+    let loud = next(destination, now).map(|next| match next {
+        Candidate::Repeat(severity, send) => (severity, Plan::Repeat(send)),
+        Candidate::Fresh(next) => {
+            let severity = next.severity;
+            let of_storm = policy.digest_after.and_then(|after| storm::plan(destination, &next, after, now));
+            (severity, of_storm.unwrap_or(Plan::Send(next.deliveries)))
+        }
+    });
+    let later = match loud {
+        Some((severity, plan)) if !matches!(plan, Plan::Wait(_)) => {
+            return paced(plan, policy.pace, windows, &policy.endpoint, severity, now);
+        }
+        // A storm keeps what would disturb people, and nothing else.
+        Some((_, Plan::Wait(until))) => until,
+        _ => None,
+    };
+    let rests = destination.sends.values().filter(|send| !send.in_flight).filter_map(|send| send.rests_until);
+    let rested = rests.chain(destination.due.first_rest()).filter(|until| *until > now).min();
+    let silent = match &policy.threads {
+        Some(threads) => silent(destination, policy, threads, windows, now),
+        None => Plan::Wait(None),
+    };
+    match silent {
+        Plan::Wait(until) => Plan::Wait([later, rested, until].into_iter().flatten().min()),
+        plan => plan,
+    }
+}
+
+/// What could go next.
+enum Candidate {
+    Repeat(Severity, SendId),
+    Fresh(Next),
+}
+
+/// The most urgent of what could go: an open send to repeat, or due deliveries of an incident
+/// without an open send. Of equal severity the open send goes first: it is the older one. What failed
+/// last goes last while a destination fails: it may fail because of what it says.
+fn next(destination: &DestinationState, now: Time) -> Option<Candidate> {
+    let failed = destination.course.failed.filter(|_| destination.health.failures > 0);
+    let again = |send: &OpenSend| failed.is_some() && send.deliveries.first().map(|first| first.id) == failed;
+    let repeats = destination.sends.iter().filter(|(_, send)| send.is_idle(now));
+    let repeat = repeats
+        .map(|(id, send)| (again(send), Reverse(send.severity()), *id))
+        .min()
+        .map(|(again, Reverse(severity), id)| (again, severity, id));
+    let fresh = destination.due.next(failed);
+    let fresh_again =
+        |next: &Next| failed.is_some() && next.deliveries.first().is_some_and(|first| Some(*first) == failed);
+    match (repeat, fresh) {
+        (Some((again, severity, send)), Some(next)) => {
+            let repeats = (again, Reverse(severity)) <= (fresh_again(&next), Reverse(next.severity));
+            Some(if repeats { Candidate::Repeat(severity, send) } else { Candidate::Fresh(next) })
+        }
+        (Some((_, severity, send)), None) => Some(Candidate::Repeat(severity, send)),
+        (None, fresh) => fresh.map(Candidate::Fresh),
+    }
+}
+
+/// What changes a message that is there.
+fn silent(
+    destination: &DestinationState,
+    policy: &Policy,
+    threads: &ThreadPolicy,
+    windows: &mut Windows,
+    now: Time,
+) -> Plan {
+    if let Some((severity, deliveries)) = destination.due.next_silent() {
+        return changing(Plan::Silent(deliveries), severity, policy, threads, windows, now);
+    }
+    let Some((at, incident)) = destination.threads.first_change() else { return Plan::Wait(None) };
+    if at > now {
+        return Plan::Wait(Some(at));
+    }
+    changing(Plan::Refresh(incident), Severity::Info, policy, threads, windows, now)
+}
+
+/// A change of a message: within the pace of its channel, and within that of changes.
+fn changing(
+    plan: Plan,
+    severity: Severity,
+    policy: &Policy,
+    threads: &ThreadPolicy,
+    windows: &mut Windows,
+    now: Time,
+) -> Plan {
+    match paced(plan, policy.pace, windows, &policy.endpoint, severity, now) {
+        Plan::Wait(until) => Plan::Wait(until),
+        plan => paced(plan, Some(threads.pace), windows, &threads.endpoint, severity, now),
+    }
+}
+
+/// The plan, or to wait until the endpoint may be asked.
+fn paced(
+    plan: Plan,
+    pace: Option<Pace>,
+    windows: &mut Windows,
+    endpoint: &Arc<str>,
+    severity: Severity,
+    now: Time,
+) -> Plan {
+    let Some(pace) = pace else { return plan };
+    let window = windows.entry(endpoint.clone()).or_default();
+    let free_at = window.free_at(pace, severity == Severity::Critical, now);
+    if free_at > now { Plan::Wait(Some(free_at)) } else { plan }
+}

@@ -1,0 +1,321 @@
+//! The deliveries of one destination that no open send carries, ready to be asked what goes next.
+//!
+//! Deliveries of one incident go together. The next group is found without looking at the others:
+//! after an outage thousands wait.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use super::{Delivery, DeliveryId, is_end};
+use crate::rules::Severity;
+use crate::time::{Jump, Time};
+
+/// What is sent together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Group {
+    Incident(u64),
+    Alone(DeliveryId),
+}
+
+/// The most severe first, then the oldest.
+type Rank = (Reverse<Severity>, DeliveryId, Group);
+
+/// What a group is to its readers, in the order in which they are told: what ends waits for what is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Something is wrong, still or again.
+    News,
+    /// A word of podbell's own.
+    Word,
+    /// Something is over.
+    End,
+}
+
+/// A group that may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// What it is to its readers.
+    pub class: Class,
+    /// The most severe of its deliveries.
+    pub severity: Severity,
+    /// Its deliveries, oldest first.
+    pub deliveries: Vec<DeliveryId>,
+}
+
+/// A group that was not taken while others were.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    /// It is not tried before.
+    until: Option<Time>,
+    /// How often in a row it was not taken.
+    refused: u32,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Queue {
+    deliveries: BTreeMap<DeliveryId, Delivery>,
+    groups: HashMap<Group, BTreeSet<DeliveryId>>,
+    /// Groups that may go and disturb people, by rank: those of incidents without an open send.
+    news: BTreeSet<Rank>,
+    words: BTreeSet<Rank>,
+    ends: BTreeSet<Rank>,
+    /// Groups that may go and disturb nobody: the end of something, shown by the message that stands
+    /// for it.
+    silent: BTreeSet<Rank>,
+    /// Incidents for which a message stands.
+    anchored: HashSet<u64>,
+    by_birth: BTreeSet<(Duration, DeliveryId)>,
+    busy: HashSet<u64>,
+    rests: HashMap<Group, Rest>,
+    rest_ends: BTreeSet<(Time, Group)>,
+}
+
+impl Queue {
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// One that waits.
+    pub fn get(&self, id: DeliveryId) -> Option<&Delivery> {
+        self.deliveries.get(&id)
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    /// Since when the one that is tried longest is tried, in the destination's active time.
+    pub fn first_born(&self) -> Option<Duration> {
+        self.by_birth.first().map(|(born, _)| *born)
+    }
+
+    /// Adds one that is new: whatever was not taken of its incident before, this is something else.
+    pub fn insert(&mut self, delivery: Delivery) {
+        self.taken(&delivery);
+        self.put_back(delivery);
+    }
+
+    /// Adds one that was not taken.
+    pub fn put_back(&mut self, delivery: Delivery) {
+        let group = group_of(&delivery);
+        self.unrank(group);
+        self.groups.entry(group).or_default().insert(delivery.id);
+        self.by_birth.insert((delivery.born, delivery.id));
+        self.deliveries.insert(delivery.id, delivery);
+        self.rank(group);
+    }
+
+    /// The deliveries of these were not taken, by a destination that takes others: they are not tried for as long
+    /// as `pause` says after so many refusals in a row.
+    pub fn rest<'a>(
+        &mut self,
+        deliveries: impl IntoIterator<Item = &'a DeliveryId>,
+        pause: impl Fn(u32) -> Duration,
+        now: Time,
+    ) {
+        let of = |id: &DeliveryId| self.deliveries.get(id).map(group_of);
+        let groups: BTreeSet<Group> = deliveries.into_iter().filter_map(of).collect();
+        for group in groups {
+            self.unrank(group);
+            let refused = self.rests.get(&group).map_or(0, |rest| rest.refused).saturating_add(1);
+            self.set_rest(group, Some(Rest { until: Some(now.plus(pause(refused))), refused }));
+            self.rank(group);
+        }
+    }
+
+    /// What is to be said of an incident is taken again, or is something else now.
+    pub fn taken(&mut self, delivery: &Delivery) {
+        let group = group_of(delivery);
+        self.unrank(group);
+        self.set_rest(group, None);
+        self.rank(group);
+    }
+
+    /// Lets those be tried again that rested until now.
+    pub fn wake(&mut self, now: Time) {
+        while let Some((_, group)) = self.rest_ends.first().copied().filter(|(until, _)| *until <= now) {
+            self.unrank(group);
+            let rest = self.rests.get(&group).copied();
+            self.set_rest(group, rest.map(|rest| Rest { until: None, ..rest }));
+            self.rank(group);
+        }
+    }
+
+    /// When the next of those that rest may be tried again.
+    pub fn first_rest(&self) -> Option<Time> {
+        self.rest_ends.first().map(|(until, _)| *until)
+    }
+
+    /// The clock was set.
+    pub(super) fn clock_set(&mut self, by: Jump) {
+        self.rests.values_mut().filter_map(|rest| rest.until.as_mut()).for_each(|until| until.carry(by));
+        self.rest_ends = self.rest_ends.iter().map(|(until, group)| (until.moved(by), *group)).collect();
+    }
+
+    fn set_rest(&mut self, group: Group, rest: Option<Rest>) {
+        let before = match rest {
+            Some(rest) => self.rests.insert(group, rest),
+            None => self.rests.remove(&group),
+        };
+        if let Some(until) = before.and_then(|rest| rest.until) {
+            self.rest_ends.remove(&(until, group));
+        }
+        if let Some(until) = rest.and_then(|rest| rest.until) {
+            self.rest_ends.insert((until, group));
+        }
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, id: DeliveryId) -> Option<Delivery> {
+        let group = group_of(self.deliveries.get(&id)?);
+        self.unrank(group);
+        if let Some(ids) = self.groups.get_mut(&group) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+        self.rank(group);
+        let removed = self.deliveries.remove(&id)?;
+        self.by_birth.remove(&(removed.born, id));
+        Some(removed)
+    }
+
+    /// An incident has an open send, or has none any more.
+    pub fn set_busy(&mut self, incident: u64, busy: bool) {
+        self.unrank(Group::Incident(incident));
+        if busy {
+            self.busy.insert(incident);
+        } else {
+            self.busy.remove(&incident);
+        }
+        self.rank(Group::Incident(incident));
+    }
+
+    /// A message stands for an incident, or none does any more.
+    pub fn set_anchored(&mut self, incident: u64, anchored: bool) {
+        self.unrank(Group::Incident(incident));
+        if anchored {
+            self.anchored.insert(incident);
+        } else {
+            self.anchored.remove(&incident);
+        }
+        self.rank(Group::Incident(incident));
+    }
+
+    /// Whether something waits that is to be said of an incident.
+    pub fn has(&self, incident: u64) -> bool {
+        self.groups.contains_key(&Group::Incident(incident))
+    }
+
+    /// Whether what waits to be said of an incident will disturb nobody.
+    pub fn is_silent(&self, incident: u64) -> bool {
+        self.anchored.contains(&incident) && self.is_over(Group::Incident(incident))
+    }
+
+    /// Whether the newest of what waits says that it is over: the rest is folded into that.
+    fn is_over(&self, group: Group) -> bool {
+        let newest = self.groups.get(&group).and_then(|ids| self.deliveries.get(ids.last()?));
+        newest.is_some_and(|delivery| is_end(delivery.kind))
+    }
+
+    /// What goes next of what disturbs nobody.
+    pub fn next_silent(&self) -> Option<(Severity, Vec<DeliveryId>)> {
+        let (Reverse(severity), _, group) = self.silent.first()?;
+        Some((*severity, self.groups.get(group)?.iter().copied().collect()))
+    }
+
+    /// What goes next and disturbs people; the group that begins with `but` only if there is no other.
+    pub fn next(&self, but: Option<DeliveryId>) -> Option<Next> {
+        let ranks = || self.ready();
+        let other = ranks().find(|(_, (_, first, _))| Some(*first) != but);
+        let (class, (Reverse(severity), _, group)) = other.or_else(|| ranks().next())?;
+        let deliveries = self.groups.get(group)?.iter().copied().collect();
+        Some(Next { class, severity: *severity, deliveries })
+    }
+
+    /// How many groups of a class may go.
+    pub fn count(&self, class: Class) -> usize {
+        self.of_class(class).len()
+    }
+
+    /// Whether more than one group of news is critical.
+    pub fn has_several_critical(&self) -> bool {
+        self.news.iter().nth(1).is_some_and(|(Reverse(severity), ..)| *severity == Severity::Critical)
+    }
+
+    /// Everything that may go and disturbs people, group by group, each oldest first.
+    pub fn all_ready(&self) -> Vec<DeliveryId> {
+        self.ready().filter_map(|(_, (_, _, group))| self.groups.get(group)).flatten().copied().collect()
+    }
+
+    fn ready(&self) -> impl Iterator<Item = (Class, &Rank)> {
+        [Class::News, Class::Word, Class::End]
+            .into_iter()
+            .flat_map(|class| self.of_class(class).iter().map(move |rank| (class, rank)))
+    }
+
+    fn of_class(&self, class: Class) -> &BTreeSet<Rank> {
+        match class {
+            Class::News => &self.news,
+            Class::Word => &self.words,
+            Class::End => &self.ends,
+        }
+    }
+
+    fn class_of(&self, group: Group) -> Class {
+        match group {
+            Group::Alone(_) => Class::Word,
+            Group::Incident(_) if self.is_over(group) => Class::End,
+            Group::Incident(_) => Class::News,
+        }
+    }
+
+    /// Takes out all that `over` names.
+    pub fn drain(&mut self, over: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
+        let ids: Vec<DeliveryId> =
+            self.deliveries.values().filter(|delivery| over(delivery)).map(|delivery| delivery.id).collect();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    fn rank_of(&self, group: Group) -> Option<Rank> {
+        if matches!(group, Group::Incident(incident) if self.busy.contains(&incident)) {
+            return None;
+        }
+        if self.rests.get(&group).is_some_and(|rest| rest.until.is_some()) {
+            return None;
+        }
+        let ids = self.groups.get(&group)?;
+        let severity = ids.iter().filter_map(|id| self.deliveries.get(id)).map(|delivery| delivery.severity).max()?;
+        Some((Reverse(severity), *ids.first()?, group))
+    }
+
+    fn unrank(&mut self, group: Group) {
+        if let Some(rank) = self.rank_of(group) {
+            for ranks in [&mut self.news, &mut self.words, &mut self.ends, &mut self.silent] {
+                ranks.remove(&rank);
+            }
+        }
+    }
+
+    fn rank(&mut self, group: Group) {
+        if let Some(rank) = self.rank_of(group) {
+            let silent = matches!(group, Group::Incident(incident) if self.is_silent(incident));
+            let ranks = match self.class_of(group) {
+                _ if silent => &mut self.silent,
+                Class::News => &mut self.news,
+                Class::Word => &mut self.words,
+                Class::End => &mut self.ends,
+            };
+            ranks.insert(rank);
+        }
+    }
+}
+
+fn group_of(delivery: &Delivery) -> Group {
+    delivery.incident.map_or(Group::Alone(delivery.id), Group::Incident)
+}

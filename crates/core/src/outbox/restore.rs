@@ -1,0 +1,172 @@
+//! Rebuilding the outbox from the store, and bringing it in line with podbell.yaml.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::destination::{DestinationState, Health, OpenSend, Paused};
+use super::{Delivery, Outbox, OutboxWrites, Policy, SendId, Thread};
+use crate::rules::rule::Destination;
+use crate::time::Time;
+
+/// A moment at a start may lie behind what was stored last by so much: what is between two heartbeats.
+const AHEAD: Duration = Duration::from_secs(15);
+
+/// What an [`Outbox`] is rebuilt from.
+#[derive(Debug, Default)]
+pub struct RestoredOutbox {
+    /// Destinations with the fingerprint they had, and their health.
+    pub destinations: Vec<(Destination, Arc<str>, Health)>,
+    /// Deliveries that are due or claimed.
+    pub deliveries: Vec<(Destination, Delivery, Option<SendId>)>,
+    /// Messages that stand for incidents.
+    pub threads: Vec<StoredThread>,
+    /// Sends that are not settled, with their attempts.
+    pub sends: Vec<(SendId, Destination, u32)>,
+    /// Attempts of the last minutes, ascending.
+    pub attempts: Vec<(Arc<str>, Time)>,
+    /// The first free numbers.
+    pub next_delivery: u64,
+    /// See `next_delivery`.
+    pub next_send: u64,
+}
+
+/// A message that stands for an incident, as the store has it.
+#[derive(Clone, Debug)]
+pub struct StoredThread {
+    /// Where it was told.
+    pub destination: Destination,
+    /// See [`super::ThreadPolicy::place`].
+    pub place: Arc<str>,
+    /// Of which incident.
+    pub incident: u64,
+    /// The message.
+    pub thread: Thread,
+}
+
+impl Outbox {
+    /// The mirror of a store. Destinations that are gone give up their deliveries, renamed ones
+    /// keep them, and a changed URL or credential ends a pause.
+    pub fn restore(
+        restored: RestoredOutbox,
+        policies: BTreeMap<Destination, Policy>,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) -> Self {
+        let mut outbox = Self {
+            next_delivery: restored.next_delivery.max(1),
+            next_send: restored.next_send.max(1),
+            ..Self::default()
+        };
+        let mut fingerprints = BTreeMap::new();
+        for (name, fingerprint, health) in restored.destinations {
+            outbox.destinations.insert(name.clone(), DestinationState { health, accounted: now, ..Default::default() });
+            fingerprints.insert(name, fingerprint);
+        }
+        let mut carried: BTreeMap<SendId, Vec<Delivery>> = BTreeMap::new();
+        let open: HashSet<SendId> = restored.sends.iter().map(|(send, ..)| *send).collect();
+        for (destination, delivery, send) in restored.deliveries {
+            match send.filter(|send| open.contains(send)) {
+                Some(send) => carried.entry(send).or_default().push(delivery),
+                None => outbox.destinations.entry(destination).or_default().due.insert(delivery),
+            }
+        }
+        for (send, destination, attempts) in restored.sends {
+            // What was in flight when the process ended is unclear: it will be repeated.
+            let Some(deliveries) = carried.remove(&send) else {
+                // It only brought a message up to date: whether that is needed is seen anew.
+                writes.settled.push((send, "left"));
+                continue;
+            };
+            let state = outbox.destinations.entry(destination).or_default();
+            state.open_send(send, OpenSend { attempts, in_flight: false, ..OpenSend::carrying(deliveries) });
+        }
+        let mut places = BTreeMap::new();
+        for StoredThread { destination, place, incident, thread } in restored.threads {
+            let state = outbox.destinations.entry(destination.clone()).or_default();
+            state.anchor(incident, Some(thread), &destination, now, &mut OutboxWrites::default());
+            places.insert(destination, place);
+        }
+        // What lies further ahead was written by a clock that was set back since, and again by the new one.
+        let known = |(_, at): &(Arc<str>, Time)| *at <= now.plus(AHEAD);
+        for (endpoint, at) in restored.attempts.into_iter().filter(known) {
+            outbox.windows.entry(endpoint).or_default().note(at);
+        }
+        outbox.reconcile(policies, &fingerprints, now, writes);
+        outbox.leave_places(&places, now, writes);
+        outbox
+    }
+
+    /// What stood in another channel, or for a destination that has no threads any more, stands for
+    /// nothing.
+    fn leave_places(&mut self, places: &BTreeMap<Destination, Arc<str>>, now: Time, writes: &mut OutboxWrites) {
+        for (name, state) in &mut self.destinations {
+            let old = writes.renamed.iter().find(|(_, to)| to == name).map_or(name, |(from, _)| from);
+            let stays = self.policies.get(name).and_then(|policy| policy.threads.as_ref());
+            if places.get(old).is_none_or(|place| stays.is_some_and(|threads| threads.place == *place)) {
+                continue;
+            }
+            for incident in state.threads.incidents() {
+                state.anchor(incident, None, name, now, writes);
+            }
+        }
+    }
+
+    /// After a rebuild in a living process: answers to these sends are still outstanding.
+    pub fn still_in_flight(&mut self, sends: &HashSet<SendId>) {
+        for state in self.destinations.values_mut() {
+            for (id, send) in &mut state.sends {
+                send.in_flight |= sends.contains(id);
+            }
+        }
+    }
+
+    /// Brings what is stored in line with what is set up.
+    fn reconcile(
+        &mut self,
+        policies: BTreeMap<Destination, Policy>,
+        fingerprints: &BTreeMap<Destination, Arc<str>>,
+        now: Time,
+        writes: &mut OutboxWrites,
+    ) {
+        let gone: Vec<Destination> =
+            self.destinations.keys().filter(|name| !policies.contains_key(*name)).cloned().collect();
+        for old in gone {
+            let heir = fingerprints.get(&old).and_then(|fingerprint| {
+                let same = |(name, policy): &(&Destination, &Policy)| {
+                    policy.fingerprint == *fingerprint && !self.destinations.contains_key(*name)
+                };
+                policies.iter().find(same).map(|(name, _)| name.clone())
+            });
+            match (self.destinations.remove(&old), heir) {
+                (Some(state), Some(heir)) => {
+                    self.destinations.insert(heir.clone(), state);
+                    writes.destinations.insert(heir.clone());
+                    writes.renamed.push((old, heir));
+                }
+                (Some(mut state), None) => {
+                    state.give_up(&old, |_| true, "the destination was removed from podbell.yaml", now, writes);
+                    if let Some((deliveries, why)) = state.health.dead.take() {
+                        writes.signals.push(super::Signal::Dead(old.clone(), deliveries, why));
+                    }
+                    if state.health.told {
+                        writes.signals.push(super::Signal::Recovered(old.clone()));
+                    }
+                    writes.removed.push(old);
+                }
+                (None, _) => {}
+            }
+        }
+        for (name, policy) in &policies {
+            let state = self.destinations.entry(name.clone()).or_default();
+            state.accounted = now;
+            writes.destinations.insert(name.clone());
+            let changed = |paused: &Paused| paused.fingerprint != *policy.fingerprint;
+            if state.health.paused.as_ref().is_some_and(changed) {
+                state.health.paused = None;
+                state.recover(name, now, writes);
+            }
+        }
+        self.policies = policies;
+    }
+}

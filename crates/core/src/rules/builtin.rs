@@ -1,0 +1,21 @@
+//! The rules of an installation without rule files: useful in the first minute, quiet about known
+//! noise. Read by the same code as everybody's files.
+
+use super::compile::{RuleFile, compile};
+use super::raw::{Names, Partial};
+use super::rule::Destination;
+use super::set::Rules;
+use crate::diagnostic::Source;
+
+/// The file name of built-in rules in their [`super::RuleKey`].
+pub const FILE: &str = "builtin";
+
+/// The file itself, for those who want to start from it.
+pub const TEXT: &str = include_str!("builtin.yaml");
+
+/// The built-in set, told to these destinations: every chat destination.
+pub fn rules(notify: &[Destination]) -> Rules {
+    let defaults = Partial { notify: Some(notify.to_vec()), ..Partial::default() };
+    let file = RuleFile { source: Source::new(FILE, TEXT), entry: 0, scope: None, names: Names::default(), defaults };
+    Rules::of([compile(&file)])
+}

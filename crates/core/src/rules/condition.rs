@@ -1,0 +1,150 @@
+//! Conditions of rules: which facts of an event must fit which patterns.
+//!
+//! Owns the meaning of `match`, `except`, `sustain` and `scope`. Never decides what a match means;
+//! [`super::set`] does.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::pattern::Pattern;
+use super::rule::Field;
+use crate::event::Subject;
+
+/// Keys that must all fit; the patterns of a key mean any of them. Without keys everything fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    keys: Vec<(Field, Vec<Pattern>)>,
+}
+
+impl Conditions {
+    /// Conditions that everything meets.
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// The same conditions and one key more.
+    #[must_use]
+    pub fn with(mut self, field: Field, patterns: Vec<Pattern>) -> Self {
+        self.keys.push((field, patterns));
+        self
+    }
+
+    /// Whether all keys fit.
+    pub fn fit(&self, facts: &Facts<'_>) -> bool {
+        self.keys.iter().all(|(field, patterns)| {
+            let text = facts.text(*field);
+            patterns.iter().any(|pattern| match pattern.shared_expression() {
+                Some(id) => facts.remember((id, *field), || pattern.matches(text)),
+                None => pattern.matches(text),
+            })
+        })
+    }
+
+    /// Every pattern, to be replaced by an equal one.
+    pub(super) fn patterns_mut(&mut self) -> impl Iterator<Item = &mut Pattern> {
+        self.keys.iter_mut().flat_map(|(_, patterns)| patterns)
+    }
+
+    /// The keys in the order of the file.
+    pub fn keys(&self) -> &[(Field, Vec<Pattern>)] {
+        &self.keys
+    }
+
+    /// The patterns of one key, if it is there.
+    pub fn key(&self, field: Field) -> Option<&[Pattern]> {
+        self.keys.iter().find(|(other, _)| *other == field).map(|(_, patterns)| &**patterns)
+    }
+}
+
+/// The facts of one event, trimmed, and what was already found out about them.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    texts: [&'a str; Field::ALL.len()],
+    hashes: [OnceCell<u64>; Field::ALL.len()],
+    seen: RefCell<HashMap<(usize, Field), bool>>,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of an event in its place.
+    pub fn new(subject: &Subject<'a>) -> Self {
+        Self {
+            texts: Field::ALL.map(|field| field.of(subject)),
+            hashes: [const { OnceCell::new() }; Field::ALL.len()],
+            seen: RefCell::default(),
+        }
+    }
+
+    /// One fact.
+    pub fn text(&self, field: Field) -> &'a str {
+        self.texts[field as usize]
+    }
+
+    /// A hash of one fact.
+    pub fn hash(&self, field: Field) -> u64 {
+        *self.hashes[field as usize].get_or_init(|| xxh3_64(self.text(field).as_bytes()))
+    }
+
+    /// Rules repeat each other's expressions: each is tried once per event.
+    fn remember(&self, key: (usize, Field), find_out: impl FnOnce() -> bool) -> bool {
+        *self.seen.borrow_mut().entry(key).or_insert_with(find_out)
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Field {
+    /// This fact of a subject, trimmed.
+    pub fn of<'a>(self, subject: &Subject<'a>) -> &'a str {
+        let (target, event) = (subject.target, subject.event);
+        let text: &'a str = match self {
+            Self::Source => &target.source,
+            Self::Cluster => &target.cluster,
+            Self::Namespace => &target.namespace,
+            Self::Service => &target.service,
+            Self::Workload => subject.workload,
+            Self::ObjType => &event.obj_type,
+            Self::ObjName => &event.obj_name,
+            Self::Reason => &event.reason,
+            Self::Level => event.level.as_str(),
+            Self::Message => &event.message,
+        };
+        text.trim()
+    }
+
+    /// Every field, in the order of its discriminant.
+    pub const ALL: [Self; 10] = [
+        Self::Source,
+        Self::Cluster,
+        Self::Namespace,
+        Self::Service,
+        Self::Workload,
+        Self::ObjType,
+        Self::ObjName,
+        Self::Reason,
+        Self::Level,
+        Self::Message,
+    ];
+
+    /// The word of rule files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Cluster => "cluster",
+            Self::Namespace => "namespace",
+            Self::Service => "service",
+            Self::Workload => "workload",
+            Self::ObjType => "objType",
+            Self::ObjName => "objName",
+            Self::Reason => "reason",
+            Self::Level => "level",
+            Self::Message => "message",
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Which rules hold when some files have mistakes: a file that is refused keeps its last good
+//! version, and where there never was one the built-in set covers what it would have covered.
+//! Nobody is silenced by a typo.
+//!
+//! Pure: texts are arguments, those on disk and those that were good before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::builtin;
+use super::compile::{Compiled, RuleFile, compile};
+use super::quiet::Maintenance;
+use super::raw::Partial;
+use super::rule::Destination;
+use super::set::Rules;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::source::PollError;
+
+/// The rule files of podbell.yaml, as they are on disk.
+#[derive(Clone, Debug, Default)]
+pub struct RuleFiles {
+    /// The files in reading order.
+    pub files: Vec<RuleFile>,
+    /// Globs that match no file, in reading order.
+    pub empty: Vec<EmptyGlob>,
+    /// Whether podbell.yaml has `rules:` at all; else the built-in set holds.
+    pub named: bool,
+    /// Whom the built-in set tells.
+    pub chats: Vec<Destination>,
+    /// The operator's planned work.
+    pub maintenance: Vec<Maintenance>,
+}
+
+/// A glob of `rules:` that matches no file: whoever wrote it means rules, and nobody may be silenced by their absence.
+#[derive(Clone, Debug)]
+pub struct EmptyGlob {
+    /// It stands after so many files.
+    pub before: usize,
+    /// Its bounds; named like the glob, without text.
+    pub file: RuleFile,
+    /// What is wrong, at its place in podbell.yaml.
+    pub error: Diagnostic,
+}
+
+/// What holds.
+#[derive(Debug)]
+pub struct InForce {
+    /// The rules.
+    pub rules: Rules,
+    /// Names and texts of the files that are good.
+    pub good: Vec<(String, String)>,
+    /// The files that were refused, and why.
+    pub refused: Vec<(String, PollError)>,
+}
+
+impl RuleFiles {
+    /// The rules that hold, given the last good text of each file.
+    pub fn in_force(&self, last_good: &BTreeMap<String, String>) -> InForce {
+        if !self.named {
+            let rules = builtin::rules(&self.chats).with_maintenance(self.maintenance.clone());
+            return InForce { rules, good: Vec::new(), refused: Vec::new() };
+        }
+        let (mut files, mut good, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let mut empty = self.empty.iter().peekable();
+        for place in 0..=self.files.len() {
+            while let Some(glob) = empty.next_if(|glob| glob.before <= place) {
+                files.push(self.stand_in(&glob.file, &Compiled::default()));
+                let held = "the built-in rules hold in its place";
+                refused.push((glob.file.source.name.to_string(), refusal(&glob.error, held)));
+            }
+            let Some(file) = self.files.get(place) else { break };
+            let name = file.source.name.to_string();
+            let compiled = compile(file);
+            let Some(error) = first_error(&compiled) else {
+                good.push((name, file.source.text.to_string()));
+                files.push(compiled);
+                continue;
+            };
+            let before = last_good.get(&name).map(|text| compile(&with_text(file, text)));
+            let (instead, held) = match before.filter(|compiled| !compiled.has_errors()) {
+                Some(before) => (before, "its last good version holds"),
+                None => {
+                    (self.stand_in(file, &compiled), "it never had a good version: the built-in rules hold instead")
+                }
+            };
+            files.push(instead);
+            refused.push((name, refusal(&error, held)));
+        }
+        InForce { rules: Rules::of(files).with_maintenance(self.maintenance.clone()), good, refused }
+    }
+
+    /// The built-in set in the place of a file: its entry, its bounds, and as far as they could be read
+    /// its scope and whom it tells.
+    fn stand_in(&self, file: &RuleFile, broken: &Compiled) -> Compiled {
+        let exists = |to: &Destination| {
+            let known = |names: &Option<Vec<Destination>>| names.as_ref().is_none_or(|names| names.contains(to));
+            known(&file.names.destinations) && known(&file.names.may_notify)
+        };
+        let own = broken.notify.clone().filter(|names| names.iter().all(exists));
+        let allowed = file.names.may_notify.clone().map(|names| names.into_iter().filter(exists).collect::<Vec<_>>());
+        let notify = own.or(allowed).filter(|names| !names.is_empty()).unwrap_or_else(|| self.chats.clone());
+        let mut instead = compile(&RuleFile {
+            source: Source::new(&format!("{} for {}", builtin::FILE, file.source.name), builtin::TEXT),
+            defaults: Partial { notify: Some(notify), ..Partial::default() },
+            ..file.clone()
+        });
+        for located in &mut instead.rules {
+            located.rule.scopes.extend(broken.scope.clone());
+        }
+        instead
+    }
+}
+
+fn with_text(file: &RuleFile, text: &str) -> RuleFile {
+    let source: Arc<Source> = Source::shown_as(&file.source.name, &file.source.shown, text);
+    RuleFile { source, ..file.clone() }
+}
+
+fn first_error(compiled: &Compiled) -> Option<Diagnostic> {
+    compiled.diagnostics.iter().find(|finding| finding.is_error()).cloned()
+}
+
+/// What the operator reads of it.
+pub fn refusal(error: &Diagnostic, held: &str) -> PollError {
+    PollError {
+        code: "rules".to_owned(),
+        text: error.to_string(),
+        advice: format!("mend the file; `podbell check` shows every mistake. Until then {held}"),
+        gone: false,
+    }
+}

@@ -1,0 +1,310 @@
+//! The shapes of `active`, `inhibit` and `maintenance` in YAML.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, AmbiguousZoned, TimeZone};
+
+use super::{Active, Hours, Inhibit, Maintenance};
+use crate::rules::condition::Conditions;
+use crate::rules::pattern::Pattern;
+use crate::rules::raw;
+use crate::rules::rule::{Field, Rule};
+use crate::time::Time;
+use crate::yaml::{MapReader, Node, Reader};
+use crate::zone;
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const ACTIVE: &str = "hours such as {days: mon-fri, hours: \"09:00-18:00\", zone: Asia/Shanghai}";
+
+/// Reads `active`.
+pub fn active(node: &Node, reader: &mut Reader) -> Option<Active> {
+    let items = reader.one_or_many(node);
+    if items.is_empty() {
+        reader.error_help(&node.span, "`active` lists nothing, so nothing would ever be told", ACTIVE);
+    }
+    let hours: Vec<Hours> = items.iter().filter_map(|item| hours(item, reader)).collect();
+    (!hours.is_empty()).then_some(Active { hours })
+}
+
+fn hours(node: &Node, reader: &mut Reader) -> Option<Hours> {
+    let mut map = reader.map(node, ACTIVE)?;
+    let errors = reader.errors();
+    let (mut days, mut spans, mut written) = ([true; 7], vec![(0, 24 * 60)], Vec::new());
+    let mut hours_at = None;
+    if let Some(node) = map.take("days") {
+        days = [false; 7];
+        for item in reader.one_or_many(node) {
+            written.extend(day_range(item, reader, &mut days));
+        }
+    }
+    if let Some(node) = map.take("hours") {
+        spans.clear();
+        for item in reader.one_or_many(node) {
+            hours_at = Some(item.span.clone());
+            let Some(text) = reader.text(item, "hours such as \"09:00-18:00\"") else { continue };
+            match span(text) {
+                Some(span) => spans.push(span),
+                None => {
+                    let help = "write \"09:00-18:00\", in quotes; \"22:00-06:00\" goes on over midnight";
+                    reader.error_help(&item.span, format!("`{text}` is no stretch of a day"), help);
+                }
+            }
+            written.push(text.to_owned());
+        }
+    }
+    let zone_node = map.take("zone");
+    let (zone, name) = zone_node.and_then(|node| self::zone(node, reader)).unwrap_or((TimeZone::UTC, "UTC".to_owned()));
+    written.push(name);
+    let nothing = days == [false; 7] || spans.is_empty();
+    if nothing && reader.errors() == errors {
+        reader.error_help(&map.head(), "these hours name no day or no time, so nothing would ever be told", ACTIVE);
+    }
+    map.finish(reader);
+    if nothing {
+        return None;
+    }
+    let hours = Hours { days, spans, zone, zoned: zone_node.is_some(), written: written.join(" ").into() };
+    if let (Some(at), Some(odd)) = (hours_at, hours.edge_that_moves()) {
+        let help = "choose an edge outside of the hour in which the clock changes, or a zone without such changes";
+        reader.warning_help(&at, odd, help);
+    }
+    Some(hours)
+}
+
+/// `mon`, or `mon-fri`; `sat-mon` goes over Sunday.
+fn day_range(node: &Node, reader: &mut Reader, days: &mut [bool; 7]) -> Option<String> {
+    let text = reader.text(node, "a day such as mon, or mon-fri")?;
+    let place = |word: &str| {
+        let word = word.trim().to_lowercase();
+        DAYS.iter().position(|day| {
+            word.len() >= 3 && DAY_NAMES.iter().any(|name| name.starts_with(&word)) && word.starts_with(day)
+        })
+    };
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (Some(first), Some(last)) = (place(first), place(last)) else {
+        reader.error_help(
+            &node.span,
+            format!("`{text}` is no day of the week"),
+            "mon, tue, wed, thu, fri, sat, sun, or mon-fri",
+        );
+        return None;
+    };
+    let mut day = first;
+    loop {
+        days[day] = true;
+        if day == last {
+            return Some(text.to_lowercase());
+        }
+        day = (day + 1) % 7;
+    }
+}
+
+const DAY_NAMES: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+/// `09:00-18:00` as minutes of the day.
+fn span(text: &str) -> Option<(u16, u16)> {
+    let (from, until) = text.split_once('-')?;
+    let (from, until) = (minute(from)?, minute(until)?);
+    (from < 24 * 60 && from != until).then_some((from, until))
+}
+
+/// `09:00` as the minute of the day; 24:00 is its end.
+pub fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    let digits = |text: &str| text.len() <= 2 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(hour) || minute.len() != 2 || !digits(minute) {
+        return None;
+    }
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let all = hour * 60 + minute;
+    (minute < 60 && all <= 24 * 60).then_some(all)
+}
+
+fn zone(node: &Node, reader: &mut Reader) -> Option<(TimeZone, String)> {
+    let name = reader.text(node, "a time zone such as Asia/Shanghai")?;
+    match zone::named(name) {
+        Ok(zone) => Some((zone, name.to_owned())),
+        Err(help) => {
+            reader.error_help(&node.span, format!("`{name}` is no time zone"), help);
+            None
+        }
+    }
+}
+
+/// Reads `maintenance`: of a file, whose rules it then holds, or of podbell.yaml.
+pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file: Option<&Arc<str>>) -> Vec<Planned> {
+    const WHAT: &str = "maintenance such as {name: db-upgrade, until: \"2026-12-01 22:00\", zone: Asia/Shanghai}";
+    let mut all: Vec<Planned> = Vec::new();
+    for item in reader.one_or_many(node) {
+        let Some(mut map) = reader.map(item, WHAT) else { continue };
+        let head = map.head();
+        let name_node = map.need("name", reader);
+        let name = name_node.and_then(|node| reader.text(node, "a name")).unwrap_or_default();
+        let zone_node = map.take("zone");
+        let zone = zone_node.and_then(|node| self::zone(node, reader)).map_or(TimeZone::UTC, |(zone, _)| zone);
+        let from_node = map.take("from");
+        let from = from_node.and_then(|node| moment(node, &zone, reader));
+        let until_node = map.need("until", reader);
+        let until = until_node.and_then(|node| moment(node, &zone, reader));
+        let on_a_clock = [from, until].into_iter().flatten().any(|(_, on_a_clock)| on_a_clock);
+        let (from, until) = (from.map(|(at, _)| at), until.map(|(at, _)| at));
+        let matching = map
+            .take("match")
+            .and_then(|node| raw::conditions_of(&Maintenance::FIELDS, node, reader, "`match`"))
+            .unwrap_or_default();
+        map.finish(reader);
+        if let (Some(from), Some(until), Some(node)) = (from, until, until_node)
+            && until <= from
+        {
+            reader.error_help(&node.span, "this maintenance ends before it begins", "swap `from` and `until`");
+        }
+        if all.iter().any(|other| *other.maintenance.name == *name) {
+            let span = name_node.map_or_else(|| head.clone(), |node| node.span.clone());
+            reader.error_help(&span, format!("the maintenance `{name}` is there twice"), "give each its own name");
+        }
+        if let Some(until) = until {
+            let maintenance =
+                Maintenance { name: name.into(), from, until, matching, scopes: scopes.to_vec(), file: file.cloned() };
+            let at = name_node.map_or(head, |node| node.span.clone());
+            all.push(Planned { maintenance, at, zoned: zone_node.is_some() || !on_a_clock });
+        }
+    }
+    all
+}
+
+/// `2026-12-01 22:00` on the wall clock of the zone, or a time with an offset. Says, too, whether it is on a wall clock.
+fn moment(node: &Node, zone: &TimeZone, reader: &mut Reader) -> Option<(Time, bool)> {
+    let text = reader.text(node, "a time such as \"2026-12-01 22:00\"")?;
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Some((Time::from_millis(at.as_millisecond()), false));
+    }
+    let ambiguous = text.parse::<DateTime>().ok().map(|at| zone.to_ambiguous_zoned(at));
+    let how = match ambiguous.as_ref().map(AmbiguousZoned::offset) {
+        Some(AmbiguousOffset::Gap { .. }) => Some("is skipped there: the clock goes forward over it"),
+        Some(AmbiguousOffset::Fold { .. }) => Some("is there twice: the clock goes back over it"),
+        Some(AmbiguousOffset::Unambiguous { .. }) | None => None,
+    };
+    let at = ambiguous.and_then(|at| at.compatible().ok());
+    if let (Some(how), Some(at)) = (how, &at) {
+        let meant = at.strftime("%Y-%m-%dT%H:%M:%S%:z");
+        let help = format!("it is taken as {meant}; write it with its offset to be sure");
+        reader.warning_help(&node.span, format!("`{text}` {how}"), help);
+    }
+    if at.is_none() {
+        let help = "write \"2026-12-01 22:00\" on the clock of `zone`, or 2026-12-01T22:00:00+08:00";
+        reader.error_help(&node.span, format!("`{text}` is no time"), help);
+    }
+    Some((Time::from_millis(at?.timestamp().as_millisecond()), true))
+}
+
+/// A `maintenance` that was read, and where it is written.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What it is.
+    pub maintenance: Maintenance,
+    /// Its name.
+    pub at: Range<usize>,
+    /// Whether it is said whose clock its times are on.
+    pub zoned: bool,
+}
+
+/// An `inhibit` that was read; which rules it means is known when all of the file are.
+#[derive(Clone, Debug)]
+pub struct RawInhibit {
+    rules: Vec<(Pattern, Range<usize>)>,
+    equal: Vec<(Field, Range<usize>)>,
+    at: Range<usize>,
+}
+
+/// Takes `inhibit` out of a rule.
+pub fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawInhibit> {
+    const WHAT: &str = "a map such as {rules: [pod-restarts], equal: [cluster]}";
+    let Some(node) = map.take("inhibit") else { return Vec::new() };
+    let words = Field::ALL.map(|field| (field.as_str(), field));
+    let mut all = Vec::new();
+    for item in reader.one_or_many(node) {
+        let Some(mut map) = reader.map(item, WHAT) else { continue };
+        let mut raw = RawInhibit { rules: Vec::new(), equal: Vec::new(), at: map.head() };
+        for item in map.need("rules", reader).map_or(&[][..], |node| reader.one_or_many(node)) {
+            let Some(text) = reader.text(item, "the name of a rule of this file, or a glob") else { continue };
+            match Pattern::parse(text) {
+                Ok(pattern) => raw.rules.push((pattern, item.span.clone())),
+                Err(error) => reader.error(&item.span, error.to_string()),
+            }
+        }
+        for item in map.need("equal", reader).map_or(&[][..], |node| reader.one_or_many(node)) {
+            raw.equal.extend(
+                reader.word(item, "a key that both rules group by", &words).map(|field| (field, item.span.clone())),
+            );
+        }
+        map.finish(reader);
+        all.push(raw);
+    }
+    all
+}
+
+/// Finds out which rules are meant, and refuses what would silence for ever: two that hold each other.
+pub fn resolve(rules: &mut [(&mut Rule, Vec<RawInhibit>)], reader: &mut Reader) {
+    let known: Vec<Rule> = rules.iter().map(|(rule, _)| (**rule).clone()).collect();
+    for (rule, raws) in rules.iter_mut() {
+        for raw in raws.iter() {
+            let equal: Vec<Field> = raw.equal.iter().map(|(field, _)| *field).collect();
+            group_by_all(rule, raw, reader);
+            for (pattern, span) in &raw.rules {
+                let meant = known.iter().filter(|other| pattern.matches(&other.settings.key.name));
+                let meant: Vec<&Rule> = meant
+                    .filter(|other| pattern.exact().is_some() || other.settings.key != rule.settings.key)
+                    .collect();
+                if meant.is_empty() {
+                    let names: Vec<&str> = known.iter().map(|rule| &*rule.settings.key.name).collect();
+                    let help = match crate::diagnostic::did_you_mean(pattern.as_str(), names.iter().copied()) {
+                        Some(meant) => format!("did you mean `{meant}`? A rule can only hold rules of its own file"),
+                        None => format!("rules of this file: {}", names.join(", ")),
+                    };
+                    reader.error_help(span, format!("no rule of this file is called `{}`", pattern.as_str()), help);
+                }
+                for other in meant {
+                    group_by_all(other, raw, reader);
+                    rule.settings.inhibits.push(Inhibit { rule: other.settings.key.clone(), equal: equal.clone() });
+                }
+            }
+        }
+    }
+    refuse_circles(rules, reader);
+}
+
+/// Values are compared that each incident of a rule has one of: those that it groups by.
+fn group_by_all(rule: &Rule, raw: &RawInhibit, reader: &mut Reader) {
+    for (field, span) in &raw.equal {
+        if !rule.settings.group_by.contains(field) {
+            let name = &rule.settings.key.name;
+            let help = format!("add `{field}` to its `group_by`, or compare another value");
+            reader.error_help(span, format!("the rule `{name}` does not group by `{field}`"), help);
+        }
+    }
+}
+
+fn refuse_circles(rules: &[(&mut Rule, Vec<RawInhibit>)], reader: &mut Reader) {
+    let holds = |name: &str| {
+        let rule = rules.iter().find(|(rule, _)| *rule.settings.key.name == *name);
+        rule.into_iter().flat_map(|(rule, _)| rule.settings.inhibits.iter().map(|inhibit| inhibit.rule.name.clone()))
+    };
+    for (rule, raws) in rules {
+        let name = &rule.settings.key.name;
+        let (mut seen, mut next) = (Vec::<Arc<str>>::new(), holds(name).collect::<Vec<_>>());
+        while let Some(held) = next.pop() {
+            if held == *name {
+                let at = raws.first().map_or(0..0, |raw| raw.at.clone());
+                let help = "leave one of the two out: both would be open, and neither told";
+                reader.error_help(&at, format!("`{name}` holds itself, or what holds it"), help);
+                break;
+            }
+            if !seen.contains(&held) {
+                next.extend(holds(&held));
+                seen.push(held);
+            }
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! The shape of a rule file: YAML to settings that may still be absent.
+//!
+//! Owns the keys, their types and their bounds. Defaults and everything that looks at more than one
+//! key belong to [`super::compile()`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::condition::Conditions;
+use super::doubt::doubt;
+use super::pattern::{Pattern, PatternError};
+use super::quiet::{Active, read};
+use super::rule::{Action, CountSteps, Destination, Field, OpenWhen, Per, Severity, Until};
+use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::template::{self, Template};
+use crate::yaml::{MapReader, Node, Reader, Value};
+
+/// What a rule or `defaults` says; `None` is not said.
+#[derive(Clone, Debug, Default)]
+pub struct Partial {
+    /// `severity`.
+    pub severity: Option<Severity>,
+    /// `open_when`.
+    pub open_when: Option<OpenWhen>,
+    /// `escalate.counts`.
+    pub counts: Option<CountSteps>,
+    /// `escalate.objects`.
+    pub objects: Option<Vec<u64>>,
+    /// `escalate.news`.
+    pub news: Option<bool>,
+    /// `sustain`; the inner `None` is `off`.
+    pub sustain: Option<Option<Conditions>>,
+    /// `group_by`.
+    pub group_by: Option<Vec<Field>>,
+    /// `group_wait`.
+    pub group_wait: Option<Duration>,
+    /// `min_gap`.
+    pub min_gap: Option<Duration>,
+    /// `resolve_after`.
+    pub resolve_after: Option<Duration>,
+    /// `until`.
+    pub until: Option<Until>,
+    /// `family`.
+    pub family: Option<Arc<str>>,
+    /// `reopen_within`.
+    pub reopen_within: Option<Duration>,
+    /// `remind_every`; the inner `None` is `off`.
+    pub remind_every: Option<Option<Duration>>,
+    /// `send_resolved`.
+    pub send_resolved: Option<bool>,
+    /// `active`; the inner `None` is `off`.
+    pub active: Option<Option<Active>>,
+    /// `notify`.
+    pub notify: Option<Vec<Destination>>,
+    /// `mention`.
+    pub mention: Option<BTreeMap<Severity, Vec<String>>>,
+    /// `runbook`.
+    pub runbook: Option<String>,
+    /// `labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `template`.
+    pub template: Template,
+}
+
+impl Partial {
+    /// What this says, and where it says nothing, what `other` says.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        let mut labels = other.labels.clone();
+        labels.extend(self.labels);
+        let other = other.clone();
+        Self {
+            severity: self.severity.or(other.severity),
+            open_when: self.open_when.or(other.open_when),
+            counts: self.counts.or(other.counts),
+            objects: self.objects.or(other.objects),
+            news: self.news.or(other.news),
+            sustain: self.sustain.or(other.sustain),
+            group_by: self.group_by.or(other.group_by),
+            group_wait: self.group_wait.or(other.group_wait),
+            min_gap: self.min_gap.or(other.min_gap),
+            resolve_after: self.resolve_after.or(other.resolve_after),
+            until: self.until.or(other.until),
+            family: self.family.or(other.family),
+            reopen_within: self.reopen_within.or(other.reopen_within),
+            remind_every: self.remind_every.or(other.remind_every),
+            send_resolved: self.send_resolved.or(other.send_resolved),
+            active: self.active.or(other.active),
+            notify: self.notify.or(other.notify),
+            mention: self.mention.or(other.mention),
+            runbook: self.runbook.or(other.runbook),
+            labels,
+            template: self.template.or(&other.template),
+        }
+    }
+}
+
+/// The names that podbell.yaml defines; `None` where there is no podbell.yaml.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Notifiers.
+    pub destinations: Option<Vec<Destination>>,
+    /// Keys of `mentions:`.
+    pub mentions: Option<Vec<String>>,
+    /// What the operator lets this file notify.
+    pub may_notify: Option<Vec<Destination>>,
+}
+
+const UNTIL: [(&str, Until); 2] = [("event", Until::Event), ("silence", Until::Silence)];
+
+const SEVERITIES: [(&str, Severity); 3] =
+    [("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)];
+
+/// Reads the settings that rules and `defaults` share. `base`: what holds where nothing is said; its
+/// labels are known to templates.
+pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names, base: &Partial) -> Partial {
+    let second = Duration::from_secs(1);
+    let mut said = Partial {
+        severity: map.take("severity").and_then(|node| reader.word(node, "a severity", &SEVERITIES)),
+        open_when: map.take("open_when").and_then(|node| open_when(node, reader)),
+        sustain: map.take("sustain").and_then(|node| sustain(node, reader)),
+        group_by: map.take("group_by").and_then(|node| group_by(node, reader)),
+        group_wait: map.take("group_wait").and_then(|node| reader.duration(node, Duration::ZERO)),
+        min_gap: map.take("min_gap").and_then(|node| reader.duration(node, Duration::ZERO)),
+        resolve_after: map.take("resolve_after").and_then(|node| reader.duration(node, second)),
+        until: map.take("until").and_then(|node| reader.word(node, "what ends an incident", &UNTIL)),
+        family: map.take("family").and_then(|node| family(node, reader)),
+        reopen_within: map.take("reopen_within").and_then(|node| reader.duration(node, Duration::ZERO)),
+        remind_every: map.take("remind_every").and_then(|node| remind_every(node, reader)),
+        send_resolved: map.take("send_resolved").and_then(|node| reader.truth(node)),
+        active: map.take("active").and_then(|node| active(node, reader)),
+        notify: map.take("notify").and_then(|node| notify(node, reader, names)),
+        mention: map.take("mention").and_then(|node| mention(node, reader, names)),
+        runbook: map.take("runbook").and_then(|node| runbook(node, reader)),
+        labels: map.take("labels").map(|node| labels(node, reader)).unwrap_or_default(),
+        ..Partial::default()
+    };
+    if let Some(node) = map.take("escalate") {
+        escalate(node, reader, &mut said);
+    }
+    if let Some(node) = map.take("template") {
+        let mut labels = base.labels.clone();
+        labels.extend(said.labels.clone());
+        said.template = template::read::read(node, &labels, reader).unwrap_or_default();
+    }
+    said
+}
+
+/// Reads `action`.
+pub fn action(node: &Node, reader: &mut Reader) -> Option<Action> {
+    reader.word(node, "an action", &[("notify", Action::Notify), ("ignore", Action::Ignore)])
+}
+
+/// Reads a map of conditions; `what` names it in messages.
+pub fn conditions(node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
+    conditions_of(&Field::ALL, node, reader, what)
+}
+
+/// The same, where only some facts can be looked at.
+pub fn conditions_of(fields: &[Field], node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
+    let mut map = reader.map(node, &format!("{what}: a map such as {{reason: BackOff}}"))?;
+    let mut conditions = Conditions::any();
+    for field in fields {
+        if let Some(node) = map.take(field.as_str()) {
+            conditions = conditions.with(*field, patterns(*field, node, reader));
+        }
+    }
+    map.finish_with(reader, |key| setting_elsewhere(key).or_else(|| foreign_field(key)));
+    Some(conditions)
+}
+
+/// Keys that belong to the rule, one level up.
+fn setting_elsewhere(key: &str) -> Option<&'static str> {
+    const OUTSIDE: [&str; 5] = ["open_when", "notify", "severity", "except", "action"];
+    OUTSIDE.contains(&key).then_some("this key belongs to the rule itself, beside `match`: indent it less")
+}
+
+/// Names of the same facts in other tools.
+fn foreign_field(key: &str) -> Option<&'static str> {
+    match key {
+        "kind" => Some("did you mean `objType`?"),
+        "name" | "object" | "pod" => Some("did you mean `objName`?"),
+        "type" => Some("did you mean `level` or `objType`?"),
+        "text" | "msg" | "note" => Some("did you mean `message`?"),
+        "deployment" | "app" => Some("did you mean `workload`?"),
+        _ => None,
+    }
+}
+
+/// Reads one pattern or a list of them; `field` is what they are held against.
+pub fn patterns(field: Field, node: &Node, reader: &mut Reader) -> Vec<Pattern> {
+    let items = reader.one_or_many(node);
+    if items.is_empty() {
+        let help = "write at least one pattern, or leave the key out to match everything";
+        reader.error_help(&node.span, format!("`{field}` lists nothing, so it can never match"), help);
+    }
+    items.iter().filter_map(|item| pattern(field, item, items.len() == 1, reader)).collect()
+}
+
+fn pattern(field: Field, node: &Node, alone: bool, reader: &mut Reader) -> Option<Pattern> {
+    let text = reader.text(node, "a text, a glob or /a regular expression/")?;
+    match weighed(text, node, reader)? {
+        Ok(pattern) => {
+            if let Some(doubt) = doubt(field, &pattern, alone) {
+                match doubt.certain {
+                    true => reader.error_help(&node.span, doubt.message, doubt.help),
+                    false => reader.warning_help(&node.span, doubt.message, doubt.help),
+                }
+            }
+            Some(pattern)
+        }
+        Err(error) => {
+            let mut diagnostic =
+                Diagnostic::error(&reader.source, place(node, reader, text, &error), error.to_string());
+            diagnostic.help = pattern_help(text, &error);
+            reader.note(diagnostic);
+            None
+        }
+    }
+}
+
+/// Parses a pattern within the budget of its file: many large expressions are a bomb too.
+fn weighed(text: &str, node: &Node, reader: &mut Reader) -> Option<Result<Pattern, PatternError>> {
+    if reader.expression_budget == 0 && text.starts_with('/') {
+        return None;
+    }
+    let parsed = Pattern::parse(text);
+    let weight = match &parsed {
+        Ok(pattern) => pattern.weight(),
+        Err(PatternError::TooLarge(weight)) => *weight,
+        Err(_) => 0,
+    };
+    reader.expression_budget = reader.expression_budget.saturating_sub(weight);
+    if reader.expression_budget == 0 {
+        let help = "split the file, or use smaller repetitions and classes";
+        reader.error_help(&node.span, "the regular expressions of this file need too much memory in all", help);
+    }
+    Some(parsed)
+}
+
+/// The bytes of the mistake inside of the pattern, where the text in the file is the pattern itself.
+fn place(node: &Node, reader: &Reader, text: &str, error: &PatternError) -> std::ops::Range<usize> {
+    let written = reader.source.text.get(node.span.clone()).and_then(|written| written.find(text));
+    match (error, written) {
+        (PatternError::Syntax { at, .. }, Some(start)) if *at < text.len() && text.is_char_boundary(*at) => {
+            let start = node.span.start + start + at;
+            start..start + text[*at..].chars().next().map_or(1, char::len_utf8)
+        }
+        _ => node.span.clone(),
+    }
+}
+
+fn pattern_help(text: &str, error: &PatternError) -> Option<String> {
+    let inner = text.trim_start_matches('/').trim_end_matches(['/', 'i']);
+    match error {
+        PatternError::Syntax { .. } if inner.starts_with('*') || inner.ends_with('*') => {
+            Some(format!("for a glob leave the slashes out: \"{}\"", inner.trim_end_matches('/')))
+        }
+        PatternError::Syntax { message, .. } if message.contains("look") => {
+            Some("look-around is not supported; use `except` to leave things out".into())
+        }
+        PatternError::Syntax { .. } => {
+            Some("put a backslash before characters that are meant literally: \\( \\[ \\* \\+".into())
+        }
+        PatternError::Flag(_) => Some("write `/…/i` to ignore case".into()),
+        PatternError::TooLarge(_) => Some("use smaller repetitions".into()),
+        PatternError::TooLong(_) => Some("use several patterns in a list".into()),
+        PatternError::Empty => None,
+    }
+}
+
+fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
+    let mut map = reader.map(node, "a map such as {count: 3, within: 10m} or {lasts: 5m}")?;
+    let lasts = map.take("lasts");
+    let count = match lasts {
+        None => map.need("count", reader),
+        Some(_) => map.take("count"),
+    };
+    let (within, per) = (map.take("within"), map.take("per"));
+    let second = Duration::from_secs(1);
+    let span = map.head();
+    let (counts, lasting) = (count.is_some(), lasts.is_some());
+    let count = count.and_then(|node| reader.number(node, 1..10_001)).and_then(|count| u32::try_from(count).ok());
+    let duration = within.and_then(|node| reader.duration(node, second));
+    let per = per.map(|node| (node.span.clone(), reader.word(node, "what is counted together", &PER)));
+    let lasts = lasts.and_then(|node| reader.duration(node, second));
+    map.finish(reader);
+    if (counts && count.is_none()) || (lasting && lasts.is_none()) {
+        return None;
+    }
+    if let (Some((span, _)), None) = (&per, count) {
+        reader.error_help(span, "`per` says nothing without `count`", "such as {count: 3, within: 10m, per: object}");
+        return None;
+    }
+    let per = per.map_or(Some(Per::Group), |(_, per)| per)?;
+    match count {
+        Some(2..) if within.is_none() => {
+            let count = count.unwrap_or_default();
+            reader.error_help(&span, "the key `within` is missing", format!("such as {{count: {count}, within: 10m}}"));
+            None
+        }
+        Some(2..) => Some(OpenWhen { count, within: duration?, per, lasts }),
+        _ => Some(OpenWhen { count, within: Duration::ZERO, per, lasts }),
+    }
+}
+
+const PER: [(&str, Per); 2] = [("group", Per::Group), ("object", Per::Object)];
+
+/// A family is a name; rules of the same file are meant.
+fn family(node: &Node, reader: &mut Reader) -> Option<Arc<str>> {
+    let name = reader.text(node, "a name such as pods")?.trim();
+    if name.is_empty() {
+        reader.error_help(&node.span, "a family needs a name", "rules of this file with the same one share incidents");
+        return None;
+    }
+    Some(name.into())
+}
+
+fn escalate(node: &Node, reader: &mut Reader, said: &mut Partial) {
+    let Some(mut map) = reader.map(node, "a map such as {counts: [10, 100], objects: [5, 20]}") else { return };
+    said.counts = map.take("counts").map(|node| CountSteps::Listed(steps(node, reader)));
+    said.objects = map.take("objects").map(|node| steps(node, reader));
+    said.news = map.take("news").and_then(|node| reader.truth(node));
+    map.finish(reader);
+}
+
+/// Ascending numbers; an empty list means none.
+fn steps(node: &Node, reader: &mut Reader) -> Vec<u64> {
+    let items = reader.one_or_many(node);
+    let numbers: Vec<u64> = items.iter().filter_map(|item| reader.number(item, 1..1_000_000_000_001)).collect();
+    if let Some(at) = numbers.windows(2).position(|pair| pair[0] >= pair[1]).filter(|_| numbers.len() == items.len()) {
+        let (less, more) = (numbers[at + 1], numbers[at]);
+        reader.error_help(
+            &items[at + 1].span,
+            format!("{less} after {more}: steps must grow"),
+            "sort them, none twice",
+        );
+    }
+    numbers
+}
+
+fn sustain(node: &Node, reader: &mut Reader) -> Option<Option<Conditions>> {
+    if off(node) { Some(None) } else { conditions(node, reader, "`sustain`").map(Some) }
+}
+
+fn remind_every(node: &Node, reader: &mut Reader) -> Option<Option<Duration>> {
+    if off(node) { Some(None) } else { reader.duration(node, Duration::from_secs(60)).map(Some) }
+}
+
+fn active(node: &Node, reader: &mut Reader) -> Option<Option<Active>> {
+    if off(node) { Some(None) } else { read::active(node, reader).map(Some) }
+}
+
+fn off(node: &Node) -> bool {
+    matches!(node.text(), Some("off" | "false"))
+}
+
+fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
+    let words = Field::ALL.map(|field| (field.as_str(), field));
+    let items = reader.one_or_many(node);
+    if items.is_empty() {
+        let help = "leave the key out, or name at least one, such as [cluster, namespace, workload]";
+        reader.error_help(&node.span, "`group_by` lists nothing", help);
+        return None;
+    }
+    let mut fields = Vec::new();
+    for item in items {
+        if let Some(field) = reader.word(item, "a key to group by", &words) {
+            if fields.contains(&field) {
+                reader.error(&item.span, format!("`{field}` is there twice"));
+            } else {
+                fields.push(field);
+            }
+        }
+    }
+    (!fields.is_empty()).then_some(fields)
+}
+
+fn notify(node: &Node, reader: &mut Reader, names: &Names) -> Option<Vec<Destination>> {
+    let items = reader.one_or_many(node);
+    if items.is_empty() {
+        reader.error_help(&node.span, "`notify` lists nothing", "name a notifier, or write `action: ignore`");
+    }
+    let mut chosen: Vec<Destination> = Vec::new();
+    for item in items {
+        let Some(name) = reader.text(item, "the name of a notifier") else { continue };
+        if chosen.iter().any(|other| **other == *name) {
+            reader.error(&item.span, format!("`{name}` is there twice"));
+            continue;
+        }
+        check_destination(name, item, reader, names);
+        chosen.push(name.into());
+    }
+    Some(chosen)
+}
+
+/// Notes a destination that does not exist or is out of bounds.
+pub fn check_destination(name: &str, node: &Node, reader: &mut Reader, names: &Names) {
+    let unknown = |known: &Vec<Destination>| !known.iter().any(|other| **other == *name);
+    let list = |known: &[Destination]| known.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
+    if let Some(known) = names.destinations.as_ref().filter(|known| unknown(known)) {
+        let help = match did_you_mean(name, known.iter().map(|known| &**known)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("notifiers of podbell.yaml: {}", list(known)),
+        };
+        reader.error_help(&node.span, format!("unknown destination `{name}`"), help);
+    } else if let Some(allowed) = names.may_notify.as_ref().filter(|allowed| unknown(allowed)) {
+        let help = format!("`may_notify` in podbell.yaml allows: {}", list(allowed));
+        reader.error_help(&node.span, format!("this file may not notify `{name}`"), help);
+    }
+}
+
+fn mention(node: &Node, reader: &mut Reader, names: &Names) -> Option<BTreeMap<Severity, Vec<String>>> {
+    let mut mention = BTreeMap::new();
+    if matches!(node.value, Value::Map(_)) {
+        let mut map = reader.map(node, "a map")?;
+        for (word, severity) in SEVERITIES {
+            if let Some(node) = map.take(word) {
+                mention.insert(severity, people(node, reader, names));
+            }
+        }
+        map.finish(reader);
+    } else {
+        let everyone = people(node, reader, names);
+        mention.extend(SEVERITIES.map(|(_, severity)| (severity, everyone.clone())));
+    }
+    Some(mention)
+}
+
+fn people(node: &Node, reader: &mut Reader, names: &Names) -> Vec<String> {
+    let mut people = Vec::new();
+    for item in reader.one_or_many(node) {
+        let Some(name) = reader.text(item, "a name of `mentions:` in podbell.yaml") else { continue };
+        if let Some(known) = names.mentions.as_ref().filter(|known| !known.iter().any(|other| other == name)) {
+            let help = match did_you_mean(name, known.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if known.is_empty() => "add it to `mentions:` in podbell.yaml, which names nobody yet".to_owned(),
+                None => format!("add it to `mentions:` in podbell.yaml; known: {}", known.join(", ")),
+            };
+            reader.error_help(&item.span, format!("nobody is called `{name}`"), help);
+        }
+        people.push(name.to_owned());
+    }
+    people
+}
+
+fn runbook(node: &Node, reader: &mut Reader) -> Option<String> {
+    let text = reader.text(node, "a web address")?;
+    if !text.starts_with("https://") && !text.starts_with("http://") {
+        let help = "write the whole address, https://…: anything else is not shown";
+        reader.warning_help(&node.span, "a runbook is a web address", help);
+    }
+    Some(text.to_owned())
+}
+
+fn labels(node: &Node, reader: &mut Reader) -> BTreeMap<String, String> {
+    let Some(map) = reader.map(node, "a map such as {team: shop}") else { return BTreeMap::new() };
+    let pairs = map.pairs().iter();
+    pairs
+        .filter_map(|(key, value)| {
+            Some((key.text()?.to_owned(), reader.text(value, "a text, quoted if it is a list or a map")?.to_owned()))
+        })
+        .collect()
+}

@@ -1,0 +1,275 @@
+//! A checked rule: every field has its meaning and its default, nothing is left to validate.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::condition::Conditions;
+use super::pattern::Pattern;
+use super::quiet::{Active, Inhibit};
+use crate::template::Template;
+
+/// The name of a destination, a notifier of podbell.yaml.
+pub type Destination = Arc<str>;
+
+/// What a rule is known by across restarts and reloads: its file and its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RuleKey {
+    /// The rule file, as podbell.yaml names it after expanding globs.
+    pub file: Arc<str>,
+    /// The rule's `name`.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for RuleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.name)
+    }
+}
+
+/// How urgent an incident is. Ordered: `Info < Warning < Critical`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Somebody should look.
+    #[default]
+    Warning,
+    /// Somebody must look now.
+    Critical,
+}
+
+impl Severity {
+    /// The word of rule files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What opens an incident: so many occurrences within a time, or a trouble that lasts; whichever is first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenWhen {
+    /// At least 1, at most 10,000; `None`: occurrences are not counted, and `lasts` is there.
+    pub count: Option<u32>,
+    /// The sliding window. Meaningless (zero) when `count` is 1 or absent.
+    pub within: Duration,
+    /// What is counted together.
+    pub per: Per,
+    /// So long a trouble must be there: its end was not said since the first occurrence, or where ends are not said,
+    /// occurrences of one object went on.
+    pub lasts: Option<Duration>,
+}
+
+impl OpenWhen {
+    /// The first occurrence opens.
+    pub const AT_ONCE: Self = Self { count: Some(1), within: Duration::ZERO, per: Per::Group, lasts: None };
+
+    /// Whether the first occurrence opens.
+    pub fn at_once(&self) -> bool {
+        self.count == Some(1)
+    }
+}
+
+/// Which occurrences `open_when` counts together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Per {
+    /// Those of the whole group.
+    #[default]
+    Group,
+    /// Those of one object.
+    Object,
+}
+
+/// What ends an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Until {
+    /// The event that ends what it is about, where there is one that its source shows; else silence.
+    #[default]
+    Event,
+    /// Silence alone.
+    Silence,
+}
+
+/// A fact of a change by which a rule groups changes into incidents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Field {
+    /// The source's name.
+    Source,
+    /// The cluster's id.
+    Cluster,
+    /// The namespace.
+    Namespace,
+    /// The service's name.
+    Service,
+    /// The object's name without generated suffixes.
+    Workload,
+    /// Kind of object.
+    ObjType,
+    /// Name of the object.
+    ObjName,
+    /// The event's reason.
+    Reason,
+    /// The event's level.
+    Level,
+    /// The event's message.
+    Message,
+}
+
+/// The counts at which an open incident is told again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CountSteps {
+    /// 100, 1,000, 10,000 and so on.
+    Decades,
+    /// Exactly these, ascending.
+    Listed(Vec<u64>),
+}
+
+/// When an open incident is told again because it got worse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalate {
+    /// Steps of occurrences.
+    pub counts: CountSteps,
+    /// Steps of distinct objects within the last hour, ascending.
+    pub objects: Vec<u64>,
+    /// Whether a reason or a kind of message that was not told yet is told.
+    pub news: bool,
+}
+
+/// Everything that a checked rule says, but for its conditions.
+#[derive(Clone, Debug)]
+pub struct RuleSettings {
+    /// Identity.
+    pub key: RuleKey,
+    /// How urgent its incidents are.
+    pub severity: Severity,
+    /// When an incident opens (and reopens).
+    pub open_when: OpenWhen,
+    /// What makes one incident; never empty.
+    pub group_by: Vec<Field>,
+    /// How long changes are collected before the first notice.
+    pub group_wait: Duration,
+    /// The least time between two notices, but for opened and resolved.
+    pub min_gap: Duration,
+    /// When it is told again.
+    pub escalate: Escalate,
+    /// Observed silence after which an incident is over.
+    pub resolve_after: Duration,
+    /// What ends it.
+    pub until: Until,
+    /// Rules of one file with the same family share their open incidents.
+    pub family: Option<Arc<str>>,
+    /// How long after that it can come back as the same incident.
+    pub reopen_within: Duration,
+    /// How often an open incident is brought back to mind.
+    pub remind_every: Option<Duration>,
+    /// Whether its end is told.
+    pub send_resolved: bool,
+    /// The hours in which it tells; `None`: always.
+    pub active: Option<Active>,
+    /// What is not told while its incidents are open.
+    pub inhibits: Vec<Inhibit>,
+    /// Where it goes; never empty, no duplicates.
+    pub notify: Vec<Destination>,
+    /// Whom to mention, by severity.
+    pub mention: BTreeMap<Severity, Vec<String>>,
+    /// Where help is written.
+    pub runbook: Option<String>,
+    /// The team's own facts, passed on to webhooks and shown in messages.
+    pub labels: BTreeMap<String, String>,
+    /// The team's own words for messages; what it does not say is left to the destination.
+    pub template: Template,
+}
+
+impl RuleSettings {
+    /// The defaults of every setting for a rule of this severity.
+    pub fn new(key: RuleKey, severity: Severity, notify: Vec<Destination>) -> Self {
+        let critical = severity == Severity::Critical;
+        Self {
+            key,
+            severity,
+            open_when: OpenWhen::AT_ONCE,
+            group_by: vec![Field::Cluster, Field::Namespace, Field::Workload],
+            group_wait: Duration::from_secs(15),
+            min_gap: if critical { Duration::ZERO } else { minutes(5) },
+            escalate: Escalate { counts: CountSteps::Decades, objects: vec![5, 20, 100], news: true },
+            resolve_after: minutes(15),
+            until: Until::Event,
+            family: None,
+            reopen_within: minutes(120),
+            remind_every: critical.then(|| minutes(240)),
+            send_resolved: true,
+            active: None,
+            inhibits: Vec::new(),
+            notify,
+            mention: BTreeMap::new(),
+            runbook: None,
+            labels: BTreeMap::new(),
+            template: Template::default(),
+        }
+    }
+}
+
+const fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+/// What a rule does with what it matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Action {
+    /// Claims its destinations.
+    #[default]
+    Notify,
+    /// Ends the reading within its own entry of podbell.yaml.
+    Ignore,
+}
+
+/// A checked rule: its settings and what it looks at.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What it does when it matches.
+    pub action: Action,
+    /// How it opens, groups, tells and ends incidents. Of an `ignore` rule only the key counts.
+    pub settings: RuleSettings,
+    /// All must fit. Holds a condition on `level`, unless it is meant to match every level.
+    pub matching: Conditions,
+    /// None of them may fit.
+    pub except: Vec<Conditions>,
+    /// What keeps an incident open but never opens one; `None` for nothing.
+    pub sustain: Option<Conditions>,
+    /// The scopes of its file and of its entry in podbell.yaml: all must fit.
+    pub scopes: Vec<Conditions>,
+    /// Which item of the `rules:` list of podbell.yaml it belongs to: `ignore` ends there.
+    pub entry: u32,
+}
+
+impl Rule {
+    /// A rule that tells every Warning, to be narrowed.
+    pub fn new(settings: RuleSettings) -> Self {
+        Self {
+            action: Action::Notify,
+            settings,
+            matching: Conditions::any().with(Field::Level, vec![Pattern::exactly("Warning")]),
+            except: Vec::new(),
+            sustain: Some(Self::default_sustain()),
+            scopes: Vec::new(),
+            entry: 0,
+        }
+    }
+
+    /// The kubelet writes "Back-off pulling image" and "Pulling image" as Normal while its Warnings starve
+    /// in the spam filter: without this a two-hour image problem reads as resolved after 18 minutes.
+    pub fn default_sustain() -> Conditions {
+        Conditions::any()
+            .with(Field::Level, vec![Pattern::exactly("Normal")])
+            .with(Field::Reason, ["BackOff", "Pulling", "操作重试"].map(Pattern::exactly).to_vec())
+    }
+}

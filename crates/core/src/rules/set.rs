@@ -1,0 +1,402 @@
+//! All rules in reading order, and which of them an event belongs to.
+//!
+//! Owns the order of reading, `ignore` and the claiming of destinations. Never counts or times
+//! anything: that is the incident machine, which calls this for every change.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Write as _};
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::compile::Compiled;
+use super::condition::{Conditions, Facts};
+use super::index::{Index, Keys};
+use super::pattern::Interner;
+use super::quiet::Maintenance;
+use super::rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings};
+use crate::event::{Level, Subject, Target};
+
+/// The place of a rule in the reading order of one [`Rules`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// A rule that matched a change and the destinations it won.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Which rule.
+    pub rule: RuleId,
+    /// Never empty; in the order of the rule's `notify`.
+    pub destinations: Vec<Destination>,
+}
+
+/// All checked rules.
+#[derive(Debug)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    by_key: HashMap<RuleKey, RuleId>,
+    generation: u64,
+    /// Over [`required`].
+    index: Index,
+    /// What sustains any rule, each once.
+    sustains: Vec<Conditions>,
+    sustain_index: Index,
+    /// The levels that any rule looks at: most events are Normal, most rules are not about those.
+    levels: Vec<Level>,
+    /// The other rules of a rule's family.
+    relatives: HashMap<RuleId, Vec<RuleId>>,
+    /// Which rules hold a rule, and what must be equal.
+    inhibited_by: HashMap<RuleId, Vec<(RuleId, Vec<Field>)>>,
+    maintenance: Vec<Maintenance>,
+}
+
+impl Rules {
+    /// The rules in reading order.
+    pub fn new(mut rules: Vec<Rule>) -> Self {
+        share_patterns(&mut rules);
+        let by_key = (0..).map(RuleId).zip(&rules).map(|(id, rule)| (rule.settings.key.clone(), id)).collect();
+        let generation = hash_of(&rules);
+        let looks_at = |level: &Level| rules.iter().any(|rule| looks_at(rule, *level));
+        let levels = [Level::Normal, Level::Warning].into_iter().filter(looks_at).collect();
+        let index = Index::new(rules.iter().map(required));
+        let mut seen = HashSet::new();
+        let sustains: Vec<Conditions> = rules
+            .iter()
+            .filter_map(|rule| rule.sustain.as_ref())
+            .filter(|sustain| seen.insert(format!("{sustain:?}")))
+            .cloned()
+            .collect();
+        let sustain_index = Index::new(sustains.iter().map(|sustain| sustain.keys().iter().collect()));
+        let inhibited_by = inhibited_by(&rules, &by_key);
+        let relatives = relatives(&rules);
+        let maintenance = Vec::new();
+        Self { rules, by_key, generation, index, sustains, sustain_index, levels, relatives, inhibited_by, maintenance }
+    }
+
+    /// The rules of files in reading order, and their maintenance.
+    pub fn of(files: impl IntoIterator<Item = Compiled>) -> Self {
+        let (mut rules, mut maintenance) = (Vec::new(), Vec::new());
+        for file in files {
+            rules.extend(file.rules.into_iter().map(|located| located.rule));
+            maintenance.extend(file.maintenance);
+        }
+        Self::new(rules).with_maintenance(maintenance)
+    }
+
+    /// The same rules with more planned work.
+    #[must_use]
+    pub fn with_maintenance(mut self, more: Vec<Maintenance>) -> Self {
+        if !more.is_empty() {
+            self.maintenance.extend(more);
+            self.generation = hash_of(&(&self.rules, &self.maintenance));
+        }
+        self
+    }
+
+    /// Planned work.
+    pub fn maintenance(&self) -> &[Maintenance] {
+        &self.maintenance
+    }
+
+    /// The other rules of a rule's family, whose open incidents it joins.
+    pub fn relatives(&self, id: RuleId) -> &[RuleId] {
+        self.relatives.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules whose open incidents hold those of this rule, and which values must be equal.
+    pub fn inhibited_by(&self, id: RuleId) -> &[(RuleId, Vec<Field>)] {
+        self.inhibited_by.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Which rules an event belongs to. Rules are read in order; `ignore` ends the reading of its
+    /// own entry; the first rule that matches claims a destination.
+    pub fn claims(&self, subject: &Subject<'_>) -> Vec<Claim> {
+        if !self.levels.contains(&subject.event.level) {
+            return Vec::new();
+        }
+        let facts = Facts::new(subject);
+        let mut claims: Vec<Claim> = Vec::new();
+        let mut ignored: Vec<u32> = Vec::new();
+        for id in self.index.candidates(&facts).into_iter().map(RuleId) {
+            let rule = self.get(id);
+            if ignored.contains(&rule.entry) || !fits(rule, &facts) {
+                continue;
+            }
+            match rule.action {
+                Action::Ignore => ignored.push(rule.entry),
+                Action::Notify => claims.extend(claim(id, rule, &claims)),
+            }
+        }
+        claims
+    }
+
+    /// The `ignore` rules that end the reading of their entries for this event.
+    pub fn ignored_by(&self, subject: &Subject<'_>) -> Vec<RuleId> {
+        let facts = Facts::new(subject);
+        let mut found: Vec<RuleId> = Vec::new();
+        for id in self.index.candidates(&facts).into_iter().map(RuleId) {
+            let rule = self.get(id);
+            let read = !found.iter().any(|other| self.get(*other).entry == rule.entry);
+            if read && rule.action == Action::Ignore && fits(rule, &facts) {
+                found.push(id);
+            }
+        }
+        found
+    }
+
+    /// The rule. An id is good only for the [`Rules`] it came from; keep [`RuleKey`]s over reloads.
+    ///
+    /// # Panics
+    /// If the id came from a longer set of rules.
+    pub fn get(&self, id: RuleId) -> &Rule {
+        &self.rules[id.0 as usize]
+    }
+
+    /// The rule of this file and name.
+    pub fn find(&self, key: &RuleKey) -> Option<RuleId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Whether the rule on its own matches, whatever the rules before it say.
+    pub fn matches(&self, id: RuleId, subject: &Subject<'_>) -> bool {
+        fits(self.get(id), &Facts::new(subject))
+    }
+
+    /// Whether the event keeps an incident of the rule open, if it is about one of its objects.
+    pub fn sustains(&self, id: RuleId, subject: &Subject<'_>) -> bool {
+        let (rule, facts) = (self.get(id), Facts::new(subject));
+        rule.sustain.as_ref().is_some_and(|sustain| sustain.fit(&facts))
+            && rule.scopes.iter().all(|scope| scope.fit(&facts))
+    }
+
+    /// Whether any rule could be sustained by the event: a quick "no" for nearly all of them.
+    pub fn could_sustain(&self, subject: &Subject<'_>) -> bool {
+        let facts = Facts::new(subject);
+        let mut candidates = self.sustain_index.candidates(&facts).into_iter();
+        candidates.any(|place| self.sustains[place as usize].fit(&facts))
+    }
+
+    /// What makes one incident of the rule, in the order of its `group_by`.
+    pub fn group_key(&self, id: RuleId, subject: &Subject<'_>) -> Vec<(Field, String)> {
+        self.get(id).settings.group_by.iter().map(|field| (*field, field.of(subject).to_owned())).collect()
+    }
+
+    /// The rules that could tell what a target shows, as far as the target alone says.
+    pub fn tellers<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(|rule| rule.action == Action::Notify && could_see(rule, target))
+    }
+
+    /// Equal for equal content: what cached verdicts are valid for.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// All rules in reading order.
+    pub fn iter(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
+        (0..).map(RuleId).zip(&self.rules)
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+}
+
+/// Whether everything that a rule says about an event holds.
+fn fits(rule: &Rule, facts: &Facts<'_>) -> bool {
+    rule.matching.fit(facts)
+        && rule.scopes.iter().all(|scope| scope.fit(facts))
+        && !rule.except.iter().any(|except| except.fit(facts))
+}
+
+/// Whether a rule's conditions on where something is leave a target in.
+fn could_see(rule: &Rule, target: &Target) -> bool {
+    let place = |field: Field| match field {
+        Field::Source => Some(&target.source),
+        Field::Cluster => Some(&target.cluster),
+        Field::Namespace => Some(&target.namespace),
+        Field::Service => Some(&target.service),
+        _ => None,
+    };
+    let mut keys = rule.scopes.iter().chain([&rule.matching]).flat_map(|conditions| conditions.keys());
+    keys.all(|(field, patterns)| {
+        place(*field).is_none_or(|fact| patterns.iter().any(|pattern| pattern.matches(fact.trim())))
+    })
+}
+
+/// Whether events of this level can match.
+fn looks_at(rule: &Rule, level: Level) -> bool {
+    let key = rule.matching.key(Field::Level);
+    key.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(level.as_str())))
+}
+
+/// The keys without which a rule cannot match.
+fn required(rule: &Rule) -> Keys<'_> {
+    rule.scopes.iter().chain([&rule.matching]).flat_map(Conditions::keys).collect()
+}
+
+/// For each rule the others of its family: of the same file, told of the same groups.
+fn relatives(rules: &[Rule]) -> HashMap<RuleId, Vec<RuleId>> {
+    let mut families: HashMap<_, Vec<RuleId>> = HashMap::new();
+    for (id, rule) in (0..).map(RuleId).zip(rules) {
+        let RuleSettings { key, family, group_by, .. } = &rule.settings;
+        if let (Some(family), Action::Notify) = (family, rule.action) {
+            families.entry((&key.file, family, group_by)).or_default().push(id);
+        }
+    }
+    let members = families.values().flat_map(|family| family.iter().map(move |id| (*id, family)));
+    members.map(|(id, family)| (id, family.iter().filter(|other| **other != id).copied().collect())).collect()
+}
+
+/// For each rule those that hold it.
+fn inhibited_by(rules: &[Rule], by_key: &HashMap<RuleKey, RuleId>) -> HashMap<RuleId, Vec<(RuleId, Vec<Field>)>> {
+    let mut held: HashMap<RuleId, Vec<(RuleId, Vec<Field>)>> = HashMap::new();
+    for (id, rule) in (0..).map(RuleId).zip(rules) {
+        for inhibit in &rule.settings.inhibits {
+            if let Some(other) = by_key.get(&inhibit.rule) {
+                held.entry(*other).or_default().push((id, inhibit.equal.clone()));
+            }
+        }
+    }
+    held
+}
+
+/// Makes equal patterns one: less memory, and each expression is built and tried once.
+fn share_patterns(rules: &mut [Rule]) {
+    let mut interner = Interner::default();
+    for rule in rules {
+        let all =
+            [&mut rule.matching].into_iter().chain(&mut rule.except).chain(&mut rule.sustain).chain(&mut rule.scopes);
+        for pattern in all.flat_map(Conditions::patterns_mut) {
+            interner.intern(pattern);
+        }
+    }
+}
+
+/// The rule's claim to the destinations that earlier claims left.
+fn claim(id: RuleId, rule: &Rule, earlier: &[Claim]) -> Option<Claim> {
+    let taken = |destination: &Destination| earlier.iter().any(|claim| claim.destinations.contains(destination));
+    let destinations: Vec<_> = rule.settings.notify.iter().filter(|to| !taken(to)).cloned().collect();
+    (!destinations.is_empty()).then_some(Claim { rule: id, destinations })
+}
+
+/// A hash of everything the rules say. `Debug` of a rule shows all of it.
+fn hash_of(said: &impl fmt::Debug) -> u64 {
+    struct Hasher(Xxh3Default);
+    impl fmt::Write for Hasher {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.update(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut hasher = Hasher(Xxh3Default::new());
+    // Writing into a hash cannot fail.
+    let _ = write!(hasher, "{said:?}");
+    hasher.0.digest()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Target};
+    use crate::rules::{Pattern, RuleSettings, Severity, builtin};
+    use crate::time::Time;
+
+    fn rule(entry: u32, name: &str, reason: &str, notify: &[&str]) -> Rule {
+        let key = RuleKey { file: format!("{entry}.yaml").into(), name: name.into() };
+        let notify = notify.iter().map(|name| Destination::from(*name)).collect();
+        let mut rule = Rule::new(RuleSettings::new(key, Severity::Warning, notify));
+        rule.matching = rule.matching.with(Field::Reason, vec![Pattern::parse(reason).unwrap()]);
+        rule.entry = entry;
+        rule
+    }
+
+    fn ignore(rule: Rule) -> Rule {
+        Rule { action: Action::Ignore, ..rule }
+    }
+
+    /// What the rules say of an event, as `name>destination,destination`.
+    fn said(rules: &Rules, level: Level, reason: &str, message: &str) -> Vec<String> {
+        let target = Target::new("prod", "cls-1", "shop", "web");
+        let event = Event {
+            series: false,
+            first_seen: Time::default(),
+            last_seen: Time::default(),
+            count: 1,
+            level,
+            obj_type: "Pod".into(),
+            obj_name: "web-6d4cf56db6-x2x7v".into(),
+            reason: reason.into(),
+            message: message.into(),
+        };
+        let claims = rules.claims(&Subject { target: &target, event: &event, workload: "web" });
+        claims
+            .iter()
+            .map(|claim| format!("{}>{}", rules.get(claim.rule).settings.key.name, claim.destinations.join(",")))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_claims_a_destination() {
+        let rules = Rules::new(vec![
+            rule(0, "a", "BackOff", &["slack"]),
+            rule(0, "b", "Back*", &["slack", "wecom"]),
+            rule(1, "c", "*", &["slack"]),
+            rule(1, "d", "*", &["wecom", "hook"]),
+        ]);
+        assert_eq!(said(&rules, Level::Warning, "BackOff", ""), ["a>slack", "b>wecom", "d>hook"]);
+        assert_eq!(said(&rules, Level::Warning, " Other\n", ""), ["c>slack", "d>wecom,hook"]);
+        assert_eq!(said(&rules, Level::Normal, "BackOff", ""), [""; 0]);
+    }
+
+    #[test]
+    fn ignore_ends_the_reading_of_its_own_entry_only() {
+        let rules = Rules::new(vec![
+            rule(0, "before", "BackOff", &["slack"]),
+            ignore(rule(0, "quiet", "*", &[])),
+            rule(0, "after", "*", &["wecom"]),
+            rule(1, "audit", "*", &["slack", "hook"]),
+        ]);
+        assert_eq!(said(&rules, Level::Warning, "BackOff", ""), ["before>slack", "audit>hook"]);
+        assert_eq!(said(&rules, Level::Warning, "Other", ""), ["audit>slack,hook"]);
+    }
+
+    #[test]
+    fn scope_and_except_narrow_a_rule() {
+        let namespace =
+            |pattern: &str| Conditions::any().with(Field::Namespace, vec![Pattern::parse(pattern).unwrap()]);
+        let mut scoped = rule(0, "scoped", "*", &["slack"]);
+        scoped.scopes = vec![namespace("shop"), namespace("sho*")];
+        let mut outside = rule(0, "outside", "*", &["wecom"]);
+        outside.scopes = vec![namespace("shop"), namespace("other")];
+        let mut excepted = rule(0, "excepted", "*", &["hook"]);
+        excepted.except =
+            vec![namespace("none"), Conditions::any().with(Field::Workload, vec![Pattern::exactly("web")])];
+        let rules = Rules::new(vec![scoped, outside, excepted]);
+        assert_eq!(said(&rules, Level::Warning, "BackOff", ""), ["scoped>slack"]);
+    }
+
+    #[test]
+    fn the_built_in_set_tells_warnings_and_knows_noise() {
+        let rules = builtin::rules(&["slack".into()]);
+        let told = |reason, message| said(&rules, Level::Warning, reason, message);
+        assert_eq!(told("FailedMount", "x"), ["warnings>slack"]);
+        assert_eq!(told("Unhealthy", "x"), ["unhealthy>slack"]);
+        assert_eq!(told("FailedCreate", "x"), ["pods-not-created>slack"]);
+        assert_eq!(told("FailedScheduling", "x"), ["warnings>slack"]);
+        assert_eq!(told("InvalidDiskCapacity", "x"), [""; 0]);
+        assert_eq!(told("FailedScheduling", "skip schedule deleting pod: shop/web"), [""; 0]);
+        assert_eq!(said(&rules, Level::Normal, "Pulled", ""), [""; 0]);
+    }
+
+    #[test]
+    fn equal_rules_have_equal_generations() {
+        let make = |reason| Rules::new(vec![rule(0, "a", reason, &["slack"])]).generation();
+        assert_eq!(make("BackOff"), make("BackOff"));
+        assert_ne!(make("BackOff"), make("Failed"));
+    }
+}

@@ -1,0 +1,255 @@
+//! Test files: YAML to checked cases. Every mistake is noted with its place.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::{Case, Expected, Row, TestFile, row};
+use crate::diagnostic::{Diagnostic, Source, did_you_mean};
+use crate::event::{Level, Target};
+use crate::notice::NoticeKind;
+use crate::rules::rule::{RuleKey, Severity};
+use crate::rules::{Pattern, Rules};
+use crate::time::Time;
+use crate::yaml::{self, MapReader, Node, Reader};
+
+/// When tests begin that do not say it: 2026-01-01 00:00:00 UTC, a Thursday.
+const START: Time = Time::from_seconds(1_767_225_600);
+
+const LEVELS: [(&str, Level); 2] = [("Warning", Level::Warning), ("Normal", Level::Normal)];
+const SEVERITIES: [(&str, Severity); 3] =
+    [("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)];
+const NOTICES: [(&str, NoticeKind); 6] = [
+    ("opened", NoticeKind::Opened),
+    ("escalated", NoticeKind::Escalated),
+    ("reminded", NoticeKind::Reminded),
+    ("resolved", NoticeKind::Resolved),
+    ("reopened", NoticeKind::Reopened),
+    ("closed", NoticeKind::Closed),
+];
+
+/// Reads a test file. With errors among the findings it must not be run.
+pub fn read(source: &Arc<Source>) -> (TestFile, Vec<Diagnostic>) {
+    let mut reader = Reader::new(source.clone());
+    let mut file = TestFile { source: source.clone(), rule_files: Vec::new(), cases: Vec::new() };
+    if let Some(root) = yaml::parse(source, &mut reader.found) {
+        whole(&root, &mut file, &mut reader);
+    }
+    reader.found.sort_by_key(|finding| finding.span.start);
+    (file, reader.found)
+}
+
+fn whole(root: &Node, file: &mut TestFile, reader: &mut Reader) {
+    let Some(mut map) = reader.map(root, "a test file: a map with `rule_files:` and `tests:`") else { return };
+    if let Some(place) = rules_of_a_rule_file(&map) {
+        let help = "write the tests into a file beside it, with `rule_files: [this file]` and `tests:`";
+        return reader.error_help(&place, "this is a rule file, not a test of one", help);
+    }
+    if !yaml::version(&mut map, yaml::Said::Maybe, reader) {
+        return;
+    }
+    if let Some(node) = map.need("rule_files", reader) {
+        for item in reader.one_or_many(node) {
+            let path = reader.text(item, "the path of a rule file");
+            file.rule_files.extend(path.map(|path| (path.to_owned(), item.span.clone())));
+        }
+    }
+    let tests = map.need("tests", reader).map_or(&[][..], |node| reader.list(node, "a list of tests"));
+    map.finish_with(reader, |key| match key {
+        "rules" => Some("rules stand in a file of their own; name it in `rule_files:`"),
+        "target" | "every" | "events" | "expect" => Some("this key belongs into an item of `tests:`"),
+        _ => None,
+    });
+    let mut names: HashMap<String, usize> = HashMap::new();
+    for node in tests {
+        let Some(case) = one_case(node, reader) else { continue };
+        let (line, _) = reader.source.position(case.at.start);
+        if let Some(first) = names.insert(case.name.clone(), line) {
+            let message = format!("the test `{}` is there twice, first in line {first}", case.name);
+            reader.error_help(&case.at, message, "give each test of a file its own name");
+        }
+        file.cases.push(case);
+    }
+}
+
+/// Where a rule file, given in place of its tests, says `rules`.
+fn rules_of_a_rule_file(map: &MapReader<'_>) -> Option<Range<usize>> {
+    let place = |key: &str| map.pairs().iter().find(|(name, _)| name.text() == Some(key)).map(|(name, _)| &name.span);
+    let rules = place("rules")?;
+    (place("tests").is_none() && place("rule_files").is_none()).then(|| rules.clone())
+}
+
+fn one_case(node: &Node, reader: &mut Reader) -> Option<Case> {
+    let mut map = reader.map(node, "a test: a map with `name:`, `events:` and `expect:`")?;
+    let named = map.need("name", reader);
+    let at = named.map_or_else(|| map.head(), |node| node.span.clone());
+    let name = named.and_then(|node| reader.text(node, "a name"));
+    let start = map.take("start").map_or(Some(START), |node| start(node, reader));
+    let every =
+        map.take("every").map_or(Some(Duration::from_secs(60)), |node| reader.duration(node, Duration::from_secs(1)));
+    let nowhere = Target::new("test", "test", "default", "test");
+    let target = map.take("target").map_or(Some(nowhere.clone()), |node| {
+        let mut map = reader.map(node, "a target such as {cluster: cls-1, namespace: shop, service: web}")?;
+        let target = target(&mut map, &nowhere, reader);
+        map.finish(reader);
+        Some(target)
+    });
+    let events = map.need("events", reader).map_or(&[][..], |node| reader.list(node, "a list of events"));
+    let base = target.unwrap_or(nowhere);
+    let rows: Vec<Row> = events.iter().filter_map(|node| one_row(node, &base, reader)).collect();
+    let expected = match map.take("expect") {
+        Some(node) => reader.list(node, "a list of notices").iter().filter_map(|node| expected(node, reader)).collect(),
+        None => {
+            let help = "list the notices that must come; `expect: []` means silence";
+            reader.error_help(&at, "the key `expect` is missing", help);
+            Vec::new()
+        }
+    };
+    map.finish(reader);
+    Some(Case { name: name?.to_owned(), at, start: start?, every: every?, rows, expected })
+}
+
+fn start(node: &Node, reader: &mut Reader) -> Option<Time> {
+    let text = reader.text(node, "a time such as `2026-01-05 09:00:00`")?;
+    let read = text.parse::<DateTime>().ok().and_then(|time| time.to_zoned(TimeZone::UTC).ok());
+    if read.is_none() {
+        let help = "write it as `2026-01-05 09:00:00`; it is UTC";
+        reader.error_help(&node.span, format!("`{text}` is no time"), help);
+    }
+    Some(Time::from_millis(read?.timestamp().as_millisecond()))
+}
+
+/// The target of these keys; what they leave open is as in `base`.
+fn target(map: &mut MapReader<'_>, base: &Target, reader: &mut Reader) -> Target {
+    let mut name = |key: &'static str, open: &Arc<str>| {
+        let said = map.take(key).and_then(|node| reader.text(node, "a name"));
+        said.map_or_else(|| open.clone(), Arc::from)
+    };
+    Target {
+        source: name("source", &base.source),
+        cluster: name("cluster", &base.cluster),
+        namespace: name("namespace", &base.namespace),
+        service: name("service", &base.service),
+    }
+}
+
+fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
+    let mut map =
+        reader.map(node, "an event such as {objType: Pod, objName: web-1, reason: Failed, counts: \"1 3\"}")?;
+    let target = target(&mut map, base, reader);
+    let level = map.take("level").map_or(Some(Level::Warning), |node| reader.word(node, "a level", &LEVELS));
+    let mut text = |key: &'static str| {
+        let node = map.take(key)?;
+        // An empty message is a message.
+        node.text().map(str::to_owned).or_else(|| {
+            reader.expected(node, "a text");
+            None
+        })
+    };
+    let texts = ["objType", "objName", "reason", "message"].map(&mut text);
+    let counts = map.need("counts", reader).and_then(|node| row::read(node, reader));
+    map.finish_with(reader, |key| match key {
+        "count" => Some("a row has `counts`, one for each poll"),
+        "firstSeen" | "lastSeen" => Some("times follow from `counts`: the poll at which the count changed"),
+        _ => None,
+    });
+    let [obj_type, obj_name, reason, message] = texts.map(Option::unwrap_or_default);
+    let obj_type = if obj_type.is_empty() { "Pod".to_owned() } else { obj_type };
+    Some(Row { target, level: level?, obj_type, obj_name, reason, message, cells: counts? })
+}
+
+fn expected(node: &Node, reader: &mut Reader) -> Option<Expected> {
+    let mut map = reader.map(node, "a notice such as {at: 1m, notice: opened, rule: image-pull}")?;
+    let at = map.take("at").map(|node| reader.duration(node, Duration::ZERO));
+    let notice = map.take("notice").map(|node| reader.word(node, "a notice", &NOTICES));
+    let rule = map.take("rule").map(|node| Some((reader.text(node, "a rule's name")?.to_owned(), node.span.clone())));
+    let to = map.take("to").map(|node| {
+        let names = reader.one_or_many(node).iter();
+        names.filter_map(|node| Some((reader.text(node, "a destination")?.into(), node.span.clone()))).collect()
+    });
+    let severity = map.take("severity").map(|node| reader.word(node, "a severity", &SEVERITIES));
+    let title = map.take("title").map(|node| pattern(node, reader));
+    let text = map.take("text").map(|node| pattern(node, reader));
+    map.finish(reader);
+    // What was said but could not be read makes the whole notice unreadable.
+    Some(Expected {
+        span: node.span.clone(),
+        at: said(at)?,
+        notice: said(notice)?,
+        rule: said(rule)?,
+        to,
+        severity: said(severity)?,
+        title: said(title)?,
+        text: said(text)?,
+    })
+}
+
+fn said<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        Some(None) => None,
+        Some(Some(value)) => Some(Some(value)),
+        None => Some(None),
+    }
+}
+
+fn pattern(node: &Node, reader: &mut Reader) -> Option<Pattern> {
+    let text = reader.text(node, "a pattern")?;
+    match Pattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            reader.error(&node.span, error.to_string());
+            None
+        }
+    }
+}
+
+/// See [`TestFile::check_names`].
+pub(super) fn check_names(file: &TestFile, rules: &Rules) -> Vec<Diagnostic> {
+    let keys: Vec<&RuleKey> = rules.iter().map(|(_, rule)| &rule.settings.key).collect();
+    let destinations: Vec<&str> =
+        rules.iter().flat_map(|(_, rule)| rule.settings.notify.iter().map(|name| &**name)).collect();
+    let mut found = Vec::new();
+    let mut unknown = |span: &Range<usize>, message: String, meant: Option<&str>, all: &[&str]| {
+        let help = match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("known here: {}", first_few(all)),
+        };
+        found.push(Diagnostic::error(&file.source, span.clone(), message).help(help));
+    };
+    for expected in file.cases.iter().flat_map(|case| &case.expected) {
+        if let Some((rule, span)) = &expected.rule
+            && !keys.iter().any(|key| is_called(key, rule))
+        {
+            let names: Vec<&str> = keys.iter().map(|key| &*key.name).collect();
+            let meant = did_you_mean(rule, names.iter().copied());
+            unknown(span, format!("no rule is called `{rule}`"), meant, &names);
+        }
+        for (name, span) in expected.to.iter().flatten() {
+            if !destinations.contains(&&**name) {
+                let meant = did_you_mean(name, destinations.iter().copied());
+                unknown(span, format!("no rule notifies `{name}`"), meant, &destinations);
+            }
+        }
+    }
+    found
+}
+
+fn first_few(names: &[&str]) -> String {
+    let mut distinct: Vec<&str> = Vec::new();
+    for name in names {
+        if !distinct.contains(name) {
+            distinct.push(name);
+        }
+    }
+    let shown = distinct.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+    if distinct.len() > 8 { format!("{shown}, …") } else { shown }
+}
+
+/// Whether a test that says `name` means this rule.
+pub(super) fn is_called(key: &RuleKey, name: &str) -> bool {
+    *key.name == *name || key.to_string() == name
+}

@@ -1,0 +1,68 @@
+//! The clock was set: every moment that podbell remembers by its own clock is carried along, so that what was to
+//! happen in five minutes happens in five minutes. The ends of windows and daily lines are the calendar's, and the
+//! cluster's dates are the cluster's.
+
+use super::lag::Lag;
+use super::{Failing, Setup, State, TargetState, Writes};
+use crate::time::{Jump, Time};
+
+impl State {
+    /// The clock was set, and it is `now`.
+    pub fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time, writes: &mut Writes) {
+        for (target, state) in &mut self.targets {
+            let TargetState { last_good, failing, discovered: _, readings, absences: _, unusable: _ } = state;
+            if let Some(last_good) = last_good {
+                last_good.carry(by);
+            }
+            if let Some(Failing { since, trouble: _, other }) = failing {
+                since.carry(by);
+                if let Some((_, since)) = other {
+                    since.carry(by);
+                }
+            }
+            if let Some(readings) = readings {
+                readings.clock_set(by);
+            }
+            writes.targets.insert(target.clone());
+        }
+        self.incidents.values_mut().for_each(|incident| incident.clock_set(by));
+        writes.incidents.extend(self.incidents.keys());
+        for trouble in self.troubles.values_mut() {
+            let affected = trouble.members.values_mut().chain(trouble.targets.values_mut());
+            let told = trouble.told.iter_mut().map(|(at, _)| at);
+            for at in affected.chain([&mut trouble.since, &mut trouble.tell_at]).chain(told) {
+                at.carry(by);
+            }
+            writes.troubles.insert(trouble.id);
+        }
+        for (name, source) in &mut self.sources {
+            let blind = source.blind.iter_mut();
+            let blind =
+                blind.flat_map(|blind| [&mut blind.from, &mut blind.until, &mut blind.tell_at, &mut blind.tell_by]);
+            let own = [&mut source.first_good, &mut source.watched_since, &mut source.aged].into_iter().flatten();
+            // How far the source's dates lie behind is another number now.
+            source.lag = Lag::default();
+            for at in own.chain(blind).chain(source.watched.values_mut()) {
+                at.carry(by);
+            }
+            writes.sources.insert(name.clone());
+        }
+        for (key, held) in &mut self.held {
+            held.from.carry(by);
+            writes.held.insert(key.clone());
+        }
+        self.nodes_back.clear();
+        for mute in self.mutes.values_mut() {
+            mute.from.carry(by);
+            mute.until.carry(by);
+            writes.mutes.insert(mute.id);
+        }
+        for day in self.days.values_mut() {
+            day.clock_set(by);
+        }
+        let ids: Vec<u64> = self.incidents.keys().copied().collect();
+        for id in ids {
+            self.schedule(id, setup, now);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What became of each Warning change, and why: the paper trail behind `explain` and backtests.
+
+use serde::{Deserialize, Serialize};
+
+use super::joining::Joined;
+use super::{Setup, State};
+use crate::diff::{Change, ChangeKind};
+use crate::event::{Subject, Target};
+use crate::incident::hold::Held;
+use crate::incident::{Joining, Phase};
+use crate::rules::RuleId;
+use crate::rules::rule::{Destination, RuleKey};
+use crate::time::Time;
+
+/// How much of a message is kept.
+const MOST_MESSAGE: usize = 300;
+/// How much of every other text of a cluster.
+const MOST_NAME: usize = 300;
+
+/// What became of one change of level Warning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// When podbell observed it.
+    pub at: Time,
+    /// Where.
+    pub target: Target,
+    /// What the diff said of it.
+    pub change: ChangeKind,
+    /// New occurrences.
+    pub new: u64,
+    /// The cluster's count.
+    pub count: u64,
+    /// The event.
+    pub obj_type: String,
+    /// See `obj_type`.
+    pub obj_name: String,
+    /// See `obj_type`.
+    pub reason: String,
+    /// See `obj_type`; its beginning.
+    pub message: String,
+    /// The object's workload.
+    pub workload: String,
+    /// Which rules decided: equal for equal rules, see [`crate::rules::Rules::generation`].
+    pub rules: u64,
+    /// The deciding step.
+    pub verdict: Verdict,
+}
+
+/// The step that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// No rule is about it.
+    NoRule,
+    /// These rules say that it is noise.
+    Ignored(Vec<RuleKey>),
+    /// These rules won destinations with it.
+    Claimed(Vec<Claimed>),
+}
+
+/// What one rule made of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The rule.
+    pub rule: RuleKey,
+    /// The destinations that it won.
+    pub to: Vec<Destination>,
+    /// The incident that it joined, if any.
+    pub incident: Option<u64>,
+    /// What that did.
+    pub effect: Effect,
+    /// From whom its notices are held back now, and by what.
+    #[serde(default)]
+    pub held: Vec<(Destination, Held)>,
+}
+
+/// What joining did to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Another service of the namespace had shown the same occurrences before.
+    SeenElsewhere,
+    /// Not enough yet for `open_when`.
+    Gathers {
+        /// Occurrences within the window.
+        have: u64,
+        /// That many open it.
+        need: u64,
+    },
+    /// Not there for long enough yet.
+    Waits,
+    /// What it tells was over by the time it was written.
+    Over,
+    /// It opened.
+    Opened,
+    /// It came back.
+    Reopened,
+    /// It was open already, and counts one more.
+    Counted,
+}
+
+impl Decision {
+    pub(super) fn new(
+        setup: &Setup,
+        subject: &Subject<'_>,
+        change: &Change<'_>,
+        claimed: Vec<Claimed>,
+        now: Time,
+    ) -> Self {
+        let clip = |text: &str, most: usize| text.trim().chars().take(most).collect::<String>();
+        let event = &change.event;
+        let verdict = if claimed.is_empty() {
+            let ignored = setup.rules.ignored_by(subject);
+            let keys: Vec<RuleKey> = ignored.into_iter().map(|id| setup.rules.get(id).settings.key.clone()).collect();
+            if keys.is_empty() { Verdict::NoRule } else { Verdict::Ignored(keys) }
+        } else {
+            Verdict::Claimed(claimed)
+        };
+        Self {
+            at: now,
+            target: subject.target.clone(),
+            change: change.kind,
+            new: change.new,
+            count: event.count,
+            obj_type: clip(&event.obj_type, MOST_NAME),
+            obj_name: clip(&event.obj_name, MOST_NAME),
+            reason: clip(&event.reason, MOST_NAME),
+            message: clip(&event.message, MOST_MESSAGE),
+            workload: clip(subject.workload, MOST_NAME),
+            rules: setup.rules.generation(),
+            verdict,
+        }
+    }
+
+    /// The incidents that it joined.
+    pub fn incidents(&self) -> impl Iterator<Item = u64> + '_ {
+        let claimed = match &self.verdict {
+            Verdict::Claimed(claimed) => claimed.as_slice(),
+            _ => &[],
+        };
+        claimed.iter().filter_map(|claimed| claimed.incident)
+    }
+}
+
+impl State {
+    /// What a rule made of a change that joined an incident in this phase.
+    pub(super) fn claimed(
+        &self,
+        setup: &Setup,
+        rule: RuleId,
+        joining: &Joining<'_>,
+        joined: Option<Joined>,
+        now: Time,
+    ) -> Claimed {
+        let settings = &setup.rules.get(rule).settings;
+        let incident = joined.as_ref().and_then(|joined| Some((self.incidents.get(&joined.id)?, joined)));
+        let effect = match incident {
+            Some((incident, joined)) if joining.new > 0 => match (joined.before, incident.phase) {
+                (Phase::Open, Phase::Open) => Effect::Counted,
+                (Phase::Resolved { .. }, Phase::Open) => Effect::Reopened,
+                (Phase::Gathering, Phase::Open) => Effect::Opened,
+                _ if joined.over => Effect::Over,
+                _ => match settings.open_when.count {
+                    Some(need) => Effect::Gathers { have: incident.gathered(), need: need.into() },
+                    None => Effect::Waits,
+                },
+            },
+            None if joining.over => Effect::Over,
+            _ => Effect::SeenElsewhere,
+        };
+        let to = joining.destinations.to_vec();
+        let holds = incident.map(|(incident, _)| self.holds(setup, incident, now)).unwrap_or_default();
+        let held = to.iter().filter_map(|name| Some((name.clone(), holds.of(name)?))).collect();
+        Claimed { rule: settings.key.clone(), to, incident: joined.map(|joined| joined.id), effect, held }
+    }
+}

@@ -1,0 +1,281 @@
+//! What people do, inside the core: mutes and acknowledgements, their announcement and their end.
+//!
+//! Who may do what is decided here, too, by the scope that came with the deed: what lies outside of
+//! it is, for its author, not there.
+
+use std::collections::BTreeSet;
+
+use super::incidents::rule_of;
+use super::{Made, Setup, State, Writes};
+use crate::deed::{Act, Deed, Done, Refusal};
+use crate::event::Target;
+use crate::incident::{Incident, Phase};
+use crate::mute::{Acknowledged, Author, LONGEST_MUTE, Mute, Muted};
+use crate::notice::{Info, NoticeBody, NoticeKind};
+use crate::rules::Severity;
+use crate::rules::rule::Destination;
+use crate::scope::Scope;
+use crate::time::Time;
+
+/// So many mutes hold at once: each is asked with everything that is told.
+const MOST_MUTES: usize = 500;
+/// How much of a person's reason is kept, and of a name.
+const MOST_WHY: usize = 300;
+const MOST_NAME: usize = 253;
+/// Of so many services that a mute names the rules are asked whom they tell.
+const MOST_ASKED: usize = 50;
+
+/// A deed that was done, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// When.
+    pub at: Time,
+    /// The incident that it was done to, if it was one.
+    pub incident: Option<u64>,
+    /// Who.
+    pub by: Author,
+    /// What.
+    pub act: Act,
+}
+
+impl State {
+    /// Carries out what a person wants done at `now`.
+    pub fn act(&mut self, setup: &Setup, deed: &Deed, now: Time, writes: &mut Writes) -> Done {
+        let by = Author { name: clipped(&deed.by.name, MOST_NAME), via: clipped(&deed.by.via, MOST_NAME) };
+        let done = match &deed.act {
+            Act::Mute { what, lasts, why } => {
+                if lasts.as_secs() == 0 || *lasts > LONGEST_MUTE {
+                    return Done::Refused { because: Refusal::Length };
+                }
+                let mute = Mute {
+                    id: self.next_mute,
+                    what: what.clone(),
+                    scope: deed.scope.clone(),
+                    by: by.clone(),
+                    why: why.as_deref().map(|why| clipped(why, MOST_WHY)),
+                    from: now,
+                    until: now.plus(*lasts),
+                };
+                self.mute(setup, mute, now, writes)
+            }
+            Act::Unmute { what } => self.unmute(setup, what, &deed.scope, now, writes),
+            Act::Acknowledge { id } => self.acknowledge(setup, *id, &deed.scope, &by, now, writes),
+        };
+        if !matches!(done, Done::Refused { .. }) {
+            let incident = match &deed.act {
+                Act::Acknowledge { id }
+                | Act::Mute { what: Muted::Incident { id }, .. }
+                | Act::Unmute { what: Muted::Incident { id } } => Some(*id),
+                _ => None,
+            };
+            writes.recorded.push(Recorded { at: now, incident, by, act: deed.act.clone() });
+        }
+        done
+    }
+
+    fn mute(&mut self, setup: &Setup, mute: Mute, now: Time, writes: &mut Writes) -> Done {
+        if let Err(because) = self.may_mute(setup, &mute) {
+            return Done::Refused { because };
+        }
+        // Said again, it counts from now: the new one takes the old one's place, and nobody hears that
+        // the old one is over.
+        let same = self.mutes.values().filter(|other| other.what == mute.what && other.scope == mute.scope);
+        for id in same.map(|other| other.id).collect::<Vec<_>>() {
+            self.mutes.remove(&id);
+            writes.mutes_over.insert(id);
+        }
+        if self.mutes.len() >= MOST_MUTES {
+            return Done::Refused { because: Refusal::TooMany };
+        }
+        self.next_mute += 1;
+        let held: Vec<u64> = self.held_by(&mute);
+        let open = |id: &&u64| self.incidents.get(id).is_some_and(|incident| incident.phase == Phase::Open);
+        let holds = held.iter().filter(open).count() as u64;
+        let info = Info::Muted {
+            what: self.in_words(setup, &mute.what),
+            by: mute.by.clone(),
+            why: mute.why.clone(),
+            until: mute.until,
+            holds,
+        };
+        let to = self.affected(setup, &mute, &held);
+        let made = Made {
+            kind: NoticeKind::Info,
+            caused_at: now,
+            severity: Severity::Info,
+            to: to.into_iter().collect(),
+            body: NoticeBody::Info(info),
+        };
+        self.notice(made, now, writes);
+        writes.mutes.insert(mute.id);
+        self.mutes.insert(mute.id, mute.clone());
+        for id in held {
+            self.schedule(id, setup, now);
+        }
+        Done::Muted { mute, holds }
+    }
+
+    /// Whether there is such a thing, as far as its author may see, and it is theirs to silence.
+    fn may_mute(&self, setup: &Setup, mute: &Mute) -> Result<(), Refusal> {
+        match &mute.what {
+            Muted::Incident { id } => {
+                let seen = self
+                    .incidents
+                    .get(id)
+                    .filter(|incident| incident.phase != Phase::Gathering && mute.scope.sees_any(&incident.targets));
+                let incident = seen.ok_or(Refusal::Unknown)?;
+                if mute.scope.covers(&incident.targets) { Ok(()) } else { Err(Refusal::NotYours) }
+            }
+            Muted::Rule { rule } => setup.rules.find(rule).map(|_| ()).ok_or(Refusal::Unknown),
+            what @ Muted::Service { .. } => {
+                let sees = |target: &&Target| mute.scope.sees(target);
+                let watched = self.targets.keys().filter(|target| what.is_service(target)).any(|target| sees(&target));
+                let shown = || {
+                    self.incidents
+                        .values()
+                        .any(|incident| what.is_about(incident) && mute.scope.covers(&incident.targets))
+                };
+                if watched || shown() { Ok(()) } else { Err(Refusal::Unknown) }
+            }
+        }
+    }
+
+    fn held_by(&self, mute: &Mute) -> Vec<u64> {
+        self.incidents.values().filter(|incident| mute.holds(incident)).map(|incident| incident.id).collect()
+    }
+
+    /// Who would hear of what is muted: of what is there now, and of what may come.
+    fn affected(&self, setup: &Setup, mute: &Mute, held: &[u64]) -> BTreeSet<Destination> {
+        let mut to = BTreeSet::new();
+        for incident in held.iter().filter_map(|id| self.incidents.get(id)) {
+            let rule = rule_of(setup, incident).into_iter().flat_map(|rule| &rule.notify);
+            to.extend(rule.chain(incident.telling.keys()).cloned());
+        }
+        match &mute.what {
+            Muted::Incident { .. } => {}
+            Muted::Rule { rule } => {
+                let rule = setup.rules.find(rule).map(|id| &setup.rules.get(id).settings.notify);
+                to.extend(rule.into_iter().flatten().cloned());
+            }
+            Muted::Service { .. } => {
+                let named = self.targets.keys().filter(|target| mute.what.is_service(target));
+                for target in named.filter(|target| mute.scope.sees(target)).take(MOST_ASKED) {
+                    to.extend(setup.rules.tellers(target).flat_map(|rule| &rule.settings.notify).cloned());
+                }
+            }
+        }
+        to.retain(|name| setup.destinations.contains(name));
+        to
+    }
+
+    fn in_words(&self, setup: &Setup, what: &Muted) -> String {
+        match what {
+            Muted::Incident { id } => {
+                let words = self.incidents.get(id).map(super::held::words).unwrap_or_default();
+                format!("#{id} {words}")
+            }
+            Muted::Rule { rule } => format!("rule {}", rule.name),
+            Muted::Service { cluster, namespace, service } => {
+                let alias = |id: &String| setup.sources.values().find_map(|source| source.aliases.get(id.as_str()));
+                let cluster = cluster.as_ref().map(|id| alias(id).unwrap_or(id));
+                let parts = [cluster.map(String::as_str), namespace.as_deref(), Some(service.as_str())];
+                parts.into_iter().flatten().collect::<Vec<_>>().join("/")
+            }
+        }
+    }
+
+    fn unmute(&mut self, setup: &Setup, what: &Muted, scope: &Scope, now: Time, writes: &mut Writes) -> Done {
+        let may = |mute: &&Mute| scope.is_everything() || mute.scope == *scope;
+        let over: Vec<Mute> =
+            self.mutes.values().filter(|mute| what.includes(&mute.what)).filter(may).cloned().collect();
+        if over.is_empty() {
+            return Done::Refused { because: Refusal::NotMuted };
+        }
+        for mute in &over {
+            self.end_mute(mute, setup, now, writes);
+        }
+        Done::Unmuted { mutes: over }
+    }
+
+    fn acknowledge(
+        &mut self,
+        setup: &Setup,
+        id: u64,
+        scope: &Scope,
+        by: &Author,
+        now: Time,
+        writes: &mut Writes,
+    ) -> Done {
+        let seen = self
+            .incidents
+            .get_mut(&id)
+            .filter(|incident| incident.phase != Phase::Gathering && scope.sees_any(&incident.targets));
+        let Some(incident) = seen else { return Done::Refused { because: Refusal::Unknown } };
+        if incident.phase != Phase::Open {
+            return Done::Refused { because: Refusal::Over };
+        }
+        let before = incident.acknowledged.replace(Acknowledged { by: by.clone(), at: now });
+        writes.incidents.insert(id);
+        writes.acknowledged.insert(id);
+        self.schedule(id, setup, now);
+        Done::Acknowledged { id, before }
+    }
+
+    /// Mutes whose time has come.
+    pub(super) fn wake_mutes(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let over: Vec<Mute> = self.mutes.values().filter(|mute| mute.until <= now).cloned().collect();
+        for mute in over {
+            self.end_mute(&mute, setup, now, writes);
+        }
+    }
+
+    /// It is over: what it held and is still open is told, unless another mute holds it.
+    fn end_mute(&mut self, mute: &Mute, setup: &Setup, now: Time, writes: &mut Writes) {
+        self.mutes.remove(&mute.id);
+        writes.mutes_over.insert(mute.id);
+        for id in self.held_by(mute) {
+            let Some(incident) = self.incidents.get(&id) else { continue };
+            if self.muted(incident).is_some() {
+                continue;
+            }
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            if let Some(rule) = rule_of(setup, incident)
+                && incident.mute_over(rule, &mute.by, now)
+            {
+                writes.incidents.insert(id);
+            }
+            self.attend(id, setup, now, writes);
+        }
+    }
+
+    /// An incident is over for good: nobody need mute it any more.
+    pub(super) fn forget_mutes_of(&mut self, id: u64, writes: &mut Writes) {
+        let of = Muted::Incident { id };
+        let over: Vec<u64> = self.mutes.values().filter(|mute| mute.what == of).map(|mute| mute.id).collect();
+        for mute in over {
+            self.mutes.remove(&mute);
+            writes.mutes_over.insert(mute);
+        }
+    }
+
+    /// The mute that holds an incident, of several the one that ends last.
+    pub(super) fn muted(&self, incident: &Incident) -> Option<(u64, Time)> {
+        let holding = self.mutes.values().filter(|mute| mute.holds(incident));
+        holding.map(|mute| (mute.id, mute.until)).max_by_key(|(_, until)| *until)
+    }
+
+    /// A mute that holds.
+    pub fn mute_in_force(&self, id: u64) -> Option<&Mute> {
+        self.mutes.get(&id)
+    }
+
+    /// All mutes that hold, in the order of saying.
+    pub fn mutes(&self) -> impl Iterator<Item = &Mute> {
+        self.mutes.values()
+    }
+}
+
+/// What a person said, on one line.
+fn clipped(text: &str, most: usize) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(most).collect()
+}

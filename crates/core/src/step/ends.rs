@@ -1,0 +1,89 @@
+//! What ends troubles: an event that says so, or the deletion of what they were of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Setup, State, Writes};
+use crate::event::{Subject, Target};
+use crate::incident::Incident;
+use crate::reports::{self, Deleted, End, Of};
+use crate::source::ObjectName;
+use crate::time::Time;
+
+/// So long a word of a deletion may be under way.
+const UNDER_WAY: Duration = Duration::from_secs(2);
+impl State {
+    /// An event that ends troubles, at `at` by podbell's clock.
+    pub(super) fn end_troubles(
+        &mut self,
+        setup: &Setup,
+        subject: &Subject<'_>,
+        at: Time,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let event = subject.event;
+        let (end, deleted) = (reports::ended_by(event), reports::deleted(event));
+        if end.is_none() && deleted.is_none() {
+            return;
+        }
+        let target = subject.target;
+        if end.is_some_and(|end| end.of == Of::Node) {
+            let cluster = (target.source.clone(), target.cluster.clone());
+            let newest = self.nodes_back.entry(cluster).or_insert(event.last_seen);
+            *newest = (*newest).max(event.last_seen);
+        }
+        let ids: Vec<u64> = match end {
+            // What ran on a node is everywhere in its cluster.
+            Some(End { of: Of::Node, .. }) => {
+                let same = |of: &Target| of.source == target.source && of.cluster == target.cluster;
+                let stands = |incident: &&Incident| incident.signs.nodes && incident.targets.iter().any(same);
+                self.incidents.values().filter(stands).map(|incident| incident.id).collect()
+            }
+            _ => self.by_target.get(target).cloned().unwrap_or_default(),
+        };
+        for id in ids {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            let mut ended = false;
+            if let Some(end) = end {
+                ended |= incident.end_by(event, end, at);
+            }
+            if let Some(gone) = deleted {
+                ended |= incident.deleted(gone, at);
+            }
+            if ended {
+                writes.incidents.insert(id);
+                self.schedule(id, setup, now);
+            }
+        }
+    }
+
+    /// Objects are deleted: what stood of them does so no longer.
+    pub(super) fn deleted(
+        &mut self,
+        setup: &Setup,
+        source: &Arc<str>,
+        objects: &[ObjectName],
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        // Another object of that name may have begun to fail while the word was under way.
+        let at = now.minus(UNDER_WAY);
+        let stands = |incident: &&Incident| incident.signs.standing > 0;
+        let ids: Vec<u64> = self.incidents.values().filter(stands).map(|incident| incident.id).collect();
+        for id in ids {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            let here = |object: &&ObjectName| {
+                let of = |target: &Target| target.source == *source && *target.namespace == *object.namespace;
+                incident.targets.iter().any(of)
+            };
+            let gone: Vec<&ObjectName> = objects.iter().filter(here).collect();
+            let gone = gone.iter().map(|one| Deleted::One(&one.kind, &one.name));
+            let ended = gone.filter(|one| incident.deleted(*one, at)).count();
+            if ended > 0 {
+                writes.incidents.insert(id);
+                self.schedule(id, setup, now);
+            }
+        }
+    }
+}

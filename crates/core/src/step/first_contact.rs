@@ -1,0 +1,221 @@
+//! What podbell says of a source as a whole: the first contact, and blind times.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::lag::Lag;
+use super::{Made, Setup, State, Writes};
+use crate::diff::Diff;
+use crate::event::{Event, Level, Target};
+use crate::notice::{ClockHint, Info, NoticeBody, NoticeKind};
+use crate::rules::Severity;
+use crate::source::SourceInfo;
+use crate::time::Time;
+use crate::workload;
+
+/// Blind targets of one source are told together.
+const BLIND_WAIT: Duration = Duration::from_secs(60);
+/// But a large source at a slow pace needs a while to be read once.
+const BLIND_PATIENCE: Duration = Duration::from_secs(1800);
+/// Ages beyond which the newest event of a list that reaches back an hour cannot be right.
+const TOO_OLD: Duration = Duration::from_secs(70 * 60);
+const TOO_YOUNG: Duration = Duration::from_secs(5 * 60);
+
+/// What is known of a source as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceState {
+    /// Whether the first contact was told.
+    pub announced: bool,
+    /// When its first target was read.
+    pub first_good: Option<Time>,
+    /// Workloads with Warnings in the silent baseline.
+    pub already_there: u64,
+    /// The age of the newest event at first contact, in milliseconds; negative: in the future.
+    pub newest_age: Option<i64>,
+    /// The same of the oldest.
+    pub oldest_age: Option<i64>,
+    /// A blind time that is not told yet.
+    pub blind: Option<Blind>,
+    /// Until when each watch of the source missed nothing, as of the last write; by the name of what it covers.
+    #[serde(default)]
+    pub watched: BTreeMap<String, Time>,
+    /// Whether it ever showed an event of those that end troubles of pods.
+    #[serde(default)]
+    pub shows_ends: bool,
+    /// The same of nodes.
+    #[serde(default)]
+    pub shows_nodes: bool,
+    /// How far its dates lie behind podbell's clock.
+    #[serde(skip)]
+    pub(super) lag: Lag,
+    /// Since when it is watched, in this run.
+    #[serde(skip)]
+    pub(super) watched_since: Option<Time>,
+    /// When what it no longer shows was last looked through.
+    #[serde(skip)]
+    pub(super) aged: Option<Time>,
+    /// Whether a complete list of its targets was handed in since the start.
+    #[serde(skip)]
+    pub roster_known: bool,
+}
+
+/// A time in which targets could not be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blind {
+    /// From the first of them.
+    pub from: Time,
+    /// Until the last of them was back.
+    pub until: Time,
+    /// How many.
+    pub services: u64,
+    /// When it is told: later while more targets come back, but not for ever.
+    pub tell_at: Time,
+    /// The latest moment for that.
+    pub tell_by: Time,
+}
+
+impl SourceState {
+    /// When something is to be said.
+    pub(super) fn wake_at(&self, info: Option<&SourceInfo>) -> Option<Time> {
+        let first = self.first_good.filter(|_| !self.announced).map(|at| at.plus(patience(info)));
+        [first, self.blind.map(|blind| blind.tell_at)].into_iter().flatten().min()
+    }
+
+    fn meet(&mut self, already_there: u64, events: &[Event<'_>], now: Time) {
+        self.first_good.get_or_insert(now);
+        self.already_there += already_there;
+        for event in events.iter().filter(|event| !event.last_seen.is_unknown()) {
+            let age = now.millis().saturating_sub(event.last_seen.millis());
+            self.newest_age = Some(self.newest_age.map_or(age, |newest| newest.min(age)));
+            self.oldest_age = Some(self.oldest_age.map_or(age, |oldest| oldest.max(age)));
+        }
+    }
+
+    /// Whether every time is too old or in the future.
+    fn clock_hint(&self, info: Option<&SourceInfo>) -> Option<ClockHint> {
+        // What is watched has instants, not wall clocks, and may be quiet for long.
+        if !self.watched.is_empty() {
+            return None;
+        }
+        clock_hint(self.newest_age?, self.oldest_age?, info.map(|info| info.utc_offset_seconds))
+    }
+}
+
+/// Whether every time of lists that reach back an hour is too old or in the future, by the ages of the newest
+/// and of the oldest event in milliseconds (negative: in the future), read in a zone with this offset.
+pub fn clock_hint(newest: i64, oldest: i64, utc_offset_seconds: Option<i32>) -> Option<ClockHint> {
+    const HOUR: i64 = 3_600_000;
+    let too_old = newest > i64::try_from(TOO_OLD.as_millis()).unwrap_or(i64::MAX);
+    let future = oldest < -i64::try_from(TOO_YOUNG.as_millis()).unwrap_or(i64::MAX);
+    if !too_old && !future {
+        return None;
+    }
+    // A true age lies between 0 and 1 h; the whole hours of the newest one are the error.
+    let hours = -newest.div_euclid(HOUR);
+    let zone = match utc_offset_seconds.map(|offset| i64::from(offset) + hours * 3600) {
+        Some(0) => Some("UTC"),
+        Some(28_800) => Some("Asia/Shanghai"),
+        _ => None,
+    };
+    Some(ClockHint { hours, zone: zone.map(str::to_owned) })
+}
+
+/// How long the first contact waits for targets that cannot be read.
+fn patience(info: Option<&SourceInfo>) -> Duration {
+    info.map_or(Duration::from_secs(60), |info| info.poll_every).saturating_mul(2)
+}
+
+impl State {
+    /// The first contact with a target.
+    pub(super) fn met(
+        &mut self,
+        target: &Target,
+        diff: &Diff<'_>,
+        events: &[Event<'_>],
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let mut workloads: Vec<&str> = diff
+            .baseline
+            .iter()
+            .filter(|(_, event)| event.level == Level::Warning)
+            .map(|(_, event)| workload::of(&event.obj_type, &event.obj_name))
+            .collect();
+        workloads.sort_unstable();
+        workloads.dedup();
+        self.sources.entry(target.source.clone()).or_default().meet(workloads.len() as u64, events, now);
+        writes.sources.insert(target.source.clone());
+    }
+
+    /// A target was blind for longer than its source remembers.
+    pub(super) fn note_blind(&mut self, target: &Target, from: Time, now: Time, writes: &mut Writes) {
+        let source = self.sources.entry(target.source.clone()).or_default();
+        let blind = source.blind.get_or_insert(Blind {
+            from,
+            until: now,
+            services: 0,
+            tell_at: now,
+            tell_by: now.plus(BLIND_PATIENCE),
+        });
+        blind.tell_at = now.plus(BLIND_WAIT).min(blind.tell_by);
+        blind.from = blind.from.min(from);
+        blind.until = blind.until.max(now);
+        blind.services += 1;
+        writes.sources.insert(target.source.clone());
+    }
+
+    /// Says what is to be said of sources.
+    pub(super) fn wake_sources(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let names: Vec<Arc<str>> = self.sources.keys().cloned().collect();
+        for name in names {
+            if let Some(info) = self.first_contact(setup, &name, now) {
+                self.inform(setup, &name, info, now, writes);
+            }
+            if let Some(info) = self.blind_time(&name, now) {
+                self.inform(setup, &name, info, now, writes);
+            }
+        }
+    }
+
+    fn inform(&mut self, setup: &Setup, source: &Arc<str>, info: Info, now: Time, writes: &mut Writes) {
+        writes.sources.insert(source.clone());
+        let made = Made {
+            kind: NoticeKind::Info,
+            caused_at: now,
+            severity: Severity::Info,
+            to: setup.operator.clone(),
+            body: NoticeBody::Info(info),
+        };
+        self.notice(made, now, writes);
+    }
+
+    /// Told once per source: as soon as every target was read, or after two intervals.
+    fn first_contact(&mut self, setup: &Setup, name: &Arc<str>, now: Time) -> Option<Info> {
+        let info = setup.sources.get(name);
+        let of_source = || self.targets.iter().filter(|(target, _)| target.source == *name);
+        let source = self.sources.get(name).filter(|source| !source.announced)?;
+        let waited = now >= source.first_good?.plus(patience(info));
+        let all_read = source.roster_known && of_source().all(|(_, state)| state.last_good.is_some());
+        if !waited && !all_read {
+            return None;
+        }
+        let said = Info::FirstContact {
+            source: name.to_string(),
+            services: of_source().count() as u64,
+            already_there: source.already_there,
+            clock_hint: source.clock_hint(info),
+        };
+        self.sources.get_mut(name)?.announced = true;
+        Some(said)
+    }
+
+    fn blind_time(&mut self, name: &Arc<str>, now: Time) -> Option<Info> {
+        let source = self.sources.get_mut(name)?;
+        let blind = source.blind.filter(|blind| blind.tell_at <= now)?;
+        source.blind = None;
+        Some(Info::Blind { source: name.to_string(), services: blind.services, from: blind.from, until: blind.until })
+    }
+}

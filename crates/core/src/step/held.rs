@@ -1,0 +1,217 @@
+//! What is held back, and what becomes of it: windows (hours, planned work) and inhibition.
+//!
+//! While a window holds, nothing of an incident reaches its destinations. When it ends, what is still
+//! open is told as it is then, by itself; what was over before is summed up in one message. Inhibition
+//! ends with the incident that explains the others: those that outlive it are told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Made, Setup, State, Writes};
+use crate::event::Subject;
+use crate::incident::hold::{Held, Holds, Window};
+use crate::incident::{Incident, Phase};
+use crate::notice::{Info, NoticeBody, NoticeKind};
+use crate::rules::rule::{Destination, Field, RuleKey, RuleSettings};
+use crate::rules::{Facts, RuleId, Severity};
+use crate::time::Time;
+
+/// So many incidents of one window are remembered, and so many names of those that are over.
+const MOST_INCIDENTS: usize = 10_000;
+const MOST_NAMED: usize = 20;
+
+/// What a window keeps from a destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// When the first of it fell due.
+    pub from: Time,
+    /// The window's end.
+    pub until: Time,
+    /// What is held.
+    pub incidents: BTreeSet<u64>,
+    /// What was over meanwhile; the first of them with words.
+    pub over: BTreeMap<u64, String>,
+}
+
+/// From whom, and by what.
+pub type HeldKey = (Destination, Window);
+
+impl State {
+    /// What holds an incident now.
+    pub fn holds(&self, setup: &Setup, incident: &Incident, now: Time) -> Holds {
+        let read_at = incident.targets.iter().filter_map(|target| self.last_good(target)).max();
+        let Some(id) = setup.rules.find(&incident.rule) else { return Holds { read_at, ..Holds::default() } };
+        let rule = &setup.rules.get(id).settings;
+        Holds {
+            window: window(setup, rule, incident, now),
+            mute: self.muted(incident),
+            inhibitors: self.inhibitors(setup, id, incident, now),
+            read_at,
+        }
+    }
+
+    /// Open incidents that explain this one, and who hears of them.
+    fn inhibitors(&self, setup: &Setup, rule: RuleId, incident: &Incident, now: Time) -> Vec<(u64, Vec<Destination>)> {
+        let mut found = Vec::new();
+        for (by, equal) in setup.rules.inhibited_by(rule) {
+            let settings = &setup.rules.get(*by).settings;
+            let ids = self.inhibiting.get(&settings.key).into_iter().flatten();
+            let open = ids.filter_map(|id| self.incidents.get(id)).filter(|other| other.phase == Phase::Open);
+            let explains =
+                open.filter(|other| equal.iter().all(|field| value(other, *field) == value(incident, *field)));
+            found.extend(explains.map(|other| (other.id, listeners(setup, settings, other, now))));
+        }
+        found
+    }
+
+    /// Notes an incident whose rule holds others.
+    pub(super) fn note_inhibiting(&mut self, setup: &Setup, id: u64) {
+        let Some(rule) = self.incidents.get(&id).map(|incident| &incident.rule) else { return };
+        let holds = setup.rules.find(rule).is_some_and(|rule| !setup.rules.get(rule).settings.inhibits.is_empty());
+        if holds {
+            self.inhibiting.entry(rule.clone()).or_default().insert(id);
+        }
+    }
+
+    /// An incident of this rule is over: with the end of this step whatever it held is looked at.
+    pub(super) fn release(&mut self, setup: &Setup, rule: &RuleKey) {
+        let Some(id) = setup.rules.find(rule) else { return };
+        self.released.extend(setup.rules.get(id).settings.inhibits.iter().map(|inhibit| inhibit.rule.clone()));
+    }
+
+    /// What was held and outlived what held it is told. Once a step, however many were over in it.
+    pub(super) fn attend_released(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        // What ends meanwhile may hold others; never in a circle.
+        while !self.released.is_empty() {
+            let rules = std::mem::take(&mut self.released);
+            let held = self.incidents.values().filter(|incident| rules.contains(&incident.rule));
+            let ids: Vec<u64> = held.map(|incident| incident.id).collect();
+            for id in ids {
+                self.attend(id, setup, now, writes);
+            }
+        }
+    }
+
+    /// Remembers for the summary what windows keep of an incident.
+    pub(super) fn note_windows(&mut self, id: u64, over: bool, now: Time, writes: &mut Writes) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        for (to, telling) in &incident.telling {
+            let Some(Held::Window { window, until }) = &telling.held else { continue };
+            if *until <= now {
+                continue;
+            }
+            let key = (to.clone(), window.clone());
+            let fresh = || HeldBack { from: now, until: *until, incidents: BTreeSet::new(), over: BTreeMap::new() };
+            let held = self.held.entry(key.clone()).or_insert_with(fresh);
+            let mut news = held.until != *until;
+            held.until = *until;
+            let room = held.incidents.len() < MOST_INCIDENTS;
+            if room || held.incidents.contains(&id) {
+                news |= held.incidents.insert(id);
+            }
+            if over && !held.over.contains_key(&id) {
+                let named = held.over.len() < MOST_NAMED;
+                held.over.insert(id, if named { words(incident) } else { String::new() });
+                news = true;
+            }
+            if news {
+                writes.held.insert(key);
+            }
+        }
+    }
+
+    /// Sums up what windows that are over have held.
+    pub(super) fn wake_held(&mut self, now: Time, writes: &mut Writes) {
+        let ended: Vec<HeldKey> =
+            self.held.iter().filter(|(_, held)| held.until <= now).map(|(key, _)| key.clone()).collect();
+        for key in ended {
+            let Some(held) = self.held.remove(&key) else { continue };
+            writes.held.insert(key.clone());
+            let (to, window) = key;
+            let open = |id: &u64| self.incidents.get(id).is_some_and(|incident| incident.phase == Phase::Open);
+            let still_open = held.incidents.iter().filter(|id| open(id)).count() as u64;
+            let over: Vec<&String> = held.over.iter().filter(|(id, _)| !open(id)).map(|(_, words)| words).collect();
+            // What is open is told by itself: nothing else was missed then.
+            if over.is_empty() {
+                continue;
+            }
+            let info = Info::Held {
+                window,
+                from: held.from,
+                until: held.until,
+                over_count: over.len() as u64,
+                over: over.into_iter().filter(|words| !words.is_empty()).take(MOST_NAMED).cloned().collect(),
+                still_open,
+            };
+            let body = NoticeBody::Info(info);
+            let made = Made { kind: NoticeKind::Info, caused_at: now, severity: Severity::Info, to: vec![to], body };
+            self.notice(made, now, writes);
+        }
+    }
+
+    /// Windows that other rules no longer have are over.
+    pub(super) fn end_removed_windows(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let hours: BTreeSet<String> =
+            setup.rules.iter().filter_map(|(_, rule)| rule.settings.active.as_ref()).map(ToString::to_string).collect();
+        for (key, held) in &mut self.held {
+            let window = &key.1;
+            let planned = setup.rules.maintenance().iter();
+            let until = match window {
+                Window::Hours(name) => hours.contains(&**name).then_some(held.until),
+                Window::Maintenance { name, file } => {
+                    planned.filter(|one| one.name == *name && one.file == *file).map(|one| one.until).max()
+                }
+            };
+            let until = until.unwrap_or(now);
+            if held.until != until {
+                held.until = until;
+                writes.held.insert(key.clone());
+            }
+        }
+    }
+
+    /// What windows keep from a destination.
+    pub fn held(&self, key: &HeldKey) -> Option<&HeldBack> {
+        self.held.get(key)
+    }
+}
+
+/// Who hears of an incident: whoever was told, and where no window keeps it, whoever will be.
+fn listeners(setup: &Setup, rule: &RuleSettings, incident: &Incident, now: Time) -> Vec<Destination> {
+    let kept = window(setup, rule, incident, now).is_some();
+    let hears = incident.telling.iter().filter(|(_, telling)| !kept || telling.told.is_some());
+    hears.map(|(to, _)| to.clone()).collect()
+}
+
+/// The window that holds a rule's incident, of several the one that ends last.
+fn window(setup: &Setup, rule: &RuleSettings, incident: &Incident, now: Time) -> Option<(Window, Time)> {
+    let hours = rule.active.as_ref();
+    let hours = hours.and_then(|active| Some((Window::Hours(active.to_string().into()), active.closed_until(now)?)));
+    let planned = setup.rules.maintenance().iter().filter(|one| one.holds_at(now));
+    let planned = planned.filter(|one| all_targets(incident, |facts| one.is_about(&rule.key, facts)));
+    let planned = planned.map(|one| {
+        let window = Window::Maintenance { name: one.name.clone(), file: one.file.clone() };
+        (window, one.until)
+    });
+    planned.chain(hours).max_by_key(|(_, until)| *until)
+}
+
+/// Whether something holds for every service that shows the incident.
+fn all_targets(incident: &Incident, holds: impl Fn(&Facts<'_>) -> bool) -> bool {
+    let event = incident.newest_event();
+    let fits = |target| holds(&Facts::new(&Subject { target, event: &event, workload: &incident.workload }));
+    !incident.targets.is_empty() && incident.targets.iter().all(fits)
+}
+
+/// A value that the incident is grouped by.
+fn value(incident: &Incident, field: Field) -> Option<&str> {
+    incident.group.iter().find(|(other, _)| *other == field).map(|(_, value)| value.as_str())
+}
+
+/// `shop/web: Failed, BackOff`, for people.
+pub(super) fn words(incident: &Incident) -> String {
+    let namespace = incident.targets.first().map_or("", |target| &*target.namespace);
+    let reasons: Vec<&str> = incident.details.reasons.iter().take(2).map(|reason| reason.reason.as_str()).collect();
+    format!("{namespace}/{}: {}", incident.workload, reasons.join(", "))
+}

@@ -1,0 +1,319 @@
+//! The life of incidents inside a step: settling, waking, telling, ending for good.
+
+use std::collections::HashMap;
+
+use super::{Ended, Made, Setup, State, Writes};
+use crate::event::{Subject, Target};
+use crate::incident::hold::Holds;
+use crate::incident::standing::Shows;
+use crate::incident::telling::Due;
+use crate::incident::{Incident, Phase};
+use crate::notice::{Notice, NoticeBody, NoticeKind};
+use crate::rules::rule::RuleSettings;
+use crate::time::Time;
+
+impl State {
+    /// What the source of an incident shows of ends.
+    fn shows(&self, incident: &Incident) -> Shows {
+        let source = incident.targets.first().and_then(|target| self.sources.get(&target.source));
+        source.map_or(Shows::default(), |source| Shows { ends: source.shows_ends, nodes: source.shows_nodes })
+    }
+
+    /// Whether every target of an incident that can be read was read at or after a moment: any of them may show its end.
+    fn was_read_since(&self, id: u64, at: Time) -> bool {
+        let Some(incident) = self.incidents.get(&id) else { return false };
+        let mut readable = incident.targets.iter().filter_map(|target| self.targets.get(target));
+        let mut readable = readable.by_ref().filter(|state| state.failing.is_none()).peekable();
+        readable.peek().is_some() && readable.all(|state| state.last_good.is_some_and(|read| read >= at))
+    }
+
+    /// An event that is no occurrence keeps open what it is about.
+    pub(super) fn sustain(&mut self, setup: &Setup, subject: &Subject<'_>, now: Time, writes: &mut Writes) {
+        let ids: Vec<u64> = self.by_target.get(subject.target).into_iter().flatten().copied().collect();
+        for id in ids {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            let Some(rule) = setup.rules.find(&incident.rule) else { continue };
+            if setup.rules.sustains(rule, subject) && incident.sustain(subject.event, now) {
+                writes.incidents.insert(id);
+                self.schedule(id, setup, now);
+            }
+        }
+    }
+
+    /// After a good poll: what was waiting for it to be over, and what is due at once.
+    pub(super) fn settle(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+        let ids: Vec<u64> = self.by_target.get(target).into_iter().flatten().copied().collect();
+        for id in ids {
+            self.attend(id, setup, now, writes);
+        }
+    }
+
+    /// Carries out what time has brought.
+    pub(super) fn wake_incidents(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let due: Vec<u64> = self.wakes.range(..=(now, u64::MAX)).map(|(_, id)| *id).collect();
+        for id in due {
+            self.attend(id, setup, now, writes);
+        }
+    }
+
+    /// Tells what is due, ends what is over, and sets the next timer.
+    pub(super) fn attend(&mut self, id: u64, setup: &Setup, now: Time, writes: &mut Writes) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let Some(rule) = rule_of(setup, incident) else {
+            self.close(id, "rule removed", setup, now, writes);
+            return;
+        };
+        let (holds, shows) = (self.holds(setup, incident, now), self.shows(incident));
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if let Some(at) = incident.expires_at(rule).filter(|at| *at <= now) {
+            if incident.owes_end() {
+                let mut dues = incident.take_end(NoticeKind::Resolved, Some(rule), &holds, at, now);
+                dues.retain(|due| due.kind == NoticeKind::Resolved);
+                self.note_windows(id, true, now, writes);
+                self.tell(id, Some(rule), dues, setup, None, now, writes);
+            }
+            self.end(id, now, writes);
+            return;
+        }
+        if let Some(at) = incident.lasts_at(rule, shows).filter(|at| *at <= now) {
+            if self.is_told_by_a_relative(id, setup) {
+                self.end(id, now, writes);
+                return;
+            }
+            if self.was_read_since(id, at)
+                && let Some(incident) = self.incidents.get_mut(&id)
+            {
+                incident.open_by_lasting(rule, now);
+                writes.incidents.insert(id);
+            }
+        }
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if incident.note_held(rule, &holds, now) {
+            writes.incidents.insert(id);
+            self.note_windows(id, false, now, writes);
+        }
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if incident.drop_outdated(now) {
+            writes.incidents.insert(id);
+        }
+        let dues = incident.take_due(rule, &holds, now);
+        self.tell(id, Some(rule), dues, setup, None, now, writes);
+        self.resolve_if_quiet(id, rule, &holds, setup, now, writes);
+        self.schedule(id, setup, now);
+    }
+
+    /// Quiet for long enough, and every target of it was read at or after that moment.
+    fn resolve_if_quiet(
+        &mut self,
+        id: u64,
+        rule: &RuleSettings,
+        holds: &Holds,
+        setup: &Setup,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let quiet_at = incident.quiet_at(rule, self.shows(incident));
+        let over = incident.phase == Phase::Open
+            && quiet_at <= now
+            && !incident.owes_opened(holds)
+            && incident.targets.iter().all(|target| self.last_good(target).is_some_and(|read| read >= quiet_at));
+        if !over {
+            return;
+        }
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, now);
+        incident.resolve(quiet_at);
+        if incident.acknowledged.take().is_some() {
+            writes.acknowledged.insert(id);
+        }
+        let key = incident.rule.clone();
+        writes.incidents.insert(id);
+        self.note_windows(id, true, now, writes);
+        self.tell(id, Some(rule), dues, setup, None, now, writes);
+        self.release(setup, &key);
+    }
+
+    /// Its rule or its targets are gone: whoever knows of it hears so, and it is over for good.
+    pub(super) fn close(&mut self, id: u64, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let (was_open, key) = (incident.phase == Phase::Open, incident.rule.clone());
+        if was_open {
+            let (rule, holds) = (rule_of(setup, incident), self.holds(setup, incident, now));
+            let Some(incident) = self.incidents.get_mut(&id) else { return };
+            let dues = incident.take_end(NoticeKind::Closed, rule, &holds, now, now);
+            self.note_windows(id, true, now, writes);
+            self.tell(id, rule, dues, setup, Some(because), now, writes);
+        }
+        self.end(id, now, writes);
+        if was_open {
+            self.release(setup, &key);
+        }
+    }
+
+    /// Over for good: out of the mirror.
+    pub(super) fn end(&mut self, id: u64, now: Time, writes: &mut Writes) {
+        let Some(incident) = self.incidents.remove(&id) else { return };
+        self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
+        if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group)
+            && let Some(ids) = self.by_shape.get_mut(&shape)
+        {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_shape.remove(&shape);
+            }
+        }
+        if let Some(ids) = self.inhibiting.get_mut(&incident.rule) {
+            ids.remove(&id);
+        }
+        for target in &incident.targets {
+            if let Some(ids) = self.by_target.get_mut(target) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.by_target.remove(target);
+                }
+            }
+        }
+        if let Some(at) = self.wake_at.remove(&id) {
+            self.wakes.remove(&(at, id));
+        }
+        self.forget_mutes_of(id, writes);
+        if incident.acknowledged.is_some() {
+            writes.acknowledged.insert(id);
+        }
+        writes.incidents.remove(&id);
+        let known = incident.phase != Phase::Gathering;
+        writes.ended.push(Ended { incident, at: now, known });
+    }
+
+    /// A target is gone: its incidents lose it, and end with the last one.
+    pub(super) fn leave(&mut self, target: &Target, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
+        for id in self.by_target.remove(target).unwrap_or_default() {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            // The last target stays with the story: it says where the problem was.
+            if incident.targets.len() > 1 {
+                incident.targets.retain(|other| other != target);
+                writes.incidents.insert(id);
+                self.attend(id, setup, now, writes);
+            } else {
+                self.close(id, because, setup, now, writes);
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tell(
+        &mut self,
+        id: u64,
+        rule: Option<&RuleSettings>,
+        dues: Vec<Due>,
+        setup: &Setup,
+        closed_because: Option<&str>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        for due in dues {
+            let Some(incident) = self.incidents.get(&id) else { return };
+            writes.incidents.insert(id);
+            let mut story = incident.story(&due, rule, alias(setup, incident), now);
+            story.closed_because = closed_because.map(str::to_owned);
+            let made = Made {
+                kind: due.kind,
+                caused_at: due.caused_at,
+                severity: rule.map(|rule| rule.severity).unwrap_or_default(),
+                to: due.to,
+                body: NoticeBody::Incident(Box::new(story)),
+            };
+            self.notice(made, now, writes);
+        }
+    }
+
+    /// An incident as it is, for a message that is brought up to date: whoever reads it hears the whole
+    /// story, and nobody is called. `None` if it is over for good, or nobody was told of it.
+    pub fn portrait(&self, setup: &Setup, id: u64, now: Time) -> Option<Notice> {
+        let incident = self.incidents.get(&id)?;
+        let rule = rule_of(setup, incident);
+        let (kind, caused_at) = match incident.phase {
+            Phase::Gathering => return None,
+            Phase::Open if incident.reopened > 0 => (NoticeKind::Reopened, incident.last_at),
+            Phase::Open => (NoticeKind::Opened, incident.first_at),
+            Phase::Resolved { at } => (NoticeKind::Resolved, at),
+        };
+        let due = Due { kind, caused_at, told: None, topics: 0, after_mute: None, to: Vec::new() };
+        let mut story = incident.story(&due, rule, alias(setup, incident), now);
+        story.mentions.clear();
+        let severity = rule.map(|rule| rule.severity).unwrap_or_default();
+        let body = NoticeBody::Incident(Box::new(story));
+        Some(Notice { id: 0, kind, caused_at, made_at: now, severity, to: Vec::new(), body })
+    }
+
+    /// Sets the timer of an incident.
+    pub(super) fn schedule(&mut self, id: u64, setup: &Setup, now: Time) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let next = match rule_of(setup, incident) {
+            // The next tick closes it.
+            None => Some(now),
+            Some(rule) => {
+                // Past its quiet moment it waits for a good poll, not for a timer.
+                let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule, self.shows(incident)));
+                // Likewise past the moment at which it has lasted for long enough.
+                let lasts = incident.lasts_at(rule, self.shows(incident));
+                let later = |at: &Time| *at > now;
+                let (quiet, lasts) = (quiet.filter(later), lasts.filter(later));
+                [incident.tell_at(rule, &self.holds(setup, incident, now)), quiet, lasts, incident.expires_at(rule)]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
+        };
+        let before = match next {
+            Some(next) => self.wake_at.insert(id, next),
+            None => self.wake_at.remove(&id),
+        };
+        if let Some(before) = before {
+            self.wakes.remove(&(before, id));
+        }
+        if let Some(next) = next {
+            self.wakes.insert((next, id));
+        }
+    }
+
+    pub(super) fn index(&mut self, incident: &Incident) {
+        self.by_problem.insert(self.identities.problem(&incident.rule, &incident.group), incident.id);
+        if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group) {
+            self.by_shape.entry(shape).or_default().push(incident.id);
+        }
+        for target in &incident.targets {
+            note(&mut self.by_target, target, incident.id);
+        }
+    }
+
+    pub(super) fn last_good(&self, target: &Target) -> Option<Time> {
+        self.targets.get(target).and_then(|state| state.last_good)
+    }
+}
+
+/// Notes that a target shows an incident.
+pub(super) fn note(by_target: &mut HashMap<Target, Vec<u64>>, target: &Target, id: u64) {
+    match by_target.get_mut(target) {
+        // Most targets show one incident, most new ones have the highest number.
+        None => drop(by_target.insert(target.clone(), vec![id])),
+        Some(ids) => {
+            if let Err(place) = ids.binary_search(&id) {
+                ids.insert(place, id);
+            }
+        }
+    }
+}
+
+/// The rule of an incident, if it is still there and groups the same way.
+pub(super) fn rule_of<'s>(setup: &'s Setup, incident: &Incident) -> Option<&'s RuleSettings> {
+    let settings = &setup.rules.get(setup.rules.find(&incident.rule)?).settings;
+    let same = settings.group_by.iter().eq(incident.group.iter().map(|(field, _)| field));
+    same.then_some(settings)
+}
+
+fn alias<'s>(setup: &'s Setup, incident: &Incident) -> Option<&'s str> {
+    let target = incident.targets.first()?;
+    setup.sources.get(&target.source)?.aliases.get(target.cluster.as_ref()).map(String::as_str)
+}

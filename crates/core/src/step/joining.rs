@@ -1,0 +1,191 @@
+//! Which incident a change belongs to: that of its rule and group, one of a relative, one of many runs, or a new one.
+
+use std::time::Duration;
+
+use super::incidents::note;
+use super::{Setup, State, Writes};
+use crate::event::Subject;
+use crate::incident::{Incident, Joining, Phase};
+use crate::reports;
+use crate::rules::RuleId;
+use crate::rules::rule::{Destination, Field, OpenWhen, RuleKey};
+use crate::series::ProblemId;
+use crate::time::Time;
+use crate::{topic, workload};
+
+/// So many workloads of one shape of name are told one by one; the next are runs of one thing.
+const MAKER_RUNS: usize = 2;
+/// The same where only the beginning of the names is the same.
+const UNSURE_RUNS: usize = 6;
+/// What is heard of for less than this, and not any more for as long, was short-lived.
+const SHORT_LIVED: Duration = Duration::from_secs(150);
+/// How long ago they may have been heard of.
+const MAKER_MEMORY: Duration = Duration::from_secs(3600);
+
+/// What became of a change.
+pub(super) struct Joined {
+    /// The incident.
+    pub(super) id: u64,
+    /// Its phase before.
+    pub(super) before: Phase,
+    /// Whether what it tells was over when it was written.
+    pub(super) over: bool,
+}
+
+impl State {
+    /// A change joins the incident of its rule and group, a new one if there is none. Says which, and
+    /// its phase before that.
+    pub(super) fn join(
+        &mut self,
+        setup: &Setup,
+        rule: RuleId,
+        subject: &Subject<'_>,
+        joining: &Joining<'_>,
+        now: Time,
+        writes: &mut Writes,
+    ) -> Option<Joined> {
+        let group = setup.rules.group_key(rule, subject);
+        let own = self.by_problem.get(&self.identities.problem(&setup.rules.get(rule).settings.key, &group)).copied();
+        let (rule, own) = self.place(setup, rule, own, &group, joining);
+        let settings = &setup.rules.get(rule).settings;
+        let own = own.filter(|id| !self.is_another_trouble(*id, joining, now, writes));
+        let id = match own {
+            Some(id) => id,
+            // Another service showed all of it before, to an incident that is over or gathers; or it is over itself.
+            None if joining.new == 0 || joining.over => return None,
+            None if let Some(id) = self.runs_of_one_maker(&settings.key, &group, joining, now) => id,
+            None => self.create(setup, settings.key.clone(), group, joining, now),
+        };
+        let incident = self.incidents.get_mut(&id)?;
+        let mut times = joining.times;
+        if joining.late {
+            let OpenWhen { within, lasts, .. } = settings.open_when;
+            times.not_before = Some(now.minus(within.max(lasts.unwrap_or_default())));
+        }
+        let over = joining.over || incident.tells_of_the_past(joining.event, times.last, joining.late);
+        let open = incident.phase == Phase::Open;
+        let end_is_shown = self.sources.get(&joining.target.source).is_some_and(|source| {
+            let of_node = reports::of(joining.event).is_some_and(|report| report.trouble.is_of_a_node());
+            if of_node { source.shows_nodes } else { source.shows_ends }
+        });
+        let joining = &Joining { times, over, open, end_is_shown, ..*joining };
+        let (before, had) = (incident.phase, incident.acknowledged.is_some());
+        incident.join(settings, joining, now);
+        if had && incident.acknowledged.is_none() {
+            writes.acknowledged.insert(id);
+        }
+        if incident.targets.contains(joining.target) {
+            note(&mut self.by_target, joining.target, id);
+        }
+        writes.incidents.insert(id);
+        self.schedule(id, setup, now);
+        Some(Joined { id, before, over: joining.over })
+    }
+
+    /// Where a change belongs: to the incident of its rule, or to an open one of the rule's family, of which every
+    /// listener of the change hears.
+    fn place(
+        &mut self,
+        setup: &Setup,
+        rule: RuleId,
+        own: Option<u64>,
+        group: &[(Field, String)],
+        joining: &Joining<'_>,
+    ) -> (RuleId, Option<u64>) {
+        let open = |state: &Self, id: u64| state.incidents.get(&id).is_some_and(|one| one.phase == Phase::Open);
+        if own.is_some_and(|id| open(self, id)) {
+            return (rule, own);
+        }
+        for relative in setup.rules.relatives(rule) {
+            let settings = &setup.rules.get(*relative).settings;
+            let hears = joining.destinations.iter().all(|to| settings.notify.contains(to));
+            let known = self.by_problem.get(&self.identities.problem(&settings.key, group)).copied();
+            if let Some(id) = known.filter(|id| hears && open(self, *id)) {
+                return (*relative, Some(id));
+            }
+        }
+        (rule, own)
+    }
+
+    /// Whether an open incident of the same family and group tells of an incident that gathers.
+    pub(super) fn is_told_by_a_relative(&mut self, id: u64, setup: &Setup) -> bool {
+        let Some(incident) = self.incidents.get(&id).filter(|one| one.phase == Phase::Gathering) else { return false };
+        let Some(rule) = setup.rules.find(&incident.rule) else { return false };
+        let group = incident.group.clone();
+        let hearers: Vec<Destination> = incident.telling.keys().cloned().collect();
+        setup.rules.relatives(rule).iter().any(|relative| {
+            let settings = &setup.rules.get(*relative).settings;
+            let known = self.by_problem.get(&self.identities.problem(&settings.key, &group));
+            let open = known.and_then(|id| self.incidents.get(id)).is_some_and(|one| one.phase == Phase::Open);
+            open && hearers.iter().all(|to| settings.notify.contains(to))
+        })
+    }
+
+    /// The incident of the first of many workloads with generated names that say the same within an hour: runs of one
+    /// thing, told once.
+    fn runs_of_one_maker(
+        &mut self,
+        rule: &RuleKey,
+        group: &[(Field, String)],
+        joining: &Joining<'_>,
+        now: Time,
+    ) -> Option<u64> {
+        // Whose pods have the hash of a template has a name that somebody gave.
+        if joining.event.obj_type.trim() == "Pod" && workload::is_of_a_template(&joining.event.obj_name) {
+            return None;
+        }
+        let (shape, sure) = self.shape_of(rule, group)?;
+        let topic = topic::of(joining.event, joining.workload);
+        let same = |incident: &&Incident| {
+            let age = now.since(incident.last_at);
+            // Where only the beginning of the names is the same, they must have been heard of shortly.
+            let of_a_run = sure || incident.is_of_many_names() || age >= SHORT_LIVED && incident.lived() < SHORT_LIVED;
+            age < MAKER_MEMORY && of_a_run && incident.details.topics.first().is_some_and(|first| first.key == topic)
+        };
+        let ids = self.by_shape.get(&shape)?;
+        let mut known = ids.iter().rev().filter_map(|id| self.incidents.get(id)).filter(same);
+        let id = known.clone().map(|incident| incident.id).min()?;
+        let first = self.incidents.get(&id)?;
+        let runs = if sure { MAKER_RUNS } else { UNSURE_RUNS };
+        (first.is_of_many_names() || known.nth(runs - 1).is_some()).then_some(id)
+    }
+
+    /// The identity of a group whose workload has a generated name, with the shape of the name in its place.
+    pub(super) fn shape_of(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> Option<(ProblemId, bool)> {
+        let at = group.iter().position(|(field, _)| *field == Field::Workload)?;
+        let shape = workload::shape(&group.get(at)?.1)?;
+        let mut of_shape = group.to_vec();
+        of_shape.get_mut(at)?.1 = shape.text;
+        Some((self.identities.problem(rule, &of_shape), shape.sure))
+    }
+
+    /// Whether an incident was about something else and is over: what comes now is no return of it. It ends for good.
+    fn is_another_trouble(&mut self, id: u64, joining: &Joining<'_>, now: Time, writes: &mut Writes) -> bool {
+        let Some(incident) = self.incidents.get(&id) else { return false };
+        let other = matches!(incident.phase, Phase::Resolved { .. })
+            && joining.new > 0
+            && !incident.owes_end()
+            && !incident.is_about(joining.event);
+        if other {
+            self.end(id, now, writes);
+        }
+        other
+    }
+
+    fn create(
+        &mut self,
+        setup: &Setup,
+        rule: RuleKey,
+        group: Vec<(Field, String)>,
+        joining: &Joining<'_>,
+        now: Time,
+    ) -> u64 {
+        let id = self.next_incident;
+        self.next_incident += 1;
+        let incident = Incident::new(id, rule, group, joining, now);
+        self.index(&incident);
+        self.incidents.insert(id, incident);
+        self.note_inhibiting(setup, id);
+        id
+    }
+}

@@ -1,0 +1,299 @@
+//! A target was read: what changed, whose incident it is, and what that ends.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use super::decision::Decision;
+use super::shared::Shared;
+use super::{SeriesRow, Setup, State, Tally, TargetState, Writes};
+use crate::diff::{CLOCK_TOLERANCE, Change, ChangeKind, Diff, FIRST_POLL_WINDOW, Reading, compare};
+use crate::event::{Event, Level, Subject, Target};
+use crate::incident::Joining;
+use crate::incident::window::Occurrences;
+use crate::reports::{self, Trouble};
+use crate::rules::{Claim, RuleId};
+use crate::time::Time;
+use crate::workload;
+
+/// What an unknown source is taken to remember.
+pub(super) const SOURCE_MEMORY: Duration = Duration::from_secs(3600);
+
+/// What was read of a target.
+pub(super) enum Reads<'a> {
+    /// Its whole list.
+    Whole(&'a [Event<'a>]),
+    /// What changed, and what the cluster deleted: absence means nothing.
+    Part(&'a [Event<'a>], &'a [Event<'a>]),
+}
+
+impl<'a> Reads<'a> {
+    fn events(&self) -> &'a [Event<'a>] {
+        match self {
+            Self::Whole(events) | Self::Part(events, _) => events,
+        }
+    }
+}
+
+impl State {
+    pub(super) fn observed(
+        &mut self,
+        setup: &Setup,
+        target: &Target,
+        events: &[Event<'_>],
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        // An answer that was under way when its service was found to be gone.
+        if !self.targets.contains_key(target) {
+            return;
+        }
+        self.take_in(setup, target, &Reads::Whole(events), now, writes);
+    }
+
+    /// What was read of a target: what changed, and what that leads to.
+    pub(super) fn take_in(
+        &mut self,
+        setup: &Setup,
+        target: &Target,
+        reads: &Reads<'_>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let info = setup.sources.get(&target.source);
+        let window = info.map_or(FIRST_POLL_WINDOW, |info| info.first_poll_window);
+        let memory = info.map_or(SOURCE_MEMORY, |info| info.memory);
+        let events = reads.events();
+        writes.tally.add(Tally { polls: 1, events: events.len() as u64, ..Tally::default() });
+        self.count_events(events.len() as u64);
+        self.recovered(setup, target, now, writes);
+        let met = self.watched_before(target);
+        let entry = self.targets.entry(target.clone()).or_default();
+        // What a source shows for the first time that was watched already is news, all of it.
+        let previous = entry.last_good.or(met);
+        // A part says nothing of what it does not show: only whole lists, and the word that nothing was missed,
+        // say until when a target was seen.
+        if previous.is_none() || matches!(reads, Reads::Whole(_)) {
+            entry.last_good = Some(previous.map_or(now, |last| last.max(now)));
+        }
+        let mut readings = entry.readings.take().unwrap_or_default();
+        // A crash can leave the stored moment behind the true one; the newer is the better bound.
+        readings.last_good = previous;
+        let newest = events.iter().map(|event| event.last_seen).max().filter(|newest| !newest.is_unknown());
+        let lag = &mut self.sources.entry(target.source.clone()).or_default().lag;
+        if let Some(newest) = newest {
+            lag.note_newest(newest, now);
+        }
+        readings.behind = lag.behind();
+        readings.read_since = self.sources.get(&target.source).and_then(|source| source.first_good);
+        let before = readings.len();
+        let diff = match reads {
+            Reads::Part(events, gone) if previous.is_some() => {
+                readings.observe_part(events, gone, &mut self.identities, now)
+            }
+            Reads::Whole(events) | Reads::Part(events, _) => {
+                readings.observe(events, &mut self.identities, window, now)
+            }
+        };
+        self.episodes = (self.episodes + readings.len()).saturating_sub(before);
+        if let Some(entry) = self.targets.get_mut(target) {
+            entry.readings = Some(readings);
+        }
+        self.note_new(&diff);
+        self.note_shown(target, &diff, writes);
+        let whole = matches!(reads, Reads::Whole(_));
+        if let Some(from) = previous.filter(|last| whole && now.since(*last) > memory) {
+            self.was_blind(target, from, now, writes);
+        }
+        if previous.is_none() {
+            self.met(target, &diff, events, now, writes);
+        }
+        let unchanged = diff.changes.is_empty() && diff.baseline.is_empty() && diff.forgotten.is_empty();
+        if !unchanged || previous.is_none() {
+            writes.targets.insert(target.clone());
+        }
+        let ends: Vec<&Event<'_>> =
+            diff.changes.iter().map(|change| &change.event).filter(|event| reports::ends(event)).collect();
+        for change in &diff.changes {
+            writes.tally.changes += 1;
+            writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
+            let over = self.is_over(target, &change.event, &ends);
+            self.changed(setup, target, (change, over), previous, now, writes);
+        }
+        record(target, diff, now, writes);
+        self.settle(setup, target, now, writes);
+        self.bound_episodes(writes);
+    }
+
+    /// What was not known before, for [`Self::new_to_incident`].
+    fn note_new(&mut self, diff: &Diff<'_>) {
+        let new = diff.changes.iter().filter(|change| change.kind != ChangeKind::Increased).map(|change| change.key);
+        new.chain(diff.baseline.iter().map(|(key, _)| *key)).for_each(|key| self.shared.note(key));
+        if self.shared.is_worn(self.episodes) {
+            let mut fresh = Shared::default();
+            let known = self.targets.values().filter_map(|state| state.readings.as_ref());
+            known.flat_map(|readings| readings.keys()).for_each(|key| fresh.note(key));
+            self.shared = fresh;
+        }
+    }
+
+    /// Whether what an event tells has ended already, by its own list, or by a word about a node that was read before.
+    fn is_over(&self, target: &Target, event: &Event<'_>, ends: &[&Event<'_>]) -> bool {
+        let Some(report) = reports::of(event) else { return false };
+        // A node's own word is in the list of its end.
+        let back = (report.trouble == Trouble::NodeAway && event.obj_type.trim() != "Node")
+            .then(|| self.nodes_back.get(&(target.source.clone(), target.cluster.clone())))
+            .flatten();
+        back.is_some_and(|back| *back >= event.last_seen) || ends.iter().any(|end| reports::is_ended(event, end))
+    }
+
+    /// One change: every rule that wins a destination takes it in; what it sustains stays open.
+    fn changed(
+        &mut self,
+        setup: &Setup,
+        target: &Target,
+        (change, over): (&Change<'_>, bool),
+        previous: Option<Time>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let event = &change.event;
+        let workload = workload::of(&event.obj_type, &event.obj_name);
+        let subject = Subject { target, event, workload };
+        let (times, late) = self.times(target, change, previous, now);
+        let mut claimed = Vec::new();
+        for Claim { rule, destinations } in setup.rules.claims(&subject) {
+            let new = self.new_to_incident(setup, rule, &subject, change);
+            let joining = Joining {
+                target,
+                event,
+                episode: change.key,
+                workload,
+                new,
+                times: Occurrences { new, ..times },
+                late,
+                over,
+                open: false,
+                end_is_shown: false,
+                destinations: &destinations,
+            };
+            let joined = self.join(setup, rule, &subject, &joining, now, writes);
+            claimed.push(self.claimed(setup, rule, &joining, joined, now));
+        }
+        if event.level == Level::Warning {
+            let decision = Decision::new(setup, &subject, change, claimed, now);
+            self.count_untold(&decision);
+            writes.decisions.push(decision);
+        }
+        self.end_troubles(setup, &subject, times.last, now, writes);
+        if self.by_target.contains_key(target) && setup.rules.could_sustain(&subject) {
+            self.sustain(setup, &subject, now, writes);
+        }
+    }
+
+    /// When the new occurrences of a change happened, by podbell's clock, and whether they were written late. Where a
+    /// list dates them, there; else between the last reading and this one.
+    fn times(&self, target: &Target, change: &Change<'_>, previous: Option<Time>, now: Time) -> (Occurrences, bool) {
+        let behind = self.sources.get(&target.source).map_or(Duration::ZERO, |source| source.lag.behind());
+        let dated = |date: Time| date.plus(behind).min(now);
+        let event = &change.event;
+        let last = dated(event.last_seen);
+        let late = previous.is_some_and(|read| last < read.minus(CLOCK_TOLERANCE));
+        let (first, at_first) = match change.after {
+            Some(after) if late => (dated(after), false),
+            Some(after) => (previous.map_or(dated(after), |read| dated(after).max(read)), false),
+            None if change.new == event.count => (dated(event.first_seen), true),
+            None => (last, true),
+        };
+        (Occurrences { first: first.min(last), at_first, last, new: change.new, not_before: None }, late)
+    }
+
+    /// What a source shows at all.
+    fn note_shown(&mut self, target: &Target, diff: &Diff<'_>, writes: &mut Writes) {
+        let changed = diff.changes.iter().map(|change| &change.event);
+        let events = || changed.clone().chain(diff.baseline.iter().map(|(_, event)| event));
+        if events().next().is_none() {
+            return;
+        }
+        let source = self.sources.entry(target.source.clone()).or_default();
+        let ends = source.shows_ends || events().any(reports::is_of_a_course);
+        let nodes = source.shows_nodes || events().any(reports::is_of_a_node);
+        if (ends, nodes) != (source.shows_ends, source.shows_nodes) {
+            (source.shows_ends, source.shows_nodes) = (ends, nodes);
+            writes.sources.insert(target.source.clone());
+        }
+    }
+
+    /// Occurrences that no other service of the namespace has shown to this incident before.
+    fn new_to_incident(&self, setup: &Setup, rule: RuleId, subject: &Subject<'_>, change: &Change<'_>) -> u64 {
+        if !self.shared.may_be_shared(change.key) {
+            return change.new;
+        }
+        let now = Reading { count: change.event.count, last_seen: change.event.last_seen };
+        let group = OnceCell::new();
+        let elsewhere = self.namespace(subject.target).filter(|(sibling, _)| *sibling != subject.target);
+        elsewhere
+            .filter_map(|(sibling, state)| {
+                let reading = state.readings.as_ref()?.reading(change.key)?;
+                Some((sibling, reading, state.last_good))
+            })
+            .filter(|(sibling, ..)| {
+                let there = Subject { target: sibling, ..*subject };
+                // Not what the rule alone would say: what was ignored or claimed before it there
+                // was never counted there.
+                setup.rules.claims(&there).iter().any(|claim| claim.rule == rule) && {
+                    let here = group.get_or_init(|| setup.rules.group_key(rule, subject));
+                    setup.rules.group_key(rule, &there) == *here
+                }
+            })
+            .map(|(_, reading, read_at)| compare(reading, now, read_at).map_or(0, |(_, new)| new))
+            .fold(change.new, u64::min)
+    }
+
+    fn was_blind(&mut self, target: &Target, from: Time, now: Time, writes: &mut Writes) {
+        for id in self.by_target.get(target).into_iter().flatten() {
+            if let Some(incident) = self.incidents.get_mut(id) {
+                incident.was_blind(from, now);
+                writes.incidents.insert(*id);
+            }
+        }
+        self.note_blind(target, from, now, writes);
+    }
+
+    /// Beyond the bound of all targets the least worthy absent episodes go.
+    fn bound_episodes(&mut self, writes: &mut Writes) {
+        let mut excess = self.episodes.saturating_sub(self.most_episodes);
+        if excess == 0 {
+            return;
+        }
+        // A little more than needed, so that this walk over all targets stays rare.
+        excess += self.most_episodes / 20;
+        let absent = |state: &TargetState| state.readings.as_ref().map_or(0, |readings| readings.absent());
+        let all: usize = self.targets.values().map(absent).sum();
+        for (target, state) in &mut self.targets {
+            let Some(readings) = &mut state.readings else { continue };
+            let share = (readings.absent() * excess).div_ceil(all.max(1));
+            let forgotten = readings.forget_least(share);
+            self.episodes -= forgotten.len();
+            writes.forgotten.extend(forgotten.into_iter().map(|key| (target.clone(), key)));
+        }
+    }
+}
+
+fn record(target: &Target, diff: Diff<'_>, now: Time, writes: &mut Writes) {
+    let changed = diff.changes.into_iter().map(|change| (change.key, change.event, Some((change.kind, change.new))));
+    let baseline = diff.baseline.into_iter().map(|(key, event)| (key, event, None));
+    for (key, event, change) in changed.chain(baseline) {
+        // Two polls of one commit: the later word counts.
+        if !writes.forgotten.is_empty() {
+            writes.forgotten.retain(|(of, forgotten)| *forgotten != key || of != target);
+        }
+        writes.series.push(SeriesRow {
+            target: target.clone(),
+            key,
+            event: event.into_owned(),
+            observed_at: now,
+            change,
+        });
+    }
+    writes.forgotten.extend(diff.forgotten.into_iter().map(|key| (target.clone(), key)));
+}

@@ -1,0 +1,61 @@
+//! Other rules: what becomes of the incidents that are there.
+//!
+//! Same file, name and `group_by`: the incident goes on, and steps that it has passed already are not
+//! told under the new rule. Otherwise it moves to the rule that claims its newest event now, if that
+//! groups it by the same values; else it closes with the next tick. New rules see only changes that
+//! come after them.
+
+use super::incidents::rule_of;
+use super::{Setup, State, Writes};
+use crate::event::Subject;
+use crate::incident::Incident;
+use crate::rules::RuleId;
+use crate::time::Time;
+
+impl State {
+    /// Brings incidents in line with the setup's rules.
+    pub(super) fn adopt_rules(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        self.end_removed_windows(setup, now, writes);
+        self.inhibiting.clear();
+        let ids: Vec<u64> = self.incidents.keys().copied().collect();
+        for id in ids {
+            let Some(incident) = self.incidents.get(&id) else { continue };
+            if rule_of(setup, incident).is_none()
+                && let Some(heir) = heir(setup, incident)
+            {
+                self.move_to(id, setup, heir, writes);
+            }
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            if let Some(rule) = rule_of(setup, incident)
+                && incident.pass_steps(rule, now)
+            {
+                writes.incidents.insert(id);
+            }
+            self.note_inhibiting(setup, id);
+            self.schedule(id, setup, now);
+        }
+    }
+
+    /// Gives an incident another rule, unless that has one of this group already.
+    fn move_to(&mut self, id: u64, setup: &Setup, rule: RuleId, writes: &mut Writes) {
+        let key = setup.rules.get(rule).settings.key.clone();
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let new = self.identities.problem(&key, &incident.group);
+        if self.by_problem.contains_key(&new) {
+            return;
+        }
+        self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
+        incident.rule = key;
+        self.by_problem.insert(new, id);
+        writes.incidents.insert(id);
+    }
+}
+
+/// The rule that claims the incident's newest event now and groups it by the same values.
+fn heir(setup: &Setup, incident: &Incident) -> Option<RuleId> {
+    let target = incident.targets.first()?;
+    let event = incident.newest_event();
+    let subject = Subject { target, event: &event, workload: &incident.workload };
+    let claims = setup.rules.claims(&subject).into_iter().map(|claim| claim.rule);
+    claims.into_iter().find(|rule| setup.rules.group_key(*rule, &subject) == incident.group)
+}

@@ -1,0 +1,524 @@
+//! Podbell's own trouble: one incident per subject and error code, never one per target.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failing, Made, Setup, State, Writes, operators};
+use crate::event::Target;
+use crate::notice::{Info, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
+use crate::rules::rule::{Destination, Severity};
+use crate::source::{Covers, PollError};
+use crate::time::Time;
+
+/// How long a target must be unreadable before that is told.
+pub const UNREADABLE_AFTER: Duration = Duration::from_secs(300);
+/// Targets that fail together are told together: one round of polls.
+const GATHER: Duration = Duration::from_secs(60);
+const REMIND: Duration = Duration::from_secs(4 * 3600);
+/// Told again when ten times as many are affected, but not within this time.
+const MIN_GAP: Duration = Duration::from_secs(300);
+const WORSE_BY: u64 = 10;
+/// The code of lists with entries that cannot be understood.
+const UNUSABLE: &str = "unusable-entries";
+/// How many of their targets are named, each in a row that is written with every one.
+const MOST_UNUSABLE: usize = 1000;
+/// How many names a notice lists.
+const MOST_NAMES: usize = 20;
+/// The member that stands for a source's discovery.
+const DISCOVERY: &str = "discovery";
+
+/// A trouble that is not over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleState {
+    /// Its number, from the same row as incidents.
+    pub id: u64,
+    /// What it is about.
+    pub subject: TroubleSubject,
+    /// The error code.
+    pub code: String,
+    /// What happened, in words.
+    pub text: String,
+    /// What the operator can do.
+    pub advice: String,
+    /// Who is affected besides targets, and since when: a discovery, a destination.
+    pub members: BTreeMap<String, Time>,
+    /// Targets that are affected, and since when. Stored with the targets: ten thousand of them in
+    /// one row would be written ten thousand times.
+    #[serde(skip)]
+    pub targets: BTreeMap<String, Time>,
+    /// Since when it is there.
+    pub since: Time,
+    /// When it is told first.
+    pub tell_at: Time,
+    /// When it was told last, and how many were affected then.
+    pub told: Option<(Time, u64)>,
+}
+
+impl TroubleState {
+    /// Whether it says that a list of this target has entries that cannot be understood.
+    pub fn is_unusable_of(&self, target: &Target) -> bool {
+        self.code == UNUSABLE
+            && matches!(&self.subject, TroubleSubject::Source(name) if **name == *target.source)
+            && self.members.contains_key(&member(target))
+    }
+}
+
+/// Who is affected by a trouble.
+enum Member {
+    /// A target.
+    Target(String),
+    /// A discovery or a destination.
+    Other(String),
+}
+
+impl TroubleState {
+    /// The trouble of a destination that has another name now.
+    pub(super) fn rename(&mut self, from: &str, to: &str) -> bool {
+        let its = self.subject == TroubleSubject::Destination(from.to_owned());
+        if its {
+            self.subject = TroubleSubject::Destination(to.to_owned());
+            let since = self.members.remove(from).unwrap_or(self.since);
+            self.members.insert(to.to_owned(), since);
+        }
+        its
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Time> {
+        Some(self.next().1)
+    }
+
+    fn next(&self) -> (NoticeKind, Time) {
+        match self.told {
+            None => (NoticeKind::Opened, self.tell_at),
+            Some((at, members)) if self.affected() >= members.max(1).saturating_mul(WORSE_BY) => {
+                (NoticeKind::Escalated, at.plus(MIN_GAP))
+            }
+            Some((at, _)) => (NoticeKind::Reminded, at.plus(REMIND)),
+        }
+    }
+
+    fn affected(&self) -> u64 {
+        (self.members.len() + self.targets.len()) as u64
+    }
+
+    fn join(&mut self, member: Member, since: Time) {
+        match member {
+            Member::Target(name) => self.targets.entry(name).or_insert(since),
+            Member::Other(name) => self.members.entry(name).or_insert(since),
+        };
+    }
+
+    fn forget(&mut self, member: &Member) -> bool {
+        match member {
+            Member::Target(name) => self.targets.remove(name),
+            Member::Other(name) => self.members.remove(name),
+        }
+        .is_some()
+    }
+
+    fn story(&self, until: Option<Time>) -> Trouble {
+        Trouble {
+            incident: self.id,
+            subject: self.subject.clone(),
+            code: self.code.clone(),
+            text: self.text.clone(),
+            advice: self.advice.clone(),
+            affected: self.members.keys().chain(self.targets.keys()).take(MOST_NAMES).cloned().collect(),
+            affected_count: self.affected(),
+            since: self.since,
+            until,
+        }
+    }
+}
+
+impl State {
+    /// A target could not be read. Its state stays; after a while that is trouble.
+    pub(super) fn failed(&mut self, setup: &Setup, target: &Target, error: &PollError, now: Time, writes: &mut Writes) {
+        let Some(state) = self.targets.get_mut(target) else { return };
+        if error.gone && state.discovered {
+            self.gone(target, "service deleted", setup, now, writes);
+            return;
+        }
+        let failing = state.failing.get_or_insert_with(|| {
+            writes.targets.insert(target.clone());
+            writes.readable.push((target.clone(), now, false));
+            Failing::restored(now, None)
+        });
+        let since = match failing.trouble.and_then(|id| self.troubles.get(&id)) {
+            None => failing.since,
+            Some(trouble) if trouble.code == error.code => {
+                failing.other = None;
+                return;
+            }
+            // It fails in another way now: that is another trouble, if it lasts.
+            Some(_) => match failing.other.take().filter(|(code, _)| *code == error.code) {
+                Some((code, since)) => {
+                    failing.other = Some((code, since));
+                    since
+                }
+                None => {
+                    failing.other = Some((error.code.clone(), now));
+                    now
+                }
+            },
+        };
+        if now.since(since) < UNREADABLE_AFTER {
+            return;
+        }
+        self.leave_trouble(setup, target, now, writes);
+        let subject = TroubleSubject::Source(target.source.to_string());
+        let id = self.join_trouble(subject, error, Member::Target(member(target)), since, GATHER, now, writes);
+        if let Some(failing) = self.targets.get_mut(target).and_then(|state| state.failing.as_mut()) {
+            failing.trouble = Some(id);
+            failing.other = None;
+        }
+        writes.targets.insert(target.clone());
+    }
+
+    /// A list has entries that cannot be understood, or no longer: trouble of its source, once for all its targets.
+    pub(super) fn unusable(&mut self, setup: &Setup, target: &Target, entries: usize, now: Time, writes: &mut Writes) {
+        if let Some(state) = self.targets.get_mut(target) {
+            state.unusable = entries as u64;
+        }
+        let subject = TroubleSubject::Source(target.source.to_string());
+        let known = self.troubles.values().find(|trouble| trouble.subject == subject && trouble.code == UNUSABLE);
+        let member = Member::Other(member(target));
+        match (known, entries) {
+            (None, 0) => {}
+            (Some(trouble), 0) => {
+                let id = trouble.id;
+                self.remove_member(setup, id, &member, now, writes);
+            }
+            (Some(trouble), _) if trouble.members.len() >= MOST_UNUSABLE => {}
+            (_, entries) => {
+                let error = PollError {
+                    code: UNUSABLE.to_owned(),
+                    text: format!("{entries} entries of a list could not be understood, so nobody hears of them"),
+                    advice:
+                        "look at the list: `podbell record` keeps it; an entry needs at least a reason or a message"
+                            .to_owned(),
+                    gone: false,
+                };
+                self.join_trouble(subject, &error, member, now, GATHER, now, writes);
+            }
+        }
+    }
+
+    /// Puts failing targets back into the troubles they joined.
+    pub(super) fn restore_members(&mut self) {
+        for (target, state) in &self.targets {
+            let Some(failing) = &state.failing else { continue };
+            if let Some(trouble) = failing.trouble.and_then(|id| self.troubles.get_mut(&id)) {
+                trouble.targets.insert(member(target), failing.since);
+            }
+        }
+    }
+
+    /// A target was read again.
+    pub(super) fn recovered(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+        let failing = self.targets.get(target).is_some_and(|state| state.failing.is_some());
+        if failing {
+            self.leave_trouble(setup, target, now, writes);
+            if let Some(state) = self.targets.get_mut(target) {
+                state.failing = None;
+            }
+            writes.readable.push((target.clone(), now, true));
+            writes.targets.insert(target.clone());
+        }
+    }
+
+    /// A source could not say what there is: trouble as if it were a target.
+    pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &PollError, now: Time, writes: &mut Writes) {
+        let subject = TroubleSubject::Source(source.to_string());
+        self.join_trouble(subject, error, Member::Other(DISCOVERY.to_owned()), now, UNREADABLE_AFTER, now, writes);
+    }
+
+    pub(super) fn discovery_recovered(&mut self, setup: &Setup, source: &Arc<str>, now: Time, writes: &mut Writes) {
+        let subject = TroubleSubject::Source(source.to_string());
+        let ids: Vec<u64> =
+            self.troubles.values().filter(|trouble| trouble.subject == subject).map(|trouble| trouble.id).collect();
+        for id in ids {
+            self.remove_member(setup, id, &Member::Other(DISCOVERY.to_owned()), now, writes);
+        }
+    }
+
+    /// A watch is cut: trouble, if it lasts. One that fails in another way meanwhile is the same trouble in newer words.
+    pub(super) fn watch_failed(
+        &mut self,
+        setup: &Setup,
+        covers: &Covers,
+        error: &PollError,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let subject = TroubleSubject::Source(covers.source.to_string());
+        let member = covers.name();
+        let mine = |trouble: &&mut TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
+        let Some(trouble) = self.troubles.values_mut().find(mine) else {
+            self.join_trouble(subject, error, Member::Other(member), now, UNREADABLE_AFTER, now, writes);
+            return;
+        };
+        if trouble.code == error.code {
+            return;
+        }
+        if trouble.affected() == 1 {
+            trouble.code.clone_from(&error.code);
+            trouble.text.clone_from(&error.text);
+            trouble.advice.clone_from(&error.advice);
+            writes.troubles.insert(trouble.id);
+        } else if trouble.told.is_none() {
+            // Others fail as before.
+            let (id, since) = (trouble.id, trouble.members.get(&member).copied().unwrap_or(now));
+            let wait = since.plus(UNREADABLE_AFTER).since(now);
+            self.remove_member(setup, id, &Member::Other(member.clone()), now, writes);
+            self.join_trouble(subject, error, Member::Other(member), since, wait, now, writes);
+        }
+    }
+
+    /// A watch goes on.
+    pub(super) fn watch_recovered(&mut self, setup: &Setup, covers: &Covers, now: Time, writes: &mut Writes) {
+        let subject = TroubleSubject::Source(covers.source.to_string());
+        let member = covers.name();
+        let with = |trouble: &&TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
+        let ids: Vec<u64> = self.troubles.values().filter(with).map(|trouble| trouble.id).collect();
+        for id in ids {
+            self.remove_member(setup, id, &Member::Other(member.clone()), now, writes);
+        }
+    }
+
+    /// What is left of a removed source's troubles, such as its discovery, is over with it.
+    pub(super) fn end_troubles_of_removed_sources(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let removed = |trouble: &&TroubleState| matches!(&trouble.subject, TroubleSubject::Source(name) if !setup.sources.contains_key(name.as_str()));
+        let left: Vec<(u64, Vec<String>)> = self
+            .troubles
+            .values()
+            .filter(removed)
+            .map(|trouble| (trouble.id, trouble.members.keys().cloned().collect()))
+            .collect();
+        for (id, members) in left {
+            for member in members {
+                self.remove_member(setup, id, &Member::Other(member), now, writes);
+            }
+        }
+    }
+
+    pub(super) fn leave_trouble(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+        let failing = self.targets.get(target).and_then(|state| state.failing.as_ref());
+        if let Some(id) = failing.and_then(|failing| failing.trouble) {
+            self.remove_member(setup, id, &Member::Target(member(target)), now, writes);
+        }
+    }
+
+    /// Deliveries to a destination are in trouble, or no longer. Told elsewhere at once.
+    pub(super) fn destination(
+        &mut self,
+        setup: &Setup,
+        name: &Destination,
+        error: Option<&PollError>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        self.lone_trouble(setup, TroubleSubject::Destination(name.to_string()), name, error, now, writes);
+    }
+
+    /// A rule file was refused, or is well. Told at once.
+    pub(super) fn rule_file(
+        &mut self,
+        setup: &Setup,
+        name: &str,
+        error: Option<&PollError>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        self.lone_trouble(setup, TroubleSubject::Rules(name.to_owned()), name, error, now, writes);
+    }
+
+    /// Trouble of one thing that is either there or not.
+    fn lone_trouble(
+        &mut self,
+        setup: &Setup,
+        subject: TroubleSubject,
+        name: &str,
+        error: Option<&PollError>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        match error {
+            Some(error) => {
+                self.join_trouble(subject, error, Member::Other(name.to_owned()), now, Duration::ZERO, now, writes);
+                self.wake_troubles(setup, now, writes);
+            }
+            None => {
+                let ids: Vec<u64> =
+                    self.troubles.values().filter(|t| t.subject == subject).map(|trouble| trouble.id).collect();
+                for id in ids {
+                    self.remove_member(setup, id, &Member::Other(name.to_owned()), now, writes);
+                }
+            }
+        }
+    }
+
+    /// The rule files that are in trouble.
+    pub fn refused_rule_files(&self) -> Vec<String> {
+        let subjects = self.troubles.values().map(|trouble| &trouble.subject);
+        let names = subjects.filter_map(|subject| match subject {
+            TroubleSubject::Rules(name) => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// Deliveries were given up.
+    pub(super) fn dead(
+        &mut self,
+        setup: &Setup,
+        destination: &Destination,
+        deliveries: u64,
+        why: &str,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let made = Made {
+            kind: NoticeKind::Info,
+            caused_at: now,
+            severity: Severity::Warning,
+            to: operators(setup, &TroubleSubject::Destination(destination.to_string())),
+            body: NoticeBody::Info(Info::Dead {
+                destination: destination.to_string(),
+                deliveries,
+                why: why.to_owned(),
+            }),
+        };
+        self.notice(made, now, writes);
+    }
+
+    /// The store is not as podbell left it: told at once, and once.
+    pub(super) fn store(
+        &mut self,
+        setup: &Setup,
+        fate: &StoreFate,
+        kept: Option<&str>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let made = Made {
+            kind: NoticeKind::Info,
+            caused_at: now,
+            severity: Severity::Critical,
+            to: setup.operator.clone(),
+            body: NoticeBody::Info(Info::Store { fate: fate.clone(), kept: kept.map(str::to_owned) }),
+        };
+        self.notice(made, now, writes);
+    }
+
+    /// Tells what is due of troubles.
+    pub(super) fn wake_troubles(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let due: Vec<_> = self
+            .troubles
+            .values_mut()
+            .filter_map(|trouble| {
+                let (kind, at) = trouble.next();
+                (at <= now).then(|| {
+                    trouble.told = Some((now, trouble.affected()));
+                    (trouble.id, kind, at)
+                })
+            })
+            .collect();
+        for (id, kind, at) in due {
+            self.tell_trouble(setup, id, kind, at, None, now, writes);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn join_trouble(
+        &mut self,
+        subject: TroubleSubject,
+        error: &PollError,
+        member: Member,
+        since: Time,
+        wait: Duration,
+        now: Time,
+        writes: &mut Writes,
+    ) -> u64 {
+        let known = self.troubles.values_mut().find(|t| t.subject == subject && t.code == error.code);
+        let id = match known {
+            Some(trouble) => {
+                // A file that was mended in one place and is wrong in another: the newest words help.
+                if matches!(subject, TroubleSubject::Rules(_)) {
+                    trouble.text.clone_from(&error.text);
+                    trouble.advice.clone_from(&error.advice);
+                }
+                trouble.join(member, since);
+                trouble.id
+            }
+            None => {
+                let id = self.next_incident;
+                self.next_incident += 1;
+                let mut trouble = TroubleState {
+                    id,
+                    subject,
+                    code: error.code.clone(),
+                    text: error.text.clone(),
+                    advice: error.advice.clone(),
+                    members: BTreeMap::new(),
+                    targets: BTreeMap::new(),
+                    since,
+                    tell_at: now.plus(wait),
+                    told: None,
+                };
+                trouble.join(member, since);
+                self.troubles.insert(id, trouble);
+                id
+            }
+        };
+        writes.troubles.insert(id);
+        id
+    }
+
+    fn remove_member(&mut self, setup: &Setup, id: u64, member: &Member, now: Time, writes: &mut Writes) {
+        let Some(trouble) = self.troubles.get_mut(&id) else { return };
+        if !trouble.forget(member) {
+            return;
+        }
+        writes.troubles.insert(id);
+        if trouble.affected() > 0 {
+            return;
+        }
+        if trouble.told.is_some() {
+            self.tell_trouble(setup, id, NoticeKind::Resolved, now, Some(now), now, writes);
+        }
+        self.troubles.remove(&id);
+        writes.troubles.remove(&id);
+        writes.troubles_over.insert(id);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tell_trouble(
+        &mut self,
+        setup: &Setup,
+        id: u64,
+        kind: NoticeKind,
+        caused_at: Time,
+        until: Option<Time>,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        let Some(trouble) = self.troubles.get(&id) else { return };
+        writes.troubles.insert(id);
+        let made = Made {
+            kind,
+            caused_at,
+            severity: Severity::Critical,
+            to: operators(setup, &trouble.subject),
+            body: NoticeBody::Trouble(Box::new(trouble.story(until))),
+        };
+        self.notice(made, now, writes);
+    }
+}
+
+fn member(target: &Target) -> String {
+    format!("{}/{}/{}", target.cluster, target.namespace, target.service)
+}

@@ -1,0 +1,169 @@
+//! What a source says that watches: changes as they come, whole lists from time to time, and until when nothing was
+//! missed. Absence in a part means nothing; silence is what was watched, not what was not heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::observe::Reads;
+use super::{Setup, State, Writes};
+use crate::diff::REMEMBER;
+use crate::event::{Event, Target};
+use crate::notice::TroubleSubject;
+use crate::source::{Covers, PollError, Seen};
+use crate::time::Time;
+
+/// How often what left the lists is looked through.
+const AGE_EVERY: Duration = Duration::from_secs(3600);
+
+impl State {
+    /// Events of a target that may be new to podbell.
+    pub(super) fn seen(&mut self, setup: &Setup, seen: &Seen, whole: bool, now: Time, writes: &mut Writes) {
+        let target = &seen.target;
+        if !self.targets.contains_key(target) && seen.events.is_empty() {
+            return;
+        }
+        if !self.targets.contains_key(target) {
+            let met = self.watched_before(target);
+            let state = self.targets.entry(target.clone()).or_default();
+            (state.discovered, state.last_good) = (true, met);
+            writes.targets.insert(target.clone());
+        }
+        let reads = if whole { Reads::Whole(&seen.events) } else { Reads::Part(&seen.events, &seen.gone) };
+        self.take_in(setup, target, &reads, now, writes);
+    }
+
+    /// All lists of a watch were handed in: what it did not show, it no longer has.
+    pub(super) fn swept(&mut self, setup: &Setup, covers: &Covers, shown: &[Target], now: Time, writes: &mut Writes) {
+        let shown: BTreeSet<&Target> = shown.iter().collect();
+        for target in self.covered(covers) {
+            if shown.contains(&target) {
+                continue;
+            }
+            match self.targets.get(&target).is_some_and(|state| state.readings.is_some()) {
+                true => self.take_in(setup, &target, &Reads::Whole(&[]), now, writes),
+                false => self.still(&target, now),
+            }
+        }
+        let source = self.sources.entry(covers.source.clone()).or_default();
+        source.first_good.get_or_insert(now);
+        source.watched_since.get_or_insert(now);
+        source.roster_known = true;
+        writes.sources.insert(covers.source.clone());
+        self.watched_on(setup, covers, now, writes);
+    }
+
+    /// Nothing was missed until `now`.
+    pub(super) fn watched_on(&mut self, setup: &Setup, covers: &Covers, now: Time, writes: &mut Writes) {
+        self.watch_recovered(setup, covers, now, writes);
+        let source = self.sources.entry(covers.source.clone()).or_default();
+        let until = source.watched.entry(covers.name()).or_insert(now);
+        *until = (*until).max(now);
+        let since = *source.watched_since.get_or_insert(now);
+        let ages = source.aged.is_none_or(|last| now.since(last) >= AGE_EVERY);
+        if ages {
+            source.aged = Some(now);
+        }
+        for target in self.covered(covers) {
+            self.still(&target, now);
+            if ages {
+                self.age(setup, &target, since, now, writes);
+            }
+            self.settle(setup, &target, now, writes);
+        }
+    }
+
+    /// A watch is cut, and does not come back at once. Trouble, if it lasts.
+    pub(super) fn unwatched(
+        &mut self,
+        setup: &Setup,
+        covers: &Covers,
+        error: &PollError,
+        now: Time,
+        writes: &mut Writes,
+    ) {
+        self.watch_failed(setup, covers, error, now, writes);
+    }
+
+    /// Until when a target was watched, if it was: what is new then was not there before.
+    pub(super) fn watched_before(&self, target: &Target) -> Option<Time> {
+        let watched = &self.sources.get(&target.source)?.watched;
+        if watched.is_empty() {
+            return None;
+        }
+        Covers::of(target).filter_map(|covers| watched.get(&covers.name()).copied()).max()
+    }
+
+    fn still(&mut self, target: &Target, now: Time) {
+        if let Some(state) = self.targets.get_mut(target) {
+            state.last_good = Some(state.last_good.map_or(now, |last| last.max(now)));
+        }
+    }
+
+    fn covered(&self, covers: &Covers) -> Vec<Target> {
+        self.of_source(&covers.source).filter(|target| covers.includes(target)).cloned().collect()
+    }
+
+    fn of_source(&self, source: &Arc<str>) -> impl Iterator<Item = &Target> {
+        let first = Target { source: source.clone(), cluster: "".into(), namespace: "".into(), service: "".into() };
+        let source = source.clone();
+        self.targets.range(first..).map(|(target, _)| target).take_while(move |target| target.source == source)
+    }
+
+    /// Forgets what left the lists a day ago, and a target of which nothing is left.
+    fn age(&mut self, setup: &Setup, target: &Target, since: Time, now: Time, writes: &mut Writes) {
+        let nothing: [Event<'_>; 0] = [];
+        let loaded = self.targets.get(target).is_some_and(|state| state.readings.is_some());
+        if loaded {
+            self.take_in(setup, target, &Reads::Part(&nothing, &nothing), now, writes);
+        }
+        let Some(state) = self.targets.get(target) else { return };
+        let empty = state.readings.as_ref().is_none_or(|readings| readings.is_empty());
+        let long = now.since(since) >= REMEMBER;
+        if state.discovered && empty && long && !self.by_target.contains_key(target) {
+            self.gone(target, "nothing is left of it", setup, now, writes);
+        }
+    }
+
+    /// Unchanged polls write nothing: a target that did not fail was read until shortly before the
+    /// service was last alive. Too early a moment is safe, what was seen after it is in the store;
+    /// too late a one would make new occurrences old.
+    pub(super) fn believe_heartbeat(&mut self, heartbeat: Option<Time>, setup: &Setup) {
+        let Some(heartbeat) = heartbeat else { return };
+        let cuts = self.cuts();
+        for (target, state) in &mut self.targets {
+            let read = alive(heartbeat, setup, &target.source);
+            let cut = cuts
+                .get(&target.source)
+                .and_then(|cuts| Covers::of(target).filter_map(|covers| cuts.get(&covers.name()).copied()).min());
+            let read = cut.map_or(read, |cut| cut.min(read));
+            if state.failing.is_none() {
+                state.last_good = state.last_good.map(|last| last.max(read));
+            }
+        }
+        for (name, source) in &mut self.sources {
+            let read = alive(heartbeat, setup, name);
+            for (covers, until) in &mut source.watched {
+                let cut = cuts.get(name).and_then(|cuts| cuts.get(covers).copied());
+                *until = (*until).max(cut.map_or(read, |cut| cut.min(read)));
+            }
+        }
+    }
+
+    /// Since when which watches have been cut, by source.
+    fn cuts(&self) -> BTreeMap<Arc<str>, BTreeMap<String, Time>> {
+        let mut cuts: BTreeMap<Arc<str>, BTreeMap<String, Time>> = BTreeMap::new();
+        for trouble in self.troubles.values() {
+            if let TroubleSubject::Source(name) = &trouble.subject {
+                cuts.entry(name.as_str().into()).or_default().extend(trouble.members.clone());
+            }
+        }
+        cuts
+    }
+}
+
+/// Until when a source that did not fail was surely read.
+fn alive(heartbeat: Time, setup: &Setup, source: &str) -> Time {
+    let interval = setup.sources.get(source).map_or(Duration::from_secs(60), |info| info.poll_every);
+    heartbeat.minus(interval.saturating_mul(2))
+}

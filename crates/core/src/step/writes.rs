@@ -1,0 +1,130 @@
+//! What steps want written, and told once that is written.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::decision::Decision;
+use super::{HeldKey, Recorded};
+use crate::diff::ChangeKind;
+use crate::event::{Event, Target};
+use crate::incident::Incident;
+use crate::notice::Notice;
+use crate::series::EpisodeKey;
+use crate::time::Time;
+
+/// What a step wants written, and told once that is written. Incidents, targets, troubles and
+/// sources are named here and read from the [`State`](super::State), so that several steps of one commit write
+/// each of them once.
+#[derive(Debug, Default)]
+pub struct Writes {
+    /// Targets whose row changed.
+    pub targets: BTreeSet<Target>,
+    /// Targets that are gone with all their series.
+    pub gone: BTreeSet<Target>,
+    /// Episodes that are new or changed.
+    pub series: Vec<SeriesRow>,
+    /// Targets that cannot be read from now on, or can be again (`true`).
+    pub readable: Vec<(Target, Time, bool)>,
+    /// Episodes that are no longer remembered.
+    pub forgotten: Vec<(Target, EpisodeKey)>,
+    /// Incidents that changed.
+    pub incidents: BTreeSet<u64>,
+    /// Incidents that ended. Told ones are kept for the record; gathering ones are forgotten.
+    pub ended: Vec<Ended>,
+    /// Troubles that changed.
+    pub troubles: BTreeSet<u64>,
+    /// Troubles that are over.
+    pub troubles_over: BTreeSet<u64>,
+    /// Sources whose state changed.
+    pub sources: BTreeSet<Arc<str>>,
+    /// What windows hold: changed, or summed up.
+    pub held: BTreeSet<HeldKey>,
+    /// Mutes that were said.
+    pub mutes: BTreeSet<u64>,
+    /// Mutes that are over.
+    pub mutes_over: BTreeSet<u64>,
+    /// Incidents that somebody has, or has no longer.
+    pub acknowledged: BTreeSet<u64>,
+    /// What people did.
+    pub recorded: Vec<Recorded>,
+    /// What is to be told.
+    pub notices: Vec<Notice>,
+    /// What became of each Warning change; kept for those who ask why, for a while.
+    pub decisions: Vec<Decision>,
+    /// A daily line was told: what was counted begins anew.
+    pub daily: bool,
+    /// For the metrics and the summary.
+    pub tally: Tally,
+}
+
+/// Counts of what went through a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Polls that brought a list.
+    pub polls: u64,
+    /// Entries in those lists.
+    pub events: u64,
+    /// Changes of any level.
+    pub changes: u64,
+    /// Changes of level Warning.
+    pub warning_changes: u64,
+}
+
+impl Tally {
+    /// Adds another tally.
+    pub fn add(&mut self, other: Tally) {
+        self.polls += other.polls;
+        self.events += other.events;
+        self.changes += other.changes;
+        self.warning_changes += other.warning_changes;
+    }
+}
+
+/// An episode as the store keeps it, its text inline.
+#[derive(Clone, Debug)]
+pub struct SeriesRow {
+    /// Where.
+    pub target: Target,
+    /// Which.
+    pub key: EpisodeKey,
+    /// Its newest reading and text.
+    pub event: Event<'static>,
+    /// When podbell observed it.
+    pub observed_at: Time,
+    /// What the diff said of it, and how many occurrences are new; `None` in the silent baseline.
+    pub change: Option<(ChangeKind, u64)>,
+}
+
+/// An incident's end.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// As it was.
+    pub incident: Incident,
+    /// When.
+    pub at: Time,
+    /// Whether anybody could know of it.
+    pub known: bool,
+}
+
+impl Writes {
+    /// Whether nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+            && self.gone.is_empty()
+            && self.series.is_empty()
+            && self.readable.is_empty()
+            && self.forgotten.is_empty()
+            && self.incidents.is_empty()
+            && self.ended.is_empty()
+            && self.troubles.is_empty()
+            && self.troubles_over.is_empty()
+            && self.sources.is_empty()
+            && self.held.is_empty()
+            && self.mutes.is_empty()
+            && self.mutes_over.is_empty()
+            && self.acknowledged.is_empty()
+            && self.recorded.is_empty()
+            && !self.daily
+            && self.notices.is_empty()
+    }
+}

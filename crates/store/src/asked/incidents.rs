@@ -1,0 +1,183 @@
+//! Incidents, what people said of them, and what was told.
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{Snapshot, Wanted};
+use crate::load::{self, sql};
+use crate::{StoreError, form};
+use podbell_core::ask::show::ToldOnce;
+use podbell_core::ask::{Kept, Logged};
+use podbell_core::mute::Mute;
+use podbell_core::step::decision::Decision;
+use podbell_core::time::Time;
+
+pub(super) const QUERIES: &[&str] = &[
+    OPEN,
+    OPEN_SCOPED,
+    ALL,
+    ALL_SCOPED,
+    COUNT_OPEN,
+    COUNT_OVER,
+    OF_SERVICE,
+    OF_WORKLOAD,
+    KEPT,
+    MUTES,
+    ACTIONS,
+    TOLD,
+    UNTOLD,
+];
+
+const OPEN: &str = "SELECT id FROM incident WHERE ended_at IS NULL AND phase = 'open'
+    ORDER BY last_at DESC, id DESC LIMIT ?1 OFFSET ?2";
+/// So many incidents are looked at to find those of one team; older ones are left out.
+const OPEN_SCOPED: &str = "SELECT s.source, s.cluster, s.namespace, s.service, i.id FROM
+    (SELECT id, last_at FROM incident WHERE ended_at IS NULL AND phase = 'open'
+     ORDER BY last_at DESC, id DESC LIMIT 20000) i
+    CROSS JOIN shown s ON s.incident = i.id";
+const ALL: &str = "SELECT id FROM incident WHERE phase != 'gathering' ORDER BY id DESC LIMIT ?1 OFFSET ?2";
+const ALL_SCOPED: &str = "SELECT s.source, s.cluster, s.namespace, s.service, i.id FROM
+    (SELECT id FROM incident WHERE phase != 'gathering' ORDER BY id DESC LIMIT 5000) i
+    CROSS JOIN shown s ON s.incident = i.id";
+const COUNT_OPEN: &str = "SELECT count(*) FROM incident WHERE ended_at IS NULL AND phase = ?1";
+const COUNT_OVER: &str = "SELECT count(*) FROM incident WHERE ended_at IS NOT NULL";
+/// By what shows them, and not, to spare a sort of a few, through all that are open: ten thousand take 2 ms.
+const OF_SERVICE: &str = "SELECT DISTINCT i.id FROM shown s CROSS JOIN incident i ON i.id = s.incident
+    WHERE s.service = ?1 AND s.namespace = ?2 AND s.cluster = ?3 AND i.ended_at IS NULL AND i.phase = 'open'
+    ORDER BY i.last_at DESC, i.id DESC LIMIT 50";
+const OF_WORKLOAD: &str =
+    "SELECT id FROM incident INDEXED BY incident_workload WHERE workload = ?1 AND ended_at IS NULL AND phase = 'open'
+    AND EXISTS (SELECT 1 FROM shown WHERE shown.incident = incident.id AND shown.namespace = ?2 AND shown.cluster = ?3)
+    ORDER BY last_at DESC, id DESC LIMIT 50";
+const KEPT: &str = "SELECT i.state, i.ended_at, a.body FROM incident i LEFT JOIN acknowledged a ON a.incident = i.id
+    WHERE i.id = ?1 AND i.phase != 'gathering'";
+const MUTES: &str = "SELECT body FROM mute WHERE ended_at IS NULL AND until > ?1 ORDER BY until LIMIT 1000";
+const ACTIONS: &str = "SELECT body FROM action WHERE incident = ?1 ORDER BY id DESC LIMIT 100";
+const TOLD: &str = "SELECT n.kind, n.made_at, d.destination, d.state FROM notice n JOIN delivery d ON d.notice = n.id
+    WHERE n.incident = ?1 ORDER BY d.id DESC LIMIT 200";
+const UNTOLD: &str = "SELECT body FROM decision WHERE incident IS NULL ORDER BY id DESC LIMIT 3000";
+
+impl Snapshot<'_> {
+    /// The numbers of a page of incidents, the newest first, and how many there are: the open ones, or with
+    /// `over` all that are kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn incidents(
+        &self,
+        over: bool,
+        from: u32,
+        most: u32,
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<(Vec<u64>, u64), StoreError> {
+        let Some(wanted) = wanted else {
+            let page = params![most, from];
+            let ids = self.query(if over { ALL } else { OPEN }, page, |row| load::id(row, 0))?;
+            let mut all = self.count(COUNT_OPEN, ["open"])?;
+            if over {
+                all += self.count(COUNT_OPEN, ["resolved"])? + self.count(COUNT_OVER, [])?;
+            }
+            return Ok((ids, all));
+        };
+        let mut found: Vec<u64> = Vec::new();
+        let mut last = None;
+        // Of one incident the rows come one after the other.
+        self.query(if over { ALL_SCOPED } else { OPEN_SCOPED }, [], |row| {
+            let id = load::id(row, 4)?;
+            if last != Some(id) && wanted(super::names(row)?) {
+                last = Some(id);
+                found.push(id);
+            }
+            Ok(())
+        })?;
+        let all = found.len() as u64;
+        Ok((found.into_iter().skip(from as usize).take(most as usize).collect(), all))
+    }
+
+    /// The open incidents that a service shows, the newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open_of_service(&self, cluster: &str, namespace: &str, service: &str) -> Result<Vec<u64>, StoreError> {
+        self.query(OF_SERVICE, [service, namespace, cluster], |row| load::id(row, 0))
+    }
+
+    /// The open incidents of a workload, the newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open_of_workload(&self, cluster: &str, namespace: &str, workload: &str) -> Result<Vec<u64>, StoreError> {
+        self.query(OF_WORKLOAD, [workload, namespace, cluster], |row| load::id(row, 0))
+    }
+
+    /// An incident that somebody may know of.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError> {
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<String>>(2)?))
+        };
+        let row = self.connection.prepare_cached(KEPT).and_then(|mut one| one.query_row([sql(id)], read).optional());
+        let Some((state, ended_at, body)) = row.map_err(|source| self.error(source))? else { return Ok(None) };
+        let incident = form::read(&state).map_err(|error| self.row_error(format!("incident {id}"), error))?;
+        let wrong = |error| self.row_error(format!("the acknowledgement of {id}"), error);
+        let acknowledged = body.map(|body| serde_json::from_str(&body).map_err(wrong)).transpose()?;
+        let acknowledged = incident.acknowledged.clone().or(acknowledged);
+        Ok(Some(Kept { incident, ended_at: ended_at.map(Time::from_millis), acknowledged }))
+    }
+
+    /// The mutes in force, the first to end first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn mutes(&self, now: Time) -> Result<Vec<Mute>, StoreError> {
+        let rows = self.query(MUTES, [now.millis()], |row| row.get::<_, String>(0))?;
+        let read = |body: String| serde_json::from_str(&body).map_err(|error| self.row_error("a mute", error));
+        rows.into_iter().map(read).collect()
+    }
+
+    /// What people did to an incident, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn actions(&self, incident: u64) -> Result<Vec<Logged>, StoreError> {
+        let rows = self.query(ACTIONS, [sql(incident)], |row| row.get::<_, String>(0))?;
+        let read = |body: String| serde_json::from_str(&body).map_err(|error| self.row_error("an action", error));
+        rows.into_iter().rev().map(read).collect()
+    }
+
+    /// What was told of an incident, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn told(&self, incident: u64) -> Result<Vec<ToldOnce>, StoreError> {
+        let mut told = self.query(TOLD, [sql(incident)], |row| {
+            let at = Time::from_millis(row.get(1)?);
+            Ok(ToldOnce { kind: load::word(row, 0)?, at, to: row.get(2)?, state: row.get(3)? })
+        })?;
+        told.reverse();
+        Ok(told)
+    }
+
+    /// Decisions since a moment that led to no incident, the newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn without_incident(&self, since: Time) -> Result<Vec<Decision>, StoreError> {
+        let rows = self.query(UNTOLD, [], |row| row.get::<_, Vec<u8>>(0))?;
+        let mut decisions: Vec<Decision> = Vec::new();
+        for body in rows {
+            let decision: Decision =
+                rmp_serde::from_slice(&body).map_err(|error| self.row_error("a decision", error))?;
+            if decision.at < since {
+                break;
+            }
+            decisions.push(decision);
+        }
+        Ok(decisions)
+    }
+
+    pub(super) fn count(&self, query: &str, parameters: impl rusqlite::Params) -> Result<u64, StoreError> {
+        Ok(self.query(query, parameters, |row| load::id(row, 0))?.first().copied().unwrap_or_default())
+    }
+}
