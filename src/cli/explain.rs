@@ -267,7 +267,7 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
     let (rules, source) = match args.rules.as_slice() {
         [] => {
             let (config, loaded) = setup::load(&args.config)?;
-            let source = config.sources.first().map_or("any", |source| source.name()).to_owned();
+            let source = config.sources.first().map_or("any", |source| source.name.as_str()).to_owned();
             (setup::rules(&args.config, &config, loaded)?, source)
         }
         files => (rules_of(files)?, "any".to_owned()),

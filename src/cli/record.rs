@@ -60,7 +60,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     logs::start(&args.logs);
     let (mut config, _) = setup::load(&args.config.config)?;
-    let known: Vec<String> = config.sources.iter().map(|source| source.name().to_owned()).collect();
+    let known: Vec<String> = config.sources.iter().map(|source| source.name.clone()).collect();
     let wanted = match (&args.source, known.as_slice()) {
         (Some(name), known) if !known.contains(name) => {
             bail!("there is no source {name}; there are: {}", known.join(", "))
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, many) => bail!("a recording is of one source: choose one of {} with --source", many.join(", ")),
     };
     // The secrets of everything else need not be at hand.
-    config.sources.retain(|source| source.name() == wanted);
+    config.sources.retain(|source| source.name == wanted);
     config.notifiers.clear();
     config.operator.heartbeat = None;
     let config = setup::resolve(config)?;

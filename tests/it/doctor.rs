@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 
 use podbell::clock;
-use podbell::sources::qcloud::emulator::Emulator;
+use podbell::components::qcloud::emulator::Emulator;
 use podbell_core::time::Time;
 use podbell_store::Store;
 use regex::Regex;

@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use podbell::sources::qcloud::ServiceSelection;
-use podbell::sources::qcloud::discovery::discover;
-use podbell::sources::qcloud::signature::{HttpMethod, SignatureMethod};
+use podbell::components::qcloud::ServiceSelection;
+use podbell::components::qcloud::discovery::discover;
+use podbell::components::qcloud::signature::{HttpMethod, SignatureMethod};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 

@@ -12,6 +12,7 @@ pub mod kube;
 #[cfg(feature = "kubernetes")]
 pub mod kube_fake;
 pub mod notices;
+pub mod platform;
 pub mod process;
 pub mod receiver;
 pub mod schema;
