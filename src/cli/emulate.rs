@@ -15,8 +15,8 @@ use secrecy::SecretString;
 use crate::clock;
 use crate::components::registry::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
 use crate::components::registry::recordings as file;
-use crate::sources::play_maker::{self, PlayOptions};
-use crate::sources::recording::{RecordedPoll, Scope, parse_single, write_poll};
+use crate::components::registry::recordings::play_maker::{self, PlayOptions};
+use crate::components::registry::recordings::recording::{RecordedPoll, Scope, parse_single, write_poll};
 use crate::sources::wall_clock::WallClock;
 
 /// `podbell emulate`.

@@ -27,7 +27,7 @@ Examples:
   podbell preview                                        the rules of podbell.yaml, or the built-in ones
   podbell preview --rules rules/shop.yaml                a rule file, without podbell.yaml
   podbell preview --rule image-pull --notice opened,resolved --language zh
-  podbell preview --rule image-pull --platform slack     also the JSON, as it would be sent";
+  podbell preview --rule image-pull --platform webhook   also the JSON, as it would be sent";
 
 const HEAD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();

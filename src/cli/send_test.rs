@@ -14,8 +14,8 @@ use podbell_store::{Command, Store};
 
 const EXAMPLES: &str = "\
 Examples:
-  podbell send-test team-slack
-  podbell send-test ops-wecom --config /etc/podbell/podbell.yaml";
+  podbell send-test team-chat
+  podbell send-test ops-chat --config /etc/podbell/podbell.yaml";
 
 /// What to test.
 #[derive(Debug, clap::Args)]

@@ -2,6 +2,7 @@
 //! the [`registry`] and the traits behind them.
 
 pub mod console;
+pub mod feishu;
 pub mod file;
 pub mod kubernetes;
 pub mod qcloud;

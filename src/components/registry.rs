@@ -1,12 +1,13 @@
 //! One row a component. Whoever adds one adds its row here, and nothing elsewhere.
 
-use super::{console, file, kubernetes, qcloud, slack, webhook, wecom};
+use super::{console, feishu, file, kubernetes, qcloud, slack, webhook, wecom};
 use crate::chat::ChatKind;
 use crate::notifiers::NotifierKind;
 use crate::sources::SourceKind;
 
 /// What can be told.
-pub const NOTIFIERS: [NotifierKind; 4] = [slack::NOTIFIER, wecom::NOTIFIER, webhook::NOTIFIER, console::NOTIFIER];
+pub const NOTIFIERS: [NotifierKind; 5] =
+    [slack::NOTIFIER, wecom::NOTIFIER, feishu::NOTIFIER, webhook::NOTIFIER, console::NOTIFIER];
 /// What can be read.
 pub const SOURCES: [SourceKind; 3] = [qcloud::SOURCE, kubernetes::SOURCE, file::SOURCE];
 /// What can be asked through.

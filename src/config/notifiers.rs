@@ -124,12 +124,12 @@ fn people() -> impl Iterator<Item = (&'static str, People)> {
 
 /// Reads `mentions:`.
 pub(super) fn mentions(node: &Node, reader: &mut Reader) -> Mentions {
-    let Some(map) = reader.map(node, "a map such as {\"@oncall\": {slack: S0123ABC}}") else { return Mentions::new() };
+    let Some(map) = reader.map(node, "a map from names such as \"@oncall\" to ids") else { return Mentions::new() };
     let mut mentions = Mentions::new();
     for (key, value) in map.pairs() {
         let Some(name) = key.text() else { continue };
         let mut ids = BTreeMap::new();
-        if let Some(mut map) = reader.map(value, "a map from a platform to an id there, such as {slack: S0123ABC}") {
+        if let Some(mut map) = reader.map(value, "a map from a kind of notifier to an id there") {
             for (kind, people) in people() {
                 let id = map.take(kind).and_then(|node| mentioned(node, people, reader));
                 ids.extend(id.map(|id| (kind, id)));

@@ -268,7 +268,7 @@ fn destinations(node: &Node, names: &Names, reader: &mut Reader) -> Vec<Destinat
 }
 
 fn operator(node: &Node, names: &Names, reader: &mut Reader) -> Option<OperatorConfig<Written>> {
-    let mut map = reader.map(node, "a map such as {notify: [team-slack]}")?;
+    let mut map = reader.map(node, "a map such as {notify: [team-chat]}")?;
     let notify = NOTIFY.node(&mut map, reader).map(|node| destinations(node, names, reader)).unwrap_or_default();
     let heartbeat = section(&HEARTBEAT, &mut map, reader, heartbeat).flatten();
     map.finish(reader);

@@ -53,7 +53,7 @@ impl Caller {
 /// How much is allowed.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The largest body, in bytes. A click in Slack carries the message that the button is in.
+    /// The largest body, in bytes. A click in a chat may carry the message that the button is in.
     pub body: usize,
     /// How long a body may take.
     pub body_time: Duration,

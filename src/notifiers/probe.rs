@@ -12,7 +12,7 @@ use podbell_core::time::Time;
 pub struct Probe<'a> {
     /// The destination's name.
     pub subject: &'a str,
-    /// What the endpoint is called, such as "WeCom robot".
+    /// What the endpoint is called, such as "group robot".
     pub what: &'a str,
     /// Where it is.
     pub url: &'a url::Url,

@@ -19,7 +19,7 @@ pub const LEAST_TOKEN: usize = 16;
 /// Where a secret comes from, and what it is for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretRef {
-    /// Where it is used, such as `notifiers: team-slack: url`.
+    /// Where it is used, such as `notifiers: team-chat: url`.
     pub place: String,
     origin: Origin,
     kind: SecretKind,

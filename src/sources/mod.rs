@@ -4,10 +4,8 @@
 pub(crate) mod bounds;
 pub mod event_list;
 pub(crate) mod loose;
-pub mod play_maker;
 pub mod poller;
 pub mod receipt;
-pub mod recording;
 pub mod wall_clock;
 
 use std::collections::BTreeMap;

@@ -22,6 +22,7 @@ mod doctor;
 mod emulator;
 mod ends;
 mod explain;
+mod feishu;
 mod file_source;
 mod gateway;
 mod history;

@@ -40,6 +40,10 @@ fn wecom(url: &str) -> Arc<dyn Notifier> {
     platform(&format!("kind: wecom, url: \"{url}\""))
 }
 
+fn feishu(url: &str) -> Arc<dyn Notifier> {
+    platform(&format!("kind: feishu, url: \"{url}\""))
+}
+
 fn webhook(url: &str, secrets: &[&str]) -> Arc<dyn Notifier> {
     platform(&format!("kind: webhook, url: \"{url}\", secret: {secrets:?}"))
 }
@@ -63,13 +67,14 @@ async fn outcome(kind: fn(&str) -> Arc<dyn Notifier>, answer: Answer) -> Outcome
 
 #[tokio::test]
 async fn replies_mean_what_the_vectors_say() {
-    let elsewhere = ["slack_api", "wecom_app", "feishu", "dingtalk", "teams", "discord", "mattermost", "pagerduty"];
+    let elsewhere = ["slack_api", "wecom_app", "dingtalk", "teams", "discord", "mattermost", "pagerduty"];
     let (mut checked, mut skipped) = (0, std::collections::BTreeSet::new());
     for case in vectors(include_str!("../fixtures/vectors/reply_classification.json")) {
         let platform = case["platform"].as_str().unwrap();
         let kind = match platform {
             "slack_webhook" => slack,
             "wecom_robot" => wecom,
+            "feishu" => feishu,
             "generic" => unsigned,
             other => {
                 skipped.insert(other.to_owned());
@@ -84,7 +89,7 @@ async fn replies_mean_what_the_vectors_say() {
         assert!(means(&outcome, case["class_"].as_str().unwrap(), &case), "{case}\n{outcome:?}");
         checked += 1;
     }
-    assert_eq!(checked, 22);
+    assert_eq!(checked, 30);
     assert_eq!(skipped, elsewhere.map(str::to_owned).into(), "podbell does not send to these");
 }
 
@@ -95,8 +100,12 @@ fn means(outcome: &Outcome, class: &str, case: &Value) -> bool {
         "ok" => *outcome == Outcome::Delivered,
         // Shortened once, then one built-in line: what cannot be taken ends there.
         "split" | "permanent-message" => matches!(outcome, Outcome::Content { .. }),
-        "permanent-target" | "disable" | "failure-no-follow" => matches!(outcome, Outcome::Dead { .. }),
-        "retry" => matches!(outcome, Outcome::Unclear { retry_after: None, .. }),
+        "permanent-target" | "permanent-credential" | "disable" | "failure-no-follow" => {
+            matches!(outcome, Outcome::Dead { .. })
+        }
+        "retry" => {
+            matches!(outcome, Outcome::Unclear { retry_after: None, .. } | Outcome::Refused { retry_after: None, .. })
+        }
         "retry-60s" => matches!(outcome, Outcome::Refused { retry_after: Some(wait), .. } if wait.as_secs() == 60),
         "retry-after" => match outcome {
             Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => *retry_after == after(),

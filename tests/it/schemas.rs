@@ -133,7 +133,9 @@ impl Of {
                     chat
                 };
                 let (mut slack, mut wecom, mut webhook) = (chat("slack"), chat("wecom"), notifier("webhook"));
-                for notifier in [&mut slack, &mut wecom, &mut webhook] {
+                let mut feishu = chat("feishu");
+                feishu["secret"] = json!("${SIGN}");
+                for notifier in [&mut slack, &mut wecom, &mut feishu, &mut webhook] {
                     notifier["url"] = json!("${URL}");
                 }
                 webhook["secret"] = json!(["${NEW}", "${OLD}"]);
@@ -168,8 +170,8 @@ impl Of {
                     "channels": bound,
                 });
                 json!({
-                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, webhook, chat("console")],
-                    "mentions": {"@a": {"slack": "S1", "wecom": "x"}},
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, feishu, webhook, chat("console")],
+                    "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),
                     "operator": {"notify": ["slack"], "heartbeat": {"url": "https://x.example.com", "every": "1m"}},

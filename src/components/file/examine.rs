@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::FileConfig;
+use super::recording::RecordingError;
 use crate::examine::{Checked, Finding, Group, count};
-use crate::sources::recording::RecordingError;
 use podbell_core::time::Time;
 
 /// So many polls are read at most: a recording may be longer than patience.

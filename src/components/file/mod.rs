@@ -7,6 +7,8 @@
 
 mod config;
 mod examine;
+pub mod play_maker;
+pub mod recording;
 
 pub use self::config::SOURCE;
 
@@ -21,8 +23,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
+use self::recording::{RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::clock;
-use crate::sources::recording::{RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::sources::{PollError, RosterEntry, SourceEvent, event_list};
 use podbell_core::event::Target;
 use podbell_core::time::Time;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use podbell::clock;
+use podbell::components::file::recording::Recording;
 use podbell::components::qcloud::ApiConfig;
 use podbell::components::qcloud::client::Client;
 use podbell::components::qcloud::emulator::{Emulator, EmulatorConfig, Play};
-use podbell::sources::recording::Recording;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 

@@ -129,7 +129,7 @@ fn elsewhere(key: &str) -> Option<&'static str> {
 }
 
 fn defaults(node: &Node, file: &RuleFile, reader: &mut Reader) -> Partial {
-    let Some(mut map) = reader.map(node, "a map of settings such as {notify: [team-slack]}") else {
+    let Some(mut map) = reader.map(node, "a map of settings such as {notify: [team-chat]}") else {
         return Partial::default();
     };
     let said = raw::partial(&mut map, reader, &file.names, &file.defaults);

@@ -55,7 +55,7 @@ impl Reader {
         value
     }
 
-    /// The place of what is being read, such as `notifiers: team-slack: url`.
+    /// The place of what is being read, such as `notifiers: team-chat: url`.
     pub fn place(&self) -> String {
         self.trail.join(": ")
     }

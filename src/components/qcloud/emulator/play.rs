@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::super::codes::{NO_CLUSTER, NO_SERVICE};
-use crate::sources::recording::{RecordedPoll, Scope, Shift};
+use crate::components::registry::recordings::recording::{RecordedPoll, Scope, Shift};
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
@@ -131,7 +131,7 @@ fn code_of(words: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::recording::Recording;
+    use crate::components::registry::recordings::recording::Recording;
     use jiff::tz::TimeZone;
 
     fn play(text: &str, speed: u32) -> Play {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::{china, codes};
 use super::Asked;
-use crate::sources::recording::WrittenEvent;
+use crate::components::registry::recordings::recording::WrittenEvent;
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::Event;
 

@@ -16,9 +16,9 @@ use std::io::{self, BufRead, Read, Write};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::event_list::{self as answer, AnswerError, Entries};
-use super::wall_clock::WallClock;
 use crate::components::registry::kubectl;
+use crate::sources::event_list::{self as answer, AnswerError, Entries};
+use crate::sources::wall_clock::WallClock;
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
