@@ -634,9 +634,9 @@ async fn a_recording_is_read_to_its_end() {
 #[cfg(feature = "kubernetes")]
 mod kubernetes {
     use super::*;
-    use crate::support::apiserver::{event, kubeconfig};
     use crate::support::kube::ago;
     use crate::support::kube_fake::Fake;
+    use crate::support::kube_objects::{event, kubeconfig};
 
     async fn world(fake: &Fake, token: &str, more: &str) -> World {
         let world = World::new().await;

@@ -92,6 +92,7 @@ impl World {
     }
 
     /// The list that the file source reads has one Warning now.
+    #[cfg(feature = "outside")]
     pub fn something_happens(&self, object: &str) {
         something_happens(&self.site, object);
     }
