@@ -15,7 +15,8 @@ use podbell_core::yaml::key::{AtLeast, Key, Own, Shape, Text, Words, Zone};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
 /// What people and rules call something. Unique within its section, see [`named`].
-pub const NAME: Key<Name> = Key::required("name", Name, "What rules and messages call it: letters, digits, -, _ and .");
+pub const NAME: Key<Name> =
+    Key::required("name", Name, "What rules and messages call it: letters, digits, `-`, `_` and `.`");
 /// The language of what people read there.
 pub const LANGUAGE: Key<Words<Language>> = Key::with_default("language", LANGUAGES, "en", "The language of messages.");
 /// The same, where leaving it out means something else.
@@ -27,7 +28,7 @@ pub const POLL_EVERY: Key<AtLeast> = Key::with_default(
     "poll_every",
     AtLeast(Duration::from_secs(1)),
     "60s",
-    "Time between two polls of a service, at least 1s.",
+    "Time between two polls of a service, at least `1s`.",
 );
 /// What is news at the first contact.
 pub const FIRST_POLL_WINDOW: Key<AtLeast> = Key::with_default(
@@ -37,8 +38,11 @@ pub const FIRST_POLL_WINDOW: Key<AtLeast> = Key::with_default(
     "At the first contact with a service, what is older is not told.",
 );
 /// What people call clusters.
-pub const ALIASES: Key<Own<BTreeMap<String, String>>> =
-    Key::optional("aliases", Own { read: aliases, schema: aliases_schema }, "Cluster id to what people read.");
+pub const ALIASES: Key<Own<BTreeMap<String, String>>> = Key::optional(
+    "aliases",
+    Own { read: aliases, schema: aliases_schema },
+    "What people read instead of a cluster's id [default: none].",
+);
 /// What somebody may do.
 pub const RIGHTS: Key<Words<Rights>> = Key::with_default(
     "rights",

@@ -18,6 +18,7 @@ mod demo;
 #[cfg(feature = "outside")]
 mod deploy;
 mod diff;
+mod docs;
 mod doctor;
 mod emulator;
 mod ends;

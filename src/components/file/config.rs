@@ -14,7 +14,7 @@ use podbell_core::yaml::{MapReader, Reader};
 const PATH: Key<LatePath> = Key::required(
     "path",
     LatePath { what: "the path of a recording", stdin: true },
-    "A recording; - is standard input.",
+    "A recording, or a single answer that is read again and again; `-` is standard input.",
 );
 const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "Of the times in event lists.");
 

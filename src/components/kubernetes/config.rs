@@ -14,39 +14,39 @@ use podbell_core::yaml::{MapReader, Node, Reader};
 const KUBECONFIG: Key<LatePath> = Key::optional(
     "kubeconfig",
     LatePath { what: "the path of a kubeconfig", stdin: false },
-    "A kubeconfig; without one the cluster that podbell runs in, else the user's own.",
+    "A kubeconfig; several clusters are several sources [default: the cluster that podbell runs in, else the user's own kubeconfig].",
 );
 const CONTEXT: Key<Text> = Key::optional(
     "context",
     Text("a context of the kubeconfig"),
-    "One of its contexts; without one its current context.",
+    "One of its contexts [default: its current context].",
 );
 const CLUSTER: Key<Text> = Key::optional(
     "cluster",
     Text("what messages call the cluster"),
-    "What rules and messages call the cluster: the context, else the source's name.",
+    "What rules and messages call the cluster [default: the context, else the source's name].",
 );
 const NAMESPACES: Key<Own<Vec<String>>> = Key::optional(
     "namespaces",
     Own { read: namespaces, schema: namespaces_schema },
-    "What is watched; without it every namespace.",
+    "What is watched: a name or a list of names [default: every namespace].",
 );
 const SERVICE_LABELS: Key<OneOrMany<Text>> = Key::optional(
     "service_labels",
     OneOrMany(Text("the key of a label, such as app")),
-    "Labels that name a service, the first that is there counts [default: qcloud-app, k8s-app, app.kubernetes.io/name, app].",
+    "Labels that name a service, the first that is there counts [default: `qcloud-app`, `k8s-app`, `app.kubernetes.io/name`, `app`].",
 );
 const WATCH_FOR: Key<AtLeast> = Key::with_default(
     "watch_for",
     AtLeast(Duration::from_secs(5)),
     "60s",
-    "How long one watch lasts, at least 5s: its end proves that nothing was missed.",
+    "How long one watch lasts, at least `5s`: its end proves that nothing was missed.",
 );
 const EVENT_TTL: Key<AtLeast> = Key::with_default(
     "event_ttl",
     AtLeast(Duration::from_secs(60)),
     "1h",
-    "How long the API server keeps events, as its --event-ttl says.",
+    "How long the API server keeps events (its `--event-ttl`): a longer gap is told as blind.",
 );
 const WATCH_LIST: Key<Truth> = Key::with_default(
     "watch_list",

@@ -16,10 +16,10 @@ use podbell_core::yaml::key::{Key, Number, OneOrMany, Own, Shape as _, Text, Tru
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 const ENDPOINT: Key<Address> = Key::with_default("endpoint", HTTP, DEFAULT_ENDPOINT, "Where the API answers.");
-const REGION: Key<Text> = Key::required("region", Text("a region"), "Such as ap-guangzhou.");
+const REGION: Key<Text> = Key::required("region", Text("a region"), "Such as `ap-guangzhou`.");
 const SECRET_ID: Key<Secret> = Key::required("secret_id", Secret(SecretKind::Any), "The public half of the key pair.");
 const SECRET_KEY: Key<Secret> = Key::required("secret_key", Secret(SecretKind::Any), "The half that signs.");
-const TOKEN: Key<Secret> = Key::optional("token", Secret(SecretKind::Any), "Of temporary credentials.");
+const TOKEN: Key<Secret> = Key::optional("token", Secret(SecretKind::Any), "Of temporary credentials [default: none].");
 const SIGNATURE_METHOD: Key<Words<SignatureMethod>> = Key::with_default(
     "signature_method",
     Words(
@@ -30,10 +30,17 @@ const SIGNATURE_METHOD: Key<Words<SignatureMethod>> = Key::with_default(
     "How requests are signed.",
 );
 const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "Asia/Shanghai", "Of the times in event lists.");
-const RATE: Key<Number> =
-    Key::with_default("requests_per_second", Number(1, 1000), "10", "All requests, retries and discovery included.");
-const SERVICES: Key<Own<Vec<ServiceSelection>>> =
-    Key::required("services", Own { read: read_services, schema: services_schema }, "What is polled.");
+const RATE: Key<Number> = Key::with_default(
+    "requests_per_second",
+    Number(1, 1000),
+    "10",
+    "All requests, retries and discovery included; `check` and `run` say the real interval when it is too little, and call it an error beyond the hour that the API remembers; above 40, requests leave in groups, 20 times a second.",
+);
+const SERVICES: Key<Own<Vec<ServiceSelection>>> = Key::required(
+    "services",
+    Own { read: read_services, schema: services_schema },
+    "What is polled: `{cluster, namespace, names: […]}` or `{cluster, discover: true}`.",
+);
 
 const CLUSTER: Key<Text> = Key::required("cluster", Text("a cluster's id"), "The cluster's id.");
 const DISCOVER: Key<Truth> = Key::optional("discover", Truth, "Every namespace and service of the cluster.");

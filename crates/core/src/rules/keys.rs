@@ -24,87 +24,93 @@ pub const SEVERITIES: Words<Severity> =
 
 /// What rules and `defaults` share.
 pub(super) const SEVERITY: Key<Words<Severity>> =
-    Key::with_default("severity", SEVERITIES, "warning", "How urgent it is.");
+    Key::with_default("severity", SEVERITIES, "warning", "How urgent it is: `critical`, `warning` or `info`.");
 pub(super) const OPEN_WHEN: Key<Described> = Key::optional(
     "open_when",
     Described(open_when_schema),
-    "What opens an incident, whichever is first; without it the first occurrence does.",
+    "What opens an incident: `{count: 3, within: 20m}`, `{count: 3, within: 20m, per: object}` (of one object, not of the whole group), `{lasts: 2m}` (a trouble that stands for so long), or both: whichever is first; see below [default: the first occurrence].",
 );
 pub(super) const SUSTAIN: Key<Off<Own<Conditions>>> = Key::optional(
     "sustain",
     Off(Own { read: |node, reader| raw::conditions(node, reader, "`sustain`"), schema: conditions_schema }),
-    "Events about an incident's objects that keep it open but never open one; or off.",
+    "Events about an incident's objects that keep it open but never open one; or `off` [default: `{level: Normal, reason: [BackOff, Pulling, 操作重试]}`].",
 );
 pub(super) const GROUP_BY: Key<Own<Vec<Field>>> = Key::optional(
     "group_by",
     Own { read: raw::group_by, schema: group_by_schema },
-    "What makes one incident [default: cluster, namespace, workload].",
+    "What makes one incident [default: `[cluster, namespace, workload]`].",
 );
 pub(super) const GROUP_WAIT: Key<AtLeast> =
     Key::with_default("group_wait", AtLeast(Duration::ZERO), "15s", "Collects before the first notice.");
 pub(super) const MIN_GAP: Key<AtLeast> = Key::optional(
     "min_gap",
     AtLeast(Duration::ZERO),
-    "The least time between notices, but for opened and resolved [default: 5m; critical: 0s].",
+    "The least time between notices, but for opened and resolved; what falls between is folded into one [default: `5m`; critical `0s`].",
 );
 pub(super) const RESOLVE_AFTER: Key<AtLeast> = Key::with_default(
     "resolve_after",
     AtLeast(SECOND),
     "15m",
-    "Observed silence that ends it, never shorter than its slowest reporter's; doubled by each reopening, up to 4h.",
+    "Observed silence that ends what no event ends, never shorter than a slow reporter's own interval; doubled by each reopening, up to 4 h.",
 );
 pub(super) const UNTIL: Key<Words<Until>> = Key::with_default(
     "until",
     Words("what ends an incident", &[("event", Until::Event), ("silence", Until::Silence)]),
     "event",
-    "What ends it: the event that ends such a trouble, where the source shows one, or silence alone.",
+    "What ends it: the event that ends such a trouble, where its source shows one (see docs/reporters.md); `silence`: `resolve_after` alone.",
 );
 pub(super) const FAMILY: Key<Own<Arc<str>>> = Key::optional(
     "family",
     Own { read: raw::family, schema: text_schema },
-    "Rules of this file with the same family share their open incidents.",
+    "A name: rules of this file with the same one share their open incidents, so that one failure that several of them see is one incident [default: none].",
 );
 pub(super) const REOPEN_WITHIN: Key<AtLeast> = Key::with_default(
     "reopen_within",
     AtLeast(Duration::ZERO),
     "2h",
-    "How long after it resolved it can come back as the same incident.",
+    "How long after it resolved it can come back as the same incident; later it is another one.",
 );
 pub(super) const REMIND_EVERY: Key<Off<AtLeast>> = Key::optional(
     "remind_every",
     Off(AtLeast(Duration::from_secs(60))),
-    "Brings an open incident back to mind [default: 4h for critical, else off].",
+    "Brings an open incident back to mind [default: `4h` for critical, else `off`].",
 );
 pub(super) const SEND_RESOLVED: Key<Truth> =
     Key::with_default("send_resolved", Truth, "true", "Whether its end is told.");
 pub(super) const ACTIVE: Key<Off<Own<Active>>> = Key::optional(
     "active",
     Off(Own { read: super::quiet::read::active, schema: active_schema }),
-    "The hours in which it tells; what is held is told or summed up afterwards. Or off: always.",
+    "The hours in which it tells, see below; what is held is told or summed up afterwards [default: always].",
 );
-pub(super) const NOTIFY: Key<Described> =
-    Key::optional("notify", Described(texts_schema), "Names of notifiers in podbell.yaml.");
+pub(super) const NOTIFY: Key<Described> = Key::optional(
+    "notify",
+    Described(texts_schema),
+    "Names of notifiers in podbell.yaml; needed unless `action` is `ignore` or `defaults` has it.",
+);
 pub(super) const MENTION: Key<Described> = Key::optional(
     "mention",
     Described(mention_schema),
-    "Whom to mention, by severity or always; names of `mentions:` in podbell.yaml.",
+    "Whom to mention: `{critical: [\"@oncall\"]}`, or a list for every severity; names of podbell.yaml's `mentions:` [default: nobody].",
 );
-pub(super) const RUNBOOK: Key<Own<String>> =
-    Key::optional("runbook", Own { read: raw::runbook, schema: text_schema }, "A web address where help is written.");
+pub(super) const RUNBOOK: Key<Own<String>> = Key::optional(
+    "runbook",
+    Own { read: raw::runbook, schema: text_schema },
+    "A web address where help is written [default: none].",
+);
 pub(super) const LABELS: Key<Own<BTreeMap<String, String>>> = Key::optional(
     "labels",
     Own { read: raw::labels, schema: || json!({"type": "object", "additionalProperties": text_schema()}) },
-    "The team's own facts, shown and passed on to webhooks.",
+    "The team's own facts, shown and passed on to webhooks [default: none].",
 );
 pub(super) const ESCALATE: Key<Described> = Key::optional(
     "escalate",
     Described(escalate_schema),
-    "When an open incident is told again because it got worse; keys left out keep their defaults.",
+    "When an open incident is told again: occurrences or distinct objects within the last hour pass a step, or a reason or kind of message joins that was not told; keys left out keep their defaults [default: `{counts: [100, 1000, …], objects: [5, 20, 100], news: true}`].",
 );
 pub(super) const TEMPLATE: Key<Described> = Key::optional(
     "template",
     Described(template::read::schema),
-    "Messages in your own words; what is left out stays built-in. See docs/templates.md.",
+    "`{title: …, text: …}`: messages in your own words, see docs/templates.md; what is left out stays built-in [default: built-in words].",
 );
 
 /// The settings that a rule and `defaults` share.
@@ -133,21 +139,27 @@ pub const SETTINGS: [&dyn Row; 19] = [
 /// What a rule alone says.
 pub(super) const NAME: Key<Text> =
     Key::required("name", Text("a name"), "Its identity, together with the file's name.");
-pub(super) const MATCH: Key<Described> =
-    Key::optional("match", Described(conditions_schema), "What it looks at; level is Warning unless it is given.");
+pub(super) const MATCH: Key<Described> = Key::optional(
+    "match",
+    Described(conditions_schema),
+    "What it looks at; `level` is Warning unless it is given [default: every Warning, with a warning of `check`].",
+);
 pub(super) const EXCEPT: Key<Described> = Key::optional(
     "except",
     Described(|| one_or_many_schema(&conditions_schema(), 0)),
-    "What fits one of these conditions is left out.",
+    "Conditions, or a list of them; what fits one of them is left out [default: none].",
 );
 pub(super) const ACTION: Key<Words<Action>> = Key::with_default(
     "action",
     Words("an action", &[("notify", Action::Notify), ("ignore", Action::Ignore)]),
     "notify",
-    "ignore: ends the reading within its own entry of podbell.yaml's rules.",
+    "`ignore`: ends the reading within its own entry of podbell.yaml's `rules:`.",
 );
-pub(super) const INHIBIT: Key<Described> =
-    Key::optional("inhibit", Described(inhibit_schema), "What is not told while an incident of this rule is open.");
+pub(super) const INHIBIT: Key<Described> = Key::optional(
+    "inhibit",
+    Described(inhibit_schema),
+    "What is not told while an incident of this rule is open, see below [default: nothing].",
+);
 
 /// What a rule says and `defaults` cannot.
 pub const OF_A_RULE: [&dyn Row; 5] = [&NAME, &MATCH, &EXCEPT, &ACTION, &INHIBIT];
@@ -314,4 +326,33 @@ fn mention_schema() -> Json {
 pub fn maintenance_schema() -> Json {
     let one = map_schema("", &[&PLANNED_NAME, &FROM, &PLANNED_UNTIL, &ZONE, &PLANNED_MATCH]);
     one_or_many_schema(&one, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::rule::{RuleKey, RuleSettings};
+    use crate::yaml::key::{Presence, Shape};
+    use crate::yaml::{Node, Reader, Value};
+
+    /// What the default of a row is read to.
+    fn default<S: Shape>(key: &Key<S>) -> S::Value {
+        let Presence::Default(text) = key.presence() else { panic!("{key:?} has no default") };
+        let mut reader = Reader::new(crate::diagnostic::Source::new("rules.yaml", text));
+        key.read(&Node { value: Value::Scalar(text.to_owned()), span: 0..0 }, &mut reader).unwrap()
+    }
+
+    #[test]
+    fn the_defaults_of_the_table_are_those_of_a_rule_that_says_nothing() {
+        let key = RuleKey { file: "f".into(), name: "n".into() };
+        let rule = RuleSettings::new(key, default(&SEVERITY), vec!["x".into()]);
+        assert_eq!(rule.severity, Severity::default());
+        assert_eq!(rule.group_wait, default(&GROUP_WAIT));
+        assert_eq!(rule.resolve_after, default(&RESOLVE_AFTER));
+        assert_eq!(rule.reopen_within, default(&REOPEN_WITHIN));
+        assert_eq!(rule.until, default(&UNTIL));
+        assert_eq!(rule.send_resolved, default(&SEND_RESOLVED));
+        assert_eq!(rule.escalate.news, default(&NEWS));
+        assert_eq!(rule.open_when.per, default(&PER));
+    }
 }

@@ -22,32 +22,39 @@ use podbell_core::yaml::{MapReader, Node, Reader};
 const SIGNING_SECRET: Key<Secret> = Key::optional(
     "signing_secret",
     Secret(SecretKind::Any),
-    "Proves calls over HTTP; without it there is no such endpoint.",
+    "Turns on `POST /slack/NAME`: the Request URL of slash commands, interactivity and events alike [default: no such endpoint].",
 );
-const APP_TOKEN: Key<Secret> =
-    Key::optional("app_token", Secret(SecretKind::Any), "Opens Socket Mode, xapp-...; without it there is none.");
+const APP_TOKEN: Key<Secret> = Key::optional(
+    "app_token",
+    Secret(SecretKind::Any),
+    "Turns on Socket Mode: an app-level token (`xapp-…`) with `connections:write`; Slack need not reach podbell [default: none].",
+);
 const BOT_TOKEN: Key<Secret> = Key::optional(
     "bot_token",
     Secret(SecretKind::Any),
-    "Answers mentions and direct messages, xoxb-...; without it they are not answered.",
+    "Answers mentions and direct messages (`xoxb-…` with `chat:write`) [default: they are not answered].",
 );
-const CONNECTIONS: Key<Number> =
-    Key::with_default("connections", Number(1, MOST_CONNECTIONS), "1", "How many connections of Socket Mode are open.");
+const CONNECTIONS: Key<Number> = Key::with_default(
+    "connections",
+    Number(1, MOST_CONNECTIONS),
+    "1",
+    "Of Socket Mode, at most 10 for all podbells of an app.",
+);
 const TEAMS: Key<AllowList<Id>> = Key::optional(
     "teams",
     AllowList(Id { what: "a team", such: "T0123ABC", begins: &['T', 'E'] }),
-    "Only these workspaces.",
+    "Ids (`T…` or `E…`) of workspaces that may ask [default: any].",
 );
 const USERS: Key<AllowList<Id>> = Key::optional(
     "users",
     AllowList(Id { what: "a user", such: "U0123ABC", begins: &['U', 'W'] }),
-    "Only these people.",
+    "Ids (`U…` or `W…`) of people who may ask [default: any].",
 );
 const CHANNEL: Id = Id { what: "a channel", such: "C0123ABC", begins: &['C', 'G', 'D'] };
 const CHANNELS: Key<Channels<Id>> = Key::optional(
     "channels",
     Channels(Key::required("id", CHANNEL, "The channel's id.")),
-    "Only these channels, and what each sees.",
+    "Ids (`C…`, `G…`, `D…`) of where, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
 );
 
 /// Its row.

@@ -19,21 +19,27 @@ use podbell_core::message::Language;
 use podbell_core::yaml::key::{Key, Shape};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
-const BOT_ID: Key<Id> = Key::required("bot_id", Id("the bot"), "The bot's id.");
-const SECRET: Key<Secret> = Key::required("secret", Secret(SecretKind::Any), "Its secret for long connections.");
+const BOT_ID: Key<Id> = Key::required("bot_id", Id("the bot"), "As the bot's page shows it.");
+const SECRET: Key<Secret> =
+    Key::required("secret", Secret(SecretKind::Any), "As the bot's page shows it, for long connections.");
 const WEBSOCKET: Key<Address> =
     Key::with_default("endpoint", Address(&["wss", "ws"]), ENDPOINT, "Where WeCom listens.");
 const CORP_ID: Key<Id> = Key::required("corp_id", Id("the company"), "The company's id.");
-const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "Proves WeCom's calls.");
-const AES_KEY: Key<Secret> =
-    Key::required("encoding_aes_key", Secret(SecretKind::Any), "Encrypts what is said: 43 letters and digits.");
+const TOKEN: Key<Secret> =
+    Key::required("token", Secret(SecretKind::Any), "The Token of the page 接收消息: it proves WeCom's calls.");
+const AES_KEY: Key<Secret> = Key::required(
+    "encoding_aes_key",
+    Secret(SecretKind::Any),
+    "The EncodingAESKey of the page 接收消息: 43 letters and digits.",
+);
 const AGENT_ID: Key<Id> =
-    Key::optional("agent_id", Id("the app, such as 1000002"), "Only this app's messages are answered.");
-const USERS: Key<AllowList<Id>> = Key::optional("users", AllowList(Id("a user")), "People who may ask [default: any].");
+    Key::optional("agent_id", Id("the app, such as 1000002"), "Only this app's messages are answered [default: any].");
+const USERS: Key<AllowList<Id>> =
+    Key::optional("users", AllowList(Id("a user")), "Userids of who may ask [default: any].");
 const CHANNELS: Key<Channels<Id>> = Key::optional(
     "channels",
     Channels(Key::required("id", Id("a channel"), "The group's chatid or the app's AgentID.")),
-    "Groups that may ask, by chatid; `direct` is a conversation of one person with the bot [default: any, everything].",
+    "Chatids of groups (of an app: AgentIDs), `direct` for one person with the bot, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
 );
 
 /// The row of an AI bot: podbell opens a connection to WeCom.
