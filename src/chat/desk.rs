@@ -93,24 +93,19 @@ impl FrontDesk {
 
     /// The facts of the answer, for machines.
     pub async fn answer(&self, question: &Question) -> Answer {
-        let command = match ask::parse(question.entry, &question.text) {
-            Ok(command) => command,
-            Err(mistake) => return Answer::Mistake(mistake),
-        };
-        if command.writes() && !question.speaker.may_write {
-            return Answer::Excuse { because: Excuse::MayNotWrite };
-        }
-        if let Command::Help { about } = command {
-            return Answer::Help { about };
-        }
-        if command.writes() {
-            return match self.read(question, move |answers| answers.plan(&command)).await {
+        match ask::parse(question.entry, &question.text) {
+            Err(mistake) => Answer::Mistake(mistake),
+            Ok(Command::Help { about }) => Answer::Help { about },
+            Ok(Command::Query(query)) => {
+                self.read(question, move |answers| answers.answer(query)).await.unwrap_or_else(|answer| answer)
+            }
+            Ok(Command::Change(_)) if !question.speaker.may_write => Answer::Excuse { because: Excuse::MayNotWrite },
+            Ok(Command::Change(change)) => match self.read(question, move |answers| answers.plan(&change)).await {
                 Ok(Plan::Act { act, about }) => self.act(question, act, about).await,
                 Ok(Plan::Answer(answer)) => *answer,
                 Err(answer) => answer,
-            };
+            },
         }
-        self.read(question, move |answers| answers.answer(command)).await.unwrap_or_else(|answer| answer)
     }
 
     /// An answer in words, for a reader who types there.

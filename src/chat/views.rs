@@ -8,7 +8,7 @@ use super::desk::{FrontDesk, ListError};
 use podbell_core::ask::events::{Ask, Events};
 use podbell_core::ask::show::Shown;
 use podbell_core::ask::why::Why;
-use podbell_core::ask::{Answer, Brief, Command, Named};
+use podbell_core::ask::{Answer, Brief, Named, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::mute::Mute;
 use podbell_core::notice::TroubleSubject;
@@ -218,7 +218,7 @@ impl Answers<'_> {
 
     fn detail(&self, id: u64, page: u32) -> Result<Option<Detail>, StoreError> {
         let (Answer::Shown(shown), Answer::Why(why)) =
-            (self.answer(Command::Show { id })?, self.answer(Command::Why { id, page })?)
+            (self.answer(Query::Show { id })?, self.answer(Query::Why { id, page })?)
         else {
             return Ok(None);
         };
@@ -278,7 +278,7 @@ impl Answers<'_> {
         let named =
             Named { cluster: Some(cluster.to_owned()), namespace: Some(namespace.to_owned()), name: name.to_owned() };
         let ask = Ask { named, since: None, all: true, reason: None, page: page.max(1) };
-        let Answer::Events(events) = self.answer(Command::Events(ask))? else { return Ok(None) };
+        let Answer::Events(events) = self.answer(Query::Events(ask))? else { return Ok(None) };
         Ok(Some(ServiceDetail { events: *events, timeline: self.store.timeline(&first.target, self.now)? }))
     }
 

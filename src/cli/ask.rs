@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use clap::{ArgMatches, Args as _, FromArgMatches, Subcommand};
 use jiff::tz::TimeZone;
 
 use super::{block_on, remote, setup};
@@ -37,16 +38,59 @@ The words are those of the chats, see docs/commands.md. In any place:
 /// The words that follow, as in a chat.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+struct Args {
     /// What a person would type after the command in a chat.
     #[arg(value_name = "WORD", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
 
-impl Args {
-    /// These words.
-    pub(super) fn of(words: Vec<String>) -> Self {
-        Self { words }
+/// A command of the chats. Its subcommand and help are those of its row in [`ask::COMMANDS`].
+#[derive(Debug)]
+pub(super) struct ChatCommand {
+    name: &'static str,
+    words: Vec<String>,
+}
+
+impl ChatCommand {
+    /// `help` with what follows.
+    pub(super) fn help(words: Vec<String>) -> Self {
+        Self { name: "help", words }
+    }
+
+    /// The commands that become subcommands: the terminal has a `help` of its own.
+    fn specs() -> impl Iterator<Item = &'static ask::Spec> {
+        ask::COMMANDS.into_iter().filter(|spec| spec.name != "help")
+    }
+}
+
+impl Subcommand for ChatCommand {
+    fn augment_subcommands(all: clap::Command) -> clap::Command {
+        Self::specs().fold(all, |all, spec| {
+            let about = spec.about.en.trim_end_matches('.');
+            all.subcommand(Args::augment_args(clap::Command::new(spec.name)).about(about))
+        })
+    }
+
+    fn augment_subcommands_for_update(all: clap::Command) -> clap::Command {
+        Self::augment_subcommands(all)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        Self::specs().any(|spec| spec.name == name)
+    }
+}
+
+impl FromArgMatches for ChatCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
+        let (name, given) = matches.subcommand().ok_or_else(missing)?;
+        let spec = Self::specs().find(|spec| spec.name == name).ok_or_else(missing)?;
+        Ok(Self { name: spec.name, words: Args::from_arg_matches(given)?.words })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 
@@ -61,15 +105,15 @@ struct Asked {
 }
 
 /// Asks.
-pub(super) fn run(command: &str, args: Args) -> anyhow::Result<ExitCode> {
-    let asked = match read(args.words) {
+pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
+    let asked = match read(command.words) {
         Ok(asked) => asked,
         Err(usage) => {
             anstream::eprintln!("error: {usage}");
             return Ok(ExitCode::from(2));
         }
     };
-    let text = std::iter::once(command.to_owned()).chain(asked.words.iter().map(|one| as_word(one)));
+    let text = std::iter::once(command.name.to_owned()).chain(asked.words.iter().map(|one| as_word(one)));
     let text = text.collect::<Vec<_>>().join(" ");
     let style = Style { language: asked.language, time_zone: TimeZone::UTC, now: clock::now() };
     let parsed = ask::parse(Entry::Podbell, &text);

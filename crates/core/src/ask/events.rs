@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{self, Opt, Spec};
+use super::args::{Args, Opt};
 use super::brief::{Brief, few};
 use super::mistake::{Missing, Mistake};
 use super::place::{Named, Place};
+use super::registry::{Parse, Spec};
 use super::scribe::{Scribe, word};
-use super::words::Word;
-use super::{Command, page, pages};
+use super::{Query, page, pages};
 use crate::event::{Event, Level, Target};
 use crate::message::{self, Block, Message, Span, words};
 use crate::time::Time;
+use crate::translations::Phrase;
 use crate::workload;
 
 /// How much of an event's text is shown.
@@ -64,33 +65,38 @@ impl Ask {
     }
 }
 
-const SPEC: Spec = Spec {
-    command: "events",
+pub(super) const SPEC: Spec = Spec {
+    name: "events",
+    usage: "events [SERVICE] [-n NAMESPACE] [-c CLUSTER] [--since 2h] [--all] [--reason X] [--page N]",
+    about: Phrase::new(
+        "What a service shows, Warnings first; alone: everything that is open now.",
+        "服务的事件，Warning 事件在前；不带服务名：当前所有未恢复的告警。",
+    ),
+    examples: &["events web", "events web -n shop --since 2h", "events shop/web --reason BackOff --all", "events"],
     options: &[Opt::Namespace, Opt::Cluster, Opt::Since, Opt::All, Opt::Reason, Opt::Page],
     arguments: 1,
     free_text: false,
+    parse: Parse::Query(parse),
 };
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let args = args::read(words, text, &SPEC)?;
-    let service = args.arguments.first().filter(|word| !matches!(word.as_str(), "help" | "?"));
-    if args.help || service.is_none() && !args.arguments.is_empty() {
-        return Ok(None);
-    }
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
     let page = args.page.unwrap_or(1);
-    let Some(service) = service else {
+    let Some(service) = args.arguments.first() else {
         let narrowed = args.namespace.is_some()
             || args.cluster.is_some()
             || args.since.is_some()
             || args.reason.is_some()
             || args.all;
         return match narrowed {
-            true => Err(Mistake::Missing { command: "events", what: Missing::Service }),
-            false => Ok(Some(Command::Overview { page })),
+            true => Err(Mistake::Missing { command: SPEC.name, what: Missing::Service }),
+            false => Ok(Some(Query::Overview { page })),
         };
     };
-    let named = Named::read(service, &args, "events")?;
-    Ok(Some(Command::Events(Ask { named, since: args.since, all: args.all, reason: args.reason, page })))
+    if matches!(service.as_str(), "help" | "?") {
+        return Ok(None);
+    }
+    let named = Named::read(service, &args, SPEC.name)?;
+    Ok(Some(Query::Events(Ask { named, since: args.since, all: args.all, reason: args.reason, page })))
 }
 
 /// An episode as the store has it.
@@ -346,8 +352,11 @@ impl Overview {
     }
 
     pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let talk = scribe.talk;
-        let mut blocks = vec![scribe.line(talk.open_now(self.open, &scribe.say.services(self.services)))];
+        let (talk, services) = (scribe.talk, scribe.say.services(self.services));
+        let mut blocks = vec![scribe.line(match self.open {
+            0 => talk.none_open_in(&services),
+            open => talk.open_in(open, &services),
+        })];
         blocks.extend(self.incidents.iter().map(|brief| brief.line(scribe)));
         let shown = (u64::from(self.page.max(1)) - 1) * super::PAGE as u64 + self.incidents.len() as u64;
         let more = self.open.saturating_sub(shown);

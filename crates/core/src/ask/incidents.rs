@@ -2,14 +2,15 @@
 
 use serde::Serialize;
 
-use super::args::{self, Opt, Spec};
+use super::args::{Args, Opt};
 use super::brief::Brief;
 use super::mistake::Mistake;
+use super::registry::{Parse, Spec};
 use super::scribe::{Scribe, word};
-use super::words::Word;
-use super::{Command, PAGE};
+use super::{PAGE, Query};
 use crate::event::Names;
 use crate::message::{Block, Message, words};
+use crate::translations::Phrase;
 
 /// Which incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,18 +33,23 @@ impl Ask {
     }
 }
 
-const SPEC: Spec = Spec {
-    command: "incidents",
+pub(super) const SPEC: Spec = Spec {
+    name: "incidents",
+    usage: "incidents [-n NAMESPACE] [-c CLUSTER] [--all] [--page N]",
+    about: Phrase::new(
+        "Open problems, the newest first; --all: those that are over, too.",
+        "未恢复的告警，最新的在前；--all：包括已恢复的。",
+    ),
+    examples: &["incidents", "incidents -n shop --all"],
     options: &[Opt::Namespace, Opt::Cluster, Opt::All, Opt::Page],
     arguments: 0,
     free_text: false,
+    parse: Parse::Query(parse),
 };
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let args = args::read(words, text, &SPEC)?;
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
     let page = args.page.unwrap_or(1);
-    let ask = Ask { namespace: args.namespace, cluster: args.cluster, all: args.all, page };
-    Ok((!args.help).then_some(Command::Incidents(ask)))
+    Ok(Some(Query::Incidents(Ask { namespace: args.namespace, cluster: args.cluster, all: args.all, page })))
 }
 
 /// The answer.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::help;
+use super::registry;
 use super::scribe::Scribe;
 use super::words::{MOST_CHARS, MOST_WORDS};
 use crate::message::{Block, Message, Span};
@@ -135,13 +136,13 @@ impl Mistake {
             Self::TooLong => scribe.fill(&talk.too_long(MOST_CHARS), &[]),
             Self::TooManyWords => scribe.fill(&talk.too_many_words(MOST_WORDS), &[]),
             Self::UnknownCommand { word, .. } => scribe.fill(talk.unknown_command(), &[word]),
-            Self::UnknownOption { command, word, .. } => scribe.fill(&talk.unknown_option(command), &[word]),
-            Self::NoValue { option, .. } => scribe.fill(&talk.no_value(option), &[]),
-            Self::Twice { option, .. } => scribe.fill(&talk.twice(option), &[]),
-            Self::Missing { what, .. } => scribe.fill(talk.missing(*what), &[]),
-            Self::Extra { command: "incidents", word } => scribe.fill(talk.extra_name(), &[word]),
-            Self::Extra { command, word } => scribe.fill(&talk.extra(command), &[word]),
-            Self::NoNumber { option, word, .. } => scribe.fill(&talk.no_number(option), &[word]),
+            Self::UnknownOption { command, word, .. } => scribe.fill(&talk.unknown_option(*command), &[word]),
+            Self::NoValue { option, .. } => scribe.fill(&talk.no_value(*option), &[]),
+            Self::Twice { option, .. } => scribe.fill(&talk.twice(*option), &[]),
+            Self::Missing { what, .. } => scribe.fill(what.say(scribe.style.language), &[]),
+            Self::Extra { command: "incidents", word } => scribe.fill(&talk.extra_name("incidents"), &[word]),
+            Self::Extra { command, word } => scribe.fill(&talk.extra(*command), &[word]),
+            Self::NoNumber { option, word, .. } => scribe.fill(&talk.no_number(*option), &[word]),
             Self::NoTime { word, .. } => scribe.fill(talk.no_time(), &[word]),
             Self::Length { word } => scribe.fill(talk.wrong_length(), &[word]),
             Self::NoIncident { word, .. } => scribe.fill(talk.no_incident(), &[word]),
@@ -159,7 +160,7 @@ impl Mistake {
             Self::UnknownOption { meant: Some(meant), .. } => blocks.push(scribe.meant_option(meant)),
             _ => {}
         }
-        let usage = self.command().map_or("help", help::usage);
+        let usage = self.command().and_then(registry::find).unwrap_or(&help::SPEC).usage;
         blocks.push(scribe.type_this(usage));
         scribe.message(format!("✋ {}", talk.not_understood()), blocks)
     }

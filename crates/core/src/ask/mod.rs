@@ -4,22 +4,22 @@
 //! file per command. It never reads a store and never knows a platform; [`crate::deed`] is what it
 //! wants done.
 
-pub mod ack;
+mod ack;
 mod args;
 pub mod brief;
 pub mod events;
-pub mod help;
+mod help;
 pub mod incidents;
 pub mod known;
 pub mod mistake;
 pub mod mute;
 pub mod mutes;
 pub mod place;
+mod registry;
 mod scribe;
 pub mod show;
 pub mod status;
-mod talk;
-pub mod unmute;
+mod unmute;
 pub mod untold;
 pub mod why;
 pub mod words;
@@ -30,9 +30,9 @@ pub use brief::{Brief, Kept, Logged, few};
 pub use known::{Known, KnownRule};
 pub use mistake::Mistake;
 pub use place::{Choice, Kind, Named, Place, Unknown};
+pub use registry::{COMMANDS, Spec};
 pub use scribe::{Prompt, named, typed, word};
 
-use self::args::Spec;
 use self::scribe::Scribe;
 use self::words::Word;
 use crate::deed::Done;
@@ -56,6 +56,20 @@ pub enum Entry {
 /// What somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// To know something.
+    Query(Query),
+    /// To change something.
+    Change(Change),
+    /// What can be typed.
+    Help {
+        /// Of one command only.
+        about: Option<&'static str>,
+    },
+}
+
+/// A question: nothing is changed by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
     /// What is open now, and what was there before podbell came.
     Overview {
         /// Counted from 1.
@@ -70,40 +84,33 @@ pub enum Command {
         /// Its number.
         id: u64,
     },
-    /// "I have it."
-    Ack {
-        /// The incident.
-        id: u64,
-    },
-    /// Hold what would be told.
-    Mute(mute::Ask),
-    /// End that.
-    Unmute(mute::What),
     /// What is muted.
     Mutes,
-    /// Why an incident was told, or was not.
+    /// Why an incident was notified, or was not.
     Why {
         /// Its number.
         id: u64,
         /// Of its changes, counted from 1.
         page: u32,
     },
-    /// What no rule tells.
+    /// Warnings that nobody was notified of.
     Untold(untold::Ask),
     /// How podbell is.
     Status,
-    /// What can be typed.
-    Help {
-        /// Of one command only.
-        about: Option<&'static str>,
-    },
 }
 
-impl Command {
-    /// Whether it changes anything.
-    pub fn writes(&self) -> bool {
-        matches!(self, Self::Ack { .. } | Self::Mute(_) | Self::Unmute(_))
-    }
+/// A change that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// "I have it."
+    Ack {
+        /// The incident.
+        id: u64,
+    },
+    /// Hold what would be notified.
+    Mute(mute::Ask),
+    /// End that.
+    Unmute(mute::What),
 }
 
 /// Reads a command.
@@ -113,7 +120,7 @@ impl Command {
 pub fn parse(entry: Entry, text: &str) -> Result<Command, Mistake> {
     let words = words::split(text)?;
     match entry {
-        Entry::Events => command("events", &words, text),
+        Entry::Events => events::SPEC.read(&words, text),
         Entry::Podbell => podbell(&words, text),
     }
 }
@@ -125,10 +132,10 @@ fn podbell(words: &[Word], text: &str) -> Result<Command, Mistake> {
     match named.as_str() {
         "podbell" => podbell(rest, text),
         "-h" | "--help" | "?" => Ok(Command::Help { about: None }),
-        name => match help::COMMANDS.iter().find(|known| known.name == name) {
-            Some(known) => command(known.name, rest, text),
+        name => match registry::find(name) {
+            Some(row) => row.read(rest, text),
             None => {
-                let meant = did_you_mean(name, help::COMMANDS.iter().map(|known| known.name));
+                let meant = did_you_mean(name, COMMANDS.iter().map(|row| row.name));
                 // What followed the mistyped word stays.
                 let rest = rest.first().and_then(|word| text.get(word.start..)).unwrap_or_default();
                 let meant = meant.map(|meant| format!("{meant} {rest}").trim_end().to_owned());
@@ -138,48 +145,25 @@ fn podbell(words: &[Word], text: &str) -> Result<Command, Mistake> {
     }
 }
 
-fn command(name: &'static str, words: &[Word], text: &str) -> Result<Command, Mistake> {
-    let parsed = match name {
-        "events" => events::parse(words, text)?,
-        "incidents" => incidents::parse(words, text)?,
-        "show" => show::parse(words, text)?,
-        "ack" => ack::parse(words, text)?,
-        "mute" => mute::parse(words, text)?,
-        "unmute" => unmute::parse(words, text)?,
-        "mutes" => mutes::parse(words, text)?,
-        "why" => why::parse(words, text)?,
-        "untold" => untold::parse(words, text)?,
-        "status" => status::parse(words, text)?,
-        _ => Some(help::parse(words)),
-    };
-    Ok(parsed.unwrap_or(Command::Help { about: Some(name) }))
-}
-
-/// A command without arguments. `None`: help was asked for.
-fn alone(command: &'static str, words: &[Word], text: &str) -> Result<Option<()>, Mistake> {
-    let args = args::read(words, text, &Spec { command, options: &[], arguments: 0, free_text: false })?;
-    Ok((!args.help).then_some(()))
-}
-
 /// Everything that can be answered: the facts, for people to read and for machines.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    /// See [`Command::Overview`].
+    /// See [`Query::Overview`].
     Overview(events::Overview),
-    /// See [`Command::Events`].
+    /// See [`Query::Events`].
     Events(Box<events::Events>),
-    /// See [`Command::Incidents`].
+    /// See [`Query::Incidents`].
     Incidents(incidents::Incidents),
-    /// See [`Command::Show`].
+    /// See [`Query::Show`].
     Shown(Box<show::Shown>),
-    /// See [`Command::Why`].
+    /// See [`Query::Why`].
     Why(Box<why::Why>),
-    /// See [`Command::Mutes`].
+    /// See [`Query::Mutes`].
     Mutes(mutes::Mutes),
-    /// See [`Command::Untold`].
+    /// See [`Query::Untold`].
     Untold(untold::Untold),
-    /// See [`Command::Status`].
+    /// See [`Query::Status`].
     Status(status::Status),
     /// See [`Command::Help`].
     Help {
@@ -298,7 +282,7 @@ impl Answer {
 }
 
 fn excuse(because: Excuse, scribe: &Scribe<'_>) -> Message {
-    let mut blocks = vec![scribe.line(scribe.talk.excuse(because))];
+    let mut blocks = vec![scribe.line(because.say(scribe.style.language))];
     if because == Excuse::Silent {
         blocks.push(scribe.next(&["mutes".to_owned(), "incidents".to_owned()]));
     }

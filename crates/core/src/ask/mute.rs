@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Command;
-use super::args::{self, Args, Opt, Spec};
+use super::Change;
+use super::args::{self, Args, Opt};
 use super::mistake::{Missing, Mistake};
 use super::mutes;
 use super::place::{Kind, Named, Unknown};
+use super::registry::{Parse, Spec};
 use super::scribe::{Scribe, named, typed, word};
-use super::words::Word;
 use crate::deed::{Done, Refusal};
 use crate::message::{self, Block, Message, words};
 use crate::mute::{Author, LONGEST_MUTE};
+use crate::translations::Phrase;
 
 /// What a person means, by the shape of the word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,22 +72,30 @@ impl Ask {
     }
 }
 
-const SPEC: Spec = Spec { command: "mute", options: &[Opt::Namespace, Opt::Cluster], arguments: 2, free_text: true };
+pub(super) const SPEC: Spec = Spec {
+    name: "mute",
+    usage: "mute SERVICE|ID|rule:NAME 2h [why]",
+    about: Phrase::new(
+        "Hold messages of a service, an incident or a rule for a while.",
+        "暂时静默服务、告警或规则的消息。",
+    ),
+    examples: &["mute web 2h deploying", "mute 1042 30m", "mute rule:image-pull 1d"],
+    options: &[Opt::Namespace, Opt::Cluster],
+    arguments: 2,
+    free_text: true,
+    parse: Parse::Change(parse),
+};
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let args = args::read(words, text, &SPEC)?;
-    if args.help {
-        return Ok(None);
-    }
-    let missing = |what| Mistake::Missing { command: "mute", what };
+fn parse(args: Args) -> Result<Change, Mistake> {
+    let missing = |what| Mistake::Missing { command: SPEC.name, what };
     let written = args.arguments.first().ok_or(missing(Missing::What))?;
-    let what = What::read(written, &args, "mute")?;
+    let what = What::read(written, &args, SPEC.name)?;
     let length = args.arguments.get(1).ok_or(missing(Missing::Length))?.clone();
-    let lasts = args::length(&length, "mute")?;
+    let lasts = args::length(&length, SPEC.name)?;
     if lasts < Duration::from_secs(1) || lasts > LONGEST_MUTE {
         return Err(Mistake::Length { word: length });
     }
-    Ok(Some(Command::Mute(Ask { what, lasts, length, why: args.free_text })))
+    Ok(Change::Mute(Ask { what, lasts, length, why: args.free_text }))
 }
 
 /// What came of a deed.
@@ -100,7 +109,7 @@ pub(super) fn answer_done(done: &Done, about: &str, by: &Author, scribe: &Scribe
             gist.push(words(format!(" ({lasts})")));
             let blocks = vec![
                 Block::Line(gist),
-                scribe.line(talk.holds(*holds)),
+                scribe.line(if *holds == 0 { talk.holds_none().to_owned() } else { talk.holds(*holds) }),
                 scribe.next(&[format!("unmute {}", typed(&mute.what)), "mutes".to_owned()]),
             ];
             scribe.message(title, blocks)
@@ -127,8 +136,10 @@ pub(super) fn answer_done(done: &Done, about: &str, by: &Author, scribe: &Scribe
             Unknown { kind: Kind::Mute, word: about.to_owned(), near: Vec::new() }.answer(scribe)
         }
         Done::Refused { because } => {
-            let blocks =
-                vec![scribe.line(talk.refused(*because)), scribe.next(&["mutes".to_owned(), "incidents".to_owned()])];
+            let blocks = vec![
+                scribe.line(because.say(scribe.style.language)),
+                scribe.next(&["mutes".to_owned(), "incidents".to_owned()]),
+            ];
             scribe.message(format!("✋ {}", message::one_line(about, 200)), blocks)
         }
     }

@@ -2,16 +2,23 @@
 
 use serde::Serialize;
 
-use super::mistake::Mistake;
+use super::registry::{Parse, Spec};
 use super::scribe::{Scribe, named, typed};
-use super::words::Word;
-use super::{Command, PAGE, alone};
+use super::{PAGE, Query};
 use crate::message::{self, Block, Message, words};
 use crate::mute::Mute;
+use crate::translations::Phrase;
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    Ok(alone("mutes", words, text)?.map(|()| Command::Mutes))
-}
+pub(super) const SPEC: Spec = Spec {
+    name: "mutes",
+    usage: "mutes",
+    about: Phrase::new("What is muted, by whom, until when.", "当前静默：内容、操作人、截止时间。"),
+    examples: &["mutes"],
+    options: &[],
+    arguments: 0,
+    free_text: false,
+    parse: Parse::Query(|_| Ok(Some(Query::Mutes))),
+};
 
 /// The answer.
 #[derive(Clone, Debug, Serialize)]

@@ -112,7 +112,7 @@ pub struct Choice {
 
 impl Choice {
     pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let mut blocks = vec![scribe.filled(&scribe.talk.several(self.commands.len() as u64), &[&self.word])];
+        let mut blocks = vec![scribe.filled(&scribe.talk.several(self.commands.len()), &[&self.word])];
         blocks
             .extend(self.commands.iter().take(MOST_CHOICES).map(|command| scribe.meant(std::slice::from_ref(command))));
         if let Some(more) = self.commands.len().checked_sub(MOST_CHOICES).filter(|more| *more > 0) {
@@ -151,7 +151,7 @@ pub struct Unknown {
 
 impl Unknown {
     pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let mut blocks = vec![scribe.filled(scribe.talk.unknown(self.kind), &[&self.word])];
+        let mut blocks = vec![scribe.filled(self.kind.say(scribe.style.language), &[&self.word])];
         if !self.near.is_empty() {
             blocks.push(scribe.meant(&self.near));
         }

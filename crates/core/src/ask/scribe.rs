@@ -1,11 +1,11 @@
 //! What all answers share: the reader's words, commands as they are typed where the answer is read, and
 //! the shape of a message.
 
-use super::talk::{self, Talk};
 use crate::message::{self, Block, Message, Phrases, Span, Style};
 use crate::mute::{Author, Mute, Muted};
 use crate::notice::NoticeKind;
 use crate::rules::rule::Severity;
+use crate::translations::answers::AnswerTexts;
 
 /// How much of a sentence of a person or a cluster is shown.
 const MOST_SENTENCE: usize = 160;
@@ -34,7 +34,7 @@ impl Prompt {
 
 /// Writes answers.
 pub(super) struct Scribe<'a> {
-    pub(super) talk: &'static dyn Talk,
+    pub(super) talk: AnswerTexts,
     pub(super) say: Phrases<'a>,
     pub(super) style: &'a Style,
     prompt: Prompt,
@@ -42,7 +42,7 @@ pub(super) struct Scribe<'a> {
 
 impl<'a> Scribe<'a> {
     pub(super) fn new(style: &'a Style, prompt: Prompt) -> Self {
-        Self { talk: talk::of(style.language), say: Phrases::new(style), style, prompt }
+        Self { talk: AnswerTexts::of(style.language), say: Phrases::new(style), style, prompt }
     }
 
     /// An answer.

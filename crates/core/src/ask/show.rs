@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::args::only_id;
+use super::args::{Args, only_id};
 use super::brief::{Brief, Logged};
 use super::mistake::Mistake;
+use super::registry::{Parse, Spec};
 use super::scribe::{Prompt, Scribe};
-use super::words::Word;
-use super::{Command, Known};
+use super::{Known, Query};
 use crate::deed::Act;
 use crate::incident::Incident;
 use crate::incident::telling::Due;
@@ -15,12 +15,27 @@ use crate::message::{self, Block, Message, Style, compose_built_in, words};
 use crate::notice::{Notice, NoticeBody, NoticeKind, Told};
 use crate::scope::Scope;
 use crate::time::Time;
+use crate::translations::Phrase;
 
 /// How many actions and messages are listed, the newest.
 const MOST_LISTED: usize = 6;
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    Ok(only_id(words, text, "show")?.map(|id| Command::Show { id }))
+pub(super) const SPEC: Spec = Spec {
+    name: "show",
+    usage: "show ID",
+    about: Phrase::new(
+        "One incident: what, where, since when, and what people did.",
+        "一个告警的详情：什么、在哪、何时开始、谁做过什么。",
+    ),
+    examples: &["show 1042"],
+    options: &[],
+    arguments: 1,
+    free_text: false,
+    parse: Parse::Query(parse),
+};
+
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
+    Ok(Some(Query::Show { id: only_id(&args, SPEC.name)? }))
 }
 
 /// A message about it that was sent, or waits.
@@ -111,7 +126,7 @@ impl Shown {
         }
         let told = self.told.iter().map(|told| {
             let (at, state) = (scribe.say.at(told.at), talk.delivery(&told.state));
-            let mut spans = vec![words(format!("✉️ {at} {} → ", talk.kind(told.kind)))];
+            let mut spans = vec![words(format!("✉️ {at} {} → ", told.kind.say(scribe.style.language)))];
             spans.extend([message::data(&told.to), words(format!("{}{state}", scribe.say.colon()))]);
             Block::Small(spans)
         });

@@ -2,19 +2,26 @@
 
 use serde::Serialize;
 
-use super::mistake::Mistake;
+use super::Query;
+use super::registry::{Parse, Spec};
 use super::scribe::Scribe;
-use super::words::Word;
-use super::{Command, alone};
 use crate::message::{self, Block, Message, Span, words};
 use crate::time::Time;
+use crate::translations::Phrase;
 
 /// A service that was not alive for so long does not run, in seconds.
 const ALIVE: u64 = 60;
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    Ok(alone("status", words, text)?.map(|()| Command::Status))
-}
+pub(super) const SPEC: Spec = Spec {
+    name: "status",
+    usage: "status",
+    about: Phrase::new("Whether podbell runs and reads everything.", "podbell 是否在运行并能读取全部服务。"),
+    examples: &["status"],
+    options: &[],
+    arguments: 0,
+    free_text: false,
+    parse: Parse::Query(|_| Ok(Some(Query::Status))),
+};
 
 /// The answer. What is `None` is not the reader's to see.
 #[derive(Clone, Debug, Serialize)]

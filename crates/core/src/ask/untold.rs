@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{self, Opt, Spec};
+use super::args::{Args, Opt};
 use super::mistake::Mistake;
+use super::registry::{Parse, Spec};
 use super::scribe::{Scribe, word};
 use super::status::is_zero;
-use super::words::Word;
-use super::{Command, page, pages};
+use super::{Query, page, pages};
 use crate::event::Target;
 use crate::message::{self, Block, Message, words};
 use crate::rules::rule::RuleKey;
 use crate::step::decision::{Decision, Verdict};
 use crate::time::Time;
+use crate::translations::Phrase;
 
 /// What is looked back at unless something else is asked for.
 const LATELY: Duration = Duration::from_secs(24 * 3600);
@@ -50,18 +51,23 @@ impl Ask {
     }
 }
 
-const SPEC: Spec = Spec {
-    command: "untold",
+pub(super) const SPEC: Spec = Spec {
+    name: "untold",
+    usage: "untold [-n NAMESPACE] [-c CLUSTER] [--since 24h] [--page N]",
+    about: Phrase::new(
+        "Unmatched Warnings: those that nobody was notified of, and why.",
+        "未通知的 Warning 事件及其原因。",
+    ),
+    examples: &["untold --since 2h"],
     options: &[Opt::Namespace, Opt::Cluster, Opt::Since, Opt::Page],
     arguments: 0,
     free_text: false,
+    parse: Parse::Query(parse),
 };
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let args = args::read(words, text, &SPEC)?;
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
     let (since, page) = (args.since.unwrap_or(LATELY), args.page.unwrap_or(1));
-    let ask = Ask { namespace: args.namespace, cluster: args.cluster, since, page };
-    Ok((!args.help).then_some(Command::Untold(ask)))
+    Ok(Some(Query::Untold(Ask { namespace: args.namespace, cluster: args.cluster, since, page })))
 }
 
 /// Changes of one workload with one reason.
@@ -148,7 +154,8 @@ impl Untold {
         let since = scribe.say.duration(self.ask.since.as_secs());
         let said = match (self.all, self.unusable) {
             (0, 1..) => talk.untold_but_unusable(&since),
-            (all, _) => talk.untold(all, &since),
+            (0, 0) => talk.nothing_untold(&since),
+            _ => talk.untold(&since),
         };
         let mut blocks = vec![scribe.line(said)];
         blocks.extend(scribe.unusable(self.unusable));

@@ -3,13 +3,13 @@
 
 use serde::Serialize;
 
-use super::args::{self, Opt};
+use super::args::{Args, Opt, only_id};
 use super::brief::Brief;
 use super::mistake::Mistake;
+use super::registry::{Parse, Spec};
 use super::scribe::{Prompt, Scribe};
 use super::show::ToldOnce;
-use super::words::Word;
-use super::{Command, PAGE, pages};
+use super::{PAGE, Query, pages};
 use crate::incident::hold::Held;
 use crate::message::{self, Block, Message, Span, Style, words};
 use crate::notice::NoticeKind;
@@ -17,10 +17,21 @@ use crate::rules::rule::Destination;
 use crate::step::decision::{Claimed, Decision, Effect, Verdict};
 use crate::time::Time;
 use crate::trail::{Line, Trail};
+use crate::translations::Phrase;
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let read = args::id_with(words, text, "why", &[Opt::Page])?;
-    Ok(read.map(|(id, args)| Command::Why { id, page: args.page.unwrap_or(1) }))
+pub(super) const SPEC: Spec = Spec {
+    name: "why",
+    usage: "why ID [--page N]",
+    about: Phrase::new("Why an incident was notified, or was not.", "告警为什么通知，或为什么没有通知。"),
+    examples: &["why 1042"],
+    options: &[Opt::Page],
+    arguments: 1,
+    free_text: false,
+    parse: Parse::Query(parse),
+};
+
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
+    Ok(Some(Query::Why { id: only_id(&args, SPEC.name)?, page: args.page.unwrap_or(1) }))
 }
 
 /// The answer.
@@ -78,8 +89,10 @@ impl Why {
     fn written(&self, scribe: &Scribe<'_>) -> Vec<Block> {
         let talk = scribe.talk;
         let sent = self.told.iter().filter(|told| told.state == "sent" || told.state == "folded").count() as u64;
-        let mut blocks =
-            vec![scribe.filled(talk.rule_decided(), &[&self.brief.rule.name]), scribe.line(talk.told_so_often(sent))];
+        let mut blocks = vec![
+            scribe.filled(talk.rule_decided(), &[&self.brief.rule.name]),
+            scribe.line(if sent == 0 { talk.told_nobody().to_owned() } else { talk.told_so_often(sent) }),
+        ];
         for (to, held) in &self.held {
             let mut spans = vec![words("🤫 "), message::data(to), words(scribe.say.colon())];
             spans.extend(held_by(held, scribe));
@@ -134,6 +147,6 @@ fn held_by(held: &Held, scribe: &Scribe<'_>) -> Vec<Span> {
             scribe.fill(&scribe.talk.held_by_window(&scribe.say.at(*until)), &[window.name()])
         }
         Held::Mute { until, .. } => vec![words(scribe.talk.held_by_mute(&scribe.say.at(*until)))],
-        Held::By { incident } => vec![words(scribe.talk.held_by_incident(*incident))],
+        Held::By { incident } => vec![words(scribe.talk.held_by_incident(&incident.to_string()))],
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::story::{place, what};
-use super::words::Label;
 use super::{Block, Message, Scribe, Span, Style, data, fill, fold, sign, text, words};
 use crate::notice::{Notice, NoticeBody, NoticeKind, Story};
 use crate::outbox::StormFacts;
 use crate::rules::Severity;
 use crate::time::Time;
+use crate::translations::messages::Label;
 
 /// How many incidents are listed.
 const MOST_LISTED: usize = 10;
@@ -20,7 +20,7 @@ const LEAST: usize = 3;
 
 /// What many incidents may have in common, the most telling first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cause {
+pub(crate) enum Cause {
     Node,
     Image,
     Reason,
@@ -61,12 +61,12 @@ impl Scribe<'_> {
         let severity = standing.iter().chain(said).map(|notice| notice.severity).max().unwrap_or(Severity::Info);
         let (kind, title) = match (standing, over, said) {
             ([], [], [first, ..]) => (first.kind, self.held(&held)),
-            ([], ..) => (NoticeKind::Resolved, self.words.digest_title(0, over.len() as u64)),
-            _ => (NoticeKind::Opened, self.words.digest_title(standing.len() as u64, over.len() as u64)),
+            ([], ..) => (NoticeKind::Resolved, self.words.digest_heading(0, over.len() as u64)),
+            _ => (NoticeKind::Opened, self.words.digest_heading(standing.len() as u64, over.len() as u64)),
         };
         let mut blocks = vec![Block::Line(self.how_much(standing, &held))];
         if let Some((cause, name, n)) = likely_cause(standing) {
-            let sentence = self.words.digest_cause(cause, n as u64, standing.len() as u64);
+            let sentence = self.words.digest_cause(cause.say(self.language), n, standing.len());
             blocks.push(Block::Line(fill(&sentence, &[&name])));
         }
         blocks.extend(standing.iter().take(MOST_LISTED).map(|notice| Block::Line(self.one(notice))));
@@ -97,7 +97,8 @@ impl Scribe<'_> {
     }
 
     fn held(&self, held: &Held) -> String {
-        self.words.digest(&self.clock.at(held.since), held.notices, held.about)
+        let about = held.about.map(|n| self.words.digest_about(n)).unwrap_or_default();
+        self.words.digest(held.notices, &about, &self.clock.at(held.since))
     }
 
     /// How many since when, and where.
@@ -108,8 +109,7 @@ impl Scribe<'_> {
         places.sort();
         places.dedup();
         if !places.is_empty() {
-            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
-            spans.push(words(format!("{gap}{}{}", self.words.label(Label::Where), self.words.colon())));
+            spans.push(words(format!("{}{}{}", self.words.gap(), self.words.label(Label::Where), self.words.colon())));
             spans.extend(self.names(places.iter(), MOST_NAMES, places.len() as u64));
         }
         spans

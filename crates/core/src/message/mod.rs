@@ -16,13 +16,13 @@ mod story;
 mod templated;
 mod text;
 mod when;
-mod words;
 
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use digest::Cause;
 pub use digest::compose_digest;
 pub use fold::fold;
 pub use link::page_path;
@@ -32,11 +32,11 @@ pub use templated::Composed;
 pub use text::{clip, number, one_line};
 
 use self::when::Clock;
-use self::words::{Label, Words};
 use super::notice::{Notice, NoticeBody, NoticeKind};
 use super::rules::rule::Severity;
 use super::template::{Facts, Template};
 use super::time::Time;
+use super::translations::messages::{Label, MessageTexts};
 
 /// A message this much older than its sending says so, in seconds.
 const LATE_AFTER: u64 = 300;
@@ -55,6 +55,14 @@ pub enum Language {
 impl Language {
     /// Every language, for messages that list them.
     pub const ALL: [Self; 2] = [Self::En, Self::Zh];
+
+    /// Of a phrase in both languages, the one in this language.
+    pub fn choose<'a>(self, en: &'a str, zh: &'a str) -> &'a str {
+        match self {
+            Self::En => en,
+            Self::Zh => zh,
+        }
+    }
 
     /// The word of podbell.yaml.
     pub fn as_str(self) -> &'static str {
@@ -146,12 +154,12 @@ impl Message {
 
     /// What stands between a heading and its fact.
     pub fn colon(&self) -> &'static str {
-        words::of(self.language).colon()
+        MessageTexts::of(self.language).colon()
     }
 
     /// "+3 more", where a platform's budget ends.
     pub fn more(&self, n: usize) -> String {
-        words::of(self.language).more(n as u64)
+        MessageTexts::of(self.language).more(n as u64)
     }
 }
 
@@ -235,7 +243,7 @@ pub fn facts(notice: &Notice, style: &Style) -> Facts {
 /// What composing needs everywhere.
 struct Scribe<'a> {
     language: Language,
-    words: &'static dyn Words,
+    words: MessageTexts,
     clock: Clock<'a>,
 }
 
@@ -243,7 +251,7 @@ impl<'a> Scribe<'a> {
     fn new(style: &'a Style) -> Self {
         Self {
             language: style.language,
-            words: words::of(style.language),
+            words: MessageTexts::of(style.language),
             clock: Clock { zone: &style.time_zone, now: style.now },
         }
     }

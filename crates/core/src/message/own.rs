@@ -1,11 +1,11 @@
 //! Messages about podbell itself: its troubles and its own word.
 
-use super::words::{About, Label};
 use super::{Block, Message, Scribe, Span, fill, plain, sign, text, words};
 use crate::incident::hold::Window;
 use crate::mute::Author;
 use crate::notice::{ClockHint, Info, Notice, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::time::Time;
+use crate::translations::messages::{About, Label};
 
 /// How many of the affected are listed.
 const MOST_LISTED: usize = 5;
@@ -43,7 +43,7 @@ impl Scribe<'_> {
         let sentence = match trouble.until.filter(|_| over) {
             Some(until) => {
                 let how_long = self.words.duration(until.since(trouble.since).as_secs());
-                self.words.trouble_over(&self.clock.span(trouble.since, until), &how_long)
+                self.words.trouble_over(&how_long, &self.clock.span(trouble.since, until))
             }
             None => self.words.trouble(&self.clock.at(trouble.since)),
         };
@@ -93,7 +93,10 @@ impl Scribe<'_> {
                     0 => self.words.duration(seconds),
                     hours => self.words.hours(hours),
                 };
-                let line = self.words.daily(&span, [*events, *messages, *incidents, *untold]);
+                let mut line = self.words.daily(&span, *events, *messages, *incidents);
+                if *untold > 0 {
+                    line.push_str(&self.words.daily_untold_kinds(*untold));
+                }
                 let help = (*untold > 0).then(|| Block::Small(fill(self.words.daily_untold(), &["podbell explain"])));
                 self.own(notice, format!("📊 {line}"), false, help.into_iter().collect())
             }
@@ -112,15 +115,17 @@ impl Scribe<'_> {
         already_there: u64,
         hint: Option<&ClockHint>,
     ) -> Message {
-        let watching = fill(&self.words.watching_title(services), &[source]);
+        let watching = match services {
+            0 => self.words.watching().to_owned(),
+            services => self.words.watching_services(services),
+        };
+        let watching = fill(&watching, &[source]);
         let title = format!("👀 {}", plain(&watching).trim_end_matches(['.', '。']));
         // The title says it already, unless there is more to say.
         let mut blocks = Vec::new();
         if already_there > 0 {
             let mut gist = watching;
-            // A Chinese sentence ends without a blank after it.
-            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
-            gist.push(words(format!("{gap}{}", self.words.already_there(already_there))));
+            gist.push(words(format!("{}{}", self.words.gap(), self.words.already_there(already_there))));
             blocks.push(Block::Line(gist));
         }
         blocks.extend(hint.map(|hint| Block::Line(self.clock_is_off(hint))));
@@ -139,7 +144,8 @@ impl Scribe<'_> {
     fn was_blind(&self, notice: &Notice, source: &str, services: u64, (from, until): (Time, Time)) -> Message {
         let (from, until) = self.clock.ends(from, until);
         let title = format!("🙈 {}", plain(&fill(self.words.blind_title(), &[source])));
-        let gist = fill(&self.words.blind_source(&from, &until, services), &[source]);
+        let gist = self.words.blind_source(&self.words.blind(&from, &until), &self.words.services(services));
+        let gist = fill(&gist, &[source]);
         self.own(notice, title, false, vec![Block::Line(gist)])
     }
 
@@ -185,15 +191,20 @@ impl Scribe<'_> {
     }
 
     fn store(&self, notice: &Notice, fate: &StoreFate, kept: Option<&str>) -> Message {
-        let at = |time: Option<Time>| time.map(|time| self.clock.at(time));
         let words = self.words;
+        let written = |at: &Option<Time>| at.map(|at| words.store_last_written(&self.clock.at(at))).unwrap_or_default();
         let (gist, why) = match fate {
             StoreFate::WentBack { commits, from, until } => {
-                (words.store_went_back(*commits, at(*from).as_deref(), &self.clock.at(*until)), None)
+                let until = self.clock.at(*until);
+                let made = match from {
+                    Some(from) => words.store_made_between(&self.clock.at(*from), &until),
+                    None => words.store_made_before(&until),
+                };
+                (words.store_went_back(*commits, &made), None)
             }
             StoreFate::Replaced { until } => (words.store_replaced(&self.clock.at(*until)), None),
-            StoreFate::Lost { until } => (words.store_lost(at(*until).as_deref()), None),
-            StoreFate::Damaged { why, until } => (words.store_damaged(at(*until).as_deref()), Some(why)),
+            StoreFate::Lost { until } => (words.store_lost(&written(until)), None),
+            StoreFate::Damaged { why, until } => (words.store_damaged(&written(until)), Some(why)),
             StoreFate::Mended { why, rows } => (words.store_mended(*rows), Some(why)),
             StoreFate::Rewritten => (words.store_rewritten().to_owned(), None),
             StoreFate::Unsure => (words.store_unsure().to_owned(), None),
@@ -205,7 +216,7 @@ impl Scribe<'_> {
         if let Some(kept) = kept {
             blocks.push(Block::Line(fill(words.store_kept(), &[kept])));
         }
-        let title = format!("{} {}", sign(notice.kind, notice.severity), words.store_title(fate));
+        let title = format!("{} {}", sign(notice.kind, notice.severity), fate.say(self.language));
         self.own(notice, title, false, blocks)
     }
 

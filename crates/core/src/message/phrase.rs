@@ -1,15 +1,15 @@
 //! The small phrases that messages and answers share: spans of time, counts, clocks.
 
-use super::words::{self, Words};
 use super::{Clock, Style};
 use crate::time::Time;
+use crate::translations::messages::MessageTexts;
 
 /// What was fewer seconds ago than this was just now.
 const JUST_NOW: u64 = 5;
 
 /// Phrases in a reader's language and zone.
 pub struct Phrases<'a> {
-    words: &'static dyn Words,
+    words: MessageTexts,
     clock: Clock<'a>,
 }
 
@@ -17,7 +17,7 @@ impl<'a> Phrases<'a> {
     /// Those of this reader.
     pub fn new(style: &'a Style) -> Self {
         let clock = Clock { zone: &style.time_zone, now: style.now };
-        Self { words: words::of(style.language), clock }
+        Self { words: MessageTexts::of(style.language), clock }
     }
 
     /// `10:02`, or with its date on another day.
@@ -38,8 +38,10 @@ impl<'a> Phrases<'a> {
     /// How long ago something was: `3 min ago`.
     pub fn ago(&self, time: Time) -> String {
         let seconds = self.clock.now.since(time).as_secs();
-        let age = (seconds >= JUST_NOW).then(|| self.duration(seconds));
-        self.words.ago(age.as_deref())
+        if seconds < JUST_NOW {
+            return self.words.just_now().to_owned();
+        }
+        self.words.age(&self.duration(seconds))
     }
 
     /// Where somebody said something, see [`crate::mute::Author::via`].

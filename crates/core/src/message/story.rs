@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::help as known;
-use super::words::{Label, of as of_language};
 use super::{Block, Fact, Language, Message, Scribe, Span, data, fill, sign, text, words};
 use crate::incident::FLAPPING;
 use crate::incident::standing::EndedBy;
 use crate::notice::{Notice, NoticeKind, Story};
 use crate::rules::rule::Field;
+use crate::translations::messages::Label;
 
 /// What happened longer ago than this, in seconds, is told with its time.
 const STALE: u64 = 300;
@@ -51,8 +51,10 @@ impl Scribe<'_> {
 
     fn incident_title(&self, notice: &Notice, story: &Story) -> String {
         let status = match (flapping(notice, story), &story.mute_over) {
-            (true, _) => self.words.flapping(notice.severity, story.reopened),
-            (false, Some(_)) if notice.kind == NoticeKind::Reminded => self.words.mute_over_status(notice.severity),
+            (true, _) => self.words.flapping_title(notice.severity.say(self.language), story.reopened),
+            (false, Some(_)) if notice.kind == NoticeKind::Reminded => {
+                self.words.mute_over_title(notice.severity.say(self.language))
+            }
             (false, _) => self.words.status(notice.kind, notice.severity),
         };
         let (place, cluster) = (place(story), cluster(story));
@@ -77,12 +79,12 @@ impl Scribe<'_> {
         let begin = match notice.kind {
             NoticeKind::Closed => {
                 let because = text::one_line(story.closed_because.as_deref().unwrap_or_default(), MOST_WORDS);
-                self.words.closed(&because)
+                self.words.closed_for(&because)
             }
-            _ => {
-                let how_long = (story.quiet_seconds > 0).then(|| self.words.duration(story.quiet_seconds));
-                self.words.quiet(how_long.as_deref())
-            }
+            _ => match story.quiet_seconds {
+                0 => self.words.went_quiet().to_owned(),
+                seconds => self.words.quiet_for(&self.words.duration(seconds)),
+            },
         };
         let begin = match story.ended_by.as_ref().filter(|_| notice.kind == NoticeKind::Resolved) {
             Some(end) => self.ended(end),
@@ -105,8 +107,7 @@ impl Scribe<'_> {
         }
         if story.told.is_none() {
             // Nobody may take it for the end of something that was missed.
-            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
-            spans.push(words(format!("{gap}{}", self.words.never_told())));
+            spans.push(words(format!("{}{}", self.words.gap(), self.words.never_told())));
         }
         spans
     }
@@ -339,7 +340,7 @@ pub fn command(story: &Story) -> Option<String> {
 /// What the newest event usually means, in one sentence; `None` for reasons that podbell does not
 /// know.
 pub fn help(story: &Story, language: Language) -> Option<&'static str> {
-    known::of(&story.newest).map(|help| of_language(language).help(help))
+    known::of(&story.newest).map(|help| help.say(language))
 }
 
 fn labels(labels: &BTreeMap<String, String>, comma: &str) -> Vec<Span> {
