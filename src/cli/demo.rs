@@ -16,7 +16,7 @@ use url::Url;
 use crate::app::pulse::Snapshot;
 use crate::app::{self, Pulse, Service, SideTask, assemble};
 use crate::clock;
-use crate::demo;
+use crate::demo::{self, DemoTexts};
 use crate::engine::{Engine, Parts};
 use crate::notifiers::{Color, Kind, NotifierConfig, Notifiers};
 use crate::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
@@ -45,7 +45,7 @@ pub(super) struct Args {
     /// How long it takes, such as 60s or 5m.
     #[arg(long = "for", value_name = "DURATION", default_value = "15s", value_parser = duration)]
     length: Duration,
-    /// The language of the messages: en or zh.
+    /// The language: en or zh.
     #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = language)]
     language: Language,
 }
@@ -71,7 +71,7 @@ fn language(text: &str) -> Result<Language, String> {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = folder()?;
     let snapshot = super::block_on(play(&args, folder.path()))??;
-    match summary(&snapshot) {
+    match summary(args.language, &snapshot) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
     }
@@ -105,7 +105,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         },
     )?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    introduce(&emulator.endpoint(), &listener.local_addr()?.to_string())?;
+    introduce(args.language, &emulator.endpoint(), &listener.local_addr()?.to_string())?;
 
     let mut source = QcloudConfig::new(SOURCE, Url::parse(&emulator.endpoint())?, SecretString::from(id), key);
     source.poll_every = POLL_EVERY;
@@ -143,7 +143,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         damage: Box::pin(std::future::pending()),
         deliver: assemble::deliver(notifiers),
         sources: vec![assemble::qcloud_task(source, http)],
-        sides: vec![assemble::server(listener, pulse.clone(), None, axum::Router::new()), narrator(args.length)],
+        sides: vec![assemble::server(listener, pulse.clone(), None, axum::Router::new()), narrator(args)],
         pulse: pulse.clone(),
     };
     let (length, signals) = (args.length, super::Signals::listen()?);
@@ -185,14 +185,15 @@ fn setup() -> anyhow::Result<Setup> {
     })
 }
 
-fn introduce(endpoint: &str, server: &str) -> std::io::Result<()> {
+fn introduce(language: Language, endpoint: &str, server: &str) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
-    writeln!(out, "podbell demo: an emulated cluster at {endpoint}")?;
-    writeln!(out, "health and metrics at http://{server}/metrics; Ctrl-C ends it\n")
+    let texts = DemoTexts::of(language);
+    writeln!(out, "{}\n{}\n", texts.cluster(endpoint), texts.metrics(&format!("http://{server}/metrics")))
 }
 
 /// Says what happens in the cluster, so that the messages can be judged.
-fn narrator(length: Duration) -> SideTask {
+fn narrator(args: &Args) -> SideTask {
+    let Args { length, language } = *args;
     Box::new(move |mut stopped| {
         Box::pin(async move {
             let mut last = Duration::ZERO;
@@ -204,7 +205,8 @@ fn narrator(length: Duration) -> SideTask {
                 last = beat.after;
                 let dim = anstyle::Style::new().dimmed();
                 // Whoever read may have seen enough (`| head`).
-                let _ = writeln!(anstream::stdout(), "{dim}· in the cluster: {}{dim:#}\n", beat.what);
+                let said = DemoTexts::of(language).in_the_cluster(beat.what.say(language));
+                let _ = writeln!(anstream::stdout(), "{dim}· {said}{dim:#}\n");
             }
             // The service takes a side task that ends by itself for a finished one.
             let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -212,13 +214,9 @@ fn narrator(length: Duration) -> SideTask {
     })
 }
 
-fn summary(snapshot: &Snapshot) -> std::io::Result<()> {
-    let totals = &snapshot.totals;
-    let mut out = anstream::stdout().lock();
-    writeln!(
-        out,
-        "Summary: {} polls, {} events seen, {} changes ({} of them Warnings), {} messages.",
-        totals.steps.polls, totals.steps.events, totals.steps.changes, totals.steps.warning_changes, totals.delivered
-    )?;
-    writeln!(out, "Next: podbell.example.yaml is a configuration to start from; `podbell check` explains mistakes.")
+fn summary(language: Language, snapshot: &Snapshot) -> std::io::Result<()> {
+    let (texts, totals) = (DemoTexts::of(language), &snapshot.totals);
+    let steps = &totals.steps;
+    let counts = texts.summary(steps.polls, steps.events, steps.changes, steps.warning_changes, totals.delivered);
+    writeln!(anstream::stdout().lock(), "{counts}\n{}", texts.next())
 }

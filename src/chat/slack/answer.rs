@@ -10,7 +10,7 @@ use podbell_core::outbox::Content;
 
 /// What the adapter says by itself, as an answer that only its reader sees.
 pub fn own(own: Own, language: Language) -> Value {
-    json!({"response_type": "ephemeral", "replace_original": false, "text": own.text(language)})
+    json!({"response_type": "ephemeral", "replace_original": false, "text": own.say(language)})
 }
 
 /// An answer of the desk. `content` is how much of it.

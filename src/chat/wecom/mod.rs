@@ -112,7 +112,7 @@ impl Asker {
     }
 
     fn own(&self, own: Own) -> Arc<str> {
-        own.text(self.talk.language).into()
+        own.say(self.talk.language).into()
     }
 
     /// Says in the log what is wrong with the other side, once for each kind.

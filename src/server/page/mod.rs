@@ -211,7 +211,7 @@ impl Page {
 
 impl Asking<'_> {
     fn context(&self) -> Context<'_> {
-        let words = words::of(self.style.language);
+        let words = words::PageTexts::of(self.style.language);
         Context {
             words,
             style: &self.style,
@@ -221,9 +221,9 @@ impl Asking<'_> {
             token: self.visitor.as_ref().map(|v| access::form_token(&self.page.key, v)).unwrap_or_default(),
             here: self.here.clone(),
             said: match self.said {
-                Some("ack") => Some(words.said_ack),
-                Some("mute") => Some(words.said_mute),
-                Some("unmute") => Some(words.said_unmute),
+                Some("ack") => Some(words.said_ack()),
+                Some("mute") => Some(words.said_mute()),
+                Some("unmute") => Some(words.said_unmute()),
                 _ => None,
             },
         }
@@ -246,15 +246,15 @@ impl Asking<'_> {
 
     fn nothing(&self) -> Response {
         let words = self.context().words;
-        self.say(StatusCode::NOT_FOUND, words.not_found, words.not_found_about)
+        self.say(StatusCode::NOT_FOUND, words.not_found(), words.not_found_about())
     }
 
     fn wrong(&self, error: ListError) -> Response {
         let words = self.context().words;
         match error {
-            ListError::NotYours => self.say(StatusCode::FORBIDDEN, words.not_yours, ""),
+            ListError::NotYours => self.say(StatusCode::FORBIDDEN, words.not_yours(), ""),
             ListError::NoKey => self.nothing(),
-            ListError::Unreadable => self.say(StatusCode::SERVICE_UNAVAILABLE, words.unavailable, ""),
+            ListError::Unreadable => self.say(StatusCode::SERVICE_UNAVAILABLE, words.unavailable(), ""),
         }
     }
 
@@ -264,11 +264,11 @@ impl Asking<'_> {
         // A link in a chat's web page: browsers keep a strict cookie back then. Going on from here they
         // do not.
         if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
-            let (words, here) = (words::of(self.style.language), &self.here);
+            let (words, here) = (words::PageTexts::of(self.style.language), &self.here);
             let page = html! {
                 (maud::DOCTYPE)
                 html { head { meta charset="utf-8"; title { "podbell" } meta http-equiv="refresh" content=(format!("0; url={here}")); }
-                    body { a href=(here) { (words.going_on) } } }
+                    body { a href=(here) { (words.going_on()) } } }
             };
             return ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response();
         }
@@ -332,7 +332,7 @@ async fn home(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: A
     match page.desk.home(asking.reader(visitor), place(at).page.unwrap_or(1)).await {
         Ok(home) => {
             let cx = asking.context();
-            let title = format!("{} {}", home.open, cx.words.open);
+            let title = format!("{} {}", home.open, cx.words.open());
             asking.show(StatusCode::OK, Tab::Incidents, &title, &incidents::view(&cx, &home))
         }
         Err(error) => asking.wrong(error),
@@ -368,7 +368,7 @@ async fn service_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Ur
         Ok(found) => {
             let cx = asking.context();
             let view = services::list(&cx, &found, &beginning, after);
-            asking.show(StatusCode::OK, Tab::Services, cx.words.services, &view)
+            asking.show(StatusCode::OK, Tab::Services, cx.words.services(), &view)
         }
         Err(error) => asking.wrong(error),
     }
@@ -395,7 +395,7 @@ async fn source_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri
         Ok(found) => {
             let cx = asking.context();
             let view = sources::view(&cx, &found, &page.pulse.snapshot(), &page.config.intervals);
-            asking.show(StatusCode::OK, Tab::Sources, cx.words.sources, &view)
+            asking.show(StatusCode::OK, Tab::Sources, cx.words.sources(), &view)
         }
         Err(error) => asking.wrong(error),
     }
@@ -410,7 +410,7 @@ async fn destination_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri
         (Ok(found), Ok(dead)) => {
             let cx = asking.context();
             let view = destinations::view(&cx, &found, &dead.items, &page.config.paces);
-            asking.show(StatusCode::OK, Tab::Destinations, cx.words.destinations, &view)
+            asking.show(StatusCode::OK, Tab::Destinations, cx.words.destinations(), &view)
         }
         (Err(error), _) | (_, Err(error)) => asking.wrong(error),
     }
@@ -424,7 +424,7 @@ async fn sign_in_form(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Ur
         Some(_) => to(&format!("{}{next}", page.base)),
         None => {
             let cx = asking.context();
-            asking.show(StatusCode::OK, Tab::None, cx.words.sign_in, &sign_in::view(&cx, next, None))
+            asking.show(StatusCode::OK, Tab::None, cx.words.sign_in(), &sign_in::view(&cx, next, None))
         }
     }
 }

@@ -160,7 +160,7 @@ impl Mistake {
             Self::UnknownOption { meant: Some(meant), .. } => blocks.push(scribe.meant_option(meant)),
             _ => {}
         }
-        let usage = self.command().and_then(registry::find).unwrap_or(&help::SPEC).usage;
+        let usage = self.command().and_then(registry::find).map_or(help::SPEC.name, |spec| spec.usage);
         blocks.push(scribe.type_this(usage));
         scribe.message(format!("✋ {}", talk.not_understood()), blocks)
     }

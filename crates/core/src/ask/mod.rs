@@ -86,7 +86,7 @@ pub enum Query {
     },
     /// What is muted.
     Mutes,
-    /// Why an incident was notified, or was not.
+    /// Why an incident was reported, or was not.
     Why {
         /// Its number.
         id: u64,
@@ -107,7 +107,7 @@ pub enum Change {
         /// The incident.
         id: u64,
     },
-    /// Hold what would be notified.
+    /// Hold what would be reported.
     Mute(mute::Ask),
     /// End that.
     Unmute(mute::What),

@@ -22,7 +22,7 @@ use crate::translations::Phrase;
 pub(super) const SPEC: Spec = Spec {
     name: "why",
     usage: "why ID [--page N]",
-    about: Phrase::new("Why an incident was notified, or was not.", "告警为什么通知，或为什么没有通知。"),
+    about: Phrase::new("Why an incident was reported, or was not.", "告警为什么通知，或为什么没有通知。"),
     examples: &["why 1042"],
     options: &[Opt::Page],
     arguments: 1,

@@ -98,11 +98,11 @@ translations! {
     unreadable_since(at): "Cannot be read since {at}: there may be more.", "自 {at} 起无法读取，可能还有更多事件。";
     read(ago): "Last change read {ago}.", "最近一次变化：{ago}";
     /// Of a Warning that was there before podbell came.
-    was_there: "was there before, not notified", "此前已有，未通知";
+    was_there: "was there before, not reported", "此前已有，未通知";
     open_title(n): "{n} open {n|incident|incidents}", "{n} 个未恢复的告警";
     none_open_in(services): "Nothing is open in {services}.", "{services}中没有未恢复的告警。";
     open_in(n, services): "{n} open {n|incident|incidents} in {services}, newest first.", "{services}中有 {n} 个未恢复的告警，最新的在前。";
-    baseline: "Already there when podbell started, not notified:", "podbell 开始监控前已有、未通知的：";
+    baseline: "Already there when podbell started, not reported:", "podbell 开始监控前已有、未通知的：";
 
     // incidents
     known(n): "{n} {n|incident|incidents}", "{n} 个告警";
@@ -115,9 +115,9 @@ translations! {
     muted_title(n): "{n} {n|mute|mutes}", "{n} 个静默";
     nothing_muted: "Nothing is muted.", "当前没有静默。";
     holds_none: "No open incident is held by it now.", "目前没有未恢复的告警受其影响。";
-    holds(n): "It holds {n} open {n|incident|incidents} now; what is still open at its end is notified then.", "目前静默了 {n} 个未恢复的告警；结束时仍未恢复的将会通知。";
+    holds(n): "It holds {n} open {n|incident|incidents} now; what is still open at its end is reported then.", "目前静默了 {n} 个未恢复的告警；结束时仍未恢复的将会通知。";
     /// Who ended it.
-    unmuted: "{} ended this; what is open is notified again:", "{} 已解除以下静默，未恢复的告警将重新通知：";
+    unmuted: "{} ended this; what is open is reported again:", "{} 已解除以下静默，未恢复的告警将重新通知：";
     acknowledged: "Acknowledged by {}. No reminders until it comes back.", "{} 已认领，再次出现之前不再提醒。";
     had_it(since): "Before that it was acknowledged by {}, since {since}.", "此前由 {} 认领，自 {since} 起。";
     did_mute(lasts): "muted for {lasts}", "静默 {lasts}";
@@ -148,9 +148,9 @@ translations! {
 
     // untold
     untold_title(n): "{n} {n|kind|kinds} of unmatched Warnings", "{n} 类未通知的 Warning 事件";
-    nothing_untold(since): "No unmatched Warning is on record for the last {since}.", "最近 {since}内记录的 Warning 事件均已通知。";
+    nothing_untold(since): "No unmatched Warnings are on record for the last {since}.", "最近 {since}内记录的 Warning 事件均已通知。";
     untold(since): "Unmatched Warnings of the last {since}, newest first:", "最近 {since}内未通知的 Warning 事件，最新的在前：";
-    untold_but_unusable(since): "Every Warning of the last {since} that podbell could read was notified.", "最近 {since}内能够读取的 Warning 事件均已通知。";
+    untold_but_unusable(since): "No unmatched Warnings among those of the last {since} that podbell could read.", "最近 {since}内能够读取的 Warning 事件均已通知。";
     unusable(services): "Lists of {services} have entries that podbell cannot read: nobody is notified of them.", "{services}的列表中有 podbell 无法解析的条目，不会通知任何人。";
     ignored_by: "ignored by rule {}", "被规则 {} 忽略";
     no_rule: "no rule matches it", "没有匹配的规则";

@@ -149,7 +149,7 @@ translations! {
     held_title(over): "Held back and over by now: {over} {over|problem|problems}", "暂缓通知的 {over} 个告警已恢复";
     held_outside: "Outside of {}, ", "通知时段 {} 之外，";
     held_during: "Maintenance {}, ", "维护 {} 期间，";
-    held_open(n): "{n} {n|problem is still there; it is|problems are still there; they are} notified separately.", "另有 {n} 个告警仍未恢复，将单独通知。";
+    held_open(n): "{n} {n|problem is still there; it is|problems are still there; they are} reported separately.", "另有 {n} 个告警仍未恢复，将单独通知。";
     daily(span, events, messages, incidents): "{span}: {events} {events|event|events}, {messages} {messages|message|messages}, {incidents} {incidents|incident|incidents}", "近 {span}：{events} 个事件，{messages} 条消息，{incidents} 个告警";
     daily_untold_kinds(n): "; unmatched: {n} {n|kind|kinds}", "；未通知：{n} 类";
     /// The command that says why.
@@ -158,7 +158,7 @@ translations! {
     /// Who muted it.
     muted: "{} muted it", "{} 设置了静默";
     muted_until(at): " until {at}", "，至 {at}";
-    muted_holds(n): "{n} {n|problem is|problems are} open now and will be notified at its end.", "目前有 {n} 个告警未恢复，静默结束时会通知。";
+    muted_holds(n): "{n} {n|problem is|problems are} open now and will be reported at its end.", "目前有 {n} 个告警未恢复，静默结束时会通知。";
     /// Where it was said.
     muted_how_to_end: "muted in {}; what ends meanwhile is reported where it was reported before", "来自 {}；期间恢复的告警，只在之前通知过的地方通知";
     test_title: "A test message of podbell", "podbell 测试消息";

@@ -95,7 +95,7 @@ macro_rules! translated {
 }
 
 /// A phrase that stands alone, beside what it is about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phrase {
     /// In English.
     pub en: &'static str,
