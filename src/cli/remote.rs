@@ -46,7 +46,7 @@ pub(super) fn ask(url: &str, text: &str, language: Language, json: bool) -> anyh
         bail!("podbell's API answered {status}: {why}");
     }
     let (title, text) = (said["title"].as_str(), said["text"].as_str());
-    let (Some(title), Some(text)) = (title, text) else { bail!("this is no answer of podbell's API") };
+    let (Some(title), Some(text)) = (title, text) else { bail!("this is not an answer of podbell's API") };
     let printed = match json {
         true => serde_json::to_string_pretty(&said["answer"])? + "\n",
         // Composed by podbell, with text of clusters in it: no control characters reach a terminal.
@@ -59,9 +59,9 @@ pub(super) fn ask(url: &str, text: &str, language: Language, json: bool) -> anyh
 
 fn endpoint(url: &str) -> anyhow::Result<Url> {
     let such = "such as http://127.0.0.1:8080";
-    let base = Url::parse(url).with_context(|| format!("--url {url} is no address, {such}"))?;
+    let base = Url::parse(url).with_context(|| format!("--url {url} is not an address, {such}"))?;
     if !matches!(base.scheme(), "http" | "https") {
-        bail!("--url {url} is no http(s) address, {such}");
+        bail!("--url {url} is not an http(s) address, {such}");
     }
     // A path before the API's own, where a proxy has put one, stays.
     let path = format!("{}/api/v1/commands", base.path().trim_end_matches('/'));

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::schema;
+use crate::server::api::DOCUMENT;
 
 const EXAMPLES: &str = "\
 Examples:
   podbell schema rules > rules.schema.json       rule files
   podbell schema config > podbell.schema.json    podbell.yaml
   podbell schema tests > tests.schema.json       rule tests
+  podbell schema api > openapi.json              the HTTP API
 
 An editor with the YAML language server reads it when the file begins with
   # yaml-language-server: $schema=rules.schema.json";
@@ -34,6 +36,8 @@ enum Of {
     Config,
     /// Rule tests.
     Tests,
+    /// The API, as an OpenAPI document.
+    Api,
 }
 
 /// Prints the schema.
@@ -45,6 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Of::Rules => schema::RULES,
         Of::Config => schema::CONFIG,
         Of::Tests => schema::TESTS,
+        Of::Api => &DOCUMENT,
     };
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

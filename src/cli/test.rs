@@ -180,7 +180,7 @@ fn rules_of(file: &TestFile, folder: &Path, findings: &mut Vec<Diagnostic>) -> V
         let paths = config::expand(written, folder);
         if paths.is_empty() {
             let help = "paths are relative to the folder of the test file";
-            let finding = Diagnostic::error(&file.source, span.clone(), format!("`{written}` is no file"));
+            let finding = Diagnostic::error(&file.source, span.clone(), format!("`{written}` is not a file"));
             findings.push(finding.help(help));
         }
         for path in paths {

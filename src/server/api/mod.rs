@@ -4,6 +4,7 @@
 //! It proves who asks, hands the question to the desk and shapes the answer; it knows no command.
 
 mod lists;
+mod openapi;
 mod tokens;
 
 use std::sync::Arc;
@@ -16,8 +17,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::openapi::DOCUMENT;
 pub(super) use self::tokens::Tokens;
 pub use self::tokens::{Rights, Token};
 use super::attempts::Tries;
@@ -66,7 +69,7 @@ async fn bounded(tries: Option<Extension<Tries>>, request: Request, next: Next) 
 }
 
 /// A command, as a person would type it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Command {
     /// What follows `/podbell`.
@@ -82,7 +85,7 @@ struct Command {
 }
 
 /// What the desk says, for people and for machines.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Said {
     /// Whether it was carried out.
     good: bool,
@@ -94,12 +97,13 @@ struct Said {
     text: String,
     /// The one open incident that it is about.
     incident: Option<u64>,
-    /// The facts.
+    /// The facts; `answer` says which kind.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     answer: Answer,
 }
 
 /// What is wrong with a request, in words that name what to do.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Wrong {
     error: &'static str,
 }

@@ -1,5 +1,6 @@
 //! An incident on one line, and what people said of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::known::Known;
@@ -39,7 +40,8 @@ pub struct Kept {
 }
 
 /// An incident in short.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Incident")]
 pub struct Brief {
     /// Its number.
     pub id: u64,

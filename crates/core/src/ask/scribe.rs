@@ -11,7 +11,7 @@ use crate::translations::answers::AnswerTexts;
 const MOST_SENTENCE: usize = 160;
 
 /// Where commands are typed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Prompt {
     /// In a chat: `/podbell ack 1042`, `/events web`.

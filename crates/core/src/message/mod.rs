@@ -20,6 +20,7 @@ mod when;
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use digest::Cause;
@@ -42,7 +43,7 @@ use super::translations::messages::{Label, MessageTexts};
 const LATE_AFTER: u64 = 300;
 
 /// The language of a destination's readers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// English.
