@@ -202,7 +202,7 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
     writeln!(out, "    {DIM}{}{DIM:#}", clean(message))?;
     writeln!(out, "    {DIM}rules {:016x}{DIM:#}", decision.rules)?;
     match &decision.verdict {
-        Verdict::NoRule => writeln!(out, "    not told: no rule is about it"),
+        Verdict::NoRule => writeln!(out, "    not told: no rule matches it"),
         Verdict::Ignored(rules) => {
             let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
             writeln!(out, "    not told: ignored by {}", rules.join(" and "))

@@ -3,6 +3,7 @@
 mod ask;
 mod backtest;
 mod check;
+mod completions;
 mod demo;
 mod doctor;
 mod emulate;
@@ -25,7 +26,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Tells a team in its chat what goes wrong in its container services.
@@ -65,8 +66,10 @@ enum Command {
     Preview(Box<preview::Args>),
     /// Say why something was told, or was not.
     Explain(Box<explain::Args>),
-    /// Print the JSON Schema of a kind of file, for editors.
+    /// Print the JSON Schema of a kind of file, or the OpenAPI document of the API.
     Schema(schema::Args),
+    /// Print a script that lets a shell complete podbell's commands and options.
+    Completions(completions::Args),
     /// Send one message to a destination and say whether it arrived.
     SendTest(send_test::Args),
     /// See what is on its way and what was given up, and send it again.
@@ -113,6 +116,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Preview(args) => preview::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),
         Command::Chat(command) => ask::run(command),

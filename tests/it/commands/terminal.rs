@@ -82,3 +82,15 @@ fn what_would_change_something_says_plainly_that_podbell_does_not_run() {
     let waits: i64 = store.query_row("SELECT count(*) FROM inbox", [], |row| row.get(0)).unwrap();
     assert_eq!(waits, 0, "nothing waits for a service that comes later");
 }
+
+#[test]
+fn a_shell_completes_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = command(folder.path(), &["completions", shell]);
+        let script = String::from_utf8(output.stdout).unwrap();
+        for command in podbell_core::ask::COMMANDS.iter().map(|spec| spec.name).chain(["run", "demo", "completions"]) {
+            assert!(script.contains(command), "{shell}: no {command}");
+        }
+    }
+}
