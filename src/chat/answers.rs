@@ -5,7 +5,7 @@ use super::find::{self, Found};
 use podbell_core::ask::events::{self, Events, Overview};
 use podbell_core::ask::incidents::{self, Incidents};
 use podbell_core::ask::mutes::Mutes;
-use podbell_core::ask::show::Shown;
+use podbell_core::ask::show::{self, Shown};
 use podbell_core::ask::status::Status;
 use podbell_core::ask::untold::{self, Untold};
 use podbell_core::ask::why::Why;
@@ -111,7 +111,8 @@ impl Answers<'_> {
         let Some(kept) = self.kept(id)? else { return Ok(no_incident(id)) };
         let brief = self.brief(&kept, &self.store.mutes(self.now)?);
         let (actions, told) = (self.store.actions(id)?, self.store.told(id)?);
-        let shown = Shown::new(&kept.incident, brief, self.scope, self.known, actions, told, self.now);
+        let notice = show::notice(&kept.incident, &brief, self.scope, self.known, self.now);
+        let shown = Shown { brief, notice, actions, told };
         Ok(Answer::Shown(Box::new(shown)))
     }
 

@@ -121,7 +121,7 @@ pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
         Err(mistake) => (Answer::Mistake(mistake), Known::default()),
         Ok(ask::Command::Help { about }) => (Answer::Help { about }, Known::default()),
         Ok(_) => match &asked.url {
-            Some(url) => return remote::ask(url, &text, asked.language, asked.output == Output::Json),
+            Some(url) => return remote::ask(url, &text, asked.language, asked.output),
             None => answer(&asked, text, &style)?,
         },
     };
@@ -214,7 +214,7 @@ fn read(words: Vec<String>) -> anyhow::Result<Asked> {
             ("--output", other) => bail!("--output {other}: one of text, json"),
             ("--language", word) => match word.parse() {
                 Ok(language) => asked.language = language,
-                Err(()) => bail!("--language {word}: one of en, zh"),
+                Err(error) => bail!("--language {word}: {error}"),
             },
             ("--url", _) => asked.url = Some(value),
             _ => asked.config = value,

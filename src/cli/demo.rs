@@ -46,25 +46,14 @@ pub(super) struct Args {
     #[arg(long = "for", value_name = "DURATION", default_value = "15s", value_parser = duration)]
     length: Duration,
     /// The language: en or zh.
-    #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = language)]
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
     language: Language,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let longest = Duration::from_secs(24 * 3600);
-    match podbell_core::yaml::parse_duration(text) {
-        Ok(length) if !length.is_zero() && length <= longest => Ok(length),
-        Ok(_) => Err("from 1s to 24h".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn language(text: &str) -> Result<Language, String> {
-    match text {
-        "en" => Ok(Language::En),
-        "zh" => Ok(Language::Zh),
-        _ => Err("en or zh".to_owned()),
-    }
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    let length = podbell_core::yaml::parse_duration(text)?;
+    anyhow::ensure!(!length.is_zero() && length <= Duration::from_secs(24 * 3600), "from 1s to 24h");
+    Ok(length)
 }
 
 /// Plays the demo and prints what it came to.

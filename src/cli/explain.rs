@@ -100,8 +100,9 @@ pub struct Args {
     page: u32,
 }
 
-fn incident(text: &str) -> Result<u64, String> {
-    text.trim_start_matches('#').parse().map_err(|_| format!("`{text}` is no incident; write one such as '#1042'"))
+fn incident(text: &str) -> anyhow::Result<u64> {
+    let number = text.trim_start_matches('#').parse();
+    number.with_context(|| format!("`{text}` is not an incident; write one such as '#1042'"))
 }
 
 /// Explains.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::Style;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 
@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, value_enum, value_delimiter = ',')]
     platform: Vec<Platform>,
     /// In this language [default: the destination's, else English].
-    #[arg(long, value_parser = language)]
+    #[arg(long)]
     language: Option<Language>,
 }
 
@@ -90,14 +90,10 @@ impl Platform {
     }
 }
 
-fn kind(word: &str) -> Result<sample::Kind, String> {
+fn kind(word: &str) -> anyhow::Result<sample::Kind> {
     let known = sample::Kind::ALL.map(sample::Kind::as_str);
     let found = sample::Kind::ALL.into_iter().find(|kind| kind.as_str() == word);
-    found.ok_or_else(|| format!("one of {}", known.join(", ")))
-}
-
-fn language(word: &str) -> Result<Language, String> {
-    word.parse().map_err(|()| "one of en, zh".to_owned())
+    found.with_context(|| format!("one of {}", known.join(", ")))
 }
 
 /// Shows them.

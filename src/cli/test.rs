@@ -66,8 +66,8 @@ enum Filter {
     Pattern(Pattern),
 }
 
-fn filter(text: &str) -> Result<Filter, String> {
-    let pattern = Pattern::parse(text).map_err(|error| error.to_string())?;
+fn filter(text: &str) -> anyhow::Result<Filter> {
+    let pattern = Pattern::parse(text)?;
     Ok(if pattern.exact().is_some() { Filter::Part(text.to_owned()) } else { Filter::Pattern(pattern) })
 }
 

@@ -47,6 +47,11 @@ impl NoticeKind {
             Self::Info => "info",
         }
     }
+
+    /// Whether it says that its incident is over.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Resolved | Self::Closed)
+    }
 }
 
 /// One thing to tell, to some destinations. Immutable.

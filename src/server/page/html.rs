@@ -33,6 +33,15 @@ pub(super) struct Context<'a> {
     pub said: Option<&'static str>,
 }
 
+/// How large a timeline is drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// In a row of a list.
+    Small,
+    /// Alone, with its hours below.
+    Large,
+}
+
 /// The tab that is open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
@@ -160,7 +169,8 @@ impl Context<'_> {
     }
 
     /// A small picture of a day, with the same in words for those who do not see it.
-    pub(super) fn timeline(&self, line: &Timeline, small: bool) -> Markup {
+    pub(super) fn timeline(&self, line: &Timeline, size: Size) -> Markup {
+        let small = size == Size::Small;
         let line = if small { line.coarser(2) } else { line.clone() };
         let peak = line.peak().max(1);
         // Few are seen beside many: the height grows with the root.

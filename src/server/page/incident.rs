@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::html::{Context, blocks, data};
+use super::html::{Context, Size, blocks, data};
 use super::incidents::{has_it, service_path};
 use crate::chat::views::Detail;
 use podbell_core::ask::typed;
@@ -38,7 +38,7 @@ pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
                                 a href=(service_path(cx, target)) { (data(&format!("{}/{}", target.namespace, target.service))) }
                                 " " span.small { (cx.day(line)) }
                             }
-                            (cx.timeline(line, false))
+                            (cx.timeline(line, Size::Large))
                         }
                     }
                 }

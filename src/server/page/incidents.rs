@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::html::{Context, data, encoded, nothing};
+use super::html::{Context, Size, data, encoded, nothing};
 use crate::chat::views::{Home, PAGE, Row};
 use podbell_core::ask::{few, named, typed};
 use podbell_core::event::Target;
@@ -16,9 +16,9 @@ pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
     let pages = home.open.div_ceil(u64::from(PAGE)).max(1);
     html! {
         ul.tiles {
-            (tile(words.open(), home.open, "#open", home.open > 0))
-            (tile(words.worsening(), home.worsening.len() as u64, "#worsening", !home.worsening.is_empty()))
-            (tile(words.muted(), home.mutes.len() as u64, "#muted", false))
+            (tile(words.open(), home.open, "#open", Some("bad").filter(|_| home.open > 0)))
+            (tile(words.worsening(), home.worsening.len() as u64, "#worsening", Some("bad").filter(|_| !home.worsening.is_empty())))
+            (tile(words.muted(), home.mutes.len() as u64, "#muted", None))
             li {
                 a href=(cx.to("/services")) { b { (number(home.services)) } " " (words.watched()) }
                 @if home.unreadable > 0 {
@@ -56,8 +56,8 @@ pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
     }
 }
 
-fn tile(name: &str, n: u64, to: &str, bad: bool) -> Markup {
-    html! { li { a.bad[bad] href=(to) { b { (number(n)) } " " (name) } } }
+fn tile(name: &str, n: u64, to: &str, class: Option<&str>) -> Markup {
+    html! { li { a class=[class] href=(to) { b { (number(n)) } " " (name) } } }
 }
 
 /// One incident on a list. `list`: one may stand on two of them.
@@ -85,7 +85,7 @@ fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
                 }
             }
             @if let (Some(target), Some(line)) = (&row.target, &row.timeline) {
-                a.day href=(service_path(cx, target)) { (cx.timeline(line, true)) }
+                a.day href=(service_path(cx, target)) { (cx.timeline(line, Size::Small)) }
             }
             @if cx.may_write() { (deeds(cx, row, list)) }
         }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::html::{Context, data, encoded};
+use super::html::{Context, Size, data, encoded};
 use super::incident::mute_form;
 use super::incidents::service_path;
 use crate::chat::views::{ServiceDetail, Services};
@@ -37,7 +37,7 @@ pub(super) fn list(cx: &Context<'_>, services: &Services, beginning: &str, after
                             span { (cx.day(&row.timeline)) }
                         }
                     }
-                    div.day { (cx.timeline(&row.timeline, true)) }
+                    div.day { (cx.timeline(&row.timeline, Size::Small)) }
                 }
             }
         }
@@ -81,7 +81,7 @@ pub(super) fn one(cx: &Context<'_>, detail: &ServiceDetail) -> Markup {
         @if cx.may_write() { div.deeds.large { (mute_form(cx, &typed(&muted))) } }
         section aria-labelledby="h-day" {
             h2 #h-day { (words.last_day()) }
-            figure.day { figcaption.small { (cx.day(&detail.timeline)) } (cx.timeline(&detail.timeline, false)) }
+            figure.day { figcaption.small { (cx.day(&detail.timeline)) } (cx.timeline(&detail.timeline, Size::Large)) }
         }
         section aria-labelledby="h-open" {
             h2 #h-open { (words.incidents()) }

@@ -87,7 +87,7 @@ pub(super) fn read(words: &[Word], text: &str, spec: &Spec) -> Result<Args, Mist
         } else if args.arguments.len() < spec.arguments {
             args.arguments.push(word.text.clone());
         } else if spec.free_text {
-            args.free_text = free_text(text, word, rest.as_slice().is_empty());
+            args.free_text = free_text(text, word, rest.as_slice());
             break;
         } else {
             return Err(Mistake::Extra { command: spec.name, word: word.text.clone() });
@@ -118,9 +118,10 @@ fn unknown_option(word: &Word, name: &str, spec: &Spec) -> Mistake {
     Mistake::UnknownOption { command: spec.name, word: word.text.clone(), meant }
 }
 
-/// What people say in their own words, as they wrote it. Of one word in quotes only what is in them.
-fn free_text(text: &str, first: &Word, is_last: bool) -> Option<String> {
-    let said = if first.quoted && is_last { first.text.clone() } else { text.get(first.start..)?.trim().to_owned() };
+/// What people say in their own words, as they wrote it. A single quoted word is unquoted.
+fn free_text(text: &str, first: &Word, others: &[Word]) -> Option<String> {
+    let said =
+        if first.quoted && others.is_empty() { first.text.clone() } else { text.get(first.start..)?.trim().to_owned() };
     (!said.is_empty()).then_some(said)
 }
 

@@ -78,19 +78,6 @@ pub struct Parts {
 }
 
 impl Shown {
-    /// The answer about an incident, for a reader who may see some of it.
-    pub fn new(
-        incident: &Incident,
-        brief: Brief,
-        scope: &Scope,
-        known: &Known,
-        actions: Vec<Logged>,
-        told: Vec<ToldOnce>,
-        now: Time,
-    ) -> Self {
-        Self { notice: notice(incident, &brief, scope, known, now), brief, actions, told }
-    }
-
     pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
         let Parts { mut story, people, actions, told } = self.written(scribe);
         // Right below the gist: it decides whether there is anything left to do.
@@ -154,7 +141,7 @@ impl Shown {
 
 /// The story as it is now, as if it were told for the first time; of what is over, its end. What lies in
 /// services that the reader may not see is left out.
-fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, now: Time) -> Notice {
+pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, now: Time) -> Notice {
     let mut seen = incident.clone();
     seen.targets.retain(|target| scope.sees(target));
     let kind = if brief.resolved_at.is_some() { NoticeKind::Resolved } else { NoticeKind::Opened };

@@ -49,7 +49,8 @@ pub fn compose_digest(notices: &[Notice], storm: StormFacts, style: &Style) -> M
     // What podbell announces is no problem: it is listed, and not counted as one.
     let (said, problems): (Vec<Notice>, Vec<Notice>) =
         folded.into_iter().partition(|notice| matches!(notice.body, NoticeBody::Info(_)));
-    let (over, mut standing): (Vec<Notice>, Vec<Notice>) = problems.into_iter().partition(ended);
+    let (over, mut standing): (Vec<Notice>, Vec<Notice>) =
+        problems.into_iter().partition(|notice: &Notice| notice.kind.is_end());
     standing.sort_by_key(|notice| (std::cmp::Reverse((notice.severity, weight(notice))), notice.id));
     let (notices, entries) = (notices.len() as u64, (standing.len() + over.len() + said.len()) as u64);
     let about = (notices > entries && said.is_empty()).then_some(entries);
@@ -143,14 +144,10 @@ impl Scribe<'_> {
     fn name(&self, notice: &Notice) -> String {
         match &notice.body {
             NoticeBody::Incident(story) => format!("{}: {}", place(story), what(story)),
-            NoticeBody::Trouble(trouble) => self.trouble_name(trouble, ended(notice)),
+            NoticeBody::Trouble(trouble) => self.trouble_name(trouble, notice.kind),
             NoticeBody::Info(_) => "podbell".to_owned(),
         }
     }
-}
-
-fn ended(notice: &Notice) -> bool {
-    matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed)
 }
 
 fn stories(notices: &[Notice]) -> impl Iterator<Item = &Story> {

@@ -74,11 +74,16 @@ impl Language {
     }
 }
 
-impl FromStr for Language {
-    type Err = ();
+/// A word that names no language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("one of en, zh")]
+pub struct UnknownLanguage;
 
-    fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|language| language.as_str() == word).ok_or(())
+impl FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(word: &str) -> Result<Self, UnknownLanguage> {
+        Self::ALL.into_iter().find(|language| language.as_str() == word).ok_or(UnknownLanguage)
     }
 }
 

@@ -14,33 +14,32 @@ const MOST_WORDS: usize = 500;
 
 impl Scribe<'_> {
     pub(super) fn trouble(&self, notice: &Notice, trouble: &Trouble) -> Message {
-        let over = matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
-        let mut blocks = vec![Block::Line(self.what_happened(trouble, over))];
-        if !over {
+        let mut blocks = vec![Block::Line(self.what_happened(trouble, notice.kind))];
+        if !notice.kind.is_end() {
             self.how_bad(trouble, &mut blocks);
         }
         blocks.push(Block::Small(vec![words(format!("#{} · podbell", trouble.incident))]));
-        self.own(notice, self.trouble_title(notice, trouble, over), over, blocks)
+        self.own(notice, self.trouble_title(notice, trouble), blocks)
     }
 
-    fn trouble_title(&self, notice: &Notice, trouble: &Trouble, over: bool) -> String {
-        let title = self.trouble_name(trouble, over);
+    fn trouble_title(&self, notice: &Notice, trouble: &Trouble) -> String {
+        let title = self.trouble_name(trouble, notice.kind);
         let status = self.words.status(notice.kind, notice.severity);
         format!("{} {status} #{} · {title}", sign(notice.kind, notice.severity), trouble.incident)
     }
 
     /// "podbell cannot deliver to team-slack: not-found".
-    pub(super) fn trouble_name(&self, trouble: &Trouble, over: bool) -> String {
+    pub(super) fn trouble_name(&self, trouble: &Trouble, kind: NoticeKind) -> String {
         let (about, name) = subject(trouble);
-        let title = plain(&fill(self.words.trouble_title(about, over), &[name]));
+        let title = plain(&fill(self.words.trouble_title(about, kind), &[name]));
         let code = text::one_line(&trouble.code, 60);
-        if over || code.is_empty() { title } else { format!("{title}: {code}") }
+        if kind.is_end() || code.is_empty() { title } else { format!("{title}: {code}") }
     }
 
-    fn what_happened(&self, trouble: &Trouble, over: bool) -> Vec<Span> {
+    fn what_happened(&self, trouble: &Trouble, kind: NoticeKind) -> Vec<Span> {
         let what = text::one_line(&trouble.text, MOST_WORDS);
         let what = if what.is_empty() { text::one_line(&trouble.code, 60) } else { what };
-        let sentence = match trouble.until.filter(|_| over) {
+        let sentence = match trouble.until.filter(|_| kind.is_end()) {
             Some(until) => {
                 let how_long = self.words.duration(until.since(trouble.since).as_secs());
                 self.words.trouble_over(&how_long, &self.clock.span(trouble.since, until))
@@ -98,9 +97,12 @@ impl Scribe<'_> {
                     line.push_str(&self.words.daily_untold_kinds(*untold));
                 }
                 let help = (*untold > 0).then(|| Block::Small(fill(self.words.daily_untold(), &["podbell explain"])));
-                self.own(notice, format!("📊 {line}"), false, help.into_iter().collect())
+                self.own(notice, format!("📊 {line}"), help.into_iter().collect())
             }
-            Info::Muted { what, by, why, until, holds } => self.muted(notice, what, by, why.as_deref(), *until, *holds),
+            Info::Muted { what, by, why, until, holds } => {
+                let gist = self.who_muted(by, why.as_deref(), *until);
+                self.muted(notice, what, gist, &by.via, *holds)
+            }
             Info::Store { fate, kept } => self.store(notice, fate, kept.as_deref()),
             Info::Test { destination } => self.test(notice, destination),
             Info::Dead { destination, deliveries, why } => self.given_up(notice, destination, *deliveries, why),
@@ -129,7 +131,7 @@ impl Scribe<'_> {
             blocks.push(Block::Line(gist));
         }
         blocks.extend(hint.map(|hint| Block::Line(self.clock_is_off(hint))));
-        self.own(notice, title, false, blocks)
+        self.own(notice, title, blocks)
     }
 
     fn clock_is_off(&self, hint: &ClockHint) -> Vec<Span> {
@@ -146,7 +148,7 @@ impl Scribe<'_> {
         let title = format!("🙈 {}", plain(&fill(self.words.blind_title(), &[source])));
         let gist = self.words.blind_source(&self.words.blind(&from, &until), &self.words.services(services));
         let gist = fill(&gist, &[source]);
-        self.own(notice, title, false, vec![Block::Line(gist)])
+        self.own(notice, title, vec![Block::Line(gist)])
     }
 
     /// What a window kept is over by now: nobody else will tell of it.
@@ -171,23 +173,27 @@ impl Scribe<'_> {
         if still_open > 0 {
             blocks.push(Block::Small(vec![words(self.words.held_open(still_open))]));
         }
-        self.own(notice, title, false, blocks)
+        self.own(notice, title, blocks)
     }
 
     /// Whoever would have heard of it knows from now on why they do not.
-    fn muted(&self, notice: &Notice, what: &str, by: &Author, why: Option<&str>, until: Time, holds: u64) -> Message {
+    fn muted(&self, notice: &Notice, what: &str, gist: Vec<Span>, via: &str, holds: u64) -> Message {
         let what = text::one_line(what, MOST_WORDS);
+        let mut blocks = vec![Block::Line(gist)];
+        if holds > 0 {
+            blocks.push(Block::Line(vec![words(self.words.muted_holds(holds))]));
+        }
+        blocks.push(Block::Small(fill(self.words.muted_how_to_end(), &[&self.words.via(via)])));
+        self.own(notice, format!("🔕 {}", plain(&fill(self.words.muted_title(), &[&what]))), blocks)
+    }
+
+    fn who_muted(&self, by: &Author, why: Option<&str>, until: Time) -> Vec<Span> {
         let mut gist = fill(self.words.muted(), &[&by.name]);
         gist.push(words(self.words.muted_until(&self.clock.at(until))));
         if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
             gist.extend([words(self.words.colon()), Span::Data(why)]);
         }
-        let mut blocks = vec![Block::Line(gist)];
-        if holds > 0 {
-            blocks.push(Block::Line(vec![words(self.words.muted_holds(holds))]));
-        }
-        blocks.push(Block::Small(fill(self.words.muted_how_to_end(), &[&self.words.via(&by.via)])));
-        self.own(notice, format!("🔕 {}", plain(&fill(self.words.muted_title(), &[&what]))), false, blocks)
+        gist
     }
 
     fn store(&self, notice: &Notice, fate: &StoreFate, kept: Option<&str>) -> Message {
@@ -217,13 +223,13 @@ impl Scribe<'_> {
             blocks.push(Block::Line(fill(words.store_kept(), &[kept])));
         }
         let title = format!("{} {}", sign(notice.kind, notice.severity), fate.say(self.language));
-        self.own(notice, title, false, blocks)
+        self.own(notice, title, blocks)
     }
 
     fn test(&self, notice: &Notice, destination: &str) -> Message {
         let gist = fill(self.words.test(), &[destination]);
         let title = format!("🔔 {}", self.words.test_title());
-        self.own(notice, title, false, vec![Block::Line(gist)])
+        self.own(notice, title, vec![Block::Line(gist)])
     }
 
     fn given_up(&self, notice: &Notice, destination: &str, deliveries: u64, why: &str) -> Message {
@@ -231,15 +237,15 @@ impl Scribe<'_> {
         let gist = fill(&self.words.dead(deliveries), &[destination, why.trim_end_matches('.')]);
         let list = fill(self.words.dead_list(), &["podbell outbox list"]);
         let title = format!("{} {title}", sign(notice.kind, notice.severity));
-        self.own(notice, title, false, vec![Block::Line(gist), Block::Line(list)])
+        self.own(notice, title, vec![Block::Line(gist), Block::Line(list)])
     }
 
-    fn own(&self, notice: &Notice, title: String, over: bool, blocks: Vec<Block>) -> Message {
+    fn own(&self, notice: &Notice, title: String, blocks: Vec<Block>) -> Message {
         Message {
             title,
             severity: notice.severity,
             kind: notice.kind,
-            over,
+            over: notice.kind.is_end(),
             language: self.language,
             mentions: Vec::new(),
             blocks,

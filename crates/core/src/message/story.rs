@@ -19,7 +19,7 @@ const MOST_WORDS: usize = 120;
 
 impl Scribe<'_> {
     pub(super) fn incident(&self, notice: &Notice, story: &Story) -> Message {
-        let over = matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
+        let over = notice.kind.is_end();
         let mut blocks = vec![Block::Line(if over { self.the_end(notice, story) } else { self.gist(story) })];
         if over && story.told.is_some() {
             let facts = self.changes(story);
@@ -27,7 +27,7 @@ impl Scribe<'_> {
                 blocks.push(Block::Facts(facts));
             }
         } else {
-            self.details(story, over, &mut blocks);
+            self.details(story, notice.kind, &mut blocks);
         }
         if flapping(notice, story) {
             blocks.insert(1, Block::Line(vec![words(self.words.flapping_note())]));
@@ -155,7 +155,7 @@ impl Scribe<'_> {
         facts
     }
 
-    fn details(&self, story: &Story, over: bool, blocks: &mut Vec<Block>) {
+    fn details(&self, story: &Story, kind: NoticeKind, blocks: &mut Vec<Block>) {
         blocks.push(Block::Facts(self.facts(story)));
         let newest = &story.newest;
         let quoted = text::lines(&newest.message);
@@ -165,7 +165,7 @@ impl Scribe<'_> {
             blocks.push(Block::Quote { of, text: quoted });
         }
         // Of what is over nobody needs to know what it usually means.
-        if let Some(help) = help(story, self.language).filter(|_| !over) {
+        if let Some(help) = help(story, self.language).filter(|_| !kind.is_end()) {
             let label = self.words.label(Label::Usually);
             blocks.push(Block::Line(vec![words(format!("{label}{}{help}", self.words.colon()))]));
         }

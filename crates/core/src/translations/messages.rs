@@ -259,8 +259,8 @@ impl MessageTexts {
         if more == 0 { self.mute_over_alone().to_owned() } else { self.mute_over_more(more) }
     }
 
-    pub(crate) fn trouble_title(self, about: About, over: bool) -> &'static str {
-        match (about, over) {
+    pub(crate) fn trouble_title(self, about: About, kind: NoticeKind) -> &'static str {
+        match (about, kind.is_end()) {
             (About::Source, false) => self.source_trouble(),
             (About::Source, true) => self.source_works(),
             (About::Destination, false) => self.destination_trouble(),
