@@ -30,7 +30,6 @@ pub(super) struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    /// Answers a question.
     pub(super) fn answer(&self, query: Query) -> Result<Answer, StoreError> {
         match query {
             Query::Overview { page } => self.overview(page),

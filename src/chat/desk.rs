@@ -34,7 +34,7 @@ impl Surroundings {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
     }
 
-    /// Those in force.
+    /// The newest.
     pub fn get(&self) -> Arc<Known> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -62,7 +62,7 @@ pub enum ListError {
     Unreadable,
 }
 
-/// See the module.
+/// Answers questions from the store, and has changes carried out. See the module.
 pub struct FrontDesk {
     readers: Readers,
     hands: Arc<dyn Hands>,

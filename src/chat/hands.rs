@@ -11,7 +11,6 @@ use podbell_store::{Command, Store, StoreError};
 /// How often the answer is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// See the module.
 #[derive(Clone, Debug)]
 pub struct InboxHands {
     store: PathBuf,

@@ -5,14 +5,14 @@
 //! never knows a platform.
 
 mod answers;
-pub mod desk;
+pub(crate) mod desk;
 mod find;
-pub mod hands;
-pub mod lists;
+pub(crate) mod hands;
+pub(crate) mod lists;
 mod own;
 mod plans;
 pub mod slack;
-pub mod views;
+pub(crate) mod views;
 mod websocket;
 pub mod wecom;
 

@@ -14,12 +14,10 @@ use podbell_store::StoreError;
 pub(super) enum Plan {
     /// It is to be done.
     Act {
-        /// What.
         act: Act,
         /// What it is about, as it is typed.
         about: String,
     },
-    /// It is not.
     Answer(Box<Answer>),
 }
 

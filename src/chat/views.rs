@@ -37,7 +37,6 @@ const MOST_FAILING: usize = 50;
 /// An incident on a list.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// In short.
     pub brief: Brief,
     /// The first service that shows it, among those that the reader may see.
     pub target: Option<Target>,
@@ -58,7 +57,6 @@ pub struct Home {
     pub incidents: Vec<Row>,
     /// Open ones that got worse within the last hour, also when they are on another page.
     pub worsening: Vec<Row>,
-    /// Mutes in force.
     pub mutes: Vec<Mute>,
     /// How many services are watched.
     pub services: u64,
@@ -66,12 +64,10 @@ pub struct Home {
     pub unreadable: u64,
 }
 
-/// One incident.
 #[derive(Clone, Debug)]
 pub struct Detail {
     /// Its story, what was told, what people did.
     pub shown: Shown,
-    /// Why.
     pub why: Why,
     /// The services that show it, with their last day.
     pub timelines: Vec<(Target, Timeline)>,
@@ -84,7 +80,6 @@ pub struct ServiceRow {
     pub service: Service,
     /// What people call its cluster.
     pub alias: Option<String>,
-    /// Its last day.
     pub timeline: Timeline,
     /// How many incidents it has open.
     pub open: u64,
@@ -99,19 +94,16 @@ pub struct Services {
     pub next: Option<u64>,
 }
 
-/// One service.
 #[derive(Clone, Debug)]
 pub struct ServiceDetail {
     /// Its incidents and events.
     pub events: Events,
-    /// Its last day.
     pub timeline: Timeline,
 }
 
 /// A source, as far as the reader may see it.
 #[derive(Clone, Debug)]
 pub struct SourceRow {
-    /// Its name.
     pub name: String,
     /// How many services are watched through it.
     pub services: u64,
@@ -121,25 +113,18 @@ pub struct SourceRow {
     pub read_at: Option<Time>,
 }
 
-/// Podbell's own trouble.
 #[derive(Clone, Debug)]
 pub struct OwnTrouble {
-    /// With what.
     pub subject: TroubleSubject,
-    /// Since when.
     pub since: Time,
-    /// The error's code.
     pub code: String,
-    /// What happened.
     pub text: String,
     /// What the operator can do.
     pub advice: String,
 }
 
-/// How reading goes.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The sources.
     pub sources: Vec<SourceRow>,
     /// Services that cannot be read, the first of them.
     pub failing: Vec<Service>,
@@ -150,7 +135,6 @@ pub struct Sources {
 /// How delivering goes: of all teams, so only for whoever may see everything.
 #[derive(Clone, Debug)]
 pub struct Destinations {
-    /// How each is.
     pub health: Vec<(Destination, Health)>,
     /// What waits and what was given up.
     pub queues: Vec<Queue>,

@@ -13,7 +13,6 @@ const MOST_NAME: usize = 253;
 /// The last page that can be asked for.
 const LAST_PAGE: u32 = 10_000;
 
-/// An option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opt {
     Namespace,
@@ -46,7 +45,6 @@ impl Opt {
     }
 }
 
-/// What was given.
 #[derive(Debug, Default)]
 pub(super) struct Args {
     pub arguments: Vec<String>,

@@ -9,6 +9,7 @@ use super::words::{MOST_CHARS, MOST_WORDS};
 use crate::message::{Block, Message, Span};
 
 /// A mistake in a command.
+#[expect(missing_docs, reason = "the names say it")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "mistake", rename_all = "snake_case")]
 pub enum Mistake {
@@ -18,86 +19,61 @@ pub enum Mistake {
     TooManyWords,
     /// No command has this name.
     UnknownCommand {
-        /// What was typed.
         word: String,
         /// What was probably meant: the whole command.
         meant: Option<String>,
     },
     /// The command has no such option.
     UnknownOption {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
         /// What was probably meant.
         meant: Option<&'static str>,
     },
     /// An option without what it needs.
     NoValue {
-        /// The command.
         command: &'static str,
-        /// The option.
         option: &'static str,
     },
-    /// The same twice.
     Twice {
-        /// The command.
         command: &'static str,
-        /// What.
         option: &'static str,
     },
-    /// Something is missing.
     Missing {
-        /// The command.
         command: &'static str,
-        /// What.
         what: Missing,
     },
     /// A word too many.
     Extra {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
     },
-    /// No number.
     NoNumber {
-        /// The command.
         command: &'static str,
-        /// The option.
         option: &'static str,
-        /// What was typed.
         word: String,
     },
     /// No length of time.
     NoTime {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
     },
     /// Longer than a mute may be, or no time at all.
     Length {
-        /// What was typed.
         word: String,
     },
     /// No number of an incident.
     NoIncident {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
     },
     /// No name of a service.
     NoName {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
     },
 }
 
-/// What is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
@@ -105,7 +81,6 @@ pub enum Missing {
     Incident,
     /// What is to be muted.
     What,
-    /// For how long.
     Length,
     /// The name of a service, for the options that were given.
     Service,

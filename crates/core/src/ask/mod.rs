@@ -6,12 +6,12 @@
 
 mod ack;
 mod args;
-pub mod brief;
+mod brief;
 pub mod events;
 mod help;
 pub mod incidents;
-pub mod known;
-pub mod mistake;
+mod known;
+pub(crate) mod mistake;
 pub mod mute;
 pub mod mutes;
 pub mod place;
@@ -22,7 +22,7 @@ pub mod status;
 mod unmute;
 pub mod untold;
 pub mod why;
-pub mod words;
+mod words;
 
 use serde::Serialize;
 

@@ -5,7 +5,6 @@ use super::mistake::Mistake;
 
 /// The longest text that is looked at, in characters.
 pub const MOST_CHARS: usize = 2_000;
-/// The most words.
 pub const MOST_WORDS: usize = 50;
 
 /// One word of a text.
