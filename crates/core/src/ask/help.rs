@@ -1,8 +1,8 @@
 //! `help`: what can be typed.
 
 use super::Command;
+use super::formatter::AnswerFormatter;
 use super::registry::{self, COMMANDS, Parse, Spec};
-use super::scribe::Scribe;
 use super::words::Word;
 use crate::message::{Block, Fact, Message, data};
 use crate::translations::Phrase;
@@ -27,20 +27,20 @@ pub(super) fn parse(words: &[Word]) -> Command {
     Command::Help { about: about.map(|row| row.name).filter(|name| *name != SPEC.name) }
 }
 
-pub(super) fn answer(about: Option<&'static str>, scribe: &Scribe<'_>) -> Message {
-    let (talk, language) = (scribe.talk, scribe.style.language);
+pub(super) fn answer(about: Option<&'static str>, formatter: &AnswerFormatter<'_>) -> Message {
+    let (texts, language) = (formatter.texts, formatter.style.language);
     let Some(row) = about.and_then(registry::find) else {
         let fact = |row: &Spec| Fact { label: row.name.to_owned(), value: vec![data(row.about.say(language))] };
         let blocks = vec![
-            scribe.line(talk.help()),
+            formatter.line(texts.help()),
             Block::Facts(COMMANDS.into_iter().map(fact).collect()),
-            scribe.next(&["events".to_owned(), "help mute".to_owned()]),
+            formatter.next(&["events".to_owned(), "help mute".to_owned()]),
         ];
-        return scribe.message(format!("💡 {}", talk.help_title()), blocks);
+        return formatter.message(format!("💡 {}", texts.help_title()), blocks);
     };
-    let mut blocks = vec![scribe.line(row.about.say(language)), scribe.type_this(row.usage)];
+    let mut blocks = vec![formatter.line(row.about.say(language)), formatter.type_this(row.usage)];
     // One that only repeats the usage helps nobody.
     let examples = row.examples.iter().filter(|example| row.examples.len() > 1 || example.contains(" --"));
-    blocks.extend(examples.map(|example| scribe.example(example)));
-    scribe.message(format!("💡 {}", row.name), blocks)
+    blocks.extend(examples.map(|example| formatter.example(example)));
+    formatter.message(format!("💡 {}", row.name), blocks)
 }

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::formatter::AnswerFormatter;
 use super::help;
 use super::registry;
-use super::scribe::Scribe;
 use super::words::{MOST_CHARS, MOST_WORDS};
 use crate::message::{Block, Message, Span};
 
@@ -105,38 +105,38 @@ impl Mistake {
     }
 
     /// In words, with what can be typed instead.
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let talk = scribe.talk;
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let texts = formatter.texts;
         let said: Vec<Span> = match self {
-            Self::TooLong => scribe.fill(&talk.too_long(MOST_CHARS), &[]),
-            Self::TooManyWords => scribe.fill(&talk.too_many_words(MOST_WORDS), &[]),
-            Self::UnknownCommand { word, .. } => scribe.fill(talk.unknown_command(), &[word]),
-            Self::UnknownOption { command, word, .. } => scribe.fill(&talk.unknown_option(*command), &[word]),
-            Self::NoValue { option, .. } => scribe.fill(&talk.no_value(*option), &[]),
-            Self::Twice { option, .. } => scribe.fill(&talk.twice(*option), &[]),
-            Self::Missing { what, .. } => scribe.fill(what.say(scribe.style.language), &[]),
-            Self::Extra { command: "incidents", word } => scribe.fill(&talk.extra_name("incidents"), &[word]),
-            Self::Extra { command, word } => scribe.fill(&talk.extra(*command), &[word]),
-            Self::NoNumber { option, word, .. } => scribe.fill(&talk.no_number(*option), &[word]),
-            Self::NoTime { word, .. } => scribe.fill(talk.no_time(), &[word]),
-            Self::Length { word } => scribe.fill(talk.wrong_length(), &[word]),
-            Self::NoIncident { word, .. } => scribe.fill(talk.no_incident(), &[word]),
-            Self::NoName { word, .. } => scribe.fill(talk.no_name(), &[word]),
+            Self::TooLong => formatter.fill(&texts.too_long(MOST_CHARS), &[]),
+            Self::TooManyWords => formatter.fill(&texts.too_many_words(MOST_WORDS), &[]),
+            Self::UnknownCommand { word, .. } => formatter.fill(texts.unknown_command(), &[word]),
+            Self::UnknownOption { command, word, .. } => formatter.fill(&texts.unknown_option(*command), &[word]),
+            Self::NoValue { option, .. } => formatter.fill(&texts.no_value(*option), &[]),
+            Self::Twice { option, .. } => formatter.fill(&texts.twice(*option), &[]),
+            Self::Missing { what, .. } => formatter.fill(what.say(formatter.style.language), &[]),
+            Self::Extra { command: "incidents", word } => formatter.fill(&texts.extra_name("incidents"), &[word]),
+            Self::Extra { command, word } => formatter.fill(&texts.extra(*command), &[word]),
+            Self::NoNumber { option, word, .. } => formatter.fill(&texts.no_number(*option), &[word]),
+            Self::NoTime { word, .. } => formatter.fill(texts.no_time(), &[word]),
+            Self::Length { word } => formatter.fill(texts.wrong_length(), &[word]),
+            Self::NoIncident { word, .. } => formatter.fill(texts.no_incident(), &[word]),
+            Self::NoName { word, .. } => formatter.fill(texts.no_name(), &[word]),
         };
         let mut blocks = vec![Block::Line(said)];
         match self {
             Self::UnknownCommand { meant: Some(meant), .. } => {
-                blocks.push(scribe.meant(std::slice::from_ref(meant)));
+                blocks.push(formatter.meant(std::slice::from_ref(meant)));
             }
             Self::Extra { command: "incidents", word } => {
                 let word = super::word(word);
-                blocks.push(scribe.meant(&[format!("events {word}"), format!("incidents -n {word}")]));
+                blocks.push(formatter.meant(&[format!("events {word}"), format!("incidents -n {word}")]));
             }
-            Self::UnknownOption { meant: Some(meant), .. } => blocks.push(scribe.meant_option(meant)),
+            Self::UnknownOption { meant: Some(meant), .. } => blocks.push(formatter.meant_option(meant)),
             _ => {}
         }
         let usage = self.command().and_then(registry::find).map_or(help::SPEC.name, |spec| spec.usage);
-        blocks.push(scribe.type_this(usage));
-        scribe.message(format!("✋ {}", talk.not_understood()), blocks)
+        blocks.push(formatter.type_this(usage));
+        formatter.message(format!("✋ {}", texts.not_understood()), blocks)
     }
 }

@@ -8,6 +8,7 @@ mod ack;
 mod args;
 mod brief;
 pub mod events;
+mod formatter;
 mod help;
 pub mod incidents;
 mod known;
@@ -16,7 +17,6 @@ pub mod mute;
 pub mod mutes;
 pub mod place;
 mod registry;
-mod scribe;
 pub mod show;
 pub mod status;
 mod unmute;
@@ -27,13 +27,13 @@ mod words;
 use serde::Serialize;
 
 pub use brief::{Brief, Kept, Logged, few};
+pub use formatter::{Prompt, named, typed, word};
 pub use known::{Known, KnownRule};
 pub use mistake::Mistake;
 pub use place::{Choice, Kind, Named, Place, Unknown};
 pub use registry::{COMMANDS, Spec};
-pub use scribe::{Prompt, named, typed, word};
 
-use self::scribe::Scribe;
+use self::formatter::AnswerFormatter;
 use self::words::Word;
 use crate::deed::Done;
 use crate::diagnostic::did_you_mean;
@@ -261,37 +261,37 @@ impl Answer {
 
     /// In words, for a reader who types there.
     pub fn compose(&self, style: &Style, prompt: Prompt) -> Message {
-        let scribe = Scribe::new(style, prompt);
+        let formatter = AnswerFormatter::new(style, prompt);
         match self {
-            Self::Overview(overview) => overview.answer(&scribe),
-            Self::Events(events) => events.answer(&scribe),
-            Self::Incidents(incidents) => incidents.answer(&scribe),
-            Self::Shown(shown) => shown.answer(&scribe),
-            Self::Why(why) => why.answer(&scribe),
-            Self::Mutes(mutes) => mutes.answer(&scribe),
-            Self::Untold(untold) => untold.answer(&scribe),
-            Self::Status(status) => status.answer(&scribe),
-            Self::Help { about } => help::answer(*about, &scribe),
-            Self::Done { done, about, by } => mute::answer_done(done, about, by, &scribe),
-            Self::Choice(choice) => choice.answer(&scribe),
-            Self::Unknown(unknown) => unknown.answer(&scribe),
-            Self::Mistake(mistake) => mistake.answer(&scribe),
-            Self::Excuse { because } => excuse(*because, &scribe),
+            Self::Overview(overview) => overview.answer(&formatter),
+            Self::Events(events) => events.answer(&formatter),
+            Self::Incidents(incidents) => incidents.answer(&formatter),
+            Self::Shown(shown) => shown.answer(&formatter),
+            Self::Why(why) => why.answer(&formatter),
+            Self::Mutes(mutes) => mutes.answer(&formatter),
+            Self::Untold(untold) => untold.answer(&formatter),
+            Self::Status(status) => status.answer(&formatter),
+            Self::Help { about } => help::answer(*about, &formatter),
+            Self::Done { done, about, by } => mute::answer_done(done, about, by, &formatter),
+            Self::Choice(choice) => choice.answer(&formatter),
+            Self::Unknown(unknown) => unknown.answer(&formatter),
+            Self::Mistake(mistake) => mistake.answer(&formatter),
+            Self::Excuse { because } => excuse(*because, &formatter),
         }
     }
 }
 
-fn excuse(because: Excuse, scribe: &Scribe<'_>) -> Message {
-    let mut blocks = vec![scribe.line(because.say(scribe.style.language))];
+fn excuse(because: Excuse, formatter: &AnswerFormatter<'_>) -> Message {
+    let mut blocks = vec![formatter.line(because.say(formatter.style.language))];
     if because == Excuse::Silent {
-        blocks.push(scribe.next(&["mutes".to_owned(), "incidents".to_owned()]));
+        blocks.push(formatter.next(&["mutes".to_owned(), "incidents".to_owned()]));
     }
     let title = match because {
-        Excuse::MayNotWrite => scribe.talk.not_allowed(),
-        Excuse::NotDone | Excuse::NotRunning => scribe.talk.not_done(),
-        Excuse::Slow | Excuse::Unreadable | Excuse::Silent => scribe.talk.no_answer(),
+        Excuse::MayNotWrite => formatter.texts.not_allowed(),
+        Excuse::NotDone | Excuse::NotRunning => formatter.texts.not_done(),
+        Excuse::Slow | Excuse::Unreadable | Excuse::Silent => formatter.texts.no_answer(),
     };
-    scribe.message(format!("⚠️ {title}"), blocks)
+    formatter.message(format!("⚠️ {title}"), blocks)
 }
 
 /// How many pages there are, and the lines of one of them.
@@ -302,6 +302,6 @@ fn page<T>(all: &[T], page: u32) -> (u32, &[T]) {
 }
 
 /// Lines of `this` page, and that there are others.
-fn pages(scribe: &Scribe<'_>, page: u32, pages: u32) -> Option<Block> {
-    (pages > 1).then(|| Block::Small(vec![crate::message::words(scribe.talk.page(page, pages))]))
+fn pages(formatter: &AnswerFormatter<'_>, page: u32, pages: u32) -> Option<Block> {
+    (pages > 1).then(|| Block::Small(vec![crate::message::words(formatter.texts.page(page, pages))]))
 }

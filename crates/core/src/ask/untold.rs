@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{Args, Opt};
+use super::formatter::{AnswerFormatter, word};
 use super::mistake::Mistake;
 use super::registry::{Parse, Spec};
-use super::scribe::{Scribe, word};
 use super::status::is_zero;
 use super::{Query, page, pages};
 use crate::event::Target;
@@ -149,27 +149,27 @@ impl Untold {
         Self { ask, rows: shown.to_vec(), all: rows.len() as u64, pages, unusable }
     }
 
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let talk = scribe.talk;
-        let since = scribe.say.duration(self.ask.since.as_secs());
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let texts = formatter.texts;
+        let since = formatter.say.duration(self.ask.since.as_secs());
         let said = match (self.all, self.unusable) {
-            (0, 1..) => talk.untold_but_unusable(&since),
-            (0, 0) => talk.nothing_untold(&since),
-            _ => talk.untold(&since),
+            (0, 1..) => texts.untold_but_unusable(&since),
+            (0, 0) => texts.nothing_untold(&since),
+            _ => texts.untold(&since),
         };
-        let mut blocks = vec![scribe.line(said)];
-        blocks.extend(scribe.unusable(self.unusable));
+        let mut blocks = vec![formatter.line(said)];
+        blocks.extend(formatter.unusable(self.unusable));
         for row in &self.rows {
-            row.write(scribe, &mut blocks);
+            row.write(formatter, &mut blocks);
         }
-        blocks.extend(pages(scribe, self.ask.page, self.pages));
+        blocks.extend(pages(formatter, self.ask.page, self.pages));
         let mut next = Vec::new();
         if self.ask.page < self.pages {
             next.push(self.ask.typed(self.ask.page + 1));
         }
         next.push("events".to_owned());
-        blocks.push(scribe.next(&next));
-        scribe.message(format!("🤐 {}", talk.untold_title(self.all)), blocks)
+        blocks.push(formatter.next(&next));
+        formatter.message(format!("🤐 {}", texts.untold_title(self.all)), blocks)
     }
 }
 
@@ -189,16 +189,17 @@ impl Row {
         }
     }
 
-    fn write(&self, scribe: &Scribe<'_>, blocks: &mut Vec<Block>) {
+    fn write(&self, formatter: &AnswerFormatter<'_>, blocks: &mut Vec<Block>) {
         let mut spans = vec![words("▪️ ")];
         let place = [&self.namespace, &self.workload].into_iter().filter(|part| !part.is_empty());
         let place = place.map(String::as_str).collect::<Vec<_>>().join("/");
         spans.push(message::data(&format!("{place}: {}", self.reason)));
-        let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        spans.push(words(format!(" · {times} · {objects} · {} · ", scribe.say.ago(self.at))));
+        let (times, objects) =
+            (formatter.say.times(self.occurrences), formatter.say.objects(self.objects, &self.obj_type));
+        spans.push(words(format!(" · {times} · {objects} · {} · ", formatter.say.ago(self.at))));
         match self.ignored_by.first() {
-            Some(rule) => spans.extend(scribe.fill(scribe.talk.ignored_by(), &[&rule.name])),
-            None => spans.push(words(scribe.talk.no_rule())),
+            Some(rule) => spans.extend(formatter.fill(formatter.texts.ignored_by(), &[&rule.name])),
+            None => spans.push(words(formatter.texts.no_rule())),
         }
         blocks.push(Block::Line(spans));
     }

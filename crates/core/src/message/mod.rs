@@ -9,7 +9,7 @@ mod fold;
 mod help;
 mod link;
 mod model;
-mod own;
+mod operator;
 mod phrase;
 pub mod sample;
 mod story;
@@ -220,44 +220,44 @@ pub fn compose(notice: &Notice, style: &Style) -> Message {
 
 /// The same for a destination with a template of its own. The rule's comes first.
 pub fn compose_for(notice: &Notice, style: &Style, destination: &Template) -> Composed {
-    let scribe = Scribe::new(style);
+    let formatter = MessageFormatter::new(style);
     let mut composed = match &notice.body {
-        NoticeBody::Incident(story) => scribe.in_own_words(notice, story, destination),
-        _ => Composed::plain(scribe.built_in(notice)),
+        NoticeBody::Incident(story) => formatter.in_own_words(notice, story, destination),
+        _ => Composed::plain(formatter.built_in(notice)),
     };
-    scribe.note_late(notice, &mut composed.message);
+    formatter.note_late(notice, &mut composed.message);
     composed
 }
 
 /// Puts a notice into podbell's own words, whatever its templates say.
 pub fn compose_built_in(notice: &Notice, style: &Style) -> Message {
-    let scribe = Scribe::new(style);
-    let mut message = scribe.built_in(notice);
-    scribe.note_late(notice, &mut message);
+    let formatter = MessageFormatter::new(style);
+    let mut message = formatter.built_in(notice);
+    formatter.note_late(notice, &mut message);
     message
 }
 
 /// What a template can ask for of a notice; nothing if it is none of an incident.
 pub fn facts(notice: &Notice, style: &Style) -> Facts {
-    let scribe = Scribe::new(style);
+    let formatter = MessageFormatter::new(style);
     match &notice.body {
-        NoticeBody::Incident(story) => scribe.model(notice, story, &scribe.incident(notice, story)),
+        NoticeBody::Incident(story) => formatter.model(notice, story, &formatter.incident(notice, story)),
         _ => Facts::default(),
     }
 }
 
 /// What composing needs everywhere.
-struct Scribe<'a> {
+struct MessageFormatter<'a> {
     language: Language,
-    words: MessageTexts,
+    texts: MessageTexts,
     clock: Clock<'a>,
 }
 
-impl<'a> Scribe<'a> {
+impl<'a> MessageFormatter<'a> {
     fn new(style: &'a Style) -> Self {
         Self {
             language: style.language,
-            words: MessageTexts::of(style.language),
+            texts: MessageTexts::of(style.language),
             clock: Clock { zone: &style.time_zone, now: style.now },
         }
     }
@@ -274,13 +274,13 @@ impl<'a> Scribe<'a> {
     fn note_late(&self, notice: &Notice, message: &mut Message) {
         if self.clock.now.since(notice.made_at).as_secs() > LATE_AFTER {
             let (happened, sent) = self.clock.both(notice.caused_at, self.clock.now);
-            let late = Block::Line(vec![Span::Words(self.words.late(&happened, &sent))]);
+            let late = Block::Line(vec![Span::Words(self.texts.late(&happened, &sent))]);
             message.blocks.insert(message.blocks.len().min(1), late);
         }
     }
 
     fn fact(&self, label: Label, value: Vec<Span>) -> Fact {
-        Fact { label: self.words.label(label).to_owned(), value }
+        Fact { label: self.texts.label(label).to_owned(), value }
     }
 
     /// The first few of several names, and how many more there are.
@@ -289,14 +289,14 @@ impl<'a> Scribe<'a> {
         let mut listed = 0;
         for name in names.take(shown) {
             if listed > 0 {
-                spans.push(words(self.words.comma()));
+                spans.push(words(self.texts.comma()));
             }
             spans.push(data(name));
             listed += 1;
         }
         if all > listed && listed > 0 {
-            spans.push(words(self.words.comma()));
-            spans.push(Span::Words(self.words.more(all - listed)));
+            spans.push(words(self.texts.comma()));
+            spans.push(Span::Words(self.texts.more(all - listed)));
         }
         spans
     }

@@ -1,6 +1,6 @@
 //! Messages about podbell itself: its troubles and its own word.
 
-use super::{Block, Message, Scribe, Span, fill, plain, sign, text, words};
+use super::{Block, Message, MessageFormatter, Span, fill, plain, sign, text, words};
 use crate::incident::hold::Window;
 use crate::mute::Author;
 use crate::notice::{ClockHint, Info, Notice, NoticeKind, StoreFate, Trouble, TroubleSubject};
@@ -12,7 +12,7 @@ const MOST_LISTED: usize = 5;
 /// How much of the other side's words is shown.
 const MOST_WORDS: usize = 500;
 
-impl Scribe<'_> {
+impl MessageFormatter<'_> {
     pub(super) fn trouble(&self, notice: &Notice, trouble: &Trouble) -> Message {
         let mut blocks = vec![Block::Line(self.what_happened(trouble, notice.kind))];
         if !notice.kind.is_end() {
@@ -24,14 +24,14 @@ impl Scribe<'_> {
 
     fn trouble_title(&self, notice: &Notice, trouble: &Trouble) -> String {
         let title = self.trouble_name(trouble, notice.kind);
-        let status = self.words.status(notice.kind, notice.severity);
+        let status = self.texts.status(notice.kind, notice.severity);
         format!("{} {status} #{} · {title}", sign(notice.kind, notice.severity), trouble.incident)
     }
 
     /// "podbell cannot deliver to team-slack: not-found".
     pub(super) fn trouble_name(&self, trouble: &Trouble, kind: NoticeKind) -> String {
         let (about, name) = subject(trouble);
-        let title = plain(&fill(self.words.trouble_title(about, kind), &[name]));
+        let title = plain(&fill(self.texts.trouble_title(about, kind), &[name]));
         let code = text::one_line(&trouble.code, 60);
         if kind.is_end() || code.is_empty() { title } else { format!("{title}: {code}") }
     }
@@ -41,10 +41,10 @@ impl Scribe<'_> {
         let what = if what.is_empty() { text::one_line(&trouble.code, 60) } else { what };
         let sentence = match trouble.until.filter(|_| kind.is_end()) {
             Some(until) => {
-                let how_long = self.words.duration(until.since(trouble.since).as_secs());
-                self.words.trouble_over(&how_long, &self.clock.span(trouble.since, until))
+                let how_long = self.texts.duration(until.since(trouble.since).as_secs());
+                self.texts.trouble_over(&how_long, &self.clock.span(trouble.since, until))
             }
-            None => self.words.trouble(&self.clock.at(trouble.since)),
+            None => self.texts.trouble(&self.clock.at(trouble.since)),
         };
         // Filled by hand: these words of the other side may be longer than a name.
         let (before, after) = sentence.split_once("{}").unwrap_or((&sentence, ""));
@@ -62,7 +62,7 @@ impl Scribe<'_> {
         if about == About::Source && trouble.affected_count > 0 {
             // A discovery or a watch is no service: only those have a place.
             let services = trouble.affected.iter().any(|name| name.contains('/'));
-            let count = format!("{}{}", self.words.affected(about, trouble.affected_count), self.words.colon());
+            let count = format!("{}{}", self.texts.affected(about, trouble.affected_count), self.texts.colon());
             let mut value = if services { vec![words(count)] } else { Vec::new() };
             value.extend(self.names(trouble.affected.iter(), MOST_LISTED, trouble.affected_count));
             facts.push(self.fact(Label::Affected, value));
@@ -72,8 +72,8 @@ impl Scribe<'_> {
         }
         let advice = text::one_line(&trouble.advice, MOST_WORDS);
         if !advice.is_empty() {
-            let label = self.words.label(Label::ToDo);
-            blocks.push(Block::Line(vec![words(format!("{label}{}", self.words.colon())), words(advice)]));
+            let label = self.texts.label(Label::ToDo);
+            blocks.push(Block::Line(vec![words(format!("{label}{}", self.texts.colon())), words(advice)]));
         }
     }
 
@@ -89,14 +89,14 @@ impl Scribe<'_> {
             Info::Daily { since, until, events, messages, incidents, untold } => {
                 let seconds = until.since(*since).as_secs();
                 let span = match (seconds + 1800) / 3600 {
-                    0 => self.words.duration(seconds),
-                    hours => self.words.hours(hours),
+                    0 => self.texts.duration(seconds),
+                    hours => self.texts.hours(hours),
                 };
-                let mut line = self.words.daily(&span, *events, *messages, *incidents);
+                let mut line = self.texts.daily(&span, *events, *messages, *incidents);
                 if *untold > 0 {
-                    line.push_str(&self.words.daily_untold_kinds(*untold));
+                    line.push_str(&self.texts.daily_untold_kinds(*untold));
                 }
-                let help = (*untold > 0).then(|| Block::Small(fill(self.words.daily_untold(), &["podbell explain"])));
+                let help = (*untold > 0).then(|| Block::Small(fill(self.texts.daily_untold(), &["podbell explain"])));
                 self.own(notice, format!("📊 {line}"), help.into_iter().collect())
             }
             Info::Muted { what, by, why, until, holds } => {
@@ -118,8 +118,8 @@ impl Scribe<'_> {
         hint: Option<&ClockHint>,
     ) -> Message {
         let watching = match services {
-            0 => self.words.watching().to_owned(),
-            services => self.words.watching_services(services),
+            0 => self.texts.watching().to_owned(),
+            services => self.texts.watching_services(services),
         };
         let watching = fill(&watching, &[source]);
         let title = format!("👀 {}", plain(&watching).trim_end_matches(['.', '。']));
@@ -127,7 +127,7 @@ impl Scribe<'_> {
         let mut blocks = Vec::new();
         if already_there > 0 {
             let mut gist = watching;
-            gist.push(words(format!("{}{}", self.words.gap(), self.words.already_there(already_there))));
+            gist.push(words(format!("{}{}", self.texts.gap(), self.texts.already_there(already_there))));
             blocks.push(Block::Line(gist));
         }
         blocks.extend(hint.map(|hint| Block::Line(self.clock_is_off(hint))));
@@ -135,18 +135,18 @@ impl Scribe<'_> {
     }
 
     fn clock_is_off(&self, hint: &ClockHint) -> Vec<Span> {
-        let mut spans = vec![words(self.words.clock_hint(hint.hours.unsigned_abs()))];
+        let mut spans = vec![words(self.texts.clock_hint(hint.hours.unsigned_abs()))];
         match &hint.zone {
-            Some(zone) => spans.extend(fill(self.words.clock_hint_zone(), &[zone])),
-            None => spans.extend(fill(self.words.clock_hint_zone(), &["UTC"])),
+            Some(zone) => spans.extend(fill(self.texts.clock_hint_zone(), &[zone])),
+            None => spans.extend(fill(self.texts.clock_hint_zone(), &["UTC"])),
         }
         spans
     }
 
     fn was_blind(&self, notice: &Notice, source: &str, services: u64, (from, until): (Time, Time)) -> Message {
         let (from, until) = self.clock.ends(from, until);
-        let title = format!("🙈 {}", plain(&fill(self.words.blind_title(), &[source])));
-        let gist = self.words.blind_source(&self.words.blind(&from, &until), &self.words.services(services));
+        let title = format!("🙈 {}", plain(&fill(self.texts.blind_title(), &[source])));
+        let gist = self.texts.blind_source(&self.texts.blind(&from, &until), &self.texts.services(services));
         let gist = fill(&gist, &[source]);
         self.own(notice, title, vec![Block::Line(gist)])
     }
@@ -161,17 +161,17 @@ impl Scribe<'_> {
         still_open: u64,
     ) -> Message {
         let (name, sentence) = match window {
-            Window::Hours(name) => (name, self.words.held_outside()),
-            Window::Maintenance { name, .. } => (name, self.words.held_during()),
+            Window::Hours(name) => (name, self.texts.held_outside()),
+            Window::Maintenance { name, .. } => (name, self.texts.held_during()),
         };
-        let title = format!("🤫 {}", self.words.held_title(over_count));
+        let title = format!("🤫 {}", self.texts.held_title(over_count));
         let (from, until) = self.clock.ends(from, until);
         let mut gist = fill(sentence, &[name]);
-        gist.push(words(format!("{from}–{until}{}", self.words.colon())));
+        gist.push(words(format!("{from}–{until}{}", self.texts.colon())));
         gist.extend(self.names(over.iter(), MOST_LISTED, over_count));
         let mut blocks = vec![Block::Line(gist)];
         if still_open > 0 {
-            blocks.push(Block::Small(vec![words(self.words.held_open(still_open))]));
+            blocks.push(Block::Small(vec![words(self.texts.held_open(still_open))]));
         }
         self.own(notice, title, blocks)
     }
@@ -181,61 +181,61 @@ impl Scribe<'_> {
         let what = text::one_line(what, MOST_WORDS);
         let mut blocks = vec![Block::Line(gist)];
         if holds > 0 {
-            blocks.push(Block::Line(vec![words(self.words.muted_holds(holds))]));
+            blocks.push(Block::Line(vec![words(self.texts.muted_holds(holds))]));
         }
-        blocks.push(Block::Small(fill(self.words.muted_how_to_end(), &[&self.words.via(via)])));
-        self.own(notice, format!("🔕 {}", plain(&fill(self.words.muted_title(), &[&what]))), blocks)
+        blocks.push(Block::Small(fill(self.texts.muted_how_to_end(), &[&self.texts.via(via)])));
+        self.own(notice, format!("🔕 {}", plain(&fill(self.texts.muted_title(), &[&what]))), blocks)
     }
 
     fn who_muted(&self, by: &Author, why: Option<&str>, until: Time) -> Vec<Span> {
-        let mut gist = fill(self.words.muted(), &[&by.name]);
-        gist.push(words(self.words.muted_until(&self.clock.at(until))));
+        let mut gist = fill(self.texts.muted(), &[&by.name]);
+        gist.push(words(self.texts.muted_until(&self.clock.at(until))));
         if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
-            gist.extend([words(self.words.colon()), Span::Data(why)]);
+            gist.extend([words(self.texts.colon()), Span::Data(why)]);
         }
         gist
     }
 
     fn store(&self, notice: &Notice, fate: &StoreFate, kept: Option<&str>) -> Message {
-        let words = self.words;
-        let written = |at: &Option<Time>| at.map(|at| words.store_last_written(&self.clock.at(at))).unwrap_or_default();
+        let texts = self.texts;
+        let written = |at: &Option<Time>| at.map(|at| texts.store_last_written(&self.clock.at(at))).unwrap_or_default();
         let (gist, why) = match fate {
             StoreFate::WentBack { commits, from, until } => {
                 let until = self.clock.at(*until);
                 let made = match from {
-                    Some(from) => words.store_made_between(&self.clock.at(*from), &until),
-                    None => words.store_made_before(&until),
+                    Some(from) => texts.store_made_between(&self.clock.at(*from), &until),
+                    None => texts.store_made_before(&until),
                 };
-                (words.store_went_back(*commits, &made), None)
+                (texts.store_went_back(*commits, &made), None)
             }
-            StoreFate::Replaced { until } => (words.store_replaced(&self.clock.at(*until)), None),
-            StoreFate::Lost { until } => (words.store_lost(&written(until)), None),
-            StoreFate::Damaged { why, until } => (words.store_damaged(&written(until)), Some(why)),
-            StoreFate::Mended { why, rows } => (words.store_mended(*rows), Some(why)),
-            StoreFate::Rewritten => (words.store_rewritten().to_owned(), None),
-            StoreFate::Unsure => (words.store_unsure().to_owned(), None),
+            StoreFate::Replaced { until } => (texts.store_replaced(&self.clock.at(*until)), None),
+            StoreFate::Lost { until } => (texts.store_lost(&written(until)), None),
+            StoreFate::Damaged { why, until } => (texts.store_damaged(&written(until)), Some(why)),
+            StoreFate::Mended { why, rows } => (texts.store_mended(*rows), Some(why)),
+            StoreFate::Rewritten => (texts.store_rewritten().to_owned(), None),
+            StoreFate::Unsure => (texts.store_unsure().to_owned(), None),
         };
-        let mut blocks = vec![Block::Line(vec![super::words(gist)])];
+        let mut blocks = vec![Block::Line(vec![words(gist)])];
         if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
             blocks.push(Block::Line(vec![Span::Data(why)]));
         }
         if let Some(kept) = kept {
-            blocks.push(Block::Line(fill(words.store_kept(), &[kept])));
+            blocks.push(Block::Line(fill(texts.store_kept(), &[kept])));
         }
         let title = format!("{} {}", sign(notice.kind, notice.severity), fate.say(self.language));
         self.own(notice, title, blocks)
     }
 
     fn test(&self, notice: &Notice, destination: &str) -> Message {
-        let gist = fill(self.words.test(), &[destination]);
-        let title = format!("🔔 {}", self.words.test_title());
+        let gist = fill(self.texts.test(), &[destination]);
+        let title = format!("🔔 {}", self.texts.test_title());
         self.own(notice, title, vec![Block::Line(gist)])
     }
 
     fn given_up(&self, notice: &Notice, destination: &str, deliveries: u64, why: &str) -> Message {
-        let title = plain(&fill(&self.words.dead_title(deliveries), &[destination]));
-        let gist = fill(&self.words.dead(deliveries), &[destination, why.trim_end_matches('.')]);
-        let list = fill(self.words.dead_list(), &["podbell outbox list"]);
+        let title = plain(&fill(&self.texts.dead_title(deliveries), &[destination]));
+        let gist = fill(&self.texts.dead(deliveries), &[destination, why.trim_end_matches('.')]);
+        let list = fill(self.texts.dead_list(), &["podbell outbox list"]);
         let title = format!("{} {title}", sign(notice.kind, notice.severity));
         self.own(notice, title, vec![Block::Line(gist), Block::Line(list)])
     }
