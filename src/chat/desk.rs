@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::answers::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, Listed, NoKey, Page, Watched};
 use super::plans::Plan;
-use super::{ActError, Answering, Desk, Hands, Question, Reply};
+use super::{ActError, Answering, CommandSink, Desk, Question, Reply};
 use podbell_core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
 use podbell_core::deed::{Act, Deed};
 use podbell_core::message::{Message, Style};
@@ -65,7 +65,7 @@ pub enum ListError {
 /// Answers questions from the store, and has changes carried out. See the module.
 pub struct FrontDesk {
     readers: Readers,
-    hands: Arc<dyn Hands>,
+    sink: Arc<dyn CommandSink>,
     surroundings: Arc<Surroundings>,
     prompt: Prompt,
     patience: Duration,
@@ -73,8 +73,8 @@ pub struct FrontDesk {
 
 impl FrontDesk {
     /// A desk for chats.
-    pub fn new(readers: Readers, hands: Arc<dyn Hands>, surroundings: Arc<Surroundings>) -> Self {
-        Self { readers, hands, surroundings, prompt: Prompt::Chat, patience: PATIENCE }
+    pub fn new(readers: Readers, sink: Arc<dyn CommandSink>, surroundings: Arc<Surroundings>) -> Self {
+        Self { readers, sink, surroundings, prompt: Prompt::Chat, patience: PATIENCE }
     }
 
     /// For another place where commands are typed.
@@ -204,7 +204,7 @@ impl FrontDesk {
     async fn act(&self, question: &Question, act: Act, about: String) -> Answer {
         let by = question.speaker.author.clone();
         let deed = Deed { by: by.clone(), scope: question.speaker.scope.clone(), act };
-        let acting = tokio::time::timeout(self.patience, self.hands.act(deed));
+        let acting = tokio::time::timeout(self.patience, self.sink.act(deed));
         let because = match acting.await {
             Ok(Ok(done)) => return Answer::Done { done: Box::new(done), about, by },
             Ok(Err(ActError::Store)) => Excuse::NotDone,

@@ -7,7 +7,7 @@
 mod answers;
 pub(crate) mod desk;
 mod find;
-pub(crate) mod hands;
+pub(crate) mod inbox_sink;
 pub(crate) mod lists;
 mod own;
 mod plans;
@@ -86,11 +86,11 @@ pub enum ActError {
     NotRunning,
 }
 
-/// A future that is boxed, so that hands can stand behind a pointer.
+/// A future that is boxed, so that a sink can stand behind a pointer.
 pub type Acting<'a> = Pin<Box<dyn Future<Output = Result<Done, ActError>> + Send + 'a>>;
 
 /// Carries out what people do: the running engine, or the store's inbox.
-pub trait Hands: Send + Sync {
+pub trait CommandSink: Send + Sync {
     /// Carries it out and waits until it is committed.
     fn act(&self, deed: Deed) -> Acting<'_>;
 }

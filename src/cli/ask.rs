@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::{block_on, remote, setup};
 use crate::app::reload::rule_files;
-use crate::chat::hands::InboxHands;
+use crate::chat::inbox_sink::InboxSink;
 use crate::chat::{Entry, FrontDesk, Question, Speaker, Surroundings};
 use crate::cli::Output;
 use crate::clock;
@@ -143,9 +143,9 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer,
     drop(store);
     let known = Known::new(&rules, aliases);
     let surroundings = Arc::new(Surroundings::new(known.clone()));
-    let hands = Arc::new(InboxHands::new(path.clone(), PATIENCE));
+    let sink = Arc::new(InboxSink::new(path.clone(), PATIENCE));
     let ended = !podbell_store::is_owned(&path);
-    let desk = FrontDesk::new(Readers::new(path, 1), hands, surroundings).at(Prompt::Terminal).with_patience(DESK);
+    let desk = FrontDesk::new(Readers::new(path, 1), sink, surroundings).at(Prompt::Terminal).with_patience(DESK);
     let speaker = Speaker {
         author: Author { name: who(), via: "command line".to_owned() },
         scope: Scope::default(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{Watched, rule_files};
-use crate::app::{self, BoxFuture, Pulse, Service, ServiceError, assemble, chats, hands};
+use crate::app::{self, BoxFuture, Pulse, Service, ServiceError, assemble, chats, command_sink};
 use crate::chat::{Desk, FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::Config;
@@ -101,10 +101,10 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
         chance: Box::new(rand::random::<f64>),
     };
     let (asks, asked) = tokio::sync::mpsc::channel(1);
-    let (hands, deeds) = hands::hands();
+    let (sink, deeds) = command_sink::command_sink();
     let surroundings = Arc::new(Surroundings::default());
     let readers = Readers::new(path.to_owned(), READERS);
-    let desk = Arc::new(FrontDesk::new(readers, Arc::new(hands), surroundings.clone()));
+    let desk = Arc::new(FrontDesk::new(readers, Arc::new(sink), surroundings.clone()));
     let chats = chats::chats(&config, &client, &(desk.clone() as Arc<dyn Desk>))?;
     let page = assemble::page(&config, desk.clone(), pulse.clone(), &policies);
     let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), surroundings.clone());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use podbell::app::Pulse;
 use podbell::app::pulse::{count, snapshot};
-use podbell::chat::{ActError, Acting, FrontDesk, Hands, Surroundings};
+use podbell::chat::{ActError, Acting, CommandSink, FrontDesk, Surroundings};
 use podbell::clock;
 use podbell::server::api::{Rights, Token};
 use podbell::server::page::{self, PageConfig};
@@ -219,9 +219,9 @@ impl Visitor {
     }
 }
 
-struct NoHands;
+struct NoSink;
 
-impl Hands for NoHands {
+impl CommandSink for NoSink {
     fn act(&self, _: Deed) -> Acting<'_> {
         Box::pin(async { Err(ActError::NotRunning) })
     }
@@ -249,7 +249,7 @@ pub async fn served_at(
     let known = surroundings.clone();
     let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);
     world.engine().on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
-    let desk = Arc::new(FrontDesk::new(Readers::new(path, 2), Arc::new(NoHands), surroundings));
+    let desk = Arc::new(FrontDesk::new(Readers::new(path, 2), Arc::new(NoSink), surroundings));
     let token = |name: &str, secret: &str, scope: Scope| Token {
         name: name.into(),
         secret: secret.into(),
