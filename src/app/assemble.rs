@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use super::{Deliver, SideTask, SourceTask};
-use crate::chat::{FrontDesk, Surroundings};
+use crate::chat::{QueryService, Surroundings};
 use crate::clock;
 use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
 use crate::engine::{Freeze, SendJob};
@@ -265,7 +265,7 @@ pub fn reload(config: &Config, asks: mpsc::Sender<super::reload::Ask>) -> Reload
 /// The routes of the status page.
 pub fn page(
     config: &Config,
-    desk: Arc<FrontDesk>,
+    queries: Arc<QueryService>,
     pulse: Arc<super::Pulse>,
     policies: &BTreeMap<Destination, Policy>,
 ) -> axum::Router {
@@ -291,7 +291,7 @@ pub fn page(
         paces: policies.iter().map(|(name, policy)| (name.to_string(), policy.pace)).collect(),
         now: Arc::new(clock::now),
     };
-    page::routes(page, desk, pulse)
+    page::routes(page, queries, pulse)
 }
 
 /// The route of the gateway.
@@ -309,8 +309,8 @@ pub fn gateway(config: &Config, readers: Readers, surroundings: Arc<Surroundings
 }
 
 /// The routes of the API.
-pub fn api(config: &Config, desk: Arc<FrontDesk>) -> axum::Router {
-    api::routes(tokens(config), desk)
+pub fn api(config: &Config, queries: Arc<QueryService>) -> axum::Router {
+    api::routes(tokens(config), queries)
 }
 
 fn tokens(config: &Config) -> Vec<api::Token> {

@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::SideTask;
 use super::assemble::{AssemblyError, http_options};
-use crate::chat::Desk;
+use crate::chat::Queries;
 use crate::chat::slack::{Around, Slack, SlackConfig, Timing, guarded_client, system};
 use crate::chat::wecom;
 use crate::clock;
@@ -20,24 +20,24 @@ pub struct Chats {
     apps: Vec<Arc<wecom::App>>,
 }
 
-/// The chats of a configuration, all of which ask this desk.
+/// The chats of a configuration, all of which ask this query service.
 ///
 /// # Errors
 /// When the network cannot be set up as `http:` says, or a secret turns out to be none.
-pub fn chats(config: &Config, client: &reqwest::Client, desk: &Arc<dyn Desk>) -> Result<Chats, AssemblyError> {
+pub fn chats(config: &Config, client: &reqwest::Client, queries: &Arc<dyn Queries>) -> Result<Chats, AssemblyError> {
     let mut chats = Chats::default();
     if config.chats.is_empty() {
         return Ok(chats);
     }
     let around = Around {
-        desk: desk.clone(),
+        queries: queries.clone(),
         client: client.clone(),
         guarded: guarded_client(&http_options(&config.http)?, system())?,
         now: Arc::new(clock::now),
         chance: Arc::new(rand::random::<f64>),
     };
     let wecom_around = wecom::Around {
-        desk: desk.clone(),
+        queries: queries.clone(),
         client: client.clone(),
         now: around.now.clone(),
         chance: around.chance.clone(),

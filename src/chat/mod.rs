@@ -1,16 +1,16 @@
-//! Chats: how people's questions reach the [`Desk`] and its answers reach them.
+//! Chats: how people's questions reach the [`Queries`] and its answers reach them.
 //!
 //! A chat adapter (one folder per platform) proves who speaks, finds out what that channel may see,
-//! and hands a [`Question`] to the desk. It never parses a command and never reads the store. The desk
+//! and hands a [`Question`] to the query service. It never parses a command and never reads the store. The query service
 //! never knows a platform.
 
 mod answers;
-pub(crate) mod desk;
 mod find;
 pub(crate) mod inbox_sink;
 pub(crate) mod lists;
 mod own;
 mod plans;
+pub(crate) mod queries;
 pub mod slack;
 pub(crate) mod views;
 mod websocket;
@@ -19,7 +19,7 @@ pub mod wecom;
 use std::future::Future;
 use std::pin::Pin;
 
-pub use self::desk::{FrontDesk, Surroundings};
+pub use self::queries::{QueryService, Surroundings};
 pub use podbell_core::ask::Entry;
 use podbell_core::deed::{Deed, Done};
 use podbell_core::message::{Message, Style};
@@ -50,7 +50,7 @@ pub struct Question {
     pub style: Style,
 }
 
-/// What the desk says.
+/// What the query service says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The answer, to be escaped and shortened by the platform.
@@ -63,11 +63,11 @@ pub struct Reply {
     pub incident: Option<u64>,
 }
 
-/// A future that is boxed, so that a desk can stand behind a pointer.
+/// A future that is boxed, so that a query service can stand behind a pointer.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 
 /// Answers questions. Every question gets an answer, in words; it never fails.
-pub trait Desk: Send + Sync {
+pub trait Queries: Send + Sync {
     /// Answers one question.
     fn ask(&self, question: Question) -> Answering<'_>;
 }

@@ -1,4 +1,4 @@
-//! What chat adapters say by themselves, for when the desk is not asked or is slow. Pure.
+//! What chat adapters say by themselves, for when the query service is not asked or is slow. Pure.
 
 use podbell_core::translated;
 
@@ -17,7 +17,7 @@ pub enum Own {
     NotYou,
     /// This channel or conversation is not podbell's.
     NotHere,
-    /// The desk broke down.
+    /// The query service broke down.
     Broken,
 }
 

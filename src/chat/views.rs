@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::answers::Answers;
-use super::desk::{FrontDesk, ListError};
+use super::queries::{ListError, QueryService};
 use podbell_core::ask::events::{Ask, Events};
 use podbell_core::ask::show::Shown;
 use podbell_core::ask::why::Why;
@@ -307,7 +307,7 @@ pub struct Reader {
     pub now: Time,
 }
 
-impl FrontDesk {
+impl QueryService {
     /// What is going on.
     ///
     /// # Errors

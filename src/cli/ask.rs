@@ -1,5 +1,5 @@
 //! `podbell events`, `ack`, `mute` and the others: what people type in chats, in a terminal. The words go
-//! to the same parser and the same desk; only the shape of the answer is the terminal's.
+//! to the same parser and the same query service; only the shape of the answer is the terminal's.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use super::{block_on, remote, setup};
 use crate::app::reload::rule_files;
 use crate::chat::inbox_sink::InboxSink;
-use crate::chat::{Entry, FrontDesk, Question, Speaker, Surroundings};
+use crate::chat::{Entry, QueryService, Question, Speaker, Surroundings};
 use crate::cli::Output;
 use crate::clock;
 use crate::notifiers::terminal;
@@ -25,8 +25,8 @@ use podbell_store::{Readers, Store};
 
 /// How long the running service may take to do what is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The deadline of the desk: the inbox says more than it does.
-const DESK: Duration = Duration::from_secs(15);
+/// The deadline of the query service: the inbox says more than it does.
+const QUERY_PATIENCE: Duration = Duration::from_secs(15);
 
 const AFTER_HELP: &str = "\
 The words are those of the chats, see docs/commands.md. In any place:
@@ -145,14 +145,15 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer,
     let surroundings = Arc::new(Surroundings::new(known.clone()));
     let sink = Arc::new(InboxSink::new(path.clone(), PATIENCE));
     let ended = !podbell_store::is_owned(&path);
-    let desk = FrontDesk::new(Readers::new(path, 1), sink, surroundings).at(Prompt::Terminal).with_patience(DESK);
+    let queries =
+        QueryService::new(Readers::new(path, 1), sink, surroundings).at(Prompt::Terminal).with_patience(QUERY_PATIENCE);
     let speaker = Speaker {
         author: Author { name: who(), via: "command line".to_owned() },
         scope: Scope::default(),
         may_write: true,
     };
     let question = Question { speaker, entry: Entry::Podbell, text, style: style.clone() };
-    let mut answer = block_on(async move { desk.answer(&question).await })?;
+    let mut answer = block_on(async move { queries.answer(&question).await })?;
     if let Answer::Status(status) = &mut answer {
         status.ended = ended;
     }

@@ -15,7 +15,7 @@ use podbell_core::message::{Language, one_line};
 
 /// Where the token is taken from: on the command line everybody on the machine could read it.
 pub(super) const TOKEN: &str = "PODBELL_TOKEN";
-/// The desk answers within ten seconds, also when it can say no more than that.
+/// The query service answers within ten seconds, also when it can say no more than that.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Answers are a page long.
 const MOST: usize = 4 << 20;

@@ -1,4 +1,4 @@
-//! What the desk says, as Slack's JSON. Pure.
+//! What the query service says, as Slack's JSON. Pure.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ pub fn own(own: Own, language: Language) -> Value {
     json!({"response_type": "ephemeral", "replace_original": false, "text": own.say(language)})
 }
 
-/// An answer of the desk. `content` is how much of it.
+/// An answer of the query service. `content` is how much of it.
 pub fn body(reply: &Reply, content: Content) -> Value {
     let mut body = slack::body(&reply.message, content, &[]);
     body["response_type"] = json!(if reply.public { "in_channel" } else { "ephemeral" });

@@ -141,7 +141,7 @@ async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
         // It may have come at the last moment; then it is in nobody else's hands.
         Ok(answer.try_recv().unwrap_or_else(|_| Said::working(language)))
     });
-    // An answer that never comes is a bug of the desk's; the person hears of it, at least.
+    // An answer that never comes is a bug of the query service's; the person hears of it, at least.
     json(&said.map_or_else(|_| answer::own(Own::Broken, language), |said| said.body))
 }
 

@@ -1,6 +1,6 @@
 //! Slack: slash commands, buttons, mentions and direct messages, over HTTP and over Socket Mode.
 //!
-//! Both ways end in `Slack::take`: who is it, may they, was it heard before; then the desk is asked
+//! Both ways end in `Slack::take`: who is it, may they, was it heard before; then the query service is asked
 //! and its answer sent. It never reads the store and never parses a command. Without a signing secret
 //! there is no endpoint, without an app-level token no connection.
 
@@ -31,7 +31,7 @@ use self::outbound::Hosts;
 use self::payload::{Heard, MOST_TEXT};
 use self::seen::Seen;
 use self::signature::Replays;
-use super::{Desk, Question, Reply, Speaker};
+use super::{Queries, Question, Reply, Speaker};
 use podbell_core::message::{Language, Style};
 use podbell_core::outbox::Content;
 use podbell_core::time::Time;
@@ -115,7 +115,7 @@ impl Default for Timing {
 #[derive(Clone)]
 pub struct Around {
     /// Answers.
-    pub desk: Arc<dyn Desk>,
+    pub queries: Arc<dyn Queries>,
     /// For addresses of podbell.yaml.
     pub client: reqwest::Client,
     /// For addresses that come from outside, see [`guarded_client`].
@@ -253,7 +253,7 @@ impl Slack {
         let _turn = self.asking.acquire().await;
         let style = Style { language, time_zone: self.config.time_zone.clone(), now: self.now() };
         let question = Question { speaker, entry: heard.entry, text: heard.text.clone(), style };
-        let reply: Reply = self.around.desk.ask(question).await;
+        let reply: Reply = self.around.queries.ask(question).await;
         Said { body: answer::body(&reply, Content::Full), plain: answer::body(&reply, Content::Minimal) }
     }
 

@@ -1,4 +1,4 @@
-//! What the desk says, as WeCom shows it. Pure.
+//! What the query service says, as WeCom shows it. Pure.
 
 use crate::chat::Reply;
 pub use crate::chat::own::Own;
@@ -20,7 +20,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// An answer of the desk, within the platform's limit.
+    /// An answer of the query service, within the platform's limit.
     pub fn write(self, reply: &Reply) -> String {
         match self {
             Self::Stream => wecom::content_of(&reply.message, &[], STREAM),

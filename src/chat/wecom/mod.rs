@@ -1,6 +1,6 @@
 //! WeCom: an AI bot over a long connection ([`Bot`]), and an app whose messages WeCom posts ([`App`]).
 //!
-//! Both ways end in `Asker::hear`: was it heard before, may they, is there a place; then the desk is
+//! Both ways end in `Asker::hear`: was it heard before, may they, is there a place; then the query service is
 //! asked once, whatever comes again. It never reads the store and never parses a command.
 
 mod access;
@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 
 use self::answer::{Form, Own};
 use self::once::{Answered, Came, Once};
-use super::{Desk, Question};
+use super::{Queries, Question};
 use podbell_core::message::{Language, Style};
 use podbell_core::time::Time;
 
@@ -53,7 +53,7 @@ pub struct Talk {
 #[derive(Clone)]
 pub struct Around {
     /// Answers.
-    pub desk: Arc<dyn Desk>,
+    pub queries: Arc<dyn Queries>,
     /// For addresses of podbell.yaml.
     pub client: reqwest::Client,
     /// The clock.
@@ -77,7 +77,7 @@ struct Taken {
     first: bool,
 }
 
-/// Asks the desk, once for everything that is heard.
+/// Asks the query service, once for everything that is heard.
 struct Asker {
     talk: Talk,
     around: Around,
@@ -158,14 +158,14 @@ impl Asker {
         let _turn = self.asking.acquire().await;
         let style = Style { language: self.talk.language, time_zone: self.talk.time_zone.clone(), now: self.now() };
         let question = Question { speaker, entry: heard.entry, text: heard.text, style };
-        self.form.write(&self.around.desk.ask(question).await).into()
+        self.form.write(&self.around.queries.ask(question).await).into()
     }
 
     /// The answer, once it is there.
     async fn said(&self, mut answer: watch::Receiver<Answered>) -> Arc<str> {
         match answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) {
             Some(said) => said,
-            // An answer that never comes is a bug of the desk's; the person hears of it, at least.
+            // An answer that never comes is a bug of the query service's; the person hears of it, at least.
             None => self.own(Own::Broken),
         }
     }

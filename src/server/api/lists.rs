@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use super::openapi::{DOCUMENT, page_of};
 use super::{Api, unknown, wrong};
-use crate::chat::desk::{Asked, ListError};
 use crate::chat::lists::{DeliveryRow, EventRow, Filter, Page, Watched};
+use crate::chat::queries::{Asked, ListError};
 use crate::clock;
 use podbell_core::ask::Brief;
 use podbell_core::mute::Mute;
@@ -97,19 +97,19 @@ pub(super) fn routes() -> Router<Arc<Api>> {
 }
 
 async fn incidents(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
-    answer(&api, &headers, asking, |asked| api.desk.incidents(asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.incidents(asked)).await
 }
 
 async fn mutes(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
-    answer(&api, &headers, asking, |asked| api.desk.mutes(asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.mutes(asked)).await
 }
 
 async fn deliveries(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
-    answer(&api, &headers, asking, |asked| api.desk.deliveries(asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.deliveries(asked)).await
 }
 
 async fn targets(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
-    answer(&api, &headers, asking, |asked| api.desk.targets(asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.targets(asked)).await
 }
 
 async fn events(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
@@ -123,7 +123,7 @@ async fn events(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking)
             }
         };
     };
-    answer(&api, &headers, asking, |asked| api.desk.events(service, asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.events(service, asked)).await
 }
 
 async fn openapi(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {

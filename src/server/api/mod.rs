@@ -1,7 +1,7 @@
 //! The HTTP API, for bots of other chats, scripts and the command line elsewhere. Without a token in
 //! podbell.yaml there is none.
 //!
-//! It proves who asks, hands the question to the desk and shapes the answer; it knows no command.
+//! It proves who asks, hands the question to the query service and shapes the answer; it knows no command.
 
 mod lists;
 mod openapi;
@@ -25,7 +25,7 @@ pub(super) use self::tokens::Tokens;
 pub use self::tokens::{Rights, Token};
 use super::attempts::Tries;
 use super::limits::Refused;
-use crate::chat::{FrontDesk, Question, Speaker};
+use crate::chat::{QueryService, Question, Speaker};
 use crate::clock;
 use podbell_core::ask::{Answer, Entry, Prompt};
 use podbell_core::message::{Language, Style};
@@ -37,15 +37,15 @@ const MOST_NAME: usize = 100;
 /// See the module.
 struct Api {
     tokens: Tokens,
-    desk: Arc<FrontDesk>,
+    queries: Arc<QueryService>,
 }
 
 /// The routes of the API; none without tokens.
-pub fn routes(tokens: Vec<Token>, desk: Arc<FrontDesk>) -> Router {
+pub fn routes(tokens: Vec<Token>, queries: Arc<QueryService>) -> Router {
     if tokens.is_empty() {
         return Router::new();
     }
-    let api = Arc::new(Api { tokens: Tokens::new(tokens), desk });
+    let api = Arc::new(Api { tokens: Tokens::new(tokens), queries });
     let routes = Router::new().route("/api/v1/commands", post(command)).merge(lists::routes());
     routes.layer(from_fn(bounded)).with_state(api)
 }
@@ -84,7 +84,7 @@ struct Command {
     prompt: Prompt,
 }
 
-/// What the desk says, for people and for machines.
+/// The answer to a command, for people and for machines.
 #[derive(Serialize, JsonSchema)]
 struct Said {
     /// Whether it was carried out.
@@ -134,8 +134,8 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     let speaker = Speaker { author, scope: token.scope.clone(), may_write: token.rights == Rights::Write };
     let style = Style { language: command.language.unwrap_or_default(), time_zone, now: clock::now() };
     let question = Question { speaker, entry: Entry::Podbell, text: command.text, style };
-    let answer = api.desk.answer(&question).await;
-    let message = api.desk.compose(&answer, &question.style, command.prompt);
+    let answer = api.queries.answer(&question).await;
+    let message = api.queries.compose(&answer, &question.style, command.prompt);
     let said = Said {
         good: answer.is_good(),
         public: answer.is_public(),

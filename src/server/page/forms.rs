@@ -152,7 +152,7 @@ pub(super) async fn act(
     let author = Author { name: visitor.name.clone(), via: "page".to_owned() };
     let speaker = Speaker { author, scope: visitor.scope.clone(), may_write: visitor.may_write };
     let question = Question { speaker, entry: Entry::Podbell, text, style: asking.style.clone() };
-    let answer = page.desk.answer(&question).await;
+    let answer = page.queries.answer(&question).await;
     if !answer.is_good() {
         let status = match &answer {
             Answer::Unknown(_) => StatusCode::NOT_FOUND,
@@ -160,7 +160,7 @@ pub(super) async fn act(
             Answer::Excuse { .. } => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::CONFLICT,
         };
-        let said = page.desk.compose(&answer, &question.style, Prompt::Chat);
+        let said = page.queries.compose(&answer, &question.style, Prompt::Chat);
         let text = format!("{}\n{}", said.title, said.text());
         return asking.say(status, words.not_done(), &text);
     }

@@ -1,7 +1,7 @@
 //! The status page, for people: drawn by the server, live by server-sent events, nothing from elsewhere.
 //!
-//! It proves who looks, asks the desk, and draws the answer (one file a view, all of them pure). What a
-//! visitor may not see is left out by the desk; what they do goes through the desk as in chats.
+//! It proves who looks, asks the query service, and draws the answer (one file a view, all of them pure). What a
+//! visitor may not see is left out by the query service; what they do goes through the query service as in chats.
 
 mod access;
 mod assets;
@@ -46,9 +46,9 @@ use super::attempts::Tries;
 use super::connections::Ending;
 use super::limits::Refused;
 use crate::app::Pulse;
-use crate::chat::FrontDesk;
-use crate::chat::desk::{Asked, ListError};
+use crate::chat::QueryService;
 use crate::chat::lists::Filter;
+use crate::chat::queries::{Asked, ListError};
 use crate::chat::views::Reader;
 use podbell_core::message::{Language, Style, one_line};
 use podbell_core::time::Time;
@@ -82,7 +82,7 @@ pub struct PageConfig {
 struct Page {
     config: PageConfig,
     tokens: Tokens,
-    desk: Arc<FrontDesk>,
+    queries: Arc<QueryService>,
     pulse: Arc<Pulse>,
     sessions: Mutex<Sessions>,
     streams: Arc<Streams>,
@@ -96,7 +96,7 @@ struct Page {
 }
 
 /// The routes of the page; none where nobody could sign in.
-pub fn routes(config: PageConfig, desk: Arc<FrontDesk>, pulse: Arc<Pulse>) -> Router {
+pub fn routes(config: PageConfig, queries: Arc<QueryService>, pulse: Arc<Pulse>) -> Router {
     if config.tokens.is_empty() && config.proxy.is_none() {
         return Router::new();
     }
@@ -104,7 +104,7 @@ pub fn routes(config: PageConfig, desk: Arc<FrontDesk>, pulse: Arc<Pulse>) -> Ro
     let page = Page {
         tokens: Tokens::new(config.tokens.clone()),
         secure: config.public_url.as_ref().is_some_and(|url| url.scheme() == "https"),
-        desk,
+        queries,
         pulse,
         sessions: Mutex::default(),
         streams: Arc::default(),
@@ -329,7 +329,7 @@ fn place(at: At) -> Where {
 async fn home(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: At) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
-    match page.desk.home(asking.reader(visitor), place(at).page.unwrap_or(1)).await {
+    match page.queries.home(asking.reader(visitor), place(at).page.unwrap_or(1)).await {
         Ok(home) => {
             let cx = asking.context();
             let title = format!("{} {}", home.open, cx.words.open());
@@ -349,7 +349,7 @@ async fn incident(
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let Ok(id) = id.parse::<u64>() else { return asking.nothing() };
-    match page.desk.detail(asking.reader(visitor), id, place(at).page.unwrap_or(1)).await {
+    match page.queries.detail(asking.reader(visitor), id, place(at).page.unwrap_or(1)).await {
         Ok(Some(detail)) => {
             let title = format!("#{id} {}", one_line(&detail.shown.brief.place(), 100));
             asking.show(StatusCode::OK, Tab::Incidents, &title, &incident::view(&asking.context(), &detail))
@@ -364,7 +364,7 @@ async fn service_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Ur
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let at = place(at);
     let (beginning, after) = (one_line(&at.q.unwrap_or_default(), 200), at.after.unwrap_or(0));
-    match page.desk.services(asking.reader(visitor), after, beginning.clone()).await {
+    match page.queries.services(asking.reader(visitor), after, beginning.clone()).await {
         Ok(found) => {
             let cx = asking.context();
             let view = services::list(&cx, &found, &beginning, after);
@@ -378,7 +378,7 @@ async fn service(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let Where { cluster, namespace, name, page: of, .. } = place(at);
-    match page.desk.service(asking.reader(visitor), (cluster, namespace), name.clone(), of.unwrap_or(1)).await {
+    match page.queries.service(asking.reader(visitor), (cluster, namespace), name.clone(), of.unwrap_or(1)).await {
         Ok(Some(detail)) => {
             let view = services::one(&asking.context(), &detail);
             asking.show(StatusCode::OK, Tab::Services, &one_line(&name, 100), &view)
@@ -391,7 +391,7 @@ async fn service(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at
 async fn source_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
-    match page.desk.sources(asking.reader(visitor)).await {
+    match page.queries.sources(asking.reader(visitor)).await {
         Ok(found) => {
             let cx = asking.context();
             let view = sources::view(&cx, &found, &page.pulse.snapshot(), &page.config.intervals);
@@ -406,7 +406,7 @@ async fn destination_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let filter = Filter { state: Some("dead".to_owned()), limit: Some(20), ..Filter::default() };
     let dead = Asked { scope: visitor.scope.clone(), filter, now: asking.style.now };
-    match (page.desk.destinations(asking.reader(visitor)).await, page.desk.deliveries(dead).await) {
+    match (page.queries.destinations(asking.reader(visitor)).await, page.queries.deliveries(dead).await) {
         (Ok(found), Ok(dead)) => {
             let cx = asking.context();
             let view = destinations::view(&cx, &found, &dead.items, &page.config.paces);

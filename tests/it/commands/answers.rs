@@ -5,7 +5,7 @@ use podbell::sources::SourceEvent;
 use podbell_core::ask::{Entry, Prompt};
 use podbell_core::message::Language;
 
-use super::desk::{Asker, lived};
+use super::queries::{Asker, lived};
 use crate::support::events::{at, warning};
 use crate::support::world::{World, web};
 
@@ -52,7 +52,7 @@ fn in_a_terminal_the_next_thing_to_type_is_the_terminal_s() {
 
 #[test]
 fn why_has_the_opening_and_each_step_beside_the_newest_changes_and_pages_for_the_others() {
-    let mut world = World::with_rules(super::desk::RULES);
+    let mut world = World::with_rules(super::queries::RULES);
     world.watch(&[web()]);
     world.poll(&web(), &[]);
     world.run_until(60);

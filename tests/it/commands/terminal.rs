@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::desk::{RULES, lived};
+use super::queries::{RULES, lived};
 use crate::support::process::{podbell, printed};
 use crate::support::world::World;
 

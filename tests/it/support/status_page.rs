@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use podbell::app::Pulse;
 use podbell::app::pulse::{count, snapshot};
-use podbell::chat::{ActError, Acting, CommandSink, FrontDesk, Surroundings};
+use podbell::chat::{ActError, Acting, CommandSink, QueryService, Surroundings};
 use podbell::clock;
 use podbell::server::api::{Rights, Token};
 use podbell::server::page::{self, PageConfig};
@@ -249,7 +249,7 @@ pub async fn served_at(
     let known = surroundings.clone();
     let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);
     world.engine().on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
-    let desk = Arc::new(FrontDesk::new(Readers::new(path, 2), Arc::new(NoSink), surroundings));
+    let queries = Arc::new(QueryService::new(Readers::new(path, 2), Arc::new(NoSink), surroundings));
     let token = |name: &str, secret: &str, scope: Scope| Token {
         name: name.into(),
         secret: secret.into(),
@@ -271,7 +271,7 @@ pub async fn served_at(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let routes = page::routes(config, desk, pulse.clone());
+    let routes = page::routes(config, queries, pulse.clone());
     tokio::spawn(podbell::server::serve(listener, pulse, None, routes, stopped));
     (base, stop)
 }

@@ -1,4 +1,4 @@
-//! The desk: takes a question in, reads the store at one moment or has a deed done, and answers within a
+//! The query service: takes a question in, reads the store at one moment or has a deed done, and answers within a
 //! deadline. It never fails and never knows a platform.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::answers::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, Listed, NoKey, Page, Watched};
 use super::plans::Plan;
-use super::{ActError, Answering, CommandSink, Desk, Question, Reply};
+use super::{ActError, Answering, CommandSink, Queries, Question, Reply};
 use podbell_core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
 use podbell_core::deed::{Act, Deed};
 use podbell_core::message::{Message, Style};
@@ -19,7 +19,7 @@ use podbell_store::{Readers, ReadersError, Snapshot, StoreError};
 /// How long an answer may take, unless something else is said.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the desk knows beside the store; the service puts it in anew at each reload.
+/// What the query service knows beside the store; the service puts it in anew at each reload.
 #[derive(Debug, Default)]
 pub struct Surroundings(RwLock<Arc<Known>>);
 
@@ -63,7 +63,7 @@ pub enum ListError {
 }
 
 /// Answers questions from the store, and has changes carried out. See the module.
-pub struct FrontDesk {
+pub struct QueryService {
     readers: Readers,
     sink: Arc<dyn CommandSink>,
     surroundings: Arc<Surroundings>,
@@ -71,8 +71,8 @@ pub struct FrontDesk {
     patience: Duration,
 }
 
-impl FrontDesk {
-    /// A desk for chats.
+impl QueryService {
+    /// A query service for chats.
     pub fn new(readers: Readers, sink: Arc<dyn CommandSink>, surroundings: Arc<Surroundings>) -> Self {
         Self { readers, sink, surroundings, prompt: Prompt::Chat, patience: PATIENCE }
     }
@@ -215,7 +215,7 @@ impl FrontDesk {
     }
 }
 
-impl Desk for FrontDesk {
+impl Queries for QueryService {
     fn ask(&self, question: Question) -> Answering<'_> {
         Box::pin(async move {
             let answer = self.answer(&question).await;

@@ -1,4 +1,4 @@
-//! The desk on a real store: what names mean, what people may see and do, and that no question reads
+//! The query service on a real store: what names mean, what people may see and do, and that no question reads
 //! whole tables.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use podbell::chat::{ActError, Acting, CommandSink, Desk as _, Entry, FrontDesk, Question, Speaker, Surroundings};
+use podbell::chat::{
+    ActError, Acting, CommandSink, Entry, Queries as _, QueryService, Question, Speaker, Surroundings,
+};
 use podbell_core::ask::{Known, Prompt};
 use podbell_core::deed::{Act, Deed, Done, Refusal};
 use podbell_core::event::{Level, Target};
@@ -146,7 +148,7 @@ impl Asker {
     pub fn ask(&self, entry: Entry, text: &str) -> String {
         let readers = Readers::new(self.path.clone(), 2);
         let surroundings = Arc::new(Surroundings::new(self.known.clone()));
-        let desk = FrontDesk::new(readers, self.sink.clone(), surroundings).at(self.prompt);
+        let queries = QueryService::new(readers, self.sink.clone(), surroundings).at(self.prompt);
         let question = Question {
             speaker: Speaker {
                 author: Author { name: "ann".into(), via: "ops".into() },
@@ -158,7 +160,7 @@ impl Asker {
             style: Style { language: self.language, time_zone: jiff::tz::TimeZone::UTC, now: self.now },
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let reply = runtime.block_on(desk.ask(question));
+        let reply = runtime.block_on(queries.ask(question));
         format!("{}\n{}", reply.message.title, reply.message.text())
     }
 
