@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use super::{Deliver, SideTask, SourceTask};
-use crate::chat::{QueryService, Surroundings};
+use crate::chat::{QueryService, RuleCatalog};
 use crate::clock;
 use crate::config::{self, Config, NotifierKind, ServiceSelection, SourceConfig};
 use crate::engine::{Freeze, SendJob};
@@ -295,7 +295,7 @@ pub fn page(
 }
 
 /// The route of the gateway.
-pub fn gateway(config: &Config, readers: Readers, surroundings: Arc<Surroundings>) -> axum::Router {
+pub fn gateway(config: &Config, readers: Readers, catalog: Arc<RuleCatalog>) -> axum::Router {
     let keys = config.gateway.iter().map(|key| GatewayKey {
         secret_id: key.secret_id.clone(),
         secret_key: key.secret_key.clone(),
@@ -305,7 +305,7 @@ pub fn gateway(config: &Config, readers: Readers, surroundings: Arc<Surroundings
         let host = url.host_str()?;
         Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     });
-    gateway::routes(keys.collect(), host, readers, surroundings)
+    gateway::routes(keys.collect(), host, readers, catalog)
 }
 
 /// The routes of the API.

@@ -19,7 +19,7 @@ pub mod wecom;
 use std::future::Future;
 use std::pin::Pin;
 
-pub use self::queries::{QueryService, Surroundings};
+pub use self::queries::{QueryService, RuleCatalog};
 pub use podbell_core::ask::Entry;
 use podbell_core::deed::{Deed, Done};
 use podbell_core::message::{Message, Style};

@@ -21,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the query service knows beside the store; the service puts it in anew at each reload.
 #[derive(Debug, Default)]
-pub struct Surroundings(RwLock<Arc<Known>>);
+pub struct RuleCatalog(RwLock<Arc<Known>>);
 
-impl Surroundings {
+impl RuleCatalog {
     /// From the rules and aliases in force.
     pub fn new(known: Known) -> Self {
         Self(RwLock::new(Arc::new(known)))
@@ -66,15 +66,15 @@ pub enum ListError {
 pub struct QueryService {
     readers: Readers,
     sink: Arc<dyn CommandSink>,
-    surroundings: Arc<Surroundings>,
+    catalog: Arc<RuleCatalog>,
     prompt: Prompt,
     patience: Duration,
 }
 
 impl QueryService {
     /// A query service for chats.
-    pub fn new(readers: Readers, sink: Arc<dyn CommandSink>, surroundings: Arc<Surroundings>) -> Self {
-        Self { readers, sink, surroundings, prompt: Prompt::Chat, patience: PATIENCE }
+    pub fn new(readers: Readers, sink: Arc<dyn CommandSink>, catalog: Arc<RuleCatalog>) -> Self {
+        Self { readers, sink, catalog, prompt: Prompt::Chat, patience: PATIENCE }
     }
 
     /// For another place where commands are typed.
@@ -110,7 +110,7 @@ impl QueryService {
 
     /// An answer in words, for a reader who types there.
     pub fn compose(&self, answer: &Answer, style: &Style, prompt: Prompt) -> Message {
-        answer.in_names(&self.surroundings.get()).compose(style, prompt)
+        answer.in_names(&self.catalog.get()).compose(style, prompt)
     }
 
     /// A page of incidents.
@@ -173,7 +173,7 @@ impl QueryService {
         asked: Asked,
         list: impl FnOnce(&Answers<'_>, &Filter) -> Listed<T> + Send + 'static,
     ) -> Result<Page<T>, ListError> {
-        let (known, Asked { scope, filter, now }) = (self.surroundings.get(), asked);
+        let (known, Asked { scope, filter, now }) = (self.catalog.get(), asked);
         let read = move |store: &Snapshot<'_>| list(&Answers { store, known: &known, scope: &scope, now }, &filter);
         match self.readers.read(self.patience, read).await {
             Ok(page) => page.map_err(|NoKey| ListError::NoKey),
@@ -189,7 +189,7 @@ impl QueryService {
         question: &Question,
         read: impl FnOnce(&Answers<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Answer> {
-        let (known, scope, now) = (self.surroundings.get(), question.speaker.scope.clone(), question.style.now);
+        let (known, scope, now) = (self.catalog.get(), question.speaker.scope.clone(), question.style.now);
         let read = move |store: &Snapshot<'_>| read(&Answers { store, known: &known, scope: &scope, now });
         self.readers.read(self.patience, read).await.map_err(|error| {
             tracing::warn!(%error, "a question could not be answered");

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use super::{block_on, remote, setup};
 use crate::app::reload::rule_files;
 use crate::chat::inbox_sink::InboxSink;
-use crate::chat::{Entry, QueryService, Question, Speaker, Surroundings};
+use crate::chat::{Entry, QueryService, Question, RuleCatalog, Speaker};
 use crate::cli::Output;
 use crate::clock;
 use crate::notifiers::terminal;
@@ -142,11 +142,11 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer,
     let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
     drop(store);
     let known = Known::new(&rules, aliases);
-    let surroundings = Arc::new(Surroundings::new(known.clone()));
+    let catalog = Arc::new(RuleCatalog::new(known.clone()));
     let sink = Arc::new(InboxSink::new(path.clone(), PATIENCE));
     let ended = !podbell_store::is_owned(&path);
     let queries =
-        QueryService::new(Readers::new(path, 1), sink, surroundings).at(Prompt::Terminal).with_patience(QUERY_PATIENCE);
+        QueryService::new(Readers::new(path, 1), sink, catalog).at(Prompt::Terminal).with_patience(QUERY_PATIENCE);
     let speaker = Speaker {
         author: Author { name: who(), via: "command line".to_owned() },
         scope: Scope::default(),

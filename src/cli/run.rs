@@ -9,7 +9,7 @@ use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{Watched, rule_files};
 use crate::app::{self, BoxFuture, Pulse, Service, ServiceError, assemble, chats, command_sink};
-use crate::chat::{Queries, QueryService, Surroundings};
+use crate::chat::{Queries, QueryService, RuleCatalog};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Engine, NewRules, Parts};
@@ -102,12 +102,12 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
     };
     let (asks, asked) = tokio::sync::mpsc::channel(1);
     let (sink, deeds) = command_sink::command_sink();
-    let surroundings = Arc::new(Surroundings::default());
+    let catalog = Arc::new(RuleCatalog::default());
     let readers = Readers::new(path.to_owned(), READERS);
-    let queries = Arc::new(QueryService::new(readers, Arc::new(sink), surroundings.clone()));
+    let queries = Arc::new(QueryService::new(readers, Arc::new(sink), catalog.clone()));
     let chats = chats::chats(&config, &client, &(queries.clone() as Arc<dyn Queries>))?;
     let page = assemble::page(&config, queries.clone(), pulse.clone(), &policies);
-    let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), surroundings.clone());
+    let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), catalog.clone());
     let outside = chats.routes().merge(assemble::api(&config, queries)).merge(gateway).merge(page);
     let reload = assemble::reload(&config, asks);
     let mut sides = vec![assemble::server(listener, pulse.clone(), Some(reload), outside)];
@@ -115,7 +115,7 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let mut engine = Engine::new(parts, now)?;
     engine.take_rules(NewRules::AsMade { good, refused });
-    let (known, aliases) = (surroundings, config.aliases());
+    let (known, aliases) = (catalog, config.aliases());
     engine.on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
     let service = Service {
         engine,

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use podbell::chat::{
-    ActError, Acting, CommandSink, Entry, Queries as _, QueryService, Question, Speaker, Surroundings,
-};
+use podbell::chat::{ActError, Acting, CommandSink, Entry, Queries as _, QueryService, Question, RuleCatalog, Speaker};
 use podbell_core::ask::{Known, Prompt};
 use podbell_core::deed::{Act, Deed, Done, Refusal};
 use podbell_core::event::{Level, Target};
@@ -147,8 +145,8 @@ impl Asker {
     /// The answer in words, its title first.
     pub fn ask(&self, entry: Entry, text: &str) -> String {
         let readers = Readers::new(self.path.clone(), 2);
-        let surroundings = Arc::new(Surroundings::new(self.known.clone()));
-        let queries = QueryService::new(readers, self.sink.clone(), surroundings).at(self.prompt);
+        let catalog = Arc::new(RuleCatalog::new(self.known.clone()));
+        let queries = QueryService::new(readers, self.sink.clone(), catalog).at(self.prompt);
         let question = Question {
             speaker: Speaker {
                 author: Author { name: "ann".into(), via: "ops".into() },

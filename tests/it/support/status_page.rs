@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use podbell::app::Pulse;
 use podbell::app::pulse::{count, snapshot};
-use podbell::chat::{ActError, Acting, CommandSink, QueryService, Surroundings};
+use podbell::chat::{ActError, Acting, CommandSink, QueryService, RuleCatalog};
 use podbell::clock;
 use podbell::server::api::{Rights, Token};
 use podbell::server::page::{self, PageConfig};
@@ -245,11 +245,11 @@ pub async fn served_at(
     // Virtual time goes in large steps; a source of podbell.yaml is read each minute.
     numbers.sources.iter_mut().for_each(|source| source.last_good = Some(now.minus(Duration::from_secs(21))));
     pulse.beat(true, Some(numbers));
-    let surroundings = Arc::new(Surroundings::default());
-    let known = surroundings.clone();
+    let catalog = Arc::new(RuleCatalog::default());
+    let known = catalog.clone();
     let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);
     world.engine().on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
-    let queries = Arc::new(QueryService::new(Readers::new(path, 2), Arc::new(NoSink), surroundings));
+    let queries = Arc::new(QueryService::new(Readers::new(path, 2), Arc::new(NoSink), catalog));
     let token = |name: &str, secret: &str, scope: Scope| Token {
         name: name.into(),
         secret: secret.into(),
