@@ -4,11 +4,11 @@
 //! and hands a [`Question`] to the query service. It never parses a command and never reads the store. The query service
 //! never knows a platform.
 
+mod adapter_notice;
 mod answers;
 mod find;
 pub(crate) mod inbox_sink;
 pub(crate) mod lists;
-mod own;
 mod plans;
 pub(crate) mod queries;
 pub mod slack;

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::chat::Reply;
-pub use crate::chat::own::Own;
+pub use crate::chat::adapter_notice::AdapterNotice;
 use crate::notifiers::slack;
 use podbell_core::message::Language;
 use podbell_core::outbox::Content;
 
 /// What the adapter says by itself, as an answer that only its reader sees.
-pub fn own(own: Own, language: Language) -> Value {
+pub fn own(own: AdapterNotice, language: Language) -> Value {
     json!({"response_type": "ephemeral", "replace_original": false, "text": own.say(language)})
 }
 

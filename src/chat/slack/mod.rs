@@ -26,7 +26,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use self::answer::Own;
+use self::answer::AdapterNotice;
 use self::outbound::Hosts;
 use self::payload::{Heard, MOST_TEXT};
 use self::seen::Seen;
@@ -155,7 +155,7 @@ struct Taken {
 /// What is to be done with it.
 enum What {
     Ask(Speaker),
-    Say(Own),
+    Say(AdapterNotice),
 }
 
 /// Why nothing is to be done with it.
@@ -234,9 +234,9 @@ impl Slack {
         seen.first_time(&ids, self.now());
         drop(seen);
         let what = match access {
-            Err(Denied::Channel) => What::Say(Own::NotHere),
-            Err(Denied::User | Denied::Team) => What::Say(Own::NotYou),
-            Ok(_) if heard.text.len() > MOST_TEXT => What::Say(Own::TooLong),
+            Err(Denied::Channel) => What::Say(AdapterNotice::NotHere),
+            Err(Denied::User | Denied::Team) => What::Say(AdapterNotice::NotYou),
+            Ok(_) if heard.text.len() > MOST_TEXT => What::Say(AdapterNotice::TooLong),
             Ok(speaker) => What::Ask(speaker),
         };
         Ok(Taken { heard, what, _place: place })

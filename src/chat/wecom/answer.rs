@@ -1,7 +1,7 @@
 //! What the query service says, as WeCom shows it. Pure.
 
 use crate::chat::Reply;
-pub use crate::chat::own::Own;
+pub use crate::chat::adapter_notice::AdapterNotice;
 use crate::notifiers::{terminal, wecom};
 use podbell_core::message::Message;
 

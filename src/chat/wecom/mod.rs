@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, watch};
 
-use self::answer::{Form, Own};
+use self::answer::{AdapterNotice, Form};
 use self::once::{Answered, Came, Once};
 use super::{Queries, Question};
 use podbell_core::message::{Language, Style};
@@ -111,7 +111,7 @@ impl Asker {
         (self.around.now)()
     }
 
-    fn own(&self, own: Own) -> Arc<str> {
+    fn own(&self, own: AdapterNotice) -> Arc<str> {
         own.say(self.talk.language).into()
     }
 
@@ -149,9 +149,9 @@ impl Asker {
 
     async fn answer(&self, heard: Heard) -> Arc<str> {
         let speaker = match self.talk.access.speaker(&heard, &self.talk.name) {
-            Err(Denied::User) => return self.own(Own::NotYou),
-            Err(Denied::Channel) => return self.own(Own::NotHere),
-            Ok(_) if heard.text.len() > MOST_TEXT => return self.own(Own::TooLong),
+            Err(Denied::User) => return self.own(AdapterNotice::NotYou),
+            Err(Denied::Channel) => return self.own(AdapterNotice::NotHere),
+            Ok(_) if heard.text.len() > MOST_TEXT => return self.own(AdapterNotice::TooLong),
             Ok(speaker) => speaker,
         };
         // It is never closed.
@@ -166,7 +166,7 @@ impl Asker {
         match answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) {
             Some(said) => said,
             // An answer that never comes is a bug of the query service's; the person hears of it, at least.
-            None => self.own(Own::Broken),
+            None => self.own(AdapterNotice::Broken),
         }
     }
 }

@@ -4,7 +4,7 @@ use podbell_core::translated;
 
 /// What the adapter says by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Own {
+pub enum AdapterNotice {
     /// The answer follows.
     Working,
     /// The answer does not come in time, and cannot follow.
@@ -21,7 +21,7 @@ pub enum Own {
     Broken,
 }
 
-translated! { Own;
+translated! { AdapterNotice;
     Working: "Working on it; the answer follows.", "正在处理，稍后回复。";
     Slow: "This takes longer than the chat waits. Ask again in a moment; whether a change was made, `show` and `mutes` say.", "处理时间超过聊天平台的等待时间，请稍后再问；操作是否已执行，可用 `show` 或 `mutes` 查看。";
     Busy: "Too many questions at once. Nothing was done; try again in a moment.", "同时提问太多，未执行任何操作，请稍后再试。";
