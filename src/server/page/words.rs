@@ -37,7 +37,7 @@ translations! {
     worsening_about: "Got worse within the last hour.", "最近一小时内恶化。";
     acknowledged_by: "acknowledged by {}", "{} 已认领";
     muted_until(until): "muted until {until}", "静默至 {until}";
-    since(at): "since {at}", "自 {at}";
+    since(at): "since {at}", "自 {at} 起";
     until(at): "until {at}", "至 {at}";
     acknowledge: "Acknowledge", "认领";
     mute_for(lasts): "Mute {lasts}", "静默 {lasts}";
@@ -56,7 +56,7 @@ translations! {
     first: "First page", "首页";
     story: "What happens", "概况";
     explanation: "Why it was reported, or was not", "为何通知或未通知";
-    changes: "Pages of changes", "变化的分页";
+    changes: "Pages of changes", "变化记录分页";
     told: "Messages", "通知记录";
     nothing_told: "No message was sent yet.", "尚未发出通知。";
     done: "What people did", "操作记录";
@@ -67,18 +67,18 @@ translations! {
     no_warnings: "no warnings in 24 h", "24 小时内无 Warning 事件";
     open_of(n): "{n} open", "{n} 个未恢复";
     events: "Events", "事件";
-    no_events: "No events are known of it.", "没有已知的事件。";
+    no_events: "No events of it are known.", "没有已知的事件。";
     find: "Name begins with", "名称前缀";
     search: "Search", "搜索";
-    no_services: "No service is called that.", "未找到名称以此开头的服务。";
+    no_services: "No service has a name like that.", "未找到名称以此开头的服务。";
     never_read: "not read yet", "尚未读取";
     cannot_read_since(at): "cannot be read since {at}", "自 {at} 起无法读取";
     source: "Source", "数据源";
     last_read: "Last read", "最近读取";
     every(interval): "every {interval}", "每 {interval}";
-    lag: "Lag", "滞后";
+    lag: "Lag", "延迟";
     in_time: "in time", "正常";
-    late_by(delay): "{delay} late", "晚 {delay}";
+    late_by(delay): "{delay} late", "延迟 {delay}";
     errors: "Errors", "错误";
     no_errors: "none", "无";
     troubles: "Trouble", "故障";
@@ -107,7 +107,7 @@ translations! {
     said_unmute: "The mute was ended.", "已解除静默。";
     not_done: "Not done", "未执行";
     not_found: "Not found", "页面不存在";
-    not_found_about: "It does not exist, is no longer kept, or is not yours to see.", "它不存在、已不再保留，或您无权查看。";
+    not_found_about: "It does not exist, is no longer kept, or is not yours to see.", "该内容不存在、已不再保留，或您无权查看。";
     not_yours: "This is only for tokens that see everything.", "仅限可查看全部内容的令牌。";
     forbidden: "You may only read.", "您只有只读权限。";
     foreign: "This form came from another address than podbell's own. If a proxy stands in front of podbell, let it pass on the host that people see (nginx: proxy_set_header Host $http_host;), or set server.public_url to the address in the browser.", "该表单并非来自 podbell 自身的地址。如果 podbell 前面有代理，请让它传递浏览器看到的主机名（nginx：proxy_set_header Host $http_host;），或把 server.public_url 设为浏览器中的地址。";
@@ -118,7 +118,7 @@ translations! {
     critical: "critical", "严重";
     warning: "warning", "警告";
     info: "info", "提示";
-    going_on: "Going on …", "正在跳转…";
+    going_on: "Redirecting …", "正在跳转…";
     objects_and_reasons: "Reason", "原因";
     workload: "Workload", "工作负载";
     count: "Count", "次数";
