@@ -13,6 +13,9 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod engine;
+#[cfg(test)]
+#[path = "../crates/core/src/translations/glossary.rs"]
+mod glossary;
 pub mod hide;
 pub mod http;
 pub mod notifiers;

@@ -30,3 +30,16 @@ translated! { AdapterNotice;
     NotHere: "podbell does not answer here. Ask whoever runs it.", "podbell 不在此处应答，请联系管理员。";
     Broken: "Something broke down; it may or may not be done. Ask `show` or `mutes`.", "内部出错，操作可能已执行，也可能未执行。请用 `show` 或 `mutes` 查看。";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::glossary;
+
+    #[test]
+    fn all_phrases_use_the_words_of_the_glossary() {
+        let rows = AdapterNotice::ROWS.iter();
+        let found: Vec<String> = rows.flat_map(|(_, en, zh)| glossary::breaches(en, zh)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+}

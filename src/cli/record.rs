@@ -87,7 +87,7 @@ fn open(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let mut begin = [0u8; 1];
     if file.read(&mut begin)? == 1 && begin != *b"{" {
-        let why = "it is there and is no recording; name another file";
+        let why = "it exists and is not a recording; name another file";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     let mut end = file.seek(SeekFrom::End(0))?;

@@ -63,7 +63,7 @@ pub fn routes(keys: Vec<GatewayKey>, host: Option<String>, readers: Readers, cat
 async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let asked = match Asked::read(request).await {
         Ok(asked) => asked,
-        Err(status) => return Refused::new(status, "a request that is none of the legacy API").into_response(),
+        Err(status) => return Refused::new(status, "a request that the legacy API does not know").into_response(),
     };
     let now = clock::now();
     let result = match gateway.admit(&asked, now) {

@@ -145,7 +145,7 @@ async fn answer<T: Serialize, F: Future<Output = Result<Page<T>, ListError>>>(
         Ok(page) => ([(header::CACHE_CONTROL, "no-store")], Json(page)).into_response(),
         Err(ListError::NoKey) => {
             let error = "`after` is the `next` of the page before, as it was";
-            wrong(StatusCode::BAD_REQUEST, "an API request with a key that is none", error)
+            wrong(StatusCode::BAD_REQUEST, "an API request with an invalid key", error)
         }
         Err(ListError::NotYours) => {
             let error = "deliveries are of all teams: only a token without cluster, namespace and service reads them";

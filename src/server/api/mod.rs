@@ -115,7 +115,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     };
     if !is_json(&headers) {
         let error = "send the command as JSON, with content-type: application/json";
-        return wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "an API request that is no JSON", error);
+        return wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "an API request that is not JSON", error);
     }
     let Ok(command) = serde_json::from_slice::<Command>(&body) else {
         let error = "send {\"text\": \"events web\"}, and if you like user, language (en, zh) and time_zone";
@@ -123,7 +123,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     };
     let zone = command.time_zone.as_deref().map_or(Ok(TimeZone::UTC), TimeZone::get);
     let Ok(time_zone) = zone else {
-        let error = "time_zone is none of the time zone database, such as Asia/Shanghai";
+        let error = "time_zone is not in the time zone database: write one such as Asia/Shanghai";
         return wrong(StatusCode::BAD_REQUEST, "an API command with an unknown time zone", error);
     };
     let user = command.user.map(|user| user.trim().chars().take(MOST_NAME).collect::<String>());

@@ -151,9 +151,8 @@ pub(super) fn asked_for(headers: &HeaderMap) -> Language {
 
 #[cfg(test)]
 mod tests {
-    use podbell_core::translations::glossary;
-
     use super::*;
+    use crate::glossary;
 
     #[test]
     fn the_first_known_language_of_a_browser_counts() {

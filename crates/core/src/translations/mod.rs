@@ -13,7 +13,8 @@
 //! An own macro and not Fluent: its files are read and resolved at run time, so that a missing key or a wrong
 //! placeholder shows when somebody reads the message, and each language lies in a file of its own.
 
-pub mod glossary;
+#[cfg(test)]
+mod glossary;
 
 pub(crate) mod answers;
 pub(crate) mod messages;
@@ -277,7 +278,16 @@ const fn position(phrase: &[u8], start: usize, end: usize, args: &[&str]) -> usi
 mod tests {
     use std::panic::catch_unwind;
 
+    use super::answers::AnswerTexts;
+    use super::messages::{Label, MessageTexts};
+    use super::reasons::Help;
     use super::*;
+    use crate::ask::mistake::Missing;
+    use crate::ask::{COMMANDS, Excuse, Kind};
+    use crate::deed::Refusal;
+    use crate::message::Cause;
+    use crate::notice::{NoticeKind, StoreFate};
+    use crate::rules::Severity;
 
     #[test]
     fn forms_follow_their_number_and_what_is_put_in_is_not_read_again() {
@@ -304,5 +314,27 @@ mod tests {
         assert!(refused("{n", "{n}", &["n"]) && refused("n}", "{n}", &["n"]), "braces");
         assert!(refused("{n|a}", "{n}", &["n"]), "one form");
         assert!(refused("", "无", &[]), "nothing");
+    }
+
+    #[test]
+    fn all_phrases_use_the_words_of_the_glossary() {
+        let tables = [
+            MessageTexts::ROWS,
+            AnswerTexts::ROWS,
+            Label::ROWS,
+            Help::ROWS,
+            Cause::ROWS,
+            StoreFate::ROWS,
+            Severity::ROWS,
+            NoticeKind::ROWS,
+            Missing::ROWS,
+            Kind::ROWS,
+            Excuse::ROWS,
+            Refusal::ROWS,
+        ];
+        let rows = tables.into_iter().flatten().map(|(_, en, zh)| (*en, *zh));
+        let rows = rows.chain(COMMANDS.iter().map(|spec| (spec.about.en, spec.about.zh)));
+        let found: Vec<String> = rows.flat_map(|(en, zh)| glossary::breaches(en, zh)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
     }
 }
