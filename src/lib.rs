@@ -15,6 +15,9 @@ pub mod config;
 pub mod demo;
 pub mod engine;
 pub mod examine;
+#[cfg(test)]
+#[path = "../crates/core/src/translations/glossary.rs"]
+mod glossary;
 pub mod guard;
 pub mod health;
 pub mod hide;

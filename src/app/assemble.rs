@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use super::Deliver;
-use crate::chat::{FrontDesk, Surroundings};
+use crate::chat::{QueryService, RuleCatalog};
 use crate::clock;
 use crate::components::registry::legacy_api::gateway::{self, GatewayKey};
 use crate::config::{self, Config, SourceConfig};
@@ -153,7 +153,7 @@ pub fn reload(config: &Config, asks: mpsc::Sender<crate::server::Ask>) -> Reload
 /// The routes of the status page.
 pub fn page(
     config: &Config,
-    desk: Arc<FrontDesk>,
+    queries: Arc<QueryService>,
     pulse: Arc<crate::health::Pulse>,
     policies: &BTreeMap<Destination, Policy>,
 ) -> axum::Router {
@@ -175,11 +175,11 @@ pub fn page(
         paces: policies.iter().map(|(name, policy)| (name.to_string(), policy.pace)).collect(),
         now: Arc::new(clock::now),
     };
-    page::routes(page, desk, pulse)
+    page::routes(page, queries, pulse)
 }
 
 /// The route of the gateway.
-pub fn gateway(config: &Config, readers: Readers, surroundings: Arc<Surroundings>) -> axum::Router {
+pub fn gateway(config: &Config, readers: Readers, catalog: Arc<RuleCatalog>) -> axum::Router {
     let keys = config.gateway.iter().map(|key| GatewayKey {
         secret_id: key.secret_id.clone(),
         secret_key: key.secret_key.clone(),
@@ -189,12 +189,12 @@ pub fn gateway(config: &Config, readers: Readers, surroundings: Arc<Surroundings
         let host = url.host_str()?;
         Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     });
-    gateway::routes(keys.collect(), host, readers, surroundings)
+    gateway::routes(keys.collect(), host, readers, catalog)
 }
 
 /// The routes of the API.
-pub fn api(config: &Config, desk: Arc<FrontDesk>) -> axum::Router {
-    api::routes(tokens(config), desk)
+pub fn api(config: &Config, queries: Arc<QueryService>) -> axum::Router {
+    api::routes(tokens(config), queries)
 }
 
 fn tokens(config: &Config) -> Vec<api::Token> {

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use super::assemble::{AssemblyError, http_options};
-use crate::chat::{ChatDeps, Desk, Served};
+use crate::chat::{ChatDeps, Queries, Served};
 use crate::clock;
 use crate::config::Config;
 
-/// What serves the chats of a configuration, all of which ask this desk.
+/// What serves the chats of a configuration, all of which ask this queries.
 ///
 /// # Errors
 /// When the network cannot be set up as `http:` says.
-pub fn chats(config: &Config, client: &reqwest::Client, desk: &Arc<dyn Desk>) -> Result<Served, AssemblyError> {
+pub fn chats(config: &Config, client: &reqwest::Client, queries: &Arc<dyn Queries>) -> Result<Served, AssemblyError> {
     let http = http_options(&config.http)?;
     let deps = ChatDeps {
-        desk: desk.clone(),
+        queries: queries.clone(),
         client: client.clone(),
         now: Arc::new(clock::now),
         chance: Arc::new(rand::random::<f64>),

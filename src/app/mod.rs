@@ -5,8 +5,8 @@
 
 pub mod assemble;
 pub mod chats;
+pub mod command_sink;
 mod engine_thread;
-pub mod hands;
 pub mod heartbeat;
 pub mod reload;
 
@@ -49,7 +49,7 @@ pub struct Service {
     /// Watches rule files.
     pub rules: Option<reload::RulesTask>,
     /// What people do.
-    pub deeds: Option<hands::Deeds>,
+    pub deeds: Option<command_sink::Deeds>,
     /// Ready when the store turns out to be damaged, with how.
     pub damage: BoxFuture<StoreError>,
     /// How it is.
@@ -97,7 +97,7 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         sides.spawn(relay_rules(relay, happened.clone()));
     }
     if let Some(deeds) = service.deeds {
-        sides.spawn(hands::relay(deeds, happened.clone()));
+        sides.spawn(command_sink::relay(deeds, happened.clone()));
     }
     sides.spawn(carry_out(job_queue, service.deliver, happened));
     tokio::pin!(stop);

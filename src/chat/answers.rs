@@ -5,11 +5,11 @@ use super::find::{self, Found};
 use podbell_core::ask::events::{self, Events, Overview};
 use podbell_core::ask::incidents::{self, Incidents};
 use podbell_core::ask::mutes::Mutes;
-use podbell_core::ask::show::Shown;
+use podbell_core::ask::show::{self, Shown};
 use podbell_core::ask::status::Status;
 use podbell_core::ask::untold::{self, Untold};
 use podbell_core::ask::why::Why;
-use podbell_core::ask::{Answer, Brief, Command, Kept, Kind, Known, PAGE};
+use podbell_core::ask::{Answer, Brief, Kept, Kind, Known, PAGE, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::mute::{Mute, Muted};
 use podbell_core::scope::Scope;
@@ -30,22 +30,16 @@ pub(super) struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    /// Answers what changes nothing.
-    pub(super) fn answer(&self, command: Command) -> Result<Answer, StoreError> {
-        match command {
-            Command::Overview { page } => self.overview(page),
-            Command::Events(ask) => self.events(ask),
-            Command::Incidents(ask) => self.incidents(ask),
-            Command::Show { id } => self.show(id),
-            Command::Why { id, page } => self.why(id, page),
-            Command::Mutes => Ok(Answer::Mutes(Mutes { mutes: self.own_mutes()? })),
-            Command::Untold(ask) => self.untold(ask),
-            Command::Status => self.status(),
-            Command::Help { about } => Ok(Answer::Help { about }),
-            // The desk has these done, and never asks for an answer.
-            Command::Ack { .. } => Ok(Answer::Help { about: Some("ack") }),
-            Command::Mute(_) => Ok(Answer::Help { about: Some("mute") }),
-            Command::Unmute(_) => Ok(Answer::Help { about: Some("unmute") }),
+    pub(super) fn answer(&self, query: Query) -> Result<Answer, StoreError> {
+        match query {
+            Query::Overview { page } => self.overview(page),
+            Query::Events(ask) => self.events(ask),
+            Query::Incidents(ask) => self.incidents(ask),
+            Query::Show { id } => self.show(id),
+            Query::Why { id, page } => self.why(id, page),
+            Query::Mutes => Ok(Answer::Mutes(Mutes { mutes: self.own_mutes()? })),
+            Query::Untold(ask) => self.untold(ask),
+            Query::Status => self.status(),
         }
     }
 
@@ -116,7 +110,8 @@ impl Answers<'_> {
         let Some(kept) = self.kept(id)? else { return Ok(no_incident(id)) };
         let brief = self.brief(&kept, &self.store.mutes(self.now)?);
         let (actions, told) = (self.store.actions(id)?, self.store.told(id)?);
-        let shown = Shown::new(&kept.incident, brief, self.scope, self.known, actions, told, self.now);
+        let notice = show::notice(&kept.incident, &brief, self.scope, self.known, self.now);
+        let shown = Shown { brief, notice, actions, told };
         Ok(Answer::Shown(Box::new(shown)))
     }
 

@@ -16,7 +16,6 @@ const MOST_TARGETS: usize = 50;
 pub(super) enum Found {
     /// One place, and the services that show it.
     One(Place, Vec<Service>),
-    /// Several.
     Several(Vec<Place>),
     /// Nothing; the nearest names, as they are typed.
     None(Vec<String>),

@@ -1,5 +1,6 @@
 //! Lists for programs: what there is, page by page, within what the reader may see.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -17,11 +18,13 @@ use podbell_store::{ListedDelivery, Service, StoreError};
 /// Most of one page, and what it is without a word.
 const MOST: u32 = 200;
 const USUAL: u32 = 50;
+/// What may become of a delivery, as the store keeps it.
+const STATES: [&str; 5] = ["due", "claimed", "sent", "folded", "dead"];
 /// So many are looked at for one page; of a small team it may then be short, and `next` goes on.
 const MOST_LOOKED_AT: u32 = 2_000;
 
 /// Where things are. What is `None` is not asked.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
     /// The cluster's id or alias.
@@ -30,33 +33,37 @@ pub struct Filter {
     pub namespace: Option<String>,
     /// The service.
     pub service: Option<String>,
-    /// Of incidents: those that are over, too.
+    /// Those that are over, too.
     pub over: bool,
-    /// Of events: `Normal` or `Warning`.
+    /// Normal or Warning.
     pub level: Option<Level>,
-    /// Of events: exactly this reason.
+    /// Exactly this reason.
     pub reason: Option<String>,
-    /// Of deliveries: to whom.
+    /// To whom.
     pub destination: Option<String>,
-    /// Of deliveries: due, claimed, sent, folded or dead.
+    /// In this state.
+    #[schemars(extend("enum" = STATES))]
     pub state: Option<String>,
     /// The `next` of the page before.
     pub after: Option<String>,
-    /// Most of one page.
+    /// Most of one page; 50 unless said otherwise.
+    #[schemars(range(min = 1, max = MOST))]
     pub limit: Option<u32>,
 }
 
-/// One page. `next`: ask for what follows with it; none: this was the last.
-#[derive(Clone, Debug, Serialize)]
+/// One page of a list.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
-    /// See above.
+    /// The `after` of the next page; none: this was the last.
     pub next: Option<String>,
 }
 
 /// A watched service.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Target")]
 pub struct Watched {
     /// The source's name.
     pub source: String,
@@ -73,7 +80,8 @@ pub struct Watched {
 }
 
 /// An event of a service.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 pub struct EventRow {
     /// The cluster's id.
     pub cluster: String,
@@ -104,13 +112,15 @@ pub struct EventRow {
 }
 
 /// A delivery.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
 pub struct DeliveryRow {
     /// Its number.
     pub id: u64,
     /// To whom.
     pub destination: String,
-    /// due, claimed, sent, folded or dead.
+    /// What became of it.
+    #[schemars(extend("enum" = STATES))]
     pub state: String,
     /// The incident that it tells of.
     pub incident: Option<u64>,

@@ -1,19 +1,19 @@
-//! Chats: how people's questions reach the [`Desk`] and its answers reach them.
+//! Chats: how people's questions reach the [`Queries`] and its answers reach them.
 //!
 //! A chat adapter (one folder per platform) proves who speaks, finds out what that channel may see,
-//! and hands a [`Question`] to the desk. It never parses a command and never reads the store. The desk
+//! and hands a [`Question`] to the query service. It never parses a command and never reads the store. The query service
 //! never knows a platform.
 
 pub mod access;
+pub(crate) mod adapter_notice;
 mod answers;
-pub mod desk;
 mod find;
-pub mod hands;
-pub mod lists;
-pub mod own;
+pub(crate) mod inbox_sink;
+pub(crate) mod lists;
 mod plans;
-pub mod views;
-pub mod websocket;
+pub(crate) mod queries;
+pub(crate) mod views;
+pub(crate) mod websocket;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use axum::Router;
 use jiff::tz::TimeZone;
 use url::Url;
 
-pub use self::desk::{FrontDesk, Surroundings};
+pub use self::queries::{QueryService, RuleCatalog};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
@@ -83,7 +83,7 @@ pub trait Chat: fmt::Debug + Send + Sync {
 #[derive(Clone)]
 pub struct ChatDeps {
     /// Answers.
-    pub desk: Arc<dyn Desk>,
+    pub queries: Arc<dyn Queries>,
     /// For addresses of podbell.yaml.
     pub client: reqwest::Client,
     /// The clock.
@@ -125,7 +125,7 @@ pub struct Question {
     pub style: Style,
 }
 
-/// What the desk says.
+/// What the query service says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The answer, to be escaped and shortened by the platform.
@@ -139,7 +139,7 @@ pub struct Reply {
 }
 
 /// Answers questions. Every question gets an answer, in words; it never fails.
-pub trait Desk: Send + Sync {
+pub trait Queries: Send + Sync {
     /// Answers one question.
     fn ask(&self, question: Question) -> Waiting<'_, Reply>;
 }
@@ -162,7 +162,7 @@ pub enum ActError {
 pub type Acting<'a> = Waiting<'a, Result<Done, ActError>>;
 
 /// Carries out what people do: the running engine, or the store's inbox.
-pub trait Hands: Send + Sync {
+pub trait CommandSink: Send + Sync {
     /// Carries it out and waits until it is committed.
     fn act(&self, deed: Deed) -> Acting<'_>;
 }

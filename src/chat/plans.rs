@@ -5,7 +5,7 @@ use super::answers::{Answers, no_incident};
 use super::find::{self, Found};
 use podbell_core::ask::mute::{self, What};
 use podbell_core::ask::place::nearest;
-use podbell_core::ask::{Answer, Choice, Command, Kind, Known, KnownRule, Named, Place, Unknown, typed, word};
+use podbell_core::ask::{Answer, Change, Choice, Kind, Known, KnownRule, Named, Place, Unknown, typed, word};
 use podbell_core::deed::Act;
 use podbell_core::mute::{Mute, Muted};
 use podbell_store::StoreError;
@@ -14,12 +14,10 @@ use podbell_store::StoreError;
 pub(super) enum Plan {
     /// It is to be done.
     Act {
-        /// What.
         act: Act,
         /// What it is about, as it is typed.
         about: String,
     },
-    /// It is not.
     Answer(Box<Answer>),
 }
 
@@ -28,18 +26,17 @@ type Meant = Result<Muted, Box<Answer>>;
 
 impl Answers<'_> {
     /// What is to be done.
-    pub(super) fn plan(&self, command: &Command) -> Result<Plan, StoreError> {
-        match command {
-            Command::Ack { id } => Ok(match self.kept(*id)? {
+    pub(super) fn plan(&self, change: &Change) -> Result<Plan, StoreError> {
+        match change {
+            Change::Ack { id } => Ok(match self.kept(*id)? {
                 Some(_) => Plan::Act { act: Act::Acknowledge { id: *id }, about: format!("#{id}") },
                 None => Plan::Answer(Box::new(no_incident(*id))),
             }),
-            Command::Mute(ask) => {
+            Change::Mute(ask) => {
                 let act = |what| Act::Mute { what, lasts: ask.lasts, why: ask.why.clone() };
                 Ok(planned(self.known, self.mutable(ask)?, act))
             }
-            Command::Unmute(what) => Ok(planned(self.known, self.muted(what)?, |what| Act::Unmute { what })),
-            other => Ok(Plan::Answer(Box::new(self.answer(other.clone())?))),
+            Change::Unmute(what) => Ok(planned(self.known, self.muted(what)?, |what| Act::Unmute { what })),
         }
     }
 

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::answers::Answers;
-use super::desk::{FrontDesk, ListError};
+use super::queries::{ListError, QueryService};
 use podbell_core::ask::events::{Ask, Events};
 use podbell_core::ask::show::Shown;
 use podbell_core::ask::why::Why;
-use podbell_core::ask::{Answer, Brief, Command, Named};
+use podbell_core::ask::{Answer, Brief, Named, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::mute::Mute;
 use podbell_core::notice::TroubleSubject;
@@ -37,7 +37,6 @@ const MOST_FAILING: usize = 50;
 /// An incident on a list.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// In short.
     pub brief: Brief,
     /// The first service that shows it, among those that the reader may see.
     pub target: Option<Target>,
@@ -58,7 +57,6 @@ pub struct Home {
     pub incidents: Vec<Row>,
     /// Open ones that got worse within the last hour, also when they are on another page.
     pub worsening: Vec<Row>,
-    /// Mutes in force.
     pub mutes: Vec<Mute>,
     /// How many services are watched.
     pub services: u64,
@@ -66,12 +64,10 @@ pub struct Home {
     pub unreadable: u64,
 }
 
-/// One incident.
 #[derive(Clone, Debug)]
 pub struct Detail {
     /// Its story, what was told, what people did.
     pub shown: Shown,
-    /// Why.
     pub why: Why,
     /// The services that show it, with their last day.
     pub timelines: Vec<(Target, Timeline)>,
@@ -84,7 +80,6 @@ pub struct ServiceRow {
     pub service: Service,
     /// What people call its cluster.
     pub alias: Option<String>,
-    /// Its last day.
     pub timeline: Timeline,
     /// How many incidents it has open.
     pub open: u64,
@@ -99,19 +94,16 @@ pub struct Services {
     pub next: Option<u64>,
 }
 
-/// One service.
 #[derive(Clone, Debug)]
 pub struct ServiceDetail {
     /// Its incidents and events.
     pub events: Events,
-    /// Its last day.
     pub timeline: Timeline,
 }
 
 /// A source, as far as the reader may see it.
 #[derive(Clone, Debug)]
 pub struct SourceRow {
-    /// Its name.
     pub name: String,
     /// How many services are watched through it.
     pub services: u64,
@@ -121,25 +113,18 @@ pub struct SourceRow {
     pub read_at: Option<Time>,
 }
 
-/// Podbell's own trouble.
 #[derive(Clone, Debug)]
 pub struct OwnTrouble {
-    /// With what.
     pub subject: TroubleSubject,
-    /// Since when.
     pub since: Time,
-    /// The error's code.
     pub code: String,
-    /// What happened.
     pub text: String,
     /// What the operator can do.
     pub advice: String,
 }
 
-/// How reading goes.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The sources.
     pub sources: Vec<SourceRow>,
     /// Services that cannot be read, the first of them.
     pub failing: Vec<Service>,
@@ -150,7 +135,6 @@ pub struct Sources {
 /// How delivering goes: of all teams, so only for whoever may see everything.
 #[derive(Clone, Debug)]
 pub struct Destinations {
-    /// How each is.
     pub health: Vec<(Destination, Health)>,
     /// What waits and what was given up.
     pub queues: Vec<Queue>,
@@ -218,7 +202,7 @@ impl Answers<'_> {
 
     fn detail(&self, id: u64, page: u32) -> Result<Option<Detail>, StoreError> {
         let (Answer::Shown(shown), Answer::Why(why)) =
-            (self.answer(Command::Show { id })?, self.answer(Command::Why { id, page })?)
+            (self.answer(Query::Show { id })?, self.answer(Query::Why { id, page })?)
         else {
             return Ok(None);
         };
@@ -278,7 +262,7 @@ impl Answers<'_> {
         let named =
             Named { cluster: Some(cluster.to_owned()), namespace: Some(namespace.to_owned()), name: name.to_owned() };
         let ask = Ask { named, since: None, all: true, reason: None, page: page.max(1) };
-        let Answer::Events(events) = self.answer(Command::Events(ask))? else { return Ok(None) };
+        let Answer::Events(events) = self.answer(Query::Events(ask))? else { return Ok(None) };
         Ok(Some(ServiceDetail { events: *events, timeline: self.store.timeline(&first.target, self.now)? }))
     }
 
@@ -323,7 +307,7 @@ pub struct Reader {
     pub now: Time,
 }
 
-impl FrontDesk {
+impl QueryService {
     /// What is going on.
     ///
     /// # Errors

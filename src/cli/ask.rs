@@ -1,5 +1,5 @@
 //! `podbell events`, `ack`, `mute` and the others: what people type in chats, in a terminal. The words go
-//! to the same parser and the same desk; only the shape of the answer is the terminal's.
+//! to the same parser and the same query service; only the shape of the answer is the terminal's.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use clap::{ArgMatches, Args as _, FromArgMatches, Subcommand};
 use jiff::tz::TimeZone;
 
 use super::{block_on, remote, setup};
 use crate::app::reload::rule_files;
-use crate::chat::hands::InboxHands;
-use crate::chat::{Entry, FrontDesk, Question, Speaker, Surroundings};
+use crate::chat::inbox_sink::InboxSink;
+use crate::chat::{Entry, QueryService, Question, RuleCatalog, Speaker};
 use crate::cli::Output;
 use crate::clock;
 use crate::notifiers::terminal::terminal;
@@ -24,8 +25,8 @@ use podbell_store::{Readers, Store};
 
 /// How long the running service may take to do what is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The deadline of the desk: the inbox says more than it does.
-const DESK: Duration = Duration::from_secs(15);
+/// The deadline of the query service: the inbox says more than it does.
+const QUERY_PATIENCE: Duration = Duration::from_secs(15);
 
 const AFTER_HELP: &str = "\
 The words are those of the chats, see docs/commands.md. In any place:
@@ -37,16 +38,59 @@ The words are those of the chats, see docs/commands.md. In any place:
 /// The words that follow, as in a chat.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+struct Args {
     /// What a person would type after the command in a chat.
     #[arg(value_name = "WORD", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
 
-impl Args {
-    /// These words.
-    pub(super) fn of(words: Vec<String>) -> Self {
-        Self { words }
+/// A command of the chats. Its subcommand and help are those of its row in [`ask::COMMANDS`].
+#[derive(Debug)]
+pub(super) struct ChatCommand {
+    name: &'static str,
+    words: Vec<String>,
+}
+
+impl ChatCommand {
+    /// `help` with what follows.
+    pub(super) fn help(words: Vec<String>) -> Self {
+        Self { name: "help", words }
+    }
+
+    /// The commands that become subcommands: the terminal has a `help` of its own.
+    fn specs() -> impl Iterator<Item = &'static ask::Spec> {
+        ask::COMMANDS.into_iter().filter(|spec| spec.name != "help")
+    }
+}
+
+impl Subcommand for ChatCommand {
+    fn augment_subcommands(all: clap::Command) -> clap::Command {
+        Self::specs().fold(all, |all, spec| {
+            let about = spec.about.en.trim_end_matches('.');
+            all.subcommand(Args::augment_args(clap::Command::new(spec.name)).about(about))
+        })
+    }
+
+    fn augment_subcommands_for_update(all: clap::Command) -> clap::Command {
+        Self::augment_subcommands(all)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        Self::specs().any(|spec| spec.name == name)
+    }
+}
+
+impl FromArgMatches for ChatCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
+        let (name, given) = matches.subcommand().ok_or_else(missing)?;
+        let spec = Self::specs().find(|spec| spec.name == name).ok_or_else(missing)?;
+        Ok(Self { name: spec.name, words: Args::from_arg_matches(given)?.words })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 
@@ -61,15 +105,15 @@ struct Asked {
 }
 
 /// Asks.
-pub(super) fn run(command: &str, args: Args) -> anyhow::Result<ExitCode> {
-    let asked = match read(args.words) {
+pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
+    let asked = match read(command.words) {
         Ok(asked) => asked,
         Err(usage) => {
             anstream::eprintln!("error: {usage}");
             return Ok(ExitCode::from(2));
         }
     };
-    let text = std::iter::once(command.to_owned()).chain(asked.words.iter().map(|one| as_word(one)));
+    let text = std::iter::once(command.name.to_owned()).chain(asked.words.iter().map(|one| as_word(one)));
     let text = text.collect::<Vec<_>>().join(" ");
     let style = Style { language: asked.language, time_zone: TimeZone::UTC, now: clock::now() };
     let parsed = ask::parse(Entry::Podbell, &text);
@@ -77,7 +121,7 @@ pub(super) fn run(command: &str, args: Args) -> anyhow::Result<ExitCode> {
         Err(mistake) => (Answer::Mistake(mistake), Known::default()),
         Ok(ask::Command::Help { about }) => (Answer::Help { about }, Known::default()),
         Ok(_) => match &asked.url {
-            Some(url) => return remote::ask(url, &text, asked.language, asked.output == Output::Json),
+            Some(url) => return remote::ask(url, &text, asked.language, asked.output),
             None => answer(&asked, text, &style)?,
         },
     };
@@ -98,17 +142,18 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer,
     let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
     drop(store);
     let known = Known::new(&rules, aliases);
-    let surroundings = Arc::new(Surroundings::new(known.clone()));
-    let hands = Arc::new(InboxHands::new(path.clone(), PATIENCE));
+    let catalog = Arc::new(RuleCatalog::new(known.clone()));
+    let sink = Arc::new(InboxSink::new(path.clone(), PATIENCE));
     let ended = !podbell_store::is_owned(&path);
-    let desk = FrontDesk::new(Readers::new(path, 1), hands, surroundings).at(Prompt::Terminal).with_patience(DESK);
+    let queries =
+        QueryService::new(Readers::new(path, 1), sink, catalog).at(Prompt::Terminal).with_patience(QUERY_PATIENCE);
     let speaker = Speaker {
         author: Author { name: who(), via: "command line".to_owned() },
         scope: Scope::default(),
         may_write: true,
     };
     let question = Question { speaker, entry: Entry::Podbell, text, style: style.clone() };
-    let mut answer = block_on(async move { desk.answer(&question).await })?;
+    let mut answer = block_on(async move { queries.answer(&question).await })?;
     if let Answer::Status(status) = &mut answer {
         status.ended = ended;
     }
@@ -170,7 +215,7 @@ fn read(words: Vec<String>) -> anyhow::Result<Asked> {
             ("--output", other) => bail!("--output {other}: one of text, json"),
             ("--language", word) => match word.parse() {
                 Ok(language) => asked.language = language,
-                Err(()) => bail!("--language {word}: one of en, zh"),
+                Err(error) => bail!("--language {word}: {error}"),
             },
             ("--url", _) => asked.url = Some(value),
             _ => asked.config = value,

@@ -18,7 +18,7 @@ use crate::clock;
 use crate::components::registry::Terminal;
 use crate::components::registry::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
 use crate::components::registry::legacy_api::{self, ApiConfig, ServiceSelection};
-use crate::demo;
+use crate::demo::{self, DemoTexts};
 use crate::engine::{Engine, Parts};
 use crate::health::Pulse;
 use crate::health::Snapshot;
@@ -48,33 +48,22 @@ pub(super) struct Args {
     /// How long it takes, such as 60s or 5m.
     #[arg(long = "for", value_name = "DURATION", default_value = "15s", value_parser = duration)]
     length: Duration,
-    /// The language of the messages: en or zh.
-    #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = language)]
+    /// The language: en or zh.
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
     language: Language,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let longest = Duration::from_secs(24 * 3600);
-    match podbell_core::yaml::parse_duration(text) {
-        Ok(length) if !length.is_zero() && length <= longest => Ok(length),
-        Ok(_) => Err("from 1s to 24h".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn language(text: &str) -> Result<Language, String> {
-    match text {
-        "en" => Ok(Language::En),
-        "zh" => Ok(Language::Zh),
-        _ => Err("en or zh".to_owned()),
-    }
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    let length = podbell_core::yaml::parse_duration(text)?;
+    anyhow::ensure!(!length.is_zero() && length <= Duration::from_secs(24 * 3600), "from 1s to 24h");
+    Ok(length)
 }
 
 /// Plays the demo and prints what it came to.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = folder()?;
     let snapshot = super::block_on(play(&args, folder.path()))??;
-    match summary(&snapshot) {
+    match summary(args.language, &snapshot) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
     }
@@ -108,7 +97,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         },
     )?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    introduce(&emulator.endpoint(), &listener.local_addr()?.to_string())?;
+    introduce(args.language, &emulator.endpoint(), &listener.local_addr()?.to_string())?;
 
     let mut source = ApiConfig::new(SOURCE, Url::parse(&emulator.endpoint())?, SecretString::from(id), key);
     source.poll_every = POLL_EVERY;
@@ -146,7 +135,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         damage: Box::pin(std::future::pending()),
         deliver: assemble::deliver(notifiers),
         sources: vec![legacy_api::task(source, http)],
-        sides: vec![assemble::server(listener, pulse.clone(), None, axum::Router::new()), narrator(args.length)],
+        sides: vec![assemble::server(listener, pulse.clone(), None, axum::Router::new()), narrator(args)],
         pulse: pulse.clone(),
     };
     let (length, signals) = (args.length, super::Signals::listen()?);
@@ -188,14 +177,15 @@ fn setup() -> anyhow::Result<Setup> {
     })
 }
 
-fn introduce(endpoint: &str, server: &str) -> std::io::Result<()> {
+fn introduce(language: Language, endpoint: &str, server: &str) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
-    writeln!(out, "podbell demo: an emulated cluster at {endpoint}")?;
-    writeln!(out, "health and metrics at http://{server}/metrics; Ctrl-C ends it\n")
+    let texts = DemoTexts::of(language);
+    writeln!(out, "{}\n{}\n", texts.cluster(endpoint), texts.metrics(&format!("http://{server}/metrics")))
 }
 
 /// Says what happens in the cluster, so that the messages can be judged.
-fn narrator(length: Duration) -> SideTask {
+fn narrator(args: &Args) -> SideTask {
+    let Args { length, language } = *args;
     Box::new(move |mut stopped| {
         Box::pin(async move {
             let mut last = Duration::ZERO;
@@ -207,7 +197,8 @@ fn narrator(length: Duration) -> SideTask {
                 last = beat.after;
                 let dim = anstyle::Style::new().dimmed();
                 // Whoever read may have seen enough (`| head`).
-                let _ = writeln!(anstream::stdout(), "{dim}· in the cluster: {}{dim:#}\n", beat.what);
+                let said = DemoTexts::of(language).in_the_cluster(beat.what.say(language));
+                let _ = writeln!(anstream::stdout(), "{dim}· {said}{dim:#}\n");
             }
             // The service takes a side task that ends by itself for a finished one.
             let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -215,13 +206,9 @@ fn narrator(length: Duration) -> SideTask {
     })
 }
 
-fn summary(snapshot: &Snapshot) -> std::io::Result<()> {
-    let totals = &snapshot.totals;
-    let mut out = anstream::stdout().lock();
-    writeln!(
-        out,
-        "Summary: {} polls, {} events seen, {} changes ({} of them Warnings), {} messages.",
-        totals.steps.polls, totals.steps.events, totals.steps.changes, totals.steps.warning_changes, totals.delivered
-    )?;
-    writeln!(out, "Next: podbell.example.yaml is a configuration to start from; `podbell check` explains mistakes.")
+fn summary(language: Language, snapshot: &Snapshot) -> std::io::Result<()> {
+    let (texts, totals) = (DemoTexts::of(language), &snapshot.totals);
+    let steps = &totals.steps;
+    let counts = texts.summary(steps.polls, steps.events, steps.changes, steps.warning_changes, totals.delivered);
+    writeln!(anstream::stdout().lock(), "{counts}\n{}", texts.next())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -180,11 +180,11 @@ fn make_play(args: &MakePlay) -> anyhow::Result<()> {
     }
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| "not a duration such as 60s, 5m or 2h".to_owned())?;
-    Duration::try_from(span).map_err(|_| "a duration cannot be negative".to_owned())
+pub(super) fn duration(text: &str) -> anyhow::Result<Duration> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| anyhow!("not a duration such as 60s, 5m or 2h"))?;
+    Duration::try_from(span).map_err(|_| anyhow!("a duration cannot be negative"))
 }
 
-fn time_zone(text: &str) -> Result<TimeZone, String> {
-    podbell_core::zone::named(text).map_err(|help| format!("not a time zone: {help}"))
+fn time_zone(text: &str) -> anyhow::Result<TimeZone> {
+    podbell_core::zone::named(text).map_err(|help| anyhow!("not a time zone: {help}"))
 }

@@ -100,8 +100,9 @@ pub struct Args {
     page: u32,
 }
 
-fn incident(text: &str) -> Result<u64, String> {
-    text.trim_start_matches('#').parse().map_err(|_| format!("`{text}` is no incident; write one such as '#1042'"))
+fn incident(text: &str) -> anyhow::Result<u64> {
+    let number = text.trim_start_matches('#').parse();
+    number.with_context(|| format!("`{text}` is not an incident; write one such as '#1042'"))
 }
 
 /// Explains.
@@ -202,7 +203,7 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
     writeln!(out, "    {DIM}{}{DIM:#}", clean(message))?;
     writeln!(out, "    {DIM}rules {:016x}{DIM:#}", decision.rules)?;
     match &decision.verdict {
-        Verdict::NoRule => writeln!(out, "    not told: no rule is about it"),
+        Verdict::NoRule => writeln!(out, "    not told: no rule matches it"),
         Verdict::Ignored(rules) => {
             let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
             writeln!(out, "    not told: ignored by {}", rules.join(" and "))

@@ -3,6 +3,7 @@
 mod ask;
 mod backtest;
 mod check;
+mod completions;
 mod demo;
 mod doctor;
 mod emulate;
@@ -25,7 +26,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Tells a team in its chat what goes wrong in its container services.
@@ -65,43 +66,23 @@ enum Command {
     Preview(Box<preview::Args>),
     /// Say why something was told, or was not.
     Explain(Box<explain::Args>),
-    /// Print the JSON Schema of a kind of file, for editors.
+    /// Print the JSON Schema of a kind of file, or the OpenAPI document of the API.
     Schema(schema::Args),
+    /// Print a script that lets a shell complete podbell's commands and options.
+    Completions(completions::Args),
     /// Send one message to a destination and say whether it arrived.
     SendTest(send_test::Args),
     /// See what is on its way and what was given up, and send it again.
     Outbox(outbox::Args),
-    /// What a service shows, as `/events` in a chat; alone: what is open now.
-    Events(ask::Args),
-    /// Open problems, the newest first.
-    Incidents(ask::Args),
-    /// One incident: what, where, since when, and what people did.
-    Show(ask::Args),
-    /// Say that you have an incident: no reminders until it comes back.
-    Ack(ask::Args),
-    /// Hold messages of a service, an incident or a rule for a while.
-    Mute(ask::Args),
-    /// End a mute before its time.
-    Unmute(ask::Args),
-    /// What is muted, by whom, until when.
-    Mutes(ask::Args),
-    /// Why an incident was told, or was not, in short.
-    Why(ask::Args),
-    /// Warnings that no rule told.
-    Untold(ask::Args),
-    /// Whether podbell runs and reads everything.
-    Status(ask::Args),
+    #[command(flatten)]
+    Chat(ask::ChatCommand),
     /// Serve the legacy API from a recording, for trying things out; make such recordings.
     Emulate(Box<emulate::Emulate>),
 }
 
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
-    let result = match typed() {
-        Typed::Help(args) => ask::run("help", args),
-        Typed::Command(command) => run(*command),
-    };
-    result.unwrap_or_else(|error| {
+    run(typed()).unwrap_or_else(|error| {
         if is_closed_pipe(&error) {
             return ExitCode::SUCCESS;
         }
@@ -110,22 +91,16 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// What was typed.
-enum Typed {
-    /// `podbell help mute`, of a command of the chats: with everything that such a command takes.
-    Help(ask::Args),
-    Command(Box<Command>),
-}
-
-fn typed() -> Typed {
+/// What was typed. `podbell help mute`, of a command of the chats, takes everything that such a command takes.
+fn typed() -> Command {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let of_chats =
-        |word: &String| word != "help" && podbell_core::ask::help::COMMANDS.iter().any(|known| known.name == word);
     match words.as_slice() {
-        [help, rest @ ..] if help == "help" && rest.first().is_some_and(of_chats) => {
-            Typed::Help(ask::Args::of(rest.to_vec()))
+        [help, rest @ ..]
+            if help == "help" && rest.first().is_some_and(|word| ask::ChatCommand::has_subcommand(word)) =>
+        {
+            Command::Chat(ask::ChatCommand::help(rest.to_vec()))
         }
-        _ => Typed::Command(Box::new(Cli::parse().command)),
+        _ => Cli::parse().command,
     }
 }
 
@@ -141,18 +116,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Preview(args) => preview::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::SendTest(args) => send_test::run(&args),
         Command::Outbox(args) => outbox::run(args),
-        Command::Events(args) => ask::run("events", args),
-        Command::Incidents(args) => ask::run("incidents", args),
-        Command::Show(args) => ask::run("show", args),
-        Command::Ack(args) => ask::run("ack", args),
-        Command::Mute(args) => ask::run("mute", args),
-        Command::Unmute(args) => ask::run("unmute", args),
-        Command::Mutes(args) => ask::run("mutes", args),
-        Command::Why(args) => ask::run("why", args),
-        Command::Untold(args) => ask::run("untold", args),
-        Command::Status(args) => ask::run("status", args),
+        Command::Chat(command) => ask::run(command),
         Command::Emulate(args) => emulate::main(*args),
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::Style;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use jiff::tz::TimeZone;
 
 use super::setup;
@@ -55,23 +55,19 @@ pub struct Args {
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = platform)]
     platform: Vec<&'static str>,
     /// In this language [default: the destination's, else English].
-    #[arg(long, value_parser = language)]
+    #[arg(long)]
     language: Option<Language>,
 }
 
-fn platform(word: &str) -> Result<&'static str, String> {
+fn platform(word: &str) -> anyhow::Result<&'static str> {
     let found = NOTIFIERS.iter().map(|kind| kind.name).find(|name| *name == word);
-    found.ok_or_else(|| format!("one of {}", NOTIFIERS.map(|kind| kind.name).join(", ")))
+    found.with_context(|| format!("one of {}", NOTIFIERS.map(|kind| kind.name).join(", ")))
 }
 
-fn kind(word: &str) -> Result<sample::Kind, String> {
+fn kind(word: &str) -> anyhow::Result<sample::Kind> {
     let known = sample::Kind::ALL.map(sample::Kind::as_str);
     let found = sample::Kind::ALL.into_iter().find(|kind| kind.as_str() == word);
-    found.ok_or_else(|| format!("one of {}", known.join(", ")))
-}
-
-fn language(word: &str) -> Result<Language, String> {
-    word.parse().map_err(|()| "one of en, zh".to_owned())
+    found.with_context(|| format!("one of {}", known.join(", ")))
 }
 
 /// Shows them.

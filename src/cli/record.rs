@@ -87,7 +87,7 @@ fn open(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let mut begin = [0u8; 1];
     if file.read(&mut begin)? == 1 && begin != *b"{" {
-        let why = "it is there and is no recording; name another file";
+        let why = "it exists and is not a recording; name another file";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     let mut end = file.seek(SeekFrom::End(0))?;
@@ -157,7 +157,7 @@ async fn record(config: Config, mut output: Box<dyn Write + Send>, length: Optio
             },
         }
     }
-    tape.say(true);
+    tape.report("\n");
     Ok(())
 }
 
@@ -227,16 +227,15 @@ impl Tape {
             written => written.context("the recording cannot be written")?,
         }
         self.polls += 1;
-        self.say(false);
+        if io::stderr().is_terminal() && self.polls.is_multiple_of(10) {
+            self.report("");
+        }
         Ok(true)
     }
 
-    /// How far it is, for somebody who looks.
-    fn say(&self, end: bool) {
-        if end || (io::stderr().is_terminal() && self.polls.is_multiple_of(10)) {
-            let (polls, failed) = (number(self.polls), number(self.failed));
-            let (begin, end) = (if io::stderr().is_terminal() { "\r" } else { "" }, if end { "\n" } else { "" });
-            eprint!("{begin}{polls} polls, {failed} of them failed{end}");
-        }
+    /// How far it is. On a terminal each report replaces the one before.
+    fn report(&self, end: &str) {
+        let begin = if io::stderr().is_terminal() { "\r" } else { "" };
+        eprint!("{begin}{} polls, {} of them failed{end}", number(self.polls), number(self.failed));
     }
 }

@@ -9,22 +9,22 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::block_on;
+use super::{Output, block_on};
 use crate::http::{self, HttpOptions};
 use podbell_core::message::{Language, one_line};
 
 /// Where the token is taken from: on the command line everybody on the machine could read it.
 pub(super) const TOKEN: &str = "PODBELL_TOKEN";
-/// The desk answers within ten seconds, also when it can say no more than that.
+/// The query service answers within ten seconds, also when it can say no more than that.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Answers are a page long.
 const MOST: usize = 4 << 20;
 
-/// Asks, and prints the answer as people or, with `json`, programs read it.
+/// Asks, and prints the answer.
 ///
 /// # Errors
 /// When the other side cannot be reached or does not know the token.
-pub(super) fn ask(url: &str, text: &str, language: Language, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn ask(url: &str, text: &str, language: Language, output: Output) -> anyhow::Result<ExitCode> {
     let url = endpoint(url)?;
     let token = std::env::var(TOKEN).ok().filter(|token| !token.trim().is_empty());
     let token = token.with_context(|| format!("with --url the API's token is taken from {TOKEN}, which is not set"))?;
@@ -46,11 +46,11 @@ pub(super) fn ask(url: &str, text: &str, language: Language, json: bool) -> anyh
         bail!("podbell's API answered {status}: {why}");
     }
     let (title, text) = (said["title"].as_str(), said["text"].as_str());
-    let (Some(title), Some(text)) = (title, text) else { bail!("this is no answer of podbell's API") };
-    let printed = match json {
-        true => serde_json::to_string_pretty(&said["answer"])? + "\n",
+    let (Some(title), Some(text)) = (title, text) else { bail!("this is not an answer of podbell's API") };
+    let printed = match output {
+        Output::Json => serde_json::to_string_pretty(&said["answer"])? + "\n",
         // Composed by podbell, with text of clusters in it: no control characters reach a terminal.
-        false => format!("{}\n{}\n", clean(title), clean(text)),
+        Output::Text => format!("{}\n{}\n", clean(title), clean(text)),
     };
     // A closed pipe, as of `head`, is no failure.
     let _ = anstream::stdout().lock().write_all(printed.as_bytes());
@@ -59,9 +59,9 @@ pub(super) fn ask(url: &str, text: &str, language: Language, json: bool) -> anyh
 
 fn endpoint(url: &str) -> anyhow::Result<Url> {
     let such = "such as http://127.0.0.1:8080";
-    let base = Url::parse(url).with_context(|| format!("--url {url} is no address, {such}"))?;
+    let base = Url::parse(url).with_context(|| format!("--url {url} is not an address, {such}"))?;
     if !matches!(base.scheme(), "http" | "https") {
-        bail!("--url {url} is no http(s) address, {such}");
+        bail!("--url {url} is not an http(s) address, {such}");
     }
     // A path before the API's own, where a proxy has put one, stays.
     let path = format!("{}/api/v1/commands", base.path().trim_end_matches('/'));

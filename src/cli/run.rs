@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{Watched, rule_files};
-use crate::app::{self, Service, ServiceError, assemble, chats, hands};
-use crate::chat::{Desk, FrontDesk, Surroundings};
+use crate::app::{self, Service, ServiceError, assemble, chats, command_sink};
+use crate::chat::{Queries, QueryService, RuleCatalog};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Engine, NewRules, Parts};
@@ -103,21 +103,21 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
         chance: Box::new(rand::random::<f64>),
     };
     let (asks, asked) = tokio::sync::mpsc::channel(1);
-    let (hands, deeds) = hands::hands();
-    let surroundings = Arc::new(Surroundings::default());
+    let (sink, deeds) = command_sink::command_sink();
+    let catalog = Arc::new(RuleCatalog::default());
     let readers = Readers::new(path.to_owned(), READERS);
-    let desk = Arc::new(FrontDesk::new(readers, Arc::new(hands), surroundings.clone()));
-    let chats = chats::chats(&config, &client, &(desk.clone() as Arc<dyn Desk>))?;
-    let page = assemble::page(&config, desk.clone(), pulse.clone(), &policies);
-    let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), surroundings.clone());
-    let outside = chats.routes.merge(assemble::api(&config, desk)).merge(gateway).merge(page);
+    let queries = Arc::new(QueryService::new(readers, Arc::new(sink), catalog.clone()));
+    let chats = chats::chats(&config, &client, &(queries.clone() as Arc<dyn Queries>))?;
+    let page = assemble::page(&config, queries.clone(), pulse.clone(), &policies);
+    let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), catalog.clone());
+    let outside = chats.routes.merge(assemble::api(&config, queries)).merge(gateway).merge(page);
     let reload = assemble::reload(&config, asks);
     let mut sides = vec![assemble::server(listener, pulse.clone(), Some(reload), outside)];
     sides.extend(chats.connections);
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let mut engine = Engine::new(parts, now)?;
     engine.take_rules(NewRules::AsMade { good, refused });
-    let (known, aliases) = (surroundings, config.aliases());
+    let (known, aliases) = (catalog, config.aliases());
     engine.on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
     let service = Service {
         engine,

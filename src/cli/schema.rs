@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::config;
+use crate::server::api::DOCUMENT;
 
 const EXAMPLES: &str = "\
 Examples:
   podbell schema rules > rules.schema.json       rule files
   podbell schema config > podbell.schema.json    podbell.yaml
   podbell schema tests > tests.schema.json       rule tests
+  podbell schema api > openapi.json              the HTTP API
 
 An editor with the YAML language server reads it when the file begins with
   # yaml-language-server: $schema=rules.schema.json";
@@ -34,6 +36,8 @@ enum Of {
     Config,
     /// Rule tests.
     Tests,
+    /// The API, as an OpenAPI document.
+    Api,
 }
 
 /// Prints the schema.
@@ -41,11 +45,12 @@ enum Of {
 /// # Errors
 /// When standard output is gone.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let schema = match args.of {
-        Of::Rules => podbell_core::rules::keys::schema(),
-        Of::Config => config::schema(),
-        Of::Tests => podbell_core::ruletest::keys::schema(),
-    };
-    writeln!(io::stdout().lock(), "{schema:#}")?;
+    let mut out = io::stdout().lock();
+    match args.of {
+        Of::Rules => writeln!(out, "{:#}", podbell_core::rules::keys::schema())?,
+        Of::Config => writeln!(out, "{:#}", config::schema())?,
+        Of::Tests => writeln!(out, "{:#}", podbell_core::ruletest::keys::schema())?,
+        Of::Api => out.write_all(DOCUMENT.as_bytes())?,
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -66,8 +66,8 @@ enum Filter {
     Pattern(Pattern),
 }
 
-fn filter(text: &str) -> Result<Filter, String> {
-    let pattern = Pattern::parse(text).map_err(|error| error.to_string())?;
+fn filter(text: &str) -> anyhow::Result<Filter> {
+    let pattern = Pattern::parse(text)?;
     Ok(if pattern.exact().is_some() { Filter::Part(text.to_owned()) } else { Filter::Pattern(pattern) })
 }
 
@@ -180,7 +180,7 @@ fn rules_of(file: &TestFile, folder: &Path, findings: &mut Vec<Diagnostic>) -> V
         let paths = config::expand(written, folder);
         if paths.is_empty() {
             let help = "paths are relative to the folder of the test file";
-            let finding = Diagnostic::error(&file.source, span.clone(), format!("`{written}` is no file"));
+            let finding = Diagnostic::error(&file.source, span.clone(), format!("`{written}` is not a file"));
             findings.push(finding.help(help));
         }
         for path in paths {

@@ -1,11 +1,15 @@
 //! The demo's cluster: three believable problems, second by second, as the legacy API would show
 //! them. Pure: the story as a recording; [`crate::cli`] plays it.
 
+mod words;
+
 use std::time::Duration;
 
+pub(crate) use self::words::DemoTexts;
 use crate::components::registry::recordings::recording::{RecordedPoll, Scope};
 use podbell_core::event::{Event, Level};
 use podbell_core::time::Time;
+use podbell_core::translations::Phrase;
 
 /// The demo's rules.
 pub const RULES: &str = include_str!("rules.yaml");
@@ -24,8 +28,8 @@ pub const STORY: Duration = Duration::from_secs(15);
 struct Problem {
     service: &'static str,
     /// What a person would see happen.
-    begins: &'static str,
-    ends: &'static str,
+    begins: Phrase,
+    ends: Phrase,
     /// How often the pods fail in each second, one row each.
     pods: &'static [(&'static str, &'static [u64])],
     reason: &'static str,
@@ -37,8 +41,11 @@ struct Problem {
 const PROBLEMS: [Problem; 3] = [
     Problem {
         service: "web-service",
-        begins: "somebody rolls out web-service with an image that does not exist",
-        ends: "the rollout is undone",
+        begins: Phrase::new(
+            "somebody rolls out web-service with an image that does not exist",
+            "有人发布了 web-service，但镜像不存在",
+        ),
+        ends: Phrase::new("the rollout is undone", "发布已回滚"),
         pods: &[
             ("web-service-542052039-h2yj8", &[1, 1, 2, 2, 2, 1]),
             ("web-service-542052039-x7k2p", &[0, 1, 1, 2, 1, 1]),
@@ -51,8 +58,11 @@ const PROBLEMS: [Problem; 3] = [
     },
     Problem {
         service: "orders",
-        begins: "the disk of orders-0 does not come back after a node was drained",
-        ends: "the disk is attached",
+        begins: Phrase::new(
+            "the disk of orders-0 does not come back after a node was drained",
+            "节点排空后，orders-0 的磁盘未能重新挂载",
+        ),
+        ends: Phrase::new("the disk is attached", "磁盘已挂载"),
         pods: &[("orders-0", &[1, 1, 1, 1, 1, 1, 1])],
         reason: "FailedMount",
         message: "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[data \
@@ -61,8 +71,11 @@ const PROBLEMS: [Problem; 3] = [
     },
     Problem {
         service: "payments",
-        begins: "payments starts with a wrong password for its database",
-        ends: "the secret is mended",
+        begins: Phrase::new(
+            "payments starts with a wrong password for its database",
+            "payments 启动时使用了错误的数据库密码",
+        ),
+        ends: Phrase::new("the secret is corrected", "Secret 已更正"),
         pods: &[("payments-6d4cf56db6-x2x7v", &[1, 2, 2, 2, 3]), ("payments-6d4cf56db6-8fjzk", &[0, 1, 2, 2, 2])],
         reason: "BackOff",
         message: "Back-off restarting failed container",
@@ -76,7 +89,7 @@ pub struct Beat {
     /// How long after the start.
     pub after: Duration,
     /// What happens in the cluster.
-    pub what: &'static str,
+    pub what: Phrase,
 }
 
 /// The story of each problem in turn, again and again: what a spectator sees.

@@ -46,10 +46,10 @@ async fn ctrl_c_and_sigterm_end_the_demo_early_with_a_summary_and_leave_nothing(
         let mut command = podbell(temporary.path(), &["demo", "--for", "5m", "--language", "zh"]);
         command.env("TMPDIR", temporary.path());
         let mut demo = Process::start(command);
-        demo.word_after("in the cluster:").await;
+        demo.word_after("集群中：").await;
         demo.signal(signal);
         assert_eq!(demo.end(Duration::from_secs(12)).await.code(), Some(0), "{}", demo.stderr());
-        assert!(demo.stdout().contains("Summary: "), "{}", demo.stdout());
+        assert!(demo.stdout().contains("小结："), "{}", demo.stdout());
         assert!(std::fs::read_dir(temporary.path()).unwrap().next().is_none());
     }
 }
@@ -63,4 +63,24 @@ async fn the_demo_runs_where_the_folder_for_temporary_files_cannot_be_written() 
     demo.word_after("health and metrics at").await;
     assert_eq!(demo.end(Duration::from_secs(20)).await.code(), Some(0), "{}", demo.stderr());
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left");
+}
+
+#[tokio::test]
+async fn the_demo_in_chinese_has_no_english_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Process::start(podbell(folder.path(), &["demo", "--language", "zh", "--for", "17s"]));
+    assert_eq!(demo.end(Duration::from_secs(40)).await.code(), Some(0), "{}", demo.stderr());
+    let out = demo.stdout();
+    for said in ["模拟集群", "集群中：", "严重告警", "已恢复", "小结：", "接下来："] {
+        assert!(out.contains(said), "no {said} in {out}");
+    }
+    // What the cluster says and what is typed stays as it is.
+    let of_podbell = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with(['│', '$']);
+    let typed = regex::Regex::new("`[^`]*`|https?://\\S+").unwrap();
+    let english = regex::Regex::new(r"(^|[^\w/-])[A-Za-z]{2,} +[A-Za-z]{2,}([^\w\p{Han}-]|$)").unwrap();
+    let chinese = regex::Regex::new(r"\p{Han}").unwrap();
+    for line in out.lines().filter(of_podbell) {
+        let line = typed.replace_all(line, "");
+        assert!(chinese.is_match(&line) && !english.is_match(&line), "{line}");
+    }
 }

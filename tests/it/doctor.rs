@@ -504,7 +504,7 @@ async fn beside_a_running_podbell_its_heartbeat_is_found_and_it_goes_on_undistur
     }
     assert_eq!(listed(), before, "the doctor leaves nothing behind");
     let (_, said) = world.site.command(&["status"]).await;
-    assert!(!said.contains("Does not run"), "{said}");
+    assert!(!said.contains("Not running"), "{said}");
     let polls = running.metric("podbell_polls_total").await.unwrap();
     running.reaches("podbell_polls_total", |now| now > polls).await;
     assert_eq!(running.page("/readyz").await.0, 200);
@@ -512,7 +512,7 @@ async fn beside_a_running_podbell_its_heartbeat_is_found_and_it_goes_on_undistur
     assert!(!running.process.stderr().contains("ERROR"), "{}", running.process.stderr());
     // Ended, it is missed at once.
     let (_, said) = world.site.command(&["status"]).await;
-    assert!(said.contains("Does not run"), "{said}");
+    assert!(said.contains("Not running"), "{said}");
     let found = world.examine().await;
     assert!(found.bad("warn")[0].contains("does not run: last seen"), "{:?}", found.bad("warn"));
     let store = rusqlite::Connection::open(world.site.path("podbell.db")).unwrap();

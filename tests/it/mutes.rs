@@ -91,8 +91,8 @@ fn a_mute_is_announced_once_holds_what_gets_worse_and_says_at_its_end_what_is_st
     insta::assert_snapshot!(title(&world), @r"
     🔕 Muted: shop/web
     zhang muted it until 04:06: known, fix at 11
-    1 problem is open now and will be told at its end.
-    said in chat; what is over meanwhile is told where it was told before
+    1 problem is open now and will be reported at its end.
+    muted in chat; what ends meanwhile is reported where it was reported before
     ");
     // It passes 10 and 100 meanwhile.
     failing(&mut world, 180, 3660, &mut count, 7);

@@ -44,7 +44,7 @@ async fn whoever_signs_in_with_a_token_sees_what_is_open_and_nobody_else_sees_an
     let home = visitor.get("/").await.text;
     assert!(home.contains("web") && home.contains("ledger") && home.contains("<b>2</b> Open"), "{home}");
     let incident = visitor.get(&format!("/incidents/{}", world.incident("web"))).await.text;
-    for part in ["Why it was told", "rule", "everything", "audit", "<svg", "1 new, 3 in all"] {
+    for part in ["Why it was reported", "rule", "everything", "audit", "<svg", "1 new, 3 in all"] {
         assert!(incident.contains(part), "{part}: {incident}");
     }
     let service = visitor.get("/service?cluster=cls-1&namespace=shop&name=web").await;

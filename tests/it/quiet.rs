@@ -252,7 +252,7 @@ rules:
     let style = Style { language: Language::En, time_zone: TimeZone::UTC, now: world.now };
     let title = compose(world.last_notice(), &style).title;
     // 119 polls of two lists of one entry; the kill cost those since the last heartbeat.
-    assert_eq!(title, "📊 2 h: 236 events, 2 messages, 1 incident; untold: 1 kind");
+    assert_eq!(title, "📊 2 h: 236 events, 2 messages, 1 incident; unmatched: 1 kind");
     let zh = Style { language: Language::Zh, ..style };
     assert_eq!(compose(world.last_notice(), &zh).title, "📊 近 2 小时：236 个事件，2 条消息，1 个告警；未通知：1 类");
     assert_eq!(world.last_notice().kind, NoticeKind::Info);

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::support::process::{PATIENCE, eventually, within};
 use crate::support::receiver::client;
-use crate::support::slack::{FakeDesk, FakeSlack, SECRET, chat, config, quick, signature};
+use crate::support::slack::{FakeQueries, FakeSlack, SECRET, chat, config, quick, signature};
 
 const NOW: i64 = 1_531_420_618;
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -78,11 +78,11 @@ fn at_now() -> Option<Time> {
     Some(Time::from_seconds(NOW))
 }
 
-async fn podbell(desk: &Arc<FakeDesk>, change: impl FnOnce(&mut SlackConfig)) -> (FakeSlack, Podbell) {
+async fn podbell(queries: &Arc<FakeQueries>, change: impl FnOnce(&mut SlackConfig)) -> (FakeSlack, Podbell) {
     let slack = FakeSlack::start(Duration::from_secs(3)).await;
     let mut config = config(&slack);
     change(&mut config);
-    let podbell = Podbell::serve(&chat(config, desk.clone(), at_now())).await;
+    let podbell = Podbell::serve(&chat(config, queries.clone(), at_now())).await;
     (slack, podbell)
 }
 
@@ -129,39 +129,39 @@ async fn a40_every_signed_vector_gets_its_answer_over_a_real_socket() {
     let vectors: Value = serde_json::from_str(include_str!("../fixtures/vectors/slack_signing.json")).unwrap();
     for case in vectors["cases"].as_array().unwrap() {
         let text = |key: &str| case[key].as_str().unwrap();
-        let (slack, desk) = (FakeSlack::start(Duration::from_secs(3)).await, FakeDesk::new());
+        let (slack, queries) = (FakeSlack::start(Duration::from_secs(3)).await, FakeQueries::new());
         let mut config = config(&slack);
         config.signing_secret = Some(text("secret").into());
         let now = Time::from_seconds(case["now"].as_i64().unwrap());
-        let podbell = Podbell::serve(&chat(config, desk.clone(), Some(now))).await;
+        let podbell = Podbell::serve(&chat(config, queries.clone(), Some(now))).await;
         let send = || podbell.send(text("content_type"), text("timestamp"), text("signature"), text("body_utf8"));
         let (status, body) = send().await;
         assert_eq!(status == 200, case["valid"].as_bool().unwrap(), "{}: {status}", text("name"));
         match text("name") {
-            "ssl-check" | "interactivity-block-actions" => assert_eq!((body.as_str(), desk.asked().len()), ("", 0)),
+            "ssl-check" | "interactivity-block-actions" => assert_eq!((body.as_str(), queries.asked().len()), ("", 0)),
             "url-verification" => assert_eq!(body, "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"),
             "event-callback-app-mention" => {
                 eventually(PATIENCE, "the post", || slack.posts().pop()).await;
-                assert_eq!(desk.texts(), ["events web-service"]);
+                assert_eq!(queries.texts(), ["events web-service"]);
             }
             "events-injection" => {
-                assert!(desk.texts()[0].contains("<!channel> <@U1> \n second line"), "typed is typed");
+                assert!(queries.texts()[0].contains("<!channel> <@U1> \n second line"), "typed is typed");
                 assert!(body.contains("&lt;!channel&gt; &lt;@U1&gt;") && !body.contains("<!"), "{body}");
             }
-            _ if status == 200 => assert_eq!(desk.asked().len(), 1, "{}", text("name")),
-            _ => assert_eq!((status, body.as_str(), desk.asked().len()), (401, "", 0)),
+            _ if status == 200 => assert_eq!(queries.asked().len(), 1, "{}", text("name")),
+            _ => assert_eq!((status, body.as_str(), queries.asked().len()), (401, "", 0)),
         }
         if status == 200 {
-            let asked = desk.asked().len();
-            assert_eq!((send().await.0, desk.asked().len()), (401, asked), "{} again", text("name"));
+            let asked = queries.asked().len();
+            assert_eq!((send().await.0, queries.asked().len()), (401, asked), "{} again", text("name"));
         }
     }
 }
 
 #[tokio::test]
 async fn a_quick_answer_is_the_reply_itself_and_carries_the_buttons_of_its_incident() {
-    let desk = FakeDesk::like(true, Some(1042));
-    let (slack, podbell) = podbell(&desk, |_| {}).await;
+    let queries = FakeQueries::like(true, Some(1042));
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
     let (status, body) = podbell.call(FORM, &command(&slack, "1", "web --since 2h")).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["response_type"]), (200, &json!("in_channel")));
@@ -170,7 +170,7 @@ async fn a_quick_answer_is_the_reply_itself_and_carries_the_buttons_of_its_incid
     let values: Vec<&str> = buttons.iter().map(|button| button["value"].as_str().unwrap()).collect();
     assert_eq!(values, ["ack 1042", "mute 1042 1h", "show 1042"]);
     assert_eq!(crate::support::slack_rules::faults(&body), Vec::<String>::new());
-    let question = desk.asked().remove(0);
+    let question = queries.asked().remove(0);
     assert_eq!((question.entry, question.text.as_str()), (Entry::Events, "web --since 2h"));
     assert_eq!(question.speaker.author.name, "ann (U1)");
     assert_eq!((question.speaker.author.via.as_str(), question.style.now), ("ops", Time::from_seconds(NOW)));
@@ -179,25 +179,25 @@ async fn a_quick_answer_is_the_reply_itself_and_carries_the_buttons_of_its_incid
 
 #[tokio::test]
 async fn a41_a_slow_answer_is_acknowledged_at_once_and_follows_by_itself() {
-    let desk = FakeDesk::new();
-    desk.open(false);
+    let queries = FakeQueries::new();
+    queries.open(false);
     let short = Timing { inline: Duration::from_millis(50), ..quick() };
-    let (slack, podbell) = podbell(&desk, |config| config.timing = short).await;
+    let (slack, podbell) = podbell(&queries, |config| config.timing = short).await;
     let (status, body) = podbell.call(FORM, &command(&slack, "1", "web")).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["text"]), (200, &json!("Working on it; the answer follows.")));
     assert_eq!(slack.posts(), []);
-    desk.open(true);
+    queries.open(true);
     let (to, answer) = eventually(PATIENCE, "the answer", || slack.posts().pop()).await;
     assert_eq!((to.as_str(), &answer["blocks"][0]["text"]["text"]), ("response/1", &json!("You said web")));
-    assert_eq!((answer["response_type"].as_str(), desk.asked().len()), (Some("ephemeral"), 1));
+    assert_eq!((answer["response_type"].as_str(), queries.asked().len()), (Some("ephemeral"), 1));
 }
 
 #[tokio::test]
 async fn a41_what_slack_hung_up_on_is_carried_out_once_and_answered_later() {
-    let desk = FakeDesk::new();
-    desk.open(false);
-    let (slack, podbell) = podbell(&desk, |_| {}).await;
+    let queries = FakeQueries::new();
+    queries.open(false);
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
     let (time, body) = (NOW.to_string(), command(&slack, "1", "web"));
     let mut stream = TcpStream::connect(podbell.address).await.unwrap();
     let head = format!(
@@ -207,31 +207,31 @@ async fn a41_what_slack_hung_up_on_is_carried_out_once_and_answered_later() {
         signature(SECRET, &time, &body)
     );
     stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-    eventually(PATIENCE, "the question", || desk.asked().pop()).await;
+    eventually(PATIENCE, "the question", || queries.asked().pop()).await;
     drop(stream);
     // Until the server has noticed, an answer would be written into the void.
     within(Duration::from_millis(100), || None::<()>).await;
-    desk.open(true);
+    queries.open(true);
     let (to, _) = eventually(PATIENCE, "the answer", || slack.posts().pop()).await;
-    assert_eq!((to.as_str(), desk.asked().len()), ("response/1", 1));
+    assert_eq!((to.as_str(), queries.asked().len()), ("response/1", 1));
 }
 
 #[tokio::test]
 async fn a_button_is_acknowledged_empty_and_answered_beside_the_message() {
-    let desk = FakeDesk::like(true, None);
-    let (slack, podbell) = podbell(&desk, |_| {}).await;
+    let queries = FakeQueries::like(true, None);
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
     assert_eq!(podbell.call(FORM, &click(&slack, "1", "mute 1042 1h")).await, (200, String::new()));
     let (to, body) = eventually(PATIENCE, "the answer", || slack.posts().pop()).await;
     assert_eq!((to.as_str(), &body["replace_original"]), ("response/1", &json!(false)));
     assert_eq!(body["response_type"], "in_channel");
-    let question = desk.asked().remove(0);
+    let question = queries.asked().remove(0);
     assert_eq!((question.entry, question.text.as_str()), (Entry::Podbell, "mute 1042 1h"));
 }
 
 #[tokio::test]
 async fn a_mention_is_answered_in_its_thread_and_only_a_bot_s_token_can() {
-    let desk = FakeDesk::new();
-    let (slack, podbell) = podbell(&desk, |_| {}).await;
+    let queries = FakeQueries::new();
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
     assert_eq!(podbell.call(JSON, &mention("Ev1", "channel", "<@U0BOT> events web")).await, (200, String::new()));
     let (method, body) = eventually(PATIENCE, "the answer", || slack.posts().pop()).await;
     assert_eq!(
@@ -243,17 +243,17 @@ async fn a_mention_is_answered_in_its_thread_and_only_a_bot_s_token_can() {
     let direct = eventually(PATIENCE, "the other", || slack.posts().get(1).cloned()).await;
     assert_eq!((direct.0.as_str(), direct.1.get("thread_ts"), direct.1.get("user")), ("chat.postMessage", None, None));
     assert_eq!(podbell.call(JSON, &mention("Ev1", "channel", "<@U0BOT> events web ")).await.0, 200);
-    assert_eq!(desk.texts(), ["events web", "events web"], "an event that comes again is not run again");
+    assert_eq!(queries.texts(), ["events web", "events web"], "an event that comes again is not run again");
 
-    let (slack, podbell) = self::podbell(&desk, |config| config.bot_token = None).await;
+    let (slack, podbell) = self::podbell(&queries, |config| config.bot_token = None).await;
     assert_eq!(podbell.call(JSON, &mention("Ev9", "channel", "<@U0BOT> events web")).await.0, 200);
-    assert_eq!((slack.posts(), desk.asked().len()), (Vec::new(), 2));
+    assert_eq!((slack.posts(), queries.asked().len()), (Vec::new(), 2));
 }
 
 #[tokio::test]
 async fn an_answer_is_posted_until_it_is_taken_and_never_more_than_five_times() {
-    let desk = FakeDesk::new();
-    let (slack, podbell) = podbell(&desk, |_| {}).await;
+    let queries = FakeQueries::new();
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
     slack.reply([(500, ""), (503, ""), (200, "ok")]);
     podbell.call(FORM, &click(&slack, "1", "show 1")).await;
     eventually(PATIENCE, "three tries", || (slack.posts().len() == 3).then_some(())).await;
@@ -268,8 +268,8 @@ async fn an_answer_is_posted_until_it_is_taken_and_never_more_than_five_times() 
 
 #[tokio::test]
 async fn an_answer_that_slack_cannot_show_is_posted_in_its_plainest_form_and_redirects_are_not_followed() {
-    let desk = FakeDesk::new();
-    let (slack, podbell) = podbell(&desk, |_| {}).await;
+    let queries = FakeQueries::new();
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
     slack.reply([(400, "invalid_blocks"), (200, "ok")]);
     podbell.call(FORM, &click(&slack, "1", "show 1")).await;
     let plain = eventually(PATIENCE, "the plain one", || slack.posts().get(1).cloned()).await.1;
@@ -285,8 +285,8 @@ async fn an_answer_that_slack_cannot_show_is_posted_in_its_plainest_form_and_red
 
 #[tokio::test]
 async fn a34_only_slack_s_own_addresses_are_called() {
-    let desk = FakeDesk::new();
-    let (slack, podbell) = podbell(&desk, |_| {}).await;
+    let queries = FakeQueries::new();
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
     let stranger = crate::support::receiver::Receiver::start().await;
     // The last one is Slack's name, and the resolver of this test says it is this machine.
     for (n, url) in
@@ -304,14 +304,14 @@ async fn a34_only_slack_s_own_addresses_are_called() {
     }
     podbell.call(FORM, &click(&slack, "good", "show 1")).await;
     eventually(PATIENCE, "the good one", || slack.posts().pop()).await;
-    assert_eq!((stranger.received().len(), desk.asked().len()), (0, 4));
+    assert_eq!((stranger.received().len(), queries.asked().len()), (0, 4));
 }
 
 #[tokio::test]
 async fn each_channel_sees_its_own_and_whoever_is_on_no_list_learns_nothing() {
-    let desk = FakeDesk::new();
+    let queries = FakeQueries::new();
     let shop = Channel { scope: serde_json::from_str(r#"{"namespace": ["shop"]}"#).unwrap(), read_only: true };
-    let (slack, podbell) = podbell(&desk, |config| {
+    let (slack, podbell) = podbell(&queries, |config| {
         config.access = Access {
             teams: Some(["T1".to_owned()].into()),
             users: Some(["U1".to_owned()].into()),
@@ -320,7 +320,7 @@ async fn each_channel_sees_its_own_and_whoever_is_on_no_list_learns_nothing() {
     })
     .await;
     assert_eq!(podbell.call(FORM, &command(&slack, "1", "web")).await.0, 200);
-    let speaker = desk.asked().remove(0).speaker;
+    let speaker = queries.asked().remove(0).speaker;
     assert_eq!((speaker.scope, speaker.may_write), (shop.scope, false));
     let call =
         async |from: &str, to: &str, id: &str| podbell.call(FORM, &command(&slack, id, "web").replace(from, to)).await;
@@ -335,29 +335,29 @@ async fn each_channel_sees_its_own_and_whoever_is_on_no_list_learns_nothing() {
     }
     let long = command(&slack, "9", &"x".repeat(4001));
     assert!(podbell.call(FORM, &long).await.1.contains("too long"));
-    assert_eq!(desk.asked().len(), 1);
+    assert_eq!(queries.asked().len(), 1);
 }
 
 #[tokio::test]
 async fn the_same_command_under_a_new_signature_runs_once() {
-    let desk = FakeDesk::new();
-    let (slack, podbell) = podbell(&desk, |_| {}).await;
+    let queries = FakeQueries::new();
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
     let body = command(&slack, "1", "web");
     let later = (NOW + 3).to_string();
     assert_eq!(podbell.call(FORM, &body).await.0, 200);
     let again = podbell.send(FORM, &later, &signature(SECRET, &later, &body), &body).await;
-    assert_eq!((again, desk.asked().len()), ((200, String::new()), 1));
+    assert_eq!((again, queries.asked().len()), ((200, String::new()), 1));
 }
 
 #[tokio::test]
 async fn without_a_secret_there_is_no_endpoint() {
-    let desk = FakeDesk::new();
-    let (slack, podbell) = podbell(&desk, |config| config.signing_secret = None).await;
+    let queries = FakeQueries::new();
+    let (slack, podbell) = podbell(&queries, |config| config.signing_secret = None).await;
     let body = command(&slack, "1", "web");
     assert_eq!(podbell.call(FORM, &body).await.0, 404);
     let time = NOW.to_string();
     assert_eq!(podbell.send(FORM, &time, &signature("", &time, &body), &body).await.0, 404);
-    assert_eq!(desk.asked().len(), 0);
+    assert_eq!(queries.asked().len(), 0);
 }
 
 /// The log of a test that runs on one thread.
@@ -448,8 +448,8 @@ fn attacks(slack: &FakeSlack) -> Vec<Attack> {
 #[tokio::test]
 async fn every_attack_is_refused_with_its_status_and_logged_once_without_a_secret() {
     let (log, _guard) = Log::listen();
-    let desk = FakeDesk::new();
-    let (slack, podbell) = podbell(&desk, |config| config.access.teams = Some(["T1".to_owned()].into())).await;
+    let queries = FakeQueries::new();
+    let (slack, podbell) = podbell(&queries, |config| config.access.teams = Some(["T1".to_owned()].into())).await;
     for (name, bytes, status) in attacks(&slack) {
         for _ in 0..2 {
             let got = podbell.raw(&bytes).await;
@@ -457,14 +457,14 @@ async fn every_attack_is_refused_with_its_status_and_logged_once_without_a_secre
             assert!(got == status || matches!(status, 400 | 403) && got == 401, "{name}: {got}, not {status}");
         }
     }
-    assert_eq!(desk.asked().len(), 0);
+    assert_eq!(queries.asked().len(), 0);
     // A question in the query is a question to another address of the same: its body decides.
     let good = command(&slack, "2", "web");
     let time = NOW.to_string();
     let more =
         format!("x-slack-request-timestamp: {time}\r\nx-slack-signature: {}\r\n", signature(SECRET, &time, &good));
     let query = head("POST", "/slack/ops?user_id=U2&text=mute", good.len(), &more) + &good;
-    assert_eq!((podbell.raw(query.as_bytes()).await, desk.texts()), (200, vec!["web".to_owned()]));
+    assert_eq!((podbell.raw(query.as_bytes()).await, queries.texts()), (200, vec!["web".to_owned()]));
     let lines = log.lines("requests are refused");
     for why in [
         "no signature of Slack",
@@ -489,8 +489,8 @@ async fn every_attack_is_refused_with_its_status_and_logged_once_without_a_secre
 #[tokio::test]
 async fn a44_ten_thousand_bad_requests_disturb_nobody_else() {
     let (log, _guard) = Log::listen();
-    let desk = FakeDesk::new();
-    let (slack, podbell) = podbell(&desk, |_| {}).await;
+    let queries = FakeQueries::new();
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
     let address = podbell.address;
     let flood = |count: usize| async move {
         let client = client();
@@ -523,7 +523,7 @@ async fn a44_ten_thousand_bad_requests_disturb_nobody_else() {
     }
     assert_eq!(all.values().sum::<i32>(), 10_000);
     assert!(all.keys().all(|status| matches!(status, 401 | 429 | 503)) && all[&429] > 1000, "{all:?}");
-    assert_eq!(desk.asked().len(), 20);
+    assert_eq!(queries.asked().len(), 20);
     let lines = log.lines("requests are refused");
     assert!((2..=8).contains(&lines.len()), "{lines:#?}");
 }
@@ -531,9 +531,9 @@ async fn a44_ten_thousand_bad_requests_disturb_nobody_else() {
 #[tokio::test]
 async fn slow_and_endless_bodies_are_cut_off() {
     let slack = FakeSlack::start(Duration::from_secs(3)).await;
-    let desk = FakeDesk::new();
+    let queries = FakeQueries::new();
     let limits = Limits { body: 1000, body_time: Duration::from_millis(100), ..Limits::default() };
-    let routes = guarded(chat(config(&slack), desk.clone(), at_now()).routes(), Gate::new(limits));
+    let routes = guarded(chat(config(&slack), queries.clone(), at_now()).routes(), Gate::new(limits));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
@@ -554,7 +554,7 @@ async fn slow_and_endless_bodies_are_cut_off() {
     let mut cut = connect().await;
     cut.write_all((head("POST", "/slack/ops", 500, "") + "command=").as_bytes()).await.unwrap();
     drop(cut);
-    assert_eq!(desk.asked().len(), 0);
+    assert_eq!(queries.asked().len(), 0);
 }
 
 proptest! {
@@ -564,7 +564,7 @@ proptest! {
     fn any_signed_body_gets_an_answer(body in r#"(command|user_id|channel_id|response_url|payload|=|&|/events|U1|%7B|%|\{|"|x| |服){0,20}"#, json in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let status = runtime.block_on(async {
-            let (_slack, podbell) = podbell(&FakeDesk::new(), |_| {}).await;
+            let (_slack, podbell) = podbell(&FakeQueries::new(), |_| {}).await;
             podbell.call(if json { JSON } else { FORM }, &body).await.0
         });
         prop_assert!(matches!(status, 200 | 400), "{status}");

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::support::process::{PATIENCE, eventually, within};
-use crate::support::slack::{FakeDesk, FakeSlack, chat, config, quick};
+use crate::support::slack::{FakeQueries, FakeSlack, chat, config, quick};
 
 /// A podbell that listens; it ends when it is dropped.
 struct Listening {
@@ -26,11 +26,11 @@ impl Listening {
     }
 }
 
-fn listen(slack: &FakeSlack, desk: &Arc<FakeDesk>, change: impl FnOnce(&mut SlackConfig)) -> Listening {
+fn listen(slack: &FakeSlack, queries: &Arc<FakeQueries>, change: impl FnOnce(&mut SlackConfig)) -> Listening {
     let mut config = config(slack);
     change(&mut config);
     let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(chat(config, desk.clone(), None).connect(stopped));
+    let task = tokio::spawn(chat(config, queries.clone(), None).connect(stopped));
     Listening { stop, task }
 }
 
@@ -71,8 +71,8 @@ async fn acknowledged(slack: &FakeSlack, id: &str) -> usize {
 #[tokio::test]
 async fn every_frame_of_the_vectors_is_met_as_they_say() {
     let vectors: Value = serde_json::from_str(include_str!("../fixtures/vectors/slack_socket_mode.json")).unwrap();
-    let (slack, desk) = (slack().await, FakeDesk::new());
-    let podbell = listen(&slack, &desk, |_| {});
+    let (slack, queries) = (slack().await, FakeQueries::new());
+    let podbell = listen(&slack, &queries, |_| {});
     open(&slack, &[0]).await;
     let frames = vectors["frames"].as_array().unwrap();
     let mut newest = 0;
@@ -95,7 +95,7 @@ async fn every_frame_of_the_vectors_is_met_as_they_say() {
             open(&slack, &[newest]).await;
         }
     }
-    eventually(PATIENCE, "the question", || (desk.texts() == ["web-service"]).then_some(())).await;
+    eventually(PATIENCE, "the question", || (queries.texts() == ["web-service"]).then_some(())).await;
     slack.send(newest, &frames.last().unwrap()["frame"]);
     open(&slack, &[]).await;
     let opens = slack.opens().len();
@@ -107,33 +107,33 @@ async fn every_frame_of_the_vectors_is_met_as_they_say() {
 
 #[tokio::test]
 async fn a_command_is_acknowledged_before_it_runs_and_answered_at_its_address() {
-    let (slack, desk) = (slack().await, FakeDesk::new());
-    desk.open(false);
-    let podbell = listen(&slack, &desk, |_| {});
+    let (slack, queries) = (slack().await, FakeQueries::new());
+    queries.open(false);
+    let podbell = listen(&slack, &queries, |_| {});
     open(&slack, &[0]).await;
     slack.deliver(0, command(&slack, "e1", "web"));
     acknowledged(&slack, "e1").await;
     assert_eq!(slack.posts(), []);
-    desk.open(true);
+    queries.open(true);
     let (to, body) = eventually(PATIENCE, "the answer", || slack.posts().pop()).await;
     assert_eq!((to.as_str(), &body["blocks"][0]["text"]["text"]), ("response/e1", &json!("You said web")));
     // What is in hand when podbell ends is still answered.
-    desk.open(false);
+    queries.open(false);
     slack.deliver(0, command(&slack, "e2", "api"));
-    eventually(PATIENCE, "the other question", || desk.asked().get(1).cloned()).await;
+    eventually(PATIENCE, "the other question", || queries.asked().get(1).cloned()).await;
     let ending = tokio::spawn(podbell.end());
     open(&slack, &[]).await;
-    desk.open(true);
+    queries.open(true);
     ending.await.unwrap();
     assert_eq!(slack.posts().len(), 2);
 }
 
 #[tokio::test]
 async fn back_off_grows_and_starts_anew_after_a_hello() {
-    let (slack, desk) = (slack().await, FakeDesk::new());
+    let (slack, queries) = (slack().await, FakeQueries::new());
     let slow = Timing { reopen: Duration::from_millis(40), ..quick() };
     slack.refuse_to_open((0..6).map(|_| (200, json!({"ok": false, "error": "internal_error"}))));
-    let podbell = listen(&slack, &desk, |config| config.timing = slow);
+    let podbell = listen(&slack, &queries, |config| config.timing = slow);
     open(&slack, &[0]).await;
     let gaps = |opens: Vec<podbell_core::time::Time>| -> Vec<u128> {
         opens.windows(2).map(|two| two[1].since(two[0]).as_millis()).collect()
@@ -152,15 +152,15 @@ async fn back_off_grows_and_starts_anew_after_a_hello() {
 
 #[tokio::test]
 async fn a_wait_that_slack_asks_for_is_kept_and_a_wrong_token_is_asked_about_now_and_then() {
-    let (slack, desk) = (slack().await, FakeDesk::new());
+    let (slack, queries) = (slack().await, FakeQueries::new());
     slack.refuse_to_open([(429, json!({"ok": false, "error": "ratelimited"}))]);
-    let podbell = listen(&slack, &desk, |_| {});
+    let podbell = listen(&slack, &queries, |_| {});
     open(&slack, &[0]).await;
     let opens = slack.opens();
     assert!(opens[1].since(opens[0]) >= Duration::from_millis(1000), "{opens:?}");
     podbell.end().await;
 
-    let podbell = listen(&slack, &desk, |config| config.app_token = Some("xapp-wrong".into()));
+    let podbell = listen(&slack, &queries, |config| config.app_token = Some("xapp-wrong".into()));
     eventually(PATIENCE, "an attempt", || (slack.opens().len() == 3).then_some(())).await;
     assert_eq!(within(Duration::from_millis(300), || (slack.opens().len() > 3).then_some(())).await, None);
     podbell.end().await;
@@ -168,8 +168,8 @@ async fn a_wait_that_slack_asks_for_is_kept_and_a_wrong_token_is_asked_about_now
 
 #[tokio::test]
 async fn a45_a_refreshed_connection_is_heard_until_it_is_closed() {
-    let (slack, desk) = (slack().await, FakeDesk::new());
-    let podbell = listen(&slack, &desk, |_| {});
+    let (slack, queries) = (slack().await, FakeQueries::new());
+    let podbell = listen(&slack, &queries, |_| {});
     open(&slack, &[0]).await;
     slack.disconnect(0, "warning");
     open(&slack, &[0, 1]).await;
@@ -182,17 +182,17 @@ async fn a45_a_refreshed_connection_is_heard_until_it_is_closed() {
     open(&slack, &[1]).await;
     slack.deliver(1, command(&slack, "last", "c"));
     acknowledged(&slack, "last").await;
-    eventually(PATIENCE, "three questions", || (desk.asked().len() == 3).then_some(())).await;
+    eventually(PATIENCE, "three questions", || (queries.asked().len() == 3).then_some(())).await;
     assert_eq!((slack.connections(), slack.refused()), ((2, 2), Vec::new()));
     podbell.end().await;
 }
 
 #[tokio::test]
 async fn an_app_with_too_many_connections_waits_and_never_overlaps() {
-    let (slack, desk) = (slack().await, FakeDesk::new());
-    let others = listen(&slack, &desk, |config| config.connections = 10);
+    let (slack, queries) = (slack().await, FakeQueries::new());
+    let others = listen(&slack, &queries, |config| config.connections = 10);
     open(&slack, &(0..10).collect::<Vec<_>>()).await;
-    let one_more = listen(&slack, &desk, |_| {});
+    let one_more = listen(&slack, &queries, |_| {});
     eventually(PATIENCE, "two refusals", || (slack.refused().len() == 2).then_some(())).await;
     let opens = slack.opens();
     assert!(opens[11].since(opens[10]) >= Duration::from_millis(50), "it waited");
@@ -204,8 +204,8 @@ async fn an_app_with_too_many_connections_waits_and_never_overlaps() {
 
 #[tokio::test]
 async fn a45_what_comes_again_over_any_connection_runs_once() {
-    let (slack, desk) = (slack().await, FakeDesk::new());
-    let podbell = listen(&slack, &desk, |config| config.connections = 3);
+    let (slack, queries) = (slack().await, FakeQueries::new());
+    let podbell = listen(&slack, &queries, |config| config.connections = 3);
     open(&slack, &[0, 1, 2]).await;
     // Two acknowledgements are lost: it comes again, over others.
     slack.lose_acknowledgements(2);
@@ -222,7 +222,7 @@ async fn a45_what_comes_again_over_any_connection_runs_once() {
         acknowledged(&slack, id).await;
     }
     eventually(PATIENCE, "three answers", || (slack.posts().len() >= 3).then_some(())).await;
-    let mut texts = desk.texts();
+    let mut texts = queries.texts();
     texts.sort();
     assert_eq!(texts, ["doubled", "lost", "twin"]);
     podbell.end().await;
@@ -230,9 +230,9 @@ async fn a45_what_comes_again_over_any_connection_runs_once() {
 
 #[tokio::test]
 async fn a45_a_connection_that_is_half_dead_is_replaced_and_its_envelope_runs_once() {
-    let (slack, desk) = (slack().await, FakeDesk::new());
+    let (slack, queries) = (slack().await, FakeQueries::new());
     let impatient = Timing { silence: Duration::from_millis(300), ..quick() };
-    let podbell = listen(&slack, &desk, |config| config.timing = impatient);
+    let podbell = listen(&slack, &queries, |config| config.timing = impatient);
     open(&slack, &[0]).await;
     // Pings and their answers keep it: it is silent otherwise, for three times as long.
     assert_eq!(within(Duration::from_millis(900), || (slack.open_now() != [0]).then_some(())).await, None);
@@ -240,14 +240,14 @@ async fn a45_a_connection_that_is_half_dead_is_replaced_and_its_envelope_runs_on
     slack.deliver(0, command(&slack, "e1", "web"));
     assert_eq!(acknowledged(&slack, "e1").await, 1);
     eventually(PATIENCE, "the answer", || slack.posts().pop()).await;
-    assert_eq!(desk.texts(), ["web"]);
+    assert_eq!(queries.texts(), ["web"]);
     podbell.end().await;
 }
 
 #[tokio::test]
 async fn frames_that_are_not_slack_s_end_nothing() {
-    let (slack, desk) = (slack().await, FakeDesk::new());
-    let podbell = listen(&slack, &desk, |config| config.access.teams = Some(["T1".to_owned()].into()));
+    let (slack, queries) = (slack().await, FakeQueries::new());
+    let podbell = listen(&slack, &queries, |config| config.access.teams = Some(["T1".to_owned()].into()));
     open(&slack, &[0]).await;
     for frame in [json!(1), json!([]), json!({}), json!({"type": "x"}), json!({"type": "slash_commands"})] {
         slack.send(0, &frame);
@@ -261,7 +261,7 @@ async fn frames_that_are_not_slack_s_end_nothing() {
         assert_eq!(acknowledged(&slack, id).await, 0);
     }
     eventually(PATIENCE, "the answer", || slack.posts().pop()).await;
-    assert_eq!((desk.texts().len(), slack.connections()), (1, (1, 1)));
+    assert_eq!((queries.texts().len(), slack.connections()), (1, (1, 1)));
     // One that is too large ends its connection, and no other.
     slack.send(0, &json!({"type": "x", "text": "x".repeat(2_000_000)}));
     open(&slack, &[1]).await;
@@ -270,19 +270,19 @@ async fn frames_that_are_not_slack_s_end_nothing() {
 
 #[tokio::test]
 async fn too_many_questions_are_left_for_slack_to_send_again_and_none_is_lost() {
-    let (slack, desk) = (slack().await, FakeDesk::new());
-    desk.open(false);
-    let podbell = listen(&slack, &desk, |_| {});
+    let (slack, queries) = (slack().await, FakeQueries::new());
+    queries.open(false);
+    let podbell = listen(&slack, &queries, |_| {});
     open(&slack, &[0]).await;
     for n in 0..300 {
         slack.deliver(0, command(&slack, &format!("e{n}"), &n.to_string()));
     }
     eventually(PATIENCE, "as many as fit", || (slack.acknowledged().len() >= 256).then_some(())).await;
-    assert!(desk.asked().len() <= 16, "not all at once");
-    desk.open(true);
+    assert!(queries.asked().len() <= 16, "not all at once");
+    queries.open(true);
     eventually(PATIENCE, "all", || (slack.posts().len() == 300).then_some(())).await;
-    assert_eq!(desk.texts().into_iter().collect::<BTreeSet<_>>().len(), 300);
-    assert_eq!(desk.asked().len(), 300);
+    assert_eq!(queries.texts().into_iter().collect::<BTreeSet<_>>().len(), 300);
+    assert_eq!(queries.asked().len(), 300);
     podbell.end().await;
 }
 
@@ -298,9 +298,9 @@ fn dice(seed: u64) -> impl FnMut(usize) -> usize {
 #[tokio::test]
 async fn a45_whatever_happens_to_connections_nothing_is_lost_and_nothing_runs_twice() {
     for seed in 0..4 {
-        let (slack, desk) = (slack().await, FakeDesk::new());
+        let (slack, queries) = (slack().await, FakeQueries::new());
         let impatient = Timing { silence: Duration::from_millis(300), ..quick() };
-        let podbell = listen(&slack, &desk, |config| {
+        let podbell = listen(&slack, &queries, |config| {
             config.connections = 2;
             config.timing = impatient;
         });
@@ -341,9 +341,9 @@ async fn a45_whatever_happens_to_connections_nothing_is_lost_and_nothing_runs_tw
             acknowledged(&slack, &format!("e{n}")).await;
         }
         let all: BTreeSet<String> = (0..60).map(|n| format!("q{n}")).collect();
-        eventually(PATIENCE, "every question", || (desk.asked().len() >= 60).then_some(())).await;
+        eventually(PATIENCE, "every question", || (queries.asked().len() >= 60).then_some(())).await;
         podbell.end().await;
-        let texts = desk.texts();
+        let texts = queries.texts();
         assert_eq!((texts.len(), texts.into_iter().collect::<BTreeSet<_>>()), (60, all), "seed {seed}");
         assert_eq!(slack.refused(), Vec::<&str>::new(), "seed {seed}");
     }

@@ -17,27 +17,27 @@ use tokio::sync::watch;
 
 use crate::support::process::{PATIENCE, eventually};
 use crate::support::receiver::client;
-use crate::support::slack::FakeDesk;
+use crate::support::slack::FakeQueries;
 use crate::support::wecom::{CORP, app_config, around, bound, crypto};
 
 const NOW: i64 = 1_700_000_000;
 
 struct Podbell {
     address: SocketAddr,
-    desk: Arc<FakeDesk>,
+    queries: Arc<FakeQueries>,
     _stop: watch::Sender<bool>,
 }
 
 async fn podbell(now: i64, change: impl FnOnce(&mut AppConfig)) -> Podbell {
-    let desk = FakeDesk::new();
+    let queries = FakeQueries::new();
     let mut config = app_config();
     change(&mut config);
-    let app = App::new(config, around(desk.clone(), Some(Time::from_seconds(now))));
+    let app = App::new(config, around(queries.clone(), Some(Time::from_seconds(now))));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(podbell::server::serve(listener, Arc::new(Pulse::default()), None, app.routes(), stopped));
-    Podbell { address, desk, _stop: stop }
+    Podbell { address, queries, _stop: stop }
 }
 
 impl Podbell {
@@ -133,7 +133,7 @@ async fn a40_every_vector_gets_its_answer_over_a_real_socket() {
             }
             "post" => {
                 let (status, body) = podbell.post(&query, text("body_xml").to_owned()).await;
-                let asked = podbell.desk.texts();
+                let asked = podbell.queries.texts();
                 match text("name") {
                     "text-events-web-service" => assert_eq!(asked, ["web-service"]),
                     "text-chinese" => assert_eq!(asked, ["支付服务 最近2小时"]),
@@ -175,7 +175,7 @@ async fn a40_forged_stale_and_repeated_parameters_are_refused() {
     for at in [NOW - 301, NOW + 301] {
         assert_eq!(podbell.send_at(at, &message("2", "ann", "x")).await.0, 401, "{at}");
     }
-    assert!(podbell.desk.asked().is_empty());
+    assert!(podbell.queries.asked().is_empty());
     for at in [NOW - 300, NOW + 300] {
         assert_eq!(podbell.send_at(at, &message(&at.to_string(), "ann", "x")).await.0, 200, "{at}");
     }
@@ -190,37 +190,37 @@ async fn what_comes_again_runs_once_and_has_the_same_answer() {
     for _ in 0..5 {
         assert_eq!(podbell.send(&message("7", "ann", "mute 1 1h")).await, first);
     }
-    assert_eq!(podbell.desk.texts(), ["mute 1 1h"]);
+    assert_eq!(podbell.queries.texts(), ["mute 1 1h"]);
     // Without a MsgId it is known by who wrote it and when.
     let nameless = message("", "ann", "ack 1");
     let (one, two) = (podbell.send(&nameless).await, podbell.send(&nameless).await);
     assert_eq!(one, two);
     podbell.send(&message("", "bob", "ack 1")).await;
-    assert_eq!(podbell.desk.texts(), ["mute 1 1h", "ack 1", "ack 1"]);
+    assert_eq!(podbell.queries.texts(), ["mute 1 1h", "ack 1", "ack 1"]);
 }
 
 #[tokio::test]
 async fn a_caller_that_hangs_up_and_tries_again_loses_nothing_and_runs_nothing_twice() {
     let podbell = Arc::new(podbell(NOW, |_| {}).await);
-    podbell.desk.open(false);
+    podbell.queries.open(false);
     let calling = podbell.clone();
     let caller =
         tokio::spawn(async move { calling.insist(&message("9", "ann", "ack 3"), Duration::from_millis(300)).await });
-    eventually(PATIENCE, "the desk is asked", || (!podbell.desk.asked().is_empty()).then_some(())).await;
-    podbell.desk.open(true);
+    eventually(PATIENCE, "a question arrives", || (!podbell.queries.asked().is_empty()).then_some(())).await;
+    podbell.queries.open(true);
     let answers = caller.await.unwrap();
     let (status, text) = answers.last().unwrap().clone().unwrap();
     assert!(status == 200 && text.starts_with("You said ack 3"), "{text}");
-    assert_eq!(podbell.desk.texts(), ["ack 3"]);
+    assert_eq!(podbell.queries.texts(), ["ack 3"]);
 }
 
 #[tokio::test]
 async fn a41_a_slow_answer_is_a_word_in_time_and_its_retry_has_the_answer() {
     let podbell = podbell(NOW, |config| config.timing.reply = Duration::from_millis(20)).await;
-    podbell.desk.open(false);
+    podbell.queries.open(false);
     let (status, text) = podbell.send(&message("5", "ann", "events")).await;
     assert!(status == 200 && text.starts_with("This takes longer"), "{text}");
-    podbell.desk.open(true);
+    podbell.queries.open(true);
     let mut text = String::new();
     for _ in 0..500 {
         text = podbell.send(&message("5", "ann", "events")).await.1;
@@ -229,7 +229,7 @@ async fn a41_a_slow_answer_is_a_word_in_time_and_its_retry_has_the_answer() {
         }
     }
     assert!(text.starts_with("You said events"), "{text}");
-    assert_eq!(podbell.desk.texts().len(), 1);
+    assert_eq!(podbell.queries.texts().len(), 1);
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn a42_people_and_apps_are_allowed_and_bound_as_configured() {
     let other = message("2", "ann", "x").replace("1000002", "1000003");
     assert_eq!(podbell.send(&other).await.0, 403);
     assert_eq!(podbell.send(&message("3", "ann", "/events web")).await.0, 200);
-    let asked = podbell.desk.asked();
+    let asked = podbell.queries.asked();
     assert_eq!(asked.len(), 1);
     assert_eq!((asked[0].entry, asked[0].text.as_str()), (Entry::Events, "web"));
     assert_eq!((asked[0].speaker.scope.clone(), asked[0].speaker.may_write), (bound("shop").scope, false));
@@ -290,7 +290,7 @@ async fn bodies_that_are_cut_off_oversized_or_hostile_are_refused() {
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
-    assert!(podbell.desk.asked().is_empty());
+    assert!(podbell.queries.asked().is_empty());
 }
 
 proptest! {

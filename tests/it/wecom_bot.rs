@@ -10,12 +10,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::support::process::{PATIENCE, eventually};
-use crate::support::slack::FakeDesk;
+use crate::support::slack::FakeQueries;
 use crate::support::wecom::{BOT_SECRET, FakeWecom, bot, bound};
 
 struct Running {
     wecom: FakeWecom,
-    desk: Arc<FakeDesk>,
+    queries: Arc<FakeQueries>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -26,9 +26,9 @@ fn listen(bot: Arc<Bot>) -> (watch::Sender<bool>, JoinHandle<()>) {
 }
 
 async fn start(change: impl FnOnce(&mut BotConfig)) -> Running {
-    let (wecom, desk) = (FakeWecom::start().await, FakeDesk::new());
-    let (stop, task) = listen(bot(&wecom, desk.clone(), change));
-    let running = Running { wecom, desk, stop, task };
+    let (wecom, queries) = (FakeWecom::start().await, FakeQueries::new());
+    let (stop, task) = listen(bot(&wecom, queries.clone(), change));
+    let running = Running { wecom, queries, stop, task };
     running.subscribed().await;
     running
 }
@@ -43,7 +43,7 @@ impl Running {
     }
 
     async fn asked(&self, count: usize) {
-        eventually(PATIENCE, "a question", || (self.desk.asked().len() >= count).then_some(())).await;
+        eventually(PATIENCE, "a question", || (self.queries.asked().len() >= count).then_some(())).await;
     }
 }
 
@@ -52,7 +52,7 @@ async fn a_question_is_answered_in_one_stream_and_the_connection_is_kept_alive()
     let run = start(|_| {}).await;
     run.wecom.say("r1", "m1", "ann", "@RobotA /events web-service");
     assert!(run.finished("r1").await.contains("You said web-service"));
-    let asked = run.desk.asked();
+    let asked = run.queries.asked();
     assert_eq!((asked[0].entry, asked[0].speaker.author.name.as_str()), (Entry::Events, "ann"));
     eventually(PATIENCE, "pings", || (run.wecom.pings() >= 3).then_some(())).await;
     assert_eq!((run.wecom.connections(), run.wecom.refused()), (1, Vec::new()));
@@ -61,10 +61,10 @@ async fn a_question_is_answered_in_one_stream_and_the_connection_is_kept_alive()
 #[tokio::test]
 async fn a41_a_slow_answer_begins_with_a_word_and_ends_in_the_same_stream() {
     let run = start(|config| config.timing.inline = Duration::from_millis(10)).await;
-    run.desk.open(false);
+    run.queries.open(false);
     run.wecom.say("r1", "m1", "ann", "@RobotA help");
     eventually(PATIENCE, "a first word", || (!run.wecom.answers("r1").is_empty()).then_some(())).await;
-    run.desk.open(true);
+    run.queries.open(true);
     run.finished("r1").await;
     let answers = run.wecom.answers("r1");
     assert_eq!(answers.len(), 2);
@@ -88,7 +88,7 @@ async fn a45_what_comes_twice_late_and_out_of_order_runs_once() {
         };
         eventually(PATIENCE, "one answer", one).await;
     }
-    let mut texts = run.desk.texts();
+    let mut texts = run.queries.texts();
     texts.sort();
     assert_eq!(texts, ["ack m1", "ack m2", "ack m3"]);
     assert_eq!(run.wecom.refused(), Vec::<String>::new());
@@ -97,7 +97,7 @@ async fn a45_what_comes_twice_late_and_out_of_order_runs_once() {
 #[tokio::test]
 async fn a45_an_answer_survives_the_connection_that_its_question_came_over() {
     let run = start(|_| {}).await;
-    run.desk.open(false);
+    run.queries.open(false);
     run.wecom.say("r1", "m1", "ann", "@RobotA ack 1");
     run.asked(1).await;
     run.wecom.cut();
@@ -106,10 +106,10 @@ async fn a45_an_answer_survives_the_connection_that_its_question_came_over() {
     run.wecom.say("r2", "m1", "ann", "@RobotA ack 1");
     run.wecom.say("r3", "m3", "ann", "@RobotA ack 3");
     run.asked(2).await;
-    run.desk.open(true);
+    run.queries.open(true);
     run.finished("r2").await;
     run.finished("r3").await;
-    assert_eq!(run.desk.texts(), ["ack 1", "ack 3"]);
+    assert_eq!(run.queries.texts(), ["ack 1", "ack 3"]);
     assert_eq!(run.wecom.finished("r1"), None, "one answer, to the newest request");
 }
 
@@ -119,7 +119,7 @@ async fn a45_an_answer_that_was_not_confirmed_goes_over_the_next_connection() {
     run.wecom.lose(2);
     run.wecom.say("r1", "m1", "ann", "@RobotA ack 1");
     run.finished("r1").await;
-    assert_eq!((run.desk.texts().len(), run.wecom.connections()), (1, 3));
+    assert_eq!((run.queries.texts().len(), run.wecom.connections()), (1, 3));
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_busy_wecom_is_asked_again_and_a_definite_refusal_is_not() {
 #[tokio::test]
 async fn a45_a_bot_whose_place_was_taken_does_not_push_back() {
     let run = start(|_| {}).await;
-    let (other_desk, wecom) = (FakeDesk::new(), run.wecom.clone());
+    let (other_desk, wecom) = (FakeQueries::new(), run.wecom.clone());
     let (_stop, _task) = listen(bot(&wecom, other_desk.clone(), |_| {}));
     eventually(PATIENCE, "the newer one", || (wecom.current() == Some(1)).then_some(())).await;
     wecom.say("r1", "m1", "ann", "@RobotA help");
@@ -147,7 +147,7 @@ async fn a45_a_bot_whose_place_was_taken_does_not_push_back() {
     // Many times the wait after any other end.
     let pings = wecom.pings();
     eventually(PATIENCE, "some time", || (wecom.pings() > pings + 10).then_some(())).await;
-    assert_eq!((wecom.connections(), other_desk.asked().len(), run.desk.asked().len()), (2, 1, 0));
+    assert_eq!((wecom.connections(), other_desk.asked().len(), run.queries.asked().len()), (2, 1, 0));
     // It ends at once all the same.
     run.stop.send_replace(true);
     tokio::time::timeout(PATIENCE, run.task).await.unwrap().unwrap();
@@ -155,13 +155,13 @@ async fn a45_a_bot_whose_place_was_taken_does_not_push_back() {
 
 #[tokio::test]
 async fn a_wrong_secret_subscribes_nothing_and_is_tried_again_later() {
-    let (wecom, desk) = (FakeWecom::start().await, FakeDesk::new());
-    let (stop, task) = listen(bot(&wecom, desk.clone(), |config| config.secret = "wrong".into()));
+    let (wecom, queries) = (FakeWecom::start().await, FakeQueries::new());
+    let (stop, task) = listen(bot(&wecom, queries.clone(), |config| config.secret = "wrong".into()));
     eventually(PATIENCE, "two attempts", || (wecom.connections() >= 2).then_some(())).await;
     assert!(!wecom.is_subscribed());
     stop.send_replace(true);
     tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap();
-    let shown = format!("{:?}", bot(&wecom, desk, |_| {}));
+    let shown = format!("{:?}", bot(&wecom, queries, |_| {}));
     assert!(!shown.contains(BOT_SECRET));
 }
 
@@ -176,7 +176,7 @@ async fn strange_frames_are_left_alone() {
     run.wecom.frame(&json!({"cmd": "aibot_event_callback", "headers": {"req_id": "e"}, "body": {"event": {"eventtype": "enter_chat"}}}));
     run.wecom.say("r1", "m1", "ann", "@RobotA help");
     run.finished("r1").await;
-    assert_eq!((run.wecom.connections(), run.desk.asked().len()), (1, 1));
+    assert_eq!((run.wecom.connections(), run.queries.asked().len()), (1, 1));
     // One that is too large ends the connection; the next one works.
     run.wecom.text(&"x".repeat(300 * 1024));
     eventually(PATIENCE, "another connection", || (run.wecom.current() == Some(1)).then_some(())).await;
@@ -195,7 +195,7 @@ async fn a42_people_and_groups_are_allowed_and_bound_as_configured() {
     assert!(run.finished("r1").await.starts_with("You are not on"));
     run.wecom.say("r2", "m2", "ann", "@RobotA help");
     run.finished("r2").await;
-    let asked = run.desk.asked();
+    let asked = run.queries.asked();
     assert_eq!(asked.len(), 1);
     assert_eq!((asked[0].speaker.scope.clone(), asked[0].speaker.may_write), (bound("shop").scope, false));
 }
@@ -203,11 +203,11 @@ async fn a42_people_and_groups_are_allowed_and_bound_as_configured() {
 #[tokio::test]
 async fn what_is_in_hand_is_answered_before_podbell_ends() {
     let run = start(|config| config.timing.end = PATIENCE).await;
-    run.desk.open(false);
+    run.queries.open(false);
     run.wecom.say("r1", "m1", "ann", "@RobotA ack 1");
     run.asked(1).await;
     run.stop.send_replace(true);
-    run.desk.open(true);
+    run.queries.open(true);
     run.finished("r1").await;
     tokio::time::timeout(PATIENCE, run.task).await.unwrap().unwrap();
 }

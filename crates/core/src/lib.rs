@@ -28,6 +28,7 @@ pub mod time;
 pub mod timeline;
 pub mod topic;
 pub mod trail;
+pub mod translations;
 pub mod workload;
 pub mod yaml;
 pub mod zone;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::Target;
@@ -14,7 +15,7 @@ use super::time::Time;
 pub const LONGEST_MUTE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Who said something, kept with it for ever.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Author {
     /// What people call them, text from outside.
     pub name: String,
@@ -23,7 +24,7 @@ pub struct Author {
 }
 
 /// What is muted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Muted {
     /// Everything that a service shows. What is `None` is any.
@@ -48,7 +49,7 @@ pub enum Muted {
 }
 
 /// A mute that was said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mute {
     /// Ascending in the order of saying.
     pub id: u64,
@@ -62,7 +63,7 @@ pub struct Mute {
     pub why: Option<String>,
     /// Since when.
     pub from: Time,
-    /// Its end, at most [`LONGEST_MUTE`] after `from`.
+    /// Its end, at most 7 days after `from`.
     pub until: Time,
 }
 
@@ -119,7 +120,7 @@ impl Mute {
 }
 
 /// An acknowledgement: a person has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acknowledged {
     /// Who.
     pub by: Author,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::Level;
@@ -14,7 +15,7 @@ use super::template::Template;
 use super::time::Time;
 
 /// What a notice says about its incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NoticeKind {
     /// A problem started.
@@ -45,6 +46,11 @@ impl NoticeKind {
             Self::Closed => "closed",
             Self::Info => "info",
         }
+    }
+
+    /// Whether it says that its incident is over.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Resolved | Self::Closed)
     }
 }
 

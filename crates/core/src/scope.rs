@@ -2,13 +2,15 @@
 //!
 //! A mute remembers the scope of whoever said it, so that it never holds more than they may see.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Names, Target};
 use super::rules::{Pattern, PatternError};
 
 /// Keys that must all fit; the patterns of a key mean any of them. Without keys everything is seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(with = "Written")]
 #[serde(try_from = "Written", into = "Written")]
 pub struct Scope {
     /// Patterns of clusters' ids.
@@ -53,7 +55,8 @@ impl Scope {
 }
 
 /// The same as texts.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Scope")]
 struct Written {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cluster: Vec<String>,

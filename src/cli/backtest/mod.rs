@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -85,8 +85,8 @@ pub struct Args {
     output: Output,
 }
 
-fn zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_| format!("{name} is no time zone; write one such as Asia/Shanghai"))
+fn zone(name: &str) -> anyhow::Result<TimeZone> {
+    TimeZone::get(name).map_err(|_| anyhow!("{name} is not a time zone; write one such as Asia/Shanghai"))
 }
 
 /// Runs, prints, and says by exit code whether it could be done.

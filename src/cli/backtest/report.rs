@@ -135,7 +135,7 @@ fn untold_line(untold: &Untold) -> String {
 
 fn because(because: &Because) -> String {
     match because {
-        Because::NoRule => "no rule is about it".to_owned(),
+        Because::NoRule => "no rule matches it".to_owned(),
         Because::Ignored(rule) => format!("ignored by {rule}"),
         Because::TooFew(rule) => format!("too few for open_when of {rule}"),
         Because::Held(rule) => format!("held back: see `active`, `maintenance` and `inhibit` of {rule}"),

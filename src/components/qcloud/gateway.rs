@@ -16,7 +16,7 @@ use secrecy::SecretString;
 
 use super::served::{self, Asked, ClusterRow, Key, Keys, Query, Refusal, View};
 use super::{MEMORY, codes};
-use crate::chat::Surroundings;
+use crate::chat::RuleCatalog;
 use crate::clock;
 use crate::guard::Refused;
 use podbell_core::event::{Event, Target};
@@ -44,31 +44,26 @@ struct Gateway {
     keys: Keys,
     scopes: Vec<Scope>,
     readers: Readers,
-    surroundings: Arc<Surroundings>,
+    catalog: Arc<RuleCatalog>,
 }
 
 /// The route of the gateway; none without keys. `host`: what clients may have signed beside the host
 /// that they called, because something in between calls podbell by another name.
-pub fn routes(
-    keys: Vec<GatewayKey>,
-    host: Option<String>,
-    readers: Readers,
-    surroundings: Arc<Surroundings>,
-) -> Router {
+pub fn routes(keys: Vec<GatewayKey>, host: Option<String>, readers: Readers, catalog: Arc<RuleCatalog>) -> Router {
     if keys.is_empty() {
         return Router::new();
     }
     let scopes = keys.iter().map(|key| key.scope.clone()).collect();
     let keys = keys.into_iter().map(|key| Key { id: key.secret_id, key: key.secret_key, token: None });
     let keys = Keys::new(keys, host.into_iter().collect(), MOST_NONCES);
-    let gateway = Arc::new(Gateway { keys, scopes, readers, surroundings });
+    let gateway = Arc::new(Gateway { keys, scopes, readers, catalog });
     Router::new().route(served::PATH, axum::routing::any(serve)).with_state(gateway)
 }
 
 async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let asked = match Asked::read(request).await {
         Ok(asked) => asked,
-        Err(status) => return Refused::new(status, "a request that is none of the legacy API").into_response(),
+        Err(status) => return Refused::new(status, "a request that the legacy API does not know").into_response(),
     };
     let now = clock::now();
     let result = match gateway.admit(&asked, now) {
@@ -106,7 +101,7 @@ impl Gateway {
     }
 
     async fn look(&self, scope: Scope, query: Query, now: Time) -> Result<served::Data, Refusal> {
-        let known = self.surroundings.get();
+        let known = self.catalog.get();
         let reading = self.readers.read(PATIENCE, move |snapshot| {
             let alias = |id: &str| known.alias(id).map(str::to_owned);
             Ok(query.look(&Stored { snapshot, scope: &scope, alias: &alias, now }))

@@ -1,5 +1,5 @@
-//! What there is, for programs: `GET` requests, pages by key. The document that describes them lies in
-//! `schema/openapi.json`; a test holds it against what is answered.
+//! What there is, for programs: `GET` requests, pages by key. Each list is a row, of which its route and its part of the
+//! document that describes the API are made.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,45 +8,108 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
+use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
+use super::openapi::{DOCUMENT, page_of};
 use super::{Api, unknown, wrong};
-use crate::chat::desk::{Asked, ListError};
-use crate::chat::lists::{Filter, Page};
+use crate::chat::lists::{DeliveryRow, EventRow, Filter, Page, Watched};
+use crate::chat::queries::{Asked, ListError};
 use crate::clock;
-
-/// The document.
-const OPENAPI: &str = include_str!("../../schema/openapi.json");
+use podbell_core::ask::Brief;
+use podbell_core::mute::Mute;
 
 type Asking = Result<Query<Filter>, QueryRejection>;
 
+/// One list.
+pub(super) struct List {
+    pub(super) path: &'static str,
+    /// What is on it, in a sentence.
+    pub(super) about: &'static str,
+    /// The fields of [`Filter`] that it heeds.
+    pub(super) filters: &'static [&'static str],
+    /// The one that must be given.
+    pub(super) required: Option<&'static str>,
+    /// Statuses other than 200.
+    pub(super) refusals: &'static [u16],
+    /// The shape of its pages.
+    pub(super) page: fn(&mut SchemaGenerator) -> Schema,
+    handler: fn() -> MethodRouter<Arc<Api>>,
+}
+
+const REFUSALS: &[u16] = &[400, 401, 429, 503];
+
+/// Every list.
+pub(super) const LISTS: [List; 5] = [
+    List {
+        path: "/api/v1/incidents",
+        about: "Incidents, the newest first; a page may be short although there is a next one.",
+        filters: &["cluster", "namespace", "service", "over", "after", "limit"],
+        required: None,
+        refusals: REFUSALS,
+        page: page_of::<Brief>,
+        handler: || get(incidents),
+    },
+    List {
+        path: "/api/v1/events",
+        about: "What a service shows and showed within the last day, the newest first.",
+        filters: &["cluster", "namespace", "service", "level", "reason", "after", "limit"],
+        required: Some("service"),
+        refusals: REFUSALS,
+        page: page_of::<EventRow>,
+        handler: || get(events),
+    },
+    List {
+        path: "/api/v1/mutes",
+        about: "Mutes in force, the first to end first.",
+        filters: &[],
+        required: None,
+        refusals: REFUSALS,
+        page: page_of::<Mute>,
+        handler: || get(mutes),
+    },
+    List {
+        path: "/api/v1/deliveries",
+        about: "Deliveries, the newest first; for tokens that see everything.",
+        filters: &["destination", "state", "after", "limit"],
+        required: None,
+        refusals: &[400, 401, 403, 429, 503],
+        page: page_of::<DeliveryRow>,
+        handler: || get(deliveries),
+    },
+    List {
+        path: "/api/v1/targets",
+        about: "Watched services.",
+        filters: &["cluster", "namespace", "service", "after", "limit"],
+        required: None,
+        refusals: REFUSALS,
+        page: page_of::<Watched>,
+        handler: || get(targets),
+    },
+];
+
 /// The routes of lists.
 pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/api/v1/incidents", get(incidents))
-        .route("/api/v1/events", get(events))
-        .route("/api/v1/mutes", get(mutes))
-        .route("/api/v1/deliveries", get(deliveries))
-        .route("/api/v1/targets", get(targets))
-        .route("/api/v1/openapi.json", get(openapi))
+    let document = Router::new().route("/api/v1/openapi.json", get(openapi));
+    LISTS.iter().fold(document, |routes, list| routes.route(list.path, (list.handler)()))
 }
 
 async fn incidents(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
-    answer(&api, &headers, asking, |asked| api.desk.incidents(asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.incidents(asked)).await
 }
 
 async fn mutes(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
-    answer(&api, &headers, asking, |asked| api.desk.mutes(asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.mutes(asked)).await
 }
 
 async fn deliveries(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
-    answer(&api, &headers, asking, |asked| api.desk.deliveries(asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.deliveries(asked)).await
 }
 
 async fn targets(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
-    answer(&api, &headers, asking, |asked| api.desk.targets(asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.targets(asked)).await
 }
 
 async fn events(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
@@ -60,12 +123,12 @@ async fn events(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking)
             }
         };
     };
-    answer(&api, &headers, asking, |asked| api.desk.events(service, asked)).await
+    answer(&api, &headers, asking, |asked| api.queries.events(service, asked)).await
 }
 
 async fn openapi(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     match api.tokens.find(&headers) {
-        Some(_) => ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response(),
+        Some(_) => ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response(),
         None => unknown(),
     }
 }
@@ -82,7 +145,7 @@ async fn answer<T: Serialize, F: Future<Output = Result<Page<T>, ListError>>>(
         Ok(page) => ([(header::CACHE_CONTROL, "no-store")], Json(page)).into_response(),
         Err(ListError::NoKey) => {
             let error = "`after` is the `next` of the page before, as it was";
-            wrong(StatusCode::BAD_REQUEST, "an API request with a key that is none", error)
+            wrong(StatusCode::BAD_REQUEST, "an API request with an invalid key", error)
         }
         Err(ListError::NotYours) => {
             let error = "deliveries are of all teams: only a token without cluster, namespace and service reads them";

@@ -1,9 +1,10 @@
 //! The HTTP API, for bots of other chats, scripts and the command line elsewhere. Without a token in
 //! podbell.yaml there is none.
 //!
-//! It proves who asks, hands the question to the desk and shapes the answer; it knows no command.
+//! It proves who asks, hands the question to the query service and shapes the answer; it knows no command.
 
 mod lists;
+mod openapi;
 mod tokens;
 
 use std::sync::Arc;
@@ -16,11 +17,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::openapi::DOCUMENT;
 pub use self::tokens::Token;
 pub(super) use self::tokens::Tokens;
-use crate::chat::{FrontDesk, Question, Speaker};
+use crate::chat::{QueryService, Question, Speaker};
 use crate::clock;
 use crate::guard::Refused;
 use crate::guard::Tries;
@@ -35,15 +38,15 @@ const MOST_NAME: usize = 100;
 /// See the module.
 struct Api {
     tokens: Tokens,
-    desk: Arc<FrontDesk>,
+    queries: Arc<QueryService>,
 }
 
 /// The routes of the API; none without tokens.
-pub fn routes(tokens: Vec<Token>, desk: Arc<FrontDesk>) -> Router {
+pub fn routes(tokens: Vec<Token>, queries: Arc<QueryService>) -> Router {
     if tokens.is_empty() {
         return Router::new();
     }
-    let api = Arc::new(Api { tokens: Tokens::new(tokens), desk });
+    let api = Arc::new(Api { tokens: Tokens::new(tokens), queries });
     let routes = Router::new().route("/api/v1/commands", post(command)).merge(lists::routes());
     routes.layer(from_fn(bounded)).with_state(api)
 }
@@ -67,7 +70,7 @@ async fn bounded(tries: Option<Extension<Tries>>, request: Request, next: Next) 
 }
 
 /// A command, as a person would type it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Command {
     /// What follows `/podbell`.
@@ -82,8 +85,8 @@ struct Command {
     prompt: Prompt,
 }
 
-/// What the desk says, for people and for machines.
-#[derive(Serialize)]
+/// The answer to a command, for people and for machines.
+#[derive(Serialize, JsonSchema)]
 struct Said {
     /// Whether it was carried out.
     good: bool,
@@ -95,12 +98,13 @@ struct Said {
     text: String,
     /// The one open incident that it is about.
     incident: Option<u64>,
-    /// The facts.
+    /// The facts; `answer` says which kind.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     answer: Answer,
 }
 
 /// What is wrong with a request, in words that name what to do.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Wrong {
     error: &'static str,
 }
@@ -112,7 +116,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     };
     if !is_json(&headers) {
         let error = "send the command as JSON, with content-type: application/json";
-        return wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "an API request that is no JSON", error);
+        return wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "an API request that is not JSON", error);
     }
     let Ok(command) = serde_json::from_slice::<Command>(&body) else {
         let error = "send {\"text\": \"events web\"}, and if you like user, language (en, zh) and time_zone";
@@ -120,7 +124,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     };
     let zone = command.time_zone.as_deref().map_or(Ok(TimeZone::UTC), TimeZone::get);
     let Ok(time_zone) = zone else {
-        let error = "time_zone is none of the time zone database, such as Asia/Shanghai";
+        let error = "time_zone is not in the time zone database: write one such as Asia/Shanghai";
         return wrong(StatusCode::BAD_REQUEST, "an API command with an unknown time zone", error);
     };
     let user = command.user.map(|user| user.trim().chars().take(MOST_NAME).collect::<String>());
@@ -131,8 +135,8 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     let speaker = Speaker { author, scope: token.scope.clone(), may_write: token.rights == Rights::Write };
     let style = Style { language: command.language.unwrap_or_default(), time_zone, now: clock::now() };
     let question = Question { speaker, entry: Entry::Podbell, text: command.text, style };
-    let answer = api.desk.answer(&question).await;
-    let message = api.desk.compose(&answer, &question.style, command.prompt);
+    let answer = api.queries.answer(&question).await;
+    let message = api.queries.compose(&answer, &question.style, command.prompt);
     let said = Said {
         good: answer.is_good(),
         public: answer.is_public(),

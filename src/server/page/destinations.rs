@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::html::{Context, data};
-use super::words::filled;
 use crate::chat::lists::DeliveryRow;
 use crate::chat::views::Destinations;
 use podbell_core::message::number;
@@ -20,12 +19,12 @@ pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[Delive
         of.map(|(.., n)| n).sum::<u64>()
     };
     html! {
-        h1 { (words.destinations) }
-        div.wide tabindex="0" role="region" aria-label=(words.destinations) {
+        h1 { (words.destinations()) }
+        div.wide tabindex="0" role="region" aria-label=(words.destinations()) {
             table {
                 thead { tr {
-                    th scope="col" { (words.destination) } th scope="col" { (words.state) } th.number scope="col" { (words.waiting) }
-                    th scope="col" { (words.pace) } th.number scope="col" { (words.dead) }
+                    th scope="col" { (words.destination()) } th scope="col" { (words.state()) } th.number scope="col" { (words.waiting()) }
+                    th scope="col" { (words.pace()) } th.number scope="col" { (words.dead()) }
                 } }
                 tbody {
                     @for (name, pace) in paces {
@@ -43,7 +42,7 @@ pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[Delive
         }
         @if !dead.is_empty() {
             section aria-labelledby="h-dead" {
-                h2 #h-dead { (words.dead_newest) }
+                h2 #h-dead { (words.dead_newest()) }
                 ul.plain {
                     @for row in dead {
                         li {
@@ -60,22 +59,22 @@ pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[Delive
 
 fn state(cx: &Context<'_>, health: Option<&Health>) -> Markup {
     let words = cx.words;
-    let Some(health) = health else { return html! { (words.works) } };
+    let Some(health) = health else { return html! { (words.works()) } };
     let until = health.retry_at.max(health.wall).filter(|at| *at > cx.style.now);
     html! {
         @if let Some(paused) = &health.paused {
-            span.badge.bad { (filled(words.paused, &[""])) (data(&paused.code)) }
+            span.badge.bad { (words.paused()) (data(&paused.code)) }
             p.small { (data(&paused.text)) }
         } @else if health.failures > 0 {
-            span.badge.bad { (filled(words.failing, &[&health.failures.to_string()])) }
-        } @else { (words.works) }
-        @if let (Some(until), None) = (until, &health.paused) { p.small { (filled(words.again_at, &[&cx.say().at(until)])) } }
+            span.badge.bad { (words.failing(health.failures)) }
+        } @else { (words.works()) }
+        @if let (Some(until), None) = (until, &health.paused) { p.small { (words.again_at(&cx.say().at(until))) } }
     }
 }
 
 fn pace(cx: &Context<'_>, pace: Option<Pace>) -> String {
-    let Some(pace) = pace else { return cx.words.no_pace.to_owned() };
+    let Some(pace) = pace else { return cx.words.no_pace().to_owned() };
     // The reserve for the network is no business of readers.
     let per = cx.say().duration(pace.per.as_secs().max(1) / 60 * 60 + u64::from(pace.per.as_secs() < 60));
-    filled(cx.words.per, &[&pace.most.to_string(), &per])
+    cx.words.per(pace.most, &per)
 }

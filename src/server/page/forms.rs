@@ -39,13 +39,13 @@ pub(super) async fn sign_in(
     let cx = asking.context();
     let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a sign-in that cannot be read") };
     if page.is_foreign(&headers) {
-        let mut response = asking.say(StatusCode::FORBIDDEN, cx.words.not_done, cx.words.foreign);
+        let mut response = asking.say(StatusCode::FORBIDDEN, cx.words.not_done(), cx.words.foreign());
         response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a sign-in from another site"));
         return response;
     }
     let next = form.next.as_deref().and_then(local).unwrap_or("/");
     let again = |status, wrong, why| {
-        let mut response = asking.show(status, Tab::None, cx.words.sign_in, &sign_in::view(&cx, next, Some(wrong)));
+        let mut response = asking.show(status, Tab::None, cx.words.sign_in(), &sign_in::view(&cx, next, Some(wrong)));
         response.extensions_mut().insert(Refused::new(status, why));
         response
     };
@@ -98,13 +98,13 @@ fn proven<'a>(asking: &'a Asking<'_>, headers: &HeaderMap, token: &str) -> Resul
     };
     if asking.page.is_foreign(headers) {
         let words = asking.context().words;
-        let mut response = asking.say(StatusCode::FORBIDDEN, words.not_done, words.foreign);
+        let mut response = asking.say(StatusCode::FORBIDDEN, words.not_done(), words.foreign());
         response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a form from another site"));
         return Err(Box::new(response));
     }
     if !access::is_form_token(&asking.page.key, visitor, token) {
         let mut response =
-            asking.say(StatusCode::FORBIDDEN, asking.context().words.not_done, asking.context().words.stale);
+            asking.say(StatusCode::FORBIDDEN, asking.context().words.not_done(), asking.context().words.stale());
         response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a form that the page did not make"));
         return Err(Box::new(response));
     }
@@ -140,7 +140,7 @@ pub(super) async fn act(
     };
     let words = asking.context().words;
     if !visitor.may_write {
-        return asking.say(StatusCode::FORBIDDEN, words.not_done, words.forbidden);
+        return asking.say(StatusCode::FORBIDDEN, words.not_done(), words.forbidden());
     }
     let what = one_line(&form.what, 400);
     let text = match (form.command.as_str(), form.lasts.as_str()) {
@@ -152,7 +152,7 @@ pub(super) async fn act(
     let author = Author { name: visitor.name.clone(), via: "page".to_owned() };
     let speaker = Speaker { author, scope: visitor.scope.clone(), may_write: visitor.may_write };
     let question = Question { speaker, entry: Entry::Podbell, text, style: asking.style.clone() };
-    let answer = page.desk.answer(&question).await;
+    let answer = page.queries.answer(&question).await;
     if !answer.is_good() {
         let status = match &answer {
             Answer::Unknown(_) => StatusCode::NOT_FOUND,
@@ -160,9 +160,9 @@ pub(super) async fn act(
             Answer::Excuse { .. } => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::CONFLICT,
         };
-        let said = page.desk.compose(&answer, &question.style, Prompt::Chat);
+        let said = page.queries.compose(&answer, &question.style, Prompt::Chat);
         let text = format!("{}\n{}", said.title, said.text());
-        return asking.say(status, words.not_done, &text);
+        return asking.say(status, words.not_done(), &text);
     }
     let back = local(&form.back).filter(|back| back.starts_with(page.base.as_str())).unwrap_or("/");
     let join = if back.contains('?') { '&' } else { '?' };

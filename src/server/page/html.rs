@@ -4,8 +4,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::access::Visitor;
-use super::words::{Words, filled};
-use podbell_core::message::{Block, Phrases, Span, Style, number, one_line};
+use super::words::PageTexts;
+use podbell_core::message::{Block, Phrases, Span, Style, one_line};
 use podbell_core::rules::Severity;
 use podbell_core::time::Time;
 use podbell_core::timeline::Timeline;
@@ -16,7 +16,7 @@ const MOST_NAME: usize = 160;
 /// For whom a view is drawn.
 pub(super) struct Context<'a> {
     /// The reader's words.
-    pub words: &'static Words,
+    pub words: PageTexts,
     /// Language, zone and moment.
     pub style: &'a Style,
     /// What stands before every path.
@@ -31,6 +31,15 @@ pub(super) struct Context<'a> {
     pub here: String,
     /// What was just done.
     pub said: Option<&'static str>,
+}
+
+/// How large a timeline is drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// In a row of a list.
+    Small,
+    /// Alone, with its hours below.
+    Large,
 }
 
 /// The tab that is open.
@@ -86,10 +95,10 @@ impl Context<'_> {
         let words = self.words;
         let sees_all = self.visitor.is_some_and(|visitor| visitor.scope.is_everything());
         let tabs = [
-            (Tab::Incidents, "/", words.incidents),
-            (Tab::Services, "/services", words.services),
-            (Tab::Sources, "/sources", words.sources),
-            (Tab::Destinations, "/destinations", words.destinations),
+            (Tab::Incidents, "/", words.incidents()),
+            (Tab::Services, "/services", words.services()),
+            (Tab::Sources, "/sources", words.sources()),
+            (Tab::Destinations, "/destinations", words.destinations()),
         ];
         html! {
             (DOCTYPE)
@@ -106,11 +115,11 @@ impl Context<'_> {
                     }
                 }
                 body {
-                    a.skip href="#main" { (words.skip) }
+                    a.skip href="#main" { (words.skip()) }
                     header {
                         a.name href=(self.to("/")) { "podbell" }
                         @if let Some(visitor) = self.visitor {
-                            nav aria-label=(words.pages) {
+                            nav aria-label=(words.pages()) {
                                 @for (of, path, name) in tabs {
                                     @if of != Tab::Destinations || sees_all {
                                         a href=(self.to(path)) aria-current=[(of == tab).then_some("page")] { (name) }
@@ -118,11 +127,11 @@ impl Context<'_> {
                                 }
                             }
                             div.who {
-                                span { (data(&visitor.name)) @if !visitor.may_write { " · " (words.may_only_read) } }
+                                span { (data(&visitor.name)) @if !visitor.may_write { " · " (words.may_only_read()) } }
                                 @if visitor.signed_in {
                                     form method="post" action=(self.to("/sign-out")) {
                                         input type="hidden" name="token" value=(self.token);
-                                        button.quiet { (words.sign_out) }
+                                        button.quiet { (words.sign_out()) }
                                     }
                                 }
                             }
@@ -143,24 +152,25 @@ impl Context<'_> {
         html! {
             footer {
                 details #keys {
-                    summary { (words.keys) }
+                    summary { (words.keys()) }
                     dl {
                         @for (keys, what) in [
-                            (&["j", "k"][..], words.key_rows), (&["Enter"], words.key_open), (&["a"], words.key_ack),
-                            (&["m"], words.key_mute), (&["?"], words.key_keys),
+                            (&["j", "k"][..], words.key_rows()), (&["Enter"], words.key_open()), (&["a"], words.key_ack()),
+                            (&["m"], words.key_mute()), (&["?"], words.key_keys()),
                         ] {
                             div { dt { @for key in keys { kbd { (key) } " " } } dd { (what) } }
                         }
                     }
                 }
-                a #refresh href=(self.here) { (words.refresh) }
-                span #live hidden { (words.live) }
+                a #refresh href=(self.here) { (words.refresh()) }
+                span #live hidden { (words.live()) }
             }
         }
     }
 
     /// A small picture of a day, with the same in words for those who do not see it.
-    pub(super) fn timeline(&self, line: &Timeline, small: bool) -> Markup {
+    pub(super) fn timeline(&self, line: &Timeline, size: Size) -> Markup {
+        let small = size == Size::Small;
         let line = if small { line.coarser(2) } else { line.clone() };
         let peak = line.peak().max(1);
         // Few are seen beside many: the height grows with the root.
@@ -182,7 +192,7 @@ impl Context<'_> {
             }
             @if !small {
                 div.axis aria-hidden="true" {
-                    span { (self.say().at(line.from)) } span { (self.say().at(middle)) } span { (self.words.now) }
+                    span { (self.say().at(line.from)) } span { (self.say().at(middle)) } span { (self.words.now()) }
                 }
             }
         }
@@ -192,11 +202,11 @@ impl Context<'_> {
     pub(super) fn day(&self, line: &Timeline) -> String {
         match line.worst() {
             Some((most, at)) => {
-                let all = filled(self.words.warnings_in_day, &[&number(line.warnings())]);
-                let most = filled(self.words.most_at, &[&number(most), &self.say().at(at)]);
+                let all = self.words.warnings_in_day(line.warnings());
+                let most = self.words.most_at(most, &self.say().at(at));
                 format!("{all}{}{most}", self.say().comma())
             }
-            None => self.words.no_warnings.to_owned(),
+            None => self.words.no_warnings().to_owned(),
         }
     }
 

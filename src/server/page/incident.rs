@@ -2,9 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::html::{Context, blocks, data};
+use super::html::{Context, Size, blocks, data};
 use super::incidents::{has_it, service_path};
-use super::words::filled;
 use crate::chat::views::Detail;
 use podbell_core::ask::typed;
 use podbell_core::mute::Muted;
@@ -18,45 +17,45 @@ pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
             h1 { bdi { (parts.story.title) } }
             @if brief.resolved_at.is_some() || brief.acknowledged.is_some() || !brief.muted.is_empty() {
             p.meta {
-                @if let Some(over) = brief.resolved_at { span.badge { (words.went_quiet) " " (cx.ago(over)) } }
+                @if let Some(over) = brief.resolved_at { span.badge { (words.went_quiet()) " " (cx.ago(over)) } }
                 @if let Some(acknowledged) = &brief.acknowledged { span.badge { (has_it(cx, &acknowledged.by.name)) " · " (cx.ago(acknowledged.at)) } }
                 @for mute in &brief.muted {
-                    span.badge { (filled(words.muted_until, &[&say.at(mute.until)])) ", " (data(&mute.by.name)) @if let Some(why) = &mute.why { (colon) (data(why)) } }
+                    span.badge { (words.muted_until(&say.at(mute.until))) (say.comma()) (data(&mute.by.name)) @if let Some(why) = &mute.why { (colon) (data(why)) } }
                 }
             }
             }
             @if cx.may_write() && brief.resolved_at.is_none() { (deeds(cx, detail)) }
             section aria-labelledby="h-story" {
-                h2 #h-story { (words.story) }
+                h2 #h-story { (words.story()) }
                 (blocks(&parts.story.blocks, colon))
             }
             @if !detail.timelines.is_empty() {
                 section aria-labelledby="h-day" {
-                    h2 #h-day { (words.last_day) }
+                    h2 #h-day { (words.last_day()) }
                     @for (target, line) in &detail.timelines {
                         figure.day {
                             figcaption {
                                 a href=(service_path(cx, target)) { (data(&format!("{}/{}", target.namespace, target.service))) }
                                 " " span.small { (cx.day(line)) }
                             }
-                            (cx.timeline(line, false))
+                            (cx.timeline(line, Size::Large))
                         }
                     }
                 }
             }
             section #why aria-labelledby="h-why" {
-                h2 #h-why { (words.explanation) }
+                h2 #h-why { (words.explanation()) }
                 (blocks(&detail.why.explanation(cx.style), colon))
                 (other_changes(cx, detail))
             }
             section aria-labelledby="h-told" {
-                h2 #h-told { (words.told) }
-                @if parts.told.is_empty() { p.calm { (words.nothing_told) } }
+                h2 #h-told { (words.told()) }
+                @if parts.told.is_empty() { p.calm { (words.nothing_told()) } }
                 (blocks(&parts.told, colon))
             }
             section aria-labelledby="h-done" {
-                h2 #h-done { (words.done) }
-                @if parts.actions.is_empty() { p.calm { (words.nothing_done) } }
+                h2 #h-done { (words.done()) }
+                @if parts.actions.is_empty() { p.calm { (words.nothing_done()) } }
                 (blocks(&parts.actions, colon))
             }
         }
@@ -69,10 +68,10 @@ fn other_changes(cx: &Context<'_>, detail: &Detail) -> Markup {
     let at = |page: u32| cx.to(&format!("/incidents/{}?page={page}#why", detail.shown.brief.id));
     html! {
         @if changes.pages > 1 {
-            nav.paging aria-label=(words.changes) {
-                @if changes.page > 1 { a rel="prev" href=(at(changes.page - 1)) { (words.newer) } }
-                span { (filled(words.page_of, &[&changes.page.to_string(), &changes.pages.to_string()])) }
-                @if let Some(older) = changes.older() { a rel="next" href=(at(older)) { (words.older) } }
+            nav.paging aria-label=(words.changes()) {
+                @if changes.page > 1 { a rel="prev" href=(at(changes.page - 1)) { (words.newer()) } }
+                span { (words.page_of(changes.page, changes.pages)) }
+                @if let Some(older) = changes.older() { a rel="next" href=(at(older)) { (words.older()) } }
             }
         }
     }
@@ -87,13 +86,13 @@ fn deeds(cx: &Context<'_>, detail: &Detail) -> Markup {
             @if brief.acknowledged.is_none() {
                 form method="post" action=(cx.to("/do")) {
                     (cx.hidden("ack", &id))
-                    button #ack data-key="a" { (words.acknowledge) }
+                    button #ack data-key="a" { (words.acknowledge()) }
                 }
             }
             @if let Some(mute) = own {
                 form method="post" action=(cx.to("/do")) {
                     (cx.hidden("unmute", &typed(&mute.what)))
-                    button #mute data-key="m" { (words.unmute) }
+                    button #mute data-key="m" { (words.unmute()) }
                 }
             } @else {
                 (mute_form(cx, &id))
@@ -108,15 +107,15 @@ pub(super) fn mute_form(cx: &Context<'_>, what: &str) -> Markup {
     html! {
         form method="post" action=(cx.to("/do")) {
             (cx.hidden("mute", what))
-            label for="lasts" { (words.how_long) }
+            label for="lasts" { (words.how_long()) }
             select #lasts name="lasts" {
-                option value="1h" selected { (words.hour) }
-                option value="4h" { (words.four_hours) }
-                option value="24h" { (words.day) }
+                option value="1h" selected { (words.hour()) }
+                option value="4h" { (words.four_hours()) }
+                option value="24h" { (words.day()) }
             }
-            label for="why-field" { (words.why_field) }
+            label for="why-field" { (words.why_field()) }
             input #why-field name="why" maxlength="200" autocomplete="off";
-            button #mute data-key="m" { (words.mute) }
+            button #mute data-key="m" { (words.mute()) }
         }
     }
 }

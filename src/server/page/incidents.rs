@@ -2,8 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::html::{Context, data, encoded, nothing};
-use super::words::filled;
+use super::html::{Context, Size, data, encoded, nothing};
 use crate::chat::views::{Home, PAGE, Row};
 use podbell_core::ask::{few, named, typed};
 use podbell_core::event::Target;
@@ -17,48 +16,48 @@ pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
     let pages = home.open.div_ceil(u64::from(PAGE)).max(1);
     html! {
         ul.tiles {
-            (tile(words.open, home.open, "#open", home.open > 0))
-            (tile(words.worsening, home.worsening.len() as u64, "#worsening", !home.worsening.is_empty()))
-            (tile(words.muted, home.mutes.len() as u64, "#muted", false))
+            (tile(words.open(), home.open, "#open", Some("bad").filter(|_| home.open > 0)))
+            (tile(words.worsening(), home.worsening.len() as u64, "#worsening", Some("bad").filter(|_| !home.worsening.is_empty())))
+            (tile(words.muted(), home.mutes.len() as u64, "#muted", None))
             li {
-                a href=(cx.to("/services")) { b { (number(home.services)) } " " (words.watched) }
+                a href=(cx.to("/services")) { b { (number(home.services)) } " " (words.watched()) }
                 @if home.unreadable > 0 {
-                    a.bad href=(cx.to("/sources")) { (filled(words.unreadable, &[&number(home.unreadable)])) }
+                    a.bad href=(cx.to("/sources")) { (words.unreadable(home.unreadable)) }
                 }
             }
         }
         @if !home.worsening.is_empty() {
             section #worsening aria-labelledby="h-worsening" {
-                h1 #h-worsening { (words.worsening) } p.small { (words.worsening_about) }
+                h1 #h-worsening { (words.worsening()) } p.small { (words.worsening_about()) }
                 ul.rows { @for row in &home.worsening { (line(cx, row, "w")) } }
             }
         }
         section #open aria-labelledby="h-open" {
-            h1 #h-open { @if home.worsening.is_empty() { (words.open) } @else { (words.also_open) } }
-            @if home.open == 0 { p.calm { (words.none_open) } }
+            h1 #h-open { @if home.worsening.is_empty() { (words.open()) } @else { (words.also_open()) } }
+            @if home.open == 0 { p.calm { (words.none_open()) } }
             ul.rows { @for row in home.incidents.iter().filter(elsewhere) { (line(cx, row, "o")) } }
             @if pages > 1 {
-                nav.paging aria-label=(filled(words.page_of, &[&home.page.to_string(), &number(pages)])) {
+                nav.paging aria-label=(words.page_of(home.page, pages)) {
                     @if home.page > 1 {
-                        a rel="prev" href=(cx.to(&format!("/?page={}", home.page - 1))) { (words.newer) }
+                        a rel="prev" href=(cx.to(&format!("/?page={}", home.page - 1))) { (words.newer()) }
                     }
-                    span { (filled(words.page_of, &[&home.page.to_string(), &number(pages)])) }
+                    span { (words.page_of(home.page, pages)) }
                     @if u64::from(home.page) < pages {
-                        a rel="next" href=(cx.to(&format!("/?page={}", home.page + 1))) { (words.older) }
+                        a rel="next" href=(cx.to(&format!("/?page={}", home.page + 1))) { (words.older()) }
                     }
                 }
             }
         }
         section #muted aria-labelledby="h-muted" {
-            h1 #h-muted { (words.muted) }
-            @if home.mutes.is_empty() { p.calm { (words.none_muted) } }
+            h1 #h-muted { (words.muted()) }
+            @if home.mutes.is_empty() { p.calm { (words.none_muted()) } }
             ul.mutes { @for mute in &home.mutes { (muted(cx, mute)) } }
         }
     }
 }
 
-fn tile(name: &str, n: u64, to: &str, bad: bool) -> Markup {
-    html! { li { a.bad[bad] href=(to) { b { (number(n)) } " " (name) } } }
+fn tile(name: &str, n: u64, to: &str, class: Option<&str>) -> Markup {
+    html! { li { a class=[class] href=(to) { b { (number(n)) } " " (name) } } }
 }
 
 /// One incident on a list. `list`: one may stand on two of them.
@@ -73,12 +72,12 @@ fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
                 }
                 p.meta {
                     (cx.severity(brief.severity))
-                    @if row.worsening { span.badge.worse { "↗ " (words.worsening) } }
+                    @if row.worsening { span.badge.worse { "↗ " (words.worsening()) } }
                     span { (say.times(brief.occurrences)) } span { (say.objects(brief.objects, &brief.obj_type)) }
                     span { (cx.ago(brief.last_at)) }
                     @if !brief.cluster.is_empty() { span { (data(&brief.cluster)) } }
                     @if let Some(mute) = brief.muted.iter().max_by_key(|mute| mute.until) {
-                        span.badge { (filled(words.muted_until, &[&say.at(mute.until)])) ", " (data(&mute.by.name)) }
+                        span.badge { (words.muted_until(&say.at(mute.until))) (say.comma()) (data(&mute.by.name)) }
                     }
                     @if let Some(acknowledged) = &brief.acknowledged {
                         span.badge { (has_it(cx, &acknowledged.by.name)) }
@@ -86,7 +85,7 @@ fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
                 }
             }
             @if let (Some(target), Some(line)) = (&row.target, &row.timeline) {
-                a.day href=(service_path(cx, target)) { (cx.timeline(line, true)) }
+                a.day href=(service_path(cx, target)) { (cx.timeline(line, Size::Small)) }
             }
             @if cx.may_write() { (deeds(cx, row, list)) }
         }
@@ -95,7 +94,7 @@ fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
 
 /// "acknowledged by ann", the name kept to itself.
 pub(super) fn has_it(cx: &Context<'_>, name: &str) -> Markup {
-    let (before, after) = cx.words.acknowledged_by.split_once("{}").unwrap_or_default();
+    let (before, after) = cx.words.acknowledged_by().split_once("{}").unwrap_or_default();
     html! { (before) (data(name)) (after) }
 }
 
@@ -108,17 +107,17 @@ fn deeds(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
             @if row.brief.acknowledged.is_none() {
                 form method="post" action=(cx.to("/do")) {
                     (cx.hidden("ack", &number))
-                    button id=(format!("{list}{id}-ack")) data-key="a" aria-label=(format!("{} #{id}", words.acknowledge)) { (words.acknowledge) }
+                    button id=(format!("{list}{id}-ack")) data-key="a" aria-label=(format!("{} #{id}", words.acknowledge())) { (words.acknowledge()) }
                 }
             }
             form method="post" action=(cx.to("/do")) {
                 @if let Some(mute) = row.brief.muted.iter().find(own) {
                     (cx.hidden("unmute", &typed(&mute.what)))
-                    button id=(format!("{list}{id}-mute")) data-key="m" aria-label=(format!("{} #{id}", words.unmute)) { (words.unmute) }
+                    button id=(format!("{list}{id}-mute")) data-key="m" aria-label=(format!("{} #{id}", words.unmute())) { (words.unmute()) }
                 } @else {
                     (cx.hidden("mute", &number))
                     input type="hidden" name="lasts" value="1h";
-                    @let mute = filled(words.mute_for, &[words.hour]);
+                    @let mute = words.mute_for(words.hour());
                     button id=(format!("{list}{id}-mute")) data-key="m" aria-label=(format!("{mute} #{id}")) { (mute) }
                 }
             }
@@ -137,13 +136,13 @@ pub(super) fn muted(cx: &Context<'_>, mute: &Mute) -> Markup {
                         a href=(cx.to(&format!("/incidents/{id}"))) { "#" (id) }
                     } @else { (data(&named(&mute.what))) }
                 }
-                " " (filled(words.until, &[&cx.say().at(mute.until)])) " · " (data(&mute.by.name)) " (" (data(&cx.say().via(&mute.by.via))) ")"
+                " " (words.until(&cx.say().at(mute.until))) " · " (data(&mute.by.name)) " (" (data(&cx.say().via(&mute.by.via))) ")"
                 @if let Some(why) = &mute.why { " · " (data(why)) }
             }
             @if cx.may_write() {
                 form method="post" action=(cx.to("/do")) {
                     (cx.hidden("unmute", &typed(&mute.what)))
-                    button.quiet id=(format!("mute{}", mute.id)) aria-label=(format!("{}{}{}", words.unmute, cx.say().colon(), one_line(&named(&mute.what), 200))) { (words.unmute) }
+                    button.quiet id=(format!("mute{}", mute.id)) aria-label=(format!("{}{}{}", words.unmute(), cx.say().colon(), one_line(&named(&mute.what), 200))) { (words.unmute()) }
                 }
             } @else { (nothing()) }
         }

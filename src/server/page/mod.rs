@@ -1,7 +1,7 @@
 //! The status page, for people: drawn by the server, live by server-sent events, nothing from elsewhere.
 //!
-//! It proves who looks, asks the desk, and draws the answer (one file a view, all of them pure). What a
-//! visitor may not see is left out by the desk; what they do goes through the desk as in chats.
+//! It proves who looks, asks the query service, and draws the answer (one file a view, all of them pure). What a
+//! visitor may not see is left out by the query service; what they do goes through the query service as in chats.
 
 mod access;
 mod assets;
@@ -43,9 +43,9 @@ use self::live::{Streams, Waits};
 use self::sessions::Sessions;
 use super::api::{Token, Tokens};
 use super::connections::Ending;
-use crate::chat::FrontDesk;
-use crate::chat::desk::{Asked, ListError};
+use crate::chat::QueryService;
 use crate::chat::lists::Filter;
+use crate::chat::queries::{Asked, ListError};
 use crate::chat::views::Reader;
 use crate::guard::Refused;
 use crate::guard::Tries;
@@ -82,7 +82,7 @@ pub struct PageConfig {
 struct Page {
     config: PageConfig,
     tokens: Tokens,
-    desk: Arc<FrontDesk>,
+    queries: Arc<QueryService>,
     pulse: Arc<Pulse>,
     sessions: Mutex<Sessions>,
     streams: Arc<Streams>,
@@ -96,7 +96,7 @@ struct Page {
 }
 
 /// The routes of the page; none where nobody could sign in.
-pub fn routes(config: PageConfig, desk: Arc<FrontDesk>, pulse: Arc<Pulse>) -> Router {
+pub fn routes(config: PageConfig, queries: Arc<QueryService>, pulse: Arc<Pulse>) -> Router {
     if config.tokens.is_empty() && config.proxy.is_none() {
         return Router::new();
     }
@@ -104,7 +104,7 @@ pub fn routes(config: PageConfig, desk: Arc<FrontDesk>, pulse: Arc<Pulse>) -> Ro
     let page = Page {
         tokens: Tokens::new(config.tokens.clone()),
         secure: config.public_url.as_ref().is_some_and(|url| url.scheme() == "https"),
-        desk,
+        queries,
         pulse,
         sessions: Mutex::default(),
         streams: Arc::default(),
@@ -211,7 +211,7 @@ impl Page {
 
 impl Asking<'_> {
     fn context(&self) -> Context<'_> {
-        let words = words::of(self.style.language);
+        let words = words::PageTexts::of(self.style.language);
         Context {
             words,
             style: &self.style,
@@ -221,9 +221,9 @@ impl Asking<'_> {
             token: self.visitor.as_ref().map(|v| access::form_token(&self.page.key, v)).unwrap_or_default(),
             here: self.here.clone(),
             said: match self.said {
-                Some("ack") => Some(words.said_ack),
-                Some("mute") => Some(words.said_mute),
-                Some("unmute") => Some(words.said_unmute),
+                Some("ack") => Some(words.said_ack()),
+                Some("mute") => Some(words.said_mute()),
+                Some("unmute") => Some(words.said_unmute()),
                 _ => None,
             },
         }
@@ -246,15 +246,15 @@ impl Asking<'_> {
 
     fn nothing(&self) -> Response {
         let words = self.context().words;
-        self.say(StatusCode::NOT_FOUND, words.not_found, words.not_found_about)
+        self.say(StatusCode::NOT_FOUND, words.not_found(), words.not_found_about())
     }
 
     fn wrong(&self, error: ListError) -> Response {
         let words = self.context().words;
         match error {
-            ListError::NotYours => self.say(StatusCode::FORBIDDEN, words.not_yours, ""),
+            ListError::NotYours => self.say(StatusCode::FORBIDDEN, words.not_yours(), ""),
             ListError::NoKey => self.nothing(),
-            ListError::Unreadable => self.say(StatusCode::SERVICE_UNAVAILABLE, words.unavailable, ""),
+            ListError::Unreadable => self.say(StatusCode::SERVICE_UNAVAILABLE, words.unavailable(), ""),
         }
     }
 
@@ -264,11 +264,11 @@ impl Asking<'_> {
         // A link in a chat's web page: browsers keep a strict cookie back then. Going on from here they
         // do not.
         if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
-            let (words, here) = (words::of(self.style.language), &self.here);
+            let (words, here) = (words::PageTexts::of(self.style.language), &self.here);
             let page = html! {
                 (maud::DOCTYPE)
                 html { head { meta charset="utf-8"; title { "podbell" } meta http-equiv="refresh" content=(format!("0; url={here}")); }
-                    body { a href=(here) { (words.going_on) } } }
+                    body { a href=(here) { (words.going_on()) } } }
             };
             return ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response();
         }
@@ -329,10 +329,10 @@ fn place(at: At) -> Where {
 async fn home(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: At) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
-    match page.desk.home(asking.reader(visitor), place(at).page.unwrap_or(1)).await {
+    match page.queries.home(asking.reader(visitor), place(at).page.unwrap_or(1)).await {
         Ok(home) => {
             let cx = asking.context();
-            let title = format!("{} {}", home.open, cx.words.open);
+            let title = format!("{} {}", home.open, cx.words.open());
             asking.show(StatusCode::OK, Tab::Incidents, &title, &incidents::view(&cx, &home))
         }
         Err(error) => asking.wrong(error),
@@ -349,7 +349,7 @@ async fn incident(
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let Ok(id) = id.parse::<u64>() else { return asking.nothing() };
-    match page.desk.detail(asking.reader(visitor), id, place(at).page.unwrap_or(1)).await {
+    match page.queries.detail(asking.reader(visitor), id, place(at).page.unwrap_or(1)).await {
         Ok(Some(detail)) => {
             let title = format!("#{id} {}", one_line(&detail.shown.brief.place(), 100));
             asking.show(StatusCode::OK, Tab::Incidents, &title, &incident::view(&asking.context(), &detail))
@@ -364,11 +364,11 @@ async fn service_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Ur
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let at = place(at);
     let (beginning, after) = (one_line(&at.q.unwrap_or_default(), 200), at.after.unwrap_or(0));
-    match page.desk.services(asking.reader(visitor), after, beginning.clone()).await {
+    match page.queries.services(asking.reader(visitor), after, beginning.clone()).await {
         Ok(found) => {
             let cx = asking.context();
             let view = services::list(&cx, &found, &beginning, after);
-            asking.show(StatusCode::OK, Tab::Services, cx.words.services, &view)
+            asking.show(StatusCode::OK, Tab::Services, cx.words.services(), &view)
         }
         Err(error) => asking.wrong(error),
     }
@@ -378,7 +378,7 @@ async fn service(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let Where { cluster, namespace, name, page: of, .. } = place(at);
-    match page.desk.service(asking.reader(visitor), (cluster, namespace), name.clone(), of.unwrap_or(1)).await {
+    match page.queries.service(asking.reader(visitor), (cluster, namespace), name.clone(), of.unwrap_or(1)).await {
         Ok(Some(detail)) => {
             let view = services::one(&asking.context(), &detail);
             asking.show(StatusCode::OK, Tab::Services, &one_line(&name, 100), &view)
@@ -391,11 +391,11 @@ async fn service(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at
 async fn source_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
-    match page.desk.sources(asking.reader(visitor)).await {
+    match page.queries.sources(asking.reader(visitor)).await {
         Ok(found) => {
             let cx = asking.context();
             let view = sources::view(&cx, &found, &page.pulse.snapshot(), &page.config.intervals);
-            asking.show(StatusCode::OK, Tab::Sources, cx.words.sources, &view)
+            asking.show(StatusCode::OK, Tab::Sources, cx.words.sources(), &view)
         }
         Err(error) => asking.wrong(error),
     }
@@ -406,11 +406,11 @@ async fn destination_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let filter = Filter { state: Some("dead".to_owned()), limit: Some(20), ..Filter::default() };
     let dead = Asked { scope: visitor.scope.clone(), filter, now: asking.style.now };
-    match (page.desk.destinations(asking.reader(visitor)).await, page.desk.deliveries(dead).await) {
+    match (page.queries.destinations(asking.reader(visitor)).await, page.queries.deliveries(dead).await) {
         (Ok(found), Ok(dead)) => {
             let cx = asking.context();
             let view = destinations::view(&cx, &found, &dead.items, &page.config.paces);
-            asking.show(StatusCode::OK, Tab::Destinations, cx.words.destinations, &view)
+            asking.show(StatusCode::OK, Tab::Destinations, cx.words.destinations(), &view)
         }
         (Err(error), _) | (_, Err(error)) => asking.wrong(error),
     }
@@ -424,7 +424,7 @@ async fn sign_in_form(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Ur
         Some(_) => to(&format!("{}{next}", page.base)),
         None => {
             let cx = asking.context();
-            asking.show(StatusCode::OK, Tab::None, cx.words.sign_in, &sign_in::view(&cx, next, None))
+            asking.show(StatusCode::OK, Tab::None, cx.words.sign_in(), &sign_in::view(&cx, next, None))
         }
     }
 }

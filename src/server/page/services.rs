@@ -2,10 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::html::{Context, data, encoded};
+use super::html::{Context, Size, data, encoded};
 use super::incident::mute_form;
 use super::incidents::service_path;
-use super::words::filled;
 use crate::chat::views::{ServiceDetail, Services};
 use podbell_core::ask::events::Row;
 use podbell_core::ask::{few, typed};
@@ -17,13 +16,13 @@ use podbell_core::time::Time;
 pub(super) fn list(cx: &Context<'_>, services: &Services, beginning: &str, after: u64) -> Markup {
     let words = cx.words;
     html! {
-        h1 { (words.services) }
+        h1 { (words.services()) }
         form.search method="get" action=(cx.to("/services")) role="search" {
-            label for="q" { (words.find) }
+            label for="q" { (words.find()) }
             input #q type="search" name="q" value=(beginning) maxlength="200" autocomplete="off";
-            button { (words.search) }
+            button { (words.search()) }
         }
-        @if services.rows.is_empty() { p.calm { (words.no_services) } }
+        @if services.rows.is_empty() { p.calm { (words.no_services()) } }
         ul.rows {
             @for row in &services.rows {
                 @let target = &row.service.target;
@@ -33,20 +32,20 @@ pub(super) fn list(cx: &Context<'_>, services: &Services, beginning: &str, after
                         a.title href=(service_path(cx, target)) { (data(&format!("{}/{}", target.namespace, target.service))) }
                         p.meta {
                             span { (data(cluster)) }
-                            @if row.open > 0 { span.badge.worse { (filled(words.open_of, &[&number(row.open)])) } }
+                            @if row.open > 0 { span.badge.worse { (words.open_of(row.open)) } }
                             (readable(cx, row.service.read_at, row.service.failing_since))
                             span { (cx.day(&row.timeline)) }
                         }
                     }
-                    div.day { (cx.timeline(&row.timeline, true)) }
+                    div.day { (cx.timeline(&row.timeline, Size::Small)) }
                 }
             }
         }
         @if after > 0 || services.next.is_some() {
-            nav.paging aria-label=(words.services) {
-                @if after > 0 { a href=(cx.to("/services")) { (words.first) } }
+            nav.paging aria-label=(words.services()) {
+                @if after > 0 { a href=(cx.to("/services")) { (words.first()) } }
                 @if let Some(next) = services.next {
-                    a rel="next" href=(cx.to(&format!("/services?after={next}"))) { (words.next) }
+                    a rel="next" href=(cx.to(&format!("/services?after={next}"))) { (words.next()) }
                 }
             }
         }
@@ -58,9 +57,9 @@ fn readable(cx: &Context<'_>, read_at: Option<Time>, failing_since: Option<Time>
     let (words, say) = (cx.words, cx.say());
     html! {
         @match (failing_since, read_at) {
-            (Some(since), _) => { span.badge.bad { (filled(words.cannot_read_since, &[&say.at(since)])) } }
+            (Some(since), _) => { span.badge.bad { (words.cannot_read_since(&say.at(since))) } }
             (None, Some(_)) => {}
-            (None, None) => { span { (words.never_read) } }
+            (None, None) => { span { (words.never_read()) } }
         }
     }
 }
@@ -81,12 +80,12 @@ pub(super) fn one(cx: &Context<'_>, detail: &ServiceDetail) -> Markup {
         }
         @if cx.may_write() { div.deeds.large { (mute_form(cx, &typed(&muted))) } }
         section aria-labelledby="h-day" {
-            h2 #h-day { (words.last_day) }
-            figure.day { figcaption.small { (cx.day(&detail.timeline)) } (cx.timeline(&detail.timeline, false)) }
+            h2 #h-day { (words.last_day()) }
+            figure.day { figcaption.small { (cx.day(&detail.timeline)) } (cx.timeline(&detail.timeline, Size::Large)) }
         }
         section aria-labelledby="h-open" {
-            h2 #h-open { (words.incidents) }
-            @if events.incidents.is_empty() { p.calm { (words.none_open) } }
+            h2 #h-open { (words.incidents()) }
+            @if events.incidents.is_empty() { p.calm { (words.none_open()) } }
             ul.plain {
                 @for brief in &events.incidents {
                     li {
@@ -98,11 +97,11 @@ pub(super) fn one(cx: &Context<'_>, detail: &ServiceDetail) -> Markup {
             }
         }
         section aria-labelledby="h-events" {
-            h2 #h-events { (words.events) }
-            @if events.rows.is_empty() { p.calm { (words.no_events) } } @else {
+            h2 #h-events { (words.events()) }
+            @if events.rows.is_empty() { p.calm { (words.no_events()) } } @else {
                 div.wide tabindex="0" role="group" aria-labelledby="h-events" {
                     table {
-                        thead { tr { th scope="col" { (words.objects_and_reasons) } th scope="col" { (words.workload) } th.number scope="col" { (words.count) } th scope="col" { (words.newest) } } }
+                        thead { tr { th scope="col" { (words.objects_and_reasons()) } th scope="col" { (words.workload()) } th.number scope="col" { (words.count()) } th scope="col" { (words.newest()) } } }
                         tbody { @for row in &events.rows { (event(cx, row)) } }
                     }
                 }
@@ -110,10 +109,10 @@ pub(super) fn one(cx: &Context<'_>, detail: &ServiceDetail) -> Markup {
             @if events.pages > 1 {
                 @let page = events.ask.page;
                 @let at = |page: u32| format!("/service?cluster={}&namespace={}&name={}&page={page}", encoded(&place.cluster), encoded(&place.namespace), encoded(&place.name));
-                nav.paging aria-label=(words.events) {
-                    @if page > 1 { a rel="prev" href=(cx.to(&at(page - 1))) { (words.previous) } }
-                    span { (filled(words.page_of, &[&page.to_string(), &events.pages.to_string()])) }
-                    @if page < events.pages { a rel="next" href=(cx.to(&at(page + 1))) { (words.next) } }
+                nav.paging aria-label=(words.events()) {
+                    @if page > 1 { a rel="prev" href=(cx.to(&at(page - 1))) { (words.previous()) } }
+                    span { (words.page_of(page, events.pages)) }
+                    @if page < events.pages { a rel="next" href=(cx.to(&at(page + 1))) { (words.next()) } }
                 }
             }
         }
@@ -127,7 +126,7 @@ fn event(cx: &Context<'_>, row: &Row) -> Markup {
             td {
                 (data(&row.reason))
                 @if let Some(id) = row.incident { " " a href=(cx.to(&format!("/incidents/{id}"))) { "#" (id) } }
-                @if row.silent && row.level == Level::Warning && row.incident.is_none() { " " span.badge { (cx.words.was_there) } }
+                @if row.silent && row.level == Level::Warning && row.incident.is_none() { " " span.badge { (cx.words.was_there()) } }
                 p.small dir="auto" { (podbell_core::message::one_line(&row.message, 300)) }
             }
             td { (data(&row.workload)) p.small { (say.objects(row.objects, &row.obj_type)) } }

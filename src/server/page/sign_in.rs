@@ -15,17 +15,17 @@ pub(super) fn view(cx: &Context<'_>, next: &str, wrong: Option<Wrong>) -> Markup
     let words = cx.words;
     html! {
         form.sign-in method="post" action=(cx.to("/sign-in")) {
-            h1 { (words.sign_in) }
+            h1 { (words.sign_in()) }
             @match wrong {
-                Some(Wrong::Token) => { p.bad role="alert" { (words.wrong_token) } }
-                Some(Wrong::TooMany) => { p.bad role="alert" { (words.too_many) } }
+                Some(Wrong::Token) => { p.bad role="alert" { (words.wrong_token()) } }
+                Some(Wrong::TooMany) => { p.bad role="alert" { (words.too_many()) } }
                 None => {}
             }
-            label for="token" { (words.token) }
+            label for="token" { (words.token()) }
             input #token type="password" name="api_token" required autocomplete="current-password" autofocus aria-describedby="token-where";
-            p.small #token-where { (words.token_where) }
+            p.small #token-where { (words.token_where()) }
             input type="hidden" name="next" value=(next);
-            button { (words.sign_in) }
+            button { (words.sign_in()) }
         }
     }
 }
@@ -35,6 +35,6 @@ pub(super) fn message(cx: &Context<'_>, title: &str, text: &str) -> Markup {
     html! {
         h1 { (title) }
         p.pre { (text) }
-        p { a href=(cx.to("/")) { (cx.words.back) } }
+        p { a href=(cx.to("/")) { (cx.words.back()) } }
     }
 }

@@ -6,7 +6,6 @@ use maud::{Markup, html};
 
 use super::html::{Context, data};
 use super::incidents::service_path;
-use super::words::filled;
 use crate::chat::views::Sources;
 use crate::health::Snapshot;
 use podbell_core::message::number;
@@ -19,12 +18,12 @@ pub type Interval = (String, Duration);
 pub(super) fn view(cx: &Context<'_>, sources: &Sources, pulse: &Snapshot, intervals: &[Interval]) -> Markup {
     let words = cx.words;
     html! {
-        h1 { (words.sources) }
-        div.wide tabindex="0" role="region" aria-label=(words.sources) {
+        h1 { (words.sources()) }
+        div.wide tabindex="0" role="region" aria-label=(words.sources()) {
             table {
                 thead { tr {
-                    th scope="col" { (words.source) } th.number scope="col" { (words.services) }
-                    th scope="col" { (words.last_read) } th scope="col" { (words.lag) } th scope="col" { (words.errors) }
+                    th scope="col" { (words.source()) } th.number scope="col" { (words.services()) }
+                    th scope="col" { (words.last_read()) } th scope="col" { (words.lag()) } th scope="col" { (words.errors()) }
                 } }
                 tbody {
                     @for row in &sources.sources {
@@ -33,11 +32,11 @@ pub(super) fn view(cx: &Context<'_>, sources: &Sources, pulse: &Snapshot, interv
                         @let of_pulse = pulse.sources.iter().find(|source| source.name == row.name);
                         @let read_at = of_pulse.and_then(|source| source.last_good).max(row.read_at);
                         tr {
-                            th scope="row" { (data(&row.name)) @if let Some(every) = every { p.small { (filled(words.every, &[&cx.say().duration(every.as_secs())])) } } }
+                            th scope="row" { (data(&row.name)) @if let Some(every) = every { p.small { (words.every(&cx.say().duration(every.as_secs()))) } } }
                             td.number { (number(row.services)) }
-                            td { @match read_at { Some(at) => { (cx.ago(at)) } None => { (words.never_read) } } }
+                            td { @match read_at { Some(at) => { (cx.ago(at)) } None => { (words.never_read()) } } }
                             td { (lag(cx, read_at, every)) }
-                            td { @if row.unreadable > 0 { span.badge.bad { (filled(words.unreadable, &[&number(row.unreadable)])) } } @else { (words.no_errors) } }
+                            td { @if row.unreadable > 0 { span.badge.bad { (words.unreadable(row.unreadable)) } } @else { (words.no_errors()) } }
                         }
                     }
                 }
@@ -45,12 +44,12 @@ pub(super) fn view(cx: &Context<'_>, sources: &Sources, pulse: &Snapshot, interv
         }
         @if cx.visitor.is_some_and(|visitor| visitor.scope.is_everything()) {
             section aria-labelledby="h-troubles" {
-                h2 #h-troubles { (words.troubles) }
-                @if sources.troubles.is_empty() { p.calm { (words.no_troubles) } }
+                h2 #h-troubles { (words.troubles()) }
+                @if sources.troubles.is_empty() { p.calm { (words.no_troubles()) } }
                 @for trouble in &sources.troubles {
                     div.trouble {
                         p {
-                            b { (data(subject(&trouble.subject))) } " · " (filled(words.since, &[&cx.say().at(trouble.since)]))
+                            b { (data(subject(&trouble.subject))) } " · " (words.since(&cx.say().at(trouble.since)))
                             @if !trouble.code.is_empty() { " · " code { (data(&trouble.code)) } }
                         }
                         p { (data(&trouble.text)) }
@@ -61,12 +60,12 @@ pub(super) fn view(cx: &Context<'_>, sources: &Sources, pulse: &Snapshot, interv
         }
         @if !sources.failing.is_empty() {
             section aria-labelledby="h-failing" {
-                h2 #h-failing { (words.unreadable_services) }
+                h2 #h-failing { (words.unreadable_services()) }
                 ul.plain {
                     @for service in &sources.failing {
                         li {
                             a href=(service_path(cx, &service.target)) { (data(&format!("{}/{}", service.target.namespace, service.target.service))) }
-                            @if let Some(since) = service.failing_since { " · " (filled(words.since, &[&cx.say().at(since)])) }
+                            @if let Some(since) = service.failing_since { " · " (words.since(&cx.say().at(since))) }
                         }
                     }
                 }
@@ -82,8 +81,8 @@ fn lag(cx: &Context<'_>, read_at: Option<Time>, every: Option<Duration>) -> Mark
     // A read takes its time, and at size the numbers are some seconds old.
     let late = age.saturating_sub(every + every / 2 + Duration::from_secs(15));
     html! {
-        @if late.is_zero() { (cx.words.in_time) } @else {
-            span.badge.bad { (filled(cx.words.late_by, &[&cx.say().duration((age - every).as_secs())])) }
+        @if late.is_zero() { (cx.words.in_time()) } @else {
+            span.badge.bad { (cx.words.late_by(&cx.say().duration((age - every).as_secs()))) }
         }
     }
 }

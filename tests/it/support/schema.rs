@@ -27,7 +27,14 @@ pub fn target<'s>(root: &'s Value, reference: &Value) -> &'s Value {
 fn check(root: &Value, schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
     for (keyword, rule) in schema.as_object().expect("a schema is an object") {
         match keyword.as_str() {
-            "$schema" | "$defs" | "title" | "description" | "default" | "properties" | "additionalProperties" => {}
+            "$schema"
+            | "$defs"
+            | "title"
+            | "description"
+            | "default"
+            | "format"
+            | "properties"
+            | "additionalProperties" => {}
             "$ref" => check(root, target(root, rule), value, path, faults),
             "type" => {
                 let types = rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()]);
@@ -40,7 +47,7 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str, faults: &mut V
             }
             "const" if rule != value => faults.push(format!("{path}: {value} is not {rule}")),
             "enum" | "const" => {}
-            "anyOf" => {
+            "anyOf" | "oneOf" => {
                 let fits = |one: &Value| faults_of(root, one, value).is_empty();
                 if !rule.as_array().unwrap().iter().any(fits) {
                     faults.push(format!("{path}: {value} is nothing of what it may be"));

@@ -1,6 +1,6 @@
 //! A Slack on real sockets that enforces what Slack documents: tickets that work once, at most 10
 //! connections, envelopes that come again until they are acknowledged, response URLs that take 5
-//! posts. And a desk that remembers what it was asked.
+//! posts. And a query service that remembers what it was asked.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,7 +15,7 @@ use axum::routing::post;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use podbell::chat::ChatDeps;
-use podbell::chat::{Desk, Question, Reply};
+use podbell::chat::{Queries, Question, Reply};
 use podbell::components::slack::chat::{Access, Slack, SlackConfig, Timing, guarded_client};
 use podbell::http::HttpOptions;
 use podbell::tasks::Waiting;
@@ -336,15 +336,15 @@ async fn response(State(slack): State<FakeSlack>, Path(id): Path<String>, body: 
     }
 }
 
-/// A desk that says back what it was asked, when it is let.
-pub struct FakeDesk {
+/// A query service that says back what it was asked, when it is let.
+pub struct FakeQueries {
     asked: Mutex<Vec<Question>>,
     open: watch::Sender<bool>,
     public: bool,
     incident: Option<u64>,
 }
 
-impl FakeDesk {
+impl FakeQueries {
     pub fn new() -> Arc<Self> {
         Self::like(false, None)
     }
@@ -369,7 +369,7 @@ impl FakeDesk {
     }
 }
 
-impl Desk for FakeDesk {
+impl Queries for FakeQueries {
     fn ask(&self, question: Question) -> Waiting<'_, Reply> {
         self.asked.lock().unwrap().push(question.clone());
         let mut open = self.open.subscribe();
@@ -423,11 +423,11 @@ pub fn config(slack: &FakeSlack) -> SlackConfig {
 
 /// A running chat at a clock that stands still, without a network outside: every name is this
 /// machine's, which the guard refuses.
-pub fn chat(config: SlackConfig, desk: Arc<FakeDesk>, now: Option<Time>) -> Arc<Slack> {
+pub fn chat(config: SlackConfig, queries: Arc<FakeQueries>, now: Option<Time>) -> Arc<Slack> {
     let nowhere = Arc::new(|_| Box::pin(async { Ok(vec!["127.0.0.1:443".parse().unwrap()]) }) as _);
     let guarded = guarded_client(&HttpOptions::default(), nowhere).unwrap();
     let deps = ChatDeps {
-        desk,
+        queries,
         client: client(),
         now: Arc::new(move || now.unwrap_or_else(podbell::clock::now)),
         chance: Arc::new(|| 0.0),

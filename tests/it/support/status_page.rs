@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podbell::chat::{ActError, Acting, FrontDesk, Hands, Surroundings};
+use podbell::chat::{ActError, Acting, CommandSink, QueryService, RuleCatalog};
 use podbell::clock;
 use podbell::components::qcloud::emulator::Emulator;
 use podbell::health::Pulse;
@@ -221,9 +221,9 @@ impl Visitor {
     }
 }
 
-struct NoHands;
+struct NoSink;
 
-impl Hands for NoHands {
+impl CommandSink for NoSink {
     fn act(&self, _: Deed) -> Acting<'_> {
         Box::pin(async { Err(ActError::NotRunning) })
     }
@@ -247,11 +247,11 @@ pub async fn served_at(
     // Virtual time goes in large steps; a source of podbell.yaml is read each minute.
     numbers.sources.iter_mut().for_each(|source| source.last_good = Some(now.minus(Duration::from_secs(21))));
     pulse.beat(true, Some(numbers));
-    let surroundings = Arc::new(Surroundings::default());
-    let known = surroundings.clone();
+    let catalog = Arc::new(RuleCatalog::default());
+    let known = catalog.clone();
     let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);
     world.engine().on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
-    let desk = Arc::new(FrontDesk::new(Readers::new(path, 2), Arc::new(NoHands), surroundings));
+    let queries = Arc::new(QueryService::new(Readers::new(path, 2), Arc::new(NoSink), catalog));
     let token = |name: &str, secret: &str, scope: Scope| Token {
         name: name.into(),
         secret: secret.into(),
@@ -273,7 +273,7 @@ pub async fn served_at(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let routes = page::routes(config, desk, pulse.clone());
+    let routes = page::routes(config, queries, pulse.clone());
     tokio::spawn(podbell::server::serve(listener, pulse, None, routes, stopped));
     (base, stop)
 }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::receiver::client;
-use super::slack::FakeDesk;
+use super::slack::FakeQueries;
 
 pub const BOT_ID: &str = "bot-1";
 pub const BOT_SECRET: &str = "marker-of-the-bot-secret";
@@ -268,9 +268,9 @@ pub fn talk() -> Talk {
     Talk { name: "wx".into(), access: Access::default(), language: Language::En, time_zone: jiff::tz::TimeZone::UTC }
 }
 
-pub fn around(desk: Arc<FakeDesk>, now: Option<Time>) -> ChatDeps {
+pub fn around(queries: Arc<FakeQueries>, now: Option<Time>) -> ChatDeps {
     ChatDeps {
-        desk,
+        queries,
         client: client(),
         now: Arc::new(move || now.unwrap_or_else(podbell::clock::now)),
         chance: Arc::new(|| 1.0),
@@ -278,7 +278,7 @@ pub fn around(desk: Arc<FakeDesk>, now: Option<Time>) -> ChatDeps {
 }
 
 /// A bot of that WeCom, not connected yet.
-pub fn bot(wecom: &FakeWecom, desk: Arc<FakeDesk>, change: impl FnOnce(&mut BotConfig)) -> Arc<Bot> {
+pub fn bot(wecom: &FakeWecom, queries: Arc<FakeQueries>, change: impl FnOnce(&mut BotConfig)) -> Arc<Bot> {
     let mut config = BotConfig {
         talk: talk(),
         bot_id: BOT_ID.into(),
@@ -287,7 +287,7 @@ pub fn bot(wecom: &FakeWecom, desk: Arc<FakeDesk>, change: impl FnOnce(&mut BotC
         timing: quick(),
     };
     change(&mut config);
-    Bot::new(config, around(desk, None))
+    Bot::new(config, around(queries, None))
 }
 
 pub fn crypto() -> Crypto {

@@ -1,10 +1,25 @@
 //! `ack ID`: "I have it".
 
-use super::Command;
-use super::args::only_id;
+use super::Change;
+use super::args::{Args, only_id};
 use super::mistake::Mistake;
-use super::words::Word;
+use super::registry::{Parse, Spec};
+use crate::translations::Phrase;
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    Ok(only_id(words, text, "ack")?.map(|id| Command::Ack { id }))
+pub(super) const SPEC: Spec = Spec {
+    name: "ack",
+    usage: "ack ID",
+    about: Phrase::new(
+        "Acknowledge an incident: no reminders until it comes back.",
+        "认领告警：再次出现之前不再提醒。",
+    ),
+    examples: &["ack 1042"],
+    options: &[],
+    arguments: 1,
+    free_text: false,
+    parse: Parse::Change(parse),
+};
+
+fn parse(args: Args) -> Result<Change, Mistake> {
+    Ok(Change::Ack { id: only_id(&args, SPEC.name)? })
 }

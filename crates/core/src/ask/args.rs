@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::mistake::{Missing, Mistake};
+use super::registry::Spec;
 use super::words::Word;
 use crate::diagnostic::did_you_mean;
 use crate::yaml::parse_duration;
@@ -12,7 +13,6 @@ const MOST_NAME: usize = 253;
 /// The last page that can be asked for.
 const LAST_PAGE: u32 = 10_000;
 
-/// An option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opt {
     Namespace,
@@ -24,8 +24,12 @@ pub(super) enum Opt {
 }
 
 impl Opt {
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 6] =
+        [Self::Namespace, Self::Cluster, Self::Since, Self::All, Self::Reason, Self::Page];
+
     /// Its short name and its long one.
-    fn names(self) -> (&'static str, &'static str) {
+    pub(super) fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Namespace => ("n", "namespace"),
             Self::Cluster => ("c", "cluster"),
@@ -41,19 +45,6 @@ impl Opt {
     }
 }
 
-/// What a command takes.
-pub(super) struct Spec {
-    /// Its name.
-    pub command: &'static str,
-    /// Its options.
-    pub options: &'static [Opt],
-    /// After so many arguments everything is free text.
-    pub arguments: usize,
-    /// Whether free text may follow.
-    pub free_text: bool,
-}
-
-/// What was given.
 #[derive(Debug, Default)]
 pub(super) struct Args {
     pub arguments: Vec<String>,
@@ -89,15 +80,15 @@ pub(super) fn read(words: &[Word], text: &str, spec: &Spec) -> Result<Args, Mist
                 None => rest.next().filter(|next| next.option().is_none()).map(|next| next.text.clone()),
             };
             let value = value.filter(|value| !value.is_empty());
-            let value = value.ok_or(Mistake::NoValue { command: spec.command, option: opt.long() })?;
+            let value = value.ok_or(Mistake::NoValue { command: spec.name, option: opt.long() })?;
             set(&mut args, opt, value, spec)?;
         } else if args.arguments.len() < spec.arguments {
             args.arguments.push(word.text.clone());
         } else if spec.free_text {
-            args.free_text = free_text(text, word, rest.as_slice().is_empty());
+            args.free_text = free_text(text, word, rest.as_slice());
             break;
         } else {
-            return Err(Mistake::Extra { command: spec.command, word: word.text.clone() });
+            return Err(Mistake::Extra { command: spec.name, word: word.text.clone() });
         }
     }
     Ok(args)
@@ -108,26 +99,27 @@ fn set(args: &mut Args, opt: Opt, value: String, spec: &Spec) -> Result<(), Mist
         Opt::Namespace => args.namespace.replace(value).is_some(),
         Opt::Cluster => args.cluster.replace(value).is_some(),
         Opt::Reason => args.reason.replace(value).is_some(),
-        Opt::Since => args.since.replace(length(&value, spec.command)?).is_some(),
+        Opt::Since => args.since.replace(length(&value, spec.name)?).is_some(),
         Opt::Page => {
             let page = value.parse().ok().filter(|page| (1..=LAST_PAGE).contains(page));
-            let page = page.ok_or(Mistake::NoNumber { command: spec.command, option: opt.long(), word: value })?;
+            let page = page.ok_or(Mistake::NoNumber { command: spec.name, option: opt.long(), word: value })?;
             args.page.replace(page).is_some()
         }
-        Opt::All => return Err(Mistake::Extra { command: spec.command, word: value }),
+        Opt::All => return Err(Mistake::Extra { command: spec.name, word: value }),
     };
-    if twice { Err(Mistake::Twice { command: spec.command, option: opt.long() }) } else { Ok(()) }
+    if twice { Err(Mistake::Twice { command: spec.name, option: opt.long() }) } else { Ok(()) }
 }
 
 fn unknown_option(word: &Word, name: &str, spec: &Spec) -> Mistake {
     let meant = did_you_mean(name, spec.options.iter().map(|opt| opt.long()));
     let meant = meant.and_then(|meant| spec.options.iter().map(|opt| opt.long()).find(|long| *long == meant));
-    Mistake::UnknownOption { command: spec.command, word: word.text.clone(), meant }
+    Mistake::UnknownOption { command: spec.name, word: word.text.clone(), meant }
 }
 
-/// What people say in their own words, as they wrote it. Of one word in quotes only what is in them.
-fn free_text(text: &str, first: &Word, is_last: bool) -> Option<String> {
-    let said = if first.quoted && is_last { first.text.clone() } else { text.get(first.start..)?.trim().to_owned() };
+/// What people say in their own words, as they wrote it. A single quoted word is unquoted.
+fn free_text(text: &str, first: &Word, others: &[Word]) -> Option<String> {
+    let said =
+        if first.quoted && others.is_empty() { first.text.clone() } else { text.get(first.start..)?.trim().to_owned() };
     (!said.is_empty()).then_some(said)
 }
 
@@ -161,25 +153,10 @@ pub(super) fn id(word: &str) -> Option<u64> {
     digits.parse().ok().filter(|_| number)
 }
 
-/// The number of an incident, which must be there, and nothing else.
-pub(super) fn only_id(words: &[Word], text: &str, command: &'static str) -> Result<Option<u64>, Mistake> {
-    Ok(id_with(words, text, command, &[])?.map(|(id, _)| id))
-}
-
-/// One id with options. `None`: help was asked for.
-pub(super) fn id_with(
-    words: &[Word],
-    text: &str,
-    command: &'static str,
-    options: &'static [Opt],
-) -> Result<Option<(u64, Args)>, Mistake> {
-    let args = read(words, text, &Spec { command, options, arguments: 1, free_text: false })?;
-    if args.help {
-        return Ok(None);
-    }
+/// The number of an incident, which must be there.
+pub(super) fn only_id(args: &Args, command: &'static str) -> Result<u64, Mistake> {
     let word = args.arguments.first().ok_or(Mistake::Missing { command, what: Missing::Incident })?;
-    let id = id(word).ok_or_else(|| Mistake::NoIncident { command, word: word.clone() })?;
-    Ok(Some((id, args)))
+    id(word).ok_or_else(|| Mistake::NoIncident { command, word: word.clone() })
 }
 
 /// A name of something in a cluster: blanks, nothing at all and whole sentences are none.

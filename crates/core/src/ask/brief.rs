@@ -1,9 +1,10 @@
 //! An incident on one line, and what people said of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::formatter::AnswerFormatter;
 use super::known::Known;
-use super::scribe::Scribe;
 use crate::deed::Act;
 use crate::incident::{Incident, Phase};
 use crate::message::{self, Block, Span, words};
@@ -39,7 +40,8 @@ pub struct Kept {
 }
 
 /// An incident in short.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Incident")]
 pub struct Brief {
     /// Its number.
     pub id: u64,
@@ -120,25 +122,26 @@ impl Brief {
     }
 
     /// `🔴 #1042 · shop/web: BackOff · 134 times · 6 pods · 3 min ago · muted by …`.
-    pub(super) fn line(&self, scribe: &Scribe<'_>) -> Block {
+    pub(super) fn line(&self, formatter: &AnswerFormatter<'_>) -> Block {
         let mut spans = vec![words(format!("{} #{} · ", self.sign(), self.id))];
         spans.push(message::data(&format!("{}: {}", self.place(), few(&self.reasons))));
-        let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        let age = scribe.say.ago(self.last_at);
+        let (times, objects) =
+            (formatter.say.times(self.occurrences), formatter.say.objects(self.objects, &self.obj_type));
+        let age = formatter.say.ago(self.last_at);
         spans.push(words(format!(" · {times} · {objects} · {age}")));
-        self.people(scribe, &mut spans);
+        self.people(formatter, &mut spans);
         Block::Line(spans)
     }
 
-    fn people(&self, scribe: &Scribe<'_>, spans: &mut Vec<Span>) {
+    fn people(&self, formatter: &AnswerFormatter<'_>, spans: &mut Vec<Span>) {
         // The mute that holds longest is the one that counts.
         if let Some(mute) = self.muted.iter().max_by_key(|mute| mute.until) {
             spans.push(words(" · 🔇 "));
-            spans.extend(scribe.mute(mute));
+            spans.extend(formatter.mute(mute));
         }
         if let Some(acknowledged) = &self.acknowledged {
             spans.push(words(" · 🙋 "));
-            spans.extend(scribe.fill(scribe.talk.has_it(), &[&acknowledged.by.name]));
+            spans.extend(formatter.fill(formatter.texts.has_it(), &[&acknowledged.by.name]));
         }
     }
 }

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{self, Opt, Spec};
+use super::args::{Args, Opt};
 use super::brief::{Brief, few};
+use super::formatter::{AnswerFormatter, word};
 use super::mistake::{Missing, Mistake};
 use super::place::{Named, Place};
-use super::scribe::{Scribe, word};
-use super::words::Word;
-use super::{Command, page, pages};
+use super::registry::{Parse, Spec};
+use super::{Query, page, pages};
 use crate::event::{Event, Level, Target};
 use crate::message::{self, Block, Message, Span, words};
 use crate::time::Time;
+use crate::translations::Phrase;
 use crate::workload;
 
 /// How much of an event's text is shown.
@@ -64,33 +65,38 @@ impl Ask {
     }
 }
 
-const SPEC: Spec = Spec {
-    command: "events",
+pub(super) const SPEC: Spec = Spec {
+    name: "events",
+    usage: "events [SERVICE] [-n NAMESPACE] [-c CLUSTER] [--since 2h] [--all] [--reason X] [--page N]",
+    about: Phrase::new(
+        "What a service shows, Warnings first; alone: everything that is open now.",
+        "服务的事件，Warning 事件在前；不带服务名：当前所有未恢复的告警。",
+    ),
+    examples: &["events web", "events web -n shop --since 2h", "events shop/web --reason BackOff --all", "events"],
     options: &[Opt::Namespace, Opt::Cluster, Opt::Since, Opt::All, Opt::Reason, Opt::Page],
     arguments: 1,
     free_text: false,
+    parse: Parse::Query(parse),
 };
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let args = args::read(words, text, &SPEC)?;
-    let service = args.arguments.first().filter(|word| !matches!(word.as_str(), "help" | "?"));
-    if args.help || service.is_none() && !args.arguments.is_empty() {
-        return Ok(None);
-    }
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
     let page = args.page.unwrap_or(1);
-    let Some(service) = service else {
+    let Some(service) = args.arguments.first() else {
         let narrowed = args.namespace.is_some()
             || args.cluster.is_some()
             || args.since.is_some()
             || args.reason.is_some()
             || args.all;
         return match narrowed {
-            true => Err(Mistake::Missing { command: "events", what: Missing::Service }),
-            false => Ok(Some(Command::Overview { page })),
+            true => Err(Mistake::Missing { command: SPEC.name, what: Missing::Service }),
+            false => Ok(Some(Query::Overview { page })),
         };
     };
-    let named = Named::read(service, &args, "events")?;
-    Ok(Some(Command::Events(Ask { named, since: args.since, all: args.all, reason: args.reason, page })))
+    if matches!(service.as_str(), "help" | "?") {
+        return Ok(None);
+    }
+    let named = Named::read(service, &args, SPEC.name)?;
+    Ok(Some(Query::Events(Ask { named, since: args.since, all: args.all, reason: args.reason, page })))
 }
 
 /// An episode as the store has it.
@@ -164,28 +170,28 @@ impl Events {
         Self { place, ask, incidents, rows, all, normal, pages, read_at: None, failing_since: None }
     }
 
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let talk = scribe.talk;
-        let mut blocks = vec![scribe.line(talk.events_of(self.incidents.len() as u64, self.all))];
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let texts = formatter.texts;
+        let mut blocks = vec![formatter.line(texts.events_of(self.incidents.len() as u64, self.all))];
         if let Some(since) = self.failing_since {
-            blocks.push(scribe.line(format!("⚠️ {}", talk.unreadable_since(&scribe.say.at(since)))));
+            blocks.push(formatter.line(format!("⚠️ {}", texts.unreadable_since(&formatter.say.at(since)))));
         }
         if self.ask.page == 1 {
-            blocks.extend(self.incidents.iter().take(MOST_INCIDENTS).map(|brief| brief.line(scribe)));
+            blocks.extend(self.incidents.iter().take(MOST_INCIDENTS).map(|brief| brief.line(formatter)));
         }
         for row in &self.rows {
-            row.write(scribe, &mut blocks);
+            row.write(formatter, &mut blocks);
         }
-        blocks.extend(pages(scribe, self.ask.page, self.pages));
+        blocks.extend(pages(formatter, self.ask.page, self.pages));
         if self.rows.is_empty() && self.normal > 0 {
-            blocks.push(scribe.line(talk.only_normal(self.normal)));
+            blocks.push(formatter.line(texts.only_normal(self.normal)));
         }
         if let (Some(read), None) = (self.read_at, self.failing_since) {
-            blocks.push(Block::Small(vec![words(talk.read(&scribe.say.ago(read)))]));
+            blocks.push(Block::Small(vec![words(texts.read(&formatter.say.ago(read)))]));
         }
-        blocks.push(scribe.next(&self.next()));
+        blocks.push(formatter.next(&self.next()));
         let title = format!("📋 {} · {}", self.place.short(), self.place.cluster_for_people());
-        scribe.message(message::one_line(&title, 300), blocks)
+        formatter.message(message::one_line(&title, 300), blocks)
     }
 
     fn next(&self) -> Vec<String> {
@@ -262,17 +268,18 @@ impl Row {
         })
     }
 
-    fn write(&self, scribe: &Scribe<'_>, blocks: &mut Vec<Block>) {
+    fn write(&self, formatter: &AnswerFormatter<'_>, blocks: &mut Vec<Block>) {
         let sign = if self.level == Level::Warning { "▪️" } else { "▫️" };
         let mut spans = vec![words(format!("{sign} "))];
         spans.push(message::data(&self.reason));
         spans.push(words(" · "));
         spans.push(message::data(&self.workload));
-        let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        spans.push(words(format!(" · {times} · {objects} · {}", scribe.say.ago(self.last_seen))));
+        let (times, objects) =
+            (formatter.say.times(self.occurrences), formatter.say.objects(self.objects, &self.obj_type));
+        spans.push(words(format!(" · {times} · {objects} · {}", formatter.say.ago(self.last_seen))));
         match (self.incident, self.silent && self.level == Level::Warning) {
             (Some(id), _) => spans.push(words(format!(" · #{id}"))),
-            (None, true) => spans.push(words(format!(" · {}", scribe.talk.was_there()))),
+            (None, true) => spans.push(words(format!(" · {}", formatter.texts.was_there()))),
             (None, false) => {}
         }
         blocks.push(Block::Line(spans));
@@ -345,20 +352,23 @@ impl Overview {
         (kept, more)
     }
 
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let talk = scribe.talk;
-        let mut blocks = vec![scribe.line(talk.open_now(self.open, &scribe.say.services(self.services)))];
-        blocks.extend(self.incidents.iter().map(|brief| brief.line(scribe)));
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let (texts, services) = (formatter.texts, formatter.say.services(self.services));
+        let mut blocks = vec![formatter.line(match self.open {
+            0 => texts.none_open_in(&services),
+            open => texts.open_in(open, &services),
+        })];
+        blocks.extend(self.incidents.iter().map(|brief| brief.line(formatter)));
         let shown = (u64::from(self.page.max(1)) - 1) * super::PAGE as u64 + self.incidents.len() as u64;
         let more = self.open.saturating_sub(shown);
         if more > 0 {
-            blocks.push(Block::Small(vec![words(scribe.say.more(more))]));
+            blocks.push(Block::Small(vec![words(formatter.say.more(more))]));
         }
         if !self.baseline.is_empty() {
-            blocks.push(scribe.line(talk.baseline()));
-            blocks.extend(self.baseline.iter().map(|one| one.line(scribe)));
+            blocks.push(formatter.line(texts.baseline()));
+            blocks.extend(self.baseline.iter().map(|one| one.line(formatter)));
             if self.more_baseline {
-                blocks.push(Block::Small(vec![words(talk.and_more())]));
+                blocks.push(Block::Small(vec![words(texts.and_more())]));
             }
         }
         let mut next = Vec::new();
@@ -375,8 +385,8 @@ impl Overview {
             (None, None) => next.push("untold".to_owned()),
         }
         next.push("help".to_owned());
-        blocks.push(scribe.next(&next));
-        scribe.message(format!("📋 {}", talk.open_title(self.open)), blocks)
+        blocks.push(formatter.next(&next));
+        formatter.message(format!("📋 {}", texts.open_title(self.open)), blocks)
     }
 }
 
@@ -401,11 +411,12 @@ impl Baseline {
         })
     }
 
-    fn line(&self, scribe: &Scribe<'_>) -> Block {
+    fn line(&self, formatter: &AnswerFormatter<'_>) -> Block {
         let mut spans = vec![words("▪️ ")];
         spans.push(message::data(&format!("{}: {}", self.place.short(), few(&self.reasons))));
-        let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        let age = scribe.say.ago(self.last_seen);
+        let (times, objects) =
+            (formatter.say.times(self.occurrences), formatter.say.objects(self.objects, &self.obj_type));
+        let age = formatter.say.ago(self.last_seen);
         spans.push(words(format!(" · {times} · {objects} · {age}")));
         Block::Line(spans)
     }

@@ -2,14 +2,15 @@
 
 use serde::Serialize;
 
-use super::args::{self, Opt, Spec};
+use super::args::{Args, Opt};
 use super::brief::Brief;
+use super::formatter::{AnswerFormatter, word};
 use super::mistake::Mistake;
-use super::scribe::{Scribe, word};
-use super::words::Word;
-use super::{Command, PAGE};
+use super::registry::{Parse, Spec};
+use super::{PAGE, Query};
 use crate::event::Names;
 use crate::message::{Block, Message, words};
+use crate::translations::Phrase;
 
 /// Which incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,18 +33,23 @@ impl Ask {
     }
 }
 
-const SPEC: Spec = Spec {
-    command: "incidents",
+pub(super) const SPEC: Spec = Spec {
+    name: "incidents",
+    usage: "incidents [-n NAMESPACE] [-c CLUSTER] [--all] [--page N]",
+    about: Phrase::new(
+        "Open problems, the newest first; --all: those that are over, too.",
+        "未恢复的告警，最新的在前；--all：包括已恢复的。",
+    ),
+    examples: &["incidents", "incidents -n shop --all"],
     options: &[Opt::Namespace, Opt::Cluster, Opt::All, Opt::Page],
     arguments: 0,
     free_text: false,
+    parse: Parse::Query(parse),
 };
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let args = args::read(words, text, &SPEC)?;
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
     let page = args.page.unwrap_or(1);
-    let ask = Ask { namespace: args.namespace, cluster: args.cluster, all: args.all, page };
-    Ok((!args.help).then_some(Command::Incidents(ask)))
+    Ok(Some(Query::Incidents(Ask { namespace: args.namespace, cluster: args.cluster, all: args.all, page })))
 }
 
 /// The answer.
@@ -59,17 +65,17 @@ pub struct Incidents {
 }
 
 impl Incidents {
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let talk = scribe.talk;
-        let count = if self.ask.all { talk.known(self.all) } else { talk.open_title(self.all) };
-        let mut blocks: Vec<Block> = self.incidents.iter().map(|brief| brief.line(scribe)).collect();
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let texts = formatter.texts;
+        let count = if self.ask.all { texts.known(self.all) } else { texts.open_title(self.all) };
+        let mut blocks: Vec<Block> = self.incidents.iter().map(|brief| brief.line(formatter)).collect();
         if blocks.is_empty() {
-            blocks.push(scribe.line(talk.none_open()));
+            blocks.push(formatter.line(texts.none_open()));
         }
         let shown = (u64::from(self.ask.page.max(1)) - 1) * PAGE as u64 + self.incidents.len() as u64;
         let more = self.all.saturating_sub(shown);
         if more > 0 {
-            blocks.push(Block::Small(vec![words(scribe.say.more(more))]));
+            blocks.push(Block::Small(vec![words(formatter.say.more(more))]));
         }
         let mut next = Vec::new();
         if more > 0 {
@@ -80,8 +86,8 @@ impl Incidents {
             None if !self.ask.all => next.push(Ask { all: true, ..self.ask.clone() }.typed(1)),
             None => next.push("events".to_owned()),
         }
-        blocks.push(scribe.next(&next));
-        scribe.message(format!("📋 {count}"), blocks)
+        blocks.push(formatter.next(&next));
+        formatter.message(format!("📋 {count}"), blocks)
     }
 }
 

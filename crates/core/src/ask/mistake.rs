@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use super::formatter::AnswerFormatter;
 use super::help;
-use super::scribe::Scribe;
+use super::registry;
 use super::words::{MOST_CHARS, MOST_WORDS};
 use crate::message::{Block, Message, Span};
 
 /// A mistake in a command.
+#[expect(missing_docs, reason = "the names say it")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "mistake", rename_all = "snake_case")]
 pub enum Mistake {
@@ -17,86 +19,61 @@ pub enum Mistake {
     TooManyWords,
     /// No command has this name.
     UnknownCommand {
-        /// What was typed.
         word: String,
         /// What was probably meant: the whole command.
         meant: Option<String>,
     },
     /// The command has no such option.
     UnknownOption {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
         /// What was probably meant.
         meant: Option<&'static str>,
     },
     /// An option without what it needs.
     NoValue {
-        /// The command.
         command: &'static str,
-        /// The option.
         option: &'static str,
     },
-    /// The same twice.
     Twice {
-        /// The command.
         command: &'static str,
-        /// What.
         option: &'static str,
     },
-    /// Something is missing.
     Missing {
-        /// The command.
         command: &'static str,
-        /// What.
         what: Missing,
     },
     /// A word too many.
     Extra {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
     },
-    /// No number.
     NoNumber {
-        /// The command.
         command: &'static str,
-        /// The option.
         option: &'static str,
-        /// What was typed.
         word: String,
     },
     /// No length of time.
     NoTime {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
     },
     /// Longer than a mute may be, or no time at all.
     Length {
-        /// What was typed.
         word: String,
     },
     /// No number of an incident.
     NoIncident {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
     },
     /// No name of a service.
     NoName {
-        /// The command.
         command: &'static str,
-        /// What was typed.
         word: String,
     },
 }
 
-/// What is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
@@ -104,7 +81,6 @@ pub enum Missing {
     Incident,
     /// What is to be muted.
     What,
-    /// For how long.
     Length,
     /// The name of a service, for the options that were given.
     Service,
@@ -129,38 +105,38 @@ impl Mistake {
     }
 
     /// In words, with what can be typed instead.
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let talk = scribe.talk;
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let texts = formatter.texts;
         let said: Vec<Span> = match self {
-            Self::TooLong => scribe.fill(&talk.too_long(MOST_CHARS), &[]),
-            Self::TooManyWords => scribe.fill(&talk.too_many_words(MOST_WORDS), &[]),
-            Self::UnknownCommand { word, .. } => scribe.fill(talk.unknown_command(), &[word]),
-            Self::UnknownOption { command, word, .. } => scribe.fill(&talk.unknown_option(command), &[word]),
-            Self::NoValue { option, .. } => scribe.fill(&talk.no_value(option), &[]),
-            Self::Twice { option, .. } => scribe.fill(&talk.twice(option), &[]),
-            Self::Missing { what, .. } => scribe.fill(talk.missing(*what), &[]),
-            Self::Extra { command: "incidents", word } => scribe.fill(talk.extra_name(), &[word]),
-            Self::Extra { command, word } => scribe.fill(&talk.extra(command), &[word]),
-            Self::NoNumber { option, word, .. } => scribe.fill(&talk.no_number(option), &[word]),
-            Self::NoTime { word, .. } => scribe.fill(talk.no_time(), &[word]),
-            Self::Length { word } => scribe.fill(talk.wrong_length(), &[word]),
-            Self::NoIncident { word, .. } => scribe.fill(talk.no_incident(), &[word]),
-            Self::NoName { word, .. } => scribe.fill(talk.no_name(), &[word]),
+            Self::TooLong => formatter.fill(&texts.too_long(MOST_CHARS), &[]),
+            Self::TooManyWords => formatter.fill(&texts.too_many_words(MOST_WORDS), &[]),
+            Self::UnknownCommand { word, .. } => formatter.fill(texts.unknown_command(), &[word]),
+            Self::UnknownOption { command, word, .. } => formatter.fill(&texts.unknown_option(*command), &[word]),
+            Self::NoValue { option, .. } => formatter.fill(&texts.no_value(*option), &[]),
+            Self::Twice { option, .. } => formatter.fill(&texts.twice(*option), &[]),
+            Self::Missing { what, .. } => formatter.fill(what.say(formatter.style.language), &[]),
+            Self::Extra { command: "incidents", word } => formatter.fill(&texts.extra_name("incidents"), &[word]),
+            Self::Extra { command, word } => formatter.fill(&texts.extra(*command), &[word]),
+            Self::NoNumber { option, word, .. } => formatter.fill(&texts.no_number(*option), &[word]),
+            Self::NoTime { word, .. } => formatter.fill(texts.no_time(), &[word]),
+            Self::Length { word } => formatter.fill(texts.wrong_length(), &[word]),
+            Self::NoIncident { word, .. } => formatter.fill(texts.no_incident(), &[word]),
+            Self::NoName { word, .. } => formatter.fill(texts.no_name(), &[word]),
         };
         let mut blocks = vec![Block::Line(said)];
         match self {
             Self::UnknownCommand { meant: Some(meant), .. } => {
-                blocks.push(scribe.meant(std::slice::from_ref(meant)));
+                blocks.push(formatter.meant(std::slice::from_ref(meant)));
             }
             Self::Extra { command: "incidents", word } => {
                 let word = super::word(word);
-                blocks.push(scribe.meant(&[format!("events {word}"), format!("incidents -n {word}")]));
+                blocks.push(formatter.meant(&[format!("events {word}"), format!("incidents -n {word}")]));
             }
-            Self::UnknownOption { meant: Some(meant), .. } => blocks.push(scribe.meant_option(meant)),
+            Self::UnknownOption { meant: Some(meant), .. } => blocks.push(formatter.meant_option(meant)),
             _ => {}
         }
-        let usage = self.command().map_or("help", help::usage);
-        blocks.push(scribe.type_this(usage));
-        scribe.message(format!("✋ {}", talk.not_understood()), blocks)
+        let usage = self.command().and_then(registry::find).map_or(help::SPEC.name, |spec| spec.usage);
+        blocks.push(formatter.type_this(usage));
+        formatter.message(format!("✋ {}", texts.not_understood()), blocks)
     }
 }

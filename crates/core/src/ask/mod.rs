@@ -4,36 +4,36 @@
 //! file per command. It never reads a store and never knows a platform; [`crate::deed`] is what it
 //! wants done.
 
-pub mod ack;
+mod ack;
 mod args;
-pub mod brief;
+mod brief;
 pub mod events;
-pub mod help;
+mod formatter;
+mod help;
 pub mod incidents;
-pub mod known;
-pub mod mistake;
+mod known;
+pub(crate) mod mistake;
 pub mod mute;
 pub mod mutes;
 pub mod place;
-mod scribe;
+mod registry;
 pub mod show;
 pub mod status;
-mod talk;
-pub mod unmute;
+mod unmute;
 pub mod untold;
 pub mod why;
-pub mod words;
+mod words;
 
 use serde::Serialize;
 
 pub use brief::{Brief, Kept, Logged, few};
+pub use formatter::{Prompt, named, typed, word};
 pub use known::{Known, KnownRule};
 pub use mistake::Mistake;
 pub use place::{Choice, Kind, Named, Place, Unknown};
-pub use scribe::{Prompt, named, typed, word};
+pub use registry::{COMMANDS, Spec};
 
-use self::args::Spec;
-use self::scribe::Scribe;
+use self::formatter::AnswerFormatter;
 use self::words::Word;
 use crate::deed::Done;
 use crate::diagnostic::did_you_mean;
@@ -56,6 +56,20 @@ pub enum Entry {
 /// What somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// To know something.
+    Query(Query),
+    /// To change something.
+    Change(Change),
+    /// What can be typed.
+    Help {
+        /// Of one command only.
+        about: Option<&'static str>,
+    },
+}
+
+/// A question: nothing is changed by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
     /// What is open now, and what was there before podbell came.
     Overview {
         /// Counted from 1.
@@ -70,40 +84,33 @@ pub enum Command {
         /// Its number.
         id: u64,
     },
-    /// "I have it."
-    Ack {
-        /// The incident.
-        id: u64,
-    },
-    /// Hold what would be told.
-    Mute(mute::Ask),
-    /// End that.
-    Unmute(mute::What),
     /// What is muted.
     Mutes,
-    /// Why an incident was told, or was not.
+    /// Why an incident was reported, or was not.
     Why {
         /// Its number.
         id: u64,
         /// Of its changes, counted from 1.
         page: u32,
     },
-    /// What no rule tells.
+    /// Warnings that nobody was notified of.
     Untold(untold::Ask),
     /// How podbell is.
     Status,
-    /// What can be typed.
-    Help {
-        /// Of one command only.
-        about: Option<&'static str>,
-    },
 }
 
-impl Command {
-    /// Whether it changes anything.
-    pub fn writes(&self) -> bool {
-        matches!(self, Self::Ack { .. } | Self::Mute(_) | Self::Unmute(_))
-    }
+/// A change that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// "I have it."
+    Ack {
+        /// The incident.
+        id: u64,
+    },
+    /// Hold what would be reported.
+    Mute(mute::Ask),
+    /// End that.
+    Unmute(mute::What),
 }
 
 /// Reads a command.
@@ -113,7 +120,7 @@ impl Command {
 pub fn parse(entry: Entry, text: &str) -> Result<Command, Mistake> {
     let words = words::split(text)?;
     match entry {
-        Entry::Events => command("events", &words, text),
+        Entry::Events => events::SPEC.read(&words, text),
         Entry::Podbell => podbell(&words, text),
     }
 }
@@ -125,10 +132,10 @@ fn podbell(words: &[Word], text: &str) -> Result<Command, Mistake> {
     match named.as_str() {
         "podbell" => podbell(rest, text),
         "-h" | "--help" | "?" => Ok(Command::Help { about: None }),
-        name => match help::COMMANDS.iter().find(|known| known.name == name) {
-            Some(known) => command(known.name, rest, text),
+        name => match registry::find(name) {
+            Some(row) => row.read(rest, text),
             None => {
-                let meant = did_you_mean(name, help::COMMANDS.iter().map(|known| known.name));
+                let meant = did_you_mean(name, COMMANDS.iter().map(|row| row.name));
                 // What followed the mistyped word stays.
                 let rest = rest.first().and_then(|word| text.get(word.start..)).unwrap_or_default();
                 let meant = meant.map(|meant| format!("{meant} {rest}").trim_end().to_owned());
@@ -138,48 +145,25 @@ fn podbell(words: &[Word], text: &str) -> Result<Command, Mistake> {
     }
 }
 
-fn command(name: &'static str, words: &[Word], text: &str) -> Result<Command, Mistake> {
-    let parsed = match name {
-        "events" => events::parse(words, text)?,
-        "incidents" => incidents::parse(words, text)?,
-        "show" => show::parse(words, text)?,
-        "ack" => ack::parse(words, text)?,
-        "mute" => mute::parse(words, text)?,
-        "unmute" => unmute::parse(words, text)?,
-        "mutes" => mutes::parse(words, text)?,
-        "why" => why::parse(words, text)?,
-        "untold" => untold::parse(words, text)?,
-        "status" => status::parse(words, text)?,
-        _ => Some(help::parse(words)),
-    };
-    Ok(parsed.unwrap_or(Command::Help { about: Some(name) }))
-}
-
-/// A command without arguments. `None`: help was asked for.
-fn alone(command: &'static str, words: &[Word], text: &str) -> Result<Option<()>, Mistake> {
-    let args = args::read(words, text, &Spec { command, options: &[], arguments: 0, free_text: false })?;
-    Ok((!args.help).then_some(()))
-}
-
 /// Everything that can be answered: the facts, for people to read and for machines.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    /// See [`Command::Overview`].
+    /// See [`Query::Overview`].
     Overview(events::Overview),
-    /// See [`Command::Events`].
+    /// See [`Query::Events`].
     Events(Box<events::Events>),
-    /// See [`Command::Incidents`].
+    /// See [`Query::Incidents`].
     Incidents(incidents::Incidents),
-    /// See [`Command::Show`].
+    /// See [`Query::Show`].
     Shown(Box<show::Shown>),
-    /// See [`Command::Why`].
+    /// See [`Query::Why`].
     Why(Box<why::Why>),
-    /// See [`Command::Mutes`].
+    /// See [`Query::Mutes`].
     Mutes(mutes::Mutes),
-    /// See [`Command::Untold`].
+    /// See [`Query::Untold`].
     Untold(untold::Untold),
-    /// See [`Command::Status`].
+    /// See [`Query::Status`].
     Status(status::Status),
     /// See [`Command::Help`].
     Help {
@@ -277,37 +261,37 @@ impl Answer {
 
     /// In words, for a reader who types there.
     pub fn compose(&self, style: &Style, prompt: Prompt) -> Message {
-        let scribe = Scribe::new(style, prompt);
+        let formatter = AnswerFormatter::new(style, prompt);
         match self {
-            Self::Overview(overview) => overview.answer(&scribe),
-            Self::Events(events) => events.answer(&scribe),
-            Self::Incidents(incidents) => incidents.answer(&scribe),
-            Self::Shown(shown) => shown.answer(&scribe),
-            Self::Why(why) => why.answer(&scribe),
-            Self::Mutes(mutes) => mutes.answer(&scribe),
-            Self::Untold(untold) => untold.answer(&scribe),
-            Self::Status(status) => status.answer(&scribe),
-            Self::Help { about } => help::answer(*about, &scribe),
-            Self::Done { done, about, by } => mute::answer_done(done, about, by, &scribe),
-            Self::Choice(choice) => choice.answer(&scribe),
-            Self::Unknown(unknown) => unknown.answer(&scribe),
-            Self::Mistake(mistake) => mistake.answer(&scribe),
-            Self::Excuse { because } => excuse(*because, &scribe),
+            Self::Overview(overview) => overview.answer(&formatter),
+            Self::Events(events) => events.answer(&formatter),
+            Self::Incidents(incidents) => incidents.answer(&formatter),
+            Self::Shown(shown) => shown.answer(&formatter),
+            Self::Why(why) => why.answer(&formatter),
+            Self::Mutes(mutes) => mutes.answer(&formatter),
+            Self::Untold(untold) => untold.answer(&formatter),
+            Self::Status(status) => status.answer(&formatter),
+            Self::Help { about } => help::answer(*about, &formatter),
+            Self::Done { done, about, by } => mute::answer_done(done, about, by, &formatter),
+            Self::Choice(choice) => choice.answer(&formatter),
+            Self::Unknown(unknown) => unknown.answer(&formatter),
+            Self::Mistake(mistake) => mistake.answer(&formatter),
+            Self::Excuse { because } => excuse(*because, &formatter),
         }
     }
 }
 
-fn excuse(because: Excuse, scribe: &Scribe<'_>) -> Message {
-    let mut blocks = vec![scribe.line(scribe.talk.excuse(because))];
+fn excuse(because: Excuse, formatter: &AnswerFormatter<'_>) -> Message {
+    let mut blocks = vec![formatter.line(because.say(formatter.style.language))];
     if because == Excuse::Silent {
-        blocks.push(scribe.next(&["mutes".to_owned(), "incidents".to_owned()]));
+        blocks.push(formatter.next(&["mutes".to_owned(), "incidents".to_owned()]));
     }
     let title = match because {
-        Excuse::MayNotWrite => scribe.talk.not_allowed(),
-        Excuse::NotDone | Excuse::NotRunning => scribe.talk.not_done(),
-        Excuse::Slow | Excuse::Unreadable | Excuse::Silent => scribe.talk.no_answer(),
+        Excuse::MayNotWrite => formatter.texts.not_allowed(),
+        Excuse::NotDone | Excuse::NotRunning => formatter.texts.not_done(),
+        Excuse::Slow | Excuse::Unreadable | Excuse::Silent => formatter.texts.no_answer(),
     };
-    scribe.message(format!("⚠️ {title}"), blocks)
+    formatter.message(format!("⚠️ {title}"), blocks)
 }
 
 /// How many pages there are, and the lines of one of them.
@@ -318,6 +302,6 @@ fn page<T>(all: &[T], page: u32) -> (u32, &[T]) {
 }
 
 /// Lines of `this` page, and that there are others.
-fn pages(scribe: &Scribe<'_>, page: u32, pages: u32) -> Option<Block> {
-    (pages > 1).then(|| Block::Small(vec![crate::message::words(scribe.talk.page(page, pages))]))
+fn pages(formatter: &AnswerFormatter<'_>, page: u32, pages: u32) -> Option<Block> {
+    (pages > 1).then(|| Block::Small(vec![crate::message::words(formatter.texts.page(page, pages))]))
 }

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Command;
-use super::args::{self, Args, Opt, Spec};
+use super::Change;
+use super::args::{self, Args, Opt};
+use super::formatter::{AnswerFormatter, named, typed, word};
 use super::mistake::{Missing, Mistake};
 use super::mutes;
 use super::place::{Kind, Named, Unknown};
-use super::scribe::{Scribe, named, typed, word};
-use super::words::Word;
+use super::registry::{Parse, Spec};
 use crate::deed::{Done, Refusal};
 use crate::message::{self, Block, Message, words};
 use crate::mute::{Author, LONGEST_MUTE};
+use crate::translations::Phrase;
 
 /// What a person means, by the shape of the word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,65 +72,75 @@ impl Ask {
     }
 }
 
-const SPEC: Spec = Spec { command: "mute", options: &[Opt::Namespace, Opt::Cluster], arguments: 2, free_text: true };
+pub(super) const SPEC: Spec = Spec {
+    name: "mute",
+    usage: "mute SERVICE|ID|rule:NAME 2h [why]",
+    about: Phrase::new(
+        "Hold messages of a service, an incident or a rule for a while.",
+        "暂时静默服务、告警或规则的消息。",
+    ),
+    examples: &["mute web 2h deploying", "mute 1042 30m", "mute rule:image-pull 1d"],
+    options: &[Opt::Namespace, Opt::Cluster],
+    arguments: 2,
+    free_text: true,
+    parse: Parse::Change(parse),
+};
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let args = args::read(words, text, &SPEC)?;
-    if args.help {
-        return Ok(None);
-    }
-    let missing = |what| Mistake::Missing { command: "mute", what };
+fn parse(args: Args) -> Result<Change, Mistake> {
+    let missing = |what| Mistake::Missing { command: SPEC.name, what };
     let written = args.arguments.first().ok_or(missing(Missing::What))?;
-    let what = What::read(written, &args, "mute")?;
+    let what = What::read(written, &args, SPEC.name)?;
     let length = args.arguments.get(1).ok_or(missing(Missing::Length))?.clone();
-    let lasts = args::length(&length, "mute")?;
+    let lasts = args::length(&length, SPEC.name)?;
     if lasts < Duration::from_secs(1) || lasts > LONGEST_MUTE {
         return Err(Mistake::Length { word: length });
     }
-    Ok(Some(Command::Mute(Ask { what, lasts, length, why: args.free_text })))
+    Ok(Change::Mute(Ask { what, lasts, length, why: args.free_text }))
 }
 
 /// What came of a deed.
-pub(super) fn answer_done(done: &Done, about: &str, by: &Author, scribe: &Scribe<'_>) -> Message {
-    let talk = scribe.talk;
+pub(super) fn answer_done(done: &Done, about: &str, by: &Author, formatter: &AnswerFormatter<'_>) -> Message {
+    let texts = formatter.texts;
     match done {
         Done::Muted { mute, holds } => {
             let title = format!("🔇 {}", message::one_line(&named(&mute.what), 200));
-            let lasts = scribe.say.duration(mute.until.since(scribe.style.now).as_secs().saturating_add(30));
-            let mut gist = scribe.mute(mute);
+            let lasts = formatter.say.duration(mute.until.since(formatter.style.now).as_secs().saturating_add(30));
+            let mut gist = formatter.mute(mute);
             gist.push(words(format!(" ({lasts})")));
             let blocks = vec![
                 Block::Line(gist),
-                scribe.line(talk.holds(*holds)),
-                scribe.next(&[format!("unmute {}", typed(&mute.what)), "mutes".to_owned()]),
+                formatter.line(if *holds == 0 { texts.holds_none().to_owned() } else { texts.holds(*holds) }),
+                formatter.next(&[format!("unmute {}", typed(&mute.what)), "mutes".to_owned()]),
             ];
-            scribe.message(title, blocks)
+            formatter.message(title, blocks)
         }
         Done::Unmuted { mutes } => {
-            let mut blocks = vec![Block::Line(scribe.fill(talk.unmuted(), &[&by.name]))];
-            blocks.extend(mutes.iter().take(super::PAGE).map(|mute| mutes::line(mute, scribe)));
-            blocks.push(scribe.next(&["mutes".to_owned(), "events".to_owned()]));
+            let mut blocks = vec![Block::Line(formatter.fill(texts.unmuted(), &[&by.name]))];
+            blocks.extend(mutes.iter().take(super::PAGE).map(|mute| mutes::line(mute, formatter)));
+            blocks.push(formatter.next(&["mutes".to_owned(), "events".to_owned()]));
             let what = mutes.first().map_or(about.to_owned(), |mute| named(&mute.what));
-            scribe.message(format!("🔔 {}", message::one_line(&what, 200)), blocks)
+            formatter.message(format!("🔔 {}", message::one_line(&what, 200)), blocks)
         }
         Done::Acknowledged { id, before } => {
-            let mut blocks = vec![Block::Line(scribe.fill(talk.acknowledged(), &[&by.name]))];
+            let mut blocks = vec![Block::Line(formatter.fill(texts.acknowledged(), &[&by.name]))];
             if let Some(before) = before {
-                blocks.push(scribe.filled(&talk.had_it(&scribe.say.at(before.at)), &[&before.by.name]));
+                blocks.push(formatter.filled(&texts.had_it(&formatter.say.at(before.at)), &[&before.by.name]));
             }
-            blocks.push(scribe.next(&[format!("show {id}"), format!("mute {id} 2h")]));
-            scribe.message(format!("🙋 #{id}"), blocks)
+            blocks.push(formatter.next(&[format!("show {id}"), format!("mute {id} 2h")]));
+            formatter.message(format!("🙋 #{id}"), blocks)
         }
         Done::Refused { because: Refusal::Unknown } => {
-            Unknown { kind: Kind::Thing, word: about.to_owned(), near: Vec::new() }.answer(scribe)
+            Unknown { kind: Kind::Thing, word: about.to_owned(), near: Vec::new() }.answer(formatter)
         }
         Done::Refused { because: Refusal::NotMuted } => {
-            Unknown { kind: Kind::Mute, word: about.to_owned(), near: Vec::new() }.answer(scribe)
+            Unknown { kind: Kind::Mute, word: about.to_owned(), near: Vec::new() }.answer(formatter)
         }
         Done::Refused { because } => {
-            let blocks =
-                vec![scribe.line(talk.refused(*because)), scribe.next(&["mutes".to_owned(), "incidents".to_owned()])];
-            scribe.message(format!("✋ {}", message::one_line(about, 200)), blocks)
+            let blocks = vec![
+                formatter.line(because.say(formatter.style.language)),
+                formatter.next(&["mutes".to_owned(), "incidents".to_owned()]),
+            ];
+            formatter.message(format!("✋ {}", message::one_line(about, 200)), blocks)
         }
     }
 }

@@ -2,16 +2,23 @@
 
 use serde::Serialize;
 
-use super::mistake::Mistake;
-use super::scribe::{Scribe, named, typed};
-use super::words::Word;
-use super::{Command, PAGE, alone};
+use super::formatter::{AnswerFormatter, named, typed};
+use super::registry::{Parse, Spec};
+use super::{PAGE, Query};
 use crate::message::{self, Block, Message, words};
 use crate::mute::Mute;
+use crate::translations::Phrase;
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    Ok(alone("mutes", words, text)?.map(|()| Command::Mutes))
-}
+pub(super) const SPEC: Spec = Spec {
+    name: "mutes",
+    usage: "mutes",
+    about: Phrase::new("What is muted, by whom, until when.", "当前静默：内容、操作人、截止时间。"),
+    examples: &["mutes"],
+    options: &[],
+    arguments: 0,
+    free_text: false,
+    parse: Parse::Query(|_| Ok(Some(Query::Mutes))),
+};
 
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
@@ -21,22 +28,23 @@ pub struct Mutes {
 }
 
 impl Mutes {
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let mut blocks: Vec<Block> = self.mutes.iter().take(PAGE * 2).map(|mute| line(mute, scribe)).collect();
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let mut blocks: Vec<Block> = self.mutes.iter().take(PAGE * 2).map(|mute| line(mute, formatter)).collect();
         if let Some(more) = self.mutes.len().checked_sub(PAGE * 2).filter(|more| *more > 0) {
-            blocks.push(Block::Small(vec![words(scribe.say.more(more as u64))]));
+            blocks.push(Block::Small(vec![words(formatter.say.more(more as u64))]));
         }
         match self.mutes.first() {
-            Some(first) => blocks.push(scribe.next(&[format!("unmute {}", typed(&first.what))])),
-            None => blocks.extend([scribe.line(scribe.talk.nothing_muted()), scribe.next(&["help mute".to_owned()])]),
+            Some(first) => blocks.push(formatter.next(&[format!("unmute {}", typed(&first.what))])),
+            None => blocks
+                .extend([formatter.line(formatter.texts.nothing_muted()), formatter.next(&["help mute".to_owned()])]),
         }
-        scribe.message(format!("🔇 {}", scribe.talk.muted_title(self.mutes.len() as u64)), blocks)
+        formatter.message(format!("🔇 {}", formatter.texts.muted_title(self.mutes.len() as u64)), blocks)
     }
 }
 
 /// `shop/web · muted by ann (ops) until 12:00: deploy`.
-pub(super) fn line(mute: &Mute, scribe: &Scribe<'_>) -> Block {
+pub(super) fn line(mute: &Mute, formatter: &AnswerFormatter<'_>) -> Block {
     let mut spans = vec![message::data(&named(&mute.what)), words(" · ")];
-    spans.extend(scribe.mute(mute));
+    spans.extend(formatter.mute(mute));
     Block::Line(spans)
 }

@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::args::{self, Args};
+use super::formatter::{AnswerFormatter, word};
 use super::mistake::Mistake;
-use super::scribe::{Scribe, word};
 use crate::event::Target;
 use crate::message::{Message, words};
 
@@ -111,14 +111,15 @@ pub struct Choice {
 }
 
 impl Choice {
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let mut blocks = vec![scribe.filled(&scribe.talk.several(self.commands.len() as u64), &[&self.word])];
-        blocks
-            .extend(self.commands.iter().take(MOST_CHOICES).map(|command| scribe.meant(std::slice::from_ref(command))));
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let mut blocks = vec![formatter.filled(&formatter.texts.several(self.commands.len()), &[&self.word])];
+        blocks.extend(
+            self.commands.iter().take(MOST_CHOICES).map(|command| formatter.meant(std::slice::from_ref(command))),
+        );
         if let Some(more) = self.commands.len().checked_sub(MOST_CHOICES).filter(|more| *more > 0) {
-            blocks.push(crate::message::Block::Small(vec![words(scribe.say.more(more as u64))]));
+            blocks.push(crate::message::Block::Small(vec![words(formatter.say.more(more as u64))]));
         }
-        scribe.message(format!("❓ {}", scribe.talk.which()), blocks)
+        formatter.message(format!("❓ {}", formatter.texts.which()), blocks)
     }
 }
 
@@ -150,18 +151,18 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let mut blocks = vec![scribe.filled(scribe.talk.unknown(self.kind), &[&self.word])];
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let mut blocks = vec![formatter.filled(self.kind.say(formatter.style.language), &[&self.word])];
         if !self.near.is_empty() {
-            blocks.push(scribe.meant(&self.near));
+            blocks.push(formatter.meant(&self.near));
         }
         let list = match self.kind {
             Kind::Service | Kind::Thing => "events",
             Kind::Incident | Kind::Rule => "incidents",
             Kind::Mute => "mutes",
         };
-        blocks.push(scribe.next(&[list.to_owned()]));
-        scribe.message(format!("❓ {}", scribe.talk.not_found()), blocks)
+        blocks.push(formatter.next(&[list.to_owned()]));
+        formatter.message(format!("❓ {}", formatter.texts.not_found()), blocks)
     }
 }
 

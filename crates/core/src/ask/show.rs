@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::args::only_id;
+use super::args::{Args, only_id};
 use super::brief::{Brief, Logged};
+use super::formatter::{AnswerFormatter, Prompt};
 use super::mistake::Mistake;
-use super::scribe::{Prompt, Scribe};
-use super::words::Word;
-use super::{Command, Known};
+use super::registry::{Parse, Spec};
+use super::{Known, Query};
 use crate::deed::Act;
 use crate::incident::Incident;
 use crate::incident::telling::Due;
@@ -15,12 +15,27 @@ use crate::message::{self, Block, Message, Style, compose_built_in, words};
 use crate::notice::{Notice, NoticeBody, NoticeKind, Told};
 use crate::scope::Scope;
 use crate::time::Time;
+use crate::translations::Phrase;
 
 /// How many actions and messages are listed, the newest.
 const MOST_LISTED: usize = 6;
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    Ok(only_id(words, text, "show")?.map(|id| Command::Show { id }))
+pub(super) const SPEC: Spec = Spec {
+    name: "show",
+    usage: "show ID",
+    about: Phrase::new(
+        "One incident: what, where, since when, and what people did.",
+        "一个告警的详情：什么、在哪、何时开始、谁做过什么。",
+    ),
+    examples: &["show 1042"],
+    options: &[],
+    arguments: 1,
+    free_text: false,
+    parse: Parse::Query(parse),
+};
+
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
+    Ok(Some(Query::Show { id: only_id(&args, SPEC.name)? }))
 }
 
 /// A message about it that was sent, or waits.
@@ -63,59 +78,46 @@ pub struct Parts {
 }
 
 impl Shown {
-    /// The answer about an incident, for a reader who may see some of it.
-    pub fn new(
-        incident: &Incident,
-        brief: Brief,
-        scope: &Scope,
-        known: &Known,
-        actions: Vec<Logged>,
-        told: Vec<ToldOnce>,
-        now: Time,
-    ) -> Self {
-        Self { notice: notice(incident, &brief, scope, known, now), brief, actions, told }
-    }
-
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let Parts { mut story, people, actions, told } = self.written(scribe);
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let Parts { mut story, people, actions, told } = self.written(formatter);
         // Right below the gist: it decides whether there is anything left to do.
         let place = story.blocks.len().min(1);
         story.blocks.splice(place..place, people);
         story.blocks.extend(newest(actions));
         story.blocks.extend(newest(told));
-        story.blocks.push(scribe.next(&self.next()));
+        story.blocks.push(formatter.next(&self.next()));
         story
     }
 
     /// The same in parts and whole, for a reader who clicks and does not type.
     pub fn parts(&self, style: &Style) -> Parts {
-        self.written(&Scribe::new(style, Prompt::default()))
+        self.written(&AnswerFormatter::new(style, Prompt::default()))
     }
 
-    fn written(&self, scribe: &Scribe<'_>) -> Parts {
-        let talk = scribe.talk;
-        let mut story = compose_built_in(&self.notice, scribe.style);
+    fn written(&self, formatter: &AnswerFormatter<'_>) -> Parts {
+        let texts = formatter.texts;
+        let mut story = compose_built_in(&self.notice, formatter.style);
         // An answer calls nobody.
         story.mentions.clear();
         let mut people: Vec<Block> = Vec::new();
         for mute in &self.brief.muted {
             let mut spans = vec![words("🔇 ")];
-            spans.extend(scribe.mute(mute));
+            spans.extend(formatter.mute(mute));
             people.push(Block::Line(spans));
         }
         if let Some(acknowledged) = &self.brief.acknowledged {
             let mut spans = vec![words("🙋 ")];
-            spans.extend(scribe.fill(talk.has_it(), &[&acknowledged.by.name]));
-            spans.push(words(format!(" · {}", scribe.say.ago(acknowledged.at))));
+            spans.extend(formatter.fill(texts.has_it(), &[&acknowledged.by.name]));
+            spans.push(words(format!(" · {}", formatter.say.ago(acknowledged.at))));
             people.push(Block::Line(spans));
         }
         let told = self.told.iter().map(|told| {
-            let (at, state) = (scribe.say.at(told.at), talk.delivery(&told.state));
-            let mut spans = vec![words(format!("✉️ {at} {} → ", talk.kind(told.kind)))];
-            spans.extend([message::data(&told.to), words(format!("{}{state}", scribe.say.colon()))]);
+            let (at, state) = (formatter.say.at(told.at), texts.delivery(&told.state));
+            let mut spans = vec![words(format!("✉️ {at} {} → ", told.kind.say(formatter.style.language)))];
+            spans.extend([message::data(&told.to), words(format!("{}{state}", formatter.say.colon()))]);
             Block::Small(spans)
         });
-        let actions = self.actions.iter().map(|logged| line(logged, scribe)).collect();
+        let actions = self.actions.iter().map(|logged| line(logged, formatter)).collect();
         Parts { story, people, actions, told: told.collect() }
     }
 
@@ -139,7 +141,7 @@ impl Shown {
 
 /// The story as it is now, as if it were told for the first time; of what is over, its end. What lies in
 /// services that the reader may not see is left out.
-fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, now: Time) -> Notice {
+pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, now: Time) -> Notice {
     let mut seen = incident.clone();
     seen.targets.retain(|target| scope.sees(target));
     let kind = if brief.resolved_at.is_some() { NoticeKind::Resolved } else { NoticeKind::Opened };
@@ -179,18 +181,20 @@ fn newest(all: Vec<Block>) -> impl Iterator<Item = Block> {
     all.into_iter().skip(skipped)
 }
 
-fn line(logged: &Logged, scribe: &Scribe<'_>) -> Block {
+fn line(logged: &Logged, formatter: &AnswerFormatter<'_>) -> Block {
     let (did, why) = match &logged.act {
-        Act::Mute { lasts, why, .. } => (scribe.talk.did_mute(&scribe.say.duration(lasts.as_secs())), why.as_deref()),
-        Act::Unmute { .. } => (scribe.talk.did_unmute().to_owned(), None),
-        Act::Acknowledge { .. } => (scribe.talk.did_acknowledge().to_owned(), None),
+        Act::Mute { lasts, why, .. } => {
+            (formatter.texts.did_mute(&formatter.say.duration(lasts.as_secs())), why.as_deref())
+        }
+        Act::Unmute { .. } => (formatter.texts.did_unmute().to_owned(), None),
+        Act::Acknowledge { .. } => (formatter.texts.did_acknowledge().to_owned(), None),
     };
-    let mut spans = vec![words(format!("👤 {} ", scribe.say.at(logged.at)))];
-    spans.extend(scribe.author(&logged.by));
-    spans.push(words(format!("{}{did}", scribe.say.colon())));
+    let mut spans = vec![words(format!("👤 {} ", formatter.say.at(logged.at)))];
+    spans.extend(formatter.author(&logged.by));
+    spans.push(words(format!("{}{did}", formatter.say.colon())));
     if let Some(why) = why {
-        spans.push(words(scribe.say.comma()));
-        spans.extend(scribe.fill("{}", &[why]));
+        spans.push(words(formatter.say.comma()));
+        spans.extend(formatter.fill("{}", &[why]));
     }
     Block::Small(spans)
 }

@@ -2,19 +2,26 @@
 
 use serde::Serialize;
 
-use super::mistake::Mistake;
-use super::scribe::Scribe;
-use super::words::Word;
-use super::{Command, alone};
+use super::Query;
+use super::formatter::AnswerFormatter;
+use super::registry::{Parse, Spec};
 use crate::message::{self, Block, Message, Span, words};
 use crate::time::Time;
+use crate::translations::Phrase;
 
 /// A service that was not alive for so long does not run, in seconds.
 const ALIVE: u64 = 60;
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    Ok(alone("status", words, text)?.map(|()| Command::Status))
-}
+pub(super) const SPEC: Spec = Spec {
+    name: "status",
+    usage: "status",
+    about: Phrase::new("Whether podbell runs and reads everything.", "podbell 是否在运行并能读取全部服务。"),
+    examples: &["status"],
+    options: &[],
+    arguments: 0,
+    free_text: false,
+    parse: Parse::Query(|_| Ok(Some(Query::Status))),
+};
 
 /// The answer. What is `None` is not the reader's to see.
 #[derive(Clone, Debug, Serialize)]
@@ -46,31 +53,31 @@ pub struct Status {
 }
 
 impl Status {
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let talk = scribe.talk;
-        let silent = self.ended || self.heartbeat.is_none_or(|beat| scribe.style.now.since(beat).as_secs() > ALIVE);
-        let mut blocks = vec![scribe.line(match self.heartbeat {
-            Some(beat) if silent => talk.not_alive(&scribe.say.age(beat)),
-            Some(_) => talk.alive().to_owned(),
-            None => talk.never_alive().to_owned(),
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let texts = formatter.texts;
+        let silent = self.ended || self.heartbeat.is_none_or(|beat| formatter.style.now.since(beat).as_secs() > ALIVE);
+        let mut blocks = vec![formatter.line(match self.heartbeat {
+            Some(beat) if silent => texts.not_alive(&formatter.say.age(beat)),
+            Some(_) => texts.alive().to_owned(),
+            None => texts.never_alive().to_owned(),
         })];
-        blocks.push(scribe.line(talk.watches(&scribe.say.services(self.services), self.open, self.mutes)));
+        blocks.push(formatter.line(texts.watches(&formatter.say.services(self.services), self.open, self.mutes)));
         if let Some(since) = self.unreadable_since {
-            let services = scribe.say.services(self.unreadable);
-            blocks.push(scribe.line(format!("⚠️ {}", talk.unreadable(&services, &scribe.say.at(since)))));
+            let services = formatter.say.services(self.unreadable);
+            blocks.push(formatter.line(format!("⚠️ {}", texts.unreadable(&services, &formatter.say.at(since)))));
         }
-        blocks.extend(scribe.unusable(self.unusable));
+        blocks.extend(formatter.unusable(self.unusable));
         if let (Some(waiting), Some(dead)) = (self.waiting, self.dead) {
-            blocks.push(scribe.line(talk.deliveries(waiting, dead)));
+            blocks.push(formatter.line(texts.deliveries(waiting, dead)));
         }
         for name in self.destinations.iter().flatten() {
             let mut spans: Vec<Span> = vec![words("⚠️ ")];
-            spans.extend(scribe.fill(talk.takes_nothing(), &[name]));
+            spans.extend(formatter.fill(texts.takes_nothing(), &[name]));
             blocks.push(Block::Line(spans));
         }
-        blocks.push(scribe.next(&["events".to_owned(), "untold".to_owned(), "mutes".to_owned()]));
+        blocks.push(formatter.next(&["events".to_owned(), "untold".to_owned(), "mutes".to_owned()]));
         let sign = if silent || self.unreadable > 0 || self.unusable > 0 { "⚠️" } else { "💚" };
-        scribe.message(message::one_line(&format!("{sign} {}", talk.status_title()), 100), blocks)
+        formatter.message(message::one_line(&format!("{sign} {}", texts.status_title()), 100), blocks)
     }
 }
 

@@ -1,18 +1,24 @@
 //! `unmute SERVICE|ID|rule:NAME`: ends a mute before its time.
 
-use super::Command;
-use super::args::{self, Opt, Spec};
+use super::Change;
+use super::args::{Args, Opt};
 use super::mistake::{Missing, Mistake};
 use super::mute::What;
-use super::words::Word;
+use super::registry::{Parse, Spec};
+use crate::translations::Phrase;
 
-const SPEC: Spec = Spec { command: "unmute", options: &[Opt::Namespace, Opt::Cluster], arguments: 1, free_text: false };
+pub(super) const SPEC: Spec = Spec {
+    name: "unmute",
+    usage: "unmute SERVICE|ID|rule:NAME",
+    about: Phrase::new("End a mute before its time.", "提前解除静默。"),
+    examples: &["unmute web", "unmute 1042"],
+    options: &[Opt::Namespace, Opt::Cluster],
+    arguments: 1,
+    free_text: false,
+    parse: Parse::Change(parse),
+};
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let args = args::read(words, text, &SPEC)?;
-    if args.help {
-        return Ok(None);
-    }
-    let what = args.arguments.first().ok_or(Mistake::Missing { command: "unmute", what: Missing::What })?;
-    Ok(Some(Command::Unmute(What::read(what, &args, "unmute")?)))
+fn parse(args: Args) -> Result<Change, Mistake> {
+    let what = args.arguments.first().ok_or(Mistake::Missing { command: SPEC.name, what: Missing::What })?;
+    Ok(Change::Unmute(What::read(what, &args, SPEC.name)?))
 }

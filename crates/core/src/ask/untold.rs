@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{self, Opt, Spec};
+use super::args::{Args, Opt};
+use super::formatter::{AnswerFormatter, word};
 use super::mistake::Mistake;
-use super::scribe::{Scribe, word};
+use super::registry::{Parse, Spec};
 use super::status::is_zero;
-use super::words::Word;
-use super::{Command, page, pages};
+use super::{Query, page, pages};
 use crate::event::Target;
 use crate::message::{self, Block, Message, words};
 use crate::rules::rule::RuleKey;
 use crate::step::decision::{Decision, Verdict};
 use crate::time::Time;
+use crate::translations::Phrase;
 
 /// What is looked back at unless something else is asked for.
 const LATELY: Duration = Duration::from_secs(24 * 3600);
@@ -50,18 +51,23 @@ impl Ask {
     }
 }
 
-const SPEC: Spec = Spec {
-    command: "untold",
+pub(super) const SPEC: Spec = Spec {
+    name: "untold",
+    usage: "untold [-n NAMESPACE] [-c CLUSTER] [--since 24h] [--page N]",
+    about: Phrase::new(
+        "Unmatched Warnings: those that nobody was notified of, and why.",
+        "未通知的 Warning 事件及其原因。",
+    ),
+    examples: &["untold --since 2h"],
     options: &[Opt::Namespace, Opt::Cluster, Opt::Since, Opt::Page],
     arguments: 0,
     free_text: false,
+    parse: Parse::Query(parse),
 };
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let args = args::read(words, text, &SPEC)?;
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
     let (since, page) = (args.since.unwrap_or(LATELY), args.page.unwrap_or(1));
-    let ask = Ask { namespace: args.namespace, cluster: args.cluster, since, page };
-    Ok((!args.help).then_some(Command::Untold(ask)))
+    Ok(Some(Query::Untold(Ask { namespace: args.namespace, cluster: args.cluster, since, page })))
 }
 
 /// Changes of one workload with one reason.
@@ -143,26 +149,27 @@ impl Untold {
         Self { ask, rows: shown.to_vec(), all: rows.len() as u64, pages, unusable }
     }
 
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let talk = scribe.talk;
-        let since = scribe.say.duration(self.ask.since.as_secs());
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let texts = formatter.texts;
+        let since = formatter.say.duration(self.ask.since.as_secs());
         let said = match (self.all, self.unusable) {
-            (0, 1..) => talk.untold_but_unusable(&since),
-            (all, _) => talk.untold(all, &since),
+            (0, 1..) => texts.untold_but_unusable(&since),
+            (0, 0) => texts.nothing_untold(&since),
+            _ => texts.untold(&since),
         };
-        let mut blocks = vec![scribe.line(said)];
-        blocks.extend(scribe.unusable(self.unusable));
+        let mut blocks = vec![formatter.line(said)];
+        blocks.extend(formatter.unusable(self.unusable));
         for row in &self.rows {
-            row.write(scribe, &mut blocks);
+            row.write(formatter, &mut blocks);
         }
-        blocks.extend(pages(scribe, self.ask.page, self.pages));
+        blocks.extend(pages(formatter, self.ask.page, self.pages));
         let mut next = Vec::new();
         if self.ask.page < self.pages {
             next.push(self.ask.typed(self.ask.page + 1));
         }
         next.push("events".to_owned());
-        blocks.push(scribe.next(&next));
-        scribe.message(format!("🤐 {}", talk.untold_title(self.all)), blocks)
+        blocks.push(formatter.next(&next));
+        formatter.message(format!("🤐 {}", texts.untold_title(self.all)), blocks)
     }
 }
 
@@ -182,16 +189,17 @@ impl Row {
         }
     }
 
-    fn write(&self, scribe: &Scribe<'_>, blocks: &mut Vec<Block>) {
+    fn write(&self, formatter: &AnswerFormatter<'_>, blocks: &mut Vec<Block>) {
         let mut spans = vec![words("▪️ ")];
         let place = [&self.namespace, &self.workload].into_iter().filter(|part| !part.is_empty());
         let place = place.map(String::as_str).collect::<Vec<_>>().join("/");
         spans.push(message::data(&format!("{place}: {}", self.reason)));
-        let (times, objects) = (scribe.say.times(self.occurrences), scribe.say.objects(self.objects, &self.obj_type));
-        spans.push(words(format!(" · {times} · {objects} · {} · ", scribe.say.ago(self.at))));
+        let (times, objects) =
+            (formatter.say.times(self.occurrences), formatter.say.objects(self.objects, &self.obj_type));
+        spans.push(words(format!(" · {times} · {objects} · {} · ", formatter.say.ago(self.at))));
         match self.ignored_by.first() {
-            Some(rule) => spans.extend(scribe.fill(scribe.talk.ignored_by(), &[&rule.name])),
-            None => spans.push(words(scribe.talk.no_rule())),
+            Some(rule) => spans.extend(formatter.fill(formatter.texts.ignored_by(), &[&rule.name])),
+            None => spans.push(words(formatter.texts.no_rule())),
         }
         blocks.push(Block::Line(spans));
     }

@@ -3,13 +3,13 @@
 
 use serde::Serialize;
 
-use super::args::{self, Opt};
+use super::args::{Args, Opt, only_id};
 use super::brief::Brief;
+use super::formatter::{AnswerFormatter, Prompt};
 use super::mistake::Mistake;
-use super::scribe::{Prompt, Scribe};
+use super::registry::{Parse, Spec};
 use super::show::ToldOnce;
-use super::words::Word;
-use super::{Command, PAGE, pages};
+use super::{PAGE, Query, pages};
 use crate::incident::hold::Held;
 use crate::message::{self, Block, Message, Span, Style, words};
 use crate::notice::NoticeKind;
@@ -17,10 +17,21 @@ use crate::rules::rule::Destination;
 use crate::step::decision::{Claimed, Decision, Effect, Verdict};
 use crate::time::Time;
 use crate::trail::{Line, Trail};
+use crate::translations::Phrase;
 
-pub(super) fn parse(words: &[Word], text: &str) -> Result<Option<Command>, Mistake> {
-    let read = args::id_with(words, text, "why", &[Opt::Page])?;
-    Ok(read.map(|(id, args)| Command::Why { id, page: args.page.unwrap_or(1) }))
+pub(super) const SPEC: Spec = Spec {
+    name: "why",
+    usage: "why ID [--page N]",
+    about: Phrase::new("Why an incident was reported, or was not.", "告警为什么通知，或为什么没有通知。"),
+    examples: &["why 1042"],
+    options: &[Opt::Page],
+    arguments: 1,
+    free_text: false,
+    parse: Parse::Query(parse),
+};
+
+fn parse(args: Args) -> Result<Option<Query>, Mistake> {
+    Ok(Some(Query::Why { id: only_id(&args, SPEC.name)?, page: args.page.unwrap_or(1) }))
 }
 
 /// The answer.
@@ -60,49 +71,51 @@ impl Why {
         Self { brief, changes, held, told }
     }
 
-    pub(super) fn answer(&self, scribe: &Scribe<'_>) -> Message {
-        let mut blocks = self.written(scribe);
-        blocks.extend(pages(scribe, self.changes.page, self.changes.pages));
+    pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
+        let mut blocks = self.written(formatter);
+        blocks.extend(pages(formatter, self.changes.page, self.changes.pages));
         let older = self.changes.older().map(|page| format!("why {} --page {page}", self.brief.id));
         let next = older.into_iter().chain([format!("show {}", self.brief.id), "untold".to_owned()]);
-        blocks.push(scribe.next(&next.collect::<Vec<_>>()));
+        blocks.push(formatter.next(&next.collect::<Vec<_>>()));
         let title = format!("🔎 #{} · {}", self.brief.id, self.brief.place());
-        scribe.message(message::one_line(&title, 300), blocks)
+        formatter.message(message::one_line(&title, 300), blocks)
     }
 
     /// The same for a reader who clicks and does not type.
     pub fn explanation(&self, style: &Style) -> Vec<Block> {
-        self.written(&Scribe::new(style, Prompt::default()))
+        self.written(&AnswerFormatter::new(style, Prompt::default()))
     }
 
-    fn written(&self, scribe: &Scribe<'_>) -> Vec<Block> {
-        let talk = scribe.talk;
+    fn written(&self, formatter: &AnswerFormatter<'_>) -> Vec<Block> {
+        let texts = formatter.texts;
         let sent = self.told.iter().filter(|told| told.state == "sent" || told.state == "folded").count() as u64;
-        let mut blocks =
-            vec![scribe.filled(talk.rule_decided(), &[&self.brief.rule.name]), scribe.line(talk.told_so_often(sent))];
+        let mut blocks = vec![
+            formatter.filled(texts.rule_decided(), &[&self.brief.rule.name]),
+            formatter.line(if sent == 0 { texts.told_nobody().to_owned() } else { texts.told_so_often(sent) }),
+        ];
         for (to, held) in &self.held {
-            let mut spans = vec![words("🤫 "), message::data(to), words(scribe.say.colon())];
-            spans.extend(held_by(held, scribe));
+            let mut spans = vec![words("🤫 "), message::data(to), words(formatter.say.colon())];
+            spans.extend(held_by(held, formatter));
             blocks.push(Block::Line(spans));
         }
         for mute in &self.brief.muted {
             let mut spans = vec![words("🔇 ")];
-            spans.extend(scribe.mute(mute));
+            spans.extend(formatter.mute(mute));
             blocks.push(Block::Line(spans));
         }
         blocks.extend(self.changes.lines.iter().map(|line| match line {
-            Line::Change(decision) => self.line(decision, scribe),
-            Line::LeftOut(n) => Block::Small(vec![words(format!("… {} …", talk.changes_left_out(*n)))]),
+            Line::Change(decision) => self.line(decision, formatter),
+            Line::LeftOut(n) => Block::Small(vec![words(format!("… {} …", texts.changes_left_out(*n)))]),
         }));
         blocks
     }
 
-    fn line(&self, decision: &Decision, scribe: &Scribe<'_>) -> Block {
-        let mut spans = vec![words(format!("{} · ", scribe.say.at(decision.at)))];
+    fn line(&self, decision: &Decision, formatter: &AnswerFormatter<'_>) -> Block {
+        let mut spans = vec![words(format!("{} · ", formatter.say.at(decision.at)))];
         spans.push(message::data(&format!("{} {}", decision.reason, decision.obj_name)));
-        spans.push(words(format!(" +{}{}", message::number(decision.new), scribe.say.colon())));
+        spans.push(words(format!(" +{}{}", message::number(decision.new), formatter.say.colon())));
         if let Some(claimed) = claimed(decision, self.brief.id) {
-            spans.push(words(effect(claimed.effect, scribe)));
+            spans.push(words(effect(claimed.effect, formatter)));
         }
         Block::Line(spans)
     }
@@ -116,24 +129,24 @@ fn claimed(decision: &Decision, incident: u64) -> Option<&Claimed> {
     }
 }
 
-fn effect(effect: Effect, scribe: &Scribe<'_>) -> String {
+fn effect(effect: Effect, formatter: &AnswerFormatter<'_>) -> String {
     match effect {
-        Effect::SeenElsewhere => scribe.talk.seen_elsewhere().to_owned(),
-        Effect::Gathers { have, need } => scribe.talk.gathers(have, need),
-        Effect::Waits => scribe.talk.waits().to_owned(),
-        Effect::Over => scribe.talk.was_over().to_owned(),
-        Effect::Opened => scribe.talk.opened().to_owned(),
-        Effect::Reopened => scribe.talk.reopened().to_owned(),
-        Effect::Counted => scribe.talk.counted().to_owned(),
+        Effect::SeenElsewhere => formatter.texts.seen_elsewhere().to_owned(),
+        Effect::Gathers { have, need } => formatter.texts.gathers(have, need),
+        Effect::Waits => formatter.texts.waits().to_owned(),
+        Effect::Over => formatter.texts.was_over().to_owned(),
+        Effect::Opened => formatter.texts.opened().to_owned(),
+        Effect::Reopened => formatter.texts.reopened().to_owned(),
+        Effect::Counted => formatter.texts.counted().to_owned(),
     }
 }
 
-fn held_by(held: &Held, scribe: &Scribe<'_>) -> Vec<Span> {
+fn held_by(held: &Held, formatter: &AnswerFormatter<'_>) -> Vec<Span> {
     match held {
         Held::Window { window, until } => {
-            scribe.fill(&scribe.talk.held_by_window(&scribe.say.at(*until)), &[window.name()])
+            formatter.fill(&formatter.texts.held_by_window(&formatter.say.at(*until)), &[window.name()])
         }
-        Held::Mute { until, .. } => vec![words(scribe.talk.held_by_mute(&scribe.say.at(*until)))],
-        Held::By { incident } => vec![words(scribe.talk.held_by_incident(*incident))],
+        Held::Mute { until, .. } => vec![words(formatter.texts.held_by_mute(&formatter.say.at(*until)))],
+        Held::By { incident } => vec![words(formatter.texts.held_by_incident(&incident.to_string()))],
     }
 }

@@ -4,9 +4,8 @@
 use super::mistake::Mistake;
 
 /// The longest text that is looked at, in characters.
-pub const MOST_CHARS: usize = 2_000;
-/// The most words.
-pub const MOST_WORDS: usize = 50;
+pub(super) const MOST_CHARS: usize = 2_000;
+pub(super) const MOST_WORDS: usize = 50;
 
 /// One word of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]

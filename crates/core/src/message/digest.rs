@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::story::{place, what};
-use super::words::Label;
-use super::{Block, Message, Scribe, Span, Style, data, fill, fold, sign, text, words};
+use super::{Block, Message, MessageFormatter, Span, Style, data, fill, fold, sign, text, words};
 use crate::notice::{Notice, NoticeBody, NoticeKind, Story};
 use crate::outbox::StormFacts;
 use crate::rules::Severity;
 use crate::time::Time;
+use crate::translations::messages::Label;
 
 /// How many incidents are listed.
 const MOST_LISTED: usize = 10;
@@ -20,7 +20,7 @@ const LEAST: usize = 3;
 
 /// What many incidents may have in common, the most telling first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cause {
+pub(crate) enum Cause {
     Node,
     Image,
     Reason,
@@ -49,40 +49,41 @@ pub fn compose_digest(notices: &[Notice], storm: StormFacts, style: &Style) -> M
     // What podbell announces is no problem: it is listed, and not counted as one.
     let (said, problems): (Vec<Notice>, Vec<Notice>) =
         folded.into_iter().partition(|notice| matches!(notice.body, NoticeBody::Info(_)));
-    let (over, mut standing): (Vec<Notice>, Vec<Notice>) = problems.into_iter().partition(ended);
+    let (over, mut standing): (Vec<Notice>, Vec<Notice>) =
+        problems.into_iter().partition(|notice: &Notice| notice.kind.is_end());
     standing.sort_by_key(|notice| (std::cmp::Reverse((notice.severity, weight(notice))), notice.id));
     let (notices, entries) = (notices.len() as u64, (standing.len() + over.len() + said.len()) as u64);
     let about = (notices > entries && said.is_empty()).then_some(entries);
-    Scribe::new(style).digest(&standing, &over, &said, Held { since, notices, about })
+    MessageFormatter::new(style).digest(&standing, &over, &said, Held { since, notices, about })
 }
 
-impl Scribe<'_> {
+impl MessageFormatter<'_> {
     fn digest(&self, standing: &[Notice], over: &[Notice], said: &[Notice], held: Held) -> Message {
         let severity = standing.iter().chain(said).map(|notice| notice.severity).max().unwrap_or(Severity::Info);
         let (kind, title) = match (standing, over, said) {
             ([], [], [first, ..]) => (first.kind, self.held(&held)),
-            ([], ..) => (NoticeKind::Resolved, self.words.digest_title(0, over.len() as u64)),
-            _ => (NoticeKind::Opened, self.words.digest_title(standing.len() as u64, over.len() as u64)),
+            ([], ..) => (NoticeKind::Resolved, self.texts.digest_heading(0, over.len() as u64)),
+            _ => (NoticeKind::Opened, self.texts.digest_heading(standing.len() as u64, over.len() as u64)),
         };
         let mut blocks = vec![Block::Line(self.how_much(standing, &held))];
         if let Some((cause, name, n)) = likely_cause(standing) {
-            let sentence = self.words.digest_cause(cause, n as u64, standing.len() as u64);
+            let sentence = self.texts.digest_cause(cause.say(self.language), n, standing.len());
             blocks.push(Block::Line(fill(&sentence, &[&name])));
         }
         blocks.extend(standing.iter().take(MOST_LISTED).map(|notice| Block::Line(self.one(notice))));
         if standing.len() > MOST_LISTED {
-            let more = self.words.more((standing.len() - MOST_LISTED) as u64);
+            let more = self.texts.more((standing.len() - MOST_LISTED) as u64);
             blocks.push(Block::Line(vec![words(more)]));
         }
         if !over.is_empty() {
             let names: Vec<String> = over.iter().map(|notice| self.name(notice)).collect();
-            let mut spans = vec![words(format!("{}{}", self.words.digest_over(), self.words.colon()))];
+            let mut spans = vec![words(format!("{}{}", self.texts.digest_over(), self.texts.colon()))];
             spans.extend(self.names(names.iter(), MOST_NAMES, names.len() as u64));
             blocks.push(Block::Line(spans));
         }
         blocks.extend(said.iter().take(MOST_LISTED).map(|notice| self.announced(notice)));
         if said.len() > MOST_LISTED {
-            let more = self.words.more((said.len() - MOST_LISTED) as u64);
+            let more = self.texts.more((said.len() - MOST_LISTED) as u64);
             blocks.push(Block::Line(vec![words(more)]));
         }
         Message {
@@ -97,7 +98,8 @@ impl Scribe<'_> {
     }
 
     fn held(&self, held: &Held) -> String {
-        self.words.digest(&self.clock.at(held.since), held.notices, held.about)
+        let about = held.about.map(|n| self.texts.digest_about(n)).unwrap_or_default();
+        self.texts.digest(held.notices, &about, &self.clock.at(held.since))
     }
 
     /// How many since when, and where.
@@ -108,8 +110,7 @@ impl Scribe<'_> {
         places.sort();
         places.dedup();
         if !places.is_empty() {
-            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
-            spans.push(words(format!("{gap}{}{}", self.words.label(Label::Where), self.words.colon())));
+            spans.push(words(format!("{}{}{}", self.texts.gap(), self.texts.label(Label::Where), self.texts.colon())));
             spans.extend(self.names(places.iter(), MOST_NAMES, places.len() as u64));
         }
         spans
@@ -130,27 +131,23 @@ impl Scribe<'_> {
     fn one(&self, notice: &Notice) -> Vec<Span> {
         let sign = words(format!("{} ", sign(notice.kind, notice.severity)));
         let NoticeBody::Incident(story) = &notice.body else { return vec![sign, data(&self.name(notice))] };
-        let (times, comma) = (self.words.times(story.occurrences), self.words.comma());
-        let objects = self.words.objects(story.objects, &story.newest.obj_type);
+        let (times, comma) = (self.texts.times(story.occurrences), self.texts.comma());
+        let objects = self.texts.objects(story.objects, &story.newest.obj_type);
         let end = format!("{comma}{times}{comma}{objects} · #{}", story.incident);
         vec![sign, data(&self.name(notice)), words(end)]
     }
 }
 
-impl Scribe<'_> {
+impl MessageFormatter<'_> {
     /// `shop/web: Failed`, or what else the notice is about. Of a trouble of podbell's own it says with what, and not
     /// only what the other side answered.
     fn name(&self, notice: &Notice) -> String {
         match &notice.body {
             NoticeBody::Incident(story) => format!("{}: {}", place(story), what(story)),
-            NoticeBody::Trouble(trouble) => self.trouble_name(trouble, ended(notice)),
+            NoticeBody::Trouble(trouble) => self.trouble_name(trouble, notice.kind),
             NoticeBody::Info(_) => "podbell".to_owned(),
         }
     }
-}
-
-fn ended(notice: &Notice) -> bool {
-    matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed)
 }
 
 fn stories(notices: &[Notice]) -> impl Iterator<Item = &Story> {

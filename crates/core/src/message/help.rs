@@ -1,112 +1,11 @@
 //! What a known reason usually means, and what to type first: a table.
 //!
 //! Pure. It looks at the newest event of an incident, because that is what the message quotes. The
-//! sentences are in `words`, one per language; here are the families and their commands.
+//! sentences are in [`crate::translations::reasons`]; here are the families and their commands.
 
 use super::text::{is_kubernetes_name, kubectl_describe};
 use crate::notice::Newest;
-
-/// A family of reasons that are helped with the same sentence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Help {
-    ImageName,
-    ImagePull,
-    ImageAbsent,
-    ImageDenied,
-    ImageLimit,
-    ImageUnreachable,
-    CrashLoop,
-    ContainerStart,
-    ConfigMissing,
-    NoExecutable,
-    NoRoom,
-    NoFit,
-    VolumeElsewhere,
-    NodesUnwell,
-    UnboundVolume,
-    Readiness,
-    Liveness,
-    Startup,
-    Mount,
-    Attach,
-    Quota,
-    Create,
-    Evicted,
-    EvictedOwn,
-    OutOfMemory,
-    NodeNotReady,
-    NodePressure,
-    Rebooted,
-    Sandbox,
-    SandboxImage,
-    Sync,
-    KillPod,
-    JobFailed,
-    Deadline,
-    MissedSchedules,
-    Metrics,
-    Provisioning,
-    ImageGc,
-    Dns,
-    HostPort,
-    Network,
-    Hook,
-    Preempted,
-    LoadBalancer,
-    ClusterIp,
-}
-
-#[cfg(test)]
-impl Help {
-    /// Every family.
-    pub const ALL: [Self; 45] = [
-        Self::ImageName,
-        Self::ImagePull,
-        Self::ImageAbsent,
-        Self::ImageDenied,
-        Self::ImageLimit,
-        Self::ImageUnreachable,
-        Self::CrashLoop,
-        Self::ContainerStart,
-        Self::ConfigMissing,
-        Self::NoExecutable,
-        Self::NoRoom,
-        Self::NoFit,
-        Self::VolumeElsewhere,
-        Self::NodesUnwell,
-        Self::UnboundVolume,
-        Self::Readiness,
-        Self::Liveness,
-        Self::Startup,
-        Self::Mount,
-        Self::Attach,
-        Self::Quota,
-        Self::Create,
-        Self::Evicted,
-        Self::EvictedOwn,
-        Self::OutOfMemory,
-        Self::NodeNotReady,
-        Self::NodePressure,
-        Self::Rebooted,
-        Self::Sandbox,
-        Self::SandboxImage,
-        Self::Sync,
-        Self::KillPod,
-        Self::JobFailed,
-        Self::Deadline,
-        Self::MissedSchedules,
-        Self::Metrics,
-        Self::Provisioning,
-        Self::ImageGc,
-        Self::Dns,
-        Self::HostPort,
-        Self::Network,
-        Self::Hook,
-        Self::Preempted,
-        Self::LoadBalancer,
-        Self::ClusterIp,
-    ];
-}
+use crate::translations::reasons::Help;
 
 /// The family of an event; `None` where podbell has nothing to say that the event does not.
 pub(super) fn of(newest: &Newest) -> Option<Help> {
@@ -298,10 +197,10 @@ fn container(message: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words;
     use super::*;
     use crate::event::Level;
     use crate::message::Language;
+    use crate::translations::messages::MessageTexts;
 
     fn newest(obj_type: &str, obj_name: &str, reason: &str, message: &str) -> Newest {
         Newest {
@@ -391,16 +290,16 @@ mod tests {
     #[test]
     fn every_family_has_one_sentence_in_every_language() {
         for language in Language::ALL {
-            let stop = words::of(language).stop().trim_end();
-            let sentences = Help::ALL.map(|help| words::of(language).help(help));
-            for sentence in sentences {
+            let stop = MessageTexts::of(language).stop().trim_end();
+            let sentences: Vec<&str> = Help::ROWS.iter().map(|(_, en, zh)| language.choose(en, zh)).collect();
+            for sentence in &sentences {
                 assert!(!sentence.contains('\n') && sentence.chars().count() <= 160, "{sentence}");
                 assert!(sentence.ends_with(stop) && sentence.matches(stop).count() == 1, "{sentence}");
             }
-            let mut distinct = sentences.to_vec();
+            let mut distinct = sentences.clone();
             distinct.sort_unstable();
             distinct.dedup();
-            assert_eq!(distinct.len(), Help::ALL.len());
+            assert_eq!(distinct.len(), sentences.len());
         }
     }
 

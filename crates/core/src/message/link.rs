@@ -1,8 +1,8 @@
 //! The way from a message to the status page.
 
-use super::words::{self, Label};
 use super::{Block, Message, Span};
 use crate::notice::{Notice, NoticeBody, TroubleSubject};
+use crate::translations::messages::{Label, MessageTexts};
 
 /// Where the page shows what a notice tells; none where it shows nothing of it.
 pub fn page_path(notice: &Notice) -> Option<String> {
@@ -20,8 +20,8 @@ pub fn page_path(notice: &Notice) -> Option<String> {
 impl Message {
     /// Adds a link to the page, above the small print. The platform escapes it.
     pub fn link_to(&mut self, url: String) {
-        let words = words::of(self.language);
-        let label = Span::Words(format!("{}{}", words.label(Label::Page), words.colon()));
+        let texts = MessageTexts::of(self.language);
+        let label = Span::Words(format!("{}{}", texts.label(Label::Page), texts.colon()));
         let small = self.blocks.iter().rev().take_while(|block| matches!(block, Block::Small(_))).count();
         let place = self.blocks.len() - small;
         self.blocks.insert(place, Block::Line(vec![label, Span::Link(url)]));

@@ -9,20 +9,21 @@ mod fold;
 mod help;
 mod link;
 mod model;
-mod own;
+mod operator;
 mod phrase;
 pub mod sample;
 mod story;
 mod templated;
 mod text;
 mod when;
-mod words;
 
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use digest::Cause;
 pub use digest::compose_digest;
 pub use fold::fold;
 pub use link::page_path;
@@ -32,17 +33,17 @@ pub use templated::Composed;
 pub use text::{clip, number, one_line};
 
 use self::when::Clock;
-use self::words::{Label, Words};
 use super::notice::{Notice, NoticeBody, NoticeKind};
 use super::rules::rule::Severity;
 use super::template::{Facts, Template};
 use super::time::Time;
+use super::translations::messages::{Label, MessageTexts};
 
 /// A message this much older than its sending says so, in seconds.
 const LATE_AFTER: u64 = 300;
 
 /// The language of a destination's readers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// English.
@@ -56,6 +57,14 @@ impl Language {
     /// Every language, for messages that list them.
     pub const ALL: [Self; 2] = [Self::En, Self::Zh];
 
+    /// Of a phrase in both languages, the one in this language.
+    pub fn choose<'a>(self, en: &'a str, zh: &'a str) -> &'a str {
+        match self {
+            Self::En => en,
+            Self::Zh => zh,
+        }
+    }
+
     /// The word of podbell.yaml.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,11 +74,16 @@ impl Language {
     }
 }
 
-impl FromStr for Language {
-    type Err = ();
+/// A word that names no language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("one of en, zh")]
+pub struct UnknownLanguage;
 
-    fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|language| language.as_str() == word).ok_or(())
+impl FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(word: &str) -> Result<Self, UnknownLanguage> {
+        Self::ALL.into_iter().find(|language| language.as_str() == word).ok_or(UnknownLanguage)
     }
 }
 
@@ -146,12 +160,12 @@ impl Message {
 
     /// What stands between a heading and its fact.
     pub fn colon(&self) -> &'static str {
-        words::of(self.language).colon()
+        MessageTexts::of(self.language).colon()
     }
 
     /// "+3 more", where a platform's budget ends.
     pub fn more(&self, n: usize) -> String {
-        words::of(self.language).more(n as u64)
+        MessageTexts::of(self.language).more(n as u64)
     }
 }
 
@@ -206,44 +220,44 @@ pub fn compose(notice: &Notice, style: &Style) -> Message {
 
 /// The same for a destination with a template of its own. The rule's comes first.
 pub fn compose_for(notice: &Notice, style: &Style, destination: &Template) -> Composed {
-    let scribe = Scribe::new(style);
+    let formatter = MessageFormatter::new(style);
     let mut composed = match &notice.body {
-        NoticeBody::Incident(story) => scribe.in_own_words(notice, story, destination),
-        _ => Composed::plain(scribe.built_in(notice)),
+        NoticeBody::Incident(story) => formatter.in_own_words(notice, story, destination),
+        _ => Composed::plain(formatter.built_in(notice)),
     };
-    scribe.note_late(notice, &mut composed.message);
+    formatter.note_late(notice, &mut composed.message);
     composed
 }
 
 /// Puts a notice into podbell's own words, whatever its templates say.
 pub fn compose_built_in(notice: &Notice, style: &Style) -> Message {
-    let scribe = Scribe::new(style);
-    let mut message = scribe.built_in(notice);
-    scribe.note_late(notice, &mut message);
+    let formatter = MessageFormatter::new(style);
+    let mut message = formatter.built_in(notice);
+    formatter.note_late(notice, &mut message);
     message
 }
 
 /// What a template can ask for of a notice; nothing if it is none of an incident.
 pub fn facts(notice: &Notice, style: &Style) -> Facts {
-    let scribe = Scribe::new(style);
+    let formatter = MessageFormatter::new(style);
     match &notice.body {
-        NoticeBody::Incident(story) => scribe.model(notice, story, &scribe.incident(notice, story)),
+        NoticeBody::Incident(story) => formatter.model(notice, story, &formatter.incident(notice, story)),
         _ => Facts::default(),
     }
 }
 
 /// What composing needs everywhere.
-struct Scribe<'a> {
+struct MessageFormatter<'a> {
     language: Language,
-    words: &'static dyn Words,
+    texts: MessageTexts,
     clock: Clock<'a>,
 }
 
-impl<'a> Scribe<'a> {
+impl<'a> MessageFormatter<'a> {
     fn new(style: &'a Style) -> Self {
         Self {
             language: style.language,
-            words: words::of(style.language),
+            texts: MessageTexts::of(style.language),
             clock: Clock { zone: &style.time_zone, now: style.now },
         }
     }
@@ -260,13 +274,13 @@ impl<'a> Scribe<'a> {
     fn note_late(&self, notice: &Notice, message: &mut Message) {
         if self.clock.now.since(notice.made_at).as_secs() > LATE_AFTER {
             let (happened, sent) = self.clock.both(notice.caused_at, self.clock.now);
-            let late = Block::Line(vec![Span::Words(self.words.late(&happened, &sent))]);
+            let late = Block::Line(vec![Span::Words(self.texts.late(&happened, &sent))]);
             message.blocks.insert(message.blocks.len().min(1), late);
         }
     }
 
     fn fact(&self, label: Label, value: Vec<Span>) -> Fact {
-        Fact { label: self.words.label(label).to_owned(), value }
+        Fact { label: self.texts.label(label).to_owned(), value }
     }
 
     /// The first few of several names, and how many more there are.
@@ -275,14 +289,14 @@ impl<'a> Scribe<'a> {
         let mut listed = 0;
         for name in names.take(shown) {
             if listed > 0 {
-                spans.push(words(self.words.comma()));
+                spans.push(words(self.texts.comma()));
             }
             spans.push(data(name));
             listed += 1;
         }
         if all > listed && listed > 0 {
-            spans.push(words(self.words.comma()));
-            spans.push(Span::Words(self.words.more(all - listed)));
+            spans.push(words(self.texts.comma()));
+            spans.push(Span::Words(self.texts.more(all - listed)));
         }
         spans
     }

@@ -7,7 +7,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::story::{added_since, command, flapping, help, place, what};
-use super::{Message, Scribe};
+use super::{Message, MessageFormatter};
 use crate::notice::{Newest, Notice, NoticeKind, ReasonCount, Story};
 use crate::template::Facts;
 
@@ -68,7 +68,7 @@ struct BlindModel {
     until: String,
 }
 
-impl Scribe<'_> {
+impl MessageFormatter<'_> {
     /// The facts of a notice; `message` is what podbell itself says of it.
     pub(super) fn model(&self, notice: &Notice, story: &Story, message: &Message) -> Facts {
         let told = story.told.map(|told| ToldModel {
@@ -110,7 +110,7 @@ impl Scribe<'_> {
             in_cluster_since: self.clock.at(story.first_seen),
             told,
             news: &story.news,
-            quiet: (notice.kind == NoticeKind::Resolved).then(|| self.words.duration(story.quiet_seconds)),
+            quiet: (notice.kind == NoticeKind::Resolved).then(|| self.texts.duration(story.quiet_seconds)),
             closed_because: story.closed_because.as_deref(),
             reopened: story.reopened,
             flapping: flapping(notice, story),

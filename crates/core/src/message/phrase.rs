@@ -1,15 +1,15 @@
 //! The small phrases that messages and answers share: spans of time, counts, clocks.
 
-use super::words::{self, Words};
 use super::{Clock, Style};
 use crate::time::Time;
+use crate::translations::messages::MessageTexts;
 
 /// What was fewer seconds ago than this was just now.
 const JUST_NOW: u64 = 5;
 
 /// Phrases in a reader's language and zone.
 pub struct Phrases<'a> {
-    words: &'static dyn Words,
+    texts: MessageTexts,
     clock: Clock<'a>,
 }
 
@@ -17,7 +17,7 @@ impl<'a> Phrases<'a> {
     /// Those of this reader.
     pub fn new(style: &'a Style) -> Self {
         let clock = Clock { zone: &style.time_zone, now: style.now };
-        Self { words: words::of(style.language), clock }
+        Self { texts: MessageTexts::of(style.language), clock }
     }
 
     /// `10:02`, or with its date on another day.
@@ -27,7 +27,7 @@ impl<'a> Phrases<'a> {
 
     /// How long something took or takes, `2 h 5 min`.
     pub fn duration(&self, seconds: u64) -> String {
-        self.words.duration(seconds)
+        self.texts.duration(seconds)
     }
 
     /// How long ago something was, without the word "ago".
@@ -38,42 +38,44 @@ impl<'a> Phrases<'a> {
     /// How long ago something was: `3 min ago`.
     pub fn ago(&self, time: Time) -> String {
         let seconds = self.clock.now.since(time).as_secs();
-        let age = (seconds >= JUST_NOW).then(|| self.duration(seconds));
-        self.words.ago(age.as_deref())
+        if seconds < JUST_NOW {
+            return self.texts.just_now().to_owned();
+        }
+        self.texts.age(&self.duration(seconds))
     }
 
     /// Where somebody said something, see [`crate::mute::Author::via`].
     pub fn via(&self, via: &str) -> String {
-        self.words.via(via)
+        self.texts.via(via)
     }
 
     /// `134 times`.
     pub fn times(&self, n: u64) -> String {
-        self.words.times(n)
+        self.texts.times(n)
     }
 
     /// `6 pods`.
     pub fn objects(&self, n: u64, kind: &str) -> String {
-        self.words.objects(n, kind)
+        self.texts.objects(n, kind)
     }
 
     /// `42 services`.
     pub fn services(&self, n: u64) -> String {
-        self.words.services(n)
+        self.texts.services(n)
     }
 
     /// `+3 more`.
     pub fn more(&self, n: u64) -> String {
-        self.words.more(n)
+        self.texts.more(n)
     }
 
     /// Between items of one sentence.
     pub fn comma(&self) -> &'static str {
-        self.words.comma()
+        self.texts.comma()
     }
 
     /// After a heading.
     pub fn colon(&self) -> &'static str {
-        self.words.colon()
+        self.texts.colon()
     }
 }

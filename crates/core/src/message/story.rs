@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::help as known;
-use super::words::{Label, of as of_language};
-use super::{Block, Fact, Language, Message, Scribe, Span, data, fill, sign, text, words};
+use super::{Block, Fact, Language, Message, MessageFormatter, Span, data, fill, sign, text, words};
 use crate::incident::FLAPPING;
 use crate::incident::standing::EndedBy;
 use crate::notice::{Notice, NoticeKind, Story};
 use crate::rules::rule::Field;
+use crate::translations::messages::Label;
 
 /// What happened longer ago than this, in seconds, is told with its time.
 const STALE: u64 = 300;
@@ -17,9 +17,9 @@ const MOST_LISTED: usize = 5;
 /// How much of each new thing, label and reason is shown.
 const MOST_WORDS: usize = 120;
 
-impl Scribe<'_> {
+impl MessageFormatter<'_> {
     pub(super) fn incident(&self, notice: &Notice, story: &Story) -> Message {
-        let over = matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
+        let over = notice.kind.is_end();
         let mut blocks = vec![Block::Line(if over { self.the_end(notice, story) } else { self.gist(story) })];
         if over && story.told.is_some() {
             let facts = self.changes(story);
@@ -27,14 +27,14 @@ impl Scribe<'_> {
                 blocks.push(Block::Facts(facts));
             }
         } else {
-            self.details(story, over, &mut blocks);
+            self.details(story, notice.kind, &mut blocks);
         }
         if flapping(notice, story) {
-            blocks.insert(1, Block::Line(vec![words(self.words.flapping_note())]));
+            blocks.insert(1, Block::Line(vec![words(self.texts.flapping_note())]));
         }
         if let Some(acknowledged) = story.acknowledged.as_ref().filter(|_| !over) {
             let at = self.clock.at(acknowledged.at);
-            blocks.push(Block::Small(fill(&self.words.acknowledged(&at), &[&acknowledged.by.name])));
+            blocks.push(Block::Small(fill(&self.texts.acknowledged(&at), &[&acknowledged.by.name])));
         }
         blocks.push(Block::Small(self.small_print(story)));
         Message {
@@ -51,9 +51,11 @@ impl Scribe<'_> {
 
     fn incident_title(&self, notice: &Notice, story: &Story) -> String {
         let status = match (flapping(notice, story), &story.mute_over) {
-            (true, _) => self.words.flapping(notice.severity, story.reopened),
-            (false, Some(_)) if notice.kind == NoticeKind::Reminded => self.words.mute_over_status(notice.severity),
-            (false, _) => self.words.status(notice.kind, notice.severity),
+            (true, _) => self.texts.flapping_title(notice.severity.say(self.language), story.reopened),
+            (false, Some(_)) if notice.kind == NoticeKind::Reminded => {
+                self.texts.mute_over_title(notice.severity.say(self.language))
+            }
+            (false, _) => self.texts.status(notice.kind, notice.severity),
         };
         let (place, cluster) = (place(story), cluster(story));
         let cluster = if cluster.is_empty() || cluster == place { String::new() } else { format!(" · {cluster}") };
@@ -63,50 +65,49 @@ impl Scribe<'_> {
 
     /// The story in one sentence: it is all that a reader of a lock screen sees.
     fn gist(&self, story: &Story) -> Vec<Span> {
-        let objects = self.words.objects(story.objects, &story.newest.obj_type);
+        let objects = self.texts.objects(story.objects, &story.newest.obj_type);
         let more = story.told.map_or(0, |told| story.objects.saturating_sub(told.objects));
         let more = if more > 0 { format!(" (+{})", text::number(more)) } else { String::new() };
-        let after_mute = story.mute_over.as_ref().map(|_| self.words.mute_over(added_since(story).unwrap_or(0)));
+        let after_mute = story.mute_over.as_ref().map(|_| self.texts.mute_over(added_since(story).unwrap_or(0)));
         let often = self.how_often(story);
-        vec![words(format!("{}{often}{}{objects}{more}", after_mute.unwrap_or_default(), self.words.comma()))]
+        vec![words(format!("{}{often}{}{objects}{more}", after_mute.unwrap_or_default(), self.texts.comma()))]
     }
 
     /// "Quiet for 15 min: shop/web BackOff, 10:02-10:41, 134 times, 6 pods."
     fn the_end(&self, notice: &Notice, story: &Story) -> Vec<Span> {
-        let comma = self.words.comma();
+        let comma = self.texts.comma();
         let begin = match notice.kind {
             NoticeKind::Closed => {
                 let because = text::one_line(story.closed_because.as_deref().unwrap_or_default(), MOST_WORDS);
-                self.words.closed(&because)
+                self.texts.closed_for(&because)
             }
-            _ => {
-                let how_long = (story.quiet_seconds > 0).then(|| self.words.duration(story.quiet_seconds));
-                self.words.quiet(how_long.as_deref())
-            }
+            _ => match story.quiet_seconds {
+                0 => self.texts.went_quiet().to_owned(),
+                seconds => self.texts.quiet_for(&self.texts.duration(seconds)),
+            },
         };
         let begin = match story.ended_by.as_ref().filter(|_| notice.kind == NoticeKind::Resolved) {
             Some(end) => self.ended(end),
             None => vec![words(begin)],
         };
         let span = self.clock.span(story.first_at, story.last_at);
-        let times = self.words.times(story.occurrences);
-        let objects = self.words.objects(story.objects, &story.newest.obj_type);
-        let stop = self.words.stop();
+        let times = self.texts.times(story.occurrences);
+        let objects = self.texts.objects(story.objects, &story.newest.obj_type);
+        let stop = self.texts.stop();
         let stop = if notice.kind == NoticeKind::Resolved { stop } else { stop.trim_end() };
         let mut spans = begin;
         spans.push(data(&format!("{} {}", place(story), what(story))));
         spans.push(words(format!("{comma}{span}{comma}{times}{comma}{objects}{stop}")));
         if notice.kind == NoticeKind::Resolved {
-            let how_long = self.words.duration(story.quiet_seconds);
+            let how_long = self.texts.duration(story.quiet_seconds);
             spans.push(words(match story.ended_by {
-                Some(_) => self.words.nothing_since(&how_long),
-                None => self.words.quiet_is_not_healthy().to_owned(),
+                Some(_) => self.texts.nothing_since(&how_long),
+                None => self.texts.quiet_is_not_healthy().to_owned(),
             }));
         }
         if story.told.is_none() {
             // Nobody may take it for the end of something that was missed.
-            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
-            spans.push(words(format!("{gap}{}", self.words.never_told())));
+            spans.push(words(format!("{}{}", self.texts.gap(), self.texts.never_told())));
         }
         spans
     }
@@ -115,32 +116,32 @@ impl Scribe<'_> {
     fn ended(&self, end: &EndedBy) -> Vec<Span> {
         let at = self.clock.at(end.at);
         match end.reason.as_str() {
-            "" => fill(&self.words.over_deleted(&at), &[&end.obj_name]),
-            reason => fill(&self.words.over_by(&at), &[reason, &end.obj_name]),
+            "" => fill(&self.texts.over_deleted(&at), &[&end.obj_name]),
+            reason => fill(&self.texts.over_by(&at), &[reason, &end.obj_name]),
         }
     }
 
     /// The newest occurrence, where that is not about now.
     fn stale(&self, story: &Story) -> Option<String> {
         let old = self.clock.now.since(story.last_at).as_secs() > STALE;
-        old.then(|| self.words.last(&self.clock.at(story.last_at)))
+        old.then(|| self.texts.last(&self.clock.at(story.last_at)))
     }
 
     /// "546 times, +412 since 10:02", or "1 new, 40 in all".
     fn how_often(&self, story: &Story) -> String {
         // Of what the reader knows already, "new" would be the wrong word.
         let often = if story.told.is_none() && story.in_all > story.occurrences {
-            self.words.new_in_all(story.occurrences, story.in_all)
+            self.texts.new_in_all(story.occurrences, story.in_all)
         } else {
-            self.words.times(story.occurrences)
+            self.texts.times(story.occurrences)
         };
         let parts = [Some(often), self.added(story), self.stale(story)];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(self.words.comma())
+        parts.into_iter().flatten().collect::<Vec<_>>().join(self.texts.comma())
     }
 
     fn added(&self, story: &Story) -> Option<String> {
         let (added, told) = (added_since(story)?, story.told?);
-        Some(self.words.added(added, &self.clock.at(told.at)))
+        Some(self.texts.added(added, &self.clock.at(told.at)))
     }
 
     /// What an end adds for somebody who knows the story.
@@ -154,7 +155,7 @@ impl Scribe<'_> {
         facts
     }
 
-    fn details(&self, story: &Story, over: bool, blocks: &mut Vec<Block>) {
+    fn details(&self, story: &Story, kind: NoticeKind, blocks: &mut Vec<Block>) {
         blocks.push(Block::Facts(self.facts(story)));
         let newest = &story.newest;
         let quoted = text::lines(&newest.message);
@@ -164,15 +165,15 @@ impl Scribe<'_> {
             blocks.push(Block::Quote { of, text: quoted });
         }
         // Of what is over nobody needs to know what it usually means.
-        if let Some(help) = help(story, self.language).filter(|_| !over) {
-            let label = self.words.label(Label::Usually);
-            blocks.push(Block::Line(vec![words(format!("{label}{}{help}", self.words.colon()))]));
+        if let Some(help) = help(story, self.language).filter(|_| !kind.is_end()) {
+            let label = self.texts.label(Label::Usually);
+            blocks.push(Block::Line(vec![words(format!("{label}{}{help}", self.texts.colon()))]));
         }
         blocks.extend(command(story).map(Block::Command));
         if let Some(runbook) = story.runbook.as_deref().filter(|url| is_web_address(url)) {
-            let label = self.words.label(Label::Runbook);
+            let label = self.texts.label(Label::Runbook);
             blocks.push(Block::Line(vec![
-                words(format!("{label}{}", self.words.colon())),
+                words(format!("{label}{}", self.texts.colon())),
                 Span::Link(runbook.to_owned()),
             ]));
         }
@@ -193,7 +194,7 @@ impl Scribe<'_> {
         facts.extend(self.news(story));
         facts.extend(self.blind_times(story));
         if !story.labels.is_empty() {
-            facts.push(self.fact(Label::Labels, labels(&story.labels, self.words.comma())));
+            facts.push(self.fact(Label::Labels, labels(&story.labels, self.texts.comma())));
         }
         facts
     }
@@ -216,11 +217,11 @@ impl Scribe<'_> {
         let mut since = self.clock.at(story.first_at);
         let in_cluster = self.clock.at(story.first_seen);
         if story.in_all > story.occurrences && story.first_seen < story.first_at && in_cluster != since {
-            since = format!("{since} ({})", self.words.seen_by_cluster(&in_cluster));
+            since = format!("{since} ({})", self.texts.seen_by_cluster(&in_cluster));
         }
         let last = self.clock.at(story.last_at);
         if last != self.clock.at(story.first_at) || self.stale(story).is_some() {
-            since = format!("{since}{}{}", self.words.comma(), self.words.last(&last));
+            since = format!("{since}{}{}", self.texts.comma(), self.texts.last(&last));
         }
         since
     }
@@ -229,14 +230,14 @@ impl Scribe<'_> {
         let mut spans = Vec::new();
         for reason in story.reasons.iter().take(MOST_LISTED) {
             if !spans.is_empty() {
-                spans.push(words(self.words.comma()));
+                spans.push(words(self.texts.comma()));
             }
             spans.push(data(&text::one_line(&reason.reason, MOST_WORDS)));
             spans.push(words(format!(" × {}", text::number(reason.occurrences))));
         }
         let hidden = story.reasons.len().saturating_sub(MOST_LISTED);
         if hidden > 0 {
-            spans.push(words(format!("{}{}", self.words.comma(), self.words.more(hidden as u64))));
+            spans.push(words(format!("{}{}", self.texts.comma(), self.texts.more(hidden as u64))));
         }
         spans
     }
@@ -250,22 +251,22 @@ impl Scribe<'_> {
     fn blind_times(&self, story: &Story) -> Option<Fact> {
         let (from, until) = *story.blind.last()?;
         let (from, until) = self.clock.ends(from, until);
-        let mut said = self.words.blind(&from, &until);
+        let mut said = self.texts.blind(&from, &until);
         if story.blind.len() > 1 {
-            said = format!("{said} ({})", self.words.more(story.blind.len() as u64 - 1));
+            said = format!("{said} ({})", self.texts.more(story.blind.len() as u64 - 1));
         }
         Some(self.fact(Label::Blind, vec![words(said)]))
     }
 
     fn small_print(&self, story: &Story) -> Vec<Span> {
         let mut spans = vec![words(format!("#{} · ", story.incident))];
-        spans.extend(fill(self.words.rule(), &[&story.rule.name]));
+        spans.extend(fill(self.texts.rule(), &[&story.rule.name]));
         if !story.source.is_empty() {
             spans.push(words(" · "));
             spans.push(data(&story.source));
         }
         if story.reopened > 0 {
-            spans.push(words(format!(" · {}", self.words.came_back(story.reopened))));
+            spans.push(words(format!(" · {}", self.texts.came_back(story.reopened))));
         }
         spans
     }
@@ -339,7 +340,7 @@ pub fn command(story: &Story) -> Option<String> {
 /// What the newest event usually means, in one sentence; `None` for reasons that podbell does not
 /// know.
 pub fn help(story: &Story, language: Language) -> Option<&'static str> {
-    known::of(&story.newest).map(|help| of_language(language).help(help))
+    known::of(&story.newest).map(|help| help.say(language))
 }
 
 fn labels(labels: &BTreeMap<String, String>, comma: &str) -> Vec<Span> {

@@ -3,7 +3,7 @@
 //! What a template makes is text from outside: it is cleaned here and escaped by the platform, so
 //! that nothing in it, least of all the cluster's words, becomes markup.
 
-use super::{Block, Message, Scribe, Span, fill, text};
+use super::{Block, Message, MessageFormatter, Span, fill, text};
 use crate::notice::{Notice, Story};
 use crate::template::{Facts, Failure, Part, Template, render};
 
@@ -27,7 +27,7 @@ impl Composed {
     }
 }
 
-impl Scribe<'_> {
+impl MessageFormatter<'_> {
     /// The incident in the words of its rule, else of its destination, else in podbell's own.
     pub(super) fn in_own_words(&self, notice: &Notice, story: &Story, destination: &Template) -> Composed {
         let built_in = self.incident(notice, story);
@@ -41,7 +41,7 @@ impl Scribe<'_> {
             Err(failure) => {
                 let why = text::one_line(&failure.to_string(), MOST_WHY);
                 let mut message = built_in;
-                message.blocks.push(Block::Small(fill(self.words.template_failed(), &[&why])));
+                message.blocks.push(Block::Small(fill(self.texts.template_failed(), &[&why])));
                 Composed { message, failed: Some(failure) }
             }
         }

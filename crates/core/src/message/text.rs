@@ -74,7 +74,7 @@ pub fn number(value: u64) -> String {
 /// What to type to look closer. `None` when a name is not one that Kubernetes gives out: names
 /// come from outside, and this line is pasted into a shell. `namespace`: `None` if it is not known,
 /// empty if the source has none.
-pub fn kubectl_describe(namespace: Option<&str>, kind: &str, name: &str) -> Option<String> {
+pub(super) fn kubectl_describe(namespace: Option<&str>, kind: &str, name: &str) -> Option<String> {
     let kind_is_safe = (1..=63).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_alphanumeric());
     if !kind_is_safe || !is_kubernetes_name(name) {
         return None;

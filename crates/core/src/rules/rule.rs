@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::condition::Conditions;
@@ -16,7 +17,8 @@ use crate::template::Template;
 pub type Destination = Arc<str>;
 
 /// What a rule is known by across restarts and reloads: its file and its name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Rule")]
 pub struct RuleKey {
     /// The rule file, as podbell.yaml names it after expanding globs.
     pub file: Arc<str>,
@@ -31,7 +33,7 @@ impl fmt::Display for RuleKey {
 }
 
 /// How urgent an incident is. Ordered: `Info < Warning < Critical`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.

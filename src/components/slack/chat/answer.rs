@@ -1,19 +1,19 @@
-//! What the desk says, as Slack's JSON. Pure.
+//! What the query service says, as Slack's JSON. Pure.
 
 use serde_json::{Value, json};
 
 use super::super::blocks;
 use crate::chat::Reply;
-pub use crate::chat::own::Own;
+pub use crate::chat::adapter_notice::AdapterNotice;
 use podbell_core::message::Language;
 use podbell_core::outbox::Content;
 
 /// What the adapter says by itself, as an answer that only its reader sees.
-pub fn own(own: Own, language: Language) -> Value {
-    json!({"response_type": "ephemeral", "replace_original": false, "text": own.text(language)})
+pub fn own(own: AdapterNotice, language: Language) -> Value {
+    json!({"response_type": "ephemeral", "replace_original": false, "text": own.say(language)})
 }
 
-/// An answer of the desk. `content` is how much of it.
+/// An answer of the query service. `content` is how much of it.
 pub fn body(reply: &Reply, content: Content) -> Value {
     let mut body = blocks::body(&reply.message, content, &[]);
     body["response_type"] = json!(if reply.public { "in_channel" } else { "ephemeral" });

@@ -15,7 +15,7 @@ use axum::routing::post;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::oneshot;
 
-use super::answer::{self, Own};
+use super::answer::{self, AdapterNotice};
 use super::payload::{self, AnswerTo, Heard, Payload};
 use super::signature::{self, Proof, Unproved};
 use super::{NotTaken, Said, Slack, Taken, respond};
@@ -112,7 +112,7 @@ async fn said(slack: &Arc<Slack>, heard: Heard, proof: &Proof) -> Result<Respons
             slack.replays.lock().unwrap_or_else(PoisonError::into_inner).forget(proof);
             Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many questions at once"))
         }
-        Err(NotTaken::Busy) => Ok(json(&answer::own(Own::Busy, slack.config.language))),
+        Err(NotTaken::Busy) => Ok(json(&answer::own(AdapterNotice::Busy, slack.config.language))),
     }
 }
 
@@ -141,13 +141,16 @@ async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
         // It may have come at the last moment; then it is in nobody else's hands.
         Ok(answer.try_recv().unwrap_or_else(|_| Said::working(language)))
     });
-    // An answer that never comes is a bug of the desk's; the person hears of it, at least.
-    json(&said.map_or_else(|_| answer::own(Own::Broken, language), |said| said.body))
+    // An answer that never comes is a bug of the query service's; the person hears of it, at least.
+    json(&said.map_or_else(|_| answer::own(AdapterNotice::Broken, language), |said| said.body))
 }
 
 impl Said {
     fn working(language: podbell_core::message::Language) -> Self {
-        Self { body: answer::own(Own::Working, language), plain: answer::own(Own::Working, language) }
+        Self {
+            body: answer::own(AdapterNotice::Working, language),
+            plain: answer::own(AdapterNotice::Working, language),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Slack: slash commands, buttons, mentions and direct messages, over HTTP and over Socket Mode.
 //!
-//! Both ways end in `Slack::take`: who is it, may they, was it heard before; then the desk is asked
+//! Both ways end in `Slack::take`: who is it, may they, was it heard before; then the query service is asked
 //! and its answer sent. It never reads the store and never parses a command. Without a signing secret
 //! there is no endpoint, without an app-level token no connection.
 
@@ -27,7 +27,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use self::answer::Own;
+use self::answer::AdapterNotice;
 use self::outbound::Hosts;
 use self::payload::{Heard, MOST_TEXT};
 use self::seen::Seen;
@@ -160,7 +160,7 @@ struct Taken {
 /// What is to be done with it.
 enum What {
     Ask(Speaker),
-    Say(Own),
+    Say(AdapterNotice),
 }
 
 /// Why nothing is to be done with it.
@@ -240,9 +240,9 @@ impl Slack {
         seen.first_time(&ids, self.now());
         drop(seen);
         let what = match access {
-            Err(Denied::Channel) => What::Say(Own::NotHere),
-            Err(Denied::User | Denied::Team) => What::Say(Own::NotYou),
-            Ok(_) if heard.text.len() > MOST_TEXT => What::Say(Own::TooLong),
+            Err(Denied::Channel) => What::Say(AdapterNotice::NotHere),
+            Err(Denied::User | Denied::Team) => What::Say(AdapterNotice::NotYou),
+            Ok(_) if heard.text.len() > MOST_TEXT => What::Say(AdapterNotice::TooLong),
             Ok(speaker) => What::Ask(speaker),
         };
         Ok(Taken { heard, what, _place: place })
@@ -259,7 +259,7 @@ impl Slack {
         let _turn = self.asking.acquire().await;
         let style = Style { language, time_zone: self.config.time_zone.clone(), now: self.now() };
         let question = Question { speaker, entry: heard.entry, text: heard.text.clone(), style };
-        let reply: Reply = self.around.desk.ask(question).await;
+        let reply: Reply = self.around.queries.ask(question).await;
         Said { body: answer::body(&reply, Content::Full), plain: answer::body(&reply, Content::Minimal) }
     }
 

@@ -1,8 +1,8 @@
-//! What the desk says, as WeCom shows it. Pure.
+//! What the query service says, as WeCom shows it. Pure.
 
 use super::super::markdown;
 use crate::chat::Reply;
-pub use crate::chat::own::Own;
+pub use crate::chat::adapter_notice::AdapterNotice;
 use crate::notifiers::terminal::terminal;
 use podbell_core::message::Message;
 
@@ -21,7 +21,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// An answer of the desk, within the platform's limit.
+    /// An answer of the query service, within the platform's limit.
     pub fn write(self, reply: &Reply) -> String {
         match self {
             Self::Stream => markdown::content_of(&reply.message, &[], STREAM),

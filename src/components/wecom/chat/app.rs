@@ -19,7 +19,7 @@ use axum::routing::get;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::access::{Heard, command};
-use super::answer::{Form, Own};
+use super::answer::{AdapterNotice, Form};
 use super::crypto::{Crypto, Untrue};
 use super::xml::{self, cdata};
 use super::{Asker, NotTaken, Talk};
@@ -196,9 +196,9 @@ async fn call(app: &Arc<App>, query: Option<&str>, body: &[u8]) -> Result<Respon
     let said = match app.asker.hear(heard) {
         Ok(taken) => {
             let waited = tokio::time::timeout(app.timing.reply, app.asker.said(taken.answer)).await;
-            waited.unwrap_or_else(|_| app.asker.own(Own::Slow))
+            waited.unwrap_or_else(|_| app.asker.own(AdapterNotice::Slow))
         }
-        Err(NotTaken::Busy) => app.asker.own(Own::Busy),
+        Err(NotTaken::Busy) => app.asker.own(AdapterNotice::Busy),
         Err(NotTaken::Full) => {
             return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many messages to remember"));
         }

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 use super::access::Heard;
-use super::answer::{Form, Own};
+use super::answer::{AdapterNotice, Form};
 use super::frame::{self, Frame};
 use super::outbox::{Job, Next, Outbox};
 use super::{Asker, NotTaken, Talk};
@@ -214,7 +214,7 @@ impl Bot {
             Err(NotTaken::Full) => {
                 return self.asker.complain("too many messages to remember: some are not answered");
             }
-            Err(NotTaken::Busy) => Err(self.asker.own(Own::Busy)),
+            Err(NotTaken::Busy) => Err(self.asker.own(AdapterNotice::Busy)),
         };
         let stream = format!("{:032x}", rand::random::<u128>());
         if !self.outbox.expect(&id, req_id, stream, now) {
@@ -229,7 +229,7 @@ impl Bot {
                     match timeout(bot.timing.inline, said.as_mut()).await {
                         Ok(said) => said,
                         Err(_) => {
-                            let content = bot.asker.own(Own::Working);
+                            let content = bot.asker.own(AdapterNotice::Working);
                             bot.outbox.push(Job { id: id.clone(), content, finish: false, tries: 0 });
                             said.await
                         }

@@ -1,6 +1,6 @@
 //! WeCom: an AI bot over a long connection ([`Bot`]), and an app whose messages WeCom posts ([`App`]).
 //!
-//! Both ways end in `Asker::hear`: was it heard before, may they, is there a place; then the desk is
+//! Both ways end in `Asker::hear`: was it heard before, may they, is there a place; then the query service is
 //! asked once, whatever comes again. It never reads the store and never parses a command.
 
 mod access;
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, watch};
 
-use self::answer::{Form, Own};
+use self::answer::{AdapterNotice, Form};
 use self::once::{Answered, Came, Once};
 use crate::chat::{ChatDeps, Question};
 use podbell_core::message::{Language, Style};
@@ -66,7 +66,7 @@ struct Taken {
     first: bool,
 }
 
-/// Asks the desk, once for everything that is heard.
+/// Asks the query service, once for everything that is heard.
 struct Asker {
     talk: Talk,
     around: ChatDeps,
@@ -111,8 +111,8 @@ impl Asker {
         (self.around.now)()
     }
 
-    fn own(&self, own: Own) -> Arc<str> {
-        own.text(self.talk.language).into()
+    fn own(&self, own: AdapterNotice) -> Arc<str> {
+        own.say(self.talk.language).into()
     }
 
     /// Says in the log what is wrong with the other side, once for each kind.
@@ -149,24 +149,24 @@ impl Asker {
 
     async fn answer(&self, heard: Heard) -> Arc<str> {
         let speaker = match self.talk.access.speaker(&heard, &self.talk.name) {
-            Err(Denied::User) => return self.own(Own::NotYou),
-            Err(Denied::Channel) => return self.own(Own::NotHere),
-            Ok(_) if heard.text.len() > MOST_TEXT => return self.own(Own::TooLong),
+            Err(Denied::User) => return self.own(AdapterNotice::NotYou),
+            Err(Denied::Channel) => return self.own(AdapterNotice::NotHere),
+            Ok(_) if heard.text.len() > MOST_TEXT => return self.own(AdapterNotice::TooLong),
             Ok(speaker) => speaker,
         };
         // It is never closed.
         let _turn = self.asking.acquire().await;
         let style = Style { language: self.talk.language, time_zone: self.talk.time_zone.clone(), now: self.now() };
         let question = Question { speaker, entry: heard.entry, text: heard.text, style };
-        self.form.write(&self.around.desk.ask(question).await).into()
+        self.form.write(&self.around.queries.ask(question).await).into()
     }
 
     /// The answer, once it is there.
     async fn said(&self, mut answer: watch::Receiver<Answered>) -> Arc<str> {
         match answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) {
             Some(said) => said,
-            // An answer that never comes is a bug of the desk's; the person hears of it, at least.
-            None => self.own(Own::Broken),
+            // An answer that never comes is a bug of the query service's; the person hears of it, at least.
+            None => self.own(AdapterNotice::Broken),
         }
     }
 }

@@ -13,7 +13,7 @@ use podbell_core::time::Time;
 
 /// How long WeCom takes an answer.
 const GOOD_FOR: Duration = Duration::from_secs(10 * 60);
-/// How many questions wait for their answer; the desk has fewer in hand.
+/// How many questions wait for their answer; the query service has fewer in hand.
 const MOST: usize = 1_000;
 
 /// One frame of an answer.

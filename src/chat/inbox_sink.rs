@@ -1,9 +1,9 @@
-//! Hands for the terminal: deeds go through the store's inbox to the service that runs beside it.
+//! The sink of the terminal: deeds go through the store's inbox to the service that runs beside it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ActError, Acting, Hands};
+use super::{ActError, Acting, CommandSink};
 use crate::clock;
 use podbell_core::deed::{Deed, Done};
 use podbell_store::{Command, Store, StoreError};
@@ -11,14 +11,13 @@ use podbell_store::{Command, Store, StoreError};
 /// How often the answer is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// See the module.
 #[derive(Clone, Debug)]
-pub struct InboxHands {
+pub struct InboxSink {
     store: PathBuf,
     patience: Duration,
 }
 
-impl InboxHands {
+impl InboxSink {
     /// Through the inbox of this store; the answer is waited for so long.
     pub fn new(store: PathBuf, patience: Duration) -> Self {
         Self { store, patience }
@@ -55,11 +54,11 @@ fn refused(error: StoreError) -> ActError {
     ActError::Store
 }
 
-impl Hands for InboxHands {
+impl CommandSink for InboxSink {
     fn act(&self, deed: Deed) -> Acting<'_> {
-        let hands = self.clone();
+        let sink = self.clone();
         Box::pin(async move {
-            let acting = tokio::task::spawn_blocking(move || hands.act_now(deed));
+            let acting = tokio::task::spawn_blocking(move || sink.act_now(deed));
             acting.await.unwrap_or(Err(ActError::Silent))
         })
     }

@@ -1,51 +1,50 @@
 //! Messages about podbell itself: its troubles and its own word.
 
-use super::words::{About, Label};
-use super::{Block, Message, Scribe, Span, fill, plain, sign, text, words};
+use super::{Block, Message, MessageFormatter, Span, fill, plain, sign, text, words};
 use crate::incident::hold::Window;
 use crate::mute::Author;
 use crate::notice::{ClockHint, Info, Notice, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::time::Time;
+use crate::translations::messages::{About, Label};
 
 /// How many of the affected are listed.
 const MOST_LISTED: usize = 5;
 /// How much of the other side's words is shown.
 const MOST_WORDS: usize = 500;
 
-impl Scribe<'_> {
+impl MessageFormatter<'_> {
     pub(super) fn trouble(&self, notice: &Notice, trouble: &Trouble) -> Message {
-        let over = matches!(notice.kind, NoticeKind::Resolved | NoticeKind::Closed);
-        let mut blocks = vec![Block::Line(self.what_happened(trouble, over))];
-        if !over {
+        let mut blocks = vec![Block::Line(self.what_happened(trouble, notice.kind))];
+        if !notice.kind.is_end() {
             self.how_bad(trouble, &mut blocks);
         }
         blocks.push(Block::Small(vec![words(format!("#{} · podbell", trouble.incident))]));
-        self.own(notice, self.trouble_title(notice, trouble, over), over, blocks)
+        self.own(notice, self.trouble_title(notice, trouble), blocks)
     }
 
-    fn trouble_title(&self, notice: &Notice, trouble: &Trouble, over: bool) -> String {
-        let title = self.trouble_name(trouble, over);
-        let status = self.words.status(notice.kind, notice.severity);
+    fn trouble_title(&self, notice: &Notice, trouble: &Trouble) -> String {
+        let title = self.trouble_name(trouble, notice.kind);
+        let status = self.texts.status(notice.kind, notice.severity);
         format!("{} {status} #{} · {title}", sign(notice.kind, notice.severity), trouble.incident)
     }
 
     /// "podbell cannot deliver to team-slack: not-found".
-    pub(super) fn trouble_name(&self, trouble: &Trouble, over: bool) -> String {
+    pub(super) fn trouble_name(&self, trouble: &Trouble, kind: NoticeKind) -> String {
         let (about, name) = subject(trouble);
-        let title = plain(&fill(self.words.trouble_title(about, over), &[name]));
+        let title = plain(&fill(self.texts.trouble_title(about, kind), &[name]));
         let code = text::one_line(&trouble.code, 60);
-        if over || code.is_empty() { title } else { format!("{title}: {code}") }
+        if kind.is_end() || code.is_empty() { title } else { format!("{title}: {code}") }
     }
 
-    fn what_happened(&self, trouble: &Trouble, over: bool) -> Vec<Span> {
+    fn what_happened(&self, trouble: &Trouble, kind: NoticeKind) -> Vec<Span> {
         let what = text::one_line(&trouble.text, MOST_WORDS);
         let what = if what.is_empty() { text::one_line(&trouble.code, 60) } else { what };
-        let sentence = match trouble.until.filter(|_| over) {
+        let sentence = match trouble.until.filter(|_| kind.is_end()) {
             Some(until) => {
-                let how_long = self.words.duration(until.since(trouble.since).as_secs());
-                self.words.trouble_over(&self.clock.span(trouble.since, until), &how_long)
+                let how_long = self.texts.duration(until.since(trouble.since).as_secs());
+                self.texts.trouble_over(&how_long, &self.clock.span(trouble.since, until))
             }
-            None => self.words.trouble(&self.clock.at(trouble.since)),
+            None => self.texts.trouble(&self.clock.at(trouble.since)),
         };
         // Filled by hand: these words of the other side may be longer than a name.
         let (before, after) = sentence.split_once("{}").unwrap_or((&sentence, ""));
@@ -63,7 +62,7 @@ impl Scribe<'_> {
         if about == About::Source && trouble.affected_count > 0 {
             // A discovery or a watch is no service: only those have a place.
             let services = trouble.affected.iter().any(|name| name.contains('/'));
-            let count = format!("{}{}", self.words.affected(about, trouble.affected_count), self.words.colon());
+            let count = format!("{}{}", self.texts.affected(about, trouble.affected_count), self.texts.colon());
             let mut value = if services { vec![words(count)] } else { Vec::new() };
             value.extend(self.names(trouble.affected.iter(), MOST_LISTED, trouble.affected_count));
             facts.push(self.fact(Label::Affected, value));
@@ -73,8 +72,8 @@ impl Scribe<'_> {
         }
         let advice = text::one_line(&trouble.advice, MOST_WORDS);
         if !advice.is_empty() {
-            let label = self.words.label(Label::ToDo);
-            blocks.push(Block::Line(vec![words(format!("{label}{}", self.words.colon())), words(advice)]));
+            let label = self.texts.label(Label::ToDo);
+            blocks.push(Block::Line(vec![words(format!("{label}{}", self.texts.colon())), words(advice)]));
         }
     }
 
@@ -90,14 +89,20 @@ impl Scribe<'_> {
             Info::Daily { since, until, events, messages, incidents, untold } => {
                 let seconds = until.since(*since).as_secs();
                 let span = match (seconds + 1800) / 3600 {
-                    0 => self.words.duration(seconds),
-                    hours => self.words.hours(hours),
+                    0 => self.texts.duration(seconds),
+                    hours => self.texts.hours(hours),
                 };
-                let line = self.words.daily(&span, [*events, *messages, *incidents, *untold]);
-                let help = (*untold > 0).then(|| Block::Small(fill(self.words.daily_untold(), &["podbell explain"])));
-                self.own(notice, format!("📊 {line}"), false, help.into_iter().collect())
+                let mut line = self.texts.daily(&span, *events, *messages, *incidents);
+                if *untold > 0 {
+                    line.push_str(&self.texts.daily_untold_kinds(*untold));
+                }
+                let help = (*untold > 0).then(|| Block::Small(fill(self.texts.daily_untold(), &["podbell explain"])));
+                self.own(notice, format!("📊 {line}"), help.into_iter().collect())
             }
-            Info::Muted { what, by, why, until, holds } => self.muted(notice, what, by, why.as_deref(), *until, *holds),
+            Info::Muted { what, by, why, until, holds } => {
+                let gist = self.who_muted(by, why.as_deref(), *until);
+                self.muted(notice, what, gist, &by.via, *holds)
+            }
             Info::Store { fate, kept } => self.store(notice, fate, kept.as_deref()),
             Info::Test { destination } => self.test(notice, destination),
             Info::Dead { destination, deliveries, why } => self.given_up(notice, destination, *deliveries, why),
@@ -112,35 +117,38 @@ impl Scribe<'_> {
         already_there: u64,
         hint: Option<&ClockHint>,
     ) -> Message {
-        let watching = fill(&self.words.watching_title(services), &[source]);
+        let watching = match services {
+            0 => self.texts.watching().to_owned(),
+            services => self.texts.watching_services(services),
+        };
+        let watching = fill(&watching, &[source]);
         let title = format!("👀 {}", plain(&watching).trim_end_matches(['.', '。']));
         // The title says it already, unless there is more to say.
         let mut blocks = Vec::new();
         if already_there > 0 {
             let mut gist = watching;
-            // A Chinese sentence ends without a blank after it.
-            let gap = if self.words.stop().ends_with(' ') { " " } else { "" };
-            gist.push(words(format!("{gap}{}", self.words.already_there(already_there))));
+            gist.push(words(format!("{}{}", self.texts.gap(), self.texts.already_there(already_there))));
             blocks.push(Block::Line(gist));
         }
         blocks.extend(hint.map(|hint| Block::Line(self.clock_is_off(hint))));
-        self.own(notice, title, false, blocks)
+        self.own(notice, title, blocks)
     }
 
     fn clock_is_off(&self, hint: &ClockHint) -> Vec<Span> {
-        let mut spans = vec![words(self.words.clock_hint(hint.hours.unsigned_abs()))];
+        let mut spans = vec![words(self.texts.clock_hint(hint.hours.unsigned_abs()))];
         match &hint.zone {
-            Some(zone) => spans.extend(fill(self.words.clock_hint_zone(), &[zone])),
-            None => spans.extend(fill(self.words.clock_hint_zone(), &["UTC"])),
+            Some(zone) => spans.extend(fill(self.texts.clock_hint_zone(), &[zone])),
+            None => spans.extend(fill(self.texts.clock_hint_zone(), &["UTC"])),
         }
         spans
     }
 
     fn was_blind(&self, notice: &Notice, source: &str, services: u64, (from, until): (Time, Time)) -> Message {
         let (from, until) = self.clock.ends(from, until);
-        let title = format!("🙈 {}", plain(&fill(self.words.blind_title(), &[source])));
-        let gist = fill(&self.words.blind_source(&from, &until, services), &[source]);
-        self.own(notice, title, false, vec![Block::Line(gist)])
+        let title = format!("🙈 {}", plain(&fill(self.texts.blind_title(), &[source])));
+        let gist = self.texts.blind_source(&self.texts.blind(&from, &until), &self.texts.services(services));
+        let gist = fill(&gist, &[source]);
+        self.own(notice, title, vec![Block::Line(gist)])
     }
 
     /// What a window kept is over by now: nobody else will tell of it.
@@ -153,82 +161,91 @@ impl Scribe<'_> {
         still_open: u64,
     ) -> Message {
         let (name, sentence) = match window {
-            Window::Hours(name) => (name, self.words.held_outside()),
-            Window::Maintenance { name, .. } => (name, self.words.held_during()),
+            Window::Hours(name) => (name, self.texts.held_outside()),
+            Window::Maintenance { name, .. } => (name, self.texts.held_during()),
         };
-        let title = format!("🤫 {}", self.words.held_title(over_count));
+        let title = format!("🤫 {}", self.texts.held_title(over_count));
         let (from, until) = self.clock.ends(from, until);
         let mut gist = fill(sentence, &[name]);
-        gist.push(words(format!("{from}–{until}{}", self.words.colon())));
+        gist.push(words(format!("{from}–{until}{}", self.texts.colon())));
         gist.extend(self.names(over.iter(), MOST_LISTED, over_count));
         let mut blocks = vec![Block::Line(gist)];
         if still_open > 0 {
-            blocks.push(Block::Small(vec![words(self.words.held_open(still_open))]));
+            blocks.push(Block::Small(vec![words(self.texts.held_open(still_open))]));
         }
-        self.own(notice, title, false, blocks)
+        self.own(notice, title, blocks)
     }
 
     /// Whoever would have heard of it knows from now on why they do not.
-    fn muted(&self, notice: &Notice, what: &str, by: &Author, why: Option<&str>, until: Time, holds: u64) -> Message {
+    fn muted(&self, notice: &Notice, what: &str, gist: Vec<Span>, via: &str, holds: u64) -> Message {
         let what = text::one_line(what, MOST_WORDS);
-        let mut gist = fill(self.words.muted(), &[&by.name]);
-        gist.push(words(self.words.muted_until(&self.clock.at(until))));
-        if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
-            gist.extend([words(self.words.colon()), Span::Data(why)]);
-        }
         let mut blocks = vec![Block::Line(gist)];
         if holds > 0 {
-            blocks.push(Block::Line(vec![words(self.words.muted_holds(holds))]));
+            blocks.push(Block::Line(vec![words(self.texts.muted_holds(holds))]));
         }
-        blocks.push(Block::Small(fill(self.words.muted_how_to_end(), &[&self.words.via(&by.via)])));
-        self.own(notice, format!("🔕 {}", plain(&fill(self.words.muted_title(), &[&what]))), false, blocks)
+        blocks.push(Block::Small(fill(self.texts.muted_how_to_end(), &[&self.texts.via(via)])));
+        self.own(notice, format!("🔕 {}", plain(&fill(self.texts.muted_title(), &[&what]))), blocks)
+    }
+
+    fn who_muted(&self, by: &Author, why: Option<&str>, until: Time) -> Vec<Span> {
+        let mut gist = fill(self.texts.muted(), &[&by.name]);
+        gist.push(words(self.texts.muted_until(&self.clock.at(until))));
+        if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
+            gist.extend([words(self.texts.colon()), Span::Data(why)]);
+        }
+        gist
     }
 
     fn store(&self, notice: &Notice, fate: &StoreFate, kept: Option<&str>) -> Message {
-        let at = |time: Option<Time>| time.map(|time| self.clock.at(time));
-        let words = self.words;
+        let texts = self.texts;
+        let written = |at: &Option<Time>| at.map(|at| texts.store_last_written(&self.clock.at(at))).unwrap_or_default();
         let (gist, why) = match fate {
             StoreFate::WentBack { commits, from, until } => {
-                (words.store_went_back(*commits, at(*from).as_deref(), &self.clock.at(*until)), None)
+                let until = self.clock.at(*until);
+                let made = match from {
+                    Some(from) => texts.store_made_between(&self.clock.at(*from), &until),
+                    None => texts.store_made_before(&until),
+                };
+                (texts.store_went_back(*commits, &made), None)
             }
-            StoreFate::Replaced { until } => (words.store_replaced(&self.clock.at(*until)), None),
-            StoreFate::Lost { until } => (words.store_lost(at(*until).as_deref()), None),
-            StoreFate::Damaged { why, until } => (words.store_damaged(at(*until).as_deref()), Some(why)),
-            StoreFate::Mended { why, rows } => (words.store_mended(*rows), Some(why)),
-            StoreFate::Rewritten => (words.store_rewritten().to_owned(), None),
-            StoreFate::Unsure => (words.store_unsure().to_owned(), None),
+            StoreFate::Replaced { until } => (texts.store_replaced(&self.clock.at(*until)), None),
+            StoreFate::Lost { until } => (texts.store_lost(&written(until)), None),
+            StoreFate::Damaged { why, until } => (texts.store_damaged(&written(until)), Some(why)),
+            StoreFate::Mended { why, rows } => (texts.store_mended(*rows), Some(why)),
+            StoreFate::Rewritten => (texts.store_rewritten().to_owned(), None),
+            StoreFate::Unsure => (texts.store_unsure().to_owned(), None),
         };
-        let mut blocks = vec![Block::Line(vec![super::words(gist)])];
+        let mut blocks = vec![Block::Line(vec![words(gist)])];
         if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
             blocks.push(Block::Line(vec![Span::Data(why)]));
         }
         if let Some(kept) = kept {
-            blocks.push(Block::Line(fill(words.store_kept(), &[kept])));
+            blocks.push(Block::Line(fill(texts.store_kept(), &[kept])));
         }
-        let title = format!("{} {}", sign(notice.kind, notice.severity), words.store_title(fate));
-        self.own(notice, title, false, blocks)
+        let title = format!("{} {}", sign(notice.kind, notice.severity), fate.say(self.language));
+        self.own(notice, title, blocks)
     }
 
     fn test(&self, notice: &Notice, destination: &str) -> Message {
-        let gist = fill(self.words.test(), &[destination]);
-        let title = format!("🔔 {}", self.words.test_title());
-        self.own(notice, title, false, vec![Block::Line(gist)])
+        let gist = fill(self.texts.test(), &[destination]);
+        let title = format!("🔔 {}", self.texts.test_title());
+        self.own(notice, title, vec![Block::Line(gist)])
     }
 
     fn given_up(&self, notice: &Notice, destination: &str, deliveries: u64, why: &str) -> Message {
-        let title = plain(&fill(&self.words.dead_title(deliveries), &[destination]));
-        let gist = fill(&self.words.dead(deliveries), &[destination, why.trim_end_matches('.')]);
-        let list = fill(self.words.dead_list(), &["podbell outbox list"]);
+        let title = plain(&fill(&self.texts.dead_title(deliveries), &[destination]));
+        let gist = fill(&self.texts.dead(deliveries), &[destination, why.trim_end_matches('.')]);
+        let list = fill(self.texts.dead_list(), &["podbell outbox list"]);
         let title = format!("{} {title}", sign(notice.kind, notice.severity));
-        self.own(notice, title, false, vec![Block::Line(gist), Block::Line(list)])
+        self.own(notice, title, vec![Block::Line(gist), Block::Line(list)])
     }
 
-    fn own(&self, notice: &Notice, title: String, over: bool, blocks: Vec<Block>) -> Message {
+    fn own(&self, notice: &Notice, title: String, blocks: Vec<Block>) -> Message {
         Message {
             title,
             severity: notice.severity,
             kind: notice.kind,
-            over,
+            over: notice.kind.is_end(),
             language: self.language,
             mentions: Vec::new(),
             blocks,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::chat::{ActError, Acting, Hands};
+use crate::chat::{ActError, Acting, CommandSink};
 use crate::engine::{Asked, Happened};
 use podbell_core::deed::Deed;
 
@@ -15,19 +15,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The near end, for chats and the server.
 #[derive(Clone, Debug)]
-pub struct EngineHands(mpsc::Sender<Asked>);
+pub struct EngineSink(mpsc::Sender<Asked>);
 
 /// The far end, for [`super::Service`].
 #[derive(Debug)]
 pub struct Deeds(mpsc::Receiver<Asked>);
 
 /// Both ends.
-pub fn hands() -> (EngineHands, Deeds) {
+pub fn command_sink() -> (EngineSink, Deeds) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (EngineHands(sender), Deeds(receiver))
+    (EngineSink(sender), Deeds(receiver))
 }
 
-impl Hands for EngineHands {
+impl CommandSink for EngineSink {
     fn act(&self, deed: Deed) -> Acting<'_> {
         Box::pin(async move {
             let (said, heard) = oneshot::channel();

@@ -1,17 +1,17 @@
 //! What all answers share: the reader's words, commands as they are typed where the answer is read, and
 //! the shape of a message.
 
-use super::talk::{self, Talk};
 use crate::message::{self, Block, Message, Phrases, Span, Style};
 use crate::mute::{Author, Mute, Muted};
 use crate::notice::NoticeKind;
 use crate::rules::rule::Severity;
+use crate::translations::answers::AnswerTexts;
 
 /// How much of a sentence of a person or a cluster is shown.
 const MOST_SENTENCE: usize = 160;
 
 /// Where commands are typed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Prompt {
     /// In a chat: `/podbell ack 1042`, `/events web`.
@@ -33,16 +33,16 @@ impl Prompt {
 }
 
 /// Writes answers.
-pub(super) struct Scribe<'a> {
-    pub(super) talk: &'static dyn Talk,
+pub(super) struct AnswerFormatter<'a> {
+    pub(super) texts: AnswerTexts,
     pub(super) say: Phrases<'a>,
     pub(super) style: &'a Style,
     prompt: Prompt,
 }
 
-impl<'a> Scribe<'a> {
+impl<'a> AnswerFormatter<'a> {
     pub(super) fn new(style: &'a Style, prompt: Prompt) -> Self {
-        Self { talk: talk::of(style.language), say: Phrases::new(style), style, prompt }
+        Self { texts: AnswerTexts::of(style.language), say: Phrases::new(style), style, prompt }
     }
 
     /// An answer.
@@ -77,22 +77,22 @@ impl<'a> Scribe<'a> {
 
     /// The exact next things to type.
     pub(super) fn next(&self, commands: &[String]) -> Block {
-        Block::Small(self.commands(self.talk.next(), commands))
+        Block::Small(self.commands(self.texts.next(), commands))
     }
 
     /// What was probably meant.
     pub(super) fn meant(&self, commands: &[String]) -> Block {
-        Block::Line(self.commands(self.talk.meant(), commands))
+        Block::Line(self.commands(self.texts.meant(), commands))
     }
 
     /// The option that was probably meant.
     pub(super) fn meant_option(&self, option: &str) -> Block {
-        self.line(format!("{}{}--{option}", self.talk.meant(), self.say.colon()))
+        self.line(format!("{}{}--{option}", self.texts.meant(), self.say.colon()))
     }
 
     /// How a command is typed.
     pub(super) fn type_this(&self, usage: &str) -> Block {
-        Block::Small(self.commands(self.talk.type_this(), &[usage.to_owned()]))
+        Block::Small(self.commands(self.texts.type_this(), &[usage.to_owned()]))
     }
 
     /// A command as an example.
@@ -113,7 +113,7 @@ impl<'a> Scribe<'a> {
 
     /// That lists of so many services have entries that nobody can be told of.
     pub(super) fn unusable(&self, services: u64) -> Option<Block> {
-        (services > 0).then(|| self.line(format!("⚠️ {}", self.talk.unusable(&self.say.services(services)))))
+        (services > 0).then(|| self.line(format!("⚠️ {}", self.texts.unusable(&self.say.services(services)))))
     }
 
     /// Who said something, and where.
@@ -124,7 +124,7 @@ impl<'a> Scribe<'a> {
     /// "muted by ann (ops) until 12:00: deploy".
     pub(super) fn mute(&self, mute: &Mute) -> Vec<Span> {
         let by = format!("{} ({})", mute.by.name, self.say.via(&mute.by.via));
-        let mut spans = self.fill(&self.talk.muted_until(&self.say.at(mute.until)), &[&by]);
+        let mut spans = self.fill(&self.texts.muted_until(&self.say.at(mute.until)), &[&by]);
         if let Some(why) = &mute.why {
             spans.push(message::words(self.say.colon()));
             spans.push(Span::Data(message::one_line(why, MOST_SENTENCE)));

@@ -1,4 +1,4 @@
-//! The desk: takes a question in, reads the store at one moment or has a deed done, and answers within a
+//! The query service: takes a question in, reads the store at one moment or has a deed done, and answers within a
 //! deadline. It never fails and never knows a platform.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::answers::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, Listed, NoKey, Page, Watched};
 use super::plans::Plan;
-use super::{ActError, Desk, Hands, Question, Reply};
+use super::{ActError, CommandSink, Queries, Question, Reply};
 use crate::tasks::Waiting;
 use podbell_core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
 use podbell_core::deed::{Act, Deed};
@@ -20,11 +20,11 @@ use podbell_store::{Readers, ReadersError, Snapshot, StoreError};
 /// How long an answer may take, unless something else is said.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the desk knows beside the store; the service puts it in anew at each reload.
+/// What the query service knows beside the store; the service puts it in anew at each reload.
 #[derive(Debug, Default)]
-pub struct Surroundings(RwLock<Arc<Known>>);
+pub struct RuleCatalog(RwLock<Arc<Known>>);
 
-impl Surroundings {
+impl RuleCatalog {
     /// From the rules and aliases in force.
     pub fn new(known: Known) -> Self {
         Self(RwLock::new(Arc::new(known)))
@@ -35,7 +35,7 @@ impl Surroundings {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
     }
 
-    /// Those in force.
+    /// The newest.
     pub fn get(&self) -> Arc<Known> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -63,19 +63,19 @@ pub enum ListError {
     Unreadable,
 }
 
-/// See the module.
-pub struct FrontDesk {
+/// Answers questions from the store, and has changes carried out. See the module.
+pub struct QueryService {
     readers: Readers,
-    hands: Arc<dyn Hands>,
-    surroundings: Arc<Surroundings>,
+    sink: Arc<dyn CommandSink>,
+    catalog: Arc<RuleCatalog>,
     prompt: Prompt,
     patience: Duration,
 }
 
-impl FrontDesk {
-    /// A desk for chats.
-    pub fn new(readers: Readers, hands: Arc<dyn Hands>, surroundings: Arc<Surroundings>) -> Self {
-        Self { readers, hands, surroundings, prompt: Prompt::Chat, patience: PATIENCE }
+impl QueryService {
+    /// A query service for chats.
+    pub fn new(readers: Readers, sink: Arc<dyn CommandSink>, catalog: Arc<RuleCatalog>) -> Self {
+        Self { readers, sink, catalog, prompt: Prompt::Chat, patience: PATIENCE }
     }
 
     /// For another place where commands are typed.
@@ -94,29 +94,24 @@ impl FrontDesk {
 
     /// The facts of the answer, for machines.
     pub async fn answer(&self, question: &Question) -> Answer {
-        let command = match ask::parse(question.entry, &question.text) {
-            Ok(command) => command,
-            Err(mistake) => return Answer::Mistake(mistake),
-        };
-        if command.writes() && !question.speaker.may_write {
-            return Answer::Excuse { because: Excuse::MayNotWrite };
-        }
-        if let Command::Help { about } = command {
-            return Answer::Help { about };
-        }
-        if command.writes() {
-            return match self.read(question, move |answers| answers.plan(&command)).await {
+        match ask::parse(question.entry, &question.text) {
+            Err(mistake) => Answer::Mistake(mistake),
+            Ok(Command::Help { about }) => Answer::Help { about },
+            Ok(Command::Query(query)) => {
+                self.read(question, move |answers| answers.answer(query)).await.unwrap_or_else(|answer| answer)
+            }
+            Ok(Command::Change(_)) if !question.speaker.may_write => Answer::Excuse { because: Excuse::MayNotWrite },
+            Ok(Command::Change(change)) => match self.read(question, move |answers| answers.plan(&change)).await {
                 Ok(Plan::Act { act, about }) => self.act(question, act, about).await,
                 Ok(Plan::Answer(answer)) => *answer,
                 Err(answer) => answer,
-            };
+            },
         }
-        self.read(question, move |answers| answers.answer(command)).await.unwrap_or_else(|answer| answer)
     }
 
     /// An answer in words, for a reader who types there.
     pub fn compose(&self, answer: &Answer, style: &Style, prompt: Prompt) -> Message {
-        answer.in_names(&self.surroundings.get()).compose(style, prompt)
+        answer.in_names(&self.catalog.get()).compose(style, prompt)
     }
 
     /// A page of incidents.
@@ -179,7 +174,7 @@ impl FrontDesk {
         asked: Asked,
         list: impl FnOnce(&Answers<'_>, &Filter) -> Listed<T> + Send + 'static,
     ) -> Result<Page<T>, ListError> {
-        let (known, Asked { scope, filter, now }) = (self.surroundings.get(), asked);
+        let (known, Asked { scope, filter, now }) = (self.catalog.get(), asked);
         let read = move |store: &Snapshot<'_>| list(&Answers { store, known: &known, scope: &scope, now }, &filter);
         match self.readers.read(self.patience, read).await {
             Ok(page) => page.map_err(|NoKey| ListError::NoKey),
@@ -195,7 +190,7 @@ impl FrontDesk {
         question: &Question,
         read: impl FnOnce(&Answers<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Answer> {
-        let (known, scope, now) = (self.surroundings.get(), question.speaker.scope.clone(), question.style.now);
+        let (known, scope, now) = (self.catalog.get(), question.speaker.scope.clone(), question.style.now);
         let read = move |store: &Snapshot<'_>| read(&Answers { store, known: &known, scope: &scope, now });
         self.readers.read(self.patience, read).await.map_err(|error| {
             tracing::warn!(%error, "a question could not be answered");
@@ -210,7 +205,7 @@ impl FrontDesk {
     async fn act(&self, question: &Question, act: Act, about: String) -> Answer {
         let by = question.speaker.author.clone();
         let deed = Deed { by: by.clone(), scope: question.speaker.scope.clone(), act };
-        let acting = tokio::time::timeout(self.patience, self.hands.act(deed));
+        let acting = tokio::time::timeout(self.patience, self.sink.act(deed));
         let because = match acting.await {
             Ok(Ok(done)) => return Answer::Done { done: Box::new(done), about, by },
             Ok(Err(ActError::Store)) => Excuse::NotDone,
@@ -221,7 +216,7 @@ impl FrontDesk {
     }
 }
 
-impl Desk for FrontDesk {
+impl Queries for QueryService {
     fn ask(&self, question: Question) -> Waiting<'_, Reply> {
         Box::pin(async move {
             let answer = self.answer(&question).await;

@@ -1,4 +1,4 @@
-//! The desk on a real store: what names mean, what people may see and do, and that no question reads
+//! The query service on a real store: what names mean, what people may see and do, and that no question reads
 //! whole tables.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use podbell::chat::{ActError, Acting, Desk as _, Entry, FrontDesk, Hands, Question, Speaker, Surroundings};
+use podbell::chat::{ActError, Acting, CommandSink, Entry, Queries as _, QueryService, Question, RuleCatalog, Speaker};
 use podbell_core::ask::{Known, Prompt};
 use podbell_core::deed::{Act, Deed, Done, Refusal};
 use podbell_core::event::{Level, Target};
@@ -65,14 +65,14 @@ pub fn lived() -> World {
     world
 }
 
-/// What the hands of a test were asked to do; they do it all.
+/// What the sink of a test was asked to do; it does it all.
 #[derive(Default)]
-struct TestHands {
+struct TestSink {
     asked: Mutex<Vec<Deed>>,
     silent: bool,
 }
 
-impl Hands for TestHands {
+impl CommandSink for TestSink {
     fn act(&self, deed: Deed) -> Acting<'_> {
         let done = match &deed.act {
             Act::Mute { what, lasts, why } => {
@@ -104,7 +104,7 @@ pub struct Asker {
     language: Language,
     prompt: Prompt,
     now: Time,
-    hands: Arc<TestHands>,
+    sink: Arc<TestSink>,
     known: Known,
 }
 
@@ -125,7 +125,7 @@ impl Asker {
             language: Language::En,
             prompt: Prompt::Chat,
             now: at(180),
-            hands: Arc::default(),
+            sink: Arc::default(),
             known,
         }
     }
@@ -145,8 +145,8 @@ impl Asker {
     /// The answer in words, its title first.
     pub fn ask(&self, entry: Entry, text: &str) -> String {
         let readers = Readers::new(self.path.clone(), 2);
-        let surroundings = Arc::new(Surroundings::new(self.known.clone()));
-        let desk = FrontDesk::new(readers, self.hands.clone(), surroundings).at(self.prompt);
+        let catalog = Arc::new(RuleCatalog::new(self.known.clone()));
+        let queries = QueryService::new(readers, self.sink.clone(), catalog).at(self.prompt);
         let question = Question {
             speaker: Speaker {
                 author: Author { name: "ann".into(), via: "ops".into() },
@@ -158,7 +158,7 @@ impl Asker {
             style: Style { language: self.language, time_zone: jiff::tz::TimeZone::UTC, now: self.now },
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let reply = runtime.block_on(desk.ask(question));
+        let reply = runtime.block_on(queries.ask(question));
         format!("{}\n{}", reply.message.title, reply.message.text())
     }
 
@@ -175,7 +175,7 @@ impl Asker {
     }
 
     fn done(&self) -> Vec<Act> {
-        self.hands.asked.lock().unwrap().iter().map(|deed| deed.act.clone()).collect()
+        self.sink.asked.lock().unwrap().iter().map(|deed| deed.act.clone()).collect()
     }
 
     fn sql(&self, sql: &str, body: &impl serde::Serialize) {
@@ -317,8 +317,8 @@ fn who_may_only_read_changes_nothing_and_who_is_not_answered_hears_so() {
     let reader = Asker { may_write: false, ..Asker::of(&world) };
     let said = reader.podbell("ack 1");
     assert!(said.contains("not acknowledge or mute") && reader.done().is_empty(), "{said}");
-    let hands = Arc::new(TestHands { silent: true, ..TestHands::default() });
-    let said = Asker { hands, ..Asker::of(&world) }.podbell("ack 1");
+    let sink = Arc::new(TestSink { silent: true, ..TestSink::default() });
+    let said = Asker { sink, ..Asker::of(&world) }.podbell("ack 1");
     assert!(said.contains("may or may not be done"), "{said}");
 }
 

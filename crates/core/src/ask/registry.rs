@@ -1,0 +1,112 @@
+//! The commands: one row each, in the order in which people learn them. Parsing, help, "did you mean", the list for
+//! completion, the subcommands of the terminal and the API's description follow from the rows.
+
+use super::args::{self, Args, Opt};
+use super::mistake::Mistake;
+use super::words::Word;
+use super::{Change, Command, Query, ack, events, help, incidents, mute, mutes, show, status, unmute, untold, why};
+use crate::translations::Phrase;
+
+/// All that is known of a command but how the store is read for it.
+pub struct Spec {
+    /// Its name.
+    pub name: &'static str,
+    /// The name with its arguments.
+    pub usage: &'static str,
+    /// What it does, in a sentence.
+    pub about: Phrase,
+    /// As people type it.
+    pub examples: &'static [&'static str],
+    /// Its options.
+    pub(super) options: &'static [Opt],
+    /// So many words are arguments.
+    pub(super) arguments: usize,
+    /// Whether what follows the arguments is free text.
+    pub(super) free_text: bool,
+    pub(super) parse: Parse,
+}
+
+/// How what was given becomes a command, and whether that changes anything.
+pub(super) enum Parse {
+    /// It asks. `None`: its help is wanted.
+    Query(fn(Args) -> Result<Option<Query>, Mistake>),
+    /// It changes something.
+    Change(fn(Args) -> Result<Change, Mistake>),
+    /// It is `help`.
+    Help,
+}
+
+/// Every command.
+pub const COMMANDS: [&Spec; 11] = [
+    &events::SPEC,
+    &incidents::SPEC,
+    &show::SPEC,
+    &ack::SPEC,
+    &mute::SPEC,
+    &unmute::SPEC,
+    &mutes::SPEC,
+    &why::SPEC,
+    &untold::SPEC,
+    &status::SPEC,
+    &help::SPEC,
+];
+
+/// The command of a name.
+pub fn find(name: &str) -> Option<&'static Spec> {
+    COMMANDS.into_iter().find(|row| row.name == name)
+}
+
+impl Spec {
+    /// Whether it changes anything.
+    pub fn writes(&self) -> bool {
+        matches!(self.parse, Parse::Change(_))
+    }
+
+    /// Reads what follows its name in `text`.
+    pub(super) fn read(&self, words: &[Word], text: &str) -> Result<Command, Mistake> {
+        let help = Command::Help { about: Some(self.name) };
+        let args = || args::read(words, text, self);
+        match self.parse {
+            Parse::Query(parse) => match args()? {
+                args if args.help => Ok(help),
+                args => Ok(parse(args)?.map_or(help, Command::Query)),
+            },
+            Parse::Change(parse) => match args()? {
+                args if args.help => Ok(help),
+                args => Ok(Command::Change(parse(args)?)),
+            },
+            Parse::Help => Ok(help::parse(words)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::{Entry, parse};
+
+    #[test]
+    fn every_row_is_found_by_its_name_and_its_examples_are_understood() {
+        for row in COMMANDS {
+            assert_eq!(COMMANDS.iter().filter(|other| other.name == row.name).count(), 1, "{} stands twice", row.name);
+            assert!(row.usage.starts_with(row.name), "{}", row.usage);
+            assert!(row.about.en.ends_with('.') && row.about.zh.ends_with('。'), "{}", row.name);
+            for example in row.examples {
+                let read = parse(Entry::Podbell, example).unwrap();
+                assert!(example.starts_with(row.name) && !matches!(read, Command::Help { .. }), "{example}");
+                assert_eq!(matches!(read, Command::Change(_)), row.writes(), "{example}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_usage_names_the_options_of_its_command_and_no_others() {
+        for row in COMMANDS.into_iter().filter(|row| !row.writes()) {
+            for opt in Opt::ALL {
+                let (short, long) = opt.names();
+                let named = row.usage.contains(&format!("[-{short} ")) || row.usage.contains(&format!("[--{long}"));
+                assert_eq!(named, row.options.contains(&opt), "{} and --{long}", row.usage);
+            }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! What podbell says to people, as data: one table a subject, each phrase in English and Chinese on one row.
+//!
+//! The macro [`translations!`] makes a type of a table with a function for each row: a row without a language does not
+//! compile, and neither does one whose placeholders differ between the languages ([`check`] runs in the compiler).
+//! A row that nothing says is dead code, which is a warning.
+//!
+//! - `{name}` is an argument of the row. Numbers are written with separators.
+//! - `{name|problem|problems}` chooses by a number: the first form for 1, the second for all others; `#` in a form is
+//!   the number itself.
+//! - `{}` is where text from outside goes (a cluster, a person, a file). The composer puts it in as data, so that no
+//!   platform takes it for markup; here it stays as it is.
+//!
+//! An own macro and not Fluent: its files are read and resolved at run time, so that a missing key or a wrong
+//! placeholder shows when somebody reads the message, and each language lies in a file of its own.
+
+#[cfg(test)]
+mod glossary;
+
+pub(crate) mod answers;
+pub(crate) mod messages;
+pub(crate) mod reasons;
+
+use crate::message::{Language, number};
+
+/// Makes a type with a function for each row of a table: `key(argument, …): "English", "Chinese";`.
+#[macro_export]
+macro_rules! translations {
+    (
+        $(#[$meta:meta])* $vis:vis struct $table:ident;
+        $( $(#[$row_meta:meta])* $key:ident $(( $($arg:ident),+ ))? : $en:literal, $zh:literal; )*
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        $vis struct $table($crate::message::Language);
+
+        impl $table {
+            /// Each row: its key, in English, in Chinese.
+            #[cfg(test)]
+            $vis const ROWS: &[(&str, &str, &str)] = &[$((stringify!($key), $en, $zh)),*];
+
+            /// The table in a language.
+            $vis fn of(language: $crate::message::Language) -> Self {
+                Self(language)
+            }
+
+            $( $crate::translations! { @row $(#[$row_meta])* $vis $key $(( $($arg),+ ))? : $en, $zh } )*
+        }
+    };
+    (@row $(#[$meta:meta])* $vis:vis $key:ident : $en:literal, $zh:literal) => {
+        $(#[$meta])*
+        #[doc = $en]
+        $vis fn $key(self) -> &'static str {
+            const _: () = $crate::translations::check($en, $zh, &[]);
+            self.0.choose($en, $zh)
+        }
+    };
+    (@row $(#[$meta:meta])* $vis:vis $key:ident ( $($arg:ident),+ ) : $en:literal, $zh:literal) => {
+        $(#[$meta])*
+        #[doc = $en]
+        $vis fn $key<'a>(self, $($arg: impl Into<$crate::translations::Value<'a>>),+) -> String {
+            const _: () = $crate::translations::check($en, $zh, &[$(stringify!($arg)),+]);
+            $crate::translations::resolve(self.0.choose($en, $zh), &[$((stringify!($arg), $arg.into())),+])
+        }
+    };
+}
+
+/// Says each of several things in both languages: rows `Variant: "English", "Chinese";` of an enum that exists, or, with
+/// `enum` before its name, of one that the table makes.
+#[macro_export]
+macro_rules! translated {
+    ($name:ident; $($variant:ident: $en:literal, $zh:literal;)*) => {
+        impl $name {
+            $crate::translated! { @say $name $($variant: $en, $zh;)* }
+        }
+    };
+    ($(#[$meta:meta])* enum $name:ident; $($variant:ident: $en:literal, $zh:literal;)*) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name { $(#[doc = $en] $variant,)* }
+
+        $crate::translated! { $name; $($variant: $en, $zh;)* }
+    };
+    (@say $name:ident $($variant:ident: $en:literal, $zh:literal;)*) => {
+        /// Each row: its key, in English, in Chinese.
+        #[cfg(test)]
+        pub(crate) const ROWS: &[(&str, &str, &str)] = &[$((stringify!($variant), $en, $zh)),*];
+
+        /// In words.
+        pub(crate) fn say(&self, language: $crate::message::Language) -> &'static str {
+            $(const _: () = $crate::translations::check($en, $zh, &[]);)*
+            match self {
+                $(Self::$variant { .. } => language.choose($en, $zh),)*
+            }
+        }
+    };
+}
+
+/// A phrase that stands alone, beside what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phrase {
+    /// In English.
+    pub en: &'static str,
+    /// In Chinese.
+    pub zh: &'static str,
+}
+
+impl Phrase {
+    /// The same in both languages; the compiler checks one that is a constant.
+    pub const fn new(en: &'static str, zh: &'static str) -> Self {
+        check(en, zh, &[]);
+        Self { en, zh }
+    }
+
+    /// In this language.
+    pub fn say(self, language: Language) -> &'static str {
+        language.choose(self.en, self.zh)
+    }
+}
+
+/// An argument of a phrase.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// Text that goes in as it is.
+    Text(&'a str),
+    /// A number; the forms of words follow it.
+    Count(u64),
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<u64> for Value<'_> {
+    fn from(n: u64) -> Self {
+        Self::Count(n)
+    }
+}
+
+impl From<u32> for Value<'_> {
+    fn from(n: u32) -> Self {
+        Self::Count(n.into())
+    }
+}
+
+impl From<usize> for Value<'_> {
+    fn from(n: usize) -> Self {
+        Self::Count(n as u64)
+    }
+}
+
+impl Value<'_> {
+    fn write(self) -> String {
+        match self {
+            Self::Text(text) => text.to_owned(),
+            Self::Count(n) => number(n),
+        }
+    }
+}
+
+/// Puts arguments into the places of their names. What is put in is not read again.
+pub fn resolve(phrase: &str, values: &[(&str, Value<'_>)]) -> String {
+    let mut text = String::with_capacity(phrase.len() + 16);
+    let mut rest = phrase;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let (inside, after) = after.split_once('}').unwrap_or((after, ""));
+        rest = after;
+        let mut parts = inside.split('|');
+        let name = parts.next().unwrap_or_default();
+        let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        match (value, parts.next(), parts.next()) {
+            (Some(value), Some(one), Some(many)) => {
+                let form = if matches!(value, Value::Count(1)) { one } else { many };
+                text.push_str(&form.replace('#', &value.write()));
+            }
+            (Some(value), ..) => text.push_str(&value.write()),
+            // The place of text from outside.
+            (None, ..) => text.push_str("{}"),
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Fills the places of `{}` with text that needs no protection, because its reader takes nothing for markup.
+pub fn fill(phrase: &str, outside: &[&str]) -> String {
+    let mut values = outside.iter();
+    let mut text = String::new();
+    for (at, part) in phrase.split("{}").enumerate() {
+        if at > 0 {
+            text.push_str(values.next().copied().unwrap_or_default());
+        }
+        text.push_str(part);
+    }
+    text
+}
+
+/// Refuses, in the compiler, a row whose languages differ in their placeholders.
+///
+/// # Panics
+/// For such a row.
+pub const fn check(en: &str, zh: &str, args: &[&str]) {
+    let (en, zh) = (check_one(en.as_bytes(), args), check_one(zh.as_bytes(), args));
+    assert!(en == zh, "the languages have different numbers of places for text from outside");
+}
+
+/// Checks one language, and counts its places for text from outside.
+const fn check_one(phrase: &[u8], args: &[&str]) -> usize {
+    assert!(!phrase.is_empty(), "a language says nothing");
+    assert!(args.len() <= MOST_ARGUMENTS, "more arguments than are checked");
+    let mut used = [false; MOST_ARGUMENTS];
+    let (mut places, mut at) = (0, 0);
+    while at < phrase.len() {
+        assert!(phrase[at] != b'}', "a brace closes nothing");
+        if phrase[at] == b'{' {
+            let start = at + 1;
+            let (mut end, mut name_end, mut bars) = (start, start, 0);
+            while end < phrase.len() && phrase[end] != b'}' {
+                assert!(phrase[end] != b'{', "a placeholder in a placeholder");
+                if phrase[end] == b'|' {
+                    bars += 1;
+                } else if bars == 0 {
+                    name_end = end + 1;
+                }
+                end += 1;
+            }
+            assert!(end < phrase.len(), "a brace is not closed");
+            assert!(bars == 0 || bars == 2, "a choice by number has two forms");
+            if end == start {
+                places += 1;
+            } else {
+                let arg = position(phrase, start, name_end, args);
+                assert!(arg < args.len(), "a placeholder that is no argument of its row");
+                used[arg] = true;
+            }
+            at = end;
+        }
+        at += 1;
+    }
+    let mut arg = 0;
+    while arg < args.len() {
+        assert!(used[arg], "a language leaves an argument out");
+        arg += 1;
+    }
+    places
+}
+
+const MOST_ARGUMENTS: usize = 8;
+
+/// Which argument has this name; their number if none has.
+const fn position(phrase: &[u8], start: usize, end: usize, args: &[&str]) -> usize {
+    let mut arg = 0;
+    while arg < args.len() {
+        let name = args[arg].as_bytes();
+        let mut same = name.len() == end - start;
+        let mut at = 0;
+        while same && at < name.len() {
+            same = name[at] == phrase[start + at];
+            at += 1;
+        }
+        if same {
+            return arg;
+        }
+        arg += 1;
+    }
+    arg
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::answers::AnswerTexts;
+    use super::messages::{Label, MessageTexts};
+    use super::reasons::Help;
+    use super::*;
+    use crate::ask::mistake::Missing;
+    use crate::ask::{COMMANDS, Excuse, Kind};
+    use crate::deed::Refusal;
+    use crate::message::Cause;
+    use crate::notice::{NoticeKind, StoreFate};
+    use crate::rules::Severity;
+
+    #[test]
+    fn forms_follow_their_number_and_what_is_put_in_is_not_read_again() {
+        let say = |n: u64| resolve("{n} {n|problem|problems} in {place}", &[("n", n.into()), ("place", "{n}".into())]);
+        assert_eq!(say(1), "1 problem in {n}");
+        assert_eq!(say(0), "0 problems in {n}");
+        assert_eq!(say(1182), "1,182 problems in {n}");
+        let times = |n: u64| resolve("{n|once|# times}", &[("n", n.into())]);
+        assert_eq!((times(1).as_str(), times(1182).as_str()), ("once", "1,182 times"));
+        assert_eq!(resolve("Since {since}: {}", &[("since", "10:02".into())]), "Since 10:02: {}");
+        assert_eq!(fill("{} of {}", &["{}", "2"]), "{} of 2");
+        assert_eq!(fill("{}", &[]), "");
+    }
+
+    #[test]
+    fn rows_whose_languages_differ_are_refused() {
+        let refused = |en: &'static str, zh: &'static str, args: &'static [&'static str]| {
+            catch_unwind(|| check(en, zh, args)).is_err()
+        };
+        assert!(!refused("{n} {n|problem|problems} of {}", "{} 的 {n} 个告警", &["n"]));
+        assert!(refused("{n} of {}", "{n} 个", &["n"]), "text from outside in one language only");
+        assert!(refused("{n}", "无", &["n"]), "an argument in one language only");
+        assert!(refused("{m}", "{m}", &["n"]), "an unknown argument");
+        assert!(refused("{n", "{n}", &["n"]) && refused("n}", "{n}", &["n"]), "braces");
+        assert!(refused("{n|a}", "{n}", &["n"]), "one form");
+        assert!(refused("", "无", &[]), "nothing");
+    }
+
+    #[test]
+    fn all_phrases_use_the_words_of_the_glossary() {
+        let tables = [
+            MessageTexts::ROWS,
+            AnswerTexts::ROWS,
+            Label::ROWS,
+            Help::ROWS,
+            Cause::ROWS,
+            StoreFate::ROWS,
+            Severity::ROWS,
+            NoticeKind::ROWS,
+            Missing::ROWS,
+            Kind::ROWS,
+            Excuse::ROWS,
+            Refusal::ROWS,
+        ];
+        let rows = tables.into_iter().flatten().map(|(_, en, zh)| (*en, *zh));
+        let rows = rows.chain(COMMANDS.iter().map(|spec| (spec.about.en, spec.about.zh)));
+        let found: Vec<String> = rows.flat_map(|(en, zh)| glossary::breaches(en, zh)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+}
