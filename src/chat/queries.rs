@@ -115,34 +115,22 @@ impl QueryService {
     }
 
     /// A page of incidents.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn incidents(&self, asked: Asked) -> Result<Page<Brief>, ListError> {
+    pub(crate) async fn incidents(&self, asked: Asked) -> Result<Page<Brief>, ListError> {
         self.list(asked, |answers, filter| answers.incident_page(filter)).await
     }
 
     /// A page of watched services.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn targets(&self, asked: Asked) -> Result<Page<Watched>, ListError> {
+    pub(crate) async fn targets(&self, asked: Asked) -> Result<Page<Watched>, ListError> {
         self.list(asked, |answers, filter| answers.target_page(filter)).await
     }
 
     /// A page of the events of a service.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn events(&self, service: String, asked: Asked) -> Result<Page<EventRow>, ListError> {
+    pub(crate) async fn events(&self, service: String, asked: Asked) -> Result<Page<EventRow>, ListError> {
         self.list(asked, move |answers, filter| answers.event_page(&service, filter)).await
     }
 
     /// A page of deliveries: only for whoever may see everything.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn deliveries(&self, asked: Asked) -> Result<Page<DeliveryRow>, ListError> {
+    pub(crate) async fn deliveries(&self, asked: Asked) -> Result<Page<DeliveryRow>, ListError> {
         if !asked.scope.is_everything() {
             return Err(ListError::NotYours);
         }
@@ -150,10 +138,7 @@ impl QueryService {
     }
 
     /// The mutes in force.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn mutes(&self, asked: Asked) -> Result<Page<Mute>, ListError> {
+    pub(crate) async fn mutes(&self, asked: Asked) -> Result<Page<Mute>, ListError> {
         self.list(asked, |answers, _| answers.mute_page()).await
     }
 

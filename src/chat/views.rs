@@ -309,34 +309,22 @@ pub struct Reader {
 
 impl QueryService {
     /// What is going on.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn home(&self, reader: Reader, page: u32) -> Result<Home, ListError> {
+    pub(crate) async fn home(&self, reader: Reader, page: u32) -> Result<Home, ListError> {
         self.view(reader, move |answers| answers.home(page)).await
     }
 
     /// One incident with a page of its changes; none that the reader may see is `None`.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn detail(&self, reader: Reader, id: u64, page: u32) -> Result<Option<Detail>, ListError> {
+    pub(crate) async fn detail(&self, reader: Reader, id: u64, page: u32) -> Result<Option<Detail>, ListError> {
         self.view(reader, move |answers| answers.detail(id, page)).await
     }
 
     /// Services: those after a key, or those whose names begin like this.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn services(&self, reader: Reader, after: u64, beginning: String) -> Result<Services, ListError> {
+    pub(crate) async fn services(&self, reader: Reader, after: u64, beginning: String) -> Result<Services, ListError> {
         self.view(reader, move |answers| answers.service_rows(after, &beginning)).await
     }
 
     /// One service; none that the reader may see is `None`. `place`: cluster and namespace.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn service(
+    pub(crate) async fn service(
         &self,
         reader: Reader,
         place: (String, String),
@@ -347,10 +335,7 @@ impl QueryService {
     }
 
     /// How reading goes.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub async fn sources(&self, reader: Reader) -> Result<Sources, ListError> {
+    pub(crate) async fn sources(&self, reader: Reader) -> Result<Sources, ListError> {
         self.view(reader, |answers| answers.source_rows()).await
     }
 
@@ -358,7 +343,7 @@ impl QueryService {
     ///
     /// # Errors
     /// [`ListError::NotYours`] for whoever does not see everything.
-    pub async fn destinations(&self, reader: Reader) -> Result<Destinations, ListError> {
+    pub(crate) async fn destinations(&self, reader: Reader) -> Result<Destinations, ListError> {
         if !reader.scope.is_everything() {
             return Err(ListError::NotYours);
         }

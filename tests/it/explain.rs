@@ -115,7 +115,7 @@ fn warnings_of_a_workload_can_be_asked_for_and_an_incident_that_is_not_there_is_
     insta::assert_snapshot!(stable(&explain(&world, &["--workload", "web", "--reason", "Unhealthy"])));
     assert!(explain(&world, &["--workload", "other"]).contains("No Warning change of that kind"));
     assert!(explain(&world, &["#77"]).contains("there is no incident #77"));
-    assert!(explain(&world, &["seven"]).contains("is no incident"));
+    assert!(explain(&world, &["seven"]).contains("is not an incident"));
 }
 
 #[test]

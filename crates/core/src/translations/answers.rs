@@ -1,5 +1,5 @@
 //! What answers to commands say. What they share with messages is in [`super::messages`]; what a command does is said
-//! in its own row ([`crate::ask::registry`]).
+//! in its own row ([`crate::ask::Spec`]).
 
 use crate::ask::mistake::Missing;
 use crate::ask::{Excuse, Kind};

@@ -48,9 +48,9 @@ fn without_names(phrase: &str) -> String {
     parts.collect::<Vec<_>>().join("{")
 }
 
-/// Whether these letters of a phrase are a word, in singular or plural.
+/// Whether these letters of a phrase are a word, in singular or plural. The name of a command in backticks is none.
 fn is_word(phrase: &str, at: usize, len: usize) -> bool {
-    let letter = |c: char| c.is_alphanumeric() || matches!(c, '_' | '/' | '-');
+    let letter = |c: char| c.is_alphanumeric() || matches!(c, '_' | '/' | '-' | '`');
     let before = phrase[..at].chars().next_back();
     let after = phrase[at + len..].strip_prefix('s').unwrap_or(&phrase[at + len..]).chars().next();
     !before.is_some_and(letter) && !after.is_some_and(|c| letter(c) || c == ':')

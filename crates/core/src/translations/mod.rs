@@ -1,6 +1,6 @@
 //! What podbell says to people, as data: one table a subject, each phrase in English and Chinese on one row.
 //!
-//! The macro [`translations!`] makes a type of a table with a function for each row: a row without a language does not
+//! The macro `translations!` makes a type of a table with a function for each row: a row without a language does not
 //! compile, and neither does one whose placeholders differ between the languages ([`check`] runs in the compiler).
 //! A row that nothing says is dead code, which is a warning.
 //!
