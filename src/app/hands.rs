@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chat::{ActError, Acting, Hands};
-use crate::engine::{Asked, Happened};
+use crate::engine::{Asked, EngineEvent};
 use podbell_core::deed::Deed;
 
 /// How many deeds may wait for the engine.
@@ -49,9 +49,9 @@ impl Hands for EngineHands {
 }
 
 /// Passes deeds on until nobody can say any more.
-pub(super) async fn relay(mut deeds: Deeds, happened: mpsc::Sender<Happened>) {
+pub(super) async fn relay(mut deeds: Deeds, happened: mpsc::Sender<EngineEvent>) {
     while let Some(asked) = deeds.0.recv().await {
-        if happened.send(Happened::Asked(asked)).await.is_err() {
+        if happened.send(EngineEvent::Asked(asked)).await.is_err() {
             return;
         }
     }

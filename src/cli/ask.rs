@@ -20,7 +20,7 @@ use podbell_core::ask::{self, Answer, Known, Prompt, word};
 use podbell_core::message::{Language, Style};
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
-use podbell_store::{Readers, Store};
+use podbell_store::Readers;
 
 /// How long the running service may take to do what is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -91,17 +91,16 @@ pub(super) fn run(command: &str, args: Args) -> anyhow::Result<ExitCode> {
 
 fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer, Known)> {
     let (config, loaded) = setup::load(asked.config.as_ref())?;
-    let path = setup::store_path(&config).to_owned();
+    let store = setup::store(&config);
+    let ended = !store.is_owned();
     // What holds in the service: of a file with mistakes the last good version.
-    let store = Store::beside(&path)?;
+    let good = store.reader()?.snapshot()?.good_rules()?;
     let aliases = config.aliases();
-    let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
-    drop(store);
+    let rules = rule_files(loaded, &config).in_force(&good).rules;
     let known = Known::new(&rules, aliases);
     let surroundings = Arc::new(Surroundings::new(known.clone()));
-    let hands = Arc::new(InboxHands::new(path.clone(), PATIENCE));
-    let ended = !podbell_store::is_owned(&path);
-    let desk = FrontDesk::new(Readers::new(path, 1), hands, surroundings).at(Prompt::Terminal).with_patience(DESK);
+    let hands = Arc::new(InboxHands::new(store.clone(), PATIENCE));
+    let desk = FrontDesk::new(Readers::new(store, 1), hands, surroundings).at(Prompt::Terminal).with_patience(DESK);
     let speaker = Speaker {
         author: Author { name: who(), via: "command line".to_owned() },
         scope: Scope::default(),

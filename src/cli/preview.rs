@@ -18,7 +18,7 @@ use crate::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
 use podbell_core::diagnostic::did_you_mean;
 use podbell_core::message::{Language, sample};
 use podbell_core::notice::Notice;
-use podbell_core::outbox::Parcel;
+use podbell_core::outbox::SendContent;
 use podbell_core::rules::rule::Destination;
 use podbell_core::rules::{Action, Names, Rule, RuleId, RuleSettings, Rules, builtin, example};
 use podbell_core::template::Template;
@@ -265,7 +265,7 @@ fn kinds(settings: &RuleSettings, args: &Args, out: &mut impl Write) -> io::Resu
 
 fn print_notice(out: &mut impl Write, notifiers: &Notifiers, notice: &Notice, args: &Args) -> io::Result<()> {
     let body = |platform: Platform| {
-        let parcel = Parcel::full(std::slice::from_ref(notice));
+        let parcel = SendContent::full(std::slice::from_ref(notice));
         notifiers.freeze(platform.as_str(), &parcel, "msg_preview", sample::NOW)
     };
     out.write_all(&body(Platform::Console))?;

@@ -13,6 +13,7 @@ use crate::app::reload::rule_files;
 use crate::config::{self, Config, Loaded, SecretRef, StoreConfig, System};
 use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Names, Rules, compile};
+use podbell_store::Location;
 
 /// Which configuration.
 #[derive(Debug, clap::Args)]
@@ -80,9 +81,9 @@ pub(super) fn rules_of(files: &[PathBuf], names: &Names) -> io::Result<Option<Ru
 }
 
 /// Where the store is.
-pub(super) fn store_path<S>(config: &Config<S>) -> &Path {
+pub(super) fn store<S>(config: &Config<S>) -> Location {
     match &config.store {
-        StoreConfig::Sqlite(path) => path,
+        StoreConfig::Sqlite(path) => Location::Sqlite(path.clone()),
     }
 }
 

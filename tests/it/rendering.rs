@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use podbell::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
 use podbell_core::message::Language;
 use podbell_core::notice::{Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject};
-use podbell_core::outbox::{Content, Parcel};
+use podbell_core::outbox::{Content, SendContent};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ fn build() -> Notifiers {
 fn render(notifiers: &Notifiers, destination: &str, notice: &Notice, content: Content) -> String {
     let body = notifiers.freeze(
         destination,
-        &Parcel { content, ..Parcel::full(std::slice::from_ref(notice)) },
+        &SendContent { content, ..SendContent::full(std::slice::from_ref(notice)) },
         "msg_1",
         at(2_401),
     );

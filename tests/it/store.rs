@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use podbell::engine::Happened;
+use podbell::engine::EngineEvent;
 use podbell::sources::receipt::Counter;
 use podbell::sources::{Receipt, SourceEvent};
 use podbell_core::source::{Covers, RosterEntry, Seen};
 use podbell_core::time::Time;
-use podbell_store::{Ownership, Store, StoreError};
+use podbell_store::sqlite::{Ownership, SqliteError, Store};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};
@@ -30,14 +30,14 @@ fn a_store_has_one_owner_and_a_second_one_waits_then_refuses() {
     let path = folder.path().join("podbell.db");
     let owner = Ownership::take(&path).unwrap();
     let error = Ownership::wait(&path, Duration::from_millis(300)).unwrap_err();
-    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert!(matches!(error, SqliteError::Locked { .. }), "{error}");
     assert!(error.to_string().contains("in use by another podbell"), "{error}");
     drop(owner);
     Ownership::wait(&path, Duration::from_secs(20)).unwrap();
 }
 
 /// What opening says, and that the file is what it was.
-fn refused(path: &Path) -> StoreError {
+fn refused(path: &Path) -> SqliteError {
     let before = fs::read(path).ok();
     let error = Store::open(path).unwrap_err();
     assert_eq!(fs::read(path).ok(), before, "nothing is destroyed");
@@ -60,7 +60,7 @@ fn a35_what_cannot_be_a_store_is_refused_with_a_clear_error_and_left_as_it_is() 
         "this is no database, it is a text that somebody left here, and it is long enough\n".repeat(20),
     )
     .unwrap();
-    assert!(matches!(refused(&path("text.db")), StoreError::Corrupt { .. }));
+    assert!(matches!(refused(&path("text.db")), SqliteError::Corrupt { .. }));
 
     sqlite(&path("foreign.db"), "CREATE TABLE somebody_elses (x)");
     let error = refused(&path("foreign.db"));
@@ -69,7 +69,7 @@ fn a35_what_cannot_be_a_store_is_refused_with_a_clear_error_and_left_as_it_is() 
     drop(Store::open(&path("newer.db")).unwrap());
     sqlite(&path("newer.db"), "PRAGMA user_version = 99");
     let error = refused(&path("newer.db"));
-    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+    assert!(matches!(error, SqliteError::Newer { found: 99, .. }), "{error}");
 
     drop(Store::open(&path("half.db")).unwrap());
     let whole = fs::read(path("half.db")).unwrap();
@@ -110,7 +110,7 @@ fn after_a_commit_that_failed_memory_equals_the_store_and_nothing_was_told() {
     world.run_until(60);
     let events = vec![warning("web-0", "FailedMount", "m", 120, 30, 59)];
     let polled =
-        |now: Time| vec![Happened::Source(SourceEvent::Polled { target: web(), at: now, events: events.clone() })];
+        |now: Time| vec![EngineEvent::Source(SourceEvent::Polled { target: web(), at: now, events: events.clone() })];
 
     // The store fails wherever a row of this table is written.
     for (n, table) in ["incident", "series", "target"].into_iter().enumerate() {
@@ -142,7 +142,7 @@ async fn what_a_watch_brought_and_the_store_did_not_take_is_asked_for_again() {
     let full = "CREATE TRIGGER full BEFORE INSERT ON series BEGIN SELECT RAISE(ABORT, 'disk full'); END";
     sqlite(&world.store_path(), full);
     let now = world.now;
-    assert!(world.engine().turn(vec![Happened::Source(part(first))], now).is_err());
+    assert!(world.engine().turn(vec![EngineEvent::Source(part(first))], now).is_err());
     // Ready at once, and only once.
     counter.lost().await;
     sqlite(&world.store_path(), "DROP TRIGGER full");
@@ -167,7 +167,7 @@ fn a_roster_that_could_not_be_written_is_not_lost() {
         complete: true,
     };
     let now = world.now;
-    assert!(world.engine().turn(vec![Happened::Source(roster)], now).is_err());
+    assert!(world.engine().turn(vec![EngineEvent::Source(roster)], now).is_err());
     sqlite(&world.store_path(), "DROP TRIGGER full");
     world.run_until(1);
     for minute in 1..10 {
@@ -194,7 +194,7 @@ fn an_answer_that_could_not_be_recorded_is_recorded_later_and_nothing_is_sent_tw
         &world.store_path(),
         "CREATE TRIGGER full BEFORE UPDATE ON delivery BEGIN SELECT RAISE(ABORT, 'disk full'); END",
     );
-    let answer = Happened::Answered(jobs[0].send, podbell_core::outbox::Outcome::Delivered);
+    let answer = EngineEvent::Answered(jobs[0].send, podbell_core::outbox::Outcome::Delivered);
     assert!(world.engine().turn(vec![answer], now).is_err());
     assert!(world.engine().turn(Vec::new(), at(76)).is_err());
     sqlite(&world.store_path(), "DROP TRIGGER full");
@@ -262,7 +262,7 @@ fn an_unchanged_poll_writes_nothing() {
     let now = world.now;
     for _ in 0..100 {
         let polled = SourceEvent::Polled { target: web(), at: now, events: events.to_vec() };
-        world.engine().turn(vec![Happened::Source(polled)], now).unwrap();
+        world.engine().turn(vec![EngineEvent::Source(polled)], now).unwrap();
     }
     assert_eq!(world.engine().totals().commits, before);
 }

@@ -285,7 +285,7 @@ fn record(target: &Target, diff: Diff<'_>, now: Time, writes: &mut Writes) {
     for (key, event, change) in changed.chain(baseline) {
         // Two polls of one commit: the later word counts.
         if !writes.forgotten.is_empty() {
-            writes.forgotten.retain(|(of, forgotten)| *forgotten != key || of != target);
+            writes.forgotten.remove(&(target.clone(), key));
         }
         writes.series.push(SeriesRow {
             target: target.clone(),
