@@ -27,7 +27,15 @@ pub(super) struct Stamp {
     /// When that was.
     pub at: Time,
     /// What was found wrong with it while it was in use.
-    pub wrong: Option<String>,
+    pub wrong: Option<Wrong>,
+}
+
+/// What was found wrong with a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub why: String,
+    /// The newest commit that could be read then; less than the stamp's where commits were lost, too.
+    pub commit: Option<u64>,
 }
 
 impl Stamp {
@@ -49,7 +57,8 @@ impl Stamp {
         }
         let mut words = content.strip_prefix(MARK)?.split_whitespace();
         let (uuid, commit, at) = (words.next()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        let wrong = rest.strip_prefix("damaged: ").map(|why| why.trim_end().to_owned());
+        let wrong = rest.strip_prefix("damaged at ").and_then(|rest| rest.split_once(": "));
+        let wrong = wrong.map(|(at, why)| Wrong { why: why.trim_end().to_owned(), commit: at.parse().ok() });
         Some(Self { uuid: uuid.to_owned(), commit, at: Time::from_millis(at), wrong })
     }
 
@@ -67,14 +76,15 @@ pub(super) fn path(store: &Path) -> PathBuf {
 }
 
 /// Notes that a store is damaged: at the next start it is set right before anything is done with it.
-pub(super) fn mark(store: &Path, why: &str) -> std::io::Result<()> {
+pub(super) fn mark(store: &Path, why: &str, commit: Option<u64>) -> std::io::Result<()> {
     let file = place::private(&path(store))?;
     let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_WHY).collect();
     let line = Stamp::read(store).map_or_else(
         || Stamp::line("unknown", 0, Time::default()),
         |stamp| Stamp::line(&stamp.uuid, stamp.commit, stamp.at),
     );
-    file.write_all_at(format!("{line}damaged: {why}\n").as_bytes(), 0)?;
+    let at = commit.map_or_else(|| "unknown".to_owned(), |commit| commit.to_string());
+    file.write_all_at(format!("{line}damaged at {at}: {why}\n").as_bytes(), 0)?;
     file.sync_all()
 }
 

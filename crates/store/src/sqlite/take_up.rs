@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::stamp::{self, Stamp};
+use super::stamp::{self, Stamp, Wrong};
 use super::{BUSY_WAIT, Ownership, SqliteError, Store, VERSION, migrate, place};
 use crate::{Mishap, incident_codec};
 use podbell_core::notice::StoreFate;
@@ -83,10 +83,10 @@ fn examine(
         return Ok(Some(Mishap { fate: StoreFate::Lost { until }, kept: Some(kept) }));
     }
     if let Some(stamp) = lived
-        && let Some(why) = &stamp.wrong
-        && !is_a_backup(path, stamp)
+        && let Some(wrong) = &stamp.wrong
+        && !is_a_backup(path, stamp, wrong)
     {
-        return begin_again(ownership, path, why, now).map(Some);
+        return begin_again(ownership, path, &wrong.why, now).map(Some);
     }
     let peek = match migrate::check_whole(path).and_then(|()| peek(path)) {
         Ok(peek) => peek,
@@ -113,9 +113,11 @@ fn examine(
     Ok(Some(Mishap { fate: StoreFate::WentBack { commits, from: peek.heartbeat, until: stamp.at }, kept }))
 }
 
-/// Whether somebody put a sound backup in the place of a store that was found damaged.
-fn is_a_backup(path: &Path, stamp: &Stamp) -> bool {
-    let older = |peek: Peek| peek.uuid != stamp.uuid || peek.commit < stamp.commit;
+/// Whether somebody put a sound backup in the place of a store that was found damaged. Not all damage is seen by looking
+/// at pages: a store that lost commits and was found damaged is still the same one.
+fn is_a_backup(path: &Path, stamp: &Stamp, wrong: &Wrong) -> bool {
+    let older =
+        |peek: Peek| peek.uuid != stamp.uuid || (peek.commit < stamp.commit && wrong.commit != Some(peek.commit));
     peek(path).ok().flatten().is_some_and(older) && check_all_pages(path).is_ok()
 }
 
@@ -411,7 +413,8 @@ pub(super) fn behind(connection: &Connection, path: &Path) -> rusqlite::Result<u
 /// Notes that a store is damaged, so that its next start keeps it aside.
 pub fn mark_damaged(path: &Path, why: &str) {
     let path = place::real(path);
-    if let Err(error) = stamp::mark(&path, why) {
+    let commit = peek(&path).ok().flatten().map(|peek| peek.commit);
+    if let Err(error) = stamp::mark(&path, why, commit) {
         tracing::warn!(%error, "it could not be noted that the store is damaged");
     }
 }
