@@ -4,8 +4,9 @@
 //! anything: that is the incident machine, which calls this for every change.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::{self, Write as _};
+use std::io;
 
+use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::compile::Compiled;
@@ -62,7 +63,7 @@ impl Rules {
         let sustains: Vec<Conditions> = rules
             .iter()
             .filter_map(|rule| rule.sustain.as_ref())
-            .filter(|sustain| seen.insert(format!("{sustain:?}")))
+            .filter(|sustain| seen.insert(hash_of(sustain)))
             .cloned()
             .collect();
         let sustain_index = Index::new(sustains.iter().map(|sustain| sustain.keys().iter().collect()));
@@ -284,18 +285,22 @@ fn claim(id: RuleId, rule: &Rule, earlier: &[Claim]) -> Option<Claim> {
     (!destinations.is_empty()).then_some(Claim { rule: id, destinations })
 }
 
-/// A hash of everything the rules say. `Debug` of a rule shows all of it.
-fn hash_of(said: &impl fmt::Debug) -> u64 {
+/// A hash of the serialized form: it depends on what rules say and not on how they are printed for debugging.
+fn hash_of(said: &impl Serialize) -> u64 {
     struct Hasher(Xxh3Default);
-    impl fmt::Write for Hasher {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.update(text.as_bytes());
+    impl io::Write for Hasher {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
     let mut hasher = Hasher(Xxh3Default::new());
-    // Writing into a hash cannot fail.
-    let _ = write!(hasher, "{said:?}");
+    // Neither writing into a hash nor serializing these types can fail.
+    let _ = serde_json::to_writer(&mut hasher, said);
     hasher.0.digest()
 }
 
@@ -303,6 +308,7 @@ fn hash_of(said: &impl fmt::Debug) -> u64 {
 mod tests {
     use super::*;
     use crate::event::{Event, Target};
+    use crate::rules::quiet::{Active, Hours};
     use crate::rules::{Pattern, RuleSettings, Severity, builtin};
     use crate::time::Time;
 
@@ -398,5 +404,27 @@ mod tests {
         let make = |reason| Rules::new(vec![rule(0, "a", reason, &["slack"])]).generation();
         assert_eq!(make("BackOff"), make("BackOff"));
         assert_ne!(make("BackOff"), make("Failed"));
+    }
+
+    #[test]
+    fn hours_of_another_time_zone_are_another_generation_though_they_are_written_the_same() {
+        let make = |zone: &str| {
+            let mut rule = rule(0, "a", "BackOff", &["slack"]);
+            let zone = jiff::tz::TimeZone::get(zone).unwrap();
+            rule.settings.active = Some(Active { hours: vec![Hours::daily(540, zone)] });
+            Rules::new(vec![rule]).generation()
+        };
+        assert_eq!(make("Asia/Shanghai"), make("Asia/Shanghai"));
+        assert_ne!(make("Asia/Shanghai"), make("Europe/Paris"));
+    }
+
+    #[test]
+    fn an_exact_text_and_an_expression_of_the_same_letters_are_two_generations() {
+        let make = |pattern: Pattern| {
+            let mut rule = rule(0, "a", "BackOff", &["slack"]);
+            rule.matching = Conditions::any().with(Field::Message, vec![pattern]);
+            Rules::new(vec![rule]).generation()
+        };
+        assert_ne!(make(Pattern::exactly("/x/")), make(Pattern::parse("/x/").unwrap()));
     }
 }
