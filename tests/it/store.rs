@@ -5,12 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use podbell::engine::EngineEvent;
+use podbell::engine::{EngineEvent, SendJob};
 use podbell::sources::receipt::Counter;
 use podbell::sources::{Receipt, SourceEvent};
+use podbell_core::outbox::Outcome;
 use podbell_core::source::{Covers, RosterEntry, Seen};
 use podbell_core::time::Time;
 use podbell_store::sqlite::{Ownership, SqliteError, Store};
+use podbell_store::{StoreError, Writer as _};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};
@@ -207,6 +209,102 @@ fn an_answer_that_could_not_be_recorded_is_recorded_later_and_nothing_is_sent_tw
         .query_row("SELECT state FROM delivery", [], |row| row.get(0))
         .unwrap();
     assert_eq!(settled, "sent");
+}
+
+/// A problem of `web` told to both, claimed at 75 s; with the jobs for `team` and for `group`.
+fn told_to_both() -> (World, SendJob, SendJob) {
+    let mut world = World::new(WorldSpec {
+        rules: vec![
+            "version: 1\ndefaults: {notify: [team, group]}\nrules:\n  - {name: all, match: {level: Warning}}\n".into(),
+        ],
+        destinations: vec![("team", None), ("group", None)],
+        ..WorldSpec::default()
+    });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning("web-0", "FailedMount", "m", 1, 30, 59)]);
+    world.run_until(74);
+    let mut jobs = world.engine().turn(Vec::new(), at(75)).unwrap();
+    jobs.sort_by(|a, b| b.destination.cmp(&a.destination));
+    let [team, group] = <[SendJob; 2]>::try_from(jobs).unwrap();
+    (world, team, group)
+}
+
+fn unclear() -> Outcome {
+    Outcome::Unclear { retry_after: None, why: "cut off".into() }
+}
+
+#[test]
+fn a_body_that_is_missing_is_damage_and_the_answers_of_that_turn_are_recorded_once() {
+    let (mut world, team, group) = told_to_both();
+    world.engine().turn(vec![EngineEvent::Answered(group.send, unclear())], at(76)).unwrap();
+    sqlite(&world.store_path(), &format!("UPDATE send SET body = x'' WHERE id = {}", group.send.0));
+    // The repetition is due in the turn in which the other one's answer comes.
+    let error = world.engine().turn(vec![EngineEvent::Answered(team.send, Outcome::Delivered)], at(80)).unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains(&format!("the body of send {}", group.send.0)), "{error}");
+    let count = |sql: &str| -> i64 {
+        rusqlite::Connection::open(world.store_path()).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(count("SELECT count(*) FROM send WHERE settled IS NOT NULL"), 0, "nothing of that turn was committed");
+    let body: String = group.body.iter().map(|byte| format!("{byte:02x}")).collect();
+    sqlite(&world.store_path(), &format!("UPDATE send SET body = x'{body}' WHERE id = {}", group.send.0));
+    let again = world.engine().turn(Vec::new(), at(81)).unwrap();
+    assert_eq!(again, [group], "the same id and bytes");
+    assert_eq!(world.engine().totals().delivered, 1);
+}
+
+#[test]
+fn a_notice_that_is_missing_is_damage_and_no_empty_request() {
+    let (mut world, _, group) = told_to_both();
+    let refused = Outcome::Refused { retry_after: Some(Duration::from_secs(60)), why: "later".into() };
+    world.engine().turn(vec![EngineEvent::Answered(group.send, refused)], at(76)).unwrap();
+    // After a start notices are in the store only.
+    world.kill();
+    world.now = at(77);
+    world.start();
+    sqlite(&world.store_path(), "DELETE FROM notice");
+    let error = world.engine().turn(Vec::new(), at(200)).unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("notice 1"), "{error}");
+}
+
+#[test]
+fn a_store_without_its_seed_or_its_name_is_damaged_and_never_read_by_another_one() {
+    for (key, change) in [
+        ("seed", "UPDATE meta SET value = 'no number' WHERE key = 'seed'"),
+        ("seed", "DELETE FROM meta WHERE key = 'seed'"),
+        ("name", "DELETE FROM meta WHERE key = 'uuid'"),
+        ("epochs", "UPDATE meta SET value = 'no list' WHERE key = 'epochs'"),
+        ("number", "UPDATE delivery SET send = -1"),
+        ("number", "INSERT OR REPLACE INTO meta VALUES ('next_notice', -5)"),
+    ] {
+        let (mut world, ..) = told_to_both();
+        world.kill();
+        sqlite(&world.store_path(), change);
+        let opened = Store::open(&world.store_path()).map_err(StoreError::from);
+        let read = opened.and_then(|mut store| store.load().map(drop));
+        assert!(read.is_err_and(|error| error.is_damage()), "{key}: {change}");
+    }
+}
+
+#[test]
+fn after_the_seed_was_lost_what_was_known_is_not_told_as_new() {
+    let mut world = World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let events = [warning("web-0", "FailedMount", "m", 1, 30, 59)];
+    world.poll(&web(), &events);
+    world.run_until(90);
+    let before = world.told().len();
+    assert!(world.told()[before - 1].ends_with("team opened #1"), "{:?}", world.told());
+    world.kill();
+    sqlite(&world.store_path(), "UPDATE meta SET value = 'no number' WHERE key = 'seed'");
+    world.start();
+    world.watch(&[web()]);
+    world.poll_until(&web(), &events, 300);
+    let told = world.told().split_off(before);
+    assert!(!told.is_empty() && told.iter().all(|line| line.ends_with("info")), "only of the store itself: {told:?}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub fn read(bytes: &[u8]) -> Result<Incident, CodecError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use litemap::LiteMap;
     use serde::Serialize;
 
@@ -73,7 +73,7 @@ mod tests {
         next: Option<Next>,
     }
 
-    fn incident() -> Incident {
+    pub(crate) fn incident() -> Incident {
         let at = Time::from_millis(7);
         let seen = Sighting { occurred: at, heard: at, standing: Vec::new(), silent: None };
         Incident {

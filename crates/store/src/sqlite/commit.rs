@@ -15,6 +15,7 @@ use podbell_core::time::Time;
 impl Store {
     pub(super) fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.check_files()?;
+        self.loaded = None;
         let number = self.commits + 1;
         let transaction = self
             .connection

@@ -19,6 +19,7 @@ const ROUND: u32 = 5000;
 impl Store {
     /// Deletes what is no longer needed and gives its pages back. Says whether there is more.
     pub(super) fn delete_old_rows(&mut self, now: Time) -> Result<bool, SqliteError> {
+        self.loaded = None;
         let ago = |span: Duration| now.minus(span).millis();
         let transaction = self
             .connection

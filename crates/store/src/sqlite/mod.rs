@@ -61,7 +61,7 @@ pub struct Store {
     stamps: Stamps,
     /// Which files it has open, by the names that they had.
     files: Files,
-    /// What was read to see whether it can be.
+    /// What was read to see whether it can be, until something is written.
     loaded: Option<Loaded>,
     mishaps: Vec<Mishap>,
     /// The last to go: it must outlive the connection.
