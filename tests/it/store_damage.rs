@@ -136,7 +136,7 @@ fn live(world: &mut World, left: &Left, opened: &mut bool) -> Result<(), StoreEr
         match go_on(world, left) {
             Err(error) if error.is_final() => {
                 world.kill();
-                mark_damaged(&world.store_path(), &error.why());
+                mark_damaged(&world.store_path(), error.why());
             }
             other => return other,
         }

@@ -26,7 +26,7 @@ const NO_GAP: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The moment of the turn.
-    pub now: Time,
+    pub(crate) now: Time,
     /// The heartbeat, when it is time for one.
     pub heartbeat: Option<Time>,
     /// The generation of the rules that incidents were brought in line with, when it changed.
@@ -34,68 +34,68 @@ pub struct Batch {
     /// Rule files whose text was found good: name and text.
     pub good_rules: Vec<(String, String)>,
     /// What is counted for the daily lines, when that is to be written.
-    pub days: Option<DaysRow>,
+    pub(crate) days: Option<DaysRow>,
     /// Commands of the inbox that were carried out, with their answers.
     pub answered: Vec<(InboxItem, String)>,
     /// Targets that are gone, with all their rows.
-    pub targets_gone: Vec<Target>,
+    pub(crate) targets_gone: Vec<Target>,
     /// Targets that are new or changed.
-    pub targets: Vec<(Target, TargetState)>,
+    pub(crate) targets: Vec<(Target, TargetState)>,
     /// Episodes that are new or changed. Of two rows of one episode the later holds.
-    pub series: Vec<SeriesRow>,
+    pub(crate) series: Vec<SeriesRow>,
     /// Episodes that are forgotten, also those in `series`.
-    pub forgotten: BTreeSet<(Target, EpisodeKey)>,
+    pub(crate) forgotten: BTreeSet<(Target, EpisodeKey)>,
     /// What changed from poll to poll, beside the changes in `series`.
-    pub gaps: Vec<Gap>,
+    pub(crate) gaps: Vec<Gap>,
     /// Incidents that are new or changed.
-    pub incidents: Vec<IncidentRow>,
+    pub(crate) incidents: Vec<IncidentRow>,
     /// Incidents that nobody was told of, and that are over.
-    pub incidents_gone: Vec<u64>,
+    pub(crate) incidents_gone: Vec<u64>,
     /// What became of changes, with the incident that each joined.
-    pub decisions: Vec<(Option<u64>, Vec<u8>)>,
+    pub(crate) decisions: Vec<(Option<u64>, Vec<u8>)>,
     /// Mutes that are new: number, end, JSON.
-    pub mutes: Vec<(u64, Time, String)>,
+    pub(crate) mutes: Vec<(u64, Time, String)>,
     /// Mutes that are over.
-    pub mutes_over: Vec<u64>,
+    pub(crate) mutes_over: Vec<u64>,
     /// Who has which incident, as JSON; `None`: nobody any more.
-    pub acknowledged: Vec<(u64, Option<String>)>,
+    pub(crate) acknowledged: Vec<(u64, Option<String>)>,
     /// What people did: when, to which incident, JSON.
-    pub actions: Vec<(Time, Option<u64>, String)>,
+    pub(crate) actions: Vec<(Time, Option<u64>, String)>,
     /// Podbell's own troubles, as JSON.
-    pub troubles: Vec<(u64, String)>,
+    pub(crate) troubles: Vec<(u64, String)>,
     /// Troubles that are over.
-    pub troubles_over: Vec<u64>,
+    pub(crate) troubles_over: Vec<u64>,
     /// What a window (its JSON) keeps from a destination, as JSON; `None`: nothing any more.
-    pub held: Vec<(Destination, String, Option<String>)>,
+    pub(crate) held: Vec<(Destination, String, Option<String>)>,
     /// States of sources, as JSON.
-    pub sources: Vec<(Arc<str>, String)>,
+    pub(crate) sources: Vec<(Arc<str>, String)>,
     /// New notices.
-    pub notices: Vec<NoticeRow>,
+    pub(crate) notices: Vec<NoticeRow>,
     /// Destinations that got another name: from, to. Before all that follows.
-    pub destinations_renamed: Vec<(Destination, Destination)>,
+    pub(crate) destinations_renamed: Vec<(Destination, Destination)>,
     /// Destinations that are gone.
-    pub destinations_gone: Vec<Destination>,
+    pub(crate) destinations_gone: Vec<Destination>,
     /// New deliveries, which are due.
-    pub deliveries: Vec<(Destination, Delivery)>,
+    pub(crate) deliveries: Vec<(Destination, Delivery)>,
     /// Deliveries whose state changed.
-    pub delivery_states: Vec<(DeliveryId, DeliveryState)>,
+    pub(crate) delivery_states: Vec<(DeliveryId, DeliveryState)>,
     /// New sends.
-    pub sends: Vec<SendRow>,
+    pub(crate) sends: Vec<SendRow>,
     /// Sends that are tried again, with the number of the attempt.
-    pub repeated: Vec<(SendId, u32)>,
+    pub(crate) repeated: Vec<(SendId, u32)>,
     /// Sends that are settled, with what came of them.
-    pub settled: Vec<(SendId, &'static str)>,
+    pub(crate) settled: Vec<(SendId, &'static str)>,
     /// Attempts, by endpoint.
-    pub attempts: Vec<(Arc<str>, Time)>,
+    pub(crate) attempts: Vec<(Arc<str>, Time)>,
     /// Messages that stand for incidents; `None`: no longer.
-    pub threads: Vec<(Destination, u64, Option<ThreadRow>)>,
+    pub(crate) threads: Vec<(Destination, u64, Option<ThreadRow>)>,
     /// Destinations whose health changed: name, fingerprint, JSON.
-    pub destinations: Vec<(Destination, Arc<str>, String)>,
+    pub(crate) destinations: Vec<(Destination, Arc<str>, String)>,
 }
 
 /// What is counted for the daily lines.
 #[derive(Debug)]
-pub enum DaysRow {
+pub(crate) enum DaysRow {
     /// As JSON.
     Counted(String),
     /// Nobody wants a line: what was counted once must not come back.
@@ -104,7 +104,7 @@ pub enum DaysRow {
 
 /// An entry of the history that is no change of an episode.
 #[derive(Clone, Debug)]
-pub enum Gap {
+pub(crate) enum Gap {
     /// Podbell did not run from `since` until `at`.
     Down {
         /// From.
@@ -130,7 +130,7 @@ pub enum Gap {
 
 /// An incident.
 #[derive(Debug)]
-pub struct IncidentRow {
+pub(crate) struct IncidentRow {
     /// Its number.
     pub id: u64,
     /// The file of its rule.
@@ -155,7 +155,7 @@ pub struct IncidentRow {
 
 /// A notice.
 #[derive(Debug)]
-pub struct NoticeRow {
+pub(crate) struct NoticeRow {
     /// Its number.
     pub id: u64,
     /// Its kind's word.
@@ -172,7 +172,7 @@ pub struct NoticeRow {
 
 /// A request that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SendRow {
+pub(crate) struct SendRow {
     /// Its number.
     pub id: SendId,
     /// To whom.
@@ -185,7 +185,7 @@ pub struct SendRow {
 
 /// A message that stands for an incident.
 #[derive(Debug)]
-pub struct ThreadRow {
+pub(crate) struct ThreadRow {
     /// A hash of the place in which it stands.
     pub place: Arc<str>,
     /// The platform's names of it.

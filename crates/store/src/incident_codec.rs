@@ -28,7 +28,7 @@ pub type CodecError = Box<dyn Error + Send + Sync>;
 ///
 /// # Errors
 /// When it cannot be written; of a valid incident that does not happen.
-pub fn write(incident: &Incident) -> Result<Vec<u8>, CodecError> {
+pub(crate) fn write(incident: &Incident) -> Result<Vec<u8>, CodecError> {
     let mut bytes = vec![MARK];
     rmp_serde::encode::write(&mut bytes, incident)?;
     let hash = xxh3_64(&bytes);

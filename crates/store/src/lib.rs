@@ -21,7 +21,10 @@ mod writer;
 #[cfg(test)]
 mod contract;
 
-pub use batch::*;
+pub use batch::{Batch, Changes};
+pub(crate) use batch::{DaysRow, Gap, IncidentRow};
+#[cfg(test)]
+pub(crate) use batch::{NoticeRow, SendRow};
 pub use error::{ErrorKind, StoreError};
 pub use inbox::{Command, Inbox, InboxItem};
 pub use location::Location;

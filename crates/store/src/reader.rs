@@ -35,6 +35,9 @@ pub type Wanted<'a> = &'a dyn Fn(event::Names<'_>) -> bool;
 /// How many deliveries of a destination are in which state: destination, state, count.
 pub type Queue = (String, String, u64);
 
+/// Ends what a reader reads at that moment; may be called from another thread, and when nothing is read.
+pub type Cancel = Box<dyn Fn() + Send>;
+
 /// A connection that only reads.
 pub trait Reader: Send {
     /// All that is read from one snapshot is of one moment.
@@ -46,8 +49,8 @@ pub trait Reader: Send {
     /// Whether it still reads what the store's owner writes.
     fn is_current(&self) -> bool;
 
-    /// Ends what this reader reads at that moment, from another thread.
-    fn canceller(&self) -> Box<dyn Fn() + Send>;
+    /// What ends a query of this reader early.
+    fn canceller(&self) -> Cancel;
 }
 
 /// The store at one moment; ends when it is dropped.

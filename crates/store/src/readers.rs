@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::{Location, Reader, Snapshot, StoreError};
+use crate::{Cancel, Location, Reader, Snapshot, StoreError};
 
 /// Why nothing was read.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ impl Readers {
         patience: Duration,
         read: impl FnOnce(&dyn Snapshot) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ReadersError> {
-        let cancel: Arc<Mutex<Option<Box<dyn Fn() + Send>>>> = Arc::default();
+        let cancel: Arc<Mutex<Option<Cancel>>> = Arc::default();
         let work = async {
             // Never closed.
             let permit = self.free.clone().acquire_owned().await.map_err(|_| ReadersError::Interrupted)?;

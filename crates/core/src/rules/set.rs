@@ -4,7 +4,6 @@
 //! anything: that is the incident machine, which calls this for every change.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -55,7 +54,7 @@ impl Rules {
     pub fn new(mut rules: Vec<Rule>) -> Self {
         share_patterns(&mut rules);
         let by_key = (0..).map(RuleId).zip(&rules).map(|(id, rule)| (rule.settings.key.clone(), id)).collect();
-        let generation = hash_of(&rules);
+        let generation = generation(&rules, &[]);
         let looks_at = |level: &Level| rules.iter().any(|rule| looks_at(rule, *level));
         let levels = [Level::Normal, Level::Warning].into_iter().filter(looks_at).collect();
         let index = Index::new(rules.iter().map(required));
@@ -63,7 +62,7 @@ impl Rules {
         let sustains: Vec<Conditions> = rules
             .iter()
             .filter_map(|rule| rule.sustain.as_ref())
-            .filter(|sustain| seen.insert(hash_of(sustain)))
+            .filter(|sustain| seen.insert(serialized(sustain)))
             .cloned()
             .collect();
         let sustain_index = Index::new(sustains.iter().map(|sustain| sustain.keys().iter().collect()));
@@ -88,7 +87,7 @@ impl Rules {
     pub fn with_maintenance(mut self, more: Vec<Maintenance>) -> Self {
         if !more.is_empty() {
             self.maintenance.extend(more);
-            self.generation = hash_of(&(&self.rules, &self.maintenance));
+            self.generation = generation(&self.rules, &self.maintenance);
         }
         self
     }
@@ -285,23 +284,18 @@ fn claim(id: RuleId, rule: &Rule, earlier: &[Claim]) -> Option<Claim> {
     (!destinations.is_empty()).then_some(Claim { rule: id, destinations })
 }
 
-/// A hash of the serialized form: it depends on what rules say and not on how they are printed for debugging.
-fn hash_of(said: &impl Serialize) -> u64 {
-    struct Hasher(Xxh3Default);
-    impl io::Write for Hasher {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.update(bytes);
-            Ok(bytes.len())
-        }
+/// A hash of everything that rules and planned work say.
+fn generation(rules: &[Rule], maintenance: &[Maintenance]) -> u64 {
+    let mut hasher = Xxh3Default::new();
+    rules.iter().for_each(|rule| hasher.update(&serialized(rule)));
+    maintenance.iter().for_each(|planned| hasher.update(&serialized(planned)));
+    hasher.digest()
+}
 
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut hasher = Hasher(Xxh3Default::new());
-    // Neither writing into a hash nor serializing these types can fail.
-    let _ = serde_json::to_writer(&mut hasher, said);
-    hasher.0.digest()
+/// Their serialized form is equal where they mean the same; how they are printed for debugging is not. These types always
+/// serialize.
+fn serialized(said: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(said).unwrap_or_default()
 }
 
 #[cfg(test)]

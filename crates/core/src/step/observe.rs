@@ -314,8 +314,8 @@ mod tests {
     fn what_is_seen_again_in_the_commit_that_forgot_it_stays_also_among_very_many() {
         const MANY: usize = 100_000;
         let target = Target::new("prod", "cls-1", "shop", "web");
-        let mut writes = Writes::default();
-        writes.forgotten = (0..MANY).map(|number| (target.clone(), key(number))).collect();
+        let forgotten = (0..MANY).map(|number| (target.clone(), key(number))).collect();
+        let mut writes = Writes { forgotten, ..Writes::default() };
         let event = Event {
             series: false,
             first_seen: Time::default(),

@@ -48,7 +48,7 @@ impl crate::Reader for Reader {
         self.0.is_in_place()
     }
 
-    fn canceller(&self) -> Box<dyn Fn() + Send> {
+    fn canceller(&self) -> crate::Cancel {
         let handle = self.0.connection.get_interrupt_handle();
         Box::new(move || handle.interrupt())
     }
