@@ -16,19 +16,19 @@ pub enum EngineEvent {
     /// The rule files are others now.
     Rules(Box<NewRules>),
     /// A person did something.
-    Asked(Asked),
+    Action(ActionRequest),
 }
 
 /// What a person wants done, and who is told what came of it once it is committed: `None` when it
 /// could not be written.
-pub struct Asked {
+pub struct ActionRequest {
     /// What.
     pub deed: Box<Deed>,
     /// Called once.
     pub answer: Box<dyn FnOnce(Option<Done>) + Send>,
 }
 
-impl std::fmt::Debug for Asked {
+impl std::fmt::Debug for ActionRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.deed.fmt(f)
     }

@@ -18,7 +18,7 @@ mod take_in;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-pub use self::event::{Asked, EngineEvent, NewRules};
+pub use self::event::{ActionRequest, EngineEvent, NewRules};
 use self::log_throttle::LogThrottle;
 use self::memory::InMemoryState;
 use crate::sources::{SourceEvent, bounds};
@@ -114,7 +114,7 @@ type TellRules = Box<dyn Fn(&Rules) + Send>;
 struct Inputs {
     events: Vec<SourceEvent>,
     answers: Vec<(SendId, Outcome)>,
-    asked: Vec<Asked>,
+    asked: Vec<ActionRequest>,
 }
 
 /// What one turn has decided so far.
@@ -272,7 +272,7 @@ impl Engine {
                 EngineEvent::Source(event) => inputs.events.push(event.bounded()),
                 EngineEvent::Answered(send, outcome) => inputs.answers.push((send, outcome)),
                 EngineEvent::Rules(rules) => self.take_rules(*rules),
-                EngineEvent::Asked(mut asked) => {
+                EngineEvent::Action(mut asked) => {
                     bounds::deed(&mut asked.deed);
                     inputs.asked.push(asked);
                 }

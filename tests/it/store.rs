@@ -269,6 +269,36 @@ fn a_notice_that_is_missing_is_damage_and_no_empty_request() {
 }
 
 #[test]
+fn what_would_be_an_empty_request_is_not_sent_but_given_up_and_told_elsewhere() {
+    let mut world = World::new(WorldSpec {
+        rules: vec![
+            "version: 1\ndefaults: {notify: [team, void]}\nrules:\n  - {name: all, match: {level: Warning}}\n".into(),
+        ],
+        destinations: vec![("team", None), ("void", None)],
+        operator: vec!["team"],
+        ..WorldSpec::default()
+    });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning("web-0", "FailedMount", "m", 1, 30, 59)]);
+    world.run_until(300);
+    assert!(world.log.iter().all(|request| request.to == "team"), "{:?}", world.told());
+    let told = world.told();
+    assert!(told.iter().any(|line| line.ends_with("team opened #1")), "{told:?}");
+    let dead = world.store().dead_deliveries(Some("void")).unwrap();
+    assert!(!dead.is_empty(), "it is given up");
+    let sends = rusqlite::Connection::open(world.store_path()).unwrap().query_row(
+        "SELECT count(*) FROM send WHERE destination = 'void'",
+        [],
+        |row| row.get::<_, i64>(0),
+    );
+    assert_eq!(sends.unwrap(), 0);
+    let about_dead = |notice: &podbell_core::notice::Notice| matches!(&notice.body, podbell_core::notice::NoticeBody::Info(podbell_core::notice::Info::Dead { destination, .. }) if destination == "void");
+    assert!(world.log.iter().flat_map(|request| &request.notices).any(about_dead), "and told elsewhere: {told:?}");
+}
+
+#[test]
 fn a_store_without_its_seed_or_its_name_is_damaged_and_never_read_by_another_one() {
     for (key, change) in [
         ("seed", "UPDATE meta SET value = 'no number' WHERE key = 'seed'"),

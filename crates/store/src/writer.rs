@@ -59,10 +59,11 @@ pub trait Writer: Send + std::fmt::Debug {
     /// When the store cannot be read, or a row in it is damaged.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
-    /// Writes all of a batch or nothing.
+    /// Writes all of a batch or nothing. Where an answer of the database can get lost, the adapter finds out what became of
+    /// the batch before it returns.
     ///
     /// # Errors
-    /// When the store cannot take it. The caller's memory is then ahead of the store and must be rebuilt from
+    /// When the store did not take it. The caller's memory is then ahead of the store and must be rebuilt from
     /// [`Writer::load`], after [`Writer::reconnect`].
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::app::assemble::Rendered;
-use podbell::engine::{Asked, Engine, EngineEvent, NewRules, Parts, Renderer, SendJob};
+use podbell::engine::{ActionRequest, Engine, EngineEvent, NewRules, Parts, Renderer, SendJob};
 use podbell::notifiers::Notifiers;
 use podbell::sources::SourceEvent;
 use podbell_core::deed::{Act, Deed, Done};
@@ -36,8 +36,12 @@ use super::events::{START, at};
 struct Plain;
 
 impl Renderer for Plain {
-    fn render(&self, _to: &Destination, parcel: &SendContent<'_>, id: &str, _now: Time) -> Vec<u8> {
-        let SendContent { notices, content, storm, .. } = parcel;
+    /// For `void` there is never anything to send.
+    fn render(&self, to: &Destination, content: &SendContent<'_>, id: &str, _now: Time) -> Vec<u8> {
+        if **to == *"void" {
+            return Vec::new();
+        }
+        let SendContent { notices, content, storm, .. } = content;
         let storm = storm.map(|storm| storm.notices);
         json!({"id": id, "content": content, "notices": notices, "storm": storm}).to_string().into_bytes()
     }
@@ -319,7 +323,7 @@ impl World {
         let deed = Deed { by: Author { name: who.to_owned(), via: "chat".to_owned() }, scope: scope.clone(), act };
         let (said, heard) = std::sync::mpsc::channel();
         let answer = Box::new(move |done| said.send(done).unwrap());
-        self.happen(EngineEvent::Asked(Asked { deed: Box::new(deed), answer }));
+        self.happen(EngineEvent::Action(ActionRequest { deed: Box::new(deed), answer }));
         heard.try_recv().expect("an answer with the turn").expect("it was written")
     }
 
