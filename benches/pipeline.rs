@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::sources::qcloud::answer::parse_events;
+use podbell::sources::event_list::parse_events;
 use podbell_core::diff::{FIRST_POLL_WINDOW, TargetReadings};
 use podbell_core::event::{Subject, Target};
 use podbell_core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity, builtin};

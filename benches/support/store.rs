@@ -8,7 +8,7 @@ use std::time::Duration;
 use podbell::clock;
 use podbell::engine::{Engine, EngineEvent, Parts};
 use podbell::sources::SourceEvent;
-use podbell::sources::qcloud::answer::{EventList, parse_events};
+use podbell::sources::event_list::{EventList, parse_events};
 use podbell_core::event::Target;
 use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::rules::compile::{RuleFile, compile};

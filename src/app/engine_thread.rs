@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::pulse::{self, Counted, Pulse};
 use crate::clock::{self, Clocks};
 use crate::engine::{Engine, EngineEvent, SendJob};
+use crate::health::{self, Counted, Pulse};
 use crate::sources::SourceEvent;
 use podbell_core::time::Time;
 use podbell_store::StoreError;
@@ -104,7 +104,7 @@ impl Turns {
                 self.engine.claim_nothing_more();
             }
             if (draining || closed) && self.engine.in_flight() == 0 && self.inlets.is_empty() {
-                self.pulse.beat(!self.failing, Some(pulse::snapshot(&self.engine, pulse::count(&self.engine))));
+                self.pulse.beat(!self.failing, Some(health::snapshot(&self.engine, health::count(&self.engine))));
                 return broken;
             }
         }
@@ -216,10 +216,10 @@ impl Turns {
             self.snapshot_at = Some(begun);
             if over(self.counted_at, self.count_every) {
                 self.counted_at = Some(begun);
-                self.counted = pulse::count(&self.engine);
+                self.counted = health::count(&self.engine);
                 self.count_every = SECOND.max(begun.elapsed().saturating_mul(COUNT_SHARE));
             }
-            pulse::snapshot(&self.engine, self.counted.clone())
+            health::snapshot(&self.engine, self.counted.clone())
         });
         self.pulse.beat(!self.failing, fresh);
         broken

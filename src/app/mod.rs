@@ -8,11 +8,9 @@ pub mod chats;
 mod engine_thread;
 pub mod hands;
 pub mod heartbeat;
-pub mod pulse;
 pub mod reload;
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,11 +18,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-pub use pulse::Pulse;
-
 use self::engine_thread::Inlets;
 use crate::engine::{Engine, EngineEvent, NewRules, SendJob};
-use crate::sources::SourceEvent;
+use crate::health::Pulse;
+use crate::sources::{SourceEvent, SourceTask};
+use crate::tasks::{BoxFuture, SideTask};
 use podbell_core::outbox::Outcome;
 use podbell_store::StoreError;
 use podbell_store::crash_point;
@@ -36,15 +34,8 @@ const SOURCES_END: Duration = Duration::from_secs(5);
 /// How many polls and answers may wait for the engine.
 const QUEUE: usize = 1024;
 
-/// A future that a task runs.
-pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Carries out a request and says what came of it.
 pub type Deliver = Arc<dyn Fn(SendJob) -> BoxFuture<Outcome> + Send + Sync>;
-/// Runs a source until the watch turns true.
-pub type SourceTask = Box<dyn FnOnce(mpsc::Sender<SourceEvent>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
-/// A task that serves until the watch turns true.
-pub type SideTask = Box<dyn FnOnce(watch::Receiver<bool>) -> BoxFuture<()> + Send>;
-
 /// Everything that a service is made of.
 pub struct Service {
     /// The engine, with its store.

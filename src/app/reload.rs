@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::BoxFuture;
 use crate::clock;
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Loaded, Stage};
 use crate::engine::NewRules;
+use crate::server::Ask;
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::{RuleFiles, refusal};
 use podbell_core::rules::{Destination, Names, compile};
@@ -24,13 +25,11 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long a change must stay the same.
 const STABLE: Duration = Duration::from_secs(2);
 
-/// Somebody wants a reload, and to know what came of it: a sentence, or what is wrong.
-pub type Ask = oneshot::Sender<Result<String, String>>;
 /// Watches files until the watch turns true.
 pub type RulesTask = Box<dyn FnOnce(mpsc::Sender<NewRules>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
 
 /// The rule files of a configuration that was read.
-pub fn rule_files<S>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
+pub fn rule_files<S: Stage>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
     RuleFiles {
         files: loaded.rule_files,
         empty: loaded.empty_globs,
@@ -71,7 +70,7 @@ fn names(loaded: &Loaded) -> Vec<String> {
 
 impl Watched {
     /// What a configuration names that was just read.
-    pub fn new<S>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
+    pub fn new<S: Stage>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
         let globs = Globs { all: loaded.rule_globs.clone(), empty: names(loaded) };
         let (names, chats) = (loaded.names.clone(), config.built_in_destinations());
         Self { path: path.to_owned(), globs, names, chats, fingerprint: loaded.fingerprint }

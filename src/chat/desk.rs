@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::answers::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, Listed, NoKey, Page, Watched};
 use super::plans::Plan;
-use super::{ActError, Answering, Desk, Hands, Question, Reply};
+use super::{ActError, Desk, Hands, Question, Reply};
+use crate::tasks::Waiting;
 use podbell_core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
 use podbell_core::deed::{Act, Deed};
 use podbell_core::message::{Message, Style};
@@ -221,7 +222,7 @@ impl FrontDesk {
 }
 
 impl Desk for FrontDesk {
-    fn ask(&self, question: Question) -> Answering<'_> {
+    fn ask(&self, question: Question) -> Waiting<'_, Reply> {
         Box::pin(async move {
             let answer = self.answer(&question).await;
             Reply {

@@ -4,27 +4,102 @@
 //! and hands a [`Question`] to the desk. It never parses a command and never reads the store. The desk
 //! never knows a platform.
 
+pub mod access;
 mod answers;
 pub mod desk;
 mod find;
 pub mod hands;
 pub mod lists;
-mod own;
+pub mod own;
 mod plans;
-pub mod slack;
 pub mod views;
-mod websocket;
-pub mod wecom;
+pub mod websocket;
 
-use std::future::Future;
-use std::pin::Pin;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use jiff::tz::TimeZone;
+use url::Url;
 
 pub use self::desk::{FrontDesk, Surroundings};
+use crate::examine::{Checked, Net};
+use crate::http::{ClientError, HttpOptions};
+use crate::settings::Draft;
+use crate::tasks::{SideTask, Waiting};
 pub use podbell_core::ask::Entry;
 use podbell_core::deed::{Deed, Done};
-use podbell_core::message::{Message, Style};
+use podbell_core::message::{Language, Message, Style};
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
+use podbell_core::time::Time;
+use podbell_core::yaml::key::Rows;
+use podbell_core::yaml::{MapReader, Reader};
+
+/// A kind of chat: one row of the registry.
+#[derive(Clone, Copy)]
+pub struct ChatKind {
+    /// `kind:` in podbell.yaml.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+    /// The language of its answers unless podbell.yaml says otherwise.
+    pub language: Language,
+    /// The zone of times in its answers unless podbell.yaml says otherwise.
+    pub time_zone: &'static str,
+    /// The keys of its own.
+    pub keys: Rows,
+    /// Reads the keys of its own. The rest of the map belongs to `chats:`.
+    pub read: fn(&mut MapReader<'_>, &ChatHead, &mut Reader) -> Option<Draft<dyn Chat>>,
+    /// Help for keys that belong to another place.
+    pub elsewhere: fn(&str) -> Option<&'static str>,
+}
+
+/// What every chat of podbell.yaml has.
+#[derive(Clone, Debug)]
+pub struct ChatHead {
+    /// What logs and authors call it; part of its address.
+    pub name: String,
+    /// The language of its answers.
+    pub language: Language,
+    /// The zone of times in its answers.
+    pub time_zone: TimeZone,
+}
+
+/// A chat, ready for use.
+pub trait Chat: fmt::Debug + Send + Sync {
+    /// What serves it.
+    ///
+    /// # Errors
+    /// When the network cannot be set up.
+    fn serve(&self, deps: &ChatDeps, http: &HttpOptions) -> Result<Served, ClientError>;
+
+    /// Whether it can be reached, without opening a connection: it would take the place of a running podbell's, or part of
+    /// its questions.
+    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked>;
+}
+
+/// What a chat needs.
+#[derive(Clone)]
+pub struct ChatDeps {
+    /// Answers.
+    pub desk: Arc<dyn Desk>,
+    /// For addresses of podbell.yaml.
+    pub client: reqwest::Client,
+    /// The clock.
+    pub now: Arc<dyn Fn() -> Time + Send + Sync>,
+    /// From 0 to 1, for waits that must not be the same everywhere.
+    pub chance: Arc<dyn Fn() -> f64 + Send + Sync>,
+}
+
+/// What serves a chat.
+#[derive(Default)]
+pub struct Served {
+    /// The routes that the platform calls.
+    pub routes: Router,
+    /// The connections to the platform.
+    pub connections: Vec<SideTask>,
+}
 
 /// Somebody whose identity and channel were proved by the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +138,10 @@ pub struct Reply {
     pub incident: Option<u64>,
 }
 
-/// A future that is boxed, so that a desk can stand behind a pointer.
-pub type Answering<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
-
 /// Answers questions. Every question gets an answer, in words; it never fails.
 pub trait Desk: Send + Sync {
     /// Answers one question.
-    fn ask(&self, question: Question) -> Answering<'_>;
+    fn ask(&self, question: Question) -> Waiting<'_, Reply>;
 }
 
 /// Why a deed could not be carried out.
@@ -86,8 +158,8 @@ pub enum ActError {
     NotRunning,
 }
 
-/// A future that is boxed, so that hands can stand behind a pointer.
-pub type Acting<'a> = Pin<Box<dyn Future<Output = Result<Done, ActError>> + Send + 'a>>;
+/// What came of a deed, once it is committed.
+pub type Acting<'a> = Waiting<'a, Result<Done, ActError>>;
 
 /// Carries out what people do: the running engine, or the store's inbox.
 pub trait Hands: Send + Sync {

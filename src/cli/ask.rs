@@ -15,7 +15,7 @@ use crate::chat::hands::InboxHands;
 use crate::chat::{Entry, FrontDesk, Question, Speaker, Surroundings};
 use crate::cli::Output;
 use crate::clock;
-use crate::notifiers::terminal;
+use crate::notifiers::terminal::terminal;
 use podbell_core::ask::{self, Answer, Known, Prompt, word};
 use podbell_core::message::{Language, Style};
 use podbell_core::mute::Author;

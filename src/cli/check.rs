@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::render;
 use crate::cli::Output;
 use crate::clock;
-use crate::config::{self, Loaded, SourceConfig, hours};
+use crate::config::{self, Loaded, hours};
+use crate::sources::Rhythm;
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::quiet::read::Planned;
 use podbell_core::rules::{Located, Names, RuleFile, compile, lint, pace};
@@ -150,8 +151,11 @@ fn lone(path: &Path, entry: u32, names: Names, report: &mut Report) -> Option<Ru
 /// The longest time between two reads of a target; none of a source that watches.
 pub(super) fn slowest_poll(loaded: &Loaded) -> Option<Duration> {
     let sources = &loaded.config.as_ref()?.sources;
-    let polled = sources.iter().filter(|source| !matches!(source, SourceConfig::Kubernetes(_)));
-    polled.map(SourceConfig::poll_every).max()
+    let polled = sources.iter().filter_map(|source| match source.facts.rhythm {
+        Rhythm::Polls { every, .. } => Some(every),
+        Rhythm::Watches(_) => None,
+    });
+    polled.max()
 }
 
 /// Compiles and lints rule files in reading order.

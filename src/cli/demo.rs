@@ -13,14 +13,17 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::app::pulse::Snapshot;
-use crate::app::{self, Pulse, Service, SideTask, assemble};
+use crate::app::{self, Service, assemble};
 use crate::clock;
+use crate::components::registry::Terminal;
+use crate::components::registry::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
+use crate::components::registry::legacy_api::{self, ApiConfig, ServiceSelection};
 use crate::demo;
 use crate::engine::{Engine, Parts};
-use crate::notifiers::{Color, Kind, NotifierConfig, Notifiers};
-use crate::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
-use crate::sources::qcloud::{QcloudConfig, ServiceSelection};
+use crate::health::Pulse;
+use crate::health::Snapshot;
+use crate::notifiers::{NotifierConfig, Notifiers};
+use crate::tasks::SideTask;
 use podbell_core::diagnostic::Source;
 use podbell_core::message::Language;
 use podbell_core::rules::{Names, RuleFile, Rules, compile};
@@ -107,7 +110,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     introduce(&emulator.endpoint(), &listener.local_addr()?.to_string())?;
 
-    let mut source = QcloudConfig::new(SOURCE, Url::parse(&emulator.endpoint())?, SecretString::from(id), key);
+    let mut source = ApiConfig::new(SOURCE, Url::parse(&emulator.endpoint())?, SecretString::from(id), key);
     source.poll_every = POLL_EVERY;
     source.requests_per_second = NonZeroU32::MIN.saturating_add(49);
     source.services = vec![ServiceSelection::Named {
@@ -119,14 +122,14 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     let http = crate::http::client(&crate::http::HttpOptions::default())?;
     let console = NotifierConfig {
         name: "console".into(),
-        kind: Kind::Console { color: Color::Auto },
+        platform: Arc::new(Terminal),
         language: args.language,
         time_zone: TimeZone::system(),
         // Its minutes are seconds: what would be a storm is a day's work.
         digest_after: None,
         template: Template::default(),
     };
-    let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone())?);
+    let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone()));
     let store = Location::Sqlite(folder.join("podbell.db"));
     let parts = Parts {
         store: store.writer(Duration::ZERO, start)?,
@@ -142,7 +145,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         deeds: None,
         damage: Box::pin(std::future::pending()),
         deliver: assemble::deliver(notifiers),
-        sources: vec![assemble::qcloud_task(source, http)],
+        sources: vec![legacy_api::task(source, http)],
         sides: vec![assemble::server(listener, pulse.clone(), None, axum::Router::new()), narrator(args.length)],
         pulse: pulse.clone(),
     };

@@ -13,10 +13,10 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use crate::clock;
-use crate::sources::file;
-use crate::sources::play_maker::{self, PlayOptions};
-use crate::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
-use crate::sources::recording::{RecordedPoll, Scope, parse_single, write_poll};
+use crate::components::registry::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
+use crate::components::registry::recordings as file;
+use crate::components::registry::recordings::play_maker::{self, PlayOptions};
+use crate::components::registry::recordings::recording::{RecordedPoll, Scope, parse_single, write_poll};
 use crate::sources::wall_clock::WallClock;
 
 /// `podbell emulate`.

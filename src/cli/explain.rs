@@ -14,8 +14,8 @@ use jiff::tz::TimeZone;
 use super::setup;
 use super::test_case::{Rows, Sketch};
 use crate::app::reload::rule_files;
+use crate::components::registry::recordings::recording::parse_single;
 use crate::config;
-use crate::sources::recording::parse_single;
 use podbell_core::event::{Event, Level, Subject, Target};
 use podbell_core::incident::Phase;
 use podbell_core::incident::hold::{Held, Window};
@@ -268,7 +268,7 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
     let (rules, source) = match args.rules.as_slice() {
         [] => {
             let (config, loaded) = setup::load(&args.config)?;
-            let source = config.sources.first().map_or("any", |source| source.name()).to_owned();
+            let source = config.sources.first().map_or("any", |source| source.name.as_str()).to_owned();
             (setup::rules(&args.config, &config, loaded)?, source)
         }
         files => (rules_of(files)?, "any".to_owned()),

@@ -2,19 +2,18 @@
 //!
 //! Makes an incident from the rule's own `match` and renders it on the way that deliveries take.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::Style;
 use anyhow::bail;
-use clap::ValueEnum;
 use jiff::tz::TimeZone;
 
 use super::setup;
-use crate::config::{Config, SecretRef};
-use crate::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
+use crate::components::registry::NOTIFIERS;
+use crate::config::{Config, Written};
+use crate::notifiers::{Audience, Mentions, NotifierConfig, Notifiers};
 use podbell_core::diagnostic::did_you_mean;
 use podbell_core::message::{Language, sample};
 use podbell_core::notice::Notice;
@@ -28,7 +27,7 @@ Examples:
   podbell preview                                        the rules of podbell.yaml, or the built-in ones
   podbell preview --rules rules/shop.yaml                a rule file, without podbell.yaml
   podbell preview --rule image-pull --notice opened,resolved --language zh
-  podbell preview --rule image-pull --platform slack     also the JSON, as it would be sent";
+  podbell preview --rule image-pull --platform webhook   also the JSON, as it would be sent";
 
 const HEAD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -53,41 +52,16 @@ pub struct Args {
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     notice: Vec<sample::Kind>,
     /// Also the body of the request to these platforms.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    platform: Vec<Platform>,
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = platform)]
+    platform: Vec<&'static str>,
     /// In this language [default: the destination's, else English].
     #[arg(long, value_parser = language)]
     language: Option<Language>,
 }
 
-/// The platforms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Platform {
-    Slack,
-    Wecom,
-    Webhook,
-    Console,
-}
-
-impl Platform {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Slack => "slack",
-            Self::Wecom => "wecom",
-            Self::Webhook => "webhook",
-            Self::Console => "console",
-        }
-    }
-
-    fn kind(self) -> Kind {
-        let url = || NOWHERE.to_owned().into();
-        match self {
-            Self::Slack => Kind::Slack { url: url() },
-            Self::Wecom => Kind::Wecom { url: url() },
-            Self::Webhook => Kind::Webhook { url: url(), secrets: Vec::new() },
-            Self::Console => Kind::Console { color: Color::Auto },
-        }
-    }
+fn platform(word: &str) -> Result<&'static str, String> {
+    let found = NOTIFIERS.iter().map(|kind| kind.name).find(|name| *name == word);
+    found.ok_or_else(|| format!("one of {}", NOTIFIERS.map(|kind| kind.name).join(", ")))
 }
 
 fn kind(word: &str) -> Result<sample::Kind, String> {
@@ -117,7 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// What a rule is told with.
 struct Setting {
     rules: Rules,
-    config: Option<Config<SecretRef>>,
+    config: Option<Config<Written>>,
 }
 
 impl Setting {
@@ -164,14 +138,14 @@ impl Setting {
         }
     }
 
-    fn mentions(&self) -> BTreeMap<String, MentionIds> {
+    fn mentions(&self) -> Mentions {
         self.config.as_ref().map(|config| config.mentions.clone()).unwrap_or_default()
     }
 
     /// What the first source that has one calls a cluster.
     fn alias(&self, cluster: &str) -> Option<String> {
         let mut sources = self.config.iter().flat_map(|config| &config.sources);
-        sources.find_map(|source| source.aliases().get(cluster).cloned())
+        sources.find_map(|source| source.facts.aliases.get(cluster).cloned())
     }
 }
 
@@ -189,17 +163,18 @@ impl Reader {
     }
 
     /// One notifier of each platform, in this reader's language, zone and words.
-    fn notifiers(&self, mentions: BTreeMap<String, MentionIds>) -> anyhow::Result<Notifiers> {
-        let each = [Platform::Slack, Platform::Wecom, Platform::Webhook, Platform::Console];
-        let configs = each.map(|platform| NotifierConfig {
-            name: platform.as_str().into(),
-            kind: platform.kind(),
+    fn notifiers(&self, mentions: Mentions) -> anyhow::Result<Notifiers> {
+        let nowhere = url::Url::parse(NOWHERE)?;
+        let each = NOTIFIERS.iter().map(|kind| NotifierConfig {
+            name: kind.name.into(),
+            platform: (kind.preview)(nowhere.clone()),
             language: self.language,
             time_zone: self.time_zone.clone(),
             digest_after: None,
             template: self.template.clone(),
         });
-        Ok(Notifiers::new(configs.into(), mentions, crate::http::client(&crate::http::HttpOptions::default())?)?)
+        let client = crate::http::client(&crate::http::HttpOptions::default())?;
+        Ok(Notifiers::new(each.collect(), mentions, client))
     }
 }
 
@@ -264,14 +239,15 @@ fn kinds(settings: &RuleSettings, args: &Args, out: &mut impl Write) -> io::Resu
 }
 
 fn print_notice(out: &mut impl Write, notifiers: &Notifiers, notice: &Notice, args: &Args) -> io::Result<()> {
-    let body = |platform: Platform| {
+    let body = |platform: &str| {
         let parcel = SendContent::full(std::slice::from_ref(notice));
-        notifiers.freeze(platform.as_str(), &parcel, "msg_preview", sample::NOW)
+        notifiers.freeze(platform, &parcel, "msg_preview", sample::NOW)
     };
-    out.write_all(&body(Platform::Console))?;
-    for platform in args.platform.iter().filter(|platform| **platform != Platform::Console) {
-        writeln!(out, "{DIM}{}:{DIM:#}", platform.as_str())?;
-        out.write_all(&body(*platform))?;
+    let terminal = NOTIFIERS.iter().find(|kind| kind.audience == Audience::Terminal).map_or("", |kind| kind.name);
+    out.write_all(&body(terminal))?;
+    for platform in args.platform.iter().filter(|platform| **platform != terminal) {
+        writeln!(out, "{DIM}{platform}:{DIM:#}")?;
+        out.write_all(&body(platform))?;
         writeln!(out, "\n")?;
     }
     Ok(())

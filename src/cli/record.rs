@@ -15,9 +15,9 @@ use tokio::sync::{mpsc, watch};
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
+use crate::components::registry::recordings::recording::{RecordedPoll, Scope, write_poll};
 use crate::config::Config;
 use crate::sources::SourceEvent;
-use crate::sources::recording::{RecordedPoll, Scope, write_poll};
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::{Event, Target};
 use podbell_core::message::number;
@@ -60,7 +60,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     logs::start(&args.logs);
     let (mut config, _) = setup::load(&args.config.config)?;
-    let known: Vec<String> = config.sources.iter().map(|source| source.name().to_owned()).collect();
+    let known: Vec<String> = config.sources.iter().map(|source| source.name.clone()).collect();
     let wanted = match (&args.source, known.as_slice()) {
         (Some(name), known) if !known.contains(name) => {
             bail!("there is no source {name}; there are: {}", known.join(", "))
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, many) => bail!("a recording is of one source: choose one of {} with --source", many.join(", ")),
     };
     // The secrets of everything else need not be at hand.
-    config.sources.retain(|source| source.name() == wanted);
+    config.sources.retain(|source| source.name == wanted);
     config.notifiers.clear();
     config.operator.heartbeat = None;
     let config = setup::resolve(config)?;

@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{Watched, rule_files};
-use crate::app::{self, BoxFuture, Pulse, Service, ServiceError, assemble, chats, hands};
+use crate::app::{self, Service, ServiceError, assemble, chats, hands};
 use crate::chat::{Desk, FrontDesk, Surroundings};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Engine, NewRules, Parts};
+use crate::health::Pulse;
+use crate::tasks::BoxFuture;
 use podbell_core::ask::Known;
 use podbell_core::rules::in_force::{InForce, RuleFiles};
 use podbell_store::{Location, Readers, StoreError, Writer, sqlite};
@@ -87,7 +89,7 @@ async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watc
     // With port 0 only the listener knows.
     let listen = listener.local_addr()?;
     let client = assemble::client(&config.http)?;
-    let notifiers = Arc::new(assemble::notifiers(&config, client.clone())?);
+    let notifiers = Arc::new(assemble::notifiers(&config, client.clone()));
     let policies = notifiers.policies();
     let pulse = Arc::new(Pulse::default());
     let (rule_count, source_count) = (rules.len(), config.sources.len());
@@ -106,10 +108,10 @@ async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watc
     let chats = chats::chats(&config, &client, &(desk.clone() as Arc<dyn Desk>))?;
     let page = assemble::page(&config, desk.clone(), pulse.clone(), &policies);
     let gateway = assemble::gateway(&config, Readers::new(location.clone(), GATEWAY_READERS), surroundings.clone());
-    let outside = chats.routes().merge(assemble::api(&config, desk)).merge(gateway).merge(page);
+    let outside = chats.routes.merge(assemble::api(&config, desk)).merge(gateway).merge(page);
     let reload = assemble::reload(&config, asks);
     let mut sides = vec![assemble::server(listener, pulse.clone(), Some(reload), outside)];
-    sides.extend(chats.sides());
+    sides.extend(chats.connections);
     sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
     let mut engine = Engine::new(parts, now)?;
     engine.take_rules(NewRules::AsMade { good, refused });

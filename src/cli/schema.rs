@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::schema;
+use crate::config;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,11 +41,11 @@ enum Of {
 /// # Errors
 /// When standard output is gone.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let text = match args.of {
-        Of::Rules => schema::RULES,
-        Of::Config => schema::CONFIG,
-        Of::Tests => schema::TESTS,
+    let schema = match args.of {
+        Of::Rules => podbell_core::rules::keys::schema(),
+        Of::Config => config::schema(),
+        Of::Tests => podbell_core::ruletest::keys::schema(),
     };
-    io::stdout().lock().write_all(text.as_bytes())?;
+    writeln!(io::stdout().lock(), "{schema:#}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::clock;
+use crate::examine::why_not;
 use crate::notifiers::Notifiers;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
 use podbell_core::outbox::{Outcome, SendContent};
@@ -13,8 +14,8 @@ use podbell_store::{Command, Location};
 
 const EXAMPLES: &str = "\
 Examples:
-  podbell send-test team-slack
-  podbell send-test ops-wecom --config /etc/podbell/podbell.yaml";
+  podbell send-test team-chat
+  podbell send-test ops-chat --config /etc/podbell/podbell.yaml";
 
 /// What to test.
 #[derive(Debug, clap::Args)]
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     config.sources.clear();
     config.operator.heartbeat = None;
     let config = setup::resolve(config)?;
-    let notifiers = assemble::notifiers(&config, assemble::client(&config.http)?)?;
+    let notifiers = assemble::notifiers(&config, assemble::client(&config.http)?);
     let outcome = super::block_on(send(&notifiers, &args.destination))?;
     if !outcome.arrived() {
         anstream::println!("{}: {}", args.destination, words(&outcome));
@@ -88,42 +89,4 @@ fn words(outcome: &Outcome) -> String {
         (what, Some(advice)) if matches!(outcome, Outcome::Dead { .. }) => format!("{what}. What to do: {advice}"),
         (what, Some(advice)) => format!("{what}. {advice}"),
     }
-}
-
-/// Why a message did not arrive, and what to do.
-pub(super) fn why_not(outcome: &Outcome) -> (String, Option<String>) {
-    let (what, advice) = match outcome {
-        Outcome::Delivered | Outcome::Posted(_) => ("arrived".to_owned(), None),
-        Outcome::Orphaned { why } => (format!("not delivered: {why}"), None),
-        // A reply means that it was reached: the address is right then.
-        Outcome::Refused { why, retry_after } if replied(why) => {
-            let advice = match retry_after {
-                Some(wait) => format!("It asks to wait {} s: try again then", wait.as_secs()),
-                None => "It wants a pause: try again in a minute".to_owned(),
-            };
-            (format!("not delivered: {why}"), Some(advice))
-        }
-        Outcome::Refused { why, .. } => {
-            let advice = "It cannot be reached: check the address, http or https, the proxy and the firewall";
-            (format!("not delivered: {why}"), Some(advice.to_owned()))
-        }
-        Outcome::Unclear { why, .. } => {
-            let advice = match replied(why) {
-                true => "It is in trouble itself: try again later, or ask those who run it",
-                false => "Check the address, the proxy and the firewall",
-            };
-            (format!("perhaps not delivered: {why}"), Some(advice.to_owned()))
-        }
-        Outcome::Content { why } => (format!("not delivered: it does not take the message: {why}"), None),
-        Outcome::Dead { code, text, advice } => {
-            let what = if text.contains(code) { text.clone() } else { format!("{code}: {text}") };
-            (format!("not delivered: {what}"), Some(advice.clone()))
-        }
-    };
-    (what, advice)
-}
-
-/// Whether this is what the other side answered, and not an error on the way there.
-pub(super) fn replied(why: &str) -> bool {
-    why.starts_with("status ")
 }

@@ -10,7 +10,8 @@ use anyhow::anyhow;
 use super::check::Report;
 use super::render;
 use crate::app::reload::rule_files;
-use crate::config::{self, Config, Loaded, SecretRef, StoreConfig, System};
+use crate::config::{self, Config, Loaded, Stage, StoreConfig, Written};
+use crate::settings::ProcessEnvironment;
 use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Names, Rules, compile};
 use podbell_store::Location;
@@ -24,7 +25,7 @@ pub(super) struct ConfigArgs {
 }
 
 /// Reads podbell.yaml, without secrets. Mistakes are printed.
-pub(super) fn load(path: &Path) -> anyhow::Result<(Config<SecretRef>, Loaded)> {
+pub(super) fn load(path: &Path) -> anyhow::Result<(Config<Written>, Loaded)> {
     let mut loaded = config::load(path);
     match loaded.config.take() {
         Some(config) if !loaded.has_errors() => Ok((config, loaded)),
@@ -33,8 +34,8 @@ pub(super) fn load(path: &Path) -> anyhow::Result<(Config<SecretRef>, Loaded)> {
 }
 
 /// Puts the secrets in. Every missing one is printed.
-pub(super) fn resolve(config: Config<SecretRef>) -> anyhow::Result<Config> {
-    config.resolve(&System).map_err(|errors| {
+pub(super) fn resolve(config: Config<Written>) -> anyhow::Result<Config> {
+    config.resolve(&ProcessEnvironment).map_err(|errors| {
         let mut all = String::from("podbell.yaml names secrets that cannot be had:");
         for error in errors {
             // Writing into a string cannot fail.
@@ -45,7 +46,7 @@ pub(super) fn resolve(config: Config<SecretRef>) -> anyhow::Result<Config> {
 }
 
 /// The rules of podbell.yaml, or the built-in set.
-pub(super) fn rules<S>(path: &Path, config: &Config<S>, mut loaded: Loaded) -> anyhow::Result<Rules> {
+pub(super) fn rules<S: Stage>(path: &Path, config: &Config<S>, mut loaded: Loaded) -> anyhow::Result<Rules> {
     if !config.has_rules {
         let rules = podbell_core::rules::builtin::rules(&config.built_in_destinations());
         return Ok(rules.with_maintenance(config.maintenance.clone()));
@@ -81,7 +82,7 @@ pub(super) fn rules_of(files: &[PathBuf], names: &Names) -> io::Result<Option<Ru
 }
 
 /// Where the store is.
-pub(super) fn store<S>(config: &Config<S>) -> Location {
+pub(super) fn store<S: Stage>(config: &Config<S>) -> Location {
     match &config.store {
         StoreConfig::Sqlite(path) => Location::Sqlite(path.clone()),
     }

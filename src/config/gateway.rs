@@ -1,38 +1,50 @@
 //! `gateway:` of podbell.yaml: who may ask through the legacy API, and what each sees.
 
-use std::path::Path;
+use serde_json::{Value as Json, json};
 
-use super::secret::SecretRef;
-use super::{GatewayKeyConfig, chats};
+use super::{GatewayKeyConfig, Written};
+use crate::settings::keys::{SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope};
+use crate::settings::{Secret, SecretKind};
+use podbell_core::yaml::key::{Described, Key, map_schema};
 use podbell_core::yaml::{Node, Reader};
 
+const KEYS: Key<Described> = Key::required("keys", Described(keys_schema), "Who may ask.");
+const SECRET_ID: Key<Secret> = Key::required("secret_id", Secret(SecretKind::Any), "The SecretId of a client.");
+const SECRET_KEY: Key<Secret> =
+    Key::required("secret_key", Secret(SecretKind::Token), "Its key, at least 16 characters.");
+
 /// Reads `gateway:`.
-pub fn read(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<GatewayKeyConfig<SecretRef>> {
+pub(super) fn read(node: &Node, reader: &mut Reader) -> Vec<GatewayKeyConfig<Written>> {
     let Some(mut map) = reader.map(node, "a map such as {keys: [{secret_id: …, secret_key: …}]}") else {
         return Vec::new();
     };
-    let keys = map.need("keys", reader).map(|node| (node, reader.list(node, "a list of keys")));
+    let node = KEYS.node(&mut map, reader);
     map.finish(reader);
-    let Some((node, items)) = keys else { return Vec::new() };
+    let Some(node) = node else { return Vec::new() };
+    let items = reader.list(node, "a list of keys");
     if items.is_empty() {
         let help = "give a key, or leave `gateway` out: without a key nobody may ask";
         reader.error_help(&node.span, "a gateway without keys", help);
     }
-    items.iter().enumerate().filter_map(|(place, item)| key(item, place + 1, folder, reader)).collect()
+    let read = |(place, item): (usize, &Node)| reader.within(&format!("key {place}"), |reader| key(item, reader));
+    (1..).zip(items).filter_map(read).collect()
 }
 
-fn key(node: &Node, place: usize, folder: &Path, reader: &mut Reader) -> Option<GatewayKeyConfig<SecretRef>> {
+fn key(node: &Node, reader: &mut Reader) -> Option<GatewayKeyConfig<Written>> {
     let wanted = "a key such as {secret_id: \"${GATEWAY_ID}\", secret_key: \"${GATEWAY_KEY}\", namespace: shop}";
     let mut map = reader.map(node, wanted)?;
-    let at = |key: &str| format!("gateway: key {place}: {key}");
-    let id = map.need("secret_id", reader);
-    let secret_id = id.and_then(|node| SecretRef::read(node, at("secret_id"), folder, reader));
-    let key = map.need("secret_key", reader);
-    let secret_key = key.and_then(|node| SecretRef::read_token(node, at("secret_key"), folder, reader));
-    let scope = chats::scope(&mut map, reader);
-    map.finish_with(reader, |key| match key {
-        "token" => Some("the gateway's keys have no token"),
-        _ => None,
-    });
+    let (secret_id, secret_key) = (SECRET_ID.take(&mut map, reader), SECRET_KEY.take(&mut map, reader));
+    let scope = scope(&mut map, reader);
+    map.finish_with(reader, |key| (key == "token").then_some("the gateway's keys have no token"));
     Some(GatewayKeyConfig { secret_id: secret_id?, secret_key: secret_key?, scope })
+}
+
+fn keys_schema() -> Json {
+    let one = map_schema("", &[&SECRET_ID, &SECRET_KEY, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE]);
+    json!({"type": "array", "items": one, "minItems": 1})
+}
+
+/// The JSON Schema of `gateway:`.
+pub(super) fn schema() -> Json {
+    map_schema("", &[&KEYS])
 }

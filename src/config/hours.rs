@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::NotifierConfig;
+use super::{NotifierConfig, Stage};
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::Located;
 use podbell_core::rules::quiet::read::Planned;
@@ -11,7 +11,7 @@ use podbell_core::rules::rule::Destination;
 use podbell_core::time::Time;
 
 /// Hours of rules, and planned work, that are UTC for want of a zone though their readers' clocks show another.
-pub fn on_other_clocks<S>(
+pub fn on_other_clocks<S: Stage>(
     notifiers: &[NotifierConfig<S>],
     rules: &[Located],
     planned: &[(Arc<Source>, Planned)],

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::secret::SecretRef;
-use super::shape::{self, RuleEntry};
-use super::{Config, files};
+use super::parse::{self, RuleEntry};
+use super::{Config, Written, files};
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::EmptyGlob;
 use podbell_core::rules::quiet::read::Planned;
@@ -20,7 +19,7 @@ use podbell_core::yaml::{self, Reader};
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// `None` if it could not be read at all. With errors among the findings it must not be used.
-    pub config: Option<Config<SecretRef>>,
+    pub config: Option<Config<Written>>,
     /// The rule files that could be read, in reading order.
     pub rule_files: Vec<RuleFile>,
     /// The names that rule files may use.
@@ -72,14 +71,15 @@ pub fn load(path: &Path) -> Loaded {
     };
     let folder = folder_of(path);
     let mut reader = Reader::new(source.clone());
+    reader.folder = folder.clone();
     let Some(root) = yaml::parse(&source, &mut reader.found) else {
         return Loaded { diagnostics: masked(reader.found, &source), ..Loaded::default() };
     };
-    let shape = shape::read(&root, &folder, &mut reader);
+    let parsed = parse::read(&root, &mut reader);
     let mut gathered = Gathered::new(folder);
     gathered.print.take("", Some(&source.text));
-    for (number, entry) in (0..).zip(&shape.entries) {
-        gathered.entry(number, entry, &shape.names, (&source, &mut reader));
+    for (number, entry) in (0..).zip(&parsed.entries) {
+        gathered.entry(number, entry, &parsed.names, (&source, &mut reader));
     }
     let empty_errors = masked(gathered.empty.iter().map(|glob| glob.error.clone()).collect(), &source);
     for (glob, error) in gathered.empty.iter_mut().zip(empty_errors) {
@@ -88,12 +88,12 @@ pub fn load(path: &Path) -> Loaded {
     let mut diagnostics = masked(reader.found, &source);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     diagnostics.extend(gathered.unreadable);
-    let rule_globs = shape.entries.iter().flat_map(|entry| &entry.files).map(|(glob, _)| glob.clone()).collect();
+    let rule_globs = parsed.entries.iter().flat_map(|entry| &entry.files).map(|(glob, _)| glob.clone()).collect();
     Loaded {
-        config: shape.config,
+        config: parsed.config,
         rule_files: gathered.files,
-        names: shape.names,
-        planned: shape.planned.into_iter().map(|planned| (source.clone(), planned)).collect(),
+        names: parsed.names,
+        planned: parsed.planned.into_iter().map(|planned| (source.clone(), planned)).collect(),
         rule_globs,
         empty_globs: gathered.empty,
         fingerprint: gathered.print.0.digest(),

@@ -1,49 +1,61 @@
 //! `notifiers:` and `mentions:` of podbell.yaml.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 
-use jiff::tz::TimeZone;
-use secrecy::ExposeSecret as _;
-use url::Url;
+use serde_json::{Value as Json, json};
 
-use super::secret::SecretRef;
-use super::sources::{address, name, time_zone};
-use super::{Language, MentionIds, NotifierConfig, NotifierKind};
-use crate::chat::slack::API;
-use crate::notifiers::is_signing_secret;
+use super::{NotifierConfig, Written};
+use crate::components::registry::NOTIFIERS;
+use crate::notifiers::{ConfiguredChats, Mentions, NotifierKind, People};
+use crate::settings::keys::{LANGUAGE, TIME_ZONE, named};
 use podbell_core::rules::quiet::read::minute;
-use podbell_core::template;
+use podbell_core::template::{self, Template};
+use podbell_core::yaml::key::{Key, Number, Own, Truth, Words};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Slack,
-    Wecom,
-    Webhook,
-    Console,
-}
-
+/// Its own words.
+pub(super) const TEMPLATE: Key<Own<Template>> = Key::optional(
+    "template",
+    Own { read: |node, reader| template::read::read(node, &BTreeMap::new(), reader), schema: template::read::schema },
+    "Messages in your own words where the rule has none. See docs/templates.md.",
+);
+/// Of what people read.
+pub(super) const DIGEST: Key<Truth> = Key::with_default("digest", Truth, "true", "Whether a storm becomes a digest.");
 /// As many messages within a minute as people can read.
-const DIGEST_AFTER: usize = 3;
+pub(super) const DIGEST_AFTER: Key<Number> =
+    Key::with_default("digest_after", Number(1, 100), "3", "How many notices within a minute are not yet a storm.");
+/// Of what people read.
+pub(super) const DAILY: Key<Own<u16>> = Key::optional(
+    "daily",
+    Own { read: daily, schema: || json!({"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$"}) },
+    "The time of day of a line about the last day, such as 09:00.",
+);
 
-const KINDS: [(&str, Kind); 4] =
-    [("slack", Kind::Slack), ("wecom", Kind::Wecom), ("webhook", Kind::Webhook), ("console", Kind::Console)];
+const KIND: Key<Words<&NotifierKind>> = Key::required("kind", Words("a kind of notifier", &KINDS), "");
+const KINDS: [(&str, &NotifierKind); NOTIFIERS.len()] = {
+    let mut kinds = [("", &NOTIFIERS[0]); NOTIFIERS.len()];
+    let mut at = 0;
+    while at < NOTIFIERS.len() {
+        kinds[at] = (NOTIFIERS[at].name, &NOTIFIERS[at]);
+        at += 1;
+    }
+    kinds
+};
 
-/// Reads `notifiers:`. `heard`: there is a chat that hears of buttons in Slack.
-pub fn read(node: &Node, folder: &Path, heard: bool, reader: &mut Reader) -> Vec<NotifierConfig<SecretRef>> {
+/// Reads `notifiers:`.
+pub(super) fn read(node: &Node, around: &ConfiguredChats, reader: &mut Reader) -> Vec<NotifierConfig<Written>> {
     let mut names = HashSet::new();
     let items = reader.list(node, "a list of notifiers");
-    items.iter().filter_map(|item| notifier(item, folder, heard, &mut names, reader)).collect()
+    items.iter().filter_map(|item| notifier(item, around, &mut names, reader)).collect()
 }
 
 /// The names alone, of notifiers that are otherwise wrong too: a mistake in one must not make
 /// every rule that notifies it wrong as well.
-pub fn names(node: &Node) -> Vec<String> {
-    let podbell_core::yaml::Value::List(items) = &node.value else { return Vec::new() };
+pub(super) fn names(node: &Node) -> Vec<String> {
+    let Value::List(items) = &node.value else { return Vec::new() };
     let name = |item: &Node| {
         match &item.value {
-            podbell_core::yaml::Value::Map(pairs) => {
+            Value::Map(pairs) => {
                 pairs.iter().find(|(key, _)| key.text() == Some("name")).and_then(|(_, value)| value.text())
             }
             _ => None,
@@ -55,165 +67,99 @@ pub fn names(node: &Node) -> Vec<String> {
 
 fn notifier(
     node: &Node,
-    folder: &Path,
-    heard: bool,
+    around: &ConfiguredChats,
     names: &mut HashSet<String>,
     reader: &mut Reader,
-) -> Option<NotifierConfig<SecretRef>> {
+) -> Option<NotifierConfig<Written>> {
     let mut map = reader.map(node, "a notifier: a map with `name:` and `kind:`")?;
-    let name = name(&mut map, names, reader);
-    let kind = map.need("kind", reader).and_then(|node| reader.word(node, "a kind of notifier", &KINDS));
-    let languages = [("en", Language::En), ("zh", Language::Zh)];
-    let language = map.take("language").and_then(|node| reader.word(node, "a language", &languages));
-    let zone = map.take("time_zone").map_or(Some(TimeZone::UTC), |node| time_zone(node, reader));
-    let url = |map: &mut MapReader<'_>, reader: &mut Reader| {
-        let node = map.need("url", reader)?;
-        SecretRef::read_url(node, format!("notifiers: {name}: url"), folder, reader)
-    };
-    let template = map.take("template").and_then(|node| template::read::read(node, &BTreeMap::new(), reader));
+    let name = named(&mut map, names, reader);
+    let kind = KIND.take(&mut map, reader);
+    let language = LANGUAGE.take(&mut map, reader);
+    let time_zone = TIME_ZONE.take(&mut map, reader);
+    let template = TEMPLATE.take(&mut map, reader);
     let kind = kind?;
-    // A program reads every notice.
-    let is_chat = !matches!(kind, Kind::Webhook);
-    let digest_after = if is_chat { digest_after(&mut map, reader) } else { None };
-    let daily = if is_chat { daily(&mut map, reader) } else { None };
-    let kind = match kind {
-        Kind::Slack => match ["token", "channel"].iter().any(|key| map.has(key)) {
-            true => slack_app(&mut map, &name, folder, heard, reader),
-            false => url(&mut map, reader).map(|url| NotifierKind::Slack { url }),
-        },
-        Kind::Wecom => url(&mut map, reader).map(|url| NotifierKind::Wecom { url }),
-        Kind::Console => Some(NotifierKind::Console),
-        Kind::Webhook => {
-            let url = url(&mut map, reader);
-            let secrets = map.take("secret").map(|node| match &node.value {
-                Value::List(items) => items.iter().collect(),
-                _ => vec![node],
-            });
-            let read = |node: &Node| {
-                let secret = SecretRef::read(node, format!("notifiers: {name}: secret"), folder, reader)?;
-                if secret.written_out().is_some_and(|secret| !is_signing_secret(&secret)) {
-                    let help = "make one with `openssl rand -base64 32`";
-                    reader.error_help(&node.span, "a webhook's secret is base64, with or without whsec_", help);
-                }
-                Some(secret)
-            };
-            let secrets = secrets.unwrap_or_default().into_iter().filter_map(read).collect();
-            url.map(|url| NotifierKind::Webhook { url, secrets })
-        }
-    };
-    map.finish_with(reader, |key| match key {
-        "url" => Some("an incoming webhook has `url`, an app `token` and `channel`: one of both"),
-        "token" | "channel" | "api" | "buttons" => Some("for `kind: slack` with an app's `token` and `channel`"),
-        "daily" => Some("a line a day is for people; a webhook gets every notice"),
-        "digest" | "digest_after" => Some("a webhook gets every notice; only chats get digests"),
-        _ => None,
-    });
+    let people = kind.audience.is_people();
+    let digest_after = if people { digest_after(&mut map, reader) } else { None };
+    let daily = if people { DAILY.take(&mut map, reader) } else { None };
+    let platform = reader.within(&name, |reader| (kind.read)(&mut map, around, reader));
+    map.finish_with(reader, |key| (kind.elsewhere)(key).or_else(|| elsewhere(key)));
     Some(NotifierConfig {
         name: name.into(),
         language: language.unwrap_or_default(),
-        time_zone: zone?,
+        time_zone: time_zone?,
         digest_after,
         daily,
         template: template.unwrap_or_default(),
-        kind: kind?,
+        kind: *kind,
+        platform: platform?,
     })
 }
 
-/// An app's token and a channel: threads, and changes of messages.
-fn slack_app(
-    map: &mut MapReader<'_>,
-    name: &str,
-    folder: &Path,
-    heard: bool,
-    reader: &mut Reader,
-) -> Option<NotifierKind<SecretRef>> {
-    let token = map.need("token", reader);
-    let token = token.and_then(|node| {
-        let token = SecretRef::read(node, format!("notifiers: {name}: token"), folder, reader)?;
-        if token.written_out().is_some_and(|token| !token.expose_secret().starts_with("xox")) {
-            let help = "copy the Bot User OAuth Token (xoxb-…) from OAuth & Permissions";
-            reader.error_help(&node.span, "this is no token of a Slack bot", help);
-        }
-        Some(token)
-    });
-    let channel = map.need("channel", reader).and_then(|node| channel(node, reader));
-    let api = map.take("api").map_or_else(|| Url::parse(API).ok(), |node| address(node, reader));
-    let buttons = map.take("buttons").map_or(Some(heard), |node| reader.truth(node));
-    Some(NotifierKind::SlackApp { token: token?, channel: channel?, api: api?, buttons: buttons? })
+/// Which kinds of notifier have a key.
+fn elsewhere(key: &str) -> Option<&'static str> {
+    let has = |kind: &NotifierKind| kind.forms.iter().flat_map(|form| form.keys).any(|row| row.name() == key);
+    NOTIFIERS.iter().any(has).then_some("that key belongs to another kind of notifier")
 }
 
-/// A channel's id, or `#` and its name.
-fn channel(node: &Node, reader: &mut Reader) -> Option<String> {
-    let text = reader.text(node, "a channel's id such as C0123ABC")?;
-    let id = text.starts_with(['C', 'G', 'D']) && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    let name = text.strip_prefix('#').is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace));
-    if !(id || name) || text.len() > 100 {
-        let help = "copy the channel's id from the end of its details in Slack, or write \"#name\", in quotes";
-        reader.error_help(&node.span, format!("`{text}` is no channel of Slack"), help);
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-/// `daily: "09:00"`, on the destination's clock.
-fn daily(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<u16> {
-    let node = map.take("daily")?;
+/// A time of day on the destination's clock, as a minute.
+fn daily(node: &Node, reader: &mut Reader) -> Option<u16> {
     let text = reader.text(node, "a time of day such as \"09:00\"")?;
     let minute = minute(text).filter(|minute| *minute < 24 * 60);
     if minute.is_none() {
-        reader.error_help(&node.span, format!("`{text}` is no time of day"), "write \"09:00\", in quotes");
+        reader.error_help(&node.span, format!("`{text}` is not a time of day"), "write \"09:00\", in quotes");
     }
     minute
 }
 
-/// `digest: false`, or after how many notices within a minute the rest becomes one.
+/// After how many notices within a minute the rest becomes one; `None`: never.
 fn digest_after(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<usize> {
-    let wanted = map.take("digest").and_then(|node| reader.truth(node)).unwrap_or(true);
-    let after = map.take("digest_after").and_then(|node| reader.number(node, 1..101));
-    wanted.then_some(after.and_then(|after| usize::try_from(after).ok()).unwrap_or(DIGEST_AFTER))
+    let (wanted, after) = (DIGEST.take(map, reader)?, DIGEST_AFTER.take(map, reader)?);
+    wanted.then(|| usize::try_from(after).ok()).flatten()
+}
+
+/// Whoever can be mentioned, by the kind of notifier.
+fn people() -> impl Iterator<Item = (&'static str, People)> {
+    NOTIFIERS.iter().filter_map(|kind| Some((kind.name, kind.people?)))
 }
 
 /// Reads `mentions:`.
-pub fn mentions(node: &Node, reader: &mut Reader) -> BTreeMap<String, MentionIds> {
-    let Some(map) = reader.map(node, "a map such as {\"@oncall\": {slack: S0123ABC}}") else { return BTreeMap::new() };
-    let mut mentions = BTreeMap::new();
+pub(super) fn mentions(node: &Node, reader: &mut Reader) -> Mentions {
+    let Some(map) = reader.map(node, "a map from names such as \"@oncall\" to ids") else { return Mentions::new() };
+    let mut mentions = Mentions::new();
     for (key, value) in map.pairs() {
         let Some(name) = key.text() else { continue };
-        let mut mention = MentionIds::default();
-        if let Some(mut map) = reader.map(value, "a map such as {slack: S0123ABC, wecom: zhangsan}") {
-            mention = MentionIds {
-                slack: map.take("slack").and_then(|node| mentioned(node, SLACK, MentionIds::slack, reader)),
-                wecom: map.take("wecom").and_then(|node| mentioned(node, WECOM, MentionIds::wecom, reader)),
-            };
+        let mut ids = BTreeMap::new();
+        if let Some(mut map) = reader.map(value, "a map from a kind of notifier to an id there") {
+            for (kind, people) in people() {
+                let id = map.take(kind).and_then(|node| mentioned(node, people, reader));
+                ids.extend(id.map(|id| (kind, id)));
+            }
             map.finish(reader);
         }
         // Kept even if it is wrong: its name exists.
-        mentions.insert(name.to_owned(), mention);
+        mentions.insert(name.to_owned(), ids);
     }
     mentions
 }
 
-/// A platform, and what its ids look like.
-type Ids = (&'static str, &'static str);
-
-const SLACK: Ids = (
-    "Slack",
-    "copy the member id (U0123ABC) from a profile, or a user group's (S0123ABC); or write here, channel, everyone. \
-     Names can be taken by others, ids cannot",
-);
-const WECOM: Ids = ("WeCom", "write the user id of the address book, such as zhangsan, or all");
-
 /// An id of a platform, as it goes into messages.
-fn mentioned(
-    node: &Node,
-    (platform, help): Ids,
-    read: fn(&str) -> Option<String>,
-    reader: &mut Reader,
-) -> Option<String> {
+fn mentioned(node: &Node, people: People, reader: &mut Reader) -> Option<String> {
     let text = reader.text(node, "an id")?;
-    let id = read(text);
+    let id = (people.read)(text);
     if id.is_none() {
-        reader.error_help(&node.span, format!("`{text}` is no id of {platform}"), help);
+        reader.error_help(&node.span, format!("`{text}` is not an id of {}", people.platform), people.help);
     }
     id
+}
+
+/// The JSON Schema of `mentions:`.
+pub(super) fn mentions_schema() -> Json {
+    let ids: serde_json::Map<String, Json> = people()
+        .map(|(kind, people)| {
+            let about = format!("An id of {}: {}.", people.platform, people.help);
+            (kind.to_owned(), json!({"type": ["string", "number", "boolean"], "description": about}))
+        })
+        .collect();
+    let person = json!({"type": "object", "additionalProperties": false, "properties": ids});
+    json!({"type": "object", "additionalProperties": person})
 }

@@ -1,58 +1,90 @@
 //! `server: page`: the status page.
 
-use std::path::Path;
-
 use axum::http::HeaderName;
-use jiff::tz::TimeZone;
+use serde_json::{Value as Json, json};
 
-use super::secret::SecretRef;
-use super::sources::time_zone;
-use super::{Language, PageConfig, ProxyConfig, Rights, chats};
-use podbell_core::yaml::{MapReader, Node, Reader};
+use super::{PageConfig, ProxyConfig, Written};
+use crate::settings::keys::{LANGUAGES, RIGHTS, SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope, zone};
+use crate::settings::{Secret, SecretKind};
+use podbell_core::message::Language;
+use podbell_core::yaml::key::{Described, Key, Shape, Words, Zone, map_schema};
+use podbell_core::yaml::{Node, Reader};
 
 /// Headers that mean something else, and that browsers and proxies set by themselves.
 const TAKEN: [&str; 6] = ["authorization", "cookie", "host", "content-type", "content-length", "connection"];
 
-pub(super) fn read(node: &Node, folder: &Path, reader: &mut Reader) -> Option<PageConfig<SecretRef>> {
+const LANGUAGE: Key<Words<Language>> =
+    Key::optional("language", LANGUAGES, "Its language [default: the one that the reader's browser asks for].");
+const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of its times.");
+const PROXY: Key<Described> =
+    Key::optional("proxy", Described(proxy_schema), "A proxy in front of it that signs people in.");
+const HEADER: Key<Header> =
+    Key::with_default("header", Header, "x-forwarded-user", "In which header it names the person.");
+const SECRET_HEADER: Key<Header> =
+    Key::with_default("secret_header", Header, "x-podbell-proxy", "In which header it proves itself.");
+const SECRET: Key<Secret> =
+    Key::required("secret", Secret(SecretKind::Token), "What it shows there, at least 16 characters.");
+
+pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<PageConfig<Written>> {
     let mut map = reader.map(node, "a map such as {language: zh, time_zone: Asia/Shanghai}")?;
-    let languages = [("en", Language::En), ("zh", Language::Zh)];
-    let language = map.take("language").and_then(|node| reader.word(node, "a language", &languages));
-    let zone = map.take("time_zone").and_then(|node| time_zone(node, reader));
-    let proxy = map.take("proxy").and_then(|node| proxy(node, folder, reader));
+    let language = LANGUAGE.take(&mut map, reader);
+    let time_zone = TIME_ZONE.take(&mut map, reader).unwrap_or_else(|| zone("UTC"));
+    let proxy = PROXY.node(&mut map, reader);
+    let proxy = proxy.and_then(|node| reader.within("proxy", |reader| self::proxy(node, reader)));
     map.finish(reader);
-    Some(PageConfig { language, time_zone: zone.unwrap_or(TimeZone::UTC), proxy })
+    Some(PageConfig { language, time_zone, proxy })
 }
 
-fn proxy(node: &Node, folder: &Path, reader: &mut Reader) -> Option<ProxyConfig<SecretRef>> {
+fn proxy(node: &Node, reader: &mut Reader) -> Option<ProxyConfig<Written>> {
     let mut map = reader.map(node, "a map such as {header: X-Forwarded-User, secret: \"${PROXY_SECRET}\"}")?;
-    let person = header(&mut map, "header", "x-forwarded-user", reader);
-    let secret_header = header(&mut map, "secret_header", "x-podbell-proxy", reader);
-    if person == secret_header {
+    let (header, secret_header) = (HEADER.take(&mut map, reader), SECRET_HEADER.take(&mut map, reader));
+    if header.is_some() && header == secret_header {
         let help = "one header names the person, another one proves the proxy";
         reader.error_help(&node.span, "`header` and `secret_header` are the same", help);
     }
-    let secret = map.need("secret", reader);
-    let place = "server: page: proxy: secret".to_owned();
-    let secret = secret.and_then(|node| SecretRef::read_token(node, place, folder, reader));
-    let rights = [("read", Rights::Read), ("write", Rights::Write)];
-    let rights = map.take("rights").and_then(|node| reader.word(node, "the rights of people", &rights));
-    let scope = chats::scope(&mut map, reader);
+    let (secret, rights) = (SECRET.take(&mut map, reader), RIGHTS.take(&mut map, reader));
+    let scope = scope(&mut map, reader);
     map.finish(reader);
-    Some(ProxyConfig { header: person, secret_header, secret: secret?, rights: rights.unwrap_or_default(), scope })
+    Some(ProxyConfig {
+        header: header?,
+        secret_header: secret_header?,
+        secret: secret?,
+        rights: rights.unwrap_or_default(),
+        scope,
+    })
 }
 
-fn header(map: &mut MapReader<'_>, key: &'static str, usual: &'static str, reader: &mut Reader) -> HeaderName {
-    let usual = HeaderName::from_static(usual);
-    let Some(node) = map.take(key) else { return usual };
-    let Some(text) = reader.text(node, "the name of a header") else { return usual };
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let fits = (1..=64).contains(&text.len()) && text.chars().all(plain);
-    match HeaderName::from_bytes(text.as_bytes()) {
-        Ok(name) if fits && !TAKEN.contains(&name.as_str()) => name,
-        _ => {
+/// The name of a header of the proxy's own.
+#[derive(Clone, Copy, Debug)]
+struct Header;
+
+impl Shape for Header {
+    type Value = HeaderName;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<HeaderName> {
+        let text = reader.text(node, "the name of a header")?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let fits = (1..=64).contains(&text.len()) && text.chars().all(plain);
+        let name = HeaderName::from_bytes(text.as_bytes()).ok();
+        let name = name.filter(|name| fits && !TAKEN.contains(&name.as_str()));
+        if name.is_none() {
             let help = "letters, digits and hyphens, such as X-Forwarded-User";
             reader.error_help(&node.span, format!("`{text}` cannot be that header"), help);
-            usual
         }
+        name
     }
+
+    fn schema(&self) -> Json {
+        json!({"type": "string", "pattern": "^[A-Za-z0-9-]{1,64}$"})
+    }
+}
+
+fn proxy_schema() -> Json {
+    let scope = [&SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE];
+    map_schema("", &[&HEADER, &SECRET_HEADER, &SECRET, &RIGHTS, scope[0], scope[1], scope[2]])
+}
+
+/// The JSON Schema of `page:`.
+pub(super) fn schema() -> Json {
+    map_schema("", &[&LANGUAGE, &TIME_ZONE, &PROXY])
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::sources::recording::{RecordedPoll, Scope};
+use crate::components::registry::recordings::recording::{RecordedPoll, Scope};
 use podbell_core::event::{Event, Level};
 use podbell_core::time::Time;
 

@@ -5,30 +5,20 @@
 const CUT: &str = "…";
 
 /// A platform's unit of length: what one character costs.
-pub(super) type Cost = fn(char) -> usize;
+pub type Cost = fn(char) -> usize;
 
-/// Slack counts characters and does not say of which kind. UTF-16 units, counted after escaping,
-/// are never fewer than what it may count.
-pub(super) fn slack(c: char) -> usize {
-    match c {
-        '&' => "&amp;".len(),
-        '<' | '>' => "&lt;".len(),
-        c => c.len_utf16(),
-    }
-}
-
-/// WeCom counts bytes.
-pub(super) fn bytes(c: char) -> usize {
+/// Bytes of UTF-8.
+pub fn bytes(c: char) -> usize {
     c.len_utf8()
 }
 
 /// What a text costs.
-pub(super) fn cost(text: &str, of: Cost) -> usize {
+pub fn cost(text: &str, of: Cost) -> usize {
     text.chars().map(of).sum()
 }
 
 /// As much of one line as fits, with `…` where it is cut.
-pub(super) fn fit(text: &str, limit: usize, of: Cost) -> String {
+pub fn fit(text: &str, limit: usize, of: Cost) -> String {
     if cost(text, of) <= limit {
         return text.to_owned();
     }
@@ -41,7 +31,7 @@ pub(super) fn fit(text: &str, limit: usize, of: Cost) -> String {
 
 /// As many lines as fit, then how many more there are (`more` says it); the first line is cut
 /// when not even that one fits.
-pub(super) fn fit_lines(text: &str, limit: usize, of: Cost, more: impl Fn(usize) -> String) -> String {
+pub fn fit_lines(text: &str, limit: usize, of: Cost, more: impl Fn(usize) -> String) -> String {
     if cost(text, of) <= limit {
         return text.to_owned();
     }
@@ -104,7 +94,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_cut_fits(text in "(?s).{0,200}", limit in 0usize..300) {
-            for of in [bytes as Cost, slack] {
+            for of in [bytes as Cost, char::len_utf16] {
                 prop_assert!(cost(&fit(&text, limit, of), of) <= limit);
                 prop_assert!(cost(&fit_lines(&text, limit, of, more), of) <= limit);
             }

@@ -10,14 +10,15 @@ const SHORTEST: usize = 6;
 
 /// Knows what must not be shown of one destination.
 #[derive(Clone, Default)]
-pub(super) struct Redactor {
+pub struct Redactor {
     /// The longest first, so that no part of one is left over by another.
     pieces: Vec<SecretString>,
 }
 
 impl Redactor {
-    /// Hides a URL, the pieces of its path and query, and the secrets.
-    pub fn new(url: &str, secrets: &[SecretString]) -> Self {
+    /// Hides a URL, the pieces of its path and query, and the secrets. `public` are pieces that everybody knows: hiding
+    /// them would only make errors harder to read.
+    pub fn new(url: &str, secrets: &[SecretString], public: &[&str]) -> Self {
         let mut pieces: Vec<String> = vec![url.to_owned()];
         if let Ok(parsed) = url::Url::parse(url) {
             pieces.push(parsed.path().to_owned());
@@ -35,7 +36,7 @@ impl Redactor {
         let decoded = pieces.iter().flat_map(|piece| spellings(&percent_decode_str(piece).decode_utf8_lossy()));
         let decoded: Vec<String> = decoded.collect();
         pieces.extend(decoded);
-        pieces.retain(|piece| piece.len() >= SHORTEST && !PUBLIC.contains(&piece.as_str()));
+        pieces.retain(|piece| piece.len() >= SHORTEST && !public.contains(&piece.as_str()));
         pieces.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         pieces.dedup();
         Self { pieces: pieces.into_iter().map(SecretString::from).collect() }
@@ -52,6 +53,3 @@ impl Redactor {
         text
     }
 }
-
-/// Pieces of a URL that everybody knows: hiding them would only make errors harder to read.
-const PUBLIC: [&str; 6] = ["services", "webhook", "webhooks", "cgi-bin", "/cgi-bin/webhook/send", "workflows"];

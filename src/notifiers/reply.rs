@@ -18,7 +18,7 @@ const MOST_WORDS: usize = 200;
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub(super) struct Reply {
+pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// `Retry-After`, if it was one.
@@ -27,7 +27,7 @@ pub(super) struct Reply {
     pub body: String,
     /// The body, for showing: short, on one line, without secrets.
     pub words: String,
-    /// What a Slack token may do, as Slack says beside its answers.
+    /// What a token may do, where the platform says it beside its answers (`x-oauth-scopes`).
     pub scopes: Option<String>,
     /// The other side's clock.
     pub clocks: Option<Clocks>,
@@ -68,7 +68,7 @@ impl Reply {
 }
 
 /// Words of the other side, safe to show: without secrets, on one line, at most 200 characters.
-pub(super) fn words(text: &str, redactor: &Redactor) -> String {
+pub fn words(text: &str, redactor: &Redactor) -> String {
     let clean: String = redactor.redact(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut line = String::new();
     for word in clean.split_whitespace() {
@@ -85,12 +85,12 @@ pub(super) fn words(text: &str, redactor: &Redactor) -> String {
 }
 
 /// Nobody knows whether it was taken.
-pub(super) fn unclear(reply: &Reply, what: &str) -> Outcome {
+pub fn unclear(reply: &Reply, what: &str) -> Outcome {
     Outcome::Unclear { retry_after: reply.retry_after, why: format!("{what}: {}", reply.said()) }
 }
 
 /// What a status means where the body says nothing.
-pub(super) fn by_status(reply: &Reply) -> Outcome {
+pub fn by_status(reply: &Reply) -> Outcome {
     let dead =
         |advice: &str| Outcome::Dead { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() };
     match reply.status {
@@ -113,7 +113,7 @@ pub(super) fn by_status(reply: &Reply) -> Outcome {
 
 /// `Retry-After` as seconds or as a date; `None` for what is neither, or says "at once": then the
 /// ordinary back-off holds.
-pub(crate) fn retry_after(value: &str, now: Time) -> Option<Duration> {
+pub fn retry_after(value: &str, now: Time) -> Option<Duration> {
     let value = value.trim();
     let wait = match value.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),

@@ -22,8 +22,8 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::files;
-use super::limits::{Caller, Peer};
 use super::prompt::{PATIENCE, Prompt};
+use crate::guard::{Caller, Peer};
 
 /// How long a head may take, and how long a connection may say nothing.
 const HEAD: Duration = Duration::from_secs(30);

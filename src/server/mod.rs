@@ -3,15 +3,11 @@
 //! Health and metrics read only [`Pulse`], so they never wait for the store or a delivery.
 
 pub mod api;
-mod attempts;
 mod connections;
 pub(crate) mod files;
-pub mod gateway;
-pub mod limits;
 mod metrics;
 pub mod page;
 mod prompt;
-mod refusals;
 mod reload;
 
 use std::sync::Arc;
@@ -23,9 +19,9 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use self::limits::{Gate, Limits};
-pub use self::reload::Reload;
-use crate::app::Pulse;
+pub use self::reload::{Ask, Reload};
+use crate::guard::{Gate, Limits, guarded};
+use crate::health::Pulse;
 
 /// Serves until the watch turns true. `outside` are routes for strangers (chats, an API), without a
 /// fallback of their own; a guard stands in front of them.
@@ -37,7 +33,7 @@ pub async fn serve(
     stopped: watch::Receiver<bool>,
 ) {
     let outside = outside.merge(reload::routes(reload));
-    let outside = limits::guarded(outside, Gate::new(Limits::default()));
+    let outside = guarded(outside, Gate::new(Limits::default()));
     connections::serve(listener, routes(pulse).merge(outside), stopped).await;
 }
 

@@ -11,9 +11,11 @@ use axum::routing::post;
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::{Rights, Token, Tokens};
-use super::attempts::Tries;
-use super::limits::{Peer, Refused};
-use crate::app::reload::Ask;
+use crate::guard::Tries;
+use crate::guard::{Peer, Refused};
+
+/// A wish to reload, with where the answer goes: what holds now, or what is wrong.
+pub type Ask = oneshot::Sender<Result<String, String>>;
 
 /// Whoever reloads rules, and who may ask for it from elsewhere.
 pub struct Reload {

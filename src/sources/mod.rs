@@ -2,23 +2,109 @@
 //! [`SourceEvent`]s; it never diffs and never decides what matters.
 
 pub(crate) mod bounds;
-pub mod file;
-pub mod kubectl;
-#[cfg(feature = "kubernetes")]
-pub mod kubernetes;
-pub mod play_maker;
+pub mod event_list;
+pub(crate) mod loose;
 pub mod poller;
-pub mod qcloud;
 pub mod receipt;
-pub mod recording;
 pub mod wall_clock;
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::{mpsc, watch};
 
 pub use self::receipt::Receipt;
+use crate::examine::Checked;
+use crate::settings::Draft;
+use crate::tasks::BoxFuture;
+use crate::tasks::Waiting;
 use podbell_core::event::{Event, Target};
 pub use podbell_core::source::{Covers, ObjectName, PollError, RosterEntry, Seen};
 use podbell_core::time::Time;
+use podbell_core::yaml::key::Rows;
+use podbell_core::yaml::{MapReader, Reader};
+
+/// How long the API of recordings shows events.
+pub const EVENTS_SHOWN: Duration = Duration::from_secs(3600);
+
+/// A kind of source: one row of the registry.
+#[derive(Clone, Copy)]
+pub struct SourceKind {
+    /// `kind:` in podbell.yaml.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+    /// The keys of its own.
+    pub keys: Rows,
+    /// Whether this podbell was built with it.
+    pub is_built: bool,
+    /// Reads the keys of its own, of the source of this name. The rest of the map belongs to `sources:`.
+    pub read: fn(&mut MapReader<'_>, &str, &mut Reader) -> Option<(SourceFacts, Draft<dyn Source>)>,
+}
+
+/// What is known of a source without its secrets.
+#[derive(Clone, Debug)]
+pub struct SourceFacts {
+    /// The zone of the times in its lists.
+    pub time_zone: TimeZone,
+    /// How lists come.
+    pub rhythm: Rhythm,
+    /// Below this age an event of the first list is news.
+    pub first_poll_window: Duration,
+    /// How long it shows events.
+    pub memory: Duration,
+    /// What people call its clusters, by id.
+    pub aliases: BTreeMap<String, String>,
+    /// Whether its requests carry the time, so that this machine's clock must be right.
+    pub is_dated: bool,
+}
+
+/// How lists of events come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rhythm {
+    /// Each is read again and again.
+    Polls {
+        /// As wished.
+        every: Duration,
+        /// As often as the allowed rate lets it be, of the services that are known already.
+        really: Duration,
+    },
+    /// Changes are watched; a watch ends in order after so long.
+    Watches(Duration),
+}
+
+impl Rhythm {
+    /// The interval as wished, whatever the allowed rate lets it be.
+    pub fn wished(self) -> Duration {
+        match self {
+            Self::Polls { every, .. } => every,
+            Self::Watches(period) => period,
+        }
+    }
+
+    /// How long at most until something new is seen, or known not to be there.
+    pub fn interval(self) -> Duration {
+        match self {
+            Self::Polls { really, .. } => really,
+            Self::Watches(period) => period,
+        }
+    }
+}
+
+/// Runs a source until the watch turns true.
+pub type SourceTask = Box<dyn FnOnce(mpsc::Sender<SourceEvent>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
+
+/// A source, ready for use.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// What reads it, until it is told to stop.
+    fn task(self: Arc<Self>, http: reqwest::Client) -> SourceTask;
+
+    /// Whether it can be read.
+    fn examine<'a>(&'a self, http: &'a reqwest::Client) -> Waiting<'a, Checked>;
+}
 
 /// A target's list, read.
 #[derive(Clone, Debug, Default)]

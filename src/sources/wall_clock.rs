@@ -1,7 +1,7 @@
 //! Wall-clock texts without a zone, `2016-11-08 16:15:15`, to instants and back.
 //!
 //! Lists hold two of them per event, so they are read by hand and the zone is asked once per hour
-//! of wall-clock time. Never reads the time itself. Used by the qcloud answers, the recordings and
+//! of wall-clock time. Never reads the time itself. Used by event lists, the recordings and
 //! the emulator.
 
 use jiff::Timestamp;

@@ -21,8 +21,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use podbell::sources::play_maker::{PlayOptions, make};
-use podbell::sources::recording::parse_single;
+use podbell::components::file::play_maker::{PlayOptions, make};
+use podbell::components::file::recording::parse_single;
 use podbell_core::diagnostic::Source;
 use podbell_core::event::Target;
 use podbell_core::rules::raw::Partial;

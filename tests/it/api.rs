@@ -30,7 +30,7 @@ const SERVER: &str = "server: {listen: \"127.0.0.1:0\", tokens: [
 struct World {
     site: Site,
     running: Running,
-    _emulator: podbell::sources::qcloud::emulator::Emulator,
+    _emulator: podbell::components::qcloud::emulator::Emulator,
     _receiver: Receiver,
 }
 

@@ -1,5 +1,7 @@
 //! Rules of the source tree that no compiler checks.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::support::sources;
 
 const CORE: &str = "crates/core/src/";
@@ -27,6 +29,79 @@ fn the_core_does_no_input_or_output() {
     }
     assert!(files > 20, "the core is there");
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A platform's name, wherever it could stand in code: a word, a part of a word, a text.
+const PLATFORMS: [&str; 5] = ["slack", "wecom", "feishu", "qcloud", "dingtalk"];
+
+#[test]
+fn a_platform_is_named_in_its_folder_and_in_the_registry_only() {
+    let mut wrong = Vec::new();
+    let elsewhere = |path: &String| !path.starts_with("src/components/");
+    for (path, text) in sources().into_iter().filter(|(path, _)| elsewhere(path)) {
+        for line in code(&text).lines() {
+            let lower = line.to_lowercase();
+            let inside = lower.match_indices("components::").any(|(at, found)| {
+                let rest = &lower[at + found.len()..];
+                !(rest.starts_with("registry") || rest.starts_with(';'))
+            });
+            if inside || PLATFORMS.iter().any(|platform| lower.contains(platform)) {
+                wrong.push(format!("{path}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_component_knows_no_other_component_but_through_the_registry() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let Some(own) = path.strip_prefix("src/components/").and_then(|rest| rest.split_once('/')) else { continue };
+        for line in code(&text).lines() {
+            let others = line.match_indices("components::").any(|(at, found)| {
+                let rest = &line[at + found.len()..];
+                !(rest.starts_with("registry") || rest.starts_with(own.0))
+            });
+            if others {
+                wrong.push(format!("{path}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Which modules of `src` each module uses.
+fn uses() -> BTreeMap<String, BTreeSet<String>> {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in sources() {
+        let Some(rest) = path.strip_prefix("src/") else { continue };
+        let module = rest.split(['/', '.']).next().unwrap_or_default().to_owned();
+        if module == "lib" || module == "main" {
+            continue;
+        }
+        let code = code(&text);
+        let used = code.match_indices("crate::").map(|(at, found)| &code[at + found.len()..]);
+        let used = used.map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default());
+        let used = used.filter(|name| !name.is_empty() && *name != module).map(str::to_owned);
+        uses.entry(module.clone()).or_default().extend(used);
+    }
+    uses
+}
+
+#[test]
+fn no_module_uses_one_that_uses_it() {
+    let mut left = uses();
+    // What uses nothing that is left cannot be part of a circle.
+    loop {
+        let names: BTreeSet<String> = left.keys().cloned().collect();
+        let free = left.iter().find(|(_, used)| used.is_disjoint(&names)).map(|(name, _)| name.clone());
+        match free {
+            Some(name) => left.remove(&name),
+            None => break,
+        };
+    }
+    assert!(left.is_empty(), "circles among: {left:#?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use podbell_core::time::Jump;
 use podbell_store::Writer as _;
 
 use crate::support::events::{at, warning};
-use crate::support::world::{World, WorldSpec, web};
+use crate::support::world::{TWENTY_A_MINUTE, World, WorldSpec, web};
 
 const HOUR: i64 = 3600;
 const JUMPS: [i64; 6] = [3 * HOUR, -3 * HOUR, 24 * HOUR, -24 * HOUR, 20, -20];
@@ -197,7 +197,7 @@ fn nothing_is_given_up_a_day_early_or_late() {
 
 #[test]
 fn pace_and_storms_hold_however_the_clock_is_set() {
-    for pace in [Pace::WECOM, Pace::SLACK] {
+    for pace in [TWENTY_A_MINUTE, Pace::ONE_A_SECOND] {
         for digests in [Vec::new(), vec!["team"]] {
             let play = |jumps: &[(i64, i64)]| {
                 let mut world = world(Some(pace), digests.clone());

@@ -12,7 +12,7 @@ use podbell_core::time::Time;
 use podbell_store::{Command, Inbox as _, Listing, Writer as _};
 
 use crate::support::events::{at, warning};
-use crate::support::world::{World, WorldSpec, web};
+use crate::support::world::{TWENTY_A_MINUTE, World, WorldSpec, web};
 
 const RULES: &str = "version: 1
 rules:
@@ -161,7 +161,7 @@ fn a26_a_send_that_was_in_flight_at_a_kill_is_repeated_with_the_same_id() {
 
 #[test]
 fn a27_back_off_wall_and_rate_window_hold_over_a_restart() {
-    let mut world = world(Some(Pace::WECOM));
+    let mut world = world(Some(TWENTY_A_MINUTE));
     world.run_until(10);
     for n in 0..30 {
         problem(&mut world, n);
@@ -196,7 +196,7 @@ fn within_pace(world: &World, to: &str, most: usize, seconds: f64) {
 
 #[test]
 fn a21_critical_goes_first_and_has_its_own_share_of_the_window() {
-    let mut world = world(Some(Pace::WECOM));
+    let mut world = world(Some(TWENTY_A_MINUTE));
     world.run_until(10);
     for n in 0..50 {
         problem(&mut world, n);
@@ -216,7 +216,7 @@ fn a21_critical_goes_first_and_has_its_own_share_of_the_window() {
 
 #[test]
 fn slack_gets_at_most_one_message_a_second() {
-    let mut world = world(Some(Pace::SLACK));
+    let mut world = world(Some(Pace::ONE_A_SECOND));
     world.run_until(10);
     for n in 0..20 {
         problem(&mut world, n);
@@ -476,7 +476,7 @@ fn after_a_day_of_failure_what_is_given_up_is_told_once_an_hour_at_most() {
 
 #[test]
 fn a_clock_that_is_set_back_silences_nobody_for_long() {
-    let mut world = world(Some(Pace::SLACK));
+    let mut world = world(Some(Pace::ONE_A_SECOND));
     world.run_until(7200);
     problem(&mut world, 1);
     world.run_until(7201);

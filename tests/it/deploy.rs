@@ -9,8 +9,9 @@ use base64::Engine as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::apiserver::{ADMIN, Admin, ApiServer, event, kubectl, pod};
+use crate::support::apiserver::{ADMIN, Admin, ApiServer, kubectl};
 use crate::support::kube::ago;
+use crate::support::kube_objects::{event, pod};
 use crate::support::process::{PATIENCE, eventually, output, podbell, printed};
 use crate::support::receiver::Receiver;
 use crate::support::site::{QUICK_RULES, Running, Site, WEBHOOK_SECRET};

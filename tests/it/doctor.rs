@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 
 use podbell::clock;
-use podbell::sources::qcloud::emulator::Emulator;
+use podbell::components::qcloud::emulator::Emulator;
 use podbell_core::time::Time;
 use podbell_store::sqlite::Store;
 use regex::Regex;
@@ -634,9 +634,9 @@ async fn a_recording_is_read_to_its_end() {
 #[cfg(feature = "kubernetes")]
 mod kubernetes {
     use super::*;
-    use crate::support::apiserver::{event, kubeconfig};
     use crate::support::kube::ago;
     use crate::support::kube_fake::Fake;
+    use crate::support::kube_objects::{event, kubeconfig};
 
     async fn world(fake: &Fake, token: &str, more: &str) -> World {
         let world = World::new().await;

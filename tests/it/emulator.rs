@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use podbell::clock;
-use podbell::sources::qcloud::emulator::Emulator;
-use podbell::sources::qcloud::signature::HttpMethod;
+use podbell::components::qcloud::emulator::Emulator;
+use podbell::components::qcloud::signature::HttpMethod;
 use podbell_core::event::Target;
 
 use crate::support::emulated::{ONE_EVENT, SECRET_ID, SECRET_KEY, client, config, emulator};

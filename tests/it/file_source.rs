@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use podbell::clock;
+use podbell::components::file::recording::Scope;
+use podbell::components::file::{self, FileConfig};
 use podbell::sources::SourceEvent;
-use podbell::sources::file::{self, FileConfig};
-use podbell::sources::recording::Scope;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 

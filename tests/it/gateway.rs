@@ -1,17 +1,15 @@
 //! The gateway: what is stored, asked through the legacy API. The real binary on real sockets.
 
-use std::process::Command;
 use std::time::Duration;
 
-use podbell::sources::qcloud::ServiceSelection;
-use podbell::sources::qcloud::discovery::discover;
-use podbell::sources::qcloud::signature::{HttpMethod, SignatureMethod};
+use podbell::components::qcloud::ServiceSelection;
+use podbell::components::qcloud::discovery::discover;
+use podbell::components::qcloud::signature::{HttpMethod, SignatureMethod};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::support::emulated::{client, config, emulator};
-use crate::support::fixture;
-use crate::support::process::{PATIENCE, output};
+use crate::support::process::PATIENCE;
 use crate::support::signed::{Request, send};
 use crate::support::site::{Running, Site};
 
@@ -22,10 +20,10 @@ const PLAY: &str = r#"{"at": "2026-01-01 02:00:00", "cluster": "c", "namespace":
 {"firstSeen": "2026-01-01 01:58:00", "lastSeen": "2026-01-01 01:58:00", "count": 1, "level": "Normal", "objType": "Pod", "objName": "web-1", "reason": "Pulling", "message": "pulling"}]}
 {"at": "2026-01-01 02:00:00", "cluster": "c", "namespace": "bank", "service": "vault", "eventList": []}"#;
 
-const ALL: (&str, &str) = ("AKIDemulated", "not-a-real-key-but-long-enough");
+pub const ALL: (&str, &str) = ("AKIDemulated", "not-a-real-key-but-long-enough");
 const SHOP: (&str, &str) = ("AKIDshop", "the-key-of-the-shop-team");
 
-async fn running() -> (Site, Running) {
+pub async fn running() -> (Site, Running) {
     let play = PLAY.replace(",\n", ",").replace("[\n", "[");
     let emulator = emulator(&play, 1, None).await;
     let site = Site::quick(&emulator.endpoint(), "http://127.0.0.1:9/");
@@ -175,55 +173,4 @@ async fn without_a_key_there_is_no_gateway() {
     let client = crate::support::receiver::client();
     let answer = client.get(format!("http://{}/v2/index.php", running.listen)).timeout(PATIENCE).send().await.unwrap();
     assert_eq!(answer.status(), 404);
-}
-
-/// Where the vendor's clients are; installed by name if they are not there.
-async fn clients() -> String {
-    let install = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/vendor-clients"));
-    let done = output(install).await;
-    assert!(done.status.success(), "the vendor's clients: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap().trim().to_owned()
-}
-
-/// What a client printed: for each way to ask, its four answers.
-async fn said(mut client: Command, host: &str) -> Vec<Vec<Value>> {
-    client.args([host, ALL.0, ALL.1]);
-    let done = output(client).await;
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    serde_json::from_slice(&done.stdout).unwrap()
-}
-
-fn check_lists(answers: &[Vec<Value>]) {
-    assert_eq!(answers.len(), 4, "two methods, two signatures");
-    for asked in answers {
-        let codes: Vec<_> = asked.iter().map(|answer| answer["code"].as_i64()).collect();
-        assert_eq!(codes, [Some(0); 4], "{asked:?}");
-        assert_eq!(asked[0]["data"]["clusters"][0]["clusterName"], "prod-gz");
-        assert_eq!(asked[1]["data"]["namespaces"][1]["name"], "shop");
-        assert_eq!(asked[2]["data"]["totalCount"], 2);
-        let events = asked[3]["data"]["eventList"].as_array().unwrap();
-        let reasons: Vec<_> = events.iter().map(|event| event["reason"].as_str().unwrap()).collect();
-        assert_eq!(reasons, ["BackOff", "Pulling"]);
-        assert_eq!(events[0]["message"], "Back-off 重试 \"x\"");
-    }
-}
-
-#[tokio::test]
-async fn the_vendors_javascript_client_gets_the_right_lists() {
-    let (clients, (_site, running)) = tokio::join!(clients(), running());
-    let mut node = Command::new("node");
-    node.env("NODE_PATH", format!("{clients}/node/node_modules")).args(["--no-deprecation"]);
-    node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/ask.js"));
-    check_lists(&said(node, &running.listen).await);
-}
-
-#[tokio::test]
-async fn the_vendors_python_client_gets_the_right_lists_through_tls() {
-    let (clients, (_site, running)) = tokio::join!(clients(), running());
-    // It speaks TLS only, as something in front of podbell would.
-    let host = crate::support::tls::in_front_of(&running.listen).await;
-    let mut python = Command::new("python3");
-    python.env("PYTHONPATH", format!("{clients}/python")).env("SSL_CERT_FILE", fixture("tls/ca.pem"));
-    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/ask.py"));
-    check_lists(&said(python, &host).await);
 }

@@ -7,9 +7,9 @@ use podbell::clock;
 use podbell::sources::SourceEvent;
 use serde_json::{Value, json};
 
-use crate::support::apiserver::{event, kubeconfig, pod};
 use crate::support::kube::{Watching, ago};
 use crate::support::kube_fake::{Fake, Mood, Refusal};
+use crate::support::kube_objects::{event, kubeconfig, pod};
 use crate::support::process::{PATIENCE, eventually};
 
 fn start(fake: &Fake) -> Watching {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use podbell::sources::SourceEvent;
 use serde_json::{Value, json};
 
-use crate::support::apiserver::{ADMIN, ApiServer, NOBODY, event, kubeconfig, pod};
+use crate::support::apiserver::{ADMIN, ApiServer, NOBODY};
 use crate::support::fixture;
 use crate::support::kube::{Watching, ago};
 use crate::support::kube_fake::{Fake, Mood};
+use crate::support::kube_objects::{event, kubeconfig, pod};
 use crate::support::process::{PATIENCE, eventually, within};
 use crate::support::receiver::Receiver;
 use crate::support::site::{QUICK_RULES, Running, Site, WEBHOOK_SECRET};

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use jiff::tz::TimeZone;
-use podbell::sources::recording::Recording;
+use podbell::components::file::recording::Recording;
 use serde_json::{Value, json};
 
 fn podbell(text: &str, args: &[&str]) -> (i32, String) {

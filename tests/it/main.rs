@@ -15,13 +15,14 @@ mod crash;
 mod dates;
 mod deliveries;
 mod demo;
-#[cfg(feature = "kubernetes")]
+#[cfg(feature = "outside")]
 mod deploy;
 mod diff;
 mod doctor;
 mod emulator;
 mod ends;
 mod explain;
+mod feishu;
 mod file_source;
 mod gateway;
 mod history;
@@ -29,7 +30,7 @@ mod http;
 mod incidents;
 #[cfg(feature = "kubernetes")]
 mod kube_fake;
-#[cfg(feature = "kubernetes")]
+#[cfg(feature = "outside")]
 mod kube_real;
 mod kubectl;
 mod messages;
@@ -41,7 +42,9 @@ mod one_failure;
 mod outages;
 mod outbox_model;
 mod page;
+#[cfg(feature = "outside")]
 mod page_browser;
+#[cfg(feature = "outside")]
 mod pictures;
 mod preview;
 mod qcloud;
@@ -68,6 +71,8 @@ mod strangers;
 mod support;
 mod templates;
 mod timelines;
+#[cfg(feature = "outside")]
+mod vendor_clients;
 mod watched;
 mod wecom_app;
 mod wecom_bot;

@@ -117,7 +117,7 @@ fn a_thousand_that_waited_through_an_outage_of_minutes_are_told_when_it_ends() {
 
 #[test]
 fn a_request_that_fails_because_of_what_it_says_keeps_nothing_else_back() {
-    for pace in [None, Some(Pace::SLACK)] {
+    for pace in [None, Some(Pace::ONE_A_SECOND)] {
         let mut world = world(pace);
         let mut first = None;
         // Down for 20 s; and what was asked first is never taken.

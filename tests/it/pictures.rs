@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use podbell::engine::SendJob;
-use podbell::notifiers::{Kind, NotifierConfig, Notifiers};
+use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::deed::Act;
 use podbell_core::event::{Event, Target};
 use podbell_core::message::Language;
@@ -19,6 +19,7 @@ use podbell_core::template::Template;
 use crate::support::browser::Browser;
 use crate::support::drawn;
 use crate::support::events::{at, warning};
+use crate::support::platform::platform;
 use crate::support::receiver::client;
 use crate::support::status_page::served;
 use crate::support::world::{Wire, World, WorldSpec};
@@ -80,21 +81,21 @@ fn rollout(m: i64, after: i64) -> u64 {
 }
 
 fn notifiers() -> Notifiers {
-    let config = |name: &str, kind, language, zone: &str| NotifierConfig {
+    let config = |name: &str, keys: &str, language, zone: &str| NotifierConfig {
         name: name.into(),
-        kind,
+        platform: platform(keys),
         language,
         time_zone: jiff::tz::TimeZone::get(zone).unwrap(),
         digest_after: None,
         template: Template::default(),
     };
-    let slack = Kind::Slack { url: "https://hooks.slack.com/services/T0/B0/x".into() };
-    let wecom = Kind::Wecom { url: "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x".into() };
+    let slack = "kind: slack, url: \"https://hooks.slack.com/services/T0/B0/x\"";
+    let wecom = "kind: wecom, url: \"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x\"";
     let configs = vec![
         config("team-slack", slack, Language::En, "Asia/Shanghai"),
         config("ops-wecom", wecom, Language::Zh, "Asia/Shanghai"),
     ];
-    Notifiers::new(configs, BTreeMap::new(), client()).unwrap().linking(Some(&PUBLIC.parse().unwrap()))
+    Notifiers::new(configs, BTreeMap::new(), client()).linking(Some(&PUBLIC.parse().unwrap()))
 }
 
 /// What was sent: to whom, and the body.

@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use podbell::clock;
+use podbell::components::qcloud::discovery::discover;
+use podbell::components::qcloud::signature::{sign, string_to_sign};
+use podbell::components::qcloud::{HttpMethod, ServiceSelection, SignatureMethod};
 use podbell::sources::PollError;
-use podbell::sources::qcloud::discovery::discover;
-use podbell::sources::qcloud::signature::{sign, string_to_sign};
-use podbell::sources::qcloud::{HttpMethod, ServiceSelection, SignatureMethod};
 use podbell_core::event::Target;
 use secrecy::SecretString;
 use serde::Deserialize;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use podbell::components::qcloud::{self, ApiConfig, ServiceSelection};
 use podbell::sources::SourceEvent;
-use podbell::sources::qcloud::{self, QcloudConfig, ServiceSelection};
 use podbell_core::event::Target;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-fn start(config: QcloudConfig) -> Running {
+fn start(config: ApiConfig) -> Running {
     let (sender, events) = mpsc::channel(16);
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(async move {

@@ -16,7 +16,7 @@ const PLAY: &str = r#"{"at": "2026-01-01 00:00:00", "eventList": []}
 "#;
 
 /// A site that polls an emulated service each second; only the source's secrets are there.
-async fn site() -> (Site, podbell::sources::qcloud::emulator::Emulator) {
+async fn site() -> (Site, podbell::components::qcloud::emulator::Emulator) {
     let emulator = emulator(PLAY, 1, None).await;
     let site = Site::quick(&emulator.endpoint(), "http://127.0.0.1:1/hook");
     site.edit("{cluster: c, discover: true}", "{cluster: c, namespace: default, names: [web]}");

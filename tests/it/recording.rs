@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use jiff::tz::TimeZone;
-use podbell::sources::play_maker::{PlayOptions, make};
-use podbell::sources::recording::{RecordedPoll, Recording, RecordingError, Scope, parse_single, write_poll};
+use podbell::components::file::play_maker::{PlayOptions, make};
+use podbell::components::file::recording::{RecordedPoll, Recording, RecordingError, Scope, parse_single, write_poll};
 use podbell::sources::wall_clock::WallClock;
 use podbell_core::time::Time;
 use proptest::prelude::*;

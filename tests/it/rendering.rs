@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jiff::tz::TimeZone;
-use podbell::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
+use podbell::components::registry::NOTIFIERS;
+use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::Language;
 use podbell_core::notice::{Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject};
 use podbell_core::outbox::{Content, SendContent};
@@ -21,29 +22,22 @@ const CONTENTS: [Content; 3] = [Content::Full, Content::Short, Content::Minimal]
 
 /// One destination of each platform and language, such as `slack-zh`.
 fn notifiers() -> &'static Notifiers {
-    static NOTIFIERS: LazyLock<Notifiers> = LazyLock::new(build);
-    &NOTIFIERS
+    static ALL: LazyLock<Notifiers> = LazyLock::new(build);
+    &ALL
 }
 
 fn build() -> Notifiers {
-    let url = || "https://example.com/hook".to_owned().into();
-    let kinds = [
-        ("slack", Kind::Slack { url: url() }),
-        ("wecom", Kind::Wecom { url: url() }),
-        ("webhook", Kind::Webhook { url: url(), secrets: Vec::new() }),
-        ("console", Kind::Console { color: Color::Auto }),
-    ];
-    let each = kinds.into_iter().flat_map(|(name, kind)| Language::ALL.map(|language| (name, kind.clone(), language)));
-    let configs = each.map(|(name, kind, language)| NotifierConfig {
-        name: format!("{name}-{}", language.as_str()).into(),
-        kind,
+    let each = NOTIFIERS.iter().flat_map(|kind| Language::ALL.map(|language| (kind, language)));
+    let configs = each.map(|(kind, language)| NotifierConfig {
+        name: format!("{}-{}", kind.name, language.as_str()).into(),
+        platform: (kind.preview)("https://example.com/hook".parse().unwrap()),
         language,
         time_zone: TimeZone::UTC,
         digest_after: Some(3),
         template: Default::default(),
     });
-    let oncall = MentionIds { slack: Some("S0123ABC".into()), wecom: Some("zhangsan".into()) };
-    Notifiers::new(configs.collect(), BTreeMap::from([("@oncall".to_owned(), oncall)]), client()).unwrap()
+    let oncall = BTreeMap::from([("slack", "S0123ABC".to_owned()), ("wecom", "zhangsan".to_owned())]);
+    Notifiers::new(configs.collect(), BTreeMap::from([("@oncall".to_owned(), oncall)]), client())
 }
 
 fn render(notifiers: &Notifiers, destination: &str, notice: &Notice, content: Content) -> String {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use podbell::config;
-use podbell::schema::{CONFIG, RULES, TESTS};
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::raw::Partial;
 use podbell_core::rules::{Names, RuleFile, compile};
@@ -11,7 +10,7 @@ use podbell_core::{ruletest, yaml};
 use serde_json::{Value, json};
 
 use crate::support::process::podbell;
-use crate::support::schema::{faults, faults_of, target};
+use crate::support::schema::{faults, faults_of};
 
 #[derive(Clone, Copy, Debug)]
 enum Of {
@@ -22,12 +21,11 @@ enum Of {
 
 impl Of {
     fn schema(self) -> Value {
-        let text = match self {
-            Self::Rules => RULES,
-            Self::Config => CONFIG,
-            Self::Tests => TESTS,
-        };
-        serde_json::from_str(text).unwrap()
+        match self {
+            Self::Rules => podbell_core::rules::keys::schema(),
+            Self::Config => config::schema(),
+            Self::Tests => ruletest::keys::schema(),
+        }
     }
 
     /// The errors that the reader finds in a file with this text.
@@ -135,7 +133,9 @@ impl Of {
                     chat
                 };
                 let (mut slack, mut wecom, mut webhook) = (chat("slack"), chat("wecom"), notifier("webhook"));
-                for notifier in [&mut slack, &mut wecom, &mut webhook] {
+                let mut feishu = chat("feishu");
+                feishu["secret"] = json!("${SIGN}");
+                for notifier in [&mut slack, &mut wecom, &mut feishu, &mut webhook] {
                     notifier["url"] = json!("${URL}");
                 }
                 webhook["secret"] = json!(["${NEW}", "${OLD}"]);
@@ -170,8 +170,8 @@ impl Of {
                     "channels": bound,
                 });
                 json!({
-                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, webhook, chat("console")],
-                    "mentions": {"@a": {"slack": "S1", "wecom": "x"}},
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, feishu, webhook, chat("console")],
+                    "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),
                     "operator": {"notify": ["slack"], "heartbeat": {"url": "https://x.example.com", "every": "1m"}},
@@ -194,34 +194,48 @@ impl Of {
 
 const ALL: [Of; 3] = [Of::Rules, Of::Config, Of::Tests];
 
+/// The keys of every map that a schema describes, and the description.
+fn maps_of(schema: &Value, all: &mut BTreeSet<(Vec<String>, String)>) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(known) = schema["properties"].as_object() {
+                let about = schema["description"].as_str().unwrap_or_default();
+                all.insert((known.keys().cloned().collect(), about.to_owned()));
+            }
+            fields.values().for_each(|field| maps_of(field, all));
+        }
+        Value::Array(items) => items.iter().for_each(|item| maps_of(item, all)),
+        _ => {}
+    }
+}
+
 /// A map of a file: where it is, and which keys the schema knows there.
 type Place = (String, BTreeSet<String>);
 
-/// Every map of a value for which the schema lists the keys. `seen`: the definitions on the way.
-fn places(root: &Value, schema: &Value, value: &Value, at: &str, seen: &mut BTreeSet<String>, all: &mut Vec<Place>) {
-    if let Some(reference) = schema.get("$ref") {
-        seen.insert(reference.as_str().unwrap().to_owned());
-        places(root, target(root, reference), value, at, seen, all);
-    }
-    for one in schema["anyOf"].as_array().into_iter().flatten() {
-        if faults_of(root, one, value).is_empty() {
-            return places(root, one, value, at, seen, all);
+/// Every map of a value for which the schema lists the keys. `seen`: those keys.
+fn places(schema: &Value, value: &Value, at: &str, seen: &mut BTreeSet<Vec<String>>, all: &mut Vec<Place>) {
+    // Beside `properties` it only says what must be there.
+    let forms = schema["anyOf"].as_array().filter(|_| schema.get("properties").is_none());
+    for one in forms.into_iter().flatten() {
+        if faults_of(schema, one, value).is_empty() {
+            return places(one, value, at, seen, all);
         }
     }
     for (place, item) in value.as_array().into_iter().flatten().enumerate() {
         if let Some(items) = schema.get("items") {
-            places(root, items, item, &format!("{at}/{place}"), seen, all);
+            places(items, item, &format!("{at}/{place}"), seen, all);
         }
     }
     if let (Some(known), Some(fields)) = (schema["properties"].as_object(), value.as_object()) {
         assert_eq!(schema["additionalProperties"], false, "{at}: unknown keys are mistakes");
+        seen.insert(known.keys().cloned().collect());
         all.push((at.to_owned(), known.keys().cloned().collect()));
         for (key, field) in fields {
-            places(root, &known[key], field, &format!("{at}/{key}"), seen, all);
+            places(&known[key], field, &format!("{at}/{key}"), seen, all);
         }
     } else if let (Some(fields), Some(others)) = (value.as_object(), schema.get("additionalProperties")) {
         for (key, field) in fields {
-            places(root, others, field, &format!("{at}/{key}"), seen, all);
+            places(others, field, &format!("{at}/{key}"), seen, all);
         }
     }
 }
@@ -234,11 +248,11 @@ fn a_schema_and_its_reader_know_the_same_keys_in_every_place() {
         assert_eq!(faults(&schema, &everything), Vec::<String>::new(), "{of:?}");
         assert_eq!(of.errors(&everything.to_string()), [], "{of:?}");
         let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
-        places(&schema, &schema, &everything, "", &mut seen, &mut all);
-        for name in schema["$defs"].as_object().unwrap().keys() {
-            let empty = json!({});
-            let is_map = schema["$defs"][name].get("properties").unwrap_or(&empty) != &empty;
-            assert!(!is_map || seen.contains(&format!("#/$defs/{name}")), "{of:?}: no example has a {name}");
+        places(&schema, &everything, "", &mut seen, &mut all);
+        let mut maps = BTreeSet::new();
+        maps_of(&schema, &mut maps);
+        for (keys, about) in maps {
+            assert!(seen.contains(&keys), "{of:?}: no example has this map: {about}");
         }
         for (at, known) in all {
             let here = everything.pointer(&at).unwrap().as_object().unwrap();
@@ -416,9 +430,10 @@ fn a_file_of_a_newer_version_gets_one_clear_word_and_no_other() {
 #[test]
 fn the_command_prints_the_schema_of_a_kind_of_file() {
     let folder = tempfile::tempdir().unwrap();
-    for (kind, schema) in [("rules", RULES), ("config", CONFIG), ("tests", TESTS)] {
+    for (kind, of) in [("rules", Of::Rules), ("config", Of::Config), ("tests", Of::Tests)] {
         let output = podbell(folder.path(), &["schema", kind]).output().unwrap();
-        assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap().as_str()), (Some(0), schema));
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), printed), (Some(0), of.schema()));
     }
     assert_eq!(podbell(folder.path(), &["schema", "everything"]).output().unwrap().status.code(), Some(2));
 }

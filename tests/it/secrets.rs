@@ -6,7 +6,8 @@ use std::path::Path;
 use base64::Engine as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use podbell::app::assemble;
-use podbell::config::{Config, System};
+use podbell::config::Config;
+use podbell::settings::ProcessEnvironment;
 
 use crate::support::process::{PATIENCE, Process, eventually, podbell};
 use crate::support::receiver::{Answer, Received, Receiver, nobody};
@@ -281,10 +282,10 @@ async fn debug_of_configuration_notifiers_and_sources_shows_no_secret() {
     let mut loaded = podbell::config::load(&site.path("podbell.yaml"));
     let unresolved = loaded.config.take().expect("a configuration");
     assert_clean("Debug of the references", format!("{unresolved:?} {unresolved:#?}").as_bytes());
-    let config: Config = unresolved.resolve(&System).unwrap();
+    let config: Config = unresolved.resolve(&ProcessEnvironment).unwrap();
     assert_clean("Debug of the configuration", format!("{config:?} {config:#?}").as_bytes());
     crate::support::receiver::client();
-    let built = assemble::notifiers(&config, assemble::client(&config.http).unwrap()).unwrap();
+    let built = assemble::notifiers(&config, assemble::client(&config.http).unwrap());
     assert_clean("Debug of the notifiers", format!("{built:?} {built:#?}").as_bytes());
     assert_clean("Debug of the policies", format!("{:?}", built.policies()).as_bytes());
     let http = assemble::http_options(&config.http).unwrap();

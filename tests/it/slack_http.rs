@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use podbell::app::Pulse;
 use podbell::chat::Entry;
-use podbell::chat::slack::{Access, Channel, Slack, SlackConfig, Timing};
-use podbell::server::limits::{Gate, Limits, guarded};
+use podbell::components::slack::chat::{Access, Channel, Slack, SlackConfig, Timing};
+use podbell::guard::{Gate, Limits, guarded};
+use podbell::health::Pulse;
 use podbell_core::time::Time;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podbell::chat::slack::{SlackConfig, Timing};
+use podbell::components::slack::chat::{SlackConfig, Timing};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

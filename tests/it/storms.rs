@@ -24,7 +24,7 @@ rules:
 fn world() -> World {
     let mut world = World::new(WorldSpec {
         rules: vec![RULES.into()],
-        destinations: vec![("team", Some(Pace::SLACK)), ("hook", None)],
+        destinations: vec![("team", Some(Pace::ONE_A_SECOND)), ("hook", None)],
         digests: vec!["team"],
         ..WorldSpec::default()
     });

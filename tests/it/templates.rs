@@ -6,7 +6,8 @@ use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use jiff::tz::TimeZone;
-use podbell::notifiers::{Color, Kind, MentionIds, NotifierConfig, Notifiers};
+use podbell::components::registry::NOTIFIERS;
+use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::{Block, Language, Style, compose, compose_for, facts, sample};
 use podbell_core::notice::{Notice, NoticeKind, Story};
 use podbell_core::outbox::{Content, SendContent};
@@ -32,23 +33,17 @@ fn templated(title: Option<&str>, text: Option<&str>) -> Notice {
 }
 
 fn notifiers(template: Template) -> Notifiers {
-    let url = || "https://example.com/hook".to_owned().into();
-    let kinds = [
-        ("slack", Kind::Slack { url: url() }),
-        ("wecom", Kind::Wecom { url: url() }),
-        ("webhook", Kind::Webhook { url: url(), secrets: Vec::new() }),
-        ("console", Kind::Console { color: Color::Never }),
-    ];
-    let configs = kinds.map(|(name, kind)| NotifierConfig {
-        name: name.into(),
-        kind,
+    let url = || "https://example.com/hook".parse().unwrap();
+    let configs = NOTIFIERS.iter().map(|kind| NotifierConfig {
+        name: kind.name.into(),
+        platform: (kind.preview)(url()),
         language: Language::En,
         time_zone: TimeZone::UTC,
         digest_after: None,
         template: template.clone(),
     });
-    let oncall = MentionIds { slack: Some("S0123ABC".into()), wecom: Some("zhangsan".into()) };
-    Notifiers::new(configs.into(), BTreeMap::from([("@oncall".to_owned(), oncall)]), client()).unwrap()
+    let oncall = BTreeMap::from([("slack", "S0123ABC".to_owned()), ("wecom", "zhangsan".to_owned())]);
+    Notifiers::new(configs.collect(), BTreeMap::from([("@oncall".to_owned(), oncall)]), client())
 }
 
 fn frozen(notifiers: &Notifiers, to: &str, notice: &Notice, content: Content) -> String {

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use podbell::app::Pulse;
 use podbell::chat::Entry;
-use podbell::chat::wecom::{App, AppConfig};
+use podbell::components::wecom::chat::{App, AppConfig};
+use podbell::health::Pulse;
 use podbell_core::time::Time;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::chat::Entry;
-use podbell::chat::wecom::{Bot, BotConfig};
+use podbell::components::wecom::chat::{Bot, BotConfig};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -247,7 +247,7 @@ pub fn policies(setup: &Setup) -> BTreeMap<Destination, Policy> {
     let policy = |name: &Destination| Policy {
         endpoint: name.clone(),
         fingerprint: name.clone(),
-        pace: Some(Pace::SLACK),
+        pace: Some(Pace::ONE_A_SECOND),
         concurrency: 1,
         threads: None,
         digest_after: Some(DIGEST_AFTER),

@@ -83,6 +83,16 @@ impl From<Scope> for Written {
     }
 }
 
+/// What somebody may do within their scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rights {
+    /// Ask.
+    #[default]
+    Read,
+    /// Acknowledge and mute, too.
+    Write,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

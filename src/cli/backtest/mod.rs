@@ -18,10 +18,9 @@ use serde_json::json;
 use super::setup;
 use crate::cli::Output;
 use crate::clock;
-use crate::config::SourceConfig;
+use crate::components::registry::recordings::recording::{RecordedPoll, Recording, RecordingError, Scope};
+use crate::components::registry::recordings::{FileConfig, open};
 use crate::sources::SourceEvent;
-use crate::sources::file::{FileConfig, open};
-use crate::sources::recording::{RecordedPoll, Recording, RecordingError, Scope};
 use podbell_core::backtest::{self, Backtest, Report};
 use podbell_core::history::Polls;
 use podbell_core::message::number;
@@ -128,7 +127,7 @@ fn print(args: &Args, sets: Vec<Backtest>, skipped: usize) -> anyhow::Result<Exi
 fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
     let (config, loaded) = setup::load(&args.config)?;
     let store = setup::store(&config);
-    let names: Vec<Arc<str>> = config.sources.iter().map(|source| Arc::from(source.name())).collect();
+    let names: Vec<Arc<str>> = config.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
     let first = match args.rules.as_slice() {
         [] => Some(setup::rules(&args.config, &config, loaded)?),
         files => rules(files)?,
@@ -144,8 +143,8 @@ fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
         say_history(&history, since, args);
     }
     let every = |name: &str| {
-        let source = config.sources.iter().find(|source| source.name() == name);
-        source.map_or(Duration::from_secs(60), SourceConfig::poll_every)
+        let source = config.sources.iter().find(|source| source.name == name);
+        source.map_or(Duration::from_secs(60), |source| source.facts.rhythm.wished())
     };
     let error =
         PollError { code: "failed".into(), text: "it could not be read".into(), advice: String::new(), gone: false };

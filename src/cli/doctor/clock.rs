@@ -1,6 +1,6 @@
 //! This machine's clock, beside those that podbell talks to. Pure.
 
-use super::finding::{Finding, Group, span};
+use crate::examine::{Finding, Group, span};
 use crate::http::Clocks;
 
 /// So far off is worth a look.
@@ -44,8 +44,8 @@ pub(super) fn judge(clocks: &[(String, Clocks)], checks: impl Fn(&str) -> bool) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
     use super::*;
+    use crate::examine::Verdict;
     use podbell_core::time::Time;
 
     fn clocks(name: &str, ahead: i64) -> (String, Clocks) {

@@ -1,7 +1,7 @@
 //! What is wrong with podbell.yaml, and the secrets that are not there. Pure.
 
-use super::finding::{Finding, Group, count};
-use crate::config::SecretError;
+use crate::examine::{Finding, Group, count};
+use crate::settings::SecretError;
 use podbell_core::diagnostic::Diagnostic;
 
 /// More errors than this are counted.
@@ -60,6 +60,7 @@ pub(super) fn of_secrets(missing: &[SecretError], there: usize) -> Vec<Finding> 
         SecretError::Empty { .. } => "give it its value".to_owned(),
         SecretError::Short { .. } => "make a longer one".to_owned(),
         SecretError::NoUrl { .. } => "it must begin with https:// or http://".to_owned(),
+        SecretError::Unusable { .. } => "copy it again from where it was made".to_owned(),
     };
     missing.iter().map(|one| Finding::fail(Group::Configuration, "secrets", one.to_string(), advice(one))).collect()
 }

@@ -4,17 +4,12 @@
 //! One file a group; judging is pure and apart from looking. All checks run beside each other, each
 //! with a deadline, and are printed in one order.
 
-mod chats;
 mod clock;
 mod configuration;
 mod destinations;
-mod finding;
-mod net;
 mod print;
 mod rules;
 mod server;
-mod slack;
-mod sources;
 mod store;
 
 use std::collections::BTreeSet;
@@ -26,17 +21,17 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use self::finding::{Checked, Finding, Group, Verdict};
-use self::net::Net;
 use super::check::{self, Report};
 use super::send_test;
 use super::setup::{self, ConfigArgs};
-use crate::app::BoxFuture;
 use crate::app::assemble;
 use crate::cli::Output;
-use crate::config::{self, Config, Partly, SourceConfig, System};
+use crate::config::{self, Config, Partly, Stage};
+use crate::examine::{Checked, Finding, Group, Net, Verdict};
 use crate::hide::spellings;
 use crate::notifiers::Notifiers;
+use crate::settings::ProcessEnvironment;
+use crate::tasks::BoxFuture;
 use podbell_core::rules::Destination;
 use podbell_store::Location;
 
@@ -107,11 +102,11 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
         check: &check,
     });
     let (names, proxied) = (names(&config), config.http.proxy.is_some());
-    let Partly { config, missing, known } = config.resolve_partly(&System);
+    let Partly { config, missing, known } = config.resolve_partly(&ProcessEnvironment);
     findings.extend(configuration::of_secrets(&missing, known.len()));
     findings.extend(of_rules);
     let config = Arc::new(config);
-    let net = match Net::new(&config.http) {
+    let net = match assemble::http_options(&config.http).and_then(|options| Ok(Net::new(&options)?)) {
         Ok(net) if proxied == config.http.proxy.is_some() => Some(Arc::new(net)),
         Ok(_) => {
             findings.push(offline("the proxy's secret is missing"));
@@ -133,8 +128,8 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
         }
     }
     findings.extend(left_out(&names, &self::names(&config)));
-    let signs = |source: &SourceConfig, name: &str| matches!(source, SourceConfig::Qcloud(_)) && source.name() == name;
-    findings.extend(clock::judge(&clocks, |name| config.sources.iter().any(|source| signs(source, name))));
+    let is_dated = |name: &str| config.sources.iter().any(|source| source.name == name && source.facts.is_dated);
+    findings.extend(clock::judge(&clocks, is_dated));
     findings.push(server::switches(&config));
     // Stable: within a group the order is that of podbell.yaml.
     findings.sort_by_key(|finding| finding.group);
@@ -153,10 +148,10 @@ fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> 
     let Some(net) = net else { return tasks };
     for at in 0..config.sources.len() {
         let (config, http) = (config.clone(), net.client.clone());
-        let name = config.sources.get(at).map(|source| source.name().to_owned()).unwrap_or_default();
+        let name = config.sources.get(at).map(|source| source.name.clone()).unwrap_or_default();
         let task = async move {
             match config.sources.get(at) {
-                Some(source) => sources::check(source, http).await,
+                Some(source) => source.source.examine(&http).await,
                 None => Checked::default(),
             }
         };
@@ -168,7 +163,7 @@ fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> 
         let name = config.chats.get(at).map(|chat| chat.name.clone()).unwrap_or_default();
         let task = async move {
             match config.chats.get(at) {
-                Some(chat) => chats::check(chat, config.server.public_url.as_ref(), &net).await,
+                Some(chat) => chat.chat.examine(&net, config.server.public_url.as_ref()).await,
                 None => Checked::default(),
             }
         };
@@ -188,13 +183,7 @@ fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> 
 }
 
 fn of_destinations(config: &Arc<Config>, net: &Arc<Net>, send: bool) -> Vec<Task> {
-    let notifiers: Arc<Notifiers> = match assemble::notifiers(config, net.client.clone()) {
-        Ok(notifiers) => Arc::new(notifiers),
-        Err(error) => {
-            let finding = Finding::fail(Group::Destinations, "all", error.to_string(), "correct it in podbell.yaml");
-            return vec![(Group::Destinations, "all".to_owned(), Box::pin(async move { finding.into() }))];
-        }
-    };
+    let notifiers: Arc<Notifiers> = Arc::new(assemble::notifiers(config, net.client.clone()));
     let task = |at: usize| -> Task {
         let (config, net, notifiers) = (config.clone(), net.clone(), notifiers.clone());
         let name = config.notifiers.get(at).map(|notifier| notifier.name.to_string()).unwrap_or_default();
@@ -230,8 +219,8 @@ fn offline(why: &str) -> Finding {
 }
 
 /// What there is, by group and name.
-fn names<S>(config: &Config<S>) -> BTreeSet<(Group, String)> {
-    let sources = config.sources.iter().map(|source| (Group::Sources, source.name().to_owned()));
+fn names<S: Stage>(config: &Config<S>) -> BTreeSet<(Group, String)> {
+    let sources = config.sources.iter().map(|source| (Group::Sources, source.name.clone()));
     let notifiers = config.notifiers.iter().map(|notifier| (Group::Destinations, notifier.name.to_string()));
     let chats = config.chats.iter().map(|chat| (Group::Chats, chat.name.clone()));
     let heartbeat = config.operator.heartbeat.iter().map(|_| (Group::Server, "operator.heartbeat".to_owned()));

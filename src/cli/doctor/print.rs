@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::finding::{Finding, Verdict, count};
+use crate::examine::{Finding, Verdict, count};
 
 /// For people: colours where there is a terminal.
 pub(super) fn text(findings: &[Finding]) -> io::Result<()> {
@@ -59,8 +59,8 @@ pub(super) fn json(findings: &[Finding]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Group;
     use super::*;
+    use crate::examine::Group;
 
     #[test]
     fn a_finding_is_a_line_and_what_to_do_stands_below_it() {

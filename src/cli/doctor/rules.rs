@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::configuration;
-use super::finding::{Finding, Group, count};
+use crate::examine::{Finding, Group, count};
 use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Action, Destination, Located};
 

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::finding::{Checked, Finding, Group, count};
-use super::net::Net;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Stage};
+use crate::examine::Net;
+use crate::examine::{Checked, Finding, Group, count};
 use crate::http::{Clocks, read_body};
 
 /// More than any of the pages has that are looked at.
@@ -96,7 +96,7 @@ async fn free(listen: SocketAddr) -> There {
 }
 
 /// What is switched on.
-pub(super) fn switches<S>(config: &Config<S>) -> Finding {
+pub(super) fn switches<S: Stage>(config: &Config<S>) -> Finding {
     let tokens = config.server.tokens.len();
     let page = match (tokens, config.server.page.proxy.is_some()) {
         (0, false) => "API and status page are off: no `server.tokens`".to_owned(),
@@ -148,8 +148,8 @@ pub(super) async fn heartbeat(config: &Config, net: &Net) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
     use super::*;
+    use crate::examine::Verdict;
 
     #[test]
     fn who_answers_is_judged() {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::finding::{Checked, Finding, Group, span};
 use crate::clock;
+use crate::examine::{Checked, Finding, Group, span};
 use podbell_core::time::Time;
 use podbell_store::sqlite::{self, Look, Seen, SqliteError};
 
@@ -143,8 +143,8 @@ fn running(heartbeat: Option<Time>, owned: bool, now: Time) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Verdict;
     use super::*;
+    use crate::examine::Verdict;
 
     #[test]
     fn space_and_heartbeats_are_judged() {

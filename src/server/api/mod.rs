@@ -18,15 +18,16 @@ use axum::{Json, body::Bytes};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use self::tokens::Token;
 pub(super) use self::tokens::Tokens;
-pub use self::tokens::{Rights, Token};
-use super::attempts::Tries;
-use super::limits::Refused;
 use crate::chat::{FrontDesk, Question, Speaker};
 use crate::clock;
+use crate::guard::Refused;
+use crate::guard::Tries;
 use podbell_core::ask::{Answer, Entry, Prompt};
 use podbell_core::message::{Language, Style};
 use podbell_core::mute::Author;
+pub use podbell_core::scope::Rights;
 
 /// How much of a person's name is kept.
 const MOST_NAME: usize = 100;

@@ -7,17 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use podbell_core::scope::Scope;
-
-/// What a token may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rights {
-    /// Ask.
-    #[default]
-    Read,
-    /// Acknowledge and mute, too.
-    Write,
-}
+use podbell_core::scope::{Rights, Scope};
 
 /// A token of podbell.yaml.
 #[derive(Clone)]

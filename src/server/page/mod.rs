@@ -42,14 +42,14 @@ use self::html::{Context, Tab};
 use self::live::{Streams, Waits};
 use self::sessions::Sessions;
 use super::api::{Token, Tokens};
-use super::attempts::Tries;
 use super::connections::Ending;
-use super::limits::Refused;
-use crate::app::Pulse;
 use crate::chat::FrontDesk;
 use crate::chat::desk::{Asked, ListError};
 use crate::chat::lists::Filter;
 use crate::chat::views::Reader;
+use crate::guard::Refused;
+use crate::guard::Tries;
+use crate::health::Pulse;
 use podbell_core::message::{Language, Style, one_line};
 use podbell_core::time::Time;
 

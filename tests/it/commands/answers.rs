@@ -1,6 +1,6 @@
 //! Answers in both languages, from the store of a world in virtual time.
 
-use podbell::app::pulse::{count, snapshot};
+use podbell::health::{count, snapshot};
 use podbell::sources::SourceEvent;
 use podbell_core::ask::{Entry, Prompt};
 use podbell_core::message::Language;

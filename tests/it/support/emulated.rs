@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use podbell::clock;
-use podbell::sources::qcloud::QcloudConfig;
-use podbell::sources::qcloud::client::Client;
-use podbell::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
-use podbell::sources::recording::Recording;
+use podbell::components::file::recording::Recording;
+use podbell::components::qcloud::ApiConfig;
+use podbell::components::qcloud::client::Client;
+use podbell::components::qcloud::emulator::{Emulator, EmulatorConfig, Play};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -32,8 +32,8 @@ pub async fn emulator(play: &str, speed: u32, token: Option<&str>) -> Emulator {
 }
 
 /// A configuration for an endpoint, quick enough for tests.
-pub fn config(endpoint: &str) -> QcloudConfig {
-    let mut config = QcloudConfig::new(
+pub fn config(endpoint: &str) -> ApiConfig {
+    let mut config = ApiConfig::new(
         "prod",
         endpoint.parse().unwrap(),
         SecretString::from(SECRET_ID),
@@ -45,6 +45,6 @@ pub fn config(endpoint: &str) -> QcloudConfig {
 }
 
 /// A client with that configuration.
-pub fn client(config: QcloudConfig) -> Client {
+pub fn client(config: ApiConfig) -> Client {
     Client::new(config, super::receiver::client())
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use podbell::clock;
+use podbell::components::kubernetes::{self, KubernetesConfig, Pace};
 use podbell::sources::SourceEvent;
-use podbell::sources::kubernetes::{self, KubernetesConfig, Pace};
 use podbell_core::source::PollError;
 use podbell_core::time::Time;
 use tempfile::TempDir;

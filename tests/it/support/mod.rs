@@ -1,9 +1,11 @@
 //! What several subjects share: building blocks for events, worlds in virtual time, fake receivers
 //! and sources.
 
-#[cfg(feature = "kubernetes")]
+#[cfg(feature = "outside")]
 pub mod apiserver;
+#[cfg(feature = "outside")]
 pub mod browser;
+#[cfg(feature = "outside")]
 pub mod drawn;
 pub mod emulated;
 pub mod events;
@@ -11,7 +13,10 @@ pub mod events;
 pub mod kube;
 #[cfg(feature = "kubernetes")]
 pub mod kube_fake;
+#[cfg(feature = "kubernetes")]
+pub mod kube_objects;
 pub mod notices;
+pub mod platform;
 pub mod process;
 pub mod receiver;
 pub mod schema;

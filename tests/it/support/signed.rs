@@ -1,7 +1,7 @@
 //! Requests of the legacy API, signed as other clients sign them.
 
 use podbell::clock;
-use podbell::sources::qcloud::signature::{HttpMethod, SignatureMethod, sign, string_to_sign};
+use podbell::components::qcloud::signature::{HttpMethod, SignatureMethod, sign, string_to_sign};
 use secrecy::SecretString;
 
 use super::emulated::{SECRET_ID, SECRET_KEY};

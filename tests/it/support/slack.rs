@@ -14,9 +14,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use podbell::chat::slack::{Access, Around, Slack, SlackConfig, Timing, guarded_client};
-use podbell::chat::{Answering, Desk, Question, Reply};
+use podbell::chat::ChatDeps;
+use podbell::chat::{Desk, Question, Reply};
+use podbell::components::slack::chat::{Access, Slack, SlackConfig, Timing, guarded_client};
 use podbell::http::HttpOptions;
+use podbell::tasks::Waiting;
 use podbell_core::message::{Block, Language, Message, Span};
 use podbell_core::notice::NoticeKind;
 use podbell_core::rules::Severity;
@@ -368,7 +370,7 @@ impl FakeDesk {
 }
 
 impl Desk for FakeDesk {
-    fn ask(&self, question: Question) -> Answering<'_> {
+    fn ask(&self, question: Question) -> Waiting<'_, Reply> {
         self.asked.lock().unwrap().push(question.clone());
         let mut open = self.open.subscribe();
         Box::pin(async move {
@@ -423,12 +425,12 @@ pub fn config(slack: &FakeSlack) -> SlackConfig {
 /// machine's, which the guard refuses.
 pub fn chat(config: SlackConfig, desk: Arc<FakeDesk>, now: Option<Time>) -> Arc<Slack> {
     let nowhere = Arc::new(|_| Box::pin(async { Ok(vec!["127.0.0.1:443".parse().unwrap()]) }) as _);
-    let around = Around {
+    let guarded = guarded_client(&HttpOptions::default(), nowhere).unwrap();
+    let deps = ChatDeps {
         desk,
         client: client(),
-        guarded: guarded_client(&HttpOptions::default(), nowhere).unwrap(),
         now: Arc::new(move || now.unwrap_or_else(podbell::clock::now)),
         chance: Arc::new(|| 0.0),
     };
-    Slack::new(config, around)
+    Slack::new(config, deps, guarded)
 }

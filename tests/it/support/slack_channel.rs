@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use podbell::engine::SendJob;
-use podbell::notifiers::{Kind, NotifierConfig, Notifiers};
+use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::Language;
 use podbell_core::outbox::Outcome;
 use podbell_core::template::Template;
@@ -21,6 +21,7 @@ use podbell_core::time::Time;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::platform::platform;
 use super::receiver::client;
 use super::world::Wire;
 
@@ -117,12 +118,10 @@ impl Workspace {
     pub fn wire_with(&self, destinations: &[(&str, &str)], token: &str) -> Wire {
         let config = |(name, channel): &(&str, &str)| NotifierConfig {
             name: (*name).into(),
-            kind: Kind::SlackApp {
-                token: token.into(),
-                channel: (*channel).to_owned(),
-                api: self.api.clone(),
-                buttons: true,
-            },
+            platform: platform(&format!(
+                "kind: slack, token: \"{token}\", channel: \"{channel}\", api: \"{}\", buttons: true",
+                self.api
+            )),
             language: Language::En,
             time_zone: jiff::tz::TimeZone::UTC,
             digest_after: Some(3),
@@ -132,7 +131,7 @@ impl Workspace {
         // Connections belong to this runtime.
         let notifiers = {
             let _in = self.runtime.enter();
-            Arc::new(Notifiers::new(configs, Default::default(), client()).unwrap())
+            Arc::new(Notifiers::new(configs, Default::default(), client()))
         };
         let (workspace, through) = (self.clone(), notifiers.clone());
         let deliver = move |job: &SendJob, now: Time| -> Outcome {

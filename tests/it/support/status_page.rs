@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podbell::app::Pulse;
-use podbell::app::pulse::{count, snapshot};
 use podbell::chat::{ActError, Acting, FrontDesk, Hands, Surroundings};
 use podbell::clock;
+use podbell::components::qcloud::emulator::Emulator;
+use podbell::health::Pulse;
+use podbell::health::{count, snapshot};
 use podbell::server::api::{Rights, Token};
 use podbell::server::page::{self, PageConfig};
-use podbell::sources::qcloud::emulator::Emulator;
 use podbell_core::ask::Known;
 use podbell_core::deed::Deed;
 use podbell_core::outbox::pace::Pace;
@@ -24,6 +24,7 @@ use super::emulated::emulator;
 use super::process::PATIENCE;
 use super::receiver::{self, Receiver};
 use super::site::{Running, Site, config};
+use super::world::TWENTY_A_MINUTE;
 
 /// May acknowledge and mute, and sees everything.
 pub const WRITE: &str = "token-that-may-write-0123456789";
@@ -91,6 +92,7 @@ impl World {
     }
 
     /// The list that the file source reads has one Warning now.
+    #[cfg(feature = "outside")]
     pub fn something_happens(&self, object: &str) {
         something_happens(&self.site, object);
     }
@@ -257,7 +259,7 @@ pub async fn served_at(
         scope,
     };
     let bank: Scope = serde_json::from_value(serde_json::json!({"namespace": ["bank"]})).unwrap();
-    let paces = [("ops-wecom", Pace::WECOM), ("team-slack", Pace::SLACK)];
+    let paces = [("ops-wecom", TWENTY_A_MINUTE), ("team-slack", Pace::ONE_A_SECOND)];
     let config = PageConfig {
         tokens: vec![token("oncall", WRITE, Scope::default()), token("bank", BANK, bank)],
         proxy: None,

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::sources::qcloud::emulator::{Emulator, EmulatorConfig, Play};
-use podbell::sources::recording::{RecordedPoll, Scope};
+use podbell::components::file::recording::{RecordedPoll, Scope};
+use podbell::components::qcloud::emulator::{Emulator, EmulatorConfig, Play};
 use podbell_core::event::{Event, Level};
 use podbell_core::time::Time;
 use secrecy::SecretString;

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use podbell::chat::slack::Channel;
-use podbell::chat::wecom::{Access, AppConfig, AppTiming, Around, Bot, BotConfig, BotTiming, Crypto, Talk};
+use podbell::chat::ChatDeps;
+use podbell::chat::access::Channel;
+use podbell::components::wecom::chat::{Access, AppConfig, AppTiming, Bot, BotConfig, BotTiming, Crypto, Talk};
 use podbell_core::message::Language;
 use podbell_core::time::Time;
 use serde_json::{Value, json};
@@ -267,8 +268,8 @@ pub fn talk() -> Talk {
     Talk { name: "wx".into(), access: Access::default(), language: Language::En, time_zone: jiff::tz::TimeZone::UTC }
 }
 
-pub fn around(desk: Arc<FakeDesk>, now: Option<Time>) -> Around {
-    Around {
+pub fn around(desk: Arc<FakeDesk>, now: Option<Time>) -> ChatDeps {
+    ChatDeps {
         desk,
         client: client(),
         now: Arc::new(move || now.unwrap_or_else(podbell::clock::now)),

@@ -59,6 +59,14 @@ pub struct Policy {
     pub threads: Option<ThreadPolicy>,
 }
 
+impl Policy {
+    /// Of an endpoint that takes one request after the other, however fast, each with one message. `fingerprint` is a hash
+    /// of its address and credentials.
+    pub fn of(endpoint: Arc<str>, fingerprint: Arc<str>) -> Self {
+        Self { endpoint, fingerprint, pace: None, concurrency: 1, digest_after: None, threads: None }
+    }
+}
+
 /// What the outbox wants committed before anything leaves.
 #[derive(Debug, Default)]
 pub struct OutboxWrites {

@@ -20,14 +20,9 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Slack: one message a second and channel. A little more than a second, because the network
-    /// can bring two requests closer together.
-    pub const SLACK: Self = Self { most: 1, per: Duration::from_millis(1100), kept_for_critical: 0 };
-    /// Slack: changes of messages, of one app in a workspace: 50 a minute are allowed, and other things
-    /// of the same app need some of them.
-    pub const SLACK_CHANGES: Self = Self { most: 40, per: Duration::from_secs(61), kept_for_critical: 0 };
-    /// WeCom: 20 in any 60 s, 5 of them kept for critical; a second of reserve for the network.
-    pub const WECOM: Self = Self { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
+    /// One message a second, as a usual chat takes them. A little more than a second, because the network can bring two
+    /// requests closer together.
+    pub const ONE_A_SECOND: Self = Self { most: 1, per: Duration::from_millis(1100), kept_for_critical: 0 };
 }
 
 /// The attempts at one endpoint that still count.
@@ -77,18 +72,19 @@ mod tests {
     #[test]
     fn any_window_holds_at_most_the_pace_and_critical_has_its_own_reserve() {
         let t = |s: i64| Time::from_seconds(1000 + s);
+        let pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
         let mut window = Window::default();
         for n in 0..15 {
-            assert_eq!(window.free_at(Pace::WECOM, false, t(n)), t(n));
+            assert_eq!(window.free_at(pace, false, t(n)), t(n));
             window.note(t(n));
         }
-        assert_eq!(window.free_at(Pace::WECOM, false, t(15)), t(61));
+        assert_eq!(window.free_at(pace, false, t(15)), t(61));
         for n in 15..20 {
-            assert_eq!(window.free_at(Pace::WECOM, true, t(n)), t(n));
+            assert_eq!(window.free_at(pace, true, t(n)), t(n));
             window.note(t(n));
         }
-        assert_eq!(window.free_at(Pace::WECOM, true, t(20)), t(61));
-        assert_eq!(window.free_at(Pace::WECOM, true, t(61)), t(61));
-        assert_eq!(window.free_at(Pace::WECOM, false, t(61)), t(66));
+        assert_eq!(window.free_at(pace, true, t(20)), t(61));
+        assert_eq!(window.free_at(pace, true, t(61)), t(61));
+        assert_eq!(window.free_at(pace, false, t(61)), t(66));
     }
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::condition::Conditions;
+use super::keys;
 use super::pattern::Pattern;
 use super::quiet::{Maintenance, read};
 use super::raw::{self, Names, Partial};
@@ -85,16 +86,19 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compi
         return None;
     }
     let mut scopes: Vec<Conditions> = file.scope.iter().cloned().collect();
-    let scope = map.take("scope").and_then(|node| raw::conditions(node, reader, "`scope`"));
+    let scope = keys::SCOPE.said(&mut map, reader);
     scopes.extend(scope.clone());
-    let defaults = map.take("defaults").map(|node| defaults(node, file, reader)).unwrap_or_default();
+    let defaults = keys::DEFAULTS.node(&mut map, reader).map(|node| defaults(node, file, reader)).unwrap_or_default();
     let notify = defaults.notify.clone().filter(|names| !names.is_empty());
     let defaults = defaults.or(&file.defaults);
-    let maintenance = map.take("maintenance");
+    let maintenance = keys::MAINTENANCE.node(&mut map, reader);
     let maintenance_of_file =
         maintenance.map(|node| read::maintenance(node, reader, &scopes, Some(&file.source.name))).unwrap_or_default();
     // A file may hold nothing but maintenance.
-    let rules = if maintenance.is_some() { map.take("rules") } else { map.need("rules", reader) };
+    let rules = keys::RULES.node(&mut map, reader);
+    if rules.is_none() && maintenance.is_none() {
+        reader.error(&map.head(), "the key `rules` is missing");
+    }
     let list = rules.map_or(&[][..], |node| reader.list(node, "a list of rules"));
     map.finish_with(reader, elsewhere);
     let mut names = HashMap::new();
@@ -125,12 +129,12 @@ fn elsewhere(key: &str) -> Option<&'static str> {
 }
 
 fn defaults(node: &Node, file: &RuleFile, reader: &mut Reader) -> Partial {
-    let Some(mut map) = reader.map(node, "a map of settings such as {notify: [team-slack]}") else {
+    let Some(mut map) = reader.map(node, "a map of settings such as {notify: [team-chat]}") else {
         return Partial::default();
     };
     let said = raw::partial(&mut map, reader, &file.names, &file.defaults);
     map.finish_with(reader, |key| {
-        let own = ["name", "match", "except", "action", "inhibit"].contains(&key);
+        let own = keys::OF_A_RULE.iter().any(|row| row.name() == key);
         own.then_some("every rule says this itself; it has no default")
     });
     said
@@ -145,13 +149,13 @@ fn one_rule(
 ) -> Option<(Located, Vec<read::RawInhibit>)> {
     let errors = reader.errors();
     let mut map = reader.map(node, "a rule: a map with `name:` and `match:`")?;
-    let name_node = map.need("name", reader);
+    let name_node = keys::NAME.node(&mut map, reader);
     let at = name_node.map_or_else(|| map.head(), |node| node.span.clone());
-    let name = name_node.and_then(|node| reader.text(node, "a name")).unwrap_or("");
+    let name = name_node.and_then(|node| keys::NAME.read(node, reader)).unwrap_or_default();
     let matching = matching(&mut map, &at, reader);
-    let except = map.take("except").map(|node| excepts(node, reader)).unwrap_or_default();
-    let action = map.take("action").and_then(|node| raw::action(node, reader)).unwrap_or_default();
-    let notify_at = map.take("notify").map(|node| node.span.clone());
+    let except = keys::EXCEPT.node(&mut map, reader).map(|node| excepts(node, reader)).unwrap_or_default();
+    let action = keys::ACTION.said(&mut map, reader).unwrap_or_default();
+    let notify_at = keys::NOTIFY.node(&mut map, reader).map(|node| node.span.clone());
     let inhibit = read::inhibit(&mut map, reader);
     let own = raw::partial(&mut map, reader, &file.names, defaults);
     map.finish_with(reader, |key| {
@@ -175,7 +179,7 @@ fn one_rule(
 }
 
 fn matching(map: &mut MapReader<'_>, at: &Range<usize>, reader: &mut Reader) -> Conditions {
-    let node = map.take("match");
+    let node = keys::MATCH.node(map, reader);
     let errors = reader.errors();
     let conditions = node.and_then(|node| raw::conditions(node, reader, "`match`"));
     let empty = node.is_none() || conditions.as_ref().is_some_and(|conditions| conditions.keys().is_empty());

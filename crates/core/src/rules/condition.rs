@@ -101,6 +101,22 @@ impl fmt::Display for Field {
 }
 
 impl Field {
+    /// What it is, in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Level => "Warning (the default of a rule) or Normal.",
+            Self::Reason => "The event's short machine word, such as BackOff.",
+            Self::ObjType => "The kind of object, such as Pod.",
+            Self::ObjName => "The object's name.",
+            Self::Workload => "The object's name without generated suffixes: frontend-542052039-h2yj8 is frontend.",
+            Self::Message => "The event's text. To find a word anywhere write /word/ or \"*word*\".",
+            Self::Source => "The source's name in podbell.yaml.",
+            Self::Cluster => "The cluster's id.",
+            Self::Namespace => "The namespace.",
+            Self::Service => "The service whose list shows it.",
+        }
+    }
+
     /// This fact of a subject, trimmed.
     pub fn of<'a>(self, subject: &Subject<'a>) -> &'a str {
         let (target, event) = (subject.target, subject.event);

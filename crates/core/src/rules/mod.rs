@@ -11,6 +11,7 @@ pub mod example;
 pub mod explain;
 pub mod in_force;
 pub mod index;
+pub mod keys;
 pub mod lint;
 pub mod literals;
 mod memo;

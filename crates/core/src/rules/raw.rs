@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use super::condition::Conditions;
 use super::doubt::doubt;
+use super::keys;
 use super::pattern::{Pattern, PatternError};
-use super::quiet::{Active, read};
-use super::rule::{Action, CountSteps, Destination, Field, OpenWhen, Per, Severity, Until};
+use super::quiet::Active;
+use super::rule::{CountSteps, Destination, Field, OpenWhen, Per, Severity, Until};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::template::{self, Template};
+use crate::yaml::key::Shape as _;
 use crate::yaml::{MapReader, Node, Reader, Value};
 
 /// What a rule or `defaults` says; `None` is not said.
@@ -107,49 +109,38 @@ pub struct Names {
     pub may_notify: Option<Vec<Destination>>,
 }
 
-const UNTIL: [(&str, Until); 2] = [("event", Until::Event), ("silence", Until::Silence)];
-
-const SEVERITIES: [(&str, Severity); 3] =
-    [("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)];
-
 /// Reads the settings that rules and `defaults` share. `base`: what holds where nothing is said; its
 /// labels are known to templates.
 pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names, base: &Partial) -> Partial {
-    let second = Duration::from_secs(1);
     let mut said = Partial {
-        severity: map.take("severity").and_then(|node| reader.word(node, "a severity", &SEVERITIES)),
-        open_when: map.take("open_when").and_then(|node| open_when(node, reader)),
-        sustain: map.take("sustain").and_then(|node| sustain(node, reader)),
-        group_by: map.take("group_by").and_then(|node| group_by(node, reader)),
-        group_wait: map.take("group_wait").and_then(|node| reader.duration(node, Duration::ZERO)),
-        min_gap: map.take("min_gap").and_then(|node| reader.duration(node, Duration::ZERO)),
-        resolve_after: map.take("resolve_after").and_then(|node| reader.duration(node, second)),
-        until: map.take("until").and_then(|node| reader.word(node, "what ends an incident", &UNTIL)),
-        family: map.take("family").and_then(|node| family(node, reader)),
-        reopen_within: map.take("reopen_within").and_then(|node| reader.duration(node, Duration::ZERO)),
-        remind_every: map.take("remind_every").and_then(|node| remind_every(node, reader)),
-        send_resolved: map.take("send_resolved").and_then(|node| reader.truth(node)),
-        active: map.take("active").and_then(|node| active(node, reader)),
-        notify: map.take("notify").and_then(|node| notify(node, reader, names)),
-        mention: map.take("mention").and_then(|node| mention(node, reader, names)),
-        runbook: map.take("runbook").and_then(|node| runbook(node, reader)),
-        labels: map.take("labels").map(|node| labels(node, reader)).unwrap_or_default(),
+        severity: keys::SEVERITY.said(map, reader),
+        open_when: keys::OPEN_WHEN.node(map, reader).and_then(|node| open_when(node, reader)),
+        sustain: keys::SUSTAIN.said(map, reader),
+        group_by: keys::GROUP_BY.said(map, reader),
+        group_wait: keys::GROUP_WAIT.said(map, reader),
+        min_gap: keys::MIN_GAP.said(map, reader),
+        resolve_after: keys::RESOLVE_AFTER.said(map, reader),
+        until: keys::UNTIL.said(map, reader),
+        family: keys::FAMILY.said(map, reader),
+        reopen_within: keys::REOPEN_WITHIN.said(map, reader),
+        remind_every: keys::REMIND_EVERY.said(map, reader),
+        send_resolved: keys::SEND_RESOLVED.said(map, reader),
+        active: keys::ACTIVE.said(map, reader),
+        notify: keys::NOTIFY.node(map, reader).and_then(|node| notify(node, reader, names)),
+        mention: keys::MENTION.node(map, reader).and_then(|node| mention(node, reader, names)),
+        runbook: keys::RUNBOOK.said(map, reader),
+        labels: keys::LABELS.said(map, reader).unwrap_or_default(),
         ..Partial::default()
     };
-    if let Some(node) = map.take("escalate") {
+    if let Some(node) = keys::ESCALATE.node(map, reader) {
         escalate(node, reader, &mut said);
     }
-    if let Some(node) = map.take("template") {
+    if let Some(node) = keys::TEMPLATE.node(map, reader) {
         let mut labels = base.labels.clone();
         labels.extend(said.labels.clone());
         said.template = template::read::read(node, &labels, reader).unwrap_or_default();
     }
     said
-}
-
-/// Reads `action`.
-pub fn action(node: &Node, reader: &mut Reader) -> Option<Action> {
-    reader.word(node, "an action", &[("notify", Action::Notify), ("ignore", Action::Ignore)])
 }
 
 /// Reads a map of conditions; `what` names it in messages.
@@ -272,31 +263,29 @@ fn pattern_help(text: &str, error: &PatternError) -> Option<String> {
 
 fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
     let mut map = reader.map(node, "a map such as {count: 3, within: 10m} or {lasts: 5m}")?;
-    let lasts = map.take("lasts");
-    let count = match lasts {
-        None => map.need("count", reader),
-        Some(_) => map.take("count"),
-    };
-    let (within, per) = (map.take("within"), map.take("per"));
-    let second = Duration::from_secs(1);
+    let lasts = keys::LASTS.node(&mut map, reader);
+    let count = keys::COUNT.node(&mut map, reader);
+    let (within, per) = (keys::WITHIN.node(&mut map, reader), keys::PER.node(&mut map, reader));
     let span = map.head();
-    let (counts, lasting) = (count.is_some(), lasts.is_some());
-    let count = count.and_then(|node| reader.number(node, 1..10_001)).and_then(|count| u32::try_from(count).ok());
-    let duration = within.and_then(|node| reader.duration(node, second));
-    let per = per.map(|node| (node.span.clone(), reader.word(node, "what is counted together", &PER)));
-    let lasts = lasts.and_then(|node| reader.duration(node, second));
     map.finish(reader);
-    if (counts && count.is_none()) || (lasting && lasts.is_none()) {
+    if count.is_none() && lasts.is_none() {
+        reader.error(&span, "the key `count` is missing");
         return None;
     }
-    if let (Some((span, _)), None) = (&per, count) {
-        reader.error_help(span, "`per` says nothing without `count`", "such as {count: 3, within: 10m, per: object}");
+    let number = count.map(|node| keys::COUNT.read(node, reader).and_then(|count| u32::try_from(count).ok()));
+    let duration = within.and_then(|node| keys::WITHIN.read(node, reader));
+    let per = per.map(|node| (node, keys::PER.read(node, reader)));
+    let lasts = lasts.map(|node| keys::LASTS.read(node, reader));
+    // What is there and wrong was noted.
+    let (count, lasts) = (transposed(number)?, transposed(lasts)?);
+    if let (Some((node, _)), None) = (&per, count) {
+        let help = "such as {count: 3, within: 10m, per: object}";
+        reader.error_help(&node.span, "`per` says nothing without `count`", help);
         return None;
     }
     let per = per.map_or(Some(Per::Group), |(_, per)| per)?;
     match count {
-        Some(2..) if within.is_none() => {
-            let count = count.unwrap_or_default();
+        Some(count @ 2..) if within.is_none() => {
             reader.error_help(&span, "the key `within` is missing", format!("such as {{count: {count}, within: 10m}}"));
             None
         }
@@ -305,10 +294,17 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
     }
 }
 
-const PER: [(&str, Per); 2] = [("group", Per::Group), ("object", Per::Object)];
+/// `None` where something was given and could not be read.
+fn transposed<T>(given: Option<Option<T>>) -> Option<Option<T>> {
+    match given {
+        Some(None) => None,
+        Some(read) => Some(read),
+        None => Some(None),
+    }
+}
 
 /// A family is a name; rules of the same file are meant.
-fn family(node: &Node, reader: &mut Reader) -> Option<Arc<str>> {
+pub(super) fn family(node: &Node, reader: &mut Reader) -> Option<Arc<str>> {
     let name = reader.text(node, "a name such as pods")?.trim();
     if name.is_empty() {
         reader.error_help(&node.span, "a family needs a name", "rules of this file with the same one share incidents");
@@ -319,16 +315,16 @@ fn family(node: &Node, reader: &mut Reader) -> Option<Arc<str>> {
 
 fn escalate(node: &Node, reader: &mut Reader, said: &mut Partial) {
     let Some(mut map) = reader.map(node, "a map such as {counts: [10, 100], objects: [5, 20]}") else { return };
-    said.counts = map.take("counts").map(|node| CountSteps::Listed(steps(node, reader)));
-    said.objects = map.take("objects").map(|node| steps(node, reader));
-    said.news = map.take("news").and_then(|node| reader.truth(node));
+    said.counts = keys::COUNTS.said(&mut map, reader).map(CountSteps::Listed);
+    said.objects = keys::OBJECTS.said(&mut map, reader);
+    said.news = keys::NEWS.said(&mut map, reader);
     map.finish(reader);
 }
 
 /// Ascending numbers; an empty list means none.
-fn steps(node: &Node, reader: &mut Reader) -> Vec<u64> {
+pub(super) fn steps(node: &Node, reader: &mut Reader) -> Vec<u64> {
     let items = reader.one_or_many(node);
-    let numbers: Vec<u64> = items.iter().filter_map(|item| reader.number(item, 1..1_000_000_000_001)).collect();
+    let numbers: Vec<u64> = items.iter().filter_map(|item| keys::STEP.read(item, reader)).collect();
     if let Some(at) = numbers.windows(2).position(|pair| pair[0] >= pair[1]).filter(|_| numbers.len() == items.len()) {
         let (less, more) = (numbers[at + 1], numbers[at]);
         reader.error_help(
@@ -340,23 +336,7 @@ fn steps(node: &Node, reader: &mut Reader) -> Vec<u64> {
     numbers
 }
 
-fn sustain(node: &Node, reader: &mut Reader) -> Option<Option<Conditions>> {
-    if off(node) { Some(None) } else { conditions(node, reader, "`sustain`").map(Some) }
-}
-
-fn remind_every(node: &Node, reader: &mut Reader) -> Option<Option<Duration>> {
-    if off(node) { Some(None) } else { reader.duration(node, Duration::from_secs(60)).map(Some) }
-}
-
-fn active(node: &Node, reader: &mut Reader) -> Option<Option<Active>> {
-    if off(node) { Some(None) } else { read::active(node, reader).map(Some) }
-}
-
-fn off(node: &Node) -> bool {
-    matches!(node.text(), Some("off" | "false"))
-}
-
-fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
+pub(super) fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
     let words = Field::ALL.map(|field| (field.as_str(), field));
     let items = reader.one_or_many(node);
     if items.is_empty() {
@@ -415,7 +395,7 @@ fn mention(node: &Node, reader: &mut Reader, names: &Names) -> Option<BTreeMap<S
     let mut mention = BTreeMap::new();
     if matches!(node.value, Value::Map(_)) {
         let mut map = reader.map(node, "a map")?;
-        for (word, severity) in SEVERITIES {
+        for (word, severity) in keys::SEVERITIES.1.iter().copied() {
             if let Some(node) = map.take(word) {
                 mention.insert(severity, people(node, reader, names));
             }
@@ -423,7 +403,7 @@ fn mention(node: &Node, reader: &mut Reader, names: &Names) -> Option<BTreeMap<S
         map.finish(reader);
     } else {
         let everyone = people(node, reader, names);
-        mention.extend(SEVERITIES.map(|(_, severity)| (severity, everyone.clone())));
+        mention.extend(keys::SEVERITIES.1.iter().map(|(_, severity)| (*severity, everyone.clone())));
     }
     Some(mention)
 }
@@ -445,7 +425,7 @@ fn people(node: &Node, reader: &mut Reader, names: &Names) -> Vec<String> {
     people
 }
 
-fn runbook(node: &Node, reader: &mut Reader) -> Option<String> {
+pub(super) fn runbook(node: &Node, reader: &mut Reader) -> Option<String> {
     let text = reader.text(node, "a web address")?;
     if !text.starts_with("https://") && !text.starts_with("http://") {
         let help = "write the whole address, https://…: anything else is not shown";
@@ -454,12 +434,10 @@ fn runbook(node: &Node, reader: &mut Reader) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn labels(node: &Node, reader: &mut Reader) -> BTreeMap<String, String> {
-    let Some(map) = reader.map(node, "a map such as {team: shop}") else { return BTreeMap::new() };
-    let pairs = map.pairs().iter();
-    pairs
-        .filter_map(|(key, value)| {
-            Some((key.text()?.to_owned(), reader.text(value, "a text, quoted if it is a list or a map")?.to_owned()))
-        })
-        .collect()
+pub(super) fn labels(node: &Node, reader: &mut Reader) -> Option<BTreeMap<String, String>> {
+    let map = reader.map(node, "a map such as {team: shop}")?;
+    let label = |(key, value): &(Node, Node)| {
+        Some((key.text()?.to_owned(), reader.text(value, "a text, quoted if it is a list or a map")?.to_owned()))
+    };
+    Some(map.pairs().iter().filter_map(label).collect())
 }

@@ -5,6 +5,7 @@
 //! [`super::replay`], [`Coverage`] knows what no case has fired. Pure: files are arguments.
 
 mod coverage;
+pub mod keys;
 mod offset;
 mod read;
 mod row;

@@ -3,34 +3,21 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::{Case, Expected, Row, TestFile, row};
+use super::{Case, Expected, Row, TestFile, keys};
 use crate::diagnostic::{Diagnostic, Source, did_you_mean};
-use crate::event::{Level, Target};
-use crate::notice::NoticeKind;
-use crate::rules::rule::{RuleKey, Severity};
+use crate::event::Target;
+use crate::rules::rule::RuleKey;
 use crate::rules::{Pattern, Rules};
 use crate::time::Time;
+use crate::yaml::key::{Key, Row as _, Text};
 use crate::yaml::{self, MapReader, Node, Reader};
 
 /// When tests begin that do not say it: 2026-01-01 00:00:00 UTC, a Thursday.
 const START: Time = Time::from_seconds(1_767_225_600);
-
-const LEVELS: [(&str, Level); 2] = [("Warning", Level::Warning), ("Normal", Level::Normal)];
-const SEVERITIES: [(&str, Severity); 3] =
-    [("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)];
-const NOTICES: [(&str, NoticeKind); 6] = [
-    ("opened", NoticeKind::Opened),
-    ("escalated", NoticeKind::Escalated),
-    ("reminded", NoticeKind::Reminded),
-    ("resolved", NoticeKind::Resolved),
-    ("reopened", NoticeKind::Reopened),
-    ("closed", NoticeKind::Closed),
-];
 
 /// Reads a test file. With errors among the findings it must not be run.
 pub fn read(source: &Arc<Source>) -> (TestFile, Vec<Diagnostic>) {
@@ -52,13 +39,13 @@ fn whole(root: &Node, file: &mut TestFile, reader: &mut Reader) {
     if !yaml::version(&mut map, yaml::Said::Maybe, reader) {
         return;
     }
-    if let Some(node) = map.need("rule_files", reader) {
+    if let Some(node) = keys::RULE_FILES.node(&mut map, reader) {
         for item in reader.one_or_many(node) {
             let path = reader.text(item, "the path of a rule file");
             file.rule_files.extend(path.map(|path| (path.to_owned(), item.span.clone())));
         }
     }
-    let tests = map.need("tests", reader).map_or(&[][..], |node| reader.list(node, "a list of tests"));
+    let tests = keys::TESTS.node(&mut map, reader).map_or(&[][..], |node| reader.list(node, "a list of tests"));
     map.finish_with(reader, |key| match key {
         "rules" => Some("rules stand in a file of their own; name it in `rule_files:`"),
         "target" | "every" | "events" | "expect" => Some("this key belongs into an item of `tests:`"),
@@ -85,23 +72,22 @@ fn rules_of_a_rule_file(map: &MapReader<'_>) -> Option<Range<usize>> {
 
 fn one_case(node: &Node, reader: &mut Reader) -> Option<Case> {
     let mut map = reader.map(node, "a test: a map with `name:`, `events:` and `expect:`")?;
-    let named = map.need("name", reader);
+    let named = keys::NAME.node(&mut map, reader);
     let at = named.map_or_else(|| map.head(), |node| node.span.clone());
-    let name = named.and_then(|node| reader.text(node, "a name"));
-    let start = map.take("start").map_or(Some(START), |node| start(node, reader));
-    let every =
-        map.take("every").map_or(Some(Duration::from_secs(60)), |node| reader.duration(node, Duration::from_secs(1)));
+    let name = named.and_then(|node| keys::NAME.read(node, reader));
+    let start = keys::START.node(&mut map, reader).map_or(Some(START), |node| keys::START.read(node, reader));
+    let every = keys::EVERY.take(&mut map, reader);
     let nowhere = Target::new("test", "test", "default", "test");
-    let target = map.take("target").map_or(Some(nowhere.clone()), |node| {
+    let target = keys::TARGET.node(&mut map, reader).map_or(Some(nowhere.clone()), |node| {
         let mut map = reader.map(node, "a target such as {cluster: cls-1, namespace: shop, service: web}")?;
         let target = target(&mut map, &nowhere, reader);
         map.finish(reader);
         Some(target)
     });
-    let events = map.need("events", reader).map_or(&[][..], |node| reader.list(node, "a list of events"));
+    let events = keys::EVENTS.node(&mut map, reader).map_or(&[][..], |node| reader.list(node, "a list of events"));
     let base = target.unwrap_or(nowhere);
     let rows: Vec<Row> = events.iter().filter_map(|node| one_row(node, &base, reader)).collect();
-    let expected = match map.take("expect") {
+    let expected = match map.take(keys::EXPECT.name()) {
         Some(node) => reader.list(node, "a list of notices").iter().filter_map(|node| expected(node, reader)).collect(),
         None => {
             let help = "list the notices that must come; `expect: []` means silence";
@@ -110,10 +96,10 @@ fn one_case(node: &Node, reader: &mut Reader) -> Option<Case> {
         }
     };
     map.finish(reader);
-    Some(Case { name: name?.to_owned(), at, start: start?, every: every?, rows, expected })
+    Some(Case { name: name?, at, start: start?, every: every?, rows, expected })
 }
 
-fn start(node: &Node, reader: &mut Reader) -> Option<Time> {
+pub(super) fn start(node: &Node, reader: &mut Reader) -> Option<Time> {
     let text = reader.text(node, "a time such as `2026-01-05 09:00:00`")?;
     let read = text.parse::<DateTime>().ok().and_then(|time| time.to_zoned(TimeZone::UTC).ok());
     if read.is_none() {
@@ -123,17 +109,22 @@ fn start(node: &Node, reader: &mut Reader) -> Option<Time> {
     Some(Time::from_millis(read?.timestamp().as_millisecond()))
 }
 
+/// A text of an event: an empty one is one, too.
+pub(super) fn said_text(node: &Node, reader: &mut Reader) -> Option<String> {
+    if node.text().is_none() {
+        reader.expected(node, "a text");
+    }
+    node.text().map(str::to_owned)
+}
+
 /// The target of these keys; what they leave open is as in `base`.
 fn target(map: &mut MapReader<'_>, base: &Target, reader: &mut Reader) -> Target {
-    let mut name = |key: &'static str, open: &Arc<str>| {
-        let said = map.take(key).and_then(|node| reader.text(node, "a name"));
-        said.map_or_else(|| open.clone(), Arc::from)
-    };
+    let mut name = |key: &Key<Text>, open: &Arc<str>| key.said(map, reader).map_or_else(|| open.clone(), Arc::from);
     Target {
-        source: name("source", &base.source),
-        cluster: name("cluster", &base.cluster),
-        namespace: name("namespace", &base.namespace),
-        service: name("service", &base.service),
+        source: name(&keys::SOURCE, &base.source),
+        cluster: name(&keys::CLUSTER, &base.cluster),
+        namespace: name(&keys::NAMESPACE, &base.namespace),
+        service: name(&keys::SERVICE, &base.service),
     }
 }
 
@@ -141,17 +132,9 @@ fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
     let mut map =
         reader.map(node, "an event such as {objType: Pod, objName: web-1, reason: Failed, counts: \"1 3\"}")?;
     let target = target(&mut map, base, reader);
-    let level = map.take("level").map_or(Some(Level::Warning), |node| reader.word(node, "a level", &LEVELS));
-    let mut text = |key: &'static str| {
-        let node = map.take(key)?;
-        // An empty message is a message.
-        node.text().map(str::to_owned).or_else(|| {
-            reader.expected(node, "a text");
-            None
-        })
-    };
-    let texts = ["objType", "objName", "reason", "message"].map(&mut text);
-    let counts = map.need("counts", reader).and_then(|node| row::read(node, reader));
+    let level = keys::LEVEL.take(&mut map, reader);
+    let texts = [keys::OBJ_TYPE, keys::OBJ_NAME, keys::REASON, keys::MESSAGE].map(|key| key.take(&mut map, reader));
+    let counts = keys::COUNTS.take(&mut map, reader);
     map.finish_with(reader, |key| match key {
         "count" => Some("a row has `counts`, one for each poll"),
         "firstSeen" | "lastSeen" => Some("times follow from `counts`: the poll at which the count changed"),
@@ -164,16 +147,17 @@ fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
 
 fn expected(node: &Node, reader: &mut Reader) -> Option<Expected> {
     let mut map = reader.map(node, "a notice such as {at: 1m, notice: opened, rule: image-pull}")?;
-    let at = map.take("at").map(|node| reader.duration(node, Duration::ZERO));
-    let notice = map.take("notice").map(|node| reader.word(node, "a notice", &NOTICES));
-    let rule = map.take("rule").map(|node| Some((reader.text(node, "a rule's name")?.to_owned(), node.span.clone())));
-    let to = map.take("to").map(|node| {
+    let at = keys::AT.node(&mut map, reader).map(|node| keys::AT.read(node, reader));
+    let notice = keys::NOTICE.node(&mut map, reader).map(|node| keys::NOTICE.read(node, reader));
+    let rule = keys::RULE.node(&mut map, reader);
+    let rule = rule.map(|node| Some((keys::RULE.read(node, reader)?, node.span.clone())));
+    let to = keys::TO.node(&mut map, reader).map(|node| {
         let names = reader.one_or_many(node).iter();
         names.filter_map(|node| Some((reader.text(node, "a destination")?.into(), node.span.clone()))).collect()
     });
-    let severity = map.take("severity").map(|node| reader.word(node, "a severity", &SEVERITIES));
-    let title = map.take("title").map(|node| pattern(node, reader));
-    let text = map.take("text").map(|node| pattern(node, reader));
+    let severity = keys::SEVERITY.node(&mut map, reader).map(|node| keys::SEVERITY.read(node, reader));
+    let title = keys::TITLE.node(&mut map, reader).map(|node| pattern(node, reader));
+    let text = keys::TEXT.node(&mut map, reader).map(|node| pattern(node, reader));
     map.finish(reader);
     // What was said but could not be read makes the whole notice unreadable.
     Some(Expected {

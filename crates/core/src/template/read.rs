@@ -10,15 +10,37 @@ use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::message::{Language, Style, facts, sample};
 use crate::notice::Story;
 use crate::rules::rule::Severity;
+use crate::yaml::key::{Described, Key, map_schema};
 use crate::yaml::{Node, Reader};
+use serde_json::{Value as Json, json};
 
 /// The longest template of each half, in bytes.
 const MOST: [usize; 2] = [1_000, 8_000];
 
+const TITLE: Key<Described> =
+    Key::optional("title", Described(|| half_schema(Part::Title)), "The title, such as \"{{ place }}: {{ what }}\".");
+const TEXT: Key<Described> =
+    Key::optional("text", Described(|| half_schema(Part::Text)), "All below it; several lines with `text: |`.");
+
+fn half_schema(part: Part) -> Json {
+    json!({"type": "string", "maxLength": most(part)})
+}
+
+fn most(part: Part) -> usize {
+    MOST[usize::from(part == Part::Text)]
+}
+
+/// The JSON Schema of `template:`.
+pub fn schema() -> Json {
+    let mut schema = map_schema("", &[&TITLE, &TEXT]);
+    schema["minProperties"] = json!(1);
+    schema
+}
+
 /// Reads `template:`. `labels` are those that its notices are known to have.
 pub fn read(node: &Node, labels: &BTreeMap<String, String>, reader: &mut Reader) -> Option<Template> {
     let mut map = reader.map(node, "a map such as {title: \"{{ place }}: {{ what }}\"}")?;
-    let (title, text) = (map.take("title"), map.take("text"));
+    let (title, text) = (TITLE.node(&mut map, reader), TEXT.node(&mut map, reader));
     if title.is_none() && text.is_none() && map.is_empty() {
         reader.error_help(&node.span, "an empty `template`", "say `title`, `text` or both");
     }
@@ -29,7 +51,7 @@ pub fn read(node: &Node, labels: &BTreeMap<String, String>, reader: &mut Reader)
 
 fn half(part: Part, node: &Node, labels: &BTreeMap<String, String>, reader: &mut Reader) -> Option<Arc<str>> {
     let source = reader.text(node, "a template such as \"{{ place }}: {{ what }}\"")?;
-    let most = MOST[usize::from(part == Part::Text)];
+    let most = most(part);
     if source.len() > most {
         let message = format!("the template has {} bytes; at most {most} are allowed", source.len());
         reader.error(&node.span, message);

@@ -5,11 +5,13 @@
 //! them at once. Never touches files.
 
 mod duration;
+pub mod key;
 mod read;
 mod tree;
 mod version;
 
 pub use duration::{DurationError, parse_duration};
+use read::MAX_ITEMS;
 pub use read::{MapReader, Reader};
 pub use tree::{MAX_BYTES, Node, Value, parse};
-pub use version::{Said, version};
+pub use version::{MAY_SAY_VERSION, Said, VERSION, version};

@@ -2,6 +2,7 @@
 //! goes on with the rest.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,19 +21,43 @@ pub struct Reader {
     counts: [usize; 2],
     /// How much memory expressions may still ask for, see `Pattern::weight`.
     pub expression_budget: usize,
+    /// Where relative paths in the file begin.
+    pub folder: PathBuf,
+    /// The keys and names on the way to what is being read.
+    trail: Vec<String>,
 }
 
 /// Of errors and of warnings of one file no more than this many are kept.
 const MAX_FOUND: usize = 500;
 /// How many items a list of names or patterns may have.
-const MAX_ITEMS: usize = 1000;
+pub(super) const MAX_ITEMS: usize = 1000;
 /// What all expressions of a file may weigh.
 const EXPRESSION_BUDGET: usize = 4 << 30;
 
 impl Reader {
     /// A reader of this file.
     pub fn new(source: Arc<Source>) -> Self {
-        Self { source, found: Vec::new(), counts: [0; 2], expression_budget: EXPRESSION_BUDGET }
+        Self {
+            source,
+            found: Vec::new(),
+            counts: [0; 2],
+            expression_budget: EXPRESSION_BUDGET,
+            folder: PathBuf::new(),
+            trail: Vec::new(),
+        }
+    }
+
+    /// Reads what is at `step`, a key or a name.
+    pub fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.trail.push(step.to_owned());
+        let value = read(self);
+        self.trail.pop();
+        value
+    }
+
+    /// The place of what is being read, such as `notifiers: team-chat: url`.
+    pub fn place(&self) -> String {
+        self.trail.join(": ")
     }
 
     /// Notes a finding.

@@ -1,9 +1,22 @@
 //! `version:` of a file: what this podbell reads, and what to say of the others.
 
+use serde_json::json;
+
+use super::key::{Described, Key};
 use super::{MapReader, Reader, Value};
 
 /// The version of every format that this podbell reads.
 const KNOWN: u64 = 1;
+/// The key of every file that says its version.
+pub const VERSION: Key<Described> =
+    Key::required("version", Described(|| json!({"enum": [KNOWN, KNOWN.to_string()]})), "The version of this format.");
+/// The same of files that need not say it.
+pub const MAY_SAY_VERSION: Key<Described> = Key::with_default(
+    "version",
+    Described(|| json!({"enum": [KNOWN, KNOWN.to_string()]})),
+    "1",
+    "The version of this format.",
+);
 
 /// Whether a file must say its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,12 @@ use jiff::tz::{AmbiguousOffset, AmbiguousZoned, TimeZone};
 
 use super::{Active, Hours, Inhibit, Maintenance};
 use crate::rules::condition::Conditions;
+use crate::rules::keys;
 use crate::rules::pattern::Pattern;
 use crate::rules::raw;
 use crate::rules::rule::{Field, Rule};
 use crate::time::Time;
 use crate::yaml::{MapReader, Node, Reader};
-use crate::zone;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const ACTIVE: &str = "hours such as {days: mon-fri, hours: \"09:00-18:00\", zone: Asia/Shanghai}";
@@ -33,13 +33,13 @@ fn hours(node: &Node, reader: &mut Reader) -> Option<Hours> {
     let errors = reader.errors();
     let (mut days, mut spans, mut written) = ([true; 7], vec![(0, 24 * 60)], Vec::new());
     let mut hours_at = None;
-    if let Some(node) = map.take("days") {
+    if let Some(node) = keys::DAYS.node(&mut map, reader) {
         days = [false; 7];
         for item in reader.one_or_many(node) {
             written.extend(day_range(item, reader, &mut days));
         }
     }
-    if let Some(node) = map.take("hours") {
+    if let Some(node) = keys::HOURS.node(&mut map, reader) {
         spans.clear();
         for item in reader.one_or_many(node) {
             hours_at = Some(item.span.clone());
@@ -54,9 +54,9 @@ fn hours(node: &Node, reader: &mut Reader) -> Option<Hours> {
             written.push(text.to_owned());
         }
     }
-    let zone_node = map.take("zone");
-    let (zone, name) = zone_node.and_then(|node| self::zone(node, reader)).unwrap_or((TimeZone::UTC, "UTC".to_owned()));
-    written.push(name);
+    let zone_node = keys::ZONE.node(&mut map, reader);
+    let zone = zone_node.and_then(|node| keys::ZONE.read(node, reader)).unwrap_or(TimeZone::UTC);
+    written.push(zone_node.and_then(|node| node.text()).map_or("UTC", str::trim).to_owned());
     let nothing = days == [false; 7] || spans.is_empty();
     if nothing && reader.errors() == errors {
         reader.error_help(&map.head(), "these hours name no day or no time, so nothing would ever be told", ACTIVE);
@@ -122,17 +122,6 @@ pub fn minute(text: &str) -> Option<u16> {
     (minute < 60 && all <= 24 * 60).then_some(all)
 }
 
-fn zone(node: &Node, reader: &mut Reader) -> Option<(TimeZone, String)> {
-    let name = reader.text(node, "a time zone such as Asia/Shanghai")?;
-    match zone::named(name) {
-        Ok(zone) => Some((zone, name.to_owned())),
-        Err(help) => {
-            reader.error_help(&node.span, format!("`{name}` is no time zone"), help);
-            None
-        }
-    }
-}
-
 /// Reads `maintenance`: of a file, whose rules it then holds, or of podbell.yaml.
 pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file: Option<&Arc<str>>) -> Vec<Planned> {
     const WHAT: &str = "maintenance such as {name: db-upgrade, until: \"2026-12-01 22:00\", zone: Asia/Shanghai}";
@@ -140,18 +129,18 @@ pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file
     for item in reader.one_or_many(node) {
         let Some(mut map) = reader.map(item, WHAT) else { continue };
         let head = map.head();
-        let name_node = map.need("name", reader);
-        let name = name_node.and_then(|node| reader.text(node, "a name")).unwrap_or_default();
-        let zone_node = map.take("zone");
-        let zone = zone_node.and_then(|node| self::zone(node, reader)).map_or(TimeZone::UTC, |(zone, _)| zone);
-        let from_node = map.take("from");
+        let name_node = keys::PLANNED_NAME.node(&mut map, reader);
+        let name = name_node.and_then(|node| keys::PLANNED_NAME.read(node, reader)).unwrap_or_default();
+        let zone_node = keys::ZONE.node(&mut map, reader);
+        let zone = zone_node.and_then(|node| keys::ZONE.read(node, reader)).unwrap_or(TimeZone::UTC);
+        let from_node = keys::FROM.node(&mut map, reader);
         let from = from_node.and_then(|node| moment(node, &zone, reader));
-        let until_node = map.need("until", reader);
+        let until_node = keys::PLANNED_UNTIL.node(&mut map, reader);
         let until = until_node.and_then(|node| moment(node, &zone, reader));
         let on_a_clock = [from, until].into_iter().flatten().any(|(_, on_a_clock)| on_a_clock);
         let (from, until) = (from.map(|(at, _)| at), until.map(|(at, _)| at));
-        let matching = map
-            .take("match")
+        let matching = keys::PLANNED_MATCH
+            .node(&mut map, reader)
             .and_then(|node| raw::conditions_of(&Maintenance::FIELDS, node, reader, "`match`"))
             .unwrap_or_default();
         map.finish(reader);
@@ -221,20 +210,20 @@ pub struct RawInhibit {
 /// Takes `inhibit` out of a rule.
 pub fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawInhibit> {
     const WHAT: &str = "a map such as {rules: [pod-restarts], equal: [cluster]}";
-    let Some(node) = map.take("inhibit") else { return Vec::new() };
+    let Some(node) = keys::INHIBIT.node(map, reader) else { return Vec::new() };
     let words = Field::ALL.map(|field| (field.as_str(), field));
     let mut all = Vec::new();
     for item in reader.one_or_many(node) {
         let Some(mut map) = reader.map(item, WHAT) else { continue };
         let mut raw = RawInhibit { rules: Vec::new(), equal: Vec::new(), at: map.head() };
-        for item in map.need("rules", reader).map_or(&[][..], |node| reader.one_or_many(node)) {
+        for item in keys::HELD_RULES.node(&mut map, reader).map_or(&[][..], |node| reader.one_or_many(node)) {
             let Some(text) = reader.text(item, "the name of a rule of this file, or a glob") else { continue };
             match Pattern::parse(text) {
                 Ok(pattern) => raw.rules.push((pattern, item.span.clone())),
                 Err(error) => reader.error(&item.span, error.to_string()),
             }
         }
-        for item in map.need("equal", reader).map_or(&[][..], |node| reader.one_or_many(node)) {
+        for item in keys::EQUAL.node(&mut map, reader).map_or(&[][..], |node| reader.one_or_many(node)) {
             raw.equal.extend(
                 reader.word(item, "a key that both rules group by", &words).map(|field| (field, item.span.clone())),
             );

@@ -1,0 +1,317 @@
+//! The keys of rule files: one row a key, from which the reader, its help, the JSON Schema and the table of docs/rules.md
+//! follow. What each means to an incident is `core::incident`'s.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::condition::Conditions;
+use super::quiet::Active;
+use super::raw;
+use super::rule::{Action, Field, Per, Severity, Until};
+use crate::template;
+use crate::yaml::key::{
+    AtLeast, Described, Key, Number, Off, Own, Row, Text, Truth, Words, Zone, map_schema, one_or_many_schema,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MOST_STEP: u64 = 1_000_000_000_000;
+/// The words of severities, the most urgent first.
+pub const SEVERITIES: Words<Severity> =
+    Words("a severity", &[("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)]);
+
+/// What rules and `defaults` share.
+pub(super) const SEVERITY: Key<Words<Severity>> =
+    Key::with_default("severity", SEVERITIES, "warning", "How urgent it is.");
+pub(super) const OPEN_WHEN: Key<Described> = Key::optional(
+    "open_when",
+    Described(open_when_schema),
+    "What opens an incident, whichever is first; without it the first occurrence does.",
+);
+pub(super) const SUSTAIN: Key<Off<Own<Conditions>>> = Key::optional(
+    "sustain",
+    Off(Own { read: |node, reader| raw::conditions(node, reader, "`sustain`"), schema: conditions_schema }),
+    "Events about an incident's objects that keep it open but never open one; or off.",
+);
+pub(super) const GROUP_BY: Key<Own<Vec<Field>>> = Key::optional(
+    "group_by",
+    Own { read: raw::group_by, schema: group_by_schema },
+    "What makes one incident [default: cluster, namespace, workload].",
+);
+pub(super) const GROUP_WAIT: Key<AtLeast> =
+    Key::with_default("group_wait", AtLeast(Duration::ZERO), "15s", "Collects before the first notice.");
+pub(super) const MIN_GAP: Key<AtLeast> = Key::optional(
+    "min_gap",
+    AtLeast(Duration::ZERO),
+    "The least time between notices, but for opened and resolved [default: 5m; critical: 0s].",
+);
+pub(super) const RESOLVE_AFTER: Key<AtLeast> = Key::with_default(
+    "resolve_after",
+    AtLeast(SECOND),
+    "15m",
+    "Observed silence that ends it, never shorter than its slowest reporter's; doubled by each reopening, up to 4h.",
+);
+pub(super) const UNTIL: Key<Words<Until>> = Key::with_default(
+    "until",
+    Words("what ends an incident", &[("event", Until::Event), ("silence", Until::Silence)]),
+    "event",
+    "What ends it: the event that ends such a trouble, where the source shows one, or silence alone.",
+);
+pub(super) const FAMILY: Key<Own<Arc<str>>> = Key::optional(
+    "family",
+    Own { read: raw::family, schema: text_schema },
+    "Rules of this file with the same family share their open incidents.",
+);
+pub(super) const REOPEN_WITHIN: Key<AtLeast> = Key::with_default(
+    "reopen_within",
+    AtLeast(Duration::ZERO),
+    "2h",
+    "How long after it resolved it can come back as the same incident.",
+);
+pub(super) const REMIND_EVERY: Key<Off<AtLeast>> = Key::optional(
+    "remind_every",
+    Off(AtLeast(Duration::from_secs(60))),
+    "Brings an open incident back to mind [default: 4h for critical, else off].",
+);
+pub(super) const SEND_RESOLVED: Key<Truth> =
+    Key::with_default("send_resolved", Truth, "true", "Whether its end is told.");
+pub(super) const ACTIVE: Key<Off<Own<Active>>> = Key::optional(
+    "active",
+    Off(Own { read: super::quiet::read::active, schema: active_schema }),
+    "The hours in which it tells; what is held is told or summed up afterwards. Or off: always.",
+);
+pub(super) const NOTIFY: Key<Described> =
+    Key::optional("notify", Described(texts_schema), "Names of notifiers in podbell.yaml.");
+pub(super) const MENTION: Key<Described> = Key::optional(
+    "mention",
+    Described(mention_schema),
+    "Whom to mention, by severity or always; names of `mentions:` in podbell.yaml.",
+);
+pub(super) const RUNBOOK: Key<Own<String>> =
+    Key::optional("runbook", Own { read: raw::runbook, schema: text_schema }, "A web address where help is written.");
+pub(super) const LABELS: Key<Own<BTreeMap<String, String>>> = Key::optional(
+    "labels",
+    Own { read: raw::labels, schema: || json!({"type": "object", "additionalProperties": text_schema()}) },
+    "The team's own facts, shown and passed on to webhooks.",
+);
+pub(super) const ESCALATE: Key<Described> = Key::optional(
+    "escalate",
+    Described(escalate_schema),
+    "When an open incident is told again because it got worse; keys left out keep their defaults.",
+);
+pub(super) const TEMPLATE: Key<Described> = Key::optional(
+    "template",
+    Described(template::read::schema),
+    "Messages in your own words; what is left out stays built-in. See docs/templates.md.",
+);
+
+/// The settings that a rule and `defaults` share.
+pub const SETTINGS: [&dyn Row; 19] = [
+    &SEVERITY,
+    &OPEN_WHEN,
+    &SUSTAIN,
+    &GROUP_BY,
+    &GROUP_WAIT,
+    &MIN_GAP,
+    &RESOLVE_AFTER,
+    &UNTIL,
+    &FAMILY,
+    &REOPEN_WITHIN,
+    &REMIND_EVERY,
+    &SEND_RESOLVED,
+    &ACTIVE,
+    &NOTIFY,
+    &MENTION,
+    &RUNBOOK,
+    &LABELS,
+    &ESCALATE,
+    &TEMPLATE,
+];
+
+/// What a rule alone says.
+pub(super) const NAME: Key<Text> =
+    Key::required("name", Text("a name"), "Its identity, together with the file's name.");
+pub(super) const MATCH: Key<Described> =
+    Key::optional("match", Described(conditions_schema), "What it looks at; level is Warning unless it is given.");
+pub(super) const EXCEPT: Key<Described> = Key::optional(
+    "except",
+    Described(|| one_or_many_schema(&conditions_schema(), 0)),
+    "What fits one of these conditions is left out.",
+);
+pub(super) const ACTION: Key<Words<Action>> = Key::with_default(
+    "action",
+    Words("an action", &[("notify", Action::Notify), ("ignore", Action::Ignore)]),
+    "notify",
+    "ignore: ends the reading within its own entry of podbell.yaml's rules.",
+);
+pub(super) const INHIBIT: Key<Described> =
+    Key::optional("inhibit", Described(inhibit_schema), "What is not told while an incident of this rule is open.");
+
+/// What a rule says and `defaults` cannot.
+pub const OF_A_RULE: [&dyn Row; 5] = [&NAME, &MATCH, &EXCEPT, &ACTION, &INHIBIT];
+
+pub(super) const LASTS: Key<AtLeast> = Key::optional(
+    "lasts",
+    AtLeast(SECOND),
+    "Opens when a trouble was there for so long and the event that ends it was not seen.",
+);
+pub(super) const COUNT: Key<Number> = Key::optional("count", Number(1, 10_000), "Opens after so many occurrences.");
+pub(super) const WITHIN: Key<AtLeast> = Key::optional("within", AtLeast(SECOND), "The window of count.");
+pub(super) const PER: Key<Words<Per>> = Key::with_default(
+    "per",
+    Words("what is counted together", &[("group", Per::Group), ("object", Per::Object)]),
+    "group",
+    "What count counts together.",
+);
+
+pub(super) const COUNTS: Key<Own<Vec<u64>>> =
+    Key::optional("counts", STEPS, "Steps of occurrences, growing [default: 100, 1000, 10000, ...].");
+pub(super) const OBJECTS: Key<Own<Vec<u64>>> =
+    Key::optional("objects", STEPS, "Steps of distinct objects within the last hour, growing [default: 5, 20, 100].");
+pub(super) const NEWS: Key<Truth> =
+    Key::with_default("news", Truth, "true", "Whether a reason or kind of message that was not told yet is told.");
+pub(super) const STEP: Number = Number(1, MOST_STEP);
+const STEPS: Own<Vec<u64>> =
+    Own { read: |node, reader| Some(raw::steps(node, reader)), schema: || one_or_many_schema(&number_schema(), 0) };
+
+pub(super) const DAYS: Key<Described> =
+    Key::optional("days", Described(strings_schema), "mon, or mon-fri; without it every day.");
+pub(super) const HOURS: Key<Described> = Key::optional(
+    "hours",
+    Described(strings_schema),
+    "09:00-18:00; 22:00-06:00 goes on over midnight; without it the whole day.",
+);
+pub(super) const ZONE: Key<Zone> = Key::with_default("zone", Zone, "UTC", "Whose wall clock, such as Asia/Shanghai.");
+
+pub(super) const HELD_RULES: Key<Described> = Key::required(
+    "rules",
+    Described(|| one_or_many_schema(&json!({"type": "string"}), 0)),
+    "Names or globs of rules of this file.",
+);
+pub(super) const EQUAL: Key<Described> =
+    Key::required("equal", Described(group_by_schema), "What must be equal; both rules group by it.");
+
+pub(super) const PLANNED_NAME: Key<Text> = Key::required("name", Text("a name"), "What people call it.");
+pub(super) const FROM: Key<Described> = Key::optional(
+    "from",
+    Described(string_schema),
+    "When it begins, such as 2026-12-01 22:00; without it: it has begun.",
+);
+pub(super) const PLANNED_UNTIL: Key<Described> =
+    Key::required("until", Described(string_schema), "When it ends, on the clock of `zone`, or with an offset.");
+pub(super) const PLANNED_MATCH: Key<Described> = Key::optional(
+    "match",
+    Described(|| conditions_schema_of(&super::quiet::Maintenance::FIELDS)),
+    "What it is about; without it everything. All keys that are given must fit.",
+);
+
+pub(super) const SCOPE: Key<Own<Conditions>> = Key::optional(
+    "scope",
+    Own { read: |node, reader| raw::conditions(node, reader, "`scope`"), schema: conditions_schema },
+    "The rules of this file see nothing else.",
+);
+pub(super) const DEFAULTS: Key<Described> =
+    Key::optional("defaults", Described(|| map_schema("", &SETTINGS)), "What holds where a rule says nothing.");
+pub(super) const MAINTENANCE: Key<Described> = Key::optional(
+    "maintenance",
+    Described(maintenance_schema),
+    "Planned work: nothing is told of it before its end; what is over by then is summed up.",
+);
+pub(super) const RULES: Key<Described> = Key::optional(
+    "rules",
+    Described(rules_schema),
+    "The rules, in reading order: the first that matches claims a destination.",
+);
+
+fn rules_schema() -> Json {
+    let rows: Vec<&dyn Row> = OF_A_RULE.into_iter().chain(SETTINGS).collect();
+    json!({"type": "array", "items": map_schema("One rule.", &rows)})
+}
+
+/// The JSON Schema of a rule file.
+pub fn schema() -> Json {
+    let about = "What matters, when, where it goes and how it reads. See docs/rules.md.";
+    crate::yaml::key::file_schema(
+        "podbell rule file",
+        about,
+        &[&crate::yaml::VERSION, &SCOPE, &DEFAULTS, &MAINTENANCE, &RULES],
+    )
+}
+
+fn text_schema() -> Json {
+    json!({"type": ["string", "number", "boolean"]})
+}
+
+fn string_schema() -> Json {
+    json!({"type": "string"})
+}
+
+fn number_schema() -> Json {
+    json!({"type": "integer", "minimum": 1, "maximum": MOST_STEP})
+}
+
+fn texts_schema() -> Json {
+    one_or_many_schema(&text_schema(), 1)
+}
+
+fn strings_schema() -> Json {
+    one_or_many_schema(&string_schema(), 1)
+}
+
+/// The JSON Schema of patterns.
+pub fn patterns_schema() -> Json {
+    texts_schema()
+}
+
+/// The JSON Schema of conditions on everything that rules see.
+pub fn conditions_schema() -> Json {
+    conditions_schema_of(&Field::ALL)
+}
+
+fn conditions_schema_of(fields: &[Field]) -> Json {
+    let property = |field: &Field| {
+        let mut schema = patterns_schema();
+        schema["description"] = json!(field.about());
+        (field.as_str().to_owned(), schema)
+    };
+    let properties: serde_json::Map<String, Json> = fields.iter().map(property).collect();
+    json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+fn group_by_schema() -> Json {
+    one_or_many_schema(&json!({"enum": Field::ALL.map(Field::as_str)}), 1)
+}
+
+fn open_when_schema() -> Json {
+    let mut schema = map_schema("", &[&COUNT, &WITHIN, &PER, &LASTS]);
+    schema["anyOf"] = json!([{"required": ["count"]}, {"required": ["lasts"]}]);
+    schema
+}
+
+fn escalate_schema() -> Json {
+    map_schema("", &[&COUNTS, &OBJECTS, &NEWS])
+}
+
+fn active_schema() -> Json {
+    one_or_many_schema(&map_schema("", &[&DAYS, &HOURS, &ZONE]), 1)
+}
+
+fn inhibit_schema() -> Json {
+    one_or_many_schema(&map_schema("", &[&HELD_RULES, &EQUAL]), 0)
+}
+
+fn mention_schema() -> Json {
+    let people = one_or_many_schema(&text_schema(), 0);
+    let by_severity: serde_json::Map<String, Json> =
+        SEVERITIES.1.iter().map(|(word, _)| ((*word).to_owned(), people.clone())).collect();
+    let map = json!({"type": "object", "additionalProperties": false, "properties": by_severity});
+    json!({"anyOf": [map, people]})
+}
+
+/// The JSON Schema of `maintenance`.
+pub fn maintenance_schema() -> Json {
+    let one = map_schema("", &[&PLANNED_NAME, &FROM, &PLANNED_UNTIL, &ZONE, &PLANNED_MATCH]);
+    one_or_many_schema(&one, 0)
+}

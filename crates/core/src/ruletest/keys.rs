@@ -1,0 +1,115 @@
+//! The keys of test files: one row a key, from which the reader and the JSON Schema follow.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::{read, row};
+use crate::event::Level;
+use crate::notice::NoticeKind;
+use crate::rules::keys::SEVERITIES;
+use crate::rules::rule::Severity;
+use crate::time::Time;
+use crate::yaml::MAY_SAY_VERSION;
+use crate::yaml::key::{AtLeast, Described, Key, Own, Row, Text, Words, file_schema, map_schema, one_or_many_schema};
+
+pub(super) const RULE_FILES: Key<Described> =
+    Key::required("rule_files", Described(texts), "Paths and globs, relative to the test file.");
+pub(super) const TESTS: Key<Described> = Key::required("tests", Described(tests_schema), "The tests.");
+
+pub(super) const NAME: Key<Text> = Key::required("name", Text("a name"), "What the test is called.");
+pub(super) const START: Key<Own<Time>> = Key::optional(
+    "start",
+    Own { read: read::start, schema: || json!({"type": "string"}) },
+    "The moment of the first poll, UTC: 2026-01-05 09:00:00.",
+);
+pub(super) const EVERY: Key<AtLeast> =
+    Key::with_default("every", AtLeast(Duration::from_secs(1)), "1m", "Time between two polls.");
+pub(super) const TARGET: Key<Described> =
+    Key::optional("target", Described(|| map_schema("", &PLACE)), "The polled service.");
+pub(super) const EVENTS: Key<Described> = Key::required("events", Described(events_schema), "One row for each series.");
+pub(super) const EXPECT: Key<Described> =
+    Key::required("expect", Described(expect_schema), "The notices that must come, and no others; [] is silence.");
+
+pub(super) const SOURCE: Key<Text> = Key::optional("source", Text("a name"), "The source.");
+pub(super) const CLUSTER: Key<Text> = Key::optional("cluster", Text("a name"), "The cluster.");
+pub(super) const NAMESPACE: Key<Text> = Key::optional("namespace", Text("a name"), "The namespace.");
+pub(super) const SERVICE: Key<Text> = Key::optional("service", Text("a name"), "The service.");
+const PLACE: [&dyn Row; 4] = [&SOURCE, &CLUSTER, &NAMESPACE, &SERVICE];
+
+pub(super) const LEVEL: Key<Words<Level>> = Key::with_default(
+    "level",
+    Words("a level", &[("Warning", Level::Warning), ("Normal", Level::Normal)]),
+    "Warning",
+    "How bad it is.",
+);
+/// A text of an event; an empty one is a text.
+type Said = Key<Own<String>>;
+const SAID: Own<String> = Own { read: read::said_text, schema: || json!({"type": ["string", "number", "boolean"]}) };
+pub(super) const OBJ_TYPE: Said = Key::with_default("objType", SAID, "Pod", "The kind of object.");
+pub(super) const OBJ_NAME: Said = Key::optional("objName", SAID, "The object's name.");
+pub(super) const REASON: Said = Key::optional("reason", SAID, "The event's short machine word.");
+pub(super) const MESSAGE: Said = Key::optional("message", SAID, "The event's text.");
+pub(super) const COUNTS: Key<Own<Vec<super::Cell>>> = Key::required(
+    "counts",
+    Own { read: row::read, schema: counts_schema },
+    "What successive polls show: counts, 12x20 for 20 polls, _ for absent, ! for a failed poll.",
+);
+
+pub(super) const AT: Key<AtLeast> =
+    Key::optional("at", AtLeast(Duration::ZERO), "The poll that caused it, or its timer.");
+pub(super) const NOTICE: Key<Words<NoticeKind>> = Key::optional(
+    "notice",
+    Words(
+        "a notice",
+        &[
+            ("opened", NoticeKind::Opened),
+            ("escalated", NoticeKind::Escalated),
+            ("reminded", NoticeKind::Reminded),
+            ("resolved", NoticeKind::Resolved),
+            ("reopened", NoticeKind::Reopened),
+            ("closed", NoticeKind::Closed),
+        ],
+    ),
+    "What is told.",
+);
+pub(super) const RULE: Key<Text> = Key::optional("rule", Text("a rule's name"), "By which rule.");
+pub(super) const TO: Key<Described> = Key::optional("to", Described(texts), "Compared as a whole, in any order.");
+pub(super) const SEVERITY: Key<Words<Severity>> = Key::optional("severity", SEVERITIES, "How urgent it is.");
+pub(super) const TITLE: Key<Text> = Key::optional("title", Text("a pattern"), "A pattern.");
+pub(super) const TEXT: Key<Text> = Key::optional("text", Text("a pattern"), "A pattern.");
+
+/// The JSON Schema of a test file.
+pub fn schema() -> Json {
+    let about = "What successive polls show, and what must be told. See docs/testing-rules.md.";
+    file_schema("podbell rule tests", about, &[&MAY_SAY_VERSION, &RULE_FILES, &TESTS])
+}
+
+fn tests_schema() -> Json {
+    let one = map_schema("One test.", &[&NAME, &START, &EVERY, &TARGET, &EVENTS, &EXPECT]);
+    json!({"type": "array", "items": one})
+}
+
+fn events_schema() -> Json {
+    let own: [&dyn Row; 6] = [&LEVEL, &OBJ_TYPE, &OBJ_NAME, &REASON, &MESSAGE, &COUNTS];
+    let rows: Vec<&dyn Row> = PLACE.into_iter().chain(own).collect();
+    json!({"type": "array", "items": map_schema("One series in successive polls.", &rows)})
+}
+
+fn expect_schema() -> Json {
+    let about = "A notice that must come; what is left out is not compared.";
+    let one = map_schema(about, &[&AT, &NOTICE, &RULE, &TO, &SEVERITY, &TITLE, &TEXT]);
+    json!({"type": "array", "items": one})
+}
+
+fn counts_schema() -> Json {
+    let cells = json!({"anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "string", "pattern": "^\\s*(([1-9][0-9]*|_|!)(x[1-9][0-9]*)?\\s*)+$"},
+    ]});
+    json!({"anyOf": [cells, {"type": "array", "items": cells, "minItems": 1}]})
+}
+
+fn texts() -> Json {
+    one_or_many_schema(&json!({"type": ["string", "number", "boolean"]}), 0)
+}

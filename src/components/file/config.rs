@@ -1,0 +1,62 @@
+//! `kind: file` of `sources:`.
+
+use std::sync::Arc;
+
+use super::{FileConfig, examine, run};
+use crate::examine::Checked;
+use crate::settings::Draft;
+use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, LatePath, POLL_EVERY};
+use crate::sources::{EVENTS_SHOWN, Rhythm, Source, SourceFacts, SourceKind, SourceTask};
+use crate::tasks::Waiting;
+use podbell_core::yaml::key::{Key, Zone};
+use podbell_core::yaml::{MapReader, Reader};
+
+const PATH: Key<LatePath> = Key::required(
+    "path",
+    LatePath { what: "the path of a recording", stdin: true },
+    "A recording; - is standard input.",
+);
+const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "Of the times in event lists.");
+
+/// Its row.
+pub const SOURCE: SourceKind = SourceKind {
+    name: "file",
+    about: "A recording.",
+    keys: &[&PATH, &TIME_ZONE, &POLL_EVERY, &FIRST_POLL_WINDOW, &ALIASES],
+    is_built: true,
+    read,
+};
+
+fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(SourceFacts, Draft<dyn Source>)> {
+    let path = PATH.take(map, reader);
+    let time_zone = TIME_ZONE.take(map, reader);
+    let every = POLL_EVERY.take(map, reader);
+    let first_poll_window = FIRST_POLL_WINDOW.take(map, reader);
+    let aliases = ALIASES.take(map, reader).unwrap_or_default();
+    let every = every?;
+    let facts = SourceFacts {
+        time_zone: time_zone?,
+        rhythm: Rhythm::Polls { every, really: every },
+        first_poll_window: first_poll_window?,
+        memory: EVENTS_SHOWN,
+        aliases,
+        is_dated: false,
+    };
+    let time_zone = facts.time_zone.clone();
+    let config = FileConfig { time_zone, poll_every: every, ..FileConfig::new(name, path?) };
+    Some((facts, Draft::<dyn Source>::new(move |_| Some(Arc::new(Played(config.clone()))))))
+}
+
+/// A source of podbell.yaml.
+#[derive(Debug)]
+struct Played(FileConfig);
+
+impl Source for Played {
+    fn task(self: Arc<Self>, _: reqwest::Client) -> SourceTask {
+        Box::new(move |events, stop| Box::pin(run(self.0.clone(), events, stop)))
+    }
+
+    fn examine<'a>(&'a self, _: &'a reqwest::Client) -> Waiting<'a, Checked> {
+        Box::pin(examine::examine(&self.0))
+    }
+}

@@ -1,0 +1,268 @@
+//! A recording as a source.
+//!
+//! A recording is played once at its own pace, moved to now; its end leaves the last answers
+//! standing, which are told again every `poll_every`, so that silence is observed and not guessed.
+//! A file with a single answer (one that a job keeps rewriting) is read anew every `poll_every`, and
+//! its times are taken as they are. `-` is standard input, read once. Backtests use [`open`] alone.
+
+mod config;
+mod examine;
+pub mod play_maker;
+pub mod recording;
+
+pub use self::config::SOURCE;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::{mpsc, watch};
+
+use self::recording::{RecordedPoll, Recording, RecordingError, Scope, Shift};
+use crate::clock;
+use crate::sources::{PollError, RosterEntry, SourceEvent, event_list};
+use podbell_core::event::Target;
+use podbell_core::time::Time;
+
+/// The name of what a recording leaves open.
+pub const ANY: &str = "any";
+
+/// A checked `kind: file` source.
+#[derive(Clone, Debug)]
+pub struct FileConfig {
+    /// The source's name.
+    pub name: Arc<str>,
+    /// The file; `-` is standard input.
+    pub path: PathBuf,
+    /// Whose wall clock the file shows.
+    pub time_zone: TimeZone,
+    /// How often a single answer is read anew, and the last answers of a recording are told again.
+    pub poll_every: Duration,
+    /// The names of what the file leaves open, else `any`.
+    pub scope: Scope,
+}
+
+impl FileConfig {
+    /// With the defaults of podbell.yaml.
+    pub fn new(name: &str, path: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            time_zone: TimeZone::UTC,
+            poll_every: Duration::from_secs(60),
+            scope: Scope::default(),
+        }
+    }
+
+    /// The target that a recorded poll is of.
+    pub fn target(&self, scope: &Scope) -> Target {
+        fn name<'a>(said: &'a Option<String>, open: &'a Option<String>) -> &'a str {
+            said.as_deref().or(open.as_deref()).unwrap_or(ANY)
+        }
+        Target::new(
+            &self.name,
+            name(&scope.cluster, &self.scope.cluster),
+            name(&scope.namespace, &self.scope.namespace),
+            name(&scope.service, &self.scope.service),
+        )
+    }
+
+    /// The poll as the source says it.
+    pub fn event(&self, poll: RecordedPoll) -> SourceEvent {
+        let (target, at) = (self.target(&poll.scope), poll.at);
+        match poll.outcome {
+            Ok(events) => SourceEvent::Polled { target, at, events },
+            Err(error) => SourceEvent::Failed { target, at, error: recorded_error(&error) },
+        }
+    }
+}
+
+/// Opens a recording; `-` is standard input.
+pub fn open(path: &Path, zone: TimeZone) -> io::Result<Recording<Box<dyn BufRead + Send>>> {
+    let input: Box<dyn BufRead + Send> = if path == Path::new("-") {
+        Box::new(BufReader::new(io::stdin()))
+    } else {
+        Box::new(BufReader::new(File::open(path)?))
+    };
+    Ok(Recording::new(input, zone))
+}
+
+/// A recorded error keeps its code if it is one: `-16013` must still mean that the service is gone.
+fn recorded_error(words: &str) -> PollError {
+    let code = words.split_whitespace().next().unwrap_or("error").trim_end_matches(':');
+    PollError {
+        code: code.chars().take(40).collect(),
+        text: words.to_owned(),
+        advice: "none: the recording says so".to_owned(),
+        gone: code.parse() == Ok(event_list::NO_SERVICE),
+    }
+}
+
+/// Plays until told to stop. A file that cannot be read is trouble of its target, not the end.
+pub async fn run(config: FileConfig, events: mpsc::Sender<SourceEvent>, mut stop: watch::Receiver<bool>) {
+    let stopped = async {
+        // A sender that is gone means the same as its word.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    tokio::select! {
+        () = stopped => {}
+        () = play(&config, &events) => {}
+    }
+}
+
+async fn play(config: &FileConfig, events: &mpsc::Sender<SourceEvent>) {
+    let mut player = Player { config, events, watched: BTreeMap::new(), unusable: BTreeMap::new() };
+    while player.once().await.is_ok() {
+        if player.pause(config.poll_every).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Nobody listens any more.
+struct Deaf;
+
+struct Player<'a> {
+    config: &'a FileConfig,
+    events: &'a mpsc::Sender<SourceEvent>,
+    /// The last answer of each target.
+    watched: BTreeMap<Target, Option<SourceEvent>>,
+    /// How many entries of each target's last list could not be understood.
+    unusable: BTreeMap<Target, usize>,
+}
+
+impl Player<'_> {
+    /// Reads the file once; of a recording, plays it to the end and then repeats its last answers
+    /// for ever.
+    async fn once(&mut self) -> Result<(), Deaf> {
+        let mut recording = match self.open().await {
+            Ok(recording) => recording,
+            Err(error) => return self.unreadable(&RecordingError::Io(error)).await,
+        };
+        let mut shift: Option<Shift> = None;
+        let begun = (clock::now(), clock::monotonic());
+        loop {
+            let before = recording.skipped();
+            let (next, rest) = next(recording).await;
+            recording = rest;
+            let unusable = recording.skipped() - before;
+            match next {
+                Some(Ok(poll)) if recording.is_single() => {
+                    self.say(self.config.event(RecordedPoll { at: clock::now(), ..poll }), unusable).await?;
+                    if self.config.path != Path::new("-") {
+                        return self.send(self.roster(true)).await;
+                    }
+                }
+                Some(Ok(poll)) => {
+                    let shift = *shift.get_or_insert_with(|| Shift::new(poll.at, begun.0, NonZeroU32::MIN));
+                    // By the monotonic clock: the wall clock may be set while it plays.
+                    self.pause(shift.apply(poll.at).since(begun.0).saturating_sub(begun.1.elapsed())).await?;
+                    self.say(self.config.event(moved(poll, shift)), unusable).await?;
+                }
+                Some(Err(error)) => return self.unreadable(&error).await,
+                None => break,
+            }
+        }
+        tracing::info!(source = %self.config.name, "the recording is over; its last answers stay");
+        self.send(self.roster(true)).await?;
+        self.repeat_for_ever().await
+    }
+
+    async fn open(&self) -> io::Result<Recording<Box<dyn BufRead + Send>>> {
+        let (path, zone) = (self.config.path.clone(), self.config.time_zone.clone());
+        tokio::task::spawn_blocking(move || open(&path, zone)).await.map_err(io::Error::other)?
+    }
+
+    /// Nothing is known of any target then: it is the source's trouble, until the file was read.
+    async fn unreadable(&mut self, error: &RecordingError) -> Result<(), Deaf> {
+        let error = PollError {
+            code: "file".to_owned(),
+            text: format!("{}: {error}", self.config.path.display()),
+            advice: "check the file of this source".to_owned(),
+            gone: false,
+        };
+        self.send(SourceEvent::DiscoveryFailed { source: self.config.name.clone(), at: clock::now(), error }).await
+    }
+
+    /// Hands in an answer in which so many entries could not be understood.
+    async fn say(&mut self, event: SourceEvent, unusable: usize) -> Result<(), Deaf> {
+        let (SourceEvent::Polled { target, at, .. } | SourceEvent::Failed { target, at, .. }) = &event else {
+            return self.send(event).await;
+        };
+        let (target, at, read) = (target.clone(), *at, matches!(event, SourceEvent::Polled { .. }));
+        let new = self.watched.insert(target.clone(), Some(event.clone())).is_none();
+        if new {
+            self.send(self.roster(false)).await?;
+        }
+        self.send(event).await?;
+        let before = self.unusable.get(&target).copied().unwrap_or(0);
+        if read && unusable != before {
+            tracing::warn!(%target, entries = unusable, "entries of an event list cannot be understood");
+            self.unusable.insert(target.clone(), unusable);
+            self.send(SourceEvent::Unusable { target, at, entries: unusable }).await?;
+        }
+        Ok(())
+    }
+
+    fn roster(&self, complete: bool) -> SourceEvent {
+        let entry = |target: &Target| RosterEntry { target: target.clone(), discovered: false };
+        let targets = self.watched.keys().map(entry).collect();
+        SourceEvent::Roster { source: self.config.name.clone(), targets, complete }
+    }
+
+    async fn send(&self, event: SourceEvent) -> Result<(), Deaf> {
+        self.events.send(event).await.map_err(|_| Deaf)
+    }
+
+    async fn repeat_for_ever(&mut self) -> Result<(), Deaf> {
+        loop {
+            self.pause(self.config.poll_every).await?;
+            for event in self.watched.values().flatten() {
+                self.send(at_time(event.clone(), clock::now())).await?;
+            }
+        }
+    }
+
+    async fn pause(&self, span: Duration) -> Result<(), Deaf> {
+        tokio::select! {
+            () = self.events.closed() => Err(Deaf),
+            () = tokio::time::sleep(span) => Ok(()),
+        }
+    }
+}
+
+type Input = Recording<Box<dyn BufRead + Send>>;
+
+/// The next poll, read where blocking does no harm: standard input may keep one waiting.
+async fn next(mut recording: Input) -> (Option<Result<RecordedPoll, RecordingError>>, Input) {
+    let read = tokio::task::spawn_blocking(move || (recording.next(), recording));
+    match read.await {
+        Ok(next) => next,
+        Err(error) => {
+            let nothing: Box<dyn BufRead + Send> = Box::new(io::empty());
+            let error = RecordingError::Io(io::Error::other(error));
+            (Some(Err(error)), Recording::new(nothing, TimeZone::UTC))
+        }
+    }
+}
+
+fn moved(poll: RecordedPoll, shift: Shift) -> RecordedPoll {
+    RecordedPoll {
+        at: shift.apply(poll.at),
+        outcome: poll.outcome.map(|events| events.iter().map(|event| shift.event(event)).collect()),
+        ..poll
+    }
+}
+
+fn at_time(event: SourceEvent, now: Time) -> SourceEvent {
+    match event {
+        SourceEvent::Polled { target, events, .. } => SourceEvent::Polled { target, at: now, events },
+        SourceEvent::Failed { target, error, .. } => SourceEvent::Failed { target, at: now, error },
+        other => other,
+    }
+}

@@ -1,0 +1,391 @@
+//! Recordings: polls as JSON lines, in time order.
+//!
+//! ```text
+//! {"at": "2026-01-01 19:18:00", "cluster": "cls-1", "service": "web", "eventList": [...]}
+//! {"at": "2026-01-01 19:19:00", "error": "timeout"}
+//! ```
+//!
+//! Read line by line, so that a recording may be longer than memory; a single answer of the API (a
+//! bare list of events, what `kubectl get events` prints) in place of lines is a recording of one poll. Written by `record` and the
+//! play maker; read by the file source, the emulator and backtests. Never sleeps, never knows the
+//! time of now.
+
+use std::borrow::Cow;
+use std::io::{self, BufRead, Read, Write};
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::components::registry::kubectl;
+use crate::sources::event_list::{self as answer, AnswerError, Entries};
+use crate::sources::wall_clock::WallClock;
+use podbell_core::event::Event;
+use podbell_core::time::Time;
+
+/// The longest line, and the longest single answer, in bytes.
+const MAX_LINE: u64 = 64 * 1024 * 1024;
+
+/// Which targets a recorded poll speaks for. What is absent means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope {
+    /// The cluster's id.
+    pub cluster: Option<String>,
+    /// The namespace.
+    pub namespace: Option<String>,
+    /// The service's name.
+    pub service: Option<String>,
+}
+
+/// One poll of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedPoll {
+    /// When it was made.
+    pub at: Time,
+    /// Of what.
+    pub scope: Scope,
+    /// The list, or the words of the error.
+    pub outcome: Result<Vec<Event<'static>>, String>,
+}
+
+/// Why a recording cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// The file itself.
+    #[error("cannot read: {0}")]
+    Io(#[from] io::Error),
+    /// A line.
+    #[error("line {line}: {what}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The whole file: its first bytes say that it is no text.
+    #[error("{0}")]
+    Foreign(&'static str),
+    /// The whole, where it should be a single answer.
+    #[error("neither JSON lines with \"at\" nor a single answer: {0}")]
+    Single(AnswerError),
+}
+
+/// Why a text is no list of events.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// It should be an answer of the API.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// It is something else.
+    #[error("{0}")]
+    Foreign(&'static str),
+}
+
+impl From<ListError> for RecordingError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Answer(error) => Self::Single(error),
+            ListError::Foreign(what) => Self::Foreign(what),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    #[serde(borrow)]
+    at: Cow<'a, str>,
+    cluster: Option<String>,
+    namespace: Option<String>,
+    service: Option<String>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    event_list: Option<Entries<'a>>,
+    error: Option<String>,
+}
+
+/// `null` is an empty list, as in the API's answers; absent is absent.
+fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Entries<'a>>, D::Error> {
+    Entries::deserialize(deserializer).map(Some)
+}
+
+/// Reads a recording poll by poll. After an error it ends.
+pub struct Recording<R> {
+    input: R,
+    zone: TimeZone,
+    clock: WallClock,
+    line: usize,
+    last: Option<Time>,
+    ended: bool,
+    single: bool,
+    skipped: usize,
+    first_skipped: Option<usize>,
+}
+
+impl<R: BufRead> Recording<R> {
+    /// `zone` is that of `at` and of the lists.
+    pub fn new(input: R, zone: TimeZone) -> Self {
+        let clock = WallClock::new(zone.clone());
+        Self { input, zone, clock, line: 0, last: None, ended: false, single: false, skipped: 0, first_skipped: None }
+    }
+
+    /// Whether it turned out to be a single answer, whose only poll has the time of its newest
+    /// event. Known after the first poll.
+    pub fn is_single(&self) -> bool {
+        self.single
+    }
+
+    /// Entries so far that could not be understood and were left out.
+    pub fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// The line of the first of them.
+    pub fn first_skipped(&self) -> Option<usize> {
+        self.first_skipped
+    }
+
+    fn read_next(&mut self) -> Result<Option<RecordedPoll>, RecordingError> {
+        loop {
+            let mut text = Vec::new();
+            if self.input.by_ref().take(MAX_LINE).read_until(b'\n', &mut text)? == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            if text.len() as u64 == MAX_LINE {
+                return Err(self.wrong(format!("longer than {MAX_LINE} bytes")));
+            }
+            if let Some(what) = foreign(&text).filter(|_| self.line == 1) {
+                return Err(RecordingError::Foreign(what));
+            }
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            return match self.last {
+                None if !looks_like_a_line(&text) => self.read_single(text).map(Some),
+                _ => self.read_line(&text).map(Some),
+            };
+        }
+    }
+
+    fn wrong(&self, what: impl Into<String>) -> RecordingError {
+        RecordingError::Line { line: self.line, what: what.into() }
+    }
+
+    fn read_line(&mut self, text: &[u8]) -> Result<RecordedPoll, RecordingError> {
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
+        self.check_text(text)?;
+        let line: Line<'_> = serde_json::from_slice(text).map_err(|error| {
+            // The parser has seen one line only, and would call it the first.
+            let words = error.to_string().replace(" at line 1 column", " at column");
+            self.wrong(if error.is_eof() { format!("cut off in the middle: {words}") } else { words })
+        })?;
+        let at = self.clock.read(&line.at);
+        let at = at.ok_or_else(|| self.wrong(format!("at {:?} is not YYYY-MM-DD HH:MM:SS", line.at)))?;
+        if self.last.is_some_and(|last| at < last) {
+            return Err(self.wrong("earlier than the line before: a recording is in time order"));
+        }
+        let outcome = match (line.event_list, line.error) {
+            (Some(entries), None) => {
+                let mut list = entries.understand(&mut self.clock).into_owned();
+                if list.events.is_empty() && list.skipped > 0 {
+                    list = kubectl::of_entries(text).unwrap_or(list);
+                }
+                self.skip(list.skipped);
+                Ok(list.events)
+            }
+            (None, Some(error)) => Err(error),
+            (Some(_), Some(_)) => return Err(self.wrong("eventList and error exclude each other")),
+            (None, None) => return Err(self.wrong("neither eventList nor error")),
+        };
+        self.last = Some(at);
+        let scope = Scope { cluster: line.cluster, namespace: line.namespace, service: line.service };
+        Ok(RecordedPoll { at, scope, outcome })
+    }
+
+    /// Notes entries that could not be understood.
+    fn skip(&mut self, entries: usize) {
+        self.skipped += entries;
+        if entries > 0 {
+            self.first_skipped.get_or_insert(self.line);
+        }
+    }
+
+    /// Text in another encoding looks like nonsense to the parser: it is told as what it is.
+    fn check_text(&self, text: &[u8]) -> Result<(), RecordingError> {
+        let Err(error) = std::str::from_utf8(text) else { return Ok(()) };
+        let before = text.get(..error.valid_up_to()).unwrap_or_default();
+        let lines = before.iter().filter(|byte| **byte == b'\n').count();
+        let what = "not UTF-8: convert it, for example with iconv -f GBK -t UTF-8";
+        Err(RecordingError::Line { line: self.line + lines, what: what.to_owned() })
+    }
+
+    fn read_single(&mut self, mut text: Vec<u8>) -> Result<RecordedPoll, RecordingError> {
+        self.single = true;
+        self.ended = true;
+        self.input.by_ref().take(MAX_LINE).read_to_end(&mut text)?;
+        self.check_text(&text)?;
+        let list = parse_single(&text, &self.zone)?;
+        self.skip(list.skipped);
+        let at = list.events.iter().map(|event| event.last_seen).max().unwrap_or_default();
+        Ok(RecordedPoll { at, scope: Scope::default(), outcome: Ok(list.events) })
+    }
+}
+
+impl<R: BufRead> Iterator for Recording<R> {
+    type Item = Result<RecordedPoll, RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let next = self.read_next().transpose();
+        self.ended |= !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// What a file is that is no text, by its first bytes, and what to do about it.
+fn foreign(text: &[u8]) -> Option<&'static str> {
+    const GZIP: &str = "compressed with gzip: unpack it, for example with zcat";
+    const ZSTD: &str = "compressed with zstd: unpack it, for example with zstdcat";
+    const UTF_16: &str = "UTF-16: convert it, for example with iconv -f UTF-16 -t UTF-8";
+    match text {
+        [0x1f, 0x8b, ..] => Some(GZIP),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(ZSTD),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, b'{' | b'[', ..] | [b'{' | b'[', 0, ..] => Some(UTF_16),
+        _ => None,
+    }
+}
+
+/// A whole line is an object with `at`, or at least begins like one: a damaged line is to be
+/// reported as such.
+fn looks_like_a_line(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct At {
+        at: Option<serde::de::IgnoredAny>,
+    }
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
+    match serde_json::from_slice::<At>(text) {
+        Ok(line) => line.at.is_some() && text.starts_with(b"{"),
+        Err(_) => text.strip_prefix(b"{").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\"at\"")),
+    }
+}
+
+/// A single answer of the API, a bare list of events, or what `kubectl get events` prints.
+///
+/// # Errors
+/// When it is none of them.
+pub fn parse_single(text: &[u8], zone: &TimeZone) -> Result<answer::EventList<'static>, ListError> {
+    let bare = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
+    let parsed = match bare.starts_with(b"[") {
+        true => serde_json::from_slice::<Entries<'_>>(bare)
+            .map_err(|error| answer::unreadable(&error))
+            .map(|entries| entries.understand(&mut WallClock::new(zone.clone())).into_owned()),
+        false => answer::parse_events(bare, zone).map(answer::EventList::into_owned),
+    };
+    // A list without anything that can be understood may be one of another kind.
+    if parsed.as_ref().is_ok_and(|list| !list.events.is_empty() || list.skipped == 0) {
+        return Ok(parsed?);
+    }
+    match std::str::from_utf8(bare).ok().and_then(kubectl::read) {
+        Some(kubectl::Kubectl::Events(list)) => Ok(list),
+        Some(kubectl::Kubectl::Other(what)) => Err(ListError::Foreign(what)),
+        None => Ok(parsed?),
+    }
+}
+
+/// An event as lists write it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WrittenEvent<'a> {
+    first_seen: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    series: bool,
+    last_seen: String,
+    count: u64,
+    level: &'static str,
+    obj_type: &'a str,
+    obj_name: &'a str,
+    reason: &'a str,
+    message: &'a str,
+}
+
+impl<'a> WrittenEvent<'a> {
+    /// With its times on this wall clock.
+    pub(crate) fn new(event: &'a Event<'_>, clock: &WallClock) -> Self {
+        Self {
+            series: event.series,
+            first_seen: clock.write(event.first_seen),
+            last_seen: clock.write(event.last_seen),
+            count: event.count,
+            level: event.level.as_str(),
+            obj_type: &event.obj_type,
+            obj_name: &event.obj_name,
+            reason: &event.reason,
+            message: &event.message,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenPoll<'a> {
+    at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_list: Option<Vec<WrittenEvent<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+/// Writes one poll as a line. Times lose their fractions of a second; a zone that puts its clocks
+/// back loses an hour a year, so that UTC is best.
+pub fn write_poll(output: &mut impl Write, poll: &RecordedPoll, clock: &WallClock) -> io::Result<()> {
+    let written = WrittenPoll {
+        at: clock.write(poll.at),
+        cluster: poll.scope.cluster.as_deref(),
+        namespace: poll.scope.namespace.as_deref(),
+        service: poll.scope.service.as_deref(),
+        event_list: poll
+            .outcome
+            .as_ref()
+            .ok()
+            .map(|events| events.iter().map(|event| WrittenEvent::new(event, clock)).collect()),
+        error: poll.outcome.as_ref().err().map(String::as_str),
+    };
+    serde_json::to_writer(&mut *output, &written)?;
+    output.write_all(b"\n")
+}
+
+/// Moves a recording in time: its first poll to `start`, everything else `speed` times as fast.
+#[derive(Clone, Copy, Debug)]
+pub struct Shift {
+    first: Time,
+    start: Time,
+    speed: i64,
+}
+
+impl Shift {
+    /// A recording that begins at `first` is to begin at `start`.
+    pub fn new(first: Time, start: Time, speed: std::num::NonZeroU32) -> Self {
+        Self { first, start, speed: i64::from(speed.get()) }
+    }
+
+    /// The new time of a time of the recording; also of those before its first poll.
+    pub fn apply(&self, time: Time) -> Time {
+        if time.is_unknown() {
+            return time;
+        }
+        let since = time.millis().saturating_sub(self.first.millis());
+        Time::from_millis(self.start.millis().saturating_add(since.div_euclid(self.speed)))
+    }
+
+    /// The same event at its new times.
+    pub fn event(&self, event: &Event<'static>) -> Event<'static> {
+        Event { first_seen: self.apply(event.first_seen), last_seen: self.apply(event.last_seen), ..event.clone() }
+    }
+}

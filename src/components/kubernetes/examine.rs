@@ -1,0 +1,129 @@
+//! A cluster: its server, what podbell's account may do there, and whether events can be read. Judging is
+//! pure.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::KubernetesConfig;
+use super::api::Fault;
+use super::follow::Resource;
+use super::look::{Look, Missing, Place, look};
+use crate::clock;
+use crate::examine::{Checked, Finding, Group, count, span};
+use podbell_core::time::Time;
+
+/// For one answer; less than for the whole check.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Asks the API server.
+pub(super) async fn examine(source: &KubernetesConfig) -> Checked {
+    let mut config = source.clone();
+    config.pace.patience = PATIENCE;
+    match look(&config).await {
+        Err(fault) => failed(&source.name, &fault).into(),
+        Ok(look) => {
+            let clocks = look.clocks.map(|clocks| (source.name.to_string(), clocks)).into_iter().collect();
+            Checked { findings: judge(&source.name, &look, clock::now()), clocks, arrived: None }
+        }
+    }
+}
+
+fn failed(subject: &str, fault: &Fault) -> Finding {
+    let error = &fault.error;
+    let found = format!("the API server cannot be asked: {} ({})", error.text, error.code);
+    Finding::fail(Group::Sources, subject, found, &error.advice)
+}
+
+/// What was seen of a cluster.
+fn judge(name: &str, look: &Look, now: Time) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok(Group::Sources, name, format!("the API server is {}", look.version))];
+    for place in &look.places {
+        let subject = match &place.namespace {
+            Some(namespace) => format!("{name}: {namespace}"),
+            None => format!("{name}: every namespace"),
+        };
+        findings.push(rights(&subject, place));
+        findings.push(events(&subject, place, now));
+    }
+    if look.left_out > 0 {
+        let found = format!("{} more not looked at", count(look.left_out, "namespace"));
+        findings.push(Finding::ok(Group::Sources, name, found));
+    }
+    findings
+}
+
+fn rights(subject: &str, place: &Place) -> Finding {
+    let missing = match &place.missing {
+        Ok(missing) => missing,
+        Err(fault) => {
+            let found = format!("what the account may do is not said: {}", fault.error.text);
+            let advice = "look at the rights by hand: docs/kubernetes.md lists what is needed";
+            return Finding::warn(Group::Sources, subject, found, advice);
+        }
+    };
+    if missing.is_empty() {
+        let found = "may list and watch events, pods, services, replicasets and jobs";
+        return Finding::ok(Group::Sources, subject, found);
+    }
+    let words: Vec<String> = missing.iter().map(|one| format!("{} {}", one.verb, one.resource.name())).collect();
+    let kind = if place.namespace.is_some() { "Role" } else { "ClusterRole" };
+    let advice = format!("add to the {kind} of podbell's account: {}", rules(missing));
+    let found = format!("may not {}", words.join(", "));
+    match missing.iter().any(|one| one.resource == Resource::Events) {
+        true => Finding::fail(Group::Sources, subject, found, advice),
+        false => {
+            let found = format!("{found}: which service an event belongs to is then taken from names");
+            Finding::warn(Group::Sources, subject, found, advice)
+        }
+    }
+}
+
+/// The rules that are missing, as a role writes them.
+fn rules(missing: &[Missing]) -> String {
+    let resources: BTreeSet<(&str, &str)> =
+        missing.iter().map(|one| (one.resource.group(), one.resource.name())).collect();
+    let groups: BTreeSet<&str> = resources.iter().map(|(group, _)| *group).collect();
+    let rule = |group: &str| {
+        let of: Vec<&str> = resources.iter().filter(|(other, _)| *other == group).map(|(_, name)| *name).collect();
+        let group = if group.is_empty() { "\"\"" } else { group };
+        format!("{{apiGroups: [{group}], resources: [{}], verbs: [list, watch]}}", of.join(", "))
+    };
+    groups.into_iter().map(rule).collect::<Vec<_>>().join(", ")
+}
+
+fn events(subject: &str, place: &Place, now: Time) -> Finding {
+    match &place.event {
+        Ok(None) => Finding::ok(Group::Sources, subject, "events can be read; there are none now"),
+        Ok(Some(seen)) => {
+            let found = format!("events can be read; one was last seen {} ago", span(now.since(*seen).as_secs()));
+            Finding::ok(Group::Sources, subject, found)
+        }
+        Err(fault) => {
+            let found = format!("events cannot be read: {} ({})", fault.error.text, fault.error.code);
+            Finding::fail(Group::Sources, subject, found, &fault.error.advice)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examine::Verdict;
+
+    fn place(missing: Vec<Missing>) -> Place {
+        Place { namespace: None, missing: Ok(missing), event: Ok(None) }
+    }
+
+    #[test]
+    fn missing_rights_are_named_as_the_rules_that_would_give_them() {
+        let lacks = |resource, verb| Missing { resource, verb };
+        assert_eq!(rights("prod", &place(Vec::new())).verdict, Verdict::Ok);
+        let jobs = rights("prod", &place(vec![lacks(Resource::Jobs, "watch"), lacks(Resource::Pods, "list")]));
+        assert_eq!(jobs.verdict, Verdict::Warn);
+        let wanted = "add to the ClusterRole of podbell's account: {apiGroups: [\"\"], resources: [pods], verbs: [list, \
+                      watch]}, {apiGroups: [batch], resources: [jobs], verbs: [list, watch]}";
+        assert_eq!(jobs.advice.as_deref(), Some(wanted));
+        let events = rights("prod", &place(vec![lacks(Resource::Events, "watch")]));
+        assert_eq!((events.verdict, events.found.as_str()), (Verdict::Fail, "may not watch events"));
+    }
+}

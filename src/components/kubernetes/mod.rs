@@ -1,0 +1,44 @@
+//! The Kubernetes API as a source: core/v1 events by list and watch.
+//!
+//! `api` carries requests, `follow` lists and watches one resource and survives whatever happens to it, `event` and
+//! `place` are pure (what an event says, which service it belongs to), `owners` keeps what `place` asks, `live` keeps
+//! what is needed of the events that are there, and `report` says it all. Nothing is looked up for an event: labels and
+//! owners come from watches of metadata.
+//!
+//! Lists and watches of our own instead of kube's runtime: it would take a watch that closes at once up again without a
+//! pause, and does not show `Retry-After`.
+
+#[cfg(feature = "kubernetes")]
+pub mod api;
+mod config;
+#[cfg(feature = "kubernetes")]
+pub mod connect;
+pub mod event;
+#[cfg(feature = "kubernetes")]
+mod examine;
+#[cfg(feature = "kubernetes")]
+pub mod follow;
+pub mod kubectl;
+#[cfg(feature = "kubernetes")]
+pub mod live;
+#[cfg(feature = "kubernetes")]
+pub mod look;
+#[cfg(feature = "kubernetes")]
+pub mod object;
+#[cfg(feature = "kubernetes")]
+pub mod owners;
+#[cfg(feature = "kubernetes")]
+pub mod place;
+#[cfg(feature = "kubernetes")]
+mod report;
+#[cfg(feature = "kubernetes")]
+mod watch;
+
+pub use self::config::SOURCE;
+#[cfg(feature = "kubernetes")]
+pub use self::watch::{EVENT_TTL, KubernetesConfig, Pace, SERVICE_LABELS, run};
+
+/// What an event of core/v1 says; `None` if it is none.
+pub(crate) fn read_event(text: &str) -> Option<podbell_core::event::Event<'static>> {
+    self::event::read(text).map(|event| event.event)
+}

@@ -1,0 +1,141 @@
+//! The source: what it watches, and its tasks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::api::Api;
+use super::follow::Resource;
+use super::owners::{self, Owners, SharedOwners};
+use super::{examine, report};
+use crate::examine::Checked;
+use crate::sources::{Source, SourceEvent, SourceTask};
+use crate::tasks::Waiting;
+use podbell_core::source::Covers;
+
+/// Labels that name a service, the first that is there counts. `qcloud-app` is what the old console wrote.
+pub const SERVICE_LABELS: [&str; 4] = ["qcloud-app", "k8s-app", "app.kubernetes.io/name", "app"];
+/// How long an API server keeps events unless it is told otherwise.
+pub const EVENT_TTL: Duration = Duration::from_secs(3600);
+
+/// A checked `kind: kubernetes` source.
+#[derive(Clone, Debug)]
+pub struct KubernetesConfig {
+    /// The source's name.
+    pub name: Arc<str>,
+    /// What the cluster is called.
+    pub cluster: Arc<str>,
+    /// A kubeconfig; without one: the cluster that podbell runs in, else the user's own kubeconfig.
+    pub kubeconfig: Option<PathBuf>,
+    /// One of its contexts; without one its current context.
+    pub context: Option<String>,
+    /// What is watched; empty: every namespace.
+    pub namespaces: Vec<String>,
+    /// Labels that name a service, the first that is there counts.
+    pub service_labels: Vec<String>,
+    /// How long the cluster keeps an event.
+    pub event_ttl: Duration,
+    /// Whether the first list comes as a watch.
+    pub watch_list: bool,
+    /// Rhythms.
+    pub pace: Pace,
+}
+
+/// How long things take. Only `watch_for` is the operator's.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How long one watch lasts; its orderly end proves that nothing was missed.
+    pub watch_for: Duration,
+    /// How long events wait for others to share a turn.
+    pub gather: Duration,
+    /// How long a watch must be quiet after its beginning until it is taken to be up to date.
+    pub settled: Duration,
+    /// The first pause after a failure; doubles.
+    pub first_pause: Duration,
+    /// The longest.
+    pub longest_pause: Duration,
+    /// How long an answer's beginning may take.
+    pub patience: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            watch_for: Duration::from_secs(60),
+            gather: Duration::from_millis(200),
+            settled: Duration::from_secs(1),
+            first_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(30),
+            patience: Duration::from_secs(30),
+        }
+    }
+}
+
+impl KubernetesConfig {
+    /// A source with the defaults of podbell.yaml: every namespace.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            cluster: name.into(),
+            kubeconfig: None,
+            context: None,
+            namespaces: Vec::new(),
+            service_labels: SERVICE_LABELS.map(str::to_owned).to_vec(),
+            event_ttl: EVENT_TTL,
+            watch_list: false,
+            pace: Pace::default(),
+        }
+    }
+
+    fn covers(&self) -> Vec<Covers> {
+        let one = |namespace| Covers { source: self.name.clone(), namespace };
+        match self.namespaces.as_slice() {
+            [] => vec![one(None)],
+            some => some.iter().map(|name| one(Some(name.as_str().into()))).collect(),
+        }
+    }
+}
+
+/// A source of podbell.yaml.
+#[derive(Debug)]
+pub(super) struct Watched(pub(super) KubernetesConfig);
+
+impl Source for Watched {
+    fn task(self: Arc<Self>, _: reqwest::Client) -> SourceTask {
+        Box::new(move |events, stop| Box::pin(run(self.0.clone(), events, stop)))
+    }
+
+    fn examine<'a>(&'a self, _: &'a reqwest::Client) -> Waiting<'a, Checked> {
+        Box::pin(examine::examine(&self.0))
+    }
+}
+
+/// Watches until told to stop, and says what it sees.
+pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mut stop: watch::Receiver<bool>) {
+    let config = Arc::new(config);
+    let api = Arc::new(Api::new(&config));
+    let owners: SharedOwners = SharedOwners::new(Owners::new(&config.service_labels, config.event_ttl));
+    let mut tasks = JoinSet::new();
+    for covers in config.covers() {
+        let mut ready = Vec::new();
+        for resource in [Resource::Pods, Resource::ReplicaSets, Resource::Jobs, Resource::Services] {
+            let (listed, wait) = watch::channel(false);
+            ready.push(wait);
+            let namespace = covers.namespace.clone();
+            let (config, api, events) = (config.clone(), api.clone(), events.clone());
+            tasks.spawn(owners::keep(config, api, resource, namespace, owners.clone(), listed, events));
+        }
+        tasks.spawn(report::report(config.clone(), api.clone(), covers, owners.clone(), ready, events.clone()));
+    }
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = events.closed() => {}
+        // These tasks never end by themselves; one that panics must end the process, not be silent.
+        Some(ended) = tasks.join_next() => if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {
+            std::panic::resume_unwind(panic);
+        },
+    }
+}

@@ -1,0 +1,12 @@
+//! Components: one folder a platform or source, which holds all that is known of it. The rest of podbell knows the rows of
+//! the [`registry`] and the traits behind them.
+
+pub mod console;
+pub mod feishu;
+pub mod file;
+pub mod kubernetes;
+pub mod qcloud;
+pub mod registry;
+pub mod slack;
+pub mod webhook;
+pub mod wecom;

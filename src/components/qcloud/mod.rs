@@ -1,0 +1,239 @@
+//! The legacy container-service API: its configuration, and the source that polls it.
+//!
+//! `signature`, `codes` and `answer` are pure; `client` carries requests; `discovery` finds
+//! services; `served` is the other side, `emulator` that of demos and tests. What is polled when is `poller`'s.
+
+pub mod client;
+pub mod codes;
+mod config;
+pub mod discovery;
+pub mod emulator;
+mod examine;
+pub mod gateway;
+pub(crate) mod served;
+pub mod signature;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use tokio::sync::{mpsc, watch};
+use url::Url;
+
+use self::client::Client;
+use crate::examine::Checked;
+use crate::sources::poller::{self, Plan, Reader};
+use crate::sources::{List, PollError, RosterEntry, SourceEvent, SourceTask};
+use crate::tasks::Waiting;
+use podbell_core::event::Target;
+
+pub use self::config::SOURCE;
+pub use self::signature::{HttpMethod, SignatureMethod};
+
+/// Where the API lived.
+pub const DEFAULT_ENDPOINT: &str = "https://ccs.api.qcloud.com/v2/index.php";
+/// The API shows the events of the last hour; what is not read within it is lost.
+pub const MEMORY: Duration = Duration::from_secs(3600);
+/// How often services are looked for.
+pub const REDISCOVER_EVERY: Duration = Duration::from_secs(300);
+
+/// A checked `kind: qcloud` source.
+#[derive(Clone)]
+pub struct ApiConfig {
+    /// The source's name.
+    pub name: Arc<str>,
+    /// Where the API is; its query is ignored.
+    pub endpoint: Url,
+    /// `Region` of every request.
+    pub region: String,
+    /// Who asks.
+    pub secret_id: SecretString,
+    /// What signs.
+    pub secret_key: SecretString,
+    /// `Token` of temporary credentials.
+    pub token: Option<SecretString>,
+    /// How requests are signed.
+    pub signature_method: SignatureMethod,
+    /// How requests travel.
+    pub method: HttpMethod,
+    /// Whose wall clock the lists show.
+    pub time_zone: TimeZone,
+    /// How often each service is read.
+    pub poll_every: Duration,
+    /// The most requests a second, retries and discovery included.
+    pub requests_per_second: NonZeroU32,
+    /// How often services are looked for.
+    pub rediscover_every: Duration,
+    /// How long one request may take in all.
+    pub timeout: Duration,
+    /// The first delay before trying again within one poll; doubles.
+    pub retry_delay: Duration,
+    /// The longest answer that is read, in bytes.
+    pub max_answer: usize,
+    /// What people call the clusters.
+    pub aliases: BTreeMap<String, String>,
+    /// What is watched.
+    pub services: Vec<ServiceSelection>,
+}
+
+/// One entry of `services:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceSelection {
+    /// These services.
+    Named {
+        /// The cluster's id.
+        cluster: String,
+        /// The namespace.
+        namespace: String,
+        /// The services' names.
+        names: Vec<String>,
+    },
+    /// Every service of every namespace.
+    Discover {
+        /// Of this cluster; `None`: of every cluster of the account in this region.
+        cluster: Option<String>,
+    },
+}
+
+impl ServiceSelection {
+    /// How many services it names.
+    fn named(&self) -> usize {
+        match self {
+            Self::Named { names, .. } => names.len(),
+            Self::Discover { .. } => 0,
+        }
+    }
+}
+
+impl ApiConfig {
+    /// A source with the defaults of podbell.yaml, which watches nothing yet.
+    pub fn new(name: &str, endpoint: Url, secret_id: SecretString, secret_key: SecretString) -> Self {
+        Self {
+            name: name.into(),
+            endpoint,
+            region: "ap-guangzhou".to_owned(),
+            secret_id,
+            secret_key,
+            token: None,
+            signature_method: SignatureMethod::HmacSha256,
+            method: HttpMethod::Get,
+            time_zone: china(),
+            poll_every: Duration::from_secs(60),
+            requests_per_second: NonZeroU32::MIN.saturating_add(9),
+            rediscover_every: REDISCOVER_EVERY,
+            timeout: crate::http::TIMEOUT,
+            retry_delay: Duration::from_millis(500),
+            max_answer: 16 * 1024 * 1024,
+            aliases: BTreeMap::new(),
+            services: Vec::new(),
+        }
+    }
+
+    /// What people call a cluster.
+    pub fn alias(&self, cluster: &str) -> Option<&str> {
+        self.aliases.get(cluster).map(String::as_str)
+    }
+
+    /// The services that are named, each once.
+    pub fn named_targets(&self) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for selection in &self.services {
+            if let ServiceSelection::Named { cluster, namespace, names } = selection {
+                // Ten thousand services share the names of what they are in.
+                let place = Target::new(&self.name, cluster, namespace, "");
+                targets.extend(names.iter().map(|name| Target { service: name.as_str().into(), ..place.clone() }));
+            }
+        }
+        targets.sort();
+        targets.dedup();
+        targets
+    }
+
+    /// Whether any services are to be found.
+    pub fn discovers(&self) -> bool {
+        self.services.iter().any(|selection| matches!(selection, ServiceSelection::Discover { .. }))
+    }
+}
+
+/// The zone of the API's wall clock unless podbell.yaml says otherwise.
+pub fn china() -> TimeZone {
+    // China has kept one offset since 1991, should the bundled database ever lack it.
+    TimeZone::get("Asia/Shanghai").unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(8)))
+}
+
+impl fmt::Debug for ApiConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiConfig")
+            .field("name", &self.name)
+            .field("endpoint", &self.endpoint.host_str())
+            .field("region", &self.region)
+            .field("time_zone", &self.time_zone.iana_name())
+            .field("signature_method", &self.signature_method)
+            .field("poll_every", &self.poll_every)
+            .field("requests_per_second", &self.requests_per_second)
+            .field("services", &self.services)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A source of podbell.yaml.
+#[derive(Debug)]
+struct Polled(ApiConfig);
+
+impl crate::sources::Source for Polled {
+    fn task(self: Arc<Self>, http: reqwest::Client) -> SourceTask {
+        task(self.0.clone(), http)
+    }
+
+    fn examine<'a>(&'a self, http: &'a reqwest::Client) -> Waiting<'a, Checked> {
+        Box::pin(examine::examine(&self.0, http.clone()))
+    }
+}
+
+/// What polls it.
+pub fn task(config: ApiConfig, http: reqwest::Client) -> SourceTask {
+    Box::new(move |events, stop| Box::pin(run(config, http, events, stop)))
+}
+
+/// Polls until told to stop, and says what it sees. Returns when everything in flight has ended.
+pub async fn run(
+    config: ApiConfig,
+    http: reqwest::Client,
+    events: mpsc::Sender<SourceEvent>,
+    stop: watch::Receiver<bool>,
+) {
+    let source = Source { client: Client::new(config, http) };
+    let config = source.client.config();
+    let plan = Plan {
+        source: config.name.clone(),
+        poll_every: config.poll_every,
+        requests_per_second: config.requests_per_second,
+        memory: MEMORY,
+        rediscover_every: config.discovers().then_some(config.rediscover_every),
+        concurrency: poller::concurrency(config.requests_per_second),
+    };
+    poller::run(Arc::new(source), plan, events, stop).await;
+}
+
+struct Source {
+    client: Client,
+}
+
+impl Reader for Source {
+    async fn read(&self, target: &Target) -> Result<List, PollError> {
+        self.client.events(target).await
+    }
+
+    fn configured(&self) -> Vec<RosterEntry> {
+        let named = self.client.config().named_targets();
+        named.into_iter().map(|target| RosterEntry { target, discovered: false }).collect()
+    }
+
+    async fn discover(&self) -> poller::Discovery {
+        discovery::discover(&self.client).await
+    }
+}

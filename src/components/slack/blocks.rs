@@ -1,0 +1,163 @@
+//! Slack incoming webhooks: Block Kit within its limits, and what Slack's replies mean.
+//!
+//! Severity is shown by a sign in the header, not by the coloured bar of an attachment:
+//! attachments are legacy, fold behind "Show more", and their colour is lost in notifications and
+//! for the colour-blind; the sign stands in the notification, too.
+
+use serde_json::{Value, json};
+
+use super::escape;
+use crate::notifiers::budget;
+use podbell_core::message::{Block, Fact, Language, Message, Span};
+use podbell_core::outbox::Content;
+
+const HEADER: usize = 150;
+const SECTION: usize = 3000;
+const FIELD: usize = 2000;
+const FIELDS: usize = 10;
+const BLOCKS: usize = 50;
+/// Slack recommends 4,000 for the text beside the blocks.
+const TEXT: usize = 3000;
+
+/// The body of the request.
+pub fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
+    match content {
+        Content::Full => with_blocks(message, mentions, SECTION, FIELD),
+        Content::Short => with_blocks(message, mentions, 600, 300),
+        Content::Minimal => minimal(message, mentions),
+    }
+}
+
+fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, field_limit: usize) -> Value {
+    let mut blocks = vec![json!({
+        "type": "header",
+        "text": {"type": "plain_text", "text": plain(&message.title, HEADER), "emoji": false},
+    })];
+    let mut mentions = Some(mentions).filter(|mentions| !mentions.is_empty());
+    for block in &message.blocks {
+        if blocks.len() + 3 > BLOCKS {
+            break;
+        }
+        match block {
+            Block::Line(spans) => {
+                let mut text = mrkdwn(spans, section_limit - 300);
+                if let Some(mentions) = mentions.take() {
+                    text = format!("{text}  {}", some_mentions(mentions, 290));
+                }
+                blocks.push(section(&text));
+            }
+            Block::Facts(facts) => blocks.extend(facts.chunks(FIELDS).map(|facts| fields(facts, field_limit))),
+            Block::Quote { of, text } => blocks.push(section(&quote(message, of, text, section_limit))),
+            Block::Command(command) => blocks.push(section(&block_of_code(command))),
+            Block::Text(text) => {
+                let text = budget::fit_lines(text, section_limit, escape::cost, |n| message.more(n));
+                // Plain text knows no markup at all, so mentions stand in a section of their own.
+                blocks.push(json!({
+                    "type": "section",
+                    "text": {"type": "plain_text", "text": escape::text(&text), "emoji": false},
+                }));
+                blocks.extend(mentions.take().map(|mentions| section(&some_mentions(mentions, 290))));
+            }
+            Block::Small(spans) => blocks.push(json!({
+                "type": "context",
+                "elements": [{"type": "mrkdwn", "text": mrkdwn(spans, section_limit), "verbatim": true}],
+            })),
+        }
+    }
+    blocks.extend(mentions.take().map(|mentions| section(&some_mentions(mentions, 290))));
+    let text = plain(&format!("{}\n{}", message.title, message.gist()), TEXT);
+    // `mrkdwn: false`: the text beside the blocks is for notifications and is not markup.
+    json!({"text": text, "mrkdwn": false, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
+}
+
+/// What can be done with an open incident, as buttons. The value of each is the command that a person
+/// would type; who has it already need not acknowledge it. For answers, and for notices that an app's token posts: an incoming webhook's buttons
+/// lead nowhere without an app behind it.
+pub fn buttons(incident: u64, language: Language, acknowledged: bool) -> Value {
+    let [have_it, mute, show] = match language {
+        Language::En => ["Acknowledge", "Mute 1 h", "Show"],
+        Language::Zh => ["认领", "静默 1 小时", "查看"],
+    };
+    let button = |action: &str, label: &str, value: String| {
+        let text = json!({"type": "plain_text", "text": label, "emoji": false});
+        json!({"type": "button", "action_id": format!("podbell.{action}"), "text": text, "value": value})
+    };
+    let mut buttons =
+        vec![button("mute", mute, format!("mute {incident} 1h")), button("show", show, format!("show {incident}"))];
+    if !acknowledged {
+        buttons.insert(0, button("ack", have_it, format!("ack {incident}")));
+    }
+    json!({"type": "actions", "elements": buttons})
+}
+
+/// One built-in line that nothing in it can break.
+fn minimal(message: &Message, mentions: &[String]) -> Value {
+    let title = code(&message.title, 1000);
+    let text = format!("{title}\n{} {}", code(&message.gist(), 1000), some_mentions(mentions, 290));
+    json!({"text": text.trim_end(), "unfurl_links": false, "unfurl_media": false})
+}
+
+/// As many mentions as fit, each whole.
+fn some_mentions(mentions: &[String], limit: usize) -> String {
+    let mut text = String::new();
+    for mention in mentions {
+        if text.len() + mention.len() < limit {
+            text = format!("{text}{mention} ");
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// `verbatim`: Slack shall not find links, channels or names in it by itself.
+fn section(text: &str) -> Value {
+    json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}})
+}
+
+fn fields(facts: &[Fact], limit: usize) -> Value {
+    let field = |fact: &Fact| {
+        let text = format!("*{}*\n{}", escape::text(&fact.label), mrkdwn(&fact.value, limit - 60));
+        json!({"type": "mrkdwn", "text": text, "verbatim": true})
+    };
+    json!({"type": "section", "fields": facts.iter().map(field).collect::<Vec<_>>()})
+}
+
+fn quote(message: &Message, of: &str, text: &str, limit: usize) -> String {
+    let of = code(of, limit / 3);
+    let text = budget::fit_lines(text, limit - limit / 3 - 20, escape::cost, |n| message.more(n));
+    format!("{of}\n{}", block_of_code(&text))
+}
+
+fn block_of_code(text: &str) -> String {
+    format!("```\n{}\n```", escape::text(&escape::backticks(text)))
+}
+
+/// A code span: markup, emoji codes and addresses in it stay text.
+fn code(text: &str, limit: usize) -> String {
+    let text = budget::fit(text.trim(), limit.saturating_sub(2), escape::cost);
+    if text.is_empty() { String::new() } else { format!("`{}`", escape::text(&escape::backticks(&text))) }
+}
+
+fn plain(text: &str, limit: usize) -> String {
+    escape::text(&budget::fit(text, limit, escape::cost))
+}
+
+/// The spans as Slack's markup, at most `limit` long: text from outside becomes code.
+fn mrkdwn(spans: &[Span], limit: usize) -> String {
+    let mut text = String::new();
+    let mut left = limit;
+    for span in spans {
+        let piece = match span {
+            Span::Words(words) => plain(words, left),
+            Span::Data(data) => code(data, left),
+            Span::Link(url) => link(url, left),
+        };
+        left = left.saturating_sub(piece.encode_utf16().count());
+        text.push_str(&piece);
+    }
+    if text.trim().is_empty() { "…".to_owned() } else { text }
+}
+
+fn link(url: &str, limit: usize) -> String {
+    let link = format!("<{}>", escape::url(url));
+    if link.encode_utf16().count() <= limit { link } else { String::new() }
+}

@@ -1,0 +1,114 @@
+//! A channel of Slack through an app's token: one message an incident, what follows in its thread.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+use url::Url;
+
+use super::{people, requests, token};
+use crate::examine::{Checked, Finding, Group};
+use crate::notifiers::post::{Post, post};
+use crate::notifiers::redact::Redactor;
+use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
+use crate::tasks::Waiting;
+use podbell_core::notice::NoticeBody;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+
+/// Changes of messages, of one app in a workspace: 50 a minute are allowed, and other things of the same app need some of
+/// them.
+const CHANGES: Pace = Pace { most: 40, per: std::time::Duration::from_secs(61), kept_for_critical: 0 };
+
+/// A channel, and the app that posts there.
+pub struct Channel {
+    /// The bot's token.
+    pub token: SecretString,
+    /// The channel's id, or `#` and its name.
+    pub channel: String,
+    /// Slack's Web API.
+    pub api: Url,
+    /// Whether messages have buttons: somebody must hear of them.
+    pub buttons: bool,
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("slack")
+    }
+}
+
+impl Channel {
+    async fn call(&self, attempt: Attempt<'_>) -> Outcome {
+        let Ok(request) = serde_json::from_slice::<requests::Request>(&attempt.body) else {
+            return Outcome::Content { why: "the stored request cannot be read".into() };
+        };
+        if let Some(outcome) = requests::outdated(&request, &self.channel) {
+            return outcome;
+        }
+        let url = token::method(&self.api, request.method.as_str());
+        let Some(url) = url else {
+            return Outcome::Unclear { retry_after: None, why: "Slack's `api` is not an address".into() };
+        };
+        let asked = Post::json(request.arguments.to_string().into_bytes(), attempt.now).bearer(&self.token);
+        let redactor = Redactor::new("", std::slice::from_ref(&self.token), &[]);
+        match post(attempt.client, &url, asked, &redactor).await {
+            Ok(reply) => requests::classify(&request, &reply),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+impl Notifier for Channel {
+    fn policy(&self) -> Policy {
+        let (api, token) = (self.api.as_str(), self.token.expose_secret());
+        let whole = [api, &self.channel, token];
+        let threads = ThreadPolicy {
+            place: fingerprint([api, &self.channel]),
+            endpoint: fingerprint([api, token, "changes"]),
+            pace: CHANGES,
+        };
+        Policy {
+            pace: Some(Pace::ONE_A_SECOND),
+            threads: Some(threads),
+            ..Policy::of(fingerprint(whole), fingerprint(whole.into_iter().chain([token])))
+        }
+    }
+
+    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
+        let mentions = people::mentions(rendering);
+        let alone = Some(&rendering.notice.body).filter(|_| !rendering.is_digest);
+        let incident = alone.and_then(|body| match body {
+            NoticeBody::Incident(story) => Some((story.incident, story.acknowledged.is_some())),
+            NoticeBody::Trouble(_) | NoticeBody::Info(_) => None,
+        });
+        let facts = requests::Facts {
+            channel: &self.channel,
+            parent: rendering.parent,
+            refresh: rendering.refresh,
+            incident,
+            about_one: alone.is_some_and(|body| body.incident().is_some()),
+            buttons: self.buttons,
+        };
+        json!(requests::request(&rendering.message, rendering.content, &mentions, &facts)).to_string().into_bytes()
+    }
+
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+        Box::pin(self.call(attempt))
+    }
+
+    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+        Box::pin(async move {
+            let Look { subject, net, test_follows, now } = look;
+            let asked = token::Asked { group: Group::Destinations, subject, api: &self.api, token: &self.token };
+            let (mut checked, scopes) = token::examine(&asked, &["chat:write"], net, now).await;
+            if scopes.is_some() && !test_follows {
+                let channel = &self.channel;
+                let found =
+                    format!("posts to {channel}; `podbell send-test {subject}` shows whether the app is in there");
+                checked.findings.push(Finding::ok(Group::Destinations, subject, found));
+            }
+            checked
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! What the desk says, as Slack's JSON. Pure.
+
+use serde_json::{Value, json};
+
+use super::super::blocks;
+use crate::chat::Reply;
+pub use crate::chat::own::Own;
+use podbell_core::message::Language;
+use podbell_core::outbox::Content;
+
+/// What the adapter says by itself, as an answer that only its reader sees.
+pub fn own(own: Own, language: Language) -> Value {
+    json!({"response_type": "ephemeral", "replace_original": false, "text": own.text(language)})
+}
+
+/// An answer of the desk. `content` is how much of it.
+pub fn body(reply: &Reply, content: Content) -> Value {
+    let mut body = blocks::body(&reply.message, content, &[]);
+    body["response_type"] = json!(if reply.public { "in_channel" } else { "ephemeral" });
+    // A button's message is a notice that others still need.
+    body["replace_original"] = json!(false);
+    let blocks = body.get_mut("blocks").and_then(Value::as_array_mut);
+    if let (Some(incident), Some(blocks)) = (reply.incident, blocks) {
+        blocks.push(blocks::buttons(incident, reply.message.language, false));
+    }
+    body
+}

@@ -1,0 +1,170 @@
+//! `kind: slack` of `chats:`.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use serde_json::{Value as Json, json};
+use url::Url;
+
+use super::super::{WEB_API, token};
+use super::{Access, MOST_CONNECTIONS, Slack, SlackConfig, Timing, guarded_client, system};
+use crate::chat::access::{AllowList, Channels, called};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
+use crate::clock;
+use crate::examine::{Checked, Finding, Group, Net};
+use crate::http::{ClientError, HttpOptions};
+use crate::settings::{Draft, Secret, SecretKind, SecretRef};
+use crate::tasks::{BoxFuture, SideTask, Waiting};
+use podbell_core::message::Language;
+use podbell_core::yaml::key::{Key, Number, Shape};
+use podbell_core::yaml::{MapReader, Node, Reader};
+
+const SIGNING_SECRET: Key<Secret> = Key::optional(
+    "signing_secret",
+    Secret(SecretKind::Any),
+    "Proves calls over HTTP; without it there is no such endpoint.",
+);
+const APP_TOKEN: Key<Secret> =
+    Key::optional("app_token", Secret(SecretKind::Any), "Opens Socket Mode, xapp-...; without it there is none.");
+const BOT_TOKEN: Key<Secret> = Key::optional(
+    "bot_token",
+    Secret(SecretKind::Any),
+    "Answers mentions and direct messages, xoxb-...; without it they are not answered.",
+);
+const CONNECTIONS: Key<Number> =
+    Key::with_default("connections", Number(1, MOST_CONNECTIONS), "1", "How many connections of Socket Mode are open.");
+const TEAMS: Key<AllowList<Id>> = Key::optional(
+    "teams",
+    AllowList(Id { what: "a team", such: "T0123ABC", begins: &['T', 'E'] }),
+    "Only these workspaces.",
+);
+const USERS: Key<AllowList<Id>> = Key::optional(
+    "users",
+    AllowList(Id { what: "a user", such: "U0123ABC", begins: &['U', 'W'] }),
+    "Only these people.",
+);
+const CHANNEL: Id = Id { what: "a channel", such: "C0123ABC", begins: &['C', 'G', 'D'] };
+const CHANNELS: Key<Channels<Id>> = Key::optional(
+    "channels",
+    Channels(Key::required("id", CHANNEL, "The channel's id.")),
+    "Only these channels, and what each sees.",
+);
+
+/// Its row.
+pub const CHAT: ChatKind = ChatKind {
+    name: "slack",
+    about: "A Slack app: slash commands, buttons, mentions, direct messages.",
+    language: Language::En,
+    time_zone: "UTC",
+    keys: &[&SIGNING_SECRET, &APP_TOKEN, &BOT_TOKEN, &WEB_API, &CONNECTIONS, &TEAMS, &USERS, &CHANNELS],
+    read,
+    elsewhere: |key| match key {
+        "token" => Some("an app-level token (xapp-…) is `app_token`, a bot's (xoxb-…) is `bot_token`"),
+        "secret" => Some("did you mean `signing_secret`?"),
+        "url" => Some("a chat is asked, a notifier tells: incoming webhooks belong to `notifiers`"),
+        _ => None,
+    },
+};
+
+fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
+    let (signing, app, bot) =
+        (SIGNING_SECRET.take(map, reader), APP_TOKEN.take(map, reader), BOT_TOKEN.take(map, reader));
+    let (api, connections) = (WEB_API.take(map, reader), CONNECTIONS.take(map, reader));
+    let access =
+        Access { teams: TEAMS.take(map, reader), users: USERS.take(map, reader), channels: CHANNELS.take(map, reader) };
+    if signing.is_none() && app.is_none() {
+        let help = "give `signing_secret` (Basic Information of the Slack app) to be called over HTTP, or `app_token` \
+                    (an app-level token with connections:write) for Socket Mode";
+        reader.error_help(&map.head(), format!("nothing reaches the chat `{}`: it has no secret", head.name), help);
+    }
+    for (key, token, begins) in [("app_token", &app, "xapp-"), ("bot_token", &bot, "xoxb-")] {
+        let written = token.as_ref().and_then(SecretRef::written_out);
+        if written.is_some_and(|written| !written.expose_secret().starts_with(begins)) {
+            let help = "Slack shows it on the app's pages: Basic Information, or OAuth & Permissions";
+            let message = format!("the `{key}` of `{}` does not begin with {begins}", head.name);
+            reader.error_help(&map.head(), message, help);
+        }
+    }
+    let (api, connections, head) = (api?, usize::try_from(connections?).ok()?, head.clone());
+    Some(Draft::<dyn Chat>::new(move |secrets| {
+        let mut get = |secret: &Option<SecretRef>| secret.as_ref().and_then(|secret| secrets.get(secret));
+        Some(Arc::new(SlackConfig {
+            name: head.name.clone(),
+            signing_secret: get(&signing),
+            app_token: get(&app),
+            bot_token: get(&bot),
+            api: api.clone(),
+            connections,
+            access: access.clone(),
+            language: head.language,
+            time_zone: head.time_zone.clone(),
+            timing: Timing::default(),
+        }))
+    }))
+}
+
+impl Chat for SlackConfig {
+    fn serve(&self, deps: &ChatDeps, http: &HttpOptions) -> Result<Served, ClientError> {
+        let slack = Slack::new(self.clone(), deps.clone(), guarded_client(http, system())?);
+        let routes = slack.routes();
+        let connections: Vec<SideTask> = match slack.connects() {
+            true => vec![Box::new(move |stop| Box::pin(slack.connect(stop)) as BoxFuture<()>)],
+            false => Vec::new(),
+        };
+        Ok(Served { routes, connections })
+    }
+
+    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
+        Box::pin(async move {
+            let (group, subject) = (Group::Chats, self.name.as_str());
+            let mut checked = match &self.bot_token {
+                Some(token) => {
+                    let asked = token::Asked { group, subject, api: &self.api, token };
+                    token::examine(&asked, &["chat:write"], net, clock::now()).await.0
+                }
+                None => {
+                    let found = "no `bot_token`: slash commands and buttons are answered, mentions are not";
+                    Finding::ok(group, subject, found).into()
+                }
+            };
+            if self.app_token.is_some() {
+                let found =
+                    "Socket Mode: not tried, a further connection would take questions from the running podbell";
+                checked.findings.push(Finding::ok(group, subject, found));
+            }
+            if self.signing_secret.is_some() {
+                checked.findings.push(called(subject, "Slack", "slack", public_url));
+            }
+            checked
+        })
+    }
+}
+
+/// An id of Slack's.
+#[derive(Clone, Copy, Debug)]
+struct Id {
+    what: &'static str,
+    such: &'static str,
+    begins: &'static [char],
+}
+
+impl Shape for Id {
+    type Value = String;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
+        let Self { what, such, begins } = *self;
+        let text = reader.text(node, &format!("the id of {what}, such as {such}"))?;
+        let fine = text.starts_with(begins) && text.len() <= 32;
+        if !fine || !text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
+            let help = format!("copy it from Slack; it looks like {such}. Names can be taken by others, ids cannot");
+            reader.error_help(&node.span, format!("`{text}` is not the id of {what}"), help);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn schema(&self) -> Json {
+        let begins: String = self.begins.iter().collect();
+        json!({"type": "string", "pattern": format!("^[{begins}][A-Z0-9]*$"), "maxLength": 32})
+    }
+}

@@ -1,0 +1,156 @@
+//! Slack over HTTP: one address for slash commands, buttons and events. The body was read within its
+//! limits before (`guard`); nothing of it is looked at before its signature was.
+//!
+//! Sources: "Verifying requests from Slack", "Slash commands: confirming receipt" (3 s), "Events API:
+//! url_verification".
+
+use std::sync::{Arc, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::oneshot;
+
+use super::answer::{self, Own};
+use super::payload::{self, AnswerTo, Heard, Payload};
+use super::signature::{self, Proof, Unproved};
+use super::{NotTaken, Said, Slack, Taken, respond};
+use crate::guard::Refused;
+
+/// A name as it stands in a path.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+impl Slack {
+    /// The path that Slack calls.
+    pub fn path(&self) -> String {
+        format!("/slack/{}", utf8_percent_encode(&self.config.name, IN_PATH))
+    }
+
+    /// Its routes: none without a signing secret.
+    pub fn routes(self: &Arc<Self>) -> Router {
+        match self.is_called() {
+            true => Router::new().route(&self.path(), post(called)).with_state(self.clone()),
+            false => Router::new(),
+        }
+    }
+}
+
+async fn called(State(slack): State<Arc<Slack>>, headers: HeaderMap, body: Bytes) -> Response {
+    match call(&slack, &headers, &body).await {
+        Ok(response) => response,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn call(slack: &Arc<Slack>, headers: &HeaderMap, body: &[u8]) -> Result<Response, Refused> {
+    let read = reader(headers)?;
+    let proof = proved(slack, headers, body)?;
+    let payload = read(body).map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "a signed body that is not Slack's"))?;
+    match payload {
+        Payload::SslCheck => Ok(StatusCode::OK.into_response()),
+        Payload::Challenge(challenge) => {
+            Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], challenge).into_response())
+        }
+        Payload::Ignored(_) => Ok(StatusCode::OK.into_response()),
+        Payload::Said(heard) => said(slack, heard, &proof).await,
+    }
+}
+
+type Read = fn(&[u8]) -> Result<Payload, payload::Malformed>;
+
+/// How a body is read, by its type.
+fn reader(headers: &HeaderMap) -> Result<Read, Refused> {
+    let kind = one(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/x-www-form-urlencoded" => Ok(payload::form),
+        "application/json" => Ok(payload::event),
+        _ => Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a body of another type")),
+    }
+}
+
+/// A header that is there once. Of two signatures, two readers may believe two.
+fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut all = headers.get_all(name).iter();
+    let first = all.next()?.to_str().ok()?;
+    all.next().is_none().then_some(first)
+}
+
+fn proved(slack: &Slack, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Refused> {
+    let refused = |unproved: Unproved| match unproved {
+        Unproved::Full => Refused::new(StatusCode::TOO_MANY_REQUESTS, unproved.as_str()),
+        _ => Refused::new(StatusCode::UNAUTHORIZED, unproved.as_str()),
+    };
+    let secret = slack.config.signing_secret.as_ref();
+    let secret = secret.ok_or(Refused::new(StatusCode::NOT_FOUND, "nothing is there"))?;
+    let (Some(time), Some(signed)) = (one(headers, "x-slack-request-timestamp"), one(headers, "x-slack-signature"))
+    else {
+        return Err(refused(Unproved::Unsigned));
+    };
+    let now = slack.now();
+    let proof = signature::verify(secret, time, signed, body, now).map_err(refused)?;
+    let mut replays = slack.replays.lock().unwrap_or_else(PoisonError::into_inner);
+    replays.admit(proof, now).map_err(refused)?;
+    Ok(proof)
+}
+
+async fn said(slack: &Arc<Slack>, heard: Heard, proof: &Proof) -> Result<Response, Refused> {
+    let is_message = matches!(heard.answer, AnswerTo::Message { .. });
+    if is_message && slack.config.bot_token.is_none() {
+        slack.complain("mentions and direct messages cannot be answered: the chat has no `bot_token`");
+        return Ok(StatusCode::OK.into_response());
+    }
+    match slack.take(heard, None) {
+        Ok(taken) => Ok(answered(slack, taken).await),
+        Err(NotTaken::Again) => Ok(StatusCode::OK.into_response()),
+        Err(NotTaken::Stranger(denied)) => Err(Refused::new(StatusCode::FORBIDDEN, denied.as_str())),
+        // An event comes again by itself; a person reads that they should try again.
+        Err(NotTaken::Busy) if is_message => {
+            slack.replays.lock().unwrap_or_else(PoisonError::into_inner).forget(proof);
+            Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many questions at once"))
+        }
+        Err(NotTaken::Busy) => Ok(json(&answer::own(Own::Busy, slack.config.language))),
+    }
+}
+
+/// Acknowledges within 3 s: with the answer, if it is a command's and there in time.
+async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
+    let inline = matches!(taken.heard.answer, AnswerTo::Command(_));
+    if !inline {
+        slack.run(taken);
+        return StatusCode::OK.into_response();
+    }
+    // A task of its own: what was begun is carried out, also when Slack hangs up.
+    let (answers, mut answer) = oneshot::channel();
+    let asking = slack.clone();
+    tokio::spawn(async move {
+        let Taken { heard, what, _place } = taken;
+        let said = asking.answer(&heard, what).await;
+        if let Err(Said { body, plain }) = answers.send(said) {
+            // Nobody waits any more: it follows.
+            respond::send(&asking, &heard, body, plain).await;
+        }
+    });
+    let language = slack.config.language;
+    let waited = tokio::time::timeout(slack.config.timing.inline, &mut answer).await;
+    let said = waited.unwrap_or_else(|_| {
+        answer.close();
+        // It may have come at the last moment; then it is in nobody else's hands.
+        Ok(answer.try_recv().unwrap_or_else(|_| Said::working(language)))
+    });
+    // An answer that never comes is a bug of the desk's; the person hears of it, at least.
+    json(&said.map_or_else(|_| answer::own(Own::Broken, language), |said| said.body))
+}
+
+impl Said {
+    fn working(language: podbell_core::message::Language) -> Self {
+        Self { body: answer::own(Own::Working, language), plain: answer::own(Own::Working, language) }
+    }
+}
+
+fn json(body: &serde_json::Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
+}

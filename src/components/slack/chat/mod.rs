@@ -1,0 +1,275 @@
+//! Slack: slash commands, buttons, mentions and direct messages, over HTTP and over Socket Mode.
+//!
+//! Both ways end in `Slack::take`: who is it, may they, was it heard before; then the desk is asked
+//! and its answer sent. It never reads the store and never parses a command. Without a signing secret
+//! there is no endpoint, without an app-level token no connection.
+
+mod access;
+mod answer;
+mod config;
+mod frame;
+mod http;
+mod outbound;
+pub(crate) mod payload;
+mod respond;
+mod seen;
+mod signature;
+mod socket;
+mod ticket;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use self::answer::Own;
+use self::outbound::Hosts;
+use self::payload::{Heard, MOST_TEXT};
+use self::seen::Seen;
+use self::signature::Replays;
+use crate::chat::{ChatDeps, Question, Reply, Speaker};
+use podbell_core::message::{Language, Style};
+use podbell_core::outbox::Content;
+use podbell_core::time::Time;
+
+pub use crate::chat::access::Channel;
+pub use access::{Access, Denied};
+pub use config::CHAT;
+pub use outbound::{Lookup, guarded_client, system};
+
+/// How many connections of Socket Mode an app may have.
+pub const MOST_CONNECTIONS: u64 = 10;
+/// How many questions of a chat are asked at the same time.
+const ASKING: usize = 16;
+/// How many are in hand, with those that wait.
+const IN_HAND: usize = 256;
+
+/// One Slack app.
+#[derive(Clone)]
+pub struct SlackConfig {
+    /// The chat's name in podbell.yaml; part of its address.
+    pub name: String,
+    /// Proves calls over HTTP.
+    pub signing_secret: Option<SecretString>,
+    /// Opens connections of Socket Mode.
+    pub app_token: Option<SecretString>,
+    /// Answers mentions and direct messages.
+    pub bot_token: Option<SecretString>,
+    /// The Web API.
+    pub api: Url,
+    /// How many connections are kept open.
+    pub connections: usize,
+    /// Who may speak, and what they see.
+    pub access: Access,
+    /// The language of answers.
+    pub language: Language,
+    /// The zone of times in answers.
+    pub time_zone: TimeZone,
+    /// How long things take.
+    pub timing: Timing,
+}
+
+/// How long things take; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Within this an answer goes into the reply; Slack waits 3 s.
+    pub inline: Duration,
+    /// Before an answer is posted again, doubled each time.
+    pub post_again: Duration,
+    /// Before a connection is opened again, doubled each time.
+    pub reopen: Duration,
+    /// The longest such wait.
+    pub reopen_most: Duration,
+    /// Before a connection is opened again that was one too many.
+    pub crowded: Duration,
+    /// How often podbell asks a connection whether it lives.
+    pub ping: Duration,
+    /// A connection that says nothing for this long is dead.
+    pub silence: Duration,
+    /// How long opening a connection may take.
+    pub open: Duration,
+    /// How long a connection that was replaced may stay open; Slack closes it after about 10 s.
+    pub linger: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            inline: Duration::from_millis(2500),
+            post_again: Duration::from_secs(1),
+            reopen: Duration::from_secs(1),
+            reopen_most: Duration::from_secs(60),
+            crowded: Duration::from_secs(30),
+            ping: Duration::from_secs(10),
+            silence: Duration::from_secs(30),
+            open: Duration::from_secs(20),
+            linger: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A running chat.
+pub struct Slack {
+    config: SlackConfig,
+    around: ChatDeps,
+    /// For addresses that come from outside, see [`guarded_client`].
+    guarded: reqwest::Client,
+    hosts: Hosts,
+    replays: Mutex<Replays>,
+    /// Shared by all connections and by HTTP: what comes twice may come over two of them.
+    seen: Mutex<Seen>,
+    asking: Semaphore,
+    in_hand: Arc<Semaphore>,
+    complaints: Mutex<Vec<&'static str>>,
+}
+
+impl fmt::Debug for SlackConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlackConfig")
+            .field("name", &self.name)
+            .field("api", &self.api.as_str())
+            .field("connections", &self.connections)
+            .field("is_called", &self.signing_secret.is_some())
+            .field("connects", &self.app_token.is_some())
+            .field("answers_mentions", &self.bot_token.is_some())
+            .field("language", &self.language)
+            .field("time_zone", &self.time_zone.iana_name())
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Slack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slack").field("name", &self.config.name).finish_non_exhaustive()
+    }
+}
+
+/// Something that was said for the first time, with a place among the questions in hand.
+struct Taken {
+    heard: Heard,
+    what: What,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What is to be done with it.
+enum What {
+    Ask(Speaker),
+    Say(Own),
+}
+
+/// Why nothing is to be done with it.
+#[derive(Debug)]
+enum NotTaken {
+    /// It came again.
+    Again,
+    /// There is no place; it should come again.
+    Busy,
+    /// A stranger.
+    Stranger(Denied),
+}
+
+/// What is to be sent, and the same in the plainest form.
+struct Said {
+    body: Value,
+    plain: Value,
+}
+
+impl Slack {
+    /// A chat that is asked and does not listen yet: see [`Slack::routes`] and [`Slack::connect`].
+    pub fn new(config: SlackConfig, around: ChatDeps, guarded: reqwest::Client) -> Arc<Self> {
+        let hosts = Hosts::of(&config.api);
+        Arc::new(Self {
+            config,
+            around,
+            guarded,
+            hosts,
+            replays: Mutex::default(),
+            seen: Mutex::default(),
+            asking: Semaphore::new(ASKING),
+            in_hand: Arc::new(Semaphore::new(IN_HAND)),
+            complaints: Mutex::default(),
+        })
+    }
+
+    /// Whether it is reached over HTTP.
+    pub fn is_called(&self) -> bool {
+        self.config.signing_secret.is_some()
+    }
+
+    /// Whether it is reached over Socket Mode.
+    pub fn connects(&self) -> bool {
+        self.config.app_token.is_some()
+    }
+
+    fn now(&self) -> Time {
+        (self.around.now)()
+    }
+
+    /// Says in the log what is wrong with the other side, once for each kind.
+    fn complain(&self, what: &'static str) {
+        let mut known = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(&what) {
+            known.push(what);
+            tracing::warn!(chat = %self.config.name, "{what} (said once)");
+        }
+    }
+
+    /// Takes in what was said: once, from whoever may, if there is a place. `more` are further
+    /// identities under which it may come again, such as its envelope's.
+    fn take(&self, heard: Heard, more: Option<String>) -> Result<Taken, NotTaken> {
+        let access = self.config.access.speaker(&heard, &self.config.name);
+        if let Err(denied @ Denied::Team) = access {
+            return Err(NotTaken::Stranger(denied));
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = heard.ids.clone();
+        ids.extend(more);
+        if seen.knows(&ids) {
+            // All its names are known from now on.
+            seen.first_time(&ids, self.now());
+            return Err(NotTaken::Again);
+        }
+        // What finds no place is not remembered: it is welcome when it comes again.
+        let place = self.in_hand.clone().try_acquire_owned().map_err(|_| NotTaken::Busy)?;
+        seen.first_time(&ids, self.now());
+        drop(seen);
+        let what = match access {
+            Err(Denied::Channel) => What::Say(Own::NotHere),
+            Err(Denied::User | Denied::Team) => What::Say(Own::NotYou),
+            Ok(_) if heard.text.len() > MOST_TEXT => What::Say(Own::TooLong),
+            Ok(speaker) => What::Ask(speaker),
+        };
+        Ok(Taken { heard, what, _place: place })
+    }
+
+    /// What is to be said to it.
+    async fn answer(&self, heard: &Heard, what: What) -> Said {
+        let language = self.config.language;
+        let speaker = match what {
+            What::Say(own) => return Said { body: answer::own(own, language), plain: answer::own(own, language) },
+            What::Ask(speaker) => speaker,
+        };
+        // It is never closed.
+        let _turn = self.asking.acquire().await;
+        let style = Style { language, time_zone: self.config.time_zone.clone(), now: self.now() };
+        let question = Question { speaker, entry: heard.entry, text: heard.text.clone(), style };
+        let reply: Reply = self.around.desk.ask(question).await;
+        Said { body: answer::body(&reply, Content::Full), plain: answer::body(&reply, Content::Minimal) }
+    }
+
+    /// Asks, and sends the answer to where it belongs, in a task of its own.
+    fn run(self: &Arc<Self>, taken: Taken) {
+        let slack = self.clone();
+        tokio::spawn(async move {
+            let Taken { heard, what, _place } = taken;
+            let said = slack.answer(&heard, what).await;
+            respond::send(&slack, &heard, said.body, said.plain).await;
+        });
+    }
+}

@@ -1,0 +1,459 @@
+//! What Slack sends, to what somebody said. Pure: bytes in, [`Payload`] out; nothing is believed of a
+//! body whose signature was not checked.
+//!
+//! Sources: "Slash commands", "Interaction payloads: block_actions", "Events API", "Formatting text".
+
+use serde::Deserialize;
+
+use crate::chat::Entry;
+use podbell_core::message::clip;
+
+/// How long a command may be, in bytes.
+pub const MOST_TEXT: usize = 4000;
+/// How much of somebody's name is kept.
+const MOST_NAME: usize = 80;
+/// Before the name of everything that podbell's own buttons do.
+pub const ACTION: &str = "podbell.";
+
+/// A body that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Somebody said something.
+    Said(Heard),
+    /// Slack tries the certificate; it wants an empty answer.
+    SslCheck,
+    /// Slack tries the address; it wants this back.
+    Challenge(String),
+    /// Nothing that podbell answers. Why.
+    Ignored(&'static str),
+}
+
+/// A body that Slack does not send. What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub &'static str);
+
+/// What somebody said, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Every team that is named: the app's, and the person's where it differs.
+    pub teams: Vec<String>,
+    /// The channel.
+    pub channel: String,
+    /// The person.
+    pub user: String,
+    /// What people call them.
+    pub user_name: Option<String>,
+    /// The word that began it.
+    pub entry: Entry,
+    /// What follows.
+    pub text: String,
+    /// Where the answer goes.
+    pub answer: AnswerTo,
+    /// What it is known by when it comes again.
+    pub ids: Vec<String>,
+}
+
+/// Where an answer goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerTo {
+    /// To a slash command: into the reply, or later to this address.
+    Command(String),
+    /// To a button: to this address only.
+    Button(String),
+    /// To a message: by a message of the bot.
+    Message {
+        /// The thread, if it is one.
+        thread: Option<String>,
+        /// In a conversation of two everybody is whoever asked.
+        direct: bool,
+    },
+}
+
+/// A slash command, as a form or as JSON.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Slash {
+    command: String,
+    text: String,
+    team_id: Option<String>,
+    enterprise_id: Option<String>,
+    channel_id: String,
+    user_id: String,
+    user_name: Option<String>,
+    response_url: String,
+    trigger_id: Option<String>,
+}
+
+/// Reads a form: a slash command, a button, or Slack's trial.
+///
+/// # Errors
+/// When it is nothing that Slack sends.
+pub fn form(body: &[u8]) -> Result<Payload, Malformed> {
+    let body = std::str::from_utf8(body).map_err(|_| Malformed("a form that is not UTF-8"))?;
+    let mut slash = Slash::default();
+    let mut known = Vec::new();
+    for (key, value) in url::form_urlencoded::parse(body.as_bytes()) {
+        let field = match &*key {
+            "payload" => return interactive(value.as_bytes()),
+            "ssl_check" if &*value == "1" => return Ok(Payload::SslCheck),
+            "command" => &mut slash.command,
+            "text" => &mut slash.text,
+            "channel_id" => &mut slash.channel_id,
+            "user_id" => &mut slash.user_id,
+            "response_url" => &mut slash.response_url,
+            "team_id" => slash.team_id.get_or_insert_default(),
+            "enterprise_id" => slash.enterprise_id.get_or_insert_default(),
+            "user_name" => slash.user_name.get_or_insert_default(),
+            "trigger_id" => slash.trigger_id.get_or_insert_default(),
+            _ => continue,
+        };
+        if known.contains(&key) {
+            return Err(Malformed("a form that says a key twice"));
+        }
+        *field = value.into_owned();
+        known.push(key);
+    }
+    said(slash)
+}
+
+/// Reads a slash command of Socket Mode.
+///
+/// # Errors
+/// When it is none.
+pub fn slash(payload: &[u8]) -> Result<Payload, Malformed> {
+    said(serde_json::from_slice(payload).map_err(|_| Malformed("a slash command that is no JSON of one"))?)
+}
+
+fn said(slash: Slash) -> Result<Payload, Malformed> {
+    let Some(command) = slash.command.strip_prefix('/') else { return Err(Malformed("a form without a command")) };
+    // An app may have to call its command otherwise, such as /events-prod.
+    let entry = if command.starts_with("events") { Entry::Events } else { Entry::Podbell };
+    Ok(Payload::Said(Heard {
+        teams: teams([slash.team_id.or(slash.enterprise_id)])?,
+        channel: id(slash.channel_id)?,
+        user: id(slash.user_id)?,
+        user_name: slash.user_name.and_then(|name| short(&name)),
+        entry,
+        text: slash.text,
+        answer: AnswerTo::Command(address(slash.response_url)?),
+        ids: slash.trigger_id.into_iter().filter_map(|id| known("trigger", &id)).collect(),
+    }))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Interactive {
+    r#type: String,
+    user: Person,
+    team: Option<Named>,
+    enterprise: Option<Named>,
+    channel: Option<Named>,
+    container: Container,
+    response_url: String,
+    trigger_id: Option<String>,
+    actions: Vec<Action>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Person {
+    id: String,
+    username: Option<String>,
+    name: Option<String>,
+    team_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    channel_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Action {
+    action_id: String,
+    value: Option<String>,
+}
+
+/// Reads what somebody clicked: a button's value is the command that a person would type.
+///
+/// # Errors
+/// When it is nothing that Slack sends.
+pub fn interactive(payload: &[u8]) -> Result<Payload, Malformed> {
+    let click: Interactive =
+        serde_json::from_slice(payload).map_err(|_| Malformed("an interaction that is no JSON of one"))?;
+    if click.r#type != "block_actions" {
+        return Ok(Payload::Ignored("an interaction that is no button"));
+    }
+    let ours = click.actions.into_iter().find(|action| action.action_id.starts_with(ACTION));
+    let Some(text) = ours.and_then(|action| action.value) else {
+        return Ok(Payload::Ignored("a button that is not podbell's"));
+    };
+    let app = click.team.and_then(|team| team.id).or_else(|| click.enterprise.and_then(|one| one.id));
+    let channel = click.channel.and_then(|channel| channel.id).or(click.container.channel_id);
+    let name = click.user.username.or(click.user.name);
+    Ok(Payload::Said(Heard {
+        teams: teams([app, click.user.team_id])?,
+        channel: id(channel.unwrap_or_default())?,
+        user: id(click.user.id)?,
+        user_name: name.and_then(|name| short(&name)),
+        entry: Entry::Podbell,
+        text,
+        answer: AnswerTo::Button(address(click.response_url)?),
+        ids: click.trigger_id.into_iter().filter_map(|id| known("trigger", &id)).collect(),
+    }))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Callback {
+    r#type: String,
+    challenge: Option<String>,
+    team_id: Option<String>,
+    event_id: Option<String>,
+    event: Event,
+    authorizations: Option<Vec<Authorization>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Authorization {
+    user_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Event {
+    r#type: String,
+    subtype: Option<String>,
+    bot_id: Option<String>,
+    channel_type: Option<String>,
+    user: Option<String>,
+    user_team: Option<String>,
+    text: String,
+    channel: Option<String>,
+    ts: Option<String>,
+    thread_ts: Option<String>,
+}
+
+/// Reads an event: a mention of the bot, or a direct message to it. Socket Mode's payload of an
+/// event is the same, without challenges.
+///
+/// # Errors
+/// When it is nothing that Slack sends.
+pub fn event(payload: &[u8]) -> Result<Payload, Malformed> {
+    let callback: Callback =
+        serde_json::from_slice(payload).map_err(|_| Malformed("an event that is no JSON of one"))?;
+    if callback.r#type == "url_verification" {
+        let challenge = callback.challenge.filter(|challenge| (1..=512).contains(&challenge.len()));
+        return challenge.map(Payload::Challenge).ok_or(Malformed("a url_verification without a challenge"));
+    }
+    let event = callback.event;
+    // Without this two bots would talk to each other for ever.
+    if event.bot_id.is_some() || event.subtype.is_some() {
+        return Ok(Payload::Ignored("a message of a bot, or of Slack"));
+    }
+    let direct = event.channel_type.as_deref() == Some("im");
+    let text = match event.r#type.as_str() {
+        "app_mention" | "message" if direct || event.r#type == "app_mention" => {
+            let authorizations = callback.authorizations.unwrap_or_default();
+            let me = authorizations.into_iter().find_map(|authorization| authorization.user_id);
+            after_mention(&event.text, me.as_deref(), direct)
+        }
+        _ => return Ok(Payload::Ignored("an event that is no mention and no direct message")),
+    };
+    let (Some(user), Some(channel)) = (event.user, event.channel) else {
+        return Ok(Payload::Ignored("an event of nobody"));
+    };
+    let thread = event.thread_ts.or(if direct { None } else { event.ts });
+    Ok(Payload::Said(Heard {
+        teams: teams([callback.team_id, event.user_team])?,
+        channel: id(channel)?,
+        user: id(user)?,
+        user_name: None,
+        entry: Entry::Podbell,
+        text: unformatted(text),
+        answer: AnswerTo::Message { thread: thread.filter(|thread| thread.len() <= 64), direct },
+        ids: callback.event_id.into_iter().filter_map(|id| known("event", &id)).collect(),
+    }))
+}
+
+/// What follows the mention of the bot; all of it where there is none.
+fn after_mention<'t>(text: &'t str, me: Option<&str>, direct: bool) -> &'t str {
+    let mention = match me {
+        Some(me) => text.find(&format!("<@{me}")),
+        // In a conversation of two a mention is somebody else, unless it comes first.
+        None => text.find("<@").filter(|at| !direct || text[..*at].trim().is_empty()),
+    };
+    let rest = mention.and_then(|at| text.get(at..)).and_then(|mention| mention.split_once('>'));
+    rest.map_or(text, |(_, rest)| rest).trim()
+}
+
+/// Text of a message as it was typed: Slack writes addresses and names as `<target|shown>`, and three
+/// characters as entities.
+fn unformatted(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('<') {
+        plain.push_str(before);
+        let Some((inside, behind)) = after.split_once('>') else {
+            plain.push('<');
+            rest = after;
+            continue;
+        };
+        match inside.split_once('|') {
+            Some((_, shown)) => plain.push_str(shown),
+            None => plain.push_str(inside),
+        }
+        rest = behind;
+    }
+    plain.push_str(rest);
+    plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+/// An id of Slack's: short, letters and digits.
+fn id(text: String) -> Result<String, Malformed> {
+    let fine = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    if fine { Ok(text) } else { Err(Malformed("an id that is none")) }
+}
+
+fn teams<const N: usize>(teams: [Option<String>; N]) -> Result<Vec<String>, Malformed> {
+    let mut known = teams.into_iter().flatten().map(id).collect::<Result<Vec<_>, _>>()?;
+    known.dedup();
+    Ok(known)
+}
+
+/// An address as it was sent; whether it is Slack's is asked before it is used.
+fn address(text: String) -> Result<String, Malformed> {
+    if (1..=2048).contains(&text.len()) { Ok(text) } else { Err(Malformed("no response_url")) }
+}
+
+fn known(what: &str, id: &str) -> Option<String> {
+    (1..=256).contains(&id.len()).then(|| format!("{what} {id}"))
+}
+
+/// A name on one line, or none.
+fn short(name: &str) -> Option<String> {
+    let clean: String = name.chars().filter(|c| !c.is_control()).collect();
+    let clean = clip(clean.trim(), MOST_NAME);
+    (!clean.is_empty()).then_some(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn heard(payload: Result<Payload, Malformed>) -> Heard {
+        match payload {
+            Ok(Payload::Said(heard)) => heard,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn vector(name: &str) -> Vec<u8> {
+        let vectors = include_str!("../../../../tests/fixtures/vectors/slack_signing.json");
+        let vectors: Value = serde_json::from_str(vectors).unwrap();
+        let case = vectors["cases"].as_array().unwrap().iter().find(|case| case["name"] == name).unwrap();
+        case["body_utf8"].as_str().unwrap().as_bytes().to_vec()
+    }
+
+    #[test]
+    fn a_slash_command_is_read_with_everything_that_was_typed() {
+        let steve = heard(form(&vector("events-plus-and-percent")));
+        assert_eq!((steve.entry, steve.text.as_str()), (Entry::Events, "a+b 50% & c=d"));
+        assert_eq!((steve.user.as_str(), steve.user_name.as_deref()), ("U2147483697", Some("steve")));
+        assert_eq!((steve.teams, steve.channel.as_str()), (vec!["T0001".to_owned()], "C2147483705"));
+        assert_eq!(steve.answer, AnswerTo::Command("https://hooks.slack.com/commands/T0001/1234/5678".into()));
+        assert_eq!(heard(form(&vector("events-unicode"))).text, "web-服务 “quoted”");
+        assert_eq!(heard(form(&vector("slack-doc-example"))).entry, Entry::Podbell);
+    }
+
+    #[test]
+    fn trials_are_known_and_the_buttons_of_others_are_left_alone() {
+        assert_eq!(form(&vector("ssl-check")), Ok(Payload::SslCheck));
+        let challenge = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P";
+        assert_eq!(event(&vector("url-verification")), Ok(Payload::Challenge(challenge.into())));
+        assert_eq!(
+            form(&vector("interactivity-block-actions")),
+            Ok(Payload::Ignored("a button that is not podbell's"))
+        );
+    }
+
+    #[test]
+    fn a_button_says_what_a_person_would_type() {
+        let click = json!({
+            "type": "block_actions", "team": {"id": "T1"}, "user": {"id": "U1", "username": "ann", "team_id": "T2"},
+            "container": {"channel_id": "C1"}, "response_url": "https://hooks.slack.com/actions/1", "trigger_id": "1.2",
+            "actions": [{"action_id": "podbell.mute", "value": "mute 1042 1h"}],
+        });
+        let ann = heard(interactive(click.to_string().as_bytes()));
+        assert_eq!((ann.entry, ann.text.as_str()), (Entry::Podbell, "mute 1042 1h"));
+        assert_eq!((ann.teams, ann.channel.as_str()), (vec!["T1".to_owned(), "T2".to_owned()], "C1"));
+        assert_eq!(ann.ids, ["trigger 1.2"]);
+    }
+
+    #[test]
+    fn a_mention_is_read_after_the_bot_s_name_and_without_slack_s_markup() {
+        let mention = heard(event(&vector("event-callback-app-mention")));
+        assert_eq!((mention.text.as_str(), mention.ids), ("events web-service", vec!["event Ev0001".to_owned()]));
+        assert_eq!(mention.answer, AnswerTo::Message { thread: Some("1531420618.000100".into()), direct: false });
+        let say = |kind: &str, channel_type: &str, text: &str| {
+            let event =
+                json!({"type": kind, "channel_type": channel_type, "user": "U1", "channel": "C1", "text": text});
+            let callback = json!({"type": "event_callback", "event": event, "authorizations": [{"user_id": "U0BOT"}]});
+            super::event(callback.to_string().as_bytes())
+        };
+        let text = |payload| heard(payload).text;
+        assert_eq!(
+            text(say("app_mention", "", "<@U2> ask <@U0BOT> events &lt;web&gt; &amp;amp;")),
+            "events <web> &amp;"
+        );
+        assert_eq!(
+            text(say("message", "im", "events <http://web.io|web.io> <#C1|ops> a < b")),
+            "events web.io ops a < b"
+        );
+        assert!(matches!(say("message", "channel", "events web"), Ok(Payload::Ignored(_))));
+    }
+
+    #[test]
+    fn bots_are_not_answered_and_half_a_form_is_no_command() {
+        let bot =
+            json!({"type": "event_callback", "event": {"type": "app_mention", "bot_id": "B1", "text": "<@U0> x"}});
+        assert!(matches!(event(bot.to_string().as_bytes()), Ok(Payload::Ignored(_))));
+        for body in [
+            &b""[..],
+            b"command=/events",
+            b"command=events&user_id=U1&channel_id=C1&response_url=x",
+            b"command=/events&user_id=U1&user_id=U2&channel_id=C1&response_url=x",
+            b"command=/events&user_id=U1%0AX&channel_id=C1&response_url=x",
+            b"command=/events&user_id=U1&channel_id=C1&response_url=",
+            b"payload={",
+            b"\xff\xfe",
+        ] {
+            assert!(form(body).is_err(), "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = (form(&bytes), slash(&bytes), interactive(&bytes), event(&bytes));
+        }
+
+        #[test]
+        fn any_text_of_a_message_is_read(text in r"(<|>|\||@U1|&lt;|&|服|a| ){0,30}") {
+            let event = json!({"type": "app_mention", "user": "U1", "channel": "C1", "text": text});
+            let _ = super::event(json!({"type": "event_callback", "event": event}).to_string().as_bytes());
+        }
+    }
+}

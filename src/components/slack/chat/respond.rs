@@ -1,0 +1,163 @@
+//! Answers on their way to Slack: to a `response_url`, or through the Web API. No redirect, no token
+//! and no address in what is logged.
+//!
+//! Sources: "Handling user interaction: responses" (an address takes 5 posts within 30 min), "Rate
+//! limits" (`Retry-After`).
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+
+use super::Slack;
+use super::payload::{AnswerTo, Heard};
+use podbell_core::time::Time;
+
+/// How often one address may be called.
+const MOST_POSTS: u32 = 5;
+/// How long an address may be called.
+const POSTS_WITHIN: Duration = Duration::from_secs(30 * 60);
+/// How much of a reply is read.
+const MOST_REPLY: usize = 64 * 1024;
+
+/// What became of one post.
+enum Posted {
+    /// It was taken.
+    Done,
+    /// It may be better later.
+    Later(Option<Duration>),
+    /// This content is refused.
+    Content,
+    /// The address does not work, now or later. What the other side said, a short code.
+    Never(String),
+}
+
+/// Sends an answer to where it belongs. `plain` is the same in the plainest form, for when Slack
+/// refuses the other.
+pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value) {
+    let started = slack.now();
+    match &heard.answer {
+        AnswerTo::Command(address) | AnswerTo::Button(address) => {
+            let Some((url, own)) = slack.hosts.response_url(address) else {
+                slack.complain("a response_url that is not Slack's is not called");
+                return;
+            };
+            // The operator's own address may be on this machine; any other is Slack's, in public.
+            let client = if own { &slack.around.client } else { &slack.guarded };
+            let send = |body: Value| {
+                let url = url.clone();
+                async move { post(client, url, None, &body, slack.now()).await }
+            };
+            insist(slack, started, body, plain, send).await;
+        }
+        AnswerTo::Message { thread, direct } => {
+            let Some(token) = &slack.config.bot_token else { return };
+            let message = |mut body: Value| {
+                // In a conversation of two nobody else looks on.
+                let hidden = body["response_type"] == "ephemeral" && !direct;
+                if let Some(map) = body.as_object_mut() {
+                    map.remove("response_type");
+                    map.remove("replace_original");
+                    map.insert("channel".into(), json!(heard.channel));
+                    if let Some(thread) = thread {
+                        map.insert("thread_ts".into(), json!(thread));
+                    }
+                    if hidden {
+                        map.insert("user".into(), json!(heard.user));
+                    }
+                }
+                (if hidden { "chat.postEphemeral" } else { "chat.postMessage" }, body)
+            };
+            let send = |body: Value| {
+                let (method, body) = message(body);
+                let url = slack.hosts.method(method);
+                async move {
+                    let Some(url) = url else { return Posted::Never("no address".into()) };
+                    post(&slack.around.client, url, Some(token), &body, slack.now()).await
+                }
+            };
+            insist(slack, started, body, plain, send).await;
+        }
+    }
+}
+
+/// Tries until it is taken, within what Slack allows.
+async fn insist<F, A>(slack: &Slack, started: Time, mut body: Value, plain: Value, post: F)
+where
+    F: Fn(Value) -> A,
+    A: Future<Output = Posted>,
+{
+    let mut plain = Some(plain);
+    for attempt in 0..MOST_POSTS {
+        let wait = match post(body.clone()).await {
+            Posted::Done => return,
+            Posted::Never(why) => {
+                tracing::warn!(chat = %slack.config.name, why, "an answer could not be delivered");
+                return;
+            }
+            Posted::Content => match plain.take() {
+                Some(plain) => {
+                    body = plain;
+                    Duration::ZERO
+                }
+                None => break,
+            },
+            Posted::Later(after) => after.unwrap_or_else(|| slack.config.timing.post_again * 2_u32.pow(attempt)),
+        };
+        if slack.now().since(started) + wait > POSTS_WITHIN {
+            break;
+        }
+        tokio::time::sleep(wait).await;
+    }
+    tracing::warn!(chat = %slack.config.name, "an answer could not be delivered: Slack does not take it");
+}
+
+async fn post(
+    client: &reqwest::Client,
+    url: url::Url,
+    token: Option<&SecretString>,
+    body: &Value,
+    now: Time,
+) -> Posted {
+    let mut request = client
+        .post(url)
+        .timeout(Duration::from_secs(10))
+        .header(reqwest::header::CONTENT_TYPE, "application/json; charset=utf-8")
+        .body(body.to_string());
+    if let Some(token) = token {
+        request = request.bearer_auth(token.expose_secret());
+    }
+    let Ok(response) = request.send().await else { return Posted::Later(None) };
+    let status = response.status();
+    let after = response.headers().get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let after = after.and_then(|value| crate::notifiers::reply::retry_after(value, now));
+    let reply = crate::http::read_body(response, MOST_REPLY).await.unwrap_or_default();
+    match status {
+        StatusCode::OK if token.is_none() => Posted::Done,
+        StatusCode::OK => said(&reply),
+        StatusCode::BAD_REQUEST => Posted::Content,
+        StatusCode::TOO_MANY_REQUESTS => Posted::Later(after),
+        status if status.is_server_error() => Posted::Later(after),
+        status => Posted::Never(format!("status {}", status.as_u16())),
+    }
+}
+
+/// The Web API's own word: `{"ok": false, "error": "channel_not_found"}` with status 200.
+fn said(reply: &[u8]) -> Posted {
+    let reply: Value = serde_json::from_slice(reply).unwrap_or_default();
+    if reply["ok"] == true {
+        return Posted::Done;
+    }
+    match code(&reply) {
+        Some("ratelimited" | "internal_error" | "service_unavailable" | "fatal_error") | None => Posted::Later(None),
+        Some("invalid_blocks" | "invalid_blocks_format" | "msg_too_long" | "no_text") => Posted::Content,
+        Some(code) => Posted::Never(code.to_owned()),
+    }
+}
+
+/// The code of an error; `None` for what is none, such as a page of some proxy.
+pub(super) fn code(reply: &Value) -> Option<&str> {
+    let fine = |code: &&str| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    reply["error"].as_str().filter(fine)
+}

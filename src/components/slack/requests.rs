@@ -1,0 +1,239 @@
+//! A Slack app that posts with its own token: one message an incident, what follows in its thread, and
+//! changes of the message instead of further ones. <https://docs.slack.dev/reference/methods/chat.postMessage>,
+//! <https://docs.slack.dev/reference/methods/chat.update>.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::blocks;
+use crate::notifiers::reply::{self, Reply};
+use podbell_core::message::{Language, Message};
+use podbell_core::outbox::{Content, Outcome, Parent, is_end};
+
+/// How many blocks a message may have.
+const BLOCKS: usize = 50;
+
+/// A request, as it is frozen.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// What is asked of Slack.
+    pub method: Method,
+    /// Whether what it posts stands for an incident from then on.
+    stands: bool,
+    /// The channel of podbell.yaml at that time.
+    #[serde(default)]
+    channel: String,
+    /// It only brings a message up to date.
+    #[serde(default)]
+    refresh: bool,
+    /// What is sent.
+    pub arguments: Value,
+}
+
+/// A method of Slack's Web API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Method {
+    /// A new message, or an answer in a thread.
+    #[serde(rename = "chat.postMessage")]
+    Post,
+    /// A message is changed.
+    #[serde(rename = "chat.update")]
+    Update,
+}
+
+impl Method {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "chat.postMessage",
+            Self::Update => "chat.update",
+        }
+    }
+}
+
+/// What a request is made of.
+pub struct Facts<'a> {
+    /// The channel of podbell.yaml.
+    pub channel: &'a str,
+    /// The message that stands for the incident.
+    pub parent: Option<&'a Parent>,
+    /// Only that message is brought up to date.
+    pub refresh: bool,
+    /// The incident, if the message is about one of a cluster, and whether somebody has it.
+    pub incident: Option<(u64, bool)>,
+    /// The incident of whatever kind, if it is about one.
+    pub about_one: bool,
+    /// Whether buttons lead anywhere.
+    pub buttons: bool,
+}
+
+/// The request that tells a message.
+pub fn request(message: &Message, content: Content, mentions: &[String], facts: &Facts<'_>) -> Request {
+    let mut arguments = blocks::body(message, content, mentions);
+    add_buttons(&mut arguments, message.language, facts.incident.filter(|_| facts.buttons && !is_end(message.kind)));
+    let method = match facts.parent {
+        Some(parent) if facts.refresh || is_end(message.kind) => {
+            arguments["channel"] = json!(parent.channel);
+            arguments["ts"] = json!(parent.message);
+            if arguments.get("blocks").is_none() {
+                // The old ones would stay.
+                arguments["blocks"] = json!([]);
+            }
+            Method::Update
+        }
+        Some(parent) => {
+            arguments["channel"] = json!(parent.channel);
+            arguments["thread_ts"] = json!(parent.message);
+            // People read channels, not threads.
+            arguments["reply_broadcast"] = json!(true);
+            Method::Post
+        }
+        None => {
+            arguments["channel"] = json!(facts.channel);
+            Method::Post
+        }
+    };
+    let (channel, refresh) = (facts.channel.to_owned(), facts.refresh);
+    Request { method, stands: facts.about_one && method == Method::Post, channel, refresh, arguments }
+}
+
+fn add_buttons(arguments: &mut Value, language: Language, incident: Option<(u64, bool)>) {
+    let Some((incident, acknowledged)) = incident else { return };
+    if let Some(blocks) = arguments.get_mut("blocks").and_then(Value::as_array_mut).filter(|all| all.len() < BLOCKS) {
+        blocks.push(blocks::buttons(incident, language, acknowledged));
+    }
+}
+
+/// What is not to be asked any more: what it carries goes to the channel of podbell.yaml as it is now.
+pub fn outdated(request: &Request, channel: &str) -> Option<Outcome> {
+    let other = !request.channel.is_empty() && request.channel != channel;
+    other.then(|| Outcome::Orphaned { why: "podbell.yaml names another channel now".into() })
+}
+
+/// What Slack answers.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    ok: bool,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    channel: String,
+    #[serde(default)]
+    ts: String,
+    #[serde(default)]
+    message: Posted,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Posted {
+    #[serde(default)]
+    thread_ts: Option<String>,
+}
+
+/// What a reply means. Slack answers 200 and says in the body whether it did anything.
+pub fn classify(request: &Request, reply: &Reply) -> Outcome {
+    let answer: Answer = match serde_json::from_str(&reply.body) {
+        Ok(answer) if (200..300).contains(&reply.status) || reply.status == 429 => answer,
+        _ if (200..300).contains(&reply.status) => {
+            return reply::unclear(reply, "a success that is not Slack's (a proxy or a login page in between?)");
+        }
+        // Not in Slack's words: something in between answers, which says nothing about the token.
+        _ if matches!(reply.status, 300..=399 | 401 | 403 | 404 | 410) => {
+            return reply::unclear(reply, "an answer that is not Slack's (a proxy in between?)");
+        }
+        _ => return reply::by_status(reply),
+    };
+    match answer.ok {
+        true => arrived(request, answer),
+        false => refused(request, &answer.error, reply),
+    }
+}
+
+/// The parent of an answer may have been deleted meanwhile: then Slack posts it as a message of its own,
+/// which shows by the missing `thread_ts`, and stands for the incident from now on.
+fn arrived(request: &Request, answer: Answer) -> Outcome {
+    let wanted = request.arguments.get("thread_ts").and_then(Value::as_str);
+    let answered = wanted.is_some() && answer.message.thread_ts.as_deref() == wanted;
+    if !request.stands || answered || answer.ts.is_empty() || answer.channel.is_empty() {
+        return Outcome::Delivered;
+    }
+    Outcome::Posted(Parent { channel: answer.channel.into(), message: answer.ts.into() })
+}
+
+fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
+    let to_a_message = request.method == Method::Update || request.arguments.get("thread_ts").is_some();
+    match code {
+        "message_not_found"
+        | "thread_not_found"
+        | "cant_update_message"
+        | "edit_window_closed"
+        | "cannot_reply_to_message"
+        | "restricted_action_thread_locked"
+            if to_a_message =>
+        {
+            match (request.refresh, code) {
+                // It is there, and answers in its thread still work: it is only left as it is.
+                (true, "cant_update_message" | "edit_window_closed") => Outcome::Content { why: reply.said() },
+                _ => Outcome::Orphaned { why: reply.said() },
+            }
+        }
+        "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
+            Outcome::Refused { retry_after: reply.retry_after, why: reply.said() }
+        }
+        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "team_added_to_org" => {
+            Outcome::Unclear { retry_after: reply.retry_after, why: reply.said() }
+        }
+        "msg_too_long"
+        | "msg_blocks_too_long"
+        | "invalid_blocks"
+        | "invalid_blocks_format"
+        | "no_text"
+        | "invalid_attachments"
+        | "too_many_attachments"
+        | "markdown_text_conflict"
+        | "invalid_arguments" => Outcome::Content { why: reply.said() },
+        _ => match advice(code) {
+            Some(advice) => Outcome::Dead { code: code.to_owned(), text: reply.said(), advice: advice.to_owned() },
+            // It concerns this message: who reads the channel must not wait for it.
+            None if request.refresh => Outcome::Content { why: reply.said() },
+            // A definite no that is not known: nothing is lost, and after a while it is told.
+            None => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
+        },
+    }
+}
+
+/// What the operator can do about an error that does not go away by itself.
+pub fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "not_in_channel" => "invite the app into the channel: type `/invite @` and its name there",
+        "channel_not_found" => {
+            "there is no such channel, or it is private: put the channel's id (C…) into podbell.yaml and invite the app into it"
+        }
+        "is_archived" | "channel_is_archived" => {
+            "the channel is archived: restore it, or put another one into podbell.yaml"
+        }
+        "missing_scope" | "no_permission" | "not_allowed_token_type" => {
+            "the token lacks a right: give the app the scope chat:write (OAuth & Permissions), reinstall it, and put the new token (xoxb-…) into podbell.yaml"
+        }
+        "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => {
+            "the token is no longer valid: reinstall the app and put its bot token (xoxb-…) into podbell.yaml"
+        }
+        "access_denied"
+        | "ekm_access_denied"
+        | "org_login_required"
+        | "team_access_not_granted"
+        | "accesslimited"
+        | "two_factor_setup_required"
+        | "team_not_found" => "the workspace refuses the app: ask an administrator of the workspace",
+        "restricted_action"
+        | "restricted_action_read_only_channel"
+        | "restricted_action_non_threadable_channel"
+        | "restricted_action_thread_only_channel"
+        | "no_dual_broadcast_content_update"
+        | "as_user_not_supported"
+        | "is_inactive"
+        | "cannot_post_to_channel" => {
+            "the channel does not let the app post: change who may post there, or put another channel into podbell.yaml"
+        }
+        _ => return None,
+    })
+}

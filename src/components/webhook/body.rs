@@ -1,0 +1,216 @@
+//! The body of a webhook: documented JSON (docs/webhook.md). It is data, not a message: it carries the text of the cluster
+//! as it is, cut only where no program could want more.
+
+use serde_json::{Value, json};
+
+use podbell_core::incident::hold::Window;
+use podbell_core::message::{self, Message, clip};
+use podbell_core::mute::Author;
+use podbell_core::notice::{Info, Notice, NoticeBody, StoreFate, Story, Trouble, TroubleSubject};
+use podbell_core::outbox::Content;
+use podbell_core::time::Time;
+
+/// How much of the newest text is sent.
+const MOST_TEXT: usize = 16_000;
+/// How much of a short text: a reason, a name.
+const MOST_NAME: usize = 1_000;
+/// How many items of a list.
+const MOST_LISTED: usize = 100;
+
+/// What a webhook's message is made of, besides its words.
+pub(super) struct Facts<'a> {
+    /// The folded notice.
+    pub notice: &'a Notice,
+    /// The numbers of all notices in it, ascending.
+    pub notices: Vec<u64>,
+    /// The id of the message, the same in every attempt.
+    pub id: &'a str,
+    /// Where the status page shows it.
+    pub url: Option<&'a str>,
+}
+
+/// The body of the request.
+pub(super) fn body(facts: &Facts<'_>, message: &Message, content: Content) -> Value {
+    let notice = facts.notice;
+    let mut data = json!({
+        "notice": notice.kind.as_str(),
+        "notices": facts.notices,
+        "severity": notice.severity.as_str(),
+        "caused_at": rfc3339(notice.caused_at),
+        "made_at": rfc3339(notice.made_at),
+        "title": clip(&message.title, MOST_NAME),
+        "text": clip(&message.text(), if content == Content::Full { MOST_TEXT } else { MOST_NAME }),
+        "incident_id": notice.body.incident(),
+    });
+    if let (Some(fields), Some(url)) = (data.as_object_mut(), facts.url) {
+        fields.insert("url".to_owned(), json!(url));
+    }
+    let (about, details) = match &notice.body {
+        NoticeBody::Incident(story) => ("incident", incident(story, message, content)),
+        NoticeBody::Trouble(trouble) => ("trouble", self::trouble(trouble)),
+        NoticeBody::Info(info) => ("info", self::info(info)),
+    };
+    if let (Some(fields), true) = (data.as_object_mut(), content != Content::Minimal) {
+        fields.insert(about.to_owned(), details);
+    }
+    json!({
+        "id": facts.id,
+        "type": format!("{about}.{}", word(notice)),
+        "timestamp": rfc3339(notice.made_at),
+        "data": data,
+    })
+}
+
+/// What follows the dot in a message's type.
+fn word(notice: &Notice) -> &'static str {
+    match &notice.body {
+        NoticeBody::Info(info) => match info {
+            Info::FirstContact { .. } => "first_contact",
+            Info::Blind { .. } => "blind",
+            Info::Held { .. } => "held",
+            Info::Daily { .. } => "daily",
+            Info::Muted { .. } => "muted",
+            Info::Store { .. } => "store",
+            Info::Test { .. } => "test",
+            Info::Dead { .. } => "dead",
+        },
+        NoticeBody::Incident(_) | NoticeBody::Trouble(_) => notice.kind.as_str(),
+    }
+}
+
+fn incident(story: &Story, message: &Message, content: Content) -> Value {
+    let most = if content == Content::Full { MOST_TEXT } else { MOST_NAME };
+    let reasons = story.reasons.iter().take(MOST_LISTED);
+    json!({
+        "id": story.incident,
+        "rule": {"file": &*story.rule.file, "name": &*story.rule.name},
+        "group": &story.group,
+        "source": name(&story.source),
+        "cluster": name(&story.cluster),
+        "cluster_alias": story.cluster_alias.as_deref().map(name),
+        "namespace": name(&story.namespace),
+        "workload": name(&story.workload),
+        "services": names(&story.services),
+        "reasons": reasons
+            .map(|reason| json!({"reason": name(&reason.reason), "occurrences": reason.occurrences}))
+            .collect::<Vec<_>>(),
+        "occurrences": story.occurrences,
+        "in_all": story.in_all,
+        "objects": story.objects,
+        "object_names": names(&story.object_names),
+        "newest": {
+            "level": story.newest.level.as_str(),
+            "obj_type": name(&story.newest.obj_type),
+            "obj_name": name(&story.newest.obj_name),
+            "reason": name(&story.newest.reason),
+            "message": clip(&story.newest.message, most),
+        },
+        "first_at": rfc3339(story.first_at),
+        "last_at": rfc3339(story.last_at),
+        "first_seen": rfc3339(story.first_seen),
+        "reopened": story.reopened,
+        "told": story.told.map(|told| json!({
+            "at": rfc3339(told.at), "occurrences": told.occurrences, "objects": told.objects,
+        })),
+        "news": names(&story.news),
+        "quiet_seconds": story.quiet_seconds,
+        "ended_by": story.ended_by.as_ref().map(|end| json!({
+            "reason": name(&end.reason), "obj_type": name(&end.obj_type), "obj_name": name(&end.obj_name),
+            "at": rfc3339(end.at),
+        })),
+        "closed_because": story.closed_because.as_deref().map(name),
+        "blind": story.blind.iter().take(MOST_LISTED).map(|(from, until)| json!({
+            "from": rfc3339(*from), "until": rfc3339(*until),
+        })).collect::<Vec<_>>(),
+        "runbook": &story.runbook,
+        "labels": &story.labels,
+        "command": message::command(story),
+        "help": message::help(story, message.language).filter(|_| !message.over),
+    })
+}
+
+fn trouble(trouble: &Trouble) -> Value {
+    let (kind, name) = match &trouble.subject {
+        TroubleSubject::Source(name) => ("source", name),
+        TroubleSubject::Destination(name) => ("destination", name),
+        TroubleSubject::Rules(name) => ("rules", name),
+    };
+    json!({
+        "id": trouble.incident,
+        "subject": {"kind": kind, "name": name},
+        "code": self::name(&trouble.code),
+        "text": clip(&trouble.text, MOST_NAME),
+        "advice": clip(&trouble.advice, MOST_NAME),
+        "affected": names(&trouble.affected),
+        "affected_count": trouble.affected_count,
+        "since": rfc3339(trouble.since),
+        "until": trouble.until.map(rfc3339),
+    })
+}
+
+fn info(info: &Info) -> Value {
+    match info {
+        Info::FirstContact { source, services, already_there, clock_hint } => json!({
+            "source": source, "services": services, "already_there": already_there,
+            "clock_off_hours": clock_hint.as_ref().map(|hint| hint.hours),
+        }),
+        Info::Blind { source, services, from, until } => json!({
+            "source": source, "services": services, "from": rfc3339(*from), "until": rfc3339(*until),
+        }),
+        Info::Held { window, from, until, over, over_count, still_open } => json!({
+            "window": {"kind": window_kind(window), "name": name(window.name())}, "from": rfc3339(*from), "until": rfc3339(*until),
+            "over": names(over), "over_count": over_count, "still_open": still_open,
+        }),
+        Info::Daily { since, until, events, messages, incidents, untold } => json!({
+            "since": rfc3339(*since), "until": rfc3339(*until), "events": events, "messages": messages,
+            "incidents": incidents, "untold": untold,
+        }),
+        Info::Muted { what, by, why, until, holds } => json!({
+            "what": name(what), "by": author(by), "why": why.as_deref().map(name), "until": rfc3339(*until), "holds": holds,
+        }),
+        Info::Store { fate, kept } => store(fate, kept.as_deref()),
+        Info::Test { destination } => json!({"destination": destination}),
+        Info::Dead { destination, deliveries, why } => json!({
+            "destination": destination, "deliveries": deliveries, "why": clip(why, MOST_NAME),
+        }),
+    }
+}
+
+fn store(fate: &StoreFate, kept: Option<&str>) -> Value {
+    let (why, from, until, missing) = match fate {
+        StoreFate::WentBack { commits, from, until } => (None, *from, Some(*until), *commits),
+        StoreFate::Replaced { until } => (None, None, Some(*until), 0),
+        StoreFate::Lost { until } => (None, None, *until, 0),
+        StoreFate::Damaged { why, until } => (Some(why), None, *until, 0),
+        StoreFate::Mended { why, rows } => (Some(why), None, None, *rows),
+        StoreFate::Rewritten | StoreFate::Unsure => (None, None, None, 0),
+    };
+    json!({
+        "fate": fate.word(), "why": why.map(|why| name(why)), "from": from.map(rfc3339), "until": until.map(rfc3339),
+        "missing": missing, "kept": kept.map(name),
+    })
+}
+
+fn author(author: &Author) -> Value {
+    json!({"name": name(&author.name), "via": name(&author.via)})
+}
+
+fn window_kind(window: &Window) -> &'static str {
+    match window {
+        Window::Hours(_) => "hours",
+        Window::Maintenance { .. } => "maintenance",
+    }
+}
+
+fn name(text: &str) -> String {
+    clip(text, MOST_NAME)
+}
+
+fn names(texts: &[String]) -> Vec<String> {
+    texts.iter().take(MOST_LISTED).map(|text| name(text)).collect()
+}
+
+/// UTC, with milliseconds where there are any.
+fn rfc3339(time: Time) -> String {
+    jiff::Timestamp::from_millisecond(time.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}

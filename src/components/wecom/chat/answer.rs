@@ -1,0 +1,50 @@
+//! What the desk says, as WeCom shows it. Pure.
+
+use super::super::markdown;
+use crate::chat::Reply;
+pub use crate::chat::own::Own;
+use crate::notifiers::terminal::terminal;
+use podbell_core::message::Message;
+
+/// The longest content of a stream of the AI bot, in bytes. Source: "Reply to a message: stream".
+pub const STREAM: usize = 20_480;
+/// The longest text of a passive reply, in bytes. Source: "Passive reply: text".
+pub const TEXT: usize = 2_048;
+
+/// How answers look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Markdown, in a stream of the AI bot.
+    Stream,
+    /// Plain text, in a passive reply of an app: it knows no markdown.
+    Text,
+}
+
+impl Form {
+    /// An answer of the desk, within the platform's limit.
+    pub fn write(self, reply: &Reply) -> String {
+        match self {
+            Self::Stream => markdown::content_of(&reply.message, &[], STREAM),
+            Self::Text => text(&reply.message, TEXT),
+        }
+    }
+}
+
+/// Whole lines of the plain answer. In a text, too, WeCom reads `<a href>`: nothing may begin a tag.
+fn text(message: &Message, limit: usize) -> String {
+    let plain = anstream::adapter::strip_str(&terminal(message)).to_string();
+    let plain = plain.replace('<', "＜").replace('>', "＞");
+    let lines: Vec<&str> = plain.lines().map(str::trim_end).collect();
+    let short = |lines: &[&str], more: &str| -> Option<String> {
+        let all: usize = lines.iter().map(|line| line.len() + 1).sum();
+        (all + more.len() <= limit).then(|| format!("{}\n{more}", lines.join("\n")).trim_end().to_owned())
+    };
+    for kept in (1..=lines.len()).rev() {
+        let left = lines.len() - kept;
+        let more = if left == 0 { String::new() } else { message.more(left) };
+        if let Some(text) = short(&lines[..kept], &more) {
+            return text;
+        }
+    }
+    markdown::neutral(&message.title, limit)
+}

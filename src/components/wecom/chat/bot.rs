@@ -1,0 +1,397 @@
+//! The AI bot's long connection: podbell opens it, says who it is, and answers over it in streams.
+//!
+//! There is one connection. It is opened again after it broke off, later after each failure; when a
+//! newer connection of the same bot took its place, only after a long time: two that push each other
+//! away without end answer nobody. An answer that WeCom did not confirm goes over the next connection.
+//!
+//! Source: "AI bot: long connection" of WeCom's developer documentation (subscribe first, a ping every
+//! 30 s, one connection for each bot, `disconnected_event`).
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use url::Url;
+
+use super::access::Heard;
+use super::answer::{Form, Own};
+use super::frame::{self, Frame};
+use super::outbox::{Job, Next, Outbox};
+use super::{Asker, NotTaken, Talk};
+use crate::chat::ChatDeps;
+use crate::chat::websocket::{self, Socket};
+
+/// Where WeCom listens.
+pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
+/// How long sending one frame may take: a connection that takes none is dead.
+const SEND: Duration = Duration::from_secs(10);
+/// How often a refused answer is sent again.
+const MOST_TRIES: u32 = 3;
+
+/// One AI bot.
+#[derive(Clone)]
+pub struct BotConfig {
+    /// What every chat has. Its channels are ids of groups, or [`super::DIRECT`].
+    pub talk: Talk,
+    /// The bot's id.
+    pub bot_id: String,
+    /// Its secret for long connections.
+    pub secret: SecretString,
+    /// Where WeCom listens, ws(s).
+    pub endpoint: Url,
+    /// How long things take.
+    pub timing: BotTiming,
+}
+
+/// How long things take; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct BotTiming {
+    /// An answer that takes longer begins with a first word.
+    pub inline: Duration,
+    /// How often podbell says that it lives; WeCom wants it every 30 s.
+    pub ping: Duration,
+    /// A connection that says nothing for this long is dead.
+    pub silence: Duration,
+    /// How long WeCom may take to confirm a frame.
+    pub confirm: Duration,
+    /// Before a frame is sent again that WeCom could not take, doubled each time.
+    pub again: Duration,
+    /// Before a connection is opened again, doubled each time.
+    pub reopen: Duration,
+    /// The longest such wait.
+    pub reopen_most: Duration,
+    /// Before a connection is opened again whose secret was refused.
+    pub refused: Duration,
+    /// Before a connection is opened again whose place a newer one took.
+    pub kicked: Duration,
+    /// How long opening a connection may take.
+    pub open: Duration,
+    /// How long what is in hand may take to end when podbell does.
+    pub end: Duration,
+}
+
+impl Default for BotTiming {
+    fn default() -> Self {
+        Self {
+            inline: Duration::from_secs(1),
+            ping: Duration::from_secs(30),
+            silence: Duration::from_secs(75),
+            confirm: Duration::from_secs(5),
+            again: Duration::from_secs(2),
+            reopen: Duration::from_secs(1),
+            reopen_most: Duration::from_secs(60),
+            refused: Duration::from_secs(5 * 60),
+            kicked: Duration::from_secs(15 * 60),
+            open: Duration::from_secs(20),
+            end: Duration::from_secs(3),
+        }
+    }
+}
+
+/// How a connection ended.
+enum End {
+    /// It could not be opened, or broke off.
+    Lost(&'static str),
+    /// WeCom refuses the bot's id or secret. Its code.
+    Refused(i64),
+    /// A newer one took its place.
+    Kicked,
+    /// Podbell ends.
+    Stopped,
+}
+
+/// A running bot.
+pub struct Bot {
+    asker: Arc<Asker>,
+    bot_id: String,
+    secret: SecretString,
+    endpoint: Url,
+    timing: BotTiming,
+    outbox: Outbox,
+}
+
+impl fmt::Debug for Bot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bot").field("asker", &self.asker).finish_non_exhaustive()
+    }
+}
+
+/// What a bot knows of its luck.
+#[derive(Default)]
+struct Luck {
+    /// How often it failed since WeCom last took it.
+    tries: u32,
+    /// Whether the log was told.
+    troubled: bool,
+}
+
+impl Bot {
+    /// A bot that does not listen yet: see [`Bot::connect`].
+    pub fn new(config: BotConfig, around: ChatDeps) -> Arc<Self> {
+        Arc::new(Self {
+            asker: Asker::new(config.talk, around, Form::Stream),
+            bot_id: config.bot_id,
+            secret: config.secret,
+            endpoint: config.endpoint,
+            timing: config.timing,
+            outbox: Outbox::default(),
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.asker.talk.name
+    }
+
+    /// Listens until the watch turns true, and then until what is in hand is done.
+    pub async fn connect(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut luck = Luck::default();
+        loop {
+            let end = line(&self, &mut luck, &mut stop).await;
+            let wait = match end {
+                End::Stopped => return,
+                end => self.wait(&mut luck, &end),
+            };
+            tokio::select! {
+                () = told(&mut stop) => return,
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// How long to wait after that end.
+    fn wait(&self, luck: &mut Luck, end: &End) -> Duration {
+        let timing = &self.timing;
+        let chance = (self.asker.around.chance)().clamp(0.0, 1.0);
+        let jittered = |wait: Duration| wait.mul_f64(0.5 + chance / 2.0);
+        let backed_off = timing.reopen.saturating_mul(2_u32.saturating_pow(luck.tries)).min(timing.reopen_most);
+        luck.tries = luck.tries.saturating_add(1);
+        let (wait, why) = match end {
+            End::Kicked => {
+                // Told every time: two podbells with one bot hear only half of what is said.
+                luck.troubled = true;
+                tracing::warn!(
+                    chat = %self.name(),
+                    "a newer connection of the same bot took this one's place: is another podbell using it? Trying again much later"
+                );
+                return jittered(timing.kicked);
+            }
+            End::Refused(code) => {
+                tracing::debug!(chat = %self.name(), code, "WeCom refuses the bot");
+                (jittered(timing.refused), "WeCom refuses the bot: check `bot_id` and `secret`")
+            }
+            End::Lost(why) => (jittered(backed_off), *why),
+            End::Stopped => (Duration::ZERO, "podbell ends"),
+        };
+        // One lost connection is everyday; it is told when the next attempt fails, too.
+        if !luck.troubled && (luck.tries > 1 || matches!(end, End::Refused(_))) {
+            luck.troubled = true;
+            tracing::warn!(chat = %self.name(), why, "the bot is not connected; trying again");
+        }
+        wait
+    }
+
+    fn greeted(&self, luck: &mut Luck) {
+        luck.tries = 0;
+        if std::mem::take(&mut luck.troubled) {
+            tracing::info!(chat = %self.name(), "the bot is connected again");
+        } else {
+            tracing::debug!(chat = %self.name(), "the bot is connected");
+        }
+    }
+
+    /// Takes in what was said; its answer goes to the outbox.
+    fn said(self: &Arc<Self>, req_id: &str, heard: Heard) {
+        let (id, now) = (heard.id.clone(), self.asker.now());
+        let taken = match self.asker.hear(heard) {
+            Ok(taken) if !taken.first => return self.outbox.moved(&id, req_id),
+            Ok(taken) => Ok(taken),
+            Err(NotTaken::Full) => {
+                return self.asker.complain("too many messages to remember: some are not answered");
+            }
+            Err(NotTaken::Busy) => Err(self.asker.own(Own::Busy)),
+        };
+        let stream = format!("{:032x}", rand::random::<u128>());
+        if !self.outbox.expect(&id, req_id, stream, now) {
+            return self.asker.complain("too many answers wait for a connection: some are not sent");
+        }
+        let bot = self.clone();
+        tokio::spawn(async move {
+            let content = match taken {
+                Err(own) => own,
+                Ok(taken) => {
+                    let mut said = pin!(bot.asker.said(taken.answer));
+                    match timeout(bot.timing.inline, said.as_mut()).await {
+                        Ok(said) => said,
+                        Err(_) => {
+                            let content = bot.asker.own(Own::Working);
+                            bot.outbox.push(Job { id: id.clone(), content, finish: false, tries: 0 });
+                            said.await
+                        }
+                    }
+                }
+            };
+            bot.outbox.push(Job { id, content, finish: true, tries: 0 });
+        });
+    }
+
+    /// What WeCom's answer to a frame means for it.
+    fn confirmed(self: &Arc<Self>, sent: Next, code: i64) {
+        let Next { mut job, req_id, .. } = sent;
+        match code {
+            0 if job.finish => self.outbox.done(&job.id),
+            0 => {}
+            // The question came again meanwhile, under a request that WeCom still knows.
+            _ if self.outbox.has_moved(&job.id, &req_id) => self.outbox.push(job),
+            // Busy, or more than 30 a minute in one conversation: it must wait.
+            -1 | 45009 if job.tries < MOST_TRIES => {
+                let wait = self.timing.again.saturating_mul(2_u32.saturating_pow(job.tries));
+                job.tries += 1;
+                let bot = self.clone();
+                tokio::spawn(async move {
+                    sleep(wait).await;
+                    bot.outbox.push(job);
+                });
+            }
+            _ => {
+                tracing::warn!(chat = %self.name(), code, "WeCom refuses an answer");
+                if job.finish {
+                    self.outbox.done(&job.id);
+                }
+            }
+        }
+    }
+}
+
+/// Until podbell ends. A sender that is gone means the same.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Opens a connection and says who podbell is.
+async fn open(bot: &Bot) -> Result<Socket, End> {
+    let mut url = bot.endpoint.clone();
+    let scheme = if url.scheme() == "ws" { "http" } else { "https" };
+    url.set_scheme(scheme).map_err(|()| End::Lost("the endpoint is no address"))?;
+    let mut socket = websocket::open(&bot.asker.around.client, url, frame::MOST).await.map_err(End::Lost)?;
+    let hello = frame::subscribe("subscribe", &bot.bot_id, bot.secret.expose_secret());
+    if !send(&mut socket, hello).await {
+        return Err(End::Lost("the connection broke off"));
+    }
+    while let Some(Ok(message)) = socket.next().await {
+        let Message::Text(text) = message else { continue };
+        match Frame::read(&text) {
+            Ok(Frame::Answer { req_id, code }) if req_id == "subscribe" => {
+                return match code {
+                    0 => Ok(socket),
+                    -1 | 45009 => Err(End::Lost("WeCom is busy")),
+                    code => Err(End::Refused(code)),
+                };
+            }
+            Ok(Frame::Kicked) => return Err(End::Kicked),
+            _ => {}
+        }
+    }
+    Err(End::Lost("the connection broke off"))
+}
+
+/// One connection, from its opening to its end.
+async fn line(bot: &Arc<Bot>, luck: &mut Luck, stop: &mut watch::Receiver<bool>) -> End {
+    let opened = tokio::select! {
+        () = told(stop) => return End::Stopped,
+        opened = timeout(bot.timing.open, open(bot)) => opened,
+    };
+    let mut socket = match opened {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(end)) => return end,
+        Err(_) => return End::Lost("WeCom does not answer in time"),
+    };
+    bot.greeted(luck);
+    let mut sent = None;
+    let end = talk(bot, &mut socket, &mut sent, stop).await;
+    if let Some(Next { job, .. }) = sent {
+        // Not confirmed: over the next connection. The stream is the same, so it is not there twice.
+        bot.outbox.push(job);
+    }
+    let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+    end
+}
+
+/// Hears and answers. `sent` is what WeCom has not confirmed: one frame at a time, so that frames of
+/// a stream cannot overtake each other.
+async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop: &mut watch::Receiver<bool>) -> End {
+    let timing = bot.timing;
+    let mut pings = interval(timing.ping);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pinged = 0_u64;
+    // A connection behind a router that forgot it looks alive and is silent.
+    let mut silent = pin!(sleep(timing.silence));
+    let mut late = pin!(sleep(Duration::MAX));
+    let mut ending = false;
+    let mut ended = pin!(sleep(Duration::MAX));
+    loop {
+        if ending && sent.is_none() && bot.outbox.is_idle() {
+            return End::Stopped;
+        }
+        if sent.is_none() {
+            let (next, dropped) = bot.outbox.next(bot.asker.now());
+            if dropped > 0 {
+                tracing::warn!(chat = %bot.name(), dropped, "answers are too late for WeCom");
+            }
+            if let Some(next) = next {
+                let frame = frame::respond(&next.req_id, &next.stream, &next.job.content, next.job.finish);
+                *sent = Some(next);
+                late.set(sleep(timing.confirm));
+                if !send(socket, frame).await {
+                    return End::Lost("the connection broke off");
+                }
+            }
+        }
+        let received = tokio::select! {
+            received = socket.next() => received,
+            _ = pings.tick() => {
+                pinged += 1;
+                match send(socket, frame::ping(&format!("ping-{pinged}"))).await {
+                    true => continue,
+                    false => return End::Lost("the connection broke off"),
+                }
+            }
+            () = bot.outbox.woken(), if sent.is_none() => continue,
+            () = silent.as_mut() => return End::Lost("the connection is silent"),
+            () = late.as_mut(), if sent.is_some() => return End::Lost("WeCom does not confirm"),
+            () = told(stop), if !ending => {
+                ending = true;
+                ended.set(sleep(timing.end));
+                continue;
+            }
+            () = ended.as_mut() => return End::Stopped,
+        };
+        silent.set(sleep(timing.silence));
+        let text = match received {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Lost("the connection broke off"),
+            Some(Ok(_)) => continue,
+        };
+        match Frame::read(&text) {
+            Ok(Frame::Answer { req_id, code }) => {
+                if let Some(next) = sent.take_if(|next| next.req_id == req_id) {
+                    bot.confirmed(next, code);
+                }
+            }
+            Ok(Frame::Said { req_id, heard: Some(heard) }) => bot.said(&req_id, heard),
+            Ok(Frame::Kicked) => return End::Kicked,
+            Ok(Frame::Said { heard: None, .. } | Frame::Other) => {}
+            Err(frame::Malformed) => bot.asker.complain("a frame is not WeCom's; it is left alone"),
+        }
+    }
+}
+
+/// Sends one frame. Whether the connection took it.
+async fn send(socket: &mut Socket, frame: String) -> bool {
+    matches!(timeout(SEND, socket.send(Message::text(frame))).await, Ok(Ok(())))
+}

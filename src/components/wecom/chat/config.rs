@@ -1,0 +1,191 @@
+//! The kinds `wecom-bot` and `wecom-app` of `chats:`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use serde_json::{Value as Json, json};
+use url::Url;
+
+use super::{Access, App, AppConfig, AppTiming, Bot, BotConfig, BotTiming, Crypto, ENDPOINT, Talk};
+use crate::chat::access::{AllowList, Channels, called};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
+use crate::examine::{Checked, Finding, Group, Net};
+use crate::http::{ClientError, HttpOptions};
+use crate::settings::keys::Address;
+use crate::settings::{Draft, Secret, SecretKind, SecretRef};
+use crate::tasks::{BoxFuture, SideTask, Waiting};
+use podbell_core::message::Language;
+use podbell_core::yaml::key::{Key, Shape};
+use podbell_core::yaml::{MapReader, Node, Reader};
+
+const BOT_ID: Key<Id> = Key::required("bot_id", Id("the bot"), "The bot's id.");
+const SECRET: Key<Secret> = Key::required("secret", Secret(SecretKind::Any), "Its secret for long connections.");
+const WEBSOCKET: Key<Address> =
+    Key::with_default("endpoint", Address(&["wss", "ws"]), ENDPOINT, "Where WeCom listens.");
+const CORP_ID: Key<Id> = Key::required("corp_id", Id("the company"), "The company's id.");
+const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "Proves WeCom's calls.");
+const AES_KEY: Key<Secret> =
+    Key::required("encoding_aes_key", Secret(SecretKind::Any), "Encrypts what is said: 43 letters and digits.");
+const AGENT_ID: Key<Id> =
+    Key::optional("agent_id", Id("the app, such as 1000002"), "Only this app's messages are answered.");
+const USERS: Key<AllowList<Id>> = Key::optional("users", AllowList(Id("a user")), "People who may ask [default: any].");
+const CHANNELS: Key<Channels<Id>> = Key::optional(
+    "channels",
+    Channels(Key::required("id", Id("a channel"), "The group's chatid or the app's AgentID.")),
+    "Groups that may ask, by chatid; `direct` is a conversation of one person with the bot [default: any, everything].",
+);
+
+/// The row of an AI bot: podbell opens a connection to WeCom.
+pub const BOT: ChatKind = ChatKind {
+    name: "wecom-bot",
+    about: "An AI bot of WeCom, over a long connection.",
+    language: Language::Zh,
+    time_zone: "Asia/Shanghai",
+    keys: &[&BOT_ID, &SECRET, &WEBSOCKET, &USERS, &CHANNELS],
+    read: read_bot,
+    elsewhere: |key| match key {
+        "corp_id" | "token" | "encoding_aes_key" | "agent_id" => Some("that belongs to a chat of `kind: wecom-app`"),
+        _ => notifier_s(key),
+    },
+};
+
+/// The row of an app: WeCom calls podbell.
+pub const APP: ChatKind = ChatKind {
+    name: "wecom-app",
+    about: "An app of WeCom, called over HTTP.",
+    language: Language::Zh,
+    time_zone: "Asia/Shanghai",
+    keys: &[&CORP_ID, &TOKEN, &AES_KEY, &AGENT_ID, &USERS, &CHANNELS],
+    read: read_app,
+    elsewhere: |key| match key {
+        "bot_id" | "secret" | "endpoint" => Some("that belongs to a chat of `kind: wecom-bot`"),
+        _ => notifier_s(key),
+    },
+};
+
+fn notifier_s(key: &str) -> Option<&'static str> {
+    (key == "url").then_some("a chat is asked, a notifier tells: a group robot belongs to `notifiers`")
+}
+
+fn talk(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Talk {
+    let access = Access { users: USERS.take(map, reader), channels: CHANNELS.take(map, reader) };
+    Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() }
+}
+
+fn read_bot(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
+    let (bot_id, secret) = (BOT_ID.take(map, reader), SECRET.take(map, reader));
+    let endpoint = WEBSOCKET.take(map, reader);
+    let talk = talk(map, head, reader);
+    let (bot_id, secret, endpoint) = (bot_id?, secret?, endpoint?);
+    Some(Draft::<dyn Chat>::new(move |secrets| {
+        Some(Arc::new(BotConfig {
+            talk: talk.clone(),
+            bot_id: bot_id.clone(),
+            secret: secrets.get(&secret)?,
+            endpoint: endpoint.clone(),
+            timing: BotTiming::default(),
+        }))
+    }))
+}
+
+fn read_app(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
+    let (corp_id, token) = (CORP_ID.take(map, reader), TOKEN.take(map, reader));
+    let (key, agent_id) = (AES_KEY.take(map, reader), AGENT_ID.take(map, reader));
+    let talk = talk(map, head, reader);
+    let written = key.as_ref().and_then(SecretRef::written_out);
+    if written.is_some_and(|written| Crypto::new(String::new().into(), &written, String::new()).is_err()) {
+        let help = "copy it from the app's page \"Receive messages\" in WeCom; it has 43 letters and digits";
+        let message = format!("the `encoding_aes_key` of `{}` is not a key", head.name);
+        reader.error_help(&map.head(), message, help);
+    }
+    let (corp_id, token, key) = (corp_id?, token?, key?);
+    Some(Draft::<dyn Chat>::new(move |secrets| {
+        let (proof, aes_key) = (secrets.get(&token), secrets.get(&key));
+        let (proof, aes_key): (SecretString, SecretString) = (proof?, aes_key?);
+        let Ok(crypto) = Crypto::new(proof, &aes_key, corp_id.clone()) else {
+            secrets.refuse(&key, "is not an EncodingAESKey: it has 43 letters and digits");
+            return None;
+        };
+        let (corp_id, agent_id) = (corp_id.clone(), agent_id.clone());
+        Some(Arc::new(AppConfig { talk: talk.clone(), corp_id, agent_id, crypto, timing: AppTiming::default() }))
+    }))
+}
+
+impl Chat for BotConfig {
+    fn serve(&self, deps: &ChatDeps, _: &HttpOptions) -> Result<Served, ClientError> {
+        let bot = Bot::new(self.clone(), deps.clone());
+        let connection: SideTask = Box::new(move |stop| Box::pin(bot.connect(stop)) as BoxFuture<()>);
+        Ok(Served { connections: vec![connection], ..Served::default() })
+    }
+
+    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {
+        Box::pin(async move {
+            let name = &self.talk.name;
+            let mut findings = Vec::new();
+            // The handshake of TLS only, not that of the WebSocket.
+            if let Ok(url) = Url::parse(&self.endpoint.as_str().replacen("ws", "http", 1)) {
+                findings.push(net.reached(Group::Chats, name, "WeCom's endpoint", url).await);
+            }
+            let found = "the bot: not tried, a second connection would take the running one's place";
+            findings.push(Finding::ok(Group::Chats, name, found));
+            findings.into()
+        })
+    }
+}
+
+impl Chat for AppConfig {
+    fn serve(&self, deps: &ChatDeps, _: &HttpOptions) -> Result<Served, ClientError> {
+        let routes = App::new(self.clone(), deps.clone()).routes();
+        Ok(Served { routes, ..Served::default() })
+    }
+
+    fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
+        let finding = called(&self.talk.name, "WeCom", "wecom", public_url);
+        Box::pin(std::future::ready(finding.into()))
+    }
+}
+
+impl fmt::Debug for BotConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BotConfig")
+            .field("talk", &self.talk)
+            .field("bot_id", &self.bot_id)
+            .field("endpoint", &self.endpoint.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AppConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppConfig")
+            .field("talk", &self.talk)
+            .field("corp_id", &self.corp_id)
+            .field("agent_id", &self.agent_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An id of WeCom's: letters, digits and a few signs, never blanks. The field says of what.
+#[derive(Clone, Copy, Debug)]
+struct Id(&'static str);
+
+impl Shape for Id {
+    type Value = String;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
+        let text = reader.text(node, &format!("the id of {}", self.0))?;
+        let fine = |b: u8| b.is_ascii_alphanumeric() || b"_-.@".contains(&b);
+        if !(1..=128).contains(&text.len()) || !text.bytes().all(fine) {
+            let help =
+                "copy it from WeCom; it has letters, digits and `_-.@` only. Names can be taken by others, ids cannot";
+            reader.error_help(&node.span, format!("`{text}` is not the id of {}", self.0), help);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": ["string", "integer"], "pattern": "^[A-Za-z0-9_.@-]{1,128}$"})
+    }
+}

@@ -1,0 +1,172 @@
+//! WeCom: an AI bot over a long connection ([`Bot`]), and an app whose messages WeCom posts ([`App`]).
+//!
+//! Both ways end in `Asker::hear`: was it heard before, may they, is there a place; then the desk is
+//! asked once, whatever comes again. It never reads the store and never parses a command.
+
+mod access;
+mod answer;
+mod app;
+mod bot;
+pub(super) mod config;
+mod crypto;
+mod frame;
+mod once;
+mod outbox;
+mod xml;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::tz::TimeZone;
+use tokio::sync::{Semaphore, watch};
+
+use self::answer::{Form, Own};
+use self::once::{Answered, Came, Once};
+use crate::chat::{ChatDeps, Question};
+use podbell_core::message::{Language, Style};
+use podbell_core::time::Time;
+
+pub use access::{Access, DIRECT, Denied, Heard};
+pub use app::{App, AppConfig, AppTiming};
+pub use bot::{Bot, BotConfig, BotTiming, ENDPOINT};
+pub use crypto::{BadKey, Crypto};
+
+/// How many questions of a chat are asked at the same time.
+const ASKING: usize = 16;
+/// How many are in hand, with those that wait.
+const IN_HAND: usize = 256;
+/// The longest command, in bytes: the longest text that an app is sent.
+const MOST_TEXT: usize = 2_048;
+
+/// What both kinds of chats have.
+#[derive(Clone)]
+pub struct Talk {
+    /// The chat's name in podbell.yaml.
+    pub name: String,
+    /// Who may speak, and what they see.
+    pub access: Access,
+    /// The language of answers.
+    pub language: Language,
+    /// The zone of times in answers.
+    pub time_zone: TimeZone,
+}
+
+/// Why nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NotTaken {
+    /// There is no place; it should come again.
+    Busy,
+    /// Nothing more can be remembered.
+    Full,
+}
+
+/// Something that was heard, and where its answer comes.
+struct Taken {
+    answer: watch::Receiver<Answered>,
+    first: bool,
+}
+
+/// Asks the desk, once for everything that is heard.
+struct Asker {
+    talk: Talk,
+    around: ChatDeps,
+    form: Form,
+    once: Mutex<Once>,
+    asking: Semaphore,
+    in_hand: Arc<Semaphore>,
+    complaints: Mutex<Vec<&'static str>>,
+}
+
+impl fmt::Debug for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Talk")
+            .field("name", &self.name)
+            .field("language", &self.language)
+            .field("time_zone", &self.time_zone.iana_name())
+            .field("access", &self.access)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asker").field("name", &self.talk.name).finish_non_exhaustive()
+    }
+}
+
+impl Asker {
+    fn new(talk: Talk, around: ChatDeps, form: Form) -> Arc<Self> {
+        Arc::new(Self {
+            talk,
+            around,
+            form,
+            once: Mutex::default(),
+            asking: Semaphore::new(ASKING),
+            in_hand: Arc::new(Semaphore::new(IN_HAND)),
+            complaints: Mutex::default(),
+        })
+    }
+
+    fn now(&self) -> Time {
+        (self.around.now)()
+    }
+
+    fn own(&self, own: Own) -> Arc<str> {
+        own.text(self.talk.language).into()
+    }
+
+    /// Says in the log what is wrong with the other side, once for each kind.
+    fn complain(&self, what: &'static str) {
+        let mut known = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(&what) {
+            known.push(what);
+            tracing::warn!(chat = %self.talk.name, "{what} (said once)");
+        }
+    }
+
+    /// Asks in a task of its own, unless it was asked before: what was begun is carried out, also
+    /// when the other side hangs up.
+    fn hear(self: &Arc<Self>, heard: Heard) -> Result<Taken, NotTaken> {
+        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
+        let (put, answer) = match once.came(&heard.id, self.now()) {
+            Came::Again(answer) => return Ok(Taken { answer, first: false }),
+            Came::Full => return Err(NotTaken::Full),
+            Came::First(put, answer) => (put, answer),
+        };
+        let Ok(place) = self.in_hand.clone().try_acquire_owned() else {
+            once.forget(&heard.id);
+            return Err(NotTaken::Busy);
+        };
+        drop(once);
+        let asker = self.clone();
+        tokio::spawn(async move {
+            let said = asker.answer(heard).await;
+            put.send_replace(Some(said));
+            drop(place);
+        });
+        Ok(Taken { answer, first: true })
+    }
+
+    async fn answer(&self, heard: Heard) -> Arc<str> {
+        let speaker = match self.talk.access.speaker(&heard, &self.talk.name) {
+            Err(Denied::User) => return self.own(Own::NotYou),
+            Err(Denied::Channel) => return self.own(Own::NotHere),
+            Ok(_) if heard.text.len() > MOST_TEXT => return self.own(Own::TooLong),
+            Ok(speaker) => speaker,
+        };
+        // It is never closed.
+        let _turn = self.asking.acquire().await;
+        let style = Style { language: self.talk.language, time_zone: self.talk.time_zone.clone(), now: self.now() };
+        let question = Question { speaker, entry: heard.entry, text: heard.text, style };
+        self.form.write(&self.around.desk.ask(question).await).into()
+    }
+
+    /// The answer, once it is there.
+    async fn said(&self, mut answer: watch::Receiver<Answered>) -> Arc<str> {
+        match answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) {
+            Some(said) => said,
+            // An answer that never comes is a bug of the desk's; the person hears of it, at least.
+            None => self.own(Own::Broken),
+        }
+    }
+}

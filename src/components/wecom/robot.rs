@@ -1,0 +1,167 @@
+//! `kind: wecom` of `notifiers:`: a group robot. <https://developer.work.weixin.qq.com/document/path/91770>, and WeCom's
+//! "global error codes".
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::markdown;
+use crate::examine::{Checked, Group};
+use crate::notifiers::post::{Post, post};
+use crate::notifiers::probe::{Probe, probe};
+use crate::notifiers::redact::Redactor;
+use crate::notifiers::reply::{self, Reply};
+use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, People, Rendering, fingerprint};
+use crate::settings::{Draft, Secret, SecretKind};
+use crate::tasks::Waiting;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Policy};
+use podbell_core::yaml::key::Key;
+
+/// 20 in any 60 s, 5 of them kept for critical; a second of reserve for the network.
+const PACE: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
+const PATH: &str = "/cgi-bin/webhook/send";
+const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a group robot.");
+
+/// Its row.
+pub const NOTIFIER: NotifierKind = NotifierKind {
+    name: "wecom",
+    audience: Audience::People,
+    forms: &[NotifierForm { about: "A group of WeCom, through a robot.", keys: &[&URL] }],
+    read: |map, _, reader| {
+        let url = URL.take(map, reader)?;
+        Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Robot::new(secrets.url(&url)?)))))
+    },
+    elsewhere: |_| None,
+    people: Some(People {
+        platform: "WeCom",
+        help: "write the user id of the address book, such as zhangsan, or all",
+        read: read_user,
+    }),
+    preview: |url| Arc::new(Robot::new(url)),
+};
+
+/// A user id as people write it, or everybody: an `@` before it belongs to the mention.
+fn read_user(written: &str) -> Option<String> {
+    let bare = written.trim();
+    let bare = bare.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(bare);
+    let bare = bare.trim_start_matches('@');
+    is_user(bare).then(|| bare.to_owned())
+}
+
+/// Whether podbell.yaml may name this user: letters, digits and `_-.@`.
+pub fn is_user(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.@".contains(&b))
+}
+
+struct Robot {
+    url: Url,
+    redactor: Redactor,
+}
+
+impl Robot {
+    fn new(url: Url) -> Self {
+        let redactor = Redactor::new(url.as_str(), &[], &["webhook", "cgi-bin", PATH]);
+        Self { url, redactor }
+    }
+}
+
+impl fmt::Debug for Robot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("wecom")
+    }
+}
+
+impl Notifier for Robot {
+    fn policy(&self) -> Policy {
+        let endpoint = fingerprint([self.url.as_str()]);
+        Policy { pace: Some(PACE), ..Policy::of(endpoint.clone(), endpoint) }
+    }
+
+    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
+        let mentions = rendering.mentioned(NOTIFIER.name);
+        markdown::body(&rendering.message, rendering.content, &mentions).to_string().into_bytes()
+    }
+
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+        Box::pin(async move {
+            let Attempt { client, body, now, .. } = attempt;
+            match post(client, &self.url, Post::json(body, now), &self.redactor).await {
+                Ok(reply) => classify(&reply),
+                Err(outcome) => outcome,
+            }
+        })
+    }
+
+    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+        const WHAT: &str = "WeCom robot";
+        Box::pin(async move {
+            let Look { subject, net, now, test_follows } = look;
+            if test_follows {
+                return Checked::default();
+            }
+            // Something that is not WeCom's might do something when it is asked.
+            if !self.url.path().ends_with(PATH) {
+                return net.reached(Group::Destinations, subject, WHAT, self.url.clone()).await.into();
+            }
+            let (url, redactor) = (&self.url, &self.redactor);
+            probe(&Probe { subject, what: WHAT, url, redactor, classify, is_about_content }, &net.client, now).await
+        })
+    }
+}
+
+/// A key is looked at before the message is. Codes beyond these are about who asks (48002, 60020), how often (45009), or
+/// how WeCom is (-1), and would refuse a message, too.
+fn is_about_content(reply: &Reply) -> bool {
+    errcode(reply).is_some_and(|code| matches!(code, 40_000..=44_999 | 47_000..=47_999))
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    errcode: i64,
+}
+
+/// The code of an answer that is WeCom's.
+pub fn errcode(reply: &Reply) -> Option<i64> {
+    let answer: Answer = serde_json::from_str(&reply.body).ok()?;
+    (reply.status == 200).then_some(answer.errcode)
+}
+
+/// What a reply means. The robot always answers 200; the code is in the body.
+pub fn classify(reply: &Reply) -> Outcome {
+    if reply.status != 200 {
+        return match reply.status {
+            429 | 413 | 300..=399 | 500..=599 => reply::by_status(reply),
+            _ => reply::unclear(reply, "an answer that is not WeCom's (wrong host, or a proxy in between?)"),
+        };
+    }
+    let Ok(Answer { errcode }) = serde_json::from_str(&reply.body) else {
+        return reply::unclear(reply, "a success that is not WeCom's (a proxy or a login page in between?)");
+    };
+    match errcode {
+        0 => Outcome::Delivered,
+        // Over 20 in a minute: the window must pass.
+        45009 | 45033 => Outcome::Refused {
+            retry_after: Some(reply.retry_after.unwrap_or(Duration::from_secs(60))),
+            why: reply.said(),
+        },
+        40001 | 40014 | 42001 | 40013 | 93000..=93999 => {
+            Outcome::Dead { code: errcode.to_string(), text: reply.said(), advice: advice(errcode).to_owned() }
+        }
+        // What is wrong with a content: its type, a parameter, its length, empty.
+        40004..=40063 | 44001..=45008 | 47001 => Outcome::Content { why: reply.said() },
+        _ => reply::unclear(reply, "an error"),
+    }
+}
+
+fn advice(errcode: i64) -> &'static str {
+    match errcode {
+        93000 => {
+            "the robot was removed or its URL is wrong: add a group robot in WeCom and put its new webhook URL into podbell.yaml"
+        }
+        _ => "check the group robot in WeCom and its webhook URL in podbell.yaml; then run `podbell send-test`",
+    }
+}

@@ -1,0 +1,352 @@
+//! podbell.yaml as a whole: its top-level keys and the small sections.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, ServerConfig, StoreConfig, TokenConfig, Written, chats,
+    gateway, notifiers, page, schema, sources,
+};
+use crate::notifiers::ConfiguredChats;
+use crate::settings::keys::{
+    Address, HTTP, NAME, RIGHTS, SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, is_given, named, scope,
+};
+use crate::settings::{Secret, SecretKind, SecretRef};
+use podbell_core::rules::quiet::read::Planned;
+use podbell_core::rules::raw::check_destination;
+use podbell_core::rules::{Conditions, Destination, Names, keys, quiet, raw};
+use podbell_core::yaml::key::{AtLeast, Described, Key, Own, Row, Shape, Text, map_schema, one_or_many_schema};
+use podbell_core::yaml::{self, MAY_SAY_VERSION, Node, Reader, Value};
+
+const SOURCES: Key<Described> = Key::required("sources", Described(schema::sources), "Where event lists come from.");
+const NOTIFIERS: Key<Described> = Key::required("notifiers", Described(schema::notifiers), "Where notices go.");
+const CHATS: Key<Described> = Key::optional("chats", Described(schema::chats), "Where people ask, and who may.");
+const MENTIONS: Key<Described> = Key::optional(
+    "mentions",
+    Described(notifiers::mentions_schema),
+    "Who a name of a rule's mention is on each platform.",
+);
+const RULES: Key<Described> = Key::optional(
+    "rules",
+    Described(entries_schema),
+    "Rule files in reading order; without this key the built-in rules tell Warnings of any reason to every chat.",
+);
+const MAINTENANCE: Key<Described> = Key::optional(
+    "maintenance",
+    Described(keys::maintenance_schema),
+    "Planned work: nothing is told of it before its end; what is over by then is summed up.",
+);
+const OPERATOR: Key<Described> =
+    Key::optional("operator", Described(|| map_schema("", &[&NOTIFY, &HEARTBEAT])), "What podbell tells about itself.");
+const STORE: Key<Own<StoreConfig>> = Key::with_default(
+    "store",
+    Own { read: store, schema: || json!({"type": "string", "pattern": "^sqlite:.+$"}) },
+    "sqlite:podbell.db",
+    "Where state is kept.",
+);
+const SERVER: Key<Described> = Key::optional(
+    "server",
+    Described(|| map_schema("", &[&LISTEN, &PUBLIC_URL, &TOKENS, &PAGE])),
+    "What podbell serves.",
+);
+const GATEWAY: Key<Described> =
+    Key::optional("gateway", Described(gateway::schema), "Who may ask through the legacy API; without it nobody may.");
+const HTTP_SECTION: Key<Described> =
+    Key::optional("http", Described(|| map_schema("", &[&PROXY, &CA_FILE])), "How it reaches the network.");
+
+/// The keys of podbell.yaml.
+pub(super) const ROWS: [&dyn Row; 12] = [
+    &MAY_SAY_VERSION,
+    &SOURCES,
+    &NOTIFIERS,
+    &CHATS,
+    &MENTIONS,
+    &RULES,
+    &MAINTENANCE,
+    &OPERATOR,
+    &STORE,
+    &SERVER,
+    &GATEWAY,
+    &HTTP_SECTION,
+];
+
+const FILES: Key<Described> = Key::required("files", Described(texts_schema), "Files or globs.");
+const SCOPE: Key<Own<Conditions>> = Key::optional(
+    "scope",
+    Own { read: |node, reader| raw::conditions(node, reader, "`scope`"), schema: keys::conditions_schema },
+    "Its rules see nothing else.",
+);
+const MAY_NOTIFY: Key<Described> =
+    Key::optional("may_notify", Described(texts_schema), "Its rules may notify nobody else.");
+const NOTIFY: Key<Described> =
+    Key::optional("notify", Described(texts_schema), "Where podbell's own trouble goes [default: every chat].");
+const HEARTBEAT: Key<Described> = Key::optional(
+    "heartbeat",
+    Described(|| map_schema("", &[&HEARTBEAT_URL, &EVERY])),
+    "An address to call while all is well: a dead man's switch.",
+);
+const HEARTBEAT_URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "What to call.");
+const EVERY: Key<AtLeast> = Key::with_default("every", AtLeast(Duration::from_secs(1)), "1m", "How often.");
+const LISTEN: Key<Own<SocketAddr>> = Key::with_default(
+    "listen",
+    Own { read: listen, schema: || json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}) },
+    "127.0.0.1:8080",
+    "Address and port.",
+);
+const PUBLIC_URL: Key<Address> = Key::optional("public_url", HTTP, "Where people reach it, for links.");
+const TOKENS: Key<Described> =
+    Key::optional("tokens", Described(tokens_schema), "Who may use the API and sign in to the page.");
+const PAGE: Key<Described> = Key::optional("page", Described(page::schema), "The status page.");
+const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Token), "The token, at least 16 characters.");
+const PROXY: Key<Given<Secret>> = Key::optional("proxy", Given(Secret(SecretKind::Url)), "A proxy for all requests.");
+const CA_FILE: Key<Given<Text>> =
+    Key::optional("ca_file", Given(Text("the path of a file")), "Certificates to trust beside the usual ones, PEM.");
+
+/// A value, or `null` for none.
+#[derive(Clone, Copy, Debug)]
+struct Given<S>(S);
+
+impl<S: Shape> Shape for Given<S> {
+    type Value = S::Value;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<S::Value> {
+        if is_given(node) { self.0.read(node, reader) } else { None }
+    }
+
+    fn schema(&self) -> Json {
+        json!({"anyOf": [self.0.schema(), {"type": "null"}]})
+    }
+}
+
+fn texts_schema() -> Json {
+    one_or_many_schema(&json!({"type": ["string", "number", "boolean"]}), 0)
+}
+
+fn entries_schema() -> Json {
+    let whole = map_schema("", &[&FILES, &SCOPE, &MAY_NOTIFY]);
+    json!({"type": "array", "items": {"anyOf": [{"type": ["string", "number", "boolean"]}, whole]}})
+}
+
+fn tokens_schema() -> Json {
+    let one = map_schema("", &[&NAME, &TOKEN, &RIGHTS, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE]);
+    json!({"type": "array", "items": one})
+}
+
+/// One item of `rules:`.
+#[derive(Debug)]
+pub struct RuleEntry {
+    /// Globs and where they are written.
+    pub files: Vec<(String, Range<usize>)>,
+    /// What its rules see.
+    pub scope: Option<Conditions>,
+    /// Whom its rules may notify.
+    pub may_notify: Option<Vec<Destination>>,
+}
+
+/// What podbell.yaml says, secrets not yet put in.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// `None` if a part of it is so wrong that nothing can run with it.
+    pub config: Option<Config<Written>>,
+    /// The rule files to read.
+    pub entries: Vec<RuleEntry>,
+    /// The names rule files may use.
+    pub names: Names,
+    /// Planned work, and where it is written.
+    pub planned: Vec<Planned>,
+}
+
+/// Reads podbell.yaml.
+pub(super) fn read(root: &Node, reader: &mut Reader) -> Parsed {
+    let Some(mut map) = reader.map(root, "podbell.yaml: a map with `sources:` and `notifiers:`") else {
+        return Parsed::default();
+    };
+    if !yaml::version(&mut map, yaml::Said::Maybe, reader) {
+        return Parsed::default();
+    }
+    let sources = section(&SOURCES, &mut map, reader, sources::read).unwrap_or_default();
+    let notifiers_node = NOTIFIERS.node(&mut map, reader);
+    let chats = section(&CHATS, &mut map, reader, chats::read).unwrap_or_default();
+    let around = ConfiguredChats { chats: chats.kinds };
+    let read = |node| reader.within("notifiers", |reader| notifiers::read(node, &around, reader));
+    let notifiers = notifiers_node.map(read).unwrap_or_default();
+    let mentions = section(&MENTIONS, &mut map, reader, notifiers::mentions).unwrap_or_default();
+    let destinations = notifiers_node.map(notifiers::names).unwrap_or_default();
+    let names = Names {
+        destinations: Some(destinations.iter().map(|name| name.as_str().into()).collect()),
+        mentions: Some(mentions.keys().cloned().collect()),
+        may_notify: None,
+    };
+    let rules = RULES.node(&mut map, reader);
+    let entries = rules.map(|node| entries(node, &names, reader)).unwrap_or_default();
+    let maintenance = MAINTENANCE.node(&mut map, reader);
+    let planned = maintenance.map(|node| quiet::read::maintenance(node, reader, &[], None)).unwrap_or_default();
+    let operator = section(&OPERATOR, &mut map, reader, |node, reader| operator(node, &names, reader)).flatten();
+    let store = STORE.take(&mut map, reader);
+    let server = section(&SERVER, &mut map, reader, server).flatten();
+    let gateway = section(&GATEWAY, &mut map, reader, gateway::read).unwrap_or_default();
+    let http = section(&HTTP_SECTION, &mut map, reader, http).flatten();
+    map.finish(reader);
+    let mut config = Config {
+        sources,
+        notifiers,
+        chats: chats.chats,
+        mentions,
+        has_rules: rules.is_some(),
+        maintenance: planned.iter().map(|planned| planned.maintenance.clone()).collect(),
+        operator: operator.unwrap_or(OperatorConfig { notify: Vec::new(), heartbeat: None }),
+        store: store.unwrap_or_else(|| StoreConfig::Sqlite(reader.folder.join("podbell.db"))),
+        server: server.unwrap_or_else(|| ServerConfig {
+            listen: default_listen(),
+            public_url: None,
+            tokens: Vec::new(),
+            page: PageConfig::default(),
+        }),
+        gateway,
+        http: http.unwrap_or(HttpConfig { proxy: None, ca_file: None }),
+    };
+    if config.operator.notify.is_empty() {
+        config.operator.notify = config.default_operators();
+    }
+
+    Parsed { config: Some(config), entries, names, planned }
+}
+
+/// Reads a section, and knows meanwhile where it is.
+fn section<T>(
+    key: &Key<Described>,
+    map: &mut yaml::MapReader<'_>,
+    reader: &mut Reader,
+    read: impl FnOnce(&Node, &mut Reader) -> T,
+) -> Option<T> {
+    let node = key.node(map, reader)?;
+    Some(reader.within(key.name(), |reader| read(node, reader)))
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+fn entries(node: &Node, names: &Names, reader: &mut Reader) -> Vec<RuleEntry> {
+    let items = reader.list(node, "a list of rule files such as [rules/*.yaml]");
+    items.iter().filter_map(|item| entry(item, names, reader)).collect()
+}
+
+fn entry(node: &Node, names: &Names, reader: &mut Reader) -> Option<RuleEntry> {
+    if !matches!(node.value, Value::Map(_)) {
+        let text = reader.text(node, "a file, a glob, or a map with `files:`")?;
+        return Some(RuleEntry { files: vec![(text.to_owned(), node.span.clone())], scope: None, may_notify: None });
+    }
+    let mut map = reader.map(node, "a map with `files:`")?;
+    let files = FILES.node(&mut map, reader).map(|node| texts(node, "a file or a glob", reader)).unwrap_or_default();
+    let scope = SCOPE.take(&mut map, reader);
+    let may_notify = MAY_NOTIFY.node(&mut map, reader).map(|node| destinations(node, names, reader));
+    map.finish(reader);
+    Some(RuleEntry { files, scope, may_notify })
+}
+
+fn texts(node: &Node, what: &str, reader: &mut Reader) -> Vec<(String, Range<usize>)> {
+    let items = reader.one_or_many(node);
+    items.iter().filter_map(|item| Some((reader.text(item, what)?.to_owned(), item.span.clone()))).collect()
+}
+
+fn destinations(node: &Node, names: &Names, reader: &mut Reader) -> Vec<Destination> {
+    let mut chosen: Vec<Destination> = Vec::new();
+    for item in reader.one_or_many(node) {
+        let Some(name) = reader.text(item, "the name of a notifier") else { continue };
+        check_destination(name, item, reader, names);
+        if !chosen.iter().any(|other| **other == *name) {
+            chosen.push(name.into());
+        }
+    }
+    chosen
+}
+
+fn operator(node: &Node, names: &Names, reader: &mut Reader) -> Option<OperatorConfig<Written>> {
+    let mut map = reader.map(node, "a map such as {notify: [team-chat]}")?;
+    let notify = NOTIFY.node(&mut map, reader).map(|node| destinations(node, names, reader)).unwrap_or_default();
+    let heartbeat = section(&HEARTBEAT, &mut map, reader, heartbeat).flatten();
+    map.finish(reader);
+    Some(OperatorConfig { notify, heartbeat })
+}
+
+fn heartbeat(node: &Node, reader: &mut Reader) -> Option<Heartbeat<Written>> {
+    let mut map = reader.map(node, "a map such as {url: https://…, every: 1m}")?;
+    let (url, every) = (HEARTBEAT_URL.take(&mut map, reader), EVERY.take(&mut map, reader));
+    map.finish(reader);
+    Some(Heartbeat { url: url?, every: every? })
+}
+
+fn store(node: &Node, reader: &mut Reader) -> Option<StoreConfig> {
+    let text = reader.text(node, "a store such as sqlite:podbell.db")?;
+    match text.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Some(StoreConfig::Sqlite(reader.folder.join(path))),
+        Some(("postgres" | "postgresql", _)) => {
+            let help = "use sqlite:podbell.db, or a later version";
+            reader.error_help(&node.span, "PostgreSQL is not supported by this version yet", help);
+            None
+        }
+        _ => {
+            reader.error_help(&node.span, "this is not a store", "write sqlite: and a path, such as sqlite:podbell.db");
+            None
+        }
+    }
+}
+
+fn listen(node: &Node, reader: &mut Reader) -> Option<SocketAddr> {
+    let text = reader.text(node, "an address and a port")?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        let help = "write an IP address and a port, such as \"127.0.0.1:8080\" or \"0.0.0.0:8080\"";
+        reader.error_help(&node.span, format!("`{text}` is not an address to listen on"), help);
+    }
+    address
+}
+
+fn server(node: &Node, reader: &mut Reader) -> Option<ServerConfig<Written>> {
+    let mut map = reader.map(node, "a map such as {listen: \"127.0.0.1:8080\"}")?;
+    let listen = LISTEN.take(&mut map, reader).unwrap_or_else(default_listen);
+    let public_url = PUBLIC_URL.take(&mut map, reader);
+    let tokens = section(&TOKENS, &mut map, reader, tokens).unwrap_or_default();
+    let page = section(&PAGE, &mut map, reader, page::read).flatten().unwrap_or_default();
+    map.finish(reader);
+    Some(ServerConfig { listen, public_url, tokens, page })
+}
+
+fn tokens(node: &Node, reader: &mut Reader) -> Vec<TokenConfig<Written>> {
+    let mut names = HashSet::new();
+    let items = reader.list(node, "a list of tokens");
+    items.iter().filter_map(|item| token(item, &mut names, reader)).collect()
+}
+
+fn token(node: &Node, names: &mut HashSet<String>, reader: &mut Reader) -> Option<TokenConfig<Written>> {
+    let mut map = reader.map(node, "a token such as {name: bot, token: \"${PODBELL_TOKEN}\", rights: write}")?;
+    let name = named(&mut map, names, reader);
+    let token = reader.within(&name, |reader| TOKEN.take(&mut map, reader));
+    let rights = RIGHTS.take(&mut map, reader);
+    let scope = scope(&mut map, reader);
+    map.finish(reader);
+    Some(TokenConfig { name, token: token?, rights: rights.unwrap_or_default(), scope })
+}
+
+fn http(node: &Node, reader: &mut Reader) -> Option<HttpConfig<Written>> {
+    let mut map = reader.map(node, "a map such as {proxy: http://proxy:3128}")?;
+    let proxy: Option<SecretRef> = PROXY.take(&mut map, reader);
+    let node = CA_FILE.node(&mut map, reader);
+    let ca_file = node.and_then(|node| Some((node, CA_FILE.read(node, reader)?)));
+    map.finish(reader);
+    let ca_file = ca_file.map(|(node, path)| (node, reader.folder.join(path)));
+    if let Some((node, path)) = &ca_file
+        && let Err(error) = crate::http::check_ca_file(path)
+    {
+        let help = "podbell does not start without it: give a readable PEM file, or leave `ca_file` out";
+        reader.error_help(&node.span, error.to_string(), help);
+    }
+    let ca_file: Option<PathBuf> = ca_file.map(|(_, path)| path);
+    Some(HttpConfig { proxy, ca_file })
+}

@@ -1,0 +1,122 @@
+//! Secrets put in: from a configuration as written to one that works.
+
+use secrecy::SecretString;
+
+use super::{
+    ChatConfig, Config, GatewayKeyConfig, Heartbeat, HttpConfig, NotifierConfig, OperatorConfig, PageConfig,
+    ProxyConfig, ServerConfig, SourceConfig, TokenConfig, Written,
+};
+use crate::settings::{Environment, SecretError, Secrets};
+
+/// What a configuration is without the secrets that are missing.
+pub struct Partly {
+    /// Without whatever lacks a secret.
+    pub config: Config,
+    /// What is missing, in the order of podbell.yaml.
+    pub missing: Vec<SecretError>,
+    /// Every secret that is there: what must appear in no output.
+    pub known: Vec<SecretString>,
+}
+
+impl Config<Written> {
+    /// Puts the secrets in.
+    ///
+    /// # Errors
+    /// Every secret that is missing or cannot be used.
+    pub fn resolve(self, environment: &impl Environment) -> Result<Config, Vec<SecretError>> {
+        let partly = self.resolve_partly(environment);
+        if partly.missing.is_empty() { Ok(partly.config) } else { Err(partly.missing) }
+    }
+
+    /// Puts the secrets in that are to be had, and leaves out everything that lacks one.
+    pub fn resolve_partly(self, environment: &impl Environment) -> Partly {
+        let mut secrets = Secrets::of(environment);
+        let sources = whole(self.sources, |source| source.resolve(&mut secrets));
+        let notifiers = whole(self.notifiers, |notifier| notifier.resolve(&mut secrets));
+        let chats = whole(self.chats, |chat| chat.resolve(&mut secrets));
+        let heartbeat = self
+            .operator
+            .heartbeat
+            .and_then(|heartbeat| Some(Heartbeat { url: secrets.get(&heartbeat.url)?, every: heartbeat.every }));
+        let tokens = whole(self.server.tokens, |token| token.resolve(&mut secrets));
+        let page = PageConfig {
+            language: self.server.page.language,
+            time_zone: self.server.page.time_zone,
+            proxy: self.server.page.proxy.and_then(|proxy| proxy.resolve(&mut secrets)),
+        };
+        let gateway = whole(self.gateway, |key| key.resolve(&mut secrets));
+        let proxy = self.http.proxy.and_then(|proxy| secrets.get(&proxy));
+        let config = Config {
+            sources,
+            notifiers,
+            chats,
+            mentions: self.mentions,
+            has_rules: self.has_rules,
+            maintenance: self.maintenance,
+            operator: OperatorConfig { notify: self.operator.notify, heartbeat },
+            store: self.store,
+            server: ServerConfig { listen: self.server.listen, public_url: self.server.public_url, tokens, page },
+            gateway,
+            http: HttpConfig { proxy, ca_file: self.http.ca_file },
+        };
+        Partly { config, missing: secrets.missing, known: secrets.known }
+    }
+}
+
+/// The items whose secrets are all there.
+fn whole<T, U>(items: Vec<T>, resolve: impl FnMut(T) -> Option<U>) -> Vec<U> {
+    items.into_iter().filter_map(resolve).collect()
+}
+
+impl SourceConfig<Written> {
+    fn resolve(self, secrets: &mut Secrets<'_>) -> Option<SourceConfig> {
+        Some(SourceConfig { source: self.source.complete(secrets)?, name: self.name, facts: self.facts })
+    }
+}
+
+impl NotifierConfig<Written> {
+    fn resolve(self, secrets: &mut Secrets<'_>) -> Option<NotifierConfig> {
+        Some(NotifierConfig {
+            platform: self.platform.complete(secrets)?,
+            name: self.name,
+            language: self.language,
+            time_zone: self.time_zone,
+            digest_after: self.digest_after,
+            daily: self.daily,
+            template: self.template,
+            kind: self.kind,
+        })
+    }
+}
+
+impl ChatConfig<Written> {
+    fn resolve(self, secrets: &mut Secrets<'_>) -> Option<ChatConfig> {
+        Some(ChatConfig { chat: self.chat.complete(secrets)?, name: self.name })
+    }
+}
+
+impl TokenConfig<Written> {
+    fn resolve(self, secrets: &mut Secrets<'_>) -> Option<TokenConfig> {
+        let token = secrets.get(&self.token)?;
+        Some(TokenConfig { token, name: self.name, rights: self.rights, scope: self.scope })
+    }
+}
+
+impl ProxyConfig<Written> {
+    fn resolve(self, secrets: &mut Secrets<'_>) -> Option<ProxyConfig> {
+        Some(ProxyConfig {
+            secret: secrets.get(&self.secret)?,
+            header: self.header,
+            secret_header: self.secret_header,
+            rights: self.rights,
+            scope: self.scope,
+        })
+    }
+}
+
+impl GatewayKeyConfig<Written> {
+    fn resolve(self, secrets: &mut Secrets<'_>) -> Option<GatewayKeyConfig> {
+        let (secret_id, secret_key) = (secrets.get(&self.secret_id), secrets.get(&self.secret_key));
+        Some(GatewayKeyConfig { secret_id: secret_id?, secret_key: secret_key?, scope: self.scope })
+    }
+}

@@ -1,0 +1,53 @@
+//! The way out, as every check takes it.
+
+use url::Url;
+
+use super::finding::{Finding, Group};
+use crate::http::{ClientError, HttpOptions, client};
+use crate::reach::Reach;
+
+/// Clients as `http:` says.
+pub struct Net {
+    /// For requests.
+    pub client: reqwest::Client,
+    /// For the server of this machine, past any proxy.
+    pub here: reqwest::Client,
+    reach: Reach,
+    proxied: bool,
+}
+
+impl Net {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the network cannot be set up as these options say.
+    pub fn new(options: &HttpOptions) -> Result<Self, ClientError> {
+        let here = HttpOptions { proxy: None, ca_file: options.ca_file.clone() };
+        Ok(Self {
+            client: client(options)?,
+            here: client(&here)?,
+            reach: Reach::new(options)?,
+            proxied: options.proxy.is_some(),
+        })
+    }
+
+    /// Connects and hangs up.
+    pub async fn reached(&self, group: Group, subject: &str, what: &str, url: Url) -> Finding {
+        let secure = url.scheme() == "https";
+        match self.reach.reach(url).await {
+            Ok(()) => {
+                let how = match (secure, self.proxied) {
+                    (true, true) => "can be reached through the proxy, and its certificate is good",
+                    (true, false) => "can be reached, and its certificate is good",
+                    (false, true) => "the proxy can be reached; whether it reaches this shows with the first message",
+                    (false, false) => "can be reached",
+                };
+                Finding::ok(group, subject, format!("{what}: {how} (nothing was sent)"))
+            }
+            Err(unreached) => {
+                let found = format!("{what}: cannot be reached: {}", unreached.text);
+                Finding::fail(group, subject, found, unreached.obstacle.advice())
+            }
+        }
+    }
+}

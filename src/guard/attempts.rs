@@ -1,0 +1,122 @@
+//! Wrong secrets, counted by caller: one bound for whatever takes one, the page, the API, the proxy's proof, reloads.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Caller;
+use crate::clock;
+
+/// So many wrong ones of one caller within a minute, and it waits for the rest of it.
+pub(super) const MOST_WRONG: u32 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
+/// So many callers are remembered.
+const MOST_CALLERS: usize = 10_000;
+
+/// What is remembered of callers.
+#[derive(Debug, Default)]
+struct Known {
+    wrong: HashMap<IpAddr, (Instant, u32)>,
+    /// Proxies that have proved themselves: what the people behind them type wrong must not shut out the others.
+    proved: HashSet<IpAddr>,
+}
+
+impl Known {
+    fn may_try(&mut self, caller: IpAddr, now: Instant) -> bool {
+        let in_force = |since: &Instant| now.saturating_duration_since(*since) < MINUTE;
+        if self.wrong.len() >= MOST_CALLERS {
+            self.wrong.retain(|_, (since, _)| in_force(since));
+        }
+        match self.wrong.get(&caller) {
+            Some((since, n)) => *n < MOST_WRONG || !in_force(since),
+            None => self.wrong.len() < MOST_CALLERS,
+        }
+    }
+
+    fn was_wrong(&mut self, caller: IpAddr, now: Instant) {
+        let (since, n) = self.wrong.entry(caller).or_insert((now, 0));
+        if now.saturating_duration_since(*since) >= MINUTE {
+            (*since, *n) = (now, 0);
+        }
+        *n += 1;
+    }
+}
+
+/// The tries of one caller. In every request that comes through the guard.
+#[derive(Clone, Debug)]
+pub struct Tries {
+    known: Arc<Mutex<Known>>,
+    caller: IpAddr,
+}
+
+/// What all of them share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attempts(Arc<Mutex<Known>>);
+
+impl Attempts {
+    /// Of one caller.
+    pub fn of(&self, caller: Caller) -> Tries {
+        Tries { known: self.0.clone(), caller: caller.0 }
+    }
+}
+
+impl Tries {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a secret is looked at at all.
+    pub fn may_try(&self) -> bool {
+        self.known().may_try(self.caller, clock::monotonic())
+    }
+
+    /// It was wrong.
+    pub fn was_wrong(&self) {
+        self.known().was_wrong(self.caller, clock::monotonic());
+    }
+
+    /// Whether a proxy's proof is looked at.
+    pub fn may_prove(&self) -> bool {
+        let mut known = self.known();
+        known.proved.contains(&self.caller) || known.may_try(self.caller, clock::monotonic())
+    }
+
+    /// It was right.
+    pub fn proved(&self) {
+        let mut known = self.known();
+        if known.proved.len() < MOST_CALLERS {
+            known.proved.insert(self.caller);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_with_many_wrong_secrets_waits_for_the_rest_of_a_minute() {
+        let mut known = Known::default();
+        let [a, b]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
+        let start = clock::monotonic();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for _ in 0..MOST_WRONG {
+            assert!(known.may_try(a, at(100)));
+            known.was_wrong(a, at(100));
+        }
+        assert!(!known.may_try(a, at(159)) && known.may_try(b, at(159)) && known.may_try(a, at(160)));
+        known.was_wrong(a, at(160));
+        assert!(known.may_try(a, at(161)));
+        for n in 0..30_000_u32 {
+            known.was_wrong(std::net::Ipv4Addr::from(n).into(), at(200));
+            known.may_try(b, at(200));
+            if known.wrong.len() > MOST_CALLERS {
+                break;
+            }
+        }
+        let stranger = "198.51.100.7".parse().unwrap();
+        assert!(!known.may_try(stranger, at(200)), "strangers wait while there are too many");
+        assert!(known.may_try(stranger, at(300)));
+    }
+}

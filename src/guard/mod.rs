@@ -1,0 +1,274 @@
+//! What strangers may cost: a guard in front of every route that listens to the world.
+//!
+//! Owns bodies (size and time), requests a second and at once for each caller, and the log of what
+//! was refused. It knows no platform and no secret. Health and metrics are not behind it, so that
+//! nobody can make podbell look dead.
+
+mod attempts;
+mod refusals;
+
+pub use self::attempts::Tries;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use governor::clock::DefaultClock;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use self::attempts::Attempts;
+use self::refusals::Refusals;
+use crate::clock;
+
+/// Who calls: the other end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Caller(pub IpAddr);
+
+/// The very address of the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+impl Caller {
+    /// Of an address. Whoever has an IPv6 network has all of its addresses, so they count as one.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(address.into()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
+            }
+        }
+    }
+}
+
+/// How much is allowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest body, in bytes. A click in a chat may carry the message that the button is in.
+    pub body: usize,
+    /// How long a body may take.
+    pub body_time: Duration,
+    /// Requests a second of one caller.
+    pub per_second: NonZeroU32,
+    /// How many of them at once after a pause.
+    pub burst: NonZeroU32,
+    /// Requests that are worked on at the same time.
+    pub at_once: usize,
+    /// The same, of one caller: nobody takes every place.
+    pub at_once_each: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self {
+            body: 256 * 1024,
+            body_time: Duration::from_secs(10),
+            per_second: number(50),
+            burst: number(200),
+            at_once: 128,
+            at_once_each: 32,
+        }
+    }
+}
+
+/// How many callers are remembered at the same time.
+const MOST_CALLERS: usize = 10_000;
+
+/// A request that is not taken, with what the log says of it. The other side reads the status alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused {
+    /// The answer.
+    pub status: StatusCode,
+    /// Why, for the log: words of podbell's own, never of the request.
+    pub why: &'static str,
+}
+
+impl Refused {
+    /// One of these.
+    pub fn new(status: StatusCode, why: &'static str) -> Self {
+        Self { status, why }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+type Rate = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock>;
+
+/// The guard's memory.
+pub struct Gate {
+    limits: Limits,
+    rate: Rate,
+    busy: Mutex<HashMap<IpAddr, usize>>,
+    refusals: Refusals,
+    attempts: Attempts,
+}
+
+impl Gate {
+    /// A guard with these limits.
+    pub fn new(limits: Limits) -> Arc<Self> {
+        let quota = Quota::per_second(limits.per_second).allow_burst(limits.burst);
+        let rate = RateLimiter::new(quota, HashMapStateStore::default(), DefaultClock::default());
+        Arc::new(Self {
+            limits,
+            rate,
+            busy: Mutex::default(),
+            refusals: Refusals::default(),
+            attempts: Attempts::default(),
+        })
+    }
+
+    fn in_time(&self, caller: Caller) -> bool {
+        if self.rate.len() >= MOST_CALLERS {
+            self.rate.retain_recent();
+            if self.rate.len() >= MOST_CALLERS {
+                // Ten thousand busy callers are an attack; strangers wait until it is over.
+                return false;
+            }
+        }
+        self.rate.check_key(&caller.0).is_ok()
+    }
+
+    /// A place among those that are worked on.
+    fn place(self: &Arc<Self>, caller: Caller) -> Option<Place> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = busy.values().sum();
+        let own = busy.get(&caller.0).copied().unwrap_or_default();
+        if all >= self.limits.at_once || own >= self.limits.at_once_each {
+            return None;
+        }
+        busy.insert(caller.0, own + 1);
+        Some(Place { gate: self.clone(), caller })
+    }
+}
+
+/// A place; free again when it is dropped.
+struct Place {
+    gate: Arc<Gate>,
+    caller: Caller,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut busy = self.gate.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        match busy.get_mut(&self.caller.0) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                busy.remove(&self.caller.0);
+            }
+        }
+    }
+}
+
+/// Puts the guard in front of routes, and of everything that is no route.
+pub fn guarded(routes: Router, gate: Arc<Gate>) -> Router {
+    routes
+        .method_not_allowed_fallback(|| async { Refused::new(StatusCode::METHOD_NOT_ALLOWED, "a wrong method") })
+        .fallback(|| async { Refused::new(StatusCode::NOT_FOUND, "nothing is there") })
+        .layer(from_fn_with_state(gate, guard))
+}
+
+async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let unknown = Caller(Ipv4Addr::UNSPECIFIED.into());
+    let caller = request.extensions().get::<Caller>().copied().unwrap_or(unknown);
+    request.extensions_mut().insert(gate.attempts.of(caller));
+    let response = match admit(&gate, caller, request, next).await {
+        Ok(response) => response,
+        Err(refused) => refused.into_response(),
+    };
+    if let Some(refused) = response.extensions().get::<Refused>() {
+        gate.refusals.note(refused, caller, clock::now());
+    }
+    response
+}
+
+async fn admit(gate: &Arc<Gate>, caller: Caller, request: Request, next: Next) -> Result<Response, Refused> {
+    if !gate.in_time(caller) {
+        return Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, "too many requests"));
+    }
+    let busy = Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once");
+    let _place = gate.place(caller).ok_or(busy)?;
+    let (head, body) = request.into_parts();
+    let too_large = Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "a body that is too large");
+    if announced(&head.headers).is_some_and(|length| length > gate.limits.body as u64) {
+        return Err(too_large);
+    }
+    let body = match tokio::time::timeout(gate.limits.body_time, to_bytes(body, gate.limits.body)).await {
+        Err(_) => return Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "a body that is too slow")),
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) if is_limit(&error) => return Err(too_large),
+        Ok(Err(_)) => return Err(Refused::new(StatusCode::BAD_REQUEST, "a body that was cut off")),
+    };
+    Ok(next.run(Request::from_parts(head, Body::from(body))).await)
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether a body ended at its limit, and not because the other side went away.
+fn is_limit(error: &axum::Error) -> bool {
+    let mut error: Option<&dyn std::error::Error> = Some(error);
+    while let Some(one) = error {
+        if one.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        error = one.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_are_one_caller() {
+        let caller = |text: &str| Caller::of(text.parse().unwrap());
+        assert_eq!(caller("2001:db8:1:2::1"), caller("2001:db8:1:2:ffff::9"));
+        assert_ne!(caller("2001:db8:1:2::1"), caller("2001:db8:1:3::1"));
+        assert_eq!(caller("::ffff:192.0.2.1"), caller("192.0.2.1"));
+        assert_ne!(caller("192.0.2.1"), caller("192.0.2.2"));
+    }
+
+    #[test]
+    fn one_caller_never_takes_every_place_and_places_are_given_back() {
+        let gate = Gate::new(Limits { at_once: 3, at_once_each: 2, ..Limits::default() });
+        let [a, b] = ["192.0.2.1", "192.0.2.2"].map(|text| Caller::of(text.parse().unwrap()));
+        let (first, _second) = (gate.place(a).unwrap(), gate.place(a).unwrap());
+        assert!(gate.place(a).is_none());
+        let _other = gate.place(b).unwrap();
+        assert!(gate.place(b).is_none(), "all places are taken");
+        drop(first);
+        assert!(gate.place(a).is_some());
+        drop((_second, _other));
+        assert!(gate.busy.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn memory_of_callers_is_bounded() {
+        let gate = Gate::new(Limits::default());
+        for n in 0..30_000_u32 {
+            gate.in_time(Caller(Ipv4Addr::from(n).into()));
+        }
+        assert!(gate.rate.len() <= MOST_CALLERS);
+    }
+}

@@ -1,0 +1,89 @@
+//! One POST and its reply. No retry, no redirect, no secret in what it says.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, USER_AGENT};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::redact::Redactor;
+use super::reply::{Reply, words};
+use podbell_core::outbox::Outcome;
+use podbell_core::time::Time;
+
+/// How long a request may take, from connecting to the end of the reply.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One request.
+pub struct Post {
+    /// Its body, JSON.
+    body: Vec<u8>,
+    /// When it is made.
+    now: Time,
+    headers: Vec<(&'static str, String)>,
+    bearer: Option<SecretString>,
+}
+
+impl Post {
+    /// A body of JSON, posted now.
+    pub fn json(body: Vec<u8>, now: Time) -> Self {
+        Self { body, now, headers: Vec::new(), bearer: None }
+    }
+
+    /// With this header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// With what proves who asks, where the address does not.
+    #[must_use]
+    pub fn bearer(mut self, token: &SecretString) -> Self {
+        self.bearer = Some(token.clone());
+        self
+    }
+}
+
+/// Posts it.
+///
+/// # Errors
+/// What the failure of the transport means for the message.
+pub async fn post(client: &reqwest::Client, url: &url::Url, post: Post, redactor: &Redactor) -> Result<Reply, Outcome> {
+    let mut request = client
+        .post(url.clone())
+        .timeout(TIMEOUT)
+        .header(CONTENT_TYPE, "application/json; charset=utf-8")
+        .header(USER_AGENT, concat!("podbell/", env!("CARGO_PKG_VERSION")));
+    if let Some(token) = &post.bearer {
+        request = request.bearer_auth(token.expose_secret());
+    }
+    for (name, value) in &post.headers {
+        request = request.header(*name, value);
+    }
+    let response = request.body(post.body).send().await.map_err(|error| failed(error, redactor))?;
+    Reply::read(response, redactor, post.now).await.map_err(|error| failed(error, redactor))
+}
+
+/// What an error of transport means: who was never reached has taken nothing.
+fn failed(error: reqwest::Error, redactor: &Redactor) -> Outcome {
+    let (never_reached, timed_out) = (error.is_connect(), error.is_timeout());
+    let why = match timed_out {
+        true => format!("no answer within {} s", TIMEOUT.as_secs()),
+        false => words(&chain(&error.without_url()), redactor),
+    };
+    match never_reached {
+        true => Outcome::Refused { retry_after: None, why },
+        false => Outcome::Unclear { retry_after: None, why },
+    }
+}
+
+/// An error with its causes: the last one is what an operator can act on.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

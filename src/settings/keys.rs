@@ -1,0 +1,191 @@
+//! Keys that stand in more than one section of podbell.yaml.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value as Json, json};
+use url::Url;
+
+use podbell_core::message::Language;
+use podbell_core::rules::{Field, keys, raw};
+use podbell_core::scope::{Rights, Scope};
+use podbell_core::yaml::key::{AtLeast, Key, Own, Shape, Text, Words, Zone};
+use podbell_core::yaml::{MapReader, Node, Reader, Value};
+
+/// What people and rules call something. Unique within its section, see [`named`].
+pub const NAME: Key<Name> = Key::required("name", Name, "What rules and messages call it: letters, digits, -, _ and .");
+/// The language of what people read there.
+pub const LANGUAGE: Key<Words<Language>> = Key::with_default("language", LANGUAGES, "en", "The language of messages.");
+/// The same, where leaving it out means something else.
+pub const LANGUAGES: Words<Language> = Words("a language", &[("en", Language::En), ("zh", Language::Zh)]);
+/// The zone of times that people read there.
+pub const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of times in messages.");
+/// How often something is read.
+pub const POLL_EVERY: Key<AtLeast> = Key::with_default(
+    "poll_every",
+    AtLeast(Duration::from_secs(1)),
+    "60s",
+    "Time between two polls of a service, at least 1s.",
+);
+/// What is news at the first contact.
+pub const FIRST_POLL_WINDOW: Key<AtLeast> = Key::with_default(
+    "first_poll_window",
+    AtLeast(Duration::ZERO),
+    "10m",
+    "At the first contact with a service, what is older is not told.",
+);
+/// What people call clusters.
+pub const ALIASES: Key<Own<BTreeMap<String, String>>> =
+    Key::optional("aliases", Own { read: aliases, schema: aliases_schema }, "Cluster id to what people read.");
+/// What somebody may do.
+pub const RIGHTS: Key<Words<Rights>> = Key::with_default(
+    "rights",
+    Words("a kind of rights", &[("read", Rights::Read), ("write", Rights::Write)]),
+    "read",
+    "Whether they may also acknowledge and mute.",
+);
+
+type Patterns = Key<Own<Vec<podbell_core::rules::Pattern>>>;
+/// What somebody sees.
+pub const SCOPE_CLUSTER: Patterns = Key::optional(
+    "cluster",
+    Own { read: |node, reader| Some(raw::patterns(Field::Cluster, node, reader)), schema: keys::patterns_schema },
+    "Only these clusters.",
+);
+/// What somebody sees.
+pub const SCOPE_NAMESPACE: Patterns = Key::optional(
+    "namespace",
+    Own { read: |node, reader| Some(raw::patterns(Field::Namespace, node, reader)), schema: keys::patterns_schema },
+    "Only these namespaces.",
+);
+/// What somebody sees.
+pub const SCOPE_SERVICE: Patterns = Key::optional(
+    "service",
+    Own { read: |node, reader| Some(raw::patterns(Field::Service, node, reader)), schema: keys::patterns_schema },
+    "Only these services.",
+);
+
+/// What somebody may see: the keys `cluster`, `namespace` and `service` of their map.
+pub fn scope(map: &mut MapReader<'_>, reader: &mut Reader) -> Scope {
+    Scope {
+        cluster: SCOPE_CLUSTER.take(map, reader).unwrap_or_default(),
+        namespace: SCOPE_NAMESPACE.take(map, reader).unwrap_or_default(),
+        service: SCOPE_SERVICE.take(map, reader).unwrap_or_default(),
+    }
+}
+
+/// The name of one of several: no other of `names` has it. Empty after a mistake.
+pub fn named(map: &mut MapReader<'_>, names: &mut HashSet<String>, reader: &mut Reader) -> String {
+    let Some(node) = NAME.node(map, reader) else { return String::new() };
+    let Some(name) = Name.read(node, reader) else { return node.text().unwrap_or_default().trim().to_owned() };
+    if !names.insert(name.clone()) {
+        reader.error_help(&node.span, format!("the name `{name}` is there twice"), "give each its own name");
+    }
+    name
+}
+
+/// A short name that can stand in addresses and messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Name;
+
+impl Shape for Name {
+    type Value = String;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
+        let name = reader.text(node, "a name")?;
+        let fine = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if !name.chars().all(fine) || name.len() > 64 {
+            let help = "use letters, digits, `-`, `_` and `.`, at most 64";
+            reader.error_help(&node.span, format!("`{name}` cannot be a name"), help);
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": ["string", "integer"], "pattern": "^[^\\s!-,/:-@\\[-\\^`{-~]{1,64}$"})
+    }
+}
+
+/// An address that is no secret, with one of these schemes.
+#[derive(Clone, Copy, Debug)]
+pub struct Address(pub &'static [&'static str]);
+
+/// An http(s) address that is no secret.
+pub const HTTP: Address = Address(&["https", "http"]);
+
+impl Shape for Address {
+    type Value = Url;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<Url> {
+        let usual = self.0.first().copied().unwrap_or_default();
+        let text = reader.text(node, &format!("an address such as {usual}://podbell.example.com"))?;
+        match Url::parse(text) {
+            Ok(url) if self.0.contains(&url.scheme()) && url.host().is_some() => Some(url),
+            _ => {
+                let begins: Vec<String> = self.0.iter().map(|scheme| format!("{scheme}://")).collect();
+                let message = format!("`{text}` is not an address that begins with {}", begins.join(" or "));
+                reader.error_help(&node.span, message, format!("begin it with {usual}://"));
+                None
+            }
+        }
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "string", "pattern": format!("^({})://.+$", self.0.join("|"))})
+    }
+}
+
+/// The path of a file that may come later; `-` is standard input where `stdin` is true.
+#[derive(Clone, Copy, Debug)]
+pub struct LatePath {
+    /// What messages call it.
+    pub what: &'static str,
+    /// Whether `-` is not a path.
+    pub stdin: bool,
+}
+
+impl Shape for LatePath {
+    type Value = PathBuf;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<PathBuf> {
+        let text = reader.text(node, self.what)?;
+        if self.stdin && text == "-" {
+            return Some(PathBuf::from(text));
+        }
+        let path = reader.folder.join(text);
+        if !path.exists() {
+            let help = "paths are relative to the folder of podbell.yaml; until it is there, podbell tells of trouble";
+            reader.warning_help(&node.span, format!("there is no file {text} yet"), help);
+        }
+        Some(path)
+    }
+
+    fn schema(&self) -> Json {
+        Text(self.what).schema()
+    }
+}
+
+fn aliases(node: &Node, reader: &mut Reader) -> Option<BTreeMap<String, String>> {
+    let map = reader.map(node, "a map such as {cls-1: prod}")?;
+    let pair = |(key, value): &(Node, Node)| {
+        Some((key.text()?.to_owned(), reader.text(value, "what people read")?.to_owned()))
+    };
+    Some(map.pairs().iter().filter_map(pair).collect())
+}
+
+fn aliases_schema() -> Json {
+    json!({"type": "object", "additionalProperties": Text("").schema()})
+}
+
+/// Whether somebody wrote something there: `null` is nothing.
+pub fn is_given(node: &Node) -> bool {
+    !matches!(node.value, Value::Null)
+}
+
+/// The zone by this name, which is of the database that podbell carries; UTC if it lacks it.
+pub fn zone(name: &str) -> TimeZone {
+    TimeZone::get(name).unwrap_or(TimeZone::UTC)
+}

@@ -1,0 +1,33 @@
+//! What the sections of podbell.yaml share: secrets, and keys that mean the same wherever they stand.
+
+pub mod keys;
+mod secret;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use secret::{Environment, ProcessEnvironment, Secret, SecretError, SecretKind, SecretRef, Secrets};
+
+/// Something that podbell.yaml describes and that works once its secrets are put in.
+pub struct Draft<T: ?Sized>(Box<Complete<T>>);
+
+type Complete<T> = dyn Fn(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync;
+
+impl<T: ?Sized> Draft<T> {
+    /// `complete` puts the secrets in; `None` if one of them cannot be had.
+    pub fn new(complete: impl Fn(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync + 'static) -> Self {
+        Self(Box::new(complete))
+    }
+
+    /// The thing itself; `None` if it lacks a secret.
+    pub fn complete(&self, secrets: &mut Secrets<'_>) -> Option<Arc<T>> {
+        let before = secrets.missing.len();
+        (self.0)(secrets).filter(|_| secrets.missing.len() == before)
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Draft<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Draft")
+    }
+}

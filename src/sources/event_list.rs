@@ -1,0 +1,347 @@
+//! Reading what the API answers. Pure: bytes to events or to the reason why there are none.
+//!
+//! An answer is read in one pass into texts that borrow from it. It is tolerant where that loses
+//! nothing: unknown fields, `null`s, numbers written as texts. One entry that cannot be understood
+//! is left out and counted, so that it does not silence the others; a list that is missing
+//! altogether is an error, never an empty list. Called by the client, the recordings and the file
+//! source.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::loose::{Integer, Text, Truth};
+use crate::sources::wall_clock::WallClock;
+use podbell_core::event::{Event, Level};
+use podbell_core::time::Time;
+
+/// What is dated before this has a zero for a date, in whatever zone it was written: 2 January 1970.
+const OLDEST: Time = Time::from_seconds(86_400);
+/// The code of a refusal that says that a service does not exist (any more).
+pub const NO_SERVICE: i64 = -16013;
+/// The longest message of a refusal that is kept.
+const MAX_MESSAGE: usize = 2_000;
+
+/// A list that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventList<'a> {
+    /// Its events, in the answer's order.
+    pub events: Vec<Event<'a>>,
+    /// Entries that could not be understood: no object, or one that says nothing.
+    pub skipped: usize,
+}
+
+impl EventList<'_> {
+    /// The same list, owning its texts.
+    pub fn into_owned(self) -> EventList<'static> {
+        EventList { events: self.events.into_iter().map(Event::into_owned).collect(), skipped: self.skipped }
+    }
+}
+
+/// Why an answer holds no list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// The API refused, with its own code.
+    #[error("the API answered {code}: {message}")]
+    Refused {
+        /// `code`, as text.
+        code: String,
+        /// `message`, else `codeDesc`.
+        message: String,
+    },
+    /// The JSON ends too early.
+    #[error("the answer is cut off")]
+    CutOff,
+    /// No JSON at all, such as a page of a proxy.
+    #[error("the answer is not JSON: {0}")]
+    NotJson(String),
+    /// JSON, but not what the API should answer.
+    #[error("the answer is not what the API should answer: {0}")]
+    Malformed(String),
+}
+
+/// The events of a `DescribeServiceEvent` answer, in either envelope.
+pub fn parse_events<'a>(body: &'a [u8], zone: &TimeZone) -> Result<EventList<'a>, AnswerError> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    // Looking for broken characters once is a tenth faster than once for every text.
+    match std::str::from_utf8(body) {
+        Ok(text) => parse_text(text, zone),
+        // A broken character in one message must not silence the list.
+        Err(_) => parse_text(&String::from_utf8_lossy(body), zone).map(EventList::into_owned),
+    }
+}
+
+fn parse_text<'a>(text: &'a str, zone: &TimeZone) -> Result<EventList<'a>, AnswerError> {
+    let envelope = serde_json::from_str::<Envelope<EventData>>(text).map_err(|error| unreadable(&error))?;
+    events_of(envelope, zone)
+}
+
+fn events_of<'a>(envelope: Envelope<'a, EventData<'a>>, zone: &TimeZone) -> Result<EventList<'a>, AnswerError> {
+    envelope.refused()?;
+    let list = envelope.data.0.and_then(|data| data.event_list).or(envelope.event_list);
+    let Some(entries) = list else {
+        return Err(AnswerError::Malformed("it has no eventList".to_owned()));
+    };
+    Ok(entries.understand(&mut WallClock::new(zone.clone())))
+}
+
+/// Reads any other answer's `data`.
+pub(crate) fn parse_data<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, AnswerError> {
+    let envelope: Envelope<T> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    envelope.refused()?;
+    envelope.data.0.ok_or_else(|| AnswerError::Malformed("it has no data".to_owned()))
+}
+
+/// What is wrong with an answer that cannot be read.
+pub(crate) fn unreadable(error: &serde_json::Error) -> AnswerError {
+    match error.classify() {
+        serde_json::error::Category::Eof => AnswerError::CutOff,
+        serde_json::error::Category::Data => AnswerError::Malformed(error.to_string()),
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+            AnswerError::NotJson(error.to_string())
+        }
+    }
+}
+
+/// What every answer looks like.
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"), rename_all = "camelCase", expecting = "an answer of the API")]
+struct Envelope<'a, T> {
+    #[serde(borrow, default)]
+    code: Text<'a>,
+    #[serde(borrow, default)]
+    code_desc: Text<'a>,
+    #[serde(borrow, default)]
+    message: Text<'a>,
+    #[serde(default = "none")]
+    data: ObjectOrNothing<T>,
+    /// Some texts of the documentation have the list up here.
+    #[serde(borrow, default, deserialize_with = "null_is_empty")]
+    event_list: Option<Entries<'a>>,
+}
+
+fn none<T>() -> ObjectOrNothing<T> {
+    ObjectOrNothing(None)
+}
+
+impl<T> Envelope<'_, T> {
+    /// An absent code is no refusal: recordings of bare lists have none.
+    fn refused(&self) -> Result<(), AnswerError> {
+        let code = self.code.as_str().trim();
+        if code.is_empty() || code.parse() == Ok(0_i64) {
+            return Ok(());
+        }
+        let words = [&self.message, &self.code_desc].into_iter().map(Text::as_str).find(|text| !text.trim().is_empty());
+        let message = words.unwrap_or("no message").trim().chars().take(MAX_MESSAGE).collect();
+        Err(AnswerError::Refused { code: code.chars().take(40).collect(), message })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventData<'a> {
+    #[serde(borrow, default, deserialize_with = "null_is_empty")]
+    event_list: Option<Entries<'a>>,
+}
+
+fn null_is_empty<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Entries<'a>>, D::Error> {
+    Entries::deserialize(deserializer).map(Some)
+}
+
+/// An object, or anything else: an empty `data` is `null`, `""` or `[]` in some answers.
+struct ObjectOrNothing<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ObjectOrNothing<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Any<T> {
+            type Value = ObjectOrNothing<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    .map(|data| ObjectOrNothing(Some(data)))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(ObjectOrNothing(None))
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(ObjectOrNothing(None))
+            }
+            fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+                Ok(ObjectOrNothing(None))
+            }
+        }
+        deserializer.deserialize_any(Any(PhantomData))
+    }
+}
+
+/// An `eventList` as it is written. `null` is an empty one.
+#[derive(Debug, Default)]
+pub(crate) struct Entries<'a>(Vec<Entry<'a>>);
+
+impl<'a> Entries<'a> {
+    /// From entries to events.
+    pub(crate) fn understand(self, clock: &mut WallClock) -> EventList<'a> {
+        let all = self.0.len();
+        let events: Vec<_> = self.0.into_iter().filter_map(|entry| entry.understand(clock)).collect();
+        EventList { skipped: all - events.len(), events }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Entries<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of events")
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Entries::default())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::with_capacity(64);
+                while let Some(entry) = seq.next_element()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_any(List)
+    }
+}
+
+/// One entry as it is written; all empty if it is no object.
+#[derive(Debug, Default)]
+struct Entry<'a> {
+    first_seen: Text<'a>,
+    last_seen: Text<'a>,
+    count: Integer,
+    /// Not of the API: recordings of other sources say it.
+    series: bool,
+    /// Whether it is an object of Kubernetes' own API, which says everything under other names.
+    foreign: bool,
+    level: Text<'a>,
+    obj_type: Text<'a>,
+    obj_name: Text<'a>,
+    reason: Text<'a>,
+    message: Text<'a>,
+}
+
+impl<'a> Entry<'a> {
+    /// Only an entry that says nothing, and not even when, or that is of another API, is not understood. A date that is missing or cannot be read is
+    /// unknown: whoever observes the entry knows when that was. What is listed happened, so that a count that is
+    /// missing, zero or negative is 1.
+    fn understand(self, clock: &mut WallClock) -> Option<Event<'a>> {
+        let said = [&self.obj_type, &self.obj_name, &self.reason, &self.message];
+        let silent = said.iter().all(|text| text.as_str().trim().is_empty());
+        let mut date = |text: &Text<'_>| clock.read(text.as_str()).filter(|at| *at > OLDEST).unwrap_or(Time::UNKNOWN);
+        let (first_seen, last_seen) = (date(&self.first_seen), date(&self.last_seen));
+        if self.foreign || silent && first_seen.is_unknown() && last_seen.is_unknown() {
+            return None;
+        }
+        Some(Event {
+            series: self.series,
+            first_seen,
+            last_seen,
+            count: u64::try_from(self.count.0.unwrap_or(1)).unwrap_or(1).max(1),
+            level: Level::of(self.level.as_str()),
+            obj_type: self.obj_type.0,
+            obj_name: self.obj_name.0,
+            reason: self.reason.0,
+            message: self.message.0,
+        })
+    }
+}
+
+/// Written out by hand: the derived one fails the whole list for a doubled key or a list where an
+/// object should be.
+impl<'de: 'a, 'a> Deserialize<'de> for Entry<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Key {
+    FirstSeen,
+    LastSeen,
+    Count,
+    Series,
+    #[serde(alias = "regarding")]
+    InvolvedObject,
+    Level,
+    ObjType,
+    ObjName,
+    Reason,
+    Message,
+    #[serde(other)]
+    Other,
+}
+
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = Entry<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entry = Entry::default();
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::FirstSeen => entry.first_seen = map.next_value()?,
+                Key::LastSeen => entry.last_seen = map.next_value()?,
+                Key::Count => entry.count = map.next_value()?,
+                Key::Series => entry.series = map.next_value::<Truth>()?.0,
+                Key::InvolvedObject => {
+                    entry.foreign = true;
+                    map.next_value::<IgnoredAny>()?;
+                }
+                Key::Level => entry.level = map.next_value()?,
+                Key::ObjType => entry.obj_type = map.next_value()?,
+                Key::ObjName => entry.obj_name = map.next_value()?,
+                Key::Reason => entry.reason = map.next_value()?,
+                Key::Message => entry.message = map.next_value()?,
+                Key::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(entry)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Entry::default())
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Entry::default())
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Entry::default())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Entry::default())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Entry::default())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Entry::default())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Entry::default())
+    }
+}
+
+#[cfg(test)]
+#[path = "event_list_tests.rs"]
+mod tests;

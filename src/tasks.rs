@@ -1,0 +1,12 @@
+//! Futures behind pointers, for whoever builds them without knowing who runs them.
+
+use std::pin::Pin;
+
+use tokio::sync::watch;
+
+/// A future that a task runs.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// A future that borrows from what it was asked of.
+pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A task that serves until the watch turns true.
+pub type SideTask = Box<dyn FnOnce(watch::Receiver<bool>) -> BoxFuture<()> + Send>;
