@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::engine::{Engine, Happened, Parts};
+use podbell::engine::{Engine, EngineEvent, Parts};
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::outbox::{Outcome, Policy};
@@ -24,7 +24,7 @@ use podbell_core::rules::rule::Destination;
 use podbell_core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
 use podbell_core::source::{RosterEntry, SourceInfo};
 use podbell_core::step::Setup;
-use podbell_store::Store;
+use podbell_store::sqlite::Store;
 use support::{Whole, median};
 
 /// What the service takes into one turn at most.
@@ -66,12 +66,12 @@ fn run(webhooks: usize, delay: Duration) -> Run {
         (0..POLLS).map(|i| Target::new("prod", "cls-1", &format!("team-{}", i / 20), &format!("web-{i}"))).collect();
     let entries = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
     let roster = SourceEvent::Roster { source: "prod".into(), targets: entries, complete: true };
-    engine.turn(vec![Happened::Source(roster)], clock::now()).unwrap();
+    engine.turn(vec![EngineEvent::Source(roster)], clock::now()).unwrap();
 
-    let mut waiting: VecDeque<Happened> = targets.into_iter().map(poll).map(Happened::Source).collect();
+    let mut waiting: VecDeque<EngineEvent> = targets.into_iter().map(poll).map(EngineEvent::Source).collect();
     let (begun, before) = (clock::monotonic(), engine.totals());
     while engine.totals().delivered < (POLLS * webhooks) as u64 {
-        let happened: Vec<Happened> = waiting.drain(..waiting.len().min(BATCH)).collect();
+        let happened: Vec<EngineEvent> = waiting.drain(..waiting.len().min(BATCH)).collect();
         let commits = engine.totals().commits;
         let jobs = engine.turn(happened, clock::now()).unwrap();
         if engine.totals().commits > commits {
@@ -79,7 +79,7 @@ fn run(webhooks: usize, delay: Duration) -> Run {
         }
         // The receivers answer at once; answers and polls share the service's queue.
         for job in jobs {
-            waiting.push_front(Happened::Answered(job.send, Outcome::Delivered));
+            waiting.push_front(EngineEvent::Answered(job.send, Outcome::Delivered));
         }
     }
     let totals = engine.totals();
@@ -139,6 +139,6 @@ fn engine(store: Store, webhooks: usize) -> Engine {
         digest_after: None,
     };
     let policies = names.iter().map(|name| (name.clone(), policy(name))).collect();
-    let parts = Parts { store, setup, policies, freeze: Box::new(Whole), chance: Box::new(|| 0.5) };
+    let parts = Parts { store: Box::new(store), setup, policies, renderer: Box::new(Whole), chance: Box::new(|| 0.5) };
     Engine::new(parts, clock::now()).unwrap()
 }

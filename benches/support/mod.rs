@@ -9,8 +9,8 @@ pub mod store;
 
 use std::path::{Path, PathBuf};
 
-use podbell::engine::Freeze;
-use podbell_core::outbox::Parcel;
+use podbell::engine::Renderer;
+use podbell_core::outbox::SendContent;
 use podbell_core::rules::rule::Destination;
 use podbell_core::time::Time;
 
@@ -41,8 +41,8 @@ pub fn median(values: &mut [f64]) -> f64 {
 /// Renders a body like a webhook's: the notices as JSON.
 pub struct Whole;
 
-impl Freeze for Whole {
-    fn freeze(&self, _: &Destination, parcel: &Parcel<'_>, id: &str, _: Time) -> Vec<u8> {
+impl Renderer for Whole {
+    fn render(&self, _: &Destination, parcel: &SendContent<'_>, id: &str, _: Time) -> Vec<u8> {
         serde_json::to_vec(&(id, parcel.notices)).unwrap()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::engine::{Engine, Happened, Parts};
+use podbell::engine::{Engine, EngineEvent, Parts};
 use podbell::sources::SourceEvent;
 use podbell::sources::event_list::{EventList, parse_events};
 use podbell_core::event::Target;
@@ -16,7 +16,7 @@ use podbell_core::rules::rule::Destination;
 use podbell_core::rules::{Rule, Rules};
 use podbell_core::source::{RosterEntry, SourceInfo};
 use podbell_core::step::Setup;
-use podbell_store::Store;
+use podbell_store::sqlite::Store;
 
 use super::lists::Words;
 use super::server::EVENTS;
@@ -47,14 +47,14 @@ pub fn make_store(path: &Path) -> usize {
         (0..TARGETS).map(|i| Target::new("prod", "cls-1", &super::namespace_of(i), &super::service(i))).collect();
     let entries = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
     let roster = SourceEvent::Roster { source: "prod".into(), targets: entries, complete: true };
-    engine.turn(vec![Happened::Source(roster)], now.minus(Duration::from_secs(120))).unwrap();
+    engine.turn(vec![EngineEvent::Source(roster)], now.minus(Duration::from_secs(120))).unwrap();
     for (at, seen, count) in [(60, &before, 3), (0, &after, 5)] {
         let at = now.minus(Duration::from_secs(at));
         for (chunk, some) in targets.chunks(250).enumerate() {
             let polls = some.iter().enumerate().map(|(i, target)| {
                 let body = words.answer(EVENTS, &target.service, chunk * 250 + i, &first, |_| (count, seen.as_str()));
                 let events = parse_events(body.as_bytes(), &zone).map(EventList::into_owned).unwrap().events;
-                Happened::Source(SourceEvent::Polled { target: target.clone(), at, events })
+                EngineEvent::Source(SourceEvent::Polled { target: target.clone(), at, events })
             });
             engine.turn(polls.collect(), at).unwrap();
         }
@@ -71,7 +71,7 @@ fn deliver(engine: &mut Engine) {
         if jobs.is_empty() {
             return;
         }
-        answers.extend(jobs.into_iter().map(|job| Happened::Answered(job.send, Outcome::Delivered)));
+        answers.extend(jobs.into_iter().map(|job| EngineEvent::Answered(job.send, Outcome::Delivered)));
     }
 }
 
@@ -103,6 +103,7 @@ fn engine(store: Store) -> Engine {
         digest_after: None,
     };
     let policies = BTreeMap::from([(Destination::from("hook"), policy)]);
-    let parts = Parts { store, setup, policies, freeze: Box::new(super::Whole), chance: Box::new(|| 0.5) };
+    let parts =
+        Parts { store: Box::new(store), setup, policies, renderer: Box::new(super::Whole), chance: Box::new(|| 0.5) };
     Engine::new(parts, clock::now().minus(Duration::from_secs(120))).unwrap()
 }

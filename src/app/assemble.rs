@@ -12,13 +12,13 @@ use crate::chat::{QueryService, RuleCatalog};
 use crate::clock;
 use crate::components::registry::legacy_api::gateway::{self, GatewayKey};
 use crate::config::{self, Config, SourceConfig};
-use crate::engine::{Freeze, SendJob};
+use crate::engine::{Renderer, SendJob};
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{NotifierConfig, Notifiers};
 use crate::server::{Reload, api, page};
 use crate::sources::SourceTask;
 use crate::tasks::SideTask;
-use podbell_core::outbox::{Parcel, Policy};
+use podbell_core::outbox::{Policy, SendContent};
 use podbell_core::rules::Rules;
 use podbell_core::rules::quiet::Hours;
 use podbell_core::rules::rule::Destination;
@@ -122,9 +122,9 @@ pub fn deliver(notifiers: Arc<Notifiers>) -> Deliver {
 /// The engine's renderer.
 pub struct Rendered(pub Arc<Notifiers>);
 
-impl Freeze for Rendered {
-    fn freeze(&self, to: &Destination, parcel: &Parcel<'_>, message_id: &str, now: Time) -> Vec<u8> {
-        self.0.freeze(to, parcel, message_id, now)
+impl Renderer for Rendered {
+    fn render(&self, to: &Destination, content: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
+        self.0.freeze(to, content, message_id, now)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chat::{ActError, Acting, CommandSink};
-use crate::engine::{Asked, Happened};
+use crate::engine::{ActionRequest, EngineEvent};
 use podbell_core::deed::Deed;
 
 /// How many deeds may wait for the engine.
@@ -15,11 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The near end, for chats and the server.
 #[derive(Clone, Debug)]
-pub struct EngineSink(mpsc::Sender<Asked>);
+pub struct EngineSink(mpsc::Sender<ActionRequest>);
 
 /// The far end, for [`super::Service`].
 #[derive(Debug)]
-pub struct Deeds(mpsc::Receiver<Asked>);
+pub struct Deeds(mpsc::Receiver<ActionRequest>);
 
 /// Both ends.
 pub fn command_sink() -> (EngineSink, Deeds) {
@@ -35,7 +35,7 @@ impl CommandSink for EngineSink {
                 // Who asked may have gone; it is done all the same.
                 let _ = said.send(done);
             });
-            let asked = Asked { deed: Box::new(deed), answer };
+            let asked = ActionRequest { deed: Box::new(deed), answer };
             let done = async {
                 self.0.send(asked).await.map_err(|_| ActError::Silent)?;
                 heard.await.map_err(|_| ActError::Silent)
@@ -49,9 +49,9 @@ impl CommandSink for EngineSink {
 }
 
 /// Passes deeds on until nobody can say any more.
-pub(super) async fn relay(mut deeds: Deeds, happened: mpsc::Sender<Happened>) {
+pub(super) async fn relay(mut deeds: Deeds, happened: mpsc::Sender<EngineEvent>) {
     while let Some(asked) = deeds.0.recv().await {
-        if happened.send(Happened::Asked(asked)).await.is_err() {
+        if happened.send(EngineEvent::Action(asked)).await.is_err() {
             return;
         }
     }

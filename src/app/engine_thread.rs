@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::clock::{self, Clocks};
-use crate::engine::{Engine, Happened, SendJob};
+use crate::engine::{Engine, EngineEvent, SendJob};
 use crate::health::{self, Counted, Pulse};
 use crate::sources::SourceEvent;
 use podbell_core::time::Time;
@@ -33,7 +33,7 @@ pub(super) type EngineThread = JoinHandle<Option<StoreError>>;
 /// How the thread hears what happened.
 pub(super) struct Inlets {
     /// Answers, people, rules.
-    pub(super) urgent: mpsc::Receiver<Happened>,
+    pub(super) urgent: mpsc::Receiver<EngineEvent>,
     /// What sources say.
     pub(super) seen: mpsc::Receiver<SourceEvent>,
 }
@@ -111,7 +111,7 @@ impl Turns {
     }
 
     /// Waits for something to happen or fall due. Says whether nothing can happen any more.
-    fn wait(&mut self, happened: &mut Vec<Happened>) -> bool {
+    fn wait(&mut self, happened: &mut Vec<EngineEvent>) -> bool {
         if self.failing {
             // A store that fails is tried again in a second, whatever is due and whatever comes.
             std::thread::sleep(SECOND);
@@ -134,7 +134,7 @@ impl Turns {
             }
         });
         if let Some(event) = first {
-            happened.push(Happened::Source(event));
+            happened.push(EngineEvent::Source(event));
             if !draining {
                 self.gather(happened);
             }
@@ -146,7 +146,7 @@ impl Turns {
     /// Polls wait for more polls, and for nothing else: an answer does not wait, because a destination may
     /// be asked again only once it is recorded, nor does a person. Not woken for every poll, because that
     /// costs more than to take it in.
-    fn gather(&mut self, happened: &mut Vec<Happened>) {
+    fn gather(&mut self, happened: &mut Vec<EngineEvent>) {
         let urgent = &mut self.inlets.urgent;
         if !may_speak(urgent) {
             return std::thread::sleep(GATHER);
@@ -156,13 +156,13 @@ impl Turns {
     }
 
     /// Takes in what sources said meanwhile.
-    fn take_seen(&mut self, happened: &mut Vec<Happened>) {
+    fn take_seen(&mut self, happened: &mut Vec<EngineEvent>) {
         while happened.len() < BATCH
             && let Ok(event) = self.inlets.seen.try_recv()
         {
-            happened.push(Happened::Source(event));
+            happened.push(EngineEvent::Source(event));
         }
-        if happened.iter().any(|one| matches!(one, Happened::Source(_))) {
+        if happened.iter().any(|one| matches!(one, EngineEvent::Source(_))) {
             crash_point!("poll.received");
         }
     }
@@ -180,8 +180,8 @@ impl Turns {
     }
 
     /// A turn. Says what is wrong when another one would help nothing.
-    fn turn(&mut self, happened: Vec<Happened>) -> Option<StoreError> {
-        let answers = happened.iter().any(|one| matches!(one, Happened::Answered(..)));
+    fn turn(&mut self, happened: Vec<EngineEvent>) -> Option<StoreError> {
+        let answers = happened.iter().any(|one| matches!(one, EngineEvent::Answered(..)));
         if answers {
             crash_point!("record.before");
         }

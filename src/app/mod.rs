@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use self::engine_thread::Inlets;
-use crate::engine::{Engine, Happened, NewRules, SendJob};
+use crate::engine::{Engine, EngineEvent, NewRules, SendJob};
 use crate::health::Pulse;
 use crate::sources::{SourceEvent, SourceTask};
 use crate::tasks::{BoxFuture, SideTask};
@@ -74,7 +74,7 @@ pub enum ServiceError {
 /// # Errors
 /// When a part of it panics.
 pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(), ServiceError> {
-    let (happened, inbox) = mpsc::channel::<Happened>(QUEUE);
+    let (happened, inbox) = mpsc::channel::<EngineEvent>(QUEUE);
     let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
     let (jobs, job_queue) = mpsc::unbounded_channel::<SendJob>();
     let (stopping, stopped) = watch::channel(false);
@@ -130,16 +130,16 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     }
 }
 
-async fn relay_rules(mut rules: mpsc::Receiver<NewRules>, happened: mpsc::Sender<Happened>) {
+async fn relay_rules(mut rules: mpsc::Receiver<NewRules>, happened: mpsc::Sender<EngineEvent>) {
     while let Some(rules) = rules.recv().await {
-        if happened.send(Happened::Rules(Box::new(rules))).await.is_err() {
+        if happened.send(EngineEvent::Rules(Box::new(rules))).await.is_err() {
             return;
         }
     }
 }
 
 /// Carries out jobs side by side; how many at once is the outbox's decision.
-async fn carry_out(mut jobs: mpsc::UnboundedReceiver<SendJob>, deliver: Deliver, happened: mpsc::Sender<Happened>) {
+async fn carry_out(mut jobs: mpsc::UnboundedReceiver<SendJob>, deliver: Deliver, happened: mpsc::Sender<EngineEvent>) {
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
@@ -152,7 +152,7 @@ async fn carry_out(mut jobs: mpsc::UnboundedReceiver<SendJob>, deliver: Deliver,
                     let outcome = deliver(job).await;
                     crash_point!("send.after");
                     // The engine is gone only when the process ends; then it repeats after the start.
-                    let _ = happened.send(Happened::Answered(send, outcome)).await;
+                    let _ = happened.send(EngineEvent::Answered(send, outcome)).await;
                 });
             }
             Some(ended) = running.join_next() => {

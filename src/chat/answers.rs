@@ -16,14 +16,14 @@ use podbell_core::scope::Scope;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
 use podbell_core::workload;
-use podbell_store::{Asked, Snapshot, StoreError, Wanted};
+use podbell_store::{DecisionFilter, Incidents as Listed, Paging, Snapshot, StoreError, Wanted};
 
 /// So many episodes of the silent baseline are looked at.
 const MOST_BASELINE: u32 = 500;
 
 /// What answers are made from.
 pub(super) struct Answers<'a> {
-    pub(super) store: &'a Snapshot<'a>,
+    pub(super) store: &'a dyn Snapshot,
     pub(super) known: &'a Known,
     pub(super) scope: &'a Scope,
     pub(super) now: Time,
@@ -47,7 +47,7 @@ impl Answers<'_> {
         let everything = self.scope.is_everything();
         let sees = |names: Names<'_>| self.scope.sees_names(names);
         let wanted: Option<Wanted<'_>> = if everything { None } else { Some(&sees) };
-        let (ids, open) = self.store.incidents(false, offset(page), PAGE as u32, wanted)?;
+        let (ids, open) = self.store.incidents(Listed::Open, page_of(page), wanted)?;
         let own = if everything { None } else { Some(self.own_targets()?) };
         let services = match &own {
             Some(own) => own.len() as u64,
@@ -102,7 +102,8 @@ impl Answers<'_> {
         let sees = |names: Names<'_>| self.scope.sees_names(names) && ask.wants(names, self.known.alias(names.cluster));
         let all = self.scope.is_everything() && ask.namespace.is_none() && ask.cluster.is_none();
         let wanted: Option<Wanted<'_>> = if all { None } else { Some(&sees) };
-        let (ids, all) = self.store.incidents(ask.all, offset(ask.page), PAGE as u32, wanted)?;
+        let which = if ask.all { Listed::All } else { Listed::Open };
+        let (ids, all) = self.store.incidents(which, page_of(ask.page), wanted)?;
         Ok(Answer::Incidents(Incidents { incidents: self.briefs(ids)?, all, ask }))
     }
 
@@ -117,8 +118,8 @@ impl Answers<'_> {
 
     fn why(&self, id: u64, page: u32) -> Result<Answer, StoreError> {
         let Some(kept) = self.kept(id)? else { return Ok(no_incident(id)) };
-        let asked = Asked { incident: Some(id), ..Asked::default() };
-        let mut decisions = self.store.decisions(&asked, usize::MAX)?;
+        let filter = DecisionFilter { incident: Some(id), ..DecisionFilter::default() };
+        let mut decisions = self.store.decisions(&filter, usize::MAX)?;
         decisions.retain(|decision| self.scope.sees(&decision.target));
         let telling = kept.incident.telling.iter();
         let held = telling.filter_map(|(to, telling)| Some((to.clone(), telling.held.clone()?))).collect();
@@ -154,7 +155,7 @@ impl Answers<'_> {
         let own = self.store.services(&sees)?;
         let failing: Vec<Time> = own.iter().filter_map(|service| service.failing_since).collect();
         let wanted: Option<Wanted<'_>> = if everything { None } else { Some(&sees) };
-        let (_, open) = self.store.incidents(false, 0, 0, wanted)?;
+        let (_, open) = self.store.incidents(Listed::Open, Paging { skip: 0, most: 0 }, wanted)?;
         let (waiting, dead) = self.store.deliveries()?;
         Ok(Answer::Status(Status {
             heartbeat: self.store.heartbeat()?,
@@ -167,8 +168,15 @@ impl Answers<'_> {
             mutes: self.own_mutes()?.len() as u64,
             waiting: everything.then_some(waiting),
             dead: everything.then_some(dead),
-            destinations: if everything { Some(self.store.troubled_destinations()?) } else { None },
+            destinations: if everything { Some(self.troubled_destinations()?) } else { None },
         }))
+    }
+
+    /// Destinations that take no messages at the moment.
+    fn troubled_destinations(&self) -> Result<Vec<String>, StoreError> {
+        let all = self.store.destinations()?.into_iter();
+        let troubled = all.filter(|(_, health)| health.paused.is_some() || health.failures > 0);
+        Ok(troubled.map(|(name, _)| name.to_string()).collect())
     }
 
     /// An incident that this reader may see some of.
@@ -225,9 +233,9 @@ impl Answers<'_> {
     }
 }
 
-/// Where a page begins.
-fn offset(page: u32) -> u32 {
-    (page.max(1) - 1).saturating_mul(PAGE as u32)
+/// Pages count from 1.
+fn page_of(page: u32) -> Paging {
+    Paging { skip: (page.max(1) - 1).saturating_mul(PAGE as u32), most: PAGE as u32 }
 }
 
 /// That there is no such incident, or none that this reader may see: nobody can tell these apart.

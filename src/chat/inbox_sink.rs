@@ -1,31 +1,30 @@
 //! The sink of the terminal: deeds go through the store's inbox to the service that runs beside it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ActError, Acting, CommandSink};
 use crate::clock;
 use podbell_core::deed::{Deed, Done};
-use podbell_store::{Command, Store, StoreError};
+use podbell_store::{Command, Location, StoreError};
 
 /// How often the answer is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug)]
 pub struct InboxSink {
-    store: PathBuf,
+    store: Location,
     patience: Duration,
 }
 
 impl InboxSink {
     /// Through the inbox of this store; the answer is waited for so long.
-    pub fn new(store: PathBuf, patience: Duration) -> Self {
+    pub fn new(store: Location, patience: Duration) -> Self {
         Self { store, patience }
     }
 
     fn act_now(&self, deed: Deed) -> Result<Done, ActError> {
-        let running = podbell_store::is_owned(&self.store);
-        let store = Store::beside(&self.store).map_err(refused)?;
+        let running = self.store.is_owned();
+        let store = self.store.inbox().map_err(refused)?;
         // Nobody is there: it must not be done behind the person's back when somebody comes.
         if !running {
             return Err(ActError::NotRunning);

@@ -13,7 +13,7 @@ use podbell_core::notice::NoticeKind;
 use podbell_core::rules::Severity;
 use podbell_core::time::Time;
 use podbell_core::workload;
-use podbell_store::{ListedDelivery, Service, StoreError};
+use podbell_store::{Incidents, ListedDelivery, Service, StoreError};
 
 /// Most of one page, and what it is without a word.
 const MOST: u32 = 200;
@@ -179,10 +179,11 @@ impl Answers<'_> {
         let Ok(mut key) = filter.number(u64::MAX) else { return Ok(Err(NoKey)) };
         let everything = self.scope.is_everything() && filter.is_anywhere();
         let mutes = self.store.mutes(self.now)?;
+        let which = if filter.over { Incidents::All } else { Incidents::Open };
         let mut items = Vec::new();
         let mut looked_at = 0;
         while looked_at < MOST_LOOKED_AT {
-            let ids = self.store.incidents_below(key, MOST, filter.over)?;
+            let ids = self.store.incidents_below(key, MOST, which)?;
             let last = ids.len() < MOST as usize;
             for id in ids {
                 (key, looked_at) = (id, looked_at + 1);

@@ -160,7 +160,7 @@ impl QueryService {
         list: impl FnOnce(&Answers<'_>, &Filter) -> Listed<T> + Send + 'static,
     ) -> Result<Page<T>, ListError> {
         let (known, Asked { scope, filter, now }) = (self.catalog.get(), asked);
-        let read = move |store: &Snapshot<'_>| list(&Answers { store, known: &known, scope: &scope, now }, &filter);
+        let read = move |store: &dyn Snapshot| list(&Answers { store, known: &known, scope: &scope, now }, &filter);
         match self.readers.read(self.patience, read).await {
             Ok(page) => page.map_err(|NoKey| ListError::NoKey),
             Err(error) => {
@@ -176,7 +176,7 @@ impl QueryService {
         read: impl FnOnce(&Answers<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Answer> {
         let (known, scope, now) = (self.catalog.get(), question.speaker.scope.clone(), question.style.now);
-        let read = move |store: &Snapshot<'_>| read(&Answers { store, known: &known, scope: &scope, now });
+        let read = move |store: &dyn Snapshot| read(&Answers { store, known: &known, scope: &scope, now });
         self.readers.read(self.patience, read).await.map_err(|error| {
             tracing::warn!(%error, "a question could not be answered");
             let because = match error {

@@ -17,7 +17,7 @@ use podbell_core::rules::rule::Destination;
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
 use podbell_core::timeline::Timeline;
-use podbell_store::{Queue, Service, StoreError, Wanted};
+use podbell_store::{Incidents, Paging, Queue, Service, StoreError, Wanted};
 
 /// So many incidents are on one page.
 pub const PAGE: u32 = 25;
@@ -149,11 +149,12 @@ impl Answers<'_> {
         let skipped = (page - 1).saturating_mul(PAGE);
         let (ids, open) = match skipped.checked_add(PAGE).filter(|until| *until <= MOST_SORTED) {
             Some(_) => {
-                let (ids, open) = self.store.incidents(false, 0, MOST_SORTED, wanted)?;
+                let (ids, open) =
+                    self.store.incidents(Incidents::Open, Paging { skip: 0, most: MOST_SORTED }, wanted)?;
                 let sorted = self.by_need(ids)?;
                 (sorted.into_iter().skip(skipped as usize).take(PAGE as usize).collect(), open)
             }
-            None => self.store.incidents(false, skipped, PAGE, wanted)?,
+            None => self.store.incidents(Incidents::Open, Paging { skip: skipped, most: PAGE }, wanted)?,
         };
         let escalated = self.store.escalated_since(self.now.minus(LATELY))?;
         let mutes = self.store.mutes(self.now)?;
@@ -349,7 +350,7 @@ impl QueryService {
         }
         self.view(reader, |answers| {
             let store = answers.store;
-            Ok(Destinations { health: store.list_destinations()?, queues: store.queues()? })
+            Ok(Destinations { health: store.destinations()?, queues: store.queues()? })
         })
         .await
     }

@@ -21,7 +21,7 @@ use podbell_core::ask::{self, Answer, Known, Prompt, word};
 use podbell_core::message::{Language, Style};
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
-use podbell_store::{Readers, Store};
+use podbell_store::Readers;
 
 /// How long the running service may take to do what is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -135,18 +135,17 @@ pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
 
 fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer, Known)> {
     let (config, loaded) = setup::load(asked.config.as_ref())?;
-    let path = setup::store_path(&config).to_owned();
+    let store = setup::store(&config);
+    let ended = !store.is_owned();
     // What holds in the service: of a file with mistakes the last good version.
-    let store = Store::beside(&path)?;
+    let good = store.reader()?.snapshot()?.good_rules()?;
     let aliases = config.aliases();
-    let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
-    drop(store);
+    let rules = rule_files(loaded, &config).in_force(&good).rules;
     let known = Known::new(&rules, aliases);
     let catalog = Arc::new(RuleCatalog::new(known.clone()));
-    let sink = Arc::new(InboxSink::new(path.clone(), PATIENCE));
-    let ended = !podbell_store::is_owned(&path);
+    let sink = Arc::new(InboxSink::new(store.clone(), PATIENCE));
     let queries =
-        QueryService::new(Readers::new(path, 1), sink, catalog).at(Prompt::Terminal).with_patience(QUERY_PATIENCE);
+        QueryService::new(Readers::new(store, 1), sink, catalog).at(Prompt::Terminal).with_patience(QUERY_PATIENCE);
     let speaker = Speaker {
         author: Author { name: who(), via: "command line".to_owned() },
         scope: Scope::default(),

@@ -30,7 +30,7 @@ use podbell_core::rules::{Names, RuleFile, Rules, compile};
 use podbell_core::source::SourceInfo;
 use podbell_core::step::Setup;
 use podbell_core::template::Template;
-use podbell_store::{Ownership, Store};
+use podbell_store::Location;
 
 const SOURCE: &str = "demo";
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -119,12 +119,12 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         template: Template::default(),
     };
     let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone()));
-    let store = folder.join("podbell.db");
+    let store = Location::Sqlite(folder.join("podbell.db"));
     let parts = Parts {
-        store: Store::take_up(Ownership::take(&store)?, start)?,
+        store: store.writer(Duration::ZERO, start)?,
         setup: setup()?,
         policies: notifiers.policies(),
-        freeze: Box::new(assemble::Rendered(notifiers.clone())),
+        renderer: Box::new(assemble::Rendered(notifiers.clone())),
         chance: Box::new(rand::random::<f64>),
     };
     let pulse = Arc::new(Pulse::default());

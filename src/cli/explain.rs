@@ -28,7 +28,7 @@ use podbell_core::step::decision::{Decision, Effect, Verdict};
 use podbell_core::time::Time;
 use podbell_core::trail::{Line, Trail};
 use podbell_core::workload;
-use podbell_store::{Asked, ListedDelivery, Store};
+use podbell_store::{DecisionFilter, KEPT_DECISIONS, ListedDelivery};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -115,22 +115,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return of_events(args);
     }
     let (config, loaded) = setup::load(&args.config)?;
-    let store = Store::beside(setup::store_path(&config))?;
-    let asked = Asked {
+    let mut reader = setup::store(&config).reader()?;
+    let store = reader.snapshot()?;
+    let filter = DecisionFilter {
         incident: args.incident,
         namespace: args.namespace.clone(),
         workload: args.workload.clone(),
         reason: args.reason.clone(),
     };
     if args.as_test {
-        let decisions = store.decisions(&asked, 100_000)?;
+        let decisions = store.decisions(&filter, 100_000)?;
         let rules = match args.rules.as_slice() {
             [] => setup::rules(&args.config, &config, loaded)?,
             files => rules_of(files)?,
         };
         return as_test(&Rows::of_decisions(&decisions), rules, args);
     }
-    let decisions = store.decisions(&asked, usize::MAX)?;
+    let decisions = store.decisions(&filter, usize::MAX)?;
     let told = args.incident.map(|id| store.deliveries_of(id)).transpose()?.unwrap_or_default();
     let worse: Vec<Time> =
         (told.iter().filter(|one| one.notice.kind == NoticeKind::Escalated)).map(|one| one.notice.caused_at).collect();
@@ -172,7 +173,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     if trail.all == 0 {
-        let kept = number(u64::try_from(podbell_store::KEPT).unwrap_or_default());
+        let kept = number(KEPT_DECISIONS);
         writeln!(out, "No Warning change of that kind among the newest {kept}.")?;
     }
     if args.incident.is_some() {

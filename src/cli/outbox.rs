@@ -13,7 +13,7 @@ use crate::clock;
 use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::outbox::{DeliveryId, Health};
 use podbell_core::time::Time;
-use podbell_store::{Command, ListedDelivery, Listing, Store, StoreError};
+use podbell_store::{Command, ListedDelivery, Listing, Location, Snapshot, StoreError};
 
 /// How long an answer of the running service is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,10 +76,10 @@ enum Action {
 /// Lists, or asks the running service.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (config, _) = setup::load(&args.config.config)?;
-    let store = Store::beside(setup::store_path(&config))?;
+    let store = setup::store(&config);
     match args.action {
         Action::List { destination, all, limit, output } => {
-            list(&store, &Listing { destination, all, limit }, output)?;
+            list(&*store.reader()?.snapshot()?, &Listing { destination, all, limit }, output)?;
         }
         Action::Retry { id: Some(id), .. } => ask(&store, &Command::RetryDelivery { id: DeliveryId(id) })?,
         Action::Retry { destination, .. } => ask(&store, &Command::RetryAll { destination })?,
@@ -88,7 +88,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(store: &Store, listing: &Listing, output: Output) -> Result<(), StoreError> {
+fn list(store: &dyn Snapshot, listing: &Listing, output: Output) -> Result<(), StoreError> {
     let listed = store.list_deliveries(listing)?;
     let mut out = anstream::stdout().lock();
     // A closed pipe, as of `head`, is no failure.
@@ -101,7 +101,7 @@ fn list(store: &Store, listing: &Listing, output: Output) -> Result<(), StoreErr
     };
     if output == Output::Text {
         let now = clock::now();
-        for (name, health) in store.list_destinations()? {
+        for (name, health) in store.destinations()? {
             let waits = listed.iter().any(|delivery| *delivery.destination == *name && delivery.done_at.is_none());
             if let Some(why) = waits.then(|| why_it_waits(&health, now)).flatten() {
                 let _ = writeln!(out, "{name} {why}");
@@ -163,15 +163,17 @@ fn gist(notice: &Notice) -> String {
 }
 
 /// Puts a command in the inbox and prints the answer, if somebody is there to give one.
-pub(super) fn ask(store: &Store, command: &Command) -> Result<(), StoreError> {
-    let id = store.ask(command, clock::now())?;
-    if !podbell_store::is_owned(store.path()) {
+pub(super) fn ask(store: &Location, command: &Command) -> Result<(), StoreError> {
+    let running = store.is_owned();
+    let inbox = store.inbox()?;
+    let id = inbox.ask(command, clock::now())?;
+    if !running {
         anstream::println!("podbell is not running: it will do so at its next start");
         return Ok(());
     }
     let start = clock::monotonic();
     while start.elapsed() < PATIENCE {
-        if let Some(answer) = store.answer(id)? {
+        if let Some(answer) = inbox.answer(id)? {
             anstream::println!("{answer}");
             return Ok(());
         }

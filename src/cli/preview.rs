@@ -17,7 +17,7 @@ use crate::notifiers::{Audience, Mentions, NotifierConfig, Notifiers};
 use podbell_core::diagnostic::did_you_mean;
 use podbell_core::message::{Language, sample};
 use podbell_core::notice::Notice;
-use podbell_core::outbox::Parcel;
+use podbell_core::outbox::SendContent;
 use podbell_core::rules::rule::Destination;
 use podbell_core::rules::{Action, Names, Rule, RuleId, RuleSettings, Rules, builtin, example};
 use podbell_core::template::Template;
@@ -236,7 +236,7 @@ fn kinds(settings: &RuleSettings, args: &Args, out: &mut impl Write) -> io::Resu
 
 fn print_notice(out: &mut impl Write, notifiers: &Notifiers, notice: &Notice, args: &Args) -> io::Result<()> {
     let body = |platform: &str| {
-        let parcel = Parcel::full(std::slice::from_ref(notice));
+        let parcel = SendContent::full(std::slice::from_ref(notice));
         notifiers.freeze(platform, &parcel, "msg_preview", sample::NOW)
     };
     let terminal = NOTIFIERS.iter().find(|kind| kind.audience == Audience::Terminal).map_or("", |kind| kind.name);

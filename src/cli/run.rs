@@ -1,6 +1,5 @@
 //! `podbell run`: the service.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::health::Pulse;
 use crate::tasks::BoxFuture;
 use podbell_core::ask::Known;
 use podbell_core::rules::in_force::{InForce, RuleFiles};
-use podbell_store::{Ownership, Readers, Store, StoreError};
+use podbell_store::{Location, Readers, StoreError, Writer, sqlite};
 
 /// So many questions are answered at once; others wait for a moment.
 const READERS: usize = 4;
@@ -60,18 +59,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: Duration) -> anyhow::Result<()> {
-    let path = setup::store_path(&config);
-    let now = clock::now();
-    let store = Store::take_up(Ownership::wait(path, store_wait)?, now)?;
-    let path = path.to_owned();
+    let location = setup::store(&config);
+    let store = location.writer(store_wait, clock::now())?;
     let ended = serve_on(store, config, files, watched).await;
     // From here on the file is podbell's for sure.
     let of_store = |error: &anyhow::Error| match error.downcast_ref::<ServiceError>() {
-        Some(ServiceError::Store(error)) => error.is_damage().then(|| error.why()),
-        _ => error.downcast_ref::<StoreError>().filter(|error| error.is_damage()).map(StoreError::why),
+        Some(ServiceError::Store(error)) => error.is_damage().then(|| error.why().to_owned()),
+        _ => error.downcast_ref::<StoreError>().filter(|error| error.is_damage()).map(|error| error.why().to_owned()),
     };
     if let Some(why) = ended.as_ref().err().and_then(of_store) {
-        podbell_store::mark_damaged(&path, &why);
+        let Location::Sqlite(path) = &location;
+        sqlite::mark_damaged(path, &why);
         anyhow::bail!(
             "the store {} is damaged: {why}. podbell ends; at its next start it keeps the damaged files aside, goes on with what can be read, and tells operator.notify",
             path.display()
@@ -80,8 +78,8 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     ended
 }
 
-async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watched) -> anyhow::Result<()> {
-    let path = setup::store_path(&config);
+async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watched: Watched) -> anyhow::Result<()> {
+    let location = setup::store(&config);
     let now = clock::now();
     // A file with mistakes keeps its last good version also over a restart.
     let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
@@ -99,17 +97,17 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
         store,
         setup: assemble::setup(&config, rules, now),
         policies: policies.clone(),
-        freeze: Box::new(assemble::Rendered(notifiers.clone())),
+        renderer: Box::new(assemble::Rendered(notifiers.clone())),
         chance: Box::new(rand::random::<f64>),
     };
     let (asks, asked) = tokio::sync::mpsc::channel(1);
     let (sink, deeds) = command_sink::command_sink();
     let catalog = Arc::new(RuleCatalog::default());
-    let readers = Readers::new(path.to_owned(), READERS);
+    let readers = Readers::new(location.clone(), READERS);
     let queries = Arc::new(QueryService::new(readers, Arc::new(sink), catalog.clone()));
     let chats = chats::chats(&config, &client, &(queries.clone() as Arc<dyn Queries>))?;
     let page = assemble::page(&config, queries.clone(), pulse.clone(), &policies);
-    let gateway = assemble::gateway(&config, Readers::new(path.to_owned(), GATEWAY_READERS), catalog.clone());
+    let gateway = assemble::gateway(&config, Readers::new(location.clone(), GATEWAY_READERS), catalog.clone());
     let outside = chats.routes.merge(assemble::api(&config, queries)).merge(gateway).merge(page);
     let reload = assemble::reload(&config, asks);
     let mut sides = vec![assemble::server(listener, pulse.clone(), Some(reload), outside)];
@@ -126,7 +124,7 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
         deliver: assemble::deliver(notifiers),
         sources: assemble::sources(&config, &client),
         sides,
-        damage: damage(path.to_owned()),
+        damage: damage(&location),
         pulse,
     };
     // From here on it ends in order, even when it is told to at once.
@@ -137,7 +135,7 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
         rules = rule_count,
         destinations = config.notifiers.len(),
         %listen,
-        store = %path.display(),
+        store = %location,
         "podbell runs"
     );
     if rule_count == 0 {
@@ -149,9 +147,10 @@ async fn serve_on(store: Store, config: Config, files: RuleFiles, watched: Watch
 }
 
 /// Looks at every page of the store, once, on a thread that nobody waits for. Ready when something is wrong.
-fn damage(path: PathBuf) -> BoxFuture<StoreError> {
+fn damage(location: &Location) -> BoxFuture<StoreError> {
+    let Location::Sqlite(path) = location.clone();
     let (found, damage) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || match podbell_store::check_all_pages(&path) {
+    std::thread::spawn(move || match sqlite::check_all_pages(&path).map_err(StoreError::from) {
         // Nobody listens any more: podbell ends.
         Err(error) if error.is_damage() => drop(found.send(error)),
         Err(error) => tracing::warn!(%error, "the store's pages could not be checked"),

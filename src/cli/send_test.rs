@@ -8,9 +8,9 @@ use crate::clock;
 use crate::examine::why_not;
 use crate::notifiers::Notifiers;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
-use podbell_core::outbox::{Outcome, Parcel};
+use podbell_core::outbox::{Outcome, SendContent};
 use podbell_core::rules::Severity;
-use podbell_store::{Command, Store};
+use podbell_store::{Command, Location};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     anstream::println!("{}: arrived", args.destination);
-    end_pause(setup::store_path(&config), &args.destination);
+    end_pause(&setup::store(&config), &args.destination);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -54,17 +54,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 pub(super) async fn send(notifiers: &Notifiers, destination: &str) -> Outcome {
     let now = clock::now();
     let id = format!("msg_test_{}", now.millis());
-    let body = notifiers.freeze(destination, &Parcel::full(&[test_notice(destination)]), &id, now);
+    let body = notifiers.freeze(destination, &SendContent::full(&[test_notice(destination)]), &id, now);
     notifiers.deliver(destination, &id, body, now).await
 }
 
 /// A running podbell may have paused this destination: it works again.
-pub(super) fn end_pause(store: &std::path::Path, destination: &str) {
+pub(super) fn end_pause(store: &Location, destination: &str) {
     if !store.exists() {
         return;
     }
     let command = Command::DestinationWorks { destination: destination.to_owned() };
-    if let Err(error) = Store::beside(store).and_then(|store| store.ask(&command, clock::now())) {
+    if let Err(error) = store.inbox().and_then(|inbox| inbox.ask(&command, clock::now())) {
         anstream::eprintln!("note: the running podbell could not be told: {error}");
     }
 }

@@ -14,6 +14,7 @@ use crate::config::{self, Config, Loaded, Stage, StoreConfig, Written};
 use crate::settings::ProcessEnvironment;
 use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Names, Rules, compile};
+use podbell_store::Location;
 
 /// Which configuration.
 #[derive(Debug, clap::Args)]
@@ -81,9 +82,9 @@ pub(super) fn rules_of(files: &[PathBuf], names: &Names) -> io::Result<Option<Ru
 }
 
 /// Where the store is.
-pub(super) fn store_path<S: Stage>(config: &Config<S>) -> &Path {
+pub(super) fn store<S: Stage>(config: &Config<S>) -> Location {
     match &config.store {
-        StoreConfig::Sqlite(path) => path,
+        StoreConfig::Sqlite(path) => Location::Sqlite(path.clone()),
     }
 }
 

@@ -1,39 +1,30 @@
-//! What the command line asks of a running service, carried out inside a turn.
+//! What the command line asks of a running service.
 
-use super::{Batch, Mirror};
+use super::load::Request;
+use super::{InMemoryState, Turn};
 use crate::sources::bounds;
+use podbell_core::outbox::DeliveryState;
 use podbell_core::rules::rule::Destination;
 use podbell_core::step::Setup;
-use podbell_core::time::Time;
-use podbell_store::{Command, Store, StoreError};
+use podbell_store::{Command, StoredDelivery};
 
 /// Carries out a command and says in words what came of it.
-pub(super) fn carry_out(
-    store: &Store,
-    setup: &Setup,
-    mirror: &mut Mirror,
-    command: &Command,
-    now: Time,
-    batch: &mut Batch,
-) -> Result<String, StoreError> {
-    let Mirror { outbox, state, .. } = mirror;
-    let answer = match command {
-        Command::RetryDelivery { id } => match store.delivery(*id)? {
+pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryState, turn: &mut Turn) -> String {
+    let now = turn.now;
+    match &request.item.command {
+        Command::RetryDelivery { id } => match request.deliveries.first() {
             None => format!("there is no delivery {}", id.0),
             Some(stored) if stored.state != "dead" => format!("delivery {} is {}, not dead", id.0, stored.state),
-            Some(stored) => match outbox.revive(&stored.destination, stored.delivery, now, &mut batch.outbox) {
+            Some(stored) => match revive(stored, memory, turn) {
                 true => format!("delivery {} is due again for {}", id.0, stored.destination),
                 false => format!("{} is no destination any more", stored.destination),
             },
         },
-        Command::RetryAll { destination } => {
-            let mut revived = 0;
-            for stored in store.dead_deliveries(destination.as_deref())? {
-                revived += u64::from(outbox.revive(&stored.destination, stored.delivery, now, &mut batch.outbox));
-            }
+        Command::RetryAll { .. } => {
+            let revived = request.deliveries.iter().filter(|stored| revive(stored, memory, turn)).count();
             format!("{revived} deliveries are due again")
         }
-        Command::DropDelivery { id } => match outbox.discard(*id, now, &mut batch.outbox) {
+        Command::DropDelivery { id } => match memory.outbox.discard(*id, now, &mut turn.outbox) {
             0 => format!("delivery {} does not wait: it is on its way, settled, or there is none", id.0),
             1 => format!("delivery {} was given up", id.0),
             n => format!("delivery {} was given up, with {} others of the same message", id.0, n - 1),
@@ -41,17 +32,24 @@ pub(super) fn carry_out(
         Command::Deed { deed } => {
             let mut deed = deed.clone();
             bounds::deed(&mut deed);
-            let done = state.act(setup, &deed, now, &mut batch.writes);
+            let done = memory.state.act(setup, &deed, now, &mut turn.writes);
             super::log::deed(&deed, &done);
-            serde_json::to_string(&done).unwrap_or_default()
+            serde_json::to_string(&done)
+                .unwrap_or_else(|error| format!("done, but the answer cannot be written: {error}"))
         }
         Command::DestinationWorks { destination } => {
             let name: Destination = destination.as_str().into();
-            match outbox.works_again(&name, now, &mut batch.outbox) {
+            match memory.outbox.works_again(&name, now, &mut turn.outbox) {
                 true => format!("{name} takes messages again"),
                 false => format!("{name} is no destination of this service"),
             }
         }
-    };
-    Ok(answer)
+    }
+}
+
+/// Makes a dead delivery due again. Two commands of one turn may name it.
+fn revive(stored: &StoredDelivery, memory: &mut InMemoryState, turn: &mut Turn) -> bool {
+    let delivery = stored.delivery.clone();
+    let revived = matches!(turn.outbox.changed.get(&delivery.id), Some(DeliveryState::Due { .. }));
+    revived || memory.outbox.revive(&stored.destination, delivery, turn.now, &mut turn.outbox)
 }

@@ -1,45 +1,46 @@
-//! The engine: what happened -> step -> one commit -> what may leave.
+//! The engine: takes in what happened, decides, persists that with one commit, and dispatches what may leave.
 //!
-//! It owns the store and both mirrors, and is the only writer. It does no I/O but the store's, reads
-//! no clock and starts no task, so that tests and the demo drive it in virtual time; [`crate::app`]
-//! feeds it and carries out its jobs.
+//! It owns the store's writer and all state in memory. It does no I/O but the store's, reads no clock and starts no
+//! task, so that tests and the demo drive it in virtual time; [`crate::app`] feeds it and carries out its jobs.
 
 mod commands;
-mod complaints;
-mod happened;
+mod decide;
+mod event;
+mod load;
 mod log;
-mod mirror;
+mod log_throttle;
+mod memory;
+mod persist;
+mod requests;
 mod rules;
-mod sends;
 mod take_in;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use self::complaints::Complaints;
-pub use self::happened::{Asked, Happened, NewRules};
-use self::mirror::Mirror;
+pub use self::event::{ActionRequest, EngineEvent, NewRules};
+use self::log_throttle::LogThrottle;
+use self::memory::InMemoryState;
 use crate::sources::{SourceEvent, bounds};
 use podbell_core::deed::Done;
-use podbell_core::outbox::{Outbox, OutboxWrites, Outcome, Parcel, Policy, SendId, Signal};
+use podbell_core::outbox::{Outbox, OutboxWrites, Outcome, Policy, SendContent, SendId};
 use podbell_core::rules::Rules;
 use podbell_core::rules::rule::Destination;
-use podbell_core::step::{Input, Setup, State, Tally, Writes, step};
+use podbell_core::step::{Setup, State, Tally, Writes};
 use podbell_core::time::{Jump, Time};
-use podbell_store::crash_point;
-use podbell_store::{Commit, InboxItem, Mishap, Store, StoreError};
+use podbell_store::{InboxItem, Mishap, StoreError, Writer, crash_point};
 
 /// How often a service without news says that it is alive: what is unknown after a crash.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the inbox is read.
 pub const INBOX: Duration = Duration::from_secs(1);
 /// How often old data is deleted.
-pub const TIDY: Duration = Duration::from_secs(3600);
+pub const DELETE_OLD: Duration = Duration::from_secs(3600);
 
-/// Renders notices into the body of a request, which is frozen then. Pure.
-pub trait Freeze: Send {
-    /// The body for `destination`.
-    fn freeze(&self, destination: &Destination, parcel: &Parcel<'_>, message_id: &str, now: Time) -> Vec<u8>;
+/// Renders notices into the body of a request, which is stored and never rendered again. Pure.
+pub trait Renderer: Send {
+    /// The body for `destination`; empty if there is nothing to send.
+    fn render(&self, destination: &Destination, content: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8>;
 }
 
 /// A request that may leave: its claim is committed.
@@ -51,46 +52,46 @@ pub struct SendJob {
     pub destination: Destination,
     /// The same for every repetition.
     pub message_id: String,
-    /// Frozen.
+    /// The same for every repetition, never empty.
     pub body: Vec<u8>,
 }
 
 /// What an engine is made of.
 pub struct Parts {
-    /// The store; the caller owns it.
-    pub store: Store,
+    /// The store's writer.
+    pub store: Box<dyn Writer>,
     /// Rules, sources, operator.
     pub setup: Setup,
     /// The destinations.
     pub policies: BTreeMap<Destination, Policy>,
     /// Their renderer.
-    pub freeze: Box<dyn Freeze>,
+    pub renderer: Box<dyn Renderer>,
     /// Numbers between 0 and 1.
     pub chance: Box<dyn FnMut() -> f64 + Send>,
 }
 
 /// See the module.
 pub struct Engine {
-    store: Store,
+    store: Box<dyn Writer>,
     setup: Setup,
     policies: BTreeMap<Destination, Policy>,
-    freeze: Box<dyn Freeze>,
+    renderer: Box<dyn Renderer>,
     chance: Box<dyn FnMut() -> f64 + Send>,
-    mirror: Option<Mirror>,
+    /// `None` while the store cannot be read.
+    memory: Option<InMemoryState>,
     /// Sends whose answer is outstanding in this process.
     in_flight: HashSet<SendId>,
     /// Answers that a failed commit left unrecorded.
     unrecorded: Vec<(SendId, Outcome)>,
-    /// Rules that were not taken over yet, or whose commit failed.
-    /// Rules to take over: at most one set, and one refusal that came after it.
+    /// Rules that do not hold yet, or whose commit failed: at most one set, and one refusal that came after it.
     new_rules: Vec<NewRules>,
     /// Rosters that a failed commit left out: a source may say them only once.
     unheard: Vec<SourceEvent>,
-    tally: Totals,
-    complaints: Complaints,
+    totals: Totals,
+    throttle: LogThrottle,
     last_heartbeat: Time,
     last_inbox: Time,
-    last_tidy: Time,
+    last_delete_old: Time,
     claiming: bool,
     /// Since when podbell did not run before this start, until that is written.
     down: Option<(Time, Time)>,
@@ -108,17 +109,32 @@ pub struct Engine {
 /// Hears of rules that hold from now on.
 type TellRules = Box<dyn Fn(&Rules) + Send>;
 
-/// What one commit will hold.
+/// What happened, sorted.
 #[derive(Default)]
-struct Batch {
+struct Inputs {
+    events: Vec<SourceEvent>,
+    answers: Vec<(SendId, Outcome)>,
+    asked: Vec<ActionRequest>,
+}
+
+/// What one turn has decided so far.
+#[derive(Default)]
+struct Turn {
+    now: Time,
     writes: Writes,
     outbox: OutboxWrites,
+    /// Commands of the inbox, with their answers.
     answered: Vec<(InboxItem, String)>,
-    bodies: HashMap<SendId, Vec<u8>>,
-    /// How many of `writes.notices` are on their way already.
+    /// What became of [`Inputs::asked`], in their order.
+    done: Vec<Done>,
+    /// How many of `writes.notices` are in the outbox already.
     posted: usize,
-    generation: Option<u64>,
+    rules_generation: Option<u64>,
     good_rules: Vec<(String, String)>,
+    /// The bodies of the sends that were claimed.
+    bodies: HashMap<SendId, Vec<u8>>,
+    jobs: Vec<SendJob>,
+    totals: Totals,
 }
 
 /// Counts since the start.
@@ -140,12 +156,12 @@ pub struct Totals {
     pub failed_commits: u64,
 }
 
-impl Batch {
+impl Turn {
     fn is_empty(&self) -> bool {
         self.writes.is_empty()
             && self.outbox.is_empty()
             && self.answered.is_empty()
-            && self.generation.is_none()
+            && self.rules_generation.is_none()
             && self.good_rules.is_empty()
     }
 }
@@ -156,99 +172,120 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub fn new(parts: Parts, now: Time) -> Result<Self, StoreError> {
-        let Parts { store, setup, policies, freeze, chance } = parts;
+        let Parts { mut store, setup, policies, renderer, chance } = parts;
+        let loaded = store.load()?;
+        let heartbeat = loaded.state.heartbeat;
         let mut engine = Self {
             store,
             setup,
             policies,
-            freeze,
+            renderer,
             chance,
-            mirror: None,
+            memory: None,
             in_flight: HashSet::new(),
             unrecorded: Vec::new(),
             new_rules: Vec::new(),
             unheard: Vec::new(),
-            tally: Totals::default(),
-            complaints: Complaints::default(),
+            totals: Totals::default(),
+            throttle: LogThrottle::default(),
             last_heartbeat: Time::default(),
             last_inbox: Time::default(),
-            last_tidy: now,
+            last_delete_old: now,
             claiming: true,
-            down: None,
+            down: heartbeat.filter(|beat| *beat < now).map(|beat| (beat, now)),
             on_rules: None,
             mishaps: Vec::new(),
             last_turn: now,
             jump: Jump::NONE,
-            uncommitted_jump: Jump::NONE,
+            // The store knows a later moment than the clock: that was set back meanwhile.
+            uncommitted_jump: heartbeat.filter(|beat| *beat > now).map_or(Jump::NONE, |beat| Jump::between(beat, now)),
         };
-        let heartbeat = engine.store.heartbeat()?;
-        engine.down = heartbeat.filter(|beat| *beat < now).map(|beat| (beat, now));
-        // The store knows a later moment than the clock: that was set back meanwhile.
-        engine.uncommitted_jump =
-            heartbeat.filter(|beat| *beat > now).map_or(Jump::NONE, |beat| Jump::between(beat, now));
-        engine.mirror = Some(engine.read_mirror(now)?);
+        engine.memory = Some(engine.rebuild(loaded, now));
         Ok(engine)
     }
 
-    /// Takes in what happened, commits it, and hands out what may leave.
+    /// Takes in what happened, decides, commits, and hands out what may leave.
     ///
     /// # Errors
-    /// When the commit fails: then nothing of it happened but for answers, which are recorded
-    /// with the next turn, and memory equals the store again.
-    pub fn turn(&mut self, happened: Vec<Happened>, now: Time) -> Result<Vec<SendJob>, StoreError> {
+    /// When the store cannot be read or the commit fails: then nothing of it happened but for answers, which are
+    /// recorded with the next turn, and memory equals the store again.
+    pub fn turn(&mut self, events: Vec<EngineEvent>, now: Time) -> Result<Vec<SendJob>, StoreError> {
         let now = self.notice_a_clock_set_back(now);
-        let mut answers = std::mem::take(&mut self.unrecorded);
-        let mut events = std::mem::take(&mut self.unheard);
-        let mut asked = Vec::new();
-        for one in happened {
-            match one {
-                Happened::Source(event) => events.push(event.bounded()),
-                Happened::Answered(send, outcome) => answers.push((send, outcome)),
-                Happened::Rules(rules) => self.take_rules(*rules),
-                Happened::Asked(mut one) => {
-                    bounds::deed(&mut one.deed);
-                    asked.push(one);
-                }
-            }
+        let mut inputs = self.sort(events);
+        let turned = match self.memory.take() {
+            Some(memory) => Ok(memory),
+            None => self.read_again(now),
         }
-        let mut mirror = match self.mirror.take() {
-            Some(mirror) => mirror,
-            None => match self.store.come_back().and_then(|()| self.read_mirror(now)) {
-                Ok(mirror) => mirror,
-                Err(error) => {
-                    self.keep_for_later(events, answers);
-                    asked.into_iter().for_each(|one| (one.answer)(None));
-                    return Err(error);
+        .and_then(|mut memory| match self.try_turn(&mut memory, &mut inputs, now) {
+            Ok(jobs) => {
+                self.memory = Some(memory);
+                Ok(jobs)
+            }
+            Err(error) => {
+                self.totals.failed_commits += 1;
+                // Memory is ahead of the store. If this fails, too, the next turn tries it again.
+                if !error.is_final() {
+                    self.memory = self.read_again(now).ok();
                 }
-            },
-        };
-        let turned = self.try_turn(&mut mirror, &events, &answers, &mut asked, now);
+                Err(error)
+            }
+        });
         self.jump = Jump::NONE;
         match turned {
             Ok(jobs) => {
-                self.mirror = Some(mirror);
-                for (send, _) in answers {
+                for (send, _) in inputs.answers {
                     self.in_flight.remove(&send);
                 }
                 self.in_flight.extend(jobs.iter().map(|job| job.send));
                 Ok(jobs)
             }
             Err(error) => {
-                self.tally.failed_commits += 1;
-                self.keep_for_later(events, answers);
-                asked.into_iter().for_each(|one| (one.answer)(None));
-                // A mirror of what cannot be read is none; the next turn tries both again.
-                let back = if error.is_final() { Ok(()) } else { self.store.come_back() };
-                self.mirror = back.and_then(|()| self.read_mirror(now)).ok();
+                self.keep_for_later(inputs);
                 Err(error)
             }
         }
     }
 
-    /// Polls are read again by themselves, and watches are told to list again; answers and rosters are kept.
-    fn keep_for_later(&mut self, events: Vec<SourceEvent>, answers: Vec<(SendId, Outcome)>) {
-        self.unrecorded = answers;
+    fn try_turn(
+        &mut self,
+        memory: &mut InMemoryState,
+        inputs: &mut Inputs,
+        now: Time,
+    ) -> Result<Vec<SendJob>, StoreError> {
+        let loaded = self.load(memory, inputs, now)?;
+        let mut turn = Turn { now, totals: self.totals, ..std::mem::take(&mut memory.pending) };
+        self.take_in(memory, inputs, loaded, &mut turn);
+        self.decide(memory, &mut turn)?;
+        self.persist(memory, &mut turn)?;
+        Ok(self.dispatch(memory, inputs, turn))
+    }
+
+    /// What happened, with what earlier turns left.
+    fn sort(&mut self, events: Vec<EngineEvent>) -> Inputs {
+        let mut inputs = Inputs {
+            events: std::mem::take(&mut self.unheard),
+            answers: std::mem::take(&mut self.unrecorded),
+            asked: Vec::new(),
+        };
         for event in events {
+            match event {
+                EngineEvent::Source(event) => inputs.events.push(event.bounded()),
+                EngineEvent::Answered(send, outcome) => inputs.answers.push((send, outcome)),
+                EngineEvent::Rules(rules) => self.take_rules(*rules),
+                EngineEvent::Action(mut asked) => {
+                    bounds::deed(&mut asked.deed);
+                    inputs.asked.push(asked);
+                }
+            }
+        }
+        inputs
+    }
+
+    /// After a failed turn. Polls are read again by themselves, and watches are told to list again; answers and rosters
+    /// are kept, and people hear that nothing was done.
+    fn keep_for_later(&mut self, inputs: Inputs) {
+        self.unrecorded = inputs.answers;
+        for event in inputs.events {
             if let SourceEvent::Seen { receipt, .. } | SourceEvent::Swept { receipt, .. } = &event {
                 receipt.lost();
             }
@@ -259,9 +296,30 @@ impl Engine {
             }
             self.unheard.push(event);
         }
+        inputs.asked.into_iter().for_each(|asked| (asked.answer)(None));
     }
 
-    /// Rules to take over with the next turn: those that the engine was made with, so that their
+    /// Answers people, counts, and hands out the requests. What they need is in hand, so that nothing of it can fail.
+    fn dispatch(&mut self, memory: &mut InMemoryState, inputs: &mut Inputs, turn: Turn) -> Vec<SendJob> {
+        for (asked, done) in inputs.asked.drain(..).zip(turn.done) {
+            log::deed(&asked.deed, &done);
+            (asked.answer)(Some(done));
+        }
+        if !turn.jobs.is_empty() {
+            crash_point!("claim.after");
+        }
+        self.new_rules.clear();
+        self.mishaps.clear();
+        self.totals = turn.totals;
+        self.totals.steps.add(turn.writes.tally);
+        self.totals.notices += turn.writes.notices.len() as u64;
+        log::notices(&turn.writes.notices);
+        memory.recent.remember(turn.writes.notices);
+        self.delete_old(turn.now);
+        turn.jobs
+    }
+
+    /// Rules that hold from the next turn on: those that the engine was made with, so that their
     /// texts are stored and what was refused is told.
     pub fn take_rules(&mut self, rules: NewRules) {
         let refused = matches!(rules, NewRules::Refused(_));
@@ -284,35 +342,30 @@ impl Engine {
 
     /// The same without heartbeat and inbox: when something is due that people can see.
     pub fn next_timer(&mut self, now: Time) -> Option<Time> {
-        let mirror = self.mirror.as_mut()?;
-        [mirror.state.next_wake(&self.setup), mirror.outbox.next_wake(now)].into_iter().flatten().min()
+        let memory = self.memory.as_mut()?;
+        [memory.state.next_wake(&self.setup), memory.outbox.next_wake(now)].into_iter().flatten().min()
     }
 
     /// Sets how many episodes may be known in all.
     pub fn limit_episodes(&mut self, most: usize) {
-        if let Some(mirror) = &mut self.mirror {
-            mirror.state.limit_episodes(most);
+        if let Some(memory) = &mut self.memory {
+            memory.state.limit_episodes(most);
         }
     }
 
-    /// The core's mirror; none while the store cannot be read.
+    /// The core's state; none while the store cannot be read.
     pub fn state(&self) -> Option<&State> {
-        self.mirror.as_ref().map(|mirror| &mirror.state)
+        self.memory.as_ref().map(|memory| &memory.state)
     }
 
-    /// The outbox's mirror; none while the store cannot be read.
+    /// The outbox; none while the store cannot be read.
     pub fn outbox(&self) -> Option<&Outbox> {
-        self.mirror.as_ref().map(|mirror| &mirror.outbox)
-    }
-
-    /// The store.
-    pub fn store(&self) -> &Store {
-        &self.store
+        self.memory.as_ref().map(|memory| &memory.outbox)
     }
 
     /// Counts since the start.
     pub fn totals(&self) -> Totals {
-        self.tally
+        self.totals
     }
 
     /// The process is about to end: what is due leaves after the next start.
@@ -325,145 +378,16 @@ impl Engine {
         self.in_flight.len()
     }
 
-    fn try_turn(
-        &mut self,
-        mirror: &mut Mirror,
-        events: &[SourceEvent],
-        answers: &[(SendId, Outcome)],
-        asked: &mut Vec<Asked>,
-        now: Time,
-    ) -> Result<Vec<SendJob>, StoreError> {
-        let mut batch = std::mem::take(&mut mirror.pending);
-        let mut tally = self.tally;
-        // Before the polls of this turn: each is judged by one generation.
-        for rules in &self.new_rules.clone() {
-            self.take_over(rules, mirror, now, &mut batch)?;
-        }
-        for event in events {
-            self.take_in(mirror, event, now, &mut batch)?;
-            self.complaints.of_source(event, now);
-            tally.failed_polls +=
-                u64::from(matches!(event, SourceEvent::Failed { .. } | SourceEvent::Unwatched { .. }));
-        }
-        for (send, outcome) in answers {
-            let delivered = outcome.arrived();
-            tally.delivered += u64::from(delivered);
-            tally.undelivered += u64::from(!delivered);
-            if let Some(destination) = mirror.outbox.receiver_of(*send) {
-                self.complaints.of_destination(destination, outcome, now);
-                // Bringing a message up to date tells nobody.
-                if let Some(destination) = mirror.outbox.listener_of(*send).filter(|_| delivered) {
-                    step(&mut mirror.state, &self.setup, Input::Told { destination }, now, &mut batch.writes);
-                }
-            }
-            mirror.outbox.record(*send, outcome.clone(), (self.chance)(), now, &mut batch.outbox);
-        }
-        if now >= self.last_inbox.plus(INBOX) {
-            self.last_inbox = now;
-            for item in self.store.inbox()? {
-                let answer = commands::carry_out(&self.store, &self.setup, mirror, &item.command, now, &mut batch)?;
-                batch.answered.push((item, answer));
-            }
-        }
-        let act = |one: &Asked| mirror.state.act(&self.setup, &one.deed, now, &mut batch.writes);
-        let done: Vec<Done> = asked.iter().map(act).collect();
-        self.mishaps.extend(self.store.take_mishaps());
-        for Mishap { fate, kept } in &self.mishaps {
-            let kept = kept.as_ref().map(|kept| kept.display().to_string());
-            let input = Input::Store { fate, kept: kept.as_deref() };
-            step(&mut mirror.state, &self.setup, input, now, &mut batch.writes);
-        }
-        step(&mut mirror.state, &self.setup, Input::Tick, now, &mut batch.writes);
-        mirror.outbox.tick(now, &mut batch.outbox);
-        self.post(mirror, now, &mut batch);
-        Self::tell_threads(mirror, &mut batch, now);
-        let jobs = if self.claiming { mirror.outbox.claim(now, &mut batch.outbox) } else { Vec::new() };
-        self.freeze_bodies(mirror, &mut batch, now)?;
-        let beats = now >= self.last_heartbeat.plus(HEARTBEAT) || !self.uncommitted_jump.is_none();
-        let heartbeat = beats.then_some(now);
-        if !jobs.is_empty() {
-            crash_point!("claim.before");
-        }
-        if heartbeat.is_some() || !batch.is_empty() {
-            self.store.commit(&Commit {
-                state: &mirror.state,
-                writes: &batch.writes,
-                outbox: &mirror.outbox,
-                outbox_writes: &batch.outbox,
-                bodies: &batch.bodies,
-                answered: &batch.answered,
-                generation: batch.generation,
-                good_rules: &batch.good_rules,
-                down: self.down,
-                heartbeat,
-                now,
-            })?;
-            self.down = None;
-            self.uncommitted_jump = Jump::NONE;
-            tally.commits += 1;
-        }
-        for (one, done) in asked.drain(..).zip(done) {
-            log::deed(&one.deed, &done);
-            (one.answer)(Some(done));
-        }
-        if !jobs.is_empty() {
-            crash_point!("claim.after");
-        }
-        self.new_rules.clear();
-        self.mishaps.clear();
-        self.last_heartbeat = heartbeat.unwrap_or(self.last_heartbeat);
-        tally.steps.add(batch.writes.tally);
-        tally.notices += batch.writes.notices.len() as u64;
-        self.tally = tally;
-        log::notices(&batch.writes.notices);
-        self.tidy(now);
-        jobs.into_iter().map(|job| self.send_job(job, &mut batch)).collect()
-    }
-
-    /// Puts new notices on their way, and what that leads to: trouble with one destination is told
-    /// to the others.
-    fn post(&self, mirror: &mut Mirror, now: Time, batch: &mut Batch) {
-        loop {
-            let new = batch.writes.notices.get(batch.posted..).unwrap_or_default();
-            for notice in new {
-                log::lost(notice, &self.policies);
-                mirror.outbox.add(notice, now, &mut batch.outbox);
-            }
-            batch.posted = batch.writes.notices.len();
-            let signals = std::mem::take(&mut batch.outbox.signals);
-            if signals.is_empty() {
-                return;
-            }
-            for signal in &signals {
-                let input = match signal {
-                    Signal::Trouble(name, error) => {
-                        tracing::warn!(destination = %name, code = error.code, text = error.text, "a destination does not take messages");
-                        Input::Destination { name, error: Some(error) }
-                    }
-                    Signal::Recovered(name) => {
-                        tracing::info!(destination = %name, "a destination takes messages again");
-                        Input::Destination { name, error: None }
-                    }
-                    Signal::Dead(destination, deliveries, why) => {
-                        tracing::error!(destination = %destination, deliveries, why, "deliveries were given up; see podbell outbox list");
-                        Input::Dead { destination, deliveries: *deliveries, why }
-                    }
-                };
-                step(&mut mirror.state, &self.setup, input, now, &mut batch.writes);
-            }
-        }
-    }
-
-    fn tidy(&mut self, now: Time) {
-        if now < self.last_tidy.plus(TIDY) {
+    fn delete_old(&mut self, now: Time) {
+        if now < self.last_delete_old.plus(DELETE_OLD) {
             return;
         }
-        match self.store.tidy(now) {
+        match self.store.delete_old(now) {
             Ok(true) => {}
-            Ok(false) => self.last_tidy = now,
+            Ok(false) => self.last_delete_old = now,
             Err(error) => {
                 tracing::warn!(%error, "old data could not be deleted; trying again in an hour");
-                self.last_tidy = now;
+                self.last_delete_old = now;
             }
         }
     }
@@ -471,6 +395,6 @@ impl Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("store", &self.store.path()).field("totals", &self.tally).finish_non_exhaustive()
+        f.debug_struct("Engine").field("store", &self.store).field("totals", &self.totals).finish_non_exhaustive()
     }
 }

@@ -1,25 +1,24 @@
-//! Taking over other rules: whole, within one commit, and told where a file was refused.
+//! Replacing the rules: whole, within one commit, and told where a file was refused.
 
-use super::{Batch, Engine, Mirror, NewRules};
+use std::collections::BTreeMap;
+
+use super::{Engine, InMemoryState, NewRules, Turn};
 use podbell_core::rules::in_force::InForce;
 use podbell_core::step::{Input, step};
-use podbell_core::time::Time;
-use podbell_store::StoreError;
 
 /// What a refusal of podbell.yaml's rules is told under.
 const CONFIGURATION: &str = "podbell.yaml";
 
 impl Engine {
-    /// Takes rules over. Done twice it changes nothing more.
-    pub(super) fn take_over(
+    /// Replaces the rules; `known` are the rule files that were good last. Done twice it changes nothing more.
+    pub(super) fn replace_rules(
         &mut self,
         rules: &NewRules,
-        mirror: &mut Mirror,
-        now: Time,
-        batch: &mut Batch,
-    ) -> Result<(), StoreError> {
-        let (state, writes) = (&mut mirror.state, &mut batch.writes);
-        let known = self.store.good_rules()?;
+        known: &BTreeMap<String, String>,
+        memory: &mut InMemoryState,
+        turn: &mut Turn,
+    ) {
+        let (state, writes, now) = (&mut memory.state, &mut turn.writes, turn.now);
         let (good, refused) = match rules {
             NewRules::Refused(error) => {
                 tracing::error!(
@@ -28,11 +27,11 @@ impl Engine {
                 );
                 let refused = Input::RuleFile { name: CONFIGURATION, error: Some(error) };
                 step(state, &self.setup, refused, now, writes);
-                return Ok(());
+                return;
             }
             NewRules::AsMade { good, refused } => (good.clone(), refused.clone()),
             NewRules::Files(files) => {
-                let InForce { rules, good, refused } = files.in_force(&known);
+                let InForce { rules, good, refused } = files.in_force(known);
                 let (before, after, count) = (self.setup.rules.generation(), rules.generation(), rules.len());
                 self.setup.rules = rules;
                 if let Some(tell) = &self.on_rules {
@@ -41,7 +40,7 @@ impl Engine {
                 if before != after {
                     let generation = format_args!("{after:016x}");
                     tracing::info!(rules = count, generation, "other rules hold from now on");
-                    batch.generation = Some(after);
+                    turn.rules_generation = Some(after);
                     step(state, &self.setup, Input::RulesChanged, now, writes);
                 }
                 (good, refused)
@@ -57,7 +56,6 @@ impl Engine {
                 step(state, &self.setup, Input::RuleFile { name: &name, error: None }, now, writes);
             }
         }
-        batch.good_rules = good.into_iter().filter(|(name, text)| known.get(name) != Some(text)).collect();
-        Ok(())
+        turn.good_rules = good.into_iter().filter(|(name, text)| known.get(name) != Some(text)).collect();
     }
 }

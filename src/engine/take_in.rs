@@ -1,26 +1,64 @@
-//! What sources say, as inputs of the step.
+//! What happened, as inputs of the step and the outbox. Pure: what it needs of the store was loaded.
 
-use super::{Batch, Engine, Mirror};
+use super::load::Loaded;
+use super::{Engine, InMemoryState, Inputs, Turn, commands};
 use crate::sources::SourceEvent;
 use podbell_core::event::Target;
+use podbell_core::outbox::{Outcome, SendId};
 use podbell_core::step::{Input, step};
 use podbell_core::time::Time;
-use podbell_store::StoreError;
 
 impl Engine {
-    pub(super) fn take_in(
-        &self,
-        mirror: &mut Mirror,
-        event: &SourceEvent,
-        now: Time,
-        batch: &mut Batch,
-    ) -> Result<(), StoreError> {
+    /// Takes in everything that happened since the last turn.
+    pub(super) fn take_in(&mut self, memory: &mut InMemoryState, inputs: &Inputs, loaded: Loaded, turn: &mut Turn) {
+        for (target, rows) in loaded.readings {
+            memory.state.load(&target, rows);
+        }
+        // Before the polls of this turn: each is judged by one generation.
+        for rules in &self.new_rules.clone() {
+            self.replace_rules(rules, &loaded.good_rules, memory, turn);
+        }
+        for event in &inputs.events {
+            self.apply(event, memory, turn);
+            self.throttle.of_source(event, turn.now);
+            turn.totals.failed_polls +=
+                u64::from(matches!(event, SourceEvent::Failed { .. } | SourceEvent::Unwatched { .. }));
+        }
+        for (send, outcome) in &inputs.answers {
+            self.record(*send, outcome, memory, turn);
+        }
+        for request in loaded.requests {
+            let answer = commands::carry_out(&request, &self.setup, memory, turn);
+            turn.answered.push((request.item, answer));
+        }
+        for asked in &inputs.asked {
+            turn.done.push(memory.state.act(&self.setup, &asked.deed, turn.now, &mut turn.writes));
+        }
+    }
+
+    /// What came of a send.
+    fn record(&mut self, send: SendId, outcome: &Outcome, memory: &mut InMemoryState, turn: &mut Turn) {
+        let delivered = outcome.arrived();
+        turn.totals.delivered += u64::from(delivered);
+        turn.totals.undelivered += u64::from(!delivered);
+        if let Some(destination) = memory.outbox.receiver_of(send) {
+            self.throttle.of_destination(destination, outcome, turn.now);
+            // Bringing a message up to date tells nobody.
+            if let Some(destination) = memory.outbox.listener_of(send).filter(|_| delivered) {
+                step(&mut memory.state, &self.setup, Input::Told { destination }, turn.now, &mut turn.writes);
+            }
+        }
+        memory.outbox.record(send, outcome.clone(), (self.chance)(), turn.now, &mut turn.outbox);
+    }
+
+    fn apply(&self, event: &SourceEvent, memory: &mut InMemoryState, turn: &mut Turn) {
+        let now = turn.now;
         if let SourceEvent::Seen { receipt, .. }
         | SourceEvent::Swept { receipt, .. }
         | SourceEvent::Watched { receipt, .. } = event
             && receipt.is_stale()
         {
-            return Ok(());
+            return;
         }
         // A poll counts when it was complete, not when its turn came; time never goes backwards. What was read before
         // the clock was set is carried along.
@@ -31,7 +69,7 @@ impl Engine {
                 (Input::Roster { source, targets, complete: *complete }, now)
             }
             SourceEvent::Polled { target, at, events } => {
-                self.load(mirror, target)?;
+                know(memory, target);
                 (Input::Observed { target, events }, heard(*at))
             }
             SourceEvent::Unusable { target, at, entries } => {
@@ -43,26 +81,24 @@ impl Engine {
             }
             SourceEvent::Seen { at, whole, lists, .. } => {
                 for seen in lists {
-                    self.load(mirror, &seen.target)?;
+                    know(memory, &seen.target);
                     let input = Input::Seen { seen, whole: *whole };
-                    step(&mut mirror.state, &self.setup, input, heard(*at), &mut batch.writes);
+                    step(&mut memory.state, &self.setup, input, heard(*at), &mut turn.writes);
                 }
-                return Ok(());
+                return;
             }
             SourceEvent::Swept { covers, at, shown, .. } => (Input::Swept { covers, shown }, heard(*at)),
             SourceEvent::Watched { covers, at, .. } => (Input::Watched { covers }, heard(*at)),
             SourceEvent::Deleted { source, at, objects } => (Input::Deleted { source, objects }, heard(*at)),
             SourceEvent::Unwatched { covers, at, error } => (Input::Unwatched { covers, error }, heard(*at)),
         };
-        step(&mut mirror.state, &self.setup, input, at, &mut batch.writes);
-        Ok(())
+        step(&mut memory.state, &self.setup, input, at, &mut turn.writes);
     }
+}
 
-    fn load(&self, mirror: &mut Mirror, target: &Target) -> Result<(), StoreError> {
-        for wanted in mirror.state.wants(target) {
-            let rows = self.store.readings(&wanted)?;
-            mirror.state.load(&wanted, rows);
-        }
-        Ok(())
+/// A target that was not stored when the turn began has no readings there.
+fn know(memory: &mut InMemoryState, target: &Target) {
+    for new in memory.state.wants(target) {
+        memory.state.load(&new, []);
     }
 }

@@ -25,7 +25,7 @@ use crate::settings::Draft;
 use crate::tasks::Waiting;
 use podbell_core::message::{Language, Message, Style, compose_built_in, compose_digest, compose_for, fold, page_path};
 use podbell_core::notice::{Notice, NoticeBody};
-use podbell_core::outbox::{Content, Outcome, Parcel, Parent, Policy};
+use podbell_core::outbox::{Content, Outcome, Parent, Policy, SendContent};
 use podbell_core::rules::rule::Destination;
 use podbell_core::template::{Failure, Template};
 use podbell_core::time::Time;
@@ -251,8 +251,8 @@ impl Notifiers {
 
     /// The body of one request: to be stored and repeated byte for byte. Pure. Empty if there is no such destination or
     /// nothing to tell.
-    pub fn freeze(&self, destination: &str, parcel: &Parcel<'_>, message_id: &str, now: Time) -> Vec<u8> {
-        let Parcel { notices, content, storm, parent, refresh } = *parcel;
+    pub fn freeze(&self, destination: &str, parcel: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
+        let SendContent { notices, content, storm, parent, refresh } = *parcel;
         let (Some(notifier), Some(notice)) = (self.notifiers.get(destination), fold(notices)) else {
             return Vec::new();
         };

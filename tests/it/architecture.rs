@@ -115,8 +115,28 @@ fn no_file_but_the_clock_s_asks_what_time_it_is() {
 
 #[test]
 fn the_engine_the_stores_rows_and_the_core_are_told_the_time() {
-    let told = |path: &str| [CORE, "src/engine/", "crates/store/src/commit"].iter().any(|part| path.starts_with(part));
+    let told = |path: &str| [CORE, "src/engine/", "crates/store/src/"].iter().any(|part| path.starts_with(part));
     let asks = |(path, text): &(String, String)| told(path) && code(text).contains("clock::now");
     let wrong: Vec<_> = sources().into_iter().filter(asks).map(|(path, _)| path).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// Whoever uses a store knows rows and kinds of errors. What is about the file itself goes through named functions of
+/// the adapter: its damage, and the doctor's look at it.
+#[test]
+fn sqlite_is_spoken_in_its_adapter_alone() {
+    let adapter = "crates/store/src/sqlite/";
+    let words = ["rusqlite", "pragma", "PRAGMA", "-wal", "sqlite_", "interrupt_handle"];
+    let of_the_file = ["crates/store/src/location.rs", "src/cli/run.rs", "src/cli/doctor/store.rs"];
+    let mut wrong = Vec::new();
+    for (path, text) in sources().into_iter().filter(|(path, _)| !path.starts_with(adapter)) {
+        for line in code(&text).lines() {
+            let speaks = words.iter().any(|word| line.contains(word));
+            let calls = line.contains("sqlite::") && !of_the_file.contains(&path.as_str());
+            if speaks || calls {
+                wrong.push(format!("{path}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

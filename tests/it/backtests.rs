@@ -281,7 +281,7 @@ fn the_services_own_history_tells_again_what_was_told() {
     world.run_until(second + 1);
     let told = causes(world.log.iter().flat_map(|request| &request.notices));
     assert!(told.len() > 10, "{told:?}");
-    let history = world.engine().store().history(at(0)).unwrap();
+    let history = world.reader().snapshot().unwrap().history(at(0)).unwrap();
     assert_eq!(history.lost, 0);
     let setup = setup(builtin::rules(&["team".into()]), ["prod".into()]);
     let mut backtest = Backtest::new(setup);

@@ -11,6 +11,7 @@ use podbell_core::outbox::Outcome;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::scope::Scope;
 use podbell_core::time::Jump;
+use podbell_store::Writer as _;
 
 use crate::support::events::{at, warning};
 use crate::support::world::{TWENTY_A_MINUTE, World, WorldSpec, web};
@@ -186,7 +187,7 @@ fn nothing_is_given_up_a_day_early_or_late() {
         poll(&mut world, 100, "web", "FailedMount", 0..1, 1);
         world.run_until(500);
         world.set_clock(by);
-        let dead = |world: &mut World| world.engine().store().dead_deliveries(Some("team")).unwrap().len();
+        let dead = |world: &mut World| world.store().dead_deliveries(Some("team")).unwrap().len();
         world.run_until(24 * HOUR);
         assert_eq!(dead(&mut world), 0, "{by} s");
         world.run_until(24 * HOUR + 200);

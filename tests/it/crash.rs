@@ -282,7 +282,7 @@ fn all_counted(turmoil: &Turmoil) {
     let store = turmoil.site.store();
     let mut states = store.prepare("SELECT state FROM incident ORDER BY id").unwrap();
     for state in states.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap() {
-        let incident = podbell_store::form::read(&state.unwrap()).unwrap();
+        let incident = podbell_store::incident_codec::read(&state.unwrap()).unwrap();
         // What was there before the first contact is in the first incident; later ones repeat it.
         let counted = counted.entry(incident.workload).or_insert(incident.older);
         *counted += incident.occurrences;

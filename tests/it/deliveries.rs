@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podbell::engine::Happened;
+use podbell::engine::EngineEvent;
 use podbell_core::event::Target;
 use podbell_core::notice::{Info, NoticeBody};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Content, DeliveryId, Outcome};
 use podbell_core::time::Time;
-use podbell_store::{Command, Listing};
+use podbell_store::{Command, Inbox as _, Listing, Writer as _};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{TWENTY_A_MINUTE, World, WorldSpec, web};
@@ -312,7 +312,7 @@ fn the_trouble_of_a_destination_ends_with_it_and_follows_its_name() {
         world.run_until(30);
         if name == "group" {
             let now = world.now;
-            world.engine().store().ask(&Command::DestinationWorks { destination: "group".into() }, now).unwrap();
+            world.store().ask(&Command::DestinationWorks { destination: "group".into() }, now).unwrap();
             tick(&mut world, 35);
         }
         world.run_until(48 * 3600);
@@ -331,7 +331,7 @@ fn a_test_message_that_arrives_ends_a_pause() {
     world.run_until(200);
     assert_eq!(delivered(&world, "team"), 0);
     let now = world.now;
-    world.engine().store().ask(&Command::DestinationWorks { destination: "team".into() }, now).unwrap();
+    world.store().ask(&Command::DestinationWorks { destination: "team".into() }, now).unwrap();
     tick(&mut world, 205);
     assert!(delivered(&world, "team") > 0);
 }
@@ -371,7 +371,7 @@ fn a29_a_removed_destination_s_deliveries_are_dead_and_told_a_renamed_one_keeps_
     world.start();
     world.run_until(4000);
     assert!(world.told_to("other").contains(&"20s other info".to_owned()), "{:?}", world.told());
-    let dead = world.engine().store().dead_deliveries(None).unwrap();
+    let dead = world.store().dead_deliveries(None).unwrap();
     assert_eq!(dead.len(), 1);
 }
 
@@ -386,12 +386,12 @@ fn a30_after_24_hours_of_trying_deliveries_are_dead_listed_told_and_sent_again_o
         problem(&mut world, n);
     }
     world.run_until(25 * 3600);
-    let dead = world.engine().store().dead_deliveries(Some("team")).unwrap();
+    let dead = world.store().dead_deliveries(Some("team")).unwrap();
     assert_eq!(dead.len(), 3, "{:?}", world.told());
     let elsewhere = world.told_to("other");
     assert!(elsewhere.iter().any(|line| line.ends_with("info")), "{elsewhere:?}");
     let now = world.now;
-    world.engine().store().ask(&Command::RetryAll { destination: None }, now).unwrap();
+    world.store().ask(&Command::RetryAll { destination: None }, now).unwrap();
     let before = world.log.len();
     tick(&mut world, 25 * 3600 + 700);
     let resent: Vec<u64> = world.log[before..]
@@ -401,7 +401,7 @@ fn a30_after_24_hours_of_trying_deliveries_are_dead_listed_told_and_sent_again_o
         .filter(|incident| *incident <= 3)
         .collect();
     assert_eq!(resent, [1, 2, 3]);
-    assert!(world.engine().store().dead_deliveries(Some("team")).unwrap().is_empty());
+    assert!(world.store().dead_deliveries(Some("team")).unwrap().is_empty());
 }
 
 #[test]
@@ -423,7 +423,7 @@ fn a31_what_waited_behind_a_back_off_is_one_message_that_tells_the_whole_story()
     assert_eq!(world.told_to("other").iter().filter(|line| line.contains("#1")).count(), 5);
     let listing = Listing { destination: Some("team".into()), all: true, limit: 100 };
     let mut states: BTreeMap<String, usize> = BTreeMap::new();
-    for delivery in world.engine().store().list_deliveries(&listing).unwrap() {
+    for delivery in world.reader().snapshot().unwrap().list_deliveries(&listing).unwrap() {
         if delivery.notice.body.incident() == Some(1) {
             *states.entry(delivery.state).or_default() += 1;
         }
@@ -471,7 +471,7 @@ fn after_a_day_of_failure_what_is_given_up_is_told_once_an_hour_at_most() {
             _ => None,
         })
         .sum();
-    assert_eq!(given_up, world.engine().store().dead_deliveries(None).unwrap().len() as u64);
+    assert_eq!(given_up, world.store().dead_deliveries(None).unwrap().len() as u64);
 }
 
 #[test]
@@ -486,10 +486,10 @@ fn a_clock_that_is_set_back_silences_nobody_for_long() {
     world.run_until(3603);
     assert_eq!(delivered(&world, "team"), before + 1, "{:?}", world.told_to("team"));
     let now = world.now;
-    world.engine().store().ask(&Command::RetryAll { destination: None }, now).unwrap();
+    world.store().ask(&Command::RetryAll { destination: None }, now).unwrap();
     let row = 1;
     tick(&mut world, 3606);
-    assert!(world.engine().store().answer(row).unwrap().is_some());
+    assert!(world.store().answer(row).unwrap().is_some());
 }
 
 #[test]
@@ -500,12 +500,12 @@ fn outbox_drop_gives_a_due_delivery_up() {
     problem(&mut world, 1);
     world.run_until(20);
     let listing = Listing { destination: Some("team".into()), all: false, limit: 10 };
-    let listed = world.engine().store().list_deliveries(&listing).unwrap();
+    let listed = world.reader().snapshot().unwrap().list_deliveries(&listing).unwrap();
     let id = DeliveryId(listed.iter().find(|d| d.notice.body.incident() == Some(1)).unwrap().id);
     let now = world.now;
-    let row = world.engine().store().ask(&Command::DropDelivery { id }, now).unwrap();
+    let row = world.store().ask(&Command::DropDelivery { id }, now).unwrap();
     tick(&mut world, 23);
-    let answer = world.engine().store().answer(row).unwrap().unwrap();
+    let answer = world.store().answer(row).unwrap().unwrap();
     assert_eq!(answer, format!("delivery {} was given up", id.0));
     world.run_until(4000);
     assert!(!world.told_to("team").iter().any(|line| line.contains("opened #1")));
@@ -519,13 +519,13 @@ fn outbox_drop_gives_up_a_request_that_would_be_repeated() {
     problem(&mut world, 1);
     world.run_until(300);
     let listing = Listing { destination: Some("team".into()), all: false, limit: 10 };
-    let listed = world.engine().store().list_deliveries(&listing).unwrap();
+    let listed = world.reader().snapshot().unwrap().list_deliveries(&listing).unwrap();
     assert_eq!(listed[0].state, "claimed");
     let command = Command::DropDelivery { id: DeliveryId(listed[0].id) };
     let now = world.now;
-    let row = world.engine().store().ask(&command, now).unwrap();
+    let row = world.store().ask(&command, now).unwrap();
     tick(&mut world, 305);
-    assert!(world.engine().store().answer(row).unwrap().unwrap().contains("was given up"));
+    assert!(world.store().answer(row).unwrap().unwrap().contains("was given up"));
     let before = world.log.len();
     world.run_until(650);
     assert_eq!(world.log[before..].iter().filter(|r| r.to == "team").count(), 0);
@@ -535,6 +535,7 @@ fn outbox_drop_gives_up_a_request_that_would_be_repeated() {
 fn an_answer_for_an_unknown_send_changes_nothing() {
     let mut world = world(None);
     let now: Time = world.now;
-    let jobs = world.engine().turn(vec![Happened::Answered(podbell_core::outbox::SendId(99), unclear())], now).unwrap();
+    let jobs =
+        world.engine().turn(vec![EngineEvent::Answered(podbell_core::outbox::SendId(99), unclear())], now).unwrap();
     assert!(jobs.is_empty());
 }

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use podbell::clock;
 use podbell::components::qcloud::emulator::Emulator;
 use podbell_core::time::Time;
-use podbell_store::Store;
+use podbell_store::sqlite::Store;
 use regex::Regex;
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use podbell_core::event::{Event, Level, Subject, Target};
 use podbell_core::rules::explain::Because;
 use podbell_core::step::decision::{Effect, Verdict};
 use podbell_core::time::Time;
-use podbell_store::Asked;
+use podbell_store::DecisionFilter;
 use proptest::prelude::*;
 
 use crate::support::events::warning;
@@ -74,7 +74,7 @@ fn an_incident_is_explained_from_its_first_change_to_its_deliveries() {
 #[test]
 fn every_warning_change_has_a_deciding_step() {
     let mut world = lived();
-    let decisions = world.engine().store().decisions(&Asked::default(), 100).unwrap();
+    let decisions = world.reader().snapshot().unwrap().decisions(&DecisionFilter::default(), 100).unwrap();
     // Changes of one poll come in the order of a hash that each store seeds anew.
     let mut verdicts: Vec<String> = decisions
         .iter()
@@ -104,7 +104,12 @@ fn what_an_incident_came_back_from_is_said_too() {
     world.poll(&web(), &[]);
     world.poll_until(&web(), &[warning(POD, "FailedMount", "m", 1, 30, 30)], 1200);
     world.poll(&web(), &[warning(POD, "FailedMount", "m", 2, 30, 1190)]);
-    let decisions = world.engine().store().decisions(&Asked { incident: Some(1), ..Asked::default() }, 10).unwrap();
+    let decisions = world
+        .reader()
+        .snapshot()
+        .unwrap()
+        .decisions(&DecisionFilter { incident: Some(1), ..DecisionFilter::default() }, 10)
+        .unwrap();
     let Some(Verdict::Claimed(claimed)) = decisions.last().map(|decision| &decision.verdict) else { panic!() };
     assert_eq!(claimed[0].effect, Effect::Reopened);
 }

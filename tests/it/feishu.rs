@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::Language;
 use podbell_core::notice::{Newest, Notice, NoticeKind, Story};
-use podbell_core::outbox::{Content, Outcome, Parcel};
+use podbell_core::outbox::{Content, Outcome, SendContent};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ fn robot(keys: &str, language: Language) -> Notifiers {
 }
 
 fn rendered(notifiers: &Notifiers, notice: &Notice, content: Content) -> Value {
-    let parcel = Parcel { content, ..Parcel::full(std::slice::from_ref(notice)) };
+    let parcel = SendContent { content, ..SendContent::full(std::slice::from_ref(notice)) };
     serde_json::from_slice(&notifiers.freeze("robot", &parcel, "msg_1", at(2_401))).unwrap()
 }
 
@@ -104,7 +104,7 @@ async fn each_attempt_carries_a_signature_of_its_own_beside_the_stored_body() {
     receiver.then([Answer::new(200, r#"{"code":0,"msg":"success"}"#), Answer::new(200, r#"{"code":0}"#)]);
     let robot = robot(&format!("url: \"{}\", secret: demo", receiver.url("/open-apis/bot/v2/hook/1")), Language::En);
     let notice = incident(1, NoticeKind::Opened, story());
-    let stored = robot.freeze("robot", &Parcel::full(std::slice::from_ref(&notice)), "msg_1", at(0));
+    let stored = robot.freeze("robot", &SendContent::full(std::slice::from_ref(&notice)), "msg_1", at(0));
     let body: Value = serde_json::from_slice(&stored).unwrap();
     assert!(body.get("sign").is_none() && body.get("timestamp").is_none(), "a stored body is valid for ever");
     for (seconds, sign) in [(1_599_360_473, "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8="), (1_599_360_474, "")] {

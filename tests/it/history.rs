@@ -9,7 +9,6 @@ use podbell_core::history::Polls;
 use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::source::PollError;
 use podbell_core::time::Time;
-use podbell_store::Store;
 use proptest::prelude::*;
 use rusqlite::Connection;
 
@@ -103,7 +102,7 @@ fn sorted(mut told: Vec<Told>) -> Vec<Told> {
 
 fn replayed(world: &World, last: Duration) -> Report {
     let since = world.now.minus(last).max(at(0));
-    let history = Store::beside(&world.store_path()).unwrap().history(since).unwrap();
+    let history = world.reader().snapshot().unwrap().history(since).unwrap();
     assert_eq!(history.lost, 0);
     let mut backtest = Backtest::new(setup(compiled(&[RULES.to_owned()]), ["prod".into()]));
     let error = PollError { code: "x".into(), text: "x".into(), advice: "x".into(), gone: false };

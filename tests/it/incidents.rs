@@ -2,7 +2,7 @@
 //! nothing else is.
 
 use jiff::tz::TimeZone;
-use podbell::engine::Happened;
+use podbell::engine::EngineEvent;
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::message::{Language, Style, compose};
@@ -495,7 +495,7 @@ fn an_answer_that_comes_after_its_service_is_gone_is_not_taken_for_a_new_service
     world.fail(&web(), "-16013");
     let late = SourceEvent::Polled { target: web(), at: world.now, events };
     let now = world.now;
-    assert!(world.engine().turn(vec![Happened::Source(late)], now).unwrap().is_empty());
+    assert!(world.engine().turn(vec![EngineEvent::Source(late)], now).unwrap().is_empty());
     world.run_until(600);
     assert_eq!(world.told(), ["75s team opened #1", "120s team closed #1"]);
 }

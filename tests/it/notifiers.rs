@@ -9,7 +9,7 @@ use podbell::notifiers::{Notifier, NotifierConfig, Notifiers};
 use podbell_core::message::Language;
 use podbell_core::notice::NoticeKind;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Parcel};
+use podbell_core::outbox::{Outcome, SendContent};
 use podbell_core::time::Time;
 use serde_json::Value;
 
@@ -231,7 +231,7 @@ async fn a_repeated_message_keeps_id_and_body_and_is_signed_for_its_own_time() {
     receiver.then([Answer::new(503, ""), Answer::new(204, "")]);
     let notifiers = notifiers(vec![config("audit", webhook(&receiver.url(PATH), &[SECRET, OLD_SECRET]))]);
     let notices = [incident(5, NoticeKind::Escalated, story()), incident(3, NoticeKind::Opened, story())];
-    let body = notifiers.freeze("audit", &Parcel::full(&notices), "msg_77", at(2_400));
+    let body = notifiers.freeze("audit", &SendContent::full(&notices), "msg_77", at(2_400));
     for seconds in [2_400, 2_430] {
         notifiers.deliver("audit", "msg_77", body.clone(), at(seconds)).await;
     }
@@ -266,7 +266,10 @@ async fn a_chat_gets_json_and_no_signature_and_an_unsigned_webhook_still_gets_it
 #[tokio::test]
 async fn a_destination_that_is_gone_takes_nothing_and_breaks_nothing() {
     let notifiers = notifiers(Vec::new());
-    assert_eq!(notifiers.freeze("gone", &Parcel::full(&[incident(1, NoticeKind::Opened, story())]), "m", at(0)), b"");
+    assert_eq!(
+        notifiers.freeze("gone", &SendContent::full(&[incident(1, NoticeKind::Opened, story())]), "m", at(0)),
+        b""
+    );
     assert!(matches!(notifiers.deliver("gone", "m", Vec::new(), at(0)).await, Outcome::Unclear { .. }));
 }
 

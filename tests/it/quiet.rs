@@ -101,8 +101,7 @@ fn what_another_incident_explains_and_does_not_outlive_it_is_never_told_but_expl
     let mut world = world(NODE_RULES);
     live(&mut world, 60, 6000, shows(3600, 300));
     assert_eq!(world.told(), ["60s team opened #2", "4500s team resolved #2"]);
-    let store = world.engine().store();
-    let incident = store.incident(1).unwrap().unwrap();
+    let incident = world.reader().snapshot().unwrap().incident(1).unwrap().unwrap();
     assert!(matches!(incident.phase, podbell_core::incident::Phase::Resolved { .. }));
     let held = incident.telling.get("team").unwrap().held.clone();
     assert_eq!(held, Some(podbell_core::incident::hold::Held::By { incident: 2 }));

@@ -8,7 +8,7 @@ use podbell::components::registry::NOTIFIERS;
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::Language;
 use podbell_core::notice::{Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject};
-use podbell_core::outbox::{Content, Parcel};
+use podbell_core::outbox::{Content, SendContent};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ fn build() -> Notifiers {
 fn render(notifiers: &Notifiers, destination: &str, notice: &Notice, content: Content) -> String {
     let body = notifiers.freeze(
         destination,
-        &Parcel { content, ..Parcel::full(std::slice::from_ref(notice)) },
+        &SendContent { content, ..SendContent::full(std::slice::from_ref(notice)) },
         "msg_1",
         at(2_401),
     );

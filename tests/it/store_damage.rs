@@ -8,13 +8,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use podbell::engine::Happened;
+use podbell::engine::EngineEvent;
 use podbell::sources::SourceEvent;
 use podbell_core::event::Event;
 use podbell_core::notice::StoreFate;
 use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
-use podbell_store::{StoreError, check_all_pages, mark_damaged};
+use podbell_store::sqlite::{check_all_pages, mark_damaged};
+use podbell_store::{ErrorKind, StoreError};
 
 use crate::store_files::{beside, fates, spec};
 use crate::support::events::warning;
@@ -135,7 +136,7 @@ fn live(world: &mut World, left: &Left, opened: &mut bool) -> Result<(), StoreEr
         match go_on(world, left) {
             Err(error) if error.is_final() => {
                 world.kill();
-                mark_damaged(&world.store_path(), &error.why());
+                mark_damaged(&world.store_path(), error.why());
             }
             other => return other,
         }
@@ -157,7 +158,7 @@ fn go_on(world: &mut World, left: &Left) -> Result<(), StoreError> {
             targets: vec![podbell_core::source::RosterEntry { target: web(), discovered: false }],
             complete: true,
         };
-        world.try_turn(vec![Happened::Source(roster), Happened::Source(polled)])?;
+        world.try_turn(vec![EngineEvent::Source(roster), EngineEvent::Source(polled)])?;
         for _ in 0..12 {
             world.now = world.now.plus(Duration::from_secs(5));
             world.try_turn(Vec::new())?;
@@ -204,10 +205,10 @@ fn round(left: &Left, seed: u64) -> (End, String) {
     if let Err(error) = &end {
         let said = error.to_string();
         assert!(said.contains("podbell.db") && said.len() > 60, "{done}: {said}");
-        let kind = match error {
-            StoreError::Corrupt { .. } => "corrupt",
-            StoreError::Newer { .. } => "newer",
-            other => panic!("{done}: {other}"),
+        let kind = match error.kind() {
+            ErrorKind::Damaged => "corrupt",
+            ErrorKind::Newer => "newer",
+            _ => panic!("{done}: {error}"),
         };
         return (End::Refused(kind), done);
     }

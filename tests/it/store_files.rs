@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use podbell_core::notice::{Info, NoticeBody, StoreFate};
 use podbell_core::outbox::Outcome;
-use podbell_store::{Ownership, Store, StoreError};
+use podbell_store::ErrorKind;
+use podbell_store::sqlite::{self, Ownership, SqliteError, Store};
 
 use crate::support::events::warning;
 use crate::support::process::{PATIENCE, Process, eventually, podbell, printed, within};
@@ -112,7 +113,7 @@ fn a_backup_in_the_place_of_a_store_that_was_found_damaged_is_a_backup() {
     let copy = backup(&world.store_path());
     trouble(&mut world, 2..4);
     world.kill();
-    podbell_store::mark_damaged(&world.store_path(), "page 7 is no page");
+    sqlite::mark_damaged(&world.store_path(), "page 7 is no page");
     put_back(&copy, &world.store_path());
     world.start();
     trouble(&mut world, 4..5);
@@ -124,7 +125,7 @@ fn a_backup_in_the_place_of_a_store_that_was_found_damaged_is_a_backup() {
     assert_eq!(fates(&world).len(), 1, "{:?}", fates(&world));
     // The damaged one itself is not gone on with.
     world.kill();
-    podbell_store::mark_damaged(&world.store_path(), "page 7 is no page");
+    sqlite::mark_damaged(&world.store_path(), "page 7 is no page");
     world.start();
     trouble(&mut world, 6..7);
     assert!(matches!(&fates(&world)[1..], [StoreFate::Mended { why, .. }] if why == "page 7 is no page"));
@@ -155,12 +156,12 @@ fn a_store_has_one_owner_whatever_name_leads_to_it_and_whatever_lies_beside_it()
     fs::remove_file(beside(&store, ".lock")).unwrap();
     for name in [&store, &link, &other] {
         let error = Ownership::take(name).unwrap_err();
-        assert!(matches!(error, StoreError::Locked { .. }), "{}: {error}", name.display());
-        assert!(podbell_store::is_owned(name), "{}", name.display());
+        assert!(matches!(error, SqliteError::Locked { .. }), "{}: {error}", name.display());
+        assert!(sqlite::is_owned(name), "{}", name.display());
     }
     drop(owner);
     let owner = Ownership::wait(&other, std::time::Duration::from_secs(20)).unwrap();
-    assert!(podbell_store::is_owned(&link), "by the other name");
+    assert!(sqlite::is_owned(&link), "by the other name");
     drop(owner);
 }
 
@@ -201,7 +202,7 @@ fn another_file_in_the_place_of_an_open_store_ends_podbell_and_is_not_touched() 
     let before = fs::read(world.store_path()).unwrap();
     world.now = crate::support::events::at(60);
     let error = world.try_turn(Vec::new()).unwrap_err();
-    assert!(matches!(error, StoreError::Replaced { .. }) && error.is_final(), "{error}");
+    assert!(error.kind() == ErrorKind::Replaced && error.is_final(), "{error}");
     assert_eq!(fs::read(world.store_path()).unwrap(), before);
 }
 
@@ -290,7 +291,7 @@ async fn every_file_of_the_store_is_private_whatever_the_umask() {
 
 #[test]
 fn no_text_from_outside_is_stored_longer_than_it_can_be_told() {
-    use podbell::engine::Happened;
+    use podbell::engine::EngineEvent;
     use podbell::sources::SourceEvent;
     use podbell_core::event::{Event, Target};
     use podbell_core::source::PollError;
@@ -300,7 +301,7 @@ fn no_text_from_outside_is_stored_longer_than_it_can_be_told() {
     let targets: Vec<Target> = (0..3).map(|n| Target::new("prod", "cls-1", &format!("{long}{n}"), &long)).collect();
     let roster = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
     world
-        .try_turn(vec![Happened::Source(SourceEvent::Roster {
+        .try_turn(vec![EngineEvent::Source(SourceEvent::Roster {
             source: "prod".into(),
             targets: roster,
             complete: true,
@@ -318,7 +319,7 @@ fn no_text_from_outside_is_stored_longer_than_it_can_be_told() {
         let polled = SourceEvent::Polled { target: targets[0].clone(), at: world.now, events: events.to_vec() };
         let error = PollError { code: long.clone(), text: long.clone(), advice: long.clone(), gone: false };
         let failed = SourceEvent::Failed { target: targets[1].clone(), at: world.now, error };
-        world.try_turn(vec![Happened::Source(polled), Happened::Source(failed)]).unwrap();
+        world.try_turn(vec![EngineEvent::Source(polled), EngineEvent::Source(failed)]).unwrap();
     }
     // What begins alike is told apart.
     let store = rusqlite::Connection::open(world.store_path()).unwrap();

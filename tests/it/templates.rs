@@ -10,7 +10,7 @@ use podbell::components::registry::NOTIFIERS;
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::{Block, Language, Style, compose, compose_for, facts, sample};
 use podbell_core::notice::{Notice, NoticeKind, Story};
-use podbell_core::outbox::{Content, Parcel};
+use podbell_core::outbox::{Content, SendContent};
 use podbell_core::rules::rule::Severity;
 use podbell_core::template::Template;
 use serde_json::Value;
@@ -47,7 +47,7 @@ fn notifiers(template: Template) -> Notifiers {
 }
 
 fn frozen(notifiers: &Notifiers, to: &str, notice: &Notice, content: Content) -> String {
-    let parcel = Parcel { content, ..Parcel::full(std::slice::from_ref(notice)) };
+    let parcel = SendContent { content, ..SendContent::full(std::slice::from_ref(notice)) };
     String::from_utf8(notifiers.freeze(to, &parcel, "msg_1", at(2_401))).unwrap()
 }
 

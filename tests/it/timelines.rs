@@ -3,7 +3,8 @@
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::time::Time;
 use podbell_core::timeline::{Bar, Timeline};
-use podbell_store::{Reader, Store};
+use podbell_store::ServiceQueries as _;
+use podbell_store::sqlite::Reader;
 use rusqlite::Connection;
 
 use crate::support::events::{at, warning};
@@ -63,17 +64,4 @@ fn a_service_that_is_gone_leaves_no_timeline_to_another_that_gets_its_number() {
     let count = |sql: &str| store.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM target"), 0);
     assert_eq!(count("SELECT count(*) FROM tally"), 0);
-}
-
-#[test]
-fn a_store_of_an_older_version_knows_its_last_day() {
-    let mut world = lived();
-    let before = timeline(&mut world, &web(), at(3_725));
-    world.kill();
-    let older = Connection::open(world.store_path()).unwrap();
-    older.execute_batch("DROP TABLE tally; PRAGMA user_version = 4").unwrap();
-    drop(older);
-    drop(Store::open(&world.store_path()).unwrap());
-    let mut reader = Reader::open(&world.store_path()).unwrap();
-    assert_eq!(reader.snapshot().unwrap().timeline(&web(), at(3_725)).unwrap(), before);
 }

@@ -1,184 +1,73 @@
-//! What can be wrong with a store, in words that say what to do.
+//! Why a store cannot be used: a kind that the engine acts on, and the adapter's own error for people.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::error::Error;
+use std::fmt;
 
-use super::place;
-
-/// Why the store cannot be used. Nothing is ever destroyed on the way to one of these.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+/// What an error means for whoever uses the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// What is stored is damaged: trying again does not help.
+    Damaged,
+    /// It is no longer the store that this process opened: the process must end.
+    Replaced,
+    /// A newer podbell wrote it.
+    Newer,
     /// Another process owns it.
-    #[error("{} is in use by another podbell (waited {waited_seconds} s); stop that one, or give this one another `store:`", path.display())]
-    Locked {
-        /// The store.
-        path: PathBuf,
-        /// How long this one has waited.
-        waited_seconds: u64,
-    },
-    /// Another program holds it, for longer than SQLite waits.
-    #[error("{} is kept by another program, for {waited_seconds} s now: end what works on it (a sqlite3 with an open transaction, a backup that hangs)", path.display())]
-    Busy {
-        /// The store.
-        path: PathBuf,
-        /// How long this one has waited.
-        waited_seconds: u64,
-    },
-    /// No file can be there.
-    #[error("the store {} cannot be used: {what}", path.display())]
-    Place {
-        /// The store.
-        path: PathBuf,
-        /// Why not, and what to do.
-        what: String,
-    },
-    /// It cannot be written.
-    #[error("{} cannot be written: {why}; podbell needs write access to the file, to what lies beside it (-wal, -shm, .lock, .stamp) and to its folder", path.display())]
-    ReadOnly {
-        /// The store.
-        path: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// It is no store of podbell's, or a damaged one.
-    #[error("{} is damaged or not a podbell store: {why}; it was left as it is. Put a backup in its place, or move it away, with all files whose names begin like its own, to start anew", path.display())]
-    Corrupt {
-        /// The store.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// It was deleted, or its log was, while podbell had it open.
-    #[error("{} was deleted under podbell, which has it open and writes it again", path.display())]
-    Gone {
-        /// The file that is gone.
-        path: PathBuf,
-    },
-    /// Another file got its name while podbell had it open.
-    #[error("another file was put in the place of {} while podbell ran; podbell ends, and goes on with that file at its next start. Stop podbell before you put a backup in place", path.display())]
-    Replaced {
-        /// The store.
-        path: PathBuf,
-    },
-    /// It was written by a newer podbell.
-    #[error("{} was written by a newer podbell (version {found} of the format, this one knows {known}); run that one, or put back the copy that was kept before the migration", path.display())]
-    Newer {
-        /// The store.
-        path: PathBuf,
-        /// The version found.
-        found: i64,
-        /// The newest version that this program knows.
-        known: i64,
-    },
-    /// It lies on a network file system, where SQLite's locks do not hold.
-    #[error("{} lies on a network file system ({kind}), where two podbells could damage it; choose a path on a local disk", path.display())]
-    Network {
-        /// The store.
-        path: PathBuf,
-        /// Which one.
-        kind: &'static str,
-    },
-    /// The disk is full.
-    #[error("the disk of {} is full ({what}): make room; a podbell that runs goes on by itself, one that was to start must be started again", path.display())]
-    Full {
-        /// The store.
-        path: PathBuf,
-        /// What there is no more of.
-        what: &'static str,
-    },
-    /// Anything else that SQLite says.
-    #[error("{}: {source}", path.display())]
-    Sqlite {
-        /// The store.
-        path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
-    },
-    /// A row that this program cannot read.
-    #[error("{} is damaged: {what} cannot be read ({source}). At its next start podbell keeps the damaged files aside and goes on with what can be read; or put a backup in its place", path.display())]
-    Row {
-        /// The store.
-        path: PathBuf,
-        /// Which row.
-        what: String,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The file system said no.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    InUse,
+    /// It cannot be reached, read or written now; the next attempt may succeed.
+    Unavailable,
+}
+
+/// Why the store cannot be used. `Display` is the adapter's sentence for the operator: which store, what is wrong,
+/// what to do.
+pub struct StoreError {
+    kind: ErrorKind,
+    why: String,
+    cause: Box<dyn Error + Send + Sync>,
 }
 
 impl StoreError {
-    /// What SQLite's error means for the operator.
-    pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
-        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-        use rusqlite::ErrorCode::{
-            CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied,
-            ReadOnly, SystemIoFailure,
-        };
-        let what = match &source {
-            // podbell wrote every column with its own type: another one is damage.
-            InvalidColumnType(_, column, _) => Some(format!("column {column}")),
-            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | Utf8Error(..) => Some("a column".to_owned()),
-            _ => None,
-        };
-        let path = path.to_owned();
-        if let Some(what) = what {
-            let source = Box::new(std::io::Error::new(ErrorKind::InvalidData, "it is not what podbell wrote there"));
-            return Self::Row { path, what, source };
-        }
-        match source.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt { path, why: source.to_string() },
-            Some(DiskFull) => Self::Full { what: place::exhausted(&path).unwrap_or("no space"), path },
-            Some(ReadOnly | PermissionDenied | CannotOpen | SystemIoFailure) if place::exhausted(&path).is_some() => {
-                Self::Full { what: place::exhausted(&path).unwrap_or("no space"), path }
-            }
-            Some(ReadOnly | PermissionDenied | CannotOpen) => Self::ReadOnly { path, why: source.to_string() },
-            Some(DatabaseBusy | DatabaseLocked) => Self::Busy { path, waited_seconds: super::BUSY_WAIT.as_secs() },
-            _ => Self::Sqlite { path, source },
-        }
+    /// From an adapter's own error; `why` is what is wrong, without the store's name and without advice.
+    pub(crate) fn new(kind: ErrorKind, why: String, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, why, cause: cause.into() }
     }
 
-    /// What an error about a file beside a store means.
-    pub(super) fn io(store: &Path, path: &Path, source: std::io::Error) -> Self {
-        match source.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                Self::ReadOnly { path: store.to_owned(), why: format!("{}: {source}", path.display()) }
-            }
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                Self::Full { path: store.to_owned(), what: place::exhausted(store).unwrap_or("no space") }
-            }
-            _ => Self::Io { path: path.to_owned(), source },
-        }
+    /// What it means.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
     }
 
-    /// Whether the files themselves are damaged: to try again helps nothing.
+    /// Whether what is stored is damaged: trying again does not help.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::Row { .. })
-    }
-
-    /// Whether the file is podbell's, and one of its rows is damaged.
-    pub(super) fn is_in_a_row(&self) -> bool {
-        matches!(self, Self::Row { .. })
+        self.kind == ErrorKind::Damaged
     }
 
     /// Whether a running podbell must end: what it has open is not, or no longer, its store.
     pub fn is_final(&self) -> bool {
-        self.is_damage() || matches!(self, Self::Replaced { .. })
+        matches!(self.kind, ErrorKind::Damaged | ErrorKind::Replaced)
     }
 
-    /// What is wrong, without a path and without advice.
-    pub fn why(&self) -> String {
-        match self {
-            Self::Corrupt { why, .. } => why.clone(),
-            Self::Row { what, source, .. } => format!("{what} cannot be read: {source}"),
-            other => other.to_string(),
-        }
+    /// What is wrong, without the store's name and without advice.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreError").field("kind", &self.kind).field("cause", &self.cause).finish()
+    }
+}
+
+impl Error for StoreError {
+    /// The cause's cause: the cause itself is what is displayed.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.source()
     }
 }

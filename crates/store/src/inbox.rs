@@ -1,9 +1,8 @@
-//! The inbox: how the command line talks to a running service.
+//! The inbox: how the command line hands commands to a running service.
 
-use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError};
+use crate::StoreError;
 use podbell_core::deed::Deed;
 use podbell_core::outbox::DeliveryId;
 use podbell_core::time::Time;
@@ -42,55 +41,29 @@ pub enum Command {
 /// A command that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxItem {
-    /// Its row.
+    /// By which its answer is found.
     pub id: i64,
     /// What is asked.
     pub command: Command,
 }
 
-impl Store {
-    /// Puts a command in the inbox.
+/// The sender's side of the inbox. The service's side is [`crate::Writer::inbox`] and the answers of a commit.
+pub trait Inbox {
+    /// Puts a command in the inbox. Returns the number by which [`Inbox::answer`] finds its answer.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn ask(&self, command: &Command, now: Time) -> Result<i64, StoreError> {
-        let json = serde_json::to_string(command).map_err(|e| self.row_error("a command", e))?;
-        self.connection
-            .execute("INSERT INTO inbox (at, command) VALUES (?1, ?2)", params![now.millis(), json])
-            .map_err(|source| self.error(source))?;
-        Ok(self.connection.last_insert_rowid())
-    }
+    fn ask(&self, command: &Command, now: Time) -> Result<i64, StoreError>;
 
     /// The answer to a command, once it was carried out.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn answer(&self, id: i64) -> Result<Option<String>, StoreError> {
-        self.connection
-            .query_row("SELECT answer FROM inbox WHERE id = ?1 AND done_at IS NOT NULL", [id], |row| row.get(0))
-            .optional()
-            .map_err(|source| self.error(source))
-    }
+    fn answer(&self, id: i64) -> Result<Option<String>, StoreError>;
 
-    /// Takes a command back that was not carried out. Says whether it still waited.
+    /// Takes a command back that was not carried out. Returns whether it still waited.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn withdraw(&self, id: i64) -> Result<bool, StoreError> {
-        let withdrawn = self.connection.execute("DELETE FROM inbox WHERE id = ?1 AND done_at IS NULL", [id]);
-        withdrawn.map(|rows| rows > 0).map_err(|source| self.error(source))
-    }
-
-    /// Commands that wait, oldest first. One that cannot be read is left for a newer version.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn inbox(&self) -> Result<Vec<InboxItem>, StoreError> {
-        let rows =
-            self.query("SELECT id, command FROM inbox WHERE done_at IS NULL ORDER BY id LIMIT 100", [], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-            })?;
-        let read = |(id, json): (i64, String)| Some(InboxItem { id, command: serde_json::from_str(&json).ok()? });
-        Ok(rows.into_iter().filter_map(read).collect())
-    }
+    fn withdraw(&self, id: i64) -> Result<bool, StoreError>;
 }

@@ -1,253 +1,33 @@
-//! The store: one SQLite file that owns the truth.
+//! The store: what owns podbell's truth. It knows rows, and nothing of what they mean.
 //!
-//! One process owns it and writes it; readers stand beside. WAL, `synchronous=FULL` (survives loss
-//! of power), `BEGIN IMMEDIATE`, one commit for all that happened since the last one. It knows
-//! rows and nothing of what they mean.
+//! One process writes it through a [`Writer`]: it loads everything at its start, and writes each turn of the engine
+//! as one [`Batch`], whole or not at all. Others read beside it through a [`Reader`], and hand it commands through
+//! its [`Inbox`]. [`Location`] says which adapter speaks to a store; [`sqlite`] is the only one.
+//!
+//! The interface is made of trait objects whose calls take and give whole slices of rows: an adapter to a database
+//! server needs one statement a kind of row, however many there are.
 
-mod asked;
-mod commit;
+mod batch;
 pub mod crash;
-mod decisions;
-mod deeds;
-mod epoch;
 mod error;
-pub mod form;
-mod history;
-mod in_place;
 mod inbox;
-mod incidents;
-mod listing;
-mod load;
-mod look;
-mod migrate;
-mod place;
-mod stamp;
-mod take_up;
-mod tally;
-mod threads;
-mod tidy;
+pub mod incident_codec;
+mod location;
+mod reader;
+mod readers;
+pub mod sqlite;
+mod writer;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+#[cfg(test)]
+mod contract;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
-
-pub use asked::{Queue, Reader, Readers, ReadersError, Service, Snapshot, Wanted};
-pub use commit::Commit;
-pub use decisions::{Asked, KEPT};
-pub use error::StoreError;
-pub use history::{HISTORY, History};
-pub use inbox::{Command, InboxItem};
-pub use listing::{ListedDelivery, Listing};
-pub use load::StoredDelivery;
-pub use look::{Look, Seen, look};
-pub use migrate::{MIGRATIONS, VERSION};
-pub use place::{Ownership, is_owned};
-pub use take_up::{Mishap, check_all_pages, mark_damaged};
-
-use self::epoch::Epochs;
-use self::in_place::Files;
-use self::stamp::Stamps;
-use podbell_core::event::Target;
-use podbell_core::step::Restored;
-
-/// How long a writer waits for another one's transaction.
-pub const BUSY_WAIT: Duration = Duration::from_secs(5);
-/// Marks a file as podbell's ("pdbl").
-const APPLICATION_ID: i64 = 0x7064_626C;
-
-/// An open store. Writing takes `&mut self`: there is one writer.
-#[derive(Debug)]
-pub struct Store {
-    connection: Connection,
-    path: PathBuf,
-    /// The rows of targets, known since [`Store::restore`].
-    targets: HashMap<Target, i64>,
-    /// How many services of each incident are in the table `shown`, as far as this process knows.
-    shown: HashMap<u64, usize>,
-    seed: u64,
-    uuid: String,
-    epochs: Epochs,
-    /// The number of the newest commit.
-    commits: u64,
-    stamps: Stamps,
-    /// Which files it has open, by the names that they had.
-    files: Files,
-    /// What was read to see whether it can be.
-    restored: Option<Restored>,
-    mishaps: Vec<Mishap>,
-    /// The last to go: it must outlive the connection.
-    ownership: Option<Ownership>,
-}
-
-impl Store {
-    /// Opens a store for writing, makes it if there is none, and brings it to this version's
-    /// format. The caller owns it, see [`Ownership`].
-    ///
-    /// # Errors
-    /// See [`StoreError`]; nothing is changed when it fails.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut store = Self::open_quietly(path)?;
-        store.begin_epoch()?;
-        Ok(store)
-    }
-
-    /// From now on sends have ids of their own.
-    fn begin_epoch(&mut self) -> Result<(), StoreError> {
-        self.keep_log(false)?;
-        self.epochs = Epochs::begin(&self.connection, &self.uuid).map_err(|source| self.error(source))?;
-        Ok(())
-    }
-
-    /// Whether the log stays when this connection is closed, or is put into the file and deleted.
-    fn keep_log(&self, keep: bool) -> Result<(), StoreError> {
-        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep);
-        set.map(drop).map_err(|source| self.error(source))
-    }
-
-    fn open_quietly(path: &Path) -> Result<Self, StoreError> {
-        place::check_place(path)?;
-        place::check_file_system(path)?;
-        let path = &place::real(path);
-        migrate::check_whole(path)?;
-        if !path.exists() {
-            // SQLite would ask the umask who may read it.
-            place::private(path).map_err(|source| StoreError::io(path, path, source))?;
-        }
-        let connection = connect(path)?;
-        let of = |source| StoreError::of(path, source);
-        let uuid = identity(&connection).map_err(of)?.1;
-        let epochs = Epochs::read(&connection, &uuid).map_err(of)?;
-        Self::made(path, connection, epochs).map_err(of)
-    }
-
-    fn made(path: &Path, connection: Connection, epochs: Epochs) -> rusqlite::Result<Self> {
-        let (seed, uuid) = identity(&connection)?;
-        let commits = commit_number(&connection)?;
-        Ok(Self {
-            connection,
-            path: path.to_owned(),
-            targets: HashMap::new(),
-            shown: HashMap::new(),
-            seed,
-            uuid,
-            epochs,
-            commits,
-            stamps: Stamps::of(path),
-            files: Files::of(path),
-            restored: None,
-            mishaps: Vec::new(),
-            ownership: None,
-        })
-    }
-
-    /// Opens a store beside its owner, for reading and for its inbox.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn beside(path: &Path) -> Result<Self, StoreError> {
-        place::check_place(path)?;
-        if !path.exists() {
-            let source =
-                std::io::Error::new(std::io::ErrorKind::NotFound, "there is no store yet; `podbell run` makes it");
-            return Err(StoreError::Io { path: path.to_owned(), source });
-        }
-        let path = &place::real(path);
-        let of = |source| StoreError::of(path, source);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(of)?;
-        connection.busy_timeout(BUSY_WAIT).map_err(of)?;
-        migrate::check_version(&connection, path, VERSION, true)?;
-        let uuid = identity(&connection).map_err(of)?.1;
-        let epochs = Epochs::read(&connection, &uuid).map_err(of)?;
-        Self::made(path, connection, epochs).map_err(of)
-    }
-
-    /// The seed of series ids.
-    pub fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    /// The id of a send's message: unique over all stores and all that they go back to, the same for every
-    /// repetition.
-    pub fn message_id(&self, send: u64) -> String {
-        format!("msg_{}_{send}", self.epochs.of(send))
-    }
-
-    /// Where it lies.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// A setting of the connection, for tests of durability.
-    ///
-    /// # Errors
-    /// When SQLite does not know it.
-    pub fn pragma(&self, name: &str) -> Result<String, StoreError> {
-        let value = self.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
-        value
-            .map(|value| match value {
-                rusqlite::types::Value::Integer(n) => n.to_string(),
-                rusqlite::types::Value::Text(text) => text,
-                other => format!("{other:?}"),
-            })
-            .map_err(|source| self.error(source))
-    }
-
-    fn error(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::of(&self.path, source)
-    }
-
-    fn row_error(
-        &self,
-        what: impl Into<String>,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> StoreError {
-        StoreError::Row { path: self.path.clone(), what: what.into(), source: source.into() }
-    }
-
-    /// All rows of a query.
-    fn query<T>(
-        &self,
-        sql: &str,
-        parameters: impl rusqlite::Params,
-        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        let all = || self.connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<_>>();
-        all().map_err(|source| self.error(source))
-    }
-}
-
-/// A connection that writes, with this version's settings and format.
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let of = |source| StoreError::of(path, source);
-    let connection = Connection::open(path).map_err(of)?;
-    // Until it is known to be a sound store its files stay as they are.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(of)?;
-    // SQLite is content to read what it may not write, and lets a transaction begin there.
-    if connection.is_readonly(rusqlite::MAIN_DB).map_err(of)? {
-        return Err(StoreError::ReadOnly { path: path.to_owned(), why: "this user may only read it".to_owned() });
-    }
-    connection.busy_timeout(BUSY_WAIT).map_err(of)?;
-    // A commit uses some forty; SQLite would parse those again that do not fit.
-    connection.set_prepared_statement_cache_capacity(128);
-    migrate::prepare(&connection, path, MIGRATIONS)?;
-    Ok(connection)
-}
-
-/// The number of the newest commit; 0 before the first, and of stores whose commits were not counted.
-fn commit_number(connection: &Connection) -> rusqlite::Result<u64> {
-    let sql = "SELECT value FROM meta WHERE key = 'commit'";
-    Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).optional()?.map_or(0, i64::cast_unsigned))
-}
-
-/// Seed and name of this store.
-fn identity(connection: &Connection) -> rusqlite::Result<(u64, String)> {
-    let read = |key: &str| {
-        connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, String>(0)).optional()
-    };
-    let seed = read("seed")?.and_then(|seed| u64::from_str_radix(&seed, 16).ok()).unwrap_or_default();
-    Ok((seed, read("uuid")?.unwrap_or_default()))
-}
+pub use batch::{Batch, Changes};
+pub(crate) use batch::{DaysRow, Gap, IncidentRow};
+#[cfg(test)]
+pub(crate) use batch::{NoticeRow, SendRow};
+pub use error::{ErrorKind, StoreError};
+pub use inbox::{Command, Inbox, InboxItem};
+pub use location::Location;
+pub use reader::*;
+pub use readers::{Readers, ReadersError};
+pub use writer::{Loaded, Mishap, ReadingRow, StoredDelivery, Writer};

@@ -28,7 +28,7 @@ use podbell_core::rules::rule::{Destination, Field};
 use podbell_core::rules::{Names, Rules, builtin};
 use podbell_core::source::PollError;
 use podbell_core::time::Time;
-use podbell_store::{HISTORY, History, Store};
+use podbell_store::{HISTORY, History};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -126,7 +126,7 @@ fn print(args: &Args, sets: Vec<Backtest>, skipped: usize) -> anyhow::Result<Exi
 /// The running service's own history, under the rules of podbell.yaml unless others are named.
 fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
     let (config, loaded) = setup::load(&args.config)?;
-    let store = Store::beside(setup::store_path(&config))?;
+    let store = setup::store(&config);
     let names: Vec<Arc<str>> = config.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
     let first = match args.rules.as_slice() {
         [] => Some(setup::rules(&args.config, &config, loaded)?),
@@ -138,7 +138,7 @@ fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
     let mut sets: Vec<Backtest> = all.map(|rules| Backtest::new(backtest::setup(rules, names.clone()))).collect();
     let now = clock::now();
     let since = now.minus(last.min(HISTORY));
-    let history = store.history(since)?;
+    let history = store.reader()?.snapshot()?.history(since)?;
     if args.output == Output::Text {
         say_history(&history, since, args);
     }

@@ -33,6 +33,7 @@ use crate::notifiers::Notifiers;
 use crate::settings::ProcessEnvironment;
 use crate::tasks::BoxFuture;
 use podbell_core::rules::Destination;
+use podbell_store::Location;
 
 /// How long each check may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -123,7 +124,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
         findings.extend(checked.findings);
         clocks.extend(checked.clocks);
         if let Some(destination) = checked.arrived {
-            send_test::end_pause(setup::store_path(&config), &destination);
+            send_test::end_pause(&setup::store(&config), &destination);
         }
     }
     findings.extend(left_out(&names, &self::names(&config)));
@@ -141,7 +142,7 @@ type Task = (Group, String, BoxFuture<Checked>);
 
 /// Everything that must be waited for.
 fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> {
-    let path = setup::store_path(config).to_owned();
+    let Location::Sqlite(path) = setup::store(config);
     let mut tasks: Vec<Task> =
         vec![(Group::Store, "store".to_owned(), Box::pin(async move { store::check(&path).await }))];
     let Some(net) = net else { return tasks };

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, span};
 use podbell_core::time::Time;
-use podbell_store::{Look, Seen, StoreError};
+use podbell_store::sqlite::{self, Look, Seen, SqliteError};
 
 /// Less free space than this is worth a look; less than the other stops podbell soon.
 const LITTLE: u64 = 512 << 20;
@@ -16,7 +16,7 @@ const ALIVE: u64 = 45;
 /// Looks, off the runtime: a file system may hang.
 pub(super) async fn check(path: &Path) -> Checked {
     let (path, now) = (path.to_owned(), clock::now());
-    match tokio::task::spawn_blocking(move || podbell_store::look(&path)).await {
+    match tokio::task::spawn_blocking(move || sqlite::look(&path)).await {
         Ok(look) => judge(&look, now).into(),
         Err(_) => Finding::fail(Group::Store, "store", "could not be looked at", "try again").into(),
     }
@@ -46,30 +46,30 @@ fn judge(look: &Look, now: Time) -> Vec<Finding> {
     findings
 }
 
-fn of_error(subject: &str, error: &StoreError) -> Finding {
+fn of_error(subject: &str, error: &SqliteError) -> Finding {
     let (found, advice) = match error {
-        StoreError::Place { what, .. } => match what.split_once(": ") {
+        SqliteError::Place { what, .. } => match what.split_once(": ") {
             Some((what, advice)) => (what.to_owned(), advice.to_owned()),
             None => (what.clone(), "correct `store:`".to_owned()),
         },
-        StoreError::ReadOnly { why, .. } => (
+        SqliteError::ReadOnly { why, .. } => (
             format!("cannot be written by this user: {why}"),
             "give podbell's user write access to the file and to its folder, and run `podbell doctor` as that user"
                 .to_owned(),
         ),
-        StoreError::Newer { found, known, .. } => (
+        SqliteError::Newer { found, known, .. } => (
             format!("was written by a newer podbell (version {found} of the format, this one knows {known})"),
             "run that podbell, or put back the copy that was kept before the migration".to_owned(),
         ),
-        StoreError::Corrupt { why, .. } => (
+        SqliteError::Corrupt { why, .. } => (
             format!("is damaged or not a podbell store: {why}"),
             "if podbell wrote it, start podbell: it keeps the damaged files aside and goes on with what can be read; or put a backup in its place".to_owned(),
         ),
-        StoreError::Row { what, source, .. } => (
+        SqliteError::Row { what, source, .. } => (
             format!("is damaged: {what} cannot be read: {source}"),
             "start podbell: it keeps the damaged files aside and goes on with what can be read; or put a backup in its place".to_owned(),
         ),
-        StoreError::Network { kind, .. } => (
+        SqliteError::Network { kind, .. } => (
             format!("lies on a network file system ({kind}), where two podbells could damage it"),
             "choose a path on a local disk".to_owned(),
         ),
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_network_file_system_is_a_failure_with_advice() {
-        let error = StoreError::Network { path: "/mnt/podbell.db".into(), kind: "NFS" };
+        let error = SqliteError::Network { path: "/mnt/podbell.db".into(), kind: "NFS" };
         let finding = of_error("folder", &error);
         assert_eq!(finding.verdict, Verdict::Fail);
         assert!(finding.found.contains("NFS") && finding.advice.is_some());

@@ -115,7 +115,7 @@ impl Gateway {
 
 /// What a key sees of the store at a moment.
 struct Stored<'a> {
-    snapshot: &'a Snapshot<'a>,
+    snapshot: &'a dyn Snapshot,
     scope: &'a Scope,
     alias: &'a dyn Fn(&str) -> Option<String>,
     now: Time,

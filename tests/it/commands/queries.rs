@@ -14,7 +14,8 @@ use podbell_core::message::{Language, Style};
 use podbell_core::mute::{Author, Mute, Muted};
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
-use podbell_store::{Reader, Readers};
+use podbell_store::sqlite::Reader;
+use podbell_store::{Inbox as _, Readers, ServiceQueries as _};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -361,26 +362,6 @@ fn no_question_reads_all_series_all_incidents_or_all_decisions() {
         }
         assert!(!plan.contains("SCAN series") && !plan.contains("SCAN s ") || plan.contains("series_silent"), "{plan}");
     }
-}
-
-#[test]
-fn a_store_of_an_older_version_knows_which_services_show_its_incidents() {
-    let world = lived();
-    let path = world.store_path();
-    let older = Connection::open(&path).unwrap();
-    // As version 2 left it.
-    older
-        .execute_batch(
-            "DROP TABLE tally; DROP TABLE thread; DROP TABLE shown; DROP TABLE mute; DROP TABLE acknowledged; DROP TABLE action;
-             DROP INDEX target_service; DROP INDEX incident_newest; DROP INDEX incident_workload;
-             DROP INDEX notice_incident; DROP INDEX decision_incident; DROP INDEX series_silent;
-             DROP INDEX series_silent_target; ALTER TABLE series DROP COLUMN silent; PRAGMA user_version = 2",
-        )
-        .unwrap();
-    drop(older);
-    drop(podbell_store::Store::open(&path).unwrap());
-    let said = Asker::of(&world).team("shop").podbell("incidents");
-    assert!(said.contains("#1 · shop/web"), "{said}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::app::assemble::Rendered;
-use podbell::engine::{Asked, Engine, Freeze, Happened, NewRules, Parts, SendJob};
+use podbell::engine::{ActionRequest, Engine, EngineEvent, NewRules, Parts, Renderer, SendJob};
 use podbell::notifiers::Notifiers;
 use podbell::sources::SourceEvent;
 use podbell_core::deed::{Act, Deed, Done};
@@ -14,7 +14,7 @@ use podbell_core::event::{Event, Target};
 use podbell_core::mute::Author;
 use podbell_core::notice::Notice;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Parcel, Policy};
+use podbell_core::outbox::{Outcome, Policy, SendContent};
 use podbell_core::rules::Rules;
 use podbell_core::rules::compile::{RuleFile, compile};
 use podbell_core::rules::in_force::{InForce, RuleFiles};
@@ -25,7 +25,8 @@ use podbell_core::source::{PollError, RosterEntry, SourceInfo};
 use podbell_core::step::Setup;
 use podbell_core::step::daily::DailyAt;
 use podbell_core::time::{Jump, Time};
-use podbell_store::{Ownership, Store, StoreError};
+use podbell_store::sqlite::{Ownership, Store};
+use podbell_store::{Location, Reader, StoreError, Writer as _};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -34,9 +35,13 @@ use super::events::{START, at};
 /// The body of a test's message: the notices it holds.
 struct Plain;
 
-impl Freeze for Plain {
-    fn freeze(&self, _to: &Destination, parcel: &Parcel<'_>, id: &str, _now: Time) -> Vec<u8> {
-        let Parcel { notices, content, storm, .. } = parcel;
+impl Renderer for Plain {
+    /// For `void` there is never anything to send.
+    fn render(&self, to: &Destination, content: &SendContent<'_>, id: &str, _now: Time) -> Vec<u8> {
+        if **to == *"void" {
+            return Vec::new();
+        }
+        let SendContent { notices, content, storm, .. } = content;
         let storm = storm.map(|storm| storm.notices);
         json!({"id": id, "content": content, "notices": notices, "storm": storm}).to_string().into_bytes()
     }
@@ -118,7 +123,7 @@ pub struct World {
     pub now: Time,
     behaviours: BTreeMap<String, Behaviour>,
     attempts: BTreeMap<String, u32>,
-    answers: VecDeque<(Time, Happened)>,
+    answers: VecDeque<(Time, EngineEvent)>,
     /// Everything that reached a receiver.
     pub log: Vec<Request>,
     /// Fingerprints by destination, to change URLs.
@@ -224,11 +229,11 @@ impl World {
             };
             ((*name).into(), policy)
         });
-        let (policies, freeze): (_, Box<dyn Freeze>) = match &self.spec.through {
+        let (policies, renderer): (_, Box<dyn Renderer>) = match &self.spec.through {
             Some(wire) => (wire.notifiers.policies(), Box::new(Rendered(wire.notifiers.clone()))),
             None => (policies.collect(), Box::new(Plain)),
         };
-        let parts = Parts { store, setup, policies, freeze, chance: Box::new(|| 0.5) };
+        let parts = Parts { store: Box::new(store), setup, policies, renderer, chance: Box::new(|| 0.5) };
         let mut engine = Engine::new(parts, self.now)?;
         engine.take_rules(NewRules::AsMade { good, refused });
         self.engine = Some(engine);
@@ -251,7 +256,7 @@ impl World {
     pub fn reload(&mut self, rules: &[&str]) {
         self.spec.rules = rules.iter().map(|text| (*text).to_owned()).collect();
         let files = self.rule_files();
-        self.happen(Happened::Rules(Box::new(NewRules::Files(files))));
+        self.happen(EngineEvent::Rules(Box::new(NewRules::Files(files))));
     }
 
     /// The same, and in the same turn a later look finds something that cannot be used.
@@ -259,8 +264,8 @@ impl World {
         self.spec.rules = rules.iter().map(|text| (*text).to_owned()).collect();
         let files = self.rule_files();
         self.turn(vec![
-            Happened::Rules(Box::new(NewRules::Files(files))),
-            Happened::Rules(Box::new(NewRules::Refused(error))),
+            EngineEvent::Rules(Box::new(NewRules::Files(files))),
+            EngineEvent::Rules(Box::new(NewRules::Refused(error))),
         ]);
     }
 
@@ -290,30 +295,30 @@ impl World {
     /// A target is watched.
     pub fn watch(&mut self, targets: &[Target]) {
         let targets = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
-        self.happen(Happened::Source(SourceEvent::Roster { source: "prod".into(), targets, complete: true }));
+        self.happen(EngineEvent::Source(SourceEvent::Roster { source: "prod".into(), targets, complete: true }));
     }
 
     /// A discovery of the source.
     pub fn discover(&mut self, targets: &[Target], complete: bool) {
         let targets = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: true }).collect();
-        self.happen(Happened::Source(SourceEvent::Roster { source: "prod".into(), targets, complete }));
+        self.happen(EngineEvent::Source(SourceEvent::Roster { source: "prod".into(), targets, complete }));
     }
 
     /// A good poll of a target, which is watched from then on.
     pub fn poll(&mut self, target: &Target, events: &[Event<'static>]) {
         if self.engine().state().is_some_and(|state| state.target(target).is_none()) {
             let targets = vec![RosterEntry { target: target.clone(), discovered: false }];
-            self.happen(Happened::Source(SourceEvent::Roster { source: "prod".into(), targets, complete: false }));
+            self.happen(EngineEvent::Source(SourceEvent::Roster { source: "prod".into(), targets, complete: false }));
         }
         let event = SourceEvent::Polled { target: target.clone(), at: self.now, events: events.to_vec() };
-        self.happen(Happened::Source(event));
+        self.happen(EngineEvent::Source(event));
     }
 
     /// A failed poll of a target.
     pub fn fail(&mut self, target: &Target, code: &str) {
         let error =
             PollError { code: code.into(), text: "it failed".into(), advice: "mend it".into(), gone: code == "-16013" };
-        self.happen(Happened::Source(SourceEvent::Failed { target: target.clone(), at: self.now, error }));
+        self.happen(EngineEvent::Source(SourceEvent::Failed { target: target.clone(), at: self.now, error }));
     }
 
     /// A person does something, and hears what came of it.
@@ -321,7 +326,7 @@ impl World {
         let deed = Deed { by: Author { name: who.to_owned(), via: "chat".to_owned() }, scope: scope.clone(), act };
         let (said, heard) = std::sync::mpsc::channel();
         let answer = Box::new(move |done| said.send(done).unwrap());
-        self.happen(Happened::Asked(Asked { deed: Box::new(deed), answer }));
+        self.happen(EngineEvent::Action(ActionRequest { deed: Box::new(deed), answer }));
         heard.try_recv().expect("an answer with the turn").expect("it was written")
     }
 
@@ -335,7 +340,7 @@ impl World {
     }
 
     /// A turn in which this happens, if the store lets it.
-    pub fn try_turn(&mut self, mut happened: Vec<Happened>) -> Result<(), StoreError> {
+    pub fn try_turn(&mut self, mut happened: Vec<EngineEvent>) -> Result<(), StoreError> {
         let now = self.now;
         happened.extend(self.ready_answers());
         for job in self.engine().turn(happened, now)? {
@@ -382,7 +387,7 @@ impl World {
         self.turn(ready);
     }
 
-    fn ready_answers(&mut self) -> Vec<Happened> {
+    fn ready_answers(&mut self) -> Vec<EngineEvent> {
         let (ready, later): (Vec<_>, Vec<_>) = self.answers.drain(..).partition(|(at, _)| *at <= self.now);
         self.answers = later.into();
         ready.into_iter().map(|(_, happened)| happened).collect()
@@ -390,14 +395,14 @@ impl World {
 
     /// A source says something.
     pub fn say(&mut self, event: SourceEvent) {
-        self.happen(Happened::Source(event));
+        self.happen(EngineEvent::Source(event));
     }
 
-    fn happen(&mut self, happened: Happened) {
+    fn happen(&mut self, happened: EngineEvent) {
         self.turn(vec![happened]);
     }
 
-    fn turn(&mut self, happened: Vec<Happened>) {
+    fn turn(&mut self, happened: Vec<EngineEvent>) {
         let now = self.now;
         let mut next = happened;
         loop {
@@ -415,7 +420,7 @@ impl World {
     fn send(&mut self, job: SendJob) {
         if let Some(wire) = self.spec.through.clone() {
             let outcome = (wire.deliver)(&job, self.now);
-            self.answers.push_back((self.now, Happened::Answered(job.send, outcome)));
+            self.answers.push_back((self.now, EngineEvent::Answered(job.send, outcome)));
             return;
         }
         let to = job.destination.to_string();
@@ -436,7 +441,7 @@ impl World {
             body: job.body,
             outcome: outcome.clone(),
         });
-        self.answers.push_back((self.now.plus(after), Happened::Answered(job.send, outcome)));
+        self.answers.push_back((self.now.plus(after), EngineEvent::Answered(job.send, outcome)));
     }
 
     /// What was told, one line a delivered message: `75s team opened #1`, folded ones with `+`.
@@ -453,6 +458,16 @@ impl World {
     /// The newest notice that reached anybody.
     pub fn last_notice(&self) -> &Notice {
         self.log.last().and_then(|request| request.notices.last()).expect("something was told")
+    }
+
+    /// The store, opened beside podbell: its inbox, and what waits in it.
+    pub fn store(&self) -> Store {
+        Store::beside(&self.store_path()).unwrap()
+    }
+
+    /// A reader of the store beside podbell.
+    pub fn reader(&self) -> Box<dyn Reader> {
+        Location::from(self.store_path()).reader().unwrap()
     }
 
     /// Where the store lies.

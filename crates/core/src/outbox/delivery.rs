@@ -32,6 +32,15 @@ pub enum Content {
 }
 
 impl Content {
+    /// The word of the store, as serde writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Short => "short",
+            Self::Minimal => "minimal",
+        }
+    }
+
     /// What is tried after this was refused.
     pub fn less(self) -> Option<Self> {
         match self {

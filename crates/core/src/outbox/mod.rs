@@ -140,7 +140,7 @@ impl Claimed {
 
 /// What one request is to tell.
 #[derive(Clone, Copy, Debug)]
-pub struct Parcel<'a> {
+pub struct SendContent<'a> {
     /// The notices, oldest first: of one incident, unless it is a digest.
     pub notices: &'a [Notice],
     /// How much of them.
@@ -153,7 +153,7 @@ pub struct Parcel<'a> {
     pub refresh: bool,
 }
 
-impl<'a> Parcel<'a> {
+impl<'a> SendContent<'a> {
     /// All that there is to say of one incident.
     pub fn full(notices: &'a [Notice]) -> Self {
         Self { notices, content: Content::Full, storm: None, parent: None, refresh: false }

@@ -7,6 +7,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 
+use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pattern::Pattern;
@@ -14,7 +15,7 @@ use super::rule::Field;
 use crate::event::Subject;
 
 /// Keys that must all fit; the patterns of a key mean any of them. Without keys everything fits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Conditions {
     keys: Vec<(Field, Vec<Pattern>)>,
 }

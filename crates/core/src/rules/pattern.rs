@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
 use regex_syntax::hir::Hir;
+use serde::{Serialize, Serializer};
 
 use super::literals::{self, Requirement};
 
@@ -175,6 +176,13 @@ impl PartialEq for Pattern {
 }
 
 impl Eq for Pattern {}
+
+/// Its text, and whether that is taken literally: what makes patterns equal.
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&*self.text, matches!(self.kind, Kind::Exact(_))).serialize(serializer)
+    }
+}
 
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -57,7 +57,7 @@ impl Severity {
 }
 
 /// What opens an incident: so many occurrences within a time, or a trouble that lasts; whichever is first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct OpenWhen {
     /// At least 1, at most 10,000; `None`: occurrences are not counted, and `lasts` is there.
     pub count: Option<u32>,
@@ -81,7 +81,7 @@ impl OpenWhen {
 }
 
 /// Which occurrences `open_when` counts together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Per {
     /// Those of the whole group.
     #[default]
@@ -91,7 +91,7 @@ pub enum Per {
 }
 
 /// What ends an incident.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Until {
     /// The event that ends what it is about, where there is one that its source shows; else silence.
     #[default]
@@ -127,7 +127,7 @@ pub enum Field {
 }
 
 /// The counts at which an open incident is told again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum CountSteps {
     /// 100, 1,000, 10,000 and so on.
     Decades,
@@ -136,7 +136,7 @@ pub enum CountSteps {
 }
 
 /// When an open incident is told again because it got worse.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Escalate {
     /// Steps of occurrences.
     pub counts: CountSteps,
@@ -147,7 +147,7 @@ pub struct Escalate {
 }
 
 /// Everything that a checked rule says, but for its conditions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct RuleSettings {
     /// Identity.
     pub key: RuleKey,
@@ -225,7 +225,7 @@ const fn minutes(n: u64) -> Duration {
 }
 
 /// What a rule does with what it matches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Action {
     /// Claims its destinations.
     #[default]
@@ -235,7 +235,7 @@ pub enum Action {
 }
 
 /// A checked rule: its settings and what it looks at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Rule {
     /// What it does when it matches.
     pub action: Action,

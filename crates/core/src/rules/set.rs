@@ -4,8 +4,8 @@
 //! anything: that is the incident machine, which calls this for every change.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::{self, Write as _};
 
+use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::compile::Compiled;
@@ -54,7 +54,7 @@ impl Rules {
     pub fn new(mut rules: Vec<Rule>) -> Self {
         share_patterns(&mut rules);
         let by_key = (0..).map(RuleId).zip(&rules).map(|(id, rule)| (rule.settings.key.clone(), id)).collect();
-        let generation = hash_of(&rules);
+        let generation = generation(&rules, &[]);
         let looks_at = |level: &Level| rules.iter().any(|rule| looks_at(rule, *level));
         let levels = [Level::Normal, Level::Warning].into_iter().filter(looks_at).collect();
         let index = Index::new(rules.iter().map(required));
@@ -62,7 +62,7 @@ impl Rules {
         let sustains: Vec<Conditions> = rules
             .iter()
             .filter_map(|rule| rule.sustain.as_ref())
-            .filter(|sustain| seen.insert(format!("{sustain:?}")))
+            .filter(|sustain| seen.insert(serialized(sustain)))
             .cloned()
             .collect();
         let sustain_index = Index::new(sustains.iter().map(|sustain| sustain.keys().iter().collect()));
@@ -87,7 +87,7 @@ impl Rules {
     pub fn with_maintenance(mut self, more: Vec<Maintenance>) -> Self {
         if !more.is_empty() {
             self.maintenance.extend(more);
-            self.generation = hash_of(&(&self.rules, &self.maintenance));
+            self.generation = generation(&self.rules, &self.maintenance);
         }
         self
     }
@@ -284,25 +284,25 @@ fn claim(id: RuleId, rule: &Rule, earlier: &[Claim]) -> Option<Claim> {
     (!destinations.is_empty()).then_some(Claim { rule: id, destinations })
 }
 
-/// A hash of everything the rules say. `Debug` of a rule shows all of it.
-fn hash_of(said: &impl fmt::Debug) -> u64 {
-    struct Hasher(Xxh3Default);
-    impl fmt::Write for Hasher {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.update(text.as_bytes());
-            Ok(())
-        }
-    }
-    let mut hasher = Hasher(Xxh3Default::new());
-    // Writing into a hash cannot fail.
-    let _ = write!(hasher, "{said:?}");
-    hasher.0.digest()
+/// A hash of everything that rules and planned work say.
+fn generation(rules: &[Rule], maintenance: &[Maintenance]) -> u64 {
+    let mut hasher = Xxh3Default::new();
+    rules.iter().for_each(|rule| hasher.update(&serialized(rule)));
+    maintenance.iter().for_each(|planned| hasher.update(&serialized(planned)));
+    hasher.digest()
+}
+
+/// Their serialized form is equal where they mean the same; how they are printed for debugging is not. These types always
+/// serialize.
+fn serialized(said: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(said).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::{Event, Target};
+    use crate::rules::quiet::{Active, Hours};
     use crate::rules::{Pattern, RuleSettings, Severity, builtin};
     use crate::time::Time;
 
@@ -398,5 +398,27 @@ mod tests {
         let make = |reason| Rules::new(vec![rule(0, "a", reason, &["slack"])]).generation();
         assert_eq!(make("BackOff"), make("BackOff"));
         assert_ne!(make("BackOff"), make("Failed"));
+    }
+
+    #[test]
+    fn hours_of_another_time_zone_are_another_generation_though_they_are_written_the_same() {
+        let make = |zone: &str| {
+            let mut rule = rule(0, "a", "BackOff", &["slack"]);
+            let zone = jiff::tz::TimeZone::get(zone).unwrap();
+            rule.settings.active = Some(Active { hours: vec![Hours::daily(540, zone)] });
+            Rules::new(vec![rule]).generation()
+        };
+        assert_eq!(make("Asia/Shanghai"), make("Asia/Shanghai"));
+        assert_ne!(make("Asia/Shanghai"), make("Europe/Paris"));
+    }
+
+    #[test]
+    fn an_exact_text_and_an_expression_of_the_same_letters_are_two_generations() {
+        let make = |pattern: Pattern| {
+            let mut rule = rule(0, "a", "BackOff", &["slack"]);
+            rule.matching = Conditions::any().with(Field::Message, vec![pattern]);
+            Rules::new(vec![rule]).generation()
+        };
+        assert_ne!(make(Pattern::exactly("/x/")), make(Pattern::parse("/x/").unwrap()));
     }
 }

@@ -285,7 +285,7 @@ fn record(target: &Target, diff: Diff<'_>, now: Time, writes: &mut Writes) {
     for (key, event, change) in changed.chain(baseline) {
         // Two polls of one commit: the later word counts.
         if !writes.forgotten.is_empty() {
-            writes.forgotten.retain(|(of, forgotten)| *forgotten != key || of != target);
+            writes.forgotten.remove(&(target.clone(), key));
         }
         writes.series.push(SeriesRow {
             target: target.clone(),
@@ -296,4 +296,40 @@ fn record(target: &Target, diff: Diff<'_>, now: Time, writes: &mut Writes) {
         });
     }
     writes.forgotten.extend(diff.forgotten.into_iter().map(|key| (target.clone(), key)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::{EpisodeKey, SeriesId};
+
+    fn key(number: usize) -> EpisodeKey {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        EpisodeKey { series: SeriesId(id), first_seen: Time::default() }
+    }
+
+    /// To look through everything that is forgotten for each of these would take minutes.
+    #[test]
+    fn what_is_seen_again_in_the_commit_that_forgot_it_stays_also_among_very_many() {
+        const MANY: usize = 100_000;
+        let target = Target::new("prod", "cls-1", "shop", "web");
+        let forgotten = (0..MANY).map(|number| (target.clone(), key(number))).collect();
+        let mut writes = Writes { forgotten, ..Writes::default() };
+        let event = Event {
+            series: false,
+            first_seen: Time::default(),
+            last_seen: Time::default(),
+            count: 1,
+            level: Level::Warning,
+            obj_type: "Pod".into(),
+            obj_name: "web-0".into(),
+            reason: "Failed".into(),
+            message: "m".into(),
+        };
+        let baseline = (0..MANY).map(|number| (key(number * 2), event.clone())).collect();
+        record(&target, Diff { baseline, ..Diff::default() }, Time::default(), &mut writes);
+        assert_eq!((writes.series.len(), writes.forgotten.len()), (MANY, MANY / 2));
+        assert!(writes.forgotten.iter().all(|(_, key)| key.series.0[0] % 2 == 1));
+    }
 }

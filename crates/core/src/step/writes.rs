@@ -26,7 +26,7 @@ pub struct Writes {
     /// Targets that cannot be read from now on, or can be again (`true`).
     pub readable: Vec<(Target, Time, bool)>,
     /// Episodes that are no longer remembered.
-    pub forgotten: Vec<(Target, EpisodeKey)>,
+    pub forgotten: BTreeSet<(Target, EpisodeKey)>,
     /// Incidents that changed.
     pub incidents: BTreeSet<u64>,
     /// Incidents that ended. Told ones are kept for the record; gathering ones are forgotten.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
+use serde::{Serialize, Serializer};
 
 use crate::time::Time;
 
@@ -21,14 +22,14 @@ const CHANGES_UNTIL: i64 = 1_893_456_000;
 const MOST_CHANGES: usize = 20;
 
 /// The hours in which a rule tells: any of these.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Active {
     /// Never empty.
     pub hours: Vec<Hours>,
 }
 
 /// Hours of some days.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Hours {
     /// From Monday to Sunday: whether hours begin on that day.
     pub days: [bool; 7],
@@ -36,11 +37,17 @@ pub struct Hours {
     /// it is not later than `from`.
     pub spans: Vec<(u16, u16)>,
     /// Whose wall clock.
+    #[serde(serialize_with = "zone_name")]
     pub zone: TimeZone,
     /// Whether that was said; else it is UTC.
     pub zoned: bool,
     /// As it is written, for people.
     pub written: Arc<str>,
+}
+
+fn zone_name<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::Error> {
+    let offset = zone.to_fixed_offset().map(|offset| offset.seconds()).ok();
+    (zone.iana_name(), offset).serialize(serializer)
 }
 
 impl Active {

@@ -9,6 +9,8 @@ pub mod read;
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 pub use calendar::{Active, Hours};
 
 use super::condition::{Conditions, Facts};
@@ -16,7 +18,7 @@ use super::rule::{Field, RuleKey};
 use crate::time::Time;
 
 /// What an incident of one rule does to those of another: while it is open, they are not told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Inhibit {
     /// The other rule, of the same file: a team cannot silence another one.
     pub rule: RuleKey,
@@ -25,7 +27,7 @@ pub struct Inhibit {
 }
 
 /// Planned work: nothing is told of what it is about before its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Maintenance {
     /// What people call it.
     pub name: Arc<str>,

@@ -1,0 +1,305 @@
+//! What every adapter must do. An adapter is tested by one line at the end of this file.
+
+use std::time::Duration;
+
+use crate::{
+    Batch, Command, DecisionFilter, ErrorKind, IncidentRow, Location, NoticeRow, SendRow, Writer, incident_codec,
+};
+use podbell_core::diff::ChangeKind;
+use podbell_core::event::{Event, Level, Target};
+use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
+use podbell_core::outbox::{Content, Delivery, DeliveryId, DeliveryState, Health, SendId};
+use podbell_core::rules::Severity;
+use podbell_core::rules::rule::Destination;
+use podbell_core::series::{EpisodeKey, SeriesId};
+use podbell_core::step::{SeriesRow, TargetState};
+use podbell_core::time::Time;
+
+const NOW: Time = Time::from_millis(1_800_000_000_000);
+
+fn after(seconds: u64) -> Time {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+fn open(location: &Location) -> Box<dyn Writer> {
+    location.writer(Duration::ZERO, NOW).unwrap()
+}
+
+fn web() -> Target {
+    Target::new("prod", "cls-1", "shop", "web")
+}
+
+fn at(seconds: u64) -> Batch {
+    Batch { now: after(seconds), ..Batch::default() }
+}
+
+fn key(id: u8) -> EpisodeKey {
+    EpisodeKey { series: SeriesId([id; 16]), first_seen: NOW }
+}
+
+fn series(target: &Target, id: u8, count: u64) -> SeriesRow {
+    let event = Event {
+        series: false,
+        first_seen: NOW,
+        last_seen: NOW,
+        count,
+        level: Level::Warning,
+        obj_type: "Pod".into(),
+        obj_name: "web-0".into(),
+        reason: "Failed".into(),
+        message: "m".into(),
+    };
+    SeriesRow {
+        target: target.clone(),
+        key: key(id),
+        event,
+        observed_at: NOW,
+        change: Some((ChangeKind::Appeared, count)),
+    }
+}
+
+fn notice(id: u64) -> Notice {
+    Notice {
+        id,
+        kind: NoticeKind::Info,
+        caused_at: NOW,
+        made_at: NOW,
+        severity: Severity::Info,
+        to: vec!["team".into()],
+        body: NoticeBody::Info(Info::Test { destination: "team".into() }),
+    }
+}
+
+fn notice_row(id: u64) -> NoticeRow {
+    let facts = serde_json::to_string(&notice(id)).unwrap();
+    NoticeRow { id, kind: "info", severity: "info", incident: None, made_at: NOW, facts }
+}
+
+fn incident_row(id: u64) -> IncidentRow {
+    let incident = incident_codec::tests::incident();
+    IncidentRow {
+        id,
+        rule_file: "r.yaml".into(),
+        rule_name: "pulls".into(),
+        group_key: format!("[{id}]"),
+        targets: vec![web()],
+        workload: "web".into(),
+        phase: "open",
+        last_at: NOW,
+        ended_at: None,
+        state: incident_codec::write(&incident).unwrap(),
+    }
+}
+
+/// A notice, its delivery to `team`, and the send that claims it.
+fn told(id: u64) -> Batch {
+    let delivery = Delivery {
+        id: DeliveryId(id),
+        notice: id,
+        incident: None,
+        kind: NoticeKind::Info,
+        severity: Severity::Info,
+        made_at: NOW,
+        born: Duration::ZERO,
+        content: Content::Full,
+    };
+    let destination: Destination = "team".into();
+    Batch {
+        notices: vec![notice_row(id)],
+        deliveries: vec![(destination.clone(), delivery)],
+        delivery_states: vec![(DeliveryId(id), DeliveryState::Claimed { send: SendId(id) })],
+        sends: vec![SendRow { id: SendId(id), destination, claimed_at: NOW, body: format!("body {id}").into_bytes() }],
+        ..at(1)
+    }
+}
+
+fn a_new_store_is_empty_and_its_numbers_begin_at_1(location: &Location) {
+    let loaded = open(location).load().unwrap();
+    assert!(loaded.state.targets.is_empty() && loaded.state.incidents.is_empty() && loaded.outbox.sends.is_empty());
+    assert_eq!((loaded.state.next_incident, loaded.state.next_notice, loaded.state.next_mute), (1, 1, 1));
+    assert_eq!((loaded.outbox.next_delivery, loaded.outbox.next_send, loaded.rules_generation), (1, 1, None));
+}
+
+fn what_was_committed_is_loaded_by_the_next_process(location: &Location) {
+    let health = serde_json::to_string(&Health::default()).unwrap();
+    let batch = Batch {
+        heartbeat: Some(after(1)),
+        rules_generation: Some(u64::MAX),
+        good_rules: vec![("r.yaml".into(), "version: 1".into())],
+        targets: vec![(web(), TargetState::restored(Some(NOW), None, true))],
+        incidents: vec![incident_row(9)],
+        destinations: vec![("team".into(), "print".into(), health)],
+        attempts: vec![("hook".into(), NOW)],
+        ..told(7)
+    };
+    let mut writer = open(location);
+    let seed = writer.load().unwrap().state.seed;
+    writer.commit(&batch).unwrap();
+    drop(writer);
+    let mut writer = open(location);
+    let loaded = writer.load().unwrap();
+    assert_eq!((loaded.state.seed, loaded.state.heartbeat), (seed, Some(after(1))));
+    let targets: Vec<_> = loaded.state.targets.iter().map(|(target, state)| (target, state.discovered)).collect();
+    assert_eq!(targets, [(&web(), true)]);
+    assert_eq!(loaded.state.incidents.iter().map(|incident| incident.occurrences).collect::<Vec<_>>(), [12]);
+    assert_eq!(loaded.rules_generation, Some(u64::MAX));
+    assert_eq!(writer.good_rules().unwrap().into_iter().collect::<Vec<_>>(), batch.good_rules);
+    let outbox = loaded.outbox;
+    assert_eq!((outbox.destinations.len(), outbox.attempts.len()), (1, 1));
+    assert_eq!(outbox.sends, [(SendId(7), "team".into(), 1)]);
+    assert_eq!(
+        outbox.deliveries.iter().map(|(_, delivery, send)| (delivery.id, *send)).collect::<Vec<_>>(),
+        [(DeliveryId(7), Some(SendId(7)))]
+    );
+    assert_eq!((loaded.state.next_notice, outbox.next_delivery, outbox.next_send), (8, 8, 8));
+    assert_eq!(writer.notices(&[7]).unwrap()[&7], notice(7));
+    assert_eq!(writer.bodies(&[SendId(7)]).unwrap()[&SendId(7)], b"body 7");
+}
+
+fn a_batch_is_written_whole_or_not_at_all(location: &Location) {
+    let mut writer = open(location);
+    writer.commit(&told(1)).unwrap();
+    // What comes first in it could be written, the number of its notice is taken.
+    let torn = Batch {
+        heartbeat: Some(after(2)),
+        targets: vec![(web(), TargetState::default())],
+        series: vec![series(&web(), 1, 3)],
+        incidents: vec![incident_row(5)],
+        notices: vec![notice_row(1)],
+        ..at(2)
+    };
+    assert!(writer.commit(&torn).is_err());
+    writer.reconnect().unwrap();
+    let loaded = writer.load().unwrap();
+    assert!(loaded.state.targets.is_empty() && loaded.state.incidents.is_empty() && loaded.state.heartbeat.is_none());
+    // And it goes on.
+    writer.commit(&Batch { notices: vec![notice_row(2)], ..torn }).unwrap();
+    assert_eq!(writer.load().unwrap().state.targets.len(), 1);
+}
+
+fn a_reader_sees_what_is_committed_and_a_snapshot_stays_as_it_was(location: &Location) {
+    let mut writer = open(location);
+    let mut reader = location.reader().unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    assert_eq!(snapshot.service_count().unwrap(), 0);
+    let targets = vec![(web(), TargetState::restored(Some(NOW), None, false))];
+    let batch = Batch { targets, series: vec![series(&web(), 1, 3)], incidents: vec![incident_row(9)], ..at(1) };
+    writer.commit(&batch).unwrap();
+    assert_eq!(snapshot.service_count().unwrap(), 0, "a snapshot is of one moment");
+    drop(snapshot);
+    let snapshot = reader.snapshot().unwrap();
+    assert_eq!(snapshot.services_named("web").unwrap().iter().map(|one| one.read_at).collect::<Vec<_>>(), [Some(NOW)]);
+    assert_eq!(snapshot.seen(&web()).unwrap().iter().map(|seen| seen.event.count).collect::<Vec<_>>(), [3]);
+    assert_eq!(snapshot.open_of_service("cls-1", "shop", "web").unwrap(), [9]);
+    assert_eq!(snapshot.timeline(&web(), NOW).unwrap().warnings(), 3);
+    assert_eq!(snapshot.history(NOW).unwrap().observations.len(), 1);
+    assert!(snapshot.decisions(&DecisionFilter::default(), 10).unwrap().is_empty());
+}
+
+fn readings_are_those_of_the_asked_targets_and_go_with_them(location: &Location) {
+    let mut writer = open(location);
+    let (api, new) = (Target::new("prod", "cls-1", "shop", "api"), Target::new("prod", "cls-1", "shop", "new"));
+    let targets = [web(), api.clone()].map(|target| (target, TargetState::default())).to_vec();
+    let rows = vec![series(&web(), 1, 3), series(&web(), 2, 1), series(&web(), 2, 4), series(&api, 1, 9)];
+    writer.commit(&Batch { targets, series: rows, ..at(1) }).unwrap();
+    let counts = |writer: &dyn Writer| {
+        let found = writer.readings(&[web(), new.clone(), api.clone()]).unwrap();
+        found
+            .into_iter()
+            .map(|(_, rows)| rows.iter().map(|(_, reading, _)| reading.count).collect())
+            .collect::<Vec<Vec<_>>>()
+    };
+    assert_eq!(counts(&*writer), [vec![3, 4], vec![], vec![9]], "the later of two rows holds");
+    let forgotten = [(web(), key(1))].into();
+    writer.commit(&Batch { forgotten, targets_gone: vec![api.clone()], ..at(2) }).unwrap();
+    assert_eq!(counts(&*writer), [vec![4], vec![], vec![]]);
+    writer.commit(&Batch { targets: vec![(api.clone(), TargetState::default())], ..at(3) }).unwrap();
+    assert_eq!(counts(&*writer), [vec![4], vec![], vec![]], "one that comes back is new");
+}
+
+fn a_command_is_answered_once_and_one_that_was_taken_back_is_not_there(location: &Location) {
+    let mut writer = open(location);
+    let inbox = location.inbox().unwrap();
+    let command = Command::RetryAll { destination: None };
+    let [first, second] = [1, 2].map(|seconds| inbox.ask(&command, after(seconds)).unwrap());
+    assert!(inbox.withdraw(second).unwrap());
+    let waiting = writer.inbox().unwrap();
+    assert_eq!(waiting.iter().map(|item| (item.id, &item.command)).collect::<Vec<_>>(), [(first, &command)]);
+    assert_eq!(inbox.answer(first).unwrap(), None);
+    let answered = waiting.into_iter().map(|item| (item, "done".to_owned())).collect();
+    writer.commit(&Batch { answered, ..at(3) }).unwrap();
+    assert!(writer.inbox().unwrap().is_empty());
+    assert_eq!(inbox.answer(first).unwrap().as_deref(), Some("done"));
+    assert!(!inbox.withdraw(first).unwrap(), "it was carried out");
+}
+
+fn numbers_are_never_used_twice_after_their_rows_were_deleted(location: &Location) {
+    let mut writer = open(location);
+    writer.commit(&told(41)).unwrap();
+    let sent = vec![(DeliveryId(41), DeliveryState::Sent { at: after(2) })];
+    writer.commit(&Batch { delivery_states: sent, settled: vec![(SendId(41), "delivered")], ..at(2) }).unwrap();
+    while writer.delete_old(after(100 * 86_400)).unwrap() {}
+    assert!(writer.deliveries(&[DeliveryId(41)]).unwrap().is_empty());
+    let loaded = writer.load().unwrap();
+    assert_eq!((loaded.state.next_notice, loaded.outbox.next_delivery, loaded.outbox.next_send), (42, 42, 42));
+}
+
+fn a_notice_or_a_body_that_must_be_there_and_is_not_is_damage(location: &Location) {
+    let mut writer = open(location);
+    writer.commit(&told(1)).unwrap();
+    assert_eq!(writer.notices(&[1, 2]).unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(writer.bodies(&[SendId(1), SendId(2)]).unwrap_err().kind(), ErrorKind::Damaged);
+}
+
+fn a_send_keeps_its_message_id_over_a_start_and_new_ones_have_others(location: &Location) {
+    let mut writer = open(location);
+    writer.commit(&told(1)).unwrap();
+    let (first, unused) = (writer.message_id(SendId(1)), writer.message_id(SendId(2)));
+    drop(writer);
+    let writer = open(location);
+    assert_eq!(writer.message_id(SendId(1)), first);
+    assert_ne!(writer.message_id(SendId(2)), unused, "a backup may have told something under that id");
+}
+
+fn a_store_has_one_writer(location: &Location) {
+    let writer = open(location);
+    assert!(location.is_owned());
+    let other = location.writer(Duration::ZERO, NOW).unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::InUse);
+    drop(writer);
+    assert!(!location.is_owned());
+}
+
+/// The tests of one adapter; `$new` makes the location of a store that is not there yet, and what keeps it alive.
+macro_rules! adapter {
+    ($adapter:ident, $new:expr) => {
+        adapter!($adapter, $new,
+            a_new_store_is_empty_and_its_numbers_begin_at_1,
+            what_was_committed_is_loaded_by_the_next_process,
+            a_batch_is_written_whole_or_not_at_all,
+            a_reader_sees_what_is_committed_and_a_snapshot_stays_as_it_was,
+            readings_are_those_of_the_asked_targets_and_go_with_them,
+            a_command_is_answered_once_and_one_that_was_taken_back_is_not_there,
+            numbers_are_never_used_twice_after_their_rows_were_deleted,
+            a_notice_or_a_body_that_must_be_there_and_is_not_is_damage,
+            a_send_keeps_its_message_id_over_a_start_and_new_ones_have_others,
+            a_store_has_one_writer,
+        );
+    };
+    ($adapter:ident, $new:expr, $($test:ident,)*) => {
+        mod $adapter {
+            $(
+                #[test]
+                fn $test() {
+                    let (location, _kept) = $new;
+                    super::$test(&location);
+                }
+            )*
+        }
+    };
+}
+
+adapter!(sqlite, {
+    let folder = tempfile::tempdir().unwrap();
+    (crate::Location::from(folder.path().join("podbell.db")), folder)
+});

@@ -1,0 +1,79 @@
+//! A few readers, shared by everybody who asks: however many ask at once, so many threads read at most,
+//! and who waits too long hears so.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::{Cancel, Location, Reader, Snapshot, StoreError};
+
+/// Why nothing was read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadersError {
+    /// The store, or those who asked before, took too long.
+    #[error("the store took longer than {0:?}")]
+    Slow(Duration),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The thread that read ended early.
+    #[error("reading the store was interrupted")]
+    Interrupted,
+}
+
+/// See the module.
+pub struct Readers {
+    location: Location,
+    idle: Arc<Mutex<Vec<Box<dyn Reader>>>>,
+    free: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// At most so many readers of a store, opened when they are needed.
+    pub fn new(location: impl Into<Location>, most: usize) -> Self {
+        Self { location: location.into(), idle: Arc::default(), free: Arc::new(Semaphore::new(most.max(1))) }
+    }
+
+    /// Reads on a thread that may block, all of it at one moment of the store.
+    ///
+    /// # Errors
+    /// When that takes longer than `patience`, or the store cannot be read.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        read: impl FnOnce(&dyn Snapshot) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ReadersError> {
+        let cancel: Arc<Mutex<Option<Cancel>>> = Arc::default();
+        let work = async {
+            // Never closed.
+            let permit = self.free.clone().acquire_owned().await.map_err(|_| ReadersError::Interrupted)?;
+            let (location, idle, handle) = (self.location.clone(), self.idle.clone(), cancel.clone());
+            let reading = tokio::task::spawn_blocking(move || {
+                // Held until this thread is free again, also when nobody waits for it any more.
+                let _permit = permit;
+                let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let mut reader = kept.filter(|reader| reader.is_current()).map_or_else(|| location.reader(), Ok)?;
+                *handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.canceller());
+                let result = reader.snapshot().and_then(|snapshot| read(&*snapshot));
+                // From here on it may read for somebody else.
+                *handle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                // One that failed is not trusted again.
+                if result.is_ok() {
+                    idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+                }
+                result
+            });
+            Ok(reading.await.map_err(|_| ReadersError::Interrupted)??)
+        };
+        match tokio::time::timeout(patience, work).await {
+            Ok(result) => result,
+            Err(_) => {
+                if let Some(cancel) = &*cancel.lock().unwrap_or_else(PoisonError::into_inner) {
+                    cancel();
+                }
+                Err(ReadersError::Slow(patience))
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Old data goes, so that the file does not grow without end.
+
+use std::time::Duration;
+
+use super::{SqliteError, Store};
+use crate::HISTORY;
+use podbell_core::time::Time;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How long things are kept after they are settled.
+const KEEP_DELIVERIES: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEEP_DEAD: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Who did what is asked long after.
+const KEEP_ACTIONS: Duration = Duration::from_secs(365 * 24 * 3600);
+const KEEP_INCIDENTS: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How many rows one round deletes at most, so that a commit never waits long.
+const ROUND: u32 = 5000;
+
+impl Store {
+    /// Deletes what is no longer needed and gives its pages back. Says whether there is more.
+    pub(super) fn delete_old_rows(&mut self, now: Time) -> Result<bool, SqliteError> {
+        self.loaded = None;
+        let ago = |span: Duration| now.minus(span).millis();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(|source| SqliteError::of(&self.path, source))?;
+        let result = (|| {
+            // Numbers are never used twice, even when the rows that carried them are gone.
+            for (key, tables) in [
+                ("next_incident", "SELECT id FROM incident UNION ALL SELECT id FROM trouble"),
+                ("next_mute", "SELECT id FROM mute"),
+                ("next_notice", "SELECT id FROM notice"),
+                ("next_delivery", "SELECT id FROM delivery"),
+                ("next_send", "SELECT id FROM send"),
+            ] {
+                transaction.execute(
+                    &format!(
+                        "INSERT INTO meta SELECT ?1, coalesce(max(id), 0) + 1 FROM ({tables}) WHERE true
+                         ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"
+                    ),
+                    [key],
+                )?;
+            }
+            let mut deleted = 0;
+            for (sql, before) in [
+                (
+                    "delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state != 'dead' LIMIT ?2)",
+                    KEEP_DELIVERIES,
+                ),
+                (
+                    "delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state = 'dead' LIMIT ?2)",
+                    KEEP_DEAD,
+                ),
+                (
+                    "notice WHERE id IN (SELECT id FROM notice WHERE made_at < ?1
+                     AND NOT EXISTS (SELECT 1 FROM delivery WHERE notice = notice.id) LIMIT ?2)",
+                    KEEP_DELIVERIES,
+                ),
+                ("send WHERE id IN (SELECT id FROM send WHERE claimed_at < ?1 AND settled IS NOT NULL LIMIT ?2)", DAY),
+                ("attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE at < ?1 LIMIT ?2)", DAY),
+                (
+                    "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM observation ORDER BY id LIMIT ?2) WHERE at < ?1)",
+                    HISTORY,
+                ),
+                (
+                    "tally WHERE (target, quarter) IN (SELECT target, quarter FROM tally WHERE quarter < ?1 / 900000 LIMIT ?2)",
+                    HISTORY + Duration::from_secs(3600),
+                ),
+                ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", KEEP_INCIDENTS),
+                ("mute WHERE id IN (SELECT id FROM mute WHERE ended_at < ?1 LIMIT ?2)", KEEP_INCIDENTS),
+                ("action WHERE id IN (SELECT id FROM action WHERE at < ?1 LIMIT ?2)", KEEP_ACTIONS),
+                ("inbox WHERE id IN (SELECT id FROM inbox WHERE done_at < ?1 LIMIT ?2)", KEEP_DELIVERIES),
+            ] {
+                deleted += transaction.execute(&format!("DELETE FROM {sql}"), rusqlite::params![ago(before), ROUND])?;
+            }
+            deleted += transaction.execute("DELETE FROM trouble WHERE over = 1", [])?;
+            deleted += super::queries::shown::delete_old(&transaction, ROUND)?;
+            transaction.commit()?;
+            Ok(deleted)
+        })();
+        let deleted: usize = result.map_err(|source| SqliteError::of(&self.path, source))?;
+        self.connection
+            .execute_batch("PRAGMA incremental_vacuum(2000)")
+            .map_err(|source| SqliteError::of(&self.path, source))?;
+        Ok(deleted >= ROUND as usize)
+    }
+}

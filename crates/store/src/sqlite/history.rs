@@ -1,0 +1,77 @@
+//! The service's own history: what changed from poll to poll, for backtests, and what became of each change.
+//!
+//! An observation holds numbers only; the text of an episode is that of its series, the newest one.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params};
+
+use super::commit::sql;
+use crate::{Batch, Gap, KEPT_DECISIONS};
+use podbell_core::diff::ChangeKind;
+use podbell_core::event::Target;
+
+/// So many changes are kept at most: some 70 MB.
+const MOST: i64 = 1_000_000;
+
+pub(super) const FAILING: i64 = 3;
+pub(super) const READABLE: i64 = 4;
+pub(super) const DOWN: i64 = 5;
+
+/// Adds what this commit observed.
+pub(super) fn write(connection: &Connection, ids: &HashMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
+    let changed = batch.series.iter().filter_map(|row| Some((row, row.change?)));
+    if batch.gaps.is_empty() && changed.clone().next().is_none() {
+        return Ok(());
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO observation (at, target, sid, episode, kind, new, count, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let nothing: Option<i64> = None;
+    for gap in &batch.gaps {
+        let (at, target, kind, since) = match gap {
+            Gap::Down { since, at } => (at, None, DOWN, since.millis()),
+            Gap::Failing { target, at } => (at, ids.get(target), FAILING, 0),
+            Gap::Readable { target, at } => (at, ids.get(target), READABLE, 0),
+        };
+        insert.execute(params![at.millis(), target, nothing, nothing, kind, 0, 0, since])?;
+    }
+    for (row, (kind, new)) in changed {
+        let Some(target) = ids.get(&row.target) else { continue };
+        insert.execute(params![
+            row.observed_at.millis(),
+            target,
+            row.key.series.0,
+            row.key.first_seen.millis(),
+            number(kind),
+            sql(new),
+            sql(row.event.count),
+            row.event.last_seen.millis(),
+        ])?;
+    }
+    let last = connection.last_insert_rowid();
+    connection.prepare_cached("DELETE FROM observation WHERE id <= ?1")?.execute([last - MOST])?;
+    Ok(())
+}
+
+fn number(kind: ChangeKind) -> i64 {
+    match kind {
+        ChangeKind::Appeared => 0,
+        ChangeKind::Increased => 1,
+        ChangeKind::Restarted => 2,
+    }
+}
+
+/// Adds decisions; the oldest make room.
+pub(super) fn write_decisions(connection: &Connection, rows: &[(Option<u64>, Vec<u8>)]) -> rusqlite::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut insert = connection.prepare_cached("INSERT INTO decision (incident, body) VALUES (?1, ?2)")?;
+    for (incident, body) in rows {
+        insert.execute(params![incident.map(sql), body])?;
+    }
+    let last = connection.last_insert_rowid();
+    connection.prepare_cached("DELETE FROM decision WHERE id <= ?1")?.execute([last - sql(KEPT_DECISIONS)])?;
+    Ok(())
+}

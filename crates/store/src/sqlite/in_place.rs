@@ -1,0 +1,93 @@
+//! Whether the files that a store has open are still the ones that lie in its place. Whoever deletes a file takes
+//! only its name away: what was written goes on, into something that nobody will ever find again.
+
+use std::path::Path;
+
+use super::{SqliteError, Store, place};
+use crate::Mishap;
+use podbell_core::notice::StoreFate;
+
+/// Which files a store has open: itself, its log, the log's index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Files {
+    store: Option<(u64, u64)>,
+    log: Option<(u64, u64)>,
+    index: Option<(u64, u64)>,
+}
+
+impl Files {
+    pub fn of(path: &Path) -> Self {
+        Self {
+            store: place::inode(path),
+            log: place::inode(&place::companion(path, "wal")),
+            index: place::inode(&place::companion(path, "shm")),
+        }
+    }
+}
+
+impl Store {
+    /// Whether its names still lead to what it has open.
+    pub(super) fn is_in_place(&self) -> bool {
+        Files::of(&self.path) == self.files
+    }
+
+    /// Refuses to write what nobody would find.
+    pub(super) fn check_files(&mut self) -> Result<(), SqliteError> {
+        let now = Files::of(&self.path);
+        let (then, path) = (self.files, self.path.clone());
+        let other = |then: Option<(u64, u64)>, now| then.is_some() && then != now;
+        match () {
+            () if now.store.is_none() => Err(SqliteError::Gone { path }),
+            () if other(then.store, now.store) => Err(SqliteError::Replaced { path }),
+            () if other(then.log, now.log) => Err(SqliteError::Gone { path: place::companion(&path, "wal") }),
+            () if other(then.index, now.index) => Err(SqliteError::Gone { path: place::companion(&path, "shm") }),
+            () => {
+                // SQLite makes them when it needs them.
+                self.files = now;
+                Ok(())
+            }
+        }
+    }
+
+    /// After an error: writes again what was deleted under it, and opens it anew, because a connection that could not
+    /// write once may never be able to.
+    pub(super) fn come_back(&mut self) -> Result<(), SqliteError> {
+        match self.check_files() {
+            Err(SqliteError::Gone { .. }) => self.write_again()?,
+            other => other?,
+        }
+        self.connection = super::connect(&self.path)?;
+        self.keep_log(false)?;
+        self.files = Files::of(&self.path);
+        self.targets.clear();
+        self.shown.clear();
+        Ok(())
+    }
+
+    /// What is open holds everything that was ever committed.
+    fn write_again(&mut self) -> Result<(), SqliteError> {
+        let fresh = place::beside(&self.path, "fresh");
+        let io = |source| SqliteError::io(&self.path, &fresh, source);
+        if fresh.exists() {
+            std::fs::remove_file(&fresh).map_err(io)?;
+        }
+        self.connection.execute("VACUUM INTO ?1", [fresh.to_string_lossy()]).map_err(|source| self.error(source))?;
+        place::make_private(&fresh).map_err(io)?;
+        // It must not delete, when it is closed, what has its log's name by then.
+        self.keep_log(true)?;
+        for companion in ["wal", "shm"] {
+            match std::fs::remove_file(place::companion(&self.path, companion)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+                _ => {}
+            }
+        }
+        match &mut self.ownership {
+            Some(ownership) => ownership.put_in_place(&fresh)?,
+            None => std::fs::rename(&fresh, &self.path).map_err(io)?,
+        }
+        self.files = Files::of(&self.path);
+        self.mishaps.push(Mishap { fate: StoreFate::Rewritten, kept: None });
+        tracing::error!(store = %self.path.display(), "the store was deleted under podbell; it is written again, and nothing is lost");
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! Reading back what a process needs to go on where the last one ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::commit::sql;
+use super::{SqliteError, Store, load_incidents};
+use crate::{Loaded, StoredDelivery, incident_codec};
+use podbell_core::event::{Level, Target};
+use podbell_core::mute::Mute;
+use podbell_core::outbox::{
+    Content, Delivery, DeliveryId, Health, Parent, RestoredOutbox, SendId, StoredThread, Thread,
+};
+use podbell_core::rules::Severity;
+use podbell_core::step::daily::Days;
+use podbell_core::step::{Failing, HeldBack, HeldKey, Restored, TargetState, TroubleState};
+use podbell_core::time::Time;
+
+/// Attempts that are older than the newest one by this, in milliseconds, say nothing about any pace.
+const ATTEMPT_MEMORY_MS: i64 = 600_000;
+
+impl Store {
+    /// See [`crate::Writer::load`].
+    pub(super) fn read_all(&mut self) -> Result<Loaded, SqliteError> {
+        if let Some(loaded) = self.loaded.take() {
+            return Ok(loaded);
+        }
+        Ok(Loaded {
+            state: self.read_state()?,
+            outbox: self.read_outbox()?,
+            rules_generation: self.rules_generation()?,
+        })
+    }
+
+    fn read_state(&mut self) -> Result<Restored, SqliteError> {
+        let newest = self.number("SELECT coalesce(max(state_version), 0) FROM incident WHERE ended_at IS NULL")?;
+        if newest > incident_codec::VERSION.unsigned_abs() {
+            let (found, known) = (sql(newest), incident_codec::VERSION);
+            return Err(SqliteError::Newer { path: self.path.clone(), found, known });
+        }
+        let (incidents, targets) = load_incidents::read_all(&self.connection, &self.path, || self.read_targets())?;
+        self.targets = targets.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
+        let troubles = self.troubles()?;
+        let mut sources = Vec::new();
+        let rows =
+            self.query("SELECT name, state FROM source", [], |row| Ok((text(row, 0)?, row.get::<_, String>(1)?)))?;
+        for (name, state) in rows {
+            let state = serde_json::from_str(&state).map_err(|e| self.row_error(format!("source {name}"), e))?;
+            sources.push((name, state));
+        }
+        let (held, days) = (self.held()?, self.days()?);
+        let incident = self.number(
+            "SELECT max((SELECT coalesce(max(id), 0) FROM incident), (SELECT coalesce(max(id), 0) FROM trouble))",
+        )?;
+        let reserved = self.meta_number("next_incident")?;
+        Ok(Restored {
+            seed: self.seed,
+            heartbeat: self.heartbeat()?,
+            targets: targets.into_iter().map(|(_, target, state)| (target, state)).collect(),
+            incidents,
+            troubles,
+            sources,
+            held,
+            mutes: self.mutes()?,
+            days,
+            next_incident: (incident + 1).max(reserved),
+            next_mute: self.meta_number("next_mute")?.max(self.number("SELECT coalesce(max(id), 0) FROM mute")? + 1),
+            next_notice: self
+                .meta_number("next_notice")?
+                .max(self.number("SELECT coalesce(max(id), 0) FROM notice")? + 1),
+        })
+    }
+
+    /// All targets with their rows.
+    fn read_targets(&self) -> Result<Vec<(i64, Target, TargetState)>, SqliteError> {
+        let mut names = Names::default();
+        self.query(
+            "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered, id
+             FROM target",
+            [],
+            |row| Ok((row.get::<_, i64>(8)?, names.target(row)?, target_state(row)?)),
+        )
+    }
+
+    fn held(&self) -> Result<Vec<(HeldKey, HeldBack)>, SqliteError> {
+        let rows = self.query("SELECT destination, window, state FROM held", [], |row| {
+            Ok((text(row, 0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        })?;
+        let wrong = |error| self.row_error("what windows hold", error);
+        rows.into_iter()
+            .map(|(to, window, state)| {
+                Ok(((to, serde_json::from_str(&window).map_err(wrong)?), serde_json::from_str(&state).map_err(wrong)?))
+            })
+            .collect()
+    }
+
+    /// Mutes that are not over, in the order of saying.
+    fn mutes(&self) -> Result<Vec<Mute>, SqliteError> {
+        let sql = "SELECT id, body FROM mute WHERE ended_at IS NULL ORDER BY id";
+        let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        let read = |(id, json): (i64, String)| {
+            serde_json::from_str(&json).map_err(|error| self.row_error(format!("mute {id}"), error))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    fn days(&self) -> Result<Days, SqliteError> {
+        let days = self.query("SELECT value FROM meta WHERE key = 'days'", [], |row| row.get::<_, String>(0))?;
+        let days = days.first().map(|days| serde_json::from_str(days));
+        Ok(days.transpose().map_err(|error| self.row_error("the counts of the day", error))?.unwrap_or_default())
+    }
+
+    /// What is on its way, and how the destinations are.
+    fn read_outbox(&self) -> Result<RestoredOutbox, SqliteError> {
+        let mut destinations = Vec::new();
+        let rows = self.query("SELECT name, fingerprint, health FROM destination", [], |row| {
+            Ok((text(row, 0)?, text(row, 1)?, row.get::<_, String>(2)?))
+        })?;
+        for (name, fingerprint, health) in rows {
+            let health: Health =
+                serde_json::from_str(&health).map_err(|e| self.row_error(format!("destination {name}"), e))?;
+            destinations.push((name, fingerprint, health));
+        }
+        let deliveries = self.stored_deliveries("state IN ('due', 'claimed') ORDER BY d.id", [])?;
+        let sends = self.query("SELECT id, destination, attempts FROM send WHERE settled IS NULL", [], |row| {
+            Ok((SendId(id(row, 0)?), text(row, 1)?, row.get(2)?))
+        })?;
+        let attempts = self.query(
+            "SELECT endpoint, at FROM attempt WHERE at > (SELECT max(at) FROM attempt) - ?1 ORDER BY at",
+            [ATTEMPT_MEMORY_MS],
+            |row| Ok((text(row, 0)?, Time::from_millis(row.get(1)?))),
+        )?;
+        Ok(RestoredOutbox {
+            destinations,
+            threads: self.threads()?,
+            deliveries: deliveries
+                .into_iter()
+                .map(|(stored, send)| (stored.destination, stored.delivery, send))
+                .collect(),
+            sends,
+            attempts,
+            next_delivery: self
+                .meta_number("next_delivery")?
+                .max(self.number("SELECT coalesce(max(id), 0) FROM delivery")? + 1),
+            next_send: self.meta_number("next_send")?.max(self.number("SELECT coalesce(max(id), 0) FROM send")? + 1),
+        })
+    }
+
+    /// The messages that stand for incidents.
+    fn threads(&self) -> Result<Vec<StoredThread>, SqliteError> {
+        let columns = "destination, place, incident, channel, message, since, shown, shown_at";
+        let rows = self.query(&format!("SELECT {columns} FROM thread"), [], |row| {
+            let parent = Parent { channel: text(row, 3)?, message: text(row, 4)? };
+            // What it shows is read below: an error there is of another kind.
+            let thread = Thread::restored(parent, Time::from_millis(row.get(5)?), None);
+            let stored =
+                StoredThread { destination: text(row, 0)?, place: text(row, 1)?, incident: id(row, 2)?, thread };
+            Ok((stored, row.get::<_, Option<String>>(6)?.zip(row.get::<_, Option<i64>>(7)?)))
+        })?;
+        let mut threads = Vec::with_capacity(rows.len());
+        for (mut stored, shown) in rows {
+            if let Some((face, at)) = shown {
+                let wrong = |error| self.row_error(format!("the message of incident {}", stored.incident), error);
+                stored.thread.shown = Some((serde_json::from_str(&face).map_err(wrong)?, Time::from_millis(at)));
+            }
+            threads.push(stored);
+        }
+        Ok(threads)
+    }
+
+    pub(super) fn stored_deliveries(
+        &self,
+        condition: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<(StoredDelivery, Option<SendId>)>, SqliteError> {
+        let sql = format!(
+            "SELECT d.id, d.notice, n.incident, n.kind, n.severity, n.made_at, d.born, d.content, d.destination, d.state, d.send
+             FROM delivery d JOIN notice n ON n.id = d.notice WHERE {condition}"
+        );
+        self.query(&sql, parameters, |row| {
+            let delivery = Delivery {
+                id: DeliveryId(id(row, 0)?),
+                notice: id(row, 1)?,
+                incident: optional_id(row, 2)?,
+                kind: word(row, 3)?,
+                severity: word::<Severity>(row, 4)?,
+                made_at: Time::from_millis(row.get(5)?),
+                born: Duration::from_millis(id(row, 6)?),
+                content: word::<Content>(row, 7)?,
+            };
+            let stored = StoredDelivery { destination: text(row, 8)?, delivery, state: row.get(9)? };
+            Ok((stored, optional_id(row, 10)?.map(SendId)))
+        })
+    }
+
+    pub(super) fn heartbeat(&self) -> Result<Option<Time>, SqliteError> {
+        Self::heartbeat_of(&self.connection).map_err(|source| self.error(source))
+    }
+
+    pub(super) fn heartbeat_of(connection: &rusqlite::Connection) -> rusqlite::Result<Option<Time>> {
+        let sql = "SELECT value FROM meta WHERE key = 'heartbeat'";
+        Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.map(Time::from_millis))
+    }
+
+    pub(super) fn troubles(&self) -> Result<Vec<TroubleState>, SqliteError> {
+        let sql = "SELECT id, state FROM trouble WHERE over = 0";
+        let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        let read = |(id, json): (i64, String)| {
+            serde_json::from_str(&json).map_err(|error| self.row_error(format!("trouble {id}"), error))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    fn number(&self, sql: &str) -> Result<u64, SqliteError> {
+        let number = self.connection.query_row(sql, [], |row| id(row, 0));
+        number.map_err(|source| self.error(source))
+    }
+
+    pub(super) fn read_good_rules(&self) -> Result<BTreeMap<String, String>, SqliteError> {
+        let rows = self.query("SELECT name, text FROM rule_file", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    fn rules_generation(&self) -> Result<Option<u64>, SqliteError> {
+        let sql = "SELECT value FROM meta WHERE key = 'rules'";
+        let rows = self.query(sql, [], |row| row.get::<_, i64>(0))?;
+        Ok(rows.first().map(|generation| generation.cast_unsigned()))
+    }
+
+    /// A counter that outlives the rows it numbered.
+    fn meta_number(&self, key: &str) -> Result<u64, SqliteError> {
+        let number = self
+            .connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| id(row, 0))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        // Nothing was deleted yet.
+        Ok(number.unwrap_or(1))
+    }
+}
+
+/// The names of the row before: neighbours have them in common.
+#[derive(Default)]
+struct Names([Option<Arc<str>>; 3]);
+
+impl Names {
+    fn target(&mut self, row: &Row<'_>) -> rusqlite::Result<Target> {
+        Ok(Target {
+            source: self.shared(row, 0)?,
+            cluster: self.shared(row, 1)?,
+            namespace: self.shared(row, 2)?,
+            service: text(row, 3)?,
+        })
+    }
+
+    fn shared(&mut self, row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<str>> {
+        let text = row.get_ref(at)?.as_str()?;
+        match &self.0[at] {
+            Some(same) if **same == *text => Ok(same.clone()),
+            _ => Ok(self.0[at].insert(text.into()).clone()),
+        }
+    }
+}
+
+fn target_state(row: &Row<'_>) -> rusqlite::Result<TargetState> {
+    let time = |at: usize| row.get::<_, Option<i64>>(at).map(|ms| ms.map(Time::from_millis));
+    let failing = match time(5)? {
+        Some(since) => Some(Failing::restored(since, optional_id(row, 6)?)),
+        None => None,
+    };
+    Ok(TargetState::restored(time(4)?, failing, row.get(7)?))
+}
+
+pub(super) fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<str>> {
+    Ok(row.get_ref(at)?.as_str()?.into())
+}
+
+/// A number that podbell wrote: a negative one is damage.
+pub(super) fn id(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(at)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, number))
+}
+
+pub(super) fn optional_id(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<u64>> {
+    match row.get::<_, Option<i64>>(at)? {
+        Some(_) => id(row, at).map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn level(row: &Row<'_>, at: usize) -> rusqlite::Result<Level> {
+    match row.get(at)? {
+        0 => Ok(Level::Normal),
+        1 => Ok(Level::Warning),
+        other => Err(rusqlite::Error::IntegralValueOutOfRange(at, other)),
+    }
+}
+
+/// One of an enum's words.
+pub(super) fn word<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+    let word = row.get_ref(at)?.as_str()?;
+    serde_json::from_value(serde_json::Value::String(word.to_owned()))
+        .map_err(|source| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(source)))
+}

@@ -1,0 +1,93 @@
+//! Reading all incidents back at a start. Of many this is most of it, so that every processor takes
+//! part, each through a connection of its own. Never writes.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{BUSY_WAIT, SqliteError};
+use crate::incident_codec;
+use podbell_core::incident::Incident;
+
+/// Into so many stretches of their numbers they are divided: whoever is ready takes the next.
+const SHARES: i64 = 64;
+/// Fewer are not worth a thread.
+const FEW: i64 = 500;
+
+/// All incidents that are not over for good, ascending; the others begin while this thread does
+/// something first, whose result comes back, too. The caller owns the store: nobody writes meanwhile.
+pub(super) fn read_all<T>(
+    connection: &Connection,
+    path: &Path,
+    first: impl FnOnce() -> Result<T, SqliteError>,
+) -> Result<(Vec<Incident>, T), SqliteError> {
+    let ends = "SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM incident";
+    let ends = connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)));
+    let (lowest, highest): (i64, i64) = ends.map_err(|source| SqliteError::of(path, source))?;
+    let length = highest.saturating_sub(lowest) / SHARES + 1;
+    let shares = (lowest..=highest).step_by(usize::try_from(length).unwrap_or(usize::MAX));
+    let shares: Vec<(i64, i64)> = shares.map(|from| (from, from.saturating_add(length - 1))).collect();
+    let next = AtomicUsize::new(0);
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let helpers = if highest.saturating_sub(lowest) < FEW { 0 } else { processors - 1 };
+    let (mut read, first) = std::thread::scope(|scope| {
+        let helpers: Vec<_> =
+            (0..helpers).map(|_| scope.spawn(|| read_shares(&beside(path)?, path, &shares, &next))).collect();
+        let first = first()?;
+        let mut read = read_shares(connection, path, &shares, &next)?;
+        for helper in helpers {
+            read.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok::<_, SqliteError>((read, first))
+    })?;
+    read.sort_unstable_by_key(|(share, _)| *share);
+    let mut all = Vec::with_capacity(read.iter().map(|(_, incidents)| incidents.len()).sum());
+    read.into_iter().for_each(|(_, incidents)| all.extend(incidents));
+    Ok((all, first))
+}
+
+fn beside(path: &Path) -> Result<Connection, SqliteError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_WAIT)?;
+        Ok(connection)
+    };
+    open().map_err(|source| SqliteError::of(path, source))
+}
+
+/// Takes shares until there are none; with the place of each.
+fn read_shares(
+    connection: &Connection,
+    path: &Path,
+    shares: &[(i64, i64)],
+    next: &AtomicUsize,
+) -> Result<Vec<(usize, Vec<Incident>)>, SqliteError> {
+    let mut read = Vec::new();
+    loop {
+        let place = next.fetch_add(1, Ordering::Relaxed);
+        let Some(share) = shares.get(place) else { return Ok(read) };
+        read.push((place, read_share(connection, path, *share)?));
+    }
+}
+
+/// Those whose numbers lie in a stretch, both ends included.
+fn read_share(connection: &Connection, path: &Path, stretch: (i64, i64)) -> Result<Vec<Incident>, SqliteError> {
+    let of = |source| SqliteError::of(path, source);
+    let sql = "SELECT id, state FROM incident WHERE id BETWEEN ?1 AND ?2 AND ended_at IS NULL ORDER BY id";
+    let mut query = connection.prepare_cached(sql).map_err(of)?;
+    let mut rows = query.query([stretch.0, stretch.1]).map_err(of)?;
+    let mut incidents = Vec::new();
+    while let Some(row) = rows.next().map_err(of)? {
+        let id: i64 = row.get(0).map_err(of)?;
+        let state = row.get_ref(1).and_then(|state| Ok(state.as_blob()?)).map_err(of)?;
+        let incident = incident_codec::read(state).map_err(|source| SqliteError::Row {
+            path: path.to_owned(),
+            what: format!("incident {id}"),
+            source,
+        })?;
+        incidents.push(incident);
+    }
+    Ok(incidents)
+}

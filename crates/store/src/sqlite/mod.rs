@@ -1,0 +1,231 @@
+//! The adapter for SQLite: one file. One process owns it and writes it; readers stand beside.
+//!
+//! WAL, `synchronous=FULL` (survives loss of power), `BEGIN IMMEDIATE`. What is about the file itself (its lock, its
+//! damage, the doctor's look at it) is in functions of this module.
+
+mod commit;
+mod delete_old;
+mod epoch;
+mod error;
+mod history;
+mod in_place;
+mod load;
+mod load_incidents;
+mod look;
+mod migrate;
+mod place;
+mod queries;
+mod stamp;
+mod take_up;
+mod writer;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+pub use error::SqliteError;
+pub use look::{Look, Seen, look};
+pub use place::{Ownership, is_owned};
+pub use queries::{Reader, Snapshot};
+pub use take_up::{check_all_pages, mark_damaged};
+
+use self::epoch::Epochs;
+use self::in_place::Files;
+use self::migrate::{MIGRATIONS, VERSION};
+use self::stamp::Stamps;
+use crate::{Loaded, Mishap};
+use podbell_core::event::Target;
+
+/// How long a writer waits for another one's transaction.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Marks a file as podbell's ("pdbl").
+const APPLICATION_ID: i64 = 0x7064_626C;
+
+/// An open store. Writing takes `&mut self`: there is one writer.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    /// The rows of targets, known since they were loaded.
+    targets: HashMap<Target, i64>,
+    /// How many services of each incident are in the table `shown`, as far as this process knows.
+    shown: HashMap<u64, usize>,
+    seed: u64,
+    uuid: String,
+    epochs: Epochs,
+    /// The number of the newest commit.
+    commits: u64,
+    stamps: Stamps,
+    /// Which files it has open, by the names that they had.
+    files: Files,
+    /// What was read to see whether it can be, until something is written.
+    loaded: Option<Loaded>,
+    mishaps: Vec<Mishap>,
+    /// The last to go: it must outlive the connection.
+    ownership: Option<Ownership>,
+}
+
+impl Store {
+    /// Opens a store for writing, makes it if there is none, and brings it to this version's
+    /// format. The caller owns it, see [`Ownership`].
+    ///
+    /// # Errors
+    /// See [`SqliteError`]; nothing is changed when it fails.
+    pub fn open(path: &Path) -> Result<Self, SqliteError> {
+        let mut store = Self::open_quietly(path)?;
+        store.begin_epoch()?;
+        Ok(store)
+    }
+
+    /// From now on sends have ids of their own.
+    fn begin_epoch(&mut self) -> Result<(), SqliteError> {
+        self.keep_log(false)?;
+        self.epochs = Epochs::begin(&self.connection, &self.uuid).map_err(|source| self.error(source))?;
+        Ok(())
+    }
+
+    /// Whether the log stays when this connection is closed, or is put into the file and deleted.
+    fn keep_log(&self, keep: bool) -> Result<(), SqliteError> {
+        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep);
+        set.map(drop).map_err(|source| self.error(source))
+    }
+
+    fn open_quietly(path: &Path) -> Result<Self, SqliteError> {
+        place::check_place(path)?;
+        place::check_file_system(path)?;
+        let path = &place::real(path);
+        migrate::check_whole(path)?;
+        if !path.exists() {
+            // SQLite would ask the umask who may read it.
+            place::private(path).map_err(|source| SqliteError::io(path, path, source))?;
+        }
+        let connection = connect(path)?;
+        let of = |source| SqliteError::of(path, source);
+        let uuid = identity(&connection).map_err(of)?.1;
+        let epochs = Epochs::read(&connection, &uuid).map_err(of)?;
+        Self::made(path, connection, epochs).map_err(of)
+    }
+
+    fn made(path: &Path, connection: Connection, epochs: Epochs) -> rusqlite::Result<Self> {
+        let (seed, uuid) = identity(&connection)?;
+        let commits = commit_number(&connection)?;
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            targets: HashMap::new(),
+            shown: HashMap::new(),
+            seed,
+            uuid,
+            epochs,
+            commits,
+            stamps: Stamps::of(path),
+            files: Files::of(path),
+            loaded: None,
+            mishaps: Vec::new(),
+            ownership: None,
+        })
+    }
+
+    /// Opens a store beside its owner, for reading and for its inbox.
+    ///
+    /// # Errors
+    /// See [`SqliteError`].
+    pub fn beside(path: &Path) -> Result<Self, SqliteError> {
+        place::check_place(path)?;
+        if !path.exists() {
+            let source =
+                std::io::Error::new(std::io::ErrorKind::NotFound, "there is no store yet; `podbell run` makes it");
+            return Err(SqliteError::Io { path: path.to_owned(), source });
+        }
+        let path = &place::real(path);
+        let of = |source| SqliteError::of(path, source);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(of)?;
+        connection.busy_timeout(BUSY_WAIT).map_err(of)?;
+        migrate::check_version(&connection, path, VERSION, true)?;
+        let uuid = identity(&connection).map_err(of)?.1;
+        let epochs = Epochs::read(&connection, &uuid).map_err(of)?;
+        Self::made(path, connection, epochs).map_err(of)
+    }
+
+    /// A setting of the connection, for tests of durability.
+    ///
+    /// # Errors
+    /// When SQLite does not know it.
+    pub fn pragma(&self, name: &str) -> Result<String, SqliteError> {
+        let value = self.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+        value
+            .map(|value| match value {
+                rusqlite::types::Value::Integer(n) => n.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => format!("{other:?}"),
+            })
+            .map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: rusqlite::Error) -> SqliteError {
+        SqliteError::of(&self.path, source)
+    }
+
+    fn row_error(
+        &self,
+        what: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> SqliteError {
+        SqliteError::Row { path: self.path.clone(), what: what.into(), source: source.into() }
+    }
+
+    /// All rows of a query.
+    fn query<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, SqliteError> {
+        let all = || self.connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<_>>();
+        all().map_err(|source| self.error(source))
+    }
+}
+
+/// A connection that writes, with this version's settings and format.
+fn connect(path: &Path) -> Result<Connection, SqliteError> {
+    let of = |source| SqliteError::of(path, source);
+    let connection = Connection::open(path).map_err(of)?;
+    // Until it is known to be a sound store its files stay as they are.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(of)?;
+    // SQLite is content to read what it may not write, and lets a transaction begin there.
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(of)? {
+        return Err(SqliteError::ReadOnly { path: path.to_owned(), why: "this user may only read it".to_owned() });
+    }
+    connection.busy_timeout(BUSY_WAIT).map_err(of)?;
+    // A commit uses some forty; SQLite would parse those again that do not fit.
+    connection.set_prepared_statement_cache_capacity(128);
+    migrate::prepare(&connection, path, MIGRATIONS)?;
+    Ok(connection)
+}
+
+/// The number of the newest commit; 0 before the first, and of stores whose commits were not counted.
+fn commit_number(connection: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT value FROM meta WHERE key = 'commit'";
+    Ok(connection.query_row(sql, [], |row| load::id(row, 0)).optional()?.unwrap_or(0))
+}
+
+/// Seed and name of this store. Both are made with it: identities of series and ids of messages depend on them, so that
+/// a store in which one is missing is damaged.
+fn identity(connection: &Connection) -> rusqlite::Result<(u64, String)> {
+    let damaged = |what| {
+        let what = std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(what))
+    };
+    let seed = meta_text(connection, "seed")?.and_then(|seed| u64::from_str_radix(&seed, 16).ok());
+    let seed = seed.ok_or_else(|| damaged("the seed of identities is missing"))?;
+    let uuid = meta_text(connection, "uuid")?.filter(|uuid| !uuid.is_empty());
+    Ok((seed, uuid.ok_or_else(|| damaged("the name of the store is missing"))?))
+}
+
+fn meta_text(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
+    connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
+}

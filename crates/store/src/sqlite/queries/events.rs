@@ -1,0 +1,129 @@
+//! Events: those of a service, the silent baseline, and what changed from poll to poll.
+
+use rusqlite::{Row, params};
+
+use super::Snapshot;
+use crate::sqlite::{history, load};
+use crate::{EventQueries, History, StoreError};
+use podbell_core::ask::events::Seen;
+use podbell_core::diff::ChangeKind;
+use podbell_core::event::{Event, Target};
+use podbell_core::history::{Observation, Seen as Observed};
+use podbell_core::time::Time;
+
+pub(super) const QUERIES: &[&str] = &[OF_TARGET, SILENT, SILENT_OF];
+
+/// More episodes of one service are nobody's to read.
+const OF_TARGET: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
+    s.obj_type, s.obj_name, s.reason, s.message, s.silent FROM target t JOIN series s ON s.target = t.id
+    WHERE t.source = ?1 AND t.cluster = ?2 AND t.namespace = ?3 AND t.service = ?4 LIMIT 5000";
+const SILENT: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
+    s.obj_type, s.obj_name, s.reason, s.message, s.silent
+    FROM series s INDEXED BY series_silent CROSS JOIN target t ON t.id = s.target
+    WHERE s.silent = 1 ORDER BY s.last_seen DESC LIMIT ?1";
+const SILENT_OF: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
+    s.obj_type, s.obj_name, s.reason, s.message, s.silent
+    FROM target t CROSS JOIN series s INDEXED BY series_silent_target ON s.target = t.id
+    WHERE t.source = ?1 AND t.cluster = ?2 AND t.namespace = ?3 AND t.service = ?4 AND s.silent = 1
+    ORDER BY s.last_seen DESC LIMIT ?5";
+
+/// So many services of a team are looked through for their baseline.
+const MOST_SERVICES: usize = 500;
+
+impl EventQueries for Snapshot<'_> {
+    fn seen(&self, target: &Target) -> Result<Vec<Seen>, StoreError> {
+        self.query(OF_TARGET, params![target.source, target.cluster, target.namespace, target.service], seen)
+    }
+
+    fn baseline(&self, of: Option<&[Target]>, most: u32) -> Result<Vec<Seen>, StoreError> {
+        let Some(targets) = of else { return self.query(SILENT, [most], seen) };
+        let mut all: Vec<Seen> = Vec::new();
+        for target in targets.iter().take(MOST_SERVICES) {
+            let which = params![target.source, target.cluster, target.namespace, target.service, most];
+            all.extend(self.query(SILENT_OF, which, seen)?);
+        }
+        all.sort_by_cached_key(|seen| {
+            let event = &seen.event;
+            (std::cmp::Reverse(event.last_seen), event.obj_name.to_string(), event.reason.to_string())
+        });
+        all.truncate(most as usize);
+        Ok(all)
+    }
+
+    fn history(&self, since: Time) -> Result<History, StoreError> {
+        let rows = self.query(
+            "SELECT o.at, o.kind, o.new, o.count, o.last_seen, o.episode,
+                    t.source, t.cluster, t.namespace, t.service,
+                    s.level, s.obj_type, s.obj_name, s.reason, s.message
+             FROM observation o LEFT JOIN target t ON t.id = o.target
+             LEFT JOIN series s ON s.target = o.target AND s.sid = o.sid AND s.episode = o.episode
+             WHERE o.at >= ?1 ORDER BY o.at, o.id",
+            [since.millis()],
+            observation,
+        )?;
+        let from = rows.iter().map(|(at, _)| *at).min();
+        let lost = rows.iter().filter(|(_, observation)| observation.is_none()).count() as u64;
+        let observations = rows.into_iter().filter_map(|(_, observation)| observation).collect();
+        Ok(History { observations, lost, from })
+    }
+}
+
+fn seen(row: &Row<'_>) -> rusqlite::Result<Seen> {
+    let text = |at| row.get::<_, String>(at).map(std::borrow::Cow::Owned);
+    let event = Event {
+        series: false,
+        first_seen: Time::from_millis(row.get(4)?),
+        last_seen: Time::from_millis(row.get(5)?),
+        count: load::id(row, 6)?,
+        level: load::level(row, 7)?,
+        obj_type: text(8)?,
+        obj_name: text(9)?,
+        reason: text(10)?,
+        message: text(11)?,
+    };
+    Ok(Seen { target: super::target(row)?, event, silent: row.get(12)? })
+}
+
+/// `None` where its target or its episode is gone.
+fn observation(row: &Row<'_>) -> rusqlite::Result<(Time, Option<Observation>)> {
+    let at = Time::from_millis(row.get(0)?);
+    let last_seen = Time::from_millis(row.get(4)?);
+    let target = match row.get::<_, Option<String>>(6)? {
+        Some(source) => {
+            let [cluster, namespace, service]: [String; 3] = [row.get(7)?, row.get(8)?, row.get(9)?];
+            Some(Target::new(&source, &cluster, &namespace, &service))
+        }
+        None => None,
+    };
+    let what = match row.get::<_, i64>(1)? {
+        history::DOWN => Some(Observed::Down { since: last_seen }),
+        history::FAILING => target.is_some().then_some(Observed::Failing),
+        history::READABLE => target.is_some().then_some(Observed::Readable),
+        kind => change(row, kind, last_seen)?.filter(|_| target.is_some()),
+    };
+    Ok((at, what.map(|what| Observation { at, target, what })))
+}
+
+fn change(row: &Row<'_>, kind: i64, last_seen: Time) -> rusqlite::Result<Option<Observed>> {
+    if row.get::<_, Option<i64>>(10)?.is_none() {
+        return Ok(None);
+    }
+    let kind = match kind {
+        0 => ChangeKind::Appeared,
+        1 => ChangeKind::Increased,
+        2 => ChangeKind::Restarted,
+        other => return Err(rusqlite::Error::IntegralValueOutOfRange(1, other)),
+    };
+    let event = Event {
+        series: false,
+        first_seen: Time::from_millis(row.get(5)?),
+        last_seen,
+        count: load::id(row, 3)?,
+        level: load::level(row, 10)?,
+        obj_type: row.get::<_, String>(11)?.into(),
+        obj_name: row.get::<_, String>(12)?.into(),
+        reason: row.get::<_, String>(13)?.into(),
+        message: row.get::<_, String>(14)?.into(),
+    };
+    Ok(Some(Observed::Change { kind, new: load::id(row, 2)?, event }))
+}

@@ -1,0 +1,433 @@
+//! Taking a store up at a start: what happened to its files since podbell wrote them, what is kept aside, and
+//! what can be gone on with. Nothing is destroyed: damaged files are moved or copied into a folder beside them.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::stamp::{self, Stamp, Wrong};
+use super::{BUSY_WAIT, Ownership, SqliteError, Store, VERSION, migrate, place};
+use crate::{Mishap, incident_codec};
+use podbell_core::notice::StoreFate;
+use podbell_core::time::Time;
+
+/// So many folders with damaged files may lie beside a store: more of them would fill the disk, and a store that is
+/// damaged again and again lies on a disk that is.
+const MOST_KEPT: usize = 10;
+/// How many findings of SQLite are told.
+const MOST_FINDINGS: u32 = 5;
+
+/// What a store says of itself.
+struct Peek {
+    uuid: String,
+    commit: u64,
+    heartbeat: Option<Time>,
+}
+
+impl Store {
+    /// Opens a store for its owner, see [`Store::open`]; what was damaged, lost or put back since its last owner wrote
+    /// it is set right as far as that goes, and can be asked for ([`crate::Writer::take_mishaps`]).
+    ///
+    /// # Errors
+    /// See [`SqliteError`]; nothing is destroyed when it fails.
+    pub fn take_up(mut ownership: Ownership, now: Time) -> Result<Self, SqliteError> {
+        let path = ownership.store().to_owned();
+        let stamp = Stamp::read(&path);
+        let mut mishap = examine(&mut ownership, &path, stamp.as_ref(), now)?;
+        let mut store = match Self::open_to_read(&path) {
+            // podbell has written here before: whatever cannot be read is damage, not somebody else's file.
+            Err(error) if error.is_damage() && (stamp::path(&path).exists() || error.is_in_a_row()) => {
+                mishap = Some(begin_again(&mut ownership, &path, &error.why(), now)?);
+                Self::open_to_read(&path)?
+            }
+            other => other?,
+        };
+        store.begin_epoch()?;
+        if let Some(mishap) = &mishap {
+            let kept = mishap.kept.as_ref().map(|kept| kept.display().to_string());
+            tracing::error!(fate = ?mishap.fate, kept, "the store is not as podbell left it");
+        }
+        store.mishaps.extend(mishap);
+        store.ownership = Some(ownership);
+        Ok(store)
+    }
+
+    /// Opens it and reads all that its owner will need, before anything is written: what cannot be read is kept aside
+    /// as it was.
+    fn open_to_read(path: &Path) -> Result<Self, SqliteError> {
+        let mut store = Self::open_quietly(path)?;
+        let loaded = store.read_all()?;
+        store.read_good_rules()?;
+        store.loaded = Some(loaded);
+        Ok(store)
+    }
+}
+
+/// Compares a store with its stamp, before SQLite may change anything.
+fn examine(
+    ownership: &mut Ownership,
+    path: &Path,
+    stamp: Option<&Stamp>,
+    now: Time,
+) -> Result<Option<Mishap>, SqliteError> {
+    let lived = stamp.filter(|stamp| stamp.commit > 0 || stamp.wrong.is_some());
+    let log = length(&place::companion(path, "wal"));
+    if length(path) == 0 {
+        if lived.is_none() && log == 0 {
+            return Ok(None);
+        }
+        // SQLite would delete the log of an empty file.
+        let kept = keep(path, now, Keep::Moved)?;
+        let until = lived.map(|stamp| stamp.at);
+        return Ok(Some(Mishap { fate: StoreFate::Lost { until }, kept: Some(kept) }));
+    }
+    if let Some(stamp) = lived
+        && let Some(wrong) = &stamp.wrong
+        && !is_a_backup(path, stamp, wrong)
+    {
+        return begin_again(ownership, path, &wrong.why, now).map(Some);
+    }
+    let peek = match migrate::check_whole(path).and_then(|()| peek(path)) {
+        Ok(peek) => peek,
+        Err(error) if error.is_damage() && stamp::path(path).exists() => {
+            return begin_again(ownership, path, &error.why(), now).map(Some);
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(stamp) = lived else {
+        // The first commit and its stamp may have a crash between them.
+        let unsure = stamp.is_none() && peek.is_some_and(|peek| peek.commit > 1);
+        return Ok(unsure.then_some(Mishap { fate: StoreFate::Unsure, kept: None }));
+    };
+    let Some(peek) = peek else { return begin_again(ownership, path, "it holds no tables", now).map(Some) };
+    if peek.uuid != stamp.uuid {
+        return Ok(Some(Mishap { fate: StoreFate::Replaced { until: stamp.at }, kept: None }));
+    }
+    if peek.commit >= stamp.commit {
+        return Ok(None);
+    }
+    // What is in the log and was not taken for a commit is overwritten by the next one.
+    let kept = if log > 0 { Some(keep(path, now, Keep::Copied)?) } else { None };
+    let commits = stamp.commit - peek.commit;
+    Ok(Some(Mishap { fate: StoreFate::WentBack { commits, from: peek.heartbeat, until: stamp.at }, kept }))
+}
+
+/// Whether somebody put a sound backup in the place of a store that was found damaged. Not all damage is seen by looking
+/// at pages: a store that lost commits and was found damaged is still the same one.
+fn is_a_backup(path: &Path, stamp: &Stamp, wrong: &Wrong) -> bool {
+    let older =
+        |peek: Peek| peek.uuid != stamp.uuid || (peek.commit < stamp.commit && wrong.commit != Some(peek.commit));
+    peek(path).ok().flatten().is_some_and(older) && check_all_pages(path).is_ok()
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0)
+}
+
+/// Opens a store to look at it: neither file nor log is changed, not even when it is closed.
+fn only_look(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+fn peek(path: &Path) -> Result<Option<Peek>, SqliteError> {
+    let of = |source| SqliteError::of(path, source);
+    let connection = only_look(path).map_err(of)?;
+    if migrate::check_version(&connection, path, VERSION, false)? == 0 {
+        return Ok(None);
+    }
+    let (_, uuid) = super::identity(&connection).map_err(of)?;
+    let commit = super::commit_number(&connection).map_err(of)?;
+    Ok(Some(Peek { uuid, commit, heartbeat: Store::heartbeat_of(&connection).map_err(of)? }))
+}
+
+/// Puts the files of a damaged store aside, and in its place one with what can be read of it, or an empty one.
+fn begin_again(ownership: &mut Ownership, path: &Path, why: &str, now: Time) -> Result<Mishap, SqliteError> {
+    let fresh = place::beside(path, "fresh");
+    let io = |source| SqliteError::io(path, &fresh, source);
+    remove(&fresh).map_err(io)?;
+    let (salvaged, rows) = match salvage(path, &fresh) {
+        Ok(rows) => (true, rows),
+        Err(error @ (SqliteError::Full { .. } | SqliteError::Io { .. } | SqliteError::ReadOnly { .. })) => {
+            remove(&fresh).map_err(io)?;
+            return Err(error);
+        }
+        Err(error) => {
+            // Whatever it was that kept podbell from it, the files are still there.
+            tracing::warn!(%error, "nothing can be read of the damaged store");
+            remove(&fresh).map_err(io)?;
+            drop(place::private(&fresh).map_err(io)?);
+            (false, 0)
+        }
+    };
+    let until = Stamp::read(path).filter(|stamp| stamp.commit > 0).map(|stamp| stamp.at);
+    let kept = keep(path, now, Keep::Moved)?;
+    ownership.put_in_place(&fresh)?;
+    let why = why.to_owned();
+    let fate = match salvaged {
+        true => StoreFate::Mended { why, rows },
+        false => StoreFate::Damaged { why, until },
+    };
+    Ok(Mishap { fate, kept: Some(kept) })
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    for path in [path.to_owned(), place::companion(path, "wal"), place::companion(path, "shm")] {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes what can be read of a store into another file. Says how many rows that is.
+fn salvage(path: &Path, fresh: &Path) -> Result<u64, SqliteError> {
+    let of = |source| SqliteError::of(path, source);
+    let damaged = only_look(path).map_err(of)?;
+    migrate::check_version(&damaged, path, VERSION, true)?;
+    let mut store = Store::open(fresh)?;
+    let own = ["seed", "uuid", "epochs"].map(|key| (key, super::meta_text(&store.connection, key)));
+    let copied = copy_tables(&damaged, &mut store.connection).map_err(of)?;
+    for (key, own) in own {
+        keep_identity(&damaged, &store.connection, key, own.map_err(of)?.as_deref()).map_err(of)?;
+    }
+    if copied == 0 {
+        return Err(SqliteError::Corrupt { path: path.to_owned(), why: "no row can be read".to_owned() });
+    }
+    let dropped = drop_unreadable(&store.connection).map_err(of)?;
+    check_integrity(&store.connection, path, "integrity_check")?;
+    drop(store);
+    // As its next owner will read it.
+    let mut store = Store::open(fresh)?;
+    store.read_all()?;
+    Ok(copied.saturating_sub(dropped))
+}
+
+/// What identities are made of stays as it was. Where that cannot be read the fresh store has its own, and forgets what
+/// depends on the old one: readings by identities that nobody can make again.
+fn keep_identity(damaged: &Connection, fresh: &Connection, key: &str, own: Option<&str>) -> rusqlite::Result<()> {
+    let text = super::meta_text(damaged, key).ok().flatten();
+    let readable = text.is_some_and(|text| match key {
+        "seed" => u64::from_str_radix(&text, 16).is_ok(),
+        "uuid" => !text.is_empty(),
+        _ => serde_json::from_str::<Vec<(u64, String)>>(&text).is_ok(),
+    });
+    if readable {
+        return Ok(());
+    }
+    fresh.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", (key, own.unwrap_or_default()))?;
+    if key == "seed" {
+        fresh.execute_batch("DELETE FROM series; DELETE FROM target; DELETE FROM tally; DELETE FROM observation")?;
+    }
+    Ok(())
+}
+
+/// Copies the rows of every table, without its indexes: from the first one on, and, where a page cannot be read,
+/// from the last one back. Says how many there were.
+fn copy_tables(from: &Connection, to: &mut Connection) -> rusqlite::Result<u64> {
+    let mut copied = 0;
+    let transaction = to.transaction()?;
+    let mut tables = transaction.prepare(
+        "SELECT name, (SELECT group_concat(quote(name)) FROM pragma_table_info(t.name)),
+                coalesce((SELECT group_concat(name || ' @') FROM
+                    (SELECT name FROM pragma_table_info(t.name) WHERE pk > 0 ORDER BY pk)), 'rowid @')
+         FROM sqlite_schema t WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    )?;
+    let described: Vec<(String, String, String)> = tables
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?.replace('\'', "\""), row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    drop(tables);
+    for (table, columns, key) in described {
+        let marks = vec!["?"; columns.split(',').count()].join(", ");
+        let mut insert =
+            transaction.prepare(&format!("INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})"))?;
+        for direction in ["ASC", "DESC"] {
+            let order = key.replace('@', direction);
+            let sql = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY {order}");
+            if copy_rows(from, &sql, &mut insert, &mut copied)? {
+                break;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(copied)
+}
+
+/// Copies rows until one cannot be read. Says whether all could.
+fn copy_rows(
+    from: &Connection,
+    sql: &str,
+    insert: &mut rusqlite::Statement<'_>,
+    copied: &mut u64,
+) -> rusqlite::Result<bool> {
+    let Ok(mut select) = from.prepare(sql) else { return Ok(false) };
+    let columns = select.column_count();
+    let Ok(mut rows) = select.query([]) else { return Ok(false) };
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(true),
+            Err(_) => return Ok(false),
+        };
+        let values = (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column));
+        let Ok(values) = values.collect::<rusqlite::Result<Vec<_>>>() else { continue };
+        match insert.execute(rusqlite::params_from_iter(values)) {
+            Ok(rows) => *copied += rows as u64,
+            // What no longer fits its column is damaged.
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Deletes rows whose contents are none, and deliveries whose notice is gone. Says how many.
+fn drop_unreadable(connection: &Connection) -> rusqlite::Result<u64> {
+    let mut dropped = 0;
+    let mut incidents = connection.prepare("SELECT id, state FROM incident")?;
+    let mut rows = incidents.query([])?;
+    let mut unreadable = Vec::new();
+    while let Some(row) = rows.next()? {
+        if incident_codec::read(row.get_ref(1)?.as_blob().unwrap_or_default()).is_err() {
+            unreadable.push(row.get::<_, i64>(0)?);
+        }
+    }
+    for id in unreadable {
+        dropped += connection.execute("DELETE FROM incident WHERE id = ?1", [id])?;
+    }
+    for broken in [
+        "notice WHERE NOT json_valid(facts)",
+        "trouble WHERE NOT json_valid(state)",
+        "source WHERE NOT json_valid(state)",
+        "held WHERE NOT json_valid(state) OR NOT json_valid(window)",
+        "mute WHERE NOT json_valid(body)",
+        "acknowledged WHERE NOT json_valid(body)",
+        "action WHERE NOT json_valid(body)",
+        "destination WHERE NOT json_valid(health)",
+        "thread WHERE shown IS NOT NULL AND NOT json_valid(shown)",
+        "meta WHERE key = 'days' AND NOT json_valid(value)",
+        "meta WHERE key IN ('heartbeat', 'commit', 'rules') AND typeof(value) != 'integer'",
+        "meta WHERE key GLOB 'next_*' AND (typeof(value) != 'integer' OR value < 0)",
+        "send WHERE settled IS NULL AND length(body) = 0",
+        "delivery WHERE NOT EXISTS (SELECT 1 FROM notice WHERE notice.id = delivery.notice)",
+    ] {
+        dropped += connection.execute(&format!("DELETE FROM {broken}"), [])?;
+    }
+    Ok(dropped as u64)
+}
+
+/// How files get into a folder beside a store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// The store goes on.
+    Copied,
+    /// Another file takes its place.
+    Moved,
+}
+
+/// Puts the files of a store into a folder of their own beside it. The store's own name stays until another file
+/// takes it, so that nobody finds nothing there.
+fn keep(path: &Path, now: Time, how: Keep) -> Result<PathBuf, SqliteError> {
+    let folder = new_folder(path, now)?;
+    let io = |source| SqliteError::io(path, &folder, source);
+    let into = folder.join(path.file_name().unwrap_or_default());
+    let copy = |from: &Path, to: &Path| std::fs::copy(from, to).map(drop);
+    if length(path) > 0 {
+        // A second name costs nothing; not every file system knows them.
+        let linked = if how == Keep::Moved { std::fs::hard_link(path, &into) } else { copy(path, &into) };
+        linked.or_else(|_| copy(path, &into)).map_err(io)?;
+    }
+    let log = (place::companion(path, "wal"), place::companion(&into, "wal"));
+    for (from, to) in [log, (stamp::path(path), stamp::path(&into))] {
+        if from.exists() {
+            let put = if how == Keep::Moved { std::fs::rename(&from, &to) } else { copy(&from, &to) };
+            put.map_err(io)?;
+        }
+    }
+    if how == Keep::Moved {
+        // The log's index is made from the log.
+        remove_index(path).map_err(io)?;
+    }
+    place::sync_folder(&into);
+    Ok(folder)
+}
+
+fn remove_index(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(place::companion(path, "shm")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// `podbell.db.kept-20261127T203843Z`.
+fn new_folder(path: &Path, now: Time) -> Result<PathBuf, SqliteError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mark = place::beside(path, "kept-");
+    let io = |source| SqliteError::io(path, &mark, source);
+    let prefix = mark.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let there = std::fs::read_dir(place::folder_of(path)).map_err(io)?;
+    let kept = there.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count();
+    if kept >= MOST_KEPT {
+        let why =
+            format!("it was damaged {kept} times ({}*): look at the disk, and move those folders away", mark.display());
+        return Err(SqliteError::Corrupt { path: path.to_owned(), why });
+    }
+    let at = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default();
+    let at = at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let names = std::iter::once(at.clone()).chain((2..=MOST_KEPT + 1).map(|n| format!("{at}-{n}")));
+    for name in names {
+        let folder = place::beside(path, &format!("kept-{name}"));
+        match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io(error)),
+        }
+    }
+    Err(io(std::io::ErrorKind::AlreadyExists.into()))
+}
+
+/// Looks at every page of a store, beside its owner. Of a large one that takes a while.
+///
+/// # Errors
+/// [`SqliteError::Corrupt`] when something is wrong, others when it cannot be read.
+pub fn check_all_pages(path: &Path) -> Result<(), SqliteError> {
+    let connection = only_look(path).map_err(|source| SqliteError::of(path, source))?;
+    check_integrity(&connection, path, "integrity_check")
+}
+
+/// How many commits a store is behind its stamp.
+pub(super) fn behind(connection: &Connection, path: &Path) -> rusqlite::Result<u64> {
+    // Read first: a podbell that runs commits before it stamps.
+    let Some(stamp) = Stamp::read(path) else { return Ok(0) };
+    let (_, uuid) = super::identity(connection)?;
+    if uuid != stamp.uuid {
+        return Ok(0);
+    }
+    Ok(stamp.commit.saturating_sub(super::commit_number(connection)?))
+}
+
+/// Notes that a store is damaged, so that its next start keeps it aside.
+pub fn mark_damaged(path: &Path, why: &str) {
+    let path = place::real(path);
+    let commit = peek(&path).ok().flatten().map(|peek| peek.commit);
+    if let Err(error) = stamp::mark(&path, why, commit) {
+        tracing::warn!(%error, "it could not be noted that the store is damaged");
+    }
+}
+
+/// What SQLite itself finds wrong.
+pub(super) fn check_integrity(connection: &Connection, path: &Path, pragma: &str) -> Result<(), SqliteError> {
+    let of = |source| SqliteError::of(path, source);
+    let mut check = connection.prepare(&format!("PRAGMA {pragma}({MOST_FINDINGS})")).map_err(of)?;
+    let found = check.query_map([], |row| row.get::<_, String>(0)).map_err(of)?;
+    let found: Vec<String> = found.collect::<rusqlite::Result<_>>().map_err(of)?;
+    if found == ["ok"] {
+        return Ok(());
+    }
+    let why = found.join("; ").replace("*** in database main ***\n", "").replace('\n', "; ");
+    Err(SqliteError::Corrupt { path: path.to_owned(), why })
+}

@@ -1,0 +1,128 @@
+//! The writer of a SQLite store.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::Store;
+use super::commit::sql;
+use super::load::{id, level};
+use crate::{Batch, Command, Inbox, InboxItem, Loaded, Mishap, ReadingRow, StoreError, StoredDelivery, Writer};
+use podbell_core::diff::Reading;
+use podbell_core::event::Target;
+use podbell_core::notice::Notice;
+use podbell_core::outbox::{DeliveryId, SendId};
+use podbell_core::series::{EpisodeKey, SeriesId};
+use podbell_core::time::Time;
+
+impl Writer for Store {
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        Ok(self.read_all()?)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.write(batch)
+    }
+
+    fn reconnect(&mut self) -> Result<(), StoreError> {
+        Ok(self.come_back()?)
+    }
+
+    fn delete_old(&mut self, now: Time) -> Result<bool, StoreError> {
+        Ok(self.delete_old_rows(now)?)
+    }
+
+    fn take_mishaps(&mut self) -> Vec<Mishap> {
+        std::mem::take(&mut self.mishaps)
+    }
+
+    fn message_id(&self, send: SendId) -> String {
+        format!("msg_{}_{}", self.epochs.of(send.0), send.0)
+    }
+
+    fn good_rules(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        Ok(self.read_good_rules()?)
+    }
+
+    fn readings(&self, targets: &[Target]) -> Result<Vec<(Target, Vec<ReadingRow>)>, StoreError> {
+        let select = "SELECT sid, episode, count, last_seen, level FROM series WHERE target = ?1";
+        let mut all = Vec::with_capacity(targets.len());
+        for target in targets {
+            let rows = match self.targets.get(target) {
+                None => Vec::new(),
+                Some(target) => self.query(select, [target], |row| {
+                    let key = EpisodeKey { series: SeriesId(row.get(0)?), first_seen: Time::from_millis(row.get(1)?) };
+                    let reading = Reading { count: id(row, 2)?, last_seen: Time::from_millis(row.get(3)?) };
+                    Ok((key, reading, level(row, 4)?))
+                })?,
+            };
+            all.push((target.clone(), rows));
+        }
+        Ok(all)
+    }
+
+    fn inbox(&self) -> Result<Vec<InboxItem>, StoreError> {
+        let select = "SELECT id, command FROM inbox WHERE done_at IS NULL ORDER BY id LIMIT 100";
+        let rows = self.query(select, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        let read = |(id, json): (i64, String)| Some(InboxItem { id, command: serde_json::from_str(&json).ok()? });
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    fn deliveries(&self, ids: &[DeliveryId]) -> Result<Vec<StoredDelivery>, StoreError> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.stored_deliveries("d.id = ?1", [sql(id.0)])?.into_iter().map(|(stored, _)| stored));
+        }
+        Ok(found)
+    }
+
+    fn dead_deliveries(&self, destination: Option<&str>) -> Result<Vec<StoredDelivery>, StoreError> {
+        let condition = "state = 'dead' AND (?1 IS NULL OR d.destination = ?1) ORDER BY d.id";
+        Ok(self.stored_deliveries(condition, [destination])?.into_iter().map(|(stored, _)| stored).collect())
+    }
+
+    fn notices(&self, ids: &[u64]) -> Result<HashMap<u64, Notice>, StoreError> {
+        let mut notices = HashMap::with_capacity(ids.len());
+        for id in ids {
+            let what = || format!("notice {id}");
+            let facts =
+                self.query("SELECT facts FROM notice WHERE id = ?1", [sql(*id)], |row| row.get::<_, String>(0))?;
+            let facts = facts.first().ok_or_else(|| self.row_error(what(), "it is not there"))?;
+            notices.insert(*id, serde_json::from_str(facts).map_err(|error| self.row_error(what(), error))?);
+        }
+        Ok(notices)
+    }
+
+    fn bodies(&self, sends: &[SendId]) -> Result<HashMap<SendId, Vec<u8>>, StoreError> {
+        let mut bodies = HashMap::with_capacity(sends.len());
+        for send in sends {
+            let select = "SELECT body FROM send WHERE id = ?1";
+            let body = self.query(select, [sql(send.0)], |row| row.get::<_, Vec<u8>>(0))?.pop();
+            let body = body.filter(|body| !body.is_empty());
+            let body = body.ok_or_else(|| self.row_error(format!("the body of send {}", send.0), "it is not there"))?;
+            bodies.insert(*send, body);
+        }
+        Ok(bodies)
+    }
+}
+
+impl Inbox for Store {
+    fn ask(&self, command: &Command, now: Time) -> Result<i64, StoreError> {
+        let json = serde_json::to_string(command).map_err(|error| self.row_error("a command", error))?;
+        self.connection
+            .execute("INSERT INTO inbox (at, command) VALUES (?1, ?2)", params![now.millis(), json])
+            .map_err(|source| self.error(source))?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    fn answer(&self, id: i64) -> Result<Option<String>, StoreError> {
+        let select = "SELECT answer FROM inbox WHERE id = ?1 AND done_at IS NOT NULL";
+        let answer = self.connection.query_row(select, [id], |row| row.get(0)).optional();
+        Ok(answer.map_err(|source| self.error(source))?)
+    }
+
+    fn withdraw(&self, id: i64) -> Result<bool, StoreError> {
+        let withdrawn = self.connection.execute("DELETE FROM inbox WHERE id = ?1 AND done_at IS NULL", [id]);
+        Ok(withdrawn.map(|rows| rows > 0).map_err(|source| self.error(source))?)
+    }
+}

@@ -1,0 +1,84 @@
+//! What follows from what was taken in: what ends by itself, what is told, and what may leave.
+
+use super::{Engine, InMemoryState, Turn, log};
+use podbell_core::outbox::{Face, Signal};
+use podbell_core::step::{Input, step};
+use podbell_store::{Mishap, StoreError};
+
+impl Engine {
+    /// Carries out what is due, puts notices into the outbox, and claims what may leave, with its bodies.
+    ///
+    /// # Errors
+    /// When what a claimed request is made from cannot be read.
+    pub(super) fn decide(&mut self, memory: &mut InMemoryState, turn: &mut Turn) -> Result<(), StoreError> {
+        for Mishap { fate, kept } in &self.mishaps {
+            let kept = kept.as_ref().map(|kept| kept.display().to_string());
+            let input = Input::Store { fate, kept: kept.as_deref() };
+            step(&mut memory.state, &self.setup, input, turn.now, &mut turn.writes);
+        }
+        step(&mut memory.state, &self.setup, Input::Tick, turn.now, &mut turn.writes);
+        memory.outbox.tick(turn.now, &mut turn.outbox);
+        self.post(memory, turn);
+        update_threads(memory, turn);
+        if self.claiming {
+            let jobs = memory.outbox.claim(turn.now, &mut turn.outbox);
+            self.prepare(memory, jobs, turn)?;
+        }
+        Ok(())
+    }
+
+    /// Puts new notices on their way, and what that leads to: trouble with one destination is told
+    /// to the others.
+    fn post(&self, memory: &mut InMemoryState, turn: &mut Turn) {
+        loop {
+            let new = turn.writes.notices.get(turn.posted..).unwrap_or_default();
+            for notice in new {
+                log::lost(notice, &self.policies);
+                memory.outbox.add(notice, turn.now, &mut turn.outbox);
+            }
+            turn.posted = turn.writes.notices.len();
+            let signals = std::mem::take(&mut turn.outbox.signals);
+            if signals.is_empty() {
+                return;
+            }
+            for signal in &signals {
+                let input = match signal {
+                    Signal::Trouble(name, error) => {
+                        tracing::warn!(destination = %name, code = error.code, text = error.text, "a destination does not take messages");
+                        Input::Destination { name, error: Some(error) }
+                    }
+                    Signal::Recovered(name) => {
+                        tracing::info!(destination = %name, "a destination takes messages again");
+                        Input::Destination { name, error: None }
+                    }
+                    Signal::Dead(destination, deliveries, why) => {
+                        tracing::error!(destination = %destination, deliveries, why, "deliveries were given up; see podbell outbox list");
+                        Input::Dead { destination, deliveries: *deliveries, why }
+                    }
+                };
+                step(&mut memory.state, &self.setup, input, turn.now, &mut turn.writes);
+            }
+        }
+    }
+}
+
+/// Tells the outbox what became of incidents for which messages may stand.
+fn update_threads(memory: &mut InMemoryState, turn: &mut Turn) {
+    if !memory.outbox.has_threads() {
+        return;
+    }
+    let changed = turn.writes.incidents.iter().chain(&turn.writes.acknowledged).copied();
+    // Those whose message is new may have changed, or ended, while it was on its way.
+    let new = turn.outbox.threads.iter().map(|(_, incident)| *incident);
+    for incident in changed.chain(new).collect::<std::collections::BTreeSet<_>>() {
+        if let Some(incident) = memory.state.incident(incident) {
+            memory.outbox.want(incident.id, Face::of(incident), turn.now);
+        } else if memory.state.trouble(incident).is_none() {
+            memory.outbox.end(incident, turn.now, &mut turn.outbox);
+        }
+    }
+    let ended = turn.writes.ended.iter().map(|ended| ended.incident.id);
+    for incident in ended.chain(turn.writes.troubles_over.iter().copied()) {
+        memory.outbox.end(incident, turn.now, &mut turn.outbox);
+    }
+}

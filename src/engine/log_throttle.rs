@@ -1,0 +1,70 @@
+//! What goes wrong, in the log at once: chats hear of it only when it lasts, and whoever sets
+//! podbell up looks at the log first.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::sources::SourceEvent;
+use podbell_core::outbox::Outcome;
+use podbell_core::time::{Jump, Time};
+
+/// The same line is logged no more often than this.
+const AGAIN: Duration = Duration::from_secs(600);
+
+/// When each line was logged last.
+#[derive(Debug, Default)]
+pub(super) struct LogThrottle {
+    said: BTreeMap<(String, String), Time>,
+}
+
+impl LogThrottle {
+    /// Failed polls and discoveries: a line for each source and code, with one target as an example.
+    pub fn of_source(&mut self, event: &SourceEvent, now: Time) {
+        let (source, target, error) = match event {
+            SourceEvent::Failed { target, error, .. } => (&target.source, target.to_string(), error),
+            SourceEvent::DiscoveryFailed { source, error, .. } => (source, "discovery".to_owned(), error),
+            SourceEvent::Unwatched { covers, error, .. } => (&covers.source, covers.name(), error),
+            _ => return,
+        };
+        if self.is_news(source, &error.code, now) {
+            let (code, text, advice) = (&error.code, &error.text, &error.advice);
+            tracing::warn!(%source, target, code, text, advice, "a source cannot be read");
+        }
+    }
+
+    /// Requests that are tried again. What needs the operator is told by the outbox.
+    pub fn of_destination(&mut self, destination: &str, outcome: &Outcome, now: Time) {
+        let (Outcome::Refused { why, .. } | Outcome::Unclear { why, .. }) = outcome else { return };
+        if self.is_news(destination, "request", now) {
+            tracing::warn!(destination, why, "a request failed and is tried again; nothing is lost");
+        }
+    }
+
+    /// The clock was set.
+    pub fn clock_set(&mut self, by: Jump) {
+        self.said.values_mut().for_each(|said| said.carry(by));
+    }
+
+    fn is_news(&mut self, about: &str, code: &str, now: Time) -> bool {
+        self.said.retain(|_, said| now.since(*said) < AGAIN);
+        let key = (about.to_owned(), code.to_owned());
+        let news = !self.said.contains_key(&key);
+        self.said.entry(key).or_insert(now);
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_logged_at_once_and_again_after_ten_minutes_but_another_code_is_news() {
+        let mut throttle = LogThrottle::default();
+        let at = |seconds: i64| Time::from_millis(seconds * 1000);
+        assert!(throttle.is_news("prod", "4100", at(0)));
+        assert!(!throttle.is_news("prod", "4100", at(599)));
+        assert!(throttle.is_news("prod", "connect", at(599)));
+        assert!(throttle.is_news("prod", "4100", at(600)));
+    }
+}

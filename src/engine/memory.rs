@@ -1,0 +1,119 @@
+//! What the engine keeps in memory of the store, and how it goes along when the clock is set.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, Turn};
+use podbell_core::notice::Notice;
+use podbell_core::outbox::{Face, Outbox};
+use podbell_core::step::{Input, Setup, State, step};
+use podbell_core::time::{Jump, Time};
+use podbell_store::{Loaded, StoreError};
+
+/// What is thrown away and read again when a commit fails.
+pub(super) struct InMemoryState {
+    pub state: State,
+    pub outbox: Outbox,
+    /// Notices that may still be on their way.
+    pub recent: RecentNotices,
+    /// What restoring itself wants written; goes into the first commit.
+    pub pending: Turn,
+}
+
+/// The newest notices, so that a request made of them needs nothing of the store. Older ones are read from it.
+#[derive(Default)]
+pub(super) struct RecentNotices(BTreeMap<u64, Notice>);
+
+/// How many notices are remembered: some 4 MB.
+const MOST_RECENT: usize = 1_000;
+
+impl RecentNotices {
+    pub fn get(&self, id: u64) -> Option<&Notice> {
+        self.0.get(&id)
+    }
+
+    pub fn remember(&mut self, notices: Vec<Notice>) {
+        self.0.extend(notices.into_iter().map(|notice| (notice.id, notice)));
+        while self.0.len() > MOST_RECENT {
+            self.0.pop_first();
+        }
+    }
+}
+
+impl InMemoryState {
+    /// Carries what is remembered along with a clock that was set; it is written with the next commit.
+    pub fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time) {
+        if !by.is_none() {
+            self.state.clock_set(by, setup, now, &mut self.pending.writes);
+            self.outbox.clock_set(by, now, &mut self.pending.outbox);
+        }
+    }
+}
+
+impl Engine {
+    /// The clock was set since the last turn, and it is `now`: what was to happen in five minutes still happens in five minutes. Who
+    /// measures time by two clocks says so; a clock that was set back is noticed without it.
+    pub fn clock_set(&mut self, by: Jump, now: Time) {
+        if by.is_none() {
+            return;
+        }
+        self.jump = self.jump.and(by);
+        self.uncommitted_jump = self.uncommitted_jump.and(by);
+        for last in [&mut self.last_turn, &mut self.last_inbox, &mut self.last_heartbeat, &mut self.last_delete_old] {
+            last.carry(by);
+        }
+        self.throttle.clock_set(by);
+        if let Some(memory) = &mut self.memory {
+            memory.clock_set(by, &self.setup, now);
+        }
+    }
+
+    /// The moment of this turn. A clock that goes back by less than a second stands still until it is there again.
+    pub(super) fn notice_a_clock_set_back(&mut self, now: Time) -> Time {
+        let back = Jump::between(self.last_turn, now);
+        if back.is_back() && back.length() >= Jump::LEAST {
+            self.clock_set(back, now);
+        }
+        self.last_turn = self.last_turn.max(now);
+        self.last_turn
+    }
+
+    /// After an error: makes the store usable again and reads it.
+    pub(super) fn read_again(&mut self, now: Time) -> Result<InMemoryState, StoreError> {
+        self.store.reconnect()?;
+        let loaded = self.store.load()?;
+        Ok(self.rebuild(loaded, now))
+    }
+
+    /// Rebuilds everything from what the store holds.
+    pub(super) fn rebuild(&mut self, loaded: Loaded, now: Time) -> InMemoryState {
+        let mut pending = Turn::default();
+        // What is stored goes by the clock as it was: it is read as it was meant, and carried along.
+        let jump = self.uncommitted_jump;
+        let then = now.moved(jump.undone());
+        let state = State::restore(loaded.state, &self.setup, then);
+        let outbox = Outbox::restore(loaded.outbox, self.policies.clone(), then, &mut pending.outbox);
+        let mut memory = InMemoryState { state, outbox, recent: RecentNotices::default(), pending };
+        memory.clock_set(jump, &self.setup, now);
+        let InMemoryState { state, outbox, pending, .. } = &mut memory;
+        state.forget_removed_sources(&self.setup, now, &mut pending.writes);
+        let generation = self.setup.rules.generation();
+        if loaded.rules_generation != Some(generation) {
+            pending.rules_generation = Some(generation);
+            step(state, &self.setup, Input::RulesChanged, now, &mut pending.writes);
+        }
+        outbox.still_in_flight(&self.in_flight);
+        for (from, to) in &pending.outbox.renamed {
+            tracing::info!(from = %from, to = %to, "a destination has a new name; its deliveries go there");
+            state.rename_destination(from, to, &mut pending.writes);
+        }
+        state.keep_destinations(&self.setup.destinations);
+        for incident in outbox.threaded() {
+            if let Some(incident) = state.incident(incident) {
+                outbox.want(incident.id, Face::of(incident), now);
+            } else if state.trouble(incident).is_none() {
+                outbox.end(incident, now, &mut pending.outbox);
+            }
+        }
+        memory
+    }
+}
