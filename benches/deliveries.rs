@@ -22,7 +22,7 @@ use podbell_core::event::{Event, Level, Target};
 use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::rules::rule::Destination;
 use podbell_core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
-use podbell_core::source::{RosterEntry, SourceInfo};
+use podbell_core::source::{SourceInfo, TargetEntry};
 use podbell_core::step::Setup;
 use podbell_store::sqlite::Store;
 use support::{Whole, median};
@@ -64,8 +64,8 @@ fn run(webhooks: usize, delay: Duration) -> Run {
     let mut engine = engine(Store::open(&folder.path().join("podbell.db")).unwrap(), webhooks);
     let targets: Vec<Target> =
         (0..POLLS).map(|i| Target::new("prod", "cls-1", &format!("team-{}", i / 20), &format!("web-{i}"))).collect();
-    let entries = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
-    let roster = SourceEvent::Roster { source: "prod".into(), targets: entries, complete: true };
+    let entries = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: false }).collect();
+    let roster = SourceEvent::TargetList { source: "prod".into(), targets: entries, complete: true };
     engine.turn(vec![EngineEvent::Source(roster)], clock::now()).unwrap();
 
     let mut waiting: VecDeque<EngineEvent> = targets.into_iter().map(poll).map(EngineEvent::Source).collect();

@@ -58,7 +58,7 @@ pub struct Snapshot {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Pulse {
+pub struct HealthStatus {
     inner: Mutex<Inner>,
     commits: tokio::sync::watch::Sender<u64>,
 }
@@ -70,7 +70,7 @@ struct Inner {
     store_works: bool,
 }
 
-impl Pulse {
+impl HealthStatus {
     /// A turn was made; `snapshot` when it is time for one.
     pub fn beat(&self, store_works: bool, snapshot: Option<Snapshot>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@ use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::rules::compile::{RuleFile, compile};
 use podbell_core::rules::rule::Destination;
 use podbell_core::rules::{Rule, Rules};
-use podbell_core::source::{RosterEntry, SourceInfo};
+use podbell_core::source::{SourceInfo, TargetEntry};
 use podbell_core::step::Setup;
 use podbell_store::sqlite::Store;
 
@@ -45,8 +45,8 @@ pub fn make_store(path: &Path) -> usize {
     let mut engine = engine(Store::open(path).unwrap());
     let targets: Vec<Target> =
         (0..TARGETS).map(|i| Target::new("prod", "cls-1", &super::namespace_of(i), &super::service(i))).collect();
-    let entries = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
-    let roster = SourceEvent::Roster { source: "prod".into(), targets: entries, complete: true };
+    let entries = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: false }).collect();
+    let roster = SourceEvent::TargetList { source: "prod".into(), targets: entries, complete: true };
     engine.turn(vec![EngineEvent::Source(roster)], now.minus(Duration::from_secs(120))).unwrap();
     for (at, seen, count) in [(60, &before, 3), (0, &after, 5)] {
         let at = now.minus(Duration::from_secs(at));

@@ -129,7 +129,11 @@ impl Renderer for Rendered {
 }
 
 /// The operator's heartbeat, if there is one.
-pub fn heartbeat(config: &Config, pulse: &Arc<crate::health::Pulse>, client: reqwest::Client) -> Option<SideTask> {
+pub fn heartbeat(
+    config: &Config,
+    pulse: &Arc<crate::health::HealthStatus>,
+    client: reqwest::Client,
+) -> Option<SideTask> {
     let heartbeat = config.operator.heartbeat.as_ref()?;
     let (url, every, within, pulse) = (heartbeat.url.clone(), heartbeat.every, polled_within(config), pulse.clone());
     Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, within, stop))))
@@ -138,7 +142,7 @@ pub fn heartbeat(config: &Config, pulse: &Arc<crate::health::Pulse>, client: req
 /// The server, on a listener that is bound already. `outside` are routes for strangers.
 pub fn server(
     listener: tokio::net::TcpListener,
-    pulse: Arc<crate::health::Pulse>,
+    pulse: Arc<crate::health::HealthStatus>,
     reload: Option<Reload>,
     outside: axum::Router,
 ) -> SideTask {
@@ -154,7 +158,7 @@ pub fn reload(config: &Config, asks: mpsc::Sender<crate::server::Ask>) -> Reload
 pub fn page(
     config: &Config,
     queries: Arc<QueryService>,
-    pulse: Arc<crate::health::Pulse>,
+    pulse: Arc<crate::health::HealthStatus>,
     policies: &BTreeMap<Destination, Policy>,
 ) -> axum::Router {
     let server = &config.server;

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::chat::{ActError, Acting, CommandSink};
 use crate::engine::{ActionRequest, EngineEvent};
-use podbell_core::deed::Deed;
+use podbell_core::user_action::UserAction;
 
 /// How many deeds may wait for the engine.
 const QUEUE: usize = 64;
@@ -19,16 +19,16 @@ pub struct EngineSink(mpsc::Sender<ActionRequest>);
 
 /// The far end, for [`super::Service`].
 #[derive(Debug)]
-pub struct Deeds(mpsc::Receiver<ActionRequest>);
+pub struct UserActions(mpsc::Receiver<ActionRequest>);
 
 /// Both ends.
-pub fn command_sink() -> (EngineSink, Deeds) {
+pub fn command_sink() -> (EngineSink, UserActions) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (EngineSink(sender), Deeds(receiver))
+    (EngineSink(sender), UserActions(receiver))
 }
 
 impl CommandSink for EngineSink {
-    fn act(&self, deed: Deed) -> Acting<'_> {
+    fn act(&self, deed: UserAction) -> Acting<'_> {
         Box::pin(async move {
             let (said, heard) = oneshot::channel();
             let answer = Box::new(move |done| {
@@ -49,7 +49,7 @@ impl CommandSink for EngineSink {
 }
 
 /// Passes deeds on until nobody can say any more.
-pub(super) async fn relay(mut deeds: Deeds, happened: mpsc::Sender<EngineEvent>) {
+pub(super) async fn relay(mut deeds: UserActions, happened: mpsc::Sender<EngineEvent>) {
     while let Some(asked) = deeds.0.recv().await {
         if happened.send(EngineEvent::Action(asked)).await.is_err() {
             return;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::{self, Clocks};
 use crate::engine::{Engine, EngineEvent, SendJob};
-use crate::health::{self, Counted, Pulse};
+use crate::health::{self, Counted, HealthStatus};
 use crate::sources::SourceEvent;
 use podbell_core::time::Time;
 use podbell_store::StoreError;
@@ -49,7 +49,7 @@ pub(super) fn start(
     engine: Engine,
     inlets: Inlets,
     jobs: mpsc::UnboundedSender<SendJob>,
-    pulse: Arc<Pulse>,
+    pulse: Arc<HealthStatus>,
     drain: Arc<AtomicBool>,
 ) -> EngineThread {
     let handle = Handle::current();
@@ -74,7 +74,7 @@ struct Turns {
     engine: Engine,
     inlets: Inlets,
     jobs: mpsc::UnboundedSender<SendJob>,
-    pulse: Arc<Pulse>,
+    pulse: Arc<HealthStatus>,
     drain: Arc<AtomicBool>,
     handle: Handle,
     clocks: Clocks,

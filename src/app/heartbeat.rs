@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
-use super::Pulse;
+use super::HealthStatus;
 use crate::clock;
 
 /// How long after the start no good poll is no wonder.
@@ -18,7 +18,7 @@ pub async fn run(
     client: reqwest::Client,
     url: SecretString,
     every: Duration,
-    pulse: Arc<Pulse>,
+    pulse: Arc<HealthStatus>,
     polled_within: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use self::engine_thread::Inlets;
 use crate::engine::{Engine, EngineEvent, NewRules, SendJob};
-use crate::health::Pulse;
+use crate::health::HealthStatus;
 use crate::sources::{SourceEvent, SourceTask};
 use crate::tasks::{BoxFuture, SideTask};
 use podbell_core::outbox::Outcome;
@@ -49,11 +49,11 @@ pub struct Service {
     /// Watches rule files.
     pub rules: Option<reload::RulesTask>,
     /// What people do.
-    pub deeds: Option<command_sink::Deeds>,
+    pub deeds: Option<command_sink::UserActions>,
     /// Ready when the store turns out to be damaged, with how.
     pub damage: BoxFuture<StoreError>,
     /// How it is.
-    pub pulse: Arc<Pulse>,
+    pub pulse: Arc<HealthStatus>,
 }
 
 /// Why a service ended by itself.

@@ -18,7 +18,7 @@ use crate::server::Ask;
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::{RuleFiles, refusal};
 use podbell_core::rules::{Destination, Names, compile};
-use podbell_core::source::PollError;
+use podbell_core::source::Problem;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -183,7 +183,7 @@ fn read(watched: &Watched, asked: bool) -> Read {
     // Taken before: what changes while it is read has another one, and is read again.
     let before = config::fingerprint(&watched.path, &watched.globs.all);
     let mut loaded = config::load(&watched.path);
-    let refused = |error: PollError| {
+    let refused = |error: Problem| {
         let answer = Err(error.text.clone());
         Read { rules: NewRules::Refused(error), globs: None, fingerprint: before, answer }
     };
@@ -196,7 +196,7 @@ fn read(watched: &Watched, asked: bool) -> Read {
     // Files that are copied, a folder that is not mounted: for a moment there are none.
     let vanished = names(&loaded).into_iter().find(|glob| !watched.globs.empty.contains(glob));
     if let Some(glob) = vanished.filter(|_| !asked) {
-        let error = PollError {
+        let error = Problem {
             code: "rules".to_owned(),
             text: format!("{glob} matches no file any more"),
             advice: format!(

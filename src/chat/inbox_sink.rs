@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{ActError, Acting, CommandSink};
 use crate::clock;
-use podbell_core::deed::{Deed, Done};
+use podbell_core::user_action::{ActionResult, UserAction};
 use podbell_store::{Command, Location, StoreError};
 
 /// How often the answer is looked for.
@@ -22,14 +22,14 @@ impl InboxSink {
         Self { store, patience }
     }
 
-    fn act_now(&self, deed: Deed) -> Result<Done, ActError> {
+    fn act_now(&self, deed: UserAction) -> Result<ActionResult, ActError> {
         let running = self.store.is_owned();
         let store = self.store.inbox().map_err(refused)?;
         // Nobody is there: it must not be done behind the person's back when somebody comes.
         if !running {
             return Err(ActError::NotRunning);
         }
-        let id = store.ask(&Command::Deed { deed: Box::new(deed) }, clock::now()).map_err(refused)?;
+        let id = store.ask(&Command::UserAction { deed: Box::new(deed) }, clock::now()).map_err(refused)?;
         let start = clock::monotonic();
         while start.elapsed() < self.patience {
             if let Some(answer) = store.answer(id).map_err(refused)? {
@@ -54,7 +54,7 @@ fn refused(error: StoreError) -> ActError {
 }
 
 impl CommandSink for InboxSink {
-    fn act(&self, deed: Deed) -> Acting<'_> {
+    fn act(&self, deed: UserAction) -> Acting<'_> {
         let sink = self.clone();
         Box::pin(async move {
             let acting = tokio::task::spawn_blocking(move || sink.act_now(deed));

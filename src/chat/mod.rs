@@ -28,11 +28,11 @@ use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
 use crate::tasks::{SideTask, Waiting};
 pub use podbell_core::ask::Entry;
-use podbell_core::deed::{Deed, Done};
 use podbell_core::message::{Language, Message, Style};
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
+use podbell_core::user_action::{ActionResult, UserAction};
 use podbell_core::yaml::key::Rows;
 use podbell_core::yaml::{MapReader, Reader};
 
@@ -159,10 +159,10 @@ pub enum ActError {
 }
 
 /// What came of a deed, once it is committed.
-pub type Acting<'a> = Waiting<'a, Result<Done, ActError>>;
+pub type Acting<'a> = Waiting<'a, Result<ActionResult, ActError>>;
 
 /// Carries out what people do: the running engine, or the store's inbox.
 pub trait CommandSink: Send + Sync {
     /// Carries it out and waits until it is committed.
-    fn act(&self, deed: Deed) -> Acting<'_>;
+    fn act(&self, deed: UserAction) -> Acting<'_>;
 }

@@ -6,8 +6,8 @@ use super::find::{self, Found};
 use podbell_core::ask::mute::{self, What};
 use podbell_core::ask::place::nearest;
 use podbell_core::ask::{Answer, Change, Choice, Kind, Known, KnownRule, Named, Place, Unknown, typed, word};
-use podbell_core::deed::Act;
 use podbell_core::mute::{Mute, Muted};
+use podbell_core::user_action::Act;
 use podbell_store::StoreError;
 
 /// What becomes of it.

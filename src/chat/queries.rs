@@ -10,11 +10,11 @@ use super::plans::Plan;
 use super::{ActError, CommandSink, Queries, Question, Reply};
 use crate::tasks::Waiting;
 use podbell_core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
-use podbell_core::deed::{Act, Deed};
 use podbell_core::message::{Message, Style};
 use podbell_core::mute::Mute;
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
+use podbell_core::user_action::{Act, UserAction};
 use podbell_store::{Readers, ReadersError, Snapshot, StoreError};
 
 /// How long an answer may take, unless something else is said.
@@ -189,7 +189,7 @@ impl QueryService {
 
     async fn act(&self, question: &Question, act: Act, about: String) -> Answer {
         let by = question.speaker.author.clone();
-        let deed = Deed { by: by.clone(), scope: question.speaker.scope.clone(), act };
+        let deed = UserAction { by: by.clone(), scope: question.speaker.scope.clone(), act };
         let acting = tokio::time::timeout(self.patience, self.sink.act(deed));
         let because = match acting.await {
             Ok(Ok(done)) => return Answer::Done { done: Box::new(done), about, by },

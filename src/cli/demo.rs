@@ -20,7 +20,7 @@ use crate::components::registry::legacy_api::emulator::{Emulator, EmulatorConfig
 use crate::components::registry::legacy_api::{self, ApiConfig, ServiceSelection};
 use crate::demo::{self, DemoTexts};
 use crate::engine::{Engine, Parts};
-use crate::health::Pulse;
+use crate::health::HealthStatus;
 use crate::health::Snapshot;
 use crate::notifiers::{NotifierConfig, Notifiers};
 use crate::tasks::SideTask;
@@ -127,7 +127,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         renderer: Box::new(assemble::Rendered(notifiers.clone())),
         chance: Box::new(rand::random::<f64>),
     };
-    let pulse = Arc::new(Pulse::default());
+    let pulse = Arc::new(HealthStatus::default());
     let service = Service {
         engine: Engine::new(parts, start)?,
         rules: None,

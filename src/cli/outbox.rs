@@ -119,7 +119,7 @@ fn why_it_waits(health: &Health, now: Time) -> Option<String> {
             "is paused since {since}: {code}: {text}. `podbell send-test` ends the pause if it arrives"
         ));
     }
-    let next = health.wall.max(health.retry_at).filter(|next| *next > now)?;
+    let next = health.rate_limited_until.max(health.retry_at).filter(|next| *next > now)?;
     Some(format!("is tried next at {}; {} failures in a row", clock_time(next), health.failures))
 }
 

@@ -180,7 +180,7 @@ impl Tape {
                 // The code comes first: -16013 must still mean that the service is gone.
                 (target, at, Err(format!("{}: {}", error.code, error.text)))
             }
-            SourceEvent::Seen { at, lists, .. } => {
+            SourceEvent::PartialObservation { at, lists, .. } => {
                 // A part of a list is a list, too: absence of an entry is no change.
                 for seen in lists.into_iter().filter(|seen| !seen.events.is_empty()) {
                     if !self.write(seen.target, at, Ok(seen.events), output)? {
@@ -189,7 +189,7 @@ impl Tape {
                 }
                 return Ok(true);
             }
-            SourceEvent::DiscoveryFailed { error, .. } | SourceEvent::Unwatched { error, .. } => {
+            SourceEvent::DiscoveryFailed { error, .. } | SourceEvent::WatchFailed { error, .. } => {
                 tracing::warn!(code = error.code, text = error.text, "what there is cannot be found out");
                 return Ok(true);
             }
@@ -198,9 +198,9 @@ impl Tape {
                 return Ok(true);
             }
             SourceEvent::Deleted { .. }
-            | SourceEvent::Roster { .. }
-            | SourceEvent::Swept { .. }
-            | SourceEvent::Watched { .. } => return Ok(true),
+            | SourceEvent::TargetList { .. }
+            | SourceEvent::ListCompleted { .. }
+            | SourceEvent::WatchProgress { .. } => return Ok(true),
         };
         self.write(target, at, outcome, output)
     }

@@ -12,7 +12,7 @@ use crate::chat::{Queries, QueryService, RuleCatalog};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Engine, NewRules, Parts};
-use crate::health::Pulse;
+use crate::health::HealthStatus;
 use crate::tasks::BoxFuture;
 use podbell_core::ask::Known;
 use podbell_core::rules::in_force::{InForce, RuleFiles};
@@ -91,7 +91,7 @@ async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watc
     let client = assemble::client(&config.http)?;
     let notifiers = Arc::new(assemble::notifiers(&config, client.clone()));
     let policies = notifiers.policies();
-    let pulse = Arc::new(Pulse::default());
+    let pulse = Arc::new(HealthStatus::default());
     let (rule_count, source_count) = (rules.len(), config.sources.len());
     let parts = Parts {
         store,

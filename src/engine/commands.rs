@@ -29,7 +29,7 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
             1 => format!("delivery {} was given up", id.0),
             n => format!("delivery {} was given up, with {} others of the same message", id.0, n - 1),
         },
-        Command::Deed { deed } => {
+        Command::UserAction { deed } => {
             let mut deed = deed.clone();
             bounds::deed(&mut deed);
             let done = memory.state.act(setup, &deed, now, &mut turn.writes);

@@ -1,7 +1,7 @@
 //! What follows from what was taken in: what ends by itself, what is told, and what may leave.
 
 use super::{Engine, InMemoryState, Turn, log};
-use podbell_core::outbox::{Face, Signal};
+use podbell_core::outbox::{MessageState, Signal};
 use podbell_core::step::{Input, step};
 use podbell_store::{Mishap, StoreError};
 
@@ -72,7 +72,7 @@ fn update_threads(memory: &mut InMemoryState, turn: &mut Turn) {
     let new = turn.outbox.threads.iter().map(|(_, incident)| *incident);
     for incident in changed.chain(new).collect::<std::collections::BTreeSet<_>>() {
         if let Some(incident) = memory.state.incident(incident) {
-            memory.outbox.want(incident.id, Face::of(incident), turn.now);
+            memory.outbox.want(incident.id, MessageState::of(incident), turn.now);
         } else if memory.state.trouble(incident).is_none() {
             memory.outbox.end(incident, turn.now, &mut turn.outbox);
         }

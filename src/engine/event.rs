@@ -1,10 +1,10 @@
 //! What can happen to an engine. Only the shapes; what becomes of them is the engine's.
 
 use crate::sources::SourceEvent;
-use podbell_core::deed::{Deed, Done};
 use podbell_core::outbox::{Outcome, SendId};
 use podbell_core::rules::in_force::RuleFiles;
-use podbell_core::source::PollError;
+use podbell_core::source::Problem;
+use podbell_core::user_action::{ActionResult, UserAction};
 
 /// What happened.
 #[derive(Debug)]
@@ -23,9 +23,9 @@ pub enum EngineEvent {
 /// could not be written.
 pub struct ActionRequest {
     /// What.
-    pub deed: Box<Deed>,
+    pub deed: Box<UserAction>,
     /// Called once.
-    pub answer: Box<dyn FnOnce(Option<Done>) + Send>,
+    pub answer: Box<dyn FnOnce(Option<ActionResult>) + Send>,
 }
 
 impl std::fmt::Debug for ActionRequest {
@@ -44,8 +44,8 @@ pub enum NewRules {
         /// Names and texts.
         good: Vec<(String, String)>,
         /// Names and reasons.
-        refused: Vec<(String, PollError)>,
+        refused: Vec<(String, Problem)>,
     },
     /// podbell.yaml itself has: everything stays as it is.
-    Refused(PollError),
+    Refused(Problem),
 }

@@ -83,7 +83,7 @@ fn wanted(memory: &InMemoryState, events: &[SourceEvent]) -> Vec<Target> {
     for event in events {
         match event {
             SourceEvent::Polled { target, .. } => add(target),
-            SourceEvent::Seen { lists, .. } => lists.iter().for_each(|seen| add(&seen.target)),
+            SourceEvent::PartialObservation { lists, .. } => lists.iter().for_each(|seen| add(&seen.target)),
             _ => {}
         }
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use podbell_core::deed::{Deed, Done};
 use podbell_core::notice::{Info, Notice, NoticeBody, TroubleSubject};
 use podbell_core::outbox::Policy;
 use podbell_core::rules::rule::Destination;
+use podbell_core::user_action::{ActionResult, UserAction};
 
 /// Rules may name a notifier that comes with the next start: until then nobody hears there.
 pub(super) fn lost(notice: &Notice, policies: &BTreeMap<Destination, Policy>) {
@@ -30,18 +30,18 @@ pub(super) fn notices(notices: &[Notice]) {
 }
 
 /// A person did something, or tried to.
-pub(super) fn deed(deed: &Deed, done: &Done) {
+pub(super) fn deed(deed: &UserAction, done: &ActionResult) {
     let (by, via) = (deed.by.name.as_str(), deed.by.via.as_str());
     match done {
-        Done::Muted { mute, holds } => {
+        ActionResult::Muted { mute, holds } => {
             let seconds = mute.until.since(mute.from).as_secs();
             tracing::info!(mute = mute.id, what = ?mute.what, by, via, seconds, holds, "muted");
         }
-        Done::Unmuted { mutes } => {
+        ActionResult::Unmuted { mutes } => {
             tracing::info!(mutes = mutes.len(), what = ?mutes.first().map(|mute| &mute.what), by, via, "unmuted");
         }
-        Done::Acknowledged { id, .. } => tracing::info!(incident = id, by, via, "acknowledged"),
-        Done::Refused { because } => tracing::info!(?because, by, via, "refused what a person wanted done"),
+        ActionResult::Acknowledged { id, .. } => tracing::info!(incident = id, by, via, "acknowledged"),
+        ActionResult::Refused { because } => tracing::info!(?because, by, via, "refused what a person wanted done"),
     }
 }
 

@@ -23,7 +23,7 @@ impl LogThrottle {
         let (source, target, error) = match event {
             SourceEvent::Failed { target, error, .. } => (&target.source, target.to_string(), error),
             SourceEvent::DiscoveryFailed { source, error, .. } => (source, "discovery".to_owned(), error),
-            SourceEvent::Unwatched { covers, error, .. } => (&covers.source, covers.name(), error),
+            SourceEvent::WatchFailed { covers, error, .. } => (&covers.source, covers.name(), error),
             _ => return,
         };
         if self.is_news(source, &error.code, now) {

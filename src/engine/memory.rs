@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Engine, Turn};
 use podbell_core::notice::Notice;
-use podbell_core::outbox::{Face, Outbox};
+use podbell_core::outbox::{MessageState, Outbox};
 use podbell_core::step::{Input, Setup, State, step};
 use podbell_core::time::{Jump, Time};
 use podbell_store::{Loaded, StoreError};
@@ -109,7 +109,7 @@ impl Engine {
         state.keep_destinations(&self.setup.destinations);
         for incident in outbox.threaded() {
             if let Some(incident) = state.incident(incident) {
-                outbox.want(incident.id, Face::of(incident), now);
+                outbox.want(incident.id, MessageState::of(incident), now);
             } else if state.trouble(incident).is_none() {
                 outbox.end(incident, now, &mut pending.outbox);
             }

@@ -22,12 +22,12 @@ pub use self::event::{ActionRequest, EngineEvent, NewRules};
 use self::log_throttle::LogThrottle;
 use self::memory::InMemoryState;
 use crate::sources::{SourceEvent, bounds};
-use podbell_core::deed::Done;
 use podbell_core::outbox::{Outbox, OutboxWrites, Outcome, Policy, SendContent, SendId};
 use podbell_core::rules::Rules;
 use podbell_core::rules::rule::Destination;
 use podbell_core::step::{Setup, State, Tally, Writes};
 use podbell_core::time::{Jump, Time};
+use podbell_core::user_action::ActionResult;
 use podbell_store::{InboxItem, Mishap, StoreError, Writer, crash_point};
 
 /// How often a service without news says that it is alive: what is unknown after a crash.
@@ -126,7 +126,7 @@ struct Turn {
     /// Commands of the inbox, with their answers.
     answered: Vec<(InboxItem, String)>,
     /// What became of [`Inputs::asked`], in their order.
-    done: Vec<Done>,
+    done: Vec<ActionResult>,
     /// How many of `writes.notices` are in the outbox already.
     posted: usize,
     rules_generation: Option<u64>,
@@ -286,13 +286,14 @@ impl Engine {
     fn keep_for_later(&mut self, inputs: Inputs) {
         self.unrecorded = inputs.answers;
         for event in inputs.events {
-            if let SourceEvent::Seen { receipt, .. } | SourceEvent::Swept { receipt, .. } = &event {
+            if let SourceEvent::PartialObservation { receipt, .. } | SourceEvent::ListCompleted { receipt, .. } = &event
+            {
                 receipt.lost();
             }
-            let SourceEvent::Roster { source, complete, .. } = &event else { continue };
+            let SourceEvent::TargetList { source, complete, .. } = &event else { continue };
             if *complete {
                 // Whatever was said before of that source is outdated.
-                self.unheard.retain(|old| !matches!(old, SourceEvent::Roster { source: of, .. } if of == source));
+                self.unheard.retain(|old| !matches!(old, SourceEvent::TargetList { source: of, .. } if of == source));
             }
             self.unheard.push(event);
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Engine, InMemoryState, SendJob, Turn};
 use podbell_core::message::fold;
 use podbell_core::notice::Notice;
-use podbell_core::outbox::{Claimed, Face, Job, Outcome, SendContent, SendId, is_end};
+use podbell_core::outbox::{Claimed, Job, MessageState, Outcome, SendContent, SendId, is_end};
 use podbell_store::StoreError;
 
 /// What claimed requests are made from, as far as it is not in memory.
@@ -60,7 +60,7 @@ impl Engine {
         let Claimed { send, destination, .. } = claimed;
         let refresh = claimed.deliveries.is_empty();
         let notices: Vec<Notice> = match claimed.incident.filter(|_| refresh) {
-            Some(incident) => memory.state.portrait(&self.setup, incident, turn.now).into_iter().collect(),
+            Some(incident) => memory.state.current_notice(&self.setup, incident, turn.now).into_iter().collect(),
             None => {
                 let carried = claimed.deliveries.iter().map(|delivery| delivery.notice);
                 let one = |id| in_memory(id, memory, turn).or_else(|| stored.notices.get(&id)).cloned();
@@ -85,7 +85,7 @@ impl Engine {
         // What a message shows that stands for its incident; an answer in its thread does not.
         let told = fold(&notices)
             .filter(|told| claimed.storm.is_none() && (claimed.parent.is_none() || refresh || is_end(told.kind)));
-        memory.outbox.will_show(destination, *send, told.as_ref().and_then(Face::told_by));
+        memory.outbox.will_show(destination, *send, told.as_ref().and_then(MessageState::told_by));
         turn.bodies.insert(*send, body.clone());
         turn.jobs.push(SendJob { send: *send, destination: destination.clone(), message_id, body });
     }

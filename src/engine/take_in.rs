@@ -22,7 +22,7 @@ impl Engine {
             self.apply(event, memory, turn);
             self.throttle.of_source(event, turn.now);
             turn.totals.failed_polls +=
-                u64::from(matches!(event, SourceEvent::Failed { .. } | SourceEvent::Unwatched { .. }));
+                u64::from(matches!(event, SourceEvent::Failed { .. } | SourceEvent::WatchFailed { .. }));
         }
         for (send, outcome) in &inputs.answers {
             self.record(*send, outcome, memory, turn);
@@ -53,9 +53,9 @@ impl Engine {
 
     fn apply(&self, event: &SourceEvent, memory: &mut InMemoryState, turn: &mut Turn) {
         let now = turn.now;
-        if let SourceEvent::Seen { receipt, .. }
-        | SourceEvent::Swept { receipt, .. }
-        | SourceEvent::Watched { receipt, .. } = event
+        if let SourceEvent::PartialObservation { receipt, .. }
+        | SourceEvent::ListCompleted { receipt, .. }
+        | SourceEvent::WatchProgress { receipt, .. } = event
             && receipt.is_stale()
         {
             return;
@@ -65,8 +65,8 @@ impl Engine {
         let jump = self.jump;
         let heard = |at: Time| at.moved(jump).min(now);
         let (input, at) = match event {
-            SourceEvent::Roster { source, targets, complete } => {
-                (Input::Roster { source, targets, complete: *complete }, now)
+            SourceEvent::TargetList { source, targets, complete } => {
+                (Input::TargetList { source, targets, complete: *complete }, now)
             }
             SourceEvent::Polled { target, at, events } => {
                 know(memory, target);
@@ -79,18 +79,20 @@ impl Engine {
             SourceEvent::DiscoveryFailed { source, at, error } => {
                 (Input::DiscoveryFailed { source, error }, heard(*at))
             }
-            SourceEvent::Seen { at, whole, lists, .. } => {
+            SourceEvent::PartialObservation { at, whole, lists, .. } => {
                 for seen in lists {
                     know(memory, &seen.target);
-                    let input = Input::Seen { seen, whole: *whole };
+                    let input = Input::PartialObservation { seen, whole: *whole };
                     step(&mut memory.state, &self.setup, input, heard(*at), &mut turn.writes);
                 }
                 return;
             }
-            SourceEvent::Swept { covers, at, shown, .. } => (Input::Swept { covers, shown }, heard(*at)),
-            SourceEvent::Watched { covers, at, .. } => (Input::Watched { covers }, heard(*at)),
+            SourceEvent::ListCompleted { covers, at, shown, .. } => {
+                (Input::ListCompleted { covers, shown }, heard(*at))
+            }
+            SourceEvent::WatchProgress { covers, at, .. } => (Input::WatchProgress { covers }, heard(*at)),
             SourceEvent::Deleted { source, at, objects } => (Input::Deleted { source, objects }, heard(*at)),
-            SourceEvent::Unwatched { covers, at, error } => (Input::Unwatched { covers, error }, heard(*at)),
+            SourceEvent::WatchFailed { covers, at, error } => (Input::WatchFailed { covers, error }, heard(*at)),
         };
         step(&mut memory.state, &self.setup, input, at, &mut turn.writes);
     }

@@ -3,8 +3,8 @@
 use url::Url;
 
 use super::finding::{Finding, Group};
+use crate::connectivity::Connectivity;
 use crate::http::{ClientError, HttpOptions, client};
-use crate::reach::Reach;
 
 /// Clients as `http:` says.
 pub struct Net {
@@ -12,7 +12,7 @@ pub struct Net {
     pub client: reqwest::Client,
     /// For the server of this machine, past any proxy.
     pub here: reqwest::Client,
-    reach: Reach,
+    reach: Connectivity,
     proxied: bool,
 }
 
@@ -26,7 +26,7 @@ impl Net {
         Ok(Self {
             client: client(options)?,
             here: client(&here)?,
-            reach: Reach::new(options)?,
+            reach: Connectivity::new(options)?,
             proxied: options.proxy.is_some(),
         })
     }

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::hide::spellings;
+use crate::redact::spellings;
 
 /// Shorter pieces are not secret, and removing them would garble ordinary words.
 const SHORTEST: usize = 6;

@@ -1,6 +1,6 @@
 //! What podbell serves: health, readiness, metrics, and behind a guard what is asked from outside.
 //!
-//! Health and metrics read only [`Pulse`], so they never wait for the store or a delivery.
+//! Health and metrics read only [`HealthStatus`], so they never wait for the store or a delivery.
 
 pub mod api;
 mod connections;
@@ -21,13 +21,13 @@ use tokio::sync::watch;
 
 pub use self::reload::{Ask, Reload};
 use crate::guard::{Gate, Limits, guarded};
-use crate::health::Pulse;
+use crate::health::HealthStatus;
 
 /// Serves until the watch turns true. `outside` are routes for strangers (chats, an API), without a
 /// fallback of their own; a guard stands in front of them.
 pub async fn serve(
     listener: TcpListener,
-    pulse: Arc<Pulse>,
+    pulse: Arc<HealthStatus>,
     reload: Option<Reload>,
     outside: Router,
     stopped: watch::Receiver<bool>,
@@ -37,7 +37,7 @@ pub async fn serve(
     connections::serve(listener, routes(pulse).merge(outside), stopped).await;
 }
 
-fn routes(pulse: Arc<Pulse>) -> Router {
+fn routes(pulse: Arc<HealthStatus>) -> Router {
     let (alive, ready) = (pulse.clone(), pulse.clone());
     Router::new()
         .route("/healthz", get(move || async move { verdict(alive.alive(), "no turn for 30 s") }))
@@ -49,7 +49,7 @@ fn verdict(good: bool, bad: &'static str) -> (StatusCode, &'static str) {
     if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, bad) }
 }
 
-fn metrics_page(pulse: &Pulse) -> impl IntoResponse + use<> {
+fn metrics_page(pulse: &HealthStatus) -> impl IntoResponse + use<> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics::page(&pulse.snapshot()))
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::SourceEvent;
-use podbell_core::deed::{Act, Deed};
 use podbell_core::event::{Event, Target};
 use podbell_core::mute::Muted;
-use podbell_core::source::{Covers, ObjectName, PollError};
+use podbell_core::source::{Covers, ObjectName, Problem};
+use podbell_core::user_action::{Act, UserAction};
 
 /// A name, a kind, a reason, in bytes.
 const MOST_NAME: usize = 512;
@@ -60,7 +60,7 @@ fn events(events: &mut [Event<'static>]) {
     }
 }
 
-fn error(error: &mut PollError) {
+fn error(error: &mut Problem) {
     owned(&mut error.code, MOST_NAME);
     [&mut error.text, &mut error.advice].into_iter().for_each(|text| owned(text, MOST_WORDS));
 }
@@ -74,7 +74,7 @@ impl SourceEvent {
     #[must_use]
     pub fn bounded(mut self) -> Self {
         match &mut self {
-            Self::Roster { targets, .. } => targets.iter_mut().for_each(|entry| target(&mut entry.target)),
+            Self::TargetList { targets, .. } => targets.iter_mut().for_each(|entry| target(&mut entry.target)),
             Self::Polled { target: of, events: list, .. } => {
                 target(of);
                 events(list);
@@ -85,14 +85,14 @@ impl SourceEvent {
                 error(why);
             }
             Self::DiscoveryFailed { error: why, .. } => error(why),
-            Self::Seen { lists, .. } => {
+            Self::PartialObservation { lists, .. } => {
                 for seen in lists {
                     target(&mut seen.target);
                     events(&mut seen.events);
                     events(&mut seen.gone);
                 }
             }
-            Self::Swept { covers: of, shown, .. } => {
+            Self::ListCompleted { covers: of, shown, .. } => {
                 covers(of);
                 shown.iter_mut().for_each(target);
             }
@@ -101,8 +101,8 @@ impl SourceEvent {
                     [namespace, kind, name].into_iter().for_each(|text| owned(text, MOST_NAME));
                 }
             }
-            Self::Watched { covers: of, .. } => covers(of),
-            Self::Unwatched { covers: of, error: why, .. } => {
+            Self::WatchProgress { covers: of, .. } => covers(of),
+            Self::WatchFailed { covers: of, error: why, .. } => {
                 covers(of);
                 error(why);
             }
@@ -112,7 +112,7 @@ impl SourceEvent {
 }
 
 /// The same of what a person wants.
-pub(crate) fn deed(deed: &mut Deed) {
+pub(crate) fn deed(deed: &mut UserAction) {
     [&mut deed.by.name, &mut deed.by.via].into_iter().for_each(|text| owned(text, MOST_NAME));
     let what = match &mut deed.act {
         Act::Mute { what, why, .. } => {

@@ -22,7 +22,7 @@ use crate::settings::Draft;
 use crate::tasks::BoxFuture;
 use crate::tasks::Waiting;
 use podbell_core::event::{Event, Target};
-pub use podbell_core::source::{Covers, ObjectName, PollError, RosterEntry, Seen};
+pub use podbell_core::source::{Covers, ObjectName, PartialObservation, Problem, TargetEntry};
 use podbell_core::time::Time;
 use podbell_core::yaml::key::Rows;
 use podbell_core::yaml::{MapReader, Reader};
@@ -42,8 +42,11 @@ pub struct SourceKind {
     /// Whether this podbell was built with it.
     pub is_built: bool,
     /// Reads the keys of its own, of the source of this name. The rest of the map belongs to `sources:`.
-    pub read: fn(&mut MapReader<'_>, &str, &mut Reader) -> Option<(SourceFacts, Draft<dyn Source>)>,
+    pub read: ReadSource,
 }
+
+/// Reads the keys of a kind's own; the name is the source's.
+pub type ReadSource = fn(&mut MapReader<'_>, &str, &mut Reader) -> Option<(SourceFacts, Draft<dyn Source>)>;
 
 /// What is known of a source without its secrets.
 #[derive(Clone, Debug)]
@@ -120,11 +123,11 @@ pub struct List {
 pub enum SourceEvent {
     /// The services that the source watches from now on. Sent once at start for configured
     /// services, and after every discovery.
-    Roster {
+    TargetList {
         /// The source's name.
         source: Arc<str>,
         /// All of them.
-        targets: Vec<RosterEntry>,
+        targets: Vec<TargetEntry>,
         /// Whether this is all there is: a discovery that was cut off is not, and deletes nothing.
         /// The roster of configured services that a discovering source sends at start is not, either.
         complete: bool,
@@ -155,7 +158,7 @@ pub enum SourceEvent {
         /// When that was clear.
         at: Time,
         /// Why.
-        error: PollError,
+        error: Problem,
     },
     /// A discovery failed, wholly or for some clusters: what it did find is in the roster before
     /// this. A later complete roster ends the trouble.
@@ -165,21 +168,21 @@ pub enum SourceEvent {
         /// When that was clear.
         at: Time,
         /// Why.
-        error: PollError,
+        error: Problem,
     },
     /// A watching source saw events.
-    Seen {
+    PartialObservation {
         /// When.
         at: Time,
         /// Whether each of these is its target's whole list, else only what changed.
         whole: bool,
         /// By target.
-        lists: Vec<Seen>,
+        lists: Vec<PartialObservation>,
         /// What becomes of them.
         receipt: Receipt,
     },
     /// All lists of a watch were handed in.
-    Swept {
+    ListCompleted {
         /// What it covers.
         covers: Covers,
         /// As of when.
@@ -190,7 +193,7 @@ pub enum SourceEvent {
         receipt: Receipt,
     },
     /// A watch has missed nothing so far. Said now and then: silence is only what was watched.
-    Watched {
+    WatchProgress {
         /// What it covers.
         covers: Covers,
         /// Until when.
@@ -208,12 +211,12 @@ pub enum SourceEvent {
         objects: Vec<ObjectName>,
     },
     /// A watch is cut and could not be taken up again.
-    Unwatched {
+    WatchFailed {
         /// What it covers.
         covers: Covers,
         /// When that was clear.
         at: Time,
         /// Why.
-        error: PollError,
+        error: Problem,
     },
 }

@@ -10,7 +10,7 @@ use podbell_core::message::{Language, Style, compose};
 use podbell_core::notice::Notice;
 use podbell_core::replay::{Outcomes, Replay, Sent};
 use podbell_core::rules::Rules;
-use podbell_core::source::PollError;
+use podbell_core::source::Problem;
 use podbell_core::step::Setup;
 use podbell_core::step::decision::{Decision, Verdict};
 use podbell_core::time::Time;
@@ -77,7 +77,7 @@ impl Played {
         let first = polls.peek().map_or(Time::default(), |poll| poll.0);
         let mut replay = Replay::new(setup.clone(), policies(&setup), first);
         let mut outcomes = replay.watch(&super::source(), targets.to_vec());
-        let away = PollError { code: "timeout".into(), text: "no answer".into(), advice: String::new(), gone: false };
+        let away = Problem { code: "timeout".into(), text: "no answer".into(), advice: String::new(), gone: false };
         let mut count = 0;
         for (at, target, list) in polls {
             count += 1;

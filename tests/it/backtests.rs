@@ -10,7 +10,7 @@ use podbell_core::event::{Event, Target};
 use podbell_core::history::Polls;
 use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::rules::builtin;
-use podbell_core::source::PollError;
+use podbell_core::source::Problem;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -285,7 +285,7 @@ fn the_services_own_history_tells_again_what_was_told() {
     assert_eq!(history.lost, 0);
     let setup = setup(builtin::rules(&["team".into()]), ["prod".into()]);
     let mut backtest = Backtest::new(setup);
-    let error = PollError { code: "x".into(), text: "x".into(), advice: "x".into(), gone: false };
+    let error = Problem { code: "x".into(), text: "x".into(), advice: "x".into(), gone: false };
     let mut polls = 0;
     for poll in Polls::new(history.observations, at(0), at(second + 1), |_| Duration::from_secs(60)) {
         backtest.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use podbell::clock::Clocks;
-use podbell_core::deed::Act;
 use podbell_core::event::Target;
 use podbell_core::mute::Muted;
 use podbell_core::outbox::Outcome;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::scope::Scope;
 use podbell_core::time::Jump;
+use podbell_core::user_action::Act;
 use podbell_store::Writer as _;
 
 use crate::support::events::{at, warning};

@@ -36,7 +36,7 @@ impl Running {
                     return (target.to_string(), Ok(events.len()));
                 }
                 SourceEvent::Failed { target, error, .. } => return (target.to_string(), Err(error.code)),
-                SourceEvent::Roster { .. } => {}
+                SourceEvent::TargetList { .. } => {}
                 SourceEvent::DiscoveryFailed { source, error, .. } => return (source.to_string(), Err(error.code)),
                 watched => panic!("{watched:?}"),
             }

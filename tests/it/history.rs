@@ -7,7 +7,7 @@ use podbell_core::backtest::{Backtest, Report, setup};
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::history::Polls;
 use podbell_core::notice::{Notice, NoticeBody};
-use podbell_core::source::PollError;
+use podbell_core::source::Problem;
 use podbell_core::time::Time;
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -105,7 +105,7 @@ fn replayed(world: &World, last: Duration) -> Report {
     let history = world.reader().snapshot().unwrap().history(since).unwrap();
     assert_eq!(history.lost, 0);
     let mut backtest = Backtest::new(setup(compiled(&[RULES.to_owned()]), ["prod".into()]));
-    let error = PollError { code: "x".into(), text: "x".into(), advice: "x".into(), gone: false };
+    let error = Problem { code: "x".into(), text: "x".into(), advice: "x".into(), gone: false };
     for poll in Polls::new(history.observations, since, world.now, |_| Duration::from_secs(60)) {
         backtest.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);
     }

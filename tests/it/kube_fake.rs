@@ -134,7 +134,7 @@ async fn bookmarks_move_a_quiet_watch_on_and_prove_that_nothing_was_missed() {
     let mut watching = start(&fake);
     watching.swept().await;
     fake.others_write(1000);
-    watching.until(|_, event| matches!(event, SourceEvent::Watched { .. }).then_some(())).await;
+    watching.until(|_, event| matches!(event, SourceEvent::WatchProgress { .. }).then_some(())).await;
     // The next watch begins behind the bookmark: what was compacted before it is no loss.
     let begins_late = || {
         let last = fake.watches().last()?.query.get("resourceVersion")?.parse::<u64>().ok()?;
@@ -208,7 +208,7 @@ async fn a_forbidden_namespace_is_trouble_of_its_own_and_the_others_are_watched(
         config.namespaces = namespaces(&["secret", "shop"]);
     });
     let said = watching.until(|watching, event| match event {
-        SourceEvent::Unwatched { covers, error, .. } if watching.known.len() == 1 => {
+        SourceEvent::WatchFailed { covers, error, .. } if watching.known.len() == 1 => {
             Some((covers.name(), error.code.clone()))
         }
         _ => None,
@@ -244,7 +244,7 @@ async fn an_event_that_expired_is_said_to_be_gone_and_one_without_sense_is_left_
     assert_eq!(watching.known.len(), 1);
     fake.expire("shop", "web-6d4cf56db6-x2x7v.backoff");
     let gone = watching.until(|_, event| match event {
-        SourceEvent::Seen { lists, .. } => lists.iter().find(|seen| !seen.gone.is_empty()).cloned(),
+        SourceEvent::PartialObservation { lists, .. } => lists.iter().find(|seen| !seen.gone.is_empty()).cloned(),
         _ => None,
     });
     let gone = gone.await;
@@ -274,7 +274,7 @@ async fn when_nobody_takes_events_the_watch_is_not_read_on_and_memory_is_bounded
     let mut taken = 0;
     while let Ok(event) = tokio::time::timeout(Duration::from_secs(2), watching.events.recv()).await {
         let event = event.unwrap();
-        if let SourceEvent::Seen { lists, .. } = &event {
+        if let SourceEvent::PartialObservation { lists, .. } = &event {
             taken += lists.iter().map(|seen| seen.events.len()).sum::<usize>();
         }
         kept.push(event);
@@ -282,7 +282,7 @@ async fn when_nobody_takes_events_the_watch_is_not_read_on_and_memory_is_bounded
     assert!((1..=4000).contains(&taken), "{taken}");
     kept.clear();
     while taken < 20_000 {
-        if let SourceEvent::Seen { lists, .. } = watching.next().await {
+        if let SourceEvent::PartialObservation { lists, .. } = watching.next().await {
             taken += lists.iter().map(|seen| seen.events.len()).sum::<usize>();
         }
     }
@@ -308,7 +308,7 @@ async fn what_is_read_late_proves_silence_only_until_it_was_sent() {
     kept.clear();
     let place = (PLACE.to_owned(), WHAT.to_owned());
     while !watching.known.contains_key(&place) {
-        if let SourceEvent::Watched { at, .. } = watching.next().await {
+        if let SourceEvent::WatchProgress { at, .. } = watching.next().await {
             assert!(at <= written, "what was written then is still to come");
         }
     }
@@ -323,7 +323,7 @@ async fn what_could_not_be_stored_is_listed_again() {
     watching.swept().await;
     fake.put(crash(7));
     let lost = watching.until(|_, event| match event {
-        SourceEvent::Seen { receipt, .. } => Some(receipt.clone()),
+        SourceEvent::PartialObservation { receipt, .. } => Some(receipt.clone()),
         _ => None,
     });
     lost.await.lost();
@@ -367,6 +367,6 @@ async fn a_wait_that_is_no_number_of_this_world_ends_nothing() {
     let fake = Fake::start().await;
     fake.refuse(&[Refusal { status: 429, retry_after: Some(u64::MAX) }]);
     let mut watching = start(&fake);
-    watching.until(|_, event| matches!(event, SourceEvent::Unwatched { .. }).then_some(())).await;
+    watching.until(|_, event| matches!(event, SourceEvent::WatchFailed { .. }).then_some(())).await;
     watching.stop().await;
 }

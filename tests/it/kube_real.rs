@@ -435,7 +435,7 @@ async fn a_watch_says_so_while_it_is_quiet() {
     });
     watching.swept().await;
     for _ in 0..3 {
-        watching.until(|_, event| matches!(event, SourceEvent::Watched { .. }).then_some(())).await;
+        watching.until(|_, event| matches!(event, SourceEvent::WatchProgress { .. }).then_some(())).await;
     }
     assert!(watching.errors.is_empty(), "{:?}", watching.errors);
     watching.stop().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use podbell_core::message::{Language, Message, Style, compose, fold};
-use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind, Story, Told};
+use podbell_core::notice::{Info, LastNotified, Notice, NoticeBody, NoticeKind, Story};
 use podbell_core::rules::rule::Severity;
 
 use crate::support::events::at;
@@ -49,7 +49,7 @@ fn a_resolved_incident_is_told_in_the_honest_words_of_the_design() {
     let story = Story {
         reasons: story().reasons[..1].to_vec(),
         quiet_seconds: 900,
-        told: Some(Told { at: at(600), occurrences: 134, objects: 6 }),
+        told: Some(LastNotified { at: at(600), occurrences: 134, objects: 6 }),
         ..story()
     };
     let message = english(&incident(1, NoticeKind::Resolved, story));
@@ -61,7 +61,7 @@ fn a_resolved_incident_is_told_in_the_honest_words_of_the_design() {
 
 #[test]
 fn what_is_over_before_it_could_be_told_says_that_this_is_the_first_message() {
-    let told = Some(Told { at: at(600), occurrences: 3, objects: 1 });
+    let told = Some(LastNotified { at: at(600), occurrences: 3, objects: 1 });
     for (told, first) in [(None, true), (told, false)] {
         let text = said(&english(&incident(1, NoticeKind::Resolved, Story { told, ..story() })));
         assert_eq!(text.contains("This is the first message about it"), first, "{text}");
@@ -70,7 +70,7 @@ fn what_is_over_before_it_could_be_told_says_that_this_is_the_first_message() {
 
 #[test]
 fn a31_three_escalations_that_waited_and_the_resolution_are_one_message_with_the_whole_story() {
-    let told = |seconds, occurrences| Some(Told { at: at(seconds), occurrences, objects: 1 });
+    let told = |seconds, occurrences| Some(LastNotified { at: at(seconds), occurrences, objects: 1 });
     let waited = |id: u64, kind, told, occurrences, news: &[&str]| Notice {
         caused_at: at(id as i64 * 60),
         made_at: at(id as i64 * 60 + 5),

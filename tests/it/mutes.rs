@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use podbell_core::deed::{Act, Done, Refusal};
 use podbell_core::event::{Event, Target};
 use podbell_core::message::{Language, Style, compose};
 use podbell_core::mute::Muted;
 use podbell_core::notice::{Info, NoticeBody};
 use podbell_core::rules::RuleKey;
 use podbell_core::scope::Scope;
+use podbell_core::user_action::{Act, ActionResult, Refusal};
 
 use crate::support::events::warning;
 use crate::support::world::{World, WorldSpec, web};
@@ -84,7 +84,7 @@ fn a_mute_is_announced_once_holds_what_gets_worse_and_says_at_its_end_what_is_st
     let mut world = world();
     let mut count = 0;
     failing(&mut world, 60, 120, &mut count, 1);
-    let Done::Muted { mute: said, holds } = world.act("zhang", &Scope::default(), mute(of_web(), HOUR)) else {
+    let ActionResult::Muted { mute: said, holds } = world.act("zhang", &Scope::default(), mute(of_web(), HOUR)) else {
         panic!("muted")
     };
     assert_eq!((said.id, holds, said.until), (1, 1, world.now.plus(HOUR)));
@@ -139,10 +139,10 @@ fn unmute_ends_it_at_once_and_only_one_s_own() {
     world.act("zhang", &Scope::default(), mute(of_web(), HOUR));
     let bank_only = namespace("bank");
     let unmute = Act::Unmute { what: of_web() };
-    let refused = |because| Done::Refused { because };
+    let refused = |because| ActionResult::Refused { because };
     assert_eq!(world.act("li", &bank_only, unmute.clone()), refused(Refusal::NotMuted));
     failing(&mut world, 180, 240, &mut count, 1);
-    let Done::Unmuted { mutes } = world.act("li", &Scope::default(), unmute.clone()) else { panic!("unmuted") };
+    let ActionResult::Unmuted { mutes } = world.act("li", &Scope::default(), unmute.clone()) else { panic!("unmuted") };
     assert_eq!(mutes.len(), 1);
     assert_eq!(world.told(), ["60s team opened #1", "120s team info", "240s team reminded #1"]);
     assert_eq!(world.act("li", &Scope::default(), unmute), refused(Refusal::NotMuted));
@@ -154,7 +154,7 @@ fn a42_a_team_mutes_its_own_services_only_and_others_are_for_it_not_there() {
     let mut count = 0;
     failing(&mut world, 60, 120, &mut count, 1);
     let bank_only = namespace("bank");
-    let refused = |because| Done::Refused { because };
+    let refused = |because| ActionResult::Refused { because };
     assert_eq!(world.act("eve", &bank_only, mute(of_web(), HOUR)), refused(Refusal::Unknown));
     let nothing = Muted::Service { cluster: None, namespace: Some("shop".into()), service: "wob".into() };
     assert_eq!(world.act("eve", &bank_only, mute(nothing, HOUR)), refused(Refusal::Unknown));
@@ -164,11 +164,11 @@ fn a42_a_team_mutes_its_own_services_only_and_others_are_for_it_not_there() {
     }
     // A rule that both teams share is muted within the scope only.
     let mounts = Muted::Rule { rule: RuleKey { file: "rules-0.yaml".into(), name: "mounts".into() } };
-    assert!(matches!(world.act("eve", &bank_only, mute(mounts.clone(), HOUR)), Done::Muted { holds: 0, .. }));
+    assert!(matches!(world.act("eve", &bank_only, mute(mounts.clone(), HOUR)), ActionResult::Muted { holds: 0, .. }));
     world.log.clear();
     failing(&mut world, 180, 720, &mut count, 1);
     assert_eq!(world.told(), ["600s team escalated #1"]);
-    assert!(matches!(world.act("ops", &Scope::default(), mute(mounts, HOUR)), Done::Muted { holds: 1, .. }));
+    assert!(matches!(world.act("ops", &Scope::default(), mute(mounts, HOUR)), ActionResult::Muted { holds: 1, .. }));
 }
 
 #[test]
@@ -185,12 +185,12 @@ fn the_announcement_goes_to_whoever_would_have_heard_and_to_nobody_else() {
 #[test]
 fn a_mute_lasts_at_most_seven_days_and_longer_ones_are_refused() {
     let mut world = world();
-    let refused = Done::Refused { because: Refusal::Length };
+    let refused = ActionResult::Refused { because: Refusal::Length };
     let day = Duration::from_secs(24 * 3600);
     assert_eq!(world.act("zhang", &Scope::default(), mute(of_web(), Duration::ZERO)), refused);
     assert_eq!(world.act("zhang", &Scope::default(), mute(of_web(), day * 7 + Duration::from_millis(1))), refused);
-    assert!(matches!(world.act("zhang", &Scope::default(), mute(of_web(), day * 7)), Done::Muted { .. }));
-    assert!(matches!(world.act("zhang", &Scope::default(), mute(of_web(), HOUR)), Done::Muted { .. }));
+    assert!(matches!(world.act("zhang", &Scope::default(), mute(of_web(), day * 7)), ActionResult::Muted { .. }));
+    assert!(matches!(world.act("zhang", &Scope::default(), mute(of_web(), HOUR)), ActionResult::Muted { .. }));
     assert_eq!(world.engine().state().unwrap().mutes().count(), 1, "said again, it counts anew");
     world.run_until(3599);
     assert_eq!(world.engine().state().unwrap().mutes().count(), 1);
@@ -244,7 +244,8 @@ fn an_acknowledgement_stops_reminders_not_escalations_and_coming_back_drops_it()
     let mut count = 0;
     failing(&mut world, 60, 1860, &mut count, 1);
     assert_eq!(world.told(), ["60s team opened #1", "1860s team reminded #1"]);
-    let Done::Acknowledged { id: 1, before: None } = world.act("zhang", &Scope::default(), Act::Acknowledge { id: 1 })
+    let ActionResult::Acknowledged { id: 1, before: None } =
+        world.act("zhang", &Scope::default(), Act::Acknowledge { id: 1 })
     else {
         panic!("acknowledged")
     };
@@ -257,13 +258,13 @@ fn an_acknowledgement_stops_reminders_not_escalations_and_coming_back_drops_it()
     assert_eq!(world.told(), ["9060s team escalated #1"]);
     assert!(title(&world).contains("acknowledged by zhang at 03:35"), "{}", title(&world));
     let again = world.act("li", &Scope::default(), Act::Acknowledge { id: 1 });
-    assert!(matches!(again, Done::Acknowledged { before: Some(before), .. } if before.by.name == "zhang"));
+    assert!(matches!(again, ActionResult::Acknowledged { before: Some(before), .. } if before.by.name == "zhang"));
     // Over, then back: reminders come again.
     world.log.clear();
     world.poll_until(&web(), &mounts(count, 9059), 11_000);
     assert_eq!(
         world.act("li", &Scope::default(), Act::Acknowledge { id: 1 }),
-        Done::Refused { because: Refusal::Over }
+        ActionResult::Refused { because: Refusal::Over }
     );
     failing(&mut world, 11_040, 12_900, &mut count, 1);
     assert_eq!(world.told(), ["9960s team resolved #1", "11040s team reopened #1", "12840s team reminded #1"]);

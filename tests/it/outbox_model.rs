@@ -7,8 +7,8 @@ use std::time::Duration;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, TroubleSubject};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{
-    Claimed, Delivery, DeliveryId, DeliveryState, Face, Health, Job, Outbox, OutboxWrites, Outcome, Parent, Policy,
-    RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, is_end,
+    Claimed, Delivery, DeliveryId, DeliveryState, Health, Job, MessageState, Outbox, OutboxWrites, Outcome, Parent,
+    Policy, RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, is_end,
 };
 use podbell_core::rules::Severity;
 use podbell_core::rules::rule::Destination;
@@ -59,15 +59,15 @@ struct Disk {
 /// A chat with threads: what each message shows.
 #[derive(Default)]
 struct Chat {
-    messages: BTreeMap<Parent, Face>,
+    messages: BTreeMap<Parent, MessageState>,
     /// What is true of each incident.
-    truth: BTreeMap<u64, Face>,
+    truth: BTreeMap<u64, MessageState>,
 }
 
 struct Model {
     threads: Option<ThreadPolicy>,
     chat: Chat,
-    claims: BTreeMap<SendId, (Claimed, Option<Face>)>,
+    claims: BTreeMap<SendId, (Claimed, Option<MessageState>)>,
     disk: Disk,
     outbox: Outbox,
     now: Time,
@@ -292,7 +292,7 @@ impl Model {
     }
 
     fn count(&mut self, incident: u64, occurrences: u64) {
-        let face = Face { open: true, acknowledged: false, occurrences };
+        let face = MessageState { open: true, acknowledged: false, occurrences };
         self.chat.truth.insert(incident, face);
         self.outbox.want(incident, face, self.now);
     }

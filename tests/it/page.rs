@@ -499,9 +499,9 @@ async fn the_opening_of_a_long_incident_is_on_its_page_and_the_other_changes_are
 
 #[tokio::test]
 async fn what_nobody_has_yet_stands_above_what_is_muted_or_acknowledged_and_critical_above_the_rest() {
-    use podbell_core::deed::Act;
     use podbell_core::mute::Muted;
     use podbell_core::scope::Scope;
+    use podbell_core::user_action::Act;
     let mut world = crate::support::world::World::with_rules(
         "version: 1
 defaults: {notify: [team]}

@@ -8,7 +8,7 @@ use podbell::clock;
 use podbell::components::qcloud::discovery::discover;
 use podbell::components::qcloud::signature::{sign, string_to_sign};
 use podbell::components::qcloud::{HttpMethod, ServiceSelection, SignatureMethod};
-use podbell::sources::PollError;
+use podbell::sources::Problem;
 use podbell_core::event::Target;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -90,7 +90,7 @@ async fn every_way_to_sign_and_to_send_reads_the_list() {
     }
 }
 
-async fn poll_with_faults(codes: &[i64]) -> (Result<usize, PollError>, u64) {
+async fn poll_with_faults(codes: &[i64]) -> (Result<usize, Problem>, u64) {
     let emulator = emulator(ONE_EVENT, 1, None).await;
     emulator.fail_next(codes.iter().copied());
     let result = client(config(&emulator.endpoint())).events(&web()).await;
@@ -149,7 +149,7 @@ async fn no_pause_goes_past_the_polls_own_time() {
     assert_eq!(emulator.requests(), 1);
 }
 
-async fn poll_of(script: Vec<Reply>) -> (Result<usize, PollError>, usize) {
+async fn poll_of(script: Vec<Reply>) -> (Result<usize, Problem>, usize) {
     let server = Scripted::start(script).await;
     let mut config = config(&server.endpoint);
     config.timeout = Duration::from_millis(300);

@@ -49,7 +49,7 @@ fn named(names: &[&str]) -> ServiceSelection {
 
 fn names(event: &SourceEvent) -> Option<(Vec<String>, bool)> {
     match event {
-        SourceEvent::Roster { targets, complete, .. } => {
+        SourceEvent::TargetList { targets, complete, .. } => {
             Some((targets.iter().map(|entry| entry.target.service.to_string()).collect(), *complete))
         }
         _ => None,
@@ -115,7 +115,7 @@ async fn discovered_services_come_and_go() {
     let mut rosters = 0;
     while rosters < 4 {
         match running.next().await {
-            SourceEvent::Roster { .. } => rosters += 1,
+            SourceEvent::TargetList { .. } => rosters += 1,
             SourceEvent::Polled { target, .. } | SourceEvent::Failed { target, .. } => assert_eq!(target, b),
             other => panic!("{other:?}"),
         }

@@ -316,7 +316,7 @@ async fn podbell_starts_without_the_files_of_a_glob_tells_the_operator_and_every
 #[test]
 fn a_refusal_that_comes_with_good_rules_does_not_take_them_back() {
     let mut world = world(&[OTHER]);
-    let refused = podbell_core::source::PollError {
+    let refused = podbell_core::source::Problem {
         code: "rules".into(),
         text: "half a file".into(),
         advice: "mend it".into(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use podbell::chat::Entry;
 use podbell::components::slack::chat::{Access, Channel, Slack, SlackConfig, Timing};
 use podbell::guard::{Gate, Limits, guarded};
-use podbell::health::Pulse;
+use podbell::health::HealthStatus;
 use podbell_core::time::Time;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -36,7 +36,13 @@ impl Podbell {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(podbell::server::serve(listener, Arc::new(Pulse::default()), None, slack.routes(), stopped));
+        tokio::spawn(podbell::server::serve(
+            listener,
+            Arc::new(HealthStatus::default()),
+            None,
+            slack.routes(),
+            stopped,
+        ));
         Self { address, _stop: stop }
     }
 

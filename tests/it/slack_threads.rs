@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use podbell_core::deed::Act;
 use podbell_core::event::{Event, Target};
 use podbell_core::scope::Scope;
+use podbell_core::user_action::Act;
 use serde_json::{Value, json};
 
 use crate::support::events::{at, warning};

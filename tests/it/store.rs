@@ -9,7 +9,7 @@ use podbell::engine::{EngineEvent, SendJob};
 use podbell::sources::receipt::Counter;
 use podbell::sources::{Receipt, SourceEvent};
 use podbell_core::outbox::Outcome;
-use podbell_core::source::{Covers, RosterEntry, Seen};
+use podbell_core::source::{Covers, PartialObservation, TargetEntry};
 use podbell_core::time::Time;
 use podbell_store::sqlite::{Ownership, SqliteError, Store};
 use podbell_store::{StoreError, Writer as _};
@@ -135,11 +135,15 @@ fn after_a_commit_that_failed_memory_equals_the_store_and_nothing_was_told() {
 async fn what_a_watch_brought_and_the_store_did_not_take_is_asked_for_again() {
     let mut world = World::builtin();
     let covers = Covers { source: "prod".into(), namespace: None };
-    world.say(SourceEvent::Swept { covers, at: world.now, shown: vec![], receipt: Receipt::free() });
+    world.say(SourceEvent::ListCompleted { covers, at: world.now, shown: vec![], receipt: Receipt::free() });
     let counter = Counter::default();
-    let seen = Seen { target: web(), events: vec![warning("web-0", "Failed", "m", 1, 30, 59)], gone: Vec::new() };
+    let seen = PartialObservation {
+        target: web(),
+        events: vec![warning("web-0", "Failed", "m", 1, 30, 59)],
+        gone: Vec::new(),
+    };
     let at = world.now;
-    let part = |receipt| SourceEvent::Seen { at, whole: false, lists: vec![seen.clone()], receipt };
+    let part = |receipt| SourceEvent::PartialObservation { at, whole: false, lists: vec![seen.clone()], receipt };
     let (first, behind) = (counter.receipt(1).await.unwrap(), counter.receipt(1).await.unwrap());
     let full = "CREATE TRIGGER full BEFORE INSERT ON series BEGIN SELECT RAISE(ABORT, 'disk full'); END";
     sqlite(&world.store_path(), full);
@@ -163,9 +167,9 @@ fn a_roster_that_could_not_be_written_is_not_lost() {
         &world.store_path(),
         "CREATE TRIGGER full BEFORE INSERT ON target BEGIN SELECT RAISE(ABORT, 'disk full'); END",
     );
-    let roster = SourceEvent::Roster {
+    let roster = SourceEvent::TargetList {
         source: "prod".into(),
-        targets: vec![RosterEntry { target: web(), discovered: false }],
+        targets: vec![TargetEntry { target: web(), discovered: false }],
         complete: true,
     };
     let now = world.now;

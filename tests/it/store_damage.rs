@@ -153,9 +153,9 @@ fn go_on(world: &mut World, left: &Left) -> Result<(), StoreError> {
             events.push(failing(99, world.now.millis() / 1000 - crate::support::events::START.millis() / 1000));
         }
         let polled = SourceEvent::Polled { target: web(), at: world.now, events: events.clone() };
-        let roster = SourceEvent::Roster {
+        let roster = SourceEvent::TargetList {
             source: "prod".into(),
-            targets: vec![podbell_core::source::RosterEntry { target: web(), discovered: false }],
+            targets: vec![podbell_core::source::TargetEntry { target: web(), discovered: false }],
             complete: true,
         };
         world.try_turn(vec![EngineEvent::Source(roster), EngineEvent::Source(polled)])?;

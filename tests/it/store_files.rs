@@ -294,14 +294,14 @@ fn no_text_from_outside_is_stored_longer_than_it_can_be_told() {
     use podbell::engine::EngineEvent;
     use podbell::sources::SourceEvent;
     use podbell_core::event::{Event, Target};
-    use podbell_core::source::PollError;
-    use podbell_core::source::RosterEntry;
+    use podbell_core::source::Problem;
+    use podbell_core::source::TargetEntry;
     let mut world = World::new(spec());
     let long = "n".repeat(1 << 20);
     let targets: Vec<Target> = (0..3).map(|n| Target::new("prod", "cls-1", &format!("{long}{n}"), &long)).collect();
-    let roster = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
+    let roster = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: false }).collect();
     world
-        .try_turn(vec![EngineEvent::Source(SourceEvent::Roster {
+        .try_turn(vec![EngineEvent::Source(SourceEvent::TargetList {
             source: "prod".into(),
             targets: roster,
             complete: true,
@@ -317,7 +317,7 @@ fn no_text_from_outside_is_stored_longer_than_it_can_be_told() {
         };
         let events = [event("a", &long), event("b", "m"), event("c", &long)];
         let polled = SourceEvent::Polled { target: targets[0].clone(), at: world.now, events: events.to_vec() };
-        let error = PollError { code: long.clone(), text: long.clone(), advice: long.clone(), gone: false };
+        let error = Problem { code: long.clone(), text: long.clone(), advice: long.clone(), gone: false };
         let failed = SourceEvent::Failed { target: targets[1].clone(), at: world.now, error };
         world.try_turn(vec![EngineEvent::Source(polled), EngineEvent::Source(failed)]).unwrap();
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use podbell_core::deed::Act;
 use podbell_core::event::Target;
 use podbell_core::mute::Muted;
 use podbell_core::notice::NoticeKind;
 use podbell_core::outbox::Outcome;
 use podbell_core::outbox::pace::Pace;
+use podbell_core::user_action::Act;
 use proptest::prelude::*;
 
 use crate::support::events::{at, warning};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use podbell::sources::{Receipt, SourceEvent};
 use podbell_core::event::{Event, Target};
 use podbell_core::notice::{Info, NoticeBody, Story};
-use podbell_core::source::{Covers, PollError, Seen};
+use podbell_core::source::{Covers, PartialObservation, Problem};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};
@@ -18,9 +18,12 @@ fn everything() -> Covers {
 }
 
 fn seen(world: &World, whole: bool, lists: &[(Target, Vec<Event<'static>>)]) -> SourceEvent {
-    let lists =
-        lists.iter().map(|(target, events)| Seen { target: target.clone(), events: events.clone(), gone: Vec::new() });
-    SourceEvent::Seen { at: world.now, whole, lists: lists.collect(), receipt: Receipt::free() }
+    let lists = lists.iter().map(|(target, events)| PartialObservation {
+        target: target.clone(),
+        events: events.clone(),
+        gone: Vec::new(),
+    });
+    SourceEvent::PartialObservation { at: world.now, whole, lists: lists.collect(), receipt: Receipt::free() }
 }
 
 /// A list of everything there is.
@@ -28,7 +31,7 @@ fn list(world: &mut World, lists: &[(Target, Vec<Event<'static>>)]) {
     let shown = lists.iter().map(|(target, _)| target.clone()).collect();
     let whole = seen(world, true, lists);
     world.say(whole);
-    world.say(SourceEvent::Swept { covers: everything(), at: world.now, shown, receipt: Receipt::free() });
+    world.say(SourceEvent::ListCompleted { covers: everything(), at: world.now, shown, receipt: Receipt::free() });
 }
 
 /// What changed of shop/web.
@@ -38,17 +41,17 @@ fn part(world: &mut World, events: &[Event<'static>]) {
 }
 
 fn gone(world: &mut World, event: &Event<'static>) {
-    let lists = vec![Seen { target: web(), events: Vec::new(), gone: vec![event.clone()] }];
-    world.say(SourceEvent::Seen { at: world.now, whole: false, lists, receipt: Receipt::free() });
+    let lists = vec![PartialObservation { target: web(), events: Vec::new(), gone: vec![event.clone()] }];
+    world.say(SourceEvent::PartialObservation { at: world.now, whole: false, lists, receipt: Receipt::free() });
 }
 
 fn watched(world: &mut World, covers: &Covers) {
-    world.say(SourceEvent::Watched { covers: covers.clone(), at: world.now, receipt: Receipt::free() });
+    world.say(SourceEvent::WatchProgress { covers: covers.clone(), at: world.now, receipt: Receipt::free() });
 }
 
 fn cut(world: &mut World, covers: &Covers, code: &str) {
-    let error = PollError { code: code.into(), text: "it failed".into(), advice: "mend it".into(), gone: false };
-    world.say(SourceEvent::Unwatched { covers: covers.clone(), at: world.now, error });
+    let error = Problem { code: code.into(), text: "it failed".into(), advice: "mend it".into(), gone: false };
+    world.say(SourceEvent::WatchFailed { covers: covers.clone(), at: world.now, error });
 }
 
 /// Nothing happens until `seconds`, and the watch says so each minute.
@@ -233,7 +236,12 @@ fn a_forbidden_namespace_is_told_once_and_does_not_keep_the_others_from_ending()
     let mut world = operated();
     let of = |name: &str| Covers { source: "prod".into(), namespace: Some(name.into()) };
     let (shop, secret) = (of("shop"), of("secret"));
-    world.say(SourceEvent::Swept { covers: shop.clone(), at: world.now, shown: vec![], receipt: Receipt::free() });
+    world.say(SourceEvent::ListCompleted {
+        covers: shop.clone(),
+        at: world.now,
+        shown: vec![],
+        receipt: Receipt::free(),
+    });
     world.run_until(30);
     part(&mut world, &[crash(4, 29)]);
     for minute in 1..40 {
@@ -254,10 +262,20 @@ fn a_forbidden_namespace_is_told_once_and_does_not_keep_the_others_from_ending()
 fn the_first_contact_with_a_second_namespace_is_a_first_contact() {
     let mut world = World::builtin();
     let of = |name: &str| Covers { source: "prod".into(), namespace: Some(name.into()) };
-    world.say(SourceEvent::Swept { covers: of("other"), at: world.now, shown: vec![], receipt: Receipt::free() });
+    world.say(SourceEvent::ListCompleted {
+        covers: of("other"),
+        at: world.now,
+        shown: vec![],
+        receipt: Receipt::free(),
+    });
     let whole = seen(&world, true, &[(web(), vec![warning(POD, "BackOff", "b", 6530, -90_000, -3000)])]);
     world.say(whole);
-    world.say(SourceEvent::Swept { covers: of("shop"), at: world.now, shown: vec![web()], receipt: Receipt::free() });
+    world.say(SourceEvent::ListCompleted {
+        covers: of("shop"),
+        at: world.now,
+        shown: vec![web()],
+        receipt: Receipt::free(),
+    });
     world.run_until(600);
     assert_eq!(world.told(), [""; 0], "what was already there is no news");
 }
@@ -343,8 +361,8 @@ fn a_service_of_which_nothing_is_left_is_forgotten_and_what_is_open_stays() {
     let both = seen(&world, false, &[(web(), vec![crash(1, 59)]), (keep.clone(), vec![open.clone()])]);
     world.say(both);
     gone(&mut world, &crash(1, 59));
-    let lists = vec![Seen { target: keep.clone(), events: Vec::new(), gone: vec![open] }];
-    world.say(SourceEvent::Seen { at: world.now, whole: false, lists, receipt: Receipt::free() });
+    let lists = vec![PartialObservation { target: keep.clone(), events: Vec::new(), gone: vec![open] }];
+    world.say(SourceEvent::PartialObservation { at: world.now, whole: false, lists, receipt: Receipt::free() });
     for hour in 1..60 {
         world.run_until(hour * 3600);
         watched(&mut world, &everything());
@@ -383,8 +401,8 @@ fn what_was_said_before_a_loss_is_no_word_that_nothing_was_missed() {
     let (lost, after) = (counter.mark(), counter.mark());
     lost.lost();
     world.run_until(2400);
-    world.say(SourceEvent::Watched { covers: everything(), at: world.now, receipt: after });
+    world.say(SourceEvent::WatchProgress { covers: everything(), at: world.now, receipt: after });
     assert_eq!(world.told().len(), 1, "{:?}", world.told());
-    world.say(SourceEvent::Watched { covers: everything(), at: world.now, receipt: counter.mark() });
+    world.say(SourceEvent::WatchProgress { covers: everything(), at: world.now, receipt: counter.mark() });
     assert_eq!(world.told().len(), 2, "{:?}", world.told());
 }

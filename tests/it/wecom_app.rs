@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use podbell::chat::Entry;
 use podbell::components::wecom::chat::{App, AppConfig};
-use podbell::health::Pulse;
+use podbell::health::HealthStatus;
 use podbell_core::time::Time;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -36,7 +36,7 @@ async fn podbell(now: i64, change: impl FnOnce(&mut AppConfig)) -> Podbell {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(podbell::server::serve(listener, Arc::new(Pulse::default()), None, app.routes(), stopped));
+    tokio::spawn(podbell::server::serve(listener, Arc::new(HealthStatus::default()), None, app.routes(), stopped));
     Podbell { address, queries, _stop: stop }
 }
 

@@ -14,7 +14,7 @@ use super::outbox::pace::Pace;
 use super::replay::{Outcomes, Replay, Sent};
 use super::rules::Rules;
 use super::rules::rule::{Action, Destination, Field, RuleKey};
-use super::source::{PollError, SourceInfo};
+use super::source::{Problem, SourceInfo};
 use super::step::Setup;
 use super::step::decision::{Decision, Effect, Verdict};
 use super::time::Time;
@@ -134,7 +134,7 @@ impl Backtest {
     }
 
     /// The next poll; `at` never goes backwards.
-    pub fn poll(&mut self, target: &Target, outcome: Result<&[Event<'_>], &PollError>, at: Time) {
+    pub fn poll(&mut self, target: &Target, outcome: Result<&[Event<'_>], &Problem>, at: Time) {
         let setup = &self.setup;
         let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
         let mut outcomes = replay.pass(at);

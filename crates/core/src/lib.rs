@@ -5,7 +5,6 @@
 
 pub mod ask;
 pub mod backtest;
-pub mod deed;
 pub mod diagnostic;
 pub mod diff;
 pub mod event;
@@ -29,6 +28,7 @@ pub mod timeline;
 pub mod topic;
 pub mod trail;
 pub mod translations;
+pub mod user_action;
 pub mod workload;
 pub mod yaml;
 pub mod zone;

@@ -138,7 +138,7 @@ pub struct Story {
     /// How often it came back.
     pub reopened: u32,
     /// What the destinations of this notice were told last; `None` with their first notice.
-    pub told: Option<Told>,
+    pub told: Option<LastNotified>,
     /// New reasons or kinds of message since then.
     pub news: Vec<String>,
     /// How long it has been quiet, in seconds; of a resolved one.
@@ -193,7 +193,7 @@ pub struct Newest {
 
 /// What somebody was told before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct LastNotified {
     /// When.
     pub at: Time,
     /// The occurrences told then.

@@ -11,7 +11,7 @@ use super::event::{Event, Target};
 use super::notice::Notice;
 use super::outbox::{Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox};
 use super::rules::rule::Destination;
-use super::source::{PollError, RosterEntry};
+use super::source::{Problem, TargetEntry};
 use super::step::decision::Decision;
 use super::step::{Input, Restored, Setup, State, Tally, Writes, step};
 use super::time::Time;
@@ -58,9 +58,9 @@ impl Replay {
 
     /// Targets are watched from now on, beside those that are.
     pub fn watch(&mut self, source: &Arc<str>, targets: Vec<Target>) -> Outcomes {
-        let targets: Vec<RosterEntry> =
-            targets.into_iter().map(|target| RosterEntry { target, discovered: false }).collect();
-        self.input(Input::Roster { source, targets: &targets, complete: false })
+        let targets: Vec<TargetEntry> =
+            targets.into_iter().map(|target| TargetEntry { target, discovered: false }).collect();
+        self.input(Input::TargetList { source, targets: &targets, complete: false })
     }
 
     /// A good poll of a watched target at `at`; what falls due until then comes first.
@@ -74,7 +74,7 @@ impl Replay {
     }
 
     /// A failed poll of a target at `at`.
-    pub fn fail(&mut self, target: &Target, error: &PollError, at: Time) -> Outcomes {
+    pub fn fail(&mut self, target: &Target, error: &Problem, at: Time) -> Outcomes {
         let mut outcomes = self.pass(at);
         outcomes.add(self.input(Input::Failed { target, error }));
         outcomes

@@ -23,7 +23,7 @@ pub struct SourceInfo {
 
 /// A target and how it came to be watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RosterEntry {
+pub struct TargetEntry {
     /// The target.
     pub target: Target,
     /// Found by discovery, so that it may go again; else configured, and its absence is trouble.
@@ -32,7 +32,7 @@ pub struct RosterEntry {
 
 /// Why a target could not be read, in words for the operator and without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PollError {
+pub struct Problem {
     /// The API's code such as `4100`, or a short word of ours: `timeout`, `connect`, `cut-off`,
     /// `not-json`, `too-large`, `http-502`.
     pub code: String,
@@ -95,7 +95,7 @@ pub struct ObjectName {
 
 /// What a watching source saw of one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct PartialObservation {
     /// Which.
     pub target: Target,
     /// Its events: all of them, or those that changed.

@@ -9,7 +9,7 @@ use podbell_core::ask::Logged;
 use podbell_core::event::{Level, Target};
 use podbell_core::incident::{Incident, Phase};
 use podbell_core::notice::Notice;
-use podbell_core::outbox::{Delivery, DeliveryId, DeliveryState, Face, Outbox, OutboxWrites, Parent, SendId};
+use podbell_core::outbox::{Delivery, DeliveryId, DeliveryState, MessageState, Outbox, OutboxWrites, Parent, SendId};
 use podbell_core::rules::rule::Destination;
 use podbell_core::series::EpisodeKey;
 use podbell_core::step::decision::Decision;
@@ -407,7 +407,8 @@ fn notice_row(notice: &Notice) -> Result<NoticeRow, StoreError> {
 fn thread_row(outbox: &Outbox, name: &Destination, incident: u64) -> Result<Option<ThreadRow>, StoreError> {
     let Some((state, policy)) = outbox.destination(name) else { return Ok(None) };
     let (Some(thread), Some(policy)) = (state.threads.get(incident), &policy.threads) else { return Ok(None) };
-    let shown = thread.shown.map(|(face, at): (Face, Time)| Ok::<_, StoreError>((json(&face)?, at))).transpose()?;
+    let shown =
+        thread.shown.map(|(face, at): (MessageState, Time)| Ok::<_, StoreError>((json(&face)?, at))).transpose()?;
     let (place, parent) = (policy.place.clone(), thread.parent.clone());
     Ok(Some(ThreadRow { place, parent, since: thread.since, shown }))
 }

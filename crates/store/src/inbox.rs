@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use podbell_core::deed::Deed;
 use podbell_core::outbox::DeliveryId;
 use podbell_core::time::Time;
+use podbell_core::user_action::UserAction;
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,10 +31,10 @@ pub enum Command {
         /// Its name.
         destination: String,
     },
-    /// What a person wants done. The answer is the JSON of a [`podbell_core::deed::Done`].
-    Deed {
+    /// What a person wants done. The answer is the JSON of a [`podbell_core::user_action::ActionResult`].
+    UserAction {
         /// That.
-        deed: Box<Deed>,
+        deed: Box<UserAction>,
     },
 }
 

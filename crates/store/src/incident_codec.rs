@@ -56,17 +56,17 @@ pub(crate) mod tests {
 
     use super::*;
     use podbell_core::event::Target;
+    use podbell_core::incident::notification_state::{Next, NotificationState};
     use podbell_core::incident::standing::Signs;
-    use podbell_core::incident::telling::{Next, Telling};
     use podbell_core::incident::{Details, Phase, Sighting, Topic};
-    use podbell_core::notice::{Newest, ReasonCount, Told};
+    use podbell_core::notice::{LastNotified, Newest, ReasonCount};
     use podbell_core::rules::rule::{Field, RuleKey};
     use podbell_core::time::Time;
 
     /// What a destination knew before it could flap or be held.
     #[derive(Default, Serialize)]
     struct Older {
-        told: Option<Told>,
+        told: Option<LastNotified>,
         count_step: u64,
         object_step: u64,
         topics: usize,
@@ -137,7 +137,7 @@ pub(crate) mod tests {
     #[test]
     fn what_was_written_before_a_field_was_added_is_still_read() {
         let bytes = rmp_serde::to_vec(&Older { count_step: 100, topics: 2, ..Older::default() }).unwrap();
-        let read: Telling = rmp_serde::from_slice(&bytes).unwrap();
-        assert_eq!(read, Telling { count_step: 100, topics: 2, ..Telling::default() });
+        let read: NotificationState = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(read, NotificationState { count_step: 100, topics: 2, ..NotificationState::default() });
     }
 }

@@ -26,7 +26,7 @@ use podbell_core::history::Polls;
 use podbell_core::message::number;
 use podbell_core::rules::rule::{Destination, Field};
 use podbell_core::rules::{Names, Rules, builtin};
-use podbell_core::source::PollError;
+use podbell_core::source::Problem;
 use podbell_core::time::Time;
 use podbell_store::{HISTORY, History};
 
@@ -147,7 +147,7 @@ fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
         source.map_or(Duration::from_secs(60), |source| source.facts.rhythm.wished())
     };
     let error =
-        PollError { code: "failed".into(), text: "it could not be read".into(), advice: String::new(), gone: false };
+        Problem { code: "failed".into(), text: "it could not be read".into(), advice: String::new(), gone: false };
     for poll in Polls::new(history.observations, since, now, every) {
         for set in &mut sets {
             set.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);

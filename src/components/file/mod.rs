@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::recording::{RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::clock;
-use crate::sources::{PollError, RosterEntry, SourceEvent, event_list};
+use crate::sources::{Problem, SourceEvent, TargetEntry, event_list};
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
@@ -93,9 +93,9 @@ pub fn open(path: &Path, zone: TimeZone) -> io::Result<Recording<Box<dyn BufRead
 }
 
 /// A recorded error keeps its code if it is one: `-16013` must still mean that the service is gone.
-fn recorded_error(words: &str) -> PollError {
+fn recorded_error(words: &str) -> Problem {
     let code = words.split_whitespace().next().unwrap_or("error").trim_end_matches(':');
-    PollError {
+    Problem {
         code: code.chars().take(40).collect(),
         text: words.to_owned(),
         advice: "none: the recording says so".to_owned(),
@@ -125,7 +125,7 @@ async fn play(config: &FileConfig, events: &mpsc::Sender<SourceEvent>) {
 }
 
 /// Nobody listens any more.
-struct Deaf;
+struct ReceiverClosed;
 
 struct Player<'a> {
     config: &'a FileConfig,
@@ -139,7 +139,7 @@ struct Player<'a> {
 impl Player<'_> {
     /// Reads the file once; of a recording, plays it to the end and then repeats its last answers
     /// for ever.
-    async fn once(&mut self) -> Result<(), Deaf> {
+    async fn once(&mut self) -> Result<(), ReceiverClosed> {
         let mut recording = match self.open().await {
             Ok(recording) => recording,
             Err(error) => return self.unreadable(&RecordingError::Io(error)).await,
@@ -179,8 +179,8 @@ impl Player<'_> {
     }
 
     /// Nothing is known of any target then: it is the source's trouble, until the file was read.
-    async fn unreadable(&mut self, error: &RecordingError) -> Result<(), Deaf> {
-        let error = PollError {
+    async fn unreadable(&mut self, error: &RecordingError) -> Result<(), ReceiverClosed> {
+        let error = Problem {
             code: "file".to_owned(),
             text: format!("{}: {error}", self.config.path.display()),
             advice: "check the file of this source".to_owned(),
@@ -190,7 +190,7 @@ impl Player<'_> {
     }
 
     /// Hands in an answer in which so many entries could not be understood.
-    async fn say(&mut self, event: SourceEvent, unusable: usize) -> Result<(), Deaf> {
+    async fn say(&mut self, event: SourceEvent, unusable: usize) -> Result<(), ReceiverClosed> {
         let (SourceEvent::Polled { target, at, .. } | SourceEvent::Failed { target, at, .. }) = &event else {
             return self.send(event).await;
         };
@@ -210,16 +210,16 @@ impl Player<'_> {
     }
 
     fn roster(&self, complete: bool) -> SourceEvent {
-        let entry = |target: &Target| RosterEntry { target: target.clone(), discovered: false };
+        let entry = |target: &Target| TargetEntry { target: target.clone(), discovered: false };
         let targets = self.watched.keys().map(entry).collect();
-        SourceEvent::Roster { source: self.config.name.clone(), targets, complete }
+        SourceEvent::TargetList { source: self.config.name.clone(), targets, complete }
     }
 
-    async fn send(&self, event: SourceEvent) -> Result<(), Deaf> {
-        self.events.send(event).await.map_err(|_| Deaf)
+    async fn send(&self, event: SourceEvent) -> Result<(), ReceiverClosed> {
+        self.events.send(event).await.map_err(|_| ReceiverClosed)
     }
 
-    async fn repeat_for_ever(&mut self) -> Result<(), Deaf> {
+    async fn repeat_for_ever(&mut self) -> Result<(), ReceiverClosed> {
         loop {
             self.pause(self.config.poll_every).await?;
             for event in self.watched.values().flatten() {
@@ -228,9 +228,9 @@ impl Player<'_> {
         }
     }
 
-    async fn pause(&self, span: Duration) -> Result<(), Deaf> {
+    async fn pause(&self, span: Duration) -> Result<(), ReceiverClosed> {
         tokio::select! {
-            () = self.events.closed() => Err(Deaf),
+            () = self.events.closed() => Err(ReceiverClosed),
             () = tokio::time::sleep(span) => Ok(()),
         }
     }

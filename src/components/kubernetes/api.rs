@@ -23,7 +23,7 @@ use super::connect::{self, chain};
 use super::follow::Resource;
 use crate::clock;
 use crate::http::Clocks;
-use podbell_core::source::PollError;
+use podbell_core::source::Problem;
 use podbell_core::time::Time;
 
 /// How many objects are asked for at once.
@@ -48,7 +48,7 @@ pub struct Fault {
     /// Not before this.
     pub retry_after: Option<Duration>,
     /// In words.
-    pub error: PollError,
+    pub error: Problem,
 }
 
 /// What a fault means.
@@ -67,7 +67,7 @@ pub enum FaultKind {
 impl Fault {
     fn new(kind: FaultKind, code: &str, text: impl Display, advice: &str) -> Self {
         let text = text.to_string().chars().take(MOST_WORDS).collect();
-        let error = PollError { code: code.to_owned(), text, advice: advice.to_owned(), gone: false };
+        let error = Problem { code: code.to_owned(), text, advice: advice.to_owned(), gone: false };
         Self { kind, retry_after: None, error }
     }
 

@@ -22,7 +22,7 @@ use crate::sources::SourceEvent;
 use crate::sources::receipt::Counter;
 use podbell_core::event::{Event, Target};
 use podbell_core::series::EpisodeKey;
-use podbell_core::source::{Covers, Seen};
+use podbell_core::source::{Covers, PartialObservation};
 use podbell_core::time::Time;
 
 /// The most events of a batch.
@@ -36,7 +36,7 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 const CALM: Duration = Duration::from_secs(300);
 
 /// Nobody listens any more.
-struct Deaf;
+struct ReceiverClosed;
 
 /// A change that waits for others, with the event read.
 enum Waiting {
@@ -139,7 +139,7 @@ async fn at(time: Option<Instant>) {
 }
 
 impl Reporter {
-    async fn turn(&mut self, follower: &mut Follower) -> Result<(), Deaf> {
+    async fn turn(&mut self, follower: &mut Follower) -> Result<(), ReceiverClosed> {
         let counter = self.counter.clone();
         if follower.is_listing() {
             // As of its beginning: what happens later, the watch will show.
@@ -185,7 +185,7 @@ impl Reporter {
         self.list = Lists::default();
     }
 
-    async fn take(&mut self, happening: Happening, caught_up: Option<Time>) -> Result<(), Deaf> {
+    async fn take(&mut self, happening: Happening, caught_up: Option<Time>) -> Result<(), ReceiverClosed> {
         match happening {
             Happening::Page { items, last } => self.page(items, last).await,
             Happening::ListsAgain => {
@@ -212,12 +212,12 @@ impl Reporter {
                 }
                 tracing::debug!(source = %self.config.name, code = fault.error.code, text = fault.error.text, "a watch failed");
                 let (covers, at, error) = (self.covers.clone(), clock::now(), fault.error);
-                self.send(SourceEvent::Unwatched { covers, at, error }).await
+                self.send(SourceEvent::WatchFailed { covers, at, error }).await
             }
         }
     }
 
-    async fn page(&mut self, items: Vec<Box<RawValue>>, last: bool) -> Result<(), Deaf> {
+    async fn page(&mut self, items: Vec<Box<RawValue>>, last: bool) -> Result<(), ReceiverClosed> {
         if self.list.by_target.is_empty() {
             self.live.list_begins();
         }
@@ -235,8 +235,8 @@ impl Reporter {
         let lists = std::mem::take(&mut self.list);
         let shown: Vec<Target> = lists.by_target.keys().map(|target| (**target).clone()).collect();
         self.hand_in(lists, true, began).await?;
-        let Some(receipt) = self.counter.receipt(1).await else { return Err(Deaf) };
-        self.send(SourceEvent::Swept { covers: self.covers.clone(), at: began, shown, receipt }).await?;
+        let Some(receipt) = self.counter.receipt(1).await else { return Err(ReceiverClosed) };
+        self.send(SourceEvent::ListCompleted { covers: self.covers.clone(), at: began, shown, receipt }).await?;
         self.said = Some(clock::monotonic());
         // What is no longer attributed to is known by nobody else.
         self.targets.retain(|target| Arc::strong_count(target) > 1);
@@ -249,7 +249,7 @@ impl Reporter {
         object: &RawValue,
         change: impl Fn(KubeEvent) -> Waiting,
         caught_up: Option<Time>,
-    ) -> Result<(), Deaf> {
+    ) -> Result<(), ReceiverClosed> {
         let Some(event) = self.read(object) else { return Ok(()) };
         self.waiting.push(change(event));
         // What a cut watch missed is still coming: a bookmark, or a moment without news, ends it.
@@ -266,7 +266,7 @@ impl Reporter {
     }
 
     /// Hands in what waits, and now and then says that nothing was missed until `caught_up`.
-    async fn flush(&mut self, caught_up: Option<Time>) -> Result<(), Deaf> {
+    async fn flush(&mut self, caught_up: Option<Time>) -> Result<(), ReceiverClosed> {
         self.flush_at = None;
         if self.waiting.is_empty() {
             return Ok(());
@@ -294,15 +294,16 @@ impl Reporter {
     }
 
     /// Says what was seen, a batch at a time; a target's whole list is never split.
-    async fn hand_in(&mut self, lists: Lists, whole: bool, at: Time) -> Result<(), Deaf> {
+    async fn hand_in(&mut self, lists: Lists, whole: bool, at: Time) -> Result<(), ReceiverClosed> {
         let (mut batch, mut size) = (Vec::new(), 0);
         let mut all = lists.by_target.into_iter().peekable();
         while let Some((target, list)) = all.next() {
             size += list.events.len() + list.gone.len();
-            batch.push(Seen { target: (*target).clone(), events: list.events, gone: list.gone });
+            batch.push(PartialObservation { target: (*target).clone(), events: list.events, gone: list.gone });
             if size >= BATCH || all.peek().is_none() {
-                let Some(receipt) = self.counter.receipt(size).await else { return Err(Deaf) };
-                self.send(SourceEvent::Seen { at, whole, lists: std::mem::take(&mut batch), receipt }).await?;
+                let Some(receipt) = self.counter.receipt(size).await else { return Err(ReceiverClosed) };
+                self.send(SourceEvent::PartialObservation { at, whole, lists: std::mem::take(&mut batch), receipt })
+                    .await?;
                 size = 0;
             }
         }
@@ -310,11 +311,11 @@ impl Reporter {
     }
 
     /// Nothing was missed until then.
-    async fn say(&mut self, until: Time) -> Result<(), Deaf> {
+    async fn say(&mut self, until: Time) -> Result<(), ReceiverClosed> {
         self.say_at = None;
         self.said = Some(clock::monotonic());
         let receipt = self.counter.mark();
-        self.send(SourceEvent::Watched { covers: self.covers.clone(), at: until, receipt }).await
+        self.send(SourceEvent::WatchProgress { covers: self.covers.clone(), at: until, receipt }).await
     }
 
     fn read(&mut self, object: &RawValue) -> Option<KubeEvent> {
@@ -332,7 +333,7 @@ impl Reporter {
     fn place(&mut self, event: KubeEvent) -> (Arc<Target>, EpisodeKey, Event<'static>) {
         let target = self.live.target(event.id).unwrap_or_else(|| {
             let (mut namespace, service) = self.owners.ask(|owners| place::of(&event, owners));
-            // Seen through a watch of one namespace, which alone can say that nothing was missed.
+            // PartialObservation through a watch of one namespace, which alone can say that nothing was missed.
             if namespace.is_empty() && self.covers.namespace.as_deref().is_some_and(|own| own != "default") {
                 namespace = &event.namespace;
             }
@@ -355,7 +356,7 @@ impl Reporter {
         (target, episode, event)
     }
 
-    async fn send(&self, event: SourceEvent) -> Result<(), Deaf> {
-        self.out.send(event).await.map_err(|_| Deaf)
+    async fn send(&self, event: SourceEvent) -> Result<(), ReceiverClosed> {
+        self.out.send(event).await.map_err(|_| ReceiverClosed)
     }
 }

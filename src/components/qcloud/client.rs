@@ -19,10 +19,10 @@ use super::codes::{self, Retry};
 use super::signature::{HttpMethod, sign, string_to_sign};
 use super::{ApiConfig, SignatureMethod};
 use crate::clock;
-use crate::hide::spellings;
 use crate::http::{BodyError, Clocks, read_body};
+use crate::redact::spellings;
 use crate::sources::event_list::{self as answer, AnswerError, EventList};
-use crate::sources::{List, PollError};
+use crate::sources::{List, Problem};
 use podbell_core::event::Target;
 
 /// Retries of one poll when the other side is unwell.
@@ -63,7 +63,7 @@ impl Client {
     }
 
     /// One service's list.
-    pub async fn events(&self, target: &Target) -> Result<List, PollError> {
+    pub async fn events(&self, target: &Target) -> Result<List, Problem> {
         let params =
             [("clusterId", &*target.cluster), ("serviceName", &*target.service), ("namespace", &*target.namespace)];
         let read = |body: &[u8]| answer::parse_events(body, &self.config.time_zone).map(EventList::into_owned);
@@ -77,7 +77,7 @@ impl Client {
         action: &str,
         params: &[(&str, &str)],
         read: impl Fn(&[u8]) -> Result<T, AnswerError>,
-    ) -> Result<T, PollError> {
+    ) -> Result<T, Problem> {
         let begun = clock::monotonic();
         let budget = self.config.poll_every.min(MAX_BUDGET);
         let mut afresh = 0;
@@ -233,7 +233,7 @@ impl Pace {
 /// An attempt that failed: what to do, and what to tell when nothing helps.
 struct Trouble {
     retry: Retry,
-    error: PollError,
+    error: Problem,
 }
 
 impl Trouble {
@@ -308,8 +308,8 @@ impl Trouble {
     }
 }
 
-fn poll_error(code: impl Into<String>, text: impl Into<String>, advice: &str) -> PollError {
-    PollError { code: code.into(), text: text.into(), advice: advice.to_owned(), gone: false }
+fn poll_error(code: impl Into<String>, text: impl Into<String>, advice: &str) -> Problem {
+    Problem { code: code.into(), text: text.into(), advice: advice.to_owned(), gone: false }
 }
 
 /// The innermost cause: the outer ones repeat that something failed, some with the URL.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::ServiceSelection;
 use super::client::Client;
-use crate::sources::PollError;
+use crate::sources::Problem;
 use crate::sources::event_list::{self as answer, AnswerError};
 use crate::sources::loose::{Integer, Text};
 use crate::sources::poller::Discovery;
@@ -46,7 +46,7 @@ pub struct Glimpse {
 ///
 /// # Errors
 /// When the API refuses.
-pub async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<Glimpse, PollError> {
+pub async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<Glimpse, Problem> {
     let page = [("offset", "0"), ("limit", "100")];
     let cluster = match cluster {
         Some(cluster) => cluster.to_owned(),
@@ -65,7 +65,7 @@ pub async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<Glimpse, 
     Ok(Glimpse { total: services.total.unwrap_or(targets.len()).max(targets.len()), targets })
 }
 
-async fn clusters(client: &Client) -> (BTreeSet<String>, Option<PollError>) {
+async fn clusters(client: &Client) -> (BTreeSet<String>, Option<Problem>) {
     let mut clusters = BTreeSet::new();
     let mut all = false;
     for selection in &client.config().services {
@@ -83,11 +83,11 @@ async fn clusters(client: &Client) -> (BTreeSet<String>, Option<PollError>) {
     (clusters, error)
 }
 
-async fn services(client: &Client, cluster: &str) -> (Vec<Target>, Option<PollError>) {
+async fn services(client: &Client, cluster: &str) -> (Vec<Target>, Option<Problem>) {
     let params = [("clusterId", cluster), ("allnamespace", "1")];
     let (found, error) = pages(client, "DescribeClusterService", &params, read_services).await;
     let target = |(namespace, name): &(String, String)| Target::new(&client.config().name, cluster, namespace, name);
-    let error = error.map(|error| PollError { text: format!("cluster {cluster}: {}", error.text), ..error });
+    let error = error.map(|error| Problem { text: format!("cluster {cluster}: {}", error.text), ..error });
     (found.iter().filter(|(_, name)| !name.is_empty()).map(target).collect(), error)
 }
 
@@ -103,7 +103,7 @@ async fn pages<T: Ord>(
     action: &str,
     params: &[(&str, &str)],
     read: fn(&[u8]) -> Result<Page<T>, AnswerError>,
-) -> (BTreeSet<T>, Option<PollError>) {
+) -> (BTreeSet<T>, Option<Problem>) {
     let mut all = BTreeSet::new();
     let mut offset = 0_usize;
     for _ in 0..MAX_PAGES {
@@ -130,8 +130,8 @@ async fn pages<T: Ord>(
     (all, Some(short(action, seen, usize::MAX)))
 }
 
-fn short(action: &str, seen: usize, total: usize) -> PollError {
-    PollError {
+fn short(action: &str, seen: usize, total: usize) -> Problem {
+    Problem {
         code: "incomplete".to_owned(),
         text: format!("{action} listed {seen} of {total}"),
         advice: "wait for the next discovery; until then nothing is taken for deleted".to_owned(),

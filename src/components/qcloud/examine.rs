@@ -12,7 +12,7 @@ use crate::clock;
 use crate::examine::{Checked, Finding, Group, count, span};
 use crate::sources::poller::PaceVerdict;
 use podbell_core::event::Target;
-use podbell_core::source::PollError;
+use podbell_core::source::Problem;
 use podbell_core::step::clock_hint;
 use podbell_core::time::Time;
 
@@ -38,7 +38,7 @@ struct Looked {
     /// Nothing was read of it in time.
     late: bool,
     /// What could not be read: a service, or the entry as a whole.
-    failed: Vec<(String, PollError)>,
+    failed: Vec<(String, Problem)>,
 }
 
 /// Asks the API.

@@ -27,7 +27,7 @@ use url::Url;
 use self::client::Client;
 use crate::examine::Checked;
 use crate::sources::poller::{self, Plan, Reader};
-use crate::sources::{List, PollError, RosterEntry, SourceEvent, SourceTask};
+use crate::sources::{List, Problem, SourceEvent, SourceTask, TargetEntry};
 use crate::tasks::Waiting;
 use podbell_core::event::Target;
 
@@ -224,13 +224,13 @@ struct Source {
 }
 
 impl Reader for Source {
-    async fn read(&self, target: &Target) -> Result<List, PollError> {
+    async fn read(&self, target: &Target) -> Result<List, Problem> {
         self.client.events(target).await
     }
 
-    fn configured(&self) -> Vec<RosterEntry> {
+    fn configured(&self) -> Vec<TargetEntry> {
         let named = self.client.config().named_targets();
-        named.into_iter().map(|target| RosterEntry { target, discovered: false }).collect()
+        named.into_iter().map(|target| TargetEntry { target, discovered: false }).collect()
     }
 
     async fn discover(&self) -> poller::Discovery {

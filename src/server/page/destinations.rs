@@ -60,7 +60,7 @@ pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[Delive
 fn state(cx: &Context<'_>, health: Option<&Health>) -> Markup {
     let words = cx.words;
     let Some(health) = health else { return html! { (words.works()) } };
-    let until = health.retry_at.max(health.wall).filter(|at| *at > cx.style.now);
+    let until = health.retry_at.max(health.rate_limited_until).filter(|at| *at > cx.style.now);
     html! {
         @if let Some(paused) = &health.paused {
             span.badge.bad { (words.paused()) (data(&paused.code)) }

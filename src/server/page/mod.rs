@@ -49,7 +49,7 @@ use crate::chat::queries::{Asked, ListError};
 use crate::chat::views::Reader;
 use crate::guard::Refused;
 use crate::guard::Tries;
-use crate::health::Pulse;
+use crate::health::HealthStatus;
 use podbell_core::message::{Language, Style, one_line};
 use podbell_core::time::Time;
 
@@ -83,7 +83,7 @@ struct Page {
     config: PageConfig,
     tokens: Tokens,
     queries: Arc<QueryService>,
-    pulse: Arc<Pulse>,
+    pulse: Arc<HealthStatus>,
     sessions: Mutex<Sessions>,
     streams: Arc<Streams>,
     assets: Assets,
@@ -96,7 +96,7 @@ struct Page {
 }
 
 /// The routes of the page; none where nobody could sign in.
-pub fn routes(config: PageConfig, queries: Arc<QueryService>, pulse: Arc<Pulse>) -> Router {
+pub fn routes(config: PageConfig, queries: Arc<QueryService>, pulse: Arc<HealthStatus>) -> Router {
     if config.tokens.is_empty() && config.proxy.is_none() {
         return Router::new();
     }

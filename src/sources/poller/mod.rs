@@ -21,16 +21,16 @@ use tokio::task::JoinSet;
 pub use self::pace::{PaceVerdict, real_interval};
 use self::schedule::Schedule;
 use self::watched::Watched;
-use super::{List, PollError, RosterEntry, SourceEvent};
+use super::{List, Problem, SourceEvent, TargetEntry};
 use crate::clock;
 use podbell_core::event::Target;
 
 /// How a source's targets are found and read.
 pub trait Reader: Send + Sync + 'static {
     /// Reads one target's list.
-    fn read(&self, target: &Target) -> impl Future<Output = Result<List, PollError>> + Send;
+    fn read(&self, target: &Target) -> impl Future<Output = Result<List, Problem>> + Send;
     /// The targets that are always watched.
-    fn configured(&self) -> Vec<RosterEntry>;
+    fn configured(&self) -> Vec<TargetEntry>;
     /// Looks for more.
     fn discover(&self) -> impl Future<Output = Discovery> + Send;
 }
@@ -41,7 +41,7 @@ pub struct Discovery {
     /// The services, as far as it came.
     pub targets: BTreeSet<Target>,
     /// Why that is not all.
-    pub error: Option<PollError>,
+    pub error: Option<Problem>,
 }
 
 /// When what is done.
@@ -133,7 +133,7 @@ struct Poller<R> {
 }
 
 impl<R: Reader> Poller<R> {
-    fn new(reader: Arc<R>, plan: Plan, events: mpsc::Sender<SourceEvent>, configured: &[RosterEntry]) -> Self {
+    fn new(reader: Arc<R>, plan: Plan, events: mpsc::Sender<SourceEvent>, configured: &[TargetEntry]) -> Self {
         let configured = configured.iter().map(|entry| entry.target.clone());
         Self {
             watched: Watched::new(configured),
@@ -151,9 +151,9 @@ impl<R: Reader> Poller<R> {
     }
 
     /// With discovery, the configured services are not all there is.
-    async fn first_roster(&mut self, targets: Vec<RosterEntry>) {
+    async fn first_roster(&mut self, targets: Vec<TargetEntry>) {
         let complete = self.plan.rediscover_every.is_none();
-        let roster = SourceEvent::Roster { source: self.plan.source.clone(), targets, complete };
+        let roster = SourceEvent::TargetList { source: self.plan.source.clone(), targets, complete };
         if complete || !self.schedule.is_empty() {
             let _ = self.events.send(roster).await;
         }
@@ -259,9 +259,9 @@ async fn discover<R: Reader>(reader: Arc<R>, source: Arc<str>, events: mpsc::Sen
     let mut targets = reader.configured();
     let configured: BTreeSet<_> = targets.iter().map(|entry| entry.target.clone()).collect();
     let found = discovery.targets.difference(&configured).cloned();
-    targets.extend(found.map(|target| RosterEntry { target, discovered: true }));
+    targets.extend(found.map(|target| TargetEntry { target, discovered: true }));
     tracing::debug!(%source, services = targets.len(), complete, "a discovery ended");
-    let _ = events.send(SourceEvent::Roster { source: source.clone(), targets, complete }).await;
+    let _ = events.send(SourceEvent::TargetList { source: source.clone(), targets, complete }).await;
     if let Some(error) = discovery.error {
         tracing::debug!(%source, code = error.code, "a discovery was not complete");
         let _ = events.send(SourceEvent::DiscoveryFailed { source, at: clock::now(), error }).await;

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use podbell::chat::{ActError, Acting, CommandSink, Entry, Queries as _, QueryService, Question, RuleCatalog, Speaker};
 use podbell_core::ask::{Known, Prompt};
-use podbell_core::deed::{Act, Deed, Done, Refusal};
 use podbell_core::event::{Level, Target};
 use podbell_core::message::{Language, Style};
 use podbell_core::mute::{Author, Mute, Muted};
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
+use podbell_core::user_action::{Act, ActionResult, Refusal, UserAction};
 use podbell_store::sqlite::Reader;
 use podbell_store::{Inbox as _, Readers, ServiceQueries as _};
 use rusqlite::Connection;
@@ -69,19 +69,19 @@ pub fn lived() -> World {
 /// What the sink of a test was asked to do; it does it all.
 #[derive(Default)]
 struct TestSink {
-    asked: Mutex<Vec<Deed>>,
+    asked: Mutex<Vec<UserAction>>,
     silent: bool,
 }
 
 impl CommandSink for TestSink {
-    fn act(&self, deed: Deed) -> Acting<'_> {
+    fn act(&self, deed: UserAction) -> Acting<'_> {
         let done = match &deed.act {
             Act::Mute { what, lasts, why } => {
-                Done::Muted { mute: mute(what.clone(), &deed, *lasts, why.clone()), holds: 1 }
+                ActionResult::Muted { mute: mute(what.clone(), &deed, *lasts, why.clone()), holds: 1 }
             }
-            Act::Acknowledge { id } => Done::Acknowledged { id: *id, before: None },
+            Act::Acknowledge { id } => ActionResult::Acknowledged { id: *id, before: None },
             Act::Unmute { what } => {
-                Done::Unmuted { mutes: vec![mute(what.clone(), &deed, Duration::from_secs(60), None)] }
+                ActionResult::Unmuted { mutes: vec![mute(what.clone(), &deed, Duration::from_secs(60), None)] }
             }
         };
         self.asked.lock().unwrap().push(deed);
@@ -90,7 +90,7 @@ impl CommandSink for TestSink {
     }
 }
 
-fn mute(what: Muted, deed: &Deed, lasts: Duration, why: Option<String>) -> Mute {
+fn mute(what: Muted, deed: &UserAction, lasts: Duration, why: Option<String>) -> Mute {
     let (from, scope, by) = (at(120), deed.scope.clone(), deed.by.clone());
     Mute { id: 1, what, scope, by, why, from, until: from.plus(lasts) }
 }
@@ -412,7 +412,7 @@ fn what_happens_again_leaves_the_silent_baseline() {
     world.poll(&web(), &[warning("cache-0", "Evicted", "the node was low on memory", 6531, -90_000, 119)]);
     let said = Asker::of(&world).podbell("events");
     assert!(!said.contains("cache"), "{said}");
-    let refused = Done::Refused { because: Refusal::Over };
+    let refused = ActionResult::Refused { because: Refusal::Over };
     assert!(serde_json::to_string(&refused).unwrap().contains("over"));
 }
 

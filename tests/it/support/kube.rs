@@ -7,7 +7,7 @@ use std::time::Duration;
 use podbell::clock;
 use podbell::components::kubernetes::{self, KubernetesConfig, Pace};
 use podbell::sources::SourceEvent;
-use podbell_core::source::PollError;
+use podbell_core::source::Problem;
 use podbell_core::time::Time;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -36,7 +36,7 @@ pub struct Watching {
     task: JoinHandle<()>,
     /// By namespace/service, object and reason: what was read last.
     pub known: BTreeMap<(String, String), u64>,
-    pub errors: Vec<PollError>,
+    pub errors: Vec<Problem>,
     pub whole: usize,
     pub parts: usize,
 }
@@ -73,7 +73,7 @@ impl Watching {
         let event = event.unwrap_or_else(|_| panic!("nothing more; known {:?}, errors {:?}", self.known, self.errors));
         let event = event.expect("it runs");
         match &event {
-            SourceEvent::Seen { lists, whole, .. } => {
+            SourceEvent::PartialObservation { lists, whole, .. } => {
                 for seen in lists {
                     self.whole += usize::from(*whole);
                     self.parts += usize::from(!*whole);
@@ -83,7 +83,7 @@ impl Watching {
                     }
                 }
             }
-            SourceEvent::Unwatched { error, .. } => self.errors.push(error.clone()),
+            SourceEvent::WatchFailed { error, .. } => self.errors.push(error.clone()),
             _ => {}
         }
         event
@@ -103,7 +103,7 @@ impl Watching {
 
     /// Listens until all lists were handed in.
     pub async fn swept(&mut self) {
-        self.until(|_, event| matches!(event, SourceEvent::Swept { .. }).then_some(())).await;
+        self.until(|_, event| matches!(event, SourceEvent::ListCompleted { .. }).then_some(())).await;
     }
 
     /// Listens until an event of an object reads like this.

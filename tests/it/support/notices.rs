@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use podbell_core::event::Level;
 use podbell_core::incident::hold::Window;
 use podbell_core::notice::{
-    ClockHint, Info, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, Told, Trouble, TroubleSubject,
+    ClockHint, Info, LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, Trouble, TroubleSubject,
 };
 use podbell_core::rules::rule::{Field, RuleKey, Severity};
 
@@ -87,8 +87,8 @@ fn own(id: u64, kind: NoticeKind, body: NoticeBody) -> Notice {
     }
 }
 
-fn told() -> Option<Told> {
-    Some(Told { at: at(600), occurrences: 34, objects: 2 })
+fn told() -> Option<LastNotified> {
+    Some(LastNotified { at: at(600), occurrences: 34, objects: 2 })
 }
 
 /// A trouble with reading the source `prod`.

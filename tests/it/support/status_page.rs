@@ -8,15 +8,15 @@ use std::time::Duration;
 use podbell::chat::{ActError, Acting, CommandSink, QueryService, RuleCatalog};
 use podbell::clock;
 use podbell::components::qcloud::emulator::Emulator;
-use podbell::health::Pulse;
+use podbell::health::HealthStatus;
 use podbell::health::{count, snapshot};
 use podbell::server::api::{Rights, Token};
 use podbell::server::page::{self, PageConfig};
 use podbell_core::ask::Known;
-use podbell_core::deed::Deed;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
+use podbell_core::user_action::UserAction;
 use podbell_store::Readers;
 use reqwest::{Method, StatusCode, header};
 
@@ -224,7 +224,7 @@ impl Visitor {
 struct NoSink;
 
 impl CommandSink for NoSink {
-    fn act(&self, _: Deed) -> Acting<'_> {
+    fn act(&self, _: UserAction) -> Acting<'_> {
         Box::pin(async { Err(ActError::NotRunning) })
     }
 }
@@ -241,7 +241,7 @@ pub async fn served_at(
     clock: Arc<dyn Fn() -> Time + Send + Sync>,
 ) -> (String, tokio::sync::watch::Sender<bool>) {
     let now = clock();
-    let (path, pulse) = (world.store_path(), Arc::new(Pulse::default()));
+    let (path, pulse) = (world.store_path(), Arc::new(HealthStatus::default()));
     let counted = count(world.engine());
     let mut numbers = snapshot(world.engine(), counted);
     // Virtual time goes in large steps; a source of podbell.yaml is read each minute.

@@ -9,7 +9,6 @@ use podbell::app::assemble::Rendered;
 use podbell::engine::{ActionRequest, Engine, EngineEvent, NewRules, Parts, Renderer, SendJob};
 use podbell::notifiers::Notifiers;
 use podbell::sources::SourceEvent;
-use podbell_core::deed::{Act, Deed, Done};
 use podbell_core::event::{Event, Target};
 use podbell_core::mute::Author;
 use podbell_core::notice::Notice;
@@ -21,10 +20,11 @@ use podbell_core::rules::in_force::{InForce, RuleFiles};
 use podbell_core::rules::quiet::{Hours, Maintenance};
 use podbell_core::rules::rule::Destination;
 use podbell_core::scope::Scope;
-use podbell_core::source::{PollError, RosterEntry, SourceInfo};
+use podbell_core::source::{Problem, SourceInfo, TargetEntry};
 use podbell_core::step::Setup;
 use podbell_core::step::daily::DailyAt;
 use podbell_core::time::{Jump, Time};
+use podbell_core::user_action::{Act, ActionResult, UserAction};
 use podbell_store::sqlite::{Ownership, Store};
 use podbell_store::{Location, Reader, StoreError, Writer as _};
 use serde_json::json;
@@ -260,7 +260,7 @@ impl World {
     }
 
     /// The same, and in the same turn a later look finds something that cannot be used.
-    pub fn reload_then_refuse(&mut self, rules: &[&str], error: PollError) {
+    pub fn reload_then_refuse(&mut self, rules: &[&str], error: Problem) {
         self.spec.rules = rules.iter().map(|text| (*text).to_owned()).collect();
         let files = self.rule_files();
         self.turn(vec![
@@ -294,21 +294,25 @@ impl World {
 
     /// A target is watched.
     pub fn watch(&mut self, targets: &[Target]) {
-        let targets = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: false }).collect();
-        self.happen(EngineEvent::Source(SourceEvent::Roster { source: "prod".into(), targets, complete: true }));
+        let targets = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: false }).collect();
+        self.happen(EngineEvent::Source(SourceEvent::TargetList { source: "prod".into(), targets, complete: true }));
     }
 
     /// A discovery of the source.
     pub fn discover(&mut self, targets: &[Target], complete: bool) {
-        let targets = targets.iter().map(|target| RosterEntry { target: target.clone(), discovered: true }).collect();
-        self.happen(EngineEvent::Source(SourceEvent::Roster { source: "prod".into(), targets, complete }));
+        let targets = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: true }).collect();
+        self.happen(EngineEvent::Source(SourceEvent::TargetList { source: "prod".into(), targets, complete }));
     }
 
     /// A good poll of a target, which is watched from then on.
     pub fn poll(&mut self, target: &Target, events: &[Event<'static>]) {
         if self.engine().state().is_some_and(|state| state.target(target).is_none()) {
-            let targets = vec![RosterEntry { target: target.clone(), discovered: false }];
-            self.happen(EngineEvent::Source(SourceEvent::Roster { source: "prod".into(), targets, complete: false }));
+            let targets = vec![TargetEntry { target: target.clone(), discovered: false }];
+            self.happen(EngineEvent::Source(SourceEvent::TargetList {
+                source: "prod".into(),
+                targets,
+                complete: false,
+            }));
         }
         let event = SourceEvent::Polled { target: target.clone(), at: self.now, events: events.to_vec() };
         self.happen(EngineEvent::Source(event));
@@ -317,13 +321,14 @@ impl World {
     /// A failed poll of a target.
     pub fn fail(&mut self, target: &Target, code: &str) {
         let error =
-            PollError { code: code.into(), text: "it failed".into(), advice: "mend it".into(), gone: code == "-16013" };
+            Problem { code: code.into(), text: "it failed".into(), advice: "mend it".into(), gone: code == "-16013" };
         self.happen(EngineEvent::Source(SourceEvent::Failed { target: target.clone(), at: self.now, error }));
     }
 
     /// A person does something, and hears what came of it.
-    pub fn act(&mut self, who: &str, scope: &Scope, act: Act) -> Done {
-        let deed = Deed { by: Author { name: who.to_owned(), via: "chat".to_owned() }, scope: scope.clone(), act };
+    pub fn act(&mut self, who: &str, scope: &Scope, act: Act) -> ActionResult {
+        let deed =
+            UserAction { by: Author { name: who.to_owned(), via: "chat".to_owned() }, scope: scope.clone(), act };
         let (said, heard) = std::sync::mpsc::channel();
         let answer = Box::new(move |done| said.send(done).unwrap());
         self.happen(EngineEvent::Action(ActionRequest { deed: Box::new(deed), answer }));

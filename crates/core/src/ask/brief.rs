@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::formatter::AnswerFormatter;
 use super::known::Known;
-use crate::deed::Act;
 use crate::incident::{Incident, Phase};
 use crate::message::{self, Block, Span, words};
 use crate::mute::{Acknowledged, Author, Mute};
@@ -13,6 +12,7 @@ use crate::notice::NoticeKind;
 use crate::rules::rule::{Field, RuleKey, Severity};
 use crate::scope::Scope;
 use crate::time::Time;
+use crate::user_action::Act;
 
 /// How many reasons are named.
 const MOST_REASONS: usize = 2;

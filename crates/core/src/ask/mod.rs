@@ -1,7 +1,7 @@
 //! The one command language: what people type in chats, in a terminal and at the API, and the answers.
 //!
 //! Pure: text goes in, a [`Command`] or a [`Mistake`] comes out; facts go in, a [`Message`] comes out. One
-//! file per command. It never reads a store and never knows a platform; [`crate::deed`] is what it
+//! file per command. It never reads a store and never knows a platform; [`crate::user_action`] is what it
 //! wants done.
 
 mod ack;
@@ -35,10 +35,10 @@ pub use registry::{COMMANDS, Spec};
 
 use self::formatter::AnswerFormatter;
 use self::words::Word;
-use crate::deed::Done;
 use crate::diagnostic::did_you_mean;
 use crate::message::{Block, Message, Style};
 use crate::mute::Mute;
+use crate::user_action::ActionResult;
 
 /// So many lines are a page: what a phone shows.
 pub const PAGE: usize = 10;
@@ -174,7 +174,7 @@ pub enum Answer {
     Done {
         /// That.
         #[serde(flatten)]
-        done: Box<Done>,
+        done: Box<ActionResult>,
         /// What it was about, as it is typed.
         about: String,
         /// Who did it.
@@ -215,7 +215,7 @@ impl Answer {
     /// Whether what was asked was carried out.
     pub fn is_good(&self) -> bool {
         match self {
-            Self::Done { done, .. } => !matches!(**done, Done::Refused { .. }),
+            Self::Done { done, .. } => !matches!(**done, ActionResult::Refused { .. }),
             Self::Choice(_) | Self::Unknown(_) | Self::Mistake(_) | Self::Excuse { .. } => false,
             _ => true,
         }
@@ -231,7 +231,7 @@ impl Answer {
         match self {
             Self::Shown(shown) if shown.brief.resolved_at.is_none() => Some(shown.brief.id),
             Self::Done { done, .. } => match **done {
-                Done::Acknowledged { id, .. } => Some(id),
+                ActionResult::Acknowledged { id, .. } => Some(id),
                 _ => None,
             },
             _ => None,
@@ -247,8 +247,8 @@ impl Answer {
             Self::Shown(shown) => shown.brief.muted.iter_mut().collect(),
             Self::Why(why) => why.brief.muted.iter_mut().collect(),
             Self::Done { done, .. } => match &mut **done {
-                Done::Muted { mute, .. } => vec![mute],
-                Done::Unmuted { mutes } => mutes.iter_mut().collect(),
+                ActionResult::Muted { mute, .. } => vec![mute],
+                ActionResult::Unmuted { mutes } => mutes.iter_mut().collect(),
                 _ => Vec::new(),
             },
             _ => Vec::new(),

@@ -11,10 +11,10 @@ use super::mistake::{Missing, Mistake};
 use super::mutes;
 use super::place::{Kind, Named, Unknown};
 use super::registry::{Parse, Spec};
-use crate::deed::{Done, Refusal};
 use crate::message::{self, Block, Message, words};
 use crate::mute::{Author, LONGEST_MUTE};
 use crate::translations::Phrase;
+use crate::user_action::{ActionResult, Refusal};
 
 /// What a person means, by the shape of the word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,10 +99,10 @@ fn parse(args: Args) -> Result<Change, Mistake> {
 }
 
 /// What came of a deed.
-pub(super) fn answer_done(done: &Done, about: &str, by: &Author, formatter: &AnswerFormatter<'_>) -> Message {
+pub(super) fn answer_done(done: &ActionResult, about: &str, by: &Author, formatter: &AnswerFormatter<'_>) -> Message {
     let texts = formatter.texts;
     match done {
-        Done::Muted { mute, holds } => {
+        ActionResult::Muted { mute, holds } => {
             let title = format!("🔇 {}", message::one_line(&named(&mute.what), 200));
             let lasts = formatter.say.duration(mute.until.since(formatter.style.now).as_secs().saturating_add(30));
             let mut gist = formatter.mute(mute);
@@ -114,14 +114,14 @@ pub(super) fn answer_done(done: &Done, about: &str, by: &Author, formatter: &Ans
             ];
             formatter.message(title, blocks)
         }
-        Done::Unmuted { mutes } => {
+        ActionResult::Unmuted { mutes } => {
             let mut blocks = vec![Block::Line(formatter.fill(texts.unmuted(), &[&by.name]))];
             blocks.extend(mutes.iter().take(super::PAGE).map(|mute| mutes::line(mute, formatter)));
             blocks.push(formatter.next(&["mutes".to_owned(), "events".to_owned()]));
             let what = mutes.first().map_or(about.to_owned(), |mute| named(&mute.what));
             formatter.message(format!("🔔 {}", message::one_line(&what, 200)), blocks)
         }
-        Done::Acknowledged { id, before } => {
+        ActionResult::Acknowledged { id, before } => {
             let mut blocks = vec![Block::Line(formatter.fill(texts.acknowledged(), &[&by.name]))];
             if let Some(before) = before {
                 blocks.push(formatter.filled(&texts.had_it(&formatter.say.at(before.at)), &[&before.by.name]));
@@ -129,13 +129,13 @@ pub(super) fn answer_done(done: &Done, about: &str, by: &Author, formatter: &Ans
             blocks.push(formatter.next(&[format!("show {id}"), format!("mute {id} 2h")]));
             formatter.message(format!("🙋 #{id}"), blocks)
         }
-        Done::Refused { because: Refusal::Unknown } => {
+        ActionResult::Refused { because: Refusal::Unknown } => {
             Unknown { kind: Kind::Thing, word: about.to_owned(), near: Vec::new() }.answer(formatter)
         }
-        Done::Refused { because: Refusal::NotMuted } => {
+        ActionResult::Refused { because: Refusal::NotMuted } => {
             Unknown { kind: Kind::Mute, word: about.to_owned(), near: Vec::new() }.answer(formatter)
         }
-        Done::Refused { because } => {
+        ActionResult::Refused { because } => {
             let blocks = vec![
                 formatter.line(because.say(formatter.style.language)),
                 formatter.next(&["mutes".to_owned(), "incidents".to_owned()]),

@@ -8,14 +8,14 @@ use super::formatter::{AnswerFormatter, Prompt};
 use super::mistake::Mistake;
 use super::registry::{Parse, Spec};
 use super::{Known, Query};
-use crate::deed::Act;
 use crate::incident::Incident;
-use crate::incident::telling::Due;
+use crate::incident::notification_state::Due;
 use crate::message::{self, Block, Message, Style, compose_built_in, words};
-use crate::notice::{Notice, NoticeBody, NoticeKind, Told};
+use crate::notice::{LastNotified, Notice, NoticeBody, NoticeKind};
 use crate::scope::Scope;
 use crate::time::Time;
 use crate::translations::Phrase;
+use crate::user_action::Act;
 
 /// How many actions and messages are listed, the newest.
 const MOST_LISTED: usize = 6;
@@ -145,7 +145,7 @@ pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, 
     let mut seen = incident.clone();
     seen.targets.retain(|target| scope.sees(target));
     let kind = if brief.resolved_at.is_some() { NoticeKind::Resolved } else { NoticeKind::Opened };
-    let told = Told { at: now, occurrences: incident.occurrences, objects: brief.objects };
+    let told = LastNotified { at: now, occurrences: incident.occurrences, objects: brief.objects };
     let due = Due {
         kind,
         caused_at: brief.resolved_at.unwrap_or(now),

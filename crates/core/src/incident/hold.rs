@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::telling::{Next, Telling};
+use super::notification_state::{Next, NotificationState};
 use super::{Incident, Phase};
 use crate::mute::Author;
 use crate::notice::NoticeKind;
@@ -119,7 +119,7 @@ impl Incident {
 
     /// Who does not hear of its end, because it is held: those in a window, those who know of the cause
     /// and never heard of this, and those who never heard of what is muted.
-    pub(super) fn misses_end(&self, telling: &Telling, held: &Held) -> bool {
+    pub(super) fn misses_end(&self, telling: &NotificationState, held: &Held) -> bool {
         match held {
             Held::Window { .. } => true,
             Held::Mute { .. } => telling.told.is_none(),

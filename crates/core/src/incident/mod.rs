@@ -6,11 +6,11 @@
 mod clock;
 mod details;
 pub mod hold;
+pub mod notification_state;
 pub mod packed;
 mod quote;
 pub mod standing;
 pub mod story;
-pub mod telling;
 pub mod window;
 
 use std::time::Duration;
@@ -25,9 +25,9 @@ use super::series::EpisodeKey;
 use super::time::Time;
 pub use details::{Details, Sighting, Topic, object_key};
 use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, OBJECT_MEMORY, clipped, newest};
+use notification_state::NotificationState;
 use packed::Packed;
 use standing::{EndedBy, Shows, Signs};
-use telling::Telling;
 use window::{Occurrences, Run};
 
 /// How long a trouble that has lasted for long enough waits for the good read that proves it.
@@ -88,7 +88,7 @@ pub struct Incident {
     /// When podbell could not see.
     pub blind: Vec<(Time, Time)>,
     /// What each destination knows.
-    pub telling: LiteMap<Destination, Telling>,
+    pub telling: LiteMap<Destination, NotificationState>,
     /// What only its story needs.
     pub details: Packed<Details>,
     /// Who has it; until it is over or comes back.
@@ -180,7 +180,7 @@ impl Incident {
         }
         for destination in joining.destinations {
             if !self.telling.contains_key(destination) {
-                self.telling.insert(destination.clone(), Telling::default());
+                self.telling.insert(destination.clone(), NotificationState::default());
             }
         }
         if joining.new == 0 {

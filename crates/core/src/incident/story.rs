@@ -1,6 +1,6 @@
 //! The story of an incident: its facts, frozen for a notice.
 
-use super::telling::Due;
+use super::notification_state::Due;
 use super::{Details, Incident, Topic};
 use crate::notice::{NoticeKind, Story};
 use crate::rules::rule::{Field, RuleSettings};

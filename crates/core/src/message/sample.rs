@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::event::Level;
 use crate::incident::FLAPPING;
-use crate::notice::{Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, Told};
+use crate::notice::{LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story};
 use crate::rules::example::Example;
 use crate::rules::rule::{Destination, Field, RuleKey, Severity};
 use crate::rules::{RuleId, Rules};
@@ -172,7 +172,7 @@ pub fn bare(story: &Story) -> Story {
 /// A notice about that incident.
 pub fn notice(kind: Kind, story: &Story, severity: Severity, to: Vec<Destination>) -> Notice {
     let told_at = story.first_at.plus(std::time::Duration::from_secs(600));
-    let told = Told { at: told_at, occurrences: (story.occurrences / 4).max(1), objects: 1 };
+    let told = LastNotified { at: told_at, occurrences: (story.occurrences / 4).max(1), objects: 1 };
     let again = Story { told: Some(told), ..story.clone() };
     let story = match kind {
         Kind::Opened => story.clone(),

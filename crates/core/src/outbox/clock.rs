@@ -30,7 +30,7 @@ impl DestinationState {
             failures: _,
             failing_since,
             retry_at,
-            wall,
+            rate_limited_until,
             paused,
             active: _,
             told: _,
@@ -41,7 +41,8 @@ impl DestinationState {
         } = health;
         storm.clock_set(by);
         let since = paused.iter_mut().map(|paused| &mut paused.since);
-        let own = [failing_since, retry_at, wall, dead_told_at, &mut course.success].into_iter().flatten();
+        let own =
+            [failing_since, retry_at, rate_limited_until, dead_told_at, &mut course.success].into_iter().flatten();
         for at in rests.chain(since).chain(own).chain([accounted]) {
             at.carry(by);
         }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::queue::{Class, Queue};
 use super::{
-    Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, Face, GIVE_UP_AFTER, Job, OutboxWrites, SendId,
-    Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
+    Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, MessageState, OutboxWrites,
+    SendId, Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
 };
 use crate::rules::Severity;
 use crate::rules::rule::Destination;
@@ -22,7 +22,7 @@ pub struct OpenSend {
     /// The incident whose message it brings up to date.
     pub refreshes: Option<u64>,
     /// What its message shows of the incident, if it stands for it and is known.
-    pub face: Option<Face>,
+    pub face: Option<MessageState>,
     /// How often it was tried.
     pub attempts: u32,
     /// Whether an answer is outstanding.
@@ -161,8 +161,8 @@ pub struct Health {
     pub failing_since: Option<Time>,
     /// The end of the back-off.
     pub retry_at: Option<Time>,
-    /// `Retry-After`: a wall.
-    pub wall: Option<Time>,
+    /// `Retry-After`: a rate_limited_until.
+    pub rate_limited_until: Option<Time>,
     /// Paused until URL or credential change.
     pub paused: Option<Paused>,
     /// For how long deliveries could be tried, all in all.
@@ -197,11 +197,11 @@ pub struct Paused {
 }
 
 impl DestinationState {
-    /// The end of whatever keeps it from being asked: a back-off or a wall.
+    /// The end of whatever keeps it from being asked: a back-off or a rate_limited_until.
     pub fn blocked_until(&self, now: Time) -> Option<Time> {
         // No back-off is longer than that, unless the clock was set back.
         let retry_at = self.health.retry_at.map(|at| at.min(now.plus(super::record::LONGEST)));
-        retry_at.max(self.health.wall)
+        retry_at.max(self.health.rate_limited_until)
     }
 
     /// Whether there is nothing to be asked of it.
@@ -233,7 +233,10 @@ impl DestinationState {
 
     /// Brings the active time up to `now`: pauses and `Retry-After` are not trying.
     pub(super) fn account(&mut self, now: Time) {
-        let from = self.health.wall.map_or(self.accounted, |wall| wall.max(self.accounted));
+        let from = self
+            .health
+            .rate_limited_until
+            .map_or(self.accounted, |rate_limited_until| rate_limited_until.max(self.accounted));
         if self.health.paused.is_none() {
             self.health.active += now.since(from);
         }

@@ -26,13 +26,13 @@ pub use queue::{Class, Next, Queue};
 pub use record::{Outcome, backoff};
 pub use restore::{RestoredOutbox, StoredThread};
 pub use storm::{MOST_MESSAGES, Storm, StormFacts};
-pub use thread::{Face, Parent, Thread, ThreadPolicy, Threads, is_end};
+pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, is_end};
 
 use self::destination::Manner;
 use self::pace::Pace;
 use super::notice::Notice;
 use super::rules::rule::Destination;
-use super::source::PollError;
+use super::source::Problem;
 use super::time::Time;
 
 /// After so much time of trying a delivery is given up; pauses and `Retry-After` do not count.
@@ -164,7 +164,7 @@ impl<'a> SendContent<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// It cannot be reached, or does not want us.
-    Trouble(Destination, PollError),
+    Trouble(Destination, Problem),
     /// It works again.
     Recovered(Destination),
     /// Deliveries were given up.
@@ -365,7 +365,7 @@ impl Outbox {
     }
 
     /// What is true of an incident, for those of its messages that show it.
-    pub fn want(&mut self, incident: u64, face: Face, now: Time) {
+    pub fn want(&mut self, incident: u64, face: MessageState, now: Time) {
         for state in self.destinations.values_mut() {
             state.threads.want(incident, face, now);
         }
@@ -390,7 +390,7 @@ impl Outbox {
     }
 
     /// What the message of an open send shows once it arrived.
-    pub fn will_show(&mut self, destination: &str, send: SendId, face: Option<Face>) {
+    pub fn will_show(&mut self, destination: &str, send: SendId, face: Option<MessageState>) {
         if let Some(open) = self.destinations.get_mut(destination).and_then(|state| state.sends.get_mut(&send)) {
             open.face = face;
         }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::rules::Severity;
 use crate::rules::rule::Destination;
-use crate::source::PollError;
+use crate::source::Problem;
 use crate::time::Time;
 
 /// What came of a request, as the notifier of the platform reads status, body and error code.
@@ -145,7 +145,7 @@ impl Outbox {
             }
             Outcome::Dead { code, text, advice } => {
                 state.not_taken(send, "paused", Failure::OfDestination, now, writes);
-                state.pause(&name, PollError { code, text, advice, gone: false }, fingerprint, now, writes);
+                state.pause(&name, Problem { code, text, advice, gone: false }, fingerprint, now, writes);
             }
         }
     }
@@ -311,7 +311,7 @@ impl DestinationState {
         self.health.why = why;
         let since = *self.health.failing_since.get_or_insert(now);
         if let Some(wait) = retry_after {
-            self.health.wall = self.health.wall.max(Some(now.plus(wait.min(LONGEST_WALL))));
+            self.health.rate_limited_until = self.health.rate_limited_until.max(Some(now.plus(wait.min(LONGEST_WALL))));
         }
         let course = &mut self.course;
         if begun <= course.begun_at_success && course.success.is_some() {
@@ -341,7 +341,11 @@ impl DestinationState {
         }
         self.health.told = true;
         writes.destinations.insert(name.clone());
-        let walled = self.health.wall.map(|wall| wall.since(now).as_secs().div_ceil(60)).filter(|minutes| *minutes > 0);
+        let walled = self
+            .health
+            .rate_limited_until
+            .map(|wall| wall.since(now).as_secs().div_ceil(60))
+            .filter(|minutes| *minutes > 0);
         let (text, advice) = match walled {
             Some(minutes) => (
                 format!("{}; it asks (Retry-After) to be left alone for {minutes} more min", self.health.why),
@@ -352,19 +356,12 @@ impl DestinationState {
                 "nothing is lost: podbell keeps trying for 24 h and delivers everything when it answers again",
             ),
         };
-        let error = PollError { code: "unreachable".into(), text, advice: advice.into(), gone: false };
+        let error = Problem { code: "unreachable".into(), text, advice: advice.into(), gone: false };
         writes.signals.push(Signal::Trouble(name.clone(), error));
     }
 
     /// URL or credential are dead: nothing more is tried until they change or a test succeeds.
-    fn pause(
-        &mut self,
-        name: &Destination,
-        error: PollError,
-        fingerprint: String,
-        now: Time,
-        writes: &mut OutboxWrites,
-    ) {
+    fn pause(&mut self, name: &Destination, error: Problem, fingerprint: String, now: Time, writes: &mut OutboxWrites) {
         self.health.paused =
             Some(Paused { since: now, fingerprint, code: error.code.clone(), text: error.text.clone() });
         self.health.told = true;

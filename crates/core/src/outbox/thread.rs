@@ -46,7 +46,7 @@ pub struct Parent {
 
 /// What a message shows of its incident, as far as a change of it is worth changing the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Face {
+pub struct MessageState {
     /// Whether it is open.
     pub open: bool,
     /// Whether somebody has it.
@@ -55,7 +55,7 @@ pub struct Face {
     pub occurrences: u64,
 }
 
-impl Face {
+impl MessageState {
     /// Of an incident as it is.
     pub fn of(incident: &Incident) -> Self {
         Self {
@@ -90,9 +90,9 @@ pub struct Thread {
     /// When it was posted.
     pub since: Time,
     /// What it shows, and since when; `None` if that is not known.
-    pub shown: Option<(Face, Time)>,
+    pub shown: Option<(MessageState, Time)>,
     /// What is true, if that was said.
-    wanted: Option<Face>,
+    wanted: Option<MessageState>,
     /// How much of it is shown: less after the platform refused a change.
     pub(super) content: Content,
     /// The incident is over for good.
@@ -101,7 +101,7 @@ pub struct Thread {
 
 impl Thread {
     /// As the store has it.
-    pub fn restored(parent: Parent, since: Time, shown: Option<(Face, Time)>) -> Self {
+    pub fn restored(parent: Parent, since: Time, shown: Option<(MessageState, Time)>) -> Self {
         Self { parent, since, shown, wanted: None, content: Content::Full, over: false }
     }
 
@@ -172,7 +172,7 @@ impl Threads {
     }
 
     /// What is true of an incident.
-    pub(super) fn want(&mut self, incident: u64, face: Face, now: Time) {
+    pub(super) fn want(&mut self, incident: u64, face: MessageState, now: Time) {
         if let Some(thread) = self.by_incident.get_mut(&incident) {
             if thread.wanted != Some(face) {
                 thread.content = Content::Full;
@@ -183,7 +183,7 @@ impl Threads {
     }
 
     /// What the message shows from now on; `None`: nobody knows.
-    pub(super) fn show(&mut self, incident: u64, face: Option<Face>, now: Time) {
+    pub(super) fn show(&mut self, incident: u64, face: Option<MessageState>, now: Time) {
         if let Some(thread) = self.by_incident.get_mut(&incident) {
             thread.shown = face.map(|face| (face, now));
             self.note(incident, now);

@@ -173,7 +173,7 @@ fn one_rule(
     }
     let key = RuleKey { file: file.source.name.clone(), name: name.into() };
     let sustain = said.sustain.clone().unwrap_or_else(|| Some(Rule::default_sustain()));
-    let settings = settle(key, said);
+    let settings = with_defaults(key, said);
     let rule = Rule { action, settings, matching, except, sustain, scopes: scopes.to_vec(), entry: file.entry };
     Some((Located { rule, source: file.source.clone(), at, sound: reader.errors() == errors }, inhibit))
 }
@@ -209,7 +209,7 @@ fn excepts(node: &Node, reader: &mut Reader) -> Vec<Conditions> {
 }
 
 /// Puts the defaults where nothing was said.
-fn settle(key: RuleKey, said: Partial) -> RuleSettings {
+fn with_defaults(key: RuleKey, said: Partial) -> RuleSettings {
     let base = RuleSettings::new(key, said.severity.unwrap_or_default(), said.notify.unwrap_or_default());
     RuleSettings {
         open_when: said.open_when.unwrap_or(base.open_when),

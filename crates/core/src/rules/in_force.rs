@@ -14,7 +14,7 @@ use super::raw::Partial;
 use super::rule::Destination;
 use super::set::Rules;
 use crate::diagnostic::{Diagnostic, Source};
-use crate::source::PollError;
+use crate::source::Problem;
 
 /// The rule files of podbell.yaml, as they are on disk.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ pub struct InForce {
     /// Names and texts of the files that are good.
     pub good: Vec<(String, String)>,
     /// The files that were refused, and why.
-    pub refused: Vec<(String, PollError)>,
+    pub refused: Vec<(String, Problem)>,
 }
 
 impl RuleFiles {
@@ -121,8 +121,8 @@ fn first_error(compiled: &Compiled) -> Option<Diagnostic> {
 }
 
 /// What the operator reads of it.
-pub fn refusal(error: &Diagnostic, held: &str) -> PollError {
-    PollError {
+pub fn refusal(error: &Diagnostic, held: &str) -> Problem {
+    Problem {
         code: "rules".to_owned(),
         text: error.to_string(),
         advice: format!("mend the file; `podbell check` shows every mistake. Until then {held}"),

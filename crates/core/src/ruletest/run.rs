@@ -16,7 +16,7 @@ use crate::notice::{Notice, NoticeBody, NoticeKind};
 use crate::replay::{Outcomes, Replay};
 use crate::rules::Rules;
 use crate::rules::rule::{Destination, RuleKey, Severity};
-use crate::source::{PollError, SourceInfo};
+use crate::source::{Problem, SourceInfo};
 use crate::step::Setup;
 use crate::time::Time;
 use crate::workload;
@@ -115,8 +115,8 @@ fn moment(case: &Case, poll: usize) -> Time {
     case.start.plus(case.every.saturating_mul(u32::try_from(poll).unwrap_or(u32::MAX)))
 }
 
-fn failure() -> PollError {
-    PollError { code: "test".into(), text: "the test says so".into(), advice: String::new(), gone: false }
+fn failure() -> Problem {
+    Problem { code: "test".into(), text: "the test says so".into(), advice: String::new(), gone: false }
 }
 
 /// A row and what its newest poll shows.

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use super::incidents::rule_of;
 use super::{Made, Setup, State, Writes};
-use crate::deed::{Act, Deed, Done, Refusal};
 use crate::event::Target;
 use crate::incident::{Incident, Phase};
 use crate::mute::{Acknowledged, Author, LONGEST_MUTE, Mute, Muted};
@@ -16,6 +15,7 @@ use crate::rules::Severity;
 use crate::rules::rule::Destination;
 use crate::scope::Scope;
 use crate::time::Time;
+use crate::user_action::{Act, ActionResult, Refusal, UserAction};
 
 /// So many mutes hold at once: each is asked with everything that is told.
 const MOST_MUTES: usize = 500;
@@ -40,12 +40,12 @@ pub struct Recorded {
 
 impl State {
     /// Carries out what a person wants done at `now`.
-    pub fn act(&mut self, setup: &Setup, deed: &Deed, now: Time, writes: &mut Writes) -> Done {
+    pub fn act(&mut self, setup: &Setup, deed: &UserAction, now: Time, writes: &mut Writes) -> ActionResult {
         let by = Author { name: clipped(&deed.by.name, MOST_NAME), via: clipped(&deed.by.via, MOST_NAME) };
         let done = match &deed.act {
             Act::Mute { what, lasts, why } => {
                 if lasts.as_secs() == 0 || *lasts > LONGEST_MUTE {
-                    return Done::Refused { because: Refusal::Length };
+                    return ActionResult::Refused { because: Refusal::Length };
                 }
                 let mute = Mute {
                     id: self.next_mute,
@@ -61,7 +61,7 @@ impl State {
             Act::Unmute { what } => self.unmute(setup, what, &deed.scope, now, writes),
             Act::Acknowledge { id } => self.acknowledge(setup, *id, &deed.scope, &by, now, writes),
         };
-        if !matches!(done, Done::Refused { .. }) {
+        if !matches!(done, ActionResult::Refused { .. }) {
             let incident = match &deed.act {
                 Act::Acknowledge { id }
                 | Act::Mute { what: Muted::Incident { id }, .. }
@@ -73,9 +73,9 @@ impl State {
         done
     }
 
-    fn mute(&mut self, setup: &Setup, mute: Mute, now: Time, writes: &mut Writes) -> Done {
+    fn mute(&mut self, setup: &Setup, mute: Mute, now: Time, writes: &mut Writes) -> ActionResult {
         if let Err(because) = self.may_mute(setup, &mute) {
-            return Done::Refused { because };
+            return ActionResult::Refused { because };
         }
         // Said again, it counts from now: the new one takes the old one's place, and nobody hears that
         // the old one is over.
@@ -85,7 +85,7 @@ impl State {
             writes.mutes_over.insert(id);
         }
         if self.mutes.len() >= MOST_MUTES {
-            return Done::Refused { because: Refusal::TooMany };
+            return ActionResult::Refused { because: Refusal::TooMany };
         }
         self.next_mute += 1;
         let held: Vec<u64> = self.held_by(&mute);
@@ -112,7 +112,7 @@ impl State {
         for id in held {
             self.schedule(id, setup, now);
         }
-        Done::Muted { mute, holds }
+        ActionResult::Muted { mute, holds }
     }
 
     /// Whether there is such a thing, as far as its author may see, and it is theirs to silence.
@@ -184,17 +184,17 @@ impl State {
         }
     }
 
-    fn unmute(&mut self, setup: &Setup, what: &Muted, scope: &Scope, now: Time, writes: &mut Writes) -> Done {
+    fn unmute(&mut self, setup: &Setup, what: &Muted, scope: &Scope, now: Time, writes: &mut Writes) -> ActionResult {
         let may = |mute: &&Mute| scope.is_everything() || mute.scope == *scope;
         let over: Vec<Mute> =
             self.mutes.values().filter(|mute| what.includes(&mute.what)).filter(may).cloned().collect();
         if over.is_empty() {
-            return Done::Refused { because: Refusal::NotMuted };
+            return ActionResult::Refused { because: Refusal::NotMuted };
         }
         for mute in &over {
             self.end_mute(mute, setup, now, writes);
         }
-        Done::Unmuted { mutes: over }
+        ActionResult::Unmuted { mutes: over }
     }
 
     fn acknowledge(
@@ -205,20 +205,20 @@ impl State {
         by: &Author,
         now: Time,
         writes: &mut Writes,
-    ) -> Done {
+    ) -> ActionResult {
         let seen = self
             .incidents
             .get_mut(&id)
             .filter(|incident| incident.phase != Phase::Gathering && scope.sees_any(&incident.targets));
-        let Some(incident) = seen else { return Done::Refused { because: Refusal::Unknown } };
+        let Some(incident) = seen else { return ActionResult::Refused { because: Refusal::Unknown } };
         if incident.phase != Phase::Open {
-            return Done::Refused { because: Refusal::Over };
+            return ActionResult::Refused { because: Refusal::Over };
         }
         let before = incident.acknowledged.replace(Acknowledged { by: by.clone(), at: now });
         writes.incidents.insert(id);
         writes.acknowledged.insert(id);
         self.schedule(id, setup, now);
-        Done::Acknowledged { id, before }
+        ActionResult::Acknowledged { id, before }
     }
 
     /// Mutes whose time has come.
@@ -244,7 +244,7 @@ impl State {
             {
                 writes.incidents.insert(id);
             }
-            self.attend(id, setup, now, writes);
+            self.evaluate(id, setup, now, writes);
         }
     }
 

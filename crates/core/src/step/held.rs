@@ -88,7 +88,7 @@ impl State {
             let held = self.incidents.values().filter(|incident| rules.contains(&incident.rule));
             let ids: Vec<u64> = held.map(|incident| incident.id).collect();
             for id in ids {
-                self.attend(id, setup, now, writes);
+                self.evaluate(id, setup, now, writes);
             }
         }
     }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::{Ended, Made, Setup, State, Writes};
 use crate::event::{Subject, Target};
 use crate::incident::hold::Holds;
+use crate::incident::notification_state::Due;
 use crate::incident::standing::Shows;
-use crate::incident::telling::Due;
 use crate::incident::{Incident, Phase};
 use crate::notice::{Notice, NoticeBody, NoticeKind};
 use crate::rules::rule::RuleSettings;
@@ -41,10 +41,10 @@ impl State {
     }
 
     /// After a good poll: what was waiting for it to be over, and what is due at once.
-    pub(super) fn settle(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+    pub(super) fn after_poll(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
         let ids: Vec<u64> = self.by_target.get(target).into_iter().flatten().copied().collect();
         for id in ids {
-            self.attend(id, setup, now, writes);
+            self.evaluate(id, setup, now, writes);
         }
     }
 
@@ -52,12 +52,12 @@ impl State {
     pub(super) fn wake_incidents(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         let due: Vec<u64> = self.wakes.range(..=(now, u64::MAX)).map(|(_, id)| *id).collect();
         for id in due {
-            self.attend(id, setup, now, writes);
+            self.evaluate(id, setup, now, writes);
         }
     }
 
     /// Tells what is due, ends what is over, and sets the next timer.
-    pub(super) fn attend(&mut self, id: u64, setup: &Setup, now: Time, writes: &mut Writes) {
+    pub(super) fn evaluate(&mut self, id: u64, setup: &Setup, now: Time, writes: &mut Writes) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let Some(rule) = rule_of(setup, incident) else {
             self.close(id, "rule removed", setup, now, writes);
@@ -194,7 +194,7 @@ impl State {
             if incident.targets.len() > 1 {
                 incident.targets.retain(|other| other != target);
                 writes.incidents.insert(id);
-                self.attend(id, setup, now, writes);
+                self.evaluate(id, setup, now, writes);
             } else {
                 self.close(id, because, setup, now, writes);
             }
@@ -230,7 +230,7 @@ impl State {
 
     /// An incident as it is, for a message that is brought up to date: whoever reads it hears the whole
     /// story, and nobody is called. `None` if it is over for good, or nobody was told of it.
-    pub fn portrait(&self, setup: &Setup, id: u64, now: Time) -> Option<Notice> {
+    pub fn current_notice(&self, setup: &Setup, id: u64, now: Time) -> Option<Notice> {
         let incident = self.incidents.get(&id)?;
         let rule = rule_of(setup, incident);
         let (kind, caused_at) = match incident.phase {

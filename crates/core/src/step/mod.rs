@@ -41,7 +41,7 @@ use super::notice::{Notice, NoticeBody, NoticeKind, StoreFate, TroubleSubject};
 use super::rules::Rules;
 use super::rules::rule::{Destination, RuleKey, Severity};
 use super::series::{EpisodeKey, Identities, ProblemId};
-use super::source::{Covers, ObjectName, PollError, RosterEntry, Seen, SourceInfo};
+use super::source::{Covers, ObjectName, PartialObservation, Problem, SourceInfo, TargetEntry};
 use super::time::Time;
 
 /// What the operator has set up. Immutable: a reload makes a new one.
@@ -81,14 +81,14 @@ pub enum Input<'a> {
         /// Which.
         target: &'a Target,
         /// Why.
-        error: &'a PollError,
+        error: &'a Problem,
     },
     /// What a source watches from now on.
-    Roster {
+    TargetList {
         /// The source's name.
         source: &'a Arc<str>,
         /// All of them.
-        targets: &'a [RosterEntry],
+        targets: &'a [TargetEntry],
         /// Whether that is all there is.
         complete: bool,
     },
@@ -97,24 +97,24 @@ pub enum Input<'a> {
         /// The source's name.
         source: &'a Arc<str>,
         /// Why.
-        error: &'a PollError,
+        error: &'a Problem,
     },
     /// A watching source saw events; the target's readings must be loaded, see [`State::wants`].
-    Seen {
+    PartialObservation {
         /// Of which target.
-        seen: &'a Seen,
+        seen: &'a PartialObservation,
         /// Whether that is the target's whole list.
         whole: bool,
     },
     /// A watching source has handed in all of its lists.
-    Swept {
+    ListCompleted {
         /// What it watches.
         covers: &'a Covers,
         /// The targets that had any.
         shown: &'a [Target],
     },
     /// A watching source has missed nothing until now.
-    Watched {
+    WatchProgress {
         /// What it watches.
         covers: &'a Covers,
     },
@@ -126,25 +126,25 @@ pub enum Input<'a> {
         objects: &'a [ObjectName],
     },
     /// A watch is cut.
-    Unwatched {
+    WatchFailed {
         /// What it watched.
         covers: &'a Covers,
         /// Why.
-        error: &'a PollError,
+        error: &'a Problem,
     },
     /// Deliveries to a destination are in trouble, or no longer.
     Destination {
         /// Its name.
         name: &'a Destination,
         /// The trouble; `None` when it works again.
-        error: Option<&'a PollError>,
+        error: Option<&'a Problem>,
     },
     /// A rule file was read, or refused.
     RuleFile {
         /// Its name.
         name: &'a str,
         /// Why it was refused; `None` when all is well.
-        error: Option<&'a PollError>,
+        error: Option<&'a Problem>,
     },
     /// The setup's rules are others now.
     RulesChanged,
@@ -404,7 +404,7 @@ impl State {
     /// Renames a destination in what was told and in its trouble, so that nothing is told again.
     pub fn rename_destination(&mut self, from: &str, to: &Destination, writes: &mut Writes) {
         for incident in self.incidents.values_mut() {
-            if super::incident::telling::rename(&mut incident.telling, from, to) {
+            if super::incident::notification_state::rename(&mut incident.telling, from, to) {
                 writes.incidents.insert(incident.id);
             }
         }
@@ -490,13 +490,13 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::Observed { target, events } => state.observed(setup, target, events, now, writes),
         Input::Unusable { target, entries } => state.unusable(setup, target, entries, now, writes),
         Input::Failed { target, error } => state.failed(setup, target, error, now, writes),
-        Input::Roster { source, targets, complete } => state.roster(setup, source, targets, complete, now, writes),
+        Input::TargetList { source, targets, complete } => state.roster(setup, source, targets, complete, now, writes),
         Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, now, writes),
-        Input::Seen { seen, whole } => state.seen(setup, seen, whole, now, writes),
-        Input::Swept { covers, shown } => state.swept(setup, covers, shown, now, writes),
-        Input::Watched { covers } => state.watched_on(setup, covers, now, writes),
+        Input::PartialObservation { seen, whole } => state.seen(setup, seen, whole, now, writes),
+        Input::ListCompleted { covers, shown } => state.swept(setup, covers, shown, now, writes),
+        Input::WatchProgress { covers } => state.watched_on(setup, covers, now, writes),
         Input::Deleted { source, objects } => state.deleted(setup, source, objects, now, writes),
-        Input::Unwatched { covers, error } => state.unwatched(setup, covers, error, now, writes),
+        Input::WatchFailed { covers, error } => state.unwatched(setup, covers, error, now, writes),
         Input::Destination { name, error } => state.destination(setup, name, error, now, writes),
         Input::RuleFile { name, error } => state.rule_file(setup, name, error, now, writes),
         Input::RulesChanged => state.adopt_rules(setup, now, writes),

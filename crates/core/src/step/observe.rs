@@ -120,7 +120,7 @@ impl State {
             self.changed(setup, target, (change, over), previous, now, writes);
         }
         record(target, diff, now, writes);
-        self.settle(setup, target, now, writes);
+        self.after_poll(setup, target, now, writes);
         self.bound_episodes(writes);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Setup, State, Writes};
 use crate::event::Target;
-use crate::source::RosterEntry;
+use crate::source::TargetEntry;
 use crate::time::Time;
 
 /// In how many complete discoveries a service must be absent to be gone.
@@ -16,7 +16,7 @@ impl State {
         &mut self,
         setup: &Setup,
         source: &Arc<str>,
-        entries: &[RosterEntry],
+        entries: &[TargetEntry],
         complete: bool,
         now: Time,
         writes: &mut Writes,

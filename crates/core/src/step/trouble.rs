@@ -10,7 +10,7 @@ use super::{Failing, Made, Setup, State, Writes, operators};
 use crate::event::Target;
 use crate::notice::{Info, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::rules::rule::{Destination, Severity};
-use crate::source::{Covers, PollError};
+use crate::source::{Covers, Problem};
 use crate::time::Time;
 
 /// How long a target must be unreadable before that is told.
@@ -136,7 +136,7 @@ impl TroubleState {
 
 impl State {
     /// A target could not be read. Its state stays; after a while that is trouble.
-    pub(super) fn failed(&mut self, setup: &Setup, target: &Target, error: &PollError, now: Time, writes: &mut Writes) {
+    pub(super) fn failed(&mut self, setup: &Setup, target: &Target, error: &Problem, now: Time, writes: &mut Writes) {
         let Some(state) = self.targets.get_mut(target) else { return };
         if error.gone && state.discovered {
             self.gone(target, "service deleted", setup, now, writes);
@@ -194,7 +194,7 @@ impl State {
             }
             (Some(trouble), _) if trouble.members.len() >= MOST_UNUSABLE => {}
             (_, entries) => {
-                let error = PollError {
+                let error = Problem {
                     code: UNUSABLE.to_owned(),
                     text: format!("{entries} entries of a list could not be understood, so nobody hears of them"),
                     advice:
@@ -231,7 +231,7 @@ impl State {
     }
 
     /// A source could not say what there is: trouble as if it were a target.
-    pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &PollError, now: Time, writes: &mut Writes) {
+    pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &Problem, now: Time, writes: &mut Writes) {
         let subject = TroubleSubject::Source(source.to_string());
         self.join_trouble(subject, error, Member::Other(DISCOVERY.to_owned()), now, UNREADABLE_AFTER, now, writes);
     }
@@ -250,7 +250,7 @@ impl State {
         &mut self,
         setup: &Setup,
         covers: &Covers,
-        error: &PollError,
+        error: &Problem,
         now: Time,
         writes: &mut Writes,
     ) {
@@ -317,7 +317,7 @@ impl State {
         &mut self,
         setup: &Setup,
         name: &Destination,
-        error: Option<&PollError>,
+        error: Option<&Problem>,
         now: Time,
         writes: &mut Writes,
     ) {
@@ -329,7 +329,7 @@ impl State {
         &mut self,
         setup: &Setup,
         name: &str,
-        error: Option<&PollError>,
+        error: Option<&Problem>,
         now: Time,
         writes: &mut Writes,
     ) {
@@ -342,7 +342,7 @@ impl State {
         setup: &Setup,
         subject: TroubleSubject,
         name: &str,
-        error: Option<&PollError>,
+        error: Option<&Problem>,
         now: Time,
         writes: &mut Writes,
     ) {
@@ -436,7 +436,7 @@ impl State {
     fn join_trouble(
         &mut self,
         subject: TroubleSubject,
-        error: &PollError,
+        error: &Problem,
         member: Member,
         since: Time,
         wait: Duration,

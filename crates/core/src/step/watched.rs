@@ -10,7 +10,7 @@ use super::{Setup, State, Writes};
 use crate::diff::REMEMBER;
 use crate::event::{Event, Target};
 use crate::notice::TroubleSubject;
-use crate::source::{Covers, PollError, Seen};
+use crate::source::{Covers, PartialObservation, Problem};
 use crate::time::Time;
 
 /// How often what left the lists is looked through.
@@ -18,7 +18,14 @@ const AGE_EVERY: Duration = Duration::from_secs(3600);
 
 impl State {
     /// Events of a target that may be new to podbell.
-    pub(super) fn seen(&mut self, setup: &Setup, seen: &Seen, whole: bool, now: Time, writes: &mut Writes) {
+    pub(super) fn seen(
+        &mut self,
+        setup: &Setup,
+        seen: &PartialObservation,
+        whole: bool,
+        now: Time,
+        writes: &mut Writes,
+    ) {
         let target = &seen.target;
         if !self.targets.contains_key(target) && seen.events.is_empty() {
             return;
@@ -69,7 +76,7 @@ impl State {
             if ages {
                 self.age(setup, &target, since, now, writes);
             }
-            self.settle(setup, &target, now, writes);
+            self.after_poll(setup, &target, now, writes);
         }
     }
 
@@ -78,7 +85,7 @@ impl State {
         &mut self,
         setup: &Setup,
         covers: &Covers,
-        error: &PollError,
+        error: &Problem,
         now: Time,
         writes: &mut Writes,
     ) {

@@ -3,8 +3,8 @@
 
 use crate::ask::mistake::Missing;
 use crate::ask::{Excuse, Kind};
-use crate::deed::Refusal;
 use crate::notice::NoticeKind;
+use crate::user_action::Refusal;
 use crate::{translated, translations};
 
 translated! { Missing;

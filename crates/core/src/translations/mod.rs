@@ -284,10 +284,10 @@ mod tests {
     use super::*;
     use crate::ask::mistake::Missing;
     use crate::ask::{COMMANDS, Excuse, Kind};
-    use crate::deed::Refusal;
     use crate::message::Cause;
     use crate::notice::{NoticeKind, StoreFate};
     use crate::rules::Severity;
+    use crate::user_action::Refusal;
 
     #[test]
     fn forms_follow_their_number_and_what_is_put_in_is_not_read_again() {

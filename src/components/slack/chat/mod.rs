@@ -116,7 +116,7 @@ impl Default for Timing {
 /// A running chat.
 pub struct Slack {
     config: SlackConfig,
-    around: ChatDeps,
+    deps: ChatDeps,
     /// For addresses that come from outside, see [`guarded_client`].
     guarded: reqwest::Client,
     hosts: Hosts,
@@ -182,11 +182,11 @@ struct Said {
 
 impl Slack {
     /// A chat that is asked and does not listen yet: see [`Slack::routes`] and [`Slack::connect`].
-    pub fn new(config: SlackConfig, around: ChatDeps, guarded: reqwest::Client) -> Arc<Self> {
+    pub fn new(config: SlackConfig, deps: ChatDeps, guarded: reqwest::Client) -> Arc<Self> {
         let hosts = Hosts::of(&config.api);
         Arc::new(Self {
             config,
-            around,
+            deps,
             guarded,
             hosts,
             replays: Mutex::default(),
@@ -208,7 +208,7 @@ impl Slack {
     }
 
     fn now(&self) -> Time {
-        (self.around.now)()
+        (self.deps.now)()
     }
 
     /// Says in the log what is wrong with the other side, once for each kind.
@@ -259,7 +259,7 @@ impl Slack {
         let _turn = self.asking.acquire().await;
         let style = Style { language, time_zone: self.config.time_zone.clone(), now: self.now() };
         let question = Question { speaker, entry: heard.entry, text: heard.text.clone(), style };
-        let reply: Reply = self.around.queries.ask(question).await;
+        let reply: Reply = self.deps.queries.ask(question).await;
         Said { body: answer::body(&reply, Content::Full), plain: answer::body(&reply, Content::Minimal) }
     }
 

@@ -44,7 +44,7 @@ pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value
                 return;
             };
             // The operator's own address may be on this machine; any other is Slack's, in public.
-            let client = if own { &slack.around.client } else { &slack.guarded };
+            let client = if own { &slack.deps.client } else { &slack.guarded };
             let send = |body: Value| {
                 let url = url.clone();
                 async move { post(client, url, None, &body, slack.now()).await }
@@ -74,7 +74,7 @@ pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value
                 let url = slack.hosts.method(method);
                 async move {
                     let Some(url) = url else { return Posted::Never("no address".into()) };
-                    post(&slack.around.client, url, Some(token), &body, slack.now()).await
+                    post(&slack.deps.client, url, Some(token), &body, slack.now()).await
                 }
             };
             insist(slack, started, body, plain, send).await;

@@ -116,7 +116,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
     while lines.join_next().await.is_some() {}
 }
 
-/// What a slot knows of its luck.
+/// What a slot knows of its state.
 struct State {
     /// Another connection is to be opened.
     wanted: bool,
@@ -141,7 +141,7 @@ impl State {
     /// How long to wait after that end.
     fn lost(&mut self, slack: &Slack, end: &End) -> Duration {
         let timing = &slack.config.timing;
-        let chance = (slack.around.chance)().clamp(0.0, 1.0);
+        let chance = (slack.deps.chance)().clamp(0.0, 1.0);
         let jittered = |wait: Duration| wait.mul_f64(0.5 + chance / 2.0);
         let backed_off = timing.reopen.saturating_mul(2_u32.saturating_pow(self.tries)).min(timing.reopen_most);
         self.tries = self.tries.saturating_add(1);

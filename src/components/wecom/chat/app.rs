@@ -76,9 +76,9 @@ impl fmt::Debug for App {
 
 impl App {
     /// A chat that is asked over [`App::routes`].
-    pub fn new(config: AppConfig, around: ChatDeps) -> Arc<Self> {
+    pub fn new(config: AppConfig, deps: ChatDeps) -> Arc<Self> {
         Arc::new(Self {
-            asker: Asker::new(config.talk, around, Form::Text),
+            asker: Asker::new(config.talk, deps, Form::Text),
             corp_id: config.corp_id,
             agent_id: config.agent_id,
             crypto: config.crypto,

@@ -122,9 +122,9 @@ impl fmt::Debug for Bot {
     }
 }
 
-/// What a bot knows of its luck.
+/// What a bot knows of its state.
 #[derive(Default)]
-struct Luck {
+struct ReconnectState {
     /// How often it failed since WeCom last took it.
     tries: u32,
     /// Whether the log was told.
@@ -133,9 +133,9 @@ struct Luck {
 
 impl Bot {
     /// A bot that does not listen yet: see [`Bot::connect`].
-    pub fn new(config: BotConfig, around: ChatDeps) -> Arc<Self> {
+    pub fn new(config: BotConfig, deps: ChatDeps) -> Arc<Self> {
         Arc::new(Self {
-            asker: Asker::new(config.talk, around, Form::Stream),
+            asker: Asker::new(config.talk, deps, Form::Stream),
             bot_id: config.bot_id,
             secret: config.secret,
             endpoint: config.endpoint,
@@ -150,12 +150,12 @@ impl Bot {
 
     /// Listens until the watch turns true, and then until what is in hand is done.
     pub async fn connect(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut luck = Luck::default();
+        let mut state = ReconnectState::default();
         loop {
-            let end = line(&self, &mut luck, &mut stop).await;
+            let end = line(&self, &mut state, &mut stop).await;
             let wait = match end {
                 End::Stopped => return,
-                end => self.wait(&mut luck, &end),
+                end => self.wait(&mut state, &end),
             };
             tokio::select! {
                 () = told(&mut stop) => return,
@@ -165,16 +165,16 @@ impl Bot {
     }
 
     /// How long to wait after that end.
-    fn wait(&self, luck: &mut Luck, end: &End) -> Duration {
+    fn wait(&self, state: &mut ReconnectState, end: &End) -> Duration {
         let timing = &self.timing;
-        let chance = (self.asker.around.chance)().clamp(0.0, 1.0);
+        let chance = (self.asker.deps.chance)().clamp(0.0, 1.0);
         let jittered = |wait: Duration| wait.mul_f64(0.5 + chance / 2.0);
-        let backed_off = timing.reopen.saturating_mul(2_u32.saturating_pow(luck.tries)).min(timing.reopen_most);
-        luck.tries = luck.tries.saturating_add(1);
+        let backed_off = timing.reopen.saturating_mul(2_u32.saturating_pow(state.tries)).min(timing.reopen_most);
+        state.tries = state.tries.saturating_add(1);
         let (wait, why) = match end {
             End::Kicked => {
                 // Told every time: two podbells with one bot hear only half of what is said.
-                luck.troubled = true;
+                state.troubled = true;
                 tracing::warn!(
                     chat = %self.name(),
                     "a newer connection of the same bot took this one's place: is another podbell using it? Trying again much later"
@@ -189,16 +189,16 @@ impl Bot {
             End::Stopped => (Duration::ZERO, "podbell ends"),
         };
         // One lost connection is everyday; it is told when the next attempt fails, too.
-        if !luck.troubled && (luck.tries > 1 || matches!(end, End::Refused(_))) {
-            luck.troubled = true;
+        if !state.troubled && (state.tries > 1 || matches!(end, End::Refused(_))) {
+            state.troubled = true;
             tracing::warn!(chat = %self.name(), why, "the bot is not connected; trying again");
         }
         wait
     }
 
-    fn greeted(&self, luck: &mut Luck) {
-        luck.tries = 0;
-        if std::mem::take(&mut luck.troubled) {
+    fn greeted(&self, state: &mut ReconnectState) {
+        state.tries = 0;
+        if std::mem::take(&mut state.troubled) {
             tracing::info!(chat = %self.name(), "the bot is connected again");
         } else {
             tracing::debug!(chat = %self.name(), "the bot is connected");
@@ -278,7 +278,7 @@ async fn open(bot: &Bot) -> Result<Socket, End> {
     let mut url = bot.endpoint.clone();
     let scheme = if url.scheme() == "ws" { "http" } else { "https" };
     url.set_scheme(scheme).map_err(|()| End::Lost("the endpoint is no address"))?;
-    let mut socket = websocket::open(&bot.asker.around.client, url, frame::MOST).await.map_err(End::Lost)?;
+    let mut socket = websocket::open(&bot.asker.deps.client, url, frame::MOST).await.map_err(End::Lost)?;
     let hello = frame::subscribe("subscribe", &bot.bot_id, bot.secret.expose_secret());
     if !send(&mut socket, hello).await {
         return Err(End::Lost("the connection broke off"));
@@ -301,7 +301,7 @@ async fn open(bot: &Bot) -> Result<Socket, End> {
 }
 
 /// One connection, from its opening to its end.
-async fn line(bot: &Arc<Bot>, luck: &mut Luck, stop: &mut watch::Receiver<bool>) -> End {
+async fn line(bot: &Arc<Bot>, state: &mut ReconnectState, stop: &mut watch::Receiver<bool>) -> End {
     let opened = tokio::select! {
         () = told(stop) => return End::Stopped,
         opened = timeout(bot.timing.open, open(bot)) => opened,
@@ -311,7 +311,7 @@ async fn line(bot: &Arc<Bot>, luck: &mut Luck, stop: &mut watch::Receiver<bool>)
         Ok(Err(end)) => return end,
         Err(_) => return End::Lost("WeCom does not answer in time"),
     };
-    bot.greeted(luck);
+    bot.greeted(state);
     let mut sent = None;
     let end = talk(bot, &mut socket, &mut sent, stop).await;
     if let Some(Next { job, .. }) = sent {

@@ -1,4 +1,4 @@
-//! WeCom's proof that a callback is its own, and the cipher around what is said. Pure; no input makes
+//! WeCom's proof that a callback is its own, and the cipher deps what is said. Pure; no input makes
 //! it panic.
 //!
 //! Source: "Encryption and decryption scheme" of WeCom's callbacks: the signature is the hex of SHA-1

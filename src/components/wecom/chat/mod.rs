@@ -69,7 +69,7 @@ struct Taken {
 /// Asks the query service, once for everything that is heard.
 struct Asker {
     talk: Talk,
-    around: ChatDeps,
+    deps: ChatDeps,
     form: Form,
     once: Mutex<Once>,
     asking: Semaphore,
@@ -95,10 +95,10 @@ impl fmt::Debug for Asker {
 }
 
 impl Asker {
-    fn new(talk: Talk, around: ChatDeps, form: Form) -> Arc<Self> {
+    fn new(talk: Talk, deps: ChatDeps, form: Form) -> Arc<Self> {
         Arc::new(Self {
             talk,
-            around,
+            deps,
             form,
             once: Mutex::default(),
             asking: Semaphore::new(ASKING),
@@ -108,7 +108,7 @@ impl Asker {
     }
 
     fn now(&self) -> Time {
-        (self.around.now)()
+        (self.deps.now)()
     }
 
     fn own(&self, own: AdapterNotice) -> Arc<str> {
@@ -158,7 +158,7 @@ impl Asker {
         let _turn = self.asking.acquire().await;
         let style = Style { language: self.talk.language, time_zone: self.talk.time_zone.clone(), now: self.now() };
         let question = Question { speaker, entry: heard.entry, text: heard.text, style };
-        self.form.write(&self.around.queries.ask(question).await).into()
+        self.form.write(&self.deps.queries.ask(question).await).into()
     }
 
     /// The answer, once it is there.

@@ -12,7 +12,7 @@ use super::scope::Scope;
 
 /// Something that a person wants done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deed {
+pub struct UserAction {
     /// Who.
     pub by: Author,
     /// What they may see: whatever lies outside is, for them, not there.
@@ -49,7 +49,7 @@ pub enum Act {
 /// What came of a deed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "done", rename_all = "snake_case")]
-pub enum Done {
+pub enum ActionResult {
     /// It is muted.
     Muted {
         /// As it holds now.

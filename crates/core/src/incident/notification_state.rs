@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::hold::{Held, Holds};
 use super::{FLAPPING, Incident, Phase, Topic};
 use crate::mute::Author;
-use crate::notice::{NoticeKind, Told};
+use crate::notice::{LastNotified, NoticeKind};
 use crate::rules::rule::{CountSteps, Destination, RuleSettings};
 use crate::time::Time;
 
 /// What one destination knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Telling {
+pub struct NotificationState {
     /// The last notice; none before the first.
-    pub told: Option<Told>,
+    pub told: Option<LastNotified>,
     /// The highest step of occurrences told or passed over.
     pub count_step: u64,
     /// The highest step of objects told or passed over.
@@ -65,7 +65,7 @@ pub struct Due {
     /// The poll or timer that caused it.
     pub caused_at: Time,
     /// What they were told last.
-    pub told: Option<Told>,
+    pub told: Option<LastNotified>,
     /// How many topics they know.
     pub topics: usize,
     /// Whose mute ended before it.
@@ -134,7 +134,7 @@ impl Incident {
             if outdated {
                 telling.next = None;
                 telling.topics = topics;
-                telling.told = telling.told.map(|told| Told { occurrences, objects, ..told });
+                telling.told = telling.told.map(|told| LastNotified { occurrences, objects, ..told });
                 changed = true;
             }
         }
@@ -165,7 +165,7 @@ impl Incident {
     /// The next moment at which something is to be told, if nothing more happens. What another
     /// incident holds has none: its end is an event.
     pub fn tell_at(&self, rule: &RuleSettings, holds: &Holds) -> Option<Time> {
-        let moment = |(to, telling): (&Destination, &Telling)| {
+        let moment = |(to, telling): (&Destination, &NotificationState)| {
             let (next, at) = self.moment(to, telling, rule)?;
             if next.kind == NoticeKind::Reminded && telling.after_mute.is_none() && !holds.was_read(at) {
                 // The next good read tells it.
@@ -189,7 +189,7 @@ impl Incident {
 
     /// Whether somebody still has to hear that it opened: it cannot be over before, unless it is held.
     pub fn owes_opened(&self, holds: &Holds) -> bool {
-        let owed = |telling: &Telling| telling.next.is_some_and(|next| next.kind == NoticeKind::Opened);
+        let owed = |telling: &NotificationState| telling.next.is_some_and(|next| next.kind == NoticeKind::Opened);
         self.telling.iter().any(|(to, telling)| owed(telling) && holds.of(to).is_none())
     }
 
@@ -266,7 +266,7 @@ impl Incident {
             telling.held = None;
             telling.after_mute = None;
             telling.flapping |= next.kind == NoticeKind::Reopened && self.reopened >= FLAPPING;
-            telling.told = Some(Told { at: now, occurrences, objects });
+            telling.told = Some(LastNotified { at: now, occurrences, objects });
             telling.count_step = telling.count_step.max(passed_count(&rule.escalate.counts, occurrences));
             telling.object_step = telling.object_step.max(passed(&rule.escalate.objects, objects));
             telling.topics = topics;
@@ -274,7 +274,12 @@ impl Incident {
     }
 
     /// What a destination hears next, and when.
-    pub(super) fn moment(&self, to: &Destination, telling: &Telling, rule: &RuleSettings) -> Option<(Next, Time)> {
+    pub(super) fn moment(
+        &self,
+        to: &Destination,
+        telling: &NotificationState,
+        rule: &RuleSettings,
+    ) -> Option<(Next, Time)> {
         if self.phase != Phase::Open || !rule.notify.contains(to) {
             return None;
         }
@@ -301,7 +306,7 @@ impl Incident {
 struct Grouped(Vec<Due>);
 
 impl Grouped {
-    fn add(&mut self, next: Next, telling: Option<&Telling>, to: &Destination) {
+    fn add(&mut self, next: Next, telling: Option<&NotificationState>, to: &Destination) {
         let (told, topics) = telling.map_or((None, 0), |telling| (telling.told, telling.topics));
         let after_mute = telling.and_then(|telling| telling.after_mute.clone());
         let due = Due { kind: next.kind, caused_at: next.caused_at, told, topics, after_mute, to: Vec::new() };
@@ -336,7 +341,7 @@ fn passed_count(steps: &CountSteps, value: u64) -> u64 {
 }
 
 /// The memory of what was told, moved to a destination's new name.
-pub fn rename(telling: &mut LiteMap<Destination, Telling>, from: &str, to: &Destination) -> bool {
+pub fn rename(telling: &mut LiteMap<Destination, NotificationState>, from: &str, to: &Destination) -> bool {
     match telling.remove(from) {
         Some(known) => {
             telling.insert(to.clone(), known);

@@ -19,7 +19,7 @@ use crate::http::{ClientError, HttpOptions, client_with};
 
 /// Connects and hangs up.
 #[derive(Clone, Debug)]
-pub struct Reach {
+pub struct Connectivity {
     client: reqwest::Client,
     has_file: bool,
 }
@@ -70,7 +70,7 @@ pub struct Unreached {
     pub text: String,
 }
 
-impl Reach {
+impl Connectivity {
     /// Reaches the network as `http:` of podbell.yaml says.
     ///
     /// # Errors
