@@ -8,21 +8,32 @@
 //!
 //! The real `podbell run` in a process of its own; the API and a webhook are this process. Two rounds
 //! of polls warm up: the first opens an incident or two for every service and tells them. Then
-//! `/proc/PID/stat` is read at the begin and the end of a minute.
+//! `/proc/PID/stat` is read at the begin and the end of a minute. A bare loop then asks the same server at the
+//! same pace, from a process of its own: the same poller, client and parser, and nothing behind them. What
+//! podbell takes more than that is its own; the ratio is comparable between machines, the figures are not.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
 
 mod support;
 
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use podbell::clock;
+use podbell::components::qcloud::{self, ApiConfig, ServiceSelection};
+use secrecy::SecretString;
 use support::server::{EVENTS, World};
 use support::service::{RULES, Service, Services, configure};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [bare, endpoint, targets, seconds] = arguments.as_slice()
+        && bare == BARE
+    {
+        return bare_loop(endpoint, targets.parse().unwrap(), Duration::from_secs(seconds.parse().unwrap()));
+    }
     let mut numbers = arguments.iter().filter_map(|argument| argument.parse().ok());
     let targets = numbers.next().unwrap_or(10_000);
     let round = Duration::from_secs(numbers.next().unwrap_or(60) as u64);
@@ -82,6 +93,55 @@ fn measure(name: &str, tls: bool, rules: &str, targets: usize, round: Duration) 
     );
     let connections = world.connections.load(Ordering::Relaxed);
     println!("                {} webhooks, {connections} connections in all", world.hooks.load(Ordering::Relaxed));
+    drop(service);
+    if !tls {
+        let bare = bare(api, targets, round, &world);
+        println!(
+            "                the bare loop takes {bare:.2}%: podbell takes {:.2} x as much",
+            (user + system) / bare
+        );
+    }
+}
+
+/// How this program is asked to be the bare loop.
+const BARE: &str = "--bare-loop";
+
+/// The processor time of the bare loop, in percent of a core.
+fn bare(api: SocketAddr, targets: usize, round: Duration, world: &World) -> f64 {
+    let endpoint = format!("http://{api}/v2/index.php");
+    let arguments = [BARE.to_owned(), endpoint, targets.to_string(), round.as_secs().to_string()];
+    let service = Service::bare(&arguments);
+    let begun = world.lists.load(Ordering::Relaxed);
+    while world.lists.load(Ordering::Relaxed) < begun + targets as u64 {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (before, started) = (service.cpu(), clock::monotonic());
+    std::thread::sleep(round.max(Duration::from_secs(20)));
+    let (after, seconds) = (service.cpu(), started.elapsed().as_secs_f64());
+    ((after.0 + after.1) - (before.0 + before.1)).as_secs_f64() / seconds * 100.0
+}
+
+/// Polls and drops what it reads, until it is killed.
+fn bare_loop(endpoint: &str, targets: usize, round: Duration) {
+    let secret = || SecretString::from("AKIDbench".to_owned());
+    let mut config = ApiConfig::new("prod", endpoint.parse().unwrap(), secret(), secret());
+    config.poll_every = round;
+    config.requests_per_second = NonZeroU32::new(400).unwrap();
+    config.services = (0..targets)
+        .map(|i| ServiceSelection::Named {
+            cluster: "cls-1".to_owned(),
+            namespace: support::namespace_of(i),
+            names: vec![support::service(i)],
+        })
+        .collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let http = podbell::http::client(&podbell::http::HttpOptions::default()).unwrap();
+        let (events, mut seen) = tokio::sync::mpsc::channel(1024);
+        let (_stop, stopped) = tokio::sync::watch::channel(false);
+        tokio::spawn(qcloud::task(config, http)(events, stopped));
+        while seen.recv().await.is_some() {}
+    });
 }
 
 fn log(folder: &std::path::Path) -> String {

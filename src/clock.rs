@@ -1,4 +1,4 @@
-//! The only place that reads the machine's clocks. Everything else is told what time it is.
+//! The only place that reads the machine's clocks. Everything else gets the time as an argument.
 #![allow(clippy::disallowed_methods)]
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -16,8 +16,8 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// Both clocks, compared: the wall clock says what time it is, and what passed is what the monotonic one says. Where
-/// they differ, the wall clock was set.
+/// Compares both clocks: the monotonic clock says how much time passed. Where the wall clock differs from that, it was
+/// set.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocks {
     /// What both showed when they were last in step.
@@ -26,12 +26,12 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// In step from now on.
+    /// Both clocks are in step now.
     pub fn start() -> Self {
         Self::in_step(now(), monotonic())
     }
 
-    /// In step at this moment.
+    /// Both clocks are in step at this moment.
     pub fn in_step(wall: Time, monotonic: Instant) -> Self {
         Self { wall, monotonic }
     }
@@ -42,7 +42,7 @@ impl Clocks {
         (wall, self.compare(wall, monotonic()))
     }
 
-    /// The same of clocks that show this.
+    /// The same, for given readings of both clocks.
     pub fn compare(&mut self, wall: Time, monotonic: Instant) -> Jump {
         let expected = self.wall.plus(monotonic.saturating_duration_since(self.monotonic));
         let jump = Jump::between(expected, wall);

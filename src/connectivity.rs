@@ -1,9 +1,9 @@
-//! Whether something can be reached: looks its name up, connects, shakes hands over TLS, and hangs up
-//! without having asked for anything.
+//! Tests whether something can be reached: looks its name up, connects, does the TLS handshake, and hangs up without
+//! sending a request.
 //!
-//! The connection is made by the same code, proxy and certificate authorities as every other one; a layer
-//! around it ends the request before it begins. Behind a proxy an http address shows that the proxy
-//! answers; of an https one the proxy makes the whole connection.
+//! The connection is made by the same code, proxy and certificate authorities as every other one; a layer around it
+//! ends the request before it begins. Behind a proxy, an http address only shows that the proxy answers; for an https
+//! address, the proxy makes the whole connection.
 
 use std::error::Error;
 use std::future::Future;
@@ -27,15 +27,15 @@ pub struct Connectivity {
 /// Why something was not reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// Nobody answers.
+    /// No answer in time.
     Timeout,
-    /// Its name is not known.
+    /// Its name cannot be resolved.
     Name,
-    /// Nobody listens there.
+    /// The connection was refused.
     Refused,
-    /// Its certificate is not believed.
+    /// Its certificate is not trusted.
     Certificate,
-    /// The same, though `http.ca_file` says whom to believe.
+    /// The same, although `http.ca_file` names whom to trust.
     CertificateDespiteFile,
     /// Anything else.
     Other,
@@ -61,7 +61,7 @@ impl Obstacle {
     }
 }
 
-/// It was not reached. Never contains the address.
+/// Why something was not reached. Never contains the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreached {
     /// The kind.
@@ -83,10 +83,10 @@ impl Connectivity {
     /// Connects to where an http(s) address points.
     ///
     /// # Errors
-    /// When no connection comes about.
+    /// When no connection is established.
     pub async fn reach(&self, url: Url) -> Result<(), Unreached> {
         match self.client.get(url).send().await {
-            // Nothing can have been asked, so there is no answer.
+            // Does not happen: no request is sent, so there is no answer.
             Ok(_) => Ok(()),
             Err(error) if causes(&error).any(|cause| cause.is::<Connected>()) => Ok(()),
             Err(error) => Err(unreached(&error, self.has_file)),
@@ -94,7 +94,7 @@ impl Connectivity {
     }
 }
 
-/// The connection came about.
+/// Ends a request once its connection is established.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("connected")]
 struct Connected;
@@ -102,7 +102,7 @@ struct Connected;
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| {
         let error: &'a (dyn Error + 'static) = *error;
-        // An error of I/O names the cause of what it wraps, not what it wraps.
+        // The source of an I/O error is the cause of the error that it wraps, not that error itself.
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         match wrapped {
             Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
@@ -131,7 +131,7 @@ fn unreached(error: &reqwest::Error, has_file: bool) -> Unreached {
     };
     let text = match obstacle {
         Obstacle::Timeout => "nobody answers in time".to_owned(),
-        // The system's words may contain the host.
+        // The system's message may contain the host.
         Obstacle::Name => "its name is not known here".to_owned(),
         Obstacle::Certificate | Obstacle::CertificateDespiteFile => {
             format!("its certificate is not believed ({})", short(&text))
@@ -141,13 +141,13 @@ fn unreached(error: &reqwest::Error, has_file: bool) -> Unreached {
     Unreached { obstacle, text }
 }
 
-/// The kind of what is wrong with a certificate; the rest may name hosts.
+/// The kind of a certificate error; the rest of its text may name hosts.
 fn short(text: &str) -> &str {
     let text = text.strip_prefix("invalid peer certificate: ").unwrap_or(text);
     text.split([':', ';', '(', '{']).next().unwrap_or(text).trim()
 }
 
-/// Wraps what makes connections.
+/// A layer that hangs up once a connection is established.
 #[derive(Clone, Copy, Debug)]
 struct HangUp;
 

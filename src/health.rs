@@ -1,5 +1,5 @@
-//! How the service is, for health checks, metrics and the heartbeat. Written by the engine's thread
-//! once a second, read by everybody else without waiting for it.
+//! The health of the service, for health checks, metrics and the heartbeat. The engine's thread writes it once a
+//! second; everybody else reads it without waiting for that thread.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::clock;
 use crate::engine::{Engine, Totals};
 use podbell_core::time::Time;
 
-/// A service that made no turn for so long is dead.
+/// A service that made no turn for this long is dead.
 pub const DEAD_AFTER: Duration = Duration::from_secs(30);
 
 /// A source in numbers.
@@ -41,7 +41,7 @@ pub struct DestinationPulse {
     pub paused: bool,
 }
 
-/// Everything in numbers.
+/// The whole service in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Counts since the start.
@@ -71,7 +71,7 @@ struct Inner {
 }
 
 impl HealthStatus {
-    /// A turn was made; `snapshot` when it is time for one.
+    /// Records a turn, with a new `snapshot` when one is due.
     pub fn beat(&self, store_works: bool, snapshot: Option<Snapshot>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.last_turn = Some(clock::monotonic());
@@ -81,30 +81,30 @@ impl HealthStatus {
         }
     }
 
-    /// So many commits were made since the start. Who waits for others wakes up.
+    /// Records the number of commits since the start, and wakes whoever waits for more.
     pub fn committed(&self, commits: u64) {
         self.commits.send_if_modified(|known| std::mem::replace(known, commits) != commits);
     }
 
-    /// How many commits were made since the start, and when there are more.
+    /// The number of commits since the start; changes when there are more.
     pub fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
         self.commits.subscribe()
     }
 
-    /// Whether turns are made.
+    /// Whether the engine makes turns.
     pub fn alive(&self) -> bool {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.last_turn.is_none_or(|last| last.elapsed() < DEAD_AFTER)
     }
 
-    /// Whether the store is written; source trouble is no reason not to be ready.
+    /// Whether the store can be written; trouble with sources does not count.
     pub fn ready(&self) -> bool {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.store_works && inner.last_turn.is_some_and(|last| last.elapsed() < DEAD_AFTER)
     }
 
-    /// Whether polling, store and turns all work: what the operator's heartbeat vouches for. Before
-    /// the first good poll, and where there is nothing to poll, there is nothing to vouch for.
+    /// Whether polling, store and turns all work: the condition of the operator's heartbeat. False before the first
+    /// good poll, and where there is nothing to poll.
     pub fn well(&self, now: Time, polled_within: Duration) -> bool {
         let snapshot = self.snapshot();
         let polled = |source: &SourcePulse| source.last_good.is_some_and(|last| now.since(last) <= polled_within);
@@ -117,14 +117,14 @@ impl HealthStatus {
     }
 }
 
-/// What is found by looking at every service and every incident: at size, milliseconds' work.
+/// Counts that need a visit to every service and every incident: milliseconds in a large installation.
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
     incidents: u64,
     sources: Vec<SourcePulse>,
 }
 
-/// Counts.
+/// Visits every service and every incident.
 pub fn count(engine: &Engine) -> Counted {
     let mut counted = Counted::default();
     if let Some(state) = engine.state() {

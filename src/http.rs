@@ -1,4 +1,4 @@
-//! The one way out: builds the HTTP client that sources and notifiers share.
+//! Builds the HTTP client that sources and notifiers share: the only way out.
 //!
 //! Owns what must hold for every outgoing request: no redirects (a signed request or a webhook's
 //! secret must not follow one elsewhere), time limits, the proxy, the extra certificate authority,
@@ -54,7 +54,7 @@ pub enum ClientError {
         /// Which file.
         path: PathBuf,
     },
-    /// The client itself; the text is without URLs.
+    /// The client cannot be built; the text contains no URLs.
     #[error("cannot set up HTTP: {0}")]
     Build(String),
 }
@@ -64,7 +64,7 @@ pub fn client(options: &HttpOptions) -> Result<reqwest::Client, ClientError> {
     client_with(options, |builder| builder)
 }
 
-/// The same with a change of the caller's, such as how names are looked up.
+/// The same, with a change by the caller, such as how names are looked up.
 pub fn client_with(
     options: &HttpOptions,
     change: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
@@ -128,7 +128,7 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// Of an answer's headers. `None` if they do not say, or come from a cache.
+    /// From an answer's headers. `None` without a date, or if the answer comes from a cache.
     pub fn of(headers: &HeaderMap, asked: Time, answered: Time) -> Option<Self> {
         if headers.contains_key("age") {
             return None;
@@ -137,12 +137,12 @@ impl Clocks {
         Some(Self { date: Time::from_millis(date.timestamp().as_millisecond()), asked, answered })
     }
 
-    /// By how many seconds this machine's clock is certainly ahead of the other one; negative: behind. The
-    /// answer was dated between the question and its arrival, so a slow one says less.
+    /// By how many seconds this machine's clock is certainly ahead of the other one; negative: behind. The answer was
+    /// dated between the request and its arrival, so a slow answer proves less.
     pub fn ahead(self) -> i64 {
         let (date, asked, answered) = (self.date.millis(), self.asked.millis(), self.answered.millis());
         match (asked - date, date - answered) {
-            // The date may be of anywhere in its second.
+            // `Date` has whole seconds: the answer may be of any moment within its second.
             (ahead, _) if ahead > 1000 => ahead / 1000,
             (_, behind) if behind > 0 => -((behind + 999) / 1000),
             _ => 0,
@@ -170,7 +170,7 @@ pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<
     if announced.is_some_and(|length| length > limit) {
         return Err(BodyError::TooLarge { limit });
     }
-    // A header may promise anything; memory is taken as bytes arrive.
+    // Do not trust the header: allocate memory as bytes arrive.
     let mut body = Vec::with_capacity(announced.unwrap_or(0).min(64 * 1024));
     while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Transport(error.without_url()))? {
         if body.len() + chunk.len() > limit {

@@ -4,7 +4,7 @@
 //! source ──list──▶ diff ──changes──▶ rules ──matches──▶ incidents ──notices──▶ outbox ──▶ dispatcher ──▶ notifier
 //! ```
 //!
-//! [`core`] is pure; everything else is the rim that feeds it and carries out what it says.
+//! `podbell_core` is pure; everything else feeds it and carries out what it decides.
 
 pub mod app;
 pub mod chat;

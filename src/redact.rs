@@ -1,13 +1,12 @@
-//! The ways in which others may write a secret that they were sent: as it is, as a URL or a form
-//! carries it, with the slashes of some JSON writers. Whoever shows words of the other side takes
-//! all of them out.
+//! The spellings in which others may repeat a secret that they were sent: as it is, as a URL or a form encodes it, with
+//! the escaped slashes of some JSON writers. Code that shows text of the other side must remove all of them.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What RFC 3986 leaves as it is.
+/// Everything but the characters that RFC 3986 leaves as they are.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Every spelling of a secret, the longest first, so that none leaves a part of another.
+/// Every spelling of a secret, the longest first, so that removing one leaves no part of another.
 pub fn spellings(secret: &str) -> Vec<String> {
     let mut all = vec![secret.to_owned(), secret.replace('/', "\\/")];
     all.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());

@@ -1,4 +1,4 @@
-//! Futures behind pointers, for whoever builds them without knowing who runs them.
+//! Boxed futures, for code that builds them without knowing who runs them.
 
 use std::pin::Pin;
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 /// A future that a task runs.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-/// A future that borrows from what it was asked of.
+/// A future that borrows from the object that returned it.
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A task that serves until the watch turns true.
 pub type SideTask = Box<dyn FnOnce(watch::Receiver<bool>) -> BoxFuture<()> + Send>;

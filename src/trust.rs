@@ -1,6 +1,7 @@
-//! Whom connections believe: the system's authorities, those of `http.ca_file`, and a certificate that is in that file
-//! itself. Whoever runs one receiver makes one certificate for it with `openssl req -x509`, which is an authority and
-//! a server's at once. Verifiers by the book refuse that one as a server's, whoever trusts it.
+//! The certificates that connections trust: the system's authorities, those of `http.ca_file`, and a server's
+//! certificate that is itself in that file. Whoever runs one receiver makes one certificate for it with
+//! `openssl req -x509`, which is an authority and a server's at once. Strict verifiers refuse that one as a server's,
+//! even if it is trusted.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-/// How the verifier names its refusal.
+/// The verifier's name for this refusal.
 const AUTHORITY_AS_SERVER: &str = "CaUsedAsEndEntity";
 
 /// See the module.
@@ -24,7 +25,7 @@ struct Trust {
     own: Vec<CertificateDer<'static>>,
 }
 
-/// The settings of a client that also believes in the certificates of a PEM file; `None` when there is none in it.
+/// The settings of a client that also trusts the certificates of a PEM file; `None` if there is none in it.
 pub(crate) fn with_file(path: &Path) -> std::io::Result<Option<rustls::ClientConfig>> {
     let pem = std::fs::read(path)?;
     let own = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
@@ -56,7 +57,7 @@ impl ServerCertVerifier for Trust {
     ) -> Result<ServerCertVerified, Error> {
         let verified = self.usual.verify_server_cert(certificate, between, name, ocsp, now);
         match verified {
-            // Its dates were found good before this was found wrong.
+            // The verifier checks the dates before it refuses this, so they are good.
             Err(Error::InvalidCertificate(CertificateError::Other(why)))
                 if format!("{why:?}").contains(AUTHORITY_AS_SERVER)
                     && self.own.iter().any(|own| own == certificate) =>

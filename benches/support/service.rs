@@ -94,6 +94,13 @@ impl Service {
         Self { child, listen }
     }
 
+    /// This benchmark itself in another process, with these arguments, to be measured like the service.
+    pub fn bare(arguments: &[String]) -> Self {
+        let child =
+            Command::new(std::env::current_exe().unwrap()).args(arguments).stdin(Stdio::null()).spawn().unwrap();
+        Self { child, listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
+    }
+
     /// Waits until `/readyz` answers 200, and says for how long.
     pub fn ready(&mut self, patience: Duration) -> Option<Duration> {
         let begun = clock::monotonic();

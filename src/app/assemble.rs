@@ -139,7 +139,7 @@ pub fn heartbeat(
     Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, within, stop))))
 }
 
-/// The server, on a listener that is bound already. `outside` are routes for strangers.
+/// The server, on a listener that is bound already. `outside` are the public routes.
 pub fn server(
     listener: tokio::net::TcpListener,
     pulse: Arc<crate::health::HealthStatus>,
@@ -149,7 +149,7 @@ pub fn server(
     Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, reload, outside, stop)))
 }
 
-/// Who may reload rules; `asks` reach whoever does it.
+/// Who may reload rules; `asks` go to the task that reloads them.
 pub fn reload(config: &Config, asks: mpsc::Sender<crate::server::Ask>) -> Reload {
     Reload { asks, tokens: tokens(config) }
 }

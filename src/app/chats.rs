@@ -7,7 +7,7 @@ use crate::chat::{ChatDeps, Queries, Served};
 use crate::clock;
 use crate::config::Config;
 
-/// What serves the chats of a configuration, all of which ask this queries.
+/// What serves the chats of a configuration. All of them ask these `queries`.
 ///
 /// # Errors
 /// When the network cannot be set up as `http:` says.

@@ -1,4 +1,4 @@
-//! What people do, on its way to the engine and back.
+//! User actions on their way to the engine, and their results on the way back.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use crate::chat::{ActError, Acting, CommandSink};
 use crate::engine::{ActionRequest, EngineEvent};
 use podbell_core::user_action::UserAction;
 
-/// How many deeds may wait for the engine.
+/// How many user actions may wait for the engine.
 const QUEUE: usize = 64;
-/// How long a person waits.
+/// How long a person waits for the result.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The near end, for chats and the server.
+/// The sending end, for chats and the server.
 #[derive(Clone, Debug)]
 pub struct EngineSink(mpsc::Sender<ActionRequest>);
 
-/// The far end, for [`super::Service`].
+/// The receiving end, for [`super::Service`].
 #[derive(Debug)]
 pub struct UserActions(mpsc::Receiver<ActionRequest>);
 
-/// Both ends.
+/// Both ends of the channel.
 pub fn command_sink() -> (EngineSink, UserActions) {
     let (sender, receiver) = mpsc::channel(QUEUE);
     (EngineSink(sender), UserActions(receiver))
@@ -32,7 +32,7 @@ impl CommandSink for EngineSink {
         Box::pin(async move {
             let (said, heard) = oneshot::channel();
             let answer = Box::new(move |done| {
-                // Who asked may have gone; it is done all the same.
+                // The caller may be gone; the action is done all the same.
                 let _ = said.send(done);
             });
             let asked = ActionRequest { deed: Box::new(deed), answer };
@@ -48,7 +48,7 @@ impl CommandSink for EngineSink {
     }
 }
 
-/// Passes deeds on until nobody can say any more.
+/// Passes user actions on until no sender is left.
 pub(super) async fn relay(mut deeds: UserActions, happened: mpsc::Sender<EngineEvent>) {
     while let Some(asked) = deeds.0.recv().await {
         if happened.send(EngineEvent::Action(asked)).await.is_err() {

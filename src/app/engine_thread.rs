@@ -16,25 +16,25 @@ use podbell_core::time::Time;
 use podbell_store::StoreError;
 use podbell_store::crash_point;
 
-/// Polls and answers of one commit at most.
+/// How many polls and answers share a commit at most.
 const BATCH: usize = 256;
-/// How long a poll waits for others to share its commit. At 167 polls a second a commit each costs
-/// more than everything else together; nobody sees a fifth of a second between a poll and its notice.
+/// How long a poll waits for others to share its commit. At 167 polls a second, a commit for each costs more than
+/// everything else together; nobody notices a fifth of a second between a poll and its notice.
 const GATHER: Duration = Duration::from_millis(200);
-/// How often the numbers are renewed, and the longest wait between two turns.
+/// How often the health numbers are renewed, and the longest wait between two turns.
 const SECOND: Duration = Duration::from_secs(1);
-/// Counting takes at most so small a share of a core: every service and incident is looked at, six
-/// milliseconds' work for ten thousand of each.
+/// Counting takes at most this fraction of a core. It visits every service and incident: six milliseconds for ten
+/// thousand of each.
 const COUNT_SHARE: u32 = 1_000;
 
-/// The thread, and why it ended early if it did.
+/// The thread's handle; it returns the error that ended the thread early.
 pub(super) type EngineThread = JoinHandle<Option<StoreError>>;
 
-/// How the thread hears what happened.
+/// The thread's input channels.
 pub(super) struct Inlets {
     /// Answers, people, rules.
     pub(super) urgent: mpsc::Receiver<EngineEvent>,
-    /// What sources say.
+    /// Events of sources.
     pub(super) seen: mpsc::Receiver<SourceEvent>,
 }
 
@@ -88,7 +88,7 @@ struct Turns {
 impl Turns {
     fn run(&mut self) -> Option<StoreError> {
         let mut closed = false;
-        // Ready once something was written, whatever the sources have to say first.
+        // Write something first, without waiting for sources: podbell is ready only then.
         let mut broken = self.turn(Vec::new());
         loop {
             if broken.is_some() {
@@ -110,10 +110,10 @@ impl Turns {
         }
     }
 
-    /// Waits for something to happen or fall due. Says whether nothing can happen any more.
+    /// Waits for an event or a timer. Returns whether no event can come any more.
     fn wait(&mut self, happened: &mut Vec<EngineEvent>) -> bool {
         if self.failing {
-            // A store that fails is tried again in a second, whatever is due and whatever comes.
+            // Retry a failing store after a second, whatever is due and whatever arrives.
             std::thread::sleep(SECOND);
         }
         let now = self.now();
@@ -143,9 +143,9 @@ impl Turns {
         false
     }
 
-    /// Polls wait for more polls, and for nothing else: an answer does not wait, because a destination may
-    /// be asked again only once it is recorded, nor does a person. Not woken for every poll, because that
-    /// costs more than to take it in.
+    /// Polls wait for more polls, and nothing else waits: a destination may be used again only once its answer is
+    /// recorded, and people wait for a result. The thread does not wake for every poll, because that costs more than
+    /// taking the poll in.
     fn gather(&mut self, happened: &mut Vec<EngineEvent>) {
         let urgent = &mut self.inlets.urgent;
         if !may_speak(urgent) {
@@ -155,7 +155,7 @@ impl Turns {
         let _ = self.handle.block_on(received);
     }
 
-    /// Takes in what sources said meanwhile.
+    /// Takes in the events of sources that arrived meanwhile.
     fn take_seen(&mut self, happened: &mut Vec<EngineEvent>) {
         while happened.len() < BATCH
             && let Ok(event) = self.inlets.seen.try_recv()
@@ -167,8 +167,8 @@ impl Turns {
         }
     }
 
-    /// What time it is. The engine hears at once that the clock was set: whatever is asked by the new time would
-    /// otherwise see old moments.
+    /// The current time. Tells the engine at once if the clock was set: otherwise the new time would be compared with
+    /// times of the old clock.
     fn now(&mut self) -> Time {
         let (now, jump) = self.clocks.read();
         if !jump.is_none() {
@@ -179,7 +179,7 @@ impl Turns {
         now
     }
 
-    /// A turn. Says what is wrong when another one would help nothing.
+    /// Runs a turn. Returns the error if another turn would not help.
     fn turn(&mut self, happened: Vec<EngineEvent>) -> Option<StoreError> {
         let answers = happened.iter().any(|one| matches!(one, EngineEvent::Answered(..)));
         if answers {
@@ -226,19 +226,19 @@ impl Turns {
     }
 }
 
-/// Whether there is, or may come, anything.
+/// Whether the channel holds a message or may still get one.
 fn may_speak<T>(inlet: &mpsc::Receiver<T>) -> bool {
     !inlet.is_closed() || !inlet.is_empty()
 }
 
-/// Ready when the thread has ended, which it must not while the service runs.
+/// Resolves when the thread has ended, which must not happen while the service runs.
 pub(super) async fn ended(thread: &EngineThread) {
     while !thread.is_finished() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// Waits for the thread to end, but not for ever. Says why it ended early.
+/// Waits up to `patience` for the thread to end. Returns the error that ended it early.
 pub(super) async fn join(thread: EngineThread, patience: Duration) -> Option<StoreError> {
     let finished = async {
         while !thread.is_finished() {
@@ -249,6 +249,6 @@ pub(super) async fn join(thread: EngineThread, patience: Duration) -> Option<Sto
         tracing::warn!("requests are still in flight; they are repeated with the same id after the next start");
         return None;
     }
-    // One that panicked has said so.
+    // A panic was printed already.
     thread.join().ok().flatten()
 }

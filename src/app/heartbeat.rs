@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::HealthStatus;
 use crate::clock;
 
-/// How long after the start no good poll is no wonder.
+/// How long after the start the lack of a good poll is normal.
 const FIRST_POLL: Duration = Duration::from_secs(60);
 
 /// Calls `url` every `every` while all is well, until the watch turns true. The newest good poll
@@ -31,7 +31,7 @@ pub async fn run(
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
         if !pulse.well(clock::now(), polled_within) {
-            // Before the first poll there is nothing to vouch for, and nothing to warn of.
+            // Before the first poll, the missing heartbeat needs no warning.
             if started.elapsed() > FIRST_POLL {
                 tracing::warn!("no heartbeat sent: polling or the store does not work");
             } else {

@@ -1,7 +1,7 @@
 //! The running service: sources, the engine's thread, deliveries, the server, and their end.
 //!
-//! Owns tasks and channels, and nothing of what they mean. A task that panics ends the process: a
-//! watcher that is half dead is worse than one that is restarted.
+//! Owns tasks and channels, but not what they mean. A task that panics ends the process: a half-dead watcher is worse
+//! than one that is restarted.
 
 pub mod assemble;
 pub mod chats;
@@ -44,27 +44,27 @@ pub struct Service {
     pub deliver: Deliver,
     /// The sources.
     pub sources: Vec<SourceTask>,
-    /// Server, heartbeat.
+    /// Other tasks: server, heartbeat.
     pub sides: Vec<SideTask>,
     /// Watches rule files.
     pub rules: Option<reload::RulesTask>,
-    /// What people do.
+    /// User actions.
     pub deeds: Option<command_sink::UserActions>,
-    /// Ready when the store turns out to be damaged, with how.
+    /// Resolves when the store turns out to be damaged.
     pub damage: BoxFuture<StoreError>,
-    /// How it is.
+    /// The health of the service.
     pub pulse: Arc<HealthStatus>,
 }
 
 /// Why a service ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// A task ended that must not.
+    /// A task ended that must not end.
     #[error(
         "a part of podbell broke down ({0}); it ends, so that it can be restarted. This is a bug: please report it"
     )]
     Broken(String),
-    /// The store is damaged, or is another one.
+    /// The store is damaged or was replaced.
     #[error(transparent)]
     Store(StoreError),
 }
@@ -72,7 +72,7 @@ pub enum ServiceError {
 /// Runs a service until `stop` is ready, then lets it finish what is in flight.
 ///
 /// # Errors
-/// When a part of it panics.
+/// When a part of it panics, or the store is damaged or replaced.
 pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(), ServiceError> {
     let (happened, inbox) = mpsc::channel::<EngineEvent>(QUEUE);
     let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
@@ -85,7 +85,7 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     for source in service.sources {
         sources.spawn(source(events.clone(), stopped.clone()));
     }
-    // Of those that speak, only sources are left: a service without one ends in order, too.
+    // Drop our sender, so that the channel closes with the last source: a service without sources ends in order, too.
     drop(events);
     let mut sides = JoinSet::new();
     for side in service.sides {
@@ -113,7 +113,7 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         }
     };
     tracing::info!("ending: finishing what is in flight");
-    // Receivers that are gone need not hear it.
+    // An error means that no receiver is left.
     let _ = stopping.send(true);
     let all_ended = async { while sources.join_next().await.is_some() {} };
     if tokio::time::timeout(SOURCES_END, all_ended).await.is_err() {
@@ -151,7 +151,7 @@ async fn carry_out(mut jobs: mpsc::UnboundedReceiver<SendJob>, deliver: Deliver,
                     crash_point!("send.before");
                     let outcome = deliver(job).await;
                     crash_point!("send.after");
-                    // The engine is gone only when the process ends; then it repeats after the start.
+                    // The engine is gone only when the process ends; the send is then repeated after the next start.
                     let _ = happened.send(EngineEvent::Answered(send, outcome)).await;
                 });
             }

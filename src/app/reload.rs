@@ -1,8 +1,8 @@
 //! Reloading rules while podbell runs: when their files change, on SIGHUP, and when asked over HTTP.
 //!
-//! Files are looked at once a second by content; a change is taken over when it stayed the same for
-//! two, so that an editor that writes in two steps is one reload. Reads and checks; what holds in the
-//! end is the engine's, which has the last good versions.
+//! The content of the files is compared once a second. A change is taken over when it stayed the same for two, so that
+//! an editor that writes in two steps causes one reload. This module reads and checks; the engine, which has the last
+//! good versions, decides which rules are in force.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use super::BoxFuture;
 use crate::clock;
 use crate::config::{self, Config, Loaded, Stage};
 use crate::engine::NewRules;
-use crate::server::Ask;
+use crate::server::{Ask, NotReloaded};
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::{RuleFiles, refusal};
 use podbell_core::rules::{Destination, Names, compile};
 use podbell_core::source::Problem;
 
-/// How often files are looked at.
+/// How often files are compared.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a change must stay the same.
 const STABLE: Duration = Duration::from_secs(2);
@@ -42,9 +42,9 @@ pub fn rule_files<S: Stage>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
 /// What `rules:` of podbell.yaml names, as written.
 #[derive(Clone, Debug, Default)]
 pub struct Globs {
-    /// All of it.
+    /// All globs.
     pub all: Vec<String>,
-    /// What matches no file.
+    /// Those that match no file.
     pub empty: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ pub struct Watched {
     pub names: Names,
     /// The chats that run.
     pub chats: Vec<Destination>,
-    /// The fingerprint of what holds.
+    /// The fingerprint of the files in force.
     pub fingerprint: u64,
 }
 
@@ -69,7 +69,7 @@ fn names(loaded: &Loaded) -> Vec<String> {
 }
 
 impl Watched {
-    /// What a configuration names that was just read.
+    /// What to watch for a configuration that was just read.
     pub fn new<S: Stage>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
         let globs = Globs { all: loaded.rule_globs.clone(), empty: names(loaded) };
         let (names, chats) = (loaded.names.clone(), config.built_in_destinations());
@@ -85,7 +85,7 @@ impl Watched {
 struct Watcher {
     watched: Watched,
     rules: mpsc::Sender<NewRules>,
-    /// A change that may still be going on.
+    /// A change that may be incomplete: its fingerprint, and since when it is seen.
     changing: Option<(u64, Instant)>,
 }
 
@@ -94,7 +94,7 @@ struct Read {
     rules: NewRules,
     globs: Option<Globs>,
     fingerprint: u64,
-    answer: Result<String, String>,
+    answer: Result<String, NotReloaded>,
 }
 
 impl Watcher {
@@ -122,7 +122,7 @@ impl Watcher {
                 }
                 Some(ask) = asks.recv() => {
                     let answer = self.reload(true).await;
-                    // Whoever asked may be gone.
+                    // The caller may be gone.
                     let _ = ask.send(answer);
                 }
             }
@@ -146,24 +146,24 @@ impl Watcher {
         }
     }
 
-    async fn reload(&mut self, asked: bool) -> Result<String, String> {
+    async fn reload(&mut self, asked: bool) -> Result<String, NotReloaded> {
         let watched = self.watched.clone();
         let read = tokio::task::spawn_blocking(move || read(&watched, asked)).await;
-        let Ok(read) = read else { return Err("the rules could not be read".to_owned()) };
+        let Ok(read) = read else { return Err(NotReloaded("the rules could not be read".to_owned())) };
         self.changing = None;
         self.watched.fingerprint = read.fingerprint;
         if let Some(globs) = read.globs {
             self.watched.globs = globs;
         }
         if self.rules.send(read.rules).await.is_err() {
-            return Err("podbell is ending".to_owned());
+            return Err(NotReloaded("podbell is ending".to_owned()));
         }
         read.answer
     }
 }
 
 async fn ended(stopped: &mut watch::Receiver<bool>) {
-    // A sender that is gone means the same.
+    // A dropped sender means the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
@@ -178,13 +178,13 @@ async fn hung_up(signal: &mut Option<Signal>) {
     }
 }
 
-/// Reads what there is. Somebody who `asked` for it means that, also if files are gone.
+/// Reads the files. A reload that somebody `asked` for is done even if files are gone.
 fn read(watched: &Watched, asked: bool) -> Read {
-    // Taken before: what changes while it is read has another one, and is read again.
+    // Taken before the files are read: a change meanwhile has another fingerprint and is read again.
     let before = config::fingerprint(&watched.path, &watched.globs.all);
     let mut loaded = config::load(&watched.path);
     let refused = |error: Problem| {
-        let answer = Err(error.text.clone());
+        let answer = Err(NotReloaded(error.text.clone()));
         Read { rules: NewRules::Refused(error), globs: None, fingerprint: before, answer }
     };
     let Some(config) = loaded.config.take().filter(|_| !loaded.has_errors()) else {
@@ -193,7 +193,7 @@ fn read(watched: &Watched, asked: bool) -> Read {
             error.cloned().unwrap_or_else(|| Diagnostic::error(&Source::new("", ""), 0..0, "it cannot be used"));
         return refused(refusal(&error, UNCHANGED));
     };
-    // Files that are copied, a folder that is not mounted: for a moment there are none.
+    // Files may be missing for a moment, while they are copied or a folder is not mounted.
     let vanished = names(&loaded).into_iter().find(|glob| !watched.globs.empty.contains(glob));
     if let Some(glob) = vanished.filter(|_| !asked) {
         let error = Problem {
@@ -207,7 +207,7 @@ fn read(watched: &Watched, asked: bool) -> Read {
         return refused(error);
     }
     for file in loaded.rule_files.iter_mut().chain(loaded.empty_globs.iter_mut().map(|glob| &mut glob.file)) {
-        // Another notifier comes with the next start; until then it does not exist.
+        // A new notifier comes with the next start; until then rules cannot name it.
         file.names.destinations.clone_from(&watched.names.destinations);
         file.names.mentions.clone_from(&watched.names.mentions);
     }
@@ -225,8 +225,8 @@ fn read(watched: &Watched, asked: bool) -> Read {
 
 const UNCHANGED: &str = "the rules stay as they were";
 
-/// What to say to whoever asked for it.
-fn checked(files: &RuleFiles) -> Result<String, String> {
+/// The answer to a reload that somebody asked for.
+fn checked(files: &RuleFiles) -> Result<String, NotReloaded> {
     let mut rules = 0;
     let mut wrong = Vec::new();
     for file in &files.files {
@@ -240,6 +240,6 @@ fn checked(files: &RuleFiles) -> Result<String, String> {
             let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
             Ok(format!("{}, {}", many(files.files.len(), "rule file"), many(rules, "rule")))
         }
-        false => Err(wrong.join("\n")),
+        false => Err(NotReloaded(wrong.join("\n"))),
     }
 }

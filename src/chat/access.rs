@@ -16,11 +16,11 @@ use podbell_core::yaml::{Node, Reader, Value};
 pub struct Channel {
     /// What it sees.
     pub scope: Scope,
-    /// Whether its people can only ask.
+    /// Whether its members may only ask, and change nothing.
     pub read_only: bool,
 }
 
-/// Channels by their ids, each an id or a map with `id:`. `S` reads an id.
+/// Reads channels: each item is an id or a map with `id:`. `S` reads an id.
 #[derive(Clone, Copy, Debug)]
 pub struct Channels<S: 'static>(pub Key<S>);
 
@@ -93,7 +93,7 @@ impl<S: Shape<Value = String>> Channels<S> {
     }
 }
 
-/// The finding that a platform must reach podbell at `/path/name`.
+/// A finding for a chat that its platform calls: the platform must reach podbell at `/path/name`.
 pub fn called(name: &str, platform: &str, path: &str, public_url: Option<&Url>) -> Finding {
     match public_url {
         Some(url) => {

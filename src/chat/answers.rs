@@ -1,5 +1,5 @@
-//! Answers to questions that change nothing, from the store at one moment. What the reader may not see is
-//! left out here: nothing after this knows of it.
+//! Answers to questions that change nothing, from one snapshot of the store. Whatever the reader may not see is
+//! left out here, so that later stages never get it.
 
 use super::find::{self, Found};
 use podbell_core::ask::events::{self, Events, Overview};
@@ -18,10 +18,10 @@ use podbell_core::time::Time;
 use podbell_core::workload;
 use podbell_store::{DecisionFilter, Incidents as Listed, Paging, Snapshot, StoreError, Wanted};
 
-/// So many episodes of the silent baseline are looked at.
+/// At most this many episodes of the silent baseline are read.
 const MOST_BASELINE: u32 = 500;
 
-/// What answers are made from.
+/// What answers are computed from.
 pub(super) struct Answers<'a> {
     pub(super) store: &'a dyn Snapshot,
     pub(super) known: &'a Known,
@@ -121,7 +121,7 @@ impl Answers<'_> {
         let filter = DecisionFilter { incident: Some(id), ..DecisionFilter::default() };
         let mut decisions = self.store.decisions(&filter, usize::MAX)?;
         decisions.retain(|decision| self.scope.sees(&decision.target));
-        let telling = kept.incident.telling.iter();
+        let telling = kept.incident.notifications.iter();
         let held = telling.filter_map(|(to, telling)| Some((to.clone(), telling.held.clone()?))).collect();
         let brief = self.brief(&kept, &self.store.mutes(self.now)?);
         let why = Why::new(brief, decisions, held, self.store.told(id)?, (page, self.now));
@@ -143,7 +143,7 @@ impl Answers<'_> {
         Ok(Answer::Untold(Untold::new(ask, &decisions, unusable)))
     }
 
-    /// Of how many of these services lists have entries that cannot be understood.
+    /// How many of these services have list entries that cannot be understood.
     fn unusable<'t>(&self, targets: impl Iterator<Item = &'t Target>) -> Result<u64, StoreError> {
         let troubles = self.store.own_troubles()?;
         Ok(targets.filter(|target| troubles.iter().any(|trouble| trouble.is_unusable_of(target))).count() as u64)
@@ -172,14 +172,14 @@ impl Answers<'_> {
         }))
     }
 
-    /// Destinations that take no messages at the moment.
+    /// Destinations that are paused or whose last sends failed.
     fn troubled_destinations(&self) -> Result<Vec<String>, StoreError> {
         let all = self.store.destinations()?.into_iter();
         let troubled = all.filter(|(_, health)| health.paused.is_some() || health.failures > 0);
         Ok(troubled.map(|(name, _)| name.to_string()).collect())
     }
 
-    /// An incident that this reader may see some of.
+    /// An incident, if this reader may see any of its targets.
     pub(super) fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError> {
         Ok(self.store.kept(id)?.filter(|kept| self.scope.sees_any(&kept.incident.targets)))
     }
@@ -238,7 +238,8 @@ fn page_of(page: u32) -> Paging {
     Paging { skip: (page.max(1) - 1).saturating_mul(PAGE as u32), most: PAGE as u32 }
 }
 
-/// That there is no such incident, or none that this reader may see: nobody can tell these apart.
+/// The answer that there is no such incident. An incident that the reader may not see gets the same answer, so that
+/// nobody can tell the two apart.
 pub(super) fn no_incident(id: u64) -> Answer {
     Answer::Unknown(find::unknown(Kind::Incident, format!("#{id}"), &[], str::to_owned))
 }

@@ -1,5 +1,5 @@
-//! What a name means to a reader: a service, else a workload, in one place or several; or the nearest
-//! names that they may see.
+//! Resolves a name for a reader: to a service, else to a workload, in one place or several; or to the nearest names
+//! that the reader may see.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use podbell_core::ask::{Choice, KnownRule, Named, Place, Unknown, word};
 use podbell_core::event::Target;
 use podbell_store::{Service, StoreError};
 
-/// So many services of a workload are read.
+/// At most this many services of a workload are read.
 const MOST_TARGETS: usize = 50;
 
-/// What a name means.
+/// What a name resolves to.
 pub(super) enum Found {
     /// One place, and the services that show it.
     One(Place, Vec<Service>),
     Several(Vec<Place>),
-    /// Nothing; the nearest names, as they are typed.
+    /// No match; the nearest names, as people type them.
     None(Vec<String>),
 }
 
 impl<'k> Answers<'k> {
-    /// What a name means to this reader. People who type on phones get capitals that they did not want.
+    /// Resolves a name for this reader. Also tries the name in lower case: phones capitalize words unasked.
     pub(super) fn find(&self, named: &Named) -> Result<Found, StoreError> {
         let lower = Named { name: named.name.to_lowercase(), ..named.clone() };
         let spellings = if lower == *named { vec![named] } else { vec![named, &lower] };
@@ -37,7 +37,7 @@ impl<'k> Answers<'k> {
                 _ => return Ok(Found::Several(places)),
             }
         }
-        // The name is right, the place is not.
+        // The name exists, but in another place.
         let mut near: Vec<String> = self.places(&lower, &elsewhere).iter().map(|place| place.named().typed()).collect();
         if near.is_empty() {
             let mine = self.own_targets()?;
@@ -74,18 +74,18 @@ impl<'k> Answers<'k> {
         };
         let mut places: Vec<Place> = services.iter().map(|service| place(&service.target)).collect();
         places.sort();
-        // Several sources may watch the same place, several services one workload.
+        // Several sources may watch one place, and several services may show one workload.
         places.dedup_by(|a, b| (&a.namespace, &a.cluster) == (&b.namespace, &b.cluster));
         places
     }
 
-    /// The services of this reader, to be looked through.
+    /// All services that this reader may see.
     pub(super) fn own_targets(&self) -> Result<Vec<Target>, StoreError> {
         let own = self.store.services(&|names| self.scope.sees_names(names))?;
         Ok(own.into_iter().map(|service| service.target).collect())
     }
 
-    /// The rules of a name that could tell this reader anything.
+    /// The rules of this name that may tell of a service that this reader sees.
     pub(super) fn rules_named(&self, name: &str) -> Result<Vec<&'k KnownRule>, StoreError> {
         let rules: Vec<&'k KnownRule> = self.known.rules_named(name).collect();
         if rules.is_empty() || self.scope.is_everything() {
@@ -95,7 +95,7 @@ impl<'k> Answers<'k> {
         Ok(rules.into_iter().filter(|rule| rule.may_tell_of(self.scope, &own)).collect())
     }
 
-    /// The nearest names of rules that could tell this reader anything.
+    /// The nearest names of rules that may tell of a service that this reader sees.
     pub(super) fn rules_near(&self, name: &str) -> Result<Vec<String>, StoreError> {
         let own = if self.scope.is_everything() { Vec::new() } else { self.own_targets()? };
         let mine = self.known.rules.values().filter(|rule| rule.may_tell_of(self.scope, &own));
@@ -108,7 +108,7 @@ struct Seen {
     elsewhere: Vec<Service>,
 }
 
-/// The question which of several places is meant.
+/// Asks which of several places is meant.
 pub(super) fn which(asked: &Named, places: &[Place], command: impl Fn(&str) -> String) -> Choice {
     let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
     for place in places {
@@ -122,12 +122,12 @@ pub(super) fn which(asked: &Named, places: &[Place], command: impl Fn(&str) -> S
     Choice { word: asked.name.clone(), commands: places.iter().map(|place| command(&named(place).typed())).collect() }
 }
 
-/// That there is no such thing, and what is near.
+/// The answer that there is no such thing, with the nearest names.
 pub(super) fn unknown(kind: Kind, word: String, near: &[String], command: impl Fn(&str) -> String) -> Unknown {
     Unknown { kind, word, near: near.iter().map(|near| command(near)).collect() }
 }
 
-/// The services whose events are read.
+/// The services whose events are read: at most `MOST_TARGETS`.
 pub(super) fn to_read(services: &[Service]) -> impl Iterator<Item = &Service> {
     services.iter().take(MOST_TARGETS)
 }

@@ -1,4 +1,4 @@
-//! The sink of the terminal: deeds go through the store's inbox to the service that runs beside it.
+//! The command sink of the terminal: user actions go through the store's inbox to the service that runs beside it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::clock;
 use podbell_core::user_action::{ActionResult, UserAction};
 use podbell_store::{Command, Location, StoreError};
 
-/// How often the answer is looked for.
+/// How often to look for the answer.
 const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct InboxSink {
 }
 
 impl InboxSink {
-    /// Through the inbox of this store; the answer is waited for so long.
+    /// Uses the inbox of this store, and waits at most `patience` for an answer.
     pub fn new(store: Location, patience: Duration) -> Self {
         Self { store, patience }
     }
@@ -25,7 +25,7 @@ impl InboxSink {
     fn act_now(&self, deed: UserAction) -> Result<ActionResult, ActError> {
         let running = self.store.is_owned();
         let store = self.store.inbox().map_err(refused)?;
-        // Nobody is there: it must not be done behind the person's back when somebody comes.
+        // No service runs. Do not queue the action: the next service to start would carry it out unnoticed.
         if !running {
             return Err(ActError::NotRunning);
         }
@@ -40,7 +40,7 @@ impl InboxSink {
             }
             std::thread::sleep(LOOK);
         }
-        // Who read it already may still carry it out: nobody can say.
+        // The service may have read the command already, and may still carry it out.
         if let Err(error) = store.withdraw(id) {
             tracing::warn!(%error, "a command could not be taken out of the inbox");
         }

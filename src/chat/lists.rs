@@ -15,12 +15,12 @@ use podbell_core::time::Time;
 use podbell_core::workload;
 use podbell_store::{Incidents, ListedDelivery, Service, StoreError};
 
-/// Most of one page, and what it is without a word.
+/// The largest page, and the default.
 const MOST: u32 = 200;
 const USUAL: u32 = 50;
-/// What may become of a delivery, as the store keeps it.
+/// The states of a delivery, as stored.
 const STATES: [&str; 5] = ["due", "claimed", "sent", "folded", "dead"];
-/// So many are looked at for one page; of a small team it may then be short, and `next` goes on.
+/// At most this many are read for one page. For a team that sees few of them the page may be short; `next` goes on.
 const MOST_LOOKED_AT: u32 = 2_000;
 
 /// Where things are. What is `None` is not asked.
@@ -140,11 +140,11 @@ pub struct DeliveryRow {
     pub attempts: Option<u32>,
 }
 
-/// The `after` of a request is none that podbell gave out.
+/// Error: `after` is not a key that podbell issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoKey;
 
-/// A page, or that the key is none.
+/// A page, or the error that its key is invalid.
 pub type Listed<T> = Result<Result<Page<T>, NoKey>, StoreError>;
 
 impl Filter {
@@ -156,7 +156,7 @@ impl Filter {
         self.after.as_deref().map_or(Ok(first), |key| key.parse().map_err(|_| NoKey))
     }
 
-    /// Whether nothing is asked of where things are.
+    /// Whether the filter names no place.
     fn is_anywhere(&self) -> bool {
         self.cluster.is_none() && self.namespace.is_none() && self.service.is_none()
     }
@@ -202,7 +202,7 @@ impl Answers<'_> {
         Ok(Ok(Page { items, next: Some(key.to_string()) }))
     }
 
-    /// Watched services, in no order that means anything.
+    /// Watched services, in no particular order.
     pub(super) fn target_page(&self, filter: &Filter) -> Listed<Watched> {
         let Ok(mut key) = filter.number(0) else { return Ok(Err(NoKey)) };
         let mut items = Vec::new();
@@ -245,7 +245,7 @@ impl Answers<'_> {
         Ok(Ok(Page { items, next }))
     }
 
-    /// Deliveries, the newest first. They are of all teams: only for whoever may see everything.
+    /// Deliveries, newest first. They belong to all teams: only for readers who may see everything.
     pub(super) fn delivery_page(&self, filter: &Filter) -> Listed<DeliveryRow> {
         let Ok(key) = filter.number(u64::MAX) else { return Ok(Err(NoKey)) };
         let (most, to) = (u32::try_from(filter.limit()).unwrap_or(MOST), filter.destination.as_deref());
@@ -254,7 +254,7 @@ impl Answers<'_> {
         Ok(Ok(Page { items: rows.into_iter().map(DeliveryRow::of).collect(), next }))
     }
 
-    /// Mutes in force, the first to end first; never many.
+    /// Mutes in force, the earliest end first. There are never many, so this is always one page.
     pub(super) fn mute_page(&self) -> Listed<Mute> {
         Ok(Ok(Page { items: self.own_mutes()?, next: None }))
     }
@@ -313,7 +313,7 @@ impl DeliveryRow {
     }
 }
 
-/// The place of an event among those of its service: its date, and a hash where dates are equal.
+/// The position of an event among those of its service: its date, and a hash to order equal dates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct EventKey(i64, u64);
 

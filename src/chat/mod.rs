@@ -1,8 +1,8 @@
-//! Chats: how people's questions reach the [`Queries`] and its answers reach them.
+//! Chats: how people's questions reach [`Queries`], and how answers reach people.
 //!
-//! A chat adapter (one folder per platform) proves who speaks, finds out what that channel may see,
-//! and hands a [`Question`] to the query service. It never parses a command and never reads the store. The query service
-//! never knows a platform.
+//! A chat adapter (one folder per platform) proves who speaks, finds out what that channel may see, and hands a
+//! [`Question`] to the query service. It never parses a command and never reads the store. The query service knows
+//! no platform.
 
 pub mod access;
 pub(crate) mod adapter_notice;
@@ -47,18 +47,18 @@ pub struct ChatKind {
     pub language: Language,
     /// The zone of times in its answers unless podbell.yaml says otherwise.
     pub time_zone: &'static str,
-    /// The keys of its own.
+    /// The keys of this kind alone.
     pub keys: Rows,
-    /// Reads the keys of its own. The rest of the map belongs to `chats:`.
+    /// Reads the keys of this kind. `chats:` reads the rest of the map.
     pub read: fn(&mut MapReader<'_>, &ChatHead, &mut Reader) -> Option<Draft<dyn Chat>>,
-    /// Help for keys that belong to another place.
+    /// Help for a key that belongs elsewhere.
     pub elsewhere: fn(&str) -> Option<&'static str>,
 }
 
 /// What every chat of podbell.yaml has.
 #[derive(Clone, Debug)]
 pub struct ChatHead {
-    /// What logs and authors call it; part of its address.
+    /// Its name in logs and authors; part of its address.
     pub name: String,
     /// The language of its answers.
     pub language: Language,
@@ -68,14 +68,14 @@ pub struct ChatHead {
 
 /// A chat, ready for use.
 pub trait Chat: fmt::Debug + Send + Sync {
-    /// What serves it.
+    /// Builds what serves it.
     ///
     /// # Errors
     /// When the network cannot be set up.
     fn serve(&self, deps: &ChatDeps, http: &HttpOptions) -> Result<Served, ClientError>;
 
-    /// Whether it can be reached, without opening a connection: it would take the place of a running podbell's, or part of
-    /// its questions.
+    /// Checks whether it can be reached, without opening a connection: that would displace the connection of a
+    /// running podbell, or take part of its questions.
     fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked>;
 }
 
@@ -88,7 +88,7 @@ pub struct ChatDeps {
     pub client: reqwest::Client,
     /// The clock.
     pub now: Arc<dyn Fn() -> Time + Send + Sync>,
-    /// From 0 to 1, for waits that must not be the same everywhere.
+    /// A random number from 0 to 1, to spread waits.
     pub chance: Arc<dyn Fn() -> f64 + Send + Sync>,
 }
 
@@ -101,7 +101,7 @@ pub struct Served {
     pub connections: Vec<SideTask>,
 }
 
-/// Somebody whose identity and channel were proved by the platform.
+/// Somebody whose identity and channel the platform proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Speaker {
     /// Who, and in which chat.
@@ -130,27 +130,27 @@ pub struct Question {
 pub struct Reply {
     /// The answer, to be escaped and shortened by the platform.
     pub message: Message,
-    /// Whether everybody in the channel is to see it (something was changed), or only who asked.
+    /// Whether everybody in the channel sees it (something was changed), or only who asked.
     pub public: bool,
-    /// Whether it was carried out; a mistake in the command is an answer, too.
+    /// Whether the command was carried out. A mistake in a command gets a reply, too.
     pub good: bool,
-    /// The one open incident that it is about: the platform may offer what can be done with it.
+    /// The one open incident that it is about; the platform may offer what can be done with it.
     pub incident: Option<u64>,
 }
 
-/// Answers questions. Every question gets an answer, in words; it never fails.
+/// Answers questions in words. Never fails: every question gets an answer.
 pub trait Queries: Send + Sync {
     /// Answers one question.
     fn ask(&self, question: Question) -> Waiting<'_, Reply>;
 }
 
-/// Why a deed could not be carried out.
+/// Why a user action could not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActError {
     /// The store cannot be written at the moment; nothing was changed.
     #[error("the store cannot be written; nothing was changed, try again")]
     Store,
-    /// The service is not there, or ends.
+    /// The service does not answer, or is shutting down.
     #[error("podbell does not answer; it may or may not be done, ask `mutes` or `show`")]
     Silent,
     /// The service does not run.
@@ -158,11 +158,11 @@ pub enum ActError {
     NotRunning,
 }
 
-/// What came of a deed, once it is committed.
+/// The result of a user action, once it is committed.
 pub type Acting<'a> = Waiting<'a, Result<ActionResult, ActError>>;
 
-/// Carries out what people do: the running engine, or the store's inbox.
+/// Carries out user actions: the running engine, or the store's inbox.
 pub trait CommandSink: Send + Sync {
-    /// Carries it out and waits until it is committed.
+    /// Carries out the action and waits until it is committed.
     fn act(&self, deed: UserAction) -> Acting<'_>;
 }

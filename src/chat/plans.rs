@@ -1,5 +1,5 @@
-//! From what somebody wants done to a deed, or to an answer why not: names are found within what they may
-//! see, so that nobody mutes what they did not mean.
+//! Turns a requested change into a user action, or into an answer that says why not. Names are resolved among what
+//! the reader may see, so that nobody mutes what they did not mean.
 
 use super::answers::{Answers, no_incident};
 use super::find::{self, Found};
@@ -10,12 +10,12 @@ use podbell_core::mute::{Mute, Muted};
 use podbell_core::user_action::Act;
 use podbell_store::StoreError;
 
-/// What becomes of it.
+/// What a requested change leads to.
 pub(super) enum Plan {
-    /// It is to be done.
+    /// Carry it out.
     Act {
         act: Act,
-        /// What it is about, as it is typed.
+        /// What it is about, as people type it.
         about: String,
     },
     Answer(Box<Answer>),
@@ -25,7 +25,6 @@ pub(super) enum Plan {
 type Meant = Result<Muted, Box<Answer>>;
 
 impl Answers<'_> {
-    /// What is to be done.
     pub(super) fn plan(&self, change: &Change) -> Result<Plan, StoreError> {
         match change {
             Change::Ack { id } => Ok(match self.kept(*id)? {
@@ -60,7 +59,7 @@ impl Answers<'_> {
         }
     }
 
-    /// A name alone may be a service's, a workload's or a rule's.
+    /// A bare name may be a service's, a workload's or a rule's.
     fn service_or_rule(&self, named: &Named, ask: &mute::Ask) -> Result<Meant, StoreError> {
         let alone = named.namespace.is_none() && named.cluster.is_none();
         let rules = if alone { self.rules_named(&named.name)? } else { Vec::new() };
@@ -87,7 +86,7 @@ impl Answers<'_> {
         })
     }
 
-    /// Which mute in force is meant.
+    /// Finds the mute in force that is meant.
     fn muted(&self, what: &What) -> Result<Meant, StoreError> {
         let mutes = self.own_mutes()?;
         let mut meant: Vec<&Muted> =
@@ -128,7 +127,7 @@ impl Answers<'_> {
             (What::Named(named), Muted::Service { cluster, namespace, service }) => {
                 let name = *service == named.name || *service == named.name.to_lowercase();
                 let alias = cluster.as_deref().and_then(|id| self.known.alias(id));
-                // What was muted everywhere is not meant by who names one place.
+                // Naming one namespace does not mean a mute that holds in all of them.
                 let place = named.namespace.is_none() || named.namespace == *namespace;
                 name && place
                     && named
@@ -166,7 +165,7 @@ fn one_rule(name: &str, rules: &[&KnownRule], ask: &mute::Ask) -> Meant {
     }
 }
 
-/// `rule:NAME`, with its file where the name is not enough.
+/// `rule:NAME`, with its file if several rules have this name.
 fn rule_word(rule: &KnownRule, among: &[&KnownRule]) -> String {
     if among.len() > 1 { format!("rule:{}", rule.key) } else { format!("rule:{}", rule.key.name) }
 }

@@ -1,5 +1,5 @@
-//! The query service: takes a question in, reads the store at one moment or has a deed done, and answers within a
-//! deadline. It never fails and never knows a platform.
+//! The query service: takes a question, reads one snapshot of the store or has a user action carried out, and
+//! answers within a deadline. It never fails and knows no platform.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -17,31 +17,31 @@ use podbell_core::time::Time;
 use podbell_core::user_action::{Act, UserAction};
 use podbell_store::{Readers, ReadersError, Snapshot, StoreError};
 
-/// How long an answer may take, unless something else is said.
+/// The default deadline of an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the query service knows beside the store; the service puts it in anew at each reload.
+/// What the query service knows besides the store. The service replaces it at each reload.
 #[derive(Debug, Default)]
 pub struct RuleCatalog(RwLock<Arc<Known>>);
 
 impl RuleCatalog {
-    /// From the rules and aliases in force.
+    /// With the rules and aliases in force.
     pub fn new(known: Known) -> Self {
         Self(RwLock::new(Arc::new(known)))
     }
 
-    /// Others are in force from now on.
+    /// Replaces the rules and aliases in force.
     pub fn set(&self, known: Known) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
     }
 
-    /// The newest.
+    /// Those in force.
     pub fn get(&self) -> Arc<Known> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Which list, for whom.
+/// Which list to read, and for whom.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// What the reader may see.
@@ -55,9 +55,9 @@ pub struct Asked {
 /// Why there is no page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListError {
-    /// `after` is no key that podbell gave out.
+    /// `after` is not a key that podbell issued.
     NoKey,
-    /// It holds what others may not see.
+    /// The list contains what this reader may not see.
     NotYours,
     /// The store cannot be read, or takes too long.
     Unreadable,
@@ -78,14 +78,14 @@ impl QueryService {
         Self { readers, sink, catalog, prompt: Prompt::Chat, patience: PATIENCE }
     }
 
-    /// For another place where commands are typed.
+    /// Answers for another place where commands are typed.
     #[must_use]
     pub fn at(mut self, prompt: Prompt) -> Self {
         self.prompt = prompt;
         self
     }
 
-    /// With another deadline, once for reading and once for a deed.
+    /// Sets another deadline, which applies once to reading and once to a user action.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -109,7 +109,7 @@ impl QueryService {
         }
     }
 
-    /// An answer in words, for a reader who types there.
+    /// Renders an answer in words, for a reader who types commands at `prompt`.
     pub fn compose(&self, answer: &Answer, style: &Style, prompt: Prompt) -> Message {
         answer.in_names(&self.catalog.get()).compose(style, prompt)
     }
@@ -142,7 +142,7 @@ impl QueryService {
         self.list(asked, |answers, _| answers.mute_page()).await
     }
 
-    /// Something else that is read, for a page.
+    /// Runs any other read, for the status page.
     pub(super) async fn view<T: Send + 'static>(
         &self,
         reader: super::views::Reader,

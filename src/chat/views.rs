@@ -1,5 +1,4 @@
-//! What the status page shows, from the store at one moment and within what the reader may see: facts,
-//! no words.
+//! What the status page shows, from one snapshot of the store and within what the reader may see: facts, no words.
 
 use std::time::Duration;
 
@@ -19,19 +18,19 @@ use podbell_core::time::Time;
 use podbell_core::timeline::Timeline;
 use podbell_store::{Incidents, Paging, Queue, Service, StoreError, Wanted};
 
-/// So many incidents are on one page.
+/// Incidents per page.
 pub const PAGE: u32 = 25;
-/// So many open incidents, the newest, are sorted by what needs somebody; the pages after them have older ones by time.
+/// Only this many open incidents, the newest, are sorted by need. Later pages have older ones, by time.
 const MOST_SORTED: u32 = 1000;
-/// So many services are on one page.
+/// Services per page.
 pub const SERVICES: usize = 40;
-/// What was told to have got worse within this time is worsening.
+/// An incident that escalated within this time is worsening.
 const LATELY: Duration = Duration::from_secs(3600);
-/// So many of those are shown.
+/// At most this many worsening incidents are shown.
 const MOST_WORSENING: usize = 25;
-/// So many timelines are with one incident.
+/// At most this many timelines are shown with one incident.
 const MOST_TIMELINES: usize = 6;
-/// So many services that cannot be read are named.
+/// At most this many services that cannot be read are named.
 const MOST_FAILING: usize = 50;
 
 /// An incident on a list.
@@ -53,9 +52,9 @@ pub struct Home {
     pub open: u64,
     /// The page of `incidents`, counted from 1.
     pub page: u32,
-    /// Those of this page: what nobody has yet first, then the most urgent, then the newest.
+    /// Those of this page: first those neither acknowledged nor muted, then the most urgent, then the newest.
     pub incidents: Vec<Row>,
-    /// Open ones that got worse within the last hour, also when they are on another page.
+    /// Open incidents that got worse within the last hour, including those on other pages.
     pub worsening: Vec<Row>,
     pub mutes: Vec<Mute>,
     /// How many services are watched.
@@ -66,7 +65,7 @@ pub struct Home {
 
 #[derive(Clone, Debug)]
 pub struct Detail {
-    /// Its story, what was told, what people did.
+    /// Its story, its notices, and what people did.
     pub shown: Shown,
     pub why: Why,
     /// The services that show it, with their last day.
@@ -90,7 +89,7 @@ pub struct ServiceRow {
 pub struct Services {
     /// Those of this page.
     pub rows: Vec<ServiceRow>,
-    /// Ask for what follows with it.
+    /// The key that asks for the next page.
     pub next: Option<u64>,
 }
 
@@ -109,7 +108,7 @@ pub struct SourceRow {
     pub services: u64,
     /// How many of them cannot be read.
     pub unreadable: u64,
-    /// When the newest good read was, as far as that is stored.
+    /// When the newest successful read was, as far as that is stored.
     pub read_at: Option<Time>,
 }
 
@@ -126,13 +125,13 @@ pub struct OwnTrouble {
 #[derive(Clone, Debug)]
 pub struct Sources {
     pub sources: Vec<SourceRow>,
-    /// Services that cannot be read, the first of them.
+    /// The first services that cannot be read.
     pub failing: Vec<Service>,
-    /// Podbell's troubles: of all teams, so only for whoever may see everything.
+    /// Podbell's own troubles. They concern all teams: only for readers who may see everything.
     pub troubles: Vec<OwnTrouble>,
 }
 
-/// How delivering goes: of all teams, so only for whoever may see everything.
+/// How delivering goes. It concerns all teams: only for readers who may see everything.
 #[derive(Clone, Debug)]
 pub struct Destinations {
     pub health: Vec<(Destination, Health)>,
@@ -162,12 +161,13 @@ impl Answers<'_> {
         let worsening = self.rows(&self.by_need(escalated.clone())?, &escalated, &mutes, MOST_WORSENING)?;
         let services = self.store.services(&sees)?;
         let unreadable = services.iter().filter(|service| service.failing_since.is_some()).count() as u64;
-        // Of more than are looked through, the number alone is read.
+        // `services` is capped at 20,000, so the total is counted by itself.
         let watched = if everything { self.store.service_count()? } else { services.len() as u64 };
         Ok(Home { open, page, incidents, worsening, mutes: self.own_mutes()?, services: watched, unreadable })
     }
 
-    /// Those that still need somebody come first, and of those the most urgent; otherwise the order stays.
+    /// Sorts by need: first those neither acknowledged nor muted, in each group the most urgent first. Equal ones
+    /// keep their order.
     fn by_need(&self, ids: Vec<u64>) -> Result<Vec<u64>, StoreError> {
         let mutes = self.store.mutes(self.now)?;
         let mut sorted = Vec::with_capacity(ids.len());
@@ -182,7 +182,7 @@ impl Answers<'_> {
         Ok(sorted.into_iter().map(|(_, id)| id).collect())
     }
 
-    /// Those of these incidents that are open and that the reader may see.
+    /// Rows of those incidents that are open and that the reader may see.
     fn rows(&self, ids: &[u64], escalated: &[u64], mutes: &[Mute], most: usize) -> Result<Vec<Row>, StoreError> {
         let mut rows = Vec::new();
         for id in ids {
@@ -299,7 +299,7 @@ impl Answers<'_> {
     }
 }
 
-/// For whom, and when.
+/// Who reads, and when.
 #[derive(Clone, Debug)]
 pub struct Reader {
     /// What they may see.
@@ -309,22 +309,22 @@ pub struct Reader {
 }
 
 impl QueryService {
-    /// What is going on.
+    /// What is going on now.
     pub(crate) async fn home(&self, reader: Reader, page: u32) -> Result<Home, ListError> {
         self.view(reader, move |answers| answers.home(page)).await
     }
 
-    /// One incident with a page of its changes; none that the reader may see is `None`.
+    /// One incident with a page of its changes; `None` if the reader may see no such incident.
     pub(crate) async fn detail(&self, reader: Reader, id: u64, page: u32) -> Result<Option<Detail>, ListError> {
         self.view(reader, move |answers| answers.detail(id, page)).await
     }
 
-    /// Services: those after a key, or those whose names begin like this.
+    /// Services: those after a key, or those whose names start with `beginning`.
     pub(crate) async fn services(&self, reader: Reader, after: u64, beginning: String) -> Result<Services, ListError> {
         self.view(reader, move |answers| answers.service_rows(after, &beginning)).await
     }
 
-    /// One service; none that the reader may see is `None`. `place`: cluster and namespace.
+    /// One service; `None` if the reader may see no such service. `place`: cluster and namespace.
     pub(crate) async fn service(
         &self,
         reader: Reader,

@@ -1,6 +1,5 @@
-//! Opens a WebSocket: the handshake goes through the shared client, so that proxy, certificate
-//! authorities and time limits of podbell.yaml hold for it as for every other request. No error names
-//! the address, which may be a secret.
+//! Opens a WebSocket. The handshake goes through the shared client, so that the proxy, certificate authorities and
+//! time limits of podbell.yaml apply to it. No error names the address, which may be a secret.
 //!
 //! Source: RFC 6455 section 4.1.
 
@@ -19,7 +18,7 @@ pub type Socket = WebSocketStream<reqwest::Upgraded>;
 /// Opens a connection to an http(s) address, whose messages have at most `most` bytes.
 ///
 /// # Errors
-/// When there is none, in words for the log.
+/// When it cannot be opened, in words for the log.
 pub async fn open(client: &Client, url: Url, most: usize) -> Result<Socket, &'static str> {
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let request = client.get(url);
@@ -35,7 +34,7 @@ pub async fn open(client: &Client, url: Url, most: usize) -> Result<Socket, &'st
     Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(limits)).await)
 }
 
-/// What a server that understood the handshake answers.
+/// What a server answers that understood the handshake.
 fn accept(key: &str) -> String {
     let mut sha = Sha1::new();
     sha.update(key);

@@ -1,5 +1,5 @@
-//! `podbell events`, `ack`, `mute` and the others: what people type in chats, in a terminal. The words go
-//! to the same parser and the same query service; only the shape of the answer is the terminal's.
+//! `podbell events`, `ack`, `mute` and the others: the commands of chats, in a terminal. The words go to the same
+//! parser and the same query service; only the form of the answer is the terminal's.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -23,9 +23,9 @@ use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
 use podbell_store::Readers;
 
-/// How long the running service may take to do what is asked.
+/// How long the running service may take to carry out an action.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The deadline of the query service: the inbox says more than it does.
+/// The query service's deadline. It is longer than the inbox's, whose answer says more than a timeout.
 const QUERY_PATIENCE: Duration = Duration::from_secs(15);
 
 const AFTER_HELP: &str = "\
@@ -52,12 +52,12 @@ pub(super) struct ChatCommand {
 }
 
 impl ChatCommand {
-    /// `help` with what follows.
+    /// The command `help` with these words.
     pub(super) fn help(words: Vec<String>) -> Self {
         Self { name: "help", words }
     }
 
-    /// The commands that become subcommands: the terminal has a `help` of its own.
+    /// The commands that become subcommands. `help` does not: the terminal has its own.
     fn specs() -> impl Iterator<Item = &'static ask::Spec> {
         ask::COMMANDS.into_iter().filter(|spec| spec.name != "help")
     }
@@ -94,7 +94,7 @@ impl FromArgMatches for ChatCommand {
     }
 }
 
-/// What is about the terminal, and what is left for the parser.
+/// The terminal's own options, and the words left for the parser.
 #[derive(Debug)]
 struct Asked {
     config: String,
@@ -104,7 +104,6 @@ struct Asked {
     words: Vec<String>,
 }
 
-/// Asks.
 pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
     let asked = match read(command.words) {
         Ok(asked) => asked,
@@ -137,7 +136,7 @@ fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer,
     let (config, loaded) = setup::load(asked.config.as_ref())?;
     let store = setup::store(&config);
     let ended = !store.is_owned();
-    // What holds in the service: of a file with mistakes the last good version.
+    // The rules in force in the service: for a file with mistakes, its last good version.
     let good = store.reader()?.snapshot()?.good_rules()?;
     let aliases = config.aliases();
     let rules = rule_files(loaded, &config).in_force(&good).rules;
@@ -164,7 +163,7 @@ fn print(answer: &Answer, known: &Known, style: &Style, output: Output) -> anyho
         Output::Text => terminal(&answer.in_names(known).compose(style, Prompt::Terminal)),
         Output::Json => serde_json::to_string_pretty(answer)? + "\n",
     };
-    // A closed pipe, as of `head`, is no failure. Mistakes do not go where answers are expected.
+    // A closed pipe, as with `head`, is no failure. Mistakes go to standard error, not among the answers.
     let _ = match answer {
         Answer::Mistake(_) if output == Output::Text => anstream::stderr().lock().write_all(said.as_bytes()),
         _ => anstream::stdout().lock().write_all(said.as_bytes()),
@@ -172,13 +171,13 @@ fn print(answer: &Answer, known: &Known, style: &Style, output: Output) -> anyho
     Ok(())
 }
 
-/// Whoever sits at the terminal.
+/// The name of the person at the terminal.
 pub(super) fn who() -> String {
     let named = ["USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok());
     named.into_iter().find(|name| !name.trim().is_empty()).unwrap_or_else(|| "somebody".to_owned())
 }
 
-/// A word of the shell as one word of the language, which splits at blanks: options stay what they are.
+/// A shell word as one word of the chat language, which splits at blanks. Options keep their form.
 fn as_word(text: &str) -> String {
     let quote =
         |text: &str| if text.is_empty() || text.contains(char::is_whitespace) { word(text) } else { text.to_owned() };
@@ -188,7 +187,7 @@ fn as_word(text: &str) -> String {
     }
 }
 
-/// Takes out what is about the terminal.
+/// Takes out the terminal's own options.
 fn read(words: Vec<String>) -> anyhow::Result<Asked> {
     let mut asked = Asked {
         config: "podbell.yaml".to_owned(),

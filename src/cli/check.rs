@@ -57,7 +57,7 @@ impl Report {
     }
 }
 
-/// Checks, prints, and says by exit code whether there are errors.
+/// Runs the checks, prints the report, and returns whether there are errors as the exit code.
 pub fn run(args: &Args) -> ExitCode {
     let report = check(args);
     let printed = match args.output {
@@ -81,7 +81,7 @@ fn check(args: &Args) -> Report {
     report
 }
 
-/// podbell.yaml and the rule files it names.
+/// Checks podbell.yaml and the rule files it names.
 fn whole(path: &Path, report: &mut Report) {
     let loaded = load(path, report);
     if loaded.config.as_ref().is_some_and(|config| !config.has_rules) {
@@ -93,7 +93,7 @@ fn whole(path: &Path, report: &mut Report) {
     }
 }
 
-/// Some rule files, with the names and bounds of podbell.yaml.
+/// Checks some rule files, with the names and scopes of podbell.yaml.
 fn with_config(config: &Path, files: &[PathBuf], report: &mut Report) {
     let loaded = load(config, report);
     let same = |file: &RuleFile, path: &Path| {
@@ -110,7 +110,7 @@ fn with_config(config: &Path, files: &[PathBuf], report: &mut Report) {
     checked_with(&loaded, &chosen, report);
 }
 
-/// Rule files beside the podbell.yaml that names their destinations.
+/// Checks rule files together with the podbell.yaml that names their destinations.
 fn checked_with(loaded: &Loaded, files: &[RuleFile], report: &mut Report) {
     let (rules, mut planned) = compiled(files, slowest_poll(loaded), report);
     planned.extend(loaded.planned.iter().cloned());
@@ -120,7 +120,7 @@ fn checked_with(loaded: &Loaded, files: &[RuleFile], report: &mut Report) {
     report.findings.extend(hours::over(&loaded.planned, clock::now()));
 }
 
-/// Files without podbell.yaml. How they follow each other is not known, so each stands alone.
+/// Checks files without podbell.yaml. Their order is not known, so each is checked alone.
 fn alone(files: &[PathBuf], report: &mut Report) {
     let mut names_unknown = false;
     for path in files {
@@ -148,7 +148,7 @@ fn lone(path: &Path, entry: u32, names: Names, report: &mut Report) -> Option<Ru
     config::lone_rule_file(path, entry, names).map_err(|finding| report.findings.push(*finding)).ok()
 }
 
-/// The longest time between two reads of a target; none of a source that watches.
+/// The longest time between two reads of a target; `None` for a source that watches.
 pub(super) fn slowest_poll(loaded: &Loaded) -> Option<Duration> {
     let sources = &loaded.config.as_ref()?.sources;
     let polled = sources.iter().filter_map(|source| match source.facts.rhythm {
@@ -163,7 +163,7 @@ pub(super) fn rule_files(files: &[RuleFile], poll_every: Option<Duration>, repor
     compiled(files, poll_every, report).0
 }
 
-/// The same, with the planned work in them.
+/// The same, with the planned work that the rule files contain.
 fn compiled(
     files: &[RuleFile],
     poll_every: Option<Duration>,

@@ -1,4 +1,5 @@
-//! `podbell completions`: lets a shell complete podbell's commands and options. It follows from the rows of the commands.
+//! `podbell completions`: lets a shell complete podbell's commands and options. Generated from the command
+//! definitions.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

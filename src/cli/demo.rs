@@ -1,5 +1,5 @@
-//! `podbell demo`: an emulated cluster, its trouble, and what a team is told; in one process, without
-//! configuration or network, and nothing is left behind.
+//! `podbell demo`: an emulated cluster, its trouble, and what a team is told, in one process, without configuration
+//! or network. Leaves nothing behind.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -59,7 +59,7 @@ fn duration(text: &str) -> anyhow::Result<Duration> {
     Ok(length)
 }
 
-/// Plays the demo and prints what it came to.
+/// Plays the demo and prints a summary.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = folder()?;
     let snapshot = super::block_on(play(&args, folder.path()))??;
@@ -69,8 +69,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A folder for the demo's store, which is gone afterwards. In a container whose root cannot be written, shared memory is
-/// still there.
+/// A temporary folder for the demo's store. Falls back to shared memory, for containers with a read-only root.
 fn folder() -> anyhow::Result<tempfile::TempDir> {
     let first = match tempfile::tempdir() {
         Ok(folder) => return Ok(folder),
@@ -114,7 +113,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         platform: Arc::new(Terminal),
         language: args.language,
         time_zone: TimeZone::system(),
-        // Its minutes are seconds: what would be a storm is a day's work.
+        // No digest: the demo shows in seconds what takes minutes, so an ordinary day would count as a storm.
         digest_after: None,
         template: Template::default(),
     };
@@ -183,7 +182,7 @@ fn introduce(language: Language, endpoint: &str, server: &str) -> std::io::Resul
     writeln!(out, "{}\n{}\n", texts.cluster(endpoint), texts.metrics(&format!("http://{server}/metrics")))
 }
 
-/// Says what happens in the cluster, so that the messages can be judged.
+/// Prints what happens in the cluster, so that people can judge the messages by it.
 fn narrator(args: &Args) -> SideTask {
     let Args { length, language } = *args;
     Box::new(move |mut stopped| {
@@ -196,11 +195,11 @@ fn narrator(args: &Args) -> SideTask {
                 }
                 last = beat.after;
                 let dim = anstyle::Style::new().dimmed();
-                // Whoever read may have seen enough (`| head`).
+                // The reader may have closed the pipe (`| head`).
                 let said = DemoTexts::of(language).in_the_cluster(beat.what.say(language));
                 let _ = writeln!(anstream::stdout(), "{dim}· {said}{dim:#}\n");
             }
-            // The service takes a side task that ends by itself for a finished one.
+            // Wait for the stop: the service counts a side task that returns as finished.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         })
     })

@@ -1,4 +1,4 @@
-//! `podbell emulate`: the legacy API's other side, and the plays it plays.
+//! `podbell emulate`: serves the legacy API from a recording, and makes recordings for it.
 
 use std::io::{self, BufWriter, Write};
 use std::net::SocketAddr;
@@ -169,7 +169,7 @@ fn make_play(args: &MakePlay) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     for poll in play_maker::make(events, &options)? {
         match write_poll(&mut out, &poll, &clock) {
-            // Whoever reads has seen enough (`| head`).
+            // The reader has closed the pipe (`| head`).
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             written => written?,
         }

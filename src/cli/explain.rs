@@ -1,7 +1,7 @@
 //! `podbell explain`: why something was told, or was not.
 //!
-//! Of what happened, from the store's decisions; of an event that is typed or in a list, from the
-//! rules. Prints; what decides is the core's.
+//! Explains what happened from the store's decisions, and a typed or listed event from the rules. It only prints:
+//! the core decides.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -148,7 +148,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let (rule, times) = (&incident.rule, number(incident.occurrences));
         writeln!(out, "{HEAD}#{id} {}, rule {rule}{HEAD:#}: {phase}, {times} occurrences", incident.workload)?;
     }
-    // What holds in the service: of a file with mistakes the last good version.
+    // The rules in force in the service: for a file with mistakes, its last good version.
     let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
     let newest = trail.changes().next_back().cloned().map(Box::new);
     for line in &trail.lines {
@@ -167,7 +167,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let older = trail.older().map(|page| format!(" --page {page} has older ones,")).unwrap_or_default();
         writeln!(out, "page {page} of {pages}, of {all} changes:{older} --limit N has more on a page")?;
     }
-    for (to, telling) in incident.iter().flat_map(|incident| &incident.telling) {
+    for (to, telling) in incident.iter().flat_map(|incident| &incident.notifications) {
         if let Some(held) = &telling.held {
             writeln!(out, "not told to {to} since: {}", held_by(held))?;
         }
@@ -186,7 +186,7 @@ fn clock(time: Time) -> String {
     jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-/// Text of a cluster on a terminal.
+/// Removes control characters, because text of a cluster goes to a terminal.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -264,7 +264,7 @@ fn print_deliveries(out: &mut impl Write, deliveries: &[ListedDelivery]) -> io::
     Ok(())
 }
 
-/// An event that is typed, or those of a list.
+/// Explains a typed event, or those of a list.
 fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
     let (rules, source) = match args.rules.as_slice() {
         [] => {
@@ -302,7 +302,7 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What every rule says of a change that was decided; its text was kept shortened.
+/// Prints what every rule says of a past change. Its text was stored shortened.
 fn print_steps_of(out: &mut impl Write, rules: &Rules, decision: &Decision) -> io::Result<()> {
     let same = rules.generation() == decision.rules;
     writeln!(out, "    {DIM}{}{DIM:#}", if same { "rule by rule:" } else { "rule by rule, as the rules are now:" })?;
@@ -321,7 +321,7 @@ fn print_steps_of(out: &mut impl Write, rules: &Rules, decision: &Decision) -> i
     print_steps(out, rules, &subject, "      ").map(drop)
 }
 
-/// What every rule says of an event. Says whether any of them tells it.
+/// Prints what every rule says of an event. Returns whether any rule tells it.
 fn print_steps(out: &mut impl Write, rules: &Rules, subject: &Subject<'_>, margin: &str) -> io::Result<bool> {
     let mut told = false;
     for step in rules.explain(subject) {
@@ -335,7 +335,7 @@ fn print_steps(out: &mut impl Write, rules: &Rules, subject: &Subject<'_>, margi
     Ok(told)
 }
 
-/// What comes after a match, before anything is told.
+/// Prints the conditions between a match and a notice.
 fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> io::Result<()> {
     let rule = &rules.get(id).settings;
     let OpenWhen { count, within, per, lasts } = rule.open_when;
@@ -382,7 +382,7 @@ fn typed(args: &Args) -> Event<'static> {
     }
 }
 
-/// What a list holds.
+/// What a list contains.
 struct Listed {
     /// The Warnings that the other options name.
     wanted: Vec<Event<'static>>,
@@ -394,7 +394,7 @@ struct Listed {
 }
 
 impl Listed {
-    /// Nothing is left out without a word.
+    /// Prints how much was left out, and why nothing is left to explain.
     fn say(&self, path: &Path) -> anyhow::Result<()> {
         let path = path.display();
         let Self { events, warnings, skipped, .. } = self;
@@ -416,7 +416,6 @@ impl Listed {
     }
 }
 
-/// Reads a list.
 fn listed(path: &Path, args: &Args) -> anyhow::Result<Listed> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let list = parse_single(&text, &TimeZone::UTC).with_context(|| path.display().to_string())?;
@@ -428,7 +427,7 @@ fn listed(path: &Path, args: &Args) -> anyhow::Result<Listed> {
     Ok(Listed { wanted: all.into_iter().filter(named).collect(), events, warnings, skipped })
 }
 
-/// The rules of these files, each an entry of its own.
+/// The rules of these files, each file as an entry of its own.
 fn rules_of(files: &[PathBuf]) -> anyhow::Result<Rules> {
     let mut all = Vec::new();
     for (entry, path) in (0..).zip(files) {

@@ -1,4 +1,4 @@
-//! Where the service's own words go: standard error, for people or as JSON.
+//! The service's log: on standard error, for people or as JSON.
 
 use std::io::IsTerminal;
 
@@ -26,7 +26,6 @@ pub(super) struct LogArgs {
     log_level: String,
 }
 
-/// Starts logging.
 pub(super) fn start(args: &LogArgs) {
     let filter = EnvFilter::builder().parse_lossy(&args.log_level);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -37,15 +36,15 @@ pub(super) fn start(args: &LogArgs) {
 }
 
 /// Reads `--log-level`. What is neither a level nor a filter would silence everything.
-fn filter(text: &str) -> Result<String, String> {
-    // A bare level is podbell's own: at debug and trace the network libraries tell of every
-    // connection and its host, which helps nobody here and may hold what is a secret to somebody.
+fn filter(text: &str) -> anyhow::Result<String> {
+    // A bare level applies to podbell alone. At debug and trace the network libraries log every connection and its
+    // host, which is of no use here and may be confidential.
     if let Ok(level) = text.parse::<LevelFilter>() {
         return Ok(format!("warn,podbell={level}"));
     }
     let known = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
     match text.split(',').all(known) && EnvFilter::try_new(text).is_ok() {
         true => Ok(text.to_owned()),
-        false => Err("write error, warn, info, debug, or a filter such as podbell=debug,hyper=info".to_owned()),
+        false => anyhow::bail!("write error, warn, info, debug, or a filter such as podbell=debug,hyper=info"),
     }
 }

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod emulate;
 mod explain;
+mod junit;
 mod logs;
 mod outbox;
 mod preview;
@@ -91,7 +92,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// What was typed. `podbell help mute`, of a command of the chats, takes everything that such a command takes.
+/// Parses the command line. `podbell help` before a command of the chats accepts whatever that command accepts.
 fn typed() -> Command {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     match words.as_slice() {
@@ -124,24 +125,24 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs a command's future on a runtime of its own. One worker carries 10,000 services; with more
-/// of them, waking each other is a third of the work.
+/// Runs a command's future on a runtime of its own. One worker carries 10,000 services; with more workers, waking
+/// each other is a third of the work.
 fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let output = runtime.block_on(future);
-    // A thread that waits for standard input must not keep the process.
+    // A thread blocked on standard input must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(output)
 }
 
-/// SIGTERM and Ctrl-C. From [`Signals::listen`] on they end nothing by themselves.
+/// SIGTERM and Ctrl-C. After [`Signals::listen`] they no longer end the process by themselves.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Takes the signals over.
+    /// Takes over the signals.
     fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
@@ -155,13 +156,13 @@ impl Signals {
     }
 }
 
-/// An error with its causes, each said once: many errors name their cause themselves.
-/// Whoever read the output has enough of it, as `head`: that is no failure.
+/// Whether the reader closed the pipe, as `head` does: that is no failure.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<io::Error>().map(io::Error::kind);
     error.chain().filter_map(io).any(|kind| kind == io::ErrorKind::BrokenPipe)
 }
 
+/// An error with its causes, each once: many errors already contain the text of their cause.
 fn with_causes(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |said, cause| match cause.to_string() {
         cause if said.is_empty() => cause,

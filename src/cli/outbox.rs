@@ -15,7 +15,7 @@ use podbell_core::outbox::{DeliveryId, Health};
 use podbell_core::time::Time;
 use podbell_store::{Command, ListedDelivery, Listing, Location, Snapshot, StoreError};
 
-/// How long an answer of the running service is waited for.
+/// How long to wait for an answer of the running service.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
@@ -91,7 +91,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn list(store: &dyn Snapshot, listing: &Listing, output: Output) -> Result<(), StoreError> {
     let listed = store.list_deliveries(listing)?;
     let mut out = anstream::stdout().lock();
-    // A closed pipe, as of `head`, is no failure.
+    // A closed pipe, as with `head`, is no failure.
     let _ = match output {
         Output::Json => {
             serde_json::to_writer_pretty(&mut out, &listed).map_err(std::io::Error::from).and_then(|()| writeln!(out))
@@ -111,7 +111,7 @@ fn list(store: &dyn Snapshot, listing: &Listing, output: Output) -> Result<(), S
     Ok(())
 }
 
-/// What keeps a destination's deliveries waiting.
+/// Why a destination's deliveries wait.
 fn why_it_waits(health: &Health, now: Time) -> Option<String> {
     if let Some(paused) = &health.paused {
         let (since, code, text) = (clock_time(paused.since), &paused.code, &paused.text);
@@ -158,11 +158,11 @@ fn gist(notice: &Notice) -> String {
         NoticeBody::Trouble(trouble) => format!("{kind} #{} trouble {}", trouble.incident, trouble.code),
         NoticeBody::Info(_) => kind.to_owned(),
     };
-    // What comes from a cluster must not steer the terminal.
+    // Text of a cluster must not control the terminal.
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Puts a command in the inbox and prints the answer, if somebody is there to give one.
+/// Puts a command in the inbox, and prints the answer if a service runs to give one.
 pub(super) fn ask(store: &Location, command: &Command) -> Result<(), StoreError> {
     let running = store.is_owned();
     let inbox = store.inbox()?;

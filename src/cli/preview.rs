@@ -1,6 +1,6 @@
 //! `podbell preview`: how a rule's messages read, before anything goes wrong.
 //!
-//! Makes an incident from the rule's own `match` and renders it on the way that deliveries take.
+//! Makes an incident from the rule's own `match` and renders it as a delivery would be.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ Examples:
 
 const HEAD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
-/// Addresses are never called, and never shown.
+/// Addresses under this one are never called and never shown.
 const NOWHERE: &str = "https://preview.invalid/";
 
 /// What to show.
@@ -70,7 +70,7 @@ fn kind(word: &str) -> anyhow::Result<sample::Kind> {
     found.with_context(|| format!("one of {}", known.join(", ")))
 }
 
-/// Shows them.
+/// Prints the messages.
 ///
 /// # Errors
 /// When the configuration or a rule file cannot be used, or there is no such rule.
@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a rule is told with.
+/// What messages are rendered with.
 struct Setting {
     rules: Rules,
     config: Option<Config<Written>>,
@@ -110,7 +110,7 @@ impl Setting {
         Ok(rules.map(|rules| Self { rules, config: Some(config) }))
     }
 
-    /// The destinations of a rule, those together that read the same.
+    /// The destinations of a rule, grouped where their messages are the same.
     fn readers(&self, settings: &RuleSettings, language: Option<Language>) -> Vec<Reader> {
         let mut readers: Vec<Reader> = Vec::new();
         for name in &settings.notify {
@@ -138,14 +138,14 @@ impl Setting {
         self.config.as_ref().map(|config| config.mentions.clone()).unwrap_or_default()
     }
 
-    /// What the first source that has one calls a cluster.
+    /// The alias of a cluster, from the first source that has one.
     fn alias(&self, cluster: &str) -> Option<String> {
         let mut sources = self.config.iter().flat_map(|config| &config.sources);
         sources.find_map(|source| source.facts.aliases.get(cluster).cloned())
     }
 }
 
-/// Destinations that read the same.
+/// Destinations whose messages are the same.
 struct Reader {
     names: Vec<Destination>,
     language: Language,
@@ -158,7 +158,7 @@ impl Reader {
         (self.language, &self.time_zone, &self.template) == (other.language, &other.time_zone, &other.template)
     }
 
-    /// One notifier of each platform, in this reader's language, zone and words.
+    /// One notifier of each platform, with this reader's language, zone and template.
     fn notifiers(&self, mentions: Mentions) -> anyhow::Result<Notifiers> {
         let nowhere = url::Url::parse(NOWHERE)?;
         let each = NOTIFIERS.iter().map(|kind| NotifierConfig {
@@ -217,7 +217,7 @@ fn show(out: &mut impl Write, setting: &Setting, id: RuleId, args: &Args) -> any
     Ok(())
 }
 
-/// The kinds that were asked for, else all that the rule tells.
+/// The kinds of notice that were asked for, else all that the rule tells.
 fn kinds(settings: &RuleSettings, args: &Args, out: &mut impl Write) -> io::Result<Vec<sample::Kind>> {
     if !args.notice.is_empty() {
         return Ok(args.notice.clone());

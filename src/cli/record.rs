@@ -1,6 +1,6 @@
 //! `podbell record`: what the sources of podbell.yaml show, as a recording.
 //!
-//! Writes a line for each poll and hands it over at once, so that whatever ends it leaves whole lines.
+//! Writes and flushes one line per poll, so that a recording ends with a whole line however it is stopped.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
@@ -31,7 +31,7 @@ Examples:
 Times are UTC. A recording that is there already goes on. Only the sources' secrets are needed; a service that
 runs is not disturbed, but its requests come on top of these.";
 
-/// How long polls in flight may take when it ends.
+/// How long polls in flight may take at the end.
 const END: Duration = Duration::from_secs(10);
 
 /// What to record.
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, [only]) => only.clone(),
         (None, many) => bail!("a recording is of one source: choose one of {} with --source", many.join(", ")),
     };
-    // The secrets of everything else need not be at hand.
+    // Drop everything else: its secrets need not be available.
     config.sources.retain(|source| source.name == wanted);
     config.notifiers.clear();
     config.operator.heartbeat = None;
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens a recording for more; half a line at its end, left by a crash, goes.
+/// Opens a recording to append to it. Drops half a line at its end, which a crash leaves behind.
 fn open(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let mut begin = [0u8; 1];
@@ -144,7 +144,7 @@ async fn record(config: Config, mut output: Box<dyn Write + Send>, length: Optio
             },
         }
     }
-    // Polls in flight are still written; what does not come in time was never answered.
+    // Polls in flight are still written; those that miss the deadline are not recorded.
     let _ = stopping.send(true);
     let end = tokio::time::sleep(END);
     tokio::pin!(end);
@@ -161,27 +161,27 @@ async fn record(config: Config, mut output: Box<dyn Write + Send>, length: Optio
     Ok(())
 }
 
-/// What is written, and how much of it.
+/// The recording being written, and counts of what went into it.
 struct Tape {
     clock: WallClock,
     polls: u64,
     failed: u64,
-    /// Lines are in the order of time, whichever answer was first.
+    /// The newest time written: lines stay in time order, whichever answer came first.
     last: Time,
 }
 
 impl Tape {
-    /// Writes a poll. Says whether anybody still reads (`| head` ends early).
+    /// Writes a poll. Returns whether anybody still reads the output (`| head` ends early).
     fn take(&mut self, event: SourceEvent, output: &mut impl Write) -> anyhow::Result<bool> {
         let (target, at, outcome) = match event {
             SourceEvent::Polled { target, at, events } => (target, at, Ok(events)),
             SourceEvent::Failed { target, at, error } => {
                 self.failed += 1;
-                // The code comes first: -16013 must still mean that the service is gone.
+                // The code comes first, so that -16013 still means that the service is gone.
                 (target, at, Err(format!("{}: {}", error.code, error.text)))
             }
             SourceEvent::PartialObservation { at, lists, .. } => {
-                // A part of a list is a list, too: absence of an entry is no change.
+                // A partial list is recorded as a list: a missing entry is no change.
                 for seen in lists.into_iter().filter(|seen| !seen.events.is_empty()) {
                     if !self.write(seen.target, at, Ok(seen.events), output)? {
                         return Ok(false);
@@ -233,7 +233,7 @@ impl Tape {
         Ok(true)
     }
 
-    /// How far it is. On a terminal each report replaces the one before.
+    /// Prints the progress. On a terminal each report replaces the one before.
     fn report(&self, end: &str) {
         let begin = if io::stderr().is_terminal() { "\r" } else { "" };
         eprint!("{begin}{} polls, {} of them failed{end}", number(self.polls), number(self.failed));

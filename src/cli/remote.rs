@@ -1,4 +1,4 @@
-//! The same commands put to a podbell elsewhere, through its API.
+//! The commands of chats, sent to a podbell elsewhere through its API.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -13,11 +13,11 @@ use super::{Output, block_on};
 use crate::http::{self, HttpOptions};
 use podbell_core::message::{Language, one_line};
 
-/// Where the token is taken from: on the command line everybody on the machine could read it.
+/// The variable that holds the token: on the command line everybody on the machine could read it.
 pub(super) const TOKEN: &str = "PODBELL_TOKEN";
-/// The query service answers within ten seconds, also when it can say no more than that.
+/// The query service answers within ten seconds, if only to say that it took too long.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Answers are a page long.
+/// The largest answer that is read; answers are a page long.
 const MOST: usize = 4 << 20;
 
 /// Asks, and prints the answer.
@@ -49,10 +49,10 @@ pub(super) fn ask(url: &str, text: &str, language: Language, output: Output) -> 
     let (Some(title), Some(text)) = (title, text) else { bail!("this is not an answer of podbell's API") };
     let printed = match output {
         Output::Json => serde_json::to_string_pretty(&said["answer"])? + "\n",
-        // Composed by podbell, with text of clusters in it: no control characters reach a terminal.
+        // podbell composed it, but with text of clusters in it: keep control characters away from the terminal.
         Output::Text => format!("{}\n{}\n", clean(title), clean(text)),
     };
-    // A closed pipe, as of `head`, is no failure.
+    // A closed pipe, as with `head`, is no failure.
     let _ = anstream::stdout().lock().write_all(printed.as_bytes());
     Ok(if said["good"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -63,7 +63,7 @@ fn endpoint(url: &str) -> anyhow::Result<Url> {
     if !matches!(base.scheme(), "http" | "https") {
         bail!("--url {url} is not an http(s) address, {such}");
     }
-    // A path before the API's own, where a proxy has put one, stays.
+    // Keep a path before the API's own, which a proxy may have added.
     let path = format!("{}/api/v1/commands", base.path().trim_end_matches('/'));
     let mut endpoint = base;
     endpoint.set_path(&path);

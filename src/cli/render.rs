@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::check::Report;
 use podbell_core::diagnostic::{Diagnostic, Gravity};
 
-/// More findings than this are counted, not shown.
+/// Findings beyond this number are counted, not shown.
 const MAX_SHOWN: usize = 200;
 /// Longer lines are cut around the mistake.
 const MAX_LINE: usize = 240;
@@ -78,7 +78,7 @@ fn snippet(finding: &Diagnostic) -> String {
     Renderer::styled().render(&[group])
 }
 
-/// The line of a finding, cut if it is long, and the place of the mistake in it.
+/// The line of a finding, cut if it is long, and the range of the mistake in it.
 fn window(finding: &Diagnostic, line: usize) -> (&str, Range<usize>) {
     let bytes = finding.source.line(line);
     let text = &finding.source.text[bytes.clone()];

@@ -18,11 +18,11 @@ use podbell_core::ask::Known;
 use podbell_core::rules::in_force::{InForce, RuleFiles};
 use podbell_store::{Location, Readers, StoreError, Writer, sqlite};
 
-/// So many questions are answered at once; others wait for a moment.
+/// At most this many questions are answered at once; others wait.
 const READERS: usize = 4;
-/// The same of the gateway: tools that ask often keep nobody waiting who types.
+/// The same for the gateway, apart from the above, so that tools that ask often delay nobody who types.
 const GATEWAY_READERS: usize = 2;
-/// In a rolling update the old process needs a moment to end.
+/// In a rolling update the old process needs a moment to release the store.
 const STORE_WAIT: Duration = Duration::from_secs(60);
 
 const EXAMPLES: &str = "\
@@ -46,7 +46,7 @@ pub(super) struct Args {
 /// Runs until SIGTERM or Ctrl-C.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     logs::start(&args.logs);
-    // Before anything is open.
+    // Raise the limit before anything is open.
     let files = crate::server::files::raise();
     tracing::debug!(files, "so many files may be open");
     let path = &args.config.config;
@@ -62,7 +62,7 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     let location = setup::store(&config);
     let store = location.writer(store_wait, clock::now())?;
     let ended = serve_on(store, config, files, watched).await;
-    // From here on the file is podbell's for sure.
+    // The store was opened, so the file is certainly podbell's and may be marked as damaged.
     let of_store = |error: &anyhow::Error| match error.downcast_ref::<ServiceError>() {
         Some(ServiceError::Store(error)) => error.is_damage().then(|| error.why().to_owned()),
         _ => error.downcast_ref::<StoreError>().filter(|error| error.is_damage()).map(|error| error.why().to_owned()),
@@ -81,12 +81,12 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
 async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watched: Watched) -> anyhow::Result<()> {
     let location = setup::store(&config);
     let now = clock::now();
-    // A file with mistakes keeps its last good version also over a restart.
+    // A file with mistakes keeps its last good version, across restarts, too.
     let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
     let listener = tokio::net::TcpListener::bind(config.server.listen).await.map_err(|error| {
         anyhow::anyhow!("cannot listen on {}: {error}; choose another server.listen", config.server.listen)
     })?;
-    // With port 0 only the listener knows.
+    // With port 0 only the listener knows the port.
     let listen = listener.local_addr()?;
     let client = assemble::client(&config.http)?;
     let notifiers = Arc::new(assemble::notifiers(&config, client.clone()));
@@ -127,7 +127,7 @@ async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watc
         damage: damage(&location),
         pulse,
     };
-    // From here on it ends in order, even when it is told to at once.
+    // From here on podbell shuts down in order, even if a signal comes at once.
     let signals = super::Signals::listen()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -146,12 +146,12 @@ async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watc
     Ok(())
 }
 
-/// Looks at every page of the store, once, on a thread that nobody waits for. Ready when something is wrong.
+/// Checks every page of the store once, on a thread that nobody waits for. Resolves only if something is wrong.
 fn damage(location: &Location) -> BoxFuture<StoreError> {
     let Location::Sqlite(path) = location.clone();
     let (found, damage) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || match sqlite::check_all_pages(&path).map_err(StoreError::from) {
-        // Nobody listens any more: podbell ends.
+        // Nobody may listen any more: podbell is shutting down.
         Err(error) if error.is_damage() => drop(found.send(error)),
         Err(error) => tracing::warn!(%error, "the store's pages could not be checked"),
         Ok(()) => tracing::debug!("every page of the store is sound"),

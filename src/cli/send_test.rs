@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !known.contains(&args.destination) {
         anyhow::bail!("there is no notifier {}; there are: {}", args.destination, known.join(", "));
     }
-    // The secrets of the others need not be at hand.
+    // Drop everything else: its secrets need not be available.
     config.notifiers.retain(|notifier| *notifier.name == *args.destination);
     config.sources.clear();
     config.operator.heartbeat = None;
@@ -58,7 +58,7 @@ pub(super) async fn send(notifiers: &Notifiers, destination: &str) -> Outcome {
     notifiers.deliver(destination, &id, body, now).await
 }
 
-/// A running podbell may have paused this destination: it works again.
+/// Ends the pause of this destination in a running podbell: the test showed that it works again.
 pub(super) fn end_pause(store: &Location, destination: &str) {
     if !store.exists() {
         return;
@@ -82,7 +82,7 @@ fn test_notice(destination: &str) -> Notice {
     }
 }
 
-/// Why not, and what to do.
+/// Why it did not arrive, and what to do.
 fn words(outcome: &Outcome) -> String {
     match why_not(outcome) {
         (what, None) => what,

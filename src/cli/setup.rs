@@ -1,4 +1,4 @@
-//! From podbell.yaml to what commands need, with every mistake told at once.
+//! From podbell.yaml to what commands need. All mistakes are reported at once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -33,7 +33,7 @@ pub(super) fn load(path: &Path) -> anyhow::Result<(Config<Written>, Loaded)> {
     }
 }
 
-/// Puts the secrets in. Every missing one is printed.
+/// Resolves the secrets. Every missing one is printed.
 pub(super) fn resolve(config: Config<Written>) -> anyhow::Result<Config> {
     config.resolve(&ProcessEnvironment).map_err(|errors| {
         let mut all = String::from("podbell.yaml names secrets that cannot be had:");
@@ -60,7 +60,7 @@ pub(super) fn rules<S: Stage>(path: &Path, config: &Config<S>, mut loaded: Loade
     if broken { Err(refuse(path, loaded)) } else { Ok(rule_files(loaded, config).in_force(&BTreeMap::new()).rules) }
 }
 
-/// The rules of these files, each an entry of its own. `None` after mistakes, which are printed.
+/// The rules of these files, each file as an entry of its own. `None` after mistakes, which are printed.
 pub(super) fn rules_of(files: &[PathBuf], names: &Names) -> io::Result<Option<Rules>> {
     let mut findings: Vec<Diagnostic> = Vec::new();
     let mut all = Vec::new();
@@ -88,10 +88,10 @@ pub(super) fn store<S: Stage>(config: &Config<S>) -> Location {
     }
 }
 
-/// Prints the findings; the error only says that there were some.
+/// Prints the findings. The error only says that there were some.
 fn refuse(path: &Path, loaded: Loaded) -> anyhow::Error {
     let report = Report { files: vec![path.display().to_string()], findings: loaded.diagnostics, ..Report::default() };
-    // Nobody is left to tell when standard output is gone.
+    // If standard output is gone, nobody can be told.
     let _ = render::text(&report);
     anyhow!("{0} cannot be used as it is; `podbell check {0}` shows the same", path.display())
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
+use super::junit::{self, Fault, Suite};
 use super::render;
 use crate::cli::Output;
 use crate::clock;
@@ -116,7 +116,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let covered = (args.coverage || args.min_coverage.is_some())
         .then(|| run.coverage.items(run.setups.iter().map(|setup| &setup.rules)));
     if let Some(path) = &args.junit {
-        junit(&run, path).with_context(|| format!("cannot write {}", path.display()))?;
+        write_junit(&run, path).with_context(|| format!("cannot write {}", path.display()))?;
     }
     match args.output {
         Output::Text => text(&run, covered.as_deref())?,
@@ -152,7 +152,7 @@ fn one_file(path: &Path, args: &Args, run: &mut Run) {
         findings.extend(file.check_names(&rules));
     }
     let broken = findings.iter().any(Diagnostic::is_error);
-    // What a rule file is warned of is the business of `check`.
+    // Warnings about rule files are left to `check`.
     run.findings.extend(findings.into_iter().filter(Diagnostic::is_error));
     if broken {
         return;
@@ -201,7 +201,7 @@ fn rules_of(file: &TestFile, folder: &Path, findings: &mut Vec<Diagnostic>) -> V
     rules
 }
 
-/// The same path without `.` and, where that is certain, without `..`: coverage knows rules by it.
+/// The path without `.` and, where that is safe, without `..`: coverage identifies rules by it.
 fn tidy(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut so_far, component| {
         match component {
@@ -248,7 +248,7 @@ fn text(run: &Run, covered: Option<&[(Item, bool)]>) -> io::Result<()> {
     Ok(())
 }
 
-/// How what was told differs from what must be, in time order.
+/// How the notices differ from the expected ones, in time order.
 struct Difference<'a> {
     file: &'a TestFile,
     case: &'a Case,
@@ -256,7 +256,7 @@ struct Difference<'a> {
 }
 
 impl Difference<'_> {
-    /// What a notice says that some missing one is about and wants otherwise.
+    /// Prints what an unexpected notice says, where a missing one is about the same and expects something else.
     fn closer(&self, actual: &ruletest::Actual, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let missing = self.verdict.missing.iter().map(|place| &self.case.expected[*place]);
         let about: Vec<&Expected> = missing.filter(|expected| expected.is_about(actual)).collect();
@@ -309,7 +309,7 @@ enum Line<'a> {
     Unexpected(&'a ruletest::Actual),
 }
 
-/// Missing ones stand at their time, or behind the one that is written before them.
+/// A missing notice is listed at its time, or after the one that is written before it.
 fn lines<'a>(case: &'a Case, verdict: &'a Verdict) -> Vec<Line<'a>> {
     let mut lines: Vec<(Duration, Line<'a>)> = Vec::new();
     let mut last = Duration::ZERO;
@@ -350,35 +350,27 @@ fn as_json(run: &Run, covered: Option<&[(Item, bool)]>) -> io::Result<()> {
     writeln!(out)
 }
 
-fn junit(run: &Run, path: &Path) -> anyhow::Result<()> {
-    let mut report = Report::new("podbell test");
-    for tested in &run.files {
-        let mut suite = TestSuite::new(tested.file.source.shown.as_str());
-        for (case, verdict, took) in &tested.results {
-            let case = &tested.file.cases[*case];
-            let mut status = TestCaseStatus::success();
-            if !verdict.passed() {
-                status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                let difference = Difference { file: &tested.file, case, verdict }.to_string();
-                status.set_message("told something else than it must");
-                status.set_description(anstream::adapter::strip_str(&difference).to_string());
-            }
-            let mut reported = TestCase::new(case.name.as_str(), status);
-            reported.set_time(*took);
-            suite.add_test_case(reported);
-        }
-        report.add_test_suite(suite);
-    }
-    let broken: Vec<&Diagnostic> = run.findings.iter().filter(|finding| finding.is_error()).collect();
+fn write_junit(run: &Run, path: &Path) -> anyhow::Result<()> {
+    let mut suites: Vec<Suite> = run.files.iter().map(suite).collect();
+    let broken = run.findings.iter().filter(|finding| finding.is_error()).map(|finding| junit::Case {
+        name: finding.source.shown.to_string(),
+        took: None,
+        fault: Some(Fault::Error(finding.to_string())),
+    });
+    let broken: Vec<junit::Case> = broken.collect();
     if !broken.is_empty() {
-        let mut suite = TestSuite::new("files that cannot be read");
-        for finding in broken {
-            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_message(finding.to_string());
-            suite.add_test_case(TestCase::new(finding.source.shown.as_str(), status));
-        }
-        report.add_test_suite(suite);
+        suites.push(Suite { name: "files that cannot be read".to_owned(), cases: broken });
     }
-    report.serialize(std::fs::File::create(path)?)?;
-    Ok(())
+    Ok(junit::write(std::io::BufWriter::new(std::fs::File::create(path)?), &suites)?)
+}
+
+fn suite(tested: &Tested) -> Suite {
+    let cases = tested.results.iter().map(|(case, verdict, took)| {
+        let case = &tested.file.cases[*case];
+        let difference = Difference { file: &tested.file, case, verdict };
+        let failure = || anstream::adapter::strip_str(&difference.to_string()).to_string();
+        let fault = (!verdict.passed()).then(|| Fault::Failure(failure()));
+        junit::Case { name: case.name.clone(), took: Some(*took), fault }
+    });
+    Suite { name: tested.file.source.shown.to_string(), cases: cases.collect() }
 }

@@ -1,4 +1,4 @@
-//! A ready test case of what happened: rows of counts, and what the rules tell of them.
+//! Makes a test case of what happened: rows of counts, and what the rules tell of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,9 +10,9 @@ use podbell_core::ruletest::{self, Actual, Case, Cell, Coverage, Row, offset};
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
 
-/// How long the polls go on after the last change: enough for most silences to end.
+/// How many polls follow the last change: enough for most silences to end.
 const AFTERWARDS: usize = 30;
-/// The longest story that is told poll by poll: a day.
+/// The most polls of a test case: a day, a minute apart.
 const MOST_POLLS: usize = 1_440;
 
 /// What polls showed, a minute apart.
@@ -26,7 +26,7 @@ pub(super) struct Sketch {
 }
 
 impl Rows {
-    /// Events that one poll shows.
+    /// Rows of the events that one poll shows.
     pub fn of_events(target: &Target, events: &[Event<'_>]) -> Self {
         let row = |event: &Event<'_>| Row {
             target: target.clone(),
@@ -40,7 +40,7 @@ impl Rows {
         Self(events.iter().map(row).collect())
     }
 
-    /// Changes of the past.
+    /// Rows of past changes.
     pub fn of_decisions(decisions: &[Decision]) -> Self {
         let Some(start) = decisions.first().map(|decision| decision.at) else { return Self(Vec::new()) };
         let poll = |at: Time| usize::try_from((at.since(start).as_secs() + 30) / 60).unwrap_or(usize::MAX);
@@ -90,7 +90,7 @@ impl Sketch {
     }
 }
 
-/// A text that YAML reads as it is.
+/// A text as a quoted scalar of YAML.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
@@ -135,7 +135,7 @@ impl fmt::Display for Sketch {
     }
 }
 
-/// `1 3 12x20`, as tests write it.
+/// Counts as tests write them: `1 3 12x20`.
 fn counts(cells: &[Cell]) -> String {
     let mut words: Vec<String> = Vec::new();
     for run in cells.chunk_by(|a, b| a == b) {

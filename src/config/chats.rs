@@ -17,9 +17,9 @@ pub(super) struct Chats {
     pub(super) chats: Vec<ChatConfig<Written>>,
 }
 
-/// The language of answers; leaving it out means the kind's.
+/// The language of answers; the default is the kind's.
 pub(super) const LANGUAGE: Key<Words<Language>> = Key::optional("language", LANGUAGES, "The language of answers.");
-/// The zone of times; leaving it out means the kind's.
+/// The zone of times; the default is the kind's.
 pub(super) const TIME_ZONE: Key<Zone> = Key::optional("time_zone", Zone, "The zone of times in answers.");
 
 const KIND: Key<Words<&ChatKind>> = Key::required("kind", Words("a kind of chat", &KINDS), "");

@@ -8,8 +8,8 @@ use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::Pattern;
 use podbell_core::yaml::MAX_BYTES;
 
-/// Reads a text file that is known by `name`. Whatever is wrong with it becomes a finding: never
-/// reads more than it may, never waits for a pipe.
+/// Reads a text file that findings call `name`. Every problem becomes a finding. It never reads more than its
+/// limit, and never waits for a pipe.
 pub fn read_source(name: &str, path: &Path) -> Result<Arc<Source>, Box<Diagnostic>> {
     let shown = path.display().to_string();
     let fail = |message: String, help: Option<&str>| {
@@ -40,22 +40,22 @@ pub fn read_source(name: &str, path: &Path) -> Result<Arc<Source>, Box<Diagnosti
     })
 }
 
-/// The files that a glob means, as written, relative to `folder`, sorted bytewise. `*` stands for
-/// any part of one name, not for hidden ones, nor for rule tests, which lie beside rules, unless it says so.
+/// The files that a glob matches, as written, relative to `folder`, sorted bytewise. `*` matches any part of one
+/// name. Hidden files, and rule tests, which lie beside rules, match only if the glob asks for them.
 pub fn expand(glob: &str, folder: &Path) -> Vec<String> {
     let root = if glob.starts_with('/') { "/" } else { "" };
     let mut found = vec![root.to_owned()];
     for component in glob.split('/').filter(|component| !component.is_empty()) {
         found = found.iter().flat_map(|parent| step(parent, component, folder)).collect();
     }
-    // What is there and cannot be read must not vanish unnoticed: reading it will say why.
+    // Keep what exists but cannot be read: reading it will report why.
     let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     found.retain(|path| !std::fs::symlink_metadata(folder.join(path)).is_err_and(|error| gone(&error)));
     found.sort_unstable();
     found
 }
 
-/// Whether the text means several files.
+/// Whether the text may match several files.
 pub fn is_glob(text: &str) -> bool {
     text.contains('*')
 }

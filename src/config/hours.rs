@@ -1,5 +1,5 @@
-//! Hours and planned work beside the clocks of those who read: what is said on no clock is UTC, and who reads
-//! Shanghai's times means Shanghai's hours.
+//! Warns of hours and planned work whose zone may be a mistake: without a zone they are UTC, but somebody who reads
+//! times in Shanghai's zone means Shanghai's hours.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use podbell_core::rules::quiet::read::Planned;
 use podbell_core::rules::rule::Destination;
 use podbell_core::time::Time;
 
-/// Hours of rules, and planned work, that are UTC for want of a zone though their readers' clocks show another.
+/// Rule hours and planned work that lack a zone, and so are UTC, though their readers' clocks show another zone.
 pub fn on_other_clocks<S: Stage>(
     notifiers: &[NotifierConfig<S>],
     rules: &[Located],

@@ -1,4 +1,4 @@
-//! podbell.yaml and everything it names, read and checked without secrets.
+//! Reads and checks podbell.yaml and everything it names, without secrets.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ pub struct Loaded {
     pub planned: Vec<(Arc<Source>, Planned)>,
     /// The files and globs of `rules:`, as written.
     pub rule_globs: Vec<String>,
-    /// Those of them that match no file. They keep podbell from nothing: the built-in rules hold in their place, and
-    /// the operator is told.
+    /// Those of them that match no file. They do not keep podbell from starting: the built-in rules apply in their
+    /// place, and the operator is notified.
     pub empty_globs: Vec<EmptyGlob>,
     /// A hash of all texts that were read, see [`fingerprint`].
     pub fingerprint: u64,
@@ -39,12 +39,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Everything that `check` finds wrong: also what does not keep podbell from starting.
+    /// Everything that `check` reports, including what does not keep podbell from starting.
     pub fn findings(&self) -> Vec<Diagnostic> {
         let empty = self.empty_globs.iter().map(|glob| glob.error.clone());
         let mut all: Vec<Diagnostic> = self.diagnostics.iter().cloned().chain(empty).collect();
         if let Some(glob) = self.empty_globs.first() {
-            // Those of podbell.yaml in the order of its lines, then the others.
+            // Findings of podbell.yaml in the order of its lines, then the others.
             let own = &glob.error.source.name;
             all.sort_by_key(|finding| if finding.source.name == *own { (0, finding.span.start) } else { (1, 0) });
         }
@@ -101,9 +101,9 @@ pub fn load(path: &Path) -> Loaded {
     }
 }
 
-/// A hash of podbell.yaml and of what its `rules:` name, by content: a ConfigMap's swap of symbolic
-/// links and an editor's second write are seen as well as a plain one. Of a configuration that was
-/// just read it is [`Loaded::fingerprint`].
+/// A hash of podbell.yaml and of the files that its `rules:` match, by content: it notices a ConfigMap's swapped
+/// symbolic links and an editor's second write as well as a plain write. For a configuration that was just read it
+/// equals [`Loaded::fingerprint`].
 pub fn fingerprint(path: &Path, rule_globs: &[String]) -> u64 {
     let folder = folder_of(path);
     let text = |name: &str, path: &Path| files::read_source(name, path).map(|source| source.text.clone()).ok();
@@ -115,7 +115,7 @@ pub fn fingerprint(path: &Path, rule_globs: &[String]) -> u64 {
     print.0.digest()
 }
 
-/// What a glob, or a plain name, means now.
+/// The files that a glob or a plain name matches now.
 fn names_of(glob: &str, folder: &Path) -> Vec<String> {
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     if files::is_glob(glob) { files::expand(glob, here) } else { vec![glob.to_owned()] }
@@ -126,7 +126,7 @@ fn names_of(glob: &str, folder: &Path) -> Vec<String> {
 struct Print(Xxh3Default);
 
 impl Print {
-    /// A file; what cannot be read differs from what is empty.
+    /// Adds a file. An unreadable file differs from an empty one.
     fn take(&mut self, name: &str, text: Option<&str>) {
         for part in [name.as_bytes(), text.unwrap_or("\0unreadable").as_bytes()] {
             self.0.update(&(part.len() as u64).to_le_bytes());
@@ -135,7 +135,7 @@ impl Print {
     }
 }
 
-/// Findings that quote podbell.yaml without the secrets that are written out in it.
+/// Findings that quote podbell.yaml, with the secrets written out in it masked.
 fn masked(mut found: Vec<Diagnostic>, source: &Arc<Source>) -> Vec<Diagnostic> {
     if found.is_empty() {
         return found;
@@ -147,7 +147,7 @@ fn masked(mut found: Vec<Diagnostic>, source: &Arc<Source>) -> Vec<Diagnostic> {
     found
 }
 
-/// A rule file on its own, without podbell.yaml: destination names are taken as they are.
+/// A rule file on its own, without podbell.yaml: any destination name is accepted.
 pub fn lone_rule_file(path: &Path, entry: u32, names: Names) -> Result<RuleFile, Box<Diagnostic>> {
     let source = files::read_source(&path.display().to_string(), path)?;
     Ok(rule_file(source, entry, None, names))
@@ -197,7 +197,7 @@ impl Gathered {
                 let path = self.folder.join(&name);
                 let read = files::read_source(&name, &path);
                 self.print.take(&name, read.as_ref().ok().map(|source| &*source.text));
-                // Two names of one file would tell everything twice.
+                // A file reached by two names would tell everything twice.
                 if !self.seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
                     let help = "the first place in the list counts; narrow the glob";
                     reader.warning_help(span, format!("`{name}` was read already"), help);
@@ -206,7 +206,7 @@ impl Gathered {
                 let names = Names { may_notify: entry.may_notify.clone(), ..names.clone() };
                 match read {
                     Ok(source) => self.files.push(rule_file(source, number, Some(entry), names)),
-                    // Nothing to show of the file itself: the line that names it is what to mend.
+                    // The file has no text to show: point at the line that names it.
                     Err(diagnostic) if diagnostic.source.text.is_empty() => {
                         let help = diagnostic
                             .help

@@ -1,13 +1,13 @@
-//! podbell.yaml as it may be shown: findings quote lines, and a line may hold a secret that was
-//! written out. Works on the text, not on its meaning, so that it also holds where a key is misspelt
-//! or the YAML is broken. Byte for byte, so that every span stays where it is.
+//! podbell.yaml with its secrets masked: findings quote lines, and a line may contain a secret. Works on the text,
+//! not on parsed YAML, so that misspelt keys and broken YAML are masked, too. Replaces byte for byte, so that every
+//! span stays valid.
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// A key whose value may be a secret, up to the value.
+/// Matches a key whose value may be a secret, up to the value.
 #[allow(clippy::expect_used, reason = "a constant")]
 static KEY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"(?i)\b[\w-]*(?:secret|secert|token|key|passw|url|proxy)[\w-]*["']?[ \t]*:[ \t]*"#)
@@ -25,7 +25,7 @@ pub fn masked(text: &str) -> String {
             Some('\n' | '\r' | '|' | '>' | '#') => lines_below(text, key.start(), key.end()),
             _ => vec![value(text, key.end())],
         };
-        // Of an address, what follows the scheme is looked at below.
+        // Addresses are masked below, behind their scheme.
         hidden.extend(values.into_iter().filter(|value| !text[value.clone()].contains("://")));
     }
     for (at, _) in text.match_indices("://") {
@@ -41,7 +41,7 @@ pub fn masked(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The value that begins here: to its closing quote, or to whatever ends a plain one.
+/// The value that starts here: up to its closing quote, or up to what ends a plain scalar.
 fn value(text: &str, start: usize) -> Range<usize> {
     let rest = &text[start..];
     match rest.chars().next() {
@@ -63,7 +63,7 @@ fn items(text: &str, start: usize) -> Vec<Range<usize>> {
             None | Some(']') => return items,
             Some('{') => at += reference_aware_end(&text[at..], &['}']) + 1,
             Some(_) => {
-                // Of a quoted item the opening quote was skipped.
+                // The opening quote of a quoted item was skipped above.
                 let ends: &[char] = if text[..at].ends_with(['"', '\'']) { &['"', '\''] } else { &[',', ']', '\n'] };
                 let end = at + reference_aware_end(&text[at..], ends).max(1);
                 items.push(at..end);
@@ -98,7 +98,7 @@ fn lines_below(text: &str, key: usize, end: usize) -> Vec<Range<usize>> {
     lines
 }
 
-/// What an address holds beside its host: user and password, path and query.
+/// The parts of an address other than its host: user and password, path and query.
 fn of_address(text: &str, start: usize) -> Vec<Range<usize>> {
     let end = start + reference_aware_end(&text[start..], &['"', '\'', ' ', '\t', ',', '}', ']', '\n', '\r']);
     let authority = start + text[start..end].find(['/', '?', '#']).unwrap_or(end - start);
@@ -107,7 +107,7 @@ fn of_address(text: &str, start: usize) -> Vec<Range<usize>> {
     vec![start..host, authority.max(host)..end]
 }
 
-/// Where one of these is first met outside a `${…}`.
+/// Where one of `ends` first occurs outside a `${…}`.
 fn reference_aware_end(text: &str, ends: &[char]) -> usize {
     let mut inside = false;
     for (at, c) in text.char_indices() {

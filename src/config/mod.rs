@@ -1,8 +1,8 @@
-//! The operator's configuration: podbell.yaml to checked types, once.
+//! The operator's configuration: turns podbell.yaml into checked types, once.
 //!
-//! Two stages. [`load()`] reads podbell.yaml and its rule files and checks everything that can be checked without secrets;
-//! what it gives is a [`Config`] as [`Written`]. [`Config::resolve`] puts the secrets in. Never starts anything, and knows
-//! of components what the registry says.
+//! Two stages. [`load()`] reads podbell.yaml and its rule files and checks everything that can be checked without
+//! secrets; it returns a [`Config`] as [`Written`]. [`Config::resolve`] puts the secrets in. Never starts anything,
+//! and knows components only through the registry.
 
 mod chats;
 mod files;
@@ -44,15 +44,15 @@ pub use load::{Loaded, fingerprint, load, lone_rule_file};
 pub use resolve::Partly;
 pub use schema::schema;
 
-/// How far a configuration is read.
+/// How far a configuration has been processed.
 pub trait Stage: fmt::Debug {
-    /// What stands for a secret.
+    /// The type of a secret.
     type Secret: fmt::Debug;
-    /// What stands for a source.
+    /// The type of a source.
     type Source: fmt::Debug;
-    /// What stands for a notifier.
+    /// The type of a notifier.
     type Notifier: fmt::Debug;
-    /// What stands for a chat.
+    /// The type of a chat.
     type Chat: fmt::Debug;
 }
 
@@ -67,7 +67,7 @@ impl Stage for Written {
     type Chat = Draft<dyn Chat>;
 }
 
-/// With its secrets, ready for use.
+/// With its secrets resolved, ready for use.
 #[derive(Debug)]
 pub struct Complete;
 
@@ -87,11 +87,11 @@ pub struct Config<S: Stage = Complete> {
     pub notifiers: Vec<NotifierConfig<S>>,
     /// Where people ask.
     pub chats: Vec<ChatConfig<S>>,
-    /// Who a name of `mention:` is on each platform.
+    /// The platforms' ids of each name that `mention:` may use.
     pub mentions: Mentions,
-    /// Whether there is a `rules:` key; without one the built-in set holds.
+    /// Whether there is a `rules:` key; without one the built-in rules apply.
     pub has_rules: bool,
-    /// Planned work: nothing is told of it before its end, whatever the rules.
+    /// Planned work: whatever the rules, nothing is told of it before its end.
     pub maintenance: Vec<Maintenance>,
     /// What podbell tells about itself.
     pub operator: OperatorConfig<S>,
@@ -99,23 +99,23 @@ pub struct Config<S: Stage = Complete> {
     pub store: StoreConfig,
     /// What podbell serves.
     pub server: ServerConfig<S>,
-    /// Who may ask through the legacy API; without one nobody may.
+    /// Who may use the legacy API; if empty, nobody.
     pub gateway: Vec<GatewayKeyConfig<S>>,
     /// How it reaches the network.
     pub http: HttpConfig<S>,
 }
 
 impl<S: Stage> Config<S> {
-    /// Where the built-in set goes: every notifier that people read, or where there is none every other.
-    /// Silence is no default.
+    /// Where the built-in rules notify: every notifier that people read, or all others if there is none. Silence is
+    /// no acceptable default.
     pub fn built_in_destinations(&self) -> Vec<Destination> {
         let any_chat = self.notifiers.iter().any(|notifier| notifier.kind.audience.is_people());
         let told = self.notifiers.iter().filter(|notifier| notifier.kind.audience.is_people() || !any_chat);
         told.map(|notifier| notifier.name.clone()).collect()
     }
 
-    /// Where podbell's own trouble goes unless said otherwise: to every notifier that people read. Programs that rules
-    /// name get what rules tell and nothing else; without rules they are all there is.
+    /// Where podbell reports its own trouble by default: to every notifier that people read. Programs get only what
+    /// rules tell them, unless there is no `rules:` key and no notifier that people read.
     pub fn default_operators(&self) -> Vec<Destination> {
         let of_people =
             |name: &Destination| self.notifiers.iter().any(|one| one.name == *name && one.kind.audience.is_people());
@@ -134,9 +134,9 @@ impl<S: Stage> Config<S> {
 pub struct SourceConfig<S: Stage = Complete> {
     /// Its name.
     pub name: String,
-    /// What is known of it without its secrets.
+    /// What is known without its secrets.
     pub facts: SourceFacts,
-    /// What reads it.
+    /// The source itself.
     pub source: S::Source,
 }
 
@@ -149,31 +149,31 @@ pub struct NotifierConfig<S: Stage = Complete> {
     pub language: Language,
     /// The zone of times in its messages.
     pub time_zone: TimeZone,
-    /// More notices than this within a minute become a digest; `None`: each is told by itself.
+    /// More notices than this within a minute become a digest; `None`: each is sent by itself.
     pub digest_after: Option<usize>,
-    /// The minute of the day at which it wants a line about the last day.
+    /// The minute of the day at which it gets a line about the last day.
     pub daily: Option<u16>,
     /// Its own words for messages, where the rule has none.
     pub template: Template,
     /// What it is.
     pub kind: NotifierKind,
-    /// What tells.
+    /// The notifier itself.
     pub platform: S::Notifier,
 }
 
 /// A chat in which podbell answers.
 #[derive(Debug)]
 pub struct ChatConfig<S: Stage = Complete> {
-    /// What logs and authors call it; part of its address.
+    /// Its name in logs and authors; part of its address.
     pub name: String,
-    /// What answers there.
+    /// The chat itself.
     pub chat: S::Chat,
 }
 
 /// What podbell tells about itself.
 #[derive(Debug)]
 pub struct OperatorConfig<S: Stage = Complete> {
-    /// Where its own trouble goes; every chat destination unless said otherwise.
+    /// Where its own trouble goes; by default every notifier that people read.
     pub notify: Vec<Destination>,
     /// An address to call while all is well.
     pub heartbeat: Option<Heartbeat<S>>,
@@ -202,27 +202,27 @@ pub struct ServerConfig<S: Stage = Complete> {
     pub listen: SocketAddr,
     /// Where people reach it, for links.
     pub public_url: Option<Url>,
-    /// Who may use the API; without one there is none.
+    /// Who may use the API; if empty, there is no API.
     pub tokens: Vec<TokenConfig<S>>,
     /// The status page.
     pub page: PageConfig<S>,
 }
 
 impl<S: Stage> ServerConfig<S> {
-    /// Whether there is a status page: somebody can sign in.
+    /// Whether there is a status page: only if somebody can sign in.
     pub fn has_page(&self) -> bool {
         !self.tokens.is_empty() || self.page.proxy.is_some()
     }
 }
 
-/// The status page. It is there where somebody can sign in.
+/// The status page. It is served only if somebody can sign in.
 #[derive(Debug)]
 pub struct PageConfig<S: Stage = Complete> {
-    /// Its language; none: the one that the reader's browser asks for.
+    /// Its language; `None`: the one that the reader's browser asks for.
     pub language: Option<Language>,
     /// The zone of its times.
     pub time_zone: TimeZone,
-    /// Whose word for who somebody is is taken.
+    /// The proxy that is trusted to say who somebody is.
     pub proxy: Option<ProxyConfig<S>>,
 }
 
@@ -235,11 +235,11 @@ impl<S: Stage> Default for PageConfig<S> {
 /// A proxy in front of the page that signs people in.
 #[derive(Debug)]
 pub struct ProxyConfig<S: Stage = Complete> {
-    /// In which header it names the person.
+    /// The header in which it names the person.
     pub header: HeaderName,
-    /// In which header it proves itself.
+    /// The header in which it proves itself.
     pub secret_header: HeaderName,
-    /// What it shows there.
+    /// The secret in that header.
     pub secret: S::Secret,
     /// What people who come through it may do.
     pub rights: Rights,

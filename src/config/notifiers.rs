@@ -13,18 +13,18 @@ use podbell_core::template::{self, Template};
 use podbell_core::yaml::key::{Key, Number, Own, Truth, Words};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
-/// Its own words.
+/// The notifier's own template.
 pub(super) const TEMPLATE: Key<Own<Template>> = Key::optional(
     "template",
     Own { read: |node, reader| template::read::read(node, &BTreeMap::new(), reader), schema: template::read::schema },
     "Messages in your own words where the rule has none. See docs/templates.md.",
 );
-/// Of what people read.
+/// Only for notifiers that people read.
 pub(super) const DIGEST: Key<Truth> = Key::with_default("digest", Truth, "true", "Whether a storm becomes a digest.");
-/// As many messages within a minute as people can read.
+/// The default: as many messages within a minute as people can read.
 pub(super) const DIGEST_AFTER: Key<Number> =
     Key::with_default("digest_after", Number(1, 100), "3", "How many notices within a minute are not yet a storm.");
-/// Of what people read.
+/// Only for notifiers that people read.
 pub(super) const DAILY: Key<Own<u16>> = Key::optional(
     "daily",
     Own { read: daily, schema: || json!({"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$"}) },
@@ -49,8 +49,8 @@ pub(super) fn read(node: &Node, around: &ConfiguredChats, reader: &mut Reader) -
     items.iter().filter_map(|item| notifier(item, around, &mut names, reader)).collect()
 }
 
-/// The names alone, of notifiers that are otherwise wrong too: a mistake in one must not make
-/// every rule that notifies it wrong as well.
+/// The names alone, including those of notifiers with other mistakes: a mistake in one notifier must not flag every
+/// rule that notifies it.
 pub(super) fn names(node: &Node) -> Vec<String> {
     let Value::List(items) = &node.value else { return Vec::new() };
     let name = |item: &Node| {
@@ -111,13 +111,13 @@ fn daily(node: &Node, reader: &mut Reader) -> Option<u16> {
     minute
 }
 
-/// After how many notices within a minute the rest becomes one; `None`: never.
+/// After how many notices within a minute the rest becomes a digest; `None`: never.
 fn digest_after(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<usize> {
     let (wanted, after) = (DIGEST.take(map, reader)?, DIGEST_AFTER.take(map, reader)?);
     wanted.then(|| usize::try_from(after).ok()).flatten()
 }
 
-/// Whoever can be mentioned, by the kind of notifier.
+/// How people are mentioned, by kind of notifier.
 fn people() -> impl Iterator<Item = (&'static str, People)> {
     NOTIFIERS.iter().filter_map(|kind| Some((kind.name, kind.people?)))
 }
@@ -136,13 +136,13 @@ pub(super) fn mentions(node: &Node, reader: &mut Reader) -> Mentions {
             }
             map.finish(reader);
         }
-        // Kept even if it is wrong: its name exists.
+        // Keep it even if it is wrong: rules may use its name.
         mentions.insert(name.to_owned(), ids);
     }
     mentions
 }
 
-/// An id of a platform, as it goes into messages.
+/// Reads a platform's id into the form that messages need.
 fn mentioned(node: &Node, people: People, reader: &mut Reader) -> Option<String> {
     let text = reader.text(node, "an id")?;
     let id = (people.read)(text);

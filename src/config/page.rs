@@ -10,7 +10,7 @@ use podbell_core::message::Language;
 use podbell_core::yaml::key::{Described, Key, Shape, Words, Zone, map_schema};
 use podbell_core::yaml::{Node, Reader};
 
-/// Headers that mean something else, and that browsers and proxies set by themselves.
+/// Headers that have a meaning of their own, and that browsers and proxies set by themselves.
 const TAKEN: [&str; 6] = ["authorization", "cookie", "host", "content-type", "content-length", "connection"];
 
 const LANGUAGE: Key<Words<Language>> =
@@ -54,7 +54,7 @@ fn proxy(node: &Node, reader: &mut Reader) -> Option<ProxyConfig<Written>> {
     })
 }
 
-/// The name of a header of the proxy's own.
+/// Reads the name of a header that only the proxy sets.
 #[derive(Clone, Copy, Debug)]
 struct Header;
 

@@ -107,7 +107,7 @@ const PROXY: Key<Given<Secret>> = Key::optional("proxy", Given(Secret(SecretKind
 const CA_FILE: Key<Given<Text>> =
     Key::optional("ca_file", Given(Text("the path of a file")), "Certificates to trust beside the usual ones, PEM.");
 
-/// A value, or `null` for none.
+/// Reads a value with `S`; `null` counts as absent.
 #[derive(Clone, Copy, Debug)]
 struct Given<S>(S);
 
@@ -142,9 +142,9 @@ fn tokens_schema() -> Json {
 pub struct RuleEntry {
     /// Globs and where they are written.
     pub files: Vec<(String, Range<usize>)>,
-    /// What its rules see.
+    /// The scope of its rules.
     pub scope: Option<Conditions>,
-    /// Whom its rules may notify.
+    /// The destinations that its rules may notify.
     pub may_notify: Option<Vec<Destination>>,
 }
 
@@ -217,7 +217,7 @@ pub(super) fn read(root: &Node, reader: &mut Reader) -> Parsed {
     Parsed { config: Some(config), entries, names, planned }
 }
 
-/// Reads a section, and knows meanwhile where it is.
+/// Reads a section. Findings in it name the section.
 fn section<T>(
     key: &Key<Described>,
     map: &mut yaml::MapReader<'_>,

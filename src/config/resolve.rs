@@ -1,4 +1,4 @@
-//! Secrets put in: from a configuration as written to one that works.
+//! Resolves secrets: turns a configuration as written into one that works.
 
 use secrecy::SecretString;
 
@@ -8,13 +8,13 @@ use super::{
 };
 use crate::settings::{Environment, SecretError, Secrets};
 
-/// What a configuration is without the secrets that are missing.
+/// A configuration without the parts whose secrets are missing.
 pub struct Partly {
-    /// Without whatever lacks a secret.
+    /// Lacks everything that needs a missing secret.
     pub config: Config,
     /// What is missing, in the order of podbell.yaml.
     pub missing: Vec<SecretError>,
-    /// Every secret that is there: what must appear in no output.
+    /// Every secret that was resolved: none may appear in any output.
     pub known: Vec<SecretString>,
 }
 
@@ -28,7 +28,7 @@ impl Config<Written> {
         if partly.missing.is_empty() { Ok(partly.config) } else { Err(partly.missing) }
     }
 
-    /// Puts the secrets in that are to be had, and leaves out everything that lacks one.
+    /// Puts in the secrets that are available, and leaves out everything that lacks one.
     pub fn resolve_partly(self, environment: &impl Environment) -> Partly {
         let mut secrets = Secrets::of(environment);
         let sources = whole(self.sources, |source| source.resolve(&mut secrets));

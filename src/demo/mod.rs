@@ -1,5 +1,5 @@
-//! The demo's cluster: three believable problems, second by second, as the legacy API would show
-//! them. Pure: the story as a recording; [`crate::cli`] plays it.
+//! The demo's cluster: three believable problems, second by second, as the legacy API would show them. Pure: makes
+//! a recording, which [`crate::cli`] plays.
 
 mod words;
 
@@ -34,7 +34,7 @@ struct Problem {
     pods: &'static [(&'static str, &'static [u64])],
     reason: &'static str,
     message: &'static str,
-    /// What the kubelet writes beside it as Normal.
+    /// The Normal event that the kubelet writes alongside.
     beside: Option<(&'static str, &'static str)>,
 }
 

@@ -1,4 +1,4 @@
-//! What the command line asks of a running service.
+//! Commands that the command line gives to a running service.
 
 use super::load::Request;
 use super::{InMemoryState, Turn};
@@ -8,7 +8,7 @@ use podbell_core::rules::rule::Destination;
 use podbell_core::step::Setup;
 use podbell_store::{Command, StoredDelivery};
 
-/// Carries out a command and says in words what came of it.
+/// Carries out a command and returns the answer in words.
 pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryState, turn: &mut Turn) -> String {
     let now = turn.now;
     match &request.item.command {
@@ -47,7 +47,7 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
     }
 }
 
-/// Makes a dead delivery due again. Two commands of one turn may name it.
+/// Makes a dead delivery due again. Two commands of one turn may name the same one.
 fn revive(stored: &StoredDelivery, memory: &mut InMemoryState, turn: &mut Turn) -> bool {
     let delivery = stored.delivery.clone();
     let revived = matches!(turn.outbox.changed.get(&delivery.id), Some(DeliveryState::Due { .. }));

@@ -1,4 +1,4 @@
-//! What follows from what was taken in: what ends by itself, what is told, and what may leave.
+//! Decides what follows from the inputs of a turn: what ends by itself, which notices are made, which sends may leave.
 
 use super::{Engine, InMemoryState, Turn, log};
 use podbell_core::outbox::{MessageState, Signal};
@@ -6,10 +6,10 @@ use podbell_core::step::{Input, step};
 use podbell_store::{Mishap, StoreError};
 
 impl Engine {
-    /// Carries out what is due, puts notices into the outbox, and claims what may leave, with its bodies.
+    /// Carries out what is due, puts notices into the outbox, and claims sends, with their bodies.
     ///
     /// # Errors
-    /// When what a claimed request is made from cannot be read.
+    /// When the notices or the body of a claimed send cannot be read.
     pub(super) fn decide(&mut self, memory: &mut InMemoryState, turn: &mut Turn) -> Result<(), StoreError> {
         for Mishap { fate, kept } in &self.mishaps {
             let kept = kept.as_ref().map(|kept| kept.display().to_string());
@@ -27,8 +27,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts new notices on their way, and what that leads to: trouble with one destination is told
-    /// to the others.
+    /// Adds new notices to the outbox until nothing follows from that: trouble with one destination makes notices to
+    /// the others.
     fn post(&self, memory: &mut InMemoryState, turn: &mut Turn) {
         loop {
             let new = turn.writes.notices.get(turn.posted..).unwrap_or_default();
@@ -62,13 +62,13 @@ impl Engine {
     }
 }
 
-/// Tells the outbox what became of incidents for which messages may stand.
+/// Updates the outbox about incidents that messages may stand for.
 fn update_threads(memory: &mut InMemoryState, turn: &mut Turn) {
     if !memory.outbox.has_threads() {
         return;
     }
     let changed = turn.writes.incidents.iter().chain(&turn.writes.acknowledged).copied();
-    // Those whose message is new may have changed, or ended, while it was on its way.
+    // An incident may have changed or ended while its new message was on its way.
     let new = turn.outbox.threads.iter().map(|(_, incident)| *incident);
     for incident in changed.chain(new).collect::<std::collections::BTreeSet<_>>() {
         if let Some(incident) = memory.state.incident(incident) {

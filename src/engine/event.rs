@@ -1,4 +1,4 @@
-//! What can happen to an engine. Only the shapes; what becomes of them is the engine's.
+//! The events that an engine takes in. Data only.
 
 use crate::sources::SourceEvent;
 use podbell_core::outbox::{Outcome, SendId};
@@ -6,25 +6,24 @@ use podbell_core::rules::in_force::RuleFiles;
 use podbell_core::source::Problem;
 use podbell_core::user_action::{ActionResult, UserAction};
 
-/// What happened.
+/// An event for the engine.
 #[derive(Debug)]
 pub enum EngineEvent {
-    /// A source said something.
+    /// An event of a source.
     Source(SourceEvent),
-    /// A send came to something.
+    /// The result of a send.
     Answered(SendId, Outcome),
-    /// The rule files are others now.
+    /// The rule files changed.
     Rules(Box<NewRules>),
-    /// A person did something.
+    /// A user action.
     Action(ActionRequest),
 }
 
-/// What a person wants done, and who is told what came of it once it is committed: `None` when it
-/// could not be written.
+/// A user action, and the callback for its result.
 pub struct ActionRequest {
-    /// What.
+    /// The action.
     pub deed: Box<UserAction>,
-    /// Called once.
+    /// Called once: with the result when it is committed, with `None` when it could not be written.
     pub answer: Box<dyn FnOnce(Option<ActionResult>) + Send>,
 }
 
@@ -39,13 +38,13 @@ impl std::fmt::Debug for ActionRequest {
 pub enum NewRules {
     /// podbell.yaml and the files it names; some may have mistakes.
     Files(RuleFiles),
-    /// What the engine was made with: which files were good, which refused.
+    /// The rules that the engine was created with: which files were accepted, which refused.
     AsMade {
         /// Names and texts.
         good: Vec<(String, String)>,
         /// Names and reasons.
         refused: Vec<(String, Problem)>,
     },
-    /// podbell.yaml itself has: everything stays as it is.
+    /// podbell.yaml itself has mistakes: everything stays as it is.
     Refused(Problem),
 }

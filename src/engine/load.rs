@@ -9,12 +9,11 @@ use podbell_core::outbox::DeliveryId;
 use podbell_core::time::Time;
 use podbell_store::{Command, InboxItem, ReadingRow, StoreError, StoredDelivery};
 
-/// What was read.
 #[derive(Default)]
 pub(super) struct Loaded {
-    /// Of targets that are read for the first time since the start, with their whole namespace.
+    /// Readings of targets that are polled for the first time since the start, and of their whole namespaces.
     pub readings: Vec<(Target, Vec<ReadingRow>)>,
-    /// The inbox.
+    /// The waiting commands.
     pub requests: Vec<Request>,
     /// The last good rule files, if rules are to be replaced.
     pub good_rules: BTreeMap<String, String>,
@@ -75,7 +74,7 @@ fn delivery_of(command: &Command) -> Option<DeliveryId> {
 fn wanted(memory: &InMemoryState, events: &[SourceEvent]) -> Vec<Target> {
     let mut wanted = BTreeSet::new();
     let mut add = |target: &Target| {
-        // With one of a namespace come all of it.
+        // `wants` returns the whole namespace of a target.
         if !wanted.contains(target) {
             wanted.extend(memory.state.wants(target));
         }

@@ -1,4 +1,4 @@
-//! The engine's lines for the operator: what is told.
+//! The engine's log lines for the operator.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use podbell_core::outbox::Policy;
 use podbell_core::rules::rule::Destination;
 use podbell_core::user_action::{ActionResult, UserAction};
 
-/// Rules may name a notifier that comes with the next start: until then nobody hears there.
+/// Logs a notice to a notifier that does not run yet: rules may name one that comes with the next start.
 pub(super) fn lost(notice: &Notice, policies: &BTreeMap<Destination, Policy>) {
     for to in notice.to.iter().filter(|to| !policies.contains_key(*to)) {
         tracing::error!(destination = %to, notice = notice.id, "no such notifier runs, so this is not told there; restart podbell");
     }
 }
 
-/// One line per decision.
+/// One line for each notice.
 pub(super) fn notices(notices: &[Notice]) {
     for notice in notices {
         tracing::info!(
@@ -29,7 +29,7 @@ pub(super) fn notices(notices: &[Notice]) {
     }
 }
 
-/// A person did something, or tried to.
+/// Logs a user action, or its refusal.
 pub(super) fn deed(deed: &UserAction, done: &ActionResult) {
     let (by, via) = (deed.by.name.as_str(), deed.by.via.as_str());
     match done {

@@ -1,5 +1,5 @@
-//! What goes wrong, in the log at once: chats hear of it only when it lasts, and whoever sets
-//! podbell up looks at the log first.
+//! Logs failures at once, but not repeatedly: chats hear of a failure only when it lasts, and whoever sets podbell up
+//! looks at the log first.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl LogThrottle {
         }
     }
 
-    /// Requests that are tried again. What needs the operator is told by the outbox.
+    /// Logs requests that are tried again. The outbox reports what needs the operator.
     pub fn of_destination(&mut self, destination: &str, outcome: &Outcome, now: Time) {
         let (Outcome::Refused { why, .. } | Outcome::Unclear { why, .. }) = outcome else { return };
         if self.is_news(destination, "request", now) {
@@ -40,7 +40,7 @@ impl LogThrottle {
         }
     }
 
-    /// The clock was set.
+    /// Shifts the remembered times after the wall clock was set.
     pub fn clock_set(&mut self, by: Jump) {
         self.said.values_mut().for_each(|said| said.carry(by));
     }

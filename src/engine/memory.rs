@@ -1,4 +1,4 @@
-//! What the engine keeps in memory of the store, and how it goes along when the clock is set.
+//! The engine's copy of the store in memory, and its adjustment when the wall clock is set.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use podbell_core::step::{Input, Setup, State, step};
 use podbell_core::time::{Jump, Time};
 use podbell_store::{Loaded, StoreError};
 
-/// What is thrown away and read again when a commit fails.
+/// State that is dropped and read again when a commit fails.
 pub(super) struct InMemoryState {
     pub state: State,
     pub outbox: Outbox,
     /// Notices that may still be on their way.
     pub recent: RecentNotices,
-    /// What restoring itself wants written; goes into the first commit.
+    /// Writes that restoring produced; they go into the first commit.
     pub pending: Turn,
 }
 
-/// The newest notices, so that a request made of them needs nothing of the store. Older ones are read from it.
+/// The newest notices, so that rendering them does not read the store. Older ones are read from it.
 #[derive(Default)]
 pub(super) struct RecentNotices(BTreeMap<u64, Notice>);
 
@@ -40,7 +40,7 @@ impl RecentNotices {
 }
 
 impl InMemoryState {
-    /// Carries what is remembered along with a clock that was set; it is written with the next commit.
+    /// Shifts all times in memory after the wall clock was set. The next commit writes them.
     pub fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time) {
         if !by.is_none() {
             self.state.clock_set(by, setup, now, &mut self.pending.writes);
@@ -50,8 +50,9 @@ impl InMemoryState {
 }
 
 impl Engine {
-    /// The clock was set since the last turn, and it is `now`: what was to happen in five minutes still happens in five minutes. Who
-    /// measures time by two clocks says so; a clock that was set back is noticed without it.
+    /// The clock was set since the last turn, and it is `now`: what was due in five minutes is still due in five
+    /// minutes. A caller with two clocks reports each jump; without that, the engine only notices a clock that was set
+    /// back.
     pub fn clock_set(&mut self, by: Jump, now: Time) {
         if by.is_none() {
             return;
@@ -67,7 +68,8 @@ impl Engine {
         }
     }
 
-    /// The moment of this turn. A clock that goes back by less than a second stands still until it is there again.
+    /// The time of this turn. When the clock goes back by less than a second, the time stands still until the clock
+    /// catches up.
     pub(super) fn notice_a_clock_set_back(&mut self, now: Time) -> Time {
         let back = Jump::between(self.last_turn, now);
         if back.is_back() && back.length() >= Jump::LEAST {
@@ -87,7 +89,7 @@ impl Engine {
     /// Rebuilds everything from what the store holds.
     pub(super) fn rebuild(&mut self, loaded: Loaded, now: Time) -> InMemoryState {
         let mut pending = Turn::default();
-        // What is stored goes by the clock as it was: it is read as it was meant, and carried along.
+        // Stored times belong to the clock before the jump: restore them by that clock, then shift them.
         let jump = self.uncommitted_jump;
         let then = now.moved(jump.undone());
         let state = State::restore(loaded.state, &self.setup, then);

@@ -30,7 +30,7 @@ use podbell_core::time::{Jump, Time};
 use podbell_core::user_action::ActionResult;
 use podbell_store::{InboxItem, Mishap, StoreError, Writer, crash_point};
 
-/// How often a service without news says that it is alive: what is unknown after a crash.
+/// How often an idle service stores a heartbeat: after a crash, this much of its past is unknown.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the inbox is read.
 pub const INBOX: Duration = Duration::from_secs(1);
@@ -46,17 +46,17 @@ pub trait Renderer: Send {
 /// A request that may leave: its claim is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendJob {
-    /// Which send.
+    /// The send.
     pub send: SendId,
-    /// To whom.
+    /// Its destination.
     pub destination: Destination,
-    /// The same for every repetition.
+    /// The same for every attempt.
     pub message_id: String,
-    /// The same for every repetition, never empty.
+    /// The same for every attempt, never empty.
     pub body: Vec<u8>,
 }
 
-/// What an engine is made of.
+/// The parts of an engine.
 pub struct Parts {
     /// The store's writer.
     pub store: Box<dyn Writer>,
@@ -66,7 +66,7 @@ pub struct Parts {
     pub policies: BTreeMap<Destination, Policy>,
     /// Their renderer.
     pub renderer: Box<dyn Renderer>,
-    /// Numbers between 0 and 1.
+    /// Random numbers between 0 and 1.
     pub chance: Box<dyn FnMut() -> f64 + Send>,
 }
 
@@ -83,9 +83,9 @@ pub struct Engine {
     in_flight: HashSet<SendId>,
     /// Answers that a failed commit left unrecorded.
     unrecorded: Vec<(SendId, Outcome)>,
-    /// Rules that do not hold yet, or whose commit failed: at most one set, and one refusal that came after it.
+    /// Rules that are not in force yet, or whose commit failed: at most one set, and one refusal that came after it.
     new_rules: Vec<NewRules>,
-    /// Rosters that a failed commit left out: a source may say them only once.
+    /// Target lists that a failed commit left out: a source may send them only once.
     unheard: Vec<SourceEvent>,
     totals: Totals,
     throttle: LogThrottle,
@@ -93,23 +93,23 @@ pub struct Engine {
     last_inbox: Time,
     last_delete_old: Time,
     claiming: bool,
-    /// Since when podbell did not run before this start, until that is written.
+    /// From when until when podbell did not run before this start; `None` once that is written.
     down: Option<(Time, Time)>,
     on_rules: Option<TellRules>,
-    /// What became of the store, until that is written.
+    /// Mishaps of the store that are not written yet.
     mishaps: Vec<Mishap>,
     /// The moment of the last turn.
     last_turn: Time,
-    /// By how much the clock was set since the last turn,
+    /// By how much the clock was set since the last turn.
     jump: Jump,
-    /// and since the last commit: so far behind is the store.
+    /// By how much the clock was set since the last commit: stored times lag by this.
     uncommitted_jump: Jump,
 }
 
-/// Hears of rules that hold from now on.
+/// Called with the rules that come into force.
 type TellRules = Box<dyn Fn(&Rules) + Send>;
 
-/// What happened, sorted.
+/// The events of a turn, by kind.
 #[derive(Default)]
 struct Inputs {
     events: Vec<SourceEvent>,
@@ -148,7 +148,7 @@ pub struct Totals {
     pub notices: u64,
     /// Messages that arrived.
     pub delivered: u64,
-    /// Requests that did not.
+    /// Requests whose message did not arrive.
     pub undelivered: u64,
     /// Commits.
     pub commits: u64,
@@ -167,7 +167,7 @@ impl Turn {
 }
 
 impl Engine {
-    /// An engine that goes on where the store's last owner ended.
+    /// An engine that continues where the store's last owner ended.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -197,7 +197,7 @@ impl Engine {
             mishaps: Vec::new(),
             last_turn: now,
             jump: Jump::NONE,
-            // The store knows a later moment than the clock: that was set back meanwhile.
+            // A heartbeat in the future means that the clock was set back meanwhile.
             uncommitted_jump: heartbeat.filter(|beat| *beat > now).map_or(Jump::NONE, |beat| Jump::between(beat, now)),
         };
         engine.memory = Some(engine.rebuild(loaded, now));
@@ -207,8 +207,8 @@ impl Engine {
     /// Takes in what happened, decides, commits, and hands out what may leave.
     ///
     /// # Errors
-    /// When the store cannot be read or the commit fails: then nothing of it happened but for answers, which are
-    /// recorded with the next turn, and memory equals the store again.
+    /// When the store cannot be read or the commit fails. Then the turn has no effect, and memory equals the store
+    /// again. Answers are kept and recorded with the next turn.
     pub fn turn(&mut self, events: Vec<EngineEvent>, now: Time) -> Result<Vec<SendJob>, StoreError> {
         let now = self.notice_a_clock_set_back(now);
         let mut inputs = self.sort(events);
@@ -260,7 +260,7 @@ impl Engine {
         Ok(self.dispatch(memory, inputs, turn))
     }
 
-    /// What happened, with what earlier turns left.
+    /// Sorts the events, together with what earlier turns left over.
     fn sort(&mut self, events: Vec<EngineEvent>) -> Inputs {
         let mut inputs = Inputs {
             events: std::mem::take(&mut self.unheard),
@@ -281,8 +281,8 @@ impl Engine {
         inputs
     }
 
-    /// After a failed turn. Polls are read again by themselves, and watches are told to list again; answers and rosters
-    /// are kept, and people hear that nothing was done.
+    /// After a failed turn. Polls are read again by themselves, and watches are told to list again. Answers and target
+    /// lists are kept, and people hear that nothing was done.
     fn keep_for_later(&mut self, inputs: Inputs) {
         self.unrecorded = inputs.answers;
         for event in inputs.events {
@@ -292,7 +292,7 @@ impl Engine {
             }
             let SourceEvent::TargetList { source, complete, .. } = &event else { continue };
             if *complete {
-                // Whatever was said before of that source is outdated.
+                // A complete list replaces what was kept of that source.
                 self.unheard.retain(|old| !matches!(old, SourceEvent::TargetList { source: of, .. } if of == source));
             }
             self.unheard.push(event);
@@ -300,7 +300,7 @@ impl Engine {
         inputs.asked.into_iter().for_each(|asked| (asked.answer)(None));
     }
 
-    /// Answers people, counts, and hands out the requests. What they need is in hand, so that nothing of it can fail.
+    /// Answers people, counts, and returns the requests. Everything needed is in memory, so nothing here can fail.
     fn dispatch(&mut self, memory: &mut InMemoryState, inputs: &mut Inputs, turn: Turn) -> Vec<SendJob> {
         for (asked, done) in inputs.asked.drain(..).zip(turn.done) {
             log::deed(&asked.deed, &done);
@@ -320,16 +320,16 @@ impl Engine {
         turn.jobs
     }
 
-    /// Rules that hold from the next turn on: those that the engine was made with, so that their
-    /// texts are stored and what was refused is told.
+    /// Rules that come into force with the next turn. Also called with the rules that the engine was created with, so
+    /// that their texts are stored and refusals are reported.
     pub fn take_rules(&mut self, rules: NewRules) {
         let refused = matches!(rules, NewRules::Refused(_));
-        // A refusal takes nothing back; a set makes everything before it old.
+        // A refusal leaves the set before it; a new set replaces everything before it.
         self.new_rules.retain(|other| refused && !matches!(other, NewRules::Refused(_)));
         self.new_rules.push(rules);
     }
 
-    /// Who hears of the rules that hold: of those now, and of others as soon as they do.
+    /// Calls `tell` with the rules in force now, and with others as soon as they come into force.
     pub fn on_rules(&mut self, tell: impl Fn(&Rules) + Send + 'static) {
         tell(&self.setup.rules);
         self.on_rules = Some(Box::new(tell));
@@ -369,7 +369,7 @@ impl Engine {
         self.totals
     }
 
-    /// The process is about to end: what is due leaves after the next start.
+    /// The process is about to end: sends that are due leave after the next start.
     pub fn claim_nothing_more(&mut self) {
         self.claiming = false;
     }

@@ -1,4 +1,4 @@
-//! The requests of a turn: what they are made from is loaded at once, and they are complete before the commit.
+//! The requests of a turn. What they are made from is loaded at once, and they are complete before the commit.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use podbell_core::notice::Notice;
 use podbell_core::outbox::{Claimed, Job, MessageState, Outcome, SendContent, SendId, is_end};
 use podbell_store::StoreError;
 
-/// What claimed requests are made from, as far as it is not in memory.
+/// Notices and bodies of claimed sends that are not in memory.
 struct Stored {
     notices: HashMap<u64, Notice>,
     bodies: HashMap<SendId, Vec<u8>>,
 }
 
 impl Engine {
-    /// Renders what was claimed, and looks up what is repeated.
+    /// Renders first attempts, and looks up the bodies of repeated ones.
     pub(super) fn prepare(
         &mut self,
         memory: &mut InMemoryState,
@@ -27,7 +27,7 @@ impl Engine {
             match job {
                 Job::First(claimed) => self.first(&claimed, &stored, memory, turn),
                 Job::Again { send, destination } => {
-                    // One that is missing has failed the loading.
+                    // Never missing: loading would have failed.
                     let Some(body) = stored.bodies.remove(&send) else { continue };
                     turn.jobs.push(SendJob { send, destination, message_id: self.store.message_id(send), body });
                 }
@@ -82,7 +82,7 @@ impl Engine {
         if body.is_empty() {
             return self.nothing_to_send(*send, destination, memory, turn);
         }
-        // What a message shows that stands for its incident; an answer in its thread does not.
+        // What the message shows, if it stands for its incident; a reply in a thread does not.
         let told = fold(&notices)
             .filter(|told| claimed.storm.is_none() && (claimed.parent.is_none() || refresh || is_end(told.kind)));
         memory.outbox.will_show(destination, *send, told.as_ref().and_then(MessageState::told_by));
@@ -90,8 +90,8 @@ impl Engine {
         turn.jobs.push(SendJob { send: *send, destination: destination.clone(), message_id, body });
     }
 
-    /// A send without a body does not leave: its deliveries are treated as if the platform had not taken their content,
-    /// so that they are given up and told elsewhere if nothing shorter can be sent either.
+    /// Drops a send with an empty body. Its deliveries are treated as if the platform had refused their content: they
+    /// are given up and reported elsewhere if nothing shorter can be sent either.
     fn nothing_to_send(&mut self, send: SendId, destination: &str, memory: &mut InMemoryState, turn: &mut Turn) {
         let why = "podbell made an empty request of it".to_owned();
         tracing::error!(send = send.0, destination, "a request would be empty and is not sent");
@@ -101,9 +101,9 @@ impl Engine {
     }
 }
 
-/// A notice of this turn, or one that is not old.
+/// A notice of this turn, or a recent one.
 fn in_memory<'a>(id: u64, memory: &'a InMemoryState, turn: &'a Turn) -> Option<&'a Notice> {
-    // They ascend by number.
+    // Notices are sorted by number.
     let fresh = turn.writes.notices.binary_search_by_key(&id, |notice| notice.id);
     fresh.ok().and_then(|at| turn.writes.notices.get(at)).or_else(|| memory.recent.get(id))
 }

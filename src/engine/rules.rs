@@ -1,4 +1,4 @@
-//! Replacing the rules: whole, within one commit, and told where a file was refused.
+//! Replaces the rules: as a whole, within one commit, with a report of refused files.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use super::{Engine, InMemoryState, NewRules, Turn};
 use podbell_core::rules::in_force::InForce;
 use podbell_core::step::{Input, step};
 
-/// What a refusal of podbell.yaml's rules is told under.
+/// The name under which a refusal of podbell.yaml's rules is reported.
 const CONFIGURATION: &str = "podbell.yaml";
 
 impl Engine {
-    /// Replaces the rules; `known` are the rule files that were good last. Done twice it changes nothing more.
+    /// Replaces the rules; `known` are the rule files that were good last. Idempotent.
     pub(super) fn replace_rules(
         &mut self,
         rules: &NewRules,

@@ -1,4 +1,4 @@
-//! What happened, as inputs of the step and the outbox. Pure: what it needs of the store was loaded.
+//! Passes events to the step and the outbox. Pure: what it needs of the store was loaded.
 
 use super::load::Loaded;
 use super::{Engine, InMemoryState, Inputs, Turn, commands};
@@ -14,7 +14,7 @@ impl Engine {
         for (target, rows) in loaded.readings {
             memory.state.load(&target, rows);
         }
-        // Before the polls of this turn: each is judged by one generation.
+        // Before the polls of this turn, so that each is judged by one generation of the rules.
         for rules in &self.new_rules.clone() {
             self.replace_rules(rules, &loaded.good_rules, memory, turn);
         }
@@ -36,14 +36,14 @@ impl Engine {
         }
     }
 
-    /// What came of a send.
+    /// Records the result of a send.
     fn record(&mut self, send: SendId, outcome: &Outcome, memory: &mut InMemoryState, turn: &mut Turn) {
         let delivered = outcome.arrived();
         turn.totals.delivered += u64::from(delivered);
         turn.totals.undelivered += u64::from(!delivered);
         if let Some(destination) = memory.outbox.receiver_of(send) {
             self.throttle.of_destination(destination, outcome, turn.now);
-            // Bringing a message up to date tells nobody.
+            // Updating an existing message notifies nobody.
             if let Some(destination) = memory.outbox.listener_of(send).filter(|_| delivered) {
                 step(&mut memory.state, &self.setup, Input::Told { destination }, turn.now, &mut turn.writes);
             }
@@ -60,8 +60,8 @@ impl Engine {
         {
             return;
         }
-        // A poll counts when it was complete, not when its turn came; time never goes backwards. What was read before
-        // the clock was set is carried along.
+        // A poll counts at the time when it was complete, not at its turn, and never in the future. Times that were
+        // read before the clock was set are shifted.
         let jump = self.jump;
         let heard = |at: Time| at.moved(jump).min(now);
         let (input, at) = match event {
@@ -98,7 +98,7 @@ impl Engine {
     }
 }
 
-/// A target that was not stored when the turn began has no readings there.
+/// Marks a target as loaded that was not stored when the turn began: it has no stored readings.
 fn know(memory: &mut InMemoryState, target: &Target) {
     for new in memory.state.wants(target) {
         memory.state.load(&new, []);

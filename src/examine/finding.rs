@@ -12,7 +12,7 @@ pub enum Group {
     Configuration,
     /// The store's file.
     Store,
-    /// This machine's clock beside those of others.
+    /// This machine's clock, compared with others.
     Clock,
     /// `sources:`.
     Sources,
@@ -86,12 +86,12 @@ impl Finding {
     }
 }
 
-/// What one check brought.
+/// The result of one check.
 #[derive(Debug, Default)]
 pub struct Checked {
     /// In the order of the output.
     pub findings: Vec<Finding>,
-    /// Clocks of others, with what was talked to.
+    /// The clocks of others, each with the name of the component that was asked.
     pub clocks: Vec<(String, Clocks)>,
     /// The destination at which a test message arrived.
     pub arrived: Option<String>,

@@ -1,5 +1,5 @@
-//! Examining what podbell depends on: findings, the way out, and words for what does not work. What each component looks
-//! at is its own; `podbell doctor` asks all of them.
+//! Examines what podbell depends on: findings, the HTTP clients, and words for what does not work. Each component
+//! has its own checks; `podbell doctor` runs all of them.
 
 mod finding;
 mod net;
@@ -9,7 +9,7 @@ pub use net::Net;
 
 use podbell_core::outbox::Outcome;
 
-/// Why something would not take messages. One that only wants a pause is none the worse for it.
+/// A finding that something would not take messages. Only a warning if it merely asks for a pause.
 pub fn not_well(group: Group, subject: &str, what: &str, outcome: &Outcome) -> Finding {
     let (found, advice) = why_not(outcome);
     let found = found.trim_start_matches("perhaps ").trim_start_matches("not delivered: ");
@@ -26,7 +26,7 @@ pub fn why_not(outcome: &Outcome) -> (String, Option<String>) {
     let (what, advice) = match outcome {
         Outcome::Delivered | Outcome::Posted(_) => ("arrived".to_owned(), None),
         Outcome::Orphaned { why } => (format!("not delivered: {why}"), None),
-        // A reply means that it was reached: the address is right then.
+        // A reply means that the server was reached, so the address is right.
         Outcome::Refused { why, retry_after } if replied(why) => {
             let advice = match retry_after {
                 Some(wait) => format!("It asks to wait {} s: try again then", wait.as_secs()),
@@ -54,7 +54,7 @@ pub fn why_not(outcome: &Outcome) -> (String, Option<String>) {
     (what, advice)
 }
 
-/// Whether this is what the other side answered, and not an error on the way there.
+/// Whether this is a reply of the other side, not an error on the way there.
 fn replied(why: &str) -> bool {
     why.starts_with("status ")
 }

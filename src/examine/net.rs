@@ -1,4 +1,4 @@
-//! The way out, as every check takes it.
+//! The HTTP clients that every check uses.
 
 use url::Url;
 
@@ -6,18 +6,18 @@ use super::finding::{Finding, Group};
 use crate::connectivity::Connectivity;
 use crate::http::{ClientError, HttpOptions, client};
 
-/// Clients as `http:` says.
+/// Clients with the options of `http:`.
 pub struct Net {
     /// For requests.
     pub client: reqwest::Client,
-    /// For the server of this machine, past any proxy.
+    /// For the server of this machine, bypassing any proxy.
     pub here: reqwest::Client,
     reach: Connectivity,
     proxied: bool,
 }
 
 impl Net {
-    /// Connects to nothing yet.
+    /// Does not connect yet.
     ///
     /// # Errors
     /// When the network cannot be set up as these options say.
@@ -31,7 +31,7 @@ impl Net {
         })
     }
 
-    /// Connects and hangs up.
+    /// Connects and closes the connection.
     pub async fn reached(&self, group: Group, subject: &str, what: &str, url: Url) -> Finding {
         let secure = url.scheme() == "https";
         match self.reach.reach(url).await {

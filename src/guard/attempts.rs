@@ -1,4 +1,5 @@
-//! Wrong secrets, counted by caller: one bound for whatever takes one, the page, the API, the proxy's proof, reloads.
+//! Wrong secrets, counted by caller. One bound covers all places that take a secret: the page, the API, the proxy's
+//! proof, reloads.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -8,17 +9,17 @@ use std::time::{Duration, Instant};
 use super::Caller;
 use crate::clock;
 
-/// So many wrong ones of one caller within a minute, and it waits for the rest of it.
+/// After this many wrong secrets within a minute, a caller waits for the rest of the minute.
 pub(super) const MOST_WRONG: u32 = 20;
 const MINUTE: Duration = Duration::from_secs(60);
-/// So many callers are remembered.
+/// How many callers are remembered.
 const MOST_CALLERS: usize = 10_000;
 
 /// What is remembered of callers.
 #[derive(Debug, Default)]
 struct Known {
     wrong: HashMap<IpAddr, (Instant, u32)>,
-    /// Proxies that have proved themselves: what the people behind them type wrong must not shut out the others.
+    /// Proxies that have proved themselves: wrong tokens of some people behind them must not lock out the others.
     proved: HashSet<IpAddr>,
 }
 
@@ -43,19 +44,19 @@ impl Known {
     }
 }
 
-/// The tries of one caller. In every request that comes through the guard.
+/// The attempts of one caller: an extension of every request that passes the guard.
 #[derive(Clone, Debug)]
 pub struct Tries {
     known: Arc<Mutex<Known>>,
     caller: IpAddr,
 }
 
-/// What all of them share.
+/// The memory that all callers share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attempts(Arc<Mutex<Known>>);
 
 impl Attempts {
-    /// Of one caller.
+    /// The attempts of one caller.
     pub fn of(&self, caller: Caller) -> Tries {
         Tries { known: self.0.clone(), caller: caller.0 }
     }
@@ -66,23 +67,23 @@ impl Tries {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a secret is looked at at all.
+    /// Whether a secret of this caller is checked at all.
     pub fn may_try(&self) -> bool {
         self.known().may_try(self.caller, clock::monotonic())
     }
 
-    /// It was wrong.
+    /// Counts a wrong secret.
     pub fn was_wrong(&self) {
         self.known().was_wrong(self.caller, clock::monotonic());
     }
 
-    /// Whether a proxy's proof is looked at.
+    /// Whether a proxy's proof is checked.
     pub fn may_prove(&self) -> bool {
         let mut known = self.known();
         known.proved.contains(&self.caller) || known.may_try(self.caller, clock::monotonic())
     }
 
-    /// It was right.
+    /// Records that a proxy's proof was right.
     pub fn proved(&self) {
         let mut known = self.known();
         if known.proved.len() < MOST_CALLERS {

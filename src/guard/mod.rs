@@ -1,8 +1,7 @@
-//! What strangers may cost: a guard in front of every route that listens to the world.
+//! Bounds what strangers may cost: a guard in front of every public route.
 //!
-//! Owns bodies (size and time), requests a second and at once for each caller, and the log of what
-//! was refused. It knows no platform and no secret. Health and metrics are not behind it, so that
-//! nobody can make podbell look dead.
+//! Bounds bodies (size and time) and the requests of each caller (a second and at once), and logs what was refused. It
+//! knows no platform and no secret. Health and metrics are not behind it, so that nobody can make podbell look dead.
 
 mod attempts;
 mod refusals;
@@ -33,12 +32,12 @@ use crate::clock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Caller(pub IpAddr);
 
-/// The very address of the other end.
+/// The exact address of the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
 impl Caller {
-    /// Of an address. Whoever has an IPv6 network has all of its addresses, so they count as one.
+    /// The caller at an address. The owner of an IPv6 network has all of its addresses, so they count as one.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(address.into()),
@@ -63,7 +62,7 @@ pub struct Limits {
     pub burst: NonZeroU32,
     /// Requests that are worked on at the same time.
     pub at_once: usize,
-    /// The same, of one caller: nobody takes every place.
+    /// The same for one caller, so that nobody takes every place.
     pub at_once_each: usize,
 }
 
@@ -84,7 +83,7 @@ impl Default for Limits {
 /// How many callers are remembered at the same time.
 const MOST_CALLERS: usize = 10_000;
 
-/// A request that is not taken, with what the log says of it. The other side reads the status alone.
+/// A refused request, with the reason for the log. The caller sees the status only.
 #[derive(Clone, Copy, Debug)]
 pub struct Refused {
     /// The answer.
@@ -94,7 +93,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// One of these.
+    /// A refusal.
     pub fn new(status: StatusCode, why: &'static str) -> Self {
         Self { status, why }
     }
@@ -113,7 +112,7 @@ impl IntoResponse for Refused {
 
 type Rate = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock>;
 
-/// The guard's memory.
+/// The guard's state.
 pub struct Gate {
     limits: Limits,
     rate: Rate,
@@ -147,7 +146,7 @@ impl Gate {
         self.rate.check_key(&caller.0).is_ok()
     }
 
-    /// A place among those that are worked on.
+    /// Takes a place among the requests that are worked on.
     fn place(self: &Arc<Self>, caller: Caller) -> Option<Place> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = busy.values().sum();
@@ -178,7 +177,7 @@ impl Drop for Place {
     }
 }
 
-/// Puts the guard in front of routes, and of everything that is no route.
+/// Puts the guard in front of routes, and of the fallbacks for unknown paths and methods.
 pub fn guarded(routes: Router, gate: Arc<Gate>) -> Router {
     routes
         .method_not_allowed_fallback(|| async { Refused::new(StatusCode::METHOD_NOT_ALLOWED, "a wrong method") })

@@ -1,5 +1,5 @@
-//! The log of what was refused: once for each kind and caller, then once a minute with a number, so
-//! that ten thousand bad requests are not ten thousand lines. Nothing of a request is in it.
+//! The log of refused requests: a line for the first of each kind and caller, then one a minute with a count, so that
+//! ten thousand bad requests are not ten thousand lines. It contains nothing of a request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::{Caller, Refused};
 use podbell_core::time::Time;
 
-/// How long the same is only counted.
+/// How long repeated refusals are only counted.
 const QUIET: Duration = Duration::from_secs(60);
-/// How many kinds and callers are told apart.
+/// How many pairs of kind and caller are tracked.
 const MOST: usize = 1000;
 
 /// What was refused lately.
@@ -41,7 +41,7 @@ impl Refusals {
         if !known.contains_key(&key) && known.len() >= MOST {
             known.retain(|_, counted| now.since(counted.logged) < QUIET);
             if known.len() >= MOST {
-                // The log has heard of the attack a thousand times by now.
+                // The log already has a thousand lines about the attack.
                 return None;
             }
         }

@@ -1,5 +1,5 @@
-//! Length limits, each in the unit of its platform, and text that is cut to fit: never inside a
-//! character, rather at the end of a line, and always visibly. Pure; called by the renderers.
+//! Length limits, each in the unit of its platform, and cutting text to fit: never inside a character, preferably
+//! at the end of a line, and always visibly. Pure; called by the renderers.
 
 /// What cut text ends in.
 const CUT: &str = "…";
@@ -29,8 +29,8 @@ pub fn fit(text: &str, limit: usize, of: Cost) -> String {
     format!("{}{CUT}", head(text, limit - ellipsis, of))
 }
 
-/// As many lines as fit, then how many more there are (`more` says it); the first line is cut
-/// when not even that one fits.
+/// As many lines as fit, then how many more there are, in the words of `more`. The first line is cut if not even
+/// that one fits.
 pub fn fit_lines(text: &str, limit: usize, of: Cost, more: impl Fn(usize) -> String) -> String {
     if cost(text, of) <= limit {
         return text.to_owned();
@@ -45,8 +45,7 @@ pub fn fit_lines(text: &str, limit: usize, of: Cost, more: impl Fn(usize) -> Str
     format!("{kept}\n{}", more(all - kept.lines().count()))
 }
 
-/// The longest beginning that costs no more than `limit`, without a base character that is
-/// separated from the marks that belong to it.
+/// The longest beginning that costs at most `limit`. It never separates a base character from its combining marks.
 fn head(text: &str, limit: usize, of: Cost) -> &str {
     let mut spent = 0;
     let mut end = 0;

@@ -1,10 +1,10 @@
-//! What a platform must do to be told through, and what all of them share: composing messages, requests, replies.
+//! What a platform must implement to notify, and what all platforms share: composing messages, requests, replies.
 //!
-//! A [`Notifier`] renders a message into the body of a request and reads what the reply means; [`NotifierKind`] is its row
-//! in the registry. [`Notifiers`] is every destination of podbell.yaml. Rendering is pure: what it returns is stored, and
-//! repeated byte for byte however often it is tried. Delivering makes one request and no decision: whether and when to try
-//! again is the outbox's. URLs and secrets never leave a notifier: not in errors, not in `Debug`, not where a reply echoes
-//! them.
+//! A [`Notifier`] renders a message into the body of a request and interprets the reply; [`NotifierKind`] is its
+//! row in the registry. [`Notifiers`] is every destination of podbell.yaml. Rendering is pure: its result is
+//! stored, and repeated byte for byte in every attempt. Delivering makes one request and decides nothing: the
+//! outbox decides whether and when to try again. URLs and secrets never leave a notifier: not in errors, not in
+//! `Debug`, not where a reply echoes them.
 
 pub mod budget;
 pub mod post;
@@ -39,15 +39,15 @@ pub struct NotifierKind {
     pub name: &'static str,
     /// Who reads it.
     pub audience: Audience,
-    /// The forms that its item in podbell.yaml can take, each with the keys of its own.
+    /// The forms that its item in podbell.yaml can take, each with its own keys.
     pub forms: &'static [NotifierForm],
-    /// Reads the keys of its own. The rest of the map belongs to `notifiers:`.
+    /// Reads the keys of this kind. `notifiers:` reads the rest of the map.
     pub read: ReadNotifier,
-    /// Help for keys that belong to another place or form.
+    /// Help for a key that belongs elsewhere or to another form.
     pub elsewhere: fn(&str) -> Option<&'static str>,
     /// Ids of people there, for `mentions:`.
     pub people: Option<People>,
-    /// One that tells this address, to show how messages look.
+    /// A notifier for this address, to show how messages look.
     pub preview: fn(url::Url) -> Arc<dyn Notifier>,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Debug for NotifierKind {
     }
 }
 
-/// Reads the keys of a kind's own.
+/// Reads the keys of a kind.
 pub type ReadNotifier = fn(&mut MapReader<'_>, &ConfiguredChats, &mut Reader) -> Option<Draft<dyn Notifier>>;
 
 /// One form of a notifier's item in podbell.yaml.
@@ -65,14 +65,14 @@ pub type ReadNotifier = fn(&mut MapReader<'_>, &ConfiguredChats, &mut Reader) ->
 pub struct NotifierForm {
     /// What it is, in a sentence.
     pub about: &'static str,
-    /// The keys of its own.
+    /// The keys of this form alone.
     pub keys: Rows,
 }
 
 /// What a notifier may know of the rest of podbell.yaml.
 #[derive(Clone, Debug, Default)]
 pub struct ConfiguredChats {
-    /// The kinds of the chats that hear what people press.
+    /// The kinds of the chats that receive what people press.
     pub chats: Vec<&'static str>,
 }
 
@@ -101,13 +101,13 @@ pub struct People {
     pub platform: &'static str,
     /// Where such an id is found.
     pub help: &'static str,
-    /// An id as people write it to an id as messages need it; `None` if it is none.
+    /// Turns an id as people write it into one as messages need it; `None` if it is not an id.
     pub read: fn(&str) -> Option<String>,
 }
 
 /// A destination's platform, ready for use.
 pub trait Notifier: fmt::Debug + Send + Sync {
-    /// What the platform demands; `digest_after` is the operator's and left out.
+    /// What the platform demands. Leaves out `digest_after`, which is the operator's.
     fn policy(&self) -> Policy;
 
     /// The body of one request. Pure.
@@ -116,7 +116,7 @@ pub trait Notifier: fmt::Debug + Send + Sync {
     /// Makes one request, or prints. Never follows a redirect; gives up after 10 s.
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome>;
 
-    /// Whether it would take messages, found out without telling anybody.
+    /// Checks whether it would take messages, without sending one.
     fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked>;
 }
 
@@ -132,9 +132,9 @@ pub struct Rendering<'a> {
     pub notices: &'a [Notice],
     /// Whether it sums up a storm.
     pub is_digest: bool,
-    /// The message that stands for the incident, if there is one.
+    /// The message that represents the incident, if there is one.
     pub parent: Option<&'a Parent>,
-    /// Whether only that message is brought up to date.
+    /// Whether only to update that message.
     pub refresh: bool,
     /// The message's id, the same in every attempt.
     pub message_id: &'a str,
@@ -146,8 +146,8 @@ pub struct Rendering<'a> {
 }
 
 impl Rendering<'_> {
-    /// The ids of whom to mention on a platform, each once. Who has no id there is left out: a mention that reaches nobody
-    /// would only look like one.
+    /// The ids of the people to mention on a platform, each once. Leaves out names without an id there: a mention
+    /// that reaches nobody would only look like one.
     pub fn mentioned(&mut self, kind: &str) -> Vec<String> {
         let mut ids: Vec<String> = Vec::new();
         for mention in std::mem::take(&mut self.message.mentions) {
@@ -158,12 +158,12 @@ impl Rendering<'_> {
     }
 }
 
-/// Who a name of `mention:` is, by the kind of notifier.
+/// The platform's ids of a name of `mention:`, by the kind of notifier.
 pub type Mentions = BTreeMap<String, BTreeMap<&'static str, String>>;
 
 /// One attempt to deliver a stored body.
 pub struct Attempt<'a> {
-    /// The way out.
+    /// The HTTP client.
     pub client: &'a reqwest::Client,
     /// The id of the message.
     pub message_id: &'a str,
@@ -178,9 +178,9 @@ pub struct Attempt<'a> {
 pub struct Look<'a> {
     /// The destination's name.
     pub subject: &'a str,
-    /// The way out.
+    /// The HTTP clients.
     pub net: &'a Net,
-    /// A test message is sent, too, which says more than anything that can be asked.
+    /// Whether a test message follows, which says more than a probe could.
     pub test_follows: bool,
     /// The moment.
     pub now: Time,
@@ -197,7 +197,7 @@ pub struct NotifierConfig {
     pub language: Language,
     /// The clock of its readers.
     pub time_zone: TimeZone,
-    /// More notices than this within a minute become a digest; `None`: each is told by itself.
+    /// More notices than this within a minute become a digest; `None`: each is sent by itself.
     pub digest_after: Option<usize>,
     /// Its own words for messages, where the rule has none.
     pub template: Template,
@@ -210,11 +210,11 @@ pub struct Notifiers {
     client: reqwest::Client,
     /// Where people reach the status page, without a slash at the end.
     page: Option<String>,
-    /// Failures of templates that were logged.
+    /// Template failures that were logged already.
     logged: Mutex<HashSet<String>>,
 }
 
-/// After so many different ones further failures of templates are not logged.
+/// After this many different ones, template failures are no longer logged.
 const MOST_LOGGED: usize = 1_000;
 
 impl fmt::Debug for Notifiers {
@@ -230,7 +230,7 @@ impl Notifiers {
         Self { notifiers, mentions, client, page: None, logged: Mutex::new(HashSet::new()) }
     }
 
-    /// Messages link to the status page, which people reach there.
+    /// Makes messages link to the status page at this address.
     #[must_use]
     pub fn linking(mut self, page: Option<&url::Url>) -> Self {
         self.page = page.map(|url| {
@@ -259,7 +259,7 @@ impl Notifiers {
         let style = Style { language: notifier.language, time_zone: notifier.time_zone.clone(), now };
         let mut message = match storm {
             Some(storm) => compose_digest(notices, storm, &style),
-            // The last attempt is in podbell's own words: the platform may have refused the template's.
+            // The last attempt uses podbell's own words: the platform may have refused the template's.
             None if content == Content::Minimal => compose_built_in(&notice, &style),
             None => {
                 let composed = compose_for(&notice, &style, &notifier.template);
@@ -270,7 +270,7 @@ impl Notifiers {
             }
         };
         let url = self.page.as_ref().and_then(|base| {
-            // A digest is about many.
+            // A digest is about many incidents, so it links to the start page.
             let path = if storm.is_some() { Some(String::from("/")) } else { page_path(&notice) };
             Some(format!("{base}{}", path?))
         });
@@ -292,7 +292,7 @@ impl Notifiers {
         })
     }
 
-    /// A template that fails once fails often.
+    /// Logs a template's failure once, because it would fail often.
     fn log_once(&self, destination: &str, notice: &Notice, failure: &Failure) {
         let rule = match &notice.body {
             NoticeBody::Incident(story) => story.rule.to_string(),
@@ -314,8 +314,8 @@ impl Notifiers {
     }
 }
 
-/// What tells one endpoint, or one set of secrets, from another: not reversible, and not long enough to be mistaken for
-/// the thing itself.
+/// Distinguishes one endpoint or set of secrets from another. It cannot be reversed, and is too short to be
+/// mistaken for the secret itself.
 pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a str>) -> Arc<str> {
     let mut sha = Sha256::new();
     for part in parts {

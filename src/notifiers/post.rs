@@ -1,4 +1,4 @@
-//! One POST and its reply. No retry, no redirect, no secret in what it says.
+//! One POST and its reply. No retry, no redirect, and no secret in an error.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Post {
         self
     }
 
-    /// With what proves who asks, where the address does not.
+    /// Adds a bearer token, for platforms whose address does not prove who asks.
     #[must_use]
     pub fn bearer(mut self, token: &SecretString) -> Self {
         self.bearer = Some(token.clone());
@@ -47,7 +47,7 @@ impl Post {
 /// Posts it.
 ///
 /// # Errors
-/// What the failure of the transport means for the message.
+/// What the transport's failure means for the message.
 pub async fn post(client: &reqwest::Client, url: &url::Url, post: Post, redactor: &Redactor) -> Result<Reply, Outcome> {
     let mut request = client
         .post(url.clone())
@@ -64,7 +64,7 @@ pub async fn post(client: &reqwest::Client, url: &url::Url, post: Post, redactor
     Reply::read(response, redactor, post.now).await.map_err(|error| failed(error, redactor))
 }
 
-/// What an error of transport means: who was never reached has taken nothing.
+/// What a transport error means for the message: a server that was never reached has not taken it.
 fn failed(error: reqwest::Error, redactor: &Redactor) -> Outcome {
     let (never_reached, timed_out) = (error.is_connect(), error.is_timeout());
     let why = match timed_out {
@@ -77,7 +77,7 @@ fn failed(error: reqwest::Error, redactor: &Redactor) -> Outcome {
     }
 }
 
-/// An error with its causes: the last one is what an operator can act on.
+/// An error with its causes: operators can act on the last one.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

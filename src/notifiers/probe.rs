@@ -1,5 +1,5 @@
-//! Whether an endpoint would take messages, found out without sending one: an empty JSON object is refused and nothing is
-//! posted, and how it is refused tells a live address from a dead one.
+//! Checks whether an endpoint would take messages, without sending one. An empty JSON object is refused and nothing
+//! is posted; how it is refused distinguishes a live address from a dead one.
 
 use super::post::{Post, post};
 use super::redact::Redactor;
@@ -20,11 +20,11 @@ pub struct Probe<'a> {
     pub redactor: &'a Redactor,
     /// What its replies mean.
     pub classify: fn(&Reply) -> Outcome,
-    /// Whether a reply refuses a message for what it says: so does a live address with an empty one.
+    /// Whether a reply refuses a message for its content. A live address refuses the empty object in this way.
     pub is_about_content: fn(&Reply) -> bool,
 }
 
-/// Sends something empty that cannot be posted, and judges the answer.
+/// Sends an empty object, which cannot be posted, and judges the reply.
 pub async fn probe(probe: &Probe<'_>, client: &reqwest::Client, now: Time) -> Checked {
     let Probe { subject, what, url, redactor, .. } = *probe;
     let group = Group::Destinations;

@@ -1,4 +1,4 @@
-//! Keeps secrets out of words: replies and errors may echo the URL they were asked at.
+//! Removes secrets from texts: replies and errors may echo the URL that was called.
 
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,13 +11,13 @@ const SHORTEST: usize = 6;
 /// Knows what must not be shown of one destination.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// The longest first, so that no part of one is left over by another.
+    /// The longest first, so that replacing one piece leaves no part of another.
     pieces: Vec<SecretString>,
 }
 
 impl Redactor {
-    /// Hides a URL, the pieces of its path and query, and the secrets. `public` are pieces that everybody knows: hiding
-    /// them would only make errors harder to read.
+    /// Hides a URL, the pieces of its path and query, and the secrets. `public` are pieces that are no secret:
+    /// hiding them would only make errors harder to read.
     pub fn new(url: &str, secrets: &[SecretString], public: &[&str]) -> Self {
         let mut pieces: Vec<String> = vec![url.to_owned()];
         if let Ok(parsed) = url::Url::parse(url) {
@@ -32,7 +32,7 @@ impl Redactor {
             pieces.push(secret.to_owned());
             pieces.extend(secret.strip_prefix("whsec_").map(str::to_owned));
         }
-        // The other side may repeat them decoded or encoded anew.
+        // The other side may repeat them decoded, or encoded in another way.
         let decoded = pieces.iter().flat_map(|piece| spellings(&percent_decode_str(piece).decode_utf8_lossy()));
         let decoded: Vec<String> = decoded.collect();
         pieces.extend(decoded);
@@ -42,7 +42,7 @@ impl Redactor {
         Self { pieces: pieces.into_iter().map(SecretString::from).collect() }
     }
 
-    /// The text without them.
+    /// The text without secrets.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for piece in &self.pieces {

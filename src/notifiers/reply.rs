@@ -1,5 +1,5 @@
-//! A reply as data, and what it means by its status alone; the platforms refine that. Pure but
-//! for [`Reply::read`], which takes only as much of a body as anybody could want.
+//! A reply as data, and what its status alone means; the platforms refine that. Pure except for [`Reply::read`],
+//! which reads only a bounded part of the body.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const MOST_WORDS: usize = 200;
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// `Retry-After`, if it was one.
+    /// `Retry-After`, if it is valid.
     pub retry_after: Option<Duration>,
     /// The body, for finding codes in it. Not for showing.
     pub body: String,
@@ -76,7 +76,7 @@ pub fn words(text: &str, redactor: &Redactor) -> String {
             line.push(' ');
         }
         line.push_str(word);
-        // Enough to show that it was cut.
+        // Enough to show that the text was cut.
         if line.chars().count() > MOST_WORDS {
             break;
         }
@@ -84,18 +84,18 @@ pub fn words(text: &str, redactor: &Redactor) -> String {
     clip(&line, MOST_WORDS)
 }
 
-/// Nobody knows whether it was taken.
+/// The outcome where nobody knows whether the message was taken.
 pub fn unclear(reply: &Reply, what: &str) -> Outcome {
     Outcome::Unclear { retry_after: reply.retry_after, why: format!("{what}: {}", reply.said()) }
 }
 
-/// What a status means where the body says nothing.
+/// What a status means if the body says nothing.
 pub fn by_status(reply: &Reply) -> Outcome {
     let dead =
         |advice: &str| Outcome::Dead { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() };
     match reply.status {
         200..=299 => Outcome::Delivered,
-        // Following could carry the message to a stranger.
+        // Following a redirect could carry the message to a stranger.
         300..=399 => dead("redirects are not followed: put the final URL into podbell.yaml"),
         401 | 403 => dead("the receiver refuses podbell: check URL and secret in podbell.yaml"),
         404 | 410 => dead("nobody receives at this URL any more: correct it in podbell.yaml"),
@@ -111,8 +111,8 @@ pub fn by_status(reply: &Reply) -> Outcome {
     }
 }
 
-/// `Retry-After` as seconds or as a date; `None` for what is neither, or says "at once": then the
-/// ordinary back-off holds.
+/// `Retry-After` as seconds or as a date. `None` if it is neither, or says "at once": then the ordinary back-off
+/// applies.
 pub fn retry_after(value: &str, now: Time) -> Option<Duration> {
     let value = value.trim();
     let wait = match value.parse::<u64>() {

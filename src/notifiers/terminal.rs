@@ -1,7 +1,7 @@
-//! The terminal: what is told elsewhere, readable for a person who watches.
+//! The terminal: messages rendered for a person who watches.
 //!
-//! Colour is written always and taken out again by `anstream` unless it is wanted, so that a pipe
-//! gets plain text. Control characters were taken out of the cluster's text by the core.
+//! Colour is always written; `anstream` removes it where it is not wanted, so that a pipe gets plain text. The core
+//! has already removed control characters from the cluster's text.
 
 use anstyle::{AnsiColor, Style};
 
@@ -79,7 +79,7 @@ fn style(message: &Message) -> Style {
     Style::new().bold().fg_color(Some(color.into()))
 }
 
-/// Columns on a terminal, near enough for labels: Chinese characters take two.
+/// Columns on a terminal, approximately: Chinese characters take two.
 fn width(label: &str) -> usize {
     label.chars().map(|c| if ('\u{2e80}'..='\u{ffe6}').contains(&c) { 2 } else { 1 }).sum()
 }

@@ -1,8 +1,8 @@
-//! Connections: accepted, bounded in number and in the time that a request's head and the reading of an answer may
-//! take, ended in order. axum's own loop knows no such bounds, and a server that waits for ever for half a head is
-//! one that anybody can stop.
+//! Accepts connections, bounds their number and the time that a request's head and the reading of an answer may take,
+//! and ends them in order. axum's own loop has no such bounds, and anybody can stop a server that waits for ever for
+//! half a head.
 //!
-//! Where all places are taken, whoever says nothing makes room for whoever comes: a probe of health finds a place
+//! When all places are taken, a silent connection makes room for a new one, so that a health probe finds a place
 //! whatever strangers do.
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,12 +25,12 @@ use super::files;
 use super::prompt::{PATIENCE, Prompt};
 use crate::guard::{Caller, Peer};
 
-/// How long a head may take, and how long a connection may say nothing.
+/// How long a request's head may take, and how long a connection may be silent.
 const HEAD: Duration = Duration::from_secs(30);
 /// How long requests may take to end when podbell does.
 const END: Duration = Duration::from_secs(5);
 
-/// Of every request: turns true when podbell ends, so that answers without an end find one.
+/// An extension of every request: turns true when podbell ends, so that endless answers can end.
 #[derive(Clone, Debug)]
 pub(super) struct Ending(pub(super) watch::Receiver<bool>);
 
@@ -41,7 +41,7 @@ struct Doing(Arc<AtomicU8>);
 impl Doing {
     /// It has not asked for anything yet.
     const SILENT: u8 = 0;
-    /// Its answer is on its way, or it asks for nothing more.
+    /// Its answer is on its way, or it is idle after one.
     const ANSWERED: u8 = 1;
     /// Its request is worked on.
     const WORKING: u8 = 2;
@@ -62,7 +62,7 @@ struct Open {
     end: AbortHandle,
 }
 
-/// All of them, by age.
+/// All open connections, by age.
 struct Places {
     open: BTreeMap<u64, Open>,
     each: HashMap<IpAddr, usize>,
@@ -75,7 +75,7 @@ impl Places {
         Self { open: BTreeMap::new(), each: HashMap::new(), next: 0, most }
     }
 
-    /// Makes room for one more of a caller. Says whether there is any.
+    /// Makes room for one more connection of a caller. Returns whether there is room.
     fn make_room(&mut self, caller: IpAddr) -> bool {
         let own = self.each.get(&caller).copied().unwrap_or_default();
         // One caller gets half of the places at most.
@@ -85,13 +85,13 @@ impl Places {
         if self.open.len() < self.most {
             return true;
         }
-        // Of several with as many, another than who comes.
+        // Of callers with equally many connections, prefer another than the new one's.
         let greed = |(other, connections): &(&IpAddr, &usize)| (**connections, **other != caller, **other);
         let greediest = self.each.iter().max_by_key(greed).map(|(caller, _)| *caller);
         greediest.is_some_and(|greediest| self.push_out(greediest))
     }
 
-    /// Ends the oldest connection of a caller that has not asked for anything, else the oldest that was answered.
+    /// Ends a caller's oldest connection that has not asked for anything, else its oldest that was answered.
     fn push_out(&mut self, caller: IpAddr) -> bool {
         let oldest = |doing: u8| {
             let mut all = self.open.iter().filter(|(_, one)| one.caller == caller && one.doing.get() == doing);
@@ -133,12 +133,12 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch:
             Some(ended) = running.join_next() => match ended {
                 Ok(number) => drop(places.forget(number)),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                // It made room.
+                // It was aborted to make room.
                 Err(_) => {}
             },
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
-                    // Whoever made room still holds a file until it is gone.
+                    // An aborted connection holds its file until its task has ended.
                     while running.len() > places.open.len() {
                         match running.join_next().await {
                             Some(Ok(number)) => drop(places.forget(number)),
@@ -148,7 +148,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch:
                     }
                     let peer = Peer(address.ip().to_canonical());
                     let caller = Caller::of(address.ip());
-                    // Closed without a word: whoever does this reads none.
+                    // Without room, close without an answer: such a caller would not read it.
                     if places.make_room(caller.0) {
                         let (doing, number) = (Doing::default(), places.next);
                         let serving = connection(stream, (caller, peer), doing.clone(), routes.clone(), stopped.clone());
@@ -158,7 +158,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch:
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
-                    // Out of files, say: it may be better in a moment.
+                    // Out of files, for example: this may pass in a moment.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
@@ -168,7 +168,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch:
     while running.join_next().await.is_some() {}
 }
 
-/// Until podbell ends. A sender that is gone means the same.
+/// Waits until podbell ends. A dropped sender means the same.
 async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
@@ -180,7 +180,7 @@ async fn connection(
     routes: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Answers are small; waiting for more of them would only be late.
+    // Answers are small: waiting for more data would only delay them.
     let _ = stream.set_nodelay(true);
     let ending = Ending(stopped.clone());
     let routes = TowerToHyperService::new(routes);
@@ -200,7 +200,7 @@ async fn connection(
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
     let mut serving = pin!(http.serve_connection(TokioIo::new(Prompt::new(stream, PATIENCE)), service));
     tokio::select! {
-        // What ends a connection early is the other side's business.
+        // Not an error: the other side may end a connection at any time.
         _ = serving.as_mut() => return,
         () = told(&mut stopped) => {}
     }

@@ -1,16 +1,16 @@
-//! How many files this process may have open, and how many of them strangers may have: the store, polls and
-//! deliveries must always find one.
+//! How many files this process may open, and how many of them strangers may take: the store, polls and deliveries must
+//! always find one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More than this helps nothing.
+/// A higher limit does not help.
 const ENOUGH: u64 = 16_384;
 /// How many connections there are at most.
 const MOST: usize = 1024;
-/// Where nothing is said of a limit.
+/// Assumed where the system names no limit.
 const USUAL: u64 = 1024;
 
-/// Raises the soft limit as far as the hard one allows. Says what it is then.
+/// Raises the soft limit as far as the hard one allows. Returns the new soft limit.
 pub(crate) fn raise() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let soft = limit.current.unwrap_or(ENOUGH);

@@ -1,4 +1,4 @@
-//! What podbell serves: health, readiness, metrics, and behind a guard what is asked from outside.
+//! The HTTP server: health, readiness, metrics, and, behind a guard, the public routes.
 //!
 //! Health and metrics read only [`HealthStatus`], so they never wait for the store or a delivery.
 
@@ -19,12 +19,12 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-pub use self::reload::{Ask, Reload};
+pub use self::reload::{Ask, NotReloaded, Reload};
 use crate::guard::{Gate, Limits, guarded};
 use crate::health::HealthStatus;
 
-/// Serves until the watch turns true. `outside` are routes for strangers (chats, an API), without a
-/// fallback of their own; a guard stands in front of them.
+/// Serves until the watch turns true. `outside` are the public routes (chats, an API), without a fallback of their own;
+/// a guard stands in front of them.
 pub async fn serve(
     listener: TcpListener,
     pulse: Arc<HealthStatus>,

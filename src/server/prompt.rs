@@ -1,5 +1,5 @@
-//! A connection whose other side has to read: what waits to be written for too long ends it. Otherwise whoever asks
-//! and never reads keeps a file, a place and a body for ever.
+//! A connection that ends when the other side does not read: data may wait to be written only so long. Otherwise a
+//! client that asks and never reads would keep a file, a place and a body for ever.
 
 use std::future::Future as _;
 use std::io;
@@ -17,7 +17,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Prompt<S> {
     stream: S,
     patience: Duration,
-    /// Since it waits.
+    /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
@@ -26,7 +26,7 @@ impl<S> Prompt<S> {
         Self { stream, patience, waiting: None }
     }
 
-    /// What a write came to, or that the other side took too long.
+    /// The result of a write, or an error if the other side took too long.
     fn in_time<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waiting = None;

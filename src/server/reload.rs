@@ -1,5 +1,5 @@
-//! `POST /-/reload`: for whoever shows a token that may write, and for somebody on this machine. Its answer shows
-//! lines of rule files.
+//! `POST /-/reload`: for a token that may write and sees everything, and for somebody on this machine. Restricted,
+//! because its answer shows lines of rule files.
 
 use std::sync::Arc;
 
@@ -14,14 +14,19 @@ use super::api::{Rights, Token, Tokens};
 use crate::guard::Tries;
 use crate::guard::{Peer, Refused};
 
-/// A wish to reload, with where the answer goes: what holds now, or what is wrong.
-pub type Ask = oneshot::Sender<Result<String, String>>;
+/// A request to reload: where its answer goes, which says what is in force now, or what is wrong.
+pub type Ask = oneshot::Sender<Result<String, NotReloaded>>;
 
-/// Whoever reloads rules, and who may ask for it from elsewhere.
+/// Why no other rules hold now, in words that name the mistakes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotReloaded(pub String);
+
+/// The task that reloads rules, and the tokens that may ask for it from elsewhere.
 pub struct Reload {
-    /// Asked one at a time.
+    /// Requests to that task, one at a time.
     pub asks: mpsc::Sender<Ask>,
-    /// Of podbell.yaml; those that may write and see everything count.
+    /// The tokens of podbell.yaml; only those that may write and see everything are accepted.
     pub tokens: Vec<Token>,
 }
 
@@ -48,7 +53,7 @@ async fn reload_rules(
         return refused(status, why);
     }
     let (ask, answer) = oneshot::channel();
-    // One at a time; whoever is in a hurry comes again.
+    // One reload at a time; the caller may try again.
     if known.asks.try_send(ask).is_err() {
         return (StatusCode::TOO_MANY_REQUESTS, "a reload is going on\n").into_response();
     }
@@ -96,7 +101,7 @@ impl Known {
     }
 }
 
-/// Whether somebody on this machine asks, for themselves: no web page, and no proxy for somebody else.
+/// Whether a person on this machine asks: not a web page, and not a proxy for somebody else.
 fn is_near(peer: Option<Peer>, headers: &HeaderMap) -> bool {
     const PASSED_ON: [&str; 9] = [
         "origin",
@@ -114,7 +119,7 @@ fn is_near(peer: Option<Peer>, headers: &HeaderMap) -> bool {
         true => name,
         false => host,
     });
-    // A name that leads here by somebody's DNS is no name of this machine.
+    // Only loopback names are accepted as `Host`: anybody's DNS can lead another name here.
     let own =
         matches!(name, "localhost" | "[::1]") || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
     peer.is_some_and(|Peer(ip)| ip.is_loopback()) && own && !PASSED_ON.iter().any(|name| headers.contains_key(*name))

@@ -1,4 +1,4 @@
-//! Keys that stand in more than one section of podbell.yaml.
+//! Keys that occur in more than one section of podbell.yaml.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub const NAME: Key<Name> =
     Key::required("name", Name, "What rules and messages call it: letters, digits, `-`, `_` and `.`");
 /// The language of what people read there.
 pub const LANGUAGE: Key<Words<Language>> = Key::with_default("language", LANGUAGES, "en", "The language of messages.");
-/// The same, where leaving it out means something else.
+/// The languages, for keys with another default.
 pub const LANGUAGES: Words<Language> = Words("a language", &[("en", Language::En), ("zh", Language::Zh)]);
 /// The zone of times that people read there.
 pub const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of times in messages.");
@@ -30,7 +30,7 @@ pub const POLL_EVERY: Key<AtLeast> = Key::with_default(
     "60s",
     "Time between two polls of a service, at least `1s`.",
 );
-/// What is news at the first contact.
+/// What counts as news at the first contact.
 pub const FIRST_POLL_WINDOW: Key<AtLeast> = Key::with_default(
     "first_poll_window",
     AtLeast(Duration::ZERO),
@@ -52,19 +52,19 @@ pub const RIGHTS: Key<Words<Rights>> = Key::with_default(
 );
 
 type Patterns = Key<Own<Vec<podbell_core::rules::Pattern>>>;
-/// What somebody sees.
+/// The clusters that somebody may see.
 pub const SCOPE_CLUSTER: Patterns = Key::optional(
     "cluster",
     Own { read: |node, reader| Some(raw::patterns(Field::Cluster, node, reader)), schema: keys::patterns_schema },
     "Only these clusters.",
 );
-/// What somebody sees.
+/// The namespaces that somebody may see.
 pub const SCOPE_NAMESPACE: Patterns = Key::optional(
     "namespace",
     Own { read: |node, reader| Some(raw::patterns(Field::Namespace, node, reader)), schema: keys::patterns_schema },
     "Only these namespaces.",
 );
-/// What somebody sees.
+/// The services that somebody may see.
 pub const SCOPE_SERVICE: Patterns = Key::optional(
     "service",
     Own { read: |node, reader| Some(raw::patterns(Field::Service, node, reader)), schema: keys::patterns_schema },
@@ -80,7 +80,7 @@ pub fn scope(map: &mut MapReader<'_>, reader: &mut Reader) -> Scope {
     }
 }
 
-/// The name of one of several: no other of `names` has it. Empty after a mistake.
+/// Reads a name that is unique among `names`. Empty after a mistake.
 pub fn named(map: &mut MapReader<'_>, names: &mut HashSet<String>, reader: &mut Reader) -> String {
     let Some(node) = NAME.node(map, reader) else { return String::new() };
     let Some(name) = Name.read(node, reader) else { return node.text().unwrap_or_default().trim().to_owned() };
@@ -113,11 +113,11 @@ impl Shape for Name {
     }
 }
 
-/// An address that is no secret, with one of these schemes.
+/// An address that is not secret, with one of these schemes.
 #[derive(Clone, Copy, Debug)]
 pub struct Address(pub &'static [&'static str]);
 
-/// An http(s) address that is no secret.
+/// An http(s) address that is not secret.
 pub const HTTP: Address = Address(&["https", "http"]);
 
 impl Shape for Address {
@@ -142,12 +142,12 @@ impl Shape for Address {
     }
 }
 
-/// The path of a file that may come later; `-` is standard input where `stdin` is true.
+/// The path of a file that need not exist yet; `-` is standard input if `stdin` is true.
 #[derive(Clone, Copy, Debug)]
 pub struct LatePath {
     /// What messages call it.
     pub what: &'static str,
-    /// Whether `-` is not a path.
+    /// Whether `-` means standard input.
     pub stdin: bool,
 }
 
@@ -184,12 +184,12 @@ fn aliases_schema() -> Json {
     json!({"type": "object", "additionalProperties": Text("").schema()})
 }
 
-/// Whether somebody wrote something there: `null` is nothing.
+/// Whether the node has a value; `null` counts as absent.
 pub fn is_given(node: &Node) -> bool {
     !matches!(node.value, Value::Null)
 }
 
-/// The zone by this name, which is of the database that podbell carries; UTC if it lacks it.
+/// The zone of this name, from the database that podbell carries; UTC if the database lacks it.
 pub fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap_or(TimeZone::UTC)
 }

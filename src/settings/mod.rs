@@ -1,4 +1,4 @@
-//! What the sections of podbell.yaml share: secrets, and keys that mean the same wherever they stand.
+//! What the sections of podbell.yaml share: secrets, and keys that mean the same wherever they occur.
 
 pub mod keys;
 mod secret;
@@ -8,18 +8,18 @@ use std::sync::Arc;
 
 pub use secret::{Environment, ProcessEnvironment, Secret, SecretError, SecretKind, SecretRef, Secrets};
 
-/// Something that podbell.yaml describes and that works once its secrets are put in.
+/// Something that podbell.yaml describes, usable once its secrets are resolved.
 pub struct Draft<T: ?Sized>(Box<Complete<T>>);
 
 type Complete<T> = dyn Fn(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync;
 
 impl<T: ?Sized> Draft<T> {
-    /// `complete` puts the secrets in; `None` if one of them cannot be had.
+    /// `complete` puts the secrets in; `None` if one of them is missing.
     pub fn new(complete: impl Fn(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync + 'static) -> Self {
         Self(Box::new(complete))
     }
 
-    /// The thing itself; `None` if it lacks a secret.
+    /// The finished thing; `None` if a secret is missing.
     pub fn complete(&self, secrets: &mut Secrets<'_>) -> Option<Arc<T>> {
         let before = secrets.missing.len();
         (self.0)(secrets).filter(|_| secrets.missing.len() == before)

@@ -1,7 +1,7 @@
 //! Secrets: references that can be checked and shown, and the values put in their place.
 //!
-//! A secret is written as a text with `${ENV}` in it (`$${` stands for `${`) or as `{file: …}`. Values are only ever held
-//! in [`SecretString`]; no error shows one.
+//! A secret is written as a text with `${ENV}` in it (`$${` stands for `${`) or as `{file: …}`. Values are held
+//! only in [`SecretString`]; no error shows one.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub enum SecretKind {
     Any,
     /// An http(s) address.
     Url,
-    /// Something that whoever knows it may use: of fewer than 16 characters it could be guessed.
+    /// Whoever knows it may use it; with fewer than 16 characters it could be guessed.
     Token,
 }
 
@@ -48,7 +48,7 @@ enum Part {
     Variable(String),
 }
 
-/// A secret that is not to be had. Names the variable or file and the place, never the value.
+/// A secret that cannot be obtained. Names the variable or file and the place, never the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not there.
@@ -167,7 +167,7 @@ impl SecretRef {
         Some(secret)
     }
 
-    /// The secret, if it is written out: then it can be checked before podbell runs.
+    /// The secret, if it is written literally: then it can be checked before podbell runs.
     pub fn written_out(&self) -> Option<SecretString> {
         let Origin::Parts(parts) = &self.origin else { return None };
         let literal = |part: &Part| match part {
@@ -195,7 +195,7 @@ impl SecretRef {
                 values.collect::<Result<String, _>>()?
             }
         };
-        // Files end with a newline that nobody means.
+        // Trim the newline that files usually end with.
         let secret = SecretString::from(text.trim().to_owned());
         match (secret.expose_secret(), self.kind) {
             ("", _) => Err(SecretError::Empty { place: place() }),
@@ -229,22 +229,22 @@ impl Shape for Secret {
     }
 }
 
-/// Puts secrets in the place of their references, and keeps what is missing.
+/// Resolves secrets, and collects those that are missing.
 pub struct Secrets<'a> {
     environment: &'a dyn Environment,
     /// What is missing or cannot be used, in the order in which it was asked for.
     pub missing: Vec<SecretError>,
-    /// Every secret that is there: what must appear in no output.
+    /// Every secret that was resolved: none may appear in any output.
     pub known: Vec<SecretString>,
 }
 
 impl<'a> Secrets<'a> {
-    /// Takes them from here.
+    /// Resolves secrets from this environment.
     pub fn of(environment: &'a dyn Environment) -> Self {
         Self { environment, missing: Vec::new(), known: Vec::new() }
     }
 
-    /// The secret; `None` if it is not to be had, which is kept.
+    /// The secret; a missing one is recorded and gives `None`.
     pub fn get(&mut self, secret: &SecretRef) -> Option<SecretString> {
         match secret.resolve(self.environment) {
             Ok(value) => {
@@ -258,12 +258,12 @@ impl<'a> Secrets<'a> {
         }
     }
 
-    /// A secret that is an address.
+    /// The secret as an address.
     pub fn url(&mut self, secret: &SecretRef) -> Option<Url> {
         Url::parse(self.get(secret)?.expose_secret()).ok()
     }
 
-    /// Keeps that a secret cannot be used. `why` says what it is not, and what to do.
+    /// Records that a secret cannot be used. `why` says what it is not, and what to do.
     pub fn refuse(&mut self, secret: &SecretRef, why: &'static str) {
         self.missing.push(SecretError::Unusable { place: secret.place.clone(), why });
     }

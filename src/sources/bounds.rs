@@ -1,5 +1,5 @@
-//! How long texts from outside may be before they are stored. Kubernetes keeps names below 254 characters and
-//! messages below 1,024; who serves a list may send anything.
+//! Length limits for texts from outside, applied before they are stored. Kubernetes keeps names below 254
+//! characters and messages below 1,024, but a server may send anything in a list.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use podbell_core::mute::Muted;
 use podbell_core::source::{Covers, ObjectName, Problem};
 use podbell_core::user_action::{Act, UserAction};
 
-/// A name, a kind, a reason, in bytes.
+/// The limit of a name, a kind or a reason, in bytes.
 const MOST_NAME: usize = 512;
-/// A message, in bytes.
+/// The limit of a message, in bytes.
 const MOST_MESSAGE: usize = 8 * 1024;
-/// What a person says, and what another side says of an error.
+/// The limit of a person's words, and of another side's words about an error.
 const MOST_WORDS: usize = 4 * 1024;
 
-/// The text, cut where it is too long. What tells it from others that begin alike stays.
+/// Cuts a text that is too long. A hash in the mark keeps texts apart that start alike.
 fn cut(text: &str, most: usize) -> Option<String> {
     if text.len() <= most {
         return None;
@@ -70,7 +70,7 @@ fn covers(covers: &mut Covers) {
 }
 
 impl SourceEvent {
-    /// The same with every text as long as may be stored.
+    /// The event with every text cut to what may be stored.
     #[must_use]
     pub fn bounded(mut self) -> Self {
         match &mut self {
@@ -111,7 +111,7 @@ impl SourceEvent {
     }
 }
 
-/// The same of what a person wants.
+/// The same for a user action.
 pub(crate) fn deed(deed: &mut UserAction) {
     [&mut deed.by.name, &mut deed.by.via].into_iter().for_each(|text| owned(text, MOST_NAME));
     let what = match &mut deed.act {

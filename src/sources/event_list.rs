@@ -1,10 +1,9 @@
-//! Reading what the API answers. Pure: bytes to events or to the reason why there are none.
+//! Reads the API's answers. Pure: bytes to events, or to the reason why there are none.
 //!
-//! An answer is read in one pass into texts that borrow from it. It is tolerant where that loses
-//! nothing: unknown fields, `null`s, numbers written as texts. One entry that cannot be understood
-//! is left out and counted, so that it does not silence the others; a list that is missing
-//! altogether is an error, never an empty list. Called by the client, the recordings and the file
-//! source.
+//! An answer is read in one pass into texts that borrow from it. Reading is tolerant where that loses nothing:
+//! unknown fields, `null`s, numbers written as texts. An entry that cannot be understood is left out and counted,
+//! so that it does not silence the others; a missing list is an error, never an empty list. Called by the client,
+//! the recordings and the file source.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,11 +17,11 @@ use crate::sources::wall_clock::WallClock;
 use podbell_core::event::{Event, Level};
 use podbell_core::time::Time;
 
-/// What is dated before this has a zero for a date, in whatever zone it was written: 2 January 1970.
+/// An earlier date than this, 2 January 1970, stands for zero, in whatever zone it was written.
 const OLDEST: Time = Time::from_seconds(86_400);
-/// The code of a refusal that says that a service does not exist (any more).
+/// The code of a refusal that means that a service does not exist (any more).
 pub const NO_SERVICE: i64 = -16013;
-/// The longest message of a refusal that is kept.
+/// Longer messages of refusals are cut to this.
 const MAX_MESSAGE: usize = 2_000;
 
 /// A list that was read.
@@ -30,7 +29,7 @@ const MAX_MESSAGE: usize = 2_000;
 pub struct EventList<'a> {
     /// Its events, in the answer's order.
     pub events: Vec<Event<'a>>,
-    /// Entries that could not be understood: no object, or one that says nothing.
+    /// Entries that could not be understood: not an object, or an object that says nothing.
     pub skipped: usize,
 }
 
@@ -55,7 +54,7 @@ pub enum AnswerError {
     /// The JSON ends too early.
     #[error("the answer is cut off")]
     CutOff,
-    /// No JSON at all, such as a page of a proxy.
+    /// Not JSON at all, such as a page of a proxy.
     #[error("the answer is not JSON: {0}")]
     NotJson(String),
     /// JSON, but not what the API should answer.
@@ -66,10 +65,10 @@ pub enum AnswerError {
 /// The events of a `DescribeServiceEvent` answer, in either envelope.
 pub fn parse_events<'a>(body: &'a [u8], zone: &TimeZone) -> Result<EventList<'a>, AnswerError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    // Looking for broken characters once is a tenth faster than once for every text.
+    // Validating UTF-8 once is a tenth faster than once for every text.
     match std::str::from_utf8(body) {
         Ok(text) => parse_text(text, zone),
-        // A broken character in one message must not silence the list.
+        // An invalid character in one message must not silence the list.
         Err(_) => parse_text(&String::from_utf8_lossy(body), zone).map(EventList::into_owned),
     }
 }
@@ -88,14 +87,14 @@ fn events_of<'a>(envelope: Envelope<'a, EventData<'a>>, zone: &TimeZone) -> Resu
     Ok(entries.understand(&mut WallClock::new(zone.clone())))
 }
 
-/// Reads any other answer's `data`.
+/// Reads the `data` of any other answer.
 pub(crate) fn parse_data<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, AnswerError> {
     let envelope: Envelope<T> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     envelope.refused()?;
     envelope.data.0.ok_or_else(|| AnswerError::Malformed("it has no data".to_owned()))
 }
 
-/// What is wrong with an answer that cannot be read.
+/// Why an answer cannot be read.
 pub(crate) fn unreadable(error: &serde_json::Error) -> AnswerError {
     match error.classify() {
         serde_json::error::Category::Eof => AnswerError::CutOff,
@@ -118,7 +117,7 @@ struct Envelope<'a, T> {
     message: Text<'a>,
     #[serde(default = "none")]
     data: ObjectOrNothing<T>,
-    /// Some texts of the documentation have the list up here.
+    /// Some texts of the documentation place the list here.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
     event_list: Option<Entries<'a>>,
 }
@@ -128,7 +127,7 @@ fn none<T>() -> ObjectOrNothing<T> {
 }
 
 impl<T> Envelope<'_, T> {
-    /// An absent code is no refusal: recordings of bare lists have none.
+    /// A missing code is no refusal: recordings of bare lists have none.
     fn refused(&self) -> Result<(), AnswerError> {
         let code = self.code.as_str().trim();
         if code.is_empty() || code.parse() == Ok(0_i64) {
@@ -151,7 +150,7 @@ fn null_is_empty<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<O
     Entries::deserialize(deserializer).map(Some)
 }
 
-/// An object, or anything else: an empty `data` is `null`, `""` or `[]` in some answers.
+/// An object; anything else counts as absent. An empty `data` is `null`, `""` or `[]` in some answers.
 struct ObjectOrNothing<T>(Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for ObjectOrNothing<T> {
@@ -181,7 +180,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for ObjectOrNothing<T> {
     }
 }
 
-/// An `eventList` as it is written. `null` is an empty one.
+/// An `eventList` as written. `null` is an empty one.
 #[derive(Debug, Default)]
 pub(crate) struct Entries<'a>(Vec<Entry<'a>>);
 
@@ -217,15 +216,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
     }
 }
 
-/// One entry as it is written; all empty if it is no object.
+/// One entry as written; all fields are empty if it is not an object.
 #[derive(Debug, Default)]
 struct Entry<'a> {
     first_seen: Text<'a>,
     last_seen: Text<'a>,
     count: Integer,
-    /// Not of the API: recordings of other sources say it.
+    /// Not part of the API: recordings of other sources set it.
     series: bool,
-    /// Whether it is an object of Kubernetes' own API, which says everything under other names.
+    /// Whether it is an object of Kubernetes' own API, which uses other field names.
     foreign: bool,
     level: Text<'a>,
     obj_type: Text<'a>,
@@ -235,9 +234,9 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Only an entry that says nothing, and not even when, or that is of another API, is not understood. A date that is missing or cannot be read is
-    /// unknown: whoever observes the entry knows when that was. What is listed happened, so that a count that is
-    /// missing, zero or negative is 1.
+    /// `None` only for an entry that has neither text nor date, or that is of another API. A date that is missing
+    /// or cannot be read is unknown: whoever observes the entry knows when that was. What is listed happened, so a
+    /// count that is missing, zero or negative is 1.
     fn understand(self, clock: &mut WallClock) -> Option<Event<'a>> {
         let said = [&self.obj_type, &self.obj_name, &self.reason, &self.message];
         let silent = said.iter().all(|text| text.as_str().trim().is_empty());
@@ -260,8 +259,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Written out by hand: the derived one fails the whole list for a doubled key or a list where an
-/// object should be.
+/// Written by hand: the derived one fails the whole list for a duplicate key, or for a list where an object should
+/// be.
 impl<'de: 'a, 'a> Deserialize<'de> for Entry<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(EntryVisitor)

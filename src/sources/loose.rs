@@ -1,6 +1,5 @@
-//! Values whose type the API does not keep to: texts that come as numbers, numbers that come as
-//! texts, `null` for either. They never fail; what makes no sense reads as absent. Used by
-//! `answer` and `discovery`.
+//! Values whose type the API does not keep to: texts that come as numbers, numbers that come as texts, `null` for
+//! either. Reading never fails; what makes no sense counts as absent. Used by `answer` and `discovery`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +7,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A text, borrowed where no escape stands in it; numbers are written out, everything else is empty.
+/// A text, borrowed if it contains no escape; numbers are written out, everything else is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
@@ -22,7 +21,7 @@ impl Text<'_> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Integer(pub(crate) Option<i64>);
 
-/// True if it is that, and false for everything else.
+/// True for `true`, and false for everything else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Truth(pub(crate) bool);
 

@@ -1,5 +1,5 @@
-//! Sources: where event lists come from. Each one polls on its own and says what it saw as
-//! [`SourceEvent`]s; it never diffs and never decides what matters.
+//! Sources: where event lists come from. Each one reads on its own and reports what it saw as [`SourceEvent`]s; it
+//! never diffs and never decides what matters.
 
 pub(crate) mod bounds;
 pub mod event_list;
@@ -37,15 +37,15 @@ pub struct SourceKind {
     pub name: &'static str,
     /// What it is, in a sentence.
     pub about: &'static str,
-    /// The keys of its own.
+    /// The keys of this kind alone.
     pub keys: Rows,
     /// Whether this podbell was built with it.
     pub is_built: bool,
-    /// Reads the keys of its own, of the source of this name. The rest of the map belongs to `sources:`.
+    /// Reads the keys of this kind, for the source of this name. `sources:` reads the rest of the map.
     pub read: ReadSource,
 }
 
-/// Reads the keys of a kind's own; the name is the source's.
+/// Reads the keys of a kind; the name is the source's.
 pub type ReadSource = fn(&mut MapReader<'_>, &str, &mut Reader) -> Option<(SourceFacts, Draft<dyn Source>)>;
 
 /// What is known of a source without its secrets.
@@ -53,9 +53,9 @@ pub type ReadSource = fn(&mut MapReader<'_>, &str, &mut Reader) -> Option<(Sourc
 pub struct SourceFacts {
     /// The zone of the times in its lists.
     pub time_zone: TimeZone,
-    /// How lists come.
+    /// Whether lists are polled or changes watched, and how often.
     pub rhythm: Rhythm,
-    /// Below this age an event of the first list is news.
+    /// In the first list, events younger than this are news.
     pub first_poll_window: Duration,
     /// How long it shows events.
     pub memory: Duration,
@@ -70,17 +70,17 @@ pub struct SourceFacts {
 pub enum Rhythm {
     /// Each is read again and again.
     Polls {
-        /// As wished.
+        /// The configured interval.
         every: Duration,
-        /// As often as the allowed rate lets it be, of the services that are known already.
+        /// The interval that the allowed rate permits, for the services that are known already.
         really: Duration,
     },
-    /// Changes are watched; a watch ends in order after so long.
+    /// Changes are watched; a watch ends normally after this time.
     Watches(Duration),
 }
 
 impl Rhythm {
-    /// The interval as wished, whatever the allowed rate lets it be.
+    /// The configured interval, whatever the allowed rate permits.
     pub fn wished(self) -> Duration {
         match self {
             Self::Polls { every, .. } => every,
@@ -88,7 +88,7 @@ impl Rhythm {
         }
     }
 
-    /// How long at most until something new is seen, or known not to be there.
+    /// The longest time until something new is seen, or known to be absent.
     pub fn interval(self) -> Duration {
         match self {
             Self::Polls { really, .. } => really,
@@ -102,7 +102,7 @@ pub type SourceTask = Box<dyn FnOnce(mpsc::Sender<SourceEvent>, watch::Receiver<
 
 /// A source, ready for use.
 pub trait Source: fmt::Debug + Send + Sync {
-    /// What reads it, until it is told to stop.
+    /// The task that reads it, until it is told to stop.
     fn task(self: Arc<Self>, http: reqwest::Client) -> SourceTask;
 
     /// Whether it can be read.
@@ -118,7 +118,7 @@ pub struct List {
     pub unusable: usize,
 }
 
-/// What a source says.
+/// What a source reports.
 #[derive(Clone, Debug)]
 pub enum SourceEvent {
     /// The services that the source watches from now on. Sent once at start for configured
@@ -128,8 +128,8 @@ pub enum SourceEvent {
         source: Arc<str>,
         /// All of them.
         targets: Vec<TargetEntry>,
-        /// Whether this is all there is: a discovery that was cut off is not, and deletes nothing.
-        /// The roster of configured services that a discovering source sends at start is not, either.
+        /// Whether the list is complete. A discovery that was cut off is not, and deletes nothing. Neither is the
+        /// list of configured services that a discovering source sends at start.
         complete: bool,
     },
     /// A target was read.
@@ -141,12 +141,12 @@ pub enum SourceEvent {
         /// The whole list.
         events: Vec<Event<'static>>,
     },
-    /// Entries of a target's list that could not be understood, in the poll before this; said again only when
-    /// their number changes.
+    /// Entries of a target's list that could not be understood, in the poll before this. Sent again only when their
+    /// number changes.
     Unusable {
         /// Of which target.
         target: Target,
-        /// When that was clear.
+        /// When this became known.
         at: Time,
         /// How many; 0 when all is well again.
         entries: usize,
@@ -155,17 +155,17 @@ pub enum SourceEvent {
     Failed {
         /// Which.
         target: Target,
-        /// When that was clear.
+        /// When this became known.
         at: Time,
         /// Why.
         error: Problem,
     },
-    /// A discovery failed, wholly or for some clusters: what it did find is in the roster before
-    /// this. A later complete roster ends the trouble.
+    /// A discovery failed, wholly or for some clusters. The list of targets before this has what it did find. A
+    /// later complete list ends the trouble.
     DiscoveryFailed {
         /// The source's name.
         source: Arc<str>,
-        /// When that was clear.
+        /// When this became known.
         at: Time,
         /// Why.
         error: Problem,
@@ -174,11 +174,11 @@ pub enum SourceEvent {
     PartialObservation {
         /// When.
         at: Time,
-        /// Whether each of these is its target's whole list, else only what changed.
+        /// Whether each of these is its target's whole list, not only what changed.
         whole: bool,
         /// By target.
         lists: Vec<PartialObservation>,
-        /// What becomes of them.
+        /// Tells the source whether they were stored.
         receipt: Receipt,
     },
     /// All lists of a watch were handed in.
@@ -189,32 +189,33 @@ pub enum SourceEvent {
         at: Time,
         /// The targets that had events.
         shown: Vec<Target>,
-        /// What becomes of it.
+        /// Tells the source whether it was stored.
         receipt: Receipt,
     },
-    /// A watch has missed nothing so far. Said now and then: silence is only what was watched.
+    /// A watch has missed nothing so far. Sent now and then, because time without events counts as silence only if
+    /// it was watched.
     WatchProgress {
         /// What it covers.
         covers: Covers,
-        /// Until when.
+        /// Up to when nothing was missed.
         at: Time,
         /// What was handed in before it.
         receipt: Receipt,
     },
-    /// Objects are deleted: nothing of them goes on.
+    /// Objects were deleted: nothing about them continues.
     Deleted {
         /// The source's name.
         source: Arc<str>,
-        /// When that was clear.
+        /// When this became known.
         at: Time,
         /// Which.
         objects: Vec<ObjectName>,
     },
-    /// A watch is cut and could not be taken up again.
+    /// A watch broke and could not be resumed.
     WatchFailed {
         /// What it covers.
         covers: Covers,
-        /// When that was clear.
+        /// When this became known.
         at: Time,
         /// Why.
         error: Problem,

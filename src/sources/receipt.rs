@@ -1,6 +1,6 @@
-//! What becomes of what a watching source hands in. A poll that could not be stored is read again by itself; what came
-//! through a watch would be lost. So each part has a receipt: it takes a share of a bound until the engine is done with
-//! it, and tells the source to list everything again when it could not be stored.
+//! Receipts for what a watching source hands in. A poll that could not be stored is read again anyway; changes from
+//! a watch would be lost. So each part has a receipt: it takes a share of a bound until the engine is done with the
+//! part, and makes the source list everything again if the part could not be stored.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Events of one watch that may be on their way at a time.
+/// Events of one watch that may be in flight at a time.
 const IN_HAND: u32 = 4000;
 
 /// The source's side.
@@ -29,7 +29,7 @@ struct Losses {
 #[derive(Clone)]
 pub struct Receipt {
     losses: Arc<Losses>,
-    /// How many there had been when it was made.
+    /// How many losses there were when it was made.
     before: u64,
     _share: Option<Arc<OwnedSemaphorePermit>>,
 }
@@ -41,39 +41,39 @@ impl Default for Counter {
 }
 
 impl Counter {
-    /// A receipt for so many events, as soon as there is room for them.
+    /// A receipt for this many events, once there is room for them.
     pub async fn receipt(&self, events: usize) -> Option<Receipt> {
         let share = u32::try_from(events).unwrap_or(IN_HAND).clamp(1, IN_HAND);
         let share = self.room.clone().acquire_many_owned(share).await.ok()?;
         Some(Receipt { _share: Some(Arc::new(share)), ..self.mark() })
     }
 
-    /// A receipt for what takes no room.
+    /// A receipt for something that takes no room.
     pub fn mark(&self) -> Receipt {
         let before = self.losses.count.load(Ordering::SeqCst);
         Receipt { losses: self.losses.clone(), before, _share: None }
     }
 
-    /// Ready once a part could not be stored.
+    /// Resolves once a part could not be stored.
     pub async fn lost(&self) {
         self.losses.heard.notified().await;
     }
 }
 
 impl Receipt {
-    /// For what takes no room and is not listed again: what tests and replays hand in.
+    /// A receipt that takes no room and makes no source list again: for tests and replays.
     pub fn free() -> Self {
         Counter::default().mark()
     }
 
-    /// What it is for was not stored, and nobody else has it.
+    /// Reports that its part was not stored, and that nobody else holds it.
     pub fn lost(&self) {
         self.losses.count.fetch_add(1, Ordering::SeqCst);
         self.losses.heard.notify_one();
     }
 
-    /// Whether something that was said before was lost: then this is no longer the whole of it, and comes
-    /// again with the list that makes up for it.
+    /// Whether an earlier part was lost. Then this part is not the whole any more; the list that makes up for the
+    /// loss contains it again.
     pub fn is_stale(&self) -> bool {
         self.before != self.losses.count.load(Ordering::SeqCst)
     }

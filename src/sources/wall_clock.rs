@@ -1,8 +1,7 @@
-//! Wall-clock texts without a zone, `2016-11-08 16:15:15`, to instants and back.
+//! Converts wall-clock texts without a zone, `2016-11-08 16:15:15`, to instants and back.
 //!
-//! Lists hold two of them per event, so they are read by hand and the zone is asked once per hour
-//! of wall-clock time. Never reads the time itself. Used by event lists, the recordings and
-//! the emulator.
+//! Lists hold two of them per event, so they are parsed by hand, and the zone is queried once per hour of
+//! wall-clock time. Never reads the current time. Used by event lists, the recordings and the emulator.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -10,15 +9,15 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use podbell_core::time::Time;
 
-/// The API shows one hour of last times; first times lie further back.
+/// Cached hours: the API shows last times of one hour, but first times lie further back.
 const SLOTS: usize = 16;
 
 /// Reads and writes wall-clock texts of one time zone.
 #[derive(Clone, Debug)]
 pub struct WallClock {
     zone: TimeZone,
-    /// Hours of wall-clock time that have one offset throughout, and that offset in seconds; the
-    /// hour's number picks the slot.
+    /// Cached hours of wall-clock time that have one offset throughout, with that offset in seconds; the hour's
+    /// number selects the slot.
     hours: [Option<(i64, i64)>; SLOTS],
 }
 
@@ -32,8 +31,8 @@ impl WallClock {
     /// in this zone, or a text that names its own offset (`2016-11-08T08:15:15Z`). `None` if it is
     /// neither, or before 1970: no cluster is that old, but Go's zero time is.
     ///
-    /// A time that the zone has twice (clocks put back) is its first; one that it skips is read
-    /// with the offset before the gap.
+    /// A time that occurs twice (clocks put back) is read as the first one; a time that is skipped is read with the
+    /// offset before the gap.
     pub fn read(&mut self, text: &str) -> Option<Time> {
         let text = text.trim_ascii();
         let (head, rest) = text.as_bytes().split_at_checked(19)?;
@@ -52,9 +51,8 @@ impl WallClock {
         self.zone.to_datetime(stamp).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
-    /// The zone's offset at a wall-clock time. Kept for the whole hour when the hour begins and
-    /// ends with the same offset and neither end is skipped or doubled: no zone changes twice
-    /// within an hour.
+    /// The zone's offset at a wall-clock time. Cached for the whole hour if the hour begins and ends with the same
+    /// offset and neither end is skipped or doubled: no zone changes twice within an hour.
     fn offset(&mut self, wall: i64) -> Option<i64> {
         let hour = wall.div_euclid(3600);
         let slot = self.hours.get_mut(usize::try_from(hour.rem_euclid(SLOTS as i64)).ok()?)?;
@@ -104,7 +102,7 @@ fn wall_seconds(text: &[u8]) -> Option<i64> {
         && hour < 24
         && minute < 60
         && second <= 60;
-    // A leap second is the last second of its minute.
+    // A leap second counts as the last second of its minute.
     real.then(|| days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second.min(59))
 }
 
@@ -197,7 +195,7 @@ mod tests {
         #[test]
         fn every_second_reads_as_it_was_written(seconds in 0_i64..4_000_000_000) {
             let mut clock = WallClock::new(TimeZone::get("Asia/Shanghai").unwrap());
-            // Shanghai put its clocks back until 1991: the doubled hour cannot be told apart.
+            // Shanghai put its clocks back until 1991: times in a doubled hour are ambiguous.
             prop_assume!(seconds > 700_000_000);
             let time = Time::from_seconds(seconds);
             prop_assert_eq!(clock.read(&clock.write(time)), Some(time));

@@ -103,7 +103,7 @@ fn what_another_incident_explains_and_does_not_outlive_it_is_never_told_but_expl
     assert_eq!(world.told(), ["60s team opened #2", "4500s team resolved #2"]);
     let incident = world.reader().snapshot().unwrap().incident(1).unwrap().unwrap();
     assert!(matches!(incident.phase, podbell_core::incident::Phase::Resolved { .. }));
-    let held = incident.telling.get("team").unwrap().held.clone();
+    let held = incident.notifications.get("team").unwrap().held.clone();
     assert_eq!(held, Some(podbell_core::incident::hold::Held::By { incident: 2 }));
 }
 

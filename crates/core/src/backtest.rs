@@ -1,7 +1,7 @@
-//! Backtests: what rules would have told of polls that were recorded.
+//! Backtests: what rules would have notified of in recorded polls.
 //!
-//! Feeds [`super::replay`] and counts. Pure: recordings are read by the caller, poll by poll, so that
-//! they may be longer than memory. What is kept grows with what is told, not with what is read.
+//! Feeds [`super::replay`] and counts. Pure: the caller reads recordings poll by poll, so that they may be larger than
+//! memory. Memory grows with the notices, not with the polls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use super::step::Setup;
 use super::step::decision::{Decision, Effect, Verdict};
 use super::time::Time;
 
-/// After so many notices within a minute the rest becomes a digest, as in podbell.yaml.
+/// More notices than this within a minute become a digest, as in podbell.yaml.
 const DIGEST_AFTER: usize = 3;
-/// So many kinds of untold Warnings are told apart.
+/// How many kinds of Warnings without a notice are counted.
 const MOST_UNTOLD: usize = 10_000;
 
-/// One set of rules on its way through recordings.
+/// One set of rules that is run over recordings.
 pub struct Backtest {
     setup: Arc<Setup>,
     replay: Option<Replay>,
@@ -35,41 +35,41 @@ pub struct Backtest {
     report: Report,
 }
 
-/// What came of it.
+/// The result of a backtest.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Polls, failed ones included.
     pub polls: u64,
-    /// Of those, failed ones.
+    /// How many of them failed.
     pub failed_polls: u64,
     /// Entries of all lists.
     pub events: u64,
     /// Changes of level Warning.
     pub warning_changes: u64,
-    /// Notices in the order of making.
+    /// Notices, in the order in which they were made.
     pub notices: Vec<Notice>,
     /// Requests that chats would have got, after folding and digests.
     pub messages: Vec<Sent>,
     /// Incidents that are open at the end.
     pub open: Vec<u64>,
-    /// Notices of each rule that tells; 0 of one that never fired.
+    /// How many notices each notifying rule made; 0 for a rule that never fired.
     pub by_rule: BTreeMap<RuleKey, u64>,
-    /// Warnings that nobody was told of, the most frequent first.
+    /// Warnings that nobody was notified of, the most frequent first.
     pub untold: Vec<Untold>,
 }
 
-/// A kind of Warning that nobody was told of.
+/// A kind of Warning that nobody was notified of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untold {
-    /// Where.
+    /// The cluster's id.
     pub cluster: String,
-    /// Where.
+    /// The namespace.
     pub namespace: String,
     /// The workload.
     pub workload: String,
     /// The reason.
     pub reason: String,
-    /// Why.
+    /// Why nobody was notified.
     pub because: Because,
     /// How many changes.
     pub changes: u64,
@@ -77,7 +77,7 @@ pub struct Untold {
     pub occurrences: u64,
 }
 
-/// Why nobody was told.
+/// Why nobody was notified.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Because {
     /// No rule is about it.
@@ -94,7 +94,7 @@ pub enum Because {
 
 type UntoldKey = (String, String, String, String, Because);
 
-/// What the rules of a backtest run under: every destination is a chat.
+/// The setup of a backtest: default settings of sources, and every destination is a chat.
 pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<Setup> {
     let info = SourceInfo {
         poll_every: Duration::from_secs(60),
@@ -109,7 +109,7 @@ pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<S
 }
 
 impl Backtest {
-    /// Nothing was read yet.
+    /// A backtest that has read nothing yet.
     pub fn new(setup: Arc<Setup>) -> Self {
         let tells = setup.rules.iter().filter(|(_, rule)| rule.action == Action::Notify);
         let by_rule = tells.map(|(_, rule)| (rule.settings.key.clone(), 0)).collect();
@@ -125,7 +125,7 @@ impl Backtest {
         }
     }
 
-    /// Whether a rule's conditions are about this fact.
+    /// Whether any rule has a condition on this field.
     pub fn looks_at(&self, field: Field) -> bool {
         self.setup.rules.iter().any(|(_, rule)| {
             let mut conditions = rule.scopes.iter().chain(&rule.except).chain([&rule.matching]);
@@ -152,7 +152,7 @@ impl Backtest {
         self.take(outcomes);
     }
 
-    /// The end of the recordings: timers run to the last poll.
+    /// Ends the recordings: timers run only until the last poll.
     pub fn finish(mut self) -> Report {
         if let Some(replay) = &self.replay {
             let tally = replay.tally();
@@ -198,7 +198,7 @@ impl Backtest {
         self.report.messages.extend(outcomes.sent);
     }
 
-    /// Notes a change that nobody may hear of.
+    /// Notes a change that perhaps nobody is notified of.
     fn decided(&mut self, decision: &Decision) {
         let key = |because| {
             let target = &decision.target;
@@ -213,7 +213,7 @@ impl Backtest {
                 }
             }
             Verdict::Claimed(claimed) => {
-                // Told by one rule is told.
+                // It is enough that one rule notifies.
                 let joined = claimed.iter().filter_map(|one| Some((one.incident?, one)));
                 let known = joined.clone().any(|(incident, _)| self.told.contains(&incident));
                 let first = joined.clone().find(|(_, one)| one.effect != Effect::SeenElsewhere);
@@ -242,7 +242,7 @@ fn add(untold: &mut BTreeMap<UntoldKey, (u64, u64)>, key: UntoldKey, new: u64) {
     *sum = (sum.0 + 1, sum.1.saturating_add(new));
 }
 
-/// Chats that take everything at once, at their usual pace.
+/// Policies of chats that accept everything, one message a second.
 pub fn policies(setup: &Setup) -> BTreeMap<Destination, Policy> {
     let policy = |name: &Destination| Policy {
         endpoint: name.clone(),

@@ -1,7 +1,7 @@
 //! What is wrong with a file, where, and what to write instead.
 //!
-//! Owns the shape of a finding and the way from byte offsets to lines and columns. Never prints:
-//! `podbell check` renders findings, the log of a reload quotes them.
+//! Owns the shape of a finding, and turns byte offsets into lines and columns. Never prints: `podbell check` renders
+//! findings, the log of a reload quotes them.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct Source {
     /// What it is known by: the file name in a rule's identity.
     pub name: Arc<str>,
-    /// The path to show, good from where the command was started.
+    /// The path to show; it is valid in the directory where the command was started.
     pub shown: String,
     /// All of it; empty if it could not be read.
     pub text: String,
@@ -51,14 +51,14 @@ impl Source {
 /// Whether a finding keeps a file from being used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gravity {
-    /// The file means something, probably not what was meant.
+    /// The file can be used, but probably means something else than intended.
     Warning,
     /// The file cannot be used.
     Error,
 }
 
 impl Gravity {
-    /// The word for people and machines.
+    /// The word in output for people and machines.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warning => "warning",

@@ -1,7 +1,7 @@
 //! The difference between two readings of a target: how many occurrences are new.
 //!
-//! DESIGN.md section 3, points 1 to 5. Entries are compared per episode (series and firstSeen):
-//! merging equal series of one list miscounts as soon as one of two episodes expires.
+//! DESIGN.md section 3, points 1 to 5. Entries are compared per episode (series and `firstSeen`): merging equal series
+//! of one list miscounts as soon as one of two episodes expires.
 
 use std::time::Duration;
 
@@ -21,21 +21,21 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 /// The default of a source's `first_poll_window`.
 pub const FIRST_POLL_WINDOW: Duration = Duration::from_secs(600);
 
-/// What is known of one target. Small on purpose: texts live in the store.
+/// The readings of one target. Small on purpose: texts are in the store.
 #[derive(Clone, Debug, Default)]
 pub struct TargetReadings {
     /// When it was last read successfully; never before the first contact.
     pub last_good: Option<Time>,
-    /// Since when its source is read: an episode that began later and was not shown before was held back by its
+    /// Since when its source is read. An episode that began later but was not shown until now was held back by its
     /// reporter.
     pub read_since: Option<Time>,
-    /// Whether an episode is known without its first date.
+    /// Whether any known episode lacks a readable first date.
     undated: bool,
     /// How far the source's dates lie behind podbell's clock.
     pub behind: Duration,
-    /// When it was read last in this run of podbell.
+    /// When it was last read in this run of podbell.
     read_at: Option<Time>,
-    /// Whether episodes were ever forgotten for want of room: an unknown one may then be an old one.
+    /// Whether episodes were ever forgotten for lack of room: an unknown one may then be an old one.
     crowded: bool,
     /// Ascending by key.
     slots: Vec<Slot>,
@@ -46,17 +46,17 @@ struct Slot {
     key: EpisodeKey,
     reading: Reading,
     level: Level,
-    /// How many rows of a list it was added up from; 0 where that is not known (after a restart).
+    /// How many rows of a list were added up; 0 if that is unknown (after a restart).
     rows: u8,
-    /// Since when it is missing in the list; in memory only, so a restart remembers longer.
+    /// Since when it is missing from the list. In memory only, so that a restart prolongs how long it is remembered.
     absent_since: Option<Time>,
 }
 
 impl Slot {
-    /// A newer reading: how many occurrences lie between.
+    /// Takes in a newer reading. The change says how many occurrences lie between the two.
     fn take_in<'e>(&mut self, entry: &Entry<'e>, read_at: Option<Time>, now: Time) -> Option<Change<'e>> {
         self.absent_since = None;
-        // After a restart nobody knows how many rows there were; copies of what is known are copies.
+        // After a restart the number of rows is unknown. Rows with the known count are copies: count one of them.
         let one = self.rows == 0 && entry.event.count == self.reading.count;
         let reading =
             Reading { count: entry.count_of(if one { 1 } else { self.rows }), last_seen: entry.reading.last_seen };
@@ -73,7 +73,7 @@ impl Slot {
     }
 }
 
-/// What the cluster said of an episode.
+/// What the cluster reported of an episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// Occurrences so far.
@@ -82,7 +82,7 @@ pub struct Reading {
     pub last_seen: Time,
 }
 
-/// What the diff says of one episode.
+/// How an episode changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
@@ -115,19 +115,21 @@ pub struct Change<'e> {
 pub struct Diff<'e> {
     /// What is new, in an order that does not depend on the list's.
     pub changes: Vec<Change<'e>>,
-    /// Episodes of the first contact that were already there: known from now on, never told.
+    /// Episodes that were already there at first contact: remembered, but nobody is notified of them.
     pub baseline: Vec<(EpisodeKey, Event<'e>)>,
     /// Episodes that are no longer remembered.
     pub forgotten: Vec<EpisodeKey>,
 }
 
-/// The dates of lists are whole seconds: so long after a date more may have happened that bears the same.
+/// The dates of lists are whole seconds: until this long after a date, more occurrences may have the same date.
 const SAME_DATE: Duration = Duration::from_secs(2);
 
-/// Compares two readings of one episode, of which the first was read last at `read_at`, if that is known: how many
-/// occurrences lie between them. With the same date there is none, whatever the count says: a row that is shown twice
-/// has counted nothing. Only where the date was of that moment, or cannot be read, the count alone decides; and a count
-/// that grew under an earlier date says that a clock was set back.
+/// Compares two readings of one episode: how many occurrences lie between them. `read_at` is when the first one was
+/// last read, if that is known.
+///
+/// With the same date there are none, whatever the count says: a row that is shown twice has counted nothing. The count
+/// alone decides only if the date was current when it was read, or cannot be read. A count that grew under an earlier
+/// date means that a clock was set back.
 pub fn compare(before: Reading, now: Reading, read_at: Option<Time>) -> Option<(ChangeKind, u64)> {
     let more = now.count > before.count;
     let counts_alone = if now.last_seen.is_unknown() {
@@ -148,13 +150,13 @@ pub fn compare(before: Reading, now: Reading, read_at: Option<Time>) -> Option<(
 }
 
 impl TargetReadings {
-    /// Podbell's clock was set; the cluster's dates stay.
+    /// Adapts to a change of podbell's clock; the cluster's dates stay.
     pub fn clock_set(&mut self, by: Jump) {
         let absent = self.slots.iter_mut().filter_map(|slot| slot.absent_since.as_mut());
         absent.chain(self.last_good.as_mut()).chain(self.read_at.as_mut()).for_each(|at| at.carry(by));
     }
 
-    /// A target as the store knows it.
+    /// Restores a target from the store.
     pub fn restored(last_good: Option<Time>, rows: impl IntoIterator<Item = (EpisodeKey, Reading, Level)>) -> Self {
         let mut slots: Vec<Slot> = rows
             .into_iter()
@@ -162,7 +164,7 @@ impl TargetReadings {
             .collect();
         slots.sort_unstable_by_key(|slot| slot.key);
         slots.dedup_by_key(|slot| slot.key);
-        // Whether some were forgotten is not stored; as many as are kept at most say so.
+        // Whether episodes were forgotten is not stored; assume it if there are as many as are kept at most.
         let crowded = slots.len() >= REMEMBER_PER_TARGET;
         let undated = slots.iter().any(|slot| slot.key.first_seen.is_unknown());
         Self { last_good, read_since: None, undated, behind: Duration::ZERO, read_at: None, crowded, slots }
@@ -214,8 +216,8 @@ impl TargetReadings {
         diff
     }
 
-    /// Takes in a part of a target's events at `now`, of one that was met before: what is not among them has not
-    /// changed. `gone` are events that the cluster deleted, which says nothing about their problem.
+    /// Takes in only some of a target's events at `now`, after its first contact. An event that is not among them has
+    /// not changed. `gone` are events that the cluster deleted; their problem may go on.
     pub fn observe_part<'e>(
         &mut self,
         events: &'e [Event<'e>],
@@ -255,7 +257,7 @@ impl TargetReadings {
         diff
     }
 
-    /// Whatever happened lately appears with one occurrence; the rest is the silent baseline.
+    /// Recent episodes appear with one occurrence; the rest is the silent baseline.
     fn first_contact<'e>(&mut self, entries: Vec<Entry<'e>>, window: Duration, now: Time) -> Diff<'e> {
         let mut diff = Diff::default();
         let newest = newest_of_each_series(&entries);
@@ -273,7 +275,7 @@ impl TargetReadings {
         diff
     }
 
-    /// Both sides are sorted by key: one walk over both.
+    /// Both sides are sorted by key, so that one pass compares them.
     fn compare_all<'e>(&mut self, entries: Vec<Entry<'e>>, last_good: Time, now: Time) -> Diff<'e> {
         let mut diff = Diff::default();
         let horizon = self.horizon(last_good, now);
@@ -306,8 +308,8 @@ impl TargetReadings {
         diff
     }
 
-    /// An episode that was not known. Where others had to be forgotten it may have been one of them, and its own date
-    /// says whether it is new.
+    /// Handles an unknown episode. If episodes were forgotten, it may be one of them: then its date says whether it is
+    /// new.
     fn unknown<'e>(&mut self, entry: &Entry<'e>, horizon: Horizon, now: Time, diff: &mut Diff<'e>) {
         self.undated |= entry.key.first_seen.is_unknown();
         let event = entry.first_event(now);
@@ -320,17 +322,17 @@ impl TargetReadings {
         diff.changes.push(Change { kind, new, key: entry.key, event, after: None });
     }
 
-    /// What the dates of an unknown episode are held against.
+    /// The dates with which an unknown episode is compared.
     fn horizon(&self, last_good: Time, now: Time) -> Horizon {
         let last_good = last_good.minus(CLOCK_TOLERANCE);
-        // Longer ago it may have been shown and forgotten.
+        // An older episode may have been shown and then forgotten.
         let held_back = self.read_since.filter(|_| !self.crowded).map(|since| since.max(now.minus(REMEMBER)));
         let in_full = held_back.map_or(last_good, |since| since.min(last_good));
         Horizon { last_good: last_good.minus(self.behind), in_full: in_full.minus(self.behind) }
     }
 
-    /// Which episode an event is a reading of. Where a first date can be read in some polls only, it is the one episode
-    /// of its series that is known.
+    /// Which episode an event is a reading of. A first date may be readable in some polls only: then the event belongs
+    /// to the one known episode of its series.
     fn episode(&self, event: &Event<'_>, list: &[Event<'_>], identities: &mut Identities) -> EpisodeKey {
         let key = identities.episode(event);
         let undated = key.first_seen.is_unknown();
@@ -340,10 +342,10 @@ impl TargetReadings {
         let from = self.slots.partition_point(|slot| slot.key.series < key.series);
         let mut known = self.slots.get(from..).unwrap_or_default().iter().map(|slot| slot.key);
         match (known.next().filter(|one| one.series == key.series), known.next()) {
-            // Two of one series are no one's first date.
+            // With two known episodes of the series it is unclear which one is meant.
             (Some(_), Some(second)) if second.series == key.series => key,
             (Some(one), _) if undated || one.first_seen.is_unknown() => {
-                // Two entries of one list are two episodes, whatever the dates of one of them.
+                // Two entries of one list are two episodes, even if one of them has no date.
                 let mut undated_of =
                     |other: &Event<'_>| other.first_seen.is_unknown() && identities.episode(other) == one;
                 let both = !undated && list.iter().any(&mut undated_of);
@@ -358,7 +360,7 @@ impl TargetReadings {
         self.slots.get(at).is_some_and(|slot| slot.key.series == series)
     }
 
-    /// Drops what has been missing for too long, and the least worthy beyond the bound.
+    /// Drops episodes that have been missing for too long, and the least important ones beyond the limit.
     fn forget(&mut self, forgotten: &mut Vec<EpisodeKey>, now: Time) {
         self.retain(forgotten, |slot| slot.absent_since.is_none_or(|since| now.since(since) < REMEMBER));
         let absent = self.absent();
@@ -367,8 +369,7 @@ impl TargetReadings {
         }
     }
 
-    /// Forgets the `excess` least worthy episodes that left the list: Normal before Warning, then
-    /// the oldest.
+    /// Forgets the `excess` least important episodes that left the list: Normal before Warning, then the oldest.
     pub fn forget_least(&mut self, excess: usize) -> Vec<EpisodeKey> {
         let mut absent: Vec<_> = self
             .slots
@@ -396,21 +397,21 @@ impl TargetReadings {
     }
 }
 
-/// By the cluster's dates. Within a second what ends a trouble comes after it.
+/// Sorts by the cluster's dates. Within a second, the event that ends a trouble comes after the trouble.
 fn in_order(changes: &mut [Change<'_>]) {
-    // A change is large: its place is sorted first, and then it is moved once.
+    // Changes are large: with cached keys each of them is moved only once.
     changes.sort_by_cached_key(|change| {
         let event = &change.event;
         (event.last_seen, reports::ended_by(event).is_some(), event.first_seen, change.key)
     });
 }
 
-/// The dates that decide about an episode that was not known.
+/// The dates that decide whether an unknown episode is new.
 #[derive(Clone, Copy)]
 struct Horizon {
-    /// The last good read, less what the cluster's clock may be late.
+    /// The last good read, minus what the cluster's clock may be late.
     last_good: Time,
-    /// One that began at or after this counts in full; of another the past is not new.
+    /// An episode that began at or after this counts in full; the past of an older one is not new.
     in_full: Time,
 }
 
@@ -418,11 +419,11 @@ struct Horizon {
 struct Entry<'e> {
     key: EpisodeKey,
     reading: Reading,
-    /// How many they are.
+    /// How many entries there are.
     rows: u8,
-    /// Whether they say the same, count and date.
+    /// Whether all have the same count and date.
     copies: bool,
-    /// The newest of them.
+    /// The newest entry.
     event: &'e Event<'e>,
 }
 
@@ -433,7 +434,7 @@ impl<'e> Entry<'e> {
         Slot { key: self.key, reading, level: self.event.level, rows: self.rows, absent_since: None }
     }
 
-    /// The count, where `known` rows were shown before: copies of a row that are more than that say nothing.
+    /// The count, if `known` rows were shown before. Additional copies of a row are not counted.
     fn count_of(&self, known: u8) -> u64 {
         match (self.copies, known) {
             (true, 1..) if self.rows > known => self.event.count.saturating_mul(known.into()),
@@ -441,13 +442,13 @@ impl<'e> Entry<'e> {
         }
     }
 
-    /// What it says when it is seen for the first time: what cannot be read of its dates is now.
+    /// The event of an entry that is seen for the first time. Dates that cannot be read become `now`.
     fn first_event(&self, now: Time) -> Event<'e> {
         let last_seen = if self.reading.last_seen.is_unknown() { now } else { self.reading.last_seen };
         self.event(Reading { count: self.reading.count, last_seen }, last_seen.min(now))
     }
 
-    /// The entry with this reading; `first` stands for a first date that cannot be read.
+    /// The event with this reading; `first` replaces a first date that cannot be read.
     fn event(&self, reading: Reading, first: Time) -> Event<'e> {
         Event {
             first_seen: if self.event.first_seen.is_unknown() { first } else { self.event.first_seen },
@@ -463,7 +464,7 @@ impl<'e> Entry<'e> {
     }
 }
 
-/// Sorted by key, equal episodes added up.
+/// The entries sorted by key, those of one episode added up.
 fn merged<'e>(events: &'e [Event<'e>], mut episode: impl FnMut(&Event<'e>) -> EpisodeKey) -> Vec<Entry<'e>> {
     let mut entries: Vec<Entry<'e>> = events
         .iter()
@@ -475,7 +476,7 @@ fn merged<'e>(events: &'e [Event<'e>], mut episode: impl FnMut(&Event<'e>) -> Ep
             event,
         })
         .collect();
-    // The message breaks ties, so that the list's order never shows.
+    // The message breaks ties, so that the order of the list has no influence.
     entries.sort_unstable_by(|a, b| {
         (a.key, a.reading.last_seen, a.reading.count)
             .cmp(&(b.key, b.reading.last_seen, b.reading.count))

@@ -60,14 +60,14 @@ impl Target {
         Self { source: source.into(), cluster: cluster.into(), namespace: namespace.into(), service: service.into() }
     }
 
-    /// Its names, to be looked at.
+    /// Its names, borrowed.
     pub fn names(&self) -> Names<'_> {
         let Self { source, cluster, namespace, service } = self;
         Names { source, cluster, namespace, service }
     }
 }
 
-/// The names of a target, wherever they are kept: many are looked at to find a few.
+/// The names of a target, borrowed from wherever they are stored: searching many targets copies nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     /// The source's name in podbell.yaml.
@@ -94,7 +94,7 @@ pub struct Event<'a> {
     pub first_seen: Time,
     /// When the cluster last saw it.
     pub last_seen: Time,
-    /// How often, in all.
+    /// How often it occurred in all.
     pub count: u64,
     /// Whether its reporter keeps it as a series: written at the second occurrence, then every 30 minutes.
     pub series: bool,
@@ -127,7 +127,7 @@ impl Event<'_> {
     }
 }
 
-/// An event in its place: what rules look at.
+/// An event with its target: what rules look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// Where the event was seen.

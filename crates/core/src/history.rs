@@ -1,8 +1,8 @@
-//! The running service's own history as polls again, for backtests.
+//! Turns the history of the running service back into polls, for backtests.
 //!
-//! The store keeps what changed from one poll to the next, not the lists. Lists that lead to the same
-//! changes can be made of that: absence of an entry is no change, so a list need hold only what changed,
-//! and between two changes an empty list lets silence be observed. Pure.
+//! The store keeps changes from one poll to the next, not the lists. Lists that lead to the same changes can be made
+//! from them: a missing entry is not a change, so that a list needs only what changed. Empty lists between two changes
+//! let silence be observed. Pure.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -15,14 +15,14 @@ use super::diff::{CLOCK_TOLERANCE, ChangeKind};
 use super::event::{Event, Level, Target};
 use super::time::Time;
 
-/// Something that was observed of a target.
+/// An observation of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
-    /// When.
+    /// When it was observed.
     pub at: Time,
-    /// Where; `None`: of everything.
+    /// Of which target; `None`: of all of them.
     pub target: Option<Target>,
-    /// What.
+    /// What was observed.
     pub what: Seen,
 }
 
@@ -31,20 +31,20 @@ pub struct Observation {
 pub enum Seen {
     /// A change, with the episode's reading after it.
     Change {
-        /// What the diff said.
+        /// How the episode changed.
         kind: ChangeKind,
         /// New occurrences.
         new: u64,
         /// The episode's reading, its text the newest that is known.
         event: Event<'static>,
     },
-    /// It could not be read, from then on.
+    /// From then on the target could not be read.
     Failing,
-    /// It could be read again.
+    /// The target could be read again.
     Readable,
-    /// Podbell did not run from then until `at`.
+    /// Podbell did not run from `since` until `at`.
     Down {
-        /// Since when.
+        /// When it stopped.
         since: Time,
     },
 }
@@ -52,11 +52,11 @@ pub enum Seen {
 /// One poll, as backtests take it; an empty list says only that nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Poll {
-    /// When.
+    /// When it was made.
     pub at: Time,
-    /// Where.
+    /// The target.
     pub target: Target,
-    /// What it showed; `None`: it failed.
+    /// The events that it showed; `None` if it failed.
     pub events: Option<Vec<Event<'static>>>,
 }
 
@@ -67,20 +67,20 @@ pub struct Polls {
     until: Time,
 }
 
-/// What is known of one target, and where its replay stands.
+/// The history of one target, and how far it was replayed.
 struct Life {
     target: Target,
     every: Duration,
     /// Changes of one poll, by its time.
     changes: BTreeMap<Time, Vec<Event<'static>>>,
-    /// Times in which it was not read: failing, or podbell was down (no polls at all).
+    /// When polls failed (`failing`), and when podbell did not run and made no polls (`down`).
     failing: Vec<(Time, Time)>,
     down: Vec<(Time, Time)>,
-    /// When it was polled for certain.
+    /// When it was certainly polled.
     polled: BTreeSet<Time>,
     /// Episodes that changed.
     known: HashSet<(Time, Level, u64)>,
-    /// The beginnings of episodes of which only the last occurrence was news, in the replay: before it began.
+    /// First dates in the replay, of episodes that were not new in full: they are before the replay begins.
     older: HashMap<(Time, Level, u64), Time>,
 }
 
@@ -114,14 +114,14 @@ impl Polls {
                     life.polled.insert(at);
                     match life.failing.last_mut() {
                         Some(failing) => failing.1 = at,
-                        // It began before the history does.
+                        // It failed before the history begins.
                         None => life.failing.push((since, at)),
                     }
                 }
                 Seen::Down { .. } => {}
             }
         }
-        // What was there before the first change: known, and of no interest.
+        // Poll once before the history begins: these episodes are then known, as baseline.
         let begin = since.minus(Duration::from_millis(1));
         for (target, events) in before {
             let old =
@@ -137,10 +137,10 @@ impl Polls {
     }
 }
 
-/// So old that the first contact does not tell of it.
+/// So old that it is baseline at first contact.
 const QUIET: Duration = Duration::from_secs(24 * 3600);
 
-/// What tells the episodes of one target apart.
+/// What identifies an episode of one target.
 fn identity(event: &Event<'_>) -> (Time, Level, u64) {
     let parts = [&event.obj_type, &event.obj_name, &event.reason, &event.message].map(|part| &**part).join("\0");
     (event.first_seen, event.level, xxh3_64(parts.as_bytes()))
@@ -160,12 +160,12 @@ impl Life {
         }
     }
 
-    /// The event, as the diff of the replay counts it: what appeared and was not news in full began before podbell
-    /// read its source, and the replay begins at `since`.
+    /// The event with a first date that makes the replay count the same. An episode that appeared but was not new in
+    /// full began before podbell read its source; the replay reads it from `since`.
     fn as_old_as_it_was(&mut self, kind: ChangeKind, new: u64, event: Event<'static>, since: Time) -> Event<'static> {
         let key = identity(&event);
         if kind == ChangeKind::Appeared && new < event.count {
-            // Each a little older than the one before, so that no two become one.
+            // Each is a little older than the one before, so that no two merge.
             let apart = Duration::from_millis(1 + self.older.len() as u64);
             let begun = event.first_seen.min(since.minus(CLOCK_TOLERANCE * 2).minus(apart));
             self.older.entry(key).or_insert(begun);
@@ -174,7 +174,7 @@ impl Life {
         Event { first_seen, ..event }
     }
 
-    /// The reading from which the diff makes this change, if it is the first one of the episode.
+    /// The earlier reading from which the diff makes this change, if it is the first change of the episode.
     fn reading_before(&mut self, kind: ChangeKind, new: u64, event: &Event<'static>) -> Option<Event<'static>> {
         if !self.known.insert(identity(event)) {
             return None;
@@ -182,7 +182,7 @@ impl Life {
         match kind {
             ChangeKind::Appeared => None,
             ChangeKind::Increased => Some(Event { count: event.count.saturating_sub(new), ..event.clone() }),
-            // It began anew: an older episode of the same series was known.
+            // A restart needs an older episode of the same series.
             ChangeKind::Restarted => {
                 Some(Event { count: 1, first_seen: event.first_seen.minus(QUIET), ..event.clone() })
             }
@@ -193,10 +193,10 @@ impl Life {
         spans.iter().any(|(from, until)| *from <= at && at < *until)
     }
 
-    /// What a poll at this time showed; `None`: there was none.
+    /// The poll at this time; `None` if there was none.
     fn poll(&mut self, at: Time) -> Option<Poll> {
         let events = self.changes.remove(&at);
-        // Whatever changed was read.
+        // A change proves that the poll succeeded.
         let events = match events {
             Some(events) => Some(events),
             None if Self::is_in(&self.down, at) => return None,
@@ -206,8 +206,8 @@ impl Life {
         Some(Poll { at, target: self.target.clone(), events })
     }
 
-    /// The next time at which it was, or may have been, polled: after a regular time, but polls that are
-    /// certain set the clock, and none was shortly before them.
+    /// When it was polled next: after the usual interval. A certain poll within one and a half intervals takes its
+    /// place, as there was none shortly before that.
     fn after(&self, at: Time) -> Time {
         let certain = self.polled.range((Bound::Excluded(at), Bound::Unbounded)).next();
         let near = |certain: &&Time| **certain <= at.plus(self.every).plus(self.every / 2);
@@ -282,7 +282,7 @@ mod tests {
             [
                 (999, Some(vec![7])),
                 (1030, Some(vec![9])),
-                // When it could not be read, and could again, it was polled for certain.
+                // A poll certainly happened when it became unreadable, and when it became readable again.
                 (1100, None),
                 (1160, None),
                 (1200, Some(vec![])),

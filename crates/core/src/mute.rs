@@ -1,4 +1,4 @@
-//! A mute: said by a person, with author, reason and end.
+//! Mutes and acknowledgements. A person makes them, and a mute has an author, a reason and an end.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use super::rules::RuleKey;
 use super::scope::Scope;
 use super::time::Time;
 
-/// The longest mute: what is longer is no silence but a rule.
+/// The longest mute. For anything longer write a rule.
 pub const LONGEST_MUTE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Who said something, kept with it for ever.
+/// Who did something, kept with it for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Author {
     /// What people call them, text from outside.
     pub name: String,
-    /// Where they said it: a chat of podbell.yaml, `api TOKEN`, `page` or `command line`.
+    /// Where they did it: a chat of podbell.yaml, `api TOKEN`, `page` or `command line`.
     pub via: String,
 }
 
@@ -27,7 +27,7 @@ pub struct Author {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Muted {
-    /// Everything that a service shows. What is `None` is any.
+    /// Everything that a service shows. `None` matches anything.
     Service {
         /// The cluster's id.
         cluster: Option<String>,
@@ -41,25 +41,25 @@ pub enum Muted {
         /// Its number.
         id: u64,
     },
-    /// Everything that one rule tells.
+    /// All notices of one rule.
     Rule {
-        /// Which.
+        /// The rule.
         rule: RuleKey,
     },
 }
 
-/// A mute that was said.
+/// A mute that a person made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mute {
-    /// Ascending in the order of saying.
+    /// Ascending in the order in which they were made.
     pub id: u64,
     /// What is muted.
     pub what: Muted,
-    /// What its author may see: it holds nothing beyond.
+    /// What its author may see: it holds nothing outside of it.
     pub scope: Scope,
-    /// Who said it.
+    /// Who made it.
     pub by: Author,
-    /// Why, in their words.
+    /// The reason, in their words.
     pub why: Option<String>,
     /// Since when.
     pub from: Time,
@@ -68,7 +68,7 @@ pub struct Mute {
 }
 
 impl Muted {
-    /// Whether it is about what a target shows, seen from the service alone.
+    /// Whether it is about all that a target shows, judged by the service alone.
     pub fn is_service(&self, target: &Target) -> bool {
         match self {
             Self::Service { service, .. } => self.is_place(target) && *service == *target.service,
@@ -76,7 +76,7 @@ impl Muted {
         }
     }
 
-    /// Whether a target lies where a muted service does.
+    /// Whether a target is in the cluster and namespace of the muted service.
     fn is_place(&self, target: &Target) -> bool {
         let is = |wanted: &Option<String>, fact: &str| wanted.as_ref().is_none_or(|wanted| wanted == fact);
         match self {
@@ -87,7 +87,7 @@ impl Muted {
         }
     }
 
-    /// Whether it is about an incident. One that several services show is about each of them.
+    /// Whether it is about an incident. If several services show the incident, one that is muted is enough.
     pub fn is_about(&self, incident: &Incident) -> bool {
         match self {
             Self::Service { service, .. } => incident
@@ -99,7 +99,7 @@ impl Muted {
         }
     }
 
-    /// Whether everything that `other` names is named by this: what is `None` here is any.
+    /// Whether this covers everything that `other` covers; `None` here matches anything.
     pub fn includes(&self, other: &Self) -> bool {
         let is = |wanted: &Option<String>, fact: &Option<String>| wanted.is_none() || wanted == fact;
         match (self, other) {
@@ -113,17 +113,17 @@ impl Muted {
 }
 
 impl Mute {
-    /// Whether it holds an incident: one that reaches beyond what its author may see it does not.
+    /// Whether it holds an incident. It does not hold one with targets that its author may not see.
     pub fn holds(&self, incident: &Incident) -> bool {
         self.what.is_about(incident) && self.scope.covers(&incident.targets)
     }
 }
 
-/// An acknowledgement: a person has it.
+/// An acknowledgement: a person takes care of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acknowledged {
-    /// Who.
+    /// Who acknowledged it.
     pub by: Author,
-    /// When.
+    /// When they did.
     pub at: Time,
 }

@@ -1,5 +1,4 @@
-//! A notice: one thing to tell. Its facts are frozen when it is made, so that what is told later
-//! is what was true then.
+//! A notice: one thing to tell. Its facts are frozen when it is made, so that a late message says what was true then.
 
 use std::collections::BTreeMap;
 
@@ -30,12 +29,12 @@ pub enum NoticeKind {
     Reopened,
     /// Its rule or its targets are gone.
     Closed,
-    /// Podbell's own word; belongs to no incident.
+    /// An announcement of podbell's own; belongs to no incident.
     Info,
 }
 
 impl NoticeKind {
-    /// The word of rule tests, webhooks and logs.
+    /// The word in rule tests, webhooks and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",
@@ -57,17 +56,17 @@ impl NoticeKind {
 /// One thing to tell, to some destinations. Immutable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Ascending in the order of making.
+    /// Ascending in the order in which they were made.
     pub id: u64,
     /// What it says.
     pub kind: NoticeKind,
-    /// The poll that caused it (of a deferred one: the first of them), or its timer.
+    /// When the poll was that caused it (of a deferred one: the first of them), or its timer.
     pub caused_at: Time,
     /// When it became due.
     pub made_at: Time,
     /// How urgent it is.
     pub severity: Severity,
-    /// Who is to be told.
+    /// The destinations.
     pub to: Vec<Destination>,
     /// The facts.
     pub body: NoticeBody,
@@ -81,7 +80,7 @@ pub enum NoticeBody {
     Incident(Box<Story>),
     /// Podbell's own trouble: it cannot read a source, or cannot deliver to a destination.
     Trouble(Box<Trouble>),
-    /// Podbell's own word.
+    /// An announcement of podbell's own.
     Info(Info),
 }
 
@@ -137,32 +136,32 @@ pub struct Story {
     pub first_seen: Time,
     /// How often it came back.
     pub reopened: u32,
-    /// What the destinations of this notice were told last; `None` with their first notice.
+    /// What the destinations of this notice were last notified of; `None` in their first notice.
     pub told: Option<LastNotified>,
     /// New reasons or kinds of message since then.
     pub news: Vec<String>,
-    /// How long it has been quiet, in seconds; of a resolved one.
+    /// How many seconds it has been quiet, if it is resolved.
     pub quiet_seconds: u64,
-    /// The event that ended it; `None`: silence did.
+    /// The event that ended it; `None` if silence did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndedBy>,
     /// Why it was closed.
     pub closed_because: Option<String>,
-    /// Whose mute is over while it is still open.
+    /// Whose mute ended while it is still open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute_over: Option<Author>,
-    /// Who has it.
+    /// Who acknowledged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledged>,
-    /// When podbell could not see, within this incident.
+    /// When podbell could not read its source, within this incident.
     pub blind: Vec<(Time, Time)>,
     /// Whom to mention, in the words of the rule file.
     pub mentions: Vec<String>,
-    /// Where help is written.
+    /// The address of the runbook.
     pub runbook: Option<String>,
-    /// The team's own facts.
+    /// The rule's labels: facts that the team adds.
     pub labels: BTreeMap<String, String>,
-    /// The team's own words, as the rule had them when the notice was made.
+    /// The rule's template when the notice was made.
     #[serde(default, skip_serializing_if = "Template::is_empty")]
     pub template: Template,
 }
@@ -191,14 +190,14 @@ pub struct Newest {
     pub message: String,
 }
 
-/// What somebody was told before.
+/// What a destination was last notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastNotified {
-    /// When.
+    /// When that was.
     pub at: Time,
-    /// The occurrences told then.
+    /// How many occurrences there were then.
     pub occurrences: u64,
-    /// The objects told then.
+    /// How many objects there were then.
     pub objects: u64,
 }
 
@@ -211,7 +210,7 @@ pub struct Trouble {
     pub subject: TroubleSubject,
     /// The error code or short word, such as `4100` or `timeout`.
     pub code: String,
-    /// What happened, in the words of the other side, without secrets.
+    /// What happened, as the other side's error says it, without secrets.
     pub text: String,
     /// What the operator can do.
     pub advice: String,
@@ -237,7 +236,7 @@ pub enum TroubleSubject {
     Rules(String),
 }
 
-/// Podbell's own word.
+/// An announcement of podbell's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
 pub enum Info {
@@ -263,22 +262,22 @@ pub enum Info {
         /// When it could be read again.
         until: Time,
     },
-    /// A window is over that kept things from the destination.
+    /// A window ended that held notices for the destination.
     Held {
-        /// Which.
+        /// The window.
         window: Window,
-        /// When the first of it fell due.
+        /// When the first of those notices became due.
         from: Time,
         /// The window's end.
         until: Time,
-        /// What is over by now, in words; at most 20.
+        /// The incidents that are over by now, in words; at most 20.
         over: Vec<String>,
-        /// How much that is in all.
+        /// How many are over by now in all.
         over_count: u64,
-        /// How much is still open, and told by itself.
+        /// How many are still open; those have notices of their own.
         still_open: u64,
     },
-    /// What the last day brought.
+    /// The summary of the last day.
     Daily {
         /// Since when.
         since: Time,
@@ -288,32 +287,32 @@ pub enum Info {
         events: u64,
         /// Messages that the destination took.
         messages: u64,
-        /// Incidents that it was told the opening of.
+        /// Incidents of whose opening it was notified.
         incidents: u64,
-        /// Kinds of Warnings that no rule told.
+        /// Kinds of Warnings that no rule notified of.
         untold: u64,
     },
-    /// A person muted something that the destination would hear of.
+    /// A person muted something that the destination would be notified of.
     Muted {
         /// What, in words: a service, an incident, a rule.
         what: String,
-        /// Who.
+        /// Who muted it.
         by: Author,
-        /// Why, in their words.
+        /// The reason, in their words.
         why: Option<String>,
         /// Until when.
         until: Time,
         /// How many open incidents it holds.
         holds: u64,
     },
-    /// A person tries a destination out.
+    /// A person tests a destination.
     Test {
         /// The destination.
         destination: String,
     },
     /// The store is not as podbell left it.
     Store {
-        /// What became of it.
+        /// What happened to it.
         #[serde(flatten)]
         fate: StoreFate,
         /// The folder in which the damaged files are kept.
@@ -330,22 +329,22 @@ pub enum Info {
     },
 }
 
-/// What became of the store since podbell wrote it.
+/// What happened to the store since podbell wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fate", rename_all = "snake_case")]
 pub enum StoreFate {
     /// Commits are missing: a backup was put in its place, or its log is damaged or gone.
     WentBack {
-        /// How many.
+        /// How many commits.
         commits: u64,
-        /// When the newest one is of that is there.
+        /// When the newest commit that is still there was made.
         from: Option<Time>,
-        /// When the last one was made.
+        /// When the last commit was made.
         until: Time,
     },
-    /// Another store lies in its place.
+    /// Another store is in its place.
     Replaced {
-        /// When the last commit was made to the one that was there.
+        /// When the last commit was made to the store that was there.
         until: Time,
     },
     /// It is gone or empty: a new one was begun.
@@ -360,7 +359,7 @@ pub enum StoreFate {
         /// When the last commit was made.
         until: Option<Time>,
     },
-    /// It is damaged, and what can be read goes on.
+    /// It is damaged; podbell goes on with what could be read.
     Mended {
         /// What is wrong.
         why: String,
@@ -374,7 +373,7 @@ pub enum StoreFate {
 }
 
 impl StoreFate {
-    /// The word of webhooks and logs.
+    /// The word in webhooks and logs.
     pub fn word(&self) -> &'static str {
         match self {
             Self::WentBack { .. } => "went_back",

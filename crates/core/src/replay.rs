@@ -1,4 +1,4 @@
-//! The whole middle of podbell in virtual time: what would have been told.
+//! Podbell without its edges, in virtual time: what would have been sent.
 //!
 //! Rule tests, backtests and `explain` feed it lists and let time pass; it runs the same
 //! [`step`] and the same [`Outbox`] as the service, with destinations that take everything
@@ -19,26 +19,26 @@ use super::time::Time;
 /// A request that a destination would have got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// When.
+    /// When it is sent.
     pub at: Time,
-    /// Who.
+    /// The destination.
     pub to: Destination,
-    /// Numbers of the notices it tells or contains, oldest first.
+    /// The numbers of the notices that it tells or contains, oldest first.
     pub notices: Vec<u64>,
 }
 
-/// What came of one input or of time that passed.
+/// The result of one input, or of time that passed.
 #[derive(Debug, Default)]
 pub struct Outcomes {
-    /// What was told, in the order of making.
+    /// The notices, in the order in which they were made.
     pub notices: Vec<Notice>,
-    /// The requests that carried it.
+    /// The requests that carry them.
     pub sent: Vec<Sent>,
-    /// What became of each Warning change.
+    /// The decision about each Warning change.
     pub decisions: Vec<Decision>,
 }
 
-/// See the module.
+/// Podbell's core in virtual time, see the module.
 pub struct Replay {
     setup: Arc<Setup>,
     state: State,
@@ -48,7 +48,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Nothing has happened yet, and it is `now`. Without policies no requests are planned.
+    /// A replay that begins at `now` and knows nothing. Without policies no requests are planned.
     pub fn new(setup: Arc<Setup>, policies: BTreeMap<Destination, Policy>, now: Time) -> Self {
         let state = State::restore(Restored::default(), &setup, now);
         // An empty outbox has nothing to write.
@@ -56,14 +56,14 @@ impl Replay {
         Self { setup, state, outbox, now, tally: Tally::default() }
     }
 
-    /// Targets are watched from now on, beside those that are.
+    /// Adds targets to those that are watched.
     pub fn watch(&mut self, source: &Arc<str>, targets: Vec<Target>) -> Outcomes {
         let targets: Vec<TargetEntry> =
             targets.into_iter().map(|target| TargetEntry { target, discovered: false }).collect();
         self.input(Input::TargetList { source, targets: &targets, complete: false })
     }
 
-    /// A good poll of a watched target at `at`; what falls due until then comes first.
+    /// A good poll of a watched target at `at`; timers that are due until then come first.
     pub fn observe(&mut self, target: &Target, events: &[Event<'_>], at: Time) -> Outcomes {
         let mut outcomes = self.pass(at);
         for wanted in self.state.wants(target) {
@@ -91,7 +91,7 @@ impl Replay {
         outcomes
     }
 
-    /// What is known now: incidents that are open, and the rest.
+    /// The current state: incidents and everything else.
     pub fn state(&self) -> &State {
         &self.state
     }
@@ -101,7 +101,7 @@ impl Replay {
         self.tally
     }
 
-    /// The time that has passed.
+    /// The current virtual time.
     pub fn now(&self) -> Time {
         self.now
     }

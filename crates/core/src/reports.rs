@@ -67,20 +67,20 @@ impl Trouble {
 pub struct Report {
     /// Which trouble.
     pub trouble: Trouble,
-    /// Its reporter says it again at least this often while it lasts; `None`: it is said once.
+    /// Its reporter repeats it at least this often while it lasts; `None`: it is reported once.
     pub repeats: Option<Duration>,
-    /// Whether its end is always said: then silence is none.
+    /// Whether its end is always reported: then silence does not end it.
     pub end_is_said: bool,
 }
 
 /// What an event ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
-    /// These troubles.
+    /// The troubles that it ends.
     pub troubles: &'static [Trouble],
-    /// Of what.
+    /// Whose troubles it ends.
     pub of: Of,
-    /// Whether only that of objects of the same kind.
+    /// Whether it ends only troubles of objects of the same kind.
     pub same_kind: bool,
 }
 
@@ -106,18 +106,18 @@ const CERTIFICATE: Duration = Duration::from_secs(8 * 3600);
 /// How much longer than its reporter's interval a silence must be.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// The silence that an event's reporter may keep while what it said is still true; zero where nothing is known.
+/// How long an event's reporter may be silent while its trouble lasts; zero if that is unknown.
 pub fn slowest(event: &Event<'_>) -> Duration {
     let known = of(event).and_then(|report| report.repeats).or_else(|| controller(event).then_some(CONTROLLER));
     let series = event.series.then_some(SERIES);
-    // A rule that resolves faster than the kubelet speaks does so on purpose: by default none does.
+    // A rule that resolves faster than the kubelet repeats itself does so on purpose: by default none does.
     known.max(series).filter(|every| *every > KUBELET).map_or(Duration::ZERO, |every| every + MARGIN)
 }
 
-/// What is known of how the trouble of an event is reported; `None` for an event that is not known to end by another.
+/// How the trouble of an event is reported; `None` if no other event is known to end it.
 pub fn of(event: &Event<'_>) -> Option<Report> {
     let report = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_said: true });
-    // What may end without a word ends by silence, too.
+    // These may end without an event, so that silence ends them, too.
     let silent = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_said: false });
     let (reason, kind, message) = (event.reason.trim(), event.obj_type.trim(), event.message.as_ref());
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -142,7 +142,7 @@ pub fn of(event: &Event<'_>) -> Option<Report> {
         }
         "Failed" if kind == "Pod" => report(Trouble::NotStarted, Some(KUBELET)),
         "FailedCreate" => report(Trouble::NotCreated, Some(CONTROLLER)),
-        // A claim that is bound by hand says nothing.
+        // A claim that is bound by hand gets no event.
         "ProvisioningFailed" | "FailedBinding" => silent(Trouble::Unprovisioned, Some(KUBELET)),
         "VolumeResizeFailed" | "FileSystemResizeFailed" => silent(Trouble::Unresized, Some(KUBELET)),
         "Evicted" | "Preempted" | "Preempting" if kind == "Pod" => silent(Trouble::Evicted, None),
@@ -163,15 +163,15 @@ pub fn of(event: &Event<'_>) -> Option<Report> {
     }
 }
 
-/// Words of texts that are about an image.
+/// What texts about pulling an image contain.
 const PULL: [&str; 6] =
     ["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull", "InvalidImageName"];
 /// The objects of cert-manager.
 const CERTIFICATES: [&str; 6] = ["Certificate", "CertificateRequest", "Challenge", "ClusterIssuer", "Issuer", "Order"];
-/// What cannot be true of a pod whose image is pulled.
+/// Troubles that are over for a pod whose image is being pulled.
 const BEFORE_IMAGE: &[Trouble] = &[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox];
 
-/// Whether a controller writes it, on each of its tries.
+/// Whether a controller writes it, again at each of its attempts.
 fn controller(event: &Event<'_>) -> bool {
     let kinds = ["CronJob", "DaemonSet", "Deployment", "Endpoints", "Job", "ReplicaSet", "Service", "StatefulSet"];
     event.level == Level::Warning && kinds.contains(&event.obj_type.trim())
@@ -202,7 +202,7 @@ pub fn ended_by(event: &Event<'_>) -> Option<End> {
             Trouble::NotStarted,
             Trouble::NodeAway,
         ]),
-        // A cron job that creates a job says nothing of what that job can create.
+        // Of the same kind only: a cron job that creates a job does not prove that the job can create pods.
         "SuccessfulCreate" => {
             Some(End { troubles: &[Trouble::NotCreated, Trouble::ScheduleMissed], of: Of::Workload, same_kind: true })
         }
@@ -225,7 +225,7 @@ pub fn ends(event: &Event<'_>) -> bool {
     ended_by(event).is_some() || deleted(event).is_some()
 }
 
-/// Whether `end`, another event of the same list, ends what `event` tells, by their dates.
+/// Whether `end`, another event of the same list, ends the trouble of `event`, judged by their dates.
 pub fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
     let Some(report) = of(event) else { return false };
     let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
@@ -236,7 +236,7 @@ pub fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
     let Some(by) = ended_by(end).filter(|by| by.troubles.contains(&report.trouble)) else { return false };
     match by.of {
         Of::Object => same && end.last_seen >= event.last_seen,
-        // Others of a workload may be well in the same second.
+        // In the same second the event may be about another object of the workload, which is well.
         Of::Workload => {
             let of = |event: &Event<'_>| workload::of(&event.obj_type, &event.obj_name).to_owned();
             of(end) == of(event) && (!by.same_kind || end.obj_type == event.obj_type) && end.last_seen > event.last_seen
@@ -245,15 +245,15 @@ pub fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
     }
 }
 
-/// Whether an event is of those that tell how pods come and go: who shows one shows the end of a trouble, too. That
-/// an image is pulled again is part of its trouble.
+/// Whether an event belongs to the normal course of pods: a source that shows such an event also shows those that end
+/// troubles. `Pulling` is not one: pulling an image again is part of its trouble.
 pub fn is_of_a_course(event: &Event<'_>) -> bool {
     event.level == Level::Normal
         && event.reason.trim() != "Pulling"
         && (ended_by(event).is_some_and(|end| end.of != Of::Node) || deleted(event).is_some())
 }
 
-/// The same of nodes.
+/// Whether an event belongs to the normal course of nodes.
 pub fn is_of_a_node(event: &Event<'_>) -> bool {
     event.level == Level::Normal && event.obj_type.trim() == "Node"
 }
@@ -268,7 +268,7 @@ pub enum Deleted<'e> {
 }
 
 impl Deleted<'_> {
-    /// Whether an object is meant.
+    /// Whether it includes this object.
     pub fn is(&self, kind: &str, name: &str) -> bool {
         match self {
             Self::One(of, one) => (*of, *one) == (kind, name),
@@ -287,7 +287,8 @@ impl Deleted<'_> {
     }
 }
 
-/// What an event says is deleted: a controller names the pod, the event of a node that is removed is about it.
+/// What an event says is deleted. The event of a controller names the pod in its text; that of a removed node is about
+/// the node.
 pub fn deleted<'e>(event: &'e Event<'_>) -> Option<Deleted<'e>> {
     let message = event.message.as_ref();
     let name = |from: &str| message.split_once(from).map(|(_, rest)| rest.trim_start());
@@ -310,8 +311,8 @@ pub fn deleted<'e>(event: &'e Event<'_>) -> Option<Deleted<'e>> {
     }
 }
 
-/// The group of troubles that one cause makes, for reasons that are no news to each other's readers as another kind of
-/// trouble would be: how a pod comes to run, what its node does, its probes, and so on.
+/// The group of troubles with one cause: how a pod comes to run, what its node does, its probes, and so on. To readers
+/// who know one reason of a group, another one is not news.
 pub fn family<'e>(event: &'e Event<'_>) -> &'e str {
     let reason = event.reason.trim();
     match of(event).map(|report| report.trouble) {

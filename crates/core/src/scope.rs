@@ -1,6 +1,6 @@
 //! What a person may see and act on: a team's channel is bound to its own namespaces or services.
 //!
-//! A mute remembers the scope of whoever said it, so that it never holds more than they may see.
+//! A mute keeps the scope of its author, so that it never holds more than they may see.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Names, Target};
 use super::rules::{Pattern, PatternError};
 
-/// Keys that must all fit; the patterns of a key mean any of them. Without keys everything is seen.
+/// Keys that must all fit; of the patterns of a key one must fit. Without keys everything is seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(with = "Written")]
 #[serde(try_from = "Written", into = "Written")]
@@ -22,7 +22,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Whether there is anything that it does not see.
+    /// Whether it sees everything.
     pub fn is_everything(&self) -> bool {
         self == &Self::default()
     }
@@ -32,7 +32,7 @@ impl Scope {
         self.sees_names(target.names())
     }
 
-    /// The same by its names.
+    /// Like [`Self::sees`], by the names of the service.
     pub fn sees_names(&self, names: Names<'_>) -> bool {
         let fits = |patterns: &[Pattern], text: &str| {
             patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text.trim()))
@@ -47,14 +47,13 @@ impl Scope {
         self.is_everything() || targets.into_iter().any(|target| self.sees(target))
     }
 
-    /// Whether something that these services show is wholly within it: what reaches into other
-    /// teams' services is not one team's to silence.
+    /// Whether all of these services are within it: a team must not silence what other teams' services show, too.
     pub fn covers<'a>(&self, targets: impl IntoIterator<Item = &'a Target>) -> bool {
         self.is_everything() || targets.into_iter().all(|target| self.sees(target))
     }
 }
 
-/// The same as texts.
+/// What a person may see, as texts.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Scope")]
 struct Written {
@@ -89,7 +88,7 @@ impl From<Scope> for Written {
 /// What somebody may do within their scope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rights {
-    /// Ask.
+    /// Ask only.
     #[default]
     Read,
     /// Acknowledge and mute, too.

@@ -17,7 +17,7 @@ pub struct SeriesId(pub [u8; 16]);
 /// One run of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EpisodeKey {
-    /// Of which series.
+    /// The series.
     pub series: SeriesId,
     /// The cluster's time of its first occurrence.
     pub first_seen: Time,
@@ -53,7 +53,7 @@ impl Identities {
         EpisodeKey { series: SeriesId(hash.to_be_bytes()), first_seen: event.first_seen }
     }
 
-    /// The problem that a rule sees in what has these values.
+    /// The problem that a rule sees where these are the values of its group.
     pub fn problem(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> ProblemId {
         self.buffer.clear();
         for text in [&rule.file, &rule.name] {

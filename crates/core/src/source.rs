@@ -26,7 +26,7 @@ pub struct SourceInfo {
 pub struct TargetEntry {
     /// The target.
     pub target: Target,
-    /// Found by discovery, so that it may go again; else configured, and its absence is trouble.
+    /// Found by discovery, so that it may disappear. The absence of a configured one is a trouble.
     pub discovered: bool,
 }
 
@@ -49,12 +49,12 @@ pub struct Problem {
 pub struct Covers {
     /// The source's name.
     pub source: Arc<str>,
-    /// The namespace; `None`: all of them, and what lies in none.
+    /// The namespace; `None`: all of them, and objects without one.
     pub namespace: Option<Arc<str>>,
 }
 
 impl Covers {
-    /// Whether the watch would show a target's events. Events about what lies in no namespace are kept in `default`.
+    /// Whether the watch would show a target's events. Events about objects without a namespace are kept in `default`.
     pub fn includes(&self, target: &Target) -> bool {
         let namespace = self.namespace.as_deref();
         target.source == self.source
@@ -62,7 +62,7 @@ impl Covers {
                 .is_none_or(|name| name == &*target.namespace || (name == "default" && target.namespace.is_empty()))
     }
 
-    /// All that could include a target.
+    /// All watches that could include a target.
     pub fn of(target: &Target) -> impl Iterator<Item = Self> {
         let kept_in_default = target.namespace.is_empty().then(|| "default".into());
         let namespaces = [None, Some(target.namespace.clone()), kept_in_default];
@@ -96,7 +96,7 @@ pub struct ObjectName {
 /// What a watching source saw of one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartialObservation {
-    /// Which.
+    /// The target.
     pub target: Target,
     /// Its events: all of them, or those that changed.
     pub events: Vec<Event<'static>>,

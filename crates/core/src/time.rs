@@ -1,4 +1,4 @@
-//! Instants as plain data. The core never asks what time it is; it is told.
+//! Instants as plain data. The core never reads a clock: it gets the time as an argument.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Time(i64);
 
 impl Time {
-    /// Stands in the dates of an event where the source shows none that can be read; see [`Time::is_unknown`].
+    /// Stands for a date of an event that the source does not show or that cannot be read; see [`Time::is_unknown`].
     pub const UNKNOWN: Self = Self(0);
 
     /// Whether it stands for a date that could not be read: no cluster is as old as the epoch.
@@ -59,12 +59,12 @@ impl Time {
         Self(self.0.saturating_add(by.0))
     }
 
-    /// Carries this moment along when the clock was set.
+    /// Moves this moment along with the clock that was set.
     pub fn carry(&mut self, by: Jump) {
         *self = self.moved(by);
     }
 
-    /// How long `earlier` lies back; zero if it does not.
+    /// How long ago `earlier` was; zero if it is later.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -76,23 +76,23 @@ impl Time {
 pub struct Jump(i64);
 
 impl Jump {
-    /// A clock that differs by less from what it should show was not set.
+    /// A clock that is off by less than this was not set.
     pub const LEAST: Duration = Duration::from_secs(1);
     /// The clock was not set.
     pub const NONE: Self = Self(0);
 
-    /// From what a clock would show to what it shows.
+    /// The jump from the time that a clock should show to the time that it shows.
     pub fn between(expected: Time, shown: Time) -> Self {
         Self(shown.0.saturating_sub(expected.0))
     }
 
-    /// So much and then so much more.
+    /// Both jumps, one after the other.
     #[must_use]
     pub fn and(self, more: Self) -> Self {
         Self(self.0.saturating_add(more.0))
     }
 
-    /// The way back.
+    /// The opposite jump.
     #[must_use]
     pub fn undone(self) -> Self {
         Self(self.0.saturating_neg())

@@ -14,16 +14,16 @@ pub fn quarter(at: Time) -> i64 {
     at.millis().div_euclid(QUARTER)
 }
 
-/// What was new in one stretch of a timeline.
+/// What was new in one bar of a timeline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bar {
     /// Occurrences of Warnings.
     pub warnings: u64,
-    /// Of anything else.
+    /// Occurrences of all other events.
     pub others: u64,
 }
 
-/// See the module.
+/// A service's last day in quarters of an hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeline {
     /// The oldest first; the last one is not over.
@@ -35,7 +35,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// From what was counted in each quarter; others than the last day's are left out.
+    /// Makes it from the counts of quarters; those that are not of the last day are left out.
     pub fn new(counted: impl IntoIterator<Item = (i64, Bar)>, now: Time) -> Self {
         let first = quarter(now) - QUARTERS as i64 + 1;
         let mut bars = vec![Bar::default(); QUARTERS];
@@ -49,7 +49,7 @@ impl Timeline {
         Self { bars, from: Time::from_millis(first.saturating_mul(QUARTER)), each: Duration::from_millis(900_000) }
     }
 
-    /// The same with so many quarters in one bar.
+    /// The same with several quarters in one bar.
     #[must_use]
     pub fn coarser(&self, together: usize) -> Self {
         let sum = |bars: &[Bar]| {

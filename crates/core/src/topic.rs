@@ -14,7 +14,7 @@ pub fn of(event: &Event<'_>, workload: &str) -> String {
     format!("{}: {}", event.reason.trim(), kind_of_message(&event.message, &event.obj_name, workload))
 }
 
-/// The built-in families: reasons and texts by which the cluster tells one and the same cause.
+/// The built-in families: reasons and texts by which the cluster reports one and the same cause.
 fn family(event: &Event<'_>) -> Option<&'static str> {
     let (reason, message) = (event.reason.trim(), event.message.as_ref());
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -38,15 +38,15 @@ fn family(event: &Event<'_>) -> Option<&'static str> {
     }
 }
 
-/// The message without quoted parts, names of objects, hashes, addresses, times and numbers; its
-/// first 80 characters. Scripts without blanks between words are taken apart where the script changes: of
-/// "磁盘已满98%" the number goes, and the clause stays.
+/// The message without quoted parts, names of objects, hashes, addresses, times and numbers; its first 80 characters.
+/// Scripts without blanks between words are split where the script changes: of "磁盘已满98%" the number is dropped, and
+/// the clause stays.
 pub fn kind_of_message(message: &str, obj_name: &str, workload: &str) -> String {
     let mut kind = String::new();
     let unquoted = without_quotes(message);
     for (word, glued) in unquoted.split_whitespace().flat_map(pieces) {
         let dense = word.chars().any(is_dense);
-        // Names of objects are written into the clause, too.
+        // Names of objects are also written inside of the clause.
         if glued && !dense && word.chars().all(|c| c.is_ascii_lowercase() || c == '-') {
             continue;
         }
@@ -71,8 +71,8 @@ pub fn kind_of_message(message: &str, obj_name: &str, workload: &str) -> String 
     kind.chars().take(KIND_CHARS).collect()
 }
 
-/// A word at blanks, taken apart where a script that is written without blanks begins or ends; whether there are more
-/// pieces.
+/// Splits a word where a script that is written without blanks begins or ends. The flag says that a piece is not the
+/// whole word.
 fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
     let mut rest = word;
     std::iter::from_fn(move || {
@@ -84,7 +84,7 @@ fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
     })
 }
 
-/// Whether a character of these scripts counts something.
+/// Whether a character is a number in these scripts.
 fn is_numeral(c: char) -> bool {
     c.is_numeric() || "〇一二三四五六七八九十百千万两".contains(c)
 }

@@ -8,18 +8,18 @@ use serde::Serialize;
 use super::step::decision::{Claimed, Decision, Effect, Verdict};
 use super::time::Time;
 
-/// So many deciding changes are shown, the first and the newest of them.
+/// How many deciding changes are shown: the first and the newest of them.
 const MOST_STEPS: usize = 30;
-/// So many of those are the first ones.
+/// How many of those are the first ones.
 const FIRST_STEPS: usize = 10;
 
-/// One line of it.
+/// One line of a trail.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
     /// A change.
     Change(Box<Decision>),
-    /// So many changes stand here that another page shows.
+    /// How many changes were left out here; another page shows them.
     LeftOut(u64),
 }
 
@@ -37,9 +37,8 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// A page with `most` of the newest changes before those of the page before it. `incident`: whose
-    /// changes they are, if they are of one. `worse`: when it was told to have got worse, in the order of
-    /// time.
+    /// The page of this number, with `most` changes; the first page has the newest. `incident`: the incident whose
+    /// changes they are, if they are of one. `worse`: when notices said that it got worse, in the order of time.
     pub fn new(decisions: Vec<Decision>, incident: Option<u64>, worse: &[Time], page: u32, most: usize) -> Self {
         let (all, page, most) = (decisions.len(), page.max(1), most.max(1));
         let pages = u32::try_from(all.div_ceil(most).max(1)).unwrap_or(u32::MAX);
@@ -91,7 +90,7 @@ fn steps(decisions: &[Decision], incident: Option<u64>, worse: &[Time]) -> Vec<u
     for (place, decision) in decisions.iter().enumerate() {
         let effects = || of(decision, incident).map(|claimed| claimed.effect);
         let turned = effects().any(|effect| matches!(effect, Effect::Opened | Effect::Reopened | Effect::Over));
-        // Of those that gather towards the same opening the first says when it began.
+        // Of the changes that gather for one opening, the first is a step: it says when they began.
         let gathering = effects().any(|effect| matches!(effect, Effect::Gathers { .. } | Effect::Waits));
         let begins = gathering && !std::mem::replace(&mut gathers, gathering);
         gathers = gathering;
@@ -103,7 +102,7 @@ fn steps(decisions: &[Decision], incident: Option<u64>, worse: &[Time]) -> Vec<u
             steps.push(place);
         }
     }
-    // What was told to be worse was so by the newest change of that moment.
+    // The newest change up to that moment made it worse.
     let told = worse.iter().map(|at| decisions.partition_point(|decision| decision.at <= *at));
     steps.extend(told.filter_map(|after| after.checked_sub(1)));
     steps.sort_unstable();
@@ -115,7 +114,7 @@ fn steps(decisions: &[Decision], incident: Option<u64>, worse: &[Time]) -> Vec<u
     steps
 }
 
-/// What rules made of a change, as far as it concerns this incident.
+/// What rules decided about a change, as far as it concerns this incident.
 fn of(decision: &Decision, incident: Option<u64>) -> impl Iterator<Item = &Claimed> {
     let claimed = match &decision.verdict {
         Verdict::Claimed(claimed) => claimed.as_slice(),

@@ -1,7 +1,7 @@
-//! What people do to incidents: mute, unmute, acknowledge. And what came of it.
+//! What people do to incidents: mute, unmute, acknowledge. And the results.
 //!
-//! A deed is carried out by the engine, in one commit with its entry in the log of actions; whoever
-//! asks afterwards sees it.
+//! The engine carries a user action out in one commit with its entry in the log of actions, so that whoever asks
+//! afterwards sees it.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use super::scope::Scope;
 /// Something that a person wants done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserAction {
-    /// Who.
+    /// Who wants it.
     pub by: Author,
-    /// What they may see: whatever lies outside is, for them, not there.
+    /// What they may see; whatever is outside does not exist for them.
     pub scope: Scope,
-    /// What.
+    /// What they want.
     pub act: Act,
 }
 
@@ -25,34 +25,34 @@ pub struct UserAction {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "snake_case")]
 pub enum Act {
-    /// Hold what would be told.
+    /// Hold notices back.
     Mute {
-        /// Of what.
+        /// What to mute.
         what: Muted,
         /// How long; more than [`super::mute::LONGEST_MUTE`] is refused.
         lasts: Duration,
-        /// Why.
+        /// The reason.
         why: Option<String>,
     },
     /// End a mute before its time.
     Unmute {
-        /// Which mutes: all of exactly this.
+        /// All mutes of exactly this.
         what: Muted,
     },
-    /// "I have it": no reminders until it comes back.
+    /// Acknowledge an incident: no reminders until it comes back.
     Acknowledge {
         /// The incident.
         id: u64,
     },
 }
 
-/// What came of a deed.
+/// The result of a user action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "done", rename_all = "snake_case")]
 pub enum ActionResult {
     /// It is muted.
     Muted {
-        /// As it holds now.
+        /// The mute that is now in force.
         mute: Mute,
         /// How many open incidents it holds at this moment.
         holds: u64,
@@ -76,7 +76,7 @@ pub enum ActionResult {
     },
 }
 
-/// Why a deed was refused.
+/// Why a user action was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
@@ -86,7 +86,7 @@ pub enum Refusal {
     NotYours,
     /// It is over already.
     Over,
-    /// Longer than a mute may be, or no time at all.
+    /// Longer than a mute may be, or zero.
     Length,
     /// Nothing like that is muted.
     NotMuted,

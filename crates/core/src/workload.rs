@@ -56,12 +56,13 @@ fn pod(name: &str) -> Option<&str> {
         .or_else(|| dashed(name, 1..=4, is_digit))
 }
 
-/// A request of cert-manager bears the number of its try, in older versions five random characters.
+/// The name of a request of cert-manager ends in the number of the attempt, in older versions in five random
+/// characters.
 fn request(name: &str) -> Option<&str> {
     dashed(name, 1..=4, is_digit).or_else(|| dashed(name, 5..=5, is_random))
 }
 
-/// Whether a pod's name has the hash of a template: a deployment made it, and people named that.
+/// Whether a pod's name has the hash of a template: then a deployment made the pod, and people named the deployment.
 pub fn is_of_a_template(obj_name: &str) -> bool {
     dashed(obj_name.trim(), 5..=5, is_random).and_then(|rest| dashed(rest, 6..=10, is_hash)).is_some()
 }
@@ -96,7 +97,7 @@ fn tekton(name: &str) -> Option<&str> {
 /// `WORKFLOW-RANDOM-HASH`, where the hash of a step is a decimal number: of one workflow.
 fn argo(name: &str) -> Option<&str> {
     let run = dashed(name, 8..=10, is_digit)?;
-    // A step's template may stand between.
+    // The name of the step's template may stand between.
     dashed(run, 5..=5, is_random).filter(|rest| rest.bytes().any(|b| b.is_ascii_lowercase())).or_else(|| {
         let (workflow, _) = run.rsplit_once('-')?;
         dashed(workflow, 5..=5, is_random)
@@ -108,7 +109,7 @@ fn argo(name: &str) -> Option<&str> {
 fn jenkins(name: &str) -> Option<&str> {
     let run = (0..2).try_fold(name, |rest, _| dashed(rest, 5..=5, is_lower_alnum))?;
     let run = dashed(run, 5..=5, is_lower_alnum).unwrap_or(run);
-    // Words of five letters may stand there, too.
+    // A part of five letters may also be a word.
     let drawn = name.get(run.len()..)?.split('-').filter(|part| {
         part.bytes().any(is_digit) || (!part.is_empty() && !part.bytes().any(|b| b"aeiou".contains(&b)))
     });
@@ -164,7 +165,7 @@ fn node_address(name: &str) -> Option<&str> {
     })
 }
 
-/// The shape of a workload's name, by which runs of one thing are known: their maker gives each a name of its own.
+/// The shape of a workload's name. It identifies runs of one thing, whose maker gives each run a name of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// The name with a `*` for what differs.
@@ -173,9 +174,9 @@ pub struct Shape {
     pub sure: bool,
 }
 
-/// The shape of a name with parts that look generated, else of one that is long enough to have a beginning; `None` for
-/// a short name that people gave, or of which nothing else is left. Workloads of one shape may be runs of the same
-/// thing, by a maker that podbell does not know.
+/// The shape of a name: parts that look generated are replaced; without such parts, of a name with three parts or more
+/// only the beginning stays. `None` for a short name that people gave, or if nothing else is left. Workloads of one
+/// shape may be runs of the same thing, by a maker that podbell does not know.
 pub fn shape(workload: &str) -> Option<Shape> {
     let parts: Vec<&str> = workload.split(['-', '.']).collect();
     let mut shape: Vec<&str> = Vec::with_capacity(parts.len());
@@ -184,7 +185,7 @@ pub fn shape(workload: &str) -> Option<Shape> {
         let after = shape.last() == Some(&"*");
         let length = match is_uuid(parts.get(at..at + 5).unwrap_or_default()) {
             true => 5,
-            // A shortened UUID, perhaps.
+            // Perhaps a shortened UUID.
             false if looks_generated(part) || (after && part.len() == 4 && is_hex(part)) => 1,
             false => 0,
         };
@@ -196,7 +197,7 @@ pub fn shape(workload: &str) -> Option<Shape> {
             shape.push("*");
         }
     }
-    // Of a name that is nothing else, only a long part is sure.
+    // A name of generated parts only is sure only if they are long.
     let named = shape.iter().any(|part| *part != "*");
     if generated >= 16 || (generated > 0 && named) {
         return Some(Shape { text: shape.join("-"), sure: true });
@@ -216,9 +217,8 @@ fn is_uuid(parts: &[&str]) -> bool {
     parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.iter().all(|part| is_hex(part))
 }
 
-/// Whether part of a name looks as if no person had written it: of five characters or more, all of them such as
-/// Kubernetes draws, or digits only, or letters and digits that take turns at least three times, or a long hexadecimal
-/// number.
+/// Whether part of a name looks generated. It has five characters or more, and they are all such as Kubernetes draws,
+/// or all digits, or letters and digits that take turns at least three times, or a long hexadecimal number.
 fn looks_generated(part: &str) -> bool {
     if part.len() < 5 || !part.bytes().all(is_lower_alnum) {
         return false;

@@ -1,11 +1,11 @@
-//! Time zones by name, and what was probably meant by a name that is none.
+//! Time zones by name, and what an unknown name probably means.
 
 use jiff::tz::TimeZone;
 
 use super::diagnostic::did_you_mean;
 
-/// Abbreviations and other names that people and machines write: several zones share most of them, so that none is
-/// taken without asking.
+/// Abbreviations and other names that people and machines write. Most of them mean several zones, so that none is
+/// accepted without asking.
 const MEANT: &[(&str, &str)] = &[
     ("CST", "Asia/Shanghai (what machines in China print), or America/Chicago?"),
     ("CDT", "America/Chicago?"),
@@ -43,36 +43,41 @@ const MEANT: &[(&str, &str)] = &[
     ("local", "the name of the zone, such as Asia/Shanghai: podbell may run elsewhere"),
 ];
 
+/// There is no such zone. The text says what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownZone(String);
+
 /// The zone of this name.
 ///
 /// # Errors
 /// When there is none: what to write instead, for people.
-pub fn named(name: &str) -> Result<TimeZone, String> {
+pub fn named(name: &str) -> Result<TimeZone, UnknownZone> {
     let name = name.trim();
-    // `CST` may be in a system's database one day; what it means stays unclear.
+    // `CST` may be in a system's database one day; refuse it still, as its meaning is unclear.
     if let Some((_, meant)) = MEANT.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)) {
-        return Err(match meant.ends_with('?') {
+        return Err(UnknownZone(match meant.ends_with('?') {
             true => format!("did you mean {meant} Write the name of the place"),
             false => format!("write {meant}"),
-        });
+        }));
     }
     if let Ok(zone) = TimeZone::get(name) {
         return Ok(zone);
     }
     if let Some(hours) = offset(name) {
-        return Err(match hours {
+        return Err(UnknownZone(match hours {
             8 => "write the name of a place, such as Asia/Shanghai or Asia/Singapore".to_owned(),
             0 => "write UTC".to_owned(),
-            // The sign is the other way round in these names.
+            // The sign is inverted in these names.
             _ => format!("write the name of a place, or Etc/GMT{:+}", -hours),
-        });
+        }));
     }
     let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-    Err(match did_you_mean(name, known.iter().map(String::as_str)) {
-        // Of few letters every other name is near.
+    Err(UnknownZone(match did_you_mean(name, known.iter().map(String::as_str)) {
+        // Many names are near to a short one.
         Some(meant) if name.len() > 4 => format!("did you mean `{meant}`?"),
         _ => "use the name of a place such as Asia/Shanghai or Europe/Berlin, or UTC".into(),
-    })
+    }))
 }
 
 /// `UTC+8`, `GMT+08:00`, `+8`, `+0800` as hours.

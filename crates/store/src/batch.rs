@@ -1,4 +1,4 @@
-//! What one commit writes, as rows that an adapter only has to bind: nothing here refers to the engine's memory.
+//! The rows that one commit writes. An adapter only has to bind them: nothing here refers to the engine's memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,61 +17,61 @@ use podbell_core::step::{SeriesRow, State, TargetState, Writes};
 use podbell_core::time::Time;
 use podbell_core::timeline;
 
-/// A cluster may count anything; sums of counts must fit.
+/// The highest tally: clusters report arbitrary counts, and their sums must not overflow.
 pub(crate) const MOST_TALLIED: u64 = 1_000_000_000;
-/// A start after so short a pause is no gap in the history: a heartbeat is older than that.
+/// Shorter pauses are not recorded as gaps in the history: the last heartbeat is always somewhat older than the stop.
 const NO_GAP: Duration = Duration::from_secs(30);
 
-/// What is to be committed together, by table.
+/// What is committed together, by table.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The moment of the turn.
     pub(crate) now: Time,
-    /// The heartbeat, when it is time for one.
+    /// The heartbeat, when one is due.
     pub heartbeat: Option<Time>,
     /// The generation of the rules that incidents were brought in line with, when it changed.
     pub rules_generation: Option<u64>,
-    /// Rule files whose text was found good: name and text.
+    /// Accepted rule files: name and text.
     pub good_rules: Vec<(String, String)>,
-    /// What is counted for the daily lines, when that is to be written.
+    /// The counts for the daily lines, if this commit writes them.
     pub(crate) days: Option<DaysRow>,
     /// Commands of the inbox that were carried out, with their answers.
     pub answered: Vec<(InboxItem, String)>,
-    /// Targets that are gone, with all their rows.
+    /// Targets to delete, with all their rows.
     pub(crate) targets_gone: Vec<Target>,
     /// Targets that are new or changed.
     pub(crate) targets: Vec<(Target, TargetState)>,
-    /// Episodes that are new or changed. Of two rows of one episode the later holds.
+    /// Episodes that are new or changed. The later of two rows of one episode wins.
     pub(crate) series: Vec<SeriesRow>,
-    /// Episodes that are forgotten, also those in `series`.
+    /// Episodes to delete, even if they are in `series`.
     pub(crate) forgotten: BTreeSet<(Target, EpisodeKey)>,
-    /// What changed from poll to poll, beside the changes in `series`.
+    /// Entries of the history, beside the changes in `series`.
     pub(crate) gaps: Vec<Gap>,
     /// Incidents that are new or changed.
     pub(crate) incidents: Vec<IncidentRow>,
-    /// Incidents that nobody was told of, and that are over.
+    /// Incidents that ended before anybody was notified of them.
     pub(crate) incidents_gone: Vec<u64>,
-    /// What became of changes, with the incident that each joined.
+    /// Decisions about changes, encoded, each with the incident that it joined.
     pub(crate) decisions: Vec<(Option<u64>, Vec<u8>)>,
     /// Mutes that are new: number, end, JSON.
     pub(crate) mutes: Vec<(u64, Time, String)>,
-    /// Mutes that are over.
+    /// Mutes that ended.
     pub(crate) mutes_over: Vec<u64>,
-    /// Who has which incident, as JSON; `None`: nobody any more.
+    /// Acknowledgements by incident, as JSON; `None`: cleared.
     pub(crate) acknowledged: Vec<(u64, Option<String>)>,
-    /// What people did: when, to which incident, JSON.
+    /// User actions: when, on which incident, JSON.
     pub(crate) actions: Vec<(Time, Option<u64>, String)>,
     /// Podbell's own troubles, as JSON.
     pub(crate) troubles: Vec<(u64, String)>,
     /// Troubles that are over.
     pub(crate) troubles_over: Vec<u64>,
-    /// What a window (its JSON) keeps from a destination, as JSON; `None`: nothing any more.
+    /// What a window (as JSON) holds back from a destination, as JSON; `None`: nothing is held any more.
     pub(crate) held: Vec<(Destination, String, Option<String>)>,
     /// States of sources, as JSON.
     pub(crate) sources: Vec<(Arc<str>, String)>,
     /// New notices.
     pub(crate) notices: Vec<NoticeRow>,
-    /// Destinations that got another name: from, to. Before all that follows.
+    /// Renamed destinations: from, to. Applied before all fields below.
     pub(crate) destinations_renamed: Vec<(Destination, Destination)>,
     /// Destinations that are gone.
     pub(crate) destinations_gone: Vec<Destination>,
@@ -81,73 +81,54 @@ pub struct Batch {
     pub(crate) delivery_states: Vec<(DeliveryId, DeliveryState)>,
     /// New sends.
     pub(crate) sends: Vec<SendRow>,
-    /// Sends that are tried again, with the number of the attempt.
+    /// Retried sends, with the number of the attempt.
     pub(crate) repeated: Vec<(SendId, u32)>,
-    /// Sends that are settled, with what came of them.
+    /// Settled sends, with their result.
     pub(crate) settled: Vec<(SendId, &'static str)>,
     /// Attempts, by endpoint.
     pub(crate) attempts: Vec<(Arc<str>, Time)>,
-    /// Messages that stand for incidents; `None`: no longer.
+    /// The message that stands for an incident at a destination; `None`: no longer.
     pub(crate) threads: Vec<(Destination, u64, Option<ThreadRow>)>,
     /// Destinations whose health changed: name, fingerprint, JSON.
     pub(crate) destinations: Vec<(Destination, Arc<str>, String)>,
 }
 
-/// What is counted for the daily lines.
+/// The counts for the daily lines.
 #[derive(Debug)]
 pub(crate) enum DaysRow {
     /// As JSON.
     Counted(String),
-    /// Nobody wants a line: what was counted once must not come back.
+    /// No destination wants a daily line: delete the stored counts, so that they do not come back.
     Unwanted,
 }
 
-/// An entry of the history that is no change of an episode.
+/// An entry of the history that is not a change of an episode.
 #[derive(Clone, Debug)]
 pub(crate) enum Gap {
     /// Podbell did not run from `since` until `at`.
-    Down {
-        /// From.
-        since: Time,
-        /// Until.
-        at: Time,
-    },
+    Down { since: Time, at: Time },
     /// A target cannot be read any more.
-    Failing {
-        /// Which.
-        target: Target,
-        /// Since when.
-        at: Time,
-    },
+    Failing { target: Target, at: Time },
     /// A target can be read again.
-    Readable {
-        /// Which.
-        target: Target,
-        /// Since when.
-        at: Time,
-    },
+    Readable { target: Target, at: Time },
 }
 
 /// An incident.
 #[derive(Debug)]
 pub(crate) struct IncidentRow {
-    /// Its number.
     pub id: u64,
-    /// The file of its rule.
     pub rule_file: Arc<str>,
-    /// The name of its rule.
     pub rule_name: Arc<str>,
-    /// What it is looked up by, as JSON.
+    /// The group by which it is looked up, as JSON.
     pub group_key: String,
-    /// The services that show it. They only ever become more.
+    /// The services that show it. Services are only ever added.
     pub targets: Vec<Target>,
-    /// Its workload.
     pub workload: String,
-    /// gathering, open or resolved.
+    /// `gathering`, `open` or `resolved`.
     pub phase: &'static str,
-    /// When something of it happened last.
+    /// The time of its last occurrence.
     pub last_at: Time,
-    /// When it was over for good.
+    /// When it ended for good.
     pub ended_at: Option<Time>,
     /// See [`incident_codec`].
     pub state: Vec<u8>,
@@ -156,43 +137,34 @@ pub(crate) struct IncidentRow {
 /// A notice.
 #[derive(Debug)]
 pub(crate) struct NoticeRow {
-    /// Its number.
     pub id: u64,
-    /// Its kind's word.
     pub kind: &'static str,
-    /// Its severity's word.
     pub severity: &'static str,
-    /// Of which incident.
     pub incident: Option<u64>,
-    /// When it was made.
     pub made_at: Time,
-    /// All of it, as JSON.
+    /// The whole notice, as JSON.
     pub facts: String,
 }
 
 /// A request that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SendRow {
-    /// Its number.
     pub id: SendId,
-    /// To whom.
     pub destination: Destination,
-    /// When it was claimed.
     pub claimed_at: Time,
-    /// What is sent, at each attempt.
+    /// The body, the same for each attempt.
     pub body: Vec<u8>,
 }
 
 /// A message that stands for an incident.
 #[derive(Debug)]
 pub(crate) struct ThreadRow {
-    /// A hash of the place in which it stands.
+    /// A hash of the place that it was sent to.
     pub place: Arc<str>,
-    /// The platform's names of it.
+    /// The platform's ids of the message.
     pub parent: Parent,
-    /// Since when.
     pub since: Time,
-    /// What it shows, as JSON, and since when.
+    /// The state of the incident that it shows, as JSON, and since when.
     pub shown: Option<(String, Time)>,
 }
 
@@ -209,25 +181,25 @@ pub(crate) struct TallyRow<'a> {
 /// What a turn of the engine changed, in the engine's own terms.
 #[derive(Debug)]
 pub struct Changes<'a> {
-    /// The core's state, which [`Writes`] names parts of.
+    /// The core's state; [`Writes`] names the parts of it that changed.
     pub state: &'a State,
-    /// What the core wants written. What only the store needs is taken out of it.
+    /// What the core wants written. Its episodes are moved into the batch.
     pub writes: &'a mut Writes,
-    /// The outbox, which [`OutboxWrites`] names parts of.
+    /// The outbox; [`OutboxWrites`] names the parts of it that changed.
     pub outbox: &'a Outbox,
     /// What the outbox wants written.
     pub outbox_writes: &'a OutboxWrites,
     /// The bodies of the sends that are claimed.
     pub bodies: &'a HashMap<SendId, Vec<u8>>,
-    /// Since when podbell did not run before this start; with the first commit only.
+    /// From when until when podbell did not run before this start; with the first commit only.
     pub down: Option<(Time, Time)>,
 }
 
 impl Batch {
-    /// The rows of what changed. The heartbeat, rules and answers are the caller's to add.
+    /// The rows of what changed. The caller adds heartbeat, rules and answers.
     ///
     /// # Errors
-    /// When something cannot be encoded, or a claimed send has no body: a defect of podbell.
+    /// When something cannot be encoded, or a claimed send has no body, which is a defect of podbell.
     pub fn of(changes: Changes<'_>, now: Time) -> Result<Self, StoreError> {
         let mut batch = Self { now, ..Self::default() };
         batch.add_targets(&changes);
@@ -241,7 +213,7 @@ impl Batch {
         Ok(batch)
     }
 
-    /// What is counted for the daily lines goes with this commit.
+    /// Adds the counts for the daily lines to this commit.
     ///
     /// # Errors
     /// When it cannot be encoded.
@@ -282,7 +254,7 @@ impl Batch {
         Ok(())
     }
 
-    /// One that joined several incidents stands under each.
+    /// A decision that joined several incidents gets a row for each.
     fn add_decision(&mut self, decision: &Decision) -> Result<(), StoreError> {
         let body = rmp_serde::to_vec_named(decision).map_err(unencodable)?;
         let mut joined = decision.incidents().peekable();

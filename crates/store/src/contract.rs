@@ -159,7 +159,7 @@ fn what_was_committed_is_loaded_by_the_next_process(location: &Location) {
 fn a_batch_is_written_whole_or_not_at_all(location: &Location) {
     let mut writer = open(location);
     writer.commit(&told(1)).unwrap();
-    // What comes first in it could be written, the number of its notice is taken.
+    // The rows before the notice could be written, but the number of the notice is taken.
     let torn = Batch {
         heartbeat: Some(after(2)),
         targets: vec![(web(), TargetState::default())],
@@ -172,7 +172,7 @@ fn a_batch_is_written_whole_or_not_at_all(location: &Location) {
     writer.reconnect().unwrap();
     let loaded = writer.load().unwrap();
     assert!(loaded.state.targets.is_empty() && loaded.state.incidents.is_empty() && loaded.state.heartbeat.is_none());
-    // And it goes on.
+    // The writer stays usable.
     writer.commit(&Batch { notices: vec![notice_row(2)], ..torn }).unwrap();
     assert_eq!(writer.load().unwrap().state.targets.len(), 1);
 }
@@ -270,7 +270,8 @@ fn a_store_has_one_writer(location: &Location) {
     assert!(!location.is_owned());
 }
 
-/// The tests of one adapter; `$new` makes the location of a store that is not there yet, and what keeps it alive.
+/// The tests of one adapter. `$new` makes the location of a store that does not exist yet, and a guard that keeps it
+/// alive.
 macro_rules! adapter {
     ($adapter:ident, $new:expr) => {
         adapter!($adapter, $new,

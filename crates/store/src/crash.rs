@@ -11,7 +11,7 @@ macro_rules! crash_point {
     };
 }
 
-/// One pass of a crash point.
+/// Counts a pass of a crash point, and kills the process at the planned one.
 #[cfg(debug_assertions)]
 pub fn pass(name: &str) {
     use std::sync::OnceLock;

@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::fmt;
 
-/// What an error means for whoever uses the store.
+/// What an error means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// What is stored is damaged: trying again does not help.
+    /// The stored data is damaged; a retry does not help.
     Damaged,
-    /// It is no longer the store that this process opened: the process must end.
+    /// The store is no longer the one that this process opened; the process must end.
     Replaced,
     /// A newer podbell wrote it.
     Newer,
@@ -27,27 +27,27 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// From an adapter's own error; `why` is what is wrong, without the store's name and without advice.
+    /// Wraps an adapter's own error. `why` names the fault, without the store's name and without advice.
     pub(crate) fn new(kind: ErrorKind, why: String, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind, why, cause: cause.into() }
     }
 
-    /// What it means.
+    /// The kind of error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Whether what is stored is damaged: trying again does not help.
+    /// Whether the stored data is damaged, so that a retry does not help.
     pub fn is_damage(&self) -> bool {
         self.kind == ErrorKind::Damaged
     }
 
-    /// Whether a running podbell must end: what it has open is not, or no longer, its store.
+    /// Whether a running podbell must end: the files that it has open are damaged, or no longer its store.
     pub fn is_final(&self) -> bool {
         matches!(self.kind, ErrorKind::Damaged | ErrorKind::Replaced)
     }
 
-    /// What is wrong, without the store's name and without advice.
+    /// The fault, without the store's name and without advice.
     pub fn why(&self) -> &str {
         &self.why
     }
@@ -66,7 +66,7 @@ impl fmt::Debug for StoreError {
 }
 
 impl Error for StoreError {
-    /// The cause's cause: the cause itself is what is displayed.
+    /// `Display` already shows the cause itself, so this returns the cause's own source.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.source()
     }

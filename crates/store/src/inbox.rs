@@ -7,7 +7,7 @@ use podbell_core::outbox::DeliveryId;
 use podbell_core::time::Time;
 use podbell_core::user_action::UserAction;
 
-/// What can be asked.
+/// A command to the running service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
@@ -21,7 +21,7 @@ pub enum Command {
         /// Of one destination only.
         destination: Option<String>,
     },
-    /// Give a due delivery up.
+    /// Give up a due delivery.
     DropDelivery {
         /// Which.
         id: DeliveryId,
@@ -31,19 +31,19 @@ pub enum Command {
         /// Its name.
         destination: String,
     },
-    /// What a person wants done. The answer is the JSON of a [`podbell_core::user_action::ActionResult`].
+    /// A user action. The answer is the JSON of a [`podbell_core::user_action::ActionResult`].
     UserAction {
-        /// That.
+        /// The user action.
         deed: Box<UserAction>,
     },
 }
 
-/// A command that waits.
+/// A command that waits in the inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxItem {
-    /// By which its answer is found.
+    /// The number by which its answer is found.
     pub id: i64,
-    /// What is asked.
+    /// The command.
     pub command: Command,
 }
 
@@ -61,7 +61,7 @@ pub trait Inbox {
     /// When the store cannot be read.
     fn answer(&self, id: i64) -> Result<Option<String>, StoreError>;
 
-    /// Takes a command back that was not carried out. Returns whether it still waited.
+    /// Withdraws a command that was not carried out yet. Returns whether it still waited.
     ///
     /// # Errors
     /// When the store cannot be written.

@@ -1,10 +1,10 @@
-//! An incident as bytes, the same for every adapter: MessagePack, its fields in their order, its details
-//! as bytes within, which are read when they are needed.
+//! An incident as bytes, the same for every adapter: MessagePack, fields by position. Its details are nested bytes that
+//! are decoded only when they are needed.
 //!
-//! A new field goes to the end of its struct and has `#[serde(default)]`: then what was written without
-//! it is still read. Any other change is a new version. Neither JSON nor names: reading ten thousand of
-//! them back is most of a start, JSON takes twice as long, and names are a third of the bytes. What
-//! people look for stands in columns beside it.
+//! A new field goes to the end of its struct and has `#[serde(default)]`, so that rows written without it can still be
+//! read. Any other change needs a new version. The encoding is neither JSON nor has it field names: decoding ten
+//! thousand incidents is most of a start, JSON takes twice as long, and names are a third of the bytes. What people
+//! search for is in columns beside it.
 
 use std::error::Error;
 
@@ -15,10 +15,10 @@ use podbell_core::incident::Incident;
 /// The version of the encoding; 1 and 2 were never released. A higher one in the store is refused.
 pub(crate) const VERSION: i64 = 3;
 
-/// How version 3 begins: a byte that MessagePack never uses.
+/// The first byte of version 3: one that MessagePack never uses.
 const MARK: u8 = 0xc1;
-/// How it ends: a hash of what lies between. Details are taken apart only when they are needed, and a
-/// damaged row is to be found before.
+/// The length of the hash at the end, over all bytes before it. Details are decoded only when they are needed, but a
+/// damaged row must be found earlier.
 const HASH: usize = 8;
 
 /// Why an incident cannot be written or read.
@@ -27,7 +27,7 @@ pub type CodecError = Box<dyn Error + Send + Sync>;
 /// An incident as bytes.
 ///
 /// # Errors
-/// When it cannot be written; of a valid incident that does not happen.
+/// When it cannot be encoded, which does not happen to a valid incident.
 pub(crate) fn write(incident: &Incident) -> Result<Vec<u8>, CodecError> {
     let mut bytes = vec![MARK];
     rmp_serde::encode::write(&mut bytes, incident)?;
@@ -39,7 +39,7 @@ pub(crate) fn write(incident: &Incident) -> Result<Vec<u8>, CodecError> {
 /// An incident from its bytes.
 ///
 /// # Errors
-/// When the bytes are none.
+/// When the bytes are not an incident.
 pub fn read(bytes: &[u8]) -> Result<Incident, CodecError> {
     let [MARK, ..] = bytes else { return Err("it is no incident".into()) };
     let (content, hash) = bytes.split_last_chunk::<HASH>().ok_or("it is cut off")?;
@@ -63,7 +63,7 @@ pub(crate) mod tests {
     use podbell_core::rules::rule::{Field, RuleKey};
     use podbell_core::time::Time;
 
-    /// What a destination knew before it could flap or be held.
+    /// `NotificationState` before the fields for flapping and holding were added.
     #[derive(Default, Serialize)]
     struct Older {
         told: Option<LastNotified>,
@@ -92,7 +92,7 @@ pub(crate) mod tests {
             first_seen: at,
             reopened: 2,
             blind: vec![(at, at)],
-            telling: LiteMap::new(),
+            notifications: LiteMap::new(),
             details: Details {
                 objects: LiteMap::from_iter([("Pod/web-1".into(), seen)]),
                 reasons: vec![ReasonCount { reason: "Failed".into(), occurrences: 12 }],

@@ -1,11 +1,11 @@
-//! The store: what owns podbell's truth. It knows rows, and nothing of what they mean.
+//! The store: owns podbell's persistent state. It knows rows, but not what they mean.
 //!
-//! One process writes it through a [`Writer`]: it loads everything at its start, and writes each turn of the engine
-//! as one [`Batch`], whole or not at all. Others read beside it through a [`Reader`], and hand it commands through
-//! its [`Inbox`]. [`Location`] says which adapter speaks to a store; [`sqlite`] is the only one.
+//! One process writes it through a [`Writer`]: it loads everything when it starts, and writes each turn of the engine
+//! as one [`Batch`], whole or not at all. Others read beside it through a [`Reader`], and hand it commands through its
+//! [`Inbox`]. [`Location`] says which adapter serves a store; [`sqlite`] is the only one.
 //!
-//! The interface is made of trait objects whose calls take and give whole slices of rows: an adapter to a database
-//! server needs one statement a kind of row, however many there are.
+//! The interface consists of trait objects whose calls take and return slices of rows, so that an adapter to a database
+//! server needs one statement for each kind of row, however many rows there are.
 
 mod batch;
 pub mod crash;

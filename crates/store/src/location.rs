@@ -1,4 +1,4 @@
-//! Where a store is, which decides which adapter speaks to it.
+//! Where a store is. This decides which adapter serves it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::{Inbox, Reader, StoreError, Writer, sqlite};
 use podbell_core::time::Time;
 
-/// Where a store is. A row for each adapter.
+/// Where a store is: one variant for each adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A SQLite file.
@@ -28,8 +28,8 @@ impl std::fmt::Display for Location {
 }
 
 impl Location {
-    /// Becomes the owner of the store, within `patience` if another process still owns it, and makes it if there is
-    /// none.
+    /// Becomes the owner of the store, and creates it if it does not exist. Waits up to `patience` for another owner to
+    /// end.
     ///
     /// # Errors
     /// [`crate::ErrorKind::InUse`] when another process keeps it, others when it cannot be opened.
@@ -59,14 +59,15 @@ impl Location {
         }
     }
 
-    /// Whether there is a store.
+    /// Whether the store exists.
     pub fn exists(&self) -> bool {
         match self {
             Self::Sqlite(path) => path.exists(),
         }
     }
 
-    /// Whether a service runs on it. To be asked before this process opens the store.
+    /// Whether a running service owns the store. Call this before this process opens the store: the check closes a
+    /// descriptor of the file, which drops SQLite's locks.
     pub fn is_owned(&self) -> bool {
         match self {
             Self::Sqlite(path) => sqlite::is_owned(path),

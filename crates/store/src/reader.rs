@@ -1,7 +1,7 @@
 //! The reading side of a store: readers beside the writer, and what can be asked of them.
 //!
-//! A reader never writes, never waits for the writer, and knows nothing of what the person who asks may see: whoever
-//! asks says which services.
+//! A reader never writes and never waits for the writer. It does not know what the person who asks may see: the caller
+//! says which services.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,21 +26,21 @@ use podbell_core::timeline::Timeline;
 
 /// How long the history of changes is kept.
 pub const HISTORY: Duration = Duration::from_secs(24 * 3600);
-/// So many decisions are kept: about 20 MB.
+/// How many decisions are kept: about 20 MB.
 pub const KEPT_DECISIONS: u64 = 50_000;
 
-/// Whether a service is wanted in an answer.
+/// Selects the services of an answer.
 pub type Wanted<'a> = &'a dyn Fn(event::Names<'_>) -> bool;
 
 /// How many deliveries of a destination are in which state: destination, state, count.
 pub type Queue = (String, String, u64);
 
-/// Ends what a reader reads at that moment; may be called from another thread, and when nothing is read.
+/// Cancels the query that a reader is running. May be called from another thread, also when no query runs.
 pub type Cancel = Box<dyn Fn() + Send>;
 
 /// A connection that only reads.
 pub trait Reader: Send {
-    /// All that is read from one snapshot is of one moment.
+    /// A consistent view: everything that is read from one snapshot is of one moment.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -49,19 +49,19 @@ pub trait Reader: Send {
     /// Whether it still reads what the store's owner writes.
     fn is_current(&self) -> bool;
 
-    /// What ends a query of this reader early.
+    /// Cancels a query of this reader.
     fn canceller(&self) -> Cancel;
 }
 
 /// The store at one moment; ends when it is dropped.
 pub trait Snapshot: IncidentQueries + ServiceQueries + EventQueries + DeliveryQueries + ServiceState {}
 
-/// Which incidents a page is of.
+/// Which incidents a page lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incidents {
     /// Those that are open.
     Open,
-    /// All that are kept, those that are over included.
+    /// All that are stored, ended ones included.
     All,
 }
 
@@ -99,7 +99,7 @@ pub struct DecisionFilter {
 }
 
 impl DecisionFilter {
-    /// Whether a decision is asked for, apart from its incident.
+    /// Whether a decision matches. The incident is not compared: the query does that.
     pub(crate) fn wants(&self, decision: &Decision) -> bool {
         let is = |asked: &Option<String>, fact: &str| asked.as_ref().is_none_or(|asked| asked == fact);
         is(&self.namespace, &decision.target.namespace)
@@ -108,14 +108,14 @@ impl DecisionFilter {
     }
 }
 
-/// What the store knows of its own past.
+/// The stored history of observations.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// In the order of time.
+    /// Oldest first.
     pub observations: Vec<Observation>,
-    /// Changes whose episode is no longer known: they are missing.
+    /// How many entries are left out because their target or episode is no longer stored.
     pub lost: u64,
-    /// When the first of it was observed.
+    /// When the oldest entry was observed.
     pub from: Option<Time>,
 }
 
@@ -126,7 +126,7 @@ pub struct Listing {
     pub destination: Option<String>,
     /// Sent and folded ones, too.
     pub all: bool,
-    /// At most so many, the newest.
+    /// The newest ones, at most this many.
     pub limit: u32,
 }
 
@@ -137,23 +137,23 @@ pub struct ListedDelivery {
     pub id: u64,
     /// To whom.
     pub destination: String,
-    /// due, claimed, sent, folded or dead.
+    /// `due`, `claimed`, `sent`, `folded` or `dead`.
     pub state: String,
     /// When it was sent, folded or given up.
     pub done_at: Option<Time>,
-    /// The delivery that told it, if it was folded.
+    /// The delivery that it was folded into.
     pub folded_into: Option<u64>,
     /// Why it was given up.
     pub why: Option<String>,
-    /// How many incidents the request told that carries or carried it; more than one: a digest.
+    /// How many incidents the request that carries it reports; more than one means a digest.
     pub together: u64,
     /// How often its open request was tried.
     pub attempts: Option<u32>,
-    /// What it says.
+    /// Its notice.
     pub notice: Notice,
 }
 
-/// Incidents, what people said of them, and what was decided and told.
+/// Incidents, user actions on them, decisions, and what was sent.
 ///
 /// # Errors
 /// Each returns an error when the store cannot be read, or a row in it is damaged.
@@ -167,7 +167,7 @@ pub trait IncidentQueries {
         wanted: Option<Wanted<'_>>,
     ) -> Result<(Vec<u64>, u64), StoreError>;
 
-    /// The numbers of incidents below one, descending.
+    /// The numbers of incidents below a number, descending.
     fn incidents_below(&self, below: u64, most: u32, which: Incidents) -> Result<Vec<u64>, StoreError>;
 
     /// The open incidents that a service shows, the newest first.
@@ -176,25 +176,25 @@ pub trait IncidentQueries {
     /// The open incidents of a workload, the newest first.
     fn open_of_workload(&self, cluster: &str, namespace: &str, workload: &str) -> Result<Vec<u64>, StoreError>;
 
-    /// The numbers of incidents of which it was told since then that they got worse, the newest first.
+    /// The numbers of incidents with an escalation notice after `since`, the newest first.
     fn escalated_since(&self, since: Time) -> Result<Vec<u64>, StoreError>;
 
-    /// An incident that somebody was told of, or may be.
+    /// An incident with its acknowledgement; `None` while it only gathers.
     fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError>;
 
-    /// An incident, also one that only gathers, or is over.
+    /// An incident in any phase, also one that only gathers or has ended.
     fn incident(&self, id: u64) -> Result<Option<Incident>, StoreError>;
 
     /// The mutes in force, the first to end first.
     fn mutes(&self, now: Time) -> Result<Vec<Mute>, StoreError>;
 
-    /// What people did to an incident, the oldest first.
+    /// User actions on an incident, the oldest first.
     fn actions(&self, incident: u64) -> Result<Vec<Logged>, StoreError>;
 
-    /// What was told of an incident, the oldest first.
+    /// What was sent about an incident, the oldest first.
     fn told(&self, incident: u64) -> Result<Vec<ToldOnce>, StoreError>;
 
-    /// The newest decisions that are asked for, at most so many, oldest first.
+    /// The newest matching decisions, at most `most`, oldest first.
     fn decisions(&self, filter: &DecisionFilter, most: usize) -> Result<Vec<Decision>, StoreError>;
 
     /// Decisions since a moment that led to no incident, the newest first.
@@ -210,7 +210,7 @@ pub trait ServiceQueries {
     /// The services of this name, wherever they are.
     fn services_named(&self, name: &str) -> Result<Vec<Service>, StoreError>;
 
-    /// Services whose names begin like this, in the order of their names.
+    /// Services whose names begin with `beginning`, sorted by name.
     fn services_like(&self, beginning: &str) -> Result<Vec<Service>, StoreError>;
 
     /// One service, once for each source that shows it.
@@ -219,16 +219,16 @@ pub trait ServiceQueries {
     /// The services that show the incidents of a workload of this name.
     fn services_of_workload(&self, name: &str) -> Result<Vec<Target>, StoreError>;
 
-    /// The services that are wanted, of all: a small table.
+    /// The selected services. Scans all rows: the table is small.
     fn services(&self, wanted: Wanted<'_>) -> Result<Vec<Service>, StoreError>;
 
-    /// Services whose rows follow one, with the numbers of the rows.
+    /// Services whose row numbers are above `after`, with their row numbers.
     fn services_after(&self, after: u64, most: u32) -> Result<Vec<(u64, Service)>, StoreError>;
 
     /// How many services are watched.
     fn service_count(&self) -> Result<u64, StoreError>;
 
-    /// A service's last day.
+    /// The timeline of a service's last day.
     fn timeline(&self, target: &Target, now: Time) -> Result<Timeline, StoreError>;
 }
 
@@ -238,14 +238,14 @@ pub trait ServiceQueries {
 /// Each returns an error when the store cannot be read.
 #[allow(clippy::missing_errors_doc)]
 pub trait EventQueries {
-    /// What a service shows, and what it showed within the last day.
+    /// The events that a service shows, and those that it showed within the last day.
     fn seen(&self, target: &Target) -> Result<Vec<Seen>, StoreError>;
 
-    /// Warnings that were there before podbell came and did not happen again, the newest first: of all services, or
-    /// of these.
+    /// Warnings that were there when podbell first read their service and did not happen again, the newest first: of
+    /// all services, or of these.
     fn baseline(&self, of: Option<&[Target]>, most: u32) -> Result<Vec<Seen>, StoreError>;
 
-    /// What was observed since then; at most [`HISTORY`] of it is kept.
+    /// What was observed since then. The store keeps [`HISTORY`] of it.
     fn history(&self, since: Time) -> Result<History, StoreError>;
 }
 
@@ -258,13 +258,13 @@ pub trait DeliveryQueries {
     /// How many deliveries wait, and how many were given up.
     fn deliveries(&self) -> Result<(u64, u64), StoreError>;
 
-    /// How many deliveries wait, leave and were given up, by destination.
+    /// How many deliveries are due, claimed and dead, by destination.
     fn queues(&self) -> Result<Vec<Queue>, StoreError>;
 
     /// Deliveries, oldest first.
     fn list_deliveries(&self, listing: &Listing) -> Result<Vec<ListedDelivery>, StoreError>;
 
-    /// Deliveries below one, descending, of a destination and in a state if these are given.
+    /// Deliveries with numbers below `below`, descending; of a destination and in a state if these are given.
     fn deliveries_below(
         &self,
         below: u64,
@@ -276,11 +276,11 @@ pub trait DeliveryQueries {
     /// Every delivery of an incident's notices, oldest first.
     fn deliveries_of(&self, incident: u64) -> Result<Vec<ListedDelivery>, StoreError>;
 
-    /// How the destinations are: what their deliveries wait for.
+    /// The destinations' health: what their deliveries wait for.
     fn destinations(&self) -> Result<Vec<(Destination, Health)>, StoreError>;
 }
 
-/// How the service itself is.
+/// The state of the service itself.
 ///
 /// # Errors
 /// Each returns an error when the store cannot be read.

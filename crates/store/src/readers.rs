@@ -1,5 +1,5 @@
-//! A few readers, shared by everybody who asks: however many ask at once, so many threads read at most,
-//! and who waits too long hears so.
+//! A pool of readers that all callers share. At most a fixed number of threads read at once, and a caller that waits
+//! too long gets an error.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::{Cancel, Location, Reader, Snapshot, StoreError};
 /// Why nothing was read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadersError {
-    /// The store, or those who asked before, took too long.
+    /// The store, or the callers before this one, took too long.
     #[error("the store took longer than {0:?}")]
     Slow(Duration),
     /// The store cannot be read.
@@ -22,7 +22,7 @@ pub enum ReadersError {
     Interrupted,
 }
 
-/// See the module.
+/// A pool of readers, see the module.
 pub struct Readers {
     location: Location,
     idle: Arc<Mutex<Vec<Box<dyn Reader>>>>,
@@ -30,12 +30,12 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// At most so many readers of a store, opened when they are needed.
+    /// A pool of at most `most` readers of a store, opened when they are needed.
     pub fn new(location: impl Into<Location>, most: usize) -> Self {
         Self { location: location.into(), idle: Arc::default(), free: Arc::new(Semaphore::new(most.max(1))) }
     }
 
-    /// Reads on a thread that may block, all of it at one moment of the store.
+    /// Reads one snapshot of the store, on a thread that may block.
     ///
     /// # Errors
     /// When that takes longer than `patience`, or the store cannot be read.
@@ -46,19 +46,19 @@ impl Readers {
     ) -> Result<T, ReadersError> {
         let cancel: Arc<Mutex<Option<Cancel>>> = Arc::default();
         let work = async {
-            // Never closed.
+            // The semaphore is never closed.
             let permit = self.free.clone().acquire_owned().await.map_err(|_| ReadersError::Interrupted)?;
             let (location, idle, handle) = (self.location.clone(), self.idle.clone(), cancel.clone());
             let reading = tokio::task::spawn_blocking(move || {
-                // Held until this thread is free again, also when nobody waits for it any more.
+                // Held until this thread is free again, even if the caller has timed out.
                 let _permit = permit;
                 let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let mut reader = kept.filter(|reader| reader.is_current()).map_or_else(|| location.reader(), Ok)?;
                 *handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.canceller());
                 let result = reader.snapshot().and_then(|snapshot| read(&*snapshot));
-                // From here on it may read for somebody else.
+                // The reader may serve another caller from here on: do not cancel it.
                 *handle.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                // One that failed is not trusted again.
+                // A reader that failed is not reused.
                 if result.is_ok() {
                     idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
                 }

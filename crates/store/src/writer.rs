@@ -13,7 +13,7 @@ use podbell_core::series::EpisodeKey;
 use podbell_core::step::Restored;
 use podbell_core::time::Time;
 
-/// Everything that a process needs to continue where the last one ended, but for readings: those are loaded with the
+/// Everything that a process needs to continue where the last one ended, except readings: those are loaded with the
 /// first poll of their namespace.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -31,11 +31,11 @@ pub type ReadingRow = (EpisodeKey, Reading, Level);
 /// A delivery with its destination and state.
 #[derive(Clone, Debug)]
 pub struct StoredDelivery {
-    /// To whom.
+    /// Its destination.
     pub destination: Destination,
     /// The delivery.
     pub delivery: Delivery,
-    /// due, claimed, sent, folded or dead.
+    /// `due`, `claimed`, `sent`, `folded` or `dead`.
     pub state: String,
 }
 
@@ -50,8 +50,8 @@ pub struct Mishap {
 
 /// The one writer of a store. Its calls block: the engine has a thread of its own for them.
 ///
-/// A turn of the engine reads first, all rows of a kind with one call, and commits last. A row that must be there
-/// and is not is damage ([`crate::ErrorKind::Damaged`]), never an empty answer.
+/// A turn of the engine reads first, with one call for each kind of row, and commits last. A row that must exist and
+/// does not is damage ([`crate::ErrorKind::Damaged`]), never an empty answer.
 pub trait Writer: Send + std::fmt::Debug {
     /// Reads everything back, before the first commit and after one that failed.
     ///
@@ -59,8 +59,8 @@ pub trait Writer: Send + std::fmt::Debug {
     /// When the store cannot be read, or a row in it is damaged.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
-    /// Writes all of a batch or nothing. Where an answer of the database can get lost, the adapter finds out what became of
-    /// the batch before it returns.
+    /// Writes all of a batch or nothing. Where the database's answer can get lost, the adapter finds out whether the
+    /// batch was written before it returns.
     ///
     /// # Errors
     /// When the store did not take it. The caller's memory is then ahead of the store and must be rebuilt from
@@ -79,11 +79,10 @@ pub trait Writer: Send + std::fmt::Debug {
     /// When the store cannot be written; then nothing was deleted.
     fn delete_old(&mut self, now: Time) -> Result<bool, StoreError>;
 
-    /// What became of the store since this was asked last.
+    /// The mishaps since the last call.
     fn take_mishaps(&mut self) -> Vec<Mishap>;
 
-    /// The id of a send's message: unique over all stores and all that they are restored from, the same for every
-    /// repetition.
+    /// The id of a send's message: unique over all stores and their backups, and the same for every attempt.
     fn message_id(&self, send: SendId) -> String;
 
     /// The last good text of each rule file, by name.
@@ -98,7 +97,7 @@ pub trait Writer: Send + std::fmt::Debug {
     /// When the store cannot be read.
     fn readings(&self, targets: &[Target]) -> Result<Vec<(Target, Vec<ReadingRow>)>, StoreError>;
 
-    /// Commands that wait, oldest first, at most a hundred. One that cannot be read is left for a newer version.
+    /// Waiting commands, oldest first, at most a hundred. A command that cannot be decoded is left for a newer version.
     ///
     /// # Errors
     /// When the store cannot be read.

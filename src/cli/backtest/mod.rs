@@ -41,7 +41,7 @@ Examples:
 
 `podbell record` makes recordings; `podbell emulate make-play` makes one of a single list.";
 
-/// The source of everything that is recorded.
+/// The source of all recorded targets.
 const SOURCE: &str = "recording";
 /// How often progress is shown, in polls.
 const PROGRESS: u64 = 5_000;
@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     print(args, sets, skipped)
 }
 
-/// Prints what came of it; `skipped` says what was left out.
+/// Prints the results; `skipped` is the number of entries left out.
 fn print(args: &Args, sets: Vec<Backtest>, skipped: usize) -> anyhow::Result<ExitCode> {
     let reports: Vec<Report> = sets.into_iter().map(Backtest::finish).collect();
     match (reports.as_slice(), args.output) {
@@ -123,7 +123,7 @@ fn print(args: &Args, sets: Vec<Backtest>, skipped: usize) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// The running service's own history, under the rules of podbell.yaml unless others are named.
+/// Backtests the running service's own history, under the rules of podbell.yaml unless others are named.
 fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
     let (config, loaded) = setup::load(&args.config)?;
     let store = setup::store(&config);
@@ -156,7 +156,7 @@ fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
     print(args, sets, usize::try_from(history.lost).unwrap_or(usize::MAX))
 }
 
-/// What the reader should know of the history.
+/// Prints what the reader should know of the history.
 fn say_history(history: &History, since: Time, args: &Args) {
     let zoned = |time: Time| {
         let at = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default();
@@ -169,7 +169,7 @@ fn say_history(history: &History, since: Time, args: &Args) {
     }
 }
 
-/// The rules of these files, each an entry of its own. `None` after mistakes, which are printed.
+/// The rules of these files, each file as an entry of its own. `None` after mistakes, which are printed.
 fn rules(files: &[PathBuf]) -> io::Result<Option<Rules>> {
     if files.is_empty() {
         return Ok(Some(builtin::rules(&[Destination::from("chat")])));
@@ -193,7 +193,7 @@ impl Reading {
         Ok(Self { name, recording, next, polls: 0 })
     }
 
-    /// When its next poll was; before all others where it is broken, so that this is reported.
+    /// When its next poll was. A broken recording comes before all others, so that its error is reported.
     fn at(&self) -> Option<Option<Time>> {
         self.next.as_ref().map(|next| next.as_ref().ok().map(|poll| poll.at))
     }
@@ -205,7 +205,7 @@ impl Reading {
         Ok(poll)
     }
 
-    /// What came of it that the results do not show.
+    /// Prints what the results do not show, and returns how many entries were left out.
     fn finish(&self) -> anyhow::Result<usize> {
         if self.polls == 0 {
             bail!("{}: there is no poll in it", self.name);
@@ -222,7 +222,7 @@ impl Reading {
     }
 }
 
-/// Plays all recordings together, in the order of time. Says how many entries were left out.
+/// Plays all recordings together, in time order. Returns how many entries were left out.
 fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<usize> {
     let opened = args.recordings.iter().map(|path| Reading::open(path, &args.time_zone));
     let mut readings = opened.collect::<anyhow::Result<Vec<Reading>>>()?;
@@ -253,7 +253,7 @@ fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<usize> {
     readings.iter().map(Reading::finish).sum()
 }
 
-/// What neither the command line nor a poll says of where it was made.
+/// The fields that neither the command line nor a poll names.
 fn open_fields(said: &Scope, poll: &Scope) -> impl Iterator<Item = Field> {
     let fields = [
         (Field::Cluster, said.cluster.is_none() && poll.cluster.is_none()),
@@ -269,7 +269,7 @@ fn feed(source: &FileConfig, poll: RecordedPoll, sets: &mut [Backtest]) {
         match &event {
             SourceEvent::Polled { target, at, events } => set.poll(target, Ok(events), *at),
             SourceEvent::Failed { target, at, error } => set.poll(target, Err(error), *at),
-            // A recording holds nothing else.
+            // A recording contains nothing else.
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::rules::rule::{Destination, RuleKey};
 use podbell_core::time::Time;
 
-/// So many lines of each table are printed.
+/// At most this many lines of each table are printed.
 const MOST_LINES: usize = 20;
 
 const ADDED: Style = AnsiColor::Green.on_default();
@@ -93,7 +93,7 @@ fn incidents(report: &Report) -> BTreeSet<u64> {
     report.notices.iter().filter_map(|notice| notice.body.incident()).collect()
 }
 
-/// Whether a message told more than one incident.
+/// Whether a message is about more than one incident.
 fn is_digest(report: &Report, notices: &[u64]) -> bool {
     let incident = |id: &u64| {
         let place = report.notices.binary_search_by_key(id, |notice| notice.id).ok()?;
@@ -112,7 +112,7 @@ fn workloads(report: &Report) -> impl Iterator<Item = (u64, String)> {
     counts.into_iter().map(|(name, n)| (n, name))
 }
 
-/// The largest first; what is 0 stands elsewhere.
+/// Prints a table, the largest number first. Zeros are left out.
 fn table(out: &mut impl Write, head: &str, rows: impl Iterator<Item = (u64, String)>) -> io::Result<()> {
     let mut rows: Vec<(u64, String)> = rows.filter(|(n, _)| *n > 0).collect();
     if rows.is_empty() {
@@ -143,7 +143,7 @@ fn because(because: &Because) -> String {
     }
 }
 
-/// What is the same notice under either set of rules: a rule may have another name in the other.
+/// Identifies a notice under either set of rules. The rule's name is no part of it: it may differ.
 type Same<'a> = (i64, &'static str, String, Vec<&'a str>);
 
 fn same(notice: &Notice) -> Same<'_> {

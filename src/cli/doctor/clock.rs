@@ -1,14 +1,15 @@
-//! This machine's clock, beside those that podbell talks to. Pure.
+//! Compares this machine's clock with those that podbell talks to. Pure.
 
 use crate::examine::{Finding, Group, span};
 use crate::http::Clocks;
 
-/// So far off is worth a look.
+/// An offset beyond this, in seconds, deserves a look.
 const OFF: u64 = 30;
-/// So far off, signatures are refused.
+/// Beyond this, in seconds, signatures are refused.
 const REFUSED: u64 = 300;
 
-/// One line for all that agree, one for each that does not. `checks`: whose signatures hold only for a while.
+/// One finding for all clocks that agree, and one for each that does not. `checks`: who checks the time of
+/// signatures.
 pub(super) fn judge(clocks: &[(String, Clocks)], checks: impl Fn(&str) -> bool) -> Vec<Finding> {
     let off = |clocks: &Clocks| clocks.ahead().unsigned_abs();
     let (agree, differ): (Vec<_>, Vec<_>) = clocks.iter().partition(|(_, clocks)| off(clocks) <= OFF);
@@ -25,7 +26,7 @@ pub(super) fn judge(clocks: &[(String, Clocks)], checks: impl Fn(&str) -> bool) 
         let found = format!("{seconds} s {way} the clock of {name}");
         let advice = "run NTP on this machine (chrony, systemd-timesyncd), or on its host if it is virtual";
         findings.push(if !alone && !checks(name) {
-            // Others agree with this machine: it is the other clock that is off.
+            // Others agree with this machine, so the other clock is off.
             let advice = format!("if {name} is yours, look at its clock; messages are not affected");
             Finding::warn(Group::Clock, name.as_str(), format!("{found}, and others agree with this machine"), advice)
         } else if seconds > REFUSED {
@@ -65,7 +66,7 @@ mod tests {
         let lines: Vec<(Verdict, &str)> = found.iter().map(|one| (one.verdict, one.found.as_str())).collect();
         assert_eq!(lines[0], (Verdict::Warn, "31 s ahead of the clock of team"));
         assert!(lines[1].1.starts_with("301 s behind the clock of old: signatures are refused"), "{lines:?}");
-        // Whoever checks signatures refuses them, whoever else agrees.
+        // Whoever checks signatures refuses them, even if other clocks agree.
         assert_eq!(judge(&[clocks("team", 0), clocks("prod", -301)], |name| name == "prod")[1].verdict, Verdict::Fail);
         assert_eq!(judge(&[], nobody)[0].verdict, Verdict::Ok);
     }

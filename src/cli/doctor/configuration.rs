@@ -4,10 +4,10 @@ use crate::examine::{Finding, Group, count};
 use crate::settings::SecretError;
 use podbell_core::diagnostic::Diagnostic;
 
-/// More errors than this are counted.
+/// Errors beyond this number are only counted.
 const MOST: usize = 10;
 
-/// Each error by its place; warnings as a number.
+/// One finding for each error, by its place; warnings as a number.
 pub(super) fn of_diagnostics(
     group: Group,
     file: &str,
@@ -46,7 +46,7 @@ fn of_error(group: Group, error: &Diagnostic, check: &str) -> Finding {
     Finding::fail(group, place, &error.message, advice)
 }
 
-/// Each secret that is missing, by its name.
+/// One finding for each missing secret, by its name.
 pub(super) fn of_secrets(missing: &[SecretError], there: usize) -> Vec<Finding> {
     if missing.is_empty() {
         let found = if there == 0 { "none needed".to_owned() } else { format!("all {there} are there") };

@@ -1,8 +1,8 @@
-//! `podbell doctor`: everything that must be right for podbell to tell, looked at without disturbing
-//! a podbell that runs: no lock, no write, no connection of its chats, and no message unless asked for.
+//! `podbell doctor`: checks everything that podbell needs in order to tell, without disturbing a podbell that runs:
+//! no lock, no write, no connection of its chats, and no message unless asked for.
 //!
-//! One file a group; judging is pure and apart from looking. All checks run beside each other, each
-//! with a deadline, and are printed in one order.
+//! One file per group; judging is pure and separate from looking. All checks run concurrently, each with a
+//! deadline, and are printed in a fixed order.
 
 mod clock;
 mod configuration;
@@ -37,7 +37,7 @@ use podbell_store::Location;
 
 /// How long each check may take.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Shorter secrets are words like any other; every real one is longer.
+/// Shorter secrets could be ordinary words; every real one is longer.
 const SHORTEST: usize = 6;
 
 const EXAMPLES: &str = "\
@@ -85,7 +85,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
     let all_well = "can be read, and every key is known".to_owned();
     let mut findings =
         configuration::of_diagnostics(Group::Configuration, &shown, all_well, &loaded.findings(), &check);
-    // With mistakes in it, what could be read of it is looked at all the same.
+    // Even with mistakes, check what could be read.
     let Some(config) = loaded.config.take() else { return findings };
     let mut report = Report::default();
     let rules = check::rule_files(&loaded.rule_files, check::slowest_poll(&loaded), &mut report);
@@ -131,16 +131,16 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
     let is_dated = |name: &str| config.sources.iter().any(|source| source.name == name && source.facts.is_dated);
     findings.extend(clock::judge(&clocks, is_dated));
     findings.push(server::switches(&config));
-    // Stable: within a group the order is that of podbell.yaml.
+    // The sort is stable, so that within a group the order stays that of podbell.yaml.
     findings.sort_by_key(|finding| finding.group);
     hide(&mut findings, &known);
     findings
 }
 
-/// One check, which never fails: what is wrong is what it finds.
+/// One check. It never fails: its findings say what is wrong.
 type Task = (Group, String, BoxFuture<Checked>);
 
-/// Everything that must be waited for.
+/// All checks that must be awaited.
 fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> {
     let Location::Sqlite(path) = setup::store(config);
     let mut tasks: Vec<Task> =
@@ -218,7 +218,7 @@ fn offline(why: &str) -> Finding {
     Finding::fail(Group::Configuration, "http", found, "correct `http:` in podbell.yaml")
 }
 
-/// What there is, by group and name.
+/// All components, by group and name.
 fn names<S: Stage>(config: &Config<S>) -> BTreeSet<(Group, String)> {
     let sources = config.sources.iter().map(|source| (Group::Sources, source.name.clone()));
     let notifiers = config.notifiers.iter().map(|notifier| (Group::Destinations, notifier.name.to_string()));
@@ -227,7 +227,7 @@ fn names<S: Stage>(config: &Config<S>) -> BTreeSet<(Group, String)> {
     sources.chain(notifiers).chain(chats).chain(heartbeat).collect()
 }
 
-/// What lacks a secret is not tried, and says so.
+/// A finding for each component that is not tried because it lacks a secret.
 fn left_out(all: &BTreeSet<(Group, String)>, whole: &BTreeSet<(Group, String)>) -> Vec<Finding> {
     let finding = |(group, name): &(Group, String)| {
         Finding::warn(*group, name, "not tried: its secret is missing", "see the configuration above")
@@ -235,7 +235,7 @@ fn left_out(all: &BTreeSet<(Group, String)>, whole: &BTreeSet<(Group, String)>) 
     all.difference(whole).map(finding).collect()
 }
 
-/// Whatever others said: no secret leaves.
+/// Hides secrets that others may have repeated.
 fn hide(findings: &mut [Finding], known: &[SecretString]) {
     let secrets = known.iter().map(|secret| secret.expose_secret()).filter(|secret| secret.len() >= SHORTEST);
     let mut all: Vec<String> = secrets.flat_map(spellings).collect();

@@ -35,7 +35,7 @@ fn sign(verdict: Verdict) -> (&'static str, Style) {
     }
 }
 
-/// Words of others move no cursor.
+/// Removes control characters: words of others must not move the cursor.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

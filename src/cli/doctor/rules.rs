@@ -15,15 +15,15 @@ pub(super) struct Known<'a> {
     pub rules: &'a [Located],
     /// What is wrong with rule files.
     pub diagnostics: &'a [Diagnostic],
-    /// Every destination, and whether the built-in rules tell it.
+    /// Every destination, and whether the built-in rules notify it.
     pub destinations: &'a [(Destination, bool)],
-    /// Those that `operator.notify` names, if it says anything of its own.
+    /// Those that `operator.notify` names, if it is set.
     pub operators: &'a [Destination],
     /// The command that shows more.
     pub check: &'a str,
 }
 
-/// Compiled, linted, and who hears of what.
+/// Judges the rules: compiled, linted, and whom they notify.
 pub(super) fn judge(known: &Known<'_>) -> Vec<Finding> {
     if !known.given {
         let told = known.destinations.iter().filter(|(_, told)| *told).map(|(name, _)| &**name);

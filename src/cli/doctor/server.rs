@@ -1,4 +1,4 @@
-//! The server's address, what answers there, and what is switched on; the dead man's switch.
+//! The server's address: what answers there, and what is switched on. Also the dead man's switch.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,15 +11,15 @@ use crate::examine::Net;
 use crate::examine::{Checked, Finding, Group, count};
 use crate::http::{Clocks, read_body};
 
-/// More than any of the pages has that are looked at.
+/// More than any of the checked pages has.
 const MOST: usize = 4 << 20;
 
 /// Who answers at the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum There {
-    /// Nobody, and it can be had.
+    /// Nobody, and the address can be bound.
     Free,
-    /// Nobody, and it cannot be had.
+    /// Nobody, and the address cannot be bound.
     NotToBeHad(String),
     /// Somebody else.
     Stranger,
@@ -87,7 +87,7 @@ async fn there(listen: SocketAddr, net: &Net) -> There {
     There::Podbell { ill: verdict("/healthz").await, unready: verdict("/readyz").await }
 }
 
-/// Nobody listens, so nobody is disturbed when it is taken for a moment.
+/// Nobody listens, so binding it for a moment disturbs nobody.
 async fn free(listen: SocketAddr) -> There {
     match tokio::net::TcpListener::bind(listen).await {
         Ok(_) => There::Free,
@@ -111,8 +111,8 @@ pub(super) fn switches<S: Stage>(config: &Config<S>) -> Finding {
     Finding::ok(Group::Server, "page and API", format!("{page}; {gateway}"))
 }
 
-/// Whether people reach podbell where messages say. Never more than a warning: it may not run yet, and this
-/// machine need not reach it that way.
+/// Whether people reach podbell at the address in its messages. At most a warning: podbell may not run yet, and
+/// this machine need not reach it that way.
 pub(super) async fn public_url(url: &Url, net: &Net) -> Checked {
     let warn = |found: String| {
         let advice = "start podbell, and check the proxy in front of it; links in messages lead there";

@@ -7,13 +7,13 @@ use crate::examine::{Checked, Finding, Group, span};
 use podbell_core::time::Time;
 use podbell_store::sqlite::{self, Look, Seen, SqliteError};
 
-/// Less free space than this is worth a look; less than the other stops podbell soon.
+/// Less free space than this deserves a look; with less than the other podbell stops soon.
 const LITTLE: u64 = 512 << 20;
 const TOO_LITTLE: u64 = 32 << 20;
-/// A heartbeat is written every 10 s.
+/// A heartbeat older than this, in seconds, means that podbell hangs: one is written every 10 s.
 const ALIVE: u64 = 45;
 
-/// Looks, off the runtime: a file system may hang.
+/// Looks, off the async runtime: a file system may hang.
 pub(super) async fn check(path: &Path) -> Checked {
     let (path, now) = (path.to_owned(), clock::now());
     match tokio::task::spawn_blocking(move || sqlite::look(&path)).await {
@@ -96,7 +96,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// Commits that were there once.
+/// A finding if the store lacks commits that it once had.
 fn gone_back(behind: u64) -> Option<Finding> {
     (behind > 0).then(|| {
         let found = format!("it lacks the last {behind} commits that podbell made: its log is damaged or gone, or it is a backup");
@@ -121,7 +121,7 @@ fn format(seen: Seen) -> Finding {
     Finding::ok(Group::Store, "file", found)
 }
 
-/// Whether somebody runs on it.
+/// Whether a podbell runs on it.
 fn running(heartbeat: Option<Time>, owned: bool, now: Time) -> Finding {
     let age = heartbeat.map(|beat| now.since(beat).as_secs());
     match (owned, age) {

@@ -10,7 +10,7 @@ use crate::settings::Draft;
 use crate::tasks::Waiting;
 use podbell_core::outbox::{Outcome, Policy};
 
-/// Its row.
+/// Its registry row.
 pub const NOTIFIER: NotifierKind = NotifierKind {
     name: "console",
     audience: Audience::Terminal,
@@ -50,10 +50,10 @@ impl Notifier for Console {
     }
 }
 
-/// Prints it. A terminal that is gone is no reason to lose a message: it is tried again.
+/// Prints it. A terminal that is gone is no reason to lose a message: the delivery is tried again.
 async fn print(body: Vec<u8>) -> Outcome {
     let printed = tokio::task::spawn_blocking(move || {
-        // Locked while it writes, so that two messages never mix.
+        // Lock it while writing, so that two messages never mix.
         let mut out = anstream::stdout().lock();
         out.write_all(&body).and_then(|()| out.flush())
     });

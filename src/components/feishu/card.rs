@@ -1,5 +1,5 @@
-//! A message as a card of Feishu's. Text from outside stands in `plain_text`, which knows no markup, so that nothing has to
-//! be escaped; `lark_md` is used for what podbell writes itself: mentions and links.
+//! A message as a card of Feishu's. Text from outside goes into `plain_text`, which has no markup, so that nothing
+//! needs escaping; `lark_md` is used for what podbell writes itself: mentions and links.
 //! <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
 
 use serde_json::{Value, json};
@@ -14,9 +14,9 @@ const BODY: usize = 19_000;
 /// How long one line may become, in bytes.
 const LINE: usize = 1_500;
 const TITLE: usize = 500;
-/// How much of a quote is told, in bytes: the first that lets the whole card fit.
+/// How much of a quote is shown, in bytes: the first that lets the whole card fit.
 const QUOTES: [usize; 4] = [4_000, 1_200, 400, 100];
-/// The same of a card that was too long once.
+/// The same for a card that was refused as too long.
 const SHORT_QUOTES: [usize; 2] = [400, 100];
 
 /// The body of the request, without its signature. `mentions` are ids of people.
@@ -35,7 +35,7 @@ pub fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
     minimal(message, mentions)
 }
 
-/// Two built-in lines. In a text `<at …>` is markup, and nothing else is.
+/// Two built-in lines. In a text only `<at …>` is markup.
 fn minimal(message: &Message, mentions: &[String]) -> Value {
     let said = fit(&format!("{}\n{}", message.title, message.gist()), LINE).replace('<', "＜");
     let at: String = mentions.iter().take(8).map(|id| format!("<at user_id=\"{id}\"></at>")).collect();
@@ -97,7 +97,7 @@ fn without_links(spans: &[Span]) -> String {
     plain(&said.cloned().collect::<Vec<_>>())
 }
 
-/// Addresses as links of their own, after a word of podbell's: `plain_text` has none.
+/// Addresses as separate links, after a label of podbell's: `plain_text` has no links.
 fn links(label: &str, spans: &[Span]) -> Vec<Value> {
     let link = |span: &Span| match span {
         Span::Link(url) if url.len() <= LINE => {

@@ -31,14 +31,14 @@ use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
 
-/// 100 a minute and 5 a second are allowed: one each 700 ms is within both.
+/// 100 a minute and 5 a second are allowed: one each 700 ms satisfies both.
 const PACE: Pace = Pace { most: 1, per: Duration::from_millis(700), kept_for_critical: 0 };
 const PATH: &str = "/open-apis/bot/";
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a custom robot.");
 const SECRET: Key<Secret> =
     Key::optional("secret", Secret(SecretKind::Any), "Of its signature verification, if that is turned on.");
 
-/// Its row.
+/// Its registry row.
 pub const NOTIFIER: NotifierKind = NotifierKind {
     name: "feishu",
     audience: Audience::People,
@@ -89,7 +89,7 @@ impl Robot {
         Self { url, secret, redactor }
     }
 
-    /// The stored body with the signature of this attempt: the platform takes one for an hour.
+    /// The stored body with the signature of this attempt: the platform accepts a signature for an hour.
     fn signed(&self, body: Vec<u8>, seconds: i64) -> Vec<u8> {
         let Some(secret) = &self.secret else { return body };
         let signature = signature(seconds, secret);
@@ -104,7 +104,7 @@ impl Robot {
     }
 }
 
-/// The signature of an empty text, by a key of time and secret.
+/// The signature: of an empty text, with time and secret as the key.
 fn signature(seconds: i64, secret: &SecretString) -> Option<String> {
     let key = format!("{seconds}\n{}", secret.expose_secret());
     let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()?;
@@ -142,8 +142,8 @@ impl Notifier for Robot {
             if test_follows {
                 return Checked::default();
             }
-            // Something that is not Feishu's might do something when it is asked. One that wants a signature refuses the
-            // question for the lack of it, which says nothing of the secret.
+            // Do not probe an address that is not Feishu's: it might act on the probe. A robot that wants a
+            // signature refuses the probe for the lack of it, which says nothing about the secret.
             if self.secret.is_some() || !self.url.path().starts_with(PATH) {
                 return net.reached(Group::Destinations, subject, WHAT, self.url.clone()).await.into();
             }
@@ -154,7 +154,7 @@ impl Notifier for Robot {
     }
 }
 
-/// An answer of the robot; an older form of it has capitals.
+/// An answer of the robot; an older form of it has capitalized keys.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(alias = "StatusCode")]
@@ -177,7 +177,7 @@ fn classify(reply: &Reply) -> Outcome {
         19001 | 19021 | 19022 => {
             Outcome::Dead { code: code.to_string(), text: reply.said(), advice: advice(code).to_owned() }
         }
-        // What is wrong with a content: its form, its length, a missing keyword.
+        // Errors of the content: its form, its length, a missing keyword.
         9499 | 10_000..=11_231 | 19002 | 19024 | 19036 => Outcome::Content { why: reply.said() },
         _ => reply::unclear(reply, "an error"),
     }

@@ -18,7 +18,7 @@ const PATH: Key<LatePath> = Key::required(
 );
 const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "Of the times in event lists.");
 
-/// Its row.
+/// Its registry row.
 pub const SOURCE: SourceKind = SourceKind {
     name: "file",
     about: "A recording.",

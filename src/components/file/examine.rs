@@ -7,7 +7,7 @@ use super::recording::RecordingError;
 use crate::examine::{Checked, Finding, Group, count};
 use podbell_core::time::Time;
 
-/// So many polls are read at most: a recording may be longer than patience.
+/// At most this many polls are read: the whole recording may take too long.
 const MOST: usize = 20_000;
 
 /// What was read.
@@ -19,7 +19,7 @@ struct Read {
     skipped: usize,
 }
 
-/// Reads it, off the runtime.
+/// Reads it, off the async runtime.
 pub(super) async fn examine(source: &FileConfig) -> Checked {
     let subject = source.name.to_string();
     if source.path == Path::new("-") {

@@ -1,9 +1,9 @@
 //! A recording as a source.
 //!
-//! A recording is played once at its own pace, moved to now; its end leaves the last answers
-//! standing, which are told again every `poll_every`, so that silence is observed and not guessed.
-//! A file with a single answer (one that a job keeps rewriting) is read anew every `poll_every`, and
-//! its times are taken as they are. `-` is standard input, read once. Backtests use [`open`] alone.
+//! A recording is played once at its own pace, shifted to now. After its end, its last answers are repeated every
+//! `poll_every`, so that silence is observed and not guessed. A file with a single answer (one that a job keeps
+//! rewriting) is read again every `poll_every`, and its times are taken as they are. `-` is standard input, read
+//! once. Backtests use [`open`] alone.
 
 mod config;
 mod examine;
@@ -29,7 +29,7 @@ use crate::sources::{Problem, SourceEvent, TargetEntry, event_list};
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
-/// The name of what a recording leaves open.
+/// The name for what a recording leaves open.
 pub const ANY: &str = "any";
 
 /// A checked `kind: file` source.
@@ -41,9 +41,9 @@ pub struct FileConfig {
     pub path: PathBuf,
     /// Whose wall clock the file shows.
     pub time_zone: TimeZone,
-    /// How often a single answer is read anew, and the last answers of a recording are told again.
+    /// How often a single answer is read again, and the last answers of a recording are repeated.
     pub poll_every: Duration,
-    /// The names of what the file leaves open, else `any`.
+    /// The names for what the file leaves open, else `any`.
     pub scope: Scope,
 }
 
@@ -59,7 +59,7 @@ impl FileConfig {
         }
     }
 
-    /// The target that a recorded poll is of.
+    /// The target of a recorded poll.
     pub fn target(&self, scope: &Scope) -> Target {
         fn name<'a>(said: &'a Option<String>, open: &'a Option<String>) -> &'a str {
             said.as_deref().or(open.as_deref()).unwrap_or(ANY)
@@ -72,7 +72,7 @@ impl FileConfig {
         )
     }
 
-    /// The poll as the source says it.
+    /// The poll as an event of the source.
     pub fn event(&self, poll: RecordedPoll) -> SourceEvent {
         let (target, at) = (self.target(&poll.scope), poll.at);
         match poll.outcome {
@@ -92,7 +92,7 @@ pub fn open(path: &Path, zone: TimeZone) -> io::Result<Recording<Box<dyn BufRead
     Ok(Recording::new(input, zone))
 }
 
-/// A recorded error keeps its code if it is one: `-16013` must still mean that the service is gone.
+/// A recorded error keeps its code if it has one: `-16013` must still mean that the service is gone.
 fn recorded_error(words: &str) -> Problem {
     let code = words.split_whitespace().next().unwrap_or("error").trim_end_matches(':');
     Problem {
@@ -103,10 +103,10 @@ fn recorded_error(words: &str) -> Problem {
     }
 }
 
-/// Plays until told to stop. A file that cannot be read is trouble of its target, not the end.
+/// Plays until told to stop. A file that cannot be read is the source's trouble, not the end.
 pub async fn run(config: FileConfig, events: mpsc::Sender<SourceEvent>, mut stop: watch::Receiver<bool>) {
     let stopped = async {
-        // A sender that is gone means the same as its word.
+        // A dropped sender also means stop.
         let _ = stop.wait_for(|stop| *stop).await;
     };
     tokio::select! {
@@ -124,7 +124,7 @@ async fn play(config: &FileConfig, events: &mpsc::Sender<SourceEvent>) {
     }
 }
 
-/// Nobody listens any more.
+/// The receiver is gone: podbell is shutting down.
 struct ReceiverClosed;
 
 struct Player<'a> {
@@ -137,8 +137,7 @@ struct Player<'a> {
 }
 
 impl Player<'_> {
-    /// Reads the file once; of a recording, plays it to the end and then repeats its last answers
-    /// for ever.
+    /// Reads the file once. Plays a recording to its end, and then repeats its last answers for ever.
     async fn once(&mut self) -> Result<(), ReceiverClosed> {
         let mut recording = match self.open().await {
             Ok(recording) => recording,
@@ -160,7 +159,7 @@ impl Player<'_> {
                 }
                 Some(Ok(poll)) => {
                     let shift = *shift.get_or_insert_with(|| Shift::new(poll.at, begun.0, NonZeroU32::MIN));
-                    // By the monotonic clock: the wall clock may be set while it plays.
+                    // Use the monotonic clock: the wall clock may be set while it plays.
                     self.pause(shift.apply(poll.at).since(begun.0).saturating_sub(begun.1.elapsed())).await?;
                     self.say(self.config.event(moved(poll, shift)), unusable).await?;
                 }
@@ -178,7 +177,7 @@ impl Player<'_> {
         tokio::task::spawn_blocking(move || open(&path, zone)).await.map_err(io::Error::other)?
     }
 
-    /// Nothing is known of any target then: it is the source's trouble, until the file was read.
+    /// Reports the source's trouble. Nothing is known of any target until the file was read.
     async fn unreadable(&mut self, error: &RecordingError) -> Result<(), ReceiverClosed> {
         let error = Problem {
             code: "file".to_owned(),
@@ -189,7 +188,7 @@ impl Player<'_> {
         self.send(SourceEvent::DiscoveryFailed { source: self.config.name.clone(), at: clock::now(), error }).await
     }
 
-    /// Hands in an answer in which so many entries could not be understood.
+    /// Sends an answer in which `unusable` entries could not be understood.
     async fn say(&mut self, event: SourceEvent, unusable: usize) -> Result<(), ReceiverClosed> {
         let (SourceEvent::Polled { target, at, .. } | SourceEvent::Failed { target, at, .. }) = &event else {
             return self.send(event).await;
@@ -238,7 +237,7 @@ impl Player<'_> {
 
 type Input = Recording<Box<dyn BufRead + Send>>;
 
-/// The next poll, read where blocking does no harm: standard input may keep one waiting.
+/// Reads the next poll where blocking does no harm: standard input may block.
 async fn next(mut recording: Input) -> (Option<Result<RecordedPoll, RecordingError>>, Input) {
     let read = tokio::task::spawn_blocking(move || (recording.next(), recording));
     match read.await {

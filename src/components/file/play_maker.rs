@@ -1,10 +1,10 @@
-//! Makes a recording of a single list: a list says when each of its entries began, when it was
-//! seen last and how often, and this fills in what the polls between would have shown. Pure.
+//! Makes a recording from a single list. A list says when each of its entries began, when it was last seen and how
+//! often; this fills in what the polls between would have shown. Pure.
 //!
-//! An entry is there from its first time on. Its occurrences are spread evenly from its first to
-//! its last time, so that its count and its last time grow together. An entry that did not change
-//! for an hour is left out, as the API does; it comes back with its next occurrence. One good empty
-//! poll goes first, so that nothing in the play is older than its watcher.
+//! An entry is there from its first time on. Its occurrences are spread evenly from its first to its last time, so
+//! that its count and its last time grow together. An entry that did not change for an hour is left out, as the API
+//! does; it comes back with its next occurrence. The play starts with one empty poll, so that nothing in it is
+//! older than its watcher.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const SHOWN_FOR: Duration = Duration::from_secs(3600);
 pub struct PlayOptions {
     /// The time between two polls.
     pub every: Duration,
-    /// Whose lists they are.
+    /// The scope of the lists.
     pub scope: Scope,
     /// The play begins here, if that is later than the first event.
     pub from: Option<Time>,
@@ -43,7 +43,7 @@ impl Default for PlayOptions {
     }
 }
 
-/// A play that would be unreasonably long.
+/// Error: the play would be unreasonably long.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "that would be {polls} polls, more than {MAX_POLLS}: poll less often (--every) or make a part of it (--from, --last)"
@@ -61,7 +61,7 @@ pub fn make(
     options: &PlayOptions,
 ) -> Result<impl Iterator<Item = RecordedPoll> + use<>, TooLong> {
     let every = options.every.max(Duration::from_secs(1));
-    // What has one date only happened then; what has none, at the beginning.
+    // An event with one date happened only then; one without dates, at the beginning.
     let dates = || events.iter().flat_map(|event| [event.first_seen, event.last_seen]).filter(|at| !at.is_unknown());
     let (first, last) = (dates().min(), dates().max());
     let events: Vec<Event<'static>> = events.into_iter().map(|event| dated(event, first.unwrap_or_default())).collect();
@@ -71,7 +71,7 @@ pub fn make(
     };
     start = start.max(options.from.unwrap_or(start)).max(options.last.map_or(start, |span| end.minus(span)));
     let span = end.plus(options.tail).since(start).as_millis();
-    // The play reaches past its end: the last change must be shown.
+    // One poll more than fits, because the last change must be shown.
     let polls =
         if events.is_empty() { 0 } else { u64::try_from(span.div_ceil(every.as_millis())).unwrap_or(u64::MAX) + 1 };
     if polls > MAX_POLLS {
@@ -85,7 +85,7 @@ pub fn make(
     }))
 }
 
-/// The event, with `first` in the place of dates that are unknown both, else one in the place of the other.
+/// The event with its unknown dates filled in: with `first` if both are unknown, else with the other date.
 fn dated(event: Event<'static>, first: Time) -> Event<'static> {
     let or = |date: Time, other: Time| if date.is_unknown() { other } else { date };
     let first_seen = or(or(event.first_seen, event.last_seen), first);
@@ -105,7 +105,7 @@ fn shown(event: &Event<'static>, at: Time) -> Option<Event<'static>> {
     let (taken, last_seen) = if passed == whole {
         (steps, whole)
     } else if steps == 0 {
-        // Listed once but seen twice at different times: only its last time moves.
+        // Counted once but seen at two times: only its last time moves.
         (0, 0)
     } else {
         let taken = passed * steps / whole;

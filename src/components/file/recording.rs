@@ -5,10 +5,9 @@
 //! {"at": "2026-01-01 19:19:00", "error": "timeout"}
 //! ```
 //!
-//! Read line by line, so that a recording may be longer than memory; a single answer of the API (a
-//! bare list of events, what `kubectl get events` prints) in place of lines is a recording of one poll. Written by `record` and the
-//! play maker; read by the file source, the emulator and backtests. Never sleeps, never knows the
-//! time of now.
+//! Read line by line, so that a recording may be larger than memory. A single answer of the API, a bare list of
+//! events, or what `kubectl get events` prints counts as a recording of one poll. Written by `record` and the play
+//! maker; read by the file source, the emulator and backtests. Never sleeps, and never reads the current time.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write};
@@ -41,7 +40,7 @@ pub struct Scope {
 pub struct RecordedPoll {
     /// When it was made.
     pub at: Time,
-    /// Of what.
+    /// What was polled.
     pub scope: Scope,
     /// The list, or the words of the error.
     pub outcome: Result<Vec<Event<'static>>, String>,
@@ -50,10 +49,10 @@ pub struct RecordedPoll {
 /// Why a recording cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    /// The file itself.
+    /// The file cannot be read.
     #[error("cannot read: {0}")]
     Io(#[from] io::Error),
-    /// A line.
+    /// A line is wrong.
     #[error("line {line}: {what}")]
     Line {
         /// Counted from 1.
@@ -61,18 +60,18 @@ pub enum RecordingError {
         /// What is wrong with it.
         what: String,
     },
-    /// The whole file: its first bytes say that it is no text.
+    /// The whole file: its first bytes say that it is not text.
     #[error("{0}")]
     Foreign(&'static str),
-    /// The whole, where it should be a single answer.
+    /// The whole file, which should be a single answer.
     #[error("neither JSON lines with \"at\" nor a single answer: {0}")]
     Single(AnswerError),
 }
 
-/// Why a text is no list of events.
+/// Why a text is not a list of events.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// It should be an answer of the API.
+    /// It should be an answer of the API, but is none.
     #[error(transparent)]
     Answer(#[from] AnswerError),
     /// It is something else.
@@ -121,7 +120,7 @@ pub struct Recording<R> {
 }
 
 impl<R: BufRead> Recording<R> {
-    /// `zone` is that of `at` and of the lists.
+    /// `zone` is the zone of `at` and of the lists.
     pub fn new(input: R, zone: TimeZone) -> Self {
         let clock = WallClock::new(zone.clone());
         Self { input, zone, clock, line: 0, last: None, ended: false, single: false, skipped: 0, first_skipped: None }
@@ -133,7 +132,7 @@ impl<R: BufRead> Recording<R> {
         self.single
     }
 
-    /// Entries so far that could not be understood and were left out.
+    /// How many entries so far could not be understood and were left out.
     pub fn skipped(&self) -> usize {
         self.skipped
     }
@@ -174,7 +173,7 @@ impl<R: BufRead> Recording<R> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
         self.check_text(text)?;
         let line: Line<'_> = serde_json::from_slice(text).map_err(|error| {
-            // The parser has seen one line only, and would call it the first.
+            // The parser has seen only this line, and would call it line 1.
             let words = error.to_string().replace(" at line 1 column", " at column");
             self.wrong(if error.is_eof() { format!("cut off in the middle: {words}") } else { words })
         })?;
@@ -201,7 +200,7 @@ impl<R: BufRead> Recording<R> {
         Ok(RecordedPoll { at, scope, outcome })
     }
 
-    /// Notes entries that could not be understood.
+    /// Counts entries that could not be understood.
     fn skip(&mut self, entries: usize) {
         self.skipped += entries;
         if entries > 0 {
@@ -209,7 +208,7 @@ impl<R: BufRead> Recording<R> {
         }
     }
 
-    /// Text in another encoding looks like nonsense to the parser: it is told as what it is.
+    /// Text in another encoding would look like nonsense to the parser: name the encoding instead.
     fn check_text(&self, text: &[u8]) -> Result<(), RecordingError> {
         let Err(error) = std::str::from_utf8(text) else { return Ok(()) };
         let before = text.get(..error.valid_up_to()).unwrap_or_default();
@@ -243,7 +242,7 @@ impl<R: BufRead> Iterator for Recording<R> {
     }
 }
 
-/// What a file is that is no text, by its first bytes, and what to do about it.
+/// What a file is that is not text, by its first bytes, and what to do about it.
 fn foreign(text: &[u8]) -> Option<&'static str> {
     const GZIP: &str = "compressed with gzip: unpack it, for example with zcat";
     const ZSTD: &str = "compressed with zstd: unpack it, for example with zstdcat";
@@ -256,8 +255,8 @@ fn foreign(text: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A whole line is an object with `at`, or at least begins like one: a damaged line is to be
-/// reported as such.
+/// Whether it is a line of a recording: an object with `at`, or at least something that starts like one, so that a
+/// damaged line is reported as such.
 fn looks_like_a_line(text: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct At {
@@ -282,7 +281,7 @@ pub fn parse_single(text: &[u8], zone: &TimeZone) -> Result<answer::EventList<'s
             .map(|entries| entries.understand(&mut WallClock::new(zone.clone())).into_owned()),
         false => answer::parse_events(bare, zone).map(answer::EventList::into_owned),
     };
-    // A list without anything that can be understood may be one of another kind.
+    // A list in which nothing can be understood may be of another kind.
     if parsed.as_ref().is_ok_and(|list| !list.events.is_empty() || list.skipped == 0) {
         return Ok(parsed?);
     }
@@ -342,8 +341,8 @@ struct WrittenPoll<'a> {
     error: Option<&'a str>,
 }
 
-/// Writes one poll as a line. Times lose their fractions of a second; a zone that puts its clocks
-/// back loses an hour a year, so that UTC is best.
+/// Writes one poll as a line. Times lose their fractions of a second. A zone that puts its clocks back loses an
+/// hour a year, so UTC is best.
 pub fn write_poll(output: &mut impl Write, poll: &RecordedPoll, clock: &WallClock) -> io::Result<()> {
     let written = WrittenPoll {
         at: clock.write(poll.at),
@@ -361,7 +360,7 @@ pub fn write_poll(output: &mut impl Write, poll: &RecordedPoll, clock: &WallCloc
     output.write_all(b"\n")
 }
 
-/// Moves a recording in time: its first poll to `start`, everything else `speed` times as fast.
+/// Shifts a recording in time: its first poll to `start`, everything else `speed` times as fast.
 #[derive(Clone, Copy, Debug)]
 pub struct Shift {
     first: Time,
@@ -370,12 +369,12 @@ pub struct Shift {
 }
 
 impl Shift {
-    /// A recording that begins at `first` is to begin at `start`.
+    /// Shifts a recording that begins at `first` to `start`.
     pub fn new(first: Time, start: Time, speed: std::num::NonZeroU32) -> Self {
         Self { first, start, speed: i64::from(speed.get()) }
     }
 
-    /// The new time of a time of the recording; also of those before its first poll.
+    /// The shifted time of a time of the recording, even of one before its first poll.
     pub fn apply(&self, time: Time) -> Time {
         if time.is_unknown() {
             return time;
@@ -384,7 +383,7 @@ impl Shift {
         Time::from_millis(self.start.millis().saturating_add(since.div_euclid(self.speed)))
     }
 
-    /// The same event at its new times.
+    /// The event at its shifted times.
     pub fn event(&self, event: &Event<'static>) -> Event<'static> {
         Event { first_seen: self.apply(event.first_seen), last_seen: self.apply(event.last_seen), ..event.clone() }
     }

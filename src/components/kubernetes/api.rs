@@ -28,24 +28,24 @@ use podbell_core::time::Time;
 
 /// How many objects are asked for at once.
 pub const PAGE: u32 = 500;
-/// An object has at most 1.5 MB in etcd.
+/// A line holds one object, which has at most 1.5 MB in etcd.
 const MOST_LINE: usize = 4 << 20;
-/// A page of large objects.
+/// A page may hold large objects.
 const MOST_PAGE: usize = 128 << 20;
 const MOST_WORDS: usize = 300;
-/// The longest `Retry-After` that is believed.
+/// The longest `Retry-After` that is obeyed.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// So long must nothing come until everything has come: what waits in the machine comes faster.
+/// When nothing came for this long, everything has come: buffered data comes faster.
 const SILENCE: Duration = Duration::from_millis(20);
-/// The code of what cannot be understood.
+/// The code of an answer that cannot be understood.
 const NONSENSE: &str = "not-json";
 
 /// Why a request came to nothing.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// What it means for whoever asked.
+    /// What it means for the caller.
     pub kind: FaultKind,
-    /// Not before this.
+    /// How long to wait before a retry, if the server says so.
     pub retry_after: Option<Duration>,
     /// In words.
     pub error: Problem,
@@ -56,9 +56,9 @@ pub struct Fault {
 pub enum FaultKind {
     /// What was asked for is too old (410): list again.
     Expired,
-    /// The server does not know this way of asking (400, 422).
+    /// The server does not understand this kind of request (400, 422).
     NotUnderstood,
-    /// Not allowed (401, 403), or not there at all (404): only the operator can mend it.
+    /// Not allowed (401, 403), or not there at all (404): only the operator can fix it.
     Refused,
     /// Anything else: try again.
     Passing,
@@ -71,13 +71,13 @@ impl Fault {
         Self { kind, retry_after: None, error }
     }
 
-    /// There is no way to reach the cluster yet.
+    /// The client for the cluster cannot be set up yet.
     pub fn setup(error: &dyn Display) -> Self {
         let advice = "check `kubeconfig` and `context` of this source, or the service account of the pod";
         Self::new(FaultKind::Passing, "kubeconfig", error, advice)
     }
 
-    /// The connection did not come about, or broke.
+    /// The connection failed or broke.
     pub fn cut(text: impl Display) -> Self {
         Self::new(FaultKind::Passing, "connect", text, "check that podbell reaches the API server")
     }
@@ -88,29 +88,29 @@ impl Fault {
         Self::new(FaultKind::Passing, "timeout", "the API server said nothing for too long", advice)
     }
 
-    /// A watch that is taken up and ends at once.
+    /// A watch that ended as soon as it began.
     pub fn closed() -> Self {
         let advice = "check what stands between podbell and the API server: a proxy that does not stream?";
         Self::new(FaultKind::Passing, "closed", "the API server ends every watch at once", advice)
     }
 
-    /// An answer that is none.
+    /// An answer that cannot be understood.
     pub fn nonsense(text: impl Display) -> Self {
         let advice = "check that the address is that of an API server";
         Self::new(FaultKind::Passing, NONSENSE, text, advice)
     }
 
-    /// Whether it is about what was said, and not about reaching the server.
+    /// Whether the answer was the problem, not reaching the server.
     pub fn is_nonsense(&self) -> bool {
         self.error.code == NONSENSE
     }
 
-    /// What is needed to reach the cluster takes too long.
+    /// Setting up the client takes too long.
     fn slow_setup() -> Self {
         Self::setup(&"the client was not ready in time: does the kubeconfig's `exec` plugin wait for something?")
     }
 
-    /// A status that the server gave.
+    /// A status that the server answered with.
     pub fn status(code: u16, reason: &str, words: &str) -> Self {
         let (kind, advice) = match code {
             401 => {
@@ -134,9 +134,9 @@ impl Fault {
 pub struct Page {
     /// Objects, one JSON text each.
     pub items: Vec<Box<RawValue>>,
-    /// From where a watch goes on.
+    /// The version from which a watch continues.
     pub version: String,
-    /// There is more.
+    /// The token for the next page, if there is one.
     pub more: Option<String>,
 }
 
@@ -179,7 +179,7 @@ struct Status {
 }
 
 impl Api {
-    /// Of a source; nothing is connected yet.
+    /// A client of this source; nothing is connected yet.
     pub fn new(config: &KubernetesConfig) -> Self {
         Self { config: config.clone(), client: Mutex::new(None), requests: Arc::default() }
     }
@@ -189,10 +189,10 @@ impl Api {
         self.requests.clone()
     }
 
-    /// A page of everything there is.
+    /// Requests a page of the list.
     ///
     /// # Errors
-    /// When it did not come, or is none.
+    /// When there is no answer, or it is not a page.
     pub async fn list(&self, resource: Resource, namespace: Option<&str>, more: Option<&str>) -> Result<Page, Fault> {
         let response = self.get(resource, namespace, &list_query(more), resource.accepts_list()).await?;
         let body = timeout(self.config.pace.patience.saturating_mul(2), read(response.into_body()));
@@ -205,7 +205,7 @@ impl Api {
     /// The version that a list would have now.
     ///
     /// # Errors
-    /// When there is no answer, or it is none.
+    /// When there is no valid answer.
     pub async fn version(&self, resource: Resource, namespace: Option<&str>) -> Result<String, Fault> {
         let response = self.get(resource, namespace, "limit=1", resource.accepts_list()).await?;
         let body = timeout(self.config.pace.patience, read(response.into_body()));
@@ -214,10 +214,10 @@ impl Api {
         Ok(list.metadata.resource_version)
     }
 
-    /// A watch, once it has begun.
+    /// Opens a watch.
     ///
     /// # Errors
-    /// When it does not begin.
+    /// When the watch cannot be opened.
     pub async fn watch(&self, resource: Resource, namespace: Option<&str>, from: From<'_>) -> Result<Lines, Fault> {
         let seconds = resource.watch_for(&self.config).as_secs().max(1);
         let query = watch_query(seconds, from);
@@ -269,7 +269,7 @@ impl Api {
             return Ok(response);
         }
         if status == StatusCode::UNAUTHORIZED {
-            // Whatever proved who we are is read anew.
+            // Read all credentials again.
             *self.client.lock().await = None;
         }
         Err(refused(response, self.config.pace.patience).await)
@@ -280,7 +280,7 @@ impl Api {
         if let Some(client) = &*kept {
             return Ok(client.clone());
         }
-        // A plugin that says who we are runs in the thread that calls it, for as long as it likes.
+        // A credential plugin runs in the thread that calls it, for as long as it likes.
         let (config, runtime) = (self.config.clone(), Handle::current());
         let making = spawn_blocking(move || runtime.block_on(connect::client(&config)));
         let made = timeout(self.config.pace.patience, making).await.map_err(|_| Fault::slow_setup())?;
@@ -322,7 +322,7 @@ async fn refused(response: Response<Body>, patience: Duration) -> Fault {
     let status = response.status().as_u16();
     let header = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = header.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
-    // Whatever stands between must not silence a source.
+    // A proxy in between must not silence a source.
     let retry_after = retry_after.map(|wait| wait.min(LONGEST_WAIT));
     let body = timeout(patience, read(response.into_body())).await;
     let said: Status =
@@ -348,7 +348,7 @@ async fn read(mut body: Body) -> Result<Vec<u8>, Fault> {
 pub struct Lines {
     body: Body,
     buffer: Vec<u8>,
-    /// How much of the buffer was handed out.
+    /// How much of the buffer was consumed.
     read: usize,
     caught_up: Time,
 }
@@ -360,7 +360,7 @@ pub enum Line {
     Changed(Box<RawValue>),
     /// An object was deleted.
     Deleted(Box<RawValue>),
-    /// Nothing happened up to this version; whether the objects that were there have all come.
+    /// Nothing happened up to this version. The flag says whether the initial objects have all come.
     Bookmark(String, bool),
     /// The watch failed.
     Failed(Fault),
@@ -387,16 +387,16 @@ struct MarkedMeta {
 }
 
 impl Lines {
-    /// When the server last had nothing more to say: all until then was handed out, or is about to be. Where
-    /// nobody reads on for a while, what is read then is old.
+    /// When the server last had nothing more to say: everything until then was returned, or is about to be. If
+    /// nobody reads for a while, this time stays where it was, because what is read next is old.
     pub fn caught_up(&self) -> Time {
         self.caught_up
     }
 
-    /// The next line; `None` at the orderly end. May be dropped and asked again.
+    /// The next line; `None` at a normal end. Cancel-safe.
     ///
     /// # Errors
-    /// When the connection breaks, or what comes is no watch.
+    /// When the connection breaks, or what comes is not a watch.
     pub async fn next(&mut self) -> Result<Option<Line>, Fault> {
         loop {
             let rest = self.buffer.get(self.read..).unwrap_or_default();

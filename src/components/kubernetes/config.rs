@@ -100,7 +100,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
     Some((facts, draft))
 }
 
-/// The keys of its own.
+/// The keys of this kind, as read.
 struct Said {
     name: String,
     cluster: String,
@@ -127,7 +127,7 @@ impl Said {
         Draft::<dyn Source>::new(move |_| Some(std::sync::Arc::new(super::watch::Watched(config.clone()))))
     }
 
-    /// Reading refuses the kind, see [`SourceKind::is_built`].
+    /// Reading refuses this kind, see [`SourceKind::is_built`].
     #[cfg(not(feature = "kubernetes"))]
     fn draft(self, _: &SourceFacts) -> Draft<dyn Source> {
         Draft::new(|_| None)
@@ -139,7 +139,7 @@ fn is_namespace(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.chars().all(fine)
 }
 
-/// Namespaces, each once: they become parts of addresses.
+/// Reads namespaces, each at most once. They become parts of addresses.
 fn namespaces(node: &Node, reader: &mut Reader) -> Option<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     let items = reader.one_or_many(node);

@@ -1,5 +1,5 @@
-//! From a kubeconfig, or the pod that podbell runs in, to a client. Tokens that lie in files are read anew by the client
-//! itself; after a 401 everything is read anew.
+//! Makes a client from a kubeconfig, or from the pod that podbell runs in. The client itself rereads tokens that
+//! lie in files; after a 401 everything is read again.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::api::Fault;
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client, as the configuration says.
+/// A client for this configuration.
 ///
 /// # Errors
 /// When there is no usable kubeconfig, context or certificate.
@@ -24,7 +24,7 @@ pub async fn client(config: &KubernetesConfig) -> Result<Client, Fault> {
     let made = match &config.kubeconfig {
         Some(path) => {
             let path = path.clone();
-            // Reading a file is quick, but not always.
+            // Reading a file is usually quick, but may block.
             let read = tokio::task::spawn_blocking(move || Kubeconfig::read_from(path)).await;
             let kubeconfig = read.map_err(|error| Fault::setup(&error))?.map_err(|error| unreadable(&error))?;
             Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| unreadable(&error))
@@ -37,12 +37,12 @@ pub async fn client(config: &KubernetesConfig) -> Result<Client, Fault> {
     };
     let mut made = made?;
     made.connect_timeout = Some(CONNECT_TIMEOUT);
-    // Watches have deadlines of their own, and pauses after a 429 are the follower's.
+    // Watches have deadlines of their own, and the follower makes the pauses after a 429.
     (made.read_timeout, made.write_timeout, made.default_retry) = (None, None, false);
     Client::try_from(made).map_err(|error| Fault::setup(&chain(&error)))
 }
 
-/// What is wrong with a kubeconfig. The parser's own words may hold what it read, which may be a token.
+/// What is wrong with a kubeconfig. Not in the parser's own words, which may contain a token that it read.
 fn unreadable(error: &KubeconfigError) -> Fault {
     match error {
         KubeconfigError::Parse(error) => {
@@ -53,8 +53,8 @@ fn unreadable(error: &KubeconfigError) -> Fault {
     }
 }
 
-/// An error with its causes, because the outermost of a connection says little. Without what a plugin printed, which may
-/// be a token.
+/// An error with its causes, because the outermost error of a connection says little. Leaves out what a plugin
+/// printed, which may be a token.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
@@ -64,7 +64,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
         }
         let inner = error.downcast_ref::<kube::Error>();
         let words = match inner {
-            // These say what is beneath them, with all of its words.
+            // The text of these already contains the text of their causes.
             Some(kube::Error::Auth(_) | kube::Error::Service(_)) => String::new(),
             _ => error.to_string(),
         };

@@ -1,5 +1,5 @@
-//! What a core/v1 event says, whoever wrote it: the kubelet with first, last and count, a scheduler with `eventTime` and
-//! `series` and null for the rest. Nothing in it is taken for granted; only an event without an object is none.
+//! Reads a core/v1 event, whoever wrote it: the kubelet with first, last and count, a scheduler with `eventTime`
+//! and `series` and null for the rest. No field is taken for granted; only an event without an object is rejected.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -11,11 +11,11 @@ use podbell_core::time::Time;
 /// An event of the API, read.
 #[derive(Clone, Debug)]
 pub struct KubeEvent {
-    /// Which object of the API it is.
+    /// Identifies the object of the API.
     pub id: u128,
     /// Where it is kept.
     pub namespace: String,
-    /// The namespace of what it is about; empty if that lies in none.
+    /// The namespace of what it is about; empty if that has none.
     pub object_namespace: String,
     /// What it says.
     pub event: Event<'static>,
@@ -62,24 +62,24 @@ struct Series {
     last_observed_time: Option<String>,
 }
 
-/// Reads an event. `None` when that is not one.
+/// Reads an event; `None` if the text is not one.
 pub fn read(text: &str) -> Option<KubeEvent> {
     let raw: Raw = serde_json::from_str(text).ok()?;
     let kind = raw.involved_object.kind.filter(|kind| !kind.is_empty());
     let name = raw.involved_object.name.filter(|name| !name.is_empty());
-    // A reporter that leaves one out still says something; that leaves out both says it of nothing.
+    // A reporter that leaves out kind or name still says something. Without both, the event is about nothing.
     let (kind, name) = match (kind, name) {
         (None, None) => return None,
         (kind, name) => (kind.unwrap_or_else(|| "Object".to_owned()), name.unwrap_or_else(|| "unnamed".to_owned())),
     };
-    // The newer recorder dates by `eventTime` alone, and keeps what it repeats as a series.
+    // The newer recorder dates by `eventTime` alone, and counts repetitions in a series.
     let is_series = raw.series.is_some() || (raw.event_time.is_some() && raw.first_timestamp.is_none());
     let series = raw.series.unwrap_or_default();
     let written = instant(raw.metadata.creation_timestamp.as_deref());
     let at = instant(raw.event_time.as_deref());
     let (first, last) = (instant(raw.first_timestamp.as_deref()), instant(raw.last_timestamp.as_deref()));
     let observed = instant(series.last_observed_time.as_deref());
-    // A last time is no first one: it moves, and each move would be another episode.
+    // The last time must not serve as the first: it moves, and each move would start another episode.
     let first_seen = first.or(at).or(written).unwrap_or(Time::UNKNOWN);
     let last_seen = [last, observed, at, first].into_iter().flatten().max().or(written).unwrap_or(Time::UNKNOWN);
     let count = raw.count.into_iter().chain(series.count).max().unwrap_or(1).max(1);

@@ -1,4 +1,4 @@
-//! A cluster: its server, what podbell's account may do there, and whether events can be read. Judging is
+//! Examines a cluster: its server, what podbell's account may do there, and whether events can be read. Judging is
 //! pure.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use crate::clock;
 use crate::examine::{Checked, Finding, Group, count, span};
 use podbell_core::time::Time;
 
-/// For one answer; less than for the whole check.
+/// The deadline of one answer; less than that of the whole check.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Asks the API server.
@@ -78,7 +78,7 @@ fn rights(subject: &str, place: &Place) -> Finding {
     }
 }
 
-/// The rules that are missing, as a role writes them.
+/// The missing permissions, as rules of a role.
 fn rules(missing: &[Missing]) -> String {
     let resources: BTreeSet<(&str, &str)> =
         missing.iter().map(|one| (one.resource.group(), one.resource.name())).collect();

@@ -1,5 +1,5 @@
-//! One resource, listed and watched for ever. Failures are said like everything else and are never the end: the watch is
-//! taken up where it was cut, and when the server no longer knows that place, everything is listed again.
+//! Lists and watches one resource for ever. Failures are reported like everything else, and never end it: the watch
+//! is resumed where it broke, and when the server no longer knows that version, everything is listed again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,16 +13,16 @@ use super::object;
 use crate::clock;
 use podbell_core::time::Time;
 
-/// How long watches of metadata last: they say by bookmarks where they are.
+/// How long watches of metadata last: their bookmarks show the version reached.
 const METADATA_WATCH: Duration = Duration::from_secs(290);
-/// What the server may take longer than it was asked to watch.
+/// How much longer than requested the server may keep a watch open.
 const GRACE: Duration = Duration::from_secs(15);
-/// A watch that ends sooner without a word has failed.
+/// A watch that ends sooner, without a line, has failed.
 const AT_ONCE: Duration = Duration::from_secs(1);
-/// How long the beginning of a watch-list may be silent: servers before 1.27 know no such thing.
+/// How long a watch-list may be silent at its beginning: servers before 1.27 do not know it.
 const INITIAL: Duration = Duration::from_secs(30);
-/// After a longer outage everything is listed: servers remember about five minutes, and one that was
-/// restored from a copy meanwhile may have counted past our version.
+/// After a longer outage everything is listed: servers remember about five minutes, and one that was restored from
+/// a backup meanwhile may have counted past our version.
 const OUTAGE: Duration = Duration::from_secs(300);
 
 /// What is watched.
@@ -80,7 +80,7 @@ impl Resource {
         matches!(self, Self::Pods | Self::ReplicaSets | Self::Jobs)
     }
 
-    /// The form of lists.
+    /// The `Accept` header of lists.
     pub fn accepts_list(self) -> &'static str {
         if self.is_metadata() {
             "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -89,7 +89,7 @@ impl Resource {
         }
     }
 
-    /// The form of watches.
+    /// The `Accept` header of watches.
     pub fn accepts_watch(self) -> &'static str {
         if self.is_metadata() {
             "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -107,16 +107,16 @@ impl Resource {
 /// What happened.
 #[derive(Debug)]
 pub enum Happening {
-    /// A part of everything there is. With the last part a watch begins.
+    /// A part of the whole list. With the last part a watch begins.
     Page {
         /// Objects.
         items: Vec<Box<RawValue>>,
         /// Whether that was all.
         last: bool,
     },
-    /// What was listed so far is worth nothing: it begins again.
+    /// The parts listed so far are void: the list starts again.
     ListsAgain,
-    /// A watch began; what happened since the last one will follow.
+    /// A watch began; changes since the last one follow.
     Opened,
     /// An object is new or changed.
     Changed(Box<RawValue>),
@@ -146,14 +146,14 @@ pub struct Follower {
     watch_list: bool,
     failures: u32,
     not_before: Option<Instant>,
-    /// Since when the server could not be watched: it may not be what it was.
+    /// Since when there was no watch: the server may have been restored meanwhile.
     cut: Option<Instant>,
-    /// A part of a list was said that the next list does not go on with.
+    /// A part of a list was reported that the next list does not continue.
     half: bool,
 }
 
 impl Follower {
-    /// Of one resource; `namespace` is `None` for all of them.
+    /// Follows one resource; `namespace` is `None` for all of them.
     pub fn new(api: Arc<Api>, config: Arc<KubernetesConfig>, resource: Resource, namespace: Option<Arc<str>>) -> Self {
         Self {
             api,
@@ -170,13 +170,13 @@ impl Follower {
         }
     }
 
-    /// Lists everything again, after a while.
+    /// Lists everything again, after a pause.
     pub fn list_again(&mut self, after: Duration) {
         self.state = State::Listing { more: None };
         self.not_before = Some(clock::monotonic() + after);
     }
 
-    /// Whether it lists, or is about to.
+    /// Whether it is listing, or is about to.
     pub fn is_listing(&self) -> bool {
         matches!(self.state, State::Listing { .. } | State::Streaming { .. })
     }
@@ -186,12 +186,12 @@ impl Follower {
         matches!(self.state, State::Watching { .. })
     }
 
-    /// Until when all that the server sent was taken in, while a watch is open.
+    /// Until when everything that the server sent was taken in, while a watch is open.
     pub fn caught_up(&self) -> Option<Time> {
         if let State::Watching { lines, .. } = &self.state { Some(lines.caught_up()) } else { None }
     }
 
-    /// The next thing that happens. May be dropped and asked again: at worst a request is made twice.
+    /// The next thing that happens. Cancel-safe: at worst a request is made twice.
     pub async fn next(&mut self) -> Happening {
         loop {
             if let Some(until) = self.not_before {
@@ -220,7 +220,7 @@ impl Follower {
         let page = match self.api.list(self.resource, self.namespace.as_deref(), more.as_deref()).await {
             Ok(page) => page,
             Err(fault) if fault.kind == FaultKind::Expired && again => {
-                // The pages that are left belong to a list that the server has forgotten.
+                // The remaining pages belong to a list that the server has forgotten.
                 self.state = State::Listing { more: None };
                 self.pause(fault.retry_after);
                 return Some(Happening::ListsAgain);
@@ -271,7 +271,7 @@ impl Follower {
                 self.state = State::Watching { lines, opened: clock::monotonic(), got: true };
                 Some(Happening::Page { items, last: true })
             }
-            // Deleted while it was listed; or a bookmark before the end.
+            // An object deleted while it was listed, or a bookmark before the end.
             Ok(Ok(Some(Line::Deleted(_) | Line::Bookmark(..)))) => None,
             Ok(Ok(Some(Line::Failed(fault)))) | Ok(Err(fault)) => {
                 self.state = State::Listing { more: None };
@@ -318,7 +318,7 @@ impl Follower {
         let left = (opened + lasts + GRACE).saturating_duration_since(clock::monotonic());
         match timeout(left, lines.next()).await {
             Ok(Err(fault)) if fault.is_nonsense() => {
-                // The same version would bring the same line again.
+                // Resuming at the same version would bring the same line again.
                 self.state = State::Listing { more: None };
                 Some(self.failed(fault))
             }
@@ -345,7 +345,7 @@ impl Follower {
             }
             Ok(Ok(None)) if !heard && opened.elapsed() < AT_ONCE => Some(self.failed(Fault::closed())),
             Ok(Ok(None)) => {
-                // Ended in time, in an orderly way: all that happened until then has come.
+                // A normal end after enough time: everything until then has come.
                 let orderly = opened.elapsed() >= lasts / 2;
                 let caught_up = lines.caught_up();
                 self.failures = 0;
@@ -356,9 +356,9 @@ impl Follower {
         }
     }
 
-    /// Whether the server's present is not known to lie behind our version: then a watch from there would be silent
-    /// about what happens until it does. Asked after a cut: a cluster that is restored from a copy begins anew
-    /// at an older version.
+    /// Whether the server's present version lies, or may lie, behind ours. A watch from ours would then be silent
+    /// until the server has caught up. Called after a broken watch: a cluster that is restored from a backup
+    /// continues at an older version.
     ///
     /// Versions are compared as numbers, as API servers and their clients have come to do
     /// (Kubernetes enhancement 5504).
@@ -386,7 +386,7 @@ impl Follower {
         }
     }
 
-    /// Sets what comes next, and when.
+    /// Sets the next state, and the pause before it.
     fn failed(&mut self, fault: Fault) -> Happening {
         if !self.is_listing() {
             self.state = State::Opening;
@@ -406,7 +406,8 @@ impl Follower {
         Happening::Failed(fault)
     }
 
-    /// Twice as long each time, between half and all of it; never before the server wants to be asked again.
+    /// Doubles the pause each time, and picks between half and all of it; never shorter than the server's
+    /// `Retry-After`.
     fn pause(&mut self, retry_after: Option<Duration>) {
         let pace = &self.config.pace;
         let doubled = pace.first_pause.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX));

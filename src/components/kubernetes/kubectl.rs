@@ -1,7 +1,7 @@
-//! What `kubectl get events` prints, taken where a list is taken: JSON and YAML, a `List`, bare items, the objects of
-//! `--watch`, with or without `--output-watch-events`, of core/v1 and of events.k8s.io/v1.
+//! Reads what `kubectl get events` prints, wherever a list is read: JSON and YAML, a `List`, bare items, the
+//! objects of `--watch`, with or without `--output-watch-events`, of core/v1 and of events.k8s.io/v1.
 //!
-//! Knows the shapes only; what one event says is read as the Kubernetes source reads it.
+//! Knows only the shapes; the reader of the Kubernetes source reads each event.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::sources::event_list::EventList;
 use podbell_core::diagnostic::Source;
 use podbell_core::yaml;
 
-/// The table that is meant for people.
+/// Said of the table that is meant for people.
 const TABLE: &str =
     "this is the table that kubectl prints for people: podbell reads `kubectl get events -o json` (or yaml)";
 const DESCRIBED: &str = "this is what `kubectl describe` prints for people: podbell reads `kubectl get events -o json`";
@@ -22,16 +22,16 @@ const OTHER_OBJECTS: &str =
     "these are objects of Kubernetes, and none of them is an event: podbell reads `kubectl get events -o json`";
 const BROKEN_YAML: &str = "this YAML cannot be read: podbell reads `kubectl get events -o json`, too";
 
-/// What a text is, if it is kubectl's or of another tool.
+/// What a text is, if kubectl or another known tool printed it.
 #[derive(Debug)]
 pub enum Kubectl {
     /// Events.
     Events(EventList<'static>),
-    /// Something that is no list; in words, with what to do.
+    /// Something that is not a list; in words, with what to do.
     Other(&'static str),
 }
 
-/// Reads a text; `None` if it is none of kubectl's.
+/// Reads a text; `None` if it is not kubectl's.
 pub fn read(text: &str) -> Option<Kubectl> {
     let text = text.trim();
     let first = text.lines().next().unwrap_or_default();
@@ -83,17 +83,17 @@ fn of_values(values: Vec<Value>) -> Option<Kubectl> {
     Some(read_all(found))
 }
 
-/// What was found in values.
+/// What was found in a text.
 #[derive(Default)]
 struct Found {
     /// Events, each once.
     events: Vec<Value>,
-    /// Where each is, by what is the same event.
+    /// The position of each event, by its identity.
     known: HashMap<String, usize>,
-    /// Objects of Kubernetes that are none, and entries that are no objects of Kubernetes.
+    /// Kubernetes objects that are not events, and entries that are not Kubernetes objects.
     objects: usize,
     others: usize,
-    /// Whether there is a list of Kubernetes, with or without anything in it.
+    /// Whether there is a list of Kubernetes, even an empty one.
     list: bool,
     successor: bool,
 }
@@ -112,11 +112,11 @@ impl Found {
             self.list = true;
             return items.into_iter().for_each(|item| self.take(item));
         }
-        // `--output-watch-events`; what was deleted was there.
+        // `--output-watch-events`. A deleted event counts, because it was there.
         if object.get("type").is_some_and(Value::is_string) && object.get("object").is_some_and(Value::is_object) {
             return self.take(object.get_mut("object").map(Value::take).unwrap_or_default());
         }
-        // An answer of the legacy API has its list there or one level down.
+        // An answer of the legacy API has its list here or one level down.
         let inner = object.get("data").is_some_and(|data| data.get("eventList").is_some());
         let list = if inner {
             object.get_mut("data").and_then(|data| data.get_mut("eventList"))
@@ -134,7 +134,7 @@ impl Found {
         }
     }
 
-    /// The newest state of an event counts: a watch shows each of them.
+    /// Keeps only the newest state of an event: a watch prints every state.
     fn note(&mut self, event: Value) {
         let meta = &event["metadata"];
         let id = match (meta["uid"].as_str(), meta["name"].as_str()) {
@@ -175,7 +175,7 @@ fn event(object: &mut Map<String, Value>) -> Option<Value> {
     }))
 }
 
-/// Numbers of YAML are texts until somebody wants a number.
+/// Numbers of YAML are read as texts; turns one into a number.
 fn number(value: Value) -> Value {
     match value {
         Value::String(text) => text.parse::<i64>().map_or(Value::Null, Value::from),

@@ -1,9 +1,10 @@
-//! The events that are in the cluster, as little of each as must be known to read the next change of it: its episode's
-//! other events, and the target that it was attributed to, which it keeps.
+//! The events that exist in the cluster, with only what is needed to read the next change of each: the other events
+//! of its episode, and the target that it was attributed to, which never changes.
 //!
-//! Several events of the API can be one episode: two containers of a pod with the same trouble since the same second. A
-//! list shows them together and the diff adds them up; a watch shows them one by one, so the sum is made here. When one of
-//! them is deleted its count stays in the sum while another is there: a smaller sum would read as a new run.
+//! Several events of the API can be one episode: two containers of a pod with the same trouble since the same
+//! second. A list shows them together and the diff adds them up; a watch shows them one by one, so the sum is kept
+//! here. When one of them is deleted while another is left, its count stays in the sum: a smaller sum would read as
+//! a new run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,31 +33,31 @@ struct One {
 
 #[derive(Debug, Default)]
 struct Sum {
-    /// Events that are there.
+    /// Events that exist.
     events: u32,
-    /// Their counts, and those of deleted ones.
+    /// The sum of their counts, and of those of deleted events.
     count: u64,
     last_seen: Time,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        // Only ever compared with each other.
+        // Any seed will do: the keys are only compared with each other.
         Self { identities: Identities::new(0), events: HashMap::new(), episodes: HashMap::new(), generation: 0 }
     }
 }
 
 impl Live {
-    /// The target of an event that is known.
+    /// The target of a known event.
     pub fn target(&self, id: u128) -> Option<Arc<Target>> {
         self.events.get(&id).map(|one| one.target.clone())
     }
 
-    /// Takes in an event: its episode, and how that reads now as a whole.
+    /// Adds or updates an event. Returns its episode, and the event with the sums of its episode.
     pub fn put(&mut self, event: KubeEvent, target: Arc<Target>) -> (EpisodeKey, Event<'static>) {
         let KubeEvent { id, mut event, .. } = event;
         let episode = self.identities.episode(&event);
-        // A message that is written anew in place makes another episode of the same object.
+        // A message that changes in place starts another episode of the same object.
         if self.events.get(&id).is_some_and(|one| one.episode != episode) {
             self.remove(id);
         }
@@ -79,7 +80,7 @@ impl Live {
         (episode, event)
     }
 
-    /// An event was deleted. Says of which target, if nothing is left of its episode.
+    /// Removes a deleted event. Returns its target if nothing is left of its episode.
     pub fn remove(&mut self, id: u128) -> Option<Arc<Target>> {
         let one = self.events.remove(&id)?;
         let key = (one.episode, Arc::as_ptr(&one.target) as usize);

@@ -1,5 +1,5 @@
-//! A look at a cluster, for `podbell doctor`: its version, what podbell's account may do, one event. Nothing
-//! is watched. What it means is the doctor's.
+//! Looks at a cluster for `podbell doctor`: its version, what podbell's account may do, one event. Watches nothing.
+//! The doctor interprets the result.
 
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -16,13 +16,13 @@ use podbell_core::time::Time;
 const RESOURCES: [Resource; 5] =
     [Resource::Events, Resource::Pods, Resource::Services, Resource::ReplicaSets, Resource::Jobs];
 const VERBS: [&str; 2] = ["list", "watch"];
-/// Of more namespaces the rights are not asked for.
+/// The permissions are checked in at most this many namespaces.
 const MOST_NAMESPACES: usize = 20;
 
 /// Something that the account may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// With what.
+    /// The resource.
     pub resource: Resource,
     /// `list` or `watch`.
     pub verb: &'static str,
@@ -46,7 +46,7 @@ pub struct Look {
     pub version: String,
     /// Where events are read.
     pub places: Vec<Place>,
-    /// How many namespaces were left out.
+    /// How many namespaces were not looked at.
     pub left_out: usize,
     /// The server's clock.
     pub clocks: Option<Clocks>,
@@ -69,10 +69,10 @@ struct Allowed {
     allowed: bool,
 }
 
-/// Looks.
+/// Looks at the cluster.
 ///
 /// # Errors
-/// When the server cannot be reached, or is none.
+/// When the server cannot be reached, or is not an API server.
 pub async fn look(config: &KubernetesConfig) -> Result<Look, Fault> {
     let api = Api::new(config);
     let (body, clocks) = api.ask("/version", None).await?;
@@ -95,7 +95,7 @@ async fn place(api: &Api, namespace: Option<String>) -> Place {
     Place { namespace, missing, event }
 }
 
-/// Whether it may; if not, what.
+/// Checks one permission, and returns it if it is missing.
 async fn may(api: &Api, namespace: Option<&str>, one: Missing) -> Result<Option<Missing>, Fault> {
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1",
@@ -112,7 +112,7 @@ async fn may(api: &Api, namespace: Option<&str>, one: Missing) -> Result<Option<
     Ok((!review.status.allowed).then_some(one))
 }
 
-/// One event: that it can be read says more than a right.
+/// Reads one event: being able to read it says more than a permission.
 async fn one_event(api: &Api, namespace: Option<&str>) -> Result<Option<Time>, Fault> {
     #[derive(Deserialize)]
     struct List {

@@ -1,12 +1,12 @@
 //! The Kubernetes API as a source: core/v1 events by list and watch.
 //!
-//! `api` carries requests, `follow` lists and watches one resource and survives whatever happens to it, `event` and
-//! `place` are pure (what an event says, which service it belongs to), `owners` keeps what `place` asks, `live` keeps
-//! what is needed of the events that are there, and `report` says it all. Nothing is looked up for an event: labels and
-//! owners come from watches of metadata.
+//! `api` carries requests, `follow` lists and watches one resource and survives every failure, `event` and `place`
+//! are pure (what an event says, which service it belongs to), `owners` keeps what `place` asks for, `live` keeps
+//! what is needed of the events that exist, and `report` sends everything to the engine. Nothing is looked up for
+//! an event: labels and owners come from watches of metadata.
 //!
-//! Lists and watches of our own instead of kube's runtime: it would take a watch that closes at once up again without a
-//! pause, and does not show `Retry-After`.
+//! It has lists and watches of its own because kube's runtime would reopen a watch that ends at once without a
+//! pause, and does not expose `Retry-After`.
 
 #[cfg(feature = "kubernetes")]
 pub mod api;
@@ -38,7 +38,7 @@ pub use self::config::SOURCE;
 #[cfg(feature = "kubernetes")]
 pub use self::watch::{EVENT_TTL, KubernetesConfig, Pace, SERVICE_LABELS, run};
 
-/// What an event of core/v1 says; `None` if it is none.
+/// Reads a core/v1 event; `None` if it is not one.
 pub(crate) fn read_event(text: &str) -> Option<podbell_core::event::Event<'static>> {
     self::event::read(text).map(|event| event.event)
 }

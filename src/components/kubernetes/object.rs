@@ -1,4 +1,4 @@
-//! The little that is read of objects other than events.
+//! The few fields that are read of objects other than events.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 pub struct Object {
     /// Metadata.
     pub metadata: Meta,
-    /// Of services.
+    /// Only of services.
     pub spec: Spec,
 }
 
@@ -25,11 +25,11 @@ pub struct Meta {
     pub namespace: Option<String>,
     /// Its labels.
     pub labels: Option<BTreeMap<String, String>>,
-    /// Who made it.
+    /// Its owners.
     pub owner_references: Option<Vec<Owner>>,
 }
 
-/// Who made an object.
+/// An owner of an object.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Owner {
@@ -41,7 +41,7 @@ pub struct Owner {
     pub controller: Option<bool>,
 }
 
-/// The part of a service that says which pods are its.
+/// The part of a service that selects its pods.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Spec {
@@ -70,7 +70,7 @@ struct Version<'a> {
     resource_version: std::borrow::Cow<'a, str>,
 }
 
-/// The version of an object: from where a watch goes on after it.
+/// The version of an object, from which a watch continues.
 pub fn version(object: &RawValue) -> Option<String> {
     let read: Versioned<'_> = serde_json::from_str(object.get()).ok()?;
     Some(read.metadata.resource_version.into_owned())

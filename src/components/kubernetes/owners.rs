@@ -1,5 +1,6 @@
-//! What is known of pods, replica sets, jobs and services, from watches of their metadata. Deleted objects are kept for as
-//! long as their events may be there. What these watches cannot see costs attribution, never an event: names have shapes.
+//! What is known of pods, replica sets, jobs and services, from watches of their metadata. Deleted objects are kept
+//! for as long as their events may exist. Where these watches see nothing, attribution falls back to the shapes of
+//! names; no event is lost.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,16 +19,16 @@ use crate::sources::SourceEvent;
 use podbell_core::source::ObjectName;
 use podbell_core::time::Time;
 
-/// More objects are not kept; their events are attributed by name.
+/// Beyond this, objects are not kept; their events are attributed by name.
 const MOST_OBJECTS: usize = 200_000;
 /// How much longer than the events' lifetime a deleted object is kept.
 const LINGER: Duration = Duration::from_secs(600);
-/// How often deleted objects are looked through.
+/// How often deleted objects are checked for their age.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
 type Labels = BTreeMap<String, String>;
 
-/// Shared by the watches that fill it and the one that asks.
+/// Shared by the watches that fill it and the one that queries it.
 #[derive(Clone)]
 pub struct SharedOwners(Arc<RwLock<Owners>>);
 
@@ -37,7 +38,7 @@ impl SharedOwners {
         Self(Arc::new(RwLock::new(owners)))
     }
 
-    /// Asks something.
+    /// Runs a query.
     pub fn ask<T>(&self, ask: impl FnOnce(&Owners) -> T) -> T {
         ask(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -54,7 +55,7 @@ pub struct Owners {
     keep: Duration,
     /// By kind, then by `namespace/name`.
     objects: HashMap<&'static str, HashMap<Box<str>, Entry>>,
-    /// By kind and `namespace/name` of an owner: what its objects call their service.
+    /// By kind and `namespace/name` of an owner: the service in the labels of its objects.
     learned: HashMap<Box<str>, Arc<str>>,
     /// By namespace.
     selectors: HashMap<Box<str>, Vec<Selector>>,
@@ -75,19 +76,19 @@ struct Selector {
 struct Entry {
     label: Option<Arc<str>>,
     owner: Option<(Arc<str>, Arc<str>)>,
-    /// Only of a pod that has neither.
+    /// Kept only of a pod that has neither label nor owner.
     labels: Option<Labels>,
     gone: Option<Time>,
     generation: u64,
 }
 
 impl Owners {
-    /// Of a cluster that nothing is known of yet.
+    /// For a cluster that nothing is known of yet.
     pub fn new(keys: &[String], event_ttl: Duration) -> Self {
         Self { keys: keys.to_vec(), keep: event_ttl + LINGER, ..Self::default() }
     }
 
-    /// An object is there.
+    /// Adds or updates an object.
     pub fn put(&mut self, resource: Resource, object: Object) {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let name = &object.metadata.name;
@@ -119,7 +120,7 @@ impl Owners {
         }
     }
 
-    /// An object was deleted: it stays for its events.
+    /// An object was deleted. It is kept for its events.
     pub fn gone(&mut self, resource: Resource, object: &Object, now: Time) {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         if resource == Resource::Services {
@@ -131,13 +132,14 @@ impl Owners {
         }
     }
 
-    /// A list begins: what it does not show is gone at its end.
+    /// A list begins. At its end, whatever it did not show is gone.
     pub fn list_begins(&mut self) -> u64 {
         self.generation += 1;
         self.generation
     }
 
-    /// A list ends that began with this generation. Of one namespace, or all. What is gone since the list before.
+    /// Ends the list that began with this generation, of one namespace or of all. Returns what is gone since the
+    /// list before.
     pub fn list_ends(&mut self, resource: Resource, namespace: Option<&str>, began: u64, now: Time) -> Vec<ObjectName> {
         let mut ended = Vec::new();
         if resource == Resource::Services {
@@ -186,7 +188,7 @@ impl Owners {
         if !forgot {
             return;
         }
-        // What was learned of owners goes with the objects that it was learned from.
+        // Learn again only from the objects that are left.
         self.learned.retain(|key, _| key.starts_with("Service "));
         for objects in self.objects.values() {
             for (key, entry) in objects {
@@ -223,7 +225,7 @@ impl Owners {
         Some(self.word(&found))
     }
 
-    /// Thousands of pods share a few names.
+    /// Shares equal texts: thousands of pods have a few names in common.
     fn word(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.words.get(text) {
             return known.clone();
@@ -240,7 +242,7 @@ impl Known for Owners {
         let selected = entry.labels.as_ref().and_then(|labels| {
             let fits = |selector: &Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
             let fitting = self.selectors.get(namespace)?.iter().filter(|one| fits(&one.labels));
-            // The one that asks for most, then by name: two watches must not decide by chance.
+            // The most specific selector, then by name: two watches must not decide by chance.
             fitting
                 .max_by_key(|one| (one.labels.len(), std::cmp::Reverse(one.service.clone())))
                 .map(|one| one.service.clone())
@@ -270,7 +272,8 @@ fn learned_key(kind: &str, namespace: &str, name: &str) -> Box<str> {
     format!("{kind} {namespace}/{name}").into()
 }
 
-/// Keeps what is known of one resource. `listed` turns true once its first list is there, or cannot be had.
+/// Keeps up to date what is known of one resource. `listed` turns true once its first list is there, or cannot be
+/// had.
 pub async fn keep(
     config: Arc<KubernetesConfig>,
     api: Arc<Api>,
@@ -283,7 +286,7 @@ pub async fn keep(
     let deleted = async |objects: Vec<ObjectName>| {
         if !objects.is_empty() {
             let event = SourceEvent::Deleted { source: config.name.clone(), at: clock::now(), objects };
-            // Nobody listens only when the process ends.
+            // The receiver is gone only when the process ends.
             let _ = events.send(event).await;
         }
     };
@@ -330,7 +333,7 @@ pub async fn keep(
             Happening::Opened | Happening::Heard(_) => owners.change(|owners| owners.prune(clock::now())),
             Happening::Failed(fault) => {
                 listed.send_replace(true);
-                // Whatever else goes wrong goes wrong with events, too, and is said there.
+                // Any other failure affects events, too, and is reported there.
                 let refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
                 if refused && said.as_deref() != Some(&fault.error.code) {
                     let (code, text) = (&fault.error.code, &fault.error.text);
@@ -339,7 +342,7 @@ pub async fn keep(
                     said = Some(fault.error.code.clone());
                 }
                 if refused {
-                    // Somebody has to mend that: no hurry.
+                    // The operator has to fix that: no hurry.
                     tokio::time::sleep(config.pace.longest_pause).await;
                 }
             }

@@ -1,8 +1,8 @@
-//! Which service an event belongs to. Pure: what is known of objects is asked of [`Known`].
+//! Determines which service an event belongs to. Pure: objects are looked up through [`Known`].
 //!
-//! First match: a label of the object or of what owns it, in the configured order; for a pod that nobody owns, the service
-//! whose selector fits; the end of the owner chain (Pod, ReplicaSet, Deployment; Job, CronJob); the shape of the name. What lies in
-//! no namespace belongs to `node/NAME` or `cluster`.
+//! The first match counts: a label of the object or of its owners, in the configured order; for a pod without an
+//! owner, the service whose selector fits; the end of the owner chain (Pod, ReplicaSet, Deployment; Job, CronJob);
+//! the shape of the name. What has no namespace belongs to `node/NAME` or `cluster`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,27 +10,27 @@ use std::sync::Arc;
 use super::event::KubeEvent;
 use podbell_core::workload;
 
-/// The service of what lies in no namespace and is no node.
+/// The service of what has no namespace and is not a node.
 pub const CLUSTER: &str = "cluster";
-/// Longer chains do not exist.
+/// The longest owner chain that is followed; longer ones do not exist.
 const LONGEST_CHAIN: usize = 6;
 
 /// What is known of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// What its labels call its service.
+    /// The service in its labels.
     pub label: Option<Arc<str>>,
-    /// The kind and name of what owns it.
+    /// The kind and name of its owner.
     pub owner: Option<(Arc<str>, Arc<str>)>,
-    /// The service whose selector fits it, if nobody owns it.
+    /// The service whose selector fits it, if it has no owner.
     pub selected: Option<Arc<str>>,
 }
 
 /// What is known of a cluster.
 pub trait Known {
-    /// Of an object.
+    /// What is known of an object.
     fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<Facts>;
-    /// What the labels of objects that this one owns call their service.
+    /// The service in the labels of objects that this one owns.
     fn learned(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<str>>;
 }
 
@@ -63,16 +63,16 @@ fn service(kind: &str, namespace: &str, name: &str, known: &impl Known) -> Arc<s
                 (kind, name) = owner;
             }
             None if step == 0 => return shape(&kind, namespace, &name, known),
-            // The end of what is known is the end of the chain: a Deployment, a CronJob. A Job or ReplicaSet that
-            // cannot be seen has a name that shows its owner's.
+            // The last known object ends the chain: a Deployment, a CronJob. The name of a Job or ReplicaSet that
+            // cannot be seen contains its owner's name.
             None => return shape(&kind, namespace, &name, known),
         }
     }
     name
 }
 
-/// The pod that a claim was made for: `disk-db-0` of a StatefulSet's pod `db-0`, `web-x2x7v-scratch` of the pod that owns
-/// it. Claims are not watched, so their names must say it.
+/// The pod that a claim was made for: `disk-db-0` of a StatefulSet's pod `db-0`, `web-x2x7v-scratch` of the pod
+/// that owns it. Claims are not watched, so the pod is found by the claim's name.
 fn pod_of_claim<'n>(namespace: &str, name: &'n str, known: &impl Known) -> Option<&'n str> {
     let facts = |pod: &str| known.facts("Pod", namespace, pod);
     let of_set = |pod: &&str| {
@@ -84,7 +84,7 @@ fn pod_of_claim<'n>(namespace: &str, name: &'n str, known: &impl Known) -> Optio
     gaps().map(|at| &name[at + 1..]).find(of_set).or_else(owner)
 }
 
-/// From the name alone; what other objects of that workload are labelled counts.
+/// Derives the service from the name alone, and from labels learned from other objects of that workload.
 fn shape(kind: &str, namespace: &str, name: &str, known: &impl Known) -> Arc<str> {
     if kind == "PersistentVolumeClaim"
         && let Some(pod) = pod_of_claim(namespace, name, known)

@@ -1,6 +1,7 @@
-//! What a watch of events says to the engine: lists as whole lists, changes in batches, and until when nothing was missed.
+//! Reports a watch of events to the engine: lists as whole lists, changes in batches, and until when nothing was
+//! missed.
 //!
-//! Never says a thing before there is room for it: when the store is slow, the watch is not read on, and the server waits.
+//! Waits for room before it sends anything: when the store is slow, the watch is not read on, and the server waits.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -27,18 +28,18 @@ use podbell_core::time::Time;
 
 /// The most events of a batch.
 const BATCH: usize = PAGE as usize;
-/// How long the first list of events waits for those of pods and their owners.
+/// How long the first list of events waits for the lists of pods and their owners.
 const OWNERS_WAIT: Duration = Duration::from_secs(15);
-/// How often a busy watch says that nothing was missed.
+/// How often a busy watch reports that nothing was missed.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// A store that took everything for so long works again.
+/// A store that took everything for this long works again.
 const CALM: Duration = Duration::from_secs(300);
 
-/// Nobody listens any more.
+/// The receiver is gone: podbell is shutting down.
 struct ReceiverClosed;
 
-/// A change that waits for others, with the event read.
+/// A change that waits for others to form a batch.
 enum Waiting {
     Changed(KubeEvent),
     Deleted(KubeEvent),
@@ -53,12 +54,12 @@ struct Reporter {
     live: Live,
     targets: HashSet<Arc<Target>>,
     waiting: Vec<Waiting>,
-    /// When what waits must leave.
+    /// When the waiting changes must be sent.
     flush_at: Option<Instant>,
-    /// When it is time to say that nothing was missed.
+    /// When to report that nothing was missed.
     say_at: Option<Instant>,
     said: Option<Instant>,
-    /// What the list that is being read has shown.
+    /// What the current list has shown so far.
     list: Lists,
     list_began: Option<Time>,
     unread: u64,
@@ -103,11 +104,11 @@ pub(super) async fn report(
 ) {
     let known = async {
         for mut listed in ready {
-            // Its watch ends only with everything.
+            // A dropped sender means that podbell is shutting down.
             let _ = listed.wait_for(|listed| *listed).await;
         }
     };
-    // What is not known by then is taken from names.
+    // Whatever is not known by then is derived from names.
     let _ = timeout(OWNERS_WAIT, known).await;
     let mut follower = Follower::new(api, config.clone(), Resource::Events, covers.namespace.clone());
     let mut reporter = Reporter {
@@ -142,7 +143,7 @@ impl Reporter {
     async fn turn(&mut self, follower: &mut Follower) -> Result<(), ReceiverClosed> {
         let counter = self.counter.clone();
         if follower.is_listing() {
-            // As of its beginning: what happens later, the watch will show.
+            // A list is dated by its beginning: the watch will show what happens later.
             self.list_began.get_or_insert_with(clock::now);
         }
         tokio::select! {
@@ -159,16 +160,16 @@ impl Reporter {
                 let caught_up = follower.caught_up();
                 self.take(happening, caught_up).await
             }
-            // Last: what has come already is taken in first.
+            // Last, so that what has already come is taken in first.
             () = at(self.say_at), if self.flush_at.is_none() => {
                 self.say_at = None;
-                // Ended meanwhile: the next one will say it.
+                // If the watch has ended meanwhile, the next one will report it.
                 if follower.is_watching() { self.say(clock::now()).await } else { Ok(()) }
             }
         }
     }
 
-    /// Lists are dear: while the store does not work they get rarer.
+    /// Lists are expensive: they get rarer while the store does not work.
     fn pause_after_loss(&mut self) -> Duration {
         let now = clock::monotonic();
         if self.lost_at.is_none_or(|last| now.duration_since(last) > CALM) {
@@ -207,7 +208,7 @@ impl Reporter {
                 self.flush(None).await?;
                 self.say_at = None;
                 if self.list.by_target.is_empty() {
-                    // A list that did not begin begins later.
+                    // The list has not begun, so its date is set when it does.
                     self.list_began = None;
                 }
                 tracing::debug!(source = %self.config.name, code = fault.error.code, text = fault.error.text, "a watch failed");
@@ -238,7 +239,7 @@ impl Reporter {
         let Some(receipt) = self.counter.receipt(1).await else { return Err(ReceiverClosed) };
         self.send(SourceEvent::ListCompleted { covers: self.covers.clone(), at: began, shown, receipt }).await?;
         self.said = Some(clock::monotonic());
-        // What is no longer attributed to is known by nobody else.
+        // Drop targets that nothing else refers to.
         self.targets.retain(|target| Arc::strong_count(target) > 1);
         self.targets.shrink_to_fit();
         Ok(())
@@ -252,20 +253,20 @@ impl Reporter {
     ) -> Result<(), ReceiverClosed> {
         let Some(event) = self.read(object) else { return Ok(()) };
         self.waiting.push(change(event));
-        // What a cut watch missed is still coming: a bookmark, or a moment without news, ends it.
+        // What a broken watch missed is still coming: a bookmark, or a quiet moment, ends it.
         if let Some(at) = &mut self.say_at {
             *at = clock::monotonic() + self.config.pace.settled;
         }
         if self.waiting.len() >= BATCH {
             return self.flush(caught_up).await;
         }
-        // A pod's own watch may be a moment behind its events'.
+        // A pod's own watch may be a moment behind the watch of its events.
         let gather = self.config.pace.gather;
         self.flush_at.get_or_insert_with(|| clock::monotonic() + gather);
         Ok(())
     }
 
-    /// Hands in what waits, and now and then says that nothing was missed until `caught_up`.
+    /// Sends the waiting changes, and now and then reports that nothing was missed until `caught_up`.
     async fn flush(&mut self, caught_up: Option<Time>) -> Result<(), ReceiverClosed> {
         self.flush_at = None;
         if self.waiting.is_empty() {
@@ -293,7 +294,7 @@ impl Reporter {
         }
     }
 
-    /// Says what was seen, a batch at a time; a target's whole list is never split.
+    /// Sends what was seen, a batch at a time; a target's whole list is never split.
     async fn hand_in(&mut self, lists: Lists, whole: bool, at: Time) -> Result<(), ReceiverClosed> {
         let (mut batch, mut size) = (Vec::new(), 0);
         let mut all = lists.by_target.into_iter().peekable();
@@ -310,7 +311,7 @@ impl Reporter {
         Ok(())
     }
 
-    /// Nothing was missed until then.
+    /// Reports that nothing was missed until then.
     async fn say(&mut self, until: Time) -> Result<(), ReceiverClosed> {
         self.say_at = None;
         self.said = Some(clock::monotonic());
@@ -329,11 +330,11 @@ impl Reporter {
         read
     }
 
-    /// The target of an event, which it keeps, and its episode as that reads now.
+    /// The target of an event, which never changes, and its episode with the current sums.
     fn place(&mut self, event: KubeEvent) -> (Arc<Target>, EpisodeKey, Event<'static>) {
         let target = self.live.target(event.id).unwrap_or_else(|| {
             let (mut namespace, service) = self.owners.ask(|owners| place::of(&event, owners));
-            // PartialObservation through a watch of one namespace, which alone can say that nothing was missed.
+            // Keep the namespace of the watch that sees the event: only this watch can say that nothing was missed.
             if namespace.is_empty() && self.covers.namespace.as_deref().is_some_and(|own| own != "default") {
                 namespace = &event.namespace;
             }

@@ -16,9 +16,9 @@ use crate::sources::{Source, SourceEvent, SourceTask};
 use crate::tasks::Waiting;
 use podbell_core::source::Covers;
 
-/// Labels that name a service, the first that is there counts. `qcloud-app` is what the old console wrote.
+/// Labels that name a service; the first one present counts. The old console wrote `qcloud-app`.
 pub const SERVICE_LABELS: [&str; 4] = ["qcloud-app", "k8s-app", "app.kubernetes.io/name", "app"];
-/// How long an API server keeps events unless it is told otherwise.
+/// How long an API server keeps events by default.
 pub const EVENT_TTL: Duration = Duration::from_secs(3600);
 
 /// A checked `kind: kubernetes` source.
@@ -32,26 +32,26 @@ pub struct KubernetesConfig {
     pub kubeconfig: Option<PathBuf>,
     /// One of its contexts; without one its current context.
     pub context: Option<String>,
-    /// What is watched; empty: every namespace.
+    /// The namespaces to watch; empty: every namespace.
     pub namespaces: Vec<String>,
-    /// Labels that name a service, the first that is there counts.
+    /// Labels that name a service; the first one present counts.
     pub service_labels: Vec<String>,
     /// How long the cluster keeps an event.
     pub event_ttl: Duration,
     /// Whether the first list comes as a watch.
     pub watch_list: bool,
-    /// Rhythms.
+    /// Time limits and intervals.
     pub pace: Pace,
 }
 
-/// How long things take. Only `watch_for` is the operator's.
+/// How long things take. The operator can set only `watch_for`.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How long one watch lasts; its orderly end proves that nothing was missed.
+    /// How long one watch lasts; its normal end proves that nothing was missed.
     pub watch_for: Duration,
-    /// How long events wait for others to share a turn.
+    /// How long changes wait for others to form a batch.
     pub gather: Duration,
-    /// How long a watch must be quiet after its beginning until it is taken to be up to date.
+    /// How long a watch must be quiet after its beginning to count as up to date.
     pub settled: Duration,
     /// The first pause after a failure; doubles.
     pub first_pause: Duration,
@@ -133,7 +133,7 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}
         () = events.closed() => {}
-        // These tasks never end by themselves; one that panics must end the process, not be silent.
+        // These tasks never end by themselves. A panic must end the process, not silence the source.
         Some(ended) = tasks.join_next() => if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {
             std::panic::resume_unwind(panic);
         },

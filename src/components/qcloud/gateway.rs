@@ -1,7 +1,7 @@
 //! The legacy API, answered from what is stored, whatever source it came from: for tools that still ask
 //! `DescribeServiceEvent`. Without a key in podbell.yaml there is none.
 //!
-//! Who asks, and the shapes of answers, are [`super::served`]'s. What a key may not see does
+//! Who asks, and the shapes of answers, are `served`'s. What a key may not see does
 //! not exist for it.
 
 use std::collections::BTreeSet;

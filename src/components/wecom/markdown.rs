@@ -1,7 +1,7 @@
 //! WeCom group robots: markdown of at most 4,096 bytes, and what the robot's replies mean.
 //!
 //! WeCom's markdown has no escape character, so text from outside gets full-width twins of the
-//! special characters (see [`escape::wecom`]): `<@all>` arrives as `＜＠all＞`.
+//! special characters (see `escape`): `<@all>` arrives as `＜＠all＞`.
 
 use serde_json::{Value, json};
 

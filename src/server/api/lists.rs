@@ -1,4 +1,4 @@
-//! What there is, for programs: `GET` requests, pages by key. Each list is a row, of which its route and its part of the
+//! Lists for programs: `GET` requests, paged by key. Each list is a row, from which its route and its part of the
 //! document that describes the API are made.
 
 use std::future::Future;
@@ -23,14 +23,13 @@ use podbell_core::mute::Mute;
 
 type Asking = Result<Query<Filter>, QueryRejection>;
 
-/// One list.
 pub(super) struct List {
     pub(super) path: &'static str,
     /// What is on it, in a sentence.
     pub(super) about: &'static str,
     /// The fields of [`Filter`] that it heeds.
     pub(super) filters: &'static [&'static str],
-    /// The one that must be given.
+    /// The filter that must be given.
     pub(super) required: Option<&'static str>,
     /// Statuses other than 200.
     pub(super) refusals: &'static [u16],

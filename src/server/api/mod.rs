@@ -1,7 +1,7 @@
 //! The HTTP API, for bots of other chats, scripts and the command line elsewhere. Without a token in
-//! podbell.yaml there is none.
+//! podbell.yaml there is no API.
 //!
-//! It proves who asks, hands the question to the query service and shapes the answer; it knows no command.
+//! It authenticates the caller, hands the question to the query service and shapes the answer; it knows no command.
 
 mod lists;
 mod openapi;
@@ -153,7 +153,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
-/// Of a token that is not known nothing is said but that.
+/// The answer to an unknown token says nothing but that.
 fn unknown() -> Response {
     let mut response = wrong(
         StatusCode::UNAUTHORIZED,

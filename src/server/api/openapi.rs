@@ -1,5 +1,5 @@
-//! The document that describes the API (OpenAPI 3.1), made of what answers it: the rows of the lists, the types of
-//! answers, and the rows of the commands. A test holds it against real answers.
+//! The document that describes the API (OpenAPI 3.1), generated from what answers it: the rows of the lists, the types
+//! of answers, and the rows of the commands. A test compares it with real answers.
 
 use std::sync::LazyLock;
 
@@ -87,7 +87,7 @@ fn listed(list: &List, generator: &mut SchemaGenerator) -> Value {
 fn parameter(list: &List, name: &str, filter: &Value) -> Value {
     let mut schema = filter["properties"][name].clone();
     let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-    // A query either says something or leaves it out: nobody sends null.
+    // A query parameter is given or left out, never null.
     if let Some(one) = schema["type"].as_array().and_then(|types| types.first()).cloned() {
         schema["type"] = one;
     }
@@ -101,12 +101,12 @@ fn parameter(list: &List, name: &str, filter: &Value) -> Value {
     json!({"name": name, "in": "query", "description": description, "required": required, "schema": schema})
 }
 
-/// A page of these.
+/// The schema of a page of `T`.
 pub(super) fn page_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<Page<T>>()
 }
 
-/// What is read, with everything that it needs inside.
+/// The schema of a type that is read, with everything that it needs inline.
 fn read<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.meta_schema = None;

@@ -47,7 +47,7 @@ impl Tokens {
         self.known(token.trim().as_bytes())
     }
 
-    /// The token that this is. Looks at every one, in the same time whatever was sent.
+    /// The token with this value. Compares with every one, so that the time does not depend on what was sent.
     pub(in crate::server) fn known(&self, token: &[u8]) -> Option<&Token> {
         let hash = hash(token);
         let mut found = None;

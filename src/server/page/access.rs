@@ -1,5 +1,5 @@
-//! Who looks at the page: a session's cookie, or the word of a proxy that proves itself. And whether a
-//! request that changes something comes from the page itself.
+//! Who looks at the page: known by a session's cookie, or named by a proxy that proves itself. And whether a request
+//! that changes something comes from the page itself.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use hmac::{Hmac, KeyInit, Mac};
@@ -21,11 +21,11 @@ const MOST_NAME: usize = 100;
 /// A proxy that signs people in.
 #[derive(Clone, Debug)]
 pub struct Proxy {
-    /// Where it names the person.
+    /// The header in which it names the person.
     pub header: HeaderName,
-    /// Where it proves itself,
+    /// The header in which it proves itself.
     pub secret_header: HeaderName,
-    /// and with what.
+    /// The secret with which it proves itself.
     pub secret: SecretString,
     /// What its people may do.
     pub rights: Rights,
@@ -34,18 +34,18 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Whether a request carries its proof; none without any.
+    /// Whether a request carries the right proof; `None` if it carries none.
     pub fn proves(&self, headers: &HeaderMap) -> Option<bool> {
         if !headers.contains_key(&self.secret_header) {
             return None;
         }
         let Some(shown) = only(headers, &self.secret_header) else { return Some(false) };
-        // Equal lengths, whatever was sent.
+        // Compare hashes: their lengths are equal, whatever was sent.
         let (shown, known) = (hash_of(shown.as_bytes()), hash_of(self.secret.expose_secret().as_bytes()));
         Some(bool::from(shown.ct_eq(&known)))
     }
 
-    /// Whom it names. A request without its proof is a stranger's, whatever it says.
+    /// The person that it names. Without the proof the name is not believed.
     fn person(&self, headers: &HeaderMap) -> Option<String> {
         if self.proves(headers) != Some(true) {
             return None;
@@ -61,17 +61,17 @@ fn hash_of(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
 }
 
-/// A header that is there once.
+/// The value of a header that occurs exactly once.
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut all = headers.get_all(name).iter();
     let (one, None) = (all.next()?, all.next()) else { return None };
     Some(one)
 }
 
-/// Somebody who may look.
+/// A person who may see the page.
 #[derive(Clone, Debug)]
 pub struct Visitor {
-    /// Whose name stands with what they do.
+    /// The name that is recorded with their actions.
     pub name: String,
     /// What they see.
     pub scope: Scope,
@@ -79,15 +79,15 @@ pub struct Visitor {
     pub may_write: bool,
     /// Whether they can sign out here.
     pub signed_in: bool,
-    /// What their forms and streams are bound to.
+    /// The key to which their forms and streams are bound.
     pub key: Hash,
-    /// Until when.
+    /// When their access ends.
     pub until: Time,
-    /// Closed when the session is.
+    /// Closed when the session ends.
     pub session: Option<watch::Receiver<()>>,
 }
 
-/// Who a request is of.
+/// The visitor who sent a request.
 pub fn visitor(
     headers: &HeaderMap,
     cookie: &str,
@@ -130,7 +130,7 @@ pub fn session_id<'h>(headers: &'h HeaderMap, cookie: &str) -> Option<&'h str> {
     (one.len() == 64).then_some(one)
 }
 
-/// What a visitor's forms carry: nobody else can know it.
+/// The token in a visitor's forms: nobody else can compute it.
 pub fn form_token(key: &[u8; 32], visitor: &Visitor) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
     mac.update(b"form ");
@@ -138,14 +138,14 @@ pub fn form_token(key: &[u8; 32], visitor: &Visitor) -> String {
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether a form carries it.
+/// Whether a form carries the right token.
 pub fn is_form_token(key: &[u8; 32], visitor: &Visitor, shown: &str) -> bool {
     let right = form_token(key, visitor);
     !right.is_empty() && bool::from(right.as_bytes().ct_eq(shown.as_bytes()))
 }
 
-/// Whether a request may come from another site's page. Browsers say so; what says nothing is no browser. `own`: where
-/// people reach the page, whatever the proxy in front of it makes of `Host`.
+/// Whether a request may come from another site's page. Browsers say so by headers; a client without these headers is
+/// not a browser. `own` is the address at which people reach the page, whatever `Host` the proxy in front of it sends.
 pub fn is_foreign(headers: &HeaderMap, own: Option<&Url>) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     match (text("sec-fetch-site"), text("origin")) {
@@ -155,7 +155,7 @@ pub fn is_foreign(headers: &HeaderMap, own: Option<&Url>) -> bool {
                 return false;
             }
             let host = text("host").unwrap_or_default();
-            // nginx's `$host` is without the port.
+            // nginx's `$host` omits the port.
             let without_port = |named: &str| match named.rsplit_once(':') {
                 Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name == host,
                 _ => false,

@@ -8,7 +8,7 @@ const CSS: &str = include_str!("page.css");
 const JS: &str = include_str!("page.js");
 const ICON: &str = include_str!("icon.svg");
 
-/// Their paths.
+/// The paths of the assets.
 #[derive(Clone, Debug)]
 pub struct Assets {
     /// The style sheet.
@@ -20,12 +20,12 @@ pub struct Assets {
 }
 
 impl Assets {
-    /// Those of this binary.
+    /// The assets of this binary.
     pub fn new() -> Self {
         Self { css: path(CSS, "css"), js: path(JS, "js"), icon: path(ICON, "svg") }
     }
 
-    /// One of them.
+    /// Serves one of them.
     pub fn answer(&self, name: &str) -> Response {
         let found =
             [(&self.css, CSS, "text/css"), (&self.js, JS, "text/javascript"), (&self.icon, ICON, "image/svg+xml")]

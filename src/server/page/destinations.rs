@@ -1,4 +1,4 @@
-//! How delivering goes: queues, pace, what was given up. Pure.
+//! The state of deliveries: queues, pace, what was given up. Pure.
 
 use maud::{Markup, html};
 
@@ -74,7 +74,7 @@ fn state(cx: &Context<'_>, health: Option<&Health>) -> Markup {
 
 fn pace(cx: &Context<'_>, pace: Option<Pace>) -> String {
     let Some(pace) = pace else { return cx.words.no_pace().to_owned() };
-    // The reserve for the network is no business of readers.
+    // Round down to minutes: `per` includes a reserve for the network that readers need not see.
     let per = cx.say().duration(pace.per.as_secs().max(1) / 60 * 60 + u64::from(pace.per.as_secs() < 60));
     cx.words.per(pace.most, &per)
 }

@@ -1,5 +1,4 @@
-//! What visitors send: a token to sign in, and what they want done. Nothing is taken that another site
-//! could have sent.
+//! What visitors submit: a token to sign in, and user actions. Anything that another site could have sent is refused.
 
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ use podbell_core::ask::{Answer, Entry, Excuse, Prompt};
 use podbell_core::message::one_line;
 use podbell_core::mute::Author;
 
-/// What is typed to sign in.
+/// The sign-in form.
 #[derive(Deserialize)]
 pub(super) struct SignIn {
     api_token: String,
@@ -57,7 +56,7 @@ pub(super) async fn sign_in(
         tries.iter().for_each(|tries| tries.was_wrong());
         return again(StatusCode::UNAUTHORIZED, Wrong::Token, "a sign-in with a token that is not known");
     };
-    // Never the token itself: whoever sees the cookie cannot use the API.
+    // The cookie is not the token itself: whoever sees it cannot use the API.
     let id: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
     let mut sessions = page.sessions();
     if let Some(old) = access::session_id(&headers, page.cookie()) {
@@ -75,7 +74,7 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
     response
 }
 
-/// What a form says that changes something.
+/// A form that changes something.
 #[derive(Deserialize)]
 pub(super) struct Doing {
     token: String,
@@ -91,7 +90,7 @@ pub(super) struct Doing {
     back: String,
 }
 
-/// Whose form it is, if it is one of ours.
+/// The visitor who sent a form, if the form is ours.
 fn proven<'a>(asking: &'a Asking<'_>, headers: &HeaderMap, token: &str) -> Result<&'a Visitor, Box<Response>> {
     let Some(visitor) = &asking.visitor else {
         return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "a form of nobody who is signed in")));

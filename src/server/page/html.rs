@@ -1,5 +1,5 @@
-//! What all views share: the frame, text from outside, times, timelines, messages. Pure. `maud` escapes
-//! every text; here text from outside also loses its control characters and keeps its direction to itself.
+//! What all views share: the frame, text from outside, times, timelines, messages. Pure. `maud` escapes every text;
+//! text from outside also loses its control characters, and its text direction is isolated.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -19,17 +19,17 @@ pub(super) struct Context<'a> {
     pub words: PageTexts,
     /// Language, zone and moment.
     pub style: &'a Style,
-    /// What stands before every path.
+    /// The prefix of every path.
     pub base: &'a str,
     /// The names of the assets.
     pub assets: &'a super::assets::Assets,
-    /// Who reads; none: nobody signed in.
+    /// Who reads; `None` if nobody is signed in.
     pub visitor: Option<&'a Visitor>,
-    /// What the visitor's forms carry.
+    /// The token in the visitor's forms.
     pub token: String,
     /// Where forms lead back to: path and query.
     pub here: String,
-    /// What was just done.
+    /// The confirmation of the last user action.
     pub said: Option<&'static str>,
 }
 
@@ -68,14 +68,14 @@ impl Context<'_> {
         self.visitor.is_some_and(|visitor| visitor.may_write)
     }
 
-    /// A moment by its age, exact in its title and for machines.
+    /// A time as its age, with the exact time in its title and for machines.
     pub(super) fn ago(&self, at: Time) -> Markup {
         let say = self.say();
         let (age, exact) = (say.ago(at), say.at(at));
         html! { time datetime=(rfc3339(at)) title=(exact) { (age) } }
     }
 
-    /// A moment by its clock.
+    /// A time as date and clock.
     pub(super) fn at(&self, at: Time) -> Markup {
         html! { time datetime=(rfc3339(at)) { (self.say().at(at)) } }
     }
@@ -168,12 +168,12 @@ impl Context<'_> {
         }
     }
 
-    /// A small picture of a day, with the same in words for those who do not see it.
+    /// A bar chart of a day, with a description in words for those who do not see it.
     pub(super) fn timeline(&self, line: &Timeline, size: Size) -> Markup {
         let small = size == Size::Small;
         let line = if small { line.coarser(2) } else { line.clone() };
         let peak = line.peak().max(1);
-        // Few are seen beside many: the height grows with the root.
+        // The height grows with the square root, so that few are visible beside many.
         let height = |n: u64| if n == 0 { 0 } else { (n as f64 / peak as f64).sqrt().mul_add(26.0, 2.0) as u64 };
         let width = line.bars.len() * 5;
         let middle = line.from.plus(line.each.saturating_mul(u32::try_from(line.bars.len() / 2).unwrap_or(0)));
@@ -247,24 +247,24 @@ fn spans(spans: &[Span]) -> Markup {
             @match span {
                 Span::Words(text) => { (text) }
                 Span::Data(text) => { bdi { (text) } }
-                // Only http and https addresses are links; the rest was sorted out before.
+                // Only http and https addresses are links; others were filtered out before.
                 Span::Link(url) => { a href=(url) rel="noreferrer noopener" { bdi { (url) } } }
             }
         }
     }
 }
 
-/// For machines.
+/// The machine-readable form of a time.
 fn rfc3339(time: Time) -> String {
     jiff::Timestamp::from_millisecond(time.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }
 
-/// A value of a query.
+/// Encodes a value of a query.
 pub(super) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// Nothing at all.
+/// Empty markup.
 pub(super) fn nothing() -> Markup {
     PreEscaped(String::new())
 }

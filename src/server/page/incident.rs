@@ -1,4 +1,4 @@
-//! One incident: its story, why it was told, what was told, what people did. Pure.
+//! One incident: its story, why it was reported, what was sent, what people did. Pure.
 
 use maud::{Markup, html};
 
@@ -62,7 +62,7 @@ pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
     }
 }
 
-/// The ways to the changes that this page leaves out.
+/// Links to the changes that this page leaves out.
 fn other_changes(cx: &Context<'_>, detail: &Detail) -> Markup {
     let (words, changes) = (cx.words, &detail.why.changes);
     let at = |page: u32| cx.to(&format!("/incidents/{}?page={page}#why", detail.shown.brief.id));

@@ -11,7 +11,7 @@ use podbell_core::mute::Mute;
 
 pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
     let words = cx.words;
-    // What is worsening stands above.
+    // Worsening incidents are listed above.
     let elsewhere = |row: &&Row| !home.worsening.iter().any(|other| other.brief.id == row.brief.id);
     let pages = home.open.div_ceil(u64::from(PAGE)).max(1);
     html! {
@@ -60,7 +60,7 @@ fn tile(name: &str, n: u64, to: &str, class: Option<&str>) -> Markup {
     html! { li { a class=[class] href=(to) { b { (number(n)) } " " (name) } } }
 }
 
-/// One incident on a list. `list`: one may stand on two of them.
+/// One incident of a list. `list` keeps ids unique: an incident may be on two lists.
 fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
     let (brief, words, say) = (&row.brief, cx.words, cx.say());
     let id = brief.id;
@@ -92,7 +92,7 @@ fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
     }
 }
 
-/// "acknowledged by ann", the name kept to itself.
+/// "acknowledged by ann", the name with its own text direction.
 pub(super) fn has_it(cx: &Context<'_>, name: &str) -> Markup {
     let (before, after) = cx.words.acknowledged_by().split_once("{}").unwrap_or_default();
     html! { (before) (data(name)) (after) }

@@ -1,5 +1,5 @@
-//! That there is something new, as server-sent events: the page fetches itself again then. One event
-//! carries the number of the newest commit, and nothing of what is in it.
+//! Server-sent events that announce changes: the page then fetches itself again. An event carries the number of the
+//! newest commit, and nothing of what is in it.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,12 +14,12 @@ use super::sessions::Hash;
 
 /// The shortest time between two events of one stream.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often a stream without news says that it is there.
+/// How often an idle stream shows that it is alive.
 const ALIVE: Duration = Duration::from_secs(15);
-/// How soon a browser comes back.
+/// How soon a browser reconnects.
 const AGAIN: Duration = Duration::from_secs(2);
-/// How many streams there are at most: of one visitor, and in all. Far fewer than connections, so that
-/// chats and the API always find one.
+/// How many streams there are at most: of one visitor, and in all. Far fewer than connections, so that chats and the
+/// API always find a free connection.
 const MOST_EACH: usize = 8;
 const MOST: usize = 64;
 
@@ -64,13 +64,13 @@ impl Drop for Place {
 pub struct Waits {
     /// The number of commits.
     pub commits: watch::Receiver<u64>,
-    /// Closed when the session is.
+    /// Closed when the session ends.
     pub session: Option<watch::Receiver<()>>,
     /// True when podbell ends.
     pub ending: Option<watch::Receiver<bool>>,
-    /// How long the visitor may look.
+    /// How long the visitor's access lasts.
     pub lasts: Duration,
-    /// What the browser saw last.
+    /// The last event id that the browser saw.
     pub last: Option<u64>,
     /// Held as long as the stream.
     pub place: Place,
@@ -80,7 +80,7 @@ pub struct Waits {
 pub fn stream(mut waits: Waits) -> Response {
     let end = Box::pin(tokio::time::sleep(waits.lasts));
     let known = *waits.commits.borrow_and_update();
-    // Whoever comes back and missed something hears of it at once.
+    // A browser that reconnects after it missed a commit gets an event at once.
     let missed = waits.last.is_some_and(|last| last != known);
     let first = Event::default().retry(AGAIN).id(known.to_string());
     let first = if missed { first.event("change").data(known.to_string()) } else { first.event("alive").data("") };
@@ -98,24 +98,24 @@ pub fn stream(mut waits: Waits) -> Response {
         };
         let event = match next? {
             Some(next) => Event::default().event("change").id(next.to_string()).data(next.to_string()),
-            // An event and no comment: the page hears of it, and knows that nothing in between keeps it back.
+            // An event, not an SSE comment: the page sees it, and knows that nothing in between holds events back.
             None => Event::default().event("alive").data(""),
         };
         Some((Ok(event), (waits, None, end)))
     });
-    // nginx gathers answers until they are large, unless it is told not to.
+    // nginx buffers answers unless this header forbids it.
     ([("x-accel-buffering", "no")], Sse::new(events)).into_response()
 }
 
-/// The number of the newest commit, once there is one; `None` when there will be none.
+/// Waits for a new commit and returns its number; `None` when there will be none.
 async fn news(commits: &mut watch::Receiver<u64>) -> Option<Option<u64>> {
-    // First the pause: many commits of one moment are one event.
+    // Pause first, so that many commits of one moment are one event.
     tokio::time::sleep(PAUSE).await;
     commits.changed().await.ok()?;
     Some(Some(*commits.borrow_and_update()))
 }
 
-/// Until the session or podbell ends.
+/// Waits until the session or podbell ends.
 async fn over(session: Option<&mut watch::Receiver<()>>, ending: Option<&mut watch::Receiver<bool>>) {
     let closed = async {
         match session {
@@ -125,7 +125,7 @@ async fn over(session: Option<&mut watch::Receiver<()>>, ending: Option<&mut wat
     };
     let ended = async {
         match ending {
-            // A sender that is gone means the same.
+            // A dropped sender means the same.
             Some(ending) => drop(ending.wait_for(|ending| *ending).await),
             None => std::future::pending().await,
         }

@@ -1,7 +1,8 @@
-//! The status page, for people: drawn by the server, live by server-sent events, nothing from elsewhere.
+//! The status page, for people: rendered by the server, updated by server-sent events, without resources of other
+//! sites.
 //!
-//! It proves who looks, asks the query service, and draws the answer (one file a view, all of them pure). What a
-//! visitor may not see is left out by the query service; what they do goes through the query service as in chats.
+//! It authenticates the visitor, asks the query service, and renders the answer (one file for each view, all of them
+//! pure). The query service leaves out what a visitor may not see, and carries out user actions as in chats.
 
 mod access;
 mod assets;
@@ -53,27 +54,27 @@ use crate::health::HealthStatus;
 use podbell_core::message::{Language, Style, one_line};
 use podbell_core::time::Time;
 
-/// Nothing from elsewhere, nothing inline, nobody around it.
+/// Nothing from other sites, nothing inline, no framing by other sites.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// How much of an address leads back after signing in.
+/// The longest address to return to after signing in.
 const MOST_NEXT: usize = 1_000;
 
-/// What the page is made of.
+/// The configuration of the page.
 pub struct PageConfig {
     /// Who may sign in.
     pub tokens: Vec<Token>,
-    /// Whose word is taken.
+    /// The proxy that signs people in.
     pub proxy: Option<Proxy>,
     /// Where people reach it.
     pub public_url: Option<Url>,
-    /// None: what the browser asks for.
+    /// `None`: the language that the browser asks for.
     pub language: Option<Language>,
-    /// Of its times.
+    /// The time zone of its times.
     pub time_zone: TimeZone,
     /// How often sources read.
     pub intervals: Vec<Interval>,
-    /// How fast destinations are.
+    /// The paces of destinations.
     pub paces: Vec<Paced>,
     /// What time it is.
     pub now: Arc<dyn Fn() -> Time + Send + Sync>,
@@ -87,11 +88,11 @@ struct Page {
     sessions: Mutex<Sessions>,
     streams: Arc<Streams>,
     assets: Assets,
-    /// What stands before every path: of `public_url`.
+    /// The prefix of every path, from `public_url`.
     base: String,
     /// Whether cookies travel through TLS only.
     secure: bool,
-    /// Of the tokens in forms; another one after a restart.
+    /// The key of the tokens in forms; a restart makes another one.
     key: [u8; 32],
 }
 
@@ -153,7 +154,7 @@ async fn guarded_headers(mut response: Response) -> Response {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // With `no-referrer` browsers say of a form over plain HTTP that it comes from nowhere.
+        // With `no-referrer`, browsers send `Origin: null` with a form over plain HTTP.
         (header::REFERRER_POLICY, "same-origin"),
         (header::X_FRAME_OPTIONS, "DENY"),
     ] {
@@ -181,7 +182,7 @@ impl Page {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `__Host-`: no other host and no path can set it.
+    /// With `__Host-`, no other host and no path can set the cookie.
     fn cookie(&self) -> &'static str {
         if self.secure && self.base.is_empty() { "__Host-podbell" } else { "podbell" }
     }
@@ -258,11 +259,11 @@ impl Asking<'_> {
         }
     }
 
-    /// Signing in comes first.
+    /// The answer to somebody who is not signed in.
     fn stranger(&self, headers: &HeaderMap) -> Response {
         let base = &self.page.base;
-        // A link in a chat's web page: browsers keep a strict cookie back then. Going on from here they
-        // do not.
+        // After a link from another site, such as a chat's web page, browsers hold back a strict cookie. After a
+        // refresh from this page they do not.
         if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
             let (words, here) = (words::PageTexts::of(self.style.language), &self.here);
             let page = html! {
@@ -277,7 +278,7 @@ impl Asking<'_> {
     }
 }
 
-/// Somewhere else, by GET.
+/// Redirects to another place, by GET.
 fn to(place: &str) -> Response {
     match HeaderValue::from_str(place) {
         Ok(place) => (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response(),
@@ -285,7 +286,7 @@ fn to(place: &str) -> Response {
     }
 }
 
-/// Path and query without what was said last, and that.
+/// Path and query without `said`, and the value of `said`.
 fn without_said(uri: &Uri) -> (String, Option<&'static str>) {
     let mut said = None;
     let kept = uri.query().unwrap_or_default().split('&').filter(|pair| match pair.strip_prefix("said=") {
@@ -300,14 +301,14 @@ fn without_said(uri: &Uri) -> (String, Option<&'static str>) {
     (if kept.is_empty() { path.to_owned() } else { format!("{path}?{kept}") }, said)
 }
 
-/// A place on this page: never another site, whatever a link says.
+/// Accepts a path on this page only: never another site, whatever a link says.
 fn local(place: &str) -> Option<&str> {
     let mut rest = place.chars();
     let fits = rest.next() == Some('/') && !matches!(rest.next(), Some('/' | '\\')) && place.len() <= MOST_NEXT;
     (fits && place.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'\\')).then_some(place)
 }
 
-/// Where in a list.
+/// The query parameters of all pages.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Where {
@@ -429,7 +430,7 @@ async fn sign_in_form(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Ur
     }
 }
 
-/// In words, without a page around them.
+/// A refusal in words, without a page around them.
 fn refused(status: StatusCode, why: &'static str) -> Response {
     let mut response = Refused::new(status, why).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -15,15 +15,15 @@ pub const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 const MOST_EACH: usize = 100;
 const MOST: usize = 1_000;
 
-/// A session's id as it is remembered: whoever reads the memory cannot sign in with it.
+/// The hash of a session's id. Only the hash is kept: whoever reads the memory cannot sign in with it.
 pub type Hash = [u8; 32];
 
-/// Of a cookie's value.
+/// The hash of a cookie's value.
 pub fn hash(text: &str) -> Hash {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// One that lasts.
+/// An open session.
 #[derive(Debug)]
 pub struct Session {
     /// Whose token opened it.
@@ -47,7 +47,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Opens one; the oldest makes room.
+    /// Opens a session; beyond the limits, the oldest is closed.
     pub fn open(&mut self, id: Hash, token: Token, now: Time) {
         self.sweep(now);
         while self.all.values().filter(|session| session.token.name == token.name).count() >= MOST_EACH {
@@ -73,12 +73,12 @@ impl Sessions {
         self.all.get(id).filter(|session| now < session.until && session.until <= now.plus(LIFETIME))
     }
 
-    /// Ends one.
+    /// Ends a session.
     pub fn close(&mut self, id: &Hash) {
         self.all.remove(id);
     }
 
-    /// Forgets those that are over.
+    /// Drops sessions that are over.
     fn sweep(&mut self, now: Time) {
         self.all.retain(|_, session| now < session.until);
     }

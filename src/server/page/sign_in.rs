@@ -1,4 +1,4 @@
-//! Signing in, and what is said where there is nothing else to show. Pure.
+//! The sign-in form, and messages without a view of their own. Pure.
 
 use maud::{Markup, html};
 
@@ -30,7 +30,7 @@ pub(super) fn view(cx: &Context<'_>, next: &str, wrong: Option<Wrong>) -> Markup
     }
 }
 
-/// A title and a sentence, and a way back.
+/// A message with a title, a text and a link back.
 pub(super) fn message(cx: &Context<'_>, title: &str, text: &str) -> Markup {
     html! {
         h1 { (title) }

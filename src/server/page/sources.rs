@@ -1,4 +1,4 @@
-//! How reading goes: sources, their last poll and lag, and what cannot be read. Pure.
+//! The state of reading: sources, their last poll and lag, and what cannot be read. Pure.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) fn view(cx: &Context<'_>, sources: &Sources, pulse: &Snapshot, interv
                 tbody {
                     @for row in &sources.sources {
                         @let every = intervals.iter().find(|(name, _)| *name == row.name).map(|(_, every)| *every);
-                        // What is stored lags behind: unchanged reads are not.
+                        // The stored time lags behind: reads without a change are not stored.
                         @let of_pulse = pulse.sources.iter().find(|source| source.name == row.name);
                         @let read_at = of_pulse.and_then(|source| source.last_good).max(row.read_at);
                         tr {
@@ -74,11 +74,11 @@ pub(super) fn view(cx: &Context<'_>, sources: &Sources, pulse: &Snapshot, interv
     }
 }
 
-/// How much later than it should be the newest read is.
+/// How late the newest read is.
 fn lag(cx: &Context<'_>, read_at: Option<Time>, every: Option<Duration>) -> Markup {
     let (Some(read_at), Some(every)) = (read_at, every) else { return html! { "–" } };
     let age = cx.style.now.since(read_at);
-    // A read takes its time, and at size the numbers are some seconds old.
+    // Tolerate that a read takes time, and that in a large installation the numbers are some seconds old.
     let late = age.saturating_sub(every + every / 2 + Duration::from_secs(15));
     html! {
         @if late.is_zero() { (cx.words.in_time()) } @else {

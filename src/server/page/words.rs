@@ -1,4 +1,4 @@
-//! What the page says.
+//! The texts of the page.
 
 use axum::http::{HeaderMap, header};
 
@@ -7,7 +7,7 @@ use podbell_core::rules::Severity;
 use podbell_core::translations;
 
 translations! {
-    /// What the page says.
+    /// The texts of the page.
     pub(super) struct PageTexts;
 
     skip: "Skip to content", "跳到正文";
@@ -127,7 +127,7 @@ translations! {
 }
 
 impl PageTexts {
-    /// How urgent.
+    /// The word for a severity.
     pub(super) fn severity(self, severity: Severity) -> &'static str {
         match severity {
             Severity::Critical => self.critical(),

@@ -1,9 +1,9 @@
-//! Polling: which targets there are, when each is read, and what is said of it.
+//! Polling: which targets there are, when each is read, and what is reported of it.
 //!
-//! Generic over how a target is read. Owns the turns, the bound on concurrent reads, the rhythm of
-//! discoveries, and the end: told to stop, it starts nothing more and finishes what is in flight.
-//! Never diffs, and never decides that a service is deleted: it only stops polling one that two
-//! complete discoveries in a row did not find.
+//! Generic over how a target is read. Owns the turns, the bound on concurrent reads, the rhythm of discoveries, and
+//! the shutdown: once told to stop, it starts nothing more and finishes what is in flight. Never diffs, and never
+//! decides that a service is deleted: it only stops polling a service that two complete discoveries in a row did
+//! not find.
 
 pub mod pace;
 pub mod schedule;
@@ -38,20 +38,20 @@ pub trait Reader: Send + Sync + 'static {
 /// What a discovery found.
 #[derive(Clone, Debug, Default)]
 pub struct Discovery {
-    /// The services, as far as it came.
+    /// The services, as far as the discovery got.
     pub targets: BTreeSet<Target>,
     /// Why that is not all.
     pub error: Option<Problem>,
 }
 
-/// When what is done.
+/// The poller's intervals and limits.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The source's name.
     pub source: Arc<str>,
     /// How often each target is read.
     pub poll_every: Duration,
-    /// The pace that the reader keeps to.
+    /// The request rate that the reader keeps to.
     pub requests_per_second: NonZeroU32,
     /// How long the source shows an event.
     pub memory: Duration,
@@ -61,7 +61,7 @@ pub struct Plan {
     pub concurrency: usize,
 }
 
-/// Enough reads at once that answers which take a second do not hold the pace up, within reason.
+/// Enough concurrent reads that answers which take a second do not slow the pace, within reason.
 pub fn concurrency(requests_per_second: NonZeroU32) -> usize {
     usize::try_from(requests_per_second.get()).unwrap_or(usize::MAX).clamp(16, 256)
 }
@@ -73,7 +73,7 @@ pub async fn run<R: Reader>(
     events: mpsc::Sender<SourceEvent>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // To put ten thousand names in order takes a while, and this thread serves readiness, too.
+    // Sorting ten thousand names takes a while, and this thread serves readiness, too.
     let begin = move || {
         let configured = reader.configured();
         let mut poller = Poller::new(reader, plan, events, &configured);
@@ -102,8 +102,8 @@ async fn sleep_until(wake: Option<Instant>) {
     }
 }
 
-/// Reads begin together at the ticks of this clock: to be woken for each of hundreds a second costs
-/// more than half of what reading them costs.
+/// Reads start together at the ticks of this clock: waking up for each of hundreds of reads a second costs more
+/// than half of what reading them costs.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The first tick at or after `due`.
@@ -127,7 +127,7 @@ struct Poller<R> {
     next_discovery: Option<Duration>,
     discovering: bool,
     running: JoinSet<Done>,
-    /// The targets of whose last list entries could not be understood, and how many.
+    /// The targets whose last list had entries that could not be understood, and how many.
     unusable: BTreeMap<Target, usize>,
     verdict: PaceVerdict,
 }
@@ -150,7 +150,7 @@ impl<R: Reader> Poller<R> {
         }
     }
 
-    /// With discovery, the configured services are not all there is.
+    /// With discovery, the configured services are not the complete list.
     async fn first_roster(&mut self, targets: Vec<TargetEntry>) {
         let complete = self.plan.rediscover_every.is_none();
         let roster = SourceEvent::TargetList { source: self.plan.source.clone(), targets, complete };
@@ -222,8 +222,8 @@ impl<R: Reader> Poller<R> {
                 self.watched.discovered(found, complete);
                 self.watch();
             }
-            // A read that panicked would never be taken up again, silently: better that the
-            // process ends loudly.
+            // If the read panicked, its target would silently never be read again: better that the process ends
+            // loudly.
             Err(error) => {
                 if let Ok(panic) = error.try_into_panic() {
                     std::panic::resume_unwind(panic);
@@ -233,7 +233,7 @@ impl<R: Reader> Poller<R> {
     }
 }
 
-/// Reads a target of whose last list `before` entries could not be understood.
+/// Reads a target; `before` entries of its last list could not be understood.
 async fn read<R: Reader>(reader: Arc<R>, target: Target, before: usize, events: mpsc::Sender<SourceEvent>) -> Done {
     let result = reader.read(&target).await;
     let at = clock::now();
@@ -244,7 +244,7 @@ async fn read<R: Reader>(reader: Arc<R>, target: Target, before: usize, events: 
             (SourceEvent::Failed { target: target.clone(), at, error }, before)
         }
     };
-    // Nobody listens only when the process ends; then the loop ends, too.
+    // The receiver is gone only when the process ends; then the loop ends, too.
     let _ = events.send(event).await;
     if unusable != before {
         tracing::warn!(%target, entries = unusable, "entries of an event list cannot be understood");

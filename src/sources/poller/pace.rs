@@ -1,10 +1,10 @@
-//! Whether a source's pace can hold its interval. Pure; `check` and `run` put it into words.
+//! Whether a source's request rate can hold its interval. Pure; `check` and `run` put it into words.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// How often each target is really read when so many share so many requests a second.
+/// How often each target is really read when this many share this request rate.
 pub fn real_interval(targets: usize, requests_per_second: NonZeroU32, poll_every: Duration) -> Duration {
     let millis = (targets as u64).saturating_mul(1000).div_ceil(u64::from(requests_per_second.get()));
     poll_every.max(Duration::from_millis(millis))
@@ -17,13 +17,13 @@ pub enum PaceVerdict {
     Holds,
     /// Each target is read this often only. A warning.
     Slower(Duration),
-    /// Each target is read this often only, which is longer than the source remembers: events will
-    /// be missed. An error.
+    /// Each target is read this often only, which is longer than the source remembers: events will be missed. An
+    /// error.
     BlindAfter(Duration),
 }
 
 impl PaceVerdict {
-    /// The verdict on so many targets, for a source that remembers events for `memory`.
+    /// The verdict on this many targets, for a source that remembers events for `memory`.
     pub fn of(targets: usize, requests_per_second: NonZeroU32, poll_every: Duration, memory: Duration) -> Self {
         let real = real_interval(targets, requests_per_second, poll_every);
         if real > memory {

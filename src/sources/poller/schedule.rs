@@ -1,4 +1,4 @@
-//! Which target is read when. Pure: time is an argument, counted from the start of the poller.
+//! When each target is read. Pure: time is an argument, counted from the start of the poller.
 //!
 //! Every target has a phase within the interval that it keeps for life. The k-th phase is k with
 //! its bits mirrored (0, 1/2, 1/4, 3/4, 1/8, ...): at any number of targets the phases are spread
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use podbell_core::event::Target;
 
-/// First reads do not wait for their phase: they are spread over this long at most.
+/// First reads are spread over at most this time, instead of waiting for their phase.
 const FIRST_WITHIN: Duration = Duration::from_secs(5);
 
 /// The turns of a source's targets.
@@ -18,10 +18,10 @@ const FIRST_WITHIN: Duration = Duration::from_secs(5);
 pub struct Schedule {
     every: Duration,
     slots: BTreeMap<Target, Slot>,
-    /// Turns to come; a target that is being read or is gone has none that counts. By index: to compare
+    /// Turns to come. A target that is being read or was removed has no valid one. Turns hold indexes: comparing
     /// names hundreds of times a second would cost as much as signing the requests.
     turns: BinaryHeap<Reverse<(Duration, u64, u32)>>,
-    /// By index: the target, and its turn that counts; others are left over.
+    /// By index: the target, and the serial of its valid turn. Turns with other serials are stale.
     current: Vec<Option<(Target, u64)>>,
     free: BTreeSet<u32>,
     next_serial: u64,
@@ -34,7 +34,7 @@ struct Slot {
 }
 
 impl Schedule {
-    /// Without targets. `every` is at least a millisecond.
+    /// Has no targets yet. `every` is at least a millisecond.
     pub fn new(every: Duration) -> Self {
         Self {
             every: every.max(Duration::from_millis(1)),
@@ -56,7 +56,7 @@ impl Schedule {
         self.slots.is_empty()
     }
 
-    /// Sets the targets: new ones are read soon, the others keep their turns.
+    /// Replaces the targets: new ones are read soon, the others keep their turns.
     pub fn watch(&mut self, targets: &BTreeSet<Target>, now: Duration) {
         let gone: Vec<_> = self.slots.keys().filter(|target| !targets.contains(*target)).cloned().collect();
         for target in gone {
@@ -114,7 +114,7 @@ impl Schedule {
         None
     }
 
-    /// The target whose turn has come longest ago. It gets no other turn until [`Self::done`].
+    /// The target that has been due for longest. It gets no other turn until [`Self::done`].
     pub fn take(&mut self, now: Duration) -> Option<Target> {
         let due = self.next_turn()?;
         if due > now {
@@ -124,8 +124,8 @@ impl Schedule {
         self.current(index).map(|(target, _)| target.clone())
     }
 
-    /// A target was read, however that went: its next turn is its next phase. Turns that came
-    /// while it was being read, or waited for it, are skipped.
+    /// A target was read, successfully or not: its next turn is its next phase. Turns that came while it waited or
+    /// was being read are skipped.
     pub fn done(&mut self, target: &Target, now: Duration) {
         let Some(slot) = self.slots.get(target) else { return };
         let every = self.every.as_nanos();

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use podbell_core::event::Target;
 
-/// So many complete discoveries in a row must miss a service before it is polled no more.
+/// A service is no longer polled after this many complete discoveries in a row missed it.
 const MISSES: u8 = 2;
 
 /// The configured targets, for ever, and the discovered ones, while they are found.
 #[derive(Debug)]
 pub struct Watched {
     configured: BTreeSet<Target>,
-    /// With the complete discoveries in a row that missed it.
+    /// Each with the number of complete discoveries in a row that missed it.
     discovered: BTreeMap<Target, u8>,
     all: BTreeSet<Target>,
 }
@@ -28,7 +28,7 @@ impl Watched {
         &self.all
     }
 
-    /// Takes a discovery in. One that is not complete adds, but takes nothing away.
+    /// Applies a discovery. An incomplete one adds targets but removes none.
     pub fn discovered(&mut self, found: BTreeSet<Target>, complete: bool) {
         if complete {
             self.discovered.retain(|target, misses| {

@@ -1,4 +1,4 @@
-//! `ack ID`: "I have it".
+//! `ack ID`: acknowledges an incident.
 
 use super::Change;
 use super::args::{Args, only_id};

@@ -1,4 +1,4 @@
-//! Arguments of a command: options in any place, then what is left.
+//! Parses a command's arguments: options in any position, then positional words.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::words::Word;
 use crate::diagnostic::did_you_mean;
 use crate::yaml::parse_duration;
 
-/// The longest name that anything has.
+/// The longest name that is accepted, in characters.
 const MOST_NAME: usize = 253;
 /// The last page that can be asked for.
 const LAST_PAGE: u32 = 10_000;
@@ -55,7 +55,7 @@ pub(super) struct Args {
     pub all: bool,
     pub reason: Option<String>,
     pub page: Option<u32>,
-    /// Help was asked for instead.
+    /// `--help` was given.
     pub help: bool,
 }
 
@@ -116,14 +116,14 @@ fn unknown_option(word: &Word, name: &str, spec: &Spec) -> Mistake {
     Mistake::UnknownOption { command: spec.name, word: word.text.clone(), meant }
 }
 
-/// What people say in their own words, as they wrote it. A single quoted word is unquoted.
+/// Free text as it was typed. A single quoted word is unquoted.
 fn free_text(text: &str, first: &Word, others: &[Word]) -> Option<String> {
     let said =
         if first.quoted && others.is_empty() { first.text.clone() } else { text.get(first.start..)?.trim().to_owned() };
     (!said.is_empty()).then_some(said)
 }
 
-/// A length of time: `2h`, and what people write for it.
+/// Parses a duration such as `2h`, also with the unit words that people use.
 pub(super) fn length(word: &str, command: &'static str) -> Result<Duration, Mistake> {
     const WORDS: [(&str, &str); 15] = [
         ("小时", "h"),
@@ -153,13 +153,13 @@ pub(super) fn id(word: &str) -> Option<u64> {
     digits.parse().ok().filter(|_| number)
 }
 
-/// The number of an incident, which must be there.
+/// The incident number that a command requires.
 pub(super) fn only_id(args: &Args, command: &'static str) -> Result<u64, Mistake> {
     let word = args.arguments.first().ok_or(Mistake::Missing { command, what: Missing::Incident })?;
     id(word).ok_or_else(|| Mistake::NoIncident { command, word: word.clone() })
 }
 
-/// A name of something in a cluster: blanks, nothing at all and whole sentences are none.
+/// The name of a cluster object: not empty, not too long, without control characters.
 pub(super) fn name(word: &str, command: &'static str) -> Result<String, Mistake> {
     let fits = !word.is_empty() && word.chars().count() <= MOST_NAME && !word.chars().any(char::is_control);
     if fits { Ok(word.to_owned()) } else { Err(Mistake::NoName { command, word: word.to_owned() }) }

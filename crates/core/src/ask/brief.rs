@@ -1,4 +1,4 @@
-//! An incident on one line, and what people said of it.
+//! An incident on one line, with its mutes and its acknowledgement.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,17 +14,17 @@ use crate::scope::Scope;
 use crate::time::Time;
 use crate::user_action::Act;
 
-/// How many reasons are named.
+/// How many reasons are listed.
 const MOST_REASONS: usize = 2;
 
-/// What people did, as the log of actions keeps it.
+/// An entry of the action log: what a person did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logged {
-    /// Who.
+    /// Who did it.
     pub by: Author,
-    /// What.
+    /// What they did.
     pub act: Act,
-    /// When.
+    /// When they did it.
     pub at: Time,
 }
 
@@ -33,13 +33,13 @@ pub struct Logged {
 pub struct Kept {
     /// The incident.
     pub incident: Incident,
-    /// When it was over for good.
+    /// When it ended for good.
     pub ended_at: Option<Time>,
-    /// Who has it.
+    /// Who acknowledged it.
     pub acknowledged: Option<Acknowledged>,
 }
 
-/// An incident in short.
+/// The summary of an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "Incident")]
 pub struct Brief {
@@ -47,36 +47,36 @@ pub struct Brief {
     pub id: u64,
     /// Its rule.
     pub rule: RuleKey,
-    /// How urgent.
+    /// How urgent it is.
     pub severity: Severity,
-    /// Since when it is over; none: it is open.
+    /// Since when it is over; not set while it is open.
     pub resolved_at: Option<Time>,
     /// The cluster, as people call it.
     pub cluster: String,
-    /// The namespace; empty where several are mixed.
+    /// The namespace; empty if the incident spans several.
     pub namespace: String,
-    /// The workload; empty where several are mixed.
+    /// The workload; empty if the incident spans several.
     pub workload: String,
     /// Reasons, the most frequent first.
     pub reasons: Vec<String>,
-    /// Occurrences.
+    /// How often it occurred.
     pub occurrences: u64,
-    /// Objects within the last hour.
+    /// Distinct objects within the last hour.
     pub objects: u64,
-    /// Their kind.
+    /// The kind of the objects.
     pub obj_type: String,
-    /// The first occurrence that podbell saw.
+    /// When podbell saw the first occurrence.
     pub first_at: Time,
-    /// The newest.
+    /// When podbell saw the newest occurrence.
     pub last_at: Time,
     /// The mutes that hold it now.
     pub muted: Vec<Mute>,
-    /// Who has it.
+    /// Who acknowledged it.
     pub acknowledged: Option<Acknowledged>,
 }
 
 impl Brief {
-    /// An incident in short, for a reader who may see some of it.
+    /// Summarizes an incident for a reader who may see only some of its targets.
     pub fn of(kept: &Kept, scope: &Scope, known: &Known, mutes: &[Mute], now: Time) -> Self {
         let Kept { incident, ended_at, acknowledged } = kept;
         let target = incident.targets.iter().find(|target| scope.sees(target));
@@ -108,14 +108,14 @@ impl Brief {
         }
     }
 
-    /// `shop/web`, or as much of it as there is.
+    /// `shop/web`, or the part of it that is known, or else the cluster.
     pub fn place(&self) -> String {
         let parts = [&self.namespace, &self.workload].into_iter().filter(|part| !part.is_empty());
         let place = parts.cloned().collect::<Vec<_>>().join("/");
         if place.is_empty() { self.cluster.clone() } else { place }
     }
 
-    /// How urgent it is, or that it is over, in one sign.
+    /// One sign: how urgent it is, or that it is over.
     pub fn sign(&self) -> &'static str {
         let kind = if self.resolved_at.is_some() { NoticeKind::Resolved } else { NoticeKind::Opened };
         message::sign(kind, self.severity)
@@ -134,7 +134,7 @@ impl Brief {
     }
 
     fn people(&self, formatter: &AnswerFormatter<'_>, spans: &mut Vec<Span>) {
-        // The mute that holds longest is the one that counts.
+        // Show only the mute that ends last.
         if let Some(mute) = self.muted.iter().max_by_key(|mute| mute.until) {
             spans.push(words(" · 🔇 "));
             spans.extend(formatter.mute(mute));
@@ -146,7 +146,7 @@ impl Brief {
     }
 }
 
-/// The first few of several reasons.
+/// The first few reasons, and how many more there are.
 pub fn few(reasons: &[String]) -> String {
     let named = reasons.iter().take(MOST_REASONS).map(String::as_str).collect::<Vec<_>>().join(", ");
     match reasons.len().saturating_sub(MOST_REASONS) {

@@ -1,5 +1,5 @@
-//! `events SERVICE`: what a service shows; `events` alone: what is open now, then the Warnings that were
-//! there before podbell came and are not told.
+//! `events SERVICE`: the events of a service. `events` alone: the open incidents, then the baseline: Warnings that were
+//! there before podbell's first contact, which nobody is notified of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,33 +19,33 @@ use crate::time::Time;
 use crate::translations::Phrase;
 use crate::workload;
 
-/// How much of an event's text is shown.
+/// How many characters of an event's text are shown.
 const MOST_TEXT: usize = 160;
 /// How many incidents of a service are listed.
 const MOST_INCIDENTS: usize = 5;
 
-/// Which events.
+/// Which events are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// Of what.
+    /// The service or workload.
     pub named: Named,
-    /// Seen since.
+    /// Only events seen within this time.
     pub since: Option<Duration>,
-    /// Normal ones, too.
+    /// Also Normal events.
     pub all: bool,
-    /// Whose reason contains this.
+    /// Only events whose reason contains this.
     pub reason: Option<String>,
-    /// Counted from 1.
+    /// The page, counted from 1.
     pub page: u32,
 }
 
 impl Ask {
-    /// The same of a place, as it is typed.
+    /// The command that asks the same about `named`.
     pub fn typed(&self, named: &Named, page: u32) -> String {
         Self { page, ..self.clone() }.typed_as(&named.typed())
     }
 
-    /// The same of what is typed like this.
+    /// Like [`Self::typed`], for a name that is already a command argument.
     pub fn typed_as(&self, named: &str) -> String {
         let page = self.page;
         let mut typed = format!("events {named}");
@@ -99,14 +99,14 @@ fn parse(args: Args) -> Result<Option<Query>, Mistake> {
     Ok(Some(Query::Events(Ask { named, since: args.since, all: args.all, reason: args.reason, page })))
 }
 
-/// An episode as the store has it.
+/// An episode from the store.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// Where.
+    /// The target that shows it.
     pub target: Target,
     /// Its newest reading.
     pub event: Event<'static>,
-    /// Whether it was there before podbell came and did not happen again since.
+    /// Whether it is baseline: it was there at first contact and has not occurred since.
     pub silent: bool,
 }
 
@@ -123,26 +123,26 @@ pub struct Row {
     pub objects: u64,
     /// The reason.
     pub reason: String,
-    /// How often, as the cluster counts.
+    /// Occurrences, as the cluster counts them.
     pub occurrences: u64,
-    /// Since when.
+    /// When the cluster first saw it.
     pub first_seen: Time,
-    /// The newest.
+    /// When the cluster last saw it.
     pub last_seen: Time,
-    /// Its text.
+    /// The text of the newest event.
     pub message: String,
     /// The open incident that it belongs to.
     pub incident: Option<u64>,
-    /// Whether it was there before podbell came: nobody was told.
+    /// Whether it is baseline: it was there at first contact, and nobody was notified.
     pub silent: bool,
 }
 
 /// The answer about a service.
 #[derive(Clone, Debug, Serialize)]
 pub struct Events {
-    /// Which.
+    /// The service or workload.
     pub place: Place,
-    /// The question again, for the next page.
+    /// The question, from which the command for the next page is made.
     #[serde(skip)]
     pub ask: Ask,
     /// Its open incidents, the newest first.
@@ -155,14 +155,14 @@ pub struct Events {
     pub normal: u64,
     /// How many pages there are.
     pub pages: u32,
-    /// When it was read last.
+    /// When the service was last read.
     pub read_at: Option<Time>,
-    /// Since when it cannot be read.
+    /// Since when the service cannot be read.
     pub failing_since: Option<Time>,
 }
 
 impl Events {
-    /// The answer from what the store has.
+    /// Makes the answer from episodes and incidents of the store.
     pub fn new(place: Place, ask: Ask, incidents: Vec<Brief>, seen: &[Seen], now: Time) -> Self {
         let (rows, normal) = rows(seen, &ask, &incidents, now);
         let (pages, shown) = page(&rows, ask.page);
@@ -217,7 +217,7 @@ impl Events {
     }
 }
 
-/// Events by what they are about, and how many Normal ones were left out.
+/// Groups episodes into rows, and counts the Normal rows that were left out.
 fn rows(seen: &[Seen], ask: &Ask, incidents: &[Brief], now: Time) -> (Vec<Row>, u64) {
     let since = ask.since.map(|since| now.minus(since));
     let reason = ask.reason.as_ref().map(|reason| reason.to_lowercase());
@@ -245,7 +245,7 @@ impl Row {
         let event = &newest.event;
         let workload = workload::of(&event.obj_type, &event.obj_name).to_owned();
         let reason = event.reason.trim().to_owned();
-        // An object that several services show counts once, and so does its episode.
+        // Several services may show the same object: count the object and its episode once.
         let mut counts: BTreeMap<(&str, &str, Time), u64> = BTreeMap::new();
         for one in group {
             let count = counts.entry((&one.event.obj_name, &one.event.message, one.event.first_seen)).or_default();
@@ -290,10 +290,10 @@ impl Row {
     }
 }
 
-/// A workload whose Warnings were there before podbell came.
+/// A workload whose Warnings were already there at first contact.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Baseline {
-    /// Where.
+    /// The workload and where it is.
     pub place: Place,
     /// Its reasons, the newest first.
     pub reasons: Vec<String>,
@@ -301,9 +301,9 @@ pub struct Baseline {
     pub obj_type: String,
     /// How many objects.
     pub objects: u64,
-    /// How often, as the cluster counts.
+    /// Occurrences, as the cluster counts them.
     pub occurrences: u64,
-    /// The newest.
+    /// When the cluster last saw it.
     pub last_seen: Time,
 }
 
@@ -316,16 +316,16 @@ pub struct Overview {
     pub open: u64,
     /// The page of `incidents`.
     pub page: u32,
-    /// What was there before, the newest first.
+    /// Workloads of the baseline, the newest first.
     pub baseline: Vec<Baseline>,
-    /// Whether there is more of it.
+    /// Whether the baseline has more workloads.
     pub more_baseline: bool,
     /// How many services are watched.
     pub services: u64,
 }
 
 impl Overview {
-    /// The silent baseline by workload: at most one page of it.
+    /// The baseline by workload: at most one page of it.
     pub fn baseline(seen: &[Seen], alias: impl Fn(&str) -> Option<String>) -> (Vec<Baseline>, bool) {
         let mut groups: Vec<(Place, Vec<&Seen>)> = Vec::new();
         for one in seen {

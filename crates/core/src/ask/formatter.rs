@@ -1,5 +1,5 @@
-//! What all answers share: the reader's words, commands as they are typed where the answer is read, and
-//! the shape of a message.
+//! What all answers share: texts in the reader's language, commands as they are typed at the reader's prompt, and the
+//! shape of the message.
 
 use crate::message::{self, Block, Message, Phrases, Span, Style};
 use crate::mute::{Author, Mute, Muted};
@@ -7,7 +7,7 @@ use crate::notice::NoticeKind;
 use crate::rules::rule::Severity;
 use crate::translations::answers::AnswerTexts;
 
-/// How much of a sentence of a person or a cluster is shown.
+/// How many characters of a text by a person or a cluster are shown.
 const MOST_SENTENCE: usize = 160;
 
 /// Where commands are typed.
@@ -45,7 +45,6 @@ impl<'a> AnswerFormatter<'a> {
         Self { texts: AnswerTexts::of(style.language), say: Phrases::new(style), style, prompt }
     }
 
-    /// An answer.
     pub(super) fn message(&self, title: String, blocks: Vec<Block>) -> Message {
         Message {
             title,
@@ -58,7 +57,7 @@ impl<'a> AnswerFormatter<'a> {
         }
     }
 
-    /// A sentence with text from outside in the places of `{}`.
+    /// Fills each `{}` of a sentence with text from outside, which is clipped.
     pub(super) fn fill(&self, sentence: &str, outside: &[&str]) -> Vec<Span> {
         let clipped: Vec<String> = outside.iter().map(|text| message::one_line(text, MOST_SENTENCE)).collect();
         let clipped: Vec<&str> = clipped.iter().map(String::as_str).collect();
@@ -70,17 +69,17 @@ impl<'a> AnswerFormatter<'a> {
         Block::Line(vec![message::words(text)])
     }
 
-    /// A line with text from outside in the places of `{}`.
+    /// A line whose `{}` are filled with text from outside.
     pub(super) fn filled(&self, sentence: &str, outside: &[&str]) -> Block {
         Block::Line(self.fill(sentence, outside))
     }
 
-    /// The exact next things to type.
+    /// Commands that can be typed next.
     pub(super) fn next(&self, commands: &[String]) -> Block {
         Block::Small(self.commands(self.texts.next(), commands))
     }
 
-    /// What was probably meant.
+    /// Commands that were probably meant.
     pub(super) fn meant(&self, commands: &[String]) -> Block {
         Block::Line(self.commands(self.texts.meant(), commands))
     }
@@ -90,7 +89,7 @@ impl<'a> AnswerFormatter<'a> {
         self.line(format!("{}{}--{option}", self.texts.meant(), self.say.colon()))
     }
 
-    /// How a command is typed.
+    /// The usage of a command.
     pub(super) fn type_this(&self, usage: &str) -> Block {
         Block::Small(self.commands(self.texts.type_this(), &[usage.to_owned()]))
     }
@@ -111,12 +110,12 @@ impl<'a> AnswerFormatter<'a> {
         spans
     }
 
-    /// That lists of so many services have entries that nobody can be told of.
+    /// Says how many services have lists with entries that cannot be understood: nobody is notified of those.
     pub(super) fn unusable(&self, services: u64) -> Option<Block> {
         (services > 0).then(|| self.line(format!("⚠️ {}", self.texts.unusable(&self.say.services(services)))))
     }
 
-    /// Who said something, and where.
+    /// Who did something, and where.
     pub(super) fn author(&self, by: &Author) -> Vec<Span> {
         vec![message::data(&by.name), message::words(" ("), message::data(&self.say.via(&by.via)), message::words(")")]
     }
@@ -143,7 +142,7 @@ pub fn named(what: &Muted) -> String {
     }
 }
 
-/// What is muted, as it is typed.
+/// What is muted, as the argument of a command.
 pub fn typed(what: &Muted) -> String {
     match what {
         Muted::Incident { id } => id.to_string(),
@@ -157,7 +156,7 @@ pub fn typed(what: &Muted) -> String {
     }
 }
 
-/// A word as it must be typed to be one word.
+/// Quotes a word that would otherwise be split or taken for an option.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '#' | '@');
     let simple = !text.is_empty() && !text.starts_with('-') && text.chars().all(plain);

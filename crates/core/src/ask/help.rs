@@ -18,7 +18,7 @@ pub(super) const SPEC: Spec = Spec {
     parse: Parse::Help,
 };
 
-/// Whatever follows, help is given.
+/// Never fails: unknown words get the general help.
 pub(super) fn parse(words: &[Word]) -> Command {
     let about = words.first().and_then(|word| {
         let name = word.text.trim_start_matches('/').to_lowercase();
@@ -39,7 +39,7 @@ pub(super) fn answer(about: Option<&'static str>, formatter: &AnswerFormatter<'_
         return formatter.message(format!("💡 {}", texts.help_title()), blocks);
     };
     let mut blocks = vec![formatter.line(row.about.say(language)), formatter.type_this(row.usage)];
-    // One that only repeats the usage helps nobody.
+    // Leave out an example that only repeats the usage.
     let examples = row.examples.iter().filter(|example| row.examples.len() > 1 || example.contains(" --"));
     blocks.extend(examples.map(|example| formatter.example(example)));
     formatter.message(format!("💡 {}", row.name), blocks)

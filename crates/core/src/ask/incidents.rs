@@ -1,4 +1,4 @@
-//! `incidents`: what is open, and with `--all` what was.
+//! `incidents`: the open incidents, with `--all` also those that are over.
 
 use serde::Serialize;
 
@@ -12,21 +12,21 @@ use crate::event::Names;
 use crate::message::{Block, Message, words};
 use crate::translations::Phrase;
 
-/// Which incidents.
+/// Which incidents are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
     /// Of this namespace only.
     pub namespace: Option<String>,
     /// Of this cluster only, by id or alias.
     pub cluster: Option<String>,
-    /// Those that are over, too.
+    /// Also those that are over.
     pub all: bool,
-    /// Counted from 1.
+    /// The page, counted from 1.
     pub page: u32,
 }
 
 impl Ask {
-    /// Whether a target is asked for.
+    /// Whether a target passes these filters.
     pub fn wants(&self, names: Names<'_>, alias: Option<&str>) -> bool {
         self.namespace.as_ref().is_none_or(|namespace| **namespace == *names.namespace)
             && self.cluster.as_ref().is_none_or(|name| **name == *names.cluster || Some(name.as_str()) == alias)
@@ -55,12 +55,12 @@ fn parse(args: Args) -> Result<Option<Query>, Mistake> {
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Incidents {
-    /// The question again, for the next page.
+    /// The question, from which the command for the next page is made.
     #[serde(skip)]
     pub ask: Ask,
     /// One page, the newest first.
     pub incidents: Vec<Brief>,
-    /// How many there are.
+    /// How many there are on all pages.
     pub all: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What answers need beside the store: the rules in force, and what people call clusters.
+//! What answers need beside the store: the rules in force and the aliases of clusters.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use crate::rules::rule::{Action, Field, RuleKey, Severity};
 use crate::rules::{Conditions, Rule, Rules};
 use crate::scope::Scope;
 
-/// See the module. Made anew at each reload.
+/// The rules in force and the aliases of clusters. Made anew at each reload.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// The rules that tell.
+    /// The rules that notify.
     pub rules: BTreeMap<RuleKey, KnownRule>,
-    /// What people call clusters, by id.
+    /// The aliases of clusters, by id.
     pub aliases: BTreeMap<String, String>,
 }
 
@@ -24,24 +24,24 @@ pub struct KnownRule {
     pub key: RuleKey,
     /// How urgent its incidents are.
     pub severity: Severity,
-    /// Where help is written.
+    /// The address of its runbook.
     pub runbook: Option<String>,
     conditions: Vec<Conditions>,
 }
 
 impl Known {
-    /// What is known of these rules.
+    /// Collects what answers need to know of these rules.
     pub fn new(rules: &Rules, aliases: BTreeMap<String, String>) -> Self {
         let tells = rules.iter().map(|(_, rule)| rule).filter(|rule| rule.action == Action::Notify);
         Self { rules: tells.map(|rule| (rule.settings.key.clone(), KnownRule::of(rule))).collect(), aliases }
     }
 
-    /// What people call a cluster.
+    /// The alias of a cluster.
     pub fn alias(&self, cluster: &str) -> Option<&str> {
         self.aliases.get(cluster).map(String::as_str)
     }
 
-    /// What is muted, with what people call its cluster, where that means no other.
+    /// Names the muted service's cluster by its alias, unless another cluster has the same alias.
     pub fn in_names(&self, what: &Muted) -> Muted {
         let mut what = what.clone();
         if let Muted::Service { cluster: Some(cluster), .. } = &mut what
@@ -53,7 +53,7 @@ impl Known {
         what
     }
 
-    /// A rule.
+    /// The rule with this key.
     pub fn rule(&self, key: &RuleKey) -> Option<&KnownRule> {
         self.rules.get(key)
     }
@@ -71,7 +71,7 @@ impl KnownRule {
         Self { key: settings.key.clone(), severity: settings.severity, runbook: settings.runbook.clone(), conditions }
     }
 
-    /// Whether it could tell of anything that these services show: what cannot is another team's rule.
+    /// Whether it could notify of anything that these services show. A rule that cannot is another team's.
     pub fn may_tell_of<'a>(&self, scope: &Scope, targets: impl IntoIterator<Item = &'a Target>) -> bool {
         scope.is_everything() || targets.into_iter().any(|target| self.may_see(target))
     }

@@ -13,9 +13,9 @@ use crate::message::{Block, Message, Span};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "mistake", rename_all = "snake_case")]
 pub enum Mistake {
-    /// More text than is looked at.
+    /// The text is too long.
     TooLong,
-    /// More words than any command has.
+    /// There are too many words.
     TooManyWords,
     /// No command has this name.
     UnknownCommand {
@@ -30,7 +30,7 @@ pub enum Mistake {
         /// What was probably meant.
         meant: Option<&'static str>,
     },
-    /// An option without what it needs.
+    /// An option lacks its value.
     NoValue {
         command: &'static str,
         option: &'static str,
@@ -43,7 +43,7 @@ pub enum Mistake {
         command: &'static str,
         what: Missing,
     },
-    /// A word too many.
+    /// One word too many.
     Extra {
         command: &'static str,
         word: String,
@@ -53,21 +53,21 @@ pub enum Mistake {
         option: &'static str,
         word: String,
     },
-    /// No length of time.
+    /// Not a duration.
     NoTime {
         command: &'static str,
         word: String,
     },
-    /// Longer than a mute may be, or no time at all.
+    /// Longer than a mute may be, or zero.
     Length {
         word: String,
     },
-    /// No number of an incident.
+    /// Not the number of an incident.
     NoIncident {
         command: &'static str,
         word: String,
     },
-    /// No name of a service.
+    /// Not the name of a service.
     NoName {
         command: &'static str,
         word: String,
@@ -82,12 +82,12 @@ pub enum Missing {
     /// What is to be muted.
     What,
     Length,
-    /// The name of a service, for the options that were given.
+    /// The name of a service, which the given options need.
     Service,
 }
 
 impl Mistake {
-    /// The command that it was made in, if that is known.
+    /// The command with the mistake, if it is known.
     pub fn command(&self) -> Option<&'static str> {
         match self {
             Self::TooLong | Self::TooManyWords | Self::UnknownCommand { .. } => None,

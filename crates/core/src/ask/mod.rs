@@ -1,8 +1,8 @@
 //! The one command language: what people type in chats, in a terminal and at the API, and the answers.
 //!
-//! Pure: text goes in, a [`Command`] or a [`Mistake`] comes out; facts go in, a [`Message`] comes out. One
-//! file per command. It never reads a store and never knows a platform; [`crate::user_action`] is what it
-//! wants done.
+//! Pure: text goes in, a [`Command`] or a [`Mistake`] comes out; facts go in, a [`Message`] comes out. One file per
+//! command. Never reads a store and knows no platform. Changes are described as a [`crate::user_action`] and carried
+//! out elsewhere.
 
 mod ack;
 mod args;
@@ -40,39 +40,39 @@ use crate::message::{Block, Message, Style};
 use crate::mute::Mute;
 use crate::user_action::ActionResult;
 
-/// So many lines are a page: what a phone shows.
+/// Lines on a page: what a phone shows.
 pub const PAGE: usize = 10;
 
-/// Which word began the command.
+/// Which slash command was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// `/events`: the rest are its arguments.
     Events,
-    /// `/podbell`: the rest begins with a command. Also a message to a bot, an API request, and a
-    /// button, which says the command that a person would type.
+    /// `/podbell`: the name of a command follows. Also for a message to a bot, an API request, and a button, which
+    /// sends the command that a person would type.
     Podbell,
 }
 
-/// What somebody wants.
+/// What a person asks podbell to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// To know something.
+    /// Answer a question.
     Query(Query),
-    /// To change something.
+    /// Change something.
     Change(Change),
-    /// What can be typed.
+    /// Say what can be typed.
     Help {
         /// Of one command only.
         about: Option<&'static str>,
     },
 }
 
-/// A question: nothing is changed by it.
+/// A question; it changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// What is open now, and what was there before podbell came.
+    /// The open incidents and the baseline.
     Overview {
-        /// Counted from 1.
+        /// The page, counted from 1.
         page: u32,
     },
     /// The events of a service.
@@ -90,33 +90,33 @@ pub enum Query {
     Why {
         /// Its number.
         id: u64,
-        /// Of its changes, counted from 1.
+        /// The page of its changes, counted from 1.
         page: u32,
     },
     /// Warnings that nobody was notified of.
     Untold(untold::Ask),
-    /// How podbell is.
+    /// Whether podbell itself is well.
     Status,
 }
 
-/// A change that is wanted.
+/// A change that a person asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// "I have it."
+    /// Acknowledge an incident.
     Ack {
         /// The incident.
         id: u64,
     },
-    /// Hold what would be reported.
+    /// Hold notices back.
     Mute(mute::Ask),
-    /// End that.
+    /// End a mute.
     Unmute(mute::What),
 }
 
 /// Reads a command.
 ///
 /// # Errors
-/// A [`Mistake`], which has an answer, too.
+/// A [`Mistake`]; it can be answered like a command.
 pub fn parse(entry: Entry, text: &str) -> Result<Command, Mistake> {
     let words = words::split(text)?;
     match entry {
@@ -125,7 +125,7 @@ pub fn parse(entry: Entry, text: &str) -> Result<Command, Mistake> {
     }
 }
 
-/// What follows `/podbell`. Where platforms have no slash commands people type that word, too.
+/// Reads what follows `/podbell`. Where a platform has no slash commands, people type that word, too.
 fn podbell(words: &[Word], text: &str) -> Result<Command, Mistake> {
     let Some((first, rest)) = words.split_first() else { return Ok(Command::Help { about: None }) };
     let named = first.text.trim_start_matches('/').to_lowercase();
@@ -136,7 +136,7 @@ fn podbell(words: &[Word], text: &str) -> Result<Command, Mistake> {
             Some(row) => row.read(rest, text),
             None => {
                 let meant = did_you_mean(name, COMMANDS.iter().map(|row| row.name));
-                // What followed the mistyped word stays.
+                // Keep the words after the mistyped one.
                 let rest = rest.first().and_then(|word| text.get(word.start..)).unwrap_or_default();
                 let meant = meant.map(|meant| format!("{meant} {rest}").trim_end().to_owned());
                 Err(Mistake::UnknownCommand { word: first.text.clone(), meant })
@@ -145,7 +145,7 @@ fn podbell(words: &[Word], text: &str) -> Result<Command, Mistake> {
     }
 }
 
-/// Everything that can be answered: the facts, for people to read and for machines.
+/// An answer as facts, for people and for machines.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
@@ -170,12 +170,12 @@ pub enum Answer {
         /// Of one command only.
         about: Option<&'static str>,
     },
-    /// What came of a deed.
+    /// The result of a user action.
     Done {
-        /// That.
+        /// The result.
         #[serde(flatten)]
         done: Box<ActionResult>,
-        /// What it was about, as it is typed.
+        /// What it was about, as the argument of a command.
         about: String,
         /// Who did it.
         by: crate::mute::Author,
@@ -186,7 +186,7 @@ pub enum Answer {
     Unknown(Unknown),
     /// It cannot be understood.
     Mistake(Mistake),
-    /// It cannot be answered at the moment, or not to this person.
+    /// It cannot be answered now, or not to this person.
     Excuse {
         /// Why.
         because: Excuse,
@@ -205,14 +205,14 @@ pub enum Excuse {
     MayNotWrite,
     /// The store cannot be written.
     NotDone,
-    /// Nobody answered whether it was done.
+    /// Nobody confirmed whether it was done.
     Silent,
     /// The service does not run.
     NotRunning,
 }
 
 impl Answer {
-    /// Whether what was asked was carried out.
+    /// Whether the request was carried out.
     pub fn is_good(&self) -> bool {
         match self {
             Self::Done { done, .. } => !matches!(**done, ActionResult::Refused { .. }),
@@ -238,7 +238,7 @@ impl Answer {
         }
     }
 
-    /// The same with the names that people give to clusters: facts have their ids.
+    /// Replaces the ids of clusters by their aliases, for people to read.
     #[must_use]
     pub fn in_names(&self, known: &Known) -> Self {
         let mut answer = self.clone();
@@ -259,7 +259,7 @@ impl Answer {
         answer
     }
 
-    /// In words, for a reader who types there.
+    /// Composes the message, with commands as they are typed at this prompt.
     pub fn compose(&self, style: &Style, prompt: Prompt) -> Message {
         let formatter = AnswerFormatter::new(style, prompt);
         match self {
@@ -301,7 +301,7 @@ fn page<T>(all: &[T], page: u32) -> (u32, &[T]) {
     (pages, &all[from..(from + PAGE).min(all.len())])
 }
 
-/// Lines of `this` page, and that there are others.
+/// Says which page this is, if there are several.
 fn pages(formatter: &AnswerFormatter<'_>, page: u32, pages: u32) -> Option<Block> {
     (pages > 1).then(|| Block::Small(vec![crate::message::words(formatter.texts.page(page, pages))]))
 }

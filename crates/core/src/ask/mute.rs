@@ -1,4 +1,4 @@
-//! `mute SERVICE|ID|rule:NAME 2h [why]`: holds what would be told. And what came of deeds of any kind.
+//! `mute SERVICE|ID|rule:NAME 2h [why]`: holds notices back. Also answers with the result of any user action.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::mute::{Author, LONGEST_MUTE};
 use crate::translations::Phrase;
 use crate::user_action::{ActionResult, Refusal};
 
-/// What a person means, by the shape of the word.
+/// What a word means, judged by its shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
@@ -24,7 +24,7 @@ pub enum What {
     Incident(u64),
     /// `rule:NAME`, or `rule:FILE:NAME`.
     Rule(String),
-    /// A service or workload; alone it may be a rule's name, too.
+    /// A service or workload; a bare name may also be a rule's.
     Named(Named),
 }
 
@@ -34,14 +34,14 @@ impl What {
         if let Some(id) = args::id(written).filter(|_| !narrowed) {
             return Ok(Self::Incident(id));
         }
-        // A rule's file may have any name.
+        // Look for `rule:` before anything is split: a rule's file may have any name.
         match written.get(..5).filter(|head| head.eq_ignore_ascii_case("rule:")) {
             Some(_) => Ok(Self::Rule(args::name(written.get(5..).unwrap_or_default().trim(), command)?)),
             None => Ok(Self::Named(Named::read(written, args, command)?)),
         }
     }
 
-    /// As it was typed.
+    /// As the argument of a command.
     pub fn typed(&self) -> String {
         match self {
             Self::Incident(id) => id.to_string(),
@@ -54,18 +54,18 @@ impl What {
 /// What is to be muted, for how long, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// What.
+    /// What to mute.
     pub what: What,
-    /// How long.
+    /// How long it lasts.
     pub lasts: Duration,
-    /// As it was typed.
+    /// The duration as it was typed.
     pub length: String,
-    /// Why, in their words.
+    /// The reason in their words.
     pub why: Option<String>,
 }
 
 impl Ask {
-    /// The same of something else, as it is typed.
+    /// The command that mutes `what` in the same way.
     pub fn typed(&self, what: &str) -> String {
         let why = self.why.as_ref().map_or(String::new(), |why| format!(" {why}"));
         format!("mute {what} {}{why}", self.length)
@@ -98,7 +98,7 @@ fn parse(args: Args) -> Result<Change, Mistake> {
     Ok(Change::Mute(Ask { what, lasts, length, why: args.free_text }))
 }
 
-/// What came of a deed.
+/// Answers with the result of a user action.
 pub(super) fn answer_done(done: &ActionResult, about: &str, by: &Author, formatter: &AnswerFormatter<'_>) -> Message {
     let texts = formatter.texts;
     match done {

@@ -23,7 +23,7 @@ pub(super) const SPEC: Spec = Spec {
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Mutes {
-    /// Those in force that the reader may see, the first to end first.
+    /// The mutes in force that the reader may see, the first to end first.
     pub mutes: Vec<Mute>,
 }
 

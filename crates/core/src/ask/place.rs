@@ -1,5 +1,5 @@
-//! Names that people use for services and workloads, and what becomes of them: found, ambiguous, or
-//! unknown. Never says anything that its reader may not see: whoever asks gives it only that.
+//! Finds services and workloads by the names that people use: found, ambiguous or unknown. The caller passes only what
+//! the reader may see, so that no answer reveals more.
 
 use serde::Serialize;
 
@@ -9,12 +9,12 @@ use super::mistake::Mistake;
 use crate::event::Target;
 use crate::message::{Message, words};
 
-/// How many near names are offered.
+/// How many similar names are offered.
 const MOST_NEAR: usize = 5;
 /// How many choices are listed.
 const MOST_CHOICES: usize = 10;
 
-/// A service or workload as somebody names it. What is `None` is any.
+/// A service or workload as a person names it. `None` matches anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Named {
     /// The cluster's id or alias.
@@ -46,8 +46,8 @@ impl Named {
         })
     }
 
-    /// Whether a target lies where this says. Of a cluster people use the id or its alias; `node/n1` is the service of a
-    /// node, which lies in no namespace.
+    /// Whether a target is in this namespace and cluster. People name a cluster by its id or alias. `node/n1` means the
+    /// service of a node, which has no namespace.
     pub fn lies_in(&self, target: &Target, alias: Option<&str>) -> bool {
         let of_node = |kind: &str| {
             target.namespace.is_empty() && target.service.split_once('/') == Some((kind, self.name.as_str()))
@@ -56,7 +56,7 @@ impl Named {
             && self.cluster.as_ref().is_none_or(|name| **name == *target.cluster || Some(name.as_str()) == alias)
     }
 
-    /// As it is typed again.
+    /// As the arguments of a command.
     pub fn typed(&self) -> String {
         let option = |name: &str, value: &Option<String>| {
             value.as_ref().map_or(String::new(), |v| format!(" {name} {}", word(v)))
@@ -65,7 +65,7 @@ impl Named {
     }
 }
 
-/// One place with a service or workload of a name.
+/// A service or workload that was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// The namespace.
@@ -76,7 +76,7 @@ pub struct Place {
     pub alias: Option<String>,
     /// The name.
     pub name: String,
-    /// Whether it is the name of a workload, and of no service.
+    /// Whether it is only the name of a workload, not of a service.
     pub workload: bool,
 }
 
@@ -86,12 +86,12 @@ impl Place {
         if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
     }
 
-    /// `prod-gz`, or the id.
+    /// The alias such as `prod-gz`, or else the id.
     pub fn cluster_for_people(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.cluster)
     }
 
-    /// The name that says this place and no other.
+    /// The name that means this place and no other.
     pub fn named(&self) -> Named {
         Named {
             cluster: Some(self.cluster_for_people().to_owned()),
@@ -101,12 +101,12 @@ impl Place {
     }
 }
 
-/// A word that means several things.
+/// An ambiguous word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Choice {
     /// What was typed.
     pub word: String,
-    /// What it may mean: the command that says so.
+    /// For each meaning, the command that is not ambiguous.
     pub commands: Vec<String>,
 }
 
@@ -123,7 +123,7 @@ impl Choice {
     }
 }
 
-/// What is not there.
+/// What kind of thing was not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -139,7 +139,7 @@ pub enum Kind {
     Mute,
 }
 
-/// A name of nothing that the reader may see.
+/// A name that nothing has, or nothing that the reader may see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unknown {
     /// What was looked for.
@@ -175,9 +175,9 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<
         .into_iter()
         .filter_map(|name| {
             let lower = name.to_lowercase();
-            // Who types the beginning of a name, or a part of it, means it.
+            // Whoever types a part of a name means that name.
             let part = letters >= 3 && lower.contains(&word);
-            // Far longer or shorter ones need no closer look.
+            // The distance is at least the difference in length.
             let apart = lower.chars().count().abs_diff(letters);
             let distance = if part {
                 1

@@ -7,7 +7,7 @@ use super::words::Word;
 use super::{Change, Command, Query, ack, events, help, incidents, mute, mutes, show, status, unmute, untold, why};
 use crate::translations::Phrase;
 
-/// All that is known of a command but how the store is read for it.
+/// All that defines a command, except how the store is read for it.
 pub struct Spec {
     /// Its name.
     pub name: &'static str,
@@ -15,24 +15,24 @@ pub struct Spec {
     pub usage: &'static str,
     /// What it does, in a sentence.
     pub about: Phrase,
-    /// As people type it.
+    /// Examples, as people type them.
     pub examples: &'static [&'static str],
     /// Its options.
     pub(super) options: &'static [Opt],
-    /// So many words are arguments.
+    /// How many words are arguments.
     pub(super) arguments: usize,
     /// Whether what follows the arguments is free text.
     pub(super) free_text: bool,
     pub(super) parse: Parse,
 }
 
-/// How what was given becomes a command, and whether that changes anything.
+/// How the arguments become a command, and whether it changes anything.
 pub(super) enum Parse {
-    /// It asks. `None`: its help is wanted.
+    /// A question. `None` asks for its help.
     Query(fn(Args) -> Result<Option<Query>, Mistake>),
-    /// It changes something.
+    /// A change.
     Change(fn(Args) -> Result<Change, Mistake>),
-    /// It is `help`.
+    /// The command `help`.
     Help,
 }
 

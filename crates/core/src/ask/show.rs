@@ -1,4 +1,4 @@
-//! `show ID`: one incident, what was told of it, and what people did.
+//! `show ID`: one incident, the messages about it, and what people did.
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::time::Time;
 use crate::translations::Phrase;
 use crate::user_action::Act;
 
-/// How many actions and messages are listed, the newest.
+/// How many of the newest actions and messages are listed.
 const MOST_LISTED: usize = 6;
 
 pub(super) const SPEC: Spec = Spec {
@@ -38,14 +38,14 @@ fn parse(args: Args) -> Result<Option<Query>, Mistake> {
     Ok(Some(Query::Show { id: only_id(&args, SPEC.name)? }))
 }
 
-/// A message about it that was sent, or waits.
+/// A message about an incident, sent or waiting.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ToldOnce {
-    /// What it says.
+    /// What it says of the incident.
     pub kind: NoticeKind,
     /// When it became due.
     pub at: Time,
-    /// To whom.
+    /// The destination.
     pub to: String,
     /// due, claimed, sent, folded or dead.
     pub state: String,
@@ -54,33 +54,33 @@ pub struct ToldOnce {
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shown {
-    /// In short.
+    /// The summary.
     pub brief: Brief,
-    /// Its whole story, as a notice of this moment.
+    /// The whole story, as a notice that is made now.
     pub notice: Notice,
-    /// What people did, the oldest first.
+    /// User actions, the oldest first.
     pub actions: Vec<Logged>,
-    /// What was told, the oldest first.
+    /// The messages about it, the oldest first.
     pub told: Vec<ToldOnce>,
 }
 
 /// An answer in its parts.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    /// The story, as a message of this moment.
+    /// The story, as a message that is made now.
     pub story: Message,
-    /// Who has it, and what is muted.
+    /// Its acknowledgement and mutes.
     pub people: Vec<Block>,
-    /// What people did, the oldest first.
+    /// User actions, the oldest first.
     pub actions: Vec<Block>,
-    /// What was told, the oldest first.
+    /// The messages about it, the oldest first.
     pub told: Vec<Block>,
 }
 
 impl Shown {
     pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
         let Parts { mut story, people, actions, told } = self.written(formatter);
-        // Right below the gist: it decides whether there is anything left to do.
+        // Right below the gist: whether somebody acknowledged or muted it decides what is left to do.
         let place = story.blocks.len().min(1);
         story.blocks.splice(place..place, people);
         story.blocks.extend(newest(actions));
@@ -89,7 +89,7 @@ impl Shown {
         story
     }
 
-    /// The same in parts and whole, for a reader who clicks and does not type.
+    /// The same in parts and in full, for a page whose reader does not type commands.
     pub fn parts(&self, style: &Style) -> Parts {
         self.written(&AnswerFormatter::new(style, Prompt::default()))
     }
@@ -97,7 +97,7 @@ impl Shown {
     fn written(&self, formatter: &AnswerFormatter<'_>) -> Parts {
         let texts = formatter.texts;
         let mut story = compose_built_in(&self.notice, formatter.style);
-        // An answer calls nobody.
+        // An answer mentions nobody.
         story.mentions.clear();
         let mut people: Vec<Block> = Vec::new();
         for mute in &self.brief.muted {
@@ -139,8 +139,8 @@ impl Shown {
     }
 }
 
-/// The story as it is now, as if it were told for the first time; of what is over, its end. What lies in
-/// services that the reader may not see is left out.
+/// A notice that is made now: of an open incident the first one, of one that is over its end. Leaves out services that
+/// the reader may not see.
 pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, now: Time) -> Notice {
     let mut seen = incident.clone();
     seen.targets.retain(|target| scope.sees(target));
@@ -157,7 +157,7 @@ pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, 
     let alias = seen.targets.first().and_then(|target| known.alias(&target.cluster));
     let mut story = seen.story(&due, None, alias, now);
     if !scope.covers(&incident.targets) {
-        // Nobody knows which service showed which of these.
+        // It is not known which service showed which of these.
         story.object_names.clear();
         story.newest.obj_name.clear();
         story.newest.message.clear();

@@ -1,4 +1,4 @@
-//! `status`: how podbell is, as far as the reader may see.
+//! `status`: whether podbell itself is well, as far as the reader may see.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::message::{self, Block, Message, Span, words};
 use crate::time::Time;
 use crate::translations::Phrase;
 
-/// A service that was not alive for so long does not run, in seconds.
+/// Seconds without a heartbeat after which the service counts as not running.
 const ALIVE: u64 = 60;
 
 pub(super) const SPEC: Spec = Spec {
@@ -23,19 +23,19 @@ pub(super) const SPEC: Spec = Spec {
     parse: Parse::Query(|_| Ok(Some(Query::Status))),
 };
 
-/// The answer. What is `None` is not the reader's to see.
+/// The answer. Fields that the reader may not see are `None`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
     /// When the service was last alive.
     pub heartbeat: Option<Time>,
-    /// Nobody owns the store, where that can be seen: it has ended, however young its heartbeat is.
+    /// No process owns the store, where that can be checked: podbell has ended, however recent its heartbeat is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ended: bool,
     /// Services that are watched.
     pub services: u64,
-    /// Of those, which cannot be read.
+    /// How many of them cannot be read.
     pub unreadable: u64,
-    /// Since when the first of them.
+    /// Since when the first of them cannot be read.
     pub unreadable_since: Option<Time>,
     /// Services whose lists have entries that cannot be understood.
     #[serde(skip_serializing_if = "is_zero")]
@@ -81,7 +81,7 @@ impl Status {
     }
 }
 
-/// A fact that most answers would only have as a nought.
+/// For serde: leaves out a count that is zero in most answers.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 pub(super) fn is_zero(n: &u64) -> bool {
     *n == 0

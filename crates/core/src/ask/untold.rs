@@ -1,4 +1,4 @@
-//! `untold`: Warnings that no rule told, so that nobody has to trust a silence.
+//! `untold`: Warnings that no rule notified anybody of, so that nobody has to trust a silence.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -19,10 +19,10 @@ use crate::step::decision::{Decision, Verdict};
 use crate::time::Time;
 use crate::translations::Phrase;
 
-/// What is looked back at unless something else is asked for.
+/// How far back the answer looks by default.
 const LATELY: Duration = Duration::from_secs(24 * 3600);
 
-/// Which.
+/// Which Warnings are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
     /// Of this namespace only.
@@ -31,12 +31,12 @@ pub struct Ask {
     pub cluster: Option<String>,
     /// How far back.
     pub since: Duration,
-    /// Counted from 1.
+    /// The page, counted from 1.
     pub page: u32,
 }
 
 impl Ask {
-    /// Whether a target is asked for.
+    /// Whether a target passes these filters.
     pub fn wants(&self, target: &Target, alias: Option<&str>) -> bool {
         self.namespace.as_ref().is_none_or(|namespace| **namespace == *target.namespace)
             && self.cluster.as_ref().is_none_or(|name| **name == *target.cluster || Some(name.as_str()) == alias)
@@ -87,27 +87,27 @@ pub struct Row {
     pub objects: u64,
     /// New occurrences.
     pub occurrences: u64,
-    /// The newest.
+    /// When the newest of them was seen.
     pub at: Time,
-    /// Its text.
+    /// The text of the newest one.
     pub message: String,
-    /// The rules that say that it is noise; none: no rule is about it.
+    /// The rules that ignore it; empty if no rule matches it.
     pub ignored_by: Vec<RuleKey>,
 }
 
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Untold {
-    /// The question again, for the next page.
+    /// The question, from which the command for the next page is made.
     #[serde(skip)]
     pub ask: Ask,
     /// One page, the newest first.
     pub rows: Vec<Row>,
-    /// How many there are in all.
+    /// How many there are on all pages.
     pub all: u64,
     /// How many pages.
     pub pages: u32,
-    /// Services whose lists have entries that cannot be understood: what those say is told to nobody.
+    /// Services whose lists have entries that cannot be understood: nobody is notified of those.
     #[serde(skip_serializing_if = "is_zero")]
     pub unusable: u64,
 }
@@ -140,7 +140,7 @@ impl Untold {
         }
         let mut rows: Vec<Row> =
             rows.into_iter().map(|(row, objects)| Row { objects: objects.len() as u64, ..row }).collect();
-        // Of one poll the store's order is that of hashes: to people it would be none.
+        // Within one poll the store sorts by hash, which means nothing to people.
         rows.sort_by_cached_key(|row| {
             let place = [&row.cluster, &row.namespace, &row.workload, &row.reason].map(Clone::clone);
             (Reverse(row.at), place)

@@ -1,5 +1,5 @@
-//! `why ID`: how an incident came about, in short: the changes that decided and the newest ones, which rule
-//! decided, and what keeps it from being told.
+//! `why ID`: how an incident came about: the changes that decided and the newest ones, the rule that decided, and what
+//! holds its notices back.
 
 use serde::Serialize;
 
@@ -37,18 +37,18 @@ fn parse(args: Args) -> Result<Option<Query>, Mistake> {
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Why {
-    /// In short.
+    /// The summary.
     pub brief: Brief,
     /// The changes that joined it and that the reader may see.
     pub changes: Trail,
-    /// Who was not told since, and by what.
+    /// The destinations whose notices are held back, and by what.
     pub held: Vec<(Destination, Held)>,
-    /// What was told, the oldest first.
+    /// The messages about it, the oldest first.
     pub told: Vec<ToldOnce>,
 }
 
 impl Why {
-    /// The answer from the changes that the reader may see, the oldest first. `held`: who was not told since.
+    /// The answer from the changes that the reader may see, the oldest first. `held`: whose notices are held back.
     pub fn new(
         brief: Brief,
         decisions: Vec<Decision>,
@@ -58,8 +58,8 @@ impl Why {
     ) -> Self {
         let newest = decisions.last().and_then(|decision| claimed(decision, brief.id));
         for (to, by) in newest.map(|claimed| claimed.held.clone()).unwrap_or_default() {
-            // What held the newest change and still does, though nothing was to be told of that: planned work and
-            // hours. Mutes and other incidents are told as they are now.
+            // Add the maintenance and hours that held the newest change and still last, even if no notice was due for
+            // it. Mutes and other incidents are in `held` as they are now.
             let still = matches!(&by, Held::Window { until, .. } if *until > now);
             if still && !held.iter().any(|(known, _)| *known == to) {
                 held.push((to, by));
@@ -81,7 +81,7 @@ impl Why {
         formatter.message(message::one_line(&title, 300), blocks)
     }
 
-    /// The same for a reader who clicks and does not type.
+    /// The same for a page whose reader does not type commands.
     pub fn explanation(&self, style: &Style) -> Vec<Block> {
         self.written(&AnswerFormatter::new(style, Prompt::default()))
     }
@@ -121,7 +121,7 @@ impl Why {
     }
 }
 
-/// How this incident's rule took a change.
+/// What this incident's rule decided about a change.
 fn claimed(decision: &Decision, incident: u64) -> Option<&Claimed> {
     match &decision.verdict {
         Verdict::Claimed(claimed) => claimed.iter().find(|claimed| claimed.incident == Some(incident)),

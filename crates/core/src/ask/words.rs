@@ -1,26 +1,26 @@
-//! From what people type in chats to words: quotes of every keyboard, dashes that phones make, and
-//! characters of Chinese keyboards. Never knows a command.
+//! Splits what people type into words. Understands the quotes of every keyboard, the dashes that phones make, and the
+//! characters of Chinese keyboards. Knows no command.
 
 use super::mistake::Mistake;
 
-/// The longest text that is looked at, in characters.
+/// The longest text that is read, in characters.
 pub(super) const MOST_CHARS: usize = 2_000;
 pub(super) const MOST_WORDS: usize = 50;
 
 /// One word of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
-    /// As it is understood: without quotes, in the characters of an English keyboard.
+    /// The word without quotes, in the characters of an English keyboard.
     pub text: String,
-    /// Whether it stood in quotes: then it is no option.
+    /// Whether it was quoted: a quoted word is never an option.
     pub quoted: bool,
     /// Where it begins in the text.
     pub start: usize,
 }
 
 impl Word {
-    /// The name of the option that it is: what follows the dashes. A phone makes one long dash of two
-    /// short ones, so their number says nothing.
+    /// The name of the option, if it is one: what follows the dashes. Phones turn two hyphens into one dash, so their
+    /// number does not count.
     pub(super) fn option(&self) -> Option<(String, Option<&str>)> {
         let name = self.text.trim_start_matches('-');
         let is_one = !self.quoted && name.len() < self.text.len() && name.starts_with(|c: char| c.is_alphabetic());
@@ -57,7 +57,7 @@ pub(super) fn split(text: &str) -> Result<Vec<Word>, Mistake> {
     }
 }
 
-/// A word without quotes; of `--reason="no room"` the value may have some.
+/// Reads a word without quotes; the value of an option may be quoted, as in `--reason="no room"`.
 fn unquoted(rest: &str, start: usize) -> (Word, &str) {
     let end = rest.find(is_gap).unwrap_or(rest.len());
     let (word, after) = rest.split_at(end);
@@ -106,16 +106,16 @@ fn is_gap(c: char) -> bool {
     c.is_whitespace()
 }
 
-/// The characters of an English keyboard for those that phones and Chinese keyboards make of them.
+/// Replaces characters that phones and Chinese keyboards make by those of an English keyboard.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            // Nobody sees these, and nobody types them on purpose.
+            // Invisible characters: nobody types them on purpose.
             '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{202a}'..='\u{202e}' => {}
             '—' | '―' => plain.push_str("--"),
             '–' | '‐' | '‑' | '‒' | '−' => plain.push('-'),
-            // Full-width forms lie in the order of ASCII.
+            // Full-width forms have the same order as ASCII.
             '\u{ff01}'..='\u{ff5e}' => plain.extend(char::from_u32(u32::from(c) - 0xfee0)),
             '、' => plain.push(','),
             c => plain.push(c),

@@ -1,13 +1,13 @@
-//! What an incident remembers by podbell's clock, when that clock is set. The cluster's dates stay what they are.
+//! Handles a clock that was set: shifts the times that an incident took from podbell's clock. The cluster's dates stay.
 
 use super::hold::Held;
 use super::{Incident, Phase, Sighting};
 use crate::time::Jump;
 
 impl Incident {
-    /// The clock was set.
+    /// Shifts the times of podbell's own clock.
     pub fn clock_set(&mut self, by: Jump) {
-        // Field by field, so that a new one cannot be forgotten.
+        // Destructure, so that a new field cannot be forgotten.
         let Self {
             id: _,
             rule: _,
@@ -24,7 +24,7 @@ impl Incident {
             first_seen: _,
             reopened: _,
             blind,
-            telling,
+            notifications,
             details,
             acknowledged,
             signs: _,
@@ -44,15 +44,15 @@ impl Incident {
             at.carry(by);
         }
         runs.iter_mut().for_each(|run| run.clock_set(by));
-        for (_, telling) in telling {
-            if let Some(told) = &mut telling.told {
+        for (_, notifications) in notifications {
+            if let Some(told) = &mut notifications.told {
                 told.at.carry(by);
             }
-            if let Some(next) = &mut telling.next {
+            if let Some(next) = &mut notifications.next {
                 next.caused_at.carry(by);
             }
-            // The end of a window is the calendar's.
-            if let Some(Held::Mute { until, .. }) = &mut telling.held {
+            // The end of a window follows the calendar.
+            if let Some(Held::Mute { until, .. }) = &mut notifications.held {
                 until.carry(by);
             }
         }

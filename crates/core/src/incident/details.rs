@@ -12,7 +12,7 @@ use crate::notice::{Newest, ReasonCount};
 use crate::series::EpisodeKey;
 use crate::time::Time;
 
-/// How long an object counts as affected.
+/// How long after its last occurrence an object counts as affected.
 pub(super) const OBJECT_MEMORY: Duration = Duration::from_secs(3600);
 /// Most objects, episodes, reasons and topics kept per incident: an incident is rewritten whole with every change.
 const MOST_OBJECTS: usize = 1000;
@@ -20,9 +20,9 @@ const MOST_EPISODES: usize = 200;
 const MOST_REASONS: usize = 20;
 const MOST_TOPICS: usize = 50;
 const MOST_MESSAGE_CHARS: usize = 4000;
-/// Names of Kubernetes have at most 253 characters; anything longer is nonsense of a source.
+/// Names in Kubernetes have at most 253 characters; a longer one is garbage from the source.
 pub(super) const MOST_NAME_CHARS: usize = 300;
-/// What tells families of troubles apart.
+/// How many characters of a family of troubles are kept.
 pub(super) const MOST_FAMILY_CHARS: usize = 60;
 
 /// What an incident is about, in detail. All of it is bounded.
@@ -32,18 +32,18 @@ pub struct Details {
     pub objects: LiteMap<Box<str>, Sighting>,
     /// Occurrences by reason, in order of joining.
     pub reasons: Vec<ReasonCount>,
-    /// What it talks about, in order of joining, each with words for people.
+    /// Its topics in order of joining, each with words for people.
     pub topics: Vec<Topic>,
-    /// The event that messages quote: the newest, or the newest that says the cause.
+    /// The event that messages quote: the newest, or the newest that names the cause.
     pub newest: Newest,
     /// The cluster's date of `newest`.
     pub newest_seen: Time,
-    /// Episodes whose past is counted as older, folded to 64 bits, sorted.
+    /// Episodes whose earlier occurrences were counted as older, folded to 64 bits, sorted.
     pub episodes: Vec<u64>,
-    /// The reasons that occurred since it opened last.
+    /// The reasons that occurred since it last opened.
     #[serde(default)]
     pub current: Vec<String>,
-    /// The reasons that may bring it back.
+    /// The reasons that gather while it is not open and may reopen it.
     #[serde(default)]
     pub gathered: Vec<String>,
     /// The newest occurrence of an object that found no place among `objects`.
@@ -51,14 +51,14 @@ pub struct Details {
     pub unlisted: Option<Time>,
 }
 
-/// When an object was last heard of, and of what.
+/// When podbell last heard of an object, and of which troubles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
-    /// By an occurrence.
+    /// When it last had an occurrence.
     pub occurred: Time,
-    /// By an occurrence or a sustaining event.
+    /// When it last had an occurrence or a sustaining event.
     pub heard: Time,
-    /// Its troubles of which the ends are known.
+    /// Its troubles that end by an event, ended ones included.
     #[serde(default)]
     pub standing: Vec<Standing>,
     /// The newest sign of a trouble that ends by silence.
@@ -66,12 +66,12 @@ pub struct Sighting {
     pub silent: Option<Time>,
 }
 
-/// Something that an incident talks about.
+/// A topic of an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topic {
     /// Its identity, see [`crate::topic`].
     pub key: String,
-    /// The words that tell it as news: the reason, and the message's beginning.
+    /// Its words when it is news: the reason, and the message's beginning.
     pub words: String,
     /// The family of troubles that it belongs to, see [`crate::reports::family`].
     #[serde(default)]
@@ -79,19 +79,19 @@ pub struct Topic {
 }
 
 impl Details {
-    /// It came back: what occurred before it was over is no part of that.
+    /// The incident opens: only the reasons that gathered for this are current.
     pub(super) fn begin_anew(&mut self) {
         let again = std::mem::take(&mut self.gathered);
         self.current = again;
     }
 
-    /// Takes in a change. Says whether its episode is new to the incident.
+    /// Takes in a change. Returns whether its episode is new to the incident.
     pub(super) fn record(&mut self, joining: &Joining<'_>, now: Time) -> bool {
         let event = joining.event;
         self.record_object(event, joining, now);
         let reason = clipped(event.reason.trim(), 200);
         let reasons = if joining.open { &mut self.current } else { &mut self.gathered };
-        // Nothing of what goes on now is known yet.
+        // No reason yet: nothing of the present trouble was quoted before.
         let begins = reasons.is_empty();
         if reasons.len() < MOST_REASONS && !reasons.contains(&reason) && !joining.over {
             reasons.push(reason.clone());
@@ -162,7 +162,7 @@ fn topic_words(event: &Event<'_>) -> String {
     format!("{}: {}", clipped(event.reason.trim(), 60), clipped(line, 120))
 }
 
-/// At most so many characters, cut between characters.
+/// Cuts a text to at most so many characters.
 pub(super) fn clipped(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }

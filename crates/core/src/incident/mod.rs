@@ -1,7 +1,7 @@
 //! An incident: the open problem that one rule groups changes into.
 //!
-//! Owns the facts (how often, how many objects, since when) and the life (gathering, open,
-//! resolved). What is told of it, to whom and when is [`telling`]; it never knows how.
+//! Owns the facts (how often, how many objects, since when) and the life (gathering, open, resolved). What is sent of
+//! it, to whom and when is decided in [`notification_state`]; how it is sent is not known here.
 
 mod clock;
 mod details;
@@ -30,11 +30,11 @@ use packed::Packed;
 use standing::{EndedBy, Shows, Signs};
 use window::{Occurrences, Run};
 
-/// How long a trouble that has lasted for long enough waits for the good read that proves it.
+/// How long a trouble that has lasted long enough waits for the good read that confirms it.
 const READ_WITHIN: Duration = Duration::from_secs(3600);
-/// The longest silence that reopening can demand.
+/// The longest silence that reopening can demand before the next end.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(4 * 3600);
-/// So often come back, an incident flaps: that is told once, and then only its end.
+/// An incident that reopened this often flaps: that is sent once, and after it only the final end.
 pub const FLAPPING: u32 = 3;
 /// Most targets and blind times kept per incident: an incident is rewritten whole with every change.
 const MOST_TARGETS: usize = 500;
@@ -43,11 +43,11 @@ const MOST_BLIND: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Too few occurrences yet for `open_when`; nobody knows of it.
+    /// Too few occurrences yet for `open_when`; nobody is notified.
     Gathering,
-    /// A problem.
+    /// A present problem.
     Open,
-    /// Quiet since then; may come back.
+    /// Quiet since then; may reopen.
     Resolved {
         /// The moment at which the silence was long enough.
         at: Time,
@@ -63,9 +63,9 @@ pub struct Incident {
     pub rule: RuleKey,
     /// The values it is grouped by, in the order of the rule's `group_by`.
     pub group: Vec<(Field, String)>,
-    /// Where it is in its life. Not flattened: reading an incident back would take twice as long.
+    /// Its phase. Not flattened: reading an incident back would take twice as long.
     pub phase: Phase,
-    /// What counts towards `open_when`.
+    /// The occurrences that count towards `open_when`.
     pub recent: Vec<Time>,
     /// The targets that show it, sorted.
     pub targets: Vec<Target>,
@@ -73,48 +73,48 @@ pub struct Incident {
     pub workload: String,
     /// Occurrences so far; kept over reopening.
     pub occurrences: u64,
-    /// Of those, what the cluster had counted before podbell saw it.
+    /// Occurrences that the cluster had counted before podbell saw them; not part of `occurrences`.
     pub older: u64,
-    /// When podbell observed the first and the newest occurrence.
+    /// When podbell observed the first occurrence.
     pub first_at: Time,
-    /// See `first_at`.
+    /// When podbell observed the newest occurrence.
     pub last_at: Time,
     /// The newest sign of life: an occurrence, a sustaining event, or the end of a blind time.
     pub last_sign: Time,
     /// The cluster's date of the first occurrence.
     pub first_seen: Time,
-    /// How often it came back.
+    /// How often it reopened.
     pub reopened: u32,
-    /// When podbell could not see.
+    /// Times in which podbell could not see.
     pub blind: Vec<(Time, Time)>,
-    /// What each destination knows.
-    pub telling: LiteMap<Destination, NotificationState>,
+    /// The notification state of each destination.
+    pub notifications: LiteMap<Destination, NotificationState>,
     /// What only its story needs.
     pub details: Packed<Details>,
-    /// Who has it; until it is over or comes back.
+    /// The acknowledgement; cleared when it resolves or reopens.
     #[serde(default)]
     pub acknowledged: Option<Acknowledged>,
     /// What decides when it is quiet.
     #[serde(default)]
     pub signs: Signs,
-    /// For how long the slowest of its reporters may keep silent, in seconds.
+    /// The longest silence that its slowest reporter may keep, in seconds.
     #[serde(default)]
     pub slowest: u32,
-    /// The event that ended the last trouble that stood.
+    /// The event that ended the last standing trouble.
     #[serde(default)]
     pub ended_by: Option<EndedBy>,
-    /// The shape of the names of its workloads, if they are runs of one thing.
+    /// The shape of its workloads' names, if they are runs of one thing.
     #[serde(default)]
     pub shape: Option<String>,
-    /// What counts towards `open_when` object by object.
+    /// The occurrences that count towards `open_when`, object by object.
     #[serde(default)]
     pub runs: Vec<Run>,
 }
 
-/// A change on its way into an incident.
+/// A change that is about to join an incident.
 #[derive(Clone, Copy, Debug)]
 pub struct Joining<'a> {
-    /// Where it was seen.
+    /// The target that showed it.
     pub target: &'a Target,
     /// The event, with the episode's whole count.
     pub event: &'a Event<'a>,
@@ -126,20 +126,21 @@ pub struct Joining<'a> {
     pub new: u64,
     /// When the new occurrences happened, by podbell's clock.
     pub times: Occurrences,
-    /// Whether they were written late: before the last good poll they had happened, and were not shown.
+    /// Whether the occurrences were written late: they happened before the last good poll, but it did not show them.
     pub late: bool,
-    /// Whether what they tell had ended when it was written.
+    /// Whether what they report had ended when it was written.
     pub over: bool,
-    /// Whether they join an incident that is open.
+    /// Whether they join an open incident.
     pub open: bool,
-    /// Whether the source would show what ends such a trouble: then going on is not lasting, standing is.
+    /// Whether the source would show the event that ends such a trouble: then only a standing trouble counts as
+    /// lasting, and repeated occurrences do not.
     pub end_is_shown: bool,
-    /// The destinations it won.
+    /// The destinations that the rule won.
     pub destinations: &'a [Destination],
 }
 
 impl Incident {
-    /// An incident that nothing has joined yet.
+    /// Creates an incident that nothing has joined yet.
     pub fn new(id: u64, rule: RuleKey, group: Vec<(Field, String)>, joining: &Joining<'_>, now: Time) -> Self {
         Self {
             id,
@@ -157,7 +158,7 @@ impl Incident {
             first_seen: joining.event.first_seen,
             reopened: 0,
             blind: Vec::new(),
-            telling: LiteMap::new(),
+            notifications: LiteMap::new(),
             details: Details {
                 newest: newest(joining.event),
                 newest_seen: joining.event.last_seen,
@@ -173,14 +174,14 @@ impl Incident {
         }
     }
 
-    /// Takes in a change at `now` and opens, reopens or marks as worse.
+    /// Takes in a change at `now`: opens or reopens the incident, or notes that it got worse.
     pub fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) {
         if self.targets.len() < MOST_TARGETS {
             insert_sorted(&mut self.targets, joining.target.clone());
         }
         for destination in joining.destinations {
-            if !self.telling.contains_key(destination) {
-                self.telling.insert(destination.clone(), NotificationState::default());
+            if !self.notifications.contains_key(destination) {
+                self.notifications.insert(destination.clone(), NotificationState::default());
             }
         }
         if joining.new == 0 {
@@ -210,7 +211,7 @@ impl Incident {
         }
     }
 
-    /// What gathered has ended: what comes now is another beginning.
+    /// All that gathered has ended: starts to gather anew.
     fn gather_anew(&mut self, joining: &Joining<'_>, now: Time) {
         let at = if joining.late { joining.times.last } else { now };
         (self.occurrences, self.older, self.first_seen) = (0, 0, joining.event.first_seen);
@@ -232,11 +233,11 @@ impl Incident {
     /// Whether it is about the same family of troubles as an event.
     pub fn is_about(&self, event: &Event<'_>) -> bool {
         let family = clipped(super::reports::family(event), MOST_FAMILY_CHARS);
-        // What was stored before families were known may be about anything.
+        // Topics that were stored before families were known may be about anything.
         self.details.topics.iter().any(|topic| topic.family == family || topic.family.is_empty())
     }
 
-    /// From its first occurrence to its newest.
+    /// The time from its first occurrence to its newest.
     pub fn lived(&self) -> Duration {
         self.last_at.since(self.first_at)
     }
@@ -246,7 +247,7 @@ impl Incident {
         self.shape.is_some()
     }
 
-    /// Whether a change tells of what was over when it was written.
+    /// Whether a change reports something that was over when it was written.
     pub fn tells_of_the_past(&self, event: &Event<'_>, at: Time, late: bool) -> bool {
         self.is_over(&object_key(event), event, at, late)
     }
@@ -256,8 +257,8 @@ impl Incident {
         self.recent.len() as u64
     }
 
-    /// When a trouble that stands has lasted for as long as the rule asks.
-    /// Where occurrences count, too, that needs a source that would show its end.
+    /// When a standing trouble has lasted for as long as the rule asks. If the rule counts occurrences, too, this needs
+    /// a source that would show the end of the trouble.
     pub fn lasts_at(&self, rule: &RuleSettings, shows: Shows) -> Option<Time> {
         let lasts = rule.open_when.lasts.filter(|_| self.phase != Phase::Open)?;
         if rule.open_when.count.is_some() && !self.end_is_shown(shows) {
@@ -266,25 +267,25 @@ impl Incident {
         self.signs.since.map(|since| since.plus(lasts))
     }
 
-    /// It is there for long enough.
+    /// Opens an incident that has lasted long enough.
     pub fn open_by_lasting(&mut self, rule: &RuleSettings, now: Time) {
         self.open(rule, now);
-        // It was collected for while it lasted.
-        for (_, telling) in &mut self.telling {
-            if let Some(next) = &mut telling.next {
+        // No `group_wait`: changes were collected while it lasted.
+        for (_, notifications) in &mut self.notifications {
+            if let Some(next) = &mut notifications.next {
                 next.at_once = true;
             }
         }
     }
 
-    /// It is over since `at`.
+    /// Resolves it; it has been over since `at`.
     pub fn resolve(&mut self, at: Time) {
         self.phase = Phase::Resolved { at };
         self.end_all();
     }
 
-    /// Takes in an event that keeps it open but is no occurrence. Says whether it was about one of
-    /// its objects.
+    /// Takes in an event that keeps it open but is no occurrence. Returns whether the event is about one of its
+    /// objects.
     pub fn sustain(&mut self, event: &Event<'_>, now: Time) -> bool {
         if self.phase != Phase::Open {
             return false;
@@ -296,7 +297,7 @@ impl Incident {
         self.details.change(|details| {
             if let Some(sighting) = details.objects.get_mut(key.as_str()) {
                 sighting.heard = now;
-                // What is sustained stands, or is not silent.
+                // A sustaining event proves that a trouble still stands, or else breaks the silence.
                 match sighting.standing.iter_mut().filter(|one| one.ended.is_none()).max_by_key(|one| one.heard) {
                     Some(one) => one.heard = now,
                     None => sighting.silent = Some(now),
@@ -308,7 +309,7 @@ impl Incident {
         true
     }
 
-    /// Podbell could not see from `from` to `until`: silence counts anew.
+    /// Notes that podbell could not see from `from` to `until`: silence counts anew from there.
     pub fn was_blind(&mut self, from: Time, until: Time) {
         self.last_sign = self.last_sign.max(until);
         self.blind.push((from, until));
@@ -317,7 +318,7 @@ impl Incident {
         }
     }
 
-    /// Its newest event, with the counts of all of it.
+    /// Its newest event, with the total count of the incident.
     pub fn newest_event(&self) -> Event<'_> {
         let newest = &self.details.newest;
         Event {
@@ -338,12 +339,12 @@ impl Incident {
         self.details.objects.values().filter(|seen| now.since(seen.occurred) < OBJECT_MEMORY).count() as u64
     }
 
-    /// When it stops being of interest: a gathering one when its occurrences leave the window, a
-    /// resolved one when it can no longer come back.
+    /// When it can be dropped: a gathering incident when its occurrences leave the window, a resolved one when it can
+    /// no longer reopen.
     pub fn expires_at(&self, rule: &RuleSettings) -> Option<Time> {
         match self.phase {
             Phase::Gathering => Some(self.gathers_until(rule)),
-            // What gathers to bring it back may still do so.
+            // Without occurrences that may still reopen it, only `reopen_within` counts.
             Phase::Resolved { at } if self.recent.is_empty() && self.runs.is_empty() && self.signs.standing == 0 => {
                 Some(at.plus(rule.reopen_within))
             }
@@ -354,9 +355,9 @@ impl Incident {
 
     fn gathers_until(&self, rule: &RuleSettings) -> Time {
         let counted = window::gathers_until(&self.recent, &self.runs, rule.open_when);
-        // What stands lasts, as far as is known: it waits for its moment, and then for a good read.
+        // A standing trouble is taken to last: it waits until it has lasted long enough, and then for a good read.
         let stands = self.lasts_at(rule, Shows::ALL).map(|at| at.max(self.last_at).plus(READ_WITHIN));
-        // What is written late about before an end must find that end.
+        // An event from before an end that is written late must still find that end.
         let ended = self.signs.ended().map(|at| at.plus(READ_WITHIN));
         [counted, stands, ended].into_iter().flatten().max().unwrap_or(self.last_at)
     }
@@ -381,7 +382,7 @@ impl Incident {
         let reopening = matches!(self.phase, Phase::Resolved { .. });
         self.details.change(Details::begin_anew);
         if reopening {
-            // Coming back clears the acknowledgement.
+            // Reopening clears the acknowledgement.
             self.acknowledged = None;
             self.reopened = self.reopened.saturating_add(1);
         }
@@ -392,8 +393,8 @@ impl Incident {
     }
 }
 
-/// Adds a value where it belongs, unless it is there. Most incidents have one or two of each: a
-/// sorted list is a tenth of the smallest tree.
+/// Inserts a value into a sorted list, unless it is there. Most incidents have one or two of each: a sorted list takes
+/// a tenth of the smallest tree.
 fn insert_sorted<T: Ord>(list: &mut Vec<T>, value: T) -> bool {
     match list.binary_search(&value) {
         Ok(_) => false,

@@ -1,7 +1,7 @@
-//! Something that is kept as bytes until it is first looked at. Knows nothing of what it holds.
+//! A value that is kept as bytes until it is first used. Independent of the value's type.
 //!
-//! Of ten thousand incidents that a start reads back, nobody looks at most for hours: their stories
-//! need neither be taken apart nor take up the memory of that.
+//! A start reads back ten thousand incidents, and most are not looked at for hours: their details need not be parsed
+//! until then, nor take the memory for that.
 
 use std::fmt;
 use std::ops::Deref;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone)]
 pub struct Packed<T> {
     value: OnceLock<Box<T>>,
-    /// None once the value was handed out to be changed.
+    /// `None` once the value was handed out to be changed.
     bytes: Option<Box<[u8]>>,
 }
 
@@ -43,7 +43,7 @@ impl<T: DeserializeOwned + Default> Deref for Packed<T> {
     }
 }
 
-/// Bytes that are none were refused with the row they came in: only what this program wrote comes here.
+/// Invalid bytes become the default. They cannot occur: only this program writes them, and a damaged row was refused.
 fn read<T: DeserializeOwned + Default>(bytes: Option<&[u8]>) -> T {
     bytes.and_then(|bytes| rmp_serde::from_slice(bytes).ok()).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! Which event of an incident a message quotes: the one that says the cause, and not the newest that says what
-//! follows from it.
+//! Which event of an incident a message quotes: the one that names the cause, not the newest one about its
+//! consequences.
 //!
-//! A kubelet says "Failed to pull image …: not found" and right after it "Error: ErrImagePull"; a command that is
-//! not in the image is said by `Failed`, and then comes `BackOff`. Pure: a table of texts.
+//! A kubelet says "Failed to pull image …: not found" and right after it "Error: ErrImagePull"; it reports a command
+//! that is not in the image by `Failed`, and then by `BackOff`. Pure: a table of texts.
 
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use crate::event::Event;
 use crate::notice::Newest;
 use crate::time::Time;
 
-/// For so long a cause stands for what only follows from it. A kubelet that still fails says the cause again within
-/// its own 5 minutes; after three of them it may be another one.
+/// How long a cause is quoted rather than its consequences. A kubelet that still fails says the cause again within its
+/// own 5 minutes; after three of them it may be another one.
 const HOLDS: Duration = Duration::from_secs(15 * 60);
 
-/// What texts of different reasons are about. Within one the more telling text counts, between two the newer.
+/// What an event's text is about, whatever its reason. Of two texts about the same, the more notifications one is quoted; of
+/// two about different things, the newer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
     Image,
@@ -27,7 +28,7 @@ enum About {
     Pods,
 }
 
-/// Whether an event is quoted in the place of another. `anew`: nothing of what goes on now was quoted yet.
+/// Whether an event replaces the quoted one. `anew`: nothing of the present trouble was quoted yet.
 pub(super) fn replaces(event: &Event<'_>, old: &Newest, old_seen: Time, anew: bool) -> bool {
     let newer = event.last_seen >= old_seen;
     let (new_about, new_telling) = of(&event.reason, &event.message);
@@ -45,7 +46,7 @@ fn of(reason: &str, message: &str) -> (Option<About>, bool) {
     let message = message.trim();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     let image = says(&["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull"]);
-    // "Error: ErrImagePull" is a state and no cause; "…: ErrImagePull: rpc error: …" has the cause in it.
+    // "Error: ErrImagePull" is a state, not a cause; "…: ErrImagePull: rpc error: …" includes the cause.
     let cause = says(&["rpc error", "ErrImagePull: ", "ErrImagePull: \"", "CrashLoopBackOff: \"rpc"]);
     let state = message.strip_prefix("Error: ").is_some_and(|state| state.chars().all(char::is_alphanumeric));
     match reason.trim() {

@@ -1,7 +1,7 @@
 //! Which troubles of an incident's objects still stand, and when it is quiet.
 //!
 //! A trouble that ends by an event of its own stands until that event comes, or its object is deleted; any other ends
-//! by silence. Owns that book-keeping; which event ends what is [`crate::reports`]'.
+//! by silence. Owns that bookkeeping; which event ends what is decided in [`crate::reports`].
 
 use std::time::Duration;
 
@@ -14,36 +14,36 @@ use crate::rules::rule::{RuleSettings, Until};
 use crate::time::{Jump, Time};
 use crate::workload;
 
-/// How long nothing must follow the event that ended the last trouble.
+/// How long nothing may follow the event that ended the last trouble before the incident is quiet.
 const SETTLED: Duration = Duration::from_secs(300);
-/// After so long without a word, a trouble that its reporter repeats is over though its end was not seen: the kubelet
+/// A trouble that its reporter repeats is over after so long without a report, though its end was not seen: the kubelet
 /// may have been silenced, or the object deleted unseen.
 const LOST: Duration = Duration::from_secs(4 * 3600);
-/// What comes back sooner after its end was not over: the kubelet tries again every five minutes.
+/// A trouble that comes back sooner than this had not ended: the kubelet tries again every five minutes.
 const CAME_BACK: Duration = Duration::from_secs(330);
-/// How much longer than a controller's longest back-off nothing must follow what it could create.
+/// How long nothing may follow a controller's success: slightly longer than its longest back-off.
 const CONTROLLER_SETTLED: Duration = Duration::from_secs(1030);
-/// The same for what is said once only.
+/// The same as `LOST`, for a trouble that is reported once only.
 const LOST_ONCE: Duration = Duration::from_secs(24 * 3600);
 
 /// A trouble of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Which.
+    /// Which trouble.
     pub trouble: Trouble,
     /// When it began, by podbell's clock.
     pub since: Time,
     /// Its newest occurrence, by podbell's clock.
     pub at: Time,
-    /// When podbell heard of it last.
+    /// When podbell last heard of it.
     pub heard: Time,
-    /// How long its reporter may keep silent, in seconds; 0: it says it once.
+    /// The longest interval at which its reporter repeats it, in seconds; 0: it is reported once.
     repeats: u32,
-    /// Whether silence is no end.
+    /// Whether its end is always reported, so that silence is no end.
     said: bool,
     /// When it ended, by podbell's clock.
     pub ended: Option<Time>,
-    /// Whether it came back right after an event said that it had ended: that was about something else.
+    /// Whether it came back right after an event reported its end: that event was about something else.
     #[serde(default)]
     came_back: bool,
 }
@@ -55,46 +55,46 @@ impl Standing {
     }
 }
 
-/// The event that ended the last trouble that stood.
+/// The event that ended the last standing trouble.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedBy {
-    /// Its reason, such as `NodeReady`; empty: the object is deleted.
+    /// Its reason, such as `NodeReady`; empty: the object was deleted.
     pub reason: String,
     /// The kind of its object.
     pub obj_type: String,
     /// The name of its object.
     pub obj_name: String,
-    /// When, by podbell's clock.
+    /// When it came, by podbell's clock.
     pub at: Time,
 }
 
 /// What decides when an incident is quiet, drawn from its objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signs {
-    /// How many troubles stand of which the end is said.
+    /// How many troubles stand whose end is always reported.
     pub standing: u32,
-    /// Whether one of them is that of a node.
+    /// Whether one of them is a node's.
     pub nodes: bool,
-    /// Whether one of them is that of something else.
+    /// Whether one of them is not a node's.
     pub others: bool,
     /// Since when the oldest of them stands.
     pub since: Option<Time>,
-    /// The newest word of them.
+    /// When podbell last heard of one of them.
     said: Option<Time>,
-    /// For how long none of them may be silent, in seconds.
+    /// How long they may all go unreported before they count as over, in seconds.
     lost_after: u32,
-    /// The newest sign of what ends by silence.
+    /// The newest sign of a trouble that ends by silence.
     silent: Option<Time>,
-    /// When the newest of those that ended did so.
+    /// When an event last ended a trouble.
     ended: Option<Time>,
 }
 
-/// What is known of whether a source shows the events that end a trouble.
+/// Which events that end troubles a source is known to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shows {
-    /// Of pods and what controls them.
+    /// Those of pods and of what controls them.
     pub ends: bool,
-    /// Of nodes.
+    /// Those of nodes.
     pub nodes: bool,
 }
 
@@ -104,19 +104,20 @@ impl Shows {
 }
 
 impl Signs {
-    /// Whether all that there was has ended by events.
+    /// Whether every trouble has ended by an event.
     pub(super) fn is_over(&self) -> bool {
         self.standing == 0 && self.silent.is_none() && self.ended.is_some()
     }
 
-    /// When the newest trouble that ended by an event did so.
+    /// When an event last ended a trouble.
     pub(super) fn ended(&self) -> Option<Time> {
         self.ended
     }
 }
 
 impl Incident {
-    /// When it is over, if nothing more happens: by the events that end it, where they are shown; by silence else.
+    /// When it is over, if nothing more happens: by the events that end it, where the source shows them; else by
+    /// silence.
     pub fn quiet_at(&self, rule: &RuleSettings, shows: Shows) -> Time {
         let silence = self.silence(rule);
         let by_silence = self.last_sign.plus(silence);
@@ -133,21 +134,21 @@ impl Incident {
         [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
     }
 
-    /// Whether what still stands would be seen to end.
+    /// Whether the source would show the end of what still stands.
     pub fn end_is_shown(&self, shows: Shows) -> bool {
-        // What ended in a blind time may have been said then.
+        // An end during a blind time may have been missed.
         let missed = self.blind.last().is_some_and(|(_, until)| *until >= self.last_sign);
         (shows.nodes || !self.signs.nodes) && (shows.ends || !self.signs.others) && !missed
     }
 
-    /// The event by which it ended, if that was what ended it.
+    /// The event that ended it, if it ended by an event.
     pub fn ended_by_event(&self) -> Option<&EndedBy> {
         let Signs { standing, silent, .. } = self.signs;
         self.ended_by.as_ref().filter(|end| standing == 0 && silent.is_none_or(|silent| silent <= end.at))
     }
 
-    /// The silence that ends it: not shorter than its slowest reporter keeps, unless the rule wants silence alone;
-    /// doubled by each reopening, up to 4 h.
+    /// The silence that ends it: not shorter than its slowest reporter may keep, unless the rule wants silence alone.
+    /// Each reopening doubles the rule's `resolve_after`, up to 4 h.
     pub fn silence(&self, rule: &RuleSettings) -> Duration {
         let slowest = match rule.until {
             Until::Event => Duration::from_secs(self.slowest.into()),
@@ -161,8 +162,8 @@ impl Incident {
         doubled.min(LONGEST_SILENCE.max(span))
     }
 
-    /// Whether an occurrence at `at` lies before the end of the same trouble of its object, or, if it was written late,
-    /// before the incident was over: it says nothing of what is.
+    /// Whether an occurrence at `at` says nothing of the present: it lies before the end of the same trouble of its
+    /// object or, if it was written late, before the end of the incident.
     pub(super) fn is_over(&self, object: &str, event: &Event<'_>, at: Time, late: bool) -> bool {
         let ended = |report: Report| {
             let known = self.details.objects.get(object)?.standing.iter().find(|one| one.trouble == report.trouble)?;
@@ -172,18 +173,19 @@ impl Incident {
         over || reports::of(event).and_then(ended).unwrap_or(false)
     }
 
-    /// An event that may end a trouble that stands. Says whether it did.
+    /// Ends the standing troubles that an event ends. Returns whether there were any.
     pub fn end_by(&mut self, event: &Event<'_>, end: End, now: Time) -> bool {
         let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
         let object = super::object_key(event);
         let of = workload::of(kind, name);
         let about = |key: &str, one: &Standing| match end.of {
-            // Another container of the pod may be well: what came back after such an end waits for its deletion.
+            // The event may be about another container of the pod: a trouble that came back after such an end stands
+            // until the pod is deleted.
             Of::Object => key == object && !one.came_back,
             Of::Workload => key
                 .split_once('/')
                 .is_some_and(|(other, name)| workload::of(other, name) == of && (!end.same_kind || other == kind)),
-            // Which node a pod was on is not known: it ends with the first node that is back.
+            // Which node a pod was on is not known: its trouble ends with the first node that is back.
             Of::Node => key == object || (one.trouble == Trouble::NodeAway && !key.starts_with("Node/")),
         };
         let by = EndedBy {
@@ -195,7 +197,7 @@ impl Incident {
         self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, now)
     }
 
-    /// Objects are deleted: nothing of them stands any more. Says whether something did.
+    /// Objects were deleted: ends their standing troubles. Returns whether there were any.
     pub fn deleted(&mut self, gone: Deleted<'_>, now: Time) -> bool {
         let (kind, name) = gone.object();
         let by = EndedBy { reason: String::new(), obj_type: kind.to_owned(), obj_name: name.to_owned(), at: now };
@@ -203,7 +205,8 @@ impl Incident {
         self.end_those(|key, _| is(key), by, now)
     }
 
-    /// It is over by other means: nothing stands. Only what happened before the newest occurrence is of the past.
+    /// The incident is over by other means: ends each standing trouble at its newest occurrence, so that only what
+    /// happened before counts as past.
     pub(super) fn end_all(&mut self) {
         if self.signs.standing > 0 {
             self.signs = self.details.change(|details| {
@@ -234,7 +237,7 @@ impl Incident {
 }
 
 impl Sighting {
-    /// An occurrence at `at`, by podbell's clock, heard of at `now`.
+    /// Takes in an occurrence at `at`, by podbell's clock, that podbell heard of at `now`.
     pub(super) fn occur(&mut self, event: &Event<'_>, at: Time, now: Time) {
         match reports::of(event) {
             None => self.silent = self.silent.max(Some(now)),
@@ -274,7 +277,8 @@ impl Details {
             signs.silent = signs.silent.max(seen.silent);
             for one in &seen.standing {
                 match one.ended {
-                    // A controller that could create one may be refused the next, and says so at its next try.
+                    // A controller that could create one object may be refused the next, and reports that with its next
+                    // try.
                     Some(at) if one.trouble == Trouble::NotCreated => {
                         signs.ended = signs.ended.max(Some(at.plus(CONTROLLER_SETTLED - SETTLED)));
                     }

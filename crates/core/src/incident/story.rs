@@ -6,15 +6,15 @@ use crate::notice::{NoticeKind, Story};
 use crate::rules::rule::{Field, RuleSettings};
 use crate::time::Time;
 
-/// How many names of objects are told.
+/// How many object names a story lists.
 const MOST_NAMES: usize = 5;
-/// How many nodes stand for what it is about.
+/// How many nodes stand in for the workload.
 const MOST_NODES: usize = 2;
-/// How many services.
+/// How many services a story lists.
 const MOST_SERVICES: usize = 50;
 
 impl Incident {
-    /// The whole story at `now`, with what is new since the destinations were told last.
+    /// The whole story at `now`, with what is new since the last notice to the destinations.
     pub fn story(&self, due: &Due, rule: Option<&RuleSettings>, alias: Option<&str>, now: Time) -> Story {
         let target = self.targets.first();
         let severity = rule.map(|rule| rule.severity).unwrap_or_default();
@@ -32,7 +32,7 @@ impl Incident {
             occurrences: self.occurrences,
             in_all: self.occurrences.saturating_add(self.older),
             objects: match due.kind {
-                // At its end, all that it was about.
+                // At its end, all objects that it was about.
                 NoticeKind::Resolved | NoticeKind::Closed => self.details.objects.len() as u64,
                 _ => self.objects_lately(now),
             }
@@ -62,7 +62,7 @@ impl Incident {
         }
     }
 
-    /// The workload, or nothing where the rule mixes several.
+    /// The workload; where the rule mixes several, the nodes or nothing.
     fn workload_for_people(&self) -> String {
         let one = self.group.iter().any(|(field, _)| matches!(field, Field::Workload | Field::ObjName));
         match (one, &self.shape) {
@@ -72,8 +72,8 @@ impl Incident {
         }
     }
 
-    /// The nodes that it is about, where the rule groups by nothing smaller than a cluster: the services whose lists show
-    /// them say nothing.
+    /// The nodes that it is about, if the rule groups by nothing smaller than a cluster: then the services whose lists
+    /// show them say nothing.
     fn nodes_for_people(&self) -> Option<String> {
         let wide = self.group.iter().all(|(field, _)| matches!(field, Field::Source | Field::Cluster | Field::ObjType));
         if !wide || self.details.newest.obj_type != "Node" {
@@ -95,7 +95,7 @@ impl Incident {
         services
     }
 
-    /// The reasons of what is open, or was last: what is new to the reader first, then those that occurred most.
+    /// The reasons since it last opened: first those that are new to the reader, then by number of occurrences.
     fn reasons_by_weight(&self, due: &Due) -> Vec<crate::notice::ReasonCount> {
         let Details { reasons, current, .. } = &*self.details;
         let new = |reason: &str| due.told.is_some() && self.is_new(reason, due.topics);
@@ -105,7 +105,7 @@ impl Incident {
         reasons
     }
 
-    /// Whether a reason joined with the topics after the first `known`.
+    /// Whether a reason joined only with the topics after the first `known`.
     fn is_new(&self, reason: &str, known: usize) -> bool {
         let topics = &self.details.topics;
         let of = |topic: &Topic| topic.words.split(':').next() == Some(reason);
@@ -118,7 +118,7 @@ impl Incident {
         objects.into_iter().take(MOST_NAMES).map(|(key, _)| name_of(key).to_owned()).collect()
     }
 
-    /// Topics that joined since; nothing is news to somebody who hears the story for the first time.
+    /// Topics that joined since the last notice; none for a destination that gets the story for the first time.
     fn news(&self, due: &Due) -> Vec<String> {
         if due.told.is_none() {
             return Vec::new();

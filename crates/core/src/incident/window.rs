@@ -1,4 +1,4 @@
-//! `open_when`: whether enough occurrences lie within the window, or one thing lasts for long enough.
+//! `open_when`: whether enough occurrences lie within the window, or one object's trouble lasts for long enough.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 use crate::rules::rule::{OpenWhen, Per};
 use crate::time::{Jump, Time};
 
-/// Occurrences of one object that lie further apart than this are not one trouble that lasts, unless the rule's window
-/// is longer: the kubelet is silent about an object for 5 minutes, for as long again when it has two things to say.
+/// Occurrences of one object that lie further apart than this are not one lasting trouble, unless the rule's window is
+/// longer: the kubelet is silent about an object for 5 minutes, and for as long again when it has two things to say.
 const RUN_GAP: Duration = Duration::from_secs(15 * 60);
-/// Most objects that are counted on their own.
+/// Bound on the objects that are counted separately.
 const MOST_RUNS: usize = 1000;
 
 /// New occurrences: the last at `last`, the others spread evenly before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrences {
-    /// The first lies here if `at_first`, else after this.
+    /// The first occurrence lies here if `at_first`, else after this.
     pub first: Time,
-    /// Whether the first is dated.
+    /// Whether the first occurrence has a date.
     pub at_first: bool,
-    /// The newest.
+    /// The newest occurrence.
     pub last: Time,
     /// How many; at least 1.
     pub new: u64,
-    /// Those before this say nothing any more; `None`: all of them count.
+    /// Occurrences before this do not count; `None`: all of them count.
     pub not_before: Option<Time>,
 }
 
@@ -41,8 +41,9 @@ impl Occurrences {
         self.last.minus(Duration::from_millis(u64::try_from(span - offset).unwrap_or(0)))
     }
 
-    /// Those that can decide about a window of so many: within one even spread the first `needed` show the joint with
-    /// what was before, and from then on nothing changes; the last `needed` are all that later ones can see.
+    /// The occurrences that can decide whether a window holds `needed` of them. In an even spread the first `needed`
+    /// show the transition from earlier ones, and after them nothing changes; later ones can see only the last
+    /// `needed`.
     fn deciding(&self, needed: u64) -> impl Iterator<Item = Time> {
         let first = 1..=self.new.min(needed);
         let last = self.new.saturating_sub(needed).max(needed) + 1..=self.new;
@@ -56,9 +57,9 @@ impl Occurrences {
 pub struct Run {
     /// A hash of the object.
     object: u32,
-    /// Since when it goes on without a longer pause.
+    /// Since when it goes on without too long a pause.
     since: Time,
-    /// The newest, ascending.
+    /// Its newest occurrences, ascending.
     times: Vec<Time>,
 }
 
@@ -69,7 +70,7 @@ impl Run {
     }
 }
 
-/// Adds occurrences of an object and says whether `open_when` is met. Keeps no more than can still matter.
+/// Adds occurrences of an object and returns whether `open_when` is met. Keeps only what can still matter.
 pub fn gather(
     recent: &mut Vec<Time>,
     runs: &mut Vec<Run>,
@@ -88,7 +89,7 @@ pub fn gather(
     run(runs, object, occurrences, open_when) || counted
 }
 
-/// The same for what is counted of one object.
+/// The same for the count of one object.
 fn run(runs: &mut Vec<Run>, object: u32, occurrences: Occurrences, open_when: OpenWhen) -> bool {
     let gap = RUN_GAP.max(open_when.within);
     runs.retain(|run| run.times.last().is_some_and(|last| occurrences.last.since(*last) <= gap));
@@ -112,7 +113,7 @@ fn run(runs: &mut Vec<Run>, object: u32, occurrences: Occurrences, open_when: Op
         Some(count) => add(&mut run.times, occurrences, count, open_when.within),
         None => false,
     };
-    // The newest one says that it goes on.
+    // Keep the newest occurrence: it shows that the run goes on.
     if run.times.last().is_none_or(|last| *last < occurrences.last) {
         run.times.push(occurrences.last);
     }
@@ -120,13 +121,13 @@ fn run(runs: &mut Vec<Run>, object: u32, occurrences: Occurrences, open_when: Op
     counted || lasts
 }
 
-/// Adds occurrences to the recent ones; whether `count` of them lie within the window.
+/// Adds occurrences to the recent ones and returns whether `count` of them lie within the window.
 fn add(recent: &mut Vec<Time>, occurrences: Occurrences, count: u32, within: Duration) -> bool {
     if count <= 1 {
         return true;
     }
     recent.extend(occurrences.deciding(u64::from(count)));
-    // What was written late lies before what is known.
+    // Occurrences that were written late lie before known ones.
     recent.sort_unstable();
     let count = count as usize;
     let met = recent.windows(count).any(|window| match (window.first(), window.last()) {
@@ -143,7 +144,7 @@ fn add(recent: &mut Vec<Time>, occurrences: Occurrences, count: u32, within: Dur
     false
 }
 
-/// Until when what was gathered may still open an incident.
+/// Until when the gathered occurrences may still open an incident.
 pub fn gathers_until(recent: &[Time], runs: &[Run], open_when: OpenWhen) -> Option<Time> {
     let recent = recent.last().map(|last| last.plus(open_when.within));
     let gap = RUN_GAP.max(open_when.within);
@@ -163,7 +164,7 @@ mod tests {
         Occurrences { first: t(from), at_first: false, last: t(until), new, not_before: None }
     }
 
-    /// Polls as (from, until, new); whether the last of them meets `count` within `within` seconds.
+    /// Gathers polls given as (from, until, new); returns for each whether it meets `count` within `within` seconds.
     fn met(count: u32, within: u64, polls: &[(i64, i64, u64)]) -> Vec<bool> {
         let mut recent = Vec::new();
         let open_when = OpenWhen { count: Some(count), within: Duration::from_secs(within), ..OpenWhen::AT_ONCE };

@@ -12,9 +12,9 @@ use crate::translations::messages::Label;
 
 /// How many incidents are listed.
 const MOST_LISTED: usize = 10;
-/// How many namespaces, and how many of what is over.
+/// How many namespaces are named, and how many of the incidents that are over.
 const MOST_NAMES: usize = 5;
-/// A cause is likely when so many of a hundred incidents share it, and at least [`LEAST`].
+/// A cause is likely if this many of a hundred incidents share it, and at least [`LEAST`] do.
 const SHARE: usize = 60;
 const LEAST: usize = 3;
 
@@ -28,25 +28,25 @@ pub(crate) enum Cause {
 
 /// What a digest holds.
 struct Held {
-    /// When the first of it happened.
+    /// When the first of its notices was caused.
     since: Time,
     notices: u64,
-    /// So many incidents, where they have more notices than one.
+    /// How many incidents there are, if some of them have several notices.
     about: Option<u64>,
 }
 
 /// Puts the notices of a digest into words.
 pub fn compose_digest(notices: &[Notice], storm: StormFacts, style: &Style) -> Message {
-    // A storm may have told others before: this message counts what it holds.
+    // The storm may have begun with notices of other messages: count only those of this one.
     let since = notices.iter().map(|notice| notice.caused_at).min().unwrap_or(storm.since);
     let mut incidents: BTreeMap<(u64, u64), Vec<Notice>> = BTreeMap::new();
     for notice in notices {
-        // What belongs to no incident stands for itself.
+        // A notice without an incident is an entry of its own.
         let key = notice.body.incident().map_or((0, notice.id), |incident| (incident, 0));
         incidents.entry(key).or_default().push(notice.clone());
     }
     let folded: Vec<Notice> = incidents.values().filter_map(|of_one| fold(of_one)).collect();
-    // What podbell announces is no problem: it is listed, and not counted as one.
+    // Podbell's announcements are not problems: they are listed, but not counted.
     let (said, problems): (Vec<Notice>, Vec<Notice>) =
         folded.into_iter().partition(|notice| matches!(notice.body, NoticeBody::Info(_)));
     let (over, mut standing): (Vec<Notice>, Vec<Notice>) =
@@ -102,7 +102,7 @@ impl MessageFormatter<'_> {
         self.texts.digest(held.notices, &about, &self.clock.at(held.since))
     }
 
-    /// How many since when, and where.
+    /// How many notices, since when, and in which namespaces.
     fn how_much(&self, standing: &[Notice], held: &Held) -> Vec<Span> {
         let mut spans = vec![words(self.held(held))];
         let mut places: Vec<String> = stories(standing).map(|story| story.namespace.clone()).collect();
@@ -116,7 +116,7 @@ impl MessageFormatter<'_> {
         spans
     }
 
-    /// What podbell said of itself or of people, on one line.
+    /// An announcement of podbell's, on one line.
     fn announced(&self, notice: &Notice) -> Block {
         let message = self.built_in(notice);
         let mut spans = vec![Span::Data(text::one_line(&message.title, 160))];
@@ -139,8 +139,8 @@ impl MessageFormatter<'_> {
 }
 
 impl MessageFormatter<'_> {
-    /// `shop/web: Failed`, or what else the notice is about. Of a trouble of podbell's own it says with what, and not
-    /// only what the other side answered.
+    /// `shop/web: Failed`, or what else the notice is about. A trouble of podbell's own is named with its source or
+    /// destination, not only with the error.
     fn name(&self, notice: &Notice) -> String {
         match &notice.body {
             NoticeBody::Incident(story) => format!("{}: {}", place(story), what(story)),
@@ -164,7 +164,7 @@ fn weight(notice: &Notice) -> u64 {
     }
 }
 
-/// Whoever would have been called by any of them is called, once.
+/// All that the notices mention, each once.
 fn mentions(standing: &[Notice]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for mention in stories(standing).flat_map(|story| &story.mentions) {
@@ -214,7 +214,7 @@ fn after<'a>(message: &'a str, word: &str, is_name: fn(&str) -> bool) -> Option<
     })
 }
 
-/// Nodes have digits in their names, words of a sentence have none.
+/// Names of nodes have digits, words of a sentence do not.
 fn node_like(name: &str) -> bool {
     name.len() > 2 && name.contains(|c: char| c.is_ascii_digit()) && !name.contains('/')
 }

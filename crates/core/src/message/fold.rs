@@ -4,8 +4,8 @@ use crate::notice::{Notice, NoticeBody, NoticeKind, Story};
 
 /// Folds due notices of one incident, in any order, into one. `None` without notices.
 ///
-/// The facts are the newest; what the reader knows already (`told`) and the moment it happened are
-/// the oldest, so that the difference told covers everything that waited.
+/// The facts are those of the newest notice. What the reader knows already (`told`) and when it happened are those of
+/// the oldest, so that the difference covers everything that waited.
 pub fn fold(notices: &[Notice]) -> Option<Notice> {
     let mut ordered: Vec<&Notice> = notices.iter().collect();
     ordered.sort_by_key(|notice| notice.id);
@@ -23,7 +23,7 @@ pub fn fold(notices: &[Notice]) -> Option<Notice> {
     Some(folded)
 }
 
-/// An end says more than what came before it; without one, the beginning does.
+/// An end says more than what came before it; without an end, the beginning says most.
 fn kind_of(ordered: &[&Notice], last: NoticeKind) -> NoticeKind {
     let any = |kind| ordered.iter().any(|notice| notice.kind == kind);
     match last {

@@ -7,7 +7,7 @@ use super::text::{is_kubernetes_name, kubectl_describe};
 use crate::notice::Newest;
 use crate::translations::reasons::Help;
 
-/// The family of an event; `None` where podbell has nothing to say that the event does not.
+/// The family of an event; `None` if podbell can add nothing to what the event says.
 pub(super) fn of(newest: &Newest) -> Option<Help> {
     let message = newest.message.as_str();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -74,7 +74,7 @@ const UNWELL: [&str; 6] = [
     "node.kubernetes.io/pid-pressure",
     "node.kubernetes.io/network-unavailable",
 ];
-/// Texts of an eviction by a limit of the pod's own, and not by what its node lacks.
+/// Texts of an eviction because of the pod's own limit, not because its node lacks something.
 const OWN_LIMIT: [&str; 3] =
     ["ephemeral local storage usage exceeds", "exceeded its local ephemeral storage limit", "Usage of EmptyDir volume"];
 
@@ -106,11 +106,11 @@ fn by_text(newest: &Newest) -> Option<Help> {
     found.or(matches!(newest.reason.trim(), "FailedSync" | "pod启动失败").then_some(Help::Sync))
 }
 
-/// Why an image does not come, as far as the text says it.
+/// Why an image cannot be pulled, as far as the text says it.
 fn image(message: &str) -> Help {
     let lower = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    // Docker Hub says this of what does not exist and of what is private.
+    // Docker Hub says this both of images that do not exist and of private ones.
     let unclear = says(&["repository does not exist or may require"]);
     if says(&["toomanyrequests", "too many requests", "rate limit", "429"]) {
         Help::ImageLimit
@@ -137,14 +137,14 @@ fn image(message: &str) -> Help {
     }
 }
 
-/// A ConfigMap or Secret, or a key of one, that a container or volume wants is not there.
+/// Whether a ConfigMap or Secret, or a key of one, is missing that a container or volume needs.
 fn lacks_config(message: &str) -> bool {
     let lower = message.to_ascii_lowercase();
     let of = lower.contains("configmap") || lower.contains("secret");
     of && ["not found", "couldn't find key", "references non-existent"].iter().any(|word| lower.contains(word))
 }
 
-/// The container's command is not in its image, or is none that can run.
+/// Whether the container's command is missing from its image or cannot be executed.
 fn lacks_executable(message: &str) -> bool {
     let says = |word: &str| message.contains(word);
     let of = says("exec: ") || says("exec failed") || says("unable to start container process") || says("exec /");
@@ -152,8 +152,8 @@ fn lacks_executable(message: &str) -> bool {
     says("exec format error") || (of && why.into_iter().any(says))
 }
 
-/// What to type first: a better one than `kubectl describe` where the table knows one. `None` when
-/// a name is not one that Kubernetes gives out. `namespace` as for [`kubectl_describe`].
+/// The command to type first: that of the table, or else `kubectl describe`. `None` unless the names are valid in
+/// Kubernetes. `namespace` as for [`kubectl_describe`].
 pub(super) fn command(namespace: Option<&str>, newest: &Newest) -> Option<String> {
     let (kind, name) = (newest.obj_type.trim(), newest.obj_name.trim());
     better(namespace, kind, name, newest).or_else(|| kubectl_describe(namespace, kind, name))
@@ -161,7 +161,7 @@ pub(super) fn command(namespace: Option<&str>, newest: &Newest) -> Option<String
 
 fn better(namespace: Option<&str>, kind: &str, name: &str, newest: &Newest) -> Option<String> {
     let help = of(newest)?;
-    // Of the whole cluster: these need no name at all.
+    // Commands about the whole cluster need no name.
     match help {
         Help::NoRoom | Help::NoFit | Help::NodesUnwell => return Some("kubectl describe nodes".to_owned()),
         Help::VolumeElsewhere => return Some("kubectl describe pv".to_owned()),
@@ -190,7 +190,7 @@ fn better(namespace: Option<&str>, kind: &str, name: &str, newest: &Newest) -> O
 fn container(message: &str) -> Option<&str> {
     let after = ["failed container=", "failed container "].iter().find_map(|word| message.split_once(word))?.1;
     let name = after.split(|c: char| c.is_whitespace() || "\"',;:()".contains(c)).next()?;
-    // "restarting failed container" may be all it says, or go on with other words.
+    // "restarting failed container" may end the text, or be followed by other words.
     let named = after.get(name.len()..).is_some_and(|rest| rest.starts_with(" in pod") || rest.starts_with(" pod="));
     (named && is_kubernetes_name(name)).then_some(name)
 }

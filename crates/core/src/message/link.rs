@@ -1,10 +1,10 @@
-//! The way from a message to the status page.
+//! Links from a message to the status page.
 
 use super::{Block, Message, Span};
 use crate::notice::{Notice, NoticeBody, TroubleSubject};
 use crate::translations::messages::{Label, MessageTexts};
 
-/// Where the page shows what a notice tells; none where it shows nothing of it.
+/// The path on the status page that shows what a notice is about; `None` if the page does not show it.
 pub fn page_path(notice: &Notice) -> Option<String> {
     match &notice.body {
         NoticeBody::Incident(story) => Some(format!("/incidents/{}", story.incident)),

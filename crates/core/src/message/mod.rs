@@ -1,8 +1,8 @@
 //! From a notice to words: a platform-neutral [`Message`] in a reader's language and time zone.
 //!
-//! Pure. It decides *what* is said, and keeps apart podbell's words and text that comes from a
-//! cluster ([`Span`]), so that every platform can escape the latter in its own way. It knows no
-//! platform, no budget and no markup; those are the notifiers', which call [`compose`].
+//! Pure. Decides *what* is said, and keeps podbell's words apart from text of a cluster ([`Span`]), so that every
+//! platform can escape the latter in its own way. Knows no platform, no budget and no markup: those belong to the
+//! notifiers, which call [`compose`].
 
 mod digest;
 mod fold;
@@ -39,7 +39,7 @@ use super::template::{Facts, Template};
 use super::time::Time;
 use super::translations::messages::{Label, MessageTexts};
 
-/// A message this much older than its sending says so, in seconds.
+/// A message that is sent this many seconds after its notice was made says so.
 const LATE_AFTER: u64 = 300;
 
 /// The language of a destination's readers.
@@ -57,7 +57,7 @@ impl Language {
     /// Every language, for messages that list them.
     pub const ALL: [Self; 2] = [Self::En, Self::Zh];
 
-    /// Of a phrase in both languages, the one in this language.
+    /// Chooses the text in this language.
     pub fn choose<'a>(self, en: &'a str, zh: &'a str) -> &'a str {
         match self {
             Self::En => en,
@@ -65,7 +65,7 @@ impl Language {
         }
     }
 
-    /// The word of podbell.yaml.
+    /// The word in podbell.yaml.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::En => "en",
@@ -74,7 +74,7 @@ impl Language {
     }
 }
 
-/// A word that names no language.
+/// Not the name of a language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("one of en, zh")]
 pub struct UnknownLanguage;
@@ -92,7 +92,7 @@ impl FromStr for Language {
 pub struct Style {
     /// The reader's language.
     pub language: Language,
-    /// The reader's clock.
+    /// The reader's time zone.
     pub time_zone: TimeZone,
     /// When it is sent.
     pub now: Time,
@@ -113,9 +113,9 @@ pub struct Message {
     pub title: String,
     /// How urgent it is; decides colours.
     pub severity: Severity,
-    /// What became of it; decides colours.
+    /// What happened to the incident; decides colours.
     pub kind: NoticeKind,
-    /// It is over: a reader may relax.
+    /// Whether it is over.
     pub over: bool,
     /// The language it is in.
     pub language: Language,
@@ -178,15 +178,15 @@ pub enum Block {
     Facts(Vec<Fact>),
     /// Text of the cluster as it is, on one or several lines, with a heading (data too).
     Quote {
-        /// What it is of, such as `BackOff of pod web-1`.
+        /// Where it comes from, such as `BackOff of pod web-1`.
         of: String,
         /// The text.
         text: String,
     },
     /// A command to type. Safe for a shell.
     Command(String),
-    /// What a template made: text from outside on one or several lines, cleaned of control
-    /// characters; never to be read as markup.
+    /// The output of a template: text from outside on one or several lines, cleaned of control characters; never to be
+    /// read as markup.
     Text(String),
     /// What is good to know, in small print.
     Small(Vec<Span>),
@@ -213,12 +213,12 @@ pub enum Span {
     Link(String),
 }
 
-/// Puts a notice into words: those of its rule's template, if it has one.
+/// Composes the message of a notice, by its rule's template if it has one.
 pub fn compose(notice: &Notice, style: &Style) -> Message {
     compose_for(notice, style, &Template::default()).message
 }
 
-/// The same for a destination with a template of its own. The rule's comes first.
+/// Like [`compose`], for a destination with a template of its own. The rule's template comes first.
 pub fn compose_for(notice: &Notice, style: &Style, destination: &Template) -> Composed {
     let formatter = MessageFormatter::new(style);
     let mut composed = match &notice.body {
@@ -229,7 +229,7 @@ pub fn compose_for(notice: &Notice, style: &Style, destination: &Template) -> Co
     composed
 }
 
-/// Puts a notice into podbell's own words, whatever its templates say.
+/// Composes the message of a notice in podbell's own words, whatever the templates say.
 pub fn compose_built_in(notice: &Notice, style: &Style) -> Message {
     let formatter = MessageFormatter::new(style);
     let mut message = formatter.built_in(notice);
@@ -237,7 +237,7 @@ pub fn compose_built_in(notice: &Notice, style: &Style) -> Message {
     message
 }
 
-/// What a template can ask for of a notice; nothing if it is none of an incident.
+/// The facts that a template can use; empty if the notice is not about an incident.
 pub fn facts(notice: &Notice, style: &Style) -> Facts {
     let formatter = MessageFormatter::new(style);
     match &notice.body {
@@ -246,7 +246,7 @@ pub fn facts(notice: &Notice, style: &Style) -> Facts {
     }
 }
 
-/// What composing needs everywhere.
+/// What every part of a message is composed with.
 struct MessageFormatter<'a> {
     language: Language,
     texts: MessageTexts,
@@ -270,7 +270,7 @@ impl<'a> MessageFormatter<'a> {
         }
     }
 
-    /// A message that comes late says so, after its first sentence.
+    /// Adds to a late message, after its first sentence, when it happened and when it was sent.
     fn note_late(&self, notice: &Notice, message: &mut Message) {
         if self.clock.now.since(notice.made_at).as_secs() > LATE_AFTER {
             let (happened, sent) = self.clock.both(notice.caused_at, self.clock.now);
@@ -310,7 +310,7 @@ pub(crate) fn data(text: &str) -> Span {
     Span::Data(text::one_line(text, text::MOST_NAME))
 }
 
-/// Fills `{}` of a sentence with text from outside.
+/// Fills each `{}` of a sentence with text from outside.
 pub(crate) fn fill(sentence: &str, outside: &[&str]) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut values = outside.iter();

@@ -1,4 +1,4 @@
-//! Messages about podbell itself: its troubles and its own word.
+//! Messages about podbell itself: its troubles and its announcements.
 
 use super::{Block, Message, MessageFormatter, Span, fill, plain, sign, text, words};
 use crate::incident::hold::Window;
@@ -9,7 +9,7 @@ use crate::translations::messages::{About, Label};
 
 /// How many of the affected are listed.
 const MOST_LISTED: usize = 5;
-/// How much of the other side's words is shown.
+/// How many characters of an error's text are shown.
 const MOST_WORDS: usize = 500;
 
 impl MessageFormatter<'_> {
@@ -46,7 +46,7 @@ impl MessageFormatter<'_> {
             }
             None => self.texts.trouble(&self.clock.at(trouble.since)),
         };
-        // Filled by hand: these words of the other side may be longer than a name.
+        // Filled by hand: the error's text may be longer than a name.
         let (before, after) = sentence.split_once("{}").unwrap_or((&sentence, ""));
         let spans = [words(before), Span::Data(what), words(after)];
         spans.into_iter().filter(|span| !plain(std::slice::from_ref(span)).is_empty()).collect()
@@ -60,7 +60,7 @@ impl MessageFormatter<'_> {
         }
         // A destination's trouble concerns the destination, which the title names already.
         if about == About::Source && trouble.affected_count > 0 {
-            // A discovery or a watch is no service: only those have a place.
+            // A discovery or a watch is not a service: only the names of services contain a slash.
             let services = trouble.affected.iter().any(|name| name.contains('/'));
             let count = format!("{}{}", self.texts.affected(about, trouble.affected_count), self.texts.colon());
             let mut value = if services { vec![words(count)] } else { Vec::new() };
@@ -123,7 +123,7 @@ impl MessageFormatter<'_> {
         };
         let watching = fill(&watching, &[source]);
         let title = format!("👀 {}", plain(&watching).trim_end_matches(['.', '。']));
-        // The title says it already, unless there is more to say.
+        // The title says this already: repeat it only if there is more to say.
         let mut blocks = Vec::new();
         if already_there > 0 {
             let mut gist = watching;
@@ -151,7 +151,7 @@ impl MessageFormatter<'_> {
         self.own(notice, title, vec![Block::Line(gist)])
     }
 
-    /// What a window kept is over by now: nobody else will tell of it.
+    /// Sums up what a window held that is over by now: no other notice covers it.
     fn was_held(
         &self,
         notice: &Notice,
@@ -176,7 +176,7 @@ impl MessageFormatter<'_> {
         self.own(notice, title, blocks)
     }
 
-    /// Whoever would have heard of it knows from now on why they do not.
+    /// Tells the destinations why they get no notices of it from now on.
     fn muted(&self, notice: &Notice, what: &str, gist: Vec<Span>, via: &str, holds: u64) -> Message {
         let what = text::one_line(what, MOST_WORDS);
         let mut blocks = vec![Block::Line(gist)];

@@ -4,7 +4,7 @@ use super::{Clock, Style};
 use crate::time::Time;
 use crate::translations::messages::MessageTexts;
 
-/// What was fewer seconds ago than this was just now.
+/// Anything fewer seconds ago than this was "just now".
 const JUST_NOW: u64 = 5;
 
 /// Phrases in a reader's language and zone.
@@ -14,7 +14,7 @@ pub struct Phrases<'a> {
 }
 
 impl<'a> Phrases<'a> {
-    /// Those of this reader.
+    /// The phrases for this reader.
     pub fn new(style: &'a Style) -> Self {
         let clock = Clock { zone: &style.time_zone, now: style.now };
         Self { texts: MessageTexts::of(style.language), clock }

@@ -10,7 +10,7 @@ use crate::rules::rule::{Destination, Field, RuleKey, Severity};
 use crate::rules::{RuleId, Rules};
 use crate::time::Time;
 
-/// The moment of samples, 2026-01-02 03:04:00 UTC.
+/// The time of the samples, 2026-01-02 03:04:00 UTC.
 pub const NOW: Time = Time::from_millis(1_767_323_040_000);
 
 /// What a sample notice says.
@@ -33,7 +33,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, in the order of a life.
+    /// Every kind, in the order in which an incident goes through them.
     pub const ALL: [Self; 7] =
         [Self::Opened, Self::Escalated, Self::Reminded, Self::Reopened, Self::Flapping, Self::Resolved, Self::Closed];
 
@@ -57,7 +57,7 @@ impl Kind {
     }
 }
 
-/// An incident 40 minutes old, that nobody was told of: an image that cannot be pulled.
+/// An incident 40 minutes old, that nobody was notified of: an image that cannot be pulled.
 pub fn story() -> Story {
     let pods = ["web-6d4cf56db6-x2x7v", "web-6d4cf56db6-9rkxq", "web-6d4cf56db6-b7c2d"];
     let minutes = |n: u64| NOW.minus(std::time::Duration::from_secs(n * 60));
@@ -143,7 +143,7 @@ pub fn story_of(rules: &Rules, id: RuleId, example: &Example, alias: Option<Stri
     }
 }
 
-/// Pods of one ReplicaSet seldom come alone.
+/// Invents more pods: those of one ReplicaSet seldom fail alone.
 fn siblings(kind: &str, name: &str) -> Vec<String> {
     match name.rsplit_once('-') {
         Some((set, _)) if kind == "Pod" => {
@@ -153,7 +153,7 @@ fn siblings(kind: &str, name: &str) -> Vec<String> {
     }
 }
 
-/// The same incident with nothing that it could be without.
+/// The same incident without the facts that it may lack.
 pub fn bare(story: &Story) -> Story {
     Story {
         cluster_alias: None,

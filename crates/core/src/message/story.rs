@@ -10,11 +10,11 @@ use crate::notice::{Notice, NoticeKind, Story};
 use crate::rules::rule::Field;
 use crate::translations::messages::Label;
 
-/// What happened longer ago than this, in seconds, is told with its time.
+/// The time of an occurrence is shown if it is more seconds ago than this.
 const STALE: u64 = 300;
 /// How many reasons, names and new things a message lists.
 const MOST_LISTED: usize = 5;
-/// How much of each new thing, label and reason is shown.
+/// How many characters of each new thing, label and reason are shown.
 const MOST_WORDS: usize = 120;
 
 impl MessageFormatter<'_> {
@@ -43,7 +43,7 @@ impl MessageFormatter<'_> {
             kind: notice.kind,
             over,
             language: self.language,
-            // Nobody is called out of bed to hear that it is over.
+            // Mention nobody at the end: it must not wake anybody.
             mentions: if over { Vec::new() } else { story.mentions.clone() },
             blocks,
         }
@@ -63,7 +63,7 @@ impl MessageFormatter<'_> {
         format!("{head} · {place}: {}{cluster}", what(story))
     }
 
-    /// The story in one sentence: it is all that a reader of a lock screen sees.
+    /// The story in one sentence: a lock screen shows no more of it.
     fn gist(&self, story: &Story) -> Vec<Span> {
         let objects = self.texts.objects(story.objects, &story.newest.obj_type);
         let more = story.told.map_or(0, |told| story.objects.saturating_sub(told.objects));
@@ -106,7 +106,7 @@ impl MessageFormatter<'_> {
             }));
         }
         if story.told.is_none() {
-            // Nobody may take it for the end of something that was missed.
+            // Otherwise a reader would think to have missed the beginning.
             spans.push(words(format!("{}{}", self.texts.gap(), self.texts.never_told())));
         }
         spans
@@ -121,7 +121,7 @@ impl MessageFormatter<'_> {
         }
     }
 
-    /// The newest occurrence, where that is not about now.
+    /// The time of the newest occurrence, if it is not recent.
     fn stale(&self, story: &Story) -> Option<String> {
         let old = self.clock.now.since(story.last_at).as_secs() > STALE;
         old.then(|| self.texts.last(&self.clock.at(story.last_at)))
@@ -129,7 +129,7 @@ impl MessageFormatter<'_> {
 
     /// "546 times, +412 since 10:02", or "1 new, 40 in all".
     fn how_often(&self, story: &Story) -> String {
-        // Of what the reader knows already, "new" would be the wrong word.
+        // "new" would be wrong for occurrences that the reader already knows.
         let often = if story.told.is_none() && story.in_all > story.occurrences {
             self.texts.new_in_all(story.occurrences, story.in_all)
         } else {
@@ -144,7 +144,7 @@ impl MessageFormatter<'_> {
         Some(self.texts.added(added, &self.clock.at(told.at)))
     }
 
-    /// What an end adds for somebody who knows the story.
+    /// What an end adds for a reader who got the earlier messages.
     fn changes(&self, story: &Story) -> Vec<Fact> {
         let mut facts = Vec::new();
         if let Some(added) = self.added(story) {
@@ -164,7 +164,7 @@ impl MessageFormatter<'_> {
             let of = of.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
             blocks.push(Block::Quote { of, text: quoted });
         }
-        // Of what is over nobody needs to know what it usually means.
+        // What it usually means does not matter once it is over.
         if let Some(help) = help(story, self.language).filter(|_| !kind.is_end()) {
             let label = self.texts.label(Label::Usually);
             blocks.push(Block::Line(vec![words(format!("{label}{}{help}", self.texts.colon()))]));
@@ -212,7 +212,7 @@ impl MessageFormatter<'_> {
         spans
     }
 
-    /// Since when podbell has seen it, when last, and since when the cluster has, if it counted more.
+    /// When podbell saw it first and last, and when the cluster did first, if the cluster counted more.
     fn since(&self, story: &Story) -> String {
         let mut since = self.clock.at(story.first_at);
         let in_cluster = self.clock.at(story.first_seen);
@@ -272,8 +272,8 @@ impl MessageFormatter<'_> {
     }
 }
 
-/// Whether everything in the incident shares this fact. Where the rule mixes, say, namespaces, the
-/// story names only one of them, and a message must not pretend that it is all.
+/// Whether everything in the incident shares this fact. If the rule mixes, say, namespaces, the story names only one of
+/// them, and a message must not claim that there are no others.
 fn shared(story: &Story, field: Field) -> bool {
     story.group.contains_key(&field)
 }
@@ -295,13 +295,13 @@ pub(super) fn flapping(notice: &Notice, story: &Story) -> bool {
     notice.kind == NoticeKind::Reopened && story.reopened >= FLAPPING
 }
 
-/// What was added since the reader was told last.
+/// How many occurrences there were since the reader's last notice.
 pub(super) fn added_since(story: &Story) -> Option<u64> {
     let added = story.occurrences.saturating_sub(story.told?.occurrences);
     (added > 0).then_some(added)
 }
 
-/// `shop/web`, or as much of it as the incident has in common.
+/// `shop/web`, or the part of it that the incident's events share.
 pub(super) fn place(story: &Story) -> String {
     let parts = [namespace(story), text::one_line(&story.workload, MOST_WORDS)];
     let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
@@ -330,8 +330,8 @@ pub(super) fn what(story: &Story) -> String {
     }
 }
 
-/// What to type first, where the incident knows the namespace of its newest object. Safe for a
-/// shell: only names that Kubernetes gives out are in it.
+/// The command to type first, if the namespace of the newest object is known. Safe for a shell: it contains only valid
+/// Kubernetes names.
 pub fn command(story: &Story) -> Option<String> {
     let namespace = shared(story, Field::Namespace).then_some(story.namespace.as_str());
     known::command(namespace, &story.newest)
@@ -354,7 +354,7 @@ fn labels(labels: &BTreeMap<String, String>, comma: &str) -> Vec<Span> {
     spans
 }
 
-/// Only these are shown as links; `javascript:` and friends never.
+/// Only these are shown as links: never `javascript:` and the like.
 fn is_web_address(url: &str) -> bool {
     let lower = url.to_ascii_lowercase();
     let rest = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));

@@ -1,7 +1,7 @@
-//! A message in a team's own words, and what podbell says where those fail.
+//! A message by a team's template, or in podbell's own words if the template fails.
 //!
-//! What a template makes is text from outside: it is cleaned here and escaped by the platform, so
-//! that nothing in it, least of all the cluster's words, becomes markup.
+//! The output of a template is text from outside: it is cleaned here and escaped by the platform, so that nothing in
+//! it, least of all the cluster's words, becomes markup.
 
 use super::{Block, Message, MessageFormatter, Span, fill, text};
 use crate::notice::{Notice, Story};
@@ -9,15 +9,15 @@ use crate::template::{Facts, Failure, Part, Template, render};
 
 /// How much of a title is kept.
 const MOST_TITLE: usize = 400;
-/// How much of a failure is told.
+/// How many characters of a failure are shown.
 const MOST_WHY: usize = 200;
 
-/// A message, and why it is not in the words that were asked for.
+/// A message, and why its template failed, if it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composed {
     /// What is said.
     pub message: Message,
-    /// The template failed, so these are podbell's own words.
+    /// Why the template failed: then the message is in podbell's own words.
     pub failed: Option<Failure>,
 }
 
@@ -28,7 +28,7 @@ impl Composed {
 }
 
 impl MessageFormatter<'_> {
-    /// The incident in the words of its rule, else of its destination, else in podbell's own.
+    /// The incident by its rule's template, else by its destination's, else in podbell's own words.
     pub(super) fn in_own_words(&self, notice: &Notice, story: &Story, destination: &Template) -> Composed {
         let built_in = self.incident(notice, story);
         let template = story.template.or(destination);

@@ -1,8 +1,8 @@
 //! Small things about text: cleaning what comes from a cluster, cutting, numbers, shell commands.
 
-/// How much of one text from a cluster is looked at, at all. Every platform's budget is smaller.
+/// How many characters of one text from a cluster are used at most. Every platform's budget is smaller.
 pub(super) const MOST_TEXT: usize = 8_000;
-/// How much of a name is shown.
+/// How many characters of a name are shown.
 pub(super) const MOST_NAME: usize = 253;
 
 /// Text of a cluster on one line: no control characters, no runs of blanks, at most `most`
@@ -40,8 +40,8 @@ pub fn lines(text: &str) -> String {
     clip(text.trim(), MOST_TEXT)
 }
 
-/// Control characters become visible; so do those that reorder text on the screen, which can make
-/// a line read as what it is not.
+/// Makes control characters visible, and characters that reorder text on the screen, which can disguise what a line
+/// says.
 fn visible(c: char) -> char {
     let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if c.is_control() || reorders || c == '\u{feff}' { char::REPLACEMENT_CHARACTER } else { c }
@@ -71,9 +71,8 @@ pub fn number(value: u64) -> String {
     text
 }
 
-/// What to type to look closer. `None` when a name is not one that Kubernetes gives out: names
-/// come from outside, and this line is pasted into a shell. `namespace`: `None` if it is not known,
-/// empty if the source has none.
+/// The command for a closer look. `None` unless the names are valid in Kubernetes: names come from outside, and this
+/// line is pasted into a shell. `namespace`: `None` if it is not known, empty if the source has none.
 pub(super) fn kubectl_describe(namespace: Option<&str>, kind: &str, name: &str) -> Option<String> {
     let kind_is_safe = (1..=63).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_alphanumeric());
     if !kind_is_safe || !is_kubernetes_name(name) {
@@ -101,7 +100,7 @@ const CLUSTER_WIDE: [&str; 10] = [
     "csinode",
 ];
 
-/// A DNS subdomain: nothing in it means anything to a shell, and it does not begin like an option.
+/// Whether it is a DNS subdomain: nothing in it means anything to a shell, and it does not begin like an option.
 pub(super) fn is_kubernetes_name(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
     let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());

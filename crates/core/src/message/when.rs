@@ -7,11 +7,10 @@ use jiff::tz::TimeZone;
 
 use crate::time::Time;
 
-/// Stretches shorter than this are written with seconds.
+/// Spans shorter than this are written with seconds.
 const SHORT: Duration = Duration::from_secs(120);
 
-/// Writes instants for a reader who sits in a zone and reads at `now`: the date is left out where
-/// it is the reader's today.
+/// Writes instants for a reader who is in a zone and reads at `now`. The date is left out if it is the reader's today.
 pub(super) struct Clock<'a> {
     pub zone: &'a TimeZone,
     pub now: Time,
@@ -29,7 +28,7 @@ impl Clock<'_> {
     pub fn span(&self, from: Time, until: Time) -> String {
         let (start, end) = (self.zoned(from), self.zoned(until));
         if start.date() == end.date() && until.since(from) < SHORT {
-            // Within the same minute or two, minutes say nothing.
+            // Minutes are too coarse for so short a span.
             return format!("{}-{}", start.strftime("%H:%M:%S"), end.strftime("%H:%M:%S"));
         }
         if start.date() == end.date() {
@@ -38,7 +37,7 @@ impl Clock<'_> {
         format!("{} - {}", start.strftime("%Y-%m-%d %H:%M"), end.strftime("%Y-%m-%d %H:%M"))
     }
 
-    /// Both ends of a stretch, each with its date unless both are the reader's today.
+    /// Both ends of a span, each with its date unless both are the reader's today.
     pub fn ends(&self, from: Time, until: Time) -> (String, String) {
         let (start, end) = (self.zoned(from), self.zoned(until));
         let format = if start.date() == end.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
@@ -53,7 +52,7 @@ impl Clock<'_> {
     }
 
     fn zoned(&self, time: Time) -> jiff::Zoned {
-        // Out of range (year 10,000 and later) can only be nonsense of a cluster's clock.
+        // Out of range (year 10,000 and later): the cluster's clock must be wrong.
         Timestamp::from_millisecond(time.millis()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone())
     }
 }

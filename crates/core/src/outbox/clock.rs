@@ -1,14 +1,15 @@
-//! The clock was set: back-offs, walls, pace and storms are carried along, so that none ends early or lasts longer.
+//! Handles a clock that was set: shifts back-offs, ends of `Retry-After`, paces and storms, so that none ends early or
+//! lasts longer.
 
 use super::{DestinationState, Health, Outbox, OutboxWrites};
 use crate::time::{Jump, Time};
 
 impl Outbox {
-    /// The clock was set, and it is `now`.
+    /// Shifts the times of podbell's own clock by `by`; `now` is the time after the clock was set.
     pub fn clock_set(&mut self, by: Jump, now: Time, writes: &mut OutboxWrites) {
         for (endpoint, window) in &mut self.windows {
             window.clock_set(by);
-            // Stored anew: those of the old clock lie somewhere else now.
+            // Store the attempts anew: their times have moved.
             writes.attempts.extend(window.attempts().map(|at| (endpoint.clone(), at)));
         }
         for (name, state) in &mut self.destinations {
@@ -21,7 +22,7 @@ impl Outbox {
 
 impl DestinationState {
     fn clock_set(&mut self, by: Jump, now: Time) {
-        // Field by field, so that a new one cannot be forgotten.
+        // Destructure, so that a new field cannot be forgotten.
         let Self { due, sends, threads, health, accounted, course } = self;
         due.clock_set(by);
         threads.clock_set(by, now);

@@ -1,4 +1,4 @@
-//! A notice on its way to one destination, and the states it passes through.
+//! A notice on its way to one destination, and its states.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::notice::NoticeKind;
 use crate::rules::Severity;
 use crate::time::Time;
 
-/// The number of a delivery, ascending in the order of making.
+/// The number of a delivery, ascending in the order of creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeliveryId(pub u64);
@@ -32,7 +32,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// The word of the store, as serde writes it.
+    /// Its name in the store, the same as serde writes.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -60,9 +60,9 @@ pub struct Delivery {
     pub notice: u64,
     /// The notice's incident.
     pub incident: Option<u64>,
-    /// What the notice says.
+    /// The kind of the notice.
     pub kind: NoticeKind,
-    /// How urgent it is.
+    /// The severity of the notice.
     pub severity: Severity,
     /// When it became due.
     pub made_at: Time,
@@ -79,12 +79,12 @@ pub enum DeliveryState {
     Due {
         /// How much of it will be sent.
         content: Content,
-        /// The active time from which on it is tried.
+        /// The active time at which it became due.
         born: Duration,
     },
     /// Part of an open send.
     Claimed {
-        /// Which.
+        /// The send.
         send: SendId,
     },
     /// Arrived.
@@ -92,11 +92,11 @@ pub enum DeliveryState {
         /// When.
         at: Time,
     },
-    /// Part of the message that told a newer notice of its incident.
+    /// Folded into the message of a newer notice of its incident.
     Folded {
         /// When.
         at: Time,
-        /// The delivery that told it.
+        /// The delivery of the newer notice.
         into: DeliveryId,
     },
     /// Given up.

@@ -1,4 +1,4 @@
-//! A destination: what waits for it, what is open, and how it is.
+//! A destination: its waiting deliveries, its open sends and its health.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,37 +17,37 @@ use crate::time::Time;
 /// One request that is not settled yet; its body is frozen in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenSend {
-    /// What it carries, oldest first; nothing if it only brings a message up to date.
+    /// What it carries, oldest first; empty if it only brings a message up to date.
     pub deliveries: Vec<Delivery>,
     /// The incident whose message it brings up to date.
     pub refreshes: Option<u64>,
-    /// What its message shows of the incident, if it stands for it and is known.
-    pub face: Option<MessageState>,
-    /// How often it was tried.
+    /// What its message will show of the incident, if it stands for one and that is known.
+    pub message_state: Option<MessageState>,
+    /// Number of attempts.
     pub attempts: u32,
     /// Whether an answer is outstanding.
     pub in_flight: bool,
-    /// Which request of its destination it is, in the order in which they begin.
+    /// Its number among the requests of its destination, in the order in which they begin.
     pub(super) begun: u64,
-    /// It was not taken while others were, so often in a row,
+    /// How often in a row it was refused while others were taken.
     pub(super) refused: u32,
-    /// and is not repeated before.
+    /// When it may be repeated after such a refusal.
     pub(super) rests_until: Option<Time>,
-    /// Whether it sums up a storm.
+    /// Whether it is a digest.
     pub(super) digest: bool,
-    /// Whether it changes a message: nobody is disturbed.
+    /// Whether it only changes a message: nobody is disturbed.
     pub(super) silent: bool,
 }
 
 impl OpenSend {
-    /// One that carries deliveries.
+    /// A send in flight that carries deliveries.
     pub fn carrying(deliveries: Vec<Delivery>) -> Self {
         let first = deliveries.first().and_then(|delivery| delivery.incident);
         let digest = deliveries.iter().any(|delivery| delivery.incident != first);
         Self {
             deliveries,
             refreshes: None,
-            face: None,
+            message_state: None,
             attempts: 1,
             in_flight: true,
             begun: 0,
@@ -58,10 +58,10 @@ impl OpenSend {
         }
     }
 
-    /// What it is to people who read it: nothing if nobody is disturbed.
+    /// Its class for readers; `None` if nobody is disturbed.
     pub(super) fn class(&self) -> Option<Class> {
         let told = |of: fn(&Delivery) -> bool| self.deliveries.iter().any(of);
-        // The newest of an incident tells what became of it.
+        // The newest delivery of an incident decides: collecting keeps the last.
         let newest: BTreeMap<u64, bool> =
             self.deliveries.iter().filter_map(|delivery| Some((delivery.incident?, is_end(delivery.kind)))).collect();
         match () {
@@ -93,14 +93,14 @@ impl OpenSend {
     }
 }
 
-/// How deliveries are told.
+/// How deliveries are sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Manner {
-    /// One incident, to be heard.
+pub(super) enum SendMode {
+    /// One incident, in a message that disturbs.
     Alone,
     /// Many in one message.
     Digest(StormFacts),
-    /// By a change of the message that stands for the incident.
+    /// As a change of the message that stands for the incident.
     Silent,
 }
 
@@ -117,36 +117,36 @@ pub struct DestinationState {
     pub health: Health,
     /// Up to when `health.active` is accounted for.
     pub(super) accounted: Time,
-    /// What came of the newest requests.
-    pub(super) course: Course,
+    /// The results of its newest requests.
+    pub(super) course: RequestHistory,
 }
 
-/// What came of a destination's newest requests, to tell an outage from a request that fails. Not stored: after a
-/// start nothing is known of it.
+/// The results of a destination's newest requests, to tell an outage from a request that fails alone. Not stored: a
+/// start knows none of them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Course {
+pub(super) struct RequestHistory {
     /// How many requests began.
     pub begun: u64,
-    /// How many had begun when one was taken last,
+    /// How many had begun at the last success.
     pub begun_at_success: u64,
-    /// and when that was.
+    /// When the last success was.
     pub success: Option<Time>,
-    /// How many had begun when the outage was counted that is on.
+    /// How many had begun when the present outage was last counted as a failure.
     pub begun_at_failure: u64,
-    /// Requests that failed since then, alone.
+    /// How many requests have failed alone since the last success.
     pub failed_alone: u32,
-    /// What was tried last and failed, by its first delivery: another one has its turn next.
+    /// The first delivery of the request that failed last: another one goes next.
     pub failed: Option<DeliveryId>,
 }
 
-impl Course {
-    /// A request begins: its number.
+impl RequestHistory {
+    /// Numbers a request that begins.
     pub fn begin(&mut self) -> u64 {
         self.begun += 1;
         self.begun
     }
 
-    /// One was taken.
+    /// Notes a success.
     pub fn succeed(&mut self, now: Time) {
         *self = Self { begun: self.begun, begun_at_success: self.begun, success: Some(now), ..Self::default() };
     }
@@ -161,24 +161,24 @@ pub struct Health {
     pub failing_since: Option<Time>,
     /// The end of the back-off.
     pub retry_at: Option<Time>,
-    /// `Retry-After`: a rate_limited_until.
+    /// The end of the `Retry-After` that it asked for.
     pub rate_limited_until: Option<Time>,
-    /// Paused until URL or credential change.
+    /// Set while it is paused, until its URL or credential changes or it works.
     pub paused: Option<Paused>,
-    /// For how long deliveries could be tried, all in all.
+    /// For how long deliveries could be tried, in all.
     pub active: Duration,
-    /// Whether its trouble was told elsewhere.
+    /// Whether its trouble was reported elsewhere.
     pub told: bool,
-    /// Deliveries that were given up and of which nobody was told yet, and why.
+    /// How many deliveries were given up and not reported yet, and why.
     #[serde(default)]
     pub dead: Option<(u64, String)>,
-    /// What it said when it last took nothing.
+    /// The error of its newest failure; empty when it works.
     #[serde(default)]
     pub why: String,
-    /// When such a thing was told last.
+    /// When given-up deliveries were last reported.
     #[serde(default)]
     pub dead_told_at: Option<Time>,
-    /// How much it was told lately.
+    /// Its recent messages, by which storms are detected.
     #[serde(default)]
     pub storm: Storm,
 }
@@ -197,14 +197,14 @@ pub struct Paused {
 }
 
 impl DestinationState {
-    /// The end of whatever keeps it from being asked: a back-off or a rate_limited_until.
+    /// Until when it may not be asked: the end of a back-off or of a `Retry-After`.
     pub fn blocked_until(&self, now: Time) -> Option<Time> {
-        // No back-off is longer than that, unless the clock was set back.
+        // A back-off that ends later than this is left from a clock that was set back.
         let retry_at = self.health.retry_at.map(|at| at.min(now.plus(super::record::LONGEST)));
         retry_at.max(self.health.rate_limited_until)
     }
 
-    /// Whether there is nothing to be asked of it.
+    /// Whether there is nothing to ask of it.
     pub(super) fn is_idle(&self) -> bool {
         self.due.is_empty() && self.sends.is_empty() && self.threads.first_change().is_none()
     }
@@ -214,7 +214,7 @@ impl DestinationState {
         self.sends.values().filter(|send| send.in_flight).count()
     }
 
-    /// Opens a send: its incidents get no other one meanwhile.
+    /// Opens a send: its incidents get no other one until it is closed.
     pub(super) fn open_send(&mut self, id: SendId, send: OpenSend) {
         for incident in send.incidents() {
             self.due.set_busy(incident, true);
@@ -222,7 +222,7 @@ impl DestinationState {
         self.sends.insert(id, send);
     }
 
-    /// Takes an open send out and hands over what it carried.
+    /// Removes an open send and returns its deliveries.
     pub(super) fn close_send(&mut self, id: SendId) -> Vec<Delivery> {
         let Some(send) = self.sends.remove(&id) else { return Vec::new() };
         for incident in send.incidents() {
@@ -231,7 +231,7 @@ impl DestinationState {
         send.deliveries
     }
 
-    /// Brings the active time up to `now`: pauses and `Retry-After` are not trying.
+    /// Counts the active time up to `now`; pauses and `Retry-After` are not active.
     pub(super) fn account(&mut self, now: Time) {
         let from = self
             .health
@@ -243,13 +243,13 @@ impl DestinationState {
         self.accounted = self.accounted.max(now);
     }
 
-    /// When others hear that it takes nothing, if nothing else happens.
+    /// When its outage is reported elsewhere, if nothing else happens.
     pub(super) fn told_at(&self) -> Option<Time> {
         let since = self.health.failing_since.filter(|_| !self.health.told && !self.is_idle())?;
         Some(since.plus(UNREACHABLE_AFTER))
     }
 
-    /// What a digest says of its storm; of ends that come together without one, that they are so many.
+    /// What a digest says of its storm. Without a storm, when many ends share a digest, it says how many they are.
     pub(super) fn sums_up(&self, deliveries: &[DeliveryId]) -> Option<StormFacts> {
         let first = || deliveries.iter().filter_map(|id| self.due.get(*id)).map(|delivery| delivery.made_at).min();
         let facts = || Some(StormFacts { since: first()?, notices: deliveries.len() as u64 });
@@ -270,7 +270,7 @@ impl DestinationState {
         &mut self,
         send: SendId,
         deliveries: &[DeliveryId],
-        manner: Manner,
+        mode: SendMode,
         name: &Destination,
         now: Time,
         writes: &mut OutboxWrites,
@@ -280,10 +280,10 @@ impl DestinationState {
             writes.changed.insert(delivery.id, DeliveryState::Claimed { send });
         }
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
-        let silent = matches!(manner, Manner::Silent);
-        let storm = match manner {
-            Manner::Digest(storm) => Some(storm),
-            Manner::Alone | Manner::Silent => None,
+        let silent = matches!(mode, SendMode::Silent);
+        let storm = match mode {
+            SendMode::Digest(storm) => Some(storm),
+            SendMode::Alone | SendMode::Silent => None,
         };
         let open = OpenSend { begun: self.course.begin(), silent, ..OpenSend::carrying(deliveries) };
         let incident = open.incident().filter(|_| storm.is_none());
@@ -302,7 +302,7 @@ impl DestinationState {
         Some(Job::First(claimed))
     }
 
-    /// Brings the message of an incident up to date.
+    /// Opens a send that brings the message of an incident up to date.
     pub(super) fn open_refresh(
         &mut self,
         send: SendId,
@@ -314,7 +314,7 @@ impl DestinationState {
         let Thread { parent, content, .. } = self.threads.get(incident)?.clone();
         let begun = self.course.begin();
         let open = OpenSend { refreshes: Some(incident), begun, silent: true, ..OpenSend::carrying(Vec::new()) };
-        // Not again before its answer is there.
+        // Do not refresh again before the answer is there.
         self.threads.leave(incident, now);
         let claimed = Claimed {
             send,
@@ -331,7 +331,7 @@ impl DestinationState {
         Some(Job::First(claimed))
     }
 
-    /// From now on a message stands for an incident, or none does any more.
+    /// Sets or removes the message that stands for an incident.
     pub(super) fn anchor(
         &mut self,
         incident: u64,
@@ -348,7 +348,7 @@ impl DestinationState {
         writes.threads.insert((name.clone(), incident));
     }
 
-    /// Nothing stands for an incident any more that is over and told to its end.
+    /// Forgets the message of an incident that is over for good, once no notice of it is left to send.
     pub(super) fn forget_over(&mut self, incident: u64, name: &Destination, writes: &mut OutboxWrites) {
         let told = !self.due.has(incident) && !self.sends.values().any(|send| send.incidents().contains(&incident));
         if told && self.threads.is_over(incident) {
@@ -368,7 +368,7 @@ impl DestinationState {
         Some(Job::Again { send, destination: name.clone() })
     }
 
-    /// Takes out a delivery that waits, or the idle send that carries it.
+    /// Removes a waiting delivery, or the idle send that carries it.
     pub(super) fn discard(&mut self, id: DeliveryId, writes: &mut OutboxWrites) -> Option<Vec<DeliveryId>> {
         if self.due.remove(id).is_some() {
             return Some(vec![id]);
@@ -379,15 +379,15 @@ impl DestinationState {
         Some(self.close_send(send).into_iter().map(|delivery| delivery.id).collect())
     }
 
-    /// Counts what was given up, to be told with the next tick, but not more than once an hour:
-    /// after a day without success every notice ends like this.
+    /// Counts given-up deliveries. They are reported with the next tick, but at most once an hour: after a day without
+    /// success every notice ends like this.
     pub(super) fn note_dead(&mut self, deliveries: u64, why: &str) {
         let (count, words) = self.health.dead.get_or_insert_with(|| (0, String::new()));
         *count += deliveries;
         why.clone_into(words);
     }
 
-    /// What is to be told of deliveries that were given up.
+    /// The given-up deliveries that are to be reported now, and why they were given up.
     pub(super) fn take_dead(&mut self, now: Time) -> Option<(u64, String)> {
         let waits = self.health.dead_told_at.is_some_and(|at| at <= now && now.since(at) < DEAD_TOLD_EVERY);
         if waits || self.health.dead.is_none() {
@@ -397,7 +397,7 @@ impl DestinationState {
         self.health.dead.take()
     }
 
-    /// Gives up the deliveries that `over` names, and the open sends that carry nothing else.
+    /// Gives up the deliveries that `over` selects, and the open sends that carry nothing else.
     pub(super) fn give_up(
         &mut self,
         name: &Destination,
@@ -418,7 +418,7 @@ impl DestinationState {
         if dead.is_empty() {
             return;
         }
-        // Should somebody send it again, it has its turn like any other.
+        // If a user revives the delivery, it must not go last for its old failure.
         self.course.failed = self.course.failed.filter(|failed| !dead.contains(failed));
         writes.destinations.insert(name.clone());
         self.note_dead(dead.len() as u64, why);

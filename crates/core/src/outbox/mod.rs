@@ -28,24 +28,24 @@ pub use restore::{RestoredOutbox, StoredThread};
 pub use storm::{MOST_MESSAGES, Storm, StormFacts};
 pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, is_end};
 
-use self::destination::Manner;
+use self::destination::SendMode;
 use self::pace::Pace;
 use super::notice::Notice;
 use super::rules::rule::Destination;
 use super::source::Problem;
 use super::time::Time;
 
-/// After so much time of trying a delivery is given up; pauses and `Retry-After` do not count.
+/// Retry budget of a delivery; pauses and `Retry-After` do not count.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// Deliveries that were given up are told elsewhere at most this often.
+/// Given-up deliveries are reported elsewhere at most this often.
 pub const DEAD_TOLD_EVERY: Duration = Duration::from_secs(3600);
-/// A destination that fails for so long is told elsewhere.
+/// A destination that fails for this long is reported elsewhere.
 pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(600);
 
 /// What the platform behind a destination demands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// What shares a pace: a hash of the URL, or of token and channel. Never the URL itself.
+    /// Identifies what shares a pace: a hash of the URL, or of token and channel. Never the URL itself.
     pub endpoint: Arc<str>,
     /// A hash of URL and credentials: a change ends a pause.
     pub fingerprint: Arc<str>,
@@ -53,15 +53,16 @@ pub struct Policy {
     pub pace: Option<Pace>,
     /// How many requests may be in flight at once.
     pub concurrency: usize,
-    /// More notices than this within a minute become a digest; `None`: each is told by itself.
+    /// More notices than this within a minute become a digest; `None`: each is sent by itself.
     pub digest_after: Option<usize>,
-    /// One message an incident, and what follows in its thread; `None`: a message a notice.
+    /// How threads are used, if each incident has one message and a thread for what follows; `None`: a message for each
+    /// notice.
     pub threads: Option<ThreadPolicy>,
 }
 
 impl Policy {
-    /// Of an endpoint that takes one request after the other, however fast, each with one message. `fingerprint` is a hash
-    /// of its address and credentials.
+    /// The policy of an endpoint that takes one request at a time, at any pace, each with one message. `fingerprint` is
+    /// a hash of its address and credentials.
     pub fn of(endpoint: Arc<str>, fingerprint: Arc<str>) -> Self {
         Self { endpoint, fingerprint, pace: None, concurrency: 1, digest_after: None, threads: None }
     }
@@ -72,13 +73,13 @@ impl Policy {
 pub struct OutboxWrites {
     /// New deliveries.
     pub added: Vec<(Destination, Delivery)>,
-    /// Deliveries whose state changed; the last word counts.
+    /// Deliveries whose state changed; the last state counts.
     pub changed: BTreeMap<DeliveryId, DeliveryState>,
     /// Sends that were claimed, with their deliveries; their bodies are frozen with them.
     pub claimed: Vec<Claimed>,
     /// Sends that are tried again, with the number of the attempt.
     pub repeated: Vec<(SendId, u32)>,
-    /// Sends that are settled, with what came of it.
+    /// Sends that are settled, and how.
     pub settled: Vec<(SendId, &'static str)>,
     /// Attempts, by endpoint.
     pub attempts: Vec<(Arc<str>, Time)>,
@@ -86,11 +87,11 @@ pub struct OutboxWrites {
     pub threads: BTreeSet<(Destination, u64)>,
     /// Destinations whose health changed.
     pub destinations: BTreeSet<Destination>,
-    /// Stored destinations that got another name.
+    /// Stored destinations that were renamed.
     pub renamed: Vec<(Destination, Destination)>,
-    /// Stored destinations that are gone.
+    /// Stored destinations that were removed.
     pub removed: Vec<Destination>,
-    /// What podbell itself has to say about it.
+    /// Podbell's own reports about destinations.
     pub signals: Vec<Signal>,
 }
 
@@ -115,17 +116,17 @@ impl OutboxWrites {
 pub struct Claimed {
     /// Its number.
     pub send: SendId,
-    /// To whom.
+    /// Its destination.
     pub destination: Destination,
-    /// What it carries, oldest first; nothing if it only brings a message up to date.
+    /// What it carries, oldest first; empty if it only brings a message up to date.
     pub deliveries: Vec<Delivery>,
-    /// The incident whose message it brings up to date, or tells a notice of.
+    /// The incident whose message it brings up to date, or whose notices it carries.
     pub incident: Option<u64>,
     /// The message that stands for that incident, if there is one.
     pub parent: Option<Parent>,
-    /// How much of it.
+    /// How much of the message is sent.
     pub content: Content,
-    /// Of a digest: the storm it sums up.
+    /// The storm that it sums up, if it is a digest.
     pub storm: Option<StormFacts>,
     /// When it was claimed.
     pub at: Time,
@@ -138,18 +139,18 @@ impl Claimed {
     }
 }
 
-/// What one request is to tell.
+/// The content of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct SendContent<'a> {
-    /// The notices, oldest first: of one incident, unless it is a digest.
+    /// The notices, oldest first; of one incident, unless it is a digest.
     pub notices: &'a [Notice],
-    /// How much of them.
+    /// How much of them is sent.
     pub content: Content,
-    /// Of a digest: the storm it sums up.
+    /// The storm that it sums up, if it is a digest.
     pub storm: Option<StormFacts>,
     /// The message that stands for the incident, if there is one.
     pub parent: Option<&'a Parent>,
-    /// Whether only that message is brought up to date: nobody is to be disturbed.
+    /// Whether it only brings that message up to date: nobody is to be disturbed.
     pub refresh: bool,
 }
 
@@ -160,10 +161,10 @@ impl<'a> SendContent<'a> {
     }
 }
 
-/// Podbell's own word about a destination, told elsewhere.
+/// Podbell's own report about a destination, sent elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// It cannot be reached, or does not want us.
+    /// It cannot be reached, or refuses podbell.
     Trouble(Destination, Problem),
     /// It works again.
     Recovered(Destination),
@@ -178,14 +179,14 @@ pub enum Job {
     First(Claimed),
     /// Carry out a send again, with the stored body.
     Again {
-        /// Which.
+        /// The send.
         send: SendId,
-        /// To whom.
+        /// Its destination.
         destination: Destination,
     },
 }
 
-/// All destinations and what is on its way to them.
+/// All destinations, and what is on its way to them.
 #[derive(Debug, Default)]
 pub struct Outbox {
     destinations: BTreeMap<Destination, DestinationState>,
@@ -196,10 +197,10 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Puts a committed-to-be notice on its way.
+    /// Adds the deliveries of a notice that is about to be committed.
     pub fn add(&mut self, notice: &Notice, now: Time, writes: &mut OutboxWrites) {
         for to in &notice.to {
-            // A destination that is gone since: the rules will follow with the next reload.
+            // The destination was removed meanwhile: the rules follow with the next reload.
             let Some(state) = self.destinations.get_mut(to).filter(|_| self.policies.contains_key(to)) else {
                 continue;
             };
@@ -216,7 +217,7 @@ impl Outbox {
             };
             self.next_delivery += 1;
             state.due.insert(delivery.clone());
-            // An end and a word of podbell's own are no part of a storm.
+            // Ends and podbell's own notices do not count towards a storm.
             let loud = delivery.incident.is_some() && !is_end(delivery.kind);
             if let Some(after) = self.policies.get(to).and_then(|policy| policy.digest_after).filter(|_| loud) {
                 state.health.storm.arrive(after, now);
@@ -254,7 +255,7 @@ impl Outbox {
                 Plan::Silent(deliveries) => {
                     let send = SendId(self.next_send);
                     self.next_send += 1;
-                    state.open(send, &deliveries, Manner::Silent, name, now, writes)
+                    state.open(send, &deliveries, SendMode::Silent, name, now, writes)
                 }
                 Plan::Refresh(incident) => {
                     let send = SendId(self.next_send);
@@ -269,7 +270,7 @@ impl Outbox {
                     writes.destinations.insert(name.clone());
                     let send = SendId(self.next_send);
                     self.next_send += 1;
-                    state.open(send, &deliveries, storm.map_or(Manner::Alone, Manner::Digest), name, now, writes)
+                    state.open(send, &deliveries, storm.map_or(SendMode::Alone, SendMode::Digest), name, now, writes)
                 }
             };
             let changes = match &job {
@@ -303,7 +304,7 @@ impl Outbox {
         next
     }
 
-    /// Gives up what was tried for a day, and notices who takes nothing.
+    /// Gives up deliveries that were tried for a day, and reports destinations that take nothing.
     pub fn tick(&mut self, now: Time, writes: &mut OutboxWrites) {
         for (name, state) in &mut self.destinations {
             state.account(now);
@@ -316,7 +317,7 @@ impl Outbox {
                 let why = "could not be delivered for 24 h";
                 state.give_up(name, over, why, now, writes);
             }
-            // Whatever became of what was still to be told of them.
+            // An incident's last notices may have been given up instead of sent.
             for incident in state.threads.over() {
                 state.forget_over(incident, name, writes);
             }
@@ -327,7 +328,7 @@ impl Outbox {
         }
     }
 
-    /// A person wants a dead delivery sent again. The delivery comes from the store.
+    /// Makes a dead delivery due again for a user. The delivery comes from the store.
     pub fn revive(&mut self, name: &Destination, mut delivery: Delivery, now: Time, writes: &mut OutboxWrites) -> bool {
         let Some(state) = self.destinations.get_mut(name).filter(|_| self.policies.contains_key(name)) else {
             return false;
@@ -340,8 +341,8 @@ impl Outbox {
         true
     }
 
-    /// A person gives a delivery up that waits, or whose request failed and would be repeated;
-    /// with it go the others of that request. Says how many were given up.
+    /// Gives up a delivery for a user: one that waits, or one whose request failed and would be repeated; the other
+    /// deliveries of that request go with it. Returns how many were given up.
     pub fn discard(&mut self, id: DeliveryId, now: Time, writes: &mut OutboxWrites) -> usize {
         let dropped = self.destinations.values_mut().find_map(|state| state.discard(id, writes)).unwrap_or_default();
         for id in &dropped {
@@ -350,7 +351,7 @@ impl Outbox {
         dropped.len()
     }
 
-    /// A test message arrived: a pause or back-off is over.
+    /// Ends a pause or back-off, because a test message arrived.
     pub fn works_again(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) -> bool {
         let Some(state) = self.destinations.get_mut(name) else { return false };
         state.account(now);
@@ -359,19 +360,19 @@ impl Outbox {
         true
     }
 
-    /// The states by name.
+    /// The destinations and their states.
     pub fn destinations(&self) -> impl Iterator<Item = (&Destination, &DestinationState)> {
         self.destinations.iter()
     }
 
-    /// What is true of an incident, for those of its messages that show it.
-    pub fn want(&mut self, incident: u64, face: MessageState, now: Time) {
+    /// Sets what is true of an incident, for the messages that show it.
+    pub fn want(&mut self, incident: u64, message_state: MessageState, now: Time) {
         for state in self.destinations.values_mut() {
-            state.threads.want(incident, face, now);
+            state.threads.want(incident, message_state, now);
         }
     }
 
-    /// An incident is over for good: when its last notice is told, nothing stands for it any more.
+    /// Notes that an incident is over for good: its messages are forgotten once its last notice is sent.
     pub fn end(&mut self, incident: u64, now: Time, writes: &mut OutboxWrites) {
         for (name, state) in &mut self.destinations {
             state.threads.end(incident, now);
@@ -379,30 +380,30 @@ impl Outbox {
         }
     }
 
-    /// Incidents for which a message stands somewhere.
+    /// Incidents for which a message stands at any destination.
     pub fn threaded(&self) -> BTreeSet<u64> {
         self.destinations.values().flat_map(|state| state.threads.incidents()).collect()
     }
 
-    /// Whether any message stands for an incident, or may come to.
+    /// Whether any destination uses threads.
     pub fn has_threads(&self) -> bool {
         self.policies.values().any(|policy| policy.threads.is_some())
     }
 
-    /// What the message of an open send shows once it arrived.
-    pub fn will_show(&mut self, destination: &str, send: SendId, face: Option<MessageState>) {
+    /// Sets what the message of an open send will show once it arrives.
+    pub fn will_show(&mut self, destination: &str, send: SendId, message_state: Option<MessageState>) {
         if let Some(open) = self.destinations.get_mut(destination).and_then(|state| state.sends.get_mut(&send)) {
-            open.face = face;
+            open.message_state = message_state;
         }
     }
 
-    /// To whom an open send goes that tells something.
+    /// The destination of an open send, if the send carries deliveries.
     pub fn listener_of(&self, send: SendId) -> Option<&Destination> {
         let carries = |open: &OpenSend| !open.deliveries.is_empty();
         self.destinations.iter().find(|(_, state)| state.sends.get(&send).is_some_and(carries)).map(|(name, _)| name)
     }
 
-    /// To whom an open send goes.
+    /// The destination of an open send.
     pub fn receiver_of(&self, send: SendId) -> Option<&Destination> {
         self.destinations.iter().find(|(_, state)| state.sends.contains_key(&send)).map(|(name, _)| name)
     }

@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use crate::time::{Jump, Time};
 
-/// How many attempts an endpoint takes in any stretch of time.
+/// How many attempts an endpoint takes in any span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// At most so many attempts
+    /// The most attempts in any span.
     pub most: usize,
-    /// in any stretch of this length,
+    /// The length of a span.
     pub per: Duration,
-    /// of which so many are kept for critical messages.
+    /// How many of the attempts are reserved for critical messages.
     pub kept_for_critical: usize,
 }
 
 impl Pace {
-    /// One message a second, as a usual chat takes them. A little more than a second, because the network can bring two
-    /// requests closer together.
+    /// One message a second, the usual limit of a chat. A little longer than a second, because the network can bring
+    /// two requests closer together.
     pub const ONE_A_SECOND: Self = Self { most: 1, per: Duration::from_millis(1100), kept_for_critical: 0 };
 }
 
@@ -32,12 +32,11 @@ pub struct Window {
 }
 
 impl Window {
-    /// The clock was set.
     pub(super) fn clock_set(&mut self, by: Jump) {
         self.attempts.iter_mut().for_each(|at| at.carry(by));
     }
 
-    /// Those that may still count, ascending.
+    /// Attempts that may still count, ascending.
     pub(super) fn attempts(&self) -> impl Iterator<Item = Time> + '_ {
         self.attempts.iter().copied()
     }

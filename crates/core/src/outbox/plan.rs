@@ -14,8 +14,8 @@ use crate::time::Time;
 /// What to do for a destination at this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Claim these deliveries, all of one incident, as one new send. The newest is told, the
-    /// others are folded into it.
+    /// Claim these deliveries, all of one incident, as one new send. It tells the newest one; the others are folded
+    /// into that.
     Send(Vec<DeliveryId>),
     /// Claim these deliveries, of many incidents, as one new send that sums them up.
     Digest(Vec<DeliveryId>),
@@ -35,10 +35,10 @@ pub type Windows = BTreeMap<Arc<str>, Window>;
 
 /// Decides what a destination is asked next.
 ///
-/// Never more in flight than the policy allows, one alone while it is failing; never before a
-/// back-off or `Retry-After` ends; never over the pace; one open send per incident; the most
-/// severe first, then the oldest. In a storm few go alone, see [`super::Storm`]. What disturbs nobody
-/// comes last: messages that are changed because something is over, then those whose counts are old.
+/// Never more in flight than the policy allows, and only one while the destination fails; never before a back-off or
+/// `Retry-After` ends; never over the pace; one open send per incident; the most severe first, then the oldest. In a
+/// storm few go alone, see [`super::Storm`]. Changes of messages disturb nobody and come last: first those because
+/// something is over, then those for outdated counts.
 pub fn plan(destination: &DestinationState, policy: &Policy, windows: &mut Windows, now: Time) -> Plan {
     if destination.health.paused.is_some() {
         return Plan::Wait(None);
@@ -62,7 +62,7 @@ pub fn plan(destination: &DestinationState, policy: &Policy, windows: &mut Windo
         Some((severity, plan)) if !matches!(plan, Plan::Wait(_)) => {
             return paced(plan, policy.pace, windows, &policy.endpoint, severity, now);
         }
-        // A storm keeps what would disturb people, and nothing else.
+        // A storm delays only what would disturb people.
         Some((_, Plan::Wait(until))) => until,
         _ => None,
     };
@@ -84,9 +84,9 @@ enum Candidate {
     Fresh(Next),
 }
 
-/// The most urgent of what could go: an open send to repeat, or due deliveries of an incident
-/// without an open send. Of equal severity the open send goes first: it is the older one. What failed
-/// last goes last while a destination fails: it may fail because of what it says.
+/// The most urgent of what could go: an open send to repeat, or due deliveries of an incident without an open send. Of
+/// equal severity the open send goes first, because it is older. While a destination fails, what failed last goes last:
+/// its content may be the cause.
 fn next(destination: &DestinationState, now: Time) -> Option<Candidate> {
     let failed = destination.course.failed.filter(|_| destination.health.failures > 0);
     let again = |send: &OpenSend| failed.is_some() && send.deliveries.first().map(|first| first.id) == failed;
@@ -108,7 +108,7 @@ fn next(destination: &DestinationState, now: Time) -> Option<Candidate> {
     }
 }
 
-/// What changes a message that is there.
+/// The next change of an existing message.
 fn silent(
     destination: &DestinationState,
     policy: &Policy,
@@ -126,7 +126,7 @@ fn silent(
     changing(Plan::Refresh(incident), Severity::Info, policy, threads, windows, now)
 }
 
-/// A change of a message: within the pace of its channel, and within that of changes.
+/// Paces a change of a message twice: by its channel and by the limit on changes.
 fn changing(
     plan: Plan,
     severity: Severity,
@@ -141,7 +141,7 @@ fn changing(
     }
 }
 
-/// The plan, or to wait until the endpoint may be asked.
+/// The plan, or a wait until the endpoint may be asked.
 fn paced(
     plan: Plan,
     pace: Option<Pace>,

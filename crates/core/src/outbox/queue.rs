@@ -1,7 +1,6 @@
-//! The deliveries of one destination that no open send carries, ready to be asked what goes next.
+//! The deliveries of one destination that no open send carries, ordered by what goes next.
 //!
-//! Deliveries of one incident go together. The next group is found without looking at the others:
-//! after an outage thousands wait.
+//! Deliveries of one incident go together. The next group is found without a search: after an outage thousands wait.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -11,7 +10,7 @@ use super::{Delivery, DeliveryId, is_end};
 use crate::rules::Severity;
 use crate::time::{Jump, Time};
 
-/// What is sent together.
+/// Deliveries that are sent together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Group {
     Incident(u64),
@@ -21,12 +20,12 @@ enum Group {
 /// The most severe first, then the oldest.
 type Rank = (Reverse<Severity>, DeliveryId, Group);
 
-/// What a group is to its readers, in the order in which they are told: what ends waits for what is new.
+/// What a group means to its readers, in the order of sending: ends wait for news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// Something is wrong, still or again.
     News,
-    /// A word of podbell's own.
+    /// A notice of podbell's own.
     Word,
     /// Something is over.
     End,
@@ -35,7 +34,7 @@ pub enum Class {
 /// A group that may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Next {
-    /// What it is to its readers.
+    /// Its class.
     pub class: Class,
     /// The most severe of its deliveries.
     pub severity: Severity,
@@ -43,16 +42,16 @@ pub struct Next {
     pub deliveries: Vec<DeliveryId>,
 }
 
-/// A group that was not taken while others were.
+/// The pause of a group that was refused while others were taken.
 #[derive(Clone, Copy, Debug)]
 struct Rest {
-    /// It is not tried before.
+    /// The group is not tried before this.
     until: Option<Time>,
-    /// How often in a row it was not taken.
+    /// How often in a row it was refused.
     refused: u32,
 }
 
-/// See the module.
+/// The waiting deliveries of one destination.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
     deliveries: BTreeMap<DeliveryId, Delivery>,
@@ -61,8 +60,7 @@ pub struct Queue {
     news: BTreeSet<Rank>,
     words: BTreeSet<Rank>,
     ends: BTreeSet<Rank>,
-    /// Groups that may go and disturb nobody: the end of something, shown by the message that stands
-    /// for it.
+    /// Groups that may go and disturb nobody: the end of an incident for which a message stands.
     silent: BTreeSet<Rank>,
     /// Incidents for which a message stands.
     anchored: HashSet<u64>,
@@ -73,33 +71,33 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// How many wait.
+    /// How many deliveries wait.
     pub fn len(&self) -> usize {
         self.deliveries.len()
     }
 
-    /// One that waits.
+    /// A waiting delivery.
     pub fn get(&self, id: DeliveryId) -> Option<&Delivery> {
         self.deliveries.get(&id)
     }
 
-    /// Whether none waits.
+    /// Whether no delivery waits.
     pub fn is_empty(&self) -> bool {
         self.deliveries.is_empty()
     }
 
-    /// Since when the one that is tried longest is tried, in the destination's active time.
+    /// The active time at which the delivery became due that has been tried longest.
     pub fn first_born(&self) -> Option<Duration> {
         self.by_birth.first().map(|(born, _)| *born)
     }
 
-    /// Adds one that is new: whatever was not taken of its incident before, this is something else.
+    /// Adds a new delivery and ends the pause of its incident: the content that was refused is another now.
     pub fn insert(&mut self, delivery: Delivery) {
         self.taken(&delivery);
         self.put_back(delivery);
     }
 
-    /// Adds one that was not taken.
+    /// Adds a delivery that was not taken.
     pub fn put_back(&mut self, delivery: Delivery) {
         let group = group_of(&delivery);
         self.unrank(group);
@@ -109,8 +107,8 @@ impl Queue {
         self.rank(group);
     }
 
-    /// The deliveries of these were not taken, by a destination that takes others: they are not tried for as long
-    /// as `pause` says after so many refusals in a row.
+    /// Pauses the groups of these deliveries, which were refused by a destination that takes others. `pause` gives the
+    /// length after so many refusals in a row.
     pub fn rest<'a>(
         &mut self,
         deliveries: impl IntoIterator<Item = &'a DeliveryId>,
@@ -127,7 +125,7 @@ impl Queue {
         }
     }
 
-    /// What is to be said of an incident is taken again, or is something else now.
+    /// Ends the pause of a delivery's group: it was taken, or its content is another now.
     pub fn taken(&mut self, delivery: &Delivery) {
         let group = group_of(delivery);
         self.unrank(group);
@@ -135,7 +133,7 @@ impl Queue {
         self.rank(group);
     }
 
-    /// Lets those be tried again that rested until now.
+    /// Ends the pauses that last until `now`.
     pub fn wake(&mut self, now: Time) {
         while let Some((_, group)) = self.rest_ends.first().copied().filter(|(until, _)| *until <= now) {
             self.unrank(group);
@@ -145,12 +143,11 @@ impl Queue {
         }
     }
 
-    /// When the next of those that rest may be tried again.
+    /// When the next pause ends.
     pub fn first_rest(&self) -> Option<Time> {
         self.rest_ends.first().map(|(until, _)| *until)
     }
 
-    /// The clock was set.
     pub(super) fn clock_set(&mut self, by: Jump) {
         self.rests.values_mut().filter_map(|rest| rest.until.as_mut()).for_each(|until| until.carry(by));
         self.rest_ends = self.rest_ends.iter().map(|(until, group)| (until.moved(by), *group)).collect();
@@ -169,7 +166,7 @@ impl Queue {
         }
     }
 
-    /// Takes one out.
+    /// Removes a delivery.
     pub fn remove(&mut self, id: DeliveryId) -> Option<Delivery> {
         let group = group_of(self.deliveries.get(&id)?);
         self.unrank(group);
@@ -185,7 +182,7 @@ impl Queue {
         Some(removed)
     }
 
-    /// An incident has an open send, or has none any more.
+    /// Sets whether an incident has an open send.
     pub fn set_busy(&mut self, incident: u64, busy: bool) {
         self.unrank(Group::Incident(incident));
         if busy {
@@ -196,7 +193,7 @@ impl Queue {
         self.rank(Group::Incident(incident));
     }
 
-    /// A message stands for an incident, or none does any more.
+    /// Sets whether a message stands for an incident.
     pub fn set_anchored(&mut self, incident: u64, anchored: bool) {
         self.unrank(Group::Incident(incident));
         if anchored {
@@ -207,29 +204,30 @@ impl Queue {
         self.rank(Group::Incident(incident));
     }
 
-    /// Whether something waits that is to be said of an incident.
+    /// Whether a delivery of an incident waits.
     pub fn has(&self, incident: u64) -> bool {
         self.groups.contains_key(&Group::Incident(incident))
     }
 
-    /// Whether what waits to be said of an incident will disturb nobody.
+    /// Whether the waiting deliveries of an incident will disturb nobody.
     pub fn is_silent(&self, incident: u64) -> bool {
         self.anchored.contains(&incident) && self.is_over(Group::Incident(incident))
     }
 
-    /// Whether the newest of what waits says that it is over: the rest is folded into that.
+    /// Whether the newest delivery of a group tells the end: the others are folded into it.
     fn is_over(&self, group: Group) -> bool {
         let newest = self.groups.get(&group).and_then(|ids| self.deliveries.get(ids.last()?));
         newest.is_some_and(|delivery| is_end(delivery.kind))
     }
 
-    /// What goes next of what disturbs nobody.
+    /// The group that goes next of those that disturb nobody.
     pub fn next_silent(&self) -> Option<(Severity, Vec<DeliveryId>)> {
         let (Reverse(severity), _, group) = self.silent.first()?;
         Some((*severity, self.groups.get(group)?.iter().copied().collect()))
     }
 
-    /// What goes next and disturbs people; the group that begins with `but` only if there is no other.
+    /// The group that goes next of those that disturb people. The group that begins with `but` goes only if there is no
+    /// other.
     pub fn next(&self, but: Option<DeliveryId>) -> Option<Next> {
         let ranks = || self.ready();
         let other = ranks().find(|(_, (_, first, _))| Some(*first) != but);
@@ -248,7 +246,7 @@ impl Queue {
         self.news.iter().nth(1).is_some_and(|(Reverse(severity), ..)| *severity == Severity::Critical)
     }
 
-    /// Everything that may go and disturbs people, group by group, each oldest first.
+    /// All deliveries that may go and disturb people, group by group, each oldest first.
     pub fn all_ready(&self) -> Vec<DeliveryId> {
         self.ready().filter_map(|(_, (_, _, group))| self.groups.get(group)).flatten().copied().collect()
     }
@@ -275,7 +273,7 @@ impl Queue {
         }
     }
 
-    /// Takes out all that `over` names.
+    /// Removes all deliveries that `over` selects.
     pub fn drain(&mut self, over: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
         let ids: Vec<DeliveryId> =
             self.deliveries.values().filter(|delivery| over(delivery)).map(|delivery| delivery.id).collect();

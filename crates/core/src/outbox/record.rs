@@ -1,4 +1,4 @@
-//! What came of a request, and what follows from it for its deliveries and its destination.
+//! The outcome of a request, and its consequences for its deliveries and its destination.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,40 +12,40 @@ use crate::rules::rule::Destination;
 use crate::source::Problem;
 use crate::time::Time;
 
-/// What came of a request, as the notifier of the platform reads status, body and error code.
+/// The outcome of a request, as the notifier of the platform reads it from status, body and error code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It arrived.
     Delivered,
-    /// It arrived as a new message, which can be changed and answered to: from now on it stands for
-    /// the incident.
+    /// It arrived as a new message that can be changed and replied to: from now on this message stands for the
+    /// incident.
     Posted(Parent),
     /// Nothing was taken: the message that stood for the incident is gone.
     Orphaned {
         /// The platform's words.
         why: String,
     },
-    /// A definite "not now": nothing was taken. The send dissolves and may fold anew, unless an
+    /// A definite "not now": nothing was taken. The send dissolves and its deliveries may be folded anew, unless an
     /// earlier attempt was unclear: that one may have been taken, so id and body stay.
     Refused {
-        /// When to come back, if that was said.
+        /// When to try again, if the platform said so.
         retry_after: Option<Duration>,
         /// The platform's words.
         why: String,
     },
-    /// Nobody knows whether it was taken: the same id and body must be repeated.
+    /// It is unknown whether the request was taken: the same id and body must be repeated.
     Unclear {
-        /// When to come back, if that was said.
+        /// When to try again, if the platform said so.
         retry_after: Option<Duration>,
         /// What happened.
         why: String,
     },
-    /// The platform does not take this content: it concerns these deliveries only.
+    /// The platform refuses this content: only these deliveries are affected.
     Content {
         /// The platform's words.
         why: String,
     },
-    /// The URL or the credential is dead.
+    /// The URL or the credential is no longer valid.
     Dead {
         /// The platform's code.
         code: String,
@@ -57,39 +57,39 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it is there now.
+    /// Whether the message arrived.
     pub fn arrived(&self) -> bool {
         matches!(self, Self::Delivered | Self::Posted(_))
     }
 }
 
-/// The longest back-off, but for `Retry-After`.
+/// The longest back-off, except for `Retry-After`.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
-/// An outage is looked at so often at least while it is young,
+/// The longest back-off of a young outage.
 const YOUNG: Duration = Duration::from_secs(4);
-/// and later in steps of this part of its age: who comes back after a minute is told soon, and who is away for an
-/// hour is not asked a thousand times.
+/// Later a back-off is at most the length of the outage divided by this: a destination that is back after a minute is
+/// asked soon, and one that is away for an hour is not asked a thousand times.
 const PART_OF_AGE: u32 = 6;
 /// The longest `Retry-After` that is believed: a day.
-const LONGEST_WALL: Duration = Duration::from_secs(24 * 3600);
-/// The first pause of what was not taken while others were,
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// The first pause of a request that was refused while others were taken.
 const FIRST_REST: Duration = Duration::from_millis(500);
-/// and the longest.
+/// The longest such pause.
 const LONGEST_REST: Duration = Duration::from_secs(600);
-/// A destination that took something so lately is not down because something fails,
+/// A destination that took something this recently is not down because a request fails.
 const LATELY: Duration = Duration::from_secs(30);
-/// unless so many requests in a row fail, or as many as may be in flight.
+/// It is down after this many failed requests, or as many as may be in flight if those are more.
 const FEW: usize = 3;
 
-/// How long a destination is left alone after so many failures in a row: 1 s, 2 s, 4 s and on to a minute,
-/// but no longer than a sixth of the time since it took something (4 s at least); less up to a half by `chance`
-/// (0 to 1), so that many processes do not come back in step.
+/// How long a destination is left alone after so many failures in a row: 1 s, 2 s, 4 s and on to a minute, but no
+/// longer than a sixth of the outage (4 s at least). `chance` (0 to 1) shortens that by up to a half, so that many
+/// processes do not come back in step.
 pub fn backoff(failures: u32, outage: Duration, chance: f64) -> Duration {
     let doubled = Duration::from_secs(1).saturating_mul(2u32.saturating_pow(failures.clamp(1, 16) - 1));
     jittered(doubled.min(YOUNG.max(outage / PART_OF_AGE)).min(LONGEST), chance)
 }
 
-/// How long one request is left that was not taken while others were, for the `refused`th time in a row.
+/// How long a request pauses that was refused while others were taken, for the `refused`th time in a row.
 fn rest(refused: u32, chance: f64) -> Duration {
     let grown = 1.3f64.powi(i32::try_from(refused.clamp(1, 40)).unwrap_or(40) - 1);
     jittered(FIRST_REST.mul_f64(grown).min(LONGEST_REST), chance)
@@ -100,7 +100,7 @@ fn jittered(whole: Duration, chance: f64) -> Duration {
 }
 
 impl Outbox {
-    /// Takes in what came of a send. `chance` is a random number between 0 and 1.
+    /// Takes in the outcome of a send. `chance` is a random number between 0 and 1.
     pub fn record(&mut self, send: SendId, outcome: Outcome, chance: f64, now: Time, writes: &mut OutboxWrites) {
         let found = self.destinations.iter_mut().find(|(_, state)| state.sends.contains_key(&send));
         let Some((name, state)) = found else { return };
@@ -124,7 +124,7 @@ impl Outbox {
             }
             Outcome::Orphaned { .. } => {
                 state.orphaned(send, &name, now, writes);
-                // It answered, and not about itself.
+                // The destination answered, and its answer is not about itself.
                 state.recover(&name, now, writes);
             }
             Outcome::Refused { retry_after, why } => {
@@ -140,7 +140,7 @@ impl Outbox {
             }
             Outcome::Content { why } => {
                 state.reduce(send, &why, now, writes);
-                // It answered, and not about itself: the others may go on.
+                // The answer is about the content, not the destination: the others may go on.
                 state.recover(&name, now, writes);
             }
             Outcome::Dead { code, text, advice } => {
@@ -151,20 +151,20 @@ impl Outbox {
     }
 }
 
-/// Whose failure it was that a request was not taken.
+/// Whether the destination or the request is at fault.
 #[derive(Clone, Copy, Debug)]
 enum Failure {
-    /// The destination's: it takes nothing.
+    /// The destination takes nothing.
     OfDestination,
-    /// The request's alone: others are taken. It rests.
+    /// Only this request fails, others are taken: it pauses.
     OfRequest {
-        /// Between 0 and 1.
+        /// A random number between 0 and 1.
         chance: f64,
     },
 }
 
 impl DestinationState {
-    /// What arrived counts for storms.
+    /// Counts a message that arrived for storms.
     fn count(&mut self, send: SendId, digest_after: Option<usize>, now: Time) {
         let (Some(after), Some(open)) = (digest_after, self.sends.get(&send)) else { return };
         let Some(class) = open.class() else { return };
@@ -172,7 +172,7 @@ impl DestinationState {
         self.health.storm.message(after, Arrived { class, critical, digest: open.digest }, now);
     }
 
-    /// It arrived: of each incident the newest delivery was told, the others are part of its story.
+    /// Settles a send that arrived: of each incident the newest delivery counts as sent, the others as folded into it.
     fn settle(&mut self, send: SendId, name: &Destination, now: Time, writes: &mut OutboxWrites) {
         let deliveries = self.close_send(send);
         writes.settled.push((send, "delivered"));
@@ -192,7 +192,7 @@ impl DestinationState {
         }
     }
 
-    /// What the message of a send that arrived shows; `posted`: it is a new one.
+    /// Notes what the message of a send that arrived shows. `posted`: it is a new message.
     fn shown(
         &mut self,
         send: SendId,
@@ -202,28 +202,28 @@ impl DestinationState {
         writes: &mut OutboxWrites,
     ) {
         let Some(open) = self.sends.get(&send) else { return };
-        let (Some(incident), face) = (open.incident(), open.face) else { return };
+        let (Some(incident), message_state) = (open.incident(), open.message_state) else { return };
         match posted {
             Some(parent) => {
                 let over = self.threads.is_over(incident);
-                let shown = face.map(|face| (face, now));
+                let shown = message_state.map(|message_state| (message_state, now));
                 self.anchor(incident, Some(Thread::restored(parent, now, shown)), name, now, writes);
                 if over {
                     self.threads.end(incident, now);
                 }
             }
-            None if face.is_some() && self.threads.get(incident).is_some() => {
-                self.threads.show(incident, face, now);
+            None if message_state.is_some() && self.threads.get(incident).is_some() => {
+                self.threads.show(incident, message_state, now);
                 writes.threads.insert((name.clone(), incident));
             }
             None => {}
         }
     }
 
-    /// The message that stood for an incident is gone: what was to be said of it goes into a new one.
+    /// The message that stood for the incident is gone: the deliveries go into a new one.
     fn orphaned(&mut self, send: SendId, name: &Destination, now: Time, writes: &mut OutboxWrites) {
         let incident = self.sends.get(&send).and_then(OpenSend::incident);
-        // Also after an attempt that was unclear: a message that is not there has not taken it.
+        // Also after an unclear attempt: a message that is not there has not taken it.
         let deliveries = self.close_send(send);
         writes.settled.push((send, "its message is gone"));
         if let Some(incident) = incident {
@@ -232,7 +232,7 @@ impl DestinationState {
         self.due_again(deliveries, writes);
     }
 
-    /// A refresh is not repeated: what its message does not show is seen from the difference.
+    /// Drops a refresh instead of repeating it: the difference to what the message shows brings it back.
     fn drop_refresh(&mut self, send: SendId, writes: &mut OutboxWrites) -> Option<u64> {
         let incident = self.sends.get(&send)?.refreshes?;
         self.close_send(send);
@@ -240,8 +240,8 @@ impl DestinationState {
         Some(incident)
     }
 
-    /// This attempt was not taken. If it was the first, nothing was, and its deliveries are due
-    /// again; a repetition follows an unclear attempt, and whoever took that knows it by its id.
+    /// This attempt was not taken. After a first attempt nothing was, and the deliveries are due again. A repetition
+    /// follows an unclear attempt: it keeps its id, by which the platform knows what it has taken.
     fn not_taken(&mut self, send: SendId, why: &'static str, failure: Failure, now: Time, writes: &mut OutboxWrites) {
         if let Some(incident) = self.drop_refresh(send, writes) {
             return self.threads.show(incident, None, now);
@@ -275,7 +275,7 @@ impl DestinationState {
         }
     }
 
-    /// Its content was not taken: shorter, then one line, then it is given up.
+    /// The content was refused: try shorter, then one line, then give up.
     fn reduce(&mut self, send: SendId, why: &str, now: Time, writes: &mut OutboxWrites) {
         if let Some(incident) = self.drop_refresh(send, writes) {
             return self.threads.reduce(incident, now);
@@ -295,7 +295,7 @@ impl DestinationState {
         self.due_again(shorter.collect(), writes);
     }
 
-    /// A request was not taken: whose failure is it? One outage is one failure, however many requests were in
+    /// Decides who is at fault when a request was not taken. One outage is one failure, however many requests were in
     /// flight when it began; and a destination that takes others is not down.
     fn judge(
         &mut self,
@@ -311,7 +311,8 @@ impl DestinationState {
         self.health.why = why;
         let since = *self.health.failing_since.get_or_insert(now);
         if let Some(wait) = retry_after {
-            self.health.rate_limited_until = self.health.rate_limited_until.max(Some(now.plus(wait.min(LONGEST_WALL))));
+            self.health.rate_limited_until =
+                self.health.rate_limited_until.max(Some(now.plus(wait.min(LONGEST_RETRY_AFTER))));
         }
         let course = &mut self.course;
         if begun <= course.begun_at_success && course.success.is_some() {
@@ -334,19 +335,19 @@ impl DestinationState {
         Failure::OfDestination
     }
 
-    /// Others hear of it when it takes nothing for long, whatever the reason.
+    /// Reports elsewhere that the destination has taken nothing for long, whatever the reason.
     pub(super) fn tell_elsewhere(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) {
         if self.told_at().is_none_or(|at| at > now) {
             return;
         }
         self.health.told = true;
         writes.destinations.insert(name.clone());
-        let walled = self
+        let rate_limited_minutes = self
             .health
             .rate_limited_until
             .map(|wall| wall.since(now).as_secs().div_ceil(60))
             .filter(|minutes| *minutes > 0);
-        let (text, advice) = match walled {
+        let (text, advice) = match rate_limited_minutes {
             Some(minutes) => (
                 format!("{}; it asks (Retry-After) to be left alone for {minutes} more min", self.health.why),
                 "nothing is lost: podbell delivers everything when that time is over",
@@ -360,7 +361,7 @@ impl DestinationState {
         writes.signals.push(Signal::Trouble(name.clone(), error));
     }
 
-    /// URL or credential are dead: nothing more is tried until they change or a test succeeds.
+    /// URL or credential are no longer valid: nothing is tried until they change or a test succeeds.
     fn pause(&mut self, name: &Destination, error: Problem, fingerprint: String, now: Time, writes: &mut OutboxWrites) {
         self.health.paused =
             Some(Paused { since: now, fingerprint, code: error.code.clone(), text: error.text.clone() });
@@ -368,7 +369,7 @@ impl DestinationState {
         writes.signals.push(Signal::Trouble(name.clone(), error));
     }
 
-    /// It works: the queue is released. A wall stays until it ends: the success may be that of a
+    /// The destination works: releases the queue. A `Retry-After` stays until it ends: the success may be that of a
     /// request that was in flight beside the refused one.
     pub(super) fn recover(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) {
         self.course.succeed(now);
@@ -376,7 +377,7 @@ impl DestinationState {
         self.health.failing_since = None;
         self.health.retry_at = None;
         self.health.why = String::new();
-        // Nor can URL and credential be dead: one of several behind the address said so.
+        // URL and credential must be valid, too: only one of several servers behind the address refused them.
         self.health.paused = None;
         if std::mem::take(&mut self.health.told) {
             writes.signals.push(Signal::Recovered(name.clone()));

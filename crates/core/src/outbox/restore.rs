@@ -9,7 +9,7 @@ use super::{Delivery, Outbox, OutboxWrites, Policy, SendId, Thread};
 use crate::rules::rule::Destination;
 use crate::time::Time;
 
-/// A moment at a start may lie behind what was stored last by so much: what is between two heartbeats.
+/// How far the clock at a start may lie behind the newest stored time: the time between two heartbeats.
 const AHEAD: Duration = Duration::from_secs(15);
 
 /// What an [`Outbox`] is rebuilt from.
@@ -25,28 +25,28 @@ pub struct RestoredOutbox {
     pub sends: Vec<(SendId, Destination, u32)>,
     /// Attempts of the last minutes, ascending.
     pub attempts: Vec<(Arc<str>, Time)>,
-    /// The first free numbers.
+    /// The first free number of deliveries.
     pub next_delivery: u64,
-    /// See `next_delivery`.
+    /// The first free number of sends.
     pub next_send: u64,
 }
 
 /// A message that stands for an incident, as the store has it.
 #[derive(Clone, Debug)]
 pub struct StoredThread {
-    /// Where it was told.
+    /// Its destination.
     pub destination: Destination,
     /// See [`super::ThreadPolicy::place`].
     pub place: Arc<str>,
-    /// Of which incident.
+    /// Its incident.
     pub incident: u64,
     /// The message.
     pub thread: Thread,
 }
 
 impl Outbox {
-    /// The mirror of a store. Destinations that are gone give up their deliveries, renamed ones
-    /// keep them, and a changed URL or credential ends a pause.
+    /// Rebuilds the mirror of a store. Destinations that are gone give up their deliveries, renamed ones keep them, and
+    /// a changed URL or credential ends a pause.
     pub fn restore(
         restored: RestoredOutbox,
         policies: BTreeMap<Destination, Policy>,
@@ -72,9 +72,9 @@ impl Outbox {
             }
         }
         for (send, destination, attempts) in restored.sends {
-            // What was in flight when the process ended is unclear: it will be repeated.
+            // A request that was in flight when the process ended is unclear: it will be repeated.
             let Some(deliveries) = carried.remove(&send) else {
-                // It only brought a message up to date: whether that is needed is seen anew.
+                // It only brought a message up to date: whether that is still needed is found anew.
                 writes.settled.push((send, "left"));
                 continue;
             };
@@ -87,7 +87,7 @@ impl Outbox {
             state.anchor(incident, Some(thread), &destination, now, &mut OutboxWrites::default());
             places.insert(destination, place);
         }
-        // What lies further ahead was written by a clock that was set back since, and again by the new one.
+        // Times further ahead are from a clock that was set back since; they were stored again with shifted times.
         let known = |(_, at): &(Arc<str>, Time)| *at <= now.plus(AHEAD);
         for (endpoint, at) in restored.attempts.into_iter().filter(known) {
             outbox.windows.entry(endpoint).or_default().note(at);
@@ -97,8 +97,7 @@ impl Outbox {
         outbox
     }
 
-    /// What stood in another channel, or for a destination that has no threads any more, stands for
-    /// nothing.
+    /// Forgets messages in another channel, and messages of destinations that no longer use threads.
     fn leave_places(&mut self, places: &BTreeMap<Destination, Arc<str>>, now: Time, writes: &mut OutboxWrites) {
         for (name, state) in &mut self.destinations {
             let old = writes.renamed.iter().find(|(_, to)| to == name).map_or(name, |(from, _)| from);
@@ -112,7 +111,7 @@ impl Outbox {
         }
     }
 
-    /// After a rebuild in a living process: answers to these sends are still outstanding.
+    /// After a rebuild in a running process: marks the sends whose answers are still outstanding.
     pub fn still_in_flight(&mut self, sends: &HashSet<SendId>) {
         for state in self.destinations.values_mut() {
             for (id, send) in &mut state.sends {
@@ -121,7 +120,7 @@ impl Outbox {
         }
     }
 
-    /// Brings what is stored in line with what is set up.
+    /// Brings the stored destinations in line with the configuration.
     fn reconcile(
         &mut self,
         policies: BTreeMap<Destination, Policy>,
@@ -132,17 +131,17 @@ impl Outbox {
         let gone: Vec<Destination> =
             self.destinations.keys().filter(|name| !policies.contains_key(*name)).cloned().collect();
         for old in gone {
-            let heir = fingerprints.get(&old).and_then(|fingerprint| {
+            let successor_rule = fingerprints.get(&old).and_then(|fingerprint| {
                 let same = |(name, policy): &(&Destination, &Policy)| {
                     policy.fingerprint == *fingerprint && !self.destinations.contains_key(*name)
                 };
                 policies.iter().find(same).map(|(name, _)| name.clone())
             });
-            match (self.destinations.remove(&old), heir) {
-                (Some(state), Some(heir)) => {
-                    self.destinations.insert(heir.clone(), state);
-                    writes.destinations.insert(heir.clone());
-                    writes.renamed.push((old, heir));
+            match (self.destinations.remove(&old), successor_rule) {
+                (Some(state), Some(successor_rule)) => {
+                    self.destinations.insert(successor_rule.clone(), state);
+                    writes.destinations.insert(successor_rule.clone());
+                    writes.renamed.push((old, successor_rule));
                 }
                 (Some(mut state), None) => {
                     state.give_up(&old, |_| true, "the destination was removed from podbell.yaml", now, writes);

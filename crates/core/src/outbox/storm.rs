@@ -1,12 +1,12 @@
 //! Storms: more notices for a chat within a minute than people can read.
 //!
-//! Then the two most severe go alone and the rest is one digest, at most one a minute and later
-//! every five minutes; never more than three messages in any minute, but for what is critical: it waits
-//! for no digest, and has three places a minute of its own. All of it follows from a few
-//! times that are stored with the destination, so that a restart changes nothing.
+//! In a storm the two most severe go alone and the rest is one digest, at most one a minute and later one every five
+//! minutes. At most three messages go out in any minute. Critical ones are exempt: they wait for no digest, and have
+//! three places a minute of their own. All of it follows from a few times that are stored with the destination, so that
+//! a restart changes nothing.
 //!
-//! What counts is what arrived, and of that only what tells of something that is wrong: an end takes no place and
-//! makes no storm, nor does a word of podbell's own.
+//! Only messages that arrived count, and only those with news: ends and podbell's own notices take no place and make no
+//! storm.
 
 use std::time::Duration;
 
@@ -18,75 +18,75 @@ use super::queue::{Class, Next};
 use crate::rules::Severity;
 use crate::time::{Jump, Time};
 
-/// What a storm is measured by.
+/// The span by which storms are measured.
 const MINUTE: Duration = Duration::from_secs(60);
 /// In a storm no more messages than this go out in any minute, digests included.
 pub const MOST_MESSAGES: usize = 3;
-/// Of those, so many tell one incident each.
+/// How many of them tell one incident each.
 const MOST_ALONE: usize = 2;
-/// So many digests are a minute apart, the later ones [`LATER`].
+/// This many digests are a minute apart; later ones are [`LATER`] apart.
 const MINUTELY: u32 = 5;
 /// How far apart later digests are.
 const LATER: Duration = Duration::from_secs(300);
-/// A storm is over when fewer notices than make one came within so long.
+/// A storm is over when fewer notices than make one came within this time.
 const CALM: Duration = Duration::from_secs(300);
 
-/// After so many messages about ends within [`ENDS_WITHIN`] the next digest of ends waits for [`LATER`].
+/// After this many messages about ends within [`ENDS_WITHIN`], the next digest of ends waits for [`LATER`].
 const MOST_ENDS: usize = 3;
 const ENDS_WITHIN: Duration = Duration::from_secs(600);
 
-/// What a destination went through lately.
+/// A destination's recent messages, and its storm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Storm {
-    /// When messages with news arrived, the last [`MOST_MESSAGES`] or as many as make no storm.
+    /// When messages with news arrived: the last [`MOST_MESSAGES`], or as many as make no storm.
     messages: Vec<Time>,
     /// Those of them that told something critical.
     critical: Vec<Time>,
-    /// When messages arrived that told of ends only.
+    /// When messages that told only ends arrived.
     ends: Vec<Time>,
-    /// When the newest notices fell due, one more than make no storm.
+    /// When the newest notices fell due: one more than makes no storm.
     arrived: Vec<Time>,
     /// Since when a storm is on.
     since: Option<Time>,
-    /// Notices since then.
+    /// Notices since the storm began.
     notices: u64,
-    /// Whether it is summed up since then: nothing but what is critical goes alone any more.
+    /// Whether a digest was sent since then: after it only critical notices go alone.
     summed: bool,
-    /// Digests since then.
+    /// Digests since the storm began.
     digests: u32,
-    /// The newest of them.
+    /// When the newest digest arrived.
     last_digest: Option<Time>,
 }
 
 /// What a digest says of its storm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StormFacts {
-    /// Since when it is on.
+    /// Since when the storm is on.
     pub since: Time,
-    /// Notices since then, told or not.
+    /// Notices since then, sent or not.
     pub notices: u64,
 }
 
 /// A message that arrived.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrived {
-    /// What it tells.
+    /// Its class.
     pub class: Class,
-    /// Whether that is critical.
+    /// Whether it tells something critical.
     pub critical: bool,
-    /// Whether it sums up a storm.
+    /// Whether it is a digest.
     pub digest: bool,
 }
 
 impl Storm {
-    /// Something new fell due at `now`.
+    /// Counts a new notice that fell due at `now`.
     pub(super) fn arrive(&mut self, after: usize, now: Time) {
         keep(&mut self.arrived, after + 1, now);
         self.notices += u64::from(self.since.is_some());
     }
 
-    /// A message arrived.
+    /// Notes a message that arrived.
     pub(super) fn message(&mut self, after: usize, what: Arrived, now: Time) {
         let most = after.max(MOST_MESSAGES);
         match what.class {
@@ -105,7 +105,7 @@ impl Storm {
         }
     }
 
-    /// Whether a storm is on while so many incidents wait to be told.
+    /// Whether a storm is on while so many incidents wait.
     fn is_on(&self, waiting: usize, after: usize, now: Time) -> bool {
         let going_on = self.since.is_some()
             && self.arrived.len() > after
@@ -133,25 +133,25 @@ impl Storm {
         }
     }
 
-    /// The clock was set.
     pub(super) fn clock_set(&mut self, by: Jump) {
         let Self { messages, critical, ends, arrived, since, notices: _, summed: _, digests: _, last_digest } = self;
         let times = [messages, critical, ends, arrived].into_iter().flatten();
         times.chain([since, last_digest].into_iter().flatten()).for_each(|at| at.carry(by));
     }
 
-    /// A digest is on its way.
+    /// Notes that a digest is on its way.
     pub(super) fn sum_up(&mut self) {
         self.summed = self.since.is_some();
     }
 
-    /// What there is to say of the storm that is on.
+    /// What a digest says of the storm that is on.
     pub(super) fn facts(&self) -> Option<StormFacts> {
         self.since.map(|since| StormFacts { since, notices: self.notices })
     }
 }
 
-/// Those of the last minute, ascending. A clock that was set back must not silence anybody.
+/// The times of the last minute, ascending. Future ones are skipped: a clock that was set back must not silence
+/// anybody.
 fn lately(times: &[Time], now: Time) -> impl Iterator<Item = Time> + '_ {
     times.iter().copied().filter(move |at| *at <= now && now.since(*at) < MINUTE)
 }
@@ -162,16 +162,16 @@ fn keep(times: &mut Vec<Time>, most: usize, now: Time) {
     times.drain(..excess);
 }
 
-/// When one more fits into a minute that holds at most [`MOST_MESSAGES`].
+/// When one more fits into a minute that holds at most [`MOST_MESSAGES`]; `None`: at once.
 fn room_at(times: &[Time]) -> Option<Time> {
     times.len().checked_sub(MOST_MESSAGES).and_then(|at| times.get(at)).map(|leaving| leaving.plus(MINUTE))
 }
 
-/// What is due of `next` while a storm is on, or too many ends come together; `None` while nothing of the kind is.
+/// The plan for `next` in a storm, or when too many ends come together; else `None`.
 pub(super) fn plan(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
     match next.class {
         Class::News => news(destination, next, after, now),
-        // It goes with a digest if there is one. Alone it takes no place from anything.
+        // It joins a digest if there is one; alone it takes no place from others.
         Class::Word => None,
         Class::End => ends(destination, next, after, now),
     }
@@ -184,13 +184,13 @@ fn news(destination: &DestinationState, next: &Next, after: usize, now: Time) ->
         return None;
     }
     let alone = || Some(Plan::Send(next.deliveries.clone()));
-    // One problem is no digest.
+    // A single incident needs no digest.
     let digest = || if waiting > 1 { Some(Plan::Digest(due.all_ready())) } else { alone() };
     let apart = if storm.digests < MINUTELY { MINUTE } else { LATER };
     let last = storm.last_digest.filter(|last| *last <= now);
     let digest_at = last.map_or(now, |last| last.plus(apart));
     if next.severity == Severity::Critical {
-        // Nobody waits for a digest who must be called now.
+        // A critical notice must call somebody now and does not wait for a digest.
         let told: Vec<Time> = lately(&storm.critical, now).collect();
         return match (room_at(&told), told.len()) {
             (Some(free_at), _) => Some(Plan::Wait(Some(free_at))),
@@ -209,7 +209,8 @@ fn news(destination: &DestinationState, next: &Next, after: usize, now: Time) ->
     if digest_at <= now { digest() } else { Some(Plan::Wait(Some(digest_at))) }
 }
 
-/// Ends come after everything new. More than a few within a minute are one message, and more and more seldom.
+/// The plan for ends, which come after all news. More than a few within a minute share a message, and such messages
+/// become rarer.
 fn ends(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
     let (storm, due) = (&destination.health.storm, &destination.due);
     let waiting = due.count(Class::End);
@@ -223,7 +224,7 @@ fn ends(destination: &DestinationState, next: &Next, after: usize, now: Time) ->
     let often = storm.ends.len().checked_sub(MOST_ENDS).and_then(|at| storm.ends.get(at));
     let often = often.is_some_and(|first| *first <= now && now.since(*first) < ENDS_WITHIN);
     let next_at = newest.map(|newest| newest.plus(if often { LATER } else { MINUTE }));
-    // In a storm they wait for the next digest of what is new, if there is one.
+    // In a storm ends wait for the next digest of news, if there is one.
     let of_storm = storm.last_digest.filter(|last| *last <= now).map(|last| last.plus(LATER));
     let free_at = next_at.into_iter().chain(of_storm).chain(room_at(&all)).max().filter(|at| *at > now);
     Some(match free_at {

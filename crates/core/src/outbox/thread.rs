@@ -1,9 +1,9 @@
-//! One message an incident, for chats that have threads: which message stands for it, and whether
-//! that message still shows what is true.
+//! One message per incident, for chats that have threads: which message stands for it, and whether that message is up
+//! to date.
 //!
-//! Notices travel as deliveries and lose nothing. What changes without a notice (a count, who has it)
-//! is no delivery: it follows from the difference between what the message shows and what is true, so
-//! that there is never more than one such change on its way, and none to be remembered.
+//! Notices travel as deliveries and none is lost. A change without a notice (a count, an acknowledgement) is no
+//! delivery: it follows from the difference between what the message shows and what is true. So there is never more
+//! than one such change on its way, and none to remember.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use crate::incident::{Incident, Phase};
 use crate::notice::{Notice, NoticeBody, NoticeKind};
 use crate::time::{Jump, Time};
 
-/// A message that changes only in its counts is not changed again sooner.
+/// The shortest time between changes of a message that differ only in counts.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
-/// The older a message, the less often its counts follow: after a tenth of its age,
+/// The older a message, the less often its counts follow: after its age divided by this.
 const COUNTS_BY_AGE: u32 = 10;
-/// but within so long.
+/// The longest time after which counts follow.
 const COUNTS_WITHIN: Duration = Duration::from_secs(3600);
 
 /// A chat that has threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadPolicy {
-    /// What messages belong to: a hash of the channel. In another channel there are other messages.
+    /// Identifies the channel that messages belong to, by a hash: another channel has other messages.
     pub place: Arc<str>,
-    /// What shares the pace of changing messages: a hash of the token.
+    /// Identifies what shares the pace of changing messages: a hash of the token.
     pub endpoint: Arc<str>,
-    /// How fast messages may be changed, beside the pace of the channel.
+    /// How fast messages may be changed, in addition to the pace of the channel.
     pub pace: Pace,
 }
 
@@ -44,19 +44,19 @@ pub struct Parent {
     pub message: Arc<str>,
 }
 
-/// What a message shows of its incident, as far as a change of it is worth changing the message.
+/// What a message shows of its incident, as far as a difference is worth changing the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageState {
     /// Whether it is open.
     pub open: bool,
-    /// Whether somebody has it.
+    /// Whether it is acknowledged.
     pub acknowledged: bool,
     /// How often it occurred.
     pub occurrences: u64,
 }
 
 impl MessageState {
-    /// Of an incident as it is.
+    /// The state of an incident as it is.
     pub fn of(incident: &Incident) -> Self {
         Self {
             open: incident.phase == Phase::Open,
@@ -65,7 +65,7 @@ impl MessageState {
         }
     }
 
-    /// Of an incident as a notice tells it; none of podbell's own words.
+    /// The state of an incident as a notice tells it; `None` for podbell's own notices.
     pub fn told_by(notice: &Notice) -> Option<Self> {
         let NoticeBody::Incident(story) = &notice.body else { return None };
         Some(Self {
@@ -76,8 +76,7 @@ impl MessageState {
     }
 }
 
-/// Whether a notice says that it is over: then the message that stands for the incident is changed, and
-/// nobody is disturbed.
+/// Whether a notice tells the end: then the message that stands for the incident is changed, and nobody is disturbed.
 pub fn is_end(kind: NoticeKind) -> bool {
     matches!(kind, NoticeKind::Resolved | NoticeKind::Closed)
 }
@@ -85,31 +84,31 @@ pub fn is_end(kind: NoticeKind) -> bool {
 /// The message that stands for an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thread {
-    /// Which it is.
+    /// The message.
     pub parent: Parent,
     /// When it was posted.
     pub since: Time,
     /// What it shows, and since when; `None` if that is not known.
     pub shown: Option<(MessageState, Time)>,
-    /// What is true, if that was said.
+    /// What is true of the incident, if known.
     wanted: Option<MessageState>,
     /// How much of it is shown: less after the platform refused a change.
     pub(super) content: Content,
-    /// The incident is over for good.
+    /// Whether the incident is over for good.
     over: bool,
 }
 
 impl Thread {
-    /// As the store has it.
+    /// Restores a thread from the store.
     pub fn restored(parent: Parent, since: Time, shown: Option<(MessageState, Time)>) -> Self {
         Self { parent, since, shown, wanted: None, content: Content::Full, over: false }
     }
 
-    /// When it is to be changed, if it does not show what is true.
+    /// When the message is to be changed, if it is not up to date.
     fn stale_at(&self, now: Time) -> Option<Time> {
         let wanted = self.wanted.filter(|_| !self.over)?;
         let Some((shown, at)) = self.shown else { return Some(now) };
-        // A clock that was set back must not keep it as it is.
+        // A clock that was set back must not delay the change.
         let at = at.min(now);
         if shown == wanted {
             return None;
@@ -126,42 +125,41 @@ impl Thread {
 #[derive(Clone, Debug, Default)]
 pub struct Threads {
     by_incident: BTreeMap<u64, Thread>,
-    /// Those that do not show what is true, by the moment at which they are to be changed.
+    /// Messages that are not up to date, by the time at which they are to be changed.
     stale: BTreeSet<(Time, u64)>,
     stale_at: BTreeMap<u64, Time>,
-    /// Incidents that are over for good, and not told to their end.
+    /// Incidents that are over for good, but have notices left to send.
     over: BTreeSet<u64>,
 }
 
 impl Threads {
-    /// The one of an incident.
+    /// The message of an incident.
     pub fn get(&self, incident: u64) -> Option<&Thread> {
         self.by_incident.get(&incident)
     }
 
-    /// The incidents.
     pub(super) fn incidents(&self) -> Vec<u64> {
         self.by_incident.keys().copied().collect()
     }
 
-    /// How many there are.
+    /// How many messages there are.
     pub fn len(&self) -> usize {
         self.by_incident.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.by_incident.is_empty()
     }
 
-    /// From now on this message stands for the incident.
+    /// Sets the message that stands for the incident.
     pub(super) fn put(&mut self, incident: u64, mut thread: Thread, now: Time) {
         thread.wanted = thread.wanted.or(self.get(incident).and_then(|before| before.wanted));
         self.by_incident.insert(incident, thread);
         self.note(incident, now);
     }
 
-    /// No message stands for the incident any more.
+    /// Removes the message that stands for the incident.
     pub(super) fn remove(&mut self, incident: u64) -> Option<Thread> {
         let removed = self.by_incident.remove(&incident);
         self.over.remove(&incident);
@@ -171,26 +169,26 @@ impl Threads {
         removed
     }
 
-    /// What is true of an incident.
-    pub(super) fn want(&mut self, incident: u64, face: MessageState, now: Time) {
+    /// Sets what is true of an incident.
+    pub(super) fn want(&mut self, incident: u64, message_state: MessageState, now: Time) {
         if let Some(thread) = self.by_incident.get_mut(&incident) {
-            if thread.wanted != Some(face) {
+            if thread.wanted != Some(message_state) {
                 thread.content = Content::Full;
             }
-            thread.wanted = Some(face);
+            thread.wanted = Some(message_state);
             self.note(incident, now);
         }
     }
 
-    /// What the message shows from now on; `None`: nobody knows.
-    pub(super) fn show(&mut self, incident: u64, face: Option<MessageState>, now: Time) {
+    /// Sets what the message shows from now on; `None`: unknown.
+    pub(super) fn show(&mut self, incident: u64, message_state: Option<MessageState>, now: Time) {
         if let Some(thread) = self.by_incident.get_mut(&incident) {
-            thread.shown = face.map(|face| (face, now));
+            thread.shown = message_state.map(|message_state| (message_state, now));
             self.note(incident, now);
         }
     }
 
-    /// The platform does not take a change: shorter, then one line, then it is left.
+    /// The platform refused a change: try shorter, then one line, then leave the message.
     pub(super) fn reduce(&mut self, incident: u64, now: Time) {
         let Some(thread) = self.by_incident.get_mut(&incident) else { return };
         match thread.content.less() {
@@ -202,13 +200,13 @@ impl Threads {
         }
     }
 
-    /// A change is on its way, or cannot be made: it is not tried again before something else changes.
+    /// A change is on its way, or impossible: do not try again before something else changes.
     pub(super) fn leave(&mut self, incident: u64, now: Time) {
         let wanted = self.get(incident).and_then(|thread| thread.wanted);
         self.show(incident, wanted, now);
     }
 
-    /// The incident is over for good: nothing of it will change.
+    /// Notes that the incident is over for good: nothing of it will change.
     pub(super) fn end(&mut self, incident: u64, now: Time) {
         if let Some(thread) = self.by_incident.get_mut(&incident) {
             thread.over = true;
@@ -217,7 +215,7 @@ impl Threads {
         }
     }
 
-    /// The clock was set, and it is `now`.
+    /// Shifts the times of podbell's own clock by `by`; `now` is the time after the clock was set.
     pub(super) fn clock_set(&mut self, by: Jump, now: Time) {
         for thread in self.by_incident.values_mut() {
             thread.since.carry(by);
@@ -228,7 +226,7 @@ impl Threads {
         self.incidents().into_iter().for_each(|incident| self.note(incident, now));
     }
 
-    /// Incidents that are over for good, and not told to their end.
+    /// Incidents that are over for good, but have notices left to send.
     pub(super) fn over(&self) -> Vec<u64> {
         self.over.iter().copied().collect()
     }

@@ -13,7 +13,7 @@ pub const FILE: &str = "builtin";
 /// The file itself, for those who want to start from it.
 pub const TEXT: &str = include_str!("builtin.yaml");
 
-/// The built-in set, told to these destinations: every chat destination.
+/// The built-in rules, which notify these destinations: all chats.
 pub fn rules(notify: &[Destination]) -> Rules {
     let defaults = Partial { notify: Some(notify.to_vec()), ..Partial::default() };
     let file = RuleFile { source: Source::new(FILE, TEXT), entry: 0, scope: None, names: Names::default(), defaults };

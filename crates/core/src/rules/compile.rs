@@ -1,4 +1,4 @@
-//! Rule files to checked rules: defaults, scopes, and what looks at more than one key.
+//! Compiles rule files into checked rules: defaults, scopes, and checks of several keys together.
 //!
 //! Owns what one file means on its own. What rules do to each other is [`super::lint`]'s. Never
 //! reads files: texts are arguments.
@@ -27,7 +27,7 @@ pub struct RuleFile {
     pub scope: Option<Conditions>,
     /// Names it may use.
     pub names: Names,
-    /// What holds where the file says nothing.
+    /// Defaults for what the file does not say.
     pub defaults: Partial,
 }
 
@@ -38,20 +38,20 @@ pub struct Located {
     pub rule: Rule,
     /// The file.
     pub source: Arc<Source>,
-    /// Its name, or its first key.
+    /// Where its name is, or else its first key.
     pub at: Range<usize>,
-    /// Whether all of it could be read. Of another one nothing further can be said.
+    /// Whether all of it could be read. If not, later checks skip it.
     pub sound: bool,
 }
 
-/// What became of a file.
+/// The result of compiling a file.
 #[derive(Debug, Default)]
 pub struct Compiled {
     /// The rules in order. With errors, those that could be read.
     pub rules: Vec<Located>,
-    /// Planned work, in which they are not told.
+    /// Planned maintenance, during which its rules do not notify.
     pub maintenance: Vec<Maintenance>,
-    /// The same, and where it is written.
+    /// The same, with their places in the file.
     pub planned: Vec<read::Planned>,
     /// The file's own scope, as far as it could be read.
     pub scope: Option<Conditions>,
@@ -118,7 +118,7 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compi
     Some(Compiled { rules, maintenance, planned, scope, notify, diagnostics: Vec::new() })
 }
 
-/// Files of another kind, taken for rule files.
+/// Recognizes files of another kind that are taken for rule files.
 fn elsewhere(key: &str) -> Option<&'static str> {
     match key {
         "tests" | "rule_files" => Some("this looks like a rule test: run it with `podbell test`"),
@@ -183,7 +183,7 @@ fn matching(map: &mut MapReader<'_>, at: &Range<usize>, reader: &mut Reader) -> 
     let errors = reader.errors();
     let conditions = node.and_then(|node| raw::conditions(node, reader, "`match`"));
     let empty = node.is_none() || conditions.as_ref().is_some_and(|conditions| conditions.keys().is_empty());
-    // Of a `match` whose only key is mistyped the mistake says enough.
+    // If the only key of `match` is mistyped, that mistake says enough.
     if empty && reader.errors() == errors {
         let span = node.map_or_else(|| at.clone(), |node| node.span.clone());
         let help = "if that is meant, write `match: {level: Warning}`";
@@ -208,7 +208,7 @@ fn excepts(node: &Node, reader: &mut Reader) -> Vec<Conditions> {
     all
 }
 
-/// Puts the defaults where nothing was said.
+/// Fills in the defaults.
 fn with_defaults(key: RuleKey, said: Partial) -> RuleSettings {
     let base = RuleSettings::new(key, said.severity.unwrap_or_default(), said.notify.unwrap_or_default());
     RuleSettings {
@@ -236,7 +236,7 @@ fn with_defaults(key: RuleKey, said: Partial) -> RuleSettings {
     }
 }
 
-/// A rule is known by its name: two of one name would share incidents.
+/// Refuses a second rule of the same name: the two would share incidents.
 fn refuse_second(rule: &Located, names: &mut HashMap<Arc<str>, usize>, reader: &mut Reader) {
     let name = rule.rule.settings.key.name.clone();
     if name.is_empty() {

@@ -14,7 +14,7 @@ use super::pattern::Pattern;
 use super::rule::Field;
 use crate::event::Subject;
 
-/// Keys that must all fit; the patterns of a key mean any of them. Without keys everything fits.
+/// Keys that must all fit; of the patterns of a key one must fit. Without keys everything fits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Conditions {
     keys: Vec<(Field, Vec<Pattern>)>,
@@ -60,7 +60,7 @@ impl Conditions {
     }
 }
 
-/// The facts of one event, trimmed, and what was already found out about them.
+/// The facts of one event, trimmed, and the results of expressions that were tried on them.
 #[derive(Debug)]
 pub struct Facts<'a> {
     texts: [&'a str; Field::ALL.len()],
@@ -88,7 +88,7 @@ impl<'a> Facts<'a> {
         *self.hashes[field as usize].get_or_init(|| xxh3_64(self.text(field).as_bytes()))
     }
 
-    /// Rules repeat each other's expressions: each is tried once per event.
+    /// Rules repeat each other's expressions: try each only once per event.
     fn remember(&self, key: (usize, Field), find_out: impl FnOnce() -> bool) -> bool {
         *self.seen.borrow_mut().entry(key).or_insert_with(find_out)
     }

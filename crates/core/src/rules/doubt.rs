@@ -1,5 +1,5 @@
-//! Patterns that can be read and cannot match, or hardly what is meant: the syntax of another tool, a name that nothing
-//! can have, a state that is never a reason. Says what to write instead.
+//! Patterns that are valid but cannot match, or hardly mean what was intended: the syntax of another tool, a name that
+//! nothing can have, a state that is never a reason. Says what to write instead.
 
 use super::pattern::Pattern;
 use super::rule::Field;
@@ -12,7 +12,7 @@ pub(super) struct Doubt {
     pub message: String,
     /// What to write instead.
     pub help: String,
-    /// Whether it can be no slip: then it is an error.
+    /// Whether it is certainly wrong: then it is an error.
     pub certain: bool,
 }
 
@@ -22,7 +22,7 @@ impl Doubt {
     }
 }
 
-/// What pods and containers are in, and what an event says of it: its reason.
+/// States of pods and containers, with the reason that an event about them has.
 const STATES: &[(&str, &str)] = &[
     ("CrashLoopBackOff", "the event's reason is `BackOff`"),
     (
@@ -53,16 +53,16 @@ const STATES: &[(&str, &str)] = &[
     ("PIDPressure", "the event's reason is `NodeHasInsufficientPID`"),
 ];
 
-/// States whose names others use as reasons of their own: odd only as they stand.
+/// States whose names others use as reasons of their own: odd only as exact patterns.
 const PLAIN: &[&str] = &["Terminating", "Pending", "Completed", "Running", "Error", "NotReady"];
 
-/// States that some sources do write as reasons: odd only where nothing else is named.
+/// States that some sources do write as reasons: odd only if the key has no other pattern.
 const STATES_OF_IMAGES: &[(&str, &str)] = &[
     ("ImagePullBackOff", "the event's reason is `BackOff` (or `Failed`), its message names the image"),
     ("ErrImagePull", "the event's reason is `Failed`, its message is `Error: ErrImagePull`"),
 ];
 
-/// Reasons that events have, to tell a slip in case from a name of somebody's own.
+/// Reasons that events have, to tell one in wrong case from a reason that somebody invented.
 const REASONS: &[&str] = &[
     "BackOff",
     "BackoffLimitExceeded",
@@ -112,7 +112,7 @@ const REASONS: &[&str] = &[
     "VolumeResizeFailed",
 ];
 
-/// Kinds of objects, with what `kubectl` takes for them.
+/// Kinds of objects, with the names that `kubectl` accepts for them.
 const KINDS: &[(&str, &[&str])] = &[
     ("Pod", &["pods", "po", "container", "containers"]),
     ("Node", &["nodes", "no"]),
@@ -180,7 +180,7 @@ fn level(exact: &str) -> Option<Doubt> {
     Some(Doubt { certain: true, ..Doubt::new(format!("no event has the level `{exact}`"), help) })
 }
 
-/// What is a regular expression, a list or a negation elsewhere. Here only `*` means anything.
+/// Finds regular expressions, lists and negations in the syntax of other tools. Here only `*` means anything.
 fn other_syntax(field: Field, text: &str) -> Option<Doubt> {
     let free = field == Field::Message;
     let never = |what: &str, help: String| {

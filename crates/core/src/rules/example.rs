@@ -1,4 +1,4 @@
-//! A believable event for a rule, from its own `match`: what previews show.
+//! A plausible event for a rule, made from its `match`: what previews show.
 //!
 //! Pure. Begins with an event that clusters really write and changes only what the rule asks for.
 
@@ -50,17 +50,16 @@ const EVENTS: [[&str; 4]; 15] = [
 
 const POD: &str = "web-6d4cf56db6-x2x7v";
 
-/// An event in its place.
+/// An event with its target.
 #[derive(Clone, Debug)]
 pub struct Example {
-    /// Where.
+    /// The target.
     pub target: Target,
-    /// What.
+    /// The event.
     pub event: Event<'static>,
     /// The object's name without generated suffixes.
     pub workload: String,
-    /// Whether the rule matches it. Of what only a person can guess, such as a long expression, the
-    /// example may miss the point.
+    /// Whether the rule matches it. The example may fail where only a person can guess, such as with a long expression.
     pub fits: bool,
 }
 
@@ -71,7 +70,7 @@ impl Example {
     }
 }
 
-/// The example of a rule: of those that it matches the one that was changed least.
+/// The example of a rule: among those that it matches, the one with the fewest changes.
 pub fn of(rules: &Rules, id: RuleId, at: Time) -> Example {
     let rule = rules.get(id);
     let made = EVENTS.iter().enumerate().map(|(place, event)| {
@@ -83,7 +82,7 @@ pub fn of(rules: &Rules, id: RuleId, at: Time) -> Example {
     best.unwrap_or_else(|| shaped(rule, &EVENTS[0], at).1)
 }
 
-/// The event, changed where it does not fit, and how often that was.
+/// The number of changes, and the event, changed where it did not fit.
 fn shaped(rule: &Rule, [kind, name, reason, message]: &[&str; 4], at: Time) -> (usize, Example) {
     let mut changes = 0;
     let mut fact = |field, usual: &str| {

@@ -1,6 +1,6 @@
 //! Why a rule is about an event, or is not: every rule in reading order, with what decided.
 //!
-//! Says the same as [`Rules::claims`], slowly and with reasons; a test holds them together.
+//! Agrees with [`Rules::claims`], but is slow and gives reasons; a test compares the two.
 
 use std::fmt;
 
@@ -32,18 +32,18 @@ pub enum Because {
     IgnoredBefore(RuleKey),
     /// It matches, but rules before it won all its destinations.
     Taken,
-    /// It matches and ends the reading of its entry.
+    /// It matches, and as an `ignore` rule ends the reading of its entry.
     Ignores,
     /// It wins these destinations.
     Claims(Vec<Destination>),
 }
 
-/// A key and what it met.
+/// A key that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// The key.
     pub field: Field,
-    /// What it wants, any of it.
+    /// The patterns of the key, of which one must fit.
     pub wanted: Vec<String>,
     /// What the event has, shortened.
     pub found: String,

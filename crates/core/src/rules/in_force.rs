@@ -25,24 +25,25 @@ pub struct RuleFiles {
     pub empty: Vec<EmptyGlob>,
     /// Whether podbell.yaml has `rules:` at all; else the built-in set holds.
     pub named: bool,
-    /// Whom the built-in set tells.
+    /// The destinations of the built-in rules.
     pub chats: Vec<Destination>,
     /// The operator's planned work.
     pub maintenance: Vec<Maintenance>,
 }
 
-/// A glob of `rules:` that matches no file: whoever wrote it means rules, and nobody may be silenced by their absence.
+/// A glob of `rules:` that matches no file. Whoever wrote it expects rules, and nobody may be silenced by their
+/// absence.
 #[derive(Clone, Debug)]
 pub struct EmptyGlob {
-    /// It stands after so many files.
+    /// How many files come before it.
     pub before: usize,
-    /// Its bounds; named like the glob, without text.
+    /// A file without text, named like the glob, with its bounds.
     pub file: RuleFile,
     /// What is wrong, at its place in podbell.yaml.
     pub error: Diagnostic,
 }
 
-/// What holds.
+/// The rules in force.
 #[derive(Debug)]
 pub struct InForce {
     /// The rules.
@@ -89,8 +90,8 @@ impl RuleFiles {
         InForce { rules: Rules::of(files).with_maintenance(self.maintenance.clone()), good, refused }
     }
 
-    /// The built-in set in the place of a file: its entry, its bounds, and as far as they could be read
-    /// its scope and whom it tells.
+    /// The built-in rules in the place of a file: with its entry and bounds, and as far as they could be read, its
+    /// scope and destinations.
     fn stand_in(&self, file: &RuleFile, broken: &Compiled) -> Compiled {
         let exists = |to: &Destination| {
             let known = |names: &Option<Vec<Destination>>| names.as_ref().is_none_or(|names| names.contains(to));
@@ -120,7 +121,7 @@ fn first_error(compiled: &Compiled) -> Option<Diagnostic> {
     compiled.diagnostics.iter().find(|finding| finding.is_error()).cloned()
 }
 
-/// What the operator reads of it.
+/// The problem, as the operator reads it.
 pub fn refusal(error: &Diagnostic, held: &str) -> Problem {
     Problem {
         code: "rules".to_owned(),

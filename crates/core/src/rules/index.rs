@@ -20,15 +20,15 @@ use super::windows::Windows;
 /// The keys that an item needs, all of them.
 pub type Keys<'a> = Vec<&'a (Field, Vec<Pattern>)>;
 
-/// How many combinations of exact values one item may stand under.
+/// Under how many combinations of exact values one item may be found.
 const MAX_COMBINATIONS: usize = 64;
 /// How many different sets of exact keys are looked up per event.
 const MAX_SHAPES: usize = 32;
-/// How many lookups may stand before reading a text.
+/// How many lookups may decide whether a text is read.
 const MAX_GATE_SHAPES: usize = 4;
-/// So few keys are tried faster than remembered.
+/// So few keys are faster to try than to look up.
 const FEW_TRIED: usize = 2;
-/// So few literals are looked for faster than remembered.
+/// So few literals are faster to search than to look up.
 const FEW_LITERALS: usize = 100;
 
 /// The index over a list of items, known by their place in the list.
@@ -70,7 +70,7 @@ impl Hasher for Unchanged {
 /// something else, and their texts need not be read.
 #[derive(Debug, Default)]
 struct Gate {
-    /// By the fields they are of; beyond [`MAX_GATE_SHAPES`] the gate stands open.
+    /// By their fields; with more than [`MAX_GATE_SHAPES`] the gate is always open.
     shapes: Vec<(Vec<Field>, HashSet<u64, AsIs>)>,
     open: bool,
 }
@@ -101,7 +101,7 @@ impl Gate {
 #[derive(Debug)]
 struct Tried {
     field: Field,
-    /// By the key: it is tried once for all that share it.
+    /// Items by their key, which is tried once for all of them.
     keys: Vec<(Vec<Pattern>, Vec<u32>)>,
     memo: Memo,
 }
@@ -129,7 +129,7 @@ struct FieldLiterals {
     gate: Gate,
     windows: Windows,
     items: Vec<Vec<u32>>,
-    /// Texts repeat, and reading one for thousands of literals costs more than knowing it.
+    /// Texts repeat, and searching one for thousands of literals costs more than looking the result up.
     memo: Memo,
 }
 
@@ -182,7 +182,7 @@ impl FieldLiterals {
         } else {
             text
         };
-        // One that is found twice in a row is taken once; whoever asked drops the other doubles.
+        // Take a literal that is found twice in a row once; the caller drops the other duplicates.
         let mut last = usize::MAX;
         self.windows.find(text, |literal| {
             if literal != last {
@@ -216,7 +216,7 @@ fn exact_path(keys: &Keys<'_>) -> Option<(Vec<Field>, Vec<u64>)> {
     for (field, patterns) in keys {
         let values: Option<Vec<u64>> =
             patterns.iter().map(|pattern| pattern.exact().map(|text| xxh3_64(text.as_bytes()))).collect();
-        // Nearly every rule asks for the same level: it tells nothing apart.
+        // Nearly every rule asks for the same level: it distinguishes nothing.
         if *field == Field::Level || exact.iter().any(|(other, _)| other == field) {
             continue;
         }
@@ -286,7 +286,7 @@ impl<'a> Counts<'a> {
     fn literal_cost(&self, field: Field, requirement: &literals::Requirement) -> usize {
         let cost = |literal: &String| {
             let count = self.literals.get(&(field, literal.as_str())).copied().unwrap_or(0);
-            // A short literal is met by chance.
+            // Short literals are found by chance.
             count * (1 + 16 / literal.len().max(1))
         };
         requirement.iter().map(cost).sum()

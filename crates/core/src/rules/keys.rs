@@ -1,5 +1,5 @@
-//! The keys of rule files: one row a key, from which the reader, its help, the JSON Schema and the table of docs/rules.md
-//! follow. What each means to an incident is `core::incident`'s.
+//! The keys of rule files: one row a key, from which the reader, its help, the JSON Schema and the table of
+//! docs/rules.md follow. How incidents use them is decided in `core::incident`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -136,7 +136,7 @@ pub const SETTINGS: [&dyn Row; 19] = [
     &TEMPLATE,
 ];
 
-/// What a rule alone says.
+/// Keys that only a rule has.
 pub(super) const NAME: Key<Text> =
     Key::required("name", Text("a name"), "Its identity, together with the file's name.");
 pub(super) const MATCH: Key<Described> = Key::optional(
@@ -161,7 +161,7 @@ pub(super) const INHIBIT: Key<Described> = Key::optional(
     "What is not told while an incident of this rule is open, see below [default: nothing].",
 );
 
-/// What a rule says and `defaults` cannot.
+/// Keys that a rule has and `defaults` does not.
 pub const OF_A_RULE: [&dyn Row; 5] = [&NAME, &MATCH, &EXCEPT, &ACTION, &INHIBIT];
 
 pub(super) const LASTS: Key<AtLeast> = Key::optional(
@@ -335,7 +335,7 @@ mod tests {
     use crate::yaml::key::{Presence, Shape};
     use crate::yaml::{Node, Reader, Value};
 
-    /// What the default of a row is read to.
+    /// Reads the default of a row.
     fn default<S: Shape>(key: &Key<S>) -> S::Value {
         let Presence::Default(text) = key.presence() else { panic!("{key:?} has no default") };
         let mut reader = Reader::new(crate::diagnostic::Source::new("rules.yaml", text));

@@ -1,4 +1,4 @@
-//! What rules do to each other: rules that can never fire, and rules that are heard later than meant.
+//! What rules do to each other: rules that can never fire, and rules that fire later than intended.
 //!
 //! Looks at all rules in reading order. Says only what is certain: conditions are compared as
 //! written, so a rule it stays silent about may still be covered in a way nobody can see.
@@ -12,9 +12,9 @@ use super::pattern::Pattern;
 use super::rule::{Action, Destination, Field, OpenWhen, Rule};
 use crate::diagnostic::Diagnostic;
 
-/// With more earlier rules without any exact key than this, the rest is not compared.
+/// More earlier rules without an exact key than this are not compared.
 const MAX_GENERAL: usize = 200;
-/// The same, of earlier rules that share an exact key.
+/// More earlier rules that share an exact key than this are not compared.
 const MAX_SHARED: usize = 400;
 /// After this many comparisons of patterns the rest is not looked at.
 const MAX_COMPARISONS: usize = 20_000_000;
@@ -137,7 +137,7 @@ fn patterns_cover(wide: &[Pattern], narrow: &[Pattern]) -> bool {
         })
 }
 
-/// Earlier rules by what a rule must have in common with them to be covered.
+/// Earlier rules by what a rule that they cover must have in common with them.
 #[derive(Default)]
 struct Earlier {
     shared: HashMap<(Field, String), Vec<usize>>,
@@ -150,7 +150,7 @@ impl Earlier {
         let exact = rule.matching.keys().iter().filter(|(field, patterns)| {
             *field != Field::Level && !patterns.is_empty() && patterns.iter().all(|pattern| pattern.exact().is_some())
         });
-        // Names of places tell rules apart better than reasons do.
+        // Names of places distinguish rules better than reasons do.
         match exact.min_by_key(|(field, _)| *field) {
             Some((field, patterns)) => {
                 for text in patterns.iter().filter_map(Pattern::exact) {
@@ -165,7 +165,7 @@ impl Earlier {
         }
     }
 
-    /// Whether there is still room for comparing these two.
+    /// Whether the limit still allows comparing these two.
     fn affords(&self, other: &Rule, rule: &Rule) -> bool {
         let size = |rule: &Rule| 1 + rule.matching.keys().iter().map(|(_, patterns)| patterns.len()).sum::<usize>();
         self.compared.set(self.compared.get().saturating_add(size(other).saturating_mul(size(rule))));

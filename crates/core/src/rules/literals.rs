@@ -10,14 +10,14 @@ use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 /// A set of literals of which a matching text contains at least one.
 pub type Requirement = Vec<String>;
 
-/// Literals shorter than this (in bytes) occur nearly everywhere and tell nothing.
+/// Literals shorter than this (in bytes) occur nearly everywhere and distinguish nothing.
 pub const MIN_LEN: usize = 2;
 
 /// How many literals one requirement may have.
 const MAX_ALTERNATIVES: usize = 32;
 /// How many requirements of one pattern are kept, the longest first.
 const MAX_REQUIREMENTS: usize = 4;
-/// Literals are cut to this many bytes: more tell apart little more, and cost memory.
+/// Literals are cut to this many bytes: more bytes distinguish little more and cost memory.
 const MAX_LITERAL: usize = 48;
 /// Classes up to this many characters are spelled out.
 const MAX_CLASS: usize = 8;
@@ -218,12 +218,12 @@ fn shortest(requirement: &Requirement) -> usize {
 }
 
 fn cut(text: &str) -> String {
-    // The end tells more: names grow numbers there.
+    // Keep the end: generated names differ there.
     text[text.ceil_char_boundary(text.len().saturating_sub(MAX_LITERAL))..].to_owned()
 }
 
-/// A text that matches, the first and shortest that comes to mind: of several branches the first,
-/// of repetitions the fewest, of classes a letter or digit if there is one.
+/// Makes a short text that matches: the first of several branches, the fewest repetitions, and of a class a letter or
+/// digit if it has one.
 pub fn example(hir: &Hir, text: &mut String) {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => {}

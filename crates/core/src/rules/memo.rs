@@ -1,9 +1,8 @@
-//! What a text was found to say before: which literals it has, which expressions without a literal
-//! it fits.
+//! Remembers results by text: which literals a text contains, and which expressions without a literal it fits.
 //!
-//! Such expressions have to be tried one by one. Texts of events repeat: an event that happens again
-//! says the same, and the pods of a workload say what the others say. Bounded in bytes; when it is
-//! full it begins anew. The text itself is the key, so that no two texts are ever mixed up.
+//! Such expressions have to be tried one by one. Texts of events repeat: an event that happens again has the same text,
+//! and the pods of a workload have the same texts. Bounded in bytes; when it is full, it is emptied. The text itself is
+//! the key, so that no two texts are ever mixed up.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,10 +13,10 @@ use super::index::AsIs;
 
 /// The most bytes of texts and items that are kept.
 const ROOM: usize = 8 << 20;
-/// How many hashes of texts that came once are kept.
+/// How many hashes of texts that were seen once are kept.
 const ONCE: usize = 4096;
 
-/// See the module.
+/// The results that are remembered, see the module.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
     known: Mutex<Known>,
@@ -25,10 +24,10 @@ pub(super) struct Memo {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// By the text's hash; the text itself says whether it is the one.
+    /// By the text's hash; the text itself is compared, too.
     items: HashMap<u64, Remembered, AsIs>,
     bytes: usize,
-    /// Hashes of texts that came once lately, each at its place.
+    /// Hashes of texts that were recently seen once. The hash decides the place.
     once: Vec<u64>,
 }
 
@@ -39,13 +38,13 @@ struct Remembered {
 }
 
 impl Memo {
-    /// Adds the items of a text, found out if they are not known.
+    /// Adds the items of a text, which are found out if they are not known.
     pub(super) fn recall(&self, text: &str, found: &mut Vec<u32>, find_out: impl FnOnce(&mut Vec<u32>)) {
         self.look_up(text, found, find_out, |_, _| true);
     }
 
-    /// The same where finding out is cheap: to remember a text that never comes again would cost
-    /// more, so that it is remembered the second time.
+    /// The same if finding out is cheap: remembering a text that never comes again would cost more, so it is remembered
+    /// when it comes the second time.
     pub(super) fn recall_repeated(&self, text: &str, found: &mut Vec<u32>, find_out: impl FnOnce(&mut Vec<u32>)) {
         self.look_up(text, found, find_out, |known, hash| {
             known.once.resize(ONCE, 0);
@@ -61,12 +60,12 @@ impl Memo {
         find_out: impl FnOnce(&mut Vec<u32>),
         worth: impl FnOnce(&mut Known, u64) -> bool,
     ) {
-        // A thread that panicked while it held the lock left a map that is fine as it is.
+        // The map is valid even if a thread panicked while it held the lock.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let hash = xxh3_64(text.as_bytes());
         match known.items.get(&hash) {
             Some(known) if *known.text == *text => return found.extend_from_slice(&known.items),
-            // Two texts of one hash: the second is found out each time.
+            // Two texts have the same hash: find out about the second one each time.
             Some(_) => return find_out(found),
             None => {}
         }

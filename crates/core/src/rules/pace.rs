@@ -1,4 +1,5 @@
-//! Windows that are too narrow for how often reporters speak, or podbell reads: such a rule waits for what cannot come.
+//! Finds windows that are too short for how often reporters repeat themselves, or podbell polls: such a rule may never
+//! open an incident.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use super::rule::{Action, Field, RuleSettings, Until};
 use crate::diagnostic::Diagnostic;
 use crate::reports::{KUBELET, SERIES};
 
-/// What the kubelet writes about a pod again and again.
+/// Reasons that the kubelet repeats about a pod.
 const KUBELETS: [&str; 14] = [
     "BackOff",
     "ErrImageNeverPull",
@@ -24,7 +25,7 @@ const KUBELETS: [&str; 14] = [
     "InspectFailed",
     "Unhealthy",
 ];
-/// What is kept as a series.
+/// Reasons that are kept as a series.
 const IN_SERIES: [&str; 1] = ["FailedScheduling"];
 
 /// Looks at each rule. `poll_every`: the slowest of the sources, if they are known.
@@ -50,7 +51,7 @@ fn names<'r>(located: &Located, reasons: &[&'r str]) -> Option<&'r str> {
     reasons.iter().find(named).copied()
 }
 
-/// `count: n` within less than n times the interval of who reports it.
+/// `count: n` within less than n times the interval of the reporter.
 fn rare_words(located: &Located) -> Option<(String, String)> {
     let RuleSettings { key, open_when, .. } = &located.rule.settings;
     let count = open_when.count.filter(|count| *count > 1 && open_when.lasts.is_none())?;
@@ -74,7 +75,7 @@ fn rare_words(located: &Located) -> Option<(String, String)> {
     Some((message, help))
 }
 
-/// A window of less than the time between two polls.
+/// A window that is shorter than the time between two polls.
 fn coarse_polls(settings: &RuleSettings, poll_every: Option<Duration>) -> Option<(String, String)> {
     let open_when = settings.open_when;
     let every =

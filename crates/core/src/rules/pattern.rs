@@ -20,7 +20,7 @@ pub const MAX_LEN: usize = 4096;
 /// The most memory that an expression may need, by [`literals::weight`], in bytes.
 const MAX_WEIGHT: usize = 8 << 20;
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// Nothing but blanks.
@@ -134,8 +134,7 @@ impl Pattern {
         if self.matches(text.trim()) { text.trim().to_owned() } else { String::new() }
     }
 
-    /// What identifies an expression that several patterns share, see [`Interner`]: its outcome is
-    /// worth remembering.
+    /// What identifies an expression that several patterns share, see [`Interner`]: its result is worth remembering.
     pub(super) fn shared_expression(&self) -> Option<usize> {
         match &self.kind {
             Kind::Regex(expression) if Arc::strong_count(expression) > 1 => Some(Arc::as_ptr(expression).addr()),
@@ -157,7 +156,7 @@ impl Pattern {
 /// Makes equal patterns share their text and their expression.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
-    /// By text, and whether it is meant exactly.
+    /// By text, and whether it is an exact string.
     known: HashMap<(Arc<str>, bool), Pattern>,
 }
 

@@ -18,7 +18,7 @@ use crate::template::{self, Template};
 use crate::yaml::key::Shape as _;
 use crate::yaml::{MapReader, Node, Reader, Value};
 
-/// What a rule or `defaults` says; `None` is not said.
+/// The settings of a rule or of `defaults`; `None` where nothing is given.
 #[derive(Clone, Debug, Default)]
 pub struct Partial {
     /// `severity`.
@@ -66,7 +66,7 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// What this says, and where it says nothing, what `other` says.
+    /// This, with `other` in place of what is not given.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         let mut labels = other.labels.clone();
@@ -105,12 +105,11 @@ pub struct Names {
     pub destinations: Option<Vec<Destination>>,
     /// Keys of `mentions:`.
     pub mentions: Option<Vec<String>>,
-    /// What the operator lets this file notify.
+    /// The destinations that the operator lets this file notify.
     pub may_notify: Option<Vec<Destination>>,
 }
 
-/// Reads the settings that rules and `defaults` share. `base`: what holds where nothing is said; its
-/// labels are known to templates.
+/// Reads the settings that rules and `defaults` share. `base` has the defaults; its labels are known to templates.
 pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names, base: &Partial) -> Partial {
     let mut said = Partial {
         severity: keys::SEVERITY.said(map, reader),
@@ -148,7 +147,7 @@ pub fn conditions(node: &Node, reader: &mut Reader, what: &str) -> Option<Condit
     conditions_of(&Field::ALL, node, reader, what)
 }
 
-/// The same, where only some facts can be looked at.
+/// Like [`conditions`], if only some fields are allowed.
 pub fn conditions_of(fields: &[Field], node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
     let mut map = reader.map(node, &format!("{what}: a map such as {{reason: BackOff}}"))?;
     let mut conditions = Conditions::any();
@@ -179,7 +178,7 @@ fn foreign_field(key: &str) -> Option<&'static str> {
     }
 }
 
-/// Reads one pattern or a list of them; `field` is what they are held against.
+/// Reads one pattern or a list of them, which are matched with `field`.
 pub fn patterns(field: Field, node: &Node, reader: &mut Reader) -> Vec<Pattern> {
     let items = reader.one_or_many(node);
     if items.is_empty() {
@@ -211,7 +210,7 @@ fn pattern(field: Field, node: &Node, alone: bool, reader: &mut Reader) -> Optio
     }
 }
 
-/// Parses a pattern within the budget of its file: many large expressions are a bomb too.
+/// Parses a pattern within the budget of its file: many large expressions together are a bomb, too.
 fn weighed(text: &str, node: &Node, reader: &mut Reader) -> Option<Result<Pattern, PatternError>> {
     if reader.expression_budget == 0 && text.starts_with('/') {
         return None;
@@ -230,7 +229,7 @@ fn weighed(text: &str, node: &Node, reader: &mut Reader) -> Option<Result<Patter
     Some(parsed)
 }
 
-/// The bytes of the mistake inside of the pattern, where the text in the file is the pattern itself.
+/// The bytes of the mistake inside of the pattern, if the file has the pattern's text unchanged.
 fn place(node: &Node, reader: &Reader, text: &str, error: &PatternError) -> std::ops::Range<usize> {
     let written = reader.source.text.get(node.span.clone()).and_then(|written| written.find(text));
     match (error, written) {
@@ -276,7 +275,7 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
     let duration = within.and_then(|node| keys::WITHIN.read(node, reader));
     let per = per.map(|node| (node, keys::PER.read(node, reader)));
     let lasts = lasts.map(|node| keys::LASTS.read(node, reader));
-    // What is there and wrong was noted.
+    // Mistakes in what was given are noted already.
     let (count, lasts) = (transposed(number)?, transposed(lasts)?);
     if let (Some((node, _)), None) = (&per, count) {
         let help = "such as {count: 3, within: 10m, per: object}";
@@ -303,7 +302,7 @@ fn transposed<T>(given: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-/// A family is a name; rules of the same file are meant.
+/// Reads the name of a family, whose rules are all of this file.
 pub(super) fn family(node: &Node, reader: &mut Reader) -> Option<Arc<str>> {
     let name = reader.text(node, "a name such as pods")?.trim();
     if name.is_empty() {
@@ -321,7 +320,7 @@ fn escalate(node: &Node, reader: &mut Reader, said: &mut Partial) {
     map.finish(reader);
 }
 
-/// Ascending numbers; an empty list means none.
+/// Reads ascending numbers; an empty list means none.
 pub(super) fn steps(node: &Node, reader: &mut Reader) -> Vec<u64> {
     let items = reader.one_or_many(node);
     let numbers: Vec<u64> = items.iter().filter_map(|item| keys::STEP.read(item, reader)).collect();

@@ -56,7 +56,7 @@ impl Severity {
     }
 }
 
-/// What opens an incident: so many occurrences within a time, or a trouble that lasts; whichever is first.
+/// What opens an incident: a number of occurrences within a time, or a trouble that lasts; whichever is first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct OpenWhen {
     /// At least 1, at most 10,000; `None`: occurrences are not counted, and `lasts` is there.
@@ -65,8 +65,8 @@ pub struct OpenWhen {
     pub within: Duration,
     /// What is counted together.
     pub per: Per,
-    /// So long a trouble must be there: its end was not said since the first occurrence, or where ends are not said,
-    /// occurrences of one object went on.
+    /// How long a trouble must last. Its end was not reported since the first occurrence or, where ends are not
+    /// reported, occurrences of one object went on.
     pub lasts: Option<Duration>,
 }
 
@@ -93,14 +93,14 @@ pub enum Per {
 /// What ends an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Until {
-    /// The event that ends what it is about, where there is one that its source shows; else silence.
+    /// The event that ends its trouble, if there is such an event and its source shows it; else silence.
     #[default]
     Event,
     /// Silence alone.
     Silence,
 }
 
-/// A fact of a change by which a rule groups changes into incidents.
+/// A fact of an event, which rules match and by which they group changes into incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Field {
@@ -126,7 +126,7 @@ pub enum Field {
     Message,
 }
 
-/// The counts at which an open incident is told again.
+/// The counts at which an open incident is notified of again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum CountSteps {
     /// 100, 1,000, 10,000 and so on.
@@ -135,14 +135,14 @@ pub enum CountSteps {
     Listed(Vec<u64>),
 }
 
-/// When an open incident is told again because it got worse.
+/// When an open incident is notified of again because it got worse.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Escalate {
     /// Steps of occurrences.
     pub counts: CountSteps,
     /// Steps of distinct objects within the last hour, ascending.
     pub objects: Vec<u64>,
-    /// Whether a reason or a kind of message that was not told yet is told.
+    /// Whether a new reason or kind of message is notified of.
     pub news: bool,
 }
 
@@ -155,13 +155,13 @@ pub struct RuleSettings {
     pub severity: Severity,
     /// When an incident opens (and reopens).
     pub open_when: OpenWhen,
-    /// What makes one incident; never empty.
+    /// The fields whose values identify an incident; never empty.
     pub group_by: Vec<Field>,
     /// How long changes are collected before the first notice.
     pub group_wait: Duration,
-    /// The least time between two notices, but for opened and resolved.
+    /// The least time between two notices, except those of opened and resolved.
     pub min_gap: Duration,
-    /// When it is told again.
+    /// When it escalates.
     pub escalate: Escalate,
     /// Observed silence after which an incident is over.
     pub resolve_after: Duration,
@@ -169,25 +169,25 @@ pub struct RuleSettings {
     pub until: Until,
     /// Rules of one file with the same family share their open incidents.
     pub family: Option<Arc<str>>,
-    /// How long after that it can come back as the same incident.
+    /// How long after its end it can come back as the same incident.
     pub reopen_within: Duration,
-    /// How often an open incident is brought back to mind.
+    /// How often there is a reminder of an open incident; `None`: never.
     pub remind_every: Option<Duration>,
-    /// Whether its end is told.
+    /// Whether its end is sent.
     pub send_resolved: bool,
-    /// The hours in which it tells; `None`: always.
+    /// The hours in which it notifies; `None`: always.
     pub active: Option<Active>,
-    /// What is not told while its incidents are open.
+    /// The rules that are held back while its incidents are open.
     pub inhibits: Vec<Inhibit>,
-    /// Where it goes; never empty, no duplicates.
+    /// Its destinations; never empty, no duplicates.
     pub notify: Vec<Destination>,
     /// Whom to mention, by severity.
     pub mention: BTreeMap<Severity, Vec<String>>,
-    /// Where help is written.
+    /// The address of the runbook.
     pub runbook: Option<String>,
-    /// The team's own facts, passed on to webhooks and shown in messages.
+    /// The team's own facts, which are sent to webhooks and shown in messages.
     pub labels: BTreeMap<String, String>,
-    /// The team's own words for messages; what it does not say is left to the destination.
+    /// The team's own template; what it does not say is left to the destination.
     pub template: Template,
 }
 
@@ -239,7 +239,7 @@ pub enum Action {
 pub struct Rule {
     /// What it does when it matches.
     pub action: Action,
-    /// How it opens, groups, tells and ends incidents. Of an `ignore` rule only the key counts.
+    /// How it opens, groups, notifies of and ends incidents. Of an `ignore` rule only the key counts.
     pub settings: RuleSettings,
     /// All must fit. Holds a condition on `level`, unless it is meant to match every level.
     pub matching: Conditions,
@@ -254,7 +254,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule that tells every Warning, to be narrowed.
+    /// A rule that notifies of every Warning, to be narrowed.
     pub fn new(settings: RuleSettings) -> Self {
         Self {
             action: Action::Notify,

@@ -37,14 +37,14 @@ pub struct Rules {
     generation: u64,
     /// Over [`required`].
     index: Index,
-    /// What sustains any rule, each once.
+    /// The conditions that sustain any rule, each once.
     sustains: Vec<Conditions>,
     sustain_index: Index,
     /// The levels that any rule looks at: most events are Normal, most rules are not about those.
     levels: Vec<Level>,
     /// The other rules of a rule's family.
     relatives: HashMap<RuleId, Vec<RuleId>>,
-    /// Which rules hold a rule, and what must be equal.
+    /// Which rules inhibit a rule, and which values must be equal.
     inhibited_by: HashMap<RuleId, Vec<(RuleId, Vec<Field>)>>,
     maintenance: Vec<Maintenance>,
 }
@@ -175,17 +175,17 @@ impl Rules {
         candidates.any(|place| self.sustains[place as usize].fit(&facts))
     }
 
-    /// What makes one incident of the rule, in the order of its `group_by`.
+    /// The values that identify an incident of the rule, in the order of its `group_by`.
     pub fn group_key(&self, id: RuleId, subject: &Subject<'_>) -> Vec<(Field, String)> {
         self.get(id).settings.group_by.iter().map(|field| (*field, field.of(subject).to_owned())).collect()
     }
 
-    /// The rules that could tell what a target shows, as far as the target alone says.
+    /// The rules that could notify of what a target shows, judged by the target alone.
     pub fn tellers<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Rule> {
         self.rules.iter().filter(|rule| rule.action == Action::Notify && could_see(rule, target))
     }
 
-    /// Equal for equal content: what cached verdicts are valid for.
+    /// A hash that is equal for equal content; cached verdicts are valid for one hash.
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -206,14 +206,14 @@ impl Rules {
     }
 }
 
-/// Whether everything that a rule says about an event holds.
+/// Whether a rule's conditions all hold for an event.
 fn fits(rule: &Rule, facts: &Facts<'_>) -> bool {
     rule.matching.fit(facts)
         && rule.scopes.iter().all(|scope| scope.fit(facts))
         && !rule.except.iter().any(|except| except.fit(facts))
 }
 
-/// Whether a rule's conditions on where something is leave a target in.
+/// Whether a rule's conditions on places admit a target.
 fn could_see(rule: &Rule, target: &Target) -> bool {
     let place = |field: Field| match field {
         Field::Source => Some(&target.source),
@@ -239,7 +239,7 @@ fn required(rule: &Rule) -> Keys<'_> {
     rule.scopes.iter().chain([&rule.matching]).flat_map(Conditions::keys).collect()
 }
 
-/// For each rule the others of its family: of the same file, told of the same groups.
+/// For each rule the others of its family: of the same file, with the same `group_by`.
 fn relatives(rules: &[Rule]) -> HashMap<RuleId, Vec<RuleId>> {
     let mut families: HashMap<_, Vec<RuleId>> = HashMap::new();
     for (id, rule) in (0..).map(RuleId).zip(rules) {
@@ -252,7 +252,7 @@ fn relatives(rules: &[Rule]) -> HashMap<RuleId, Vec<RuleId>> {
     members.map(|(id, family)| (id, family.iter().filter(|other| **other != id).copied().collect())).collect()
 }
 
-/// For each rule those that hold it.
+/// For each rule those that inhibit it.
 fn inhibited_by(rules: &[Rule], by_key: &HashMap<RuleKey, RuleId>) -> HashMap<RuleId, Vec<(RuleId, Vec<Field>)>> {
     let mut held: HashMap<RuleId, Vec<(RuleId, Vec<Field>)>> = HashMap::new();
     for (id, rule) in (0..).map(RuleId).zip(rules) {
@@ -292,8 +292,7 @@ fn generation(rules: &[Rule], maintenance: &[Maintenance]) -> u64 {
     hasher.digest()
 }
 
-/// Their serialized form is equal where they mean the same; how they are printed for debugging is not. These types always
-/// serialize.
+/// The serialized forms of what means the same are equal; debug output need not be. These types always serialize.
 fn serialized(said: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(said).unwrap_or_default()
 }

@@ -1,11 +1,10 @@
 //! Many literals looked for in one text at once.
 //!
-//! A text is read at every other byte; a small bit table says of nearly every four bytes there that
-//! no literal has them. So that wherever a literal begins one of these places falls onto bytes it is
-//! known by, each is known by two windows of four bytes, one at an even and one at an odd place; of
-//! those that could serve, the one that the fewest other literals have. Longer strides read faster
-//! but lose the ends of literals, which is where generated ones differ (`team-17:`). Literals that
-//! are too short go through an automaton, which reads every byte. Case of ASCII letters is ignored.
+//! A text is read at every other byte. A small bit table shows for nearly every four bytes there that no literal
+//! contains them. Each literal is known by two windows of four bytes, one at an even and one at an odd place, so that
+//! one of them is met wherever the literal begins; of the possible windows, the one that the fewest other literals
+//! have. Longer strides read faster but lose the ends of literals, which is where generated ones differ (`team-17:`).
+//! Literals that are too short go through an automaton, which reads every byte. Case of ASCII letters is ignored.
 
 use std::collections::HashMap;
 
@@ -19,7 +18,7 @@ const STRIDE: usize = 2;
 /// How many places are looked up at once, and the bytes that takes.
 const PLACES: usize = 8;
 const BLOCK: usize = (PLACES - 1) * STRIDE + WINDOW;
-/// Bits of the table for each window that is there: so rarely is a place taken for one by mistake.
+/// Bits of the table per window: so many that false hits are rare.
 const BITS: usize = 64;
 
 /// A set of literals, known by their place in the list.
@@ -44,8 +43,8 @@ struct Entry {
     literal: u32,
     /// Where in the literal the window is.
     offset: u32,
-    /// What follows the window in the literal, as far as four bytes go, and which bits of it count:
-    /// generated literals differ at their end, and this tells them apart without reading them.
+    /// The up to four bytes that follow the window in the literal, and which bits of them count. Generated literals
+    /// differ at their end: this tells them apart without reading them.
     next: u32,
     next_mask: u32,
 }
@@ -147,7 +146,7 @@ impl Windows {
         (self.bits[bit as usize / 32] >> (bit % 32)) & 1
     }
 
-    /// Some literal's window may be at this place: is the literal there?
+    /// Checks whether the literal is there, as some literal's window may be at this place.
     fn confirm(&self, text: &[u8], at: usize, window: u32, found: &mut impl FnMut(usize)) {
         let bucket = (hash(window) >> self.bucket_shift) as usize;
         let range = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
@@ -182,7 +181,7 @@ fn choose(literals: &[String]) -> Vec<Entry> {
     all.iter().flat_map(|entries| (0..STRIDE).filter_map(|remainder| rarest(entries, remainder))).collect()
 }
 
-/// Upper and lower case alike; a few other characters too, which [`Windows::confirm`] tells apart.
+/// Upper and lower case alike. It also equates a few other characters, which [`Windows::confirm`] tells apart.
 fn folded(window: [u8; WINDOW]) -> u32 {
     u32::from_le_bytes(window) | 0x2020_2020
 }

@@ -24,22 +24,22 @@ pub enum Item {
 pub struct Coverage {
     fired: BTreeSet<RuleKey>,
     ignoring: BTreeSet<RuleId>,
-    /// What was told before an escalation and with it: occurrences and objects.
+    /// Escalations: occurrences and objects of the notice before, and of the escalation.
     escalated: BTreeSet<(RuleKey, [u64; 2], [u64; 2])>,
 }
 
 impl Coverage {
-    /// A list showed this event.
+    /// Notes that a list showed this event.
     pub(super) fn saw(&mut self, rules: &Rules, subject: &Subject<'_>) {
         for id in rules.ignored_by(subject) {
-            // Events are shown by poll after poll: most were noted before.
+            // Polls show the same events again: most were noted before.
             if self.ignoring.insert(id) {
                 self.fired.insert(rules.get(id).settings.key.clone());
             }
         }
     }
 
-    /// These notices were told.
+    /// Notes that these notices came.
     pub(super) fn told(&mut self, notices: &[Notice]) {
         for notice in notices {
             let NoticeBody::Incident(story) = &notice.body else { continue };
@@ -62,7 +62,7 @@ impl Coverage {
         self.escalated.extend(other.escalated);
     }
 
-    /// Everything that tests can fire, and whether it was.
+    /// Everything that tests can fire, and whether it fired.
     pub fn items<'a>(&self, rules: impl IntoIterator<Item = &'a Rules>) -> Vec<(Item, bool)> {
         let mut items = BTreeSet::new();
         for (_, rule) in rules.into_iter().flat_map(Rules::iter) {
@@ -86,7 +86,7 @@ impl Coverage {
     }
 }
 
-/// The steps that somebody wrote: defaults need no test of the file's own.
+/// The steps that the file writes out: defaults need no test.
 fn steps(rule: &RuleSettings) -> Vec<Item> {
     let default = RuleSettings::new(rule.key.clone(), Severity::Warning, Vec::new()).escalate.objects;
     let counts = match &rule.escalate.counts {

@@ -43,7 +43,7 @@ pub(super) const LEVEL: Key<Words<Level>> = Key::with_default(
     "Warning",
     "How bad it is.",
 );
-/// A text of an event; an empty one is a text.
+/// A text of an event; it may be empty.
 type Said = Key<Own<String>>;
 const SAID: Own<String> = Own { read: read::said_text, schema: || json!({"type": ["string", "number", "boolean"]}) };
 pub(super) const OBJ_TYPE: Said = Key::with_default("objType", SAID, "Pod", "The kind of object.");

@@ -48,11 +48,11 @@ pub struct Case {
     pub at: Range<usize>,
     /// When its first poll is.
     pub start: Time,
-    /// How long after one another the polls are.
+    /// The time between two polls.
     pub every: Duration,
     /// What the polls show.
     pub rows: Vec<Row>,
-    /// What must be told, and nothing else.
+    /// The notices that must come, and no others.
     pub expected: Vec<Expected>,
 }
 
@@ -75,12 +75,12 @@ pub struct Row {
     pub cells: Vec<Cell>,
 }
 
-/// A notice that must come. What is `None` is not compared.
+/// A notice that must come. Fields that are `None` are not compared.
 #[derive(Clone, Debug)]
 pub struct Expected {
     /// Where it is written.
     pub span: Range<usize>,
-    /// After the first poll: the poll that causes it, or its timer.
+    /// The time of the poll that causes it, or of its timer, after the first poll.
     pub at: Option<Duration>,
     /// What it says of its incident.
     pub notice: Option<NoticeKind>,
@@ -92,12 +92,12 @@ pub struct Expected {
     pub severity: Option<Severity>,
     /// Its title in English, times in UTC.
     pub title: Option<Pattern>,
-    /// Its text, likewise.
+    /// Its text, in English, times in UTC.
     pub text: Option<Pattern>,
 }
 
 impl TestFile {
-    /// Notes what names rules or destinations that are not there.
+    /// Notes rules and destinations that are named but do not exist.
     pub fn check_names(&self, rules: &Rules) -> Vec<super::diagnostic::Diagnostic> {
         read::check_names(self, rules)
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The offset in the fewest words.
+/// Writes the offset as short as possible.
 pub fn offset(span: Duration) -> String {
     let millis = span.as_millis();
     let mut text = String::new();

@@ -16,7 +16,7 @@ use crate::time::Time;
 use crate::yaml::key::{Key, Row as _, Text};
 use crate::yaml::{self, MapReader, Node, Reader};
 
-/// When tests begin that do not say it: 2026-01-01 00:00:00 UTC, a Thursday.
+/// The start of tests that have none: 2026-01-01 00:00:00 UTC, a Thursday.
 const START: Time = Time::from_seconds(1_767_225_600);
 
 /// Reads a test file. With errors among the findings it must not be run.
@@ -63,7 +63,7 @@ fn whole(root: &Node, file: &mut TestFile, reader: &mut Reader) {
     }
 }
 
-/// Where a rule file, given in place of its tests, says `rules`.
+/// Where `rules` is, if a rule file was given in place of its tests.
 fn rules_of_a_rule_file(map: &MapReader<'_>) -> Option<Range<usize>> {
     let place = |key: &str| map.pairs().iter().find(|(name, _)| name.text() == Some(key)).map(|(name, _)| &name.span);
     let rules = place("rules")?;
@@ -109,7 +109,7 @@ pub(super) fn start(node: &Node, reader: &mut Reader) -> Option<Time> {
     Some(Time::from_millis(read?.timestamp().as_millisecond()))
 }
 
-/// A text of an event: an empty one is one, too.
+/// A text of an event; it may be empty.
 pub(super) fn said_text(node: &Node, reader: &mut Reader) -> Option<String> {
     if node.text().is_none() {
         reader.expected(node, "a text");
@@ -117,7 +117,7 @@ pub(super) fn said_text(node: &Node, reader: &mut Reader) -> Option<String> {
     node.text().map(str::to_owned)
 }
 
-/// The target of these keys; what they leave open is as in `base`.
+/// The target of these keys; those that are missing are as in `base`.
 fn target(map: &mut MapReader<'_>, base: &Target, reader: &mut Reader) -> Target {
     let mut name = |key: &Key<Text>, open: &Arc<str>| key.said(map, reader).map_or_else(|| open.clone(), Arc::from);
     Target {
@@ -159,7 +159,7 @@ fn expected(node: &Node, reader: &mut Reader) -> Option<Expected> {
     let title = keys::TITLE.node(&mut map, reader).map(|node| pattern(node, reader));
     let text = keys::TEXT.node(&mut map, reader).map(|node| pattern(node, reader));
     map.finish(reader);
-    // What was said but could not be read makes the whole notice unreadable.
+    // A value that was given but could not be read makes the whole notice unreadable.
     Some(Expected {
         span: node.span.clone(),
         at: said(at)?,

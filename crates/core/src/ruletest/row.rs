@@ -10,7 +10,7 @@ pub const MOST_POLLS: usize = 40_320;
 pub enum Cell {
     /// An entry with this count.
     Count(u64),
-    /// No entry of it.
+    /// No entry of the series.
     Absent,
     /// Nothing at all: the poll of its target failed.
     Failed,
@@ -56,7 +56,7 @@ fn word_of(word: &str) -> Option<(Cell, usize)> {
     let cell = match cell {
         "_" => Cell::Absent,
         "!" => Cell::Failed,
-        // The API shows no entry that never happened.
+        // A count of 0 is a mistake: the API shows no entry that never happened.
         count => Cell::Count(count.parse().ok().filter(|count| *count > 0)?),
     };
     Some((cell, times))

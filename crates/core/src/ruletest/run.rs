@@ -1,4 +1,4 @@
-//! One case, played: what was told, and how that differs from what must be.
+//! Runs one case: which notices came, and how they differ from those that must come.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,45 +21,44 @@ use crate::step::Setup;
 use crate::time::Time;
 use crate::workload;
 
-/// A notice that a case told.
+/// A notice that came in a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actual {
-    /// The poll that caused it, or its timer, after the first poll.
+    /// The time of the poll that caused it, or of its timer, after the first poll.
     pub at: Duration,
     /// What it says of its incident.
     pub notice: NoticeKind,
     /// Its rule.
     pub rule: RuleKey,
-    /// Who was told, sorted.
+    /// Its destinations, sorted.
     pub to: Vec<Destination>,
     /// How urgent it is.
     pub severity: Severity,
-    /// In English, times in UTC.
+    /// Its title in English, times in UTC.
     pub title: String,
-    /// Likewise.
+    /// Its text in English, times in UTC.
     pub text: String,
 }
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Everything that was told, in time order, each with the expected notice that it fulfils, by
-    /// its place in the case.
+    /// All notices that came, in time order, each with the expected notice that it meets, by its place in the case.
     pub told: Vec<(Actual, Option<usize>)>,
     /// Expected notices that did not come, by their place in the case.
     pub missing: Vec<usize>,
-    /// What would have been told had the polls gone on: the rule, and until when that waits.
+    /// Notices that would have come had the polls gone on: the rule, and when it is due.
     pub waiting: Vec<(RuleKey, Duration)>,
 }
 
 impl Verdict {
-    /// Whether exactly that was told which must be.
+    /// Whether exactly the notices came that must come.
     pub fn passed(&self) -> bool {
         self.missing.is_empty() && self.told.iter().all(|(_, fulfils)| fulfils.is_some())
     }
 }
 
-/// What the cases of one file run under.
+/// The setup of the cases of one file.
 pub fn setup(rules: Rules, cases: &[Case]) -> Arc<Setup> {
     let info = SourceInfo {
         poll_every: Duration::from_secs(60),
@@ -73,7 +72,7 @@ pub fn setup(rules: Rules, cases: &[Case]) -> Arc<Setup> {
     Arc::new(Setup { sources: sources.collect(), operator: Vec::new(), destinations, rules, daily: BTreeMap::new() })
 }
 
-/// Plays a case from a good empty poll on, and compares.
+/// Runs a case, beginning with a good empty poll, and compares.
 pub fn run(case: &Case, setup: &Arc<Setup>, coverage: &mut Coverage) -> Verdict {
     let mut replay = Replay::new(setup.clone(), BTreeMap::new(), case.start.minus(case.every));
     let targets: BTreeSet<&Target> = case.rows.iter().map(|row| &row.target).collect();
@@ -103,7 +102,7 @@ pub fn run(case: &Case, setup: &Arc<Setup>, coverage: &mut Coverage) -> Verdict 
             outcomes.add(replay.observe(target, &list, at));
         }
     }
-    // What the last poll caused is told; what the next one would cause is not.
+    // Notices that the last poll caused count; those that the next one would cause do not.
     let end = moment(case, polls).minus(Duration::from_millis(1));
     outcomes.add(replay.pass(end));
     coverage.told(&outcomes.notices);
@@ -179,7 +178,7 @@ fn actual(notice: &Notice, case: &Case) -> Option<Actual> {
 fn waiting(replay: &Replay, setup: &Setup, case: &Case) -> Vec<(RuleKey, Duration)> {
     let due = replay.state().incidents().filter_map(|incident| {
         let rule = &setup.rules.get(setup.rules.find(&incident.rule)?).settings;
-        let waits = incident.telling.values().any(|telling| telling.next.is_some());
+        let waits = incident.notifications.values().any(|state| state.next.is_some());
         let holds = replay.state().holds(setup, incident, replay.now());
         let at = incident.tell_at(rule, &holds).filter(|_| waits)?;
         Some((incident.rule.clone(), at.since(case.start)))
@@ -187,7 +186,7 @@ fn waiting(replay: &Replay, setup: &Setup, case: &Case) -> Vec<(RuleKey, Duratio
     due.collect()
 }
 
-/// Pairs what was told with what must be, as many as possible.
+/// Pairs the notices that came with those that must come, as many as possible.
 fn compare(told: Vec<Actual>, expected: &[Expected]) -> Verdict {
     let fits: Vec<Vec<usize>> =
         expected.iter().map(|one| (0..told.len()).filter(|place| meets(&told[*place], one)).collect()).collect();
@@ -227,7 +226,7 @@ fn meets(actual: &Actual, expected: &Expected) -> bool {
 }
 
 impl Expected {
-    /// Whether moment, kind and rule fit, so that anything else is what differs.
+    /// Whether time, kind and rule fit, so that only something else differs.
     pub fn is_about(&self, actual: &Actual) -> bool {
         self.at.is_none_or(|at| at == actual.at)
             && self.notice.is_none_or(|notice| notice == actual.notice)

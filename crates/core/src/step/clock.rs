@@ -1,13 +1,13 @@
-//! The clock was set: every moment that podbell remembers by its own clock is carried along, so that what was to
-//! happen in five minutes happens in five minutes. The ends of windows and daily lines are the calendar's, and the
-//! cluster's dates are the cluster's.
+//! Handles a clock that was set: shifts every time that podbell took from its own clock, so that what was due in five
+//! minutes stays due in five minutes. Ends of windows and daily lines follow the calendar and stay, and so do the
+//! cluster's dates.
 
 use super::lag::Lag;
 use super::{Failing, Setup, State, TargetState, Writes};
 use crate::time::{Jump, Time};
 
 impl State {
-    /// The clock was set, and it is `now`.
+    /// Shifts the times of podbell's own clock by `by`; `now` is the time after the clock was set.
     pub fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time, writes: &mut Writes) {
         for (target, state) in &mut self.targets {
             let TargetState { last_good, failing, discovered: _, readings, absences: _, unusable: _ } = state;
@@ -40,7 +40,7 @@ impl State {
             let blind =
                 blind.flat_map(|blind| [&mut blind.from, &mut blind.until, &mut blind.tell_at, &mut blind.tell_by]);
             let own = [&mut source.first_good, &mut source.watched_since, &mut source.aged].into_iter().flatten();
-            // How far the source's dates lie behind is another number now.
+            // The lag was measured by the old clock: measure it anew.
             source.lag = Lag::default();
             for at in own.chain(blind).chain(source.watched.values_mut()) {
                 at.carry(by);

@@ -1,7 +1,7 @@
-//! The daily line of a chat: what the last day brought, in one sentence.
+//! The daily line of a chat: one sentence about the last day.
 //!
-//! Counts are kept in memory and stored with the heartbeat: a crash may cost the count of some
-//! seconds, never a message.
+//! Counts are kept in memory and stored with the heartbeat: a crash may lose the counts of some seconds, never a
+//! message.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,34 +9,34 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::decision::{Decision, Effect, Verdict};
-use super::{Made, Setup, State, Writes};
+use super::{NoticeDraft, Setup, State, Writes};
 use crate::notice::{Info, NoticeBody, NoticeKind};
 use crate::rules::Severity;
 use crate::rules::quiet::Hours;
 use crate::rules::rule::Destination;
 use crate::time::{Jump, Time};
 
-/// So many kinds of untold Warnings are told apart.
+/// Bound on the kinds of unsent Warnings that are counted.
 const MOST_UNTOLD: usize = 1_000;
 
-/// The time of day at which a destination wants its line.
+/// The time of day at which a destination gets its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DailyAt(pub Hours);
 
-/// What was counted for one destination since its last line.
+/// The counts for one destination since its last line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Day {
-    /// Since when.
+    /// Start of the counts.
     pub since: Time,
     /// Entries of all lists that were read.
     pub events: u64,
-    /// Messages that it took.
+    /// Messages that the destination took.
     pub messages: u64,
-    /// Incidents that it was told the opening of.
+    /// Incidents whose opening was sent to it.
     pub incidents: u64,
-    /// Kinds of Warnings (workload and reason) that no rule told, as hashes.
+    /// Kinds of Warnings (workload and reason) that no rule sent, as hashes.
     pub untold: BTreeSet<u64>,
-    /// When the line is due; found out anew by each process.
+    /// When the line is due; not stored, each process computes it.
     #[serde(skip)]
     due: Option<Time>,
 }
@@ -48,25 +48,25 @@ impl Day {
 }
 
 impl Day {
-    /// The clock was set: when the line is due is the calendar's, and found out anew.
+    /// Shifts the start of the counts. The due time follows the calendar and is computed anew.
     pub(super) fn clock_set(&mut self, by: Jump) {
         self.since.carry(by);
         self.due = None;
     }
 }
 
-/// The days of all destinations that want a line.
+/// The counts of all destinations that want a line.
 pub type Days = BTreeMap<Destination, Day>;
 
 impl State {
-    /// What is counted for the daily lines.
+    /// The counts for the daily lines.
     pub fn days(&self) -> &Days {
         &self.days
     }
 
     /// When the next line is due.
     pub(super) fn daily_wake(&self, setup: &Setup) -> Option<Time> {
-        // A destination that has no day yet gets one with the next tick.
+        // A destination without a day gets one with the next tick.
         let new = setup.daily.keys().any(|name| !self.days.contains_key(name)).then_some(Time::default());
         let due = self.days.iter().filter(|(name, _)| setup.daily.contains_key(*name));
         new.into_iter().chain(due.filter_map(|(_, day)| day.due)).min()
@@ -76,7 +76,6 @@ impl State {
         self.days.values_mut().for_each(|day| day.events += events);
     }
 
-    /// A destination took a message.
     pub(super) fn count_message(&mut self, to: &Destination) {
         if let Some(day) = self.days.get_mut(to) {
             day.messages += 1;
@@ -91,7 +90,7 @@ impl State {
         }
     }
 
-    /// What no rule tells is counted, until one does.
+    /// Counts a kind of Warning as unsent, until a rule sends one of that kind.
     pub(super) fn count_untold(&mut self, decision: &Decision) {
         if self.days.is_empty() {
             return;
@@ -114,12 +113,12 @@ impl State {
         }
     }
 
-    /// Tells the lines that are due, and begins the days of destinations that are new.
+    /// Sends the lines that are due, and starts the days of new destinations.
     pub(super) fn wake_daily(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         self.days.retain(|name, _| setup.daily.contains_key(name));
         for (name, at) in &setup.daily {
             let day = self.days.entry(name.clone()).or_insert_with(|| Day::new(now));
-            // After the clock was set back, the day begins anew.
+            // The clock was set back: start the day anew.
             if day.since > now {
                 *day = Day::new(now);
             }
@@ -137,7 +136,7 @@ impl State {
             };
             *day = Day { due: at.0.next_start(now), ..Day::new(now) };
             writes.daily = true;
-            let made = Made {
+            let made = NoticeDraft {
                 kind: NoticeKind::Info,
                 caused_at: now,
                 severity: Severity::Info,

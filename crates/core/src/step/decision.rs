@@ -1,4 +1,4 @@
-//! What became of each Warning change, and why: the paper trail behind `explain` and backtests.
+//! What became of each Warning change, and why: the audit trail for `explain` and backtests.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +12,9 @@ use crate::rules::RuleId;
 use crate::rules::rule::{Destination, RuleKey};
 use crate::time::Time;
 
-/// How much of a message is kept.
+/// How many characters of a message are kept.
 const MOST_MESSAGE: usize = 300;
-/// How much of every other text of a cluster.
+/// How many characters of every other text of a cluster are kept.
 const MOST_NAME: usize = 300;
 
 /// What became of one change of level Warning.
@@ -22,54 +22,54 @@ const MOST_NAME: usize = 300;
 pub struct Decision {
     /// When podbell observed it.
     pub at: Time,
-    /// Where.
+    /// The target that showed it.
     pub target: Target,
-    /// What the diff said of it.
+    /// How the diff classified it.
     pub change: ChangeKind,
     /// New occurrences.
     pub new: u64,
-    /// The cluster's count.
+    /// The cluster's count of occurrences.
     pub count: u64,
-    /// The event.
+    /// The type of the event's object.
     pub obj_type: String,
-    /// See `obj_type`.
+    /// The name of the event's object.
     pub obj_name: String,
-    /// See `obj_type`.
+    /// The event's reason.
     pub reason: String,
-    /// See `obj_type`; its beginning.
+    /// The beginning of the event's message.
     pub message: String,
     /// The object's workload.
     pub workload: String,
-    /// Which rules decided: equal for equal rules, see [`crate::rules::Rules::generation`].
+    /// The rules that decided: equal for equal rules, see [`crate::rules::Rules::generation`].
     pub rules: u64,
-    /// The deciding step.
+    /// The outcome.
     pub verdict: Verdict,
 }
 
-/// The step that decided.
+/// The outcome, by the step that decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// No rule is about it.
+    /// No rule matches it.
     NoRule,
-    /// These rules say that it is noise.
+    /// These rules ignore it as noise.
     Ignored(Vec<RuleKey>),
-    /// These rules won destinations with it.
+    /// These rules won it, each for some destinations.
     Claimed(Vec<Claimed>),
 }
 
-/// What one rule made of it.
+/// What one rule made of the change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claimed {
     /// The rule.
     pub rule: RuleKey,
-    /// The destinations that it won.
+    /// The destinations that the rule won.
     pub to: Vec<Destination>,
-    /// The incident that it joined, if any.
+    /// The incident that the change joined, if any.
     pub incident: Option<u64>,
-    /// What that did.
+    /// What joining did to the incident.
     pub effect: Effect,
-    /// From whom its notices are held back now, and by what.
+    /// The destinations whose notices are held back now, and what holds them.
     #[serde(default)]
     pub held: Vec<(Destination, Held)>,
 }
@@ -80,22 +80,22 @@ pub struct Claimed {
 pub enum Effect {
     /// Another service of the namespace had shown the same occurrences before.
     SeenElsewhere,
-    /// Not enough yet for `open_when`.
+    /// Too few occurrences yet for `open_when`.
     Gathers {
         /// Occurrences within the window.
         have: u64,
-        /// That many open it.
+        /// Occurrences needed to open.
         need: u64,
     },
-    /// Not there for long enough yet.
+    /// It has not lasted long enough yet for `open_when`.
     Waits,
-    /// What it tells was over by the time it was written.
+    /// What it reports had ended before it was written.
     Over,
-    /// It opened.
+    /// The incident opened.
     Opened,
-    /// It came back.
+    /// The incident reopened.
     Reopened,
-    /// It was open already, and counts one more.
+    /// The incident was open already, and counts the occurrences.
     Counted,
 }
 
@@ -132,7 +132,7 @@ impl Decision {
         }
     }
 
-    /// The incidents that it joined.
+    /// The incidents that the change joined.
     pub fn incidents(&self) -> impl Iterator<Item = u64> + '_ {
         let claimed = match &self.verdict {
             Verdict::Claimed(claimed) => claimed.as_slice(),
@@ -143,7 +143,7 @@ impl Decision {
 }
 
 impl State {
-    /// What a rule made of a change that joined an incident in this phase.
+    /// What a rule made of a change. `joined` is the incident that the change joined, if any.
     pub(super) fn claimed(
         &self,
         setup: &Setup,

@@ -1,4 +1,4 @@
-//! What ends troubles: an event that says so, or the deletion of what they were of.
+//! What ends troubles: an event that reports the end, or the deletion of the object.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::reports::{self, Deleted, End, Of};
 use crate::source::ObjectName;
 use crate::time::Time;
 
-/// So long a word of a deletion may be under way.
+/// How long the report of a deletion may be under way.
 const UNDER_WAY: Duration = Duration::from_secs(2);
 impl State {
-    /// An event that ends troubles, at `at` by podbell's clock.
+    /// Takes in an event that may end troubles, at `at` by podbell's clock.
     pub(super) fn end_troubles(
         &mut self,
         setup: &Setup,
@@ -34,7 +34,7 @@ impl State {
             *newest = (*newest).max(event.last_seen);
         }
         let ids: Vec<u64> = match end {
-            // What ran on a node is everywhere in its cluster.
+            // The pods of a node can be in any target of its cluster.
             Some(End { of: Of::Node, .. }) => {
                 let same = |of: &Target| of.source == target.source && of.cluster == target.cluster;
                 let stands = |incident: &&Incident| incident.signs.nodes && incident.targets.iter().any(same);
@@ -58,7 +58,7 @@ impl State {
         }
     }
 
-    /// Objects are deleted: what stood of them does so no longer.
+    /// Objects were deleted: ends their standing troubles.
     pub(super) fn deleted(
         &mut self,
         setup: &Setup,
@@ -67,7 +67,7 @@ impl State {
         now: Time,
         writes: &mut Writes,
     ) {
-        // Another object of that name may have begun to fail while the word was under way.
+        // A new object of the same name may have begun to fail while the report was under way.
         let at = now.minus(UNDER_WAY);
         let stands = |incident: &&Incident| incident.signs.standing > 0;
         let ids: Vec<u64> = self.incidents.values().filter(stands).map(|incident| incident.id).collect();

@@ -1,4 +1,4 @@
-//! What podbell says of a source as a whole: the first contact, and blind times.
+//! Notices about a source as a whole: the first contact, and blind times.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::lag::Lag;
-use super::{Made, Setup, State, Writes};
+use super::{NoticeDraft, Setup, State, Writes};
 use crate::diff::Diff;
 use crate::event::{Event, Level, Target};
 use crate::notice::{ClockHint, Info, NoticeBody, NoticeKind};
@@ -16,18 +16,19 @@ use crate::source::SourceInfo;
 use crate::time::Time;
 use crate::workload;
 
-/// Blind targets of one source are told together.
+/// How long to wait for more targets that come back: blind targets of one source share a notice.
 const BLIND_WAIT: Duration = Duration::from_secs(60);
-/// But a large source at a slow pace needs a while to be read once.
+/// The longest such wait: a large source at a slow pace takes a while to be read once.
 const BLIND_PATIENCE: Duration = Duration::from_secs(1800);
-/// Ages beyond which the newest event of a list that reaches back an hour cannot be right.
+/// A list reaches back an hour: if even its newest event is older than this, its dates are wrong.
 const TOO_OLD: Duration = Duration::from_secs(70 * 60);
+/// If even its oldest event lies further in the future than this, its dates are wrong, too.
 const TOO_YOUNG: Duration = Duration::from_secs(5 * 60);
 
 /// What is known of a source as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceState {
-    /// Whether the first contact was told.
+    /// Whether the first contact was announced.
     pub announced: bool,
     /// When its first target was read.
     pub first_good: Option<Time>,
@@ -35,26 +36,26 @@ pub struct SourceState {
     pub already_there: u64,
     /// The age of the newest event at first contact, in milliseconds; negative: in the future.
     pub newest_age: Option<i64>,
-    /// The same of the oldest.
+    /// The age of the oldest event at first contact, likewise.
     pub oldest_age: Option<i64>,
-    /// A blind time that is not told yet.
+    /// A blind time that has no notice yet.
     pub blind: Option<Blind>,
-    /// Until when each watch of the source missed nothing, as of the last write; by the name of what it covers.
+    /// Until when each watch of the source missed nothing, as of the last write; by the name of what the watch covers.
     #[serde(default)]
     pub watched: BTreeMap<String, Time>,
-    /// Whether it ever showed an event of those that end troubles of pods.
+    /// Whether it ever showed an event about how pods come and go: then it also shows the ends of their troubles.
     #[serde(default)]
     pub shows_ends: bool,
-    /// The same of nodes.
+    /// The same for nodes.
     #[serde(default)]
     pub shows_nodes: bool,
-    /// How far its dates lie behind podbell's clock.
+    /// How far the source's dates lie behind podbell's clock.
     #[serde(skip)]
     pub(super) lag: Lag,
-    /// Since when it is watched, in this run.
+    /// Since when the source is watched, in this run.
     #[serde(skip)]
     pub(super) watched_since: Option<Time>,
-    /// When what it no longer shows was last looked through.
+    /// When the episodes that left its lists were last aged.
     #[serde(skip)]
     pub(super) aged: Option<Time>,
     /// Whether a complete list of its targets was handed in since the start.
@@ -65,20 +66,20 @@ pub struct SourceState {
 /// A time in which targets could not be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blind {
-    /// From the first of them.
+    /// When the first of them went blind.
     pub from: Time,
-    /// Until the last of them was back.
+    /// When the last of them was back.
     pub until: Time,
-    /// How many.
+    /// Number of targets.
     pub services: u64,
-    /// When it is told: later while more targets come back, but not for ever.
+    /// When the notice is due: postponed while more targets come back, up to `tell_by`.
     pub tell_at: Time,
-    /// The latest moment for that.
+    /// The latest time for the notice.
     pub tell_by: Time,
 }
 
 impl SourceState {
-    /// When something is to be said.
+    /// When the next notice about the source is due.
     pub(super) fn wake_at(&self, info: Option<&SourceInfo>) -> Option<Time> {
         let first = self.first_good.filter(|_| !self.announced).map(|at| at.plus(patience(info)));
         [first, self.blind.map(|blind| blind.tell_at)].into_iter().flatten().min()
@@ -94,9 +95,9 @@ impl SourceState {
         }
     }
 
-    /// Whether every time is too old or in the future.
+    /// The clock hint of the first contact, if every date is too old or in the future.
     fn clock_hint(&self, info: Option<&SourceInfo>) -> Option<ClockHint> {
-        // What is watched has instants, not wall clocks, and may be quiet for long.
+        // A watch reports instants, not wall clocks, and may be quiet for long.
         if !self.watched.is_empty() {
             return None;
         }
@@ -104,8 +105,8 @@ impl SourceState {
     }
 }
 
-/// Whether every time of lists that reach back an hour is too old or in the future, by the ages of the newest
-/// and of the oldest event in milliseconds (negative: in the future), read in a zone with this offset.
+/// The hint for lists that reach back an hour, if every date in them is too old or in the future. Takes the ages of the
+/// newest and of the oldest event in milliseconds (negative: in the future), read in a zone with this offset.
 pub fn clock_hint(newest: i64, oldest: i64, utc_offset_seconds: Option<i32>) -> Option<ClockHint> {
     const HOUR: i64 = 3_600_000;
     let too_old = newest > i64::try_from(TOO_OLD.as_millis()).unwrap_or(i64::MAX);
@@ -113,7 +114,7 @@ pub fn clock_hint(newest: i64, oldest: i64, utc_offset_seconds: Option<i32>) -> 
     if !too_old && !future {
         return None;
     }
-    // A true age lies between 0 and 1 h; the whole hours of the newest one are the error.
+    // A true age lies between 0 and 1 h: the whole hours of the newest age are the error.
     let hours = -newest.div_euclid(HOUR);
     let zone = match utc_offset_seconds.map(|offset| i64::from(offset) + hours * 3600) {
         Some(0) => Some("UTC"),
@@ -129,7 +130,7 @@ fn patience(info: Option<&SourceInfo>) -> Duration {
 }
 
 impl State {
-    /// The first contact with a target.
+    /// Counts the first contact with a target for its source.
     pub(super) fn met(
         &mut self,
         target: &Target,
@@ -150,7 +151,7 @@ impl State {
         writes.sources.insert(target.source.clone());
     }
 
-    /// A target was blind for longer than its source remembers.
+    /// Notes that a target was blind for longer than its source remembers.
     pub(super) fn note_blind(&mut self, target: &Target, from: Time, now: Time, writes: &mut Writes) {
         let source = self.sources.entry(target.source.clone()).or_default();
         let blind = source.blind.get_or_insert(Blind {
@@ -167,7 +168,7 @@ impl State {
         writes.sources.insert(target.source.clone());
     }
 
-    /// Says what is to be said of sources.
+    /// Makes the notices about sources that are due.
     pub(super) fn wake_sources(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         let names: Vec<Arc<str>> = self.sources.keys().cloned().collect();
         for name in names {
@@ -182,7 +183,7 @@ impl State {
 
     fn inform(&mut self, setup: &Setup, source: &Arc<str>, info: Info, now: Time, writes: &mut Writes) {
         writes.sources.insert(source.clone());
-        let made = Made {
+        let made = NoticeDraft {
             kind: NoticeKind::Info,
             caused_at: now,
             severity: Severity::Info,
@@ -192,7 +193,7 @@ impl State {
         self.notice(made, now, writes);
     }
 
-    /// Told once per source: as soon as every target was read, or after two intervals.
+    /// The notice of the first contact, once per source: as soon as every target was read, or after two poll intervals.
     fn first_contact(&mut self, setup: &Setup, name: &Arc<str>, now: Time) -> Option<Info> {
         let info = setup.sources.get(name);
         let of_source = || self.targets.iter().filter(|(target, _)| target.source == *name);

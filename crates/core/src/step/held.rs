@@ -1,14 +1,14 @@
 //! What is held back, and what becomes of it: windows (hours, planned work) and inhibition.
 //!
-//! While a window holds, nothing of an incident reaches its destinations. When it ends, what is still
-//! open is told as it is then, by itself; what was over before is summed up in one message. Inhibition
-//! ends with the incident that explains the others: those that outlive it are told.
+//! While a window holds, nothing of an incident is sent to its destinations. When the window ends, each incident that
+//! is still open is sent as it is then; those that ended before are summed up in one message. Inhibition ends with the
+//! incident that explains the others: those that outlive it are sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Made, Setup, State, Writes};
+use super::{NoticeDraft, Setup, State, Writes};
 use crate::event::Subject;
 use crate::incident::hold::{Held, Holds, Window};
 use crate::incident::{Incident, Phase};
@@ -17,24 +17,24 @@ use crate::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use crate::rules::{Facts, RuleId, Severity};
 use crate::time::Time;
 
-/// So many incidents of one window are remembered, and so many names of those that are over.
+/// Bounds per window: on the incidents that are remembered, and on the names of those that ended.
 const MOST_INCIDENTS: usize = 10_000;
 const MOST_NAMED: usize = 20;
 
 /// What a window keeps from a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldBack {
-    /// When the first of it fell due.
+    /// When the first held notice fell due.
     pub from: Time,
     /// The window's end.
     pub until: Time,
-    /// What is held.
+    /// The incidents that are held.
     pub incidents: BTreeSet<u64>,
-    /// What was over meanwhile; the first of them with words.
+    /// Those of them that ended meanwhile; the first ones in words, the others with an empty text.
     pub over: BTreeMap<u64, String>,
 }
 
-/// From whom, and by what.
+/// The destination, and the window that holds.
 pub type HeldKey = (Destination, Window);
 
 impl State {
@@ -51,7 +51,7 @@ impl State {
         }
     }
 
-    /// Open incidents that explain this one, and who hears of them.
+    /// Open incidents that explain this one, and the destinations that hear of them.
     fn inhibitors(&self, setup: &Setup, rule: RuleId, incident: &Incident, now: Time) -> Vec<(u64, Vec<Destination>)> {
         let mut found = Vec::new();
         for (by, equal) in setup.rules.inhibited_by(rule) {
@@ -65,7 +65,7 @@ impl State {
         found
     }
 
-    /// Notes an incident whose rule holds others.
+    /// Indexes an incident whose rule inhibits others.
     pub(super) fn note_inhibiting(&mut self, setup: &Setup, id: u64) {
         let Some(rule) = self.incidents.get(&id).map(|incident| &incident.rule) else { return };
         let holds = setup.rules.find(rule).is_some_and(|rule| !setup.rules.get(rule).settings.inhibits.is_empty());
@@ -74,15 +74,15 @@ impl State {
         }
     }
 
-    /// An incident of this rule is over: with the end of this step whatever it held is looked at.
+    /// An incident of this rule ended: at the end of this step the incidents that it inhibited are evaluated.
     pub(super) fn release(&mut self, setup: &Setup, rule: &RuleKey) {
         let Some(id) = setup.rules.find(rule) else { return };
         self.released.extend(setup.rules.get(id).settings.inhibits.iter().map(|inhibit| inhibit.rule.clone()));
     }
 
-    /// What was held and outlived what held it is told. Once a step, however many were over in it.
+    /// Evaluates the incidents whose inhibitors ended: once a step, however many ended in it.
     pub(super) fn attend_released(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
-        // What ends meanwhile may hold others; never in a circle.
+        // An incident that ends here may have inhibited others. Inhibition has no cycles, so this terminates.
         while !self.released.is_empty() {
             let rules = std::mem::take(&mut self.released);
             let held = self.incidents.values().filter(|incident| rules.contains(&incident.rule));
@@ -93,11 +93,11 @@ impl State {
         }
     }
 
-    /// Remembers for the summary what windows keep of an incident.
+    /// Notes for the summary which incidents are held by windows.
     pub(super) fn note_windows(&mut self, id: u64, over: bool, now: Time, writes: &mut Writes) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        for (to, telling) in &incident.telling {
-            let Some(Held::Window { window, until }) = &telling.held else { continue };
+        for (to, notifications) in &incident.notifications {
+            let Some(Held::Window { window, until }) = &notifications.held else { continue };
             if *until <= now {
                 continue;
             }
@@ -121,7 +121,7 @@ impl State {
         }
     }
 
-    /// Sums up what windows that are over have held.
+    /// Sends the summary of each window that ended.
     pub(super) fn wake_held(&mut self, now: Time, writes: &mut Writes) {
         let ended: Vec<HeldKey> =
             self.held.iter().filter(|(_, held)| held.until <= now).map(|(key, _)| key.clone()).collect();
@@ -132,7 +132,7 @@ impl State {
             let open = |id: &u64| self.incidents.get(id).is_some_and(|incident| incident.phase == Phase::Open);
             let still_open = held.incidents.iter().filter(|id| open(id)).count() as u64;
             let over: Vec<&String> = held.over.iter().filter(|(id, _)| !open(id)).map(|(_, words)| words).collect();
-            // What is open is told by itself: nothing else was missed then.
+            // Open incidents are sent one by one: a summary is only for those that ended.
             if over.is_empty() {
                 continue;
             }
@@ -145,12 +145,13 @@ impl State {
                 still_open,
             };
             let body = NoticeBody::Info(info);
-            let made = Made { kind: NoticeKind::Info, caused_at: now, severity: Severity::Info, to: vec![to], body };
+            let made =
+                NoticeDraft { kind: NoticeKind::Info, caused_at: now, severity: Severity::Info, to: vec![to], body };
             self.notice(made, now, writes);
         }
     }
 
-    /// Windows that other rules no longer have are over.
+    /// Ends the windows that the new rules no longer have.
     pub(super) fn end_removed_windows(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         let hours: BTreeSet<String> =
             setup.rules.iter().filter_map(|(_, rule)| rule.settings.active.as_ref()).map(ToString::to_string).collect();
@@ -177,14 +178,14 @@ impl State {
     }
 }
 
-/// Who hears of an incident: whoever was told, and where no window keeps it, whoever will be.
+/// The destinations that hear of an incident: those that were notified and, if no window holds it, those that will be.
 fn listeners(setup: &Setup, rule: &RuleSettings, incident: &Incident, now: Time) -> Vec<Destination> {
     let kept = window(setup, rule, incident, now).is_some();
-    let hears = incident.telling.iter().filter(|(_, telling)| !kept || telling.told.is_some());
+    let hears = incident.notifications.iter().filter(|(_, notifications)| !kept || notifications.told.is_some());
     hears.map(|(to, _)| to.clone()).collect()
 }
 
-/// The window that holds a rule's incident, of several the one that ends last.
+/// The window that holds a rule's incident; of several, the one that ends last.
 fn window(setup: &Setup, rule: &RuleSettings, incident: &Incident, now: Time) -> Option<(Window, Time)> {
     let hours = rule.active.as_ref();
     let hours = hours.and_then(|active| Some((Window::Hours(active.to_string().into()), active.closed_until(now)?)));
@@ -197,7 +198,7 @@ fn window(setup: &Setup, rule: &RuleSettings, incident: &Incident, now: Time) ->
     planned.chain(hours).max_by_key(|(_, until)| *until)
 }
 
-/// Whether something holds for every service that shows the incident.
+/// Whether a condition holds for every service that shows the incident.
 fn all_targets(incident: &Incident, holds: impl Fn(&Facts<'_>) -> bool) -> bool {
     let event = incident.newest_event();
     let fits = |target| holds(&Facts::new(&Subject { target, event: &event, workload: &incident.workload }));
@@ -209,7 +210,7 @@ fn value(incident: &Incident, field: Field) -> Option<&str> {
     incident.group.iter().find(|(other, _)| *other == field).map(|(_, value)| value.as_str())
 }
 
-/// `shop/web: Failed, BackOff`, for people.
+/// An incident in words, such as `shop/web: Failed, BackOff`.
 pub(super) fn words(incident: &Incident) -> String {
     let namespace = incident.targets.first().map_or("", |target| &*target.namespace);
     let reasons: Vec<&str> = incident.details.reasons.iter().take(2).map(|reason| reason.reason.as_str()).collect();

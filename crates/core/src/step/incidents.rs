@@ -1,8 +1,8 @@
-//! The life of incidents inside a step: settling, waking, telling, ending for good.
+//! The life of incidents inside a step: scheduling, evaluating, notifying, ending for good.
 
 use std::collections::HashMap;
 
-use super::{Ended, Made, Setup, State, Writes};
+use super::{Ended, NoticeDraft, Setup, State, Writes};
 use crate::event::{Subject, Target};
 use crate::incident::hold::Holds;
 use crate::incident::notification_state::Due;
@@ -13,13 +13,13 @@ use crate::rules::rule::RuleSettings;
 use crate::time::Time;
 
 impl State {
-    /// What the source of an incident shows of ends.
+    /// Which ends of troubles the incident's source shows.
     fn shows(&self, incident: &Incident) -> Shows {
         let source = incident.targets.first().and_then(|target| self.sources.get(&target.source));
         source.map_or(Shows::default(), |source| Shows { ends: source.shows_ends, nodes: source.shows_nodes })
     }
 
-    /// Whether every target of an incident that can be read was read at or after a moment: any of them may show its end.
+    /// Whether every readable target of an incident was read at or after `at`: any of them may show its end.
     fn was_read_since(&self, id: u64, at: Time) -> bool {
         let Some(incident) = self.incidents.get(&id) else { return false };
         let mut readable = incident.targets.iter().filter_map(|target| self.targets.get(target));
@@ -27,7 +27,7 @@ impl State {
         readable.peek().is_some() && readable.all(|state| state.last_good.is_some_and(|read| read >= at))
     }
 
-    /// An event that is no occurrence keeps open what it is about.
+    /// Takes in an event that is no occurrence but keeps open the incidents that it is about.
     pub(super) fn sustain(&mut self, setup: &Setup, subject: &Subject<'_>, now: Time, writes: &mut Writes) {
         let ids: Vec<u64> = self.by_target.get(subject.target).into_iter().flatten().copied().collect();
         for id in ids {
@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    /// After a good poll: what was waiting for it to be over, and what is due at once.
+    /// After a good poll: evaluates the target's incidents, which may have waited for it.
     pub(super) fn after_poll(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
         let ids: Vec<u64> = self.by_target.get(target).into_iter().flatten().copied().collect();
         for id in ids {
@@ -48,7 +48,7 @@ impl State {
         }
     }
 
-    /// Carries out what time has brought.
+    /// Evaluates the incidents whose timer is due.
     pub(super) fn wake_incidents(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         let due: Vec<u64> = self.wakes.range(..=(now, u64::MAX)).map(|(_, id)| *id).collect();
         for id in due {
@@ -56,7 +56,7 @@ impl State {
         }
     }
 
-    /// Tells what is due, ends what is over, and sets the next timer.
+    /// Makes the notices that are due, ends the incident if it is over, and sets its next timer.
     pub(super) fn evaluate(&mut self, id: u64, setup: &Setup, now: Time, writes: &mut Writes) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let Some(rule) = rule_of(setup, incident) else {
@@ -102,7 +102,7 @@ impl State {
         self.schedule(id, setup, now);
     }
 
-    /// Quiet for long enough, and every target of it was read at or after that moment.
+    /// Resolves an incident that was quiet for long enough, if all its targets were read at or after that moment.
     fn resolve_if_quiet(
         &mut self,
         id: u64,
@@ -134,7 +134,7 @@ impl State {
         self.release(setup, &key);
     }
 
-    /// Its rule or its targets are gone: whoever knows of it hears so, and it is over for good.
+    /// Ends an incident whose rule or targets are gone, and notifies the destinations that know of it.
     pub(super) fn close(&mut self, id: u64, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let (was_open, key) = (incident.phase == Phase::Open, incident.rule.clone());
@@ -151,7 +151,7 @@ impl State {
         }
     }
 
-    /// Over for good: out of the mirror.
+    /// Removes an incident that is over for good from the mirror.
     pub(super) fn end(&mut self, id: u64, now: Time, writes: &mut Writes) {
         let Some(incident) = self.incidents.remove(&id) else { return };
         self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
@@ -186,11 +186,11 @@ impl State {
         writes.ended.push(Ended { incident, at: now, known });
     }
 
-    /// A target is gone: its incidents lose it, and end with the last one.
+    /// Removes a target that is gone from its incidents; an incident without another target is closed.
     pub(super) fn leave(&mut self, target: &Target, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
         for id in self.by_target.remove(target).unwrap_or_default() {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
-            // The last target stays with the story: it says where the problem was.
+            // Keep the last target: the story says where the problem was.
             if incident.targets.len() > 1 {
                 incident.targets.retain(|other| other != target);
                 writes.incidents.insert(id);
@@ -217,7 +217,7 @@ impl State {
             writes.incidents.insert(id);
             let mut story = incident.story(&due, rule, alias(setup, incident), now);
             story.closed_because = closed_because.map(str::to_owned);
-            let made = Made {
+            let made = NoticeDraft {
                 kind: due.kind,
                 caused_at: due.caused_at,
                 severity: rule.map(|rule| rule.severity).unwrap_or_default(),
@@ -228,8 +228,8 @@ impl State {
         }
     }
 
-    /// An incident as it is, for a message that is brought up to date: whoever reads it hears the whole
-    /// story, and nobody is called. `None` if it is over for good, or nobody was told of it.
+    /// An incident as it is, to bring a message up to date: with the whole story, and without mentions. `None` if it is
+    /// over for good, or still gathers.
     pub fn current_notice(&self, setup: &Setup, id: u64, now: Time) -> Option<Notice> {
         let incident = self.incidents.get(&id)?;
         let rule = rule_of(setup, incident);
@@ -251,12 +251,12 @@ impl State {
     pub(super) fn schedule(&mut self, id: u64, setup: &Setup, now: Time) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let next = match rule_of(setup, incident) {
-            // The next tick closes it.
+            // The rule is gone: the next tick closes the incident.
             None => Some(now),
             Some(rule) => {
                 // Past its quiet moment it waits for a good poll, not for a timer.
                 let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule, self.shows(incident)));
-                // Likewise past the moment at which it has lasted for long enough.
+                // The same holds once it has lasted long enough.
                 let lasts = incident.lasts_at(rule, self.shows(incident));
                 let later = |at: &Time| *at > now;
                 let (quiet, lasts) = (quiet.filter(later), lasts.filter(later));
@@ -293,10 +293,10 @@ impl State {
     }
 }
 
-/// Notes that a target shows an incident.
+/// Indexes that a target shows an incident.
 pub(super) fn note(by_target: &mut HashMap<Target, Vec<u64>>, target: &Target, id: u64) {
     match by_target.get_mut(target) {
-        // Most targets show one incident, most new ones have the highest number.
+        // Most targets show one incident, and most new incidents have the highest number.
         None => drop(by_target.insert(target.clone(), vec![id])),
         Some(ids) => {
             if let Err(place) = ids.binary_search(&id) {
@@ -306,7 +306,7 @@ pub(super) fn note(by_target: &mut HashMap<Target, Vec<u64>>, target: &Target, i
     }
 }
 
-/// The rule of an incident, if it is still there and groups the same way.
+/// The rule of an incident, if it still exists and groups by the same fields.
 pub(super) fn rule_of<'s>(setup: &'s Setup, incident: &Incident) -> Option<&'s RuleSettings> {
     let settings = &setup.rules.get(setup.rules.find(&incident.rule)?).settings;
     let same = settings.group_by.iter().eq(incident.group.iter().map(|(field, _)| field));

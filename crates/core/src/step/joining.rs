@@ -1,4 +1,5 @@
-//! Which incident a change belongs to: that of its rule and group, one of a relative, one of many runs, or a new one.
+//! Which incident a change belongs to: that of its rule and group, one of a related rule, one of many runs, or a new
+//! one.
 
 use std::time::Duration;
 
@@ -13,28 +14,27 @@ use crate::series::ProblemId;
 use crate::time::Time;
 use crate::{topic, workload};
 
-/// So many workloads of one shape of name are told one by one; the next are runs of one thing.
+/// This many workloads whose names have one shape get an incident each; further ones count as runs of one thing.
 const MAKER_RUNS: usize = 2;
 /// The same where only the beginning of the names is the same.
 const UNSURE_RUNS: usize = 6;
-/// What is heard of for less than this, and not any more for as long, was short-lived.
+/// An incident that lived for less than this, and has been silent for at least as long, is short-lived.
 const SHORT_LIVED: Duration = Duration::from_secs(150);
-/// How long ago they may have been heard of.
+/// Incidents whose last occurrence is older than this are not taken for runs.
 const MAKER_MEMORY: Duration = Duration::from_secs(3600);
 
-/// What became of a change.
+/// The incident that a change joined.
 pub(super) struct Joined {
-    /// The incident.
     pub(super) id: u64,
-    /// Its phase before.
+    /// Its phase before the change.
     pub(super) before: Phase,
-    /// Whether what it tells was over when it was written.
+    /// Whether what the change reports was over when it was written.
     pub(super) over: bool,
 }
 
 impl State {
-    /// A change joins the incident of its rule and group, a new one if there is none. Says which, and
-    /// its phase before that.
+    /// Joins a change to the incident of its rule and group, or to a new one. Returns the incident and its phase
+    /// before.
     pub(super) fn join(
         &mut self,
         setup: &Setup,
@@ -51,7 +51,7 @@ impl State {
         let own = own.filter(|id| !self.is_another_trouble(*id, joining, now, writes));
         let id = match own {
             Some(id) => id,
-            // Another service showed all of it before, to an incident that is over or gathers; or it is over itself.
+            // No new incident: another service showed all of the occurrences before, or the trouble is over.
             None if joining.new == 0 || joining.over => return None,
             None if let Some(id) = self.runs_of_one_maker(&settings.key, &group, joining, now) => id,
             None => self.create(setup, settings.key.clone(), group, joining, now),
@@ -82,8 +82,8 @@ impl State {
         Some(Joined { id, before, over: joining.over })
     }
 
-    /// Where a change belongs: to the incident of its rule, or to an open one of the rule's family, of which every
-    /// listener of the change hears.
+    /// Where a change belongs: to the incident of its rule, or to an open one of a related rule that notifies every
+    /// destination of the change.
     fn place(
         &mut self,
         setup: &Setup,
@@ -107,12 +107,12 @@ impl State {
         (rule, own)
     }
 
-    /// Whether an open incident of the same family and group tells of an incident that gathers.
+    /// Whether an open incident of a related rule and the same group covers an incident that gathers.
     pub(super) fn is_told_by_a_relative(&mut self, id: u64, setup: &Setup) -> bool {
         let Some(incident) = self.incidents.get(&id).filter(|one| one.phase == Phase::Gathering) else { return false };
         let Some(rule) = setup.rules.find(&incident.rule) else { return false };
         let group = incident.group.clone();
-        let hearers: Vec<Destination> = incident.telling.keys().cloned().collect();
+        let hearers: Vec<Destination> = incident.notifications.keys().cloned().collect();
         setup.rules.relatives(rule).iter().any(|relative| {
             let settings = &setup.rules.get(*relative).settings;
             let known = self.by_problem.get(&self.identities.problem(&settings.key, &group));
@@ -121,8 +121,8 @@ impl State {
         })
     }
 
-    /// The incident of the first of many workloads with generated names that say the same within an hour: runs of one
-    /// thing, told once.
+    /// The first incident of many workloads with generated names that report the same within an hour: runs of one
+    /// thing, which share a notice.
     fn runs_of_one_maker(
         &mut self,
         rule: &RuleKey,
@@ -130,7 +130,7 @@ impl State {
         joining: &Joining<'_>,
         now: Time,
     ) -> Option<u64> {
-        // Whose pods have the hash of a template has a name that somebody gave.
+        // A pod with a template hash belongs to a workload whose name somebody chose.
         if joining.event.obj_type.trim() == "Pod" && workload::is_of_a_template(&joining.event.obj_name) {
             return None;
         }
@@ -138,7 +138,7 @@ impl State {
         let topic = topic::of(joining.event, joining.workload);
         let same = |incident: &&Incident| {
             let age = now.since(incident.last_at);
-            // Where only the beginning of the names is the same, they must have been heard of shortly.
+            // Where only the beginning of the names is the same, the incident must also have been short-lived.
             let of_a_run = sure || incident.is_of_many_names() || age >= SHORT_LIVED && incident.lived() < SHORT_LIVED;
             age < MAKER_MEMORY && of_a_run && incident.details.topics.first().is_some_and(|first| first.key == topic)
         };
@@ -150,7 +150,8 @@ impl State {
         (first.is_of_many_names() || known.nth(runs - 1).is_some()).then_some(id)
     }
 
-    /// The identity of a group whose workload has a generated name, with the shape of the name in its place.
+    /// The identity of a group whose workload has a generated name, with the shape of the name in its place; and
+    /// whether the shape is sure.
     pub(super) fn shape_of(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> Option<(ProblemId, bool)> {
         let at = group.iter().position(|(field, _)| *field == Field::Workload)?;
         let shape = workload::shape(&group.get(at)?.1)?;
@@ -159,7 +160,7 @@ impl State {
         Some((self.identities.problem(rule, &of_shape), shape.sure))
     }
 
-    /// Whether an incident was about something else and is over: what comes now is no return of it. It ends for good.
+    /// Whether an incident is resolved and was about something else: the change is not its return, so it ends for good.
     fn is_another_trouble(&mut self, id: u64, joining: &Joining<'_>, now: Time, writes: &mut Writes) -> bool {
         let Some(incident) = self.incidents.get(&id) else { return false };
         let other = matches!(incident.phase, Phase::Resolved { .. })

@@ -1,25 +1,26 @@
 //! How far a source's dates lie behind podbell's clock.
 //!
-//! A cluster's clock may be wrong by minutes, its lists may be read in a wrong zone. What is newest of what it showed
-//! lately says by how much; a single event that was written late does not.
+//! A cluster's clock may be wrong by minutes, and its lists may be read in a wrong zone. The newest date that a source
+//! showed lately tells by how much; a single event that was written late does not.
 
 use std::time::Duration;
 
 use crate::diff::CLOCK_TOLERANCE;
 use crate::time::Time;
 
-/// Two events that lie this far apart are two witnesses.
+/// Events at least this far apart are independent evidence.
 const APART: Duration = Duration::from_secs(30);
-/// How long an age is believed: between one and two of these.
+/// How long an age is believed: between one and two windows.
 const WINDOW: Duration = Duration::from_secs(1800);
 
-/// The smallest age of what a source showed lately, when it was shown.
+/// The smallest age of the events that a source showed lately, at the time they were shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lag {
-    /// Since when, and the smallest age since then, in milliseconds; negative: in the future.
+    /// Start of the current window, and the smallest age in it, in milliseconds; negative: in the future.
     current: Option<(Time, i64)>,
+    /// The smallest age in the window before.
     before: Option<i64>,
-    /// When the first event was shown, and whether another was since, at another moment: one alone may be late.
+    /// When the first event was shown, and whether another one was shown later: a single one may be late.
     first: Option<Time>,
     sure: bool,
     /// The newest date so far.
@@ -27,7 +28,7 @@ pub(super) struct Lag {
 }
 
 impl Lag {
-    /// A list shows this newest date at `now`. An older one than before says nothing.
+    /// Notes the newest date of a list at `now`. A date that is not newer than before proves nothing.
     pub(super) fn note_newest(&mut self, date: Time, now: Time) {
         if date > self.newest {
             self.newest = date;
@@ -49,7 +50,7 @@ impl Lag {
         }
     }
 
-    /// By how much its dates are too early. What a poll and a slow reporter may take is none.
+    /// How much too early the source's dates are. A delay that a poll and a slow reporter may cause counts as none.
     pub(super) fn behind(&self) -> Duration {
         let smallest = self.current.map(|(_, age)| age).into_iter().chain(self.before).min().unwrap_or(0);
         let behind = Duration::from_millis(u64::try_from(smallest).unwrap_or(0));

@@ -1,13 +1,11 @@
-//! The one pure step: `step(state, setup, input, now)` says what is to be written and told.
+//! The one pure step: `step(state, setup, input, now)` decides what is to be written and sent.
 //!
-//! The service, the demo, backtests and rule tests run the same function. [`State`] is a mirror of
-//! the store: when a commit fails it is thrown away and read again, so nothing in here may matter
-//! that [`Writes`] does not carry out.
+//! The service, the demo, backtests and rule tests run the same function. [`State`] mirrors the store: when a commit
+//! fails, the mirror is thrown away and read again. So nothing in it may matter unless [`Writes`] carries it out.
 
 mod clock;
 pub mod daily;
 pub mod decision;
-mod deeds;
 mod ends;
 mod first_contact;
 mod held;
@@ -16,9 +14,10 @@ mod joining;
 mod lag;
 mod observe;
 mod reload;
-mod roster;
 mod shared;
+mod target_list;
 mod trouble;
+mod user_actions;
 mod watched;
 mod writes;
 
@@ -26,11 +25,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use daily::{DailyAt, Days};
-pub use deeds::Recorded;
 pub use first_contact::{SourceState, clock_hint};
 pub use held::{HeldBack, HeldKey};
-pub use roster::GONE_AFTER;
+pub use target_list::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};
+pub use user_actions::Recorded;
 pub use writes::{Ended, SeriesRow, Tally, Writes};
 
 use super::diff::{Reading, TargetReadings};
@@ -44,18 +43,18 @@ use super::series::{EpisodeKey, Identities, ProblemId};
 use super::source::{Covers, ObjectName, PartialObservation, Problem, SourceInfo, TargetEntry};
 use super::time::Time;
 
-/// What the operator has set up. Immutable: a reload makes a new one.
+/// The operator's configuration. Immutable: a reload makes a new one.
 #[derive(Debug)]
 pub struct Setup {
     /// All rules, or the built-in set.
     pub rules: Rules,
     /// The sources by name.
     pub sources: BTreeMap<Arc<str>, SourceInfo>,
-    /// Who hears of podbell's own trouble.
+    /// The destinations that hear of podbell's own trouble.
     pub operator: Vec<Destination>,
     /// Every destination there is.
     pub destinations: BTreeSet<Destination>,
-    /// Destinations that want a line a day, and when.
+    /// Destinations that want a daily line, and when.
     pub daily: BTreeMap<Destination, DailyAt>,
 }
 
@@ -64,75 +63,75 @@ pub struct Setup {
 pub enum Input<'a> {
     /// A target was read; its readings must be loaded, see [`State::wants`].
     Observed {
-        /// Which.
+        /// The target.
         target: &'a Target,
         /// Its whole list.
         events: &'a [Event<'a>],
     },
-    /// So many entries of a target's list could not be understood.
+    /// Entries of a target's list could not be understood.
     Unusable {
-        /// Of which target.
+        /// The target.
         target: &'a Target,
         /// How many; 0 when all is well again.
         entries: usize,
     },
     /// A target could not be read.
     Failed {
-        /// Which.
+        /// The target.
         target: &'a Target,
-        /// Why.
+        /// The error.
         error: &'a Problem,
     },
-    /// What a source watches from now on.
+    /// The targets that a source watches from now on.
     TargetList {
         /// The source's name.
         source: &'a Arc<str>,
-        /// All of them.
+        /// The targets.
         targets: &'a [TargetEntry],
-        /// Whether that is all there is.
+        /// Whether these are all of its targets.
         complete: bool,
     },
-    /// A source could not say what there is.
+    /// A source could not list its targets.
     DiscoveryFailed {
         /// The source's name.
         source: &'a Arc<str>,
-        /// Why.
+        /// The error.
         error: &'a Problem,
     },
     /// A watching source saw events; the target's readings must be loaded, see [`State::wants`].
     PartialObservation {
-        /// Of which target.
+        /// The events, and their target.
         seen: &'a PartialObservation,
         /// Whether that is the target's whole list.
         whole: bool,
     },
     /// A watching source has handed in all of its lists.
     ListCompleted {
-        /// What it watches.
+        /// What the watch covers.
         covers: &'a Covers,
-        /// The targets that had any.
+        /// The targets that had events.
         shown: &'a [Target],
     },
     /// A watching source has missed nothing until now.
     WatchProgress {
-        /// What it watches.
+        /// What the watch covers.
         covers: &'a Covers,
     },
-    /// Objects are deleted.
+    /// Objects were deleted.
     Deleted {
         /// The source's name.
         source: &'a Arc<str>,
-        /// Which.
+        /// The objects.
         objects: &'a [ObjectName],
     },
-    /// A watch is cut.
+    /// A watch was cut.
     WatchFailed {
-        /// What it watched.
+        /// What the watch covered.
         covers: &'a Covers,
-        /// Why.
+        /// The error.
         error: &'a Problem,
     },
-    /// Deliveries to a destination are in trouble, or no longer.
+    /// Deliveries to a destination fail, or work again.
     Destination {
         /// Its name.
         name: &'a Destination,
@@ -146,7 +145,7 @@ pub enum Input<'a> {
         /// Why it was refused; `None` when all is well.
         error: Option<&'a Problem>,
     },
-    /// The setup's rules are others now.
+    /// The rules of the setup have changed.
     RulesChanged,
     /// Deliveries were given up.
     Dead {
@@ -180,13 +179,13 @@ pub struct TargetState {
     pub last_good: Option<Time>,
     /// Since when it cannot be read.
     pub failing: Option<Failing>,
-    /// Found by discovery.
+    /// Whether discovery found it.
     pub discovered: bool,
-    /// So many entries of its list cannot be understood, as far as its source has said since the start.
+    /// How many entries of its list cannot be understood, by what its source said since the start.
     pub unusable: u64,
     /// Loaded lazily at the first poll of its namespace.
     readings: Option<TargetReadings>,
-    /// In how many complete discoveries it was absent.
+    /// Number of complete discoveries in a row that lacked it.
     absences: u32,
 }
 
@@ -195,14 +194,14 @@ pub struct TargetState {
 pub struct Failing {
     /// Since when.
     pub since: Time,
-    /// The trouble it joined, once it lasted.
+    /// The trouble that it joined, if the failure lasted.
     pub trouble: Option<u64>,
-    /// Another code that it fails with lately, and since when; in memory only.
+    /// Another error code that it fails with lately, and since when; in memory only.
     other: Option<(String, Time)>,
 }
 
 impl Failing {
-    /// A failing target as the store knows it.
+    /// Restores a failing target from the store.
     pub fn restored(since: Time, trouble: Option<u64>) -> Self {
         Self { since, trouble, other: None }
     }
@@ -215,23 +214,23 @@ pub struct State {
     targets: BTreeMap<Target, TargetState>,
     incidents: BTreeMap<u64, Incident>,
     by_problem: HashMap<ProblemId, u64>,
-    /// Ascending by number.
+    /// Incident numbers, ascending.
     by_target: HashMap<Target, Vec<u64>>,
     /// Incidents of workloads with generated names, by rule, group and shape of the name; ascending by number.
     by_shape: HashMap<ProblemId, Vec<u64>>,
-    /// The date of the newest end of a node's absence, by source and cluster: who reads the word about its pods later
-    /// than that must know of it. In memory only.
+    /// The date of the newest event that ended a node's absence, by source and cluster. Events about the node's pods
+    /// may be read later and are compared with it. In memory only.
     nodes_back: HashMap<(Arc<str>, Arc<str>), Time>,
     wake_at: HashMap<u64, Time>,
     wakes: BTreeSet<(Time, u64)>,
     troubles: BTreeMap<u64, TroubleState>,
     sources: BTreeMap<Arc<str>, SourceState>,
     held: BTreeMap<HeldKey, HeldBack>,
-    /// Those that hold, by number.
+    /// Mutes that have not ended, by number.
     mutes: BTreeMap<u64, Mute>,
-    /// Incidents of rules that hold others.
+    /// Incidents of rules that inhibit others.
     inhibiting: HashMap<RuleKey, BTreeSet<u64>>,
-    /// Rules whose incidents may be told again; empty between steps.
+    /// Rules whose incidents may no longer be inhibited; empty between steps.
     released: BTreeSet<RuleKey>,
     days: Days,
     next_incident: u64,
@@ -239,7 +238,7 @@ pub struct State {
     next_mute: u64,
     episodes: usize,
     shared: shared::Shared,
-    /// How many episodes may be known in all before the least worthy absent ones are forgotten.
+    /// Bound on the known episodes of all targets; beyond it the least useful absent ones are forgotten.
     most_episodes: usize,
 }
 
@@ -256,34 +255,34 @@ pub struct Restored {
     pub incidents: Vec<Incident>,
     /// Troubles that are not over.
     pub troubles: Vec<TroubleState>,
-    /// Sources.
+    /// Sources by name, with their state.
     pub sources: Vec<(Arc<str>, SourceState)>,
-    /// What windows hold.
+    /// What windows hold back.
     pub held: Vec<(HeldKey, HeldBack)>,
     /// Mutes that are not over.
     pub mutes: Vec<Mute>,
     /// What was counted for the daily lines.
     pub days: Days,
-    /// The first free number of incidents and of notices.
+    /// The first free number of incidents.
     pub next_incident: u64,
-    /// See `next_incident`.
+    /// The first free number of notices.
     pub next_notice: u64,
     /// The first free number of mutes.
     pub next_mute: u64,
 }
 
-/// How many episodes are remembered in all, absent ones included.
+/// Bound on the episodes that are remembered for all targets, absent ones included.
 pub const MOST_EPISODES: usize = 1_000_000;
 
 impl TargetState {
-    /// A target as the store knows it.
+    /// Restores a target from the store.
     pub fn restored(last_good: Option<Time>, failing: Option<Failing>, discovered: bool) -> Self {
         Self { last_good, failing, discovered, readings: None, absences: 0, unusable: 0 }
     }
 }
 
 impl State {
-    /// The mirror of a store at `now`. Incidents whose rule is gone are closed with the first tick.
+    /// Rebuilds the mirror of a store at `now`. Incidents whose rule is gone are closed with the first tick.
     pub fn restore(restored: Restored, setup: &Setup, now: Time) -> Self {
         let mut state = Self {
             identities: Identities::new(restored.seed),
@@ -311,7 +310,7 @@ impl State {
         };
         let ids: Vec<u64> = restored.incidents.iter().map(|incident| incident.id).collect();
         restored.incidents.iter().for_each(|incident| state.index(incident));
-        // All at once: they are sorted.
+        // Collect in one go: the rows are sorted already.
         state.incidents = restored.incidents.into_iter().map(|incident| (incident.id, incident)).collect();
         for id in ids {
             state.note_inhibiting(setup, id);
@@ -322,8 +321,8 @@ impl State {
         state
     }
 
-    /// The targets whose readings must be loaded before `target` can be observed: its namespace,
-    /// because an occurrence can be seen through two services.
+    /// The targets whose readings must be loaded before `target` can be observed: those of its namespace, because two
+    /// services may show the same occurrence.
     pub fn wants(&self, target: &Target) -> Vec<Target> {
         if self.targets.get(target).is_some_and(|state| state.readings.is_some()) {
             return Vec::new();
@@ -332,7 +331,7 @@ impl State {
         missing.map(|(sibling, _)| sibling.clone()).collect()
     }
 
-    /// Hands in the readings of a target, as the store has them.
+    /// Takes in the readings of a target from the store.
     pub fn load(&mut self, target: &Target, rows: impl IntoIterator<Item = (EpisodeKey, Reading, Level)>) {
         let Some(state) = self.targets.get_mut(target) else { return };
         let readings = TargetReadings::restored(state.last_good, rows);
@@ -341,7 +340,7 @@ impl State {
         state.readings = Some(readings);
     }
 
-    /// When something is due by itself; a tick then carries it out.
+    /// When something is due without further input; a tick then carries it out.
     pub fn next_wake(&self, setup: &Setup) -> Option<Time> {
         let incident = self.wakes.first().map(|(at, _)| *at);
         let trouble = self.troubles.values().filter_map(TroubleState::wake_at).min();
@@ -366,7 +365,7 @@ impl State {
         self.incidents.get(&id)
     }
 
-    /// All of them, ascending by number.
+    /// All incidents that are not over for good, ascending by number.
     pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
         self.incidents.values()
     }
@@ -396,15 +395,15 @@ impl State {
         self.episodes
     }
 
-    /// Sets how many episodes may be known in all.
+    /// Sets the bound on the known episodes of all targets.
     pub fn limit_episodes(&mut self, most: usize) {
         self.most_episodes = most;
     }
 
-    /// Renames a destination in what was told and in its trouble, so that nothing is told again.
+    /// Renames a destination in notification states, in its trouble and in windows, so that nothing is sent again.
     pub fn rename_destination(&mut self, from: &str, to: &Destination, writes: &mut Writes) {
         for incident in self.incidents.values_mut() {
-            if super::incident::notification_state::rename(&mut incident.telling, from, to) {
+            if super::incident::notification_state::rename(&mut incident.notifications, from, to) {
                 writes.incidents.insert(incident.id);
             }
         }
@@ -423,10 +422,10 @@ impl State {
         }
     }
 
-    /// Forgets what destinations were told that are gone: nobody is there to be told more.
+    /// Drops the notification states of destinations that are gone.
     pub fn keep_destinations(&mut self, destinations: &BTreeSet<Destination>) {
         for incident in self.incidents.values_mut() {
-            incident.telling.retain(|name, _| destinations.contains(name));
+            incident.notifications.retain(|name, _| destinations.contains(name));
         }
     }
 
@@ -439,7 +438,7 @@ impl State {
         })
     }
 
-    fn notice(&mut self, made: Made, now: Time, writes: &mut Writes) {
+    fn notice(&mut self, made: NoticeDraft, now: Time, writes: &mut Writes) {
         if made.to.is_empty() {
             return;
         }
@@ -461,7 +460,7 @@ impl State {
 }
 
 /// A notice before it has its number.
-struct Made {
+struct NoticeDraft {
     kind: NoticeKind,
     caused_at: Time,
     severity: Severity,
@@ -469,8 +468,8 @@ struct Made {
     body: NoticeBody,
 }
 
-/// The operator's destinations, but for the one that is in trouble itself. If it is the only one,
-/// all others: somebody must hear of it.
+/// The operator's destinations, except the one that is in trouble itself. If that is the only one, all other
+/// destinations: somebody must hear of it.
 fn operators(setup: &Setup, subject: &TroubleSubject) -> Vec<Destination> {
     let itself = match subject {
         TroubleSubject::Destination(name) => Some(name.as_str()),
@@ -484,19 +483,21 @@ fn operators(setup: &Setup, subject: &TroubleSubject) -> Vec<Destination> {
     }
 }
 
-/// Takes in one input at `now`; what follows from it is added to `writes`.
+/// Takes in one input at `now`, and adds its consequences to `writes`.
 pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, writes: &mut Writes) {
     match input {
         Input::Observed { target, events } => state.observed(setup, target, events, now, writes),
         Input::Unusable { target, entries } => state.unusable(setup, target, entries, now, writes),
         Input::Failed { target, error } => state.failed(setup, target, error, now, writes),
-        Input::TargetList { source, targets, complete } => state.roster(setup, source, targets, complete, now, writes),
+        Input::TargetList { source, targets, complete } => {
+            state.target_list(setup, source, targets, complete, now, writes)
+        }
         Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, now, writes),
         Input::PartialObservation { seen, whole } => state.seen(setup, seen, whole, now, writes),
-        Input::ListCompleted { covers, shown } => state.swept(setup, covers, shown, now, writes),
-        Input::WatchProgress { covers } => state.watched_on(setup, covers, now, writes),
+        Input::ListCompleted { covers, shown } => state.list_completed(setup, covers, shown, now, writes),
+        Input::WatchProgress { covers } => state.watch_progress(setup, covers, now, writes),
         Input::Deleted { source, objects } => state.deleted(setup, source, objects, now, writes),
-        Input::WatchFailed { covers, error } => state.unwatched(setup, covers, error, now, writes),
+        Input::WatchFailed { covers, error } => state.watch_cut(setup, covers, error, now, writes),
         Input::Destination { name, error } => state.destination(setup, name, error, now, writes),
         Input::RuleFile { name, error } => state.rule_file(setup, name, error, now, writes),
         Input::RulesChanged => state.adopt_rules(setup, now, writes),

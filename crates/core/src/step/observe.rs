@@ -1,4 +1,4 @@
-//! A target was read: what changed, whose incident it is, and what that ends.
+//! A target was read: finds what changed, which incidents that joins, and what it ends.
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::rules::{Claim, RuleId};
 use crate::time::Time;
 use crate::workload;
 
-/// What an unknown source is taken to remember.
+/// How far back a source is taken to remember if the setup does not know it.
 pub(super) const SOURCE_MEMORY: Duration = Duration::from_secs(3600);
 
 /// What was read of a target.
 pub(super) enum Reads<'a> {
     /// Its whole list.
     Whole(&'a [Event<'a>]),
-    /// What changed, and what the cluster deleted: absence means nothing.
+    /// Changed events, and events that the cluster deleted: absence means nothing.
     Part(&'a [Event<'a>], &'a [Event<'a>]),
 }
 
@@ -43,14 +43,14 @@ impl State {
         now: Time,
         writes: &mut Writes,
     ) {
-        // An answer that was under way when its service was found to be gone.
+        // The answer was under way when its service was found to be gone.
         if !self.targets.contains_key(target) {
             return;
         }
         self.take_in(setup, target, &Reads::Whole(events), now, writes);
     }
 
-    /// What was read of a target: what changed, and what that leads to.
+    /// Takes in what was read of a target: finds the changes and applies them.
     pub(super) fn take_in(
         &mut self,
         setup: &Setup,
@@ -68,15 +68,15 @@ impl State {
         self.recovered(setup, target, now, writes);
         let met = self.watched_before(target);
         let entry = self.targets.entry(target.clone()).or_default();
-        // What a source shows for the first time that was watched already is news, all of it.
+        // The source was watched before this target appeared: all that the target shows is new.
         let previous = entry.last_good.or(met);
-        // A part says nothing of what it does not show: only whole lists, and the word that nothing was missed,
-        // say until when a target was seen.
+        // A part says nothing of what it does not show. Only a whole list, or a watch that missed nothing, tells until
+        // when a target was seen.
         if previous.is_none() || matches!(reads, Reads::Whole(_)) {
             entry.last_good = Some(previous.map_or(now, |last| last.max(now)));
         }
         let mut readings = entry.readings.take().unwrap_or_default();
-        // A crash can leave the stored moment behind the true one; the newer is the better bound.
+        // A crash can leave the stored time behind the true one; the newer one is the better bound.
         readings.last_good = previous;
         let newest = events.iter().map(|event| event.last_seen).max().filter(|newest| !newest.is_unknown());
         let lag = &mut self.sources.entry(target.source.clone()).or_default().lag;
@@ -124,7 +124,7 @@ impl State {
         self.bound_episodes(writes);
     }
 
-    /// What was not known before, for [`Self::new_to_incident`].
+    /// Notes episodes that were not known before, for [`Self::new_to_incident`].
     fn note_new(&mut self, diff: &Diff<'_>) {
         let new = diff.changes.iter().filter(|change| change.kind != ChangeKind::Increased).map(|change| change.key);
         new.chain(diff.baseline.iter().map(|(key, _)| *key)).for_each(|key| self.shared.note(key));
@@ -136,17 +136,19 @@ impl State {
         }
     }
 
-    /// Whether what an event tells has ended already, by its own list, or by a word about a node that was read before.
+    /// Whether what an event reports has ended already: by its own list, or by an event about a node that was read
+    /// before.
     fn is_over(&self, target: &Target, event: &Event<'_>, ends: &[&Event<'_>]) -> bool {
         let Some(report) = reports::of(event) else { return false };
-        // A node's own word is in the list of its end.
+        // An event of the node itself is in the same list as its end.
         let back = (report.trouble == Trouble::NodeAway && event.obj_type.trim() != "Node")
             .then(|| self.nodes_back.get(&(target.source.clone(), target.cluster.clone())))
             .flatten();
         back.is_some_and(|back| *back >= event.last_seen) || ends.iter().any(|end| reports::is_ended(event, end))
     }
 
-    /// One change: every rule that wins a destination takes it in; what it sustains stays open.
+    /// Takes in one change: joins it for every rule that wins a destination, and keeps open the incidents that it
+    /// sustains.
     fn changed(
         &mut self,
         setup: &Setup,
@@ -190,8 +192,8 @@ impl State {
         }
     }
 
-    /// When the new occurrences of a change happened, by podbell's clock, and whether they were written late. Where a
-    /// list dates them, there; else between the last reading and this one.
+    /// When the new occurrences of a change happened, by podbell's clock, and whether they were written late. Uses the
+    /// dates of the list where it has them, else the time between the last reading and this one.
     fn times(&self, target: &Target, change: &Change<'_>, previous: Option<Time>, now: Time) -> (Occurrences, bool) {
         let behind = self.sources.get(&target.source).map_or(Duration::ZERO, |source| source.lag.behind());
         let dated = |date: Time| date.plus(behind).min(now);
@@ -207,7 +209,7 @@ impl State {
         (Occurrences { first: first.min(last), at_first, last, new: change.new, not_before: None }, late)
     }
 
-    /// What a source shows at all.
+    /// Notes which kinds of ends a source shows.
     fn note_shown(&mut self, target: &Target, diff: &Diff<'_>, writes: &mut Writes) {
         let changed = diff.changes.iter().map(|change| &change.event);
         let events = || changed.clone().chain(diff.baseline.iter().map(|(_, event)| event));
@@ -223,7 +225,7 @@ impl State {
         }
     }
 
-    /// Occurrences that no other service of the namespace has shown to this incident before.
+    /// How many occurrences of a change no other service of the namespace has shown to this incident before.
     fn new_to_incident(&self, setup: &Setup, rule: RuleId, subject: &Subject<'_>, change: &Change<'_>) -> u64 {
         if !self.shared.may_be_shared(change.key) {
             return change.new;
@@ -238,8 +240,8 @@ impl State {
             })
             .filter(|(sibling, ..)| {
                 let there = Subject { target: sibling, ..*subject };
-                // Not what the rule alone would say: what was ignored or claimed before it there
-                // was never counted there.
+                // Ask for all claims, not for this rule alone: what an earlier rule ignored or claimed there was never
+                // counted there.
                 setup.rules.claims(&there).iter().any(|claim| claim.rule == rule) && {
                     let here = group.get_or_init(|| setup.rules.group_key(rule, subject));
                     setup.rules.group_key(rule, &there) == *here
@@ -259,7 +261,7 @@ impl State {
         self.note_blind(target, from, now, writes);
     }
 
-    /// Beyond the bound of all targets the least worthy absent episodes go.
+    /// Forgets the least useful absent episodes beyond the bound for all targets.
     fn bound_episodes(&mut self, writes: &mut Writes) {
         let mut excess = self.episodes.saturating_sub(self.most_episodes);
         if excess == 0 {
@@ -283,7 +285,7 @@ fn record(target: &Target, diff: Diff<'_>, now: Time, writes: &mut Writes) {
     let changed = diff.changes.into_iter().map(|change| (change.key, change.event, Some((change.kind, change.new))));
     let baseline = diff.baseline.into_iter().map(|(key, event)| (key, event, None));
     for (key, event, change) in changed.chain(baseline) {
-        // Two polls of one commit: the later word counts.
+        // Two polls of one commit: the later one counts.
         if !writes.forgotten.is_empty() {
             writes.forgotten.remove(&(target.clone(), key));
         }
@@ -309,7 +311,7 @@ mod tests {
         EpisodeKey { series: SeriesId(id), first_seen: Time::default() }
     }
 
-    /// To look through everything that is forgotten for each of these would take minutes.
+    /// Searching all forgotten episodes for each of these would take minutes.
     #[test]
     fn what_is_seen_again_in_the_commit_that_forgot_it_stays_also_among_very_many() {
         const MANY: usize = 100_000;

@@ -1,9 +1,8 @@
-//! Other rules: what becomes of the incidents that are there.
+//! New rules: what becomes of the existing incidents.
 //!
-//! Same file, name and `group_by`: the incident goes on, and steps that it has passed already are not
-//! told under the new rule. Otherwise it moves to the rule that claims its newest event now, if that
-//! groups it by the same values; else it closes with the next tick. New rules see only changes that
-//! come after them.
+//! If file, name and `group_by` stay the same, the incident goes on, and steps that it has already passed are not sent
+//! under the new rule. Otherwise it moves to the rule that claims its newest event now, if that rule groups it by the
+//! same values; else it closes with the next tick. New rules see only changes that come after them.
 
 use super::incidents::rule_of;
 use super::{Setup, State, Writes};
@@ -21,9 +20,9 @@ impl State {
         for id in ids {
             let Some(incident) = self.incidents.get(&id) else { continue };
             if rule_of(setup, incident).is_none()
-                && let Some(heir) = heir(setup, incident)
+                && let Some(successor_rule) = successor_rule(setup, incident)
             {
-                self.move_to(id, setup, heir, writes);
+                self.move_to(id, setup, successor_rule, writes);
             }
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             if let Some(rule) = rule_of(setup, incident)
@@ -36,7 +35,7 @@ impl State {
         }
     }
 
-    /// Gives an incident another rule, unless that has one of this group already.
+    /// Moves an incident to another rule, unless that rule has an incident of this group already.
     fn move_to(&mut self, id: u64, setup: &Setup, rule: RuleId, writes: &mut Writes) {
         let key = setup.rules.get(rule).settings.key.clone();
         let Some(incident) = self.incidents.get_mut(&id) else { return };
@@ -52,7 +51,7 @@ impl State {
 }
 
 /// The rule that claims the incident's newest event now and groups it by the same values.
-fn heir(setup: &Setup, incident: &Incident) -> Option<RuleId> {
+fn successor_rule(setup: &Setup, incident: &Incident) -> Option<RuleId> {
     let target = incident.targets.first()?;
     let event = incident.newest_event();
     let subject = Subject { target, event: &event, workload: &incident.workload };

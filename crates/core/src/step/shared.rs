@@ -1,18 +1,15 @@
-//! Which episodes several targets may show: most are shown by one, and then nobody has to look
-//! through its namespace.
+//! Which episodes several targets may show. Most are shown by one target: for those nobody has to search its namespace.
 //!
-//! A table of small counters by hash. It may take an episode for shared that is not, which costs a
-//! look; it never misses one that is. Counters only go up, so the table is made anew from time to
-//! time.
+//! A table of small counters by hash. It may take an episode for shared that is not, which costs a search; it never
+//! misses a shared one. Counters only go up, so the table is rebuilt from time to time.
 
 use crate::series::EpisodeKey;
 
 /// How many counters, of a byte each; 500,000 episodes take an eighth of them.
 const PLACES: usize = 1 << 22;
-/// After so many notes beyond those that are needed the table is worn.
+/// The table is worn after this many notes beyond twice the known episodes.
 const SPARE: usize = PLACES / 4;
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Shared {
     counts: Vec<u8>,
@@ -21,13 +18,13 @@ pub(super) struct Shared {
 
 impl Default for Shared {
     fn default() -> Self {
-        // Zeroed memory that nobody touches costs nothing.
+        // Zeroed memory costs nothing until it is touched.
         Self { counts: vec![0; PLACES], noted: 0 }
     }
 }
 
 impl Shared {
-    /// A target shows this episode; may be said twice.
+    /// Notes that a target shows this episode; noting it twice is harmless.
     pub(super) fn note(&mut self, key: EpisodeKey) {
         self.noted += 1;
         if let Some(count) = self.counts.get_mut(place(key)) {
@@ -40,7 +37,7 @@ impl Shared {
         self.counts.get(place(key)).is_none_or(|count| *count > 1)
     }
 
-    /// Whether it should be made anew from the `known` episodes.
+    /// Whether the table should be rebuilt from the `known` episodes.
     pub(super) fn is_worn(&self, known: usize) -> bool {
         self.noted > 2 * known + SPARE
     }

@@ -6,24 +6,24 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failing, Made, Setup, State, Writes, operators};
+use super::{Failing, NoticeDraft, Setup, State, Writes, operators};
 use crate::event::Target;
 use crate::notice::{Info, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::rules::rule::{Destination, Severity};
 use crate::source::{Covers, Problem};
 use crate::time::Time;
 
-/// How long a target must be unreadable before that is told.
+/// How long a target must be unreadable before the operator is notified.
 pub const UNREADABLE_AFTER: Duration = Duration::from_secs(300);
-/// Targets that fail together are told together: one round of polls.
+/// Targets that fail together share a notice: wait for one round of polls.
 const GATHER: Duration = Duration::from_secs(60);
 const REMIND: Duration = Duration::from_secs(4 * 3600);
-/// Told again when ten times as many are affected, but not within this time.
+/// Notify again when ten times as many are affected, but not within this time.
 const MIN_GAP: Duration = Duration::from_secs(300);
 const WORSE_BY: u64 = 10;
-/// The code of lists with entries that cannot be understood.
+/// The error code for list entries that cannot be understood.
 const UNUSABLE: &str = "unusable-entries";
-/// How many of their targets are named, each in a row that is written with every one.
+/// Bound on the targets that such a trouble names: its row is written again with each of them.
 const MOST_UNUSABLE: usize = 1000;
 /// How many names a notice lists.
 const MOST_NAMES: usize = 20;
@@ -33,7 +33,7 @@ const DISCOVERY: &str = "discovery";
 /// A trouble that is not over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TroubleState {
-    /// Its number, from the same row as incidents.
+    /// Its number, from the same sequence as incidents.
     pub id: u64,
     /// What it is about.
     pub subject: TroubleSubject,
@@ -43,22 +43,22 @@ pub struct TroubleState {
     pub text: String,
     /// What the operator can do.
     pub advice: String,
-    /// Who is affected besides targets, and since when: a discovery, a destination.
+    /// What is affected besides unreadable targets, and since when: a discovery, a watch, a destination.
     pub members: BTreeMap<String, Time>,
-    /// Targets that are affected, and since when. Stored with the targets: ten thousand of them in
-    /// one row would be written ten thousand times.
+    /// Affected targets, and since when. Stored with the targets: in one row, ten thousand of them would be written ten
+    /// thousand times.
     #[serde(skip)]
     pub targets: BTreeMap<String, Time>,
-    /// Since when it is there.
+    /// When it began.
     pub since: Time,
-    /// When it is told first.
+    /// When the first notice is due.
     pub tell_at: Time,
-    /// When it was told last, and how many were affected then.
+    /// When the last notice was made, and how many were affected then.
     pub told: Option<(Time, u64)>,
 }
 
 impl TroubleState {
-    /// Whether it says that a list of this target has entries that cannot be understood.
+    /// Whether it reports entries in a list of this target that cannot be understood.
     pub fn is_unusable_of(&self, target: &Target) -> bool {
         self.code == UNUSABLE
             && matches!(&self.subject, TroubleSubject::Source(name) if **name == *target.source)
@@ -66,16 +66,15 @@ impl TroubleState {
     }
 }
 
-/// Who is affected by a trouble.
+/// What a trouble affects.
 enum Member {
-    /// A target.
     Target(String),
-    /// A discovery or a destination.
+    /// Anything but an unreadable target: a discovery, a watch, a destination, a rule file or a list.
     Other(String),
 }
 
 impl TroubleState {
-    /// The trouble of a destination that has another name now.
+    /// Renames the destination that the trouble is about. Returns whether it is about that one.
     pub(super) fn rename(&mut self, from: &str, to: &str) -> bool {
         let its = self.subject == TroubleSubject::Destination(from.to_owned());
         if its {
@@ -135,7 +134,7 @@ impl TroubleState {
 }
 
 impl State {
-    /// A target could not be read. Its state stays; after a while that is trouble.
+    /// A target could not be read. Its state stays; if the failure lasts, it becomes a trouble.
     pub(super) fn failed(&mut self, setup: &Setup, target: &Target, error: &Problem, now: Time, writes: &mut Writes) {
         let Some(state) = self.targets.get_mut(target) else { return };
         if error.gone && state.discovered {
@@ -153,7 +152,7 @@ impl State {
                 failing.other = None;
                 return;
             }
-            // It fails in another way now: that is another trouble, if it lasts.
+            // It fails with another code now: that is another trouble, if it lasts.
             Some(_) => match failing.other.take().filter(|(code, _)| *code == error.code) {
                 Some((code, since)) => {
                     failing.other = Some((code, since));
@@ -178,7 +177,7 @@ impl State {
         writes.targets.insert(target.clone());
     }
 
-    /// A list has entries that cannot be understood, or no longer: trouble of its source, once for all its targets.
+    /// A list has entries that cannot be understood, or no longer has: one trouble of its source for all its targets.
     pub(super) fn unusable(&mut self, setup: &Setup, target: &Target, entries: usize, now: Time, writes: &mut Writes) {
         if let Some(state) = self.targets.get_mut(target) {
             state.unusable = entries as u64;
@@ -207,7 +206,7 @@ impl State {
         }
     }
 
-    /// Puts failing targets back into the troubles they joined.
+    /// Puts failing targets back into the troubles that they joined.
     pub(super) fn restore_members(&mut self) {
         for (target, state) in &self.targets {
             let Some(failing) = &state.failing else { continue };
@@ -230,7 +229,7 @@ impl State {
         }
     }
 
-    /// A source could not say what there is: trouble as if it were a target.
+    /// A source could not list its targets: a trouble, as if discovery were a target.
     pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &Problem, now: Time, writes: &mut Writes) {
         let subject = TroubleSubject::Source(source.to_string());
         self.join_trouble(subject, error, Member::Other(DISCOVERY.to_owned()), now, UNREADABLE_AFTER, now, writes);
@@ -245,7 +244,8 @@ impl State {
         }
     }
 
-    /// A watch is cut: trouble, if it lasts. One that fails in another way meanwhile is the same trouble in newer words.
+    /// A watch was cut: a trouble, if it lasts. If the watch fails in another way meanwhile, the trouble takes the
+    /// newer text.
     pub(super) fn watch_failed(
         &mut self,
         setup: &Setup,
@@ -270,7 +270,7 @@ impl State {
             trouble.advice.clone_from(&error.advice);
             writes.troubles.insert(trouble.id);
         } else if trouble.told.is_none() {
-            // Others fail as before.
+            // Others still fail with the old code: move only this watch.
             let (id, since) = (trouble.id, trouble.members.get(&member).copied().unwrap_or(now));
             let wait = since.plus(UNREADABLE_AFTER).since(now);
             self.remove_member(setup, id, &Member::Other(member.clone()), now, writes);
@@ -278,7 +278,7 @@ impl State {
         }
     }
 
-    /// A watch goes on.
+    /// A watch works again.
     pub(super) fn watch_recovered(&mut self, setup: &Setup, covers: &Covers, now: Time, writes: &mut Writes) {
         let subject = TroubleSubject::Source(covers.source.to_string());
         let member = covers.name();
@@ -289,7 +289,7 @@ impl State {
         }
     }
 
-    /// What is left of a removed source's troubles, such as its discovery, is over with it.
+    /// Ends what is left of a removed source's troubles, such as that of its discovery.
     pub(super) fn end_troubles_of_removed_sources(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         let removed = |trouble: &&TroubleState| matches!(&trouble.subject, TroubleSubject::Source(name) if !setup.sources.contains_key(name.as_str()));
         let left: Vec<(u64, Vec<String>)> = self
@@ -312,7 +312,7 @@ impl State {
         }
     }
 
-    /// Deliveries to a destination are in trouble, or no longer. Told elsewhere at once.
+    /// Deliveries to a destination fail, or work again. The notice goes elsewhere at once.
     pub(super) fn destination(
         &mut self,
         setup: &Setup,
@@ -324,7 +324,7 @@ impl State {
         self.lone_trouble(setup, TroubleSubject::Destination(name.to_string()), name, error, now, writes);
     }
 
-    /// A rule file was refused, or is well. Told at once.
+    /// A rule file was refused, or is valid again. The notice is made at once.
     pub(super) fn rule_file(
         &mut self,
         setup: &Setup,
@@ -336,7 +336,7 @@ impl State {
         self.lone_trouble(setup, TroubleSubject::Rules(name.to_owned()), name, error, now, writes);
     }
 
-    /// Trouble of one thing that is either there or not.
+    /// Begins or ends a trouble that has a single member.
     fn lone_trouble(
         &mut self,
         setup: &Setup,
@@ -361,7 +361,7 @@ impl State {
         }
     }
 
-    /// The rule files that are in trouble.
+    /// The names of the rule files that are refused.
     pub fn refused_rule_files(&self) -> Vec<String> {
         let subjects = self.troubles.values().map(|trouble| &trouble.subject);
         let names = subjects.filter_map(|subject| match subject {
@@ -381,7 +381,7 @@ impl State {
         now: Time,
         writes: &mut Writes,
     ) {
-        let made = Made {
+        let made = NoticeDraft {
             kind: NoticeKind::Info,
             caused_at: now,
             severity: Severity::Warning,
@@ -395,7 +395,7 @@ impl State {
         self.notice(made, now, writes);
     }
 
-    /// The store is not as podbell left it: told at once, and once.
+    /// The store is not as podbell left it: the notice is made at once, and once.
     pub(super) fn store(
         &mut self,
         setup: &Setup,
@@ -404,7 +404,7 @@ impl State {
         now: Time,
         writes: &mut Writes,
     ) {
-        let made = Made {
+        let made = NoticeDraft {
             kind: NoticeKind::Info,
             caused_at: now,
             severity: Severity::Critical,
@@ -414,7 +414,7 @@ impl State {
         self.notice(made, now, writes);
     }
 
-    /// Tells what is due of troubles.
+    /// Makes the notices about troubles that are due.
     pub(super) fn wake_troubles(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         let due: Vec<_> = self
             .troubles
@@ -446,7 +446,7 @@ impl State {
         let known = self.troubles.values_mut().find(|t| t.subject == subject && t.code == error.code);
         let id = match known {
             Some(trouble) => {
-                // A file that was mended in one place and is wrong in another: the newest words help.
+                // A rule file may be mended in one place and wrong in another: show the newest text.
                 if matches!(subject, TroubleSubject::Rules(_)) {
                     trouble.text.clone_from(&error.text);
                     trouble.advice.clone_from(&error.advice);
@@ -508,7 +508,7 @@ impl State {
     ) {
         let Some(trouble) = self.troubles.get(&id) else { return };
         writes.troubles.insert(id);
-        let made = Made {
+        let made = NoticeDraft {
             kind,
             caused_at,
             severity: Severity::Critical,

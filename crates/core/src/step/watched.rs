@@ -1,5 +1,5 @@
-//! What a source says that watches: changes as they come, whole lists from time to time, and until when nothing was
-//! missed. Absence in a part means nothing; silence is what was watched, not what was not heard.
+//! What a watching source reports: changes as they come, whole lists from time to time, and until when nothing was
+//! missed. Absence in a part means nothing. Silence counts only where the source was watched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::notice::TroubleSubject;
 use crate::source::{Covers, PartialObservation, Problem};
 use crate::time::Time;
 
-/// How often what left the lists is looked through.
+/// How often the episodes that left the lists are aged.
 const AGE_EVERY: Duration = Duration::from_secs(3600);
 
 impl State {
@@ -40,8 +40,15 @@ impl State {
         self.take_in(setup, target, &reads, now, writes);
     }
 
-    /// All lists of a watch were handed in: what it did not show, it no longer has.
-    pub(super) fn swept(&mut self, setup: &Setup, covers: &Covers, shown: &[Target], now: Time, writes: &mut Writes) {
+    /// All lists of a watch were handed in: targets that are not among them have no events left.
+    pub(super) fn list_completed(
+        &mut self,
+        setup: &Setup,
+        covers: &Covers,
+        shown: &[Target],
+        now: Time,
+        writes: &mut Writes,
+    ) {
         let shown: BTreeSet<&Target> = shown.iter().collect();
         for target in self.covered(covers) {
             if shown.contains(&target) {
@@ -57,11 +64,11 @@ impl State {
         source.watched_since.get_or_insert(now);
         source.roster_known = true;
         writes.sources.insert(covers.source.clone());
-        self.watched_on(setup, covers, now, writes);
+        self.watch_progress(setup, covers, now, writes);
     }
 
-    /// Nothing was missed until `now`.
-    pub(super) fn watched_on(&mut self, setup: &Setup, covers: &Covers, now: Time, writes: &mut Writes) {
+    /// Notes that a watch missed nothing until `now`.
+    pub(super) fn watch_progress(&mut self, setup: &Setup, covers: &Covers, now: Time, writes: &mut Writes) {
         self.watch_recovered(setup, covers, now, writes);
         let source = self.sources.entry(covers.source.clone()).or_default();
         let until = source.watched.entry(covers.name()).or_insert(now);
@@ -80,8 +87,8 @@ impl State {
         }
     }
 
-    /// A watch is cut, and does not come back at once. Trouble, if it lasts.
-    pub(super) fn unwatched(
+    /// A watch was cut and does not come back at once: a trouble, if it lasts.
+    pub(super) fn watch_cut(
         &mut self,
         setup: &Setup,
         covers: &Covers,
@@ -92,7 +99,7 @@ impl State {
         self.watch_failed(setup, covers, error, now, writes);
     }
 
-    /// Until when a target was watched, if it was: what is new then was not there before.
+    /// Until when a target was watched, if it was: what it shows later was not there before.
     pub(super) fn watched_before(&self, target: &Target) -> Option<Time> {
         let watched = &self.sources.get(&target.source)?.watched;
         if watched.is_empty() {
@@ -117,7 +124,7 @@ impl State {
         self.targets.range(first..).map(|(target, _)| target).take_while(move |target| target.source == source)
     }
 
-    /// Forgets what left the lists a day ago, and a target of which nothing is left.
+    /// Forgets episodes that left the lists a day ago, and the target if it has none left.
     fn age(&mut self, setup: &Setup, target: &Target, since: Time, now: Time, writes: &mut Writes) {
         let nothing: [Event<'_>; 0] = [];
         let loaded = self.targets.get(target).is_some_and(|state| state.readings.is_some());
@@ -132,9 +139,9 @@ impl State {
         }
     }
 
-    /// Unchanged polls write nothing: a target that did not fail was read until shortly before the
-    /// service was last alive. Too early a moment is safe, what was seen after it is in the store;
-    /// too late a one would make new occurrences old.
+    /// Unchanged polls write nothing, so a target that did not fail was read until shortly before the last heartbeat.
+    /// Too early a time is safe: what was seen after it is in the store. Too late a time would make new occurrences
+    /// look old.
     pub(super) fn believe_heartbeat(&mut self, heartbeat: Option<Time>, setup: &Setup) {
         let Some(heartbeat) = heartbeat else { return };
         let cuts = self.cuts();
@@ -157,7 +164,7 @@ impl State {
         }
     }
 
-    /// Since when which watches have been cut, by source.
+    /// Since when watches have been cut, by source and by what they cover.
     fn cuts(&self) -> BTreeMap<Arc<str>, BTreeMap<String, Time>> {
         let mut cuts: BTreeMap<Arc<str>, BTreeMap<String, Time>> = BTreeMap::new();
         for trouble in self.troubles.values() {
@@ -169,7 +176,7 @@ impl State {
     }
 }
 
-/// Until when a source that did not fail was surely read.
+/// Until when a source that did not fail was certainly read.
 fn alive(heartbeat: Time, setup: &Setup, source: &str) -> Time {
     let interval = setup.sources.get(source).map_or(Duration::from_secs(60), |info| info.poll_every);
     heartbeat.minus(interval.saturating_mul(2))

@@ -1,4 +1,4 @@
-//! What steps want written, and told once that is written.
+//! What steps want written, and sent once that is written.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,9 +12,8 @@ use crate::notice::Notice;
 use crate::series::EpisodeKey;
 use crate::time::Time;
 
-/// What a step wants written, and told once that is written. Incidents, targets, troubles and
-/// sources are named here and read from the [`State`](super::State), so that several steps of one commit write
-/// each of them once.
+/// What a step wants written, and sent once that is written. Incidents, targets, troubles and sources are only named
+/// here and read from the [`State`](super::State), so that several steps of one commit write each of them once.
 #[derive(Debug, Default)]
 pub struct Writes {
     /// Targets whose row changed.
@@ -23,13 +22,13 @@ pub struct Writes {
     pub gone: BTreeSet<Target>,
     /// Episodes that are new or changed.
     pub series: Vec<SeriesRow>,
-    /// Targets that cannot be read from now on, or can be again (`true`).
+    /// Targets that can no longer be read, or can be again (`true`), and since when.
     pub readable: Vec<(Target, Time, bool)>,
-    /// Episodes that are no longer remembered.
+    /// Episodes that are forgotten.
     pub forgotten: BTreeSet<(Target, EpisodeKey)>,
     /// Incidents that changed.
     pub incidents: BTreeSet<u64>,
-    /// Incidents that ended. Told ones are kept for the record; gathering ones are forgotten.
+    /// Incidents that ended. Those that had opened are kept for the record; gathering ones are forgotten.
     pub ended: Vec<Ended>,
     /// Troubles that changed.
     pub troubles: BTreeSet<u64>,
@@ -37,23 +36,23 @@ pub struct Writes {
     pub troubles_over: BTreeSet<u64>,
     /// Sources whose state changed.
     pub sources: BTreeSet<Arc<str>>,
-    /// What windows hold: changed, or summed up.
+    /// Windows whose held incidents changed or were summed up.
     pub held: BTreeSet<HeldKey>,
-    /// Mutes that were said.
+    /// Mutes that are new or changed.
     pub mutes: BTreeSet<u64>,
     /// Mutes that are over.
     pub mutes_over: BTreeSet<u64>,
-    /// Incidents that somebody has, or has no longer.
+    /// Incidents whose acknowledgement was set or cleared.
     pub acknowledged: BTreeSet<u64>,
-    /// What people did.
+    /// User actions that were carried out.
     pub recorded: Vec<Recorded>,
-    /// What is to be told.
+    /// Notices to send.
     pub notices: Vec<Notice>,
-    /// What became of each Warning change; kept for those who ask why, for a while.
+    /// What became of each Warning change; kept for a while for those who ask why.
     pub decisions: Vec<Decision>,
-    /// A daily line was told: what was counted begins anew.
+    /// Whether a daily line was sent: its counts start anew.
     pub daily: bool,
-    /// For the metrics and the summary.
+    /// Counts for the metrics and the summary.
     pub tally: Tally,
 }
 
@@ -83,26 +82,26 @@ impl Tally {
 /// An episode as the store keeps it, its text inline.
 #[derive(Clone, Debug)]
 pub struct SeriesRow {
-    /// Where.
+    /// The target that shows it.
     pub target: Target,
-    /// Which.
+    /// The episode.
     pub key: EpisodeKey,
     /// Its newest reading and text.
     pub event: Event<'static>,
     /// When podbell observed it.
     pub observed_at: Time,
-    /// What the diff said of it, and how many occurrences are new; `None` in the silent baseline.
+    /// How the diff classified its change, and how many occurrences are new; `None` in the silent baseline.
     pub change: Option<(ChangeKind, u64)>,
 }
 
 /// An incident's end.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// As it was.
+    /// The incident as it was.
     pub incident: Incident,
-    /// When.
+    /// When it ended.
     pub at: Time,
-    /// Whether anybody could know of it.
+    /// Whether it had opened, so that somebody may know of it.
     pub known: bool,
 }
 

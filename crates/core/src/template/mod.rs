@@ -16,17 +16,17 @@ use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, escape_formatter};
 use serde::{Deserialize, Serialize};
 
-/// What one rendering may cost: a step each, and one for each 64 bytes of text that is made. About
-/// three megabytes and some milliseconds at most.
+/// What one rendering may cost: one for each step, and one for each 64 bytes of text that is made. About three
+/// megabytes and some milliseconds at most.
 const FUEL: u64 = 50_000;
 
-/// The words of a rule or destination; what is not said stays built-in.
+/// The template of a rule or destination; what it does not say stays built-in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
     /// The title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<Arc<str>>,
-    /// All that stands below it.
+    /// The text below the title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Arc<str>>,
 }
@@ -37,7 +37,7 @@ impl Template {
         self.title.is_none() && self.text.is_none()
     }
 
-    /// What this says, and where it says nothing, what `other` says.
+    /// This, with `other` in place of what is not given.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         let first = |own: &Option<Arc<str>>, other: &Option<Arc<str>>| own.clone().or_else(|| other.clone());
@@ -45,10 +45,10 @@ impl Template {
     }
 }
 
-/// What a template can ask for.
+/// The facts that a template can use.
 pub type Facts = Value;
 
-/// Which half of a message.
+/// One half of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Its title.
@@ -58,7 +58,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// The key of YAML.
+    /// The key in YAML.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Title => "title",
@@ -67,7 +67,7 @@ impl Part {
     }
 }
 
-/// Why a template gives no words.
+/// Why a template failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Which half.
@@ -106,14 +106,14 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_fuel(Some(FUEL));
-    // The platforms escape, each in its own way, as the last step.
+    // Escaping is the last step, and each platform does it in its own way.
     engine.set_auto_escape_callback(|_| AutoEscape::None);
-    // A fact that is absent is no text, not the word "none".
+    // An absent fact becomes an empty text, not the word "none".
     engine.set_formatter(|out, state, value| {
         let nothing = Value::from("");
         escape_formatter(out, state, if value.is_none() { &nothing } else { value })
     });
-    // Errors know their place.
+    // Only in debug mode do errors know their place.
     engine.set_debug(true);
     engine
 });

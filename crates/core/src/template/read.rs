@@ -1,5 +1,5 @@
-//! `template:` of YAML, and everything wrong with it: each half is tried on a sample notice of
-//! every kind, so that a mistake is found by `podbell check` and not in the night.
+//! `template:` of YAML, and everything wrong with it. Each half is tried on a sample notice of every kind, so that
+//! `podbell check` finds a mistake before a notice does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -107,7 +107,7 @@ fn first_failure(part: Part, source: &str, full: &Story) -> Option<Failure> {
     None
 }
 
-/// In which notice it fails; what may be absent is to be asked for with care.
+/// Adds in which notice it fails, and how to ask for a fact that may be absent.
 fn explained(failure: Failure, source: &str, kind: sample::Kind) -> Failure {
     let asked = failure.at.clone().and_then(|at| source.get(at)).map(str::trim).unwrap_or_default();
     let advice = || match asked.split_once('.') {
@@ -132,7 +132,7 @@ fn unknown_names(part: Part, source: &str, facts: &Facts) -> Vec<Failure> {
         for step in name.split('.') {
             let found = here.get_attr(step).unwrap_or_default();
             if found.is_undefined() {
-                // A label is the team's own; a function is the engine's.
+                // Labels are the team's own, and functions are the engine's.
                 let free = name.starts_with("labels.") || step.parse::<usize>().is_ok() || is_function(&name);
                 return (!free).then(|| not_a_fact(part, source, &name, step, &here));
             }
@@ -172,8 +172,8 @@ fn word(source: &str, name: &str) -> Option<Range<usize>> {
     Some(found.0..found.0 + name.len())
 }
 
-/// The bytes in the file of these bytes of a template, which may be indented, quoted or folded
-/// there; `None` where the text in the file is not to be found again.
+/// Finds these bytes of a template in the file, where it may be indented, quoted or folded; `None` if they cannot be
+/// found.
 fn place(node: &Node, reader: &Reader, source: &str, at: Range<usize>) -> Option<Range<usize>> {
     let raw = reader.source.text.get(node.span.clone())?;
     if let Some(start) = raw.find(source) {

@@ -54,7 +54,7 @@ translations! {
     /// What answers say.
     pub(crate) struct AnswerTexts;
 
-    /// Before the exact next things to type.
+    /// The heading of the commands to type next.
     next: "Next", "接下来可输入";
     meant: "Did you mean", "您是否想输入";
     type_this: "Type", "用法";
@@ -97,7 +97,7 @@ translations! {
     only_normal(n): "{n} {n|kind is|kinds are} Normal and not shown.", "另有 {n} 类 Normal 事件未显示。";
     unreadable_since(at): "Cannot be read since {at}: there may be more.", "自 {at} 起无法读取，可能还有更多事件。";
     read(ago): "Last change read {ago}.", "最近一次变化：{ago}";
-    /// Of a Warning that was there before podbell came.
+    /// Said of a Warning of the baseline.
     was_there: "was there before, not reported", "此前已有，未通知";
     open_title(n): "{n} open {n|incident|incidents}", "{n} 个未恢复的告警";
     none_open_in(services): "Nothing is open in {services}.", "{services}中没有未恢复的告警。";
@@ -109,14 +109,14 @@ translations! {
     none_open: "There is none.", "没有告警。";
 
     // mutes and acknowledgements
-    /// Who muted it.
+    /// `{}` is who muted it.
     muted_until(until): "muted by {} until {until}", "{} 已静默至 {until}";
     has_it: "acknowledged by {}", "{} 已认领";
     muted_title(n): "{n} {n|mute|mutes}", "{n} 个静默";
     nothing_muted: "Nothing is muted.", "当前没有静默。";
     holds_none: "No open incident is held by it now.", "目前没有未恢复的告警受其影响。";
     holds(n): "It holds {n} open {n|incident|incidents} now; what is still open at its end is reported then.", "目前静默了 {n} 个未恢复的告警；结束时仍未恢复的将会通知。";
-    /// Who ended it.
+    /// `{}` is who ended it.
     unmuted: "{} ended this; what is open is reported again:", "{} 已解除以下静默，未恢复的告警将重新通知：";
     acknowledged: "Acknowledged by {}. No reminders until it comes back.", "{} 已认领，再次出现之前不再提醒。";
     had_it(since): "Before that it was acknowledged by {}, since {since}.", "此前由 {} 认领，自 {since} 起。";
@@ -141,7 +141,7 @@ translations! {
     counted: "counted, it was open", "计入未恢复的告警";
     /// Between the changes that are shown.
     changes_left_out(n): "{n} {n|change|changes} between", "中间还有 {n} 次变化";
-    /// The window.
+    /// `{}` is the window.
     held_by_window(until): "held until {until} by {}", "因 {} 暂不通知，至 {until}";
     held_by_mute(until): "muted until {until}", "已静默，至 {until}";
     held_by_incident(id): "held as long as #{id} is open, which explains it", "由 #{id} 引起，该告警恢复前不单独通知";
@@ -176,7 +176,7 @@ impl AnswerTexts {
         }
     }
 
-    /// What became of a message.
+    /// The state of a delivery.
     pub(crate) fn delivery(self, state: &str) -> &'static str {
         match state {
             "sent" => self.sent(),

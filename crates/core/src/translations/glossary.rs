@@ -1,4 +1,4 @@
-//! For tests of tables: holds phrases against `docs/glossary.md`, which says the words that both languages use for the
+//! For tests of tables: checks phrases against `docs/glossary.md`, which says the words that both languages use for the
 //! same thing. The root crate includes this file for its own tables.
 
 /// The page.
@@ -10,7 +10,7 @@ struct Term {
     en: &'static str,
     /// In Chinese.
     zh: &'static str,
-    /// Words that other people use for it in Chinese, and podbell does not.
+    /// Chinese words that other people use for it, and podbell does not.
     never: Vec<&'static str>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn breaches(en: &str, zh: &str) -> Vec<String> {
     breaches
 }
 
-/// A phrase without the names of its placeholders, which are no words; the forms of a choice stay.
+/// A phrase without the names of its placeholders, which are not words; the forms of a choice stay.
 fn without_names(phrase: &str) -> String {
     let parts = phrase.split('{').enumerate().map(|(at, part)| match part.split_once(['|', '}']) {
         Some((_, rest)) if at > 0 => rest,
@@ -48,7 +48,8 @@ fn without_names(phrase: &str) -> String {
     parts.collect::<Vec<_>>().join("{")
 }
 
-/// Whether these letters of a phrase are a word, in singular or plural. The name of a command in backticks is none.
+/// Whether these letters of a phrase are a word, in singular or plural. The name of a command in backticks is not a
+/// word.
 fn is_word(phrase: &str, at: usize, len: usize) -> bool {
     let letter = |c: char| c.is_alphanumeric() || matches!(c, '_' | '/' | '-' | '`');
     let before = phrase[..at].chars().next_back();

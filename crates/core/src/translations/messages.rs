@@ -75,7 +75,7 @@ translations! {
     // Counts and spans of time.
     times(n): "{n|once|# times}", "{n} 次";
     new_in_all(new, all): "{new} new, {all} in all", "新增 {new} 次，累计 {all} 次";
-    /// Since the reader was told last.
+    /// Since the reader's last notice.
     added(n, at): "+{n} since {at}", "{at} 以来 +{n} 次";
     pods(n): "{n} {n|pod|pods}", "{n} 个 Pod";
     nodes(n): "{n} {n|node|nodes}", "{n} 个节点";
@@ -105,9 +105,9 @@ translations! {
     seen_by_cluster(at): "in the cluster since {at}", "集群自 {at} 起已有记录";
     went_quiet: "Quiet: ", "已无新事件：";
     quiet_for(how_long): "Quiet for {how_long}: ", "已 {how_long}无新事件：";
-    /// The event that ended it, and its object.
+    /// The `{}` are the event that ended it, and its object.
     over_by(at): "Over since {at} ({} of {}): ", "自 {at} 起已恢复（{}，{}）：";
-    /// The object that was deleted.
+    /// `{}` is the object that was deleted.
     over_deleted(at): "Over since {at} ({} was deleted): ", "自 {at} 起已结束（{} 已删除）：";
     nothing_since(how_long): "Nothing new for {how_long}; pod health was not checked.", "此后 {how_long}无新事件；未检查 Pod 是否健康。";
     quiet_is_not_healthy: "Events stopped; pod health was not checked.", "事件已停止，但未检查 Pod 是否健康。";
@@ -121,7 +121,7 @@ translations! {
     late(happened, sent): "Late: happened {happened}, sent {sent}.", "延迟送达：发生于 {happened}，发送于 {sent}。";
     blind(from, until): "blind from {from} to {until}, events may be missing", "{from} 至 {until} 期间无法读取事件，可能有遗漏";
     rule: "rule {}", "规则 {}";
-    /// Who has it.
+    /// `{}` is who acknowledged it.
     acknowledged(at): "acknowledged by {} at {at}", "{} 于 {at} 认领";
     mute_over_alone: "Mute over: still open. ", "静默结束：仍未恢复。";
     mute_over_more(n): "Mute over: still open, {n} more. ", "静默结束：仍未恢复，又发生 {n} 次。";
@@ -137,7 +137,7 @@ translations! {
     trouble(since): "Since {since}: {}", "自 {since} 起：{}";
     trouble_over(how_long, span): "Over after {how_long} ({span}). It was: {}", "已恢复，持续 {how_long}（{span}）。原因：{}";
 
-    // podbell's own word.
+    // podbell's own announcements.
     /// A source that finds services by their events has none before the first.
     watching: "Watching {}; its services appear with their first events.", "开始监控 {}，服务会随其第一个事件出现。";
     watching_services(n): "Watching {n} {n|service|services} of {}.", "开始监控 {} 的 {n} 个服务。";
@@ -152,14 +152,14 @@ translations! {
     held_open(n): "{n} {n|problem is still there; it is|problems are still there; they are} reported separately.", "另有 {n} 个告警仍未恢复，将单独通知。";
     daily(span, events, messages, incidents): "{span}: {events} {events|event|events}, {messages} {messages|message|messages}, {incidents} {incidents|incident|incidents}", "近 {span}：{events} 个事件，{messages} 条消息，{incidents} 个告警";
     daily_untold_kinds(n): "; unmatched: {n} {n|kind|kinds}", "；未通知：{n} 类";
-    /// The command that says why.
+    /// `{}` is the command that says why.
     daily_untold: "Unmatched Warnings, and why: {}", "未通知的 Warning 事件及其原因：{}";
     muted_title: "Muted: {}", "已静默：{}";
-    /// Who muted it.
+    /// `{}` is who muted it.
     muted: "{} muted it", "{} 设置了静默";
     muted_until(at): " until {at}", "，至 {at}";
     muted_holds(n): "{n} {n|problem is|problems are} open now and will be reported at its end.", "目前有 {n} 个告警未恢复，静默结束时会通知。";
-    /// Where it was said.
+    /// `{}` is where it was muted.
     muted_how_to_end: "muted in {}; what ends meanwhile is reported where it was reported before", "来自 {}；期间恢复的告警，只在之前通知过的地方通知";
     test_title: "A test message of podbell", "podbell 测试消息";
     test: "Notices for {} arrive here. This is only a test; it says nothing of any cluster.", "发往 {} 的通知会送达这里。这只是一条测试消息，并非集群告警。";
@@ -167,7 +167,7 @@ translations! {
     dead(n): "{n} {n|message|messages} could not be delivered to {}: {}.", "{n} 条消息未能送达 {}：{}。";
     dead_list: "See what it was and send it again: {}", "查看并重新发送：{}";
 
-    // What became of the store.
+    // What happened to the store.
     store_made_before(until): "before {until}", "{until} 之前";
     store_made_between(from, until): "after {from}, until {until}", "{from} 之后、{until} 之前";
     store_went_back(commits, made): "The last {commits} {commits|commit|commits} of it, made {made}, {commits|is|are} missing. After a backup was put in its place, this is as it should be; otherwise its log was damaged or deleted. What happened in that time may be told again, or not at all, and what people said then (mutes, acknowledgements) is forgotten.", "缺少{made}写入的最后 {commits} 次提交。如果刚恢复了备份，这属正常；否则是日志文件损坏或被删除。这段时间发生的事可能会再次通知，也可能不再通知；其间的静默和认领已丢失。";
@@ -208,7 +208,7 @@ impl MessageTexts {
         label.say(self.0)
     }
 
-    /// Between two sentences of podbell's own: a Chinese one ends without a blank after it.
+    /// Between two sentences of podbell's own: no blank follows a Chinese one.
     pub(crate) fn gap(self) -> &'static str {
         if self.stop().ends_with(' ') { " " } else { "" }
     }
@@ -254,7 +254,7 @@ impl MessageTexts {
         }
     }
 
-    /// The beginning of the first sentence of what a mute held.
+    /// The beginning of the first sentence after a mute ended.
     pub(crate) fn mute_over(self, more: u64) -> String {
         if more == 0 { self.mute_over_alone().to_owned() } else { self.mute_over_more(more) }
     }

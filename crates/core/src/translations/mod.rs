@@ -2,7 +2,7 @@
 //!
 //! The macro `translations!` makes a type of a table with a function for each row: a row without a language does not
 //! compile, and neither does one whose placeholders differ between the languages ([`check`] runs in the compiler).
-//! A row that nothing says is dead code, which is a warning.
+//! A row that nothing uses is dead code, which is a warning.
 //!
 //! - `{name}` is an argument of the row. Numbers are written with separators.
 //! - `{name|problem|problems}` chooses by a number: the first form for 1, the second for all others; `#` in a form is
@@ -10,8 +10,8 @@
 //! - `{}` is where text from outside goes (a cluster, a person, a file). The composer puts it in as data, so that no
 //!   platform takes it for markup; here it stays as it is.
 //!
-//! An own macro and not Fluent: its files are read and resolved at run time, so that a missing key or a wrong
-//! placeholder shows when somebody reads the message, and each language lies in a file of its own.
+//! A macro of our own instead of Fluent: Fluent's files are read and resolved at run time, so that a missing key or a
+//! wrong placeholder shows only when somebody reads the message, and each language has a file of its own.
 
 #[cfg(test)]
 mod glossary;
@@ -95,7 +95,7 @@ macro_rules! translated {
     };
 }
 
-/// A phrase that stands alone, beside what it is about.
+/// A phrase that is defined beside what it describes, and not in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phrase {
     /// In English.
@@ -165,7 +165,7 @@ impl Value<'_> {
     }
 }
 
-/// Puts arguments into the places of their names. What is put in is not read again.
+/// Replaces names by their arguments. Inserted text is not read again.
 pub fn resolve(phrase: &str, values: &[(&str, Value<'_>)]) -> String {
     let mut text = String::with_capacity(phrase.len() + 16);
     let mut rest = phrase;
@@ -190,7 +190,7 @@ pub fn resolve(phrase: &str, values: &[(&str, Value<'_>)]) -> String {
     text
 }
 
-/// Fills the places of `{}` with text that needs no protection, because its reader takes nothing for markup.
+/// Fills each `{}` with text that needs no escaping, because its reader takes nothing for markup.
 pub fn fill(phrase: &str, outside: &[&str]) -> String {
     let mut values = outside.iter();
     let mut text = String::new();
@@ -255,7 +255,7 @@ const fn check_one(phrase: &[u8], args: &[&str]) -> usize {
 
 const MOST_ARGUMENTS: usize = 8;
 
-/// Which argument has this name; their number if none has.
+/// The index of the argument with this name; the number of arguments if none has it.
 const fn position(phrase: &[u8], start: usize, end: usize, args: &[&str]) -> usize {
     let mut arg = 0;
     while arg < args.len() {

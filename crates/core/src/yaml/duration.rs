@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// Why a text is no duration, with what was probably meant.
+/// Why a text is not a duration, with what was probably meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
-    /// Digits alone.
+    /// Digits without a unit.
     #[error("`{0}` has no unit: write `{0}s`, `{0}m` or `{0}h`")]
     NoUnit(String),
-    /// Letters that are no unit.
+    /// Letters that are not a unit.
     #[error("`{0}` is no unit of time: use ms, s, m, h or d, such as `90s` or `1h30m`")]
     Unit(String),
     /// A fraction, a sign or anything else.

@@ -13,7 +13,7 @@ use crate::zone;
 
 /// What a value may look like: reads it, and describes it as JSON Schema.
 pub trait Shape: Sync {
-    /// What it is read to.
+    /// The type of what is read.
     type Value;
 
     /// Reads it; `None` after a mistake, which is noted.
@@ -43,7 +43,7 @@ pub enum Presence {
     Default(&'static str),
 }
 
-/// A row of a table of keys, whatever its value is read to.
+/// A row of a table of keys, whatever the type of its value.
 pub trait Row: Sync {
     /// What it is called.
     fn name(&self) -> &'static str;
@@ -59,22 +59,22 @@ pub trait Row: Sync {
 pub type Rows = &'static [&'static dyn Row];
 
 impl<S: Shape> Key<S> {
-    /// One that must be there.
+    /// A key that must be there.
     pub const fn required(name: &'static str, shape: S, about: &'static str) -> Self {
         Self { name, shape, about, presence: Presence::Required }
     }
 
-    /// One that may be left out.
+    /// A key that may be left out.
     pub const fn optional(name: &'static str, shape: S, about: &'static str) -> Self {
         Self { name, shape, about, presence: Presence::Optional }
     }
 
-    /// One that means `default` where it is left out.
+    /// A key that means `default` if it is left out.
     pub const fn with_default(name: &'static str, shape: S, default: &'static str, about: &'static str) -> Self {
         Self { name, shape, about, presence: Presence::Default(default) }
     }
 
-    /// Where it is written, if it is there. Of a required key that is missing an error is noted.
+    /// The node of the key, if it is there. Notes an error if a required key is missing.
     pub fn node<'n>(&self, map: &mut MapReader<'n>, reader: &mut Reader) -> Option<&'n Node> {
         match self.presence {
             Presence::Required => map.need(self.name, reader),
@@ -82,7 +82,7 @@ impl<S: Shape> Key<S> {
         }
     }
 
-    /// Its value; `None` where it is left out or wrong. A default is read in its place.
+    /// Its value, or its default if it is left out; `None` if it has no default, or is wrong.
     pub fn take(&self, map: &mut MapReader<'_>, reader: &mut Reader) -> Option<S::Value> {
         match (self.node(map, reader), self.presence) {
             (Some(node), _) => self.read(node, reader),
@@ -93,7 +93,7 @@ impl<S: Shape> Key<S> {
         }
     }
 
-    /// Its value where it is written; a default is not read in its place.
+    /// Its value if it is written; the default is not used.
     pub fn said(&self, map: &mut MapReader<'_>, reader: &mut Reader) -> Option<S::Value> {
         let node = self.node(map, reader)?;
         self.read(node, reader)
@@ -138,7 +138,7 @@ impl<S> fmt::Debug for Key<S> {
     }
 }
 
-/// A default as editors write it: numbers and truth values are such.
+/// A default as JSON: numbers and truth values are not quoted.
 fn as_json(text: &str) -> Json {
     match (text, text.parse::<u64>()) {
         ("true", _) => json!(true),
@@ -195,7 +195,7 @@ impl<S: Shape> Shape for OneOrMany<S> {
     }
 }
 
-/// `off`, which is read to `None`, or a value.
+/// `off`, which is read as `None`, or a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Off<S>(pub S);
 
@@ -214,7 +214,7 @@ impl<S: Shape> Shape for Off<S> {
     }
 }
 
-/// A value that is read where it is known what it may say: where [`Key::node`] finds it.
+/// A value that the caller reads from [`Key::node`]; here it only has a schema.
 #[derive(Clone, Copy)]
 pub struct Described(pub fn() -> Json);
 
@@ -278,7 +278,7 @@ impl Shape for Number {
     }
 }
 
-/// A duration such as `90s` of at least so much.
+/// A duration such as `90s`, and the least that it may be.
 #[derive(Clone, Copy, Debug)]
 pub struct AtLeast(pub Duration);
 
@@ -327,7 +327,7 @@ impl Shape for Zone {
         match zone::named(name) {
             Ok(zone) => Some(zone),
             Err(help) => {
-                reader.error_help(&node.span, format!("unknown time zone `{name}`"), help);
+                reader.error_help(&node.span, format!("unknown time zone `{name}`"), help.to_string());
                 None
             }
         }
@@ -338,7 +338,7 @@ impl Shape for Zone {
     }
 }
 
-/// A value that a function of its own reads and describes.
+/// A value that is read and described by functions of its own.
 #[derive(Clone, Copy)]
 pub struct Own<T> {
     /// Reads it; `None` after a mistake, which is noted.

@@ -21,13 +21,13 @@ pub struct Reader {
     counts: [usize; 2],
     /// How much memory expressions may still ask for, see `Pattern::weight`.
     pub expression_budget: usize,
-    /// Where relative paths in the file begin.
+    /// The folder in which relative paths of the file begin.
     pub folder: PathBuf,
     /// The keys and names on the way to what is being read.
     trail: Vec<String>,
 }
 
-/// Of errors and of warnings of one file no more than this many are kept.
+/// How many errors, and how many warnings, of one file are kept.
 const MAX_FOUND: usize = 500;
 /// How many items a list of names or patterns may have.
 pub(super) const MAX_ITEMS: usize = 1000;
@@ -216,7 +216,7 @@ impl Reader {
         }
         let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let help = match did_you_mean(text, all.iter().copied()) {
-            // Of two letters one is no hint at what was meant: `cn` is rather `zh` than `en`.
+            // One letter of two is no hint at what was meant: `cn` is rather `zh` than `en`.
             Some(word) if word.len() > 2 => format!("did you mean `{word}`?"),
             _ => format!("one of {}", all.join(", ")),
         };
@@ -232,7 +232,7 @@ fn short(duration: Duration) -> String {
     }
 }
 
-/// Reads a map key by key; what was not asked for is unknown.
+/// Reads a map key by key; keys that were not asked for are unknown.
 #[derive(Debug)]
 pub struct MapReader<'n> {
     /// The whole map.
@@ -282,7 +282,7 @@ impl<'n> MapReader<'n> {
         self.finish_with(reader, |_| None);
     }
 
-    /// The same; `elsewhere` knows about keys that belong to another place.
+    /// Like [`Self::finish`]; `elsewhere` has advice on keys that belong to another place.
     pub fn finish_with(self, reader: &mut Reader, elsewhere: impl Fn(&str) -> Option<&'static str>) {
         for (key, _) in self.pairs {
             let Some(name) = key.text().filter(|name| !self.asked.contains(name)) else { continue };

@@ -30,7 +30,7 @@ pub struct Node {
 pub enum Value {
     /// Nothing: `null`, `~` or an empty place.
     Null,
-    /// One text. Numbers and truth values are texts here; readers know what they want.
+    /// One text. Numbers and truth values are texts here; readers interpret them.
     Scalar(String),
     /// A list.
     List(Vec<Node>),
@@ -60,7 +60,7 @@ impl Node {
         }
     }
 
-    /// What a copy costs: one for each node and for each few bytes of text.
+    /// What a copy costs: one for each node, and one for each 16 bytes of text.
     fn count(&self) -> usize {
         1 + match &self.value {
             Value::Scalar(text) => text.len() / 16,
@@ -183,7 +183,7 @@ impl Builder<'_> {
         self.spend(1, &node.span)?;
         if anchor != 0 {
             let count = node.count();
-            // Kept apart from the tree, so it counts again.
+            // The copy is kept apart from the tree, so that it counts again.
             self.spend(count, &node.span)?;
             self.anchors.insert(anchor, (node.clone(), count));
         }
@@ -226,7 +226,7 @@ impl Builder<'_> {
     }
 }
 
-/// What is wrong with a key, which is remembered otherwise.
+/// The mistake in a key; a key without one is remembered.
 fn key_error(source: &Arc<Source>, key: &Node, seen: &mut HashSet<String>) -> Option<Diagnostic> {
     match &key.value {
         Value::Scalar(text) if text == "<<" => {
@@ -270,8 +270,8 @@ fn syntax_error(source: &Arc<Source>, error: &ScanError) -> Diagnostic {
     }
 }
 
-/// A tab among the blanks that begin the line of an error or the next: the parser names the text
-/// before it when that could have gone on.
+/// A tab in the blanks that begin the line of an error or the next line. The parser may report the text before the tab,
+/// if that text could have gone on.
 fn indenting_tab(text: &str, at: usize) -> Option<usize> {
     let mut start = text[..at].rfind('\n').map_or(0, |at| at + 1);
     for line in text[start..].split_inclusive('\n').take(2) {

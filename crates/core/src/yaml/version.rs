@@ -1,4 +1,4 @@
-//! `version:` of a file: what this podbell reads, and what to say of the others.
+//! `version:` of a file: which one this podbell reads, and what to say if it is another.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ const KNOWN: u64 = 1;
 /// The key of every file that says its version.
 pub const VERSION: Key<Described> =
     Key::required("version", Described(|| json!({"enum": [KNOWN, KNOWN.to_string()]})), "The version of this format.");
-/// The same of files that need not say it.
+/// The same key for files that may leave it out.
 pub const MAY_SAY_VERSION: Key<Described> = Key::with_default(
     "version",
     Described(|| json!({"enum": [KNOWN, KNOWN.to_string()]})),
@@ -23,12 +23,12 @@ pub const MAY_SAY_VERSION: Key<Described> = Key::with_default(
 pub enum Said {
     /// It must.
     Always,
-    /// It may; nothing means 1.
+    /// It may; without it the version is 1.
     Maybe,
 }
 
-/// Reads `version`. `false` if the file is of another version: what else is in it is not known here,
-/// and complaining about it would only hide the one thing to do.
+/// Reads `version`. `false` if the file is of another version: its other keys are not known here, and complaints about
+/// them would only hide the one thing to do.
 pub fn version(map: &mut MapReader<'_>, said: Said, reader: &mut Reader) -> bool {
     let Some(node) = map.take("version") else {
         if said == Said::Always {

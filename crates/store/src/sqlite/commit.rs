@@ -38,7 +38,7 @@ impl Store {
         let committed = written.and_then(|()| transaction.commit());
         crash_point!("commit.after");
         committed.map_err(|source| {
-            // Ids of targets that were rolled back must not survive.
+            // Forget the row numbers of targets that were rolled back.
             self.targets.clear();
             self.shown.clear();
             SqliteError::of(&self.path, source)
@@ -71,7 +71,7 @@ fn set(connection: &Connection, key: &str, value: impl rusqlite::ToSql) -> rusql
 
 fn targets(connection: &Connection, ids: &mut HashMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
     let gone: Vec<i64> = batch.targets_gone.iter().filter_map(|target| ids.remove(target)).collect();
-    // A service that is gone: its number may be another's one day.
+    // Delete all rows of the service: SQLite may reuse its row number.
     for delete in [
         "DELETE FROM series WHERE target = ?1",
         "DELETE FROM target WHERE id = ?1",
@@ -102,7 +102,7 @@ fn targets(connection: &Connection, ids: &mut HashMap<Target, i64>, batch: &Batc
 }
 
 fn series(connection: &Connection, ids: &HashMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
-    // In place: to replace a row is to take it out of every index and put it back.
+    // Update in place: replacing a row removes it from every index and inserts it again.
     let upsert =
         "INSERT INTO series (target, sid, episode, count, last_seen, level, obj_type, obj_name, reason, message,
              observed_at, silent)
@@ -166,7 +166,7 @@ fn write_incident(connection: &Connection, row: &IncidentRow) -> rusqlite::Resul
     let (cluster, namespace) = target.map_or(("", ""), |target| (&*target.cluster, &*target.namespace));
     let (id, last_at, version) = (sql(row.id), row.last_at.millis(), incident_codec::VERSION);
     if row.ended_at.is_none() {
-        // Nearly always it is there and only goes on: one index of four has to know.
+        // Nearly always the row exists and the incident continues: only one of four indexes changes.
         let mut goes_on = connection.prepare_cached(
             "UPDATE incident SET cluster = ?4, namespace = ?5, phase = ?6, last_at = ?7, state_version = ?8, state = ?9
              WHERE id = ?1 AND rule_file = ?2 AND rule_name = ?3 AND ended_at IS NULL",
@@ -195,7 +195,7 @@ fn write_incident(connection: &Connection, row: &IncidentRow) -> rusqlite::Resul
     Ok(())
 }
 
-/// What people said and did.
+/// Mutes, acknowledgements and user actions.
 fn people(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     let insert = "INSERT OR REPLACE INTO mute VALUES (?1, ?2, NULL, ?3)";
     each(connection, insert, &batch.mutes, |statement, (id, until, body)| {

@@ -1,4 +1,4 @@
-//! Old data goes, so that the file does not grow without end.
+//! Deletes old data, so that the file does not grow without end.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use crate::HISTORY;
 use podbell_core::time::Time;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// How long things are kept after they are settled.
+/// How long deliveries are kept after they are settled.
 const KEEP_DELIVERIES: Duration = Duration::from_secs(7 * 24 * 3600);
 const KEEP_DEAD: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Who did what is asked long after.
+/// People look up user actions long afterwards.
 const KEEP_ACTIONS: Duration = Duration::from_secs(365 * 24 * 3600);
 const KEEP_INCIDENTS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many rows one round deletes at most, so that a commit never waits long.
 const ROUND: u32 = 5000;
 
 impl Store {
-    /// Deletes what is no longer needed and gives its pages back. Says whether there is more.
+    /// Deletes rows that are no longer needed and frees their pages. Returns whether there are more.
     pub(super) fn delete_old_rows(&mut self, now: Time) -> Result<bool, SqliteError> {
         self.loaded = None;
         let ago = |span: Duration| now.minus(span).millis();
@@ -26,7 +26,7 @@ impl Store {
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(|source| SqliteError::of(&self.path, source))?;
         let result = (|| {
-            // Numbers are never used twice, even when the rows that carried them are gone.
+            // Store the next numbers, so that none is used twice after its row was deleted.
             for (key, tables) in [
                 ("next_incident", "SELECT id FROM incident UNION ALL SELECT id FROM trouble"),
                 ("next_mute", "SELECT id FROM mute"),

@@ -1,12 +1,12 @@
-//! The first half of message ids. Each start has a word of its own for the sends that it makes: numbers
-//! come back when a store goes back to a backup, and a receiver drops what carries an id that it has seen.
-//! A send that is repeated keeps the id that it had.
+//! The first part of message ids. Each start uses a new word for the sends that it makes: numbers repeat when a store
+//! is restored from a backup, and a receiver drops a message whose id it has seen. A send that is repeated keeps its
+//! id.
 
 use rusqlite::Connection;
 
 use super::load::id;
 
-/// From which send on ids carry which word; ascending.
+/// The first send of each epoch, with the epoch's word; ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Epochs(Vec<(u64, String)>);
 
@@ -14,14 +14,14 @@ impl Epochs {
     /// The epochs of a store, without a new one.
     pub fn read(connection: &Connection, uuid: &str) -> rusqlite::Result<Self> {
         let text = super::meta_text(connection, "epochs")?;
-        // Before the first one every id begins with the store's own name.
+        // Before the first epoch, every id begins with the store's own name.
         let Some(text) = text else { return Ok(Self(vec![(0, uuid.to_owned())])) };
         let damaged =
             |error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error));
         Ok(Self(serde_json::from_str(&text).map_err(damaged)?))
     }
 
-    /// Begins an epoch for all sends to come, and forgets those of which no send is open.
+    /// Begins an epoch for all new sends, and forgets the epochs without an open send.
     pub fn begin(connection: &Connection, uuid: &str) -> rusqlite::Result<Self> {
         let mut epochs = Self::read(connection, uuid)?;
         let next = connection.query_row(

@@ -25,7 +25,7 @@ pub enum SqliteError {
         /// How long this one has waited.
         waited_seconds: u64,
     },
-    /// No file can be there.
+    /// Its path cannot hold a file.
     #[error("the store {} cannot be used: {what}", path.display())]
     Place {
         /// The store.
@@ -41,7 +41,7 @@ pub enum SqliteError {
         /// What the system said.
         why: String,
     },
-    /// It is no store of podbell's, or a damaged one.
+    /// It is not a podbell store, or it is damaged.
     #[error("{} is damaged or not a podbell store: {why}; it was left as it is. Put a backup in its place, or move it away, with all files whose names begin like its own, to start anew", path.display())]
     Corrupt {
         /// The store.
@@ -84,7 +84,7 @@ pub enum SqliteError {
     Full {
         /// The store.
         path: PathBuf,
-        /// What there is no more of.
+        /// What has run out.
         what: &'static str,
     },
     /// Anything else that SQLite says.
@@ -105,7 +105,7 @@ pub enum SqliteError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The file system said no.
+    /// The file system returned an error.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
@@ -129,7 +129,7 @@ impl From<SqliteError> for StoreError {
 }
 
 impl SqliteError {
-    /// What SQLite's error means for the operator.
+    /// Translates SQLite's error for the operator.
     pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
         use rusqlite::ErrorCode::{
@@ -137,7 +137,7 @@ impl SqliteError {
             ReadOnly, SystemIoFailure,
         };
         let what = match &source {
-            // podbell wrote every column with its own type: another one is damage.
+            // podbell writes every column with one type: another type is damage.
             InvalidColumnType(_, column, _) => Some(format!("column {column}")),
             FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | Utf8Error(..) => Some("a column".to_owned()),
             _ => None,
@@ -159,7 +159,7 @@ impl SqliteError {
         }
     }
 
-    /// What an error about a file beside a store means.
+    /// Translates an error about a file beside a store.
     pub(super) fn io(store: &Path, path: &Path, source: std::io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -172,7 +172,7 @@ impl SqliteError {
         }
     }
 
-    /// Whether the files themselves are damaged: to try again helps nothing.
+    /// Whether the files themselves are damaged: a retry does not help.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Corrupt { .. } | Self::Row { .. })
     }
@@ -182,7 +182,7 @@ impl SqliteError {
         matches!(self, Self::Row { .. })
     }
 
-    /// What is wrong, without a path and without advice.
+    /// The fault, without a path and without advice.
     pub fn why(&self) -> String {
         match self {
             Self::Corrupt { why, .. } => why.clone(),

@@ -1,6 +1,6 @@
-//! The service's own history: what changed from poll to poll, for backtests, and what became of each change.
+//! The service's own history: what changed from poll to poll, for backtests, and the decision about each change.
 //!
-//! An observation holds numbers only; the text of an episode is that of its series, the newest one.
+//! An observation holds numbers only. The text of an episode is the newest one, in `series`.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::{Batch, Gap, KEPT_DECISIONS};
 use podbell_core::diff::ChangeKind;
 use podbell_core::event::Target;
 
-/// So many changes are kept at most: some 70 MB.
+/// How many changes are kept at most: some 70 MB.
 const MOST: i64 = 1_000_000;
 
 pub(super) const FAILING: i64 = 3;
@@ -62,7 +62,7 @@ fn number(kind: ChangeKind) -> i64 {
     }
 }
 
-/// Adds decisions; the oldest make room.
+/// Adds decisions, and deletes the oldest beyond the limit.
 pub(super) fn write_decisions(connection: &Connection, rows: &[(Option<u64>, Vec<u8>)]) -> rusqlite::Result<()> {
     if rows.is_empty() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Whether the files that a store has open are still the ones that lie in its place. Whoever deletes a file takes
-//! only its name away: what was written goes on, into something that nobody will ever find again.
+//! Whether the files that a store has open are still the ones at its paths. Deleting a file only removes its name:
+//! podbell would go on writing into a file that nobody can find.
 
 use std::path::Path;
 
@@ -26,12 +26,12 @@ impl Files {
 }
 
 impl Store {
-    /// Whether its names still lead to what it has open.
+    /// Whether its paths still lead to the files that it has open.
     pub(super) fn is_in_place(&self) -> bool {
         Files::of(&self.path) == self.files
     }
 
-    /// Refuses to write what nobody would find.
+    /// Refuses to write into files that nobody would find.
     pub(super) fn check_files(&mut self) -> Result<(), SqliteError> {
         let now = Files::of(&self.path);
         let (then, path) = (self.files, self.path.clone());
@@ -42,14 +42,14 @@ impl Store {
             () if other(then.log, now.log) => Err(SqliteError::Gone { path: place::companion(&path, "wal") }),
             () if other(then.index, now.index) => Err(SqliteError::Gone { path: place::companion(&path, "shm") }),
             () => {
-                // SQLite makes them when it needs them.
+                // SQLite creates log and index when it needs them.
                 self.files = now;
                 Ok(())
             }
         }
     }
 
-    /// After an error: writes again what was deleted under it, and opens it anew, because a connection that could not
+    /// After an error: writes the store again if it was deleted, and reconnects, because a connection that could not
     /// write once may never be able to.
     pub(super) fn come_back(&mut self) -> Result<(), SqliteError> {
         match self.check_files() {
@@ -64,7 +64,7 @@ impl Store {
         Ok(())
     }
 
-    /// What is open holds everything that was ever committed.
+    /// Writes the store again from the open connection, which holds everything that was ever committed.
     fn write_again(&mut self) -> Result<(), SqliteError> {
         let fresh = place::beside(&self.path, "fresh");
         let io = |source| SqliteError::io(&self.path, &fresh, source);
@@ -73,7 +73,7 @@ impl Store {
         }
         self.connection.execute("VACUUM INTO ?1", [fresh.to_string_lossy()]).map_err(|source| self.error(source))?;
         place::make_private(&fresh).map_err(io)?;
-        // It must not delete, when it is closed, what has its log's name by then.
+        // On close, the old connection must not delete the file that has its log's name by then.
         self.keep_log(true)?;
         for companion in ["wal", "shm"] {
             match std::fs::remove_file(place::companion(&self.path, companion)) {

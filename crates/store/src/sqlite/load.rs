@@ -19,7 +19,7 @@ use podbell_core::step::daily::Days;
 use podbell_core::step::{Failing, HeldBack, HeldKey, Restored, TargetState, TroubleState};
 use podbell_core::time::Time;
 
-/// Attempts that are older than the newest one by this, in milliseconds, say nothing about any pace.
+/// Attempts that precede the newest one by more than this, in milliseconds, do not matter for any pace.
 const ATTEMPT_MEMORY_MS: i64 = 600_000;
 
 impl Store {
@@ -74,7 +74,7 @@ impl Store {
         })
     }
 
-    /// All targets with their rows.
+    /// All targets with their row numbers.
     fn read_targets(&self) -> Result<Vec<(i64, Target, TargetState)>, SqliteError> {
         let mut names = Names::default();
         self.query(
@@ -97,7 +97,7 @@ impl Store {
             .collect()
     }
 
-    /// Mutes that are not over, in the order of saying.
+    /// Mutes that have not ended, in the order in which they were made.
     fn mutes(&self) -> Result<Vec<Mute>, SqliteError> {
         let sql = "SELECT id, body FROM mute WHERE ended_at IS NULL ORDER BY id";
         let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
@@ -113,7 +113,7 @@ impl Store {
         Ok(days.transpose().map_err(|error| self.row_error("the counts of the day", error))?.unwrap_or_default())
     }
 
-    /// What is on its way, and how the destinations are.
+    /// Open deliveries and sends, and the health of the destinations.
     fn read_outbox(&self) -> Result<RestoredOutbox, SqliteError> {
         let mut destinations = Vec::new();
         let rows = self.query("SELECT name, fingerprint, health FROM destination", [], |row| {
@@ -154,7 +154,7 @@ impl Store {
         let columns = "destination, place, incident, channel, message, since, shown, shown_at";
         let rows = self.query(&format!("SELECT {columns} FROM thread"), [], |row| {
             let parent = Parent { channel: text(row, 3)?, message: text(row, 4)? };
-            // What it shows is read below: an error there is of another kind.
+            // What it shows is parsed below, because an error there names the row.
             let thread = Thread::restored(parent, Time::from_millis(row.get(5)?), None);
             let stored =
                 StoredThread { destination: text(row, 0)?, place: text(row, 1)?, incident: id(row, 2)?, thread };
@@ -237,12 +237,12 @@ impl Store {
             .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| id(row, 0))
             .optional()
             .map_err(|source| self.error(source))?;
-        // Nothing was deleted yet.
+        // Without a counter, nothing was deleted yet.
         Ok(number.unwrap_or(1))
     }
 }
 
-/// The names of the row before: neighbours have them in common.
+/// The names of the previous row: neighbouring rows share them.
 #[derive(Default)]
 struct Names([Option<Arc<str>>; 3]);
 
@@ -299,7 +299,7 @@ pub(super) fn level(row: &Row<'_>, at: usize) -> rusqlite::Result<Level> {
     }
 }
 
-/// One of an enum's words.
+/// An enum value from its word.
 pub(super) fn word<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
     let word = row.get_ref(at)?.as_str()?;
     serde_json::from_value(serde_json::Value::String(word.to_owned()))

@@ -1,5 +1,5 @@
-//! Reading all incidents back at a start. Of many this is most of it, so that every processor takes
-//! part, each through a connection of its own. Never writes.
+//! Reads all incidents at a start. With many incidents this is most of the start, so every processor takes part, each
+//! through a connection of its own. Never writes.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,13 +10,13 @@ use super::{BUSY_WAIT, SqliteError};
 use crate::incident_codec;
 use podbell_core::incident::Incident;
 
-/// Into so many stretches of their numbers they are divided: whoever is ready takes the next.
+/// How many ranges of numbers the incidents are divided into. A thread that is ready takes the next range.
 const SHARES: i64 = 64;
-/// Fewer are not worth a thread.
+/// Fewer incidents than this are not worth more threads.
 const FEW: i64 = 500;
 
-/// All incidents that are not over for good, ascending; the others begin while this thread does
-/// something first, whose result comes back, too. The caller owns the store: nobody writes meanwhile.
+/// All incidents that have not ended for good, ascending, and the result of `first`, which this thread runs while the
+/// others begin. The caller owns the store: nobody writes meanwhile.
 pub(super) fn read_all<T>(
     connection: &Connection,
     path: &Path,
@@ -57,7 +57,7 @@ fn beside(path: &Path) -> Result<Connection, SqliteError> {
     open().map_err(|source| SqliteError::of(path, source))
 }
 
-/// Takes shares until there are none; with the place of each.
+/// Reads shares until none is left. Each result comes with the index of its share.
 fn read_shares(
     connection: &Connection,
     path: &Path,
@@ -72,7 +72,7 @@ fn read_shares(
     }
 }
 
-/// Those whose numbers lie in a stretch, both ends included.
+/// The incidents whose numbers lie in a range, both ends included.
 fn read_share(connection: &Connection, path: &Path, stretch: (i64, i64)) -> Result<Vec<Incident>, SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let sql = "SELECT id, state FROM incident WHERE id BETWEEN ?1 AND ?2 AND ended_at IS NULL ORDER BY id";

@@ -1,5 +1,5 @@
-//! A look at a store and its place, for `podbell doctor`: without its lock, without a write, beside a
-//! running podbell or none. What it means is the doctor's.
+//! Inspects a store and its place for `podbell doctor`: without its lock, without a write, whether or not a podbell
+//! runs. The doctor interprets the result.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::migrate::{self, VERSION};
 use super::{BUSY_WAIT, SqliteError, Store, place};
 use podbell_core::time::Time;
 
-/// How long all pages may take: the doctor has 10 s for everything.
+/// How long checking all pages may take: the doctor has 10 s for everything.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What can be seen.
+/// What an inspection found.
 #[derive(Debug)]
 pub struct Look {
     /// The folder in which it lies.
@@ -41,15 +41,15 @@ pub struct Seen {
     pub bytes: u64,
     /// When a podbell that runs on it was last alive.
     pub heartbeat: Option<Time>,
-    /// How many commits it had once and has no more.
+    /// How many commits it has lost.
     pub behind: u64,
-    /// Whether every page was looked at, or time ran out before.
+    /// Whether every page was checked; false if time ran out.
     pub all_looked_at: bool,
 }
 
-/// Looks.
+/// Inspects a store.
 pub fn look(path: &Path) -> Look {
-    // The lock lies beside the name that podbell.yaml gives, the log beside the file that a link means.
+    // Ask before the file is opened, see [`place::is_owned`]. The log lies beside the file that a link leads to.
     let owned = place::is_owned(path);
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let path = real.as_path();
@@ -95,7 +95,7 @@ fn seen(path: &Path) -> Result<Seen, SqliteError> {
     Ok(Seen { version, known: VERSION, bytes, heartbeat, behind, all_looked_at })
 }
 
-/// Looks at the pages, as far as time allows. Says whether that was all of them.
+/// Checks the pages as far as time allows. Returns whether all were checked.
 fn look_at_pages(connection: &Connection, path: &Path) -> Result<bool, SqliteError> {
     let (done, waits) = std::sync::mpsc::channel::<()>();
     let interrupt = connection.get_interrupt_handle();
@@ -106,7 +106,7 @@ fn look_at_pages(connection: &Connection, path: &Path) -> Result<bool, SqliteErr
     });
     let checked = super::take_up::check_integrity(connection, path, "quick_check");
     drop(done);
-    // It has nothing to say.
+    // The timer thread has no result.
     let _ = timer.join();
     match checked {
         Err(SqliteError::Sqlite { source, .. })
@@ -118,8 +118,8 @@ fn look_at_pages(connection: &Connection, path: &Path) -> Result<bool, SqliteErr
     }
 }
 
-/// For reading. Without a write-ahead log nobody has it open, and SQLite would make that log for a reader and
-/// leave it behind: as a file that does not change it is read alone.
+/// Opens the file for reading. Without a write-ahead log nobody has it open, and SQLite would create that log for a
+/// reader and leave it behind, so the file is opened as immutable.
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let name = path.display().to_string();

@@ -1,4 +1,4 @@
-//! The format of the file: made, checked, and brought to this version with a copy kept.
+//! The format of the file: creates it, checks it, and migrates it to this version, with a copy kept.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,26 +7,26 @@ use rusqlite::Connection;
 
 use super::{APPLICATION_ID, SqliteError, place};
 
-/// The version that the first of [`MIGRATIONS`] makes from nothing. Those before it were never released.
+/// The version that the first of [`MIGRATIONS`] creates. Earlier versions were never released.
 const FIRST: i64 = 5;
 /// The steps from nothing to this version's format. Never edit one that was released; add one.
 pub(super) const MIGRATIONS: &[&str] = &[include_str!("schema/5.sql")];
 /// The version of the format that this program writes.
 pub(super) const VERSION: i64 = newest(MIGRATIONS);
 
-/// The version that some steps lead to.
+/// The version that these migrations lead to.
 #[allow(clippy::cast_possible_wrap)]
 const fn newest(migrations: &[&str]) -> i64 {
     FIRST - 1 + migrations.len() as i64
 }
 
-/// Memory for pages of the file, in KiB.
+/// The page cache, in KiB.
 const CACHE_KIB: i64 = 8 * 1024;
-/// How many pages the write-ahead log gathers, as a rule: 16 MiB.
+/// How many pages the write-ahead log usually holds before a checkpoint: 16 MiB.
 const CHECKPOINT_PAGES: i64 = 4_000;
 
-/// Whether the file is as long as its header says. SQLite would notice only when it reads what is
-/// missing. With a WAL beside it, the file may rightly lag behind.
+/// Whether the file is as long as its header says. SQLite would notice only when it reads a missing page. With a WAL
+/// beside it, the file may rightly be shorter.
 pub(super) fn check_whole(path: &Path) -> Result<(), SqliteError> {
     let Ok(mut file) = std::fs::File::open(path) else { return Ok(()) };
     let length = file.metadata().map(|meta| meta.len()).unwrap_or(0);
@@ -48,21 +48,21 @@ pub(super) fn check_whole(path: &Path) -> Result<(), SqliteError> {
     Ok(())
 }
 
-/// Settings, version, migrations.
+/// Applies the settings, checks the version, and migrates.
 pub(super) fn prepare(connection: &Connection, path: &Path, migrations: &[&str]) -> Result<(), SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let known = newest(migrations);
     let found = check_version(connection, path, known, false)?;
     if found == 0 {
-        // Both only take effect before the first table.
+        // Only takes effect before the first table is created.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(of)?;
     }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(of)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(of)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024).map_err(of)?;
-    // Enough for the inner pages of every index at size; 2 MB would be read again and again.
+    // Enough for the inner pages of every index of a large store; with 2 MB they would be read again and again.
     connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(of)?;
-    // What changes again and again is copied into the file once in so many pages, 4 KiB each.
+    // A page that changes often is copied into the file once in this many pages, 4 KiB each.
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(of)?;
     // A store that cannot be written must say so now, not at the first notice.
     connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(of)?;
@@ -99,7 +99,7 @@ pub(super) fn check_version(
     Ok(found)
 }
 
-/// Brings the file from version `found` to the newest, in one transaction, a copy kept.
+/// Migrates the file from version `found` to the newest, in one transaction, and keeps a copy.
 fn migrate(connection: &Connection, path: &Path, migrations: &[&str], found: i64) -> Result<(), SqliteError> {
     let of = |source| SqliteError::of(path, source);
     if found > 0 {
@@ -121,16 +121,16 @@ fn migrate(connection: &Connection, path: &Path, migrations: &[&str], found: i64
         connection.execute_batch("COMMIT")
     })();
     result.map_err(|source| {
-        // The first error is the one to tell.
+        // Report the first error, not that of the rollback.
         let _ = connection.execute_batch("ROLLBACK");
         SqliteError::of(path, source)
     })
 }
 
-/// `podbell.db.v1.backup`, beside the store.
+/// Copies the store to `podbell.db.v1.backup`, beside it.
 fn keep_copy(connection: &Connection, path: &Path, found: i64) -> Result<(), SqliteError> {
     let copy = place::beside(path, &format!("v{found}.backup"));
-    // Under its name stands a whole copy of what is migrated now, or none.
+    // Write under another name first, so that the final name never holds a partial copy.
     let unfinished = place::beside(path, &format!("v{found}.backup.unfinished"));
     let io = |source| SqliteError::Io { path: copy.clone(), source };
     if unfinished.exists() {

@@ -1,7 +1,7 @@
-//! The adapter for SQLite: one file. One process owns it and writes it; readers stand beside.
+//! The adapter for SQLite: one file. One process owns and writes it; others read beside it.
 //!
-//! WAL, `synchronous=FULL` (survives loss of power), `BEGIN IMMEDIATE`. What is about the file itself (its lock, its
-//! damage, the doctor's look at it) is in functions of this module.
+//! WAL, `synchronous=FULL` (survives loss of power), `BEGIN IMMEDIATE`. What concerns the file itself (its lock, its
+//! damage, its inspection by the doctor) is in functions of this module.
 
 mod commit;
 mod delete_old;
@@ -49,7 +49,7 @@ const APPLICATION_ID: i64 = 0x7064_626C;
 pub struct Store {
     connection: Connection,
     path: PathBuf,
-    /// The rows of targets, known since they were loaded.
+    /// The row number of each target.
     targets: HashMap<Target, i64>,
     /// How many services of each incident are in the table `shown`, as far as this process knows.
     shown: HashMap<u64, usize>,
@@ -59,12 +59,12 @@ pub struct Store {
     /// The number of the newest commit.
     commits: u64,
     stamps: Stamps,
-    /// Which files it has open, by the names that they had.
+    /// The files that it has open, to notice when another file takes their path.
     files: Files,
-    /// What was read to see whether it can be, until something is written.
+    /// What opening read to check that the store is readable. The first load uses it, the first write drops it.
     loaded: Option<Loaded>,
     mishaps: Vec<Mishap>,
-    /// The last to go: it must outlive the connection.
+    /// Dropped last: it must outlive the connection.
     ownership: Option<Ownership>,
 }
 
@@ -80,14 +80,14 @@ impl Store {
         Ok(store)
     }
 
-    /// From now on sends have ids of their own.
+    /// Begins an epoch: new sends get ids that no earlier start used.
     fn begin_epoch(&mut self) -> Result<(), SqliteError> {
         self.keep_log(false)?;
         self.epochs = Epochs::begin(&self.connection, &self.uuid).map_err(|source| self.error(source))?;
         Ok(())
     }
 
-    /// Whether the log stays when this connection is closed, or is put into the file and deleted.
+    /// Whether closing this connection keeps the log, instead of moving it into the file and deleting it.
     fn keep_log(&self, keep: bool) -> Result<(), SqliteError> {
         let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep);
         set.map(drop).map_err(|source| self.error(source))
@@ -99,7 +99,7 @@ impl Store {
         let path = &place::real(path);
         migrate::check_whole(path)?;
         if !path.exists() {
-            // SQLite would ask the umask who may read it.
+            // SQLite would derive the new file's mode from the umask.
             place::private(path).map_err(|source| SqliteError::io(path, path, source))?;
         }
         let connection = connect(path)?;
@@ -194,27 +194,27 @@ impl Store {
 fn connect(path: &Path) -> Result<Connection, SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let connection = Connection::open(path).map_err(of)?;
-    // Until it is known to be a sound store its files stay as they are.
+    // Leave the files unchanged until the store is known to be sound.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(of)?;
-    // SQLite is content to read what it may not write, and lets a transaction begin there.
+    // SQLite opens a file that it may not write without an error, and even lets a transaction begin.
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(of)? {
         return Err(SqliteError::ReadOnly { path: path.to_owned(), why: "this user may only read it".to_owned() });
     }
     connection.busy_timeout(BUSY_WAIT).map_err(of)?;
-    // A commit uses some forty; SQLite would parse those again that do not fit.
+    // A commit uses some forty statements; those that do not fit would be parsed again.
     connection.set_prepared_statement_cache_capacity(128);
     migrate::prepare(&connection, path, MIGRATIONS)?;
     Ok(connection)
 }
 
-/// The number of the newest commit; 0 before the first, and of stores whose commits were not counted.
+/// The number of the newest commit; 0 before the first one, and for a store whose commits were not counted.
 fn commit_number(connection: &Connection) -> rusqlite::Result<u64> {
     let sql = "SELECT value FROM meta WHERE key = 'commit'";
     Ok(connection.query_row(sql, [], |row| load::id(row, 0)).optional()?.unwrap_or(0))
 }
 
-/// Seed and name of this store. Both are made with it: identities of series and ids of messages depend on them, so that
-/// a store in which one is missing is damaged.
+/// Seed and name of this store. Both are created with it. Identities of series and ids of messages depend on them, so a
+/// store without one of them is damaged.
 fn identity(connection: &Connection) -> rusqlite::Result<(u64, String)> {
     let damaged = |what| {
         let what = std::io::Error::new(std::io::ErrorKind::InvalidData, what);

@@ -8,30 +8,29 @@ use std::time::Duration;
 
 use super::SqliteError;
 
-/// What only podbell's user may read and write.
+/// The mode of files that only podbell's user may read and write.
 const PRIVATE: u32 = 0o600;
 
-/// The locks that make a process the owner of a store, held for life. The operating system lets go
-/// of them when the process ends, however it ends.
+/// The locks that make a process the owner of a store, held for life. The operating system releases them when the
+/// process ends, however it ends.
 ///
-/// The store's file itself is locked: it has one inode, whatever links lead to it and whichever of its
-/// companions were deleted. SQLite locks the same file by `fcntl`, which knows nothing of `flock`; but
-/// it loses its own locks when this process closes any descriptor of that file, so that an owner keeps
-/// this one open for longer than any connection.
+/// The store's file itself is locked: it has one inode, whatever links lead to it and whichever of its companions were
+/// deleted. SQLite locks the same file by `fcntl`, which is independent of `flock`. But SQLite loses its own locks when
+/// this process closes any descriptor of that file, so an owner keeps this descriptor open longer than any connection.
 #[derive(Debug)]
 pub struct Ownership {
-    /// Where the store really lies.
+    /// The store's path without links.
     store: PathBuf,
     file: File,
-    /// What versions before this one lock.
+    /// The file that earlier versions lock.
     _named: File,
 }
 
 impl Ownership {
-    /// Tries to become the owner. Makes an empty file where there is none.
+    /// Tries to become the owner. Creates an empty file if there is none.
     ///
     /// # Errors
-    /// [`SqliteError::Locked`] when somebody else is, others when nothing can be locked.
+    /// [`SqliteError::Locked`] when another process is the owner, others when the files cannot be locked.
     pub fn take(store: &Path) -> Result<Self, SqliteError> {
         check_place(store)?;
         check_file_system(store)?;
@@ -41,14 +40,14 @@ impl Ownership {
             let named = beside(&path, "lock");
             let named = lock(private(&named).map_err(|source| SqliteError::io(store, &named, source))?, store)?;
             let file = lock(file, store)?;
-            // Another file may have got the name meanwhile.
+            // Another file may have taken the name meanwhile.
             if inode(store) == file.metadata().ok().as_ref().map(inode_of) {
                 return Ok(Self { store: path, file, _named: named });
             }
         }
     }
 
-    /// Tries until `patience` is over: in a rolling update the old process needs a moment to end.
+    /// Retries for up to `patience`: in a rolling update the old process needs a moment to end.
     ///
     /// # Errors
     /// Like [`Ownership::take`].
@@ -74,12 +73,13 @@ impl Ownership {
         }
     }
 
-    /// Where the store really lies: without links.
+    /// The store's path without links.
     pub(super) fn store(&self) -> &Path {
         &self.store
     }
 
-    /// Puts a file in the place of the store, and owns that. Whoever has the old one open keeps what it reads.
+    /// Replaces the store by another file, and owns that. A process that has the old file open continues to read that
+    /// one.
     pub(super) fn put_in_place(&mut self, fresh: &Path) -> Result<(), SqliteError> {
         let io = |source| SqliteError::io(&self.store, fresh, source);
         let file = lock(private(fresh).map_err(io)?, &self.store)?;
@@ -99,35 +99,35 @@ fn lock(file: File, store: &Path) -> Result<File, SqliteError> {
     }
 }
 
-/// Opens a file that only this user may read, whatever the umask; makes it if there is none.
+/// Opens a file that only this user may read, whatever the umask. Creates it if it does not exist.
 pub(super) fn private(path: &Path) -> std::io::Result<File> {
     let new = OpenOptions::new().create_new(true).read(true).write(true).mode(PRIVATE).open(path);
     match new {
         Ok(file) => {
-            // A umask takes rights away, also those of the owner.
+            // The umask may remove even the owner's rights.
             file.set_permissions(std::fs::Permissions::from_mode(PRIVATE))?;
             Ok(file)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            // A link whose end is not there is made by this.
+            // This creates the file that a dangling link leads to.
             OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(PRIVATE).open(path)
         }
         Err(error) => Err(error),
     }
 }
 
-/// What was made by SQLite, which asks the umask.
+/// Restricts a file that SQLite created, which uses the umask.
 pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(PRIVATE))
 }
 
-/// So that a new name outlives a loss of power.
+/// Makes a new name survive a loss of power.
 pub(super) fn sync_folder(store: &Path) {
-    // Not every file system can; then there is nothing more to be done.
+    // Not every file system supports this, and there is no other way.
     let _ = File::open(folder_of(store)).and_then(|folder| folder.sync_all());
 }
 
-/// Which file a name means now; none where there is no file.
+/// Device and inode of the file at a path; `None` if there is none.
 pub(super) fn inode(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().as_ref().map(inode_of)
 }
@@ -136,8 +136,9 @@ fn inode_of(meta: &std::fs::Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
 }
 
-/// Whether somebody owns a store now. Makes no file; the locks are shared for a moment, which a podbell that starts
-/// then waits out. To be asked before this process opens the store: afterwards it would take SQLite's locks away.
+/// Whether a process owns a store now. Creates no file. Takes the locks as shared ones for a moment, which a podbell
+/// that starts just then waits out. Call this before this process opens the store: closing a descriptor of the file
+/// drops SQLite's locks.
 pub fn is_owned(store: &Path) -> bool {
     if check_place(store).is_err() {
         return false;
@@ -153,7 +154,7 @@ pub(super) fn beside(store: &Path, suffix: &str) -> PathBuf {
     named(store, &format!(".{suffix}"))
 }
 
-/// SQLite's own: `podbell.db` -> `podbell.db-wal`.
+/// A companion file of SQLite: `podbell.db` -> `podbell.db-wal`.
 pub(super) fn companion(store: &Path, suffix: &str) -> PathBuf {
     named(store, &format!("-{suffix}"))
 }
@@ -164,12 +165,12 @@ fn named(store: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Where a store lies without links, as SQLite sees it.
+/// The store's path without links, as SQLite sees it.
 pub(super) fn real(store: &Path) -> PathBuf {
     store.canonicalize().unwrap_or_else(|_| store.to_owned())
 }
 
-/// Refuses paths where no file can be.
+/// Refuses paths that cannot hold a store.
 pub(super) fn check_place(store: &Path) -> Result<(), SqliteError> {
     let folder = folder_of(store);
     let kind = std::fs::metadata(store).map(|meta| meta.file_type()).ok();
@@ -194,12 +195,12 @@ pub(super) fn folder_of(store: &Path) -> &Path {
     store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What a file system has no more of, if it is that.
+/// What the file system has run out of, if anything.
 pub(super) fn exhausted(store: &Path) -> Option<&'static str> {
-    /// Less than one page, a log and its index want.
+    /// Less than a page, a log and its index need.
     const LITTLE: u64 = 128 * 1024;
     let stat = rustix::fs::statvfs(folder_of(store)).ok()?;
-    // Some file systems count no files, and say that there are none.
+    // Some file systems do not count files and report 0 of them.
     match () {
         () if stat.f_bavail.saturating_mul(stat.f_frsize) < LITTLE => Some("no space"),
         () if stat.f_files > 0 && stat.f_favail == 0 => Some("no free inodes, so no place for another file: see df -i"),

@@ -1,8 +1,8 @@
-//! The stamp beside a store: how far its owner had come. A store that is behind its stamp has lost commits,
-//! which SQLite itself does not notice: a log that ends early is no error to it.
+//! The stamp beside a store: the number of its newest commit. A store that is behind its stamp has lost commits. SQLite
+//! itself does not notice that: a log that ends early is no error to it.
 //!
-//! Written after each commit, never before, so that it may lag by one after a crash and is never ahead. Not
-//! synchronized to disk: what a loss of power takes from it makes it lag, too.
+//! Written after each commit, never before: it may lag by one after a crash, and is never ahead. It is not synchronized
+//! to disk, so a loss of power may make it lag, too.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -14,32 +14,32 @@ use super::place;
 use podbell_core::time::Time;
 
 const MARK: &str = "podbell-stamp 1";
-/// How much is kept of what was found wrong.
+/// The longest description of damage that is kept.
 const MOST_WHY: usize = 300;
 
-/// How far a store had come.
+/// How far a store had got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
-    /// Of which store.
+    /// The store's name.
     pub uuid: String,
     /// The number of its newest commit.
     pub commit: u64,
-    /// When that was.
+    /// When it was committed.
     pub at: Time,
-    /// What was found wrong with it while it was in use.
+    /// Damage that was found while the store was in use.
     pub wrong: Option<Wrong>,
 }
 
-/// What was found wrong with a store.
+/// Damage that was found in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub why: String,
-    /// The newest commit that could be read then; less than the stamp's where commits were lost, too.
+    /// The newest commit that could be read then; less than the stamp's if commits were lost, too.
     pub commit: Option<u64>,
 }
 
 impl Stamp {
-    /// The stamp of a store; none when there is none, or none that can be believed.
+    /// The stamp of a store; `None` if it is missing or damaged.
     pub fn read(store: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(path(store)).ok()?;
         let stamp = Self::parse(&text);
@@ -62,7 +62,7 @@ impl Stamp {
         Some(Self { uuid: uuid.to_owned(), commit, at: Time::from_millis(at), wrong })
     }
 
-    /// All stamps are equally long.
+    /// All stamps have the same length, so that one overwrites another.
     fn line(uuid: &str, commit: u64, at: Time) -> String {
         let content = format!("{MARK} {uuid:>16} {commit:020} {:020}", at.millis());
         let sum = xxh3_64(content.as_bytes());
@@ -75,7 +75,7 @@ pub(super) fn path(store: &Path) -> PathBuf {
     place::beside(store, "stamp")
 }
 
-/// Notes that a store is damaged: at the next start it is set right before anything is done with it.
+/// Records that a store is damaged, so that the next start repairs it before it is used.
 pub(super) fn mark(store: &Path, why: &str, commit: Option<u64>) -> std::io::Result<()> {
     let file = place::private(&path(store))?;
     let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_WHY).collect();
@@ -88,7 +88,7 @@ pub(super) fn mark(store: &Path, why: &str, commit: Option<u64>) -> std::io::Res
     file.sync_all()
 }
 
-/// What writes stamps.
+/// Writes stamps.
 #[derive(Debug)]
 pub(super) struct Stamps {
     path: PathBuf,
@@ -101,7 +101,7 @@ impl Stamps {
         Self { path: path(store), file: None, failing: false }
     }
 
-    /// The store has come so far.
+    /// Stamps a commit.
     pub fn write(&mut self, uuid: &str, commit: u64, at: Time) {
         let written = self.open().and_then(|file| file.write_all_at(Stamp::line(uuid, commit, at).as_bytes(), 0));
         if let Err(error) = &written
@@ -122,7 +122,7 @@ impl Stamps {
             Some(file) => file,
             None => {
                 let file = place::private(&self.path)?;
-                // What was found wrong was set right at this start.
+                // Drop recorded damage: this start has repaired it.
                 file.set_len(Stamp::line("", 0, Time::default()).len() as u64)?;
                 file
             }

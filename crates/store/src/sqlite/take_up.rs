@@ -1,5 +1,6 @@
-//! Taking a store up at a start: what happened to its files since podbell wrote them, what is kept aside, and
-//! what can be gone on with. Nothing is destroyed: damaged files are moved or copied into a folder beside them.
+//! Opens a store at a start: finds out what happened to its files since podbell wrote them, keeps damaged files aside,
+//! and continues with what can be used. Nothing is destroyed: damaged files are moved or copied into a folder beside
+//! them.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +13,13 @@ use crate::{Mishap, incident_codec};
 use podbell_core::notice::StoreFate;
 use podbell_core::time::Time;
 
-/// So many folders with damaged files may lie beside a store: more of them would fill the disk, and a store that is
-/// damaged again and again lies on a disk that is.
+/// How many folders with damaged files may lie beside a store. More would fill the disk, and a store that is damaged
+/// this often lies on a damaged disk.
 const MOST_KEPT: usize = 10;
-/// How many findings of SQLite are told.
+/// How many of SQLite's findings are reported.
 const MOST_FINDINGS: u32 = 5;
 
-/// What a store says of itself.
+/// What a store records about itself.
 struct Peek {
     uuid: String,
     commit: u64,
@@ -26,8 +27,8 @@ struct Peek {
 }
 
 impl Store {
-    /// Opens a store for its owner, see [`Store::open`]; what was damaged, lost or put back since its last owner wrote
-    /// it is set right as far as that goes, and can be asked for ([`crate::Writer::take_mishaps`]).
+    /// Opens a store for its owner, see [`Store::open`]. Repairs as far as possible what was damaged, lost or replaced
+    /// since its last owner wrote it, and reports that by [`crate::Writer::take_mishaps`].
     ///
     /// # Errors
     /// See [`SqliteError`]; nothing is destroyed when it fails.
@@ -36,7 +37,7 @@ impl Store {
         let stamp = Stamp::read(&path);
         let mut mishap = examine(&mut ownership, &path, stamp.as_ref(), now)?;
         let mut store = match Self::open_to_read(&path) {
-            // podbell has written here before: whatever cannot be read is damage, not somebody else's file.
+            // podbell has written here before, so an unreadable file is damage, not somebody else's file.
             Err(error) if error.is_damage() && (stamp::path(&path).exists() || error.is_in_a_row()) => {
                 mishap = Some(begin_again(&mut ownership, &path, &error.why(), now)?);
                 Self::open_to_read(&path)?
@@ -53,8 +54,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens it and reads all that its owner will need, before anything is written: what cannot be read is kept aside
-    /// as it was.
+    /// Opens the store and reads all that its owner will need before anything is written, so that unreadable files are
+    /// kept aside unchanged.
     fn open_to_read(path: &Path) -> Result<Self, SqliteError> {
         let mut store = Self::open_quietly(path)?;
         let loaded = store.read_all()?;
@@ -96,7 +97,7 @@ fn examine(
         Err(error) => return Err(error),
     };
     let Some(stamp) = lived else {
-        // The first commit and its stamp may have a crash between them.
+        // A crash between the first commit and its stamp explains a single commit without a stamp.
         let unsure = stamp.is_none() && peek.is_some_and(|peek| peek.commit > 1);
         return Ok(unsure.then_some(Mishap { fate: StoreFate::Unsure, kept: None }));
     };
@@ -107,14 +108,15 @@ fn examine(
     if peek.commit >= stamp.commit {
         return Ok(None);
     }
-    // What is in the log and was not taken for a commit is overwritten by the next one.
+    // The next commit overwrites what the log holds beyond its last valid commit.
     let kept = if log > 0 { Some(keep(path, now, Keep::Copied)?) } else { None };
     let commits = stamp.commit - peek.commit;
     Ok(Some(Mishap { fate: StoreFate::WentBack { commits, from: peek.heartbeat, until: stamp.at }, kept }))
 }
 
-/// Whether somebody put a sound backup in the place of a store that was found damaged. Not all damage is seen by looking
-/// at pages: a store that lost commits and was found damaged is still the same one.
+/// Whether somebody put a sound backup in the place of a store that was found damaged. A check of the pages does not
+/// find all damage, so the commit number decides, too: a store at the commit at which it was found damaged is still the
+/// same one.
 fn is_a_backup(path: &Path, stamp: &Stamp, wrong: &Wrong) -> bool {
     let older =
         |peek: Peek| peek.uuid != stamp.uuid || (peek.commit < stamp.commit && wrong.commit != Some(peek.commit));
@@ -125,7 +127,7 @@ fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0)
 }
 
-/// Opens a store to look at it: neither file nor log is changed, not even when it is closed.
+/// Opens a store to inspect it: neither file nor log is changed, not even on close.
 fn only_look(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -145,7 +147,7 @@ fn peek(path: &Path) -> Result<Option<Peek>, SqliteError> {
     Ok(Some(Peek { uuid, commit, heartbeat: Store::heartbeat_of(&connection).map_err(of)? }))
 }
 
-/// Puts the files of a damaged store aside, and in its place one with what can be read of it, or an empty one.
+/// Moves the files of a damaged store aside and puts a store with its readable rows, or an empty one, in its place.
 fn begin_again(ownership: &mut Ownership, path: &Path, why: &str, now: Time) -> Result<Mishap, SqliteError> {
     let fresh = place::beside(path, "fresh");
     let io = |source| SqliteError::io(path, &fresh, source);
@@ -157,7 +159,7 @@ fn begin_again(ownership: &mut Ownership, path: &Path, why: &str, now: Time) -> 
             return Err(error);
         }
         Err(error) => {
-            // Whatever it was that kept podbell from it, the files are still there.
+            // Whatever the cause, the damaged files are still there.
             tracing::warn!(%error, "nothing can be read of the damaged store");
             remove(&fresh).map_err(io)?;
             drop(place::private(&fresh).map_err(io)?);
@@ -185,7 +187,7 @@ fn remove(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes what can be read of a store into another file. Says how many rows that is.
+/// Copies what can be read of a store into another file. Returns the number of rows.
 fn salvage(path: &Path, fresh: &Path) -> Result<u64, SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let damaged = only_look(path).map_err(of)?;
@@ -202,14 +204,14 @@ fn salvage(path: &Path, fresh: &Path) -> Result<u64, SqliteError> {
     let dropped = drop_unreadable(&store.connection).map_err(of)?;
     check_integrity(&store.connection, path, "integrity_check")?;
     drop(store);
-    // As its next owner will read it.
+    // Check that the next owner can read it.
     let mut store = Store::open(fresh)?;
     store.read_all()?;
     Ok(copied.saturating_sub(dropped))
 }
 
-/// What identities are made of stays as it was. Where that cannot be read the fresh store has its own, and forgets what
-/// depends on the old one: readings by identities that nobody can make again.
+/// Keeps the copied value that identities are made of if it is readable. Otherwise the fresh store keeps its own value
+/// and, without the old seed, drops the readings, whose identities nobody can compute again.
 fn keep_identity(damaged: &Connection, fresh: &Connection, key: &str, own: Option<&str>) -> rusqlite::Result<()> {
     let text = super::meta_text(damaged, key).ok().flatten();
     let readable = text.is_some_and(|text| match key {
@@ -227,8 +229,8 @@ fn keep_identity(damaged: &Connection, fresh: &Connection, key: &str, own: Optio
     Ok(())
 }
 
-/// Copies the rows of every table, without its indexes: from the first one on, and, where a page cannot be read,
-/// from the last one back. Says how many there were.
+/// Copies the rows of every table, without its indexes: ascending and, where a page cannot be read, also descending.
+/// Returns their number.
 fn copy_tables(from: &Connection, to: &mut Connection) -> rusqlite::Result<u64> {
     let mut copied = 0;
     let transaction = to.transaction()?;
@@ -258,7 +260,7 @@ fn copy_tables(from: &Connection, to: &mut Connection) -> rusqlite::Result<u64> 
     Ok(copied)
 }
 
-/// Copies rows until one cannot be read. Says whether all could.
+/// Copies rows until one cannot be read. Returns whether all could.
 fn copy_rows(
     from: &Connection,
     sql: &str,
@@ -278,14 +280,14 @@ fn copy_rows(
         let Ok(values) = values.collect::<rusqlite::Result<Vec<_>>>() else { continue };
         match insert.execute(rusqlite::params_from_iter(values)) {
             Ok(rows) => *copied += rows as u64,
-            // What no longer fits its column is damaged.
+            // A row that violates a constraint is damaged: skip it.
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Deletes rows whose contents are none, and deliveries whose notice is gone. Says how many.
+/// Deletes rows with invalid content, and deliveries whose notice is gone. Returns their number.
 fn drop_unreadable(connection: &Connection) -> rusqlite::Result<u64> {
     let mut dropped = 0;
     let mut incidents = connection.prepare("SELECT id, state FROM incident")?;
@@ -323,21 +325,21 @@ fn drop_unreadable(connection: &Connection) -> rusqlite::Result<u64> {
 /// How files get into a folder beside a store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
-    /// The store goes on.
+    /// The store stays in use.
     Copied,
     /// Another file takes its place.
     Moved,
 }
 
-/// Puts the files of a store into a folder of their own beside it. The store's own name stays until another file
-/// takes it, so that nobody finds nothing there.
+/// Puts the files of a store into a folder of their own beside it. The store's path keeps its file until another one
+/// replaces it, so that nobody finds the path empty.
 fn keep(path: &Path, now: Time, how: Keep) -> Result<PathBuf, SqliteError> {
     let folder = new_folder(path, now)?;
     let io = |source| SqliteError::io(path, &folder, source);
     let into = folder.join(path.file_name().unwrap_or_default());
     let copy = |from: &Path, to: &Path| std::fs::copy(from, to).map(drop);
     if length(path) > 0 {
-        // A second name costs nothing; not every file system knows them.
+        // A hard link costs nothing, but not every file system supports it.
         let linked = if how == Keep::Moved { std::fs::hard_link(path, &into) } else { copy(path, &into) };
         linked.or_else(|_| copy(path, &into)).map_err(io)?;
     }
@@ -349,7 +351,7 @@ fn keep(path: &Path, now: Time, how: Keep) -> Result<PathBuf, SqliteError> {
         }
     }
     if how == Keep::Moved {
-        // The log's index is made from the log.
+        // SQLite rebuilds the log's index from the log.
         remove_index(path).map_err(io)?;
     }
     place::sync_folder(&into);
@@ -363,7 +365,7 @@ fn remove_index(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// `podbell.db.kept-20261127T203843Z`.
+/// Creates a folder with a name like `podbell.db.kept-20261127T203843Z`.
 fn new_folder(path: &Path, now: Time) -> Result<PathBuf, SqliteError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let mark = place::beside(path, "kept-");
@@ -390,7 +392,7 @@ fn new_folder(path: &Path, now: Time) -> Result<PathBuf, SqliteError> {
     Err(io(std::io::ErrorKind::AlreadyExists.into()))
 }
 
-/// Looks at every page of a store, beside its owner. Of a large one that takes a while.
+/// Checks every page of a store, beside its owner. This takes a while for a large store.
 ///
 /// # Errors
 /// [`SqliteError::Corrupt`] when something is wrong, others when it cannot be read.
@@ -401,7 +403,7 @@ pub fn check_all_pages(path: &Path) -> Result<(), SqliteError> {
 
 /// How many commits a store is behind its stamp.
 pub(super) fn behind(connection: &Connection, path: &Path) -> rusqlite::Result<u64> {
-    // Read first: a podbell that runs commits before it stamps.
+    // Read the stamp first: a running podbell commits before it stamps.
     let Some(stamp) = Stamp::read(path) else { return Ok(0) };
     let (_, uuid) = super::identity(connection)?;
     if uuid != stamp.uuid {
@@ -410,7 +412,7 @@ pub(super) fn behind(connection: &Connection, path: &Path) -> rusqlite::Result<u
     Ok(stamp.commit.saturating_sub(super::commit_number(connection)?))
 }
 
-/// Notes that a store is damaged, so that its next start keeps it aside.
+/// Records that a store is damaged, so that the next start keeps it aside.
 pub fn mark_damaged(path: &Path, why: &str) {
     let path = place::real(path);
     let commit = peek(&path).ok().flatten().map(|peek| peek.commit);
@@ -419,7 +421,7 @@ pub fn mark_damaged(path: &Path, why: &str) {
     }
 }
 
-/// What SQLite itself finds wrong.
+/// Runs SQLite's own check.
 pub(super) fn check_integrity(connection: &Connection, path: &Path, pragma: &str) -> Result<(), SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let mut check = connection.prepare(&format!("PRAGMA {pragma}({MOST_FINDINGS})")).map_err(of)?;

@@ -16,12 +16,13 @@ use crate::time::Time;
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
 
-/// Changes of a zone's clock are looked at within these years (2026 to 2029, in seconds): later ones follow the same law.
+/// Changes of a zone's clock are looked at within these years (2026 to 2029, in seconds): later ones follow the same
+/// rules.
 const CHANGES_FROM: i64 = 1_767_225_600;
 const CHANGES_UNTIL: i64 = 1_893_456_000;
 const MOST_CHANGES: usize = 20;
 
-/// The hours in which a rule tells: any of these.
+/// The hours in which a rule notifies: any of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Active {
     /// Never empty.
@@ -36,10 +37,10 @@ pub struct Hours {
     /// Each from and until which minute of the day; `until` up to 24:00, and beyond midnight when
     /// it is not later than `from`.
     pub spans: Vec<(u16, u16)>,
-    /// Whose wall clock.
+    /// The zone of the wall clock.
     #[serde(serialize_with = "zone_name")]
     pub zone: TimeZone,
-    /// Whether that was said; else it is UTC.
+    /// Whether the zone was given; if not, it is UTC.
     pub zoned: bool,
     /// As it is written, for people.
     pub written: Arc<str>,
@@ -51,24 +52,24 @@ fn zone_name<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::
 }
 
 impl Active {
-    /// When it is not active: the moment at which it is so again.
+    /// If it is not active now: when it will be.
     pub fn closed_until(&self, now: Time) -> Option<Time> {
         if self.hours.iter().any(|hours| hours.contain(now)) {
             return None;
         }
-        // A wall clock that is not there, the end of all calendars: then nothing is held.
+        // If no start can be computed (a skipped hour, the end of the calendar), nothing is held.
         self.hours.iter().filter_map(|hours| hours.next_start(now)).min()
     }
 }
 
 impl Hours {
-    /// Every day from this minute of the day on.
+    /// Every day at this minute of the day, for one minute.
     pub fn daily(minute: u16, zone: TimeZone) -> Self {
         let written = format!("{:02}:{:02}", minute / 60, minute % 60).into();
         Self { days: [true; 7], spans: vec![(minute, minute + 1)], zone, zoned: true, written }
     }
 
-    /// In words: an edge of these hours that falls into an hour which the clock skips or has twice.
+    /// Describes an edge of these hours that is in an hour which the clock skips or has twice.
     pub fn edge_that_moves(&self) -> Option<String> {
         let from = Timestamp::from_second(CHANGES_FROM).ok()?;
         let changes = self.zone.following(from).take_while(|change| change.timestamp().as_second() < CHANGES_UNTIL);
@@ -76,7 +77,7 @@ impl Hours {
             let at = change.timestamp();
             let before = self.zone.to_offset(at.checked_sub(Span::new().try_seconds(1).ok()?).ok()?);
             let (old, new) = (before.to_datetime(at), change.offset().to_datetime(at));
-            // The stretch of the wall clock that is not there, or is there twice.
+            // The span of the wall clock that is skipped or there twice.
             let (start, end, how) = if new > old { (old, new, "skipped") } else { (new, old, "there twice") };
             for (from, until) in &self.spans {
                 let begins = |day: Date| self.days[index(day.weekday())];
@@ -84,7 +85,7 @@ impl Hours {
                 for (minute, days_later) in edges {
                     let clock = start.date().at(i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?, 0, 0);
                     let day = start.date().checked_sub(Span::new().try_days(days_later).ok()?).ok()?;
-                    // What begins or ends with the skipped stretch itself is where it should be.
+                    // An edge at the beginning or end of the skipped span is where it should be.
                     if begins(day) && start < clock && clock < end {
                         return Some(format!(
                             "{:02}:{:02} is {how} on {} in {}",
@@ -106,11 +107,11 @@ impl Hours {
 
     /// When the next of them begin, after now.
     pub fn next_start(&self, now: Time) -> Option<Time> {
-        // The next week holds each weekday once more, so that hours in the past are found again.
+        // Within eight days each weekday comes again, so that hours that are past today are found again.
         self.around(now, 0, 8).map(|(from, _)| from).filter(|from| *from > now).min()
     }
 
-    /// The stretches that begin on the days around now.
+    /// The spans that begin on the days around now.
     fn around(&self, now: Time, from: i64, until: i64) -> impl Iterator<Item = (Time, Time)> + '_ {
         let today = Timestamp::from_millisecond(now.millis()).ok().map(|at| at.to_zoned(self.zone.clone()).date());
         let days = (from..=until).filter_map(move |n| today?.checked_add(Span::new().try_days(n).ok()?).ok());
@@ -135,7 +136,7 @@ fn index(day: Weekday) -> usize {
     usize::try_from(day.to_monday_zero_offset()).unwrap_or_default()
 }
 
-/// As it is written: everything about it, and short. Rules are compared by what `Debug` shows.
+/// The hours as they are written: short, and complete.
 impl fmt::Debug for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.written)

@@ -1,8 +1,8 @@
 //! What keeps a rule quiet for a while though its incidents are open: hours in which nobody wants to
 //! hear of them, planned maintenance, and other incidents that explain them.
 //!
-//! Owns what is written; what becomes of an incident meanwhile is `core::step`'s. Nothing in here
-//! forgets anything: whatever is held back is told, or summed up, when it ends.
+//! Owns the settings; `core::step` decides what happens to an incident meanwhile. Nothing in here forgets anything:
+//! whatever is held back is sent, or summed up, when it ends.
 
 mod calendar;
 pub mod read;
@@ -17,7 +17,7 @@ use super::condition::{Conditions, Facts};
 use super::rule::{Field, RuleKey};
 use crate::time::Time;
 
-/// What an incident of one rule does to those of another: while it is open, they are not told.
+/// What an incident of one rule does to those of another: while it is open, they are held back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Inhibit {
     /// The other rule, of the same file: a team cannot silence another one.
@@ -26,20 +26,20 @@ pub struct Inhibit {
     pub equal: Vec<Field>,
 }
 
-/// Planned work: nothing is told of what it is about before its end.
+/// Planned work: until its end, notices of what it is about are held back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Maintenance {
     /// What people call it.
     pub name: Arc<str>,
-    /// When it begins; none: it has begun.
+    /// When it begins; `None` if it has begun.
     pub from: Option<Time>,
     /// When it ends.
     pub until: Time,
     /// What it is about: source, cluster, namespace, service, workload.
     pub matching: Conditions,
-    /// Those of its file: all must fit.
+    /// The scopes of its file: all must fit.
     pub scopes: Vec<Conditions>,
-    /// Whose rules it holds: those of its file. None: all rules, by the operator's word.
+    /// The file whose rules it holds. `None`: all rules, as the operator decided.
     pub file: Option<Arc<str>>,
 }
 
@@ -47,12 +47,12 @@ impl Maintenance {
     /// The keys that its `match` may have: what does not change from one event to the next.
     pub const FIELDS: [Field; 5] = [Field::Source, Field::Cluster, Field::Namespace, Field::Service, Field::Workload];
 
-    /// Whether it goes on.
+    /// Whether it is in effect at this time.
     pub fn holds_at(&self, now: Time) -> bool {
         self.from.is_none_or(|from| from <= now) && now < self.until
     }
 
-    /// Whether it is about what a rule says of this.
+    /// Whether it holds what a rule says of these facts.
     pub fn is_about(&self, rule: &RuleKey, facts: &Facts<'_>) -> bool {
         self.file.as_ref().is_none_or(|file| *file == rule.file)
             && self.matching.fit(facts)

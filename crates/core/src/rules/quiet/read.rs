@@ -122,7 +122,7 @@ pub fn minute(text: &str) -> Option<u16> {
     (minute < 60 && all <= 24 * 60).then_some(all)
 }
 
-/// Reads `maintenance`: of a file, whose rules it then holds, or of podbell.yaml.
+/// Reads `maintenance` of a rule file, whose rules it then holds, or of podbell.yaml.
 pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file: Option<&Arc<str>>) -> Vec<Planned> {
     const WHAT: &str = "maintenance such as {name: db-upgrade, until: \"2026-12-01 22:00\", zone: Asia/Shanghai}";
     let mut all: Vec<Planned> = Vec::new();
@@ -163,7 +163,8 @@ pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file
     all
 }
 
-/// `2026-12-01 22:00` on the wall clock of the zone, or a time with an offset. Says, too, whether it is on a wall clock.
+/// `2026-12-01 22:00` on the wall clock of the zone, or a time with an offset. The flag says that it is on a wall
+/// clock.
 fn moment(node: &Node, zone: &TimeZone, reader: &mut Reader) -> Option<(Time, bool)> {
     let text = reader.text(node, "a time such as \"2026-12-01 22:00\"")?;
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
@@ -193,13 +194,13 @@ fn moment(node: &Node, zone: &TimeZone, reader: &mut Reader) -> Option<(Time, bo
 pub struct Planned {
     /// What it is.
     pub maintenance: Maintenance,
-    /// Its name.
+    /// Where its name is.
     pub at: Range<usize>,
-    /// Whether it is said whose clock its times are on.
+    /// Whether a zone was given, or no time needs one.
     pub zoned: bool,
 }
 
-/// An `inhibit` that was read; which rules it means is known when all of the file are.
+/// An `inhibit` that was read; its rules are found when the whole file is read.
 #[derive(Clone, Debug)]
 pub struct RawInhibit {
     rules: Vec<(Pattern, Range<usize>)>,
@@ -234,7 +235,7 @@ pub fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawInhibit> 
     all
 }
 
-/// Finds out which rules are meant, and refuses what would silence for ever: two that hold each other.
+/// Finds the rules that each `inhibit` means. Refuses two rules that inhibit each other: they would be silent for ever.
 pub fn resolve(rules: &mut [(&mut Rule, Vec<RawInhibit>)], reader: &mut Reader) {
     let known: Vec<Rule> = rules.iter().map(|(rule, _)| (**rule).clone()).collect();
     for (rule, raws) in rules.iter_mut() {
@@ -264,7 +265,7 @@ pub fn resolve(rules: &mut [(&mut Rule, Vec<RawInhibit>)], reader: &mut Reader) 
     refuse_circles(rules, reader);
 }
 
-/// Values are compared that each incident of a rule has one of: those that it groups by.
+/// Only values that a rule groups by can be compared: each of its incidents has one of them.
 fn group_by_all(rule: &Rule, raw: &RawInhibit, reader: &mut Reader) {
     for (field, span) in &raw.equal {
         if !rule.settings.group_by.contains(field) {

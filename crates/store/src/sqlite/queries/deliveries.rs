@@ -1,4 +1,4 @@
-//! Deliveries and their destinations, and how the service is.
+//! Deliveries and their destinations, and the state of the service.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use podbell_core::time::Time;
 
 pub(super) const QUERIES: &[&str] = &[WAITING, QUEUES];
 
-/// In the very words of its index, like the next one: SQLite takes it for nothing else.
+/// This query and the next repeat the condition of their partial index word for word: SQLite uses it only then.
 const WAITING: &str = "SELECT state, count(*) FROM delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY state";
 const QUEUES: &str = "SELECT destination, state, count(*) FROM delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY destination, state";
 
@@ -84,7 +84,7 @@ impl ServiceState for Snapshot<'_> {
 }
 
 impl Snapshot<'_> {
-    /// The deliveries that a condition names.
+    /// The deliveries that match a condition.
     fn listed(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<ListedDelivery>, StoreError> {
         let rows = self.query(
             &format!(

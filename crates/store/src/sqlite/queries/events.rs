@@ -13,7 +13,7 @@ use podbell_core::time::Time;
 
 pub(super) const QUERIES: &[&str] = &[OF_TARGET, SILENT, SILENT_OF];
 
-/// More episodes of one service are nobody's to read.
+/// Limited, because nobody reads more episodes of one service.
 const OF_TARGET: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
     s.obj_type, s.obj_name, s.reason, s.message, s.silent FROM target t JOIN series s ON s.target = t.id
     WHERE t.source = ?1 AND t.cluster = ?2 AND t.namespace = ?3 AND t.service = ?4 LIMIT 5000";
@@ -27,7 +27,7 @@ const SILENT_OF: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.e
     WHERE t.source = ?1 AND t.cluster = ?2 AND t.namespace = ?3 AND t.service = ?4 AND s.silent = 1
     ORDER BY s.last_seen DESC LIMIT ?5";
 
-/// So many services of a team are looked through for their baseline.
+/// How many services of a team are searched for their baseline.
 const MOST_SERVICES: usize = 500;
 
 impl EventQueries for Snapshot<'_> {
@@ -84,7 +84,7 @@ fn seen(row: &Row<'_>) -> rusqlite::Result<Seen> {
     Ok(Seen { target: super::target(row)?, event, silent: row.get(12)? })
 }
 
-/// `None` where its target or its episode is gone.
+/// `None` if its target or its episode is gone.
 fn observation(row: &Row<'_>) -> rusqlite::Result<(Time, Option<Observation>)> {
     let at = Time::from_millis(row.get(0)?);
     let last_seen = Time::from_millis(row.get(4)?);

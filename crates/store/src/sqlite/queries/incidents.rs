@@ -1,4 +1,4 @@
-//! Incidents, what people said of them, and what was decided and told.
+//! Incidents, user actions on them, decisions, and what was sent.
 
 use rusqlite::{OptionalExtension as _, params};
 
@@ -34,7 +34,7 @@ pub(super) const QUERIES: &[&str] = &[
 
 const OPEN: &str = "SELECT id FROM incident WHERE ended_at IS NULL AND phase = 'open'
     ORDER BY last_at DESC, id DESC LIMIT ?1 OFFSET ?2";
-/// So many incidents are looked at to find those of one team; older ones are left out.
+/// Limited: only the newest incidents are searched for those of one team; older ones are left out.
 const OPEN_SCOPED: &str = "SELECT s.source, s.cluster, s.namespace, s.service, i.id FROM
     (SELECT id, last_at FROM incident WHERE ended_at IS NULL AND phase = 'open'
      ORDER BY last_at DESC, id DESC LIMIT 20000) i
@@ -64,7 +64,7 @@ const UNTOLD: &str = "SELECT body FROM decision WHERE incident IS NULL ORDER BY 
 const OPEN_BELOW: &str =
     "SELECT id FROM incident WHERE id < ?1 AND ended_at IS NULL AND phase = 'open' ORDER BY id DESC LIMIT ?2";
 const ALL_BELOW: &str = "SELECT id FROM incident WHERE id < ?1 AND phase != 'gathering' ORDER BY id DESC LIMIT ?2";
-/// Of whatever was told lately; an incident that is over by now is sorted out afterwards.
+/// All escalation notices since then; incidents that have ended are filtered out later.
 const ESCALATED: &str = "SELECT DISTINCT incident FROM notice INDEXED BY notice_made
     WHERE made_at > ?1 AND kind = 'escalated' AND incident IS NOT NULL ORDER BY incident DESC LIMIT 2000";
 
@@ -88,7 +88,7 @@ impl IncidentQueries for Snapshot<'_> {
         };
         let mut found: Vec<u64> = Vec::new();
         let mut last = None;
-        // Of one incident the rows come one after the other.
+        // The rows of one incident are consecutive.
         self.query(if which == Incidents::All { ALL_SCOPED } else { OPEN_SCOPED }, [], |row| {
             let id = load::id(row, 4)?;
             if last != Some(id) && wanted(super::names(row)?) {
@@ -180,7 +180,7 @@ impl IncidentQueries for Snapshot<'_> {
             let body = row.get_ref(0).and_then(|body| Ok(body.as_blob()?)).map_err(of)?;
             let decision: Decision =
                 rmp_serde::from_slice(body).map_err(|error| self.row_error("a decision", error))?;
-            // One that joined several incidents stands there several times.
+            // A decision that joined several incidents has a row for each.
             if filter.wants(&decision) && found.last() != Some(&decision) {
                 found.push(decision);
                 if found.len() == most {

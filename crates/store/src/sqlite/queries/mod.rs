@@ -1,4 +1,4 @@
-//! Readers beside the writer. Every question goes through an index, and a test asks SQLite for the plan of each.
+//! Readers beside the writer. Every query uses an index, and a test asks SQLite for the plan of each.
 
 mod deliveries;
 mod events;
@@ -29,7 +29,7 @@ impl Reader {
         Ok(Self(store))
     }
 
-    /// All that is read for one answer is of one moment.
+    /// A consistent view: everything that is read from one snapshot is of one moment.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -63,7 +63,7 @@ pub struct Snapshot<'a> {
 impl crate::Snapshot for Snapshot<'_> {}
 
 impl Snapshot<'_> {
-    /// How SQLite would carry out each query of this module: for the test that none reads a whole table.
+    /// SQLite's plan of each query of this module, for the test that none scans a whole table.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -125,7 +125,7 @@ impl Deref for Snapshot<'_> {
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        // Nothing was written; a reader that cannot even end is thrown away at its next question.
+        // Nothing was written. A reader whose rollback fails is dropped after its next query fails.
         let _ = self.reader.0.connection.execute_batch("ROLLBACK");
     }
 }

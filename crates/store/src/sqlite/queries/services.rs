@@ -20,7 +20,7 @@ const AT: &str = "SELECT source, cluster, namespace, service, last_good, failing
     WHERE service = ?1 AND namespace = ?2 AND cluster = ?3 LIMIT 20";
 const OF_WORKLOAD: &str = "SELECT DISTINCT s.source, s.cluster, s.namespace, s.service FROM
     (SELECT id FROM incident WHERE workload = ?1 ORDER BY id DESC LIMIT 500) i JOIN shown s ON s.incident = i.id";
-/// Names are looked through only to suggest the nearest; more services than this are no reason to be slow.
+/// Limited, because names are scanned only to suggest the nearest, and that must not be slow.
 const ALL: &str = "SELECT source, cluster, namespace, service, last_good, failing_since FROM target LIMIT 20000";
 const AFTER: &str = "SELECT source, cluster, namespace, service, last_good, failing_since, id FROM target
     WHERE id > ?1 ORDER BY id LIMIT ?2";

@@ -7,7 +7,8 @@ use rusqlite::{Connection, params};
 use crate::sqlite::commit::sql;
 use podbell_core::event::Target;
 
-/// Writes the services of an incident, unless that was done. They only ever become more.
+/// Writes the services of an incident, unless they are known. Services are only ever added, so an equal number means
+/// that none is new.
 pub(in crate::sqlite) fn write(
     connection: &Connection,
     known: &mut HashMap<u64, usize>,
@@ -24,7 +25,7 @@ pub(in crate::sqlite) fn write(
     Ok(())
 }
 
-/// Incidents that nobody knew of are gone.
+/// Deletes the rows of incidents that are gone.
 pub(in crate::sqlite) fn forget(connection: &Connection, incidents: &[u64]) -> rusqlite::Result<()> {
     for incident in incidents {
         connection.prepare_cached("DELETE FROM shown WHERE incident = ?1")?.execute([sql(*incident)])?;
@@ -32,7 +33,7 @@ pub(in crate::sqlite) fn forget(connection: &Connection, incidents: &[u64]) -> r
     Ok(())
 }
 
-/// Deletes rows of incidents that were deleted: they are older than every one that is kept.
+/// Deletes the rows of deleted incidents, which are older than all that are kept.
 pub(in crate::sqlite) fn delete_old(connection: &Connection, round: u32) -> rusqlite::Result<usize> {
     connection.execute(
         "DELETE FROM shown WHERE incident IN (SELECT DISTINCT incident FROM shown

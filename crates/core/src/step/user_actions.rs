@@ -1,12 +1,12 @@
-//! What people do, inside the core: mutes and acknowledgements, their announcement and their end.
+//! User actions inside the core: mutes and acknowledgements, their notices and their end.
 //!
-//! Who may do what is decided here, too, by the scope that came with the deed: what lies outside of
-//! it is, for its author, not there.
+//! Also decides who may do what, by the scope that came with the action: what lies outside of the scope does not exist
+//! for its author.
 
 use std::collections::BTreeSet;
 
 use super::incidents::rule_of;
-use super::{Made, Setup, State, Writes};
+use super::{NoticeDraft, Setup, State, Writes};
 use crate::event::Target;
 use crate::incident::{Incident, Phase};
 use crate::mute::{Acknowledged, Author, LONGEST_MUTE, Mute, Muted};
@@ -17,29 +17,29 @@ use crate::scope::Scope;
 use crate::time::Time;
 use crate::user_action::{Act, ActionResult, Refusal, UserAction};
 
-/// So many mutes hold at once: each is asked with everything that is told.
+/// Bound on the mutes in force: every notice is checked against all of them.
 const MOST_MUTES: usize = 500;
-/// How much of a person's reason is kept, and of a name.
+/// How many characters are kept of a user's reason, and of a name.
 const MOST_WHY: usize = 300;
 const MOST_NAME: usize = 253;
-/// Of so many services that a mute names the rules are asked whom they tell.
+/// Bound on the services named by a mute whose rules are searched for destinations.
 const MOST_ASKED: usize = 50;
 
-/// A deed that was done, for the record.
+/// A user action that was carried out, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// When.
+    /// When it was carried out.
     pub at: Time,
-    /// The incident that it was done to, if it was one.
+    /// The incident that it concerns, if any.
     pub incident: Option<u64>,
-    /// Who.
+    /// Who carried it out.
     pub by: Author,
-    /// What.
+    /// The action.
     pub act: Act,
 }
 
 impl State {
-    /// Carries out what a person wants done at `now`.
+    /// Carries out a user action at `now`.
     pub fn act(&mut self, setup: &Setup, deed: &UserAction, now: Time, writes: &mut Writes) -> ActionResult {
         let by = Author { name: clipped(&deed.by.name, MOST_NAME), via: clipped(&deed.by.via, MOST_NAME) };
         let done = match &deed.act {
@@ -77,8 +77,7 @@ impl State {
         if let Err(because) = self.may_mute(setup, &mute) {
             return ActionResult::Refused { because };
         }
-        // Said again, it counts from now: the new one takes the old one's place, and nobody hears that
-        // the old one is over.
+        // A repeated mute counts from now: it replaces the old one, and nobody is notified that the old one ended.
         let same = self.mutes.values().filter(|other| other.what == mute.what && other.scope == mute.scope);
         for id in same.map(|other| other.id).collect::<Vec<_>>() {
             self.mutes.remove(&id);
@@ -99,7 +98,7 @@ impl State {
             holds,
         };
         let to = self.affected(setup, &mute, &held);
-        let made = Made {
+        let made = NoticeDraft {
             kind: NoticeKind::Info,
             caused_at: now,
             severity: Severity::Info,
@@ -115,7 +114,7 @@ impl State {
         ActionResult::Muted { mute, holds }
     }
 
-    /// Whether there is such a thing, as far as its author may see, and it is theirs to silence.
+    /// Whether what is muted exists as far as the author may see, and the author's scope covers it.
     fn may_mute(&self, setup: &Setup, mute: &Mute) -> Result<(), Refusal> {
         match &mute.what {
             Muted::Incident { id } => {
@@ -144,12 +143,12 @@ impl State {
         self.incidents.values().filter(|incident| mute.holds(incident)).map(|incident| incident.id).collect()
     }
 
-    /// Who would hear of what is muted: of what is there now, and of what may come.
+    /// The destinations of what is muted: of present incidents and of future ones.
     fn affected(&self, setup: &Setup, mute: &Mute, held: &[u64]) -> BTreeSet<Destination> {
         let mut to = BTreeSet::new();
         for incident in held.iter().filter_map(|id| self.incidents.get(id)) {
             let rule = rule_of(setup, incident).into_iter().flat_map(|rule| &rule.notify);
-            to.extend(rule.chain(incident.telling.keys()).cloned());
+            to.extend(rule.chain(incident.notifications.keys()).cloned());
         }
         match &mute.what {
             Muted::Incident { .. } => {}
@@ -221,7 +220,7 @@ impl State {
         ActionResult::Acknowledged { id, before }
     }
 
-    /// Mutes whose time has come.
+    /// Ends the mutes whose time is over.
     pub(super) fn wake_mutes(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         let over: Vec<Mute> = self.mutes.values().filter(|mute| mute.until <= now).cloned().collect();
         for mute in over {
@@ -229,7 +228,7 @@ impl State {
         }
     }
 
-    /// It is over: what it held and is still open is told, unless another mute holds it.
+    /// Ends a mute: notifies of the incidents that it held and that are still open, unless another mute holds them.
     fn end_mute(&mut self, mute: &Mute, setup: &Setup, now: Time, writes: &mut Writes) {
         self.mutes.remove(&mute.id);
         writes.mutes_over.insert(mute.id);
@@ -248,7 +247,7 @@ impl State {
         }
     }
 
-    /// An incident is over for good: nobody need mute it any more.
+    /// Drops the mutes of an incident that is over for good.
     pub(super) fn forget_mutes_of(&mut self, id: u64, writes: &mut Writes) {
         let of = Muted::Incident { id };
         let over: Vec<u64> = self.mutes.values().filter(|mute| mute.what == of).map(|mute| mute.id).collect();
@@ -258,24 +257,24 @@ impl State {
         }
     }
 
-    /// The mute that holds an incident, of several the one that ends last.
+    /// The mute that holds an incident; of several, the one that ends last.
     pub(super) fn muted(&self, incident: &Incident) -> Option<(u64, Time)> {
         let holding = self.mutes.values().filter(|mute| mute.holds(incident));
         holding.map(|mute| (mute.id, mute.until)).max_by_key(|(_, until)| *until)
     }
 
-    /// A mute that holds.
+    /// A mute that has not ended.
     pub fn mute_in_force(&self, id: u64) -> Option<&Mute> {
         self.mutes.get(&id)
     }
 
-    /// All mutes that hold, in the order of saying.
+    /// All mutes that have not ended, in the order of creation.
     pub fn mutes(&self) -> impl Iterator<Item = &Mute> {
         self.mutes.values()
     }
 }
 
-/// What a person said, on one line.
+/// Joins a user's text into one line, and cuts it.
 fn clipped(text: &str, most: usize) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(most).collect()
 }

@@ -1,4 +1,4 @@
-//! Services come and go.
+//! The list of targets: services come and go.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use crate::event::Target;
 use crate::source::TargetEntry;
 use crate::time::Time;
 
-/// In how many complete discoveries a service must be absent to be gone.
+/// A service is gone once it was absent from this many complete discoveries.
 pub const GONE_AFTER: u32 = 2;
 
 impl State {
-    pub(super) fn roster(
+    pub(super) fn target_list(
         &mut self,
         setup: &Setup,
         source: &Arc<str>,
@@ -53,14 +53,15 @@ impl State {
         self.sources.entry(source.clone()).or_default().roster_known = true;
     }
 
-    /// Forgets a target and ends what only it has shown.
+    /// Forgets a target, and closes the incidents that only it shows.
     pub(super) fn gone(&mut self, target: &Target, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
         self.leave(target, because, setup, now, writes);
         self.leave_trouble(setup, target, now, writes);
         if let Some(state) = self.targets.remove(target) {
             self.episodes = self.episodes.saturating_sub(state.readings.map_or(0, |readings| readings.len()));
         }
-        // Only a target that changed has rows in this commit: of ten thousand that are gone nearly none.
+        // Only a target that changed has rows in this commit: of ten thousand that are gone, hardly any. Skip the scan
+        // for the others.
         if writes.targets.remove(target) {
             writes.series.retain(|row| row.target != *target);
         }
