@@ -13,7 +13,7 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(30);
 
 /// A source in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourcePulse {
+pub struct SourceHealth {
     /// Its name.
     pub name: String,
     /// Watched services.
@@ -28,7 +28,7 @@ pub struct SourcePulse {
 
 /// A destination in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DestinationPulse {
+pub struct DestinationHealth {
     /// Its name.
     pub name: String,
     /// Deliveries that wait.
@@ -51,9 +51,9 @@ pub struct Snapshot {
     /// Episodes that are known.
     pub episodes: u64,
     /// The sources.
-    pub sources: Vec<SourcePulse>,
+    pub sources: Vec<SourceHealth>,
     /// The destinations.
-    pub destinations: Vec<DestinationPulse>,
+    pub destinations: Vec<DestinationHealth>,
 }
 
 /// See the module.
@@ -107,7 +107,7 @@ impl HealthStatus {
     /// good poll, and where there is nothing to poll.
     pub fn well(&self, now: Time, polled_within: Duration) -> bool {
         let snapshot = self.snapshot();
-        let polled = |source: &SourcePulse| source.last_good.is_some_and(|last| now.since(last) <= polled_within);
+        let polled = |source: &SourceHealth| source.last_good.is_some_and(|last| now.since(last) <= polled_within);
         self.ready() && snapshot.sources.iter().any(polled)
     }
 
@@ -121,7 +121,7 @@ impl HealthStatus {
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
     incidents: u64,
-    sources: Vec<SourcePulse>,
+    sources: Vec<SourceHealth>,
 }
 
 /// Visits every service and every incident.
@@ -133,7 +133,7 @@ pub fn count(engine: &Engine) -> Counted {
         // Targets are sorted by source.
         for (target, known) in state.targets() {
             if counted.sources.last().is_none_or(|source| source.name != *target.source) {
-                counted.sources.push(SourcePulse { name: target.source.to_string(), ..SourcePulse::default() });
+                counted.sources.push(SourceHealth { name: target.source.to_string(), ..SourceHealth::default() });
             }
             if let Some(source) = counted.sources.last_mut() {
                 source.targets += 1;
@@ -148,7 +148,7 @@ pub fn count(engine: &Engine) -> Counted {
             match counted.sources.iter_mut().find(|source| source.name == **name) {
                 Some(source) => source.last_good = source.last_good.max(last_good),
                 None => {
-                    counted.sources.push(SourcePulse { name: name.to_string(), last_good, ..SourcePulse::default() })
+                    counted.sources.push(SourceHealth { name: name.to_string(), last_good, ..SourceHealth::default() })
                 }
             }
         }
@@ -163,7 +163,7 @@ pub fn snapshot(engine: &Engine, counted: Counted) -> Snapshot {
     let mut snapshot = Snapshot { totals: engine.totals(), incidents, episodes, sources, ..Snapshot::default() };
     let destinations = engine.outbox().into_iter().flat_map(|outbox| outbox.destinations());
     snapshot.destinations = destinations
-        .map(|(name, state)| DestinationPulse {
+        .map(|(name, state)| DestinationHealth {
             name: name.to_string(),
             due: state.due.len() as u64,
             open: state.sends.len() as u64,

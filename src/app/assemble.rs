@@ -131,22 +131,22 @@ impl Renderer for Rendered {
 /// The operator's heartbeat, if there is one.
 pub fn heartbeat(
     config: &Config,
-    pulse: &Arc<crate::health::HealthStatus>,
+    health: &Arc<crate::health::HealthStatus>,
     client: reqwest::Client,
 ) -> Option<SideTask> {
     let heartbeat = config.operator.heartbeat.as_ref()?;
-    let (url, every, within, pulse) = (heartbeat.url.clone(), heartbeat.every, polled_within(config), pulse.clone());
-    Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, pulse, within, stop))))
+    let (url, every, within, health) = (heartbeat.url.clone(), heartbeat.every, polled_within(config), health.clone());
+    Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, health, within, stop))))
 }
 
 /// The server, on a listener that is bound already. `outside` are the public routes.
 pub fn server(
     listener: tokio::net::TcpListener,
-    pulse: Arc<crate::health::HealthStatus>,
+    health: Arc<crate::health::HealthStatus>,
     reload: Option<Reload>,
     outside: axum::Router,
 ) -> SideTask {
-    Box::new(move |stop| Box::pin(crate::server::serve(listener, pulse, reload, outside, stop)))
+    Box::new(move |stop| Box::pin(crate::server::serve(listener, health, reload, outside, stop)))
 }
 
 /// Who may reload rules; `asks` go to the task that reloads them.
@@ -158,7 +158,7 @@ pub fn reload(config: &Config, asks: mpsc::Sender<crate::server::Ask>) -> Reload
 pub fn page(
     config: &Config,
     queries: Arc<QueryService>,
-    pulse: Arc<crate::health::HealthStatus>,
+    health: Arc<crate::health::HealthStatus>,
     policies: &BTreeMap<Destination, Policy>,
 ) -> axum::Router {
     let server = &config.server;
@@ -179,7 +179,7 @@ pub fn page(
         paces: policies.iter().map(|(name, policy)| (name.to_string(), policy.pace)).collect(),
         now: Arc::new(clock::now),
     };
-    page::routes(page, queries, pulse)
+    page::routes(page, queries, health)
 }
 
 /// The route of the gateway.

@@ -28,14 +28,14 @@ pub fn command_sink() -> (EngineSink, UserActions) {
 }
 
 impl CommandSink for EngineSink {
-    fn act(&self, deed: UserAction) -> Acting<'_> {
+    fn act(&self, action: UserAction) -> Acting<'_> {
         Box::pin(async move {
             let (said, heard) = oneshot::channel();
             let answer = Box::new(move |done| {
                 // The caller may be gone; the action is done all the same.
                 let _ = said.send(done);
             });
-            let asked = ActionRequest { deed: Box::new(deed), answer };
+            let asked = ActionRequest { action: Box::new(action), answer };
             let done = async {
                 self.0.send(asked).await.map_err(|_| ActError::Silent)?;
                 heard.await.map_err(|_| ActError::Silent)
@@ -49,8 +49,8 @@ impl CommandSink for EngineSink {
 }
 
 /// Passes user actions on until no sender is left.
-pub(super) async fn relay(mut deeds: UserActions, happened: mpsc::Sender<EngineEvent>) {
-    while let Some(asked) = deeds.0.recv().await {
+pub(super) async fn relay(mut user_actions: UserActions, happened: mpsc::Sender<EngineEvent>) {
+    while let Some(asked) = user_actions.0.recv().await {
         if happened.send(EngineEvent::Action(asked)).await.is_err() {
             return;
         }

@@ -49,7 +49,7 @@ pub(super) fn start(
     engine: Engine,
     inlets: Inlets,
     jobs: mpsc::UnboundedSender<SendJob>,
-    pulse: Arc<HealthStatus>,
+    health: Arc<HealthStatus>,
     drain: Arc<AtomicBool>,
 ) -> EngineThread {
     let handle = Handle::current();
@@ -57,7 +57,7 @@ pub(super) fn start(
         engine,
         inlets,
         jobs,
-        pulse,
+        health,
         drain,
         handle,
         clocks: Clocks::start(),
@@ -74,7 +74,7 @@ struct Turns {
     engine: Engine,
     inlets: Inlets,
     jobs: mpsc::UnboundedSender<SendJob>,
-    pulse: Arc<HealthStatus>,
+    health: Arc<HealthStatus>,
     drain: Arc<AtomicBool>,
     handle: Handle,
     clocks: Clocks,
@@ -104,7 +104,7 @@ impl Turns {
                 self.engine.claim_nothing_more();
             }
             if (draining || closed) && self.engine.in_flight() == 0 && self.inlets.is_empty() {
-                self.pulse.beat(!self.failing, Some(health::snapshot(&self.engine, health::count(&self.engine))));
+                self.health.beat(!self.failing, Some(health::snapshot(&self.engine, health::count(&self.engine))));
                 return broken;
             }
         }
@@ -209,7 +209,7 @@ impl Turns {
                 broken = Some(error).filter(StoreError::is_final);
             }
         }
-        self.pulse.committed(self.engine.totals().commits);
+        self.health.committed(self.engine.totals().commits);
         let over = |since: Option<Instant>, span| since.is_none_or(|since| since.elapsed() >= span);
         let fresh = over(self.snapshot_at, SECOND).then(|| {
             let begun = clock::monotonic();
@@ -221,7 +221,7 @@ impl Turns {
             }
             health::snapshot(&self.engine, self.counted.clone())
         });
-        self.pulse.beat(!self.failing, fresh);
+        self.health.beat(!self.failing, fresh);
         broken
     }
 }

@@ -18,7 +18,7 @@ pub async fn run(
     client: reqwest::Client,
     url: SecretString,
     every: Duration,
-    pulse: Arc<HealthStatus>,
+    health: Arc<HealthStatus>,
     polled_within: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -30,7 +30,7 @@ pub async fn run(
             _ = turns.tick() => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
-        if !pulse.well(clock::now(), polled_within) {
+        if !health.well(clock::now(), polled_within) {
             // Before the first poll, the missing heartbeat needs no warning.
             if started.elapsed() > FIRST_POLL {
                 tracing::warn!("no heartbeat sent: polling or the store does not work");

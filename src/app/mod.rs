@@ -49,11 +49,11 @@ pub struct Service {
     /// Watches rule files.
     pub rules: Option<reload::RulesTask>,
     /// User actions.
-    pub deeds: Option<command_sink::UserActions>,
+    pub user_actions: Option<command_sink::UserActions>,
     /// Resolves when the store turns out to be damaged.
     pub damage: BoxFuture<StoreError>,
     /// The health of the service.
-    pub pulse: Arc<HealthStatus>,
+    pub health: Arc<HealthStatus>,
 }
 
 /// Why a service ended by itself.
@@ -80,7 +80,7 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     let (stopping, stopped) = watch::channel(false);
     let drain = Arc::new(AtomicBool::new(false));
     let inlets = Inlets { urgent: inbox, seen };
-    let engine = engine_thread::start(service.engine, inlets, jobs, service.pulse.clone(), drain.clone());
+    let engine = engine_thread::start(service.engine, inlets, jobs, service.health.clone(), drain.clone());
     let mut sources = JoinSet::new();
     for source in service.sources {
         sources.spawn(source(events.clone(), stopped.clone()));
@@ -96,8 +96,8 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         sides.spawn(rules(reloads, stopped.clone()));
         sides.spawn(relay_rules(relay, happened.clone()));
     }
-    if let Some(deeds) = service.deeds {
-        sides.spawn(command_sink::relay(deeds, happened.clone()));
+    if let Some(user_actions) = service.user_actions {
+        sides.spawn(command_sink::relay(user_actions, happened.clone()));
     }
     sides.spawn(carry_out(job_queue, service.deliver, happened));
     tokio::pin!(stop);

@@ -22,14 +22,14 @@ impl InboxSink {
         Self { store, patience }
     }
 
-    fn act_now(&self, deed: UserAction) -> Result<ActionResult, ActError> {
+    fn act_now(&self, action: UserAction) -> Result<ActionResult, ActError> {
         let running = self.store.is_owned();
         let store = self.store.inbox().map_err(refused)?;
         // No service runs. Do not queue the action: the next service to start would carry it out unnoticed.
         if !running {
             return Err(ActError::NotRunning);
         }
-        let id = store.ask(&Command::UserAction { deed: Box::new(deed) }, clock::now()).map_err(refused)?;
+        let id = store.ask(&Command::UserAction { action: Box::new(action) }, clock::now()).map_err(refused)?;
         let start = clock::monotonic();
         while start.elapsed() < self.patience {
             if let Some(answer) = store.answer(id).map_err(refused)? {
@@ -54,10 +54,10 @@ fn refused(error: StoreError) -> ActError {
 }
 
 impl CommandSink for InboxSink {
-    fn act(&self, deed: UserAction) -> Acting<'_> {
+    fn act(&self, action: UserAction) -> Acting<'_> {
         let sink = self.clone();
         Box::pin(async move {
-            let acting = tokio::task::spawn_blocking(move || sink.act_now(deed));
+            let acting = tokio::task::spawn_blocking(move || sink.act_now(action));
             acting.await.unwrap_or(Err(ActError::Silent))
         })
     }

@@ -164,5 +164,5 @@ pub type Acting<'a> = Waiting<'a, Result<ActionResult, ActError>>;
 /// Carries out user actions: the running engine, or the store's inbox.
 pub trait CommandSink: Send + Sync {
     /// Carries out the action and waits until it is committed.
-    fn act(&self, deed: UserAction) -> Acting<'_>;
+    fn act(&self, action: UserAction) -> Acting<'_>;
 }

@@ -43,7 +43,7 @@ impl RuleCatalog {
 
 /// Which list to read, and for whom.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ListRequest {
     /// What the reader may see.
     pub scope: Scope,
     /// Which part of it.
@@ -115,22 +115,22 @@ impl QueryService {
     }
 
     /// A page of incidents.
-    pub(crate) async fn incidents(&self, asked: Asked) -> Result<Page<Brief>, ListError> {
+    pub(crate) async fn incidents(&self, asked: ListRequest) -> Result<Page<Brief>, ListError> {
         self.list(asked, |answers, filter| answers.incident_page(filter)).await
     }
 
     /// A page of watched services.
-    pub(crate) async fn targets(&self, asked: Asked) -> Result<Page<Watched>, ListError> {
+    pub(crate) async fn targets(&self, asked: ListRequest) -> Result<Page<Watched>, ListError> {
         self.list(asked, |answers, filter| answers.target_page(filter)).await
     }
 
     /// A page of the events of a service.
-    pub(crate) async fn events(&self, service: String, asked: Asked) -> Result<Page<EventRow>, ListError> {
+    pub(crate) async fn events(&self, service: String, asked: ListRequest) -> Result<Page<EventRow>, ListError> {
         self.list(asked, move |answers, filter| answers.event_page(&service, filter)).await
     }
 
     /// A page of deliveries: only for whoever may see everything.
-    pub(crate) async fn deliveries(&self, asked: Asked) -> Result<Page<DeliveryRow>, ListError> {
+    pub(crate) async fn deliveries(&self, asked: ListRequest) -> Result<Page<DeliveryRow>, ListError> {
         if !asked.scope.is_everything() {
             return Err(ListError::NotYours);
         }
@@ -138,7 +138,7 @@ impl QueryService {
     }
 
     /// The mutes in force.
-    pub(crate) async fn mutes(&self, asked: Asked) -> Result<Page<Mute>, ListError> {
+    pub(crate) async fn mutes(&self, asked: ListRequest) -> Result<Page<Mute>, ListError> {
         self.list(asked, |answers, _| answers.mute_page()).await
     }
 
@@ -148,7 +148,7 @@ impl QueryService {
         reader: super::views::Reader,
         view: impl FnOnce(&Answers<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ListError> {
-        let asked = Asked { scope: reader.scope, filter: Filter::default(), now: reader.now };
+        let asked = ListRequest { scope: reader.scope, filter: Filter::default(), now: reader.now };
         let view = |answers: &Answers<'_>, _: &Filter| Ok(Ok(Page { items: vec![view(answers)?], next: None }));
         let mut page = self.list(asked, view).await?;
         page.items.pop().ok_or(ListError::Unreadable)
@@ -156,10 +156,10 @@ impl QueryService {
 
     async fn list<T: Send + 'static>(
         &self,
-        asked: Asked,
+        asked: ListRequest,
         list: impl FnOnce(&Answers<'_>, &Filter) -> Listed<T> + Send + 'static,
     ) -> Result<Page<T>, ListError> {
-        let (known, Asked { scope, filter, now }) = (self.catalog.get(), asked);
+        let (known, ListRequest { scope, filter, now }) = (self.catalog.get(), asked);
         let read = move |store: &dyn Snapshot| list(&Answers { store, known: &known, scope: &scope, now }, &filter);
         match self.readers.read(self.patience, read).await {
             Ok(page) => page.map_err(|NoKey| ListError::NoKey),
@@ -189,8 +189,8 @@ impl QueryService {
 
     async fn act(&self, question: &Question, act: Act, about: String) -> Answer {
         let by = question.speaker.author.clone();
-        let deed = UserAction { by: by.clone(), scope: question.speaker.scope.clone(), act };
-        let acting = tokio::time::timeout(self.patience, self.sink.act(deed));
+        let action = UserAction { by: by.clone(), scope: question.speaker.scope.clone(), act };
+        let acting = tokio::time::timeout(self.patience, self.sink.act(action));
         let because = match acting.await {
             Ok(Ok(done)) => return Answer::Done { done: Box::new(done), about, by },
             Ok(Err(ActError::Store)) => Excuse::NotDone,

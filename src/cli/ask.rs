@@ -96,7 +96,7 @@ impl FromArgMatches for ChatCommand {
 
 /// The terminal's own options, and the words left for the parser.
 #[derive(Debug)]
-struct Asked {
+struct ParsedArgs {
     config: String,
     url: Option<String>,
     output: Output,
@@ -132,7 +132,7 @@ pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn answer(asked: &Asked, text: String, style: &Style) -> anyhow::Result<(Answer, Known)> {
+fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(Answer, Known)> {
     let (config, loaded) = setup::load(asked.config.as_ref())?;
     let store = setup::store(&config);
     let ended = !store.is_owned();
@@ -188,8 +188,8 @@ fn as_word(text: &str) -> String {
 }
 
 /// Takes out the terminal's own options.
-fn read(words: Vec<String>) -> anyhow::Result<Asked> {
-    let mut asked = Asked {
+fn read(words: Vec<String>) -> anyhow::Result<ParsedArgs> {
+    let mut asked = ParsedArgs {
         config: "podbell.yaml".to_owned(),
         url: None,
         output: Output::Text,

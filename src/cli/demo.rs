@@ -126,16 +126,16 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         renderer: Box::new(assemble::Rendered(notifiers.clone())),
         chance: Box::new(rand::random::<f64>),
     };
-    let pulse = Arc::new(HealthStatus::default());
+    let health = Arc::new(HealthStatus::default());
     let service = Service {
         engine: Engine::new(parts, start)?,
         rules: None,
-        deeds: None,
+        user_actions: None,
         damage: Box::pin(std::future::pending()),
         deliver: assemble::deliver(notifiers),
         sources: vec![legacy_api::task(source, http)],
-        sides: vec![assemble::server(listener, pulse.clone(), None, axum::Router::new()), narrator(args)],
-        pulse: pulse.clone(),
+        sides: vec![assemble::server(listener, health.clone(), None, axum::Router::new()), narrator(args)],
+        health: health.clone(),
     };
     let (length, signals) = (args.length, super::Signals::listen()?);
     let stop = async move {
@@ -147,7 +147,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     };
     app::run(service, stop).await?;
     emulator.stop().await;
-    Ok(pulse.snapshot())
+    Ok(health.snapshot())
 }
 
 fn setup() -> anyhow::Result<Setup> {

@@ -35,7 +35,7 @@ pub(super) fn start(args: &LogArgs) {
     }
 }
 
-/// Reads `--log-level`. What is neither a level nor a filter would silence everything.
+/// Reads `--log-level`. Refuses what is neither a level nor a filter: it would silence everything.
 fn filter(text: &str) -> anyhow::Result<String> {
     // A bare level applies to podbell alone. At debug and trace the network libraries log every connection and its
     // host, which is of no use here and may be confidential.

@@ -91,7 +91,7 @@ async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watc
     let client = assemble::client(&config.http)?;
     let notifiers = Arc::new(assemble::notifiers(&config, client.clone()));
     let policies = notifiers.policies();
-    let pulse = Arc::new(HealthStatus::default());
+    let health = Arc::new(HealthStatus::default());
     let (rule_count, source_count) = (rules.len(), config.sources.len());
     let parts = Parts {
         store,
@@ -101,18 +101,18 @@ async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watc
         chance: Box::new(rand::random::<f64>),
     };
     let (asks, asked) = tokio::sync::mpsc::channel(1);
-    let (sink, deeds) = command_sink::command_sink();
+    let (sink, user_actions) = command_sink::command_sink();
     let catalog = Arc::new(RuleCatalog::default());
     let readers = Readers::new(location.clone(), READERS);
     let queries = Arc::new(QueryService::new(readers, Arc::new(sink), catalog.clone()));
     let chats = chats::chats(&config, &client, &(queries.clone() as Arc<dyn Queries>))?;
-    let page = assemble::page(&config, queries.clone(), pulse.clone(), &policies);
+    let page = assemble::page(&config, queries.clone(), health.clone(), &policies);
     let gateway = assemble::gateway(&config, Readers::new(location.clone(), GATEWAY_READERS), catalog.clone());
     let outside = chats.routes.merge(assemble::api(&config, queries)).merge(gateway).merge(page);
     let reload = assemble::reload(&config, asks);
-    let mut sides = vec![assemble::server(listener, pulse.clone(), Some(reload), outside)];
+    let mut sides = vec![assemble::server(listener, health.clone(), Some(reload), outside)];
     sides.extend(chats.connections);
-    sides.extend(assemble::heartbeat(&config, &pulse, client.clone()));
+    sides.extend(assemble::heartbeat(&config, &health, client.clone()));
     let mut engine = Engine::new(parts, now)?;
     engine.take_rules(NewRules::AsMade { good, refused });
     let (known, aliases) = (catalog, config.aliases());
@@ -120,12 +120,12 @@ async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watc
     let service = Service {
         engine,
         rules: Some(watched.task(asked)),
-        deeds: Some(deeds),
+        user_actions: Some(user_actions),
         deliver: assemble::deliver(notifiers),
         sources: assemble::sources(&config, &client),
         sides,
         damage: damage(&location),
-        pulse,
+        health,
     };
     // From here on podbell shuts down in order, even if a signal comes at once.
     let signals = super::Signals::listen()?;

@@ -1,5 +1,5 @@
-//! Components: one folder a platform or source, which holds all that is known of it. The rest of podbell knows the rows of
-//! the [`registry`] and the traits behind them.
+//! Components: one folder per platform or source, with everything that is specific to it. The rest of podbell knows
+//! the rows of the [`registry`] and the traits behind them.
 
 pub mod console;
 pub mod feishu;

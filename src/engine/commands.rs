@@ -29,11 +29,11 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
             1 => format!("delivery {} was given up", id.0),
             n => format!("delivery {} was given up, with {} others of the same message", id.0, n - 1),
         },
-        Command::UserAction { deed } => {
-            let mut deed = deed.clone();
-            bounds::deed(&mut deed);
-            let done = memory.state.act(setup, &deed, now, &mut turn.writes);
-            super::log::deed(&deed, &done);
+        Command::UserAction { action } => {
+            let mut action = action.clone();
+            bounds::action(&mut action);
+            let done = memory.state.act(setup, &action, now, &mut turn.writes);
+            super::log::user_action(&action, &done);
             serde_json::to_string(&done)
                 .unwrap_or_else(|error| format!("done, but the answer cannot be written: {error}"))
         }

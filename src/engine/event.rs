@@ -22,14 +22,14 @@ pub enum EngineEvent {
 /// A user action, and the callback for its result.
 pub struct ActionRequest {
     /// The action.
-    pub deed: Box<UserAction>,
+    pub action: Box<UserAction>,
     /// Called once: with the result when it is committed, with `None` when it could not be written.
     pub answer: Box<dyn FnOnce(Option<ActionResult>) + Send>,
 }
 
 impl std::fmt::Debug for ActionRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.deed.fmt(f)
+        self.action.fmt(f)
     }
 }
 

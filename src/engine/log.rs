@@ -30,8 +30,8 @@ pub(super) fn notices(notices: &[Notice]) {
 }
 
 /// Logs a user action, or its refusal.
-pub(super) fn deed(deed: &UserAction, done: &ActionResult) {
-    let (by, via) = (deed.by.name.as_str(), deed.by.via.as_str());
+pub(super) fn user_action(action: &UserAction, done: &ActionResult) {
+    let (by, via) = (action.by.name.as_str(), action.by.via.as_str());
     match done {
         ActionResult::Muted { mute, holds } => {
             let seconds = mute.until.since(mute.from).as_secs();

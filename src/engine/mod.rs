@@ -86,7 +86,7 @@ pub struct Engine {
     /// Rules that are not in force yet, or whose commit failed: at most one set, and one refusal that came after it.
     new_rules: Vec<NewRules>,
     /// Target lists that a failed commit left out: a source may send them only once.
-    unheard: Vec<SourceEvent>,
+    unrecorded_lists: Vec<SourceEvent>,
     totals: Totals,
     throttle: LogThrottle,
     last_heartbeat: Time,
@@ -185,7 +185,7 @@ impl Engine {
             in_flight: HashSet::new(),
             unrecorded: Vec::new(),
             new_rules: Vec::new(),
-            unheard: Vec::new(),
+            unrecorded_lists: Vec::new(),
             totals: Totals::default(),
             throttle: LogThrottle::default(),
             last_heartbeat: Time::default(),
@@ -263,7 +263,7 @@ impl Engine {
     /// Sorts the events, together with what earlier turns left over.
     fn sort(&mut self, events: Vec<EngineEvent>) -> Inputs {
         let mut inputs = Inputs {
-            events: std::mem::take(&mut self.unheard),
+            events: std::mem::take(&mut self.unrecorded_lists),
             answers: std::mem::take(&mut self.unrecorded),
             asked: Vec::new(),
         };
@@ -273,7 +273,7 @@ impl Engine {
                 EngineEvent::Answered(send, outcome) => inputs.answers.push((send, outcome)),
                 EngineEvent::Rules(rules) => self.take_rules(*rules),
                 EngineEvent::Action(mut asked) => {
-                    bounds::deed(&mut asked.deed);
+                    bounds::user_action(&mut asked.action);
                     inputs.asked.push(asked);
                 }
             }
@@ -293,9 +293,10 @@ impl Engine {
             let SourceEvent::TargetList { source, complete, .. } = &event else { continue };
             if *complete {
                 // A complete list replaces what was kept of that source.
-                self.unheard.retain(|old| !matches!(old, SourceEvent::TargetList { source: of, .. } if of == source));
+                self.unrecorded_lists
+                    .retain(|old| !matches!(old, SourceEvent::TargetList { source: of, .. } if of == source));
             }
-            self.unheard.push(event);
+            self.unrecorded_lists.push(event);
         }
         inputs.asked.into_iter().for_each(|asked| (asked.answer)(None));
     }
@@ -303,7 +304,7 @@ impl Engine {
     /// Answers people, counts, and returns the requests. Everything needed is in memory, so nothing here can fail.
     fn dispatch(&mut self, memory: &mut InMemoryState, inputs: &mut Inputs, turn: Turn) -> Vec<SendJob> {
         for (asked, done) in inputs.asked.drain(..).zip(turn.done) {
-            log::deed(&asked.deed, &done);
+            log::user_action(&asked.action, &done);
             (asked.answer)(Some(done));
         }
         if !turn.jobs.is_empty() {

@@ -32,7 +32,7 @@ impl Engine {
             turn.answered.push((request.item, answer));
         }
         for asked in &inputs.asked {
-            turn.done.push(memory.state.act(&self.setup, &asked.deed, turn.now, &mut turn.writes));
+            turn.done.push(memory.state.act(&self.setup, &asked.action, turn.now, &mut turn.writes));
         }
     }
 

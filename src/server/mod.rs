@@ -27,29 +27,29 @@ use crate::health::HealthStatus;
 /// a guard stands in front of them.
 pub async fn serve(
     listener: TcpListener,
-    pulse: Arc<HealthStatus>,
+    health: Arc<HealthStatus>,
     reload: Option<Reload>,
     outside: Router,
     stopped: watch::Receiver<bool>,
 ) {
     let outside = outside.merge(reload::routes(reload));
     let outside = guarded(outside, Gate::new(Limits::default()));
-    connections::serve(listener, routes(pulse).merge(outside), stopped).await;
+    connections::serve(listener, routes(health).merge(outside), stopped).await;
 }
 
-fn routes(pulse: Arc<HealthStatus>) -> Router {
-    let (alive, ready) = (pulse.clone(), pulse.clone());
+fn routes(health: Arc<HealthStatus>) -> Router {
+    let (alive, ready) = (health.clone(), health.clone());
     Router::new()
         .route("/healthz", get(move || async move { verdict(alive.alive(), "no turn for 30 s") }))
         .route("/readyz", get(move || async move { verdict(ready.ready(), "the store cannot be written") }))
-        .route("/metrics", get(move || async move { metrics_page(&pulse) }))
+        .route("/metrics", get(move || async move { metrics_page(&health) }))
 }
 
 fn verdict(good: bool, bad: &'static str) -> (StatusCode, &'static str) {
     if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, bad) }
 }
 
-fn metrics_page(pulse: &HealthStatus) -> impl IntoResponse + use<> {
+fn metrics_page(health: &HealthStatus) -> impl IntoResponse + use<> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics::page(&pulse.snapshot()))
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics::page(&health.snapshot()))
 }

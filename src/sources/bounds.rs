@@ -112,9 +112,9 @@ impl SourceEvent {
 }
 
 /// The same for a user action.
-pub(crate) fn deed(deed: &mut UserAction) {
-    [&mut deed.by.name, &mut deed.by.via].into_iter().for_each(|text| owned(text, MOST_NAME));
-    let what = match &mut deed.act {
+pub(crate) fn user_action(action: &mut UserAction) {
+    [&mut action.by.name, &mut action.by.via].into_iter().for_each(|text| owned(text, MOST_NAME));
+    let what = match &mut action.act {
         Act::Mute { what, why, .. } => {
             why.iter_mut().for_each(|why| owned(why, MOST_WORDS));
             what

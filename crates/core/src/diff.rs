@@ -16,7 +16,7 @@ use super::time::{Jump, Time};
 pub const REMEMBER: Duration = Duration::from_secs(24 * 3600);
 /// How many episodes that left the list are remembered per target.
 pub const REMEMBER_PER_TARGET: usize = 1000;
-/// How far the cluster's clock may lie behind ours when it dates a new episode.
+/// How far the cluster's clock may be behind ours when it dates a new episode.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 /// The default of a source's `first_poll_window`.
 pub const FIRST_POLL_WINDOW: Duration = Duration::from_secs(600);
@@ -31,7 +31,7 @@ pub struct TargetReadings {
     pub read_since: Option<Time>,
     /// Whether any known episode lacks a readable first date.
     undated: bool,
-    /// How far the source's dates lie behind podbell's clock.
+    /// How far the source's dates are behind podbell's clock.
     pub behind: Duration,
     /// When it was last read in this run of podbell.
     read_at: Option<Time>,

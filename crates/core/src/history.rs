@@ -62,13 +62,13 @@ pub struct Poll {
 
 /// The polls of a history, in the order of time.
 pub struct Polls {
-    lives: Vec<Life>,
+    lives: Vec<TargetHistory>,
     next: BinaryHeap<Reverse<(Time, usize)>>,
     until: Time,
 }
 
 /// The history of one target, and how far it was replayed.
-struct Life {
+struct TargetHistory {
     target: Target,
     every: Duration,
     /// Changes of one poll, by its time.
@@ -87,7 +87,7 @@ struct Life {
 impl Polls {
     /// The polls between two moments. `every` says how often a source was polled.
     pub fn new(observations: Vec<Observation>, since: Time, until: Time, every: impl Fn(&str) -> Duration) -> Self {
-        let mut lives: BTreeMap<Target, Life> = BTreeMap::new();
+        let mut lives: BTreeMap<Target, TargetHistory> = BTreeMap::new();
         let mut down = Vec::new();
         let mut before: BTreeMap<Target, Vec<Event<'static>>> = BTreeMap::new();
         for observation in observations {
@@ -98,10 +98,11 @@ impl Polls {
                 }
                 continue;
             };
-            let life = lives.entry(target.clone()).or_insert_with(|| Life::new(&target, every(&target.source)));
+            let life =
+                lives.entry(target.clone()).or_insert_with(|| TargetHistory::new(&target, every(&target.source)));
             match observation.what {
                 Seen::Change { kind, new, event } => {
-                    let event = life.as_old_as_it_was(kind, new, event, since);
+                    let event = life.backdated(kind, new, event, since);
                     before.entry(target).or_default().extend(life.reading_before(kind, new, &event));
                     life.changes.entry(at).or_default().push(event);
                     life.polled.insert(at);
@@ -130,7 +131,7 @@ impl Polls {
                 life.changes.entry(begin).or_default().extend(old);
             }
         }
-        let mut lives: Vec<Life> = lives.into_values().collect();
+        let mut lives: Vec<TargetHistory> = lives.into_values().collect();
         lives.iter_mut().for_each(|life| life.down.clone_from(&down));
         let next = (0..lives.len()).map(|place| Reverse((begin, place))).collect();
         Self { lives, next, until }
@@ -146,7 +147,7 @@ fn identity(event: &Event<'_>) -> (Time, Level, u64) {
     (event.first_seen, event.level, xxh3_64(parts.as_bytes()))
 }
 
-impl Life {
+impl TargetHistory {
     fn new(target: &Target, every: Duration) -> Self {
         Self {
             target: target.clone(),
@@ -162,7 +163,7 @@ impl Life {
 
     /// The event with a first date that makes the replay count the same. An episode that appeared but was not new in
     /// full began before podbell read its source; the replay reads it from `since`.
-    fn as_old_as_it_was(&mut self, kind: ChangeKind, new: u64, event: Event<'static>, since: Time) -> Event<'static> {
+    fn backdated(&mut self, kind: ChangeKind, new: u64, event: Event<'static>, since: Time) -> Event<'static> {
         let key = identity(&event);
         if kind == ChangeKind::Appeared && new < event.count {
             // Each is a little older than the one before, so that no two merge.

@@ -53,7 +53,7 @@ impl NoticeKind {
     }
 }
 
-/// One thing to tell, to some destinations. Immutable.
+/// One thing to tell some destinations. Immutable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
     /// Ascending in the order in which they were made.

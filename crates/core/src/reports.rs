@@ -247,7 +247,7 @@ pub fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
 
 /// Whether an event belongs to the normal course of pods: a source that shows such an event also shows those that end
 /// troubles. `Pulling` is not one: pulling an image again is part of its trouble.
-pub fn is_of_a_course(event: &Event<'_>) -> bool {
+pub fn is_pod_lifecycle(event: &Event<'_>) -> bool {
     event.level == Level::Normal
         && event.reason.trim() != "Pulling"
         && (ended_by(event).is_some_and(|end| end.of != Of::Node) || deleted(event).is_some())

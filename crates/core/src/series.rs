@@ -73,7 +73,7 @@ impl Identities {
     }
 }
 
-/// The part of a message that tells series apart.
+/// The part of a message that identifies a series.
 fn message_identity(message: &str) -> &str {
     let message = message.trim();
     if message.starts_with(COMBINED) { COMBINED } else { message }

@@ -1,4 +1,4 @@
-//! What is known of a source, and what it can say besides event lists.
+//! What is known of a source, and what it can report besides event lists.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub struct SourceInfo {
     pub poll_every: Duration,
     /// How far back its lists reach; longer blindness loses events.
     pub memory: Duration,
-    /// At first contact, what happened within this time is told.
+    /// At first contact, events within this time are notified of.
     pub first_poll_window: Duration,
     /// The offset of its `time_zone` now, in seconds east of UTC.
     pub utc_offset_seconds: i32,
@@ -85,7 +85,7 @@ impl Covers {
 /// An object of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectName {
-    /// Its namespace; empty if it lies in none.
+    /// Its namespace; empty if it has none.
     pub namespace: String,
     /// Its kind, such as `Pod`.
     pub kind: String,

@@ -70,7 +70,7 @@ impl Time {
     }
 }
 
-/// By how much a clock was set: forward, or back. A moment that is carried along by it lies as far from now as before,
+/// By how much a clock was set: forward, or back. A moment that is carried along by it is as far from now as before,
 /// so that no duration becomes longer or shorter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Jump(i64);

@@ -9,7 +9,7 @@ const QUARTER: i64 = 900_000;
 /// How many quarters a timeline has: a day.
 pub const QUARTERS: usize = 96;
 
-/// The number of the quarter of an hour in which a moment lies.
+/// The number of the quarter of an hour that contains a moment.
 pub fn quarter(at: Time) -> i64 {
     at.millis().div_euclid(QUARTER)
 }
@@ -73,7 +73,7 @@ impl Timeline {
         self.bars.iter().map(|bar| bar.warnings.saturating_add(bar.others)).max().unwrap_or(0)
     }
 
-    /// The highest bar's Warnings, and when it begins; none without Warnings.
+    /// The most Warnings of any bar, and when that bar begins; `None` without Warnings.
     pub fn worst(&self) -> Option<(u64, Time)> {
         let (place, bar) = self.bars.iter().enumerate().max_by_key(|(_, bar)| bar.warnings)?;
         let after = self.each.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));

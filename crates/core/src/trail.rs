@@ -1,5 +1,5 @@
 //! Which of an incident's changes are shown: on the first page those that decided (the first change, the
-//! opening, each step) and the newest; on the pages after it everything that lies between.
+//! opening, each step) and the newest; on later pages everything in between.
 //!
 //! Pure. An incident may have thousands of changes, and nearly all of them only count.
 

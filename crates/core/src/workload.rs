@@ -97,7 +97,7 @@ fn tekton(name: &str) -> Option<&str> {
 /// `WORKFLOW-RANDOM-HASH`, where the hash of a step is a decimal number: of one workflow.
 fn argo(name: &str) -> Option<&str> {
     let run = dashed(name, 8..=10, is_digit)?;
-    // The name of the step's template may stand between.
+    // The name of the step's template may be in between.
     dashed(run, 5..=5, is_random).filter(|rest| rest.bytes().any(|b| b.is_ascii_lowercase())).or_else(|| {
         let (workflow, _) = run.rsplit_once('-')?;
         dashed(workflow, 5..=5, is_random)
@@ -126,7 +126,7 @@ fn airflow(name: &str) -> Option<&str> {
     if digits && letters && !hash { dashed(name, 8..=8, is_lower_alnum) } else { None }
 }
 
-/// What stands before a final `-` and `len` characters of a class, if anything does.
+/// What is before a final `-` and `len` characters of a class, if anything is.
 fn dashed(name: &str, len: std::ops::RangeInclusive<usize>, class: fn(u8) -> bool) -> Option<&str> {
     let (rest, suffix) = name.rsplit_once('-')?;
     (!rest.is_empty() && len.contains(&suffix.len()) && suffix.bytes().all(class)).then_some(rest)

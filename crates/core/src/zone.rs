@@ -51,7 +51,7 @@ pub struct UnknownZone(String);
 /// The zone of this name.
 ///
 /// # Errors
-/// When there is none: what to write instead, for people.
+/// If there is no such zone. The text tells people what to write instead.
 pub fn named(name: &str) -> Result<TimeZone, UnknownZone> {
     let name = name.trim();
     // `CST` may be in a system's database one day; refuse it still, as its meaning is unclear.

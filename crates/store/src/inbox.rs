@@ -34,7 +34,7 @@ pub enum Command {
     /// A user action. The answer is the JSON of a [`podbell_core::user_action::ActionResult`].
     UserAction {
         /// The user action.
-        deed: Box<UserAction>,
+        action: Box<UserAction>,
     },
 }
 

@@ -20,7 +20,7 @@ enum There {
     /// Nobody, and the address can be bound.
     Free,
     /// Nobody, and the address cannot be bound.
-    NotToBeHad(String),
+    Unavailable(String),
     /// Somebody else.
     Stranger,
     /// A podbell, and why it is not well or not ready.
@@ -39,7 +39,7 @@ fn judge(listen: SocketAddr, there: There) -> Vec<Finding> {
     let fail = |found: String, advice: &str| vec![Finding::fail(Group::Server, "listen", found, advice)];
     match there {
         There::Free => vec![Finding::ok(Group::Server, "listen", format!("{listen} is free; no podbell runs there"))],
-        There::NotToBeHad(why) => {
+        There::Unavailable(why) => {
             fail(format!("{listen} cannot be had: {why}"), "choose another `server.listen`, of this machine")
         }
         There::Stranger => fail(
@@ -91,7 +91,7 @@ async fn there(listen: SocketAddr, net: &Net) -> There {
 async fn free(listen: SocketAddr) -> There {
     match tokio::net::TcpListener::bind(listen).await {
         Ok(_) => There::Free,
-        Err(error) => There::NotToBeHad(error.to_string()),
+        Err(error) => There::Unavailable(error.to_string()),
     }
 }
 
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(verdict(There::Free), Some(Verdict::Ok));
         assert_eq!(verdict(There::Podbell { ill: None, unready: None }), Some(Verdict::Ok));
         let unready = There::Podbell { ill: None, unready: Some("the store cannot be written".into()) };
-        for bad in [There::Stranger, There::NotToBeHad("in use".into()), unready] {
+        for bad in [There::Stranger, There::Unavailable("in use".into()), unready] {
             assert_eq!(verdict(bad), Some(Verdict::Fail));
         }
     }

@@ -1,5 +1,5 @@
-//! Requests to an API server: a page of a list, a watch line by line. Answers are bounded, and every failure says what the
-//! operator can do.
+//! Requests to an API server: a page of a list, a watch line by line. Answers are bounded, and every failure says
+//! what the operator can do.
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -55,7 +55,7 @@ const WATCH_LIST: Key<Truth> = Key::with_default(
     "Whether the first list comes as a watch, from servers that can (1.32 and later).",
 );
 
-/// Its row.
+/// Its registry row.
 pub const SOURCE: SourceKind = SourceKind {
     name: "kubernetes",
     about: "A Kubernetes cluster.",

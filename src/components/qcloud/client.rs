@@ -1,8 +1,7 @@
 //! Carries signed requests to the API and their answers back.
 //!
-//! Owns the pace, the retries within one poll, the size and time limits, and the words of an error.
-//! Never diffs, never schedules. A URL with its query (which holds the signature) appears in no
-//! error and no log.
+//! Owns the request rate, the retries within one poll, the size and time limits, and the texts of errors. Never
+//! diffs, never schedules. A URL with its query (which holds the signature) appears in no error and no log.
 
 use std::num::NonZeroU32;
 use std::sync::PoisonError;
@@ -25,15 +24,15 @@ use crate::sources::event_list::{self as answer, AnswerError, EventList};
 use crate::sources::{List, Problem};
 use podbell_core::event::Target;
 
-/// Retries of one poll when the other side is unwell.
+/// Retries of one poll when the API is unwell.
 const MAX_RETRIES: u32 = 2;
 /// No retry begins later than this within a poll, however long `poll_every` is.
 const MAX_BUDGET: Duration = Duration::from_secs(30);
 
-/// The longest text of an error that comes from the other side.
+/// The longest error text that is kept of the other side.
 const MAX_TEXT: usize = 300;
 
-/// What needs no escape in a query, by RFC 3986.
+/// The characters to escape in a query: all but the unreserved ones of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A client of one source.
@@ -46,7 +45,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to nothing yet.
+    /// A client that has not connected yet.
     pub fn new(config: ApiConfig, http: reqwest::Client) -> Self {
         let host = signed_host(&config.endpoint);
         Self { pace: Pace::new(config.requests_per_second), clocks: std::sync::Mutex::default(), http, host, config }
@@ -57,7 +56,7 @@ impl Client {
         &self.config
     }
 
-    /// The API's clock beside this machine's, by its newest answer.
+    /// The API's clock compared with this machine's, from its newest answer.
     pub fn clocks(&self) -> Option<Clocks> {
         *self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,7 +70,7 @@ impl Client {
         Ok(List { events: list.events, unusable: list.skipped })
     }
 
-    /// Asks until there is an answer, or until trying again would be of no use.
+    /// Asks until there is an answer, or until trying again would not help.
     pub(super) async fn call<T>(
         &self,
         action: &str,
@@ -128,8 +127,8 @@ impl Client {
         })
     }
 
-    /// Words of the other side without our secrets: a refused signature may be answered with all
-    /// that was signed, the token included.
+    /// Removes our secrets from the API's words: it may answer a refused signature with all that was signed, the
+    /// token included.
     fn scrubbed(&self, text: &str) -> String {
         let config = &self.config;
         let secrets = [Some(&config.secret_key), Some(&config.secret_id), config.token.as_ref()];
@@ -142,7 +141,7 @@ impl Client {
         text.chars().take(MAX_TEXT).collect()
     }
 
-    /// A request with a fresh nonce and the time of now.
+    /// A request with a fresh nonce and the current time.
     fn request(&self, action: &str, params: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let form = self.signed_form(action, params);
         let mut url = self.config.endpoint.clone();
@@ -207,11 +206,11 @@ fn signed_host(endpoint: &Url) -> String {
     }
 }
 
-/// Spaces the requests of a source out: the API counts by the second. Requests may leave together
-/// that would leave within one tick of the poller.
+/// Spaces out the requests of a source: the API counts them per second. Requests that would leave within one tick
+/// of the poller may leave together.
 struct Pace {
     limiter: DefaultDirectRateLimiter,
-    /// Who waits, waits in line: a fair lock in front keeps a poll from being overtaken for ever.
+    /// The queue of those who wait: a fair lock keeps a poll from being overtaken for ever.
     line: Mutex<()>,
 }
 
@@ -230,7 +229,7 @@ impl Pace {
     }
 }
 
-/// An attempt that failed: what to do, and what to tell when nothing helps.
+/// An attempt that failed: what to do, and what to report when nothing helps.
 struct Trouble {
     retry: Retry,
     error: Problem,

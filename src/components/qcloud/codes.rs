@@ -6,14 +6,14 @@ use std::time::Duration;
 /// What to do about an error within one poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// The other side is unwell: again after about this long, doubling.
+    /// The API is unwell: again after about this long, doubling.
     Later {
         /// In units of the source's base delay.
         factor: u32,
     },
-    /// The signature was refused for its time or nonce: sign afresh, once, at once.
+    /// The signature was refused for its time or nonce: sign again and retry once, at once.
     Afresh,
-    /// Only the operator can mend it; trying again would only add load.
+    /// Only the operator can fix it; trying again would only add load.
     Operator,
 }
 
@@ -31,7 +31,7 @@ pub use crate::sources::event_list::NO_SERVICE;
 /// The cluster does not exist (any more).
 pub const NO_CLUSTER: i64 = -16009;
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Meaning {
     /// `code` of the answer.
@@ -46,7 +46,7 @@ pub struct Meaning {
     pub desc: &'static str,
 }
 
-/// What a code means. An unknown one is the operator's to look at.
+/// What a code means. An unknown one is left to the operator.
 pub fn meaning(code: i64) -> Meaning {
     let known = TABLE.iter().find(|line| line.code == code).copied();
     known.unwrap_or(Meaning { code, ..UNKNOWN })

@@ -47,7 +47,7 @@ const DISCOVER: Key<Truth> = Key::optional("discover", Truth, "Every namespace a
 const NAMESPACE: Key<Text> = Key::optional("namespace", Text("a namespace"), "The namespace.");
 const NAMES: Key<OneOrMany<Text>> = Key::optional("names", OneOrMany(Text("a service's name")), "The services' names.");
 
-/// Its row.
+/// Its registry row.
 pub const SOURCE: SourceKind = SourceKind {
     name: "qcloud",
     about: "The legacy container-service API.",
@@ -162,7 +162,7 @@ fn selection(node: &Node, seen: &mut HashSet<[String; 3]>, reader: &mut Reader) 
     Some(ServiceSelection::Named { cluster, namespace, names: chosen })
 }
 
-/// Whether the allowed rate can hold the wanted pace, of `count` services that are known already.
+/// Checks whether the allowed rate can hold the wanted interval for `count` known services.
 fn check_pace(count: usize, rate: NonZeroU32, poll_every: Duration, node: &Node, reader: &mut Reader) {
     let help = "raise `requests_per_second` if the API allows it, or `poll_every`, or poll fewer services";
     let slower = |round: Duration| {

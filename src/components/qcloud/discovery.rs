@@ -1,7 +1,7 @@
 //! Finding services: which clusters there are, and which services they have.
 //!
-//! What a cut-off discovery found is told as incomplete; it deletes nothing. Which services are
-//! polled in the end is the poller's.
+//! What a discovery found before it was cut off is reported as incomplete, and deletes nothing. The poller decides
+//! which services are polled.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use podbell_core::event::Target;
 
 /// How many clusters or services one answer may list; the API's own limit is 100.
 const PAGE: usize = 100;
-/// More pages than any account has: the end of a listing that never ends.
+/// The most pages that are read, more than any account has: it ends a listing that would never end.
 const MAX_PAGES: usize = 1_000;
 
 /// Looks for every service of the clusters that are to be discovered.
@@ -33,7 +33,7 @@ pub async fn discover(client: &Client) -> Discovery {
     found
 }
 
-/// The beginning of what a discovery would find.
+/// A preview of what a discovery would find.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glimpse {
     /// The services of the first page.
@@ -42,7 +42,7 @@ pub struct Glimpse {
     pub total: usize,
 }
 
-/// Looks at one page of a cluster's services; without a cluster, at those of the first one.
+/// Reads one page of a cluster's services; without a cluster, of the first cluster's.
 ///
 /// # Errors
 /// When the API refuses.
@@ -97,7 +97,7 @@ struct Page<T> {
     total: Option<usize>,
 }
 
-/// Reads pages until all is listed. What was read before an error is returned beside it.
+/// Reads pages until everything is listed. What was read before an error is returned beside it.
 async fn pages<T: Ord>(
     client: &Client,
     action: &str,
@@ -119,8 +119,8 @@ async fn pages<T: Ord>(
         offset += length;
         match page.total {
             Some(total) if all.len() >= total => return (all, None),
-            // Without a total, a page that is not full is the last one, and one that only repeats
-            // what is known comes from a listing that is not paged.
+            // Without a total, a page that is not full is the last one. A page that only repeats what is known
+            // comes from a listing without pages.
             None if length < PAGE || all.len() == known => return (all, None),
             Some(total) if all.len() == known => return (all, Some(short(action, known, total))),
             Some(_) | None => {}
@@ -144,7 +144,7 @@ fn short(action: &str, seen: usize, total: usize) -> Problem {
 struct ClusterData<'a> {
     #[serde(default)]
     total_count: Integer,
-    // Not defaulted: a listing without its list is no empty listing.
+    // No default: an answer without its list is not an empty list.
     #[serde(borrow, deserialize_with = "Option::deserialize")]
     clusters: Option<Vec<Cluster<'a>>>,
 }

@@ -1,5 +1,5 @@
-//! The legacy API: real signed calls, a few for each entry of `services:`. What the answers mean is judged
-//! by pure functions.
+//! Examines the legacy API by real signed calls, a few for each entry of `services:`. Pure functions judge the
+//! answers.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use podbell_core::source::Problem;
 use podbell_core::step::clock_hint;
 use podbell_core::time::Time;
 
-/// So many services of an entry are read at most.
+/// At most this many services of an entry are read.
 const READ: usize = 5;
-/// For one entry; a bit less than for the whole check.
+/// The deadline of one entry; a bit less than that of the whole check.
 const DEADLINE: Duration = Duration::from_secs(9);
-/// For one request.
+/// The deadline of one request.
 const TIMEOUT: Duration = Duration::from_secs(7);
 
 /// What was read of one entry of `services:`.
 #[derive(Debug, Default)]
 struct Looked {
     subject: String,
-    /// How many services it means.
+    /// How many services it stands for.
     total: usize,
     discovered: bool,
     /// How many lists were read.
@@ -35,7 +35,7 @@ struct Looked {
     /// When the newest and the oldest event of them were last seen.
     newest: Option<Time>,
     oldest: Option<Time>,
-    /// Nothing was read of it in time.
+    /// Nothing of it was read in time.
     late: bool,
     /// What could not be read: a service, or the entry as a whole.
     failed: Vec<(String, Problem)>,
@@ -49,7 +49,7 @@ pub(super) async fn examine(source: &ApiConfig, http: reqwest::Client) -> Checke
     let looks = source.services.iter().map(|selection| look(&client, selection));
     let looked = join_all(looks).await;
     let clocks = client.clocks();
-    // The source's own clock tells how old its events are, also when this machine's is wrong.
+    // Ages are judged by the source's own clock, because this machine's may be wrong.
     let ahead = clocks.map_or(0, |clocks| clocks.ahead());
     let now = Time::from_millis(clock::now().millis().saturating_sub(ahead.saturating_mul(1000)));
     let mut findings: Vec<Finding> = looked.iter().flat_map(|looked| reading(looked, now)).collect();
@@ -63,7 +63,7 @@ pub(super) async fn examine(source: &ApiConfig, http: reqwest::Client) -> Checke
     }
 }
 
-/// How many services are watched in all: a name in a cluster that is discovered is one of those.
+/// How many services are watched in all. A named service counts as discovered if its cluster is discovered.
 fn watched(source: &ApiConfig, looked: &[Looked]) -> usize {
     let discovered = |cluster: &str| {
         source.services.iter().any(|selection| match selection {
@@ -92,7 +92,8 @@ async fn look(client: &Client, selection: &ServiceSelection) -> Looked {
     looked
 }
 
-/// Entries of which nothing came in time. They share the source's pace: where others were read, that is why.
+/// Entries of which nothing was read in time. They share the source's request rate: if others were read, the rate
+/// is why.
 fn late(looked: &[Looked], rate: NonZeroU32) -> Vec<Finding> {
     let others = looked.iter().any(|looked| looked.read > 0);
     let finding = |looked: &Looked| {
@@ -136,7 +137,7 @@ async fn read(client: &Client, selection: &ServiceSelection, looked: &mut Looked
                 looked.newest = looked.newest.into_iter().chain(seen()).max();
                 looked.oldest = looked.oldest.into_iter().chain(seen()).min();
             }
-            // Others may be there.
+            // Others may exist.
             Err(error) if error.gone => looked.failed.push((subject(), error)),
             Err(error) => return looked.failed.push((subject(), error)),
         }
@@ -211,7 +212,7 @@ fn time_zone(source: &ApiConfig, looked: &[Looked], now: Time) -> Option<Finding
     })
 }
 
-/// How often each service is really read, beside how long the API remembers.
+/// Compares how often each service is really read with how long the API remembers.
 fn pace(source: &ApiConfig, services: usize) -> Option<Finding> {
     let subject = format!("{}: pace", source.name);
     if services == 0 {

@@ -1,8 +1,7 @@
-//! The legacy API, answered from what is stored, whatever source it came from: for tools that still ask
-//! `DescribeServiceEvent`. Without a key in podbell.yaml there is none.
+//! The legacy API, answered from the store, whatever source the events came from: for tools that still ask
+//! `DescribeServiceEvent`. It exists only if podbell.yaml has a key for it.
 //!
-//! Who asks, and the shapes of answers, are `served`'s. What a key may not see does
-//! not exist for it.
+//! `served` checks who asks and shapes the answers. What a key may not see does not exist for it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 
-use super::served::{self, Asked, ClusterRow, Key, Keys, Query, Refusal, View};
+use super::served::{self, ApiRequest, ClusterRow, Key, Keys, Query, Refusal, View};
 use super::{MEMORY, codes};
 use crate::chat::RuleCatalog;
 use crate::clock;
@@ -26,7 +25,7 @@ use podbell_store::{Readers, Snapshot, StoreError};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many requests of one key are remembered for ten minutes, so that none is taken twice.
+/// How many requests of one key are remembered for ten minutes, so that none is accepted twice.
 const MOST_NONCES: usize = 100_000;
 
 /// Somebody who may ask.
@@ -47,8 +46,8 @@ struct Gateway {
     catalog: Arc<RuleCatalog>,
 }
 
-/// The route of the gateway; none without keys. `host`: what clients may have signed beside the host
-/// that they called, because something in between calls podbell by another name.
+/// The route of the gateway; none without keys. `host`: another host that clients may have signed instead of the
+/// one in the request, because a proxy in between calls podbell by another name.
 pub fn routes(keys: Vec<GatewayKey>, host: Option<String>, readers: Readers, catalog: Arc<RuleCatalog>) -> Router {
     if keys.is_empty() {
         return Router::new();
@@ -61,7 +60,7 @@ pub fn routes(keys: Vec<GatewayKey>, host: Option<String>, readers: Readers, cat
 }
 
 async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    let asked = match Asked::read(request).await {
+    let asked = match ApiRequest::read(request).await {
         Ok(asked) => asked,
         Err(status) => return Refused::new(status, "a request that the legacy API does not know").into_response(),
     };
@@ -74,13 +73,13 @@ async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     let kind = [(header::CONTENT_TYPE, "application/json; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     let mut response = (kind, served::body(result)).into_response();
     if let Some(why) = why {
-        // The API says it in the body, and 200 in the status; the log shall hear of it all the same.
+        // The API puts errors into the body and answers with status 200; the log must see the error all the same.
         response.extensions_mut().insert(Refused::new(StatusCode::OK, why));
     }
     response
 }
 
-/// What the log says of somebody who may not ask.
+/// The log's words for somebody who may not ask.
 fn stranger(code: i64) -> Option<&'static str> {
     match code {
         4104 => Some("a gateway request of an unknown SecretId"),
@@ -93,7 +92,7 @@ fn stranger(code: i64) -> Option<&'static str> {
 }
 
 impl Gateway {
-    fn admit(&self, asked: &Asked, now: Time) -> Result<(Scope, Query), Refusal> {
+    fn admit(&self, asked: &ApiRequest, now: Time) -> Result<(Scope, Query), Refusal> {
         asked.need("Action")?;
         let key = self.keys.check(asked, now)?;
         let scope = self.scopes.get(key).cloned().ok_or_else(|| Refusal::new(4104, "SecretId not found"))?;
@@ -113,7 +112,7 @@ impl Gateway {
     }
 }
 
-/// What a key sees of the store at a moment.
+/// What a key may see of one snapshot of the store.
 struct Stored<'a> {
     snapshot: &'a dyn Snapshot,
     scope: &'a Scope,
@@ -150,13 +149,13 @@ impl View for Stored<'_> {
         if all.is_empty() { Err(no_cluster(cluster)) } else { Ok(all) }
     }
 
-    /// Of the last hour, each once: two sources may watch the same service.
+    /// Events of the last hour, without duplicates: two sources may watch the same service.
     fn events(&self, cluster: &str, namespace: &str, service: &str) -> Result<Vec<Event<'static>>, Refusal> {
         let named = self.snapshot.services_named(service).map_err(unreadable)?;
         let is_it = |target: &Target| *target.cluster == *cluster && *target.namespace == *namespace;
         let its: Vec<Target> = named.into_iter().map(|one| one.target).filter(|target| is_it(target)).collect();
         if its.is_empty() || !self.scope.sees_any(&its) {
-            // Who sees nothing of the cluster hears that there is none.
+            // A key that sees nothing of the cluster is told that there is no such cluster.
             self.services(cluster)?;
             return Err(Refusal::new(codes::NO_SERVICE, format!("service {service} not found")));
         }
@@ -176,7 +175,7 @@ impl View for Stored<'_> {
     }
 }
 
-/// The newest first; of the same episode, the reading that counted most.
+/// The newest first; of the same episode, the reading with the highest count.
 fn order(event: &Event<'_>) -> (Time, Time, u64) {
     (event.last_seen, event.first_seen, event.count)
 }

@@ -1,7 +1,7 @@
 //! The legacy container-service API: its configuration, and the source that polls it.
 //!
-//! `signature`, `codes` and `answer` are pure; `client` carries requests; `discovery` finds
-//! services; `served` is the other side, `emulator` that of demos and tests. What is polled when is `poller`'s.
+//! `signature`, `codes` and `answer` are pure; `client` carries requests; `discovery` finds services; `served` is
+//! the server's side, and `emulator` uses it for demos and tests. `poller` decides when what is polled.
 
 pub mod client;
 pub mod codes;
@@ -50,17 +50,17 @@ pub struct ApiConfig {
     pub endpoint: Url,
     /// `Region` of every request.
     pub region: String,
-    /// Who asks.
+    /// The `SecretId` of requests.
     pub secret_id: SecretString,
-    /// What signs.
+    /// The key that signs requests.
     pub secret_key: SecretString,
     /// `Token` of temporary credentials.
     pub token: Option<SecretString>,
     /// How requests are signed.
     pub signature_method: SignatureMethod,
-    /// How requests travel.
+    /// The HTTP method of requests.
     pub method: HttpMethod,
-    /// Whose wall clock the lists show.
+    /// The zone of the wall clock in the lists.
     pub time_zone: TimeZone,
     /// How often each service is read.
     pub poll_every: Duration,
@@ -143,7 +143,7 @@ impl ApiConfig {
         let mut targets = Vec::new();
         for selection in &self.services {
             if let ServiceSelection::Named { cluster, namespace, names } = selection {
-                // Ten thousand services share the names of what they are in.
+                // Share the place's strings: there may be ten thousand services.
                 let place = Target::new(&self.name, cluster, namespace, "");
                 targets.extend(names.iter().map(|name| Target { service: name.as_str().into(), ..place.clone() }));
             }
@@ -153,7 +153,7 @@ impl ApiConfig {
         targets
     }
 
-    /// Whether any services are to be found.
+    /// Whether it discovers services.
     pub fn discovers(&self) -> bool {
         self.services.iter().any(|selection| matches!(selection, ServiceSelection::Discover { .. }))
     }
@@ -161,7 +161,7 @@ impl ApiConfig {
 
 /// The zone of the API's wall clock unless podbell.yaml says otherwise.
 pub fn china() -> TimeZone {
-    // China has kept one offset since 1991, should the bundled database ever lack it.
+    // China has had one offset since 1991, in case the bundled database ever lacks the zone.
     TimeZone::get("Asia/Shanghai").unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(8)))
 }
 
@@ -194,7 +194,7 @@ impl crate::sources::Source for Polled {
     }
 }
 
-/// What polls it.
+/// The task that polls it.
 pub fn task(config: ApiConfig, http: reqwest::Client) -> SourceTask {
     Box::new(move |events, stop| Box::pin(run(config, http, events, stop)))
 }

@@ -1,6 +1,6 @@
-//! The signature of the legacy API: pure functions from parameters to the string that is signed,
-//! and from there to the signature. The client signs with them, the emulator checks with them;
-//! neither transport nor encoding is known here.
+//! The signature of the legacy API: pure functions from parameters to the string to sign, and from there to the
+//! signature. The client signs with them, the emulator verifies with them; they know neither transport nor
+//! encoding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use sha2::Sha256;
 
-/// How a request travels; the signature covers it.
+/// The HTTP method; the signature covers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpMethod {
     /// Parameters in the query.
@@ -34,7 +34,7 @@ impl HttpMethod {
 pub enum SignatureMethod {
     /// What the API assumes when the parameter is absent.
     HmacSha1,
-    /// The better one.
+    /// The stronger one.
     #[default]
     HmacSha256,
 }
@@ -87,7 +87,7 @@ pub fn sign(text: &str, secret_key: &SecretString, method: SignatureMethod) -> S
 }
 
 fn mac<M: Mac + KeyInit>(text: &str, key: &[u8]) -> Vec<u8> {
-    // HMAC takes keys of every length, so there is always one; the empty signature fits nothing.
+    // HMAC accepts keys of every length, so this cannot fail; the empty signature matches nothing.
     let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return Vec::new() };
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()

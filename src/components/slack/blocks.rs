@@ -1,8 +1,8 @@
 //! Slack incoming webhooks: Block Kit within its limits, and what Slack's replies mean.
 //!
-//! Severity is shown by a sign in the header, not by the coloured bar of an attachment:
-//! attachments are legacy, fold behind "Show more", and their colour is lost in notifications and
-//! for the colour-blind; the sign stands in the notification, too.
+//! Severity is shown by a sign in the header, not by the coloured bar of an attachment: attachments are legacy,
+//! fold behind "Show more", and their colour is lost in notifications and for the colour-blind. The sign also
+//! appears in the notification.
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
             Block::Command(command) => blocks.push(section(&block_of_code(command))),
             Block::Text(text) => {
                 let text = budget::fit_lines(text, section_limit, escape::cost, |n| message.more(n));
-                // Plain text knows no markup at all, so mentions stand in a section of their own.
+                // Plain text has no markup at all, so mentions need a section of their own.
                 blocks.push(json!({
                     "type": "section",
                     "text": {"type": "plain_text", "text": escape::text(&text), "emoji": false},
@@ -70,9 +70,9 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
     json!({"text": text, "mrkdwn": false, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
 }
 
-/// What can be done with an open incident, as buttons. The value of each is the command that a person
-/// would type; who has it already need not acknowledge it. For answers, and for notices that an app's token posts: an incoming webhook's buttons
-/// lead nowhere without an app behind it.
+/// Buttons for what can be done with an open incident. The value of each is the command that a person would type;
+/// an acknowledged incident gets no button to acknowledge it. For answers, and for notices posted with an app's
+/// token: an incoming webhook's buttons lead nowhere without an app behind it.
 pub fn buttons(incident: u64, language: Language, acknowledged: bool) -> Value {
     let [have_it, mute, show] = match language {
         Language::En => ["Acknowledge", "Mute 1 h", "Show"],
@@ -97,7 +97,7 @@ fn minimal(message: &Message, mentions: &[String]) -> Value {
     json!({"text": text.trim_end(), "unfurl_links": false, "unfurl_media": false})
 }
 
-/// As many mentions as fit, each whole.
+/// As many mentions as fit, none of them cut.
 fn some_mentions(mentions: &[String], limit: usize) -> String {
     let mut text = String::new();
     for mention in mentions {
@@ -108,7 +108,7 @@ fn some_mentions(mentions: &[String], limit: usize) -> String {
     text.trim_end().to_owned()
 }
 
-/// `verbatim`: Slack shall not find links, channels or names in it by itself.
+/// `verbatim` keeps Slack from finding links, channels or names in the text.
 fn section(text: &str) -> Value {
     json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}})
 }

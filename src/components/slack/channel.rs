@@ -1,4 +1,4 @@
-//! A channel of Slack through an app's token: one message an incident, what follows in its thread.
+//! A channel of Slack through an app's token: one message per incident, and its follow-ups in a thread.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use podbell_core::notice::NoticeBody;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
 
-/// Changes of messages, of one app in a workspace: 50 a minute are allowed, and other things of the same app need some of
+/// The pace of message updates. An app may make 50 a minute in a workspace, and its other actions need some of
 /// them.
 const CHANGES: Pace = Pace { most: 40, per: std::time::Duration::from_secs(61), kept_for_critical: 0 };
 
@@ -28,7 +28,7 @@ pub struct Channel {
     pub channel: String,
     /// Slack's Web API.
     pub api: Url,
-    /// Whether messages have buttons: somebody must hear of them.
+    /// Whether messages have buttons: only if a chat receives what people press.
     pub buttons: bool,
 }
 
@@ -100,7 +100,7 @@ impl Notifier for Channel {
     fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
         Box::pin(async move {
             let Look { subject, net, test_follows, now } = look;
-            let asked = token::Asked { group: Group::Destinations, subject, api: &self.api, token: &self.token };
+            let asked = token::TokenCheck { group: Group::Destinations, subject, api: &self.api, token: &self.token };
             let (mut checked, scopes) = token::examine(&asked, &["chat:write"], net, now).await;
             if scopes.is_some() && !test_follows {
                 let channel = &self.channel;

@@ -1,8 +1,8 @@
-//! Text from outside, made harmless for Slack. Pure; the last step of rendering, so that nothing is escaped twice or not
-//! at all.
+//! Text from outside, made harmless for Slack. Pure; the last step of rendering, so that nothing is escaped twice or
+//! not at all.
 
-/// Exactly these three characters are special in every kind of text; with them gone there is no `<!channel>`, no `<@user>`
-/// and no link.
+/// Exactly these three characters are special in every kind of text; with them escaped there is no `<!channel>`, no
+/// `<@user>` and no link.
 pub fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -16,8 +16,8 @@ pub fn text(text: &str) -> String {
     out
 }
 
-/// What a character costs. Slack counts characters and does not say of which kind. UTF-16 units, counted after escaping,
-/// are never fewer than what it may count.
+/// What a character costs. Slack counts characters and does not say of which kind. UTF-16 units after escaping are
+/// never fewer than its count.
 pub fn cost(c: char) -> usize {
     match c {
         '&' => "&amp;".len(),
@@ -26,8 +26,8 @@ pub fn cost(c: char) -> usize {
     }
 }
 
-/// For a code span or a code block: inside of it nothing is markup but the backtick that would end it, which becomes one
-/// that looks the same.
+/// For a code span or a code block: the only markup inside is the backtick that ends it, which is replaced by a
+/// character that looks the same.
 pub fn backticks(text: &str) -> String {
     text.replace('`', "\u{2cb}")
 }

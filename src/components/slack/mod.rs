@@ -1,4 +1,4 @@
-//! Slack: an incoming webhook or an app's channel to tell, and an app to be asked through.
+//! Slack: notifies through an incoming webhook or an app's channel, and answers questions through an app.
 
 mod blocks;
 mod channel;
@@ -43,7 +43,7 @@ const BUTTONS: Key<Truth> = Key::optional(
     "For an app: whether messages have buttons [default: when chats has a Slack app that hears of them].",
 );
 
-/// The row of what tells.
+/// The registry row of the notifiers.
 pub const NOTIFIER: NotifierKind = NotifierKind {
     name: "slack",
     audience: Audience::People,
@@ -64,7 +64,7 @@ pub const NOTIFIER: NotifierKind = NotifierKind {
     preview: |url| Arc::new(IncomingWebhook::new(url)),
 };
 
-/// The row of what is asked through.
+/// The registry row of the chat.
 pub use chat::CHAT;
 
 fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
@@ -75,7 +75,7 @@ fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) 
     Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(IncomingWebhook::new(secrets.url(&url)?)))))
 }
 
-/// An app's token and a channel: threads, and changes of messages.
+/// Reads an app's token and a channel, for threads and updates of messages.
 fn read_app(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let node = TOKEN.node(map, reader);
     let token = node.and_then(|node| {

@@ -10,7 +10,7 @@ pub const PEOPLE: People = People {
     read,
 };
 
-/// Whom to mention, as Slack writes it.
+/// The mentions of a message, as Slack writes them.
 pub fn mentions(rendering: &mut Rendering<'_>) -> Vec<String> {
     rendering.mentioned("slack").iter().filter_map(|id| mention(id)).collect()
 }
@@ -19,15 +19,15 @@ pub fn mentions(rendering: &mut Rendering<'_>) -> Vec<String> {
 fn read(written: &str) -> Option<String> {
     let bare = written.trim();
     let bare = bare.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(bare);
-    // A label follows the id in what Slack shows.
+    // Slack shows a label after the id.
     let bare = bare.split('|').next().unwrap_or_default();
     let bare = bare.trim_start_matches(['@', '!', '#']);
     let bare = bare.strip_prefix("subteam^").unwrap_or(bare);
     mention(bare).map(|_| bare.to_owned())
 }
 
-/// How Slack writes a mention of an id from podbell.yaml: a user, a user group, or one of
-/// `here`, `channel` and `everyone`. `None` for what is none of them.
+/// How Slack writes a mention of an id from podbell.yaml: a user, a user group, or one of `here`, `channel` and
+/// `everyone`. `None` for anything else.
 fn mention(id: &str) -> Option<String> {
     let is_id = (2..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     match id.chars().next()? {

@@ -1,5 +1,5 @@
-//! A Slack app that posts with its own token: one message an incident, what follows in its thread, and
-//! changes of the message instead of further ones. <https://docs.slack.dev/reference/methods/chat.postMessage>,
+//! A Slack app that posts with its own token: one message per incident, its follow-ups in a thread, and updates of
+//! the message instead of further ones. <https://docs.slack.dev/reference/methods/chat.postMessage>,
 //! <https://docs.slack.dev/reference/methods/chat.update>.
 
 use serde::{Deserialize, Serialize};
@@ -13,17 +13,17 @@ use podbell_core::outbox::{Content, Outcome, Parent, is_end};
 /// How many blocks a message may have.
 const BLOCKS: usize = 50;
 
-/// A request, as it is frozen.
+/// A request, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Request {
     /// What is asked of Slack.
     pub method: Method,
-    /// Whether what it posts stands for an incident from then on.
+    /// Whether the message that it posts represents an incident from then on.
     stands: bool,
-    /// The channel of podbell.yaml at that time.
+    /// The channel that podbell.yaml named when the request was made.
     #[serde(default)]
     channel: String,
-    /// It only brings a message up to date.
+    /// Whether it only updates a message.
     #[serde(default)]
     refresh: bool,
     /// What is sent.
@@ -54,19 +54,19 @@ impl Method {
 pub struct Facts<'a> {
     /// The channel of podbell.yaml.
     pub channel: &'a str,
-    /// The message that stands for the incident.
+    /// The message that represents the incident.
     pub parent: Option<&'a Parent>,
-    /// Only that message is brought up to date.
+    /// Whether only to update that message.
     pub refresh: bool,
-    /// The incident, if the message is about one of a cluster, and whether somebody has it.
+    /// The incident, if the message is about one of a cluster, and whether it is acknowledged.
     pub incident: Option<(u64, bool)>,
-    /// The incident of whatever kind, if it is about one.
+    /// Whether the message is about one incident, of whatever kind.
     pub about_one: bool,
-    /// Whether buttons lead anywhere.
+    /// Whether anything receives what people press.
     pub buttons: bool,
 }
 
-/// The request that tells a message.
+/// The request that sends a message.
 pub fn request(message: &Message, content: Content, mentions: &[String], facts: &Facts<'_>) -> Request {
     let mut arguments = blocks::body(message, content, mentions);
     add_buttons(&mut arguments, message.language, facts.incident.filter(|_| facts.buttons && !is_end(message.kind)));
@@ -75,7 +75,7 @@ pub fn request(message: &Message, content: Content, mentions: &[String], facts: 
             arguments["channel"] = json!(parent.channel);
             arguments["ts"] = json!(parent.message);
             if arguments.get("blocks").is_none() {
-                // The old ones would stay.
+                // Without this the old blocks would stay.
                 arguments["blocks"] = json!([]);
             }
             Method::Update
@@ -83,7 +83,7 @@ pub fn request(message: &Message, content: Content, mentions: &[String], facts: 
         Some(parent) => {
             arguments["channel"] = json!(parent.channel);
             arguments["thread_ts"] = json!(parent.message);
-            // People read channels, not threads.
+            // Also post the reply to the channel: people read channels, not threads.
             arguments["reply_broadcast"] = json!(true);
             Method::Post
         }
@@ -103,7 +103,8 @@ fn add_buttons(arguments: &mut Value, language: Language, incident: Option<(u64,
     }
 }
 
-/// What is not to be asked any more: what it carries goes to the channel of podbell.yaml as it is now.
+/// The outcome of a request that was made for another channel: what it carries goes to the channel that
+/// podbell.yaml names now.
 pub fn outdated(request: &Request, channel: &str) -> Option<Outcome> {
     let other = !request.channel.is_empty() && request.channel != channel;
     other.then(|| Outcome::Orphaned { why: "podbell.yaml names another channel now".into() })
@@ -136,7 +137,7 @@ pub fn classify(request: &Request, reply: &Reply) -> Outcome {
         _ if (200..300).contains(&reply.status) => {
             return reply::unclear(reply, "a success that is not Slack's (a proxy or a login page in between?)");
         }
-        // Not in Slack's words: something in between answers, which says nothing about the token.
+        // These are not Slack's words: something in between answers, which says nothing about the token.
         _ if matches!(reply.status, 300..=399 | 401 | 403 | 404 | 410) => {
             return reply::unclear(reply, "an answer that is not Slack's (a proxy in between?)");
         }
@@ -148,8 +149,8 @@ pub fn classify(request: &Request, reply: &Reply) -> Outcome {
     }
 }
 
-/// The parent of an answer may have been deleted meanwhile: then Slack posts it as a message of its own,
-/// which shows by the missing `thread_ts`, and stands for the incident from now on.
+/// The parent of a reply may have been deleted meanwhile. Slack then posts the reply as a message of its own,
+/// without a `thread_ts`; that message represents the incident from now on.
 fn arrived(request: &Request, answer: Answer) -> Outcome {
     let wanted = request.arguments.get("thread_ts").and_then(Value::as_str);
     let answered = wanted.is_some() && answer.message.thread_ts.as_deref() == wanted;
@@ -171,7 +172,7 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
             if to_a_message =>
         {
             match (request.refresh, code) {
-                // It is there, and answers in its thread still work: it is only left as it is.
+                // The message exists, and replies in its thread still work: only this update is given up.
                 (true, "cant_update_message" | "edit_window_closed") => Outcome::Content { why: reply.said() },
                 _ => Outcome::Orphaned { why: reply.said() },
             }
@@ -193,15 +194,16 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
         | "invalid_arguments" => Outcome::Content { why: reply.said() },
         _ => match advice(code) {
             Some(advice) => Outcome::Dead { code: code.to_owned(), text: reply.said(), advice: advice.to_owned() },
-            // It concerns this message: who reads the channel must not wait for it.
+            // Only this update is given up: people who read the channel must not wait for it.
             None if request.refresh => Outcome::Content { why: reply.said() },
-            // A definite no that is not known: nothing is lost, and after a while it is told.
+            // An unknown error, but a definite no: nothing was posted, so it is tried again, and reported after a
+            // while.
             None => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
         },
     }
 }
 
-/// What the operator can do about an error that does not go away by itself.
+/// What the operator can do about an error that does not pass by itself.
 pub fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         "not_in_channel" => "invite the app into the channel: type `/invite @` and its name there",

@@ -1,4 +1,4 @@
-//! Who a token of Slack's is and what it may do, for destinations and chats alike: `auth.test`.
+//! Checks whose token of Slack's it is and what it may do, for destinations and chats alike: `auth.test`.
 //! <https://docs.slack.dev/reference/methods/auth.test>
 
 use secrecy::SecretString;
@@ -14,8 +14,8 @@ use crate::notifiers::reply::words;
 use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
 
-/// A token, and whose.
-pub struct Asked<'a> {
+/// A token, and where it is used.
+pub struct TokenCheck<'a> {
     /// Where the finding belongs.
     pub group: Group,
     /// What podbell.yaml calls it.
@@ -31,8 +31,8 @@ pub fn method(api: &Url, name: &str) -> Option<Url> {
     Url::parse(&format!("{}/{name}", api.as_str().trim_end_matches('/'))).ok()
 }
 
-/// Asks Slack. The scopes are there if the token lives; empty if Slack does not say them.
-pub async fn examine(asked: &Asked<'_>, needed: &[&str], net: &Net, now: Time) -> (Checked, Option<Vec<String>>) {
+/// Asks Slack. Returns the scopes if the token is valid; empty if Slack does not list them.
+pub async fn examine(asked: &TokenCheck<'_>, needed: &[&str], net: &Net, now: Time) -> (Checked, Option<Vec<String>>) {
     let (group, subject) = (asked.group, asked.subject);
     let (clocks, findings, scopes) = match identity(asked, &net.client, now).await {
         Ok(identity) => {
@@ -45,7 +45,7 @@ pub async fn examine(asked: &Asked<'_>, needed: &[&str], net: &Net, now: Time) -
     (Checked { findings, clocks, ..Checked::default() }, scopes)
 }
 
-fn judge(asked: &Asked<'_>, needed: &[&str], identity: &Identity) -> Finding {
+fn judge(asked: &TokenCheck<'_>, needed: &[&str], identity: &Identity) -> Finding {
     let Identity { team, user, scopes, .. } = identity;
     if let Some(missing) = scopes.as_deref().and_then(|scopes| lacks(scopes, needed)) {
         let found = format!("the token of {user} in {team} lacks the scope {missing}");
@@ -61,17 +61,17 @@ fn judge(asked: &Asked<'_>, needed: &[&str], identity: &Identity) -> Finding {
     Finding::ok(asked.group, asked.subject, format!("the token is {user} in {team}{may}"))
 }
 
-/// What the token may not do and must.
+/// The scopes that the token needs and lacks.
 fn lacks(scopes: &[String], needed: &[&str]) -> Option<String> {
     let missing: Vec<&str> = needed.iter().filter(|one| !scopes.iter().any(|scope| scope == *one)).copied().collect();
     (!missing.is_empty()).then(|| missing.join(", "))
 }
 
-/// Who a token is.
+/// Whose token it is.
 struct Identity {
     team: String,
     user: String,
-    /// What it may do, if Slack says.
+    /// Its scopes, if Slack lists them.
     scopes: Option<Vec<String>>,
     clocks: Option<Clocks>,
 }
@@ -87,9 +87,9 @@ struct Who {
     user: String,
 }
 
-/// The error is what keeps it from being used, as for a message.
+/// The error is the outcome that a message would have.
 async fn identity(
-    asked: &Asked<'_>,
+    asked: &TokenCheck<'_>,
     client: &reqwest::Client,
     now: Time,
 ) -> Result<Identity, (Outcome, Option<Clocks>)> {

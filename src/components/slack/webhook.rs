@@ -1,4 +1,4 @@
-//! A channel of Slack through an incoming webhook: a message a notice.
+//! A channel of Slack through an incoming webhook: one message per notice.
 //! <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>
 
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct IncomingWebhook {
 }
 
 impl IncomingWebhook {
-    /// One at this address.
+    /// A webhook at this address.
     pub fn new(url: Url) -> Self {
         let redactor = Redactor::new(url.as_str(), &[], &["services", "workflows"]);
         Self { url, redactor }
@@ -64,8 +64,8 @@ impl Notifier for IncomingWebhook {
             if test_follows {
                 return Checked::default();
             }
-            // An address of another shape may be a workflow's, or a program's that takes Slack's messages: both might do
-            // something when they are asked.
+            // Do not probe an address of another shape. It may be a workflow's, or a program's that takes Slack's
+            // messages: both might act on the probe.
             if !self.url.path().contains("/services/") {
                 return net.reached(Group::Destinations, subject, WHAT, self.url.clone()).await.into();
             }
@@ -87,7 +87,7 @@ fn classify(reply: &Reply) -> Outcome {
         401 | 403 | 404 | 410 if is_code => {
             Outcome::Dead { code: code.to_owned(), text: reply.said(), advice: advice(code).to_owned() }
         }
-        // Not in Slack's words: something in between answers, which says nothing about the URL.
+        // These are not Slack's words: something in between answers, which says nothing about the URL.
         401 | 403 | 404 | 410 => reply::unclear(reply, "an answer that is not Slack's (a proxy in between?)"),
         _ => reply::by_status(reply),
     }

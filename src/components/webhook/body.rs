@@ -1,5 +1,5 @@
-//! The body of a webhook: documented JSON (docs/webhook.md). It is data, not a message: it carries the text of the cluster
-//! as it is, cut only where no program could want more.
+//! The body of a webhook: documented JSON (docs/webhook.md). It is data, not a message: it carries the text of the
+//! cluster as it is, cut only where no program could need more.
 
 use serde_json::{Value, json};
 
@@ -10,11 +10,11 @@ use podbell_core::notice::{Info, Notice, NoticeBody, StoreFate, Story, Trouble, 
 use podbell_core::outbox::Content;
 use podbell_core::time::Time;
 
-/// How much of the newest text is sent.
+/// The most of the newest text that is sent.
 const MOST_TEXT: usize = 16_000;
-/// How much of a short text: a reason, a name.
+/// The most of a short text: a reason, a name.
 const MOST_NAME: usize = 1_000;
-/// How many items of a list.
+/// The most items of a list.
 const MOST_LISTED: usize = 100;
 
 /// What a webhook's message is made of, besides its words.
@@ -61,7 +61,7 @@ pub(super) fn body(facts: &Facts<'_>, message: &Message, content: Content) -> Va
     })
 }
 
-/// What follows the dot in a message's type.
+/// The part of a message's type after the dot.
 fn word(notice: &Notice) -> &'static str {
     match &notice.body {
         NoticeBody::Info(info) => match info {

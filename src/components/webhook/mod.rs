@@ -1,4 +1,4 @@
-//! `kind: webhook`: a program that is told by HTTP.
+//! `kind: webhook`: notifies a program over HTTP.
 
 mod body;
 mod signature;
@@ -31,7 +31,7 @@ const SECRET: Key<SigningSecrets> = Key::optional(
 const CONCURRENCY: usize = 8;
 const NOT_BASE64: &str = "is not base64 (make one with `openssl rand -base64 32`)";
 
-/// Its row.
+/// Its registry row.
 pub const NOTIFIER: NotifierKind = NotifierKind {
     name: "webhook",
     audience: Audience::Programs,

@@ -1,4 +1,5 @@
-//! Signatures as Standard Webhooks say (<https://www.standardwebhooks.com>): made for each attempt, over the stored body.
+//! Signatures of Standard Webhooks (<https://www.standardwebhooks.com>), made for each attempt over the stored
+//! body.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -12,7 +13,7 @@ use sha2::Sha256;
 pub(super) struct SigningKey(SecretSlice<u8>);
 
 impl SigningKey {
-    /// Reads a secret: base64, with or without `whsec_`. `None` if it is none.
+    /// Reads a secret: base64, with or without `whsec_`. `None` if it is not a key.
     pub fn read(secret: &SecretString) -> Option<Self> {
         let secret = secret.expose_secret().trim();
         let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
@@ -31,8 +32,8 @@ impl SigningKey {
     }
 }
 
-/// The value of `webhook-signature`: one signature per key, so that keys can be exchanged without
-/// a gap. `None` without keys.
+/// The value of `webhook-signature`: one signature per key, so that keys can be rotated without a gap. `None`
+/// without keys.
 pub(super) fn signature(keys: &[SigningKey], id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
     let signatures: Vec<String> = keys.iter().filter_map(|key| key.sign(id, timestamp, body)).collect();
     (!signatures.is_empty()).then(|| signatures.join(" "))

@@ -17,7 +17,7 @@ const TEXT: usize = 2000;
 /// How long one line may become, in bytes.
 const LINE: usize = 1200;
 const TITLE: usize = 500;
-/// What a quote may take, in bytes: the first that lets the whole message fit.
+/// How much of a quote is shown, in bytes: the first that lets the whole message fit.
 const QUOTES: [usize; 5] = [2400, 1200, 600, 200, 60];
 
 /// The body of the request. `mentions` are user ids.
@@ -53,7 +53,7 @@ fn length(lines: &[String]) -> usize {
     lines.iter().map(|line| line.len() + 1).sum::<usize>().saturating_sub(1)
 }
 
-/// Whole lines only: half a line could end inside of a tag.
+/// Keeps whole lines only: half a line could end inside a tag.
 fn cut(message: &Message, mut lines: Vec<String>, limit: usize) -> String {
     let all = lines.len();
     let mut more = String::new();
@@ -80,11 +80,11 @@ fn render(message: &Message, mentions: &[String], quote_limit: usize) -> Vec<Str
                 format!("> <font color=\"comment\">{label}{}</font>{}", message.colon(), markup(&fact.value, LINE))
             })),
             Block::Quote { of, text } => quote(message, of, text, quote_limit, &mut lines),
-            // Safe for a shell, so safe here: letters, digits, dots, hyphens and blanks. The empty
-            // line ends the quotation before it.
+            // Commands consist of letters, digits, dots, hyphens and blanks, which are safe in a shell and here.
+            // The empty line ends the quotation before it.
             Block::Command(command) => lines.push(format!("\n`{command}`")),
             Block::Text(text) => {
-                // First: what is cut is cut from the end, and nobody may miss a call.
+                // First, because text is cut from the end, and nobody may miss a mention.
                 lines.extend(mentions.take());
                 lines.extend(text.lines().map(plain_line));
             }
@@ -100,7 +100,7 @@ fn render(message: &Message, mentions: &[String], quote_limit: usize) -> Vec<Str
 
 fn quote(message: &Message, of: &str, text: &str, limit: usize, lines: &mut Vec<String>) {
     lines.push(format!("> <font color=\"comment\">{}</font>", neutral(of, 200)));
-    // A full-width twin has three bytes where the original has one: counted as it is sent.
+    // Counted after escaping: a full-width twin has three bytes where the original has one.
     let text = budget::fit_lines(&escape(text), limit, budget::bytes, |n| message.more(n));
     lines.extend(text.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("> {line}")));
 }
@@ -118,7 +118,7 @@ fn color(message: &Message) -> &'static str {
     }
 }
 
-/// A line of its own: at its beginning `#` would make a heading.
+/// A line of its own: `#` at its beginning would make a heading.
 fn plain_line(line: &str) -> String {
     let heading = line.trim_start().starts_with('#');
     neutral(&if heading { line.replacen('#', "＃", 1) } else { line.to_owned() }, LINE)
@@ -142,7 +142,7 @@ fn markup(spans: &[Span], limit: usize) -> String {
 }
 
 fn link(url: &str, limit: usize) -> String {
-    // Read by people: without scheme and query.
+    // The label is for people: without scheme and query.
     let label = url.split(['?', '#']).next().unwrap_or(url);
     let label = neutral(label.split_once("://").map_or(label, |(_, rest)| rest), 120);
     let address = escape_url(url);
@@ -150,8 +150,9 @@ fn link(url: &str, limit: usize) -> String {
     if link.len() <= limit { link } else { label }
 }
 
-/// WeCom knows no escape. The characters that make up its tags, links, mentions, bold and code become their full-width
-/// twins: they read the same and mean nothing. `&` is among them, in case a client reads `&lt;` as `<`.
+/// WeCom has no escape character. The characters that make up its tags, links, mentions, bold and code are replaced
+/// by their full-width twins, which look the same and mean nothing. `&` is among them, in case a client reads
+/// `&lt;` as `<`.
 fn escape(text: &str) -> String {
     let twin = |c| match c {
         '&' => '＆',

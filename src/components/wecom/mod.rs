@@ -1,4 +1,4 @@
-//! WeCom (企业微信): a group robot to tell, an AI bot and an app to be asked through.
+//! WeCom (企业微信): notifies through a group robot, and answers questions through an AI bot and an app.
 
 pub mod chat;
 mod markdown;

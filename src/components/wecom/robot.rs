@@ -1,5 +1,5 @@
-//! `kind: wecom` of `notifiers:`: a group robot. <https://developer.work.weixin.qq.com/document/path/91770>, and WeCom's
-//! "global error codes".
+//! `kind: wecom` of `notifiers:`: a group robot. <https://developer.work.weixin.qq.com/document/path/91770>, and
+//! WeCom's "global error codes".
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::yaml::key::Key;
 
-/// 20 in any 60 s, 5 of them kept for critical; a second of reserve for the network.
+/// 20 in any 60 s, 5 of them reserved for critical; one second of reserve for the network.
 const PACE: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
 const PATH: &str = "/cgi-bin/webhook/send";
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a group robot.");
 
-/// Its row.
+/// Its registry row.
 pub const NOTIFIER: NotifierKind = NotifierKind {
     name: "wecom",
     audience: Audience::People,
@@ -44,7 +44,7 @@ pub const NOTIFIER: NotifierKind = NotifierKind {
     preview: |url| Arc::new(Robot::new(url)),
 };
 
-/// A user id as people write it, or everybody: an `@` before it belongs to the mention.
+/// Reads a user id as people write it, or everybody; an `@` before it belongs to the mention.
 fn read_user(written: &str) -> Option<String> {
     let bare = written.trim();
     let bare = bare.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(bare);
@@ -103,7 +103,7 @@ impl Notifier for Robot {
             if test_follows {
                 return Checked::default();
             }
-            // Something that is not WeCom's might do something when it is asked.
+            // Do not probe an address that is not WeCom's: it might act on the probe.
             if !self.url.path().ends_with(PATH) {
                 return net.reached(Group::Destinations, subject, WHAT, self.url.clone()).await.into();
             }
@@ -113,8 +113,8 @@ impl Notifier for Robot {
     }
 }
 
-/// A key is looked at before the message is. Codes beyond these are about who asks (48002, 60020), how often (45009), or
-/// how WeCom is (-1), and would refuse a message, too.
+/// Whether a reply refuses a message for its content. The key is checked before the message. Codes beyond these are
+/// about who asks (48002, 60020), how often (45009), or how WeCom is (-1), and would refuse a message, too.
 fn is_about_content(reply: &Reply) -> bool {
     errcode(reply).is_some_and(|code| matches!(code, 40_000..=44_999 | 47_000..=47_999))
 }
@@ -124,7 +124,7 @@ struct Answer {
     errcode: i64,
 }
 
-/// The code of an answer that is WeCom's.
+/// The code of an answer, if it is WeCom's.
 pub fn errcode(reply: &Reply) -> Option<i64> {
     let answer: Answer = serde_json::from_str(&reply.body).ok()?;
     (reply.status == 200).then_some(answer.errcode)
@@ -151,7 +151,7 @@ pub fn classify(reply: &Reply) -> Outcome {
         40001 | 40014 | 42001 | 40013 | 93000..=93999 => {
             Outcome::Dead { code: errcode.to_string(), text: reply.said(), advice: advice(errcode).to_owned() }
         }
-        // What is wrong with a content: its type, a parameter, its length, empty.
+        // Errors of the content: its type, a parameter, its length, empty.
         40004..=40063 | 44001..=45008 | 47001 => Outcome::Content { why: reply.said() },
         _ => reply::unclear(reply, "an error"),
     }

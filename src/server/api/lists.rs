@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::openapi::{DOCUMENT, page_of};
 use super::{Api, unknown, wrong};
 use crate::chat::lists::{DeliveryRow, EventRow, Filter, Page, Watched};
-use crate::chat::queries::{Asked, ListError};
+use crate::chat::queries::{ListError, ListRequest};
 use crate::clock;
 use podbell_core::ask::Brief;
 use podbell_core::mute::Mute;
@@ -136,11 +136,11 @@ async fn answer<T: Serialize, F: Future<Output = Result<Page<T>, ListError>>>(
     api: &Api,
     headers: &HeaderMap,
     asking: Asking,
-    list: impl FnOnce(Asked) -> F,
+    list: impl FnOnce(ListRequest) -> F,
 ) -> Response {
     let Some(token) = api.tokens.find(headers) else { return unknown() };
     let Ok(Query(filter)) = asking else { return unreadable() };
-    match list(Asked { scope: token.scope.clone(), filter, now: clock::now() }).await {
+    match list(ListRequest { scope: token.scope.clone(), filter, now: clock::now() }).await {
         Ok(page) => ([(header::CACHE_CONTROL, "no-store")], Json(page)).into_response(),
         Err(ListError::NoKey) => {
             let error = "`after` is the `next` of the page before, as it was";

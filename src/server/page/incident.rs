@@ -24,7 +24,7 @@ pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
                 }
             }
             }
-            @if cx.may_write() && brief.resolved_at.is_none() { (deeds(cx, detail)) }
+            @if cx.may_write() && brief.resolved_at.is_none() { (action_forms(cx, detail)) }
             section aria-labelledby="h-story" {
                 h2 #h-story { (words.story()) }
                 (blocks(&parts.story.blocks, colon))
@@ -77,12 +77,12 @@ fn other_changes(cx: &Context<'_>, detail: &Detail) -> Markup {
     }
 }
 
-fn deeds(cx: &Context<'_>, detail: &Detail) -> Markup {
+fn action_forms(cx: &Context<'_>, detail: &Detail) -> Markup {
     let (words, brief) = (cx.words, &detail.shown.brief);
     let id = brief.id.to_string();
     let own = brief.muted.iter().find(|mute| mute.what == Muted::Incident { id: brief.id });
     html! {
-        div.deeds.large {
+        div.actions.large {
             @if brief.acknowledged.is_none() {
                 form method="post" action=(cx.to("/do")) {
                     (cx.hidden("ack", &id))

@@ -87,7 +87,7 @@ fn line(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
             @if let (Some(target), Some(line)) = (&row.target, &row.timeline) {
                 a.day href=(service_path(cx, target)) { (cx.timeline(line, Size::Small)) }
             }
-            @if cx.may_write() { (deeds(cx, row, list)) }
+            @if cx.may_write() { (action_forms(cx, row, list)) }
         }
     }
 }
@@ -98,12 +98,12 @@ pub(super) fn has_it(cx: &Context<'_>, name: &str) -> Markup {
     html! { (before) (data(name)) (after) }
 }
 
-fn deeds(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
+fn action_forms(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
     let (id, words) = (row.brief.id, cx.words);
     let number = id.to_string();
     let own = |mute: &&Mute| mute.what == podbell_core::mute::Muted::Incident { id };
     html! {
-        div.deeds {
+        div.actions {
             @if row.brief.acknowledged.is_none() {
                 form method="post" action=(cx.to("/do")) {
                     (cx.hidden("ack", &number))

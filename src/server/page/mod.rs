@@ -46,7 +46,7 @@ use super::api::{Token, Tokens};
 use super::connections::Ending;
 use crate::chat::QueryService;
 use crate::chat::lists::Filter;
-use crate::chat::queries::{Asked, ListError};
+use crate::chat::queries::{ListError, ListRequest};
 use crate::chat::views::Reader;
 use crate::guard::Refused;
 use crate::guard::Tries;
@@ -84,7 +84,7 @@ struct Page {
     config: PageConfig,
     tokens: Tokens,
     queries: Arc<QueryService>,
-    pulse: Arc<HealthStatus>,
+    health: Arc<HealthStatus>,
     sessions: Mutex<Sessions>,
     streams: Arc<Streams>,
     assets: Assets,
@@ -97,7 +97,7 @@ struct Page {
 }
 
 /// The routes of the page; none where nobody could sign in.
-pub fn routes(config: PageConfig, queries: Arc<QueryService>, pulse: Arc<HealthStatus>) -> Router {
+pub fn routes(config: PageConfig, queries: Arc<QueryService>, health: Arc<HealthStatus>) -> Router {
     if config.tokens.is_empty() && config.proxy.is_none() {
         return Router::new();
     }
@@ -106,7 +106,7 @@ pub fn routes(config: PageConfig, queries: Arc<QueryService>, pulse: Arc<HealthS
         tokens: Tokens::new(config.tokens.clone()),
         secure: config.public_url.as_ref().is_some_and(|url| url.scheme() == "https"),
         queries,
-        pulse,
+        health,
         sessions: Mutex::default(),
         streams: Arc::default(),
         assets: Assets::new(),
@@ -395,7 +395,7 @@ async fn source_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri
     match page.queries.sources(asking.reader(visitor)).await {
         Ok(found) => {
             let cx = asking.context();
-            let view = sources::view(&cx, &found, &page.pulse.snapshot(), &page.config.intervals);
+            let view = sources::view(&cx, &found, &page.health.snapshot(), &page.config.intervals);
             asking.show(StatusCode::OK, Tab::Sources, cx.words.sources(), &view)
         }
         Err(error) => asking.wrong(error),
@@ -406,7 +406,7 @@ async fn destination_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let filter = Filter { state: Some("dead".to_owned()), limit: Some(20), ..Filter::default() };
-    let dead = Asked { scope: visitor.scope.clone(), filter, now: asking.style.now };
+    let dead = ListRequest { scope: visitor.scope.clone(), filter, now: asking.style.now };
     match (page.queries.destinations(asking.reader(visitor)).await, page.queries.deliveries(dead).await) {
         (Ok(found), Ok(dead)) => {
             let cx = asking.context();
@@ -447,7 +447,7 @@ async fn follow(State(page): State<Arc<Page>>, ending: Option<Extension<Ending>>
     };
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     live::stream(Waits {
-        commits: page.pulse.commits(),
+        commits: page.health.commits(),
         lasts: visitor.until.since(page.now()),
         session: visitor.session,
         ending: ending.map(|Extension(Ending(ending))| ending),

@@ -78,7 +78,7 @@ pub(super) fn one(cx: &Context<'_>, detail: &ServiceDetail) -> Markup {
             span { (data(place.cluster_for_people())) }
             (readable(cx, events.read_at, events.failing_since))
         }
-        @if cx.may_write() { div.deeds.large { (mute_form(cx, &typed(&muted))) } }
+        @if cx.may_write() { div.actions.large { (mute_form(cx, &typed(&muted))) } }
         section aria-labelledby="h-day" {
             h2 #h-day { (words.last_day()) }
             figure.day { figcaption.small { (cx.day(&detail.timeline)) } (cx.timeline(&detail.timeline, Size::Large)) }

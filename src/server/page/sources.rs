@@ -15,7 +15,7 @@ use podbell_core::time::Time;
 /// What is known of sources from the configuration: name, and how often each service is read.
 pub type Interval = (String, Duration);
 
-pub(super) fn view(cx: &Context<'_>, sources: &Sources, pulse: &Snapshot, intervals: &[Interval]) -> Markup {
+pub(super) fn view(cx: &Context<'_>, sources: &Sources, health: &Snapshot, intervals: &[Interval]) -> Markup {
     let words = cx.words;
     html! {
         h1 { (words.sources()) }
@@ -29,7 +29,7 @@ pub(super) fn view(cx: &Context<'_>, sources: &Sources, pulse: &Snapshot, interv
                     @for row in &sources.sources {
                         @let every = intervals.iter().find(|(name, _)| *name == row.name).map(|(_, every)| *every);
                         // The stored time lags behind: reads without a change are not stored.
-                        @let of_pulse = pulse.sources.iter().find(|source| source.name == row.name);
+                        @let of_pulse = health.sources.iter().find(|source| source.name == row.name);
                         @let read_at = of_pulse.and_then(|source| source.last_good).max(row.read_at);
                         tr {
                             th scope="row" { (data(&row.name)) @if let Some(every) = every { p.small { (words.every(&cx.say().duration(every.as_secs()))) } } }

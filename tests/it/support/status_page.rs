@@ -241,12 +241,12 @@ pub async fn served_at(
     clock: Arc<dyn Fn() -> Time + Send + Sync>,
 ) -> (String, tokio::sync::watch::Sender<bool>) {
     let now = clock();
-    let (path, pulse) = (world.store_path(), Arc::new(HealthStatus::default()));
+    let (path, health) = (world.store_path(), Arc::new(HealthStatus::default()));
     let counted = count(world.engine());
     let mut numbers = snapshot(world.engine(), counted);
     // Virtual time goes in large steps; a source of podbell.yaml is read each minute.
     numbers.sources.iter_mut().for_each(|source| source.last_good = Some(now.minus(Duration::from_secs(21))));
-    pulse.beat(true, Some(numbers));
+    health.beat(true, Some(numbers));
     let catalog = Arc::new(RuleCatalog::default());
     let known = catalog.clone();
     let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);
@@ -273,7 +273,7 @@ pub async fn served_at(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let routes = page::routes(config, queries, pulse.clone());
-    tokio::spawn(podbell::server::serve(listener, pulse, None, routes, stopped));
+    let routes = page::routes(config, queries, health.clone());
+    tokio::spawn(podbell::server::serve(listener, health, None, routes, stopped));
     (base, stop)
 }

@@ -71,8 +71,8 @@ fn unquoted(rest: &str, start: usize) -> (Word, &str) {
     (Word { text: plain(word), quoted: false, start }, after)
 }
 
-/// What stands between quotes, and what follows. A quote closes only at the end of a word: an apostrophe
-/// does not. One that is never closed is a character like any other.
+/// The text between quotes, and what follows. A quote closes only at the end of a word, so an apostrophe
+/// does not close it. A quote that is never closed is an ordinary character.
 fn quoted(text: &str, first: char) -> Option<(&str, &str)> {
     let kind = quote(first)?;
     let inside = text.get(first.len_utf8()..)?;

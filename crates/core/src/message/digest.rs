@@ -18,7 +18,7 @@ const MOST_NAMES: usize = 5;
 const SHARE: usize = 60;
 const LEAST: usize = 3;
 
-/// What many incidents may have in common, the most telling first.
+/// What many incidents may have in common, the most likely cause first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
     Node,

@@ -78,7 +78,7 @@ const UNWELL: [&str; 6] = [
 const OWN_LIMIT: [&str; 3] =
     ["ephemeral local storage usage exceeds", "exceeded its local ephemeral storage limit", "Usage of EmptyDir volume"];
 
-/// The family of a reason that says little, by what its text says.
+/// The family of an event whose reason is vague, by its text.
 fn by_text(newest: &Newest) -> Option<Help> {
     const FAMILIES: [(&[&str], Help); 3] = [
         (&["CrashLoopBackOff", "ack-off restarting failed"], Help::CrashLoop),

@@ -158,7 +158,7 @@ impl Message {
         lines.join("\n")
     }
 
-    /// What stands between a heading and its fact.
+    /// What is written between a heading and its fact.
     pub fn colon(&self) -> &'static str {
         MessageTexts::of(self.language).colon()
     }

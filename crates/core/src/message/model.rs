@@ -1,5 +1,5 @@
 //! The facts that a template can ask for, in the reader's language and zone. Every field is in
-//! docs/templates.md; none will be removed or change its meaning.
+//! docs/templates.md; no field will be removed or change its meaning.
 
 use std::collections::BTreeMap;
 

@@ -44,7 +44,7 @@ impl<'a> Phrases<'a> {
         self.texts.age(&self.duration(seconds))
     }
 
-    /// Where somebody said something, see [`crate::mute::Author::via`].
+    /// Where somebody did something, see [`crate::mute::Author::via`].
     pub fn via(&self, via: &str) -> String {
         self.texts.via(via)
     }

@@ -290,7 +290,7 @@ fn namespace(story: &Story) -> String {
     if shared(story, Field::Namespace) { text::one_line(&story.namespace, MOST_WORDS) } else { String::new() }
 }
 
-/// Whether this tells that the incident comes back again and again.
+/// Whether the notice says that the incident comes back again and again.
 pub(super) fn flapping(notice: &Notice, story: &Story) -> bool {
     notice.kind == NoticeKind::Reopened && story.reopened >= FLAPPING
 }

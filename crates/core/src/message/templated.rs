@@ -64,7 +64,7 @@ fn apply(template: &Template, facts: &Facts, built_in: &Message) -> Result<Messa
     Ok(message)
 }
 
-/// The first line of a text, for readers of a lock screen.
+/// The first line of a text, which a lock screen shows.
 pub(super) fn first_line(text: &str) -> Vec<Span> {
     text.lines().find(|line| !line.trim().is_empty()).map(|line| Span::Data(line.to_owned())).into_iter().collect()
 }

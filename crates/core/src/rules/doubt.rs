@@ -62,7 +62,7 @@ const STATES_OF_IMAGES: &[(&str, &str)] = &[
     ("ErrImagePull", "the event's reason is `Failed`, its message is `Error: ErrImagePull`"),
 ];
 
-/// Reasons that events have, to tell one in wrong case from a reason that somebody invented.
+/// Reasons that events have, to tell one in wrong case from a custom reason.
 const REASONS: &[&str] = &[
     "BackOff",
     "BackoffLimitExceeded",

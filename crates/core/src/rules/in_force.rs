@@ -1,8 +1,8 @@
-//! Which rules hold when some files have mistakes: a file that is refused keeps its last good
-//! version, and where there never was one the built-in set covers what it would have covered.
-//! Nobody is silenced by a typo.
+//! Which rules are in force when some files have mistakes. A file that is refused keeps its last good
+//! version; if it never had one, the built-in rules cover what it would have covered. Nobody is
+//! silenced by a typo.
 //!
-//! Pure: texts are arguments, those on disk and those that were good before.
+//! Pure: the texts on disk and the last good ones are arguments.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct RuleFiles {
     pub files: Vec<RuleFile>,
     /// Globs that match no file, in reading order.
     pub empty: Vec<EmptyGlob>,
-    /// Whether podbell.yaml has `rules:` at all; else the built-in set holds.
+    /// Whether podbell.yaml has `rules:` at all; if not, the built-in rules are in force.
     pub named: bool,
     /// The destinations of the built-in rules.
     pub chats: Vec<Destination>,
@@ -55,7 +55,7 @@ pub struct InForce {
 }
 
 impl RuleFiles {
-    /// The rules that hold, given the last good text of each file.
+    /// The rules in force, given the last good text of each file.
     pub fn in_force(&self, last_good: &BTreeMap<String, String>) -> InForce {
         if !self.named {
             let rules = builtin::rules(&self.chats).with_maintenance(self.maintenance.clone());

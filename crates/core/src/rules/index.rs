@@ -145,7 +145,7 @@ impl Index {
         plan.build()
     }
 
-    /// The items that could fit, ascending, none twice.
+    /// The items that could fit, ascending, without duplicates.
     pub fn candidates(&self, facts: &Facts<'_>) -> Vec<u32> {
         let mut found = self.always.clone();
         for shape in &self.shapes {

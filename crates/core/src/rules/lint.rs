@@ -101,7 +101,7 @@ fn place_of(located: &Located) -> String {
     format!("`{}` ({}:{line})", located.rule.settings.key.name, located.source.shown)
 }
 
-/// A key whose exact texts all lie outside of a scope.
+/// A key whose exact texts are all outside of a scope.
 fn outside_scope(rule: &Rule) -> Option<Field> {
     let outside = |field: &Field, patterns: &[Pattern]| {
         let scopes = rule.scopes.iter().filter_map(|scope| scope.key(*field));

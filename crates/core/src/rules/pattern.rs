@@ -194,7 +194,7 @@ impl fmt::Debug for Pattern {
     }
 }
 
-/// The expression between slashes and whether case is ignored; `None` if it is not written so.
+/// The expression between slashes and whether case is ignored; `None` if the text has another form.
 fn split_slashes(text: &str) -> Result<Option<(&str, bool)>, PatternError> {
     let Some((source, flags)) = text.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')) else {
         return Ok(None);

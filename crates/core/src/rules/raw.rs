@@ -276,7 +276,7 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
     let per = per.map(|node| (node, keys::PER.read(node, reader)));
     let lasts = lasts.map(|node| keys::LASTS.read(node, reader));
     // Mistakes in what was given are noted already.
-    let (count, lasts) = (transposed(number)?, transposed(lasts)?);
+    let (count, lasts) = (valid_or_absent(number)?, valid_or_absent(lasts)?);
     if let (Some((node, _)), None) = (&per, count) {
         let help = "such as {count: 3, within: 10m, per: object}";
         reader.error_help(&node.span, "`per` says nothing without `count`", help);
@@ -294,7 +294,7 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
 }
 
 /// `None` where something was given and could not be read.
-fn transposed<T>(given: Option<Option<T>>) -> Option<Option<T>> {
+fn valid_or_absent<T>(given: Option<Option<T>>) -> Option<Option<T>> {
     match given {
         Some(None) => None,
         Some(read) => Some(read),

@@ -146,7 +146,7 @@ pub struct Escalate {
     pub news: bool,
 }
 
-/// Everything that a checked rule says, but for its conditions.
+/// Everything that a checked rule says, except its conditions.
 #[derive(Clone, Debug, Serialize)]
 pub struct RuleSettings {
     /// Identity.

@@ -181,7 +181,7 @@ impl Rules {
     }
 
     /// The rules that could notify of what a target shows, judged by the target alone.
-    pub fn tellers<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Rule> {
+    pub fn notifying_rules<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Rule> {
         self.rules.iter().filter(|rule| rule.action == Action::Notify && could_see(rule, target))
     }
 
@@ -200,7 +200,7 @@ impl Rules {
         self.rules.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
@@ -284,7 +284,7 @@ fn claim(id: RuleId, rule: &Rule, earlier: &[Claim]) -> Option<Claim> {
     (!destinations.is_empty()).then_some(Claim { rule: id, destinations })
 }
 
-/// A hash of everything that rules and planned work say.
+/// A hash of the whole content of rules and planned work.
 fn generation(rules: &[Rule], maintenance: &[Maintenance]) -> u64 {
     let mut hasher = Xxh3Default::new();
     rules.iter().for_each(|rule| hasher.update(&serialized(rule)));

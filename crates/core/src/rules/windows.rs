@@ -13,7 +13,7 @@ use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 const WINDOW: usize = 4;
 /// Literals from this length on have a window for every remainder.
 const LONG: usize = WINDOW + STRIDE - 1;
-/// How many bytes lie between two places where a text is looked at.
+/// The distance in bytes between two places where a text is looked at.
 const STRIDE: usize = 2;
 /// How many places are looked up at once, and the bytes that takes.
 const PLACES: usize = 8;

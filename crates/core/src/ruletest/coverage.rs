@@ -11,7 +11,7 @@ use crate::rules::{RuleId, Rules, Severity};
 /// Something that a test can fire.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Item {
-    /// A rule: it told that an incident opened, or ignored an event.
+    /// A rule: it notified of an incident's opening, or ignored an event.
     Rule(RuleKey),
     /// An escalation at this many occurrences.
     Occurrences(RuleKey, u64),

@@ -1,4 +1,4 @@
-//! Rule tests: polls that never happened, and what they would have told.
+//! Rule tests: invented polls, and the notices that they would cause.
 //!
 //! A test file says which rule files it is about, what successive polls show, and which notices
 //! must come of it: those and no others. [`read()`] checks the file, [`run()`] plays one case through

@@ -190,7 +190,7 @@ fn waiting(replay: &Replay, setup: &Setup, case: &Case) -> Vec<(RuleKey, Duratio
 fn compare(told: Vec<Actual>, expected: &[Expected]) -> Verdict {
     let fits: Vec<Vec<usize>> =
         expected.iter().map(|one| (0..told.len()).filter(|place| meets(&told[*place], one)).collect()).collect();
-    // Several expected notices may fit the same told one, so that taking the first that fits can
+    // Several expected notices may fit the same notice that came, so that taking the first that fits can
     // leave a pair unfound: augmenting paths find them all.
     let mut holder: Vec<Option<usize>> = vec![None; told.len()];
     let mut missing: Vec<usize> =

@@ -217,7 +217,7 @@ impl State {
             return;
         }
         let source = self.sources.entry(target.source.clone()).or_default();
-        let ends = source.shows_ends || events().any(reports::is_of_a_course);
+        let ends = source.shows_ends || events().any(reports::is_pod_lifecycle);
         let nodes = source.shows_nodes || events().any(reports::is_of_a_node);
         if (ends, nodes) != (source.shows_ends, source.shows_nodes) {
             (source.shows_ends, source.shows_nodes) = (ends, nodes);

@@ -40,9 +40,9 @@ pub struct Recorded {
 
 impl State {
     /// Carries out a user action at `now`.
-    pub fn act(&mut self, setup: &Setup, deed: &UserAction, now: Time, writes: &mut Writes) -> ActionResult {
-        let by = Author { name: clipped(&deed.by.name, MOST_NAME), via: clipped(&deed.by.via, MOST_NAME) };
-        let done = match &deed.act {
+    pub fn act(&mut self, setup: &Setup, action: &UserAction, now: Time, writes: &mut Writes) -> ActionResult {
+        let by = Author { name: clipped(&action.by.name, MOST_NAME), via: clipped(&action.by.via, MOST_NAME) };
+        let done = match &action.act {
             Act::Mute { what, lasts, why } => {
                 if lasts.as_secs() == 0 || *lasts > LONGEST_MUTE {
                     return ActionResult::Refused { because: Refusal::Length };
@@ -50,7 +50,7 @@ impl State {
                 let mute = Mute {
                     id: self.next_mute,
                     what: what.clone(),
-                    scope: deed.scope.clone(),
+                    scope: action.scope.clone(),
                     by: by.clone(),
                     why: why.as_deref().map(|why| clipped(why, MOST_WHY)),
                     from: now,
@@ -58,17 +58,17 @@ impl State {
                 };
                 self.mute(setup, mute, now, writes)
             }
-            Act::Unmute { what } => self.unmute(setup, what, &deed.scope, now, writes),
-            Act::Acknowledge { id } => self.acknowledge(setup, *id, &deed.scope, &by, now, writes),
+            Act::Unmute { what } => self.unmute(setup, what, &action.scope, now, writes),
+            Act::Acknowledge { id } => self.acknowledge(setup, *id, &action.scope, &by, now, writes),
         };
         if !matches!(done, ActionResult::Refused { .. }) {
-            let incident = match &deed.act {
+            let incident = match &action.act {
                 Act::Acknowledge { id }
                 | Act::Mute { what: Muted::Incident { id }, .. }
                 | Act::Unmute { what: Muted::Incident { id } } => Some(*id),
                 _ => None,
             };
-            writes.recorded.push(Recorded { at: now, incident, by, act: deed.act.clone() });
+            writes.recorded.push(Recorded { at: now, incident, by, act: action.act.clone() });
         }
         done
     }
@@ -159,7 +159,7 @@ impl State {
             Muted::Service { .. } => {
                 let named = self.targets.keys().filter(|target| mute.what.is_service(target));
                 for target in named.filter(|target| mute.scope.sees(target)).take(MOST_ASKED) {
-                    to.extend(setup.rules.tellers(target).flat_map(|rule| &rule.settings.notify).cloned());
+                    to.extend(setup.rules.notifying_rules(target).flat_map(|rule| &rule.settings.notify).cloned());
                 }
             }
         }

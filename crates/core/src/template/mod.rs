@@ -32,7 +32,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Whether it says nothing.
+    /// Whether it has neither title nor text.
     pub fn is_empty(&self) -> bool {
         self.title.is_none() && self.text.is_none()
     }

@@ -161,7 +161,7 @@ fn not_a_fact(part: Part, source: &str, name: &str, step: &str, within: &Facts) 
     Failure { part, why: format!("there is no `{name}`"), help: Some(help), at: word(source, name) }
 }
 
-/// Where a name stands as a word of its own.
+/// Where a name occurs as a whole word.
 fn word(source: &str, name: &str) -> Option<Range<usize>> {
     let inner = |c: char| c.is_alphanumeric() || c == '_';
     let found = source.match_indices(name).find(|(at, _)| {

@@ -97,7 +97,7 @@ translations! {
     only_normal(n): "{n} {n|kind is|kinds are} Normal and not shown.", "另有 {n} 类 Normal 事件未显示。";
     unreadable_since(at): "Cannot be read since {at}: there may be more.", "自 {at} 起无法读取，可能还有更多事件。";
     read(ago): "Last change read {ago}.", "最近一次变化：{ago}";
-    /// Said of a Warning of the baseline.
+    /// Said about a Warning of the baseline.
     was_there: "was there before, not reported", "此前已有，未通知";
     open_title(n): "{n} open {n|incident|incidents}", "{n} 个未恢复的告警";
     none_open_in(services): "Nothing is open in {services}.", "{services}中没有未恢复的告警。";

@@ -138,7 +138,7 @@ translations! {
     trouble_over(how_long, span): "Over after {how_long} ({span}). It was: {}", "已恢复，持续 {how_long}（{span}）。原因：{}";
 
     // podbell's own announcements.
-    /// A source that finds services by their events has none before the first.
+    /// For a source that finds services by their events: it has none before the first event.
     watching: "Watching {}; its services appear with their first events.", "开始监控 {}，服务会随其第一个事件出现。";
     watching_services(n): "Watching {n} {n|service|services} of {}.", "开始监控 {} 的 {n} 个服务。";
     already_there(n): "Already there, not alerted: {n} {n|problem|problems} (/events).", "此前已有 {n} 类 Warning 事件，未通知（/events 查看）。";
@@ -191,7 +191,7 @@ translations! {
 }
 
 impl MessageTexts {
-    /// The beginning of a title: how urgent, and what became of it.
+    /// The beginning of a title: how urgent the incident is, and what happened to it.
     pub(crate) fn status(self, kind: NoticeKind, severity: Severity) -> String {
         let severity = severity.say(self.0);
         match kind {
@@ -234,7 +234,7 @@ impl MessageTexts {
         }
     }
 
-    /// Where somebody did something; the name of a chat as it is.
+    /// Where somebody did something; the name of a chat is not translated.
     pub(crate) fn via(self, via: &str) -> String {
         match (via, via.strip_prefix("api ")) {
             ("page", _) => self.via_page().to_owned(),

@@ -64,8 +64,8 @@ macro_rules! translations {
     };
 }
 
-/// Says each of several things in both languages: rows `Variant: "English", "Chinese";` of an enum that exists, or, with
-/// `enum` before its name, of one that the table makes.
+/// Gives each variant of an enum its text in both languages by rows `Variant: "English", "Chinese";`. The enum exists,
+/// or the table makes it if `enum` is before its name.
 #[macro_export]
 macro_rules! translated {
     ($name:ident; $($variant:ident: $en:literal, $zh:literal;)*) => {

@@ -1,5 +1,5 @@
-//! Keys as rows of tables: what a key is called, what it takes, whether it must be there. The reader, the JSON Schema and
-//! the tables of the documentation follow from the same row.
+//! Keys as rows of tables: what a key is called, what it takes, whether it must be there. The reader, the JSON Schema
+//! and the tables of the documentation follow from the same row.
 
 use std::fmt;
 use std::time::Duration;

@@ -34,7 +34,7 @@ pub enum Value {
     Scalar(String),
     /// A list.
     List(Vec<Node>),
-    /// Keys and values in order; keys are texts, none twice.
+    /// Keys and values in order; keys are texts without duplicates.
     Map(Vec<(Node, Node)>),
     /// Something that was reported already.
     Broken,
@@ -206,7 +206,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// The node an alias stands for. Every use counts in full: that is what stops a bomb.
+    /// The node that an alias refers to. Every use counts in full, which stops a bomb of nested aliases.
     fn follow(&mut self, id: usize, span: &Range<usize>) -> Result<Node, Diagnostic> {
         let count = self.anchors.get(&id).map_or(0, |(_, count)| *count);
         self.spend(count, span)?;

@@ -1,9 +1,8 @@
-//! The other side of the legacy API, for demos and tests: real checks, real error codes, and a
-//! recording to play.
+//! The server's side of the legacy API, for demos and tests: real checks, real error codes, and a recording to
+//! play.
 //!
-//! `play` knows what there is to see at a time; who may ask, and the shapes of answers, are
-//! `served`'s. It is no part of polling and imports nothing of the client; both share
-//! `signature` and `codes`.
+//! `play` knows what there is to see at a time; `served` checks who may ask and shapes the answers. The emulator is
+//! no part of polling and imports nothing of the client; both share `signature` and `codes`.
 
 mod play;
 
@@ -28,12 +27,12 @@ pub use self::play::Play;
 use self::play::Shown;
 use super::codes;
 pub use super::served::PATH;
-use super::served::{self, Asked, ClusterRow, Key, Keys, MAX_FORM, Query, Refusal, View};
+use super::served::{self, ApiRequest, ClusterRow, Key, Keys, MAX_FORM, Query, Refusal, View};
 use crate::clock;
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
-/// More nonces than this are not remembered.
+/// At most this many nonces are remembered.
 const MAX_NONCES: usize = 1_000_000;
 
 /// What the emulator accepts and plays.
@@ -66,7 +65,7 @@ struct Shared {
 }
 
 impl Emulator {
-    /// Serves on a listener that is bound already, so that its port is known; the play starts now.
+    /// Serves on a listener that is already bound, so that its port is known; the play starts now.
     pub fn start(listener: TcpListener, config: EmulatorConfig) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         let EmulatorConfig { secret_id: id, secret_key: key, token, play } = config;
@@ -103,12 +102,12 @@ impl Emulator {
         self.state.requests.load(Ordering::Relaxed)
     }
 
-    /// Answers the next requests that pass the checks with these codes, one each; 0 answers as ever.
+    /// Answers the next requests that pass the checks with these codes, one each; 0 answers normally.
     pub fn fail_next(&self, codes: impl IntoIterator<Item = i64>) {
         self.state.faults.lock().unwrap_or_else(PoisonError::into_inner).extend(codes);
     }
 
-    /// Stops; answers that are under way are finished, but not waited for longer than a second.
+    /// Stops. Answers in progress may finish, but are waited for at most a second.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let abort = self.task.abort_handle();
@@ -120,7 +119,7 @@ impl Emulator {
 
 async fn serve(State(state): State<Arc<Shared>>, request: Request) -> Response {
     state.requests.fetch_add(1, Ordering::Relaxed);
-    let asked = match Asked::read(request).await {
+    let asked = match ApiRequest::read(request).await {
         Ok(asked) => asked,
         Err(status) => return status.into_response(),
     };
@@ -128,7 +127,7 @@ async fn serve(State(state): State<Arc<Shared>>, request: Request) -> Response {
     let checked = || {
         asked.need("Action")?;
         state.keys.check(&asked, now)?;
-        // A thread that panicked while it held the lock left a queue, fine as it is.
+        // A panic while the lock was held leaves the queue valid.
         let fault = state.faults.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         if let Some(code) = fault.filter(|code| *code != 0) {
             return Err(Refusal::new(code, "asked for"));

@@ -1,4 +1,4 @@
-//! What there is to see at a time: a recording, moved to now and sped up. Pure; time is an argument.
+//! What there is to see at a time: a recording, shifted to now and sped up. Pure; time is an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -8,7 +8,7 @@ use crate::components::registry::recordings::recording::{RecordedPoll, Scope, Sh
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
-/// What discovery calls the things that a recording leaves open.
+/// The names that discovery gives to what a recording leaves open.
 const OPEN_CLUSTER: &str = "cls-emulated";
 const OPEN_NAMESPACE: &str = "default";
 const OPEN_SERVICE: &str = "web";
@@ -24,9 +24,9 @@ pub struct Play {
 
 #[derive(Clone, Debug)]
 struct Line {
-    /// When it becomes true, moved.
+    /// When it takes effect, shifted.
     at: Time,
-    /// Position in the recording: of two lines of one time, the later one holds.
+    /// Position in the recording: of two lines with the same time, the later one applies.
     order: usize,
     outcome: Result<Vec<Event<'static>>, String>,
 }
@@ -41,7 +41,7 @@ pub(super) enum Shown {
 }
 
 impl Play {
-    /// The recording's first poll happens at `start`.
+    /// The recording's first poll is shifted to `start`.
     pub fn new(polls: Vec<RecordedPoll>, start: Time, speed: NonZeroU32) -> Self {
         let first = polls.first().map_or(start, |poll| poll.at);
         let shift = Shift::new(first, start, speed);
@@ -81,7 +81,7 @@ impl Play {
         }
     }
 
-    /// The clusters that are there at a time.
+    /// The clusters that exist at a time.
     pub(super) fn clusters(&self, now: Time) -> BTreeSet<String> {
         let names = self.lines.keys().map(|scope| name(&scope.cluster, OPEN_CLUSTER));
         let is_there = |cluster: &String| {
@@ -92,8 +92,8 @@ impl Play {
         names.filter(is_there).collect()
     }
 
-    /// The services of a cluster that are there at a time, as (namespace, name). A line with the
-    /// error -16013 takes its service away until another one brings it back.
+    /// The services of a cluster that exist at a time, as (namespace, name). A line with the error -16013 removes
+    /// its service until another line brings it back.
     pub(super) fn services(&self, cluster: &str, now: Time) -> BTreeSet<(String, String)> {
         let scopes = self.lines.keys().filter(|scope| fits(&scope.cluster, cluster));
         let names = scopes.map(|scope| (name(&scope.namespace, OPEN_NAMESPACE), name(&scope.service, OPEN_SERVICE)));

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::super::{china, codes};
-use super::Asked;
+use super::ApiRequest;
 use crate::components::registry::recordings::recording::WrittenEvent;
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::Event;
 
-/// What the real API lists on one page at most.
+/// The most that the real API lists on one page.
 const MAX_PAGE: usize = 100;
-/// What it lists of clusters when it is not told.
+/// How many clusters the real API lists by default.
 const PAGE: usize = 20;
 
 /// An error with its code.
@@ -45,7 +45,7 @@ pub(crate) trait View {
     /// The services of a cluster, as (namespace, name).
     ///
     /// # Errors
-    /// [`codes::NO_CLUSTER`] if it is none.
+    /// [`codes::NO_CLUSTER`] if there is no such cluster.
     fn services(&self, cluster: &str) -> Result<BTreeSet<(String, String)>, Refusal>;
     /// The events of a service.
     ///
@@ -71,8 +71,8 @@ impl Query {
     /// What a request asks.
     ///
     /// # Errors
-    /// When the action is none, or a parameter is missing.
-    pub(crate) fn of(asked: &Asked) -> Result<Self, Refusal> {
+    /// When the action is unknown, or a parameter is missing.
+    pub(crate) fn of(asked: &ApiRequest) -> Result<Self, Refusal> {
         let cluster = || asked.need("clusterId").map(str::to_owned);
         match asked.need("Action")? {
             "DescribeServiceEvent" => Ok(Self::Events {
@@ -143,8 +143,8 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Without `limit`, `unasked` or everything.
-    fn of(asked: &Asked, unasked: Option<usize>) -> Result<Self, Refusal> {
+    /// Without `limit`: `unasked`, or everything.
+    fn of(asked: &ApiRequest, unasked: Option<usize>) -> Result<Self, Refusal> {
         let number = |name: &str| -> Result<Option<usize>, Refusal> {
             let parse =
                 |text: &str| text.parse().map_err(|_| Refusal::new(4000, format!("parameter {name} is not a number")));
@@ -206,7 +206,7 @@ pub(crate) struct Namespace {
     name: String,
     description: &'static str,
     status: &'static str,
-    /// Not known here; clients read the key.
+    /// Not known here, but clients read the key.
     created_at: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Who asks, and whether the request is what was signed, recent, and new.
+//! Checks who asks, and whether the request is signed, recent and new.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,12 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::super::signature::{SignatureMethod, sign, string_to_sign};
-use super::{Asked, PATH, Refusal};
+use super::{ApiRequest, PATH, Refusal};
 use podbell_core::time::Time;
 
-/// A request may be this old, or this far ahead.
+/// How old a request may be, or how far ahead.
 const TOLERANCE: Duration = Duration::from_secs(300);
-/// The host of the real API, as vendors' clients sign it whatever address they are pointed at.
+/// The host of the real API: vendors' clients sign it, whatever address they call.
 const REAL_HOST: &str = "ccs.api.qcloud.com";
 
 /// Somebody who may ask.
@@ -27,7 +27,7 @@ pub(crate) struct Key {
     pub(crate) token: Option<SecretString>,
 }
 
-/// Everybody who may ask, and what they asked lately.
+/// Everybody who may ask, and their recent requests.
 pub(crate) struct Keys {
     all: Vec<(Key, Mutex<Nonces>)>,
     /// Hosts that may be signed beside the request's own and the real API's.
@@ -36,18 +36,18 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// These. More nonces of one than `most_nonces` are not remembered: further requests are over the
-    /// quota until some expire.
+    /// Checks requests against these keys. At most `most_nonces` nonces are remembered for each: further requests
+    /// exceed the quota until some expire.
     pub(crate) fn new(keys: impl IntoIterator<Item = Key>, hosts: Vec<String>, most_nonces: usize) -> Self {
         Self { all: keys.into_iter().map(|key| (key, Mutex::default())).collect(), hosts, most_nonces }
     }
 
-    /// Checks everything that the real API checks, and says whose request it is. The nonce comes last:
-    /// only requests of somebody who knows the key take memory.
-    pub(crate) fn check(&self, asked: &Asked, now: Time) -> Result<usize, Refusal> {
+    /// Checks everything that the real API checks, and returns whose request it is. The nonce is checked last, so
+    /// that only requests of somebody who knows the key take memory.
+    pub(crate) fn check(&self, asked: &ApiRequest, now: Time) -> Result<usize, Refusal> {
         let (timestamp, nonce) = (asked.number("Timestamp")?, asked.number("Nonce")?);
         let (secret_id, signature) = (asked.need("SecretId")?, asked.need("Signature")?);
-        // Looks at every one, in the same time whichever it is.
+        // Compares with every key, in the same time whichever it is.
         let mut found = None;
         for (place, (key, _)) in self.all.iter().enumerate() {
             if bool::from(same(secret_id, key.id.expose_secret())) {
@@ -68,12 +68,12 @@ impl Keys {
         if now.since(time).max(time.since(now)) > TOLERANCE {
             return Err(Refusal::new(4200, "Timestamp is more than 5 minutes off"));
         }
-        // A thread that panicked while it held the lock left a set, fine as it is.
+        // A panic while the lock was held leaves the set valid.
         nonces.lock().unwrap_or_else(PoisonError::into_inner).take((timestamp, nonce), self.most_nonces, now)?;
         Ok(place)
     }
 
-    fn is_signed(&self, asked: &Asked, key: &Key, signature: &str) -> bool {
+    fn is_signed(&self, asked: &ApiRequest, key: &Key, signature: &str) -> bool {
         let method = SignatureMethod::of(asked.get("SignatureMethod"));
         let params = || asked.params.iter().map(|(name, value)| (&**name, &**value));
         let hosts = [asked.host.as_str(), REAL_HOST].into_iter().chain(self.hosts.iter().map(String::as_str));
@@ -85,13 +85,13 @@ impl Keys {
     }
 }
 
-/// Takes the same time wherever they differ.
+/// Compares in constant time.
 fn same(left: &str, right: &str) -> Choice {
     left.as_bytes().ct_eq(right.as_bytes())
 }
 
-/// Timestamp and nonce of requests that would still be recent enough. The vendor's JavaScript client draws
-/// its nonces from 65,536: alone they would often be the same.
+/// Timestamp and nonce of requests that would still count as recent. The vendor's JavaScript client draws its
+/// nonces from 65,536 values: nonces alone would often be equal.
 #[derive(Default)]
 struct Nonces {
     seen: BTreeSet<(u64, u64)>,
@@ -100,7 +100,7 @@ struct Nonces {
 
 impl Nonces {
     fn take(&mut self, nonce: (u64, u64), most: usize, now: Time) -> Result<(), Refusal> {
-        // A request may be signed ahead, so that it can be repeated for twice the tolerance.
+        // A request may be dated ahead, so it can be repeated for twice the tolerance.
         let oldest = now.minus(TOLERANCE * 2);
         while let Some((at, nonce)) = self.order.front().copied()
             && at < oldest

@@ -1,6 +1,6 @@
-//! The API's other side, as far as everybody who plays it needs it: what a request asks, whether it is
-//! signed by somebody who may, and the shapes of answers. The emulator shows a recording through it, the
-//! gateway what is stored; neither is known here.
+//! The server's side of the API, as far as its users share it: what a request asks, whether somebody who may ask
+//! signed it, and the shapes of answers. The emulator shows a recording through it, the gateway the store; it knows
+//! neither.
 
 mod answer;
 mod auth;
@@ -18,17 +18,17 @@ pub const PATH: &str = "/v2/index.php";
 pub(crate) const MAX_FORM: usize = 64 * 1024;
 
 /// A request, decoded.
-pub(crate) struct Asked {
+pub(crate) struct ApiRequest {
     method: HttpMethod,
     host: String,
     params: Vec<(String, String)>,
 }
 
-impl Asked {
+impl ApiRequest {
     /// Reads a request up to its end.
     ///
     /// # Errors
-    /// The status, when it is none of this API.
+    /// The status, if the request is not one of this API.
     pub(crate) async fn read(request: Request) -> Result<Self, StatusCode> {
         let method = match *request.method() {
             Method::GET => HttpMethod::Get,

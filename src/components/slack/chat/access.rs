@@ -1,7 +1,7 @@
 //! Who may speak in a chat, and what each channel sees. Pure.
 //!
-//! Teams, users and channels are compared by Slack's ids, which nobody can choose; names are for
-//! reading only. Whoever is refused learns nothing but that.
+//! Teams, users and channels are compared by Slack's ids, which nobody can choose; names are for display only.
+//! Whoever is refused learns nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::chat::Speaker;
 use crate::chat::access::Channel;
 use podbell_core::mute::Author;
 
-/// Allow lists of a chat. `None` is anybody, or any channel with everything in sight.
+/// Allow lists of a chat. `None` allows anybody, or any channel with everything in scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// Ids of workspaces, or of an organisation.
@@ -21,7 +21,7 @@ pub struct Access {
     pub channels: Option<BTreeMap<String, Channel>>,
 }
 
-/// Why somebody is not heard.
+/// Why somebody is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// Another workspace: a stranger.
@@ -44,13 +44,13 @@ impl Denied {
 }
 
 impl Access {
-    /// Who that is, and what they may do. `chat` is the chat's name in podbell.yaml.
+    /// Identifies the speaker, and what they may do. `chat` is the chat's name in podbell.yaml.
     ///
     /// # Errors
-    /// When a list does not have them.
+    /// When an allow list does not contain them.
     pub fn speaker(&self, heard: &Heard, chat: &str) -> Result<Speaker, Denied> {
-        // In a channel that two companies share, the channel's team and the speaker's differ: both
-        // must be allowed, and somebody without any team is a stranger.
+        // In a channel that two companies share, the channel's team and the speaker's differ: both must be allowed.
+        // Somebody without a team is a stranger.
         let known = |team: &String| self.teams.as_ref().is_none_or(|teams| teams.contains(team));
         if self.teams.is_some() && heard.teams.is_empty() || !heard.teams.iter().all(known) {
             return Err(Denied::Team);
@@ -62,7 +62,7 @@ impl Access {
             None => Channel::default(),
             Some(channels) => channels.get(&heard.channel).cloned().ok_or(Denied::Channel)?,
         };
-        // Names can be changed to look like another's; the id beside it cannot.
+        // A name can be changed to look like another's; the id beside it cannot.
         let name = match &heard.user_name {
             Some(name) => format!("{name} ({})", heard.user),
             None => heard.user.clone(),

@@ -1,4 +1,4 @@
-//! What the query service says, as Slack's JSON. Pure.
+//! The query service's answers, as Slack's JSON. Pure.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ pub use crate::chat::adapter_notice::AdapterNotice;
 use podbell_core::message::Language;
 use podbell_core::outbox::Content;
 
-/// What the adapter says by itself, as an answer that only its reader sees.
+/// An adapter's own notice, as an answer that only its reader sees.
 pub fn own(own: AdapterNotice, language: Language) -> Value {
     json!({"response_type": "ephemeral", "replace_original": false, "text": own.say(language)})
 }
@@ -17,7 +17,7 @@ pub fn own(own: AdapterNotice, language: Language) -> Value {
 pub fn body(reply: &Reply, content: Content) -> Value {
     let mut body = blocks::body(&reply.message, content, &[]);
     body["response_type"] = json!(if reply.public { "in_channel" } else { "ephemeral" });
-    // A button's message is a notice that others still need.
+    // Keep the message of a button: it is a notice that others still need.
     body["replace_original"] = json!(false);
     let blocks = body.get_mut("blocks").and_then(Value::as_array_mut);
     if let (Some(incident), Some(blocks)) = (reply.incident, blocks) {

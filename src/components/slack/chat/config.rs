@@ -57,7 +57,7 @@ const CHANNELS: Key<Channels<Id>> = Key::optional(
     "Ids (`C…`, `G…`, `D…`) of where, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
 );
 
-/// Its row.
+/// Its registry row.
 pub const CHAT: ChatKind = ChatKind {
     name: "slack",
     about: "A Slack app: slash commands, buttons, mentions, direct messages.",
@@ -126,7 +126,7 @@ impl Chat for SlackConfig {
             let (group, subject) = (Group::Chats, self.name.as_str());
             let mut checked = match &self.bot_token {
                 Some(token) => {
-                    let asked = token::Asked { group, subject, api: &self.api, token };
+                    let asked = token::TokenCheck { group, subject, api: &self.api, token };
                     token::examine(&asked, &["chat:write"], net, clock::now()).await.0
                 }
                 None => {

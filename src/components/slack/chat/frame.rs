@@ -17,7 +17,7 @@ pub(super) const MOST: usize = 1024 * 1024;
 pub(super) enum Frame {
     /// The connection is ready.
     Hello,
-    /// The connection will end, or has to.
+    /// The connection will end, or must be ended.
     Disconnect(Reason),
     /// Something for the app.
     Envelope {
@@ -33,9 +33,9 @@ pub(super) enum Frame {
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// It is renewed: a new one should be there first. Also every reason that is not known.
+    /// The connection is renewed: a new one should be open first. Stands for unknown reasons, too.
     Refresh,
-    /// The app has too many.
+    /// The app has too many connections.
     TooMany,
     /// Socket Mode was switched off.
     Off,
@@ -76,7 +76,7 @@ impl Frame {
     }
 }
 
-/// What acknowledges an envelope.
+/// The frame that acknowledges an envelope.
 pub(super) fn acknowledgement(id: &str) -> String {
     json!({"envelope_id": id}).to_string()
 }

@@ -1,5 +1,5 @@
-//! Slack over HTTP: one address for slash commands, buttons and events. The body was read within its
-//! limits before (`guard`); nothing of it is looked at before its signature was.
+//! Slack over HTTP: one address for slash commands, buttons and events. The body was already read within its limits
+//! (`guard`); nothing in it is parsed before its signature is verified.
 //!
 //! Sources: "Verifying requests from Slack", "Slash commands: confirming receipt" (3 s), "Events API:
 //! url_verification".
@@ -72,7 +72,7 @@ fn reader(headers: &HeaderMap) -> Result<Read, Refused> {
     }
 }
 
-/// A header that is there once. Of two signatures, two readers may believe two.
+/// A header that occurs exactly once. With two signatures, two readers could each verify another one.
 fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut all = headers.get_all(name).iter();
     let first = all.next()?.to_str().ok()?;
@@ -107,7 +107,7 @@ async fn said(slack: &Arc<Slack>, heard: Heard, proof: &Proof) -> Result<Respons
         Ok(taken) => Ok(answered(slack, taken).await),
         Err(NotTaken::Again) => Ok(StatusCode::OK.into_response()),
         Err(NotTaken::Stranger(denied)) => Err(Refused::new(StatusCode::FORBIDDEN, denied.as_str())),
-        // An event comes again by itself; a person reads that they should try again.
+        // Slack sends an event again by itself; a person reads that they should try again.
         Err(NotTaken::Busy) if is_message => {
             slack.replays.lock().unwrap_or_else(PoisonError::into_inner).forget(proof);
             Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many questions at once"))
@@ -116,21 +116,21 @@ async fn said(slack: &Arc<Slack>, heard: Heard, proof: &Proof) -> Result<Respons
     }
 }
 
-/// Acknowledges within 3 s: with the answer, if it is a command's and there in time.
+/// Acknowledges within 3 s, with the answer if it is a command's and ready in time.
 async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
     let inline = matches!(taken.heard.answer, AnswerTo::Command(_));
     if !inline {
         slack.run(taken);
         return StatusCode::OK.into_response();
     }
-    // A task of its own: what was begun is carried out, also when Slack hangs up.
+    // A task of its own: it is carried out even if Slack hangs up.
     let (answers, mut answer) = oneshot::channel();
     let asking = slack.clone();
     tokio::spawn(async move {
         let Taken { heard, what, _place } = taken;
         let said = asking.answer(&heard, what).await;
         if let Err(Said { body, plain }) = answers.send(said) {
-            // Nobody waits any more: it follows.
+            // The request was already acknowledged: the answer follows separately.
             respond::send(&asking, &heard, body, plain).await;
         }
     });
@@ -138,10 +138,10 @@ async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
     let waited = tokio::time::timeout(slack.config.timing.inline, &mut answer).await;
     let said = waited.unwrap_or_else(|_| {
         answer.close();
-        // It may have come at the last moment; then it is in nobody else's hands.
+        // The answer may have come at the last moment; then nobody else sends it.
         Ok(answer.try_recv().unwrap_or_else(|_| Said::working(language)))
     });
-    // An answer that never comes is a bug of the query service's; the person hears of it, at least.
+    // An answer that never comes is a bug of the query service; at least tell the person.
     json(&said.map_or_else(|_| answer::own(AdapterNotice::Broken, language), |said| said.body))
 }
 

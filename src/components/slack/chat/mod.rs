@@ -1,8 +1,8 @@
 //! Slack: slash commands, buttons, mentions and direct messages, over HTTP and over Socket Mode.
 //!
-//! Both ways end in `Slack::take`: who is it, may they, was it heard before; then the query service is asked
-//! and its answer sent. It never reads the store and never parses a command. Without a signing secret
-//! there is no endpoint, without an app-level token no connection.
+//! Both ways end in `Slack::take`, which checks who speaks, whether they may, and whether it was heard before. Then
+//! the query service is asked and its answer sent. The adapter never reads the store and never parses a command.
+//! Without a signing secret there is no endpoint, without an app-level token no connection.
 
 mod access;
 mod answer;
@@ -44,9 +44,9 @@ pub use outbound::{Lookup, guarded_client, system};
 
 /// How many connections of Socket Mode an app may have.
 pub const MOST_CONNECTIONS: u64 = 10;
-/// How many questions of a chat are asked at the same time.
+/// How many questions of a chat are asked concurrently.
 const ASKING: usize = 16;
-/// How many are in hand, with those that wait.
+/// How many questions are in hand, including those that wait.
 const IN_HAND: usize = 256;
 
 /// One Slack app.
@@ -77,19 +77,19 @@ pub struct SlackConfig {
 /// How long things take; tests have less patience.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// Within this an answer goes into the reply; Slack waits 3 s.
+    /// An answer within this time goes into the reply; Slack waits 3 s.
     pub inline: Duration,
-    /// Before an answer is posted again, doubled each time.
+    /// The pause before an answer is posted again; doubles each time.
     pub post_again: Duration,
-    /// Before a connection is opened again, doubled each time.
+    /// The pause before a connection is opened again; doubles each time.
     pub reopen: Duration,
-    /// The longest such wait.
+    /// The longest such pause.
     pub reopen_most: Duration,
-    /// Before a connection is opened again that was one too many.
+    /// The same pause after Slack refused a connection as one too many.
     pub crowded: Duration,
     /// How often podbell asks a connection whether it lives.
     pub ping: Duration,
-    /// A connection that says nothing for this long is dead.
+    /// A connection without any data for this long is dead.
     pub silence: Duration,
     /// How long opening a connection may take.
     pub open: Duration,
@@ -121,7 +121,7 @@ pub struct Slack {
     guarded: reqwest::Client,
     hosts: Hosts,
     replays: Mutex<Replays>,
-    /// Shared by all connections and by HTTP: what comes twice may come over two of them.
+    /// Shared by all connections and by HTTP: a repetition may come over another one.
     seen: Mutex<Seen>,
     asking: Semaphore,
     in_hand: Arc<Semaphore>,
@@ -150,38 +150,38 @@ impl fmt::Debug for Slack {
     }
 }
 
-/// Something that was said for the first time, with a place among the questions in hand.
+/// Something that was heard for the first time, with a place among the questions in hand.
 struct Taken {
     heard: Heard,
     what: What,
     _place: OwnedSemaphorePermit,
 }
 
-/// What is to be done with it.
+/// What to do with it.
 enum What {
     Ask(Speaker),
     Say(AdapterNotice),
 }
 
-/// Why nothing is to be done with it.
+/// Why nothing is done with it.
 #[derive(Debug)]
 enum NotTaken {
-    /// It came again.
+    /// It was heard before.
     Again,
-    /// There is no place; it should come again.
+    /// There is no place; Slack should send it again.
     Busy,
     /// A stranger.
     Stranger(Denied),
 }
 
-/// What is to be sent, and the same in the plainest form.
+/// A body to send, and the same in the plainest form.
 struct Said {
     body: Value,
     plain: Value,
 }
 
 impl Slack {
-    /// A chat that is asked and does not listen yet: see [`Slack::routes`] and [`Slack::connect`].
+    /// A chat that does not listen yet: see [`Slack::routes`] and [`Slack::connect`].
     pub fn new(config: SlackConfig, deps: ChatDeps, guarded: reqwest::Client) -> Arc<Self> {
         let hosts = Hosts::of(&config.api);
         Arc::new(Self {
@@ -211,7 +211,7 @@ impl Slack {
         (self.deps.now)()
     }
 
-    /// Says in the log what is wrong with the other side, once for each kind.
+    /// Logs what is wrong with the other side, once for each kind.
     fn complain(&self, what: &'static str) {
         let mut known = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(&what) {
@@ -220,8 +220,8 @@ impl Slack {
         }
     }
 
-    /// Takes in what was said: once, from whoever may, if there is a place. `more` are further
-    /// identities under which it may come again, such as its envelope's.
+    /// Accepts what was said: once, from those who may speak, if there is a place. `more` is a further identity
+    /// under which it may come again, such as its envelope's.
     fn take(&self, heard: Heard, more: Option<String>) -> Result<Taken, NotTaken> {
         let access = self.config.access.speaker(&heard, &self.config.name);
         if let Err(denied @ Denied::Team) = access {
@@ -231,11 +231,11 @@ impl Slack {
         let mut ids = heard.ids.clone();
         ids.extend(more);
         if seen.knows(&ids) {
-            // All its names are known from now on.
+            // Remember all its identities.
             seen.first_time(&ids, self.now());
             return Err(NotTaken::Again);
         }
-        // What finds no place is not remembered: it is welcome when it comes again.
+        // Do not remember what finds no place: it may come again.
         let place = self.in_hand.clone().try_acquire_owned().map_err(|_| NotTaken::Busy)?;
         seen.first_time(&ids, self.now());
         drop(seen);
@@ -248,14 +248,14 @@ impl Slack {
         Ok(Taken { heard, what, _place: place })
     }
 
-    /// What is to be said to it.
+    /// The answer to it.
     async fn answer(&self, heard: &Heard, what: What) -> Said {
         let language = self.config.language;
         let speaker = match what {
             What::Say(own) => return Said { body: answer::own(own, language), plain: answer::own(own, language) },
             What::Ask(speaker) => speaker,
         };
-        // It is never closed.
+        // The semaphore is never closed.
         let _turn = self.asking.acquire().await;
         let style = Style { language, time_zone: self.config.time_zone.clone(), now: self.now() };
         let question = Question { speaker, entry: heard.entry, text: heard.text.clone(), style };

@@ -1,8 +1,8 @@
-//! The way to addresses that come from outside: Slack names a `response_url` with each command, and
-//! whoever could make podbell call an address of their choice could reach what only podbell can.
+//! Requests to addresses that come from outside. Slack names a `response_url` with each command; whoever could
+//! choose that address could make podbell call what only podbell can reach.
 //!
-//! Owns which hosts are Slack's, and a client that connects to public addresses only, looked at when
-//! it connects: a name that points elsewhere a moment later changes nothing.
+//! Owns which hosts are Slack's, and a client that connects to public addresses only. Addresses are checked when
+//! connecting, so that a name that points elsewhere a moment later changes nothing.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,8 +22,8 @@ pub fn system() -> Lookup {
     Arc::new(|host| Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.collect()) }))
 }
 
-/// A client that connects to public addresses only. Behind a proxy it is the proxy that looks names
-/// up: there the host of an address is all that is checked.
+/// A client that connects to public addresses only. Behind a proxy, the proxy resolves names: then only the host of
+/// an address is checked.
 ///
 /// # Errors
 /// When the network cannot be set up.
@@ -50,8 +50,8 @@ impl Resolve for Guarded {
     }
 }
 
-/// Whether an address is of the public network: not this machine, its neighbours, or a cloud's
-/// metadata. Follows the special-purpose registries of IANA.
+/// Whether an address is public: not this machine, its neighbours, or a cloud's metadata service. Follows the
+/// special-purpose registries of IANA.
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),
@@ -78,32 +78,32 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
-    // 2000::/3 is all that is given out; of it, transition and documentation are not for this.
+    // Only 2000::/3 is assigned; the transition and documentation ranges in it are refused.
     let embeds_v4 = a == 0x2002 || (a == 0x2001 && b == 0);
     (0x2000..0x4000).contains(&a) && !embeds_v4 && !(a == 0x2001 && b == 0xdb8) && a != 0x3fff
 }
 
-/// Where Slack's servers are, seen from the address of its Web API.
+/// Slack's hosts, derived from the address of its Web API.
 #[derive(Clone, Debug)]
 pub struct Hosts {
     api: Url,
 }
 
 impl Hosts {
-    /// Of a Web API.
+    /// For this Web API.
     pub fn of(api: &Url) -> Self {
         Self { api: api.clone() }
     }
 
-    /// A `response_url` that may be called, and whether it is the operator's own address, which may be
-    /// anywhere: a proxy of Slack's API, or a test's.
+    /// A `response_url` that may be called, and whether it is on the operator's own host, which may be anywhere: a
+    /// proxy of Slack's API, or a test's.
     pub fn response_url(&self, text: &str) -> Option<(Url, bool)> {
         let url = Url::parse(text).ok()?;
         if url.username() != "" || url.password().is_some() {
             return None;
         }
         if url.origin() == self.api.origin() {
-            // With the public API there are no such addresses, and nothing else is to be called.
+            // The public API has no such addresses, and nothing else may be called.
             return (self.api.host_str() != Some("slack.com")).then_some((url, true));
         }
         let hooks = format!("hooks.{}", self.api.host_str()?);
@@ -112,14 +112,14 @@ impl Hosts {
         fine.then_some((url, false))
     }
 
-    /// The address of a connection of Socket Mode, for a client of HTTP.
+    /// The address of a connection of Socket Mode, for an HTTP client.
     pub fn socket_url(&self, text: &str) -> Option<Url> {
         let mut url = Url::parse(text).ok()?;
         let host = url.host_str()?.to_owned();
         let api = self.api.host_str()?;
         let fine = match url.scheme() {
             "wss" => host == api || [api, "slack.com"].iter().any(|of| host.ends_with(&format!(".{of}"))),
-            // Without TLS only where the operator said so for the API, too.
+            // Without TLS only if the operator configured the Web API without it, too.
             "ws" => self.api.scheme() == "http" && host == api,
             _ => false,
         };

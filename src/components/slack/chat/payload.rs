@@ -1,5 +1,5 @@
-//! What Slack sends, to what somebody said. Pure: bytes in, [`Payload`] out; nothing is believed of a
-//! body whose signature was not checked.
+//! Parses what Slack sends into what somebody said. Pure: bytes in, [`Payload`] out. Only call it with a body whose
+//! signature was verified.
 //!
 //! Sources: "Slash commands", "Interaction payloads: block_actions", "Events API", "Formatting text".
 
@@ -12,7 +12,7 @@ use podbell_core::message::clip;
 pub const MOST_TEXT: usize = 4000;
 /// How much of somebody's name is kept.
 const MOST_NAME: usize = 80;
-/// Before the name of everything that podbell's own buttons do.
+/// The prefix of the actions of podbell's own buttons.
 pub const ACTION: &str = "podbell.";
 
 /// A body that was understood.
@@ -20,15 +20,15 @@ pub const ACTION: &str = "podbell.";
 pub enum Payload {
     /// Somebody said something.
     Said(Heard),
-    /// Slack tries the certificate; it wants an empty answer.
+    /// Slack checks the certificate, and expects an empty answer.
     SslCheck,
-    /// Slack tries the address; it wants this back.
+    /// Slack checks the address, and expects this back.
     Challenge(String),
-    /// Nothing that podbell answers. Why.
+    /// Nothing that podbell answers, and why.
     Ignored(&'static str),
 }
 
-/// A body that Slack does not send. What is wrong.
+/// A body that Slack does not send, with what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
@@ -50,7 +50,7 @@ pub struct Heard {
     pub text: String,
     /// Where the answer goes.
     pub answer: AnswerTo,
-    /// What it is known by when it comes again.
+    /// The ids by which a repetition is recognized.
     pub ids: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ pub enum AnswerTo {
     Message {
         /// The thread, if it is one.
         thread: Option<String>,
-        /// In a conversation of two everybody is whoever asked.
+        /// Whether it is a conversation of two: there everybody is the person who asked.
         direct: bool,
     },
 }
@@ -85,7 +85,7 @@ struct Slash {
     trigger_id: Option<String>,
 }
 
-/// Reads a form: a slash command, a button, or Slack's trial.
+/// Reads a form: a slash command, a button, or Slack's check of the certificate.
 ///
 /// # Errors
 /// When it is nothing that Slack sends.
@@ -120,14 +120,14 @@ pub fn form(body: &[u8]) -> Result<Payload, Malformed> {
 /// Reads a slash command of Socket Mode.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not a slash command.
 pub fn slash(payload: &[u8]) -> Result<Payload, Malformed> {
     said(serde_json::from_slice(payload).map_err(|_| Malformed("a slash command that is no JSON of one"))?)
 }
 
 fn said(slash: Slash) -> Result<Payload, Malformed> {
     let Some(command) = slash.command.strip_prefix('/') else { return Err(Malformed("a form without a command")) };
-    // An app may have to call its command otherwise, such as /events-prod.
+    // An app may have to name its command otherwise, such as /events-prod.
     let entry = if command.starts_with("events") { Entry::Events } else { Entry::Podbell };
     Ok(Payload::Said(Heard {
         teams: teams([slash.team_id.or(slash.enterprise_id)])?,
@@ -257,7 +257,7 @@ pub fn event(payload: &[u8]) -> Result<Payload, Malformed> {
         return challenge.map(Payload::Challenge).ok_or(Malformed("a url_verification without a challenge"));
     }
     let event = callback.event;
-    // Without this two bots would talk to each other for ever.
+    // Otherwise two bots would answer each other for ever.
     if event.bot_id.is_some() || event.subtype.is_some() {
         return Ok(Payload::Ignored("a message of a bot, or of Slack"));
     }
@@ -286,11 +286,11 @@ pub fn event(payload: &[u8]) -> Result<Payload, Malformed> {
     }))
 }
 
-/// What follows the mention of the bot; all of it where there is none.
+/// The text after the mention of the bot; all of it if there is no mention.
 fn after_mention<'t>(text: &'t str, me: Option<&str>, direct: bool) -> &'t str {
     let mention = match me {
         Some(me) => text.find(&format!("<@{me}")),
-        // In a conversation of two a mention is somebody else, unless it comes first.
+        // In a conversation of two, a mention is of somebody else unless it comes first.
         None => text.find("<@").filter(|at| !direct || text[..*at].trim().is_empty()),
     };
     let rest = mention.and_then(|at| text.get(at..)).and_then(|mention| mention.split_once('>'));
@@ -331,7 +331,7 @@ fn teams<const N: usize>(teams: [Option<String>; N]) -> Result<Vec<String>, Malf
     Ok(known)
 }
 
-/// An address as it was sent; whether it is Slack's is asked before it is used.
+/// Whether it is Slack's address is checked before it is used.
 fn address(text: String) -> Result<String, Malformed> {
     if (1..=2048).contains(&text.len()) { Ok(text) } else { Err(Malformed("no response_url")) }
 }
@@ -340,7 +340,7 @@ fn known(what: &str, id: &str) -> Option<String> {
     (1..=256).contains(&id.len()).then(|| format!("{what} {id}"))
 }
 
-/// A name on one line, or none.
+/// A name shortened to one line; `None` if nothing is left.
 fn short(name: &str) -> Option<String> {
     let clean: String = name.chars().filter(|c| !c.is_control()).collect();
     let clean = clip(clean.trim(), MOST_NAME);

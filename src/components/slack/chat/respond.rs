@@ -1,5 +1,5 @@
-//! Answers on their way to Slack: to a `response_url`, or through the Web API. No redirect, no token
-//! and no address in what is logged.
+//! Sends answers to Slack: to a `response_url`, or through the Web API. No redirect, token or address appears in
+//! the log.
 //!
 //! Sources: "Handling user interaction: responses" (an address takes 5 posts within 30 min), "Rate
 //! limits" (`Retry-After`).
@@ -25,16 +25,15 @@ const MOST_REPLY: usize = 64 * 1024;
 enum Posted {
     /// It was taken.
     Done,
-    /// It may be better later.
+    /// It may be taken later.
     Later(Option<Duration>),
     /// This content is refused.
     Content,
-    /// The address does not work, now or later. What the other side said, a short code.
+    /// The address does not work, now or later, for this short code of the other side.
     Never(String),
 }
 
-/// Sends an answer to where it belongs. `plain` is the same in the plainest form, for when Slack
-/// refuses the other.
+/// Sends an answer to where it belongs. `plain` is the same in the plainest form, for when Slack refuses the other.
 pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value) {
     let started = slack.now();
     match &heard.answer {
@@ -43,7 +42,7 @@ pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value
                 slack.complain("a response_url that is not Slack's is not called");
                 return;
             };
-            // The operator's own address may be on this machine; any other is Slack's, in public.
+            // The operator's own address may be on this machine; any other is Slack's and public.
             let client = if own { &slack.deps.client } else { &slack.guarded };
             let send = |body: Value| {
                 let url = url.clone();
@@ -54,7 +53,7 @@ pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value
         AnswerTo::Message { thread, direct } => {
             let Some(token) = &slack.config.bot_token else { return };
             let message = |mut body: Value| {
-                // In a conversation of two nobody else looks on.
+                // In a conversation of two nobody else is watching.
                 let hidden = body["response_type"] == "ephemeral" && !direct;
                 if let Some(map) = body.as_object_mut() {
                     map.remove("response_type");
@@ -82,7 +81,7 @@ pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value
     }
 }
 
-/// Tries until it is taken, within what Slack allows.
+/// Tries until the answer is taken, within Slack's limits.
 async fn insist<F, A>(slack: &Slack, started: Time, mut body: Value, plain: Value, post: F)
 where
     F: Fn(Value) -> A,
@@ -156,7 +155,7 @@ fn said(reply: &[u8]) -> Posted {
     }
 }
 
-/// The code of an error; `None` for what is none, such as a page of some proxy.
+/// The code of an error; `None` if there is none, as in a page of a proxy.
 pub(super) fn code(reply: &Value) -> Option<&str> {
     let fine = |code: &&str| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     reply["error"].as_str().filter(fine)

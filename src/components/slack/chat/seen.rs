@@ -1,4 +1,4 @@
-//! What was heard already: Slack sends again what was not acknowledged in time, on this connection or
+//! Remembers what was heard already. Slack repeats what was not acknowledged in time, on this connection or
 //! another, and a command must run once. Pure.
 
 use std::collections::{HashSet, VecDeque};
@@ -8,7 +8,7 @@ use podbell_core::time::Time;
 
 /// Slack gives up sending an event again after some minutes.
 const KEPT: Duration = Duration::from_secs(3600);
-/// More than this in an hour are not of people; then the oldest are forgotten.
+/// People send fewer than this in an hour; beyond it the oldest are forgotten.
 const MOST: usize = 20_000;
 
 /// Identities that were heard in the last hour.
@@ -19,8 +19,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether none of these was heard before. All of them are known from now on: an event keeps its
-    /// id when it comes in another envelope, and an envelope keeps its own on another connection.
+    /// Whether none of these was heard before. Remembers all of them: an event keeps its id in another envelope,
+    /// and an envelope keeps its own on another connection.
     pub fn first_time(&mut self, ids: &[String], now: Time) -> bool {
         while self.order.len() > MOST || self.order.front().is_some_and(|(at, _)| now.since(*at) > KEPT) {
             if let Some((_, id)) = self.order.pop_front() {

@@ -1,4 +1,4 @@
-//! Slack's proof that a request is its own, and the memory that lets each request in once. Pure.
+//! Verifies that a request is Slack's, and lets each request in once. Pure.
 //!
 //! Source: "Verifying requests from Slack", signature version v0: `v0=` and the hex of HMAC-SHA256
 //! over `v0:TIMESTAMP:BODY`, where the body is the raw bytes: parsed and written again they may
@@ -12,13 +12,13 @@ use sha2::Sha256;
 
 use podbell_core::time::Time;
 
-/// How far a request's time may be off, either way. Slack asks for it for the past; a time in the
-/// future would let a recorded request in for longer.
+/// How far a request's time may be off, either way. Slack demands it only for the past; a time in the future would
+/// let a recorded request in for longer.
 pub const TOLERANCE: i64 = 300;
-/// How many requests are remembered: more in ten minutes are not of people.
+/// How many requests are remembered: people send fewer in ten minutes.
 const MOST_REMEMBERED: usize = 50_000;
 
-/// A request that was proved, to be let in once.
+/// A verified request, to be let in once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Proof {
     timestamp: i64,
@@ -32,7 +32,7 @@ pub enum Unproved {
     Unsigned,
     /// Its time is too far off, either way.
     Stale,
-    /// The signature is another.
+    /// The signature does not match.
     Forged,
     /// It was here before.
     Replayed,
@@ -56,7 +56,7 @@ impl Unproved {
 /// Checks the signature of a request over its raw body, in constant time.
 ///
 /// # Errors
-/// When it is not proved.
+/// When the request is not verified.
 pub fn verify(
     secret: &SecretString,
     timestamp: &str,
@@ -77,13 +77,13 @@ pub fn verify(
     Ok(Proof { timestamp: seconds, signature })
 }
 
-/// Digits and nothing else: what a lenient parser makes of `NaN` or `1e9` must not pass for a time.
+/// Only digits: a lenient parser could take `NaN` or `1e9` for a time.
 fn seconds(text: &str) -> Option<i64> {
     let fine = (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     fine.then(|| text.parse().ok()).flatten()
 }
 
-/// Small hex of exactly 32 bytes.
+/// Lower-case hex of exactly 32 bytes.
 fn unhex(text: &str) -> Option<[u8; 32]> {
     let digit = |b: u8| match b {
         b'0'..=b'9' => Some(b - b'0'),
@@ -98,8 +98,8 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     bytes?.try_into().ok()
 }
 
-/// The requests of the last minutes. Only proved ones are remembered, so that a stranger cannot fill
-/// it; when it is full all the same, it refuses rather than forgets.
+/// The requests of the last minutes. Only verified ones are remembered, so that a stranger cannot fill it. When it
+/// is full all the same, it refuses requests rather than forgetting any.
 #[derive(Debug, Default)]
 pub struct Replays {
     /// By time, so that the oldest are found first.
@@ -112,7 +112,7 @@ impl Replays {
     /// # Errors
     /// [`Unproved::Replayed`] or [`Unproved::Full`].
     pub fn admit(&mut self, proof: Proof, now: Time) -> Result<(), Unproved> {
-        // What is older is refused by its time.
+        // Older requests are refused for their time.
         let oldest = now.seconds() - TOLERANCE;
         while self.known.first().is_some_and(|first| first.timestamp < oldest) {
             self.known.pop_first();

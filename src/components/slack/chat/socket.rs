@@ -1,8 +1,8 @@
 //! Socket Mode: connections that podbell opens, so that Slack need not reach it.
 //!
-//! A slot keeps one connection alive: it opens the next one before Slack renews the last, waits longer
-//! after each failure, and gives up only when Socket Mode was switched off. Every envelope is
-//! acknowledged before it is looked into, and runs once whatever connection it comes over again.
+//! A slot keeps one connection alive: it opens the next one before Slack renews the last, waits longer after each
+//! failure, and gives up only when Socket Mode was switched off. Every envelope is acknowledged before it is
+//! parsed, and runs once, even if it comes again over another connection.
 //!
 //! Source: "Socket Mode implementation" (`apps.connections.open`, a ticket works once; at most 10
 //! connections; `disconnect` and its reasons).
@@ -25,12 +25,12 @@ use super::{IN_HAND, NotTaken, Slack};
 
 type Socket = WebSocketStream<reqwest::Upgraded>;
 
-/// How long sending one frame may take: a connection that takes none is dead.
+/// Sending one frame may take this long: a connection that takes none is dead.
 const SEND: Duration = Duration::from_secs(10);
-/// How long what is in hand may take to end when podbell does.
+/// How long what is in hand may take to finish when podbell shuts down.
 const END: Duration = Duration::from_secs(3);
 
-/// What a connection says of itself while it goes on.
+/// What a connection reports while it lasts.
 enum Word {
     /// Slack greeted it.
     Hello,
@@ -42,7 +42,7 @@ enum Word {
 enum End {
     /// It could not be opened.
     Failed(Failed),
-    /// It broke off, or was closed. Whether another one was asked for before.
+    /// It broke, or was closed; whether its replacement was requested before.
     Closed { replaced: bool },
     /// There are too many.
     Crowded,
@@ -53,7 +53,7 @@ enum End {
 }
 
 impl Slack {
-    /// Listens over Socket Mode until the watch turns true, and then until what is in hand is done.
+    /// Listens over Socket Mode until the watch turns true, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut slots = JoinSet::new();
         for _ in 0..self.config.connections.max(1) {
@@ -70,7 +70,7 @@ impl Slack {
     }
 }
 
-/// Until podbell ends. A sender that is gone means the same.
+/// Waits for podbell's shutdown. A dropped sender means the same.
 async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
@@ -93,7 +93,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
             Some(word) = said.recv() => match word {
                 Word::Hello => state.greeted(&slack),
                 Word::Refresh => {
-                    // Even a Slack that renews without end is not asked more than once a second.
+                    // Reconnect at most once a second, even if Slack renews without end.
                     let since = slack.now().since(opened);
                     next.set(sleep(slack.config.timing.reopen.saturating_sub(since)));
                     state.wanted = true;
@@ -118,13 +118,13 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
 
 /// What a slot knows of its state.
 struct State {
-    /// Another connection is to be opened.
+    /// Another connection must be opened.
     wanted: bool,
-    /// But not beside one that is there.
+    /// It must not be opened while another one exists.
     alone: bool,
     /// How often it failed since Slack last greeted it.
     tries: u32,
-    /// Whether the log was told.
+    /// Whether the trouble was logged.
     troubled: bool,
 }
 
@@ -138,7 +138,7 @@ impl State {
         }
     }
 
-    /// How long to wait after that end.
+    /// How long to wait after this end.
     fn lost(&mut self, slack: &Slack, end: &End) -> Duration {
         let timing = &slack.config.timing;
         let chance = (slack.deps.chance)().clamp(0.0, 1.0);
@@ -151,7 +151,7 @@ impl State {
                 (jittered(timing.crowded), "the app has too many connections: is another podbell using its token?")
             }
             End::Failed(Failed::Refused(code)) => {
-                // Only a person can mend it; until then it is asked now and then.
+                // Only the operator can fix it; until then it is tried now and then.
                 tracing::debug!(chat = %slack.config.name, code, "Slack refuses the app-level token");
                 (
                     timing.reopen_most,
@@ -161,7 +161,7 @@ impl State {
             End::Failed(Failed::Later { after, why }) => (jittered(backed_off).max(after.unwrap_or_default()), *why),
             _ => (jittered(backed_off), "the connection broke off"),
         };
-        // One lost connection is everyday; it is told when the next attempt fails, too.
+        // A single lost connection is normal; it is logged when the next attempt fails, too.
         if !self.troubled && (self.tries > 1 || matches!(end, End::Crowded | End::Failed(Failed::Refused(_)))) {
             self.troubled = true;
             tracing::warn!(chat = %slack.config.name, why, "Socket Mode is not connected; trying again");
@@ -186,7 +186,7 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
     let mut replaced = false;
     let mut pings = interval(timing.ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // A connection behind a router that forgot it looks alive and is silent.
+    // A connection that a router has forgotten looks alive but is silent.
     let mut silent = pin!(sleep(timing.silence));
     let mut linger = pin!(sleep(Duration::MAX));
     loop {
@@ -211,7 +211,7 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
             Ok(Frame::Disconnect(Reason::TooMany)) => return End::Crowded,
             Ok(Frame::Disconnect(Reason::Off)) => return End::Off,
             Ok(Frame::Disconnect(Reason::Refresh)) if !replaced => {
-                // This one is heard until it is closed: what comes over it is lost otherwise.
+                // Keep reading until it is closed: what comes over it would be lost otherwise.
                 replaced = true;
                 linger.set(sleep(timing.linger));
                 tell(&words, Word::Refresh).await;
@@ -230,16 +230,16 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
 }
 
 async fn tell(words: &mpsc::Sender<Word>, word: Word) {
-    // The slot listens as long as it has connections.
+    // The slot receives as long as it has connections.
     let _ = words.send(word).await;
 }
 
-/// Sends one frame. Whether the connection took it.
+/// Sends one frame. Returns whether the connection took it.
 async fn send(socket: &mut Socket, message: Message) -> bool {
     matches!(timeout(SEND, socket.send(message)).await, Ok(Ok(())))
 }
 
-/// Acknowledges an envelope, then has it run. Whether the connection still works.
+/// Acknowledges an envelope, then has it run. Returns whether the connection still works.
 async fn envelope(
     slack: &Arc<Slack>,
     socket: &mut Socket,
@@ -261,7 +261,7 @@ async fn envelope(
                         None
                     }
                     Err(NotTaken::Busy) => {
-                        // Not acknowledged, so it comes again.
+                        // Not acknowledged, so Slack sends it again.
                         slack.complain("too many questions at once: some are left for Slack to send again");
                         return true;
                     }
@@ -275,7 +275,7 @@ async fn envelope(
         }
     };
     let sent = send(socket, Message::text(acknowledgement(id))).await;
-    // Also when the acknowledgement was lost: it is remembered, so what comes again is not run again.
+    // Also if the acknowledgement was lost: it is remembered, so a repetition is not run again.
     if let Some(taken) = taken {
         slack.run(taken);
     }

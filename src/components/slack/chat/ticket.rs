@@ -19,14 +19,14 @@ const MOST_REPLY: usize = 64 * 1024;
 
 /// Why there is no connection.
 pub(super) enum Failed {
-    /// It may be better later.
+    /// It may work later.
     Later {
         /// Not before this.
         after: Option<Duration>,
         /// For the log.
         why: &'static str,
     },
-    /// Slack refuses the token. Its code.
+    /// Slack refuses the token, with this code.
     Refused(String),
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn open(slack: &Slack) -> Result<WebSocketStream<reqwest::Upgra
     websocket::open(&slack.deps.client, url, frame::MOST).await.map_err(later)
 }
 
-/// An address that works once.
+/// Requests an address that works once.
 async fn ticket(slack: &Slack) -> Result<String, Failed> {
     let (Some(token), Some(url)) = (&slack.config.app_token, slack.hosts.method("apps.connections.open")) else {
         return Err(later("there is no app-level token"));

@@ -13,7 +13,7 @@ use podbell_core::mute::Author;
 /// The channel of conversations of one person with a bot: they have no id of their own.
 pub const DIRECT: &str = "direct";
 
-/// Allow lists of a chat. `None` is anybody, or any conversation with everything in sight.
+/// Allow lists of a chat. `None` allows anybody, or any conversation with everything in scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// Ids of users.
@@ -22,7 +22,7 @@ pub struct Access {
     pub channels: Option<BTreeMap<String, Channel>>,
 }
 
-/// Why somebody is not heard.
+/// Why somebody is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// A person who is not on the list.
@@ -34,7 +34,7 @@ pub enum Denied {
 /// Something that somebody said to podbell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
-    /// What it is known by when it comes again.
+    /// The id by which a repetition is recognized.
     pub id: String,
     /// The user's id.
     pub user: String,
@@ -47,10 +47,10 @@ pub struct Heard {
 }
 
 impl Access {
-    /// Who that is, and what they may do. `chat` is the chat's name in podbell.yaml.
+    /// Identifies the speaker, and what they may do. `chat` is the chat's name in podbell.yaml.
     ///
     /// # Errors
-    /// When a list does not have them.
+    /// When an allow list does not contain them.
     pub fn speaker(&self, heard: &Heard, chat: &str) -> Result<Speaker, Denied> {
         if self.users.as_ref().is_some_and(|users| !users.contains(&heard.user)) {
             return Err(Denied::User);
@@ -64,8 +64,8 @@ impl Access {
     }
 }
 
-/// Takes the command's first word away, as a person types it: `/events web`, `/podbell help`,
-/// `@podbell /events web`, or only `help`. A group's message begins with the mention that brought it.
+/// Strips the command's first word, as a person types it: `/events web`, `/podbell help`, `@podbell /events web`,
+/// or only `help`. In a group a message begins with the mention of the bot.
 pub fn command(text: &str, mentioned: bool) -> (Entry, String) {
     // WeCom puts U+2005 behind a mention; that is white space, too.
     let mut text = text.trim();

@@ -1,4 +1,4 @@
-//! What the query service says, as WeCom shows it. Pure.
+//! The query service's answers, as WeCom shows them. Pure.
 
 use super::super::markdown;
 use crate::chat::Reply;
@@ -30,7 +30,7 @@ impl Form {
     }
 }
 
-/// Whole lines of the plain answer. In a text, too, WeCom reads `<a href>`: nothing may begin a tag.
+/// Whole lines of the plain answer. WeCom reads `<a href>` even in a text, so nothing may begin a tag.
 fn text(message: &Message, limit: usize) -> String {
     let plain = anstream::adapter::strip_str(&terminal(message)).to_string();
     let plain = plain.replace('<', "＜").replace('>', "＞");

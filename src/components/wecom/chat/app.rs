@@ -1,6 +1,6 @@
-//! An app's callback: WeCom proves itself, posts what people write to the app, and reads the answer in
-//! the reply. The body was read within its limits before (`guard`). Its signature is verified
-//! before anything is decrypted, and it is decrypted before anything in it is parsed.
+//! An app's callback: WeCom proves itself, posts what people write to the app, and reads the answer in the reply.
+//! The body was already read within its limits (`guard`). The signature is verified before anything is decrypted,
+//! and nothing is parsed before it is decrypted.
 //!
 //! Sources: "Receiving messages: verify the URL, use the callback" (5 s, then up to three more
 //! attempts; `MsgId`, or `FromUserName` and `CreateTime`, tell what comes again), "Passive reply:
@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::access::{Heard, command};
 use super::answer::{AdapterNotice, Form};
-use super::crypto::{Crypto, Untrue};
+use super::crypto::{Crypto, Rejected};
 use super::xml::{self, cdata};
 use super::{Asker, NotTaken, Talk};
 use crate::chat::ChatDeps;
@@ -36,7 +36,7 @@ const TOLERANCE: i64 = 300;
 pub struct AppConfig {
     /// What every chat has. Its channels are AgentIDs.
     pub talk: Talk,
-    /// The company's id: in every message, and what a message is from.
+    /// The company's id: every message names it, and replies are sent from it.
     pub corp_id: String,
     /// Only this app's messages are answered.
     pub agent_id: Option<String>,
@@ -49,7 +49,7 @@ pub struct AppConfig {
 /// How long things take; tests have less patience.
 #[derive(Clone, Copy, Debug)]
 pub struct AppTiming {
-    /// Within this the answer goes into the reply; WeCom waits 5 s.
+    /// An answer within this time goes into the reply; WeCom waits 5 s.
     pub reply: Duration,
 }
 
@@ -97,7 +97,7 @@ impl App {
     }
 }
 
-/// What WeCom writes behind the path.
+/// The query parameters that WeCom adds to the path.
 struct Signed {
     signature: String,
     timestamp: String,
@@ -117,7 +117,7 @@ impl Signed {
                 "echostr" => &mut echo,
                 _ => continue,
             };
-            // Of two signatures, two readers may believe two.
+            // With two signatures, two readers could each verify another one.
             if place.replace(value.into_owned()).is_some() {
                 return Err(unsigned);
             }
@@ -133,21 +133,21 @@ impl Signed {
         Ok(Self { signature, timestamp, nonce, echo })
     }
 
-    /// What is in a cipher text, if it is WeCom's.
+    /// Decrypts a cipher text, if it is WeCom's.
     fn open(&self, app: &App, encrypted: &str) -> Result<Vec<u8>, Refused> {
         let read = app
             .crypto
             .verify(&self.signature, &self.timestamp, &self.nonce, encrypted)
             .and_then(|()| app.crypto.decrypt(encrypted));
         read.map_err(|untrue| match untrue {
-            Untrue::Forged => Refused::new(StatusCode::UNAUTHORIZED, "a wrong signature"),
-            Untrue::Broken => Refused::new(StatusCode::BAD_REQUEST, "a cipher text that is broken"),
-            Untrue::Elsewhere => Refused::new(StatusCode::FORBIDDEN, "a message for another company"),
+            Rejected::Forged => Refused::new(StatusCode::UNAUTHORIZED, "a wrong signature"),
+            Rejected::Broken => Refused::new(StatusCode::BAD_REQUEST, "a cipher text that is broken"),
+            Rejected::Elsewhere => Refused::new(StatusCode::FORBIDDEN, "a message for another company"),
         })
     }
 }
 
-/// The address is being set up: WeCom wants to read back what it encrypted, and nothing else.
+/// WeCom checks the address during setup: it wants to read back what it encrypted, and nothing else.
 async fn asked_for_proof(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
     let echo = || {
         let signed = Signed::read(&app, query.as_deref())?;
@@ -206,7 +206,7 @@ async fn call(app: &Arc<App>, query: Option<&str>, body: &[u8]) -> Result<Respon
     reply(app, user, &signed.nonce, &said)
 }
 
-/// The reply: a text, encrypted and signed as what came was.
+/// The reply: a text, encrypted and signed like the request.
 fn reply(app: &App, user: &str, nonce: &str, said: &str) -> Result<Response, Refused> {
     let broken = |_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "an answer that cannot be encrypted");
     let now = app.asker.now().seconds().to_string();

@@ -1,8 +1,8 @@
 //! The AI bot's long connection: podbell opens it, says who it is, and answers over it in streams.
 //!
-//! There is one connection. It is opened again after it broke off, later after each failure; when a
-//! newer connection of the same bot took its place, only after a long time: two that push each other
-//! away without end answer nobody. An answer that WeCom did not confirm goes over the next connection.
+//! There is one connection. After it broke off it is opened again, with longer pauses after each failure. When a
+//! newer connection of the same bot took its place, it waits for a long time: two that displace each other without
+//! end answer nobody. An answer that WeCom did not confirm goes over the next connection.
 //!
 //! Source: "AI bot: long connection" of WeCom's developer documentation (subscribe first, a ping every
 //! 30 s, one connection for each bot, `disconnected_event`).
@@ -29,7 +29,7 @@ use crate::chat::websocket::{self, Socket};
 
 /// Where WeCom listens.
 pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
-/// How long sending one frame may take: a connection that takes none is dead.
+/// Sending one frame may take this long: a connection that takes none is dead.
 const SEND: Duration = Duration::from_secs(10);
 /// How often a refused answer is sent again.
 const MOST_TRIES: u32 = 3;
@@ -52,27 +52,27 @@ pub struct BotConfig {
 /// How long things take; tests have less patience.
 #[derive(Clone, Copy, Debug)]
 pub struct BotTiming {
-    /// An answer that takes longer begins with a first word.
+    /// An answer that takes longer begins with a placeholder.
     pub inline: Duration,
-    /// How often podbell says that it lives; WeCom wants it every 30 s.
+    /// How often podbell sends a ping; WeCom wants one every 30 s.
     pub ping: Duration,
-    /// A connection that says nothing for this long is dead.
+    /// A connection without any data for this long is dead.
     pub silence: Duration,
     /// How long WeCom may take to confirm a frame.
     pub confirm: Duration,
-    /// Before a frame is sent again that WeCom could not take, doubled each time.
+    /// The pause before a frame that WeCom could not take is sent again; doubles each time.
     pub again: Duration,
-    /// Before a connection is opened again, doubled each time.
+    /// The pause before a connection is opened again; doubles each time.
     pub reopen: Duration,
-    /// The longest such wait.
+    /// The longest such pause.
     pub reopen_most: Duration,
-    /// Before a connection is opened again whose secret was refused.
+    /// The same pause after WeCom refused the secret.
     pub refused: Duration,
-    /// Before a connection is opened again whose place a newer one took.
+    /// The same pause after a newer connection took this one's place.
     pub kicked: Duration,
     /// How long opening a connection may take.
     pub open: Duration,
-    /// How long what is in hand may take to end when podbell does.
+    /// How long what is in hand may take to finish when podbell shuts down.
     pub end: Duration,
 }
 
@@ -98,9 +98,9 @@ impl Default for BotTiming {
 enum End {
     /// It could not be opened, or broke off.
     Lost(&'static str),
-    /// WeCom refuses the bot's id or secret. Its code.
+    /// WeCom refuses the bot's id or secret, with this code.
     Refused(i64),
-    /// A newer one took its place.
+    /// A newer connection took its place.
     Kicked,
     /// Podbell ends.
     Stopped,
@@ -127,7 +127,7 @@ impl fmt::Debug for Bot {
 struct ReconnectState {
     /// How often it failed since WeCom last took it.
     tries: u32,
-    /// Whether the log was told.
+    /// Whether the trouble was logged.
     troubled: bool,
 }
 
@@ -148,7 +148,7 @@ impl Bot {
         &self.asker.talk.name
     }
 
-    /// Listens until the watch turns true, and then until what is in hand is done.
+    /// Listens until the watch turns true, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut state = ReconnectState::default();
         loop {
@@ -164,7 +164,7 @@ impl Bot {
         }
     }
 
-    /// How long to wait after that end.
+    /// How long to wait after this end.
     fn wait(&self, state: &mut ReconnectState, end: &End) -> Duration {
         let timing = &self.timing;
         let chance = (self.asker.deps.chance)().clamp(0.0, 1.0);
@@ -173,7 +173,7 @@ impl Bot {
         state.tries = state.tries.saturating_add(1);
         let (wait, why) = match end {
             End::Kicked => {
-                // Told every time: two podbells with one bot hear only half of what is said.
+                // Logged every time: two podbells with one bot each hear only half of what is said.
                 state.troubled = true;
                 tracing::warn!(
                     chat = %self.name(),
@@ -188,7 +188,7 @@ impl Bot {
             End::Lost(why) => (jittered(backed_off), *why),
             End::Stopped => (Duration::ZERO, "podbell ends"),
         };
-        // One lost connection is everyday; it is told when the next attempt fails, too.
+        // A single lost connection is normal; it is logged when the next attempt fails, too.
         if !state.troubled && (state.tries > 1 || matches!(end, End::Refused(_))) {
             state.troubled = true;
             tracing::warn!(chat = %self.name(), why, "the bot is not connected; trying again");
@@ -205,7 +205,7 @@ impl Bot {
         }
     }
 
-    /// Takes in what was said; its answer goes to the outbox.
+    /// Accepts what was said; its answer goes to the outbox.
     fn said(self: &Arc<Self>, req_id: &str, heard: Heard) {
         let (id, now) = (heard.id.clone(), self.asker.now());
         let taken = match self.asker.hear(heard) {
@@ -246,9 +246,9 @@ impl Bot {
         match code {
             0 if job.finish => self.outbox.done(&job.id),
             0 => {}
-            // The question came again meanwhile, under a request that WeCom still knows.
+            // The question came again meanwhile: answer the newer request, which WeCom still knows.
             _ if self.outbox.has_moved(&job.id, &req_id) => self.outbox.push(job),
-            // Busy, or more than 30 a minute in one conversation: it must wait.
+            // Busy, or more than 30 a minute in one conversation: try again later.
             -1 | 45009 if job.tries < MOST_TRIES => {
                 let wait = self.timing.again.saturating_mul(2_u32.saturating_pow(job.tries));
                 job.tries += 1;
@@ -268,12 +268,12 @@ impl Bot {
     }
 }
 
-/// Until podbell ends. A sender that is gone means the same.
+/// Waits for podbell's shutdown. A dropped sender means the same.
 async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Opens a connection and says who podbell is.
+/// Opens a connection and subscribes.
 async fn open(bot: &Bot) -> Result<Socket, End> {
     let mut url = bot.endpoint.clone();
     let scheme = if url.scheme() == "ws" { "http" } else { "https" };
@@ -315,21 +315,21 @@ async fn line(bot: &Arc<Bot>, state: &mut ReconnectState, stop: &mut watch::Rece
     let mut sent = None;
     let end = talk(bot, &mut socket, &mut sent, stop).await;
     if let Some(Next { job, .. }) = sent {
-        // Not confirmed: over the next connection. The stream is the same, so it is not there twice.
+        // Not confirmed: send it over the next connection. The stream is the same, so it does not appear twice.
         bot.outbox.push(job);
     }
     let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
     end
 }
 
-/// Hears and answers. `sent` is what WeCom has not confirmed: one frame at a time, so that frames of
-/// a stream cannot overtake each other.
+/// Receives and answers. `sent` is the frame that WeCom has not confirmed: one at a time, so that frames of a
+/// stream cannot overtake each other.
 async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop: &mut watch::Receiver<bool>) -> End {
     let timing = bot.timing;
     let mut pings = interval(timing.ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pinged = 0_u64;
-    // A connection behind a router that forgot it looks alive and is silent.
+    // A connection that a router has forgotten looks alive but is silent.
     let mut silent = pin!(sleep(timing.silence));
     let mut late = pin!(sleep(Duration::MAX));
     let mut ending = false;
@@ -391,7 +391,7 @@ async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop
     }
 }
 
-/// Sends one frame. Whether the connection took it.
+/// Sends one frame. Returns whether the connection took it.
 async fn send(socket: &mut Socket, frame: String) -> bool {
     matches!(timeout(SEND, socket.send(Message::text(frame))).await, Ok(Ok(())))
 }

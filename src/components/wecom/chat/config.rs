@@ -42,7 +42,7 @@ const CHANNELS: Key<Channels<Id>> = Key::optional(
     "Chatids of groups (of an app: AgentIDs), `direct` for one person with the bot, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
 );
 
-/// The row of an AI bot: podbell opens a connection to WeCom.
+/// The registry row of an AI bot: podbell opens a connection to WeCom.
 pub const BOT: ChatKind = ChatKind {
     name: "wecom-bot",
     about: "An AI bot of WeCom, over a long connection.",
@@ -56,7 +56,7 @@ pub const BOT: ChatKind = ChatKind {
     },
 };
 
-/// The row of an app: WeCom calls podbell.
+/// The registry row of an app: WeCom calls podbell.
 pub const APP: ChatKind = ChatKind {
     name: "wecom-app",
     about: "An app of WeCom, called over HTTP.",
@@ -129,7 +129,7 @@ impl Chat for BotConfig {
         Box::pin(async move {
             let name = &self.talk.name;
             let mut findings = Vec::new();
-            // The handshake of TLS only, not that of the WebSocket.
+            // Only the handshake of TLS, not that of the WebSocket.
             if let Ok(url) = Url::parse(&self.endpoint.as_str().replacen("ws", "http", 1)) {
                 findings.push(net.reached(Group::Chats, name, "WeCom's endpoint", url).await);
             }

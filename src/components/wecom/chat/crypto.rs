@@ -1,5 +1,4 @@
-//! WeCom's proof that a callback is its own, and the cipher deps what is said. Pure; no input makes
-//! it panic.
+//! Verifies that a callback is WeCom's, and decrypts and encrypts messages. Pure; no input makes it panic.
 //!
 //! Source: "Encryption and decryption scheme" of WeCom's callbacks: the signature is the hex of SHA-1
 //! over token, timestamp, nonce and cipher text, sorted and joined. The cipher is AES-256-CBC, its key
@@ -19,22 +18,22 @@ use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use sha1::{Digest as _, Sha1};
 use subtle::ConstantTimeEq as _;
 
-/// WeCom's blocks of padding; those of AES have 16.
+/// The block size of WeCom's padding; AES itself has blocks of 16.
 const BLOCK: usize = 32;
-/// The random bytes and the length before the message.
+/// The bytes before the message: 16 random ones and the length.
 const HEAD: usize = 20;
-/// The 43 characters carry 258 bits for 256: WeCom's generator leaves anything in the last two.
+/// 43 characters carry 258 bits for 256: WeCom's generator leaves the last two arbitrary.
 const KEY_TEXT: GeneralPurpose = GeneralPurpose::new(&ALPHABET, NO_PAD.with_decode_allow_trailing_bits(true));
 
-/// An EncodingAESKey that is none.
+/// Error: not an EncodingAESKey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an EncodingAESKey has 43 letters and digits")]
 pub struct BadKey;
 
-/// Why a message is not believed. Nobody outside learns which.
+/// Why a message is rejected. Nobody outside learns the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Untrue {
-    /// The signature is another.
+pub enum Rejected {
+    /// The signature does not match.
     #[error("a wrong signature")]
     Forged,
     /// It cannot be decrypted.
@@ -66,11 +65,11 @@ impl Clone for Crypto {
 }
 
 impl Crypto {
-    /// From what WeCom's page of the callback shows. `receiver` is the company's id (an AI bot has an
-    /// empty one).
+    /// From the values on WeCom's page of the callback. `receiver` is the company's id (an AI bot has an empty
+    /// one).
     ///
     /// # Errors
-    /// When the key is none.
+    /// When the key is invalid.
     pub fn new(token: SecretString, encoding_aes_key: &SecretString, receiver: String) -> Result<Self, BadKey> {
         let key = KEY_TEXT.decode(encoding_aes_key.expose_secret()).map_err(|_| BadKey)?;
         let key: [u8; 32] = key.try_into().map_err(|_| BadKey)?;
@@ -91,51 +90,50 @@ impl Crypto {
     /// Compares a signature, in constant time.
     ///
     /// # Errors
-    /// When it is another.
-    pub fn verify(&self, signature: &str, timestamp: &str, nonce: &str, encrypted: &str) -> Result<(), Untrue> {
+    /// When it does not match.
+    pub fn verify(&self, signature: &str, timestamp: &str, nonce: &str, encrypted: &str) -> Result<(), Rejected> {
         let own = self.sign(timestamp, nonce, encrypted);
         match bool::from(own.as_bytes().ct_eq(signature.as_bytes())) {
             true => Ok(()),
-            false => Err(Untrue::Forged),
+            false => Err(Rejected::Forged),
         }
     }
 
-    /// The message in a cipher text. Only for one whose signature was verified.
+    /// Decrypts a message. Only for a cipher text whose signature was verified.
     ///
     /// # Errors
     /// When it is broken, or for another receiver.
-    pub fn decrypt(&self, encrypted: &str) -> Result<Vec<u8>, Untrue> {
-        let mut bytes = STANDARD.decode(encrypted).map_err(|_| Untrue::Broken)?;
+    pub fn decrypt(&self, encrypted: &str) -> Result<Vec<u8>, Rejected> {
+        let mut bytes = STANDARD.decode(encrypted).map_err(|_| Rejected::Broken)?;
         let key = self.key.expose_secret();
-        let cipher = cbc::Decryptor::<Aes256>::new_from_slices(key, &key[..16]).map_err(|_| Untrue::Broken)?;
-        let plain = cipher.decrypt_padded::<NoPadding>(&mut bytes).map_err(|_| Untrue::Broken)?;
-        let padding = usize::from(*plain.last().ok_or(Untrue::Broken)?);
+        let cipher = cbc::Decryptor::<Aes256>::new_from_slices(key, &key[..16]).map_err(|_| Rejected::Broken)?;
+        let plain = cipher.decrypt_padded::<NoPadding>(&mut bytes).map_err(|_| Rejected::Broken)?;
+        let padding = usize::from(*plain.last().ok_or(Rejected::Broken)?);
         let (plain, pads) = plain
             .len()
             .checked_sub(padding)
             .filter(|_| (1..=BLOCK).contains(&padding))
             .and_then(|end| plain.split_at_checked(end))
-            .ok_or(Untrue::Broken)?;
+            .ok_or(Rejected::Broken)?;
         if pads.iter().any(|pad| usize::from(*pad) != padding) {
-            return Err(Untrue::Broken);
+            return Err(Rejected::Broken);
         }
-        let (head, rest) = plain.split_at_checked(HEAD).ok_or(Untrue::Broken)?;
-        let length = head.last_chunk::<4>().map(|length| u32::from_be_bytes(*length)).ok_or(Untrue::Broken)?;
-        let length = usize::try_from(length).map_err(|_| Untrue::Broken)?;
-        let (message, receiver) = rest.split_at_checked(length).ok_or(Untrue::Broken)?;
+        let (head, rest) = plain.split_at_checked(HEAD).ok_or(Rejected::Broken)?;
+        let length = head.last_chunk::<4>().map(|length| u32::from_be_bytes(*length)).ok_or(Rejected::Broken)?;
+        let length = usize::try_from(length).map_err(|_| Rejected::Broken)?;
+        let (message, receiver) = rest.split_at_checked(length).ok_or(Rejected::Broken)?;
         match receiver == self.receiver.as_bytes() {
             true => Ok(message.to_vec()),
-            false => Err(Untrue::Elsewhere),
+            false => Err(Rejected::Elsewhere),
         }
     }
 
-    /// A cipher text of a message. The 16 bytes must be random: they are what makes two equal
-    /// messages look different.
+    /// Encrypts a message. The 16 bytes must be random, so that two equal messages look different.
     ///
     /// # Errors
     /// Never for a message that fits into memory.
-    pub fn encrypt(&self, message: &str, random: &[u8; 16]) -> Result<String, Untrue> {
-        let length = u32::try_from(message.len()).map_err(|_| Untrue::Broken)?;
+    pub fn encrypt(&self, message: &str, random: &[u8; 16]) -> Result<String, Rejected> {
+        let length = u32::try_from(message.len()).map_err(|_| Rejected::Broken)?;
         let mut plain = Vec::with_capacity(HEAD + message.len() + self.receiver.len() + BLOCK);
         plain.extend_from_slice(random);
         plain.extend_from_slice(&length.to_be_bytes());
@@ -143,11 +141,11 @@ impl Crypto {
         plain.extend_from_slice(self.receiver.as_bytes());
         let padding = BLOCK - plain.len() % BLOCK;
         // At most 32, so it fits.
-        plain.resize(plain.len() + padding, u8::try_from(padding).map_err(|_| Untrue::Broken)?);
+        plain.resize(plain.len() + padding, u8::try_from(padding).map_err(|_| Rejected::Broken)?);
         let key = self.key.expose_secret();
-        let cipher = cbc::Encryptor::<Aes256>::new_from_slices(key, &key[..16]).map_err(|_| Untrue::Broken)?;
+        let cipher = cbc::Encryptor::<Aes256>::new_from_slices(key, &key[..16]).map_err(|_| Rejected::Broken)?;
         let all = plain.len();
-        let encrypted = cipher.encrypt_padded::<NoPadding>(&mut plain, all).map_err(|_| Untrue::Broken)?;
+        let encrypted = cipher.encrypt_padded::<NoPadding>(&mut plain, all).map_err(|_| Rejected::Broken)?;
         Ok(STANDARD.encode(encrypted))
     }
 }
@@ -196,12 +194,12 @@ mod tests {
             let read = crypto.verify(signature, time, nonce, encrypted).and_then(|()| crypto.decrypt(encrypted));
             if case["valid"] == false {
                 let why = match text("name").unwrap() {
-                    "bad-signature" => Untrue::Forged,
-                    "wrong-receiveid" => Untrue::Elsewhere,
-                    _ => Untrue::Broken,
+                    "bad-signature" => Rejected::Forged,
+                    "wrong-receiveid" => Rejected::Elsewhere,
+                    _ => Rejected::Broken,
                 };
                 // The corrupt block may still end in something that looks like padding.
-                let corrupt = text("name") == Some("corrupt-last-block") && read == Err(Untrue::Elsewhere);
+                let corrupt = text("name") == Some("corrupt-last-block") && read == Err(Rejected::Elsewhere);
                 assert!(corrupt || read == Err(why), "{}: {read:?}", case["name"]);
                 continue;
             }
@@ -231,7 +229,7 @@ mod tests {
         let key = crypto.key.expose_secret();
         let cipher = cbc::Encryptor::<Aes256>::new_from_slices(key, &key[..16]).unwrap();
         let encrypted = STANDARD.encode(cipher.encrypt_padded::<NoPadding>(&mut plain, 32).unwrap());
-        assert_eq!(crypto.decrypt(&encrypted), Err(Untrue::Broken));
+        assert_eq!(crypto.decrypt(&encrypted), Err(Rejected::Broken));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::access::{DIRECT, Heard, command};
 
-/// The largest frame that is read, in bytes: a text with what it quotes, many times over.
+/// The largest frame that is read, in bytes: many times a text with what it quotes.
 pub const MOST: usize = 256 * 1024;
 /// The longest `req_id` that is sent back.
 const MOST_ID: usize = 256;
@@ -21,7 +21,7 @@ pub enum Frame {
     Answer {
         /// That frame's id.
         req_id: String,
-        /// 0 is well.
+        /// 0 means success.
         code: i64,
     },
     /// Somebody wrote to the bot.
@@ -33,7 +33,7 @@ pub enum Frame {
     },
     /// A newer connection of the same bot took this one's place.
     Kicked,
-    /// Something that podbell has no use for.
+    /// Something that podbell does not use.
     Other,
 }
 
@@ -78,7 +78,7 @@ impl Frame {
     }
 }
 
-/// A message's text: a plain one, or the words among pictures.
+/// A message's text: a plain one, or the texts among pictures.
 fn said(body: &Value) -> Result<Option<Heard>, Malformed> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let words = match body["msgtype"].as_str() {
@@ -108,7 +108,7 @@ pub fn ping(req_id: &str) -> String {
     json!({"cmd": "ping", "headers": {"req_id": req_id}}).to_string()
 }
 
-/// An answer, or its first word: `content` takes the place of what the stream had before.
+/// An answer, or its beginning: `content` replaces what the stream had before.
 pub fn respond(req_id: &str, stream: &str, content: &str, finish: bool) -> String {
     let stream = json!({"id": stream, "finish": finish, "content": content});
     let body = json!({"msgtype": "stream", "stream": stream});

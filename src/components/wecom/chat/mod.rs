@@ -1,7 +1,8 @@
 //! WeCom: an AI bot over a long connection ([`Bot`]), and an app whose messages WeCom posts ([`App`]).
 //!
-//! Both ways end in `Asker::hear`: was it heard before, may they, is there a place; then the query service is
-//! asked once, whatever comes again. It never reads the store and never parses a command.
+//! Both ways end in `Asker::hear`, which checks whether it was heard before, whether the speaker may ask, and
+//! whether there is a place. Then the query service is asked once, however often the message comes again. The
+//! adapter never reads the store and never parses a command.
 
 mod access;
 mod answer;
@@ -31,11 +32,11 @@ pub use app::{App, AppConfig, AppTiming};
 pub use bot::{Bot, BotConfig, BotTiming, ENDPOINT};
 pub use crypto::{BadKey, Crypto};
 
-/// How many questions of a chat are asked at the same time.
+/// How many questions of a chat are asked concurrently.
 const ASKING: usize = 16;
-/// How many are in hand, with those that wait.
+/// How many questions are in hand, including those that wait.
 const IN_HAND: usize = 256;
-/// The longest command, in bytes: the longest text that an app is sent.
+/// The longest command, in bytes: WeCom sends an app no longer text.
 const MOST_TEXT: usize = 2_048;
 
 /// What both kinds of chats have.
@@ -54,19 +55,19 @@ pub struct Talk {
 /// Why nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NotTaken {
-    /// There is no place; it should come again.
+    /// There is no place; WeCom should send it again.
     Busy,
     /// Nothing more can be remembered.
     Full,
 }
 
-/// Something that was heard, and where its answer comes.
+/// Something that was heard, with the channel of its answer.
 struct Taken {
     answer: watch::Receiver<Answered>,
     first: bool,
 }
 
-/// Asks the query service, once for everything that is heard.
+/// Asks the query service, once for each message.
 struct Asker {
     talk: Talk,
     deps: ChatDeps,
@@ -115,7 +116,7 @@ impl Asker {
         own.say(self.talk.language).into()
     }
 
-    /// Says in the log what is wrong with the other side, once for each kind.
+    /// Logs what is wrong with the other side, once for each kind.
     fn complain(&self, what: &'static str) {
         let mut known = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(&what) {
@@ -124,8 +125,8 @@ impl Asker {
         }
     }
 
-    /// Asks in a task of its own, unless it was asked before: what was begun is carried out, also
-    /// when the other side hangs up.
+    /// Asks in a task of its own, unless the same was asked before. It is carried out even if the other side hangs
+    /// up.
     fn hear(self: &Arc<Self>, heard: Heard) -> Result<Taken, NotTaken> {
         let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
         let (put, answer) = match once.came(&heard.id, self.now()) {
@@ -154,7 +155,7 @@ impl Asker {
             Ok(_) if heard.text.len() > MOST_TEXT => return self.own(AdapterNotice::TooLong),
             Ok(speaker) => speaker,
         };
-        // It is never closed.
+        // The semaphore is never closed.
         let _turn = self.asking.acquire().await;
         let style = Style { language: self.talk.language, time_zone: self.talk.time_zone.clone(), now: self.now() };
         let question = Question { speaker, entry: heard.entry, text: heard.text, style };
@@ -165,7 +166,7 @@ impl Asker {
     async fn said(&self, mut answer: watch::Receiver<Answered>) -> Arc<str> {
         match answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) {
             Some(said) => said,
-            // An answer that never comes is a bug of the query service's; the person hears of it, at least.
+            // An answer that never comes is a bug of the query service; at least tell the person.
             None => self.own(AdapterNotice::Broken),
         }
     }

@@ -1,5 +1,5 @@
-//! What was heard already, with its answer: WeCom sends again what was not answered in time, and a
-//! command must run once and have one answer. Pure but for its channels.
+//! Remembers what was heard already, with its answer. WeCom repeats what was not answered in time, and a command
+//! must run once and have one answer. Pure except for its channels.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use tokio::sync::watch;
 
 use podbell_core::time::Time;
 
-/// Longer than a recorded request is let in (5 min before and after), and than WeCom tries again.
+/// Longer than a recorded request is let in (5 min before and after), and longer than WeCom repeats it.
 const KEPT: Duration = Duration::from_secs(15 * 60);
-/// More than this in that time are not of people.
+/// People send fewer than this in that time.
 const MOST: usize = 5_000;
 
 /// An answer, once it is there.
@@ -20,7 +20,7 @@ pub type Answered = Option<Arc<str>>;
 /// Whether something was heard before.
 #[derive(Debug)]
 pub enum Came {
-    /// For the first time: whoever asks for it puts the answer here.
+    /// For the first time: the caller puts the answer here.
     First(watch::Sender<Answered>, watch::Receiver<Answered>),
     /// Again: the answer is here, or comes.
     Again(watch::Receiver<Answered>),
@@ -55,7 +55,7 @@ impl Once {
         Came::First(put, answer)
     }
 
-    /// Nothing was done about it: it is welcome when it comes again.
+    /// Forgets a message that nothing was done about: it may come again.
     pub fn forget(&mut self, id: &str) {
         self.known.remove(id);
         self.order.retain(|(_, known)| known != id);

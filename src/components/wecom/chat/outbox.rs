@@ -1,5 +1,5 @@
-//! Answers on their way to the bot's connection: they wait for one that works, and go over the next
-//! when one breaks off. An answer always has the newest `req_id` of its question, and one stream.
+//! Answers on their way to the bot's connection: they wait for a working connection, and go over the next one when
+//! it breaks. An answer always uses the newest `req_id` of its question, and one stream.
 //!
 //! Source: "AI bot: long connection: stream replies" (a stream ends within 10 min).
 
@@ -43,7 +43,7 @@ struct Inner {
     waiting: HashMap<String, Waiting>,
 }
 
-/// All of them.
+/// The questions in hand, and the frames to send.
 #[derive(Debug, Default)]
 pub struct Outbox {
     inner: Mutex<Inner>,
@@ -66,7 +66,7 @@ impl Outbox {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new question waits. Whether there is a place.
+    /// Registers a new question. Returns whether there was a place.
     pub fn expect(&self, id: &str, req_id: &str, stream: String, now: Time) -> bool {
         let mut inner = self.inner();
         if inner.waiting.len() >= MOST {
@@ -79,14 +79,14 @@ impl Outbox {
         room
     }
 
-    /// The question came again: its answer, if it is not there yet, goes to the newer request.
+    /// The question came again: an answer that was not sent yet goes to the newer request.
     pub fn moved(&self, id: &str, req_id: &str) {
         if let Some(waiting) = self.inner().waiting.get_mut(id) {
             req_id.clone_into(&mut waiting.req_id);
         }
     }
 
-    /// Sends it when there is a connection. It takes the place of what waits for the same question.
+    /// Queues a frame until there is a connection. It replaces a queued frame of the same question.
     pub fn push(&self, job: Job) {
         let mut inner = self.inner();
         let newer = |queued: &Job| queued.id == job.id && queued.finish && !job.finish;
@@ -99,7 +99,7 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// What to send now, if anything. What is too old is dropped: how many, too.
+    /// The next frame, if any, and how many were dropped because they were too old.
     pub fn next(&self, now: Time) -> (Option<Next>, usize) {
         let mut inner = self.inner();
         let mut dropped = 0;
@@ -114,7 +114,7 @@ impl Outbox {
         (None, dropped)
     }
 
-    /// The whole answer is there, or will never be.
+    /// The question is settled: its whole answer was sent, or never will be.
     pub fn done(&self, id: &str) {
         self.inner().waiting.remove(id);
     }
@@ -129,7 +129,7 @@ impl Outbox {
         self.inner().waiting.is_empty()
     }
 
-    /// Until something may be sent.
+    /// Resolves when there may be something to send.
     pub async fn woken(&self) {
         self.wake.notified().await;
     }

@@ -1,7 +1,7 @@
 //! The XML of WeCom's callbacks: one element that holds elements with text. Pure.
 //!
-//! Neither a DTD nor an entity is ever read: a document with `<!DOCTYPE`, an entity that XML does not
-//! define by itself, a processing instruction or anything deeper is refused as a whole.
+//! Never reads a DTD or an entity: a document with `<!DOCTYPE`, an entity that XML does not define by itself, a
+//! processing instruction or anything deeper is refused as a whole.
 //!
 //! Source: "Receiving messages: message format" of WeCom.
 
@@ -12,9 +12,9 @@ use quick_xml::events::{BytesRef, Event};
 
 /// The longest document that is read, in bytes. WeCom's messages have at most 2,048 bytes of text.
 pub const MOST: usize = 64 * 1024;
-/// More elements than any message has.
+/// The most elements that are read, more than any message has.
 const MOST_FIELDS: usize = 64;
-/// The root, a field, and what some events put into a field.
+/// The deepest nesting: the root, a field, and what some events put into a field.
 const DEEPEST: usize = 6;
 
 /// A document that is not WeCom's. What is wrong with it, in words of podbell's own.
@@ -97,7 +97,7 @@ fn name(bytes: &[u8]) -> Result<String, Malformed> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Malformed("a document that is not UTF-8"))
 }
 
-/// A field that is there twice may mean one thing to one reader and another to another.
+/// Refuses a field that occurs twice: it could mean different things to different readers.
 fn put(fields: &mut BTreeMap<String, String>, name: String, value: String) -> Result<(), Malformed> {
     if fields.len() >= MOST_FIELDS {
         return Err(Malformed("a document with too many fields"));
@@ -108,7 +108,7 @@ fn put(fields: &mut BTreeMap<String, String>, name: String, value: String) -> Re
     }
 }
 
-/// The five that XML itself defines, and characters by their number.
+/// The five entities that XML itself defines, and characters by their number.
 fn character(entity: &BytesRef<'_>) -> Result<char, Malformed> {
     let undefined = Malformed("an entity that is not XML's own");
     if let Some(c) = entity.resolve_char_ref().map_err(|_| undefined)? {
@@ -124,12 +124,12 @@ fn character(entity: &BytesRef<'_>) -> Result<char, Malformed> {
     }
 }
 
-/// What XML 1.0 allows.
+/// Whether XML 1.0 allows the character.
 fn is_character(c: char) -> bool {
     !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// A text as CDATA: what would end it is divided among two, and what no XML may hold is left out.
+/// A text as CDATA. What would end it is split between two sections, and characters that XML forbids are left out.
 pub fn cdata(text: &str) -> String {
     let clean: String = text.chars().filter(|c| is_character(*c)).collect();
     format!("<![CDATA[{}]]>", clean.replace("]]>", "]]]]><![CDATA[>"))

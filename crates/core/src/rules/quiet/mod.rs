@@ -52,7 +52,7 @@ impl Maintenance {
         self.from.is_none_or(|from| from <= now) && now < self.until
     }
 
-    /// Whether it holds what a rule says of these facts.
+    /// Whether it holds a rule's notices about these facts.
     pub fn is_about(&self, rule: &RuleKey, facts: &Facts<'_>) -> bool {
         self.file.as_ref().is_none_or(|file| *file == rule.file)
             && self.matching.fit(facts)

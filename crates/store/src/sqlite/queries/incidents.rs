@@ -29,7 +29,7 @@ pub(super) const QUERIES: &[&str] = &[
     MUTES,
     ACTIONS,
     TOLD,
-    UNTOLD,
+    WITHOUT_INCIDENT,
 ];
 
 const OPEN: &str = "SELECT id FROM incident WHERE ended_at IS NULL AND phase = 'open'
@@ -59,7 +59,7 @@ const MUTES: &str = "SELECT body FROM mute WHERE ended_at IS NULL AND until > ?1
 const ACTIONS: &str = "SELECT body FROM action WHERE incident = ?1 ORDER BY id DESC LIMIT 100";
 const TOLD: &str = "SELECT n.kind, n.made_at, d.destination, d.state FROM notice n JOIN delivery d ON d.notice = n.id
     WHERE n.incident = ?1 ORDER BY d.id DESC LIMIT 200";
-const UNTOLD: &str = "SELECT body FROM decision WHERE incident IS NULL ORDER BY id DESC LIMIT 3000";
+const WITHOUT_INCIDENT: &str = "SELECT body FROM decision WHERE incident IS NULL ORDER BY id DESC LIMIT 3000";
 
 const OPEN_BELOW: &str =
     "SELECT id FROM incident WHERE id < ?1 AND ended_at IS NULL AND phase = 'open' ORDER BY id DESC LIMIT ?2";
@@ -144,7 +144,7 @@ impl IncidentQueries for Snapshot<'_> {
     }
 
     fn without_incident(&self, since: Time) -> Result<Vec<Decision>, StoreError> {
-        let rows = self.query(UNTOLD, [], |row| row.get::<_, Vec<u8>>(0))?;
+        let rows = self.query(WITHOUT_INCIDENT, [], |row| row.get::<_, Vec<u8>>(0))?;
         let mut decisions: Vec<Decision> = Vec::new();
         for body in rows {
             let decision: Decision =
