@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use podbell::clock;
 use support::server::{EVENTS, World};
-use support::service::{Service, Services, configure};
+use support::service::{Plan, Service, Services, configure};
 use support::store::{TARGETS, make_store};
 use support::{namespace_of, service};
 
@@ -46,7 +46,17 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(TARGETS);
     let api = runtime.block_on(Arc::clone(&world).serve(false));
-    let listen = configure(folder.path(), api, api, false, Services::Discovered, Duration::from_secs(60), REMINDING);
+    let listen = configure(
+        folder.path(),
+        Plan {
+            api,
+            hook: api,
+            tls: false,
+            services: Services::Discovered,
+            every: Duration::from_secs(60),
+            rules: REMINDING,
+        },
+    );
     let yaml = folder.path().join("podbell.yaml");
     let tokens = format!(
         "tokens: [{{name: bench, token: {TOKEN}}}, {{name: team, token: {TEAM}, namespace: {}}}]",

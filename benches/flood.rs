@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use podbell::clock;
 use support::server::World;
-use support::service::{Service, Services, configure};
+use support::service::{Plan, Service, Services, configure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -40,7 +40,10 @@ fn main() {
     let world = World::new(TARGETS);
     let api = runtime.block_on(Arc::clone(&world).serve(false));
     let folder = tempfile::tempdir().unwrap();
-    let listen = configure(folder.path(), api, api, false, Services::Named(TARGETS), ROUND, RULES);
+    let listen = configure(
+        folder.path(),
+        Plan { api, hook: api, tls: false, services: Services::Named(TARGETS), every: ROUND, rules: RULES },
+    );
     let yaml = folder.path().join("podbell.yaml");
     let text = std::fs::read_to_string(&yaml).unwrap();
     let text = text.replace("server: {", "server: {tokens: [{name: bench, token: a-token-of-the-benchmark}], ");

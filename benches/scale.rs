@@ -25,7 +25,7 @@ use podbell::clock;
 use podbell::components::qcloud::{self, ApiConfig, ServiceSelection};
 use secrecy::SecretString;
 use support::server::{EVENTS, World};
-use support::service::{RULES, Service, Services, configure};
+use support::service::{Plan, RULES, Service, Services, configure};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -68,7 +68,8 @@ fn measure(name: &str, tls: bool, rules: &str, targets: usize, round: Duration) 
     let (api, hook) =
         runtime.block_on(async { (Arc::clone(&world).serve(tls).await, Arc::clone(&world).serve(false).await) });
     let folder = tempfile::tempdir().unwrap();
-    let listen = configure(folder.path(), api, hook, tls, Services::Named(targets), round, rules);
+    let listen =
+        configure(folder.path(), Plan { api, hook, tls, services: Services::Named(targets), every: round, rules });
     let mut service = Service::start(folder.path(), listen);
     assert!(service.ready(Duration::from_secs(10)).is_some(), "it does not start: {}", log(folder.path()));
     warm_up(&world, &service, targets, round);

@@ -20,7 +20,7 @@ use std::time::Duration;
 use podbell::clock;
 use support::median;
 use support::server::{EVENTS, World};
-use support::service::{Service, Services, configure};
+use support::service::{Plan, Service, Services, configure};
 use support::store::{RULES, TARGETS, make_store};
 
 const STARTS: usize = 10;
@@ -77,7 +77,10 @@ fn start(made: &Path, services: Services) -> Duration {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(TARGETS);
     let api = runtime.block_on(Arc::clone(&world).serve(false));
-    let listen = configure(folder.path(), api, api, false, services, Duration::from_secs(60), RULES);
+    let listen = configure(
+        folder.path(),
+        Plan { api, hook: api, tls: false, services, every: Duration::from_secs(60), rules: RULES },
+    );
     let begun = clock::monotonic();
     let mut service = Service::start(folder.path(), listen);
     assert!(service.ready(Duration::from_secs(10)).is_some(), "it does not start");

@@ -25,16 +25,19 @@ pub struct Service {
     listen: SocketAddr,
 }
 
+/// What podbell is set up to do.
+pub struct Plan<'a> {
+    pub api: SocketAddr,
+    pub hook: SocketAddr,
+    pub tls: bool,
+    pub services: Services,
+    pub every: Duration,
+    pub rules: &'a str,
+}
+
 /// Writes podbell.yaml into a folder, with the store beside it.
-pub fn configure(
-    folder: &Path,
-    api: SocketAddr,
-    hook: SocketAddr,
-    tls: bool,
-    services: Services,
-    every: Duration,
-    rules: &str,
-) -> SocketAddr {
+pub fn configure(folder: &Path, plan: Plan<'_>) -> SocketAddr {
+    let Plan { api, hook, tls, services, every, rules } = plan;
     // Free a moment ago; nothing else on the machine asks for ports in the meantime.
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let scheme = if tls { "https" } else { "http" };

@@ -31,7 +31,7 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
         },
         Command::UserAction { action } => {
             let mut action = action.clone();
-            bounds::action(&mut action);
+            bounds::user_action(&mut action);
             let done = memory.state.act(setup, &action, now, &mut turn.writes);
             super::log::user_action(&action, &done);
             serde_json::to_string(&done)

@@ -20,8 +20,8 @@ pub struct Stage {
     pub problems: Vec<Problem>,
 }
 
-/// An object in few words.
-type Object<'a> = (&'static str, &'a str);
+/// Who reports, and about which object.
+type Object<'a> = (Component, &'static str, &'a str);
 
 impl Stage {
     pub fn new(dice: Dice) -> Self {
@@ -34,28 +34,19 @@ impl Stage {
         self.problems.len() - 1
     }
 
-    fn normal(
-        &mut self,
-        at: i64,
-        of: &Workload,
-        by: Component,
-        object: Object<'_>,
-        reason: &'static str,
-        message: String,
-    ) {
-        self.say(at, of, by, object, (Level::Normal, reason, message), None);
+    fn normal(&mut self, at: i64, of: &Workload, object: Object<'_>, reason: &'static str, message: String) {
+        self.say(at, of, object, (Level::Normal, reason, message), None);
     }
 
     fn warn(
         &mut self,
         at: i64,
         of: &Workload,
-        by: Component,
         object: Object<'_>,
         said: (&'static str, String),
         problem: Option<usize>,
     ) {
-        self.say(at, of, by, object, (Level::Warning, said.0, said.1), problem);
+        self.say(at, of, object, (Level::Warning, said.0, said.1), problem);
         let Some(problem) = problem else { return };
         let place = (of.namespace, of.name.clone());
         let span = self.problems[problem].places.entry(place).or_insert(Span { first: at, last: at });
@@ -66,8 +57,7 @@ impl Stage {
         &mut self,
         at: i64,
         of: &Workload,
-        by: Component,
-        (obj_type, obj_name): Object<'_>,
+        (by, obj_type, obj_name): Object<'_>,
         (level, reason, message): (Level, &'static str, String),
         problem: Option<usize>,
     ) {
@@ -89,10 +79,10 @@ impl Stage {
     fn placed(&mut self, of: &Workload, pod: &str, at: i64) {
         let node = self.dice.between(1, 12);
         let name = format!("Successfully assigned {}/{pod} to node-{node}", of.namespace);
-        self.normal(at, of, Scheduler, ("Pod", pod), "Scheduled", name);
+        self.normal(at, of, (Scheduler, "Pod", pod), "Scheduled", name);
         for volume in ["config", "default-token"] {
             let message = format!("MountVolume.SetUp succeeded for volume \"{volume}\" ");
-            self.normal(at + 1, of, Kubelet, ("Pod", pod), "SuccessfulMountVolume", message);
+            self.normal(at + 1, of, (Kubelet, "Pod", pod), "SuccessfulMountVolume", message);
         }
     }
 
@@ -102,22 +92,22 @@ impl Stage {
             let at = at + container;
             let image = of.image();
             if !self.dice.once_in(3) {
-                self.normal(at, of, Kubelet, ("Pod", pod), "Pulling", format!("pulling image \"{image}\""));
+                self.normal(at, of, (Kubelet, "Pod", pod), "Pulling", format!("pulling image \"{image}\""));
             }
             let pulled = format!("Successfully pulled image \"{image}\"");
-            self.normal(at + 2, of, Kubelet, ("Pod", pod), "Pulled", pulled);
-            self.normal(at + 2, of, Kubelet, ("Pod", pod), "Created", "Created container".to_owned());
-            self.normal(at + 3, of, Kubelet, ("Pod", pod), "Started", "Started container".to_owned());
+            self.normal(at + 2, of, (Kubelet, "Pod", pod), "Pulled", pulled);
+            self.normal(at + 2, of, (Kubelet, "Pod", pod), "Created", "Created container".to_owned());
+            self.normal(at + 3, of, (Kubelet, "Pod", pod), "Started", "Started container".to_owned());
         }
     }
 
     fn killed(&mut self, of: &Workload, pod: &str, at: i64) {
-        self.normal(at, of, Kubelet, ("Pod", pod), "Killing", "Stopping container app".to_owned());
+        self.normal(at, of, (Kubelet, "Pod", pod), "Killing", "Stopping container app".to_owned());
     }
 
     fn made(&mut self, of: &Workload, pod: &str, at: i64) {
         let (kind, name) = of.maker();
-        self.normal(at, of, Controllers, (kind, &name), "SuccessfulCreate", format!("Created pod: {pod}"));
+        self.normal(at, of, (Controllers, kind, &name), "SuccessfulCreate", format!("Created pod: {pod}"));
     }
 
     /// New pods take the place of the old ones; new and old ones fail a probe or two meanwhile.
@@ -126,7 +116,7 @@ impl Stage {
         after.hash = hash(&mut self.dice);
         if of.made == super::fleet::Made::Deployment {
             let message = format!("Scaled up replica set {} to {}", after.maker().1, of.replicas);
-            self.normal(at, of, Controllers, ("Deployment", &of.name), "ScalingReplicaSet", message);
+            self.normal(at, of, (Controllers, "Deployment", &of.name), "ScalingReplicaSet", message);
         }
         for n in 0..of.replicas {
             let at = at + n * self.dice.between(20, 45);
@@ -139,13 +129,13 @@ impl Stage {
                 let message = format!(
                     "Readiness probe failed: Get http://10.0.3.{address}:8080/healthz: dial tcp 10.0.3.{address}:8080: connect: connection refused"
                 );
-                self.warn(at + 8 + failed * 10, of, Kubelet, ("Pod", &pod), ("Unhealthy", message), None);
+                self.warn(at + 8 + failed * 10, of, (Kubelet, "Pod", &pod), ("Unhealthy", message), None);
             }
             let old = of.pod(n, &mut self.dice);
             self.killed(of, &old, at + 30);
             if self.dice.once_in(3) {
                 let message = "Readiness probe failed: HTTP probe failed with statuscode: 503".to_owned();
-                self.warn(at + 34, of, Kubelet, ("Pod", &old), ("Unhealthy", message), None);
+                self.warn(at + 34, of, (Kubelet, "Pod", &old), ("Unhealthy", message), None);
             }
         }
     }
@@ -154,10 +144,10 @@ impl Stage {
     pub fn job_run(&mut self, of: &Workload, at: i64) {
         let pod = of.pod(at / 60, &mut self.dice);
         let job = pod.rsplit_once('-').map_or(pod.as_str(), |(job, _)| job).to_owned();
-        self.normal(at, of, Controllers, ("CronJob", &of.name), "SuccessfulCreate", format!("Created job {job}"));
+        self.normal(at, of, (Controllers, "CronJob", &of.name), "SuccessfulCreate", format!("Created job {job}"));
         self.placed(of, &pod, at + 1);
         self.started(of, &pod, at + 3);
-        self.normal(at + 60, of, Controllers, ("Job", &job), "Completed", "Job completed".to_owned());
+        self.normal(at + 60, of, (Controllers, "Job", &job), "Completed", "Job completed".to_owned());
     }
 
     /// Pods wait a minute or two for a node that the autoscaler brings: nobody's problem.
@@ -165,10 +155,10 @@ impl Stage {
         let pod = of.pod(50, &mut self.dice);
         for again in 0..self.dice.between(1, 3) {
             let message = "0/12 nodes are available: 12 Insufficient cpu.".to_owned();
-            self.warn(at + again * 25, of, Scheduler, ("Pod", &pod), ("FailedScheduling", message), None);
+            self.warn(at + again * 25, of, (Scheduler, "Pod", &pod), ("FailedScheduling", message), None);
         }
         let message = "pod triggered scale-up: [{asg 12->13 (max: 20)}]".to_owned();
-        self.normal(at + 10, of, Controllers, ("Pod", &pod), "TriggeredScaleUp", message);
+        self.normal(at + 10, of, (Controllers, "Pod", &pod), "TriggeredScaleUp", message);
         self.placed(of, &pod, at + 110);
         self.started(of, &pod, at + 112);
     }
@@ -192,7 +182,7 @@ impl Stage {
         let image = of.image();
         let mut wait = 10;
         while at < until {
-            self.normal(at, of, Kubelet, ("Pod", pod), "Pulling", format!("pulling image \"{image}\""));
+            self.normal(at, of, (Kubelet, "Pod", pod), "Pulling", format!("pulling image \"{image}\""));
             at += self.dice.between(1, 12);
             self.pull_fails(of, pod, at, &image, problem);
             let next = at + wait;
@@ -211,13 +201,13 @@ impl Stage {
             let message = format!(
                 "Error syncing pod, skipping: failed to \"StartContainer\" for \"app\" with ErrImagePull: \"Tag not found in repository {image}\"\n"
             );
-            return self.warn(at, of, Kubelet, ("Pod", pod), ("pod启动失败", message), Some(problem));
+            return self.warn(at, of, (Kubelet, "Pod", pod), ("pod启动失败", message), Some(problem));
         }
         let message = format!(
             "Failed to pull image \"{image}\": rpc error: code = NotFound desc = failed to resolve reference \"{image}\": not found"
         );
-        self.warn(at, of, Kubelet, ("Pod", pod), ("Failed", message), Some(problem));
-        self.warn(at, of, Kubelet, ("Pod", pod), ("Failed", "Error: ErrImagePull".to_owned()), Some(problem));
+        self.warn(at, of, (Kubelet, "Pod", pod), ("Failed", message), Some(problem));
+        self.warn(at, of, (Kubelet, "Pod", pod), ("Failed", "Error: ErrImagePull".to_owned()), Some(problem));
     }
 
     fn pull_waits(&mut self, of: &Workload, pod: &str, at: i64, image: &str, problem: usize) {
@@ -230,8 +220,8 @@ impl Stage {
         } else {
             ("BackOff", "Failed", "Error: ImagePullBackOff".to_owned())
         };
-        self.normal(at, of, Kubelet, ("Pod", pod), retry, waits);
-        self.warn(at, of, Kubelet, ("Pod", pod), (reason, message), Some(problem));
+        self.normal(at, of, (Kubelet, "Pod", pod), retry, waits);
+        self.warn(at, of, (Kubelet, "Pod", pod), (reason, message), Some(problem));
     }
 
     /// A program that ends as soon as it has started, in some of the pods.
@@ -253,7 +243,7 @@ impl Stage {
             at += self.dice.between(4, 20);
             let next = at + wait;
             while at < next.min(until) {
-                self.crash_waits(of, pod, at, wait, &uid, problem);
+                self.crash_waits(of, pod, (at, wait), &uid, problem);
                 at += self.dice.between(11, 15);
             }
             at = at.max(next);
@@ -261,18 +251,18 @@ impl Stage {
         }
     }
 
-    fn crash_waits(&mut self, of: &Workload, pod: &str, at: i64, wait: i64, uid: &str, problem: usize) {
+    fn crash_waits(&mut self, of: &Workload, pod: &str, (at, wait): (i64, i64), uid: &str, problem: usize) {
         let (name, space) = (&of.name, of.namespace);
         if of.chinese {
             let message = format!(
                 "Error syncing pod, skipping: failed to \"StartContainer\" for \"{name}\" with CrashLoopBackOff: \"Back-off {wait}s restarting failed container={name} pod={pod}_{space}({uid})\"\n"
             );
-            self.warn(at, of, Kubelet, ("Pod", pod), ("pod启动失败", message), Some(problem));
+            self.warn(at, of, (Kubelet, "Pod", pod), ("pod启动失败", message), Some(problem));
             let message = "Back-off restarting failed docker container".to_owned();
-            return self.warn(at, of, Kubelet, ("Pod", pod), ("操作重试", message), Some(problem));
+            return self.warn(at, of, (Kubelet, "Pod", pod), ("操作重试", message), Some(problem));
         }
         let message = format!("Back-off restarting failed container {name} in pod {pod}_{space}({uid})");
-        self.warn(at, of, Kubelet, ("Pod", pod), ("BackOff", message), Some(problem));
+        self.warn(at, of, (Kubelet, "Pod", pod), ("BackOff", message), Some(problem));
     }
 
     /// The quota is used up: the controller tries again, more and more seldom.
@@ -285,7 +275,7 @@ impl Stage {
             let message = format!(
                 "Error creating: pods \"{pod}\" is forbidden: exceeded quota: compute, requested: limits.cpu=2, used: limits.cpu=20, limited: limits.cpu=20"
             );
-            self.warn(at, of, Controllers, (kind, &maker), ("FailedCreate", message), Some(problem));
+            self.warn(at, of, (Controllers, kind, &maker), ("FailedCreate", message), Some(problem));
             at += wait;
             wait = (wait * 2).min(1000);
         }
@@ -305,11 +295,11 @@ impl Stage {
                     "MountVolume.SetUp failed for volume \"config\" : configmap \"{}-config\" not found",
                     of.name
                 );
-                self.warn(at, &after, Kubelet, ("Pod", &pod), ("FailedMount", message), Some(problem));
+                self.warn(at, &after, (Kubelet, "Pod", &pod), ("FailedMount", message), Some(problem));
                 if at - begun > told * 123 {
                     told += 1;
                     let message = "Unable to attach or mount volumes: unmounted volumes=[config], unattached volumes=[config default-token]: timed out waiting for the condition".to_owned();
-                    self.warn(at, &after, Kubelet, ("Pod", &pod), ("FailedMount", message), Some(problem));
+                    self.warn(at, &after, (Kubelet, "Pod", &pod), ("FailedMount", message), Some(problem));
                 }
                 at += wait;
                 wait = (wait * 2).min(122);
@@ -325,7 +315,7 @@ impl Stage {
             let first = at + self.dice.between(0, 9);
             for at in (first..until).step_by(10) {
                 let message = "Readiness probe failed: HTTP probe failed with statuscode: 503".to_owned();
-                self.warn(at, of, Kubelet, ("Pod", &pod), ("Unhealthy", message), Some(problem));
+                self.warn(at, of, (Kubelet, "Pod", &pod), ("Unhealthy", message), Some(problem));
             }
         }
     }
@@ -353,7 +343,7 @@ impl Stage {
         };
         let mut at = at;
         while at < until {
-            self.warn(at, of, Controllers, object, (said.0, said.1.to_owned()), Some(problem));
+            self.warn(at, of, (Controllers, object.0, object.1), (said.0, said.1.to_owned()), Some(problem));
             at += self.dice.between(600, 1200);
         }
     }
@@ -364,11 +354,11 @@ impl Stage {
         for at in (at..until).step_by(3600) {
             let pod = of.pod(at / 60, &mut self.dice);
             let job = pod.rsplit_once('-').map_or(pod.as_str(), |(job, _)| job).to_owned();
-            self.normal(at, of, Controllers, ("CronJob", &of.name), "SuccessfulCreate", format!("Created job {job}"));
+            self.normal(at, of, (Controllers, "CronJob", &of.name), "SuccessfulCreate", format!("Created job {job}"));
             self.placed(of, &pod, at + 1);
             self.crashes(of, &pod, at + 3, at + 150, problem);
             let message = "Job has reached the specified backoff limit".to_owned();
-            self.warn(at + 152, of, Controllers, ("Job", &job), ("BackoffLimitExceeded", message), Some(problem));
+            self.warn(at + 152, of, (Controllers, "Job", &job), ("BackoffLimitExceeded", message), Some(problem));
         }
     }
 
@@ -391,9 +381,9 @@ impl Stage {
             let of = &all[usize::try_from(n).unwrap() % all.len()];
             let pod = of.pod(n, &mut self.dice);
             let said = ("NodeNotReady", "Node is not ready".to_owned());
-            self.warn(at, of, Controllers, ("Pod", &pod), said, Some(problem));
+            self.warn(at, of, (Controllers, "Pod", &pod), said, Some(problem));
             let message = format!("Marking for deletion Pod {}/{pod}", of.namespace);
-            self.normal(at + 300, of, Controllers, ("Pod", &pod), "TaintManagerEviction", message);
+            self.normal(at + 300, of, (Controllers, "Pod", &pod), "TaintManagerEviction", message);
             let next = of.pod(n, &mut self.dice);
             self.made(of, &next, at + 301);
             let mut placed = at + 302;
@@ -404,7 +394,7 @@ impl Stage {
                         break;
                     }
                     let message = "0/12 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }, 11 Insufficient cpu.".to_owned();
-                    self.warn(placed, of, Scheduler, ("Pod", &next), ("FailedScheduling", message), Some(problem));
+                    self.warn(placed, of, (Scheduler, "Pod", &next), ("FailedScheduling", message), Some(problem));
                 }
             }
             self.placed(of, &next, placed);
@@ -425,7 +415,7 @@ impl Stage {
                 let message = format!(
                     "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"{sandbox}\": plugin type=\"calico\" failed (add): connection refused"
                 );
-                self.warn(at, of, Kubelet, ("Pod", &pod), ("FailedCreatePodSandBox", message), Some(problem));
+                self.warn(at, of, (Kubelet, "Pod", &pod), ("FailedCreatePodSandBox", message), Some(problem));
                 tries += 1;
                 at += if tries < 25 { 2 } else { 15 };
             }

@@ -272,17 +272,27 @@ fn learned_key(kind: &str, namespace: &str, name: &str) -> Box<str> {
     format!("{kind} {namespace}/{name}").into()
 }
 
-/// Keeps up to date what is known of one resource. `listed` turns true once its first list is there, or cannot be
-/// had.
-pub async fn keep(
-    config: Arc<KubernetesConfig>,
-    api: Arc<Api>,
-    resource: Resource,
-    namespace: Option<Arc<str>>,
-    owners: SharedOwners,
-    listed: watch::Sender<bool>,
-    events: mpsc::Sender<SourceEvent>,
-) {
+/// Keeps up to date what is known of one resource.
+pub struct OwnerWatch {
+    /// The source.
+    pub config: Arc<KubernetesConfig>,
+    /// Its API server.
+    pub api: Arc<Api>,
+    /// The resource.
+    pub resource: Resource,
+    /// Its namespace; `None` for all of them.
+    pub namespace: Option<Arc<str>>,
+    /// What is known.
+    pub owners: SharedOwners,
+    /// Turns true once the first list is there, or cannot be had.
+    pub listed: watch::Sender<bool>,
+    /// Hears of deleted objects.
+    pub events: mpsc::Sender<SourceEvent>,
+}
+
+/// Runs a watch for as long as it is polled.
+pub async fn keep(watch: OwnerWatch) {
+    let OwnerWatch { config, api, resource, namespace, owners, listed, events } = watch;
     let deleted = async |objects: Vec<ObjectName>| {
         if !objects.is_empty() {
             let event = SourceEvent::Deleted { source: config.name.clone(), at: clock::now(), objects };

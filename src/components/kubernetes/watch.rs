@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::api::Api;
 use super::follow::Resource;
-use super::owners::{self, Owners, SharedOwners};
+use super::owners::{self, OwnerWatch, Owners, SharedOwners};
 use super::{examine, report};
 use crate::examine::Checked;
 use crate::sources::{Source, SourceEvent, SourceTask};
@@ -126,7 +126,8 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
             ready.push(wait);
             let namespace = covers.namespace.clone();
             let (config, api, events) = (config.clone(), api.clone(), events.clone());
-            tasks.spawn(owners::keep(config, api, resource, namespace, owners.clone(), listed, events));
+            let owners = owners.clone();
+            tasks.spawn(owners::keep(OwnerWatch { config, api, resource, namespace, owners, listed, events }));
         }
         tasks.spawn(report::report(config.clone(), api.clone(), covers, owners.clone(), ready, events.clone()));
     }

@@ -74,24 +74,24 @@ struct TestSink {
 }
 
 impl CommandSink for TestSink {
-    fn act(&self, deed: UserAction) -> Acting<'_> {
-        let done = match &deed.act {
+    fn act(&self, action: UserAction) -> Acting<'_> {
+        let done = match &action.act {
             Act::Mute { what, lasts, why } => {
-                ActionResult::Muted { mute: mute(what.clone(), &deed, *lasts, why.clone()), holds: 1 }
+                ActionResult::Muted { mute: mute(what.clone(), &action, *lasts, why.clone()), holds: 1 }
             }
             Act::Acknowledge { id } => ActionResult::Acknowledged { id: *id, before: None },
             Act::Unmute { what } => {
-                ActionResult::Unmuted { mutes: vec![mute(what.clone(), &deed, Duration::from_secs(60), None)] }
+                ActionResult::Unmuted { mutes: vec![mute(what.clone(), &action, Duration::from_secs(60), None)] }
             }
         };
-        self.asked.lock().unwrap().push(deed);
+        self.asked.lock().unwrap().push(action);
         let silent = self.silent;
         Box::pin(async move { if silent { Err(ActError::Silent) } else { Ok(done) } })
     }
 }
 
-fn mute(what: Muted, deed: &UserAction, lasts: Duration, why: Option<String>) -> Mute {
-    let (from, scope, by) = (at(120), deed.scope.clone(), deed.by.clone());
+fn mute(what: Muted, action: &UserAction, lasts: Duration, why: Option<String>) -> Mute {
+    let (from, scope, by) = (at(120), action.scope.clone(), action.by.clone());
     Mute { id: 1, what, scope, by, why, from, until: from.plus(lasts) }
 }
 
@@ -176,7 +176,7 @@ impl Asker {
     }
 
     fn done(&self) -> Vec<Act> {
-        self.sink.asked.lock().unwrap().iter().map(|deed| deed.act.clone()).collect()
+        self.sink.asked.lock().unwrap().iter().map(|action| action.act.clone()).collect()
     }
 
     fn sql(&self, sql: &str, body: &impl serde::Serialize) {

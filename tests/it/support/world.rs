@@ -327,11 +327,11 @@ impl World {
 
     /// A person does something, and hears what came of it.
     pub fn act(&mut self, who: &str, scope: &Scope, act: Act) -> ActionResult {
-        let deed =
+        let action =
             UserAction { by: Author { name: who.to_owned(), via: "chat".to_owned() }, scope: scope.clone(), act };
         let (said, heard) = std::sync::mpsc::channel();
         let answer = Box::new(move |done| said.send(done).unwrap());
-        self.happen(EngineEvent::Action(ActionRequest { deed: Box::new(deed), answer }));
+        self.happen(EngineEvent::Action(ActionRequest { action: Box::new(action), answer }));
         heard.try_recv().expect("an answer with the turn").expect("it was written")
     }
 

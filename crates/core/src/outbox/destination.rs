@@ -93,6 +93,14 @@ impl OpenSend {
     }
 }
 
+/// A request that begins: its number, its destination and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim<'a> {
+    pub(super) send: SendId,
+    pub(super) name: &'a Destination,
+    pub(super) now: Time,
+}
+
 /// How deliveries are sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SendMode {
@@ -268,13 +276,12 @@ impl DestinationState {
 impl DestinationState {
     pub(super) fn open(
         &mut self,
-        send: SendId,
+        claim: Claim<'_>,
         deliveries: &[DeliveryId],
         mode: SendMode,
-        name: &Destination,
-        now: Time,
         writes: &mut OutboxWrites,
     ) -> Option<Job> {
+        let Claim { send, name, now } = claim;
         let deliveries: Vec<Delivery> = deliveries.iter().filter_map(|id| self.due.remove(*id)).collect();
         for delivery in &deliveries {
             writes.changed.insert(delivery.id, DeliveryState::Claimed { send });
@@ -303,14 +310,8 @@ impl DestinationState {
     }
 
     /// Opens a send that brings the message of an incident up to date.
-    pub(super) fn open_refresh(
-        &mut self,
-        send: SendId,
-        incident: u64,
-        name: &Destination,
-        now: Time,
-        writes: &mut OutboxWrites,
-    ) -> Option<Job> {
+    pub(super) fn open_refresh(&mut self, claim: Claim<'_>, incident: u64, writes: &mut OutboxWrites) -> Option<Job> {
+        let Claim { send, name, now } = claim;
         let Thread { parent, content, .. } = self.threads.get(incident)?.clone();
         let begun = self.course.begin();
         let open = OpenSend { refreshes: Some(incident), begun, silent: true, ..OpenSend::carrying(Vec::new()) };

@@ -28,7 +28,7 @@ pub use restore::{RestoredOutbox, StoredThread};
 pub use storm::{MOST_MESSAGES, Storm, StormFacts};
 pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, is_end};
 
-use self::destination::SendMode;
+use self::destination::{Claim, SendMode};
 use self::pace::Pace;
 use super::notice::Notice;
 use super::rules::rule::Destination;
@@ -255,12 +255,12 @@ impl Outbox {
                 Plan::Silent(deliveries) => {
                     let send = SendId(self.next_send);
                     self.next_send += 1;
-                    state.open(send, &deliveries, SendMode::Silent, name, now, writes)
+                    state.open(Claim { send, name, now }, &deliveries, SendMode::Silent, writes)
                 }
                 Plan::Refresh(incident) => {
                     let send = SendId(self.next_send);
                     self.next_send += 1;
-                    state.open_refresh(send, incident, name, now, writes)
+                    state.open_refresh(Claim { send, name, now }, incident, writes)
                 }
                 Plan::Send(deliveries) | Plan::Digest(deliveries) => {
                     let storm = digest.then(|| state.sums_up(&deliveries)).flatten();
@@ -270,7 +270,8 @@ impl Outbox {
                     writes.destinations.insert(name.clone());
                     let send = SendId(self.next_send);
                     self.next_send += 1;
-                    state.open(send, &deliveries, storm.map_or(SendMode::Alone, SendMode::Digest), name, now, writes)
+                    let mode = storm.map_or(SendMode::Alone, SendMode::Digest);
+                    state.open(Claim { send, name, now }, &deliveries, mode, writes)
                 }
             };
             let changes = match &job {

@@ -107,8 +107,9 @@ impl Outbox {
         let name = name.clone();
         let policy = self.policies.get(&name);
         let fingerprint = policy.map(|policy| policy.fingerprint.to_string()).unwrap_or_default();
-        let (digest_after, few) =
+        let (digest_after, most_alone) =
             policy.map_or((None, FEW), |policy| (policy.digest_after, policy.concurrency.max(FEW)));
+        let attempt = Attempt { send, most_alone, chance, now };
         state.account(now);
         writes.destinations.insert(name.clone());
         match outcome {
@@ -128,11 +129,11 @@ impl Outbox {
                 state.recover(&name, now, writes);
             }
             Outcome::Refused { retry_after, why } => {
-                let failure = state.judge(send, retry_after, why, few, chance, now);
+                let failure = state.judge(attempt, retry_after, why);
                 state.not_taken(send, "refused", failure, now, writes);
             }
             Outcome::Unclear { retry_after, why } => {
-                let failure = state.judge(send, retry_after, why, few, chance, now);
+                let failure = state.judge(attempt, retry_after, why);
                 match state.drop_refresh(send, writes) {
                     Some(incident) => state.threads.show(incident, None, now),
                     None => state.repeat_later(send, failure, now),
@@ -149,6 +150,17 @@ impl Outbox {
             }
         }
     }
+}
+
+/// A request that was not taken.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    send: SendId,
+    /// This many requests may fail alone before the destination counts as down.
+    most_alone: usize,
+    /// A random number between 0 and 1.
+    chance: f64,
+    now: Time,
 }
 
 /// Whether the destination or the request is at fault.
@@ -297,15 +309,8 @@ impl DestinationState {
 
     /// Decides who is at fault when a request was not taken. One outage is one failure, however many requests were in
     /// flight when it began; and a destination that takes others is not down.
-    fn judge(
-        &mut self,
-        send: SendId,
-        retry_after: Option<Duration>,
-        why: String,
-        few: usize,
-        chance: f64,
-        now: Time,
-    ) -> Failure {
+    fn judge(&mut self, attempt: Attempt, retry_after: Option<Duration>, why: String) -> Failure {
+        let Attempt { send, most_alone, chance, now } = attempt;
         let (begun, first) = self.sends.get(&send).map_or((0, None), |open| (open.begun, open.deliveries.first()));
         let first = first.map(|delivery| delivery.id);
         self.health.why = why;
@@ -322,7 +327,7 @@ impl DestinationState {
             return Failure::OfDestination;
         }
         let takes_some = course.success.is_some_and(|at| now.since(at) < LATELY);
-        if self.health.failures == 0 && takes_some && (course.failed_alone as usize) < few {
+        if self.health.failures == 0 && takes_some && (course.failed_alone as usize) < most_alone {
             course.failed_alone += 1;
             return Failure::OfRequest { chance };
         }

@@ -3,12 +3,13 @@
 //! cluster's dates.
 
 use super::lag::Lag;
-use super::{Failing, Setup, State, TargetState, Writes};
+use super::{Failing, Setup, State, TargetState, Turn, Writes};
 use crate::time::{Jump, Time};
 
 impl State {
     /// Shifts the times of podbell's own clock by `by`; `now` is the time after the clock was set.
     pub fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time, writes: &mut Writes) {
+        let turn = Turn { setup, now, writes };
         for (target, state) in &mut self.targets {
             let TargetState { last_good, failing, discovered: _, readings, absences: _, unusable: _ } = state;
             if let Some(last_good) = last_good {
@@ -23,17 +24,17 @@ impl State {
             if let Some(readings) = readings {
                 readings.clock_set(by);
             }
-            writes.targets.insert(target.clone());
+            turn.writes.targets.insert(target.clone());
         }
         self.incidents.values_mut().for_each(|incident| incident.clock_set(by));
-        writes.incidents.extend(self.incidents.keys());
+        turn.writes.incidents.extend(self.incidents.keys());
         for trouble in self.troubles.values_mut() {
             let affected = trouble.members.values_mut().chain(trouble.targets.values_mut());
             let told = trouble.told.iter_mut().map(|(at, _)| at);
             for at in affected.chain([&mut trouble.since, &mut trouble.tell_at]).chain(told) {
                 at.carry(by);
             }
-            writes.troubles.insert(trouble.id);
+            turn.writes.troubles.insert(trouble.id);
         }
         for (name, source) in &mut self.sources {
             let blind = source.blind.iter_mut();
@@ -45,24 +46,24 @@ impl State {
             for at in own.chain(blind).chain(source.watched.values_mut()) {
                 at.carry(by);
             }
-            writes.sources.insert(name.clone());
+            turn.writes.sources.insert(name.clone());
         }
         for (key, held) in &mut self.held {
             held.from.carry(by);
-            writes.held.insert(key.clone());
+            turn.writes.held.insert(key.clone());
         }
         self.nodes_back.clear();
         for mute in self.mutes.values_mut() {
             mute.from.carry(by);
             mute.until.carry(by);
-            writes.mutes.insert(mute.id);
+            turn.writes.mutes.insert(mute.id);
         }
         for day in self.days.values_mut() {
             day.clock_set(by);
         }
         let ids: Vec<u64> = self.incidents.keys().copied().collect();
         for id in ids {
-            self.schedule(id, setup, now);
+            self.schedule(id, turn.setup, turn.now);
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::decision::{Decision, Effect, Verdict};
-use super::{NoticeDraft, Setup, State, Writes};
+use super::{NoticeDraft, Setup, State, Turn};
 use crate::notice::{Info, NoticeBody, NoticeKind};
 use crate::rules::Severity;
 use crate::rules::quiet::Hours;
@@ -114,36 +114,36 @@ impl State {
     }
 
     /// Sends the lines that are due, and starts the days of new destinations.
-    pub(super) fn wake_daily(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
-        self.days.retain(|name, _| setup.daily.contains_key(name));
-        for (name, at) in &setup.daily {
-            let day = self.days.entry(name.clone()).or_insert_with(|| Day::new(now));
+    pub(super) fn wake_daily(&mut self, turn: &mut Turn<'_>) {
+        self.days.retain(|name, _| turn.setup.daily.contains_key(name));
+        for (name, at) in &turn.setup.daily {
+            let day = self.days.entry(name.clone()).or_insert_with(|| Day::new(turn.now));
             // The clock was set back: start the day anew.
-            if day.since > now {
-                *day = Day::new(now);
+            if day.since > turn.now {
+                *day = Day::new(turn.now);
             }
             let due = *day.due.get_or_insert_with(|| at.0.next_start(day.since).unwrap_or(Time::from_millis(i64::MAX)));
-            if due > now {
+            if due > turn.now {
                 continue;
             }
             let info = Info::Daily {
                 since: day.since,
-                until: now,
+                until: turn.now,
                 events: day.events,
                 messages: day.messages,
                 incidents: day.incidents,
                 untold: day.untold.len() as u64,
             };
-            *day = Day { due: at.0.next_start(now), ..Day::new(now) };
-            writes.daily = true;
+            *day = Day { due: at.0.next_start(turn.now), ..Day::new(turn.now) };
+            turn.writes.daily = true;
             let made = NoticeDraft {
                 kind: NoticeKind::Info,
-                caused_at: now,
+                caused_at: turn.now,
                 severity: Severity::Info,
                 to: vec![name.clone()],
                 body: NoticeBody::Info(info),
             };
-            self.notice(made, now, writes);
+            self.notice(made, turn);
         }
     }
 }

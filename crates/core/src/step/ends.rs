@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Setup, State, Writes};
+use super::{State, Turn};
 use crate::event::{Subject, Target};
 use crate::incident::Incident;
 use crate::reports::{self, Deleted, End, Of};
@@ -14,14 +14,7 @@ use crate::time::Time;
 const UNDER_WAY: Duration = Duration::from_secs(2);
 impl State {
     /// Takes in an event that may end troubles, at `at` by podbell's clock.
-    pub(super) fn end_troubles(
-        &mut self,
-        setup: &Setup,
-        subject: &Subject<'_>,
-        at: Time,
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn end_troubles(&mut self, subject: &Subject<'_>, at: Time, turn: &mut Turn<'_>) {
         let event = subject.event;
         let (end, deleted) = (reports::ended_by(event), reports::deleted(event));
         if end.is_none() && deleted.is_none() {
@@ -52,23 +45,16 @@ impl State {
                 ended |= incident.deleted(gone, at);
             }
             if ended {
-                writes.incidents.insert(id);
-                self.schedule(id, setup, now);
+                turn.writes.incidents.insert(id);
+                self.schedule(id, turn.setup, turn.now);
             }
         }
     }
 
     /// Objects were deleted: ends their standing troubles.
-    pub(super) fn deleted(
-        &mut self,
-        setup: &Setup,
-        source: &Arc<str>,
-        objects: &[ObjectName],
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn deleted(&mut self, source: &Arc<str>, objects: &[ObjectName], turn: &mut Turn<'_>) {
         // A new object of the same name may have begun to fail while the report was under way.
-        let at = now.minus(UNDER_WAY);
+        let at = turn.now.minus(UNDER_WAY);
         let stands = |incident: &&Incident| incident.signs.standing > 0;
         let ids: Vec<u64> = self.incidents.values().filter(stands).map(|incident| incident.id).collect();
         for id in ids {
@@ -81,8 +67,8 @@ impl State {
             let gone = gone.iter().map(|one| Deleted::One(&one.kind, &one.name));
             let ended = gone.filter(|one| incident.deleted(*one, at)).count();
             if ended > 0 {
-                writes.incidents.insert(id);
-                self.schedule(id, setup, now);
+                turn.writes.incidents.insert(id);
+                self.schedule(id, turn.setup, turn.now);
             }
         }
     }

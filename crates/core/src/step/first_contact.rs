@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::lag::Lag;
-use super::{NoticeDraft, Setup, State, Writes};
+use super::{NoticeDraft, Setup, State, Turn};
 use crate::diff::Diff;
 use crate::event::{Event, Level, Target};
 use crate::notice::{ClockHint, Info, NoticeBody, NoticeKind};
@@ -131,14 +131,7 @@ fn patience(info: Option<&SourceInfo>) -> Duration {
 
 impl State {
     /// Counts the first contact with a target for its source.
-    pub(super) fn met(
-        &mut self,
-        target: &Target,
-        diff: &Diff<'_>,
-        events: &[Event<'_>],
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn met(&mut self, target: &Target, diff: &Diff<'_>, events: &[Event<'_>], turn: &mut Turn<'_>) {
         let mut workloads: Vec<&str> = diff
             .baseline
             .iter()
@@ -147,50 +140,50 @@ impl State {
             .collect();
         workloads.sort_unstable();
         workloads.dedup();
-        self.sources.entry(target.source.clone()).or_default().meet(workloads.len() as u64, events, now);
-        writes.sources.insert(target.source.clone());
+        self.sources.entry(target.source.clone()).or_default().meet(workloads.len() as u64, events, turn.now);
+        turn.writes.sources.insert(target.source.clone());
     }
 
     /// Notes that a target was blind for longer than its source remembers.
-    pub(super) fn note_blind(&mut self, target: &Target, from: Time, now: Time, writes: &mut Writes) {
+    pub(super) fn note_blind(&mut self, target: &Target, from: Time, turn: &mut Turn<'_>) {
         let source = self.sources.entry(target.source.clone()).or_default();
         let blind = source.blind.get_or_insert(Blind {
             from,
-            until: now,
+            until: turn.now,
             services: 0,
-            tell_at: now,
-            tell_by: now.plus(BLIND_PATIENCE),
+            tell_at: turn.now,
+            tell_by: turn.now.plus(BLIND_PATIENCE),
         });
-        blind.tell_at = now.plus(BLIND_WAIT).min(blind.tell_by);
+        blind.tell_at = turn.now.plus(BLIND_WAIT).min(blind.tell_by);
         blind.from = blind.from.min(from);
-        blind.until = blind.until.max(now);
+        blind.until = blind.until.max(turn.now);
         blind.services += 1;
-        writes.sources.insert(target.source.clone());
+        turn.writes.sources.insert(target.source.clone());
     }
 
     /// Makes the notices about sources that are due.
-    pub(super) fn wake_sources(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+    pub(super) fn wake_sources(&mut self, turn: &mut Turn<'_>) {
         let names: Vec<Arc<str>> = self.sources.keys().cloned().collect();
         for name in names {
-            if let Some(info) = self.first_contact(setup, &name, now) {
-                self.inform(setup, &name, info, now, writes);
+            if let Some(info) = self.first_contact(turn.setup, &name, turn.now) {
+                self.inform(&name, info, turn);
             }
-            if let Some(info) = self.blind_time(&name, now) {
-                self.inform(setup, &name, info, now, writes);
+            if let Some(info) = self.blind_time(&name, turn.now) {
+                self.inform(&name, info, turn);
             }
         }
     }
 
-    fn inform(&mut self, setup: &Setup, source: &Arc<str>, info: Info, now: Time, writes: &mut Writes) {
-        writes.sources.insert(source.clone());
+    fn inform(&mut self, source: &Arc<str>, info: Info, turn: &mut Turn<'_>) {
+        turn.writes.sources.insert(source.clone());
         let made = NoticeDraft {
             kind: NoticeKind::Info,
-            caused_at: now,
+            caused_at: turn.now,
             severity: Severity::Info,
-            to: setup.operator.clone(),
+            to: turn.setup.operator.clone(),
             body: NoticeBody::Info(info),
         };
-        self.notice(made, now, writes);
+        self.notice(made, turn);
     }
 
     /// The notice of the first contact, once per source: as soon as every target was read, or after two poll intervals.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{NoticeDraft, Setup, State, Writes};
+use super::{NoticeDraft, Setup, State, Turn};
 use crate::event::Subject;
 use crate::incident::hold::{Held, Holds, Window};
 use crate::incident::{Incident, Phase};
@@ -81,28 +81,29 @@ impl State {
     }
 
     /// Evaluates the incidents whose inhibitors ended: once a step, however many ended in it.
-    pub(super) fn attend_released(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+    pub(super) fn attend_released(&mut self, turn: &mut Turn<'_>) {
         // An incident that ends here may have inhibited others. Inhibition has no cycles, so this terminates.
         while !self.released.is_empty() {
             let rules = std::mem::take(&mut self.released);
             let held = self.incidents.values().filter(|incident| rules.contains(&incident.rule));
             let ids: Vec<u64> = held.map(|incident| incident.id).collect();
             for id in ids {
-                self.evaluate(id, setup, now, writes);
+                self.evaluate(id, turn);
             }
         }
     }
 
     /// Notes for the summary which incidents are held by windows.
-    pub(super) fn note_windows(&mut self, id: u64, over: bool, now: Time, writes: &mut Writes) {
+    pub(super) fn note_windows(&mut self, id: u64, over: bool, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
         for (to, notifications) in &incident.notifications {
             let Some(Held::Window { window, until }) = &notifications.held else { continue };
-            if *until <= now {
+            if *until <= turn.now {
                 continue;
             }
             let key = (to.clone(), window.clone());
-            let fresh = || HeldBack { from: now, until: *until, incidents: BTreeSet::new(), over: BTreeMap::new() };
+            let fresh =
+                || HeldBack { from: turn.now, until: *until, incidents: BTreeSet::new(), over: BTreeMap::new() };
             let held = self.held.entry(key.clone()).or_insert_with(fresh);
             let mut news = held.until != *until;
             held.until = *until;
@@ -116,18 +117,18 @@ impl State {
                 news = true;
             }
             if news {
-                writes.held.insert(key);
+                turn.writes.held.insert(key);
             }
         }
     }
 
     /// Sends the summary of each window that ended.
-    pub(super) fn wake_held(&mut self, now: Time, writes: &mut Writes) {
+    pub(super) fn wake_held(&mut self, turn: &mut Turn<'_>) {
         let ended: Vec<HeldKey> =
-            self.held.iter().filter(|(_, held)| held.until <= now).map(|(key, _)| key.clone()).collect();
+            self.held.iter().filter(|(_, held)| held.until <= turn.now).map(|(key, _)| key.clone()).collect();
         for key in ended {
             let Some(held) = self.held.remove(&key) else { continue };
-            writes.held.insert(key.clone());
+            turn.writes.held.insert(key.clone());
             let (to, window) = key;
             let open = |id: &u64| self.incidents.get(id).is_some_and(|incident| incident.phase == Phase::Open);
             let still_open = held.incidents.iter().filter(|id| open(id)).count() as u64;
@@ -145,29 +146,39 @@ impl State {
                 still_open,
             };
             let body = NoticeBody::Info(info);
-            let made =
-                NoticeDraft { kind: NoticeKind::Info, caused_at: now, severity: Severity::Info, to: vec![to], body };
-            self.notice(made, now, writes);
+            let made = NoticeDraft {
+                kind: NoticeKind::Info,
+                caused_at: turn.now,
+                severity: Severity::Info,
+                to: vec![to],
+                body,
+            };
+            self.notice(made, turn);
         }
     }
 
     /// Ends the windows that the new rules no longer have.
-    pub(super) fn end_removed_windows(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
-        let hours: BTreeSet<String> =
-            setup.rules.iter().filter_map(|(_, rule)| rule.settings.active.as_ref()).map(ToString::to_string).collect();
+    pub(super) fn end_removed_windows(&mut self, turn: &mut Turn<'_>) {
+        let hours: BTreeSet<String> = turn
+            .setup
+            .rules
+            .iter()
+            .filter_map(|(_, rule)| rule.settings.active.as_ref())
+            .map(ToString::to_string)
+            .collect();
         for (key, held) in &mut self.held {
             let window = &key.1;
-            let planned = setup.rules.maintenance().iter();
+            let planned = turn.setup.rules.maintenance().iter();
             let until = match window {
                 Window::Hours(name) => hours.contains(&**name).then_some(held.until),
                 Window::Maintenance { name, file } => {
                     planned.filter(|one| one.name == *name && one.file == *file).map(|one| one.until).max()
                 }
             };
-            let until = until.unwrap_or(now);
+            let until = until.unwrap_or(turn.now);
             if held.until != until {
                 held.until = until;
-                writes.held.insert(key.clone());
+                turn.writes.held.insert(key.clone());
             }
         }
     }

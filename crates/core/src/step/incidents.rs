@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Ended, NoticeDraft, Setup, State, Writes};
+use super::{Ended, NoticeDraft, Setup, State, Turn};
 use crate::event::{Subject, Target};
 use crate::incident::hold::Holds;
 use crate::incident::notification_state::Due;
@@ -28,131 +28,123 @@ impl State {
     }
 
     /// Takes in an event that is no occurrence but keeps open the incidents that it is about.
-    pub(super) fn sustain(&mut self, setup: &Setup, subject: &Subject<'_>, now: Time, writes: &mut Writes) {
+    pub(super) fn sustain(&mut self, subject: &Subject<'_>, turn: &mut Turn<'_>) {
         let ids: Vec<u64> = self.by_target.get(subject.target).into_iter().flatten().copied().collect();
         for id in ids {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
-            let Some(rule) = setup.rules.find(&incident.rule) else { continue };
-            if setup.rules.sustains(rule, subject) && incident.sustain(subject.event, now) {
-                writes.incidents.insert(id);
-                self.schedule(id, setup, now);
+            let Some(rule) = turn.setup.rules.find(&incident.rule) else { continue };
+            if turn.setup.rules.sustains(rule, subject) && incident.sustain(subject.event, turn.now) {
+                turn.writes.incidents.insert(id);
+                self.schedule(id, turn.setup, turn.now);
             }
         }
     }
 
     /// After a good poll: evaluates the target's incidents, which may have waited for it.
-    pub(super) fn after_poll(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+    pub(super) fn after_poll(&mut self, target: &Target, turn: &mut Turn<'_>) {
         let ids: Vec<u64> = self.by_target.get(target).into_iter().flatten().copied().collect();
         for id in ids {
-            self.evaluate(id, setup, now, writes);
+            self.evaluate(id, turn);
         }
     }
 
     /// Evaluates the incidents whose timer is due.
-    pub(super) fn wake_incidents(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
-        let due: Vec<u64> = self.wakes.range(..=(now, u64::MAX)).map(|(_, id)| *id).collect();
+    pub(super) fn wake_incidents(&mut self, turn: &mut Turn<'_>) {
+        let due: Vec<u64> = self.wakes.range(..=(turn.now, u64::MAX)).map(|(_, id)| *id).collect();
         for id in due {
-            self.evaluate(id, setup, now, writes);
+            self.evaluate(id, turn);
         }
     }
 
     /// Makes the notices that are due, ends the incident if it is over, and sets its next timer.
-    pub(super) fn evaluate(&mut self, id: u64, setup: &Setup, now: Time, writes: &mut Writes) {
+    pub(super) fn evaluate(&mut self, id: u64, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        let Some(rule) = rule_of(setup, incident) else {
-            self.close(id, "rule removed", setup, now, writes);
+        let Some(rule) = rule_of(turn.setup, incident) else {
+            self.close(id, "rule removed", turn);
             return;
         };
-        let (holds, shows) = (self.holds(setup, incident, now), self.shows(incident));
+        let (holds, shows) = (self.holds(turn.setup, incident, turn.now), self.shows(incident));
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if let Some(at) = incident.expires_at(rule).filter(|at| *at <= now) {
+        if let Some(at) = incident.expires_at(rule).filter(|at| *at <= turn.now) {
             if incident.owes_end() {
-                let mut dues = incident.take_end(NoticeKind::Resolved, Some(rule), &holds, at, now);
+                let mut dues = incident.take_end(NoticeKind::Resolved, Some(rule), &holds, at, turn.now);
                 dues.retain(|due| due.kind == NoticeKind::Resolved);
-                self.note_windows(id, true, now, writes);
-                self.tell(id, Some(rule), dues, setup, None, now, writes);
+                self.note_windows(id, true, turn);
+                self.tell(id, Some(rule), dues, None, turn);
             }
-            self.end(id, now, writes);
+            self.end(id, turn);
             return;
         }
-        if let Some(at) = incident.lasts_at(rule, shows).filter(|at| *at <= now) {
-            if self.is_told_by_a_relative(id, setup) {
-                self.end(id, now, writes);
+        if let Some(at) = incident.lasts_at(rule, shows).filter(|at| *at <= turn.now) {
+            if self.is_told_by_a_relative(id, turn.setup) {
+                self.end(id, turn);
                 return;
             }
             if self.was_read_since(id, at)
                 && let Some(incident) = self.incidents.get_mut(&id)
             {
-                incident.open_by_lasting(rule, now);
-                writes.incidents.insert(id);
+                incident.open_by_lasting(rule, turn.now);
+                turn.writes.incidents.insert(id);
             }
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if incident.note_held(rule, &holds, now) {
-            writes.incidents.insert(id);
-            self.note_windows(id, false, now, writes);
+        if incident.note_held(rule, &holds, turn.now) {
+            turn.writes.incidents.insert(id);
+            self.note_windows(id, false, turn);
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if incident.drop_outdated(now) {
-            writes.incidents.insert(id);
+        if incident.drop_outdated(turn.now) {
+            turn.writes.incidents.insert(id);
         }
-        let dues = incident.take_due(rule, &holds, now);
-        self.tell(id, Some(rule), dues, setup, None, now, writes);
-        self.resolve_if_quiet(id, rule, &holds, setup, now, writes);
-        self.schedule(id, setup, now);
+        let dues = incident.take_due(rule, &holds, turn.now);
+        self.tell(id, Some(rule), dues, None, turn);
+        self.resolve_if_quiet(id, rule, &holds, turn);
+        self.schedule(id, turn.setup, turn.now);
     }
 
     /// Resolves an incident that was quiet for long enough, if all its targets were read at or after that moment.
-    fn resolve_if_quiet(
-        &mut self,
-        id: u64,
-        rule: &RuleSettings,
-        holds: &Holds,
-        setup: &Setup,
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    fn resolve_if_quiet(&mut self, id: u64, rule: &RuleSettings, holds: &Holds, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let quiet_at = incident.quiet_at(rule, self.shows(incident));
         let over = incident.phase == Phase::Open
-            && quiet_at <= now
+            && quiet_at <= turn.now
             && !incident.owes_opened(holds)
             && incident.targets.iter().all(|target| self.last_good(target).is_some_and(|read| read >= quiet_at));
         if !over {
             return;
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, now);
+        let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, turn.now);
         incident.resolve(quiet_at);
         if incident.acknowledged.take().is_some() {
-            writes.acknowledged.insert(id);
+            turn.writes.acknowledged.insert(id);
         }
         let key = incident.rule.clone();
-        writes.incidents.insert(id);
-        self.note_windows(id, true, now, writes);
-        self.tell(id, Some(rule), dues, setup, None, now, writes);
-        self.release(setup, &key);
+        turn.writes.incidents.insert(id);
+        self.note_windows(id, true, turn);
+        self.tell(id, Some(rule), dues, None, turn);
+        self.release(turn.setup, &key);
     }
 
     /// Ends an incident whose rule or targets are gone, and notifies the destinations that know of it.
-    pub(super) fn close(&mut self, id: u64, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
+    pub(super) fn close(&mut self, id: u64, because: &str, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let (was_open, key) = (incident.phase == Phase::Open, incident.rule.clone());
         if was_open {
-            let (rule, holds) = (rule_of(setup, incident), self.holds(setup, incident, now));
+            let (rule, holds) = (rule_of(turn.setup, incident), self.holds(turn.setup, incident, turn.now));
             let Some(incident) = self.incidents.get_mut(&id) else { return };
-            let dues = incident.take_end(NoticeKind::Closed, rule, &holds, now, now);
-            self.note_windows(id, true, now, writes);
-            self.tell(id, rule, dues, setup, Some(because), now, writes);
+            let dues = incident.take_end(NoticeKind::Closed, rule, &holds, turn.now, turn.now);
+            self.note_windows(id, true, turn);
+            self.tell(id, rule, dues, Some(because), turn);
         }
-        self.end(id, now, writes);
+        self.end(id, turn);
         if was_open {
-            self.release(setup, &key);
+            self.release(turn.setup, &key);
         }
     }
 
     /// Removes an incident that is over for good from the mirror.
-    pub(super) fn end(&mut self, id: u64, now: Time, writes: &mut Writes) {
+    pub(super) fn end(&mut self, id: u64, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.remove(&id) else { return };
         self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
         if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group)
@@ -177,45 +169,42 @@ impl State {
         if let Some(at) = self.wake_at.remove(&id) {
             self.wakes.remove(&(at, id));
         }
-        self.forget_mutes_of(id, writes);
+        self.forget_mutes_of(id, turn.writes);
         if incident.acknowledged.is_some() {
-            writes.acknowledged.insert(id);
+            turn.writes.acknowledged.insert(id);
         }
-        writes.incidents.remove(&id);
+        turn.writes.incidents.remove(&id);
         let known = incident.phase != Phase::Gathering;
-        writes.ended.push(Ended { incident, at: now, known });
+        turn.writes.ended.push(Ended { incident, at: turn.now, known });
     }
 
     /// Removes a target that is gone from its incidents; an incident without another target is closed.
-    pub(super) fn leave(&mut self, target: &Target, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
+    pub(super) fn leave(&mut self, target: &Target, because: &str, turn: &mut Turn<'_>) {
         for id in self.by_target.remove(target).unwrap_or_default() {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             // Keep the last target: the story says where the problem was.
             if incident.targets.len() > 1 {
                 incident.targets.retain(|other| other != target);
-                writes.incidents.insert(id);
-                self.evaluate(id, setup, now, writes);
+                turn.writes.incidents.insert(id);
+                self.evaluate(id, turn);
             } else {
-                self.close(id, because, setup, now, writes);
+                self.close(id, because, turn);
             }
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn tell(
         &mut self,
         id: u64,
         rule: Option<&RuleSettings>,
         dues: Vec<Due>,
-        setup: &Setup,
         closed_because: Option<&str>,
-        now: Time,
-        writes: &mut Writes,
+        turn: &mut Turn<'_>,
     ) {
         for due in dues {
             let Some(incident) = self.incidents.get(&id) else { return };
-            writes.incidents.insert(id);
-            let mut story = incident.story(&due, rule, alias(setup, incident), now);
+            turn.writes.incidents.insert(id);
+            let mut story = incident.story(&due, rule, alias(turn.setup, incident), turn.now);
             story.closed_because = closed_because.map(str::to_owned);
             let made = NoticeDraft {
                 kind: due.kind,
@@ -224,7 +213,7 @@ impl State {
                 to: due.to,
                 body: NoticeBody::Incident(Box::new(story)),
             };
-            self.notice(made, now, writes);
+            self.notice(made, turn);
         }
     }
 

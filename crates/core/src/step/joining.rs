@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::incidents::note;
-use super::{Setup, State, Writes};
+use super::{Setup, State, Turn};
 use crate::event::Subject;
 use crate::incident::{Incident, Joining, Phase};
 use crate::reports;
@@ -37,30 +37,29 @@ impl State {
     /// before.
     pub(super) fn join(
         &mut self,
-        setup: &Setup,
         rule: RuleId,
         subject: &Subject<'_>,
         joining: &Joining<'_>,
-        now: Time,
-        writes: &mut Writes,
+        turn: &mut Turn<'_>,
     ) -> Option<Joined> {
-        let group = setup.rules.group_key(rule, subject);
-        let own = self.by_problem.get(&self.identities.problem(&setup.rules.get(rule).settings.key, &group)).copied();
-        let (rule, own) = self.place(setup, rule, own, &group, joining);
-        let settings = &setup.rules.get(rule).settings;
-        let own = own.filter(|id| !self.is_another_trouble(*id, joining, now, writes));
+        let group = turn.setup.rules.group_key(rule, subject);
+        let own =
+            self.by_problem.get(&self.identities.problem(&turn.setup.rules.get(rule).settings.key, &group)).copied();
+        let (rule, own) = self.place(turn.setup, rule, own, &group, joining);
+        let settings = &turn.setup.rules.get(rule).settings;
+        let own = own.filter(|id| !self.is_another_trouble(*id, joining, turn));
         let id = match own {
             Some(id) => id,
             // No new incident: another service showed all of the occurrences before, or the trouble is over.
             None if joining.new == 0 || joining.over => return None,
-            None if let Some(id) = self.runs_of_one_maker(&settings.key, &group, joining, now) => id,
-            None => self.create(setup, settings.key.clone(), group, joining, now),
+            None if let Some(id) = self.runs_of_one_maker(&settings.key, &group, joining, turn.now) => id,
+            None => self.create(turn.setup, settings.key.clone(), group, joining, turn.now),
         };
         let incident = self.incidents.get_mut(&id)?;
         let mut times = joining.times;
         if joining.late {
             let OpenWhen { within, lasts, .. } = settings.open_when;
-            times.not_before = Some(now.minus(within.max(lasts.unwrap_or_default())));
+            times.not_before = Some(turn.now.minus(within.max(lasts.unwrap_or_default())));
         }
         let over = joining.over || incident.tells_of_the_past(joining.event, times.last, joining.late);
         let open = incident.phase == Phase::Open;
@@ -70,15 +69,15 @@ impl State {
         });
         let joining = &Joining { times, over, open, end_is_shown, ..*joining };
         let (before, had) = (incident.phase, incident.acknowledged.is_some());
-        incident.join(settings, joining, now);
+        incident.join(settings, joining, turn.now);
         if had && incident.acknowledged.is_none() {
-            writes.acknowledged.insert(id);
+            turn.writes.acknowledged.insert(id);
         }
         if incident.targets.contains(joining.target) {
             note(&mut self.by_target, joining.target, id);
         }
-        writes.incidents.insert(id);
-        self.schedule(id, setup, now);
+        turn.writes.incidents.insert(id);
+        self.schedule(id, turn.setup, turn.now);
         Some(Joined { id, before, over: joining.over })
     }
 
@@ -161,14 +160,14 @@ impl State {
     }
 
     /// Whether an incident is resolved and was about something else: the change is not its return, so it ends for good.
-    fn is_another_trouble(&mut self, id: u64, joining: &Joining<'_>, now: Time, writes: &mut Writes) -> bool {
+    fn is_another_trouble(&mut self, id: u64, joining: &Joining<'_>, turn: &mut Turn<'_>) -> bool {
         let Some(incident) = self.incidents.get(&id) else { return false };
         let other = matches!(incident.phase, Phase::Resolved { .. })
             && joining.new > 0
             && !incident.owes_end()
             && !incident.is_about(joining.event);
         if other {
-            self.end(id, now, writes);
+            self.end(id, turn);
         }
         other
     }

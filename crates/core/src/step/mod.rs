@@ -438,7 +438,7 @@ impl State {
         })
     }
 
-    fn notice(&mut self, made: NoticeDraft, now: Time, writes: &mut Writes) {
+    fn notice(&mut self, made: NoticeDraft, turn: &mut Turn<'_>) {
         if made.to.is_empty() {
             return;
         }
@@ -447,11 +447,11 @@ impl State {
         }
         let id = self.next_notice;
         self.next_notice += 1;
-        writes.notices.push(Notice {
+        turn.writes.notices.push(Notice {
             id,
             kind: made.kind,
             caused_at: made.caused_at,
-            made_at: now,
+            made_at: turn.now,
             severity: made.severity,
             to: made.to,
             body: made.body,
@@ -483,37 +483,44 @@ fn operators(setup: &Setup, subject: &TroubleSubject) -> Vec<Destination> {
     }
 }
 
+/// What one step works with besides the state: the configuration, the time, and what is to be written.
+struct Turn<'a> {
+    setup: &'a Setup,
+    now: Time,
+    writes: &'a mut Writes,
+}
+
 /// Takes in one input at `now`, and adds its consequences to `writes`.
 pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, writes: &mut Writes) {
+    let turn = &mut Turn { setup, now, writes };
+
     match input {
-        Input::Observed { target, events } => state.observed(setup, target, events, now, writes),
-        Input::Unusable { target, entries } => state.unusable(setup, target, entries, now, writes),
-        Input::Failed { target, error } => state.failed(setup, target, error, now, writes),
-        Input::TargetList { source, targets, complete } => {
-            state.target_list(setup, source, targets, complete, now, writes)
-        }
-        Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, now, writes),
-        Input::PartialObservation { seen, whole } => state.seen(setup, seen, whole, now, writes),
-        Input::ListCompleted { covers, shown } => state.list_completed(setup, covers, shown, now, writes),
-        Input::WatchProgress { covers } => state.watch_progress(setup, covers, now, writes),
-        Input::Deleted { source, objects } => state.deleted(setup, source, objects, now, writes),
-        Input::WatchFailed { covers, error } => state.watch_cut(setup, covers, error, now, writes),
-        Input::Destination { name, error } => state.destination(setup, name, error, now, writes),
-        Input::RuleFile { name, error } => state.rule_file(setup, name, error, now, writes),
-        Input::RulesChanged => state.adopt_rules(setup, now, writes),
+        Input::Observed { target, events } => state.observed(target, events, turn),
+        Input::Unusable { target, entries } => state.unusable(target, entries, turn),
+        Input::Failed { target, error } => state.failed(target, error, turn),
+        Input::TargetList { source, targets, complete } => state.target_list(source, targets, complete, turn),
+        Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, turn),
+        Input::PartialObservation { seen, whole } => state.seen(seen, whole, turn),
+        Input::ListCompleted { covers, shown } => state.list_completed(covers, shown, turn),
+        Input::WatchProgress { covers } => state.watch_progress(covers, turn),
+        Input::Deleted { source, objects } => state.deleted(source, objects, turn),
+        Input::WatchFailed { covers, error } => state.watch_cut(covers, error, turn),
+        Input::Destination { name, error } => state.destination(name, error, turn),
+        Input::RuleFile { name, error } => state.rule_file(name, error, turn),
+        Input::RulesChanged => state.adopt_rules(turn),
         Input::Dead { destination, deliveries, why } => {
-            state.dead(setup, destination, deliveries, why, now, writes);
+            state.dead(destination, deliveries, why, turn);
         }
-        Input::Store { fate, kept } => state.store(setup, fate, kept, now, writes),
+        Input::Store { fate, kept } => state.store(fate, kept, turn),
         Input::Told { destination } => state.count_message(destination),
         Input::Tick => {
-            state.wake_mutes(setup, now, writes);
-            state.wake_incidents(setup, now, writes);
-            state.wake_held(now, writes);
-            state.wake_daily(setup, now, writes);
-            state.wake_troubles(setup, now, writes);
-            state.wake_sources(setup, now, writes);
+            state.wake_mutes(turn);
+            state.wake_incidents(turn);
+            state.wake_held(turn);
+            state.wake_daily(turn);
+            state.wake_troubles(turn);
+            state.wake_sources(turn);
         }
     }
-    state.attend_released(setup, now, writes);
+    state.attend_released(turn);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::decision::Decision;
 use super::shared::Shared;
-use super::{SeriesRow, Setup, State, Tally, TargetState, Writes};
+use super::{SeriesRow, Setup, State, Tally, TargetState, Turn, Writes};
 use crate::diff::{CLOCK_TOLERANCE, Change, ChangeKind, Diff, FIRST_POLL_WINDOW, Reading, compare};
 use crate::event::{Event, Level, Subject, Target};
 use crate::incident::Joining;
@@ -35,37 +35,23 @@ impl<'a> Reads<'a> {
 }
 
 impl State {
-    pub(super) fn observed(
-        &mut self,
-        setup: &Setup,
-        target: &Target,
-        events: &[Event<'_>],
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn observed(&mut self, target: &Target, events: &[Event<'_>], turn: &mut Turn<'_>) {
         // The answer was under way when its service was found to be gone.
         if !self.targets.contains_key(target) {
             return;
         }
-        self.take_in(setup, target, &Reads::Whole(events), now, writes);
+        self.take_in(target, &Reads::Whole(events), turn);
     }
 
     /// Takes in what was read of a target: finds the changes and applies them.
-    pub(super) fn take_in(
-        &mut self,
-        setup: &Setup,
-        target: &Target,
-        reads: &Reads<'_>,
-        now: Time,
-        writes: &mut Writes,
-    ) {
-        let info = setup.sources.get(&target.source);
+    pub(super) fn take_in(&mut self, target: &Target, reads: &Reads<'_>, turn: &mut Turn<'_>) {
+        let info = turn.setup.sources.get(&target.source);
         let window = info.map_or(FIRST_POLL_WINDOW, |info| info.first_poll_window);
         let memory = info.map_or(SOURCE_MEMORY, |info| info.memory);
         let events = reads.events();
-        writes.tally.add(Tally { polls: 1, events: events.len() as u64, ..Tally::default() });
+        turn.writes.tally.add(Tally { polls: 1, events: events.len() as u64, ..Tally::default() });
         self.count_events(events.len() as u64);
-        self.recovered(setup, target, now, writes);
+        self.recovered(target, turn);
         let met = self.watched_before(target);
         let entry = self.targets.entry(target.clone()).or_default();
         // The source was watched before this target appeared: all that the target shows is new.
@@ -73,7 +59,7 @@ impl State {
         // A part says nothing of what it does not show. Only a whole list, or a watch that missed nothing, tells until
         // when a target was seen.
         if previous.is_none() || matches!(reads, Reads::Whole(_)) {
-            entry.last_good = Some(previous.map_or(now, |last| last.max(now)));
+            entry.last_good = Some(previous.map_or(turn.now, |last| last.max(turn.now)));
         }
         let mut readings = entry.readings.take().unwrap_or_default();
         // A crash can leave the stored time behind the true one; the newer one is the better bound.
@@ -81,17 +67,17 @@ impl State {
         let newest = events.iter().map(|event| event.last_seen).max().filter(|newest| !newest.is_unknown());
         let lag = &mut self.sources.entry(target.source.clone()).or_default().lag;
         if let Some(newest) = newest {
-            lag.note_newest(newest, now);
+            lag.note_newest(newest, turn.now);
         }
         readings.behind = lag.behind();
         readings.read_since = self.sources.get(&target.source).and_then(|source| source.first_good);
         let before = readings.len();
         let diff = match reads {
             Reads::Part(events, gone) if previous.is_some() => {
-                readings.observe_part(events, gone, &mut self.identities, now)
+                readings.observe_part(events, gone, &mut self.identities, turn.now)
             }
             Reads::Whole(events) | Reads::Part(events, _) => {
-                readings.observe(events, &mut self.identities, window, now)
+                readings.observe(events, &mut self.identities, window, turn.now)
             }
         };
         self.episodes = (self.episodes + readings.len()).saturating_sub(before);
@@ -99,29 +85,29 @@ impl State {
             entry.readings = Some(readings);
         }
         self.note_new(&diff);
-        self.note_shown(target, &diff, writes);
+        self.note_shown(target, &diff, turn.writes);
         let whole = matches!(reads, Reads::Whole(_));
-        if let Some(from) = previous.filter(|last| whole && now.since(*last) > memory) {
-            self.was_blind(target, from, now, writes);
+        if let Some(from) = previous.filter(|last| whole && turn.now.since(*last) > memory) {
+            self.was_blind(target, from, turn);
         }
         if previous.is_none() {
-            self.met(target, &diff, events, now, writes);
+            self.met(target, &diff, events, turn);
         }
         let unchanged = diff.changes.is_empty() && diff.baseline.is_empty() && diff.forgotten.is_empty();
         if !unchanged || previous.is_none() {
-            writes.targets.insert(target.clone());
+            turn.writes.targets.insert(target.clone());
         }
         let ends: Vec<&Event<'_>> =
             diff.changes.iter().map(|change| &change.event).filter(|event| reports::ends(event)).collect();
         for change in &diff.changes {
-            writes.tally.changes += 1;
-            writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
+            turn.writes.tally.changes += 1;
+            turn.writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
             let over = self.is_over(target, &change.event, &ends);
-            self.changed(setup, target, (change, over), previous, now, writes);
+            self.changed(target, (change, over), previous, turn);
         }
-        record(target, diff, now, writes);
-        self.after_poll(setup, target, now, writes);
-        self.bound_episodes(writes);
+        record(target, diff, turn.now, turn.writes);
+        self.after_poll(target, turn);
+        self.bound_episodes(turn.writes);
     }
 
     /// Notes episodes that were not known before, for [`Self::new_to_incident`].
@@ -151,20 +137,18 @@ impl State {
     /// sustains.
     fn changed(
         &mut self,
-        setup: &Setup,
         target: &Target,
         (change, over): (&Change<'_>, bool),
         previous: Option<Time>,
-        now: Time,
-        writes: &mut Writes,
+        turn: &mut Turn<'_>,
     ) {
         let event = &change.event;
         let workload = workload::of(&event.obj_type, &event.obj_name);
         let subject = Subject { target, event, workload };
-        let (times, late) = self.times(target, change, previous, now);
+        let (times, late) = self.times(target, change, previous, turn.now);
         let mut claimed = Vec::new();
-        for Claim { rule, destinations } in setup.rules.claims(&subject) {
-            let new = self.new_to_incident(setup, rule, &subject, change);
+        for Claim { rule, destinations } in turn.setup.rules.claims(&subject) {
+            let new = self.new_to_incident(turn.setup, rule, &subject, change);
             let joining = Joining {
                 target,
                 event,
@@ -178,17 +162,17 @@ impl State {
                 end_is_shown: false,
                 destinations: &destinations,
             };
-            let joined = self.join(setup, rule, &subject, &joining, now, writes);
-            claimed.push(self.claimed(setup, rule, &joining, joined, now));
+            let joined = self.join(rule, &subject, &joining, turn);
+            claimed.push(self.claimed(turn.setup, rule, &joining, joined, turn.now));
         }
         if event.level == Level::Warning {
-            let decision = Decision::new(setup, &subject, change, claimed, now);
+            let decision = Decision::new(turn.setup, &subject, change, claimed, turn.now);
             self.count_untold(&decision);
-            writes.decisions.push(decision);
+            turn.writes.decisions.push(decision);
         }
-        self.end_troubles(setup, &subject, times.last, now, writes);
-        if self.by_target.contains_key(target) && setup.rules.could_sustain(&subject) {
-            self.sustain(setup, &subject, now, writes);
+        self.end_troubles(&subject, times.last, turn);
+        if self.by_target.contains_key(target) && turn.setup.rules.could_sustain(&subject) {
+            self.sustain(&subject, turn);
         }
     }
 
@@ -251,14 +235,14 @@ impl State {
             .fold(change.new, u64::min)
     }
 
-    fn was_blind(&mut self, target: &Target, from: Time, now: Time, writes: &mut Writes) {
+    fn was_blind(&mut self, target: &Target, from: Time, turn: &mut Turn<'_>) {
         for id in self.by_target.get(target).into_iter().flatten() {
             if let Some(incident) = self.incidents.get_mut(id) {
-                incident.was_blind(from, now);
-                writes.incidents.insert(*id);
+                incident.was_blind(from, turn.now);
+                turn.writes.incidents.insert(*id);
             }
         }
-        self.note_blind(target, from, now, writes);
+        self.note_blind(target, from, turn);
     }
 
     /// Forgets the least useful absent episodes beyond the bound for all targets.

@@ -5,39 +5,38 @@
 //! same values; else it closes with the next tick. New rules see only changes that come after them.
 
 use super::incidents::rule_of;
-use super::{Setup, State, Writes};
+use super::{Setup, State, Turn};
 use crate::event::Subject;
 use crate::incident::Incident;
 use crate::rules::RuleId;
-use crate::time::Time;
 
 impl State {
     /// Brings incidents in line with the setup's rules.
-    pub(super) fn adopt_rules(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
-        self.end_removed_windows(setup, now, writes);
+    pub(super) fn adopt_rules(&mut self, turn: &mut Turn<'_>) {
+        self.end_removed_windows(turn);
         self.inhibiting.clear();
         let ids: Vec<u64> = self.incidents.keys().copied().collect();
         for id in ids {
             let Some(incident) = self.incidents.get(&id) else { continue };
-            if rule_of(setup, incident).is_none()
-                && let Some(successor_rule) = successor_rule(setup, incident)
+            if rule_of(turn.setup, incident).is_none()
+                && let Some(successor_rule) = successor_rule(turn.setup, incident)
             {
-                self.move_to(id, setup, successor_rule, writes);
+                self.move_to(id, successor_rule, turn);
             }
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
-            if let Some(rule) = rule_of(setup, incident)
-                && incident.pass_steps(rule, now)
+            if let Some(rule) = rule_of(turn.setup, incident)
+                && incident.pass_steps(rule, turn.now)
             {
-                writes.incidents.insert(id);
+                turn.writes.incidents.insert(id);
             }
-            self.note_inhibiting(setup, id);
-            self.schedule(id, setup, now);
+            self.note_inhibiting(turn.setup, id);
+            self.schedule(id, turn.setup, turn.now);
         }
     }
 
     /// Moves an incident to another rule, unless that rule has an incident of this group already.
-    fn move_to(&mut self, id: u64, setup: &Setup, rule: RuleId, writes: &mut Writes) {
-        let key = setup.rules.get(rule).settings.key.clone();
+    fn move_to(&mut self, id: u64, rule: RuleId, turn: &mut Turn<'_>) {
+        let key = turn.setup.rules.get(rule).settings.key.clone();
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         let new = self.identities.problem(&key, &incident.group);
         if self.by_problem.contains_key(&new) {
@@ -46,7 +45,7 @@ impl State {
         self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
         incident.rule = key;
         self.by_problem.insert(new, id);
-        writes.incidents.insert(id);
+        turn.writes.incidents.insert(id);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Setup, State, Writes};
+use super::{Setup, State, Turn, Writes};
 use crate::event::Target;
 use crate::source::TargetEntry;
 use crate::time::Time;
@@ -14,12 +14,10 @@ pub const GONE_AFTER: u32 = 2;
 impl State {
     pub(super) fn target_list(
         &mut self,
-        setup: &Setup,
         source: &Arc<str>,
         entries: &[TargetEntry],
         complete: bool,
-        now: Time,
-        writes: &mut Writes,
+        turn: &mut Turn<'_>,
     ) {
         for entry in entries {
             let known = self.targets.contains_key(&entry.target);
@@ -27,13 +25,13 @@ impl State {
             state.absences = 0;
             if !known || state.discovered != entry.discovered {
                 state.discovered = entry.discovered;
-                writes.targets.insert(entry.target.clone());
+                turn.writes.targets.insert(entry.target.clone());
             }
         }
         if !complete {
             return;
         }
-        self.discovery_recovered(setup, source, now, writes);
+        self.discovery_recovered(source, turn);
         let present: BTreeSet<&Target> = entries.iter().map(|entry| &entry.target).collect();
         let absent: Vec<Target> = self
             .targets
@@ -45,37 +43,39 @@ impl State {
             let Some(state) = self.targets.get_mut(&target) else { continue };
             state.absences += 1;
             if !state.discovered {
-                self.gone(&target, "no longer watched", setup, now, writes);
+                self.gone(&target, "no longer watched", turn);
             } else if state.absences >= GONE_AFTER {
-                self.gone(&target, "service deleted", setup, now, writes);
+                self.gone(&target, "service deleted", turn);
             }
         }
         self.sources.entry(source.clone()).or_default().roster_known = true;
     }
 
     /// Forgets a target, and closes the incidents that only it shows.
-    pub(super) fn gone(&mut self, target: &Target, because: &str, setup: &Setup, now: Time, writes: &mut Writes) {
-        self.leave(target, because, setup, now, writes);
-        self.leave_trouble(setup, target, now, writes);
+    pub(super) fn gone(&mut self, target: &Target, because: &str, turn: &mut Turn<'_>) {
+        self.leave(target, because, turn);
+        self.leave_trouble(target, turn);
         if let Some(state) = self.targets.remove(target) {
             self.episodes = self.episodes.saturating_sub(state.readings.map_or(0, |readings| readings.len()));
         }
         // Only a target that changed has rows in this commit: of ten thousand that are gone, hardly any. Skip the scan
         // for the others.
-        if writes.targets.remove(target) {
-            writes.series.retain(|row| row.target != *target);
+        if turn.writes.targets.remove(target) {
+            turn.writes.series.retain(|row| row.target != *target);
         }
-        writes.forgotten.retain(|(of, _)| of != target);
-        writes.gone.insert(target.clone());
+        turn.writes.forgotten.retain(|(of, _)| of != target);
+        turn.writes.gone.insert(target.clone());
     }
 
     /// Forgets the targets of sources that are no longer set up.
     pub fn forget_removed_sources(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+        let turn = &mut Turn { setup, now, writes };
+
         let removed: Vec<Target> =
-            self.targets.keys().filter(|target| !setup.sources.contains_key(&target.source)).cloned().collect();
+            self.targets.keys().filter(|target| !turn.setup.sources.contains_key(&target.source)).cloned().collect();
         for target in removed {
-            self.gone(&target, "source removed", setup, now, writes);
+            self.gone(&target, "source removed", turn);
         }
-        self.end_troubles_of_removed_sources(setup, now, writes);
+        self.end_troubles_of_removed_sources(turn);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failing, NoticeDraft, Setup, State, Writes, operators};
+use super::{Failing, NoticeDraft, State, Turn, operators};
 use crate::event::Target;
 use crate::notice::{Info, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::rules::rule::{Destination, Severity};
@@ -135,16 +135,16 @@ impl TroubleState {
 
 impl State {
     /// A target could not be read. Its state stays; if the failure lasts, it becomes a trouble.
-    pub(super) fn failed(&mut self, setup: &Setup, target: &Target, error: &Problem, now: Time, writes: &mut Writes) {
+    pub(super) fn failed(&mut self, target: &Target, error: &Problem, turn: &mut Turn<'_>) {
         let Some(state) = self.targets.get_mut(target) else { return };
         if error.gone && state.discovered {
-            self.gone(target, "service deleted", setup, now, writes);
+            self.gone(target, "service deleted", turn);
             return;
         }
         let failing = state.failing.get_or_insert_with(|| {
-            writes.targets.insert(target.clone());
-            writes.readable.push((target.clone(), now, false));
-            Failing::restored(now, None)
+            turn.writes.targets.insert(target.clone());
+            turn.writes.readable.push((target.clone(), turn.now, false));
+            Failing::restored(turn.now, None)
         });
         let since = match failing.trouble.and_then(|id| self.troubles.get(&id)) {
             None => failing.since,
@@ -159,26 +159,26 @@ impl State {
                     since
                 }
                 None => {
-                    failing.other = Some((error.code.clone(), now));
-                    now
+                    failing.other = Some((error.code.clone(), turn.now));
+                    turn.now
                 }
             },
         };
-        if now.since(since) < UNREADABLE_AFTER {
+        if turn.now.since(since) < UNREADABLE_AFTER {
             return;
         }
-        self.leave_trouble(setup, target, now, writes);
+        self.leave_trouble(target, turn);
         let subject = TroubleSubject::Source(target.source.to_string());
-        let id = self.join_trouble(subject, error, Member::Target(member(target)), since, GATHER, now, writes);
+        let id = self.join_trouble(subject, error, (Member::Target(member(target)), since), GATHER, turn);
         if let Some(failing) = self.targets.get_mut(target).and_then(|state| state.failing.as_mut()) {
             failing.trouble = Some(id);
             failing.other = None;
         }
-        writes.targets.insert(target.clone());
+        turn.writes.targets.insert(target.clone());
     }
 
     /// A list has entries that cannot be understood, or no longer has: one trouble of its source for all its targets.
-    pub(super) fn unusable(&mut self, setup: &Setup, target: &Target, entries: usize, now: Time, writes: &mut Writes) {
+    pub(super) fn unusable(&mut self, target: &Target, entries: usize, turn: &mut Turn<'_>) {
         if let Some(state) = self.targets.get_mut(target) {
             state.unusable = entries as u64;
         }
@@ -189,7 +189,7 @@ impl State {
             (None, 0) => {}
             (Some(trouble), 0) => {
                 let id = trouble.id;
-                self.remove_member(setup, id, &member, now, writes);
+                self.remove_member(id, &member, turn);
             }
             (Some(trouble), _) if trouble.members.len() >= MOST_UNUSABLE => {}
             (_, entries) => {
@@ -201,7 +201,7 @@ impl State {
                             .to_owned(),
                     gone: false,
                 };
-                self.join_trouble(subject, &error, member, now, GATHER, now, writes);
+                self.join_trouble(subject, &error, (member, turn.now), GATHER, turn);
             }
         }
     }
@@ -217,48 +217,41 @@ impl State {
     }
 
     /// A target was read again.
-    pub(super) fn recovered(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+    pub(super) fn recovered(&mut self, target: &Target, turn: &mut Turn<'_>) {
         let failing = self.targets.get(target).is_some_and(|state| state.failing.is_some());
         if failing {
-            self.leave_trouble(setup, target, now, writes);
+            self.leave_trouble(target, turn);
             if let Some(state) = self.targets.get_mut(target) {
                 state.failing = None;
             }
-            writes.readable.push((target.clone(), now, true));
-            writes.targets.insert(target.clone());
+            turn.writes.readable.push((target.clone(), turn.now, true));
+            turn.writes.targets.insert(target.clone());
         }
     }
 
     /// A source could not list its targets: a trouble, as if discovery were a target.
-    pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &Problem, now: Time, writes: &mut Writes) {
+    pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &Problem, turn: &mut Turn<'_>) {
         let subject = TroubleSubject::Source(source.to_string());
-        self.join_trouble(subject, error, Member::Other(DISCOVERY.to_owned()), now, UNREADABLE_AFTER, now, writes);
+        self.join_trouble(subject, error, (Member::Other(DISCOVERY.to_owned()), turn.now), UNREADABLE_AFTER, turn);
     }
 
-    pub(super) fn discovery_recovered(&mut self, setup: &Setup, source: &Arc<str>, now: Time, writes: &mut Writes) {
+    pub(super) fn discovery_recovered(&mut self, source: &Arc<str>, turn: &mut Turn<'_>) {
         let subject = TroubleSubject::Source(source.to_string());
         let ids: Vec<u64> =
             self.troubles.values().filter(|trouble| trouble.subject == subject).map(|trouble| trouble.id).collect();
         for id in ids {
-            self.remove_member(setup, id, &Member::Other(DISCOVERY.to_owned()), now, writes);
+            self.remove_member(id, &Member::Other(DISCOVERY.to_owned()), turn);
         }
     }
 
     /// A watch was cut: a trouble, if it lasts. If the watch fails in another way meanwhile, the trouble takes the
     /// newer text.
-    pub(super) fn watch_failed(
-        &mut self,
-        setup: &Setup,
-        covers: &Covers,
-        error: &Problem,
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn watch_failed(&mut self, covers: &Covers, error: &Problem, turn: &mut Turn<'_>) {
         let subject = TroubleSubject::Source(covers.source.to_string());
         let member = covers.name();
         let mine = |trouble: &&mut TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
         let Some(trouble) = self.troubles.values_mut().find(mine) else {
-            self.join_trouble(subject, error, Member::Other(member), now, UNREADABLE_AFTER, now, writes);
+            self.join_trouble(subject, error, (Member::Other(member), turn.now), UNREADABLE_AFTER, turn);
             return;
         };
         if trouble.code == error.code {
@@ -268,30 +261,30 @@ impl State {
             trouble.code.clone_from(&error.code);
             trouble.text.clone_from(&error.text);
             trouble.advice.clone_from(&error.advice);
-            writes.troubles.insert(trouble.id);
+            turn.writes.troubles.insert(trouble.id);
         } else if trouble.told.is_none() {
             // Others still fail with the old code: move only this watch.
-            let (id, since) = (trouble.id, trouble.members.get(&member).copied().unwrap_or(now));
-            let wait = since.plus(UNREADABLE_AFTER).since(now);
-            self.remove_member(setup, id, &Member::Other(member.clone()), now, writes);
-            self.join_trouble(subject, error, Member::Other(member), since, wait, now, writes);
+            let (id, since) = (trouble.id, trouble.members.get(&member).copied().unwrap_or(turn.now));
+            let wait = since.plus(UNREADABLE_AFTER).since(turn.now);
+            self.remove_member(id, &Member::Other(member.clone()), turn);
+            self.join_trouble(subject, error, (Member::Other(member), since), wait, turn);
         }
     }
 
     /// A watch works again.
-    pub(super) fn watch_recovered(&mut self, setup: &Setup, covers: &Covers, now: Time, writes: &mut Writes) {
+    pub(super) fn watch_recovered(&mut self, covers: &Covers, turn: &mut Turn<'_>) {
         let subject = TroubleSubject::Source(covers.source.to_string());
         let member = covers.name();
         let with = |trouble: &&TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
         let ids: Vec<u64> = self.troubles.values().filter(with).map(|trouble| trouble.id).collect();
         for id in ids {
-            self.remove_member(setup, id, &Member::Other(member.clone()), now, writes);
+            self.remove_member(id, &Member::Other(member.clone()), turn);
         }
     }
 
     /// Ends what is left of a removed source's troubles, such as that of its discovery.
-    pub(super) fn end_troubles_of_removed_sources(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
-        let removed = |trouble: &&TroubleState| matches!(&trouble.subject, TroubleSubject::Source(name) if !setup.sources.contains_key(name.as_str()));
+    pub(super) fn end_troubles_of_removed_sources(&mut self, turn: &mut Turn<'_>) {
+        let removed = |trouble: &&TroubleState| matches!(&trouble.subject, TroubleSubject::Source(name) if !turn.setup.sources.contains_key(name.as_str()));
         let left: Vec<(u64, Vec<String>)> = self
             .troubles
             .values()
@@ -300,62 +293,40 @@ impl State {
             .collect();
         for (id, members) in left {
             for member in members {
-                self.remove_member(setup, id, &Member::Other(member), now, writes);
+                self.remove_member(id, &Member::Other(member), turn);
             }
         }
     }
 
-    pub(super) fn leave_trouble(&mut self, setup: &Setup, target: &Target, now: Time, writes: &mut Writes) {
+    pub(super) fn leave_trouble(&mut self, target: &Target, turn: &mut Turn<'_>) {
         let failing = self.targets.get(target).and_then(|state| state.failing.as_ref());
         if let Some(id) = failing.and_then(|failing| failing.trouble) {
-            self.remove_member(setup, id, &Member::Target(member(target)), now, writes);
+            self.remove_member(id, &Member::Target(member(target)), turn);
         }
     }
 
     /// Deliveries to a destination fail, or work again. The notice goes elsewhere at once.
-    pub(super) fn destination(
-        &mut self,
-        setup: &Setup,
-        name: &Destination,
-        error: Option<&Problem>,
-        now: Time,
-        writes: &mut Writes,
-    ) {
-        self.lone_trouble(setup, TroubleSubject::Destination(name.to_string()), name, error, now, writes);
+    pub(super) fn destination(&mut self, name: &Destination, error: Option<&Problem>, turn: &mut Turn<'_>) {
+        self.lone_trouble(TroubleSubject::Destination(name.to_string()), name, error, turn);
     }
 
     /// A rule file was refused, or is valid again. The notice is made at once.
-    pub(super) fn rule_file(
-        &mut self,
-        setup: &Setup,
-        name: &str,
-        error: Option<&Problem>,
-        now: Time,
-        writes: &mut Writes,
-    ) {
-        self.lone_trouble(setup, TroubleSubject::Rules(name.to_owned()), name, error, now, writes);
+    pub(super) fn rule_file(&mut self, name: &str, error: Option<&Problem>, turn: &mut Turn<'_>) {
+        self.lone_trouble(TroubleSubject::Rules(name.to_owned()), name, error, turn);
     }
 
     /// Begins or ends a trouble that has a single member.
-    fn lone_trouble(
-        &mut self,
-        setup: &Setup,
-        subject: TroubleSubject,
-        name: &str,
-        error: Option<&Problem>,
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    fn lone_trouble(&mut self, subject: TroubleSubject, name: &str, error: Option<&Problem>, turn: &mut Turn<'_>) {
         match error {
             Some(error) => {
-                self.join_trouble(subject, error, Member::Other(name.to_owned()), now, Duration::ZERO, now, writes);
-                self.wake_troubles(setup, now, writes);
+                self.join_trouble(subject, error, (Member::Other(name.to_owned()), turn.now), Duration::ZERO, turn);
+                self.wake_troubles(turn);
             }
             None => {
                 let ids: Vec<u64> =
                     self.troubles.values().filter(|t| t.subject == subject).map(|trouble| trouble.id).collect();
                 for id in ids {
-                    self.remove_member(setup, id, &Member::Other(name.to_owned()), now, writes);
+                    self.remove_member(id, &Member::Other(name.to_owned()), turn);
                 }
             }
         }
@@ -372,76 +343,58 @@ impl State {
     }
 
     /// Deliveries were given up.
-    pub(super) fn dead(
-        &mut self,
-        setup: &Setup,
-        destination: &Destination,
-        deliveries: u64,
-        why: &str,
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn dead(&mut self, destination: &Destination, deliveries: u64, why: &str, turn: &mut Turn<'_>) {
         let made = NoticeDraft {
             kind: NoticeKind::Info,
-            caused_at: now,
+            caused_at: turn.now,
             severity: Severity::Warning,
-            to: operators(setup, &TroubleSubject::Destination(destination.to_string())),
+            to: operators(turn.setup, &TroubleSubject::Destination(destination.to_string())),
             body: NoticeBody::Info(Info::Dead {
                 destination: destination.to_string(),
                 deliveries,
                 why: why.to_owned(),
             }),
         };
-        self.notice(made, now, writes);
+        self.notice(made, turn);
     }
 
     /// The store is not as podbell left it: the notice is made at once, and once.
-    pub(super) fn store(
-        &mut self,
-        setup: &Setup,
-        fate: &StoreFate,
-        kept: Option<&str>,
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn store(&mut self, fate: &StoreFate, kept: Option<&str>, turn: &mut Turn<'_>) {
         let made = NoticeDraft {
             kind: NoticeKind::Info,
-            caused_at: now,
+            caused_at: turn.now,
             severity: Severity::Critical,
-            to: setup.operator.clone(),
+            to: turn.setup.operator.clone(),
             body: NoticeBody::Info(Info::Store { fate: fate.clone(), kept: kept.map(str::to_owned) }),
         };
-        self.notice(made, now, writes);
+        self.notice(made, turn);
     }
 
     /// Makes the notices about troubles that are due.
-    pub(super) fn wake_troubles(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+    pub(super) fn wake_troubles(&mut self, turn: &mut Turn<'_>) {
         let due: Vec<_> = self
             .troubles
             .values_mut()
             .filter_map(|trouble| {
                 let (kind, at) = trouble.next();
-                (at <= now).then(|| {
-                    trouble.told = Some((now, trouble.affected()));
+                (at <= turn.now).then(|| {
+                    trouble.told = Some((turn.now, trouble.affected()));
                     (trouble.id, kind, at)
                 })
             })
             .collect();
         for (id, kind, at) in due {
-            self.tell_trouble(setup, id, kind, at, None, now, writes);
+            self.tell_trouble(id, kind, at, None, turn);
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn join_trouble(
         &mut self,
         subject: TroubleSubject,
         error: &Problem,
-        member: Member,
-        since: Time,
+        (member, since): (Member, Time),
         wait: Duration,
-        now: Time,
-        writes: &mut Writes,
+        turn: &mut Turn<'_>,
     ) -> u64 {
         let known = self.troubles.values_mut().find(|t| t.subject == subject && t.code == error.code);
         let id = match known {
@@ -466,7 +419,7 @@ impl State {
                     members: BTreeMap::new(),
                     targets: BTreeMap::new(),
                     since,
-                    tell_at: now.plus(wait),
+                    tell_at: turn.now.plus(wait),
                     told: None,
                 };
                 trouble.join(member, since);
@@ -474,48 +427,38 @@ impl State {
                 id
             }
         };
-        writes.troubles.insert(id);
+        turn.writes.troubles.insert(id);
         id
     }
 
-    fn remove_member(&mut self, setup: &Setup, id: u64, member: &Member, now: Time, writes: &mut Writes) {
+    fn remove_member(&mut self, id: u64, member: &Member, turn: &mut Turn<'_>) {
         let Some(trouble) = self.troubles.get_mut(&id) else { return };
         if !trouble.forget(member) {
             return;
         }
-        writes.troubles.insert(id);
+        turn.writes.troubles.insert(id);
         if trouble.affected() > 0 {
             return;
         }
         if trouble.told.is_some() {
-            self.tell_trouble(setup, id, NoticeKind::Resolved, now, Some(now), now, writes);
+            self.tell_trouble(id, NoticeKind::Resolved, turn.now, Some(turn.now), turn);
         }
         self.troubles.remove(&id);
-        writes.troubles.remove(&id);
-        writes.troubles_over.insert(id);
+        turn.writes.troubles.remove(&id);
+        turn.writes.troubles_over.insert(id);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn tell_trouble(
-        &mut self,
-        setup: &Setup,
-        id: u64,
-        kind: NoticeKind,
-        caused_at: Time,
-        until: Option<Time>,
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    fn tell_trouble(&mut self, id: u64, kind: NoticeKind, caused_at: Time, until: Option<Time>, turn: &mut Turn<'_>) {
         let Some(trouble) = self.troubles.get(&id) else { return };
-        writes.troubles.insert(id);
+        turn.writes.troubles.insert(id);
         let made = NoticeDraft {
             kind,
             caused_at,
             severity: Severity::Critical,
-            to: operators(setup, &trouble.subject),
+            to: operators(turn.setup, &trouble.subject),
             body: NoticeBody::Trouble(Box::new(trouble.story(until))),
         };
-        self.notice(made, now, writes);
+        self.notice(made, turn);
     }
 }
 

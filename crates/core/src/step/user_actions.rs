@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::incidents::rule_of;
-use super::{NoticeDraft, Setup, State, Writes};
+use super::{NoticeDraft, Setup, State, Turn, Writes};
 use crate::event::Target;
 use crate::incident::{Incident, Phase};
 use crate::mute::{Acknowledged, Author, LONGEST_MUTE, Mute, Muted};
@@ -41,6 +41,8 @@ pub struct Recorded {
 impl State {
     /// Carries out a user action at `now`.
     pub fn act(&mut self, setup: &Setup, action: &UserAction, now: Time, writes: &mut Writes) -> ActionResult {
+        let turn = &mut Turn { setup, now, writes };
+
         let by = Author { name: clipped(&action.by.name, MOST_NAME), via: clipped(&action.by.via, MOST_NAME) };
         let done = match &action.act {
             Act::Mute { what, lasts, why } => {
@@ -53,13 +55,13 @@ impl State {
                     scope: action.scope.clone(),
                     by: by.clone(),
                     why: why.as_deref().map(|why| clipped(why, MOST_WHY)),
-                    from: now,
-                    until: now.plus(*lasts),
+                    from: turn.now,
+                    until: turn.now.plus(*lasts),
                 };
-                self.mute(setup, mute, now, writes)
+                self.mute(mute, turn)
             }
-            Act::Unmute { what } => self.unmute(setup, what, &action.scope, now, writes),
-            Act::Acknowledge { id } => self.acknowledge(setup, *id, &action.scope, &by, now, writes),
+            Act::Unmute { what } => self.unmute(what, &action.scope, turn),
+            Act::Acknowledge { id } => self.acknowledge(*id, &action.scope, &by, turn),
         };
         if !matches!(done, ActionResult::Refused { .. }) {
             let incident = match &action.act {
@@ -68,20 +70,20 @@ impl State {
                 | Act::Unmute { what: Muted::Incident { id } } => Some(*id),
                 _ => None,
             };
-            writes.recorded.push(Recorded { at: now, incident, by, act: action.act.clone() });
+            turn.writes.recorded.push(Recorded { at: turn.now, incident, by, act: action.act.clone() });
         }
         done
     }
 
-    fn mute(&mut self, setup: &Setup, mute: Mute, now: Time, writes: &mut Writes) -> ActionResult {
-        if let Err(because) = self.may_mute(setup, &mute) {
+    fn mute(&mut self, mute: Mute, turn: &mut Turn<'_>) -> ActionResult {
+        if let Err(because) = self.may_mute(turn.setup, &mute) {
             return ActionResult::Refused { because };
         }
         // A repeated mute counts from now: it replaces the old one, and nobody is notified that the old one ended.
         let same = self.mutes.values().filter(|other| other.what == mute.what && other.scope == mute.scope);
         for id in same.map(|other| other.id).collect::<Vec<_>>() {
             self.mutes.remove(&id);
-            writes.mutes_over.insert(id);
+            turn.writes.mutes_over.insert(id);
         }
         if self.mutes.len() >= MOST_MUTES {
             return ActionResult::Refused { because: Refusal::TooMany };
@@ -91,25 +93,25 @@ impl State {
         let open = |id: &&u64| self.incidents.get(id).is_some_and(|incident| incident.phase == Phase::Open);
         let holds = held.iter().filter(open).count() as u64;
         let info = Info::Muted {
-            what: self.in_words(setup, &mute.what),
+            what: self.in_words(turn.setup, &mute.what),
             by: mute.by.clone(),
             why: mute.why.clone(),
             until: mute.until,
             holds,
         };
-        let to = self.affected(setup, &mute, &held);
+        let to = self.affected(turn.setup, &mute, &held);
         let made = NoticeDraft {
             kind: NoticeKind::Info,
-            caused_at: now,
+            caused_at: turn.now,
             severity: Severity::Info,
             to: to.into_iter().collect(),
             body: NoticeBody::Info(info),
         };
-        self.notice(made, now, writes);
-        writes.mutes.insert(mute.id);
+        self.notice(made, turn);
+        turn.writes.mutes.insert(mute.id);
         self.mutes.insert(mute.id, mute.clone());
         for id in held {
-            self.schedule(id, setup, now);
+            self.schedule(id, turn.setup, turn.now);
         }
         ActionResult::Muted { mute, holds }
     }
@@ -183,7 +185,7 @@ impl State {
         }
     }
 
-    fn unmute(&mut self, setup: &Setup, what: &Muted, scope: &Scope, now: Time, writes: &mut Writes) -> ActionResult {
+    fn unmute(&mut self, what: &Muted, scope: &Scope, turn: &mut Turn<'_>) -> ActionResult {
         let may = |mute: &&Mute| scope.is_everything() || mute.scope == *scope;
         let over: Vec<Mute> =
             self.mutes.values().filter(|mute| what.includes(&mute.what)).filter(may).cloned().collect();
@@ -191,20 +193,12 @@ impl State {
             return ActionResult::Refused { because: Refusal::NotMuted };
         }
         for mute in &over {
-            self.end_mute(mute, setup, now, writes);
+            self.end_mute(mute, turn);
         }
         ActionResult::Unmuted { mutes: over }
     }
 
-    fn acknowledge(
-        &mut self,
-        setup: &Setup,
-        id: u64,
-        scope: &Scope,
-        by: &Author,
-        now: Time,
-        writes: &mut Writes,
-    ) -> ActionResult {
+    fn acknowledge(&mut self, id: u64, scope: &Scope, by: &Author, turn: &mut Turn<'_>) -> ActionResult {
         let seen = self
             .incidents
             .get_mut(&id)
@@ -213,37 +207,37 @@ impl State {
         if incident.phase != Phase::Open {
             return ActionResult::Refused { because: Refusal::Over };
         }
-        let before = incident.acknowledged.replace(Acknowledged { by: by.clone(), at: now });
-        writes.incidents.insert(id);
-        writes.acknowledged.insert(id);
-        self.schedule(id, setup, now);
+        let before = incident.acknowledged.replace(Acknowledged { by: by.clone(), at: turn.now });
+        turn.writes.incidents.insert(id);
+        turn.writes.acknowledged.insert(id);
+        self.schedule(id, turn.setup, turn.now);
         ActionResult::Acknowledged { id, before }
     }
 
     /// Ends the mutes whose time is over.
-    pub(super) fn wake_mutes(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
-        let over: Vec<Mute> = self.mutes.values().filter(|mute| mute.until <= now).cloned().collect();
+    pub(super) fn wake_mutes(&mut self, turn: &mut Turn<'_>) {
+        let over: Vec<Mute> = self.mutes.values().filter(|mute| mute.until <= turn.now).cloned().collect();
         for mute in over {
-            self.end_mute(&mute, setup, now, writes);
+            self.end_mute(&mute, turn);
         }
     }
 
     /// Ends a mute: notifies of the incidents that it held and that are still open, unless another mute holds them.
-    fn end_mute(&mut self, mute: &Mute, setup: &Setup, now: Time, writes: &mut Writes) {
+    fn end_mute(&mut self, mute: &Mute, turn: &mut Turn<'_>) {
         self.mutes.remove(&mute.id);
-        writes.mutes_over.insert(mute.id);
+        turn.writes.mutes_over.insert(mute.id);
         for id in self.held_by(mute) {
             let Some(incident) = self.incidents.get(&id) else { continue };
             if self.muted(incident).is_some() {
                 continue;
             }
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
-            if let Some(rule) = rule_of(setup, incident)
-                && incident.mute_over(rule, &mute.by, now)
+            if let Some(rule) = rule_of(turn.setup, incident)
+                && incident.mute_over(rule, &mute.by, turn.now)
             {
-                writes.incidents.insert(id);
+                turn.writes.incidents.insert(id);
             }
-            self.evaluate(id, setup, now, writes);
+            self.evaluate(id, turn);
         }
     }
 

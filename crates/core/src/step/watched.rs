@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::observe::Reads;
-use super::{Setup, State, Writes};
+use super::{Setup, State, Turn};
 use crate::diff::REMEMBER;
 use crate::event::{Event, Target};
 use crate::notice::TroubleSubject;
@@ -18,14 +18,7 @@ const AGE_EVERY: Duration = Duration::from_secs(3600);
 
 impl State {
     /// Events of a target that may be new to podbell.
-    pub(super) fn seen(
-        &mut self,
-        setup: &Setup,
-        seen: &PartialObservation,
-        whole: bool,
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn seen(&mut self, seen: &PartialObservation, whole: bool, turn: &mut Turn<'_>) {
         let target = &seen.target;
         if !self.targets.contains_key(target) && seen.events.is_empty() {
             return;
@@ -34,69 +27,55 @@ impl State {
             let met = self.watched_before(target);
             let state = self.targets.entry(target.clone()).or_default();
             (state.discovered, state.last_good) = (true, met);
-            writes.targets.insert(target.clone());
+            turn.writes.targets.insert(target.clone());
         }
         let reads = if whole { Reads::Whole(&seen.events) } else { Reads::Part(&seen.events, &seen.gone) };
-        self.take_in(setup, target, &reads, now, writes);
+        self.take_in(target, &reads, turn);
     }
 
     /// All lists of a watch were handed in: targets that are not among them have no events left.
-    pub(super) fn list_completed(
-        &mut self,
-        setup: &Setup,
-        covers: &Covers,
-        shown: &[Target],
-        now: Time,
-        writes: &mut Writes,
-    ) {
+    pub(super) fn list_completed(&mut self, covers: &Covers, shown: &[Target], turn: &mut Turn<'_>) {
         let shown: BTreeSet<&Target> = shown.iter().collect();
         for target in self.covered(covers) {
             if shown.contains(&target) {
                 continue;
             }
             match self.targets.get(&target).is_some_and(|state| state.readings.is_some()) {
-                true => self.take_in(setup, &target, &Reads::Whole(&[]), now, writes),
-                false => self.still(&target, now),
+                true => self.take_in(&target, &Reads::Whole(&[]), turn),
+                false => self.still(&target, turn.now),
             }
         }
         let source = self.sources.entry(covers.source.clone()).or_default();
-        source.first_good.get_or_insert(now);
-        source.watched_since.get_or_insert(now);
+        source.first_good.get_or_insert(turn.now);
+        source.watched_since.get_or_insert(turn.now);
         source.roster_known = true;
-        writes.sources.insert(covers.source.clone());
-        self.watch_progress(setup, covers, now, writes);
+        turn.writes.sources.insert(covers.source.clone());
+        self.watch_progress(covers, turn);
     }
 
     /// Notes that a watch missed nothing until `now`.
-    pub(super) fn watch_progress(&mut self, setup: &Setup, covers: &Covers, now: Time, writes: &mut Writes) {
-        self.watch_recovered(setup, covers, now, writes);
+    pub(super) fn watch_progress(&mut self, covers: &Covers, turn: &mut Turn<'_>) {
+        self.watch_recovered(covers, turn);
         let source = self.sources.entry(covers.source.clone()).or_default();
-        let until = source.watched.entry(covers.name()).or_insert(now);
-        *until = (*until).max(now);
-        let since = *source.watched_since.get_or_insert(now);
-        let ages = source.aged.is_none_or(|last| now.since(last) >= AGE_EVERY);
+        let until = source.watched.entry(covers.name()).or_insert(turn.now);
+        *until = (*until).max(turn.now);
+        let since = *source.watched_since.get_or_insert(turn.now);
+        let ages = source.aged.is_none_or(|last| turn.now.since(last) >= AGE_EVERY);
         if ages {
-            source.aged = Some(now);
+            source.aged = Some(turn.now);
         }
         for target in self.covered(covers) {
-            self.still(&target, now);
+            self.still(&target, turn.now);
             if ages {
-                self.age(setup, &target, since, now, writes);
+                self.age(&target, since, turn);
             }
-            self.after_poll(setup, &target, now, writes);
+            self.after_poll(&target, turn);
         }
     }
 
     /// A watch was cut and does not come back at once: a trouble, if it lasts.
-    pub(super) fn watch_cut(
-        &mut self,
-        setup: &Setup,
-        covers: &Covers,
-        error: &Problem,
-        now: Time,
-        writes: &mut Writes,
-    ) {
-        self.watch_failed(setup, covers, error, now, writes);
+    pub(super) fn watch_cut(&mut self, covers: &Covers, error: &Problem, turn: &mut Turn<'_>) {
+        self.watch_failed(covers, error, turn);
     }
 
     /// Until when a target was watched, if it was: what it shows later was not there before.
@@ -125,17 +104,17 @@ impl State {
     }
 
     /// Forgets episodes that left the lists a day ago, and the target if it has none left.
-    fn age(&mut self, setup: &Setup, target: &Target, since: Time, now: Time, writes: &mut Writes) {
+    fn age(&mut self, target: &Target, since: Time, turn: &mut Turn<'_>) {
         let nothing: [Event<'_>; 0] = [];
         let loaded = self.targets.get(target).is_some_and(|state| state.readings.is_some());
         if loaded {
-            self.take_in(setup, target, &Reads::Part(&nothing, &nothing), now, writes);
+            self.take_in(target, &Reads::Part(&nothing, &nothing), turn);
         }
         let Some(state) = self.targets.get(target) else { return };
         let empty = state.readings.as_ref().is_none_or(|readings| readings.is_empty());
-        let long = now.since(since) >= REMEMBER;
+        let long = turn.now.since(since) >= REMEMBER;
         if state.discovered && empty && long && !self.by_target.contains_key(target) {
-            self.gone(target, "nothing is left of it", setup, now, writes);
+            self.gone(target, "nothing is left of it", turn);
         }
     }
 
