@@ -60,8 +60,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: Duration) -> anyhow::Result<()> {
     let location = setup::store(&config);
+    // Reading the machine's certificates takes as long as a tenth of a large store: the store is read meanwhile.
+    let options = assemble::http_options(&config.http)?;
+    let client = tokio::task::spawn_blocking(move || crate::http::client(&options));
     let store = location.writer(store_wait, clock::now())?;
-    let ended = serve_on(store, config, files, watched).await;
+    let ended = serve_on(store, client.await??, config, files, watched).await;
     // The store was opened, so the file is certainly podbell's and may be marked as damaged.
     let of_store = |error: &anyhow::Error| match error.downcast_ref::<ServiceError>() {
         Some(ServiceError::Store(error)) => error.is_damage().then(|| error.why().to_owned()),
@@ -78,7 +81,13 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     ended
 }
 
-async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watched: Watched) -> anyhow::Result<()> {
+async fn serve_on(
+    store: Box<dyn Writer>,
+    client: reqwest::Client,
+    config: Config,
+    files: RuleFiles,
+    watched: Watched,
+) -> anyhow::Result<()> {
     let location = setup::store(&config);
     let now = clock::now();
     // A file with mistakes keeps its last good version, across restarts, too.
@@ -88,7 +97,6 @@ async fn serve_on(store: Box<dyn Writer>, config: Config, files: RuleFiles, watc
     })?;
     // With port 0 only the listener knows the port.
     let listen = listener.local_addr()?;
-    let client = assemble::client(&config.http)?;
     let notifiers = Arc::new(assemble::notifiers(&config, client.clone()));
     let policies = notifiers.policies();
     let health = Arc::new(HealthStatus::default());

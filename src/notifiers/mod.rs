@@ -7,8 +7,8 @@
 //! `Debug`, not where a reply echoes them.
 
 pub mod budget;
+pub mod hook;
 pub mod post;
-pub mod probe;
 pub mod redact;
 pub mod reply;
 pub mod terminal;

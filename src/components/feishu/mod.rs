@@ -3,7 +3,6 @@
 
 mod card;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +15,12 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use url::Url;
 
-use crate::examine::{Checked, Group};
-use crate::notifiers::post::{Post, post};
-use crate::notifiers::probe::{Probe, probe};
-use crate::notifiers::redact::Redactor;
+use crate::examine::Checked;
+use crate::notifiers::hook::{Hook, Replies};
+use crate::notifiers::post::Post;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::{
-    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, People, Rendering, fingerprint,
+    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, People, Rendering,
 };
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
@@ -33,7 +31,13 @@ use podbell_core::yaml::{MapReader, Reader};
 
 /// 100 a minute and 5 a second are allowed: one each 700 ms satisfies both.
 const PACE: Pace = Pace { most: 1, per: Duration::from_millis(700), kept_for_critical: 0 };
-const PATH: &str = "/open-apis/bot/";
+const REPLIES: Replies = Replies {
+    what: "Feishu robot",
+    public: &["open-apis"],
+    is_own: |url| url.path().starts_with("/open-apis/bot/"),
+    classify,
+    is_about_content: |_| false,
+};
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a custom robot.");
 const SECRET: Key<Secret> =
     Key::optional("secret", Secret(SecretKind::Any), "Of its signature verification, if that is turned on.");
@@ -71,22 +75,15 @@ fn is_open_id(id: &str) -> bool {
     id == "all" || (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
+#[derive(Debug)]
 struct Robot {
-    url: Url,
+    hook: Hook,
     secret: Option<SecretString>,
-    redactor: Redactor,
-}
-
-impl fmt::Debug for Robot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("feishu")
-    }
 }
 
 impl Robot {
     fn new(url: Url, secret: Option<SecretString>) -> Self {
-        let redactor = Redactor::new(url.as_str(), secret.as_slice(), &["open-apis"]);
-        Self { url, secret, redactor }
+        Self { hook: Hook::new(url, secret.iter().cloned().collect(), &REPLIES), secret }
     }
 
     /// The stored body with the signature of this attempt: the platform accepts a signature for an hour.
@@ -113,10 +110,7 @@ fn signature(seconds: i64, secret: &SecretString) -> Option<String> {
 
 impl Notifier for Robot {
     fn policy(&self) -> Policy {
-        let endpoint = fingerprint([self.url.as_str()]);
-        let secret = self.secret.iter().map(SecretString::expose_secret);
-        let all = fingerprint(std::iter::once(self.url.as_str()).chain(secret));
-        Policy { pace: Some(PACE), ..Policy::of(endpoint, all) }
+        Policy { pace: Some(PACE), ..self.hook.policy() }
     }
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
@@ -125,32 +119,12 @@ impl Notifier for Robot {
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
-        Box::pin(async move {
-            let Attempt { client, body, now, .. } = attempt;
-            let body = self.signed(body, now.seconds());
-            match post(client, &self.url, Post::json(body, now), &self.redactor).await {
-                Ok(reply) => classify(&reply),
-                Err(outcome) => outcome,
-            }
-        })
+        let body = self.signed(attempt.body, attempt.now.seconds());
+        Box::pin(self.hook.deliver(attempt.client, Post::json(body, attempt.now)))
     }
 
     fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
-        const WHAT: &str = "Feishu robot";
-        Box::pin(async move {
-            let Look { subject, net, now, test_follows } = look;
-            if test_follows {
-                return Checked::default();
-            }
-            // Do not probe an address that is not Feishu's: it might act on the probe. A robot that wants a
-            // signature refuses the probe for the lack of it, which says nothing about the secret.
-            if self.secret.is_some() || !self.url.path().starts_with(PATH) {
-                return net.reached(Group::Destinations, subject, WHAT, self.url.clone()).await.into();
-            }
-            let (url, redactor) = (&self.url, &self.redactor);
-            let asked = Probe { subject, what: WHAT, url, redactor, classify, is_about_content: |_| false };
-            probe(&asked, &net.client, now).await
-        })
+        Box::pin(self.hook.examine(look))
     }
 }
 

@@ -1,45 +1,43 @@
 //! A channel of Slack through an incoming webhook: one message per notice.
 //! <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>
 
-use std::fmt;
-
 use url::Url;
 
 use super::{blocks, people};
-use crate::examine::{Checked, Group};
-use crate::notifiers::post::{Post, post};
-use crate::notifiers::probe::{Probe, probe};
-use crate::notifiers::redact::Redactor;
+use crate::examine::Checked;
+use crate::notifiers::hook::{Hook, Replies};
+use crate::notifiers::post::Post;
 use crate::notifiers::reply::{self, Reply};
-use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
+use crate::notifiers::{Attempt, Look, Notifier, Rendering};
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy};
 
+const REPLIES: Replies = Replies {
+    what: "Slack webhook",
+    public: &["services", "workflows"],
+    // An address of another shape may be a workflow's, or a program's that takes Slack's messages.
+    is_own: |url| url.path().contains("/services/"),
+    classify,
+    is_about_content: |_| false,
+};
+
 /// An incoming webhook.
+#[derive(Debug)]
 pub struct IncomingWebhook {
-    url: Url,
-    redactor: Redactor,
+    hook: Hook,
 }
 
 impl IncomingWebhook {
     /// A webhook at this address.
     pub fn new(url: Url) -> Self {
-        let redactor = Redactor::new(url.as_str(), &[], &["services", "workflows"]);
-        Self { url, redactor }
-    }
-}
-
-impl fmt::Debug for IncomingWebhook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("slack")
+        Self { hook: Hook::new(url, Vec::new(), &REPLIES) }
     }
 }
 
 impl Notifier for IncomingWebhook {
     fn policy(&self) -> Policy {
-        let endpoint = fingerprint([self.url.as_str()]);
-        Policy { pace: Some(Pace::ONE_A_SECOND), ..Policy::of(endpoint.clone(), endpoint) }
+        Policy { pace: Some(Pace::ONE_A_SECOND), ..self.hook.policy() }
     }
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
@@ -48,31 +46,11 @@ impl Notifier for IncomingWebhook {
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
-        Box::pin(async move {
-            let Attempt { client, body, now, .. } = attempt;
-            match post(client, &self.url, Post::json(body, now), &self.redactor).await {
-                Ok(reply) => classify(&reply),
-                Err(outcome) => outcome,
-            }
-        })
+        Box::pin(self.hook.deliver(attempt.client, Post::json(attempt.body, attempt.now)))
     }
 
     fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
-        const WHAT: &str = "Slack webhook";
-        Box::pin(async move {
-            let Look { subject, net, now, test_follows } = look;
-            if test_follows {
-                return Checked::default();
-            }
-            // Do not probe an address of another shape. It may be a workflow's, or a program's that takes Slack's
-            // messages: both might act on the probe.
-            if !self.url.path().contains("/services/") {
-                return net.reached(Group::Destinations, subject, WHAT, self.url.clone()).await.into();
-            }
-            let (url, redactor) = (&self.url, &self.redactor);
-            let asked = Probe { subject, what: WHAT, url, redactor, classify, is_about_content: |_| false };
-            probe(&asked, &net.client, now).await
-        })
+        Box::pin(self.hook.examine(look))
     }
 }
 

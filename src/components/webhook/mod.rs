@@ -10,16 +10,15 @@ use serde_json::{Value as Json, json};
 use url::Url;
 
 use self::signature::SigningKey;
-use crate::examine::{Checked, Group};
-use crate::notifiers::post::{Post, post};
-use crate::notifiers::redact::Redactor;
-use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint, reply};
+use crate::examine::Checked;
+use crate::notifiers::hook::{Hook, Replies};
+use crate::notifiers::post::Post;
+use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef, Secrets};
 use crate::tasks::Waiting;
 use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::yaml::key::{Key, Shape};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
-use secrecy::ExposeSecret as _;
 
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Where the program listens.");
 const SECRET: Key<SigningSecrets> = Key::optional(
@@ -95,32 +94,21 @@ impl Shape for SigningSecrets {
     }
 }
 
+#[derive(Debug)]
 struct Webhook {
-    url: Url,
+    hook: Hook,
     keys: Vec<SigningKey>,
-    policy: Policy,
-    redactor: Redactor,
-}
-
-impl std::fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Webhook").field("keys", &self.keys.len()).finish()
-    }
 }
 
 impl Webhook {
     fn new(url: Url, keys: Vec<SigningKey>, secrets: Vec<SecretString>) -> Self {
-        let endpoint = fingerprint([url.as_str()]);
-        let all = std::iter::once(url.as_str()).chain(secrets.iter().map(SecretString::expose_secret));
-        let policy = Policy { concurrency: CONCURRENCY, ..Policy::of(endpoint, fingerprint(all)) };
-        let redactor = Redactor::new(url.as_str(), &secrets, &["webhook", "webhooks"]);
-        Self { url, keys, policy, redactor }
+        Self { hook: Hook::new(url, secrets, &Replies::BY_STATUS), keys }
     }
 }
 
 impl Notifier for Webhook {
     fn policy(&self) -> Policy {
-        self.policy.clone()
+        Policy { concurrency: CONCURRENCY, ..self.hook.policy() }
     }
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
@@ -140,20 +128,10 @@ impl Notifier for Webhook {
             Some(signature) => request.header("webhook-signature", signature),
             None => request,
         };
-        Box::pin(async move {
-            match post(client, &self.url, request, &self.redactor).await {
-                Ok(reply) => reply::by_status(&reply),
-                Err(outcome) => outcome,
-            }
-        })
+        Box::pin(self.hook.deliver(client, request))
     }
 
     fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
-        Box::pin(async move {
-            match look.test_follows {
-                true => Checked::default(),
-                false => look.net.reached(Group::Destinations, look.subject, "webhook", self.url.clone()).await.into(),
-            }
-        })
+        Box::pin(self.hook.examine(look))
     }
 }

@@ -1,20 +1,17 @@
 //! `kind: wecom` of `notifiers:`: a group robot. <https://developer.work.weixin.qq.com/document/path/91770>, and
 //! WeCom's "global error codes".
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use url::Url;
 
 use super::markdown;
-use crate::examine::{Checked, Group};
-use crate::notifiers::post::{Post, post};
-use crate::notifiers::probe::{Probe, probe};
-use crate::notifiers::redact::Redactor;
+use crate::examine::Checked;
+use crate::notifiers::hook::{Hook, Replies};
+use crate::notifiers::post::Post;
 use crate::notifiers::reply::{self, Reply};
-use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, People, Rendering, fingerprint};
+use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, People, Rendering};
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
@@ -24,6 +21,13 @@ use podbell_core::yaml::key::Key;
 /// 20 in any 60 s, 5 of them reserved for critical; one second of reserve for the network.
 const PACE: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
 const PATH: &str = "/cgi-bin/webhook/send";
+const REPLIES: Replies = Replies {
+    what: "WeCom robot",
+    public: &["webhook", "cgi-bin", PATH],
+    is_own: |url| url.path().ends_with(PATH),
+    classify,
+    is_about_content,
+};
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a group robot.");
 
 /// Its registry row.
@@ -33,7 +37,9 @@ pub const NOTIFIER: NotifierKind = NotifierKind {
     forms: &[NotifierForm { about: "A group of WeCom, through a robot.", keys: &[&URL] }],
     read: |map, _, reader| {
         let url = URL.take(map, reader)?;
-        Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Robot::new(secrets.url(&url)?)))))
+        Some(Draft::<dyn Notifier>::new(move |secrets| {
+            Some(Arc::new(Robot(Hook::new(secrets.url(&url)?, Vec::new(), &REPLIES))))
+        }))
     },
     elsewhere: |_| None,
     people: Some(People {
@@ -41,7 +47,7 @@ pub const NOTIFIER: NotifierKind = NotifierKind {
         help: "write the user id of the address book, such as zhangsan, or all",
         read: read_user,
     }),
-    preview: |url| Arc::new(Robot::new(url)),
+    preview: |url| Arc::new(Robot(Hook::new(url, Vec::new(), &REPLIES))),
 };
 
 /// Reads a user id as people write it, or everybody; an `@` before it belongs to the mention.
@@ -57,28 +63,12 @@ pub fn is_user(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.@".contains(&b))
 }
 
-struct Robot {
-    url: Url,
-    redactor: Redactor,
-}
-
-impl Robot {
-    fn new(url: Url) -> Self {
-        let redactor = Redactor::new(url.as_str(), &[], &["webhook", "cgi-bin", PATH]);
-        Self { url, redactor }
-    }
-}
-
-impl fmt::Debug for Robot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("wecom")
-    }
-}
+#[derive(Debug)]
+struct Robot(Hook);
 
 impl Notifier for Robot {
     fn policy(&self) -> Policy {
-        let endpoint = fingerprint([self.url.as_str()]);
-        Policy { pace: Some(PACE), ..Policy::of(endpoint.clone(), endpoint) }
+        Policy { pace: Some(PACE), ..self.0.policy() }
     }
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
@@ -87,29 +77,11 @@ impl Notifier for Robot {
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
-        Box::pin(async move {
-            let Attempt { client, body, now, .. } = attempt;
-            match post(client, &self.url, Post::json(body, now), &self.redactor).await {
-                Ok(reply) => classify(&reply),
-                Err(outcome) => outcome,
-            }
-        })
+        Box::pin(self.0.deliver(attempt.client, Post::json(attempt.body, attempt.now)))
     }
 
     fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
-        const WHAT: &str = "WeCom robot";
-        Box::pin(async move {
-            let Look { subject, net, now, test_follows } = look;
-            if test_follows {
-                return Checked::default();
-            }
-            // Do not probe an address that is not WeCom's: it might act on the probe.
-            if !self.url.path().ends_with(PATH) {
-                return net.reached(Group::Destinations, subject, WHAT, self.url.clone()).await.into();
-            }
-            let (url, redactor) = (&self.url, &self.redactor);
-            probe(&Probe { subject, what: WHAT, url, redactor, classify, is_about_content }, &net.client, now).await
-        })
+        Box::pin(self.0.examine(look))
     }
 }
 

@@ -31,7 +31,7 @@ impl State {
             Some(End { of: Of::Node, .. }) => {
                 let same = |of: &Target| of.source == target.source && of.cluster == target.cluster;
                 let stands = |incident: &&Incident| incident.signs.nodes && incident.targets.iter().any(same);
-                self.incidents.values().filter(stands).map(|incident| incident.id).collect()
+                self.incidents().filter(stands).map(|incident| incident.id).collect()
             }
             _ => self.by_target.get(target).cloned().unwrap_or_default(),
         };
@@ -56,7 +56,7 @@ impl State {
         // A new object of the same name may have begun to fail while the report was under way.
         let at = turn.now.minus(UNDER_WAY);
         let stands = |incident: &&Incident| incident.signs.standing > 0;
-        let ids: Vec<u64> = self.incidents.values().filter(stands).map(|incident| incident.id).collect();
+        let ids: Vec<u64> = self.incidents().filter(stands).map(|incident| incident.id).collect();
         for id in ids {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             let here = |object: &&ObjectName| {

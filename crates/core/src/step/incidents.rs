@@ -175,7 +175,7 @@ impl State {
         }
         turn.writes.incidents.remove(&id);
         let known = incident.phase != Phase::Gathering;
-        turn.writes.ended.push(Ended { incident, at: turn.now, known });
+        turn.writes.ended.push(Ended { incident: *incident, at: turn.now, known });
     }
 
     /// Removes a target that is gone from its incidents; an incident without another target is closed.
@@ -244,9 +244,10 @@ impl State {
             None => Some(now),
             Some(rule) => {
                 // Past its quiet moment it waits for a good poll, not for a timer.
-                let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule, self.shows(incident)));
+                let shows = self.shows(incident);
+                let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule, shows));
                 // The same holds once it has lasted long enough.
-                let lasts = incident.lasts_at(rule, self.shows(incident));
+                let lasts = incident.lasts_at(rule, shows);
                 let later = |at: &Time| *at > now;
                 let (quiet, lasts) = (quiet.filter(later), lasts.filter(later));
                 [incident.tell_at(rule, &self.holds(setup, incident, now)), quiet, lasts, incident.expires_at(rule)]

@@ -142,7 +142,7 @@ impl State {
             age < MAKER_MEMORY && of_a_run && incident.details.topics.first().is_some_and(|first| first.key == topic)
         };
         let ids = self.by_shape.get(&shape)?;
-        let mut known = ids.iter().rev().filter_map(|id| self.incidents.get(id)).filter(same);
+        let mut known = ids.iter().rev().filter_map(|id| self.incident(*id)).filter(same);
         let id = known.clone().map(|incident| incident.id).min()?;
         let first = self.incidents.get(&id)?;
         let runs = if sure { MAKER_RUNS } else { UNSURE_RUNS };
@@ -184,7 +184,7 @@ impl State {
         self.next_incident += 1;
         let incident = Incident::new(id, rule, group, joining, now);
         self.index(&incident);
-        self.incidents.insert(id, incident);
+        self.incidents.insert(id, Box::new(incident));
         self.note_inhibiting(setup, id);
         id
     }

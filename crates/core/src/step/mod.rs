@@ -212,7 +212,8 @@ impl Failing {
 pub struct State {
     identities: Identities,
     targets: BTreeMap<Target, TargetState>,
-    incidents: BTreeMap<u64, Incident>,
+    /// Boxed: moving ten thousand of them by value is a tenth of a start.
+    incidents: BTreeMap<u64, Box<Incident>>,
     by_problem: HashMap<ProblemId, u64>,
     /// Incident numbers, ascending.
     by_target: HashMap<Target, Vec<u64>>,
@@ -252,7 +253,7 @@ pub struct Restored {
     /// Targets with last good poll, start of failing, and whether they were discovered.
     pub targets: Vec<(Target, TargetState)>,
     /// Incidents that are not over for good.
-    pub incidents: Vec<Incident>,
+    pub incidents: Vec<Box<Incident>>,
     /// Troubles that are not over.
     pub troubles: Vec<TroubleState>,
     /// Sources by name, with their state.
@@ -362,12 +363,12 @@ impl State {
 
     /// An incident that is not over for good.
     pub fn incident(&self, id: u64) -> Option<&Incident> {
-        self.incidents.get(&id)
+        self.incidents.get(&id).map(Box::as_ref)
     }
 
     /// All incidents that are not over for good, ascending by number.
     pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.incidents.values()
+        self.incidents.values().map(Box::as_ref)
     }
 
     /// A trouble that is not over.

@@ -172,7 +172,7 @@ impl State {
     fn in_words(&self, setup: &Setup, what: &Muted) -> String {
         match what {
             Muted::Incident { id } => {
-                let words = self.incidents.get(id).map(super::held::words).unwrap_or_default();
+                let words = self.incidents.get(id).map(|incident| super::held::words(incident)).unwrap_or_default();
                 format!("#{id} {words}")
             }
             Muted::Rule { rule } => format!("rule {}", rule.name),

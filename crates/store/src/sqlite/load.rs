@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::commit::sql;
 use super::{SqliteError, Store, load_incidents};
-use crate::{Loaded, StoredDelivery, incident_codec};
+use crate::{Loaded, StoredDelivery};
 use podbell_core::event::{Level, Target};
 use podbell_core::mute::Mute;
 use podbell_core::outbox::{
@@ -36,11 +35,6 @@ impl Store {
     }
 
     fn read_state(&mut self) -> Result<Restored, SqliteError> {
-        let newest = self.number("SELECT coalesce(max(state_version), 0) FROM incident WHERE ended_at IS NULL")?;
-        if newest > incident_codec::VERSION.unsigned_abs() {
-            let (found, known) = (sql(newest), incident_codec::VERSION);
-            return Err(SqliteError::Newer { path: self.path.clone(), found, known });
-        }
         let (incidents, targets) = load_incidents::read_all(&self.connection, &self.path, || self.read_targets())?;
         self.targets = targets.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
         let troubles = self.troubles()?;

@@ -21,7 +21,7 @@ pub(super) fn read_all<T>(
     connection: &Connection,
     path: &Path,
     first: impl FnOnce() -> Result<T, SqliteError>,
-) -> Result<(Vec<Incident>, T), SqliteError> {
+) -> Result<(Vec<Box<Incident>>, T), SqliteError> {
     let ends = "SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM incident";
     let ends = connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)));
     let (lowest, highest): (i64, i64) = ends.map_err(|source| SqliteError::of(path, source))?;
@@ -63,7 +63,7 @@ fn read_shares(
     path: &Path,
     shares: &[(i64, i64)],
     next: &AtomicUsize,
-) -> Result<Vec<(usize, Vec<Incident>)>, SqliteError> {
+) -> Result<Vec<(usize, Vec<Box<Incident>>)>, SqliteError> {
     let mut read = Vec::new();
     loop {
         let place = next.fetch_add(1, Ordering::Relaxed);
@@ -73,21 +73,27 @@ fn read_shares(
 }
 
 /// The incidents whose numbers lie in a range, both ends included.
-fn read_share(connection: &Connection, path: &Path, stretch: (i64, i64)) -> Result<Vec<Incident>, SqliteError> {
+fn read_share(connection: &Connection, path: &Path, stretch: (i64, i64)) -> Result<Vec<Box<Incident>>, SqliteError> {
     let of = |source| SqliteError::of(path, source);
-    let sql = "SELECT id, state FROM incident WHERE id BETWEEN ?1 AND ?2 AND ended_at IS NULL ORDER BY id";
+    let sql =
+        "SELECT id, state, state_version FROM incident WHERE id BETWEEN ?1 AND ?2 AND ended_at IS NULL ORDER BY id";
     let mut query = connection.prepare_cached(sql).map_err(of)?;
     let mut rows = query.query([stretch.0, stretch.1]).map_err(of)?;
     let mut incidents = Vec::new();
     while let Some(row) = rows.next().map_err(of)? {
         let id: i64 = row.get(0).map_err(of)?;
+        let version: i64 = row.get(2).map_err(of)?;
+        if version > incident_codec::VERSION {
+            let (found, known) = (version, incident_codec::VERSION);
+            return Err(SqliteError::Newer { path: path.to_owned(), found, known });
+        }
         let state = row.get_ref(1).and_then(|state| Ok(state.as_blob()?)).map_err(of)?;
         let incident = incident_codec::read(state).map_err(|source| SqliteError::Row {
             path: path.to_owned(),
             what: format!("incident {id}"),
             source,
         })?;
-        incidents.push(incident);
+        incidents.push(Box::new(incident));
     }
     Ok(incidents)
 }

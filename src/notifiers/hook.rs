@@ -1,0 +1,106 @@
+//! An incoming webhook or a robot of a group: a secret address to which messages are posted as JSON.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::post::{Post, post};
+use super::redact::Redactor;
+use super::reply::{self, Reply};
+use super::{Look, fingerprint};
+use crate::examine::{Checked, Finding, Group, not_well};
+use podbell_core::outbox::{Outcome, Policy};
+
+/// Such an address, and what a platform says there.
+pub struct Hook {
+    url: Url,
+    secrets: Vec<SecretString>,
+    redactor: Redactor,
+    replies: &'static Replies,
+}
+
+/// How a platform answers at its hooks.
+pub struct Replies {
+    /// What such an address is called in findings.
+    pub what: &'static str,
+    /// The segments of its addresses that are no secrets.
+    pub public: &'static [&'static str],
+    /// Whether an address is the platform's, so that it may be probed. Another program might act on a probe.
+    pub is_own: fn(&Url) -> bool,
+    /// What a reply means.
+    pub classify: fn(&Reply) -> Outcome,
+    /// Whether a reply, although unclear, refuses a message for its content.
+    pub is_about_content: fn(&Reply) -> bool,
+}
+
+impl Replies {
+    /// A program that is told by HTTP, whose status says everything.
+    pub const BY_STATUS: Self = Self {
+        what: "webhook",
+        public: &["webhook", "webhooks"],
+        is_own: |_| false,
+        classify: reply::by_status,
+        is_about_content: |_| false,
+    };
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.replies.what)
+    }
+}
+
+impl Hook {
+    /// A hook at this address. Neither it nor `secrets` are shown where a reply repeats them.
+    pub fn new(url: Url, secrets: Vec<SecretString>, replies: &'static Replies) -> Self {
+        let redactor = Redactor::new(url.as_str(), &secrets, replies.public);
+        Self { url, secrets, redactor, replies }
+    }
+
+    /// The limits of any address, without a pace.
+    pub fn policy(&self) -> Policy {
+        let all = std::iter::once(self.url.as_str()).chain(self.secrets.iter().map(|secret| secret.expose_secret()));
+        Policy::of(fingerprint([self.url.as_str()]), fingerprint(all))
+    }
+
+    /// Makes one request.
+    pub async fn deliver(&self, client: &reqwest::Client, request: Post) -> Outcome {
+        match post(client, &self.url, request, &self.redactor).await {
+            Ok(reply) => (self.replies.classify)(&reply),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Checks whether the address would take messages. If it is the platform's, by an empty JSON object, which is
+    /// refused so that nothing is posted; how it is refused distinguishes a live address from a dead one.
+    pub async fn examine(&self, look: Look<'_>) -> Checked {
+        let (Look { subject, net, now, test_follows }, what) = (look, self.replies.what);
+        let group = Group::Destinations;
+        if test_follows {
+            return Checked::default();
+        }
+        // A hook that demands a signature refuses the probe for the lack of it.
+        if !self.secrets.is_empty() || !(self.replies.is_own)(&self.url) {
+            return net.reached(group, subject, what, self.url.clone()).await.into();
+        }
+        let reply = match post(&net.client, &self.url, Post::json(b"{}".to_vec(), now), &self.redactor).await {
+            Err(outcome) => return not_well(group, subject, what, &outcome).into(),
+            Ok(reply) => reply,
+        };
+        let alive = || Finding::ok(group, subject, format!("{what}: lives: it refused an empty message, as it should"));
+        let finding = match (self.replies.classify)(&reply) {
+            Outcome::Content { .. } => alive(),
+            Outcome::Unclear { .. } if (self.replies.is_about_content)(&reply) => alive(),
+            outcome if outcome.arrived() => Finding::warn(
+                group,
+                subject,
+                format!("{what}: took an empty message, which the real one refuses"),
+                "check the address: does something else answer there?",
+            ),
+            outcome => not_well(group, subject, what, &outcome),
+        };
+        let clocks = reply.clocks.map(|clocks| (subject.to_owned(), clocks)).into_iter().collect();
+        Checked { findings: vec![finding], clocks, ..Checked::default() }
+    }
+}
