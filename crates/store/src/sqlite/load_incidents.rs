@@ -57,13 +57,16 @@ fn beside(path: &Path) -> Result<Connection, SqliteError> {
     open().map_err(|source| SqliteError::of(path, source))
 }
 
-/// Reads shares until none is left. Each result comes with the index of its share.
+/// The index of a share, and its incidents.
+type Share = (usize, Vec<Box<Incident>>);
+
+/// Reads shares until none is left.
 fn read_shares(
     connection: &Connection,
     path: &Path,
     shares: &[(i64, i64)],
     next: &AtomicUsize,
-) -> Result<Vec<(usize, Vec<Box<Incident>>)>, SqliteError> {
+) -> Result<Vec<Share>, SqliteError> {
     let mut read = Vec::new();
     loop {
         let place = next.fetch_add(1, Ordering::Relaxed);
