@@ -10,6 +10,7 @@ use podbell_core::ask::events::Seen;
 use podbell_core::event::{Level, Target};
 use podbell_core::mute::Mute;
 use podbell_core::notice::NoticeKind;
+use podbell_core::outbox::DeliveryPhase;
 use podbell_core::rules::Severity;
 use podbell_core::time::Time;
 use podbell_core::workload;
@@ -18,8 +19,6 @@ use podbell_store::{Incidents, ListedDelivery, Service, StoreError};
 /// The largest page, and the default.
 const MOST: u32 = 200;
 const USUAL: u32 = 50;
-/// The states of a delivery, as stored.
-const STATES: [&str; 5] = ["due", "claimed", "sent", "folded", "dead"];
 /// At most this many are read for one page. For a team that sees few of them the page may be short; `next` goes on.
 const MOST_LOOKED_AT: u32 = 2_000;
 
@@ -42,8 +41,7 @@ pub struct Filter {
     /// To whom.
     pub destination: Option<String>,
     /// In this state.
-    #[schemars(extend("enum" = STATES))]
-    pub state: Option<String>,
+    pub state: Option<DeliveryPhase>,
     /// The `next` of the page before.
     pub after: Option<String>,
     /// Most of one page; 50 unless said otherwise.
@@ -120,8 +118,7 @@ pub struct DeliveryRow {
     /// To whom.
     pub destination: String,
     /// What became of it.
-    #[schemars(extend("enum" = STATES))]
-    pub state: String,
+    pub state: DeliveryPhase,
     /// The incident that it tells of.
     pub incident: Option<u64>,
     /// What it says of it.
@@ -249,7 +246,7 @@ impl Answers<'_> {
     pub(super) fn delivery_page(&self, filter: &Filter) -> Listed<DeliveryRow> {
         let Ok(key) = filter.number(u64::MAX) else { return Ok(Err(NoKey)) };
         let (most, to) = (u32::try_from(filter.limit()).unwrap_or(MOST), filter.destination.as_deref());
-        let rows = self.store.deliveries_below(key, most, to, filter.state.as_deref())?;
+        let rows = self.store.deliveries_below(key, most, to, filter.state)?;
         let next = rows.last().filter(|_| rows.len() == filter.limit()).map(|row| row.id.to_string());
         Ok(Ok(Page { items: rows.into_iter().map(DeliveryRow::of).collect(), next }))
     }

@@ -254,7 +254,7 @@ fn print_deliveries(out: &mut impl Write, deliveries: &[ListedDelivery]) -> io::
         let folded = delivery.folded_into.map(|into| format!(" into delivery {into}")).unwrap_or_default();
         let why = delivery.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let (made, kind) = (clock(notice.made_at), notice.kind.as_str());
-        let (to, state) = (&delivery.destination, &delivery.state);
+        let (to, state) = (&delivery.destination, delivery.state.as_str());
         let digest = match delivery.together {
             0 | 1 => String::new(),
             n => format!(", in a digest of {} incidents", number(n)),

@@ -132,7 +132,7 @@ fn line(delivery: &ListedDelivery) -> String {
         "{:>6}  {}  {:<8} {:<16} {}",
         delivery.id,
         clock_time(delivery.notice.made_at),
-        delivery.state,
+        delivery.state.as_str(),
         delivery.destination,
         gist(&delivery.notice)
     );

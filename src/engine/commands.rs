@@ -3,7 +3,7 @@
 use super::load::Request;
 use super::{InMemoryState, Turn};
 use crate::sources::bounds;
-use podbell_core::outbox::DeliveryState;
+use podbell_core::outbox::{DeliveryPhase, DeliveryState};
 use podbell_core::rules::rule::Destination;
 use podbell_core::step::Setup;
 use podbell_store::{Command, StoredDelivery};
@@ -14,7 +14,9 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
     match &request.item.command {
         Command::RetryDelivery { id } => match request.deliveries.first() {
             None => format!("there is no delivery {}", id.0),
-            Some(stored) if stored.state != "dead" => format!("delivery {} is {}, not dead", id.0, stored.state),
+            Some(stored) if stored.state != DeliveryPhase::Dead => {
+                format!("delivery {} is {}, not dead", id.0, stored.state.as_str())
+            }
             Some(stored) => match revive(stored, memory, turn) {
                 true => format!("delivery {} is due again for {}", id.0, stored.destination),
                 false => format!("{} is no destination any more", stored.destination),

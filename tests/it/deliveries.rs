@@ -425,7 +425,7 @@ fn a31_what_waited_behind_a_back_off_is_one_message_that_tells_the_whole_story()
     let mut states: BTreeMap<String, usize> = BTreeMap::new();
     for delivery in world.reader().snapshot().unwrap().list_deliveries(&listing).unwrap() {
         if delivery.notice.body.incident() == Some(1) {
-            *states.entry(delivery.state).or_default() += 1;
+            *states.entry(delivery.state.as_str().to_owned()).or_default() += 1;
         }
     }
     assert_eq!(states, BTreeMap::from([("folded".into(), 4), ("sent".into(), 1)]));
@@ -520,7 +520,7 @@ fn outbox_drop_gives_up_a_request_that_would_be_repeated() {
     world.run_until(300);
     let listing = Listing { destination: Some("team".into()), all: false, limit: 10 };
     let listed = world.reader().snapshot().unwrap().list_deliveries(&listing).unwrap();
-    assert_eq!(listed[0].state, "claimed");
+    assert_eq!(listed[0].state.as_str(), "claimed");
     let command = Command::DropDelivery { id: DeliveryId(listed[0].id) };
     let now = world.now;
     let row = world.store().ask(&command, now).unwrap();

@@ -17,7 +17,7 @@ use podbell_core::history::Observation;
 use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
 use podbell_core::notice::Notice;
-use podbell_core::outbox::Health;
+use podbell_core::outbox::{DeliveryPhase, Health};
 use podbell_core::rules::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::step::decision::Decision;
@@ -33,7 +33,7 @@ pub const KEPT_DECISIONS: u64 = 50_000;
 pub type Wanted<'a> = &'a dyn Fn(event::Names<'_>) -> bool;
 
 /// How many deliveries of a destination are in which state: destination, state, count.
-pub type Queue = (String, String, u64);
+pub type Queue = (String, DeliveryPhase, u64);
 
 /// Cancels the query that a reader is running. May be called from another thread, also when no query runs.
 pub type Cancel = Box<dyn Fn() + Send>;
@@ -137,8 +137,8 @@ pub struct ListedDelivery {
     pub id: u64,
     /// To whom.
     pub destination: String,
-    /// `due`, `claimed`, `sent`, `folded` or `dead`.
-    pub state: String,
+    /// How far it is.
+    pub state: DeliveryPhase,
     /// When it was sent, folded or given up.
     pub done_at: Option<Time>,
     /// The delivery that it was folded into.
@@ -270,7 +270,7 @@ pub trait DeliveryQueries {
         below: u64,
         most: u32,
         destination: Option<&str>,
-        state: Option<&str>,
+        state: Option<DeliveryPhase>,
     ) -> Result<Vec<ListedDelivery>, StoreError>;
 
     /// Every delivery of an incident's notices, oldest first.

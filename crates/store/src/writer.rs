@@ -7,7 +7,7 @@ use crate::{Batch, InboxItem, StoreError};
 use podbell_core::diff::Reading;
 use podbell_core::event::{Level, Target};
 use podbell_core::notice::{Notice, StoreFate};
-use podbell_core::outbox::{Delivery, DeliveryId, RestoredOutbox, SendId};
+use podbell_core::outbox::{Delivery, DeliveryId, DeliveryPhase, RestoredOutbox, SendId};
 use podbell_core::rules::rule::Destination;
 use podbell_core::series::EpisodeKey;
 use podbell_core::step::Restored;
@@ -35,8 +35,8 @@ pub struct StoredDelivery {
     pub destination: Destination,
     /// The delivery.
     pub delivery: Delivery,
-    /// `due`, `claimed`, `sent`, `folded` or `dead`.
-    pub state: String,
+    /// How far it is.
+    pub state: DeliveryPhase,
 }
 
 /// What happened to a store since its last owner wrote it, for the operator.

@@ -6,8 +6,8 @@ use super::html::{Context, data};
 use crate::chat::lists::DeliveryRow;
 use crate::chat::views::Destinations;
 use podbell_core::message::number;
-use podbell_core::outbox::Health;
 use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{DeliveryPhase, Health};
 
 /// What is known of destinations from the configuration: name and pace.
 pub type Paced = (String, Option<Pace>);
@@ -15,7 +15,8 @@ pub type Paced = (String, Option<Pace>);
 pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[DeliveryRow], paces: &[Paced]) -> Markup {
     let words = cx.words;
     let count = |name: &str, dead: bool| {
-        let of = destinations.queues.iter().filter(|(to, state, _)| to == name && (state == "dead") == dead);
+        let of =
+            destinations.queues.iter().filter(|(to, state, _)| to == name && (*state == DeliveryPhase::Dead) == dead);
         of.map(|(.., n)| n).sum::<u64>()
     };
     html! {

@@ -52,6 +52,7 @@ use crate::guard::Refused;
 use crate::guard::Tries;
 use crate::health::HealthStatus;
 use podbell_core::message::{Language, Style, one_line};
+use podbell_core::outbox::DeliveryPhase;
 use podbell_core::time::Time;
 
 /// Nothing from other sites, nothing inline, no framing by other sites.
@@ -405,7 +406,7 @@ async fn source_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri
 async fn destination_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
-    let filter = Filter { state: Some("dead".to_owned()), limit: Some(20), ..Filter::default() };
+    let filter = Filter { state: Some(DeliveryPhase::Dead), limit: Some(20), ..Filter::default() };
     let dead = ListRequest { scope: visitor.scope.clone(), filter, now: asking.style.now };
     match (page.queries.destinations(asking.reader(visitor)).await, page.queries.deliveries(dead).await) {
         (Ok(found), Ok(dead)) => {

@@ -12,6 +12,7 @@ use crate::incident::Incident;
 use crate::incident::notification_state::Due;
 use crate::message::{self, Block, Message, Style, compose_built_in, words};
 use crate::notice::{LastNotified, Notice, NoticeBody, NoticeKind};
+use crate::outbox::DeliveryPhase;
 use crate::scope::Scope;
 use crate::time::Time;
 use crate::translations::Phrase;
@@ -47,8 +48,8 @@ pub struct ToldOnce {
     pub at: Time,
     /// The destination.
     pub to: String,
-    /// due, claimed, sent, folded or dead.
-    pub state: String,
+    /// How far it is.
+    pub state: DeliveryPhase,
 }
 
 /// The answer.
@@ -112,7 +113,7 @@ impl Shown {
             people.push(Block::Line(spans));
         }
         let told = self.told.iter().map(|told| {
-            let (at, state) = (formatter.say.at(told.at), texts.delivery(&told.state));
+            let (at, state) = (formatter.say.at(told.at), texts.delivery(told.state));
             let mut spans = vec![words(format!("✉️ {at} {} → ", told.kind.say(formatter.style.language)))];
             spans.extend([message::data(&told.to), words(format!("{}{state}", formatter.say.colon()))]);
             Block::Small(spans)

@@ -13,6 +13,7 @@ use super::{PAGE, Query, pages};
 use crate::incident::hold::Held;
 use crate::message::{self, Block, Message, Span, Style, words};
 use crate::notice::NoticeKind;
+use crate::outbox::DeliveryPhase;
 use crate::rules::rule::Destination;
 use crate::step::decision::{Claimed, Decision, Effect, Verdict};
 use crate::time::Time;
@@ -88,7 +89,9 @@ impl Why {
 
     fn written(&self, formatter: &AnswerFormatter<'_>) -> Vec<Block> {
         let texts = formatter.texts;
-        let sent = self.told.iter().filter(|told| told.state == "sent" || told.state == "folded").count() as u64;
+        let sent =
+            self.told.iter().filter(|told| matches!(told.state, DeliveryPhase::Sent | DeliveryPhase::Folded)).count()
+                as u64;
         let mut blocks = vec![
             formatter.filled(texts.rule_decided(), &[&self.brief.rule.name]),
             formatter.line(if sent == 0 { texts.told_nobody().to_owned() } else { texts.told_so_often(sent) }),

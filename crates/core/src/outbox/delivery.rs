@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::NoticeKind;
@@ -70,6 +71,36 @@ pub struct Delivery {
     pub born: Duration,
     /// How much of it is sent.
     pub content: Content,
+}
+
+/// Where a delivery is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum DeliveryPhase {
+    /// Waits for its turn.
+    Due,
+    /// Part of an open send.
+    Claimed,
+    /// Arrived.
+    Sent,
+    /// Folded into the message of a newer notice of its incident.
+    Folded,
+    /// Given up.
+    Dead,
+}
+
+impl DeliveryPhase {
+    /// Its name in the store and in lists, the same as serde writes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Claimed => "claimed",
+            Self::Sent => "sent",
+            Self::Folded => "folded",
+            Self::Dead => "dead",
+        }
+    }
 }
 
 /// The state of a delivery as the store knows it.

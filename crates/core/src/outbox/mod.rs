@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use delivery::{Content, Delivery, DeliveryId, DeliveryState, SendId};
+pub use delivery::{Content, Delivery, DeliveryId, DeliveryPhase, DeliveryState, SendId};
 pub use destination::{DestinationState, Health, OpenSend, Paused};
 pub use plan::{Plan, Windows, plan};
 pub use queue::{Class, Next, Queue};

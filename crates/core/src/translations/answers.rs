@@ -4,6 +4,7 @@
 use crate::ask::mistake::Missing;
 use crate::ask::{Excuse, Kind};
 use crate::notice::NoticeKind;
+use crate::outbox::DeliveryPhase;
 use crate::user_action::Refusal;
 use crate::{translated, translations};
 
@@ -177,12 +178,12 @@ impl AnswerTexts {
     }
 
     /// The state of a delivery.
-    pub(crate) fn delivery(self, state: &str) -> &'static str {
+    pub(crate) fn delivery(self, state: DeliveryPhase) -> &'static str {
         match state {
-            "sent" => self.sent(),
-            "folded" => self.folded(),
-            "dead" => self.dead(),
-            _ => self.waits_to_leave(),
+            DeliveryPhase::Sent => self.sent(),
+            DeliveryPhase::Folded => self.folded(),
+            DeliveryPhase::Dead => self.dead(),
+            DeliveryPhase::Due | DeliveryPhase::Claimed => self.waits_to_leave(),
         }
     }
 }

@@ -185,7 +185,7 @@ impl Store {
                 born: Duration::from_millis(id(row, 6)?),
                 content: word::<Content>(row, 7)?,
             };
-            let stored = StoredDelivery { destination: text(row, 8)?, delivery, state: row.get(9)? };
+            let stored = StoredDelivery { destination: text(row, 8)?, delivery, state: word(row, 9)? };
             Ok((stored, optional_id(row, 10)?.map(SendId)))
         })
     }

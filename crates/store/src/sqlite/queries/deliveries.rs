@@ -8,7 +8,7 @@ use super::Snapshot;
 use crate::sqlite::commit::sql;
 use crate::sqlite::load;
 use crate::{DeliveryQueries, ListedDelivery, Listing, Queue, ServiceState, StoreError};
-use podbell_core::outbox::Health;
+use podbell_core::outbox::{DeliveryPhase, Health};
 use podbell_core::rules::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::time::Time;
@@ -21,13 +21,15 @@ const QUEUES: &str = "SELECT destination, state, count(*) FROM delivery WHERE st
 
 impl DeliveryQueries for Snapshot<'_> {
     fn deliveries(&self) -> Result<(u64, u64), StoreError> {
-        let states = self.query(WAITING, [], |row| Ok((row.get::<_, String>(0)?, load::id(row, 1)?)))?;
-        let of = |dead: bool| states.iter().filter(|(state, _)| (state == "dead") == dead).map(|(_, n)| n).sum();
+        let states = self.query(WAITING, [], |row| Ok((load::word::<DeliveryPhase>(row, 0)?, load::id(row, 1)?)))?;
+        let of = |dead: bool| {
+            states.iter().filter(|(state, _)| (*state == DeliveryPhase::Dead) == dead).map(|(_, n)| n).sum()
+        };
         Ok((of(false), of(true)))
     }
 
     fn queues(&self) -> Result<Vec<Queue>, StoreError> {
-        self.query(QUEUES, [], |row| Ok((row.get(0)?, row.get(1)?, load::id(row, 2)?)))
+        self.query(QUEUES, [], |row| Ok((row.get(0)?, load::word(row, 1)?, load::id(row, 2)?)))
     }
 
     fn list_deliveries(&self, listing: &Listing) -> Result<Vec<ListedDelivery>, StoreError> {
@@ -45,11 +47,11 @@ impl DeliveryQueries for Snapshot<'_> {
         below: u64,
         most: u32,
         destination: Option<&str>,
-        state: Option<&str>,
+        state: Option<DeliveryPhase>,
     ) -> Result<Vec<ListedDelivery>, StoreError> {
         self.listed(
             "d.id < ?1 AND (?2 IS NULL OR d.destination = ?2) AND (?3 IS NULL OR d.state = ?3) ORDER BY d.id DESC LIMIT ?4",
-            params![sql(below), destination, state, most],
+            params![sql(below), destination, state.map(DeliveryPhase::as_str), most],
         )
     }
 
@@ -101,7 +103,7 @@ impl Snapshot<'_> {
                 Ok((
                     id,
                     row.get(1)?,
-                    row.get(2)?,
+                    load::word(row, 2)?,
                     row.get::<_, Option<i64>>(3)?,
                     load::optional_id(row, 4)?,
                     row.get(5)?,

@@ -137,7 +137,7 @@ impl IncidentQueries for Snapshot<'_> {
     fn told(&self, incident: u64) -> Result<Vec<ToldOnce>, StoreError> {
         let mut told = self.query(TOLD, [sql(incident)], |row| {
             let at = Time::from_millis(row.get(1)?);
-            Ok(ToldOnce { kind: load::word(row, 0)?, at, to: row.get(2)?, state: row.get(3)? })
+            Ok(ToldOnce { kind: load::word(row, 0)?, at, to: row.get(2)?, state: load::word(row, 3)? })
         })?;
         told.reverse();
         Ok(told)
