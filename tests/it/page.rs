@@ -333,7 +333,8 @@ async fn a_stream_tells_that_something_was_committed_and_ends_with_its_session_a
     let (visitor, other) = (world.sign_in(WRITE).await, world.sign_in(READ).await);
     let mut stream = visitor.open(Method::GET, "/live", None).await;
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
-    said(&mut stream, "retry: 2000").await;
+    // A browser drops an event without data: the page would never know that the stream lives.
+    said(&mut stream, "event: alive\ndata: alive\n").await;
     let token = visitor.get("/").await.token();
     let ack = [("token", token.as_str()), ("do", "ack"), ("what", &world.incident("web"))];
     assert_eq!(visitor.post("/do", &ack).await.status, 303);

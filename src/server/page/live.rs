@@ -14,6 +14,8 @@ use super::sessions::Hash;
 
 /// The shortest time between two events of one stream.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The data of such an event: a browser drops an event without data.
+const ALIVE_SAYS: &str = "alive";
 /// How often an idle stream shows that it is alive.
 const ALIVE: Duration = Duration::from_secs(15);
 /// How soon a browser reconnects.
@@ -83,7 +85,7 @@ pub fn stream(mut waits: Waits) -> Response {
     // A browser that reconnects after it missed a commit gets an event at once.
     let missed = waits.last.is_some_and(|last| last != known);
     let first = Event::default().retry(AGAIN).id(known.to_string());
-    let first = if missed { first.event("change").data(known.to_string()) } else { first.event("alive").data("") };
+    let first = if missed { first.event("change").data(known.to_string()) } else { first.event("alive").data(ALIVE_SAYS) };
     let state = (waits, Some(first), end);
     let events = futures_util::stream::unfold(state, |(mut waits, first, mut end)| async move {
         let _held = &waits.place;
@@ -99,7 +101,7 @@ pub fn stream(mut waits: Waits) -> Response {
         let event = match next? {
             Some(next) => Event::default().event("change").id(next.to_string()).data(next.to_string()),
             // An event, not an SSE comment: the page sees it, and knows that nothing in between holds events back.
-            None => Event::default().event("alive").data(""),
+            None => Event::default().event("alive").data(ALIVE_SAYS),
         };
         Some((Ok(event), (waits, None, end)))
     });
