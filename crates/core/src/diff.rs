@@ -1,7 +1,7 @@
 //! The difference between two readings of a target: how many occurrences are new.
 //!
-//! DESIGN.md section 3, points 1 to 5. Entries are compared per episode (series and `firstSeen`): merging equal series
-//! of one list miscounts as soon as one of two episodes expires.
+//! Entries are compared per episode (series and `firstSeen`): merging equal series of one list miscounts as soon as one
+//! of two episodes expires.
 
 use std::time::Duration;
 

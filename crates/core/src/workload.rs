@@ -1,8 +1,7 @@
 //! From the name of an object to its workload: the name without generated suffixes.
 //!
-//! The table is DESIGN.md section 3, point 10. It was measured there on 14,530 real pods; what
-//! Kubernetes generates is defined by `SafeEncodeString` (pod-template hashes) and `utilrand`
-//! (the five random characters of `generateName`).
+//! Measured on the names of 14,530 real pods. What Kubernetes generates is defined by its functions `SafeEncodeString`
+//! (pod-template hashes) and `utilrand` (the five random characters of `generateName`).
 
 /// The characters that Kubernetes draws random suffixes from.
 fn is_random(b: u8) -> bool {
