@@ -199,6 +199,7 @@ impl Tape {
             }
             SourceEvent::Deleted { .. }
             | SourceEvent::TargetList { .. }
+            | SourceEvent::Health { .. }
             | SourceEvent::ListCompleted { .. }
             | SourceEvent::WatchProgress { .. } => return Ok(true),
         };

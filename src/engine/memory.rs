@@ -63,6 +63,7 @@ impl Engine {
             last.carry(by);
         }
         self.throttle.clock_set(by);
+        self.workloads.clock_set(by);
         if let Some(memory) = &mut self.memory {
             memory.clock_set(by, &self.setup, now);
         }
@@ -97,6 +98,7 @@ impl Engine {
         let mut memory = InMemoryState { state, outbox, recent: RecentNotices::default(), pending };
         memory.clock_set(jump, &self.setup, now);
         let InMemoryState { state, outbox, pending, .. } = &mut memory;
+        state.adopt_workloads(std::mem::take(&mut self.workloads));
         state.forget_removed_sources(&self.setup, now, &mut pending.writes);
         let generation = self.setup.rules.generation();
         if loaded.rules_generation != Some(generation) {

@@ -25,7 +25,7 @@ use crate::sources::{SourceEvent, bounds};
 use podbell_core::outbox::{Outbox, OutboxWrites, Outcome, Policy, SendContent, SendId};
 use podbell_core::rules::Rules;
 use podbell_core::rules::rule::Destination;
-use podbell_core::step::{Setup, State, Tally, Writes};
+use podbell_core::step::{Setup, State, Tally, Workloads, Writes};
 use podbell_core::time::{Jump, Time};
 use podbell_core::user_action::ActionResult;
 use podbell_store::{InboxItem, Mishap, StoreError, Writer, crash_point};
@@ -98,6 +98,8 @@ pub struct Engine {
     on_rules: Option<TellRules>,
     /// Mishaps of the store that are not written yet.
     mishaps: Vec<Mishap>,
+    /// What sources reported of workloads, while memory is read again: the store does not hold it.
+    workloads: Workloads,
     /// The moment of the last turn.
     last_turn: Time,
     /// By how much the clock was set since the last turn.
@@ -195,6 +197,7 @@ impl Engine {
             down: heartbeat.filter(|beat| *beat < now).map(|beat| (beat, now)),
             on_rules: None,
             mishaps: Vec::new(),
+            workloads: Workloads::default(),
             last_turn: now,
             jump: Jump::NONE,
             // A heartbeat in the future means that the clock was set back meanwhile.
@@ -223,6 +226,7 @@ impl Engine {
             }
             Err(error) => {
                 self.totals.failed_commits += 1;
+                self.workloads = memory.state.take_workloads();
                 // Memory is ahead of the store. If this fails, too, the next turn tries it again.
                 if !error.is_final() {
                     self.memory = self.read_again(now).ok();

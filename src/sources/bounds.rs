@@ -102,6 +102,12 @@ impl SourceEvent {
                 }
             }
             Self::WatchProgress { covers: of, .. } => covers(of),
+            Self::Health { reports, .. } => {
+                for report in reports {
+                    target(&mut report.target);
+                    shared(&mut report.name);
+                }
+            }
             Self::WatchFailed { covers: of, error: why, .. } => {
                 covers(of);
                 error(why);

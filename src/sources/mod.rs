@@ -22,6 +22,7 @@ use crate::settings::Draft;
 use crate::tasks::BoxFuture;
 use crate::tasks::Waiting;
 use podbell_core::event::{Event, Target};
+use podbell_core::health::HealthReport;
 pub use podbell_core::source::{Covers, ObjectName, PartialObservation, Problem, TargetEntry};
 use podbell_core::time::Time;
 use podbell_core::yaml::key::Rows;
@@ -210,6 +211,13 @@ pub enum SourceEvent {
         at: Time,
         /// Which.
         objects: Vec<ObjectName>,
+    },
+    /// The health of workloads.
+    Health {
+        /// When this became known.
+        at: Time,
+        /// Of those that changed. What was never reported, or is reported as not known, ends by events and silence.
+        reports: Vec<HealthReport>,
     },
     /// A watch broke and could not be resumed.
     WatchFailed {

@@ -428,6 +428,12 @@ impl Variant {
         self.without.as_ref().is_none_or(|(other, denied)| other != resource || denied != verb)
     }
 
+    /// Whether the incident about the pods of an ailing workload is open.
+    fn is_open(&self, resource: &str) -> Option<bool> {
+        let sql = format!("SELECT phase FROM incident WHERE workload = 'ail-{resource}'");
+        self.site.rows(&sql).first().map(|phase| phase == "open")
+    }
+
     fn says(&self) -> String {
         format!("without {:?}:\n{}", self.without, self.running.process.stderr())
     }
@@ -523,6 +529,28 @@ const ATTRIBUTED: [(&str, &str, &str); 4] = [
     ("services", "selected", "by-selector"),
 ];
 
+/// Workloads that are not ready, since no controller runs: their resource, kind, and a pod that has trouble.
+const AILING: [(&str, &str, &str); 3] = [
+    ("deployments", "Deployment", "ail-deployments-6d4cf56db6-x2x7v"),
+    ("statefulsets", "StatefulSet", "ail-statefulsets-0"),
+    ("daemonsets", "DaemonSet", "ail-daemonsets-x2x7v"),
+];
+
+async fn ailing(admin: &Admin, ns: &str) {
+    for (resource, kind, pod) in AILING {
+        let labels = json!({"x": resource});
+        let template =
+            json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "none"}]}});
+        let mut spec = json!({"selector": {"matchLabels": labels}, "template": template});
+        if kind == "StatefulSet" {
+            spec["serviceName"] = json!("none");
+        }
+        let workload = json!({"metadata": {"name": format!("ail-{resource}"), "namespace": ns}, "spec": spec});
+        admin.post(&format!("/apis/apps/v1/namespaces/{ns}/{resource}"), &workload).await;
+        admin.event(&event(ns, pod, "Ailing", 1, &ago(0), &ago(0))).await;
+    }
+}
+
 async fn events(admin: &Admin, ns: &str, when: &str, reason: &str) {
     for (_, pod, _) in ATTRIBUTED {
         admin.event(&event(ns, &format!("{when}-{pod}"), reason, 1, &ago(0), &ago(0))).await;
@@ -535,9 +563,12 @@ async fn each_right_is_needed(rules: &Value, everywhere: bool) {
     let (admin, ns) = (server.admin(), server.namespace().await);
     workloads(&admin, &ns, "early").await;
     events(&admin, &ns, "early", "Early").await;
+    ailing(&admin, &ns).await;
     let receiver = Receiver::start().await;
     let all = rights(rules);
     let mut variants = Vec::new();
+    // Events end nothing sooner than health does.
+    let rules_text = QUICK_RULES.replace(", until: silence", ", recovered_after: 1s");
     for number in 0..=all.len() {
         let mut left = all.clone();
         // The last one keeps all of them.
@@ -554,7 +585,7 @@ server: {{listen: \"127.0.0.1:0\"}}
             receiver.url(&format!("/{number}"))
         );
         let kubeconfig = server.kubeconfig(&token);
-        let files = [("podbell.yaml", &*config), ("rules.yaml", QUICK_RULES), ("kubeconfig", &*kubeconfig)];
+        let files = [("podbell.yaml", &*config), ("rules.yaml", &*rules_text), ("kubeconfig", &*kubeconfig)];
         let site = Site::new(&files);
         let running = site.run().await;
         variants.push(Variant { without, site, running });
@@ -602,7 +633,7 @@ server: {{listen: \"127.0.0.1:0\"}}
             Some(("events", "watch")) => assert_eq!(count(variant, newest), 0, "{}", variant.says()),
             // A right that this table does not know would be one that nothing needs.
             Some((resource, "list" | "watch")) => {
-                assert!(ATTRIBUTED.iter().any(|(known, ..)| *known == resource), "{resource}")
+                assert!(ATTRIBUTED.iter().chain(&AILING).any(|(known, ..)| *known == resource), "{resource}")
             }
             Some(other) => panic!("nothing needs {other:?}"),
             None => {}
@@ -614,6 +645,17 @@ server: {{listen: \"127.0.0.1:0\"}}
                 log.lines().any(|line| line.contains("http-403") && line.contains(resource)).then_some(())
             })
             .await;
+        }
+    }
+    // What is not seen to be ill ends when its events stop; what is seen does not.
+    for (variant, denied) in variants.iter().filter_map(|one| Some((one, one.without.as_ref()?.0.as_str()))) {
+        if AILING.iter().any(|(resource, ..)| *resource == denied) {
+            eventually(PATIENCE, "it ends by silence", || (variant.is_open(denied) == Some(false)).then_some(())).await;
+        }
+    }
+    for variant in variants.iter().filter(|one| one.may("events", "list") && one.may("events", "watch")) {
+        for (resource, ..) in AILING.iter().filter(|(one, ..)| variant.may(one, "list") && variant.may(one, "watch")) {
+            assert_eq!(variant.is_open(resource), Some(true), "{resource} {}", variant.says());
         }
     }
     // Told, with the service that labels say; and after a restart, what was written meanwhile.

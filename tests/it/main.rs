@@ -53,6 +53,7 @@ mod qcloud_run;
 mod quiet;
 mod record;
 mod recording;
+mod recovery;
 mod reload;
 mod rendering;
 mod rule_tests;

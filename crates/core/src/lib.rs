@@ -8,6 +8,7 @@ pub mod backtest;
 pub mod diagnostic;
 pub mod diff;
 pub mod event;
+pub mod health;
 pub mod history;
 pub mod incident;
 pub mod message;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::Level;
+use super::health::Status;
 use super::incident::hold::Window;
 use super::incident::standing::EndedBy;
 use super::mute::{Acknowledged, Author};
@@ -145,6 +146,9 @@ pub struct Story {
     /// The event that ended it; `None` if silence did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndedBy>,
+    /// The health of its workloads: at its end, if that ended it; before, if it is quiet but they are not ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// Why it was closed.
     pub closed_because: Option<String>,
     /// Whose mute ended while it is still open.

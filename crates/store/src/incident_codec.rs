@@ -111,6 +111,7 @@ pub(crate) mod tests {
             ended_by: None,
             shape: None,
             runs: Vec::new(),
+            status: None,
         }
     }
 

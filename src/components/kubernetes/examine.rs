@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::KubernetesConfig;
 use super::api::Fault;
-use super::follow::Resource;
+use super::follow::Purpose;
 use super::look::{Look, Missing, Place, look};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, count, span};
@@ -42,7 +42,7 @@ fn judge(name: &str, look: &Look, now: Time) -> Vec<Finding> {
             Some(namespace) => format!("{name}: {namespace}"),
             None => format!("{name}: every namespace"),
         };
-        findings.push(rights(&subject, place));
+        findings.extend(rights(&subject, place));
         findings.push(events(&subject, place, now));
     }
     if look.left_out > 0 {
@@ -52,30 +52,42 @@ fn judge(name: &str, look: &Look, now: Time) -> Vec<Finding> {
     findings
 }
 
-fn rights(subject: &str, place: &Place) -> Finding {
+/// What the account may do: first what events need, then what only adds to what is told of them.
+fn rights(subject: &str, place: &Place) -> Vec<Finding> {
     let missing = match &place.missing {
         Ok(missing) => missing,
         Err(fault) => {
             let found = format!("what the account may do is not said: {}", fault.error.text);
             let advice = "look at the rights by hand: docs/kubernetes.md lists what is needed";
-            return Finding::warn(Group::Sources, subject, found, advice);
+            return vec![Finding::warn(Group::Sources, subject, found, advice)];
         }
     };
-    if missing.is_empty() {
-        let found = "may list and watch events, pods, services, replicasets and jobs";
-        return Finding::ok(Group::Sources, subject, found);
-    }
-    let words: Vec<String> = missing.iter().map(|one| format!("{} {}", one.verb, one.resource.name())).collect();
+    let (health, needed): (Vec<Missing>, Vec<Missing>) =
+        missing.iter().partition(|one| one.resource.serves() == Purpose::Health);
     let kind = if place.namespace.is_some() { "Role" } else { "ClusterRole" };
-    let advice = format!("add to the {kind} of podbell's account: {}", rules(missing));
-    let found = format!("may not {}", words.join(", "));
-    match missing.iter().any(|one| one.resource == Resource::Events) {
-        true => Finding::fail(Group::Sources, subject, found, advice),
-        false => {
-            let found = format!("{found}: which service an event belongs to is then taken from names");
-            Finding::warn(Group::Sources, subject, found, advice)
-        }
-    }
+    let advice = |missing: &[Missing]| format!("add to the {kind} of podbell's account: {}", rules(missing));
+    let may_not = |missing: &[Missing]| {
+        let words: Vec<String> = missing.iter().map(|one| format!("{} {}", one.verb, one.resource.name())).collect();
+        format!("may not {}", words.join(", "))
+    };
+    let events = if needed.is_empty() {
+        let found = "may list and watch events, pods, services, replicasets and jobs";
+        Finding::ok(Group::Sources, subject, found)
+    } else if needed.iter().any(|one| one.resource.serves() == Purpose::Events) {
+        Finding::fail(Group::Sources, subject, may_not(&needed), advice(&needed))
+    } else {
+        let found = format!("{}: which service an event belongs to is then taken from names", may_not(&needed));
+        Finding::warn(Group::Sources, subject, found, advice(&needed))
+    };
+    let health = if health.is_empty() {
+        let found =
+            "may list and watch deployments, statefulsets and daemonsets: an incident ends when its pods are ready";
+        Finding::ok(Group::Sources, subject, found)
+    } else {
+        let found = format!("{}: incidents of such workloads end when their events stop", may_not(&health));
+        Finding::warn(Group::Sources, subject, found, advice(&health))
+    };
+    vec![events, health]
 }
 
 /// The missing permissions, as rules of a role.
@@ -107,6 +119,7 @@ fn events(subject: &str, place: &Place, now: Time) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::follow::Resource;
     use super::*;
     use crate::examine::Verdict;
 
@@ -117,13 +130,15 @@ mod tests {
     #[test]
     fn missing_rights_are_named_as_the_rules_that_would_give_them() {
         let lacks = |resource, verb| Missing { resource, verb };
-        assert_eq!(rights("prod", &place(Vec::new())).verdict, Verdict::Ok);
-        let jobs = rights("prod", &place(vec![lacks(Resource::Jobs, "watch"), lacks(Resource::Pods, "list")]));
+        let verdicts = |missing| rights("prod", &place(missing)).iter().map(|one| one.verdict).collect::<Vec<_>>();
+        assert_eq!(verdicts(Vec::new()), [Verdict::Ok, Verdict::Ok]);
+        assert_eq!(verdicts(vec![lacks(Resource::DaemonSets, "list")]), [Verdict::Ok, Verdict::Warn]);
+        let jobs = &rights("prod", &place(vec![lacks(Resource::Jobs, "watch"), lacks(Resource::Pods, "list")]))[0];
         assert_eq!(jobs.verdict, Verdict::Warn);
         let wanted = "add to the ClusterRole of podbell's account: {apiGroups: [\"\"], resources: [pods], verbs: [list, \
                       watch]}, {apiGroups: [batch], resources: [jobs], verbs: [list, watch]}";
         assert_eq!(jobs.advice.as_deref(), Some(wanted));
-        let events = rights("prod", &place(vec![lacks(Resource::Events, "watch")]));
+        let events = &rights("prod", &place(vec![lacks(Resource::Events, "watch")]))[0];
         assert_eq!((events.verdict, events.found.as_str()), (Verdict::Fail, "may not watch events"));
     }
 }

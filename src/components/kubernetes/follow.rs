@@ -11,6 +11,7 @@ use super::KubernetesConfig;
 use super::api::{Api, Fault, FaultKind, From, Line, Lines};
 use super::object;
 use crate::clock;
+use podbell_core::health::WorkloadKind;
 use podbell_core::time::Time;
 
 /// How long watches of metadata last: their bookmarks show the version reached.
@@ -25,6 +26,17 @@ const INITIAL: Duration = Duration::from_secs(30);
 /// a backup meanwhile may have counted past our version.
 const OUTAGE: Duration = Duration::from_secs(300);
 
+/// What a resource is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// What is told.
+    Events,
+    /// Which service an event belongs to.
+    Owners,
+    /// Whether a workload has recovered.
+    Health,
+}
+
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
@@ -38,18 +50,40 @@ pub enum Resource {
     Jobs,
     /// Whole, for their selectors.
     Services,
+    /// Whole, for their status.
+    Deployments,
+    /// Whole, for their status.
+    StatefulSets,
+    /// Whole, for their status.
+    DaemonSets,
 }
 
 impl Resource {
+    /// The resource of a kind of workloads.
+    pub fn of(kind: WorkloadKind) -> Self {
+        match kind {
+            WorkloadKind::Deployment => Self::Deployments,
+            WorkloadKind::StatefulSet => Self::StatefulSets,
+            WorkloadKind::DaemonSet => Self::DaemonSets,
+        }
+    }
+
+    /// What podbell reads it for.
+    pub fn serves(self) -> Purpose {
+        match self {
+            Self::Events => Purpose::Events,
+            Self::Pods | Self::ReplicaSets | Self::Jobs | Self::Services => Purpose::Owners,
+            Self::Deployments | Self::StatefulSets | Self::DaemonSets => Purpose::Health,
+        }
+    }
+
     /// The path of its list.
     pub fn path(self, namespace: Option<&str>) -> String {
-        let (group, name) = match self {
-            Self::Events => ("/api/v1", "events"),
-            Self::Pods => ("/api/v1", "pods"),
-            Self::ReplicaSets => ("/apis/apps/v1", "replicasets"),
-            Self::Jobs => ("/apis/batch/v1", "jobs"),
-            Self::Services => ("/api/v1", "services"),
+        let group = match self.group() {
+            "" => "/api/v1".to_owned(),
+            group => format!("/apis/{group}/v1"),
         };
+        let name = self.name();
         match namespace {
             Some(namespace) => format!("{group}/namespaces/{namespace}/{name}"),
             None => format!("{group}/{name}"),
@@ -64,6 +98,9 @@ impl Resource {
             Self::ReplicaSets => "replicasets",
             Self::Jobs => "jobs",
             Self::Services => "services",
+            Self::Deployments => "deployments",
+            Self::StatefulSets => "statefulsets",
+            Self::DaemonSets => "daemonsets",
         }
     }
 
@@ -71,7 +108,7 @@ impl Resource {
     pub fn group(self) -> &'static str {
         match self {
             Self::Events | Self::Pods | Self::Services => "",
-            Self::ReplicaSets => "apps",
+            Self::ReplicaSets | Self::Deployments | Self::StatefulSets | Self::DaemonSets => "apps",
             Self::Jobs => "batch",
         }
     }

@@ -13,8 +13,16 @@ use crate::http::Clocks;
 use podbell_core::time::Time;
 
 /// Everything that is listed and watched.
-const RESOURCES: [Resource; 5] =
-    [Resource::Events, Resource::Pods, Resource::Services, Resource::ReplicaSets, Resource::Jobs];
+const RESOURCES: [Resource; 8] = [
+    Resource::Events,
+    Resource::Pods,
+    Resource::Services,
+    Resource::ReplicaSets,
+    Resource::Jobs,
+    Resource::Deployments,
+    Resource::StatefulSets,
+    Resource::DaemonSets,
+];
 const VERBS: [&str; 2] = ["list", "watch"];
 /// The permissions are checked in at most this many namespaces.
 const MOST_NAMESPACES: usize = 20;

@@ -33,6 +33,8 @@ pub mod place;
 mod report;
 #[cfg(feature = "kubernetes")]
 mod watch;
+#[cfg(feature = "kubernetes")]
+mod workloads;
 
 pub use self::config::SOURCE;
 #[cfg(feature = "kubernetes")]

@@ -260,7 +260,7 @@ fn kind(resource: Resource) -> Option<&'static str> {
         Resource::Pods => Some("Pod"),
         Resource::ReplicaSets => Some("ReplicaSet"),
         Resource::Jobs => Some("Job"),
-        Resource::Services | Resource::Events => None,
+        _ => None,
     }
 }
 

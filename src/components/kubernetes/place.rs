@@ -45,7 +45,8 @@ pub fn of<'a>(event: &'a KubeEvent, known: &impl Known) -> (&'a str, Arc<str>) {
     (namespace, service(kind, namespace, name, known))
 }
 
-fn service(kind: &str, namespace: &str, name: &str, known: &impl Known) -> Arc<str> {
+/// The service of an object in a namespace.
+pub(super) fn service(kind: &str, namespace: &str, name: &str, known: &impl Known) -> Arc<str> {
     let (mut kind, mut name): (Arc<str>, Arc<str>) = (kind.into(), name.into());
     let mut selected = None;
     for step in 0..LONGEST_CHAIN {

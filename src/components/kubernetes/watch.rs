@@ -10,10 +10,12 @@ use tokio::task::JoinSet;
 use super::api::Api;
 use super::follow::Resource;
 use super::owners::{self, OwnerWatch, Owners, SharedOwners};
+use super::workloads::{self, WorkloadWatch};
 use super::{examine, report};
 use crate::examine::Checked;
 use crate::sources::{Source, SourceEvent, SourceTask};
 use crate::tasks::Waiting;
+use podbell_core::health::WorkloadKind;
 use podbell_core::source::Covers;
 
 /// Labels that name a service; the first one present counts. The old console wrote `qcloud-app`.
@@ -129,6 +131,16 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
             let owners = owners.clone();
             tasks.spawn(owners::keep(OwnerWatch { config, api, resource, namespace, owners, listed, events }));
         }
+        let mut healthy = Vec::new();
+        for kind in [WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet] {
+            let (listed, wait) = watch::channel(false);
+            healthy.push(wait);
+            let (config, api, events) = (config.clone(), api.clone(), events.clone());
+            let (namespace, owners, ready) = (covers.namespace.clone(), owners.clone(), ready.clone());
+            let watch = WorkloadWatch { config, api, kind, namespace, owners, ready, listed, events };
+            tasks.spawn(workloads::keep(watch));
+        }
+        ready.extend(healthy);
         tasks.spawn(report::report(config.clone(), api.clone(), covers, owners.clone(), ready, events.clone()));
     }
     tokio::select! {

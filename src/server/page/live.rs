@@ -85,7 +85,8 @@ pub fn stream(mut waits: Waits) -> Response {
     // A browser that reconnects after it missed a commit gets an event at once.
     let missed = waits.last.is_some_and(|last| last != known);
     let first = Event::default().retry(AGAIN).id(known.to_string());
-    let first = if missed { first.event("change").data(known.to_string()) } else { first.event("alive").data(ALIVE_SAYS) };
+    let first =
+        if missed { first.event("change").data(known.to_string()) } else { first.event("alive").data(ALIVE_SAYS) };
     let state = (waits, Some(first), end);
     let events = futures_util::stream::unfold(state, |(mut waits, first, mut end)| async move {
         let _held = &waits.place;

@@ -51,6 +51,7 @@ pub fn story() -> Story {
         news: Vec::new(),
         quiet_seconds: 0,
         ended_by: None,
+        status: None,
         closed_because: None,
         mute_over: None,
         acknowledged: None,

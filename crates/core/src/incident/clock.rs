@@ -2,6 +2,7 @@
 
 use super::hold::Held;
 use super::{Incident, Phase, Sighting};
+use crate::health::Status;
 use crate::time::Jump;
 
 impl Incident {
@@ -32,6 +33,7 @@ impl Incident {
             ended_by,
             shape: _,
             runs,
+            status,
         } = self;
         if let Phase::Resolved { at } = phase {
             at.carry(by);
@@ -39,8 +41,9 @@ impl Incident {
         let blind = blind.iter_mut().flat_map(|(from, until)| [from, until]);
         let acknowledged = acknowledged.iter_mut().map(|by| &mut by.at);
         let ended_by = ended_by.iter_mut().map(|end| &mut end.at);
+        let since = status.iter_mut().filter_map(Status::since_mut);
         let own = recent.iter_mut().chain([first_at, last_at, last_sign]);
-        for at in own.chain(blind).chain(acknowledged).chain(ended_by) {
+        for at in own.chain(blind).chain(acknowledged).chain(ended_by).chain(since) {
             at.carry(by);
         }
         runs.iter_mut().for_each(|run| run.clock_set(by));

@@ -19,6 +19,7 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Target};
+use super::health::Status;
 use super::mute::Acknowledged;
 use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::series::EpisodeKey;
@@ -109,6 +110,9 @@ pub struct Incident {
     /// The occurrences that count towards `open_when`, object by object.
     #[serde(default)]
     pub runs: Vec<Run>,
+    /// The health of its workloads, where it matters: they recovered, or it would be quiet if they were ready.
+    #[serde(default)]
+    pub status: Option<Status>,
 }
 
 /// A change that is about to join an incident.
@@ -171,6 +175,7 @@ impl Incident {
             ended_by: None,
             shape: None,
             runs: Vec::new(),
+            status: None,
         }
     }
 
@@ -387,6 +392,7 @@ impl Incident {
             self.reopened = self.reopened.saturating_add(1);
         }
         self.phase = Phase::Open;
+        self.status = None;
         self.recent.clear();
         self.runs.clear();
         self.start_telling(rule, reopening, now);

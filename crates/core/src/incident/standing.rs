@@ -134,6 +134,11 @@ impl Incident {
         [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
     }
 
+    /// When it is over if its workloads are ready since then: nothing stands any more, whatever events say.
+    pub fn recovers_at(&self, rule: &RuleSettings, ready_since: Time) -> Time {
+        ready_since.max(self.last_sign).plus(self.doubled(rule.recovered_after))
+    }
+
     /// Whether the source would show the end of what still stands.
     pub fn end_is_shown(&self, shows: Shows) -> bool {
         // An end during a blind time may have been missed.

@@ -2,6 +2,7 @@
 
 use super::notification_state::Due;
 use super::{Details, Incident, Topic};
+use crate::health::Status;
 use crate::notice::{NoticeKind, Story};
 use crate::rules::rule::{Field, RuleSettings};
 use crate::time::Time;
@@ -45,11 +46,11 @@ impl Incident {
             reopened: self.reopened,
             told: due.told,
             news: self.news(due),
-            quiet_seconds: match (due.kind, self.ended_by_event()) {
-                (NoticeKind::Resolved, Some(end)) => due.caused_at.since(end.at).as_secs(),
-                (NoticeKind::Resolved, None) => due.caused_at.since(self.last_sign).as_secs(),
+            quiet_seconds: match due.kind {
+                NoticeKind::Resolved => due.caused_at.since(self.quiet_since()).as_secs(),
                 _ => 0,
             },
+            status: self.status,
             ended_by: self.ended_by_event().filter(|_| due.kind == NoticeKind::Resolved).cloned(),
             closed_because: None,
             mute_over: due.after_mute.clone(),
@@ -59,6 +60,15 @@ impl Incident {
             runbook: rule.and_then(|rule| rule.runbook.clone()),
             labels: rule.map(|rule| rule.labels.clone()).unwrap_or_default(),
             template: rule.map(|rule| rule.template.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Since when nothing has been wrong.
+    fn quiet_since(&self) -> Time {
+        match (self.status, self.ended_by_event()) {
+            (Some(Status::Ready { since, .. }), _) => since.max(self.last_sign),
+            (_, Some(end)) => end.at,
+            (_, None) => self.last_sign,
         }
     }
 

@@ -100,6 +100,7 @@ pub fn story() -> Story {
         mute_over: None,
         acknowledged: None,
         ended_by: None,
+        status: None,
         closed_because: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

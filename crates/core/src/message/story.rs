@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::help as known;
 use super::{Block, Fact, Language, Message, MessageFormatter, Span, data, fill, sign, text, words};
+use crate::health::{Health, Status};
 use crate::incident::FLAPPING;
 use crate::incident::standing::EndedBy;
 use crate::notice::{Notice, NoticeKind, Story};
@@ -21,6 +22,11 @@ impl MessageFormatter<'_> {
     pub(super) fn incident(&self, notice: &Notice, story: &Story) -> Message {
         let over = notice.kind.is_end();
         let mut blocks = vec![Block::Line(if over { self.the_end(notice, story) } else { self.gist(story) })];
+        if let Some(Status::NotReady { health }) = story.status.filter(|_| !over) {
+            blocks.push(Block::Line(vec![words(
+                self.texts.quiet_but_not_ready(&self.clock.at(story.last_at), &self.ready(health)),
+            )]));
+        }
         if over && story.told.is_some() {
             let facts = self.changes(story);
             if !facts.is_empty() {
@@ -86,19 +92,25 @@ impl MessageFormatter<'_> {
                 seconds => self.texts.quiet_for(&self.texts.duration(seconds)),
             },
         };
-        let begin = match story.ended_by.as_ref().filter(|_| notice.kind == NoticeKind::Resolved) {
-            Some(end) => self.ended(end),
-            None => vec![words(begin)],
+        let resolved = notice.kind == NoticeKind::Resolved;
+        let recovered = story.status.filter(|_| resolved).and_then(|status| match status {
+            Status::Ready { health, since } => Some(self.texts.recovered(&self.clock.at(since), &self.ready(health))),
+            Status::NotReady { .. } => None,
+        });
+        let begin = match (&recovered, story.ended_by.as_ref().filter(|_| resolved)) {
+            (Some(recovered), _) => vec![words(recovered.clone())],
+            (None, Some(end)) => self.ended(end),
+            (None, None) => vec![words(begin)],
         };
         let span = self.clock.span(story.first_at, story.last_at);
         let times = self.texts.times(story.occurrences);
         let objects = self.texts.objects(story.objects, &story.newest.obj_type);
         let stop = self.texts.stop();
-        let stop = if notice.kind == NoticeKind::Resolved { stop } else { stop.trim_end() };
+        let stop = if resolved && recovered.is_none() { stop } else { stop.trim_end() };
         let mut spans = begin;
         spans.push(data(&format!("{} {}", place(story), what(story))));
         spans.push(words(format!("{comma}{span}{comma}{times}{comma}{objects}{stop}")));
-        if notice.kind == NoticeKind::Resolved {
+        if resolved && recovered.is_none() {
             let how_long = self.texts.duration(story.quiet_seconds);
             spans.push(words(match story.ended_by {
                 Some(_) => self.texts.nothing_since(&how_long),
@@ -110,6 +122,14 @@ impl MessageFormatter<'_> {
             spans.push(words(format!("{}{}", self.texts.gap(), self.texts.never_told())));
         }
         spans
+    }
+
+    /// "1 of 3 ready".
+    fn ready(&self, health: Health) -> String {
+        match health.rolling_out {
+            true => self.texts.ready_in_rollout(health.ready, health.wanted),
+            false => self.texts.ready(health.ready, health.wanted),
+        }
     }
 
     /// "Over since 10:41 (NodeReady of node-1): ".

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Content;
 use super::pace::Pace;
+use crate::health::{Health, Status};
 use crate::incident::{Incident, Phase};
 use crate::notice::{Notice, NoticeBody, NoticeKind};
 use crate::time::{Jump, Time};
@@ -53,6 +54,9 @@ pub struct MessageState {
     pub acknowledged: bool,
     /// How often it occurred.
     pub occurrences: u64,
+    /// Its workloads, if it is quiet but they are not ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_ready: Option<Health>,
 }
 
 impl MessageState {
@@ -62,6 +66,7 @@ impl MessageState {
             open: incident.phase == Phase::Open,
             acknowledged: incident.acknowledged.is_some(),
             occurrences: incident.occurrences,
+            not_ready: not_ready(incident.status),
         }
     }
 
@@ -72,7 +77,15 @@ impl MessageState {
             open: !is_end(notice.kind),
             acknowledged: story.acknowledged.is_some(),
             occurrences: story.occurrences,
+            not_ready: not_ready(story.status),
         })
+    }
+}
+
+fn not_ready(status: Option<Status>) -> Option<Health> {
+    match status? {
+        Status::NotReady { health } => Some(health),
+        Status::Ready { .. } => None,
     }
 }
 

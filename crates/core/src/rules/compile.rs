@@ -224,6 +224,7 @@ fn with_defaults(key: RuleKey, said: Partial) -> RuleSettings {
             news: said.news.unwrap_or(base.escalate.news),
         },
         resolve_after: said.resolve_after.unwrap_or(base.resolve_after),
+        recovered_after: said.recovered_after.unwrap_or(base.recovered_after),
         reopen_within: said.reopen_within.unwrap_or(base.reopen_within),
         remind_every: said.remind_every.unwrap_or(base.remind_every),
         send_resolved: said.send_resolved.unwrap_or(base.send_resolved),

@@ -53,6 +53,12 @@ pub(super) const RESOLVE_AFTER: Key<AtLeast> = Key::with_default(
     "15m",
     "Observed silence that ends what no event ends, never shorter than a slow reporter's own interval; doubled by each reopening, up to 4 h.",
 );
+pub(super) const RECOVERED_AFTER: Key<AtLeast> = Key::with_default(
+    "recovered_after",
+    AtLeast(SECOND),
+    "5m",
+    "How long all pods must be ready, without a new Warning, before an incident is over whose workloads' health is known (see docs/kubernetes.md); doubled by each reopening, up to 4 h.",
+);
 pub(super) const UNTIL: Key<Words<Until>> = Key::with_default(
     "until",
     Words("what ends an incident", &[("event", Until::Event), ("silence", Until::Silence)]),
@@ -114,7 +120,7 @@ pub(super) const TEMPLATE: Key<Described> = Key::optional(
 );
 
 /// The settings that a rule and `defaults` share.
-pub const SETTINGS: [&dyn Row; 19] = [
+pub const SETTINGS: [&dyn Row; 20] = [
     &SEVERITY,
     &OPEN_WHEN,
     &SUSTAIN,
@@ -122,6 +128,7 @@ pub const SETTINGS: [&dyn Row; 19] = [
     &GROUP_WAIT,
     &MIN_GAP,
     &RESOLVE_AFTER,
+    &RECOVERED_AFTER,
     &UNTIL,
     &FAMILY,
     &REOPEN_WITHIN,
@@ -349,6 +356,7 @@ mod tests {
         assert_eq!(rule.severity, Severity::default());
         assert_eq!(rule.group_wait, default(&GROUP_WAIT));
         assert_eq!(rule.resolve_after, default(&RESOLVE_AFTER));
+        assert_eq!(rule.recovered_after, default(&RECOVERED_AFTER));
         assert_eq!(rule.reopen_within, default(&REOPEN_WITHIN));
         assert_eq!(rule.until, default(&UNTIL));
         assert_eq!(rule.send_resolved, default(&SEND_RESOLVED));

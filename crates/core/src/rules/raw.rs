@@ -41,6 +41,8 @@ pub struct Partial {
     pub min_gap: Option<Duration>,
     /// `resolve_after`.
     pub resolve_after: Option<Duration>,
+    /// `recovered_after`.
+    pub recovered_after: Option<Duration>,
     /// `until`.
     pub until: Option<Until>,
     /// `family`.
@@ -83,6 +85,7 @@ impl Partial {
             group_wait: self.group_wait.or(other.group_wait),
             min_gap: self.min_gap.or(other.min_gap),
             resolve_after: self.resolve_after.or(other.resolve_after),
+            recovered_after: self.recovered_after.or(other.recovered_after),
             until: self.until.or(other.until),
             family: self.family.or(other.family),
             reopen_within: self.reopen_within.or(other.reopen_within),
@@ -119,6 +122,7 @@ pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names, base
         group_wait: keys::GROUP_WAIT.said(map, reader),
         min_gap: keys::MIN_GAP.said(map, reader),
         resolve_after: keys::RESOLVE_AFTER.said(map, reader),
+        recovered_after: keys::RECOVERED_AFTER.said(map, reader),
         until: keys::UNTIL.said(map, reader),
         family: keys::FAMILY.said(map, reader),
         reopen_within: keys::REOPEN_WITHIN.said(map, reader),

@@ -165,6 +165,8 @@ pub struct RuleSettings {
     pub escalate: Escalate,
     /// Observed silence after which an incident is over.
     pub resolve_after: Duration,
+    /// How long its workloads must be ready before it is over, where that is known.
+    pub recovered_after: Duration,
     /// What ends it.
     pub until: Until,
     /// Rules of one file with the same family share their open incidents.
@@ -204,6 +206,7 @@ impl RuleSettings {
             min_gap: if critical { Duration::ZERO } else { minutes(5) },
             escalate: Escalate { counts: CountSteps::Decades, objects: vec![5, 20, 100], news: true },
             resolve_after: minutes(15),
+            recovered_after: minutes(5),
             until: Until::Event,
             family: None,
             reopen_within: minutes(120),

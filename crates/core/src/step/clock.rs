@@ -26,6 +26,7 @@ impl State {
             }
             turn.writes.targets.insert(target.clone());
         }
+        self.carry_workloads(by);
         self.incidents.values_mut().for_each(|incident| incident.clock_set(by));
         turn.writes.incidents.extend(self.incidents.keys());
         for trouble in self.troubles.values_mut() {

@@ -9,12 +9,12 @@ use crate::incident::notification_state::Due;
 use crate::incident::standing::Shows;
 use crate::incident::{Incident, Phase};
 use crate::notice::{Notice, NoticeBody, NoticeKind};
-use crate::rules::rule::RuleSettings;
+use crate::rules::rule::{RuleSettings, Until};
 use crate::time::Time;
 
 impl State {
     /// Which ends of troubles the incident's source shows.
-    fn shows(&self, incident: &Incident) -> Shows {
+    pub(super) fn shows(&self, incident: &Incident) -> Shows {
         let source = incident.targets.first().and_then(|target| self.sources.get(&target.source));
         source.map_or(Shows::default(), |source| Shows { ends: source.shows_ends, nodes: source.shows_nodes })
     }
@@ -99,13 +99,15 @@ impl State {
         let dues = incident.take_due(rule, &holds, turn.now);
         self.tell(id, Some(rule), dues, None, turn);
         self.resolve_if_quiet(id, rule, &holds, turn);
+        self.note_status(id, rule, turn);
         self.schedule(id, turn.setup, turn.now);
     }
 
     /// Resolves an incident that was quiet for long enough, if all its targets were read at or after that moment.
     fn resolve_if_quiet(&mut self, id: u64, rule: &RuleSettings, holds: &Holds, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        let quiet_at = incident.quiet_at(rule, self.shows(incident));
+        let Some(quiet_at) = self.quiet_at(incident, rule) else { return };
+        let status = self.status(incident).filter(|_| rule.until == Until::Event);
         let over = incident.phase == Phase::Open
             && quiet_at <= turn.now
             && !incident.owes_opened(holds)
@@ -116,6 +118,7 @@ impl State {
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, turn.now);
         incident.resolve(quiet_at);
+        incident.status = status;
         if incident.acknowledged.take().is_some() {
             turn.writes.acknowledged.insert(id);
         }
@@ -245,7 +248,9 @@ impl State {
             Some(rule) => {
                 // Past its quiet moment it waits for a good poll, not for a timer.
                 let shows = self.shows(incident);
-                let quiet = (incident.phase == Phase::Open).then(|| incident.quiet_at(rule, shows));
+                let open = incident.phase == Phase::Open;
+                let quiet =
+                    open.then(|| self.quiet_at(incident, rule).unwrap_or_else(|| self.silent_at(incident, rule)));
                 // The same holds once it has lasted long enough.
                 let lasts = incident.lasts_at(rule, shows);
                 let later = |at: &Time| *at > now;

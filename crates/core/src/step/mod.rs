@@ -8,6 +8,7 @@ pub mod daily;
 pub mod decision;
 mod ends;
 mod first_contact;
+mod health;
 mod held;
 mod incidents;
 mod joining;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use daily::{DailyAt, Days};
 pub use first_contact::{SourceState, clock_hint};
+pub use health::Workloads;
 pub use held::{HeldBack, HeldKey};
 pub use target_list::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};
@@ -34,6 +36,7 @@ pub use writes::{Ended, SeriesRow, Tally, Writes};
 
 use super::diff::{Reading, TargetReadings};
 use super::event::{Event, Level, Target};
+use super::health::HealthReport;
 use super::incident::Incident;
 use super::mute::Mute;
 use super::notice::{Notice, NoticeBody, NoticeKind, StoreFate, TroubleSubject};
@@ -123,6 +126,11 @@ pub enum Input<'a> {
         source: &'a Arc<str>,
         /// The objects.
         objects: &'a [ObjectName],
+    },
+    /// A source reports the health of workloads.
+    Health {
+        /// Of those that changed.
+        reports: &'a [HealthReport],
     },
     /// A watch was cut.
     WatchFailed {
@@ -239,6 +247,7 @@ pub struct State {
     next_mute: u64,
     episodes: usize,
     shared: shared::Shared,
+    workloads: Workloads,
     /// Bound on the known episodes of all targets; beyond it the least useful absent ones are forgotten.
     most_episodes: usize,
 }
@@ -307,6 +316,7 @@ impl State {
             next_mute: restored.next_mute.max(1),
             episodes: 0,
             shared: shared::Shared::default(),
+            workloads: Workloads::default(),
             most_episodes: MOST_EPISODES,
         };
         let ids: Vec<u64> = restored.incidents.iter().map(|incident| incident.id).collect();
@@ -505,6 +515,7 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::ListCompleted { covers, shown } => state.list_completed(covers, shown, turn),
         Input::WatchProgress { covers } => state.watch_progress(covers, turn),
         Input::Deleted { source, objects } => state.deleted(source, objects, turn),
+        Input::Health { reports } => state.health(reports, turn),
         Input::WatchFailed { covers, error } => state.watch_cut(covers, error, turn),
         Input::Destination { name, error } => state.destination(name, error, turn),
         Input::RuleFile { name, error } => state.rule_file(name, error, turn),

@@ -111,6 +111,11 @@ translations! {
     over_deleted(at): "Over since {at} ({} was deleted): ", "自 {at} 起已结束（{} 已删除）：";
     nothing_since(how_long): "Nothing new for {how_long}; pod health was not checked.", "此后 {how_long}无新事件；未检查 Pod 是否健康。";
     quiet_is_not_healthy: "Events stopped; pod health was not checked.", "事件已停止，但未检查 Pod 是否健康。";
+    /// `ready` is how many pods are ready.
+    recovered(at, ready): "Recovered, {ready} since {at}: ", "已恢复，自 {at} 起 {ready}：";
+    quiet_but_not_ready(at, ready): "No new event since {at}, but {ready}.", "自 {at} 起无新事件，但 {ready}。";
+    ready(ready, wanted): "{ready} of {wanted} ready", "{wanted} 个 Pod 中 {ready} 个就绪";
+    ready_in_rollout(ready, wanted): "{ready} of {wanted} ready, a rollout is under way", "{wanted} 个 Pod 中 {ready} 个就绪，正在发布";
     never_told: "This is the first message about it: it was over before one could be sent.", "这是关于该告警的第一条消息：未及发送，告警已经结束。";
     closed: "Closed: ", "已关闭：";
     closed_by_service: "Closed, service deleted: ", "服务已删除，告警关闭：";

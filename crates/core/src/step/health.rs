@@ -1,0 +1,168 @@
+//! The health of workloads as sources report it, and what it means for incidents.
+//!
+//! It is kept in memory only: a source reports everything again after a start. After a failed commit it is carried over,
+//! because it is a fact of the cluster, not of the store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{State, Turn};
+use crate::event::Target;
+use crate::health::{Health, HealthReport, Status, WorkloadKind};
+use crate::incident::{Incident, Phase};
+use crate::rules::rule::{RuleSettings, Until};
+use crate::time::{Jump, Time};
+use crate::workload;
+
+/// Every workload whose health is known, by target.
+#[derive(Debug, Default)]
+pub struct Workloads(HashMap<Target, Vec<Workload>>);
+
+#[derive(Debug)]
+struct Workload {
+    kind: WorkloadKind,
+    name: Arc<str>,
+    health: Health,
+    /// Since when it is whole, by podbell's clock.
+    ready_since: Option<Time>,
+}
+
+/// The kinds of objects whose troubles end when their workload is ready.
+const ABOUT_PODS: [&str; 5] = ["Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"];
+
+impl Workloads {
+    /// Takes in a report. Returns whether anything changed.
+    fn take(&mut self, report: &HealthReport, now: Time) -> bool {
+        let HealthReport { target, kind, name, health } = report;
+        let known =
+            self.0.get(target).and_then(|all| all.iter().position(|one| one.kind == *kind && one.name == *name));
+        let Some(health) = *health else {
+            let Some(at) = known else { return false };
+            let Some(all) = self.0.get_mut(target) else { return false };
+            all.remove(at);
+            if all.is_empty() {
+                self.0.remove(target);
+            }
+            return true;
+        };
+        let ready_since = health.is_whole().then_some(now);
+        let all = self.0.entry(target.clone()).or_default();
+        match known.and_then(|at| all.get_mut(at)) {
+            Some(one) if one.health == health => false,
+            Some(one) => {
+                one.health = health;
+                one.ready_since = ready_since.map(|now| one.ready_since.unwrap_or(now));
+                true
+            }
+            None => {
+                all.push(Workload { kind: *kind, name: name.clone(), health, ready_since });
+                true
+            }
+        }
+    }
+
+    fn of(&self, target: &Target) -> &[Workload] {
+        self.0.get(target).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The clock was set.
+    pub fn clock_set(&mut self, by: Jump) {
+        self.0.values_mut().flatten().filter_map(|one| one.ready_since.as_mut()).for_each(|since| since.carry(by));
+    }
+}
+
+impl State {
+    /// Gives away what is known of workloads, for a state that is read anew.
+    pub fn take_workloads(&mut self) -> Workloads {
+        std::mem::take(&mut self.workloads)
+    }
+
+    /// Takes over what another state knew of workloads.
+    pub fn adopt_workloads(&mut self, workloads: Workloads) {
+        self.workloads = workloads;
+    }
+
+    /// A source reports the health of workloads.
+    pub(super) fn health(&mut self, reports: &[HealthReport], turn: &mut Turn<'_>) {
+        for report in reports {
+            if self.workloads.take(report, turn.now) {
+                self.after_poll(&report.target, turn);
+            }
+        }
+    }
+
+    pub(super) fn carry_workloads(&mut self, by: Jump) {
+        self.workloads.clock_set(by);
+    }
+
+    /// The health of the workloads that an incident is about, together; `None` where it is not known of all of them,
+    /// or says nothing of such a trouble.
+    pub(super) fn status(&self, incident: &Incident) -> Option<Status> {
+        if incident.targets.iter().all(|target| self.workloads.of(target).is_empty()) {
+            return None;
+        }
+        let (mut sum, mut since) = (Health { wanted: 0, ready: 0, rolling_out: false }, Time::default());
+        let mut all_ready = true;
+        let mut counted: Vec<&Workload> = Vec::new();
+        for key in incident.details.objects.keys() {
+            let (kind, name) = key.split_once('/')?;
+            if !ABOUT_PODS.contains(&kind) {
+                return None;
+            }
+            let name = workload::of(kind, name);
+            let known = |target| self.workloads.of(target).iter().find(|one| *one.name == *name);
+            let one = incident.targets.iter().find_map(known)?;
+            if counted.iter().any(|other| std::ptr::eq(*other, one)) {
+                continue;
+            }
+            counted.push(one);
+            sum.wanted = sum.wanted.saturating_add(one.health.wanted);
+            sum.ready = sum.ready.saturating_add(one.health.ready.min(one.health.wanted));
+            sum.rolling_out |= one.health.rolling_out;
+            match one.ready_since {
+                Some(ready) => since = since.max(ready),
+                None => all_ready = false,
+            }
+        }
+        match (counted.is_empty(), all_ready) {
+            (true, _) => None,
+            (false, true) => Some(Status::Ready { health: sum, since }),
+            (false, false) => Some(Status::NotReady { health: sum }),
+        }
+    }
+
+    /// When an incident is over, if nothing more happens: by the health of its workloads where that is known, else by
+    /// events and silence. `None`: not before its workloads are ready.
+    pub(super) fn quiet_at(&self, incident: &Incident, rule: &RuleSettings) -> Option<Time> {
+        let by_events = || incident.quiet_at(rule, self.shows(incident));
+        if rule.until == Until::Silence {
+            return Some(by_events());
+        }
+        match self.status(incident) {
+            None => Some(by_events()),
+            Some(Status::NotReady { .. }) => None,
+            Some(Status::Ready { since, .. }) => Some(incident.recovers_at(rule, since)),
+        }
+    }
+
+    /// Notes in an open incident that it would be quiet for long enough, but its workloads are not ready; messages
+    /// that stand for it then say so.
+    pub(super) fn note_status(&mut self, id: u64, rule: &RuleSettings, turn: &mut Turn<'_>) {
+        let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase == Phase::Open) else { return };
+        let status = match self.status(incident).filter(|_| rule.until == Until::Event) {
+            Some(status @ Status::NotReady { .. }) if self.silent_at(incident, rule) <= turn.now => Some(status),
+            _ => None,
+        };
+        if incident.status != status
+            && let Some(incident) = self.incidents.get_mut(&id)
+        {
+            incident.status = status;
+            turn.writes.incidents.insert(id);
+        }
+    }
+
+    /// When its events would end an incident if nothing were known of its workloads.
+    pub(super) fn silent_at(&self, incident: &Incident, rule: &RuleSettings) -> Time {
+        incident.quiet_at(rule, self.shows(incident))
+    }
+}

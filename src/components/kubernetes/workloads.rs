@@ -1,0 +1,324 @@
+//! The health of deployments, stateful sets and daemon sets, from watches of their status. Where they cannot be read,
+//! nothing is reported: then incidents end by events and silence.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use super::KubernetesConfig;
+use super::api::{Api, FaultKind};
+use super::follow::{Follower, Happening, Resource};
+use super::owners::SharedOwners;
+use super::place;
+use crate::clock;
+use crate::sources::SourceEvent;
+use podbell_core::event::Target;
+use podbell_core::health::{Health, HealthReport, WorkloadKind};
+
+/// How long the first list waits for the lists of pods and their owners, which tell the services of workloads.
+const OWNERS_WAIT: Duration = Duration::from_secs(10);
+/// A watch that fails for longer says nothing of the present.
+const STALE_AFTER: Duration = Duration::from_secs(60);
+/// Beyond this, workloads are not kept; their incidents end by events and silence.
+const MOST_WORKLOADS: usize = 100_000;
+
+/// A workload's object, of any of the three kinds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Object {
+    metadata: Meta,
+    spec: Spec,
+    status: Status,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Meta {
+    name: String,
+    namespace: String,
+    generation: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    replicas: Option<u32>,
+    paused: bool,
+    update_strategy: Strategy,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Strategy {
+    r#type: String,
+    rolling_update: Option<Rolling>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Rolling {
+    partition: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Status {
+    observed_generation: u64,
+    replicas: u32,
+    ready_replicas: u32,
+    updated_replicas: u32,
+    current_revision: String,
+    update_revision: String,
+    desired_number_scheduled: u32,
+    number_ready: u32,
+    updated_number_scheduled: u32,
+}
+
+impl Object {
+    fn read(object: &RawValue) -> Option<Self> {
+        serde_json::from_str(object.get()).ok().filter(|object: &Self| !object.metadata.name.is_empty())
+    }
+
+    /// How the workload is. What counts as the end of a rollout is what `kubectl rollout status` waits for.
+    fn health(&self, kind: WorkloadKind) -> Health {
+        let Self { metadata, spec, status } = self;
+        let unseen = status.observed_generation < metadata.generation;
+        let on_delete = spec.update_strategy.r#type == "OnDelete";
+        match kind {
+            WorkloadKind::Deployment => {
+                let wanted = spec.replicas.unwrap_or(1);
+                let mixed = status.updated_replicas < wanted || status.replicas > status.updated_replicas;
+                Health { wanted, ready: status.ready_replicas, rolling_out: unseen || (mixed && !spec.paused) }
+            }
+            WorkloadKind::StatefulSet => {
+                let wanted = spec.replicas.unwrap_or(1);
+                // Pods below the partition keep the old template on purpose.
+                let partition = spec.update_strategy.rolling_update.as_ref().and_then(|rolling| rolling.partition);
+                let updating = status.update_revision != status.current_revision && !on_delete;
+                let behind = status.updated_replicas < wanted.saturating_sub(partition.unwrap_or(0));
+                Health { wanted, ready: status.ready_replicas, rolling_out: unseen || (updating && behind) }
+            }
+            WorkloadKind::DaemonSet => {
+                let wanted = status.desired_number_scheduled;
+                let behind = status.updated_number_scheduled < wanted && !on_delete;
+                Health { wanted, ready: status.number_ready, rolling_out: unseen || behind }
+            }
+        }
+    }
+}
+
+/// Watches the workloads of one kind, in one namespace or in all.
+pub(super) struct WorkloadWatch {
+    /// The source.
+    pub config: Arc<KubernetesConfig>,
+    /// Its API server.
+    pub api: Arc<Api>,
+    /// The kind of workloads.
+    pub kind: WorkloadKind,
+    /// The namespace; `None` for all of them.
+    pub namespace: Option<Arc<str>>,
+    /// What tells their services.
+    pub owners: SharedOwners,
+    /// Turn true once owners are listed.
+    pub ready: Vec<watch::Receiver<bool>>,
+    /// Turns true once the first list is there, or cannot be had.
+    pub listed: watch::Sender<bool>,
+    /// Hears of their health.
+    pub events: mpsc::Sender<SourceEvent>,
+}
+
+/// What was reported of each workload, by namespace and name.
+type Reported = HashMap<(Box<str>, Arc<str>), (Target, Health)>;
+
+/// Runs a watch for as long as it is polled.
+pub(super) async fn keep(mut watch: WorkloadWatch) {
+    let known = async {
+        for listed in &mut watch.ready {
+            // A dropped sender means that podbell is shutting down.
+            let _ = listed.wait_for(|listed| *listed).await;
+        }
+    };
+    let _ = timeout(OWNERS_WAIT, known).await;
+    let mut follower =
+        Follower::new(watch.api.clone(), watch.config.clone(), Resource::of(watch.kind), watch.namespace.clone());
+    let mut reported = Reported::new();
+    let mut shown = HashSet::new();
+    let mut failing: Option<Instant> = None;
+    let mut refused = false;
+    loop {
+        match follower.next().await {
+            Happening::Page { items, last } => {
+                let objects: Vec<Object> = items.iter().filter_map(|item| Object::read(item)).collect();
+                shown.extend(objects.iter().map(Object::key));
+                let mut reports = watch.reports(objects, &mut reported);
+                if last {
+                    let gone = reported.extract_if(|key, _| !shown.contains(key));
+                    reports.extend(gone.map(|((_, name), (target, _))| watch.unknown(target, name)));
+                    shown.clear();
+                    failing = None;
+                }
+                watch.send(reports).await;
+                if last {
+                    watch.listed.send_replace(true);
+                    if std::mem::take(&mut refused) {
+                        tracing::info!(source = %watch.config.name, resource = Resource::of(watch.kind).name(), "can be read again");
+                    }
+                }
+            }
+            Happening::ListsAgain => shown.clear(),
+            Happening::Changed(object) => {
+                let reports = watch.reports(Object::read(&object).into_iter().collect(), &mut reported);
+                watch.send(reports).await;
+            }
+            Happening::Deleted(object) => {
+                if let Some(object) = Object::read(&object)
+                    && let Some((target, _)) = reported.remove(&object.key())
+                {
+                    watch.send(vec![watch.unknown(target, object.metadata.name.into())]).await;
+                }
+            }
+            Happening::Opened | Happening::Heard(_) => failing = None,
+            Happening::Failed(fault) => {
+                watch.listed.send_replace(true);
+                let is_refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
+                let since = *failing.get_or_insert_with(clock::monotonic);
+                if is_refused || since.elapsed() >= STALE_AFTER {
+                    let all = reported.drain().map(|((_, name), (target, _))| watch.unknown(target, name)).collect();
+                    watch.send(all).await;
+                }
+                if is_refused {
+                    if !std::mem::replace(&mut refused, true) {
+                        let (code, text) = (&fault.error.code, &fault.error.text);
+                        tracing::info!(source = %watch.config.name, resource = Resource::of(watch.kind).name(), code, text,
+                            "cannot be read: incidents of such workloads end by events and silence");
+                    }
+                    // The operator has to fix that: no hurry.
+                    tokio::time::sleep(watch.config.pace.longest_pause).await;
+                }
+            }
+        }
+    }
+}
+
+impl Object {
+    fn key(&self) -> (Box<str>, Arc<str>) {
+        (self.metadata.namespace.as_str().into(), self.metadata.name.as_str().into())
+    }
+}
+
+impl WorkloadWatch {
+    /// Reports of the workloads whose health or service changed.
+    fn reports(&self, objects: Vec<Object>, reported: &mut Reported) -> Vec<HealthReport> {
+        let mut reports = Vec::new();
+        for object in objects {
+            let (key, health) = (object.key(), object.health(self.kind));
+            let target = self.target(&key.0, &key.1);
+            match reported.get(&key) {
+                Some((of, known)) if *of == target && *known == health => continue,
+                Some((of, _)) if *of != target => reports.push(self.unknown(of.clone(), key.1.clone())),
+                Some(_) => {}
+                None if reported.len() >= MOST_WORKLOADS => continue,
+                None => {}
+            }
+            let name = key.1.clone();
+            reports.push(HealthReport { target: target.clone(), kind: self.kind, name, health: Some(health) });
+            reported.insert(key, (target, health));
+        }
+        reports
+    }
+
+    fn unknown(&self, target: Target, name: Arc<str>) -> HealthReport {
+        HealthReport { target, kind: self.kind, name, health: None }
+    }
+
+    fn target(&self, namespace: &str, name: &str) -> Target {
+        Target {
+            source: self.config.name.clone(),
+            cluster: self.config.cluster.clone(),
+            namespace: namespace.into(),
+            service: self.owners.ask(|owners| place::service(self.kind.as_str(), namespace, name, owners)),
+        }
+    }
+
+    async fn send(&self, reports: Vec<HealthReport>) {
+        if !reports.is_empty() {
+            // The receiver is gone only when the process ends.
+            let _ = self.events.send(SourceEvent::Health { at: clock::now(), reports }).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_workload_is_whole_when_kubectl_says_that_its_rollout_is_over_and_its_pods_are_ready() {
+        use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
+        let of = |generation: u64, spec: Value, status: Value| json!({"metadata": {"name": "web", "namespace": "shop", "generation": generation}, "spec": spec, "status": status});
+        let three = |status: Value| {
+            let mut whole = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3});
+            whole.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
+            of(2, json!({"replicas": 3}), whole)
+        };
+        let sets = |strategy: Value, updated: u64| {
+            let status = json!({"observedGeneration": 1, "replicas": 3, "readyReplicas": 3, "updatedReplicas": updated,
+                "currentRevision": "db-1", "updateRevision": "db-2"});
+            of(1, json!({"replicas": 3, "updateStrategy": strategy}), status)
+        };
+        let daemons = |strategy: &str, ready: u64, updated: u64| {
+            let status = json!({"observedGeneration": 1, "desiredNumberScheduled": 4, "numberReady": ready,
+                "updatedNumberScheduled": updated});
+            of(1, json!({"updateStrategy": {"type": strategy}}), status)
+        };
+        let rolling = |partition: u64| json!({"type": "RollingUpdate", "rollingUpdate": {"partition": partition}});
+        let cases = [
+            ("all ready", Deployment, three(json!({})), (3, 3, false)),
+            ("one is not", Deployment, three(json!({"readyReplicas": 2})), (3, 2, false)),
+            ("none is, so the field is left out", Deployment, three(json!({"readyReplicas": 0})), (3, 0, false)),
+            (
+                "its controller has not seen the newest template",
+                Deployment,
+                three(json!({"observedGeneration": 1})),
+                (3, 3, true),
+            ),
+            ("new pods are missing", Deployment, three(json!({"updatedReplicas": 1})), (3, 3, true)),
+            ("an old pod is left", Deployment, three(json!({"replicas": 4})), (3, 3, true)),
+            (
+                "scaled to nothing",
+                Deployment,
+                of(1, json!({"replicas": 0}), json!({"observedGeneration": 1})),
+                (0, 0, false),
+            ),
+            ("nothing is known yet", Deployment, of(1, json!({}), json!({})), (1, 0, true)),
+            (
+                "paused half-way, on purpose",
+                Deployment,
+                of(
+                    3,
+                    json!({"replicas": 2, "paused": true}),
+                    json!({"observedGeneration": 3, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 2}),
+                ),
+                (2, 2, false),
+            ),
+            ("a set in its rollout", StatefulSet, sets(rolling(0), 1), (3, 3, true)),
+            ("a set whose rest keeps the old template", StatefulSet, sets(rolling(2), 1), (3, 3, false)),
+            ("a set that is updated by hand", StatefulSet, sets(json!({"type": "OnDelete"}), 0), (3, 3, false)),
+            ("daemons", DaemonSet, daemons("RollingUpdate", 4, 4), (4, 4, false)),
+            ("a daemon is missing", DaemonSet, daemons("RollingUpdate", 3, 4), (4, 3, false)),
+            ("daemons in their rollout", DaemonSet, daemons("RollingUpdate", 4, 2), (4, 4, true)),
+            ("daemons that are updated by hand", DaemonSet, daemons("OnDelete", 4, 2), (4, 4, false)),
+        ];
+        for (why, kind, object, (wanted, ready, rolling_out)) in cases {
+            let object: Object = serde_json::from_value(object).unwrap();
+            assert_eq!(object.health(kind), Health { wanted, ready, rolling_out }, "{why}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! When an incident ends because its workloads are ready, and that it does not end before, where their health is known.
+
+use podbell_core::event::Event;
+use podbell_core::health::{Health, HealthReport, WorkloadKind};
+use podbell_core::incident::Phase;
+use podbell_core::message::{Language, Style, compose};
+
+use crate::support::events::warning;
+use crate::support::world::{World, web};
+use podbell::sources::SourceEvent;
+
+const POD: &str = "web-6d4cf56db6-x2x7v";
+const RULES: &str = "version: 1\nrules:\n  - {name: all, match: {reason: '*'}, notify: [team]}\n";
+
+fn crash(count: u64, last: i64) -> Vec<Event<'static>> {
+    vec![warning(POD, "BackOff", "Back-off restarting failed container", count, 60, last)]
+}
+
+fn health(wanted: u32, ready: u32, rolling_out: bool) -> Option<Health> {
+    Some(Health { wanted, ready, rolling_out })
+}
+
+fn report(world: &mut World, name: &str, health: Option<Health>) {
+    let reports = vec![HealthReport { target: web(), kind: WorkloadKind::Deployment, name: name.into(), health }];
+    world.say(SourceEvent::Health { at: world.now, reports });
+}
+
+/// A world in which `web` crashes at 60 s, and is told.
+fn crashed(rules: &str) -> World {
+    let mut world = World::with_rules(rules);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    report(&mut world, "web", health(3, 3, false));
+    world.run_until(60);
+    world.poll(&web(), &crash(4, 60));
+    report(&mut world, "web", health(3, 2, false));
+    world.poll_until(&web(), &crash(4, 60), 120);
+    assert_eq!(kinds(&world), ["opened"], "{:?}", world.told());
+    world
+}
+
+fn kinds(world: &World) -> Vec<String> {
+    world.told().iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect()
+}
+
+fn last_words(world: &World, language: Language) -> String {
+    let notice = world.last_notice();
+    compose(notice, &Style { language, time_zone: jiff::tz::TimeZone::UTC, now: notice.made_at }).text()
+}
+
+/// The second of the last message.
+fn told_at(world: &World) -> f64 {
+    world.log.last().unwrap().at
+}
+
+#[test]
+fn an_incident_is_over_five_minutes_after_its_pods_are_ready_and_says_so() {
+    let mut world = crashed(RULES);
+    world.poll_until(&web(), &crash(4, 60), 300);
+    report(&mut world, "web", health(3, 3, false));
+    world.poll_until(&web(), &crash(4, 60), 1800);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+    assert!((600.0..=660.0).contains(&told_at(&world)), "{:?}", world.told());
+    let words = last_words(&world, Language::En);
+    assert!(words.contains("Recovered, 3 of 3 ready since"), "{words}");
+    assert!(!words.contains("health was not checked"), "{words}");
+    let words = last_words(&world, Language::Zh);
+    assert!(words.contains("已恢复，自") && words.contains("3 个 Pod 中 3 个就绪"), "{words}");
+}
+
+#[test]
+fn while_its_pods_are_not_ready_it_never_ends_however_quiet_it_is() {
+    let mut world = crashed(RULES);
+    world.poll_until(&web(), &[], 6 * 3600);
+    assert_eq!(kinds(&world), ["opened"]);
+    let now = world.now;
+    let spec = world.engine().state().unwrap().incidents().next().unwrap().clone();
+    assert_eq!(spec.phase, Phase::Open);
+    assert_eq!(spec.status.map(|status| (status.health().ready, status.health().wanted)), Some((2, 3)));
+    report(&mut world, "web", health(3, 3, false));
+    let recovered = (now.millis() - crate::support::events::at(0).millis()) / 1000;
+    world.poll_until(&web(), &[], recovered + 600);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+    assert!(told_at(&world) - recovered as f64 <= 360.0, "{:?}", world.told());
+}
+
+#[test]
+fn a_rollout_that_is_under_way_is_no_recovery_and_a_new_warning_begins_the_five_minutes_anew() {
+    let mut world = crashed(RULES);
+    report(&mut world, "web", health(3, 3, true));
+    world.poll_until(&web(), &crash(4, 60), 1800);
+    assert_eq!(kinds(&world), ["opened"], "the rollout goes on");
+    report(&mut world, "web", health(3, 3, false));
+    world.poll_until(&web(), &crash(4, 60), 1980);
+    world.poll_until(&web(), &crash(5, 2030), 2280);
+    assert_eq!(kinds(&world), ["opened"], "the newest Warning is four minutes old");
+    world.poll_until(&web(), &crash(5, 2030), 2460);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+}
+
+#[test]
+fn what_is_not_known_is_not_claimed() {
+    // Nothing is reported of it; its report was taken back; another workload is meant; a rule wants silence alone.
+    let silent = RULES.replace("name: all,", "name: all, until: silence,");
+    let cases: [(&str, &str, &dyn Fn(&mut World)); 3] = [
+        ("taken back", RULES, &|world| report(world, "web", None)),
+        ("of another workload", RULES, &|world| {
+            report(world, "web", None);
+            report(world, "web-admin", health(2, 0, false));
+        }),
+        ("silence alone", &silent, &|_| {}),
+    ];
+    for (why, rules, change) in cases {
+        let mut world = crashed(rules);
+        change(&mut world);
+        world.poll_until(&web(), &crash(4, 60), 1080);
+        assert_eq!(kinds(&world), ["opened", "resolved"], "{why}");
+        let words = last_words(&world, Language::En);
+        assert!(words.contains("pod health was not checked"), "{why}: {words}");
+    }
+}
+
+#[test]
+fn an_autoscaler_is_not_well_because_pods_are_ready() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    report(&mut world, "web", health(3, 3, false));
+    let said = Event {
+        obj_type: "HorizontalPodAutoscaler".into(),
+        ..warning("web", "FailedGetResourceMetric", "no metrics", 4, 30, 60)
+    };
+    world.run_until(60);
+    world.poll(&web(), std::slice::from_ref(&said));
+    world.poll_until(&web(), std::slice::from_ref(&said), 900);
+    assert_eq!(kinds(&world), ["opened"], "ready pods say nothing of it");
+    world.poll_until(&web(), std::slice::from_ref(&said), 1140);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+}
+
+#[test]
+fn what_is_known_of_workloads_outlives_a_commit_that_failed() {
+    let mut world = crashed(RULES);
+    let store = rusqlite::Connection::open(world.store_path()).unwrap();
+    store
+        .execute_batch("CREATE TRIGGER full BEFORE UPDATE ON incident BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .unwrap();
+    let polled = podbell::engine::EngineEvent::Source(SourceEvent::Polled {
+        target: web(),
+        at: world.now,
+        events: crash(40, 120),
+    });
+    assert!(world.try_turn(vec![polled]).is_err());
+    store.execute_batch("DROP TRIGGER full").unwrap();
+    world.poll_until(&web(), &crash(4, 60), 3600);
+    assert_eq!(kinds(&world), ["opened"], "it is still known that a pod is missing");
+}
