@@ -102,17 +102,13 @@ fn a_rollout_that_is_under_way_is_no_recovery_and_a_new_warning_begins_the_five_
 fn what_is_not_known_is_not_claimed() {
     // Nothing is reported of it; its report was taken back; another workload is meant; a rule wants silence alone.
     let silent = RULES.replace("name: all,", "name: all, until: silence,");
-    let cases: [(&str, &str, &dyn Fn(&mut World)); 3] = [
-        ("taken back", RULES, &|world| report(world, "web", None)),
-        ("of another workload", RULES, &|world| {
-            report(world, "web", None);
-            report(world, "web-admin", health(2, 0, false));
-        }),
-        ("silence alone", &silent, &|_| {}),
-    ];
-    for (why, rules, change) in cases {
+    for (why, rules, reports) in [
+        ("taken back", RULES, vec![("web", None)]),
+        ("of another workload", RULES, vec![("web", None), ("web-admin", health(2, 0, false))]),
+        ("silence alone", &*silent, Vec::new()),
+    ] {
         let mut world = crashed(rules);
-        change(&mut world);
+        reports.into_iter().for_each(|(name, health)| report(&mut world, name, health));
         world.poll_until(&web(), &crash(4, 60), 1080);
         assert_eq!(kinds(&world), ["opened", "resolved"], "{why}");
         let words = last_words(&world, Language::En);
