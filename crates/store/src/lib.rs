@@ -19,6 +19,7 @@ pub mod sqlite;
 mod writer;
 
 #[cfg(test)]
+#[path = "contract_tests.rs"]
 mod contract;
 
 pub use batch::{Batch, Changes};
