@@ -315,6 +315,23 @@ impl<T: Copy + Sync> Shape for Words<T> {
     }
 }
 
+/// One of a table's rows, by its name: what it is called in errors, the table, a row's name.
+#[derive(Clone, Copy, Debug)]
+pub struct RowOf<T: 'static>(pub &'static str, pub &'static [T], pub fn(&T) -> &'static str);
+
+impl<T: Sync> Shape for RowOf<T> {
+    type Value = &'static T;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<&'static T> {
+        let names: Vec<_> = self.1.iter().map(|row| ((self.2)(row), row)).collect();
+        reader.word(node, self.0, &names)
+    }
+
+    fn schema(&self) -> Json {
+        json!({"enum": self.1.iter().map(self.2).collect::<Vec<_>>()})
+    }
+}
+
 /// A time zone by its name in the IANA database.
 #[derive(Clone, Copy, Debug)]
 pub struct Zone;

@@ -378,8 +378,7 @@ fn new_folder(path: &Path, now: Time) -> Result<PathBuf, SqliteError> {
             format!("it was damaged {kept} times ({}*): look at the disk, and move those folders away", mark.display());
         return Err(SqliteError::Corrupt { path: path.to_owned(), why });
     }
-    let at = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default();
-    let at = at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let at = now.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string();
     let names = std::iter::once(at.clone()).chain((2..=MOST_KEPT + 1).map(|n| format!("{at}-{n}")));
     for name in names {
         let folder = place::beside(path, &format!("kept-{name}"));

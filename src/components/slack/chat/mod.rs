@@ -17,7 +17,6 @@ mod signature;
 mod socket;
 mod ticket;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,7 +49,7 @@ const ASKING: usize = 16;
 const IN_HAND: usize = 256;
 
 /// One Slack app.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct SlackConfig {
     /// The chat's name in podbell.yaml; part of its address.
     pub name: String,
@@ -126,28 +125,6 @@ pub struct Slack {
     asking: Semaphore,
     in_hand: Arc<Semaphore>,
     complaints: Mutex<Vec<&'static str>>,
-}
-
-impl fmt::Debug for SlackConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SlackConfig")
-            .field("name", &self.name)
-            .field("api", &self.api.as_str())
-            .field("connections", &self.connections)
-            .field("is_called", &self.signing_secret.is_some())
-            .field("connects", &self.app_token.is_some())
-            .field("answers_mentions", &self.bot_token.is_some())
-            .field("language", &self.language)
-            .field("time_zone", &self.time_zone.iana_name())
-            .field("access", &self.access)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Slack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slack").field("name", &self.config.name).finish_non_exhaustive()
-    }
 }
 
 /// Something that was heard for the first time, with a place among the questions in hand.
