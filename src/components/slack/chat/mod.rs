@@ -17,6 +17,7 @@ mod signature;
 mod socket;
 mod ticket;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ const ASKING: usize = 16;
 const IN_HAND: usize = 256;
 
 /// One Slack app.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SlackConfig {
     /// The chat's name in podbell.yaml; part of its address.
     pub name: String,
@@ -155,6 +156,22 @@ enum NotTaken {
 struct Said {
     body: Value,
     plain: Value,
+}
+
+impl fmt::Debug for SlackConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlackConfig")
+            .field("name", &self.name)
+            .field("api", &self.api.as_str())
+            .field("connections", &self.connections)
+            .field("is_called", &self.signing_secret.is_some())
+            .field("connects", &self.app_token.is_some())
+            .field("answers_mentions", &self.bot_token.is_some())
+            .field("language", &self.language)
+            .field("time_zone", &self.time_zone.iana_name())
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Slack {

@@ -31,7 +31,7 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 const TOLERANCE: i64 = 300;
 
 /// One app of a company.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AppConfig {
     /// What every chat has. Its channels are AgentIDs.
     pub talk: Talk,

@@ -36,7 +36,7 @@ const SEND: Duration = Duration::from_secs(10);
 const MOST_TRIES: u32 = 3;
 
 /// One AI bot.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BotConfig {
     /// What every chat has. Its channels are ids of groups, or [`super::DIRECT`].
     pub talk: Talk,

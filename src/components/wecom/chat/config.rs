@@ -1,5 +1,6 @@
 //! The kinds `wecom-bot` and `wecom-app` of `chats:`.
 
+use std::fmt;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -148,6 +149,26 @@ impl Chat for AppConfig {
     fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
         let finding = called(&self.talk.name, "WeCom", "wecom", public_url);
         Box::pin(std::future::ready(finding.into()))
+    }
+}
+
+impl fmt::Debug for BotConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BotConfig")
+            .field("talk", &self.talk)
+            .field("bot_id", &self.bot_id)
+            .field("endpoint", &self.endpoint.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AppConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppConfig")
+            .field("talk", &self.talk)
+            .field("corp_id", &self.corp_id)
+            .field("agent_id", &self.agent_id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -40,7 +40,7 @@ const IN_HAND: usize = 256;
 const MOST_TEXT: usize = 2_048;
 
 /// What both kinds of chats have.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Talk {
     /// The chat's name in podbell.yaml.
     pub name: String,
@@ -76,6 +76,17 @@ struct Asker {
     asking: Semaphore,
     in_hand: Arc<Semaphore>,
     complaints: Mutex<Vec<&'static str>>,
+}
+
+impl fmt::Debug for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Talk")
+            .field("name", &self.name)
+            .field("language", &self.language)
+            .field("time_zone", &self.time_zone.iana_name())
+            .field("access", &self.access)
+            .finish()
+    }
 }
 
 impl fmt::Debug for Asker {
