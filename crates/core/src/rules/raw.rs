@@ -424,11 +424,3 @@ pub(super) fn runbook(node: &Node, reader: &mut Reader) -> Option<String> {
     }
     Some(text.to_owned())
 }
-
-pub(super) fn labels(node: &Node, reader: &mut Reader) -> Option<BTreeMap<String, String>> {
-    let map = reader.map(node, "a map such as {team: shop}")?;
-    let label = |(key, value): &(Node, Node)| {
-        Some((key.text()?.to_owned(), reader.text(value, "a text, quoted if it is a list or a map")?.to_owned()))
-    };
-    Some(map.pairs().iter().filter_map(label).collect())
-}

@@ -1,6 +1,7 @@
 //! Keys as rows of tables: what a key is called, what it takes, whether it must be there. The reader, the JSON Schema
 //! and the tables of the documentation follow from the same row.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -243,6 +244,24 @@ impl Shape for Text {
 
     fn schema(&self) -> Json {
         json!({"type": ["string", "number", "boolean"]})
+    }
+}
+
+/// A map of texts. The fields are what messages call it, and one of its values.
+#[derive(Clone, Copy, Debug)]
+pub struct TextMap(pub &'static str, pub &'static str);
+
+impl Shape for TextMap {
+    type Value = BTreeMap<String, String>;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<Self::Value> {
+        let map = reader.map(node, self.0)?;
+        let pair = |(key, value): &(Node, Node)| Some((key.text()?.to_owned(), Text(self.1).read(value, reader)?));
+        Some(map.pairs().iter().filter_map(pair).collect())
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "object", "additionalProperties": Text(self.1).schema()})
     }
 }
 
