@@ -17,7 +17,7 @@ pub mod demo;
 pub mod engine;
 pub mod examine;
 #[cfg(test)]
-#[path = "../crates/core/src/translations/glossary.rs"]
+#[path = "../crates/core/src/translations/glossary_tests.rs"]
 mod glossary;
 pub mod guard;
 pub mod health;

@@ -1,4 +1,4 @@
-//! Boxed futures, for code that builds them without knowing who runs them.
+//! Boxed futures, for code that builds them without knowing who runs them, and how they are told to end.
 
 use std::pin::Pin;
 
@@ -10,3 +10,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A task that serves until the watch turns true.
 pub type SideTask = Box<dyn FnOnce(watch::Receiver<bool>) -> BoxFuture<()> + Send>;
+
+/// Waits until the watch turns true. A dropped sender means the same.
+pub async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

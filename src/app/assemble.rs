@@ -90,12 +90,11 @@ pub fn setup(config: &Config, rules: Rules, now: Time) -> Setup {
 
 fn info(source: &SourceConfig, now: Time) -> SourceInfo {
     let facts = &source.facts;
-    let at = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default();
     SourceInfo {
         poll_every: facts.rhythm.interval(),
         memory: facts.memory,
         first_poll_window: facts.first_poll_window,
-        utc_offset_seconds: facts.time_zone.to_offset(at).seconds(),
+        utc_offset_seconds: facts.time_zone.to_offset(now.timestamp()).seconds(),
         aliases: facts.aliases.clone(),
     }
 }

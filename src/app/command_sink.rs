@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chat::{ActError, Acting, CommandSink};
-use crate::engine::{ActionRequest, EngineEvent};
+use crate::engine::ActionRequest;
 use podbell_core::user_action::UserAction;
 
 /// How many user actions may wait for the engine.
@@ -19,7 +19,7 @@ pub struct EngineSink(mpsc::Sender<ActionRequest>);
 
 /// The receiving end, for [`super::Service`].
 #[derive(Debug)]
-pub struct UserActions(mpsc::Receiver<ActionRequest>);
+pub struct UserActions(pub(super) mpsc::Receiver<ActionRequest>);
 
 /// Both ends of the channel.
 pub fn command_sink() -> (EngineSink, UserActions) {
@@ -45,14 +45,5 @@ impl CommandSink for EngineSink {
                 Err(_) => Err(ActError::Silent),
             }
         })
-    }
-}
-
-/// Passes user actions on until no sender is left.
-pub(super) async fn relay(mut user_actions: UserActions, happened: mpsc::Sender<EngineEvent>) {
-    while let Some(asked) = user_actions.0.recv().await {
-        if happened.send(EngineEvent::Action(asked)).await.is_err() {
-            return;
-        }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::HealthStatus;
 use crate::clock;
+use crate::tasks::told;
 
 /// How long after the start the lack of a good poll is normal.
 const FIRST_POLL: Duration = Duration::from_secs(60);
@@ -28,7 +29,7 @@ pub async fn run(
     loop {
         tokio::select! {
             _ = turns.tick() => {}
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = told(&mut stopped) => return,
         }
         if !health.well(clock::now(), polled_within) {
             // Before the first poll, the missing heartbeat needs no warning.

@@ -92,12 +92,12 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         sides.spawn(side(stopped.clone()));
     }
     if let Some(rules) = service.rules {
-        let (reloads, relay) = mpsc::channel::<NewRules>(1);
+        let (reloads, reloaded) = mpsc::channel::<NewRules>(1);
         sides.spawn(rules(reloads, stopped.clone()));
-        sides.spawn(relay_rules(relay, happened.clone()));
+        sides.spawn(relay(reloaded, |rules| EngineEvent::Rules(Box::new(rules)), happened.clone()));
     }
     if let Some(user_actions) = service.user_actions {
-        sides.spawn(command_sink::relay(user_actions, happened.clone()));
+        sides.spawn(relay(user_actions.0, EngineEvent::Action, happened.clone()));
     }
     sides.spawn(carry_out(job_queue, service.deliver, happened));
     tokio::pin!(stop);
@@ -130,9 +130,10 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     }
 }
 
-async fn relay_rules(mut rules: mpsc::Receiver<NewRules>, happened: mpsc::Sender<EngineEvent>) {
-    while let Some(rules) = rules.recv().await {
-        if happened.send(EngineEvent::Rules(Box::new(rules))).await.is_err() {
+/// Passes on what arrives, as the engine hears it, until no sender is left.
+async fn relay<T>(mut inlet: mpsc::Receiver<T>, as_event: fn(T) -> EngineEvent, happened: mpsc::Sender<EngineEvent>) {
+    while let Some(one) = inlet.recv().await {
+        if happened.send(as_event(one)).await.is_err() {
             return;
         }
     }

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::{self, Config, Loaded, Stage};
 use crate::engine::NewRules;
 use crate::server::{Ask, NotReloaded};
+use crate::tasks::told;
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::{RuleFiles, refusal};
 use podbell_core::rules::{Destination, Names, compile};
@@ -114,7 +115,7 @@ impl Watcher {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = ended(&mut stopped) => return,
+                () = told(&mut stopped) => return,
                 _ = look.tick() => self.look().await,
                 () = hung_up(&mut hangup) => {
                     tracing::info!("SIGHUP: reading the rules again");
@@ -160,11 +161,6 @@ impl Watcher {
         }
         read.answer
     }
-}
-
-async fn ended(stopped: &mut watch::Receiver<bool>) {
-    // A dropped sender means the same.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn hung_up(signal: &mut Option<Signal>) {

@@ -10,10 +10,10 @@ use podbell_core::ask::why::Why;
 use podbell_core::ask::{Answer, Brief, Named, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::mute::Mute;
-use podbell_core::notice::TroubleSubject;
 use podbell_core::outbox::Health;
 use podbell_core::rules::rule::Destination;
 use podbell_core::scope::Scope;
+use podbell_core::step::TroubleState;
 use podbell_core::time::Time;
 use podbell_core::timeline::Timeline;
 use podbell_store::{Incidents, Paging, Queue, Service, StoreError, Wanted};
@@ -113,22 +113,12 @@ pub struct SourceRow {
 }
 
 #[derive(Clone, Debug)]
-pub struct OwnTrouble {
-    pub subject: TroubleSubject,
-    pub since: Time,
-    pub code: String,
-    pub text: String,
-    /// What the operator can do.
-    pub advice: String,
-}
-
-#[derive(Clone, Debug)]
 pub struct Sources {
     pub sources: Vec<SourceRow>,
     /// The first services that cannot be read.
     pub failing: Vec<Service>,
     /// Podbell's own troubles. They concern all teams: only for readers who may see everything.
-    pub troubles: Vec<OwnTrouble>,
+    pub troubles: Vec<TroubleState>,
 }
 
 /// How delivering goes. It concerns all teams: only for readers who may see everything.
@@ -285,16 +275,7 @@ impl Answers<'_> {
                 failing.push(service);
             }
         }
-        let mut troubles = Vec::new();
-        if self.scope.is_everything() {
-            troubles.extend(self.store.own_troubles()?.into_iter().map(|one| OwnTrouble {
-                subject: one.subject,
-                since: one.since,
-                code: one.code,
-                text: one.text,
-                advice: one.advice,
-            }));
-        }
+        let troubles = if self.scope.is_everything() { self.store.own_troubles()? } else { Vec::new() };
         Ok(Sources { sources, failing, troubles })
     }
 }

@@ -23,7 +23,7 @@ use crate::engine::{Engine, Parts};
 use crate::health::HealthStatus;
 use crate::health::Snapshot;
 use crate::notifiers::{NotifierConfig, Notifiers};
-use crate::tasks::SideTask;
+use crate::tasks::{SideTask, told};
 use podbell_core::diagnostic::Source;
 use podbell_core::message::Language;
 use podbell_core::rules::{Names, RuleFile, Rules, compile};
@@ -191,7 +191,7 @@ fn narrator(args: &Args) -> SideTask {
             for beat in demo::beats(length) {
                 tokio::select! {
                     () = tokio::time::sleep(beat.after.saturating_sub(last)) => {}
-                    _ = stopped.wait_for(|stopped| *stopped) => return,
+                    () = told(&mut stopped) => return,
                 }
                 last = beat.after;
                 let dim = anstyle::Style::new().dimmed();
@@ -200,7 +200,7 @@ fn narrator(args: &Args) -> SideTask {
                 let _ = writeln!(anstream::stdout(), "{dim}· {said}{dim:#}\n");
             }
             // Wait for the stop: the service counts a side task that returns as finished.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
+            told(&mut stopped).await;
         })
     })
 }

@@ -11,8 +11,8 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail};
 use jiff::tz::TimeZone;
 
-use super::setup;
 use super::test_case::{Rows, Sketch};
+use super::{plain, setup, utc};
 use crate::app::reload::rule_files;
 use crate::components::registry::recordings::recording::parse_single;
 use crate::config;
@@ -115,7 +115,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return of_events(args);
     }
     let (config, loaded) = setup::load(&args.config)?;
-    let mut reader = setup::store(&config).reader()?;
+    let mut reader = config.store.reader()?;
     let store = reader.snapshot()?;
     let filter = DecisionFilter {
         incident: args.incident,
@@ -143,7 +143,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let phase = match incident.phase {
             Phase::Gathering => "gathers: nobody knows of it yet".to_owned(),
             Phase::Open => "open".to_owned(),
-            Phase::Resolved { at } => format!("resolved at {}", clock(at)),
+            Phase::Resolved { at } => format!("resolved at {}", utc(at)),
         };
         let (rule, times) = (&incident.rule, number(incident.occurrences));
         writeln!(out, "{HEAD}#{id} {}, rule {rule}{HEAD:#}: {phase}, {times} occurrences", incident.workload)?;
@@ -182,15 +182,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn clock(time: Time) -> String {
-    jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
-/// Removes control characters, because text of a cluster goes to a terminal.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
     let Decision { target, obj_type, obj_name, reason, message, new, count, .. } = decision;
     let change = match decision.change {
@@ -199,9 +190,9 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
         podbell_core::diff::ChangeKind::Restarted => "restarted",
     };
     let (new, count) = (number(*new), number(*count));
-    let head = clean(&format!("{target}  {obj_type} {obj_name} {reason}"));
-    writeln!(out, "{HEAD}{}{HEAD:#}  {head}: {change}, {new} new, {count} in all", clock(decision.at))?;
-    writeln!(out, "    {DIM}{}{DIM:#}", clean(message))?;
+    let head = plain(&format!("{target}  {obj_type} {obj_name} {reason}"));
+    writeln!(out, "{HEAD}{}{HEAD:#}  {head}: {change}, {new} new, {count} in all", utc(decision.at))?;
+    writeln!(out, "    {DIM}{}{DIM:#}", plain(message))?;
     writeln!(out, "    {DIM}rules {:016x}{DIM:#}", decision.rules)?;
     match &decision.verdict {
         Verdict::NoRule => writeln!(out, "    not told: no rule matches it"),
@@ -229,12 +220,12 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
 fn held_by(held: &Held) -> String {
     match held {
         Held::Window { window: Window::Hours(name), until } => {
-            format!("outside of its active hours {name}, until {}", clock(*until))
+            format!("outside of its active hours {name}, until {}", utc(*until))
         }
         Held::Window { window: Window::Maintenance { name, .. }, until } => {
-            format!("maintenance {name}, until {}", clock(*until))
+            format!("maintenance {name}, until {}", utc(*until))
         }
-        Held::Mute { mute, until } => format!("mute {mute}, until {}; see `podbell mutes`", clock(*until)),
+        Held::Mute { mute, until } => format!("mute {mute}, until {}; see `podbell mutes`", utc(*until)),
         Held::By { incident } => format!("incident #{incident} explains it, as long as that is open"),
     }
 }
@@ -247,13 +238,13 @@ fn print_deliveries(out: &mut impl Write, deliveries: &[ListedDelivery]) -> io::
     for delivery in deliveries {
         let notice = &delivery.notice;
         let because = match (&notice.body, notice.caused_at == notice.made_at) {
-            (NoticeBody::Incident(_), false) => format!(", caused at {}", clock(notice.caused_at)),
+            (NoticeBody::Incident(_), false) => format!(", caused at {}", utc(notice.caused_at)),
             _ => String::new(),
         };
-        let done = delivery.done_at.map(|at| format!(" at {}", clock(at))).unwrap_or_default();
+        let done = delivery.done_at.map(|at| format!(" at {}", utc(at))).unwrap_or_default();
         let folded = delivery.folded_into.map(|into| format!(" into delivery {into}")).unwrap_or_default();
         let why = delivery.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        let (made, kind) = (clock(notice.made_at), notice.kind.as_str());
+        let (made, kind) = (utc(notice.made_at), notice.kind.as_str());
         let (to, state) = (&delivery.destination, delivery.state.as_str());
         let digest = match delivery.together {
             0 | 1 => String::new(),
@@ -291,7 +282,7 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
     for event in &events {
         let workload = workload::of(&event.obj_type, &event.obj_name);
         let Event { obj_type, obj_name, reason, .. } = event;
-        writeln!(out, "{HEAD}{}{HEAD:#}  workload {workload}", clean(&format!("{obj_type} {obj_name} {reason}")))?;
+        writeln!(out, "{HEAD}{}{HEAD:#}  workload {workload}", plain(&format!("{obj_type} {obj_name} {reason}")))?;
         let told = print_steps(&mut out, &rules, &Subject { target: &target, event, workload }, "  ")?;
         writeln!(
             out,
@@ -327,7 +318,7 @@ fn print_steps(out: &mut impl Write, rules: &Rules, subject: &Subject<'_>, margi
     for step in rules.explain(subject) {
         let style = if matches!(step.because, Because::Claims(_)) { YES } else { DIM };
         told |= matches!(step.because, Because::Claims(_));
-        writeln!(out, "{margin}{style}{}: {}{style:#}", step.rule, clean(&step.because.to_string()))?;
+        writeln!(out, "{margin}{style}{}: {}{style:#}", step.rule, plain(&step.because.to_string()))?;
         if let (Because::Claims(_), Some(id)) = (&step.because, rules.find(&step.rule)) {
             conditions(out, rules, id, margin)?;
         }
@@ -356,12 +347,12 @@ fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> 
     }
     for planned in rules.maintenance().iter().filter(|one| one.file.as_ref().is_none_or(|file| *file == rule.key.file))
     {
-        let from = planned.from.map(|from| format!(" from {}", clock(from))).unwrap_or_default();
+        let from = planned.from.map(|from| format!(" from {}", utc(from))).unwrap_or_default();
         writeln!(
             out,
             "{margin}  held during the maintenance {}{from} until {}, if it is about this",
             planned.name,
-            clock(planned.until)
+            utc(planned.until)
         )?;
     }
     Ok(())

@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use podbell_core::time::Time;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Tells a team in its chat what goes wrong in its container services.
@@ -169,4 +170,14 @@ fn with_causes(error: &anyhow::Error) -> String {
         cause if said.contains(&cause) => said,
         cause => format!("{said}: {cause}"),
     })
+}
+
+/// A moment as the terminal shows it.
+fn utc(time: Time) -> String {
+    time.timestamp().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// Removes control characters: words of others must not move the cursor.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

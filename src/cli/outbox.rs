@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
-use jiff::Timestamp;
 
 use super::setup::{self, ConfigArgs};
+use super::{plain, utc};
 use crate::cli::Output;
 use crate::clock;
 use podbell_core::notice::{Notice, NoticeBody};
@@ -76,7 +76,7 @@ enum Action {
 /// Lists, or asks the running service.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (config, _) = setup::load(&args.config.config)?;
-    let store = setup::store(&config);
+    let store = config.store.clone();
     match args.action {
         Action::List { destination, all, limit, output } => {
             list(&*store.reader()?.snapshot()?, &Listing { destination, all, limit }, output)?;
@@ -114,24 +114,20 @@ fn list(store: &dyn Snapshot, listing: &Listing, output: Output) -> Result<(), S
 /// Why a destination's deliveries wait.
 fn why_it_waits(health: &Health, now: Time) -> Option<String> {
     if let Some(paused) = &health.paused {
-        let (since, code, text) = (clock_time(paused.since), &paused.code, &paused.text);
+        let (since, code, text) = (utc(paused.since), &paused.code, &paused.text);
         return Some(format!(
             "is paused since {since}: {code}: {text}. `podbell send-test` ends the pause if it arrives"
         ));
     }
     let next = health.rate_limited_until.max(health.retry_at).filter(|next| *next > now)?;
-    Some(format!("is tried next at {}; {} failures in a row", clock_time(next), health.failures))
-}
-
-fn clock_time(time: Time) -> String {
-    Timestamp::from_millisecond(time.millis()).unwrap_or_default().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+    Some(format!("is tried next at {}; {} failures in a row", utc(next), health.failures))
 }
 
 fn line(delivery: &ListedDelivery) -> String {
     let mut line = format!(
         "{:>6}  {}  {:<8} {:<16} {}",
         delivery.id,
-        clock_time(delivery.notice.made_at),
+        utc(delivery.notice.made_at),
         delivery.state.as_str(),
         delivery.destination,
         gist(&delivery.notice)
@@ -159,7 +155,7 @@ fn gist(notice: &Notice) -> String {
         NoticeBody::Info(_) => kind.to_owned(),
     };
     // Text of a cluster must not control the terminal.
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    plain(&text)
 }
 
 /// Puts a command in the inbox, and prints the answer if a service runs to give one.

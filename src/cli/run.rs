@@ -59,7 +59,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: Duration) -> anyhow::Result<()> {
-    let location = setup::store(&config);
+    let location = config.store.clone();
     // Reading the machine's certificates takes as long as a tenth of a large store: the store is read meanwhile.
     let options = assemble::http_options(&config.http)?;
     let client = tokio::task::spawn_blocking(move || crate::http::client(&options));
@@ -88,7 +88,7 @@ async fn serve_on(
     files: RuleFiles,
     watched: Watched,
 ) -> anyhow::Result<()> {
-    let location = setup::store(&config);
+    let location = config.store.clone();
     let now = clock::now();
     // A file with mistakes keeps its last good version, across restarts, too.
     let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);

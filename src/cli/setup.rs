@@ -10,11 +10,10 @@ use anyhow::anyhow;
 use super::check::Report;
 use super::render;
 use crate::app::reload::rule_files;
-use crate::config::{self, Config, Loaded, Stage, StoreConfig, Written};
+use crate::config::{self, Config, Loaded, Stage, Written};
 use crate::settings::ProcessEnvironment;
 use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Names, Rules, compile};
-use podbell_store::Location;
 
 /// Which configuration.
 #[derive(Debug, clap::Args)]
@@ -79,13 +78,6 @@ pub(super) fn rules_of(files: &[PathBuf], names: &Names) -> io::Result<Option<Ru
     }
     render::findings(&mut anstream::stderr().lock(), &findings)?;
     Ok(None)
-}
-
-/// Where the store is.
-pub(super) fn store<S: Stage>(config: &Config<S>) -> Location {
-    match &config.store {
-        StoreConfig::Sqlite(path) => Location::Sqlite(path.clone()),
-    }
 }
 
 /// Prints the findings. The error only says that there were some.

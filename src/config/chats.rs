@@ -7,7 +7,7 @@ use crate::chat::{ChatHead, ChatKind};
 use crate::components::registry::CHATS;
 use crate::settings::keys::{LANGUAGES, named, zone};
 use podbell_core::message::Language;
-use podbell_core::yaml::key::{Key, Words, Zone};
+use podbell_core::yaml::key::{Key, RowOf, Words, Zone};
 use podbell_core::yaml::{Node, Reader};
 
 /// The kinds of the chats that could be read, and the chats themselves.
@@ -22,16 +22,7 @@ pub(super) const LANGUAGE: Key<Words<Language>> = Key::optional("language", LANG
 /// The zone of times; the default is the kind's.
 pub(super) const TIME_ZONE: Key<Zone> = Key::optional("time_zone", Zone, "The zone of times in answers.");
 
-const KIND: Key<Words<&ChatKind>> = Key::required("kind", Words("a kind of chat", &KINDS), "");
-const KINDS: [(&str, &ChatKind); CHATS.len()] = {
-    let mut kinds = [("", &CHATS[0]); CHATS.len()];
-    let mut at = 0;
-    while at < CHATS.len() {
-        kinds[at] = (CHATS[at].name, &CHATS[at]);
-        at += 1;
-    }
-    kinds
-};
+const KIND: Key<RowOf<ChatKind>> = Key::required("kind", RowOf("a kind of chat", &CHATS, |kind| kind.name), "");
 
 /// Reads `chats:`.
 pub(super) fn read(node: &Node, reader: &mut Reader) -> Chats {

@@ -41,6 +41,7 @@ use podbell_core::template::Template;
 
 pub use files::{expand, read_source};
 pub use load::{Loaded, fingerprint, load, lone_rule_file};
+pub use podbell_store::Location as StoreConfig;
 pub use resolve::Partly;
 pub use schema::schema;
 
@@ -186,13 +187,6 @@ pub struct Heartbeat<S: Stage = Complete> {
     pub url: S::Secret,
     /// How often.
     pub every: Duration,
-}
-
-/// Where state is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreConfig {
-    /// A file of SQLite.
-    Sqlite(PathBuf),
 }
 
 /// What podbell serves.

@@ -10,7 +10,7 @@ use crate::notifiers::{ConfiguredChats, Mentions, NotifierKind, People};
 use crate::settings::keys::{LANGUAGE, TIME_ZONE, named};
 use podbell_core::rules::quiet::read::minute;
 use podbell_core::template::{self, Template};
-use podbell_core::yaml::key::{Key, Number, Own, Truth, Words};
+use podbell_core::yaml::key::{Key, Number, Own, RowOf, Truth};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
 /// The notifier's own template.
@@ -31,16 +31,8 @@ pub(super) const DAILY: Key<Own<u16>> = Key::optional(
     "The time of day of a line about the last day, such as 09:00.",
 );
 
-const KIND: Key<Words<&NotifierKind>> = Key::required("kind", Words("a kind of notifier", &KINDS), "");
-const KINDS: [(&str, &NotifierKind); NOTIFIERS.len()] = {
-    let mut kinds = [("", &NOTIFIERS[0]); NOTIFIERS.len()];
-    let mut at = 0;
-    while at < NOTIFIERS.len() {
-        kinds[at] = (NOTIFIERS[at].name, &NOTIFIERS[at]);
-        at += 1;
-    }
-    kinds
-};
+const KIND: Key<RowOf<NotifierKind>> =
+    Key::required("kind", RowOf("a kind of notifier", &NOTIFIERS, |kind| kind.name), "");
 
 /// Reads `notifiers:`.
 pub(super) fn read(node: &Node, around: &ConfiguredChats, reader: &mut Reader) -> Vec<NotifierConfig<Written>> {

@@ -6,20 +6,11 @@ use super::{SourceConfig, Written};
 use crate::components::registry::SOURCES;
 use crate::settings::keys::named;
 use crate::sources::SourceKind;
-use podbell_core::yaml::key::{Key, Words};
+use podbell_core::yaml::key::{Key, RowOf};
 use podbell_core::yaml::{Node, Reader};
 
 /// Which kind of source it is.
-const KIND: Key<Words<&SourceKind>> = Key::required("kind", Words("a kind of source", &KINDS), "");
-const KINDS: [(&str, &SourceKind); SOURCES.len()] = {
-    let mut kinds = [("", &SOURCES[0]); SOURCES.len()];
-    let mut at = 0;
-    while at < SOURCES.len() {
-        kinds[at] = (SOURCES[at].name, &SOURCES[at]);
-        at += 1;
-    }
-    kinds
-};
+const KIND: Key<RowOf<SourceKind>> = Key::required("kind", RowOf("a kind of source", &SOURCES, |kind| kind.name), "");
 
 /// Reads `sources:`.
 pub(super) fn read(node: &Node, reader: &mut Reader) -> Vec<SourceConfig<Written>> {

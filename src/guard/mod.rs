@@ -14,12 +14,12 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use governor::clock::DefaultClock;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -97,6 +97,11 @@ impl Refused {
     pub fn new(status: StatusCode, why: &'static str) -> Self {
         Self { status, why }
     }
+}
+
+/// A response that refuses something, for the log of what was refused.
+pub fn logged(response: Response, why: &'static str) -> Response {
+    (Extension(Refused::new(response.status(), why)), response).into_response()
 }
 
 impl IntoResponse for Refused {

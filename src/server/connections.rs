@@ -24,6 +24,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::files;
 use super::prompt::{PATIENCE, Prompt};
 use crate::guard::{Caller, Peer};
+use crate::tasks::told;
 
 /// How long a request's head may take, and how long a connection may be silent.
 const HEAD: Duration = Duration::from_secs(30);
@@ -166,11 +167,6 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch:
     }
     drop(listener);
     while running.join_next().await.is_some() {}
-}
-
-/// Waits until podbell ends. A dropped sender means the same.
-async fn told(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn connection(

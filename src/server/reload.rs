@@ -11,8 +11,7 @@ use axum::routing::post;
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::{Rights, Token, Tokens};
-use crate::guard::Tries;
-use crate::guard::{Peer, Refused};
+use crate::guard::{Peer, Tries, logged};
 
 /// A request to reload: where its answer goes, which says what is in force now, or what is wrong.
 pub type Ask = oneshot::Sender<Result<String, NotReloaded>>;
@@ -71,9 +70,7 @@ fn refused(status: StatusCode, why: &'static str) -> Response {
             "reload with a token of podbell.yaml that may write (Authorization: Bearer TOKEN), on podbell's own machine (curl -X POST http://127.0.0.1:PORT/-/reload), or with SIGHUP\n"
         }
     };
-    let mut response = (status, said).into_response();
-    response.extensions_mut().insert(Refused::new(status, why));
-    response
+    logged((status, said).into_response(), why)
 }
 
 impl Known {

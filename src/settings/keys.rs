@@ -1,6 +1,6 @@
 //! Keys that occur in more than one section of podbell.yaml.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use url::Url;
 use podbell_core::message::Language;
 use podbell_core::rules::{Field, keys, raw};
 use podbell_core::scope::{Rights, Scope};
-use podbell_core::yaml::key::{AtLeast, Key, Own, Shape, Text, Words, Zone};
+use podbell_core::yaml::key::{AtLeast, Key, Own, Shape, Text, TextMap, Words, Zone};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
 /// What people and rules call something. Unique within its section, see [`named`].
@@ -38,9 +38,9 @@ pub const FIRST_POLL_WINDOW: Key<AtLeast> = Key::with_default(
     "At the first contact with a service, what is older is not told.",
 );
 /// What people call clusters.
-pub const ALIASES: Key<Own<BTreeMap<String, String>>> = Key::optional(
+pub const ALIASES: Key<TextMap> = Key::optional(
     "aliases",
-    Own { read: aliases, schema: aliases_schema },
+    TextMap("a map such as {cls-1: prod}", "what people read"),
     "What people read instead of a cluster's id [default: none].",
 );
 /// What somebody may do.
@@ -170,18 +170,6 @@ impl Shape for LatePath {
     fn schema(&self) -> Json {
         Text(self.what).schema()
     }
-}
-
-fn aliases(node: &Node, reader: &mut Reader) -> Option<BTreeMap<String, String>> {
-    let map = reader.map(node, "a map such as {cls-1: prod}")?;
-    let pair = |(key, value): &(Node, Node)| {
-        Some((key.text()?.to_owned(), reader.text(value, "what people read")?.to_owned()))
-    };
-    Some(map.pairs().iter().filter_map(pair).collect())
-}
-
-fn aliases_schema() -> Json {
-    json!({"type": "object", "additionalProperties": Text("").schema()})
 }
 
 /// Whether the node has a value; `null` counts as absent.

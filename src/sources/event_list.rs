@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::loose::{Integer, Text, Truth};
+use super::loose::{Integer, Text, Truth, absent};
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::{Event, Level};
 use podbell_core::time::Time;
@@ -146,7 +146,10 @@ struct EventData<'a> {
     event_list: Option<Entries<'a>>,
 }
 
-fn null_is_empty<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Entries<'a>>, D::Error> {
+/// `null` is an empty list; absent is absent.
+pub(crate) fn null_is_empty<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Entries<'a>>, D::Error> {
     Entries::deserialize(deserializer).map(Some)
 }
 
@@ -165,16 +168,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for ObjectOrNothing<T> {
                 T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
                     .map(|data| ObjectOrNothing(Some(data)))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(ObjectOrNothing(None))
-            }
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(ObjectOrNothing(None))
-            }
-            fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-                Ok(ObjectOrNothing(None))
-            }
+            absent!(ObjectOrNothing(None); visit_str: &str);
         }
         deserializer.deserialize_any(Any(PhantomData))
     }
@@ -317,28 +311,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
         Ok(entry)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Entry::default())
-    }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Entry::default())
-    }
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Entry::default())
-    }
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Entry::default())
-    }
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Entry::default())
-    }
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Entry::default())
-    }
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(Entry::default())
-    }
+    absent!(Entry::default(); visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
 }
 
 #[cfg(test)]

@@ -128,3 +128,12 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
+
+/// Help for a word that is not known: the known one that was meant, or else other words.
+pub fn meant_or<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    otherwise: impl FnOnce() -> String,
+) -> String {
+    did_you_mean(word, known).map_or_else(otherwise, |meant| format!("did you mean `{meant}`?"))
+}

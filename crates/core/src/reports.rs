@@ -164,7 +164,7 @@ pub fn of(event: &Event<'_>) -> Option<Report> {
 }
 
 /// What texts about pulling an image contain.
-const PULL: [&str; 6] =
+pub(crate) const PULL: [&str; 6] =
     ["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull", "InvalidImageName"];
 /// The objects of cert-manager.
 const CERTIFICATES: [&str; 6] = ["Certificate", "CertificateRequest", "Challenge", "ClusterIssuer", "Issuer", "Order"];

@@ -41,6 +41,11 @@ impl Time {
         self.0.div_euclid(1000)
     }
 
+    /// The same as a timestamp.
+    pub fn timestamp(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or_default()
+    }
+
     /// The instant `span` later.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {

@@ -1,6 +1,7 @@
 //! What an event talks about, so that the same trouble in other words is not news.
 
 use super::event::Event;
+use super::reports::PULL;
 
 /// The longest kind of message that is compared, in characters.
 const KIND_CHARS: usize = 80;
@@ -18,12 +19,10 @@ pub fn of(event: &Event<'_>, workload: &str) -> String {
 fn family(event: &Event<'_>) -> Option<&'static str> {
     let (reason, message) = (event.reason.trim(), event.message.as_ref());
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    let pull =
-        ["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull", "InvalidImageName"];
     match reason {
         "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InspectFailed" => Some("image pull"),
         "CrashLoopBackOff" => Some("crash loop"),
-        "Failed" | "BackOff" | "FailedSync" | "pod启动失败" | "操作重试" if says(&pull) => Some("image pull"),
+        "Failed" | "BackOff" | "FailedSync" | "pod启动失败" | "操作重试" if says(&PULL) => Some("image pull"),
         "BackOff" | "FailedSync" | "pod启动失败" | "操作重试"
             if says(&["CrashLoopBackOff", "ack-off restarting failed"]) =>
         {

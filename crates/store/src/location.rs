@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Inbox, Reader, StoreError, Writer, sqlite};
+pub use crate::sqlite::{Reader, Snapshot};
+use crate::{Inbox, StoreError, Writer, sqlite};
 use podbell_core::time::Time;
 
 /// Where a store is: one variant for each adapter.

@@ -126,7 +126,7 @@ fn print(args: &Args, sets: Vec<Backtest>, skipped: usize) -> anyhow::Result<Exi
 /// Backtests the running service's own history, under the rules of podbell.yaml unless others are named.
 fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
     let (config, loaded) = setup::load(&args.config)?;
-    let store = setup::store(&config);
+    let store = config.store.clone();
     let names: Vec<Arc<str>> = config.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
     let first = match args.rules.as_slice() {
         [] => Some(setup::rules(&args.config, &config, loaded)?),
@@ -158,10 +158,8 @@ fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
 
 /// Prints what the reader should know of the history.
 fn say_history(history: &History, since: Time, args: &Args) {
-    let zoned = |time: Time| {
-        let at = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default();
-        at.to_zoned(args.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
-    };
+    let zoned =
+        |time: Time| time.timestamp().to_zoned(args.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let from = history.from.unwrap_or(since).max(since);
     anstream::eprintln!("The service's own history from {} on; what was open before begins anew.", zoned(from));
     if history.lost > 0 {

@@ -28,8 +28,7 @@ fn message(notice: &Notice, zone: &TimeZone) -> Message {
 
 /// One notice on one line.
 fn line(notice: &Notice, zone: &TimeZone) -> String {
-    let at = jiff::Timestamp::from_millisecond(notice.made_at.millis()).unwrap_or_default();
-    let at = at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
+    let at = notice.made_at.timestamp().to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
     let rule = match &notice.body {
         NoticeBody::Incident(story) => format!("{} → {}  ", story.rule.name, notice.to.join(", ")),
         _ => String::new(),
@@ -181,7 +180,7 @@ pub(super) fn difference(before: &Report, after: &Report, args: &Args) -> io::Re
 /// For machines.
 pub(super) fn as_json(report: &Report, skipped: usize, args: &Args) -> Value {
     let zone = &args.time_zone;
-    let time = |at: Time| jiff::Timestamp::from_millisecond(at.millis()).map(|at| at.to_string()).unwrap_or_default();
+    let time = |at: Time| at.timestamp().to_string();
     let notice = |notice: &Notice| {
         let NoticeBody::Incident(story) = &notice.body else { return None };
         let message = message(notice, zone);

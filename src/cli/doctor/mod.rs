@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::check::{self, Report};
 use super::send_test;
-use super::setup::{self, ConfigArgs};
+use super::setup::ConfigArgs;
 use crate::app::assemble;
 use crate::cli::Output;
 use crate::config::{self, Config, Partly, Stage};
@@ -124,7 +124,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
         findings.extend(checked.findings);
         clocks.extend(checked.clocks);
         if let Some(destination) = checked.arrived {
-            send_test::end_pause(&setup::store(&config), &destination);
+            send_test::end_pause(&config.store, &destination);
         }
     }
     findings.extend(left_out(&names, &self::names(&config)));
@@ -142,7 +142,7 @@ type Task = (Group, String, BoxFuture<Checked>);
 
 /// All checks that must be awaited.
 fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> {
-    let Location::Sqlite(path) = setup::store(config);
+    let Location::Sqlite(path) = config.store.clone();
     let mut tasks: Vec<Task> =
         vec![(Group::Store, "store".to_owned(), Box::pin(async move { store::check(&path).await }))];
     let Some(net) = net else { return tasks };

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::cli::plain;
 use crate::examine::{Finding, Verdict, count};
 
 /// For people: colours where there is a terminal.
@@ -33,11 +34,6 @@ fn sign(verdict: Verdict) -> (&'static str, Style) {
         Verdict::Warn => ("warn", AnsiColor::Yellow.on_default().bold()),
         Verdict::Fail => ("fail", AnsiColor::Red.on_default().bold()),
     }
-}
-
-/// Removes control characters: words of others must not move the cursor.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn summary(findings: &[Finding]) -> String {

@@ -65,10 +65,7 @@ fn read(path: &Path, zone: jiff::tz::TimeZone) -> Result<Read, RecordingError> {
 }
 
 fn words(shown: &str, read: &Read) -> String {
-    let time = |time: Time| {
-        let time = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default();
-        time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-    };
+    let time = |time: Time| time.timestamp().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     match read.last {
         None => format!("{shown} can be read and is empty"),
         Some(last) if read.single => format!("{shown} is a single answer; its newest event is of {}", time(last)),

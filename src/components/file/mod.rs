@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 use self::recording::{RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::clock;
 use crate::sources::{Problem, SourceEvent, TargetEntry, event_list};
+use crate::tasks::told;
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
@@ -105,12 +106,8 @@ fn recorded_error(words: &str) -> Problem {
 
 /// Plays until told to stop. A file that cannot be read is the source's trouble, not the end.
 pub async fn run(config: FileConfig, events: mpsc::Sender<SourceEvent>, mut stop: watch::Receiver<bool>) {
-    let stopped = async {
-        // A dropped sender also means stop.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
     tokio::select! {
-        () = stopped => {}
+        () = told(&mut stop) => {}
         () = play(&config, &events) => {}
     }
 }

@@ -96,14 +96,9 @@ struct Line<'a> {
     cluster: Option<String>,
     namespace: Option<String>,
     service: Option<String>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "answer::null_is_empty")]
     event_list: Option<Entries<'a>>,
     error: Option<String>,
-}
-
-/// `null` is an empty list, as in the API's answers; absent is absent.
-fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Entries<'a>>, D::Error> {
-    Entries::deserialize(deserializer).map(Some)
 }
 
 /// Reads a recording poll by poll. After an error it ends.

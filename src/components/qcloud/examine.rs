@@ -193,7 +193,7 @@ fn time_zone(source: &ApiConfig, looked: &[Looked], now: Time) -> Option<Finding
     let (Some(newest), Some(oldest)) = (newest, oldest) else {
         return Some(Finding::ok(Group::Sources, subject, format!("{zone}; there is no event to tell by")));
     };
-    let offset = source.time_zone.to_offset(jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default());
+    let offset = source.time_zone.to_offset(now.timestamp());
     let of = |time: Time| now.millis().saturating_sub(time.millis());
     Some(match clock_hint(of(newest), of(oldest), Some(offset.seconds())) {
         None => Finding::ok(Group::Sources, subject, format!("{zone} fits: the newest event is {}", age(newest, now))),

@@ -14,7 +14,6 @@ pub(crate) mod served;
 pub mod signature;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +41,7 @@ pub const MEMORY: Duration = Duration::from_secs(3600);
 pub const REDISCOVER_EVERY: Duration = Duration::from_secs(300);
 
 /// A checked `kind: qcloud` source.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ApiConfig {
     /// The source's name.
     pub name: Arc<str>,
@@ -163,21 +162,6 @@ impl ApiConfig {
 pub fn china() -> TimeZone {
     // China has had one offset since 1991, in case the bundled database ever lacks the zone.
     TimeZone::get("Asia/Shanghai").unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(8)))
-}
-
-impl fmt::Debug for ApiConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiConfig")
-            .field("name", &self.name)
-            .field("endpoint", &self.endpoint.host_str())
-            .field("region", &self.region)
-            .field("time_zone", &self.time_zone.iana_name())
-            .field("signature_method", &self.signature_method)
-            .field("poll_every", &self.poll_every)
-            .field("requests_per_second", &self.requests_per_second)
-            .field("services", &self.services)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A source of podbell.yaml.

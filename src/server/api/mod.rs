@@ -22,11 +22,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::openapi::DOCUMENT;
 pub use self::tokens::Token;
-pub(super) use self::tokens::Tokens;
+pub(super) use self::tokens::{Tokens, hash};
 use crate::chat::{QueryService, Question, Speaker};
 use crate::clock;
-use crate::guard::Refused;
-use crate::guard::Tries;
+use crate::guard::{Tries, logged};
 use podbell_core::ask::{Answer, Entry, Prompt};
 use podbell_core::message::{Language, Style};
 use podbell_core::mute::Author;
@@ -165,8 +164,5 @@ fn unknown() -> Response {
 }
 
 fn wrong(status: StatusCode, why: &'static str, error: &'static str) -> Response {
-    let mut response = (status, Json(Wrong { error })).into_response();
-    // For the log of what was refused.
-    response.extensions_mut().insert(Refused::new(status, why));
-    response
+    logged((status, Json(Wrong { error })).into_response(), why)
 }

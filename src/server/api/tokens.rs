@@ -33,7 +33,7 @@ pub(in crate::server) struct Tokens(Vec<([u8; 32], Token)>);
 
 impl Tokens {
     pub(in crate::server) fn new(tokens: Vec<Token>) -> Self {
-        Self(tokens.into_iter().map(|token| (hash(token.secret.expose_secret().as_bytes()), token)).collect())
+        Self(tokens.into_iter().map(|token| (hash(token.secret.expose_secret()), token)).collect())
     }
 
     /// The token that a request shows.
@@ -60,6 +60,7 @@ impl Tokens {
     }
 }
 
-fn hash(token: &[u8]) -> [u8; 32] {
-    Sha256::digest(token).into()
+/// What is compared and kept in place of a secret.
+pub fn hash(secret: impl AsRef<[u8]>) -> [u8; 32] {
+    Sha256::digest(secret).into()
 }

@@ -9,8 +9,8 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 use url::Url;
 
-use super::sessions::{Hash, LIFETIME, Sessions, hash};
-use crate::server::api::Rights;
+use super::sessions::{Hash, LIFETIME, Sessions};
+use crate::server::api::{Rights, hash};
 use podbell_core::message::one_line;
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
@@ -41,7 +41,7 @@ impl Proxy {
         }
         let Some(shown) = only(headers, &self.secret_header) else { return Some(false) };
         // Compare hashes: their lengths are equal, whatever was sent.
-        let (shown, known) = (hash_of(shown.as_bytes()), hash_of(self.secret.expose_secret().as_bytes()));
+        let (shown, known) = (hash(shown.as_bytes()), hash(self.secret.expose_secret()));
         Some(bool::from(shown.ct_eq(&known)))
     }
 
@@ -54,11 +54,6 @@ impl Proxy {
         let name = one_line(std::str::from_utf8(name.as_bytes()).ok()?, MOST_NAME);
         (!name.is_empty()).then_some(name)
     }
-}
-
-fn hash_of(bytes: &[u8]) -> Hash {
-    use sha2::Digest;
-    Sha256::digest(bytes).into()
 }
 
 /// The value of a header that occurs exactly once.
@@ -97,7 +92,7 @@ pub fn visitor(
 ) -> Option<Visitor> {
     if let Some((proxy, name)) = proxy.and_then(|proxy| Some((proxy, proxy.person(headers)?))) {
         return Some(Visitor {
-            key: hash(&format!("proxy {name}")),
+            key: hash(format!("proxy {name}")),
             name,
             scope: proxy.scope.clone(),
             may_write: proxy.rights == Rights::Write,

@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use super::access::{self, Visitor};
 use super::html::Tab;
-use super::sessions::{LIFETIME, hash};
+use super::sessions::LIFETIME;
 use super::sign_in::{self, Wrong};
 use super::{Asking, Page, local, refused, to};
 use crate::chat::{Question, Speaker};
-use crate::guard::Refused;
-use crate::guard::Tries;
+use crate::guard::{Tries, logged};
+use crate::server::api::hash;
 use podbell_core::ask::{Answer, Entry, Excuse, Prompt};
 use podbell_core::message::one_line;
 use podbell_core::mute::Author;
@@ -38,15 +38,13 @@ pub(super) async fn sign_in(
     let cx = asking.context();
     let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a sign-in that cannot be read") };
     if page.is_foreign(&headers) {
-        let mut response = asking.say(StatusCode::FORBIDDEN, cx.words.not_done(), cx.words.foreign());
-        response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a sign-in from another site"));
-        return response;
+        let response = asking.say(StatusCode::FORBIDDEN, cx.words.not_done(), cx.words.foreign());
+        return logged(response, "a sign-in from another site");
     }
     let next = form.next.as_deref().and_then(local).unwrap_or("/");
     let again = |status, wrong, why| {
-        let mut response = asking.show(status, Tab::None, cx.words.sign_in(), &sign_in::view(&cx, next, Some(wrong)));
-        response.extensions_mut().insert(Refused::new(status, why));
-        response
+        let view = sign_in::view(&cx, next, Some(wrong));
+        logged(asking.show(status, Tab::None, cx.words.sign_in(), &view), why)
     };
     let now = page.now();
     if tries.as_ref().is_some_and(|tries| !tries.may_try()) {
@@ -95,17 +93,13 @@ fn proven<'a>(asking: &'a Asking<'_>, headers: &HeaderMap, token: &str) -> Resul
     let Some(visitor) = &asking.visitor else {
         return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "a form of nobody who is signed in")));
     };
+    let words = asking.context().words;
+    let no = |said: &str, why| Err(Box::new(logged(asking.say(StatusCode::FORBIDDEN, words.not_done(), said), why)));
     if asking.page.is_foreign(headers) {
-        let words = asking.context().words;
-        let mut response = asking.say(StatusCode::FORBIDDEN, words.not_done(), words.foreign());
-        response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a form from another site"));
-        return Err(Box::new(response));
+        return no(words.foreign(), "a form from another site");
     }
     if !access::is_form_token(&asking.page.key, visitor, token) {
-        let mut response =
-            asking.say(StatusCode::FORBIDDEN, asking.context().words.not_done(), asking.context().words.stale());
-        response.extensions_mut().insert(Refused::new(StatusCode::FORBIDDEN, "a form that the page did not make"));
-        return Err(Box::new(response));
+        return no(words.stale(), "a form that the page did not make");
     }
     Ok(visitor)
 }

@@ -72,12 +72,12 @@ impl Context<'_> {
     pub(super) fn ago(&self, at: Time) -> Markup {
         let say = self.say();
         let (age, exact) = (say.ago(at), say.at(at));
-        html! { time datetime=(rfc3339(at)) title=(exact) { (age) } }
+        html! { time datetime=(at.timestamp()) title=(exact) { (age) } }
     }
 
     /// A time as date and clock.
     pub(super) fn at(&self, at: Time) -> Markup {
-        html! { time datetime=(rfc3339(at)) { (self.say().at(at)) } }
+        html! { time datetime=(at.timestamp()) { (self.say().at(at)) } }
     }
 
     /// The hidden fields of a form that changes something.
@@ -252,11 +252,6 @@ fn spans(spans: &[Span]) -> Markup {
             }
         }
     }
-}
-
-/// The machine-readable form of a time.
-fn rfc3339(time: Time) -> String {
-    jiff::Timestamp::from_millisecond(time.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }
 
 /// Encodes a value of a query.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::server::api::Token;
@@ -17,11 +16,6 @@ const MOST: usize = 1_000;
 
 /// The hash of a session's id. Only the hash is kept: whoever reads the memory cannot sign in with it.
 pub type Hash = [u8; 32];
-
-/// The hash of a cookie's value.
-pub fn hash(text: &str) -> Hash {
-    Sha256::digest(text.as_bytes()).into()
-}
 
 /// An open session.
 #[derive(Debug)]
@@ -87,7 +81,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::api::Rights;
+    use crate::server::api::{Rights, hash};
 
     fn token(name: &str) -> Token {
         Token { name: name.into(), secret: "x".into(), rights: Rights::Read, scope: Default::default() }
@@ -122,13 +116,13 @@ mod tests {
         let at = |n: u64| Time::from_seconds(1_000_000).plus(Duration::from_secs(n));
         sessions.open(hash("bob"), token("bob"), at(0));
         for n in 0..500 {
-            sessions.open(hash(&n.to_string()), token("ann"), at(n));
+            sessions.open(hash(n.to_string()), token("ann"), at(n));
         }
         assert_eq!(sessions.all.len(), MOST_EACH + 1);
         assert!(sessions.find(&hash("bob"), at(500)).is_some() && sessions.find(&hash("499"), at(500)).is_some());
         assert!(sessions.find(&hash("0"), at(500)).is_none(), "the oldest made room");
         for n in 0..2_000 {
-            sessions.open(hash(&n.to_string()), token(&(n / 50).to_string()), at(1_000));
+            sessions.open(hash(n.to_string()), token(&(n / 50).to_string()), at(1_000));
         }
         assert!(sessions.all.len() <= MOST);
     }

@@ -125,10 +125,7 @@ impl Brief {
     pub(super) fn line(&self, formatter: &AnswerFormatter<'_>) -> Block {
         let mut spans = vec![words(format!("{} #{} · ", self.sign(), self.id))];
         spans.push(message::data(&format!("{}: {}", self.place(), few(&self.reasons))));
-        let (times, objects) =
-            (formatter.say.times(self.occurrences), formatter.say.objects(self.objects, &self.obj_type));
-        let age = formatter.say.ago(self.last_at);
-        spans.push(words(format!(" · {times} · {objects} · {age}")));
+        spans.push(words(formatter.figures(self.occurrences, (self.objects, &self.obj_type), self.last_at)));
         self.people(formatter, &mut spans);
         Block::Line(spans)
     }

@@ -274,9 +274,7 @@ impl Row {
         spans.push(message::data(&self.reason));
         spans.push(words(" · "));
         spans.push(message::data(&self.workload));
-        let (times, objects) =
-            (formatter.say.times(self.occurrences), formatter.say.objects(self.objects, &self.obj_type));
-        spans.push(words(format!(" · {times} · {objects} · {}", formatter.say.ago(self.last_seen))));
+        spans.push(words(formatter.figures(self.occurrences, (self.objects, &self.obj_type), self.last_seen)));
         match (self.incident, self.silent && self.level == Level::Warning) {
             (Some(id), _) => spans.push(words(format!(" · #{id}"))),
             (None, true) => spans.push(words(format!(" · {}", formatter.texts.was_there()))),
@@ -361,9 +359,7 @@ impl Overview {
         blocks.extend(self.incidents.iter().map(|brief| brief.line(formatter)));
         let shown = (u64::from(self.page.max(1)) - 1) * super::PAGE as u64 + self.incidents.len() as u64;
         let more = self.open.saturating_sub(shown);
-        if more > 0 {
-            blocks.push(Block::Small(vec![words(formatter.say.more(more))]));
-        }
+        blocks.extend(formatter.more(more));
         if !self.baseline.is_empty() {
             blocks.push(formatter.line(texts.baseline()));
             blocks.extend(self.baseline.iter().map(|one| one.line(formatter)));
@@ -414,10 +410,7 @@ impl Baseline {
     fn line(&self, formatter: &AnswerFormatter<'_>) -> Block {
         let mut spans = vec![words("▪️ ")];
         spans.push(message::data(&format!("{}: {}", self.place.short(), few(&self.reasons))));
-        let (times, objects) =
-            (formatter.say.times(self.occurrences), formatter.say.objects(self.objects, &self.obj_type));
-        let age = formatter.say.ago(self.last_seen);
-        spans.push(words(format!(" · {times} · {objects} · {age}")));
+        spans.push(words(formatter.figures(self.occurrences, (self.objects, &self.obj_type), self.last_seen)));
         Block::Line(spans)
     }
 }

@@ -5,6 +5,7 @@ use crate::message::{self, Block, Message, Phrases, Span, Style};
 use crate::mute::{Author, Mute, Muted};
 use crate::notice::NoticeKind;
 use crate::rules::rule::Severity;
+use crate::time::Time;
 use crate::translations::answers::AnswerTexts;
 
 /// How many characters of a text by a person or a cluster are shown.
@@ -120,6 +121,24 @@ impl<'a> AnswerFormatter<'a> {
         vec![message::data(&by.name), message::words(" ("), message::data(&self.say.via(&by.via)), message::words(")")]
     }
 
+    /// How often something happened, to how many objects, and how long ago.
+    pub(super) fn figures(&self, occurrences: u64, (objects, obj_type): (u64, &str), last: Time) -> String {
+        let (times, objects) = (self.say.times(occurrences), self.say.objects(objects, obj_type));
+        format!(" · {times} · {objects} · {}", self.say.ago(last))
+    }
+
+    /// A mute as a line of its own.
+    pub(super) fn muted(&self, mute: &Mute) -> Block {
+        let mut spans = vec![message::words("🔇 ")];
+        spans.extend(self.mute(mute));
+        Block::Line(spans)
+    }
+
+    /// What a list leaves out, if anything.
+    pub(super) fn more(&self, more: u64) -> Option<Block> {
+        (more > 0).then(|| Block::Small(vec![message::words(self.say.more(more))]))
+    }
+
     /// "muted by ann (ops) until 12:00: deploy".
     pub(super) fn mute(&self, mute: &Mute) -> Vec<Span> {
         let by = format!("{} ({})", mute.by.name, self.say.via(&mute.by.via));
@@ -147,13 +166,14 @@ pub fn typed(what: &Muted) -> String {
     match what {
         Muted::Incident { id } => id.to_string(),
         Muted::Rule { rule } => word(&format!("rule:{rule}")),
-        Muted::Service { cluster, namespace, service } => {
-            let option = |name: &str, value: &Option<String>| {
-                value.as_ref().map_or(String::new(), |v| format!(" {name} {}", word(v)))
-            };
-            format!("{}{}{}", word(service), option("-n", namespace), option("-c", cluster))
-        }
+        Muted::Service { cluster, namespace, service } => format!("{}{}", word(service), narrowed(namespace, cluster)),
     }
+}
+
+/// The options that narrow a command to a namespace and a cluster, as they are typed.
+pub(super) fn narrowed(namespace: &Option<String>, cluster: &Option<String>) -> String {
+    let options = [("-n", namespace), ("-c", cluster)].into_iter();
+    options.filter_map(|(name, value)| Some(format!(" {name} {}", word(value.as_ref()?)))).collect()
 }
 
 /// Quotes a word that would otherwise be split or taken for an option.

@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::args::{Args, Opt};
 use super::brief::Brief;
-use super::formatter::{AnswerFormatter, word};
+use super::formatter::{AnswerFormatter, narrowed};
 use super::mistake::Mistake;
 use super::registry::{Parse, Spec};
 use super::{PAGE, Query};
 use crate::event::Names;
-use crate::message::{Block, Message, words};
+use crate::message::{Block, Message};
 use crate::translations::Phrase;
 
 /// Which incidents are asked for.
@@ -74,9 +74,7 @@ impl Incidents {
         }
         let shown = (u64::from(self.ask.page.max(1)) - 1) * PAGE as u64 + self.incidents.len() as u64;
         let more = self.all.saturating_sub(shown);
-        if more > 0 {
-            blocks.push(Block::Small(vec![words(formatter.say.more(more))]));
-        }
+        blocks.extend(formatter.more(more));
         let mut next = Vec::new();
         if more > 0 {
             next.push(self.ask.typed(self.ask.page + 1));
@@ -93,11 +91,8 @@ impl Incidents {
 
 impl Ask {
     fn typed(&self, page: u32) -> String {
-        let option = |name: &str, value: &Option<String>| {
-            value.as_ref().map_or(String::new(), |v| format!(" {name} {}", word(v)))
-        };
         let all = if self.all { " --all" } else { "" };
         let page = if page > 1 { format!(" --page {page}") } else { String::new() };
-        format!("incidents{}{}{all}{page}", option("-n", &self.namespace), option("-c", &self.cluster))
+        format!("incidents{}{all}{page}", narrowed(&self.namespace, &self.cluster))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::event::Target;
 use crate::mute::Muted;
-use crate::rules::rule::{Action, Field, RuleKey, Severity};
+use crate::rules::rule::{Action, RuleKey, Severity};
 use crate::rules::{Conditions, Rule, Rules};
 use crate::scope::Scope;
 
@@ -73,17 +73,6 @@ impl KnownRule {
 
     /// Whether it could notify of anything that these services show. A rule that cannot is another team's.
     pub fn may_tell_of<'a>(&self, scope: &Scope, targets: impl IntoIterator<Item = &'a Target>) -> bool {
-        scope.is_everything() || targets.into_iter().any(|target| self.may_see(target))
-    }
-
-    fn may_see(&self, target: &Target) -> bool {
-        let fits = |field: Field, text: &str| {
-            let keys = self.conditions.iter().filter_map(|conditions| conditions.key(field));
-            keys.into_iter().all(|patterns| patterns.iter().any(|pattern| pattern.matches(text.trim())))
-        };
-        fits(Field::Source, &target.source)
-            && fits(Field::Cluster, &target.cluster)
-            && fits(Field::Namespace, &target.namespace)
-            && fits(Field::Service, &target.service)
+        scope.is_everything() || targets.into_iter().any(|target| self.conditions.iter().all(|one| one.admits(target)))
     }
 }

@@ -30,9 +30,7 @@ pub struct Mutes {
 impl Mutes {
     pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
         let mut blocks: Vec<Block> = self.mutes.iter().take(PAGE * 2).map(|mute| line(mute, formatter)).collect();
-        if let Some(more) = self.mutes.len().checked_sub(PAGE * 2).filter(|more| *more > 0) {
-            blocks.push(Block::Small(vec![words(formatter.say.more(more as u64))]));
-        }
+        blocks.extend(formatter.more(self.mutes.len().saturating_sub(PAGE * 2) as u64));
         match self.mutes.first() {
             Some(first) => blocks.push(formatter.next(&[format!("unmute {}", typed(&first.what))])),
             None => blocks

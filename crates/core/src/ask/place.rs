@@ -4,10 +4,10 @@
 use serde::Serialize;
 
 use super::args::{self, Args};
-use super::formatter::{AnswerFormatter, word};
+use super::formatter::{AnswerFormatter, narrowed, word};
 use super::mistake::Mistake;
 use crate::event::Target;
-use crate::message::{Message, words};
+use crate::message::Message;
 
 /// How many similar names are offered.
 const MOST_NEAR: usize = 5;
@@ -58,10 +58,7 @@ impl Named {
 
     /// As the arguments of a command.
     pub fn typed(&self) -> String {
-        let option = |name: &str, value: &Option<String>| {
-            value.as_ref().map_or(String::new(), |v| format!(" {name} {}", word(v)))
-        };
-        format!("{}{}{}", word(&self.name), option("-n", &self.namespace), option("-c", &self.cluster))
+        format!("{}{}", word(&self.name), narrowed(&self.namespace, &self.cluster))
     }
 }
 
@@ -116,9 +113,7 @@ impl Choice {
         blocks.extend(
             self.commands.iter().take(MOST_CHOICES).map(|command| formatter.meant(std::slice::from_ref(command))),
         );
-        if let Some(more) = self.commands.len().checked_sub(MOST_CHOICES).filter(|more| *more > 0) {
-            blocks.push(crate::message::Block::Small(vec![words(formatter.say.more(more as u64))]));
-        }
+        blocks.extend(formatter.more(self.commands.len().saturating_sub(MOST_CHOICES) as u64));
         formatter.message(format!("❓ {}", formatter.texts.which()), blocks)
     }
 }

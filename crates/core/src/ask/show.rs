@@ -100,12 +100,7 @@ impl Shown {
         let mut story = compose_built_in(&self.notice, formatter.style);
         // An answer mentions nobody.
         story.mentions.clear();
-        let mut people: Vec<Block> = Vec::new();
-        for mute in &self.brief.muted {
-            let mut spans = vec![words("🔇 ")];
-            spans.extend(formatter.mute(mute));
-            people.push(Block::Line(spans));
-        }
+        let mut people: Vec<Block> = self.brief.muted.iter().map(|mute| formatter.muted(mute)).collect();
         if let Some(acknowledged) = &self.brief.acknowledged {
             let mut spans = vec![words("🙋 ")];
             spans.extend(formatter.fill(texts.has_it(), &[&acknowledged.by.name]));

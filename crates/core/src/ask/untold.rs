@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{Args, Opt};
-use super::formatter::{AnswerFormatter, word};
+use super::formatter::{AnswerFormatter, narrowed};
 use super::mistake::Mistake;
 use super::registry::{Parse, Spec};
 use super::status::is_zero;
@@ -43,11 +43,8 @@ impl Ask {
     }
 
     fn typed(&self, page: u32) -> String {
-        let option = |name: &str, value: &Option<String>| {
-            value.as_ref().map_or(String::new(), |v| format!(" {name} {}", word(v)))
-        };
-        let (namespace, cluster) = (option("-n", &self.namespace), option("-c", &self.cluster));
-        format!("untold{namespace}{cluster} --since {}s --page {page}", self.since.as_secs())
+        let narrowed = narrowed(&self.namespace, &self.cluster);
+        format!("untold{narrowed} --since {}s --page {page}", self.since.as_secs())
     }
 }
 
@@ -194,9 +191,8 @@ impl Row {
         let place = [&self.namespace, &self.workload].into_iter().filter(|part| !part.is_empty());
         let place = place.map(String::as_str).collect::<Vec<_>>().join("/");
         spans.push(message::data(&format!("{place}: {}", self.reason)));
-        let (times, objects) =
-            (formatter.say.times(self.occurrences), formatter.say.objects(self.objects, &self.obj_type));
-        spans.push(words(format!(" · {times} · {objects} · {} · ", formatter.say.ago(self.at))));
+        let figures = formatter.figures(self.occurrences, (self.objects, &self.obj_type), self.at);
+        spans.push(words(format!("{figures} · ")));
         match self.ignored_by.first() {
             Some(rule) => spans.extend(formatter.fill(formatter.texts.ignored_by(), &[&rule.name])),
             None => spans.push(words(formatter.texts.no_rule())),

@@ -101,11 +101,7 @@ impl Why {
             spans.extend(held_by(held, formatter));
             blocks.push(Block::Line(spans));
         }
-        for mute in &self.brief.muted {
-            let mut spans = vec![words("🔇 ")];
-            spans.extend(formatter.mute(mute));
-            blocks.push(Block::Line(spans));
-        }
+        blocks.extend(self.brief.muted.iter().map(|mute| formatter.muted(mute)));
         blocks.extend(self.changes.lines.iter().map(|line| match line {
             Line::Change(decision) => self.line(decision, formatter),
             Line::LeftOut(n) => Block::Small(vec![words(format!("… {} …", texts.changes_left_out(*n)))]),

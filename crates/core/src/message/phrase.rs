@@ -1,5 +1,7 @@
 //! The small phrases that messages and answers share: spans of time, counts, clocks.
 
+use std::ops::Deref;
+
 use super::{Clock, Style};
 use crate::time::Time;
 use crate::translations::messages::MessageTexts;
@@ -25,11 +27,6 @@ impl<'a> Phrases<'a> {
         self.clock.at(time)
     }
 
-    /// How long something took or takes, `2 h 5 min`.
-    pub fn duration(&self, seconds: u64) -> String {
-        self.texts.duration(seconds)
-    }
-
     /// How long ago something was, without the word "ago".
     pub fn age(&self, time: Time) -> String {
         self.duration(self.clock.now.since(time).as_secs())
@@ -43,39 +40,12 @@ impl<'a> Phrases<'a> {
         }
         self.texts.age(&self.duration(seconds))
     }
+}
 
-    /// Where somebody did something, see [`crate::mute::Author::via`].
-    pub fn via(&self, via: &str) -> String {
-        self.texts.via(via)
-    }
+impl Deref for Phrases<'_> {
+    type Target = MessageTexts;
 
-    /// `134 times`.
-    pub fn times(&self, n: u64) -> String {
-        self.texts.times(n)
-    }
-
-    /// `6 pods`.
-    pub fn objects(&self, n: u64, kind: &str) -> String {
-        self.texts.objects(n, kind)
-    }
-
-    /// `42 services`.
-    pub fn services(&self, n: u64) -> String {
-        self.texts.services(n)
-    }
-
-    /// `+3 more`.
-    pub fn more(&self, n: u64) -> String {
-        self.texts.more(n)
-    }
-
-    /// Between items of one sentence.
-    pub fn comma(&self) -> &'static str {
-        self.texts.comma()
-    }
-
-    /// After a heading.
-    pub fn colon(&self) -> &'static str {
-        self.texts.colon()
+    fn deref(&self) -> &MessageTexts {
+        &self.texts
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::time::Time;
@@ -53,6 +52,6 @@ impl Clock<'_> {
 
     fn zoned(&self, time: Time) -> jiff::Zoned {
         // Out of range (year 10,000 and later): the cluster's clock must be wrong.
-        Timestamp::from_millisecond(time.millis()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone())
+        time.timestamp().to_zoned(self.zone.clone())
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::queue::{Class, Queue};
 use super::{
-    Claimed, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, MessageState, OutboxWrites,
-    SendId, Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
+    Claimed, Content, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, MessageState,
+    OutboxWrites, SendId, Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
 };
 use crate::rules::Severity;
 use crate::rules::rule::Destination;
@@ -274,17 +274,17 @@ impl DestinationState {
 }
 
 impl DestinationState {
+    /// Opens a send that carries deliveries.
     pub(super) fn open(
         &mut self,
         claim: Claim<'_>,
         deliveries: &[DeliveryId],
         mode: SendMode,
         writes: &mut OutboxWrites,
-    ) -> Option<Job> {
-        let Claim { send, name, now } = claim;
+    ) -> Job {
         let deliveries: Vec<Delivery> = deliveries.iter().filter_map(|id| self.due.remove(*id)).collect();
         for delivery in &deliveries {
-            writes.changed.insert(delivery.id, DeliveryState::Claimed { send });
+            writes.changed.insert(delivery.id, DeliveryState::Claimed { send: claim.send });
         }
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
         let silent = matches!(mode, SendMode::Silent);
@@ -292,7 +292,27 @@ impl DestinationState {
             SendMode::Digest(storm) => Some(storm),
             SendMode::Alone | SendMode::Silent => None,
         };
-        let open = OpenSend { begun: self.course.begin(), silent, ..OpenSend::carrying(deliveries) };
+        let open = OpenSend { silent, ..OpenSend::carrying(deliveries) };
+        self.claim(claim, open, (content, storm), writes)
+    }
+
+    /// Opens a send that brings the message of an incident up to date.
+    pub(super) fn open_refresh(&mut self, claim: Claim<'_>, incident: u64, writes: &mut OutboxWrites) -> Option<Job> {
+        let content = self.threads.get(incident)?.content;
+        // Do not refresh again before the answer is there.
+        self.threads.leave(incident, claim.now);
+        let open = OpenSend { refreshes: Some(incident), silent: true, ..OpenSend::carrying(Vec::new()) };
+        Some(self.claim(claim, open, (content, None), writes))
+    }
+
+    fn claim(
+        &mut self,
+        Claim { send, name, now }: Claim<'_>,
+        mut open: OpenSend,
+        (content, storm): (Content, Option<StormFacts>),
+        writes: &mut OutboxWrites,
+    ) -> Job {
+        open.begun = self.course.begin();
         let incident = open.incident().filter(|_| storm.is_none());
         let claimed = Claimed {
             send,
@@ -306,30 +326,7 @@ impl DestinationState {
         };
         writes.claimed.push(claimed.clone());
         self.open_send(send, open);
-        Some(Job::First(claimed))
-    }
-
-    /// Opens a send that brings the message of an incident up to date.
-    pub(super) fn open_refresh(&mut self, claim: Claim<'_>, incident: u64, writes: &mut OutboxWrites) -> Option<Job> {
-        let Claim { send, name, now } = claim;
-        let Thread { parent, content, .. } = self.threads.get(incident)?.clone();
-        let begun = self.course.begin();
-        let open = OpenSend { refreshes: Some(incident), begun, silent: true, ..OpenSend::carrying(Vec::new()) };
-        // Do not refresh again before the answer is there.
-        self.threads.leave(incident, now);
-        let claimed = Claimed {
-            send,
-            destination: name.clone(),
-            deliveries: Vec::new(),
-            incident: Some(incident),
-            parent: Some(parent),
-            content,
-            storm: None,
-            at: now,
-        };
-        writes.claimed.push(claimed.clone());
-        self.open_send(send, open);
-        Some(Job::First(claimed))
+        Job::First(claimed)
     }
 
     /// Sets or removes the message that stands for an incident.

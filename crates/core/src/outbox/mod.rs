@@ -249,35 +249,27 @@ impl Outbox {
             }
             let planned = plan(state, policy, windows, now);
             let digest = matches!(planned, Plan::Digest(_));
+            let claim = Claim { send: SendId(self.next_send), name, now };
             let job = match planned {
                 Plan::Wait(_) => return jobs,
                 Plan::Repeat(send) => state.repeat(send, name, writes),
-                Plan::Silent(deliveries) => {
-                    let send = SendId(self.next_send);
-                    self.next_send += 1;
-                    state.open(Claim { send, name, now }, &deliveries, SendMode::Silent, writes)
-                }
-                Plan::Refresh(incident) => {
-                    let send = SendId(self.next_send);
-                    self.next_send += 1;
-                    state.open_refresh(Claim { send, name, now }, incident, writes)
-                }
+                Plan::Silent(deliveries) => Some(state.open(claim, &deliveries, SendMode::Silent, writes)),
+                Plan::Refresh(incident) => state.open_refresh(claim, incident, writes),
                 Plan::Send(deliveries) | Plan::Digest(deliveries) => {
                     let storm = digest.then(|| state.sums_up(&deliveries)).flatten();
                     if digest {
                         state.health.storm.sum_up();
                     }
                     writes.destinations.insert(name.clone());
-                    let send = SendId(self.next_send);
-                    self.next_send += 1;
                     let mode = storm.map_or(SendMode::Alone, SendMode::Digest);
-                    state.open(Claim { send, name, now }, &deliveries, mode, writes)
+                    Some(state.open(claim, &deliveries, mode, writes))
                 }
             };
-            let changes = match &job {
-                Some(Job::First(claimed)) => claimed.changes_a_message(),
-                Some(Job::Again { .. }) | None => false,
-            };
+            let mut changes = false;
+            if let Some(Job::First(claimed)) = &job {
+                self.next_send += 1;
+                changes = claimed.changes_a_message();
+            }
             let of_threads = policy.threads.as_ref().filter(|_| changes).map(|threads| &threads.endpoint);
             for endpoint in policy.pace.map(|_| &policy.endpoint).into_iter().chain(of_threads) {
                 self.windows.entry(endpoint.clone()).or_default().note(now);

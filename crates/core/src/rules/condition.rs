@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::pattern::Pattern;
 use super::rule::Field;
-use crate::event::Subject;
+use crate::event::{Subject, Target};
 
 /// Keys that must all fit; of the patterns of a key one must fit. Without keys everything fits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -41,6 +41,20 @@ impl Conditions {
                 Some(id) => facts.remember((id, *field), || pattern.matches(text)),
                 None => pattern.matches(text),
             })
+        })
+    }
+
+    /// Whether its keys about places fit a target.
+    pub fn admits(&self, target: &Target) -> bool {
+        self.keys.iter().all(|(field, patterns)| {
+            let place = match field {
+                Field::Source => &target.source,
+                Field::Cluster => &target.cluster,
+                Field::Namespace => &target.namespace,
+                Field::Service => &target.service,
+                _ => return true,
+            };
+            patterns.iter().any(|pattern| pattern.matches(place.trim()))
         })
     }
 

@@ -3,7 +3,7 @@
 
 use super::pattern::Pattern;
 use super::rule::Field;
-use crate::diagnostic::did_you_mean;
+use crate::diagnostic::meant_or;
 
 /// What is odd about a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,10 +173,7 @@ fn level(exact: &str) -> Option<Doubt> {
     if ["Normal", "Warning"].contains(&exact) {
         return None;
     }
-    let help = match did_you_mean(exact, ["Normal", "Warning"]) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => "a level is `Normal` or `Warning`".into(),
-    };
+    let help = meant_or(exact, ["Normal", "Warning"], || "a level is `Normal` or `Warning`".into());
     Some(Doubt { certain: true, ..Doubt::new(format!("no event has the level `{exact}`"), help) })
 }
 

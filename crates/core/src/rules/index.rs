@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use aho_corasick::AhoCorasick;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::condition::Facts;
@@ -15,7 +16,6 @@ use super::literals;
 use super::memo::Memo;
 use super::pattern::Pattern;
 use super::rule::Field;
-use super::windows::Windows;
 
 /// The keys that an item needs, all of them.
 pub type Keys<'a> = Vec<&'a (Field, Vec<Pattern>)>;
@@ -127,7 +127,7 @@ impl Tried {
 struct FieldLiterals {
     field: Field,
     gate: Gate,
-    windows: Windows,
+    automaton: AhoCorasick,
     items: Vec<Vec<u32>>,
     /// Texts repeat, and searching one for thousands of literals costs more than looking the result up.
     memo: Memo,
@@ -182,14 +182,10 @@ impl FieldLiterals {
         } else {
             text
         };
-        // Take a literal that is found twice in a row once; the caller drops the other duplicates.
-        let mut last = usize::MAX;
-        self.windows.find(text, |literal| {
-            if literal != last {
-                found.extend_from_slice(&self.items[literal]);
-                last = literal;
-            }
-        });
+        // The caller drops duplicates.
+        for hit in self.automaton.find_overlapping_iter(text) {
+            found.extend_from_slice(&self.items[hit.pattern().as_usize()]);
+        }
     }
 }
 
@@ -372,10 +368,10 @@ impl<'a> Plan<'a> {
         }
         for (field, by_text) in self.literals {
             let (texts, items): (Vec<String>, Vec<Vec<u32>>) = by_text.into_iter().unzip();
-            match Windows::new(texts) {
-                Ok(windows) => {
+            match AhoCorasick::builder().ascii_case_insensitive(true).build(texts) {
+                Ok(automaton) => {
                     let gate = self.gates.remove(&field).unwrap_or_default();
-                    index.fields.push(FieldLiterals { field, gate, windows, items, memo: Memo::default() });
+                    index.fields.push(FieldLiterals { field, gate, automaton, items, memo: Memo::default() });
                 }
                 // More literals than an automaton can number: slow is better than wrong.
                 Err(_) => index.always.extend(items.into_iter().flatten()),
@@ -392,4 +388,52 @@ fn cheapest<'a>(
 ) -> Option<(usize, &'a literals::Requirement)> {
     let costs = requirements.iter().map(|requirement| (counts.literal_cost(field, requirement), requirement));
     costs.min_by_key(|(cost, _)| *cost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Level, Subject, Target};
+    use crate::time::Time;
+
+    /// Which of these globs `*literal*` are candidates for a message.
+    fn candidates(literals: &[&str], message: &str) -> Vec<u32> {
+        let keys: Vec<(Field, Vec<Pattern>)> = literals
+            .iter()
+            .map(|literal| (Field::Message, vec![Pattern::parse(&format!("*{literal}*")).unwrap()]))
+            .collect();
+        let index = Index::new(keys.iter().map(|key| vec![key]));
+        let target = Target::new("prod", "cls-1", "shop", "web");
+        let event = Event {
+            series: false,
+            first_seen: Time::default(),
+            last_seen: Time::default(),
+            count: 1,
+            level: Level::Warning,
+            obj_type: "Pod".into(),
+            obj_name: "web-0".into(),
+            reason: "Failed".into(),
+            message: message.into(),
+        };
+        index.candidates(&Facts::new(&Subject { target: &target, event: &event, workload: "web" }))
+    }
+
+    #[test]
+    fn a_literal_is_found_wherever_it_begins() {
+        for before in 0..9 {
+            for after in 0..5 {
+                let text = format!("{}a LITERAL that is long{}", "x".repeat(before), "y".repeat(after));
+                assert_eq!(candidates(&["literal", "a literal that is long"], &text), [0, 1], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn literals_are_found_where_they_are() {
+        let literals = ["image", "ag", "back-off", "失败", "pull image x", "imagination"];
+        assert_eq!(candidates(&literals, "Pull Image"), [0, 1]);
+        assert_eq!(candidates(&literals, "pull image x失败"), [0, 1, 3, 4]);
+        assert_eq!(candidates(&literals, "BACK-OFF"), [2]);
+        assert_eq!(candidates(&literals, "imaginatio"), [1]);
+    }
 }

@@ -1,7 +1,6 @@
 //! The keys of rule files: one row a key, from which the reader, its help, the JSON Schema and the table of
 //! docs/rules.md follow. How incidents use them is decided in `core::incident`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::raw;
 use super::rule::{Action, Field, Per, Severity, Until};
 use crate::template;
 use crate::yaml::key::{
-    AtLeast, Described, Key, Number, Off, Own, Row, Text, Truth, Words, Zone, map_schema, one_or_many_schema,
+    AtLeast, Described, Key, Number, Off, Own, Row, Text, TextMap, Truth, Words, Zone, map_schema, one_or_many_schema,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -103,9 +102,9 @@ pub(super) const RUNBOOK: Key<Own<String>> = Key::optional(
     Own { read: raw::runbook, schema: text_schema },
     "A web address where help is written [default: none].",
 );
-pub(super) const LABELS: Key<Own<BTreeMap<String, String>>> = Key::optional(
+pub(super) const LABELS: Key<TextMap> = Key::optional(
     "labels",
-    Own { read: raw::labels, schema: || json!({"type": "object", "additionalProperties": text_schema()}) },
+    TextMap("a map such as {team: shop}", "a text, quoted if it is a list or a map"),
     "The team's own facts, shown and passed on to webhooks [default: none].",
 );
 pub(super) const ESCALATE: Key<Described> = Key::optional(

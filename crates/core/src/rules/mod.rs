@@ -21,7 +21,6 @@ pub mod quiet;
 pub mod raw;
 pub mod rule;
 pub mod set;
-mod windows;
 
 pub use compile::{Compiled, Located, RuleFile, compile};
 pub use condition::{Conditions, Facts};

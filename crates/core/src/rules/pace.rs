@@ -7,6 +7,7 @@ use super::compile::Located;
 use super::rule::{Action, Field, RuleSettings, Until};
 use crate::diagnostic::Diagnostic;
 use crate::reports::{KUBELET, SERIES};
+use crate::yaml::write_duration;
 
 /// Reasons that the kubelet repeats about a pod.
 const KUBELETS: [&str; 14] = [
@@ -69,9 +70,10 @@ fn rare_words(located: &Located) -> Option<(String, String)> {
     let message = format!(
         "the rule `{}` may never open for what lasts: {says}, so {count} of `{reason}` need {}",
         key.name,
-        written(needed)
+        write_duration(needed)
     );
-    let help = format!("write `within: {}`, or add `lasts: 5m` to open when it is there for so long", written(needed));
+    let help =
+        format!("write `within: {}`, or add `lasts: 5m` to open when it is there for so long", write_duration(needed));
     Some((message, help))
 }
 
@@ -84,10 +86,10 @@ fn coarse_polls(settings: &RuleSettings, poll_every: Option<Duration>) -> Option
         "the rule `{}` has a window of {}, but podbell reads every {}: of what happens in between only the first and the \
          last are dated",
         settings.key.name,
-        written(open_when.within),
-        written(every)
+        write_duration(open_when.within),
+        write_duration(every)
     );
-    Some((message, format!("write `within: {}` or more, or read more often (`poll_every`)", written(every))))
+    Some((message, format!("write `within: {}` or more, or read more often (`poll_every`)", write_duration(every))))
 }
 
 /// A silence that is shorter than the kubelet's own.
@@ -104,20 +106,8 @@ fn short_silence(located: &Located) -> Option<(String, String)> {
     let message = format!(
         "the rule `{}` calls what lasts over: its `resolve_after` is {}, and `{reason}` may be said once in {}",
         key.name,
-        written(*resolve_after),
-        written(every)
+        write_duration(*resolve_after),
+        write_duration(every)
     );
-    Some((message, format!("write `resolve_after: {}` or more", written(every + Duration::from_secs(300)))))
-}
-
-/// A duration as rule files have it.
-fn written(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, 0) => format!("{minutes}m"),
-        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
-        (hours, 0, _) => format!("{hours}h"),
-        (hours, minutes, _) => format!("{hours}h{minutes}m"),
-    }
+    Some((message, format!("write `resolve_after: {}` or more", write_duration(every + Duration::from_secs(300)))))
 }

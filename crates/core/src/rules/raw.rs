@@ -13,10 +13,10 @@ use super::keys;
 use super::pattern::{Pattern, PatternError};
 use super::quiet::Active;
 use super::rule::{CountSteps, Destination, Field, OpenWhen, Per, Severity, Until};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Diagnostic, meant_or};
 use crate::template::{self, Template};
 use crate::yaml::key::Shape as _;
-use crate::yaml::{MapReader, Node, Reader, Value};
+use crate::yaml::{MapReader, Node, Reader, Value, valid_or_absent};
 
 /// The settings of a rule or of `defaults`; `None` where nothing is given.
 #[derive(Clone, Debug, Default)]
@@ -297,15 +297,6 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
     }
 }
 
-/// `None` where something was given and could not be read.
-fn valid_or_absent<T>(given: Option<Option<T>>) -> Option<Option<T>> {
-    match given {
-        Some(None) => None,
-        Some(read) => Some(read),
-        None => Some(None),
-    }
-}
-
 /// Reads the name of a family, whose rules are all of this file.
 pub(super) fn family(node: &Node, reader: &mut Reader) -> Option<Arc<str>> {
     let name = reader.text(node, "a name such as pods")?.trim();
@@ -383,10 +374,8 @@ pub fn check_destination(name: &str, node: &Node, reader: &mut Reader, names: &N
     let unknown = |known: &Vec<Destination>| !known.iter().any(|other| **other == *name);
     let list = |known: &[Destination]| known.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
     if let Some(known) = names.destinations.as_ref().filter(|known| unknown(known)) {
-        let help = match did_you_mean(name, known.iter().map(|known| &**known)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("notifiers of podbell.yaml: {}", list(known)),
-        };
+        let all = || format!("notifiers of podbell.yaml: {}", list(known));
+        let help = meant_or(name, known.iter().map(|known| &**known), all);
         reader.error_help(&node.span, format!("unknown destination `{name}`"), help);
     } else if let Some(allowed) = names.may_notify.as_ref().filter(|allowed| unknown(allowed)) {
         let help = format!("`may_notify` in podbell.yaml allows: {}", list(allowed));
@@ -416,11 +405,10 @@ fn people(node: &Node, reader: &mut Reader, names: &Names) -> Vec<String> {
     for item in reader.one_or_many(node) {
         let Some(name) = reader.text(item, "a name of `mentions:` in podbell.yaml") else { continue };
         if let Some(known) = names.mentions.as_ref().filter(|known| !known.iter().any(|other| other == name)) {
-            let help = match did_you_mean(name, known.iter().map(String::as_str)) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None if known.is_empty() => "add it to `mentions:` in podbell.yaml, which names nobody yet".to_owned(),
-                None => format!("add it to `mentions:` in podbell.yaml; known: {}", known.join(", ")),
-            };
+            let help = meant_or(name, known.iter().map(String::as_str), || match known.is_empty() {
+                true => "add it to `mentions:` in podbell.yaml, which names nobody yet".to_owned(),
+                false => format!("add it to `mentions:` in podbell.yaml; known: {}", known.join(", ")),
+            });
             reader.error_help(&item.span, format!("nobody is called `{name}`"), help);
         }
         people.push(name.to_owned());
@@ -435,12 +423,4 @@ pub(super) fn runbook(node: &Node, reader: &mut Reader) -> Option<String> {
         reader.warning_help(&node.span, "a runbook is a web address", help);
     }
     Some(text.to_owned())
-}
-
-pub(super) fn labels(node: &Node, reader: &mut Reader) -> Option<BTreeMap<String, String>> {
-    let map = reader.map(node, "a map such as {team: shop}")?;
-    let label = |(key, value): &(Node, Node)| {
-        Some((key.text()?.to_owned(), reader.text(value, "a text, quoted if it is a list or a map")?.to_owned()))
-    };
-    Some(map.pairs().iter().filter_map(label).collect())
 }

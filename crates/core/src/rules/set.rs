@@ -182,7 +182,9 @@ impl Rules {
 
     /// The rules that could notify of what a target shows, judged by the target alone.
     pub fn notifying_rules<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Rule> {
-        self.rules.iter().filter(|rule| rule.action == Action::Notify && could_see(rule, target))
+        self.rules
+            .iter()
+            .filter(|rule| rule.action == Action::Notify && required_of(rule).all(|one| one.admits(target)))
     }
 
     /// A hash that is equal for equal content; cached verdicts are valid for one hash.
@@ -213,30 +215,20 @@ fn fits(rule: &Rule, facts: &Facts<'_>) -> bool {
         && !rule.except.iter().any(|except| except.fit(facts))
 }
 
-/// Whether a rule's conditions on places admit a target.
-fn could_see(rule: &Rule, target: &Target) -> bool {
-    let place = |field: Field| match field {
-        Field::Source => Some(&target.source),
-        Field::Cluster => Some(&target.cluster),
-        Field::Namespace => Some(&target.namespace),
-        Field::Service => Some(&target.service),
-        _ => None,
-    };
-    let mut keys = rule.scopes.iter().chain([&rule.matching]).flat_map(|conditions| conditions.keys());
-    keys.all(|(field, patterns)| {
-        place(*field).is_none_or(|fact| patterns.iter().any(|pattern| pattern.matches(fact.trim())))
-    })
-}
-
 /// Whether events of this level can match.
 fn looks_at(rule: &Rule, level: Level) -> bool {
     let key = rule.matching.key(Field::Level);
     key.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(level.as_str())))
 }
 
+/// The conditions that all must hold.
+fn required_of(rule: &Rule) -> impl Iterator<Item = &Conditions> {
+    rule.scopes.iter().chain([&rule.matching])
+}
+
 /// The keys without which a rule cannot match.
 fn required(rule: &Rule) -> Keys<'_> {
-    rule.scopes.iter().chain([&rule.matching]).flat_map(Conditions::keys).collect()
+    required_of(rule).flat_map(Conditions::keys).collect()
 }
 
 /// For each rule the others of its family: of the same file, with the same `group_by`.

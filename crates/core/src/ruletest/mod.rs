@@ -6,7 +6,6 @@
 
 mod coverage;
 pub mod keys;
-mod offset;
 mod read;
 mod row;
 mod run;
@@ -16,10 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use coverage::{Coverage, Item};
-pub use offset::offset;
 pub use read::read;
 pub use row::{Cell, MOST_POLLS};
 pub use run::{Actual, Verdict, run, setup};
+
+pub use crate::yaml::write_duration as offset;
 
 use super::diagnostic::Source;
 use super::event::{Level, Target};

@@ -8,13 +8,13 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::{Case, Expected, Row, TestFile, keys};
-use crate::diagnostic::{Diagnostic, Source, did_you_mean};
+use crate::diagnostic::{Diagnostic, Source, meant_or};
 use crate::event::Target;
 use crate::rules::rule::RuleKey;
 use crate::rules::{Pattern, Rules};
 use crate::time::Time;
 use crate::yaml::key::{Key, Row as _, Text};
-use crate::yaml::{self, MapReader, Node, Reader};
+use crate::yaml::{self, MapReader, Node, Reader, valid_or_absent};
 
 /// The start of tests that have none: 2026-01-01 00:00:00 UTC, a Thursday.
 const START: Time = Time::from_seconds(1_767_225_600);
@@ -162,33 +162,19 @@ fn expected(node: &Node, reader: &mut Reader) -> Option<Expected> {
     // A value that was given but could not be read makes the whole notice unreadable.
     Some(Expected {
         span: node.span.clone(),
-        at: said(at)?,
-        notice: said(notice)?,
-        rule: said(rule)?,
+        at: valid_or_absent(at)?,
+        notice: valid_or_absent(notice)?,
+        rule: valid_or_absent(rule)?,
         to,
-        severity: said(severity)?,
-        title: said(title)?,
-        text: said(text)?,
+        severity: valid_or_absent(severity)?,
+        title: valid_or_absent(title)?,
+        text: valid_or_absent(text)?,
     })
-}
-
-fn said<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        Some(None) => None,
-        Some(Some(value)) => Some(Some(value)),
-        None => Some(None),
-    }
 }
 
 fn pattern(node: &Node, reader: &mut Reader) -> Option<Pattern> {
     let text = reader.text(node, "a pattern")?;
-    match Pattern::parse(text) {
-        Ok(pattern) => Some(pattern),
-        Err(error) => {
-            reader.error(&node.span, error.to_string());
-            None
-        }
-    }
+    reader.accept(&node.span, Pattern::parse(text))
 }
 
 /// See [`TestFile::check_names`].
@@ -197,11 +183,8 @@ pub(super) fn check_names(file: &TestFile, rules: &Rules) -> Vec<Diagnostic> {
     let destinations: Vec<&str> =
         rules.iter().flat_map(|(_, rule)| rule.settings.notify.iter().map(|name| &**name)).collect();
     let mut found = Vec::new();
-    let mut unknown = |span: &Range<usize>, message: String, meant: Option<&str>, all: &[&str]| {
-        let help = match meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("known here: {}", first_few(all)),
-        };
+    let mut unknown = |span: &Range<usize>, message: String, word: &str, all: &[&str]| {
+        let help = meant_or(word, all.iter().copied(), || format!("known here: {}", first_few(all)));
         found.push(Diagnostic::error(&file.source, span.clone(), message).help(help));
     };
     for expected in file.cases.iter().flat_map(|case| &case.expected) {
@@ -209,13 +192,11 @@ pub(super) fn check_names(file: &TestFile, rules: &Rules) -> Vec<Diagnostic> {
             && !keys.iter().any(|key| is_called(key, rule))
         {
             let names: Vec<&str> = keys.iter().map(|key| &*key.name).collect();
-            let meant = did_you_mean(rule, names.iter().copied());
-            unknown(span, format!("no rule is called `{rule}`"), meant, &names);
+            unknown(span, format!("no rule is called `{rule}`"), rule, &names);
         }
         for (name, span) in expected.to.iter().flatten() {
             if !destinations.contains(&&**name) {
-                let meant = did_you_mean(name, destinations.iter().copied());
-                unknown(span, format!("no rule notifies `{name}`"), meant, &destinations);
+                unknown(span, format!("no rule notifies `{name}`"), name, &destinations);
             }
         }
     }

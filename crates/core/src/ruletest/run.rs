@@ -10,13 +10,14 @@ use super::coverage::Coverage;
 use super::read::is_called;
 use super::row::{self, Cell};
 use super::{Case, Expected, offset};
+use crate::backtest;
 use crate::event::{Event, Subject, Target};
 use crate::message::{Language, Style, compose};
 use crate::notice::{Notice, NoticeBody, NoticeKind};
 use crate::replay::{Outcomes, Replay};
 use crate::rules::Rules;
 use crate::rules::rule::{Destination, RuleKey, Severity};
-use crate::source::{Problem, SourceInfo};
+use crate::source::Problem;
 use crate::step::Setup;
 use crate::time::Time;
 use crate::workload;
@@ -60,16 +61,7 @@ impl Verdict {
 
 /// The setup of the cases of one file.
 pub fn setup(rules: Rules, cases: &[Case]) -> Arc<Setup> {
-    let info = SourceInfo {
-        poll_every: Duration::from_secs(60),
-        memory: Duration::from_secs(3600),
-        first_poll_window: Duration::from_secs(600),
-        utc_offset_seconds: 0,
-        aliases: BTreeMap::new(),
-    };
-    let sources = cases.iter().flat_map(|case| &case.rows).map(|row| (row.target.source.clone(), info.clone()));
-    let destinations = rules.iter().flat_map(|(_, rule)| rule.settings.notify.clone()).collect();
-    Arc::new(Setup { sources: sources.collect(), operator: Vec::new(), destinations, rules, daily: BTreeMap::new() })
+    backtest::setup(rules, cases.iter().flat_map(|case| &case.rows).map(|row| row.target.source.clone()))
 }
 
 /// Runs a case, beginning with a good empty poll, and compares.

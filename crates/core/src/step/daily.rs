@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::decision::{Decision, Effect, Verdict};
-use super::{NoticeDraft, Setup, State, Turn};
-use crate::notice::{Info, NoticeBody, NoticeKind};
+use super::{Setup, State, Turn};
+use crate::notice::Info;
 use crate::rules::Severity;
 use crate::rules::quiet::Hours;
 use crate::rules::rule::Destination;
@@ -136,14 +136,7 @@ impl State {
             };
             *day = Day { due: at.0.next_start(turn.now), ..Day::new(turn.now) };
             turn.writes.daily = true;
-            let made = NoticeDraft {
-                kind: NoticeKind::Info,
-                caused_at: turn.now,
-                severity: Severity::Info,
-                to: vec![name.clone()],
-                body: NoticeBody::Info(info),
-            };
-            self.notice(made, turn);
+            self.inform(Severity::Info, vec![name.clone()], info, turn);
         }
     }
 }

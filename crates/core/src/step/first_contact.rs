@@ -12,6 +12,7 @@ use crate::diff::Diff;
 use crate::event::{Event, Level, Target};
 use crate::notice::{ClockHint, Info, NoticeBody, NoticeKind};
 use crate::rules::Severity;
+use crate::rules::rule::Destination;
 use crate::source::SourceInfo;
 use crate::time::Time;
 use crate::workload;
@@ -165,25 +166,18 @@ impl State {
     pub(super) fn wake_sources(&mut self, turn: &mut Turn<'_>) {
         let names: Vec<Arc<str>> = self.sources.keys().cloned().collect();
         for name in names {
-            if let Some(info) = self.first_contact(turn.setup, &name, turn.now) {
-                self.inform(&name, info, turn);
-            }
-            if let Some(info) = self.blind_time(&name, turn.now) {
-                self.inform(&name, info, turn);
+            let first = self.first_contact(turn.setup, &name, turn.now);
+            for info in first.into_iter().chain(self.blind_time(&name, turn.now)) {
+                turn.writes.sources.insert(name.clone());
+                self.inform(Severity::Info, turn.setup.operator.clone(), info, turn);
             }
         }
     }
 
-    fn inform(&mut self, source: &Arc<str>, info: Info, turn: &mut Turn<'_>) {
-        turn.writes.sources.insert(source.clone());
-        let made = NoticeDraft {
-            kind: NoticeKind::Info,
-            caused_at: turn.now,
-            severity: Severity::Info,
-            to: turn.setup.operator.clone(),
-            body: NoticeBody::Info(info),
-        };
-        self.notice(made, turn);
+    /// Notifies of something that is no problem of its own.
+    pub(super) fn inform(&mut self, severity: Severity, to: Vec<Destination>, info: Info, turn: &mut Turn<'_>) {
+        let body = NoticeBody::Info(info);
+        self.notice(NoticeDraft { kind: NoticeKind::Info, caused_at: turn.now, severity, to, body }, turn);
     }
 
     /// The notice of the first contact, once per source: as soon as every target was read, or after two poll intervals.

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{NoticeDraft, Setup, State, Turn};
+use super::{Setup, State, Turn};
 use crate::event::Subject;
 use crate::incident::hold::{Held, Holds, Window};
 use crate::incident::{Incident, Phase};
-use crate::notice::{Info, NoticeBody, NoticeKind};
+use crate::notice::Info;
 use crate::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use crate::rules::{Facts, RuleId, Severity};
 use crate::time::Time;
@@ -145,15 +145,7 @@ impl State {
                 over: over.into_iter().filter(|words| !words.is_empty()).take(MOST_NAMED).cloned().collect(),
                 still_open,
             };
-            let body = NoticeBody::Info(info);
-            let made = NoticeDraft {
-                kind: NoticeKind::Info,
-                caused_at: turn.now,
-                severity: Severity::Info,
-                to: vec![to],
-                body,
-            };
-            self.notice(made, turn);
+            self.inform(Severity::Info, vec![to], info, turn);
         }
     }
 

@@ -236,17 +236,12 @@ impl State {
     }
 
     pub(super) fn discovery_recovered(&mut self, source: &Arc<str>, turn: &mut Turn<'_>) {
-        let subject = TroubleSubject::Source(source.to_string());
-        let ids: Vec<u64> =
-            self.troubles.values().filter(|trouble| trouble.subject == subject).map(|trouble| trouble.id).collect();
-        for id in ids {
-            self.remove_member(id, &Member::Other(DISCOVERY.to_owned()), turn);
-        }
+        self.leave_all(&TroubleSubject::Source(source.to_string()), DISCOVERY, turn);
     }
 
     /// A watch was cut: a trouble, if it lasts. If the watch fails in another way meanwhile, the trouble takes the
     /// newer text.
-    pub(super) fn watch_failed(&mut self, covers: &Covers, error: &Problem, turn: &mut Turn<'_>) {
+    pub(super) fn watch_cut(&mut self, covers: &Covers, error: &Problem, turn: &mut Turn<'_>) {
         let subject = TroubleSubject::Source(covers.source.to_string());
         let member = covers.name();
         let mine = |trouble: &&mut TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
@@ -273,13 +268,7 @@ impl State {
 
     /// A watch works again.
     pub(super) fn watch_recovered(&mut self, covers: &Covers, turn: &mut Turn<'_>) {
-        let subject = TroubleSubject::Source(covers.source.to_string());
-        let member = covers.name();
-        let with = |trouble: &&TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
-        let ids: Vec<u64> = self.troubles.values().filter(with).map(|trouble| trouble.id).collect();
-        for id in ids {
-            self.remove_member(id, &Member::Other(member.clone()), turn);
-        }
+        self.leave_all(&TroubleSubject::Source(covers.source.to_string()), &covers.name(), turn);
     }
 
     /// Ends what is left of a removed source's troubles, such as that of its discovery.
@@ -322,13 +311,7 @@ impl State {
                 self.join_trouble(subject, error, (Member::Other(name.to_owned()), turn.now), Duration::ZERO, turn);
                 self.wake_troubles(turn);
             }
-            None => {
-                let ids: Vec<u64> =
-                    self.troubles.values().filter(|t| t.subject == subject).map(|trouble| trouble.id).collect();
-                for id in ids {
-                    self.remove_member(id, &Member::Other(name.to_owned()), turn);
-                }
-            }
+            None => self.leave_all(&subject, name, turn),
         }
     }
 
@@ -344,30 +327,15 @@ impl State {
 
     /// Deliveries were given up.
     pub(super) fn dead(&mut self, destination: &Destination, deliveries: u64, why: &str, turn: &mut Turn<'_>) {
-        let made = NoticeDraft {
-            kind: NoticeKind::Info,
-            caused_at: turn.now,
-            severity: Severity::Warning,
-            to: operators(turn.setup, &TroubleSubject::Destination(destination.to_string())),
-            body: NoticeBody::Info(Info::Dead {
-                destination: destination.to_string(),
-                deliveries,
-                why: why.to_owned(),
-            }),
-        };
-        self.notice(made, turn);
+        let to = operators(turn.setup, &TroubleSubject::Destination(destination.to_string()));
+        let info = Info::Dead { destination: destination.to_string(), deliveries, why: why.to_owned() };
+        self.inform(Severity::Warning, to, info, turn);
     }
 
     /// The store is not as podbell left it: the notice is made at once, and once.
     pub(super) fn store(&mut self, fate: &StoreFate, kept: Option<&str>, turn: &mut Turn<'_>) {
-        let made = NoticeDraft {
-            kind: NoticeKind::Info,
-            caused_at: turn.now,
-            severity: Severity::Critical,
-            to: turn.setup.operator.clone(),
-            body: NoticeBody::Info(Info::Store { fate: fate.clone(), kept: kept.map(str::to_owned) }),
-        };
-        self.notice(made, turn);
+        let info = Info::Store { fate: fate.clone(), kept: kept.map(str::to_owned) };
+        self.inform(Severity::Critical, turn.setup.operator.clone(), info, turn);
     }
 
     /// Makes the notices about troubles that are due.
@@ -446,6 +414,15 @@ impl State {
         self.troubles.remove(&id);
         turn.writes.troubles.remove(&id);
         turn.writes.troubles_over.insert(id);
+    }
+
+    /// Removes a member from every trouble of a subject.
+    fn leave_all(&mut self, subject: &TroubleSubject, member: &str, turn: &mut Turn<'_>) {
+        let with = |trouble: &&TroubleState| trouble.subject == *subject && trouble.members.contains_key(member);
+        let ids: Vec<u64> = self.troubles.values().filter(with).map(|trouble| trouble.id).collect();
+        for id in ids {
+            self.remove_member(id, &Member::Other(member.to_owned()), turn);
+        }
     }
 
     fn tell_trouble(&mut self, id: u64, kind: NoticeKind, caused_at: Time, until: Option<Time>, turn: &mut Turn<'_>) {

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::incidents::rule_of;
-use super::{NoticeDraft, Setup, State, Turn, Writes};
+use super::{Setup, State, Turn, Writes};
 use crate::event::Target;
 use crate::incident::{Incident, Phase};
 use crate::mute::{Acknowledged, Author, LONGEST_MUTE, Mute, Muted};
-use crate::notice::{Info, NoticeBody, NoticeKind};
+use crate::notice::Info;
 use crate::rules::Severity;
 use crate::rules::rule::Destination;
 use crate::scope::Scope;
@@ -100,14 +100,7 @@ impl State {
             holds,
         };
         let to = self.affected(turn.setup, &mute, &held);
-        let made = NoticeDraft {
-            kind: NoticeKind::Info,
-            caused_at: turn.now,
-            severity: Severity::Info,
-            to: to.into_iter().collect(),
-            body: NoticeBody::Info(info),
-        };
-        self.notice(made, turn);
+        self.inform(Severity::Info, to.into_iter().collect(), info, turn);
         turn.writes.mutes.insert(mute.id);
         self.mutes.insert(mute.id, mute.clone());
         for id in held {

@@ -10,7 +10,7 @@ use super::{Setup, State, Turn};
 use crate::diff::REMEMBER;
 use crate::event::{Event, Target};
 use crate::notice::TroubleSubject;
-use crate::source::{Covers, PartialObservation, Problem};
+use crate::source::{Covers, PartialObservation};
 use crate::time::Time;
 
 /// How often the episodes that left the lists are aged.
@@ -71,11 +71,6 @@ impl State {
             }
             self.after_poll(&target, turn);
         }
-    }
-
-    /// A watch was cut and does not come back at once: a trouble, if it lasts.
-    pub(super) fn watch_cut(&mut self, covers: &Covers, error: &Problem, turn: &mut Turn<'_>) {
-        self.watch_failed(covers, error, turn);
     }
 
     /// Until when a target was watched, if it was: what it shows later was not there before.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Facts, Failure, Part, Template, asks_for, render};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Diagnostic, meant_or};
 use crate::message::{Language, Style, facts, sample};
 use crate::notice::Story;
 use crate::rules::rule::Severity;
@@ -153,11 +153,10 @@ fn not_a_fact(part: Part, source: &str, name: &str, step: &str, within: &Facts) 
         Ok(keys) => keys.filter_map(|key| key.as_str().map(str::to_owned)).collect(),
         Err(_) => BTreeSet::new(),
     };
-    let help = match did_you_mean(step, known.iter().map(String::as_str)) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None if known.is_empty() => format!("`{}` has no parts", name.trim_end_matches(step).trim_end_matches('.')),
-        None => format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
-    };
+    let help = meant_or(step, known.iter().map(String::as_str), || match known.is_empty() {
+        true => format!("`{}` has no parts", name.trim_end_matches(step).trim_end_matches('.')),
+        false => format!("there are: {}", known.iter().cloned().collect::<Vec<_>>().join(", ")),
+    });
     Failure { part, why: format!("there is no `{name}`"), help: Some(help), at: word(source, name) }
 }
 

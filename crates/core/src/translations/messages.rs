@@ -56,7 +56,7 @@ translated! { StoreFate;
 
 translations! {
     /// What messages say.
-    pub(crate) struct MessageTexts;
+    pub struct MessageTexts;
 
     // Between items of one sentence, after a heading, and between sentences.
     comma: ", ", "，";
@@ -218,7 +218,7 @@ impl MessageTexts {
         if self.stop().ends_with(' ') { " " } else { "" }
     }
 
-    pub(crate) fn objects(self, n: u64, kind: &str) -> String {
+    pub fn objects(self, n: u64, kind: &str) -> String {
         match kind {
             "Pod" => self.pods(n),
             "Node" => self.nodes(n),
@@ -227,7 +227,7 @@ impl MessageTexts {
         }
     }
 
-    pub(crate) fn duration(self, seconds: u64) -> String {
+    pub fn duration(self, seconds: u64) -> String {
         let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
         match (days, hours, minutes) {
             (0, 0, 0) => self.seconds(seconds),
@@ -240,7 +240,7 @@ impl MessageTexts {
     }
 
     /// Where somebody did something; the name of a chat is not translated.
-    pub(crate) fn via(self, via: &str) -> String {
+    pub fn via(self, via: &str) -> String {
         match (via, via.strip_prefix("api ")) {
             ("page", _) => self.via_page().to_owned(),
             ("command line", _) => self.via_command_line().to_owned(),

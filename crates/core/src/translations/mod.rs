@@ -14,6 +14,7 @@
 //! wrong placeholder shows only when somebody reads the message, and each language has a file of its own.
 
 #[cfg(test)]
+#[path = "glossary_tests.rs"]
 mod glossary;
 
 pub(crate) mod answers;

@@ -1,5 +1,6 @@
 //! Durations as people write them: `15s`, `10m`, `1h30m`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Why a text is not a duration, with what was probably meant.
@@ -54,6 +55,21 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
+/// Writes a duration as short as possible: `0m`, `17m`, `1h30m`.
+pub fn write_duration(span: Duration) -> String {
+    let millis = span.as_millis();
+    let mut text = String::new();
+    let mut rest = millis;
+    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if rest >= size {
+            // Writing into a text cannot fail.
+            let _ = write!(text, "{}{unit}", rest / size);
+            rest %= size;
+        }
+    }
+    if text.is_empty() { "0m".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +91,12 @@ mod tests {
         assert_eq!(seconds(""), Err(DurationError::Malformed(String::new())));
         assert_eq!(seconds("999d"), Err(DurationError::TooLong("999d".into())));
         assert!(matches!(seconds("99999999999999999999999s"), Err(DurationError::TooLong(_))));
+    }
+
+    #[test]
+    fn offsets_read_as_they_are_written() {
+        for (millis, text) in [(0, "0m"), (15_000, "15s"), (1_020_000, "17m"), (5_400_000, "1h30m"), (1, "1ms")] {
+            assert_eq!(write_duration(Duration::from_millis(millis)), text);
+        }
     }
 }

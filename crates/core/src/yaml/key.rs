@@ -1,6 +1,7 @@
 //! Keys as rows of tables: what a key is called, what it takes, whether it must be there. The reader, the JSON Schema
 //! and the tables of the documentation follow from the same row.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -246,6 +247,24 @@ impl Shape for Text {
     }
 }
 
+/// A map of texts. The fields are what messages call it, and one of its values.
+#[derive(Clone, Copy, Debug)]
+pub struct TextMap(pub &'static str, pub &'static str);
+
+impl Shape for TextMap {
+    type Value = BTreeMap<String, String>;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<Self::Value> {
+        let map = reader.map(node, self.0)?;
+        let pair = |(key, value): &(Node, Node)| Some((key.text()?.to_owned(), Text(self.1).read(value, reader)?));
+        Some(map.pairs().iter().filter_map(pair).collect())
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "object", "additionalProperties": Text(self.1).schema()})
+    }
+}
+
 /// `true` or `false`.
 #[derive(Clone, Copy, Debug)]
 pub struct Truth;
@@ -312,6 +331,23 @@ impl<T: Copy + Sync> Shape for Words<T> {
 
     fn schema(&self) -> Json {
         json!({"enum": self.1.iter().map(|(word, _)| *word).collect::<Vec<_>>()})
+    }
+}
+
+/// One of a table's rows, by its name: what it is called in errors, the table, a row's name.
+#[derive(Clone, Copy, Debug)]
+pub struct RowOf<T: 'static>(pub &'static str, pub &'static [T], pub fn(&T) -> &'static str);
+
+impl<T: Sync> Shape for RowOf<T> {
+    type Value = &'static T;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<&'static T> {
+        let names: Vec<_> = self.1.iter().map(|row| ((self.2)(row), row)).collect();
+        reader.word(node, self.0, &names)
+    }
+
+    fn schema(&self) -> Json {
+        json!({"enum": self.1.iter().map(self.2).collect::<Vec<_>>()})
     }
 }
 

@@ -10,8 +10,9 @@ mod read;
 mod tree;
 mod version;
 
-pub use duration::{DurationError, parse_duration};
+pub use duration::{DurationError, parse_duration, write_duration};
 use read::MAX_ITEMS;
+pub(crate) use read::valid_or_absent;
 pub use read::{MapReader, Reader};
 pub use tree::{MAX_BYTES, Node, Value, parse};
 pub use version::{MAY_SAY_VERSION, Said, VERSION, version};

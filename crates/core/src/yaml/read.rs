@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::tree::{Node, Value};
 use super::{DurationError, parse_duration};
-use crate::diagnostic::{Diagnostic, Source, did_you_mean};
+use crate::diagnostic::{Diagnostic, Source, did_you_mean, meant_or};
 
 /// Reads the nodes of one file and collects what is wrong with them.
 #[derive(Debug)]
@@ -133,25 +133,31 @@ impl Reader {
 
     /// A text that is not blank, trimmed.
     pub fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
-        match node.text().map(str::trim) {
-            Some("") => {
-                self.error(&node.span, format!("expected {what}, found an empty text"));
-                None
-            }
-            Some(text) => Some(text),
-            None => {
-                self.expected(node, what);
-                None
-            }
+        let text = self.scalar(node, what)?.trim();
+        if text.is_empty() {
+            self.error(&node.span, format!("expected {what}, found an empty text"));
         }
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    fn scalar<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
+        if node.text().is_none() {
+            self.expected(node, what);
+        }
+        node.text()
+    }
+
+    /// What was read, or `None` and the error of why it could not be.
+    pub fn accept<T, E: std::fmt::Display>(&mut self, span: &Range<usize>, read: Result<T, E>) -> Option<T> {
+        read.map_err(|error| self.error(span, error.to_string())).ok()
     }
 
     /// `true` or `false`.
     pub fn truth(&mut self, node: &Node) -> Option<bool> {
-        match node.text() {
-            Some("true") => Some(true),
-            Some("false") => Some(false),
-            Some(other) => {
+        match self.scalar(node, "true or false")? {
+            "true" => Some(true),
+            "false" => Some(false),
+            other => {
                 let help = match other.to_lowercase().as_str() {
                     "yes" | "on" | "true" => "write `true`",
                     "no" | "off" | "false" => "write `false`",
@@ -160,20 +166,13 @@ impl Reader {
                 self.error_help(&node.span, format!("expected true or false, found `{other}`"), help);
                 None
             }
-            None => {
-                self.expected(node, "true or false");
-                None
-            }
         }
     }
 
     /// A whole number between these bounds.
     pub fn number(&mut self, node: &Node, bounds: Range<u64>) -> Option<u64> {
         let what = format!("a whole number from {} to {}", bounds.start, bounds.end.saturating_sub(1));
-        let Some(text) = node.text() else {
-            self.expected(node, &what);
-            return None;
-        };
+        let text = self.scalar(node, &what)?;
         match text.replace('_', "").parse() {
             Ok(number) if bounds.contains(&number) => Some(number),
             _ => {
@@ -185,10 +184,7 @@ impl Reader {
 
     /// A duration of at least `least`.
     pub fn duration(&mut self, node: &Node, least: Duration) -> Option<Duration> {
-        let Some(text) = node.text() else {
-            self.expected(node, "a duration such as `15m`");
-            return None;
-        };
+        let text = self.scalar(node, "a duration such as `15m`")?;
         match parse_duration(text) {
             Ok(duration) if duration >= least => Some(duration),
             Ok(_) => {
@@ -223,6 +219,11 @@ impl Reader {
         self.error_help(&node.span, format!("`{text}` is not {what}"), help);
         None
     }
+}
+
+/// What a key says that may be left out: `None` if it cannot be read, `Some(None)` if it is not there.
+pub(crate) fn valid_or_absent<T>(given: Option<Option<T>>) -> Option<Option<T>> {
+    given.map_or(Some(None), |read| read.map(Some))
 }
 
 fn short(duration: Duration) -> String {
@@ -289,11 +290,9 @@ impl<'n> MapReader<'n> {
             if reader.errors() >= MAX_FOUND {
                 return;
             }
-            let help = match (elsewhere(name), did_you_mean(name, self.asked.iter().copied())) {
-                (Some(help), _) => help.to_owned(),
-                (None, Some(meant)) => format!("did you mean `{meant}`?"),
-                (None, None) => format!("known keys here: {}", self.asked.join(", ")),
-            };
+            let known = || format!("known keys here: {}", self.asked.join(", "));
+            let help = elsewhere(name).map(str::to_owned);
+            let help = help.unwrap_or_else(|| meant_or(name, self.asked.iter().copied(), known));
             reader.error_help(&key.span, format!("unknown key `{name}`"), help);
         }
     }

@@ -68,18 +68,13 @@ impl Store {
     fn write_again(&mut self) -> Result<(), SqliteError> {
         let fresh = place::beside(&self.path, "fresh");
         let io = |source| SqliteError::io(&self.path, &fresh, source);
-        if fresh.exists() {
-            std::fs::remove_file(&fresh).map_err(io)?;
-        }
+        place::remove(&fresh).map_err(io)?;
         self.connection.execute("VACUUM INTO ?1", [fresh.to_string_lossy()]).map_err(|source| self.error(source))?;
         place::make_private(&fresh).map_err(io)?;
         // On close, the old connection must not delete the file that has its log's name by then.
         self.keep_log(true)?;
         for companion in ["wal", "shm"] {
-            match std::fs::remove_file(place::companion(&self.path, companion)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-                _ => {}
-            }
+            place::remove(&place::companion(&self.path, companion)).map_err(io)?;
         }
         match &mut self.ownership {
             Some(ownership) => ownership.put_in_place(&fresh)?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row};
+use serde::de::DeserializeOwned;
 
 use super::{SqliteError, Store, load_incidents};
 use crate::{Loaded, StoredDelivery};
@@ -38,13 +39,7 @@ impl Store {
         let (incidents, targets) = load_incidents::read_all(&self.connection, &self.path, || self.read_targets())?;
         self.targets = targets.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
         let troubles = self.troubles()?;
-        let mut sources = Vec::new();
-        let rows =
-            self.query("SELECT name, state FROM source", [], |row| Ok((text(row, 0)?, row.get::<_, String>(1)?)))?;
-        for (name, state) in rows {
-            let state = serde_json::from_str(&state).map_err(|e| self.row_error(format!("source {name}"), e))?;
-            sources.push((name, state));
-        }
+        let sources = self.named("source", "SELECT name, state FROM source")?;
         let (held, days) = (self.held()?, self.days()?);
         let incident = self.number(
             "SELECT max((SELECT coalesce(max(id), 0) FROM incident), (SELECT coalesce(max(id), 0) FROM trouble))",
@@ -61,10 +56,8 @@ impl Store {
             mutes: self.mutes()?,
             days,
             next_incident: (incident + 1).max(reserved),
-            next_mute: self.meta_number("next_mute")?.max(self.number("SELECT coalesce(max(id), 0) FROM mute")? + 1),
-            next_notice: self
-                .meta_number("next_notice")?
-                .max(self.number("SELECT coalesce(max(id), 0) FROM notice")? + 1),
+            next_mute: self.next_number("mute")?,
+            next_notice: self.next_number("notice")?,
         })
     }
 
@@ -83,28 +76,37 @@ impl Store {
         let rows = self.query("SELECT destination, window, state FROM held", [], |row| {
             Ok((text(row, 0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
         })?;
-        let wrong = |error| self.row_error("what windows hold", error);
-        rows.into_iter()
-            .map(|(to, window, state)| {
-                Ok(((to, serde_json::from_str(&window).map_err(wrong)?), serde_json::from_str(&state).map_err(wrong)?))
-            })
-            .collect()
+        let what = "what windows hold";
+        let read = |(to, window, state): (Arc<str>, String, String)| {
+            Ok(((to, self.json(what, &window)?), self.json(what, &state)?))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// Mutes that have not ended, in the order in which they were made.
     fn mutes(&self) -> Result<Vec<Mute>, SqliteError> {
-        let sql = "SELECT id, body FROM mute WHERE ended_at IS NULL ORDER BY id";
+        self.numbered("mute", "SELECT id, body FROM mute WHERE ended_at IS NULL ORDER BY id")
+    }
+
+    /// The rows of a number and JSON.
+    fn numbered<T: DeserializeOwned>(&self, kind: &str, sql: &str) -> Result<Vec<T>, SqliteError> {
         let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        let read = |(id, json): (i64, String)| {
-            serde_json::from_str(&json).map_err(|error| self.row_error(format!("mute {id}"), error))
+        rows.into_iter().map(|(id, json)| self.json(format!("{kind} {id}"), &json)).collect()
+    }
+
+    /// The rows of a name and JSON.
+    pub(super) fn named<T: DeserializeOwned>(&self, kind: &str, sql: &str) -> Result<Vec<(Arc<str>, T)>, SqliteError> {
+        let rows = self.query(sql, [], |row| Ok((text(row, 0)?, row.get::<_, String>(1)?)))?;
+        let read = |(name, json): (Arc<str>, String)| {
+            let value = self.json(format!("{kind} {name}"), &json)?;
+            Ok((name, value))
         };
         rows.into_iter().map(read).collect()
     }
 
     fn days(&self) -> Result<Days, SqliteError> {
         let days = self.query("SELECT value FROM meta WHERE key = 'days'", [], |row| row.get::<_, String>(0))?;
-        let days = days.first().map(|days| serde_json::from_str(days));
-        Ok(days.transpose().map_err(|error| self.row_error("the counts of the day", error))?.unwrap_or_default())
+        days.first().map_or_else(|| Ok(Days::default()), |days| self.json("the counts of the day", days))
     }
 
     /// Open deliveries and sends, and the health of the destinations.
@@ -114,8 +116,7 @@ impl Store {
             Ok((text(row, 0)?, text(row, 1)?, row.get::<_, String>(2)?))
         })?;
         for (name, fingerprint, health) in rows {
-            let health: Health =
-                serde_json::from_str(&health).map_err(|e| self.row_error(format!("destination {name}"), e))?;
+            let health: Health = self.json(format!("destination {name}"), &health)?;
             destinations.push((name, fingerprint, health));
         }
         let deliveries = self.stored_deliveries("state IN ('due', 'claimed') ORDER BY d.id", [])?;
@@ -136,10 +137,8 @@ impl Store {
                 .collect(),
             sends,
             attempts,
-            next_delivery: self
-                .meta_number("next_delivery")?
-                .max(self.number("SELECT coalesce(max(id), 0) FROM delivery")? + 1),
-            next_send: self.meta_number("next_send")?.max(self.number("SELECT coalesce(max(id), 0) FROM send")? + 1),
+            next_delivery: self.next_number("delivery")?,
+            next_send: self.next_number("send")?,
         })
     }
 
@@ -157,8 +156,8 @@ impl Store {
         let mut threads = Vec::with_capacity(rows.len());
         for (mut stored, shown) in rows {
             if let Some((face, at)) = shown {
-                let wrong = |error| self.row_error(format!("the message of incident {}", stored.incident), error);
-                stored.thread.shown = Some((serde_json::from_str(&face).map_err(wrong)?, Time::from_millis(at)));
+                let face = self.json(format!("the message of incident {}", stored.incident), &face)?;
+                stored.thread.shown = Some((face, Time::from_millis(at)));
             }
             threads.push(stored);
         }
@@ -200,12 +199,13 @@ impl Store {
     }
 
     pub(super) fn troubles(&self) -> Result<Vec<TroubleState>, SqliteError> {
-        let sql = "SELECT id, state FROM trouble WHERE over = 0";
-        let rows = self.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        let read = |(id, json): (i64, String)| {
-            serde_json::from_str(&json).map_err(|error| self.row_error(format!("trouble {id}"), error))
-        };
-        rows.into_iter().map(read).collect()
+        self.numbered("trouble", "SELECT id, state FROM trouble WHERE over = 0")
+    }
+
+    /// The next number of a table. A counter may be ahead of the rows, which may be gone.
+    fn next_number(&self, table: &str) -> Result<u64, SqliteError> {
+        let newest = self.number(&format!("SELECT coalesce(max(id), 0) FROM {table}"))?;
+        Ok(self.meta_number(&format!("next_{table}"))?.max(newest + 1))
     }
 
     fn number(&self, sql: &str) -> Result<u64, SqliteError> {

@@ -133,9 +133,7 @@ fn keep_copy(connection: &Connection, path: &Path, found: i64) -> Result<(), Sql
     // Write under another name first, so that the final name never holds a partial copy.
     let unfinished = place::beside(path, &format!("v{found}.backup.unfinished"));
     let io = |source| SqliteError::Io { path: copy.clone(), source };
-    if unfinished.exists() {
-        std::fs::remove_file(&unfinished).map_err(io)?;
-    }
+    place::remove(&unfinished).map_err(io)?;
     let vacuum = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
     vacuum.map_err(|source| SqliteError::of(&copy, source))?;
     std::fs::rename(&unfinished, &copy).map_err(io)?;

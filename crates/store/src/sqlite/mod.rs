@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use serde::de::DeserializeOwned;
 
 pub use error::SqliteError;
 pub use look::{Look, Seen, look};
@@ -176,6 +177,11 @@ impl Store {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> SqliteError {
         SqliteError::Row { path: self.path.clone(), what: what.into(), source: source.into() }
+    }
+
+    /// What a row says as JSON.
+    fn json<T: DeserializeOwned>(&self, what: impl Into<String>, json: &str) -> Result<T, SqliteError> {
+        serde_json::from_str(json).map_err(|error| self.row_error(what, error))
     }
 
     /// All rows of a query.

@@ -121,6 +121,14 @@ pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(PRIVATE))
 }
 
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a new name survive a loss of power.
 pub(super) fn sync_folder(store: &Path) {
     // Not every file system supports this, and there is no other way.

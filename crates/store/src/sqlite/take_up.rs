@@ -179,10 +179,7 @@ fn begin_again(ownership: &mut Ownership, path: &Path, why: &str, now: Time) -> 
 
 fn remove(path: &Path) -> std::io::Result<()> {
     for path in [path.to_owned(), place::companion(path, "wal"), place::companion(path, "shm")] {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        place::remove(&path)?;
     }
     Ok(())
 }
@@ -352,17 +349,10 @@ fn keep(path: &Path, now: Time, how: Keep) -> Result<PathBuf, SqliteError> {
     }
     if how == Keep::Moved {
         // SQLite rebuilds the log's index from the log.
-        remove_index(path).map_err(io)?;
+        place::remove(&place::companion(path, "shm")).map_err(io)?;
     }
     place::sync_folder(&into);
     Ok(folder)
-}
-
-fn remove_index(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(place::companion(path, "shm")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Creates a folder with a name like `podbell.db.kept-20261127T203843Z`.
@@ -378,8 +368,7 @@ fn new_folder(path: &Path, now: Time) -> Result<PathBuf, SqliteError> {
             format!("it was damaged {kept} times ({}*): look at the disk, and move those folders away", mark.display());
         return Err(SqliteError::Corrupt { path: path.to_owned(), why });
     }
-    let at = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default();
-    let at = at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let at = now.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string();
     let names = std::iter::once(at.clone()).chain((2..=MOST_KEPT + 1).map(|n| format!("{at}-{n}")));
     for name in names {
         let folder = place::beside(path, &format!("kept-{name}"));

@@ -88,7 +88,7 @@ impl Writer for Store {
             let facts =
                 self.query("SELECT facts FROM notice WHERE id = ?1", [sql(*id)], |row| row.get::<_, String>(0))?;
             let facts = facts.first().ok_or_else(|| self.row_error(what(), "it is not there"))?;
-            notices.insert(*id, serde_json::from_str(facts).map_err(|error| self.row_error(what(), error))?);
+            notices.insert(*id, self.json(what(), facts)?);
         }
         Ok(notices)
     }

@@ -29,6 +29,7 @@ use super::codes;
 pub use super::served::PATH;
 use super::served::{self, ApiRequest, ClusterRow, Key, Keys, MAX_FORM, Query, Refusal, View};
 use crate::clock;
+use crate::tasks::told;
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
@@ -80,9 +81,7 @@ impl Emulator {
             .layer(DefaultBodyLimit::max(MAX_FORM))
             .with_state(state.clone());
         let (stop, mut stopped) = watch::channel(false);
-        let ended = async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
+        let ended = async move { told(&mut stopped).await };
         let task = tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(ended).await });
         Ok(Self { addr, state, stop, task })
     }

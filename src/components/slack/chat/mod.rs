@@ -128,28 +128,6 @@ pub struct Slack {
     complaints: Mutex<Vec<&'static str>>,
 }
 
-impl fmt::Debug for SlackConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SlackConfig")
-            .field("name", &self.name)
-            .field("api", &self.api.as_str())
-            .field("connections", &self.connections)
-            .field("is_called", &self.signing_secret.is_some())
-            .field("connects", &self.app_token.is_some())
-            .field("answers_mentions", &self.bot_token.is_some())
-            .field("language", &self.language)
-            .field("time_zone", &self.time_zone.iana_name())
-            .field("access", &self.access)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Slack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slack").field("name", &self.config.name).finish_non_exhaustive()
-    }
-}
-
 /// Something that was heard for the first time, with a place among the questions in hand.
 struct Taken {
     heard: Heard,
@@ -178,6 +156,22 @@ enum NotTaken {
 struct Said {
     body: Value,
     plain: Value,
+}
+
+impl fmt::Debug for SlackConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlackConfig")
+            .field("name", &self.name)
+            .field("api", &self.api.as_str())
+            .field("connections", &self.connections)
+            .field("is_called", &self.signing_secret.is_some())
+            .field("connects", &self.app_token.is_some())
+            .field("answers_mentions", &self.bot_token.is_some())
+            .field("language", &self.language)
+            .field("time_zone", &self.time_zone.iana_name())
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Slack {

@@ -22,6 +22,7 @@ use super::frame::{Frame, Reason, acknowledgement};
 use super::payload::{AnswerTo, Payload};
 use super::ticket::{self, Failed};
 use super::{IN_HAND, NotTaken, Slack};
+use crate::tasks::told;
 
 type Socket = WebSocketStream<reqwest::Upgraded>;
 
@@ -68,11 +69,6 @@ impl Slack {
         let all = u32::try_from(IN_HAND).unwrap_or(u32::MAX);
         let _ = timeout(END, self.in_hand.acquire_many(all)).await;
     }
-}
-
-/// Waits for podbell's shutdown. A dropped sender means the same.
-async fn told(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Keeps one connection alive.

@@ -6,7 +6,6 @@
 //! attempts; `MsgId`, or `FromUserName` and `CreateTime`, tell what comes again), "Passive reply:
 //! text".
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,12 +65,6 @@ pub struct App {
     agent_id: Option<String>,
     crypto: Crypto,
     timing: AppTiming,
-}
-
-impl fmt::Debug for App {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("asker", &self.asker).finish_non_exhaustive()
-    }
 }
 
 impl App {

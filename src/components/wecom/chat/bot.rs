@@ -26,6 +26,7 @@ use super::outbox::{Job, Next, Outbox};
 use super::{Asker, NotTaken, Talk};
 use crate::chat::ChatDeps;
 use crate::chat::websocket::{self, Socket};
+use crate::tasks::told;
 
 /// Where WeCom listens.
 pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
@@ -116,12 +117,6 @@ pub struct Bot {
     outbox: Outbox,
 }
 
-impl fmt::Debug for Bot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bot").field("asker", &self.asker).finish_non_exhaustive()
-    }
-}
-
 /// What a bot knows of its state.
 #[derive(Default)]
 struct ReconnectState {
@@ -129,6 +124,12 @@ struct ReconnectState {
     tries: u32,
     /// Whether the trouble was logged.
     troubled: bool,
+}
+
+impl fmt::Debug for Bot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bot").field("asker", &self.asker).finish_non_exhaustive()
+    }
 }
 
 impl Bot {
@@ -266,11 +267,6 @@ impl Bot {
             }
         }
     }
-}
-
-/// Waits for podbell's shutdown. A dropped sender means the same.
-async fn told(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Opens a connection and subscribes.

@@ -219,10 +219,8 @@ pub fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawInhibit> 
         let mut raw = RawInhibit { rules: Vec::new(), equal: Vec::new(), at: map.head() };
         for item in keys::HELD_RULES.node(&mut map, reader).map_or(&[][..], |node| reader.one_or_many(node)) {
             let Some(text) = reader.text(item, "the name of a rule of this file, or a glob") else { continue };
-            match Pattern::parse(text) {
-                Ok(pattern) => raw.rules.push((pattern, item.span.clone())),
-                Err(error) => reader.error(&item.span, error.to_string()),
-            }
+            let pattern = reader.accept(&item.span, Pattern::parse(text));
+            raw.rules.extend(pattern.map(|pattern| (pattern, item.span.clone())));
         }
         for item in keys::EQUAL.node(&mut map, reader).map_or(&[][..], |node| reader.one_or_many(node)) {
             raw.equal.extend(

@@ -60,14 +60,7 @@ impl DeliveryQueries for Snapshot<'_> {
     }
 
     fn destinations(&self) -> Result<Vec<(Destination, Health)>, StoreError> {
-        let rows = self.query("SELECT name, health FROM destination ORDER BY name", [], |row| {
-            Ok((load::text(row, 0)?, row.get::<_, String>(1)?))
-        })?;
-        let read = |(name, health): (Destination, String)| {
-            let health = serde_json::from_str(&health).map_err(|e| self.row_error(format!("destination {name}"), e))?;
-            Ok((name, health))
-        };
-        rows.into_iter().map(read).collect()
+        Ok(self.named("destination", "SELECT name, health FROM destination ORDER BY name")?)
     }
 }
 
@@ -124,7 +117,7 @@ impl Snapshot<'_> {
                 why,
                 together,
                 attempts,
-                notice: serde_json::from_str(&facts).map_err(|e| self.row_error(format!("delivery {id}"), e))?,
+                notice: self.json(format!("delivery {id}"), &facts)?,
             });
         }
         Ok(listed)

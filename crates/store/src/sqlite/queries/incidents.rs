@@ -116,22 +116,19 @@ impl IncidentQueries for Snapshot<'_> {
         let row = self.connection.prepare_cached(KEPT).and_then(|mut one| one.query_row([sql(id)], read).optional());
         let Some((state, ended_at, body)) = row.map_err(|source| self.error(source))? else { return Ok(None) };
         let incident = incident_codec::read(&state).map_err(|error| self.row_error(format!("incident {id}"), error))?;
-        let wrong = |error| self.row_error(format!("the acknowledgement of {id}"), error);
-        let acknowledged = body.map(|body| serde_json::from_str(&body).map_err(wrong)).transpose()?;
+        let acknowledged = body.map(|body| self.json(format!("the acknowledgement of {id}"), &body)).transpose()?;
         let acknowledged = incident.acknowledged.clone().or(acknowledged);
         Ok(Some(Kept { incident, ended_at: ended_at.map(Time::from_millis), acknowledged }))
     }
 
     fn mutes(&self, now: Time) -> Result<Vec<Mute>, StoreError> {
         let rows = self.query(MUTES, [now.millis()], |row| row.get::<_, String>(0))?;
-        let read = |body: String| serde_json::from_str(&body).map_err(|error| self.row_error("a mute", error));
-        rows.into_iter().map(read).collect()
+        rows.iter().map(|body| Ok(self.json("a mute", body)?)).collect()
     }
 
     fn actions(&self, incident: u64) -> Result<Vec<Logged>, StoreError> {
         let rows = self.query(ACTIONS, [sql(incident)], |row| row.get::<_, String>(0))?;
-        let read = |body: String| serde_json::from_str(&body).map_err(|error| self.row_error("an action", error));
-        rows.into_iter().rev().map(read).collect()
+        rows.iter().rev().map(|body| Ok(self.json("an action", body)?)).collect()
     }
 
     fn told(&self, incident: u64) -> Result<Vec<ToldOnce>, StoreError> {
