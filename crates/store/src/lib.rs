@@ -4,8 +4,8 @@
 //! as one [`Batch`], whole or not at all. Others read beside it through a [`Reader`], and hand it commands through its
 //! [`Inbox`]. [`Location`] says which adapter serves a store; [`sqlite`] is the only one.
 //!
-//! The writer is a trait object whose calls take and return slices of rows, so that an adapter to a database server needs
-//! one statement for each kind of row, however many rows there are.
+//! The interface consists of trait objects whose calls take and return slices of rows, so that an adapter to a database
+//! server needs one statement for each kind of row, however many rows there are.
 
 mod batch;
 pub mod crash;
@@ -28,7 +28,7 @@ pub(crate) use batch::{DaysRow, Gap, IncidentRow};
 pub(crate) use batch::{NoticeRow, SendRow};
 pub use error::{ErrorKind, StoreError};
 pub use inbox::{Command, Inbox, InboxItem};
-pub use location::{Location, Reader, Snapshot};
+pub use location::Location;
 pub use reader::*;
 pub use readers::{Readers, ReadersError};
 pub use writer::{Loaded, Mishap, ReadingRow, StoredDelivery, Writer};

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use crate::sqlite::{Reader, Snapshot};
-use crate::{Inbox, StoreError, Writer, sqlite};
+use crate::{Inbox, Reader, StoreError, Writer, sqlite};
 use podbell_core::time::Time;
 
 /// Where a store is: one variant for each adapter.
