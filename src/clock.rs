@@ -27,7 +27,7 @@ pub struct Clocks {
 
 impl Clocks {
     /// Both clocks are in step now.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::in_step(now(), monotonic())
     }
 

@@ -19,14 +19,14 @@ use crate::http::{ClientError, HttpOptions, client_with};
 
 /// Connects and hangs up.
 #[derive(Clone, Debug)]
-pub struct Connectivity {
+pub(crate) struct Connectivity {
     client: reqwest::Client,
     has_file: bool,
 }
 
 /// Why something was not reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub(crate) enum Obstacle {
     /// No answer in time.
     Timeout,
     /// Its name cannot be resolved.
@@ -43,7 +43,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// What the operator can do.
-    pub fn advice(self) -> &'static str {
+    pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::Timeout => {
                 "check the address, the firewall between, and whether it is reached through http.proxy only"
@@ -63,7 +63,7 @@ impl Obstacle {
 
 /// Why something was not reached. Never contains the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreached {
+pub(crate) struct Unreached {
     /// The kind.
     pub obstacle: Obstacle,
     /// What the system said.
@@ -75,7 +75,7 @@ impl Connectivity {
     ///
     /// # Errors
     /// Like [`crate::http::client`].
-    pub fn new(options: &HttpOptions) -> Result<Self, ClientError> {
+    pub(crate) fn new(options: &HttpOptions) -> Result<Self, ClientError> {
         let client = client_with(options, |builder| builder.connector_layer(HangUp))?;
         Ok(Self { client, has_file: options.ca_file.is_some() })
     }
@@ -84,7 +84,7 @@ impl Connectivity {
     ///
     /// # Errors
     /// When no connection is established.
-    pub async fn reach(&self, url: Url) -> Result<(), Unreached> {
+    pub(crate) async fn reach(&self, url: Url) -> Result<(), Unreached> {
         match self.client.get(url).send().await {
             // Does not happen: no request is sent, so there is no answer.
             Ok(_) => Ok(()),

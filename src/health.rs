@@ -82,30 +82,30 @@ impl HealthStatus {
     }
 
     /// Records the number of commits since the start, and wakes whoever waits for more.
-    pub fn committed(&self, commits: u64) {
+    pub(crate) fn committed(&self, commits: u64) {
         self.commits.send_if_modified(|known| std::mem::replace(known, commits) != commits);
     }
 
     /// The number of commits since the start; changes when there are more.
-    pub fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
+    pub(crate) fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
         self.commits.subscribe()
     }
 
     /// Whether the engine makes turns.
-    pub fn alive(&self) -> bool {
+    pub(crate) fn alive(&self) -> bool {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.last_turn.is_none_or(|last| last.elapsed() < DEAD_AFTER)
     }
 
     /// Whether the store can be written; trouble with sources does not count.
-    pub fn ready(&self) -> bool {
+    pub(crate) fn ready(&self) -> bool {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.store_works && inner.last_turn.is_some_and(|last| last.elapsed() < DEAD_AFTER)
     }
 
     /// Whether polling, store and turns all work: the condition of the operator's heartbeat. False before the first
     /// good poll, and where there is nothing to poll.
-    pub fn well(&self, now: Time, polled_within: Duration) -> bool {
+    pub(crate) fn well(&self, now: Time, polled_within: Duration) -> bool {
         let snapshot = self.snapshot();
         let polled = |source: &SourceHealth| source.last_good.is_some_and(|last| now.since(last) <= polled_within);
         self.ready() && snapshot.sources.iter().any(polled)

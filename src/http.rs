@@ -15,7 +15,7 @@ use url::Url;
 use podbell_core::time::Time;
 
 /// How long connecting may take.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take in all, unless the caller says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -65,7 +65,7 @@ pub fn client(options: &HttpOptions) -> Result<reqwest::Client, ClientError> {
 }
 
 /// The same, with a change by the caller, such as how names are looked up.
-pub fn client_with(
+pub(crate) fn client_with(
     options: &HttpOptions,
     change: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
 ) -> Result<reqwest::Client, ClientError> {
@@ -92,7 +92,7 @@ pub fn client_with(
 ///
 /// # Errors
 /// When it cannot be read, or holds no usable certificate.
-pub fn check_ca_file(path: &Path) -> Result<(), ClientError> {
+pub(crate) fn check_ca_file(path: &Path) -> Result<(), ClientError> {
     trust(path).map(drop)
 }
 
@@ -129,7 +129,7 @@ pub struct Clocks {
 
 impl Clocks {
     /// From an answer's headers. `None` without a date, or if the answer comes from a cache.
-    pub fn of(headers: &HeaderMap, asked: Time, answered: Time) -> Option<Self> {
+    pub(crate) fn of(headers: &HeaderMap, asked: Time, answered: Time) -> Option<Self> {
         if headers.contains_key("age") {
             return None;
         }
@@ -139,7 +139,7 @@ impl Clocks {
 
     /// By how many seconds this machine's clock is certainly ahead of the other one; negative: behind. The answer was
     /// dated between the request and its arrival, so a slow answer proves less.
-    pub fn ahead(self) -> i64 {
+    pub(crate) fn ahead(self) -> i64 {
         let (date, asked, answered) = (self.date.millis(), self.asked.millis(), self.answered.millis());
         match (asked - date, date - answered) {
             // `Date` has whole seconds: the answer may be of any moment within its second.
@@ -152,7 +152,7 @@ impl Clocks {
 
 /// Why a body could not be read to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum BodyError {
+pub(crate) enum BodyError {
     /// It is longer than the limit.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
@@ -165,7 +165,7 @@ pub enum BodyError {
 }
 
 /// Reads a body in chunks, at most `limit` bytes of it, whatever its length header says.
-pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+pub(crate) async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(BodyError::TooLarge { limit });

@@ -6,13 +6,15 @@
 //!
 //! `podbell_core` is pure; everything else feeds it and carries out what it decides.
 
+#![warn(unreachable_pub)]
+
 pub mod app;
 pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod components;
 pub mod config;
-pub mod connectivity;
+pub(crate) mod connectivity;
 pub mod demo;
 pub mod engine;
 pub mod examine;

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Every spelling of a secret, the longest first, so that removing one leaves no part of another.
-pub fn spellings(secret: &str) -> Vec<String> {
+pub(crate) fn spellings(secret: &str) -> Vec<String> {
     let mut all = vec![secret.to_owned(), secret.replace('/', "\\/")];
     all.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
     for reserved in [RESERVED, NON_ALPHANUMERIC] {

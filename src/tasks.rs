@@ -9,9 +9,9 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// A future that borrows from the object that returned it.
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A task that serves until the watch turns true.
-pub type SideTask = Box<dyn FnOnce(watch::Receiver<bool>) -> BoxFuture<()> + Send>;
+pub(crate) type SideTask = Box<dyn FnOnce(watch::Receiver<bool>) -> BoxFuture<()> + Send>;
 
 /// Waits until the watch turns true. A dropped sender means the same.
-pub async fn told(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -15,14 +15,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The sending end, for chats and the server.
 #[derive(Clone, Debug)]
-pub struct EngineSink(mpsc::Sender<ActionRequest>);
+pub(crate) struct EngineSink(mpsc::Sender<ActionRequest>);
 
 /// The receiving end, for [`super::Service`].
 #[derive(Debug)]
 pub struct UserActions(pub(super) mpsc::Receiver<ActionRequest>);
 
 /// Both ends of the channel.
-pub fn command_sink() -> (EngineSink, UserActions) {
+pub(crate) fn command_sink() -> (EngineSink, UserActions) {
     let (sender, receiver) = mpsc::channel(QUEUE);
     (EngineSink(sender), UserActions(receiver))
 }

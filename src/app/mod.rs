@@ -5,10 +5,10 @@
 
 pub mod assemble;
 pub mod chats;
-pub mod command_sink;
+pub(crate) mod command_sink;
 mod engine_thread;
 pub mod heartbeat;
-pub mod reload;
+pub(crate) mod reload;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,14 +28,14 @@ use podbell_store::StoreError;
 use podbell_store::crash_point;
 
 /// How long everything together may take to end.
-pub const SHUTDOWN: Duration = Duration::from_secs(10);
+pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);
 /// How long sources may take to finish what is in flight; the rest is for deliveries.
 const SOURCES_END: Duration = Duration::from_secs(5);
 /// How many polls and answers may wait for the engine.
 const QUEUE: usize = 1024;
 
 /// Carries out a request and says what came of it.
-pub type Deliver = Arc<dyn Fn(SendJob) -> BoxFuture<Outcome> + Send + Sync>;
+pub(crate) type Deliver = Arc<dyn Fn(SendJob) -> BoxFuture<Outcome> + Send + Sync>;
 /// Everything that a service is made of.
 pub struct Service {
     /// The engine, with its store.

@@ -27,10 +27,10 @@ const LOOK: Duration = Duration::from_secs(1);
 const STABLE: Duration = Duration::from_secs(2);
 
 /// Watches files until the watch turns true.
-pub type RulesTask = Box<dyn FnOnce(mpsc::Sender<NewRules>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
+pub(crate) type RulesTask = Box<dyn FnOnce(mpsc::Sender<NewRules>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
 
 /// The rule files of a configuration that was read.
-pub fn rule_files<S: Stage>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
+pub(crate) fn rule_files<S: Stage>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
     RuleFiles {
         files: loaded.rule_files,
         empty: loaded.empty_globs,
@@ -42,7 +42,7 @@ pub fn rule_files<S: Stage>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
 
 /// What `rules:` of podbell.yaml names, as written.
 #[derive(Clone, Debug, Default)]
-pub struct Globs {
+pub(crate) struct Globs {
     /// All globs.
     pub all: Vec<String>,
     /// Those that match no file.
@@ -51,7 +51,7 @@ pub struct Globs {
 
 /// What is watched, as it was when podbell started.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub(crate) struct Watched {
     /// podbell.yaml.
     pub path: PathBuf,
     /// What its `rules:` name.
@@ -71,14 +71,14 @@ fn names(loaded: &Loaded) -> Vec<String> {
 
 impl Watched {
     /// What to watch for a configuration that was just read.
-    pub fn new<S: Stage>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
+    pub(crate) fn new<S: Stage>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
         let globs = Globs { all: loaded.rule_globs.clone(), empty: names(loaded) };
         let (names, chats) = (loaded.names.clone(), config.built_in_destinations());
         Self { path: path.to_owned(), globs, names, chats, fingerprint: loaded.fingerprint }
     }
 
     /// The task that watches; `asks` are answered one by one.
-    pub fn task(self, mut asks: mpsc::Receiver<Ask>) -> RulesTask {
+    pub(crate) fn task(self, mut asks: mpsc::Receiver<Ask>) -> RulesTask {
         Box::new(move |rules, stopped| Box::pin(async move { Watcher::new(self, rules).run(&mut asks, stopped).await }))
     }
 }

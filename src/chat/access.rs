@@ -56,7 +56,7 @@ const ALLOW_ANY: &str = "list ids, or leave the key out to allow any";
 
 /// A list of ids, each read by `S`.
 #[derive(Clone, Copy, Debug)]
-pub struct AllowList<S>(pub S);
+pub(crate) struct AllowList<S>(pub S);
 
 impl<S: Shape<Value = String>> Shape for AllowList<S> {
     type Value = BTreeSet<String>;
@@ -94,7 +94,7 @@ impl<S: Shape<Value = String>> Channels<S> {
 }
 
 /// A finding for a chat that its platform calls: the platform must reach podbell at `/path/name`.
-pub fn called(name: &str, platform: &str, path: &str, public_url: Option<&Url>) -> Finding {
+pub(crate) fn called(name: &str, platform: &str, path: &str, public_url: Option<&Url>) -> Finding {
     match public_url {
         Some(url) => {
             let url = url.as_str().trim_end_matches('/');

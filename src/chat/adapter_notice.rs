@@ -4,7 +4,7 @@ use podbell_core::translated;
 
 /// What the adapter says by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdapterNotice {
+pub(crate) enum AdapterNotice {
     /// The answer follows.
     Working,
     /// The answer does not come in time, and cannot follow.

@@ -11,14 +11,14 @@ use podbell_store::{Command, Location, StoreError};
 const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug)]
-pub struct InboxSink {
+pub(crate) struct InboxSink {
     store: Location,
     patience: Duration,
 }
 
 impl InboxSink {
     /// Uses the inbox of this store, and waits at most `patience` for an answer.
-    pub fn new(store: Location, patience: Duration) -> Self {
+    pub(crate) fn new(store: Location, patience: Duration) -> Self {
         Self { store, patience }
     }
 

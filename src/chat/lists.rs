@@ -25,7 +25,7 @@ const MOST_LOOKED_AT: u32 = 2_000;
 /// Where things are. What is `None` is not asked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// The cluster's id or alias.
     pub cluster: Option<String>,
     /// The namespace.
@@ -52,7 +52,7 @@ pub struct Filter {
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
-pub struct Page<T> {
+pub(crate) struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
     /// The `after` of the next page; none: this was the last.
@@ -62,7 +62,7 @@ pub struct Page<T> {
 /// A watched service.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Target")]
-pub struct Watched {
+pub(crate) struct Watched {
     /// The source's name.
     pub source: String,
     /// The cluster's id.
@@ -80,7 +80,7 @@ pub struct Watched {
 /// An event of a service.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
-pub struct EventRow {
+pub(crate) struct EventRow {
     /// The cluster's id.
     pub cluster: String,
     /// The namespace.
@@ -112,7 +112,7 @@ pub struct EventRow {
 /// A delivery.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Delivery")]
-pub struct DeliveryRow {
+pub(crate) struct DeliveryRow {
     /// Its number.
     pub id: u64,
     /// To whom.
@@ -139,10 +139,10 @@ pub struct DeliveryRow {
 
 /// Error: `after` is not a key that podbell issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoKey;
+pub(crate) struct NoKey;
 
 /// A page, or the error that its key is invalid.
-pub type Listed<T> = Result<Result<Page<T>, NoKey>, StoreError>;
+pub(crate) type Listed<T> = Result<Result<Page<T>, NoKey>, StoreError>;
 
 impl Filter {
     fn limit(&self) -> usize {

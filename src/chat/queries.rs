@@ -36,14 +36,14 @@ impl RuleCatalog {
     }
 
     /// Those in force.
-    pub fn get(&self) -> Arc<Known> {
+    pub(crate) fn get(&self) -> Arc<Known> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Which list to read, and for whom.
 #[derive(Clone, Debug)]
-pub struct ListRequest {
+pub(crate) struct ListRequest {
     /// What the reader may see.
     pub scope: Scope,
     /// Which part of it.
@@ -54,7 +54,7 @@ pub struct ListRequest {
 
 /// Why there is no page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListError {
+pub(crate) enum ListError {
     /// `after` is not a key that podbell issued.
     NoKey,
     /// The list contains what this reader may not see.
@@ -87,7 +87,7 @@ impl QueryService {
 
     /// Sets another deadline, which applies once to reading and once to a user action.
     #[must_use]
-    pub fn with_patience(mut self, patience: Duration) -> Self {
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }

@@ -19,11 +19,11 @@ use podbell_core::timeline::Timeline;
 use podbell_store::{Incidents, Paging, Queue, Service, StoreError, Wanted};
 
 /// Incidents per page.
-pub const PAGE: u32 = 25;
+pub(crate) const PAGE: u32 = 25;
 /// Only this many open incidents, the newest, are sorted by need. Later pages have older ones, by time.
 const MOST_SORTED: u32 = 1000;
 /// Services per page.
-pub const SERVICES: usize = 40;
+pub(crate) const SERVICES: usize = 40;
 /// An incident that escalated within this time is worsening.
 const LATELY: Duration = Duration::from_secs(3600);
 /// At most this many worsening incidents are shown.
@@ -35,7 +35,7 @@ const MOST_FAILING: usize = 50;
 
 /// An incident on a list.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     pub brief: Brief,
     /// The first service that shows it, among those that the reader may see.
     pub target: Option<Target>,
@@ -47,7 +47,7 @@ pub struct Row {
 
 /// What is going on.
 #[derive(Clone, Debug)]
-pub struct Home {
+pub(crate) struct Home {
     /// How many incidents are open.
     pub open: u64,
     /// The page of `incidents`, counted from 1.
@@ -64,7 +64,7 @@ pub struct Home {
 }
 
 #[derive(Clone, Debug)]
-pub struct Detail {
+pub(crate) struct Detail {
     /// Its story, its notices, and what people did.
     pub shown: Shown,
     pub why: Why,
@@ -74,7 +74,7 @@ pub struct Detail {
 
 /// A service on a list.
 #[derive(Clone, Debug)]
-pub struct ServiceRow {
+pub(crate) struct ServiceRow {
     /// Which, and when it was read.
     pub service: Service,
     /// What people call its cluster.
@@ -86,7 +86,7 @@ pub struct ServiceRow {
 
 /// A page of services.
 #[derive(Clone, Debug)]
-pub struct Services {
+pub(crate) struct Services {
     /// Those of this page.
     pub rows: Vec<ServiceRow>,
     /// The key that asks for the next page.
@@ -94,7 +94,7 @@ pub struct Services {
 }
 
 #[derive(Clone, Debug)]
-pub struct ServiceDetail {
+pub(crate) struct ServiceDetail {
     /// Its incidents and events.
     pub events: Events,
     pub timeline: Timeline,
@@ -102,7 +102,7 @@ pub struct ServiceDetail {
 
 /// A source, as far as the reader may see it.
 #[derive(Clone, Debug)]
-pub struct SourceRow {
+pub(crate) struct SourceRow {
     pub name: String,
     /// How many services are watched through it.
     pub services: u64,
@@ -113,7 +113,7 @@ pub struct SourceRow {
 }
 
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub(crate) struct Sources {
     pub sources: Vec<SourceRow>,
     /// The first services that cannot be read.
     pub failing: Vec<Service>,
@@ -123,7 +123,7 @@ pub struct Sources {
 
 /// How delivering goes. It concerns all teams: only for readers who may see everything.
 #[derive(Clone, Debug)]
-pub struct Destinations {
+pub(crate) struct Destinations {
     pub health: Vec<(Destination, Health)>,
     /// What waits and what was given up.
     pub queues: Vec<Queue>,
@@ -282,7 +282,7 @@ impl Answers<'_> {
 
 /// Who reads, and when.
 #[derive(Clone, Debug)]
-pub struct Reader {
+pub(crate) struct Reader {
     /// What they may see.
     pub scope: Scope,
     /// The moment of asking.

@@ -13,13 +13,13 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
 /// An open connection.
-pub type Socket = WebSocketStream<reqwest::Upgraded>;
+pub(crate) type Socket = WebSocketStream<reqwest::Upgraded>;
 
 /// Opens a connection to an http(s) address, whose messages have at most `most` bytes.
 ///
 /// # Errors
 /// When it cannot be opened, in words for the log.
-pub async fn open(client: &Client, url: Url, most: usize) -> Result<Socket, &'static str> {
+pub(crate) async fn open(client: &Client, url: Url, most: usize) -> Result<Socket, &'static str> {
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let request = client.get(url);
     let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");

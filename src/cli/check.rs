@@ -25,7 +25,7 @@ Examples:
 /// What to check.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Rule files; without any, podbell.yaml and the rule files it names.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -39,7 +39,7 @@ pub struct Args {
 
 /// What was checked and found.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(super) struct Report {
     /// Files, as shown.
     pub files: Vec<String>,
     /// How many rules they hold.
@@ -52,13 +52,13 @@ pub struct Report {
 
 impl Report {
     /// How many findings are errors.
-    pub fn errors(&self) -> usize {
+    pub(super) fn errors(&self) -> usize {
         self.findings.iter().filter(|finding| finding.is_error()).count()
     }
 }
 
 /// Runs the checks, prints the report, and returns whether there are errors as the exit code.
-pub fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &Args) -> ExitCode {
     let report = check(args);
     let printed = match args.output {
         Output::Text => render::text(&report),

@@ -30,7 +30,7 @@ use crate::sources::wall_clock::WallClock;
         The play starts now and runs N times as fast. Several services make one play when their lines are\n\
         merged in time order:  LC_ALL=C sort -s -k1,2.9 web.jsonl db.jsonl > both.jsonl"
 )]
-pub struct Emulate {
+pub(crate) struct Emulate {
     #[command(subcommand)]
     command: Option<EmulateCommand>,
     #[command(flatten)]
@@ -102,7 +102,7 @@ struct MakePlay {
 }
 
 /// Runs the command.
-pub fn main(args: Emulate) -> anyhow::Result<ExitCode> {
+pub(super) fn main(args: Emulate) -> anyhow::Result<ExitCode> {
     match (args.command, args.serve) {
         (Some(EmulateCommand::MakePlay(make)), _) => make_play(&make)?,
         (None, Some(serve)) => super::block_on(run(serve))??,

@@ -45,7 +45,7 @@ const YES: Style = AnsiColor::Green.on_default();
 /// What to explain.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// An incident, such as '#1042'.
     #[arg(value_name = "INCIDENT", value_parser = incident)]
     incident: Option<u64>,
@@ -109,7 +109,7 @@ fn incident(text: &str) -> anyhow::Result<u64> {
 ///
 /// # Errors
 /// When the store, the rules or the list cannot be read.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let typed = !args.rules.is_empty() || args.list.is_some() || args.name.is_some() || args.message.is_some();
     if typed && args.incident.is_none() {
         return of_events(args);

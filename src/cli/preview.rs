@@ -37,7 +37,7 @@ const NOWHERE: &str = "https://preview.invalid/";
 /// What to show.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Rule files [default: the rules of podbell.yaml, else the built-in ones].
     #[arg(long, value_name = "FILE", num_args = 1..)]
     rules: Vec<PathBuf>,
@@ -74,7 +74,7 @@ fn kind(word: &str) -> anyhow::Result<sample::Kind> {
 ///
 /// # Errors
 /// When the configuration or a rule file cannot be used, or there is no such rule.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(setting) = Setting::load(args)? else { return Ok(ExitCode::FAILURE) };
     let chosen = chosen(&setting.rules, args.rule.as_deref())?;
     let mut out = anstream::stdout().lock();

@@ -15,7 +15,7 @@ const MAX_SHOWN: usize = 200;
 const MAX_LINE: usize = 240;
 
 /// Prints a report for people.
-pub fn text(report: &Report) -> io::Result<()> {
+pub(crate) fn text(report: &Report) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     findings(&mut out, &report.findings)?;
     for note in &report.notes {
@@ -25,7 +25,7 @@ pub fn text(report: &Report) -> io::Result<()> {
 }
 
 /// Prints findings for people.
-pub fn findings(out: &mut impl Write, findings: &[Diagnostic]) -> io::Result<()> {
+pub(super) fn findings(out: &mut impl Write, findings: &[Diagnostic]) -> io::Result<()> {
     for finding in findings.iter().take(MAX_SHOWN) {
         writeln!(out, "{}\n", snippet(finding))?;
     }
@@ -114,7 +114,7 @@ struct JsonFinding<'a> {
 }
 
 /// Prints a report for machines.
-pub fn json(report: &Report) -> io::Result<()> {
+pub(crate) fn json(report: &Report) -> io::Result<()> {
     let errors = report.errors();
     let json = Json {
         files: &report.files,

@@ -100,7 +100,7 @@ async fn serve_on(
     let notifiers = Arc::new(assemble::notifiers(&config, client.clone()));
     let policies = notifiers.policies();
     let health = Arc::new(HealthStatus::default());
-    let (rule_count, source_count) = (rules.len(), config.sources.len());
+    let (rule_count, source_count) = (rules.count(), config.sources.len());
     let parts = Parts {
         store,
         setup: assemble::setup(&config, rules, now),

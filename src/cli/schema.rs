@@ -21,7 +21,7 @@ An editor with the YAML language server reads it when the file begins with
 /// Of what.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Which kind of file.
     #[arg(value_enum)]
     of: Of,
@@ -44,7 +44,7 @@ enum Of {
 ///
 /// # Errors
 /// When standard output is gone.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match args.of {
         Of::Rules => writeln!(out, "{:#}", podbell_core::rules::keys::schema())?,

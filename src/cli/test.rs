@@ -38,7 +38,7 @@ const DIM: Style = Style::new().dimmed();
 /// What to test.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Test files.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -108,7 +108,7 @@ impl Run {
 ///
 /// # Errors
 /// When a result cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut run = Run::default();
     for path in &args.files {
         one_file(path, args, &mut run);

@@ -27,7 +27,7 @@ pub(super) struct Sketch {
 
 impl Rows {
     /// Rows of the events that one poll shows.
-    pub fn of_events(target: &Target, events: &[Event<'_>]) -> Self {
+    pub(crate) fn of_events(target: &Target, events: &[Event<'_>]) -> Self {
         let row = |event: &Event<'_>| Row {
             target: target.clone(),
             level: event.level,
@@ -41,7 +41,7 @@ impl Rows {
     }
 
     /// Rows of past changes.
-    pub fn of_decisions(decisions: &[Decision]) -> Self {
+    pub(crate) fn of_decisions(decisions: &[Decision]) -> Self {
         let Some(start) = decisions.first().map(|decision| decision.at) else { return Self(Vec::new()) };
         let poll = |at: Time| usize::try_from((at.since(start).as_secs() + 30) / 60).unwrap_or(usize::MAX);
         let mut series: BTreeMap<[&str; 8], (&Decision, BTreeMap<usize, u64>)> = BTreeMap::new();
@@ -74,7 +74,7 @@ impl Rows {
 
 impl Sketch {
     /// Plays the rows under the rules. `None` without rows.
-    pub fn new(name: &str, rows: &Rows, rules: Rules) -> Option<Self> {
+    pub(super) fn new(name: &str, rows: &Rows, rules: Rules) -> Option<Self> {
         let files = rules.iter().map(|(_, rule)| rule.settings.key.file.to_string()).collect();
         let case = Case {
             name: name.to_owned(),

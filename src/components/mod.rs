@@ -1,7 +1,7 @@
 //! Components: one folder per platform or source, with everything that is specific to it. The rest of podbell knows
 //! the rows of the [`registry`] and the traits behind them.
 
-pub mod console;
+pub(crate) mod console;
 pub mod feishu;
 pub mod file;
 pub mod kubernetes;

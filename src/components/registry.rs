@@ -14,7 +14,7 @@ pub const SOURCES: [SourceKind; 3] = [qcloud::SOURCE, kubernetes::SOURCE, file::
 pub const CHATS: [ChatKind; 3] = [slack::CHAT, wecom::BOT, wecom::APP];
 
 // Components that some commands use directly, under names that say what they do.
-pub use super::console::Console as Terminal;
-pub use super::file as recordings;
-pub use super::kubernetes::kubectl;
-pub use super::qcloud as legacy_api;
+pub(crate) use super::console::Console as Terminal;
+pub(crate) use super::file as recordings;
+pub(crate) use super::kubernetes::kubectl;
+pub(crate) use super::qcloud as legacy_api;

@@ -56,7 +56,7 @@ pub fn expand(glob: &str, folder: &Path) -> Vec<String> {
 }
 
 /// Whether the text may match several files.
-pub fn is_glob(text: &str) -> bool {
+pub(crate) fn is_glob(text: &str) -> bool {
     text.contains('*')
 }
 

@@ -11,7 +11,7 @@ use podbell_core::rules::rule::Destination;
 use podbell_core::time::Time;
 
 /// Rule hours and planned work that lack a zone, and so are UTC, though their readers' clocks show another zone.
-pub fn on_other_clocks<S: Stage>(
+pub(crate) fn on_other_clocks<S: Stage>(
     notifiers: &[NotifierConfig<S>],
     rules: &[Located],
     planned: &[(Arc<Source>, Planned)],
@@ -46,7 +46,7 @@ pub fn on_other_clocks<S: Stage>(
 }
 
 /// Planned work that is over.
-pub fn over(planned: &[(Arc<Source>, Planned)], now: Time) -> Vec<Diagnostic> {
+pub(crate) fn over(planned: &[(Arc<Source>, Planned)], now: Time) -> Vec<Diagnostic> {
     let over = planned.iter().filter(|(_, planned)| planned.maintenance.until <= now);
     over.map(|(source, planned)| {
         let days = now.since(planned.maintenance.until).as_secs() / 86_400;

@@ -16,7 +16,7 @@ static KEY: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The text with stars in place of whatever may be a secret. References (`${NAME}`, `{file: …}`)
 /// and the hosts of addresses stay.
-pub fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     let mut hidden = Vec::new();
     for key in KEY.find_iter(text) {
         let values = match text[key.end()..].chars().next() {

@@ -42,7 +42,7 @@ use podbell_core::template::Template;
 pub use files::{expand, read_source};
 pub use load::{Loaded, fingerprint, load, lone_rule_file};
 pub use podbell_store::Location as StoreConfig;
-pub use resolve::Partly;
+pub(crate) use resolve::Partly;
 pub use schema::schema;
 
 /// How far a configuration has been processed.
@@ -109,7 +109,7 @@ pub struct Config<S: Stage = Complete> {
 impl<S: Stage> Config<S> {
     /// Where the built-in rules notify: every notifier that people read, or all others if there is none. Silence is
     /// no acceptable default.
-    pub fn built_in_destinations(&self) -> Vec<Destination> {
+    pub(crate) fn built_in_destinations(&self) -> Vec<Destination> {
         let any_chat = self.notifiers.iter().any(|notifier| notifier.kind.audience.is_people());
         let told = self.notifiers.iter().filter(|notifier| notifier.kind.audience.is_people() || !any_chat);
         told.map(|notifier| notifier.name.clone()).collect()
@@ -117,7 +117,7 @@ impl<S: Stage> Config<S> {
 
     /// Where podbell reports its own trouble by default: to every notifier that people read. Programs get only what
     /// rules tell them, unless there is no `rules:` key and no notifier that people read.
-    pub fn default_operators(&self) -> Vec<Destination> {
+    pub(crate) fn default_operators(&self) -> Vec<Destination> {
         let of_people =
             |name: &Destination| self.notifiers.iter().any(|one| one.name == *name && one.kind.audience.is_people());
         let told = self.built_in_destinations().into_iter();
@@ -125,7 +125,7 @@ impl<S: Stage> Config<S> {
     }
 
     /// What people call clusters, by id, over all sources.
-    pub fn aliases(&self) -> BTreeMap<String, String> {
+    pub(crate) fn aliases(&self) -> BTreeMap<String, String> {
         self.sources.iter().flat_map(|source| source.facts.aliases.clone()).collect()
     }
 }

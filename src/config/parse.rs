@@ -139,7 +139,7 @@ fn tokens_schema() -> Json {
 
 /// One item of `rules:`.
 #[derive(Debug)]
-pub struct RuleEntry {
+pub(crate) struct RuleEntry {
     /// Globs and where they are written.
     pub files: Vec<(String, Range<usize>)>,
     /// The scope of its rules.
@@ -150,7 +150,7 @@ pub struct RuleEntry {
 
 /// What podbell.yaml says, secrets not yet put in.
 #[derive(Debug, Default)]
-pub struct Parsed {
+pub(crate) struct Parsed {
     /// `None` if a part of it is so wrong that nothing can run with it.
     pub config: Option<Config<Written>>,
     /// The rule files to read.

@@ -12,17 +12,17 @@ use podbell_core::time::Time;
 use podbell_core::translations::Phrase;
 
 /// The demo's rules.
-pub const RULES: &str = include_str!("rules.yaml");
+pub(crate) const RULES: &str = include_str!("rules.yaml");
 /// The cluster and its namespace.
-pub const CLUSTER: &str = "cls-demo0001";
+pub(crate) const CLUSTER: &str = "cls-demo0001";
 /// What people call the cluster.
-pub const CLUSTER_ALIAS: &str = "prod-gz";
+pub(crate) const CLUSTER_ALIAS: &str = "prod-gz";
 /// The namespace.
-pub const NAMESPACE: &str = "shop";
+pub(crate) const NAMESPACE: &str = "shop";
 /// The services.
-pub const SERVICES: [&str; 3] = ["web-service", "orders", "payments"];
+pub(crate) const SERVICES: [&str; 3] = ["web-service", "orders", "payments"];
 /// How long one story takes, from its first event until it is over for good.
-pub const STORY: Duration = Duration::from_secs(15);
+pub(crate) const STORY: Duration = Duration::from_secs(15);
 
 /// What happens in one service, second by second after its story began.
 struct Problem {
@@ -85,7 +85,7 @@ const PROBLEMS: [Problem; 3] = [
 
 /// Something that a spectator should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Beat {
+pub(crate) struct Beat {
     /// How long after the start.
     pub after: Duration,
     /// What happens in the cluster.
@@ -93,7 +93,7 @@ pub struct Beat {
 }
 
 /// The story of each problem in turn, again and again: what a spectator sees.
-pub fn beats(length: Duration) -> Vec<Beat> {
+pub(crate) fn beats(length: Duration) -> Vec<Beat> {
     let rounds = length.as_secs() / STORY.as_secs() + 1;
     (0..rounds)
         .flat_map(|round| {
@@ -113,7 +113,7 @@ fn seconds(problem: &Problem) -> u64 {
 }
 
 /// What each service's list shows in each second from `start` on.
-pub fn play(start: Time, length: Duration) -> Vec<RecordedPoll> {
+pub(crate) fn play(start: Time, length: Duration) -> Vec<RecordedPoll> {
     let mut polls = Vec::new();
     for second in 0..=length.as_secs() {
         for service in SERVICES {

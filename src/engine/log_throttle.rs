@@ -19,7 +19,7 @@ pub(super) struct LogThrottle {
 
 impl LogThrottle {
     /// Failed polls and discoveries: a line for each source and code, with one target as an example.
-    pub fn of_source(&mut self, event: &SourceEvent, now: Time) {
+    pub(crate) fn of_source(&mut self, event: &SourceEvent, now: Time) {
         let (source, target, error) = match event {
             SourceEvent::Failed { target, error, .. } => (&target.source, target.to_string(), error),
             SourceEvent::DiscoveryFailed { source, error, .. } => (source, "discovery".to_owned(), error),
@@ -33,7 +33,7 @@ impl LogThrottle {
     }
 
     /// Logs requests that are tried again. The outbox reports what needs the operator.
-    pub fn of_destination(&mut self, destination: &str, outcome: &Outcome, now: Time) {
+    pub(crate) fn of_destination(&mut self, destination: &str, outcome: &Outcome, now: Time) {
         let (Outcome::Refused { why, .. } | Outcome::Unclear { why, .. }) = outcome else { return };
         if self.is_news(destination, "request", now) {
             tracing::warn!(destination, why, "a request failed and is tried again; nothing is lost");
@@ -41,7 +41,7 @@ impl LogThrottle {
     }
 
     /// Shifts the remembered times after the wall clock was set.
-    pub fn clock_set(&mut self, by: Jump) {
+    pub(super) fn clock_set(&mut self, by: Jump) {
         self.said.values_mut().for_each(|said| said.carry(by));
     }
 

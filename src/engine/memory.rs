@@ -27,11 +27,11 @@ pub(super) struct RecentNotices(BTreeMap<u64, Notice>);
 const MOST_RECENT: usize = 1_000;
 
 impl RecentNotices {
-    pub fn get(&self, id: u64) -> Option<&Notice> {
+    pub(crate) fn get(&self, id: u64) -> Option<&Notice> {
         self.0.get(&id)
     }
 
-    pub fn remember(&mut self, notices: Vec<Notice>) {
+    pub(crate) fn remember(&mut self, notices: Vec<Notice>) {
         self.0.extend(notices.into_iter().map(|notice| (notice.id, notice)));
         while self.0.len() > MOST_RECENT {
             self.0.pop_first();
@@ -41,7 +41,7 @@ impl RecentNotices {
 
 impl InMemoryState {
     /// Shifts all times in memory after the wall clock was set. The next commit writes them.
-    pub fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time) {
+    pub(super) fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time) {
         if !by.is_none() {
             self.state.clock_set(by, setup, now, &mut self.pending.writes);
             self.outbox.clock_set(by, now, &mut self.pending.outbox);

@@ -31,9 +31,9 @@ use podbell_core::user_action::ActionResult;
 use podbell_store::{InboxItem, Mishap, StoreError, Writer, crash_point};
 
 /// How often an idle service stores a heartbeat: after a crash, this much of its past is unknown.
-pub const HEARTBEAT: Duration = Duration::from_secs(10);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the inbox is read.
-pub const INBOX: Duration = Duration::from_secs(1);
+pub(crate) const INBOX: Duration = Duration::from_secs(1);
 /// How often old data is deleted.
 pub const DELETE_OLD: Duration = Duration::from_secs(3600);
 
@@ -341,7 +341,7 @@ impl Engine {
     }
 
     /// When the next turn is due, if nothing happens before.
-    pub fn next_wake(&mut self, now: Time) -> Time {
+    pub(crate) fn next_wake(&mut self, now: Time) -> Time {
         let periodic = self.last_heartbeat.plus(HEARTBEAT).min(self.last_inbox.plus(INBOX));
         self.next_timer(now).map_or(periodic, |timer| timer.min(periodic))
     }
@@ -375,12 +375,12 @@ impl Engine {
     }
 
     /// The process is about to end: sends that are due leave after the next start.
-    pub fn claim_nothing_more(&mut self) {
+    pub(crate) fn claim_nothing_more(&mut self) {
         self.claiming = false;
     }
 
     /// How many answers are outstanding.
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 

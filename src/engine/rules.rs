@@ -32,7 +32,7 @@ impl Engine {
             NewRules::AsMade { good, refused } => (good.clone(), refused.clone()),
             NewRules::Files(files) => {
                 let InForce { rules, good, refused } = files.in_force(known);
-                let (before, after, count) = (self.setup.rules.generation(), rules.generation(), rules.len());
+                let (before, after, count) = (self.setup.rules.generation(), rules.generation(), rules.count());
                 self.setup.rules = rules;
                 if let Some(tell) = &self.on_rules {
                     tell(&self.setup.rules);

@@ -28,7 +28,7 @@ pub enum Group {
 
 impl Group {
     /// As people read it.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
             Self::Store => "store",
@@ -71,17 +71,27 @@ pub struct Finding {
 
 impl Finding {
     /// Nothing to do.
-    pub fn ok(group: Group, subject: impl Into<String>, found: impl Into<String>) -> Self {
+    pub(crate) fn ok(group: Group, subject: impl Into<String>, found: impl Into<String>) -> Self {
         Self { group, subject: subject.into(), verdict: Verdict::Ok, found: found.into(), advice: None }
     }
 
     /// Worth a look; `advice` is what to do.
-    pub fn warn(group: Group, subject: impl Into<String>, found: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn warn(
+        group: Group,
+        subject: impl Into<String>,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
         Self { verdict: Verdict::Warn, advice: Some(advice.into()), ..Self::ok(group, subject, found) }
     }
 
     /// Something is not told, or will not be; `advice` is what to do.
-    pub fn fail(group: Group, subject: impl Into<String>, found: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn fail(
+        group: Group,
+        subject: impl Into<String>,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
         Self { verdict: Verdict::Fail, advice: Some(advice.into()), ..Self::ok(group, subject, found) }
     }
 }
@@ -110,7 +120,7 @@ impl From<Finding> for Checked {
 }
 
 /// A span in words: `3 s`, `5 min`, `2 h`, `3 d`.
-pub fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", (seconds + 30) / 60),
@@ -120,6 +130,6 @@ pub fn span(seconds: u64) -> String {
 }
 
 /// `1 rule`, `2 rules`.
-pub fn count(number: usize, one: &str) -> String {
+pub(crate) fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }

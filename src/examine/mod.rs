@@ -4,13 +4,13 @@
 mod finding;
 mod net;
 
-pub use finding::{Checked, Finding, Group, Verdict, count, span};
-pub use net::Net;
+pub(crate) use finding::{Checked, Finding, Group, Verdict, count, span};
+pub(crate) use net::Net;
 
 use podbell_core::outbox::Outcome;
 
 /// A finding that something would not take messages. Only a warning if it merely asks for a pause.
-pub fn not_well(group: Group, subject: &str, what: &str, outcome: &Outcome) -> Finding {
+pub(crate) fn not_well(group: Group, subject: &str, what: &str, outcome: &Outcome) -> Finding {
     let (found, advice) = why_not(outcome);
     let found = found.trim_start_matches("perhaps ").trim_start_matches("not delivered: ");
     let advice = advice.unwrap_or_else(|| "ask those who run it why they refuse".to_owned());
@@ -22,7 +22,7 @@ pub fn not_well(group: Group, subject: &str, what: &str, outcome: &Outcome) -> F
 }
 
 /// Why a message did not arrive, and what to do.
-pub fn why_not(outcome: &Outcome) -> (String, Option<String>) {
+pub(crate) fn why_not(outcome: &Outcome) -> (String, Option<String>) {
     let (what, advice) = match outcome {
         Outcome::Delivered | Outcome::Posted(_) => ("arrived".to_owned(), None),
         Outcome::Orphaned { why } => (format!("not delivered: {why}"), None),

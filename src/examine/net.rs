@@ -21,7 +21,7 @@ impl Net {
     ///
     /// # Errors
     /// When the network cannot be set up as these options say.
-    pub fn new(options: &HttpOptions) -> Result<Self, ClientError> {
+    pub(crate) fn new(options: &HttpOptions) -> Result<Self, ClientError> {
         let here = HttpOptions { proxy: None, ca_file: options.ca_file.clone() };
         Ok(Self {
             client: client(options)?,
@@ -32,7 +32,7 @@ impl Net {
     }
 
     /// Connects and closes the connection.
-    pub async fn reached(&self, group: Group, subject: &str, what: &str, url: Url) -> Finding {
+    pub(crate) async fn reached(&self, group: Group, subject: &str, what: &str, url: Url) -> Finding {
         let secure = url.scheme() == "https";
         match self.reach.reach(url).await {
             Ok(()) => {

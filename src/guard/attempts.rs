@@ -46,7 +46,7 @@ impl Known {
 
 /// The attempts of one caller: an extension of every request that passes the guard.
 #[derive(Clone, Debug)]
-pub struct Tries {
+pub(crate) struct Tries {
     known: Arc<Mutex<Known>>,
     caller: IpAddr,
 }
@@ -57,7 +57,7 @@ pub(super) struct Attempts(Arc<Mutex<Known>>);
 
 impl Attempts {
     /// The attempts of one caller.
-    pub fn of(&self, caller: Caller) -> Tries {
+    pub(crate) fn of(&self, caller: Caller) -> Tries {
         Tries { known: self.0.clone(), caller: caller.0 }
     }
 }
@@ -68,23 +68,23 @@ impl Tries {
     }
 
     /// Whether a secret of this caller is checked at all.
-    pub fn may_try(&self) -> bool {
+    pub(crate) fn may_try(&self) -> bool {
         self.known().may_try(self.caller, clock::monotonic())
     }
 
     /// Counts a wrong secret.
-    pub fn was_wrong(&self) {
+    pub(crate) fn was_wrong(&self) {
         self.known().was_wrong(self.caller, clock::monotonic());
     }
 
     /// Whether a proxy's proof is checked.
-    pub fn may_prove(&self) -> bool {
+    pub(crate) fn may_prove(&self) -> bool {
         let mut known = self.known();
         known.proved.contains(&self.caller) || known.may_try(self.caller, clock::monotonic())
     }
 
     /// Records that a proxy's proof was right.
-    pub fn proved(&self) {
+    pub(crate) fn proved(&self) {
         let mut known = self.known();
         if known.proved.len() < MOST_CALLERS {
             known.proved.insert(self.caller);

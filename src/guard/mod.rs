@@ -6,7 +6,7 @@
 mod attempts;
 mod refusals;
 
-pub use self::attempts::Tries;
+pub(crate) use self::attempts::Tries;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -30,15 +30,15 @@ use crate::clock;
 
 /// Who calls: the other end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Caller(pub IpAddr);
+pub(crate) struct Caller(pub IpAddr);
 
 /// The exact address of the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
+pub(crate) struct Peer(pub IpAddr);
 
 impl Caller {
     /// The caller at an address. The owner of an IPv6 network has all of its addresses, so they count as one.
-    pub fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(address.into()),
             IpAddr::V6(address) => {
@@ -85,7 +85,7 @@ const MOST_CALLERS: usize = 10_000;
 
 /// A refused request, with the reason for the log. The caller sees the status only.
 #[derive(Clone, Copy, Debug)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// The answer.
     pub status: StatusCode,
     /// Why, for the log: words of podbell's own, never of the request.
@@ -94,13 +94,13 @@ pub struct Refused {
 
 impl Refused {
     /// A refusal.
-    pub fn new(status: StatusCode, why: &'static str) -> Self {
+    pub(crate) fn new(status: StatusCode, why: &'static str) -> Self {
         Self { status, why }
     }
 }
 
 /// A response that refuses something, for the log of what was refused.
-pub fn logged(response: Response, why: &'static str) -> Response {
+pub(crate) fn logged(response: Response, why: &'static str) -> Response {
     (Extension(Refused::new(response.status(), why)), response).into_response()
 }
 

@@ -15,7 +15,7 @@ const MOST: usize = 1000;
 
 /// What was refused lately.
 #[derive(Debug, Default)]
-pub struct Refusals {
+pub(crate) struct Refusals {
     known: Mutex<HashMap<(u16, &'static str, Caller), Counted>>,
 }
 
@@ -27,7 +27,7 @@ struct Counted {
 
 impl Refusals {
     /// Counts a refusal, and logs it if it is the first of its kind for a minute.
-    pub fn note(&self, refused: &Refused, caller: Caller, now: Time) {
+    pub(crate) fn note(&self, refused: &Refused, caller: Caller, now: Time) {
         if let Some(more) = self.count(refused, caller, now) {
             let (status, why, caller) = (refused.status.as_u16(), refused.why, caller.0);
             tracing::warn!(status, why, %caller, more, "requests are refused");

@@ -5,20 +5,20 @@
 const CUT: &str = "…";
 
 /// A platform's unit of length: what one character costs.
-pub type Cost = fn(char) -> usize;
+pub(crate) type Cost = fn(char) -> usize;
 
 /// Bytes of UTF-8.
-pub fn bytes(c: char) -> usize {
+pub(crate) fn bytes(c: char) -> usize {
     c.len_utf8()
 }
 
 /// What a text costs.
-pub fn cost(text: &str, of: Cost) -> usize {
+pub(crate) fn cost(text: &str, of: Cost) -> usize {
     text.chars().map(of).sum()
 }
 
 /// As much of one line as fits, with `…` where it is cut.
-pub fn fit(text: &str, limit: usize, of: Cost) -> String {
+pub(crate) fn fit(text: &str, limit: usize, of: Cost) -> String {
     if cost(text, of) <= limit {
         return text.to_owned();
     }
@@ -31,7 +31,7 @@ pub fn fit(text: &str, limit: usize, of: Cost) -> String {
 
 /// As many lines as fit, then how many more there are, in the words of `more`. The first line is cut if not even
 /// that one fits.
-pub fn fit_lines(text: &str, limit: usize, of: Cost, more: impl Fn(usize) -> String) -> String {
+pub(crate) fn fit_lines(text: &str, limit: usize, of: Cost, more: impl Fn(usize) -> String) -> String {
     if cost(text, of) <= limit {
         return text.to_owned();
     }

@@ -13,7 +13,7 @@ use crate::examine::{Checked, Finding, Group, not_well};
 use podbell_core::outbox::{Outcome, Policy};
 
 /// Such an address, and what a platform says there.
-pub struct Hook {
+pub(crate) struct Hook {
     url: Url,
     secrets: Vec<SecretString>,
     redactor: Redactor,
@@ -21,7 +21,7 @@ pub struct Hook {
 }
 
 /// How a platform answers at its hooks.
-pub struct Replies {
+pub(crate) struct Replies {
     /// What such an address is called in findings.
     pub what: &'static str,
     /// The segments of its addresses that are no secrets.
@@ -36,7 +36,7 @@ pub struct Replies {
 
 impl Replies {
     /// A program that is told by HTTP, whose status says everything.
-    pub const BY_STATUS: Self = Self {
+    pub(crate) const BY_STATUS: Self = Self {
         what: "webhook",
         public: &["webhook", "webhooks"],
         is_own: |_| false,
@@ -53,19 +53,19 @@ impl fmt::Debug for Hook {
 
 impl Hook {
     /// A hook at this address. Neither it nor `secrets` are shown where a reply repeats them.
-    pub fn new(url: Url, secrets: Vec<SecretString>, replies: &'static Replies) -> Self {
+    pub(crate) fn new(url: Url, secrets: Vec<SecretString>, replies: &'static Replies) -> Self {
         let redactor = Redactor::new(url.as_str(), &secrets, replies.public);
         Self { url, secrets, redactor, replies }
     }
 
     /// The limits of any address, without a pace.
-    pub fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         let all = std::iter::once(self.url.as_str()).chain(self.secrets.iter().map(|secret| secret.expose_secret()));
         Policy::of(fingerprint([self.url.as_str()]), fingerprint(all))
     }
 
     /// Makes one request.
-    pub async fn deliver(&self, client: &reqwest::Client, request: Post) -> Outcome {
+    pub(crate) async fn deliver(&self, client: &reqwest::Client, request: Post) -> Outcome {
         match post(client, &self.url, request, &self.redactor).await {
             Ok(reply) => (self.replies.classify)(&reply),
             Err(outcome) => outcome,
@@ -74,7 +74,7 @@ impl Hook {
 
     /// Checks whether the address would take messages. If it is the platform's, by an empty JSON object, which is
     /// refused so that nothing is posted; how it is refused distinguishes a live address from a dead one.
-    pub async fn examine(&self, look: Look<'_>) -> Checked {
+    pub(crate) async fn examine(&self, look: Look<'_>) -> Checked {
         let (Look { subject, net, now, test_follows }, what) = (look, self.replies.what);
         let group = Group::Destinations;
         if test_follows {

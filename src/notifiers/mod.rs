@@ -6,12 +6,12 @@
 //! outbox decides whether and when to try again. URLs and secrets never leave a notifier: not in errors, not in
 //! `Debug`, not where a reply echoes them.
 
-pub mod budget;
-pub mod hook;
-pub mod post;
-pub mod redact;
-pub mod reply;
-pub mod terminal;
+pub(crate) mod budget;
+pub(crate) mod hook;
+pub(crate) mod post;
+pub(crate) mod redact;
+pub(crate) mod reply;
+pub(crate) mod terminal;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -89,7 +89,7 @@ pub enum Audience {
 
 impl Audience {
     /// Whether people read it.
-    pub fn is_people(self) -> bool {
+    pub(crate) fn is_people(self) -> bool {
         self != Self::Programs
     }
 }
@@ -148,7 +148,7 @@ pub struct Rendering<'a> {
 impl Rendering<'_> {
     /// The ids of the people to mention on a platform, each once. Leaves out names without an id there: a mention
     /// that reaches nobody would only look like one.
-    pub fn mentioned(&mut self, kind: &str) -> Vec<String> {
+    pub(crate) fn mentioned(&mut self, kind: &str) -> Vec<String> {
         let mut ids: Vec<String> = Vec::new();
         for mention in std::mem::take(&mut self.message.mentions) {
             let id = self.mentions.get(&mention).and_then(|ids| ids.get(kind));
@@ -159,7 +159,7 @@ impl Rendering<'_> {
 }
 
 /// The platform's ids of a name of `mention:`, by the kind of notifier.
-pub type Mentions = BTreeMap<String, BTreeMap<&'static str, String>>;
+pub(crate) type Mentions = BTreeMap<String, BTreeMap<&'static str, String>>;
 
 /// One attempt to deliver a stored body.
 pub struct Attempt<'a> {

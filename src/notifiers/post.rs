@@ -14,7 +14,7 @@ use podbell_core::time::Time;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One request.
-pub struct Post {
+pub(crate) struct Post {
     /// Its body, JSON.
     body: Vec<u8>,
     /// When it is made.
@@ -25,20 +25,20 @@ pub struct Post {
 
 impl Post {
     /// A body of JSON, posted now.
-    pub fn json(body: Vec<u8>, now: Time) -> Self {
+    pub(crate) fn json(body: Vec<u8>, now: Time) -> Self {
         Self { body, now, headers: Vec::new(), bearer: None }
     }
 
     /// With this header.
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: String) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
     }
 
     /// Adds a bearer token, for platforms whose address does not prove who asks.
     #[must_use]
-    pub fn bearer(mut self, token: &SecretString) -> Self {
+    pub(crate) fn bearer(mut self, token: &SecretString) -> Self {
         self.bearer = Some(token.clone());
         self
     }
@@ -48,7 +48,12 @@ impl Post {
 ///
 /// # Errors
 /// What the transport's failure means for the message.
-pub async fn post(client: &reqwest::Client, url: &url::Url, post: Post, redactor: &Redactor) -> Result<Reply, Outcome> {
+pub(crate) async fn post(
+    client: &reqwest::Client,
+    url: &url::Url,
+    post: Post,
+    redactor: &Redactor,
+) -> Result<Reply, Outcome> {
     let mut request = client
         .post(url.clone())
         .timeout(TIMEOUT)

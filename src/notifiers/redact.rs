@@ -10,7 +10,7 @@ const SHORTEST: usize = 6;
 
 /// Knows what must not be shown of one destination.
 #[derive(Clone, Default)]
-pub struct Redactor {
+pub(crate) struct Redactor {
     /// The longest first, so that replacing one piece leaves no part of another.
     pieces: Vec<SecretString>,
 }
@@ -18,7 +18,7 @@ pub struct Redactor {
 impl Redactor {
     /// Hides a URL, the pieces of its path and query, and the secrets. `public` are pieces that are no secret:
     /// hiding them would only make errors harder to read.
-    pub fn new(url: &str, secrets: &[SecretString], public: &[&str]) -> Self {
+    pub(crate) fn new(url: &str, secrets: &[SecretString], public: &[&str]) -> Self {
         let mut pieces: Vec<String> = vec![url.to_owned()];
         if let Ok(parsed) = url::Url::parse(url) {
             pieces.push(parsed.path().to_owned());
@@ -43,7 +43,7 @@ impl Redactor {
     }
 
     /// The text without secrets.
-    pub fn redact(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for piece in &self.pieces {
             if text.contains(piece.expose_secret()) {

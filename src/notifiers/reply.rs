@@ -18,7 +18,7 @@ const MOST_WORDS: usize = 200;
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// `Retry-After`, if it is valid.
@@ -35,7 +35,11 @@ pub struct Reply {
 
 impl Reply {
     /// Reads a response, up to a limit. An error if it is cut off.
-    pub async fn read(mut response: reqwest::Response, redactor: &Redactor, now: Time) -> Result<Self, reqwest::Error> {
+    pub(crate) async fn read(
+        mut response: reqwest::Response,
+        redactor: &Redactor,
+        now: Time,
+    ) -> Result<Self, reqwest::Error> {
         let status = response.status().as_u16();
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|value| retry_after(value, now));
@@ -54,12 +58,12 @@ impl Reply {
     }
 
     /// A reply of these parts.
-    pub fn of(status: u16, retry_after: Option<Duration>, body: &str, redactor: &Redactor) -> Self {
+    pub(crate) fn of(status: u16, retry_after: Option<Duration>, body: &str, redactor: &Redactor) -> Self {
         Self { status, retry_after, body: body.to_owned(), words: words(body, redactor), scopes: None, clocks: None }
     }
 
     /// The reply in words: `status 404: no_service`.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         match self.words.as_str() {
             "" => format!("status {}", self.status),
             words => format!("status {}: {words}", self.status),
@@ -68,7 +72,7 @@ impl Reply {
 }
 
 /// Words of the other side, safe to show: without secrets, on one line, at most 200 characters.
-pub fn words(text: &str, redactor: &Redactor) -> String {
+pub(crate) fn words(text: &str, redactor: &Redactor) -> String {
     let clean: String = redactor.redact(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut line = String::new();
     for word in clean.split_whitespace() {
@@ -85,12 +89,12 @@ pub fn words(text: &str, redactor: &Redactor) -> String {
 }
 
 /// The outcome where nobody knows whether the message was taken.
-pub fn unclear(reply: &Reply, what: &str) -> Outcome {
+pub(crate) fn unclear(reply: &Reply, what: &str) -> Outcome {
     Outcome::Unclear { retry_after: reply.retry_after, why: format!("{what}: {}", reply.said()) }
 }
 
 /// What a status means if the body says nothing.
-pub fn by_status(reply: &Reply) -> Outcome {
+pub(crate) fn by_status(reply: &Reply) -> Outcome {
     let dead =
         |advice: &str| Outcome::Dead { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() };
     match reply.status {
@@ -113,7 +117,7 @@ pub fn by_status(reply: &Reply) -> Outcome {
 
 /// `Retry-After` as seconds or as a date. `None` if it is neither, or says "at once": then the ordinary back-off
 /// applies.
-pub fn retry_after(value: &str, now: Time) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: Time) -> Option<Duration> {
     let value = value.trim();
     let wait = match value.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),

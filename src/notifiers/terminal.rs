@@ -14,7 +14,7 @@ const INDENT: &str = "      ";
 const DIM: Style = Style::new().dimmed();
 
 /// The lines to print, with colours, and the time of day at their head.
-pub fn lines(message: &Message, content: Content, reader: &Reader) -> Vec<u8> {
+pub(crate) fn lines(message: &Message, content: Content, reader: &Reader) -> Vec<u8> {
     let clock = reader.clock();
     let style = style(message);
     let mut text = format!("{DIM}{clock}{DIM:#} {style}{}{style:#}\n", clip(&message.title, 400));
@@ -30,7 +30,7 @@ pub fn lines(message: &Message, content: Content, reader: &Reader) -> Vec<u8> {
 }
 
 /// An answer on a terminal, with colours, whole.
-pub fn terminal(message: &Message) -> String {
+pub(crate) fn terminal(message: &Message) -> String {
     let bold = Style::new().bold();
     let mut text = format!("{bold}{}{bold:#}\n", clip(&message.title, 400));
     for block in &message.blocks {

@@ -19,7 +19,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-pub use self::reload::{Ask, NotReloaded, Reload};
+pub(crate) use self::reload::{Ask, NotReloaded, Reload};
 use crate::guard::{Gate, Limits, guarded};
 use crate::health::HealthStatus;
 

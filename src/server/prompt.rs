@@ -22,7 +22,7 @@ pub(super) struct Prompt<S> {
 }
 
 impl<S> Prompt<S> {
-    pub fn new(stream: S, patience: Duration) -> Self {
+    pub(crate) fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience, waiting: None }
     }
 

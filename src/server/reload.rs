@@ -14,7 +14,7 @@ use super::api::{Rights, Token, Tokens};
 use crate::guard::{Peer, Tries, logged};
 
 /// A request to reload: where its answer goes, which says what is in force now, or what is wrong.
-pub type Ask = oneshot::Sender<Result<String, NotReloaded>>;
+pub(crate) type Ask = oneshot::Sender<Result<String, NotReloaded>>;
 
 /// Why no other rules hold now, in words that name the mistakes.
 #[derive(Debug, thiserror::Error)]

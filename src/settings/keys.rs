@@ -20,7 +20,7 @@ pub const NAME: Key<Name> =
 /// The language of what people read there.
 pub const LANGUAGE: Key<Words<Language>> = Key::with_default("language", LANGUAGES, "en", "The language of messages.");
 /// The languages, for keys with another default.
-pub const LANGUAGES: Words<Language> = Words("a language", &[("en", Language::En), ("zh", Language::Zh)]);
+pub(crate) const LANGUAGES: Words<Language> = Words("a language", &[("en", Language::En), ("zh", Language::Zh)]);
 /// The zone of times that people read there.
 pub const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of times in messages.");
 /// How often something is read.
@@ -115,10 +115,10 @@ impl Shape for Name {
 
 /// An address that is not secret, with one of these schemes.
 #[derive(Clone, Copy, Debug)]
-pub struct Address(pub &'static [&'static str]);
+pub(crate) struct Address(pub &'static [&'static str]);
 
 /// An http(s) address that is not secret.
-pub const HTTP: Address = Address(&["https", "http"]);
+pub(crate) const HTTP: Address = Address(&["https", "http"]);
 
 impl Shape for Address {
     type Value = Url;
@@ -144,7 +144,7 @@ impl Shape for Address {
 
 /// The path of a file that need not exist yet; `-` is standard input if `stdin` is true.
 #[derive(Clone, Copy, Debug)]
-pub struct LatePath {
+pub(crate) struct LatePath {
     /// What messages call it.
     pub what: &'static str,
     /// Whether `-` means standard input.
@@ -173,7 +173,7 @@ impl Shape for LatePath {
 }
 
 /// Whether the node has a value; `null` counts as absent.
-pub fn is_given(node: &Node) -> bool {
+pub(crate) fn is_given(node: &Node) -> bool {
     !matches!(node.value, Value::Null)
 }
 

@@ -15,12 +15,12 @@ type Complete<T> = dyn Fn(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync;
 
 impl<T: ?Sized> Draft<T> {
     /// `complete` puts the secrets in; `None` if one of them is missing.
-    pub fn new(complete: impl Fn(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(complete: impl Fn(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync + 'static) -> Self {
         Self(Box::new(complete))
     }
 
     /// The finished thing; `None` if a secret is missing.
-    pub fn complete(&self, secrets: &mut Secrets<'_>) -> Option<Arc<T>> {
+    pub(crate) fn complete(&self, secrets: &mut Secrets<'_>) -> Option<Arc<T>> {
         let before = secrets.missing.len();
         (self.0)(secrets).filter(|_| secrets.missing.len() == before)
     }

@@ -14,7 +14,7 @@ use podbell_core::yaml::{Node, Reader, Value};
 use serde_json::{Value as Json, json};
 
 /// The shortest token, in characters.
-pub const LEAST_TOKEN: usize = 16;
+pub(crate) const LEAST_TOKEN: usize = 16;
 
 /// Where a secret comes from, and what it is for.
 #[derive(Clone, PartialEq, Eq)]
@@ -168,7 +168,7 @@ impl SecretRef {
     }
 
     /// The secret, if it is written literally: then it can be checked before podbell runs.
-    pub fn written_out(&self) -> Option<SecretString> {
+    pub(crate) fn written_out(&self) -> Option<SecretString> {
         let Origin::Parts(parts) = &self.origin else { return None };
         let literal = |part: &Part| match part {
             Part::Literal(text) => Some(text.clone()),
@@ -240,12 +240,12 @@ pub struct Secrets<'a> {
 
 impl<'a> Secrets<'a> {
     /// Resolves secrets from this environment.
-    pub fn of(environment: &'a dyn Environment) -> Self {
+    pub(crate) fn of(environment: &'a dyn Environment) -> Self {
         Self { environment, missing: Vec::new(), known: Vec::new() }
     }
 
     /// The secret; a missing one is recorded and gives `None`.
-    pub fn get(&mut self, secret: &SecretRef) -> Option<SecretString> {
+    pub(crate) fn get(&mut self, secret: &SecretRef) -> Option<SecretString> {
         match secret.resolve(self.environment) {
             Ok(value) => {
                 self.known.push(value.clone());
@@ -259,12 +259,12 @@ impl<'a> Secrets<'a> {
     }
 
     /// The secret as an address.
-    pub fn url(&mut self, secret: &SecretRef) -> Option<Url> {
+    pub(crate) fn url(&mut self, secret: &SecretRef) -> Option<Url> {
         Url::parse(self.get(secret)?.expose_secret()).ok()
     }
 
     /// Records that a secret cannot be used. `why` says what it is not, and what to do.
-    pub fn refuse(&mut self, secret: &SecretRef, why: &'static str) {
+    pub(crate) fn refuse(&mut self, secret: &SecretRef, why: &'static str) {
         self.missing.push(SecretError::Unusable { place: secret.place.clone(), why });
     }
 }

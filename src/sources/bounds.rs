@@ -72,7 +72,7 @@ fn covers(covers: &mut Covers) {
 impl SourceEvent {
     /// The event with every text cut to what may be stored.
     #[must_use]
-    pub fn bounded(mut self) -> Self {
+    pub(crate) fn bounded(mut self) -> Self {
         match &mut self {
             Self::TargetList { targets, .. } => targets.iter_mut().for_each(|entry| target(&mut entry.target)),
             Self::Polled { target: of, events: list, .. } => {

@@ -20,7 +20,7 @@ use podbell_core::time::Time;
 /// An earlier date than this, 2 January 1970, stands for zero, in whatever zone it was written.
 const OLDEST: Time = Time::from_seconds(86_400);
 /// The code of a refusal that means that a service does not exist (any more).
-pub const NO_SERVICE: i64 = -16013;
+pub(crate) const NO_SERVICE: i64 = -16013;
 /// Longer messages of refusals are cut to this.
 const MAX_MESSAGE: usize = 2_000;
 

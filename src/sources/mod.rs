@@ -4,7 +4,7 @@
 pub(crate) mod bounds;
 pub mod event_list;
 pub(crate) mod loose;
-pub mod poller;
+pub(crate) mod poller;
 pub mod receipt;
 pub mod wall_clock;
 
@@ -82,7 +82,7 @@ pub enum Rhythm {
 
 impl Rhythm {
     /// The configured interval, whatever the allowed rate permits.
-    pub fn wished(self) -> Duration {
+    pub(crate) fn wished(self) -> Duration {
         match self {
             Self::Polls { every, .. } => every,
             Self::Watches(period) => period,
@@ -90,7 +90,7 @@ impl Rhythm {
     }
 
     /// The longest time until something new is seen, or known to be absent.
-    pub fn interval(self) -> Duration {
+    pub(crate) fn interval(self) -> Duration {
         match self {
             Self::Polls { really, .. } => really,
             Self::Watches(period) => period,

@@ -74,7 +74,7 @@ impl Receipt {
 
     /// Whether an earlier part was lost. Then this part is not the whole any more; the list that makes up for the
     /// loss contains it again.
-    pub fn is_stale(&self) -> bool {
+    pub(crate) fn is_stale(&self) -> bool {
         self.before != self.losses.count.load(Ordering::SeqCst)
     }
 }

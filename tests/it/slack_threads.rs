@@ -206,7 +206,7 @@ fn the_end_of_what_people_were_told_is_posted_anew_when_its_message_is_gone() {
 fn delivered(world: &mut World) -> (usize, usize) {
     let outbox = world.engine().outbox().unwrap();
     let (state, _) = outbox.destination("team").unwrap();
-    (state.due.len() + state.sends.len(), state.threads.len().saturating_sub(1))
+    (state.due.len() + state.sends.len(), state.threads.count().saturating_sub(1))
 }
 
 #[test]

@@ -130,7 +130,7 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// Help for a word that is not known: the known one that was meant, or else other words.
-pub fn meant_or<'a>(
+pub(crate) fn meant_or<'a>(
     word: &str,
     known: impl IntoIterator<Item = &'a str>,
     otherwise: impl FnOnce() -> String,

@@ -151,7 +151,7 @@ pub fn compare(before: Reading, now: Reading, read_at: Option<Time>) -> Option<(
 
 impl TargetReadings {
     /// Adapts to a change of podbell's clock; the cluster's dates stay.
-    pub fn clock_set(&mut self, by: Jump) {
+    pub(crate) fn clock_set(&mut self, by: Jump) {
         let absent = self.slots.iter_mut().filter_map(|slot| slot.absent_since.as_mut());
         absent.chain(self.last_good.as_mut()).chain(self.read_at.as_mut()).for_each(|at| at.carry(by));
     }
@@ -177,7 +177,7 @@ impl TargetReadings {
     }
 
     /// The known episodes, ascending.
-    pub fn keys(&self) -> impl Iterator<Item = EpisodeKey> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = EpisodeKey> {
         self.slots.iter().map(|slot| slot.key)
     }
 
@@ -370,7 +370,7 @@ impl TargetReadings {
     }
 
     /// Forgets the `excess` least important episodes that left the list: Normal before Warning, then the oldest.
-    pub fn forget_least(&mut self, excess: usize) -> Vec<EpisodeKey> {
+    pub(crate) fn forget_least(&mut self, excess: usize) -> Vec<EpisodeKey> {
         let mut absent: Vec<_> = self
             .slots
             .iter()

@@ -61,7 +61,7 @@ impl Target {
     }
 
     /// Its names, borrowed.
-    pub fn names(&self) -> Names<'_> {
+    pub(crate) fn names(&self) -> Names<'_> {
         let Self { source, cluster, namespace, service } = self;
         Names { source, cluster, namespace, service }
     }

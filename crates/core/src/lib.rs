@@ -3,6 +3,8 @@
 //! Architecture invariant: nothing in here reads a clock, draws a random number, touches a file
 //! or a socket, or imports a module outside `core`. Time and chance are arguments.
 
+#![warn(unreachable_pub)]
+
 pub mod ask;
 pub mod backtest;
 pub mod diagnostic;

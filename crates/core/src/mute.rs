@@ -69,7 +69,7 @@ pub struct Mute {
 
 impl Muted {
     /// Whether it is about all that a target shows, judged by the service alone.
-    pub fn is_service(&self, target: &Target) -> bool {
+    pub(crate) fn is_service(&self, target: &Target) -> bool {
         match self {
             Self::Service { service, .. } => self.is_place(target) && *service == *target.service,
             Self::Incident { .. } | Self::Rule { .. } => false,
@@ -88,7 +88,7 @@ impl Muted {
     }
 
     /// Whether it is about an incident. If several services show the incident, one that is muted is enough.
-    pub fn is_about(&self, incident: &Incident) -> bool {
+    pub(crate) fn is_about(&self, incident: &Incident) -> bool {
         match self {
             Self::Service { service, .. } => incident
                 .targets
@@ -100,7 +100,7 @@ impl Muted {
     }
 
     /// Whether this covers everything that `other` covers; `None` here matches anything.
-    pub fn includes(&self, other: &Self) -> bool {
+    pub(crate) fn includes(&self, other: &Self) -> bool {
         let is = |wanted: &Option<String>, fact: &Option<String>| wanted.is_none() || wanted == fact;
         match (self, other) {
             (

@@ -92,7 +92,7 @@ impl Replay {
     }
 
     /// The current state: incidents and everything else.
-    pub fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &State {
         &self.state
     }
 

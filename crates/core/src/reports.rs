@@ -57,7 +57,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// Whether it is one of a node.
-    pub fn is_of_a_node(self) -> bool {
+    pub(crate) fn is_of_a_node(self) -> bool {
         matches!(self, Self::NodeAway | Self::DiskPressure | Self::MemoryPressure | Self::PidPressure)
     }
 }
@@ -96,18 +96,18 @@ pub enum Of {
 }
 
 /// The kubelet lets 25 events of an object through, then one in 5 minutes.
-pub const KUBELET: Duration = Duration::from_secs(300);
+pub(crate) const KUBELET: Duration = Duration::from_secs(300);
 /// A work queue's longest back-off is 1,000 s.
 const CONTROLLER: Duration = Duration::from_secs(1000);
 /// A series is written at its second occurrence, then every 30 minutes; it is finished 6 minutes after its last one.
-pub const SERIES: Duration = Duration::from_secs(36 * 60);
+pub(crate) const SERIES: Duration = Duration::from_secs(36 * 60);
 /// A failed certificate is tried again after an hour, then after two, four and so on.
 const CERTIFICATE: Duration = Duration::from_secs(8 * 3600);
 /// How much longer than its reporter's interval a silence must be.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// How long an event's reporter may be silent while its trouble lasts; zero if that is unknown.
-pub fn slowest(event: &Event<'_>) -> Duration {
+pub(crate) fn slowest(event: &Event<'_>) -> Duration {
     let known = of(event).and_then(|report| report.repeats).or_else(|| controller(event).then_some(CONTROLLER));
     let series = event.series.then_some(SERIES);
     // A rule that resolves faster than the kubelet repeats itself does so on purpose: by default none does.
@@ -221,12 +221,12 @@ pub fn ended_by(event: &Event<'_>) -> Option<End> {
 }
 
 /// Whether an event ends anything.
-pub fn ends(event: &Event<'_>) -> bool {
+pub(crate) fn ends(event: &Event<'_>) -> bool {
     ended_by(event).is_some() || deleted(event).is_some()
 }
 
 /// Whether `end`, another event of the same list, ends the trouble of `event`, judged by their dates.
-pub fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
+pub(crate) fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
     let Some(report) = of(event) else { return false };
     let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
     let same = end.obj_type.trim() == kind && end.obj_name.trim() == name;
@@ -247,20 +247,20 @@ pub fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
 
 /// Whether an event belongs to the normal course of pods: a source that shows such an event also shows those that end
 /// troubles. `Pulling` is not one: pulling an image again is part of its trouble.
-pub fn is_pod_lifecycle(event: &Event<'_>) -> bool {
+pub(crate) fn is_pod_lifecycle(event: &Event<'_>) -> bool {
     event.level == Level::Normal
         && event.reason.trim() != "Pulling"
         && (ended_by(event).is_some_and(|end| end.of != Of::Node) || deleted(event).is_some())
 }
 
 /// Whether an event belongs to the normal course of nodes.
-pub fn is_of_a_node(event: &Event<'_>) -> bool {
+pub(crate) fn is_of_a_node(event: &Event<'_>) -> bool {
     event.level == Level::Normal && event.obj_type.trim() == "Node"
 }
 
 /// What an event says is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deleted<'e> {
+pub(crate) enum Deleted<'e> {
     /// An object, by its kind and name.
     One(&'e str, &'e str),
     /// Every pod of a replica set of this name.
@@ -269,7 +269,7 @@ pub enum Deleted<'e> {
 
 impl Deleted<'_> {
     /// Whether it includes this object.
-    pub fn is(&self, kind: &str, name: &str) -> bool {
+    pub(crate) fn is(&self, kind: &str, name: &str) -> bool {
         match self {
             Self::One(of, one) => (*of, *one) == (kind, name),
             Self::PodsOf(set) => {
@@ -279,7 +279,7 @@ impl Deleted<'_> {
     }
 
     /// Its kind, and what people call it.
-    pub fn object(&self) -> (&str, &str) {
+    pub(crate) fn object(&self) -> (&str, &str) {
         match self {
             Self::One(kind, name) => (kind, name),
             Self::PodsOf(set) => ("ReplicaSet", set),
@@ -289,7 +289,7 @@ impl Deleted<'_> {
 
 /// What an event says is deleted. The event of a controller names the pod in its text; that of a removed node is about
 /// the node.
-pub fn deleted<'e>(event: &'e Event<'_>) -> Option<Deleted<'e>> {
+pub(crate) fn deleted<'e>(event: &'e Event<'_>) -> Option<Deleted<'e>> {
     let message = event.message.as_ref();
     let name = |from: &str| message.split_once(from).map(|(_, rest)| rest.trim_start());
     let first = |rest: &'e str| rest.split_whitespace().next().filter(|name| !name.is_empty());
@@ -313,7 +313,7 @@ pub fn deleted<'e>(event: &'e Event<'_>) -> Option<Deleted<'e>> {
 
 /// The group of troubles with one cause: how a pod comes to run, what its node does, its probes, and so on. To readers
 /// who know one reason of a group, another one is not news.
-pub fn family<'e>(event: &'e Event<'_>) -> &'e str {
+pub(crate) fn family<'e>(event: &'e Event<'_>) -> &'e str {
     let reason = event.reason.trim();
     match of(event).map(|report| report.trouble) {
         Some(

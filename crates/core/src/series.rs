@@ -26,7 +26,7 @@ pub struct EpisodeKey {
 /// The identity of a problem: a rule, and the values that it groups by. Seeded and as wide as that of
 /// a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProblemId(u128);
+pub(crate) struct ProblemId(u128);
 
 /// Makes identities; keeps its buffer between events.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Identities {
     }
 
     /// The problem that a rule sees where these are the values of its group.
-    pub fn problem(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> ProblemId {
+    pub(crate) fn problem(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> ProblemId {
         self.buffer.clear();
         for text in [&rule.file, &rule.name] {
             self.field(text);

@@ -55,7 +55,7 @@ pub struct Covers {
 
 impl Covers {
     /// Whether the watch would show a target's events. Events about objects without a namespace are kept in `default`.
-    pub fn includes(&self, target: &Target) -> bool {
+    pub(crate) fn includes(&self, target: &Target) -> bool {
         let namespace = self.namespace.as_deref();
         target.source == self.source
             && namespace

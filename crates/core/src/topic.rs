@@ -40,7 +40,7 @@ fn family(event: &Event<'_>) -> Option<&'static str> {
 /// The message without quoted parts, names of objects, hashes, addresses, times and numbers; its first 80 characters.
 /// Scripts without blanks between words are split where the script changes: of "磁盘已满98%" the number is dropped, and
 /// the clause stays.
-pub fn kind_of_message(message: &str, obj_name: &str, workload: &str) -> String {
+pub(crate) fn kind_of_message(message: &str, obj_name: &str, workload: &str) -> String {
     let mut kind = String::new();
     let unquoted = without_quotes(message);
     for (word, glued) in unquoted.split_whitespace().flat_map(pieces) {

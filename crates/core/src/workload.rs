@@ -62,7 +62,7 @@ fn request(name: &str) -> Option<&str> {
 }
 
 /// Whether a pod's name has the hash of a template: then a deployment made the pod, and people named the deployment.
-pub fn is_of_a_template(obj_name: &str) -> bool {
+pub(crate) fn is_of_a_template(obj_name: &str) -> bool {
     dashed(obj_name.trim(), 5..=5, is_random).and_then(|rest| dashed(rest, 6..=10, is_hash)).is_some()
 }
 
@@ -176,7 +176,7 @@ pub struct Shape {
 /// The shape of a name: parts that look generated are replaced; without such parts, of a name with three parts or more
 /// only the beginning stays. `None` for a short name that people gave, or if nothing else is left. Workloads of one
 /// shape may be runs of the same thing, by a maker that podbell does not know.
-pub fn shape(workload: &str) -> Option<Shape> {
+pub(crate) fn shape(workload: &str) -> Option<Shape> {
     let parts: Vec<&str> = workload.split(['-', '.']).collect();
     let mut shape: Vec<&str> = Vec::with_capacity(parts.len());
     let (mut at, mut generated) = (0, 0);

@@ -22,7 +22,7 @@ const MARK: u8 = 0xc1;
 const HASH: usize = 8;
 
 /// Why an incident cannot be written or read.
-pub type CodecError = Box<dyn Error + Send + Sync>;
+pub(crate) type CodecError = Box<dyn Error + Send + Sync>;
 
 /// An incident as bytes.
 ///

@@ -7,6 +7,8 @@
 //! The interface consists of trait objects whose calls take and return slices of rows, so that an adapter to a database
 //! server needs one statement for each kind of row, however many rows there are.
 
+#![warn(unreachable_pub)]
+
 mod batch;
 pub mod crash;
 mod error;

@@ -36,7 +36,7 @@ pub type Wanted<'a> = &'a dyn Fn(event::Names<'_>) -> bool;
 pub type Queue = (String, DeliveryPhase, u64);
 
 /// Cancels the query that a reader is running. May be called from another thread, also when no query runs.
-pub type Cancel = Box<dyn Fn() + Send>;
+pub(crate) type Cancel = Box<dyn Fn() + Send>;
 
 /// A connection that only reads.
 pub trait Reader: Send {

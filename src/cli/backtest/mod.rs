@@ -49,7 +49,7 @@ const PROGRESS: u64 = 5_000;
 /// What to test on what.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Recordings; `-` is standard input.
     #[arg(value_name = "RECORDING", required_unless_present = "last")]
     recordings: Vec<PathBuf>,
@@ -93,7 +93,7 @@ fn zone(name: &str) -> anyhow::Result<TimeZone> {
 ///
 /// # Errors
 /// When a recording cannot be read.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(last) = args.last {
         return of_history(args, last);
     }

@@ -11,7 +11,7 @@ use crate::tasks::Waiting;
 use podbell_core::outbox::{Outcome, Policy};
 
 /// Its registry row.
-pub const NOTIFIER: NotifierKind = NotifierKind {
+pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     name: "console",
     audience: Audience::Terminal,
     forms: &[NotifierForm { about: "Standard output of `podbell run`.", keys: &[] }],
@@ -27,7 +27,7 @@ fn console() -> Arc<dyn Notifier> {
 
 /// Standard output.
 #[derive(Debug)]
-pub struct Console;
+pub(crate) struct Console;
 
 impl Notifier for Console {
     fn policy(&self) -> Policy {

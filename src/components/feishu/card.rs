@@ -20,7 +20,7 @@ const QUOTES: [usize; 4] = [4_000, 1_200, 400, 100];
 const SHORT_QUOTES: [usize; 2] = [400, 100];
 
 /// The body of the request, without its signature. `mentions` are ids of people.
-pub fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
+pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
     let quotes: &[usize] = match content {
         Content::Full => &QUOTES,
         Content::Short => &SHORT_QUOTES,

@@ -43,7 +43,7 @@ const SECRET: Key<Secret> =
     Key::optional("secret", Secret(SecretKind::Any), "Of its signature verification, if that is turned on.");
 
 /// Its registry row.
-pub const NOTIFIER: NotifierKind = NotifierKind {
+pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     name: "feishu",
     audience: Audience::People,
     forms: &[NotifierForm { about: "A group of Feishu or Lark, through a robot.", keys: &[&URL, &SECRET] }],

@@ -19,7 +19,7 @@ const PATH: Key<LatePath> = Key::required(
 const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "Of the times in event lists.");
 
 /// Its registry row.
-pub const SOURCE: SourceKind = SourceKind {
+pub(crate) const SOURCE: SourceKind = SourceKind {
     name: "file",
     about: "A recording.",
     keys: &[&PATH, &TIME_ZONE, &POLL_EVERY, &FIRST_POLL_WINDOW, &ALIASES],

@@ -10,7 +10,7 @@ mod examine;
 pub mod play_maker;
 pub mod recording;
 
-pub use self::config::SOURCE;
+pub(crate) use self::config::SOURCE;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -61,7 +61,7 @@ impl FileConfig {
     }
 
     /// The target of a recorded poll.
-    pub fn target(&self, scope: &Scope) -> Target {
+    pub(crate) fn target(&self, scope: &Scope) -> Target {
         fn name<'a>(said: &'a Option<String>, open: &'a Option<String>) -> &'a str {
             said.as_deref().or(open.as_deref()).unwrap_or(ANY)
         }
@@ -84,7 +84,7 @@ impl FileConfig {
 }
 
 /// Opens a recording; `-` is standard input.
-pub fn open(path: &Path, zone: TimeZone) -> io::Result<Recording<Box<dyn BufRead + Send>>> {
+pub(crate) fn open(path: &Path, zone: TimeZone) -> io::Result<Recording<Box<dyn BufRead + Send>>> {
     let input: Box<dyn BufRead + Send> = if path == Path::new("-") {
         Box::new(BufReader::new(io::stdin()))
     } else {

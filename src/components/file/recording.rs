@@ -357,7 +357,7 @@ pub fn write_poll(output: &mut impl Write, poll: &RecordedPoll, clock: &WallCloc
 
 /// Shifts a recording in time: its first poll to `start`, everything else `speed` times as fast.
 #[derive(Clone, Copy, Debug)]
-pub struct Shift {
+pub(crate) struct Shift {
     first: Time,
     start: Time,
     speed: i64,
@@ -365,12 +365,12 @@ pub struct Shift {
 
 impl Shift {
     /// Shifts a recording that begins at `first` to `start`.
-    pub fn new(first: Time, start: Time, speed: std::num::NonZeroU32) -> Self {
+    pub(crate) fn new(first: Time, start: Time, speed: std::num::NonZeroU32) -> Self {
         Self { first, start, speed: i64::from(speed.get()) }
     }
 
     /// The shifted time of a time of the recording, even of one before its first poll.
-    pub fn apply(&self, time: Time) -> Time {
+    pub(crate) fn apply(&self, time: Time) -> Time {
         if time.is_unknown() {
             return time;
         }
@@ -379,7 +379,7 @@ impl Shift {
     }
 
     /// The event at its shifted times.
-    pub fn event(&self, event: &Event<'static>) -> Event<'static> {
+    pub(crate) fn event(&self, event: &Event<'static>) -> Event<'static> {
         Event { first_seen: self.apply(event.first_seen), last_seen: self.apply(event.last_seen), ..event.clone() }
     }
 }

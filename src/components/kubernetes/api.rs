@@ -78,30 +78,30 @@ impl Fault {
     }
 
     /// The connection failed or broke.
-    pub fn cut(text: impl Display) -> Self {
+    pub(crate) fn cut(text: impl Display) -> Self {
         Self::new(FaultKind::Passing, "connect", text, "check that podbell reaches the API server")
     }
 
     /// Nothing came for too long.
-    pub fn silent() -> Self {
+    pub(crate) fn silent() -> Self {
         let advice = "check the network between podbell and the API server, and how busy that is";
         Self::new(FaultKind::Passing, "timeout", "the API server said nothing for too long", advice)
     }
 
     /// A watch that ended as soon as it began.
-    pub fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         let advice = "check what stands between podbell and the API server: a proxy that does not stream?";
         Self::new(FaultKind::Passing, "closed", "the API server ends every watch at once", advice)
     }
 
     /// An answer that cannot be understood.
-    pub fn nonsense(text: impl Display) -> Self {
+    pub(crate) fn nonsense(text: impl Display) -> Self {
         let advice = "check that the address is that of an API server";
         Self::new(FaultKind::Passing, NONSENSE, text, advice)
     }
 
     /// Whether the answer was the problem, not reaching the server.
-    pub fn is_nonsense(&self) -> bool {
+    pub(crate) fn is_nonsense(&self) -> bool {
         self.error.code == NONSENSE
     }
 
@@ -111,7 +111,7 @@ impl Fault {
     }
 
     /// A status that the server answered with.
-    pub fn status(code: u16, reason: &str, words: &str) -> Self {
+    pub(crate) fn status(code: u16, reason: &str, words: &str) -> Self {
         let (kind, advice) = match code {
             401 => {
                 (FaultKind::Refused, "renew the token or certificate of this source's kubeconfig or service account")
@@ -131,7 +131,7 @@ impl Fault {
 
 /// A page of a list.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// Objects, one JSON text each.
     pub items: Vec<Box<RawValue>>,
     /// The version from which a watch continues.
@@ -142,7 +142,7 @@ pub struct Page {
 
 /// How a watch begins.
 #[derive(Clone, Copy, Debug)]
-pub enum From<'a> {
+pub(crate) enum From<'a> {
     /// After this version.
     Version(&'a str),
     /// With everything there is.
@@ -150,7 +150,7 @@ pub enum From<'a> {
 }
 
 /// One API server. Clones of its client share connections.
-pub struct Api {
+pub(crate) struct Api {
     config: KubernetesConfig,
     client: Mutex<Option<Client>>,
     requests: Arc<AtomicU64>,
@@ -180,20 +180,20 @@ struct Status {
 
 impl Api {
     /// A client of this source; nothing is connected yet.
-    pub fn new(config: &KubernetesConfig) -> Self {
+    pub(crate) fn new(config: &KubernetesConfig) -> Self {
         Self { config: config.clone(), client: Mutex::new(None), requests: Arc::default() }
-    }
-
-    /// How many requests were made.
-    pub fn requests(&self) -> Arc<AtomicU64> {
-        self.requests.clone()
     }
 
     /// Requests a page of the list.
     ///
     /// # Errors
     /// When there is no answer, or it is not a page.
-    pub async fn list(&self, resource: Resource, namespace: Option<&str>, more: Option<&str>) -> Result<Page, Fault> {
+    pub(crate) async fn list(
+        &self,
+        resource: Resource,
+        namespace: Option<&str>,
+        more: Option<&str>,
+    ) -> Result<Page, Fault> {
         let response = self.get(resource, namespace, &list_query(more), resource.accepts_list()).await?;
         let body = timeout(self.config.pace.patience.saturating_mul(2), read(response.into_body()));
         let body = body.await.map_err(|_| Fault::silent())??;
@@ -206,7 +206,7 @@ impl Api {
     ///
     /// # Errors
     /// When there is no valid answer.
-    pub async fn version(&self, resource: Resource, namespace: Option<&str>) -> Result<String, Fault> {
+    pub(crate) async fn version(&self, resource: Resource, namespace: Option<&str>) -> Result<String, Fault> {
         let response = self.get(resource, namespace, "limit=1", resource.accepts_list()).await?;
         let body = timeout(self.config.pace.patience, read(response.into_body()));
         let list: ListBody =
@@ -218,7 +218,12 @@ impl Api {
     ///
     /// # Errors
     /// When the watch cannot be opened.
-    pub async fn watch(&self, resource: Resource, namespace: Option<&str>, from: From<'_>) -> Result<Lines, Fault> {
+    pub(crate) async fn watch(
+        &self,
+        resource: Resource,
+        namespace: Option<&str>,
+        from: From<'_>,
+    ) -> Result<Lines, Fault> {
         let seconds = resource.watch_for(&self.config).as_secs().max(1);
         let query = watch_query(seconds, from);
         let response = self.get(resource, namespace, &query, resource.accepts_watch()).await?;
@@ -345,7 +350,7 @@ async fn read(mut body: Body) -> Result<Vec<u8>, Fault> {
 }
 
 /// A watch's answer, line by line.
-pub struct Lines {
+pub(crate) struct Lines {
     body: Body,
     buffer: Vec<u8>,
     /// How much of the buffer was consumed.
@@ -355,7 +360,7 @@ pub struct Lines {
 
 /// A line of a watch.
 #[derive(Debug)]
-pub enum Line {
+pub(crate) enum Line {
     /// An object is new or changed.
     Changed(Box<RawValue>),
     /// An object was deleted.
@@ -389,7 +394,7 @@ struct MarkedMeta {
 impl Lines {
     /// When the server last had nothing more to say: everything until then was returned, or is about to be. If
     /// nobody reads for a while, this time stays where it was, because what is read next is old.
-    pub fn caught_up(&self) -> Time {
+    pub(crate) fn caught_up(&self) -> Time {
         self.caught_up
     }
 
@@ -397,7 +402,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the connection breaks, or what comes is not a watch.
-    pub async fn next(&mut self) -> Result<Option<Line>, Fault> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Line>, Fault> {
         loop {
             let rest = self.buffer.get(self.read..).unwrap_or_default();
             if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {

@@ -101,6 +101,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
 }
 
 /// The keys of this kind, as read.
+#[cfg_attr(not(feature = "kubernetes"), expect(dead_code, reason = "read by the source alone"))]
 struct Said {
     name: String,
     cluster: String,

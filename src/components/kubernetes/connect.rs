@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When there is no usable kubeconfig, context or certificate.
-pub async fn client(config: &KubernetesConfig) -> Result<Client, Fault> {
+pub(crate) async fn client(config: &KubernetesConfig) -> Result<Client, Fault> {
     crate::http::install_tls_provider();
     let options = KubeConfigOptions { context: config.context.clone(), ..KubeConfigOptions::default() };
     let made = match &config.kubeconfig {

@@ -28,7 +28,7 @@ const OUTAGE: Duration = Duration::from_secs(300);
 
 /// What a resource is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// What is told.
     Events,
     /// Which service an event belongs to.
@@ -60,7 +60,7 @@ pub enum Resource {
 
 impl Resource {
     /// The resource of a kind of workloads.
-    pub fn of(kind: WorkloadKind) -> Self {
+    pub(crate) fn of(kind: WorkloadKind) -> Self {
         match kind {
             WorkloadKind::Deployment => Self::Deployments,
             WorkloadKind::StatefulSet => Self::StatefulSets,
@@ -69,7 +69,7 @@ impl Resource {
     }
 
     /// What podbell reads it for.
-    pub fn serves(self) -> Purpose {
+    pub(crate) fn serves(self) -> Purpose {
         match self {
             Self::Events => Purpose::Events,
             Self::Pods | Self::ReplicaSets | Self::Jobs | Self::Services => Purpose::Owners,
@@ -78,7 +78,7 @@ impl Resource {
     }
 
     /// The path of its list.
-    pub fn path(self, namespace: Option<&str>) -> String {
+    pub(crate) fn path(self, namespace: Option<&str>) -> String {
         let group = match self.group() {
             "" => "/api/v1".to_owned(),
             group => format!("/apis/{group}/v1"),
@@ -91,7 +91,7 @@ impl Resource {
     }
 
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Events => "events",
             Self::Pods => "pods",
@@ -118,7 +118,7 @@ impl Resource {
     }
 
     /// The `Accept` header of lists.
-    pub fn accepts_list(self) -> &'static str {
+    pub(crate) fn accepts_list(self) -> &'static str {
         if self.is_metadata() {
             "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
         } else {
@@ -127,7 +127,7 @@ impl Resource {
     }
 
     /// The `Accept` header of watches.
-    pub fn accepts_watch(self) -> &'static str {
+    pub(crate) fn accepts_watch(self) -> &'static str {
         if self.is_metadata() {
             "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
         } else {
@@ -136,14 +136,14 @@ impl Resource {
     }
 
     /// How long one watch lasts.
-    pub fn watch_for(self, config: &KubernetesConfig) -> Duration {
+    pub(crate) fn watch_for(self, config: &KubernetesConfig) -> Duration {
         if self == Self::Events { config.pace.watch_for } else { METADATA_WATCH }
     }
 }
 
 /// What happened.
 #[derive(Debug)]
-pub enum Happening {
+pub(crate) enum Happening {
     /// A part of the whole list. With the last part a watch begins.
     Page {
         /// Objects.
@@ -173,7 +173,7 @@ enum State {
 }
 
 /// See the module.
-pub struct Follower {
+pub(crate) struct Follower {
     api: Arc<Api>,
     config: Arc<KubernetesConfig>,
     resource: Resource,
@@ -191,7 +191,12 @@ pub struct Follower {
 
 impl Follower {
     /// Follows one resource; `namespace` is `None` for all of them.
-    pub fn new(api: Arc<Api>, config: Arc<KubernetesConfig>, resource: Resource, namespace: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(
+        api: Arc<Api>,
+        config: Arc<KubernetesConfig>,
+        resource: Resource,
+        namespace: Option<Arc<str>>,
+    ) -> Self {
         Self {
             api,
             resource,
@@ -208,28 +213,28 @@ impl Follower {
     }
 
     /// Lists everything again, after a pause.
-    pub fn list_again(&mut self, after: Duration) {
+    pub(crate) fn list_again(&mut self, after: Duration) {
         self.state = State::Listing { more: None };
         self.not_before = Some(clock::monotonic() + after);
     }
 
     /// Whether it is listing, or is about to.
-    pub fn is_listing(&self) -> bool {
+    pub(crate) fn is_listing(&self) -> bool {
         matches!(self.state, State::Listing { .. } | State::Streaming { .. })
     }
 
     /// Whether a watch is open.
-    pub fn is_watching(&self) -> bool {
+    pub(crate) fn is_watching(&self) -> bool {
         matches!(self.state, State::Watching { .. })
     }
 
     /// Until when everything that the server sent was taken in, while a watch is open.
-    pub fn caught_up(&self) -> Option<Time> {
+    pub(crate) fn caught_up(&self) -> Option<Time> {
         if let State::Watching { lines, .. } = &self.state { Some(lines.caught_up()) } else { None }
     }
 
     /// The next thing that happens. Cancel-safe: at worst a request is made twice.
-    pub async fn next(&mut self) -> Happening {
+    pub(crate) async fn next(&mut self) -> Happening {
         loop {
             if let Some(until) = self.not_before {
                 sleep_until(until.into()).await;

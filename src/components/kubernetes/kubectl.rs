@@ -24,7 +24,7 @@ const BROKEN_YAML: &str = "this YAML cannot be read: podbell reads `kubectl get 
 
 /// What a text is, if kubectl or another known tool printed it.
 #[derive(Debug)]
-pub enum Kubectl {
+pub(crate) enum Kubectl {
     /// Events.
     Events(EventList<'static>),
     /// Something that is not a list; in words, with what to do.
@@ -32,7 +32,7 @@ pub enum Kubectl {
 }
 
 /// Reads a text; `None` if it is not kubectl's.
-pub fn read(text: &str) -> Option<Kubectl> {
+pub(crate) fn read(text: &str) -> Option<Kubectl> {
     let text = text.trim();
     let first = text.lines().next().unwrap_or_default();
     if first.starts_with("LAST SEEN ") || (first.starts_with("NAMESPACE ") && first.contains("LAST SEEN ")) {
@@ -60,7 +60,7 @@ pub fn read(text: &str) -> Option<Kubectl> {
 }
 
 /// The events among the entries of a list of the usual shape; `None` if none of them is kubectl's.
-pub fn of_entries(text: &[u8]) -> Option<EventList<'static>> {
+pub(crate) fn of_entries(text: &[u8]) -> Option<EventList<'static>> {
     let value: Value = serde_json::from_slice(text).ok()?;
     match of_values(vec![value.get("eventList")?.clone()])? {
         Kubectl::Events(list) => Some(list),

@@ -16,7 +16,7 @@ use podbell_core::time::Time;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Live {
+pub(crate) struct Live {
     identities: Identities,
     events: HashMap<u128, One>,
     episodes: HashMap<(EpisodeKey, usize), Sum>,
@@ -49,12 +49,12 @@ impl Default for Live {
 
 impl Live {
     /// The target of a known event.
-    pub fn target(&self, id: u128) -> Option<Arc<Target>> {
+    pub(crate) fn target(&self, id: u128) -> Option<Arc<Target>> {
         self.events.get(&id).map(|one| one.target.clone())
     }
 
     /// Adds or updates an event. Returns its episode, and the event with the sums of its episode.
-    pub fn put(&mut self, event: KubeEvent, target: Arc<Target>) -> (EpisodeKey, Event<'static>) {
+    pub(crate) fn put(&mut self, event: KubeEvent, target: Arc<Target>) -> (EpisodeKey, Event<'static>) {
         let KubeEvent { id, mut event, .. } = event;
         let episode = self.identities.episode(&event);
         // A message that changes in place starts another episode of the same object.
@@ -81,7 +81,7 @@ impl Live {
     }
 
     /// Removes a deleted event. Returns its target if nothing is left of its episode.
-    pub fn remove(&mut self, id: u128) -> Option<Arc<Target>> {
+    pub(crate) fn remove(&mut self, id: u128) -> Option<Arc<Target>> {
         let one = self.events.remove(&id)?;
         let key = (one.episode, Arc::as_ptr(&one.target) as usize);
         let sum = self.episodes.get_mut(&key)?;
@@ -94,12 +94,12 @@ impl Live {
     }
 
     /// A list begins.
-    pub fn list_begins(&mut self) {
+    pub(crate) fn list_begins(&mut self) {
         self.generation = self.generation.wrapping_add(1);
     }
 
     /// A list ends: what it did not show is gone.
-    pub fn list_ends(&mut self) {
+    pub(crate) fn list_ends(&mut self) {
         let generation = self.generation;
         let gone: Vec<u128> =
             self.events.iter().filter(|(_, one)| one.generation != generation).map(|(id, _)| *id).collect();
@@ -108,16 +108,6 @@ impl Live {
         }
         self.events.shrink_to_fit();
         self.episodes.shrink_to_fit();
-    }
-
-    /// How many events there are.
-    pub fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
     }
 }
 
@@ -161,7 +151,7 @@ mod tests {
         live.list_begins();
         live.put(event("b", 5, 10), target.clone());
         live.list_ends();
-        assert_eq!(live.len(), 1);
+        assert_eq!(live.events.len(), 1);
         assert!(live.target(event("a", 5, 10).id).is_none());
     }
 }

@@ -12,21 +12,21 @@
 pub mod api;
 mod config;
 #[cfg(feature = "kubernetes")]
-pub mod connect;
+pub(crate) mod connect;
 pub mod event;
 #[cfg(feature = "kubernetes")]
 mod examine;
 #[cfg(feature = "kubernetes")]
-pub mod follow;
-pub mod kubectl;
+pub(crate) mod follow;
+pub(crate) mod kubectl;
 #[cfg(feature = "kubernetes")]
-pub mod live;
+pub(crate) mod live;
 #[cfg(feature = "kubernetes")]
 pub mod look;
 #[cfg(feature = "kubernetes")]
-pub mod object;
+pub(crate) mod object;
 #[cfg(feature = "kubernetes")]
-pub mod owners;
+pub(crate) mod owners;
 #[cfg(feature = "kubernetes")]
 pub mod place;
 #[cfg(feature = "kubernetes")]

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 /// An object's metadata, and a service's selector.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Object {
+pub(crate) struct Object {
     /// Metadata.
     pub metadata: Meta,
     /// Only of services.
@@ -18,7 +18,7 @@ pub struct Object {
 /// Metadata.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Meta {
+pub(crate) struct Meta {
     /// Its name.
     pub name: String,
     /// Its namespace.
@@ -32,7 +32,7 @@ pub struct Meta {
 /// An owner of an object.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// Such as `ReplicaSet`.
     pub kind: String,
     /// Its name, in the same namespace.
@@ -44,14 +44,14 @@ pub struct Owner {
 /// The part of a service that selects its pods.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// Labels that its pods have.
     pub selector: Option<BTreeMap<String, String>>,
 }
 
 impl Meta {
     /// The owner that manages it, else the first.
-    pub fn owner(&self) -> Option<&Owner> {
+    pub(crate) fn owner(&self) -> Option<&Owner> {
         let owners = self.owner_references.as_ref()?;
         owners.iter().find(|owner| owner.controller == Some(true)).or_else(|| owners.first())
     }
@@ -71,7 +71,7 @@ struct Version<'a> {
 }
 
 /// The version of an object, from which a watch continues.
-pub fn version(object: &RawValue) -> Option<String> {
+pub(crate) fn version(object: &RawValue) -> Option<String> {
     let read: Versioned<'_> = serde_json::from_str(object.get()).ok()?;
     Some(read.metadata.resource_version.into_owned())
 }

@@ -30,16 +30,16 @@ type Labels = BTreeMap<String, String>;
 
 /// Shared by the watches that fill it and the one that queries it.
 #[derive(Clone)]
-pub struct SharedOwners(Arc<RwLock<Owners>>);
+pub(crate) struct SharedOwners(Arc<RwLock<Owners>>);
 
 impl SharedOwners {
     /// See [`Owners`].
-    pub fn new(owners: Owners) -> Self {
+    pub(crate) fn new(owners: Owners) -> Self {
         Self(Arc::new(RwLock::new(owners)))
     }
 
     /// Runs a query.
-    pub fn ask<T>(&self, ask: impl FnOnce(&Owners) -> T) -> T {
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&Owners) -> T) -> T {
         ask(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -50,7 +50,7 @@ impl SharedOwners {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Owners {
+pub(crate) struct Owners {
     keys: Vec<String>,
     keep: Duration,
     /// By kind, then by `namespace/name`.
@@ -84,12 +84,12 @@ struct Entry {
 
 impl Owners {
     /// For a cluster that nothing is known of yet.
-    pub fn new(keys: &[String], event_ttl: Duration) -> Self {
+    pub(crate) fn new(keys: &[String], event_ttl: Duration) -> Self {
         Self { keys: keys.to_vec(), keep: event_ttl + LINGER, ..Self::default() }
     }
 
     /// Adds or updates an object.
-    pub fn put(&mut self, resource: Resource, object: Object) {
+    pub(crate) fn put(&mut self, resource: Resource, object: Object) {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let name = &object.metadata.name;
         if resource == Resource::Services {
@@ -121,7 +121,7 @@ impl Owners {
     }
 
     /// An object was deleted. It is kept for its events.
-    pub fn gone(&mut self, resource: Resource, object: &Object, now: Time) {
+    pub(crate) fn gone(&mut self, resource: Resource, object: &Object, now: Time) {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         if resource == Resource::Services {
             self.forget_selector(namespace, &object.metadata.name);
@@ -133,14 +133,20 @@ impl Owners {
     }
 
     /// A list begins. At its end, whatever it did not show is gone.
-    pub fn list_begins(&mut self) -> u64 {
+    pub(crate) fn list_begins(&mut self) -> u64 {
         self.generation += 1;
         self.generation
     }
 
     /// Ends the list that began with this generation, of one namespace or of all. Returns what is gone since the
     /// list before.
-    pub fn list_ends(&mut self, resource: Resource, namespace: Option<&str>, began: u64, now: Time) -> Vec<ObjectName> {
+    pub(crate) fn list_ends(
+        &mut self,
+        resource: Resource,
+        namespace: Option<&str>,
+        began: u64,
+        now: Time,
+    ) -> Vec<ObjectName> {
         let mut ended = Vec::new();
         if resource == Resource::Services {
             self.selectors_end(namespace, began);
@@ -171,7 +177,7 @@ impl Owners {
     }
 
     /// Forgets what has been gone for too long.
-    pub fn prune(&mut self, now: Time) {
+    pub(crate) fn prune(&mut self, now: Time) {
         if now.since(self.pruned) < PRUNE_EVERY {
             return;
         }
@@ -199,16 +205,6 @@ impl Owners {
             }
         }
         self.words.retain(|word| Arc::strong_count(word) > 1);
-    }
-
-    /// How many objects are kept.
-    pub fn len(&self) -> usize {
-        self.objects.values().map(HashMap::len).sum()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn forget_selector(&mut self, namespace: &str, name: &str) {
@@ -273,7 +269,7 @@ fn learned_key(kind: &str, namespace: &str, name: &str) -> Box<str> {
 }
 
 /// Keeps up to date what is known of one resource.
-pub struct OwnerWatch {
+pub(crate) struct OwnerWatch {
     /// The source.
     pub config: Arc<KubernetesConfig>,
     /// Its API server.
@@ -291,7 +287,7 @@ pub struct OwnerWatch {
 }
 
 /// Runs a watch for as long as it is polled.
-pub async fn keep(watch: OwnerWatch) {
+pub(crate) async fn keep(watch: OwnerWatch) {
     let OwnerWatch { config, api, resource, namespace, owners, listed, events } = watch;
     let deleted = async |objects: Vec<ObjectName>| {
         if !objects.is_empty() {
@@ -416,7 +412,7 @@ mod tests {
         owners.prune(at(3600));
         assert_eq!(service_of(&owners, "Pod", "web-6d4cf56db6-x2x7v"), "web-service");
         owners.prune(at(3600 + 601));
-        assert!(owners.is_empty());
+        assert!(owners.objects.is_empty());
         assert_eq!(service_of(&owners, "Pod", "web-6d4cf56db6-x2x7v"), "web");
     }
 
@@ -429,10 +425,10 @@ mod tests {
         owners.put(Resource::Pods, object("b", json!({"app": "b"}), json!(null)));
         owners.list_ends(Resource::Pods, Some("other"), began, at(0));
         owners.prune(at(10_000));
-        assert_eq!(owners.len(), 2);
+        assert_eq!(owners.objects.values().map(HashMap::len).sum::<usize>(), 2);
         owners.list_ends(Resource::Pods, Some("shop"), began, at(10_000));
         owners.prune(at(20_000));
-        assert_eq!(owners.len(), 1);
+        assert_eq!(owners.objects.values().map(HashMap::len).sum::<usize>(), 1);
     }
 
     #[test]

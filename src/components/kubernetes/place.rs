@@ -11,7 +11,7 @@ use super::event::KubeEvent;
 use podbell_core::workload;
 
 /// The service of what has no namespace and is not a node.
-pub const CLUSTER: &str = "cluster";
+pub(crate) const CLUSTER: &str = "cluster";
 /// The longest owner chain that is followed; longer ones do not exist.
 const LONGEST_CHAIN: usize = 6;
 
@@ -35,7 +35,7 @@ pub trait Known {
 }
 
 /// Namespace (empty: none) and service of an event.
-pub fn of<'a>(event: &'a KubeEvent, known: &impl Known) -> (&'a str, Arc<str>) {
+pub(crate) fn of<'a>(event: &'a KubeEvent, known: &impl Known) -> (&'a str, Arc<str>) {
     let (kind, name) = (event.event.obj_type.as_ref(), event.event.obj_name.as_ref());
     if event.object_namespace.is_empty() {
         let service = if kind == "Node" { Cow::Owned(format!("node/{name}")) } else { Cow::Borrowed(CLUSTER) };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What to do about an error within one poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
+pub(crate) enum Retry {
     /// The API is unwell: again after about this long, doubling.
     Later {
         /// In units of the source's base delay.
@@ -19,7 +19,7 @@ pub enum Retry {
 
 impl Retry {
     /// How long to wait before retry number `retry` (0 is the first), before jitter.
-    pub fn delay(self, retry: u32, base: Duration) -> Duration {
+    pub(crate) fn delay(self, retry: u32, base: Duration) -> Duration {
         match self {
             Self::Later { factor } => base.saturating_mul(factor).saturating_mul(2_u32.saturating_pow(retry)),
             Self::Afresh | Self::Operator => Duration::ZERO,
@@ -27,13 +27,13 @@ impl Retry {
     }
 }
 
-pub use crate::sources::event_list::NO_SERVICE;
+pub(crate) use crate::sources::event_list::NO_SERVICE;
 /// The cluster does not exist (any more).
-pub const NO_CLUSTER: i64 = -16009;
+pub(crate) const NO_CLUSTER: i64 = -16009;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Meaning {
+pub(crate) struct Meaning {
     /// `code` of the answer.
     pub code: i64,
     /// What to do.
@@ -47,7 +47,7 @@ pub struct Meaning {
 }
 
 /// What a code means. An unknown one is left to the operator.
-pub fn meaning(code: i64) -> Meaning {
+pub(crate) fn meaning(code: i64) -> Meaning {
     let known = TABLE.iter().find(|line| line.code == code).copied();
     known.unwrap_or(Meaning { code, ..UNKNOWN })
 }

@@ -48,7 +48,7 @@ const NAMESPACE: Key<Text> = Key::optional("namespace", Text("a namespace"), "Th
 const NAMES: Key<OneOrMany<Text>> = Key::optional("names", OneOrMany(Text("a service's name")), "The services' names.");
 
 /// Its registry row.
-pub const SOURCE: SourceKind = SourceKind {
+pub(crate) const SOURCE: SourceKind = SourceKind {
     name: "qcloud",
     about: "The legacy container-service API.",
     keys: &[

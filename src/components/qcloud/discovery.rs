@@ -35,7 +35,7 @@ pub async fn discover(client: &Client) -> Discovery {
 
 /// A preview of what a discovery would find.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Glimpse {
+pub(crate) struct Glimpse {
     /// The services of the first page.
     pub targets: Vec<Target>,
     /// How many there are in all, as far as the API says.
@@ -46,7 +46,7 @@ pub struct Glimpse {
 ///
 /// # Errors
 /// When the API refuses.
-pub async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<Glimpse, Problem> {
+pub(crate) async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<Glimpse, Problem> {
     let page = [("offset", "0"), ("limit", "100")];
     let cluster = match cluster {
         Some(cluster) => cluster.to_owned(),

@@ -4,7 +4,7 @@
 //! the server's side, and `emulator` uses it for demos and tests. `poller` decides when what is polled.
 
 pub mod client;
-pub mod codes;
+pub(crate) mod codes;
 mod config;
 pub mod discovery;
 pub mod emulator;
@@ -30,13 +30,13 @@ use crate::sources::{List, Problem, SourceEvent, SourceTask, TargetEntry};
 use crate::tasks::Waiting;
 use podbell_core::event::Target;
 
-pub use self::config::SOURCE;
+pub(crate) use self::config::SOURCE;
 pub use self::signature::{HttpMethod, SignatureMethod};
 
 /// Where the API lived.
-pub const DEFAULT_ENDPOINT: &str = "https://ccs.api.qcloud.com/v2/index.php";
+pub(crate) const DEFAULT_ENDPOINT: &str = "https://ccs.api.qcloud.com/v2/index.php";
 /// The API shows the events of the last hour; what is not read within it is lost.
-pub const MEMORY: Duration = Duration::from_secs(3600);
+pub(crate) const MEMORY: Duration = Duration::from_secs(3600);
 /// How often services are looked for.
 pub const REDISCOVER_EVERY: Duration = Duration::from_secs(300);
 
@@ -132,13 +132,8 @@ impl ApiConfig {
         }
     }
 
-    /// What people call a cluster.
-    pub fn alias(&self, cluster: &str) -> Option<&str> {
-        self.aliases.get(cluster).map(String::as_str)
-    }
-
     /// The services that are named, each once.
-    pub fn named_targets(&self) -> Vec<Target> {
+    pub(crate) fn named_targets(&self) -> Vec<Target> {
         let mut targets = Vec::new();
         for selection in &self.services {
             if let ServiceSelection::Named { cluster, namespace, names } = selection {
@@ -153,13 +148,13 @@ impl ApiConfig {
     }
 
     /// Whether it discovers services.
-    pub fn discovers(&self) -> bool {
+    pub(crate) fn discovers(&self) -> bool {
         self.services.iter().any(|selection| matches!(selection, ServiceSelection::Discover { .. }))
     }
 }
 
 /// The zone of the API's wall clock unless podbell.yaml says otherwise.
-pub fn china() -> TimeZone {
+pub(crate) fn china() -> TimeZone {
     // China has had one offset since 1991, in case the bundled database ever lacks the zone.
     TimeZone::get("Asia/Shanghai").unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(8)))
 }

@@ -21,7 +21,7 @@ pub enum HttpMethod {
 
 impl HttpMethod {
     /// The word that is signed.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",

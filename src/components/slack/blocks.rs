@@ -20,7 +20,7 @@ const BLOCKS: usize = 50;
 const TEXT: usize = 3000;
 
 /// The body of the request.
-pub fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
+pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
     match content {
         Content::Full => with_blocks(message, mentions, SECTION, FIELD),
         Content::Short => with_blocks(message, mentions, 600, 300),
@@ -73,7 +73,7 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
 /// Buttons for what can be done with an open incident. The value of each is the command that a person would type;
 /// an acknowledged incident gets no button to acknowledge it. For answers, and for notices posted with an app's
 /// token: an incoming webhook's buttons lead nowhere without an app behind it.
-pub fn buttons(incident: u64, language: Language, acknowledged: bool) -> Value {
+pub(crate) fn buttons(incident: u64, language: Language, acknowledged: bool) -> Value {
     let [have_it, mute, show] = match language {
         Language::En => ["Acknowledge", "Mute 1 h", "Show"],
         Language::Zh => ["认领", "静默 1 小时", "查看"],

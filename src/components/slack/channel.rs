@@ -21,7 +21,7 @@ use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
 const CHANGES: Pace = Pace { most: 40, per: std::time::Duration::from_secs(61), kept_for_critical: 0 };
 
 /// A channel, and the app that posts there.
-pub struct Channel {
+pub(super) struct Channel {
     /// The bot's token.
     pub token: SecretString,
     /// The channel's id, or `#` and its name.

@@ -3,7 +3,7 @@
 
 /// Exactly these three characters are special in every kind of text; with them escaped there is no `<!channel>`, no
 /// `<@user>` and no link.
-pub fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -18,7 +18,7 @@ pub fn text(text: &str) -> String {
 
 /// What a character costs. Slack counts characters and does not say of which kind. UTF-16 units after escaping are
 /// never fewer than its count.
-pub fn cost(c: char) -> usize {
+pub(crate) fn cost(c: char) -> usize {
     match c {
         '&' => "&amp;".len(),
         '<' | '>' => "&lt;".len(),
@@ -28,12 +28,12 @@ pub fn cost(c: char) -> usize {
 
 /// For a code span or a code block: the only markup inside is the backtick that ends it, which is replaced by a
 /// character that looks the same.
-pub fn backticks(text: &str) -> String {
+pub(crate) fn backticks(text: &str) -> String {
     text.replace('`', "\u{2cb}")
 }
 
 /// An address between `<` and `>`: nothing may end it early or begin a label.
-pub fn url(url: &str) -> String {
+pub(crate) fn url(url: &str) -> String {
     url.replace('&', "&amp;").replace('<', "%3C").replace('>', "%3E").replace('|', "%7C")
 }
 

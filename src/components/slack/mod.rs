@@ -44,7 +44,7 @@ const BUTTONS: Key<Truth> = Key::optional(
 );
 
 /// The registry row of the notifiers.
-pub const NOTIFIER: NotifierKind = NotifierKind {
+pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     name: "slack",
     audience: Audience::People,
     forms: &[
@@ -65,7 +65,7 @@ pub const NOTIFIER: NotifierKind = NotifierKind {
 };
 
 /// The registry row of the chat.
-pub use chat::CHAT;
+pub(crate) use chat::CHAT;
 
 fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     if ["token", "channel"].iter().any(|key| map.has(key)) {

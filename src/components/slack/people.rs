@@ -3,7 +3,7 @@
 use crate::notifiers::{People, Rendering};
 
 /// How ids of people are written.
-pub const PEOPLE: People = People {
+pub(crate) const PEOPLE: People = People {
     platform: "Slack",
     help: "copy the member id (U0123ABC) from a profile, or a user group's (S0123ABC); or write here, channel, everyone. \
            Names can be taken by others, ids cannot",
@@ -11,7 +11,7 @@ pub const PEOPLE: People = People {
 };
 
 /// The mentions of a message, as Slack writes them.
-pub fn mentions(rendering: &mut Rendering<'_>) -> Vec<String> {
+pub(crate) fn mentions(rendering: &mut Rendering<'_>) -> Vec<String> {
     rendering.mentioned("slack").iter().filter_map(|id| mention(id)).collect()
 }
 

@@ -15,7 +15,7 @@ const BLOCKS: usize = 50;
 
 /// A request, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Request {
+pub(crate) struct Request {
     /// What is asked of Slack.
     pub method: Method,
     /// Whether the message that it posts represents an incident from then on.
@@ -32,7 +32,7 @@ pub struct Request {
 
 /// A method of Slack's Web API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Method {
+pub(crate) enum Method {
     /// A new message, or an answer in a thread.
     #[serde(rename = "chat.postMessage")]
     Post,
@@ -42,7 +42,7 @@ pub enum Method {
 }
 
 impl Method {
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Post => "chat.postMessage",
             Self::Update => "chat.update",
@@ -51,7 +51,7 @@ impl Method {
 }
 
 /// What a request is made of.
-pub struct Facts<'a> {
+pub(super) struct Facts<'a> {
     /// The channel of podbell.yaml.
     pub channel: &'a str,
     /// The message that represents the incident.
@@ -67,7 +67,7 @@ pub struct Facts<'a> {
 }
 
 /// The request that sends a message.
-pub fn request(message: &Message, content: Content, mentions: &[String], facts: &Facts<'_>) -> Request {
+pub(crate) fn request(message: &Message, content: Content, mentions: &[String], facts: &Facts<'_>) -> Request {
     let mut arguments = blocks::body(message, content, mentions);
     add_buttons(&mut arguments, message.language, facts.incident.filter(|_| facts.buttons && !is_end(message.kind)));
     let method = match facts.parent {
@@ -105,7 +105,7 @@ fn add_buttons(arguments: &mut Value, language: Language, incident: Option<(u64,
 
 /// The outcome of a request that was made for another channel: what it carries goes to the channel that
 /// podbell.yaml names now.
-pub fn outdated(request: &Request, channel: &str) -> Option<Outcome> {
+pub(crate) fn outdated(request: &Request, channel: &str) -> Option<Outcome> {
     let other = !request.channel.is_empty() && request.channel != channel;
     other.then(|| Outcome::Orphaned { why: "podbell.yaml names another channel now".into() })
 }
@@ -131,7 +131,7 @@ struct Posted {
 }
 
 /// What a reply means. Slack answers 200 and says in the body whether it did anything.
-pub fn classify(request: &Request, reply: &Reply) -> Outcome {
+pub(crate) fn classify(request: &Request, reply: &Reply) -> Outcome {
     let answer: Answer = match serde_json::from_str(&reply.body) {
         Ok(answer) if (200..300).contains(&reply.status) || reply.status == 429 => answer,
         _ if (200..300).contains(&reply.status) => {
@@ -204,7 +204,7 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
 }
 
 /// What the operator can do about an error that does not pass by itself.
-pub fn advice(code: &str) -> Option<&'static str> {
+pub(crate) fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         "not_in_channel" => "invite the app into the channel: type `/invite @` and its name there",
         "channel_not_found" => {

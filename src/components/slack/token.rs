@@ -15,7 +15,7 @@ use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
 
 /// A token, and where it is used.
-pub struct TokenCheck<'a> {
+pub(crate) struct TokenCheck<'a> {
     /// Where the finding belongs.
     pub group: Group,
     /// What podbell.yaml calls it.
@@ -27,12 +27,17 @@ pub struct TokenCheck<'a> {
 }
 
 /// The address of a method of the Web API.
-pub fn method(api: &Url, name: &str) -> Option<Url> {
+pub(super) fn method(api: &Url, name: &str) -> Option<Url> {
     Url::parse(&format!("{}/{name}", api.as_str().trim_end_matches('/'))).ok()
 }
 
 /// Asks Slack. Returns the scopes if the token is valid; empty if Slack does not list them.
-pub async fn examine(asked: &TokenCheck<'_>, needed: &[&str], net: &Net, now: Time) -> (Checked, Option<Vec<String>>) {
+pub(super) async fn examine(
+    asked: &TokenCheck<'_>,
+    needed: &[&str],
+    net: &Net,
+    now: Time,
+) -> (Checked, Option<Vec<String>>) {
     let (group, subject) = (asked.group, asked.subject);
     let (clocks, findings, scopes) = match identity(asked, &net.client, now).await {
         Ok(identity) => {

@@ -24,13 +24,13 @@ const REPLIES: Replies = Replies {
 
 /// An incoming webhook.
 #[derive(Debug)]
-pub struct IncomingWebhook {
+pub(crate) struct IncomingWebhook {
     hook: Hook,
 }
 
 impl IncomingWebhook {
     /// A webhook at this address.
-    pub fn new(url: Url) -> Self {
+    pub(crate) fn new(url: Url) -> Self {
         Self { hook: Hook::new(url, Vec::new(), &REPLIES) }
     }
 }

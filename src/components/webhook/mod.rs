@@ -31,7 +31,7 @@ const CONCURRENCY: usize = 8;
 const NOT_BASE64: &str = "is not base64 (make one with `openssl rand -base64 32`)";
 
 /// Its registry row.
-pub const NOTIFIER: NotifierKind = NotifierKind {
+pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     name: "webhook",
     audience: Audience::Programs,
     forms: &[NotifierForm { about: "A program, told by HTTP: every notice, as JSON.", keys: &[&URL, &SECRET] }],

@@ -14,7 +14,7 @@ pub(super) struct SigningKey(SecretSlice<u8>);
 
 impl SigningKey {
     /// Reads a secret: base64, with or without `whsec_`. `None` if it is not a key.
-    pub fn read(secret: &SecretString) -> Option<Self> {
+    pub(super) fn read(secret: &SecretString) -> Option<Self> {
         let secret = secret.expose_secret().trim();
         let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
         let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

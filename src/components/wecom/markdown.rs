@@ -21,7 +21,7 @@ const TITLE: usize = 500;
 const QUOTES: [usize; 5] = [2400, 1200, 600, 200, 60];
 
 /// The body of the request. `mentions` are user ids.
-pub fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
+pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
     let markdown =
         |limit| json!({"msgtype": "markdown", "markdown": {"content": content_of(message, mentions, limit)}});
     match content {
@@ -38,7 +38,7 @@ fn minimal(message: &Message, mentions: &[String]) -> Value {
 }
 
 /// The message as markdown of at most `limit` bytes, also for answers in chats.
-pub fn content_of(message: &Message, mentions: &[String], limit: usize) -> String {
+pub(crate) fn content_of(message: &Message, mentions: &[String], limit: usize) -> String {
     let mut lines = Vec::new();
     for quote in QUOTES {
         lines = render(message, mentions, quote);
@@ -125,7 +125,7 @@ fn plain_line(line: &str) -> String {
 }
 
 /// A text from outside without markup, of at most `limit` bytes.
-pub fn neutral(text: &str, limit: usize) -> String {
+pub(crate) fn neutral(text: &str, limit: usize) -> String {
     budget::fit(&escape(text), limit, budget::bytes)
 }
 

@@ -4,5 +4,5 @@ pub mod chat;
 mod markdown;
 mod robot;
 
-pub use self::chat::config::{APP, BOT};
-pub use self::robot::NOTIFIER;
+pub(crate) use self::chat::config::{APP, BOT};
+pub(crate) use self::robot::NOTIFIER;

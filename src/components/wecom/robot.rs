@@ -31,7 +31,7 @@ const REPLIES: Replies = Replies {
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a group robot.");
 
 /// Its registry row.
-pub const NOTIFIER: NotifierKind = NotifierKind {
+pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     name: "wecom",
     audience: Audience::People,
     forms: &[NotifierForm { about: "A group of WeCom, through a robot.", keys: &[&URL] }],
@@ -59,7 +59,7 @@ fn read_user(written: &str) -> Option<String> {
 }
 
 /// Whether podbell.yaml may name this user: letters, digits and `_-.@`.
-pub fn is_user(id: &str) -> bool {
+pub(crate) fn is_user(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.@".contains(&b))
 }
 
@@ -97,13 +97,13 @@ struct Answer {
 }
 
 /// The code of an answer, if it is WeCom's.
-pub fn errcode(reply: &Reply) -> Option<i64> {
+pub(crate) fn errcode(reply: &Reply) -> Option<i64> {
     let answer: Answer = serde_json::from_str(&reply.body).ok()?;
     (reply.status == 200).then_some(answer.errcode)
 }
 
 /// What a reply means. The robot always answers 200; the code is in the body.
-pub fn classify(reply: &Reply) -> Outcome {
+pub(crate) fn classify(reply: &Reply) -> Outcome {
     if reply.status != 200 {
         return match reply.status {
             429 | 413 | 300..=399 | 500..=599 => reply::by_status(reply),

@@ -61,6 +61,6 @@ impl Tokens {
 }
 
 /// What is compared and kept in place of a secret.
-pub fn hash(secret: impl AsRef<[u8]>) -> [u8; 32] {
+pub(crate) fn hash(secret: impl AsRef<[u8]>) -> [u8; 32] {
     Sha256::digest(secret).into()
 }

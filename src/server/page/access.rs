@@ -35,7 +35,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Whether a request carries the right proof; `None` if it carries none.
-    pub fn proves(&self, headers: &HeaderMap) -> Option<bool> {
+    pub(crate) fn proves(&self, headers: &HeaderMap) -> Option<bool> {
         if !headers.contains_key(&self.secret_header) {
             return None;
         }
@@ -65,7 +65,7 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
 
 /// A person who may see the page.
 #[derive(Clone, Debug)]
-pub struct Visitor {
+pub(crate) struct Visitor {
     /// The name that is recorded with their actions.
     pub name: String,
     /// What they see.
@@ -83,7 +83,7 @@ pub struct Visitor {
 }
 
 /// The visitor who sent a request.
-pub fn visitor(
+pub(crate) fn visitor(
     headers: &HeaderMap,
     cookie: &str,
     proxy: Option<&Proxy>,
@@ -115,7 +115,7 @@ pub fn visitor(
 }
 
 /// The value of our cookie, if there is exactly one.
-pub fn session_id<'h>(headers: &'h HeaderMap, cookie: &str) -> Option<&'h str> {
+pub(crate) fn session_id<'h>(headers: &'h HeaderMap, cookie: &str) -> Option<&'h str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut ours = all.flat_map(|line| line.split(';')).filter_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
@@ -126,7 +126,7 @@ pub fn session_id<'h>(headers: &'h HeaderMap, cookie: &str) -> Option<&'h str> {
 }
 
 /// The token in a visitor's forms: nobody else can compute it.
-pub fn form_token(key: &[u8; 32], visitor: &Visitor) -> String {
+pub(crate) fn form_token(key: &[u8; 32], visitor: &Visitor) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
     mac.update(b"form ");
     mac.update(&visitor.key);
@@ -134,14 +134,14 @@ pub fn form_token(key: &[u8; 32], visitor: &Visitor) -> String {
 }
 
 /// Whether a form carries the right token.
-pub fn is_form_token(key: &[u8; 32], visitor: &Visitor, shown: &str) -> bool {
+pub(crate) fn is_form_token(key: &[u8; 32], visitor: &Visitor, shown: &str) -> bool {
     let right = form_token(key, visitor);
     !right.is_empty() && bool::from(right.as_bytes().ct_eq(shown.as_bytes()))
 }
 
 /// Whether a request may come from another site's page. Browsers say so by headers; a client without these headers is
 /// not a browser. `own` is the address at which people reach the page, whatever `Host` the proxy in front of it sends.
-pub fn is_foreign(headers: &HeaderMap, own: Option<&Url>) -> bool {
+pub(crate) fn is_foreign(headers: &HeaderMap, own: Option<&Url>) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => !matches!(site, "same-origin" | "none"),

@@ -10,7 +10,7 @@ const ICON: &str = include_str!("icon.svg");
 
 /// The paths of the assets.
 #[derive(Clone, Debug)]
-pub struct Assets {
+pub(crate) struct Assets {
     /// The style sheet.
     pub css: String,
     /// The script.
@@ -21,12 +21,12 @@ pub struct Assets {
 
 impl Assets {
     /// The assets of this binary.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { css: path(CSS, "css"), js: path(JS, "js"), icon: path(ICON, "svg") }
     }
 
     /// Serves one of them.
-    pub fn answer(&self, name: &str) -> Response {
+    pub(crate) fn answer(&self, name: &str) -> Response {
         let found =
             [(&self.css, CSS, "text/css"), (&self.js, JS, "text/javascript"), (&self.icon, ICON, "image/svg+xml")]
                 .into_iter()

@@ -10,7 +10,7 @@ use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{DeliveryPhase, Health};
 
 /// What is known of destinations from the configuration: name and pace.
-pub type Paced = (String, Option<Pace>);
+pub(crate) type Paced = (String, Option<Pace>);
 
 pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[DeliveryRow], paces: &[Paced]) -> Markup {
     let words = cx.words;

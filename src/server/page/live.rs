@@ -27,18 +27,18 @@ const MOST: usize = 64;
 
 /// Places for streams.
 #[derive(Debug, Default)]
-pub struct Streams(Mutex<HashMap<Hash, usize>>);
+pub(crate) struct Streams(Mutex<HashMap<Hash, usize>>);
 
 /// A place; free again when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub(super) struct Place {
     streams: Arc<Streams>,
     of: Hash,
 }
 
 impl Streams {
     /// A place for one more stream of a visitor.
-    pub fn place(self: &Arc<Self>, of: Hash) -> Option<Place> {
+    pub(super) fn place(self: &Arc<Self>, of: Hash) -> Option<Place> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = all.get(&of).copied().unwrap_or_default();
         if own >= MOST_EACH || all.values().sum::<usize>() >= MOST {
@@ -63,7 +63,7 @@ impl Drop for Place {
 
 /// What a stream waits for.
 #[derive(Debug)]
-pub struct Waits {
+pub(crate) struct Waits {
     /// The number of commits.
     pub commits: watch::Receiver<u64>,
     /// Closed when the session ends.
@@ -79,7 +79,7 @@ pub struct Waits {
 }
 
 /// The stream.
-pub fn stream(mut waits: Waits) -> Response {
+pub(crate) fn stream(mut waits: Waits) -> Response {
     let end = Box::pin(tokio::time::sleep(waits.lasts));
     let known = *waits.commits.borrow_and_update();
     // A browser that reconnects after it missed a commit gets an event at once.

@@ -32,10 +32,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use url::Url;
 
-pub use self::access::Proxy;
-pub use self::destinations::Paced;
-pub use self::sessions::LIFETIME;
-pub use self::sources::Interval;
+pub(crate) use self::access::Proxy;
+pub(crate) use self::destinations::Paced;
+pub(crate) use self::sources::Interval;
 
 use self::access::Visitor;
 use self::assets::Assets;

@@ -9,17 +9,17 @@ use crate::server::api::Token;
 use podbell_core::time::Time;
 
 /// How long somebody stays signed in.
-pub const LIFETIME: Duration = Duration::from_secs(12 * 3600);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// How many sessions there are at most: of one token, and in all.
 const MOST_EACH: usize = 100;
 const MOST: usize = 1_000;
 
 /// The hash of a session's id. Only the hash is kept: whoever reads the memory cannot sign in with it.
-pub type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 /// An open session.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     /// Whose token opened it.
     pub token: Token,
     /// When it ends by itself.
@@ -29,20 +29,20 @@ pub struct Session {
 
 impl Session {
     /// Closed as soon as the session is gone.
-    pub fn watch(&self) -> watch::Receiver<()> {
+    pub(crate) fn watch(&self) -> watch::Receiver<()> {
         self.ended.subscribe()
     }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Sessions {
+pub(crate) struct Sessions {
     all: HashMap<Hash, Session>,
 }
 
 impl Sessions {
     /// Opens a session; beyond the limits, the oldest is closed.
-    pub fn open(&mut self, id: Hash, token: Token, now: Time) {
+    pub(crate) fn open(&mut self, id: Hash, token: Token, now: Time) {
         self.sweep(now);
         while self.all.values().filter(|session| session.token.name == token.name).count() >= MOST_EACH {
             let name = token.name.clone();
@@ -62,13 +62,13 @@ impl Sessions {
     }
 
     /// The session of this id, unless it is over.
-    pub fn find(&self, id: &Hash, now: Time) -> Option<&Session> {
+    pub(crate) fn find(&self, id: &Hash, now: Time) -> Option<&Session> {
         // A clock that was set back must not make a session longer.
         self.all.get(id).filter(|session| now < session.until && session.until <= now.plus(LIFETIME))
     }
 
     /// Ends a session.
-    pub fn close(&mut self, id: &Hash) {
+    pub(crate) fn close(&mut self, id: &Hash) {
         self.all.remove(id);
     }
 

@@ -13,7 +13,7 @@ use podbell_core::notice::TroubleSubject;
 use podbell_core::time::Time;
 
 /// What is known of sources from the configuration: name, and how often each service is read.
-pub type Interval = (String, Duration);
+pub(crate) type Interval = (String, Duration);
 
 pub(super) fn view(cx: &Context<'_>, sources: &Sources, health: &Snapshot, intervals: &[Interval]) -> Markup {
     let words = cx.words;

@@ -5,9 +5,9 @@
 //! decides that a service is deleted: it only stops polling a service that two complete discoveries in a row did
 //! not find.
 
-pub mod pace;
-pub mod schedule;
-pub mod watched;
+pub(crate) mod pace;
+pub(crate) mod schedule;
+pub(crate) mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-pub use self::pace::{PaceVerdict, real_interval};
+pub(crate) use self::pace::{PaceVerdict, real_interval};
 use self::schedule::Schedule;
 use self::watched::Watched;
 use super::{List, Problem, SourceEvent, TargetEntry};
@@ -26,7 +26,7 @@ use crate::clock;
 use podbell_core::event::Target;
 
 /// How a source's targets are found and read.
-pub trait Reader: Send + Sync + 'static {
+pub(crate) trait Reader: Send + Sync + 'static {
     /// Reads one target's list.
     fn read(&self, target: &Target) -> impl Future<Output = Result<List, Problem>> + Send;
     /// The targets that are always watched.
@@ -46,7 +46,7 @@ pub struct Discovery {
 
 /// The poller's intervals and limits.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The source's name.
     pub source: Arc<str>,
     /// How often each target is read.
@@ -62,12 +62,12 @@ pub struct Plan {
 }
 
 /// Enough concurrent reads that answers which take a second do not slow the pace, within reason.
-pub fn concurrency(requests_per_second: NonZeroU32) -> usize {
+pub(crate) fn concurrency(requests_per_second: NonZeroU32) -> usize {
     usize::try_from(requests_per_second.get()).unwrap_or(usize::MAX).clamp(16, 256)
 }
 
 /// Polls until told to stop (or the sender of `stop` is gone, or nobody listens any more).
-pub async fn run<R: Reader>(
+pub(crate) async fn run<R: Reader>(
     reader: Arc<R>,
     plan: Plan,
     events: mpsc::Sender<SourceEvent>,

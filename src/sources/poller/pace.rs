@@ -5,14 +5,14 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How often each target is really read when this many share this request rate.
-pub fn real_interval(targets: usize, requests_per_second: NonZeroU32, poll_every: Duration) -> Duration {
+pub(crate) fn real_interval(targets: usize, requests_per_second: NonZeroU32, poll_every: Duration) -> Duration {
     let millis = (targets as u64).saturating_mul(1000).div_ceil(u64::from(requests_per_second.get()));
     poll_every.max(Duration::from_millis(millis))
 }
 
 /// What `check` and `run` say of a pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PaceVerdict {
+pub(crate) enum PaceVerdict {
     /// `poll_every` holds.
     Holds,
     /// Each target is read this often only. A warning.
@@ -24,7 +24,7 @@ pub enum PaceVerdict {
 
 impl PaceVerdict {
     /// The verdict on this many targets, for a source that remembers events for `memory`.
-    pub fn of(targets: usize, requests_per_second: NonZeroU32, poll_every: Duration, memory: Duration) -> Self {
+    pub(crate) fn of(targets: usize, requests_per_second: NonZeroU32, poll_every: Duration, memory: Duration) -> Self {
         let real = real_interval(targets, requests_per_second, poll_every);
         if real > memory {
             Self::BlindAfter(real)

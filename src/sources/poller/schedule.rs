@@ -15,7 +15,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(5);
 
 /// The turns of a source's targets.
 #[derive(Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     every: Duration,
     slots: BTreeMap<Target, Slot>,
     /// Turns to come. A target that is being read or was removed has no valid one. Turns hold indexes: comparing
@@ -35,7 +35,7 @@ struct Slot {
 
 impl Schedule {
     /// Has no targets yet. `every` is at least a millisecond.
-    pub fn new(every: Duration) -> Self {
+    pub(crate) fn new(every: Duration) -> Self {
         Self {
             every: every.max(Duration::from_millis(1)),
             slots: BTreeMap::new(),
@@ -47,17 +47,17 @@ impl Schedule {
     }
 
     /// How many targets there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
     /// Replaces the targets: new ones are read soon, the others keep their turns.
-    pub fn watch(&mut self, targets: &BTreeSet<Target>, now: Duration) {
+    pub(crate) fn watch(&mut self, targets: &BTreeSet<Target>, now: Duration) {
         let gone: Vec<_> = self.slots.keys().filter(|target| !targets.contains(*target)).cloned().collect();
         for target in gone {
             if let Some(slot) = self.slots.remove(&target) {
@@ -104,7 +104,7 @@ impl Schedule {
     }
 
     /// When the next turn is.
-    pub fn next_turn(&mut self) -> Option<Duration> {
+    pub(crate) fn next_turn(&mut self) -> Option<Duration> {
         while let Some(Reverse((due, serial, index))) = self.turns.peek() {
             if self.current(*index).is_some_and(|(_, current)| current == serial) {
                 return Some(*due);
@@ -115,7 +115,7 @@ impl Schedule {
     }
 
     /// The target that has been due for longest. It gets no other turn until [`Self::done`].
-    pub fn take(&mut self, now: Duration) -> Option<Target> {
+    pub(crate) fn take(&mut self, now: Duration) -> Option<Target> {
         let due = self.next_turn()?;
         if due > now {
             return None;
@@ -126,7 +126,7 @@ impl Schedule {
 
     /// A target was read, successfully or not: its next turn is its next phase. Turns that came while it waited or
     /// was being read are skipped.
-    pub fn done(&mut self, target: &Target, now: Duration) {
+    pub(crate) fn done(&mut self, target: &Target, now: Duration) {
         let Some(slot) = self.slots.get(target) else { return };
         let every = self.every.as_nanos();
         let round = if now < slot.phase { 0 } else { (now - slot.phase).as_nanos() / every + 1 };

@@ -9,7 +9,7 @@ const MISSES: u8 = 2;
 
 /// The configured targets, for ever, and the discovered ones, while they are found.
 #[derive(Debug)]
-pub struct Watched {
+pub(crate) struct Watched {
     configured: BTreeSet<Target>,
     /// Each with the number of complete discoveries in a row that missed it.
     discovered: BTreeMap<Target, u8>,
@@ -18,18 +18,18 @@ pub struct Watched {
 
 impl Watched {
     /// Before the first discovery.
-    pub fn new(configured: impl IntoIterator<Item = Target>) -> Self {
+    pub(crate) fn new(configured: impl IntoIterator<Item = Target>) -> Self {
         let configured: BTreeSet<_> = configured.into_iter().collect();
         Self { all: configured.clone(), configured, discovered: BTreeMap::new() }
     }
 
     /// What is to be polled.
-    pub fn targets(&self) -> &BTreeSet<Target> {
+    pub(crate) fn targets(&self) -> &BTreeSet<Target> {
         &self.all
     }
 
     /// Applies a discovery. An incomplete one adds targets but removes none.
-    pub fn discovered(&mut self, found: BTreeSet<Target>, complete: bool) {
+    pub(crate) fn discovered(&mut self, found: BTreeSet<Target>, complete: bool) {
         if complete {
             self.discovered.retain(|target, misses| {
                 *misses = if found.contains(target) { 0 } else { *misses + 1 };

@@ -24,7 +24,7 @@ pub enum Prompt {
 
 impl Prompt {
     /// A command as it is typed.
-    pub fn line(self, command: &str) -> String {
+    pub(crate) fn line(self, command: &str) -> String {
         match self {
             Self::Chat if command == "events" || command.starts_with("events ") => format!("/{command}"),
             Self::Chat => format!("/podbell {command}"),

@@ -52,7 +52,7 @@ pub const COMMANDS: [&Spec; 11] = [
 ];
 
 /// The command of a name.
-pub fn find(name: &str) -> Option<&'static Spec> {
+pub(crate) fn find(name: &str) -> Option<&'static Spec> {
     COMMANDS.into_iter().find(|row| row.name == name)
 }
 

@@ -7,7 +7,7 @@ use crate::time::Jump;
 
 impl Incident {
     /// Shifts the times of podbell's own clock.
-    pub fn clock_set(&mut self, by: Jump) {
+    pub(crate) fn clock_set(&mut self, by: Jump) {
         // Destructure, so that a new field cannot be forgotten.
         let Self {
             id: _,

@@ -57,7 +57,7 @@ pub enum Window {
 
 /// What holds the notices of an incident at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Holds {
+pub(crate) struct Holds {
     /// A window, for every destination: the one that ends last.
     pub window: Option<(Window, Time)>,
     /// A mute, for every destination: its number and its end; of several, the one that ends last.
@@ -70,12 +70,12 @@ pub struct Holds {
 
 impl Holds {
     /// Whether one of its targets was read at or after a moment.
-    pub fn was_read(&self, at: Time) -> bool {
+    pub(crate) fn was_read(&self, at: Time) -> bool {
         self.read_at.is_some_and(|read| read >= at)
     }
 
     /// What holds back notices from this destination.
-    pub fn of(&self, to: &Destination) -> Option<Held> {
+    pub(crate) fn of(&self, to: &Destination) -> Option<Held> {
         if let Some((window, until)) = &self.window {
             return Some(Held::Window { window: window.clone(), until: *until });
         }
@@ -100,7 +100,7 @@ impl Window {
 impl Incident {
     /// Notes for each destination that a notice fell due by `now` and is held back. Returns whether that changed
     /// anything.
-    pub fn note_held(&mut self, rule: &RuleSettings, holds: &Holds, now: Time) -> bool {
+    pub(crate) fn note_held(&mut self, rule: &RuleSettings, holds: &Holds, now: Time) -> bool {
         let moments: Vec<(Destination, Held)> = self
             .notifications
             .iter()
@@ -131,7 +131,7 @@ impl Incident {
 
     /// A mute ended while the incident is open: destinations that know of it are reminded that it still is. The others
     /// get the whole story, as after any hold. Returns whether that changed anything.
-    pub fn mute_over(&mut self, rule: &RuleSettings, by: &Author, now: Time) -> bool {
+    pub(crate) fn mute_over(&mut self, rule: &RuleSettings, by: &Author, now: Time) -> bool {
         let mut changed = false;
         for (to, notifications) in &mut self.notifications {
             if self.phase != Phase::Open || notifications.told.is_none() || !rule.notify.contains(to) {

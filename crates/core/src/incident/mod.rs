@@ -7,7 +7,7 @@ mod clock;
 mod details;
 pub mod hold;
 pub mod notification_state;
-pub mod packed;
+pub(crate) mod packed;
 mod quote;
 pub mod standing;
 pub mod story;
@@ -34,9 +34,9 @@ use window::{Occurrences, Run};
 /// How long a trouble that has lasted long enough waits for the good read that confirms it.
 const READ_WITHIN: Duration = Duration::from_secs(3600);
 /// The longest silence that reopening can demand before the next end.
-pub const LONGEST_SILENCE: Duration = Duration::from_secs(4 * 3600);
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(4 * 3600);
 /// An incident that reopened this often flaps: that is sent once, and after it only the final end.
-pub const FLAPPING: u32 = 3;
+pub(crate) const FLAPPING: u32 = 3;
 /// Most targets and blind times kept per incident: an incident is rewritten whole with every change.
 const MOST_TARGETS: usize = 500;
 const MOST_BLIND: usize = 5;
@@ -117,7 +117,7 @@ pub struct Incident {
 
 /// A change that is about to join an incident.
 #[derive(Clone, Copy, Debug)]
-pub struct Joining<'a> {
+pub(crate) struct Joining<'a> {
     /// The target that showed it.
     pub target: &'a Target,
     /// The event, with the episode's whole count.
@@ -145,7 +145,7 @@ pub struct Joining<'a> {
 
 impl Incident {
     /// Creates an incident that nothing has joined yet.
-    pub fn new(id: u64, rule: RuleKey, group: Vec<(Field, String)>, joining: &Joining<'_>, now: Time) -> Self {
+    pub(crate) fn new(id: u64, rule: RuleKey, group: Vec<(Field, String)>, joining: &Joining<'_>, now: Time) -> Self {
         Self {
             id,
             rule,
@@ -180,7 +180,7 @@ impl Incident {
     }
 
     /// Takes in a change at `now`: opens or reopens the incident, or notes that it got worse.
-    pub fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) {
+    pub(crate) fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) {
         if self.targets.len() < MOST_TARGETS {
             insert_sorted(&mut self.targets, joining.target.clone());
         }
@@ -236,35 +236,35 @@ impl Incident {
     }
 
     /// Whether it is about the same family of troubles as an event.
-    pub fn is_about(&self, event: &Event<'_>) -> bool {
+    pub(crate) fn is_about(&self, event: &Event<'_>) -> bool {
         let family = clipped(super::reports::family(event), MOST_FAMILY_CHARS);
         // Topics that were stored before families were known may be about anything.
         self.details.topics.iter().any(|topic| topic.family == family || topic.family.is_empty())
     }
 
     /// The time from its first occurrence to its newest.
-    pub fn lived(&self) -> Duration {
+    pub(crate) fn lived(&self) -> Duration {
         self.last_at.since(self.first_at)
     }
 
     /// Whether it is about workloads that are runs of one thing.
-    pub fn is_of_many_names(&self) -> bool {
+    pub(crate) fn is_of_many_names(&self) -> bool {
         self.shape.is_some()
     }
 
     /// Whether a change reports something that was over when it was written.
-    pub fn tells_of_the_past(&self, event: &Event<'_>, at: Time, late: bool) -> bool {
+    pub(crate) fn tells_of_the_past(&self, event: &Event<'_>, at: Time, late: bool) -> bool {
         self.is_over(&object_key(event), event, at, late)
     }
 
     /// How many occurrences count towards `open_when`.
-    pub fn gathered(&self) -> u64 {
+    pub(crate) fn gathered(&self) -> u64 {
         self.recent.len() as u64
     }
 
     /// When a standing trouble has lasted for as long as the rule asks. If the rule counts occurrences, too, this needs
     /// a source that would show the end of the trouble.
-    pub fn lasts_at(&self, rule: &RuleSettings, shows: Shows) -> Option<Time> {
+    pub(crate) fn lasts_at(&self, rule: &RuleSettings, shows: Shows) -> Option<Time> {
         let lasts = rule.open_when.lasts.filter(|_| self.phase != Phase::Open)?;
         if rule.open_when.count.is_some() && !self.end_is_shown(shows) {
             return None;
@@ -273,7 +273,7 @@ impl Incident {
     }
 
     /// Opens an incident that has lasted long enough.
-    pub fn open_by_lasting(&mut self, rule: &RuleSettings, now: Time) {
+    pub(crate) fn open_by_lasting(&mut self, rule: &RuleSettings, now: Time) {
         self.open(rule, now);
         // No `group_wait`: changes were collected while it lasted.
         for (_, notifications) in &mut self.notifications {
@@ -291,7 +291,7 @@ impl Incident {
 
     /// Takes in an event that keeps it open but is no occurrence. Returns whether the event is about one of its
     /// objects.
-    pub fn sustain(&mut self, event: &Event<'_>, now: Time) -> bool {
+    pub(crate) fn sustain(&mut self, event: &Event<'_>, now: Time) -> bool {
         if self.phase != Phase::Open {
             return false;
         }
@@ -315,7 +315,7 @@ impl Incident {
     }
 
     /// Notes that podbell could not see from `from` to `until`: silence counts anew from there.
-    pub fn was_blind(&mut self, from: Time, until: Time) {
+    pub(crate) fn was_blind(&mut self, from: Time, until: Time) {
         self.last_sign = self.last_sign.max(until);
         self.blind.push((from, until));
         if self.blind.len() > MOST_BLIND {
@@ -340,13 +340,13 @@ impl Incident {
     }
 
     /// Distinct objects that had an occurrence within the last hour.
-    pub fn objects_lately(&self, now: Time) -> u64 {
+    pub(crate) fn objects_lately(&self, now: Time) -> u64 {
         self.details.objects.values().filter(|seen| now.since(seen.occurred) < OBJECT_MEMORY).count() as u64
     }
 
     /// When it can be dropped: a gathering incident when its occurrences leave the window, a resolved one when it can
     /// no longer reopen.
-    pub fn expires_at(&self, rule: &RuleSettings) -> Option<Time> {
+    pub(crate) fn expires_at(&self, rule: &RuleSettings) -> Option<Time> {
         match self.phase {
             Phase::Gathering => Some(self.gathers_until(rule)),
             // Without occurrences that may still reopen it, only `reopen_within` counts.

@@ -53,7 +53,7 @@ pub struct Next {
 
 impl Next {
     /// A notice that waits as long as its kind does.
-    pub fn new(kind: NoticeKind, caused_at: Time) -> Self {
+    pub(crate) fn new(kind: NoticeKind, caused_at: Time) -> Self {
         Self { kind, caused_at, at_once: false }
     }
 }
@@ -125,7 +125,7 @@ impl Incident {
 
     /// Drops the escalations that still wait when an event has ended the trouble and nothing has joined since. Returns
     /// whether that changed anything.
-    pub fn drop_outdated(&mut self, now: Time) -> bool {
+    pub(crate) fn drop_outdated(&mut self, now: Time) -> bool {
         let Some(ended_at) = self.ended_by_event().map(|end| end.at) else { return false };
         let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.details.topics.len());
         let mut changed = false;
@@ -145,7 +145,7 @@ impl Incident {
 
     /// The rule or its steps changed: steps that are already passed are not sent. A destination that the rule no longer
     /// notifies gets only the end. Returns whether that changed anything.
-    pub fn pass_steps(&mut self, rule: &RuleSettings, now: Time) -> bool {
+    pub(crate) fn pass_steps(&mut self, rule: &RuleSettings, now: Time) -> bool {
         let (occurrences, objects) = (self.occurrences, self.objects_lately(now));
         let mut changed = false;
         for (to, notifications) in &mut self.notifications {
@@ -166,7 +166,7 @@ impl Incident {
 
     /// When the next notice is due, if nothing more happens. A notice that another incident holds has no such time:
     /// that hold ends by an event.
-    pub fn tell_at(&self, rule: &RuleSettings, holds: &Holds) -> Option<Time> {
+    pub(crate) fn tell_at(&self, rule: &RuleSettings, holds: &Holds) -> Option<Time> {
         let moment = |(to, notifications): (&Destination, &NotificationState)| {
             let (next, at) = self.moment(to, notifications, rule)?;
             if next.kind == NoticeKind::Reminded && notifications.after_mute.is_none() && !holds.was_read(at) {
@@ -185,21 +185,21 @@ impl Incident {
     }
 
     /// Whether a destination was notified that it flaps, and not yet that it is over.
-    pub fn owes_end(&self) -> bool {
+    pub(crate) fn owes_end(&self) -> bool {
         matches!(self.phase, Phase::Resolved { .. })
             && self.notifications.values().any(|notifications| notifications.flapping)
     }
 
     /// Whether a destination still waits for the notice that it opened: it cannot resolve before, unless that notice is
     /// held.
-    pub fn owes_opened(&self, holds: &Holds) -> bool {
+    pub(crate) fn owes_opened(&self, holds: &Holds) -> bool {
         let owed =
             |notifications: &NotificationState| notifications.next.is_some_and(|next| next.kind == NoticeKind::Opened);
         self.notifications.iter().any(|(to, notifications)| owed(notifications) && holds.of(to).is_none())
     }
 
     /// Takes out the notices that are due at `now` and not held, and notes them as sent.
-    pub fn take_due(&mut self, rule: &RuleSettings, holds: &Holds, now: Time) -> Vec<Due> {
+    pub(crate) fn take_due(&mut self, rule: &RuleSettings, holds: &Holds, now: Time) -> Vec<Due> {
         if self.phase != Phase::Open {
             return Vec::new();
         }
@@ -224,7 +224,7 @@ impl Incident {
 
     /// The incident is over: notifies the destinations that know of it or were about to. The end includes what still
     /// waited; where the end is not to be sent, what waited is sent instead.
-    pub fn take_end(
+    pub(crate) fn take_end(
         &mut self,
         kind: NoticeKind,
         rule: Option<&RuleSettings>,
@@ -349,7 +349,11 @@ fn passed_count(steps: &CountSteps, value: u64) -> u64 {
 }
 
 /// Moves a notification state to a destination's new name. Returns whether there was one.
-pub fn rename(notifications: &mut LiteMap<Destination, NotificationState>, from: &str, to: &Destination) -> bool {
+pub(crate) fn rename(
+    notifications: &mut LiteMap<Destination, NotificationState>,
+    from: &str,
+    to: &Destination,
+) -> bool {
     match notifications.remove(from) {
         Some(known) => {
             notifications.insert(to.clone(), known);

@@ -27,7 +27,7 @@ impl<T> From<T> for Packed<T> {
 
 impl<T: DeserializeOwned + Default> Packed<T> {
     /// Changes the value.
-    pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let mut value = self.value.take().unwrap_or_else(|| Box::new(read(self.bytes.as_deref())));
         let result = change(&mut value);
         *self = Self { value: OnceLock::from(value), bytes: None };

@@ -91,7 +91,7 @@ pub struct Signs {
 
 /// Which events that end troubles a source is known to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shows {
+pub(crate) struct Shows {
     /// Those of pods and of what controls them.
     pub ends: bool,
     /// Those of nodes.
@@ -100,7 +100,7 @@ pub struct Shows {
 
 impl Shows {
     /// All of them.
-    pub const ALL: Self = Self { ends: true, nodes: true };
+    pub(crate) const ALL: Self = Self { ends: true, nodes: true };
 }
 
 impl Signs {
@@ -118,7 +118,7 @@ impl Signs {
 impl Incident {
     /// When it is over, if nothing more happens: by the events that end it, where the source shows them; else by
     /// silence.
-    pub fn quiet_at(&self, rule: &RuleSettings, shows: Shows) -> Time {
+    pub(crate) fn quiet_at(&self, rule: &RuleSettings, shows: Shows) -> Time {
         let silence = self.silence(rule);
         let by_silence = self.last_sign.plus(silence);
         if rule.until == Until::Silence {
@@ -135,26 +135,26 @@ impl Incident {
     }
 
     /// When it is over if its workloads are ready since then: nothing stands any more, whatever events say.
-    pub fn recovers_at(&self, rule: &RuleSettings, ready_since: Time) -> Time {
+    pub(crate) fn recovers_at(&self, rule: &RuleSettings, ready_since: Time) -> Time {
         ready_since.max(self.last_sign).plus(self.doubled(rule.recovered_after))
     }
 
     /// Whether the source would show the end of what still stands.
-    pub fn end_is_shown(&self, shows: Shows) -> bool {
+    pub(crate) fn end_is_shown(&self, shows: Shows) -> bool {
         // An end during a blind time may have been missed.
         let missed = self.blind.last().is_some_and(|(_, until)| *until >= self.last_sign);
         (shows.nodes || !self.signs.nodes) && (shows.ends || !self.signs.others) && !missed
     }
 
     /// The event that ended it, if it ended by an event.
-    pub fn ended_by_event(&self) -> Option<&EndedBy> {
+    pub(crate) fn ended_by_event(&self) -> Option<&EndedBy> {
         let Signs { standing, silent, .. } = self.signs;
         self.ended_by.as_ref().filter(|end| standing == 0 && silent.is_none_or(|silent| silent <= end.at))
     }
 
     /// The silence that ends it: not shorter than its slowest reporter may keep, unless the rule wants silence alone.
     /// Each reopening doubles the rule's `resolve_after`, up to 4 h.
-    pub fn silence(&self, rule: &RuleSettings) -> Duration {
+    pub(crate) fn silence(&self, rule: &RuleSettings) -> Duration {
         let slowest = match rule.until {
             Until::Event => Duration::from_secs(self.slowest.into()),
             Until::Silence => Duration::ZERO,
@@ -179,7 +179,7 @@ impl Incident {
     }
 
     /// Ends the standing troubles that an event ends. Returns whether there were any.
-    pub fn end_by(&mut self, event: &Event<'_>, end: End, now: Time) -> bool {
+    pub(crate) fn end_by(&mut self, event: &Event<'_>, end: End, now: Time) -> bool {
         let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
         let object = super::object_key(event);
         let of = workload::of(kind, name);
@@ -203,7 +203,7 @@ impl Incident {
     }
 
     /// Objects were deleted: ends their standing troubles. Returns whether there were any.
-    pub fn deleted(&mut self, gone: Deleted<'_>, now: Time) -> bool {
+    pub(crate) fn deleted(&mut self, gone: Deleted<'_>, now: Time) -> bool {
         let (kind, name) = gone.object();
         let by = EndedBy { reason: String::new(), obj_type: kind.to_owned(), obj_name: name.to_owned(), at: now };
         let is = |key: &str| key.split_once('/').is_some_and(|(kind, name)| gone.is(kind, name));

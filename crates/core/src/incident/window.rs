@@ -15,7 +15,7 @@ const MOST_RUNS: usize = 1000;
 
 /// New occurrences: the last at `last`, the others spread evenly before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Occurrences {
+pub(crate) struct Occurrences {
     /// The first occurrence lies here if `at_first`, else after this.
     pub first: Time,
     /// Whether the first occurrence has a date.
@@ -71,7 +71,7 @@ impl Run {
 }
 
 /// Adds occurrences of an object and returns whether `open_when` is met. Keeps only what can still matter.
-pub fn gather(
+pub(crate) fn gather(
     recent: &mut Vec<Time>,
     runs: &mut Vec<Run>,
     object: u32,
@@ -145,7 +145,7 @@ fn add(recent: &mut Vec<Time>, occurrences: Occurrences, count: u32, within: Dur
 }
 
 /// Until when the gathered occurrences may still open an incident.
-pub fn gathers_until(recent: &[Time], runs: &[Run], open_when: OpenWhen) -> Option<Time> {
+pub(crate) fn gathers_until(recent: &[Time], runs: &[Run], open_when: OpenWhen) -> Option<Time> {
     let recent = recent.last().map(|last| last.plus(open_when.within));
     let gap = RUN_GAP.max(open_when.within);
     let runs = runs.iter().filter_map(|run| run.times.last()).max().map(|last| last.plus(gap));

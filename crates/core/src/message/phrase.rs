@@ -28,7 +28,7 @@ impl<'a> Phrases<'a> {
     }
 
     /// How long ago something was, without the word "ago".
-    pub fn age(&self, time: Time) -> String {
+    pub(crate) fn age(&self, time: Time) -> String {
         self.duration(self.clock.now.since(time).as_secs())
     }
 

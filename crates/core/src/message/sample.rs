@@ -155,7 +155,7 @@ fn siblings(kind: &str, name: &str) -> Vec<String> {
 }
 
 /// The same incident without the facts that it may lack.
-pub fn bare(story: &Story) -> Story {
+pub(crate) fn bare(story: &Story) -> Story {
     Story {
         cluster_alias: None,
         newest: Newest {

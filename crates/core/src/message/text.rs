@@ -25,7 +25,7 @@ pub fn one_line(text: &str, most: usize) -> String {
 
 /// Text of a cluster on its own lines: no control characters but the line feed, no blank lines
 /// around it, at most [`MOST_TEXT`] characters.
-pub fn lines(text: &str) -> String {
+pub(super) fn lines(text: &str) -> String {
     let text: String = text
         .trim()
         .chars()

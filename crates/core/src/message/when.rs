@@ -17,14 +17,14 @@ pub(super) struct Clock<'a> {
 
 impl Clock<'_> {
     /// `10:02`, or `2016-11-08 10:02` on another day.
-    pub fn at(&self, time: Time) -> String {
+    pub(crate) fn at(&self, time: Time) -> String {
         let (zoned, today) = (self.zoned(time), self.zoned(self.now));
         let same_day = zoned.date() == today.date();
         zoned.strftime(if same_day { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
     }
 
     /// `10:02-10:41`, or with the date of each end that needs one.
-    pub fn span(&self, from: Time, until: Time) -> String {
+    pub(crate) fn span(&self, from: Time, until: Time) -> String {
         let (start, end) = (self.zoned(from), self.zoned(until));
         if start.date() == end.date() && until.since(from) < SHORT {
             // Minutes are too coarse for so short a span.
@@ -37,14 +37,14 @@ impl Clock<'_> {
     }
 
     /// Both ends of a span, each with its date unless both are the reader's today.
-    pub fn ends(&self, from: Time, until: Time) -> (String, String) {
+    pub(crate) fn ends(&self, from: Time, until: Time) -> (String, String) {
         let (start, end) = (self.zoned(from), self.zoned(until));
         let format = if start.date() == end.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
         (self.at(from), end.strftime(format).to_string())
     }
 
     /// Both moments, with dates where the days differ: a reader must not take yesterday for today.
-    pub fn both(&self, first: Time, second: Time) -> (String, String) {
+    pub(crate) fn both(&self, first: Time, second: Time) -> (String, String) {
         let (a, b) = (self.zoned(first), self.zoned(second));
         let format = if a.date() == b.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
         (a.strftime(format).to_string(), b.strftime(format).to_string())

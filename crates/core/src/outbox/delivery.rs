@@ -43,7 +43,7 @@ impl Content {
     }
 
     /// What is tried after this was refused.
-    pub fn less(self) -> Option<Self> {
+    pub(crate) fn less(self) -> Option<Self> {
         match self {
             Self::Full => Some(Self::Short),
             Self::Short => Some(Self::Minimal),

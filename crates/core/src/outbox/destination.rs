@@ -41,7 +41,7 @@ pub struct OpenSend {
 
 impl OpenSend {
     /// A send in flight that carries deliveries.
-    pub fn carrying(deliveries: Vec<Delivery>) -> Self {
+    pub(crate) fn carrying(deliveries: Vec<Delivery>) -> Self {
         let first = deliveries.first().and_then(|delivery| delivery.incident);
         let digest = deliveries.iter().any(|delivery| delivery.incident != first);
         Self {
@@ -149,13 +149,13 @@ pub(super) struct RequestHistory {
 
 impl RequestHistory {
     /// Numbers a request that begins.
-    pub fn begin(&mut self) -> u64 {
+    pub(crate) fn begin(&mut self) -> u64 {
         self.begun += 1;
         self.begun
     }
 
     /// Notes a success.
-    pub fn succeed(&mut self, now: Time) {
+    pub(crate) fn succeed(&mut self, now: Time) {
         *self = Self { begun: self.begun, begun_at_success: self.begun, success: Some(now), ..Self::default() };
     }
 }
@@ -206,7 +206,7 @@ pub struct Paused {
 
 impl DestinationState {
     /// Until when it may not be asked: the end of a back-off or of a `Retry-After`.
-    pub fn blocked_until(&self, now: Time) -> Option<Time> {
+    pub(crate) fn blocked_until(&self, now: Time) -> Option<Time> {
         // A back-off that ends later than this is left from a clock that was set back.
         let retry_at = self.health.retry_at.map(|at| at.min(now.plus(super::record::LONGEST)));
         retry_at.max(self.health.rate_limited_until)
@@ -218,7 +218,7 @@ impl DestinationState {
     }
 
     /// How many answers are outstanding.
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.sends.values().filter(|send| send.in_flight).count()
     }
 

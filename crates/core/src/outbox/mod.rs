@@ -36,9 +36,9 @@ use super::source::Problem;
 use super::time::Time;
 
 /// Retry budget of a delivery; pauses and `Retry-After` do not count.
-pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Given-up deliveries are reported elsewhere at most this often.
-pub const DEAD_TOLD_EVERY: Duration = Duration::from_secs(3600);
+pub(crate) const DEAD_TOLD_EVERY: Duration = Duration::from_secs(3600);
 /// A destination that fails for this long is reported elsewhere.
 pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(600);
 

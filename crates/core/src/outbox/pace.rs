@@ -42,12 +42,12 @@ impl Window {
     }
 
     /// Notes an attempt.
-    pub fn note(&mut self, at: Time) {
+    pub(crate) fn note(&mut self, at: Time) {
         self.attempts.push_back(at);
     }
 
     /// The first moment, `now` or later, at which another attempt is within the pace.
-    pub fn free_at(&mut self, pace: Pace, critical: bool, now: Time) -> Time {
+    pub(crate) fn free_at(&mut self, pace: Pace, critical: bool, now: Time) -> Time {
         // After the clock was set back, attempts of the future count as made now.
         for future in self.attempts.iter_mut().rev().take_while(|at| **at > now) {
             *future = now;

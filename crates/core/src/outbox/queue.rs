@@ -77,7 +77,7 @@ impl Queue {
     }
 
     /// A waiting delivery.
-    pub fn get(&self, id: DeliveryId) -> Option<&Delivery> {
+    pub(crate) fn get(&self, id: DeliveryId) -> Option<&Delivery> {
         self.deliveries.get(&id)
     }
 
@@ -87,18 +87,18 @@ impl Queue {
     }
 
     /// The active time at which the delivery became due that has been tried longest.
-    pub fn first_born(&self) -> Option<Duration> {
+    pub(crate) fn first_born(&self) -> Option<Duration> {
         self.by_birth.first().map(|(born, _)| *born)
     }
 
     /// Adds a new delivery and ends the pause of its incident: the content that was refused is another now.
-    pub fn insert(&mut self, delivery: Delivery) {
+    pub(crate) fn insert(&mut self, delivery: Delivery) {
         self.taken(&delivery);
         self.put_back(delivery);
     }
 
     /// Adds a delivery that was not taken.
-    pub fn put_back(&mut self, delivery: Delivery) {
+    pub(crate) fn put_back(&mut self, delivery: Delivery) {
         let group = group_of(&delivery);
         self.unrank(group);
         self.groups.entry(group).or_default().insert(delivery.id);
@@ -109,7 +109,7 @@ impl Queue {
 
     /// Pauses the groups of these deliveries, which were refused by a destination that takes others. `pause` gives the
     /// length after so many refusals in a row.
-    pub fn rest<'a>(
+    pub(crate) fn rest<'a>(
         &mut self,
         deliveries: impl IntoIterator<Item = &'a DeliveryId>,
         pause: impl Fn(u32) -> Duration,
@@ -126,7 +126,7 @@ impl Queue {
     }
 
     /// Ends the pause of a delivery's group: it was taken, or its content is another now.
-    pub fn taken(&mut self, delivery: &Delivery) {
+    pub(crate) fn taken(&mut self, delivery: &Delivery) {
         let group = group_of(delivery);
         self.unrank(group);
         self.set_rest(group, None);
@@ -134,7 +134,7 @@ impl Queue {
     }
 
     /// Ends the pauses that last until `now`.
-    pub fn wake(&mut self, now: Time) {
+    pub(crate) fn wake(&mut self, now: Time) {
         while let Some((_, group)) = self.rest_ends.first().copied().filter(|(until, _)| *until <= now) {
             self.unrank(group);
             let rest = self.rests.get(&group).copied();
@@ -144,7 +144,7 @@ impl Queue {
     }
 
     /// When the next pause ends.
-    pub fn first_rest(&self) -> Option<Time> {
+    pub(crate) fn first_rest(&self) -> Option<Time> {
         self.rest_ends.first().map(|(until, _)| *until)
     }
 
@@ -167,7 +167,7 @@ impl Queue {
     }
 
     /// Removes a delivery.
-    pub fn remove(&mut self, id: DeliveryId) -> Option<Delivery> {
+    pub(crate) fn remove(&mut self, id: DeliveryId) -> Option<Delivery> {
         let group = group_of(self.deliveries.get(&id)?);
         self.unrank(group);
         if let Some(ids) = self.groups.get_mut(&group) {
@@ -183,7 +183,7 @@ impl Queue {
     }
 
     /// Sets whether an incident has an open send.
-    pub fn set_busy(&mut self, incident: u64, busy: bool) {
+    pub(crate) fn set_busy(&mut self, incident: u64, busy: bool) {
         self.unrank(Group::Incident(incident));
         if busy {
             self.busy.insert(incident);
@@ -194,7 +194,7 @@ impl Queue {
     }
 
     /// Sets whether a message stands for an incident.
-    pub fn set_anchored(&mut self, incident: u64, anchored: bool) {
+    pub(crate) fn set_anchored(&mut self, incident: u64, anchored: bool) {
         self.unrank(Group::Incident(incident));
         if anchored {
             self.anchored.insert(incident);
@@ -205,12 +205,12 @@ impl Queue {
     }
 
     /// Whether a delivery of an incident waits.
-    pub fn has(&self, incident: u64) -> bool {
+    pub(crate) fn has(&self, incident: u64) -> bool {
         self.groups.contains_key(&Group::Incident(incident))
     }
 
     /// Whether the waiting deliveries of an incident will disturb nobody.
-    pub fn is_silent(&self, incident: u64) -> bool {
+    pub(crate) fn is_silent(&self, incident: u64) -> bool {
         self.anchored.contains(&incident) && self.is_over(Group::Incident(incident))
     }
 
@@ -221,14 +221,14 @@ impl Queue {
     }
 
     /// The group that goes next of those that disturb nobody.
-    pub fn next_silent(&self) -> Option<(Severity, Vec<DeliveryId>)> {
+    pub(crate) fn next_silent(&self) -> Option<(Severity, Vec<DeliveryId>)> {
         let (Reverse(severity), _, group) = self.silent.first()?;
         Some((*severity, self.groups.get(group)?.iter().copied().collect()))
     }
 
     /// The group that goes next of those that disturb people. The group that begins with `but` goes only if there is no
     /// other.
-    pub fn next(&self, but: Option<DeliveryId>) -> Option<Next> {
+    pub(crate) fn next(&self, but: Option<DeliveryId>) -> Option<Next> {
         let ranks = || self.ready();
         let other = ranks().find(|(_, (_, first, _))| Some(*first) != but);
         let (class, (Reverse(severity), _, group)) = other.or_else(|| ranks().next())?;
@@ -242,12 +242,12 @@ impl Queue {
     }
 
     /// Whether more than one group of news is critical.
-    pub fn has_several_critical(&self) -> bool {
+    pub(crate) fn has_several_critical(&self) -> bool {
         self.news.iter().nth(1).is_some_and(|(Reverse(severity), ..)| *severity == Severity::Critical)
     }
 
     /// All deliveries that may go and disturb people, group by group, each oldest first.
-    pub fn all_ready(&self) -> Vec<DeliveryId> {
+    pub(crate) fn all_ready(&self) -> Vec<DeliveryId> {
         self.ready().filter_map(|(_, (_, _, group))| self.groups.get(group)).flatten().copied().collect()
     }
 
@@ -274,7 +274,7 @@ impl Queue {
     }
 
     /// Removes all deliveries that `over` selects.
-    pub fn drain(&mut self, over: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
+    pub(crate) fn drain(&mut self, over: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
         let ids: Vec<DeliveryId> =
             self.deliveries.values().filter(|delivery| over(delivery)).map(|delivery| delivery.id).collect();
         ids.into_iter().filter_map(|id| self.remove(id)).collect()

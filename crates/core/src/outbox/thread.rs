@@ -156,13 +156,8 @@ impl Threads {
     }
 
     /// How many messages there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_incident.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.by_incident.is_empty()
     }
 
     /// Sets the message that stands for the incident.

@@ -8,10 +8,10 @@ use super::set::Rules;
 use crate::diagnostic::Source;
 
 /// The file name of built-in rules in their [`super::RuleKey`].
-pub const FILE: &str = "builtin";
+pub(crate) const FILE: &str = "builtin";
 
 /// The file itself, for those who want to start from it.
-pub const TEXT: &str = include_str!("builtin.yaml");
+pub(crate) const TEXT: &str = include_str!("builtin.yaml");
 
 /// The built-in rules, which notify these destinations: all chats.
 pub fn rules(notify: &[Destination]) -> Rules {

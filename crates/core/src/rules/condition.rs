@@ -34,7 +34,7 @@ impl Conditions {
     }
 
     /// Whether all keys fit.
-    pub fn fit(&self, facts: &Facts<'_>) -> bool {
+    pub(crate) fn fit(&self, facts: &Facts<'_>) -> bool {
         self.keys.iter().all(|(field, patterns)| {
             let text = facts.text(*field);
             patterns.iter().any(|pattern| match pattern.shared_expression() {
@@ -45,7 +45,7 @@ impl Conditions {
     }
 
     /// Whether its keys about places fit a target.
-    pub fn admits(&self, target: &Target) -> bool {
+    pub(crate) fn admits(&self, target: &Target) -> bool {
         self.keys.iter().all(|(field, patterns)| {
             let place = match field {
                 Field::Source => &target.source,
@@ -84,7 +84,7 @@ pub struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// The facts of an event in its place.
-    pub fn new(subject: &Subject<'a>) -> Self {
+    pub(crate) fn new(subject: &Subject<'a>) -> Self {
         Self {
             texts: Field::ALL.map(|field| field.of(subject)),
             hashes: [const { OnceCell::new() }; Field::ALL.len()],
@@ -93,12 +93,12 @@ impl<'a> Facts<'a> {
     }
 
     /// One fact.
-    pub fn text(&self, field: Field) -> &'a str {
+    pub(crate) fn text(&self, field: Field) -> &'a str {
         self.texts[field as usize]
     }
 
     /// A hash of one fact.
-    pub fn hash(&self, field: Field) -> u64 {
+    pub(crate) fn hash(&self, field: Field) -> u64 {
         *self.hashes[field as usize].get_or_init(|| xxh3_64(self.text(field).as_bytes()))
     }
 
@@ -150,7 +150,7 @@ impl Field {
     }
 
     /// Every field, in the order of its discriminant.
-    pub const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Source,
         Self::Cluster,
         Self::Namespace,

@@ -18,7 +18,7 @@ use super::pattern::Pattern;
 use super::rule::Field;
 
 /// The keys that an item needs, all of them.
-pub type Keys<'a> = Vec<&'a (Field, Vec<Pattern>)>;
+pub(crate) type Keys<'a> = Vec<&'a (Field, Vec<Pattern>)>;
 
 /// Under how many combinations of exact values one item may be found.
 const MAX_COMBINATIONS: usize = 64;
@@ -33,7 +33,7 @@ const FEW_LITERALS: usize = 100;
 
 /// The index over a list of items, known by their place in the list.
 #[derive(Debug, Default)]
-pub struct Index {
+pub(crate) struct Index {
     shapes: Vec<Shape>,
     fields: Vec<FieldLiterals>,
     tried: Vec<Tried>,
@@ -135,7 +135,7 @@ struct FieldLiterals {
 
 impl Index {
     /// The index over items in order.
-    pub fn new<'a>(items: impl IntoIterator<Item = Keys<'a>>) -> Self {
+    pub(crate) fn new<'a>(items: impl IntoIterator<Item = Keys<'a>>) -> Self {
         let offers: Vec<Offer<'a>> = items.into_iter().map(|keys| Offer::of(&keys)).collect();
         let counts = Counts::of(&offers);
         let mut plan = Plan::default();
@@ -146,7 +146,7 @@ impl Index {
     }
 
     /// The items that could fit, ascending, without duplicates.
-    pub fn candidates(&self, facts: &Facts<'_>) -> Vec<u32> {
+    pub(crate) fn candidates(&self, facts: &Facts<'_>) -> Vec<u32> {
         let mut found = self.always.clone();
         for shape in &self.shapes {
             let values = shape.fields.iter().map(|field| facts.hash(*field));

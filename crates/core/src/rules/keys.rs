@@ -18,7 +18,7 @@ use crate::yaml::key::{
 const SECOND: Duration = Duration::from_secs(1);
 const MOST_STEP: u64 = 1_000_000_000_000;
 /// The words of severities, the most urgent first.
-pub const SEVERITIES: Words<Severity> =
+pub(crate) const SEVERITIES: Words<Severity> =
     Words("a severity", &[("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)]);
 
 /// What rules and `defaults` share.

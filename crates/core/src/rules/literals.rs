@@ -8,10 +8,10 @@
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 
 /// A set of literals of which a matching text contains at least one.
-pub type Requirement = Vec<String>;
+pub(crate) type Requirement = Vec<String>;
 
 /// Literals shorter than this (in bytes) occur nearly everywhere and distinguish nothing.
-pub const MIN_LEN: usize = 2;
+pub(crate) const MIN_LEN: usize = 2;
 
 /// How many literals one requirement may have.
 const MAX_ALTERNATIVES: usize = 32;
@@ -24,7 +24,7 @@ const MAX_CLASS: usize = 8;
 
 /// The folding of texts and literals: ASCII letters to lower case, and the two other characters
 /// that equal an ASCII letter when case is ignored.
-pub fn fold(c: char) -> char {
+pub(crate) fn fold(c: char) -> char {
     match c {
         '\u{17F}' => 's',
         '\u{212A}' => 'k',
@@ -33,18 +33,18 @@ pub fn fold(c: char) -> char {
 }
 
 /// Whether [`fold`] changes more in `text` than the case of ASCII letters.
-pub fn folds_beyond_ascii(text: &str) -> bool {
+pub(crate) fn folds_beyond_ascii(text: &str) -> bool {
     !text.is_ascii() && text.contains(['\u{17F}', '\u{212A}'])
 }
 
 /// The requirements of a pattern whose pieces must all occur.
-pub fn of_pieces<'a>(pieces: impl IntoIterator<Item = &'a str>) -> Vec<Requirement> {
+pub(crate) fn of_pieces<'a>(pieces: impl IntoIterator<Item = &'a str>) -> Vec<Requirement> {
     let all = pieces.into_iter().map(|piece| vec![piece.chars().map(fold).collect()]).collect();
     best(all)
 }
 
 /// The requirements of an expression.
-pub fn of_expression(hir: &Hir) -> Vec<Requirement> {
+pub(crate) fn of_expression(hir: &Hir) -> Vec<Requirement> {
     let found = walk(hir, 0);
     let mut all = found.needs;
     all.extend(found.exact);
@@ -53,7 +53,7 @@ pub fn of_expression(hir: &Hir) -> Vec<Requirement> {
 
 /// An upper bound of the memory that an expression needs when it is built, in bytes. Never looks at
 /// what repetitions expand to, so that bombs cost nothing.
-pub fn weight(hir: &Hir) -> usize {
+pub(crate) fn weight(hir: &Hir) -> usize {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 64,
         HirKind::Literal(literal) => literal.0.len().saturating_mul(64),
@@ -224,7 +224,7 @@ fn cut(text: &str) -> String {
 
 /// Makes a short text that matches: the first of several branches, the fewest repetitions, and of a class a letter or
 /// digit if it has one.
-pub fn example(hir: &Hir, text: &mut String) {
+pub(crate) fn example(hir: &Hir, text: &mut String) {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => {}
         HirKind::Literal(literal) => text.push_str(&String::from_utf8_lossy(&literal.0)),

@@ -5,18 +5,18 @@
 
 pub mod builtin;
 pub mod compile;
-pub mod condition;
+pub(crate) mod condition;
 mod doubt;
 pub mod example;
 pub mod explain;
 pub mod in_force;
-pub mod index;
+pub(crate) mod index;
 pub mod keys;
 pub mod lint;
-pub mod literals;
+pub(crate) mod literals;
 mod memo;
 pub mod pace;
-pub mod pattern;
+pub(crate) mod pattern;
 pub mod quiet;
 pub mod raw;
 pub mod rule;

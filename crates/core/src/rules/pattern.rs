@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 use super::literals::{self, Requirement};
 
 /// The longest pattern, in bytes.
-pub const MAX_LEN: usize = 4096;
+pub(crate) const MAX_LEN: usize = 4096;
 
 /// The most memory that an expression may need, by [`literals::weight`], in bytes.
 const MAX_WEIGHT: usize = 8 << 20;
@@ -107,7 +107,7 @@ impl Pattern {
     }
 
     /// Whether it matches every text.
-    pub fn matches_everything(&self) -> bool {
+    pub(crate) fn matches_everything(&self) -> bool {
         matches!(&self.kind, Kind::Glob(glob) if glob.pieces.iter().all(|piece| piece.is_empty()))
     }
 
@@ -117,7 +117,7 @@ impl Pattern {
     }
 
     /// An upper bound of the memory it may need, in bytes.
-    pub fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         match &self.kind {
             Kind::Regex(expression) => expression.weight,
             _ => self.text.len(),
@@ -125,7 +125,7 @@ impl Pattern {
     }
 
     /// A text that it matches, as people would write one; empty if none is found.
-    pub fn example(&self) -> String {
+    pub(crate) fn example(&self) -> String {
         let text = match &self.kind {
             Kind::Exact(exact) => exact.to_string(),
             Kind::Glob(glob) => glob.example(),
@@ -144,7 +144,7 @@ impl Pattern {
 
     /// What every text that matches must contain: each requirement on its own is necessary. Empty
     /// if nothing is known. Literals are folded as by [`literals::fold`].
-    pub fn requirements(&self) -> Vec<Requirement> {
+    pub(crate) fn requirements(&self) -> Vec<Requirement> {
         match &self.kind {
             Kind::Exact(exact) => literals::of_pieces([&**exact]),
             Kind::Glob(glob) => literals::of_pieces(glob.pieces.iter().map(|piece| &**piece)),

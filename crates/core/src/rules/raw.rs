@@ -70,7 +70,7 @@ pub struct Partial {
 impl Partial {
     /// This, with `other` in place of what is not given.
     #[must_use]
-    pub fn or(self, other: &Self) -> Self {
+    pub(crate) fn or(self, other: &Self) -> Self {
         let mut labels = other.labels.clone();
         labels.extend(self.labels);
         let other = other.clone();
@@ -113,7 +113,7 @@ pub struct Names {
 }
 
 /// Reads the settings that rules and `defaults` share. `base` has the defaults; its labels are known to templates.
-pub fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names, base: &Partial) -> Partial {
+pub(crate) fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names, base: &Partial) -> Partial {
     let mut said = Partial {
         severity: keys::SEVERITY.said(map, reader),
         open_when: keys::OPEN_WHEN.node(map, reader).and_then(|node| open_when(node, reader)),
@@ -152,7 +152,7 @@ pub fn conditions(node: &Node, reader: &mut Reader, what: &str) -> Option<Condit
 }
 
 /// Like [`conditions`], if only some fields are allowed.
-pub fn conditions_of(fields: &[Field], node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
+pub(crate) fn conditions_of(fields: &[Field], node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
     let mut map = reader.map(node, &format!("{what}: a map such as {{reason: BackOff}}"))?;
     let mut conditions = Conditions::any();
     for field in fields {

@@ -272,7 +272,7 @@ impl Rule {
 
     /// The kubelet writes "Back-off pulling image" and "Pulling image" as Normal while its Warnings starve
     /// in the spam filter: without this a two-hour image problem reads as resolved after 18 minutes.
-    pub fn default_sustain() -> Conditions {
+    pub(crate) fn default_sustain() -> Conditions {
         Conditions::any()
             .with(Field::Level, vec![Pattern::exactly("Normal")])
             .with(Field::Reason, ["BackOff", "Pulling", "操作重试"].map(Pattern::exactly).to_vec())

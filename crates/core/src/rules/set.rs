@@ -98,7 +98,7 @@ impl Rules {
     }
 
     /// The other rules of a rule's family, whose open incidents it joins.
-    pub fn relatives(&self, id: RuleId) -> &[RuleId] {
+    pub(crate) fn relatives(&self, id: RuleId) -> &[RuleId] {
         self.relatives.get(&id).map_or(&[], Vec::as_slice)
     }
 
@@ -130,7 +130,7 @@ impl Rules {
     }
 
     /// The `ignore` rules that end the reading of their entries for this event.
-    pub fn ignored_by(&self, subject: &Subject<'_>) -> Vec<RuleId> {
+    pub(crate) fn ignored_by(&self, subject: &Subject<'_>) -> Vec<RuleId> {
         let facts = Facts::new(subject);
         let mut found: Vec<RuleId> = Vec::new();
         for id in self.index.candidates(&facts).into_iter().map(RuleId) {
@@ -181,7 +181,7 @@ impl Rules {
     }
 
     /// The rules that could notify of what a target shows, judged by the target alone.
-    pub fn notifying_rules<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Rule> {
+    pub(crate) fn notifying_rules<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Rule> {
         self.rules
             .iter()
             .filter(|rule| rule.action == Action::Notify && required_of(rule).all(|one| one.admits(target)))
@@ -198,13 +198,8 @@ impl Rules {
     }
 
     /// How many rules there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.rules.len()
-    }
-
-    /// Whether there are no rules.
-    pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Cell {
 }
 
 /// Reads a row. Of several mistakes the first is noted.
-pub fn read(node: &Node, reader: &mut Reader) -> Option<Vec<Cell>> {
+pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<Vec<Cell>> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
@@ -63,7 +63,7 @@ fn word_of(word: &str) -> Option<(Cell, usize)> {
 }
 
 /// What the poll of this number shows: rows repeat their last count.
-pub fn at(cells: &[Cell], poll: usize) -> Cell {
+pub(crate) fn at(cells: &[Cell], poll: usize) -> Cell {
     match cells.get(poll) {
         Some(cell) => *cell,
         None => cells.iter().rev().find(|cell| **cell != Cell::Failed).copied().unwrap_or(Cell::Absent),

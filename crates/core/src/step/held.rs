@@ -39,7 +39,7 @@ pub type HeldKey = (Destination, Window);
 
 impl State {
     /// What holds an incident now.
-    pub fn holds(&self, setup: &Setup, incident: &Incident, now: Time) -> Holds {
+    pub(crate) fn holds(&self, setup: &Setup, incident: &Incident, now: Time) -> Holds {
         let read_at = incident.targets.iter().filter_map(|target| self.last_good(target)).max();
         let Some(id) = setup.rules.find(&incident.rule) else { return Holds { read_at, ..Holds::default() } };
         let rule = &setup.rules.get(id).settings;

@@ -282,7 +282,7 @@ pub struct Restored {
 }
 
 /// Bound on the episodes that are remembered for all targets, absent ones included.
-pub const MOST_EPISODES: usize = 1_000_000;
+pub(crate) const MOST_EPISODES: usize = 1_000_000;
 
 impl TargetState {
     /// Restores a target from the store.
@@ -384,11 +384,6 @@ impl State {
     /// A trouble that is not over.
     pub fn trouble(&self, id: u64) -> Option<&TroubleState> {
         self.troubles.get(&id)
-    }
-
-    /// All troubles that are not over.
-    pub fn troubles(&self) -> impl Iterator<Item = &TroubleState> {
-        self.troubles.values()
     }
 
     /// What is known of a source.

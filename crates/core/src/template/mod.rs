@@ -33,13 +33,13 @@ pub struct Template {
 
 impl Template {
     /// Whether it has neither title nor text.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.title.is_none() && self.text.is_none()
     }
 
     /// This, with `other` in place of what is not given.
     #[must_use]
-    pub fn or(&self, other: &Self) -> Self {
+    pub(crate) fn or(&self, other: &Self) -> Self {
         let first = |own: &Option<Arc<str>>, other: &Option<Arc<str>>| own.clone().or_else(|| other.clone());
         Self { title: first(&self.title, &other.title), text: first(&self.text, &other.text) }
     }
@@ -59,7 +59,7 @@ pub enum Part {
 
 impl Part {
     /// The key in YAML.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Title => "title",
             Self::Text => "text",

@@ -191,19 +191,6 @@ pub fn resolve(phrase: &str, values: &[(&str, Value<'_>)]) -> String {
     text
 }
 
-/// Fills each `{}` with text that needs no escaping, because its reader takes nothing for markup.
-pub fn fill(phrase: &str, outside: &[&str]) -> String {
-    let mut values = outside.iter();
-    let mut text = String::new();
-    for (at, part) in phrase.split("{}").enumerate() {
-        if at > 0 {
-            text.push_str(values.next().copied().unwrap_or_default());
-        }
-        text.push_str(part);
-    }
-    text
-}
-
 /// Refuses, in the compiler, a row whose languages differ in their placeholders.
 ///
 /// # Panics
@@ -299,8 +286,6 @@ mod tests {
         let times = |n: u64| resolve("{n|once|# times}", &[("n", n.into())]);
         assert_eq!((times(1).as_str(), times(1182).as_str()), ("once", "1,182 times"));
         assert_eq!(resolve("Since {since}: {}", &[("since", "10:02".into())]), "Since 10:02: {}");
-        assert_eq!(fill("{} of {}", &["{}", "2"]), "{} of 2");
-        assert_eq!(fill("{}", &[]), "");
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl<S: Shape> Key<S> {
     }
 
     /// Its value if it is written; the default is not used.
-    pub fn said(&self, map: &mut MapReader<'_>, reader: &mut Reader) -> Option<S::Value> {
+    pub(crate) fn said(&self, map: &mut MapReader<'_>, reader: &mut Reader) -> Option<S::Value> {
         let node = self.node(map, reader)?;
         self.read(node, reader)
     }
@@ -198,7 +198,7 @@ impl<S: Shape> Shape for OneOrMany<S> {
 
 /// `off`, which is read as `None`, or a value.
 #[derive(Clone, Copy, Debug)]
-pub struct Off<S>(pub S);
+pub(crate) struct Off<S>(pub S);
 
 impl<S: Shape> Shape for Off<S> {
     type Value = Option<S::Value>;
@@ -314,7 +314,7 @@ impl Shape for AtLeast {
 }
 
 /// The JSON Schema of a duration.
-pub fn duration_schema() -> Json {
+pub(crate) fn duration_schema() -> Json {
     json!({"anyOf": [{"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"}, {"enum": [0, "0"]}]})
 }
 

@@ -61,7 +61,7 @@ impl Reader {
     }
 
     /// Notes a finding.
-    pub fn note(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn note(&mut self, diagnostic: Diagnostic) {
         let count = &mut self.counts[usize::from(diagnostic.is_error())];
         *count += 1;
         if *count <= MAX_FOUND {
@@ -70,7 +70,7 @@ impl Reader {
     }
 
     /// How many errors were noted.
-    pub fn errors(&self) -> usize {
+    pub(crate) fn errors(&self) -> usize {
         self.counts[1]
     }
 
@@ -90,7 +90,7 @@ impl Reader {
     }
 
     /// Notes that something else was expected here.
-    pub fn expected(&mut self, node: &Node, what: &str) {
+    pub(crate) fn expected(&mut self, node: &Node, what: &str) {
         if !matches!(node.value, Value::Broken) {
             self.error(&node.span, format!("expected {what}, found {}", node.kind()));
         }
@@ -148,12 +148,12 @@ impl Reader {
     }
 
     /// What was read, or `None` and the error of why it could not be.
-    pub fn accept<T, E: std::fmt::Display>(&mut self, span: &Range<usize>, read: Result<T, E>) -> Option<T> {
+    pub(crate) fn accept<T, E: std::fmt::Display>(&mut self, span: &Range<usize>, read: Result<T, E>) -> Option<T> {
         read.map_err(|error| self.error(span, error.to_string())).ok()
     }
 
     /// `true` or `false`.
-    pub fn truth(&mut self, node: &Node) -> Option<bool> {
+    pub(crate) fn truth(&mut self, node: &Node) -> Option<bool> {
         match self.scalar(node, "true or false")? {
             "true" => Some(true),
             "false" => Some(false),
@@ -183,7 +183,7 @@ impl Reader {
     }
 
     /// A duration of at least `least`.
-    pub fn duration(&mut self, node: &Node, least: Duration) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, node: &Node, least: Duration) -> Option<Duration> {
         let text = self.scalar(node, "a duration such as `15m`")?;
         match parse_duration(text) {
             Ok(duration) if duration >= least => Some(duration),
@@ -250,7 +250,7 @@ impl<'n> MapReader<'n> {
     }
 
     /// The value of a key that must be there.
-    pub fn need(&mut self, key: &'static str, reader: &mut Reader) -> Option<&'n Node> {
+    pub(crate) fn need(&mut self, key: &'static str, reader: &mut Reader) -> Option<&'n Node> {
         let found = self.take(key);
         if found.is_none() {
             reader.error(&self.head(), format!("the key `{key}` is missing"));
@@ -274,7 +274,7 @@ impl<'n> MapReader<'n> {
     }
 
     /// Whether it has no keys.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.pairs.is_empty()
     }
 

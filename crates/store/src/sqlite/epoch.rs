@@ -12,7 +12,7 @@ pub(super) struct Epochs(Vec<(u64, String)>);
 
 impl Epochs {
     /// The epochs of a store, without a new one.
-    pub fn read(connection: &Connection, uuid: &str) -> rusqlite::Result<Self> {
+    pub(super) fn read(connection: &Connection, uuid: &str) -> rusqlite::Result<Self> {
         let text = super::meta_text(connection, "epochs")?;
         // Before the first epoch, every id begins with the store's own name.
         let Some(text) = text else { return Ok(Self(vec![(0, uuid.to_owned())])) };
@@ -22,7 +22,7 @@ impl Epochs {
     }
 
     /// Begins an epoch for all new sends, and forgets the epochs without an open send.
-    pub fn begin(connection: &Connection, uuid: &str) -> rusqlite::Result<Self> {
+    pub(crate) fn begin(connection: &Connection, uuid: &str) -> rusqlite::Result<Self> {
         let mut epochs = Self::read(connection, uuid)?;
         let next = connection.query_row(
             "SELECT max(coalesce((SELECT value FROM meta WHERE key = 'next_send'), 1),
@@ -42,7 +42,7 @@ impl Epochs {
     }
 
     /// The word of a send's epoch.
-    pub fn of(&self, send: u64) -> &str {
+    pub(crate) fn of(&self, send: u64) -> &str {
         let mine = self.0.iter().rev().find(|(first, _)| *first <= send);
         mine.or(self.0.first()).map_or("", |(_, word)| word)
     }

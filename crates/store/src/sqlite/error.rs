@@ -173,7 +173,7 @@ impl SqliteError {
     }
 
     /// Whether the files themselves are damaged: a retry does not help.
-    pub fn is_damage(&self) -> bool {
+    pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Corrupt { .. } | Self::Row { .. })
     }
 
@@ -183,7 +183,7 @@ impl SqliteError {
     }
 
     /// The fault, without a path and without advice.
-    pub fn why(&self) -> String {
+    pub(crate) fn why(&self) -> String {
         match self {
             Self::Corrupt { why, .. } => why.clone(),
             Self::Row { what, source, .. } => format!("{what} cannot be read: {source}"),

@@ -16,7 +16,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub fn of(path: &Path) -> Self {
+    pub(crate) fn of(path: &Path) -> Self {
         Self {
             store: place::inode(path),
             log: place::inode(&place::companion(path, "wal")),

@@ -40,7 +40,7 @@ pub(super) struct Wrong {
 
 impl Stamp {
     /// The stamp of a store; `None` if it is missing or damaged.
-    pub fn read(store: &Path) -> Option<Self> {
+    pub(super) fn read(store: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(path(store)).ok()?;
         let stamp = Self::parse(&text);
         if stamp.is_none() && !text.is_empty() {
@@ -97,12 +97,12 @@ pub(super) struct Stamps {
 }
 
 impl Stamps {
-    pub fn of(store: &Path) -> Self {
+    pub(crate) fn of(store: &Path) -> Self {
         Self { path: path(store), file: None, failing: false }
     }
 
     /// Stamps a commit.
-    pub fn write(&mut self, uuid: &str, commit: u64, at: Time) {
+    pub(crate) fn write(&mut self, uuid: &str, commit: u64, at: Time) {
         let written = self.open().and_then(|file| file.write_all_at(Stamp::line(uuid, commit, at).as_bytes(), 0));
         if let Err(error) = &written
             && !self.failing

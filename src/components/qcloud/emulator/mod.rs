@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 pub use self::play::Play;
 use self::play::Shown;
 use super::codes;
-pub use super::served::PATH;
+pub(crate) use super::served::PATH;
 use super::served::{self, ApiRequest, ClusterRow, Key, Keys, MAX_FORM, Query, Refusal, View};
 use crate::clock;
 use crate::tasks::told;

@@ -13,7 +13,7 @@ pub(crate) use self::auth::{Key, Keys};
 use super::signature::HttpMethod;
 
 /// Where the API answers.
-pub const PATH: &str = "/v2/index.php";
+pub(crate) const PATH: &str = "/v2/index.php";
 /// Longer forms than this are refused.
 pub(crate) const MAX_FORM: usize = 64 * 1024;
 

@@ -34,7 +34,7 @@ pub enum Denied {
 
 impl Denied {
     /// For the log.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Team => "a team that is not allowed",
             Self::User => "a user who is not allowed",
@@ -48,7 +48,7 @@ impl Access {
     ///
     /// # Errors
     /// When an allow list does not contain them.
-    pub fn speaker(&self, heard: &Heard, chat: &str) -> Result<Speaker, Denied> {
+    pub(crate) fn speaker(&self, heard: &Heard, chat: &str) -> Result<Speaker, Denied> {
         // In a channel that two companies share, the channel's team and the speaker's differ: both must be allowed.
         // Somebody without a team is a stranger.
         let known = |team: &String| self.teams.as_ref().is_none_or(|teams| teams.contains(team));

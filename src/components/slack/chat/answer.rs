@@ -4,17 +4,17 @@ use serde_json::{Value, json};
 
 use super::super::blocks;
 use crate::chat::Reply;
-pub use crate::chat::adapter_notice::AdapterNotice;
+pub(super) use crate::chat::adapter_notice::AdapterNotice;
 use podbell_core::message::Language;
 use podbell_core::outbox::Content;
 
 /// An adapter's own notice, as an answer that only its reader sees.
-pub fn own(own: AdapterNotice, language: Language) -> Value {
+pub(crate) fn own(own: AdapterNotice, language: Language) -> Value {
     json!({"response_type": "ephemeral", "replace_original": false, "text": own.say(language)})
 }
 
 /// An answer of the query service. `content` is how much of it.
-pub fn body(reply: &Reply, content: Content) -> Value {
+pub(super) fn body(reply: &Reply, content: Content) -> Value {
     let mut body = blocks::body(&reply.message, content, &[]);
     body["response_type"] = json!(if reply.public { "in_channel" } else { "ephemeral" });
     // Keep the message of a button: it is a notice that others still need.

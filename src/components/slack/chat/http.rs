@@ -26,7 +26,7 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 impl Slack {
     /// The path that Slack calls.
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/slack/{}", utf8_percent_encode(&self.config.name, IN_PATH))
     }
 

@@ -43,7 +43,7 @@ pub use config::CHAT;
 pub use outbound::{Lookup, guarded_client, system};
 
 /// How many connections of Socket Mode an app may have.
-pub const MOST_CONNECTIONS: u64 = 10;
+pub(crate) const MOST_CONNECTIONS: u64 = 10;
 /// How many questions of a chat are asked concurrently.
 const ASKING: usize = 16;
 /// How many questions are in hand, including those that wait.
@@ -192,12 +192,12 @@ impl Slack {
     }
 
     /// Whether it is reached over HTTP.
-    pub fn is_called(&self) -> bool {
+    pub(crate) fn is_called(&self) -> bool {
         self.config.signing_secret.is_some()
     }
 
     /// Whether it is reached over Socket Mode.
-    pub fn connects(&self) -> bool {
+    pub(crate) fn connects(&self) -> bool {
         self.config.app_token.is_some()
     }
 

@@ -85,19 +85,19 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 /// Slack's hosts, derived from the address of its Web API.
 #[derive(Clone, Debug)]
-pub struct Hosts {
+pub(crate) struct Hosts {
     api: Url,
 }
 
 impl Hosts {
     /// For this Web API.
-    pub fn of(api: &Url) -> Self {
+    pub(crate) fn of(api: &Url) -> Self {
         Self { api: api.clone() }
     }
 
     /// A `response_url` that may be called, and whether it is on the operator's own host, which may be anywhere: a
     /// proxy of Slack's API, or a test's.
-    pub fn response_url(&self, text: &str) -> Option<(Url, bool)> {
+    pub(crate) fn response_url(&self, text: &str) -> Option<(Url, bool)> {
         let url = Url::parse(text).ok()?;
         if url.username() != "" || url.password().is_some() {
             return None;
@@ -113,7 +113,7 @@ impl Hosts {
     }
 
     /// The address of a connection of Socket Mode, for an HTTP client.
-    pub fn socket_url(&self, text: &str) -> Option<Url> {
+    pub(crate) fn socket_url(&self, text: &str) -> Option<Url> {
         let mut url = Url::parse(text).ok()?;
         let host = url.host_str()?.to_owned();
         let api = self.api.host_str()?;
@@ -128,7 +128,7 @@ impl Hosts {
     }
 
     /// The address of a method of the Web API.
-    pub fn method(&self, method: &str) -> Option<Url> {
+    pub(super) fn method(&self, method: &str) -> Option<Url> {
         let mut url = self.api.clone();
         url.path_segments_mut().ok()?.pop_if_empty().push(method);
         Some(url)

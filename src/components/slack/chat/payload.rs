@@ -9,15 +9,15 @@ use crate::chat::Entry;
 use podbell_core::message::clip;
 
 /// How long a command may be, in bytes.
-pub const MOST_TEXT: usize = 4000;
+pub(crate) const MOST_TEXT: usize = 4000;
 /// How much of somebody's name is kept.
 const MOST_NAME: usize = 80;
 /// The prefix of the actions of podbell's own buttons.
-pub const ACTION: &str = "podbell.";
+pub(crate) const ACTION: &str = "podbell.";
 
 /// A body that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Payload {
+pub(crate) enum Payload {
     /// Somebody said something.
     Said(Heard),
     /// Slack checks the certificate, and expects an empty answer.
@@ -31,11 +31,11 @@ pub enum Payload {
 /// A body that Slack does not send, with what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub &'static str);
+pub(crate) struct Malformed(pub &'static str);
 
 /// What somebody said, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// Every team that is named: the app's, and the person's where it differs.
     pub teams: Vec<String>,
     /// The channel.
@@ -56,7 +56,7 @@ pub struct Heard {
 
 /// Where an answer goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AnswerTo {
+pub(crate) enum AnswerTo {
     /// To a slash command: into the reply, or later to this address.
     Command(String),
     /// To a button: to this address only.
@@ -89,7 +89,7 @@ struct Slash {
 ///
 /// # Errors
 /// When it is nothing that Slack sends.
-pub fn form(body: &[u8]) -> Result<Payload, Malformed> {
+pub(crate) fn form(body: &[u8]) -> Result<Payload, Malformed> {
     let body = std::str::from_utf8(body).map_err(|_| Malformed("a form that is not UTF-8"))?;
     let mut slash = Slash::default();
     let mut known = Vec::new();
@@ -121,7 +121,7 @@ pub fn form(body: &[u8]) -> Result<Payload, Malformed> {
 ///
 /// # Errors
 /// When it is not a slash command.
-pub fn slash(payload: &[u8]) -> Result<Payload, Malformed> {
+pub(crate) fn slash(payload: &[u8]) -> Result<Payload, Malformed> {
     said(serde_json::from_slice(payload).map_err(|_| Malformed("a slash command that is no JSON of one"))?)
 }
 
@@ -187,7 +187,7 @@ struct Action {
 ///
 /// # Errors
 /// When it is nothing that Slack sends.
-pub fn interactive(payload: &[u8]) -> Result<Payload, Malformed> {
+pub(crate) fn interactive(payload: &[u8]) -> Result<Payload, Malformed> {
     let click: Interactive =
         serde_json::from_slice(payload).map_err(|_| Malformed("an interaction that is no JSON of one"))?;
     if click.r#type != "block_actions" {
@@ -249,7 +249,7 @@ struct Event {
 ///
 /// # Errors
 /// When it is nothing that Slack sends.
-pub fn event(payload: &[u8]) -> Result<Payload, Malformed> {
+pub(crate) fn event(payload: &[u8]) -> Result<Payload, Malformed> {
     let callback: Callback =
         serde_json::from_slice(payload).map_err(|_| Malformed("an event that is no JSON of one"))?;
     if callback.r#type == "url_verification" {

@@ -13,7 +13,7 @@ const MOST: usize = 20_000;
 
 /// Identities that were heard in the last hour.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub(super) struct Seen {
     known: HashSet<String>,
     order: VecDeque<(Time, String)>,
 }
@@ -21,7 +21,7 @@ pub struct Seen {
 impl Seen {
     /// Whether none of these was heard before. Remembers all of them: an event keeps its id in another envelope,
     /// and an envelope keeps its own on another connection.
-    pub fn first_time(&mut self, ids: &[String], now: Time) -> bool {
+    pub(crate) fn first_time(&mut self, ids: &[String], now: Time) -> bool {
         while self.order.len() > MOST || self.order.front().is_some_and(|(at, _)| now.since(*at) > KEPT) {
             if let Some((_, id)) = self.order.pop_front() {
                 self.known.remove(&id);
@@ -37,7 +37,7 @@ impl Seen {
     }
 
     /// Whether one of these was heard before.
-    pub fn knows(&self, ids: &[String]) -> bool {
+    pub(crate) fn knows(&self, ids: &[String]) -> bool {
         ids.iter().any(|id| self.known.contains(id))
     }
 }

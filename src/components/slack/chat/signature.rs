@@ -14,20 +14,20 @@ use podbell_core::time::Time;
 
 /// How far a request's time may be off, either way. Slack demands it only for the past; a time in the future would
 /// let a recorded request in for longer.
-pub const TOLERANCE: i64 = 300;
+pub(crate) const TOLERANCE: i64 = 300;
 /// How many requests are remembered: people send fewer in ten minutes.
 const MOST_REMEMBERED: usize = 50_000;
 
 /// A verified request, to be let in once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Proof {
+pub(crate) struct Proof {
     timestamp: i64,
     signature: [u8; 32],
 }
 
 /// Why a request is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unproved {
+pub(crate) enum Unproved {
     /// The headers are not there, or not in Slack's form.
     Unsigned,
     /// Its time is too far off, either way.
@@ -42,7 +42,7 @@ pub enum Unproved {
 
 impl Unproved {
     /// For the log.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Unsigned => "no signature of Slack",
             Self::Stale => "a time more than 5 min off",
@@ -57,7 +57,7 @@ impl Unproved {
 ///
 /// # Errors
 /// When the request is not verified.
-pub fn verify(
+pub(super) fn verify(
     secret: &SecretString,
     timestamp: &str,
     signature: &str,
@@ -101,7 +101,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 /// The requests of the last minutes. Only verified ones are remembered, so that a stranger cannot fill it. When it
 /// is full all the same, it refuses requests rather than forgetting any.
 #[derive(Debug, Default)]
-pub struct Replays {
+pub(crate) struct Replays {
     /// By time, so that the oldest are found first.
     known: BTreeSet<Proof>,
 }
@@ -111,7 +111,7 @@ impl Replays {
     ///
     /// # Errors
     /// [`Unproved::Replayed`] or [`Unproved::Full`].
-    pub fn admit(&mut self, proof: Proof, now: Time) -> Result<(), Unproved> {
+    pub(super) fn admit(&mut self, proof: Proof, now: Time) -> Result<(), Unproved> {
         // Older requests are refused for their time.
         let oldest = now.seconds() - TOLERANCE;
         while self.known.first().is_some_and(|first| first.timestamp < oldest) {
@@ -128,7 +128,7 @@ impl Replays {
     }
 
     /// Forgets a request that was not taken after all: Slack may send it again.
-    pub fn forget(&mut self, proof: &Proof) {
+    pub(crate) fn forget(&mut self, proof: &Proof) {
         self.known.remove(proof);
     }
 }

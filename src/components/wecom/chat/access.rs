@@ -51,7 +51,7 @@ impl Access {
     ///
     /// # Errors
     /// When an allow list does not contain them.
-    pub fn speaker(&self, heard: &Heard, chat: &str) -> Result<Speaker, Denied> {
+    pub(crate) fn speaker(&self, heard: &Heard, chat: &str) -> Result<Speaker, Denied> {
         if self.users.as_ref().is_some_and(|users| !users.contains(&heard.user)) {
             return Err(Denied::User);
         }
@@ -66,7 +66,7 @@ impl Access {
 
 /// Strips the command's first word, as a person types it: `/events web`, `/podbell help`, `@podbell /events web`,
 /// or only `help`. In a group a message begins with the mention of the bot.
-pub fn command(text: &str, mentioned: bool) -> (Entry, String) {
+pub(super) fn command(text: &str, mentioned: bool) -> (Entry, String) {
     // WeCom puts U+2005 behind a mention; that is white space, too.
     let mut text = text.trim();
     if mentioned && text.starts_with('@') {

@@ -2,18 +2,18 @@
 
 use super::super::markdown;
 use crate::chat::Reply;
-pub use crate::chat::adapter_notice::AdapterNotice;
+pub(crate) use crate::chat::adapter_notice::AdapterNotice;
 use crate::notifiers::terminal::terminal;
 use podbell_core::message::Message;
 
 /// The longest content of a stream of the AI bot, in bytes. Source: "Reply to a message: stream".
-pub const STREAM: usize = 20_480;
+pub(crate) const STREAM: usize = 20_480;
 /// The longest text of a passive reply, in bytes. Source: "Passive reply: text".
-pub const TEXT: usize = 2_048;
+pub(crate) const TEXT: usize = 2_048;
 
 /// How answers look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// Markdown, in a stream of the AI bot.
     Stream,
     /// Plain text, in a passive reply of an app: it knows no markdown.
@@ -22,7 +22,7 @@ pub enum Form {
 
 impl Form {
     /// An answer of the query service, within the platform's limit.
-    pub fn write(self, reply: &Reply) -> String {
+    pub(crate) fn write(self, reply: &Reply) -> String {
         match self {
             Self::Stream => markdown::content_of(&reply.message, &[], STREAM),
             Self::Text => text(&reply.message, TEXT),

@@ -80,7 +80,7 @@ impl App {
     }
 
     /// The path that WeCom calls.
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/wecom/{}", utf8_percent_encode(&self.asker.talk.name, IN_PATH))
     }
 

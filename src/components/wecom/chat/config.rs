@@ -43,7 +43,7 @@ const CHANNELS: Key<Channels<Id>> = Key::optional(
 );
 
 /// The registry row of an AI bot: podbell opens a connection to WeCom.
-pub const BOT: ChatKind = ChatKind {
+pub(crate) const BOT: ChatKind = ChatKind {
     name: "wecom-bot",
     about: "An AI bot of WeCom, over a long connection.",
     language: Language::Zh,
@@ -57,7 +57,7 @@ pub const BOT: ChatKind = ChatKind {
 };
 
 /// The registry row of an app: WeCom calls podbell.
-pub const APP: ChatKind = ChatKind {
+pub(crate) const APP: ChatKind = ChatKind {
     name: "wecom-app",
     about: "An app of WeCom, called over HTTP.",
     language: Language::Zh,

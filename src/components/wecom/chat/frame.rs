@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::access::{DIRECT, Heard, command};
 
 /// The largest frame that is read, in bytes: many times a text with what it quotes.
-pub const MOST: usize = 256 * 1024;
+pub(crate) const MOST: usize = 256 * 1024;
 /// The longest `req_id` that is sent back.
 const MOST_ID: usize = 256;
 
 /// What WeCom sends.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Frame {
+pub(crate) enum Frame {
     /// Answers a frame of podbell's.
     Answer {
         /// That frame's id.
@@ -39,7 +39,7 @@ pub enum Frame {
 
 /// A frame that is not WeCom's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 #[derive(Deserialize)]
 struct Raw {
@@ -63,7 +63,7 @@ impl Frame {
     ///
     /// # Errors
     /// When it is not WeCom's.
-    pub fn read(text: &str) -> Result<Self, Malformed> {
+    pub(super) fn read(text: &str) -> Result<Self, Malformed> {
         let raw: Raw = serde_json::from_str(text).map_err(|_| Malformed)?;
         let req_id = raw.headers.req_id;
         match raw.cmd.as_str() {
@@ -98,18 +98,18 @@ fn said(body: &Value) -> Result<Option<Heard>, Malformed> {
 }
 
 /// The first frame on a connection: who podbell is.
-pub fn subscribe(req_id: &str, bot_id: &str, secret: &str) -> String {
+pub(crate) fn subscribe(req_id: &str, bot_id: &str, secret: &str) -> String {
     let body = json!({"bot_id": bot_id, "secret": secret});
     json!({"cmd": "aibot_subscribe", "headers": {"req_id": req_id}, "body": body}).to_string()
 }
 
 /// Keeps a connection alive; due every 30 s.
-pub fn ping(req_id: &str) -> String {
+pub(crate) fn ping(req_id: &str) -> String {
     json!({"cmd": "ping", "headers": {"req_id": req_id}}).to_string()
 }
 
 /// An answer, or its beginning: `content` replaces what the stream had before.
-pub fn respond(req_id: &str, stream: &str, content: &str, finish: bool) -> String {
+pub(crate) fn respond(req_id: &str, stream: &str, content: &str, finish: bool) -> String {
     let stream = json!({"id": stream, "finish": finish, "content": content});
     let body = json!({"msgtype": "stream", "stream": stream});
     json!({"cmd": "aibot_respond_msg", "headers": {"req_id": req_id}, "body": body}).to_string()

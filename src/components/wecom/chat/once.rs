@@ -15,11 +15,11 @@ const KEPT: Duration = Duration::from_secs(15 * 60);
 const MOST: usize = 5_000;
 
 /// An answer, once it is there.
-pub type Answered = Option<Arc<str>>;
+pub(crate) type Answered = Option<Arc<str>>;
 
 /// Whether something was heard before.
 #[derive(Debug)]
-pub enum Came {
+pub(crate) enum Came {
     /// For the first time: the caller puts the answer here.
     First(watch::Sender<Answered>, watch::Receiver<Answered>),
     /// Again: the answer is here, or comes.
@@ -30,14 +30,14 @@ pub enum Came {
 
 /// What was heard in the last quarter of an hour.
 #[derive(Debug, Default)]
-pub struct Once {
+pub(crate) struct Once {
     known: HashMap<String, watch::Receiver<Answered>>,
     order: VecDeque<(Time, String)>,
 }
 
 impl Once {
     /// Whether that was heard before. It is known from now on.
-    pub fn came(&mut self, id: &str, now: Time) -> Came {
+    pub(crate) fn came(&mut self, id: &str, now: Time) -> Came {
         while self.order.front().is_some_and(|(at, _)| now.since(*at) > KEPT) {
             if let Some((_, id)) = self.order.pop_front() {
                 self.known.remove(&id);
@@ -56,7 +56,7 @@ impl Once {
     }
 
     /// Forgets a message that nothing was done about: it may come again.
-    pub fn forget(&mut self, id: &str) {
+    pub(crate) fn forget(&mut self, id: &str) {
         self.known.remove(id);
         self.order.retain(|(_, known)| known != id);
     }

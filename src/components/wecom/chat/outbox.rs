@@ -18,7 +18,7 @@ const MOST: usize = 1_000;
 
 /// One frame of an answer.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub(super) struct Job {
     /// The question's id.
     pub id: String,
     /// The text so far.
@@ -45,14 +45,14 @@ struct Inner {
 
 /// The questions in hand, and the frames to send.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     inner: Mutex<Inner>,
     wake: Notify,
 }
 
 /// What to send now.
 #[derive(Debug)]
-pub struct Next {
+pub(crate) struct Next {
     /// The frame.
     pub job: Job,
     /// What it answers.
@@ -67,7 +67,7 @@ impl Outbox {
     }
 
     /// Registers a new question. Returns whether there was a place.
-    pub fn expect(&self, id: &str, req_id: &str, stream: String, now: Time) -> bool {
+    pub(crate) fn expect(&self, id: &str, req_id: &str, stream: String, now: Time) -> bool {
         let mut inner = self.inner();
         if inner.waiting.len() >= MOST {
             inner.waiting.retain(|_, waiting| now.since(waiting.since) <= GOOD_FOR);
@@ -80,14 +80,14 @@ impl Outbox {
     }
 
     /// The question came again: an answer that was not sent yet goes to the newer request.
-    pub fn moved(&self, id: &str, req_id: &str) {
+    pub(crate) fn moved(&self, id: &str, req_id: &str) {
         if let Some(waiting) = self.inner().waiting.get_mut(id) {
             req_id.clone_into(&mut waiting.req_id);
         }
     }
 
     /// Queues a frame until there is a connection. It replaces a queued frame of the same question.
-    pub fn push(&self, job: Job) {
+    pub(crate) fn push(&self, job: Job) {
         let mut inner = self.inner();
         let newer = |queued: &Job| queued.id == job.id && queued.finish && !job.finish;
         if !inner.waiting.contains_key(&job.id) || inner.queue.iter().any(newer) {
@@ -100,7 +100,7 @@ impl Outbox {
     }
 
     /// The next frame, if any, and how many were dropped because they were too old.
-    pub fn next(&self, now: Time) -> (Option<Next>, usize) {
+    pub(crate) fn next(&self, now: Time) -> (Option<Next>, usize) {
         let mut inner = self.inner();
         let mut dropped = 0;
         while let Some(job) = inner.queue.pop_front() {
@@ -115,22 +115,22 @@ impl Outbox {
     }
 
     /// The question is settled: its whole answer was sent, or never will be.
-    pub fn done(&self, id: &str) {
+    pub(crate) fn done(&self, id: &str) {
         self.inner().waiting.remove(id);
     }
 
     /// Whether the question came again under another `req_id` than this.
-    pub fn has_moved(&self, id: &str, req_id: &str) -> bool {
+    pub(crate) fn has_moved(&self, id: &str, req_id: &str) -> bool {
         self.inner().waiting.get(id).is_some_and(|waiting| waiting.req_id != req_id)
     }
 
     /// Whether every question has its answer.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.inner().waiting.is_empty()
     }
 
     /// Resolves when there may be something to send.
-    pub async fn woken(&self) {
+    pub(crate) async fn woken(&self) {
         self.wake.notified().await;
     }
 }

@@ -11,7 +11,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesRef, Event};
 
 /// The longest document that is read, in bytes. WeCom's messages have at most 2,048 bytes of text.
-pub const MOST: usize = 64 * 1024;
+pub(crate) const MOST: usize = 64 * 1024;
 /// The most elements that are read, more than any message has.
 const MOST_FIELDS: usize = 64;
 /// The deepest nesting: the root, a field, and what some events put into a field.
@@ -20,13 +20,13 @@ const DEEPEST: usize = 6;
 /// A document that is not WeCom's. What is wrong with it, in words of podbell's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub &'static str);
+pub(crate) struct Malformed(pub &'static str);
 
 /// The texts of the elements in the root. What is nested deeper is passed over.
 ///
 /// # Errors
 /// When it is not such a document.
-pub fn fields(document: &[u8]) -> Result<BTreeMap<String, String>, Malformed> {
+pub(crate) fn fields(document: &[u8]) -> Result<BTreeMap<String, String>, Malformed> {
     if document.len() > MOST {
         return Err(Malformed("a document that is too long"));
     }
@@ -130,7 +130,7 @@ fn is_character(c: char) -> bool {
 }
 
 /// A text as CDATA. What would end it is split between two sections, and characters that XML forbids are left out.
-pub fn cdata(text: &str) -> String {
+pub(crate) fn cdata(text: &str) -> String {
     let clean: String = text.chars().filter(|c| is_character(*c)).collect();
     format!("<![CDATA[{}]]>", clean.replace("]]>", "]]]]><![CDATA[>"))
 }

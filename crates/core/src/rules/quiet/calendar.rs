@@ -53,7 +53,7 @@ fn zone_name<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::
 
 impl Active {
     /// If it is not active now: when it will be.
-    pub fn closed_until(&self, now: Time) -> Option<Time> {
+    pub(crate) fn closed_until(&self, now: Time) -> Option<Time> {
         if self.hours.iter().any(|hours| hours.contain(now)) {
             return None;
         }
@@ -70,7 +70,7 @@ impl Hours {
     }
 
     /// Describes an edge of these hours that is in an hour which the clock skips or has twice.
-    pub fn edge_that_moves(&self) -> Option<String> {
+    pub(crate) fn edge_that_moves(&self) -> Option<String> {
         let from = Timestamp::from_second(CHANGES_FROM).ok()?;
         let changes = self.zone.following(from).take_while(|change| change.timestamp().as_second() < CHANGES_UNTIL);
         for change in changes.take(MOST_CHANGES) {
@@ -106,7 +106,7 @@ impl Hours {
     }
 
     /// When the next of them begin, after now.
-    pub fn next_start(&self, now: Time) -> Option<Time> {
+    pub(crate) fn next_start(&self, now: Time) -> Option<Time> {
         // Within eight days each weekday comes again, so that hours that are past today are found again.
         self.around(now, 0, 8).map(|(from, _)| from).filter(|from| *from > now).min()
     }

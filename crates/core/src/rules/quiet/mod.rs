@@ -45,15 +45,16 @@ pub struct Maintenance {
 
 impl Maintenance {
     /// The keys that its `match` may have: what does not change from one event to the next.
-    pub const FIELDS: [Field; 5] = [Field::Source, Field::Cluster, Field::Namespace, Field::Service, Field::Workload];
+    pub(crate) const FIELDS: [Field; 5] =
+        [Field::Source, Field::Cluster, Field::Namespace, Field::Service, Field::Workload];
 
     /// Whether it is in effect at this time.
-    pub fn holds_at(&self, now: Time) -> bool {
+    pub(crate) fn holds_at(&self, now: Time) -> bool {
         self.from.is_none_or(|from| from <= now) && now < self.until
     }
 
     /// Whether it holds a rule's notices about these facts.
-    pub fn is_about(&self, rule: &RuleKey, facts: &Facts<'_>) -> bool {
+    pub(crate) fn is_about(&self, rule: &RuleKey, facts: &Facts<'_>) -> bool {
         self.file.as_ref().is_none_or(|file| *file == rule.file)
             && self.matching.fit(facts)
             && self.scopes.iter().all(|scope| scope.fit(facts))

@@ -209,7 +209,7 @@ pub struct RawInhibit {
 }
 
 /// Takes `inhibit` out of a rule.
-pub fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawInhibit> {
+pub(crate) fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawInhibit> {
     const WHAT: &str = "a map such as {rules: [pod-restarts], equal: [cluster]}";
     let Some(node) = keys::INHIBIT.node(map, reader) else { return Vec::new() };
     let words = Field::ALL.map(|field| (field.as_str(), field));
