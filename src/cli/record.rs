@@ -15,11 +15,11 @@ use tokio::sync::{mpsc, watch};
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
-use crate::components::registry::recordings::recording::{RecordedPoll, Scope, write_poll};
+use crate::components::registry::recordings::recording::{Recorded, RecordedHealth, RecordedPoll, Scope, write_poll};
 use crate::config::Config;
 use crate::sources::SourceEvent;
 use crate::sources::wall_clock::WallClock;
-use podbell_core::event::{Event, Target};
+use podbell_core::event::Target;
 use podbell_core::message::number;
 use podbell_core::time::Time;
 
@@ -174,16 +174,25 @@ impl Tape {
     /// Writes a poll. Returns whether anybody still reads the output (`| head` ends early).
     fn take(&mut self, event: SourceEvent, output: &mut impl Write) -> anyhow::Result<bool> {
         let (target, at, outcome) = match event {
-            SourceEvent::Polled { target, at, events } => (target, at, Ok(events)),
+            SourceEvent::Polled { target, at, events } => (target, at, Recorded::List(events)),
             SourceEvent::Failed { target, at, error } => {
                 self.failed += 1;
                 // The code comes first, so that -16013 still means that the service is gone.
-                (target, at, Err(format!("{}: {}", error.code, error.text)))
+                (target, at, Recorded::Error(format!("{}: {}", error.code, error.text)))
+            }
+            SourceEvent::Health { at, reports } => {
+                for report in reports {
+                    let outcome = Recorded::Health(vec![RecordedHealth::new(&report)]);
+                    if !self.write(report.target, at, outcome, output)? {
+                        return Ok(false);
+                    }
+                }
+                return Ok(true);
             }
             SourceEvent::PartialObservation { at, lists, .. } => {
                 // A partial list is recorded as a list: a missing entry is no change.
                 for seen in lists.into_iter().filter(|seen| !seen.events.is_empty()) {
-                    if !self.write(seen.target, at, Ok(seen.events), output)? {
+                    if !self.write(seen.target, at, Recorded::List(seen.events), output)? {
                         return Ok(false);
                     }
                 }
@@ -199,20 +208,13 @@ impl Tape {
             }
             SourceEvent::Deleted { .. }
             | SourceEvent::TargetList { .. }
-            | SourceEvent::Health { .. }
             | SourceEvent::ListCompleted { .. }
             | SourceEvent::WatchProgress { .. } => return Ok(true),
         };
         self.write(target, at, outcome, output)
     }
 
-    fn write(
-        &mut self,
-        target: Target,
-        at: Time,
-        outcome: Result<Vec<Event<'static>>, String>,
-        output: &mut impl Write,
-    ) -> anyhow::Result<bool> {
+    fn write(&mut self, target: Target, at: Time, outcome: Recorded, output: &mut impl Write) -> anyhow::Result<bool> {
         let at = at.max(self.last);
         self.last = at;
         let name = |name: &str| Some(name.to_owned());

@@ -66,7 +66,7 @@ pub fn real_recordings(rules: impl Fn() -> Rules) -> Measured {
         let events = parse_single(&text, &TimeZone::UTC).expect("a list").events;
         let target = Target::new(&source(), "cls-1", "default", "web");
         let polls = make(events, &PlayOptions::default()).expect("a play of reasonable length");
-        let polls = polls.map(|poll| (poll.at, 0, poll.outcome.ok()));
+        let polls = polls.map(|poll| (poll.at, 0, poll.outcome.list().map(<[_]>::to_vec)));
         sum.add(Played::polls(rules(), &[target], polls).counted(&name));
     }
     sum

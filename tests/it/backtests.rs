@@ -294,3 +294,28 @@ fn the_services_own_history_tells_again_what_was_told() {
     assert!((600..1000).contains(&polls), "{polls}");
     assert_eq!(causes(backtest.finish().notices.iter()), told);
 }
+
+#[test]
+fn recorded_health_ends_incidents_as_the_service_would() {
+    let failed = || vec![event("web-6d4cf56db6-x2x7v", "Failed", 10, 1, 1)];
+    let play = |ready_at: Option<u32>| {
+        let mut lines = String::new();
+        for n in 0..60 {
+            let list = if n >= 1 { failed() } else { Vec::new() };
+            let _ = writeln!(lines, "{}", json!({"at": minute(n), "service": "web", "eventList": list}));
+            let ready = match n {
+                0 => Some(3),
+                1 => Some(2),
+                n => ready_at.filter(|at| *at == n).map(|_| 3),
+            };
+            if let Some(ready) = ready {
+                let health = json!([{"kind": "Deployment", "name": "web", "wanted": 3, "ready": ready}]);
+                let _ = writeln!(lines, "{}", json!({"at": minute(n), "service": "web", "health": health}));
+            }
+        }
+        let (code, text) = backtest(&[("web.jsonl", &lines)], &["web.jsonl", "--rules", "rules.yaml"]);
+        assert_eq!(code, 0, "{text}");
+        text
+    };
+    insta::assert_snapshot!(format!("ready at minute 10:\n{}\nnever:\n{}", play(Some(10)), play(None)));
+}

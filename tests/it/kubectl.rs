@@ -115,7 +115,8 @@ fn every_shape_in_which_kubectl_prints_events_is_read_as_one_list() {
     for (what, text) in shapes() {
         let polls: Vec<_> = Recording::new(text.as_bytes(), TimeZone::UTC).collect();
         assert_eq!(polls.len(), 1, "{what}");
-        let events = polls[0].as_ref().unwrap_or_else(|error| panic!("{what}: {error}")).outcome.clone().unwrap();
+        let events =
+            polls[0].as_ref().unwrap_or_else(|error| panic!("{what}: {error}")).outcome.list().unwrap().to_vec();
         assert_eq!(events.len(), 1, "{what}");
         let event = &events[0];
         assert_eq!((&*event.obj_type, &*event.obj_name), ("Pod", "cart-7d4b9c6f5d-k2x9p"), "{what}");

@@ -5,8 +5,11 @@ use std::io::Read as _;
 
 use jiff::tz::TimeZone;
 use podbell::components::file::play_maker::{PlayOptions, make};
-use podbell::components::file::recording::{RecordedPoll, Recording, RecordingError, Scope, parse_single, write_poll};
+use podbell::components::file::recording::{
+    Recorded, RecordedHealth, RecordedPoll, Recording, RecordingError, Scope, parse_single, write_poll,
+};
 use podbell::sources::wall_clock::WallClock;
+use podbell_core::health::WorkloadKind;
 use podbell_core::time::Time;
 use proptest::prelude::*;
 
@@ -34,9 +37,9 @@ fn polls_are_read_line_by_line() {
     assert_eq!(polls[0].at, Time::from_seconds(1_767_295_080));
     let scope = Scope { cluster: Some("c".into()), namespace: Some("n".into()), service: Some("s".into()) };
     assert_eq!(polls[0].scope, scope);
-    assert_eq!(polls[0].outcome.as_ref().unwrap()[0].count, 2);
-    assert_eq!((&polls[1].scope, &polls[1].outcome), (&Scope::default(), &Ok(vec![])));
-    assert_eq!(polls[2].outcome, Err("timeout".to_owned()));
+    assert_eq!(polls[0].outcome.list().unwrap()[0].count, 2);
+    assert_eq!((&polls[1].scope, &polls[1].outcome), (&Scope::default(), &Recorded::List(vec![])));
+    assert_eq!(polls[2].outcome, Recorded::Error("timeout".to_owned()));
 }
 
 #[test]
@@ -45,7 +48,7 @@ fn the_zone_is_that_of_all_times_of_the_recording() {
     let zone = TimeZone::get("Asia/Shanghai").unwrap();
     let poll = Recording::new(text.as_bytes(), zone).next().unwrap().unwrap();
     assert_eq!(poll.at, Time::from_seconds(1_767_295_080 - 8 * 3600));
-    assert_eq!(poll.at.since(poll.outcome.unwrap()[0].last_seen).as_secs(), 480);
+    assert_eq!(poll.at.since(poll.outcome.list().unwrap()[0].last_seen).as_secs(), 480);
 }
 
 #[test]
@@ -55,6 +58,7 @@ fn mistakes_are_told_with_their_line() {
         (r#"{"at": "2026-01-01 19:17:59", "eventList": []}"#, "earlier than the line before"),
         (r#"{"at": "yesterday", "eventList": []}"#, "is not YYYY-MM-DD"),
         (r#"{"at": "2026-01-01 19:18:00"}"#, "neither eventList nor error"),
+        (r#"{"at": "2026-01-01 19:18:00", "eventList": [], "health": []}"#, "health stands in a line of its own"),
         (r#"{"at": "2026-01-01 19:18:00", "eventList": [], "error": "x"}"#, "exclude each other"),
         (r#"{"at": "2026-01-01 19:18:00", "eventLi"#, "cut off in the middle: EOF"),
         (r#"{"at": "2026-01-01 19:18:00", "eventList": {"a": 1}}"#, "expected a list of events"),
@@ -127,7 +131,7 @@ fn a_single_answer_is_a_recording_of_one_poll() {
         let mut recording = Recording::new(text.as_bytes(), TimeZone::UTC);
         let poll = recording.next().unwrap().unwrap();
         assert!(recording.next().is_none() && recording.is_single());
-        let events = poll.outcome.unwrap();
+        let events = poll.outcome.list().unwrap();
         assert_eq!((events.len(), poll.at), (1, events[0].last_seen), "{text}");
     }
 }
@@ -152,8 +156,8 @@ fn plays_of_real_lists_end_at_the_lists_counts_and_read_as_they_were_written() {
             write_poll(&mut written, &poll, &clock).unwrap();
         }
         let polls: Vec<_> = Recording::new(&written[..], TimeZone::UTC).map(Result::unwrap).collect();
-        assert!(polls[0].outcome.as_ref().unwrap().is_empty(), "{name}: an empty poll goes first");
-        assert!(polls.last().unwrap().outcome.as_ref().unwrap().is_empty(), "{name}: it ends quiet");
+        assert!(polls[0].outcome.list().unwrap().is_empty(), "{name}: an empty poll goes first");
+        assert!(polls.last().unwrap().outcome.list().unwrap().is_empty(), "{name}: it ends quiet");
         let key = |event: &podbell_core::event::Event<'_>| {
             (
                 event.first_seen,
@@ -173,7 +177,7 @@ fn plays_of_real_lists_end_at_the_lists_counts_and_read_as_they_were_written() {
         };
         let mut most = BTreeMap::new();
         for poll in &polls {
-            for (key, count) in sum(poll.outcome.as_ref().unwrap()) {
+            for (key, count) in sum(poll.outcome.list().unwrap()) {
                 let entry = most.entry(key).or_insert(0);
                 *entry = count.max(*entry);
             }
@@ -193,12 +197,23 @@ proptest! {
         cluster in proptest::option::of(".{0,10}"),
         text in ".{0,40}",
         count in 1_u64..1 << 62,
-        failed in any::<bool>(),
+        what in 0..3,
     ) {
         let events = parse_single(format!("[{EVENT}]").as_bytes(), &TimeZone::UTC).unwrap().events;
         let event = podbell_core::event::Event { count, message: text.clone().into(), ..events[0].clone() };
         let scope = Scope { cluster, ..Scope::default() };
-        let outcome = if failed { Err(text) } else { Ok(vec![event]) };
+        let health = RecordedHealth {
+            kind: WorkloadKind::StatefulSet,
+            name: text.as_str().into(),
+            wanted: (count % 3 > 0).then_some(3),
+            ready: 2,
+            rolling_out: count % 2 == 0,
+        };
+        let outcome = match what {
+            0 => Recorded::Error(text),
+            1 => Recorded::Health(vec![health]),
+            _ => Recorded::List(vec![event]),
+        };
         let poll = RecordedPoll { at: Time::from_seconds(at), scope, outcome };
         let mut line = Vec::new();
         write_poll(&mut line, &poll, &WallClock::new(TimeZone::UTC)).unwrap();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Event, Target};
+use super::health::HealthReport;
 use super::notice::{Notice, NoticeBody};
 use super::outbox::Policy;
 use super::outbox::pace::Pace;
@@ -149,6 +150,14 @@ impl Backtest {
                 replay.fail(target, error, at)
             }
         });
+        self.take(outcomes);
+    }
+
+    /// The health of workloads; `at` never goes backwards.
+    pub fn health(&mut self, reports: &[HealthReport], at: Time) {
+        let setup = &self.setup;
+        let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
+        let outcomes = replay.health(reports, at);
         self.take(outcomes);
     }
 

@@ -9,7 +9,7 @@ use super::event::Target;
 use super::time::Time;
 
 /// A kind of workload whose controller reports how many pods are ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum WorkloadKind {
     /// Pods without identity.
     Deployment,

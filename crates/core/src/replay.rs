@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::event::{Event, Target};
+use super::health::HealthReport;
 use super::notice::Notice;
 use super::outbox::{Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox};
 use super::rules::rule::Destination;
@@ -77,6 +78,13 @@ impl Replay {
     pub fn fail(&mut self, target: &Target, error: &Problem, at: Time) -> Outcomes {
         let mut outcomes = self.pass(at);
         outcomes.add(self.input(Input::Failed { target, error }));
+        outcomes
+    }
+
+    /// The health of workloads at `at`.
+    pub fn health(&mut self, reports: &[HealthReport], at: Time) -> Outcomes {
+        let mut outcomes = self.pass(at);
+        outcomes.add(self.input(Input::Health { reports }));
         outcomes
     }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
-use self::recording::{RecordedPoll, Recording, RecordingError, Scope, Shift};
+use self::recording::{Recorded, RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::clock;
 use crate::sources::{Problem, SourceEvent, TargetEntry, event_list};
 use crate::tasks::told;
@@ -77,8 +77,12 @@ impl FileConfig {
     pub fn event(&self, poll: RecordedPoll) -> SourceEvent {
         let (target, at) = (self.target(&poll.scope), poll.at);
         match poll.outcome {
-            Ok(events) => SourceEvent::Polled { target, at, events },
-            Err(error) => SourceEvent::Failed { target, at, error: recorded_error(&error) },
+            Recorded::List(events) => SourceEvent::Polled { target, at, events },
+            Recorded::Error(error) => SourceEvent::Failed { target, at, error: recorded_error(&error) },
+            Recorded::Health(health) => {
+                let reports = health.into_iter().map(|one| one.report(&target)).collect();
+                SourceEvent::Health { at, reports }
+            }
         }
     }
 }
@@ -250,7 +254,10 @@ async fn next(mut recording: Input) -> (Option<Result<RecordedPoll, RecordingErr
 fn moved(poll: RecordedPoll, shift: Shift) -> RecordedPoll {
     RecordedPoll {
         at: shift.apply(poll.at),
-        outcome: poll.outcome.map(|events| events.iter().map(|event| shift.event(event)).collect()),
+        outcome: match poll.outcome {
+            Recorded::List(events) => Recorded::List(events.iter().map(|event| shift.event(event)).collect()),
+            other => other,
+        },
         ..poll
     }
 }

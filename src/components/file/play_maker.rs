@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::recording::{RecordedPoll, Scope};
+use super::recording::{Recorded, RecordedPoll, Scope};
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
@@ -81,7 +81,7 @@ pub fn make(
     Ok((0..polls).map(move |poll| {
         let at = start.plus(every.saturating_mul(u32::try_from(poll).unwrap_or(u32::MAX)));
         let shown = events.iter().filter_map(|event| shown(event, at)).collect();
-        RecordedPoll { at, scope: scope.clone(), outcome: Ok(shown) }
+        RecordedPoll { at, scope: scope.clone(), outcome: Recorded::List(shown) }
     }))
 }
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn counts(events: Vec<Event<'static>>, options: &PlayOptions) -> Vec<(i64, Vec<u64>)> {
-        let counts = |poll: RecordedPoll| poll.outcome.unwrap().iter().map(|event| event.count).collect();
+        let counts = |poll: RecordedPoll| poll.outcome.list().unwrap().iter().map(|event| event.count).collect();
         make(events, options).unwrap().map(|poll| (poll.at.seconds(), counts(poll))).collect()
     }
 
@@ -182,7 +182,7 @@ mod tests {
             let mut last = 0;
             let mut last_seen = Time::default();
             for poll in make(vec![event(first, first + span, count)], &options).unwrap() {
-                for event in poll.outcome.unwrap() {
+                for event in poll.outcome.list().unwrap() {
                     prop_assert!(event.count >= last && event.last_seen >= last_seen && event.last_seen <= poll.at);
                     prop_assert!(event.count == last || event.last_seen > last_seen || last == 0);
                     (last, last_seen) = (event.count, event.last_seen);

@@ -3,6 +3,7 @@
 //! ```text
 //! {"at": "2026-01-01 19:18:00", "cluster": "cls-1", "service": "web", "eventList": [...]}
 //! {"at": "2026-01-01 19:19:00", "error": "timeout"}
+//! {"at": "2026-01-01 19:19:05", "service": "web", "health": [{"kind": "Deployment", "name": "web", "wanted": 3, "ready": 2}]}
 //! ```
 //!
 //! Read line by line, so that a recording may be larger than memory. A single answer of the API, a bare list of
@@ -11,6 +12,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::components::registry::kubectl;
 use crate::sources::event_list::{self as answer, AnswerError, Entries};
 use crate::sources::wall_clock::WallClock;
-use podbell_core::event::Event;
+use podbell_core::event::{Event, Target};
+use podbell_core::health::{Health, HealthReport, WorkloadKind};
 use podbell_core::time::Time;
 
 /// The longest line, and the longest single answer, in bytes.
@@ -42,8 +45,69 @@ pub struct RecordedPoll {
     pub at: Time,
     /// What was polled.
     pub scope: Scope,
-    /// The list, or the words of the error.
-    pub outcome: Result<Vec<Event<'static>>, String>,
+    /// What it says.
+    pub outcome: Recorded,
+}
+
+/// What a line of a recording says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// A list was read.
+    List(Vec<Event<'static>>),
+    /// It could not be read; the words of the error.
+    Error(String),
+    /// The health of workloads, of those that changed.
+    Health(Vec<RecordedHealth>),
+}
+
+impl Recorded {
+    /// The list, if one was read.
+    pub fn list(&self) -> Option<&[Event<'static>]> {
+        match self {
+            Self::List(events) => Some(events),
+            Self::Error(_) | Self::Health(_) => None,
+        }
+    }
+}
+
+/// The health of a workload in a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordedHealth {
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many pods it should have; none: its health is not known any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<u32>,
+    /// How many of them are ready.
+    #[serde(default)]
+    pub ready: u32,
+    /// Whether a rollout is under way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolling_out: bool,
+}
+
+impl RecordedHealth {
+    /// As it is recorded.
+    pub(crate) fn new(report: &HealthReport) -> Self {
+        let HealthReport { kind, name, health, .. } = report;
+        Self {
+            kind: *kind,
+            name: name.clone(),
+            wanted: health.map(|health| health.wanted),
+            ready: health.map_or(0, |health| health.ready),
+            rolling_out: health.is_some_and(|health| health.rolling_out),
+        }
+    }
+
+    /// As a source reports it.
+    pub(crate) fn report(self, target: &Target) -> HealthReport {
+        let Self { kind, name, wanted, ready, rolling_out } = self;
+        let health = wanted.map(|wanted| Health { wanted, ready, rolling_out });
+        HealthReport { target: target.clone(), kind, name, health }
+    }
 }
 
 /// Why a recording cannot be read on.
@@ -99,6 +163,7 @@ struct Line<'a> {
     #[serde(borrow, default, deserialize_with = "answer::null_is_empty")]
     event_list: Option<Entries<'a>>,
     error: Option<String>,
+    health: Option<Vec<RecordedHealth>>,
 }
 
 /// Reads a recording poll by poll. After an error it ends.
@@ -177,18 +242,20 @@ impl<R: BufRead> Recording<R> {
         if self.last.is_some_and(|last| at < last) {
             return Err(self.wrong("earlier than the line before: a recording is in time order"));
         }
-        let outcome = match (line.event_list, line.error) {
-            (Some(entries), None) => {
+        let outcome = match (line.event_list, line.error, line.health) {
+            (Some(entries), None, None) => {
                 let mut list = entries.understand(&mut self.clock).into_owned();
                 if list.events.is_empty() && list.skipped > 0 {
                     list = kubectl::of_entries(text).unwrap_or(list);
                 }
                 self.skip(list.skipped);
-                Ok(list.events)
+                Recorded::List(list.events)
             }
-            (None, Some(error)) => Err(error),
-            (Some(_), Some(_)) => return Err(self.wrong("eventList and error exclude each other")),
-            (None, None) => return Err(self.wrong("neither eventList nor error")),
+            (None, Some(error), None) => Recorded::Error(error),
+            (None, None, Some(health)) => Recorded::Health(health),
+            (Some(_), Some(_), None) => return Err(self.wrong("eventList and error exclude each other")),
+            (_, _, Some(_)) => return Err(self.wrong("health stands in a line of its own")),
+            (None, None, None) => return Err(self.wrong("neither eventList nor error")),
         };
         self.last = Some(at);
         let scope = Scope { cluster: line.cluster, namespace: line.namespace, service: line.service };
@@ -220,7 +287,7 @@ impl<R: BufRead> Recording<R> {
         let list = parse_single(&text, &self.zone)?;
         self.skip(list.skipped);
         let at = list.events.iter().map(|event| event.last_seen).max().unwrap_or_default();
-        Ok(RecordedPoll { at, scope: Scope::default(), outcome: Ok(list.events) })
+        Ok(RecordedPoll { at, scope: Scope::default(), outcome: Recorded::List(list.events) })
     }
 }
 
@@ -334,6 +401,8 @@ struct WrittenPoll<'a> {
     event_list: Option<Vec<WrittenEvent<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<&'a [RecordedHealth]>,
 }
 
 /// Writes one poll as a line. Times lose their fractions of a second. A zone that puts its clocks back loses an
@@ -346,10 +415,16 @@ pub fn write_poll(output: &mut impl Write, poll: &RecordedPoll, clock: &WallCloc
         service: poll.scope.service.as_deref(),
         event_list: poll
             .outcome
-            .as_ref()
-            .ok()
+            .list()
             .map(|events| events.iter().map(|event| WrittenEvent::new(event, clock)).collect()),
-        error: poll.outcome.as_ref().err().map(String::as_str),
+        error: match &poll.outcome {
+            Recorded::Error(error) => Some(error),
+            Recorded::List(_) | Recorded::Health(_) => None,
+        },
+        health: match &poll.outcome {
+            Recorded::Health(health) => Some(health),
+            Recorded::List(_) | Recorded::Error(_) => None,
+        },
     };
     serde_json::to_writer(&mut *output, &written)?;
     output.write_all(b"\n")

@@ -94,10 +94,15 @@ impl Shape for SigningSecrets {
     }
 }
 
-#[derive(Debug)]
 struct Webhook {
     hook: Hook,
     keys: Vec<SigningKey>,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("keys", &self.keys.len()).finish()
+    }
 }
 
 impl Webhook {

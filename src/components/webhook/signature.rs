@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
 
 /// The key of a webhook's signatures.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct SigningKey(SecretSlice<u8>);
 
 impl SigningKey {

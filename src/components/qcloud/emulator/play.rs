@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::super::codes::{NO_CLUSTER, NO_SERVICE};
-use crate::components::registry::recordings::recording::{RecordedPoll, Scope, Shift};
+use crate::components::registry::recordings::recording::{Recorded, RecordedPoll, Scope, Shift};
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
@@ -47,7 +47,13 @@ impl Play {
         let shift = Shift::new(first, start, speed);
         let mut lines: BTreeMap<Scope, Vec<Line>> = BTreeMap::new();
         for (order, poll) in polls.into_iter().enumerate() {
-            let line = Line { at: shift.apply(poll.at), order, outcome: poll.outcome };
+            let outcome = match poll.outcome {
+                Recorded::List(events) => Ok(events),
+                Recorded::Error(words) => Err(words),
+                // The API that is emulated shows events only.
+                Recorded::Health(_) => continue,
+            };
+            let line = Line { at: shift.apply(poll.at), order, outcome };
             lines.entry(poll.scope).or_default().push(line);
         }
         Self { lines, shift }
