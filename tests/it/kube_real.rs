@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use podbell::sources::SourceEvent;
+use podbell_core::health::Health;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::apiserver::{ADMIN, ApiServer, NOBODY};
+use crate::support::apiserver::{ADMIN, Admin, ApiServer, NOBODY};
 use crate::support::fixture;
 use crate::support::kube::{Watching, ago};
 use crate::support::kube_fake::{Fake, Mood};
@@ -62,6 +64,70 @@ async fn an_event_belongs_to_the_service_that_labels_owners_and_selectors_say() 
     admin.event(&event(&ns, "web-6d4cf56db6-9rkxq", "Failed", 1, &ago(0), &ago(0))).await;
     watching.reads(&format!("{ns}/web-service"), "web-6d4cf56db6-x2x7v Killing", 1).await;
     watching.reads(&format!("{ns}/web-service"), "web-6d4cf56db6-9rkxq Failed", 1).await;
+    watching.stop().await;
+}
+
+/// Writes an object's status, over what it has.
+async fn status(admin: &Admin, path: &str, status: Value) {
+    let (_, mut object) = admin.ask(Method::GET, path, None).await;
+    object["status"] = status;
+    admin.put(&format!("{path}/status"), &object).await;
+}
+
+fn killed(at: &str) -> Value {
+    let ended = json!({"terminated": {"reason": "OOMKilled", "exitCode": 137, "startedAt": at, "finishedAt": at, "containerID": "x://1"}});
+    json!({"phase": "Running", "containerStatuses": [{"name": "app", "ready": true, "restartCount": 1, "image": "none",
+        "imageID": "none", "state": {"running": {"startedAt": at}}, "lastState": ended}]})
+}
+
+#[tokio::test]
+async fn what_only_states_say_is_reported_beside_the_events_and_what_was_killed_before_is_in_the_first_list() {
+    let server = ApiServer::shared().await;
+    let (admin, ns) = (server.admin(), server.namespace().await);
+    let (pods, place) = (format!("/api/v1/namespaces/{ns}/pods"), format!("{ns}/web"));
+    for name in ["web-6d4cf56db6-x2x7v", "web-6d4cf56db6-9rkxq", "web-6d4cf56db6-zzzzz"] {
+        let mut pod = pod(&ns, name, json!({"app": "web"}), None);
+        pod["spec"]["containers"][0]["resources"] = json!({"limits": {"memory": "32Mi"}});
+        admin.post(&pods, &pod).await;
+    }
+    // One was killed a minute ago, one in another age.
+    status(&admin, &format!("{pods}/web-6d4cf56db6-x2x7v"), killed(&ago(60))).await;
+    status(&admin, &format!("{pods}/web-6d4cf56db6-zzzzz"), killed("2026-01-01T00:00:00Z")).await;
+    let mut watching = Watching::start(&server.kubeconfig(ADMIN), |config| config.namespaces = only(&ns));
+    watching.reads(&place, "web-6d4cf56db6-x2x7v OOMKilled", 1).await;
+    assert!(watching.whole > 0, "it is part of the first list");
+    watching.swept().await;
+    status(&admin, &format!("{pods}/web-6d4cf56db6-9rkxq"), killed(&ago(0))).await;
+    let event = watching
+        .until(|_, event| {
+            let SourceEvent::PartialObservation { lists, .. } = event else { return None };
+            let mut events = lists.iter().flat_map(|seen| &seen.events);
+            events.find(|event| event.obj_name == "web-6d4cf56db6-9rkxq").cloned()
+        })
+        .await;
+    assert_eq!(event.message, "Container app was killed at its memory limit of 32Mi (exit code 137)");
+    assert!(!watching.known.keys().any(|(_, what)| what.contains("zzzzz")), "{:?}", watching.known);
+    // A deployment: its health, and that its rollout stalls.
+    let labels = json!({"app": "web"});
+    let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "none"}]}});
+    let deployment = json!({"metadata": {"name": "web", "namespace": ns}, "spec": {"replicas": 3, "selector": {"matchLabels": labels}, "template": template}});
+    let deployments = format!("/apis/apps/v1/namespaces/{ns}/deployments");
+    admin.post(&deployments, &deployment).await;
+    let health = |event: &SourceEvent| {
+        let SourceEvent::Health { reports, .. } = event else { return None };
+        reports.iter().rfind(|report| &*report.name == "web").map(|report| report.health)
+    };
+    let stalled = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+        "message": "ReplicaSet \"web-6d4cf56db6\" has timed out progressing.", "lastUpdateTime": ago(0), "lastTransitionTime": ago(0)}]);
+    let counts = |ready: u32| json!({"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "readyReplicas": ready, "conditions": stalled});
+    status(&admin, &format!("{deployments}/web"), counts(2)).await;
+    let two = Some(Health { wanted: 3, ready: 2, rolling_out: false });
+    watching.until(|_, event| (health(event)? == two).then_some(())).await;
+    watching.reads(&place, "web RolloutStalled", 1).await;
+    status(&admin, &format!("{deployments}/web"), counts(3)).await;
+    watching.until(|_, event| health(event)?.is_some_and(Health::is_whole).then_some(())).await;
+    admin.delete(&format!("{deployments}/web")).await;
+    watching.until(|_, event| health(event)?.is_none().then_some(())).await;
     watching.stop().await;
 }
 

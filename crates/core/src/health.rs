@@ -44,7 +44,7 @@ pub struct Health {
 
 impl Health {
     /// Whether it is as it should be.
-    pub(crate) fn is_whole(self) -> bool {
+    pub fn is_whole(self) -> bool {
         self.ready >= self.wanted && !self.rolling_out
     }
 }

@@ -337,6 +337,7 @@ pub(crate) fn family<'e>(event: &'e Event<'_>) -> &'e str {
             | "操作重试"
             | "FailedPostStartHook"
             | "Unhealthy"
+            | "OOMKilled"
             | "CrashLoopBackOff" => "start",
             "OOMKilling" | "SystemOOM" => "memory",
             reason => reason,

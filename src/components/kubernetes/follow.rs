@@ -42,7 +42,7 @@ pub(crate) enum Purpose {
 pub enum Resource {
     /// core/v1 events, whole.
     Events,
-    /// Metadata only.
+    /// Whole, for their status.
     Pods,
     /// Metadata only.
     ReplicaSets,
@@ -114,7 +114,7 @@ impl Resource {
     }
 
     fn is_metadata(self) -> bool {
-        matches!(self, Self::Pods | Self::ReplicaSets | Self::Jobs)
+        matches!(self, Self::ReplicaSets | Self::Jobs)
     }
 
     /// The `Accept` header of lists.

@@ -2,8 +2,9 @@
 //!
 //! `api` carries requests, `follow` lists and watches one resource and survives every failure, `event` and `place`
 //! are pure (what an event says, which service it belongs to), `owners` keeps what `place` asks for, `live` keeps
-//! what is needed of the events that exist, and `report` sends everything to the engine. Nothing is looked up for
-//! an event: labels and owners come from watches of metadata.
+//! what is needed of the events that exist, `workloads` reports how workloads are, `signals` keeps what states say and no
+//! event does, and `report` sends everything to the engine. Nothing is looked up for
+//! an event: labels and owners come from watches.
 //!
 //! It has lists and watches of its own because kube's runtime would reopen a watch that ends at once without a
 //! pause, and does not expose `Retry-After`.
@@ -31,6 +32,8 @@ pub(crate) mod owners;
 pub mod place;
 #[cfg(feature = "kubernetes")]
 mod report;
+#[cfg(feature = "kubernetes")]
+mod signals;
 #[cfg(feature = "kubernetes")]
 mod watch;
 #[cfg(feature = "kubernetes")]

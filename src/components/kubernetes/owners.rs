@@ -14,6 +14,7 @@ use super::api::{Api, FaultKind};
 use super::follow::{Follower, Happening, Resource};
 use super::object::Object;
 use super::place::{Facts, Known};
+use super::signals::{self, Signals};
 use crate::clock;
 use crate::sources::SourceEvent;
 use podbell_core::source::ObjectName;
@@ -284,11 +285,13 @@ pub(crate) struct OwnerWatch {
     pub listed: watch::Sender<bool>,
     /// Hears of deleted objects.
     pub events: mpsc::Sender<SourceEvent>,
+    /// Takes what the states of pods say.
+    pub(super) signals: Signals,
 }
 
 /// Runs a watch for as long as it is polled.
 pub(crate) async fn keep(watch: OwnerWatch) {
-    let OwnerWatch { config, api, resource, namespace, owners, listed, events } = watch;
+    let OwnerWatch { config, api, resource, namespace, owners, listed, events, signals } = watch;
     let deleted = async |objects: Vec<ObjectName>| {
         if !objects.is_empty() {
             let event = SourceEvent::Deleted { source: config.name.clone(), at: clock::now(), objects };
@@ -296,6 +299,13 @@ pub(crate) async fn keep(watch: OwnerWatch) {
             let _ = events.send(event).await;
         }
     };
+    let of_pods = resource == Resource::Pods;
+    let note = |text: &RawValue, object: &Object| {
+        if of_pods {
+            signals.put(&pod_key(object), signals::of_pod(text.get()), config.event_ttl, clock::now());
+        }
+    };
+    let forget = |key: &str| signals.put(key, Vec::new(), config.event_ttl, clock::now());
     let mut follower = Follower::new(api, config.clone(), resource, namespace.clone());
     let mut began = None;
     let mut said: Option<String> = None;
@@ -304,12 +314,20 @@ pub(crate) async fn keep(watch: OwnerWatch) {
             Happening::Page { items, last } => {
                 let gone = owners.change(|owners| {
                     let began = *began.get_or_insert_with(|| owners.list_begins());
-                    items.iter().filter_map(|item| read(item)).for_each(|object| owners.put(resource, object));
+                    for item in &items {
+                        if let Some(object) = read(item) {
+                            note(item, &object);
+                            owners.put(resource, object);
+                        }
+                    }
                     match last {
                         true => owners.list_ends(resource, namespace.as_deref(), began, clock::now()),
                         false => Vec::new(),
                     }
                 });
+                gone.iter()
+                    .filter(|one| one.kind == "Pod")
+                    .for_each(|one| forget(&signals::key("Pod", &one.namespace, &one.name)));
                 deleted(gone).await;
                 if last {
                     began = None;
@@ -321,13 +339,17 @@ pub(crate) async fn keep(watch: OwnerWatch) {
             }
             Happening::ListsAgain => began = None,
             Happening::Changed(object) => {
-                if let Some(object) = read(&object) {
-                    owners.change(|owners| owners.put(resource, object));
+                if let Some(read) = read(&object) {
+                    note(&object, &read);
+                    owners.change(|owners| owners.put(resource, read));
                 }
             }
             Happening::Deleted(object) => {
                 if let Some(object) = read(&object) {
                     owners.change(|owners| owners.gone(resource, &object, clock::now()));
+                    if of_pods {
+                        forget(&pod_key(&object));
+                    }
                     let one = |kind: &str| ObjectName {
                         namespace: object.metadata.namespace.clone().unwrap_or_default(),
                         kind: kind.to_owned(),
@@ -354,6 +376,10 @@ pub(crate) async fn keep(watch: OwnerWatch) {
             }
         }
     }
+}
+
+fn pod_key(pod: &Object) -> String {
+    signals::key("Pod", pod.metadata.namespace.as_deref().unwrap_or_default(), &pod.metadata.name)
 }
 
 fn read(object: &RawValue) -> Option<Object> {

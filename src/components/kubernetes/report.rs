@@ -18,6 +18,7 @@ use super::follow::{Follower, Happening, Resource};
 use super::live::Live;
 use super::owners::SharedOwners;
 use super::place;
+use super::signals::{Change, Signals};
 use crate::clock;
 use crate::sources::SourceEvent;
 use crate::sources::receipt::Counter;
@@ -49,6 +50,7 @@ struct Reporter {
     config: Arc<KubernetesConfig>,
     covers: Covers,
     owners: SharedOwners,
+    signals: Signals,
     out: mpsc::Sender<SourceEvent>,
     counter: Counter,
     live: Live,
@@ -93,15 +95,27 @@ impl Lists {
     }
 }
 
-/// Watches the events of one namespace, or of all. Ends when nobody listens.
-pub(super) async fn report(
-    config: Arc<KubernetesConfig>,
-    api: Arc<Api>,
-    covers: Covers,
-    owners: SharedOwners,
-    ready: Vec<watch::Receiver<bool>>,
-    out: mpsc::Sender<SourceEvent>,
-) {
+/// What the events of one namespace, or of all, are reported with.
+pub(super) struct EventWatch {
+    /// The source.
+    pub config: Arc<KubernetesConfig>,
+    /// Its API server.
+    pub api: Arc<Api>,
+    /// What is watched.
+    pub covers: Covers,
+    /// What tells their services.
+    pub owners: SharedOwners,
+    /// What is shown beside them.
+    pub signals: Signals,
+    /// Turn true once everything else is listed.
+    pub ready: Vec<watch::Receiver<bool>>,
+    /// Hears of them.
+    pub out: mpsc::Sender<SourceEvent>,
+}
+
+/// Watches events. Ends when nobody listens.
+pub(super) async fn report(watch: EventWatch) {
+    let EventWatch { config, api, covers, owners, signals, ready, out } = watch;
     let known = async {
         for mut listed in ready {
             // A dropped sender means that podbell is shutting down.
@@ -115,6 +129,7 @@ pub(super) async fn report(
         config,
         covers,
         owners,
+        signals,
         out,
         counter: Counter::default(),
         live: Live::default(),
@@ -141,7 +156,7 @@ async fn at(time: Option<Instant>) {
 
 impl Reporter {
     async fn turn(&mut self, follower: &mut Follower) -> Result<(), ReceiverClosed> {
-        let counter = self.counter.clone();
+        let (counter, signals) = (self.counter.clone(), self.signals.clone());
         if follower.is_listing() {
             // A list is dated by its beginning: the watch will show what happens later.
             self.list_began.get_or_insert_with(clock::now);
@@ -156,6 +171,11 @@ impl Reporter {
                 Ok(())
             }
             () = at(self.flush_at) => self.flush(follower.caught_up()).await,
+            // Until a list is complete, it will show them.
+            () = signals.changed(), if follower.is_watching() => {
+                let caught_up = follower.caught_up();
+                self.signals_changed(caught_up).await
+            }
             happening = follower.next() => {
                 let caught_up = follower.caught_up();
                 self.take(happening, caught_up).await
@@ -231,6 +251,10 @@ impl Reporter {
         if !last {
             return Ok(());
         }
+        for signal in self.signals.all() {
+            let (target, episode, event) = self.place(signal);
+            self.list.put(target, episode, event);
+        }
         self.live.list_ends();
         let began = self.list_began.take().unwrap_or_else(clock::now);
         let lists = std::mem::take(&mut self.list);
@@ -245,14 +269,32 @@ impl Reporter {
         Ok(())
     }
 
+    /// Signals wait with the events for a batch.
+    async fn signals_changed(&mut self, caught_up: Option<Time>) -> Result<(), ReceiverClosed> {
+        for change in self.signals.news() {
+            let change = match change {
+                Change::New(signal) => Waiting::Changed(signal),
+                Change::Gone(signal) => Waiting::Deleted(signal),
+            };
+            self.add(change, caught_up).await?;
+        }
+        Ok(())
+    }
+
     async fn wait(
         &mut self,
         object: &RawValue,
         change: impl Fn(KubeEvent) -> Waiting,
         caught_up: Option<Time>,
     ) -> Result<(), ReceiverClosed> {
-        let Some(event) = self.read(object) else { return Ok(()) };
-        self.waiting.push(change(event));
+        match self.read(object) {
+            Some(event) => self.add(change(event), caught_up).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn add(&mut self, change: Waiting, caught_up: Option<Time>) -> Result<(), ReceiverClosed> {
+        self.waiting.push(change);
         // What a broken watch missed is still coming: a bookmark, or a quiet moment, ends it.
         if let Some(at) = &mut self.say_at {
             *at = clock::monotonic() + self.config.pace.settled;

@@ -10,6 +10,8 @@ use tokio::task::JoinSet;
 use super::api::Api;
 use super::follow::Resource;
 use super::owners::{self, OwnerWatch, Owners, SharedOwners};
+use super::report::EventWatch;
+use super::signals::Signals;
 use super::workloads::{self, WorkloadWatch};
 use super::{examine, report};
 use crate::examine::Checked;
@@ -123,13 +125,14 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
     let mut tasks = JoinSet::new();
     for covers in config.covers() {
         let mut ready = Vec::new();
+        let signals = Signals::default();
         for resource in [Resource::Pods, Resource::ReplicaSets, Resource::Jobs, Resource::Services] {
             let (listed, wait) = watch::channel(false);
             ready.push(wait);
             let namespace = covers.namespace.clone();
             let (config, api, events) = (config.clone(), api.clone(), events.clone());
-            let owners = owners.clone();
-            tasks.spawn(owners::keep(OwnerWatch { config, api, resource, namespace, owners, listed, events }));
+            let (owners, signals) = (owners.clone(), signals.clone());
+            tasks.spawn(owners::keep(OwnerWatch { config, api, resource, namespace, owners, listed, events, signals }));
         }
         let mut healthy = Vec::new();
         for kind in [WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet] {
@@ -137,11 +140,13 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
             healthy.push(wait);
             let (config, api, events) = (config.clone(), api.clone(), events.clone());
             let (namespace, owners, ready) = (covers.namespace.clone(), owners.clone(), ready.clone());
-            let watch = WorkloadWatch { config, api, kind, namespace, owners, ready, listed, events };
+            let signals = signals.clone();
+            let watch = WorkloadWatch { config, api, kind, namespace, owners, ready, listed, events, signals };
             tasks.spawn(workloads::keep(watch));
         }
         ready.extend(healthy);
-        tasks.spawn(report::report(config.clone(), api.clone(), covers, owners.clone(), ready, events.clone()));
+        let (config, api, owners, out) = (config.clone(), api.clone(), owners.clone(), events.clone());
+        tasks.spawn(report::report(EventWatch { config, api, covers, owners, signals, ready, out }));
     }
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}

@@ -12,9 +12,11 @@ use tokio::time::timeout;
 
 use super::KubernetesConfig;
 use super::api::{Api, FaultKind};
+use super::event::KubeEvent;
 use super::follow::{Follower, Happening, Resource};
 use super::owners::SharedOwners;
 use super::place;
+use super::signals::{self, Signal, Signals};
 use crate::clock;
 use crate::sources::SourceEvent;
 use podbell_core::event::Target;
@@ -77,6 +79,17 @@ struct Status {
     desired_number_scheduled: u32,
     number_ready: u32,
     updated_number_scheduled: u32,
+    conditions: Option<Vec<Condition>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Condition {
+    r#type: String,
+    status: String,
+    reason: Option<String>,
+    message: Option<String>,
+    last_update_time: Option<String>,
 }
 
 impl Object {
@@ -130,6 +143,8 @@ pub(super) struct WorkloadWatch {
     pub listed: watch::Sender<bool>,
     /// Hears of their health.
     pub events: mpsc::Sender<SourceEvent>,
+    /// Takes what their conditions say.
+    pub signals: Signals,
 }
 
 /// What was reported of each workload, by namespace and name.
@@ -158,7 +173,10 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
                 let mut reports = watch.reports(objects, &mut reported);
                 if last {
                     let gone = reported.extract_if(|key, _| !shown.contains(key));
-                    reports.extend(gone.map(|((_, name), (target, _))| watch.unknown(target, name)));
+                    reports.extend(gone.map(|((namespace, name), (target, _))| {
+                        watch.forget(&namespace, &name);
+                        watch.unknown(target, name)
+                    }));
                     shown.clear();
                     failing = None;
                 }
@@ -179,6 +197,7 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
                 if let Some(object) = Object::read(&object)
                     && let Some((target, _)) = reported.remove(&object.key())
                 {
+                    watch.forget(&object.metadata.namespace, &object.metadata.name);
                     watch.send(vec![watch.unknown(target, object.metadata.name.into())]).await;
                 }
             }
@@ -206,6 +225,20 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
 }
 
 impl Object {
+    /// The signal that its rollout makes no progress any more, if its controller says so.
+    fn stalled(&self, kind: WorkloadKind) -> Option<KubeEvent> {
+        let Meta { namespace, name, .. } = &self.metadata;
+        let is_stalled = |condition: &&Condition| {
+            let Condition { r#type, status, reason, .. } = condition;
+            r#type == "Progressing" && status == "False" && reason.as_deref() == Some("ProgressDeadlineExceeded")
+        };
+        let stalled = self.status.conditions.iter().flatten().find(is_stalled)?;
+        let at = stalled.last_update_time.as_deref().and_then(signals::instant)?;
+        let message = stalled.message.clone().unwrap_or_else(|| "the rollout makes no progress".to_owned());
+        let kind = kind.as_str();
+        Some(Signal { kind, namespace, name, reason: "RolloutStalled", message, at }.event())
+    }
+
     fn key(&self) -> (Box<str>, Arc<str>) {
         (self.metadata.namespace.as_str().into(), self.metadata.name.as_str().into())
     }
@@ -218,6 +251,9 @@ impl WorkloadWatch {
         for object in objects {
             let (key, health) = (object.key(), object.health(self.kind));
             let target = self.target(&key.0, &key.1);
+            let signals = object.stalled(self.kind).into_iter().collect();
+            let place = signals::key(self.kind.as_str(), &key.0, &key.1);
+            self.signals.put(&place, signals, self.config.event_ttl, clock::now());
             match reported.get(&key) {
                 Some((of, known)) if *of == target && *known == health => continue,
                 Some((of, _)) if *of != target => reports.push(self.unknown(of.clone(), key.1.clone())),
@@ -230,6 +266,11 @@ impl WorkloadWatch {
             reported.insert(key, (target, health));
         }
         reports
+    }
+
+    fn forget(&self, namespace: &str, name: &str) {
+        let place = signals::key(self.kind.as_str(), namespace, name);
+        self.signals.put(&place, Vec::new(), self.config.event_ttl, clock::now());
     }
 
     fn unknown(&self, target: Target, name: Arc<str>) -> HealthReport {

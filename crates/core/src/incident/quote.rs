@@ -56,7 +56,7 @@ fn of(reason: &str, message: &str) -> (Option<About>, bool) {
         {
             (Some(About::Image), cause || !(state || says(&["ack-off", "BackOff"])))
         }
-        "Failed" | "FailedPostStartHook" => (Some(About::Container), !state && !message.is_empty()),
+        "Failed" | "FailedPostStartHook" | "OOMKilled" => (Some(About::Container), !state && !message.is_empty()),
         "BackOff" | "CrashLoopBackOff" | "pod启动失败" | "操作重试" => (Some(About::Container), false),
         "FailedSync" => (Some(About::Container), cause),
         "Unhealthy" | "ProbeError" => (Some(About::Container), says(&["Liveness", "Startup"])),

@@ -35,6 +35,8 @@ pub(super) fn of(newest: &Newest) -> Option<Help> {
         "Evicted" if says(&OWN_LIMIT) => Help::EvictedOwn,
         "Evicted" | "TaintManagerEviction" => Help::Evicted,
         "OOMKilling" | "SystemOOM" => Help::OutOfMemory,
+        "OOMKilled" => Help::OverMemoryLimit,
+        "RolloutStalled" => Help::RolloutStalled,
         "NodeNotReady" | "NodeNotSchedulable" => Help::NodeNotReady,
         "NodeHasDiskPressure" | "NodeHasInsufficientMemory" | "NodeHasInsufficientPID" | "EvictionThresholdMet" => {
             Help::NodePressure

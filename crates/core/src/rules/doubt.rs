@@ -26,10 +26,6 @@ impl Doubt {
 const STATES: &[(&str, &str)] = &[
     ("CrashLoopBackOff", "the event's reason is `BackOff`"),
     (
-        "OOMKilled",
-        "the event's reason is `OOMKilling`, and it is about the node; the container's restarts are `BackOff`",
-    ),
-    (
         "ContainerCreating",
         "what keeps a pod there is told as `FailedMount`, `FailedAttachVolume` or `FailedCreatePodSandBox`",
     ),
@@ -96,6 +92,7 @@ const REASONS: &[&str] = &[
     "NodeNotReady",
     "NodeNotSchedulable",
     "NodeReady",
+    "OOMKilled",
     "OOMKilling",
     "Preempted",
     "ProbeWarning",
@@ -103,6 +100,7 @@ const REASONS: &[&str] = &[
     "Pulled",
     "Pulling",
     "Rebooted",
+    "RolloutStalled",
     "Scheduled",
     "Started",
     "SuccessfulCreate",
