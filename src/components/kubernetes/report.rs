@@ -251,7 +251,7 @@ impl Reporter {
         if !last {
             return Ok(());
         }
-        for signal in self.signals.all() {
+        for signal in self.signals.all(self.config.event_ttl, clock::now()) {
             let (target, episode, event) = self.place(signal);
             self.list.put(target, episode, event);
         }

@@ -69,10 +69,15 @@ impl Signals {
         }
     }
 
-    /// All signals, for a list. What was new before is among them.
-    pub(super) fn all(&self) -> Vec<KubeEvent> {
+    /// All signals that are not older than `ttl`, for a list. What was new before is among them.
+    pub(super) fn all(&self, ttl: Duration, now: Time) -> Vec<KubeEvent> {
         let mut inner = self.0.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.news.clear();
+        inner.by_object.retain(|_, signals| {
+            signals.retain(|signal| now.since(signal.event.last_seen) < ttl);
+            !signals.is_empty()
+        });
+        inner.count = inner.by_object.values().map(Vec::len).sum();
         inner.by_object.values().flatten().cloned().collect()
     }
 
@@ -310,10 +315,12 @@ mod tests {
         assert!(heard().is_empty(), "nothing is new");
         signals.put("Pod/shop/web", of("2026-01-01T10:04:00Z"), hour, now);
         assert_eq!(heard(), [true, false], "another kill, and the first is not shown any more");
-        assert_eq!(signals.all().len(), 1);
+        assert_eq!(signals.all(hour, now).len(), 1);
+        assert!(signals.all(hour, now.plus(hour)).is_empty(), "it is too old by then");
+        signals.put("Pod/shop/web", of("2026-01-01T10:04:30Z"), hour, now);
         signals.put("Pod/shop/web", Vec::new(), hour, now);
-        assert_eq!(heard(), [false]);
+        assert_eq!(heard(), [true, false]);
         signals.put("Pod/shop/old", of("2026-01-01T09:00:00Z"), hour, now);
-        assert!(heard().is_empty() && signals.all().is_empty(), "an event would have expired, too");
+        assert!(heard().is_empty() && signals.all(hour, now).is_empty(), "an event would have expired, too");
     }
 }

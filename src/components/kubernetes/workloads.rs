@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::KubernetesConfig;
-use super::api::{Api, FaultKind};
+use super::api::{Api, Fault, FaultKind};
 use super::event::KubeEvent;
 use super::follow::{Follower, Happening, Resource};
 use super::owners::SharedOwners;
@@ -159,67 +159,94 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
         }
     };
     let _ = timeout(OWNERS_WAIT, known).await;
-    let mut follower =
-        Follower::new(watch.api.clone(), watch.config.clone(), Resource::of(watch.kind), watch.namespace.clone());
-    let mut reported = Reported::new();
-    let mut shown = HashSet::new();
-    let mut failing: Option<Instant> = None;
-    let mut refused = false;
+    let resource = Resource::of(watch.kind);
+    let mut follower = Follower::new(watch.api.clone(), watch.config.clone(), resource, watch.namespace.clone());
+    let mut keeper =
+        Keeper { watch, reported: Reported::new(), shown: HashSet::new(), failing: None, is_refused: false };
     loop {
         match follower.next().await {
-            Happening::Page { items, last } => {
-                let objects: Vec<Object> = items.iter().filter_map(|item| Object::read(item)).collect();
-                shown.extend(objects.iter().map(Object::key));
-                let mut reports = watch.reports(objects, &mut reported);
-                if last {
-                    let gone = reported.extract_if(|key, _| !shown.contains(key));
-                    reports.extend(gone.map(|((namespace, name), (target, _))| {
-                        watch.forget(&namespace, &name);
-                        watch.unknown(target, name)
-                    }));
-                    shown.clear();
-                    failing = None;
-                }
-                watch.send(reports).await;
-                if last {
-                    watch.listed.send_replace(true);
-                    if std::mem::take(&mut refused) {
-                        tracing::info!(source = %watch.config.name, resource = Resource::of(watch.kind).name(), "can be read again");
-                    }
-                }
+            Happening::Page { items, last } => keeper.page(&items, last).await,
+            Happening::ListsAgain => keeper.shown.clear(),
+            Happening::Changed(object) => keeper.changed(&object).await,
+            Happening::Deleted(object) => keeper.deleted(&object).await,
+            Happening::Opened | Happening::Heard(_) => keeper.failing = None,
+            Happening::Failed(fault) => keeper.failed(&fault).await,
+        }
+    }
+}
+
+/// A watch, and what it has reported.
+struct Keeper {
+    watch: WorkloadWatch,
+    reported: Reported,
+    /// What the current list has shown so far.
+    shown: HashSet<(Box<str>, Arc<str>)>,
+    /// Since when it fails.
+    failing: Option<Instant>,
+    /// Whether the account may not read them, which is logged once.
+    is_refused: bool,
+}
+
+impl Keeper {
+    async fn page(&mut self, items: &[Box<RawValue>], last: bool) {
+        let objects: Vec<Object> = items.iter().filter_map(|item| Object::read(item)).collect();
+        self.shown.extend(objects.iter().map(Object::key));
+        let mut reports = self.watch.reports(objects, &mut self.reported);
+        if last {
+            let gone = self.reported.extract_if(|key, _| !self.shown.contains(key));
+            reports.extend(gone.map(|((namespace, name), (target, _))| {
+                self.watch.forget(&namespace, &name);
+                self.watch.unknown(target, name)
+            }));
+            self.shown.clear();
+            self.failing = None;
+        }
+        self.watch.send(reports).await;
+        if last {
+            self.watch.listed.send_replace(true);
+            if std::mem::take(&mut self.is_refused) {
+                let (source, resource) = (&self.watch.config.name, Resource::of(self.watch.kind).name());
+                tracing::info!(%source, resource, "can be read again");
             }
-            Happening::ListsAgain => shown.clear(),
-            Happening::Changed(object) => {
-                let reports = watch.reports(Object::read(&object).into_iter().collect(), &mut reported);
-                watch.send(reports).await;
+        }
+    }
+
+    async fn changed(&mut self, object: &RawValue) {
+        let reports = self.watch.reports(Object::read(object).into_iter().collect(), &mut self.reported);
+        self.watch.send(reports).await;
+    }
+
+    async fn deleted(&mut self, object: &RawValue) {
+        if let Some(object) = Object::read(object)
+            && let Some((target, _)) = self.reported.remove(&object.key())
+        {
+            self.watch.forget(&object.metadata.namespace, &object.metadata.name);
+            self.watch.send(vec![self.watch.unknown(target, object.metadata.name.into())]).await;
+        }
+    }
+
+    /// What was reported is taken back when it cannot be read any more, or has not been for too long.
+    async fn failed(&mut self, fault: &Fault) {
+        self.watch.listed.send_replace(true);
+        let is_refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
+        let since = *self.failing.get_or_insert_with(clock::monotonic);
+        if is_refused || since.elapsed() >= STALE_AFTER {
+            let all = self.reported.drain().map(|((namespace, name), (target, _))| {
+                self.watch.forget(&namespace, &name);
+                self.watch.unknown(target, name)
+            });
+            let all = all.collect();
+            self.watch.send(all).await;
+        }
+        if is_refused {
+            if !std::mem::replace(&mut self.is_refused, true) {
+                let (source, resource) = (&self.watch.config.name, Resource::of(self.watch.kind).name());
+                let (code, text) = (&fault.error.code, &fault.error.text);
+                tracing::info!(%source, resource, code, text,
+                    "cannot be read: incidents of such workloads end by events and silence");
             }
-            Happening::Deleted(object) => {
-                if let Some(object) = Object::read(&object)
-                    && let Some((target, _)) = reported.remove(&object.key())
-                {
-                    watch.forget(&object.metadata.namespace, &object.metadata.name);
-                    watch.send(vec![watch.unknown(target, object.metadata.name.into())]).await;
-                }
-            }
-            Happening::Opened | Happening::Heard(_) => failing = None,
-            Happening::Failed(fault) => {
-                watch.listed.send_replace(true);
-                let is_refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
-                let since = *failing.get_or_insert_with(clock::monotonic);
-                if is_refused || since.elapsed() >= STALE_AFTER {
-                    let all = reported.drain().map(|((_, name), (target, _))| watch.unknown(target, name)).collect();
-                    watch.send(all).await;
-                }
-                if is_refused {
-                    if !std::mem::replace(&mut refused, true) {
-                        let (code, text) = (&fault.error.code, &fault.error.text);
-                        tracing::info!(source = %watch.config.name, resource = Resource::of(watch.kind).name(), code, text,
-                            "cannot be read: incidents of such workloads end by events and silence");
-                    }
-                    // The operator has to fix that: no hurry.
-                    tokio::time::sleep(watch.config.pace.longest_pause).await;
-                }
-            }
+            // The operator has to fix that: no hurry.
+            tokio::time::sleep(self.watch.config.pace.longest_pause).await;
         }
     }
 }
