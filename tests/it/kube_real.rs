@@ -124,6 +124,8 @@ async fn what_only_states_say_is_reported_beside_the_events_and_what_was_killed_
     let two = Some(Health { wanted: 3, ready: 2, rolling_out: false });
     watching.until(|_, event| (health(event)? == two).then_some(())).await;
     watching.reads(&place, "web RolloutStalled", 1).await;
+    status(&admin, &format!("{deployments}/web"), counts(0)).await;
+    watching.reads(&place, "web Unavailable", 1).await;
     status(&admin, &format!("{deployments}/web"), counts(3)).await;
     watching.until(|_, event| health(event)?.is_some_and(Health::is_whole).then_some(())).await;
     admin.delete(&format!("{deployments}/web")).await;

@@ -63,6 +63,8 @@ pub struct Pace {
     pub longest_pause: Duration,
     /// How long an answer's beginning may take.
     pub patience: Duration,
+    /// How long a workload must be without a ready pod before that is a signal.
+    pub unavailable_after: Duration,
 }
 
 impl Default for Pace {
@@ -74,6 +76,7 @@ impl Default for Pace {
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(30),
             patience: Duration::from_secs(30),
+            unavailable_after: Duration::from_secs(300),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::clock;
 use crate::sources::SourceEvent;
 use podbell_core::event::Target;
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
+use podbell_core::time::Time;
 
 /// How long the first list waits for the lists of pods and their owners, which tell the services of workloads.
 const OWNERS_WAIT: Duration = Duration::from_secs(10);
@@ -28,6 +29,8 @@ const OWNERS_WAIT: Duration = Duration::from_secs(10);
 const STALE_AFTER: Duration = Duration::from_secs(60);
 /// Beyond this, workloads are not kept; their incidents end by events and silence.
 const MOST_WORKLOADS: usize = 100_000;
+/// How often within that time a workload without a ready pod is looked at.
+const LOOKS: u32 = 10;
 
 /// A workload's object, of any of the three kinds.
 #[derive(Debug, Default, Deserialize)]
@@ -90,6 +93,7 @@ struct Condition {
     reason: Option<String>,
     message: Option<String>,
     last_update_time: Option<String>,
+    last_transition_time: Option<String>,
 }
 
 impl Object {
@@ -147,8 +151,21 @@ pub(super) struct WorkloadWatch {
     pub signals: Signals,
 }
 
-/// What was reported of each workload, by namespace and name.
-type Reported = HashMap<(Box<str>, Arc<str>), (Target, Health)>;
+/// The namespace and name of a workload.
+type Place = (Box<str>, Arc<str>);
+
+/// What was reported of each workload.
+type Reported = HashMap<Place, Known>;
+
+/// What was reported of a workload.
+struct Known {
+    target: Target,
+    health: Health,
+    /// That its rollout stalls.
+    stalled: Option<KubeEvent>,
+    /// Since when no pod of it is ready, though some should be and no rollout is under way.
+    none_ready_since: Option<Time>,
+}
 
 /// Runs a watch for as long as it is polled.
 pub(super) async fn keep(mut watch: WorkloadWatch) {
@@ -163,8 +180,17 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
     let mut follower = Follower::new(watch.api.clone(), watch.config.clone(), resource, watch.namespace.clone());
     let mut keeper =
         Keeper { watch, reported: Reported::new(), shown: HashSet::new(), failing: None, is_refused: false };
+    let mut look = tokio::time::interval(keeper.watch.config.pace.unavailable_after / LOOKS);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        match follower.next().await {
+        let happening = tokio::select! {
+            happening = follower.next() => happening,
+            _ = look.tick() => {
+                keeper.look();
+                continue;
+            }
+        };
+        match happening {
             Happening::Page { items, last } => keeper.page(&items, last).await,
             Happening::ListsAgain => keeper.shown.clear(),
             Happening::Changed(object) => keeper.changed(&object).await,
@@ -180,7 +206,7 @@ struct Keeper {
     watch: WorkloadWatch,
     reported: Reported,
     /// What the current list has shown so far.
-    shown: HashSet<(Box<str>, Arc<str>)>,
+    shown: HashSet<Place>,
     /// Since when it fails.
     failing: Option<Instant>,
     /// Whether the account may not read them, which is logged once.
@@ -194,10 +220,7 @@ impl Keeper {
         let mut reports = self.watch.reports(objects, &mut self.reported);
         if last {
             let gone = self.reported.extract_if(|key, _| !self.shown.contains(key));
-            reports.extend(gone.map(|((namespace, name), (target, _))| {
-                self.watch.forget(&namespace, &name);
-                self.watch.unknown(target, name)
-            }));
+            reports.extend(gone.map(|(place, known)| self.watch.forget(&place, known)));
             self.shown.clear();
             self.failing = None;
         }
@@ -218,10 +241,16 @@ impl Keeper {
 
     async fn deleted(&mut self, object: &RawValue) {
         if let Some(object) = Object::read(object)
-            && let Some((target, _)) = self.reported.remove(&object.key())
+            && let Some((place, known)) = self.reported.remove_entry(&object.key())
         {
-            self.watch.forget(&object.metadata.namespace, &object.metadata.name);
-            self.watch.send(vec![self.watch.unknown(target, object.metadata.name.into())]).await;
+            self.watch.send(vec![self.watch.forget(&place, known)]).await;
+        }
+    }
+
+    /// Signals are due when a workload has been without a ready pod for long enough.
+    fn look(&self) {
+        for (place, known) in self.reported.iter().filter(|(_, known)| known.none_ready_since.is_some()) {
+            self.watch.signal(place, known);
         }
     }
 
@@ -231,11 +260,7 @@ impl Keeper {
         let is_refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
         let since = *self.failing.get_or_insert_with(clock::monotonic);
         if is_refused || since.elapsed() >= STALE_AFTER {
-            let all = self.reported.drain().map(|((namespace, name), (target, _))| {
-                self.watch.forget(&namespace, &name);
-                self.watch.unknown(target, name)
-            });
-            let all = all.collect();
+            let all = self.reported.drain().map(|(place, known)| self.watch.forget(&place, known)).collect();
             self.watch.send(all).await;
         }
         if is_refused {
@@ -266,7 +291,19 @@ impl Object {
         Some(Signal { kind, namespace, name, reason: "RolloutStalled", message, at }.event())
     }
 
-    fn key(&self) -> (Box<str>, Arc<str>) {
+    /// Since when no pod is ready, though some should be and no rollout is under way. A deployment's controller dates that,
+    /// so that it is the same after a restart.
+    fn none_ready_since(&self, health: Health, before: Option<Time>, now: Time) -> Option<Time> {
+        if health.wanted == 0 || health.ready > 0 || health.rolling_out {
+            return None;
+        }
+        let is_unavailable = |one: &&Condition| one.r#type == "Available" && one.status == "False";
+        let unavailable = self.status.conditions.iter().flatten().find(is_unavailable);
+        let dated = unavailable.and_then(|one| signals::instant(one.last_transition_time.as_deref()?));
+        Some(dated.or(before).unwrap_or(now))
+    }
+
+    fn key(&self) -> Place {
         (self.metadata.namespace.as_str().into(), self.metadata.name.as_str().into())
     }
 }
@@ -276,32 +313,48 @@ impl WorkloadWatch {
     fn reports(&self, objects: Vec<Object>, reported: &mut Reported) -> Vec<HealthReport> {
         let mut reports = Vec::new();
         for object in objects {
-            let (key, health) = (object.key(), object.health(self.kind));
-            let target = self.target(&key.0, &key.1);
-            let signals = object.stalled(self.kind).into_iter().collect();
-            let place = signals::key(self.kind.as_str(), &key.0, &key.1);
-            self.signals.put(&place, signals, self.config.event_ttl, clock::now());
-            match reported.get(&key) {
-                Some((of, known)) if *of == target && *known == health => continue,
-                Some((of, _)) if *of != target => reports.push(self.unknown(of.clone(), key.1.clone())),
-                Some(_) => {}
-                None if reported.len() >= MOST_WORKLOADS => continue,
-                None => {}
+            let (place, health) = (object.key(), object.health(self.kind));
+            let target = self.target(&place.0, &place.1);
+            let before = reported.get(&place);
+            if before.is_none() && reported.len() >= MOST_WORKLOADS {
+                continue;
             }
-            let name = key.1.clone();
-            reports.push(HealthReport { target: target.clone(), kind: self.kind, name, health: Some(health) });
-            reported.insert(key, (target, health));
+            if let Some(moved) = before.filter(|before| before.target != target) {
+                reports.push(self.report(moved.target.clone(), &place, None));
+            }
+            if before.is_none_or(|before| before.target != target || before.health != health) {
+                reports.push(self.report(target.clone(), &place, Some(health)));
+            }
+            let none_ready_since =
+                object.none_ready_since(health, before.and_then(|before| before.none_ready_since), clock::now());
+            let known = Known { target, health, stalled: object.stalled(self.kind), none_ready_since };
+            self.signal(&place, &known);
+            reported.insert(place, known);
         }
         reports
     }
 
-    fn forget(&self, namespace: &str, name: &str) {
-        let place = signals::key(self.kind.as_str(), namespace, name);
-        self.signals.put(&place, Vec::new(), self.config.event_ttl, clock::now());
+    fn report(&self, target: Target, place: &Place, health: Option<Health>) -> HealthReport {
+        HealthReport { target, kind: self.kind, name: place.1.clone(), health }
     }
 
-    fn unknown(&self, target: Target, name: Arc<str>) -> HealthReport {
-        HealthReport { target, kind: self.kind, name, health: None }
+    /// Sets what the state of a workload says and no event does.
+    fn signal(&self, place: &Place, known: &Known) {
+        let ((namespace, name), now) = (place, clock::now());
+        let long = self.config.pace.unavailable_after;
+        let unavailable = known.none_ready_since.filter(|since| now.since(*since) >= long).map(|at| {
+            let message = "No pod is ready".to_owned();
+            Signal { kind: self.kind.as_str(), namespace, name, reason: "Unavailable", message, at }.event()
+        });
+        let all = known.stalled.iter().cloned().chain(unavailable).collect();
+        self.signals.put(&signals::key(self.kind.as_str(), namespace, name), all, self.config.event_ttl, now);
+    }
+
+    /// Takes back its signals; the report takes back its health.
+    fn forget(&self, place: &Place, known: Known) -> HealthReport {
+        let key = signals::key(self.kind.as_str(), &place.0, &place.1);
+        self.signals.put(&key, Vec::new(), self.config.event_ttl, clock::now());
+        self.report(known.target, place, None)
     }
 
     fn target(&self, namespace: &str, name: &str) -> Target {

@@ -25,6 +25,7 @@ pub fn pace() -> Pace {
         first_pause: Duration::from_millis(20),
         longest_pause: Duration::from_millis(200),
         patience: Duration::from_secs(10),
+        unavailable_after: Duration::from_millis(300),
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn of(newest: &Newest) -> Option<Help> {
         "OOMKilling" | "SystemOOM" => Help::OutOfMemory,
         "OOMKilled" => Help::OverMemoryLimit,
         "RolloutStalled" => Help::RolloutStalled,
+        "Unavailable" if newest.message == "No pod is ready" => Help::Unavailable,
         "NodeNotReady" | "NodeNotSchedulable" => Help::NodeNotReady,
         "NodeHasDiskPressure" | "NodeHasInsufficientMemory" | "NodeHasInsufficientPID" | "EvictionThresholdMet" => {
             Help::NodePressure

@@ -106,6 +106,7 @@ const REASONS: &[&str] = &[
     "SuccessfulCreate",
     "SystemOOM",
     "TaintManagerEviction",
+    "Unavailable",
     "Unhealthy",
     "VolumeResizeFailed",
 ];

@@ -32,6 +32,7 @@ translated! {
     EvictedOwn: "the pod wrote more to local disk than its own limit allows (ephemeral-storage, sizeLimit): find what it writes, or raise the limit.", "Pod 的本地磁盘用量超过了自身限制（ephemeral-storage、sizeLimit）：请查明写入的内容，或提高限制。";
     OutOfMemory: "a process used more memory than its limit or the node allows: raise the limit, or look for a leak.", "进程使用的内存超过其限制或节点容量：请提高限制，或排查内存泄漏。";
     OverMemoryLimit: "the container used more memory than its own limit: raise the limit, or look for a leak.", "容器使用的内存超过了自身的限制：请提高限制，或排查内存泄漏。";
+    Unavailable: "no pod of it answers, so it is down for whoever uses it: look at what its newest pods report, and what changed last.", "没有任何 Pod 可用，服务已中断：请查看最新 Pod 的事件，以及最近的变更。";
     RolloutStalled: "new pods do not become ready within progressDeadlineSeconds, the old ones go on: look at the newest pods, or roll back.", "新 Pod 未在 progressDeadlineSeconds 内就绪，旧 Pod 仍在运行：请检查最新的 Pod，或回滚。";
     NodeNotReady: "the node's kubelet does not report any more: the machine is down, overloaded, or cut off.", "节点的 kubelet 不再上报状态：机器宕机、负载过高或网络中断。";
     NodePressure: "the node runs short of memory, disk or PIDs and will soon evict pods.", "节点的内存、磁盘或 PID 不足，即将驱逐 Pod。";
