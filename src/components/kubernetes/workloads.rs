@@ -185,7 +185,8 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
     loop {
         let happening = tokio::select! {
             happening = follower.next() => happening,
-            _ = look.tick() => {
+            // Not while it lists: that would begin the page anew.
+            _ = look.tick(), if follower.is_watching() => {
                 keeper.look();
                 continue;
             }
