@@ -22,6 +22,7 @@ pub use self::event::{ActionRequest, EngineEvent, NewRules};
 use self::log_throttle::LogThrottle;
 use self::memory::InMemoryState;
 use crate::sources::{SourceEvent, bounds};
+use podbell_core::health::HealthReport;
 use podbell_core::outbox::{Outbox, OutboxWrites, Outcome, Policy, SendContent, SendId};
 use podbell_core::rules::Rules;
 use podbell_core::rules::rule::Destination;
@@ -294,6 +295,10 @@ impl Engine {
             {
                 receipt.lost();
             }
+            if let SourceEvent::Health { at, reports } = event {
+                self.keep_health(at, reports);
+                continue;
+            }
             let SourceEvent::TargetList { source, complete, .. } = &event else { continue };
             if *complete {
                 // A complete list replaces what was kept of that source.
@@ -303,6 +308,22 @@ impl Engine {
             self.unrecorded_lists.push(event);
         }
         inputs.asked.into_iter().for_each(|asked| (asked.answer)(None));
+    }
+
+    /// A source reports only changes of health, so that what a turn did not take in is kept: the newest of each workload.
+    fn keep_health(&mut self, at: Time, reports: Vec<HealthReport>) {
+        let kept = self.unrecorded_lists.iter_mut().find_map(|event| match event {
+            SourceEvent::Health { reports, .. } => Some(reports),
+            _ => None,
+        });
+        let Some(kept) = kept else {
+            self.unrecorded_lists.push(SourceEvent::Health { at, reports });
+            return;
+        };
+        for new in reports {
+            kept.retain(|old| (&old.target, old.kind, &old.name) != (&new.target, new.kind, &new.name));
+            kept.push(new);
+        }
     }
 
     /// Answers people, counts, and returns the requests. Everything needed is in memory, so nothing here can fail.

@@ -208,6 +208,7 @@ proptest! {
             wanted: (count % 3 > 0).then_some(3),
             ready: 2,
             rolling_out: count % 2 == 0,
+            deleted: count % 5 == 0,
         };
         let outcome = match what {
             0 => Recorded::Error(text),

@@ -21,7 +21,8 @@ fn health(wanted: u32, ready: u32, rolling_out: bool) -> Option<Health> {
 }
 
 fn report(world: &mut World, name: &str, health: Option<Health>) {
-    let reports = vec![HealthReport { target: web(), kind: WorkloadKind::Deployment, name: name.into(), health }];
+    let reports =
+        vec![HealthReport { target: web(), kind: WorkloadKind::Deployment, name: name.into(), health, deleted: false }];
     world.say(SourceEvent::Health { at: world.now, reports });
 }
 
@@ -150,4 +151,25 @@ fn what_is_known_of_workloads_outlives_a_commit_that_failed() {
     store.execute_batch("DROP TRIGGER full").unwrap();
     world.poll_until(&web(), &crash(4, 60), 3600);
     assert_eq!(kinds(&world), ["opened"], "it is still known that a pod is missing");
+}
+
+#[test]
+fn who_was_not_ready_when_last_seen_is_not_over_because_nobody_sees_it_any_more() {
+    let mut world = crashed(RULES);
+    world.poll_until(&web(), &[], 3600);
+    report(&mut world, "web", None);
+    // As after a restart: another workload of the service is known first.
+    report(&mut world, "web-worker", health(1, 1, false));
+    world.poll_until(&web(), &[], 2 * 3600);
+    assert_eq!(kinds(&world), ["opened"], "a source that is away is no recovery");
+    world.poll_until(&web(), &[], 5 * 3600);
+    assert_eq!(kinds(&world), ["opened", "resolved"], "but not for ever");
+
+    let mut world = crashed(RULES);
+    world.poll_until(&web(), &[], 3600);
+    let gone =
+        HealthReport { target: web(), kind: WorkloadKind::Deployment, name: "web".into(), health: None, deleted: true };
+    world.say(SourceEvent::Health { at: world.now, reports: vec![gone] });
+    world.poll_until(&web(), &[], 4000);
+    assert_eq!(kinds(&world), ["opened", "resolved"], "a workload that was deleted needs no pods");
 }

@@ -60,6 +60,8 @@ pub struct HealthReport {
     pub name: Arc<str>,
     /// How it is; `None`: it was deleted, or cannot be seen any more.
     pub health: Option<Health>,
+    /// Whether it was deleted.
+    pub deleted: bool,
 }
 
 /// What is known of the workloads of an incident, together.

@@ -87,26 +87,30 @@ pub struct RecordedHealth {
     /// Whether a rollout is under way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rolling_out: bool,
+    /// Whether it was deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
 }
 
 impl RecordedHealth {
     /// As it is recorded.
     pub(crate) fn new(report: &HealthReport) -> Self {
-        let HealthReport { kind, name, health, .. } = report;
+        let HealthReport { kind, name, health, deleted, .. } = report;
         Self {
             kind: *kind,
             name: name.clone(),
             wanted: health.map(|health| health.wanted),
             ready: health.map_or(0, |health| health.ready),
             rolling_out: health.is_some_and(|health| health.rolling_out),
+            deleted: *deleted,
         }
     }
 
     /// As a source reports it.
     pub(crate) fn report(self, target: &Target) -> HealthReport {
-        let Self { kind, name, wanted, ready, rolling_out } = self;
+        let Self { kind, name, wanted, ready, rolling_out, deleted } = self;
         let health = wanted.map(|wanted| Health { wanted, ready, rolling_out });
-        HealthReport { target: target.clone(), kind, name, health }
+        HealthReport { target: target.clone(), kind, name, health, deleted }
     }
 }
 

@@ -59,6 +59,10 @@ impl Signals {
         let gone = before.iter().filter(|one| !is_in(&signals, one)).cloned().map(Change::Gone);
         let news: Vec<Change> = new.chain(gone).collect();
         let any = !news.is_empty();
+        if inner.news.len() >= MOST_SIGNALS {
+            // Nobody has asked for long: the next list shows what there is.
+            inner.news.clear();
+        }
         inner.news.extend(news);
         if !signals.is_empty() {
             inner.count += signals.len();

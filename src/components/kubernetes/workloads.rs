@@ -197,7 +197,12 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
             Happening::Changed(object) => keeper.changed(&object).await,
             Happening::Deleted(object) => keeper.deleted(&object).await,
             Happening::Opened | Happening::Heard(_) => keeper.failing = None,
-            Happening::Failed(fault) => keeper.failed(&fault).await,
+            Happening::Failed(fault) => {
+                if keeper.failed(&fault).await {
+                    // A watch that is taken up again would not show what does not change.
+                    follower.list_again(keeper.watch.config.pace.first_pause);
+                }
+            }
         }
     }
 }
@@ -221,7 +226,7 @@ impl Keeper {
         let mut reports = self.watch.reports(objects, &mut self.reported);
         if last {
             let gone = self.reported.extract_if(|key, _| !self.shown.contains(key));
-            reports.extend(gone.map(|(place, known)| self.watch.forget(&place, known)));
+            reports.extend(gone.map(|(place, known)| self.watch.forget(&place, known, true)));
             self.shown.clear();
             self.failing = None;
         }
@@ -244,7 +249,7 @@ impl Keeper {
         if let Some(object) = Object::read(object)
             && let Some((place, known)) = self.reported.remove_entry(&object.key())
         {
-            self.watch.send(vec![self.watch.forget(&place, known)]).await;
+            self.watch.send(vec![self.watch.forget(&place, known, true)]).await;
         }
     }
 
@@ -255,13 +260,15 @@ impl Keeper {
         }
     }
 
-    /// What was reported is taken back when it cannot be read any more, or has not been for too long.
-    async fn failed(&mut self, fault: &Fault) {
+    /// What was reported is taken back when it cannot be read any more, or has not been for too long. Returns whether
+    /// anything was.
+    async fn failed(&mut self, fault: &Fault) -> bool {
         self.watch.listed.send_replace(true);
         let is_refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
         let since = *self.failing.get_or_insert_with(clock::monotonic);
-        if is_refused || since.elapsed() >= STALE_AFTER {
-            let all = self.reported.drain().map(|(place, known)| self.watch.forget(&place, known)).collect();
+        let stale = (is_refused || since.elapsed() >= STALE_AFTER) && !self.reported.is_empty();
+        if stale {
+            let all = self.reported.drain().map(|(place, known)| self.watch.forget(&place, known, false)).collect();
             self.watch.send(all).await;
         }
         if is_refused {
@@ -274,6 +281,7 @@ impl Keeper {
             // The operator has to fix that: no hurry.
             tokio::time::sleep(self.watch.config.pace.longest_pause).await;
         }
+        stale
     }
 }
 
@@ -292,16 +300,19 @@ impl Object {
         Some(Signal { kind, namespace, name, reason: "RolloutStalled", message, at }.event())
     }
 
-    /// Since when no pod is ready, though some should be and no rollout is under way. A deployment's controller dates that,
-    /// so that it is the same after a restart.
-    fn none_ready_since(&self, health: Health, before: Option<Time>, now: Time) -> Option<Time> {
+    /// Since when no pod is ready, though some should be and no rollout is under way. For a deployment that was not known
+    /// before, its controller dates that.
+    fn none_ready_since(&self, health: Health, before: Option<Option<Time>>, now: Time) -> Option<Time> {
         if health.wanted == 0 || health.ready > 0 || health.rolling_out {
             return None;
         }
         let is_unavailable = |one: &&Condition| one.r#type == "Available" && one.status == "False";
         let unavailable = self.status.conditions.iter().flatten().find(is_unavailable);
         let dated = unavailable.and_then(|one| signals::instant(one.last_transition_time.as_deref()?));
-        Some(dated.or(before).unwrap_or(now))
+        Some(match before {
+            None => dated.unwrap_or(now),
+            Some(since) => since.unwrap_or(now),
+        })
     }
 
     fn key(&self) -> Place {
@@ -327,7 +338,7 @@ impl WorkloadWatch {
                 reports.push(self.report(target.clone(), &place, Some(health)));
             }
             let none_ready_since =
-                object.none_ready_since(health, before.and_then(|before| before.none_ready_since), clock::now());
+                object.none_ready_since(health, before.map(|before| before.none_ready_since), clock::now());
             let known = Known { target, health, stalled: object.stalled(self.kind), none_ready_since };
             self.signal(&place, &known);
             reported.insert(place, known);
@@ -336,7 +347,7 @@ impl WorkloadWatch {
     }
 
     fn report(&self, target: Target, place: &Place, health: Option<Health>) -> HealthReport {
-        HealthReport { target, kind: self.kind, name: place.1.clone(), health }
+        HealthReport { target, kind: self.kind, name: place.1.clone(), health, deleted: false }
     }
 
     /// Sets what the state of a workload says and no event does.
@@ -352,10 +363,10 @@ impl WorkloadWatch {
     }
 
     /// Takes back its signals; the report takes back its health.
-    fn forget(&self, place: &Place, known: Known) -> HealthReport {
+    fn forget(&self, place: &Place, known: Known, deleted: bool) -> HealthReport {
         let key = signals::key(self.kind.as_str(), &place.0, &place.1);
         self.signals.put(&key, Vec::new(), self.config.event_ttl, clock::now());
-        self.report(known.target, place, None)
+        HealthReport { deleted, ..self.report(known.target, place, None) }
     }
 
     fn target(&self, namespace: &str, name: &str) -> Target {

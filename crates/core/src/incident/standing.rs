@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Details, Incident, LONGEST_SILENCE, Phase, Sighting};
 use crate::event::Event;
+use crate::health::Status;
 use crate::reports::{self, Deleted, End, Of, Report, Trouble};
 use crate::rules::rule::{RuleSettings, Until};
 use crate::time::{Jump, Time};
@@ -137,6 +138,11 @@ impl Incident {
     /// When it is over if its workloads are ready since then: nothing stands any more, whatever events say.
     pub(crate) fn recovers_at(&self, rule: &RuleSettings, ready_since: Time) -> Time {
         ready_since.max(self.last_sign).plus(self.doubled(rule.recovered_after))
+    }
+
+    /// Whether it was kept open because its workloads were not ready.
+    pub(crate) fn is_held_by_status(&self) -> bool {
+        matches!(self.status, Some(Status::NotReady { .. }))
     }
 
     /// Whether the source would show the end of what still stands.

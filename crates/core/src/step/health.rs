@@ -3,8 +3,9 @@
 //! It is kept in memory only: a source reports everything again after a start. After a failed commit it is carried over,
 //! because it is a fact of the cluster, not of the store.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{State, Turn};
 use crate::event::Target;
@@ -27,13 +28,17 @@ struct Workload {
     ready_since: Option<Time>,
 }
 
+/// How long an incident is kept open because its workloads were not ready when they were last seen.
+const UNSEEN: Duration = Duration::from_secs(4 * 3600);
+/// The kinds of workloads.
+const KINDS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 /// The kinds of objects whose troubles end when their workload is ready.
 const ABOUT_PODS: [&str; 5] = ["Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"];
 
 impl Workloads {
     /// Takes in a report. Returns whether anything changed.
     fn take(&mut self, report: &HealthReport, now: Time) -> bool {
-        let HealthReport { target, kind, name, health } = report;
+        let HealthReport { target, kind, name, health, deleted: _ } = report;
         let known =
             self.0.get(target).and_then(|all| all.iter().position(|one| one.kind == *kind && one.name == *name));
         let Some(health) = *health else {
@@ -84,9 +89,27 @@ impl State {
 
     /// A source reports the health of workloads.
     pub(super) fn health(&mut self, reports: &[HealthReport], turn: &mut Turn<'_>) {
+        // First all of them, then what follows: an incident may be about several workloads.
+        let mut changed = BTreeSet::new();
         for report in reports {
             if self.workloads.take(report, turn.now) {
-                self.after_poll(&report.target, turn);
+                changed.insert(&report.target);
+            }
+            if report.deleted {
+                self.forget_status(&report.target, turn);
+            }
+        }
+        for target in changed {
+            self.after_poll(target, turn);
+        }
+    }
+
+    /// A workload was deleted: that it was not ready keeps no incident open any more.
+    fn forget_status(&mut self, target: &Target, turn: &mut Turn<'_>) {
+        for id in self.by_target.get(target).into_iter().flatten() {
+            if let Some(incident) = self.incidents.get_mut(id).filter(|one| one.is_held_by_status()) {
+                incident.status = None;
+                turn.writes.incidents.insert(*id);
             }
         }
     }
@@ -103,19 +126,28 @@ impl State {
         }
         let (mut sum, mut since) = (Health { wanted: 0, ready: 0, rolling_out: false }, Time::default());
         let mut all_ready = true;
-        let mut counted: Vec<&Workload> = Vec::new();
+        let mut counted: Vec<(&Target, &Workload)> = Vec::new();
         for key in incident.details.objects.keys() {
-            let (kind, name) = key.split_once('/')?;
+            let (kind, object) = key.split_once('/')?;
             if !ABOUT_PODS.contains(&kind) {
                 return None;
             }
-            let name = workload::of(kind, name);
-            let known = |target| self.workloads.of(target).iter().find(|one| *one.name == *name);
-            let one = incident.targets.iter().find_map(known)?;
-            if counted.iter().any(|other| std::ptr::eq(*other, one)) {
-                continue;
+            let name = workload::of(kind, object);
+            // Objects do not say in which of several namespaces they are: all of that name count.
+            let is = |one: &&Workload| *one.name == *name && (one.kind.as_str() == kind || !KINDS.contains(&kind));
+            let of = |target| self.workloads.of(target).iter().filter(is).map(move |one| (target, one));
+            let known: Vec<(&Target, &Workload)> = incident.targets.iter().flat_map(of).collect();
+            if known.is_empty() {
+                return None;
             }
-            counted.push(one);
+            counted.extend(known);
+        }
+        counted.sort_by_key(|(target, one)| (*target, one.kind, one.name.clone()));
+        counted.dedup_by_key(|(target, one)| (*target, one.kind, one.name.clone()));
+        if !incident.targets.iter().all(|target| counted.iter().any(|(of, _)| *of == target)) {
+            return None;
+        }
+        for (_, one) in &counted {
             sum.wanted = sum.wanted.saturating_add(one.health.wanted);
             sum.ready = sum.ready.saturating_add(one.health.ready.min(one.health.wanted));
             sum.rolling_out |= one.health.rolling_out;
@@ -139,6 +171,9 @@ impl State {
             return Some(by_events());
         }
         match self.status(incident) {
+            // It was not ready when it was last seen: a source that is away for a while, or has not listed it yet, is no
+            // recovery.
+            None if incident.is_held_by_status() => Some(by_events().max(incident.last_sign.plus(UNSEEN))),
             None => Some(by_events()),
             Some(Status::NotReady { .. }) => None,
             Some(Status::Ready { since, .. }) => Some(incident.recovers_at(rule, since)),
@@ -150,6 +185,7 @@ impl State {
     pub(super) fn note_status(&mut self, id: u64, rule: &RuleSettings, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase == Phase::Open) else { return };
         let status = match self.status(incident).filter(|_| rule.until == Until::Event) {
+            None if rule.until == Until::Event => incident.status,
             Some(status @ Status::NotReady { .. }) if self.silent_at(incident, rule) <= turn.now => Some(status),
             _ => None,
         };
