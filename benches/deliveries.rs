@@ -94,7 +94,6 @@ fn run(webhooks: usize, delay: Duration) -> Run {
 fn poll(target: Target) -> SourceEvent {
     let now = clock::now();
     let event = Event {
-        series: false,
         first_seen: now.minus(Duration::from_secs(30)),
         last_seen: now,
         count: 3,
@@ -103,6 +102,7 @@ fn poll(target: Target) -> SourceEvent {
         obj_name: format!("{}-6d4cf56db6-x2x7v", target.service).into(),
         reason: "BackOff".into(),
         message: "Back-off pulling image \"registry.example.com/shop/web:v5\"".into(),
+        ..Event::default()
     };
     SourceEvent::Polled { target, at: now, events: vec![event] }
 }

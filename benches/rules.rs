@@ -110,7 +110,6 @@ fn events_saying(end: &str) -> Vec<(Target, Event<'static>, String)> {
         let target = Target::new("prod", "cls-1", &format!("team-{}", i * 7), "web");
         let name = format!("web-{i}-6d4cf56db6-x2x7v");
         let event = Event {
-            series: false,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,
@@ -124,6 +123,7 @@ fn events_saying(end: &str) -> Vec<(Target, Event<'static>, String)> {
                 i * 13
             )
             .into(),
+            ..Event::default()
         };
         (target, event, format!("web-{i}"))
     };

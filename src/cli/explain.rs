@@ -226,7 +226,7 @@ fn held_by(held: &Held) -> String {
             format!("maintenance {name}, until {}", utc(*until))
         }
         Held::Mute { mute, until } => format!("mute {mute}, until {}; see `podbell mutes`", utc(*until)),
-        Held::By { incident } => format!("incident #{incident} explains it, as long as that is open"),
+        Held::By { incident, .. } => format!("incident #{incident} explains it, as long as that is open"),
     }
 }
 
@@ -298,7 +298,6 @@ fn print_steps_of(out: &mut impl Write, rules: &Rules, decision: &Decision) -> i
     let same = rules.generation() == decision.rules;
     writeln!(out, "    {DIM}{}{DIM:#}", if same { "rule by rule:" } else { "rule by rule, as the rules are now:" })?;
     let event = Event {
-        series: false,
         first_seen: decision.at,
         last_seen: decision.at,
         count: decision.count,
@@ -307,6 +306,7 @@ fn print_steps_of(out: &mut impl Write, rules: &Rules, decision: &Decision) -> i
         obj_name: decision.obj_name.as_str().into(),
         reason: decision.reason.as_str().into(),
         message: decision.message.as_str().into(),
+        ..Event::default()
     };
     let subject = Subject { target: &decision.target, event: &event, workload: &decision.workload };
     print_steps(out, rules, &subject, "      ").map(drop)
@@ -340,10 +340,11 @@ fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> 
     if let Some(active) = &rule.active {
         writeln!(out, "{margin}  held outside of its active hours: {active}")?;
     }
-    for (by, equal) in rules.inhibited_by(id) {
-        let (by, equal): (_, Vec<&str>) =
-            (&rules.get(*by).settings.key, equal.iter().map(|field| field.as_str()).collect());
-        writeln!(out, "{margin}  held while an incident of {by} with the same {} is open", equal.join(", "))?;
+    for inhibited in rules.inhibited_by(id) {
+        let by = &rules.get(inhibited.by).settings.key;
+        let equal = inhibited.equal.iter().map(|field| field.as_str()).collect::<Vec<_>>().join(", ");
+        let listed = if inhibited.into_cause { ", which lists it" } else { "" };
+        writeln!(out, "{margin}  held while an incident of {by} with the same {equal} is open{listed}")?;
     }
     for planned in rules.maintenance().iter().filter(|one| one.file.as_ref().is_none_or(|file| *file == rule.key.file))
     {
@@ -361,7 +362,6 @@ fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> 
 fn typed(args: &Args) -> Event<'static> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default().into();
     Event {
-        series: false,
         first_seen: Time::default(),
         last_seen: Time::default(),
         count: args.count,
@@ -370,6 +370,7 @@ fn typed(args: &Args) -> Event<'static> {
         obj_name: text(&args.name),
         reason: text(&args.reason),
         message: text(&args.message),
+        ..Event::default()
     }
 }
 

@@ -35,6 +35,8 @@ impl Rows {
             obj_name: event.obj_name.to_string(),
             reason: event.reason.to_string(),
             message: event.message.to_string(),
+            node: event.node.as_deref().unwrap_or_default().to_owned(),
+            signal: event.signal,
             cells: vec![Cell::Count(event.count.max(1)); 1 + AFTERWARDS],
         };
         Self(events.iter().map(row).collect())
@@ -65,6 +67,8 @@ impl Rows {
                 obj_name: decision.obj_name.clone(),
                 reason: decision.reason.clone(),
                 message: decision.message.clone(),
+                node: String::new(),
+                signal: false,
                 cells: (0..polls + AFTERWARDS).map(cell).collect(),
             }
         });
@@ -82,6 +86,7 @@ impl Sketch {
             start: Time::from_seconds(1_767_225_600),
             every: Duration::from_secs(60),
             rows: (!rows.0.is_empty()).then(|| rows.0.clone())?,
+            health: Vec::new(),
             expected: Vec::new(),
         };
         let setup = ruletest::setup(rules, std::slice::from_ref(&case));
@@ -117,7 +122,9 @@ impl fmt::Display for Sketch {
                 ("reason", &row.reason),
                 ("message", &row.message),
             ];
-            let texts: Vec<String> = texts.iter().map(|(key, text)| format!("{key}: {}", quoted(text))).collect();
+            let node = (!row.node.is_empty()).then_some(("node", &row.node));
+            let texts: Vec<String> =
+                texts.iter().chain(&node).map(|(key, text)| format!("{key}: {}", quoted(text))).collect();
             let (target, level, texts) = (target.join(", "), row.level.as_str(), texts.join(", "));
             writeln!(f, "      - {{{target}, level: {level}, {texts}, counts: {}}}", quoted(&counts(&row.cells)))?;
         }

@@ -146,7 +146,6 @@ fn list(service: &'static str, start: Time, second: u64) -> Vec<Event<'static>> 
 fn routine(service: &'static str, start: Time) -> Vec<Event<'static>> {
     let seen = start.minus(Duration::from_secs(1800));
     let event = |obj_type: &'static str, obj_name: String, reason: &'static str, message: String| Event {
-        series: false,
         first_seen: seen,
         last_seen: seen,
         count: 1,
@@ -155,6 +154,7 @@ fn routine(service: &'static str, start: Time) -> Vec<Event<'static>> {
         obj_name: obj_name.into(),
         reason: reason.into(),
         message: message.into(),
+        ..Event::default()
     };
     let pod = format!("{service}-1892003711-4b7lm");
     vec![
@@ -190,7 +190,6 @@ fn trouble(problem: &Problem, start: Time, began: u64, age: u64) -> Vec<Event<'s
         }
         let Some(first) = first else { continue };
         let event = |level, reason: &'static str, message: &'static str| Event {
-            series: false,
             first_seen: at(first),
             last_seen: at(last),
             count,
@@ -199,6 +198,7 @@ fn trouble(problem: &Problem, start: Time, began: u64, age: u64) -> Vec<Event<'s
             obj_name: (*pod).into(),
             reason: reason.into(),
             message: message.into(),
+            ..Event::default()
         };
         events.push(event(Level::Warning, problem.reason, problem.message));
         events.extend(problem.beside.map(|(reason, message)| event(Level::Normal, reason, message)));

@@ -14,7 +14,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::loose::{Integer, Text, Truth, absent};
 use crate::sources::wall_clock::WallClock;
-use podbell_core::event::{Event, Level};
+use podbell_core::event::{self, Event, Level};
 use podbell_core::time::Time;
 
 /// An earlier date than this, 2 January 1970, stands for zero, in whatever zone it was written.
@@ -182,7 +182,8 @@ impl<'a> Entries<'a> {
     /// From entries to events.
     pub(crate) fn understand(self, clock: &mut WallClock) -> EventList<'a> {
         let all = self.0.len();
-        let events: Vec<_> = self.0.into_iter().filter_map(|entry| entry.understand(clock)).collect();
+        let mut events: Vec<_> = self.0.into_iter().filter_map(|entry| entry.understand(clock)).collect();
+        event::note_nodes(&mut events);
         EventList { skipped: all - events.len(), events }
     }
 }
@@ -218,6 +219,10 @@ struct Entry<'a> {
     count: Integer,
     /// Not part of the API: recordings of other sources set it.
     series: bool,
+    /// The same.
+    signal: bool,
+    /// The same.
+    node: Text<'a>,
     /// Whether it is an object of Kubernetes' own API, which uses other field names.
     foreign: bool,
     level: Text<'a>,
@@ -241,6 +246,8 @@ impl<'a> Entry<'a> {
         }
         Some(Event {
             series: self.series,
+            signal: self.signal,
+            node: Some(self.node.0).filter(|node| !node.trim().is_empty()),
             first_seen,
             last_seen,
             count: u64::try_from(self.count.0.unwrap_or(1)).unwrap_or(1).max(1),
@@ -268,6 +275,8 @@ enum Key {
     LastSeen,
     Count,
     Series,
+    Signal,
+    Node,
     #[serde(alias = "regarding")]
     InvolvedObject,
     Level,
@@ -296,6 +305,8 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 Key::LastSeen => entry.last_seen = map.next_value()?,
                 Key::Count => entry.count = map.next_value()?,
                 Key::Series => entry.series = map.next_value::<Truth>()?.0,
+                Key::Signal => entry.signal = map.next_value::<Truth>()?.0,
+                Key::Node => entry.node = map.next_value()?,
                 Key::InvolvedObject => {
                     entry.foreign = true;
                     map.next_value::<IgnoredAny>()?;

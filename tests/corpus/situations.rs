@@ -31,12 +31,12 @@ fn row(level: Level, kind: &str, name: &str, reason: &str, message: &str, occurs
         first_seen: Time::UNKNOWN,
         last_seen: Time::UNKNOWN,
         count: 0,
-        series: false,
         level,
         obj_type: kind.to_owned().into(),
         obj_name: name.to_owned().into(),
         reason: reason.to_owned().into(),
         message: message.to_owned().into(),
+        ..Event::default()
     };
     Row { event, occurs }
 }

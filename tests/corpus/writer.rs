@@ -198,7 +198,6 @@ impl Entry {
     fn event(&self, last: i64, count: u64, start: Time) -> Event<'_> {
         let time = |second: i64| Time::from_seconds(start.seconds() + second);
         Event {
-            series: false,
             first_seen: time(self.writes[0].0),
             last_seen: time(last),
             count,
@@ -207,6 +206,7 @@ impl Entry {
             obj_name: Cow::Borrowed(&self.obj_name),
             reason: Cow::Borrowed(self.reason),
             message: Cow::Borrowed(&self.message),
+            ..Event::default()
         }
     }
 }

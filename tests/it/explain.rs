@@ -187,7 +187,7 @@ proptest! {
     ) {
         let rules = compiled(&[RULES.to_owned(), "version: 1\nrules:\n  - {name: audit, match: {}, notify: [team, audit]}\n".to_owned()]);
         let target = Target::new("prod", "cls-1", "shop", "web");
-        let event = Event { series: false,
+        let event = Event {
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,
@@ -195,8 +195,7 @@ proptest! {
             obj_type: "Pod".into(),
             obj_name: name.into(),
             reason: reason.into(),
-            message: message.into(),
-        };
+            message: message.into(), ..Event::default() };
         let subject = Subject { target: &target, event: &event, workload: "web" };
         let claimed: Vec<_> = rules
             .claims(&subject)

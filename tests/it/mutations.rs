@@ -76,7 +76,6 @@ impl Suite {
 /// Whether a row of a test is about the rule, whatever other rules say.
 fn fits(rule: &Rule, row: &ruletest::Row) -> bool {
     let event = Event {
-        series: false,
         first_seen: Time::default(),
         last_seen: Time::default(),
         count: 1,
@@ -85,6 +84,7 @@ fn fits(rule: &Rule, row: &ruletest::Row) -> bool {
         obj_name: row.obj_name.as_str().into(),
         reason: row.reason.as_str().into(),
         message: row.message.as_str().into(),
+        ..Event::default()
     };
     let workload = workload::of(&event.obj_type, &event.obj_name);
     let subject = Subject { target: &row.target, event: &event, workload };

@@ -146,12 +146,12 @@ impl Kubelet {
                 first_seen: at(-200_000),
                 last_seen: at(last),
                 count,
-                series: false,
                 level: *level,
                 obj_type: "Pod".into(),
                 obj_name: "cart-7d4b9c6f5d-k2x9p".into(),
                 reason: (*reason).into(),
                 message: (*message).into(),
+                ..Event::default()
             })
         });
         shown.collect()

@@ -292,7 +292,7 @@ impl Model {
     }
 
     fn count(&mut self, incident: u64, occurrences: u64) {
-        let face = MessageState { open: true, acknowledged: false, occurrences, not_ready: None };
+        let face = MessageState { open: true, acknowledged: false, occurrences, not_ready: None, affected: 0 };
         self.chat.truth.insert(incident, face);
         self.outbox.want(incident, face, self.now);
     }

@@ -32,7 +32,6 @@ fn rules(files: &[&str]) -> Rules {
 
 fn event(level: Level, reason: &str, name: &str, message: &str) -> Event<'static> {
     Event {
-        series: false,
         first_seen: Time::default(),
         last_seen: Time::default(),
         count: 1,
@@ -41,6 +40,7 @@ fn event(level: Level, reason: &str, name: &str, message: &str) -> Event<'static
         obj_name: name.to_owned().into(),
         reason: reason.to_owned().into(),
         message: message.to_owned().into(),
+        ..Event::default()
     }
 }
 

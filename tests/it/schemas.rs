@@ -59,7 +59,7 @@ impl Of {
             Self::Rules => {
                 let conditions = json!({
                     "level": "Warning", "reason": ["a", "b"], "objType": "c", "objName": "d", "workload": "e",
-                    "message": "/f/", "source": "g", "cluster": "h", "namespace": "i", "service": "j",
+                    "message": "/f/", "source": "g", "cluster": "h", "namespace": "i", "service": "j", "node": "k",
                 });
                 let settings = json!({
                     "severity": "critical", "open_when": {"count": 3, "within": "10m", "per": "object", "lasts": "5m"}, "until": "event", "family": "pods", "sustain": conditions,
@@ -76,7 +76,7 @@ impl Of {
                     ("match", conditions.clone()),
                     ("except", json!([conditions])),
                     ("action", json!("notify")),
-                    ("inhibit", json!([{"rules": "m", "equal": ["cluster"]}])),
+                    ("inhibit", json!([{"rules": "m", "equal": ["cluster", "node"], "into": "cause"}])),
                 ] {
                     rule[key] = value;
                 }
@@ -91,7 +91,12 @@ impl Of {
                 "target": {"source": "a", "cluster": "b", "namespace": "c", "service": "d"},
                 "events": [{
                     "source": "a", "cluster": "b", "namespace": "c", "service": "d", "level": "Normal",
-                    "objType": "Pod", "objName": "x", "reason": "y", "message": "", "counts": "1 3 12x20 _ !",
+                    "objType": "Pod", "objName": "x", "reason": "y", "message": "", "node": "n1", "signal": true,
+                    "counts": "1 3 12x20 _ !",
+                }],
+                "health": [{
+                    "source": "a", "cluster": "b", "namespace": "c", "service": "d", "kind": "DaemonSet",
+                    "name": "x", "wanted": 3, "ready": "3 0x20 _",
                 }],
                 "expect": [{
                     "at": "0m", "notice": "opened", "rule": "r", "to": ["a"], "severity": "info", "title": "*",

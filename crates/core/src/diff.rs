@@ -455,6 +455,8 @@ impl<'e> Entry<'e> {
             last_seen: reading.last_seen,
             count: reading.count,
             series: self.event.series,
+            signal: self.event.signal,
+            node: self.event.node.as_deref().map(Into::into),
             level: self.event.level,
             obj_type: self.event.obj_type.as_ref().into(),
             obj_name: self.event.obj_name.as_ref().into(),

@@ -1,6 +1,7 @@
 //! What a source shows: events, the targets they belong to, and the series they are readings of.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -88,7 +89,7 @@ impl fmt::Display for Target {
 
 /// One entry of an event list: a reading of an episode. Texts are borrowed from the answer where
 /// the answer allows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event<'a> {
     /// When the cluster first saw this episode.
     pub first_seen: Time,
@@ -98,6 +99,10 @@ pub struct Event<'a> {
     pub count: u64,
     /// Whether its reporter keeps it as a series: written at the second occurrence, then every 30 minutes.
     pub series: bool,
+    /// Whether no component wrote it: a source made it of what the state of an object says.
+    pub signal: bool,
+    /// The node that its object is on, where that is known.
+    pub node: Option<Cow<'a, str>>,
     /// Normal or Warning.
     pub level: Level,
     /// Kind of object, such as `Pod`.
@@ -111,6 +116,15 @@ pub struct Event<'a> {
 }
 
 impl Event<'_> {
+    /// The node that it is about, or that its object is on; empty if that is not known.
+    pub fn node(&self) -> &str {
+        match &self.node {
+            Some(node) => node.trim(),
+            None if self.obj_type.trim() == "Node" => self.obj_name.trim(),
+            None => "",
+        }
+    }
+
     /// The same event, owning its texts.
     pub fn into_owned(self) -> Event<'static> {
         Event {
@@ -118,6 +132,8 @@ impl Event<'_> {
             last_seen: self.last_seen,
             count: self.count,
             series: self.series,
+            signal: self.signal,
+            node: self.node.map(|node| Cow::Owned(node.into_owned())),
             level: self.level,
             obj_type: Cow::Owned(self.obj_type.into_owned()),
             obj_name: Cow::Owned(self.obj_name.into_owned()),
@@ -125,6 +141,28 @@ impl Event<'_> {
             message: Cow::Owned(self.message.into_owned()),
         }
     }
+}
+
+/// Notes the nodes of pods whose scheduling is in the same list: lists do not say otherwise where a pod is.
+pub fn note_nodes(events: &mut [Event<'_>]) {
+    let assigned = events.iter().filter_map(assignment).map(|(pod, node)| (pod.to_owned(), node.to_owned()));
+    let nodes: HashMap<String, String> = assigned.collect();
+    if nodes.is_empty() {
+        return;
+    }
+    for event in events.iter_mut().filter(|event| event.node.is_none() && event.obj_type.trim() == "Pod") {
+        event.node = nodes.get(event.obj_name.trim()).cloned().map(Cow::Owned);
+    }
+}
+
+/// The pod and the node of an event of the scheduler: "Successfully assigned shop/web-0 to n1".
+fn assignment<'e>(event: &'e Event<'_>) -> Option<(&'e str, &'e str)> {
+    if event.reason != "Scheduled" || event.obj_type.trim() != "Pod" {
+        return None;
+    }
+    let (_, node) = event.message.strip_prefix("Successfully assigned ")?.split_once(" to ")?;
+    let node = node.trim();
+    (!node.is_empty() && !node.contains(char::is_whitespace)).then(|| (event.obj_name.trim(), node))
 }
 
 /// An event with its target: what rules look at.

@@ -241,7 +241,6 @@ mod tests {
 
     fn change(second: i64, kind: ChangeKind, new: u64, count: u64) -> Observation {
         let event = Event {
-            series: false,
             first_seen: Time::from_seconds(100),
             last_seen: Time::from_seconds(second),
             count,
@@ -250,6 +249,7 @@ mod tests {
             obj_name: "web-1".into(),
             reason: "Failed".into(),
             message: "m".into(),
+            ..Event::default()
         };
         let target = Some(Target::new("prod", "c", "shop", "web"));
         Observation { at: Time::from_seconds(second), target, what: Seen::Change { kind, new, event } }

@@ -149,6 +149,12 @@ pub struct Story {
     /// The health of its workloads: at its end, if that ended it; before, if it is quiet but they are not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// The workloads that its cause affects, those with most pods first; up to ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub affected: Vec<AffectedWorkload>,
+    /// How many they are in all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub affected_count: u64,
     /// Why it was closed.
     pub closed_because: Option<String>,
     /// Whose mute ended while it is still open.
@@ -168,6 +174,22 @@ pub struct Story {
     /// The rule's template when the notice was made.
     #[serde(default, skip_serializing_if = "Template::is_empty")]
     pub template: Template,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A workload that suffers from the cause of an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AffectedWorkload {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub workload: String,
+    /// How many of its pods are known to suffer; 0: it is said of the workload itself.
+    pub pods: u64,
 }
 
 /// How often a reason occurred.

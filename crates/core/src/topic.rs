@@ -163,7 +163,6 @@ mod tests {
 
     fn event(reason: &'static str, message: &'static str) -> Event<'static> {
         Event {
-            series: false,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,
@@ -172,6 +171,7 @@ mod tests {
             obj_name: Cow::Borrowed("web-6d4cf56db6-x2x7v"),
             reason: Cow::Borrowed(reason),
             message: Cow::Borrowed(message),
+            ..Event::default()
         }
     }
 

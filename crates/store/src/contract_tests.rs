@@ -39,7 +39,6 @@ fn key(id: u8) -> EpisodeKey {
 
 fn series(target: &Target, id: u8, count: u64) -> SeriesRow {
     let event = Event {
-        series: false,
         first_seen: NOW,
         last_seen: NOW,
         count,
@@ -48,6 +47,7 @@ fn series(target: &Target, id: u8, count: u64) -> SeriesRow {
         obj_name: "web-0".into(),
         reason: "Failed".into(),
         message: "m".into(),
+        ..Event::default()
     };
     SeriesRow {
         target: target.clone(),

@@ -103,6 +103,7 @@ pub(crate) mod tests {
                 unlisted: None,
                 current: Vec::new(),
                 gathered: Vec::new(),
+                ..Details::default()
             }
             .into(),
             acknowledged: None,
@@ -112,6 +113,7 @@ pub(crate) mod tests {
             shape: None,
             runs: Vec::new(),
             status: None,
+            affected: 0,
         }
     }
 

@@ -130,7 +130,6 @@ mod tests {
 
     fn event(first: i64, last: i64, count: u64) -> Event<'static> {
         Event {
-            series: false,
             first_seen: Time::from_seconds(first),
             last_seen: Time::from_seconds(last),
             count,
@@ -139,6 +138,7 @@ mod tests {
             obj_name: Cow::Borrowed("web-1"),
             reason: Cow::Borrowed("BackOff"),
             message: Cow::Borrowed("Back-off"),
+            ..Event::default()
         }
     }
 

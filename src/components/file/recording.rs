@@ -365,6 +365,10 @@ pub(crate) struct WrittenEvent<'a> {
     first_seen: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     series: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    signal: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
     last_seen: String,
     count: u64,
     level: &'static str,
@@ -379,6 +383,8 @@ impl<'a> WrittenEvent<'a> {
     pub(crate) fn new(event: &'a Event<'_>, clock: &WallClock) -> Self {
         Self {
             series: event.series,
+            signal: event.signal,
+            node: event.node.as_deref(),
             first_seen: clock.write(event.first_seen),
             last_seen: clock.write(event.last_seen),
             count: event.count,

@@ -36,6 +36,14 @@ struct Raw {
     last_timestamp: Option<String>,
     event_time: Option<String>,
     series: Option<Series>,
+    source: Option<Source>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Source {
+    component: Option<String>,
+    host: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -83,6 +91,9 @@ pub fn read(text: &str) -> Option<KubeEvent> {
     let first_seen = first.or(at).or(written).unwrap_or(Time::UNKNOWN);
     let last_seen = [last, observed, at, first].into_iter().flatten().max().or(written).unwrap_or(Time::UNKNOWN);
     let count = raw.count.into_iter().chain(series.count).max().unwrap_or(1).max(1);
+    // A kubelet writes about what is on its node.
+    let kubelet = raw.source.filter(|source| source.component.as_deref() == Some("kubelet"));
+    let host = kubelet.and_then(|source| source.host).filter(|host| !host.is_empty());
     let id = match raw.metadata.uid.as_str() {
         "" => format!("{}/{}", raw.metadata.namespace, raw.metadata.name),
         uid => uid.to_owned(),
@@ -93,6 +104,8 @@ pub fn read(text: &str) -> Option<KubeEvent> {
         object_namespace: raw.involved_object.namespace.unwrap_or_default(),
         event: Event {
             series: is_series,
+            signal: false,
+            node: host.map(Into::into),
             first_seen,
             last_seen: last_seen.max(first_seen),
             count: u64::try_from(count).unwrap_or(1),

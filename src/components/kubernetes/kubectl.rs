@@ -172,6 +172,7 @@ fn event(object: &mut Map<String, Value>) -> Option<Value> {
         "lastTimestamp": of(["lastTimestamp", "deprecatedLastTimestamp"]),
         "eventTime": of(["eventTime", "eventTime"]),
         "series": series(of(["series", "series"])),
+        "source": of(["source", "deprecatedSource"]),
     }))
 }
 

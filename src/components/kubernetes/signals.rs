@@ -126,12 +126,12 @@ impl Signal<'_> {
             first_seen: at,
             last_seen: at,
             count: 1,
-            series: false,
             level: Level::Warning,
             obj_type: kind.to_owned().into(),
             obj_name: name.to_owned().into(),
             reason: reason.into(),
             message: message.into(),
+            ..Event::default()
         };
         KubeEvent { id, namespace: namespace.to_owned(), object_namespace: namespace.to_owned(), event }
     }

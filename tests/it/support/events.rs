@@ -14,7 +14,6 @@ pub fn at(seconds: i64) -> Time {
 /// A Warning of a pod; times in seconds of virtual time.
 pub fn warning(obj_name: &str, reason: &str, message: &str, count: u64, first: i64, last: i64) -> Event<'static> {
     Event {
-        series: false,
         first_seen: at(first),
         last_seen: at(last),
         count,
@@ -23,5 +22,6 @@ pub fn warning(obj_name: &str, reason: &str, message: &str, count: u64, first: i
         obj_name: obj_name.to_owned().into(),
         reason: reason.to_owned().into(),
         message: message.to_owned().into(),
+        ..Event::default()
     }
 }

@@ -52,6 +52,8 @@ pub fn story() -> Story {
         quiet_seconds: 0,
         ended_by: None,
         status: None,
+        affected: Vec::new(),
+        affected_count: 0,
         closed_because: None,
         mute_over: None,
         acknowledged: None,

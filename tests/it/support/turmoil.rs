@@ -126,7 +126,6 @@ fn trouble(dice: &mut Dice, start: Time, lasts: Duration) -> (Vec<RecordedPoll>,
 
 fn event(pod: &str, count: u64, first_seen: Time, last_seen: Time) -> Event<'static> {
     Event {
-        series: false,
         first_seen,
         last_seen,
         count,
@@ -135,6 +134,7 @@ fn event(pod: &str, count: u64, first_seen: Time, last_seen: Time) -> Event<'sta
         obj_name: pod.to_owned().into(),
         reason: "BackOff".into(),
         message: "Back-off restarting failed container 操作重试".into(),
+        ..Event::default()
     }
 }
 

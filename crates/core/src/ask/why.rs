@@ -146,6 +146,6 @@ fn held_by(held: &Held, formatter: &AnswerFormatter<'_>) -> Vec<Span> {
             formatter.fill(&formatter.texts.held_by_window(&formatter.say.at(*until)), &[window.name()])
         }
         Held::Mute { until, .. } => vec![words(formatter.texts.held_by_mute(&formatter.say.at(*until)))],
-        Held::By { incident } => vec![words(formatter.texts.held_by_incident(&incident.to_string()))],
+        Held::By { incident, .. } => vec![words(formatter.texts.held_by_incident(&incident.to_string()))],
     }
 }

@@ -34,6 +34,7 @@ impl Incident {
             shape: _,
             runs,
             status,
+            affected: _,
         } = self;
         if let Phase::Resolved { at } = phase {
             at.carry(by);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
+use super::affected::Affected;
 use super::standing::Standing;
 use super::{Joining, insert_sorted, quote};
 use crate::event::Event;
@@ -49,6 +50,12 @@ pub struct Details {
     /// The newest occurrence of an object that found no place among `objects`.
     #[serde(default)]
     pub unlisted: Option<Time>,
+    /// The nodes of its objects, and when one of them last had an occurrence; an empty name where it is not known.
+    #[serde(default)]
+    pub nodes: LiteMap<Box<str>, Time>,
+    /// The workloads that its cause affects.
+    #[serde(default)]
+    pub affected: Affected,
 }
 
 /// When podbell last heard of an object, and of which troubles.
@@ -89,6 +96,7 @@ impl Details {
     pub(super) fn record(&mut self, joining: &Joining<'_>, now: Time) -> bool {
         let event = joining.event;
         self.record_object(event, joining, now);
+        self.record_place(event, joining, now);
         let reason = clipped(event.reason.trim(), 200);
         let reasons = if joining.open { &mut self.current } else { &mut self.gathered };
         // No reason yet: nothing of the present trouble was quoted before.

@@ -26,10 +26,13 @@ pub enum Held {
         /// Its end.
         until: Time,
     },
-    /// An open incident that explains this one and that the destination hears of.
+    /// An incident that explains this one and that the destination hears of.
     By {
         /// Its number.
         incident: u64,
+        /// When it explains it no more, if its own trouble is over.
+        #[serde(default)]
+        until: Option<Time>,
     },
     /// A user muted it.
     Mute {
@@ -62,10 +65,23 @@ pub(crate) struct Holds {
     pub window: Option<(Window, Time)>,
     /// A mute, for every destination: its number and its end; of several, the one that ends last.
     pub mute: Option<(u64, Time)>,
-    /// Open incidents that explain this one, and the destinations that hear of them.
-    pub inhibitors: Vec<(u64, Vec<Destination>)>,
+    /// Incidents that explain this one.
+    pub inhibitors: Vec<Inhibitor>,
     /// When one of its targets was last read.
     pub read_at: Option<Time>,
+}
+
+/// An incident that explains another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Inhibitor {
+    /// Its number.
+    pub incident: u64,
+    /// The destinations that hear of it.
+    pub told: Vec<Destination>,
+    /// Whether it lists what it explains.
+    pub lists: bool,
+    /// When it explains it no more, if its own trouble is over.
+    pub until: Option<Time>,
 }
 
 impl Holds {
@@ -83,8 +99,8 @@ impl Holds {
             return Some(Held::Mute { mute, until });
         }
         // A destination that does not hear of the cause must hear of the consequences.
-        let by = self.inhibitors.iter().find(|(_, told)| told.contains(to))?;
-        Some(Held::By { incident: by.0 })
+        let by = self.inhibitors.iter().find(|by| by.told.contains(to))?;
+        Some(Held::By { incident: by.incident, until: by.until })
     }
 }
 

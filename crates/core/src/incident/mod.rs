@@ -3,6 +3,7 @@
 //! Owns the facts (how often, how many objects, since when) and the life (gathering, open, resolved). What is sent of
 //! it, to whom and when is decided in [`notification_state`]; how it is sent is not known here.
 
+mod affected;
 mod clock;
 mod details;
 pub mod hold;
@@ -24,6 +25,8 @@ use super::mute::Acknowledged;
 use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::series::EpisodeKey;
 use super::time::Time;
+use affected::Affected;
+pub(crate) use affected::Relief;
 pub use details::{Details, Sighting, Topic, object_key};
 use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, OBJECT_MEMORY, clipped, newest};
 use notification_state::NotificationState;
@@ -113,6 +116,9 @@ pub struct Incident {
     /// The health of its workloads, where it matters: they recovered, or it would be quiet if they were ready.
     #[serde(default)]
     pub status: Option<Status>,
+    /// How many workloads its cause affects.
+    #[serde(default)]
+    pub affected: u32,
 }
 
 /// A change that is about to join an incident.
@@ -176,6 +182,7 @@ impl Incident {
             shape: None,
             runs: Vec::new(),
             status: None,
+            affected: 0,
         }
     }
 
@@ -287,6 +294,10 @@ impl Incident {
     pub fn resolve(&mut self, at: Time) {
         self.phase = Phase::Resolved { at };
         self.end_all();
+        if self.affected > 0 {
+            self.affected = 0;
+            self.details.change(|details| details.affected = Affected::default());
+        }
     }
 
     /// Takes in an event that keeps it open but is no occurrence. Returns whether the event is about one of its
@@ -327,7 +338,6 @@ impl Incident {
     pub fn newest_event(&self) -> Event<'_> {
         let newest = &self.details.newest;
         Event {
-            series: false,
             first_seen: self.first_seen,
             last_seen: self.details.newest_seen,
             count: self.occurrences,
@@ -336,6 +346,7 @@ impl Incident {
             obj_name: newest.obj_name.as_str().into(),
             reason: newest.reason.as_str().into(),
             message: newest.message.as_str().into(),
+            ..Event::default()
         }
     }
 
@@ -377,6 +388,7 @@ impl Incident {
         let silence = u32::try_from(super::reports::slowest(event).as_secs()).unwrap_or(u32::MAX);
         self.slowest = self.slowest.max(silence);
         self.signs = self.details.signs();
+        self.note_affected();
         if !joining.over {
             self.last_sign = self.last_sign.max(now);
         }

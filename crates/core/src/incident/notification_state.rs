@@ -178,7 +178,7 @@ impl Incident {
                 // It is noted as held when it falls due, and sent when the hold ends.
                 Some(held) if notifications.held.as_ref() != Some(&held) => Some(at),
                 Some(Held::Window { until, .. } | Held::Mute { until, .. }) => Some(at.max(until)),
-                Some(Held::By { .. }) => None,
+                Some(Held::By { until, .. }) => until.map(|until| at.max(until)),
             }
         };
         self.notifications.iter().filter_map(moment).min()

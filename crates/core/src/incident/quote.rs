@@ -24,6 +24,8 @@ enum About {
     Mount,
     Sandbox,
     Metrics,
+    /// A node, or what it does to a pod.
+    Node,
     /// A job or another controller whose pods fail.
     Pods,
 }
@@ -66,6 +68,7 @@ fn of(reason: &str, message: &str) -> (Option<About>, bool) {
         }
         "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" => (Some(About::Sandbox), true),
         "SandboxChanged" => (Some(About::Sandbox), false),
+        "NodeNotReady" => (Some(About::Node), message != "Node is not ready"),
         "FailedComputeMetricsReplicas" => (Some(About::Metrics), false),
         "FailedGetResourceMetric"
         | "FailedGetContainerResourceMetric"
@@ -89,7 +92,6 @@ mod tests {
 
     fn event(reason: &str, message: &str, seen: i64) -> Event<'static> {
         Event {
-            series: false,
             first_seen: Time::default(),
             last_seen: Time::from_millis(seen * 1000),
             count: 1,
@@ -98,6 +100,7 @@ mod tests {
             obj_name: "web-1".into(),
             reason: reason.to_owned().into(),
             message: message.to_owned().into(),
+            ..Event::default()
         }
     }
 

@@ -152,6 +152,17 @@ impl Incident {
         (shows.nodes || !self.signs.nodes) && (shows.ends || !self.signs.others) && !missed
     }
 
+    /// Whether a trouble stands whose reporter would not have repeated it soon.
+    pub(crate) fn stands_in_silence(&self, shows: Shows) -> bool {
+        let rare = |one: &Standing| {
+            let every = Duration::from_secs(one.repeats.into());
+            one.ended.is_none() && one.said && (every.is_zero() || every > reports::KUBELET)
+        };
+        self.signs.standing > 0
+            && self.end_is_shown(shows)
+            && self.details.objects.values().any(|seen| seen.standing.iter().any(rare))
+    }
+
     /// The event that ended it, if it ended by an event.
     pub(crate) fn ended_by_event(&self) -> Option<&EndedBy> {
         let Signs { standing, silent, .. } = self.signs;

@@ -1,7 +1,8 @@
 //! The story of an incident: its facts, frozen for a notice.
 
+use super::details::OBJECT_MEMORY;
 use super::notification_state::Due;
-use super::{Details, Incident, Topic};
+use super::{Details, Incident, Sighting, Topic};
 use crate::health::Status;
 use crate::notice::{NoticeKind, Story};
 use crate::rules::rule::{Field, RuleSettings};
@@ -11,6 +12,8 @@ use crate::time::Time;
 const MOST_NAMES: usize = 5;
 /// How many nodes stand in for the workload.
 const MOST_NODES: usize = 2;
+/// How many affected workloads a story lists.
+const MOST_AFFECTED: usize = 10;
 /// How many services a story lists.
 const MOST_SERVICES: usize = 50;
 
@@ -34,10 +37,9 @@ impl Incident {
             in_all: self.occurrences.saturating_add(self.older),
             objects: match due.kind {
                 // At its end, all objects that it was about.
-                NoticeKind::Resolved | NoticeKind::Closed => self.details.objects.len() as u64,
-                _ => self.objects_lately(now),
-            }
-            .max(1),
+                NoticeKind::Resolved | NoticeKind::Closed => self.objects_for_people(|_| true),
+                _ => self.objects_for_people(|seen| now.since(seen.occurred) < OBJECT_MEMORY),
+            },
             object_names: self.newest_objects(),
             newest: self.details.newest.clone(),
             first_at: self.first_at,
@@ -52,6 +54,8 @@ impl Incident {
             },
             status: self.status,
             ended_by: self.ended_by_event().filter(|_| due.kind == NoticeKind::Resolved).cloned(),
+            affected: self.details.affected.named(MOST_AFFECTED),
+            affected_count: self.affected.into(),
             closed_because: None,
             mute_over: due.after_mute.clone(),
             acknowledged: self.acknowledged.clone(),
@@ -61,6 +65,16 @@ impl Incident {
             labels: rule.map(|rule| rule.labels.clone()).unwrap_or_default(),
             template: rule.map(|rule| rule.template.clone()).unwrap_or_default(),
         }
+    }
+
+    /// How many objects a story counts. Pods that suffer from their node are told by workload.
+    fn objects_for_people(&self, counts: impl Fn(&Sighting) -> bool) -> u64 {
+        let objects = self.details.objects.iter().filter(|(key, seen)| counts(seen) && self.is_named(key));
+        (objects.count() as u64).max(1)
+    }
+
+    fn is_named(&self, object_key: &str) -> bool {
+        self.affected == 0 || !object_key.starts_with("Pod/")
     }
 
     /// Since when nothing has been wrong.
@@ -86,10 +100,10 @@ impl Incident {
     /// show them say nothing.
     fn nodes_for_people(&self) -> Option<String> {
         let wide = self.group.iter().all(|(field, _)| matches!(field, Field::Source | Field::Cluster | Field::ObjType));
-        if !wide || self.details.newest.obj_type != "Node" {
+        let mut nodes: Vec<_> = self.details.objects.iter().filter(|(key, _)| key.starts_with("Node/")).collect();
+        if !wide || nodes.is_empty() {
             return None;
         }
-        let mut nodes: Vec<_> = self.details.objects.iter().filter(|(key, _)| key.starts_with("Node/")).collect();
         nodes.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
         let named: Vec<&str> = nodes.iter().take(MOST_NODES).map(|(key, _)| name_of(key)).collect();
         let more = nodes.len().saturating_sub(MOST_NODES);
@@ -123,7 +137,7 @@ impl Incident {
     }
 
     fn newest_objects(&self) -> Vec<String> {
-        let mut objects: Vec<_> = self.details.objects.iter().collect();
+        let mut objects: Vec<_> = self.details.objects.iter().filter(|(key, _)| self.is_named(key)).collect();
         objects.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
         objects.into_iter().take(MOST_NAMES).map(|(key, _)| name_of(key).to_owned()).collect()
     }

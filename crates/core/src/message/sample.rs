@@ -101,6 +101,8 @@ pub fn story() -> Story {
         acknowledged: None,
         ended_by: None,
         status: None,
+        affected: Vec::new(),
+        affected_count: 0,
         closed_because: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

@@ -75,8 +75,30 @@ impl MessageFormatter<'_> {
         let more = story.told.map_or(0, |told| story.objects.saturating_sub(told.objects));
         let more = if more > 0 { format!(" (+{})", text::number(more)) } else { String::new() };
         let after_mute = story.mute_over.as_ref().map(|_| self.texts.mute_over(added_since(story).unwrap_or(0)));
+        if story.affected_count > 0 {
+            return [after_mute.map(words)].into_iter().flatten().chain(self.affected(story)).collect();
+        }
         let often = self.how_often(story);
         vec![words(format!("{}{often}{}{objects}{more}", after_mute.unwrap_or_default(), self.texts.comma()))]
+    }
+
+    /// "14 workloads affected: shop/web (3 pods), pay/api (1 pod), +12 more".
+    fn affected(&self, story: &Story) -> Vec<Span> {
+        let mut spans = vec![words(self.texts.affected_workloads(story.affected_count))];
+        for (at, one) in story.affected.iter().enumerate() {
+            spans.push(words(if at == 0 { self.texts.colon() } else { self.texts.comma() }));
+            let place = [&one.namespace, &one.workload].map(|part| text::one_line(part, MOST_WORDS));
+            let place: Vec<String> = place.into_iter().filter(|part| !part.is_empty()).collect();
+            spans.push(data(&place.join("/")));
+            if one.pods > 0 {
+                spans.push(words(format!(" ({})", self.texts.pods(one.pods))));
+            }
+        }
+        let hidden = story.affected_count.saturating_sub(story.affected.len() as u64);
+        if hidden > 0 {
+            spans.push(words(format!("{}{}", self.texts.comma(), self.texts.more(hidden))));
+        }
+        spans
     }
 
     /// "Quiet for 15 min: shop/web BackOff, 10:02-10:41, 134 times, 6 pods."

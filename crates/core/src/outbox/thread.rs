@@ -57,6 +57,13 @@ pub struct MessageState {
     /// Its workloads, if it is quiet but they are not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_ready: Option<Health>,
+    /// How many workloads its cause affects.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub affected: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl MessageState {
@@ -67,6 +74,7 @@ impl MessageState {
             acknowledged: incident.acknowledged.is_some(),
             occurrences: incident.occurrences,
             not_ready: not_ready(incident.status),
+            affected: incident.affected.into(),
         }
     }
 
@@ -78,6 +86,7 @@ impl MessageState {
             acknowledged: story.acknowledged.is_some(),
             occurrences: story.occurrences,
             not_ready: not_ready(story.status),
+            affected: story.affected_count,
         })
     }
 }

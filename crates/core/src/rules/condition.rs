@@ -128,6 +128,7 @@ impl Field {
             Self::Cluster => "The cluster's id.",
             Self::Namespace => "The namespace.",
             Self::Service => "The service whose list shows it.",
+            Self::Node => "The node that the object is, or is on; empty where that is not known.",
         }
     }
 
@@ -145,12 +146,13 @@ impl Field {
             Self::Reason => &event.reason,
             Self::Level => event.level.as_str(),
             Self::Message => &event.message,
+            Self::Node => event.node(),
         };
         text.trim()
     }
 
     /// Every field, in the order of its discriminant.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Source,
         Self::Cluster,
         Self::Namespace,
@@ -161,6 +163,7 @@ impl Field {
         Self::Reason,
         Self::Level,
         Self::Message,
+        Self::Node,
     ];
 
     /// The word of rule files.
@@ -176,6 +179,7 @@ impl Field {
             Self::Reason => "reason",
             Self::Level => "level",
             Self::Message => "message",
+            Self::Node => "node",
         }
     }
 }

@@ -405,7 +405,6 @@ mod tests {
         let index = Index::new(keys.iter().map(|key| vec![key]));
         let target = Target::new("prod", "cls-1", "shop", "web");
         let event = Event {
-            series: false,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,
@@ -414,6 +413,7 @@ mod tests {
             obj_name: "web-0".into(),
             reason: "Failed".into(),
             message: message.into(),
+            ..Event::default()
         };
         index.candidates(&Facts::new(&Subject { target: &target, event: &event, workload: "web" }))
     }

@@ -208,8 +208,16 @@ pub(super) const HELD_RULES: Key<Described> = Key::required(
     Described(|| one_or_many_schema(&json!({"type": "string"}), 0)),
     "Names or globs of rules of this file.",
 );
-pub(super) const EQUAL: Key<Described> =
-    Key::required("equal", Described(group_by_schema), "What must be equal; both rules group by it.");
+pub(super) const EQUAL: Key<Described> = Key::required(
+    "equal",
+    Described(group_by_schema),
+    "What must be equal; both rules group by it. `node` needs no grouping: every node of what is held must be one that the cause is about.",
+);
+pub(super) const INTO: Key<Words<()>> = Key::optional(
+    "into",
+    Words("where it is listed", &[("cause", ())]),
+    "`cause`: the cause's message lists the workloads that are held, and they are told only if they outlive the cause by 5 min [default: held until the cause is over].",
+);
 
 pub(super) const PLANNED_NAME: Key<Text> = Key::required("name", Text("a name"), "What people call it.");
 pub(super) const FROM: Key<Described> = Key::optional(
@@ -317,7 +325,7 @@ fn active_schema() -> Json {
 }
 
 fn inhibit_schema() -> Json {
-    one_or_many_schema(&map_schema("", &[&HELD_RULES, &EQUAL]), 0)
+    one_or_many_schema(&map_schema("", &[&HELD_RULES, &EQUAL, &INTO]), 0)
 }
 
 fn mention_schema() -> Json {

@@ -124,6 +124,8 @@ pub enum Field {
     Level,
     /// The event's message.
     Message,
+    /// The node that the object is, or is on.
+    Node,
 }
 
 /// The counts at which an open incident is notified of again.

@@ -29,6 +29,17 @@ pub struct Claim {
     pub destinations: Vec<Destination>,
 }
 
+/// What a rule is held back by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inhibited {
+    /// The other rule.
+    pub by: RuleId,
+    /// The values that must be equal, see [`super::quiet::Inhibit`].
+    pub equal: Vec<Field>,
+    /// Whether the other rule's incident lists what it holds back.
+    pub into_cause: bool,
+}
+
 /// All checked rules.
 #[derive(Debug)]
 pub struct Rules {
@@ -44,8 +55,8 @@ pub struct Rules {
     levels: Vec<Level>,
     /// The other rules of a rule's family.
     relatives: HashMap<RuleId, Vec<RuleId>>,
-    /// Which rules inhibit a rule, and which values must be equal.
-    inhibited_by: HashMap<RuleId, Vec<(RuleId, Vec<Field>)>>,
+    /// What each rule is held back by.
+    inhibited_by: HashMap<RuleId, Vec<Inhibited>>,
     maintenance: Vec<Maintenance>,
 }
 
@@ -103,7 +114,7 @@ impl Rules {
     }
 
     /// The rules whose open incidents hold those of this rule, and which values must be equal.
-    pub fn inhibited_by(&self, id: RuleId) -> &[(RuleId, Vec<Field>)] {
+    pub fn inhibited_by(&self, id: RuleId) -> &[Inhibited] {
         self.inhibited_by.get(&id).map_or(&[], Vec::as_slice)
     }
 
@@ -240,12 +251,13 @@ fn relatives(rules: &[Rule]) -> HashMap<RuleId, Vec<RuleId>> {
 }
 
 /// For each rule those that inhibit it.
-fn inhibited_by(rules: &[Rule], by_key: &HashMap<RuleKey, RuleId>) -> HashMap<RuleId, Vec<(RuleId, Vec<Field>)>> {
-    let mut held: HashMap<RuleId, Vec<(RuleId, Vec<Field>)>> = HashMap::new();
+fn inhibited_by(rules: &[Rule], by_key: &HashMap<RuleKey, RuleId>) -> HashMap<RuleId, Vec<Inhibited>> {
+    let mut held: HashMap<RuleId, Vec<Inhibited>> = HashMap::new();
     for (id, rule) in (0..).map(RuleId).zip(rules) {
         for inhibit in &rule.settings.inhibits {
             if let Some(other) = by_key.get(&inhibit.rule) {
-                held.entry(*other).or_default().push((id, inhibit.equal.clone()));
+                let (equal, into_cause) = (inhibit.equal.clone(), inhibit.into_cause);
+                held.entry(*other).or_default().push(Inhibited { by: id, equal, into_cause });
             }
         }
     }
@@ -309,7 +321,6 @@ mod tests {
     fn said(rules: &Rules, level: Level, reason: &str, message: &str) -> Vec<String> {
         let target = Target::new("prod", "cls-1", "shop", "web");
         let event = Event {
-            series: false,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,
@@ -318,6 +329,7 @@ mod tests {
             obj_name: "web-6d4cf56db6-x2x7v".into(),
             reason: reason.into(),
             message: message.into(),
+            ..Event::default()
         };
         let claims = rules.claims(&Subject { target: &target, event: &event, workload: "web" });
         claims

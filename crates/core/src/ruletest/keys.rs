@@ -6,12 +6,15 @@ use serde_json::{Value as Json, json};
 
 use super::{read, row};
 use crate::event::Level;
+use crate::health::WorkloadKind;
 use crate::notice::NoticeKind;
 use crate::rules::keys::SEVERITIES;
 use crate::rules::rule::Severity;
 use crate::time::Time;
 use crate::yaml::MAY_SAY_VERSION;
-use crate::yaml::key::{AtLeast, Described, Key, Own, Row, Text, Words, file_schema, map_schema, one_or_many_schema};
+use crate::yaml::key::{
+    AtLeast, Described, Key, Number, Own, Row, Text, Truth, Words, file_schema, map_schema, one_or_many_schema,
+};
 
 pub(super) const RULE_FILES: Key<Described> =
     Key::required("rule_files", Described(texts), "Paths and globs, relative to the test file.");
@@ -50,10 +53,43 @@ pub(super) const OBJ_TYPE: Said = Key::with_default("objType", SAID, "Pod", "The
 pub(super) const OBJ_NAME: Said = Key::optional("objName", SAID, "The object's name.");
 pub(super) const REASON: Said = Key::optional("reason", SAID, "The event's short machine word.");
 pub(super) const MESSAGE: Said = Key::optional("message", SAID, "The event's text.");
+pub(super) const NODE: Said = Key::optional("node", SAID, "The node that the object is on.");
+pub(super) const SIGNAL: Key<Truth> = Key::with_default(
+    "signal",
+    Truth,
+    "false",
+    "Whether a source makes it of an object's state, see docs/kubernetes.md; it is matched like any other.",
+);
 pub(super) const COUNTS: Key<Own<Vec<super::Cell>>> = Key::required(
     "counts",
     Own { read: row::read, schema: counts_schema },
     "What successive polls show: counts, 12x20 for 20 polls, _ for absent, ! for a failed poll.",
+);
+
+pub(super) const HEALTH: Key<Described> = Key::optional(
+    "health",
+    Described(health_schema),
+    "How many pods of a workload are ready, poll by poll; without it nothing is known of that.",
+);
+pub(super) const KIND: Key<Words<WorkloadKind>> = Key::with_default(
+    "kind",
+    Words(
+        "a kind of workload",
+        &[
+            ("Deployment", WorkloadKind::Deployment),
+            ("StatefulSet", WorkloadKind::StatefulSet),
+            ("DaemonSet", WorkloadKind::DaemonSet),
+        ],
+    ),
+    "Deployment",
+    "The kind of workload.",
+);
+pub(super) const WORKLOAD: Key<Text> = Key::required("name", Text("a name"), "The workload's name.");
+pub(super) const WANTED: Key<Number> = Key::required("wanted", Number(0, 100_000), "How many pods it should have.");
+pub(super) const READY: Key<Own<Vec<super::Cell>>> = Key::required(
+    "ready",
+    Own { read: row::read_ready, schema: ready_schema },
+    "How many are ready: numbers, 3x20 for 20 polls, _ where it is not known.",
 );
 
 pub(super) const AT: Key<AtLeast> =
@@ -86,14 +122,20 @@ pub fn schema() -> Json {
 }
 
 fn tests_schema() -> Json {
-    let one = map_schema("One test.", &[&NAME, &START, &EVERY, &TARGET, &EVENTS, &EXPECT]);
+    let one = map_schema("One test.", &[&NAME, &START, &EVERY, &TARGET, &EVENTS, &HEALTH, &EXPECT]);
     json!({"type": "array", "items": one})
 }
 
 fn events_schema() -> Json {
-    let own: [&dyn Row; 6] = [&LEVEL, &OBJ_TYPE, &OBJ_NAME, &REASON, &MESSAGE, &COUNTS];
+    let own: [&dyn Row; 8] = [&LEVEL, &OBJ_TYPE, &OBJ_NAME, &REASON, &MESSAGE, &NODE, &SIGNAL, &COUNTS];
     let rows: Vec<&dyn Row> = PLACE.into_iter().chain(own).collect();
     json!({"type": "array", "items": map_schema("One series in successive polls.", &rows)})
+}
+
+fn health_schema() -> Json {
+    let own: [&dyn Row; 4] = [&KIND, &WORKLOAD, &WANTED, &READY];
+    let rows: Vec<&dyn Row> = PLACE.into_iter().chain(own).collect();
+    json!({"type": "array", "items": map_schema("A workload in successive polls.", &rows)})
 }
 
 fn expect_schema() -> Json {
@@ -103,10 +145,15 @@ fn expect_schema() -> Json {
 }
 
 fn counts_schema() -> Json {
-    let cells = json!({"anyOf": [
-        {"type": "integer", "minimum": 1},
-        {"type": "string", "pattern": "^\\s*(([1-9][0-9]*|_|!)(x[1-9][0-9]*)?\\s*)+$"},
-    ]});
+    cells_schema(1, "^\\s*(([1-9][0-9]*|_|!)(x[1-9][0-9]*)?\\s*)+$")
+}
+
+fn ready_schema() -> Json {
+    cells_schema(0, "^\\s*(([0-9]+|_)(x[1-9][0-9]*)?\\s*)+$")
+}
+
+fn cells_schema(least: u64, words: &str) -> Json {
+    let cells = json!({"anyOf": [{"type": "integer", "minimum": least}, {"type": "string", "pattern": words}]});
     json!({"anyOf": [cells, {"type": "array", "items": cells, "minItems": 1}]})
 }
 

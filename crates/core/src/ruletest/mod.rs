@@ -23,6 +23,7 @@ pub use crate::yaml::write_duration as offset;
 
 use super::diagnostic::Source;
 use super::event::{Level, Target};
+use super::health::WorkloadKind;
 use super::notice::NoticeKind;
 use super::rules::rule::{Destination, Severity};
 use super::rules::{Pattern, Rules};
@@ -52,6 +53,8 @@ pub struct Case {
     pub every: Duration,
     /// What the polls show.
     pub rows: Vec<Row>,
+    /// The health of workloads, as far as it is known.
+    pub health: Vec<HealthRow>,
     /// The notices that must come, and no others.
     pub expected: Vec<Expected>,
 }
@@ -71,8 +74,27 @@ pub struct Row {
     pub reason: String,
     /// Free text.
     pub message: String,
+    /// The node that the object is on; empty: not known.
+    pub node: String,
+    /// Whether a source makes it of an object's state.
+    pub signal: bool,
     /// What each poll shows of it.
     pub cells: Vec<Cell>,
+}
+
+/// The health of a workload in successive polls.
+#[derive(Clone, Debug)]
+pub struct HealthRow {
+    /// The target of its events.
+    pub target: Target,
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many pods it should have.
+    pub wanted: u32,
+    /// How many are ready.
+    pub ready: Vec<Cell>,
 }
 
 /// A notice that must come. Fields that are `None` are not compared.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::{Case, Expected, Row, TestFile, keys};
+use super::{Case, Expected, HealthRow, Row, TestFile, keys};
 use crate::diagnostic::{Diagnostic, Source, meant_or};
 use crate::event::Target;
 use crate::rules::rule::RuleKey;
@@ -87,6 +87,8 @@ fn one_case(node: &Node, reader: &mut Reader) -> Option<Case> {
     let events = keys::EVENTS.node(&mut map, reader).map_or(&[][..], |node| reader.list(node, "a list of events"));
     let base = target.unwrap_or(nowhere);
     let rows: Vec<Row> = events.iter().filter_map(|node| one_row(node, &base, reader)).collect();
+    let health = keys::HEALTH.node(&mut map, reader).map_or(&[][..], |node| reader.list(node, "a list of workloads"));
+    let health: Vec<HealthRow> = health.iter().filter_map(|node| one_workload(node, &base, reader)).collect();
     let expected = match map.take(keys::EXPECT.name()) {
         Some(node) => reader.list(node, "a list of notices").iter().filter_map(|node| expected(node, reader)).collect(),
         None => {
@@ -96,7 +98,7 @@ fn one_case(node: &Node, reader: &mut Reader) -> Option<Case> {
         }
     };
     map.finish(reader);
-    Some(Case { name: name?, at, start: start?, every: every?, rows, expected })
+    Some(Case { name: name?, at, start: start?, every: every?, rows, health, expected })
 }
 
 pub(super) fn start(node: &Node, reader: &mut Reader) -> Option<Time> {
@@ -134,6 +136,8 @@ fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
     let target = target(&mut map, base, reader);
     let level = keys::LEVEL.take(&mut map, reader);
     let texts = [keys::OBJ_TYPE, keys::OBJ_NAME, keys::REASON, keys::MESSAGE].map(|key| key.take(&mut map, reader));
+    let node = keys::NODE.take(&mut map, reader).unwrap_or_default();
+    let signal = keys::SIGNAL.take(&mut map, reader);
     let counts = keys::COUNTS.take(&mut map, reader);
     map.finish_with(reader, |key| match key {
         "count" => Some("a row has `counts`, one for each poll"),
@@ -142,7 +146,19 @@ fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
     });
     let [obj_type, obj_name, reason, message] = texts.map(Option::unwrap_or_default);
     let obj_type = if obj_type.is_empty() { "Pod".to_owned() } else { obj_type };
-    Some(Row { target, level: level?, obj_type, obj_name, reason, message, cells: counts? })
+    Some(Row { target, level: level?, obj_type, obj_name, reason, message, node, signal: signal?, cells: counts? })
+}
+
+fn one_workload(node: &Node, base: &Target, reader: &mut Reader) -> Option<HealthRow> {
+    let mut map =
+        reader.map(node, "a workload such as {kind: Deployment, name: web, wanted: 3, ready: \"3 1x20 3\"}")?;
+    let target = target(&mut map, base, reader);
+    let kind = keys::KIND.take(&mut map, reader);
+    let name = keys::WORKLOAD.take(&mut map, reader);
+    let wanted = keys::WANTED.take(&mut map, reader).and_then(|wanted| u32::try_from(wanted).ok());
+    let ready = keys::READY.take(&mut map, reader);
+    map.finish(reader);
+    Some(HealthRow { target, kind: kind?, name: name?.into(), wanted: wanted?, ready: ready? })
 }
 
 fn expected(node: &Node, reader: &mut Reader) -> Option<Expected> {

@@ -16,8 +16,26 @@ pub enum Cell {
     Failed,
 }
 
-/// Reads a row. Of several mistakes the first is noted.
+/// Reads what polls show of a series.
 pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<Vec<Cell>> {
+    // A count of 0 is a mistake: the API shows no entry that never happened.
+    let help = "a count, `_` for absent, `!` for a failed poll, and `x20` behind it for 20 of them";
+    let cells = cells(node, reader, |cell| *cell != Cell::Count(0), help)?;
+    if !cells.iter().any(|cell| matches!(cell, Cell::Count(_))) {
+        reader.error_help(&node.span, "no poll shows this event", "write at least one count");
+        return None;
+    }
+    Some(cells)
+}
+
+/// Reads how many pods of a workload are ready.
+pub(super) fn read_ready(node: &Node, reader: &mut Reader) -> Option<Vec<Cell>> {
+    let help = "how many are ready, `_` where that is not known, and `x20` behind it for 20 polls";
+    cells(node, reader, |cell| *cell != Cell::Failed, help)
+}
+
+/// Reads a row. Of several mistakes the first is noted.
+fn cells(node: &Node, reader: &mut Reader, may_be: fn(&Cell) -> bool, help: &str) -> Option<Vec<Cell>> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
@@ -26,10 +44,9 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<Vec<Cell>> {
     for item in items {
         let text = reader.text(item, "counts such as `1 3 12x20`")?;
         for word in text.split_whitespace() {
-            let (cell, times) = match word_of(word) {
+            let (cell, times) = match word_of(word).filter(|(cell, _)| may_be(cell)) {
                 Some(read) => read,
                 None => {
-                    let help = "a count, `_` for absent, `!` for a failed poll, and `x20` behind it for 20 of them";
                     reader.error_help(&item.span, format!("`{word}` is no count"), help);
                     return None;
                 }
@@ -40,10 +57,6 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<Vec<Cell>> {
             }
             cells.extend(std::iter::repeat_n(cell, times));
         }
-    }
-    if !cells.iter().any(|cell| matches!(cell, Cell::Count(_))) {
-        reader.error_help(&node.span, "no poll shows this event", "write at least one count");
-        return None;
     }
     Some(cells)
 }
@@ -56,8 +69,7 @@ fn word_of(word: &str) -> Option<(Cell, usize)> {
     let cell = match cell {
         "_" => Cell::Absent,
         "!" => Cell::Failed,
-        // A count of 0 is a mistake: the API shows no entry that never happened.
-        count => Cell::Count(count.parse().ok().filter(|count| *count > 0)?),
+        count => Cell::Count(count.parse().ok()?),
     };
     Some((cell, times))
 }
@@ -81,7 +93,7 @@ mod tests {
             ("12x20", Some((Cell::Count(12), 20))),
             ("_", Some((Cell::Absent, 1))),
             ("!x3", Some((Cell::Failed, 3))),
-            ("0", None),
+            ("0", Some((Cell::Count(0), 1))),
             ("3x0", None),
             ("-1", None),
             ("x3", None),

@@ -9,9 +9,10 @@ use jiff::tz::TimeZone;
 use super::coverage::Coverage;
 use super::read::is_called;
 use super::row::{self, Cell};
-use super::{Case, Expected, offset};
+use super::{Case, Expected, HealthRow, offset};
 use crate::backtest;
 use crate::event::{Event, Subject, Target};
+use crate::health::{Health, HealthReport};
 use crate::message::{Language, Style, compose};
 use crate::notice::{Notice, NoticeBody, NoticeKind};
 use crate::replay::{Outcomes, Replay};
@@ -93,6 +94,10 @@ pub fn run(case: &Case, setup: &Arc<Setup>, coverage: &mut Coverage) -> Verdict 
             }
             outcomes.add(replay.observe(target, &list, at));
         }
+        let reports = reports(&case.health, poll);
+        if !reports.is_empty() {
+            outcomes.add(replay.health(&reports, at));
+        }
     }
     // Notices that the last poll caused count; those that the next one would cause do not.
     let end = moment(case, polls).minus(Duration::from_millis(1));
@@ -100,6 +105,29 @@ pub fn run(case: &Case, setup: &Arc<Setup>, coverage: &mut Coverage) -> Verdict 
     coverage.told(&outcomes.notices);
     let told = outcomes.notices.iter().filter_map(|notice| actual(notice, case)).collect();
     Verdict { waiting: waiting(&replay, setup, case), ..compare(told, &case.expected) }
+}
+
+/// What the workloads' controllers report with a poll: what differs from the poll before.
+fn reports(health: &[HealthRow], poll: usize) -> Vec<HealthReport> {
+    let shown = |row: &HealthRow, poll| match row::at(&row.ready, poll) {
+        Cell::Count(ready) => {
+            let ready = u32::try_from(ready).unwrap_or(u32::MAX);
+            Some(Health { wanted: row.wanted, ready, rolling_out: false })
+        }
+        Cell::Absent | Cell::Failed => None,
+    };
+    let changed = health.iter().filter(|row| match poll.checked_sub(1) {
+        Some(before) => shown(row, before) != shown(row, poll),
+        None => shown(row, poll).is_some(),
+    });
+    let report = |row: &HealthRow| HealthReport {
+        target: row.target.clone(),
+        kind: row.kind,
+        name: row.name.clone(),
+        health: shown(row, poll),
+        deleted: false,
+    };
+    changed.map(report).collect()
 }
 
 fn moment(case: &Case, poll: usize) -> Time {
@@ -136,7 +164,6 @@ impl<'a> Played<'a> {
         };
         self.last = Some((count, last_seen));
         self.shown = Some(Event {
-            series: false,
             first_seen,
             last_seen,
             count,
@@ -145,6 +172,9 @@ impl<'a> Played<'a> {
             obj_name: self.row.obj_name.as_str().into(),
             reason: self.row.reason.as_str().into(),
             message: self.row.message.as_str().into(),
+            signal: self.row.signal,
+            node: (!self.row.node.is_empty()).then(|| self.row.node.as_str().into()),
+            ..Event::default()
         });
     }
 }

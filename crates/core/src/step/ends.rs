@@ -45,8 +45,11 @@ impl State {
                 ended |= incident.deleted(gone, at);
             }
             if ended {
+                let rule = incident.rule.clone();
                 turn.writes.incidents.insert(id);
                 self.schedule(id, turn.setup, turn.now);
+                // What it explained is told if it goes on.
+                self.release(turn.setup, &rule);
             }
         }
     }

@@ -5,13 +5,15 @@
 //! incident that explains the others: those that outlive it are sent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Setup, State, Turn};
 use crate::event::Subject;
-use crate::incident::hold::{Held, Holds, Window};
-use crate::incident::{Incident, Phase};
+use crate::health::Status;
+use crate::incident::hold::{Held, Holds, Inhibitor, Window};
+use crate::incident::{Incident, Phase, Relief};
 use crate::notice::Info;
 use crate::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use crate::rules::{Facts, RuleId, Severity};
@@ -20,6 +22,8 @@ use crate::time::Time;
 /// Bounds per window: on the incidents that are remembered, and on the names of those that ended.
 const MOST_INCIDENTS: usize = 10_000;
 const MOST_NAMED: usize = 20;
+/// How long what a cause explains must go on after the cause is over to be told by itself.
+const OUTLIVES: Duration = Duration::from_secs(300);
 
 /// What a window keeps from a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,18 +55,57 @@ impl State {
         }
     }
 
-    /// Open incidents that explain this one, and the destinations that hear of them.
-    fn inhibitors(&self, setup: &Setup, rule: RuleId, incident: &Incident, now: Time) -> Vec<(u64, Vec<Destination>)> {
+    /// Incidents that explain this one.
+    fn inhibitors(&self, setup: &Setup, rule: RuleId, incident: &Incident, now: Time) -> Vec<Inhibitor> {
         let mut found = Vec::new();
-        for (by, equal) in setup.rules.inhibited_by(rule) {
-            let settings = &setup.rules.get(*by).settings;
-            let ids = self.inhibiting.get(&settings.key).into_iter().flatten();
-            let open = ids.filter_map(|id| self.incidents.get(id)).filter(|other| other.phase == Phase::Open);
-            let explains =
-                open.filter(|other| equal.iter().all(|field| value(other, *field) == value(incident, *field)));
-            found.extend(explains.map(|other| (other.id, listeners(setup, settings, other, now))));
+        for inhibited in setup.rules.inhibited_by(rule) {
+            let settings = &setup.rules.get(inhibited.by).settings;
+            for id in self.inhibiting.get(&settings.key).into_iter().flatten().filter(|id| **id != incident.id) {
+                let Some(other) = self.incidents.get(id).filter(|other| other.phase != Phase::Gathering) else {
+                    continue;
+                };
+                let until = match relief(other, incident, &inhibited.equal, now) {
+                    Relief::NotAbout => continue,
+                    Relief::Stands => None,
+                    Relief::Since(_) if !inhibited.into_cause => continue,
+                    Relief::Since(at) => match self.outlives(incident, at, now) {
+                        Outlives::Yes => continue,
+                        Outlives::From(until) => Some(until),
+                        Outlives::NotYet => None,
+                    },
+                };
+                let told = listeners(setup, settings, other, now);
+                found.push(Inhibitor { incident: other.id, told, lists: inhibited.into_cause, until });
+            }
         }
         found
+    }
+
+    /// Whether an incident goes on although its cause is over since `at`.
+    fn outlives(&self, incident: &Incident, at: Time, now: Time) -> Outlives {
+        let from = at.plus(OUTLIVES);
+        if now < from {
+            return Outlives::From(from);
+        }
+        match self.status(incident) {
+            Some(Status::Ready { .. }) => Outlives::NotYet,
+            Some(Status::NotReady { .. }) => Outlives::Yes,
+            // Nothing is known of its health: it goes on if it has said so, or if the end of its trouble is still missing.
+            None if incident.last_sign >= from || incident.stands_in_silence(self.shows(incident)) => Outlives::Yes,
+            None => Outlives::NotYet,
+        }
+    }
+
+    /// Lists an incident in those that explain it.
+    pub(super) fn list_in_causes(&mut self, id: u64, holds: &Holds, turn: &mut Turn<'_>) {
+        for by in holds.inhibitors.iter().filter(|by| by.lists && by.until.is_none()) {
+            let Some(incident) = self.incidents.remove(&id) else { return };
+            let cause = self.incidents.get_mut(&by.incident).filter(|cause| cause.phase == Phase::Open);
+            if incident.phase == Phase::Open && cause.is_some_and(|cause| cause.affect(&incident)) {
+                turn.writes.incidents.insert(by.incident);
+            }
+            self.incidents.insert(id, incident);
+        }
     }
 
     /// Indexes an incident whose rule inhibits others.
@@ -179,6 +222,38 @@ impl State {
     pub fn held(&self, key: &HeldKey) -> Option<&HeldBack> {
         self.held.get(key)
     }
+}
+
+/// Whether an incident goes on although its cause is over.
+enum Outlives {
+    /// It does.
+    Yes,
+    /// It does if it is still there then.
+    From(Time),
+    /// It seems to recover.
+    NotYet,
+}
+
+/// Whether `cause` explains an incident, as far as these values tell.
+fn relief(cause: &Incident, incident: &Incident, equal: &[Field], now: Time) -> Relief {
+    if equal.iter().any(|field| *field != Field::Node && value(cause, *field) != value(incident, *field)) {
+        return Relief::NotAbout;
+    }
+    if !equal.contains(&Field::Node) {
+        return match cause.phase {
+            Phase::Gathering => Relief::NotAbout,
+            Phase::Open => Relief::Stands,
+            Phase::Resolved { at } => Relief::Since(at),
+        };
+    }
+    // Each of its nodes must be explained; the last of them to recover counts.
+    let reliefs = incident.nodes_lately(now).into_iter().map(|node| cause.relief(node));
+    let worse = |one: Relief, other: Relief| match (one, other) {
+        (Relief::NotAbout, _) | (_, Relief::NotAbout) => Relief::NotAbout,
+        (Relief::Stands, _) | (_, Relief::Stands) => Relief::Stands,
+        (Relief::Since(one), Relief::Since(other)) => Relief::Since(one.max(other)),
+    };
+    reliefs.reduce(worse).unwrap_or(Relief::NotAbout)
 }
 
 /// The destinations that hear of an incident: those that were notified and, if no window holds it, those that will be.

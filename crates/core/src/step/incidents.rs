@@ -92,6 +92,7 @@ impl State {
             turn.writes.incidents.insert(id);
             self.note_windows(id, false, turn);
         }
+        self.list_in_causes(id, &holds, turn);
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         if incident.drop_outdated(turn.now) {
             turn.writes.incidents.insert(id);

@@ -303,7 +303,6 @@ mod tests {
         let forgotten = (0..MANY).map(|number| (target.clone(), key(number))).collect();
         let mut writes = Writes { forgotten, ..Writes::default() };
         let event = Event {
-            series: false,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,
@@ -312,6 +311,7 @@ mod tests {
             obj_name: "web-0".into(),
             reason: "Failed".into(),
             message: "m".into(),
+            ..Event::default()
         };
         let baseline = (0..MANY).map(|number| (key(number * 2), event.clone())).collect();
         record(&target, Diff { baseline, ..Diff::default() }, Time::default(), &mut writes);

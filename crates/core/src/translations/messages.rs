@@ -116,6 +116,8 @@ translations! {
     quiet_but_not_ready(at, ready): "No new event since {at}, but {ready}.", "自 {at} 起无新事件，但 {ready}。";
     ready(ready, wanted): "{ready} of {wanted} ready", "{wanted} 个 Pod 中 {ready} 个就绪";
     ready_in_rollout(ready, wanted): "{ready} of {wanted} ready, a rollout is under way", "{wanted} 个 Pod 中 {ready} 个就绪，正在发布";
+    /// What the cause of an incident reaches.
+    affected_workloads(n): "{n} {n|workload|workloads} affected", "影响 {n} 个工作负载";
     never_told: "This is the first message about it: it was over before one could be sent.", "这是关于该告警的第一条消息：未及发送，告警已经结束。";
     closed: "Closed: ", "已关闭：";
     closed_by_service: "Closed, service deleted: ", "服务已删除，告警关闭：";

@@ -22,8 +22,11 @@ use crate::time::Time;
 pub struct Inhibit {
     /// The other rule, of the same file: a team cannot silence another one.
     pub rule: RuleKey,
-    /// The values that must be equal; both rules group by them, so each incident has one value.
+    /// The values that must be equal. Both rules group by them, so each incident has one value; but for the node, where
+    /// every node of the other incident must be one that this one is about.
     pub equal: Vec<Field>,
+    /// Whether this incident lists what it holds back, which then is told by itself only if it outlives the cause.
+    pub into_cause: bool,
 }
 
 /// Planned work: until its end, notices of what it is about are held back.

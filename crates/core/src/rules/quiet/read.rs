@@ -205,6 +205,7 @@ pub struct Planned {
 pub struct RawInhibit {
     rules: Vec<(Pattern, Range<usize>)>,
     equal: Vec<(Field, Range<usize>)>,
+    into_cause: bool,
     at: Range<usize>,
 }
 
@@ -216,7 +217,7 @@ pub(crate) fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawIn
     let mut all = Vec::new();
     for item in reader.one_or_many(node) {
         let Some(mut map) = reader.map(item, WHAT) else { continue };
-        let mut raw = RawInhibit { rules: Vec::new(), equal: Vec::new(), at: map.head() };
+        let mut raw = RawInhibit { rules: Vec::new(), equal: Vec::new(), into_cause: false, at: map.head() };
         for item in keys::HELD_RULES.node(&mut map, reader).map_or(&[][..], |node| reader.one_or_many(node)) {
             let Some(text) = reader.text(item, "the name of a rule of this file, or a glob") else { continue };
             let pattern = reader.accept(&item.span, Pattern::parse(text));
@@ -227,6 +228,7 @@ pub(crate) fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawIn
                 reader.word(item, "a key that both rules group by", &words).map(|field| (field, item.span.clone())),
             );
         }
+        raw.into_cause = keys::INTO.take(&mut map, reader).is_some();
         map.finish(reader);
         all.push(raw);
     }
@@ -255,7 +257,8 @@ pub fn resolve(rules: &mut [(&mut Rule, Vec<RawInhibit>)], reader: &mut Reader) 
                 }
                 for other in meant {
                     group_by_all(other, raw, reader);
-                    rule.settings.inhibits.push(Inhibit { rule: other.settings.key.clone(), equal: equal.clone() });
+                    let (rule_key, equal, into_cause) = (other.settings.key.clone(), equal.clone(), raw.into_cause);
+                    rule.settings.inhibits.push(Inhibit { rule: rule_key, equal, into_cause });
                 }
             }
         }
@@ -263,9 +266,10 @@ pub fn resolve(rules: &mut [(&mut Rule, Vec<RawInhibit>)], reader: &mut Reader) 
     refuse_circles(rules, reader);
 }
 
-/// Only values that a rule groups by can be compared: each of its incidents has one of them.
+/// Only values that a rule groups by can be compared: each of its incidents has one of them. Nodes are known of every
+/// incident.
 fn group_by_all(rule: &Rule, raw: &RawInhibit, reader: &mut Reader) {
-    for (field, span) in &raw.equal {
+    for (field, span) in raw.equal.iter().filter(|(field, _)| *field != Field::Node) {
         if !rule.settings.group_by.contains(field) {
             let name = &rule.settings.key.name;
             let help = format!("add `{field}` to its `group_by`, or compare another value");

@@ -71,7 +71,6 @@ impl EventQueries for Snapshot<'_> {
 fn seen(row: &Row<'_>) -> rusqlite::Result<Seen> {
     let text = |at| row.get::<_, String>(at).map(std::borrow::Cow::Owned);
     let event = Event {
-        series: false,
         first_seen: Time::from_millis(row.get(4)?),
         last_seen: Time::from_millis(row.get(5)?),
         count: load::id(row, 6)?,
@@ -80,6 +79,7 @@ fn seen(row: &Row<'_>) -> rusqlite::Result<Seen> {
         obj_name: text(9)?,
         reason: text(10)?,
         message: text(11)?,
+        ..Event::default()
     };
     Ok(Seen { target: super::target(row)?, event, silent: row.get(12)? })
 }
@@ -115,7 +115,6 @@ fn change(row: &Row<'_>, kind: i64, last_seen: Time) -> rusqlite::Result<Option<
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(1, other)),
     };
     let event = Event {
-        series: false,
         first_seen: Time::from_millis(row.get(5)?),
         last_seen,
         count: load::id(row, 3)?,
@@ -124,6 +123,7 @@ fn change(row: &Row<'_>, kind: i64, last_seen: Time) -> rusqlite::Result<Option<
         obj_name: row.get::<_, String>(12)?.into(),
         reason: row.get::<_, String>(13)?.into(),
         message: row.get::<_, String>(14)?.into(),
+        ..Event::default()
     };
     Ok(Some(Observed::Change { kind, new: load::id(row, 2)?, event }))
 }

@@ -1,0 +1,146 @@
+//! What the cause of an incident reaches: the nodes that it is about, and the workloads whose pods suffer from it.
+
+use std::collections::BTreeSet;
+
+use litemap::LiteMap;
+use serde::{Deserialize, Serialize};
+
+use super::details::OBJECT_MEMORY;
+use super::{Details, Incident, Joining, Phase, fold_name, insert_sorted};
+use crate::event::Event;
+use crate::notice::AffectedWorkload;
+use crate::reports;
+use crate::time::Time;
+
+/// Most nodes kept per incident.
+const MOST_NODES: usize = 100;
+/// Most workloads kept per incident, and most pods of each.
+const MOST_WORKLOADS: usize = 500;
+const MOST_PODS: usize = 500;
+
+/// The pods of a workload that suffer, folded to 32 bits, sorted; by `namespace/workload`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affected(LiteMap<Box<str>, Vec<u32>>);
+
+/// Whether an incident explains what happens on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relief {
+    /// It is not about that node.
+    NotAbout,
+    /// Its trouble there goes on.
+    Stands,
+    /// Its trouble there is over since then.
+    Since(Time),
+}
+
+impl Affected {
+    /// Adds a pod of a workload. Returns whether it is new.
+    fn add(&mut self, place: &str, pod: &str) -> bool {
+        if !self.0.contains_key(place) {
+            if self.0.len() >= MOST_WORKLOADS {
+                return false;
+            }
+            self.0.insert(place.into(), Vec::new());
+        }
+        let Some(pods) = self.0.get_mut(place).filter(|pods| pods.len() < MOST_PODS) else { return false };
+        insert_sorted(pods, fold_name(pod))
+    }
+
+    /// How many workloads.
+    pub(super) fn workloads(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The workloads for a story, those with most pods first.
+    pub(super) fn named(&self, most: usize) -> Vec<AffectedWorkload> {
+        let mut all: Vec<(&str, usize)> = self.0.iter().map(|(place, pods)| (&**place, pods.len())).collect();
+        all.sort_by_key(|(place, pods)| (std::cmp::Reverse(*pods), *place));
+        let named = |(place, pods): (&str, usize)| {
+            let (namespace, workload) = place.split_once('/').unwrap_or(("", place));
+            AffectedWorkload { namespace: namespace.to_owned(), workload: workload.to_owned(), pods: pods as u64 }
+        };
+        all.into_iter().take(most).map(named).collect()
+    }
+}
+
+impl Details {
+    /// Notes where an event's object is, and the pod if it suffers from its node.
+    pub(super) fn record_place(&mut self, event: &Event<'_>, joining: &Joining<'_>, now: Time) {
+        // Also that it is not known: then nothing about a node explains the incident.
+        let node = super::clipped(event.node(), super::MOST_NAME_CHARS).into_boxed_str();
+        if self.nodes.len() >= MOST_NODES && !self.nodes.contains_key(&node) {
+            self.nodes.retain(|_, seen| now.since(*seen) < OBJECT_MEMORY);
+        }
+        if self.nodes.len() < MOST_NODES || self.nodes.contains_key(&node) {
+            self.nodes.insert(node, now);
+        }
+        let of_its_node = reports::of(event).is_some_and(|report| report.trouble.is_of_a_node());
+        if of_its_node && event.obj_type.trim() == "Pod" && !joining.over {
+            let place = place(&joining.target.namespace, joining.workload);
+            self.affected.add(&place, event.obj_name.trim());
+        }
+    }
+}
+
+impl Incident {
+    /// The nodes that it was about lately; with an empty name where one is not known.
+    pub(crate) fn nodes_lately(&self, now: Time) -> BTreeSet<&str> {
+        let nodes = self.details.nodes.iter();
+        let recent = nodes.filter(|(_, seen)| now.since(**seen) < OBJECT_MEMORY);
+        recent.map(|(node, _)| &**node).collect()
+    }
+
+    /// Whether it explains what happens on a node.
+    pub(crate) fn relief(&self, node: &str) -> Relief {
+        if node.is_empty() || !self.details.nodes.contains_key(node) {
+            return Relief::NotAbout;
+        }
+        let seen = self.details.objects.get(format!("Node/{node}").as_str());
+        let standing = seen.map_or(&[][..], |seen| &seen.standing);
+        let ended = standing.iter().map(|one| one.ended).max();
+        match (self.phase, ended) {
+            (Phase::Gathering, _) => Relief::NotAbout,
+            (Phase::Open, Some(_)) if standing.iter().any(|one| one.ended.is_none()) => Relief::Stands,
+            (Phase::Open, Some(Some(ended))) => Relief::Since(ended),
+            (Phase::Open, _) => Relief::Stands,
+            (Phase::Resolved { at }, Some(ended)) if self.ended_by.is_some() => Relief::Since(ended.unwrap_or(at)),
+            (Phase::Resolved { at }, _) => Relief::Since(at),
+        }
+    }
+
+    /// Lists the objects of another incident, which this one explains. Returns whether any of them is new.
+    pub(crate) fn affect(&mut self, other: &Incident) -> bool {
+        let Some(target) = other.targets.first() else { return false };
+        let place = place(&target.namespace, &other.workload);
+        let pods = other.details.objects.keys().filter_map(|key| key.strip_prefix("Pod/"));
+        let missing: Vec<&str> = pods.filter(|pod| !self.knows_affected(&place, pod)).collect();
+        if missing.is_empty() && self.details.affected.0.contains_key(&*place) {
+            return false;
+        }
+        let before = self.details.affected.clone();
+        self.details.change(|details| {
+            for pod in &missing {
+                details.affected.add(&place, pod);
+            }
+            if missing.is_empty() && details.affected.0.len() < MOST_WORKLOADS {
+                details.affected.0.insert(place.into(), Vec::new());
+            }
+        });
+        self.note_affected();
+        self.details.affected != before
+    }
+
+    fn knows_affected(&self, place: &str, pod: &str) -> bool {
+        self.details.affected.0.get(place).is_some_and(|pods| pods.binary_search(&fold_name(pod)).is_ok())
+    }
+
+    /// Keeps the number of affected workloads at hand.
+    pub(super) fn note_affected(&mut self) {
+        self.affected = u32::try_from(self.details.affected.workloads()).unwrap_or(u32::MAX);
+    }
+}
+
+/// `shop/web`.
+fn place(namespace: &str, workload: &str) -> String {
+    super::clipped(&format!("{namespace}/{workload}"), super::MOST_NAME_CHARS)
+}

@@ -1,0 +1,193 @@
+//! One cause, one message: what happens to the pods of a node that is down is listed in the node's message, and told by
+//! itself only if it outlives the node.
+
+use podbell::sources::SourceEvent;
+use podbell_core::event::{Event, Level, Target};
+use podbell_core::health::{Health, HealthReport, WorkloadKind};
+use podbell_core::message::{Language, Style, compose};
+use podbell_core::notice::NoticeBody;
+
+use crate::support::events::{at, warning};
+use crate::support::world::{World, web};
+
+const POD: &str = "web-6d4cf56db6-x2x7v";
+const RULES: &str = "version: 1
+rules:
+  - name: node-down
+    match: {level: [Warning, Normal], reason: NodeNotReady}
+    group_by: [cluster]
+    open_when: {lasts: 2m}
+    severity: critical
+    notify: [team]
+    inhibit: {rules: '*', equal: [cluster, node], into: cause}
+  - {name: all, match: {reason: '*'}, notify: [team], group_wait: 5s}
+";
+
+fn nodes() -> Target {
+    Target::new("prod", "cls-1", "", "node/n1")
+}
+
+fn of_node(reason: &'static str, second: i64) -> Event<'static> {
+    let message = format!("Node n1 status is now: {reason}");
+    let event = warning("n1", reason, &message, 1, second, second);
+    Event { level: Level::Normal, obj_type: "Node".into(), ..event }
+}
+
+fn on(node: &'static str, event: Event<'static>) -> Event<'static> {
+    Event { node: Some(node.into()), ..event }
+}
+
+fn mount(node: &'static str, count: u64, last: i64) -> Event<'static> {
+    on(node, warning(POD, "FailedMount", "Unable to attach or mount volumes", count, 240, last))
+}
+
+/// What the lists of the node and of `web` show at a second.
+type Lists<'a> = &'a dyn Fn(i64) -> (Vec<Event<'static>>, Vec<Event<'static>>);
+
+fn live(world: &mut World, from: i64, until: i64, lists: Lists<'_>) {
+    for second in (from..=until).step_by(60) {
+        world.run_until(second);
+        let (node, pods) = lists(second);
+        world.poll(&nodes(), &node);
+        world.poll(&web(), &pods);
+    }
+}
+
+/// The node is down from 60 s until `back`; the pod fails to mount from 240 s until `mounts_until`.
+fn outage(
+    back: i64,
+    mounts_until: i64,
+    node: &'static str,
+) -> impl Fn(i64) -> (Vec<Event<'static>>, Vec<Event<'static>>) {
+    move |second| {
+        let mut shown = vec![of_node("NodeNotReady", 60)];
+        if second >= back {
+            shown.push(of_node("NodeReady", back));
+        }
+        let mut pods = vec![on("n1", warning(POD, "NodeNotReady", "Node is not ready", 1, 60, 60))];
+        if second >= 240 {
+            let last = second.min(mounts_until);
+            pods.push(mount(node, u64::try_from((last - 240) / 60 + 1).unwrap(), last));
+        }
+        (shown, pods)
+    }
+}
+
+fn world(rules: &str) -> World {
+    let mut world = World::with_rules(rules);
+    world.watch(&[web(), nodes()]);
+    world.poll(&web(), &[]);
+    world.poll(&nodes(), &[]);
+    world
+}
+
+fn report(world: &mut World, ready: u32) {
+    let health = Some(Health { wanted: 3, ready, rolling_out: false });
+    let report =
+        HealthReport { target: web(), kind: WorkloadKind::Deployment, name: "web".into(), health, deleted: false };
+    world.say(SourceEvent::Health { at: world.now, reports: vec![report] });
+}
+
+#[test]
+fn what_a_node_does_to_its_pods_is_listed_in_its_message_in_both_languages() {
+    let mut world = world(RULES);
+    live(&mut world, 60, 300, &outage(10_000, 10_000, "n1"));
+    assert_eq!(world.told(), ["180s team opened #1"]);
+    let words = |language| {
+        let notice = world.last_notice();
+        let message = compose(notice, &Style { language, time_zone: jiff::tz::TimeZone::UTC, now: notice.made_at });
+        format!("{}\n{}", message.title, message.text())
+    };
+    insta::assert_snapshot!(words(Language::En));
+    insta::assert_snapshot!(words(Language::Zh));
+}
+
+#[test]
+fn what_ends_with_the_node_is_never_told_and_what_outlives_it_by_five_minutes_is() {
+    let mut over = world(RULES);
+    live(&mut over, 60, 3600, &outage(600, 660, "n1"));
+    assert_eq!(over.told(), ["180s team opened #1", "900s team resolved #1"]);
+    let mut on = world(RULES);
+    live(&mut on, 60, 1200, &outage(600, 10_000, "n1"));
+    let told = on.told();
+    assert_eq!(told[0], "180s team opened #1");
+    assert!(told.contains(&"900s team opened #2".to_owned()), "{told:?}");
+    let reason = |body: &NoticeBody| match body {
+        NoticeBody::Incident(story) => story.reasons[0].reason.clone(),
+        other => panic!("{other:?}"),
+    };
+    let last: Vec<String> = on.log.iter().flat_map(|told| &told.notices).map(|notice| reason(&notice.body)).collect();
+    assert!(last.contains(&"FailedMount".to_owned()), "{last:?}");
+}
+
+#[test]
+fn a_pod_of_another_node_or_of_an_unknown_one_is_told_at_once() {
+    for node in ["n2", ""] {
+        let mut world = world(RULES);
+        live(&mut world, 60, 300, &outage(10_000, 10_000, node));
+        assert_eq!(world.told(), ["180s team opened #1", "245s team opened #2"], "node {node:?}");
+    }
+}
+
+#[test]
+fn what_is_ready_again_when_the_node_is_back_stays_untold() {
+    let mut world = world(RULES);
+    report(&mut world, 2);
+    live(&mut world, 60, 840, &outage(600, 780, "n1"));
+    report(&mut world, 3);
+    live(&mut world, 900, 3600, &outage(600, 780, "n1"));
+    assert_eq!(world.told(), ["180s team opened #1", "900s team resolved #1"]);
+    let mut world = self::world(RULES);
+    report(&mut world, 2);
+    live(&mut world, 60, 1200, &outage(600, 660, "n1"));
+    let told = world.told();
+    assert!(told.contains(&"900s team opened #2".to_owned()), "its pods are still missing: {told:?}");
+}
+
+#[test]
+fn a_cause_and_what_it_explains_survive_a_restart() {
+    let mut world = world(RULES);
+    live(&mut world, 60, 300, &outage(10_000, 10_000, "n1"));
+    world.kill();
+    world.start();
+    live(&mut world, 360, 660, &outage(600, 10_000, "n1"));
+    assert_eq!(world.told(), ["180s team opened #1"]);
+    let incident = world.reader().snapshot().unwrap().incident(1).unwrap().unwrap();
+    assert_eq!(incident.affected, 1);
+    live(&mut world, 720, 1200, &outage(600, 10_000, "n1"));
+    assert!(world.told().contains(&"900s team opened #2".to_owned()), "{:?}", world.told());
+    assert!(world.now > at(1000));
+}
+
+#[test]
+fn who_does_not_hear_of_the_node_hears_of_its_pods() {
+    let rules = RULES
+        .replace("{name: all, match: {reason: '*'}, notify: [team]", "{name: all, match: {reason: '*'}, notify: [ops]");
+    let mut world = World::new(crate::support::world::WorldSpec {
+        rules: vec![rules],
+        destinations: vec![("team", None), ("ops", None)],
+        ..Default::default()
+    });
+    world.watch(&[web(), nodes()]);
+    world.poll(&web(), &[]);
+    world.poll(&nodes(), &[]);
+    live(&mut world, 60, 300, &outage(10_000, 10_000, "n1"));
+    assert_eq!(world.told_to("ops"), ["65s ops opened #2", "245s ops escalated #2"]);
+}
+
+#[test]
+fn lists_tell_the_node_of_a_pod_by_its_scheduling() {
+    let list = r#"{"code": 0, "data": {"eventList": [
+        {"firstSeen": "2026-01-02 03:00:00", "lastSeen": "2026-01-02 03:00:00", "count": 1, "level": "Normal", "objType": "Pod",
+         "objName": "web-0", "reason": "Scheduled", "message": "Successfully assigned shop/web-0 to n1"},
+        {"firstSeen": "2026-01-02 03:01:00", "lastSeen": "2026-01-02 03:01:00", "count": 1, "level": "Warning", "objType": "Pod",
+         "objName": "web-0", "reason": "Failed", "message": "m"},
+        {"firstSeen": "2026-01-02 03:01:00", "lastSeen": "2026-01-02 03:01:00", "count": 1, "level": "Warning", "objType": "Pod",
+         "objName": "web-1", "reason": "Failed", "message": "m", "node": "n2"},
+        {"firstSeen": "2026-01-02 03:01:00", "lastSeen": "2026-01-02 03:01:00", "count": 1, "level": "Warning", "objType": "Node",
+         "objName": "n3", "reason": "Rebooted", "message": "m"}
+    ]}}"#;
+    let list = podbell::sources::event_list::parse_events(list.as_bytes(), &jiff::tz::TimeZone::UTC).unwrap();
+    let nodes: Vec<&str> = list.events.iter().map(Event::node).collect();
+    assert_eq!(nodes, ["n1", "n1", "n2", "n3"]);
+}
