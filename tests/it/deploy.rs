@@ -551,6 +551,26 @@ async fn ailing(admin: &Admin, ns: &str) {
     }
 }
 
+/// A node that is not ready.
+async fn node(admin: &Admin, name: &str) {
+    admin.post("/api/v1/nodes", &json!({"metadata": {"name": name}})).await;
+    let condition = json!({"type": "Ready", "status": "False", "message": "m", "lastHeartbeatTime": ago(0), "lastTransitionTime": ago(0)});
+    admin.status(&format!("/api/v1/nodes/{name}"), json!({"conditions": [condition]})).await;
+}
+
+/// Whoever may see nodes hears what they say of themselves; whoever may not, hears the rest.
+async fn nodes_are_heard_by_whoever_may_see_them(variants: &[Variant], early: &str, late: &str) {
+    for variant in variants.iter().filter(|one| one.may("events", "list") && one.may("events", "watch")) {
+        let sees = |name: &str| variant.read("").contains(&format!("node/{name} {name} NodeNotReady"));
+        match &variant.without {
+            Some((resource, verb)) if resource == "nodes" => {
+                assert!(!sees(late) && (verb == "watch" || !sees(early)), "{}", variant.says());
+            }
+            _ => eventually(PATIENCE, "both nodes are heard", || (sees(early) && sees(late)).then_some(())).await,
+        }
+    }
+}
+
 async fn events(admin: &Admin, ns: &str, when: &str, reason: &str) {
     for (_, pod, _) in ATTRIBUTED {
         admin.event(&event(ns, &format!("{when}-{pod}"), reason, 1, &ago(0), &ago(0))).await;
@@ -564,6 +584,8 @@ async fn each_right_is_needed(rules: &Value, everywhere: bool) {
     workloads(&admin, &ns, "early").await;
     events(&admin, &ns, "early", "Early").await;
     ailing(&admin, &ns).await;
+    let (early, late) = (format!("early-{ns}"), format!("late-{ns}"));
+    node(&admin, &early).await;
     let receiver = Receiver::start().await;
     let all = rights(rules);
     let mut variants = Vec::new();
@@ -599,6 +621,7 @@ server: {{listen: \"127.0.0.1:0\"}}
     };
     eventually(PATIENCE, "early events are read", || whoever_may(&["list"], "Early")).await;
     workloads(&admin, &ns, "late").await;
+    node(&admin, &late).await;
     let complete = variants.last().unwrap();
     let row = |when: &str, pod: &str, service: &str, reason: &str| format!("{when}-{service} {when}-{pod} {reason}");
     let has = |variant: &Variant, wanted: &str| variant.read(&ns).iter().any(|row| row == wanted);
@@ -633,7 +656,8 @@ server: {{listen: \"127.0.0.1:0\"}}
             Some(("events", "watch")) => assert_eq!(count(variant, newest), 0, "{}", variant.says()),
             // A right that this table does not know would be one that nothing needs.
             Some((resource, "list" | "watch")) => {
-                assert!(ATTRIBUTED.iter().chain(&AILING).any(|(known, ..)| *known == resource), "{resource}")
+                let known = ATTRIBUTED.iter().chain(&AILING).map(|(known, ..)| *known).chain(["nodes"]);
+                assert!(known.into_iter().any(|known| known == resource), "{resource}")
             }
             Some(other) => panic!("nothing needs {other:?}"),
             None => {}
@@ -646,6 +670,9 @@ server: {{listen: \"127.0.0.1:0\"}}
             })
             .await;
         }
+    }
+    if everywhere {
+        nodes_are_heard_by_whoever_may_see_them(&variants, &early, &late).await;
     }
     // What is not seen to be ill ends when its events stop; what is seen does not.
     for (variant, denied) in variants.iter().filter_map(|one| Some((one, one.without.as_ref()?.0.as_str()))) {

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use podbell::sources::SourceEvent;
 use podbell_core::health::Health;
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::apiserver::{ADMIN, Admin, ApiServer, NOBODY};
+use crate::support::apiserver::{ADMIN, ApiServer, NOBODY};
 use crate::support::fixture;
 use crate::support::kube::{Watching, ago};
 use crate::support::kube_fake::{Fake, Mood};
@@ -67,13 +66,6 @@ async fn an_event_belongs_to_the_service_that_labels_owners_and_selectors_say() 
     watching.stop().await;
 }
 
-/// Writes an object's status, over what it has.
-async fn status(admin: &Admin, path: &str, status: Value) {
-    let (_, mut object) = admin.ask(Method::GET, path, None).await;
-    object["status"] = status;
-    admin.put(&format!("{path}/status"), &object).await;
-}
-
 fn killed(at: &str) -> Value {
     let ended = json!({"terminated": {"reason": "OOMKilled", "exitCode": 137, "startedAt": at, "finishedAt": at, "containerID": "x://1"}});
     json!({"phase": "Running", "containerStatuses": [{"name": "app", "ready": true, "restartCount": 1, "image": "none",
@@ -91,13 +83,13 @@ async fn what_only_states_say_is_reported_beside_the_events_and_what_was_killed_
         admin.post(&pods, &pod).await;
     }
     // One was killed a minute ago, one in another age.
-    status(&admin, &format!("{pods}/web-6d4cf56db6-x2x7v"), killed(&ago(60))).await;
-    status(&admin, &format!("{pods}/web-6d4cf56db6-zzzzz"), killed("2026-01-01T00:00:00Z")).await;
+    admin.status(&format!("{pods}/web-6d4cf56db6-x2x7v"), killed(&ago(60))).await;
+    admin.status(&format!("{pods}/web-6d4cf56db6-zzzzz"), killed("2026-01-01T00:00:00Z")).await;
     let mut watching = Watching::start(&server.kubeconfig(ADMIN), |config| config.namespaces = only(&ns));
     watching.reads(&place, "web-6d4cf56db6-x2x7v OOMKilled", 1).await;
     assert!(watching.whole > 0, "it is part of the first list");
     watching.swept().await;
-    status(&admin, &format!("{pods}/web-6d4cf56db6-9rkxq"), killed(&ago(0))).await;
+    admin.status(&format!("{pods}/web-6d4cf56db6-9rkxq"), killed(&ago(0))).await;
     let event = watching
         .until(|_, event| {
             let SourceEvent::PartialObservation { lists, .. } = event else { return None };
@@ -120,16 +112,67 @@ async fn what_only_states_say_is_reported_beside_the_events_and_what_was_killed_
     let stalled = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
         "message": "ReplicaSet \"web-6d4cf56db6\" has timed out progressing.", "lastUpdateTime": ago(0), "lastTransitionTime": ago(0)}]);
     let counts = |ready: u32| json!({"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "readyReplicas": ready, "conditions": stalled});
-    status(&admin, &format!("{deployments}/web"), counts(2)).await;
+    admin.status(&format!("{deployments}/web"), counts(2)).await;
     let two = Some(Health { wanted: 3, ready: 2, rolling_out: false });
     watching.until(|_, event| (health(event)? == two).then_some(())).await;
     watching.reads(&place, "web RolloutStalled", 1).await;
-    status(&admin, &format!("{deployments}/web"), counts(0)).await;
+    admin.status(&format!("{deployments}/web"), counts(0)).await;
     watching.reads(&place, "web Unavailable", 1).await;
-    status(&admin, &format!("{deployments}/web"), counts(3)).await;
+    // A rollout that was whole once: its pods cannot be created any more, which is no rollout.
+    let done = json!([{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": "m",
+        "lastUpdateTime": ago(60), "lastTransitionTime": ago(60)}]);
+    admin.status(&format!("{deployments}/web"), counts(3)).await;
+    watching.until(|_, event| health(event)?.is_some_and(Health::is_whole).then_some(())).await;
+    let refused =
+        json!({"observedGeneration": 1, "replicas": 0, "updatedReplicas": 0, "readyReplicas": 0, "conditions": done});
+    admin.status(&format!("{deployments}/web"), refused).await;
+    let unavailable = |event: &SourceEvent| {
+        let SourceEvent::PartialObservation { lists, .. } = event else { return None };
+        let mut events = lists.iter().flat_map(|seen| &seen.events);
+        events.any(|event| event.reason == "Unavailable").then_some(())
+    };
+    watching.until(|_, event| unavailable(event)).await;
+    admin.status(&format!("{deployments}/web"), counts(3)).await;
     watching.until(|_, event| health(event)?.is_some_and(Health::is_whole).then_some(())).await;
     admin.delete(&format!("{deployments}/web")).await;
     watching.until(|_, event| health(event)?.is_none().then_some(())).await;
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn nodes_say_that_they_are_down_and_back_and_pods_carry_their_node() {
+    let server = ApiServer::shared().await;
+    let (admin, ns) = (server.admin(), server.namespace().await);
+    let node = format!("node-{ns}");
+    admin.post("/api/v1/nodes", &json!({"metadata": {"name": node}})).await;
+    let mut placed = pod(&ns, "web-6d4cf56db6-x2x7v", json!({"app": "web"}), None);
+    placed["spec"]["nodeName"] = json!(node);
+    admin.post(&format!("/api/v1/namespaces/{ns}/pods"), &placed).await;
+    let mut watching = Watching::start(&server.kubeconfig(ADMIN), |_| {});
+    watching.swept().await;
+    let path = format!("/api/v1/nodes/{node}");
+    let ready = |status: &str, at: String| json!({"conditions": [{"type": "Ready", "status": status, "reason": "r", "message": "m", "lastHeartbeatTime": at, "lastTransitionTime": at}]});
+    admin.status(&path, ready("Unknown", ago(20))).await;
+    watching.reads(&format!("/node/{node}"), &format!("{node} NodeNotReady"), 1).await;
+    admin.status(&path, ready("True", ago(0))).await;
+    watching.reads(&format!("/node/{node}"), &format!("{node} NodeReady"), 1).await;
+    admin.event(&event(&ns, "web-6d4cf56db6-x2x7v", "Failed", 1, &ago(0), &ago(0))).await;
+    let seen = watching
+        .until(|_, event| {
+            let SourceEvent::PartialObservation { lists, .. } = event else { return None };
+            let mut events = lists.iter().flat_map(|seen| &seen.events);
+            events.find(|event| event.obj_name == "web-6d4cf56db6-x2x7v").cloned()
+        })
+        .await;
+    assert_eq!(seen.node(), node);
+    admin.delete(&path).await;
+    let gone = |event: &SourceEvent| match event {
+        SourceEvent::Deleted { objects, .. } => {
+            objects.iter().any(|one| one.kind == "Node" && one.name == node).then_some(())
+        }
+        _ => None,
+    };
+    watching.until(|_, event| gone(event)).await;
     watching.stop().await;
 }
 

@@ -130,6 +130,7 @@ pub fn of(event: &Event<'_>) -> Option<Report> {
         "EvictionThresholdMet" if says(&["pid"]) => silent(Trouble::PidPressure, Some(KUBELET)),
         "EvictionThresholdMet" => silent(Trouble::DiskPressure, Some(KUBELET)),
         "FailedScheduling" => report(Trouble::Unscheduled, Some(SERIES)),
+        "PodUnschedulable" => report(Trouble::Unscheduled, None),
         "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => report(Trouble::Unmounted, Some(KUBELET)),
         "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" | "NetworkNotReady" => {
             report(Trouble::NoSandbox, Some(KUBELET))
@@ -146,7 +147,7 @@ pub fn of(event: &Event<'_>) -> Option<Report> {
         "ProvisioningFailed" | "FailedBinding" => silent(Trouble::Unprovisioned, Some(KUBELET)),
         "VolumeResizeFailed" | "FileSystemResizeFailed" => silent(Trouble::Unresized, Some(KUBELET)),
         "Evicted" | "Preempted" | "Preempting" if kind == "Pod" => silent(Trouble::Evicted, None),
-        "BackoffLimitExceeded" | "DeadlineExceeded" if kind == "Job" => silent(Trouble::JobFailed, None),
+        "BackoffLimitExceeded" | "DeadlineExceeded" | "JobFailed" if kind == "Job" => silent(Trouble::JobFailed, None),
         "MissSchedule" | "TooManyMissedTimes" | "FailedNeedsStart" => silent(Trouble::ScheduleMissed, None),
         "FailedGetScale" | "FailedRescale" => silent(Trouble::NoMetrics, Some(KUBELET)),
         _ if kind == "HorizontalPodAutoscaler" && reason.starts_with("Failed") => {
@@ -338,6 +339,7 @@ pub(crate) fn family<'e>(event: &'e Event<'_>) -> &'e str {
             | "FailedPostStartHook"
             | "Unhealthy"
             | "OOMKilled"
+            | "ContainerCrashed"
             | "CrashLoopBackOff" => "start",
             "OOMKilling" | "SystemOOM" => "memory",
             reason => reason,

@@ -21,7 +21,7 @@ fn family(event: &Event<'_>) -> Option<&'static str> {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match reason {
         "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InspectFailed" => Some("image pull"),
-        "CrashLoopBackOff" => Some("crash loop"),
+        "CrashLoopBackOff" | "ContainerCrashed" => Some("crash loop"),
         "Failed" | "BackOff" | "FailedSync" | "pod启动失败" | "操作重试" if says(&PULL) => Some("image pull"),
         "BackOff" | "FailedSync" | "pod启动失败" | "操作重试"
             if says(&["CrashLoopBackOff", "ack-off restarting failed"]) =>
@@ -29,7 +29,9 @@ fn family(event: &Event<'_>) -> Option<&'static str> {
             Some("crash loop")
         }
         "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => Some("volume"),
-        "FailedScheduling" => Some("scheduling"),
+        "FailedScheduling" | "PodUnschedulable" => Some("scheduling"),
+        "BackoffLimitExceeded" | "DeadlineExceeded" | "JobFailed" if event.obj_type.trim() == "Job" => Some("job"),
+        "NodeNotReady" => Some("node"),
         "Unhealthy" if says(&["Readiness"]) => Some("readiness probe"),
         "Unhealthy" if says(&["Liveness"]) => Some("liveness probe"),
         "Unhealthy" if says(&["Startup"]) => Some("startup probe"),

@@ -3,6 +3,8 @@
 //! Measured on the names of 14,530 real pods. What Kubernetes generates is defined by its functions `SafeEncodeString`
 //! (pod-template hashes) and `utilrand` (the five random characters of `generateName`).
 
+use crate::health::WorkloadKind;
+
 /// The characters that Kubernetes draws random suffixes from.
 fn is_random(b: u8) -> bool {
     b"bcdfghjklmnpqrstvwxz2456789".contains(&b)
@@ -64,6 +66,20 @@ fn request(name: &str) -> Option<&str> {
 /// Whether a pod's name has the hash of a template: then a deployment made the pod, and people named the deployment.
 pub(crate) fn is_of_a_template(obj_name: &str) -> bool {
     dashed(obj_name.trim(), 5..=5, is_random).and_then(|rest| dashed(rest, 6..=10, is_hash)).is_some()
+}
+
+/// Whether a pod's name can be one that a controller of this kind gives to the pods of a workload.
+pub(crate) fn may_be_of(kind: WorkloadKind, workload: &str, pod: &str) -> bool {
+    let pod = pod.trim();
+    let Some(rest) = pod.strip_prefix(workload) else { return false };
+    // A name that was cut off, or of a form that other controllers do not use.
+    let cut = pod.len() >= 63;
+    let own = match kind {
+        WorkloadKind::Deployment => dashed(pod, 5..=5, is_random).and_then(|rest| dashed(rest, 1..=10, is_hash)),
+        WorkloadKind::StatefulSet => dashed(pod, 1..=5, is_digit),
+        WorkloadKind::DaemonSet => dashed(pod, 5..=5, is_random),
+    };
+    rest.starts_with('-') && (cut || own == Some(workload))
 }
 
 /// Pods that a pipeline makes for one run each.

@@ -62,8 +62,9 @@ fn rights(subject: &str, place: &Place) -> Vec<Finding> {
             return vec![Finding::warn(Group::Sources, subject, found, advice)];
         }
     };
-    let (health, needed): (Vec<Missing>, Vec<Missing>) =
-        missing.iter().partition(|one| one.resource.serves() == Purpose::Health);
+    let for_what = |purpose: Purpose| missing.iter().copied().filter(move |one| one.resource.serves() == purpose);
+    let (health, nodes) = (for_what(Purpose::Health).collect::<Vec<_>>(), for_what(Purpose::Nodes).collect::<Vec<_>>());
+    let needed: Vec<Missing> = for_what(Purpose::Events).chain(for_what(Purpose::Owners)).collect();
     let kind = if place.namespace.is_some() { "Role" } else { "ClusterRole" };
     let advice = |missing: &[Missing]| format!("add to the {kind} of podbell's account: {}", rules(missing));
     let may_not = |missing: &[Missing]| {
@@ -87,7 +88,14 @@ fn rights(subject: &str, place: &Place) -> Vec<Finding> {
         let found = format!("{}: incidents of such workloads end when their events stop", may_not(&health));
         Finding::warn(Group::Sources, subject, found, advice(&health))
     };
-    vec![events, health]
+    let nodes = if nodes.is_empty() {
+        Finding::ok(Group::Sources, subject, "may list and watch nodes: what they say of themselves is told")
+    } else {
+        let found = format!("{}: only events tell of nodes that are down", may_not(&nodes));
+        Finding::warn(Group::Sources, subject, found, advice(&nodes))
+    };
+    // Nodes belong to no namespace.
+    [events, health].into_iter().chain(place.namespace.is_none().then_some(nodes)).collect()
 }
 
 /// The missing permissions, as rules of a role.
@@ -131,8 +139,9 @@ mod tests {
     fn missing_rights_are_named_as_the_rules_that_would_give_them() {
         let lacks = |resource, verb| Missing { resource, verb };
         let verdicts = |missing| rights("prod", &place(missing)).iter().map(|one| one.verdict).collect::<Vec<_>>();
-        assert_eq!(verdicts(Vec::new()), [Verdict::Ok, Verdict::Ok]);
-        assert_eq!(verdicts(vec![lacks(Resource::DaemonSets, "list")]), [Verdict::Ok, Verdict::Warn]);
+        assert_eq!(verdicts(Vec::new()), [Verdict::Ok, Verdict::Ok, Verdict::Ok]);
+        assert_eq!(verdicts(vec![lacks(Resource::DaemonSets, "list")]), [Verdict::Ok, Verdict::Warn, Verdict::Ok]);
+        assert_eq!(verdicts(vec![lacks(Resource::Nodes, "list")]), [Verdict::Ok, Verdict::Ok, Verdict::Warn]);
         let jobs = &rights("prod", &place(vec![lacks(Resource::Jobs, "watch"), lacks(Resource::Pods, "list")]))[0];
         assert_eq!(jobs.verdict, Verdict::Warn);
         let wanted = "add to the ClusterRole of podbell's account: {apiGroups: [\"\"], resources: [pods], verbs: [list, \

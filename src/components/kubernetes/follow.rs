@@ -35,6 +35,8 @@ pub(crate) enum Purpose {
     Owners,
     /// Whether a workload has recovered.
     Health,
+    /// Whether a node is down.
+    Nodes,
 }
 
 /// What is watched.
@@ -46,7 +48,7 @@ pub enum Resource {
     Pods,
     /// Metadata only.
     ReplicaSets,
-    /// Metadata only.
+    /// Whole, for their status.
     Jobs,
     /// Whole, for their selectors.
     Services,
@@ -56,6 +58,8 @@ pub enum Resource {
     StatefulSets,
     /// Whole, for their status.
     DaemonSets,
+    /// Whole, for their status.
+    Nodes,
 }
 
 impl Resource {
@@ -74,6 +78,7 @@ impl Resource {
             Self::Events => Purpose::Events,
             Self::Pods | Self::ReplicaSets | Self::Jobs | Self::Services => Purpose::Owners,
             Self::Deployments | Self::StatefulSets | Self::DaemonSets => Purpose::Health,
+            Self::Nodes => Purpose::Nodes,
         }
     }
 
@@ -101,20 +106,21 @@ impl Resource {
             Self::Deployments => "deployments",
             Self::StatefulSets => "statefulsets",
             Self::DaemonSets => "daemonsets",
+            Self::Nodes => "nodes",
         }
     }
 
     /// Its API group; empty: the core's.
     pub fn group(self) -> &'static str {
         match self {
-            Self::Events | Self::Pods | Self::Services => "",
+            Self::Events | Self::Pods | Self::Services | Self::Nodes => "",
             Self::ReplicaSets | Self::Deployments | Self::StatefulSets | Self::DaemonSets => "apps",
             Self::Jobs => "batch",
         }
     }
 
     fn is_metadata(self) -> bool {
-        matches!(self, Self::ReplicaSets | Self::Jobs)
+        self == Self::ReplicaSets
     }
 
     /// The `Accept` header of lists.

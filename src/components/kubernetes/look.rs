@@ -13,7 +13,7 @@ use crate::http::Clocks;
 use podbell_core::time::Time;
 
 /// Everything that is listed and watched.
-const RESOURCES: [Resource; 8] = [
+const RESOURCES: [Resource; 9] = [
     Resource::Events,
     Resource::Pods,
     Resource::Services,
@@ -22,6 +22,7 @@ const RESOURCES: [Resource; 8] = [
     Resource::Deployments,
     Resource::StatefulSets,
     Resource::DaemonSets,
+    Resource::Nodes,
 ];
 const VERBS: [&str; 2] = ["list", "watch"];
 /// The permissions are checked in at most this many namespaces.
@@ -96,7 +97,9 @@ pub async fn look(config: &KubernetesConfig) -> Result<Look, Fault> {
 }
 
 async fn place(api: &Api, namespace: Option<String>) -> Place {
-    let all = RESOURCES.iter().flat_map(|resource| VERBS.map(|verb| Missing { resource: *resource, verb }));
+    // Nodes belong to no namespace, and are watched only with all of them.
+    let wanted = RESOURCES.iter().filter(|resource| namespace.is_none() || **resource != Resource::Nodes);
+    let all = wanted.flat_map(|resource| VERBS.map(|verb| Missing { resource: *resource, verb }));
     let asked = join_all(all.map(|one| may(api, namespace.as_deref(), one))).await;
     let missing = asked.into_iter().filter_map(Result::transpose).collect();
     let event = one_event(api, namespace.as_deref()).await;

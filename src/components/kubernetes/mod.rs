@@ -25,7 +25,8 @@ pub(crate) mod live;
 #[cfg(feature = "kubernetes")]
 pub mod look;
 #[cfg(feature = "kubernetes")]
-pub(crate) mod object;
+pub(crate) mod nodes;
+mod object;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod owners;
 #[cfg(feature = "kubernetes")]

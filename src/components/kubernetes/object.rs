@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// An object's metadata, and a service's selector.
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 pub(crate) struct Object {
     /// Metadata.
     pub metadata: Meta,
-    /// Only of services.
+    /// Of services and pods.
     pub spec: Spec,
 }
 
@@ -41,12 +41,21 @@ pub(crate) struct Owner {
     pub controller: Option<bool>,
 }
 
-/// The part of a service that selects its pods.
+/// The part of a service that selects its pods, and that of a pod which tells where it is.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct Spec {
-    /// Labels that its pods have.
+    /// Labels that a service's pods have. Other kinds have another shape of it, which is left out.
+    #[serde(deserialize_with = "labels")]
     pub selector: Option<BTreeMap<String, String>>,
+    /// The node of a pod.
+    pub node_name: Option<String>,
+}
+
+fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let read = Option::<BTreeMap<String, serde_json::Value>>::deserialize(deserializer)?;
+    let text = |(key, value): (String, serde_json::Value)| Some((key, value.as_str()?.to_owned()));
+    Ok(read.map(|labels| labels.into_iter().filter_map(text).collect()))
 }
 
 impl Meta {

@@ -13,8 +13,8 @@ use super::KubernetesConfig;
 use super::api::{Api, FaultKind};
 use super::follow::{Follower, Happening, Resource};
 use super::object::Object;
-use super::place::{Facts, Known};
-use super::signals::{self, Signals};
+use super::place::{self, Facts, Known};
+use super::signals::{self, Signals, StateSignal};
 use crate::clock;
 use crate::sources::SourceEvent;
 use podbell_core::source::ObjectName;
@@ -77,6 +77,8 @@ struct Selector {
 struct Entry {
     label: Option<Arc<str>>,
     owner: Option<(Arc<str>, Arc<str>)>,
+    /// Only of a pod.
+    node: Option<Arc<str>>,
     /// Kept only of a pod that has neither label nor owner.
     labels: Option<Labels>,
     gone: Option<Time>,
@@ -113,11 +115,12 @@ impl Owners {
         }
         let bare = label.is_none() && owner.is_none() && resource == Resource::Pods;
         let labels = object.metadata.labels.filter(|labels| bare && !labels.is_empty());
+        let node = object.spec.node_name.filter(|node| !node.is_empty()).map(|node| self.word(&node));
         let generation = self.generation;
         let key = key(namespace, name);
         let of_kind = self.objects.entry(kind).or_default();
         if of_kind.len() < MOST_OBJECTS || of_kind.contains_key(&*key) {
-            of_kind.insert(key, Entry { label, owner, labels, gone: None, generation });
+            of_kind.insert(key, Entry { label, owner, node, labels, gone: None, generation });
         }
     }
 
@@ -206,6 +209,37 @@ impl Owners {
             }
         }
         self.words.retain(|word| Arc::strong_count(word) > 1);
+    }
+
+    /// The node of a pod.
+    pub(crate) fn node(&self, namespace: &str, pod: &str) -> Option<Arc<str>> {
+        self.objects.get("Pod")?.get(&*key(namespace, pod))?.node.clone()
+    }
+
+    /// The node of all pods of a workload, if they are on one.
+    pub(crate) fn only_node(&self, kind: &str, namespace: &str, workload: &str) -> Option<Arc<str>> {
+        let prefix = format!("{namespace}/{workload}-");
+        let mut nodes = HashSet::new();
+        for (key, entry) in
+            self.objects.get("Pod")?.iter().filter(|(key, one)| one.gone.is_none() && key.starts_with(&*prefix))
+        {
+            let pod = key.split_once('/').map_or("", |(_, pod)| pod);
+            if self.end_of_chain("Pod", namespace, pod) == (kind.into(), workload.into()) {
+                nodes.insert(entry.node.clone()?);
+            }
+        }
+        let mut nodes = nodes.into_iter();
+        nodes.next().filter(|_| nodes.next().is_none())
+    }
+
+    /// The owner of the owner, and so on.
+    fn end_of_chain(&self, kind: &str, namespace: &str, name: &str) -> (Arc<str>, Arc<str>) {
+        let (mut kind, mut name): (Arc<str>, Arc<str>) = (kind.into(), name.into());
+        for _ in 0..place::LONGEST_CHAIN {
+            let Some(owner) = self.facts(&kind, namespace, &name).and_then(|facts| facts.owner) else { break };
+            (kind, name) = owner;
+        }
+        (kind, name)
     }
 
     fn forget_selector(&mut self, namespace: &str, name: &str) {
@@ -299,10 +333,15 @@ pub(crate) async fn keep(watch: OwnerWatch) {
             let _ = events.send(event).await;
         }
     };
-    let of_pods = resource == Resource::Pods;
+    let read_signals: Option<fn(&str) -> Vec<StateSignal>> = match resource {
+        Resource::Pods => Some(signals::of_pod),
+        Resource::Jobs => Some(signals::of_job),
+        _ => None,
+    };
     let note = |text: &RawValue, object: &Object| {
-        if of_pods {
-            signals.put(&pod_key(object), signals::of_pod(text.get()), config.event_ttl, clock::now());
+        if let (Some(read_signals), Some(kind)) = (read_signals, kind(resource)) {
+            let key = object_key(kind, object);
+            signals.put(&key, read_signals(text.get()), config.event_ttl, clock::now());
         }
     };
     let forget = |key: &str| signals.put(key, Vec::new(), config.event_ttl, clock::now());
@@ -325,9 +364,7 @@ pub(crate) async fn keep(watch: OwnerWatch) {
                         false => Vec::new(),
                     }
                 });
-                gone.iter()
-                    .filter(|one| one.kind == "Pod")
-                    .for_each(|one| forget(&signals::key("Pod", &one.namespace, &one.name)));
+                gone.iter().for_each(|one| forget(&signals::key(&one.kind, &one.namespace, &one.name)));
                 deleted(gone).await;
                 if last {
                     began = None;
@@ -347,8 +384,8 @@ pub(crate) async fn keep(watch: OwnerWatch) {
             Happening::Deleted(object) => {
                 if let Some(object) = read(&object) {
                     owners.change(|owners| owners.gone(resource, &object, clock::now()));
-                    if of_pods {
-                        forget(&pod_key(&object));
+                    if let Some(kind) = kind(resource) {
+                        forget(&object_key(kind, &object));
                     }
                     let one = |kind: &str| ObjectName {
                         namespace: object.metadata.namespace.clone().unwrap_or_default(),
@@ -378,8 +415,8 @@ pub(crate) async fn keep(watch: OwnerWatch) {
     }
 }
 
-fn pod_key(pod: &Object) -> String {
-    signals::key("Pod", pod.metadata.namespace.as_deref().unwrap_or_default(), &pod.metadata.name)
+fn object_key(kind: &str, object: &Object) -> String {
+    signals::key(kind, object.metadata.namespace.as_deref().unwrap_or_default(), &object.metadata.name)
 }
 
 fn read(object: &RawValue) -> Option<Object> {

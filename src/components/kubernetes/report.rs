@@ -271,7 +271,7 @@ impl Reporter {
 
     /// Signals wait with the events for a batch.
     async fn signals_changed(&mut self, caught_up: Option<Time>) -> Result<(), ReceiverClosed> {
-        for change in self.signals.news() {
+        for change in self.signals.news(clock::now()) {
             let change = match change {
                 Change::New(signal) => Waiting::Changed(signal),
                 Change::Gone(signal) => Waiting::Deleted(signal),
@@ -373,7 +373,11 @@ impl Reporter {
     }
 
     /// The target of an event, which never changes, and its episode with the current sums.
-    fn place(&mut self, event: KubeEvent) -> (Arc<Target>, EpisodeKey, Event<'static>) {
+    fn place(&mut self, mut event: KubeEvent) -> (Arc<Target>, EpisodeKey, Event<'static>) {
+        if event.event.node.is_none() && event.event.obj_type == "Pod" {
+            let node = self.owners.ask(|owners| owners.node(&event.object_namespace, &event.event.obj_name));
+            event.event.node = node.map(|node| node.to_string().into());
+        }
         let target = self.live.target(event.id).unwrap_or_else(|| {
             let (mut namespace, service) = self.owners.ask(|owners| place::of(&event, owners));
             // Keep the namespace of the watch that sees the event: only this watch can say that nothing was missed.

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::api::Api;
 use super::follow::Resource;
+use super::nodes::{self, NodeWatch};
 use super::owners::{self, OwnerWatch, Owners, SharedOwners};
 use super::report::EventWatch;
 use super::signals::Signals;
@@ -148,6 +149,13 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
             tasks.spawn(workloads::keep(watch));
         }
         ready.extend(healthy);
+        // They belong to no namespace: an account for some namespaces has no right to see them.
+        if covers.namespace.is_none() {
+            let (listed, wait) = watch::channel(false);
+            ready.push(wait);
+            let (config, api, events, signals) = (config.clone(), api.clone(), events.clone(), signals.clone());
+            tasks.spawn(nodes::keep(NodeWatch { config, api, listed, events, signals }));
+        }
         let (config, api, owners, out) = (config.clone(), api.clone(), owners.clone(), events.clone());
         tasks.spawn(report::report(EventWatch { config, api, covers, owners, signals, ready, out }));
     }

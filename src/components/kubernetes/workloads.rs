@@ -12,14 +12,13 @@ use tokio::time::timeout;
 
 use super::KubernetesConfig;
 use super::api::{Api, Fault, FaultKind};
-use super::event::KubeEvent;
 use super::follow::{Follower, Happening, Resource};
 use super::owners::SharedOwners;
 use super::place;
-use super::signals::{self, Signal, Signals};
+use super::signals::{self, Condition, Signal, Signals, StateSignal};
 use crate::clock;
 use crate::sources::SourceEvent;
-use podbell_core::event::Target;
+use podbell_core::event::{Level, Target};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
 use podbell_core::time::Time;
 
@@ -29,8 +28,6 @@ const OWNERS_WAIT: Duration = Duration::from_secs(10);
 const STALE_AFTER: Duration = Duration::from_secs(60);
 /// Beyond this, workloads are not kept; their incidents end by events and silence.
 const MOST_WORKLOADS: usize = 100_000;
-/// How often within that time a workload without a ready pod is looked at.
-const LOOKS: u32 = 10;
 
 /// A workload's object, of any of the three kinds.
 #[derive(Debug, Default, Deserialize)]
@@ -83,17 +80,6 @@ struct Status {
     number_ready: u32,
     updated_number_scheduled: u32,
     conditions: Option<Vec<Condition>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Condition {
-    r#type: String,
-    status: String,
-    reason: Option<String>,
-    message: Option<String>,
-    last_update_time: Option<String>,
-    last_transition_time: Option<String>,
 }
 
 impl Object {
@@ -162,7 +148,7 @@ struct Known {
     target: Target,
     health: Health,
     /// That its rollout stalls.
-    stalled: Option<KubeEvent>,
+    stalled: Option<StateSignal>,
     /// Since when no pod of it is ready, though some should be and no rollout is under way.
     none_ready_since: Option<Time>,
 }
@@ -180,18 +166,8 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
     let mut follower = Follower::new(watch.api.clone(), watch.config.clone(), resource, watch.namespace.clone());
     let mut keeper =
         Keeper { watch, reported: Reported::new(), shown: HashSet::new(), failing: None, is_refused: false };
-    let mut look = tokio::time::interval(keeper.watch.config.pace.unavailable_after / LOOKS);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let happening = tokio::select! {
-            happening = follower.next() => happening,
-            // Not while it lists: that would begin the page anew.
-            _ = look.tick(), if follower.is_watching() => {
-                keeper.look();
-                continue;
-            }
-        };
-        match happening {
+        match follower.next().await {
             Happening::Page { items, last } => keeper.page(&items, last).await,
             Happening::ListsAgain => keeper.shown.clear(),
             Happening::Changed(object) => keeper.changed(&object).await,
@@ -253,18 +229,13 @@ impl Keeper {
         }
     }
 
-    /// Signals are due when a workload has been without a ready pod for long enough.
-    fn look(&self) {
-        for (place, known) in self.reported.iter().filter(|(_, known)| known.none_ready_since.is_some()) {
-            self.watch.signal(place, known);
-        }
-    }
-
     /// What was reported is taken back when it cannot be read any more, or has not been for too long. Returns whether
     /// anything was.
     async fn failed(&mut self, fault: &Fault) -> bool {
-        self.watch.listed.send_replace(true);
         let is_refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
+        if is_refused {
+            self.watch.listed.send_replace(true);
+        }
         let since = *self.failing.get_or_insert_with(clock::monotonic);
         let stale = (is_refused || since.elapsed() >= STALE_AFTER) && !self.reported.is_empty();
         if stale {
@@ -287,7 +258,7 @@ impl Keeper {
 
 impl Object {
     /// The signal that its rollout makes no progress any more, if its controller says so.
-    fn stalled(&self, kind: WorkloadKind) -> Option<KubeEvent> {
+    fn stalled(&self, kind: WorkloadKind) -> Option<StateSignal> {
         let Meta { namespace, name, .. } = &self.metadata;
         let is_stalled = |condition: &&Condition| {
             let Condition { r#type, status, reason, .. } = condition;
@@ -296,19 +267,27 @@ impl Object {
         let stalled = self.status.conditions.iter().flatten().find(is_stalled)?;
         let at = stalled.last_update_time.as_deref().and_then(signals::instant)?;
         let message = stalled.message.clone().unwrap_or_else(|| "the rollout makes no progress".to_owned());
-        let kind = kind.as_str();
-        Some(Signal { kind, namespace, name, reason: "RolloutStalled", message, at }.event())
+        let (level, kind, node, reason) = (Level::Warning, kind.as_str(), "", "RolloutStalled");
+        Some(Signal { level, kind, namespace, name, node, reason, message, at }.now())
     }
 
     /// Since when no pod is ready, though some should be and no rollout is under way. For a deployment that was not known
     /// before, its controller dates that.
     fn none_ready_since(&self, health: Health, before: Option<Option<Time>>, now: Time) -> Option<Time> {
-        if health.wanted == 0 || health.ready > 0 || health.rolling_out {
+        // A deployment whose newest pods were ready once is in no rollout, though its pods are missing: they cannot be
+        // created.
+        let finished = |one: &&Condition| {
+            let reason = one.reason.as_deref();
+            one.r#type == "Progressing" && matches!(reason, Some("NewReplicaSetAvailable" | "ProgressDeadlineExceeded"))
+        };
+        let finished = self.status.observed_generation >= self.metadata.generation
+            && self.status.conditions.iter().flatten().any(|one| finished(&one));
+        if health.wanted == 0 || health.ready > 0 || (health.rolling_out && !finished) {
             return None;
         }
         let is_unavailable = |one: &&Condition| one.r#type == "Available" && one.status == "False";
         let unavailable = self.status.conditions.iter().flatten().find(is_unavailable);
-        let dated = unavailable.and_then(|one| signals::instant(one.last_transition_time.as_deref()?));
+        let dated = unavailable.and_then(Condition::changed_at);
         Some(match before {
             None => dated.unwrap_or(now),
             Some(since) => since.unwrap_or(now),
@@ -352,11 +331,12 @@ impl WorkloadWatch {
 
     /// Sets what the state of a workload says and no event does.
     fn signal(&self, place: &Place, known: &Known) {
-        let ((namespace, name), now) = (place, clock::now());
-        let long = self.config.pace.unavailable_after;
-        let unavailable = known.none_ready_since.filter(|since| now.since(*since) >= long).map(|at| {
-            let message = "No pod is ready".to_owned();
-            Signal { kind: self.kind.as_str(), namespace, name, reason: "Unavailable", message, at }.event()
+        let ((namespace, name), now, kind) = (place, clock::now(), self.kind.as_str());
+        let unavailable = known.none_ready_since.map(|at| {
+            let (level, reason, message) = (Level::Warning, "Unavailable", "No pod is ready".to_owned());
+            let node = self.owners.ask(|owners| owners.only_node(kind, namespace, name)).unwrap_or_default();
+            let signal = Signal { level, kind, namespace, name, node: &node, reason, message, at };
+            signal.after(self.config.pace.unavailable_after)
         });
         let all = known.stalled.iter().cloned().chain(unavailable).collect();
         self.signals.put(&signals::key(self.kind.as_str(), namespace, name), all, self.config.event_ttl, now);

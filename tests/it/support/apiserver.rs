@@ -308,6 +308,13 @@ impl Admin {
     }
 
     /// Makes an object.
+    /// Writes an object's status, over what it has.
+    pub async fn status(&self, path: &str, status: Value) {
+        let (_, mut object) = self.ask(Method::GET, path, None).await;
+        object["status"] = status;
+        self.put(&format!("{path}/status"), &object).await;
+    }
+
     pub async fn post(&self, path: &str, body: &Value) -> Value {
         let (status, answer) = self.ask(Method::POST, path, Some(body)).await;
         assert!(status.is_success(), "{path}: {answer}");

@@ -121,7 +121,10 @@ impl State {
     /// The health of the workloads that an incident is about, together; `None` where it is not known of all of them,
     /// or says nothing of such a trouble.
     pub(super) fn status(&self, incident: &Incident) -> Option<Status> {
-        if incident.targets.iter().all(|target| self.workloads.of(target).is_empty()) {
+        // Of objects that were left out of a long list, nobody knows of which workload they were.
+        if incident.details.unlisted.is_some()
+            || incident.targets.iter().all(|target| self.workloads.of(target).is_empty())
+        {
             return None;
         }
         let (mut sum, mut since) = (Health { wanted: 0, ready: 0, rolling_out: false }, Time::default());
@@ -134,7 +137,11 @@ impl State {
             }
             let name = workload::of(kind, object);
             // Objects do not say in which of several namespaces they are: all of that name count.
-            let is = |one: &&Workload| *one.name == *name && (one.kind.as_str() == kind || !KINDS.contains(&kind));
+            let is = |one: &&Workload| match kind {
+                // The pods of a job may be called like those of a deployment.
+                "Pod" => *one.name == *name && workload::may_be_of(one.kind, name, object),
+                _ => *one.name == *name && (one.kind.as_str() == kind || !KINDS.contains(&kind)),
+            };
             let of = |target| self.workloads.of(target).iter().filter(is).map(move |one| (target, one));
             let known: Vec<(&Target, &Workload)> = incident.targets.iter().flat_map(of).collect();
             if known.is_empty() {
