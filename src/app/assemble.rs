@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use super::Deliver;
+use super::enrich::Enricher;
 use crate::chat::{QueryService, RuleCatalog};
 use crate::clock;
 use crate::components::registry::legacy_api::gateway::{self, GatewayKey};
@@ -66,6 +67,7 @@ pub fn notifiers(config: &Config, client: reqwest::Client) -> Notifiers {
         time_zone: notifier.time_zone.clone(),
         digest_after: notifier.digest_after,
         template: notifier.template.clone(),
+        logs: notifier.logs,
     };
     let page = config.server.public_url.as_ref().filter(|_| config.server.has_page());
     let notifiers = config.notifiers.iter().map(notifier).collect();
@@ -125,6 +127,13 @@ impl Renderer for Rendered {
     fn render(&self, to: &Destination, content: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
         self.0.freeze(to, content, message_id, now)
     }
+}
+
+/// The sources that say more of pods; `None` if there are none.
+pub fn enricher(config: &Config) -> Option<Enricher> {
+    let sources = config.sources.iter().filter(|source| source.source.enriches());
+    let sources: BTreeMap<_, _> = sources.map(|one| (Arc::from(one.name.as_str()), one.source.clone())).collect();
+    (!sources.is_empty()).then(|| Enricher(sources))
 }
 
 /// The operator's heartbeat, if there is one.

@@ -7,6 +7,7 @@ pub mod assemble;
 pub mod chats;
 pub(crate) mod command_sink;
 mod engine_thread;
+pub mod enrich;
 pub mod heartbeat;
 pub(crate) mod reload;
 
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use self::engine_thread::Inlets;
+use self::enrich::Enricher;
 use crate::engine::{Engine, EngineEvent, NewRules, SendJob};
 use crate::health::HealthStatus;
 use crate::sources::{SourceEvent, SourceTask};
@@ -46,6 +48,8 @@ pub struct Service {
     pub sources: Vec<SourceTask>,
     /// Other tasks: server, heartbeat.
     pub sides: Vec<SideTask>,
+    /// Asks sources about pods.
+    pub enricher: Option<Enricher>,
     /// Watches rule files.
     pub rules: Option<reload::RulesTask>,
     /// User actions.
@@ -80,14 +84,21 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     let (stopping, stopped) = watch::channel(false);
     let drain = Arc::new(AtomicBool::new(false));
     let inlets = Inlets { urgent: inbox, seen };
-    let engine = engine_thread::start(service.engine, inlets, jobs, service.health.clone(), drain.clone());
+    let mut sides = JoinSet::new();
+    let mut engine = service.engine;
+    if let Some(enricher) = service.enricher {
+        let (asks, questions) = mpsc::unbounded_channel();
+        // The receiver is gone only when the process ends.
+        engine.on_questions(move |new| drop(asks.send(new)));
+        sides.spawn(enrich::run(enricher, questions, events.clone(), stopped.clone()));
+    }
+    let engine = engine_thread::start(engine, inlets, jobs, service.health.clone(), drain.clone());
     let mut sources = JoinSet::new();
     for source in service.sources {
         sources.spawn(source(events.clone(), stopped.clone()));
     }
     // Drop our sender, so that the channel closes with the last source: a service without sources ends in order, too.
     drop(events);
-    let mut sides = JoinSet::new();
     for side in service.sides {
         sides.spawn(side(stopped.clone()));
     }

@@ -116,6 +116,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         // No digest: the demo shows in seconds what takes minutes, so an ordinary day would count as a storm.
         digest_after: None,
         template: Template::default(),
+        logs: false,
     };
     let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone()));
     let store = Location::Sqlite(folder.join("podbell.db"));
@@ -134,6 +135,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         damage: Box::pin(std::future::pending()),
         deliver: assemble::deliver(notifiers),
         sources: vec![legacy_api::task(source, http)],
+        enricher: None,
         sides: vec![assemble::server(listener, health.clone(), None, axum::Router::new()), narrator(args)],
         health: health.clone(),
     };

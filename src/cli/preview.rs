@@ -168,6 +168,7 @@ impl Reader {
             time_zone: self.time_zone.clone(),
             digest_after: None,
             template: self.template.clone(),
+            logs: false,
         });
         let client = crate::http::client(&crate::http::HttpOptions::default())?;
         Ok(Notifiers::new(each.collect(), mentions, client))

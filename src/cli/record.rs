@@ -207,6 +207,7 @@ impl Tape {
                 return Ok(true);
             }
             SourceEvent::Deleted { .. }
+            | SourceEvent::Enriched { .. }
             | SourceEvent::TargetList { .. }
             | SourceEvent::ListCompleted { .. }
             | SourceEvent::WatchProgress { .. } => return Ok(true),

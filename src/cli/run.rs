@@ -132,6 +132,7 @@ async fn serve_on(
         deliver: assemble::deliver(notifiers),
         sources: assemble::sources(&config, &client),
         sides,
+        enricher: assemble::enricher(&config),
         damage: damage(&location),
         health,
     };

@@ -156,6 +156,8 @@ pub struct NotifierConfig<S: Stage = Complete> {
     pub daily: Option<u16>,
     /// Its own words for messages, where the rule has none.
     pub template: Template,
+    /// Whether its messages may quote logs.
+    pub logs: bool,
     /// What it is.
     pub kind: NotifierKind,
     /// The notifier itself.

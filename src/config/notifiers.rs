@@ -19,6 +19,13 @@ pub(super) const TEMPLATE: Key<Own<Template>> = Key::optional(
     Own { read: |node, reader| template::read::read(node, &BTreeMap::new(), reader), schema: template::read::schema },
     "Messages in your own words where the rule has none. See docs/templates.md.",
 );
+/// Whether logs may leave for it.
+pub(super) const LOGS: Key<Truth> = Key::with_default(
+    "logs",
+    Truth,
+    "false",
+    "Whether its messages quote the last lines of a container's log, of sources with `enrich: logs`.",
+);
 /// Only for notifiers that people read.
 pub(super) const DIGEST: Key<Truth> = Key::with_default("digest", Truth, "true", "Whether a storm becomes a digest.");
 /// The default: as many messages within a minute as people can read.
@@ -69,6 +76,7 @@ fn notifier(
     let language = LANGUAGE.take(&mut map, reader);
     let time_zone = TIME_ZONE.take(&mut map, reader);
     let template = TEMPLATE.take(&mut map, reader);
+    let logs = LOGS.take(&mut map, reader);
     let kind = kind?;
     let people = kind.audience.is_people();
     let digest_after = if people { digest_after(&mut map, reader) } else { None };
@@ -82,6 +90,7 @@ fn notifier(
         digest_after,
         daily,
         template: template.unwrap_or_default(),
+        logs: logs?,
         kind: *kind,
         platform: platform?,
     })

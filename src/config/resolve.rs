@@ -84,6 +84,7 @@ impl NotifierConfig<Written> {
             digest_after: self.digest_after,
             daily: self.daily,
             template: self.template,
+            logs: self.logs,
             kind: self.kind,
         })
     }

@@ -38,7 +38,7 @@ pub(super) fn notifiers() -> Json {
 }
 
 fn notifier(kind: &NotifierKind, form: &NotifierForm) -> Json {
-    let of_all: [&dyn Row; 5] = [&NAME, &KIND, &LANGUAGE, &TIME_ZONE, &notifiers::TEMPLATE];
+    let of_all: [&dyn Row; 6] = [&NAME, &KIND, &LANGUAGE, &TIME_ZONE, &notifiers::TEMPLATE, &notifiers::LOGS];
     let of_people: [&dyn Row; 3] = [&notifiers::DIGEST, &notifiers::DIGEST_AFTER, &notifiers::DAILY];
     let of_people = if kind.audience.is_people() { &of_people[..] } else { &[] };
     let rows: Vec<&dyn Row> = of_all.iter().chain(of_people).chain(form.keys).copied().collect();

@@ -22,6 +22,7 @@ pub use self::event::{ActionRequest, EngineEvent, NewRules};
 use self::log_throttle::LogThrottle;
 use self::memory::InMemoryState;
 use crate::sources::{SourceEvent, bounds};
+use podbell_core::enrichment::PodQuestion;
 use podbell_core::health::HealthReport;
 use podbell_core::outbox::{Outbox, OutboxWrites, Outcome, Policy, SendContent, SendId};
 use podbell_core::rules::Rules;
@@ -97,6 +98,7 @@ pub struct Engine {
     /// From when until when podbell did not run before this start; `None` once that is written.
     down: Option<(Time, Time)>,
     on_rules: Option<TellRules>,
+    on_questions: Option<AskPods>,
     /// Mishaps of the store that are not written yet.
     mishaps: Vec<Mishap>,
     /// What sources reported of workloads, while memory is read again: the store does not hold it.
@@ -111,6 +113,9 @@ pub struct Engine {
 
 /// Called with the rules that come into force.
 type TellRules = Box<dyn Fn(&Rules) + Send>;
+
+/// Called with questions about pods whose incidents have opened.
+type AskPods = Box<dyn Fn(Vec<PodQuestion>) + Send>;
 
 /// The events of a turn, by kind.
 #[derive(Default)]
@@ -197,6 +202,7 @@ impl Engine {
             claiming: true,
             down: heartbeat.filter(|beat| *beat < now).map(|beat| (beat, now)),
             on_rules: None,
+            on_questions: None,
             mishaps: Vec::new(),
             workloads: Workloads::default(),
             last_turn: now,
@@ -341,6 +347,9 @@ impl Engine {
         self.totals.steps.add(turn.writes.tally);
         self.totals.notices += turn.writes.notices.len() as u64;
         log::notices(&turn.writes.notices);
+        if let Some(ask) = self.on_questions.as_ref().filter(|_| !turn.writes.questions.is_empty()) {
+            ask(turn.writes.questions);
+        }
         memory.recent.remember(turn.writes.notices);
         self.delete_old(turn.now);
         turn.jobs
@@ -359,6 +368,11 @@ impl Engine {
     pub fn on_rules(&mut self, tell: impl Fn(&Rules) + Send + 'static) {
         tell(&self.setup.rules);
         self.on_rules = Some(Box::new(tell));
+    }
+
+    /// Calls `ask` with questions about pods, once the incidents that they are for are stored.
+    pub(crate) fn on_questions(&mut self, ask: impl Fn(Vec<PodQuestion>) + Send + 'static) {
+        self.on_questions = Some(Box::new(ask));
     }
 
     /// When the next turn is due, if nothing happens before.

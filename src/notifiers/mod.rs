@@ -13,6 +13,7 @@ pub(crate) mod redact;
 pub(crate) mod reply;
 pub(crate) mod terminal;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -201,6 +202,8 @@ pub struct NotifierConfig {
     pub digest_after: Option<usize>,
     /// Its own words for messages, where the rule has none.
     pub template: Template,
+    /// Whether its messages may quote logs.
+    pub logs: bool,
 }
 
 /// Every destination, ready for use.
@@ -253,9 +256,9 @@ impl Notifiers {
     /// nothing to tell.
     pub fn freeze(&self, destination: &str, parcel: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
         let SendContent { notices, content, storm, parent, refresh } = *parcel;
-        let (Some(notifier), Some(notice)) = (self.notifiers.get(destination), fold(notices)) else {
-            return Vec::new();
-        };
+        let Some(notifier) = self.notifiers.get(destination) else { return Vec::new() };
+        let notices = &*allowed(notices, notifier.logs);
+        let Some(notice) = fold(notices) else { return Vec::new() };
         let style = Style { language: notifier.language, time_zone: notifier.time_zone.clone(), now };
         let mut message = match storm {
             Some(storm) => compose_digest(notices, storm, &style),
@@ -312,6 +315,17 @@ impl Notifiers {
         };
         notifier.platform.deliver(Attempt { client: &self.client, message_id, body, now }).await
     }
+}
+
+/// The notices as a destination may read them.
+fn allowed(notices: &[Notice], logs: bool) -> Cow<'_, [Notice]> {
+    let has_log = |notice: &Notice| matches!(&notice.body, NoticeBody::Incident(story) if story.pod.as_ref().is_some_and(|pod| pod.log.is_some()));
+    if logs || !notices.iter().any(has_log) {
+        return Cow::Borrowed(notices);
+    }
+    let mut notices = notices.to_vec();
+    notices.iter_mut().for_each(Notice::without_logs);
+    Cow::Owned(notices)
 }
 
 /// Distinguishes one endpoint or set of secrets from another. It cannot be reversed, and is too short to be

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::SourceEvent;
+use podbell_core::enrichment::PodState;
 use podbell_core::event::{Event, Target};
 use podbell_core::mute::Muted;
 use podbell_core::source::{Covers, ObjectName, Problem};
@@ -54,7 +55,8 @@ fn target(target: &mut Target) {
 
 fn events(events: &mut [Event<'static>]) {
     for event in events {
-        let Event { obj_type, obj_name, reason, message, .. } = event;
+        let Event { obj_type, obj_name, reason, message, node, .. } = event;
+        node.iter_mut().for_each(|node| lent(node, MOST_NAME));
         [obj_type, obj_name, reason].into_iter().for_each(|text| lent(text, MOST_NAME));
         lent(message, MOST_MESSAGE);
     }
@@ -67,6 +69,18 @@ fn error(error: &mut Problem) {
 
 fn covers(covers: &mut Covers) {
     covers.namespace.iter_mut().for_each(shared);
+}
+
+fn pod(state: &mut PodState) {
+    [&mut state.pod, &mut state.node, &mut state.phase].into_iter().for_each(|text| owned(text, MOST_NAME));
+    for container in &mut state.containers {
+        [&mut container.name, &mut container.waiting].into_iter().for_each(|text| owned(text, MOST_NAME));
+        container.ended.iter_mut().for_each(|end| owned(&mut end.reason, MOST_NAME));
+    }
+    if let Some(log) = &mut state.log {
+        owned(&mut log.container, MOST_NAME);
+        owned(&mut log.text, MOST_WORDS);
+    }
 }
 
 impl SourceEvent {
@@ -108,6 +122,7 @@ impl SourceEvent {
                     shared(&mut report.name);
                 }
             }
+            Self::Enriched { state, .. } => pod(state),
             Self::WatchFailed { covers: of, error: why, .. } => {
                 covers(of);
                 error(why);

@@ -21,6 +21,7 @@ use crate::examine::Checked;
 use crate::settings::Draft;
 use crate::tasks::BoxFuture;
 use crate::tasks::Waiting;
+use podbell_core::enrichment::{PodQuestion, PodState};
 use podbell_core::event::{Event, Target};
 use podbell_core::health::HealthReport;
 pub use podbell_core::source::{Covers, ObjectName, PartialObservation, Problem, TargetEntry};
@@ -108,6 +109,16 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// Whether it can be read.
     fn examine<'a>(&'a self, http: &'a reqwest::Client) -> Waiting<'a, Checked>;
+
+    /// Whether it can say more of a pod, and may.
+    fn enriches(&self) -> bool {
+        false
+    }
+
+    /// How a pod is, if it can say that.
+    fn enrich<'a>(&'a self, _: &'a PodQuestion) -> Waiting<'a, Option<PodState>> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 /// A target's list, read.
@@ -218,6 +229,15 @@ pub enum SourceEvent {
         at: Time,
         /// Of those that changed. What was never reported, or is reported as not known, ends by events and silence.
         reports: Vec<HealthReport>,
+    },
+    /// What a source said of a pod whose incident had opened.
+    Enriched {
+        /// The incident's number.
+        incident: u64,
+        /// When this became known.
+        at: Time,
+        /// How the pod is.
+        state: Box<PodState>,
     },
     /// A watch broke and could not be resumed.
     WatchFailed {

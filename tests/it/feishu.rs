@@ -21,6 +21,7 @@ fn robot(keys: &str, language: Language) -> Notifiers {
         time_zone: TimeZone::UTC,
         digest_after: None,
         template: Default::default(),
+        logs: false,
     };
     let oncall = [("feishu", "ou_18eac85d35a26f98".to_owned())].into();
     Notifiers::new(vec![config], [("@oncall".to_owned(), oncall)].into(), client())

@@ -23,6 +23,7 @@ mod docs;
 mod doctor;
 mod emulator;
 mod ends;
+mod enrich;
 mod explain;
 mod feishu;
 mod file_source;

@@ -25,7 +25,7 @@ const PATH: &str = "/services/T000/B000/very-secret-path?key=very-secret-key";
 
 fn config(name: &str, platform: Arc<dyn Notifier>) -> NotifierConfig {
     let (name, language, template) = (name.into(), Language::En, Default::default());
-    NotifierConfig { name, platform, language, time_zone: TimeZone::UTC, digest_after: None, template }
+    NotifierConfig { name, platform, language, time_zone: TimeZone::UTC, digest_after: None, template, logs: false }
 }
 
 fn notifiers(configs: Vec<NotifierConfig>) -> Notifiers {

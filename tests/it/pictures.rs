@@ -88,6 +88,7 @@ fn notifiers() -> Notifiers {
         time_zone: jiff::tz::TimeZone::get(zone).unwrap(),
         digest_after: None,
         template: Template::default(),
+        logs: false,
     };
     let slack = "kind: slack, url: \"https://hooks.slack.com/services/T0/B0/x\"";
     let wecom = "kind: wecom, url: \"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x\"";

@@ -35,6 +35,7 @@ fn build() -> Notifiers {
         time_zone: TimeZone::UTC,
         digest_after: Some(3),
         template: Default::default(),
+        logs: false,
     });
     let oncall = BTreeMap::from([("slack", "S0123ABC".to_owned()), ("wecom", "zhangsan".to_owned())]);
     Notifiers::new(configs.collect(), BTreeMap::from([("@oncall".to_owned(), oncall)]), client())

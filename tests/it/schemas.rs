@@ -126,10 +126,10 @@ impl Of {
                 let kubernetes = json!({
                     "name": "k", "kind": "kubernetes", "kubeconfig": "kubeconfig", "context": "x", "cluster": "y",
                     "namespaces": ["a", "b"], "service_labels": ["app"], "watch_for": "30s", "event_ttl": "2h",
-                    "watch_list": true, "first_poll_window": "5m", "aliases": {"y": "prod"},
+                    "watch_list": true, "enrich": "logs", "first_poll_window": "5m", "aliases": {"y": "prod"},
                 });
                 let notifier = |kind: &str| {
-                    json!({"name": kind, "kind": kind, "language": "zh", "time_zone": "UTC",
+                    json!({"name": kind, "kind": kind, "language": "zh", "time_zone": "UTC", "logs": true,
                         "template": {"title": "{{ place }}", "text": "{{ text }}"}})
                 };
                 let chat = |kind: &str| {

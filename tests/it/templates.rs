@@ -41,6 +41,7 @@ fn notifiers(template: Template) -> Notifiers {
         time_zone: TimeZone::UTC,
         digest_after: None,
         template: template.clone(),
+        logs: false,
     });
     let oncall = BTreeMap::from([("slack", "S0123ABC".to_owned()), ("wecom", "zhangsan".to_owned())]);
     Notifiers::new(configs.collect(), BTreeMap::from([("@oncall".to_owned(), oncall)]), client())

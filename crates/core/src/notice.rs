@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::enrichment::PodState;
 use super::event::Level;
 use super::health::Status;
 use super::incident::hold::Window;
@@ -155,6 +156,9 @@ pub struct Story {
     /// How many they are in all.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub affected_count: u64,
+    /// How its newest failed pod was when it opened; only in the first notice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodState>,
     /// Why it was closed.
     pub closed_because: Option<String>,
     /// Whose mute ended while it is still open.
@@ -174,6 +178,17 @@ pub struct Story {
     /// The rule's template when the notice was made.
     #[serde(default, skip_serializing_if = "Template::is_empty")]
     pub template: Template,
+}
+
+impl Notice {
+    /// Takes out what only destinations may read that are meant to.
+    pub fn without_logs(&mut self) {
+        if let NoticeBody::Incident(story) = &mut self.body
+            && let Some(pod) = &mut story.pod
+        {
+            pod.log = None;
+        }
+    }
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::settings::Draft;
 use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, LatePath};
 use crate::sources::{Rhythm, Source, SourceFacts, SourceKind};
-use podbell_core::yaml::key::{AtLeast, Key, OneOrMany, Own, Text, Truth};
+use podbell_core::yaml::key::{AtLeast, Key, OneOrMany, Own, Text, Truth, Words};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 const KUBECONFIG: Key<LatePath> = Key::optional(
@@ -55,6 +55,21 @@ const WATCH_LIST: Key<Truth> = Key::with_default(
     "Whether the first list comes as a watch, from servers that can (1.32 and later).",
 );
 
+const ENRICH: Key<Words<Ask>> = Key::with_default(
+    "enrich",
+    Words("what is asked of pods", &[("state", Ask::State), ("logs", Ask::Logs), ("off", Ask::Off)]),
+    "state",
+    "What a message says of the pod whose incident has opened: `state` (how its containers are), `logs` (and the last 20 lines, secrets masked, for notifiers with `logs: true`), or `off`.",
+);
+
+/// What is asked of pods.
+#[derive(Clone, Copy, Debug)]
+enum Ask {
+    State,
+    Logs,
+    Off,
+}
+
 /// Its registry row.
 pub const SOURCE: SourceKind = SourceKind {
     name: "kubernetes",
@@ -68,6 +83,7 @@ pub const SOURCE: SourceKind = SourceKind {
         &WATCH_FOR,
         &EVENT_TTL,
         &WATCH_LIST,
+        &ENRICH,
         &FIRST_POLL_WINDOW,
         &ALIASES,
     ],
@@ -84,6 +100,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
     let watch_for = WATCH_FOR.take(map, reader);
     let memory = EVENT_TTL.take(map, reader);
     let watch_list = WATCH_LIST.take(map, reader);
+    let enrich = ENRICH.take(map, reader);
     let first_poll_window = FIRST_POLL_WINDOW.take(map, reader);
     let facts = SourceFacts {
         time_zone: TimeZone::UTC,
@@ -94,8 +111,16 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
         is_dated: false,
     };
     let cluster = cluster.or_else(|| context.clone()).unwrap_or_else(|| name.to_owned());
-    let said =
-        Said { name: name.to_owned(), cluster, kubeconfig, context, namespaces, labels, watch_list: watch_list? };
+    let said = Said {
+        name: name.to_owned(),
+        cluster,
+        kubeconfig,
+        context,
+        namespaces,
+        labels,
+        watch_list: watch_list?,
+        enrich: enrich?,
+    };
     let draft = said.draft(&facts);
     Some((facts, draft))
 }
@@ -110,6 +135,7 @@ struct Said {
     namespaces: Vec<String>,
     labels: Option<Vec<String>>,
     watch_list: bool,
+    enrich: Ask,
 }
 
 impl Said {
@@ -124,8 +150,13 @@ impl Said {
         config.service_labels = self.labels.unwrap_or(config.service_labels);
         config.event_ttl = facts.memory;
         config.watch_list = self.watch_list;
+        config.enrich = match self.enrich {
+            Ask::State => super::enrich::Enrich::State,
+            Ask::Logs => super::enrich::Enrich::Logs,
+            Ask::Off => super::enrich::Enrich::Off,
+        };
         config.pace = Pace { watch_for: facts.rhythm.interval(), ..Pace::default() };
-        Draft::<dyn Source>::new(move |_| Some(std::sync::Arc::new(super::watch::Watched(config.clone()))))
+        Draft::<dyn Source>::new(move |_| Some(std::sync::Arc::new(super::watch::Watched::new(config.clone()))))
     }
 
     /// Reading refuses this kind, see [`SourceKind::is_built`].

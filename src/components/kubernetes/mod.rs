@@ -14,6 +14,8 @@ pub mod api;
 mod config;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod connect;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod enrich;
 pub mod event;
 #[cfg(feature = "kubernetes")]
 mod examine;

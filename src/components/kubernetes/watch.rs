@@ -1,13 +1,15 @@
 //! The source: what it watches, and its tasks.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::api::Api;
+use super::enrich::{self, Enrich};
 use super::follow::Resource;
 use super::nodes::{self, NodeWatch};
 use super::owners::{self, OwnerWatch, Owners, SharedOwners};
@@ -18,6 +20,7 @@ use super::{examine, report};
 use crate::examine::Checked;
 use crate::sources::{Source, SourceEvent, SourceTask};
 use crate::tasks::Waiting;
+use podbell_core::enrichment::{PodQuestion, PodState};
 use podbell_core::health::WorkloadKind;
 use podbell_core::source::Covers;
 
@@ -45,6 +48,8 @@ pub struct KubernetesConfig {
     pub event_ttl: Duration,
     /// Whether the first list comes as a watch.
     pub watch_list: bool,
+    /// What is asked of pods whose incidents open.
+    pub enrich: Enrich,
     /// Time limits and intervals.
     pub pace: Pace,
 }
@@ -94,6 +99,7 @@ impl KubernetesConfig {
             service_labels: SERVICE_LABELS.map(str::to_owned).to_vec(),
             event_ttl: EVENT_TTL,
             watch_list: false,
+            enrich: Enrich::default(),
             pace: Pace::default(),
         }
     }
@@ -108,16 +114,40 @@ impl KubernetesConfig {
 }
 
 /// A source of podbell.yaml.
-#[derive(Debug)]
-pub(super) struct Watched(pub(super) KubernetesConfig);
+pub(super) struct Watched {
+    config: KubernetesConfig,
+    /// For questions about pods.
+    api: OnceLock<Api>,
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.config.fmt(f)
+    }
+}
+
+impl Watched {
+    pub(super) fn new(config: KubernetesConfig) -> Self {
+        Self { config, api: OnceLock::new() }
+    }
+}
 
 impl Source for Watched {
     fn task(self: Arc<Self>, _: reqwest::Client) -> SourceTask {
-        Box::new(move |events, stop| Box::pin(run(self.0.clone(), events, stop)))
+        Box::new(move |events, stop| Box::pin(run(self.config.clone(), events, stop)))
     }
 
     fn examine<'a>(&'a self, _: &'a reqwest::Client) -> Waiting<'a, Checked> {
-        Box::pin(examine::examine(&self.0))
+        Box::pin(examine::examine(&self.config))
+    }
+
+    fn enriches(&self) -> bool {
+        self.config.enrich != Enrich::Off
+    }
+
+    fn enrich<'a>(&'a self, question: &'a PodQuestion) -> Waiting<'a, Option<PodState>> {
+        let api = self.api.get_or_init(|| Api::new(&self.config));
+        Box::pin(enrich::ask(api, self.config.enrich, question))
     }
 }
 

@@ -54,6 +54,7 @@ pub fn story() -> Story {
         status: None,
         affected: Vec::new(),
         affected_count: 0,
+        pod: None,
         closed_because: None,
         mute_over: None,
         acknowledged: None,

@@ -126,6 +126,7 @@ impl Workspace {
             time_zone: jiff::tz::TimeZone::UTC,
             digest_after: Some(3),
             template: Template::default(),
+            logs: false,
         };
         let configs = destinations.iter().map(config).collect();
         // Connections belong to this runtime.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::affected::Affected;
 use super::standing::Standing;
 use super::{Joining, insert_sorted, quote};
+use crate::enrichment::PodState;
 use crate::event::Event;
 use crate::notice::{Newest, ReasonCount};
 use crate::series::EpisodeKey;
@@ -56,6 +57,9 @@ pub struct Details {
     /// The workloads that its cause affects.
     #[serde(default)]
     pub affected: Affected,
+    /// How its newest failed pod was when it opened.
+    #[serde(default)]
+    pub pod: Option<PodState>,
 }
 
 /// When podbell last heard of an object, and of which troubles.
@@ -90,6 +94,7 @@ impl Details {
     pub(super) fn begin_anew(&mut self) {
         let again = std::mem::take(&mut self.gathered);
         self.current = again;
+        self.pod = None;
     }
 
     /// Takes in a change. Returns whether its episode is new to the incident.

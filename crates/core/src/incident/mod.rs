@@ -19,6 +19,7 @@ use std::time::Duration;
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
+use super::enrichment::PodState;
 use super::event::{Event, Target};
 use super::health::Status;
 use super::mute::Acknowledged;
@@ -298,6 +299,11 @@ impl Incident {
             self.affected = 0;
             self.details.change(|details| details.affected = Affected::default());
         }
+    }
+
+    /// Notes how its newest failed pod is.
+    pub(crate) fn enrich(&mut self, pod: PodState) {
+        self.details.change(|details| details.pod = Some(pod));
     }
 
     /// Takes in an event that keeps it open but is no occurrence. Returns whether the event is about one of its

@@ -56,6 +56,7 @@ impl Incident {
             ended_by: self.ended_by_event().filter(|_| due.kind == NoticeKind::Resolved).cloned(),
             affected: self.details.affected.named(MOST_AFFECTED),
             affected_count: self.affected.into(),
+            pod: self.details.pod.clone().filter(|_| due.told.is_none() && !due.kind.is_end()),
             closed_because: None,
             mute_over: due.after_mute.clone(),
             acknowledged: self.acknowledged.clone(),

@@ -103,6 +103,7 @@ pub fn story() -> Story {
         status: None,
         affected: Vec::new(),
         affected_count: 0,
+        pod: None,
         closed_because: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

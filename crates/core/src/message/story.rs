@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::help as known;
 use super::{Block, Fact, Language, Message, MessageFormatter, Span, data, fill, sign, text, words};
+use crate::enrichment::PodState;
 use crate::health::{Health, Status};
 use crate::incident::FLAPPING;
 use crate::incident::standing::EndedBy;
@@ -199,12 +200,20 @@ impl MessageFormatter<'_> {
 
     fn details(&self, story: &Story, kind: NoticeKind, blocks: &mut Vec<Block>) {
         blocks.push(Block::Facts(self.facts(story)));
+        if let Some(pod) = &story.pod {
+            blocks.push(Block::Line(self.pod(pod)));
+        }
         let newest = &story.newest;
         let quoted = text::lines(&newest.message);
         if !quoted.is_empty() {
             let of = [&newest.reason, &newest.obj_type, &newest.obj_name].map(|part| text::one_line(part, MOST_WORDS));
             let of = of.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
             blocks.push(Block::Quote { of, text: quoted });
+        }
+        if let Some(log) = story.pod.as_ref().and_then(|pod| pod.log.as_ref()) {
+            let of = (if log.previous { self.texts.log_before() } else { self.texts.log_now() })
+                .replace("{}", &text::one_line(&log.container, MOST_WORDS));
+            blocks.push(Block::Quote { of, text: text::lines(&log.text) });
         }
         // What it usually means does not matter once it is over.
         if let Some(help) = help(story, self.language).filter(|_| !kind.is_end()) {
@@ -219,6 +228,36 @@ impl MessageFormatter<'_> {
                 Span::Link(runbook.to_owned()),
             ]));
         }
+    }
+
+    /// "web-0 on n1, Running: web waits (CrashLoopBackOff), 5 restarts, ended with exit code 1 (Error) at 10:02".
+    fn pod(&self, pod: &PodState) -> Vec<Span> {
+        let mut spans = vec![data(&text::one_line(&pod.pod, MOST_WORDS))];
+        if !pod.node.is_empty() {
+            spans.extend(fill(self.texts.on_node(), &[&pod.node]));
+        }
+        if !pod.phase.is_empty() {
+            spans.push(words(self.texts.comma()));
+            spans.push(data(&pod.phase));
+        }
+        for container in &pod.containers {
+            spans.push(words(self.texts.semicolon()));
+            spans.push(data(&text::one_line(&container.name, MOST_WORDS)));
+            if !container.waiting.is_empty() {
+                spans.extend(fill(self.texts.waits(), &[&container.waiting]));
+            }
+            if container.restarts > 0 {
+                spans.push(words(format!("{}{}", self.texts.comma(), self.texts.restarts(container.restarts))));
+            }
+            if let Some(end) = &container.ended {
+                spans.push(words(self.texts.comma()));
+                spans.extend(fill(
+                    &self.texts.ended_with(&end.exit_code.to_string(), &self.clock.at(end.at)),
+                    &[&end.reason],
+                ));
+            }
+        }
+        spans
     }
 
     fn facts(&self, story: &Story) -> Vec<Fact> {

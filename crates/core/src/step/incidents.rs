@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Ended, NoticeDraft, Setup, State, Turn};
+use crate::enrichment::PodState;
 use crate::event::{Subject, Target};
 use crate::incident::hold::Holds;
 use crate::incident::notification_state::Due;
@@ -38,6 +39,15 @@ impl State {
                 self.schedule(id, turn.setup, turn.now);
             }
         }
+    }
+
+    /// A source said how a pod is: messages that are made from now on say so.
+    pub(super) fn enriched(&mut self, id: u64, pod: &PodState, turn: &mut Turn<'_>) {
+        let Some(incident) = self.incidents.get_mut(&id).filter(|incident| incident.phase == Phase::Open) else {
+            return;
+        };
+        incident.enrich(pod.clone());
+        turn.writes.incidents.insert(id);
     }
 
     /// After a good poll: evaluates the target's incidents, which may have waited for it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::incidents::note;
 use super::{Setup, State, Turn};
+use crate::enrichment::PodQuestion;
 use crate::event::Subject;
 use crate::incident::{Incident, Joining, Phase};
 use crate::reports;
@@ -75,6 +76,14 @@ impl State {
         }
         if incident.targets.contains(joining.target) {
             note(&mut self.by_target, joining.target, id);
+        }
+        if before != Phase::Open && incident.phase == Phase::Open && joining.event.obj_type.trim() == "Pod" {
+            turn.writes.questions.push(PodQuestion {
+                incident: id,
+                source: joining.target.source.clone(),
+                namespace: joining.target.namespace.clone(),
+                pod: joining.event.obj_name.trim().to_owned(),
+            });
         }
         turn.writes.incidents.insert(id);
         self.schedule(id, turn.setup, turn.now);

@@ -35,6 +35,7 @@ pub use user_actions::Recorded;
 pub use writes::{Ended, SeriesRow, Tally, Writes};
 
 use super::diff::{Reading, TargetReadings};
+use super::enrichment::PodState;
 use super::event::{Event, Level, Target};
 use super::health::HealthReport;
 use super::incident::Incident;
@@ -131,6 +132,13 @@ pub enum Input<'a> {
     Health {
         /// Of those that changed.
         reports: &'a [HealthReport],
+    },
+    /// A source was asked about a pod whose incident has opened.
+    Enriched {
+        /// The incident's number.
+        incident: u64,
+        /// How the pod is.
+        state: &'a PodState,
     },
     /// A watch was cut.
     WatchFailed {
@@ -511,6 +519,7 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::WatchProgress { covers } => state.watch_progress(covers, turn),
         Input::Deleted { source, objects } => state.deleted(source, objects, turn),
         Input::Health { reports } => state.health(reports, turn),
+        Input::Enriched { incident, state: pod } => state.enriched(incident, pod, turn),
         Input::WatchFailed { covers, error } => state.watch_cut(covers, error, turn),
         Input::Destination { name, error } => state.destination(name, error, turn),
         Input::RuleFile { name, error } => state.rule_file(name, error, turn),

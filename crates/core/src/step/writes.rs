@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::decision::Decision;
 use super::{HeldKey, Recorded};
 use crate::diff::ChangeKind;
+use crate::enrichment::PodQuestion;
 use crate::event::{Event, Target};
 use crate::incident::Incident;
 use crate::notice::Notice;
@@ -50,6 +51,8 @@ pub struct Writes {
     pub notices: Vec<Notice>,
     /// What became of each Warning change; kept for a while for those who ask why.
     pub decisions: Vec<Decision>,
+    /// Pods that somebody may be asked about, for messages that are not made yet.
+    pub questions: Vec<PodQuestion>,
     /// Whether a daily line was sent: its counts start anew.
     pub daily: bool,
     /// Counts for the metrics and the summary.

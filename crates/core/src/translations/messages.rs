@@ -63,6 +63,8 @@ translations! {
     colon: ": ", "：";
     stop: ". ", "。";
 
+    semicolon: "; ", "；";
+
     // Beginnings of titles.
     escalated(severity): "{severity}, worse", "{severity}升级";
     reminded(severity): "{severity}, still there", "{severity}仍未恢复";
@@ -118,6 +120,16 @@ translations! {
     ready_in_rollout(ready, wanted): "{ready} of {wanted} ready, a rollout is under way", "{wanted} 个 Pod 中 {ready} 个就绪，正在发布";
     /// What the cause of an incident reaches.
     affected_workloads(n): "{n} {n|workload|workloads} affected", "影响 {n} 个工作负载";
+    /// `{}` is a container.
+    log_now: "log of {}", "{} 的日志";
+    log_before: "log of {} before it was started again", "{} 重启前的日志";
+    /// `{}` is a node.
+    on_node: " on {}", "，节点 {}";
+    /// `{}` is what a container waits for.
+    waits: " waits ({})", " 等待中（{}）";
+    restarts(n): "{n} {n|restart|restarts}", "重启 {n} 次";
+    /// `{}` is the reason of a container's end.
+    ended_with(code, at): "ended at {at} with exit code {code} ({})", "{at} 退出，退出码 {code}（{}）";
     never_told: "This is the first message about it: it was over before one could be sent.", "这是关于该告警的第一条消息：未及发送，告警已经结束。";
     closed: "Closed: ", "已关闭：";
     closed_by_service: "Closed, service deleted: ", "服务已删除，告警关闭：";

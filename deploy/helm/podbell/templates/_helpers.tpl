@@ -70,4 +70,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [nodes]
   verbs: [list, watch]
 {{- end }}
+{{- range .Values.config.sources }}
+{{- if eq (toString .enrich) "logs" }}
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- break }}
+{{- end }}
+{{- end }}
 {{- end -}}

@@ -1,0 +1,144 @@
+//! Masks secrets in text that programs wrote, by what secrets look like. It cannot know all of them: who must be sure
+//! leaves logs where they are, which is the default.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// What stands in place of a secret.
+const MASK: &str = "***";
+
+/// Secrets that are known by their own form; the group `keep`, if there is one, stays.
+static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    const FORMS: [&str; 9] = [
+        // A private key, also one whose end was cut off.
+        r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)",
+        // A password in an address: scheme://user:secret@host, or user:secret@tcp(host).
+        r"(?P<keep>://[^\s:/@]*:)[^\s@/]+@",
+        r"(?P<keep>\b[\w.-]+:)[^\s@:/]+@(tcp|unix)\(",
+        // Headers that carry a credential.
+        r"(?i)(?P<keep>\b(proxy-)?authorization['\x22]?\s*[:=]\s*['\x22]?(bearer|basic|token|digest)?\s*)[^\s'\x22,;]+",
+        r"(?i)(?P<keep>\bbearer\s+)[\w.~+/=-]{8,}",
+        r"(?i)(?P<keep>\b(set-)?cookie['\x22]?\s*[:=]\s*)[^\r\n]+",
+        // A web token.
+        r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*",
+        // Keys of clouds and services, by their prefixes.
+        r"\b((AKIA|ASIA)[0-9A-Z]{16}|AKID[0-9A-Za-z]{32}|LTAI[0-9A-Za-z]{12,30}|AIza[\w-]{35}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|npm_\w{30,}|xox[abeoprs]-[\w-]{10,}|(sk|rk|pk)_(live|test)_\w{10,}|sk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,})\b",
+        // The address of a webhook is its secret.
+        r"(?P<keep>https?://[^\s/'\x22]+/)[^\s'\x22]*(hook[^\s'\x22]*/[^\s'\x22]+|hook[^\s'\x22]*\?[^\s'\x22]+|services/T[^\s/'\x22]+/B[^\s/'\x22]+/[^\s'\x22]+)",
+    ];
+    FORMS.iter().filter_map(|form| Regex::new(form).ok()).collect()
+});
+
+/// A name that says secret, and its value: in JSON, YAML, an environment, a query, or words.
+static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?ix)
+        (?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|signature)[\w.-]*)
+        (?P<between>['"\\]*\s*[:=]\s*)
+        (?P<value>\\?"[^"\\\r\n]*\\?"|'[^'\r\n]*'|[^\s'",;&}\]]+)
+        "#,
+    )
+    .ok()
+});
+
+/// A long run of letters and digits that no word is.
+static RANDOM: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/_-]{40,}={0,2}").ok());
+
+/// The text with every secret replaced that is recognised.
+pub fn mask(text: &str) -> String {
+    let mut text = Cow::Borrowed(text);
+    for form in FORMS.iter() {
+        let replaced = form.replace_all(&text, |found: &Captures<'_>| {
+            let end = found.get(0).map_or("", |all| all.as_str());
+            // What follows a password in an address is no secret.
+            let rest = ["@tcp(", "@unix(", "@"].into_iter().find(|rest| end.ends_with(rest)).unwrap_or_default();
+            format!("{}{MASK}{rest}", found.name("keep").map_or("", |keep| keep.as_str()))
+        });
+        text = Cow::Owned(replaced.into_owned());
+    }
+    if let Some(named) = NAMED.as_ref() {
+        text = Cow::Owned(named.replace_all(&text, value_masked).into_owned());
+    }
+    match RANDOM.as_ref() {
+        Some(random) => random.replace_all(&text, |found: &Captures<'_>| random_masked(&found[0])).into_owned(),
+        None => text.into_owned(),
+    }
+}
+
+fn value_masked(found: &Captures<'_>) -> String {
+    let value = &found["value"];
+    let bare = value.trim_matches(['"', '\'', '\\']);
+    // "token: expired" says something; a secret has a digit, or is in quotes, or is long.
+    let quoted = bare.len() < value.len();
+    let is_word = bare.chars().all(|c| c.is_ascii_lowercase()) && bare.len() < 12 && !found["between"].contains('=');
+    if bare.is_empty() || bare.starts_with(MASK) || (is_word && !quoted) {
+        return found[0].to_owned();
+    }
+    let quote: String = value.chars().take_while(|c| ['"', '\'', '\\'].contains(c)).collect();
+    format!("{}{}{quote}{MASK}{quote}", &found["name"], &found["between"])
+}
+
+/// Hashes of commits and images are no secrets, paths and words with dashes neither.
+fn random_masked(text: &str) -> String {
+    let has = |class: fn(&char) -> bool| text.chars().any(|c| class(&c));
+    let hex = text.chars().all(|c| c.is_ascii_hexdigit());
+    let mixed = has(char::is_ascii_digit) && has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase);
+    // A path has a slash every few characters, a name a dash.
+    let longest = text.split(['/', '-', '_']).map(str::len).max().unwrap_or_default();
+    if mixed && !hex && longest >= 24 { MASK.to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_many_kinds_are_masked_and_what_is_around_them_stays() {
+        let cases = [
+            ("connect postgres://app:s3cr3t@db:5432/shop failed", "connect postgres://app:***@db:5432/shop failed"),
+            ("dial root:hunter2@tcp(10.0.0.1:3306)/shop", "dial root:***@tcp(10.0.0.1:3306)/shop"),
+            ("DB_PASSWORD=hunter2 DB_HOST=db", "DB_PASSWORD=*** DB_HOST=db"),
+            (r#"{"password": "correct horse", "user": "app"}"#, r#"{"password": "***", "user": "app"}"#),
+            (r#"msg="{\"apiKey\":\"abc123\"}""#, r#"msg="{\"apiKey\":\"***\"}""#),
+            ("Authorization: Bearer abc.def-123", "Authorization: Bearer ***"),
+            ("authorization=Basic dXNlcjpwYXNz, next", "authorization=Basic ***, next"),
+            ("Cookie: session=abc; other=def", "Cookie: ***"),
+            ("key AKIAIOSFODNN7EXAMPLE is refused", "key *** is refused"),
+            ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl expired", "jwt *** expired"),
+            ("use ghp_0123456789abcdefghij0123456789abcdef", "use ***"),
+            ("xoxb-123456789012-abcdefghij said no", "*** said no"),
+            ("AIzaSyA0123456789abcdefghijklmnopqrstuv", "***"),
+            (
+                "posting to https://chat.example.com/services/T0/B0/xyz failed",
+                "posting to https://chat.example.com/*** failed",
+            ),
+            ("https://chat.example.com/cgi-bin/webhook/send?key=693a91f6", "https://chat.example.com/***"),
+            ("GET /v1?access_token=abc123&page=2", "GET /v1?access_token=***&page=2"),
+            ("secret_key: 'a b c'", "secret_key: '***'"),
+            ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----\nb", "a\n***\nb"),
+            ("-----BEGIN PRIVATE KEY-----\nMIIE", "***"),
+            ("value Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZmdoaWprbG1ub3A9 read", "value *** read"),
+        ];
+        for (text, masked) in cases {
+            assert_eq!(mask(text), masked, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays_readable() {
+        for text in [
+            "error: token: expired",
+            "panic: runtime error: index out of range [3] with length 3",
+            "pulled sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "at com.example.shop.checkout.PaymentServiceImplementation.authorize(PaymentServiceImplementation.java:42)",
+            "open /var/lib/kubelet/pods/0c4d3a9e-7f3e-4a52-9a1c-3f7d4b0d8f8e/volumes/kubernetes.io~secret/config",
+            "dial tcp 10.0.0.1:5432: connect: connection refused",
+            "http://db:5432/path and user@example.com",
+            "passwordless login is on",
+        ] {
+            assert_eq!(mask(text), text);
+        }
+    }
+}
