@@ -345,6 +345,10 @@ fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> 
             (&rules.get(*by).settings.key, equal.iter().map(|field| field.as_str()).collect());
         writeln!(out, "{margin}  held while an incident of {by} with the same {} is open", equal.join(", "))?;
     }
+    for step in &rule.unacknowledged {
+        let (after, to) = (step.after.as_secs(), step.notify.join(", "));
+        writeln!(out, "{margin}  tells {to}, too, if nobody acknowledges it for {after} s")?;
+    }
     for planned in rules.maintenance().iter().filter(|one| one.file.as_ref().is_none_or(|file| *file == rule.key.file))
     {
         let from = planned.from.map(|from| format!(" from {}", utc(from))).unwrap_or_default();

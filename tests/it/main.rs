@@ -73,6 +73,7 @@ mod strangers;
 mod support;
 mod templates;
 mod timelines;
+mod unacknowledged;
 #[cfg(feature = "outside")]
 mod vendor_clients;
 mod watched;

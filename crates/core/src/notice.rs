@@ -154,6 +154,9 @@ pub struct Story {
     /// Whose mute ended while it is still open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute_over: Option<Author>,
+    /// For how many seconds nobody had acknowledged it, if that is why it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unacknowledged_seconds: Option<u64>,
     /// Who acknowledged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledged>,

@@ -54,6 +54,7 @@ pub fn story() -> Story {
         status: None,
         closed_because: None,
         mute_over: None,
+        unacknowledged_seconds: None,
         acknowledged: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

@@ -11,6 +11,7 @@ pub(crate) mod packed;
 mod quote;
 pub mod standing;
 pub mod story;
+pub mod unacknowledged;
 pub mod window;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, OBJECT_MEMORY, clipped, newest
 use notification_state::NotificationState;
 use packed::Packed;
 use standing::{EndedBy, Shows, Signs};
+use unacknowledged::Unacknowledged;
 use window::{Occurrences, Run};
 
 /// How long a trouble that has lasted long enough waits for the good read that confirms it.
@@ -113,6 +115,9 @@ pub struct Incident {
     /// The health of its workloads, where it matters: they recovered, or it would be quiet if they were ready.
     #[serde(default)]
     pub status: Option<Status>,
+    /// How far the steps of its rule's `unacknowledged` have come; `None` once they are over.
+    #[serde(default)]
+    pub unacknowledged: Option<Unacknowledged>,
 }
 
 /// A change that is about to join an incident.
@@ -176,6 +181,7 @@ impl Incident {
             shape: None,
             runs: Vec::new(),
             status: None,
+            unacknowledged: None,
         }
     }
 
@@ -286,6 +292,7 @@ impl Incident {
     /// Resolves it; it has been over since `at`.
     pub fn resolve(&mut self, at: Time) {
         self.phase = Phase::Resolved { at };
+        self.unacknowledged = None;
         self.end_all();
     }
 
@@ -395,6 +402,7 @@ impl Incident {
         self.status = None;
         self.recent.clear();
         self.runs.clear();
+        self.start_steps(now);
         self.start_telling(rule, reopening, now);
     }
 }

@@ -54,6 +54,7 @@ impl Incident {
             ended_by: self.ended_by_event().filter(|_| due.kind == NoticeKind::Resolved).cloned(),
             closed_because: None,
             mute_over: due.after_mute.clone(),
+            unacknowledged_seconds: due.unacknowledged.filter(|_| !due.kind.is_end()),
             acknowledged: self.acknowledged.clone(),
             blind: self.blind.clone(),
             mentions: rule.and_then(|rule| rule.mention.get(&severity)).cloned().unwrap_or_default(),

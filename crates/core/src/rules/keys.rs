@@ -92,6 +92,11 @@ pub(super) const NOTIFY: Key<Described> = Key::optional(
     Described(texts_schema),
     "Names of notifiers in podbell.yaml; needed unless `action` is `ignore` or `defaults` has it.",
 );
+pub(super) const UNACKNOWLEDGED: Key<Described> = Key::optional(
+    "unacknowledged",
+    Described(unacknowledged_schema),
+    "Who else is told while nobody acknowledges an open incident: `[{after: 15m, notify: [on-call]}, {after: 30m, notify: [lead]}]`; or `off`; see below [default: nobody].",
+);
 pub(super) const MENTION: Key<Described> = Key::optional(
     "mention",
     Described(mention_schema),
@@ -119,7 +124,7 @@ pub(super) const TEMPLATE: Key<Described> = Key::optional(
 );
 
 /// The settings that a rule and `defaults` share.
-pub const SETTINGS: [&dyn Row; 20] = [
+pub const SETTINGS: [&dyn Row; 21] = [
     &SEVERITY,
     &OPEN_WHEN,
     &SUSTAIN,
@@ -135,6 +140,7 @@ pub const SETTINGS: [&dyn Row; 20] = [
     &SEND_RESOLVED,
     &ACTIVE,
     &NOTIFY,
+    &UNACKNOWLEDGED,
     &MENTION,
     &RUNBOOK,
     &LABELS,
@@ -183,6 +189,11 @@ pub(super) const PER: Key<Words<Per>> = Key::with_default(
     "group",
     "What count counts together.",
 );
+
+pub(super) const AFTER: Key<AtLeast> =
+    Key::required("after", AtLeast(SECOND), "How long nobody acknowledged it since it opened or reopened; grows.");
+pub(super) const STEP_NOTIFY: Key<Described> =
+    Key::required("notify", Described(texts_schema), "Names of notifiers in podbell.yaml.");
 
 pub(super) const COUNTS: Key<Own<Vec<u64>>> =
     Key::optional("counts", STEPS, "Steps of occurrences, growing [default: 100, 1000, 10000, ...].");
@@ -310,6 +321,11 @@ fn open_when_schema() -> Json {
 
 fn escalate_schema() -> Json {
     map_schema("", &[&COUNTS, &OBJECTS, &NEWS])
+}
+
+fn unacknowledged_schema() -> Json {
+    let steps = one_or_many_schema(&map_schema("", &[&AFTER, &STEP_NOTIFY]), 0);
+    json!({"anyOf": [{"enum": ["off", false, "false"]}, steps]})
 }
 
 fn active_schema() -> Json {

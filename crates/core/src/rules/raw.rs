@@ -12,7 +12,7 @@ use super::doubt::doubt;
 use super::keys;
 use super::pattern::{Pattern, PatternError};
 use super::quiet::Active;
-use super::rule::{CountSteps, Destination, Field, OpenWhen, Per, Severity, Until};
+use super::rule::{CountSteps, Destination, Field, OpenWhen, Per, Severity, UnacknowledgedStep, Until};
 use crate::diagnostic::{Diagnostic, meant_or};
 use crate::template::{self, Template};
 use crate::yaml::key::Shape as _;
@@ -57,6 +57,8 @@ pub struct Partial {
     pub active: Option<Option<Active>>,
     /// `notify`.
     pub notify: Option<Vec<Destination>>,
+    /// `unacknowledged`; empty for `off`.
+    pub unacknowledged: Option<Vec<UnacknowledgedStep>>,
     /// `mention`.
     pub mention: Option<BTreeMap<Severity, Vec<String>>>,
     /// `runbook`.
@@ -93,6 +95,7 @@ impl Partial {
             send_resolved: self.send_resolved.or(other.send_resolved),
             active: self.active.or(other.active),
             notify: self.notify.or(other.notify),
+            unacknowledged: self.unacknowledged.or(other.unacknowledged),
             mention: self.mention.or(other.mention),
             runbook: self.runbook.or(other.runbook),
             labels,
@@ -130,6 +133,7 @@ pub(crate) fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Name
         send_resolved: keys::SEND_RESOLVED.said(map, reader),
         active: keys::ACTIVE.said(map, reader),
         notify: keys::NOTIFY.node(map, reader).and_then(|node| notify(node, reader, names)),
+        unacknowledged: keys::UNACKNOWLEDGED.node(map, reader).and_then(|node| unacknowledged(node, reader, names)),
         mention: keys::MENTION.node(map, reader).and_then(|node| mention(node, reader, names)),
         runbook: keys::RUNBOOK.said(map, reader),
         labels: keys::LABELS.said(map, reader).unwrap_or_default(),
@@ -352,9 +356,14 @@ pub(super) fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
 }
 
 fn notify(node: &Node, reader: &mut Reader, names: &Names) -> Option<Vec<Destination>> {
+    Some(destinations(node, reader, names, "name a notifier, or write `action: ignore`"))
+}
+
+/// Reads the names of destinations; `help` is for a list of none.
+fn destinations(node: &Node, reader: &mut Reader, names: &Names, help: &str) -> Vec<Destination> {
     let items = reader.one_or_many(node);
     if items.is_empty() {
-        reader.error_help(&node.span, "`notify` lists nothing", "name a notifier, or write `action: ignore`");
+        reader.error_help(&node.span, "`notify` lists nothing", help);
     }
     let mut chosen: Vec<Destination> = Vec::new();
     for item in items {
@@ -366,7 +375,33 @@ fn notify(node: &Node, reader: &mut Reader, names: &Names) -> Option<Vec<Destina
         check_destination(name, item, reader, names);
         chosen.push(name.into());
     }
-    Some(chosen)
+    chosen
+}
+
+/// Reads the steps for an incident that nobody acknowledges; `off` means none.
+fn unacknowledged(node: &Node, reader: &mut Reader, names: &Names) -> Option<Vec<UnacknowledgedStep>> {
+    if matches!(node.text(), Some("off" | "false")) {
+        return Some(Vec::new());
+    }
+    let mut steps: Vec<UnacknowledgedStep> = Vec::new();
+    for item in reader.one_or_many(node) {
+        let Some(mut map) = reader.map(item, "a step such as {after: 15m, notify: [on-call]}") else { continue };
+        let after = keys::AFTER.node(&mut map, reader);
+        let called = keys::STEP_NOTIFY.node(&mut map, reader);
+        map.finish(reader);
+        let notify = called.map(|node| destinations(node, reader, names, "name a notifier, or leave the step out"));
+        let Some(place) = after else { continue };
+        let Some((after, notify)) = keys::AFTER.read(place, reader).zip(notify.filter(|names| !names.is_empty()))
+        else {
+            continue;
+        };
+        if steps.last().is_some_and(|before| before.after >= after) {
+            let help = "sort them by `after`, none twice";
+            reader.error_help(&place.span, "steps must grow: the one before comes as late or later", help);
+        }
+        steps.push(UnacknowledgedStep { after, notify });
+    }
+    Some(steps)
 }
 
 /// Notes a destination that does not exist or is out of bounds.

@@ -146,6 +146,15 @@ pub struct Escalate {
     pub news: bool,
 }
 
+/// Who is told of an open incident that nobody acknowledges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnacknowledgedStep {
+    /// How long after it opened or reopened.
+    pub after: Duration,
+    /// The destinations; never empty, no duplicates.
+    pub notify: Vec<Destination>,
+}
+
 /// Everything that a checked rule says, except its conditions.
 #[derive(Clone, Debug, Serialize)]
 pub struct RuleSettings {
@@ -183,6 +192,8 @@ pub struct RuleSettings {
     pub inhibits: Vec<Inhibit>,
     /// Its destinations; never empty, no duplicates.
     pub notify: Vec<Destination>,
+    /// Who else is told while nobody acknowledges an incident; `after` grows.
+    pub unacknowledged: Vec<UnacknowledgedStep>,
     /// Whom to mention, by severity.
     pub mention: BTreeMap<Severity, Vec<String>>,
     /// The address of the runbook.
@@ -215,11 +226,17 @@ impl RuleSettings {
             active: None,
             inhibits: Vec::new(),
             notify,
+            unacknowledged: Vec::new(),
             mention: BTreeMap::new(),
             runbook: None,
             labels: BTreeMap::new(),
             template: Template::default(),
         }
+    }
+
+    /// All destinations that may be told of its incidents; some may be there twice.
+    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        self.notify.iter().chain(self.unacknowledged.iter().flat_map(|step| &step.notify))
     }
 }
 

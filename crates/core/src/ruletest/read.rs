@@ -181,7 +181,7 @@ fn pattern(node: &Node, reader: &mut Reader) -> Option<Pattern> {
 pub(super) fn check_names(file: &TestFile, rules: &Rules) -> Vec<Diagnostic> {
     let keys: Vec<&RuleKey> = rules.iter().map(|(_, rule)| &rule.settings.key).collect();
     let destinations: Vec<&str> =
-        rules.iter().flat_map(|(_, rule)| rule.settings.notify.iter().map(|name| &**name)).collect();
+        rules.iter().flat_map(|(_, rule)| rule.settings.destinations().map(|name| &**name)).collect();
     let mut found = Vec::new();
     let mut unknown = |span: &Range<usize>, message: String, word: &str, all: &[&str]| {
         let help = meant_or(word, all.iter().copied(), || format!("known here: {}", first_few(all)));

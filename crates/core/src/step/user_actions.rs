@@ -104,6 +104,11 @@ impl State {
         turn.writes.mutes.insert(mute.id);
         self.mutes.insert(mute.id, mute.clone());
         for id in held {
+            // Whoever mutes it knows of it.
+            if let Some(incident) = self.incidents.get_mut(&id).filter(|one| one.phase == Phase::Open) {
+                incident.end_steps();
+                turn.writes.incidents.insert(id);
+            }
             self.schedule(id, turn.setup, turn.now);
         }
         ActionResult::Muted { mute, holds }
@@ -200,6 +205,7 @@ impl State {
         if incident.phase != Phase::Open {
             return ActionResult::Refused { because: Refusal::Over };
         }
+        incident.end_steps();
         let before = incident.acknowledged.replace(Acknowledged { by: by.clone(), at: turn.now });
         turn.writes.incidents.insert(id);
         turn.writes.acknowledged.insert(id);
