@@ -95,6 +95,7 @@ fn poll(target: Target) -> SourceEvent {
     let now = clock::now();
     let event = Event {
         series: false,
+        metadata: None,
         first_seen: now.minus(Duration::from_secs(30)),
         last_seen: now,
         count: 3,

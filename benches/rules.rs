@@ -111,6 +111,7 @@ fn events_saying(end: &str) -> Vec<(Target, Event<'static>, String)> {
         let name = format!("web-{i}-6d4cf56db6-x2x7v");
         let event = Event {
             series: false,
+            metadata: None,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,

@@ -147,6 +147,7 @@ fn routine(service: &'static str, start: Time) -> Vec<Event<'static>> {
     let seen = start.minus(Duration::from_secs(1800));
     let event = |obj_type: &'static str, obj_name: String, reason: &'static str, message: String| Event {
         series: false,
+        metadata: None,
         first_seen: seen,
         last_seen: seen,
         count: 1,
@@ -191,6 +192,7 @@ fn trouble(problem: &Problem, start: Time, began: u64, age: u64) -> Vec<Event<'s
         let Some(first) = first else { continue };
         let event = |level, reason: &'static str, message: &'static str| Event {
             series: false,
+            metadata: None,
             first_seen: at(first),
             last_seen: at(last),
             count,

@@ -32,6 +32,7 @@ fn row(level: Level, kind: &str, name: &str, reason: &str, message: &str, occurs
         last_seen: Time::UNKNOWN,
         count: 0,
         series: false,
+        metadata: None,
         level,
         obj_type: kind.to_owned().into(),
         obj_name: name.to_owned().into(),

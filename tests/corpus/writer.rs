@@ -199,6 +199,7 @@ impl Entry {
         let time = |second: i64| Time::from_seconds(start.seconds() + second);
         Event {
             series: false,
+            metadata: None,
             first_seen: time(self.writes[0].0),
             last_seen: time(last),
             count,

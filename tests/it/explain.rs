@@ -187,7 +187,7 @@ proptest! {
     ) {
         let rules = compiled(&[RULES.to_owned(), "version: 1\nrules:\n  - {name: audit, match: {}, notify: [team, audit]}\n".to_owned()]);
         let target = Target::new("prod", "cls-1", "shop", "web");
-        let event = Event { series: false,
+        let event = Event { series: false, metadata: None,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,

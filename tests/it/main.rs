@@ -34,6 +34,7 @@ mod kube_fake;
 #[cfg(feature = "outside")]
 mod kube_real;
 mod kubectl;
+mod labels;
 mod messages;
 mod mutations;
 mod mutes;

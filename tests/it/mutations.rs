@@ -77,6 +77,7 @@ impl Suite {
 fn fits(rule: &Rule, row: &ruletest::Row) -> bool {
     let event = Event {
         series: false,
+        metadata: None,
         first_seen: Time::default(),
         last_seen: Time::default(),
         count: 1,

@@ -147,6 +147,7 @@ impl Kubelet {
                 last_seen: at(last),
                 count,
                 series: false,
+                metadata: None,
                 level: *level,
                 obj_type: "Pod".into(),
                 obj_name: "cart-7d4b9c6f5d-k2x9p".into(),

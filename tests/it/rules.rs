@@ -33,6 +33,7 @@ fn rules(files: &[&str]) -> Rules {
 fn event(level: Level, reason: &str, name: &str, message: &str) -> Event<'static> {
     Event {
         series: false,
+        metadata: None,
         first_seen: Time::default(),
         last_seen: Time::default(),
         count: 1,

@@ -84,6 +84,7 @@ impl Of {
                 let mut other = rule.clone();
                 other["name"] = json!("m");
                 other["inhibit"] = json!([]);
+                other["notify"] = json!({"by": "label:team", "map": {"a": ["x"]}, "default": "y"});
                 let maintenance = Self::maintenance();
                 json!({"version": 1, "scope": conditions, "defaults": settings, "maintenance": maintenance, "rules": [rule, other]})
             }
@@ -92,7 +93,7 @@ impl Of {
                 "target": {"source": "a", "cluster": "b", "namespace": "c", "service": "d"},
                 "events": [{
                     "source": "a", "cluster": "b", "namespace": "c", "service": "d", "level": "Normal",
-                    "objType": "Pod", "objName": "x", "reason": "y", "message": "", "counts": "1 3 12x20 _ !",
+                    "objType": "Pod", "objName": "x", "reason": "y", "message": "", "labels": {"a": "b"}, "annotations": {"c": "d"}, "counts": "1 3 12x20 _ !",
                 }],
                 "expect": [{
                     "at": "0m", "notice": "opened", "rule": "r", "to": ["a"], "severity": "info", "title": "*",

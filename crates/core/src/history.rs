@@ -242,6 +242,7 @@ mod tests {
     fn change(second: i64, kind: ChangeKind, new: u64, count: u64) -> Observation {
         let event = Event {
             series: false,
+            metadata: None,
             first_seen: Time::from_seconds(100),
             last_seen: Time::from_seconds(second),
             count,

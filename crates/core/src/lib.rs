@@ -14,6 +14,7 @@ pub mod health;
 pub mod history;
 pub mod incident;
 pub mod message;
+pub mod metadata;
 pub mod mute;
 pub mod notice;
 pub mod outbox;

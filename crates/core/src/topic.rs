@@ -164,6 +164,7 @@ mod tests {
     fn event(reason: &'static str, message: &'static str) -> Event<'static> {
         Event {
             series: false,
+            metadata: None,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,

@@ -40,6 +40,7 @@ fn key(id: u8) -> EpisodeKey {
 fn series(target: &Target, id: u8, count: u64) -> SeriesRow {
     let event = Event {
         series: false,
+        metadata: None,
         first_seen: NOW,
         last_seen: NOW,
         count,

@@ -103,6 +103,7 @@ pub(crate) mod tests {
                 unlisted: None,
                 current: Vec::new(),
                 gathered: Vec::new(),
+                metadata: None,
             }
             .into(),
             acknowledged: None,

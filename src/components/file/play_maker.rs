@@ -131,6 +131,7 @@ mod tests {
     fn event(first: i64, last: i64, count: u64) -> Event<'static> {
         Event {
             series: false,
+            metadata: None,
             first_seen: Time::from_seconds(first),
             last_seen: Time::from_seconds(last),
             count,

@@ -127,6 +127,7 @@ impl Signal<'_> {
             last_seen: at,
             count: 1,
             series: false,
+            metadata: None,
             level: Level::Warning,
             obj_type: kind.to_owned().into(),
             obj_name: name.to_owned().into(),

@@ -15,6 +15,7 @@ pub fn at(seconds: i64) -> Time {
 pub fn warning(obj_name: &str, reason: &str, message: &str, count: u64, first: i64, last: i64) -> Event<'static> {
     Event {
         series: false,
+        metadata: None,
         first_seen: at(first),
         last_seen: at(last),
         count,

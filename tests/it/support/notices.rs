@@ -55,6 +55,7 @@ pub fn story() -> Story {
         closed_because: None,
         mute_over: None,
         unacknowledged_seconds: None,
+        metadata: None,
         acknowledged: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

@@ -127,6 +127,7 @@ fn trouble(dice: &mut Dice, start: Time, lasts: Duration) -> (Vec<RecordedPoll>,
 fn event(pod: &str, count: u64, first_seen: Time, last_seen: Time) -> Event<'static> {
     Event {
         series: false,
+        metadata: None,
         first_seen,
         last_seen,
         count,

@@ -1,5 +1,6 @@
 //! What an incident is about: objects, reasons, topics, and the event that messages quote. All of it is bounded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use litemap::LiteMap;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::standing::Standing;
 use super::{Joining, insert_sorted, quote};
 use crate::event::Event;
+use crate::metadata::Metadata;
 use crate::notice::{Newest, ReasonCount};
 use crate::series::EpisodeKey;
 use crate::time::Time;
@@ -49,6 +51,9 @@ pub struct Details {
     /// The newest occurrence of an object that found no place among `objects`.
     #[serde(default)]
     pub unlisted: Option<Time>,
+    /// The labels and annotations of the newest event's object that were known.
+    #[serde(default)]
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 /// When podbell last heard of an object, and of which troubles.
@@ -105,6 +110,8 @@ impl Details {
         if quote::replaces(event, &self.newest, self.newest_seen, begins) {
             self.newest = newest(event);
             self.newest_seen = event.last_seen;
+            // A change of labels changes what is said later; that they are not known changes nothing.
+            self.metadata = event.metadata.clone().or_else(|| self.metadata.take());
         }
         self.episodes.len() < MOST_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode))
     }

@@ -171,6 +171,7 @@ impl Incident {
             details: Details {
                 newest: newest(joining.event),
                 newest_seen: joining.event.last_seen,
+                metadata: joining.event.metadata.clone(),
                 ..Details::default()
             }
             .into(),
@@ -335,6 +336,7 @@ impl Incident {
         let newest = &self.details.newest;
         Event {
             series: false,
+            metadata: self.details.metadata.clone(),
             first_seen: self.first_seen,
             last_seen: self.details.newest_seen,
             count: self.occurrences,

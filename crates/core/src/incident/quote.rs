@@ -90,6 +90,7 @@ mod tests {
     fn event(reason: &str, message: &str, seen: i64) -> Event<'static> {
         Event {
             series: false,
+            metadata: None,
             first_seen: Time::default(),
             last_seen: Time::from_millis(seen * 1000),
             count: 1,

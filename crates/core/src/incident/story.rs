@@ -60,6 +60,7 @@ impl Incident {
             mentions: rule.and_then(|rule| rule.mention.get(&severity)).cloned().unwrap_or_default(),
             runbook: rule.and_then(|rule| rule.runbook.clone()),
             labels: rule.map(|rule| rule.labels.clone()).unwrap_or_default(),
+            metadata: self.details.metadata.clone(),
             template: rule.map(|rule| rule.template.clone()).unwrap_or_default(),
         }
     }

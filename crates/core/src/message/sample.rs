@@ -118,6 +118,7 @@ pub fn story() -> Story {
         mentions: vec!["@oncall".into()],
         runbook: Some("https://wiki.example.com/image-pull".into()),
         labels: BTreeMap::new(),
+        metadata: None,
         template: Default::default(),
     }
 }

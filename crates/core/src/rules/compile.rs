@@ -234,6 +234,7 @@ fn with_defaults(key: RuleKey, said: Partial) -> RuleSettings {
         remind_every: said.remind_every.unwrap_or(base.remind_every),
         send_resolved: said.send_resolved.unwrap_or(base.send_resolved),
         active: said.active.unwrap_or(base.active),
+        routing: said.routing,
         unacknowledged: said.unacknowledged.unwrap_or_default(),
         mention: said.mention.unwrap_or_default(),
         runbook: said.runbook,

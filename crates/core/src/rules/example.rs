@@ -111,8 +111,18 @@ fn shaped(rule: &Rule, [kind, name, reason, message]: &[&str; 4], at: Time) -> (
     let workload = workload::of(&kind, &name).to_owned();
     let (obj_type, obj_name) = (kind.into(), name.into());
     let (reason, message) = (reason.into(), message.into());
-    let event =
-        Event { series: false, first_seen: at, last_seen: at, count: 1, level, obj_type, obj_name, reason, message };
+    let event = Event {
+        series: false,
+        metadata: None,
+        first_seen: at,
+        last_seen: at,
+        count: 1,
+        level,
+        obj_type,
+        obj_name,
+        reason,
+        message,
+    };
     (changes, Example { target, event, workload, fits: false })
 }
 

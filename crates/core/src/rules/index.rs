@@ -406,6 +406,7 @@ mod tests {
         let target = Target::new("prod", "cls-1", "shop", "web");
         let event = Event {
             series: false,
+            metadata: None,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,

@@ -11,7 +11,9 @@ use crate::rules::keys::SEVERITIES;
 use crate::rules::rule::Severity;
 use crate::time::Time;
 use crate::yaml::MAY_SAY_VERSION;
-use crate::yaml::key::{AtLeast, Described, Key, Own, Row, Text, Words, file_schema, map_schema, one_or_many_schema};
+use crate::yaml::key::{
+    AtLeast, Described, Key, Own, Row, Text, TextMap, Words, file_schema, map_schema, one_or_many_schema,
+};
 
 pub(super) const RULE_FILES: Key<Described> =
     Key::required("rule_files", Described(texts), "Paths and globs, relative to the test file.");
@@ -50,6 +52,11 @@ pub(super) const OBJ_TYPE: Said = Key::with_default("objType", SAID, "Pod", "The
 pub(super) const OBJ_NAME: Said = Key::optional("objName", SAID, "The object's name.");
 pub(super) const REASON: Said = Key::optional("reason", SAID, "The event's short machine word.");
 pub(super) const MESSAGE: Said = Key::optional("message", SAID, "The event's text.");
+const TEXTS: TextMap = TextMap("a map such as {team: payments}", "a text, quoted if it is a list or a map");
+pub(super) const OBJECT_LABELS: Key<TextMap> =
+    Key::optional("labels", TEXTS, "The labels of its object, its owner and its namespace, by key.");
+pub(super) const OBJECT_ANNOTATIONS: Key<TextMap> =
+    Key::optional("annotations", TEXTS, "The annotations of its object, its owner and its namespace, by key.");
 pub(super) const COUNTS: Key<Own<Vec<super::Cell>>> = Key::required(
     "counts",
     Own { read: row::read, schema: counts_schema },
@@ -91,7 +98,8 @@ fn tests_schema() -> Json {
 }
 
 fn events_schema() -> Json {
-    let own: [&dyn Row; 6] = [&LEVEL, &OBJ_TYPE, &OBJ_NAME, &REASON, &MESSAGE, &COUNTS];
+    let own: [&dyn Row; 8] =
+        [&LEVEL, &OBJ_TYPE, &OBJ_NAME, &REASON, &MESSAGE, &OBJECT_LABELS, &OBJECT_ANNOTATIONS, &COUNTS];
     let rows: Vec<&dyn Row> = PLACE.into_iter().chain(own).collect();
     json!({"type": "array", "items": map_schema("One series in successive polls.", &rows)})
 }

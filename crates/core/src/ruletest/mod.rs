@@ -23,6 +23,7 @@ pub use crate::yaml::write_duration as offset;
 
 use super::diagnostic::Source;
 use super::event::{Level, Target};
+use super::metadata::Metadata;
 use super::notice::NoticeKind;
 use super::rules::rule::{Destination, Severity};
 use super::rules::{Pattern, Rules};
@@ -71,6 +72,8 @@ pub struct Row {
     pub reason: String,
     /// Free text.
     pub message: String,
+    /// The labels and annotations of its object.
+    pub metadata: Option<Arc<Metadata>>,
     /// What each poll shows of it.
     pub cells: Vec<Cell>,
 }

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::{Case, Expected, Row, TestFile, keys};
 use crate::diagnostic::{Diagnostic, Source, meant_or};
 use crate::event::Target;
+use crate::metadata::Metadata;
 use crate::rules::rule::RuleKey;
 use crate::rules::{Pattern, Rules};
 use crate::time::Time;
@@ -134,6 +135,9 @@ fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
     let target = target(&mut map, base, reader);
     let level = keys::LEVEL.take(&mut map, reader);
     let texts = [keys::OBJ_TYPE, keys::OBJ_NAME, keys::REASON, keys::MESSAGE].map(|key| key.take(&mut map, reader));
+    let labels = keys::OBJECT_LABELS.said(&mut map, reader).unwrap_or_default();
+    let annotations = keys::OBJECT_ANNOTATIONS.said(&mut map, reader).unwrap_or_default();
+    let metadata = Metadata::of(labels, annotations).map(Arc::new);
     let counts = keys::COUNTS.take(&mut map, reader);
     map.finish_with(reader, |key| match key {
         "count" => Some("a row has `counts`, one for each poll"),
@@ -142,7 +146,7 @@ fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
     });
     let [obj_type, obj_name, reason, message] = texts.map(Option::unwrap_or_default);
     let obj_type = if obj_type.is_empty() { "Pod".to_owned() } else { obj_type };
-    Some(Row { target, level: level?, obj_type, obj_name, reason, message, cells: counts? })
+    Some(Row { target, level: level?, obj_type, obj_name, reason, message, metadata, cells: counts? })
 }
 
 fn expected(node: &Node, reader: &mut Reader) -> Option<Expected> {

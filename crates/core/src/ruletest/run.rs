@@ -137,6 +137,7 @@ impl<'a> Played<'a> {
         self.last = Some((count, last_seen));
         self.shown = Some(Event {
             series: false,
+            metadata: self.row.metadata.clone(),
             first_seen,
             last_seen,
             count,

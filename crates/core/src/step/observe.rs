@@ -304,6 +304,7 @@ mod tests {
         let mut writes = Writes { forgotten, ..Writes::default() };
         let event = Event {
             series: false,
+            metadata: None,
             first_seen: Time::default(),
             last_seen: Time::default(),
             count: 1,

@@ -72,6 +72,7 @@ fn seen(row: &Row<'_>) -> rusqlite::Result<Seen> {
     let text = |at| row.get::<_, String>(at).map(std::borrow::Cow::Owned);
     let event = Event {
         series: false,
+        metadata: None,
         first_seen: Time::from_millis(row.get(4)?),
         last_seen: Time::from_millis(row.get(5)?),
         count: load::id(row, 6)?,
@@ -116,6 +117,7 @@ fn change(row: &Row<'_>, kind: i64, last_seen: Time) -> rusqlite::Result<Option<
     };
     let event = Event {
         series: false,
+        metadata: None,
         first_seen: Time::from_millis(row.get(5)?),
         last_seen,
         count: load::id(row, 3)?,
