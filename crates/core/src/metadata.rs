@@ -65,7 +65,7 @@ fn kept(word: &str) -> &'static str {
 
 /// The labels and annotations of an event's object: its own, and those of its owner and namespace where it has none of
 /// that key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Metadata {
     /// Labels by key.
     pub labels: BTreeMap<String, String>,
@@ -81,6 +81,17 @@ impl Metadata {
     ) -> Option<Self> {
         let metadata = Self { labels: bounded(labels), annotations: bounded(annotations) };
         (metadata != Self::default()).then_some(metadata)
+    }
+
+    /// This, and what only the other has: nearest first.
+    #[must_use]
+    pub fn or(mut self, farther: &Self) -> Self {
+        for (own, other) in [(&mut self.labels, &farther.labels), (&mut self.annotations, &farther.annotations)] {
+            for (key, value) in other {
+                own.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        self
     }
 
     /// The value of a label or an annotation.

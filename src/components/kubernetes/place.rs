@@ -13,7 +13,7 @@ use podbell_core::workload;
 /// The service of what has no namespace and is not a node.
 pub(crate) const CLUSTER: &str = "cluster";
 /// The longest owner chain that is followed; longer ones do not exist.
-const LONGEST_CHAIN: usize = 6;
+pub(super) const LONGEST_CHAIN: usize = 6;
 
 /// What is known of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -418,7 +418,7 @@ fn notify(node: &Node, reader: &mut Reader, names: &Names, said: &mut Partial) {
 
 /// Reads which destinations each value chooses.
 fn choices(node: &Node, reader: &mut Reader, names: &Names) -> Option<BTreeMap<String, Vec<Destination>>> {
-    let map = reader.map(node, "a map from values to notifiers, such as {payments: [pay-slack]}")?;
+    let map = reader.map(node, "a map from values to notifiers, such as {payments: [pay-chat]}")?;
     let mut choices = BTreeMap::new();
     for (value, node) in map.pairs() {
         let Some(text) = reader.text(value, "a value") else { continue };
