@@ -17,7 +17,7 @@ use crate::engine::{Renderer, SendJob};
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{NotifierConfig, Notifiers};
 use crate::server::{Reload, api, page};
-use crate::sources::SourceTask;
+use crate::sources::{SourceTask, WantedMetadata};
 use crate::tasks::SideTask;
 use podbell_core::outbox::{Policy, SendContent};
 use podbell_core::rules::Rules;
@@ -108,8 +108,8 @@ fn polled_within(config: &Config) -> Duration {
 }
 
 /// The sources, ready to run.
-pub fn sources(config: &Config, client: &reqwest::Client) -> Vec<SourceTask> {
-    config.sources.iter().map(|source| source.source.clone().task(client.clone())).collect()
+pub fn sources(config: &Config, client: &reqwest::Client, wanted: &WantedMetadata) -> Vec<SourceTask> {
+    config.sources.iter().map(|source| source.source.clone().task(client.clone(), wanted.clone())).collect()
 }
 
 /// How requests are carried out.

@@ -8,7 +8,7 @@ use podbell_core::ask::mutes::Mutes;
 use podbell_core::ask::show::{self, Shown};
 use podbell_core::ask::status::Status;
 use podbell_core::ask::untold::{self, Untold};
-use podbell_core::ask::why::Why;
+use podbell_core::ask::why::{NextStep, Why};
 use podbell_core::ask::{Answer, Brief, Kept, Kind, Known, PAGE, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::mute::{Mute, Muted};
@@ -124,7 +124,11 @@ impl Answers<'_> {
         let telling = kept.incident.notifications.iter();
         let held = telling.filter_map(|(to, telling)| Some((to.clone(), telling.held.clone()?))).collect();
         let brief = self.brief(&kept, &self.store.mutes(self.now)?);
+        let rule = self.known.rule(&kept.incident.rule);
+        let next_step = rule.and_then(|rule| kept.incident.next_step(&rule.unacknowledged));
+        let next_step = next_step.map(|(step, at)| NextStep { at, to: step.notify.clone() });
         let why = Why::new(brief, decisions, held, self.store.told(id)?, (page, self.now));
+        let why = Why { next_step, ..why };
         Ok(Answer::Why(Box::new(why)))
     }
 

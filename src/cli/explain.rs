@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail};
@@ -20,6 +21,7 @@ use podbell_core::event::{Event, Level, Subject, Target};
 use podbell_core::incident::Phase;
 use podbell_core::incident::hold::{Held, Window};
 use podbell_core::message::number;
+use podbell_core::metadata::Metadata;
 use podbell_core::notice::{NoticeBody, NoticeKind};
 use podbell_core::rules::explain::Because;
 use podbell_core::rules::rule::{OpenWhen, Per};
@@ -76,6 +78,12 @@ pub(crate) struct Args {
     /// Of a typed event: the kind of its object.
     #[arg(long, value_name = "KIND", default_value = "Pod")]
     kind: String,
+    /// Of a typed event: a label of its object, its owner or its namespace.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    label: Vec<(String, String)>,
+    /// Of a typed event: an annotation.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    annotation: Vec<(String, String)>,
     /// Of a typed event: the name of its object.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -298,6 +306,7 @@ fn print_steps_of(out: &mut impl Write, rules: &Rules, decision: &Decision) -> i
     let same = rules.generation() == decision.rules;
     writeln!(out, "    {DIM}{}{DIM:#}", if same { "rule by rule:" } else { "rule by rule, as the rules are now:" })?;
     let event = Event {
+        metadata: decision.metadata.clone(),
         first_seen: decision.at,
         last_seen: decision.at,
         count: decision.count,
@@ -346,6 +355,10 @@ fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> 
         let listed = if inhibited.into_cause { ", which lists it" } else { "" };
         writeln!(out, "{margin}  held while an incident of {by} with the same {equal} is open{listed}")?;
     }
+    for step in &rule.unacknowledged {
+        let (after, to) = (step.after.as_secs(), step.notify.join(", "));
+        writeln!(out, "{margin}  tells {to}, too, if nobody acknowledges it for {after} s")?;
+    }
     for planned in rules.maintenance().iter().filter(|one| one.file.as_ref().is_none_or(|file| *file == rule.key.file))
     {
         let from = planned.from.map(|from| format!(" from {}", utc(from))).unwrap_or_default();
@@ -359,9 +372,15 @@ fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> 
     Ok(())
 }
 
+fn pair(text: &str) -> anyhow::Result<(String, String)> {
+    let (key, value) = text.split_once('=').context("write KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 fn typed(args: &Args) -> Event<'static> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default().into();
     Event {
+        metadata: Metadata::of(args.label.clone(), args.annotation.clone()).map(Arc::new),
         first_seen: Time::default(),
         last_seen: Time::default(),
         count: args.count,

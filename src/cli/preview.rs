@@ -113,7 +113,10 @@ impl Setting {
     /// The destinations of a rule, grouped where their messages are the same.
     fn readers(&self, settings: &RuleSettings, language: Option<Language>) -> Vec<Reader> {
         let mut readers: Vec<Reader> = Vec::new();
-        for name in &settings.notify {
+        for name in settings.destinations() {
+            if readers.iter().any(|reader| reader.names.contains(name)) {
+                continue;
+            }
             let mut reader = self.reader(name);
             reader.language = language.unwrap_or(reader.language);
             match readers.iter_mut().find(|other| other.reads_like(&reader)) {
@@ -228,11 +231,13 @@ fn kinds(settings: &RuleSettings, args: &Args, out: &mut impl Write) -> io::Resu
         sample::Kind::Resolved if !settings.send_resolved => Some("resolved (send_resolved is false)"),
         _ => None,
     };
+    // Most rules have no steps: a line for each of them would say nothing.
+    let unused = |kind: &sample::Kind| *kind == sample::Kind::Unacknowledged && settings.unacknowledged.is_empty();
     let untold: Vec<&str> = sample::Kind::ALL.iter().filter_map(silent).collect();
     if !untold.is_empty() {
         writeln!(out, "{DIM}Not told by this rule: {}.{DIM:#}\n", untold.join(", "))?;
     }
-    Ok(sample::Kind::ALL.into_iter().filter(|kind| silent(kind).is_none()).collect())
+    Ok(sample::Kind::ALL.into_iter().filter(|kind| silent(kind).is_none() && !unused(kind)).collect())
 }
 
 fn print_notice(out: &mut impl Write, notifiers: &Notifiers, notice: &Notice, args: &Args) -> io::Result<()> {

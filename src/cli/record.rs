@@ -2,6 +2,7 @@
 //!
 //! Writes and flushes one line per poll, so that a recording ends with a whole line however it is stopped.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -15,12 +16,14 @@ use tokio::sync::{mpsc, watch};
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
+use crate::app::reload::rule_files;
 use crate::components::registry::recordings::recording::{Recorded, RecordedHealth, RecordedPoll, Scope, write_poll};
 use crate::config::Config;
 use crate::sources::SourceEvent;
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::Target;
 use podbell_core::message::number;
+use podbell_core::metadata::MetadataKey;
 use podbell_core::time::Time;
 
 const EXAMPLES: &str = "\
@@ -59,7 +62,9 @@ pub(super) struct Args {
 /// When the configuration is wrong or the recording cannot be written.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     logs::start(&args.logs);
-    let (mut config, _) = setup::load(&args.config.config)?;
+    let (mut config, loaded) = setup::load(&args.config.config)?;
+    // Labels that no rule looks at are of no use to a backtest of these rules.
+    let keys = rule_files(loaded, &config).in_force(&BTreeMap::new()).rules.metadata_keys();
     let known: Vec<String> = config.sources.iter().map(|source| source.name.clone()).collect();
     let wanted = match (&args.source, known.as_slice()) {
         (Some(name), known) if !known.contains(name) => {
@@ -78,7 +83,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(path) => Box::new(open(path).with_context(|| format!("cannot write {}", path.display()))?),
         None => Box::new(io::stdout()),
     };
-    super::block_on(record(config, output, args.length))??;
+    super::block_on(record(config, keys, output, args.length))??;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -109,13 +114,19 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-async fn record(config: Config, mut output: Box<dyn Write + Send>, length: Option<Duration>) -> anyhow::Result<()> {
+async fn record(
+    config: Config,
+    keys: BTreeSet<MetadataKey>,
+    mut output: Box<dyn Write + Send>,
+    length: Option<Duration>,
+) -> anyhow::Result<()> {
+    let (_want, wanted) = watch::channel(keys);
     let client = assemble::client(&config.http)?;
     let signals = super::Signals::listen()?;
     let (events, mut polls) = mpsc::channel::<SourceEvent>(64);
     let (stopping, stopped) = watch::channel(false);
     let mut sources = tokio::task::JoinSet::new();
-    for source in assemble::sources(&config, &client) {
+    for source in assemble::sources(&config, &client, &wanted) {
         sources.spawn(source(events.clone(), stopped.clone()));
     }
     drop(events);

@@ -1,5 +1,6 @@
 //! `podbell run`: the service.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,13 +125,18 @@ async fn serve_on(
     let mut engine = Engine::new(parts, now)?;
     engine.take_rules(NewRules::AsMade { good, refused });
     let (known, aliases) = (catalog, config.aliases());
-    engine.on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
+    let (want, wanted) = tokio::sync::watch::channel(BTreeSet::new());
+    engine.on_rules(move |rules| {
+        known.set(Known::new(rules, aliases.clone()));
+        let keys = rules.metadata_keys();
+        want.send_if_modified(|before| std::mem::replace(before, keys.clone()) != keys);
+    });
     let service = Service {
         engine,
         rules: Some(watched.task(asked)),
         user_actions: Some(user_actions),
         deliver: assemble::deliver(notifiers),
-        sources: assemble::sources(&config, &client),
+        sources: assemble::sources(&config, &client, &wanted),
         sides,
         enricher: assemble::enricher(&config),
         damage: damage(&location),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use podbell_core::event::{Event, Level, Target};
+use podbell_core::metadata::Metadata;
 use podbell_core::rules::Rules;
 use podbell_core::ruletest::{self, Actual, Case, Cell, Coverage, Row, offset};
 use podbell_core::step::decision::Decision;
@@ -37,6 +38,7 @@ impl Rows {
             message: event.message.to_string(),
             node: event.node.as_deref().unwrap_or_default().to_owned(),
             signal: event.signal,
+            metadata: event.metadata.clone(),
             cells: vec![Cell::Count(event.count.max(1)); 1 + AFTERWARDS],
         };
         Self(events.iter().map(row).collect())
@@ -69,6 +71,7 @@ impl Rows {
                 message: decision.message.clone(),
                 node: String::new(),
                 signal: false,
+                metadata: decision.metadata.clone(),
                 cells: (0..polls + AFTERWARDS).map(cell).collect(),
             }
         });
@@ -126,7 +129,9 @@ impl fmt::Display for Sketch {
             let texts: Vec<String> =
                 texts.iter().chain(&node).map(|(key, text)| format!("{key}: {}", quoted(text))).collect();
             let (target, level, texts) = (target.join(", "), row.level.as_str(), texts.join(", "));
-            writeln!(f, "      - {{{target}, level: {level}, {texts}, counts: {}}}", quoted(&counts(&row.cells)))?;
+            let metadata = row.metadata.as_deref().map(metadata).unwrap_or_default();
+            let counts = quoted(&counts(&row.cells));
+            writeln!(f, "      - {{{target}, level: {level}, {texts}, {metadata}counts: {counts}}}")?;
         }
         match self.told.as_slice() {
             [] => writeln!(f, "    expect: []"),
@@ -140,6 +145,17 @@ impl fmt::Display for Sketch {
             }
         }
     }
+}
+
+/// Labels and annotations as tests write them, each with a comma after it.
+fn metadata(metadata: &Metadata) -> String {
+    let all = [("labels", &metadata.labels), ("annotations", &metadata.annotations)];
+    let said = all.into_iter().filter(|(_, pairs)| !pairs.is_empty()).map(|(name, pairs)| {
+        let pairs: Vec<String> =
+            pairs.iter().map(|(key, value)| format!("{}: {}", quoted(key), quoted(value))).collect();
+        format!("{name}: {{{}}}, ", pairs.join(", "))
+    });
+    said.collect()
 }
 
 /// Counts as tests write them: `1 3 12x20`.

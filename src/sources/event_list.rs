@@ -7,14 +7,16 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::loose::{Integer, Text, Truth, absent};
+use super::loose::{Integer, Pairs, Text, Truth, absent};
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::{self, Event, Level};
+use podbell_core::metadata::Metadata;
 use podbell_core::time::Time;
 
 /// An earlier date than this, 2 January 1970, stands for zero, in whatever zone it was written.
@@ -230,6 +232,9 @@ struct Entry<'a> {
     obj_name: Text<'a>,
     reason: Text<'a>,
     message: Text<'a>,
+    /// Not part of the API either: lists and recordings that know the object's labels say them.
+    labels: Pairs,
+    annotations: Pairs,
 }
 
 impl<'a> Entry<'a> {
@@ -256,6 +261,7 @@ impl<'a> Entry<'a> {
             obj_name: self.obj_name.0,
             reason: self.reason.0,
             message: self.message.0,
+            metadata: Metadata::of(self.labels.0, self.annotations.0).map(Arc::new),
         })
     }
 }
@@ -284,6 +290,8 @@ enum Key {
     ObjName,
     Reason,
     Message,
+    Labels,
+    Annotations,
     #[serde(other)]
     Other,
 }
@@ -316,6 +324,8 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 Key::ObjName => entry.obj_name = map.next_value()?,
                 Key::Reason => entry.reason = map.next_value()?,
                 Key::Message => entry.message = map.next_value()?,
+                Key::Labels => entry.labels = map.next_value()?,
+                Key::Annotations => entry.annotations = map.next_value()?,
                 Key::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }

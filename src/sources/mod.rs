@@ -8,7 +8,7 @@ pub(crate) mod poller;
 pub mod receipt;
 pub mod wall_clock;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use crate::tasks::Waiting;
 use podbell_core::enrichment::{PodQuestion, PodState};
 use podbell_core::event::{Event, Target};
 use podbell_core::health::HealthReport;
+use podbell_core::metadata::MetadataKey;
 pub use podbell_core::source::{Covers, ObjectName, PartialObservation, Problem, TargetEntry};
 use podbell_core::time::Time;
 use podbell_core::yaml::key::Rows;
@@ -102,10 +103,14 @@ impl Rhythm {
 /// Runs a source until the watch turns true.
 pub type SourceTask = Box<dyn FnOnce(mpsc::Sender<SourceEvent>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
 
+/// The labels and annotations that the rules in force look at; changes with a reload.
+pub type WantedMetadata = watch::Receiver<BTreeSet<MetadataKey>>;
+
 /// A source, ready for use.
 pub trait Source: fmt::Debug + Send + Sync {
-    /// The task that reads it, until it is told to stop.
-    fn task(self: Arc<Self>, http: reqwest::Client) -> SourceTask;
+    /// The task that reads it, until it is told to stop. `wanted`: which labels and annotations of objects it says, if
+    /// it knows them.
+    fn task(self: Arc<Self>, http: reqwest::Client, wanted: WantedMetadata) -> SourceTask;
 
     /// Whether it can be read.
     fn examine<'a>(&'a self, http: &'a reqwest::Client) -> Waiting<'a, Checked>;

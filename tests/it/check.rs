@@ -303,3 +303,57 @@ fn a36_typical_mistakes_are_errors_with_a_place_and_a_suggestion() {
         }
     }
 }
+
+#[test]
+fn mistakes_in_the_steps_for_what_nobody_acknowledges_are_shown_at_their_places() {
+    let rules = "version: 1
+defaults: {notify: [team-slack]}
+rules:
+  - name: a
+    match: {reason: Failed}
+    unacknowledged:
+      - {after: 15m, notify: [team-slak]}
+      - {after: 15m, notify: [ops-wecom]}
+      - {after: 1h, notify: []}
+      - {after: 2h}
+      - {notify: [ops-wecom], afer: 3h}
+  - {name: b, match: {reason: BackOff}, unacknowledged: 15m}
+  - {name: c, match: {reason: Killing}, action: ignore, unacknowledged: [{after: 5m, notify: team-slack}]}
+";
+    let config = format!("{CONFIG}rules: [{{files: r.yaml, may_notify: [team-slack]}}]\n");
+    let (code, text) = check(&[("podbell.yaml", &config), ("r.yaml", rules)], &["--config", "podbell.yaml"]);
+    let found: Vec<&str> = text.lines().filter(|line| line.starts_with("error") || line.contains("-->")).collect();
+    assert_eq!(code, 1, "{text}");
+    assert_eq!(
+        found.join("\n"),
+        "error: unknown destination `team-slak`
+ --> r.yaml:7:31
+error: steps must grow: the one before comes as late or later
+ --> r.yaml:8:17
+error: this file may not notify `ops-wecom`
+ --> r.yaml:8:31
+error: `notify` lists nothing
+ --> r.yaml:9:29
+error: the key `notify` is missing
+  --> r.yaml:10:10
+error: the key `after` is missing
+  --> r.yaml:11:10
+error: this file may not notify `ops-wecom`
+  --> r.yaml:11:19
+error: unknown key `afer`
+  --> r.yaml:11:31
+error: expected a step such as {after: 15m, notify: [on-call]}, found a text
+  --> r.yaml:12:57
+  --> r.yaml:13:73"
+    );
+    assert!(text.contains("a rule with `action: ignore` tells nobody"), "{text}");
+}
+
+#[test]
+fn steps_and_their_absence_in_defaults_are_taken() {
+    let rules = "  - {name: a, match: {reason: Failed}, unacknowledged: {after: 15m, notify: phone}}
+  - {name: b, match: {reason: BackOff}, unacknowledged: off}
+  - {name: c, match: {reason: Killing}, unacknowledged: []}
+";
+    assert!(findings(rules).starts_with("exit 0"), "{}", findings(rules));
+}

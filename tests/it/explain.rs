@@ -155,7 +155,7 @@ fn what_holds_a_notice_back_is_explained() {
 maintenance: {name: move, until: \"2026-12-01 22:00\"}
 rules:
   - {name: node, match: {objType: Node}, notify: [team], inhibit: {rules: mounts, equal: cluster}}
-  - {name: mounts, match: {reason: FailedMount}, notify: [team], active: {days: mon-fri, hours: \"09:00-18:00\"}}
+  - {name: mounts, match: {reason: FailedMount}, notify: [team], active: {days: mon-fri, hours: \"09:00-18:00\"}, unacknowledged: {after: 15m, notify: [on-call, lead]}}
 ";
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();

@@ -6,11 +6,13 @@ use std::time::Duration;
 use podbell::clock;
 use podbell::sources::SourceEvent;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::support::kube::{Watching, ago};
 use crate::support::kube_fake::{Fake, Mood, Refusal};
 use crate::support::kube_objects::{event, kubeconfig, pod};
 use crate::support::process::{PATIENCE, eventually};
+use crate::support::world::compiled;
 
 fn start(fake: &Fake) -> Watching {
     Watching::start(&kubeconfig(&fake.address, None, "good"), |_| {})
@@ -368,5 +370,43 @@ async fn a_wait_that_is_no_number_of_this_world_ends_nothing() {
     fake.refuse(&[Refusal { status: 429, retry_after: Some(u64::MAX) }]);
     let mut watching = start(&fake);
     watching.until(|_, event| matches!(event, SourceEvent::WatchFailed { .. }).then_some(())).await;
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn events_bring_the_labels_that_rules_look_at_and_other_rules_bring_others() {
+    let keys = |field: &str| {
+        let rules = format!("version: 1\nrules: [{{name: a, match: {{\"{field}\": \"*\"}}, notify: [x]}}]\n");
+        compiled(&[rules]).metadata_keys()
+    };
+    let labels_of = |event: &SourceEvent| match event {
+        SourceEvent::PartialObservation { lists, .. } => {
+            let events = lists.iter().flat_map(|list| &list.events);
+            events.map(|event| event.metadata.as_ref().map(|all| json!(all.labels)).unwrap_or_default()).next_back()
+        }
+        _ => None,
+    };
+    let fake = Fake::start().await;
+    fake.pods(vec![pod("shop", "web-6d4cf56db6-x2x7v", json!({"team": "a", "tier": "b", "app": "web"}), None)]);
+    fake.put(crash(1));
+    let (want, wanted) = watch::channel(keys("label:team"));
+    let mut watching = Watching::start_with(&kubeconfig(&fake.address, None, "good"), wanted, |_| {});
+    assert_eq!(watching.until(|_, event| labels_of(event)).await, json!({"team": "a"}));
+    watching.swept().await;
+    want.send_replace(keys("label:tier"));
+    // Each change is said with what is known by then: soon with the labels of the new rules.
+    let mut count = 1;
+    loop {
+        count += 1;
+        fake.put(crash(count));
+        let labels = watching.until(|_, event| labels_of(event)).await;
+        if labels == json!({"tier": "b"}) {
+            break;
+        }
+        assert_eq!(labels, json!({"team": "a"}), "never none in between");
+    }
+    drop(want);
+    fake.put(crash(count + 1));
+    assert_eq!(watching.until(|_, event| labels_of(event)).await, json!({"tier": "b"}));
     watching.stop().await;
 }

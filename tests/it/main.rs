@@ -36,6 +36,7 @@ mod kube_fake;
 #[cfg(feature = "outside")]
 mod kube_real;
 mod kubectl;
+mod labels;
 mod messages;
 mod mutations;
 mod mutes;
@@ -75,6 +76,7 @@ mod strangers;
 mod support;
 mod templates;
 mod timelines;
+mod unacknowledged;
 #[cfg(feature = "outside")]
 mod vendor_clients;
 mod watched;

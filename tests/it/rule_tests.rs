@@ -5,6 +5,12 @@ use std::path::Path;
 
 use crate::support::process::{podbell, printed};
 
+/// A rule file whose steps a test expects.
+const STEPS: &str = "version: 1
+rules:
+  - {name: pulls, match: {reason: Failed}, notify: [team], unacknowledged: [{after: 3m, notify: [on-call]}]}
+";
+
 const RULES: &str = r#"version: 1
 defaults: {notify: [team]}
 rules:
@@ -303,4 +309,21 @@ fn the_example_and_the_shipped_rules_pass_their_tests_and_are_covered() {
         let output = podbell(root, &["check", rules]).output().unwrap();
         assert!(printed(&output).contains("all good"), "{}", printed(&output));
     }
+}
+
+#[test]
+fn a_step_for_what_nobody_acknowledged_is_expected_like_any_notice() {
+    let folder = tempfile::tempdir().unwrap();
+    let tests = "  - name: one
+    events: [{reason: Failed, counts: \"1x20\"}]
+    expect:
+      - {at: 0m, notice: opened, to: [team]}
+      - {at: 3m, notice: opened, to: [on-call], text: \"/Nobody acknowledged this for 3 min/\"}
+      - {at: 15m, notice: resolved, to: [team]}
+      - {at: 15m, notice: resolved, to: [on-call]}
+";
+    write(folder.path(), tests);
+    std::fs::write(folder.path().join("rules.yaml"), STEPS).unwrap();
+    let output = podbell(folder.path(), &["test", "a.test.yaml"]).output().unwrap();
+    assert!(output.status.success(), "{}", printed(&output));
 }

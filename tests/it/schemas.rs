@@ -65,6 +65,7 @@ impl Of {
                     "severity": "critical", "open_when": {"count": 3, "within": "10m", "per": "object", "lasts": "5m"}, "until": "event", "family": "pods", "sustain": conditions,
                     "group_by": ["cluster"], "group_wait": "15s", "min_gap": "1h30m", "resolve_after": "15m", "recovered_after": "5m",
                     "reopen_within": "2h", "remind_every": "off", "send_resolved": true, "notify": ["x"],
+                    "unacknowledged": [{"after": "15m", "notify": ["y"]}],
                     "mention": {"critical": ["@a"], "warning": "@b", "info": []}, "runbook": "https://x",
                     "labels": {"team": "shop"}, "escalate": {"counts": [10, 100], "objects": [], "news": false},
                     "template": {"title": "{{ place }}", "text": "{{ text }}"},
@@ -83,6 +84,7 @@ impl Of {
                 let mut other = rule.clone();
                 other["name"] = json!("m");
                 other["inhibit"] = json!([]);
+                other["notify"] = json!({"by": "label:team", "map": {"a": ["x"]}, "default": "y"});
                 let maintenance = Self::maintenance();
                 json!({"version": 1, "scope": conditions, "defaults": settings, "maintenance": maintenance, "rules": [rule, other]})
             }
@@ -92,6 +94,7 @@ impl Of {
                 "events": [{
                     "source": "a", "cluster": "b", "namespace": "c", "service": "d", "level": "Normal",
                     "objType": "Pod", "objName": "x", "reason": "y", "message": "", "node": "n1", "signal": true,
+                    "labels": {"a": "b"}, "annotations": {"c": "d"},
                     "counts": "1 3 12x20 _ !",
                 }],
                 "health": [{

@@ -105,7 +105,7 @@ pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<S
         aliases: BTreeMap::new(),
     };
     let sources = sources.into_iter().map(|name| (name, info.clone())).collect();
-    let destinations = rules.iter().flat_map(|(_, rule)| rule.settings.notify.clone()).collect();
+    let destinations = rules.iter().flat_map(|(_, rule)| rule.settings.destinations().cloned()).collect();
     Arc::new(Setup { rules, sources, operator: Vec::new(), destinations, daily: BTreeMap::new() })
 }
 

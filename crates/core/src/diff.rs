@@ -462,6 +462,7 @@ impl<'e> Entry<'e> {
             obj_name: self.event.obj_name.as_ref().into(),
             reason: self.event.reason.as_ref().into(),
             message: self.event.message.as_ref().into(),
+            metadata: self.event.metadata.clone(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::metadata::Metadata;
 use super::time::Time;
 
 /// How serious the cluster says an event is.
@@ -113,6 +114,8 @@ pub struct Event<'a> {
     pub reason: Cow<'a, str>,
     /// Free text.
     pub message: Cow<'a, str>,
+    /// The labels and annotations of its object, where they are known.
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 impl Event<'_> {
@@ -139,6 +142,7 @@ impl Event<'_> {
             obj_name: Cow::Owned(self.obj_name.into_owned()),
             reason: Cow::Owned(self.reason.into_owned()),
             message: Cow::Owned(self.message.into_owned()),
+            metadata: self.metadata,
         }
     }
 }

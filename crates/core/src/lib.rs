@@ -16,6 +16,7 @@ pub mod history;
 pub mod incident;
 pub mod masks;
 pub mod message;
+pub mod metadata;
 pub mod mute;
 pub mod notice;
 pub mod outbox;

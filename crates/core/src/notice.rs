@@ -1,6 +1,7 @@
 //! A notice: one thing to tell. Its facts are frozen when it is made, so that a late message says what was true then.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use super::event::Level;
 use super::health::Status;
 use super::incident::hold::Window;
 use super::incident::standing::EndedBy;
+use super::metadata::Metadata;
 use super::mute::{Acknowledged, Author};
 use super::rules::rule::{Destination, Field, RuleKey, Severity};
 use super::template::Template;
@@ -164,6 +166,9 @@ pub struct Story {
     /// Whose mute ended while it is still open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute_over: Option<Author>,
+    /// For how many seconds nobody had acknowledged it, if that is why it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unacknowledged_seconds: Option<u64>,
     /// Who acknowledged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledged>,
@@ -175,6 +180,9 @@ pub struct Story {
     pub runbook: Option<String>,
     /// The rule's labels: facts that the team adds.
     pub labels: BTreeMap<String, String>,
+    /// The labels and annotations of the newest event's object, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Arc<Metadata>>,
     /// The rule's template when the notice was made.
     #[serde(default, skip_serializing_if = "Template::is_empty")]
     pub template: Template,

@@ -60,7 +60,13 @@ impl Identities {
             self.field(text);
         }
         for (field, value) in group {
-            self.buffer.push(*field as u8);
+            match field.place() {
+                Ok(place) => self.buffer.push(u8::try_from(place).unwrap_or(u8::MAX)),
+                Err(key) => {
+                    self.buffer.push(u8::MAX);
+                    self.field(key.word());
+                }
+            }
             self.field(value);
         }
         ProblemId(xxh3_128_with_seed(&self.buffer, self.seed))

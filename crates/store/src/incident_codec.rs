@@ -114,6 +114,7 @@ pub(crate) mod tests {
             runs: Vec::new(),
             status: None,
             affected: 0,
+            unacknowledged: None,
         }
     }
 

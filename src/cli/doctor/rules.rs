@@ -43,7 +43,7 @@ pub(super) fn judge(known: &Known<'_>) -> Vec<Finding> {
         return findings;
     }
     let notify = known.rules.iter().filter(|located| located.rule.action == Action::Notify);
-    let told: BTreeSet<&Destination> = notify.flat_map(|located| &located.rule.settings.notify).collect();
+    let told: BTreeSet<&Destination> = notify.flat_map(|located| located.rule.settings.destinations()).collect();
     findings.extend(untold(known, |name, _| told.contains(name)));
     findings
 }

@@ -6,7 +6,7 @@ use super::{FileConfig, examine, run};
 use crate::examine::Checked;
 use crate::settings::Draft;
 use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, LatePath, POLL_EVERY};
-use crate::sources::{EVENTS_SHOWN, Rhythm, Source, SourceFacts, SourceKind, SourceTask};
+use crate::sources::{EVENTS_SHOWN, Rhythm, Source, SourceFacts, SourceKind, SourceTask, WantedMetadata};
 use crate::tasks::Waiting;
 use podbell_core::yaml::key::{Key, Zone};
 use podbell_core::yaml::{MapReader, Reader};
@@ -52,7 +52,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
 struct Played(FileConfig);
 
 impl Source for Played {
-    fn task(self: Arc<Self>, _: reqwest::Client) -> SourceTask {
+    fn task(self: Arc<Self>, _: reqwest::Client, _: WantedMetadata) -> SourceTask {
         Box::new(move |events, stop| Box::pin(run(self.0.clone(), events, stop)))
     }
 

@@ -11,6 +11,7 @@
 //! maker; read by the file source, the emulator and backtests. Never sleeps, and never reads the current time.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
@@ -376,11 +377,17 @@ pub(crate) struct WrittenEvent<'a> {
     obj_name: &'a str,
     reason: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<&'a BTreeMap<String, String>>,
 }
 
 impl<'a> WrittenEvent<'a> {
     /// With its times on this wall clock.
     pub(crate) fn new(event: &'a Event<'_>, clock: &WallClock) -> Self {
+        let metadata = event.metadata.as_deref();
+        let said = |all: &'a BTreeMap<String, String>| Some(all).filter(|all| !all.is_empty());
         Self {
             series: event.series,
             signal: event.signal,
@@ -393,6 +400,8 @@ impl<'a> WrittenEvent<'a> {
             obj_name: &event.obj_name,
             reason: &event.reason,
             message: &event.message,
+            labels: metadata.and_then(|metadata| said(&metadata.labels)),
+            annotations: metadata.and_then(|metadata| said(&metadata.annotations)),
         }
     }
 }

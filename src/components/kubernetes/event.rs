@@ -114,6 +114,7 @@ pub fn read(text: &str) -> Option<KubeEvent> {
             obj_name: name.into(),
             reason: raw.reason.unwrap_or_default().into(),
             message: raw.message.unwrap_or_default().into(),
+            metadata: None,
         },
     })
 }

@@ -29,6 +29,24 @@ pub(crate) struct Meta {
     pub owner_references: Option<Vec<Owner>>,
 }
 
+/// What describes an object: read only for rules that look at it, because annotations can be large.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Described {
+    /// Metadata.
+    pub metadata: Describing,
+}
+
+/// Labels and annotations.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Describing {
+    /// Its labels.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Its annotations.
+    pub annotations: Option<BTreeMap<String, String>>,
+}
+
 /// An owner of an object.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

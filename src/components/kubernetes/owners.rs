@@ -2,7 +2,7 @@
 //! for as long as their events may exist. Where these watches see nothing, attribution falls back to the shapes of
 //! names; no event is lost.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use tokio::sync::{mpsc, watch};
 use super::KubernetesConfig;
 use super::api::{Api, FaultKind};
 use super::follow::{Follower, Happening, Resource};
-use super::object::Object;
-use super::place::{self, Facts, Known};
+use super::object::{Described, Describing, Object};
+use super::place::{Facts, Known, LONGEST_CHAIN};
 use super::signals::{self, Signals, StateSignal};
 use crate::clock;
-use crate::sources::SourceEvent;
+use crate::sources::{SourceEvent, WantedMetadata};
+use podbell_core::metadata::{Metadata, MetadataKey};
 use podbell_core::source::ObjectName;
 use podbell_core::time::Time;
 
@@ -61,6 +62,8 @@ pub(crate) struct Owners {
     /// By namespace.
     selectors: HashMap<Box<str>, Vec<Selector>>,
     words: HashSet<Arc<str>>,
+    /// Labels and annotations that objects have in common.
+    shared: HashSet<Arc<Metadata>>,
     generation: u64,
     pruned: Time,
 }
@@ -81,6 +84,8 @@ struct Entry {
     node: Option<Arc<str>>,
     /// Kept only of a pod that has neither label nor owner.
     labels: Option<Labels>,
+    /// What rules look at.
+    metadata: Option<Arc<Metadata>>,
     gone: Option<Time>,
     generation: u64,
 }
@@ -92,7 +97,7 @@ impl Owners {
     }
 
     /// Adds or updates an object.
-    pub(crate) fn put(&mut self, resource: Resource, object: Object) {
+    pub(crate) fn put(&mut self, resource: Resource, object: Object, metadata: Option<Metadata>) {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let name = &object.metadata.name;
         if resource == Resource::Services {
@@ -116,11 +121,12 @@ impl Owners {
         let bare = label.is_none() && owner.is_none() && resource == Resource::Pods;
         let labels = object.metadata.labels.filter(|labels| bare && !labels.is_empty());
         let node = object.spec.node_name.filter(|node| !node.is_empty()).map(|node| self.word(&node));
+        let metadata = metadata.map(|metadata| self.share(metadata));
         let generation = self.generation;
         let key = key(namespace, name);
         let of_kind = self.objects.entry(kind).or_default();
         if of_kind.len() < MOST_OBJECTS || of_kind.contains_key(&*key) {
-            of_kind.insert(key, Entry { label, owner, node, labels, gone: None, generation });
+            of_kind.insert(key, Entry { label, owner, node, labels, metadata, gone: None, generation });
         }
     }
 
@@ -209,6 +215,34 @@ impl Owners {
             }
         }
         self.words.retain(|word| Arc::strong_count(word) > 1);
+        self.shared.retain(|metadata| Arc::strong_count(metadata) > 1);
+    }
+
+    fn share(&mut self, metadata: Metadata) -> Arc<Metadata> {
+        if let Some(known) = self.shared.get(&metadata) {
+            return known.clone();
+        }
+        let metadata = Arc::new(metadata);
+        self.shared.insert(metadata.clone());
+        metadata
+    }
+
+    /// The labels and annotations of an object that rules look at, and of its owners where it has none of that key.
+    pub(crate) fn metadata(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<Metadata>> {
+        if self.shared.is_empty() {
+            return None;
+        }
+        let mut found: Option<Arc<Metadata>> = None;
+        let mut next = self.objects.get(kind)?.get(&*key(namespace, name));
+        for _ in 0..LONGEST_CHAIN {
+            let Some(entry) = next else { break };
+            found = match (found, &entry.metadata) {
+                (Some(near), Some(far)) if near != *far => Some(Arc::new(Metadata::clone(&near).or(far))),
+                (near, far) => near.or_else(|| far.clone()),
+            };
+            next = entry.owner.as_ref().and_then(|(kind, name)| self.objects.get(&**kind)?.get(&*key(namespace, name)));
+        }
+        found
     }
 
     /// The node of a pod.
@@ -235,7 +269,7 @@ impl Owners {
     /// The owner of the owner, and so on.
     fn end_of_chain(&self, kind: &str, namespace: &str, name: &str) -> (Arc<str>, Arc<str>) {
         let (mut kind, mut name): (Arc<str>, Arc<str>) = (kind.into(), name.into());
-        for _ in 0..place::LONGEST_CHAIN {
+        for _ in 0..LONGEST_CHAIN {
             let Some(owner) = self.facts(&kind, namespace, &name).and_then(|facts| facts.owner) else { break };
             (kind, name) = owner;
         }
@@ -315,6 +349,8 @@ pub(crate) struct OwnerWatch {
     pub namespace: Option<Arc<str>>,
     /// What is known.
     pub owners: SharedOwners,
+    /// The labels and annotations that rules look at.
+    pub wanted: WantedMetadata,
     /// Turns true once the first list is there, or cannot be had.
     pub listed: watch::Sender<bool>,
     /// Hears of deleted objects.
@@ -325,7 +361,7 @@ pub(crate) struct OwnerWatch {
 
 /// Runs a watch for as long as it is polled.
 pub(crate) async fn keep(watch: OwnerWatch) {
-    let OwnerWatch { config, api, resource, namespace, owners, listed, events, signals } = watch;
+    let OwnerWatch { config, api, resource, namespace, owners, mut wanted, listed, events, signals } = watch;
     let deleted = async |objects: Vec<ObjectName>| {
         if !objects.is_empty() {
             let event = SourceEvent::Deleted { source: config.name.clone(), at: clock::now(), objects };
@@ -345,18 +381,29 @@ pub(crate) async fn keep(watch: OwnerWatch) {
         }
     };
     let forget = |key: &str| signals.put(key, Vec::new(), config.event_ttl, clock::now());
-    let mut follower = Follower::new(api, config.clone(), resource, namespace.clone());
+    let follow = || Follower::new(api.clone(), config.clone(), resource, namespace.clone());
+    let mut follower = follow();
+    let mut keys = wanted.borrow_and_update().clone();
     let mut began = None;
     let mut said: Option<String> = None;
     loop {
-        match follower.next().await {
+        let happening = tokio::select! {
+            happening = follower.next() => happening,
+            () = changed(&mut wanted, &keys), if kind(resource).is_some() => {
+                // What is known of the objects says nothing of other keys: all of them are listed again.
+                keys = wanted.borrow_and_update().clone();
+                (follower, began) = (follow(), None);
+                continue;
+            }
+        };
+        match happening {
             Happening::Page { items, last } => {
                 let gone = owners.change(|owners| {
                     let began = *began.get_or_insert_with(|| owners.list_begins());
                     for item in &items {
                         if let Some(object) = read(item) {
                             note(item, &object);
-                            owners.put(resource, object);
+                            owners.put(resource, object, metadata(item, &keys));
                         }
                     }
                     match last {
@@ -378,7 +425,7 @@ pub(crate) async fn keep(watch: OwnerWatch) {
             Happening::Changed(object) => {
                 if let Some(read) = read(&object) {
                     note(&object, &read);
-                    owners.change(|owners| owners.put(resource, read));
+                    owners.change(|owners| owners.put(resource, read, metadata(&object, &keys)));
                 }
             }
             Happening::Deleted(object) => {
@@ -419,6 +466,28 @@ fn object_key(kind: &str, object: &Object) -> String {
     signals::key(kind, object.metadata.namespace.as_deref().unwrap_or_default(), &object.metadata.name)
 }
 
+/// Waits until rules look at other labels and annotations.
+async fn changed(wanted: &mut WantedMetadata, keys: &BTreeSet<MetadataKey>) {
+    // Without a sender there are no other rules to come.
+    if wanted.wait_for(|wanted| wanted != keys).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The labels and annotations of an object that rules look at.
+fn metadata(object: &RawValue, keys: &BTreeSet<MetadataKey>) -> Option<Metadata> {
+    if keys.is_empty() {
+        return None;
+    }
+    let described: Described = serde_json::from_str(object.get()).ok()?;
+    let chosen = |mut all: Labels, labels: bool| {
+        let of_kind = keys.iter().filter(move |key| key.is_label() == labels);
+        of_kind.filter_map(move |key| all.remove_entry(key.key())).collect::<Vec<_>>()
+    };
+    let Describing { labels, annotations } = described.metadata;
+    Metadata::of(chosen(labels.unwrap_or_default(), true), chosen(annotations.unwrap_or_default(), false))
+}
+
 fn read(object: &RawValue) -> Option<Object> {
     serde_json::from_str(object.get()).ok()
 }
@@ -426,6 +495,9 @@ fn read(object: &RawValue) -> Option<Object> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+
+    use podbell_core::diagnostic::Source;
+    use podbell_core::rules::{Names, RuleFile, Rules, compile};
 
     use super::super::{SERVICE_LABELS, place};
     use super::*;
@@ -459,9 +531,13 @@ mod tests {
     fn the_first_configured_label_wins_whatever_their_order_on_the_object() {
         let mut owners = owners();
         let all = json!({"app": "d", "app.kubernetes.io/name": "c", "k8s-app": "b", "qcloud-app": "a"});
-        owners.put(Resource::Pods, object("one", all, json!(null)));
-        owners.put(Resource::Pods, object("two", json!({"app": "d", "app.kubernetes.io/name": "c"}), json!(null)));
-        owners.put(Resource::Pods, object("empty", json!({"qcloud-app": "", "app": "d"}), json!(null)));
+        owners.put(Resource::Pods, object("one", all, json!(null)), None);
+        owners.put(
+            Resource::Pods,
+            object("two", json!({"app": "d", "app.kubernetes.io/name": "c"}), json!(null)),
+            None,
+        );
+        owners.put(Resource::Pods, object("empty", json!({"qcloud-app": "", "app": "d"}), json!(null)), None);
         assert_eq!(["one", "two", "empty"].map(|name| service_of(&owners, "Pod", name)), ["a", "c", "d"]);
     }
 
@@ -475,7 +551,7 @@ mod tests {
                 json!([{"kind": "ReplicaSet", "name": "web-6d4cf56db6"}]),
             )
         };
-        owners.put(Resource::Pods, pod());
+        owners.put(Resource::Pods, pod(), None);
         owners.gone(Resource::Pods, &pod(), at(0));
         owners.prune(at(3600));
         assert_eq!(service_of(&owners, "Pod", "web-6d4cf56db6-x2x7v"), "web-service");
@@ -487,10 +563,10 @@ mod tests {
     #[test]
     fn what_a_new_list_does_not_show_is_gone_in_its_namespace_only() {
         let mut owners = owners();
-        owners.put(Resource::Pods, object("a", json!({"app": "a"}), json!(null)));
-        owners.put(Resource::Pods, object("b", json!({"app": "b"}), json!(null)));
+        owners.put(Resource::Pods, object("a", json!({"app": "a"}), json!(null)), None);
+        owners.put(Resource::Pods, object("b", json!({"app": "b"}), json!(null)), None);
         let began = owners.list_begins();
-        owners.put(Resource::Pods, object("b", json!({"app": "b"}), json!(null)));
+        owners.put(Resource::Pods, object("b", json!({"app": "b"}), json!(null)), None);
         owners.list_ends(Resource::Pods, Some("other"), began, at(0));
         owners.prune(at(10_000));
         assert_eq!(count(&owners), 2);
@@ -508,22 +584,55 @@ mod tests {
             )
             .unwrap()
         };
-        owners.put(Resource::Services, service("any", json!({"tier": "front"})));
-        owners.put(Resource::Services, service("close", json!({"tier": "front", "zone": "a"})));
-        owners.put(Resource::Services, service("headless", json!(null)));
-        owners.put(Resource::Pods, object("p", json!({"tier": "front", "zone": "a"}), json!(null)));
+        owners.put(Resource::Services, service("any", json!({"tier": "front"})), None);
+        owners.put(Resource::Services, service("close", json!({"tier": "front", "zone": "a"})), None);
+        owners.put(Resource::Services, service("headless", json!(null)), None);
+        owners.put(Resource::Pods, object("p", json!({"tier": "front", "zone": "a"}), json!(null)), None);
         assert_eq!(service_of(&owners, "Pod", "p"), "close");
         owners.gone(Resource::Services, &service("close", json!(null)), at(0));
         assert_eq!(service_of(&owners, "Pod", "p"), "any");
-        owners.put(Resource::Services, service("web-svc", json!({"app": "web"})));
+        owners.put(Resource::Services, service("web-svc", json!({"app": "web"})), None);
         assert_eq!(service_of(&owners, "EndpointSlice", "web-svc-x2x7v"), "web");
         // Deleted while nobody watched: the next list does not show it.
         let began = owners.list_begins();
-        owners.put(Resource::Services, service("web-svc", json!({"app": "web"})));
+        owners.put(Resource::Services, service("web-svc", json!({"app": "web"})), None);
         owners.list_ends(Resource::Services, Some("other"), began, at(1));
         assert_eq!(service_of(&owners, "Pod", "p"), "any");
         owners.list_ends(Resource::Services, Some("shop"), began, at(1));
         assert_eq!(service_of(&owners, "Pod", "p"), "p");
         assert_eq!(service_of(&owners, "EndpointSlice", "web-svc-x2x7v"), "web");
+    }
+
+    #[test]
+    fn labels_of_the_nearest_object_count_and_only_keys_that_rules_use_are_kept() {
+        let rules = r#"{"version": 1, "rules": [{"name": "a", "notify": ["x"], "group_by": ["label:team", "label:tier"],
+            "match": {"reason": "x", "annotation:owner": "*"}}]}"#;
+        let file = RuleFile {
+            source: Source::new("r.yaml", rules),
+            entry: 0,
+            scope: None,
+            names: Names::default(),
+            defaults: Default::default(),
+        };
+        let keys = Rules::of([compile(&file)]).metadata_keys();
+        let of = |name: &str, labels: Value, annotations: Value, owner: Value| {
+            let text = json!({"metadata": {"name": name, "namespace": "shop", "labels": labels,
+                "annotations": annotations, "ownerReferences": owner}});
+            let raw = RawValue::from_string(text.to_string()).unwrap();
+            (read(&raw).unwrap(), metadata(&raw, &keys), metadata(&raw, &BTreeSet::new()))
+        };
+        let mut owners = owners();
+        let set = json!([{"kind": "ReplicaSet", "name": "web-6d4cf56db6"}]);
+        let (pod, its, unwanted) = of("web-6d4cf56db6-x2x7v", json!({"team": "a", "app": "web"}), json!(null), set);
+        assert_eq!(unwanted, None, "no rule looks at any");
+        owners.put(Resource::Pods, pod, its);
+        let own = json!({"team": "b", "tier": "front"});
+        let annotations = json!({"owner": "ann", "kubectl.kubernetes.io/last-applied-configuration": "{}"});
+        let (set, its, _) = of("web-6d4cf56db6", own, annotations, json!(null));
+        owners.put(Resource::ReplicaSets, set, its);
+        let known = owners.metadata("Pod", "shop", "web-6d4cf56db6-x2x7v").unwrap();
+        assert_eq!(json!(*known), json!({"labels": {"team": "a", "tier": "front"}, "annotations": {"owner": "ann"}}));
+        assert_eq!(owners.metadata("Pod", "shop", "other"), None);
+        assert_eq!(owners.metadata("Deployment", "shop", "web"), None);
     }
 }

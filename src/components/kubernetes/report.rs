@@ -399,8 +399,12 @@ impl Reporter {
                 }
             }
         });
+        let metadata = {
+            let (kind, name) = (&*event.event.obj_type, &*event.event.obj_name);
+            self.owners.ask(|owners| owners.metadata(kind, &event.object_namespace, name))
+        };
         let (episode, event) = self.live.put(event, target.clone());
-        (target, episode, event)
+        (target, episode, Event { metadata, ..event })
     }
 
     async fn send(&self, event: SourceEvent) -> Result<(), ReceiverClosed> {

@@ -18,7 +18,7 @@ use super::signals::Signals;
 use super::workloads::{self, WorkloadWatch};
 use super::{examine, report};
 use crate::examine::Checked;
-use crate::sources::{Source, SourceEvent, SourceTask};
+use crate::sources::{Source, SourceEvent, SourceTask, WantedMetadata};
 use crate::tasks::Waiting;
 use podbell_core::enrichment::{PodQuestion, PodState};
 use podbell_core::health::WorkloadKind;
@@ -133,8 +133,8 @@ impl Watched {
 }
 
 impl Source for Watched {
-    fn task(self: Arc<Self>, _: reqwest::Client) -> SourceTask {
-        Box::new(move |events, stop| Box::pin(run(self.config.clone(), events, stop)))
+    fn task(self: Arc<Self>, _: reqwest::Client, wanted: WantedMetadata) -> SourceTask {
+        Box::new(move |events, stop| Box::pin(run(self.config.clone(), wanted, events, stop)))
     }
 
     fn examine<'a>(&'a self, _: &'a reqwest::Client) -> Waiting<'a, Checked> {
@@ -152,7 +152,12 @@ impl Source for Watched {
 }
 
 /// Watches until told to stop, and says what it sees.
-pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mut stop: watch::Receiver<bool>) {
+pub async fn run(
+    config: KubernetesConfig,
+    wanted: WantedMetadata,
+    events: mpsc::Sender<SourceEvent>,
+    mut stop: watch::Receiver<bool>,
+) {
     let config = Arc::new(config);
     let api = Arc::new(Api::new(&config));
     let owners: SharedOwners = SharedOwners::new(Owners::new(&config.service_labels, config.event_ttl));
@@ -165,8 +170,9 @@ pub async fn run(config: KubernetesConfig, events: mpsc::Sender<SourceEvent>, mu
             ready.push(wait);
             let namespace = covers.namespace.clone();
             let (config, api, events) = (config.clone(), api.clone(), events.clone());
-            let (owners, signals) = (owners.clone(), signals.clone());
-            tasks.spawn(owners::keep(OwnerWatch { config, api, resource, namespace, owners, listed, events, signals }));
+            let (owners, signals, wanted) = (owners.clone(), signals.clone(), wanted.clone());
+            let watch = OwnerWatch { config, api, resource, namespace, owners, wanted, listed, events, signals };
+            tasks.spawn(owners::keep(watch));
         }
         let mut healthy = Vec::new();
         for kind in [WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet] {

@@ -164,7 +164,7 @@ pub(crate) fn china() -> TimeZone {
 struct Polled(ApiConfig);
 
 impl crate::sources::Source for Polled {
-    fn task(self: Arc<Self>, http: reqwest::Client) -> SourceTask {
+    fn task(self: Arc<Self>, http: reqwest::Client, _: crate::sources::WantedMetadata) -> SourceTask {
         task(self.0.clone(), http)
     }
 

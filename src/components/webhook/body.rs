@@ -113,6 +113,7 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
             "at": rfc3339(told.at), "occurrences": told.occurrences, "objects": told.objects,
         })),
         "news": names(&story.news),
+        "unacknowledged_seconds": story.unacknowledged_seconds,
         "quiet_seconds": story.quiet_seconds,
         "ended_by": story.ended_by.as_ref().map(|end| json!({
             "reason": name(&end.reason), "obj_type": name(&end.obj_type), "obj_name": name(&end.obj_name),

@@ -207,6 +207,26 @@ fn planned_work_that_holds_what_comes_next_is_said_although_nothing_was_held_yet
 }
 
 #[test]
+fn who_is_told_next_if_nobody_acknowledges_it_is_said_until_somebody_does() {
+    let rules = RULES.replace("defaults: {", "defaults: {unacknowledged: [{after: 15m, notify: [on-call]}], ");
+    assert_ne!(rules, RULES);
+    let mut world = World::with_rules(&rules);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let pulls = |count, last| [warning(POD, "Failed", "Failed to pull image \"shop/web:v2\"", count, 50, last)];
+    world.poll(&web(), &pulls(3, 59));
+    world.run_until(120);
+    let known = Known::new(&compiled(&[rules]), BTreeMap::new());
+    let asked = Asker { known: known.clone(), ..Asker::of(&world) };
+    let said = asked.podbell("why 1");
+    assert!(said.contains("Unless somebody acknowledges it, on-call will be notified at 03:20."), "{said}");
+    world.act("ann", &Scope::default(), Act::Acknowledge { id: 1 });
+    let asked = Asker { known, ..Asker::of(&world) };
+    assert!(!asked.podbell("why 1").contains("Unless"));
+}
+
+#[test]
 fn a42_another_team_s_service_is_as_if_it_did_not_exist() {
     let world = lived();
     let shop = Asker::of(&world).team("shop");

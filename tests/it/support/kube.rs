@@ -1,12 +1,12 @@
 //! A source that watches, as the engine would hear it; and the current time as the API writes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use podbell::clock;
 use podbell::components::kubernetes::{self, KubernetesConfig, Pace};
-use podbell::sources::SourceEvent;
+use podbell::sources::{SourceEvent, WantedMetadata};
 use podbell_core::source::Problem;
 use podbell_core::time::Time;
 use tempfile::TempDir;
@@ -45,6 +45,11 @@ pub struct Watching {
 impl Watching {
     /// Starts one with this kubeconfig.
     pub fn start(kubeconfig: &str, change: impl FnOnce(&mut KubernetesConfig)) -> Self {
+        Self::start_with(kubeconfig, watch::channel(BTreeSet::new()).1, change)
+    }
+
+    /// The same, with rules that look at these labels and annotations.
+    pub fn start_with(kubeconfig: &str, wanted: WantedMetadata, change: impl FnOnce(&mut KubernetesConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
         let mut config = KubernetesConfig::new("prod");
@@ -54,7 +59,7 @@ impl Watching {
         change(&mut config);
         let (sender, events) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(kubernetes::run(config, sender, stopped));
+        let task = tokio::spawn(kubernetes::run(config, wanted, sender, stopped));
         let (known, errors) = (BTreeMap::new(), Vec::new());
         Self { events, folder, stop, task, known, errors, whole: 0, parts: 0 }
     }

@@ -57,6 +57,8 @@ pub fn story() -> Story {
         pod: None,
         closed_because: None,
         mute_over: None,
+        unacknowledged_seconds: None,
+        metadata: None,
         acknowledged: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

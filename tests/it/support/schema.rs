@@ -34,6 +34,7 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str, faults: &mut V
             | "default"
             | "format"
             | "properties"
+            | "patternProperties"
             | "additionalProperties" => {}
             "$ref" => check(root, target(root, rule), value, path, faults),
             "type" => {
@@ -99,7 +100,10 @@ fn within(keyword: &str, bound: &Value, value: &Value) -> bool {
 fn properties(root: &Value, schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
     for (name, field) in value.as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
-        match (schema.get("properties").and_then(|known| known.get(name)), schema.get("additionalProperties")) {
+        let mut patterns = schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+        let fitting = patterns.find(|(pattern, _)| expression(pattern).is_match(name)).map(|(_, known)| known);
+        let known = schema.get("properties").and_then(|known| known.get(name)).or(fitting);
+        match (known, schema.get("additionalProperties")) {
             (Some(known), _) => check(root, known, field, &path, faults),
             (None, Some(Value::Bool(false))) => faults.push(format!("{path} is not in the schema")),
             (None, Some(others @ Value::Object(_))) => check(root, others, field, &path, faults),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::event::Target;
 use crate::mute::Muted;
-use crate::rules::rule::{Action, RuleKey, Severity};
+use crate::rules::rule::{Action, RuleKey, Severity, UnacknowledgedStep};
 use crate::rules::{Conditions, Rule, Rules};
 use crate::scope::Scope;
 
@@ -26,6 +26,8 @@ pub struct KnownRule {
     pub severity: Severity,
     /// The address of its runbook.
     pub runbook: Option<String>,
+    /// Who else is told while nobody acknowledges an incident.
+    pub unacknowledged: Vec<UnacknowledgedStep>,
     conditions: Vec<Conditions>,
 }
 
@@ -68,7 +70,13 @@ impl KnownRule {
     fn of(rule: &Rule) -> Self {
         let conditions = std::iter::once(&rule.matching).chain(&rule.scopes).cloned().collect();
         let settings = &rule.settings;
-        Self { key: settings.key.clone(), severity: settings.severity, runbook: settings.runbook.clone(), conditions }
+        Self {
+            key: settings.key.clone(),
+            severity: settings.severity,
+            runbook: settings.runbook.clone(),
+            unacknowledged: settings.unacknowledged.clone(),
+            conditions,
+        }
     }
 
     /// Whether it could notify of anything that these services show. A rule that cannot is another team's.

@@ -148,6 +148,7 @@ pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, 
         told: brief.resolved_at.map(|_| told),
         topics: incident.details.topics.len(),
         after_mute: None,
+        unacknowledged: None,
         to: Vec::new(),
     };
     let alias = seen.targets.first().and_then(|target| known.alias(&target.cluster));

@@ -35,6 +35,15 @@ fn parse(args: Args) -> Result<Option<Query>, Mistake> {
     Ok(Some(Query::Why { id: only_id(&args, SPEC.name)?, page: args.page.unwrap_or(1) }))
 }
 
+/// A step of a rule's `unacknowledged` that is to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NextStep {
+    /// When it is due.
+    pub at: Time,
+    /// The destinations.
+    pub to: Vec<Destination>,
+}
+
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Why {
@@ -44,6 +53,9 @@ pub struct Why {
     pub changes: Trail,
     /// The destinations whose notices are held back, and by what.
     pub held: Vec<(Destination, Held)>,
+    /// Who is told next if nobody acknowledges it, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<NextStep>,
     /// The messages about it, the oldest first.
     pub told: Vec<ToldOnce>,
 }
@@ -69,7 +81,7 @@ impl Why {
         let worse: Vec<Time> =
             told.iter().filter(|told| told.kind == NoticeKind::Escalated).map(|told| told.at).collect();
         let changes = Trail::new(decisions, Some(brief.id), &worse, page, PAGE);
-        Self { brief, changes, held, told }
+        Self { brief, changes, held, next_step: None, told }
     }
 
     pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
@@ -100,6 +112,10 @@ impl Why {
             let mut spans = vec![words("🤫 "), message::data(to), words(formatter.say.colon())];
             spans.extend(held_by(held, formatter));
             blocks.push(Block::Line(spans));
+        }
+        if let Some(NextStep { at, to }) = &self.next_step {
+            let at = formatter.say.at(*at);
+            blocks.push(formatter.filled(&texts.unless_acknowledged(&at), &[&to.join(", ")]));
         }
         blocks.extend(self.brief.muted.iter().map(|mute| formatter.muted(mute)));
         blocks.extend(self.changes.lines.iter().map(|line| match line {

@@ -35,6 +35,7 @@ impl Incident {
             runs,
             status,
             affected: _,
+            unacknowledged,
         } = self;
         if let Phase::Resolved { at } = phase {
             at.carry(by);
@@ -43,8 +44,9 @@ impl Incident {
         let acknowledged = acknowledged.iter_mut().map(|by| &mut by.at);
         let ended_by = ended_by.iter_mut().map(|end| &mut end.at);
         let since = status.iter_mut().filter_map(Status::since_mut);
+        let unacknowledged = unacknowledged.iter_mut().map(|state| &mut state.since);
         let own = recent.iter_mut().chain([first_at, last_at, last_sign]);
-        for at in own.chain(blind).chain(acknowledged).chain(ended_by).chain(since) {
+        for at in own.chain(blind).chain(acknowledged).chain(ended_by).chain(since).chain(unacknowledged) {
             at.carry(by);
         }
         runs.iter_mut().for_each(|run| run.clock_set(by));

@@ -1,5 +1,6 @@
 //! What an incident is about: objects, reasons, topics, and the event that messages quote. All of it is bounded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use litemap::LiteMap;
@@ -10,6 +11,7 @@ use super::standing::Standing;
 use super::{Joining, insert_sorted, quote};
 use crate::enrichment::PodState;
 use crate::event::Event;
+use crate::metadata::Metadata;
 use crate::notice::{Newest, ReasonCount};
 use crate::series::EpisodeKey;
 use crate::time::Time;
@@ -60,6 +62,9 @@ pub struct Details {
     /// How its newest failed pod was when it opened.
     #[serde(default)]
     pub pod: Option<PodState>,
+    /// The labels and annotations of the newest event's object that were known.
+    #[serde(default)]
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 /// When podbell last heard of an object, and of which troubles.
@@ -118,6 +123,8 @@ impl Details {
         if quote::replaces(event, &self.newest, self.newest_seen, begins) {
             self.newest = newest(event);
             self.newest_seen = event.last_seen;
+            // A change of labels changes what is said later; that they are not known changes nothing.
+            self.metadata = event.metadata.clone().or_else(|| self.metadata.take());
         }
         self.episodes.len() < MOST_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode))
     }

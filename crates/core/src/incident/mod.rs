@@ -12,6 +12,7 @@ pub(crate) mod packed;
 mod quote;
 pub mod standing;
 pub mod story;
+pub mod unacknowledged;
 pub mod window;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, OBJECT_MEMORY, clipped, newest
 use notification_state::NotificationState;
 use packed::Packed;
 use standing::{EndedBy, Shows, Signs};
+use unacknowledged::Unacknowledged;
 use window::{Occurrences, Run};
 
 /// How long a trouble that has lasted long enough waits for the good read that confirms it.
@@ -120,6 +122,9 @@ pub struct Incident {
     /// How many workloads its cause affects.
     #[serde(default)]
     pub affected: u32,
+    /// How far the steps of its rule's `unacknowledged` have come; `None` once they are over.
+    #[serde(default)]
+    pub unacknowledged: Option<Unacknowledged>,
 }
 
 /// A change that is about to join an incident.
@@ -173,6 +178,7 @@ impl Incident {
             details: Details {
                 newest: newest(joining.event),
                 newest_seen: joining.event.last_seen,
+                metadata: joining.event.metadata.clone(),
                 ..Details::default()
             }
             .into(),
@@ -184,6 +190,7 @@ impl Incident {
             runs: Vec::new(),
             status: None,
             affected: 0,
+            unacknowledged: None,
         }
     }
 
@@ -294,6 +301,7 @@ impl Incident {
     /// Resolves it; it has been over since `at`.
     pub fn resolve(&mut self, at: Time) {
         self.phase = Phase::Resolved { at };
+        self.unacknowledged = None;
         self.end_all();
         if self.affected > 0 {
             self.affected = 0;
@@ -344,6 +352,7 @@ impl Incident {
     pub fn newest_event(&self) -> Event<'_> {
         let newest = &self.details.newest;
         Event {
+            metadata: self.details.metadata.clone(),
             first_seen: self.first_seen,
             last_seen: self.details.newest_seen,
             count: self.occurrences,
@@ -413,6 +422,7 @@ impl Incident {
         self.status = None;
         self.recent.clear();
         self.runs.clear();
+        self.start_steps(now);
         self.start_telling(rule, reopening, now);
     }
 }

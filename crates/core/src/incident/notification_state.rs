@@ -7,6 +7,7 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::hold::{Held, Holds};
+use super::unacknowledged::Called;
 use super::{FLAPPING, Incident, Phase, Topic};
 use crate::mute::Author;
 use crate::notice::{LastNotified, NoticeKind};
@@ -36,6 +37,9 @@ pub struct NotificationState {
     /// The author of a mute that ended, until the destination is notified that the incident is still open.
     #[serde(default)]
     pub after_mute: Option<Author>,
+    /// Whether a step of `unacknowledged` told it.
+    #[serde(default)]
+    pub called: Called,
 }
 
 /// A notice that waits for its moment.
@@ -49,12 +53,15 @@ pub struct Next {
     /// troubles than those sent.
     #[serde(default)]
     pub at_once: bool,
+    /// For how many seconds nobody had acknowledged the incident, if that is why it is sent: then it waits for nothing.
+    #[serde(default)]
+    pub unacknowledged: Option<u64>,
 }
 
 impl Next {
     /// A notice that waits as long as its kind does.
     pub(crate) fn new(kind: NoticeKind, caused_at: Time) -> Self {
-        Self { kind, caused_at, at_once: false }
+        Self { kind, caused_at, at_once: false, unacknowledged: None }
     }
 }
 
@@ -71,6 +78,8 @@ pub struct Due {
     pub topics: usize,
     /// The author of a mute that ended before it.
     pub after_mute: Option<Author>,
+    /// For how many seconds nobody had acknowledged the incident, if that is why it is sent.
+    pub unacknowledged: Option<u64>,
     /// The destinations.
     pub to: Vec<Destination>,
 }
@@ -79,7 +88,7 @@ impl Incident {
     /// It opened or reopened: every destination gets a notice.
     pub(super) fn start_telling(&mut self, rule: &RuleSettings, reopening: bool, now: Time) {
         for (to, notifications) in &mut self.notifications {
-            if !rule.notify.contains(to) {
+            if !notifications.is_told_by(rule, to) {
                 continue;
             }
             let kind =
@@ -94,7 +103,7 @@ impl Incident {
         let topics_known = &self.details.topics;
         for (to, notifications) in &mut self.notifications {
             if notifications.next.is_some_and(|next| next.at_once || next.kind == NoticeKind::Opened)
-                || !rule.notify.contains(to)
+                || !notifications.is_told_by(rule, to)
             {
                 continue;
             }
@@ -147,9 +156,9 @@ impl Incident {
     /// notifies gets only the end. Returns whether that changed anything.
     pub(crate) fn pass_steps(&mut self, rule: &RuleSettings, now: Time) -> bool {
         let (occurrences, objects) = (self.occurrences, self.objects_lately(now));
-        let mut changed = false;
+        let mut changed = self.pass_unacknowledged(rule, now);
         for (to, notifications) in &mut self.notifications {
-            if !rule.notify.contains(to) {
+            if !notifications.is_told_by(rule, to) {
                 changed |= notifications.next.take().is_some();
                 continue;
             }
@@ -239,6 +248,10 @@ impl Incident {
             let held =
                 holds.of(&to).filter(|held| self.notifications.get(&to).is_some_and(|one| self.misses_end(one, held)));
             let Some(notifications) = self.notifications.get_mut(&to) else { continue };
+            // It was told of the end before.
+            if notifications.called == Called::Before {
+                continue;
+            }
             let waiting = notifications.next.take();
             if let Some(held) = held {
                 if waiting.is_some() || notifications.told.is_some() {
@@ -251,6 +264,8 @@ impl Incident {
             if kind == NoticeKind::Resolved && notifications.flapping == (self.phase == Phase::Open) {
                 continue;
             }
+            // Whoever was called because nobody took it must hear that it is over.
+            let silent = silent && notifications.called != Called::Now;
             let next = match (silent, waiting) {
                 (true, None) => continue,
                 (true, Some(waiting)) => waiting,
@@ -268,6 +283,8 @@ impl Incident {
     fn tell(&mut self, grouped: &mut Grouped, to: &Destination, next: Next, rule: &RuleSettings, now: Time) {
         let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.details.topics.len());
         grouped.add(next, self.notifications.get(to), to);
+        let was_held = self.notifications.get(to).is_some_and(|notifications| notifications.held.is_some());
+        self.note_told(was_held, now);
         if let Some(notifications) = self.notifications.get_mut(to) {
             notifications.next = None;
             notifications.held = None;
@@ -287,11 +304,12 @@ impl Incident {
         notifications: &NotificationState,
         rule: &RuleSettings,
     ) -> Option<(Next, Time)> {
-        if self.phase != Phase::Open || !rule.notify.contains(to) {
+        if self.phase != Phase::Open || !notifications.is_told_by(rule, to) {
             return None;
         }
         let gap = notifications.told.map(|told| told.at.plus(rule.min_gap));
         match (notifications.next, notifications.told) {
+            (Some(next), _) if next.unacknowledged.is_some() => Some((next, next.caused_at)),
             (Some(next), _) if next.kind == NoticeKind::Opened && next.at_once => Some((next, next.caused_at)),
             (Some(next), _) if next.kind == NoticeKind::Opened || next.at_once => {
                 Some((next, next.caused_at.plus(rule.group_wait)))
@@ -317,7 +335,8 @@ impl Grouped {
         let (told, topics) =
             notifications.map_or((None, 0), |notifications| (notifications.told, notifications.topics));
         let after_mute = notifications.and_then(|notifications| notifications.after_mute.clone());
-        let due = Due { kind: next.kind, caused_at: next.caused_at, told, topics, after_mute, to: Vec::new() };
+        let Next { kind, caused_at, unacknowledged, .. } = next;
+        let due = Due { kind, caused_at, told, topics, after_mute, unacknowledged, to: Vec::new() };
         let same = |other: &Due| Due { to: Vec::new(), ..other.clone() } == due;
         match self.0.iter_mut().find(|other| same(other)) {
             Some(other) => other.to.push(to.clone()),

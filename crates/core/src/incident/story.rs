@@ -59,11 +59,13 @@ impl Incident {
             pod: self.details.pod.clone().filter(|_| due.told.is_none() && !due.kind.is_end()),
             closed_because: None,
             mute_over: due.after_mute.clone(),
+            unacknowledged_seconds: due.unacknowledged.filter(|_| !due.kind.is_end()),
             acknowledged: self.acknowledged.clone(),
             blind: self.blind.clone(),
             mentions: rule.and_then(|rule| rule.mention.get(&severity)).cloned().unwrap_or_default(),
             runbook: rule.and_then(|rule| rule.runbook.clone()),
             labels: rule.map(|rule| rule.labels.clone()).unwrap_or_default(),
+            metadata: self.details.metadata.clone(),
             template: rule.map(|rule| rule.template.clone()).unwrap_or_default(),
         }
     }

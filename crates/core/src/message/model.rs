@@ -11,6 +11,9 @@ use super::{Message, MessageFormatter};
 use crate::notice::{Newest, Notice, NoticeKind, ReasonCount, Story};
 use crate::template::Facts;
 
+/// Of an object whose labels or annotations are not known.
+const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+
 #[derive(Serialize)]
 struct Model<'a> {
     notice: &'static str,
@@ -43,6 +46,7 @@ struct Model<'a> {
     told: Option<ToldModel>,
     news: &'a [String],
     quiet: Option<String>,
+    unacknowledged: Option<String>,
     closed_because: Option<&'a str>,
     reopened: u32,
     flapping: bool,
@@ -50,6 +54,8 @@ struct Model<'a> {
     blind: Vec<BlindModel>,
     runbook: Option<&'a str>,
     labels: &'a BTreeMap<String, String>,
+    object_labels: &'a BTreeMap<String, String>,
+    object_annotations: &'a BTreeMap<String, String>,
     mentions: &'a [String],
     command: Option<String>,
     help: Option<&'static str>,
@@ -111,6 +117,7 @@ impl MessageFormatter<'_> {
             told,
             news: &story.news,
             quiet: (notice.kind == NoticeKind::Resolved).then(|| self.texts.duration(story.quiet_seconds)),
+            unacknowledged: story.unacknowledged_seconds.map(|seconds| self.texts.duration(seconds)),
             closed_because: story.closed_because.as_deref(),
             reopened: story.reopened,
             flapping: flapping(notice, story),
@@ -118,6 +125,8 @@ impl MessageFormatter<'_> {
             blind: blind.collect(),
             runbook: story.runbook.as_deref(),
             labels: &story.labels,
+            object_labels: story.metadata.as_deref().map_or(NONE, |metadata| &metadata.labels),
+            object_annotations: story.metadata.as_deref().map_or(NONE, |metadata| &metadata.annotations),
             mentions: &story.mentions,
             command: command(story),
             help: help(story, self.language).filter(|_| !message.over),

@@ -20,6 +20,8 @@ pub enum Kind {
     Opened,
     /// It got worse.
     Escalated,
+    /// Nobody acknowledged it.
+    Unacknowledged,
     /// It is still there.
     Reminded,
     /// It came back.
@@ -34,20 +36,29 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which an incident goes through them.
-    pub const ALL: [Self; 7] =
-        [Self::Opened, Self::Escalated, Self::Reminded, Self::Reopened, Self::Flapping, Self::Resolved, Self::Closed];
+    pub const ALL: [Self; 8] = [
+        Self::Opened,
+        Self::Escalated,
+        Self::Unacknowledged,
+        Self::Reminded,
+        Self::Reopened,
+        Self::Flapping,
+        Self::Resolved,
+        Self::Closed,
+    ];
 
     /// The word of the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Flapping => "flapping",
+            Self::Unacknowledged => "unacknowledged",
             kind => kind.of().as_str(),
         }
     }
 
     fn of(self) -> NoticeKind {
         match self {
-            Self::Opened => NoticeKind::Opened,
+            Self::Opened | Self::Unacknowledged => NoticeKind::Opened,
             Self::Escalated => NoticeKind::Escalated,
             Self::Reminded => NoticeKind::Reminded,
             Self::Reopened | Self::Flapping => NoticeKind::Reopened,
@@ -98,6 +109,7 @@ pub fn story() -> Story {
         news: Vec::new(),
         quiet_seconds: 0,
         mute_over: None,
+        unacknowledged_seconds: None,
         acknowledged: None,
         ended_by: None,
         status: None,
@@ -109,6 +121,7 @@ pub fn story() -> Story {
         mentions: vec!["@oncall".into()],
         runbook: Some("https://wiki.example.com/image-pull".into()),
         labels: BTreeMap::new(),
+        metadata: None,
         template: Default::default(),
     }
 }
@@ -181,6 +194,7 @@ pub fn notice(kind: Kind, story: &Story, severity: Severity, to: Vec<Destination
     let story = match kind {
         Kind::Opened => story.clone(),
         Kind::Escalated => Story { news: vec!["Failed: Error: ErrImagePull".into()], ..again },
+        Kind::Unacknowledged => Story { unacknowledged_seconds: Some(900), ..story.clone() },
         Kind::Reminded => again,
         Kind::Reopened => Story { reopened: 1, ..again },
         Kind::Flapping => Story { reopened: FLAPPING, ..again },

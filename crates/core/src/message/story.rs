@@ -62,6 +62,9 @@ impl MessageFormatter<'_> {
             (false, Some(_)) if notice.kind == NoticeKind::Reminded => {
                 self.texts.mute_over_title(notice.severity.say(self.language))
             }
+            (false, _) if story.unacknowledged_seconds.is_some() => {
+                self.texts.unacknowledged_title(notice.severity.say(self.language))
+            }
             (false, _) => self.texts.status(notice.kind, notice.severity),
         };
         let (place, cluster) = (place(story), cluster(story));
@@ -76,11 +79,14 @@ impl MessageFormatter<'_> {
         let more = story.told.map_or(0, |told| story.objects.saturating_sub(told.objects));
         let more = if more > 0 { format!(" (+{})", text::number(more)) } else { String::new() };
         let after_mute = story.mute_over.as_ref().map(|_| self.texts.mute_over(added_since(story).unwrap_or(0)));
+        let unacknowledged =
+            story.unacknowledged_seconds.map(|seconds| self.texts.nobody_acknowledged(&self.texts.duration(seconds)));
+        let begin = unacknowledged.or(after_mute).unwrap_or_default();
         if story.affected_count > 0 {
-            return [after_mute.map(words)].into_iter().flatten().chain(self.affected(story)).collect();
+            return [words(begin)].into_iter().chain(self.affected(story)).collect();
         }
         let often = self.how_often(story);
-        vec![words(format!("{}{often}{}{objects}{more}", after_mute.unwrap_or_default(), self.texts.comma()))]
+        vec![words(format!("{begin}{often}{}{objects}{more}", self.texts.comma()))]
     }
 
     /// "14 workloads affected: shop/web (3 pods), pay/api (1 pod), +12 more".

@@ -156,6 +156,7 @@ fn one_rule(
     let except = keys::EXCEPT.node(&mut map, reader).map(|node| excepts(node, reader)).unwrap_or_default();
     let action = keys::ACTION.said(&mut map, reader).unwrap_or_default();
     let notify_at = keys::NOTIFY.node(&mut map, reader).map(|node| node.span.clone());
+    let steps_at = keys::UNACKNOWLEDGED.node(&mut map, reader).map(|node| node.span.clone());
     let inhibit = read::inhibit(&mut map, reader);
     let own = raw::partial(&mut map, reader, &file.names, defaults);
     map.finish_with(reader, |key| {
@@ -164,6 +165,10 @@ fn one_rule(
     });
     if let (Action::Ignore, Some(span)) = (action, notify_at) {
         let help = "remove `notify`, or `action: ignore`";
+        reader.warning_help(&span, "a rule with `action: ignore` tells nobody", help);
+    }
+    if let (Action::Ignore, Some(span)) = (action, steps_at) {
+        let help = "remove `unacknowledged`, or `action: ignore`";
         reader.warning_help(&span, "a rule with `action: ignore` tells nobody", help);
     }
     let said = own.or(defaults);
@@ -229,6 +234,8 @@ fn with_defaults(key: RuleKey, said: Partial) -> RuleSettings {
         remind_every: said.remind_every.unwrap_or(base.remind_every),
         send_resolved: said.send_resolved.unwrap_or(base.send_resolved),
         active: said.active.unwrap_or(base.active),
+        routing: said.routing,
+        unacknowledged: said.unacknowledged.unwrap_or_default(),
         mention: said.mention.unwrap_or_default(),
         runbook: said.runbook,
         labels: said.labels,

@@ -7,12 +7,14 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pattern::Pattern;
 use super::rule::Field;
 use crate::event::{Subject, Target};
+use crate::metadata::{Metadata, MetadataKey};
 
 /// Keys that must all fit; of the patterns of a key one must fit. Without keys everything fits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,7 +38,7 @@ impl Conditions {
     /// Whether all keys fit.
     pub(crate) fn fit(&self, facts: &Facts<'_>) -> bool {
         self.keys.iter().all(|(field, patterns)| {
-            let text = facts.text(*field);
+            let Some(text) = facts.get(*field) else { return false };
             patterns.iter().any(|pattern| match pattern.shared_expression() {
                 Some(id) => facts.remember((id, *field), || pattern.matches(text)),
                 None => pattern.matches(text),
@@ -78,6 +80,7 @@ impl Conditions {
 #[derive(Debug)]
 pub struct Facts<'a> {
     texts: [&'a str; Field::ALL.len()],
+    metadata: Option<&'a Metadata>,
     hashes: [OnceCell<u64>; Field::ALL.len()],
     seen: RefCell<HashMap<(usize, Field), bool>>,
 }
@@ -87,24 +90,62 @@ impl<'a> Facts<'a> {
     pub(crate) fn new(subject: &Subject<'a>) -> Self {
         Self {
             texts: Field::ALL.map(|field| field.of(subject)),
+            metadata: subject.event.metadata.as_deref(),
             hashes: [const { OnceCell::new() }; Field::ALL.len()],
             seen: RefCell::default(),
         }
     }
 
-    /// One fact.
+    /// One fact; `None` for a label or an annotation that the object does not have, or that is not known.
+    pub(crate) fn get(&self, field: Field) -> Option<&'a str> {
+        match field.place() {
+            Ok(place) => Some(self.texts[place]),
+            Err(key) => self.metadata.and_then(|metadata| metadata.get(key)).map(str::trim),
+        }
+    }
+
+    /// One fact; empty if it is not there.
     pub(crate) fn text(&self, field: Field) -> &'a str {
-        self.texts[field as usize]
+        self.get(field).unwrap_or_default()
     }
 
     /// A hash of one fact.
     pub(crate) fn hash(&self, field: Field) -> u64 {
-        *self.hashes[field as usize].get_or_init(|| xxh3_64(self.text(field).as_bytes()))
+        let hash = || xxh3_64(self.text(field).as_bytes());
+        match field.place() {
+            Ok(place) => *self.hashes[place].get_or_init(hash),
+            Err(_) => hash(),
+        }
     }
 
     /// Rules repeat each other's expressions: try each only once per event.
     fn remember(&self, key: (usize, Field), find_out: impl FnOnce() -> bool) -> bool {
         *self.seen.borrow_mut().entry(key).or_insert_with(find_out)
+    }
+}
+
+/// As the word of rule files: incidents are stored with it.
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Word;
+        impl Visitor<'_> for Word {
+            type Value = Field;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a field of events")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Field, E> {
+                Field::named(word).ok_or_else(|| E::custom(format!("unknown field `{word}`")))
+            }
+        }
+        deserializer.deserialize_str(Word)
     }
 }
 
@@ -129,6 +170,7 @@ impl Field {
             Self::Namespace => "The namespace.",
             Self::Service => "The service whose list shows it.",
             Self::Node => "The node that the object is, or is on; empty where that is not known.",
+            Self::Metadata(_) => "A label or an annotation of the object, its owner or its namespace.",
         }
     }
 
@@ -147,11 +189,36 @@ impl Field {
             Self::Level => event.level.as_str(),
             Self::Message => &event.message,
             Self::Node => event.node(),
+            Self::Metadata(key) => event.metadata.as_deref().and_then(|metadata| metadata.get(key)).unwrap_or_default(),
         };
         text.trim()
     }
 
-    /// Every field, in the order of its discriminant.
+    /// Its place in [`Self::ALL`], or the key of a label or an annotation, which are not listed there.
+    pub(crate) fn place(self) -> Result<usize, MetadataKey> {
+        match self {
+            Self::Source => Ok(0),
+            Self::Cluster => Ok(1),
+            Self::Namespace => Ok(2),
+            Self::Service => Ok(3),
+            Self::Workload => Ok(4),
+            Self::ObjType => Ok(5),
+            Self::ObjName => Ok(6),
+            Self::Reason => Ok(7),
+            Self::Level => Ok(8),
+            Self::Message => Ok(9),
+            Self::Node => Ok(10),
+            Self::Metadata(key) => Err(key),
+        }
+    }
+
+    /// The field of a word in rule files.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        let listed = Self::ALL.into_iter().find(|field| field.as_str() == word);
+        listed.or_else(|| MetadataKey::of(word).map(Self::Metadata))
+    }
+
+    /// Every field but labels and annotations, of which there are many.
     pub(crate) const ALL: [Self; 11] = [
         Self::Source,
         Self::Cluster,
@@ -180,6 +247,7 @@ impl Field {
             Self::Level => "level",
             Self::Message => "message",
             Self::Node => "node",
+            Self::Metadata(key) => key.word(),
         }
     }
 }

@@ -159,7 +159,7 @@ pub(super) fn doubt(field: Field, pattern: &Pattern, alone: bool) -> Option<Doub
         Field::Reason => reason(pattern, alone),
         Field::ObjType => kind(pattern),
         Field::Namespace | Field::Service | Field::Workload => capitals(field, pattern),
-        Field::Level | Field::Source | Field::Cluster | Field::ObjName | Field::Node => None,
+        Field::Level | Field::Source | Field::Cluster | Field::ObjName | Field::Node | Field::Metadata(_) => None,
     }
     .or_else(|| {
         let slow = pattern.is_expression() && pattern.requirements().is_empty();

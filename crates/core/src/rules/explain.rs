@@ -75,7 +75,8 @@ impl Rules {
                 ignored.push((rule.entry, rule.settings.key.clone()));
                 Because::Ignores
             } else {
-                let new: Vec<_> = rule.settings.notify.iter().filter(|to| !won.contains(to)).cloned().collect();
+                let new: Vec<_> =
+                    rule.settings.notify_of(&facts).iter().filter(|to| !won.contains(to)).cloned().collect();
                 won.extend(new.iter().cloned());
                 if new.is_empty() { Because::Taken } else { Because::Claims(new) }
             };
@@ -87,8 +88,10 @@ impl Rules {
 
 /// The first key that does not fit.
 fn mismatch(conditions: &Conditions, facts: &Facts<'_>) -> Option<Mismatch> {
-    let fits =
-        |(field, patterns): &&(Field, Vec<Pattern>)| patterns.iter().any(|pattern| pattern.matches(facts.text(*field)));
+    let fits = |(field, patterns): &&(Field, Vec<Pattern>)| {
+        let text = facts.get(*field);
+        text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(text)))
+    };
     let (field, patterns) = conditions.keys().iter().find(|key| !fits(key))?;
     let text = facts.text(*field);
     let mut found: String = text.chars().take(MOST_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();

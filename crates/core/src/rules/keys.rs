@@ -89,8 +89,13 @@ pub(super) const ACTIVE: Key<Off<Own<Active>>> = Key::optional(
 );
 pub(super) const NOTIFY: Key<Described> = Key::optional(
     "notify",
-    Described(texts_schema),
-    "Names of notifiers in podbell.yaml; needed unless `action` is `ignore` or `defaults` has it.",
+    Described(notify_schema),
+    "Names of notifiers in podbell.yaml, or a choice by a label: `{by: \"label:team\", map: {payments: [pay-chat]}, default: [ops]}`, see below; needed unless `action` is `ignore` or `defaults` has it.",
+);
+pub(super) const UNACKNOWLEDGED: Key<Described> = Key::optional(
+    "unacknowledged",
+    Described(unacknowledged_schema),
+    "Who else is told while nobody acknowledges an open incident: `[{after: 15m, notify: [on-call]}, {after: 30m, notify: [lead]}]`; or `off`; see below [default: nobody].",
 );
 pub(super) const MENTION: Key<Described> = Key::optional(
     "mention",
@@ -119,7 +124,7 @@ pub(super) const TEMPLATE: Key<Described> = Key::optional(
 );
 
 /// The settings that a rule and `defaults` share.
-pub const SETTINGS: [&dyn Row; 20] = [
+pub const SETTINGS: [&dyn Row; 21] = [
     &SEVERITY,
     &OPEN_WHEN,
     &SUSTAIN,
@@ -135,6 +140,7 @@ pub const SETTINGS: [&dyn Row; 20] = [
     &SEND_RESOLVED,
     &ACTIVE,
     &NOTIFY,
+    &UNACKNOWLEDGED,
     &MENTION,
     &RUNBOOK,
     &LABELS,
@@ -183,6 +189,20 @@ pub(super) const PER: Key<Words<Per>> = Key::with_default(
     "group",
     "What count counts together.",
 );
+
+pub(super) const BY: Key<Described> =
+    Key::required("by", Described(field_schema), "What chooses, such as \"label:team\".");
+pub(super) const CHOSEN: Key<Described> = Key::required(
+    "map",
+    Described(|| json!({"type": "object", "minProperties": 1, "additionalProperties": texts_schema()})),
+    "The notifiers of each value, exactly as it is written.",
+);
+pub(super) const DEFAULT: Key<Described> =
+    Key::required("default", Described(texts_schema), "The notifiers of every other value, and where it is not known.");
+pub(super) const AFTER: Key<AtLeast> =
+    Key::required("after", AtLeast(SECOND), "How long nobody acknowledged it since it opened or reopened; grows.");
+pub(super) const STEP_NOTIFY: Key<Described> =
+    Key::required("notify", Described(texts_schema), "Names of notifiers in podbell.yaml.");
 
 pub(super) const COUNTS: Key<Own<Vec<u64>>> =
     Key::optional("counts", STEPS, "Steps of occurrences, growing [default: 100, 1000, 10000, ...].");
@@ -303,11 +323,27 @@ fn conditions_schema_of(fields: &[Field]) -> Json {
         (field.as_str().to_owned(), schema)
     };
     let properties: serde_json::Map<String, Json> = fields.iter().map(property).collect();
-    json!({"type": "object", "additionalProperties": false, "properties": properties})
+    let mut schema = json!({"type": "object", "additionalProperties": false, "properties": properties});
+    if fields.len() == Field::ALL.len() {
+        schema["patternProperties"] = json!({(METADATA_PATTERN): patterns_schema()});
+    }
+    schema
 }
 
 fn group_by_schema() -> Json {
-    one_or_many_schema(&json!({"enum": Field::ALL.map(Field::as_str)}), 1)
+    one_or_many_schema(&field_schema(), 1)
+}
+
+/// The words of labels and annotations.
+const METADATA_PATTERN: &str = "^(label|annotation):[-_./A-Za-z0-9]+$";
+
+fn field_schema() -> Json {
+    json!({"anyOf": [{"enum": Field::ALL.map(Field::as_str)}, {"type": "string", "pattern": METADATA_PATTERN}]})
+}
+
+fn notify_schema() -> Json {
+    let choice = map_schema("", &[&BY, &CHOSEN, &DEFAULT]);
+    json!({"anyOf": [texts_schema(), choice]})
 }
 
 fn open_when_schema() -> Json {
@@ -318,6 +354,11 @@ fn open_when_schema() -> Json {
 
 fn escalate_schema() -> Json {
     map_schema("", &[&COUNTS, &OBJECTS, &NEWS])
+}
+
+fn unacknowledged_schema() -> Json {
+    let steps = one_or_many_schema(&map_schema("", &[&AFTER, &STEP_NOTIFY]), 0);
+    json!({"anyOf": [{"enum": ["off", false, "false"]}, steps]})
 }
 
 fn active_schema() -> Json {

@@ -56,6 +56,10 @@ fn judge(located: &Located, rules: &[Located], earlier: &Earlier) -> Option<Diag
             }
             (Action::Notify, Action::Notify) => {
                 let before = left.len();
+                // Which destinations such a rule wins is not known before the event.
+                if other.rule.settings.routing.is_some() {
+                    continue;
+                }
                 left.retain(|to| !other.rule.settings.notify.contains(to));
                 let slower = slowness(&other.rule.settings.open_when) > slowness(&rule.settings.open_when);
                 if left.is_empty() {

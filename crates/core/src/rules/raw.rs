@@ -12,7 +12,7 @@ use super::doubt::doubt;
 use super::keys;
 use super::pattern::{Pattern, PatternError};
 use super::quiet::Active;
-use super::rule::{CountSteps, Destination, Field, OpenWhen, Per, Severity, Until};
+use super::rule::{CountSteps, Destination, Field, OpenWhen, Per, Routing, Severity, UnacknowledgedStep, Until};
 use crate::diagnostic::{Diagnostic, meant_or};
 use crate::template::{self, Template};
 use crate::yaml::key::Shape as _;
@@ -55,8 +55,12 @@ pub struct Partial {
     pub send_resolved: Option<bool>,
     /// `active`; the inner `None` is `off`.
     pub active: Option<Option<Active>>,
-    /// `notify`.
+    /// `notify`: every destination that it names.
     pub notify: Option<Vec<Destination>>,
+    /// How `notify` chooses among them, if it does.
+    pub routing: Option<Routing>,
+    /// `unacknowledged`; empty for `off`.
+    pub unacknowledged: Option<Vec<UnacknowledgedStep>>,
     /// `mention`.
     pub mention: Option<BTreeMap<Severity, Vec<String>>>,
     /// `runbook`.
@@ -92,7 +96,9 @@ impl Partial {
             remind_every: self.remind_every.or(other.remind_every),
             send_resolved: self.send_resolved.or(other.send_resolved),
             active: self.active.or(other.active),
+            routing: if self.notify.is_some() { self.routing } else { other.routing },
             notify: self.notify.or(other.notify),
+            unacknowledged: self.unacknowledged.or(other.unacknowledged),
             mention: self.mention.or(other.mention),
             runbook: self.runbook.or(other.runbook),
             labels,
@@ -129,12 +135,15 @@ pub(crate) fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Name
         remind_every: keys::REMIND_EVERY.said(map, reader),
         send_resolved: keys::SEND_RESOLVED.said(map, reader),
         active: keys::ACTIVE.said(map, reader),
-        notify: keys::NOTIFY.node(map, reader).and_then(|node| notify(node, reader, names)),
+        unacknowledged: keys::UNACKNOWLEDGED.node(map, reader).and_then(|node| unacknowledged(node, reader, names)),
         mention: keys::MENTION.node(map, reader).and_then(|node| mention(node, reader, names)),
         runbook: keys::RUNBOOK.said(map, reader),
         labels: keys::LABELS.said(map, reader).unwrap_or_default(),
         ..Partial::default()
     };
+    if let Some(node) = keys::NOTIFY.node(map, reader) {
+        notify(node, reader, names, &mut said);
+    }
     if let Some(node) = keys::ESCALATE.node(map, reader) {
         escalate(node, reader, &mut said);
     }
@@ -160,6 +169,13 @@ pub(crate) fn conditions_of(fields: &[Field], node: &Node, reader: &mut Reader, 
             conditions = conditions.with(*field, patterns(*field, node, reader));
         }
     }
+    // Only where every field is allowed is there an event whose labels could be looked at.
+    let labels = if fields.len() == Field::ALL.len() { map.pairs() } else { &[] };
+    for (name, node) in labels {
+        let Some(field @ Field::Metadata(_)) = name.text().and_then(Field::named) else { continue };
+        map.take(field.as_str());
+        conditions = conditions.with(field, patterns(field, node, reader));
+    }
     map.finish_with(reader, |key| setting_elsewhere(key).or_else(|| foreign_field(key)));
     Some(conditions)
 }
@@ -178,7 +194,35 @@ fn foreign_field(key: &str) -> Option<&'static str> {
         "type" => Some("did you mean `level` or `objType`?"),
         "text" | "msg" | "note" => Some("did you mean `message`?"),
         "deployment" | "app" => Some("did you mean `workload`?"),
+        key => not_a_label(key),
+    }
+}
+
+/// Labels and annotations that are written as in other places, or cannot exist.
+fn not_a_label(key: &str) -> Option<&'static str> {
+    let kind = key.split(':').next().unwrap_or_default();
+    match kind {
+        "label" | "labels" | "annotation" | "annotations" => Some(LABEL_HELP),
+        _ if key.contains(':') => Some(LABEL_HELP),
         _ => None,
+    }
+}
+
+/// How labels and annotations are named.
+const LABEL_HELP: &str = "a label is written \"label:KEY\", an annotation \"annotation:KEY\", such as \"label:app.kubernetes.io/part-of\"; KEY has letters, digits and -_./";
+
+/// Reads the name of a field; `what` is said if it is none.
+pub(super) fn field(node: &Node, what: &str, reader: &mut Reader) -> Option<Field> {
+    let words = Field::ALL.map(|field| (field.as_str(), field));
+    match node.text() {
+        Some(text) if text.contains(':') => {
+            let named = Field::named(text);
+            if named.is_none() {
+                reader.error_help(&node.span, format!("`{text}` is not {what}"), LABEL_HELP);
+            }
+            named
+        }
+        _ => reader.word(node, what, &words),
     }
 }
 
@@ -331,7 +375,6 @@ pub(super) fn steps(node: &Node, reader: &mut Reader) -> Vec<u64> {
 }
 
 pub(super) fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
-    let words = Field::ALL.map(|field| (field.as_str(), field));
     let items = reader.one_or_many(node);
     if items.is_empty() {
         let help = "leave the key out, or name at least one, such as [cluster, namespace, workload]";
@@ -340,7 +383,7 @@ pub(super) fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
     }
     let mut fields = Vec::new();
     for item in items {
-        if let Some(field) = reader.word(item, "a key to group by", &words) {
+        if let Some(field) = field(item, "a key to group by", reader) {
             if fields.contains(&field) {
                 reader.error(&item.span, format!("`{field}` is there twice"));
             } else {
@@ -351,10 +394,48 @@ pub(super) fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
     (!fields.is_empty()).then_some(fields)
 }
 
-fn notify(node: &Node, reader: &mut Reader, names: &Names) -> Option<Vec<Destination>> {
+/// Reads `notify`: the destinations, or those that a label chooses.
+fn notify(node: &Node, reader: &mut Reader, names: &Names, said: &mut Partial) {
+    const HELP: &str = "name a notifier, or write `action: ignore`";
+    if !matches!(node.value, Value::Map(_)) {
+        said.notify = Some(destinations(node, reader, names, HELP));
+        return;
+    }
+    let Some(mut map) = reader.map(node, "a map such as {by: \"label:team\", map: {…}, default: [ops]}") else {
+        return;
+    };
+    let by = keys::BY.node(&mut map, reader).map(|node| field(node, "a key to choose by", reader));
+    let chosen = keys::CHOSEN.node(&mut map, reader);
+    let default = keys::DEFAULT.node(&mut map, reader);
+    map.finish(reader);
+    let chosen = chosen.and_then(|node| choices(node, reader, names));
+    let default = default.map(|node| destinations(node, reader, names, HELP));
+    let (Some(Some(by)), Some(map), Some(default)) = (by, chosen, default) else { return };
+    let routing = Routing { by, map, default };
+    said.notify = Some(routing.destinations());
+    said.routing = Some(routing);
+}
+
+/// Reads which destinations each value chooses.
+fn choices(node: &Node, reader: &mut Reader, names: &Names) -> Option<BTreeMap<String, Vec<Destination>>> {
+    let map = reader.map(node, "a map from values to notifiers, such as {payments: [pay-chat]}")?;
+    let mut choices = BTreeMap::new();
+    for (value, node) in map.pairs() {
+        let Some(text) = reader.text(value, "a value") else { continue };
+        let chosen = destinations(node, reader, names, "name a notifier, or leave the value out");
+        choices.insert(text.trim().to_owned(), chosen);
+    }
+    if choices.is_empty() {
+        reader.error_help(&node.span, "`map` lists nothing", "without values to choose by, write a list of notifiers");
+    }
+    Some(choices)
+}
+
+/// Reads the names of destinations; `help` is for a list of none.
+fn destinations(node: &Node, reader: &mut Reader, names: &Names, help: &str) -> Vec<Destination> {
     let items = reader.one_or_many(node);
     if items.is_empty() {
-        reader.error_help(&node.span, "`notify` lists nothing", "name a notifier, or write `action: ignore`");
+        reader.error_help(&node.span, "`notify` lists nothing", help);
     }
     let mut chosen: Vec<Destination> = Vec::new();
     for item in items {
@@ -366,7 +447,33 @@ fn notify(node: &Node, reader: &mut Reader, names: &Names) -> Option<Vec<Destina
         check_destination(name, item, reader, names);
         chosen.push(name.into());
     }
-    Some(chosen)
+    chosen
+}
+
+/// Reads the steps for an incident that nobody acknowledges; `off` means none.
+fn unacknowledged(node: &Node, reader: &mut Reader, names: &Names) -> Option<Vec<UnacknowledgedStep>> {
+    if matches!(node.text(), Some("off" | "false")) {
+        return Some(Vec::new());
+    }
+    let mut steps: Vec<UnacknowledgedStep> = Vec::new();
+    for item in reader.one_or_many(node) {
+        let Some(mut map) = reader.map(item, "a step such as {after: 15m, notify: [on-call]}") else { continue };
+        let after = keys::AFTER.node(&mut map, reader);
+        let called = keys::STEP_NOTIFY.node(&mut map, reader);
+        map.finish(reader);
+        let notify = called.map(|node| destinations(node, reader, names, "name a notifier, or leave the step out"));
+        let Some(place) = after else { continue };
+        let Some((after, notify)) = keys::AFTER.read(place, reader).zip(notify.filter(|names| !names.is_empty()))
+        else {
+            continue;
+        };
+        if steps.last().is_some_and(|before| before.after >= after) {
+            let help = "sort them by `after`, none twice";
+            reader.error_help(&place.span, "steps must grow: the one before comes as late or later", help);
+        }
+        steps.push(UnacknowledgedStep { after, notify });
+    }
+    Some(steps)
 }
 
 /// Notes a destination that does not exist or is out of bounds.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::Conditions;
+use super::condition::{Conditions, Facts};
 use super::pattern::Pattern;
 use super::quiet::{Active, Inhibit};
+use crate::metadata::MetadataKey;
 use crate::template::Template;
 
 /// The name of a destination, a notifier of podbell.yaml.
@@ -101,8 +102,7 @@ pub enum Until {
 }
 
 /// A fact of an event, which rules match and by which they group changes into incidents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
     /// The source's name.
     Source,
@@ -126,6 +126,8 @@ pub enum Field {
     Message,
     /// The node that the object is, or is on.
     Node,
+    /// A label or an annotation of the object, its owner or its namespace.
+    Metadata(MetadataKey),
 }
 
 /// The counts at which an open incident is notified of again.
@@ -146,6 +148,39 @@ pub struct Escalate {
     pub objects: Vec<u64>,
     /// Whether a new reason or kind of message is notified of.
     pub news: bool,
+}
+
+/// Destinations that a fact of the event chooses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Routing {
+    /// The fact.
+    pub by: Field,
+    /// The destinations of its values.
+    pub map: BTreeMap<String, Vec<Destination>>,
+    /// The destinations of every other value, and where the fact is not known.
+    pub default: Vec<Destination>,
+}
+
+impl Routing {
+    /// All destinations that it names, none twice.
+    pub(crate) fn destinations(&self) -> Vec<Destination> {
+        let mut all: Vec<Destination> = Vec::new();
+        for name in self.map.values().flatten().chain(&self.default) {
+            if !all.contains(name) {
+                all.push(name.clone());
+            }
+        }
+        all
+    }
+}
+
+/// Who is told of an open incident that nobody acknowledges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnacknowledgedStep {
+    /// How long after it opened or reopened.
+    pub after: Duration,
+    /// The destinations; never empty, no duplicates.
+    pub notify: Vec<Destination>,
 }
 
 /// Everything that a checked rule says, except its conditions.
@@ -183,8 +218,12 @@ pub struct RuleSettings {
     pub active: Option<Active>,
     /// The rules that are held back while its incidents are open.
     pub inhibits: Vec<Inhibit>,
-    /// Its destinations; never empty, no duplicates.
+    /// Its destinations; never empty, no duplicates. With `routing` all that it could choose.
     pub notify: Vec<Destination>,
+    /// How a change chooses among its destinations; `None`: it goes to all of them.
+    pub routing: Option<Routing>,
+    /// Who else is told while nobody acknowledges an incident; `after` grows.
+    pub unacknowledged: Vec<UnacknowledgedStep>,
     /// Whom to mention, by severity.
     pub mention: BTreeMap<Severity, Vec<String>>,
     /// The address of the runbook.
@@ -217,11 +256,26 @@ impl RuleSettings {
             active: None,
             inhibits: Vec::new(),
             notify,
+            routing: None,
+            unacknowledged: Vec::new(),
             mention: BTreeMap::new(),
             runbook: None,
             labels: BTreeMap::new(),
             template: Template::default(),
         }
+    }
+
+    /// The destinations of an event with these facts.
+    pub(crate) fn notify_of(&self, facts: &Facts<'_>) -> &[Destination] {
+        match &self.routing {
+            Some(Routing { by, map, default }) => map.get(facts.text(*by)).unwrap_or(default),
+            None => &self.notify,
+        }
+    }
+
+    /// All destinations that may be told of its incidents; some may be there twice.
+    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        self.notify.iter().chain(self.unacknowledged.iter().flat_map(|step| &step.notify))
     }
 }
 

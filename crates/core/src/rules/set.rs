@@ -3,7 +3,7 @@
 //! Owns the order of reading, `ignore` and the claiming of destinations. Never counts or times
 //! anything: that is the incident machine, which calls this for every change.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -15,6 +15,7 @@ use super::pattern::Interner;
 use super::quiet::Maintenance;
 use super::rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings};
 use crate::event::{Level, Subject, Target};
+use crate::metadata::MetadataKey;
 
 /// The place of a rule in the reading order of one [`Rules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,7 +135,7 @@ impl Rules {
             }
             match rule.action {
                 Action::Ignore => ignored.push(rule.entry),
-                Action::Notify => claims.extend(claim(id, rule, &claims)),
+                Action::Notify => claims.extend(claim(id, rule, &facts, &claims)),
             }
         }
         claims
@@ -196,6 +197,18 @@ impl Rules {
         self.rules
             .iter()
             .filter(|rule| rule.action == Action::Notify && required_of(rule).all(|one| one.admits(target)))
+    }
+
+    /// The labels and annotations that any rule looks at, groups by or chooses destinations by. Sources need to know no
+    /// others.
+    pub fn metadata_keys(&self) -> BTreeSet<MetadataKey> {
+        let of_rule = |rule: &Rule| {
+            let all = [&rule.matching].into_iter().chain(&rule.except).chain(&rule.sustain).chain(&rule.scopes);
+            let matched = all.flat_map(Conditions::keys).map(|(field, _)| *field);
+            let chosen = rule.settings.routing.as_ref().map(|routing| routing.by);
+            matched.chain(rule.settings.group_by.iter().copied()).chain(chosen).collect::<Vec<_>>()
+        };
+        self.rules.iter().flat_map(of_rule).filter_map(|field| field.place().err()).collect()
     }
 
     /// A hash that is equal for equal content; cached verdicts are valid for one hash.
@@ -277,9 +290,9 @@ fn share_patterns(rules: &mut [Rule]) {
 }
 
 /// The rule's claim to the destinations that earlier claims left.
-fn claim(id: RuleId, rule: &Rule, earlier: &[Claim]) -> Option<Claim> {
+fn claim(id: RuleId, rule: &Rule, facts: &Facts<'_>, earlier: &[Claim]) -> Option<Claim> {
     let taken = |destination: &Destination| earlier.iter().any(|claim| claim.destinations.contains(destination));
-    let destinations: Vec<_> = rule.settings.notify.iter().filter(|to| !taken(to)).cloned().collect();
+    let destinations: Vec<_> = rule.settings.notify_of(facts).iter().filter(|to| !taken(to)).cloned().collect();
     (!destinations.is_empty()).then_some(Claim { rule: id, destinations })
 }
 

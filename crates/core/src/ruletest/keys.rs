@@ -13,7 +13,7 @@ use crate::rules::rule::Severity;
 use crate::time::Time;
 use crate::yaml::MAY_SAY_VERSION;
 use crate::yaml::key::{
-    AtLeast, Described, Key, Number, Own, Row, Text, Truth, Words, file_schema, map_schema, one_or_many_schema,
+    AtLeast, Described, Key, Number, Own, Row, Text, TextMap, Truth, Words, file_schema, map_schema, one_or_many_schema,
 };
 
 pub(super) const RULE_FILES: Key<Described> =
@@ -60,6 +60,11 @@ pub(super) const SIGNAL: Key<Truth> = Key::with_default(
     "false",
     "Whether a source makes it of an object's state, see docs/kubernetes.md; it is matched like any other.",
 );
+const TEXTS: TextMap = TextMap("a map such as {team: payments}", "a text, quoted if it is a list or a map");
+pub(super) const OBJECT_LABELS: Key<TextMap> =
+    Key::optional("labels", TEXTS, "The labels of its object, its owner and its namespace, by key.");
+pub(super) const OBJECT_ANNOTATIONS: Key<TextMap> =
+    Key::optional("annotations", TEXTS, "The annotations of its object, its owner and its namespace, by key.");
 pub(super) const COUNTS: Key<Own<Vec<super::Cell>>> = Key::required(
     "counts",
     Own { read: row::read, schema: counts_schema },
@@ -127,7 +132,8 @@ fn tests_schema() -> Json {
 }
 
 fn events_schema() -> Json {
-    let own: [&dyn Row; 8] = [&LEVEL, &OBJ_TYPE, &OBJ_NAME, &REASON, &MESSAGE, &NODE, &SIGNAL, &COUNTS];
+    let own: [&dyn Row; 10] =
+        [&LEVEL, &OBJ_TYPE, &OBJ_NAME, &REASON, &MESSAGE, &NODE, &SIGNAL, &OBJECT_LABELS, &OBJECT_ANNOTATIONS, &COUNTS];
     let rows: Vec<&dyn Row> = PLACE.into_iter().chain(own).collect();
     json!({"type": "array", "items": map_schema("One series in successive polls.", &rows)})
 }

@@ -24,6 +24,7 @@ pub use crate::yaml::write_duration as offset;
 use super::diagnostic::Source;
 use super::event::{Level, Target};
 use super::health::WorkloadKind;
+use super::metadata::Metadata;
 use super::notice::NoticeKind;
 use super::rules::rule::{Destination, Severity};
 use super::rules::{Pattern, Rules};
@@ -78,6 +79,8 @@ pub struct Row {
     pub node: String,
     /// Whether a source makes it of an object's state.
     pub signal: bool,
+    /// The labels and annotations of its object.
+    pub metadata: Option<Arc<Metadata>>,
     /// What each poll shows of it.
     pub cells: Vec<Cell>,
 }

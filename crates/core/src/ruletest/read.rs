@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::{Case, Expected, HealthRow, Row, TestFile, keys};
 use crate::diagnostic::{Diagnostic, Source, meant_or};
 use crate::event::Target;
+use crate::metadata::Metadata;
 use crate::rules::rule::RuleKey;
 use crate::rules::{Pattern, Rules};
 use crate::time::Time;
@@ -138,6 +139,9 @@ fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
     let texts = [keys::OBJ_TYPE, keys::OBJ_NAME, keys::REASON, keys::MESSAGE].map(|key| key.take(&mut map, reader));
     let node = keys::NODE.take(&mut map, reader).unwrap_or_default();
     let signal = keys::SIGNAL.take(&mut map, reader);
+    let labels = keys::OBJECT_LABELS.said(&mut map, reader).unwrap_or_default();
+    let annotations = keys::OBJECT_ANNOTATIONS.said(&mut map, reader).unwrap_or_default();
+    let metadata = Metadata::of(labels, annotations).map(Arc::new);
     let counts = keys::COUNTS.take(&mut map, reader);
     map.finish_with(reader, |key| match key {
         "count" => Some("a row has `counts`, one for each poll"),
@@ -146,7 +150,18 @@ fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
     });
     let [obj_type, obj_name, reason, message] = texts.map(Option::unwrap_or_default);
     let obj_type = if obj_type.is_empty() { "Pod".to_owned() } else { obj_type };
-    Some(Row { target, level: level?, obj_type, obj_name, reason, message, node, signal: signal?, cells: counts? })
+    Some(Row {
+        target,
+        level: level?,
+        obj_type,
+        obj_name,
+        reason,
+        message,
+        node,
+        signal: signal?,
+        metadata,
+        cells: counts?,
+    })
 }
 
 fn one_workload(node: &Node, base: &Target, reader: &mut Reader) -> Option<HealthRow> {
@@ -197,7 +212,7 @@ fn pattern(node: &Node, reader: &mut Reader) -> Option<Pattern> {
 pub(super) fn check_names(file: &TestFile, rules: &Rules) -> Vec<Diagnostic> {
     let keys: Vec<&RuleKey> = rules.iter().map(|(_, rule)| &rule.settings.key).collect();
     let destinations: Vec<&str> =
-        rules.iter().flat_map(|(_, rule)| rule.settings.notify.iter().map(|name| &**name)).collect();
+        rules.iter().flat_map(|(_, rule)| rule.settings.destinations().map(|name| &**name)).collect();
     let mut found = Vec::new();
     let mut unknown = |span: &Range<usize>, message: String, word: &str, all: &[&str]| {
         let help = meant_or(word, all.iter().copied(), || format!("known here: {}", first_few(all)));

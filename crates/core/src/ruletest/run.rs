@@ -164,6 +164,7 @@ impl<'a> Played<'a> {
         };
         self.last = Some((count, last_seen));
         self.shown = Some(Event {
+            metadata: self.row.metadata.clone(),
             first_seen,
             last_seen,
             count,

@@ -1,5 +1,7 @@
 //! What became of each Warning change, and why: the audit trail for `explain` and backtests.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::joining::Joined;
@@ -8,6 +10,7 @@ use crate::diff::{Change, ChangeKind};
 use crate::event::{Subject, Target};
 use crate::incident::hold::Held;
 use crate::incident::{Joining, Phase};
+use crate::metadata::Metadata;
 use crate::rules::RuleId;
 use crate::rules::rule::{Destination, RuleKey};
 use crate::time::Time;
@@ -44,6 +47,9 @@ pub struct Decision {
     pub rules: u64,
     /// The outcome.
     pub verdict: Verdict,
+    /// The labels and annotations of its object that were known.
+    #[serde(default)]
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 /// The outcome, by the step that decided.
@@ -129,6 +135,7 @@ impl Decision {
             workload: clip(subject.workload, MOST_NAME),
             rules: setup.rules.generation(),
             verdict,
+            metadata: event.metadata.clone(),
         }
     }
 

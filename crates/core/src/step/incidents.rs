@@ -98,6 +98,9 @@ impl State {
             }
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if incident.take_steps(rule, turn.now) {
+            turn.writes.incidents.insert(id);
+        }
         if incident.note_held(rule, &holds, turn.now) {
             turn.writes.incidents.insert(id);
             self.note_windows(id, false, turn);
@@ -242,7 +245,8 @@ impl State {
             Phase::Open => (NoticeKind::Opened, incident.first_at),
             Phase::Resolved { at } => (NoticeKind::Resolved, at),
         };
-        let due = Due { kind, caused_at, told: None, topics: 0, after_mute: None, to: Vec::new() };
+        let due =
+            Due { kind, caused_at, told: None, topics: 0, after_mute: None, unacknowledged: None, to: Vec::new() };
         let mut story = incident.story(&due, rule, alias(setup, incident), now);
         story.mentions.clear();
         let severity = rule.map(|rule| rule.severity).unwrap_or_default();
@@ -266,10 +270,9 @@ impl State {
                 let lasts = incident.lasts_at(rule, shows);
                 let later = |at: &Time| *at > now;
                 let (quiet, lasts) = (quiet.filter(later), lasts.filter(later));
-                [incident.tell_at(rule, &self.holds(setup, incident, now)), quiet, lasts, incident.expires_at(rule)]
-                    .into_iter()
-                    .flatten()
-                    .min()
+                let step = incident.next_step(&rule.unacknowledged).map(|(_, at)| at);
+                let told = incident.tell_at(rule, &self.holds(setup, incident, now));
+                [told, quiet, lasts, incident.expires_at(rule), step].into_iter().flatten().min()
             }
         };
         let before = match next {

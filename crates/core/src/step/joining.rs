@@ -124,8 +124,12 @@ impl State {
         setup.rules.relatives(rule).iter().any(|relative| {
             let settings = &setup.rules.get(*relative).settings;
             let known = self.by_problem.get(&self.identities.problem(&settings.key, &group));
-            let open = known.and_then(|id| self.incidents.get(id)).is_some_and(|one| one.phase == Phase::Open);
-            open && hearers.iter().all(|to| settings.notify.contains(to))
+            let one = known.and_then(|id| self.incidents.get(id)).filter(|one| one.phase == Phase::Open);
+            // Of the destinations that its rule could choose, those that a change has chosen.
+            let tells = |one: &Incident, to: &Destination| {
+                settings.notify.contains(to) && (settings.routing.is_none() || one.notifications.contains_key(to))
+            };
+            one.is_some_and(|one| hearers.iter().all(|to| tells(one, to)))
         })
     }
 

@@ -104,6 +104,11 @@ impl State {
         turn.writes.mutes.insert(mute.id);
         self.mutes.insert(mute.id, mute.clone());
         for id in held {
+            // Whoever mutes it knows of it.
+            if let Some(incident) = self.incidents.get_mut(&id).filter(|one| one.phase == Phase::Open) {
+                incident.end_steps();
+                turn.writes.incidents.insert(id);
+            }
             self.schedule(id, turn.setup, turn.now);
         }
         ActionResult::Muted { mute, holds }
@@ -142,7 +147,9 @@ impl State {
     fn affected(&self, setup: &Setup, mute: &Mute, held: &[u64]) -> BTreeSet<Destination> {
         let mut to = BTreeSet::new();
         for incident in held.iter().filter_map(|id| self.incidents.get(id)) {
-            let rule = rule_of(setup, incident).into_iter().flat_map(|rule| &rule.notify);
+            let rule = rule_of(setup, incident).into_iter();
+            // Whom a label will choose is not known before the event.
+            let rule = rule.filter(|rule| rule.routing.is_none()).flat_map(|rule| &rule.notify);
             to.extend(rule.chain(incident.notifications.keys()).cloned());
         }
         match &mute.what {
@@ -154,7 +161,9 @@ impl State {
             Muted::Service { .. } => {
                 let named = self.targets.keys().filter(|target| mute.what.is_service(target));
                 for target in named.filter(|target| mute.scope.sees(target)).take(MOST_ASKED) {
-                    to.extend(setup.rules.notifying_rules(target).flat_map(|rule| &rule.settings.notify).cloned());
+                    let rules = setup.rules.notifying_rules(target).map(|rule| &rule.settings);
+                    let sure = rules.filter(|rule| rule.routing.is_none());
+                    to.extend(sure.flat_map(|rule| &rule.notify).cloned());
                 }
             }
         }
@@ -200,6 +209,7 @@ impl State {
         if incident.phase != Phase::Open {
             return ActionResult::Refused { because: Refusal::Over };
         }
+        incident.end_steps();
         let before = incident.acknowledged.replace(Acknowledged { by: by.clone(), at: turn.now });
         turn.writes.incidents.insert(id);
         turn.writes.acknowledged.insert(id);

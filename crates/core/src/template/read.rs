@@ -111,6 +111,9 @@ fn first_failure(part: Part, source: &str, full: &Story) -> Option<Failure> {
 fn explained(failure: Failure, source: &str, kind: sample::Kind) -> Failure {
     let asked = failure.at.clone().and_then(|at| source.get(at)).map(str::trim).unwrap_or_default();
     let advice = || match asked.split_once('.') {
+        Some(("object_labels" | "object_annotations", _)) => {
+            format!("an object may have no such key; write {{{{ {asked} | default(\"-\") }}}}")
+        }
         Some(("labels", _)) => {
             format!("a rule may have no such label; write {{{{ {asked} | default(\"-\") }}}}")
         }
@@ -133,7 +136,8 @@ fn unknown_names(part: Part, source: &str, facts: &Facts) -> Vec<Failure> {
             let found = here.get_attr(step).unwrap_or_default();
             if found.is_undefined() {
                 // Labels are the team's own, and functions are the engine's.
-                let free = name.starts_with("labels.") || step.parse::<usize>().is_ok() || is_function(&name);
+                let free = ["labels.", "object_labels.", "object_annotations."].iter().any(|map| name.starts_with(map));
+                let free = free || step.parse::<usize>().is_ok() || is_function(&name);
                 return (!free).then(|| not_a_fact(part, source, &name, step, &here));
             }
             here = found;

@@ -132,6 +132,8 @@ translations! {
     waits_to_leave: "waiting", "等待发送";
     rule_decided: "Rule {} reports it.", "由规则 {} 通知。";
     told_nobody: "Nobody was notified of it yet.", "尚未通知任何人。";
+    /// `{}` are the destinations.
+    unless_acknowledged(at): "Unless somebody acknowledges it, {} will be notified at {at}.", "如无人认领，将于 {at} 通知 {}。";
     told_so_often(n): "{n} {n|message|messages} of it arrived.", "已送达 {n} 条消息。";
     seen_elsewhere: "another service had shown the same", "其他服务已显示过";
     gathers(have, need): "{have} of the {need} that open it", "累计 {have} 次，满 {need} 次触发告警";

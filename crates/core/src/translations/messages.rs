@@ -72,6 +72,7 @@ translations! {
     resolved: "Resolved", "已恢复";
     closed_title: "Closed", "已关闭";
     flapping_title(severity, n): "{severity}, flapping: came back {n|once|# times}", "{severity}反复出现（第 {n} 次）";
+    unacknowledged_title(severity): "{severity}, not acknowledged", "{severity}无人认领";
     mute_over_title(severity): "{severity}, mute over", "{severity}，静默结束";
 
     // Counts and spans of time.
@@ -142,6 +143,7 @@ translations! {
     rule: "rule {}", "规则 {}";
     /// `{}` is who acknowledged it.
     acknowledged(at): "acknowledged by {} at {at}", "{} 于 {at} 认领";
+    nobody_acknowledged(how_long): "Nobody acknowledged this for {how_long}. ", "已 {how_long}无人认领。";
     mute_over_alone: "Mute over: still open. ", "静默结束：仍未恢复。";
     mute_over_more(n): "Mute over: still open, {n} more. ", "静默结束：仍未恢复，又发生 {n} 次。";
     template_failed: "The template failed, so these are podbell's own words ({}).", "模板渲染失败，以上为 podbell 内置内容（{}）。";

@@ -214,6 +214,7 @@ impl Signal<'_> {
             count: 1,
             series: false,
             signal: true,
+            metadata: None,
             node: (!node.is_empty()).then(|| node.to_owned().into()),
             level,
             obj_type: kind.to_owned().into(),

@@ -213,7 +213,6 @@ pub struct RawInhibit {
 pub(crate) fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawInhibit> {
     const WHAT: &str = "a map such as {rules: [pod-restarts], equal: [cluster]}";
     let Some(node) = keys::INHIBIT.node(map, reader) else { return Vec::new() };
-    let words = Field::ALL.map(|field| (field.as_str(), field));
     let mut all = Vec::new();
     for item in reader.one_or_many(node) {
         let Some(mut map) = reader.map(item, WHAT) else { continue };
@@ -225,7 +224,7 @@ pub(crate) fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawIn
         }
         for item in keys::EQUAL.node(&mut map, reader).map_or(&[][..], |node| reader.one_or_many(node)) {
             raw.equal.extend(
-                reader.word(item, "a key that both rules group by", &words).map(|field| (field, item.span.clone())),
+                raw::field(item, "a key that both rules group by", reader).map(|field| (field, item.span.clone())),
             );
         }
         raw.into_cause = keys::INTO.take(&mut map, reader).is_some();

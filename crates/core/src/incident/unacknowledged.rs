@@ -1,0 +1,141 @@
+//! The steps of a rule for an incident that nobody acknowledges: who is told next, and what ends that.
+//!
+//! A destination that is told by a step hears of the incident from then on as the others do. When the incident reopens,
+//! it hears nothing until a step tells it again: the first minutes belong to those whom the rule notifies.
+
+use serde::{Deserialize, Serialize};
+
+use super::notification_state::{Next, NotificationState};
+use super::{Incident, Phase};
+use crate::notice::NoticeKind;
+use crate::rules::rule::{Destination, RuleSettings, UnacknowledgedStep};
+use crate::time::Time;
+
+/// How far the steps of an incident have come. An incident that was acknowledged, muted or is over has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unacknowledged {
+    /// Since when: it opened or reopened, or the hold of its first notice ended.
+    pub since: Time,
+    /// Whether anybody was told of it since: what nobody knows of, nobody can acknowledge.
+    pub told: bool,
+    /// `after` of the last step that was told or passed over, in seconds.
+    pub step: u64,
+}
+
+/// Whether a step told a destination of an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Called {
+    /// No.
+    #[default]
+    Never,
+    /// Yes, since it opened or reopened: it hears of the incident as long as the rule has such a step.
+    Now,
+    /// Yes, and was told of the end before the incident reopened.
+    Before,
+}
+
+impl Incident {
+    /// It opened or reopened.
+    pub(super) fn start_steps(&mut self, now: Time) {
+        self.unacknowledged = Some(Unacknowledged { since: now, told: false, step: 0 });
+        for (_, notifications) in &mut self.notifications {
+            // A destination that knows of the flapping waits for the final end.
+            if notifications.called == Called::Now && !notifications.flapping {
+                notifications.called = Called::Before;
+                notifications.next = None;
+            }
+        }
+    }
+
+    /// Somebody was told of it. If that notice was held back before, the time for an acknowledgement begins only now.
+    pub(super) fn note_told(&mut self, was_held: bool, now: Time) {
+        if let Some(state) = self.unacknowledged.as_mut().filter(|state| !state.told) {
+            state.told = true;
+            if was_held {
+                state.since = now;
+            }
+        }
+    }
+
+    /// Somebody acknowledged or muted it: no more steps, nor what one of them still has to tell.
+    pub(crate) fn end_steps(&mut self) {
+        self.unacknowledged = None;
+        let mut unaware: Vec<Destination> = Vec::new();
+        for (to, notifications) in &mut self.notifications {
+            let Some(next) = notifications.next.filter(|next| next.unacknowledged.is_some()) else { continue };
+            notifications.next = None;
+            match (notifications.called, next.kind) {
+                (_, NoticeKind::Escalated) => {}
+                (Called::Never, _) => notifications.next = Some(Next { unacknowledged: None, at_once: false, ..next }),
+                (_, NoticeKind::Reopened) => notifications.called = Called::Before,
+                _ => unaware.push(to.clone()),
+            }
+        }
+        for to in &unaware {
+            self.notifications.remove(to);
+        }
+    }
+
+    /// New rules: steps whose time has passed are not told.
+    pub(super) fn pass_unacknowledged(&mut self, rule: &RuleSettings, now: Time) -> bool {
+        let Some(state) = self.unacknowledged.as_mut() else { return false };
+        let open_for = now.since(state.since);
+        let passed = rule.unacknowledged.iter().map(|step| step.after).filter(|after| *after <= open_for).max();
+        let passed = passed.map_or(0, |after| after.as_secs()).max(state.step);
+        std::mem::replace(&mut state.step, passed) != passed
+    }
+
+    /// The next step, and when it is due, if nobody acknowledges it until then. While an event says that the trouble is
+    /// over, nobody new is called.
+    pub fn next_step<'r>(&self, steps: &'r [UnacknowledgedStep]) -> Option<(&'r UnacknowledgedStep, Time)> {
+        let state = self.unacknowledged.filter(|state| state.told && self.phase == Phase::Open)?;
+        if self.ended_by_event().is_some() {
+            return None;
+        }
+        let step = steps.iter().find(|step| step.after.as_secs() > state.step)?;
+        Some((step, state.since.plus(step.after)))
+    }
+
+    /// Gives the destinations of the steps that are due a notice. Returns whether there were any.
+    pub(crate) fn take_steps(&mut self, rule: &RuleSettings, now: Time) -> bool {
+        let mut any = false;
+        while let Some((step, at)) = self.next_step(&rule.unacknowledged).filter(|(_, at)| *at <= now) {
+            for to in &step.notify {
+                self.call(to, rule, step, at);
+            }
+            if let Some(state) = &mut self.unacknowledged {
+                state.step = step.after.as_secs();
+            }
+            any = true;
+        }
+        any
+    }
+
+    fn call(&mut self, to: &Destination, rule: &RuleSettings, step: &UnacknowledgedStep, at: Time) {
+        if !self.notifications.contains_key(to) {
+            self.notifications.insert(to.clone(), NotificationState::default());
+        }
+        let Some(notifications) = self.notifications.get_mut(to) else { return };
+        let kind = match (notifications.next, notifications.told, notifications.called) {
+            (Some(next), _, _) => next.kind,
+            (None, None, _) => NoticeKind::Opened,
+            (None, Some(_), Called::Before) => NoticeKind::Reopened,
+            (None, Some(_), _) => NoticeKind::Escalated,
+        };
+        // What waited is told with it.
+        let caused_at = notifications.next.map_or(at, |next| next.caused_at.min(at));
+        let unacknowledged = Some(step.after.as_secs());
+        notifications.next = Some(Next { kind, caused_at, at_once: true, unacknowledged });
+        if !rule.notify.contains(to) {
+            notifications.called = Called::Now;
+        }
+    }
+}
+
+impl NotificationState {
+    /// Whether a rule tells its destination of an incident, by its `notify` or because a step did.
+    pub(super) fn is_told_by(&self, rule: &RuleSettings, to: &Destination) -> bool {
+        rule.notify.contains(to)
+            || self.called == Called::Now && rule.unacknowledged.iter().any(|step| step.notify.contains(to))
+    }
+}
