@@ -17,8 +17,8 @@ use crate::settings::keys::{
     Address, HTTP, NAME, RIGHTS, SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, is_given, named, scope,
 };
 use crate::settings::{Secret, SecretKind, SecretRef};
+use podbell_core::rules::notify::check_destination;
 use podbell_core::rules::quiet::read::Planned;
-use podbell_core::rules::raw::check_destination;
 use podbell_core::rules::{Conditions, Destination, Names, keys, quiet, raw};
 use podbell_core::yaml::key::{AtLeast, Described, Key, Own, Row, Shape, Text, map_schema, one_or_many_schema};
 use podbell_core::yaml::{self, MAY_SAY_VERSION, Node, Reader, Value};

@@ -246,3 +246,14 @@ rules: [{files: rules.yaml, may_notify: [ops]}]
         assert!(said.contains(found), "{found}: {said}");
     }
 }
+
+#[test]
+fn a_preview_of_a_rule_about_labels_shows_an_event_that_has_them() {
+    let rules = "version: 1
+rules: [{name: a, match: {\"label:team\": \"pay*\", \"annotation:owner\": ann}, notify: [ops], template: {title: \"{{ object_labels.team | default('-') }} {{ object_annotations.owner | default('-') }}\"}}]
+";
+    let (code, said) = run(&[("rules.yaml", rules)], &["preview", "--rules", "rules.yaml", "--notice", "opened"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("found no event"), "{said}");
+    assert!(said.contains("pay") && said.contains(" ann"), "{said}");
+}

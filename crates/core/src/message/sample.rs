@@ -155,6 +155,7 @@ pub fn story_of(rules: &Rules, id: RuleId, example: &Example, alias: Option<Stri
         mentions: settings.mention.get(&settings.severity).cloned().unwrap_or_default(),
         runbook: settings.runbook.clone(),
         labels: settings.labels.clone(),
+        metadata: event.metadata.clone(),
         template: settings.template.clone(),
         ..story()
     }

@@ -2,10 +2,14 @@
 //!
 //! Pure. Begins with an event that clusters really write and changes only what the rule asks for.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::condition::Conditions;
 use super::rule::{Field, Rule};
 use super::set::{RuleId, Rules};
 use crate::event::{Event, Level, Subject, Target};
+use crate::metadata::{Metadata, MetadataKey};
 use crate::time::Time;
 use crate::workload;
 
@@ -108,10 +112,20 @@ fn shaped(rule: &Rule, [kind, name, reason, message]: &[&str; 4], at: Time) -> (
         &fact(Field::Namespace, "shop"),
         &service,
     );
+    let keys: BTreeSet<MetadataKey> = std::iter::once(&rule.matching)
+        .chain(&rule.scopes)
+        .flat_map(Conditions::keys)
+        .filter_map(|(field, _)| field.place().err())
+        .collect();
+    let said = keys.into_iter().map(|key| (key, fact(Field::Metadata(key), "example")));
+    let (labels, annotations): (Vec<_>, Vec<_>) = said.partition(|(key, _)| key.is_label());
+    let pair = |(key, value): (MetadataKey, String)| (key.key().to_owned(), value);
+    let metadata = Metadata::of(labels.into_iter().map(pair), annotations.into_iter().map(pair)).map(Arc::new);
     let workload = workload::of(&kind, &name).to_owned();
     let (obj_type, obj_name) = (kind.into(), name.into());
     let (reason, message) = (reason.into(), message.into());
     let event = Event {
+        metadata,
         first_seen: at,
         last_seen: at,
         count: 1,

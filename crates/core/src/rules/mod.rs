@@ -15,6 +15,7 @@ pub mod keys;
 pub mod lint;
 pub(crate) mod literals;
 mod memo;
+pub mod notify;
 pub mod pace;
 pub(crate) mod pattern;
 pub mod quiet;

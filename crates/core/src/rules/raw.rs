@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::condition::Conditions;
 use super::doubt::doubt;
-use super::keys;
 use super::pattern::{Pattern, PatternError};
 use super::quiet::Active;
 use super::rule::{CountSteps, Destination, Field, OpenWhen, Per, Routing, Severity, UnacknowledgedStep, Until};
-use crate::diagnostic::{Diagnostic, meant_or};
+use super::{keys, notify};
+use crate::diagnostic::Diagnostic;
 use crate::template::{self, Template};
 use crate::yaml::key::Shape as _;
-use crate::yaml::{MapReader, Node, Reader, Value, valid_or_absent};
+use crate::yaml::{MapReader, Node, Reader, valid_or_absent};
 
 /// The settings of a rule or of `defaults`; `None` where nothing is given.
 #[derive(Clone, Debug, Default)]
@@ -135,14 +135,16 @@ pub(crate) fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Name
         remind_every: keys::REMIND_EVERY.said(map, reader),
         send_resolved: keys::SEND_RESOLVED.said(map, reader),
         active: keys::ACTIVE.said(map, reader),
-        unacknowledged: keys::UNACKNOWLEDGED.node(map, reader).and_then(|node| unacknowledged(node, reader, names)),
-        mention: keys::MENTION.node(map, reader).and_then(|node| mention(node, reader, names)),
+        unacknowledged: keys::UNACKNOWLEDGED
+            .node(map, reader)
+            .and_then(|node| notify::unacknowledged(node, reader, names)),
+        mention: keys::MENTION.node(map, reader).and_then(|node| notify::mention(node, reader, names)),
         runbook: keys::RUNBOOK.said(map, reader),
         labels: keys::LABELS.said(map, reader).unwrap_or_default(),
         ..Partial::default()
     };
     if let Some(node) = keys::NOTIFY.node(map, reader) {
-        notify(node, reader, names, &mut said);
+        notify::notify(node, reader, names, &mut said);
     }
     if let Some(node) = keys::ESCALATE.node(map, reader) {
         escalate(node, reader, &mut said);
@@ -392,135 +394,6 @@ pub(super) fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
         }
     }
     (!fields.is_empty()).then_some(fields)
-}
-
-/// Reads `notify`: the destinations, or those that a label chooses.
-fn notify(node: &Node, reader: &mut Reader, names: &Names, said: &mut Partial) {
-    const HELP: &str = "name a notifier, or write `action: ignore`";
-    if !matches!(node.value, Value::Map(_)) {
-        said.notify = Some(destinations(node, reader, names, HELP));
-        return;
-    }
-    let Some(mut map) = reader.map(node, "a map such as {by: \"label:team\", map: {…}, default: [ops]}") else {
-        return;
-    };
-    let by = keys::BY.node(&mut map, reader).map(|node| field(node, "a key to choose by", reader));
-    let chosen = keys::CHOSEN.node(&mut map, reader);
-    let default = keys::DEFAULT.node(&mut map, reader);
-    map.finish(reader);
-    let chosen = chosen.and_then(|node| choices(node, reader, names));
-    let default = default.map(|node| destinations(node, reader, names, HELP));
-    let (Some(Some(by)), Some(map), Some(default)) = (by, chosen, default) else { return };
-    let routing = Routing { by, map, default };
-    said.notify = Some(routing.destinations());
-    said.routing = Some(routing);
-}
-
-/// Reads which destinations each value chooses.
-fn choices(node: &Node, reader: &mut Reader, names: &Names) -> Option<BTreeMap<String, Vec<Destination>>> {
-    let map = reader.map(node, "a map from values to notifiers, such as {payments: [pay-chat]}")?;
-    let mut choices = BTreeMap::new();
-    for (value, node) in map.pairs() {
-        let Some(text) = reader.text(value, "a value") else { continue };
-        let chosen = destinations(node, reader, names, "name a notifier, or leave the value out");
-        choices.insert(text.trim().to_owned(), chosen);
-    }
-    if choices.is_empty() {
-        reader.error_help(&node.span, "`map` lists nothing", "without values to choose by, write a list of notifiers");
-    }
-    Some(choices)
-}
-
-/// Reads the names of destinations; `help` is for a list of none.
-fn destinations(node: &Node, reader: &mut Reader, names: &Names, help: &str) -> Vec<Destination> {
-    let items = reader.one_or_many(node);
-    if items.is_empty() {
-        reader.error_help(&node.span, "`notify` lists nothing", help);
-    }
-    let mut chosen: Vec<Destination> = Vec::new();
-    for item in items {
-        let Some(name) = reader.text(item, "the name of a notifier") else { continue };
-        if chosen.iter().any(|other| **other == *name) {
-            reader.error(&item.span, format!("`{name}` is there twice"));
-            continue;
-        }
-        check_destination(name, item, reader, names);
-        chosen.push(name.into());
-    }
-    chosen
-}
-
-/// Reads the steps for an incident that nobody acknowledges; `off` means none.
-fn unacknowledged(node: &Node, reader: &mut Reader, names: &Names) -> Option<Vec<UnacknowledgedStep>> {
-    if matches!(node.text(), Some("off" | "false")) {
-        return Some(Vec::new());
-    }
-    let mut steps: Vec<UnacknowledgedStep> = Vec::new();
-    for item in reader.one_or_many(node) {
-        let Some(mut map) = reader.map(item, "a step such as {after: 15m, notify: [on-call]}") else { continue };
-        let after = keys::AFTER.node(&mut map, reader);
-        let called = keys::STEP_NOTIFY.node(&mut map, reader);
-        map.finish(reader);
-        let notify = called.map(|node| destinations(node, reader, names, "name a notifier, or leave the step out"));
-        let Some(place) = after else { continue };
-        let Some((after, notify)) = keys::AFTER.read(place, reader).zip(notify.filter(|names| !names.is_empty()))
-        else {
-            continue;
-        };
-        if steps.last().is_some_and(|before| before.after >= after) {
-            let help = "sort them by `after`, none twice";
-            reader.error_help(&place.span, "steps must grow: the one before comes as late or later", help);
-        }
-        steps.push(UnacknowledgedStep { after, notify });
-    }
-    Some(steps)
-}
-
-/// Notes a destination that does not exist or is out of bounds.
-pub fn check_destination(name: &str, node: &Node, reader: &mut Reader, names: &Names) {
-    let unknown = |known: &Vec<Destination>| !known.iter().any(|other| **other == *name);
-    let list = |known: &[Destination]| known.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
-    if let Some(known) = names.destinations.as_ref().filter(|known| unknown(known)) {
-        let all = || format!("notifiers of podbell.yaml: {}", list(known));
-        let help = meant_or(name, known.iter().map(|known| &**known), all);
-        reader.error_help(&node.span, format!("unknown destination `{name}`"), help);
-    } else if let Some(allowed) = names.may_notify.as_ref().filter(|allowed| unknown(allowed)) {
-        let help = format!("`may_notify` in podbell.yaml allows: {}", list(allowed));
-        reader.error_help(&node.span, format!("this file may not notify `{name}`"), help);
-    }
-}
-
-fn mention(node: &Node, reader: &mut Reader, names: &Names) -> Option<BTreeMap<Severity, Vec<String>>> {
-    let mut mention = BTreeMap::new();
-    if matches!(node.value, Value::Map(_)) {
-        let mut map = reader.map(node, "a map")?;
-        for (word, severity) in keys::SEVERITIES.1.iter().copied() {
-            if let Some(node) = map.take(word) {
-                mention.insert(severity, people(node, reader, names));
-            }
-        }
-        map.finish(reader);
-    } else {
-        let everyone = people(node, reader, names);
-        mention.extend(keys::SEVERITIES.1.iter().map(|(_, severity)| (*severity, everyone.clone())));
-    }
-    Some(mention)
-}
-
-fn people(node: &Node, reader: &mut Reader, names: &Names) -> Vec<String> {
-    let mut people = Vec::new();
-    for item in reader.one_or_many(node) {
-        let Some(name) = reader.text(item, "a name of `mentions:` in podbell.yaml") else { continue };
-        if let Some(known) = names.mentions.as_ref().filter(|known| !known.iter().any(|other| other == name)) {
-            let help = meant_or(name, known.iter().map(String::as_str), || match known.is_empty() {
-                true => "add it to `mentions:` in podbell.yaml, which names nobody yet".to_owned(),
-                false => format!("add it to `mentions:` in podbell.yaml; known: {}", known.join(", ")),
-            });
-            reader.error_help(&item.span, format!("nobody is called `{name}`"), help);
-        }
-        people.push(name.to_owned());
-    }
-    people
 }
 
 pub(super) fn runbook(node: &Node, reader: &mut Reader) -> Option<String> {
