@@ -39,7 +39,7 @@ const SERVICE_LABELS: Key<OneOrMany<Text>> = Key::optional(
 const WATCH_FOR: Key<AtLeast> = Key::with_default(
     "watch_for",
     AtLeast(Duration::from_secs(5)),
-    "60s",
+    "30s",
     "How long one watch lasts, at least `5s`: its end proves that nothing was missed.",
 );
 const EVENT_TTL: Key<AtLeast> = Key::with_default(

@@ -76,7 +76,7 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            watch_for: Duration::from_secs(60),
+            watch_for: Duration::from_secs(30),
             gather: Duration::from_millis(200),
             settled: Duration::from_secs(1),
             first_pause: Duration::from_millis(500),

@@ -89,7 +89,10 @@ impl Outbox {
         }
         // Times further ahead are from a clock that was set back since; they were stored again with shifted times.
         let known = |(_, at): &(Arc<str>, Time)| *at <= now.plus(AHEAD);
-        for (endpoint, at) in restored.attempts.into_iter().filter(known) {
+        let mut attempts: Vec<(Arc<str>, Time)> = restored.attempts.into_iter().filter(known).collect();
+        // Those that were stored again when the clock was set lie among the others, and a window is ascending.
+        attempts.sort_by_key(|(_, at)| *at);
+        for (endpoint, at) in attempts {
             outbox.windows.entry(endpoint).or_default().note(at);
         }
         outbox.reconcile(policies, &fingerprints, now, writes);

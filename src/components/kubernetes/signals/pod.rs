@@ -29,6 +29,13 @@ struct Meta {
     name: String,
     namespace: String,
     deletion_timestamp: Option<String>,
+    owner_references: Option<Vec<Owner>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Owner {
+    kind: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,14 +140,19 @@ impl Pod {
             let message = format!("Container {container} was killed {whose} (exit code {}){restarts}", how.exit_code);
             return Some(self.signal("OOMKilled", message, at).now());
         }
-        // Who deletes a pod makes its containers end.
-        if how.exit_code == 0 || self.metadata.deletion_timestamp.is_some() || told_as_back_off(end) {
+        // Who deletes a pod makes its containers end, and of a job it is its controller that says when it has failed.
+        let expected = self.metadata.deletion_timestamp.is_some() || self.is_of_a_job();
+        if how.exit_code == 0 || expected || told_as_back_off(end) {
             return None;
         }
         let reason = how.reason.as_deref().filter(|reason| !["", "Error"].contains(reason));
         let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let message = format!("Container {container} ended with exit code {}{reason}{restarts}", how.exit_code);
         Some(self.signal("ContainerCrashed", message, at).now())
+    }
+
+    fn is_of_a_job(&self) -> bool {
+        self.metadata.owner_references.iter().flatten().any(|owner| owner.kind == "Job")
     }
 
     fn unschedulable(&self) -> Option<StateSignal> {
@@ -268,6 +280,9 @@ mod tests {
         let mut deleted = of(ended("Error", 143, AT, AT), 1);
         deleted["metadata"]["deletionTimestamp"] = json!(AT);
         assert!(words(&deleted).is_empty(), "somebody deletes it");
+        let mut of_a_job = of(ended("Error", 1, AT, AT), 1);
+        of_a_job["metadata"]["ownerReferences"] = json!([{"kind": "Job", "name": "report"}]);
+        assert!(words(&of_a_job).is_empty(), "the job may try again");
     }
 
     #[test]
