@@ -228,7 +228,7 @@ impl Backtest {
                 let first = joined.clone().find(|(_, one)| one.effect != Effect::SeenElsewhere);
                 if let (false, Some((incident, one))) = (known, first) {
                     let because = match one.held.len() == one.to.len()
-                        && !matches!(one.effect, Effect::Gathers { .. } | Effect::Waits)
+                        && !matches!(one.effect, Effect::Gathers { .. } | Effect::TooYoung { .. } | Effect::Waits)
                     {
                         true => Because::Held(one.rule.clone()),
                         false => Because::TooFew(one.rule.clone()),

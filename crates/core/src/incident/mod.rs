@@ -29,7 +29,7 @@ use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, OBJECT_MEMORY, clipped, newest
 use notification_state::NotificationState;
 use packed::Packed;
 use standing::{EndedBy, Shows, Signs};
-use window::{Occurrences, Run};
+use window::{Gathered, Happened, Occurrences, Run};
 
 /// How long a trouble that has lasted long enough waits for the good read that confirms it.
 const READ_WITHIN: Duration = Duration::from_secs(3600);
@@ -134,6 +134,8 @@ pub(crate) struct Joining<'a> {
     pub late: bool,
     /// Whether what they report had ended when it was written.
     pub over: bool,
+    /// When its object came to be, by podbell's clock; `None`: long ago, or it is unknown.
+    pub born: Option<Time>,
     /// Whether they join an open incident.
     pub open: bool,
     /// Whether the source would show the event that ends such a trouble: then only a standing trouble counts as
@@ -179,8 +181,9 @@ impl Incident {
         }
     }
 
-    /// Takes in a change at `now`: opens or reopens the incident, or notes that it got worse.
-    pub(crate) fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) {
+    /// Takes in a change at `now`: opens or reopens the incident, or notes that it got worse. Returns from when on the
+    /// change counts, if its object is too young.
+    pub(crate) fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) -> Option<Time> {
         if self.targets.len() < MOST_TARGETS {
             insert_sorted(&mut self.targets, joining.target.clone());
         }
@@ -190,7 +193,7 @@ impl Incident {
             }
         }
         if joining.new == 0 {
-            return;
+            return None;
         }
         if self.shape.is_none() && self.workload != joining.workload {
             let named = self.group.iter().any(|(field, value)| *field == Field::Workload && value != joining.workload);
@@ -209,10 +212,28 @@ impl Incident {
                 if joining.end_is_shown && super::reports::of(joining.event).is_some_and(|report| report.end_is_said) {
                     open_when.lasts = None;
                 }
-                if window::gather(&mut self.recent, &mut self.runs, object, joining.times, open_when) {
-                    self.open(rule, now);
+                let settles_at = open_when.settled.and_then(|age| Some(joining.born?.plus(age)));
+                let happened = Happened { object, occurrences: joining.times, settles_at };
+                match window::gather(&mut self.recent, &mut self.runs, happened, open_when) {
+                    Gathered::Opens => self.open(rule, now),
+                    Gathered::Waits => {}
+                    Gathered::TooYoung(until) => return Some(until),
                 }
             }
+        }
+        None
+    }
+
+    /// When it will be known whether an object fails that is too young to count.
+    pub(crate) fn settles_at(&self) -> Option<Time> {
+        window::settles_at(&self.runs)
+    }
+
+    /// Objects are old enough now, and whether they still fail is known: what they did before counts or is forgotten.
+    /// It opens if that is enough.
+    pub(crate) fn settle(&mut self, rule: &RuleSettings, still_fail: bool, now: Time) {
+        if window::settle(&mut self.recent, &mut self.runs, still_fail, rule.open_when, now) {
+            self.open(rule, now);
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) const SEVERITY: Key<Words<Severity>> =
 pub(super) const OPEN_WHEN: Key<Described> = Key::optional(
     "open_when",
     Described(open_when_schema),
-    "What opens an incident: `{count: 3, within: 20m}`, `{count: 3, within: 20m, per: object}` (of one object, not of the whole group), `{lasts: 2m}` (a trouble that stands for so long), or both: whichever is first; see below [default: the first occurrence].",
+    "What opens an incident: `{count: 3, within: 20m}`, `{count: 3, within: 20m, per: object}` (of one object, not of the whole group), `{lasts: 2m}` (a trouble that stands for so long), or both: whichever is first; with `settled: 5m`, `count` leaves out what an object does in its first 5 minutes and no longer; see below [default: the first occurrence].",
 );
 pub(super) const SUSTAIN: Key<Off<Own<Conditions>>> = Key::optional(
     "sustain",
@@ -184,6 +184,12 @@ pub(super) const PER: Key<Words<Per>> = Key::with_default(
     "What count counts together.",
 );
 
+pub(super) const SETTLED: Key<AtLeast> = Key::optional(
+    "settled",
+    AtLeast(SECOND),
+    "The age at which an object counts: occurrences of a younger one count only if they go on beyond it, or if its workload is not ready by then.",
+);
+
 pub(super) const COUNTS: Key<Own<Vec<u64>>> =
     Key::optional("counts", STEPS, "Steps of occurrences, growing [default: 100, 1000, 10000, ...].");
 pub(super) const OBJECTS: Key<Own<Vec<u64>>> =
@@ -303,7 +309,7 @@ fn group_by_schema() -> Json {
 }
 
 fn open_when_schema() -> Json {
-    let mut schema = map_schema("", &[&COUNT, &WITHIN, &PER, &LASTS]);
+    let mut schema = map_schema("", &[&COUNT, &WITHIN, &PER, &LASTS, &SETTLED]);
     schema["anyOf"] = json!([{"required": ["count"]}, {"required": ["lasts"]}]);
     schema
 }

@@ -11,7 +11,7 @@ impl State {
     pub fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time, writes: &mut Writes) {
         let turn = Turn { setup, now, writes };
         for (target, state) in &mut self.targets {
-            let TargetState { last_good, failing, discovered: _, readings, absences: _, unusable: _ } = state;
+            let TargetState { last_good, failing, discovered: _, readings, ages: _, absences: _, unusable: _ } = state;
             if let Some(last_good) = last_good {
                 last_good.carry(by);
             }

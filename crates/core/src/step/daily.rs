@@ -101,7 +101,7 @@ impl State {
         let told = match &decision.verdict {
             Verdict::NoRule | Verdict::Ignored(_) => false,
             Verdict::Claimed(claimed) => {
-                !claimed.iter().all(|one| matches!(one.effect, Effect::Gathers { .. } | Effect::Waits))
+                !claimed.iter().all(|one| matches!(one.effect, Effect::Gathers { .. } | Effect::TooYoung { .. } | Effect::Waits))
             }
         };
         for day in self.days.values_mut() {

@@ -87,6 +87,7 @@ impl State {
                 turn.writes.incidents.insert(id);
             }
         }
+        self.settle(id, rule, turn);
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         if incident.note_held(rule, &holds, turn.now) {
             turn.writes.incidents.insert(id);
@@ -254,11 +255,10 @@ impl State {
                 // The same holds once it has lasted long enough.
                 let lasts = incident.lasts_at(rule, shows);
                 let later = |at: &Time| *at > now;
-                let (quiet, lasts) = (quiet.filter(later), lasts.filter(later));
-                [incident.tell_at(rule, &self.holds(setup, incident, now)), quiet, lasts, incident.expires_at(rule)]
-                    .into_iter()
-                    .flatten()
-                    .min()
+                let settles = incident.settles_at();
+                let (quiet, lasts, settles) = (quiet.filter(later), lasts.filter(later), settles.filter(later));
+                let tell = incident.tell_at(rule, &self.holds(setup, incident, now));
+                [tell, quiet, lasts, settles, incident.expires_at(rule)].into_iter().flatten().min()
             }
         };
         let before = match next {

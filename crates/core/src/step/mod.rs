@@ -3,6 +3,7 @@
 //! The service, the demo, backtests and rule tests run the same function. [`State`] mirrors the store: when a commit
 //! fails, the mirror is thrown away and read again. So nothing in it may matter unless [`Writes`] carries it out.
 
+mod ages;
 mod clock;
 pub mod daily;
 pub mod decision;
@@ -193,6 +194,8 @@ pub struct TargetState {
     pub unusable: u64,
     /// Loaded lazily at the first poll of its namespace.
     readings: Option<TargetReadings>,
+    /// How old objects are that were seen lately. In memory only: after a start, the first list tells it again.
+    ages: Option<ages::Ages>,
     /// Number of complete discoveries in a row that lacked it.
     absences: u32,
 }
@@ -287,7 +290,7 @@ pub(crate) const MOST_EPISODES: usize = 1_000_000;
 impl TargetState {
     /// Restores a target from the store.
     pub fn restored(last_good: Option<Time>, failing: Option<Failing>, discovered: bool) -> Self {
-        Self { last_good, failing, discovered, readings: None, absences: 0, unusable: 0 }
+        Self { last_good, failing, discovered, readings: None, ages: None, absences: 0, unusable: 0 }
     }
 }
 
