@@ -61,6 +61,7 @@ mod rules;
 mod run;
 mod schemas;
 mod secrets;
+mod settled;
 mod slack_http;
 mod slack_run;
 mod slack_socket;

@@ -109,15 +109,11 @@ pub(crate) enum Gathered {
 }
 
 /// Adds occurrences of an object and returns whether `open_when` is met. Keeps only what can still matter.
-pub(crate) fn gather(
-    recent: &mut Vec<Time>,
-    runs: &mut Vec<Run>,
-    happened: Happened,
-    open_when: OpenWhen,
-) -> Gathered {
+pub(crate) fn gather(recent: &mut Vec<Time>, runs: &mut Vec<Run>, happened: Happened, open_when: OpenWhen) -> Gathered {
     let Happened { object, occurrences, settles_at } = happened;
     forget_old(runs, occurrences.last, open_when);
-    let of_group = |recent: &mut Vec<Time>| opens(open_when.per == Per::Group && counted(recent, occurrences, open_when));
+    let of_group =
+        |recent: &mut Vec<Time>| opens(open_when.per == Per::Group && counted(recent, occurrences, open_when));
     let (Some(first), Some(_)) = (occurrences.deciding(1).next(), occurrences.deciding(1).last()) else {
         return of_group(recent);
     };
@@ -374,7 +370,8 @@ mod tests {
     fn what_a_young_object_does_counts_once_it_goes_on_when_the_object_is_old_enough() {
         for per in [Per::Group, Per::Object] {
             let (mut recent, mut runs) = (Vec::new(), Vec::new());
-            let mut at = |from, until, new| gather(&mut recent, &mut runs, young(7, from, until, new, 300), settled(per));
+            let mut at =
+                |from, until, new| gather(&mut recent, &mut runs, young(7, from, until, new, 300), settled(per));
             assert_eq!(at(0, 60, 50), Gathered::TooYoung(t(300)), "{per:?}");
             assert_eq!(at(60, 299, 20), Gathered::TooYoung(t(300)), "{per:?}");
             // What was written before counts now: one more is enough.
@@ -423,7 +420,10 @@ mod tests {
         let open_when = OpenWhen { lasts: Some(Duration::from_secs(120)), ..settled(Per::Object) };
         let (mut recent, mut runs) = (Vec::new(), Vec::new());
         let mut at = |until| gather(&mut recent, &mut runs, young(7, until - 1, until, 1, 300), open_when);
-        assert_eq!([at(10), at(70), at(131)], [Gathered::TooYoung(t(300)), Gathered::TooYoung(t(300)), Gathered::Opens]);
+        assert_eq!(
+            [at(10), at(70), at(131)],
+            [Gathered::TooYoung(t(300)), Gathered::TooYoung(t(300)), Gathered::Opens]
+        );
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub const LONGEST_SETTLED: Duration = Duration::from_secs(3600);
 
 impl OpenWhen {
     /// The first occurrence opens.
-    pub const AT_ONCE: Self = Self { count: Some(1), within: Duration::ZERO, per: Per::Group, lasts: None, settled: None };
+    pub const AT_ONCE: Self =
+        Self { count: Some(1), within: Duration::ZERO, per: Per::Group, lasts: None, settled: None };
 
     /// Whether the first occurrence opens.
     pub fn at_once(&self) -> bool {

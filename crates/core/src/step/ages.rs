@@ -102,13 +102,7 @@ impl Ages {
 impl State {
     /// When the object of a change came to be, by podbell's clock; `None` if that is long ago or unknown: what is unknown
     /// is told as before.
-    pub(super) fn born(
-        &self,
-        target: &Target,
-        change: &Change<'_>,
-        previous: Option<Time>,
-        now: Time,
-    ) -> Option<Time> {
+    pub(super) fn born(&self, target: &Target, change: &Change<'_>, previous: Option<Time>, now: Time) -> Option<Time> {
         let event = &change.event;
         if event.level != Level::Warning {
             return None;
@@ -120,10 +114,13 @@ impl State {
             Some(Sight { at, starts: true }) => at,
             // Where starts are shown, what has none started before that.
             _ if event.obj_type.trim() == "Pod" && source.is_some_and(|source| source.shows_ends) => return None,
-            // It was known before, or the target was not: the first sight says nothing.
             _ if change.kind == ChangeKind::Restarted || previous.is_none() => return None,
-            Some(Sight { at, .. }) => at.min(event.first_seen),
-            None => event.first_seen,
+            // Before the source was read for the first time, nobody looked: then the first sight says nothing.
+            _ => {
+                let first = sight.map_or(event.first_seen, |sight| sight.at.min(event.first_seen));
+                let watched = source.and_then(|source| source.first_good)?;
+                Some(first).filter(|first| first.plus(behind) >= watched)?
+            }
         };
         (!first.is_unknown()).then(|| first.plus(behind).min(now))
     }
@@ -136,7 +133,9 @@ fn says(event: &Event<'_>) -> Says {
     match event.reason.trim() {
         "Scheduled" => Says::Made,
         "SuccessfulCreate" if made(event).is_some() => Says::Made,
-        "SuccessfulMountVolume" | "SuccessfulAttachVolume" | "Pulling" | "Pulled" | "Created" | "Started" => Says::Started,
+        "SuccessfulMountVolume" | "SuccessfulAttachVolume" | "Pulling" | "Pulled" | "Created" | "Started" => {
+            Says::Started
+        }
         _ => Says::There,
     }
 }
