@@ -12,6 +12,7 @@ use podbell_core::ask::why::Why;
 use podbell_core::ask::{Answer, Brief, Kept, Kind, Known, PAGE, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::mute::{Mute, Muted};
+use podbell_core::rollout::RolloutOf;
 use podbell_core::scope::Scope;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
@@ -92,7 +93,14 @@ impl Answers<'_> {
                 }),
             );
         }
+        let mut rollouts = Vec::new();
+        for service in find::to_read(&services) {
+            rollouts.extend(self.store.rollouts(&service.target, self.now)?);
+        }
+        rollouts.retain(|one| !place.workload || one.workload == place.name);
+        rollouts.sort_by_key(|one| one.rollout.at);
         let mut events = Events::new(place, ask, briefs, &seen, self.now);
+        events.rollouts = rollouts;
         events.read_at = services.iter().filter_map(|service| service.read_at).max();
         events.failing_since = services.iter().filter_map(|service| service.failing_since).min();
         Ok(Answer::Events(Box::new(events)))
@@ -124,7 +132,10 @@ impl Answers<'_> {
         let telling = kept.incident.notifications.iter();
         let held = telling.filter_map(|(to, telling)| Some((to.clone(), telling.held.clone()?))).collect();
         let brief = self.brief(&kept, &self.store.mutes(self.now)?);
-        let why = Why::new(brief, decisions, held, self.store.told(id)?, (page, self.now));
+        let mut why = Why::new(brief, decisions, held, self.store.told(id)?, (page, self.now));
+        let (workload, follows) = (&kept.incident.workload, &kept.incident.follows);
+        why.rollout =
+            follows.as_ref().map(|(_, rollout)| RolloutOf { workload: workload.clone(), rollout: rollout.clone() });
         Ok(Answer::Why(Box::new(why)))
     }
 

@@ -93,6 +93,7 @@ impl Engine {
             SourceEvent::WatchProgress { covers, at, .. } => (Input::WatchProgress { covers }, heard(*at)),
             SourceEvent::Deleted { source, at, objects } => (Input::Deleted { source, objects }, heard(*at)),
             SourceEvent::Health { at, reports } => (Input::Health { reports }, heard(*at)),
+            SourceEvent::Templates { at, reports } => (Input::Templates { reports }, heard(*at)),
             SourceEvent::WatchFailed { covers, at, error } => (Input::WatchFailed { covers, error }, heard(*at)),
         };
         step(&mut memory.state, &self.setup, input, at, &mut turn.writes);

@@ -108,6 +108,13 @@ impl SourceEvent {
                     shared(&mut report.name);
                 }
             }
+            Self::Templates { reports, .. } => {
+                // What they run was bounded when it was read.
+                for report in reports {
+                    target(&mut report.target);
+                    shared(&mut report.name);
+                }
+            }
             Self::WatchFailed { covers: of, error: why, .. } => {
                 covers(of);
                 error(why);

@@ -23,6 +23,7 @@ use crate::tasks::BoxFuture;
 use crate::tasks::Waiting;
 use podbell_core::event::{Event, Target};
 use podbell_core::health::HealthReport;
+use podbell_core::rollout::TemplateReport;
 pub use podbell_core::source::{Covers, ObjectName, PartialObservation, Problem, TargetEntry};
 use podbell_core::time::Time;
 use podbell_core::yaml::key::Rows;
@@ -218,6 +219,13 @@ pub enum SourceEvent {
         at: Time,
         /// Of those that changed. What was never reported, or is reported as not known, ends by events and silence.
         reports: Vec<HealthReport>,
+    },
+    /// What workloads run.
+    Templates {
+        /// When this became known.
+        at: Time,
+        /// Of those that are new or changed.
+        reports: Vec<TemplateReport>,
     },
     /// A watch broke and could not be resumed.
     WatchFailed {

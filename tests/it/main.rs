@@ -56,6 +56,7 @@ mod recording;
 mod recovery;
 mod reload;
 mod rendering;
+mod rollouts;
 mod rule_tests;
 mod rules;
 mod run;

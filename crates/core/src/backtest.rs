@@ -13,6 +13,7 @@ use super::notice::{Notice, NoticeBody};
 use super::outbox::Policy;
 use super::outbox::pace::Pace;
 use super::replay::{Outcomes, Replay, Sent};
+use super::rollout::TemplateReport;
 use super::rules::Rules;
 use super::rules::rule::{Action, Destination, Field, RuleKey};
 use super::source::{Problem, SourceInfo};
@@ -158,6 +159,14 @@ impl Backtest {
         let setup = &self.setup;
         let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
         let outcomes = replay.health(reports, at);
+        self.take(outcomes);
+    }
+
+    /// What workloads run from `at` on; `at` never goes backwards.
+    pub fn templates(&mut self, reports: &[TemplateReport], at: Time) {
+        let setup = &self.setup;
+        let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
+        let outcomes = replay.templates(reports, at);
         self.take(outcomes);
     }
 

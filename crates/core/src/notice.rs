@@ -10,6 +10,7 @@ use super::health::Status;
 use super::incident::hold::Window;
 use super::incident::standing::EndedBy;
 use super::mute::{Acknowledged, Author};
+use super::rollout::Rollout;
 use super::rules::rule::{Destination, Field, RuleKey, Severity};
 use super::template::Template;
 use super::time::Time;
@@ -149,6 +150,9 @@ pub struct Story {
     /// The health of its workloads: at its end, if that ended it; before, if it is quiet but they are not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// The rollout of its workload that it opened soon after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<FollowedRollout>,
     /// Why it was closed.
     pub closed_because: Option<String>,
     /// Whose mute ended while it is still open.
@@ -168,6 +172,17 @@ pub struct Story {
     /// The rule's template when the notice was made.
     #[serde(default, skip_serializing_if = "Template::is_empty")]
     pub template: Template,
+}
+
+/// A rollout that an incident opened soon after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct FollowedRollout {
+    /// How many seconds after it the incident began.
+    pub after_seconds: u64,
+    /// The rollout.
+    #[serde(flatten)]
+    pub rollout: Rollout,
 }
 
 /// How often a reason occurred.

@@ -112,6 +112,7 @@ pub(crate) mod tests {
             shape: None,
             runs: Vec::new(),
             status: None,
+            follows: None,
         }
     }
 

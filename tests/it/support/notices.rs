@@ -52,6 +52,7 @@ pub fn story() -> Story {
         quiet_seconds: 0,
         ended_by: None,
         status: None,
+        rollout: None,
         closed_because: None,
         mute_over: None,
         acknowledged: None,

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, Target};
 use super::health::Status;
 use super::mute::Acknowledged;
+use super::rollout::Rollout;
 use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::series::EpisodeKey;
 use super::time::Time;
@@ -113,6 +114,9 @@ pub struct Incident {
     /// The health of its workloads, where it matters: they recovered, or it would be quiet if they were ready.
     #[serde(default)]
     pub status: Option<Status>,
+    /// The rollout of its workload that it opened soon after, and how soon.
+    #[serde(default)]
+    pub follows: Option<(Duration, Rollout)>,
 }
 
 /// A change that is about to join an incident.
@@ -178,6 +182,7 @@ impl Incident {
             shape: None,
             runs: Vec::new(),
             status: None,
+            follows: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::notification_state::Due;
 use super::{Details, Incident, Topic};
 use crate::health::Status;
-use crate::notice::{NoticeKind, Story};
+use crate::notice::{FollowedRollout, NoticeKind, Story};
 use crate::rules::rule::{Field, RuleSettings};
 use crate::time::Time;
 
@@ -51,6 +51,10 @@ impl Incident {
                 _ => 0,
             },
             status: self.status,
+            rollout: self
+                .follows
+                .as_ref()
+                .map(|(after, rollout)| FollowedRollout { after_seconds: after.as_secs(), rollout: rollout.clone() }),
             ended_by: self.ended_by_event().filter(|_| due.kind == NoticeKind::Resolved).cloned(),
             closed_because: None,
             mute_over: due.after_mute.clone(),

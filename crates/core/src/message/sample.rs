@@ -101,6 +101,7 @@ pub fn story() -> Story {
         acknowledged: None,
         ended_by: None,
         status: None,
+        rollout: None,
         closed_because: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

@@ -206,6 +206,7 @@ impl State {
         turn: &mut Turn<'_>,
     ) {
         for due in dues {
+            self.note_rollout(id, due.kind, due.caused_at);
             let Some(incident) = self.incidents.get(&id) else { return };
             turn.writes.incidents.insert(id);
             let mut story = incident.story(&due, rule, alias(turn.setup, incident), turn.now);

@@ -16,6 +16,7 @@ mod joining;
 mod lag;
 mod observe;
 mod reload;
+mod rollouts;
 mod shared;
 mod target_list;
 mod trouble;
@@ -30,6 +31,7 @@ use daily::{DailyAt, Days};
 pub use first_contact::{SourceState, clock_hint};
 pub use health::Workloads;
 pub use held::{HeldBack, HeldKey};
+pub use rollouts::WorkloadKey;
 pub use target_list::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};
 pub use user_actions::Recorded;
@@ -41,6 +43,7 @@ use super::health::HealthReport;
 use super::incident::Incident;
 use super::mute::Mute;
 use super::notice::{Notice, NoticeBody, NoticeKind, StoreFate, TroubleSubject};
+use super::rollout::{Rollouts, TemplateReport};
 use super::rules::Rules;
 use super::rules::rule::{Destination, RuleKey, Severity};
 use super::series::{EpisodeKey, Identities, ProblemId};
@@ -132,6 +135,11 @@ pub enum Input<'a> {
     Health {
         /// Of those that changed.
         reports: &'a [HealthReport],
+    },
+    /// A source reports what workloads run.
+    Templates {
+        /// Of those that are new or changed.
+        reports: &'a [TemplateReport],
     },
     /// A watch was cut.
     WatchFailed {
@@ -251,6 +259,7 @@ pub struct State {
     episodes: usize,
     shared: shared::Shared,
     workloads: Workloads,
+    rollouts: rollouts::AllRollouts,
     /// Bound on the known episodes of all targets; beyond it the least useful absent ones are forgotten.
     most_episodes: usize,
 }
@@ -274,6 +283,8 @@ pub struct Restored {
     pub held: Vec<(HeldKey, HeldBack)>,
     /// Mutes that are not over.
     pub mutes: Vec<Mute>,
+    /// What is known of rollouts.
+    pub rollouts: Vec<(WorkloadKey, Rollouts)>,
     /// What was counted for the daily lines.
     pub days: Days,
     /// The first free number of incidents.
@@ -320,6 +331,7 @@ impl State {
             episodes: 0,
             shared: shared::Shared::default(),
             workloads: Workloads::default(),
+            rollouts: restored.rollouts.into_iter().collect(),
             most_episodes: MOST_EPISODES,
         };
         let ids: Vec<u64> = restored.incidents.iter().map(|incident| incident.id).collect();
@@ -514,6 +526,7 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::WatchProgress { covers } => state.watch_progress(covers, turn),
         Input::Deleted { source, objects } => state.deleted(source, objects, turn),
         Input::Health { reports } => state.health(reports, turn),
+        Input::Templates { reports } => state.templates(reports, turn),
         Input::WatchFailed { covers, error } => state.watch_cut(covers, error, turn),
         Input::Destination { name, error } => state.destination(name, error, turn),
         Input::RuleFile { name, error } => state.rule_file(name, error, turn),

@@ -104,6 +104,7 @@ impl State {
         if !unchanged || previous.is_none() {
             turn.writes.targets.insert(target.clone());
         }
+        self.note_scaled(target, &diff, turn);
         let ends: Vec<&Event<'_>> =
             diff.changes.iter().map(|change| &change.event).filter(|event| reports::ends(event)).collect();
         for change in &diff.changes {
