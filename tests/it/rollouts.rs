@@ -10,6 +10,7 @@ use podbell_core::time::Time;
 
 use crate::commands::queries::Asker;
 use crate::support::events::{at, warning};
+use crate::support::status_page::{Visitor, WRITE, served};
 use crate::support::world::{World, web};
 
 const POD: &str = "web-6d4cf56db6-x2x7v";
@@ -82,7 +83,7 @@ fn what_runs_before_and_after_is_named_where_it_is_known_and_one_rollout_is_one(
     runs(&mut world, "7", &["r.example.com/shop/web:v5", "envoy:1"]);
     runs(&mut world, "8", &["r.example.com/shop/web:v5", "envoy:1"]);
     let new = scaled("Scaled up replica set web-6d4cf56db6 to 1", 3601);
-    poll(&mut world, 3660, &[new.clone()]);
+    poll(&mut world, 3660, std::slice::from_ref(&new));
     poll(&mut world, 3720, &[new.clone(), failed(3715, 3715)]);
     world.run_until(3800);
     let said = words(&world, Language::En);
@@ -123,7 +124,8 @@ fn what_is_no_rollout_or_long_ago_or_later_is_not_named() {
         runs(world, "1", &["web:v4"]);
         poll(world, 60, &[failed(50, 50)]);
     };
-    let cases: [(&str, &dyn Fn(&mut World)); 4] =
+    type Happens<'a> = &'a dyn Fn(&mut World);
+    let cases: [(&str, Happens<'_>); 4] =
         [("scaling", &scaling), ("long ago", &long_ago), ("later", &later), ("the same", &same)];
     for (what, happens) in cases {
         let mut world = world();
@@ -207,4 +209,23 @@ fn a_recorded_template_is_read_back_as_the_source_reports_it() {
     assert_eq!((said, reports.len()), (at(5), 1));
     assert_eq!(reports[0].template, Template::new("db-7", ["db:1".to_owned()]));
     assert_eq!((&*reports[0].name, reports[0].kind), ("db", WorkloadKind::StatefulSet));
+}
+
+#[tokio::test]
+async fn the_page_shows_rollouts_below_the_day_of_a_service_and_of_an_incident() {
+    let mut world = world();
+    runs(&mut world, "1", &["web:v4"]);
+    world.run_until(60);
+    runs(&mut world, "2", &["web:<b>v5"]);
+    poll(&mut world, 120, &[failed(110, 110)]);
+    world.run_until(200);
+    let (base, _stop) = served(&mut world, at(300)).await;
+    let visitor = Visitor::at(&base).signed_in(WRITE).await;
+    // The page's zone is Shanghai's.
+    for path in ["/incidents/1", "/service?cluster=cls-1&namespace=shop&name=web"] {
+        let page = visitor.get(path).await.text;
+        let rollouts = page.split_once("class=\"plain rollouts\"").map(|(_, rest)| rest.split("</ul>").next().unwrap());
+        let rollouts = rollouts.unwrap_or_else(|| panic!("{path}: {page}"));
+        assert!(rollouts.contains("Rollout at 11:05") && rollouts.contains("web:&lt;b&gt;v5"), "{path}: {rollouts}");
+    }
 }
