@@ -21,12 +21,15 @@ fn main() {
         println!(
             "  day                                polls  changes  messages  fewer   told of   about nothing  a minute"
         );
-        let (mut all, mut calmer) = (Measured::default(), Measured::default());
+        let (mut all, mut calmer, mut gentle) = (Measured::default(), Measured::default(), Measured::default());
         for kind in Kind::ALL {
             let measured = days(kind, seeds, rules);
             line(&format!("{kind:?}"), &measured);
             if kind != Kind::Avalanche {
                 calmer.add(measured.clone());
+            }
+            if !kind.is_a_flood() {
+                gentle.add(measured.clone());
             }
             all.add(measured);
         }
@@ -36,6 +39,7 @@ fn main() {
         let real = corpus::real_recordings(rules);
         line("recordings", &real);
         line("but aval.", &calmer);
+        line("without floods", &gentle);
         line("all", &all);
         details(&all);
     }
@@ -81,7 +85,7 @@ fn details(all: &Measured) {
     println!("  delay, in digests       {}", seconds(&all.delays_in_digests));
     println!("  delay, rules that wait  {}", seconds(&all.delays_of_slow_rules));
     println!("  delay, known incidents  {}", seconds(&all.delays_as_news));
-    println!("  merged {:?}, louder than their changes {:?}, untold {:?}", all.merged, all.louder, all.untold);
+    println!("  merged {:?}, louder than a quarter {:?}, untold {:?}", all.merged, all.louder, all.untold);
     println!(
         "  image pulls of 2 h and more: {}, told as over too early {:?}",
         all.long_pulls, all.long_pulls_ended_early

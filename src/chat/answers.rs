@@ -12,6 +12,7 @@ use podbell_core::ask::why::{NextStep, Why};
 use podbell_core::ask::{Answer, Brief, Kept, Kind, Known, PAGE, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::mute::{Mute, Muted};
+use podbell_core::rollout::RolloutOf;
 use podbell_core::scope::Scope;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
@@ -92,7 +93,14 @@ impl Answers<'_> {
                 }),
             );
         }
+        let mut rollouts = Vec::new();
+        for service in find::to_read(&services) {
+            rollouts.extend(self.store.rollouts(&service.target, self.now)?);
+        }
+        rollouts.retain(|one| !place.workload || one.workload == place.name);
+        rollouts.sort_by_key(|one| one.rollout.at);
         let mut events = Events::new(place, ask, briefs, &seen, self.now);
+        events.rollouts = rollouts;
         events.read_at = services.iter().filter_map(|service| service.read_at).max();
         events.failing_since = services.iter().filter_map(|service| service.failing_since).min();
         Ok(Answer::Events(Box::new(events)))
@@ -127,8 +135,11 @@ impl Answers<'_> {
         let rule = self.known.rule(&kept.incident.rule);
         let next_step = rule.and_then(|rule| kept.incident.next_step(&rule.unacknowledged));
         let next_step = next_step.map(|(step, at)| NextStep { at, to: step.notify.clone() });
-        let why = Why::new(brief, decisions, held, self.store.told(id)?, (page, self.now));
-        let why = Why { next_step, ..why };
+        let mut why = Why::new(brief, decisions, held, self.store.told(id)?, (page, self.now));
+        let (workload, follows) = (&kept.incident.workload, &kept.incident.follows);
+        why.next_step = next_step;
+        why.rollout =
+            follows.as_ref().map(|(_, rollout)| RolloutOf { workload: workload.clone(), rollout: rollout.clone() });
         Ok(Answer::Why(Box::new(why)))
     }
 

@@ -11,6 +11,7 @@ use podbell_core::ask::{Answer, Brief, Named, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::mute::Mute;
 use podbell_core::outbox::Health;
+use podbell_core::rollout::RolloutOf;
 use podbell_core::rules::rule::Destination;
 use podbell_core::scope::Scope;
 use podbell_core::step::TroubleState;
@@ -68,8 +69,8 @@ pub(crate) struct Detail {
     /// Its story, its notices, and what people did.
     pub shown: Shown,
     pub why: Why,
-    /// The services that show it, with their last day.
-    pub timelines: Vec<(Target, Timeline)>,
+    /// The services that show it, with their last day and its rollouts.
+    pub timelines: Vec<(Target, Timeline, Vec<RolloutOf>)>,
 }
 
 /// A service on a list.
@@ -201,7 +202,8 @@ impl Answers<'_> {
         if let Some(kept) = self.kept(id)? {
             let own = kept.incident.targets.iter().filter(|target| self.scope.sees(target));
             for target in own.take(MOST_TIMELINES) {
-                timelines.push((target.clone(), self.store.timeline(target, self.now)?));
+                let (line, rollouts) = (self.store.timeline(target, self.now)?, self.store.rollouts(target, self.now)?);
+                timelines.push((target.clone(), line, rollouts));
             }
         }
         Ok(Some(Detail { shown: *shown, why: *why, timelines }))

@@ -214,6 +214,10 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
                 Effect::SeenElsewhere => "another service had shown the same before".to_owned(),
                 Effect::Gathers { have, need } => format!("incident{incident} gathers: {have} of {need}"),
                 Effect::Over => format!("incident{incident}: was over when it was written"),
+                Effect::TooYoung { until } => {
+                    let until = utc(until);
+                    format!("incident{incident}: its object is new, counts if it goes on after {until}")
+                }
                 Effect::Waits => format!("incident{incident} waits whether it lasts"),
                 Effect::Opened => format!("incident{incident} opened"),
                 Effect::Reopened => format!("incident{incident} came back"),
@@ -338,10 +342,14 @@ fn print_steps(out: &mut impl Write, rules: &Rules, subject: &Subject<'_>, margi
 /// Prints the conditions between a match and a notice.
 fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> io::Result<()> {
     let rule = &rules.get(id).settings;
-    let OpenWhen { count, within, per, lasts } = rule.open_when;
+    let OpenWhen { count, within, per, lasts, settled } = rule.open_when;
     let of = if per == Per::Object { " of one object" } else { "" };
     if let Some(count) = count.filter(|count| *count > 1) {
         writeln!(out, "{margin}  opens at {count} occurrences{of} within {} s", within.as_secs())?;
+    }
+    if let Some(settled) = settled {
+        let seconds = settled.as_secs();
+        writeln!(out, "{margin}  counts what an object does before it is {seconds} s old only if it goes on then")?;
     }
     if let Some(lasts) = lasts {
         writeln!(out, "{margin}  opens when it lasts for {} s", lasts.as_secs())?;

@@ -17,7 +17,9 @@ use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::app::reload::rule_files;
-use crate::components::registry::recordings::recording::{Recorded, RecordedHealth, RecordedPoll, Scope, write_poll};
+use crate::components::registry::recordings::recording::{
+    Recorded, RecordedHealth, RecordedPoll, RecordedTemplate, Scope, write_poll,
+};
 use crate::config::Config;
 use crate::sources::SourceEvent;
 use crate::sources::wall_clock::WallClock;
@@ -194,6 +196,15 @@ impl Tape {
             SourceEvent::Health { at, reports } => {
                 for report in reports {
                     let outcome = Recorded::Health(vec![RecordedHealth::new(&report)]);
+                    if !self.write(report.target, at, outcome, output)? {
+                        return Ok(false);
+                    }
+                }
+                return Ok(true);
+            }
+            SourceEvent::Templates { at, reports } => {
+                for report in reports {
+                    let outcome = Recorded::Templates(vec![RecordedTemplate::new(&report)]);
                     if !self.write(report.target, at, outcome, output)? {
                         return Ok(false);
                     }

@@ -305,6 +305,11 @@ impl Engine {
                 self.keep_health(at, reports);
                 continue;
             }
+            if let SourceEvent::Templates { .. } = event {
+                // Sources report only changes of templates, too.
+                self.unrecorded_lists.push(event);
+                continue;
+            }
             let SourceEvent::TargetList { source, complete, .. } = &event else { continue };
             if *complete {
                 // A complete list replaces what was kept of that source.

@@ -96,6 +96,7 @@ impl Engine {
             SourceEvent::Enriched { incident, at, state } => {
                 (Input::Enriched { incident: *incident, state }, heard(*at))
             }
+            SourceEvent::Templates { at, reports } => (Input::Templates { reports }, heard(*at)),
             SourceEvent::WatchFailed { covers, at, error } => (Input::WatchFailed { covers, error }, heard(*at)),
         };
         step(&mut memory.state, &self.setup, input, at, &mut turn.writes);

@@ -123,6 +123,13 @@ impl SourceEvent {
                 }
             }
             Self::Enriched { state, .. } => pod(state),
+            Self::Templates { reports, .. } => {
+                // What they run was bounded when it was read.
+                for report in reports {
+                    target(&mut report.target);
+                    shared(&mut report.name);
+                }
+            }
             Self::WatchFailed { covers: of, error: why, .. } => {
                 covers(of);
                 error(why);

@@ -25,6 +25,7 @@ use podbell_core::enrichment::{PodQuestion, PodState};
 use podbell_core::event::{Event, Target};
 use podbell_core::health::HealthReport;
 use podbell_core::metadata::MetadataKey;
+use podbell_core::rollout::TemplateReport;
 pub use podbell_core::source::{Covers, ObjectName, PartialObservation, Problem, TargetEntry};
 use podbell_core::time::Time;
 use podbell_core::yaml::key::Rows;
@@ -243,6 +244,13 @@ pub enum SourceEvent {
         at: Time,
         /// How the pod is.
         state: Box<PodState>,
+    },
+    /// What workloads run.
+    Templates {
+        /// When this became known.
+        at: Time,
+        /// Of those that are new or changed.
+        reports: Vec<TemplateReport>,
     },
     /// A watch broke and could not be resumed.
     WatchFailed {

@@ -114,10 +114,7 @@ impl Stage {
     pub fn rolling_update(&mut self, of: &Workload, at: i64) {
         let mut after = of.clone();
         after.hash = hash(&mut self.dice);
-        if of.made == super::fleet::Made::Deployment {
-            let message = format!("Scaled up replica set {} to {}", after.maker().1, of.replicas);
-            self.normal(at, of, (Controllers, "Deployment", &of.name), "ScalingReplicaSet", message);
-        }
+        self.scaled_up(of, &after, at);
         for n in 0..of.replicas {
             let at = at + n * self.dice.between(20, 45);
             let pod = after.pod(n, &mut self.dice);
@@ -137,6 +134,80 @@ impl Stage {
                 let message = "Readiness probe failed: HTTP probe failed with statuscode: 503".to_owned();
                 self.warn(at + 34, of, (Kubelet, "Pod", &old), ("Unhealthy", message), None);
             }
+        }
+    }
+
+    /// A rollout of a program that takes its time: each new pod ends once or twice before what it needs is there, and then
+    /// fails its probe for a minute.
+    pub fn rough_rollout(&mut self, of: &Workload, at: i64) {
+        let mut after = of.clone();
+        after.hash = hash(&mut self.dice);
+        self.scaled_up(of, &after, at);
+        for n in 0..of.replicas {
+            let at = at + n * self.dice.between(20, 45);
+            let pod = after.pod(n, &mut self.dice);
+            self.made(&after, &pod, at);
+            self.placed(&after, &pod, at);
+            self.started(&after, &pod, at + 2);
+            if self.dice.once_in(2) {
+                let uid = self.dice.word(b"0123456789abcdef", 8);
+                self.started(&after, &pod, at + 10);
+                self.crash_waits(&after, &pod, (at + 19, 10), &uid, None);
+            }
+            self.started(&after, &pod, at + 29);
+            for tried in 0..6 {
+                self.refuses(of, &pod, at + 36 + tried * 10, None);
+            }
+            let old = of.pod(n, &mut self.dice);
+            self.killed(of, &old, at + 100);
+            for tried in 0..self.dice.between(0, 4) {
+                self.refuses(of, &old, at + 104 + tried * 10, None);
+            }
+        }
+    }
+
+    /// A rollout whose pods start and never answer.
+    pub fn never_ready(&mut self, of: &Workload, at: i64, until: i64) {
+        let problem = self.problem(Cause::NeverReady);
+        let mut after = of.clone();
+        after.hash = hash(&mut self.dice);
+        self.scaled_up(of, &after, at);
+        for n in 0..(of.replicas + 3) / 4 {
+            let pod = after.pod(n, &mut self.dice);
+            self.made(&after, &pod, at);
+            self.placed(&after, &pod, at);
+            self.started(&after, &pod, at + 2);
+            for at in (at + 10..until).step_by(10) {
+                self.refuses(of, &pod, at, Some(problem));
+            }
+            self.killed(&after, &pod, until + 5);
+        }
+    }
+
+    /// Pods that started long ago stop answering, one after the other.
+    pub fn settled_probes(&mut self, of: &Workload, at: i64, until: i64) {
+        let problem = self.problem(Cause::SettledProbes);
+        for n in 0..(of.replicas + 1) / 2 {
+            let pod = of.pod(n, &mut self.dice);
+            let age = self.dice.between(600, 7200);
+            self.made(of, &pod, at - age);
+            self.placed(of, &pod, at - age);
+            self.started(of, &pod, at - age + 2);
+            for at in (at + n * 60..until).step_by(10) {
+                self.refuses(of, &pod, at, Some(problem));
+            }
+        }
+    }
+
+    fn refuses(&mut self, of: &Workload, pod: &str, at: i64, problem: Option<usize>) {
+        let message = "Readiness probe failed: Get http://10.0.3.7:8080/healthz: dial tcp 10.0.3.7:8080: connect: connection refused";
+        self.warn(at, of, (Kubelet, "Pod", pod), ("Unhealthy", message.to_owned()), problem);
+    }
+
+    fn scaled_up(&mut self, of: &Workload, after: &Workload, at: i64) {
+        if of.made == super::fleet::Made::Deployment {
+            let message = format!("Scaled up replica set {} to {}", after.maker().1, of.replicas);
+            self.normal(at, of, (Controllers, "Deployment", &of.name), "ScalingReplicaSet", message);
         }
     }
 
@@ -243,7 +314,7 @@ impl Stage {
             at += self.dice.between(4, 20);
             let next = at + wait;
             while at < next.min(until) {
-                self.crash_waits(of, pod, (at, wait), &uid, problem);
+                self.crash_waits(of, pod, (at, wait), &uid, Some(problem));
                 at += self.dice.between(11, 15);
             }
             at = at.max(next);
@@ -251,18 +322,18 @@ impl Stage {
         }
     }
 
-    fn crash_waits(&mut self, of: &Workload, pod: &str, (at, wait): (i64, i64), uid: &str, problem: usize) {
+    fn crash_waits(&mut self, of: &Workload, pod: &str, (at, wait): (i64, i64), uid: &str, problem: Option<usize>) {
         let (name, space) = (&of.name, of.namespace);
         if of.chinese {
             let message = format!(
                 "Error syncing pod, skipping: failed to \"StartContainer\" for \"{name}\" with CrashLoopBackOff: \"Back-off {wait}s restarting failed container={name} pod={pod}_{space}({uid})\"\n"
             );
-            self.warn(at, of, (Kubelet, "Pod", pod), ("pod启动失败", message), Some(problem));
+            self.warn(at, of, (Kubelet, "Pod", pod), ("pod启动失败", message), problem);
             let message = "Back-off restarting failed docker container".to_owned();
-            return self.warn(at, of, (Kubelet, "Pod", pod), ("操作重试", message), Some(problem));
+            return self.warn(at, of, (Kubelet, "Pod", pod), ("操作重试", message), problem);
         }
         let message = format!("Back-off restarting failed container {name} in pod {pod}_{space}({uid})");
-        self.warn(at, of, (Kubelet, "Pod", pod), ("BackOff", message), Some(problem));
+        self.warn(at, of, (Kubelet, "Pod", pod), ("BackOff", message), problem);
     }
 
     /// The quota is used up: the controller tries again, more and more seldom.

@@ -30,10 +30,18 @@ pub enum Kind {
     NodeDown,
     /// One cause with 10,000 events.
     Avalanche,
+    /// Each service is rolled out, half of them roughly; a few pods really do not answer.
+    Rollouts,
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [Self::Quiet, Self::Releases, Self::Mixed, Self::Slow, Self::NodeDown, Self::Avalanche];
+    pub const ALL: [Self; 7] =
+        [Self::Quiet, Self::Releases, Self::Mixed, Self::Slow, Self::NodeDown, Self::Avalanche, Self::Rollouts];
+
+    /// Whether one cause floods the cluster with events, beside which everything looks quiet.
+    pub fn is_a_flood(self) -> bool {
+        matches!(self, Self::NodeDown | Self::Avalanche)
+    }
 }
 
 /// What was injected.
@@ -49,6 +57,8 @@ pub enum Cause {
     Flapping,
     NodeDown,
     Avalanche,
+    NeverReady,
+    SettledProbes,
 }
 
 /// A label: what was injected where, and from when to when it really lasted.
@@ -190,6 +200,7 @@ fn trouble(stage: &mut Stage, fleet: &Fleet, kind: Kind, end: i64) {
         }
         Kind::Releases => (0..fleet.targets.len().div_ceil(15)).for_each(|_| releases(stage, &mut lots)),
         Kind::Mixed => (0..fleet.targets.len().div_ceil(15)).for_each(|_| mixed(stage, &mut lots)),
+        Kind::Rollouts => rollouts(stage, &mut lots, fleet, end),
         Kind::Slow => (0..fleet.targets.len().div_ceil(15)).for_each(|_| slow(stage, &mut lots, end)),
     }
 }
@@ -216,6 +227,20 @@ fn mixed(stage: &mut Stage, lots: &mut Lots<'_>) {
     let (of, (at, until)) = (lots.workload(), lots.span(90, 180));
     stage.bad_image(of, at, until);
     stage.mount(of, at + 1200, at + 4200);
+}
+
+fn rollouts(stage: &mut Stage, lots: &mut Lots<'_>, fleet: &Fleet, end: i64) {
+    let long_lived = fleet.workloads.iter().filter(|of| of.made != Made::CronJob);
+    for (n, of) in long_lived.enumerate() {
+        let at = lots.dice.between(0, end);
+        if n % 2 == 0 { stage.rough_rollout(of, at) } else { stage.rolling_update(of, at) }
+    }
+    for _ in 0..fleet.targets.len().div_ceil(15) {
+        let (of, (at, until)) = (lots.workload(), lots.span(20, 120));
+        stage.never_ready(of, at, until);
+        let (of, (at, until)) = (lots.workload(), lots.span(20, 120));
+        stage.settled_probes(of, at, until);
+    }
 }
 
 fn slow(stage: &mut Stage, lots: &mut Lots<'_>, end: i64) {

@@ -34,7 +34,7 @@ pub struct Measured {
     /// Warning changes.
     pub changes: u64,
     pub messages: u64,
-    /// Days with 10 or more Warning changes and more messages than that.
+    /// Days with 10 or more Warning changes and more messages than a quarter of that.
     pub louder: Vec<String>,
     /// The most messages in any 60 s.
     pub worst_minute: usize,
@@ -102,7 +102,7 @@ impl Played {
     /// Counts without labels.
     pub fn counted(&self, name: &str) -> Measured {
         let messages = self.outcomes.sent.len() as u64;
-        let louder = if self.changes >= 10 && messages > self.changes { vec![name.to_owned()] } else { Vec::new() };
+        let louder = if self.changes >= 10 && messages * 4 > self.changes { vec![name.to_owned()] } else { Vec::new() };
         let decisions = &self.outcomes.decisions;
         Measured {
             polls: self.polls,

@@ -13,7 +13,7 @@ mod measure;
 mod situations;
 mod writer;
 
-pub use day::{Day, Kind, Size};
+pub use day::{Cause, Day, Kind, Size};
 pub use judge::SOON;
 pub use measure::{Measured, Played, percentile, play};
 

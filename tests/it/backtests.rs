@@ -319,3 +319,27 @@ fn recorded_health_ends_incidents_as_the_service_would() {
     };
     insta::assert_snapshot!(format!("ready at minute 10:\n{}\nnever:\n{}", play(Some(10)), play(None)));
 }
+
+#[test]
+fn a_recorded_rollout_is_named_as_the_service_would() {
+    let play = |template: bool| {
+        let mut lines = String::new();
+        for n in 0..20 {
+            if template && (n == 0 || n == 5) {
+                let (revision, image) = if n == 0 { ("1", "web:v4") } else { ("2", "web:v5") };
+                let runs = json!([{"kind": "Deployment", "name": "web", "revision": revision, "images": [image]}]);
+                let _ = writeln!(lines, "{}", json!({"at": minute(n), "service": "web", "templates": runs}));
+            }
+            let list = if n >= 7 { vec![event("web-6d4cf56db6-x2x7v", "Failed", 10, 7, 7)] } else { Vec::new() };
+            let _ = writeln!(lines, "{}", json!({"at": minute(n), "service": "web", "eventList": list}));
+        }
+        let (code, text) =
+            backtest(&[("web.jsonl", &lines)], &["web.jsonl", "--rules", "rules.yaml", "--output", "json"]);
+        assert_eq!(code, 0, "{text}");
+        let report: Value = serde_json::from_str(&text).unwrap();
+        report["notices"][0]["text"].as_str().unwrap().to_owned()
+    };
+    let (with, without) = (play(true), play(false));
+    assert!(with.contains("2 min after a rollout (web:v4 → web:v5, 10:05)"), "{with}");
+    assert!(!without.contains("rollout"), "{without}");
+}

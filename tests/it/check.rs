@@ -78,6 +78,15 @@ fn every_mistake_of_a_file_is_shown_at_once() {
   - reason: BackOff
     group_by: [worklod, cluster, cluster]
     open_when: 3
+  - name: f
+    match: {reason: Unhealthy}
+    open_when: {lasts: 5m, settled: 5m}
+  - name: g
+    match: {reason: Unhealthy}
+    open_when: {count: 3, within: 10m, settled: 2h}
+  - name: h
+    match: {reason: Unhealthy}
+    open_when: {count: 3, within: 10m, settled: 5}
 "#
     ));
 }

@@ -44,6 +44,10 @@ fn lived() -> World {
 }
 
 fn explain(world: &World, args: &[&str]) -> String {
+    explain_under(RULES, world, args)
+}
+
+fn explain_under(rules: &str, world: &World, args: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
         "sources: [{{name: prod, kind: file, path: play.jsonl}}]\nnotifiers: [{{name: team, kind: console}}]\n\
@@ -51,7 +55,7 @@ fn explain(world: &World, args: &[&str]) -> String {
         world.store_path().display()
     );
     std::fs::write(folder.path().join("podbell.yaml"), config).unwrap();
-    std::fs::write(folder.path().join("rules-0.yaml"), RULES).unwrap();
+    std::fs::write(folder.path().join("rules-0.yaml"), rules).unwrap();
     let args: Vec<&str> = ["explain"].iter().chain(args).copied().collect();
     printed(&podbell(folder.path(), &args).output().unwrap())
 }
@@ -95,6 +99,22 @@ fn every_warning_change_has_a_deciding_step() {
     ]
     "#);
     assert_eq!(world.engine().totals().steps.warning_changes, 5);
+}
+
+#[test]
+fn what_does_not_count_yet_because_its_object_is_new_is_explained() {
+    let rules = "version: 1\nrules:\n  - {name: probes, match: {reason: Unhealthy}, notify: [team], open_when: {count: 3, within: 10m, settled: 5m}}\n";
+    let mut world = World::with_rules(rules);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "Unhealthy", "Readiness probe failed", 9, 30, 59)]);
+    world.run_until(360);
+    world.poll(&web(), &[warning(POD, "Unhealthy", "Readiness probe failed", 12, 30, 335)]);
+    world.run_until(400);
+    let said = explain_under(rules, &world, &["#1"]);
+    assert!(said.contains("its object is new, counts if it goes on after 2026-01-02 03:09:30Z"), "{said}");
+    assert!(said.contains("incident #1 opened"), "{said}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn one_warning_and_then_silence_is_one_opened_and_one_resolved() {
 fn a2_a_fresh_problem_at_first_contact_is_told_with_its_whole_count() {
     let mut world = World::builtin();
     world.watch(&[web()]);
-    world.poll(&web(), &[warning(POD, "BackOff", "Back-off restarting failed container", 40, -3000, -120)]);
+    world.poll(&web(), &[warning(POD, "FailedMount", "MountVolume.SetUp failed", 40, -3000, -120)]);
     world.run_until(60);
     assert_eq!(world.told(), ["15s team opened #1"]);
     assert_eq!((story(&world).occurrences, story(&world).in_all), (1, 40));
@@ -685,7 +685,7 @@ fn objects_escalate_by_distinct_names_within_the_last_hour() {
 }
 
 #[test]
-fn unhealthy_opens_at_three_within_fifteen_minutes_under_the_built_in_rules() {
+fn unhealthy_opens_at_five_within_fifteen_minutes_under_the_built_in_rules() {
     let mut world = started("");
     let probe = |count, last| [warning(POD, "Unhealthy", "Readiness probe failed: timeout", count, 30, last)];
     world.run_until(60);
@@ -694,7 +694,7 @@ fn unhealthy_opens_at_three_within_fifteen_minutes_under_the_built_in_rules() {
     world.poll(&web(), &probe(2, 1499));
     assert_eq!(world.told(), [""; 0]);
     world.run_until(1560);
-    world.poll(&web(), &probe(4, 1559));
+    world.poll(&web(), &probe(6, 1559));
     world.run_until(1600);
     assert_eq!(world.told(), ["1575s team opened #2"]);
 }
@@ -703,14 +703,14 @@ fn unhealthy_opens_at_three_within_fifteen_minutes_under_the_built_in_rules() {
 fn what_gathers_survives_a_restart() {
     let mut world = started("");
     let probe = |count, last| [warning(POD, "Unhealthy", "Readiness probe failed: timeout", count, 30, last)];
-    world.run_until(60);
-    world.poll(&web(), &probe(2, 59));
+    world.run_until(360);
+    world.poll(&web(), &probe(4, 359));
     world.kill();
     world.start();
-    world.run_until(120);
-    world.poll(&web(), &probe(3, 119));
-    world.run_until(200);
-    assert_eq!(world.told(), ["135s team opened #1"]);
+    world.run_until(420);
+    world.poll(&web(), &probe(5, 419));
+    world.run_until(500);
+    assert_eq!(world.told(), ["435s team opened #1"]);
 }
 
 #[test]

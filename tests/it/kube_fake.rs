@@ -410,3 +410,44 @@ async fn events_bring_the_labels_that_rules_look_at_and_other_rules_bring_others
     assert_eq!(watching.until(|_, event| labels_of(event)).await, json!({"tier": "b"}));
     watching.stop().await;
 }
+
+/// A deployment of three ready pods.
+fn deployment(revision: &str, image: &str) -> Value {
+    json!({
+        "metadata": {
+            "name": "web", "namespace": "shop", "generation": 1,
+            "annotations": {"deployment.kubernetes.io/revision": revision, "other": "x"},
+        },
+        "spec": {"replicas": 3, "template": {"spec": {"containers": [{"name": "web", "image": image}]}}},
+        "status": {"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3},
+    })
+}
+
+#[tokio::test]
+async fn what_deployments_run_is_said_once_and_again_when_it_changes() {
+    let fake = Fake::start().await;
+    fake.deployment(deployment("1", "r.example.com/shop/web:v4"));
+    let mut watching = start(&fake);
+    let mut said: Vec<(String, String, Vec<String>)> = Vec::new();
+    let mut taken = 0;
+    while taken < 2 {
+        let SourceEvent::Templates { reports, .. } = watching.next().await else { continue };
+        for report in reports {
+            let place = format!("{}/{} {}", report.target.namespace, report.target.service, report.name);
+            said.push((place, report.template.revision, report.template.images));
+        }
+        taken += 1;
+        if taken == 1 {
+            // The status changes, the annotations of others, then the template.
+            let mut busy = deployment("1", "r.example.com/shop/web:v4");
+            (busy["status"]["readyReplicas"], busy["metadata"]["annotations"]["other"]) = (json!(2), json!("y"));
+            fake.deployment(busy);
+            fake.deployment(deployment("2", "r.example.com/shop/web:v5"));
+        }
+    }
+    let runs = |revision: &str, image: &str| {
+        ("shop/web web".to_owned(), revision.to_owned(), vec![format!("r.example.com/shop/{image}")])
+    };
+    assert_eq!(said, [runs("1", "web:v4"), runs("2", "web:v5")]);
+    watching.stop().await;
+}

@@ -257,6 +257,12 @@ fn damaged_settings(settings: &RuleSettings) -> Vec<(String, RuleSettings)> {
         note("half the time to open".to_owned(), &|settings| settings.open_when.within /= 2);
         note("twice the time to open".to_owned(), &|settings| settings.open_when.within *= 2);
     }
+    if let Some(settled) = settings.open_when.settled {
+        note("new objects count".to_owned(), &|settings| settings.open_when.settled = None);
+        note("objects are new for twice the time".to_owned(), &|settings| {
+            settings.open_when.settled = Some(settled * 2);
+        });
+    }
     if settings.group_by.contains(&Field::Workload) {
         note("not grouped by workload".to_owned(), &|settings| {
             settings.group_by.retain(|field| *field != Field::Workload);

@@ -6,7 +6,8 @@ use std::io::Read as _;
 use jiff::tz::TimeZone;
 use podbell::components::file::play_maker::{PlayOptions, make};
 use podbell::components::file::recording::{
-    Recorded, RecordedHealth, RecordedPoll, Recording, RecordingError, Scope, parse_single, write_poll,
+    Recorded, RecordedHealth, RecordedPoll, RecordedTemplate, Recording, RecordingError, Scope, parse_single,
+    write_poll,
 };
 use podbell::sources::wall_clock::WallClock;
 use podbell_core::health::WorkloadKind;
@@ -59,6 +60,11 @@ fn mistakes_are_told_with_their_line() {
         (r#"{"at": "yesterday", "eventList": []}"#, "is not YYYY-MM-DD"),
         (r#"{"at": "2026-01-01 19:18:00"}"#, "neither eventList nor error"),
         (r#"{"at": "2026-01-01 19:18:00", "eventList": [], "health": []}"#, "health stands in a line of its own"),
+        (
+            r#"{"at": "2026-01-01 19:18:00", "eventList": [], "templates": []}"#,
+            "templates stand in a line of their own",
+        ),
+        (r#"{"at": "2026-01-01 19:18:00", "error": "x", "templates": []}"#, "templates stand in a line of their own"),
         (r#"{"at": "2026-01-01 19:18:00", "eventList": [], "error": "x"}"#, "exclude each other"),
         (r#"{"at": "2026-01-01 19:18:00", "eventLi"#, "cut off in the middle: EOF"),
         (r#"{"at": "2026-01-01 19:18:00", "eventList": {"a": 1}}"#, "expected a list of events"),
@@ -197,7 +203,7 @@ proptest! {
         cluster in proptest::option::of(".{0,10}"),
         text in ".{0,40}",
         count in 1_u64..1 << 62,
-        what in 0..3,
+        what in 0..4,
     ) {
         let events = parse_single(format!("[{EVENT}]").as_bytes(), &TimeZone::UTC).unwrap().events;
         let event = podbell_core::event::Event { count, message: text.clone().into(), ..events[0].clone() };
@@ -210,9 +216,16 @@ proptest! {
             rolling_out: count % 2 == 0,
             deleted: count % 5 == 0,
         };
+        let template = RecordedTemplate {
+            kind: WorkloadKind::Deployment,
+            name: text.as_str().into(),
+            revision: count.to_string(),
+            images: vec![text.clone(), "web:v5".into()],
+        };
         let outcome = match what {
             0 => Recorded::Error(text),
             1 => Recorded::Health(vec![health]),
+            2 => Recorded::Templates(vec![template]),
             _ => Recorded::List(vec![event]),
         };
         let poll = RecordedPoll { at: Time::from_seconds(at), scope, outcome };

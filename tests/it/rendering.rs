@@ -7,8 +7,11 @@ use jiff::tz::TimeZone;
 use podbell::components::registry::NOTIFIERS;
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::Language;
-use podbell_core::notice::{Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject};
+use podbell_core::notice::{
+    FollowedRollout, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject,
+};
 use podbell_core::outbox::{Content, SendContent};
+use podbell_core::rollout::Rollout;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -384,6 +387,16 @@ fn a_webhook_gets_what_its_schema_says() {
     let schema = parsed(include_str!("../../docs/webhook.schema.json"));
     let mut notices: Vec<Notice> = one_of_each().into_iter().map(|(_, notice)| notice).collect();
     notices.extend(NASTY.map(|nasty| incident(1, NoticeKind::Opened, filled_with(nasty))));
+    let rollout = Rollout { at: at(-60), before: vec!["web:v4".into()], after: vec!["web:v5".into()] };
+    let rollout = Some(FollowedRollout { after_seconds: 60, rollout });
+    let followed = incident(1, NoticeKind::Opened, Story { rollout, ..story() });
+    let said = json(notifiers(), "webhook-en", &followed, Content::Full);
+    let said = &said["data"]["incident"]["rollout"];
+    assert_eq!(
+        (&said["after_seconds"], &said["before"], &said["after"]),
+        (&60.into(), &serde_json::json!(["web:v4"]), &serde_json::json!(["web:v5"]))
+    );
+    notices.push(followed);
     for notice in &notices {
         for content in CONTENTS {
             let body = json(notifiers(), "webhook-en", notice, content);

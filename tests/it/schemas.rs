@@ -62,7 +62,7 @@ impl Of {
                     "message": "/f/", "source": "g", "cluster": "h", "namespace": "i", "service": "j", "node": "k",
                 });
                 let settings = json!({
-                    "severity": "critical", "open_when": {"count": 3, "within": "10m", "per": "object", "lasts": "5m"}, "until": "event", "family": "pods", "sustain": conditions,
+                    "severity": "critical", "open_when": {"count": 3, "within": "10m", "per": "object", "lasts": "5m", "settled": "5m"}, "until": "event", "family": "pods", "sustain": conditions,
                     "group_by": ["cluster"], "group_wait": "15s", "min_gap": "1h30m", "resolve_after": "15m", "recovered_after": "5m",
                     "reopen_within": "2h", "remind_every": "off", "send_resolved": true, "notify": ["x"],
                     "unacknowledged": [{"after": "15m", "notify": ["y"]}],

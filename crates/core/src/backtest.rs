@@ -13,6 +13,7 @@ use super::notice::{Notice, NoticeBody};
 use super::outbox::Policy;
 use super::outbox::pace::Pace;
 use super::replay::{Outcomes, Replay, Sent};
+use super::rollout::TemplateReport;
 use super::rules::Rules;
 use super::rules::rule::{Action, Destination, Field, RuleKey};
 use super::source::{Problem, SourceInfo};
@@ -161,6 +162,14 @@ impl Backtest {
         self.take(outcomes);
     }
 
+    /// What workloads run from `at` on; `at` never goes backwards.
+    pub fn templates(&mut self, reports: &[TemplateReport], at: Time) {
+        let setup = &self.setup;
+        let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
+        let outcomes = replay.templates(reports, at);
+        self.take(outcomes);
+    }
+
     /// Ends the recordings: timers run only until the last poll.
     pub fn finish(mut self) -> Report {
         if let Some(replay) = &self.replay {
@@ -228,7 +237,7 @@ impl Backtest {
                 let first = joined.clone().find(|(_, one)| one.effect != Effect::SeenElsewhere);
                 if let (false, Some((incident, one))) = (known, first) {
                     let because = match one.held.len() == one.to.len()
-                        && !matches!(one.effect, Effect::Gathers { .. } | Effect::Waits)
+                        && !matches!(one.effect, Effect::Gathers { .. } | Effect::TooYoung { .. } | Effect::Waits)
                     {
                         true => Because::Held(one.rule.clone()),
                         false => Because::TooFew(one.rule.clone()),

@@ -22,6 +22,7 @@ pub mod notice;
 pub mod outbox;
 pub mod replay;
 pub mod reports;
+pub mod rollout;
 pub mod rules;
 pub mod ruletest;
 pub mod scope;

@@ -13,6 +13,7 @@ use super::incident::hold::Window;
 use super::incident::standing::EndedBy;
 use super::metadata::Metadata;
 use super::mute::{Acknowledged, Author};
+use super::rollout::Rollout;
 use super::rules::rule::{Destination, Field, RuleKey, Severity};
 use super::template::Template;
 use super::time::Time;
@@ -161,6 +162,9 @@ pub struct Story {
     /// How its newest failed pod was when it opened; only in the first notice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodState>,
+    /// The rollout of its workload that it opened soon after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<FollowedRollout>,
     /// Why it was closed.
     pub closed_because: Option<String>,
     /// Whose mute ended while it is still open.
@@ -213,6 +217,17 @@ pub struct AffectedWorkload {
     pub workload: String,
     /// How many of its pods are known to suffer; 0: it is said of the workload itself.
     pub pods: u64,
+}
+
+/// A rollout that an incident opened soon after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct FollowedRollout {
+    /// How many seconds after it the incident began.
+    pub after_seconds: u64,
+    /// The rollout.
+    #[serde(flatten)]
+    pub rollout: Rollout,
 }
 
 /// How often a reason occurred.

@@ -11,6 +11,7 @@ use super::event::{Event, Target};
 use super::health::HealthReport;
 use super::notice::Notice;
 use super::outbox::{Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox};
+use super::rollout::TemplateReport;
 use super::rules::rule::Destination;
 use super::source::{Problem, TargetEntry};
 use super::step::decision::Decision;
@@ -85,6 +86,13 @@ impl Replay {
     pub fn health(&mut self, reports: &[HealthReport], at: Time) -> Outcomes {
         let mut outcomes = self.pass(at);
         outcomes.add(self.input(Input::Health { reports }));
+        outcomes
+    }
+
+    /// What workloads run from `at` on.
+    pub fn templates(&mut self, reports: &[TemplateReport], at: Time) -> Outcomes {
+        let mut outcomes = self.pass(at);
+        outcomes.add(self.input(Input::Templates { reports }));
         outcomes
     }
 

@@ -91,7 +91,8 @@ fn steps(decisions: &[Decision], incident: Option<u64>, worse: &[Time]) -> Vec<u
         let effects = || of(decision, incident).map(|claimed| claimed.effect);
         let turned = effects().any(|effect| matches!(effect, Effect::Opened | Effect::Reopened | Effect::Over));
         // Of the changes that gather for one opening, the first is a step: it says when they began.
-        let gathering = effects().any(|effect| matches!(effect, Effect::Gathers { .. } | Effect::Waits));
+        let gathering =
+            effects().any(|effect| matches!(effect, Effect::Gathers { .. } | Effect::TooYoung { .. } | Effect::Waits));
         let begins = gathering && !std::mem::replace(&mut gathers, gathering);
         gathers = gathering;
         let news = reasons.len() < MOST_STEPS && !reasons.contains(&decision.reason.as_str());

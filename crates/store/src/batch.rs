@@ -12,6 +12,7 @@ use podbell_core::notice::Notice;
 use podbell_core::outbox::{Delivery, DeliveryId, DeliveryState, MessageState, Outbox, OutboxWrites, Parent, SendId};
 use podbell_core::rules::rule::Destination;
 use podbell_core::series::EpisodeKey;
+use podbell_core::step::WorkloadKey;
 use podbell_core::step::decision::Decision;
 use podbell_core::step::{SeriesRow, State, TargetState, Writes};
 use podbell_core::time::Time;
@@ -69,6 +70,8 @@ pub struct Batch {
     pub(crate) held: Vec<(Destination, String, Option<String>)>,
     /// States of sources, as JSON.
     pub(crate) sources: Vec<(Arc<str>, String)>,
+    /// What is known of the rollouts of workloads, as JSON; `None`: nothing any more.
+    pub(crate) rollouts: Vec<(WorkloadKey, Option<String>)>,
     /// New notices.
     pub(crate) notices: Vec<NoticeRow>,
     /// Renamed destinations: from, to. Applied before all fields below.
@@ -298,6 +301,9 @@ impl Batch {
             if let Some(source) = state.source(name) {
                 self.sources.push((name.clone(), json(source)?));
             }
+        }
+        for key in &writes.rollouts {
+            self.rollouts.push((key.clone(), state.rollouts(key).map(json).transpose()?));
         }
         if writes.daily {
             self.add_days(state)?;

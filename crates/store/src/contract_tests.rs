@@ -1,5 +1,6 @@
 //! What every adapter must do. An adapter is tested by one line at the end of this file.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::{
@@ -9,10 +10,11 @@ use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
 use podbell_core::outbox::{Content, Delivery, DeliveryId, DeliveryState, Health, SendId};
+use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
 use podbell_core::rules::rule::Destination;
 use podbell_core::series::{EpisodeKey, SeriesId};
-use podbell_core::step::{SeriesRow, TargetState};
+use podbell_core::step::{SeriesRow, TargetState, WorkloadKey};
 use podbell_core::time::Time;
 
 const NOW: Time = Time::from_millis(1_800_000_000_000);
@@ -156,6 +158,29 @@ fn what_was_committed_is_loaded_by_the_next_process(location: &Location) {
     assert_eq!(writer.bodies(&[SendId(7)]).unwrap()[&SendId(7)], b"body 7");
 }
 
+fn rollouts_are_loaded_shown_and_forgotten(location: &Location) {
+    let known = r#"{"hash":["abcd",1800000000000],"template":{"revision":"2","images":["web:v5"]},
+        "last":[{"at":1700000000000},{"at":1800000000000,"before":["web:v4"],"after":["web:v5"]}]}"#;
+    let (web, api): (WorkloadKey, WorkloadKey) = ((web(), "web".into()), (web(), "api".into()));
+    let mut writer = open(location);
+    let rollouts = vec![(web.clone(), Some(known.to_owned())), (api.clone(), Some("{\"last\":[]}".to_owned()))];
+    writer.commit(&Batch { rollouts, ..at(1) }).unwrap();
+    drop(writer);
+    let mut writer = open(location);
+    let loaded: BTreeMap<WorkloadKey, Rollouts> = writer.load().unwrap().state.rollouts.into_iter().collect();
+    assert_eq!(loaded.keys().collect::<Vec<_>>(), [&api, &web]);
+    assert_eq!(loaded[&web], serde_json::from_str(known).unwrap());
+    let mut reader = location.reader().unwrap();
+    let shown = reader.snapshot().unwrap().rollouts(&web.0, after(60)).unwrap();
+    let images: Vec<_> = shown.iter().map(|one| (&*one.workload, one.rollout.images())).collect();
+    assert_eq!(images, [("web", Some("web:v4 → web:v5".to_owned()))], "those of the last day");
+    writer.commit(&Batch { rollouts: vec![(web.clone(), None)], ..at(2) }).unwrap();
+    writer.reconnect().unwrap();
+    let left: Vec<WorkloadKey> = writer.load().unwrap().state.rollouts.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(left, [api]);
+    assert!(reader.snapshot().unwrap().rollouts(&web.0, after(60)).unwrap().is_empty());
+}
+
 fn a_batch_is_written_whole_or_not_at_all(location: &Location) {
     let mut writer = open(location);
     writer.commit(&told(1)).unwrap();
@@ -285,6 +310,7 @@ macro_rules! adapter {
             a_notice_or_a_body_that_must_be_there_and_is_not_is_damage,
             a_send_keeps_its_message_id_over_a_start_and_new_ones_have_others,
             a_store_has_one_writer,
+            rollouts_are_loaded_shown_and_forgotten,
         );
     };
     ($adapter:ident, $new:expr, $($test:ident,)*) => {

@@ -115,6 +115,7 @@ pub(crate) mod tests {
             status: None,
             affected: 0,
             unacknowledged: None,
+            follows: None,
         }
     }
 

@@ -18,6 +18,7 @@ use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
 use podbell_core::notice::Notice;
 use podbell_core::outbox::{DeliveryPhase, Health};
+use podbell_core::rollout::RolloutOf;
 use podbell_core::rules::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::step::decision::Decision;
@@ -240,6 +241,9 @@ pub trait ServiceQueries {
 pub trait EventQueries {
     /// The events that a service shows, and those that it showed within the last day.
     fn seen(&self, target: &Target) -> Result<Vec<Seen>, StoreError>;
+
+    /// The rollouts of a service's workloads within the last day, the oldest first.
+    fn rollouts(&self, target: &Target, now: Time) -> Result<Vec<RolloutOf>, StoreError>;
 
     /// Warnings that were there when podbell first read their service and did not happen again, the newest first: of
     /// all services, or of these.

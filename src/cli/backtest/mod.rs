@@ -268,6 +268,7 @@ fn feed(source: &FileConfig, poll: RecordedPoll, sets: &mut [Backtest]) {
             SourceEvent::Polled { target, at, events } => set.poll(target, Ok(events), *at),
             SourceEvent::Failed { target, at, error } => set.poll(target, Err(error), *at),
             SourceEvent::Health { at, reports } => set.health(reports, *at),
+            SourceEvent::Templates { at, reports } => set.templates(reports, *at),
             // A recording contains nothing else.
             _ => {}
         }

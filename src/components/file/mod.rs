@@ -83,6 +83,10 @@ impl FileConfig {
                 let reports = health.into_iter().map(|one| one.report(&target)).collect();
                 SourceEvent::Health { at, reports }
             }
+            Recorded::Templates(templates) => {
+                let reports = templates.into_iter().map(|one| one.report(&target)).collect();
+                SourceEvent::Templates { at, reports }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! {"at": "2026-01-01 19:18:00", "cluster": "cls-1", "service": "web", "eventList": [...]}
 //! {"at": "2026-01-01 19:19:00", "error": "timeout"}
 //! {"at": "2026-01-01 19:19:05", "service": "web", "health": [{"kind": "Deployment", "name": "web", "wanted": 3, "ready": 2}]}
+//! {"at": "2026-01-01 19:19:06", "service": "web", "templates": [{"kind": "Deployment", "name": "web", "revision": "2", "images": ["web:v5"]}]}
 //! ```
 //!
 //! Read line by line, so that a recording may be larger than memory. A single answer of the API, a bare list of
@@ -23,6 +24,7 @@ use crate::sources::event_list::{self as answer, AnswerError, Entries};
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::{Event, Target};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
+use podbell_core::rollout::{Template, TemplateReport};
 use podbell_core::time::Time;
 
 /// The longest line, and the longest single answer, in bytes.
@@ -59,6 +61,8 @@ pub enum Recorded {
     Error(String),
     /// The health of workloads, of those that changed.
     Health(Vec<RecordedHealth>),
+    /// What workloads run, of those that changed.
+    Templates(Vec<RecordedTemplate>),
 }
 
 impl Recorded {
@@ -66,7 +70,7 @@ impl Recorded {
     pub fn list(&self) -> Option<&[Event<'static>]> {
         match self {
             Self::List(events) => Some(events),
-            Self::Error(_) | Self::Health(_) => None,
+            Self::Error(_) | Self::Health(_) | Self::Templates(_) => None,
         }
     }
 }
@@ -112,6 +116,36 @@ impl RecordedHealth {
         let Self { kind, name, wanted, ready, rolling_out, deleted } = self;
         let health = wanted.map(|wanted| Health { wanted, ready, rolling_out });
         HealthReport { target: target.clone(), kind, name, health, deleted }
+    }
+}
+
+/// What a workload runs, in a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordedTemplate {
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The revision of its template.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// Its images.
+    #[serde(default)]
+    pub images: Vec<String>,
+}
+
+impl RecordedTemplate {
+    /// As it is recorded.
+    pub(crate) fn new(report: &TemplateReport) -> Self {
+        let TemplateReport { kind, name, template: Template { revision, images }, .. } = report;
+        Self { kind: *kind, name: name.clone(), revision: revision.clone(), images: images.clone() }
+    }
+
+    /// As a source reports it.
+    pub(crate) fn report(self, target: &Target) -> TemplateReport {
+        let Self { kind, name, revision, images } = self;
+        TemplateReport { target: target.clone(), kind, name, template: Template::new(&revision, images) }
     }
 }
 
@@ -169,6 +203,7 @@ struct Line<'a> {
     event_list: Option<Entries<'a>>,
     error: Option<String>,
     health: Option<Vec<RecordedHealth>>,
+    templates: Option<Vec<RecordedTemplate>>,
 }
 
 /// Reads a recording poll by poll. After an error it ends.
@@ -247,8 +282,9 @@ impl<R: BufRead> Recording<R> {
         if self.last.is_some_and(|last| at < last) {
             return Err(self.wrong("earlier than the line before: a recording is in time order"));
         }
-        let outcome = match (line.event_list, line.error, line.health) {
-            (Some(entries), None, None) => {
+        let said = (line.event_list, line.error, line.health, line.templates);
+        let outcome = match said {
+            (Some(entries), None, None, None) => {
                 let mut list = entries.understand(&mut self.clock).into_owned();
                 if list.events.is_empty() && list.skipped > 0 {
                     list = kubectl::of_entries(text).unwrap_or(list);
@@ -256,11 +292,13 @@ impl<R: BufRead> Recording<R> {
                 self.skip(list.skipped);
                 Recorded::List(list.events)
             }
-            (None, Some(error), None) => Recorded::Error(error),
-            (None, None, Some(health)) => Recorded::Health(health),
-            (Some(_), Some(_), None) => return Err(self.wrong("eventList and error exclude each other")),
-            (_, _, Some(_)) => return Err(self.wrong("health stands in a line of its own")),
-            (None, None, None) => return Err(self.wrong("neither eventList nor error")),
+            (None, Some(error), None, None) => Recorded::Error(error),
+            (None, None, Some(health), None) => Recorded::Health(health),
+            (None, None, None, Some(templates)) => Recorded::Templates(templates),
+            (Some(_), Some(_), None, None) => return Err(self.wrong("eventList and error exclude each other")),
+            (_, _, Some(_), _) => return Err(self.wrong("health stands in a line of its own")),
+            (_, _, None, Some(_)) => return Err(self.wrong("templates stand in a line of their own")),
+            (None, None, None, None) => return Err(self.wrong("neither eventList nor error")),
         };
         self.last = Some(at);
         let scope = Scope { cluster: line.cluster, namespace: line.namespace, service: line.service };
@@ -422,6 +460,8 @@ struct WrittenPoll<'a> {
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<&'a [RecordedHealth]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    templates: Option<&'a [RecordedTemplate]>,
 }
 
 /// Writes one poll as a line. Times lose their fractions of a second. A zone that puts its clocks back loses an
@@ -438,11 +478,15 @@ pub fn write_poll(output: &mut impl Write, poll: &RecordedPoll, clock: &WallCloc
             .map(|events| events.iter().map(|event| WrittenEvent::new(event, clock)).collect()),
         error: match &poll.outcome {
             Recorded::Error(error) => Some(error),
-            Recorded::List(_) | Recorded::Health(_) => None,
+            _ => None,
         },
         health: match &poll.outcome {
             Recorded::Health(health) => Some(health),
-            Recorded::List(_) | Recorded::Error(_) => None,
+            _ => None,
+        },
+        templates: match &poll.outcome {
+            Recorded::Templates(templates) => Some(templates),
+            _ => None,
         },
     };
     serde_json::to_writer(&mut *output, &written)?;

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::sources::SourceEvent;
 use podbell_core::event::{Level, Target};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
+use podbell_core::rollout::{Template, TemplateReport};
 use podbell_core::time::Time;
 
 /// How long the first list waits for the lists of pods and their owners, which tell the services of workloads.
@@ -44,6 +45,17 @@ struct Meta {
     name: String,
     namespace: String,
     generation: u64,
+    annotations: Annotations,
+}
+
+/// The annotations that count the revisions of a template.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "deployment.kubernetes.io/revision")]
+    deployment: String,
+    #[serde(rename = "deprecated.daemonset.template.generation")]
+    daemon_set: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,6 +64,25 @@ struct Spec {
     replicas: Option<u32>,
     paused: bool,
     update_strategy: Strategy,
+    template: PodTemplate,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PodTemplate {
+    spec: PodSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PodSpec {
+    containers: Vec<Container>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    image: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,6 +116,16 @@ struct Status {
 impl Object {
     fn read(object: &RawValue) -> Option<Self> {
         serde_json::from_str(object.get()).ok().filter(|object: &Self| !object.metadata.name.is_empty())
+    }
+
+    /// What the workload runs.
+    fn template(&self, kind: WorkloadKind) -> Template {
+        let revision = match kind {
+            WorkloadKind::Deployment => &self.metadata.annotations.deployment,
+            WorkloadKind::StatefulSet => &self.status.update_revision,
+            WorkloadKind::DaemonSet => &self.metadata.annotations.daemon_set,
+        };
+        Template::new(revision, self.spec.template.spec.containers.iter().map(|one| one.image.clone()))
     }
 
     /// How the workload is. What counts as the end of a rollout is what `kubectl rollout status` waits for.
@@ -147,6 +188,8 @@ type Reported = HashMap<Place, Known>;
 struct Known {
     target: Target,
     health: Health,
+    /// What it runs, as a hash: that is told when it changes.
+    template: u64,
     /// That its rollout stalls.
     stalled: Option<StateSignal>,
     /// Since when no pod of it is ready, though some should be and no rollout is under way.
@@ -199,6 +242,7 @@ impl Keeper {
     async fn page(&mut self, items: &[Box<RawValue>], last: bool) {
         let objects: Vec<Object> = items.iter().filter_map(|item| Object::read(item)).collect();
         self.shown.extend(objects.iter().map(Object::key));
+        self.watch.templates(&objects, &self.reported).await;
         let mut reports = self.watch.reports(objects, &mut self.reported);
         if last {
             let gone = self.reported.extract_if(|key, _| !self.shown.contains(key));
@@ -217,7 +261,9 @@ impl Keeper {
     }
 
     async fn changed(&mut self, object: &RawValue) {
-        let reports = self.watch.reports(Object::read(object).into_iter().collect(), &mut self.reported);
+        let objects: Vec<Object> = Object::read(object).into_iter().collect();
+        self.watch.templates(&objects, &self.reported).await;
+        let reports = self.watch.reports(objects, &mut self.reported);
         self.watch.send(reports).await;
     }
 
@@ -318,11 +364,31 @@ impl WorkloadWatch {
             }
             let none_ready_since =
                 object.none_ready_since(health, before.map(|before| before.none_ready_since), clock::now());
-            let known = Known { target, health, stalled: object.stalled(self.kind), none_ready_since };
+            let (template, stalled) = (hash(&object.template(self.kind)), object.stalled(self.kind));
+            let known = Known { target, health, template, stalled, none_ready_since };
             self.signal(&place, &known);
             reported.insert(place, known);
         }
         reports
+    }
+
+    /// Reports what workloads run, where that is new or has changed, before their health: an incident may follow from it.
+    async fn templates(&self, objects: &[Object], reported: &Reported) {
+        let is_new = |object: &&Object| {
+            let (place, template) = (object.key(), hash(&object.template(self.kind)));
+            reported.get(&place).is_none_or(|known| known.template != template)
+        };
+        let report = |object: &Object| {
+            let (namespace, name) = object.key();
+            let (target, template) = (self.target(&namespace, &name), object.template(self.kind));
+            TemplateReport { target, kind: self.kind, name, template }
+        };
+        let room = MOST_WORKLOADS.saturating_sub(reported.len());
+        let reports: Vec<TemplateReport> = objects.iter().filter(is_new).take(room).map(report).collect();
+        if !reports.is_empty() {
+            // The receiver is gone only when the process ends.
+            let _ = self.events.send(SourceEvent::Templates { at: clock::now(), reports }).await;
+        }
     }
 
     fn report(&self, target: Target, place: &Place, health: Option<Health>) -> HealthReport {
@@ -364,6 +430,16 @@ impl WorkloadWatch {
             let _ = self.events.send(SourceEvent::Health { at: clock::now(), reports }).await;
         }
     }
+}
+
+/// A template in 64 bits: a workload's images may be long, and only whether they changed is asked.
+fn hash(template: &Template) -> u64 {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    for part in template.images.iter().chain([&template.revision]) {
+        hash.update(part.as_bytes());
+        hash.update(&[0]);
+    }
+    hash.digest()
 }
 
 #[cfg(test)]

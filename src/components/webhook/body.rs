@@ -119,6 +119,10 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
             "reason": name(&end.reason), "obj_type": name(&end.obj_type), "obj_name": name(&end.obj_name),
             "at": rfc3339(end.at),
         })),
+        "rollout": story.rollout.as_ref().map(|followed| json!({
+            "at": rfc3339(followed.rollout.at), "after_seconds": followed.after_seconds,
+            "before": names(&followed.rollout.before), "after": names(&followed.rollout.after),
+        })),
         "closed_because": story.closed_because.as_deref().map(name),
         "blind": story.blind.iter().take(MOST_LISTED).map(|(from, until)| json!({
             "from": rfc3339(*from), "until": rfc3339(*until),

@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::access::Visitor;
 use super::words::PageTexts;
 use podbell_core::message::{Block, Phrases, Span, Style, one_line};
+use podbell_core::rollout::RolloutOf;
 use podbell_core::rules::Severity;
 use podbell_core::time::Time;
 use podbell_core::timeline::Timeline;
@@ -193,6 +194,22 @@ impl Context<'_> {
             @if !small {
                 div.axis aria-hidden="true" {
                     span { (self.say().at(line.from)) } span { (self.say().at(middle)) } span { (self.words.now()) }
+                }
+            }
+        }
+    }
+
+    /// The rollouts of a day, below its chart.
+    pub(super) fn rollouts(&self, rollouts: &[RolloutOf]) -> Markup {
+        html! {
+            @if !rollouts.is_empty() {
+                ul.plain.rollouts {
+                    @for RolloutOf { workload, rollout } in rollouts {
+                        li.small {
+                            "🚀 " (self.words.rollout_at(&self.say().at(rollout.at))) (self.say().colon()) (data(workload))
+                            @if let Some(images) = rollout.images() { " · " (data(&images)) }
+                        }
+                    }
                 }
             }
         }

@@ -32,13 +32,14 @@ pub(super) fn view(cx: &Context<'_>, detail: &Detail) -> Markup {
             @if !detail.timelines.is_empty() {
                 section aria-labelledby="h-day" {
                     h2 #h-day { (words.last_day()) }
-                    @for (target, line) in &detail.timelines {
+                    @for (target, line, rollouts) in &detail.timelines {
                         figure.day {
                             figcaption {
                                 a href=(service_path(cx, target)) { (data(&format!("{}/{}", target.namespace, target.service))) }
                                 " " span.small { (cx.day(line)) }
                             }
                             (cx.timeline(line, Size::Large))
+                            (cx.rollouts(rollouts))
                         }
                     }
                 }

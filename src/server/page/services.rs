@@ -82,6 +82,7 @@ pub(super) fn one(cx: &Context<'_>, detail: &ServiceDetail) -> Markup {
         section aria-labelledby="h-day" {
             h2 #h-day { (words.last_day()) }
             figure.day { figcaption.small { (cx.day(&detail.timeline)) } (cx.timeline(&detail.timeline, Size::Large)) }
+            (cx.rollouts(&events.rollouts))
         }
         section aria-labelledby="h-open" {
             h2 #h-open { (words.incidents()) }

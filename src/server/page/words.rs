@@ -23,6 +23,7 @@ translations! {
     token_where: "One of the tokens of podbell.yaml (server: tokens).", "podbell.yaml 中 server: tokens 列出的令牌之一。";
     wrong_token: "This token is not known.", "令牌无效。";
     too_many: "Too many wrong tokens. Wait a minute.", "错误次数过多，请稍候一分钟。";
+    rollout_at(at): "Rollout at {at}", "{at} 发布";
     refresh: "Refresh", "刷新";
     live: "live", "实时";
     open: "Open", "未恢复";

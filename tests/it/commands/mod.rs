@@ -2,5 +2,5 @@
 
 mod answers;
 mod language;
-mod queries;
+pub mod queries;
 mod terminal;

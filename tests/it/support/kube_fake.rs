@@ -61,6 +61,8 @@ struct Inner {
     /// Of events: version, kind of change, object.
     history: Vec<(u64, &'static str, Value)>,
     pods: Vec<Value>,
+    /// Every state that deployments had, in the order of their versions.
+    deployments: Vec<Value>,
     token: String,
     moods: VecDeque<Mood>,
     refusals: VecDeque<Refusal>,
@@ -160,6 +162,15 @@ impl Fake {
 
     pub fn pods(&self, pods: Vec<Value>) {
         self.with(|inner| inner.pods = pods);
+    }
+
+    /// Writes a deployment, new or anew.
+    pub fn deployment(&self, mut object: Value) {
+        self.with(|inner| {
+            inner.version += 1;
+            object["metadata"]["resourceVersion"] = json!(inner.version.to_string());
+            inner.deployments.push(object);
+        });
     }
 
     pub fn moods(&self, moods: &[Mood]) {
@@ -280,11 +291,41 @@ async fn serve(
                 .to_string()
                 .into_response()
         }
+        ("deployments", false) => {
+            let inner = inner.lock().unwrap();
+            let newest: BTreeMap<&str, &Value> =
+                inner.deployments.iter().map(|one| (text(&one["metadata"]["name"]), one)).collect();
+            json!({"metadata": {"resourceVersion": inner.version.to_string()}, "items": newest.values().collect::<Vec<_>>()})
+                .to_string()
+                .into_response()
+        }
+        ("deployments", true) if !query.contains_key("sendInitialEvents") => deployments(inner, &changed, &query),
         (_, false) => json!({"metadata": {"resourceVersion": "1"}, "items": null}).to_string().into_response(),
         (_, true) if query.contains_key("sendInitialEvents") => refusal(422, "Invalid"),
         // Nothing ever happens to other objects.
         (_, true) => others(&query),
     }
+}
+
+/// A watch of deployments, for as long as somebody reads it.
+fn deployments(inner: Arc<Mutex<Inner>>, changed: &watch::Sender<u64>, query: &BTreeMap<String, String>) -> Response {
+    let version = |one: &Value| text(&one["metadata"]["resourceVersion"]).parse::<u64>().unwrap();
+    let from = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
+    let lines = futures_util::stream::unfold((changed.subscribe(), from), move |(mut turns, from)| {
+        let inner = inner.clone();
+        async move {
+            loop {
+                turns.mark_unchanged();
+                let next = inner.lock().unwrap().deployments.iter().find(|one| version(one) > from).cloned();
+                if let Some(one) = next {
+                    let line = Bytes::from(line("MODIFIED", &one));
+                    return Some((Ok::<_, std::io::Error>(line), (turns, version(&one))));
+                }
+                turns.changed().await.ok()?;
+            }
+        }
+    });
+    Response::new(Body::from_stream(lines))
 }
 
 /// A watch that ends in its time.

@@ -55,6 +55,7 @@ pub fn story() -> Story {
         affected: Vec::new(),
         affected_count: 0,
         pod: None,
+        rollout: None,
         closed_because: None,
         mute_over: None,
         unacknowledged_seconds: None,

@@ -15,6 +15,7 @@ use super::registry::{Parse, Spec};
 use super::{Query, page, pages};
 use crate::event::{Event, Level, Target};
 use crate::message::{self, Block, Message, Span, words};
+use crate::rollout::RolloutOf;
 use crate::time::Time;
 use crate::translations::Phrase;
 use crate::workload;
@@ -23,6 +24,8 @@ use crate::workload;
 const MOST_TEXT: usize = 160;
 /// How many incidents of a service are listed.
 const MOST_INCIDENTS: usize = 5;
+/// How many of the newest rollouts of a service are listed.
+const MOST_ROLLOUTS: usize = 3;
 
 /// Which events are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +158,8 @@ pub struct Events {
     pub normal: u64,
     /// How many pages there are.
     pub pages: u32,
+    /// The rollouts of its workloads within the last day, the oldest first.
+    pub rollouts: Vec<RolloutOf>,
     /// When the service was last read.
     pub read_at: Option<Time>,
     /// Since when the service cannot be read.
@@ -167,7 +172,18 @@ impl Events {
         let (rows, normal) = rows(seen, &ask, &incidents, now);
         let (pages, shown) = page(&rows, ask.page);
         let (all, rows) = (rows.len() as u64, shown.to_vec());
-        Self { place, ask, incidents, rows, all, normal, pages, read_at: None, failing_since: None }
+        Self {
+            place,
+            ask,
+            incidents,
+            rows,
+            all,
+            normal,
+            pages,
+            rollouts: Vec::new(),
+            read_at: None,
+            failing_since: None,
+        }
     }
 
     pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
@@ -177,6 +193,8 @@ impl Events {
             blocks.push(formatter.line(format!("⚠️ {}", texts.unreadable_since(&formatter.say.at(since)))));
         }
         if self.ask.page == 1 {
+            let newest = self.rollouts.iter().rev().take(MOST_ROLLOUTS).rev();
+            blocks.extend(newest.map(|one| formatter.rollout(&one.workload, &one.rollout)));
             blocks.extend(self.incidents.iter().take(MOST_INCIDENTS).map(|brief| brief.line(formatter)));
         }
         for row in &self.rows {

@@ -4,6 +4,7 @@
 use crate::message::{self, Block, Message, Phrases, Span, Style};
 use crate::mute::{Author, Mute, Muted};
 use crate::notice::NoticeKind;
+use crate::rollout::Rollout;
 use crate::rules::rule::Severity;
 use crate::time::Time;
 use crate::translations::answers::AnswerTexts;
@@ -135,6 +136,17 @@ impl<'a> AnswerFormatter<'a> {
     }
 
     /// What a list leaves out, if anything.
+    /// "🚀 10:00 rollout of web: web:v4 → web:v5".
+    pub(super) fn rollout(&self, workload: &str, rollout: &Rollout) -> Block {
+        let at = self.say.at(rollout.at);
+        let mut spans = vec![message::words("🚀 ")];
+        match rollout.images() {
+            Some(images) => spans.extend(self.fill(&self.texts.rollout_of_images(&at), &[workload, &images])),
+            None => spans.extend(self.fill(&self.texts.rollout_of(&at), &[workload])),
+        }
+        Block::Line(spans)
+    }
+
     pub(super) fn more(&self, more: u64) -> Option<Block> {
         (more > 0).then(|| Block::Small(vec![message::words(self.say.more(more))]))
     }

@@ -14,6 +14,7 @@ use crate::incident::hold::Held;
 use crate::message::{self, Block, Message, Span, Style, words};
 use crate::notice::NoticeKind;
 use crate::outbox::DeliveryPhase;
+use crate::rollout::RolloutOf;
 use crate::rules::rule::Destination;
 use crate::step::decision::{Claimed, Decision, Effect, Verdict};
 use crate::time::Time;
@@ -51,6 +52,8 @@ pub struct Why {
     pub brief: Brief,
     /// The changes that joined it and that the reader may see.
     pub changes: Trail,
+    /// The rollout that it opened soon after.
+    pub rollout: Option<RolloutOf>,
     /// The destinations whose notices are held back, and by what.
     pub held: Vec<(Destination, Held)>,
     /// Who is told next if nobody acknowledges it, and when.
@@ -81,7 +84,7 @@ impl Why {
         let worse: Vec<Time> =
             told.iter().filter(|told| told.kind == NoticeKind::Escalated).map(|told| told.at).collect();
         let changes = Trail::new(decisions, Some(brief.id), &worse, page, PAGE);
-        Self { brief, changes, held, next_step: None, told }
+        Self { brief, changes, rollout: None, held, next_step: None, told }
     }
 
     pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
@@ -108,6 +111,7 @@ impl Why {
             formatter.filled(texts.rule_decided(), &[&self.brief.rule.name]),
             formatter.line(if sent == 0 { texts.told_nobody().to_owned() } else { texts.told_so_often(sent) }),
         ];
+        blocks.extend(self.rollout.iter().map(|one| formatter.rollout(&one.workload, &one.rollout)));
         for (to, held) in &self.held {
             let mut spans = vec![words("🤫 "), message::data(to), words(formatter.say.colon())];
             spans.extend(held_by(held, formatter));
@@ -148,6 +152,7 @@ fn effect(effect: Effect, formatter: &AnswerFormatter<'_>) -> String {
     match effect {
         Effect::SeenElsewhere => formatter.texts.seen_elsewhere().to_owned(),
         Effect::Gathers { have, need } => formatter.texts.gathers(have, need),
+        Effect::TooYoung { until } => formatter.texts.too_young(&formatter.say.at(until)),
         Effect::Waits => formatter.texts.waits().to_owned(),
         Effect::Over => formatter.texts.was_over().to_owned(),
         Effect::Opened => formatter.texts.opened().to_owned(),

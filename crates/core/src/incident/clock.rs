@@ -36,6 +36,7 @@ impl Incident {
             status,
             affected: _,
             unacknowledged,
+            follows,
         } = self;
         if let Phase::Resolved { at } = phase {
             at.carry(by);
@@ -49,6 +50,7 @@ impl Incident {
         for at in own.chain(blind).chain(acknowledged).chain(ended_by).chain(since).chain(unacknowledged) {
             at.carry(by);
         }
+        follows.iter_mut().for_each(|(_, rollout)| rollout.clock_set(by));
         runs.iter_mut().for_each(|run| run.clock_set(by));
         for (_, notifications) in notifications {
             if let Some(told) = &mut notifications.told {

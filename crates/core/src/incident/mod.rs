@@ -24,6 +24,7 @@ use super::enrichment::PodState;
 use super::event::{Event, Target};
 use super::health::Status;
 use super::mute::Acknowledged;
+use super::rollout::Rollout;
 use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::series::EpisodeKey;
 use super::time::Time;
@@ -35,7 +36,7 @@ use notification_state::NotificationState;
 use packed::Packed;
 use standing::{EndedBy, Shows, Signs};
 use unacknowledged::Unacknowledged;
-use window::{Occurrences, Run};
+use window::{Gathered, Happened, Occurrences, Run};
 
 /// How long a trouble that has lasted long enough waits for the good read that confirms it.
 const READ_WITHIN: Duration = Duration::from_secs(3600);
@@ -125,6 +126,9 @@ pub struct Incident {
     /// How far the steps of its rule's `unacknowledged` have come; `None` once they are over.
     #[serde(default)]
     pub unacknowledged: Option<Unacknowledged>,
+    /// The rollout of its workload that it opened soon after, and how soon.
+    #[serde(default)]
+    pub follows: Option<(Duration, Rollout)>,
 }
 
 /// A change that is about to join an incident.
@@ -146,6 +150,8 @@ pub(crate) struct Joining<'a> {
     pub late: bool,
     /// Whether what they report had ended when it was written.
     pub over: bool,
+    /// When its object came to be, by podbell's clock; `None`: long ago, or it is unknown.
+    pub born: Option<Time>,
     /// Whether they join an open incident.
     pub open: bool,
     /// Whether the source would show the event that ends such a trouble: then only a standing trouble counts as
@@ -191,11 +197,13 @@ impl Incident {
             status: None,
             affected: 0,
             unacknowledged: None,
+            follows: None,
         }
     }
 
-    /// Takes in a change at `now`: opens or reopens the incident, or notes that it got worse.
-    pub(crate) fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) {
+    /// Takes in a change at `now`: opens or reopens the incident, or notes that it got worse. Returns from when on the
+    /// change counts, if its object is too young.
+    pub(crate) fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) -> Option<Time> {
         if self.targets.len() < MOST_TARGETS {
             insert_sorted(&mut self.targets, joining.target.clone());
         }
@@ -205,7 +213,7 @@ impl Incident {
             }
         }
         if joining.new == 0 {
-            return;
+            return None;
         }
         if self.shape.is_none() && self.workload != joining.workload {
             let named = self.group.iter().any(|(field, value)| *field == Field::Workload && value != joining.workload);
@@ -224,10 +232,28 @@ impl Incident {
                 if joining.end_is_shown && super::reports::of(joining.event).is_some_and(|report| report.end_is_said) {
                     open_when.lasts = None;
                 }
-                if window::gather(&mut self.recent, &mut self.runs, object, joining.times, open_when) {
-                    self.open(rule, now);
+                let settles_at = open_when.settled.and_then(|age| Some(joining.born?.plus(age)));
+                let happened = Happened { object, occurrences: joining.times, settles_at };
+                match window::gather(&mut self.recent, &mut self.runs, happened, open_when) {
+                    Gathered::Opens => self.open(rule, now),
+                    Gathered::Waits => {}
+                    Gathered::TooYoung(until) => return Some(until),
                 }
             }
+        }
+        None
+    }
+
+    /// When it will be known whether an object fails that is too young to count.
+    pub(crate) fn settles_at(&self) -> Option<Time> {
+        window::settles_at(&self.runs)
+    }
+
+    /// Objects are old enough now, and whether they still fail is known: what they did before counts or is forgotten.
+    /// It opens if that is enough.
+    pub(crate) fn settle(&mut self, rule: &RuleSettings, still_fail: bool, now: Time) {
+        if window::settle(&mut self.recent, &mut self.runs, still_fail, rule.open_when, now) {
+            self.open(rule, now);
         }
     }
 

@@ -4,7 +4,7 @@ use super::details::OBJECT_MEMORY;
 use super::notification_state::Due;
 use super::{Details, Incident, Sighting, Topic};
 use crate::health::Status;
-use crate::notice::{NoticeKind, Story};
+use crate::notice::{FollowedRollout, NoticeKind, Story};
 use crate::rules::rule::{Field, RuleSettings};
 use crate::time::Time;
 
@@ -53,6 +53,10 @@ impl Incident {
                 _ => 0,
             },
             status: self.status,
+            rollout: self
+                .follows
+                .as_ref()
+                .map(|(after, rollout)| FollowedRollout { after_seconds: after.as_secs(), rollout: rollout.clone() }),
             ended_by: self.ended_by_event().filter(|_| due.kind == NoticeKind::Resolved).cloned(),
             affected: self.details.affected.named(MOST_AFFECTED),
             affected_count: self.affected.into(),

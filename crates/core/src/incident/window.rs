@@ -61,64 +61,171 @@ pub struct Run {
     since: Time,
     /// Its newest occurrences, ascending.
     times: Vec<Time>,
+    /// When the object is old enough for `settled`. Never later than was first thought: what goes on grows old.
+    #[serde(default)]
+    settles_at: Option<Time>,
+    /// Its newest occurrences before that. They count as soon as it is known that it still fails then.
+    #[serde(default)]
+    early: Vec<Time>,
 }
 
 impl Run {
+    fn new(object: u32, since: Time, settles_at: Option<Time>) -> Self {
+        Self { object, since, times: Vec::new(), settles_at, early: Vec::new() }
+    }
+
+    /// Its newest occurrence, counted or not.
+    fn newest(&self) -> Option<Time> {
+        self.times.last().max(self.early.last()).copied()
+    }
+
     /// The clock was set.
     pub(super) fn clock_set(&mut self, by: Jump) {
-        self.times.iter_mut().chain([&mut self.since]).for_each(|at| at.carry(by));
+        let times = self.times.iter_mut().chain(&mut self.early);
+        times.chain([&mut self.since]).chain(&mut self.settles_at).for_each(|at| at.carry(by));
     }
+}
+
+/// What occurred to which object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Happened {
+    /// A hash of the object.
+    pub object: u32,
+    /// When it happened.
+    pub occurrences: Occurrences,
+    /// When the object is old enough for `settled`; `None`: it is, or its age is unknown.
+    pub settles_at: Option<Time>,
+}
+
+/// What new occurrences mean for an incident that is not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gathered {
+    /// `open_when` is met.
+    Opens,
+    /// It is not met yet.
+    Waits,
+    /// They do not count before this moment, because their object is too young.
+    TooYoung(Time),
 }
 
 /// Adds occurrences of an object and returns whether `open_when` is met. Keeps only what can still matter.
-pub(crate) fn gather(
-    recent: &mut Vec<Time>,
-    runs: &mut Vec<Run>,
-    object: u32,
-    occurrences: Occurrences,
-    open_when: OpenWhen,
-) -> bool {
-    let whole = match open_when.per {
-        Per::Group => open_when.count,
-        Per::Object => None,
+pub(crate) fn gather(recent: &mut Vec<Time>, runs: &mut Vec<Run>, happened: Happened, open_when: OpenWhen) -> Gathered {
+    let Happened { object, occurrences, settles_at } = happened;
+    forget_old(runs, occurrences.last, open_when);
+    let of_group =
+        |recent: &mut Vec<Time>| opens(open_when.per == Per::Group && counted(recent, occurrences, open_when));
+    let (Some(first), Some(_)) = (occurrences.deciding(1).next(), occurrences.deciding(1).last()) else {
+        return of_group(recent);
     };
-    let counted = whole.is_some_and(|count| add(recent, occurrences, count, open_when.within));
-    if open_when.lasts.is_none() && open_when.per == Per::Group {
-        return counted;
+    let settles_at = settles_at.filter(|at| open_when.settled.is_some() && occurrences.last < *at);
+    let needs_run = open_when.lasts.is_some() || open_when.per == Per::Object || settles_at.is_some();
+    let at = runs.iter().position(|run| run.object == object).or_else(|| {
+        (needs_run && runs.len() < MOST_RUNS).then(|| {
+            runs.push(Run::new(object, first, settles_at));
+            runs.len() - 1
+        })
+    });
+    let Some(run) = at.and_then(|at| runs.get_mut(at)) else {
+        // Without a place for the object, nothing of it is held back.
+        return of_group(recent);
+    };
+    run.since = run.since.min(first);
+    let lasts = open_when.lasts.is_some_and(|lasts| occurrences.last.since(run.since) >= lasts);
+    if let Some(until) = run.settles_at.filter(|at| occurrences.last < *at) {
+        run.hold(occurrences, open_when);
+        return if lasts { Gathered::Opens } else { Gathered::TooYoung(until) };
     }
-    run(runs, object, occurrences, open_when) || counted
+    run.settles_at = None;
+    let early = std::mem::take(&mut run.early);
+    let times = match open_when.per {
+        Per::Group => &mut *recent,
+        Per::Object => &mut run.times,
+    };
+    times.extend(early);
+    let counted = counted(times, occurrences, open_when);
+    // Keep the newest occurrence: it shows that the run goes on.
+    if run.newest().is_none_or(|last| last < occurrences.last) {
+        run.keep(occurrences.last, open_when.per);
+    }
+    opens(counted || lasts)
 }
 
-/// The same for the count of one object.
-fn run(runs: &mut Vec<Run>, object: u32, occurrences: Occurrences, open_when: OpenWhen) -> bool {
-    let gap = RUN_GAP.max(open_when.within);
-    runs.retain(|run| run.times.last().is_some_and(|last| occurrences.last.since(*last) <= gap));
-    let first = occurrences.deciding(1).next();
-    let (Some(first), Some(_)) = (first, occurrences.deciding(1).last()) else { return false };
-    let at = match runs.iter().position(|run| run.object == object) {
-        Some(at) => at,
-        None if runs.len() >= MOST_RUNS => return false,
-        None => {
-            runs.push(Run { object, since: first, times: Vec::new() });
-            runs.len() - 1
+fn opens(met: bool) -> Gathered {
+    if met { Gathered::Opens } else { Gathered::Waits }
+}
+
+/// The longest pause within a run.
+fn gap(open_when: OpenWhen) -> Duration {
+    RUN_GAP.max(open_when.within).max(open_when.settled.unwrap_or_default())
+}
+
+fn forget_old(runs: &mut Vec<Run>, now: Time, open_when: OpenWhen) {
+    let gap = gap(open_when);
+    runs.retain(|run| run.newest().is_some_and(|last| now.since(last) <= gap));
+}
+
+impl Run {
+    /// Keeps its newest occurrence. Those of a group are counted elsewhere.
+    fn keep(&mut self, newest: Time, per: Per) {
+        if per == Per::Group {
+            self.times.clear();
         }
-    };
-    let Some(run) = runs.get_mut(at) else { return false };
-    run.since = run.since.min(first);
-    let count = match open_when.per {
-        Per::Object => open_when.count,
-        Per::Group => None,
-    };
-    let counted = match count {
-        Some(count) => add(&mut run.times, occurrences, count, open_when.within),
-        None => false,
-    };
-    // Keep the newest occurrence: it shows that the run goes on.
-    if run.times.last().is_none_or(|last| *last < occurrences.last) {
-        run.times.push(occurrences.last);
+        self.times.push(newest);
     }
-    let lasts = open_when.lasts.is_some_and(|lasts| occurrences.last.since(run.since) >= lasts);
-    counted || lasts
+
+    /// Keeps occurrences that do not count yet.
+    fn hold(&mut self, occurrences: Occurrences, open_when: OpenWhen) {
+        let count = open_when.count.unwrap_or(1);
+        self.early.extend(occurrences.deciding(u64::from(count)));
+        self.early.sort_unstable();
+        let excess = self.early.len().saturating_sub(count as usize);
+        self.early.drain(..excess);
+    }
+}
+
+/// When the next object whose occurrences do not count yet will be old enough.
+pub(crate) fn settles_at(runs: &[Run]) -> Option<Time> {
+    runs.iter().filter(|run| !run.early.is_empty()).filter_map(|run| run.settles_at).min()
+}
+
+/// Objects are old enough by `now`, and whether they still fail is known: then what they did before counts, else it is
+/// forgotten. Returns whether `open_when` is met.
+pub(crate) fn settle(
+    recent: &mut Vec<Time>,
+    runs: &mut Vec<Run>,
+    still_fail: bool,
+    open_when: OpenWhen,
+    now: Time,
+) -> bool {
+    let mut met = false;
+    for run in runs.iter_mut().filter(|run| run.settles_at.is_some_and(|at| at <= now)) {
+        run.settles_at = None;
+        let early = std::mem::take(&mut run.early);
+        if !still_fail {
+            continue;
+        }
+        // What fails until now has occurred until now, whenever it was last reported.
+        let pause = early.last().map(|last| now.since(*last)).unwrap_or_default();
+        let occurred: Vec<Time> = early.iter().map(|at| at.plus(pause)).collect();
+        let times = match open_when.per {
+            Per::Group => &mut *recent,
+            Per::Object => &mut run.times,
+        };
+        times.extend(occurred);
+        times.sort_unstable();
+        let count = open_when.count.unwrap_or(u32::MAX) as usize;
+        met |= times.len() >= count && is_met(times, count, open_when.within);
+        if open_when.per == Per::Group {
+            run.keep(now, Per::Group);
+        }
+    }
+    runs.retain(|run| run.newest().is_some());
+    met
+}
+
+/// Adds occurrences that count, and returns whether the rule's count is met.
+fn counted(times: &mut Vec<Time>, occurrences: Occurrences, open_when: OpenWhen) -> bool {
+    open_when.count.is_some_and(|count| add(times, occurrences, count, open_when.within))
 }
 
 /// Adds occurrences to the recent ones and returns whether `count` of them lie within the window.
@@ -130,11 +237,7 @@ fn add(recent: &mut Vec<Time>, occurrences: Occurrences, count: u32, within: Dur
     // Occurrences that were written late lie before known ones.
     recent.sort_unstable();
     let count = count as usize;
-    let met = recent.windows(count).any(|window| match (window.first(), window.last()) {
-        (Some(first), Some(last)) => last.since(*first) < within,
-        _ => false,
-    });
-    if met {
+    if is_met(recent, count, within) {
         return true;
     }
     let newest = recent.last().copied().unwrap_or_default();
@@ -144,11 +247,19 @@ fn add(recent: &mut Vec<Time>, occurrences: Occurrences, count: u32, within: Dur
     false
 }
 
+/// Whether `count` of these ascending times lie within the window.
+fn is_met(times: &[Time], count: usize, within: Duration) -> bool {
+    count <= 1
+        || times.windows(count).any(|window| match (window.first(), window.last()) {
+            (Some(first), Some(last)) => last.since(*first) < within,
+            _ => false,
+        })
+}
+
 /// Until when the gathered occurrences may still open an incident.
 pub(crate) fn gathers_until(recent: &[Time], runs: &[Run], open_when: OpenWhen) -> Option<Time> {
     let recent = recent.last().map(|last| last.plus(open_when.within));
-    let gap = RUN_GAP.max(open_when.within);
-    let runs = runs.iter().filter_map(|run| run.times.last()).max().map(|last| last.plus(gap));
+    let runs = runs.iter().filter_map(Run::newest).max().map(|last| last.plus(gap(open_when)));
     recent.max(runs)
 }
 
@@ -164,13 +275,24 @@ mod tests {
         Occurrences { first: t(from), at_first: false, last: t(until), new, not_before: None }
     }
 
+    /// Gathers occurrences of an object that is old enough.
+    fn opened(
+        recent: &mut Vec<Time>,
+        runs: &mut Vec<Run>,
+        object: u32,
+        occurrences: Occurrences,
+        open_when: OpenWhen,
+    ) -> bool {
+        gather(recent, runs, Happened { object, occurrences, settles_at: None }, open_when) == Gathered::Opens
+    }
+
     /// Gathers polls given as (from, until, new); returns for each whether it meets `count` within `within` seconds.
     fn met(count: u32, within: u64, polls: &[(i64, i64, u64)]) -> Vec<bool> {
         let mut recent = Vec::new();
         let open_when = OpenWhen { count: Some(count), within: Duration::from_secs(within), ..OpenWhen::AT_ONCE };
         polls
             .iter()
-            .map(|&(from, until, new)| gather(&mut recent, &mut Vec::new(), 0, between(from, until, new), open_when))
+            .map(|&(from, until, new)| opened(&mut recent, &mut Vec::new(), 0, between(from, until, new), open_when))
             .collect()
     }
 
@@ -198,7 +320,7 @@ mod tests {
                 let occurrences = between(0, span, new);
                 let all: Vec<Time> = (1..=new).map(|n| occurrences.at(n)).collect();
                 let naive = all.windows(count as usize).any(|w| w[w.len() - 1].since(w[0]) < open_when.within);
-                let met = gather(&mut Vec::new(), &mut Vec::new(), 0, occurrences, open_when);
+                let met = opened(&mut Vec::new(), &mut Vec::new(), 0, occurrences, open_when);
                 assert_eq!(met, naive, "{count} {new} {span} {within}");
             }
         }
@@ -215,22 +337,100 @@ mod tests {
     fn what_was_written_late_is_put_where_it_belongs() {
         let open_when = OpenWhen { count: Some(3), within: Duration::from_secs(60), ..OpenWhen::AT_ONCE };
         let mut recent = vec![t(100), t(140)];
-        assert!(gather(&mut recent, &mut Vec::new(), 0, between(119, 120, 1), open_when));
+        assert!(opened(&mut recent, &mut Vec::new(), 0, between(119, 120, 1), open_when));
         let old = Occurrences { not_before: Some(t(1000)), ..between(0, 120, 30) };
-        assert!(!gather(&mut Vec::new(), &mut Vec::new(), 0, old, open_when), "older than its window");
+        assert!(!opened(&mut Vec::new(), &mut Vec::new(), 0, old, open_when), "older than its window");
     }
 
     #[test]
     fn each_object_is_counted_on_its_own_and_lasts_on_its_own() {
         let ten = Duration::from_secs(600);
-        let open_when = OpenWhen { count: Some(3), within: ten, per: Per::Object, lasts: Some(ten) };
+        let open_when = OpenWhen { count: Some(3), within: ten, per: Per::Object, lasts: Some(ten), settled: None };
         let (mut recent, mut runs) = (Vec::new(), Vec::new());
-        let mut said = |object, at| gather(&mut recent, &mut runs, object, between(at - 1, at, 1), open_when);
+        let mut said = |object, at| opened(&mut recent, &mut runs, object, between(at - 1, at, 1), open_when);
         // A rollout: two of each of twenty pods, for ten minutes.
         assert!((0..20).all(|pod| !said(pod, i64::from(pod) * 30) & !said(pod, i64::from(pod) * 30 + 20)));
         // One in five minutes of one pod, as the kubelet's spam filter lets through.
         assert!(!said(99, 1000) && !said(99, 1300));
         assert!(said(99, 1601), "it lasts");
         assert!(!said(7, 5000) && !said(7, 5950) && !said(7, 6900), "with such pauses it does not");
+    }
+
+    /// `{count: 3, within: 600s, settled: 300s}`.
+    fn settled(per: Per) -> OpenWhen {
+        let [within, settled] = [600, 300].map(Duration::from_secs);
+        OpenWhen { count: Some(3), within, per, lasts: None, settled: Some(settled) }
+    }
+
+    fn young(object: u32, from: i64, until: i64, new: u64, settles_at: i64) -> Happened {
+        Happened { object, occurrences: between(from, until, new), settles_at: Some(t(settles_at)) }
+    }
+
+    #[test]
+    fn what_a_young_object_does_counts_once_it_goes_on_when_the_object_is_old_enough() {
+        for per in [Per::Group, Per::Object] {
+            let (mut recent, mut runs) = (Vec::new(), Vec::new());
+            let mut at =
+                |from, until, new| gather(&mut recent, &mut runs, young(7, from, until, new, 300), settled(per));
+            assert_eq!(at(0, 60, 50), Gathered::TooYoung(t(300)), "{per:?}");
+            assert_eq!(at(60, 299, 20), Gathered::TooYoung(t(300)), "{per:?}");
+            // What was written before counts now: one more is enough.
+            assert_eq!(at(299, 310, 1), Gathered::Opens, "{per:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_never_grows_younger_while_it_goes_on() {
+        let (mut recent, mut runs) = (Vec::new(), Vec::new());
+        let mut at = |until, settles_at| {
+            gather(&mut recent, &mut runs, young(7, until - 1, until, 1, settles_at), settled(Per::Object))
+        };
+        assert_eq!(at(100, 300), Gathered::TooYoung(t(300)));
+        // It was created again, or its age is taken for less.
+        assert_eq!(at(200, 500), Gathered::TooYoung(t(300)));
+        assert_eq!(at(301, 601), Gathered::Opens);
+    }
+
+    #[test]
+    fn what_a_group_counts_of_old_objects_is_not_held_back_by_young_ones() {
+        let (mut recent, mut runs) = (Vec::new(), Vec::new());
+        let mut said = |happened| gather(&mut recent, &mut runs, happened, settled(Per::Group));
+        assert_eq!(said(young(1, 0, 60, 50, 300)), Gathered::TooYoung(t(300)));
+        let old = |at| Happened { object: 2, occurrences: between(at - 1, at, 1), settles_at: None };
+        assert_eq!([said(old(70)), said(old(80)), said(old(90))], [Gathered::Waits, Gathered::Waits, Gathered::Opens]);
+    }
+
+    #[test]
+    fn what_is_known_of_an_object_that_grew_old_decides_without_another_occurrence() {
+        for (per, still_fails) in [Per::Group, Per::Object].into_iter().flat_map(|per| [(per, true), (per, false)]) {
+            let (mut recent, mut runs) = (Vec::new(), Vec::new());
+            gather(&mut recent, &mut runs, young(7, 0, 30, 3, 300), settled(per));
+            assert_eq!(settles_at(&runs), Some(t(300)));
+            assert!(!settle(&mut recent, &mut runs, true, settled(per), t(299)), "it is too young still");
+            let met = settle(&mut recent, &mut runs, still_fails, settled(per), t(300));
+            assert_eq!((met, settles_at(&runs)), (still_fails, None), "{per:?}");
+            // Two, of which it is not known whether it fails, are not three.
+            gather(&mut recent, &mut runs, young(8, 0, 30, 2, 300), settled(Per::Object));
+            assert!(!settle(&mut recent, &mut runs, true, settled(Per::Object), t(300)));
+        }
+    }
+
+    #[test]
+    fn lasting_is_told_whatever_the_age() {
+        let open_when = OpenWhen { lasts: Some(Duration::from_secs(120)), ..settled(Per::Object) };
+        let (mut recent, mut runs) = (Vec::new(), Vec::new());
+        let mut at = |until| gather(&mut recent, &mut runs, young(7, until - 1, until, 1, 300), open_when);
+        assert_eq!(
+            [at(10), at(70), at(131)],
+            [Gathered::TooYoung(t(300)), Gathered::TooYoung(t(300)), Gathered::Opens]
+        );
+    }
+
+    #[test]
+    fn runs_of_an_older_store_are_read() {
+        let stored = rmp_serde::to_vec(&(7_u32, t(10), vec![t(20)])).unwrap();
+        let run: Run = rmp_serde::from_slice(&stored).unwrap();
+        assert_eq!(run, Run { times: vec![t(20)], ..Run::new(7, t(10), None) });
+        assert_eq!(rmp_serde::from_slice::<Run>(&rmp_serde::to_vec(&run).unwrap()).unwrap(), run);
     }
 }

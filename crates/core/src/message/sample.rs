@@ -116,6 +116,7 @@ pub fn story() -> Story {
         affected: Vec::new(),
         affected_count: 0,
         pod: None,
+        rollout: None,
         closed_because: None,
         blind: Vec::new(),
         mentions: vec!["@oncall".into()],

@@ -275,6 +275,7 @@ impl MessageFormatter<'_> {
         if !names.is_empty() {
             facts.push(self.fact(Label::Objects, names));
         }
+        facts.extend(self.rollout(story));
         if story.reasons.len() > 1 {
             facts.push(self.fact(Label::Reasons, self.reasons(story)));
         }
@@ -333,6 +334,18 @@ impl MessageFormatter<'_> {
         let news: Vec<String> = story.news.iter().map(|word| text::one_line(word, MOST_WORDS)).collect();
         let spans = self.names(news.iter(), MOST_LISTED, news.len() as u64);
         (!spans.is_empty()).then(|| self.fact(Label::New, spans))
+    }
+
+    /// "2 min after a rollout (web:v4 → web:v5, 10:00)".
+    fn rollout(&self, story: &Story) -> Option<Fact> {
+        let followed = story.rollout.as_ref()?;
+        let (after, at) = (self.texts.duration(followed.after_seconds), self.clock.at(followed.rollout.at));
+        let images = followed.rollout.images().map(|images| text::one_line(&images, MOST_WORDS));
+        let spans = match images {
+            Some(images) => fill(&self.texts.after_rollout_of(&after, &at), &[&images]),
+            None => vec![words(self.texts.after_rollout(&after, &at))],
+        };
+        Some(self.fact(Label::Rollout, spans))
     }
 
     fn blind_times(&self, story: &Story) -> Option<Fact> {

@@ -27,7 +27,7 @@ pub(super) const SEVERITY: Key<Words<Severity>> =
 pub(super) const OPEN_WHEN: Key<Described> = Key::optional(
     "open_when",
     Described(open_when_schema),
-    "What opens an incident: `{count: 3, within: 20m}`, `{count: 3, within: 20m, per: object}` (of one object, not of the whole group), `{lasts: 2m}` (a trouble that stands for so long), or both: whichever is first; see below [default: the first occurrence].",
+    "What opens an incident: `{count: 3, within: 20m}`, `{count: 3, within: 20m, per: object}` (of one object, not of the whole group), `{lasts: 2m}` (a trouble that stands for so long), or both: whichever is first; with `settled: 5m`, `count` leaves out what an object does in its first 5 minutes and no longer; see below [default: the first occurrence].",
 );
 pub(super) const SUSTAIN: Key<Off<Own<Conditions>>> = Key::optional(
     "sustain",
@@ -203,6 +203,11 @@ pub(super) const AFTER: Key<AtLeast> =
     Key::required("after", AtLeast(SECOND), "How long nobody acknowledged it since it opened or reopened; grows.");
 pub(super) const STEP_NOTIFY: Key<Described> =
     Key::required("notify", Described(texts_schema), "Names of notifiers in podbell.yaml.");
+pub(super) const SETTLED: Key<AtLeast> = Key::optional(
+    "settled",
+    AtLeast(SECOND),
+    "The age at which an object counts: occurrences of a younger one count only if they go on beyond it, or if its workload is not ready by then.",
+);
 
 pub(super) const COUNTS: Key<Own<Vec<u64>>> =
     Key::optional("counts", STEPS, "Steps of occurrences, growing [default: 100, 1000, 10000, ...].");
@@ -347,7 +352,7 @@ fn notify_schema() -> Json {
 }
 
 fn open_when_schema() -> Json {
-    let mut schema = map_schema("", &[&COUNT, &WITHIN, &PER, &LASTS]);
+    let mut schema = map_schema("", &[&COUNT, &WITHIN, &PER, &LASTS, &SETTLED]);
     schema["anyOf"] = json!([{"required": ["count"]}, {"required": ["lasts"]}]);
     schema
 }

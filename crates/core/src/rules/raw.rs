@@ -11,7 +11,9 @@ use super::condition::Conditions;
 use super::doubt::doubt;
 use super::pattern::{Pattern, PatternError};
 use super::quiet::Active;
-use super::rule::{CountSteps, Destination, Field, OpenWhen, Per, Routing, Severity, UnacknowledgedStep, Until};
+use super::rule::{
+    CountSteps, Destination, Field, LONGEST_SETTLED, OpenWhen, Per, Routing, Severity, UnacknowledgedStep, Until,
+};
 use super::{keys, notify};
 use crate::diagnostic::Diagnostic;
 use crate::template::{self, Template};
@@ -315,6 +317,7 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
     let lasts = keys::LASTS.node(&mut map, reader);
     let count = keys::COUNT.node(&mut map, reader);
     let (within, per) = (keys::WITHIN.node(&mut map, reader), keys::PER.node(&mut map, reader));
+    let settled = keys::SETTLED.node(&mut map, reader);
     let span = map.head();
     map.finish(reader);
     if count.is_none() && lasts.is_none() {
@@ -327,20 +330,34 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
     let lasts = lasts.map(|node| keys::LASTS.read(node, reader));
     // Mistakes in what was given are noted already.
     let (count, lasts) = (valid_or_absent(number)?, valid_or_absent(lasts)?);
-    if let (Some((node, _)), None) = (&per, count) {
-        let help = "such as {count: 3, within: 10m, per: object}";
-        reader.error_help(&node.span, "`per` says nothing without `count`", help);
+    let needs_count = [("per", per.as_ref().map(|(node, _)| *node), "object"), ("settled", settled, "5m")];
+    let alone = needs_count.iter().find_map(|(key, node, example)| Some((key, (*node)?, example)));
+    if let (Some((key, node, example)), None) = (alone, count) {
+        let help = format!("such as {{count: 3, within: 10m, {key}: {example}}}");
+        reader.error_help(&node.span, format!("`{key}` says nothing without `count`"), help);
         return None;
     }
+    let settled = valid_or_absent(settled.map(|node| settled_age(node, reader)))?;
     let per = per.map_or(Some(Per::Group), |(_, per)| per)?;
     match count {
         Some(count @ 2..) if within.is_none() => {
             reader.error_help(&span, "the key `within` is missing", format!("such as {{count: {count}, within: 10m}}"));
             None
         }
-        Some(2..) => Some(OpenWhen { count, within: duration?, per, lasts }),
-        _ => Some(OpenWhen { count, within: Duration::ZERO, per, lasts }),
+        Some(2..) => Some(OpenWhen { count, within: duration?, per, lasts, settled }),
+        _ => Some(OpenWhen { count, within: Duration::ZERO, per, lasts, settled }),
     }
+}
+
+/// Reads the age at which an object counts.
+fn settled_age(node: &Node, reader: &mut Reader) -> Option<Duration> {
+    let age = keys::SETTLED.read(node, reader)?;
+    if age > LONGEST_SETTLED {
+        let help = "the events that tell the age of an object are shown for about an hour";
+        reader.error_help(&node.span, "`settled` is at most 1h", help);
+        return None;
+    }
+    Some(age)
 }
 
 /// Reads the name of a family, whose rules are all of this file.

@@ -69,15 +69,22 @@ pub struct OpenWhen {
     /// How long a trouble must last. Its end was not reported since the first occurrence or, where ends are not
     /// reported, occurrences of one object went on.
     pub lasts: Option<Duration>,
+    /// The age at which an object counts: what happens to a younger one counts only if it is still there by then. Never
+    /// there without `count`, at most [`LONGEST_SETTLED`].
+    pub settled: Option<Duration>,
 }
+
+/// The longest `settled`: how old an object is can be told as long as the events of its start are shown.
+pub const LONGEST_SETTLED: Duration = Duration::from_secs(3600);
 
 impl OpenWhen {
     /// The first occurrence opens.
-    pub const AT_ONCE: Self = Self { count: Some(1), within: Duration::ZERO, per: Per::Group, lasts: None };
+    pub const AT_ONCE: Self =
+        Self { count: Some(1), within: Duration::ZERO, per: Per::Group, lasts: None, settled: None };
 
     /// Whether the first occurrence opens.
     pub fn at_once(&self) -> bool {
-        self.count == Some(1)
+        self.count == Some(1) && self.settled.is_none()
     }
 }
 

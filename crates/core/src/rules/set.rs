@@ -398,7 +398,7 @@ mod tests {
         assert_eq!(told("FailedMount", "x"), ["warnings>slack"]);
         assert_eq!(told("Unhealthy", "x"), ["unhealthy>slack"]);
         assert_eq!(told("FailedCreate", "x"), ["pods-not-created>slack"]);
-        assert_eq!(told("FailedScheduling", "x"), ["warnings>slack"]);
+        assert_eq!(told("FailedScheduling", "x"), ["scheduling>slack"]);
         assert_eq!(told("InvalidDiskCapacity", "x"), [""; 0]);
         assert_eq!(told("FailedScheduling", "skip schedule deleting pod: shop/web"), [""; 0]);
         assert_eq!(said(&rules, Level::Normal, "Pulled", ""), [""; 0]);

@@ -9,9 +9,10 @@ use crate::time::{Jump, Time};
 impl State {
     /// Shifts the times of podbell's own clock by `by`; `now` is the time after the clock was set.
     pub fn clock_set(&mut self, by: Jump, setup: &Setup, now: Time, writes: &mut Writes) {
-        let turn = Turn { setup, now, writes };
+        let mut turn = Turn { setup, now, writes };
+        self.carry_rollouts(by, &mut turn);
         for (target, state) in &mut self.targets {
-            let TargetState { last_good, failing, discovered: _, readings, absences: _, unusable: _ } = state;
+            let TargetState { last_good, failing, discovered: _, readings, ages: _, absences: _, unusable: _ } = state;
             if let Some(last_good) = last_good {
                 last_good.carry(by);
             }

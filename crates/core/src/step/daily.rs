@@ -100,9 +100,9 @@ impl State {
         let kind = xxh3_64(kind.as_bytes());
         let told = match &decision.verdict {
             Verdict::NoRule | Verdict::Ignored(_) => false,
-            Verdict::Claimed(claimed) => {
-                !claimed.iter().all(|one| matches!(one.effect, Effect::Gathers { .. } | Effect::Waits))
-            }
+            Verdict::Claimed(claimed) => !claimed
+                .iter()
+                .all(|one| matches!(one.effect, Effect::Gathers { .. } | Effect::TooYoung { .. } | Effect::Waits)),
         };
         for day in self.days.values_mut() {
             if told {

@@ -93,6 +93,11 @@ pub enum Effect {
         /// Occurrences needed to open.
         need: u64,
     },
+    /// Its object is younger than `settled` of `open_when`: it counts if it still goes on then.
+    TooYoung {
+        /// When the object is old enough.
+        until: Time,
+    },
     /// It has not lasted long enough yet for `open_when`.
     Waits,
     /// What it reports had ended before it was written.
@@ -167,6 +172,7 @@ impl State {
                 (Phase::Resolved { .. }, Phase::Open) => Effect::Reopened,
                 (Phase::Gathering, Phase::Open) => Effect::Opened,
                 _ if joined.over => Effect::Over,
+                _ if let Some(until) = joined.counts_from => Effect::TooYoung { until },
                 _ => match settings.open_when.count {
                     Some(need) => Effect::Gathers { have: incident.gathered(), need: need.into() },
                     None => Effect::Waits,

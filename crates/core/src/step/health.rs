@@ -204,6 +204,25 @@ impl State {
         }
     }
 
+    /// Once objects are old enough for `settled`, the health of their workloads may say whether they still fail: then
+    /// nothing else need happen. In a rollout it says nothing of one pod.
+    pub(super) fn settle(&mut self, id: u64, rule: &RuleSettings, turn: &mut Turn<'_>) {
+        let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase != Phase::Open) else { return };
+        if incident.settles_at().is_none_or(|at| at > turn.now) {
+            return;
+        }
+        let still_fail = match self.status(incident) {
+            None => return,
+            Some(Status::NotReady { health }) if health.rolling_out => return,
+            Some(Status::NotReady { .. }) => true,
+            Some(Status::Ready { .. }) => false,
+        };
+        if let Some(incident) = self.incidents.get_mut(&id) {
+            incident.settle(rule, still_fail, turn.now);
+            turn.writes.incidents.insert(id);
+        }
+    }
+
     /// When its events would end an incident if nothing were known of its workloads.
     pub(super) fn silent_at(&self, incident: &Incident, rule: &RuleSettings) -> Time {
         incident.quiet_at(rule, self.shows(incident))

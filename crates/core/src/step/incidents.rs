@@ -97,6 +97,7 @@ impl State {
                 turn.writes.incidents.insert(id);
             }
         }
+        self.settle(id, rule, turn);
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         if incident.take_steps(rule, turn.now) {
             turn.writes.incidents.insert(id);
@@ -219,6 +220,7 @@ impl State {
         turn: &mut Turn<'_>,
     ) {
         for due in dues {
+            self.note_rollout(id, due.kind, due.caused_at);
             let Some(incident) = self.incidents.get(&id) else { return };
             turn.writes.incidents.insert(id);
             let mut story = incident.story(&due, rule, alias(turn.setup, incident), turn.now);
@@ -269,10 +271,11 @@ impl State {
                 // The same holds once it has lasted long enough.
                 let lasts = incident.lasts_at(rule, shows);
                 let later = |at: &Time| *at > now;
-                let (quiet, lasts) = (quiet.filter(later), lasts.filter(later));
+                let settles = incident.settles_at();
+                let (quiet, lasts, settles) = (quiet.filter(later), lasts.filter(later), settles.filter(later));
                 let step = incident.next_step(&rule.unacknowledged).map(|(_, at)| at);
                 let told = incident.tell_at(rule, &self.holds(setup, incident, now));
-                [told, quiet, lasts, incident.expires_at(rule), step].into_iter().flatten().min()
+                [told, quiet, lasts, settles, incident.expires_at(rule), step].into_iter().flatten().min()
             }
         };
         let before = match next {

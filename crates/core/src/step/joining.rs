@@ -31,6 +31,8 @@ pub(super) struct Joined {
     pub(super) before: Phase,
     /// Whether what the change reports was over when it was written.
     pub(super) over: bool,
+    /// From when on the change counts, if its object is too young.
+    pub(super) counts_from: Option<Time>,
 }
 
 impl State {
@@ -70,7 +72,7 @@ impl State {
         });
         let joining = &Joining { times, over, open, end_is_shown, ..*joining };
         let (before, had) = (incident.phase, incident.acknowledged.is_some());
-        incident.join(settings, joining, turn.now);
+        let counts_from = incident.join(settings, joining, turn.now);
         if had && incident.acknowledged.is_none() {
             turn.writes.acknowledged.insert(id);
         }
@@ -87,7 +89,7 @@ impl State {
         }
         turn.writes.incidents.insert(id);
         self.schedule(id, turn.setup, turn.now);
-        Some(Joined { id, before, over: joining.over })
+        Some(Joined { id, before, over: joining.over, counts_from })
     }
 
     /// Where a change belongs: to the incident of its rule, or to an open one of a related rule that notifies every

@@ -3,6 +3,7 @@
 //! The service, the demo, backtests and rule tests run the same function. [`State`] mirrors the store: when a commit
 //! fails, the mirror is thrown away and read again. So nothing in it may matter unless [`Writes`] carries it out.
 
+mod ages;
 mod clock;
 pub mod daily;
 pub mod decision;
@@ -15,6 +16,7 @@ mod joining;
 mod lag;
 mod observe;
 mod reload;
+mod rollouts;
 mod shared;
 mod target_list;
 mod trouble;
@@ -29,6 +31,7 @@ use daily::{DailyAt, Days};
 pub use first_contact::{SourceState, clock_hint};
 pub use health::Workloads;
 pub use held::{HeldBack, HeldKey};
+pub use rollouts::WorkloadKey;
 pub use target_list::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};
 pub use user_actions::Recorded;
@@ -41,6 +44,7 @@ use super::health::HealthReport;
 use super::incident::Incident;
 use super::mute::Mute;
 use super::notice::{Notice, NoticeBody, NoticeKind, StoreFate, TroubleSubject};
+use super::rollout::{Rollouts, TemplateReport};
 use super::rules::Rules;
 use super::rules::rule::{Destination, RuleKey, Severity};
 use super::series::{EpisodeKey, Identities, ProblemId};
@@ -140,6 +144,11 @@ pub enum Input<'a> {
         /// How the pod is.
         state: &'a PodState,
     },
+    /// A source reports what workloads run.
+    Templates {
+        /// Of those that are new or changed.
+        reports: &'a [TemplateReport],
+    },
     /// A watch was cut.
     WatchFailed {
         /// What the watch covered.
@@ -201,6 +210,8 @@ pub struct TargetState {
     pub unusable: u64,
     /// Loaded lazily at the first poll of its namespace.
     readings: Option<TargetReadings>,
+    /// How old objects are that were seen lately. In memory only: after a start, the first list tells it again.
+    ages: Option<ages::Ages>,
     /// Number of complete discoveries in a row that lacked it.
     absences: u32,
 }
@@ -256,6 +267,7 @@ pub struct State {
     episodes: usize,
     shared: shared::Shared,
     workloads: Workloads,
+    rollouts: rollouts::AllRollouts,
     /// Bound on the known episodes of all targets; beyond it the least useful absent ones are forgotten.
     most_episodes: usize,
 }
@@ -279,6 +291,8 @@ pub struct Restored {
     pub held: Vec<(HeldKey, HeldBack)>,
     /// Mutes that are not over.
     pub mutes: Vec<Mute>,
+    /// What is known of rollouts.
+    pub rollouts: Vec<(WorkloadKey, Rollouts)>,
     /// What was counted for the daily lines.
     pub days: Days,
     /// The first free number of incidents.
@@ -295,7 +309,7 @@ pub(crate) const MOST_EPISODES: usize = 1_000_000;
 impl TargetState {
     /// Restores a target from the store.
     pub fn restored(last_good: Option<Time>, failing: Option<Failing>, discovered: bool) -> Self {
-        Self { last_good, failing, discovered, readings: None, absences: 0, unusable: 0 }
+        Self { last_good, failing, discovered, readings: None, ages: None, absences: 0, unusable: 0 }
     }
 }
 
@@ -325,6 +339,7 @@ impl State {
             episodes: 0,
             shared: shared::Shared::default(),
             workloads: Workloads::default(),
+            rollouts: restored.rollouts.into_iter().collect(),
             most_episodes: MOST_EPISODES,
         };
         let ids: Vec<u64> = restored.incidents.iter().map(|incident| incident.id).collect();
@@ -520,6 +535,7 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
         Input::Deleted { source, objects } => state.deleted(source, objects, turn),
         Input::Health { reports } => state.health(reports, turn),
         Input::Enriched { incident, state: pod } => state.enriched(incident, pod, turn),
+        Input::Templates { reports } => state.templates(reports, turn),
         Input::WatchFailed { covers, error } => state.watch_cut(covers, error, turn),
         Input::Destination { name, error } => state.destination(name, error, turn),
         Input::RuleFile { name, error } => state.rule_file(name, error, turn),

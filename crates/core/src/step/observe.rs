@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::time::Duration;
 
+use super::ages::Ages;
 use super::decision::Decision;
 use super::shared::Shared;
 use super::{SeriesRow, Setup, State, Tally, TargetState, Turn, Writes};
@@ -54,6 +55,7 @@ impl State {
         self.recovered(target, turn);
         let met = self.watched_before(target);
         let entry = self.targets.entry(target.clone()).or_default();
+        let mut ages = entry.ages.take();
         // The source was watched before this target appeared: all that the target shows is new.
         let previous = entry.last_good.or(met);
         // A part says nothing of what it does not show. Only a whole list, or a watch that missed nothing, tells until
@@ -81,8 +83,13 @@ impl State {
             }
         };
         self.episodes = (self.episodes + readings.len()).saturating_sub(before);
+        match &mut ages {
+            Some(ages) => ages.note_changes(&diff, turn.now),
+            // After a start, what is in the list already tells ages, too.
+            None => ages = Some(Ages::of(events, turn.now)),
+        }
         if let Some(entry) = self.targets.get_mut(target) {
-            entry.readings = Some(readings);
+            (entry.readings, entry.ages) = (Some(readings), ages);
         }
         self.note_new(&diff);
         self.note_shown(target, &diff, turn.writes);
@@ -97,6 +104,7 @@ impl State {
         if !unchanged || previous.is_none() {
             turn.writes.targets.insert(target.clone());
         }
+        self.note_scaled(target, &diff, turn);
         let ends: Vec<&Event<'_>> =
             diff.changes.iter().map(|change| &change.event).filter(|event| reports::ends(event)).collect();
         for change in &diff.changes {
@@ -158,6 +166,7 @@ impl State {
                 times: Occurrences { new, ..times },
                 late,
                 over,
+                born: self.born(target, change, previous, turn.now),
                 open: false,
                 end_is_shown: false,
                 destinations: &destinations,

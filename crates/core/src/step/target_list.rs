@@ -55,6 +55,7 @@ impl State {
     pub(super) fn gone(&mut self, target: &Target, because: &str, turn: &mut Turn<'_>) {
         self.leave(target, because, turn);
         self.leave_trouble(target, turn);
+        self.forget_rollouts(target, turn);
         if let Some(state) = self.targets.remove(target) {
             self.episodes = self.episodes.saturating_sub(state.readings.map_or(0, |readings| readings.len()));
         }

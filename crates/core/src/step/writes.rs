@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::decision::Decision;
-use super::{HeldKey, Recorded};
+use super::{HeldKey, Recorded, WorkloadKey};
 use crate::diff::ChangeKind;
 use crate::enrichment::PodQuestion;
 use crate::event::{Event, Target};
@@ -37,6 +37,8 @@ pub struct Writes {
     pub troubles_over: BTreeSet<u64>,
     /// Sources whose state changed.
     pub sources: BTreeSet<Arc<str>>,
+    /// Workloads of whose rollouts something new is known, or nothing any more.
+    pub rollouts: BTreeSet<WorkloadKey>,
     /// Windows whose held incidents changed or were summed up.
     pub held: BTreeSet<HeldKey>,
     /// Mutes that are new or changed.
@@ -121,6 +123,7 @@ impl Writes {
             && self.troubles.is_empty()
             && self.troubles_over.is_empty()
             && self.sources.is_empty()
+            && self.rollouts.is_empty()
             && self.held.is_empty()
             && self.mutes.is_empty()
             && self.mutes_over.is_empty()

@@ -137,6 +137,9 @@ translations! {
     told_so_often(n): "{n} {n|message|messages} of it arrived.", "已送达 {n} 条消息。";
     seen_elsewhere: "another service had shown the same", "其他服务已显示过";
     gathers(have, need): "{have} of the {need} that open it", "累计 {have} 次，满 {need} 次触发告警";
+    rollout_of(at): "{at} rollout of {}", "{at} 发布 {}";
+    rollout_of_images(at): "{at} rollout of {}: {}", "{at} 发布 {}：{}";
+    too_young(at): "its object is new: counts if it goes on after {at}", "对象刚启动，{at} 之后仍出现才计入";
     waits: "not there for long enough yet", "持续时间还不够";
     was_over: "was over when it was written", "写入时已经结束";
     opened: "opened it", "触发告警";

@@ -23,6 +23,7 @@ translated! {
     Reasons: "Reasons", "原因";
     New: "New", "新增";
     Blind: "Note", "注意";
+    Rollout: "Rollout", "发布";
     Runbook: "Runbook", "处理手册";
     Labels: "Labels", "标签";
     Code: "Code", "错误码";
@@ -139,6 +140,8 @@ translations! {
     came_back(n): "came back {n|once|# times}", "已复发 {n} 次";
     flapping_note: "From now on you hear when it gets worse and when it is over for good.", "此后仅在情况恶化或彻底恢复时通知。";
     late(happened, sent): "Late: happened {happened}, sent {sent}.", "延迟送达：发生于 {happened}，发送于 {sent}。";
+    after_rollout(after, at): "{after} after a rollout ({at})", "发布（{at}）后 {after}";
+    after_rollout_of(after, at): "{after} after a rollout ({}, {at})", "发布（{}，{at}）后 {after}";
     blind(from, until): "blind from {from} to {until}, events may be missing", "{from} 至 {until} 期间无法读取事件，可能有遗漏";
     rule: "rule {}", "规则 {}";
     /// `{}` is who acknowledged it.

@@ -233,6 +233,17 @@ fn own(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
                 .execute(params![destination, window])?,
         };
     }
+    let put = "INSERT OR REPLACE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let drop = "DELETE FROM rollout WHERE (source, cluster, namespace, service, workload) = (?1, ?2, ?3, ?4, ?5)";
+    for ((target, workload), body) in &batch.rollouts {
+        let Target { source, cluster, namespace, service } = target;
+        match body {
+            Some(body) => {
+                connection.prepare_cached(put)?.execute(params![source, cluster, namespace, service, workload, body])?
+            }
+            None => connection.prepare_cached(drop)?.execute(params![source, cluster, namespace, service, workload])?,
+        };
+    }
     let upsert = "INSERT OR REPLACE INTO source VALUES (?1, ?2)";
     each(connection, upsert, &batch.sources, |statement, (name, state)| statement.execute(params![name, state]))
 }

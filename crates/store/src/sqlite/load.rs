@@ -14,9 +14,10 @@ use podbell_core::mute::Mute;
 use podbell_core::outbox::{
     Content, Delivery, DeliveryId, Health, Parent, RestoredOutbox, SendId, StoredThread, Thread,
 };
+use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
 use podbell_core::step::daily::Days;
-use podbell_core::step::{Failing, HeldBack, HeldKey, Restored, TargetState, TroubleState};
+use podbell_core::step::{Failing, HeldBack, HeldKey, Restored, TargetState, TroubleState, WorkloadKey};
 use podbell_core::time::Time;
 
 /// Attempts that precede the newest one by more than this, in milliseconds, do not matter for any pace.
@@ -40,6 +41,7 @@ impl Store {
         self.targets = targets.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
         let troubles = self.troubles()?;
         let sources = self.named("source", "SELECT name, state FROM source")?;
+        let rollouts = self.rollouts()?;
         let (held, days) = (self.held()?, self.days()?);
         let incident = self.number(
             "SELECT max((SELECT coalesce(max(id), 0) FROM incident), (SELECT coalesce(max(id), 0) FROM trouble))",
@@ -52,6 +54,7 @@ impl Store {
             incidents,
             troubles,
             sources,
+            rollouts,
             held,
             mutes: self.mutes()?,
             days,
@@ -70,6 +73,15 @@ impl Store {
             [],
             |row| Ok((row.get::<_, i64>(8)?, names.target(row)?, target_state(row)?)),
         )
+    }
+
+    fn rollouts(&self) -> Result<Vec<(WorkloadKey, Rollouts)>, SqliteError> {
+        let mut names = Names::default();
+        let rows =
+            self.query("SELECT source, cluster, namespace, service, workload, body FROM rollout", [], |row| {
+                Ok(((names.target(row)?, text(row, 4)?), row.get::<_, String>(5)?))
+            })?;
+        rows.into_iter().map(|(key, body)| Ok((key, self.json("rollouts", &body)?))).collect()
     }
 
     fn held(&self) -> Result<Vec<(HeldKey, HeldBack)>, SqliteError> {

@@ -1,5 +1,7 @@
 //! Events: those of a service, the silent baseline, and what changed from poll to poll.
 
+use std::time::Duration;
+
 use rusqlite::{Row, params};
 
 use super::Snapshot;
@@ -9,14 +11,17 @@ use podbell_core::ask::events::Seen;
 use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Target};
 use podbell_core::history::{Observation, Seen as Observed};
+use podbell_core::rollout::{RolloutOf, Rollouts};
 use podbell_core::time::Time;
 
-pub(super) const QUERIES: &[&str] = &[OF_TARGET, SILENT, SILENT_OF];
+pub(super) const QUERIES: &[&str] = &[OF_TARGET, SILENT, SILENT_OF, ROLLOUTS];
 
 /// Limited, because nobody reads more episodes of one service.
 const OF_TARGET: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
     s.obj_type, s.obj_name, s.reason, s.message, s.silent FROM target t JOIN series s ON s.target = t.id
     WHERE t.source = ?1 AND t.cluster = ?2 AND t.namespace = ?3 AND t.service = ?4 LIMIT 5000";
+const ROLLOUTS: &str = "SELECT workload, body FROM rollout
+    WHERE source = ?1 AND cluster = ?2 AND namespace = ?3 AND service = ?4 LIMIT 500";
 const SILENT: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
     s.obj_type, s.obj_name, s.reason, s.message, s.silent
     FROM series s INDEXED BY series_silent CROSS JOIN target t ON t.id = s.target
@@ -27,12 +32,27 @@ const SILENT_OF: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.e
     WHERE t.source = ?1 AND t.cluster = ?2 AND t.namespace = ?3 AND t.service = ?4 AND s.silent = 1
     ORDER BY s.last_seen DESC LIMIT ?5";
 
+/// How far back rollouts are shown.
+const DAY: Duration = Duration::from_secs(86_400);
 /// How many services of a team are searched for their baseline.
 const MOST_SERVICES: usize = 500;
 
 impl EventQueries for Snapshot<'_> {
     fn seen(&self, target: &Target) -> Result<Vec<Seen>, StoreError> {
         self.query(OF_TARGET, params![target.source, target.cluster, target.namespace, target.service], seen)
+    }
+
+    fn rollouts(&self, target: &Target, now: Time) -> Result<Vec<RolloutOf>, StoreError> {
+        let which = params![target.source, target.cluster, target.namespace, target.service];
+        let rows = self.query(ROLLOUTS, which, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let mut all = Vec::new();
+        for (workload, body) in rows {
+            let known: Rollouts = self.json("rollouts", &body)?;
+            all.extend(known.last.into_iter().map(|rollout| RolloutOf { workload: workload.clone(), rollout }));
+        }
+        all.retain(|one| now.since(one.rollout.at) < DAY);
+        all.sort_by_key(|one| one.rollout.at);
+        Ok(all)
     }
 
     fn baseline(&self, of: Option<&[Target]>, most: u32) -> Result<Vec<Seen>, StoreError> {
