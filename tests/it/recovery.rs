@@ -7,7 +7,7 @@ use podbell_core::message::{Language, Style, compose};
 
 use crate::support::events::warning;
 use crate::support::world::{World, web};
-use podbell::sources::SourceEvent;
+use podbell::sources::{ObjectName, SourceEvent};
 
 const POD: &str = "web-6d4cf56db6-x2x7v";
 const RULES: &str = "version: 1\nrules:\n  - {name: all, match: {reason: '*'}, notify: [team]}\n";
@@ -172,4 +172,57 @@ fn who_was_not_ready_when_last_seen_is_not_over_because_nobody_sees_it_any_more(
     world.say(SourceEvent::Health { at: world.now, reports: vec![gone] });
     world.poll_until(&web(), &[], 4000);
     assert_eq!(kinds(&world), ["opened", "resolved"], "a workload that was deleted needs no pods");
+}
+
+#[test]
+fn a_claim_is_over_when_the_pods_of_its_service_are_ready() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    let failing = |count: u64, last: i64| {
+        let event = warning("disk-web-0", "ProvisioningFailed", "storageclass \"fast\" not found", count, 60, last);
+        vec![Event { obj_type: "PersistentVolumeClaim".into(), ..event }]
+    };
+    let set = |world: &mut World, ready: u32| {
+        let (target, kind, health) = (web(), WorkloadKind::StatefulSet, health(1, ready, false));
+        let report = HealthReport { target, kind, name: "web".into(), health, deleted: false };
+        world.say(SourceEvent::Health { at: world.now, reports: vec![report] });
+    };
+    world.run_until(60);
+    set(&mut world, 0);
+    world.poll_until(&web(), &failing(4, 60), 120);
+    set(&mut world, 1);
+    world.poll_until(&web(), &failing(4, 60), 1200);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+    assert!((420.0..=480.0).contains(&told_at(&world)), "{:?}", world.told());
+}
+
+#[test]
+fn what_was_evicted_is_over_when_it_is_deleted_with_its_workload() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let evicted = vec![warning(POD, "Evicted", "Pod ephemeral local storage usage exceeds the limit", 1, 60, 60)];
+    world.poll_until(&web(), &evicted, 180);
+    let objects = vec![ObjectName { namespace: "shop".into(), kind: "Pod".into(), name: POD.into() }];
+    world.say(SourceEvent::Deleted { source: web().source, at: world.now, objects });
+    world.poll_until(&web(), &evicted, 1200);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+    assert!((480.0..=540.0).contains(&told_at(&world)), "{:?}", world.told());
+}
+
+#[test]
+fn pods_of_a_job_that_is_called_like_a_deployment_are_not_those_of_the_deployment() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    report(&mut world, "web", health(3, 3, false));
+    world.run_until(60);
+    let crash =
+        |last: i64| vec![warning("web-28391234-x2x7v", "BackOff", "Back-off restarting failed container", 4, 60, last)];
+    world.poll_until(&web(), &crash(60), 1200);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+    let words = last_words(&world, Language::En);
+    assert!(words.contains("pod health was not checked"), "{words}");
 }

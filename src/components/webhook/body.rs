@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use podbell_core::enrichment::PodState;
 use podbell_core::incident::hold::Window;
 use podbell_core::message::{self, Message, clip};
 use podbell_core::mute::Author;
@@ -123,6 +124,14 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
             "at": rfc3339(followed.rollout.at), "after_seconds": followed.after_seconds,
             "before": names(&followed.rollout.before), "after": names(&followed.rollout.after),
         })),
+        "affected": story.affected.iter().map(|one| json!({
+            "namespace": name(&one.namespace), "workload": name(&one.workload), "pods": one.pods,
+        })).collect::<Vec<_>>(),
+        "affected_count": story.affected_count,
+        "status": story.status.map(|status| json!({
+            "wanted": status.health().wanted, "ready": status.health().ready, "rolling_out": status.health().rolling_out,
+        })),
+        "pod": story.pod.as_ref().map(|pod| self::pod(pod, most)),
         "closed_because": story.closed_because.as_deref().map(name),
         "blind": story.blind.iter().take(MOST_LISTED).map(|(from, until)| json!({
             "from": rfc3339(*from), "until": rfc3339(*until),
@@ -131,6 +140,24 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
         "labels": &story.labels,
         "command": message::command(story),
         "help": message::help(story, message.language).filter(|_| !message.over),
+    })
+}
+
+fn pod(pod: &PodState, most: usize) -> Value {
+    let containers = pod.containers.iter().map(|one| {
+        let ended = one
+            .ended
+            .as_ref()
+            .map(|end| json!({"reason": name(&end.reason), "exit_code": end.exit_code, "at": rfc3339(end.at)}));
+        json!({"name": name(&one.name), "waiting": name(&one.waiting), "restarts": one.restarts, "ended": ended})
+    });
+    let log = pod
+        .log
+        .as_ref()
+        .map(|log| json!({"container": name(&log.container), "previous": log.previous, "text": clip(&log.text, most)}));
+    json!({
+        "name": name(&pod.pod), "node": name(&pod.node), "phase": name(&pod.phase),
+        "containers": containers.collect::<Vec<_>>(), "log": log,
     })
 }
 

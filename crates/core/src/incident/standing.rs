@@ -88,6 +88,9 @@ pub struct Signs {
     silent: Option<Time>,
     /// When an event last ended a trouble.
     ended: Option<Time>,
+    /// Whether a trouble stands that may also end without an event.
+    #[serde(default)]
+    pub(crate) may_end_unsaid: bool,
 }
 
 /// Which events that end troubles a source is known to show.
@@ -305,7 +308,10 @@ impl Details {
                         signs.ended = signs.ended.max(Some(at.plus(CONTROLLER_SETTLED - SETTLED)));
                     }
                     Some(at) => signs.ended = signs.ended.max(Some(at)),
-                    None if !one.said => signs.silent = signs.silent.max(Some(one.heard)),
+                    None if !one.said => {
+                        signs.silent = signs.silent.max(Some(one.heard));
+                        signs.may_end_unsaid = true;
+                    }
                     None => {
                         let repeats = Duration::from_secs(one.repeats.into());
                         let lost = match repeats {

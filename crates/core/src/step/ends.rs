@@ -58,7 +58,7 @@ impl State {
     pub(super) fn deleted(&mut self, source: &Arc<str>, objects: &[ObjectName], turn: &mut Turn<'_>) {
         // A new object of the same name may have begun to fail while the report was under way.
         let at = turn.now.minus(UNDER_WAY);
-        let stands = |incident: &&Incident| incident.signs.standing > 0;
+        let stands = |incident: &&Incident| incident.signs.standing > 0 || incident.signs.may_end_unsaid;
         let ids: Vec<u64> = self.incidents().filter(stands).map(|incident| incident.id).collect();
         for id in ids {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };

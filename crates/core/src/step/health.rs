@@ -35,6 +35,9 @@ const KINDS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 /// The kinds of objects whose troubles end when their workload is ready.
 const ABOUT_PODS: [&str; 5] = ["Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"];
 
+/// What a pod's volume is claimed by.
+const CLAIM: &str = "PersistentVolumeClaim";
+
 impl Workloads {
     /// Takes in a report. Returns whether anything changed.
     fn take(&mut self, report: &HealthReport, now: Time) -> bool {
@@ -132,7 +135,7 @@ impl State {
         let mut counted: Vec<(&Target, &Workload)> = Vec::new();
         for key in incident.details.objects.keys() {
             let (kind, object) = key.split_once('/')?;
-            if !ABOUT_PODS.contains(&kind) {
+            if kind != CLAIM && !ABOUT_PODS.contains(&kind) {
                 return None;
             }
             let name = workload::of(kind, object);
@@ -142,6 +145,8 @@ impl State {
                 "Pod" => *one.name == *name && workload::may_be_of(one.kind, name, object),
                 _ => *one.name == *name && (one.kind.as_str() == kind || !KINDS.contains(&kind)),
             };
+            // A claim belongs to the service of the pods that it was made for, and they do not start without it.
+            let is = |one: &&Workload| kind == CLAIM || is(one);
             let of = |target| self.workloads.of(target).iter().filter(is).map(move |one| (target, one));
             let known: Vec<(&Target, &Workload)> = incident.targets.iter().flat_map(of).collect();
             if known.is_empty() {
