@@ -18,11 +18,11 @@ use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::app::reload::rule_files;
 use crate::components::registry::recordings::recording::{
-    Recorded, RecordedHealth, RecordedPoll, RecordedTemplate, Scope, write_poll,
+    Recorded, RecordedHealth, RecordedObject, RecordedPoll, RecordedTemplate, Scope, write_poll,
 };
 use crate::config::Config;
-use crate::sources::SourceEvent;
 use crate::sources::wall_clock::WallClock;
+use crate::sources::{ObjectName, SourceEvent};
 use podbell_core::event::Target;
 use podbell_core::message::number;
 use podbell_core::metadata::MetadataKey;
@@ -228,24 +228,47 @@ impl Tape {
                 tracing::warn!(%target, entries, "entries of a list cannot be understood, so they are not recorded");
                 return Ok(true);
             }
-            SourceEvent::Deleted { .. }
-            | SourceEvent::Enriched { .. }
-            | SourceEvent::TargetList { .. }
-            | SourceEvent::ListCompleted { .. }
-            | SourceEvent::WatchProgress { .. } => return Ok(true),
+            SourceEvent::Deleted { at, objects, .. } => {
+                let mut by_namespace: BTreeMap<String, Vec<RecordedObject>> = BTreeMap::new();
+                for ObjectName { namespace, kind, name } in objects {
+                    by_namespace.entry(namespace).or_default().push(RecordedObject { kind, name });
+                }
+                for (namespace, objects) in by_namespace {
+                    let scope = Scope { namespace: Some(namespace), ..Scope::default() };
+                    if !self.write_line(scope, at, Recorded::Deleted(objects), output)? {
+                        return Ok(false);
+                    }
+                }
+                return Ok(true);
+            }
+            SourceEvent::WatchProgress { covers, at, .. } | SourceEvent::ListCompleted { covers, at, .. } => {
+                let scope = Scope { namespace: covers.namespace.as_deref().map(str::to_owned), ..Scope::default() };
+                return self.write_line(scope, at, Recorded::Watched, output);
+            }
+            SourceEvent::Enriched { .. } | SourceEvent::TargetList { .. } => return Ok(true),
         };
         self.write(target, at, outcome, output)
     }
 
     fn write(&mut self, target: Target, at: Time, outcome: Recorded, output: &mut impl Write) -> anyhow::Result<bool> {
-        let at = at.max(self.last);
-        self.last = at;
         let name = |name: &str| Some(name.to_owned());
         let scope = Scope {
             cluster: name(&target.cluster),
             namespace: name(&target.namespace),
             service: name(&target.service),
         };
+        self.write_line(scope, at, outcome, output)
+    }
+
+    fn write_line(
+        &mut self,
+        scope: Scope,
+        at: Time,
+        outcome: Recorded,
+        output: &mut impl Write,
+    ) -> anyhow::Result<bool> {
+        let at = at.max(self.last);
+        self.last = at;
         let written =
             write_poll(output, &RecordedPoll { at, scope, outcome }, &self.clock).and_then(|()| output.flush());
         match written {

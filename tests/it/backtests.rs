@@ -321,6 +321,40 @@ fn recorded_health_ends_incidents_as_the_service_would() {
 }
 
 #[test]
+fn a_recorded_watch_ends_what_stays_quiet_and_what_was_deleted() {
+    let play = |watched: bool, deleted: bool| {
+        let evicted = json!({
+            "firstSeen": minute(1), "lastSeen": minute(1), "count": 1, "level": "Warning", "objType": "Pod",
+            "objName": "web-6d4cf56db6-x2x7v", "reason": "Evicted", "message": "usage exceeds the limit", "node": "n1",
+        });
+        let line = |n, list: Value| {
+            json!({"at": minute(n), "namespace": "shop", "service": "web", "eventList": list}).to_string() + "\n"
+        };
+        let mut lines = line(0, json!([])) + &line(1, json!([evicted]));
+        for n in 2..40 {
+            if deleted && n == 3 {
+                let pod = json!([{"kind": "Pod", "name": "web-6d4cf56db6-x2x7v"}]);
+                let _ = writeln!(lines, "{}", json!({"at": minute(n), "namespace": "shop", "deleted": pod}));
+            }
+            if watched {
+                let _ = writeln!(lines, "{}", json!({"at": minute(n), "watched": true}));
+            }
+        }
+        let other = json!({"at": minute(40), "namespace": "shop", "service": "other", "eventList": []});
+        let _ = writeln!(lines, "{other}");
+        let (code, text) = backtest(&[("web.jsonl", &lines)], &["web.jsonl", "--output", "json"]);
+        assert_eq!(code, 0, "{text}");
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let told = report["notices"].as_array().unwrap().iter();
+        told.map(|notice| format!("{} {}", &notice["at"].as_str().unwrap()[11..16], notice["notice"].as_str().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(play(false, false), ["10:01 opened"], "nobody looked again");
+    assert_eq!(play(true, false), ["10:01 opened", "10:16 resolved"]);
+    assert_eq!(play(true, true), ["10:01 opened", "10:08 resolved"]);
+}
+
+#[test]
 fn a_recorded_rollout_is_named_as_the_service_would() {
     let play = |template: bool| {
         let mut lines = String::new();

@@ -6,8 +6,8 @@ use std::io::Read as _;
 use jiff::tz::TimeZone;
 use podbell::components::file::play_maker::{PlayOptions, make};
 use podbell::components::file::recording::{
-    Recorded, RecordedHealth, RecordedPoll, RecordedTemplate, Recording, RecordingError, Scope, parse_single,
-    write_poll,
+    Recorded, RecordedHealth, RecordedObject, RecordedPoll, RecordedTemplate, Recording, RecordingError, Scope,
+    parse_single, write_poll,
 };
 use podbell::sources::wall_clock::WallClock;
 use podbell_core::health::WorkloadKind;
@@ -203,7 +203,7 @@ proptest! {
         cluster in proptest::option::of(".{0,10}"),
         text in ".{0,40}",
         count in 1_u64..1 << 62,
-        what in 0..4,
+        what in 0..6,
     ) {
         let events = parse_single(format!("[{EVENT}]").as_bytes(), &TimeZone::UTC).unwrap().events;
         let event = podbell_core::event::Event { count, message: text.clone().into(), ..events[0].clone() };
@@ -226,6 +226,8 @@ proptest! {
             0 => Recorded::Error(text),
             1 => Recorded::Health(vec![health]),
             2 => Recorded::Templates(vec![template]),
+            3 => Recorded::Deleted(vec![RecordedObject { kind: "Pod".into(), name: text }]),
+            4 => Recorded::Watched,
             _ => Recorded::List(vec![event]),
         };
         let poll = RecordedPoll { at: Time::from_seconds(at), scope, outcome };

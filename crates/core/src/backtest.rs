@@ -16,7 +16,7 @@ use super::replay::{Outcomes, Replay, Sent};
 use super::rollout::TemplateReport;
 use super::rules::Rules;
 use super::rules::rule::{Action, Destination, Field, RuleKey};
-use super::source::{Problem, SourceInfo};
+use super::source::{Covers, ObjectName, Problem, SourceInfo};
 use super::step::Setup;
 use super::step::decision::{Decision, Effect, Verdict};
 use super::time::Time;
@@ -167,6 +167,22 @@ impl Backtest {
         let setup = &self.setup;
         let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
         let outcomes = replay.templates(reports, at);
+        self.take(outcomes);
+    }
+
+    /// Objects of a source were deleted; `at` never goes backwards.
+    pub fn deleted(&mut self, source: &Arc<str>, objects: &[ObjectName], at: Time) {
+        let setup = &self.setup;
+        let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
+        let outcomes = replay.deleted(source, objects, at);
+        self.take(outcomes);
+    }
+
+    /// A watch has missed nothing until `at`, which never goes backwards.
+    pub fn watched(&mut self, covers: &Covers, at: Time) {
+        let setup = &self.setup;
+        let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
+        let outcomes = replay.watched(covers, at);
         self.take(outcomes);
     }
 

@@ -13,7 +13,7 @@ use super::notice::Notice;
 use super::outbox::{Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox};
 use super::rollout::TemplateReport;
 use super::rules::rule::Destination;
-use super::source::{Problem, TargetEntry};
+use super::source::{Covers, ObjectName, Problem, TargetEntry};
 use super::step::decision::Decision;
 use super::step::{Input, Restored, Setup, State, Tally, Writes, step};
 use super::time::Time;
@@ -93,6 +93,20 @@ impl Replay {
     pub fn templates(&mut self, reports: &[TemplateReport], at: Time) -> Outcomes {
         let mut outcomes = self.pass(at);
         outcomes.add(self.input(Input::Templates { reports }));
+        outcomes
+    }
+
+    /// Objects were deleted at `at`.
+    pub fn deleted(&mut self, source: &Arc<str>, objects: &[ObjectName], at: Time) -> Outcomes {
+        let mut outcomes = self.pass(at);
+        outcomes.add(self.input(Input::Deleted { source, objects }));
+        outcomes
+    }
+
+    /// A watch has missed nothing until `at`.
+    pub fn watched(&mut self, covers: &Covers, at: Time) -> Outcomes {
+        let mut outcomes = self.pass(at);
+        outcomes.add(self.input(Input::WatchProgress { covers }));
         outcomes
     }
 

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::setup;
 use crate::cli::Output;
 use crate::clock;
-use crate::components::registry::recordings::recording::{RecordedPoll, Recording, RecordingError, Scope};
+use crate::components::registry::recordings::recording::{Recorded, RecordedPoll, Recording, RecordingError, Scope};
 use crate::components::registry::recordings::{FileConfig, open};
 use crate::sources::SourceEvent;
 use podbell_core::backtest::{self, Backtest, Report};
@@ -234,7 +234,10 @@ fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<usize> {
         let next = readings.iter_mut().enumerate().filter_map(|(place, one)| Some((one.at()?, place))).min();
         let Some((_, place)) = next else { break };
         let Some(poll) = readings[place].take()? else { continue };
-        left_open.extend(open_fields(&source.scope, &poll.scope));
+        // These are about no service.
+        if !matches!(poll.outcome, Recorded::Deleted(_) | Recorded::Watched) {
+            left_open.extend(open_fields(&source.scope, &poll.scope));
+        }
         feed(&source, poll, sets);
         polls += 1;
         if progress && polls % PROGRESS == 0 {
@@ -269,6 +272,8 @@ fn feed(source: &FileConfig, poll: RecordedPoll, sets: &mut [Backtest]) {
             SourceEvent::Failed { target, at, error } => set.poll(target, Err(error), *at),
             SourceEvent::Health { at, reports } => set.health(reports, *at),
             SourceEvent::Templates { at, reports } => set.templates(reports, *at),
+            SourceEvent::Deleted { source, at, objects } => set.deleted(source, objects, *at),
+            SourceEvent::WatchProgress { covers, at, .. } => set.watched(covers, *at),
             // A recording contains nothing else.
             _ => {}
         }

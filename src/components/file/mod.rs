@@ -23,9 +23,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
-use self::recording::{Recorded, RecordedPoll, Recording, RecordingError, Scope, Shift};
+use self::recording::{Recorded, RecordedObject, RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::clock;
-use crate::sources::{Problem, SourceEvent, TargetEntry, event_list};
+use crate::sources::receipt::Counter;
+use crate::sources::{Covers, ObjectName, Problem, SourceEvent, TargetEntry, event_list};
 use crate::tasks::told;
 use podbell_core::event::Target;
 use podbell_core::time::Time;
@@ -82,6 +83,21 @@ impl FileConfig {
             Recorded::Health(health) => {
                 let reports = health.into_iter().map(|one| one.report(&target)).collect();
                 SourceEvent::Health { at, reports }
+            }
+            Recorded::Deleted(objects) => {
+                let name = |one: RecordedObject| ObjectName {
+                    namespace: target.namespace.to_string(),
+                    kind: one.kind,
+                    name: one.name,
+                };
+                let objects = objects.into_iter().map(name).collect();
+                SourceEvent::Deleted { source: target.source.clone(), at, objects }
+            }
+            Recorded::Watched => {
+                // What is played cannot be lost on its way.
+                let receipt = Counter::default().mark();
+                let namespace = poll.scope.namespace.as_deref().map(Into::into);
+                SourceEvent::WatchProgress { covers: Covers { source: target.source, namespace }, at, receipt }
             }
             Recorded::Templates(templates) => {
                 let reports = templates.into_iter().map(|one| one.report(&target)).collect();

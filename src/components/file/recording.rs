@@ -4,7 +4,9 @@
 //! {"at": "2026-01-01 19:18:00", "cluster": "cls-1", "service": "web", "eventList": [...]}
 //! {"at": "2026-01-01 19:19:00", "error": "timeout"}
 //! {"at": "2026-01-01 19:19:05", "service": "web", "health": [{"kind": "Deployment", "name": "web", "wanted": 3, "ready": 2}]}
-//! {"at": "2026-01-01 19:19:06", "service": "web", "templates": [{"kind": "Deployment", "name": "web", "revision": "2", "images": ["web:v5"]}]}
+//! {"at": "2026-01-01 19:19:06", "namespace": "shop", "deleted": [{"kind": "Pod", "name": "web-6d4cf56db6-x2x7v"}]}
+//! {"at": "2026-01-01 19:19:30", "watched": true}
+//! {"at": "2026-01-01 19:19:36", "service": "web", "templates": [{"kind": "Deployment", "name": "web", "revision": "2", "images": ["web:v5"]}]}
 //! ```
 //!
 //! Read line by line, so that a recording may be larger than memory. A single answer of the API, a bare list of
@@ -63,6 +65,10 @@ pub enum Recorded {
     Health(Vec<RecordedHealth>),
     /// What workloads run, of those that changed.
     Templates(Vec<RecordedTemplate>),
+    /// Objects were deleted.
+    Deleted(Vec<RecordedObject>),
+    /// A watch has missed nothing until then.
+    Watched,
 }
 
 impl Recorded {
@@ -70,7 +76,7 @@ impl Recorded {
     pub fn list(&self) -> Option<&[Event<'static>]> {
         match self {
             Self::List(events) => Some(events),
-            Self::Error(_) | Self::Health(_) | Self::Templates(_) => None,
+            Self::Error(_) | Self::Health(_) | Self::Templates(_) | Self::Deleted(_) | Self::Watched => None,
         }
     }
 }
@@ -149,6 +155,16 @@ impl RecordedTemplate {
     }
 }
 
+/// An object that was deleted; its namespace is that of the line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedObject {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// Why a recording cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
@@ -204,6 +220,8 @@ struct Line<'a> {
     error: Option<String>,
     health: Option<Vec<RecordedHealth>>,
     templates: Option<Vec<RecordedTemplate>>,
+    deleted: Option<Vec<RecordedObject>>,
+    watched: Option<bool>,
 }
 
 /// Reads a recording poll by poll. After an error it ends.
@@ -282,8 +300,16 @@ impl<R: BufRead> Recording<R> {
         if self.last.is_some_and(|last| at < last) {
             return Err(self.wrong("earlier than the line before: a recording is in time order"));
         }
+        let alone = match (line.deleted, line.watched) {
+            (Some(objects), None) => Some(Recorded::Deleted(objects)),
+            (None, Some(true)) => Some(Recorded::Watched),
+            (None, None | Some(false)) => None,
+            (Some(_), Some(_)) => return Err(self.wrong("deleted and watched stand in lines of their own")),
+        };
         let said = (line.event_list, line.error, line.health, line.templates);
         let outcome = match said {
+            (None, None, None, None) if let Some(alone) = alone => alone,
+            _ if alone.is_some() => return Err(self.wrong("deleted and watched stand in lines of their own")),
             (Some(entries), None, None, None) => {
                 let mut list = entries.understand(&mut self.clock).into_owned();
                 if list.events.is_empty() && list.skipped > 0 {
@@ -462,6 +488,10 @@ struct WrittenPoll<'a> {
     health: Option<&'a [RecordedHealth]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     templates: Option<&'a [RecordedTemplate]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<&'a [RecordedObject]>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    watched: bool,
 }
 
 /// Writes one poll as a line. Times lose their fractions of a second. A zone that puts its clocks back loses an
@@ -488,6 +518,11 @@ pub fn write_poll(output: &mut impl Write, poll: &RecordedPoll, clock: &WallCloc
             Recorded::Templates(templates) => Some(templates),
             _ => None,
         },
+        deleted: match &poll.outcome {
+            Recorded::Deleted(objects) => Some(objects),
+            _ => None,
+        },
+        watched: poll.outcome == Recorded::Watched,
     };
     serde_json::to_writer(&mut *output, &written)?;
     output.write_all(b"\n")

@@ -51,7 +51,7 @@ impl Play {
                 Recorded::List(events) => Ok(events),
                 Recorded::Error(words) => Err(words),
                 // The API that is emulated shows events only.
-                Recorded::Health(_) | Recorded::Templates(_) => continue,
+                Recorded::Health(_) | Recorded::Templates(_) | Recorded::Deleted(_) | Recorded::Watched => continue,
             };
             let line = Line { at: shift.apply(poll.at), order, outcome };
             lines.entry(poll.scope).or_default().push(line);
