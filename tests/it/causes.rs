@@ -191,3 +191,66 @@ fn lists_tell_the_node_of_a_pod_by_its_scheduling() {
     let nodes: Vec<&str> = list.events.iter().map(Event::node).collect();
     assert_eq!(nodes, ["n1", "n1", "n2", "n3"]);
 }
+
+/// A node under 200 pods of 40 services goes away for ten minutes. Their deployments say that none of their pods is ready,
+/// and the controllers make new pods, of which some find no place at first.
+#[test]
+fn a_node_under_two_hundred_pods_is_two_messages_at_most_in_its_first_minutes_and_names_whom_it_hits() {
+    const SERVICES: usize = 40;
+    for mut world in World::of_both_sets() {
+        let targets: Vec<Target> =
+            (0..SERVICES).map(|n| Target::new("prod", "cls-1", "shop", &format!("service-{n}"))).collect();
+        let mut all = targets.clone();
+        all.push(nodes());
+        world.watch(&all);
+        let health = |ready: u32| {
+            let report = |target: &Target| HealthReport {
+                target: target.clone(),
+                kind: WorkloadKind::Deployment,
+                name: target.service.clone(),
+                health: Some(Health { wanted: 5, ready, rolling_out: false }),
+                deleted: false,
+            };
+            targets.iter().map(report).collect::<Vec<_>>()
+        };
+        all.iter().for_each(|target| world.poll(target, &[]));
+        world.say(SourceEvent::Health { at: world.now, reports: health(5) });
+        for second in (60..=3000).step_by(30) {
+            world.run_until(second);
+            let mut node = vec![of_node("NodeNotReady", 60)];
+            if second >= 660 {
+                node.push(of_node("NodeReady", 660));
+            }
+            world.poll(&nodes(), &node);
+            for (n, target) in targets.iter().enumerate() {
+                let pod = |i: usize| format!("service-{n}-6d4cf56db6-x2x{}v", i + 5);
+                let mut list: Vec<Event<'static>> = (0..5)
+                    .map(|i| on("n1", warning(&pod(i), "NodeNotReady", "Node is not ready", 1, 60, 60)))
+                    .collect();
+                if second >= 420 {
+                    let unavailable = warning(&target.service, "Unavailable", "No pod is ready", 1, 120, 120);
+                    let signal = Event { obj_type: "Deployment".into(), signal: true, ..unavailable };
+                    list.push(on("n1", signal));
+                }
+                if second >= 720 && n % 4 == 0 {
+                    let last = second.min(780);
+                    list.push(on("n1", warning(&pod(0), "FailedCreatePodSandBox", "network is not ready", 2, 720, last)));
+                }
+                world.poll(target, &list);
+            }
+            match second {
+                60 => world.say(SourceEvent::Health { at: world.now, reports: health(0) }),
+                840 => world.say(SourceEvent::Health { at: world.now, reports: health(5) }),
+                _ => {}
+            }
+        }
+        let told = world.told();
+        let early = world.log.iter().filter(|message| message.at < 360.0).count();
+        assert!((1..=2).contains(&early), "{told:?}");
+        let NoticeBody::Incident(story) = &world.log[0].notices[0].body else { panic!() };
+        assert_eq!((story.affected_count, story.affected[0].pods), (40, 5), "{told:?}");
+        let last = world.log.last().unwrap();
+        assert!(world.log.len() <= 4 && last.at <= 1320.0, "{told:?}");
+        assert!(told.last().unwrap().ends_with("resolved #1"), "{told:?}");
+    }
+}
