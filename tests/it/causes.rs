@@ -234,7 +234,10 @@ fn a_node_under_two_hundred_pods_is_two_messages_at_most_in_its_first_minutes_an
                 }
                 if second >= 720 && n % 4 == 0 {
                     let last = second.min(780);
-                    list.push(on("n1", warning(&pod(0), "FailedCreatePodSandBox", "network is not ready", 2, 720, last)));
+                    list.push(on(
+                        "n1",
+                        warning(&pod(0), "FailedCreatePodSandBox", "network is not ready", 2, 720, last),
+                    ));
                 }
                 world.poll(target, &list);
             }

@@ -10,6 +10,7 @@ mod check;
 mod check_doubts;
 mod check_pace;
 mod clocks;
+mod cluster;
 mod commands;
 mod config;
 mod crash;

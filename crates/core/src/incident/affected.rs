@@ -111,6 +111,10 @@ impl Incident {
     /// Lists the objects of another incident, which this one explains. Returns whether any of them is new.
     pub(crate) fn affect(&mut self, other: &Incident) -> bool {
         let Some(target) = other.targets.first() else { return false };
+        // A node is no workload: what is said of it only says the same again.
+        if other.details.objects.keys().all(|key| key.starts_with("Node/")) {
+            return false;
+        }
         let place = place(&target.namespace, &other.workload);
         let pods = other.details.objects.keys().filter_map(|key| key.strip_prefix("Pod/"));
         let missing: Vec<&str> = pods.filter(|pod| !self.knows_affected(&place, pod)).collect();
