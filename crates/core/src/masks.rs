@@ -95,6 +95,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_expression_is_one() {
+        assert!(FORMS.len() == 9 && NAMED.is_some() && RANDOM.is_some());
+    }
+
+    #[test]
     fn secrets_of_many_kinds_are_masked_and_what_is_around_them_stays() {
         let cases = [
             ("connect postgres://app:s3cr3t@db:5432/shop failed", "connect postgres://app:***@db:5432/shop failed"),

@@ -1,47 +1,23 @@
 //! The signal of a job that failed.
 
-use serde::Deserialize;
-
-use super::{Condition, Signal, StateSignal};
+use super::{Conditioned, Signal, StateSignal};
 use podbell_core::event::Level;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Job {
-    metadata: Meta,
-    status: Status,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Meta {
-    name: String,
-    namespace: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    conditions: Option<Vec<Condition>>,
-}
 
 /// The signals of a job.
 pub(in super::super) fn of_job(text: &str) -> Vec<StateSignal> {
-    serde_json::from_str::<Job>(text).ok().and_then(|job| job.failed()).into_iter().collect()
+    serde_json::from_str(text).ok().and_then(|job| failed(&job)).into_iter().collect()
 }
 
-impl Job {
-    fn failed(&self) -> Option<StateSignal> {
-        let mut conditions = self.status.conditions.iter().flatten();
-        let failed = conditions.find(|one| one.r#type == "Failed" && one.status == "True")?;
-        let at = failed.changed_at()?;
-        let words = failed.message.as_deref().filter(|message| !message.is_empty()).unwrap_or("the job failed");
-        let reason = failed.reason.as_deref().filter(|reason| !reason.is_empty());
-        let message = reason.map_or_else(|| words.to_owned(), |reason| format!("{words} ({reason})"));
-        let Meta { namespace, name } = &self.metadata;
-        let (level, reason) = (Level::Warning, "JobFailed");
-        Some(Signal { level, kind: "Job", namespace, name, node: "", reason, message, at }.now())
-    }
+fn failed(job: &Conditioned) -> Option<StateSignal> {
+    let mut conditions = job.status.conditions.iter().flatten();
+    let failed = conditions.find(|one| one.r#type == "Failed" && one.status == "True")?;
+    let at = failed.changed_at()?;
+    let words = failed.message.as_deref().filter(|message| !message.is_empty()).unwrap_or("the job failed");
+    let reason = failed.reason.as_deref().filter(|reason| !reason.is_empty());
+    let message = reason.map_or_else(|| words.to_owned(), |reason| format!("{words} ({reason})"));
+    let (namespace, name) = (job.metadata.namespace.as_str(), job.metadata.name.as_str());
+    let (level, reason) = (Level::Warning, "JobFailed");
+    Some(Signal { level, kind: "Job", namespace, name, node: "", reason, message, at }.now())
 }
 
 #[cfg(test)]

@@ -226,6 +226,28 @@ impl Signal<'_> {
     }
 }
 
+/// An object that says how it is by conditions alone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Conditioned {
+    metadata: Meta,
+    status: Conditions,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Meta {
+    name: String,
+    /// Empty of a node.
+    namespace: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Conditions {
+    conditions: Option<Vec<Condition>>,
+}
+
 /// A condition of an object, as all kinds write it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

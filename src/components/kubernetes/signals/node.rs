@@ -1,29 +1,8 @@
 //! The signals of a node: that its kubelet is away, that it is short of something, and the end of either. The words are
 //! those of the kubelet's and the node controller's events, so that one end ends what the other began.
 
-use serde::Deserialize;
-
-use super::{Condition, Signal, StateSignal};
+use super::{Conditioned, Signal, StateSignal};
 use podbell_core::event::Level;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Node {
-    metadata: Meta,
-    status: Status,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Meta {
-    name: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    conditions: Option<Vec<Condition>>,
-}
 
 /// The conditions that matter: the status that is well, and the reasons of being well and not.
 const CONDITIONS: [(&str, &str, &str, &str); 4] = [
@@ -35,7 +14,7 @@ const CONDITIONS: [(&str, &str, &str, &str); 4] = [
 
 /// The signals of a node. Of what is well only what changed lately is shown: older ones are left out like old events.
 pub(in super::super) fn of_node(text: &str) -> Vec<StateSignal> {
-    let Ok(Node { metadata, status }) = serde_json::from_str::<Node>(text) else { return Vec::new() };
+    let Ok(Conditioned { metadata, status }) = serde_json::from_str(text) else { return Vec::new() };
     let conditions = status.conditions.unwrap_or_default();
     let signal = |(kind, well, good, bad): (&str, &str, &'static str, &'static str)| {
         let condition = conditions.iter().find(|one| one.r#type == kind)?;
