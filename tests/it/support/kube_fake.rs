@@ -1,6 +1,7 @@
 //! A stateful fake of an API server: it keeps objects under versions, forgets old versions, and misbehaves as it is told.
 //! Only what newer servers, proxies and bad days do that the real one of the tests does not.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
@@ -51,18 +52,19 @@ impl Asked {
 #[derive(Default)]
 struct Inner {
     version: u64,
+    /// The version of the newest bookmark of events: a real server sends them now and then, not for each write.
+    bookmark: u64,
     /// Bookmarks that were sent.
     marks: usize,
     /// How often it was restored: no watch outlives that.
     era: u64,
     /// Versions up to this one are forgotten.
     compacted: u64,
-    events: BTreeMap<String, (u64, Value)>,
+    events: BTreeMap<String, Value>,
     /// Of events: version, kind of change, object.
     history: Vec<(u64, &'static str, Value)>,
-    pods: Vec<Value>,
-    /// Every state that deployments had, in the order of their versions.
-    deployments: Vec<Value>,
+    /// All other objects, by resource.
+    objects: BTreeMap<String, Objects>,
     token: String,
     moods: VecDeque<Mood>,
     refusals: VecDeque<Refusal>,
@@ -72,6 +74,15 @@ struct Inner {
     watch_lists: bool,
     asked: Vec<Asked>,
     requests: usize,
+}
+
+/// The objects of one resource.
+#[derive(Default)]
+struct Objects {
+    /// By namespace and name.
+    newest: BTreeMap<String, Value>,
+    /// Every state that they had, with its version, in the order of versions.
+    states: Vec<(u64, Value)>,
 }
 
 /// See the module.
@@ -107,8 +118,12 @@ impl Fake {
         Self { address, inner, changed, begun: now(), _task: Arc::new(Serving(task)) }
     }
 
+    /// Changes what events' watches are told.
     fn with<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        let done = change(&mut self.inner.lock().unwrap());
+        let mut inner = self.inner.lock().unwrap();
+        let done = change(&mut inner);
+        inner.bookmark = inner.version;
+        drop(inner);
         self.changed.send_modify(|turn| *turn += 1);
         done
     }
@@ -122,7 +137,7 @@ impl Fake {
             event["metadata"]["resourceVersion"] = json!(inner.version.to_string());
             let kind = if inner.events.contains_key(&key) { "MODIFIED" } else { "ADDED" };
             inner.history.push((inner.version, kind, event.clone()));
-            inner.events.insert(key, (inner.version, event));
+            inner.events.insert(key, event);
         });
     }
 
@@ -130,7 +145,7 @@ impl Fake {
     pub fn expire(&self, namespace: &str, name: &str) {
         self.with(|inner| {
             inner.version += 1;
-            let (_, mut event) = inner.events.remove(&format!("{namespace}/{name}")).unwrap();
+            let mut event = inner.events.remove(&format!("{namespace}/{name}")).unwrap();
             event["metadata"]["resourceVersion"] = json!(inner.version.to_string());
             inner.history.push((inner.version, "DELETED", event));
         });
@@ -161,16 +176,27 @@ impl Fake {
     }
 
     pub fn pods(&self, pods: Vec<Value>) {
-        self.with(|inner| inner.pods = pods);
+        pods.into_iter().for_each(|pod| self.write("pods", pod));
     }
 
     /// Writes a deployment, new or anew.
-    pub fn deployment(&self, mut object: Value) {
-        self.with(|inner| {
-            inner.version += 1;
-            object["metadata"]["resourceVersion"] = json!(inner.version.to_string());
-            inner.deployments.push(object);
-        });
+    pub fn deployment(&self, object: Value) {
+        self.write("deployments", object);
+    }
+
+    /// Writes an object of a resource other than events, new or anew.
+    pub fn write(&self, resource: &str, mut object: Value) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.version += 1;
+        let version = inner.version;
+        object["metadata"]["resourceVersion"] = json!(version.to_string());
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+        let key = format!("{namespace}/{}", text(&object["metadata"]["name"]));
+        let objects = inner.objects.entry(resource.to_owned()).or_default();
+        objects.states.push((version, object.clone()));
+        objects.newest.insert(key, object);
+        drop(inner);
+        self.changed.send_modify(|turn| *turn += 1);
     }
 
     pub fn moods(&self, moods: &[Mood]) {
@@ -285,75 +311,78 @@ async fn serve(
         }
         ("events", false) => list(&inner.lock().unwrap(), namespace.as_deref(), &query),
         ("events", true) => events(inner, changed, namespace, query, mood),
-        ("pods", false) => {
+        (_, false) => {
             let inner = inner.lock().unwrap();
-            json!({"metadata": {"resourceVersion": inner.version.to_string()}, "items": inner.pods})
-                .to_string()
-                .into_response()
+            let none = BTreeMap::new();
+            let objects = inner.objects.get(resource).map_or(&none, |objects| &objects.newest);
+            page(objects, inner.version, namespace.as_deref(), &query)
         }
-        ("deployments", false) => {
-            let inner = inner.lock().unwrap();
-            let newest: BTreeMap<&str, &Value> =
-                inner.deployments.iter().map(|one| (text(&one["metadata"]["name"]), one)).collect();
-            json!({"metadata": {"resourceVersion": inner.version.to_string()}, "items": newest.values().collect::<Vec<_>>()})
-                .to_string()
-                .into_response()
-        }
-        ("deployments", true) if !query.contains_key("sendInitialEvents") => deployments(inner, &changed, &query),
-        (_, false) => json!({"metadata": {"resourceVersion": "1"}, "items": null}).to_string().into_response(),
         (_, true) if query.contains_key("sendInitialEvents") => refusal(422, "Invalid"),
-        // Nothing ever happens to other objects.
-        (_, true) => others(&query),
+        (_, true) => states(inner, &changed, (resource.to_owned(), namespace), &query),
     }
 }
 
-/// A watch of deployments, for as long as somebody reads it.
-fn deployments(inner: Arc<Mutex<Inner>>, changed: &watch::Sender<u64>, query: &BTreeMap<String, String>) -> Response {
-    let version = |one: &Value| text(&one["metadata"]["resourceVersion"]).parse::<u64>().unwrap();
-    let from = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
+/// A watch of what is written to a resource.
+fn states(
+    inner: Arc<Mutex<Inner>>,
+    changed: &watch::Sender<u64>,
+    (resource, namespace): (String, Option<String>),
+    query: &BTreeMap<String, String>,
+) -> Response {
+    let from: u64 = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
+    let seconds: u64 = query.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(300);
+    let next = move |from: u64| {
+        let inner = inner.lock().unwrap();
+        let states = &inner.objects.get(&resource)?.states;
+        let since = &states[states.partition_point(|(version, _)| *version <= from)..];
+        let fits = |object: &Value| {
+            namespace.as_deref().is_none_or(|wanted| object["metadata"]["namespace"].as_str() == Some(wanted))
+        };
+        let (version, object) = since.iter().find(|(_, object)| fits(object))?;
+        Some((*version, line("MODIFIED", object)))
+    };
     let lines = futures_util::stream::unfold((changed.subscribe(), from), move |(mut turns, from)| {
-        let inner = inner.clone();
+        let next = next.clone();
         async move {
             loop {
                 turns.mark_unchanged();
-                let next = inner.lock().unwrap().deployments.iter().find(|one| version(one) > from).cloned();
-                if let Some(one) = next {
-                    let line = Bytes::from(line("MODIFIED", &one));
-                    return Some((Ok::<_, std::io::Error>(line), (turns, version(&one))));
+                if let Some((version, line)) = next(from) {
+                    return Some((Ok::<_, std::io::Error>(Bytes::from(line)), (turns, version)));
                 }
                 turns.changed().await.ok()?;
             }
         }
     });
-    Response::new(Body::from_stream(lines))
-}
-
-/// A watch that ends in its time.
-fn others(query: &BTreeMap<String, String>) -> Response {
-    let seconds: u64 = query.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(300);
-    let end = async move {
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        Ok::<_, std::io::Error>(Bytes::new())
-    };
-    Response::new(Body::from_stream(futures_util::stream::once(end)))
+    let end = Box::pin(tokio::time::sleep(Duration::from_secs(seconds)));
+    Response::new(Body::from_stream(futures_util::StreamExt::take_until(lines, end)))
 }
 
 fn is_in(key: &str, namespace: Option<&str>) -> bool {
     namespace.is_none_or(|name| key.split_once('/').is_some_and(|(of, _)| of == name))
 }
 
-/// A page; its token is the last key that was shown, and the version of the first page.
 fn list(inner: &Inner, namespace: Option<&str>, query: &BTreeMap<String, String>) -> Response {
+    let first = query.get("continue").and_then(|token| token.split_once('|'));
+    if first.is_some_and(|(version, _)| version.parse::<u64>().unwrap() < inner.compacted) {
+        return refusal(410, "Expired");
+    }
+    page(&inner.events, inner.version, namespace, query)
+}
+
+/// A page; its token is the version of the first page, and the last key that was shown.
+fn page<T: Borrow<Value>>(
+    objects: &BTreeMap<String, T>,
+    version: u64,
+    namespace: Option<&str>,
+    query: &BTreeMap<String, String>,
+) -> Response {
     let limit: usize = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
     let (version, after) = match query.get("continue").and_then(|token| token.split_once('|')) {
         Some((version, after)) => (version.parse().unwrap(), Some(after.to_owned())),
-        None => (inner.version, None),
+        None => (version, None),
     };
-    if version < inner.compacted {
-        return refusal(410, "Expired");
-    }
     let after = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let rest = inner.events.range((after, Bound::Unbounded)).filter(|(key, _)| is_in(key, namespace));
+    let rest = objects.range((after, Bound::Unbounded)).filter(|(key, _)| is_in(key, namespace));
     let mut page: Vec<_> = rest.take(limit.saturating_add(1)).collect();
     let more = if page.len() > limit {
         page.truncate(limit);
@@ -361,7 +390,7 @@ fn list(inner: &Inner, namespace: Option<&str>, query: &BTreeMap<String, String>
     } else {
         String::new()
     };
-    let items: Vec<&Value> = page.iter().map(|(_, (_, event))| event).collect();
+    let items: Vec<&Value> = page.iter().map(|(_, object)| (*object).borrow()).collect();
     json!({"metadata": {"resourceVersion": version.to_string(), "continue": more}, "items": items})
         .to_string()
         .into_response()
@@ -384,7 +413,7 @@ fn events(
         let backlog: Vec<String> = match initial {
             true => {
                 let mine = inner.events.iter().filter(|(key, _)| is_in(key, namespace.as_deref()));
-                mine.map(|(_, (_, event))| line("ADDED", event)).collect()
+                mine.map(|(_, event)| line("ADDED", event)).collect()
             }
             false => Vec::new(),
         };
@@ -431,9 +460,9 @@ fn events(
                     let begin = inner.history.partition_point(|(version, ..)| *version <= from);
                     let since = inner.history[begin..].iter().filter(|(_, _, event)| fits(event));
                     let mut new: Vec<_> = since.map(|(version, kind, event)| (*version, line(kind, event))).collect();
-                    if new.is_empty() && inner.version > from {
-                        let marked = json!({"metadata": {"resourceVersion": inner.version.to_string()}});
-                        new.push((inner.version, line("BOOKMARK", &marked)));
+                    if new.is_empty() && inner.bookmark > from {
+                        let marked = json!({"metadata": {"resourceVersion": inner.bookmark.to_string()}});
+                        new.push((inner.bookmark, line("BOOKMARK", &marked)));
                     }
                     new
                 }
