@@ -69,8 +69,8 @@ impl Rows {
                 obj_name: decision.obj_name.clone(),
                 reason: decision.reason.clone(),
                 message: decision.message.clone(),
-                node: String::new(),
-                signal: false,
+                node: decision.node.clone(),
+                signal: decision.signal,
                 metadata: decision.metadata.clone(),
                 cells: (0..polls + AFTERWARDS).map(cell).collect(),
             }
@@ -129,9 +129,10 @@ impl fmt::Display for Sketch {
             let texts: Vec<String> =
                 texts.iter().chain(&node).map(|(key, text)| format!("{key}: {}", quoted(text))).collect();
             let (target, level, texts) = (target.join(", "), row.level.as_str(), texts.join(", "));
+            let signal = if row.signal { "signal: true, " } else { "" };
             let metadata = row.metadata.as_deref().map(metadata).unwrap_or_default();
             let counts = quoted(&counts(&row.cells));
-            writeln!(f, "      - {{{target}, level: {level}, {texts}, {metadata}counts: {counts}}}")?;
+            writeln!(f, "      - {{{target}, level: {level}, {texts}, {signal}{metadata}counts: {counts}}}")?;
         }
         match self.told.as_slice() {
             [] => writeln!(f, "    expect: []"),

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use crate::support::events::{at, warning};
 use crate::support::world::World;
-use podbell_core::backtest::{Backtest, setup};
+use podbell_core::backtest::{Backtest, play, setup};
 use podbell_core::event::{Event, Target};
 use podbell_core::history::Polls;
 use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::rules::builtin;
-use podbell_core::source::Problem;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -284,15 +283,12 @@ fn the_services_own_history_tells_again_what_was_told() {
     let history = world.reader().snapshot().unwrap().history(at(0)).unwrap();
     assert_eq!(history.lost, 0);
     let setup = setup(builtin::rules(&["team".into()]), ["prod".into()]);
-    let mut backtest = Backtest::new(setup);
-    let error = Problem { code: "x".into(), text: "x".into(), advice: "x".into(), gone: false };
-    let mut polls = 0;
-    for poll in Polls::new(history.observations, at(0), at(second + 1), |_| Duration::from_secs(60)) {
-        backtest.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);
-        polls += 1;
-    }
-    assert!((600..1000).contains(&polls), "{polls}");
-    assert_eq!(causes(backtest.finish().notices.iter()), told);
+    let mut backtests = [Backtest::new(setup)];
+    let polls = Polls::new(history.observations, at(0), at(second + 1), |_| Duration::from_secs(60));
+    play(&mut backtests, polls, history.reports);
+    let [report] = backtests.map(Backtest::finish);
+    assert!((600..1000).contains(&report.polls), "{}", report.polls);
+    assert_eq!(causes(report.notices.iter()), told);
 }
 
 #[test]

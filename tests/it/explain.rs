@@ -155,6 +155,25 @@ fn an_incident_becomes_a_test_case_that_passes() {
     assert!(case.contains("notice: opened") && case.contains("notice: resolved"), "{case}");
 }
 
+#[test]
+fn a_test_case_of_an_incident_names_nodes_and_signals() {
+    let rules =
+        "version: 1\ndefaults: {notify: [team]}\nrules: [{name: killed, match: {node: n1, reason: OOMKilled}}]\n";
+    let mut world = World::with_rules(rules);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    let killed = warning(POD, "OOMKilled", "Container web was killed", 1, 30, 30);
+    let killed = Event { node: Some("n1".into()), signal: true, ..killed };
+    world.poll_until(&web(), &[killed], 1200);
+    let case = explain_under(rules, &world, &["#1", "--as-test"]);
+    assert!(case.contains("node: \"n1\"") && case.contains("signal: true"), "{case}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules-0.yaml"), rules).unwrap();
+    std::fs::write(folder.path().join("a.test.yaml"), &case).unwrap();
+    let output = podbell(folder.path(), &["test", "a.test.yaml"]).output().unwrap();
+    assert!(output.status.success(), "{case}\n{}", printed(&output));
+}
+
 fn typed(args: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rules.yaml"), RULES).unwrap();

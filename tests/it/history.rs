@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podbell_core::backtest::{Backtest, Report, setup};
+use podbell::sources::{ObjectName, SourceEvent};
+use podbell_core::backtest::{Backtest, Report, play, setup};
 use podbell_core::event::{Event, Level, Target};
+use podbell_core::health::{Health, HealthReport, WorkloadKind};
 use podbell_core::history::Polls;
+use podbell_core::metadata::Metadata;
 use podbell_core::notice::{Notice, NoticeBody};
-use podbell_core::source::Problem;
+use podbell_core::rollout::{Template, TemplateReport};
 use podbell_core::time::Time;
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -100,22 +103,25 @@ fn sorted(mut told: Vec<Told>) -> Vec<Told> {
     told
 }
 
-fn replayed(world: &World, last: Duration) -> Report {
+fn replayed(rules: &str, world: &World, last: Duration) -> Report {
     let since = world.now.minus(last).max(at(0));
     let history = world.reader().snapshot().unwrap().history(since).unwrap();
     assert_eq!(history.lost, 0);
-    let mut backtest = Backtest::new(setup(compiled(&[RULES.to_owned()]), ["prod".into()]));
-    let error = Problem { code: "x".into(), text: "x".into(), advice: "x".into(), gone: false };
-    for poll in Polls::new(history.observations, since, world.now, |_| Duration::from_secs(60)) {
-        backtest.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);
-    }
-    backtest.finish()
+    let mut backtests = [Backtest::new(setup(compiled(&[rules.to_owned()]), ["prod".into()]))];
+    let polls = Polls::new(history.observations, since, world.now, |_| Duration::from_secs(60));
+    play(&mut backtests, polls, history.reports);
+    let [report] = backtests.map(Backtest::finish);
+    report
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn replay_told(world: &World, last: Duration) -> Vec<Told> {
-    sorted(replayed(world, last).notices.iter().filter_map(told).collect())
+    replay_told_by(RULES, world, last)
+}
+
+fn replay_told_by(rules: &str, world: &World, last: Duration) -> Vec<Told> {
+    sorted(replayed(rules, world, last).notices.iter().filter_map(told).collect())
 }
 
 #[test]
@@ -127,6 +133,74 @@ fn what_a_service_lived_through_is_told_again_as_it_was_told() {
         assert!(kinds.contains(&kind), "{kinds:?}");
     }
     assert_eq!(replay_told(&world, DAY), really);
+}
+
+const BY_NODE: &str = "version: 1
+defaults: {notify: [team]}
+rules:
+  - {name: killed, match: {reason: OOMKilled, node: n1, \"label:team\": shop}, severity: critical}
+  - {name: rest, match: {level: Warning}}
+";
+
+/// `web` of this health, from now on.
+fn web_is(world: &mut World, ready: u32) {
+    let health = Some(Health { wanted: 3, ready, rolling_out: false });
+    let report =
+        HealthReport { target: web(), kind: WorkloadKind::Deployment, name: "web".into(), health, deleted: false };
+    world.say(SourceEvent::Health { at: world.now, reports: vec![report] });
+}
+
+fn web_runs(world: &mut World, revision: &str) {
+    let template = Template { revision: revision.into(), images: vec![format!("shop/web:v{revision}")] };
+    let report = TemplateReport { target: web(), kind: WorkloadKind::Deployment, name: "web".into(), template };
+    world.say(SourceEvent::Templates { at: world.now, reports: vec![report] });
+}
+
+#[test]
+fn health_rollouts_nodes_labels_and_deletions_are_remembered_for_longer_than_a_day_where_nothing_is_newer() {
+    let mut world = World::with_rules(BY_NODE);
+    world.watch(&[web(), shop()]);
+    world.poll(&web(), &[]);
+    world.poll(&shop(), &[]);
+    web_is(&mut world, 3);
+    web_runs(&mut world, "4");
+    // What is older than a day is deleted, but the newest of each workload is not.
+    world.run_until(30 * 3600);
+    let killed = |second: i64| {
+        let labels = Metadata { labels: [("team".into(), "shop".into())].into(), ..Metadata::default() };
+        let event = warning(POD, "OOMKilled", "Container web was killed", 1, second, second);
+        vec![Event { node: Some("n1".into()), signal: true, metadata: Some(labels.into()), ..event }]
+    };
+    minute(&mut world, &[], &[]);
+    web_runs(&mut world, "5");
+    minute(&mut world, &[], &[]);
+    let first = seconds(&world);
+    minute(&mut world, &killed(first), &[]);
+    quiet(&mut world, 10, &killed(first), &[]);
+    // This time it is not well again before it is.
+    let second = seconds(&world);
+    minute(&mut world, &killed(second), &[]);
+    web_is(&mut world, 2);
+    quiet(&mut world, 30, &killed(second), &[]);
+    web_is(&mut world, 3);
+    quiet(&mut world, 10, &killed(second), &[]);
+    let evicted = || {
+        vec![warning("api-7d4cf56db6-x2x7v", "Evicted", "usage exceeds the limit", 1, second + 2_400, second + 2_400)]
+    };
+    minute(&mut world, &[], &evicted());
+    let pod = ObjectName { namespace: "shop".into(), kind: "Pod".into(), name: "api-7d4cf56db6-x2x7v".into() };
+    world.say(SourceEvent::Deleted { source: "prod".into(), at: world.now, objects: vec![pod] });
+    quiet(&mut world, 20, &[], &evicted());
+    let really = really(&world, at(0));
+    let kinds: Vec<&str> = really.iter().map(|told| told.2).collect();
+    assert_eq!(kinds, ["opened", "resolved", "reopened", "resolved", "opened", "resolved"], "{really:#?}");
+    assert_eq!(replay_told_by(BY_NODE, &world, Duration::from_secs(7_200)), really);
+    let report = replayed(BY_NODE, &world, Duration::from_secs(7_200));
+    let follows = report.notices.iter().find_map(|notice| match &notice.body {
+        NoticeBody::Incident(story) => story.rollout.clone(),
+        _ => None,
+    });
+    assert!(follows.is_some(), "the rollout before it is known, too");
 }
 
 #[test]
@@ -159,7 +233,7 @@ fn what_began_before_the_time_that_is_asked_for_is_known_and_counted_on() {
     quiet(&mut world, 20, &[pull(6, now)], &[]);
     let told = replay_told(&world, Duration::from_secs(3_600));
     assert_eq!(told.iter().map(|told| (told.2, told.4)).collect::<Vec<_>>(), [("opened", 4), ("resolved", 4)]);
-    assert_eq!(replayed(&world, Duration::from_secs(60)).notices.len(), 0);
+    assert_eq!(replayed(RULES, &world, Duration::from_secs(60)).notices.len(), 0);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::event::{Event, Target};
 use super::health::HealthReport;
+use super::history::{self, Polls};
 use super::notice::{Notice, NoticeBody};
 use super::outbox::Policy;
 use super::outbox::pace::Pace;
@@ -110,6 +111,25 @@ pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<S
     Arc::new(Setup { rules, sources, operator: Vec::new(), destinations, daily: BTreeMap::new() })
 }
 
+/// Plays a history of the running service: its polls, and what its sources said of objects, both the oldest first.
+pub fn play(sets: &mut [Backtest], polls: Polls, reports: Vec<(Time, history::Report)>) {
+    let error =
+        Problem { code: "failed".into(), text: "it could not be read".into(), advice: String::new(), gone: false };
+    let mut reports = reports.into_iter().peekable();
+    for poll in polls {
+        // Of one moment, events come first: an object is seen to fail before it is deleted.
+        while let Some((at, report)) = reports.next_if(|(at, _)| *at < poll.at) {
+            sets.iter_mut().for_each(|set| set.report(&report, at));
+        }
+        for set in sets.iter_mut() {
+            set.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);
+        }
+    }
+    for (at, report) in reports {
+        sets.iter_mut().for_each(|set| set.report(&report, at));
+    }
+}
+
 impl Backtest {
     /// A backtest that has read nothing yet.
     pub fn new(setup: Arc<Setup>) -> Self {
@@ -184,6 +204,15 @@ impl Backtest {
         let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
         let outcomes = replay.watched(covers, at);
         self.take(outcomes);
+    }
+
+    /// What a source said of an object; `at` never goes backwards.
+    fn report(&mut self, report: &history::Report, at: Time) {
+        match report {
+            history::Report::Health(report) => self.health(std::slice::from_ref(report), at),
+            history::Report::Template(report) => self.templates(std::slice::from_ref(report), at),
+            history::Report::Deleted { source, object } => self.deleted(source, std::slice::from_ref(object), at),
+        }
     }
 
     /// Ends the recordings: timers run only until the last poll.

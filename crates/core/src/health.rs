@@ -50,7 +50,7 @@ impl Health {
 }
 
 /// What a source reports of a workload's health.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthReport {
     /// The target that the workload's events belong to.
     pub target: Target,

@@ -7,12 +7,17 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::diff::{CLOCK_TOLERANCE, ChangeKind};
 use super::event::{Event, Level, Target};
+use super::health::HealthReport;
+use super::rollout::TemplateReport;
+use super::source::ObjectName;
 use super::time::Time;
 
 /// An observation of a target.
@@ -47,6 +52,47 @@ pub enum Seen {
         /// When it stopped.
         since: Time,
     },
+}
+
+/// What a source said of an object, beside events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Report {
+    /// How a workload is.
+    Health(HealthReport),
+    /// What a workload runs.
+    Template(TemplateReport),
+    /// An object was deleted.
+    Deleted {
+        /// The source.
+        source: Arc<str>,
+        /// The object.
+        object: ObjectName,
+    },
+}
+
+impl Report {
+    /// What a newer report of the same subject replaces; empty if there is never one.
+    pub fn about(&self) -> String {
+        match self {
+            Self::Health(HealthReport { target, kind, name, .. }) => {
+                format!("health {target} {}/{name}", kind.as_str())
+            }
+            Self::Template(TemplateReport { target, kind, name, .. }) => {
+                format!("template {target} {}/{name}", kind.as_str())
+            }
+            Self::Deleted { .. } => String::new(),
+        }
+    }
+
+    /// Whether nothing follows from it that has to be known later.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Self::Health(report) => report.health.is_none(),
+            Self::Template(_) => false,
+            Self::Deleted { .. } => true,
+        }
+    }
 }
 
 /// One poll, as backtests take it; an empty list says only that nothing changed.

@@ -65,7 +65,7 @@ pub struct RolloutOf {
 }
 
 /// What a source reports that a workload runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateReport {
     /// The target that the workload's events belong to.
     pub target: Target,

@@ -1,5 +1,6 @@
 //! What is known of a source, and what it can report besides event lists.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +84,7 @@ impl Covers {
 }
 
 /// An object of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectName {
     /// Its namespace; empty if it has none.
     pub namespace: String,

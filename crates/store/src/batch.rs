@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::{ErrorKind, InboxItem, StoreError, incident_codec};
 use podbell_core::ask::Logged;
 use podbell_core::event::{Level, Target};
+use podbell_core::history::Report;
 use podbell_core::incident::{Incident, Phase};
 use podbell_core::notice::Notice;
 use podbell_core::outbox::{Delivery, DeliveryId, DeliveryState, MessageState, Outbox, OutboxWrites, Parent, SendId};
@@ -48,6 +49,8 @@ pub struct Batch {
     pub(crate) forgotten: BTreeSet<(Target, EpisodeKey)>,
     /// Entries of the history, beside the changes in `series`.
     pub(crate) gaps: Vec<Gap>,
+    /// What sources said of objects, and when.
+    pub(crate) reports: Vec<(Time, Report)>,
     /// Incidents that are new or changed.
     pub(crate) incidents: Vec<IncidentRow>,
     /// Incidents that ended before anybody was notified of them.
@@ -212,6 +215,7 @@ impl Batch {
         batch.add_outbox(&changes)?;
         batch.notices = changes.writes.notices.iter().map(notice_row).collect::<Result<_, _>>()?;
         batch.series = std::mem::take(&mut changes.writes.series);
+        batch.reports = std::mem::take(&mut changes.writes.reports);
         batch.forgotten = std::mem::take(&mut changes.writes.forgotten);
         Ok(batch)
     }

@@ -26,7 +26,6 @@ use podbell_core::history::Polls;
 use podbell_core::message::number;
 use podbell_core::rules::rule::{Destination, Field};
 use podbell_core::rules::{Names, Rules, builtin};
-use podbell_core::source::Problem;
 use podbell_core::time::Time;
 use podbell_store::{HISTORY, History};
 
@@ -146,13 +145,7 @@ fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
         let source = config.sources.iter().find(|source| source.name == name);
         source.map_or(Duration::from_secs(60), |source| source.facts.rhythm.wished())
     };
-    let error =
-        Problem { code: "failed".into(), text: "it could not be read".into(), advice: String::new(), gone: false };
-    for poll in Polls::new(history.observations, since, now, every) {
-        for set in &mut sets {
-            set.poll(&poll.target, poll.events.as_deref().ok_or(&error), poll.at);
-        }
-    }
+    backtest::play(&mut sets, Polls::new(history.observations, since, now, every), history.reports);
     print(args, sets, usize::try_from(history.lost).unwrap_or(usize::MAX))
 }
 

@@ -47,6 +47,12 @@ pub struct Decision {
     pub rules: u64,
     /// The outcome.
     pub verdict: Verdict,
+    /// The node that its object was on, as far as that was known.
+    #[serde(default)]
+    pub node: String,
+    /// Whether no component wrote it: a source made it of what an object's state says.
+    #[serde(default)]
+    pub signal: bool,
     /// The labels and annotations of its object that were known.
     #[serde(default)]
     pub metadata: Option<Arc<Metadata>>,
@@ -140,6 +146,8 @@ impl Decision {
             workload: clip(subject.workload, MOST_NAME),
             rules: setup.rules.generation(),
             verdict,
+            node: clip(event.node.as_deref().unwrap_or_default(), MOST_NAME),
+            signal: event.signal,
             metadata: event.metadata.clone(),
         }
     }

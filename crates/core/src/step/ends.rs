@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{State, Turn};
 use crate::event::{Subject, Target};
+use crate::history::Report;
 use crate::incident::Incident;
 use crate::reports::{self, Deleted, End, Of};
 use crate::source::ObjectName;
@@ -56,6 +57,8 @@ impl State {
 
     /// Objects were deleted: ends their standing troubles.
     pub(super) fn deleted(&mut self, source: &Arc<str>, objects: &[ObjectName], turn: &mut Turn<'_>) {
+        let report = |object: &ObjectName| Report::Deleted { source: source.clone(), object: object.clone() };
+        turn.writes.reports.extend(objects.iter().map(|object| (turn.now, report(object))));
         // A new object of the same name may have begun to fail while the report was under way.
         let at = turn.now.minus(UNDER_WAY);
         let stands = |incident: &&Incident| incident.signs.standing > 0 || incident.signs.may_end_unsaid;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{State, Turn};
 use crate::event::Target;
 use crate::health::{Health, HealthReport, Status, WorkloadKind};
+use crate::history::Report;
 use crate::incident::{Incident, Phase};
 use crate::rules::rule::{RuleSettings, Until};
 use crate::time::{Jump, Time};
@@ -97,6 +98,7 @@ impl State {
         for report in reports {
             if self.workloads.take(report, turn.now) {
                 changed.insert(&report.target);
+                turn.writes.reports.push((turn.now, Report::Health(report.clone())));
             }
             if report.deleted {
                 self.forget_status(&report.target, turn);

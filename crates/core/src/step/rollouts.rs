@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{State, Turn};
 use crate::diff::{ChangeKind, Diff};
 use crate::event::Target;
+use crate::history::Report;
 use crate::incident::Incident;
 use crate::notice::NoticeKind;
 use crate::rollout::{Rollout, Rollouts, Scaled, TemplateReport};
@@ -47,28 +48,34 @@ impl State {
 
     /// A source reports what workloads run.
     pub(super) fn templates(&mut self, reports: &[TemplateReport], turn: &mut Turn<'_>) {
-        for TemplateReport { target, name, template, .. } in reports {
+        for report in reports {
+            let TemplateReport { target, name, template, .. } = report;
             let watched = self.watched_before(target);
             let missed = watched.is_some_and(|until| turn.now.since(until) > MISSED);
             let now = turn.now;
-            self.change_rollouts(target, name, turn, |rollouts| rollouts.runs(template, missed, now));
+            if self.change_rollouts(target, name, turn, |rollouts| rollouts.runs(template, missed, now)) {
+                turn.writes.reports.push((now, Report::Template(report.clone())));
+            }
         }
     }
 
+    /// Changes what is known of a workload's rollouts. Returns whether that is something new.
     fn change_rollouts(
         &mut self,
         target: &Target,
         workload: &str,
         turn: &mut Turn<'_>,
         change: impl FnOnce(&mut Rollouts) -> bool,
-    ) {
+    ) -> bool {
         let key: WorkloadKey = (target.clone(), workload.into());
         if !self.rollouts.contains_key(&key) && self.rollouts.len() >= MOST_WORKLOADS {
-            return;
+            return false;
         }
-        if change(self.rollouts.entry(key.clone()).or_default()) {
+        let changed = change(self.rollouts.entry(key.clone()).or_default());
+        if changed {
             turn.writes.rollouts.insert(key);
         }
+        changed
     }
 
     /// What is known of the rollouts of a workload.

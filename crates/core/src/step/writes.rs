@@ -8,6 +8,7 @@ use super::{HeldKey, Recorded, WorkloadKey};
 use crate::diff::ChangeKind;
 use crate::enrichment::PodQuestion;
 use crate::event::{Event, Target};
+use crate::history::Report;
 use crate::incident::Incident;
 use crate::notice::Notice;
 use crate::series::EpisodeKey;
@@ -25,6 +26,8 @@ pub struct Writes {
     pub series: Vec<SeriesRow>,
     /// Targets that can no longer be read, or can be again (`true`), and since when.
     pub readable: Vec<(Target, Time, bool)>,
+    /// What sources said of objects, and when.
+    pub reports: Vec<(Time, Report)>,
     /// Episodes that are forgotten.
     pub forgotten: BTreeSet<(Target, EpisodeKey)>,
     /// Incidents that changed.
@@ -117,6 +120,7 @@ impl Writes {
             && self.gone.is_empty()
             && self.series.is_empty()
             && self.readable.is_empty()
+            && self.reports.is_empty()
             && self.forgotten.is_empty()
             && self.incidents.is_empty()
             && self.ended.is_empty()

@@ -25,6 +25,7 @@ impl Store {
             targets(&transaction, &mut self.targets, batch)?;
             series(&transaction, &self.targets, batch)?;
             history::write(&transaction, &self.targets, batch)?;
+            history::write_reports(&transaction, &batch.reports)?;
             tallies(&transaction, &self.targets, batch)?;
             incidents(&transaction, &mut self.shown, batch)?;
             history::write_decisions(&transaction, &batch.decisions)?;
@@ -105,12 +106,12 @@ fn series(connection: &Connection, ids: &HashMap<Target, i64>, batch: &Batch) ->
     // Update in place: replacing a row removes it from every index and inserts it again.
     let upsert =
         "INSERT INTO series (target, sid, episode, count, last_seen, level, obj_type, obj_name, reason, message,
-             observed_at, silent)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             observed_at, silent, node, signal, metadata)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (target, sid, episode) DO UPDATE SET count = excluded.count, last_seen = excluded.last_seen,
              level = excluded.level, obj_type = excluded.obj_type, obj_name = excluded.obj_name,
              reason = excluded.reason, message = excluded.message, observed_at = excluded.observed_at,
-             silent = excluded.silent";
+             silent = excluded.silent, node = excluded.node, signal = excluded.signal, metadata = excluded.metadata";
     let known = batch.series.iter().filter_map(|row| Some((row, ids.get(&row.target)?)));
     each(connection, upsert, known, |statement, (row, target)| {
         let event = &row.event;
@@ -127,6 +128,9 @@ fn series(connection: &Connection, ids: &HashMap<Target, i64>, batch: &Batch) ->
             event.message,
             row.observed_at.millis(),
             row.change.is_none() && event.level == Level::Warning,
+            event.node,
+            event.signal,
+            event.metadata.as_deref().and_then(|metadata| serde_json::to_string(metadata).ok()),
         ])
     })?;
     let forgotten = batch.forgotten.iter().filter_map(|(target, key)| Some((ids.get(target)?, key)));

@@ -64,6 +64,13 @@ impl Store {
                     HISTORY,
                 ),
                 (
+                    // What was known of each object a day ago stays. In the order of their age, so that a last report
+                    // goes after those that it followed.
+                    "report WHERE id IN (SELECT id FROM report r WHERE at < ?1 AND (last = 1 OR EXISTS
+                     (SELECT 1 FROM report n WHERE n.about = r.about AND n.id > r.id AND n.at < ?1)) ORDER BY id LIMIT ?2)",
+                    HISTORY,
+                ),
+                (
                     "tally WHERE (target, quarter) IN (SELECT target, quarter FROM tally WHERE quarter < ?1 / 900000 LIMIT ?2)",
                     HISTORY + Duration::from_secs(3600),
                 ),

@@ -10,9 +10,14 @@ use super::commit::sql;
 use crate::{Batch, Gap, KEPT_DECISIONS};
 use podbell_core::diff::ChangeKind;
 use podbell_core::event::Target;
+use podbell_core::history::Report;
+use podbell_core::time::Time;
 
 /// How many changes are kept at most: some 70 MB.
 const MOST: i64 = 1_000_000;
+
+/// How many reports about objects are kept at most: some 60 MB.
+const MOST_REPORTS: i64 = 200_000;
 
 pub(super) const FAILING: i64 = 3;
 pub(super) const READABLE: i64 = 4;
@@ -51,6 +56,22 @@ pub(super) fn write(connection: &Connection, ids: &HashMap<Target, i64>, batch: 
     }
     let last = connection.last_insert_rowid();
     connection.prepare_cached("DELETE FROM observation WHERE id <= ?1")?.execute([last - MOST])?;
+    Ok(())
+}
+
+/// Adds what sources said of objects, and deletes the oldest beyond the limit.
+pub(super) fn write_reports(connection: &Connection, rows: &[(Time, Report)]) -> rusqlite::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut insert = connection.prepare_cached("INSERT INTO report (at, about, last, body) VALUES (?1, ?2, ?3, ?4)")?;
+    for (at, report) in rows {
+        let body =
+            serde_json::to_string(report).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        insert.execute(params![at.millis(), report.about(), report.is_last(), body])?;
+    }
+    let last = connection.last_insert_rowid();
+    connection.prepare_cached("DELETE FROM report WHERE id <= ?1")?.execute([last - MOST_REPORTS])?;
     Ok(())
 }
 

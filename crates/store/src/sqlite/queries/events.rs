@@ -1,5 +1,6 @@
 //! Events: those of a service, the silent baseline, and what changed from poll to poll.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Row, params};
@@ -11,6 +12,7 @@ use podbell_core::ask::events::Seen;
 use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Target};
 use podbell_core::history::{Observation, Seen as Observed};
+use podbell_core::metadata::Metadata;
 use podbell_core::rollout::{RolloutOf, Rollouts};
 use podbell_core::time::Time;
 
@@ -31,6 +33,11 @@ const SILENT_OF: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.e
     FROM target t CROSS JOIN series s INDEXED BY series_silent_target ON s.target = t.id
     WHERE t.source = ?1 AND t.cluster = ?2 AND t.namespace = ?3 AND t.service = ?4 AND s.silent = 1
     ORDER BY s.last_seen DESC LIMIT ?5";
+
+/// What was said of each object last before a moment counts as said a millisecond before it.
+const REPORTS: &str = "SELECT at, body FROM (
+    SELECT r.id, max(r.at, ?1 - 1) AS at, r.body FROM report r WHERE r.at >= ?1 OR (r.last = 0 AND NOT EXISTS
+        (SELECT 1 FROM report n WHERE n.about = r.about AND n.id > r.id AND n.at < ?1))) ORDER BY at, id";
 
 /// How far back rollouts are shown.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -74,7 +81,8 @@ impl EventQueries for Snapshot<'_> {
         let rows = self.query(
             "SELECT o.at, o.kind, o.new, o.count, o.last_seen, o.episode,
                     t.source, t.cluster, t.namespace, t.service,
-                    s.level, s.obj_type, s.obj_name, s.reason, s.message
+                    s.level, s.obj_type, s.obj_name, s.reason, s.message,
+                    s.node, s.signal, s.metadata
              FROM observation o LEFT JOIN target t ON t.id = o.target
              LEFT JOIN series s ON s.target = o.target AND s.sid = o.sid AND s.episode = o.episode
              WHERE o.at >= ?1 ORDER BY o.at, o.id",
@@ -84,7 +92,11 @@ impl EventQueries for Snapshot<'_> {
         let from = rows.iter().map(|(at, _)| *at).min();
         let lost = rows.iter().filter(|(_, observation)| observation.is_none()).count() as u64;
         let observations = rows.into_iter().filter_map(|(_, observation)| observation).collect();
-        Ok(History { observations, lost, from })
+        let rows = self
+            .query(REPORTS, [since.millis()], |row| Ok((Time::from_millis(row.get(0)?), row.get::<_, String>(1)?)))?;
+        let read = |(at, body): (Time, String)| Ok((at, self.json("what a source said of an object", &body)?));
+        let reports = rows.into_iter().map(read).collect::<Result<_, StoreError>>()?;
+        Ok(History { observations, reports, lost, from })
     }
 }
 
@@ -124,6 +136,12 @@ fn observation(row: &Row<'_>) -> rusqlite::Result<(Time, Option<Observation>)> {
     Ok((at, what.map(|what| Observation { at, target, what })))
 }
 
+fn metadata(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<Metadata>>> {
+    let Some(text) = row.get::<_, Option<String>>(at)? else { return Ok(None) };
+    let damaged = |error| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error));
+    serde_json::from_str(&text).map(|metadata| Some(Arc::new(metadata))).map_err(damaged)
+}
+
 fn change(row: &Row<'_>, kind: i64, last_seen: Time) -> rusqlite::Result<Option<Observed>> {
     if row.get::<_, Option<i64>>(10)?.is_none() {
         return Ok(None);
@@ -143,6 +161,9 @@ fn change(row: &Row<'_>, kind: i64, last_seen: Time) -> rusqlite::Result<Option<
         obj_name: row.get::<_, String>(12)?.into(),
         reason: row.get::<_, String>(13)?.into(),
         message: row.get::<_, String>(14)?.into(),
+        node: row.get::<_, Option<String>>(15)?.map(Into::into),
+        signal: row.get(16)?,
+        metadata: metadata(row, 17)?,
         ..Event::default()
     };
     Ok(Some(Observed::Change { kind, new: load::id(row, 2)?, event }))
