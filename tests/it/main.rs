@@ -55,6 +55,8 @@ mod preview;
 mod qcloud;
 mod qcloud_run;
 mod quiet;
+#[cfg(feature = "cluster")]
+mod real_cluster;
 mod record;
 mod recording;
 mod recovery;

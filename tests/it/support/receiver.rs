@@ -109,7 +109,12 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one that answers 200 `ok` until it is told otherwise.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at("127.0.0.1:0").await
+    }
+
+    /// The same at an address.
+    pub async fn at(address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let inner = Arc::new(Mutex::new(Inner::default()));
         let app = axum::Router::new().fallback(receive).with_state(inner.clone());
