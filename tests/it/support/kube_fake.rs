@@ -63,6 +63,9 @@ struct Inner {
     pods: Vec<Value>,
     /// Every state that deployments had, in the order of their versions.
     deployments: Vec<Value>,
+    namespaces: Vec<Value>,
+    /// Resources that may not be read.
+    hidden: Vec<String>,
     token: String,
     moods: VecDeque<Mood>,
     refusals: VecDeque<Refusal>,
@@ -72,6 +75,8 @@ struct Inner {
     watch_lists: bool,
     asked: Vec<Asked>,
     requests: usize,
+    /// How many of them were about each resource.
+    by_resource: BTreeMap<String, usize>,
 }
 
 /// See the module.
@@ -164,6 +169,15 @@ impl Fake {
         self.with(|inner| inner.pods = pods);
     }
 
+    pub fn namespaces(&self, namespaces: Vec<Value>) {
+        self.with(|inner| inner.namespaces = namespaces);
+    }
+
+    /// These resources, and no others, may not be read.
+    pub fn hide(&self, resources: &[&str]) {
+        self.with(|inner| inner.hidden = resources.iter().map(|name| (*name).to_owned()).collect());
+    }
+
     /// Writes a deployment, new or anew.
     pub fn deployment(&self, mut object: Value) {
         self.with(|inner| {
@@ -211,6 +225,11 @@ impl Fake {
         self.inner.lock().unwrap().requests
     }
 
+    /// All requests about a resource so far.
+    pub fn requests_of(&self, resource: &str) -> usize {
+        self.inner.lock().unwrap().by_resource.get(resource).copied().unwrap_or_default()
+    }
+
     /// Bookmarks that were sent so far.
     pub fn marks(&self) -> usize {
         self.inner.lock().unwrap().marks
@@ -246,7 +265,8 @@ async fn serve(
 ) -> Response {
     let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
     let resource = *path.last().unwrap();
-    let namespace = path.iter().position(|part| *part == "namespaces").map(|at| path[at + 1].to_owned());
+    let namespace =
+        path.iter().position(|part| *part == "namespaces").and_then(|at| path.get(at + 1)).map(|one| (*one).to_owned());
     let watch = query.get("watch").is_some_and(|watch| watch == "true");
     let mut mood = None;
     {
@@ -257,6 +277,10 @@ async fn serve(
             return refusal(401, "Unauthorized");
         }
         inner.requests += 1;
+        *inner.by_resource.entry(resource.to_owned()).or_default() += 1;
+        if inner.hidden.iter().any(|hidden| hidden == resource) {
+            return refusal(403, "Forbidden");
+        }
         if resource == "events" {
             inner.asked.push(Asked { at: now(), watch, query: query.clone() });
             if let Some(refused) = inner.refusals.pop_front() {
@@ -279,7 +303,8 @@ async fn serve(
         ("selfsubjectaccessreviews", _) => {
             let asked: Value = serde_json::from_slice(&body).unwrap();
             let what = &asked["spec"]["resourceAttributes"];
-            let right = (text(&what["verb"]).to_owned(), text(&what["resource"]).to_owned());
+            let part = what["subresource"].as_str().map(|part| format!("/{part}")).unwrap_or_default();
+            let right = (text(&what["verb"]).to_owned(), format!("{}{part}", text(&what["resource"])));
             let allowed = !inner.lock().unwrap().denied.contains(&right);
             (StatusCode::CREATED, json!({"status": {"allowed": allowed}}).to_string()).into_response()
         }
@@ -288,6 +313,12 @@ async fn serve(
         ("pods", false) => {
             let inner = inner.lock().unwrap();
             json!({"metadata": {"resourceVersion": inner.version.to_string()}, "items": inner.pods})
+                .to_string()
+                .into_response()
+        }
+        ("namespaces", false) => {
+            let inner = inner.lock().unwrap();
+            json!({"metadata": {"resourceVersion": inner.version.to_string()}, "items": inner.namespaces})
                 .to_string()
                 .into_response()
         }

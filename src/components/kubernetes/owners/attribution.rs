@@ -123,7 +123,7 @@ mod tests {
         owners.put(Resource::Services, service("headless", json!(null)), None);
         owners.put(Resource::Pods, object("p", json!({"tier": "front", "zone": "a"}), json!(null)), None);
         assert_eq!(service_of(&owners, "Pod", "p"), "close");
-        owners.gone(Resource::Services, &service("close", json!(null)), at(0));
+        owners.gone(Resource::Services, ("shop", "close"), at(0));
         assert_eq!(service_of(&owners, "Pod", "p"), "any");
         owners.put(Resource::Services, service("web-svc", json!({"app": "web"})), None);
         assert_eq!(service_of(&owners, "EndpointSlice", "web-svc-x2x7v"), "web");

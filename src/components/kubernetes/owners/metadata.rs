@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::super::follow::Resource;
 use super::super::object::{Described, Describing};
-use super::super::place::LONGEST_CHAIN;
-use super::{Labels, Owners, key};
+use super::super::place::{self, LONGEST_CHAIN};
+use super::{Entry, Labels, Owners, SharedOwners, key, kind};
+use crate::clock;
+use crate::sources::WantedMetadata;
 use podbell_core::metadata::{Metadata, MetadataKey};
+use podbell_core::workload;
 
 impl Owners {
     /// Objects with equal metadata share it.
@@ -21,27 +25,94 @@ impl Owners {
         metadata
     }
 
-    /// The labels and annotations of an object that rules look at, and of its owners where it has none of that key.
+    /// Sets what describes a workload or a namespace.
+    pub(super) fn describe(&mut self, kind: &'static str, namespace: &str, name: &str, metadata: Option<Metadata>) {
+        let (key, generation) = (key(namespace, name), self.generation);
+        let metadata = metadata.map(|metadata| self.share(metadata));
+        let of_kind = self.objects.entry(kind).or_default();
+        if metadata.is_some() || of_kind.contains_key(&*key) {
+            of_kind.insert(key, Entry { metadata, generation, ..Entry::default() });
+        }
+    }
+
+    fn forget_metadata(&mut self, resource: Resource) {
+        let of_kind = kind(resource).and_then(|kind| self.objects.get_mut(kind));
+        of_kind.into_iter().flatten().for_each(|(_, entry)| entry.metadata = None);
+    }
+
+    /// The labels and annotations of an object that rules look at; those of its owners, then those of its namespace,
+    /// where it has none of that key.
     pub(crate) fn metadata(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<Metadata>> {
         if self.shared.is_empty() {
             return None;
         }
-        let mut found: Option<Arc<Metadata>> = None;
-        let mut next = self.objects.get(kind)?.get(&*key(namespace, name));
+        let (mut kind, mut name) = (kind, name);
+        let mut found = None;
         for _ in 0..LONGEST_CHAIN {
-            let Some(entry) = next else { break };
-            found = match (found, &entry.metadata) {
-                (Some(near), Some(far)) if near != *far => Some(Arc::new(Metadata::clone(&near).or(far))),
-                (near, far) => near.or_else(|| far.clone()),
-            };
-            next = entry.owner.as_ref().and_then(|(kind, name)| self.objects.get(&**kind)?.get(&*key(namespace, name)));
+            let entry = self.entry(kind, namespace, name);
+            found = nearest(found, entry.or_else(|| self.likely_owner(kind, namespace, name)));
+            let Some((owner_kind, owner)) = entry.and_then(|entry| entry.owner.as_ref()) else { break };
+            (kind, name) = (owner_kind, owner);
         }
-        found
+        nearest(found, self.entry("Namespace", "", namespace))
+    }
+
+    fn entry(&self, kind: &str, namespace: &str, name: &str) -> Option<&Entry> {
+        self.objects.get(kind)?.get(&*key(namespace, name))
+    }
+
+    /// The owner of an object that is not known, by the shape of its name.
+    fn likely_owner(&self, kind: &str, namespace: &str, name: &str) -> Option<&Entry> {
+        let workload = workload::of(kind, name);
+        place::likely_owners(kind).iter().find_map(|owner| self.entry(owner, namespace, workload))
+    }
+}
+
+impl SharedOwners {
+    /// Sets what describes a workload.
+    pub(in super::super) fn describe(
+        &self,
+        kind: &'static str,
+        (namespace, name): (&str, &str),
+        metadata: Option<Metadata>,
+    ) {
+        self.change(|owners| owners.describe(kind, namespace, name, metadata));
+    }
+
+    /// Forgets the labels and annotations of a resource: no rule looks at any.
+    pub(in super::super) fn forget_metadata(&self, resource: Resource) {
+        self.change(|owners| owners.forget_metadata(resource));
+    }
+
+    /// Such an object was deleted. It is kept for its events.
+    pub(in super::super) fn gone(&self, resource: Resource, namespace: &str, name: &str) {
+        self.change(|owners| owners.gone(resource, (namespace, name), clock::now()));
+    }
+}
+
+/// What is known from nearer objects, and what only a farther one has.
+fn nearest(near: Option<Arc<Metadata>>, far: Option<&Entry>) -> Option<Arc<Metadata>> {
+    match (near, far.and_then(|entry| entry.metadata.as_ref())) {
+        (Some(near), Some(far)) if near != *far => Some(Arc::new(Metadata::clone(&near).or(far))),
+        (near, far) => near.or_else(|| far.cloned()),
+    }
+}
+
+/// Waits until rules look at other labels and annotations, and returns those.
+pub(in super::super) async fn other_keys(
+    wanted: &mut WantedMetadata,
+    keys: &BTreeSet<MetadataKey>,
+) -> BTreeSet<MetadataKey> {
+    let other = wanted.wait_for(|wanted| wanted != keys).await.map(|wanted| wanted.clone());
+    match other {
+        Ok(keys) => keys,
+        // Without a sender there are no other rules to come.
+        Err(_) => std::future::pending().await,
     }
 }
 
 /// The labels and annotations of an object that rules look at.
-pub(super) fn read(object: &RawValue, keys: &BTreeSet<MetadataKey>) -> Option<Metadata> {
+pub(in super::super) fn read(object: &RawValue, keys: &BTreeSet<MetadataKey>) -> Option<Metadata> {
     if keys.is_empty() {
         return None;
     }
@@ -58,7 +129,6 @@ pub(super) fn read(object: &RawValue, keys: &BTreeSet<MetadataKey>) -> Option<Me
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::super::follow::Resource;
     use super::super::tests::owners;
     use podbell_core::diagnostic::Source;
     use podbell_core::rules::{Names, RuleFile, Rules, compile};
@@ -96,5 +166,22 @@ mod tests {
         assert_eq!(json!(*known), json!({"labels": {"team": "a", "tier": "front"}, "annotations": {"owner": "ann"}}));
         assert_eq!(owners.metadata("Pod", "shop", "other"), None);
         assert_eq!(owners.metadata("Deployment", "shop", "web"), None);
+        // What the set has not, its deployment may have; then the namespace.
+        let known = |owners: &Owners, kind: &str, name: &str| {
+            json!(owners.metadata(kind, "shop", name).map(|all| all.labels.clone()))
+        };
+        let label = |key: &str, value: &str| Metadata::of([(key.to_owned(), value.to_owned())], []);
+        owners.describe("Deployment", "shop", "web", label("tier", "back"));
+        owners.describe("Namespace", "", "shop", label("team", "shop"));
+        assert_eq!(
+            known(&owners, "Pod", "web-6d4cf56db6-zzzzz"),
+            json!({"team": "shop", "tier": "back"}),
+            "by its name"
+        );
+        assert_eq!(known(&owners, "Deployment", "web"), json!({"team": "shop", "tier": "back"}));
+        assert_eq!(known(&owners, "Pod", "web-6d4cf56db6-x2x7v"), json!({"team": "a", "tier": "front"}));
+        assert_eq!(known(&owners, "Service", "other"), json!({"team": "shop"}));
+        owners.describe("Namespace", "", "shop", None);
+        assert_eq!(known(&owners, "Service", "other"), json!(null));
     }
 }

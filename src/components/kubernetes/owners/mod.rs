@@ -1,12 +1,12 @@
-//! What is known of pods, replica sets, jobs and services, from watches of their metadata. Deleted objects are kept
-//! for as long as their events may exist. Where these watches see nothing, attribution falls back to the shapes of
-//! names; no event is lost.
+//! What is known of pods, replica sets, jobs and services, from watches of their metadata, and how workloads and
+//! namespaces are labelled. Deleted objects are kept for as long as their events may exist. Where these watches see
+//! nothing, attribution falls back to the shapes of names; no event is lost.
 //!
 //! `attribution`: which service an object belongs to; `nodes`: where pods are; `metadata`: labels and annotations that
 //! rules look at; `watch` keeps all of it up to date.
 
 mod attribution;
-mod metadata;
+pub(super) mod metadata;
 mod nodes;
 mod watch;
 
@@ -70,7 +70,7 @@ pub(crate) struct Owners {
     pruned: Time,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
     label: Option<Arc<str>>,
     owner: Option<(Arc<str>, Arc<str>)>,
@@ -99,6 +99,10 @@ impl Owners {
             return;
         }
         let Some(kind) = kind(resource) else { return };
+        if !matches!(resource, Resource::Pods | Resource::ReplicaSets | Resource::Jobs) {
+            // Their own labels must not name services: they are read only while rules look at labels.
+            return self.describe(kind, namespace, name, metadata);
+        }
         let label = self.label(object.metadata.labels.as_ref());
         let owner = object.metadata.owner().map(|owner| (owner.kind.clone(), owner.name.clone()));
         let owner = owner.map(|(kind, name)| (self.word(&kind), self.word(&name)));
@@ -118,12 +122,11 @@ impl Owners {
     }
 
     /// An object was deleted. It is kept for its events.
-    pub(crate) fn gone(&mut self, resource: Resource, object: &Object, now: Time) {
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    pub(crate) fn gone(&mut self, resource: Resource, (namespace, name): (&str, &str), now: Time) {
         if resource == Resource::Services {
-            self.forget_selector(namespace, &object.metadata.name);
+            self.forget_selector(namespace, name);
         } else if let Some(entry) =
-            kind(resource).and_then(|kind| self.objects.get_mut(kind)?.get_mut(&*key(namespace, &object.metadata.name)))
+            kind(resource).and_then(|kind| self.objects.get_mut(kind)?.get_mut(&*key(namespace, name)))
         {
             entry.gone.get_or_insert(now);
         }
@@ -202,7 +205,12 @@ fn kind(resource: Resource) -> Option<&'static str> {
         Resource::Pods => Some("Pod"),
         Resource::ReplicaSets => Some("ReplicaSet"),
         Resource::Jobs => Some("Job"),
-        _ => None,
+        Resource::Deployments => Some("Deployment"),
+        Resource::StatefulSets => Some("StatefulSet"),
+        Resource::DaemonSets => Some("DaemonSet"),
+        Resource::CronJobs => Some("CronJob"),
+        Resource::Namespaces => Some("Namespace"),
+        Resource::Events | Resource::Services | Resource::Nodes => None,
     }
 }
 
@@ -253,7 +261,7 @@ mod tests {
             )
         };
         owners.put(Resource::Pods, pod(), None);
-        owners.gone(Resource::Pods, &pod(), at(0));
+        owners.gone(Resource::Pods, ("shop", "web-6d4cf56db6-x2x7v"), at(0));
         owners.prune(at(3600));
         assert_eq!(service_of(&owners, "Pod", "web-6d4cf56db6-x2x7v"), "web-service");
         owners.prune(at(3600 + 601));

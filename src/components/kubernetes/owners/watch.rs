@@ -1,6 +1,5 @@
 //! Keeps up to date what is known of one resource.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
@@ -8,13 +7,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::super::KubernetesConfig;
 use super::super::api::{Api, FaultKind};
-use super::super::follow::{Follower, Happening, Resource};
+use super::super::follow::{Follower, Happening, Purpose, Resource};
 use super::super::object::Object;
 use super::super::signals::{self, Signals, StateSignal};
 use super::{SharedOwners, kind, metadata};
 use crate::clock;
 use crate::sources::{SourceEvent, WantedMetadata};
-use podbell_core::metadata::MetadataKey;
 use podbell_core::source::ObjectName;
 
 /// Keeps up to date what is known of one resource.
@@ -64,14 +62,21 @@ pub(crate) async fn keep(watch: OwnerWatch) {
     let follow = || Follower::new(api.clone(), config.clone(), resource, namespace.clone());
     let mut follower = follow();
     let mut keys = wanted.borrow_and_update().clone();
+    // Others are read for their labels and annotations only.
+    let is_owner = resource.serves() == Purpose::Owners;
     let mut began = None;
     let mut said: Option<String> = None;
     loop {
+        if !is_owner && keys.is_empty() {
+            owners.forget_metadata(resource);
+            listed.send_replace(true);
+            keys = metadata::other_keys(&mut wanted, &keys).await;
+        }
         let happening = tokio::select! {
             happening = follower.next() => happening,
-            () = changed(&mut wanted, &keys), if kind(resource).is_some() => {
+            other = metadata::other_keys(&mut wanted, &keys), if kind(resource).is_some() => {
                 // What is known of the objects says nothing of other keys: all of them are listed again.
-                keys = wanted.borrow_and_update().clone();
+                keys = other;
                 (follower, began) = (follow(), None);
                 continue;
             }
@@ -92,7 +97,9 @@ pub(crate) async fn keep(watch: OwnerWatch) {
                     }
                 });
                 gone.iter().for_each(|one| forget(&signals::key(&one.kind, &one.namespace, &one.name)));
-                deleted(gone).await;
+                if is_owner {
+                    deleted(gone).await;
+                }
                 if last {
                     began = None;
                     listed.send_replace(true);
@@ -110,8 +117,10 @@ pub(crate) async fn keep(watch: OwnerWatch) {
             }
             Happening::Deleted(object) => {
                 if let Some(object) = read(&object) {
-                    owners.change(|owners| owners.gone(resource, &object, clock::now()));
-                    if let Some(kind) = kind(resource) {
+                    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+                    owners.gone(resource, namespace, &object.metadata.name);
+                    let kind = kind(resource).filter(|_| is_owner);
+                    if let Some(kind) = kind {
                         forget(&object_key(kind, &object));
                     }
                     let one = |kind: &str| ObjectName {
@@ -119,7 +128,7 @@ pub(crate) async fn keep(watch: OwnerWatch) {
                         kind: kind.to_owned(),
                         name: object.metadata.name.clone(),
                     };
-                    deleted(kind(resource).map(one).into_iter().collect()).await;
+                    deleted(kind.map(one).into_iter().collect()).await;
                 }
             }
             Happening::Opened | Happening::Heard(_) => owners.change(|owners| owners.prune(clock::now())),
@@ -128,9 +137,14 @@ pub(crate) async fn keep(watch: OwnerWatch) {
                 // Any other failure affects events, too, and is reported there.
                 let refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
                 if refused && said.as_deref() != Some(&fault.error.code) {
+                    let (source, resource) = (&config.name, resource.name());
                     let (code, text) = (&fault.error.code, &fault.error.text);
-                    tracing::warn!(source = %config.name, resource = resource.name(), code, text,
-                        "cannot be read: which service an event belongs to is taken from names instead");
+                    match is_owner {
+                        true => tracing::warn!(%source, resource, code, text,
+                            "cannot be read: which service an event belongs to is taken from names instead"),
+                        false => tracing::info!(%source, resource, code, text,
+                            "cannot be read: rules see none of their labels and annotations"),
+                    }
                     said = Some(fault.error.code.clone());
                 }
                 if refused {
@@ -144,14 +158,6 @@ pub(crate) async fn keep(watch: OwnerWatch) {
 
 fn object_key(kind: &str, object: &Object) -> String {
     signals::key(kind, object.metadata.namespace.as_deref().unwrap_or_default(), &object.metadata.name)
-}
-
-/// Waits until rules look at other labels and annotations.
-async fn changed(wanted: &mut WantedMetadata, keys: &BTreeSet<MetadataKey>) {
-    // Without a sender there are no other rules to come.
-    if wanted.wait_for(|wanted| wanted != keys).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 fn read(object: &RawValue) -> Option<Object> {

@@ -3,7 +3,7 @@
 
 mod object;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,14 @@ use self::object::Object;
 use super::KubernetesConfig;
 use super::api::{Api, Fault, FaultKind};
 use super::follow::{Follower, Happening, Resource};
-use super::owners::SharedOwners;
+use super::owners::{SharedOwners, metadata};
 use super::place;
 use super::signals::{self, Signal, Signals, StateSignal};
 use crate::clock;
-use crate::sources::SourceEvent;
+use crate::sources::{SourceEvent, WantedMetadata};
 use podbell_core::event::{Level, Target};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
+use podbell_core::metadata::MetadataKey;
 use podbell_core::rollout::{Template, TemplateReport};
 use podbell_core::time::Time;
 
@@ -42,8 +43,10 @@ pub(super) struct WorkloadWatch {
     pub kind: WorkloadKind,
     /// The namespace; `None` for all of them.
     pub namespace: Option<Arc<str>>,
-    /// What tells their services.
+    /// What tells their services, and hears of their labels.
     pub owners: SharedOwners,
+    /// The labels and annotations that rules look at.
+    pub wanted: WantedMetadata,
     /// Turn true once owners are listed.
     pub ready: Vec<watch::Receiver<bool>>,
     /// Turns true once the first list is there, or cannot be had.
@@ -82,11 +85,24 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
     };
     let _ = timeout(OWNERS_WAIT, known).await;
     let resource = Resource::of(watch.kind);
-    let mut follower = Follower::new(watch.api.clone(), watch.config.clone(), resource, watch.namespace.clone());
-    let mut keeper =
-        Keeper { watch, reported: Reported::new(), shown: HashSet::new(), failing: None, is_refused: false };
+    let (api, config, namespace) = (watch.api.clone(), watch.config.clone(), watch.namespace.clone());
+    let follow = || Follower::new(api.clone(), config.clone(), resource, namespace.clone());
+    let (mut follower, mut wanted) = (follow(), watch.wanted.clone());
+    let keys = wanted.borrow_and_update().clone();
+    let (reported, shown) = (Reported::new(), HashSet::new());
+    let mut keeper = Keeper { watch, keys, reported, shown, failing: None, is_refused: false };
     loop {
-        match follower.next().await {
+        let happening = tokio::select! {
+            happening = follower.next() => happening,
+            keys = metadata::other_keys(&mut wanted, &keeper.keys) => {
+                // What is known of them says nothing of other keys: all of them are listed again.
+                keeper.shown.clear();
+                keeper.watch.owners.forget_metadata(resource);
+                (keeper.keys, follower) = (keys, follow());
+                continue;
+            }
+        };
+        match happening {
             Happening::Page { items, last } => keeper.page(&items, last).await,
             Happening::ListsAgain => keeper.shown.clear(),
             Happening::Changed(object) => keeper.changed(&object).await,
@@ -105,6 +121,8 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
 /// A watch, and what it has reported.
 struct Keeper {
     watch: WorkloadWatch,
+    /// The labels and annotations that are read.
+    keys: BTreeSet<MetadataKey>,
     reported: Reported,
     /// What the current list has shown so far.
     shown: HashSet<Place>,
@@ -116,7 +134,7 @@ struct Keeper {
 
 impl Keeper {
     async fn page(&mut self, items: &[Box<RawValue>], last: bool) {
-        let objects: Vec<Object> = items.iter().filter_map(|item| Object::read(item)).collect();
+        let objects: Vec<Object> = items.iter().filter_map(|item| self.read(item)).collect();
         self.shown.extend(objects.iter().map(Object::key));
         self.watch.templates(&objects, &self.reported).await;
         let mut reports = self.watch.reports(objects, &mut self.reported);
@@ -137,10 +155,21 @@ impl Keeper {
     }
 
     async fn changed(&mut self, object: &RawValue) {
-        let objects: Vec<Object> = Object::read(object).into_iter().collect();
+        let objects: Vec<Object> = self.read(object).into_iter().collect();
         self.watch.templates(&objects, &self.reported).await;
         let reports = self.watch.reports(objects, &mut self.reported);
         self.watch.send(reports).await;
+    }
+
+    /// Reads an object, and takes in its labels and annotations.
+    fn read(&self, object: &RawValue) -> Option<Object> {
+        let read = Object::read(object)?;
+        if !self.keys.is_empty() {
+            let (namespace, name) = read.key();
+            let metadata = metadata::read(object, &self.keys);
+            self.watch.owners.describe(self.watch.kind.as_str(), (&namespace, &name), metadata);
+        }
+        Some(read)
     }
 
     async fn deleted(&mut self, object: &RawValue) {
@@ -245,6 +274,9 @@ impl WorkloadWatch {
     fn forget(&self, place: &Place, known: Known, deleted: bool) -> HealthReport {
         let key = signals::key(self.kind.as_str(), &place.0, &place.1);
         self.signals.put(&key, Vec::new(), self.config.event_ttl, clock::now());
+        if deleted {
+            self.owners.gone(Resource::of(self.kind), &place.0, &place.1);
+        }
         HealthReport { deleted, ..self.report(known.target, place, None) }
     }
 
