@@ -56,6 +56,7 @@ impl State {
 
     /// Objects were deleted: ends their standing troubles.
     pub(super) fn deleted(&mut self, source: &Arc<str>, objects: &[ObjectName], turn: &mut Turn<'_>) {
+        self.deletions.note(source, objects, turn.now);
         // A new object of the same name may have begun to fail while the report was under way.
         let at = turn.now.minus(UNDER_WAY);
         let stands = |incident: &&Incident| incident.signs.standing > 0 || incident.signs.may_end_unsaid;
