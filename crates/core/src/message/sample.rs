@@ -193,7 +193,8 @@ pub(crate) fn bare(story: &Story) -> Story {
 /// The rollout that such an incident may have begun after.
 pub(crate) fn rollout() -> FollowedRollout {
     let image = |tag: &str| vec![format!("registry.example.com/shop/web:{tag}")];
-    let rollout = Rollout { at: NOW.minus(std::time::Duration::from_secs(42 * 60)), before: image("v4"), after: image("v5") };
+    let rollout =
+        Rollout { at: NOW.minus(std::time::Duration::from_secs(42 * 60)), before: image("v4"), after: image("v5") };
     FollowedRollout { after_seconds: 120, rollout }
 }
 
