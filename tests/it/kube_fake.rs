@@ -436,7 +436,7 @@ rules: [{name: a, match: {\"label:pod\": x, \"label:workload\": x, \"label:names
         let mut web = deployment("1", "web:v4");
         web["metadata"]["labels"] = labels("workload");
         fake.deployment(web);
-        fake.namespaces(vec![json!({"metadata": {"name": "shop", "labels": labels("namespace")}})]);
+        fake.objects("namespaces", vec![json!({"metadata": {"name": "shop", "labels": labels("namespace")}})]);
         fake.put(crash(1));
         let wanted = watch::channel(compiled(&[rules.to_owned()]).metadata_keys()).1;
         let mut watching = Watching::start_with(&kubeconfig(&fake.address, None, "good"), wanted, |_| {});
@@ -465,7 +465,7 @@ async fn namespaces_are_read_only_while_a_rule_looks_at_labels_and_a_changed_lab
     let mut web = deployment("1", "web:v4");
     web["metadata"]["labels"] = json!({"team": "a"});
     fake.deployment(web.clone());
-    fake.namespaces(vec![json!({"metadata": {"name": "shop", "labels": {"team": "shop"}}})]);
+    fake.objects("namespaces", vec![json!({"metadata": {"name": "shop", "labels": {"team": "shop"}}})]);
     fake.put(crash(1));
     let (want, wanted) = watch::channel(keys("reason"));
     let mut watching = Watching::start_with(&kubeconfig(&fake.address, None, "good"), wanted, |_| {});
@@ -489,6 +489,21 @@ async fn namespaces_are_read_only_while_a_rule_looks_at_labels_and_a_changed_lab
     web["metadata"]["labels"] = json!({});
     fake.deployment(web);
     until(&mut watching, "shop").await;
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_cron_job_labels_the_pods_of_its_runs_also_of_those_that_are_gone() {
+    let rules = "version: 1\nrules: [{name: a, match: {\"label:team\": x}, notify: [x]}]\n";
+    let fake = Fake::start().await;
+    let labelled =
+        |name: &str, team: &str| json!({"metadata": {"name": name, "namespace": "shop", "labels": {"team": team}}});
+    fake.objects("cronjobs", vec![labelled("report", "data"), labelled("other", "x")]);
+    fake.put(event("shop", "report-28391040-x2x7v", "BackOff", 1, &ago(60), &ago(1)));
+    let wanted = watch::channel(compiled(&[rules.to_owned()]).metadata_keys()).1;
+    let mut watching = Watching::start_with(&kubeconfig(&fake.address, None, "good"), wanted, |_| {});
+    assert_eq!(watching.until(|_, event| newest_labels(event)).await, json!({"team": "data"}));
+    watching.reads("shop/report", "report-28391040-x2x7v BackOff", 1).await;
     watching.stop().await;
 }
 

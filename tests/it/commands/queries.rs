@@ -307,7 +307,8 @@ fn events_can_be_narrowed_to_objects_with_a_label_and_the_next_page_asks_the_sam
     world.poll(&web(), &list);
     world.run_until(120);
     let asker = Asker::of(&world);
-    let said = asker.podbell("events web --label team=search");
+    let said = asker.podbell("events web label:team=search");
+    assert_eq!(said, asker.podbell("events web --label team=search"));
     assert!(said.contains("find") && !said.contains("pay"), "{said}");
     let said = asker.podbell("events web --label team=payments");
     assert!(said.contains("pay") && !said.contains("find"), "{said}");

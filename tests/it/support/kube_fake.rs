@@ -63,7 +63,8 @@ struct Inner {
     pods: Vec<Value>,
     /// Every state that deployments had, in the order of their versions.
     deployments: Vec<Value>,
-    namespaces: Vec<Value>,
+    /// Of other resources.
+    objects: BTreeMap<&'static str, Vec<Value>>,
     /// Resources that may not be read.
     hidden: Vec<String>,
     token: String,
@@ -169,8 +170,9 @@ impl Fake {
         self.with(|inner| inner.pods = pods);
     }
 
-    pub fn namespaces(&self, namespaces: Vec<Value>) {
-        self.with(|inner| inner.namespaces = namespaces);
+    /// What a list of a resource shows; no watch shows it.
+    pub fn objects(&self, resource: &'static str, objects: Vec<Value>) {
+        self.with(|inner| inner.objects.insert(resource, objects));
     }
 
     /// These resources, and no others, may not be read.
@@ -316,12 +318,6 @@ async fn serve(
                 .to_string()
                 .into_response()
         }
-        ("namespaces", false) => {
-            let inner = inner.lock().unwrap();
-            json!({"metadata": {"resourceVersion": inner.version.to_string()}, "items": inner.namespaces})
-                .to_string()
-                .into_response()
-        }
         ("deployments", false) => {
             let inner = inner.lock().unwrap();
             let newest: BTreeMap<&str, &Value> =
@@ -331,7 +327,10 @@ async fn serve(
                 .into_response()
         }
         ("deployments", true) if !query.contains_key("sendInitialEvents") => deployments(inner, &changed, &query),
-        (_, false) => json!({"metadata": {"resourceVersion": "1"}, "items": null}).to_string().into_response(),
+        (resource, false) => {
+            let items = inner.lock().unwrap().objects.get(resource).cloned();
+            json!({"metadata": {"resourceVersion": "1"}, "items": items}).to_string().into_response()
+        }
         (_, true) if query.contains_key("sendInitialEvents") => refusal(422, "Invalid"),
         // Nothing ever happens to other objects.
         (_, true) => others(&query),

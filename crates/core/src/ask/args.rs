@@ -86,6 +86,9 @@ pub(super) fn read(words: &[Word], text: &str, spec: &Spec) -> Result<Args, Mist
             let value = value.filter(|value| !value.is_empty());
             let value = value.ok_or(Mistake::NoValue { command: spec.name, option: opt.long() })?;
             set(&mut args, opt, value, spec)?;
+        } else if let Some(label) = word.text.strip_prefix("label:").filter(|_| spec.options.contains(&Opt::Label)) {
+            // As rule files write it.
+            set(&mut args, Opt::Label, label.to_owned(), spec)?;
         } else if args.arguments.len() < spec.arguments {
             args.arguments.push(word.text.clone());
         } else if spec.free_text {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::place::{Facts, Known};
 use super::{Labels, Owners, key};
 
+/// What a Service selects.
 #[derive(Debug)]
 pub(super) struct Selector {
     service: Arc<str>,
