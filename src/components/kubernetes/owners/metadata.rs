@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::super::follow::Resource;
 use super::super::object::{Described, Describing};
 use super::super::place::{self, LONGEST_CHAIN};
-use super::{Entry, Labels, Owners, SharedOwners, key, kind};
+use super::{Entry, Labels, MOST_OBJECTS, Owners, SharedOwners, key, kind};
 use crate::clock;
 use crate::sources::WantedMetadata;
 use podbell_core::metadata::{Metadata, MetadataKey};
@@ -30,7 +30,8 @@ impl Owners {
         let (key, generation) = (key(namespace, name), self.generation);
         let metadata = metadata.map(|metadata| self.share(metadata));
         let of_kind = self.objects.entry(kind).or_default();
-        if metadata.is_some() || of_kind.contains_key(&*key) {
+        let has_room = metadata.is_some() && of_kind.len() < MOST_OBJECTS;
+        if has_room || of_kind.contains_key(&*key) {
             of_kind.insert(key, Entry { metadata, generation, ..Entry::default() });
         }
     }
@@ -82,6 +83,16 @@ impl SharedOwners {
     /// Forgets the labels and annotations of a resource: no rule looks at any.
     pub(in super::super) fn forget_metadata(&self, resource: Resource) {
         self.change(|owners| owners.forget_metadata(resource));
+    }
+
+    /// A list of such objects begins: its mark.
+    pub(in super::super) fn list_begins(&self) -> u64 {
+        self.change(Owners::list_begins)
+    }
+
+    /// The list with this mark ends: what it did not show is gone.
+    pub(in super::super) fn list_ends(&self, resource: Resource, namespace: Option<&str>, began: u64) {
+        self.change(|owners| owners.list_ends(resource, namespace, began, clock::now()));
     }
 
     /// Such an object was deleted. It is kept for its events.

@@ -90,13 +90,13 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
     let (mut follower, mut wanted) = (follow(), watch.wanted.clone());
     let keys = wanted.borrow_and_update().clone();
     let (reported, shown) = (Reported::new(), HashSet::new());
-    let mut keeper = Keeper { watch, keys, reported, shown, failing: None, is_refused: false };
+    let mut keeper = Keeper { watch, keys, reported, shown, began: None, failing: None, is_refused: false };
     loop {
         let happening = tokio::select! {
             happening = follower.next() => happening,
             keys = metadata::other_keys(&mut wanted, &keeper.keys) => {
                 // What is known of them says nothing of other keys: all of them are listed again.
-                keeper.shown.clear();
+                keeper.starts_over();
                 keeper.watch.owners.forget_metadata(resource);
                 (keeper.keys, follower) = (keys, follow());
                 continue;
@@ -104,7 +104,7 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
         };
         match happening {
             Happening::Page { items, last } => keeper.page(&items, last).await,
-            Happening::ListsAgain => keeper.shown.clear(),
+            Happening::ListsAgain => keeper.starts_over(),
             Happening::Changed(object) => keeper.changed(&object).await,
             Happening::Deleted(object) => keeper.deleted(&object).await,
             Happening::Opened | Happening::Heard(_) => keeper.failing = None,
@@ -126,6 +126,8 @@ struct Keeper {
     reported: Reported,
     /// What the current list has shown so far.
     shown: HashSet<Place>,
+    /// The mark of the current list.
+    began: Option<u64>,
     /// Since when it fails.
     failing: Option<Instant>,
     /// Whether the account may not read them, which is logged once.
@@ -133,7 +135,14 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// The current list is void.
+    fn starts_over(&mut self) {
+        self.shown.clear();
+        self.began = None;
+    }
+
     async fn page(&mut self, items: &[Box<RawValue>], last: bool) {
+        let began = *self.began.get_or_insert_with(|| self.watch.owners.list_begins());
         let objects: Vec<Object> = items.iter().filter_map(|item| self.read(item)).collect();
         self.shown.extend(objects.iter().map(Object::key));
         self.watch.templates(&objects, &self.reported).await;
@@ -141,7 +150,9 @@ impl Keeper {
         if last {
             let gone = self.reported.extract_if(|key, _| !self.shown.contains(key));
             reports.extend(gone.map(|(place, known)| self.watch.forget(&place, known, true)));
-            self.shown.clear();
+            let resource = Resource::of(self.watch.kind);
+            self.watch.owners.list_ends(resource, self.watch.namespace.as_deref(), began);
+            self.starts_over();
             self.failing = None;
         }
         self.watch.send(reports).await;
