@@ -1,8 +1,11 @@
 //! Answers to questions that change nothing, from one snapshot of the store. Whatever the reader may not see is
 //! left out here, so that later stages never get it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use super::find::{self, Found};
-use podbell_core::ask::events::{self, Events, Overview};
+use podbell_core::ask::events::{self, Events, Label, Overview};
 use podbell_core::ask::incidents::{self, Incidents};
 use podbell_core::ask::mutes::Mutes;
 use podbell_core::ask::show::{self, Shown};
@@ -11,6 +14,7 @@ use podbell_core::ask::untold::{self, Untold};
 use podbell_core::ask::why::{NextStep, Why};
 use podbell_core::ask::{Answer, Brief, Kept, Kind, Known, PAGE, Query};
 use podbell_core::event::{Names, Target};
+use podbell_core::metadata::Metadata;
 use podbell_core::mute::{Mute, Muted};
 use podbell_core::rollout::RolloutOf;
 use podbell_core::scope::Scope;
@@ -21,6 +25,23 @@ use podbell_store::{DecisionFilter, Incidents as Listed, Paging, Snapshot, Store
 
 /// At most this many episodes of the silent baseline are read.
 const MOST_BASELINE: u32 = 500;
+
+/// How many of an incident's newest changes are asked for labels.
+const MOST_LABELLED: usize = 1000;
+
+/// What has a label.
+#[derive(Default)]
+struct Labelled {
+    incidents: BTreeSet<u64>,
+    /// Their kind and name.
+    objects: BTreeSet<(String, String)>,
+}
+
+impl Labelled {
+    fn has(&self, kind: &str, name: &str) -> bool {
+        self.objects.contains(&(kind.trim().to_owned(), name.trim().to_owned()))
+    }
+}
 
 /// What answers are computed from.
 pub(super) struct Answers<'a> {
@@ -93,6 +114,11 @@ impl Answers<'_> {
                 }),
             );
         }
+        if let Some(label) = &ask.label {
+            let labelled = self.labelled(&briefs, label)?;
+            briefs.retain(|brief| labelled.incidents.contains(&brief.id));
+            seen.retain(|one| labelled.has(&one.event.obj_type, &one.event.obj_name));
+        }
         let mut rollouts = Vec::new();
         for service in find::to_read(&services) {
             rollouts.extend(self.store.rollouts(&service.target, self.now)?);
@@ -104,6 +130,28 @@ impl Answers<'_> {
         events.read_at = services.iter().filter_map(|service| service.read_at).max();
         events.failing_since = services.iter().filter_map(|service| service.failing_since).min();
         Ok(Answer::Events(Box::new(events)))
+    }
+
+    /// What is known to have a label among the objects of incidents: episodes are stored without.
+    fn labelled(&self, briefs: &[Brief], label: &Label) -> Result<Labelled, StoreError> {
+        let mut labelled = Labelled::default();
+        for id in briefs.iter().map(|brief| brief.id) {
+            let filter = DecisionFilter { incident: Some(id), ..DecisionFilter::default() };
+            let decisions = self.store.decisions(&filter, MOST_LABELLED)?;
+            // The newest says how an object is labelled now.
+            let newest: BTreeMap<_, _> = decisions
+                .into_iter()
+                .filter(|decision| self.scope.sees(&decision.target))
+                .map(|decision| ((decision.obj_type, decision.obj_name), decision.metadata))
+                .collect();
+            let has = |metadata: &Option<Arc<Metadata>>| metadata.as_deref().is_some_and(|all| label.is_of(all));
+            let objects: Vec<_> = newest.into_iter().filter(|(_, all)| has(all)).map(|(object, _)| object).collect();
+            if !objects.is_empty() {
+                labelled.incidents.insert(id);
+                labelled.objects.extend(objects);
+            }
+        }
+        Ok(labelled)
     }
 
     fn incidents(&self, ask: incidents::Ask) -> Result<Answer, StoreError> {

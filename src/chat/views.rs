@@ -254,7 +254,7 @@ impl Answers<'_> {
         let Some(first) = all.iter().find(|service| self.scope.sees(&service.target)) else { return Ok(None) };
         let named =
             Named { cluster: Some(cluster.to_owned()), namespace: Some(namespace.to_owned()), name: name.to_owned() };
-        let ask = Ask { named, since: None, all: true, reason: None, page: page.max(1) };
+        let ask = Ask { named, since: None, all: true, reason: None, label: None, page: page.max(1) };
         let Answer::Events(events) = self.answer(Query::Events(ask))? else { return Ok(None) };
         Ok(Some(ServiceDetail { events: *events, timeline: self.store.timeline(&first.target, self.now)? }))
     }

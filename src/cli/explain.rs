@@ -213,6 +213,7 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
             let effect = match one.effect {
                 Effect::SeenElsewhere => "another service had shown the same before".to_owned(),
                 Effect::Gathers { have, need } => format!("incident{incident} gathers: {have} of {need}"),
+                Effect::Gone => format!("incident{incident}: its object was deleted before it was written"),
                 Effect::Over => format!("incident{incident}: was over when it was written"),
                 Effect::TooYoung { until } => {
                     let until = utc(until);

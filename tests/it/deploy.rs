@@ -348,9 +348,11 @@ fn the_chart_and_the_manifests_say_the_same() {
         assert_eq!(object, &manifests[id], "{id}");
     }
     // The roles for a few namespaces allow what the one for all of them does,
-    // but for nodes, which are in no namespace.
+    // but for nodes and namespaces, which are in no namespace.
     let all = file("clusterrole.yaml")[0]["rules"].as_array().unwrap().clone();
-    let in_namespaces: Vec<Value> = all.into_iter().filter(|rule| rule["resources"] != json!(["nodes"])).collect();
+    let of_the_cluster = [json!(["nodes"]), json!(["namespaces"])];
+    let in_namespaces: Vec<Value> =
+        all.into_iter().filter(|rule| !of_the_cluster.contains(&rule["resources"])).collect();
     assert_eq!(file("optional/role.yaml")[0]["rules"], json!(in_namespaces));
     let some = rendered("namespaces: [shop]").unwrap();
     let role = some.iter().find(|object| object["kind"] == "Role").unwrap();
@@ -435,6 +437,12 @@ impl Variant {
     fn is_open(&self, resource: &str) -> Option<bool> {
         let sql = format!("SELECT phase FROM incident WHERE workload = 'ail-{resource}'");
         self.site.rows(&sql).first().map(|phase| phase == "open")
+    }
+
+    /// Whether an event brought a label that only an object of this resource has.
+    fn sees_label(&self, when: &str, resource: &str) -> bool {
+        let sql = format!("SELECT id FROM incident WHERE rule_name = '{when}-{resource}'");
+        !self.site.rows(&sql).is_empty()
     }
 
     fn says(&self) -> String {
@@ -554,6 +562,42 @@ async fn ailing(admin: &Admin, ns: &str) {
     }
 }
 
+/// Which of what is read for its labels this server has: its `batch/v1` had no cron jobs before 1.21.
+async fn labelled(admin: &Admin, ns: &str, everywhere: bool) -> Vec<&'static str> {
+    let (status, _) = admin.ask(Method::GET, &format!("/apis/batch/v1/namespaces/{ns}/cronjobs"), None).await;
+    let cron_jobs = status.is_success().then_some("cronjobs");
+    cron_jobs.into_iter().chain(everywhere.then_some("namespaces")).collect()
+}
+
+/// A rule for each of them, for what is read in a list and for what comes by a watch. Other tests have other labels.
+fn rules_by_label(ns: &str, labelled: &[&str]) -> String {
+    let rules = labelled.iter().flat_map(|resource| {
+        [("early", "Early"), ("late", "Late*")].map(|(when, reason)| {
+            format!(
+                "  - {{name: {when}-{resource}, match: {{reason: \"{reason}\", \"label:{ns}-{when}-{resource}\": x}}, group_by: [namespace], notify: [labels]}}\n"
+            )
+        })
+    });
+    rules.collect()
+}
+
+/// Labels the namespace and, where there are any, a cron job, and nothing else.
+async fn label(admin: &Admin, ns: &str, labelled: &[&str], when: &str) {
+    let path = format!("/api/v1/namespaces/{ns}");
+    let (_, mut namespace) = admin.ask(Method::GET, &path, None).await;
+    namespace["metadata"]["labels"][format!("{ns}-{when}-namespaces")] = json!("x");
+    admin.put(&path, &namespace).await;
+    if !labelled.contains(&"cronjobs") {
+        return;
+    }
+    let pod = json!({"restartPolicy": "Never", "containers": [{"name": "a", "image": "none"}]});
+    let job = json!({
+        "metadata": {"name": format!("{when}-by-job"), "namespace": ns, "labels": {format!("{ns}-{when}-cronjobs"): "x"}},
+        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": {"spec": pod}}}},
+    });
+    admin.post(&format!("/apis/batch/v1/namespaces/{ns}/cronjobs"), &job).await;
+}
+
 /// A node that is not ready.
 async fn node(admin: &Admin, name: &str) {
     admin.post("/api/v1/nodes", &json!({"metadata": {"name": name}})).await;
@@ -574,6 +618,23 @@ async fn nodes_are_heard_by_whoever_may_see_them(variants: &[Variant], early: &s
     }
 }
 
+/// Whoever may see cron jobs and namespaces knows their labels; whoever may not, hears the same events without.
+async fn labels_are_seen_by_whoever_may_see_them(variants: &[Variant], labelled: &[&str]) {
+    for resource in labelled {
+        for variant in variants {
+            let early = variant.sees_label("early", resource);
+            match &variant.without {
+                None => assert!(early && variant.sees_label("late", resource), "{resource} {}", variant.says()),
+                Some((denied, verb)) if denied == resource => {
+                    assert!(!variant.sees_label("late", resource), "{resource} {}", variant.says());
+                    assert_eq!(early, verb == "watch", "{resource} {}", variant.says());
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
 async fn events(admin: &Admin, ns: &str, when: &str, reason: &str) {
     for (_, pod, _) in ATTRIBUTED {
         admin.event(&event(ns, &format!("{when}-{pod}"), reason, 1, &ago(0), &ago(0))).await;
@@ -584,16 +645,20 @@ async fn events(admin: &Admin, ns: &str, when: &str, reason: &str) {
 async fn each_right_is_needed(rules: &Value, everywhere: bool) {
     let server = ApiServer::shared().await;
     let (admin, ns) = (server.admin(), server.namespace().await);
+    let labelled = labelled(&admin, &ns, everywhere).await;
+    label(&admin, &ns, &labelled, "early").await;
     workloads(&admin, &ns, "early").await;
     events(&admin, &ns, "early", "Early").await;
     ailing(&admin, &ns).await;
     let (early, late) = (format!("early-{ns}"), format!("late-{ns}"));
     node(&admin, &early).await;
     let receiver = Receiver::start().await;
-    let all = rights(rules);
+    let mut all = rights(rules);
+    // What the server does not have, nobody needs a right for.
+    all.retain(|(_, resource, _)| resource != "cronjobs" || labelled.contains(&"cronjobs"));
     let mut variants = Vec::new();
     // Events end nothing sooner than health does.
-    let rules_text = QUICK_RULES.replace(", until: silence", ", recovered_after: 1s");
+    let rules_text = QUICK_RULES.replace(", until: silence", ", recovered_after: 1s") + &rules_by_label(&ns, &labelled);
     for number in 0..=all.len() {
         let mut left = all.clone();
         // The last one keeps all of them.
@@ -602,7 +667,7 @@ async fn each_right_is_needed(rules: &Value, everywhere: bool) {
         let namespaces = if everywhere { String::new() } else { format!(", namespaces: [{ns}]") };
         let config = format!(
             "sources: [{{name: prod, kind: kubernetes, kubeconfig: kubeconfig, cluster: c, watch_for: 5s{namespaces}}}]
-notifiers: [{{name: audit, kind: webhook, url: \"{}\", secret: \"{WEBHOOK_SECRET}\"}}]
+notifiers: [{{name: labels, kind: console}}, {{name: audit, kind: webhook, url: \"{}\", secret: \"{WEBHOOK_SECRET}\"}}]
 rules: [rules.yaml]
 store: sqlite:podbell.db
 server: {{listen: \"127.0.0.1:0\"}}
@@ -623,6 +688,7 @@ server: {{listen: \"127.0.0.1:0\"}}
         those.all(|variant| count(variant, reason) == ATTRIBUTED.len()).then_some(())
     };
     eventually(PATIENCE, "early events are read", || whoever_may(&["list"], "Early")).await;
+    label(&admin, &ns, &labelled, "late").await;
     workloads(&admin, &ns, "late").await;
     node(&admin, &late).await;
     let complete = variants.last().unwrap();
@@ -635,7 +701,9 @@ server: {{listen: \"127.0.0.1:0\"}}
         let reason = rounds.last().unwrap();
         events(&admin, &ns, "late", reason).await;
         eventually(PATIENCE, "late events are read", || whoever_may(&["list", "watch"], reason)).await;
-        if ATTRIBUTED.iter().all(|(_, pod, service)| has(complete, &row("late", pod, service, reason))) {
+        if ATTRIBUTED.iter().all(|(_, pod, service)| has(complete, &row("late", pod, service, reason)))
+            && labelled.iter().all(|resource| complete.sees_label("late", resource))
+        {
             break;
         }
         assert!(rounds.len() < 20, "{:?}\n{}", complete.read(&ns), complete.says());
@@ -659,7 +727,8 @@ server: {{listen: \"127.0.0.1:0\"}}
             Some(("events", "watch")) => assert_eq!(count(variant, newest), 0, "{}", variant.says()),
             // A right that this table does not know would be one that nothing needs.
             Some((resource, "list" | "watch")) => {
-                let known = ATTRIBUTED.iter().chain(&AILING).map(|(known, ..)| *known).chain(["nodes"]);
+                let others = labelled.iter().copied().chain(["nodes"]);
+                let known = ATTRIBUTED.iter().chain(&AILING).map(|(known, ..)| *known).chain(others);
                 assert!(known.into_iter().any(|known| known == resource), "{resource}")
             }
             Some(other) => panic!("nothing needs {other:?}"),
@@ -674,6 +743,7 @@ server: {{listen: \"127.0.0.1:0\"}}
             .await;
         }
     }
+    labels_are_seen_by_whoever_may_see_them(&variants, &labelled).await;
     if everywhere {
         nodes_are_heard_by_whoever_may_see_them(&variants, &early, &late).await;
     }

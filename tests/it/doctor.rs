@@ -109,6 +109,7 @@ async fn free_address() -> String {
 }
 
 /// What was found.
+#[derive(Debug)]
 struct Examined {
     code: i32,
     findings: Vec<Value>,
@@ -674,9 +675,32 @@ mod kubernetes {
         let found = world.examine().await;
         assert_eq!((found.code, found.bad("warn").len()), (0, 1), "{:?}", found.findings);
         assert!(found.bad("warn")[0].contains("may not watch jobs"), "{:?}", found.bad("warn"));
+        fake.deny(&[("list", "cronjobs")]);
+        let found = world.examine().await;
+        assert_eq!((found.code, found.bad("warn").len()), (0, 1), "{:?}", found.findings);
+        assert!(found.bad("warn")[0].contains("may not list cronjobs: rules see none of their labels"), "{found:?}");
         fake.deny(&[]);
         fake.forbid(&["shop"]);
         world.examine().await.fails_only_with(&["sources | k8s: shop", "events cannot be read", "http-403"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_right_to_logs_is_looked_at_only_where_logs_are_quoted() {
+        let fake = Fake::start().await;
+        fake.deny(&[("get", "pods/log")]);
+        let found = world(&fake, "good", "").await.examine().await;
+        assert!(found.bad("warn").is_empty() && !found.says("pods/log"), "{found:?}");
+        let world = world(&fake, "good", ", enrich: logs").await;
+        let found = world.examine().await;
+        assert_eq!((found.code, found.bad("warn").len()), (0, 1), "{found:?}");
+        for said in
+            ["k8s: every namespace", "may not get pods/log", "{apiGroups: [\"\"], resources: [pods/log], verbs: [get]}"]
+        {
+            assert!(found.bad("warn")[0].contains(said), "{said}: {found:?}");
+        }
+        fake.deny(&[]);
+        let found = world.examine().await;
+        assert!(found.bad("warn").is_empty() && found.says("may get pods/log"), "{found:?}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

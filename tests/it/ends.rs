@@ -2,6 +2,8 @@
 
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::message::{Language, Style, compose};
+use podbell_core::step::decision::{Effect, Verdict};
+use podbell_store::DecisionFilter;
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, web};
@@ -254,6 +256,58 @@ fn a_pod_that_is_deleted_while_it_waits_is_over_and_one_of_its_name_that_fails_t
         deleted(&mut world, "db-0");
         world.poll_until(&web(), &[waits(1260), other], 9000);
         assert_eq!(kinds(&world), ["opened", "resolved", "reopened"], "{:?}", world.told());
+    }
+}
+
+const AT_ONCE: &str = "version: 1\nrules: [{name: all, match: {level: Warning}, notify: [team], open_when: {count: 1, within: 2h}, group_wait: 0s}]\n";
+
+fn delete(world: &mut World, pod: &str) {
+    let object = podbell::sources::ObjectName { namespace: "shop".into(), kind: "Pod".into(), name: pod.to_owned() };
+    let (source, at) = ("prod".into(), world.now);
+    world.say(podbell::sources::SourceEvent::Deleted { source, at, objects: vec![object] });
+}
+
+#[test]
+fn the_last_count_of_a_series_whose_pod_is_long_gone_opens_nothing_and_the_decision_says_why() {
+    let mut worlds = Vec::from(World::of_both_sets());
+    worlds.push(World::with_rules(AT_ONCE));
+    for mut world in worlds {
+        world.watch(&[web()]);
+        let other = normal("Pod", "web-0", "Started", "Started container web", 30);
+        let series = |count, last| Event {
+            series: true,
+            ..warning("train-0", "FailedScheduling", "0/1 nodes are available", count, 65, last)
+        };
+        world.poll(&web(), std::slice::from_ref(&other));
+        world.run_until(200);
+        delete(&mut world, "train-0");
+        world.poll_until(&web(), std::slice::from_ref(&other), 600);
+        // The scheduler writes it then; its tries ended with the pod.
+        world.run_until(620);
+        world.poll_until(&web(), &[series(26, 190), other], 3600);
+        assert_eq!(world.told(), [""; 0]);
+        let decisions = world.reader().snapshot().unwrap().decisions(&DecisionFilter::default(), 10).unwrap();
+        let Verdict::Claimed(claimed) = &decisions.last().unwrap().verdict else { panic!("{decisions:?}") };
+        assert_eq!(claimed[0].effect, Effect::Gone, "{decisions:?}");
+    }
+}
+
+#[test]
+fn what_happens_after_a_deletion_or_came_with_it_counts() {
+    // The second when it is written, and when it happened; the pod was deleted at 200.
+    for (why, written, last) in [
+        ("it is about a new pod of that name, or what is left of the old one", 620, 610),
+        ("the pod may have been deleted because of it", 240, 190),
+    ] {
+        let mut world = World::with_rules(AT_ONCE);
+        world.watch(&[web()]);
+        world.poll(&web(), &[]);
+        world.run_until(200);
+        delete(&mut world, "db-0");
+        world.run_until(written);
+        world.poll(&web(), &[warning("db-0", "FailedKillPod", "m", 1, last, last)]);
+        world.run_until(written + 1);
+        assert_eq!(kinds(&world), ["opened"], "{why}: {:?}", world.told());
     }
 }
 

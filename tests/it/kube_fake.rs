@@ -265,24 +265,37 @@ async fn labels_of_pods_say_which_service_an_event_belongs_to() {
     watching.stop().await;
 }
 
+/// What comes while no receipt is given back: all that may be under way, however slow the machine is, and then no more.
+async fn take_without_storing(watching: &mut Watching) -> (Vec<SourceEvent>, usize) {
+    // The next batch, of fewer than 1,000 events, waits when it has no room in 4,000.
+    const LEAST: usize = 3_001;
+    let (mut kept, mut taken) = (Vec::new(), 0);
+    loop {
+        let event = match taken < LEAST {
+            true => watching.next().await,
+            // A slow machine can only see less in this time.
+            false => match tokio::time::timeout(Duration::from_millis(500), watching.events.recv()).await {
+                Ok(event) => event.unwrap(),
+                Err(_) => return (kept, taken),
+            },
+        };
+        if let SourceEvent::PartialObservation { lists, .. } = &event {
+            taken += lists.iter().map(|seen| seen.events.len()).sum::<usize>();
+        }
+        kept.push(event);
+        assert!(taken <= 4000, "{taken}");
+    }
+}
+
 #[tokio::test]
 async fn when_nobody_takes_events_the_watch_is_not_read_on_and_memory_is_bounded() {
     let fake = Fake::start().await;
     let mut watching = start(&fake);
     watching.swept().await;
     // The receipts are kept, as by an engine whose store is slow.
-    let mut kept = Vec::new();
     (0..20_000).for_each(|number| fake.put(other(number)));
-    let mut taken = 0;
-    while let Ok(event) = tokio::time::timeout(Duration::from_secs(2), watching.events.recv()).await {
-        let event = event.unwrap();
-        if let SourceEvent::PartialObservation { lists, .. } = &event {
-            taken += lists.iter().map(|seen| seen.events.len()).sum::<usize>();
-        }
-        kept.push(event);
-    }
-    assert!((1..=4000).contains(&taken), "{taken}");
-    kept.clear();
+    let (kept, mut taken) = take_without_storing(&mut watching).await;
+    drop(kept);
     while taken < 20_000 {
         if let SourceEvent::PartialObservation { lists, .. } = watching.next().await {
             taken += lists.iter().map(|seen| seen.events.len()).sum::<usize>();
@@ -297,17 +310,14 @@ async fn what_is_read_late_proves_silence_only_until_it_was_sent() {
     let mut watching = start(&fake);
     watching.swept().await;
     // Nobody takes more than this, so the bookmark and what follows it wait on the way.
-    let mut kept = Vec::new();
     (0..4600).for_each(|number| fake.put(other(number)));
-    while let Ok(event) = tokio::time::timeout(Duration::from_secs(1), watching.events.recv()).await {
-        kept.push(event.unwrap());
-    }
+    let (kept, _) = take_without_storing(&mut watching).await;
     let marks = fake.marks();
     fake.others_write(10);
     eventually(PATIENCE, "a bookmark is on its way", || (fake.marks() > marks).then_some(())).await;
     let written = clock::now();
     fake.put(crash(1));
-    kept.clear();
+    drop(kept);
     let place = (PLACE.to_owned(), WHAT.to_owned());
     while !watching.known.contains_key(&place) {
         if let SourceEvent::WatchProgress { at, .. } = watching.next().await {
@@ -379,19 +389,12 @@ async fn events_bring_the_labels_that_rules_look_at_and_other_rules_bring_others
         let rules = format!("version: 1\nrules: [{{name: a, match: {{\"{field}\": \"*\"}}, notify: [x]}}]\n");
         compiled(&[rules]).metadata_keys()
     };
-    let labels_of = |event: &SourceEvent| match event {
-        SourceEvent::PartialObservation { lists, .. } => {
-            let events = lists.iter().flat_map(|list| &list.events);
-            events.map(|event| event.metadata.as_ref().map(|all| json!(all.labels)).unwrap_or_default()).next_back()
-        }
-        _ => None,
-    };
     let fake = Fake::start().await;
     fake.pods(vec![pod("shop", "web-6d4cf56db6-x2x7v", json!({"team": "a", "tier": "b", "app": "web"}), None)]);
     fake.put(crash(1));
     let (want, wanted) = watch::channel(keys("label:team"));
     let mut watching = Watching::start_with(&kubeconfig(&fake.address, None, "good"), wanted, |_| {});
-    assert_eq!(watching.until(|_, event| labels_of(event)).await, json!({"team": "a"}));
+    assert_eq!(watching.until(|_, event| newest_labels(event)).await, json!({"team": "a"}));
     watching.swept().await;
     want.send_replace(keys("label:tier"));
     // Each change is said with what is known by then: soon with the labels of the new rules.
@@ -399,7 +402,7 @@ async fn events_bring_the_labels_that_rules_look_at_and_other_rules_bring_others
     loop {
         count += 1;
         fake.put(crash(count));
-        let labels = watching.until(|_, event| labels_of(event)).await;
+        let labels = watching.until(|_, event| newest_labels(event)).await;
         if labels == json!({"tier": "b"}) {
             break;
         }
@@ -407,7 +410,100 @@ async fn events_bring_the_labels_that_rules_look_at_and_other_rules_bring_others
     }
     drop(want);
     fake.put(crash(count + 1));
-    assert_eq!(watching.until(|_, event| labels_of(event)).await, json!({"tier": "b"}));
+    assert_eq!(watching.until(|_, event| newest_labels(event)).await, json!({"tier": "b"}));
+    watching.stop().await;
+}
+
+/// The labels of the newest event that is said.
+fn newest_labels(event: &SourceEvent) -> Option<Value> {
+    let SourceEvent::PartialObservation { lists, .. } = event else { return None };
+    let events = lists.iter().flat_map(|list| &list.events);
+    events.map(|event| event.metadata.as_ref().map(|all| json!(all.labels)).unwrap_or_default()).next_back()
+}
+
+#[tokio::test]
+async fn the_nearest_label_counts_of_pod_workload_and_namespace_and_what_may_not_be_read_costs_no_event() {
+    let rules = "version: 1
+rules: [{name: a, match: {\"label:pod\": x, \"label:workload\": x, \"label:namespace\": x, \"label:all\": x}, notify: [x]}]
+";
+    let labels = |of: &str| json!({of: "1", "all": of, "unused": "1"});
+    for hidden in [&[][..], &["namespaces"], &["deployments"], &["namespaces", "deployments", "pods", "replicasets"]] {
+        let fake = Fake::start().await;
+        fake.hide(hidden);
+        let mut pod = pod("shop", "web-6d4cf56db6-x2x7v", json!({"pod": "1"}), Some(("Deployment", "web")));
+        pod["metadata"]["labels"]["unused"] = json!("1");
+        fake.pods(vec![pod]);
+        let mut web = deployment("1", "web:v4");
+        web["metadata"]["labels"] = labels("workload");
+        fake.deployment(web);
+        fake.objects("namespaces", vec![json!({"metadata": {"name": "shop", "labels": labels("namespace")}})]);
+        fake.put(crash(1));
+        let wanted = watch::channel(compiled(&[rules.to_owned()]).metadata_keys()).1;
+        let mut watching = Watching::start_with(&kubeconfig(&fake.address, None, "good"), wanted, |_| {});
+        let sees = |what: &str| !hidden.contains(&what);
+        let mut expected = serde_json::Map::new();
+        for (resource, of) in [("pods", "pod"), ("deployments", "workload"), ("namespaces", "namespace")] {
+            if sees(resource) {
+                expected.insert(of.to_owned(), json!("1"));
+                if of != "pod" {
+                    expected.entry("all").or_insert(json!(of));
+                }
+            }
+        }
+        let expected = if expected.is_empty() { Value::Null } else { Value::Object(expected) };
+        assert_eq!(watching.until(|_, event| newest_labels(event)).await, expected, "without {hidden:?}");
+        watching.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn namespaces_are_read_only_while_a_rule_looks_at_labels_and_a_changed_label_holds_for_later_events() {
+    let keys = |field: &str| {
+        compiled(&[format!("version: 1\nrules: [{{name: a, match: {{{field}: x}}, notify: [x]}}]\n")]).metadata_keys()
+    };
+    let fake = Fake::start().await;
+    let mut web = deployment("1", "web:v4");
+    web["metadata"]["labels"] = json!({"team": "a"});
+    fake.deployment(web.clone());
+    fake.objects("namespaces", vec![json!({"metadata": {"name": "shop", "labels": {"team": "shop"}}})]);
+    fake.put(crash(1));
+    let (want, wanted) = watch::channel(keys("reason"));
+    let mut watching = Watching::start_with(&kubeconfig(&fake.address, None, "good"), wanted, |_| {});
+    assert_eq!(watching.until(|_, event| newest_labels(event)).await, Value::Null);
+    assert_eq!(fake.requests_of("namespaces"), 0);
+    want.send_replace(keys("\"label:team\""));
+    // Pod and replica set are not known: the name leads to the deployment.
+    let mut count = 1;
+    let mut until = async |watching: &mut Watching, team: &str| loop {
+        count += 1;
+        fake.put(crash(count));
+        if watching.until(|_, event| newest_labels(event)).await == json!({"team": team}) {
+            break;
+        }
+    };
+    until(&mut watching, "a").await;
+    assert!(fake.requests_of("namespaces") > 0);
+    web["metadata"]["labels"] = json!({"team": "b"});
+    fake.deployment(web.clone());
+    until(&mut watching, "b").await;
+    web["metadata"]["labels"] = json!({});
+    fake.deployment(web);
+    until(&mut watching, "shop").await;
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_cron_job_labels_the_pods_of_its_runs_also_of_those_that_are_gone() {
+    let rules = "version: 1\nrules: [{name: a, match: {\"label:team\": x}, notify: [x]}]\n";
+    let fake = Fake::start().await;
+    let labelled =
+        |name: &str, team: &str| json!({"metadata": {"name": name, "namespace": "shop", "labels": {"team": team}}});
+    fake.objects("cronjobs", vec![labelled("report", "data"), labelled("other", "x")]);
+    fake.put(event("shop", "report-28391040-x2x7v", "BackOff", 1, &ago(60), &ago(1)));
+    let wanted = watch::channel(compiled(&[rules.to_owned()]).metadata_keys()).1;
+    let mut watching = Watching::start_with(&kubeconfig(&fake.address, None, "good"), wanted, |_| {});
+    assert_eq!(watching.until(|_, event| newest_labels(event)).await, json!({"team": "data"}));
+    watching.reads("shop/report", "report-28391040-x2x7v BackOff", 1).await;
     watching.stop().await;
 }
 

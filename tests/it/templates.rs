@@ -9,8 +9,9 @@ use jiff::tz::TimeZone;
 use podbell::components::registry::NOTIFIERS;
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::{Block, Language, Style, compose, compose_for, facts, sample};
-use podbell_core::notice::{Notice, NoticeKind, Story};
+use podbell_core::notice::{FollowedRollout, Notice, NoticeKind, Story};
 use podbell_core::outbox::{Content, SendContent};
+use podbell_core::rollout::Rollout;
 use podbell_core::rules::rule::Severity;
 use podbell_core::template::Template;
 use serde_json::Value;
@@ -190,6 +191,22 @@ fn a_template_is_stored_with_its_notice_and_notices_without_one_are_read_too() {
     let plain = serde_json::to_string(&incident(1, NoticeKind::Opened, story())).unwrap();
     assert!(!plain.contains("template"), "as before there were any");
     assert!(serde_json::from_str::<Notice>(&plain).is_ok());
+}
+
+#[test]
+fn a_template_says_which_rollout_an_incident_followed_and_nothing_without_one() {
+    let words = "{% if rollout %}{{ rollout.after }} after {{ rollout.at }}: {% if rollout.images %}{{ rollout.images }}{% else %}?{% endif %}{% else %}no rollout{% endif %}";
+    let text = |rollout: Option<FollowedRollout>| {
+        let story = Story { template: template(None, Some(words)), rollout, ..sample::story() };
+        compose(&incident(1, NoticeKind::Opened, story), &style(Language::En)).text()
+    };
+    let image = |tag: &str| vec![format!("registry.example.com/shop/web:{tag}")];
+    let followed = |before: Vec<String>, after: Vec<String>| {
+        Some(FollowedRollout { after_seconds: 120, rollout: Rollout { at: sample::NOW, before, after } })
+    };
+    assert!(text(followed(image("v4"), image("v5"))).contains("2 min after 11:04: web:v4 → web:v5"));
+    assert!(text(followed(Vec::new(), Vec::new())).contains("2 min after 11:04: ?"));
+    assert!(text(None).contains("no rollout"));
 }
 
 #[test]

@@ -89,7 +89,8 @@ fn steps(decisions: &[Decision], incident: Option<u64>, worse: &[Time]) -> Vec<u
     let mut gathers = false;
     for (place, decision) in decisions.iter().enumerate() {
         let effects = || of(decision, incident).map(|claimed| claimed.effect);
-        let turned = effects().any(|effect| matches!(effect, Effect::Opened | Effect::Reopened | Effect::Over));
+        let turned =
+            effects().any(|effect| matches!(effect, Effect::Opened | Effect::Reopened | Effect::Over | Effect::Gone));
         // Of the changes that gather for one opening, the first is a step: it says when they began.
         let gathering =
             effects().any(|effect| matches!(effect, Effect::Gathers { .. } | Effect::TooYoung { .. } | Effect::Waits));

@@ -43,6 +43,7 @@ fn judge(name: &str, look: &Look, now: Time) -> Vec<Finding> {
             None => format!("{name}: every namespace"),
         };
         findings.extend(rights(&subject, place));
+        findings.extend(place.logs.as_ref().map(|logs| may_read_logs(&subject, place, logs)));
         findings.push(events(&subject, place, now));
     }
     if look.left_out > 0 {
@@ -94,8 +95,39 @@ fn rights(subject: &str, place: &Place) -> Vec<Finding> {
         let found = format!("{}: only events tell of nodes that are down", may_not(&nodes));
         Finding::warn(Group::Sources, subject, found, advice(&nodes))
     };
+    let labels = for_what(Purpose::Labels).collect::<Vec<_>>();
+    let labels = if labels.is_empty() {
+        let described = if place.namespace.is_some() { "cronjobs" } else { "cronjobs and namespaces" };
+        let found = format!("may list and watch {described}: rules see their labels and annotations");
+        Finding::ok(Group::Sources, subject, found)
+    } else {
+        let found = format!("{}: rules see none of their labels and annotations", may_not(&labels));
+        Finding::warn(Group::Sources, subject, found, advice(&labels))
+    };
     // Nodes belong to no namespace.
-    [events, health].into_iter().chain(place.namespace.is_none().then_some(nodes)).collect()
+    [events, health].into_iter().chain(place.namespace.is_none().then_some(nodes)).chain([labels]).collect()
+}
+
+/// Whether `enrich: logs` gets any.
+fn may_read_logs(subject: &str, place: &Place, may: &Result<bool, Fault>) -> Finding {
+    let kind = if place.namespace.is_some() { "Role" } else { "ClusterRole" };
+    match may {
+        Ok(true) => Finding::ok(Group::Sources, subject, "may get pods/log: messages quote logs (`enrich: logs`)"),
+        Ok(false) => {
+            let found = "may not get pods/log: messages quote no logs, though `enrich: logs` asks for them";
+            let rule = "{apiGroups: [\"\"], resources: [pods/log], verbs: [get]}";
+            Finding::warn(Group::Sources, subject, found, format!("add to the {kind} of podbell's account: {rule}"))
+        }
+        Err(fault) => {
+            let found = format!("whether it may read logs is not said: {}", fault.error.text);
+            Finding::warn(
+                Group::Sources,
+                subject,
+                found,
+                "look at the right by hand: {resources: [pods/log], verbs: [get]}",
+            )
+        }
+    }
 }
 
 /// The missing permissions, as rules of a role.
@@ -132,16 +164,18 @@ mod tests {
     use crate::examine::Verdict;
 
     fn place(missing: Vec<Missing>) -> Place {
-        Place { namespace: None, missing: Ok(missing), event: Ok(None) }
+        Place { namespace: None, missing: Ok(missing), logs: None, event: Ok(None) }
     }
 
     #[test]
     fn missing_rights_are_named_as_the_rules_that_would_give_them() {
         let lacks = |resource, verb| Missing { resource, verb };
         let verdicts = |missing| rights("prod", &place(missing)).iter().map(|one| one.verdict).collect::<Vec<_>>();
-        assert_eq!(verdicts(Vec::new()), [Verdict::Ok, Verdict::Ok, Verdict::Ok]);
-        assert_eq!(verdicts(vec![lacks(Resource::DaemonSets, "list")]), [Verdict::Ok, Verdict::Warn, Verdict::Ok]);
-        assert_eq!(verdicts(vec![lacks(Resource::Nodes, "list")]), [Verdict::Ok, Verdict::Ok, Verdict::Warn]);
+        assert_eq!(verdicts(Vec::new()), [Verdict::Ok; 4]);
+        let only = |at: usize| std::array::from_fn::<_, 4, _>(|n| if n == at { Verdict::Warn } else { Verdict::Ok });
+        assert_eq!(verdicts(vec![lacks(Resource::DaemonSets, "list")]), only(1));
+        assert_eq!(verdicts(vec![lacks(Resource::Nodes, "list")]), only(2));
+        assert_eq!(verdicts(vec![lacks(Resource::Namespaces, "watch"), lacks(Resource::CronJobs, "list")]), only(3));
         let jobs = &rights("prod", &place(vec![lacks(Resource::Jobs, "watch"), lacks(Resource::Pods, "list")]))[0];
         assert_eq!(jobs.verdict, Verdict::Warn);
         let wanted = "add to the ClusterRole of podbell's account: {apiGroups: [\"\"], resources: [pods], verbs: [list, \

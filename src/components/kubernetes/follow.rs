@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     Health,
     /// Whether a node is down.
     Nodes,
+    /// What describes objects that have none of a label or annotation themselves.
+    Labels,
 }
 
 /// What is watched.
@@ -60,6 +62,10 @@ pub enum Resource {
     DaemonSets,
     /// Whole, for their status.
     Nodes,
+    /// Metadata only.
+    CronJobs,
+    /// Metadata only.
+    Namespaces,
 }
 
 impl Resource {
@@ -79,6 +85,7 @@ impl Resource {
             Self::Pods | Self::ReplicaSets | Self::Jobs | Self::Services => Purpose::Owners,
             Self::Deployments | Self::StatefulSets | Self::DaemonSets => Purpose::Health,
             Self::Nodes => Purpose::Nodes,
+            Self::CronJobs | Self::Namespaces => Purpose::Labels,
         }
     }
 
@@ -107,20 +114,27 @@ impl Resource {
             Self::StatefulSets => "statefulsets",
             Self::DaemonSets => "daemonsets",
             Self::Nodes => "nodes",
+            Self::CronJobs => "cronjobs",
+            Self::Namespaces => "namespaces",
         }
     }
 
     /// Its API group; empty: the core's.
     pub fn group(self) -> &'static str {
         match self {
-            Self::Events | Self::Pods | Self::Services | Self::Nodes => "",
+            Self::Events | Self::Pods | Self::Services | Self::Nodes | Self::Namespaces => "",
             Self::ReplicaSets | Self::Deployments | Self::StatefulSets | Self::DaemonSets => "apps",
-            Self::Jobs => "batch",
+            Self::Jobs | Self::CronJobs => "batch",
         }
     }
 
+    /// Whether it belongs to no namespace.
+    pub(crate) fn is_of_the_cluster(self) -> bool {
+        matches!(self, Self::Nodes | Self::Namespaces)
+    }
+
     fn is_metadata(self) -> bool {
-        self == Self::ReplicaSets
+        matches!(self, Self::ReplicaSets | Self::CronJobs | Self::Namespaces)
     }
 
     /// The `Accept` header of lists.

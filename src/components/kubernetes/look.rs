@@ -3,17 +3,18 @@
 
 use futures_util::future::join_all;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::KubernetesConfig;
 use super::api::{Api, Fault};
+use super::enrich::Enrich;
 use super::event;
 use super::follow::Resource;
 use crate::http::Clocks;
 use podbell_core::time::Time;
 
 /// Everything that is listed and watched.
-const RESOURCES: [Resource; 9] = [
+const RESOURCES: [Resource; 11] = [
     Resource::Events,
     Resource::Pods,
     Resource::Services,
@@ -23,6 +24,8 @@ const RESOURCES: [Resource; 9] = [
     Resource::StatefulSets,
     Resource::DaemonSets,
     Resource::Nodes,
+    Resource::CronJobs,
+    Resource::Namespaces,
 ];
 const VERBS: [&str; 2] = ["list", "watch"];
 /// The permissions are checked in at most this many namespaces.
@@ -44,6 +47,8 @@ pub struct Place {
     pub namespace: Option<String>,
     /// What the account may not do there, as the server says.
     pub missing: Result<Vec<Missing>, Fault>,
+    /// Whether it may read the logs of pods there; `None`: nothing asks for them.
+    pub logs: Option<Result<bool, Fault>>,
     /// When any of the events there was last seen; `None`: there are none.
     pub event: Result<Option<Time>, Fault>,
 }
@@ -90,37 +95,45 @@ pub async fn look(config: &KubernetesConfig) -> Result<Look, Fault> {
         [] => vec![None],
         some => some.iter().cloned().map(Some).collect(),
     };
-    let looked = namespaces.iter().take(MOST_NAMESPACES).map(|namespace| place(&api, namespace.clone()));
+    let looked = namespaces.iter().take(MOST_NAMESPACES).map(|namespace| place(&api, config, namespace.clone()));
     let places = join_all(looked).await;
     let left_out = namespaces.len() - places.len();
     Ok(Look { version: version.git_version, places, left_out, clocks })
 }
 
-async fn place(api: &Api, namespace: Option<String>) -> Place {
-    // Nodes belong to no namespace, and are watched only with all of them.
-    let wanted = RESOURCES.iter().filter(|resource| namespace.is_none() || **resource != Resource::Nodes);
+async fn place(api: &Api, config: &KubernetesConfig, namespace: Option<String>) -> Place {
+    // What belongs to no namespace cannot be granted in one.
+    let wanted = RESOURCES.iter().filter(|resource| namespace.is_none() || !resource.is_of_the_cluster());
     let all = wanted.flat_map(|resource| VERBS.map(|verb| Missing { resource: *resource, verb }));
-    let asked = join_all(all.map(|one| may(api, namespace.as_deref(), one))).await;
+    let lacks = async |one: Missing| {
+        let Missing { resource, verb } = one;
+        let asked = json!({"verb": verb, "group": resource.group(), "resource": resource.name()});
+        may(api, namespace.as_deref(), asked).await.map(|may| (!may).then_some(one))
+    };
+    let asked = join_all(all.map(lacks)).await;
     let missing = asked.into_iter().filter_map(Result::transpose).collect();
+    let logs = match config.enrich {
+        Enrich::Logs => {
+            let asked = json!({"verb": "get", "group": "", "resource": "pods", "subresource": "log"});
+            Some(may(api, namespace.as_deref(), asked).await)
+        }
+        Enrich::Off | Enrich::State => None,
+    };
     let event = one_event(api, namespace.as_deref()).await;
-    Place { namespace, missing, event }
+    Place { namespace, missing, logs, event }
 }
 
-/// Checks one permission, and returns it if it is missing.
-async fn may(api: &Api, namespace: Option<&str>, one: Missing) -> Result<Option<Missing>, Fault> {
+/// Whether the account has a permission, given as the attributes of a review without their namespace.
+async fn may(api: &Api, namespace: Option<&str>, mut attributes: Value) -> Result<bool, Fault> {
+    attributes["namespace"] = json!(namespace.unwrap_or_default());
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {
-            "verb": one.verb,
-            "group": one.resource.group(),
-            "resource": one.resource.name(),
-            "namespace": namespace.unwrap_or_default(),
-        }},
+        "spec": {"resourceAttributes": attributes},
     });
     let (body, _) = api.ask("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", Some(&review)).await?;
     let review: Review = serde_json::from_slice(&body).map_err(Fault::nonsense)?;
-    Ok((!review.status.allowed).then_some(one))
+    Ok(review.status.allowed)
 }
 
 /// Reads one event: being able to read it says more than a permission.

@@ -93,15 +93,19 @@ fn shape(kind: &str, namespace: &str, name: &str, known: &impl Known) -> Arc<str
         return service("Pod", namespace, pod, known);
     }
     let workload = workload::of(kind, name);
-    let likely: &[&str] = match kind {
+    let learned = likely_owners(kind).iter().find_map(|owner| known.learned(owner, namespace, workload));
+    learned.unwrap_or_else(|| workload.into())
+}
+
+/// The kinds of workloads that an object of this kind may belong to.
+pub(super) fn likely_owners(kind: &str) -> &'static [&'static str] {
+    match kind {
         "Pod" => &["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "ReplicaSet"],
         "ReplicaSet" | "HorizontalPodAutoscaler" | "PodDisruptionBudget" => &["Deployment", "StatefulSet"],
         "Job" => &["CronJob"],
         "Endpoints" | "EndpointSlice" | "Ingress" => &["Service"],
         _ => &[],
-    };
-    let learned = likely.iter().find_map(|owner| known.learned(owner, namespace, workload));
-    learned.unwrap_or_else(|| workload.into())
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ use podbell_core::source::Covers;
 
 /// Labels that name a service; the first one present counts. The old console wrote `qcloud-app`.
 pub const SERVICE_LABELS: [&str; 4] = ["qcloud-app", "k8s-app", "app.kubernetes.io/name", "app"];
+/// What tells to whom objects belong, and how those are labelled.
+const OWNERS: [Resource; 5] =
+    [Resource::Pods, Resource::ReplicaSets, Resource::Jobs, Resource::CronJobs, Resource::Services];
 /// How long an API server keeps events by default.
 pub const EVENT_TTL: Duration = Duration::from_secs(3600);
 
@@ -162,10 +165,23 @@ pub async fn run(
     let api = Arc::new(Api::new(&config));
     let owners: SharedOwners = SharedOwners::new(Owners::new(&config.service_labels, config.event_ttl));
     let mut tasks = JoinSet::new();
+    // An account for some namespaces may still see how all of them are labelled: they are watched once.
+    let (listed, labelled) = watch::channel(false);
+    tasks.spawn(owners::keep(OwnerWatch {
+        config: config.clone(),
+        api: api.clone(),
+        resource: Resource::Namespaces,
+        namespace: None,
+        owners: owners.clone(),
+        wanted: wanted.clone(),
+        listed,
+        events: events.clone(),
+        signals: Signals::default(),
+    }));
     for covers in config.covers() {
-        let mut ready = Vec::new();
+        let mut ready = vec![labelled.clone()];
         let signals = Signals::default();
-        for resource in [Resource::Pods, Resource::ReplicaSets, Resource::Jobs, Resource::Services] {
+        for resource in OWNERS {
             let (listed, wait) = watch::channel(false);
             ready.push(wait);
             let namespace = covers.namespace.clone();
@@ -180,8 +196,8 @@ pub async fn run(
             healthy.push(wait);
             let (config, api, events) = (config.clone(), api.clone(), events.clone());
             let (namespace, owners, ready) = (covers.namespace.clone(), owners.clone(), ready.clone());
-            let signals = signals.clone();
-            let watch = WorkloadWatch { config, api, kind, namespace, owners, ready, listed, events, signals };
+            let (signals, wanted) = (signals.clone(), wanted.clone());
+            let watch = WorkloadWatch { config, api, kind, namespace, owners, wanted, ready, listed, events, signals };
             tasks.spawn(workloads::keep(watch));
         }
         ready.extend(healthy);

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use podbell::chat::{ActError, Acting, CommandSink, Entry, Queries as _, QueryService, Question, RuleCatalog, Speaker};
 use podbell_core::ask::{Known, Prompt};
-use podbell_core::event::{Level, Target};
+use podbell_core::event::{Event, Level, Target};
 use podbell_core::message::{Language, Style};
+use podbell_core::metadata::Metadata;
 use podbell_core::mute::{Author, Mute, Muted};
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
@@ -289,6 +290,35 @@ fn a42_a_mute_of_another_team_is_not_listed_and_one_s_own_is() {
     assert!(said.contains("muted by bob (ops) until 05:04"), "the incident says who muted it: {said}");
     shop.podbell("unmute web");
     assert!(matches!(&shop.done()[..], [Act::Unmute { what: Muted::Service { service, .. } }] if service == "web"));
+}
+
+#[test]
+fn events_can_be_narrowed_to_objects_with_a_label_and_the_next_page_asks_the_same() {
+    let mut world = World::with_rules("version: 1\nrules: [{name: all, match: {reason: '*'}, notify: [team]}]\n");
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let of = |pod: String, reason: &str, team: &str| {
+        let metadata = Metadata::of([("team".to_owned(), team.to_owned())], []).map(Arc::new);
+        Event { metadata, ..warning(&pod, reason, "m", 3, 50, 59) }
+    };
+    let mut list: Vec<_> = (0..12).map(|n| of("pay-0".into(), &format!("Failed{n}"), "payments")).collect();
+    list.push(of("find-0".into(), "Failed", "search"));
+    world.poll(&web(), &list);
+    world.run_until(120);
+    let asker = Asker::of(&world);
+    let said = asker.podbell("events web label:team=search");
+    assert_eq!(said, asker.podbell("events web --label team=search"));
+    assert!(said.contains("find") && !said.contains("pay"), "{said}");
+    let said = asker.podbell("events web --label team=payments");
+    assert!(said.contains("pay") && !said.contains("find"), "{said}");
+    assert!(said.contains("--label \"team=payments\" --page 2"), "{said}");
+    let said = asker.podbell("events web --label team=nobody");
+    assert!(!said.contains("pay-") && !said.contains("find"), "{said}");
+    for wrong in ["team", "=payments"] {
+        let said = asker.podbell(&format!("events web --label {wrong}"));
+        assert!(said.contains("team=payments"), "{said}");
+    }
 }
 
 #[test]

@@ -65,6 +65,8 @@ struct Inner {
     history: Vec<(u64, &'static str, Value)>,
     /// All other objects, by resource.
     objects: BTreeMap<String, Objects>,
+    /// Resources that may not be read.
+    hidden: Vec<String>,
     token: String,
     moods: VecDeque<Mood>,
     refusals: VecDeque<Refusal>,
@@ -74,6 +76,8 @@ struct Inner {
     watch_lists: bool,
     asked: Vec<Asked>,
     requests: usize,
+    /// How many of them were about each resource.
+    by_resource: BTreeMap<String, usize>,
 }
 
 /// The objects of one resource.
@@ -179,6 +183,16 @@ impl Fake {
         pods.into_iter().for_each(|pod| self.write("pods", pod));
     }
 
+    /// Writes objects of a resource, new or anew.
+    pub fn objects(&self, resource: &str, objects: Vec<Value>) {
+        objects.into_iter().for_each(|object| self.write(resource, object));
+    }
+
+    /// These resources, and no others, may not be read.
+    pub fn hide(&self, resources: &[&str]) {
+        self.with(|inner| inner.hidden = resources.iter().map(|name| (*name).to_owned()).collect());
+    }
+
     /// Writes a deployment, new or anew.
     pub fn deployment(&self, object: Value) {
         self.write("deployments", object);
@@ -237,6 +251,11 @@ impl Fake {
         self.inner.lock().unwrap().requests
     }
 
+    /// All requests about a resource so far.
+    pub fn requests_of(&self, resource: &str) -> usize {
+        self.inner.lock().unwrap().by_resource.get(resource).copied().unwrap_or_default()
+    }
+
     /// Bookmarks that were sent so far.
     pub fn marks(&self) -> usize {
         self.inner.lock().unwrap().marks
@@ -272,7 +291,8 @@ async fn serve(
 ) -> Response {
     let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
     let resource = *path.last().unwrap();
-    let namespace = path.iter().position(|part| *part == "namespaces").map(|at| path[at + 1].to_owned());
+    let namespace =
+        path.iter().position(|part| *part == "namespaces").and_then(|at| path.get(at + 1)).map(|one| (*one).to_owned());
     let watch = query.get("watch").is_some_and(|watch| watch == "true");
     let mut mood = None;
     {
@@ -283,6 +303,10 @@ async fn serve(
             return refusal(401, "Unauthorized");
         }
         inner.requests += 1;
+        *inner.by_resource.entry(resource.to_owned()).or_default() += 1;
+        if inner.hidden.iter().any(|hidden| hidden == resource) {
+            return refusal(403, "Forbidden");
+        }
         if resource == "events" {
             inner.asked.push(Asked { at: now(), watch, query: query.clone() });
             if let Some(refused) = inner.refusals.pop_front() {
@@ -305,7 +329,8 @@ async fn serve(
         ("selfsubjectaccessreviews", _) => {
             let asked: Value = serde_json::from_slice(&body).unwrap();
             let what = &asked["spec"]["resourceAttributes"];
-            let right = (text(&what["verb"]).to_owned(), text(&what["resource"]).to_owned());
+            let part = what["subresource"].as_str().map(|part| format!("/{part}")).unwrap_or_default();
+            let right = (text(&what["verb"]).to_owned(), format!("{}{part}", text(&what["resource"])));
             let allowed = !inner.lock().unwrap().denied.contains(&right);
             (StatusCode::CREATED, json!({"status": {"allowed": allowed}}).to_string()).into_response()
         }

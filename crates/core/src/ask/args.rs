@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::events::Label;
 use super::mistake::{Missing, Mistake};
 use super::registry::Spec;
 use super::words::Word;
@@ -20,13 +21,14 @@ pub(super) enum Opt {
     Since,
     All,
     Reason,
+    Label,
     Page,
 }
 
 impl Opt {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 6] =
-        [Self::Namespace, Self::Cluster, Self::Since, Self::All, Self::Reason, Self::Page];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Namespace, Self::Cluster, Self::Since, Self::All, Self::Reason, Self::Label, Self::Page];
 
     /// Its short name and its long one.
     pub(super) fn names(self) -> (&'static str, &'static str) {
@@ -36,6 +38,7 @@ impl Opt {
             Self::Since => ("s", "since"),
             Self::All => ("a", "all"),
             Self::Reason => ("r", "reason"),
+            Self::Label => ("l", "label"),
             Self::Page => ("p", "page"),
         }
     }
@@ -54,6 +57,7 @@ pub(super) struct Args {
     pub since: Option<Duration>,
     pub all: bool,
     pub reason: Option<String>,
+    pub label: Option<Label>,
     pub page: Option<u32>,
     /// `--help` was given.
     pub help: bool,
@@ -82,6 +86,9 @@ pub(super) fn read(words: &[Word], text: &str, spec: &Spec) -> Result<Args, Mist
             let value = value.filter(|value| !value.is_empty());
             let value = value.ok_or(Mistake::NoValue { command: spec.name, option: opt.long() })?;
             set(&mut args, opt, value, spec)?;
+        } else if let Some(label) = word.text.strip_prefix("label:").filter(|_| spec.options.contains(&Opt::Label)) {
+            // As rule files write it.
+            set(&mut args, Opt::Label, label.to_owned(), spec)?;
         } else if args.arguments.len() < spec.arguments {
             args.arguments.push(word.text.clone());
         } else if spec.free_text {
@@ -99,6 +106,7 @@ fn set(args: &mut Args, opt: Opt, value: String, spec: &Spec) -> Result<(), Mist
         Opt::Namespace => args.namespace.replace(value).is_some(),
         Opt::Cluster => args.cluster.replace(value).is_some(),
         Opt::Reason => args.reason.replace(value).is_some(),
+        Opt::Label => args.label.replace(label(value, spec.name)?).is_some(),
         Opt::Since => args.since.replace(length(&value, spec.name)?).is_some(),
         Opt::Page => {
             let page = value.parse().ok().filter(|page| (1..=LAST_PAGE).contains(page));
@@ -108,6 +116,12 @@ fn set(args: &mut Args, opt: Opt, value: String, spec: &Spec) -> Result<(), Mist
         Opt::All => return Err(Mistake::Extra { command: spec.name, word: value }),
     };
     if twice { Err(Mistake::Twice { command: spec.name, option: opt.long() }) } else { Ok(()) }
+}
+
+fn label(word: String, command: &'static str) -> Result<Label, Mistake> {
+    let pair = word.split_once('=').filter(|(key, _)| !key.is_empty());
+    let pair = pair.map(|(key, value)| Label { key: key.to_owned(), value: value.to_owned() });
+    pair.ok_or(Mistake::NoLabel { command, word })
 }
 
 fn unknown_option(word: &Word, name: &str, spec: &Spec) -> Mistake {

@@ -15,6 +15,7 @@ use super::registry::{Parse, Spec};
 use super::{Query, page, pages};
 use crate::event::{Event, Level, Target};
 use crate::message::{self, Block, Message, Span, words};
+use crate::metadata::Metadata;
 use crate::rollout::RolloutOf;
 use crate::time::Time;
 use crate::translations::Phrase;
@@ -38,8 +39,26 @@ pub struct Ask {
     pub all: bool,
     /// Only events whose reason contains this.
     pub reason: Option<String>,
+    /// Only what is known to be about objects with this label.
+    pub label: Option<Label>,
     /// The page, counted from 1.
     pub page: u32,
+}
+
+/// A label of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its key, such as `team`.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Label {
+    /// Whether an object with this metadata has the label.
+    pub fn is_of(&self, metadata: &Metadata) -> bool {
+        metadata.labels.get(&self.key) == Some(&self.value)
+    }
 }
 
 impl Ask {
@@ -61,6 +80,9 @@ impl Ask {
         if let Some(reason) = &self.reason {
             typed.push_str(&format!(" --reason {}", word(reason)));
         }
+        if let Some(Label { key, value }) = &self.label {
+            typed.push_str(&format!(" --label {}", word(&format!("{key}={value}"))));
+        }
         if page > 1 {
             typed.push_str(&format!(" --page {page}"));
         }
@@ -70,13 +92,19 @@ impl Ask {
 
 pub(super) const SPEC: Spec = Spec {
     name: "events",
-    usage: "events [SERVICE] [-n NAMESPACE] [-c CLUSTER] [--since 2h] [--all] [--reason X] [--page N]",
+    usage: "events [SERVICE] [-n NAMESPACE] [-c CLUSTER] [--since 2h] [--all] [--reason X] [--label KEY=VALUE] [--page N]",
     about: Phrase::new(
         "What a service shows, Warnings first; alone: everything that is open now.",
         "服务的事件，Warning 事件在前；不带服务名：当前所有未恢复的告警。",
     ),
-    examples: &["events web", "events web -n shop --since 2h", "events shop/web --reason BackOff --all", "events"],
-    options: &[Opt::Namespace, Opt::Cluster, Opt::Since, Opt::All, Opt::Reason, Opt::Page],
+    examples: &[
+        "events web",
+        "events web -n shop --since 2h",
+        "events shop/web --reason BackOff --all",
+        "events web --label team=payments",
+        "events",
+    ],
+    options: &[Opt::Namespace, Opt::Cluster, Opt::Since, Opt::All, Opt::Reason, Opt::Label, Opt::Page],
     arguments: 1,
     free_text: false,
     parse: Parse::Query(parse),
@@ -89,6 +117,7 @@ fn parse(args: Args) -> Result<Option<Query>, Mistake> {
             || args.cluster.is_some()
             || args.since.is_some()
             || args.reason.is_some()
+            || args.label.is_some()
             || args.all;
         return match narrowed {
             true => Err(Mistake::Missing { command: SPEC.name, what: Missing::Service }),
@@ -99,7 +128,8 @@ fn parse(args: Args) -> Result<Option<Query>, Mistake> {
         return Ok(None);
     }
     let named = Named::read(service, &args, SPEC.name)?;
-    Ok(Some(Query::Events(Ask { named, since: args.since, all: args.all, reason: args.reason, page })))
+    let Args { since, all, reason, label, .. } = args;
+    Ok(Some(Query::Events(Ask { named, since, all, reason, label, page })))
 }
 
 /// An episode from the store.

@@ -58,6 +58,11 @@ pub enum Mistake {
         command: &'static str,
         word: String,
     },
+    /// Not a label with its value.
+    NoLabel {
+        command: &'static str,
+        word: String,
+    },
     /// Longer than a mute may be, or zero.
     Length {
         word: String,
@@ -99,6 +104,7 @@ impl Mistake {
             | Self::Extra { command, .. }
             | Self::NoNumber { command, .. }
             | Self::NoTime { command, .. }
+            | Self::NoLabel { command, .. }
             | Self::NoIncident { command, .. }
             | Self::NoName { command, .. } => Some(command),
         }
@@ -119,6 +125,7 @@ impl Mistake {
             Self::Extra { command, word } => formatter.fill(&texts.extra(*command), &[word]),
             Self::NoNumber { option, word, .. } => formatter.fill(&texts.no_number(*option), &[word]),
             Self::NoTime { word, .. } => formatter.fill(texts.no_time(), &[word]),
+            Self::NoLabel { word, .. } => formatter.fill(texts.no_label(), &[word]),
             Self::Length { word } => formatter.fill(texts.wrong_length(), &[word]),
             Self::NoIncident { word, .. } => formatter.fill(texts.no_incident(), &[word]),
             Self::NoName { word, .. } => formatter.fill(texts.no_name(), &[word]),

@@ -154,6 +154,7 @@ fn effect(effect: Effect, formatter: &AnswerFormatter<'_>) -> String {
         Effect::Gathers { have, need } => formatter.texts.gathers(have, need),
         Effect::TooYoung { until } => formatter.texts.too_young(&formatter.say.at(until)),
         Effect::Waits => formatter.texts.waits().to_owned(),
+        Effect::Gone => formatter.texts.was_gone().to_owned(),
         Effect::Over => formatter.texts.was_over().to_owned(),
         Effect::Opened => formatter.texts.opened().to_owned(),
         Effect::Reopened => formatter.texts.reopened().to_owned(),

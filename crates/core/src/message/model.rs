@@ -52,6 +52,7 @@ struct Model<'a> {
     flapping: bool,
     over: bool,
     blind: Vec<BlindModel>,
+    rollout: Option<RolloutModel>,
     runbook: Option<&'a str>,
     labels: &'a BTreeMap<String, String>,
     object_labels: &'a BTreeMap<String, String>,
@@ -66,6 +67,13 @@ struct ToldModel {
     at: String,
     occurrences: u64,
     objects: u64,
+}
+
+#[derive(Serialize)]
+struct RolloutModel {
+    after: String,
+    at: String,
+    images: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -85,6 +93,11 @@ impl MessageFormatter<'_> {
         let blind = story.blind.iter().map(|(from, until)| {
             let (from, until) = self.clock.ends(*from, *until);
             BlindModel { from, until }
+        });
+        let rollout = story.rollout.as_ref().map(|followed| RolloutModel {
+            after: self.texts.duration(followed.after_seconds),
+            at: self.clock.at(followed.rollout.at),
+            images: followed.rollout.images(),
         });
         Facts::from(Serde(Model {
             notice: notice.kind.as_str(),
@@ -123,6 +136,7 @@ impl MessageFormatter<'_> {
             flapping: flapping(notice, story),
             over: message.over,
             blind: blind.collect(),
+            rollout,
             runbook: story.runbook.as_deref(),
             labels: &story.labels,
             object_labels: story.metadata.as_deref().map_or(NONE, |metadata| &metadata.labels),

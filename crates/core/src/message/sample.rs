@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::event::Level;
 use crate::incident::FLAPPING;
-use crate::notice::{LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story};
+use crate::notice::{FollowedRollout, LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story};
+use crate::rollout::Rollout;
 use crate::rules::example::Example;
 use crate::rules::rule::{Destination, Field, RuleKey, Severity};
 use crate::rules::{RuleId, Rules};
@@ -184,8 +185,17 @@ pub(crate) fn bare(story: &Story) -> Story {
         },
         mentions: Vec::new(),
         runbook: None,
+        rollout: None,
         ..story.clone()
     }
+}
+
+/// The rollout that such an incident may have begun after.
+pub(crate) fn rollout() -> FollowedRollout {
+    let image = |tag: &str| vec![format!("registry.example.com/shop/web:{tag}")];
+    let rollout =
+        Rollout { at: NOW.minus(std::time::Duration::from_secs(42 * 60)), before: image("v4"), after: image("v5") };
+    FollowedRollout { after_seconds: 120, rollout }
 }
 
 /// A notice about that incident.

@@ -2,6 +2,7 @@
 //! minutes stays due in five minutes. Ends of windows and daily lines follow the calendar and stay, and so do the
 //! cluster's dates.
 
+use super::deletions::Deletions;
 use super::lag::Lag;
 use super::{Failing, Setup, State, TargetState, Turn, Writes};
 use crate::time::{Jump, Time};
@@ -55,6 +56,7 @@ impl State {
             turn.writes.held.insert(key.clone());
         }
         self.nodes_back.clear();
+        self.deletions = Deletions::default();
         for mute in self.mutes.values_mut() {
             mute.from.carry(by);
             mute.until.carry(by);

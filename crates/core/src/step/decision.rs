@@ -108,6 +108,8 @@ pub enum Effect {
     Waits,
     /// What it reports had ended before it was written.
     Over,
+    /// Its object had been deleted long before it was written.
+    Gone,
     /// The incident opened.
     Opened,
     /// The incident reopened.

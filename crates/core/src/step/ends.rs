@@ -59,6 +59,7 @@ impl State {
     pub(super) fn deleted(&mut self, source: &Arc<str>, objects: &[ObjectName], turn: &mut Turn<'_>) {
         let report = |object: &ObjectName| Report::Deleted { source: source.clone(), object: object.clone() };
         turn.writes.reports.extend(objects.iter().map(|object| (turn.now, report(object))));
+        self.deletions.note(source, objects, turn.now);
         // A new object of the same name may have begun to fail while the report was under way.
         let at = turn.now.minus(UNDER_WAY);
         let stands = |incident: &&Incident| incident.signs.standing > 0 || incident.signs.may_end_unsaid;

@@ -7,6 +7,7 @@ mod ages;
 mod clock;
 pub mod daily;
 pub mod decision;
+mod deletions;
 mod ends;
 mod first_contact;
 mod health;
@@ -249,6 +250,7 @@ pub struct State {
     /// The date of the newest event that ended a node's absence, by source and cluster. Events about the node's pods
     /// may be read later and are compared with it. In memory only.
     nodes_back: HashMap<(Arc<str>, Arc<str>), Time>,
+    deletions: deletions::Deletions,
     wake_at: HashMap<u64, Time>,
     wakes: BTreeSet<(Time, u64)>,
     troubles: BTreeMap<u64, TroubleState>,
@@ -324,6 +326,7 @@ impl State {
             by_target: HashMap::with_capacity(restored.incidents.len()),
             by_shape: HashMap::new(),
             nodes_back: HashMap::new(),
+            deletions: deletions::Deletions::default(),
             wake_at: HashMap::with_capacity(restored.incidents.len()),
             wakes: BTreeSet::new(),
             troubles: restored.troubles.into_iter().map(|trouble| (trouble.id, trouble)).collect(),

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::ages::Ages;
-use super::decision::Decision;
+use super::decision::{Decision, Effect};
 use super::shared::Shared;
 use super::{SeriesRow, Setup, State, Tally, TargetState, Turn, Writes};
 use crate::diff::{CLOCK_TOLERANCE, Change, ChangeKind, Diff, FIRST_POLL_WINDOW, Reading, compare};
@@ -18,6 +18,15 @@ use crate::workload;
 
 /// How far back a source is taken to remember if the setup does not know it.
 pub(super) const SOURCE_MEMORY: Duration = Duration::from_secs(3600);
+
+/// Why what an event reports says nothing of the present.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Past {
+    /// It has ended.
+    Ended,
+    /// Its object was deleted.
+    Deleted,
+}
 
 /// What was read of a target.
 pub(super) enum Reads<'a> {
@@ -110,8 +119,12 @@ impl State {
         for change in &diff.changes {
             turn.writes.tally.changes += 1;
             turn.writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
-            let over = self.is_over(target, &change.event, &ends);
-            self.changed(target, (change, over), previous, turn);
+            let past = if self.is_over(target, &change.event, &ends) {
+                Some(Past::Ended)
+            } else {
+                self.is_gone(target, &change.event, turn.now).then_some(Past::Deleted)
+            };
+            self.changed(target, (change, past), previous, turn);
         }
         record(target, diff, turn.now, turn.writes);
         self.after_poll(target, turn);
@@ -141,12 +154,19 @@ impl State {
         back.is_some_and(|back| *back >= event.last_seen) || ends.iter().any(|end| reports::is_ended(event, end))
     }
 
+    /// Whether an event reports what happened before its object was deleted, a while ago.
+    fn is_gone(&self, target: &Target, event: &Event<'_>, now: Time) -> bool {
+        let behind = self.sources.get(&target.source).map_or(Duration::ZERO, |source| source.lag.behind());
+        !event.last_seen.is_unknown()
+            && self.deletions.were_before(target, event, event.last_seen.plus(behind).min(now), now)
+    }
+
     /// Takes in one change: joins it for every rule that wins a destination, and keeps open the incidents that it
     /// sustains.
     fn changed(
         &mut self,
         target: &Target,
-        (change, over): (&Change<'_>, bool),
+        (change, past): (&Change<'_>, Option<Past>),
         previous: Option<Time>,
         turn: &mut Turn<'_>,
     ) {
@@ -165,14 +185,18 @@ impl State {
                 new,
                 times: Occurrences { new, ..times },
                 late,
-                over,
+                over: past.is_some(),
                 born: self.born(target, change, previous, turn.now),
                 open: false,
                 end_is_shown: false,
                 destinations: &destinations,
             };
             let joined = self.join(rule, &subject, &joining, turn);
-            claimed.push(self.claimed(turn.setup, rule, &joining, joined, turn.now));
+            let mut made = self.claimed(turn.setup, rule, &joining, joined, turn.now);
+            if made.effect == Effect::Over && past == Some(Past::Deleted) {
+                made.effect = Effect::Gone;
+            }
+            claimed.push(made);
         }
         if event.level == Level::Warning {
             let decision = Decision::new(turn.setup, &subject, change, claimed, turn.now);

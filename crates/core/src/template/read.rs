@@ -74,7 +74,7 @@ fn half(part: Part, node: &Node, labels: &BTreeMap<String, String>, reader: &mut
 
 /// What is wrong with a template: names that no notice has, else the first failure on a sample.
 fn faults(part: Part, source: &str, labels: &BTreeMap<String, String>) -> Vec<Failure> {
-    let full = Story { labels: labels.clone(), ..sample::story() };
+    let full = Story { labels: labels.clone(), rollout: Some(sample::rollout()), ..sample::story() };
     let unknown = unknown_names(part, source, &of(&full, sample::Kind::Escalated, Language::En));
     if !unknown.is_empty() {
         return unknown;

@@ -76,6 +76,7 @@ translations! {
     no_number(option): "--{option} needs a number such as 2, not {}.", "--{option} 需要数字，例如 2，而不是 {}。";
     no_time: "{} is not a duration: write 30m, 2h or 1d.", "{} 不是时长：请写 30m、2h 或 1d。";
     wrong_length: "{} is not allowed: a mute lasts from 1 second to 7 days.", "{} 不可用：静默时长为 1 秒至 7 天。";
+    no_label: "{} is not a label with its value: write team=payments.", "{} 不是标签：请写 team=payments。";
     no_incident: "{} is not an incident: write its number, such as 1042.", "{} 不是告警编号：请填写编号，例如 1042。";
     no_name: "{} is not a name: write web, shop/web, or web -n shop.", "{} 不是名称：请写 web、shop/web 或 web -n shop。";
 
@@ -142,6 +143,7 @@ translations! {
     too_young(at): "its object is new: counts if it goes on after {at}", "对象刚启动，{at} 之后仍出现才计入";
     waits: "not there for long enough yet", "持续时间还不够";
     was_over: "was over when it was written", "写入时已经结束";
+    was_gone: "its object was deleted before it was written", "写入时对象已被删除";
     opened: "opened it", "触发告警";
     reopened: "brought it back", "使其再次出现";
     counted: "counted, it was open", "计入未恢复的告警";

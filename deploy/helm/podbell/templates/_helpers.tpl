@@ -70,6 +70,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [nodes]
   verbs: [list, watch]
 {{- end }}
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [list, watch]
+{{- if not .Values.namespaces }}
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+{{- end }}
 {{- range .Values.config.sources }}
 {{- if eq (toString .enrich) "logs" }}
 - apiGroups: [""]

@@ -1,25 +1,28 @@
 //! The health of deployments, stateful sets and daemon sets, from watches of their status. Where they cannot be read,
 //! nothing is reported: then incidents end by events and silence.
 
-use std::collections::{HashMap, HashSet};
+mod object;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use self::object::Object;
 use super::KubernetesConfig;
 use super::api::{Api, Fault, FaultKind};
 use super::follow::{Follower, Happening, Resource};
-use super::owners::SharedOwners;
+use super::owners::{SharedOwners, metadata};
 use super::place;
-use super::signals::{self, Condition, Signal, Signals, StateSignal};
+use super::signals::{self, Signal, Signals, StateSignal};
 use crate::clock;
-use crate::sources::SourceEvent;
+use crate::sources::{SourceEvent, WantedMetadata};
 use podbell_core::event::{Level, Target};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
+use podbell_core::metadata::MetadataKey;
 use podbell_core::rollout::{Template, TemplateReport};
 use podbell_core::time::Time;
 
@@ -29,132 +32,6 @@ const OWNERS_WAIT: Duration = Duration::from_secs(10);
 const STALE_AFTER: Duration = Duration::from_secs(60);
 /// Beyond this, workloads are not kept; their incidents end by events and silence.
 const MOST_WORKLOADS: usize = 100_000;
-
-/// A workload's object, of any of the three kinds.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Object {
-    metadata: Meta,
-    spec: Spec,
-    status: Status,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Meta {
-    name: String,
-    namespace: String,
-    generation: u64,
-    annotations: Annotations,
-}
-
-/// The annotations that count the revisions of a template.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Annotations {
-    #[serde(rename = "deployment.kubernetes.io/revision")]
-    deployment: String,
-    #[serde(rename = "deprecated.daemonset.template.generation")]
-    daemon_set: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Spec {
-    replicas: Option<u32>,
-    paused: bool,
-    update_strategy: Strategy,
-    template: PodTemplate,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct PodTemplate {
-    spec: PodSpec,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct PodSpec {
-    containers: Vec<Container>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Container {
-    image: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Strategy {
-    r#type: String,
-    rolling_update: Option<Rolling>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Rolling {
-    partition: Option<u32>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Status {
-    observed_generation: u64,
-    replicas: u32,
-    ready_replicas: u32,
-    updated_replicas: u32,
-    current_revision: String,
-    update_revision: String,
-    desired_number_scheduled: u32,
-    number_ready: u32,
-    updated_number_scheduled: u32,
-    conditions: Option<Vec<Condition>>,
-}
-
-impl Object {
-    fn read(object: &RawValue) -> Option<Self> {
-        serde_json::from_str(object.get()).ok().filter(|object: &Self| !object.metadata.name.is_empty())
-    }
-
-    /// What the workload runs.
-    fn template(&self, kind: WorkloadKind) -> Template {
-        let revision = match kind {
-            WorkloadKind::Deployment => &self.metadata.annotations.deployment,
-            WorkloadKind::StatefulSet => &self.status.update_revision,
-            WorkloadKind::DaemonSet => &self.metadata.annotations.daemon_set,
-        };
-        Template::new(revision, self.spec.template.spec.containers.iter().map(|one| one.image.clone()))
-    }
-
-    /// How the workload is. What counts as the end of a rollout is what `kubectl rollout status` waits for.
-    fn health(&self, kind: WorkloadKind) -> Health {
-        let Self { metadata, spec, status } = self;
-        let unseen = status.observed_generation < metadata.generation;
-        let on_delete = spec.update_strategy.r#type == "OnDelete";
-        match kind {
-            WorkloadKind::Deployment => {
-                let wanted = spec.replicas.unwrap_or(1);
-                let mixed = status.updated_replicas < wanted || status.replicas > status.updated_replicas;
-                Health { wanted, ready: status.ready_replicas, rolling_out: unseen || (mixed && !spec.paused) }
-            }
-            WorkloadKind::StatefulSet => {
-                let wanted = spec.replicas.unwrap_or(1);
-                // Pods below the partition keep the old template on purpose.
-                let partition = spec.update_strategy.rolling_update.as_ref().and_then(|rolling| rolling.partition);
-                let updating = status.update_revision != status.current_revision && !on_delete;
-                let behind = status.updated_replicas < wanted.saturating_sub(partition.unwrap_or(0));
-                Health { wanted, ready: status.ready_replicas, rolling_out: unseen || (updating && behind) }
-            }
-            WorkloadKind::DaemonSet => {
-                let wanted = status.desired_number_scheduled;
-                let behind = status.updated_number_scheduled < wanted && !on_delete;
-                Health { wanted, ready: status.number_ready, rolling_out: unseen || behind }
-            }
-        }
-    }
-}
 
 /// Watches the workloads of one kind, in one namespace or in all.
 pub(super) struct WorkloadWatch {
@@ -166,8 +43,10 @@ pub(super) struct WorkloadWatch {
     pub kind: WorkloadKind,
     /// The namespace; `None` for all of them.
     pub namespace: Option<Arc<str>>,
-    /// What tells their services.
+    /// What tells their services, and hears of their labels.
     pub owners: SharedOwners,
+    /// The labels and annotations that rules look at.
+    pub wanted: WantedMetadata,
     /// Turn true once owners are listed.
     pub ready: Vec<watch::Receiver<bool>>,
     /// Turns true once the first list is there, or cannot be had.
@@ -206,13 +85,26 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
     };
     let _ = timeout(OWNERS_WAIT, known).await;
     let resource = Resource::of(watch.kind);
-    let mut follower = Follower::new(watch.api.clone(), watch.config.clone(), resource, watch.namespace.clone());
-    let mut keeper =
-        Keeper { watch, reported: Reported::new(), shown: HashSet::new(), failing: None, is_refused: false };
+    let (api, config, namespace) = (watch.api.clone(), watch.config.clone(), watch.namespace.clone());
+    let follow = || Follower::new(api.clone(), config.clone(), resource, namespace.clone());
+    let (mut follower, mut wanted) = (follow(), watch.wanted.clone());
+    let keys = wanted.borrow_and_update().clone();
+    let (reported, shown) = (Reported::new(), HashSet::new());
+    let mut keeper = Keeper { watch, keys, reported, shown, began: None, failing: None, is_refused: false };
     loop {
-        match follower.next().await {
+        let happening = tokio::select! {
+            happening = follower.next() => happening,
+            keys = metadata::other_keys(&mut wanted, &keeper.keys) => {
+                // What is known of them says nothing of other keys: all of them are listed again.
+                keeper.starts_over();
+                keeper.watch.owners.forget_metadata(resource);
+                (keeper.keys, follower) = (keys, follow());
+                continue;
+            }
+        };
+        match happening {
             Happening::Page { items, last } => keeper.page(&items, last).await,
-            Happening::ListsAgain => keeper.shown.clear(),
+            Happening::ListsAgain => keeper.starts_over(),
             Happening::Changed(object) => keeper.changed(&object).await,
             Happening::Deleted(object) => keeper.deleted(&object).await,
             Happening::Opened | Happening::Heard(_) => keeper.failing = None,
@@ -229,9 +121,13 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
 /// A watch, and what it has reported.
 struct Keeper {
     watch: WorkloadWatch,
+    /// The labels and annotations that are read.
+    keys: BTreeSet<MetadataKey>,
     reported: Reported,
     /// What the current list has shown so far.
     shown: HashSet<Place>,
+    /// The mark of the current list.
+    began: Option<u64>,
     /// Since when it fails.
     failing: Option<Instant>,
     /// Whether the account may not read them, which is logged once.
@@ -239,15 +135,24 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// The current list is void.
+    fn starts_over(&mut self) {
+        self.shown.clear();
+        self.began = None;
+    }
+
     async fn page(&mut self, items: &[Box<RawValue>], last: bool) {
-        let objects: Vec<Object> = items.iter().filter_map(|item| Object::read(item)).collect();
+        let began = *self.began.get_or_insert_with(|| self.watch.owners.list_begins());
+        let objects: Vec<Object> = items.iter().filter_map(|item| self.read(item)).collect();
         self.shown.extend(objects.iter().map(Object::key));
         self.watch.templates(&objects, &self.reported).await;
         let mut reports = self.watch.reports(objects, &mut self.reported);
         if last {
             let gone = self.reported.extract_if(|key, _| !self.shown.contains(key));
             reports.extend(gone.map(|(place, known)| self.watch.forget(&place, known, true)));
-            self.shown.clear();
+            let resource = Resource::of(self.watch.kind);
+            self.watch.owners.list_ends(resource, self.watch.namespace.as_deref(), began);
+            self.starts_over();
             self.failing = None;
         }
         self.watch.send(reports).await;
@@ -261,10 +166,21 @@ impl Keeper {
     }
 
     async fn changed(&mut self, object: &RawValue) {
-        let objects: Vec<Object> = Object::read(object).into_iter().collect();
+        let objects: Vec<Object> = self.read(object).into_iter().collect();
         self.watch.templates(&objects, &self.reported).await;
         let reports = self.watch.reports(objects, &mut self.reported);
         self.watch.send(reports).await;
+    }
+
+    /// Reads an object, and takes in its labels and annotations.
+    fn read(&self, object: &RawValue) -> Option<Object> {
+        let read = Object::read(object)?;
+        if !self.keys.is_empty() {
+            let (namespace, name) = read.key();
+            let metadata = metadata::read(object, &self.keys);
+            self.watch.owners.describe(self.watch.kind.as_str(), (&namespace, &name), metadata);
+        }
+        Some(read)
     }
 
     async fn deleted(&mut self, object: &RawValue) {
@@ -299,49 +215,6 @@ impl Keeper {
             tokio::time::sleep(self.watch.config.pace.longest_pause).await;
         }
         stale
-    }
-}
-
-impl Object {
-    /// The signal that its rollout makes no progress any more, if its controller says so.
-    fn stalled(&self, kind: WorkloadKind) -> Option<StateSignal> {
-        let Meta { namespace, name, .. } = &self.metadata;
-        let is_stalled = |condition: &&Condition| {
-            let Condition { r#type, status, reason, .. } = condition;
-            r#type == "Progressing" && status == "False" && reason.as_deref() == Some("ProgressDeadlineExceeded")
-        };
-        let stalled = self.status.conditions.iter().flatten().find(is_stalled)?;
-        let at = stalled.last_update_time.as_deref().and_then(signals::instant)?;
-        let message = stalled.message.clone().unwrap_or_else(|| "the rollout makes no progress".to_owned());
-        let (level, kind, node, reason) = (Level::Warning, kind.as_str(), "", "RolloutStalled");
-        Some(Signal { level, kind, namespace, name, node, reason, message, at }.now())
-    }
-
-    /// Since when no pod is ready, though some should be and no rollout is under way. For a deployment that was not known
-    /// before, its controller dates that.
-    fn none_ready_since(&self, health: Health, before: Option<Option<Time>>, now: Time) -> Option<Time> {
-        // A deployment whose newest pods were ready once is in no rollout, though its pods are missing: they cannot be
-        // created.
-        let finished = |one: &&Condition| {
-            let reason = one.reason.as_deref();
-            one.r#type == "Progressing" && matches!(reason, Some("NewReplicaSetAvailable" | "ProgressDeadlineExceeded"))
-        };
-        let finished = self.status.observed_generation >= self.metadata.generation
-            && self.status.conditions.iter().flatten().any(|one| finished(&one));
-        if health.wanted == 0 || health.ready > 0 || (health.rolling_out && !finished) {
-            return None;
-        }
-        let is_unavailable = |one: &&Condition| one.r#type == "Available" && one.status == "False";
-        let unavailable = self.status.conditions.iter().flatten().find(is_unavailable);
-        let dated = unavailable.and_then(Condition::changed_at);
-        Some(match before {
-            None => dated.unwrap_or(now),
-            Some(since) => since.unwrap_or(now),
-        })
-    }
-
-    fn key(&self) -> Place {
-        (self.metadata.namespace.as_str().into(), self.metadata.name.as_str().into())
     }
 }
 
@@ -412,6 +285,9 @@ impl WorkloadWatch {
     fn forget(&self, place: &Place, known: Known, deleted: bool) -> HealthReport {
         let key = signals::key(self.kind.as_str(), &place.0, &place.1);
         self.signals.put(&key, Vec::new(), self.config.event_ttl, clock::now());
+        if deleted {
+            self.owners.gone(Resource::of(self.kind), &place.0, &place.1);
+        }
         HealthReport { deleted, ..self.report(known.target, place, None) }
     }
 
@@ -440,74 +316,4 @@ fn hash(template: &Template) -> u64 {
         hash.update(&[0]);
     }
     hash.digest()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    #[test]
-    fn a_workload_is_whole_when_kubectl_says_that_its_rollout_is_over_and_its_pods_are_ready() {
-        use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
-        let of = |generation: u64, spec: Value, status: Value| json!({"metadata": {"name": "web", "namespace": "shop", "generation": generation}, "spec": spec, "status": status});
-        let three = |status: Value| {
-            let mut whole = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3});
-            whole.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
-            of(2, json!({"replicas": 3}), whole)
-        };
-        let sets = |strategy: Value, updated: u64| {
-            let status = json!({"observedGeneration": 1, "replicas": 3, "readyReplicas": 3, "updatedReplicas": updated,
-                "currentRevision": "db-1", "updateRevision": "db-2"});
-            of(1, json!({"replicas": 3, "updateStrategy": strategy}), status)
-        };
-        let daemons = |strategy: &str, ready: u64, updated: u64| {
-            let status = json!({"observedGeneration": 1, "desiredNumberScheduled": 4, "numberReady": ready,
-                "updatedNumberScheduled": updated});
-            of(1, json!({"updateStrategy": {"type": strategy}}), status)
-        };
-        let rolling = |partition: u64| json!({"type": "RollingUpdate", "rollingUpdate": {"partition": partition}});
-        let cases = [
-            ("all ready", Deployment, three(json!({})), (3, 3, false)),
-            ("one is not", Deployment, three(json!({"readyReplicas": 2})), (3, 2, false)),
-            ("none is, so the field is left out", Deployment, three(json!({"readyReplicas": 0})), (3, 0, false)),
-            (
-                "its controller has not seen the newest template",
-                Deployment,
-                three(json!({"observedGeneration": 1})),
-                (3, 3, true),
-            ),
-            ("new pods are missing", Deployment, three(json!({"updatedReplicas": 1})), (3, 3, true)),
-            ("an old pod is left", Deployment, three(json!({"replicas": 4})), (3, 3, true)),
-            (
-                "scaled to nothing",
-                Deployment,
-                of(1, json!({"replicas": 0}), json!({"observedGeneration": 1})),
-                (0, 0, false),
-            ),
-            ("nothing is known yet", Deployment, of(1, json!({}), json!({})), (1, 0, true)),
-            (
-                "paused half-way, on purpose",
-                Deployment,
-                of(
-                    3,
-                    json!({"replicas": 2, "paused": true}),
-                    json!({"observedGeneration": 3, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 2}),
-                ),
-                (2, 2, false),
-            ),
-            ("a set in its rollout", StatefulSet, sets(rolling(0), 1), (3, 3, true)),
-            ("a set whose rest keeps the old template", StatefulSet, sets(rolling(2), 1), (3, 3, false)),
-            ("a set that is updated by hand", StatefulSet, sets(json!({"type": "OnDelete"}), 0), (3, 3, false)),
-            ("daemons", DaemonSet, daemons("RollingUpdate", 4, 4), (4, 4, false)),
-            ("a daemon is missing", DaemonSet, daemons("RollingUpdate", 3, 4), (4, 3, false)),
-            ("daemons in their rollout", DaemonSet, daemons("RollingUpdate", 4, 2), (4, 4, true)),
-            ("daemons that are updated by hand", DaemonSet, daemons("OnDelete", 4, 2), (4, 4, false)),
-        ];
-        for (why, kind, object, (wanted, ready, rolling_out)) in cases {
-            let object: Object = serde_json::from_value(object).unwrap();
-            assert_eq!(object.health(kind), Health { wanted, ready, rolling_out }, "{why}");
-        }
-    }
 }

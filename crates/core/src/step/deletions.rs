@@ -1,0 +1,60 @@
+//! When objects were deleted, to tell what is written late about them from what is new.
+//!
+//! The newer event recorder counts in memory: it writes the last count of a series up to 36 minutes after the last
+//! occurrence, also when the object is long gone. That says nothing of the present. In memory only: after a restart, such
+//! a count is told as any other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::event::{Event, Target};
+use crate::source::ObjectName;
+use crate::time::Time;
+
+/// What comes sooner after a deletion belongs to the trouble in which the object was deleted.
+const SOON: Duration = Duration::from_secs(120);
+/// No recorder writes later than this about what happened before.
+const REMEMBERED: Duration = Duration::from_secs(2 * 3600);
+/// Most deletions that are remembered; of further ones, late counts are told as any others.
+const MOST: usize = 100_000;
+
+/// When objects were deleted, by podbell's clock.
+#[derive(Debug, Default)]
+pub(super) struct Deletions {
+    at: HashMap<u64, Time>,
+    /// How many there may be before old ones are forgotten.
+    room: usize,
+}
+
+impl Deletions {
+    pub(super) fn note(&mut self, source: &Arc<str>, objects: &[ObjectName], now: Time) {
+        for object in objects {
+            if self.at.len() >= self.room {
+                self.at.retain(|_, at| now.since(*at) < REMEMBERED);
+                self.room = (self.at.len() * 2).clamp(64, MOST);
+            }
+            if self.at.len() < MOST {
+                self.at.insert(key([source, &object.namespace, &object.kind, &object.name]), now);
+            }
+        }
+    }
+
+    /// Whether what an event reports, last at `last`, happened before its object was deleted, and that is a while ago. An
+    /// object that was made anew under the name has events of its own: they are newer than the deletion.
+    pub(super) fn were_before(&self, target: &Target, event: &Event<'_>, last: Time, now: Time) -> bool {
+        let object = key([&target.source, &target.namespace, event.obj_type.trim(), event.obj_name.trim()]);
+        self.at.get(&object).is_some_and(|at| last <= *at && now.since(*at) >= SOON)
+    }
+}
+
+fn key(words: [&str; 4]) -> u64 {
+    let mut hash = Xxh3::new();
+    for word in words {
+        hash.update(word.as_bytes());
+        hash.update(&[0]);
+    }
+    hash.digest()
+}
