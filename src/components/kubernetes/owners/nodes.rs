@@ -12,7 +12,8 @@ impl Owners {
         self.objects.get("Pod")?.get(&*key(namespace, pod))?.node.clone()
     }
 
-    /// The node of all pods of a workload, if they are on one.
+    /// The node of all pods of a workload that have one, if that is the same. Those that wait for a node count for nothing:
+    /// where a node is away, they replace the pods that were on it.
     pub(crate) fn only_node(&self, kind: &str, namespace: &str, workload: &str) -> Option<Arc<str>> {
         let prefix = format!("{namespace}/{workload}-");
         let mut nodes = HashSet::new();
@@ -21,7 +22,7 @@ impl Owners {
         {
             let pod = key.split_once('/').map_or("", |(_, pod)| pod);
             if self.end_of_chain("Pod", namespace, pod) == (kind.into(), workload.into()) {
-                nodes.insert(entry.node.clone()?);
+                nodes.extend(entry.node.clone());
             }
         }
         let mut nodes = nodes.into_iter();
@@ -36,5 +37,36 @@ impl Owners {
             (kind, name) = owner;
         }
         (kind, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::follow::Resource;
+    use super::super::tests::{object, owners};
+    use super::*;
+    use crate::components::kubernetes::object::Object;
+
+    fn pod(name: &str, node: Option<&str>) -> Object {
+        let owner = json!([{"kind": "ReplicaSet", "name": "web-6d4cf56db6", "controller": true}]);
+        let mut pod = object(name, json!({}), owner);
+        pod.spec.node_name = node.map(str::to_owned);
+        pod
+    }
+
+    #[test]
+    fn a_workload_is_on_the_node_of_those_of_its_pods_that_have_one() {
+        let mut owners = owners();
+        let owner = json!([{"kind": "Deployment", "name": "web", "controller": true}]);
+        owners.put(Resource::ReplicaSets, object("web-6d4cf56db6", json!({}), owner), None);
+        let node = |owners: &Owners| owners.only_node("Deployment", "shop", "web").map(|node| node.to_string());
+        owners.put(Resource::Pods, pod("web-6d4cf56db6-b8k2n", None), None);
+        assert_eq!(node(&owners), None, "it waits for a node");
+        owners.put(Resource::Pods, pod("web-6d4cf56db6-x2x7v", Some("n1")), None);
+        assert_eq!(node(&owners).as_deref(), Some("n1"), "the other one still waits");
+        owners.put(Resource::Pods, pod("web-6d4cf56db6-b8k2n", Some("n2")), None);
+        assert_eq!(node(&owners), None, "it is on two");
     }
 }
