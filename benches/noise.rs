@@ -82,7 +82,7 @@ fn details(all: &Measured) {
     println!("  delay, on their own     {}", seconds(&all.delays));
     let (late, after_failures) = all.late;
     println!("    later than {SOON} s: {late}, {after_failures} of them because a poll failed");
-    println!("  delay, in digests       {}", seconds(&all.delays_in_digests));
+    println!("  delay, in storms        {}", seconds(&all.delays_in_storms));
     println!("  delay, rules that wait  {}", seconds(&all.delays_of_slow_rules));
     println!("  delay, known incidents  {}", seconds(&all.delays_as_news));
     println!("  merged {:?}, louder than a quarter {:?}, untold {:?}", all.merged, all.louder, all.untold);

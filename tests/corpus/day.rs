@@ -336,12 +336,12 @@ fn states(stage: &mut Stage, lots: &mut Lots<'_>) {
 /// Trouble over each gap, within one, and within the hours that were recorded.
 fn gaps(stage: &mut Stage, lots: &mut Lots<'_>) {
     let [second, third] = [2 * DAY, 5 * DAY];
-    let at = lots.dice.between(1200, 6000);
-    stage.bad_image(lots.workload(), at, second + at);
-    stage.crash_loop(lots.workload(), at, DAY);
-    stage.mount(lots.workload(), at, at + 3600);
-    stage.quota(lots.workload(), second + at, third + at);
-    stage.probes(lots.workload(), third + at, third + at + 3600);
+    let [image, crash, mount, quota, probes] = [0; 5].map(|_| lots.dice.between(1200, 6000));
+    stage.bad_image(lots.workload(), image, second + image);
+    stage.crash_loop(lots.workload(), crash, DAY);
+    stage.mount(lots.workload(), mount, mount + 3600);
+    stage.quota(lots.workload(), second + quota, third + quota);
+    stage.probes(lots.workload(), third + probes, third + probes + 3600);
 }
 
 fn slow(stage: &mut Stage, lots: &mut Lots<'_>, end: i64) {

@@ -48,11 +48,11 @@ pub struct Measured {
     /// Incidents of several workloads.
     pub merged: Vec<String>,
     /// Seconds from the first Warning to the message: by rules that open at once, of problems that
-    /// were told on their own; in digests; by rules that wait; of incidents that people knew.
+    /// were told on their own; in digests, or one of many in a minute; by rules that wait; of incidents that people knew.
     pub delays: Vec<f64>,
     /// How many of these are over [`judge::SOON`], and how many of those because a poll failed.
     pub late: (u64, u64),
-    pub delays_in_digests: Vec<f64>,
+    pub delays_in_storms: Vec<f64>,
     pub delays_of_slow_rules: Vec<f64>,
     pub delays_as_news: Vec<f64>,
     /// Seconds from a signal that no event accompanies to its message, where no poll failed meanwhile.
@@ -207,7 +207,7 @@ impl Measured {
         self.merged.extend(other.merged);
         self.delays.extend(other.delays);
         self.late = (self.late.0 + other.late.0, self.late.1 + other.late.1);
-        self.delays_in_digests.extend(other.delays_in_digests);
+        self.delays_in_storms.extend(other.delays_in_storms);
         self.delays_of_slow_rules.extend(other.delays_of_slow_rules);
         self.delays_as_news.extend(other.delays_as_news);
         self.delays_of_signals.extend(other.delays_of_signals);

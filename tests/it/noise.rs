@@ -218,3 +218,11 @@ fn what_the_kubelet_has_said_for_days_is_told_within_fifteen_minutes_of_podbells
         }
     }
 }
+
+#[test]
+fn dbg_registry() {
+    let day = Day::new(Kind::Registry, 2, Size { services: 40, hours: 24 });
+    for (i, w) in day.workloads.iter().enumerate() { if w.name == "catalog" { eprintln!("{i} {w:?}"); } }
+    for o in day.occurrences.iter().filter(|o| o.workload == ("shop", "catalog".to_owned()) && (45000..50000).contains(&o.at)).take(40) { eprintln!("{o:?}"); }
+    play(&day, corpus::built_in());
+}

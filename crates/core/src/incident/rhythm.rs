@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::window::Occurrences;
 use super::{Incident, Joining, LONGEST_SILENCE, Phase};
 use crate::reports;
 
@@ -41,11 +42,12 @@ fn bounded(pause: u32) -> Duration {
 impl Incident {
     /// Notes the pause before new occurrences, which are not yet recorded.
     pub(super) fn note_rhythm(&mut self, joining: &Joining<'_>) {
-        let missed = self.blind.last().is_some_and(|(_, until)| *until >= self.last_at);
-        if self.occurrences == 0 || joining.late || joining.over || missed {
+        if self.occurrences == 0 || joining.late || joining.over {
             return;
         }
-        let pause = joining.times.oldest().since(self.last_at);
+        let Occurrences { first, last, new, .. } = joining.times;
+        // Of several nothing is known but that they came after the last reading.
+        let pause = if new == 1 { last } else { first }.since(self.last_sign);
         if pause <= reports::KUBELET.max(reports::slowest(joining.event)) {
             return;
         }

@@ -29,11 +29,6 @@ pub(crate) struct Occurrences {
 }
 
 impl Occurrences {
-    /// The moment of the oldest.
-    pub(super) fn oldest(&self) -> Time {
-        self.at(1)
-    }
-
     /// The moment of the `n`th, counting from 1.
     fn at(&self, n: u64) -> Time {
         let span = i128::from(self.last.millis() - self.first.millis().min(self.last.millis()));

@@ -209,13 +209,13 @@ fn news(destination: &DestinationState, next: &Next, after: usize, now: Time) ->
     if digest_at <= now { digest() } else { Some(Plan::Wait(Some(digest_at))) }
 }
 
-/// The plan for ends, which come after all news. More than a few within a minute share a message, and such messages
-/// become rarer.
+/// The plan for ends, which come after all news. Nobody must act on an end: those that come together share a message, those
+/// that come within a minute after such a message wait for the next, and such messages become rarer.
 fn ends(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
     let (storm, due) = (&destination.health.storm, &destination.due);
     let waiting = due.count(Class::End);
     let told = lately(&storm.ends, now).count();
-    if waiting + told <= after && !storm.is_on(0, after, now) {
+    if waiting <= 1 && told == 0 && !storm.is_on(0, after, now) {
         return None;
     }
     let mut all: Vec<Time> = lately(&storm.messages, now).chain(lately(&storm.ends, now)).collect();
