@@ -91,5 +91,17 @@ fn details(all: &Measured) {
         all.long_pulls, all.long_pulls_ended_early
     );
     println!("  told as over and not yet so: {:?}", all.ended_early);
+    println!("  delay, signals alone    {}", seconds(&all.delays_of_signals));
+    println!(
+        "  nodes that were down: {}, at most {:?} messages in five minutes, workloads not named {:?}",
+        all.messages_of_nodes.len(),
+        all.messages_of_nodes.iter().max(),
+        all.unnamed
+    );
+    println!("  from the end to its message, median and 90th percentile, minutes:");
+    for (cause, ends) in &all.ends {
+        let [half, most] = [50, 90].map(|percent| percentile(ends, percent) / 60.0);
+        println!("    {cause:?}: {half:.0} {most:.0} ({} told)", ends.len());
+    }
     println!("  decisions: {} of {} changes, {} without a step", all.decisions, all.changes, all.undecided);
 }

@@ -190,14 +190,14 @@ impl Day {
         let back = away + dice.between(60, 240);
         let services = i64::try_from(self.targets.len()).unwrap();
         // The services of a source are read one after another, the same one at the same second.
-        (0..self.end / EVERY).flat_map(move |round| (0..services).map(move |service| (round, service))).map(
-            move |(round, service)| {
+        (0..self.end / EVERY)
+            .flat_map(move |round| (0..services).map(move |service| (round, service)))
+            .map(move |(round, service)| {
                 let at = round * EVERY + service * EVERY / services;
                 let good = !(away..back).contains(&at) && !dice.once_in(250);
                 (at, usize::try_from(service).unwrap(), good || round == 0)
-            },
-        )
-        .filter(|(at, ..)| self.recorded.iter().any(|hours| hours.contains(at)))
+            })
+            .filter(|(at, ..)| self.recorded.iter().any(|hours| hours.contains(at)))
     }
 }
 

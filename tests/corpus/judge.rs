@@ -44,10 +44,6 @@ pub(super) fn judge(day: &Day, played: &Played, measured: &mut Measured) {
             node_down(day, &incidents, number, measured);
         }
     }
-    if measured.worst_minute > 3 {
-        let t: Vec<_> = played.outcomes.sent.iter().map(|s| (s.at.seconds() - day.start.seconds(), s.notices.iter().map(|n| { let i = played.outcomes.notices.binary_search_by_key(n, |x| x.id).unwrap(); let x = &played.outcomes.notices[i]; match &x.body { NoticeBody::Incident(st) => format!("{:?} {}", x.kind, st.incident), o => format!("{o:?}").chars().take(60).collect() } }).collect::<Vec<_>>())).collect();
-        for w in t.windows(4) { if w[3].0 - w[0].0 < 60 { eprintln!("MINUTE {} {w:?}", day.name); } }
-    }
     let told: BTreeSet<u64> = incidents.stories.keys().copied().collect();
     let real: BTreeSet<u64> = incidents.joined.values().flat_map(BTreeMap::keys).copied().collect();
     measured.about_nothing += told.difference(&real).count() as u64;
@@ -138,8 +134,6 @@ fn told(
     let Some((notice, story, sent)) = tellings.min_by_key(|(_, _, sent)| sent.at) else {
         let cause = day.problems[number].cause;
         measured.untold.push(format!("{}: {cause:?} of {}/{} at {first} s", day.name, place.0, place.1));
-        let ds: Vec<_> = played.outcomes.decisions.iter().filter(|d| *d.target.namespace == *place.0 && d.workload == place.1).map(|d| (d.at.seconds() - day.start.seconds(), d.obj_name.clone(), d.reason.clone(), d.incidents().collect::<Vec<_>>())).collect();
-        eprintln!("UNTOLD {} {place:?} {:?} {ds:?}", day.name, day.problems[number].places[place]);
         return;
     };
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of a day")]
@@ -168,7 +162,6 @@ fn told(
         let failed = day.poll_failed(place, first, sent.at);
         let (all, after_failures) = measured.late;
         measured.late = (all + 1, after_failures + u64::from(failed));
-        eprintln!("LATE {} {:?} {place:?} {first} {delay} failed {failed}", day.name, cause);
     }
 }
 

@@ -126,6 +126,8 @@ impl Stage {
             self.pulls(of, &pod, begin + 2, until, problem);
             let end = until + self.dice.between(5, 300);
             self.started(of, &pod, end);
+            let job = pod.rsplit_once('-').map_or(pod.as_str(), |(job, _)| job).to_owned();
+            self.normal(end + 60, of, (Controllers, "Job", &job), "Completed", "Job completed".to_owned());
         }
     }
 
@@ -187,7 +189,14 @@ impl Stage {
     }
 
     /// The scheduler finds no node for a pod, so that nobody knows one.
-    fn unplaced(&mut self, at: i64, of: &Workload, object: (Component, &'static str, &str), message: String, problem: usize) {
+    fn unplaced(
+        &mut self,
+        at: i64,
+        of: &Workload,
+        object: (Component, &'static str, &str),
+        message: String,
+        problem: usize,
+    ) {
         self.warn(at, of, object, ("FailedScheduling", message), Some(problem));
         if let Some(last) = self.occurrences.last_mut() {
             last.node = None;

@@ -55,6 +55,13 @@ pub struct Signal {
     pub until: i64,
 }
 
+impl Occurrence {
+    /// Whom its reporter takes it to be about, since the reporter's newest start.
+    fn object(&self, start: usize) -> Object {
+        (self.by, start, self.workload.0, self.obj_type, self.obj_name.clone())
+    }
+}
+
 /// One entry of lists, through the day.
 #[derive(Debug)]
 pub struct Entry {
@@ -83,7 +90,7 @@ pub fn write(mut occurrences: Vec<Occurrence>, targets: usize, restarts: &[(Comp
         }
         let epoch = restarts.iter().filter(|(by, at)| *by == occurrence.by && *at <= occurrence.at).count();
         let message = writer.combined(&occurrence, epoch);
-        let object = (occurrence.by, epoch, occurrence.obj_type, occurrence.obj_name.clone());
+        let object = occurrence.object(epoch);
         let series = (object.clone(), occurrence.level, occurrence.reason, message.clone());
         let entry = writer.entries.entry(series).or_default();
         entry.0 += 1;
@@ -103,7 +110,7 @@ pub fn write(mut occurrences: Vec<Occurrence>, targets: usize, restarts: &[(Comp
     lists
 }
 
-type Object = (Component, usize, &'static str, String);
+type Object = (Component, usize, &'static str, &'static str, String);
 type Series = (Object, Level, &'static str, String);
 
 #[derive(Default)]
@@ -116,7 +123,7 @@ struct Writer {
 
 impl Writer {
     fn combined(&mut self, occurrence: &Occurrence, epoch: usize) -> String {
-        let object = (occurrence.by, epoch, occurrence.obj_type, occurrence.obj_name.clone());
+        let object = occurrence.object(epoch);
         let (messages, last) = self
             .similar
             .entry((object, occurrence.level, occurrence.reason))

@@ -146,12 +146,20 @@ fn troubles_that_end_by_an_event_do_not_end_by_silence_where_such_events_are_see
 fn a_cron_job_that_fails_is_over_when_a_later_run_completes_and_not_between_its_runs() {
     for mut world in World::of_both_sets() {
         let run = |n: i64| format!("report-{}", 29_453_760 + n * 60);
-        let fails = |n: i64| of("Job", warning(&run(n), "BackoffLimitExceeded", "backoff limit", 1, 100 + n * 3600, 100 + n * 3600));
-        let makes = |n: i64| normal("CronJob", "report", "SuccessfulCreate", &format!("Created job {}", run(n)), 61 + n * 3600);
+        let fails = |n: i64| {
+            of("Job", warning(&run(n), "BackoffLimitExceeded", "backoff limit", 1, 100 + n * 3600, 100 + n * 3600))
+        };
+        let makes =
+            |n: i64| normal("CronJob", "report", "SuccessfulCreate", &format!("Created job {}", run(n)), 61 + n * 3600);
         // The list shows an hour. Of failed runs the newest is kept; that the others are deleted says nothing of the job.
-        let deletes = |n: i64| normal("CronJob", "report", "SuccessfulDelete", &format!("Deleted job {}", run(n - 1)), 110 + n * 3600);
+        let deletes = |n: i64| {
+            normal("CronJob", "report", "SuccessfulDelete", &format!("Deleted job {}", run(n - 1)), 110 + n * 3600)
+        };
         let mut lists: Vec<_> = (0..3).map(|n| (120 + n * 3600, vec![makes(n), fails(n), deletes(n)])).collect();
-        lists.push((3 * 3600 + 180, vec![makes(3), normal("Job", &run(3), "Completed", "Job completed", 3 * 3600 + 150)]));
+        lists.push((
+            3 * 3600 + 180,
+            vec![makes(3), normal("Job", &run(3), "Completed", "Job completed", 3 * 3600 + 150)],
+        ));
         play(&mut world, &lists, 6 * 3600);
         assert_eq!(kinds(&world), ["opened", "resolved"], "{:?}", world.told());
         let ended = world.log[1].at - 3.0 * 3600.0;

@@ -99,6 +99,8 @@ pub enum Of {
     Object,
     /// That of every object of its workload.
     Workload,
+    /// That of the runs of its job: the jobs, and their pods.
+    Runs,
     /// That of the node it is about, and of what ran there.
     Node,
 }
@@ -185,6 +187,17 @@ const CERTIFICATES: [&str; 6] = ["Certificate", "CertificateRequest", "Challenge
 /// Troubles that are over for a pod whose image is being pulled.
 const BEFORE_IMAGE: &[Trouble] = &[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox];
 
+/// Troubles that are over for a job of which a later run has completed.
+const OF_RUNS: &[Trouble] = &[
+    Trouble::JobFailed,
+    Trouble::RunFailed,
+    Trouble::Unscheduled,
+    Trouble::Unmounted,
+    Trouble::NoSandbox,
+    Trouble::NoImage,
+    Trouble::NotStarted,
+];
+
 /// Whether a controller writes it, again at each of its attempts.
 fn controller(event: &Event<'_>) -> bool {
     let kinds = ["CronJob", "DaemonSet", "Deployment", "Endpoints", "Job", "ReplicaSet", "Service", "StatefulSet"];
@@ -195,6 +208,7 @@ fn controller(event: &Event<'_>) -> bool {
 pub fn ended_by(event: &Event<'_>) -> Option<End> {
     let object = |troubles| Some(End { troubles, of: Of::Object, same_kind: true });
     let workload = |troubles| Some(End { troubles, of: Of::Workload, same_kind: false });
+    let runs = Some(End { troubles: OF_RUNS, of: Of::Runs, same_kind: false });
     let message = event.message.as_ref();
     match event.reason.trim() {
         "NodeReady" | "RemovingNode" | "DeletingNode" => {
@@ -222,8 +236,8 @@ pub fn ended_by(event: &Event<'_>) -> Option<End> {
         }
         "ProvisioningSucceeded" => object(&[Trouble::Unprovisioned]),
         "VolumeResizeSuccessful" | "FileSystemResizeSuccessful" => object(&[Trouble::Unresized]),
-        "Completed" => workload(&[Trouble::JobFailed, Trouble::RunFailed]),
-        "SawCompletedJob" if message.contains("Complete") => workload(&[Trouble::JobFailed, Trouble::RunFailed]),
+        "Completed" => runs,
+        "SawCompletedJob" if message.contains("Complete") => runs,
         "SuccessfulRescale" => object(&[Trouble::NoMetrics]),
         "EnsuredLoadBalancer" | "UpdatedLoadBalancer" => object(&[Trouble::NoLoadBalancer]),
         "Issuing" if message.contains("successfully issued") => workload(&[Trouble::NoCertificate]),
@@ -254,6 +268,10 @@ pub(crate) fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
         Of::Workload => {
             let of = |event: &Event<'_>| workload::of(&event.obj_type, &event.obj_name).to_owned();
             of(end) == of(event) && (!by.same_kind || end.obj_type == event.obj_type) && end.last_seen > event.last_seen
+        }
+        Of::Runs => {
+            let of = |event: &Event<'_>| workload::of(&event.obj_type, &event.obj_name).to_owned();
+            workload::is_of_a_job(kind, name) && of(end) == of(event) && end.last_seen > event.last_seen
         }
         Of::Node => (same || kind != "Node") && end.last_seen >= event.last_seen,
     }

@@ -213,6 +213,9 @@ impl Incident {
             Of::Workload => key
                 .split_once('/')
                 .is_some_and(|(other, name)| workload::of(other, name) == of && (!end.same_kind || other == kind)),
+            Of::Runs => key
+                .split_once('/')
+                .is_some_and(|(other, name)| workload::is_of_a_job(other, name) && workload::of(other, name) == of),
             // Which node a pod was on is not known: its trouble ends with the first node that is back.
             Of::Node => key == object || (one.trouble == Trouble::NodeAway && !key.starts_with("Node/")),
         };
