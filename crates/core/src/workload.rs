@@ -63,8 +63,9 @@ fn request(name: &str) -> Option<&str> {
     dashed(name, 1..=4, is_digit).or_else(|| dashed(name, 5..=5, is_random))
 }
 
-/// Whether a job's name has the number that a cron job gives to each of its runs.
-pub(crate) fn is_a_scheduled_run(job: &str) -> bool {
+/// Whether a job's name ends in the number that a cron job gives to each of its runs: the minutes or seconds of its
+/// schedule, eight to ten digits.
+pub fn is_a_scheduled_run(job: &str) -> bool {
     dashed(job.trim(), 8..=10, is_digit).is_some()
 }
 
