@@ -65,7 +65,7 @@ fn days(kind: Kind, seeds: u64, rules: fn() -> Rules) -> Measured {
 fn line(name: &str, measured: &Measured) {
     let Measured { polls, changes, messages, labelled, untold, about_nothing, worst_minute, .. } = measured;
     let told = labelled - untold.len() as u64;
-    let fewer = measured.quieter();
+    let (fewer, about_nothing) = (measured.quieter(), about_nothing.len());
     println!(
         "  {name:32} {polls:7}  {changes:7}  {messages:8}  {fewer:4.1}%  {told:4}/{labelled:<4}  {about_nothing:13}  {worst_minute:8}"
     );
@@ -86,6 +86,7 @@ fn details(all: &Measured) {
     println!("  delay, rules that wait  {}", seconds(&all.delays_of_slow_rules));
     println!("  delay, known incidents  {}", seconds(&all.delays_as_news));
     println!("  merged {:?}, louder than a quarter {:?}, untold {:?}", all.merged, all.louder, all.untold);
+    println!("  about nothing {:?}", all.about_nothing);
     println!(
         "  image pulls of 2 h and more: {}, told as over too early {:?}",
         all.long_pulls, all.long_pulls_ended_early
@@ -93,9 +94,9 @@ fn details(all: &Measured) {
     println!("  told as over and not yet so: {:?}", all.ended_early);
     println!("  delay, signals alone    {}", seconds(&all.delays_of_signals));
     println!(
-        "  nodes that were down: {}, at most {:?} messages in five minutes, workloads not named {:?}",
+        "  nodes that were down: {}, at most {} messages in five minutes, workloads not named {:?}",
         all.messages_of_nodes.len(),
-        all.messages_of_nodes.iter().max(),
+        all.messages_of_nodes.iter().max().unwrap_or(&0),
         all.unnamed
     );
     println!("  from the end to its message, median and 90th percentile, minutes:");

@@ -46,7 +46,13 @@ pub(super) fn judge(day: &Day, played: &Played, measured: &mut Measured) {
     }
     let told: BTreeSet<u64> = incidents.stories.keys().copied().collect();
     let real: BTreeSet<u64> = incidents.joined.values().flat_map(BTreeMap::keys).copied().collect();
-    measured.about_nothing += told.difference(&real).count() as u64;
+    let about_nothing = told.difference(&real).map(|id| {
+        let (notice, story, _) = &incidents.stories[id][0];
+        let reasons: Vec<&str> = story.reasons.iter().map(|one| one.reason.as_str()).collect();
+        let at = notice.made_at.seconds() - day.start.seconds();
+        format!("{}: #{id} {} {reasons:?} at {at} s", day.name, story.workload)
+    });
+    measured.about_nothing.extend(about_nothing);
 }
 
 /// What became of the changes of a day.
@@ -202,11 +208,10 @@ fn ended(day: &Day, incidents: &Incidents<'_>, (number, place, span): (usize, &P
         last.is_some_and(|(notice, _, _)| notice.kind != NoticeKind::Resolved)
     };
     let cause = day.problems[number].cause;
-    // A container that was killed for its memory is well as soon as it is ready again.
-    let wrong = |at: Time| {
-        let second = at.seconds() - day.start.seconds();
-        let whole = !day.kind.knows_states() || day.states.is_whole(place, second);
-        !whole || at < last && cause != Cause::OomKills
+    // A container that was killed for its memory is well as soon as it is ready again, until the next time.
+    let wrong = |at: Time| match cause {
+        Cause::OomKills => !day.states.is_whole(place, at.seconds() - day.start.seconds()),
+        _ => at < last,
     };
     let early = joined.iter().any(|(incident, since)| {
         let mut ends = stories(incident).iter().filter(|(notice, _, _)| notice.kind == NoticeKind::Resolved);

@@ -69,7 +69,7 @@ pub struct Measured {
     pub long_pulls: u64,
     pub long_pulls_ended_early: Vec<String>,
     /// Incidents told that no problem belongs to.
-    pub about_nothing: u64,
+    pub about_nothing: Vec<String>,
     /// Decisions, and those that name no deciding step.
     pub decisions: u64,
     pub undecided: u64,
@@ -222,7 +222,7 @@ impl Measured {
         }
         self.long_pulls += other.long_pulls;
         self.long_pulls_ended_early.extend(other.long_pulls_ended_early);
-        self.about_nothing += other.about_nothing;
+        self.about_nothing.extend(other.about_nothing);
         self.decisions += other.decisions;
         self.undecided += other.undecided;
     }

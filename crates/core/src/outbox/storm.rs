@@ -209,14 +209,14 @@ fn news(destination: &DestinationState, next: &Next, after: usize, now: Time) ->
     if digest_at <= now { digest() } else { Some(Plan::Wait(Some(digest_at))) }
 }
 
-/// The plan for ends, which come after all news. Nobody must act on an end: those that come together share a message, those
-/// that come within a minute after such a message wait for the next, and such messages become rarer.
+/// The plan for ends, which come after all news. Those that wait together share a message. More than a few within a minute
+/// wait for each other, and such messages become rarer.
 fn ends(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
     let (storm, due) = (&destination.health.storm, &destination.due);
     let waiting = due.count(Class::End);
     let told = lately(&storm.ends, now).count();
-    if waiting <= 1 && told == 0 && !storm.is_on(0, after, now) {
-        return None;
+    if waiting + told <= after && !storm.is_on(0, after, now) {
+        return (waiting > 1).then(|| Plan::Digest(due.all_ready()));
     }
     let mut all: Vec<Time> = lately(&storm.messages, now).chain(lately(&storm.ends, now)).collect();
     all.sort_unstable();
