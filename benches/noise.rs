@@ -65,7 +65,7 @@ fn days(kind: Kind, seeds: u64, rules: fn() -> Rules) -> Measured {
 fn line(name: &str, measured: &Measured) {
     let Measured { polls, changes, messages, labelled, untold, about_nothing, worst_minute, .. } = measured;
     let told = labelled - untold.len() as u64;
-    let fewer = measured.quieter();
+    let (fewer, about_nothing) = (measured.quieter(), about_nothing.len());
     println!(
         "  {name:32} {polls:7}  {changes:7}  {messages:8}  {fewer:4.1}%  {told:4}/{labelled:<4}  {about_nothing:13}  {worst_minute:8}"
     );
@@ -82,14 +82,27 @@ fn details(all: &Measured) {
     println!("  delay, on their own     {}", seconds(&all.delays));
     let (late, after_failures) = all.late;
     println!("    later than {SOON} s: {late}, {after_failures} of them because a poll failed");
-    println!("  delay, in digests       {}", seconds(&all.delays_in_digests));
+    println!("  delay, in storms        {}", seconds(&all.delays_in_storms));
     println!("  delay, rules that wait  {}", seconds(&all.delays_of_slow_rules));
     println!("  delay, known incidents  {}", seconds(&all.delays_as_news));
     println!("  merged {:?}, louder than a quarter {:?}, untold {:?}", all.merged, all.louder, all.untold);
+    println!("  about nothing {:?}", all.about_nothing);
     println!(
         "  image pulls of 2 h and more: {}, told as over too early {:?}",
         all.long_pulls, all.long_pulls_ended_early
     );
     println!("  told as over and not yet so: {:?}", all.ended_early);
+    println!("  delay, signals alone    {}", seconds(&all.delays_of_signals));
+    println!(
+        "  nodes that were down: {}, at most {} messages in five minutes, workloads not named {:?}",
+        all.messages_of_nodes.len(),
+        all.messages_of_nodes.iter().max().unwrap_or(&0),
+        all.unnamed
+    );
+    println!("  from the end to its message, median and 90th percentile, minutes:");
+    for (cause, ends) in &all.ends {
+        let [half, most] = [50, 90].map(|percent| percentile(ends, percent) / 60.0);
+        println!("    {cause:?}: {half:.0} {most:.0} ({} told)", ends.len());
+    }
     println!("  decisions: {} of {} changes, {} without a step", all.decisions, all.changes, all.undecided);
 }

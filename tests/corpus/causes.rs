@@ -1,13 +1,14 @@
 //! What each cause makes the cluster say, occurrence by occurrence, in the words of Kubernetes and of
 //! the legacy API. Retries and back-offs are those of the kubelet and the controllers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use podbell_core::event::Level;
 
 use super::day::{Cause, Problem, Span};
 use super::dice::Dice;
 use super::fleet::{Workload, hash};
+use super::states::States;
 use super::writer::{Component, Occurrence};
 
 use Component::{Controllers, Kubelet, Scheduler};
@@ -18,6 +19,10 @@ pub struct Stage {
     pub dice: Dice,
     pub occurrences: Vec<Occurrence>,
     pub problems: Vec<Problem>,
+    /// How workloads are meanwhile.
+    pub states: States,
+    /// The nodes of pods, where the source knows them.
+    pub nodes: Option<HashMap<String, String>>,
 }
 
 /// Who reports, and about which object.
@@ -25,7 +30,8 @@ type Object<'a> = (Component, &'static str, &'a str);
 
 impl Stage {
     pub fn new(dice: Dice) -> Self {
-        Self { dice, occurrences: Vec::new(), problems: Vec::new() }
+        let states = States::default();
+        Self { dice, occurrences: Vec::new(), problems: Vec::new(), states, nodes: None }
     }
 
     /// A problem is injected: what is said with its number belongs to it.
@@ -34,11 +40,11 @@ impl Stage {
         self.problems.len() - 1
     }
 
-    fn normal(&mut self, at: i64, of: &Workload, object: Object<'_>, reason: &'static str, message: String) {
+    pub(super) fn normal(&mut self, at: i64, of: &Workload, object: Object<'_>, reason: &'static str, message: String) {
         self.say(at, of, object, (Level::Normal, reason, message), None);
     }
 
-    fn warn(
+    pub(super) fn warn(
         &mut self,
         at: i64,
         of: &Workload,
@@ -47,9 +53,14 @@ impl Stage {
         problem: Option<usize>,
     ) {
         self.say(at, of, object, (Level::Warning, said.0, said.1), problem);
-        let Some(problem) = problem else { return };
-        let place = (of.namespace, of.name.clone());
-        let span = self.problems[problem].places.entry(place).or_insert(Span { first: at, last: at });
+        if let Some(problem) = problem {
+            self.lasts(problem, of, at);
+        }
+    }
+
+    /// A problem of a workload is there at that second.
+    pub(super) fn lasts(&mut self, problem: usize, of: &Workload, at: i64) {
+        let span = self.problems[problem].places.entry(of.place()).or_insert(Span { first: at, last: at });
         *span = Span { first: span.first.min(at), last: span.last.max(at) };
     }
 
@@ -61,10 +72,14 @@ impl Stage {
         (level, reason, message): (Level, &'static str, String),
         problem: Option<usize>,
     ) {
+        let node = self.nodes.as_mut().filter(|_| obj_type == "Pod").map(|nodes| {
+            let any = || format!("node-{}", 2 + obj_name.len() % 11);
+            nodes.entry(obj_name.to_owned()).or_insert_with(any).clone()
+        });
         self.occurrences.push(Occurrence {
             at,
             targets: of.targets.clone(),
-            workload: (of.namespace, of.name.clone()),
+            workload: of.place(),
             by,
             level,
             obj_type,
@@ -72,12 +87,17 @@ impl Stage {
             reason,
             message,
             problem,
+            node,
+            signal: None,
         });
     }
 
     /// A pod is placed: what comes before its containers.
-    fn placed(&mut self, of: &Workload, pod: &str, at: i64) {
-        let node = self.dice.between(1, 12);
+    pub(super) fn placed(&mut self, of: &Workload, pod: &str, at: i64) {
+        let node = self.dice.between(if self.nodes.is_some() { 2 } else { 1 }, 12);
+        if let Some(nodes) = &mut self.nodes {
+            nodes.insert(pod.to_owned(), format!("node-{node}"));
+        }
         let name = format!("Successfully assigned {}/{pod} to node-{node}", of.namespace);
         self.normal(at, of, (Scheduler, "Pod", pod), "Scheduled", name);
         for volume in ["config", "default-token"] {
@@ -87,7 +107,7 @@ impl Stage {
     }
 
     /// Its containers start.
-    fn started(&mut self, of: &Workload, pod: &str, at: i64) {
+    pub(super) fn started(&mut self, of: &Workload, pod: &str, at: i64) {
         for container in 0..of.containers {
             let at = at + container;
             let image = of.image();
@@ -105,7 +125,7 @@ impl Stage {
         self.normal(at, of, (Kubelet, "Pod", pod), "Killing", "Stopping container app".to_owned());
     }
 
-    fn made(&mut self, of: &Workload, pod: &str, at: i64) {
+    pub(super) fn made(&mut self, of: &Workload, pod: &str, at: i64) {
         let (kind, name) = of.maker();
         self.normal(at, of, (Controllers, kind, &name), "SuccessfulCreate", format!("Created pod: {pod}"));
     }
@@ -115,6 +135,7 @@ impl Stage {
         let mut after = of.clone();
         after.hash = hash(&mut self.dice);
         self.scaled_up(of, &after, at);
+        self.states.rolls(of, (at, at + of.replicas * 45 + 60));
         for n in 0..of.replicas {
             let at = at + n * self.dice.between(20, 45);
             let pod = after.pod(n, &mut self.dice);
@@ -143,6 +164,7 @@ impl Stage {
         let mut after = of.clone();
         after.hash = hash(&mut self.dice);
         self.scaled_up(of, &after, at);
+        self.states.rolls(of, (at, at + of.replicas * 45 + 150));
         for n in 0..of.replicas {
             let at = at + n * self.dice.between(20, 45);
             let pod = after.pod(n, &mut self.dice);
@@ -169,6 +191,7 @@ impl Stage {
     /// A rollout whose pods start and never answer.
     pub fn never_ready(&mut self, of: &Workload, at: i64, until: i64) {
         let problem = self.problem(Cause::NeverReady);
+        self.states.rolls(of, (at, until + 10));
         let mut after = of.clone();
         after.hash = hash(&mut self.dice);
         self.scaled_up(of, &after, at);
@@ -193,6 +216,7 @@ impl Stage {
             self.made(of, &pod, at - age);
             self.placed(of, &pod, at - age);
             self.started(of, &pod, at - age + 2);
+            self.states.misses(of, (at + n * 60 + 20, until + 5), 1);
             for at in (at + n * 60..until).step_by(10) {
                 self.refuses(of, &pod, at, Some(problem));
             }
@@ -204,7 +228,7 @@ impl Stage {
         self.warn(at, of, (Kubelet, "Pod", pod), ("Unhealthy", message.to_owned()), problem);
     }
 
-    fn scaled_up(&mut self, of: &Workload, after: &Workload, at: i64) {
+    pub(super) fn scaled_up(&mut self, of: &Workload, after: &Workload, at: i64) {
         if of.made == super::fleet::Made::Deployment {
             let message = format!("Scaled up replica set {} to {}", after.maker().1, of.replicas);
             self.normal(at, of, (Controllers, "Deployment", &of.name), "ScalingReplicaSet", message);
@@ -224,6 +248,7 @@ impl Stage {
     /// Pods wait a minute or two for a node that the autoscaler brings: nobody's problem.
     pub fn scale_up(&mut self, of: &Workload, at: i64) {
         let pod = of.pod(50, &mut self.dice);
+        self.states.misses(of, (at, at + 120), 1);
         for again in 0..self.dice.between(1, 3) {
             let message = "0/12 nodes are available: 12 Insufficient cpu.".to_owned();
             self.warn(at + again * 25, of, (Scheduler, "Pod", &pod), ("FailedScheduling", message), None);
@@ -249,7 +274,7 @@ impl Stage {
         }
     }
 
-    fn pulls(&mut self, of: &Workload, pod: &str, mut at: i64, until: i64, problem: usize) {
+    pub(super) fn pulls(&mut self, of: &Workload, pod: &str, mut at: i64, until: i64, problem: usize) {
         let image = of.image();
         let mut wait = 10;
         while at < until {
@@ -274,9 +299,14 @@ impl Stage {
             );
             return self.warn(at, of, (Kubelet, "Pod", pod), ("pod启动失败", message), Some(problem));
         }
-        let message = format!(
-            "Failed to pull image \"{image}\": rpc error: code = NotFound desc = failed to resolve reference \"{image}\": not found"
-        );
+        let message = match self.problems[problem].cause {
+            Cause::RegistryDown => format!(
+                "Failed to pull image \"{image}\": rpc error: code = Unknown desc = failed to resolve reference \"{image}\": failed to do request: dial tcp 10.0.0.9:443: connect: connection refused"
+            ),
+            _ => format!(
+                "Failed to pull image \"{image}\": rpc error: code = NotFound desc = failed to resolve reference \"{image}\": not found"
+            ),
+        };
         self.warn(at, of, (Kubelet, "Pod", pod), ("Failed", message), Some(problem));
         self.warn(at, of, (Kubelet, "Pod", pod), ("Failed", "Error: ErrImagePull".to_owned()), Some(problem));
     }
@@ -313,6 +343,7 @@ impl Stage {
             self.started(of, pod, at);
             at += self.dice.between(4, 20);
             let next = at + wait;
+            self.states.misses(of, (at, next), 1);
             while at < next.min(until) {
                 self.crash_waits(of, pod, (at, wait), &uid, Some(problem));
                 at += self.dice.between(11, 15);
@@ -419,9 +450,10 @@ impl Stage {
         }
     }
 
-    /// A job that fails every hour.
+    /// A job that fails every hour, until it does what it should again.
     pub fn cron(&mut self, of: &Workload, at: i64, until: i64) {
         let problem = self.problem(Cause::Cron);
+        self.runs_not(of, at, until);
         for at in (at..until).step_by(3600) {
             let pod = of.pod(at / 60, &mut self.dice);
             let job = pod.rsplit_once('-').map_or(pod.as_str(), |(job, _)| job).to_owned();
@@ -431,6 +463,12 @@ impl Stage {
             let message = "Job has reached the specified backoff limit".to_owned();
             self.warn(at + 152, of, (Controllers, "Job", &job), ("BackoffLimitExceeded", message), Some(problem));
         }
+    }
+
+    /// Takes back the runs of a cron job that routine made between two seconds.
+    pub(super) fn runs_not(&mut self, of: &Workload, from: i64, until: i64) {
+        let runs = |one: &Occurrence| one.workload == of.place() && one.problem.is_none();
+        self.occurrences.retain(|one| !(runs(one) && (from - 120..until).contains(&one.at)));
     }
 
     /// A program that crashes for some minutes, works for half an hour, and crashes again.

@@ -1,6 +1,6 @@
 //! A day: what runs, what happens, and what each poll of each service shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use podbell_core::event::Target;
 use podbell_core::time::Time;
@@ -8,6 +8,7 @@ use podbell_core::time::Time;
 use super::causes::Stage;
 use super::dice::Dice;
 use super::fleet::{Fleet, Made, Workload};
+use super::states::States;
 use super::writer::{Component, Entry, Occurrence, write};
 
 /// 2026-03-02 00:00:00 UTC, a Monday.
@@ -32,15 +33,49 @@ pub enum Kind {
     Avalanche,
     /// Each service is rolled out, half of them roughly; a few pods really do not answer.
     Rollouts,
+    /// Trouble that no event tells, beside rollouts and trouble that events tell, too. The source knows states, as on the
+    /// two days below.
+    States,
+    /// No image can be pulled.
+    Registry,
+    /// A node is gone.
+    NodeStates,
+    /// Not one day but six, of which only some hours were recorded.
+    Gaps,
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] =
-        [Self::Quiet, Self::Releases, Self::Mixed, Self::Slow, Self::NodeDown, Self::Avalanche, Self::Rollouts];
+    pub const ALL: [Self; 11] = [
+        Self::Quiet,
+        Self::Releases,
+        Self::Mixed,
+        Self::Slow,
+        Self::NodeDown,
+        Self::Avalanche,
+        Self::Rollouts,
+        Self::States,
+        Self::Registry,
+        Self::NodeStates,
+        Self::Gaps,
+    ];
 
     /// Whether one cause floods the cluster with events, beside which everything looks quiet.
     pub fn is_a_flood(self) -> bool {
-        matches!(self, Self::NodeDown | Self::Avalanche)
+        matches!(self, Self::NodeDown | Self::Avalanche | Self::NodeStates)
+    }
+
+    /// Whether the source knows the health of workloads, signals, and the nodes of pods.
+    pub fn knows_states(self) -> bool {
+        matches!(self, Self::States | Self::Registry | Self::NodeStates)
+    }
+
+    fn fleet(self, services: usize, dice: &mut Dice) -> Fleet {
+        let fleet = Fleet::new(services, dice);
+        match self {
+            Self::NodeStates => fleet.with_node().crowded(),
+            Self::States | Self::Registry => fleet.with_node(),
+            _ => fleet,
+        }
     }
 }
 
@@ -59,6 +94,11 @@ pub enum Cause {
     Avalanche,
     NeverReady,
     SettledProbes,
+    OomOnce,
+    OomKills,
+    Stalled,
+    Unavailable,
+    RegistryDown,
 }
 
 /// A label: what was injected where, and from when to when it really lasted.
@@ -94,6 +134,10 @@ pub struct Day {
     pub problems: Vec<Problem>,
     pub occurrences: Vec<Occurrence>,
     pub lists: Vec<Vec<Entry>>,
+    pub states: States,
+    pub workloads: Vec<Workload>,
+    /// What was recorded, from which second to which.
+    recorded: Vec<std::ops::Range<i64>>,
     dice: Dice,
 }
 
@@ -101,9 +145,11 @@ impl Day {
     /// The day of this seed.
     pub fn new(kind: Kind, seed: u64, size: Size) -> Self {
         let mut dice = Dice::new(seed.wrapping_mul(31).wrapping_add(kind as u64));
-        let fleet = Fleet::new(size.services, &mut dice);
+        let fleet = kind.fleet(size.services, &mut dice);
         let mut stage = Stage::new(dice.fork());
-        let end = size.hours * 3600;
+        stage.nodes = kind.knows_states().then(HashMap::new);
+        let recorded = recorded(kind, size.hours);
+        let end = recorded.last().unwrap().end;
         routine(&mut stage, &fleet, end);
         trouble(&mut stage, &fleet, kind, end);
         let restarts = restarts(&mut dice, end);
@@ -119,6 +165,9 @@ impl Day {
             problems: stage.problems,
             occurrences,
             lists,
+            states: stage.states,
+            workloads: fleet.workloads,
+            recorded,
             dice,
         }
     }
@@ -141,13 +190,14 @@ impl Day {
         let back = away + dice.between(60, 240);
         let services = i64::try_from(self.targets.len()).unwrap();
         // The services of a source are read one after another, the same one at the same second.
-        (0..self.end / EVERY).flat_map(move |round| (0..services).map(move |service| (round, service))).map(
-            move |(round, service)| {
+        (0..self.end / EVERY)
+            .flat_map(move |round| (0..services).map(move |service| (round, service)))
+            .map(move |(round, service)| {
                 let at = round * EVERY + service * EVERY / services;
                 let good = !(away..back).contains(&at) && !dice.once_in(250);
                 (at, usize::try_from(service).unwrap(), good || round == 0)
-            },
-        )
+            })
+            .filter(|(at, ..)| self.recorded.iter().any(|hours| hours.contains(at)))
     }
 }
 
@@ -161,6 +211,16 @@ impl Day {
         };
         let mut between = self.polls().filter(|(at, service, _)| (from..until).contains(at) && shows(*service));
         between.any(|(_, _, good)| !good)
+    }
+}
+
+const DAY: i64 = 86_400;
+
+/// The seconds of which there are polls.
+fn recorded(kind: Kind, hours: i64) -> Vec<std::ops::Range<i64>> {
+    match kind {
+        Kind::Gaps => [0, 2 * DAY, 5 * DAY].map(|from| from..from + hours.min(8) * 3600).to_vec(),
+        _ => std::iter::once(0..hours * 3600).collect(),
     }
 }
 
@@ -201,6 +261,17 @@ fn trouble(stage: &mut Stage, fleet: &Fleet, kind: Kind, end: i64) {
         Kind::Releases => (0..fleet.targets.len().div_ceil(15)).for_each(|_| releases(stage, &mut lots)),
         Kind::Mixed => (0..fleet.targets.len().div_ceil(15)).for_each(|_| mixed(stage, &mut lots)),
         Kind::Rollouts => rollouts(stage, &mut lots, fleet, end),
+        Kind::States => (0..fleet.targets.len().div_ceil(15)).for_each(|_| states(stage, &mut lots)),
+        Kind::Registry => {
+            let (at, until) = lots.span(25, 60);
+            let (jobs, hit) = (std::mem::take(&mut lots.jobs), lots.workloads.split_off(lots.workloads.len() / 2));
+            stage.registry_down(&hit, &jobs, at, until);
+        }
+        Kind::NodeStates => {
+            let (at, until) = lots.span(20, 60);
+            stage.node_with_states(fleet, at, until);
+        }
+        Kind::Gaps => (0..fleet.targets.len().div_ceil(15)).for_each(|_| gaps(stage, &mut lots)),
         Kind::Slow => (0..fleet.targets.len().div_ceil(15)).for_each(|_| slow(stage, &mut lots, end)),
     }
 }
@@ -243,13 +314,44 @@ fn rollouts(stage: &mut Stage, lots: &mut Lots<'_>, fleet: &Fleet, end: i64) {
     }
 }
 
+fn states(stage: &mut Stage, lots: &mut Lots<'_>) {
+    let (of, (at, _)) = (lots.workload(), lots.span(0, 0));
+    stage.oom_kills(of, Cause::OomOnce, at, at + 1);
+    let (of, (at, until)) = (lots.workload(), lots.span(60, 180));
+    stage.oom_kills(of, Cause::OomKills, at, until);
+    let (of, (at, until)) = (lots.workload(), lots.span(30, 120));
+    stage.stalled(of, at, until);
+    let (of, (at, until)) = (lots.workload(), lots.span(15, 60));
+    stage.unavailable(of, at, until);
+    let (of, (at, until)) = (lots.workload(), lots.span(20, 120));
+    stage.settled_probes(of, at, until);
+    let (of, (at, until)) = (lots.workload(), lots.span(30, 120));
+    stage.crash_loop(of, at, until);
+    for rough in [true, false] {
+        let (of, (at, _)) = (lots.workload(), lots.span(0, 0));
+        if rough { stage.rough_rollout(of, at) } else { stage.rolling_update(of, at) }
+    }
+}
+
+/// Trouble over each gap, within one, and within the hours that were recorded.
+fn gaps(stage: &mut Stage, lots: &mut Lots<'_>) {
+    let [second, third] = [2 * DAY, 5 * DAY];
+    let [image, crash, mount, quota, probes] = [0; 5].map(|_| lots.dice.between(1200, 6000));
+    stage.bad_image(lots.workload(), image, second + image);
+    stage.crash_loop(lots.workload(), crash, DAY);
+    stage.mount(lots.workload(), mount, mount + 3600);
+    stage.quota(lots.workload(), second + quota, third + quota);
+    stage.probes(lots.workload(), third + probes, third + probes + 3600);
+}
+
 fn slow(stage: &mut Stage, lots: &mut Lots<'_>, end: i64) {
     let (of, (at, until)) = (lots.workload(), lots.span(180, 720));
     stage.drip(of, at, until);
     let (of, (at, until)) = (lots.workload(), lots.span(180, 360));
     stage.flapping(of, at, until);
     if let Some(of) = lots.job() {
-        stage.cron(of, 900, end);
+        let runs = lots.dice.between(end / 7200, end / 3600);
+        stage.cron(of, 900, 900 + runs * 3600);
     }
 }
 

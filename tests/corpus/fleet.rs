@@ -92,7 +92,54 @@ impl Fleet {
     }
 }
 
+/// The node that goes down; the others are `node-2` to `node-12`.
+pub const NODE: &str = "node-1";
+/// How many pods it has.
+pub const PODS_OF_NODE: i64 = 200;
+
+impl Fleet {
+    /// The same as a Kubernetes source shows it: each workload belongs to one service, and a node has a list of its own.
+    pub fn with_node(mut self) -> Self {
+        for of in &mut self.workloads {
+            of.targets.truncate(1);
+            of.chinese = false;
+        }
+        self.targets.push(Target::new(&super::source(), "cls-1", "", &format!("node/{NODE}")));
+        self
+    }
+
+    /// Makes services so large that the node has its pods of them, and a few of them have no others.
+    pub fn crowded(mut self) -> Self {
+        let long_lived = self.workloads.iter_mut().filter(|of| of.made != Made::CronJob);
+        let mut long_lived: Vec<&mut Workload> = long_lived.collect();
+        let each = PODS_OF_NODE / i64::try_from(long_lived.len()).unwrap() + 1;
+        for (n, of) in long_lived.iter_mut().enumerate() {
+            of.replicas = if n % 8 == 0 { each } else { each + of.replicas };
+        }
+        self
+    }
+
+    /// The node, as the one whom its events are about.
+    pub fn node(&self) -> Workload {
+        Workload {
+            name: NODE.to_owned(),
+            namespace: "",
+            targets: vec![self.targets.len() - 1],
+            made: Made::Deployment,
+            replicas: 0,
+            containers: 0,
+            chinese: false,
+            hash: String::new(),
+        }
+    }
+}
+
 impl Workload {
+    /// Its namespace and name.
+    pub fn place(&self) -> (&'static str, String) {
+        (self.namespace, self.name.clone())
+    }
+
     /// The name of one of its pods.
     pub fn pod(&self, ordinal: i64, dice: &mut Dice) -> String {
         let (name, random) = (&self.name, dice.word(RANDOM, 5));

@@ -40,10 +40,19 @@ pub(super) fn judge(day: &Day, played: &Played, measured: &mut Measured) {
             told(day, played, &incidents, (number, place, span.first), measured);
             ended(day, &incidents, (number, place, *span), measured);
         }
+        if day.kind.knows_states() && problem.cause == Cause::NodeDown {
+            node_down(day, &incidents, number, measured);
+        }
     }
     let told: BTreeSet<u64> = incidents.stories.keys().copied().collect();
     let real: BTreeSet<u64> = incidents.joined.values().flat_map(BTreeMap::keys).copied().collect();
-    measured.about_nothing += told.difference(&real).count() as u64;
+    let about_nothing = told.difference(&real).map(|id| {
+        let (notice, story, _) = &incidents.stories[id][0];
+        let reasons: Vec<&str> = story.reasons.iter().map(|one| one.reason.as_str()).collect();
+        let at = notice.made_at.seconds() - day.start.seconds();
+        format!("{}: #{id} {} {reasons:?} at {at} s", day.name, story.workload)
+    });
+    measured.about_nothing.extend(about_nothing);
 }
 
 /// What became of the changes of a day.
@@ -135,22 +144,49 @@ fn told(
     };
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of a day")]
     let delay = (sent.at.millis() - day.start.millis() - first * 1000) as f64 / 1000.0;
+    let cause = day.problems[number].cause;
+    if matches!(cause, Cause::OomOnce | Cause::OomKills | Cause::Stalled | Cause::Unavailable)
+        && !day.poll_failed(place, first, sent.at)
+    {
+        measured.delays_of_signals.push(delay);
+    }
     let rule = played.setup.rules.find(&story.rule).expect("a rule of the set");
     let at_once = played.setup.rules.get(rule).settings.open_when.at_once();
-    let delays = match (sent.notices.len(), notice.kind) {
+    // Among several of one minute it is told in a digest, or waits for its turn.
+    let in_a_storm = sent.notices.len() > 1 || sent.at.since(notice.made_at).as_secs() > 1;
+    let delays = match (in_a_storm, notice.kind) {
         (_, NoticeKind::Escalated | NoticeKind::Reopened) => {
             measured.joined += 1;
             &mut measured.delays_as_news
         }
-        (2.., _) => &mut measured.delays_in_digests,
+        (true, _) => &mut measured.delays_in_storms,
         _ if at_once => &mut measured.delays,
         _ => &mut measured.delays_of_slow_rules,
     };
     delays.push(delay);
-    if at_once && notice.kind == NoticeKind::Opened && sent.notices.len() == 1 && delay > SOON {
+    if at_once && notice.kind == NoticeKind::Opened && !in_a_storm && delay > SOON {
         let failed = day.poll_failed(place, first, sent.at);
         let (all, after_failures) = measured.late;
         measured.late = (all + 1, after_failures + u64::from(failed));
+    }
+}
+
+/// What was told in the first five minutes of a node that is down: how often, and whether with the workloads.
+fn node_down(day: &Day, incidents: &Incidents<'_>, number: usize, measured: &mut Measured) {
+    let places: Vec<&Place> = day.problems[number].places.keys().filter(|place| !place.0.is_empty()).collect();
+    let first = day.problems[number].places.values().map(|span| span.first).min().unwrap_or(0);
+    let until = Time::from_seconds(day.start.seconds() + first + 300);
+    let joined = places.iter().filter_map(|place| incidents.joined.get(&(number, (**place).clone())));
+    let of: BTreeSet<u64> = joined.flat_map(BTreeMap::keys).copied().collect();
+    let early = of.iter().flat_map(|incident| incidents.stories.get(incident).into_iter().flatten());
+    let early: Vec<_> = early.filter(|(notice, _, sent)| notice.made_at < until && sent.at < until).collect();
+    let messages: BTreeSet<(Time, &[u64])> = early.iter().map(|(_, _, sent)| (sent.at, &*sent.notices)).collect();
+    measured.messages_of_nodes.push(messages.len());
+    let named = early.iter().any(|(_, story, _)| {
+        story.affected_count == places.len() as u64 && story.affected.len() == places.len().min(10)
+    });
+    if !named {
+        measured.unnamed.push(format!("{}: {} workloads", day.name, places.len()));
     }
 }
 
@@ -171,14 +207,25 @@ fn ended(day: &Day, incidents: &Incidents<'_>, (number, place, span): (usize, &P
         let last = stories(incident).iter().rfind(|(_, _, sent)| sent.at <= at);
         last.is_some_and(|(notice, _, _)| notice.kind != NoticeKind::Resolved)
     };
+    let cause = day.problems[number].cause;
+    // A container that was killed for its memory is well as soon as it is ready again, until the next time.
+    let wrong = |at: Time| match cause {
+        Cause::OomKills => !day.states.is_whole(place, at.seconds() - day.start.seconds()),
+        _ => at < last,
+    };
     let early = joined.iter().any(|(incident, since)| {
         let mut ends = stories(incident).iter().filter(|(notice, _, _)| notice.kind == NoticeKind::Resolved);
         ends.any(|(notice, _, sent)| {
             let others = joined.keys().filter(|other| *other != incident);
-            notice.made_at >= *since && sent.at < last && !others.into_iter().any(|other| open(other, sent.at))
+            notice.made_at >= *since && wrong(sent.at) && !others.into_iter().any(|other| open(other, sent.at))
         })
     });
-    let cause = day.problems[number].cause;
+    let ends = joined.keys().flat_map(&stories);
+    let ends = ends.filter(|(notice, _, sent)| notice.kind == NoticeKind::Resolved && sent.at >= last);
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds of a day")]
+    if let Some(end) = ends.map(|(_, _, sent)| sent.at).min() {
+        measured.ends.entry(cause).or_default().push((end.millis() - last.millis()) as f64 / 1000.0);
+    }
     let sum = measured.ended_early.entry(cause).or_default();
     *sum = (sum.0 + u64::from(early), sum.1 + 1);
     if cause == Cause::BadImage && span.last - span.first >= LONG {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use podbell_core::backtest::{policies, setup};
 use podbell_core::event::{Event, Target};
+use podbell_core::health::HealthReport;
 use podbell_core::message::{Language, Style, compose};
 use podbell_core::notice::Notice;
 use podbell_core::replay::{Outcomes, Replay, Sent};
@@ -17,6 +18,7 @@ use podbell_core::time::Time;
 
 use super::day::{Cause, Day};
 use super::judge;
+use super::states;
 use super::writer::Reader;
 
 /// Polls that were played, and what was told of them.
@@ -46,23 +48,47 @@ pub struct Measured {
     /// Incidents of several workloads.
     pub merged: Vec<String>,
     /// Seconds from the first Warning to the message: by rules that open at once, of problems that
-    /// were told on their own; in digests; by rules that wait; of incidents that people knew.
+    /// were told on their own; in digests, or one of many in a minute; by rules that wait; of incidents that people knew.
     pub delays: Vec<f64>,
     /// How many of these are over [`judge::SOON`], and how many of those because a poll failed.
     pub late: (u64, u64),
-    pub delays_in_digests: Vec<f64>,
+    pub delays_in_storms: Vec<f64>,
     pub delays_of_slow_rules: Vec<f64>,
     pub delays_as_news: Vec<f64>,
+    /// Seconds from a signal that no event accompanies to its message, where no poll failed meanwhile.
+    pub delays_of_signals: Vec<f64>,
+    /// Messages in the first five minutes of a node that is down, where the source knows nodes.
+    pub messages_of_nodes: Vec<usize>,
+    /// Nodes that were down and whose first messages do not say which workloads that affects.
+    pub unnamed: Vec<String>,
+    /// From the end of a problem to the message that tells it, by cause.
+    pub ends: BTreeMap<Cause, Vec<f64>>,
     /// Problems that were told as over before they were, and all, by cause.
     pub ended_early: BTreeMap<Cause, (u64, u64)>,
     /// Of image pulls of two hours or more.
     pub long_pulls: u64,
     pub long_pulls_ended_early: Vec<String>,
     /// Incidents told that no problem belongs to.
-    pub about_nothing: u64,
+    pub about_nothing: Vec<String>,
     /// Decisions, and those that name no deciding step.
     pub decisions: u64,
     pub undecided: u64,
+}
+
+/// What podbell hears next.
+pub enum Step<'a> {
+    /// The list of a target, or nothing of a poll that failed.
+    Poll(Time, usize, Option<Vec<Event<'a>>>),
+    /// How workloads are.
+    Health(Time, Vec<HealthReport>),
+}
+
+impl Step<'_> {
+    fn at(&self) -> Time {
+        match self {
+            Self::Poll(at, ..) | Self::Health(at, _) => *at,
+        }
+    }
 }
 
 impl Played {
@@ -72,18 +98,28 @@ impl Played {
         targets: &[Target],
         polls: impl IntoIterator<Item = (Time, usize, Option<Vec<Event<'a>>>)>,
     ) -> Self {
+        Self::steps(rules, targets, polls.into_iter().map(|(at, target, list)| Step::Poll(at, target, list)))
+    }
+
+    /// Plays lists and states.
+    pub fn steps<'a>(rules: Rules, targets: &[Target], steps: impl Iterator<Item = Step<'a>>) -> Self {
         let setup = setup(rules, [super::source()]);
-        let mut polls = polls.into_iter().peekable();
-        let first = polls.peek().map_or(Time::default(), |poll| poll.0);
+        let mut steps = steps.peekable();
+        let first = steps.peek().map_or(Time::default(), Step::at);
         let mut replay = Replay::new(setup.clone(), policies(&setup), first);
         let mut outcomes = replay.watch(&super::source(), targets.to_vec());
         let away = Problem { code: "timeout".into(), text: "no answer".into(), advice: String::new(), gone: false };
         let mut count = 0;
-        for (at, target, list) in polls {
-            count += 1;
-            outcomes.add(match &list {
-                Some(list) => replay.observe(&targets[target], list, at),
-                None => replay.fail(&targets[target], &away, at),
+        for step in steps {
+            outcomes.add(match &step {
+                Step::Poll(at, target, list) => {
+                    count += 1;
+                    match list {
+                        Some(list) => replay.observe(&targets[*target], list, *at),
+                        None => replay.fail(&targets[*target], &away, *at),
+                    }
+                }
+                Step::Health(at, reports) => replay.health(reports, *at),
             });
         }
         let changes = replay.tally().warning_changes;
@@ -120,11 +156,17 @@ impl Played {
 /// Plays a day and holds what was told against its labels.
 pub fn play(day: &Day, rules: Rules) -> Measured {
     let mut readers: Vec<Reader<'_>> = day.lists.iter().map(|list| Reader::new(list)).collect();
-    let polls = day.polls().map(|(at, service, good)| {
+    let mut health = states::reports(day).into_iter().peekable();
+    let steps = day.polls().flat_map(|(at, service, good)| {
+        let mut steps = Vec::new();
+        while let Some((then, report)) = health.next_if(|(then, _)| *then <= at) {
+            steps.push(Step::Health(second(day, then), vec![report]));
+        }
         let list = readers[service].list(at, day.start);
-        (second(day, at), service, good.then_some(list))
+        steps.push(Step::Poll(second(day, at), service, good.then_some(list)));
+        steps
     });
-    let played = Played::polls(rules, &day.targets, polls);
+    let played = Played::steps(rules, &day.targets, steps);
     let mut measured = played.counted(&day.name);
     judge::judge(day, &played, &mut measured);
     measured
@@ -165,16 +207,22 @@ impl Measured {
         self.merged.extend(other.merged);
         self.delays.extend(other.delays);
         self.late = (self.late.0 + other.late.0, self.late.1 + other.late.1);
-        self.delays_in_digests.extend(other.delays_in_digests);
+        self.delays_in_storms.extend(other.delays_in_storms);
         self.delays_of_slow_rules.extend(other.delays_of_slow_rules);
         self.delays_as_news.extend(other.delays_as_news);
+        self.delays_of_signals.extend(other.delays_of_signals);
+        self.messages_of_nodes.extend(other.messages_of_nodes);
+        self.unnamed.extend(other.unnamed);
+        for (cause, ends) in other.ends {
+            self.ends.entry(cause).or_default().extend(ends);
+        }
         for (cause, (early, all)) in other.ended_early {
             let sum = self.ended_early.entry(cause).or_default();
             *sum = (sum.0 + early, sum.1 + all);
         }
         self.long_pulls += other.long_pulls;
         self.long_pulls_ended_early.extend(other.long_pulls_ended_early);
-        self.about_nothing += other.about_nothing;
+        self.about_nothing.extend(other.about_nothing);
         self.decisions += other.decisions;
         self.undecided += other.undecided;
     }

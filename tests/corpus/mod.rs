@@ -11,6 +11,8 @@ mod fleet;
 mod judge;
 mod measure;
 mod situations;
+mod state_causes;
+mod states;
 mod writer;
 
 pub use day::{Cause, Day, Kind, Size};

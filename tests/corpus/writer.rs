@@ -41,6 +41,25 @@ pub struct Occurrence {
     pub message: String,
     /// The injected problem that it belongs to.
     pub problem: Option<usize>,
+    /// The node that its object is on, where the source knows that.
+    pub node: Option<String>,
+    /// It is a signal: no component wrote it.
+    pub signal: Option<Signal>,
+}
+
+/// What the state of an object says, and until when it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Signal {
+    /// When it began.
+    pub since: i64,
+    pub until: i64,
+}
+
+impl Occurrence {
+    /// Whom its reporter takes it to be about, since the reporter's newest start.
+    fn object(&self, start: usize) -> Object {
+        (self.by, start, self.workload.0, self.obj_type, self.obj_name.clone())
+    }
 }
 
 /// One entry of lists, through the day.
@@ -51,6 +70,8 @@ pub struct Entry {
     obj_name: String,
     reason: &'static str,
     message: String,
+    node: Option<String>,
+    signal: Option<Signal>,
     /// When it was written, and the count that it showed then; ascending.
     writes: Vec<(i64, u64)>,
 }
@@ -61,9 +82,15 @@ pub fn write(mut occurrences: Vec<Occurrence>, targets: usize, restarts: &[(Comp
     let mut lists: Vec<Vec<Entry>> = (0..targets).map(|_| Vec::new()).collect();
     let mut writer = Writer::default();
     for occurrence in occurrences {
+        if occurrence.signal.is_some() {
+            for target in &occurrence.targets {
+                lists[*target].push(Entry::new(&occurrence, occurrence.message.clone(), vec![(occurrence.at, 1)]));
+            }
+            continue;
+        }
         let epoch = restarts.iter().filter(|(by, at)| *by == occurrence.by && *at <= occurrence.at).count();
         let message = writer.combined(&occurrence, epoch);
-        let object = (occurrence.by, epoch, occurrence.obj_type, occurrence.obj_name.clone());
+        let object = occurrence.object(epoch);
         let series = (object.clone(), occurrence.level, occurrence.reason, message.clone());
         let entry = writer.entries.entry(series).or_default();
         entry.0 += 1;
@@ -74,14 +101,7 @@ pub fn write(mut occurrences: Vec<Occurrence>, targets: usize, restarts: &[(Comp
         for target in &occurrence.targets {
             let list = &mut lists[*target];
             let place = *entry.1.entry(*target).or_insert_with(|| {
-                list.push(Entry {
-                    level: occurrence.level,
-                    obj_type: occurrence.obj_type,
-                    obj_name: occurrence.obj_name.clone(),
-                    reason: occurrence.reason,
-                    message: message.clone(),
-                    writes: Vec::new(),
-                });
+                list.push(Entry::new(&occurrence, message.clone(), Vec::new()));
                 list.len() - 1
             });
             list[place].writes.push((occurrence.at, count));
@@ -90,7 +110,7 @@ pub fn write(mut occurrences: Vec<Occurrence>, targets: usize, restarts: &[(Comp
     lists
 }
 
-type Object = (Component, usize, &'static str, String);
+type Object = (Component, usize, &'static str, &'static str, String);
 type Series = (Object, Level, &'static str, String);
 
 #[derive(Default)]
@@ -103,7 +123,7 @@ struct Writer {
 
 impl Writer {
     fn combined(&mut self, occurrence: &Occurrence, epoch: usize) -> String {
-        let object = (occurrence.by, epoch, occurrence.obj_type, occurrence.obj_name.clone());
+        let object = occurrence.object(epoch);
         let (messages, last) = self
             .similar
             .entry((object, occurrence.level, occurrence.reason))
@@ -171,16 +191,30 @@ impl<'a> Reader<'a> {
                 *next += 1;
             }
             let (last, count) = entry.writes[*next - 1];
-            if now - last <= SHOWN_SECONDS {
+            let gone = entry.signal.is_some_and(|signal| signal.until <= now);
+            if now - last <= SHOWN_SECONDS && !gone {
                 list.push(entry.event(last, count, start));
             }
-            now - last <= SHOWN_SECONDS || *next < entry.writes.len()
+            !gone && (now - last <= SHOWN_SECONDS || *next < entry.writes.len())
         });
         list
     }
 }
 
 impl Entry {
+    fn new(occurrence: &Occurrence, message: String, writes: Vec<(i64, u64)>) -> Self {
+        Self {
+            level: occurrence.level,
+            obj_type: occurrence.obj_type,
+            obj_name: occurrence.obj_name.clone(),
+            reason: occurrence.reason,
+            message,
+            node: occurrence.node.clone(),
+            signal: occurrence.signal,
+            writes,
+        }
+    }
+
     pub fn is_warning(&self) -> bool {
         self.level == Level::Warning
     }
@@ -197,10 +231,13 @@ impl Entry {
 
     fn event(&self, last: i64, count: u64, start: Time) -> Event<'_> {
         let time = |second: i64| Time::from_seconds(start.seconds() + second);
+        let since = self.signal.map(|signal| signal.since);
         Event {
-            first_seen: time(self.writes[0].0),
-            last_seen: time(last),
+            first_seen: time(since.unwrap_or(self.writes[0].0)),
+            last_seen: time(since.unwrap_or(last)),
             count,
+            signal: self.signal.is_some(),
+            node: self.node.as_deref().map(Cow::Borrowed),
             level: self.level,
             obj_type: Cow::Borrowed(self.obj_type),
             obj_name: Cow::Borrowed(&self.obj_name),

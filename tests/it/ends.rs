@@ -1,6 +1,8 @@
 //! When a trouble is over: by the event that ends it, where a source shows one; never because its reporter is silent.
 
+use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level, Target};
+use podbell_core::health::{Health, HealthReport, WorkloadKind};
 use podbell_core::message::{Language, Style, compose};
 use podbell_core::step::decision::{Effect, Verdict};
 use podbell_store::DecisionFilter;
@@ -140,6 +142,103 @@ fn troubles_that_end_by_an_event_do_not_end_by_silence_where_such_events_are_see
             assert!(words(&world).starts_with("Over since"), "{reason}: {}", words(&world));
         }
     }
+}
+
+#[test]
+fn a_cron_job_that_fails_is_over_when_a_later_run_completes_and_not_between_its_runs() {
+    for mut world in World::of_both_sets() {
+        let run = |n: i64| format!("report-{}", 29_453_760 + n * 60);
+        let fails = |n: i64| {
+            of("Job", warning(&run(n), "BackoffLimitExceeded", "backoff limit", 1, 100 + n * 3600, 100 + n * 3600))
+        };
+        let makes =
+            |n: i64| normal("CronJob", "report", "SuccessfulCreate", &format!("Created job {}", run(n)), 61 + n * 3600);
+        // The list shows an hour. Of failed runs the newest is kept; that the others are deleted says nothing of the job.
+        let deletes = |n: i64| {
+            normal("CronJob", "report", "SuccessfulDelete", &format!("Deleted job {}", run(n - 1)), 110 + n * 3600)
+        };
+        let mut lists: Vec<_> = (0..3).map(|n| (120 + n * 3600, vec![makes(n), fails(n), deletes(n)])).collect();
+        lists.push((
+            3 * 3600 + 180,
+            vec![makes(3), normal("Job", &run(3), "Completed", "Job completed", 3 * 3600 + 150)],
+        ));
+        play(&mut world, &lists, 6 * 3600);
+        assert_eq!(kinds(&world), ["opened", "resolved"], "{:?}", world.told());
+        let ended = world.log[1].at - 3.0 * 3600.0;
+        assert!((150.0..150.0 + 360.0).contains(&ended), "{ended}");
+        assert!(words(&world).contains("Completed of report-29453940"), "{}", words(&world));
+    }
+}
+
+#[test]
+fn a_job_that_runs_once_is_over_by_silence() {
+    let mut world = World::of_both_sets().into_iter().next().unwrap();
+    let fails = of("Job", warning("migrate", "BackoffLimitExceeded", "backoff limit", 1, 100, 100));
+    play(&mut world, &[(120, vec![fails, normal("Pod", "db-0", "Started", "Started container db", 100)])], 3 * 3600);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+    assert!(words(&world).starts_with("Quiet for"), "{}", words(&world));
+}
+
+/// One Warning of a pod at each of these seconds, read each minute until `until`.
+fn occurs(world: &mut World, seconds: &[i64], until: i64) {
+    let list = |n: usize| vec![warning(POD, "Odd", "m", n as u64 + 1, seconds[0], seconds[n])];
+    let lists: Vec<_> = seconds.iter().enumerate().map(|(n, second)| (*second, list(n))).collect();
+    play(world, &lists, until);
+}
+
+const QUICK: &str =
+    "version: 1\nrules:\n  - {name: r, match: {reason: '*'}, notify: [team], min_gap: 0s, resolve_after: 5m";
+
+#[test]
+fn what_came_back_after_it_was_told_as_over_must_be_silent_for_twice_as_long_as_it_was() {
+    for (extra, ends) in [("}", 2), (", until: silence}", 3)] {
+        let mut world = World::with_rules(&format!("{QUICK}{extra}\n"));
+        world.watch(&[web()]);
+        world.poll(&web(), &[]);
+        // Twice a pause of 20 and 35 minutes; the rule alone wants 5, 10 and 20 minutes of silence.
+        occurs(&mut world, &[60, 1260, 3360], 4 * 3600);
+        assert_eq!(kinds(&world).iter().filter(|kind| *kind == "resolved").count(), ends, "{:?}", world.told());
+    }
+}
+
+#[test]
+fn the_pauses_of_an_open_incident_set_the_silence_that_ends_it_and_times_without_a_read_are_none() {
+    let rules = QUICK.replace("5m", "15m}\n");
+    let world = || {
+        let mut world = World::with_rules(&rules);
+        world.watch(&[web()]);
+        world.poll(&web(), &[]);
+        world
+    };
+    let mut slow = world();
+    occurs(&mut slow, &[60, 900], 3600);
+    let ended = slow.log.last().unwrap().at;
+    assert!((2500.0..=2640.0).contains(&ended), "twice a pause of 14 min: {:?}", slow.told());
+    let mut away = world();
+    play(&mut away, &[(60, vec![warning(POD, "Odd", "m", 1, 60, 60)])], 120);
+    away.run_until(840);
+    let again = vec![warning(POD, "Odd", "m", 9, 60, 890)];
+    (15..=60).for_each(|minute| {
+        away.run_until(minute * 60);
+        away.poll(&web(), &again);
+    });
+    assert_eq!(away.log.last().unwrap().at, 1800.0, "{:?}", away.told());
+}
+
+#[test]
+fn what_recovered_and_failed_again_counts_as_recovered_later_the_next_time() {
+    let mut world = World::with_rules(&format!("{QUICK}}}\n"));
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    let health = Some(Health { wanted: 3, ready: 3, rolling_out: false });
+    let (kind, name) = (WorkloadKind::Deployment, "web".into());
+    let reports = vec![HealthReport { target: web(), kind, name, health, deleted: false }];
+    world.say(SourceEvent::Health { at: world.now, reports });
+    occurs(&mut world, &[60, 960, 1860, 2760], 2 * 3600);
+    let told = world.told();
+    let ends: Vec<&String> = told.iter().filter(|line| line.contains("resolved")).collect();
+    assert_eq!(ends.len(), 2, "{told:?}");
+    assert!(told.last().unwrap().contains("resolved") && told.len() == 4, "{told:?}");
 }
 
 #[test]

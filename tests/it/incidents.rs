@@ -225,23 +225,23 @@ rules:
         count += 1;
         world.poll(&web(), &[warning(POD, "Odd", "m", count, 30, minute * 60 - 1)]);
     };
-    // Silences of 5, 10, 20 and 40 minutes end it; each time it is back before two hours are over.
-    for minute in [1, 20, 40, 80, 140, 200] {
+    // Twice as long a silence as the last one ends it; each time it is back before two hours are over.
+    for minute in [1, 20, 70, 200, 330] {
         happen(&mut world, minute);
     }
-    world.poll_until(&web(), &[], 10 * 3600);
+    world.poll_until(&web(), &[], 14 * 3600);
     assert_eq!(
         world.told(),
         [
             "60s team opened #1",
             "360s team resolved #1",
             "1200s team reopened #1",
-            "1800s team resolved #1",
-            "2400s team reopened #1",
-            "3600s team resolved #1",
-            "4800s team reopened #1",
-            // Back once more; then 80 minutes of silence, and two hours in which it could have come back.
-            "24000s team resolved #1",
+            "3480s team resolved #1",
+            "4200s team reopened #1",
+            "10200s team resolved #1",
+            "12000s team reopened #1",
+            // Back once more; then four hours of silence, and two in which it could have come back.
+            "41400s team resolved #1",
         ]
     );
     let Some(flapping) = world.log.iter().flat_map(|request| &request.notices).nth(6) else { panic!() };
@@ -257,12 +257,12 @@ rules:
 ";
     let mut world = World::with_rules(rules);
     world.poll(&web(), &[]);
-    for (n, minute) in [(1, 1), (2, 10), (3, 20), (4, 40), (60, 42)] {
+    for (n, minute) in [(1, 1), (2, 10), (3, 40), (4, 120), (60, 122)] {
         world.poll_until(&web(), &[], minute * 60 - 60);
         world.run_until(minute * 60);
         world.poll(&web(), &[warning(POD, "Odd", "m", n, 30, minute * 60 - 1)]);
     }
-    assert_eq!(world.told()[6..], ["2400s team reopened #1", "2520s team escalated #1"]);
+    assert_eq!(world.told()[6..], ["7200s team reopened #1", "7320s team escalated #1"]);
 }
 
 #[test]
@@ -273,16 +273,17 @@ fn a17_a_problem_that_comes_back_is_the_same_incident_and_must_be_quiet_for_long
     world.poll(&web(), &event(1, 59));
     world.poll_until(&web(), &event(1, 59), 1200);
     world.poll(&web(), &event(2, 1199));
-    world.poll_until(&web(), &event(2, 1199), 1200 + 1860);
+    // Twice the 19 minutes after which it was back.
+    world.poll_until(&web(), &event(2, 1199), 1200 + 2340);
     assert_eq!(
         world.told(),
-        ["75s team opened #1", "960s team resolved #1", "1260s team reopened #1", "3000s team resolved #1"]
+        ["75s team opened #1", "960s team resolved #1", "1260s team reopened #1", "3480s team resolved #1"]
     );
     // After two hours it is another one.
-    world.poll_until(&web(), &event(2, 1199), 3000 + 7260);
-    world.poll(&web(), &event(3, 10_250));
-    world.run_until(10_300);
-    assert_eq!(world.told().last().unwrap(), "10275s team opened #2");
+    world.poll_until(&web(), &event(2, 1199), 3480 + 7260);
+    world.poll(&web(), &event(3, 10_730));
+    world.run_until(10_800);
+    assert_eq!(world.told().last().unwrap(), "10755s team opened #2");
 }
 
 #[test]
@@ -552,7 +553,7 @@ rules:
     world.poll_until(&web(), &event(1, 59), 600);
     world.poll(&web(), &event(2, 599));
     world.poll_until(&web(), &event(2, 599), 3000);
-    assert_eq!(world.told(), ["60s team opened #1", "1200s team reopened #1"]);
+    assert_eq!(world.told(), ["60s team opened #1", "1680s team reopened #1"]);
 }
 
 #[test]

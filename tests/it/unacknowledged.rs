@@ -145,7 +145,7 @@ fn who_was_called_before_it_reopened_hears_nothing_of_an_episode_that_somebody_t
     failing(&mut world, 2640, 4000);
     quiet(&mut world, 3960, 7000);
     let again = world.told().split_off(before);
-    assert_eq!(again, ["2460s team reopened #1", "5760s team resolved #1"]);
+    assert_eq!(again, ["2460s team reopened #1", "6840s team resolved #1"]);
 }
 
 #[test]

@@ -53,12 +53,20 @@ pub enum Trouble {
     NoLoadBalancer,
     /// A certificate is not issued.
     NoCertificate,
+    /// A run of a cron job failed.
+    RunFailed,
 }
 
 impl Trouble {
     /// Whether it is one of a node.
     pub(crate) fn is_of_a_node(self) -> bool {
         matches!(self, Self::NodeAway | Self::DiskPressure | Self::MemoryPressure | Self::PidPressure)
+    }
+
+    /// Whether it goes on when its object is deleted: failed runs of a cron job are deleted sooner or later, and only the
+    /// next run tells how the cron job is.
+    pub(crate) fn outlives_its_object(self) -> bool {
+        self == Self::RunFailed
     }
 }
 
@@ -91,6 +99,8 @@ pub enum Of {
     Object,
     /// That of every object of its workload.
     Workload,
+    /// That of the runs of its job: the jobs, and their pods.
+    Runs,
     /// That of the node it is about, and of what ran there.
     Node,
 }
@@ -147,7 +157,12 @@ pub fn of(event: &Event<'_>) -> Option<Report> {
         "ProvisioningFailed" | "FailedBinding" => silent(Trouble::Unprovisioned, Some(KUBELET)),
         "VolumeResizeFailed" | "FileSystemResizeFailed" => silent(Trouble::Unresized, Some(KUBELET)),
         "Evicted" | "Preempted" | "Preempting" if kind == "Pod" => silent(Trouble::Evicted, None),
-        "BackoffLimitExceeded" | "DeadlineExceeded" | "JobFailed" if kind == "Job" => silent(Trouble::JobFailed, None),
+        "BackoffLimitExceeded" | "DeadlineExceeded" | "JobFailed" if kind == "Job" => {
+            match workload::is_a_scheduled_run(&event.obj_name) {
+                true => report(Trouble::RunFailed, None),
+                false => silent(Trouble::JobFailed, None),
+            }
+        }
         "MissSchedule" | "TooManyMissedTimes" | "FailedNeedsStart" => silent(Trouble::ScheduleMissed, None),
         "FailedGetScale" | "FailedRescale" => silent(Trouble::NoMetrics, Some(KUBELET)),
         _ if kind == "HorizontalPodAutoscaler" && reason.starts_with("Failed") => {
@@ -172,6 +187,17 @@ const CERTIFICATES: [&str; 6] = ["Certificate", "CertificateRequest", "Challenge
 /// Troubles that are over for a pod whose image is being pulled.
 const BEFORE_IMAGE: &[Trouble] = &[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox];
 
+/// Troubles that are over for a job of which a later run has completed.
+const OF_RUNS: &[Trouble] = &[
+    Trouble::JobFailed,
+    Trouble::RunFailed,
+    Trouble::Unscheduled,
+    Trouble::Unmounted,
+    Trouble::NoSandbox,
+    Trouble::NoImage,
+    Trouble::NotStarted,
+];
+
 /// Whether a controller writes it, again at each of its attempts.
 fn controller(event: &Event<'_>) -> bool {
     let kinds = ["CronJob", "DaemonSet", "Deployment", "Endpoints", "Job", "ReplicaSet", "Service", "StatefulSet"];
@@ -182,6 +208,7 @@ fn controller(event: &Event<'_>) -> bool {
 pub fn ended_by(event: &Event<'_>) -> Option<End> {
     let object = |troubles| Some(End { troubles, of: Of::Object, same_kind: true });
     let workload = |troubles| Some(End { troubles, of: Of::Workload, same_kind: false });
+    let runs = Some(End { troubles: OF_RUNS, of: Of::Runs, same_kind: false });
     let message = event.message.as_ref();
     match event.reason.trim() {
         "NodeReady" | "RemovingNode" | "DeletingNode" => {
@@ -209,8 +236,8 @@ pub fn ended_by(event: &Event<'_>) -> Option<End> {
         }
         "ProvisioningSucceeded" => object(&[Trouble::Unprovisioned]),
         "VolumeResizeSuccessful" | "FileSystemResizeSuccessful" => object(&[Trouble::Unresized]),
-        "Completed" => workload(&[Trouble::JobFailed]),
-        "SawCompletedJob" if message.contains("Complete") => workload(&[Trouble::JobFailed]),
+        "Completed" => runs,
+        "SawCompletedJob" if message.contains("Complete") => runs,
         "SuccessfulRescale" => object(&[Trouble::NoMetrics]),
         "EnsuredLoadBalancer" | "UpdatedLoadBalancer" => object(&[Trouble::NoLoadBalancer]),
         "Issuing" if message.contains("successfully issued") => workload(&[Trouble::NoCertificate]),
@@ -231,7 +258,7 @@ pub(crate) fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
     let Some(report) = of(event) else { return false };
     let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
     let same = end.obj_type.trim() == kind && end.obj_name.trim() == name;
-    if deleted(end).is_some_and(|gone| gone.is(kind, name)) {
+    if deleted(end).is_some_and(|gone| gone.is(kind, name)) && !report.trouble.outlives_its_object() {
         return end.last_seen >= event.last_seen;
     }
     let Some(by) = ended_by(end).filter(|by| by.troubles.contains(&report.trouble)) else { return false };
@@ -241,6 +268,10 @@ pub(crate) fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
         Of::Workload => {
             let of = |event: &Event<'_>| workload::of(&event.obj_type, &event.obj_name).to_owned();
             of(end) == of(event) && (!by.same_kind || end.obj_type == event.obj_type) && end.last_seen > event.last_seen
+        }
+        Of::Runs => {
+            let of = |event: &Event<'_>| workload::of(&event.obj_type, &event.obj_name).to_owned();
+            workload::is_of_a_job(kind, name) && of(end) == of(event) && end.last_seen > event.last_seen
         }
         Of::Node => (same || kind != "Node") && end.last_seen >= event.last_seen,
     }
@@ -325,7 +356,7 @@ pub(crate) fn family<'e>(event: &'e Event<'_>) -> &'e str {
         Some(Trouble::NotCreated) => "create",
         Some(Trouble::Unprovisioned | Trouble::Unresized) => "start",
         Some(Trouble::Evicted) => "evicted",
-        Some(Trouble::JobFailed | Trouble::ScheduleMissed) => "job",
+        Some(Trouble::JobFailed | Trouble::RunFailed | Trouble::ScheduleMissed) => "job",
         Some(Trouble::NoMetrics) => "metrics",
         Some(Trouble::NotScaledUp) => "scale",
         Some(Trouble::NoLoadBalancer) => "balancer",

@@ -63,6 +63,18 @@ fn request(name: &str) -> Option<&str> {
     dashed(name, 1..=4, is_digit).or_else(|| dashed(name, 5..=5, is_random))
 }
 
+/// Whether a job's name ends in the number that a cron job gives to each of its runs: the minutes or seconds of its
+/// schedule, eight to ten digits.
+pub fn is_a_scheduled_run(job: &str) -> bool {
+    dashed(job.trim(), 8..=10, is_digit).is_some()
+}
+
+/// Whether an object is a job, or a pod of a cron job's run.
+pub(crate) fn is_of_a_job(obj_type: &str, obj_name: &str) -> bool {
+    let is_of_a_run = || dashed(obj_name.trim(), 5..=5, is_lower_alnum).is_some_and(is_a_scheduled_run);
+    obj_type == "Job" || obj_type == "Pod" && is_of_a_run()
+}
+
 /// Whether a pod's name has the hash of a template: then a deployment made the pod, and people named the deployment.
 pub(crate) fn is_of_a_template(obj_name: &str) -> bool {
     dashed(obj_name.trim(), 5..=5, is_random).and_then(|rest| dashed(rest, 6..=10, is_hash)).is_some()

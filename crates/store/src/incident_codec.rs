@@ -57,6 +57,7 @@ pub(crate) mod tests {
     use super::*;
     use podbell_core::event::Target;
     use podbell_core::incident::notification_state::{Next, NotificationState};
+    use podbell_core::incident::rhythm::Rhythm;
     use podbell_core::incident::standing::Signs;
     use podbell_core::incident::{Details, Phase, Sighting, Topic};
     use podbell_core::notice::{LastNotified, Newest, ReasonCount};
@@ -116,6 +117,7 @@ pub(crate) mod tests {
             affected: 0,
             unacknowledged: None,
             follows: None,
+            rhythm: Rhythm::default(),
         }
     }
 

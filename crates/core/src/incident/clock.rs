@@ -37,6 +37,7 @@ impl Incident {
             affected: _,
             unacknowledged,
             follows,
+            rhythm: _,
         } = self;
         if let Phase::Resolved { at } = phase {
             at.carry(by);

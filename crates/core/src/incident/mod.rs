@@ -10,6 +10,7 @@ pub mod hold;
 pub mod notification_state;
 pub(crate) mod packed;
 mod quote;
+pub mod rhythm;
 pub mod standing;
 pub mod story;
 pub mod unacknowledged;
@@ -34,6 +35,7 @@ pub use details::{Details, Sighting, Topic, object_key};
 use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, OBJECT_MEMORY, clipped, newest};
 use notification_state::NotificationState;
 use packed::Packed;
+use rhythm::Rhythm;
 use standing::{EndedBy, Shows, Signs};
 use unacknowledged::Unacknowledged;
 use window::{Gathered, Happened, Occurrences, Run};
@@ -129,6 +131,9 @@ pub struct Incident {
     /// The rollout of its workload that it opened soon after, and how soon.
     #[serde(default)]
     pub follows: Option<(Duration, Rollout)>,
+    /// How long its trouble has paused so far.
+    #[serde(default)]
+    pub rhythm: Rhythm,
 }
 
 /// A change that is about to join an incident.
@@ -198,6 +203,7 @@ impl Incident {
             affected: 0,
             unacknowledged: None,
             follows: None,
+            rhythm: Rhythm::default(),
         }
     }
 
@@ -262,6 +268,7 @@ impl Incident {
         let at = if joining.late { joining.times.last } else { now };
         (self.occurrences, self.older, self.first_seen) = (0, 0, joining.event.first_seen);
         (self.first_at, self.last_at) = (at, at);
+        self.rhythm = Rhythm::default();
         self.recent.clear();
         self.runs.clear();
         self.details.change(|details| {
@@ -421,6 +428,7 @@ impl Incident {
 
     fn record(&mut self, joining: &Joining<'_>, now: Time) {
         let event = joining.event;
+        self.note_rhythm(joining);
         self.occurrences = self.occurrences.saturating_add(joining.new);
         if self.details.change(|details| details.record(joining, now)) {
             self.older = self.older.saturating_add(event.count.saturating_sub(joining.new));

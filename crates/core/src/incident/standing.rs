@@ -24,8 +24,9 @@ const LOST: Duration = Duration::from_secs(4 * 3600);
 const CAME_BACK: Duration = Duration::from_secs(330);
 /// How long nothing may follow a controller's success: slightly longer than its longest back-off.
 const CONTROLLER_SETTLED: Duration = Duration::from_secs(1030);
-/// The same as `LOST`, for a trouble that is reported once only.
-const LOST_ONCE: Duration = Duration::from_secs(24 * 3600);
+/// The same as `LOST`, for a trouble that is reported once only. Longer than a day: a cron job that fails once a day is
+/// heard of before that.
+const LOST_ONCE: Duration = Duration::from_secs(26 * 3600);
 
 /// A trouble of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,9 +139,11 @@ impl Incident {
         [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
     }
 
-    /// When it is over if its workloads are ready since then: nothing stands any more, whatever events say.
+    /// When it is over if its workloads are ready since then: nothing stands any more, whatever events say. What came back
+    /// after such an end is over once it could have come back again.
     pub(crate) fn recovers_at(&self, rule: &RuleSettings, ready_since: Time) -> Time {
-        ready_since.max(self.last_sign).plus(self.doubled(rule.recovered_after))
+        let recovered = ready_since.max(self.last_sign).plus(self.doubled(rule.recovered_after));
+        recovered.max(self.last_sign.plus(self.rhythm.least_recovery()))
     }
 
     /// Whether it was kept open because its workloads were not ready.
@@ -172,14 +175,14 @@ impl Incident {
         self.ended_by.as_ref().filter(|end| standing == 0 && silent.is_none_or(|silent| silent <= end.at))
     }
 
-    /// The silence that ends it: not shorter than its slowest reporter may keep, unless the rule wants silence alone.
-    /// Each reopening doubles the rule's `resolve_after`, up to 4 h.
+    /// The silence that ends it: not shorter than its slowest reporter may keep or its trouble has paused before, unless
+    /// the rule wants silence alone. Each reopening doubles the rule's `resolve_after`, up to 4 h.
     pub(crate) fn silence(&self, rule: &RuleSettings) -> Duration {
-        let slowest = match rule.until {
-            Until::Event => Duration::from_secs(self.slowest.into()),
+        let known = match rule.until {
+            Until::Event => Duration::from_secs(self.slowest.into()).max(self.rhythm.least_silence()),
             Until::Silence => Duration::ZERO,
         };
-        self.doubled(rule.resolve_after).max(slowest)
+        self.doubled(rule.resolve_after).max(known)
     }
 
     fn doubled(&self, span: Duration) -> Duration {
@@ -210,6 +213,9 @@ impl Incident {
             Of::Workload => key
                 .split_once('/')
                 .is_some_and(|(other, name)| workload::of(other, name) == of && (!end.same_kind || other == kind)),
+            Of::Runs => key
+                .split_once('/')
+                .is_some_and(|(other, name)| workload::is_of_a_job(other, name) && workload::of(other, name) == of),
             // Which node a pod was on is not known: its trouble ends with the first node that is back.
             Of::Node => key == object || (one.trouble == Trouble::NodeAway && !key.starts_with("Node/")),
         };
@@ -227,7 +233,7 @@ impl Incident {
         let (kind, name) = gone.object();
         let by = EndedBy { reason: String::new(), obj_type: kind.to_owned(), obj_name: name.to_owned(), at: now };
         let is = |key: &str| key.split_once('/').is_some_and(|(kind, name)| gone.is(kind, name));
-        self.end_those(|key, _| is(key), by, now)
+        self.end_those(|key, one| is(key) && !one.trouble.outlives_its_object(), by, now)
     }
 
     /// The incident is over by other means: ends each standing trouble at its newest occurrence, so that only what

@@ -209,14 +209,14 @@ fn news(destination: &DestinationState, next: &Next, after: usize, now: Time) ->
     if digest_at <= now { digest() } else { Some(Plan::Wait(Some(digest_at))) }
 }
 
-/// The plan for ends, which come after all news. More than a few within a minute share a message, and such messages
-/// become rarer.
+/// The plan for ends, which come after all news. Those that wait together share a message. More than a few within a minute
+/// wait for each other, and such messages become rarer.
 fn ends(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
     let (storm, due) = (&destination.health.storm, &destination.due);
     let waiting = due.count(Class::End);
     let told = lately(&storm.ends, now).count();
     if waiting + told <= after && !storm.is_on(0, after, now) {
-        return None;
+        return (waiting > 1).then(|| Plan::Digest(due.all_ready()));
     }
     let mut all: Vec<Time> = lately(&storm.messages, now).chain(lately(&storm.ends, now)).collect();
     all.sort_unstable();

@@ -50,7 +50,7 @@ pub(super) const RESOLVE_AFTER: Key<AtLeast> = Key::with_default(
     "resolve_after",
     AtLeast(SECOND),
     "15m",
-    "Observed silence that ends what no event ends, never shorter than a slow reporter's own interval; doubled by each reopening, up to 4 h.",
+    "Observed silence that ends what no event ends, never shorter than a slow reporter's own interval or twice the longest pause of the incident so far; doubled by each reopening, up to 4 h.",
 );
 pub(super) const RECOVERED_AFTER: Key<AtLeast> = Key::with_default(
     "recovered_after",

@@ -1,16 +1,29 @@
-//! The signal of a job that failed.
+//! The signals of a job: that it failed, or that a run of a cron job completed, which ends what earlier runs began. The
+//! word of the latter is that of the controller's event.
 
-use super::{Conditioned, Signal, StateSignal};
+use super::{Condition, Conditioned, Signal, StateSignal};
 use podbell_core::event::Level;
+use podbell_core::workload;
 
 /// The signals of a job.
 pub(in super::super) fn of_job(text: &str) -> Vec<StateSignal> {
-    serde_json::from_str(text).ok().and_then(|job| failed(&job)).into_iter().collect()
+    let job: Option<Conditioned> = serde_json::from_str(text).ok();
+    job.and_then(|job| failed(&job).or_else(|| completed(&job))).into_iter().collect()
+}
+
+fn condition<'a>(job: &'a Conditioned, kind: &str) -> Option<&'a Condition> {
+    job.status.conditions.iter().flatten().find(|one| one.r#type == kind && one.status == "True")
+}
+
+fn completed(job: &Conditioned) -> Option<StateSignal> {
+    let (namespace, name) = (job.metadata.namespace.as_str(), job.metadata.name.as_str());
+    let at = condition(job, "Complete").filter(|_| workload::is_a_scheduled_run(name))?.changed_at()?;
+    let (level, reason, message) = (Level::Normal, "Completed", "Job completed".to_owned());
+    Some(Signal { level, kind: "Job", namespace, name, node: "", reason, message, at }.now())
 }
 
 fn failed(job: &Conditioned) -> Option<StateSignal> {
-    let mut conditions = job.status.conditions.iter().flatten();
-    let failed = conditions.find(|one| one.r#type == "Failed" && one.status == "True")?;
+    let failed = condition(job, "Failed")?;
     let at = failed.changed_at()?;
     let words = failed.message.as_deref().filter(|message| !message.is_empty()).unwrap_or("the job failed");
     let reason = failed.reason.as_deref().filter(|reason| !reason.is_empty());
@@ -27,10 +40,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_that_failed_is_a_signal_in_its_controllers_words() {
-        let job = |condition: &str, status: &str| {
+    fn a_job_that_failed_is_a_signal_in_its_controllers_words_and_so_is_a_run_that_completed() {
+        let named = |name: &str, condition: &str, status: &str| {
             json!({
-                "metadata": {"name": "report-28391234", "namespace": "batch"},
+                "metadata": {"name": name, "namespace": "batch"},
                 "spec": {"selector": {"matchLabels": {"a": "b"}}},
                 "status": {"conditions": [{
                     "type": condition, "status": status, "reason": "BackoffLimitExceeded",
@@ -39,10 +52,14 @@ mod tests {
             })
             .to_string()
         };
+        let job = |condition: &str, status: &str| named("report-28391234", condition, status);
         let failed = of_job(&job("Failed", "True"));
         assert_eq!(failed[0].event.event.message, "Job has reached the specified backoff limit (BackoffLimitExceeded)");
         assert_eq!((&*failed[0].event.event.reason, &*failed[0].event.event.obj_type), ("JobFailed", "Job"));
-        assert!(of_job(&job("Failed", "False")).is_empty() && of_job(&job("Complete", "True")).is_empty());
+        assert!(of_job(&job("Failed", "False")).is_empty() && of_job(&job("Complete", "False")).is_empty());
+        let completed = of_job(&job("Complete", "True"));
+        assert_eq!((&*completed[0].event.event.reason, completed[0].event.event.level), ("Completed", Level::Normal));
+        assert!(of_job(&named("migrate", "Complete", "True")).is_empty(), "a job that runs once");
         assert!(of_job("{}").is_empty());
     }
 }
