@@ -257,3 +257,29 @@ fn a_node_under_two_hundred_pods_is_two_messages_at_most_in_its_first_minutes_an
         assert!(told.last().unwrap().ends_with("resolved #1"), "{told:?}");
     }
 }
+
+#[test]
+fn another_node_that_is_down_later_is_named_alone_with_what_it_affects() {
+    let mut world = world(RULES);
+    let pod =
+        |node, name: &str, second| on(node, warning(name, "NodeNotReady", "Node is not ready", 1, second, second));
+    let node = |name: &'static str, reason, second| Event { obj_name: name.into(), ..of_node(reason, second) };
+    let first = [node("n2", "NodeNotReady", 60), node("n2", "NodeReady", 600)];
+    let second = node("n1", "NodeNotReady", 1_260);
+    live(&mut world, 60, 1_560, &|now| {
+        let mut shown: Vec<_> = first.iter().filter(|event| event.last_seen <= at(now)).cloned().collect();
+        let mut pods = vec![pod("n2", "cache-6d4cf56db6-b8k2n", 60)];
+        if now >= 1_260 {
+            shown.push(second.clone());
+            pods.push(pod("n1", POD, 1_260));
+        }
+        (shown, pods)
+    });
+    assert_eq!(world.told(), ["180s team opened #1", "900s team resolved #1", "1395s team reopened #1"]);
+    let notice = world.last_notice();
+    let style = Style { language: Language::En, time_zone: jiff::tz::TimeZone::UTC, now: notice.made_at };
+    let message = compose(notice, &style);
+    let words = format!("{}\n{}", message.title, message.text());
+    assert!(words.contains("n1") && !words.contains("n2"), "{words}");
+    assert!(words.contains("shop/web") && !words.contains("cache"), "{words}");
+}

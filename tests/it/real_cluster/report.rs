@@ -68,7 +68,8 @@ struct Message<'a> {
     incident: u64,
     place: String,
     rule: &'a str,
-    reasons: String,
+    reasons: Vec<&'a str>,
+    nodes: Vec<&'a str>,
     text: &'a str,
     command: &'a str,
 }
@@ -83,23 +84,23 @@ impl<'a> Message<'a> {
             incident: incident["id"].as_u64()?,
             place: format!("{}/{}", word(&incident["namespace"]), word(&incident["workload"])),
             rule: word(&incident["rule"]["name"]),
-            reasons: incident["reasons"].to_string(),
+            reasons: incident["reasons"].as_array()?.iter().map(|one| word(&one["reason"])).collect(),
+            nodes: incident["object_names"].as_array()?.iter().filter_map(Value::as_str).collect(),
             text: word(&data["text"]),
             command: word(&incident["command"]),
         })
     }
 
-    /// The autoscaler and the rollout hit one workload.
+    /// The autoscaler and the rollout hit one workload; all nodes are one incident.
     fn is_of(&self, trouble: &Trouble) -> bool {
-        let metrics = self.reasons.contains("Metric");
-        let other = self.reasons.split(',').any(|reason| !reason.contains("Metric"));
-        self.place == trouble.place
-            && self.at >= trouble.made
-            && match trouble.name.as_str() {
-                "autoscaler" => metrics,
-                "rollout" => other,
-                _ => true,
-            }
+        let of_metrics = |reason: &&&str| reason.contains("Metric");
+        let here = match (trouble.name.as_str(), trouble.place.strip_prefix('/')) {
+            (_, Some(node)) => self.reasons.contains(&"NodeNotReady") && self.nodes.contains(&node),
+            ("autoscaler", _) => self.place == trouble.place && self.reasons.iter().any(|one| of_metrics(&one)),
+            ("rollout", _) => self.place == trouble.place && self.reasons.iter().any(|one| !of_metrics(&one)),
+            _ => self.place == trouble.place,
+        };
+        here && self.at >= trouble.made
     }
 }
 
@@ -118,12 +119,12 @@ fn row(messages: &[Message<'_>], trouble: &Trouble) -> Row {
     let (ends, news): (Vec<&&Message<'_>>, Vec<_>) = mine.iter().partition(|one| one.kind == "resolved");
     let first = news.first();
     let mut opened: BTreeMap<&str, usize> = BTreeMap::new();
-    for one in news.iter().filter(|one| one.kind == "opened") {
+    for one in news.iter().filter(|one| one.kind == "opened" && !trouble.place.starts_with('/')) {
         *opened.entry(one.rule).or_default() += 1;
     }
     let node_messages = messages.iter().filter(|one| {
         let near = first.is_some_and(|first| one.at >= first.at && seconds(first.at, one.at) < 300);
-        near && (one.place == trouble.place || one.place == "shop/cache")
+        near && (one.is_of(trouble) || one.place == "shop/cache")
     });
     let last_end = ends.last().filter(|end| trouble.mended.is_some_and(|mended| end.at >= mended));
     let begun_again = |end: &Message<'_>| news.iter().any(|one| one.incident == end.incident && one.at > end.at);
@@ -145,7 +146,7 @@ fn row(messages: &[Message<'_>], trouble: &Trouble) -> Row {
 /// Whether the node's own incident was told.
 pub fn told_of_node(told: &[(Time, Value)]) -> bool {
     let messages = told.iter().filter_map(|(at, body)| Message::read(*at, body));
-    messages.into_iter().any(|one| one.place == "/node-1" && one.kind == "opened")
+    messages.into_iter().any(|one| one.nodes.contains(&"node-1") && one.reasons.contains(&"NodeNotReady"))
 }
 
 /// The table of the documentation.
@@ -179,8 +180,9 @@ pub async fn backtest(folder: &Path) -> Value {
     serde_json::from_slice(&played.stdout).unwrap()
 }
 
-/// Whether a notice of a backtest opens an incident of the workload that a row is about.
+/// Whether a notice of a backtest opens an incident of the workload, or node, that a row is about.
 pub fn is_about(notice: &Value, row: &Row) -> bool {
     let word = |key: &str| notice[key].as_str().unwrap_or_default();
-    word("notice") == "opened" && format!("{}/{}", word("namespace"), word("workload")) == row.place
+    matches!(word("notice"), "opened" | "reopened")
+        && format!("{}/{}", word("namespace"), word("workload")) == row.place
 }

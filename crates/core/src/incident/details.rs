@@ -105,12 +105,16 @@ impl Details {
     /// Takes in a change. Returns whether its episode is new to the incident.
     pub(super) fn record(&mut self, joining: &Joining<'_>, now: Time) -> bool {
         let event = joining.event;
+        // No reason yet: nothing of the present trouble was quoted before.
+        let begins = if joining.open { self.current.is_empty() } else { self.gathered.is_empty() };
+        if begins {
+            // What suffered from an earlier one does not suffer from this one.
+            self.affected = Affected::default();
+        }
         self.record_object(event, joining, now);
         self.record_place(event, joining, now);
         let reason = clipped(event.reason.trim(), 200);
         let reasons = if joining.open { &mut self.current } else { &mut self.gathered };
-        // No reason yet: nothing of the present trouble was quoted before.
-        let begins = reasons.is_empty();
         if reasons.len() < MOST_REASONS && !reasons.contains(&reason) && !joining.over {
             reasons.push(reason.clone());
         }

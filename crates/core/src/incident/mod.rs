@@ -29,7 +29,7 @@ use super::rollout::Rollout;
 use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::series::EpisodeKey;
 use super::time::Time;
-use affected::Affected;
+
 pub(crate) use affected::Relief;
 pub use details::{Details, Sighting, Topic, object_key};
 use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, OBJECT_MEMORY, clipped, newest};
@@ -336,10 +336,6 @@ impl Incident {
         self.phase = Phase::Resolved { at };
         self.unacknowledged = None;
         self.end_all();
-        if self.affected > 0 {
-            self.affected = 0;
-            self.details.change(|details| details.affected = Affected::default());
-        }
     }
 
     /// Notes how its newest failed pod is.

@@ -76,12 +76,18 @@ impl Incident {
 
     /// How many objects a story counts. Pods that suffer from their node are told by workload.
     fn objects_for_people(&self, counts: impl Fn(&Sighting) -> bool) -> u64 {
-        let objects = self.details.objects.iter().filter(|(key, seen)| counts(seen) && self.is_named(key));
-        (objects.count() as u64).max(1)
+        (self.named_objects().filter(|(_, seen)| counts(seen)).count() as u64).max(1)
     }
 
-    fn is_named(&self, object_key: &str) -> bool {
-        self.affected == 0 || !object_key.starts_with("Pod/")
+    /// The objects that people are told of: not the pods that suffer from a node, and while nodes are in trouble, not
+    /// those that are well again since it last resolved.
+    fn named_objects(&self) -> impl Iterator<Item = (&str, &Sighting)> {
+        let is_node = |key: &str| key.starts_with("Node/");
+        let stands = |seen: &Sighting| seen.standing.iter().any(|one| one.ended.is_none());
+        let nodes_stand = self.details.objects.iter().any(|(key, seen)| is_node(key) && stands(seen));
+        self.details.objects.iter().map(|(key, seen)| (&**key, seen)).filter(move |(key, seen)| {
+            (self.affected == 0 || !key.starts_with("Pod/")) && (!nodes_stand || !is_node(key) || stands(seen))
+        })
     }
 
     /// Since when nothing has been wrong.
@@ -107,7 +113,7 @@ impl Incident {
     /// show them say nothing.
     fn nodes_for_people(&self) -> Option<String> {
         let wide = self.group.iter().all(|(field, _)| matches!(field, Field::Source | Field::Cluster | Field::ObjType));
-        let mut nodes: Vec<_> = self.details.objects.iter().filter(|(key, _)| key.starts_with("Node/")).collect();
+        let mut nodes: Vec<_> = self.named_objects().filter(|(key, _)| key.starts_with("Node/")).collect();
         if !wide || nodes.is_empty() {
             return None;
         }
@@ -144,7 +150,7 @@ impl Incident {
     }
 
     fn newest_objects(&self) -> Vec<String> {
-        let mut objects: Vec<_> = self.details.objects.iter().filter(|(key, _)| self.is_named(key)).collect();
+        let mut objects: Vec<_> = self.named_objects().collect();
         objects.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
         objects.into_iter().take(MOST_NAMES).map(|(key, _)| name_of(key).to_owned()).collect()
     }
