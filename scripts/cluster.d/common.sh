@@ -20,7 +20,7 @@ registry=registry.example.com
 
 # Not `ip netns exec`: that mounts a fresh /sys without cgroups.
 inside() { nsenter --net="/run/netns/$netns" "$@"; }
-kubectl() { inside "$(built kubectl)" --kubeconfig "$conf/admin.kubeconfig" "$@"; }
+kubectl() { inside "$(built kubectl)" --kubeconfig "$conf/admin.kubeconfig" --cache-dir "$top/kubectl" "$@"; }
 ctr() { command ctr --address "$sockets/containerd.sock" --namespace k8s.io "$@"; }
 
 # start NAME COMMAND...: in the background, inside of the namespace.

@@ -3,6 +3,19 @@
 # What the kubelet changes for the whole machine; `down` sets it back.
 kernel_settings=(vm.overcommit_memory kernel.panic kernel.panic_on_oops)
 
+# Where containerd, its plugins and the kubelet write whatever they are told. In the node's mount namespace other folders are
+# there, and network namespaces of pods stay out of the machine's list. The folders themselves must exist.
+node_folders=(/run/netns /run/containerd /var/lib/cni /var/lib/kubelet /var/log/pods /var/log/containers /usr/libexec/kubernetes)
+
+make_node_folders() {
+  local folder
+  for folder in "${node_folders[@]}"; do
+    [[ -d $folder ]] && continue
+    mkdir "$folder"
+    echo "$folder" >>"$conf/made-folders"
+  done
+}
+
 mount_disk() {
   mountpoint -q "$disk" && return
   truncate -s 8G "$top/disk.img"
@@ -73,13 +86,17 @@ start_containerd() {
   mkdir -p "$disk/kubelet" "$disk/containerd"
   write_node_configuration
   start registry python3 "$here/cluster.d/registry.py"
-  start containerd containerd --config "$conf/containerd.toml"
+  make_node_folders
+  start containerd unshare --mount --propagation private "$here/cluster.d/private-mounts" "$top/node" "${node_folders[@]}" -- \
+    containerd --config "$conf/containerd.toml"
   wait_for containerd 30 ctr version
 }
 
 start_kubelet() {
   [[ -e $conf/kernel-settings ]] || sysctl "${kernel_settings[@]}" >"$conf/kernel-settings"
-  start kubelet "$(built kubelet)" --config="$conf/kubelet.yaml" --kubeconfig="$conf/node-1.kubeconfig" --hostname-override=node-1 \
+  # Among containerd's mounts: each sees the volumes of the other.
+  runs containerd || fail "containerd does not run: see $logs"
+  start kubelet nsenter --mount="/proc/$pid/ns/mnt" "$(built kubelet)" --config="$conf/kubelet.yaml" --kubeconfig="$conf/node-1.kubeconfig" --hostname-override=node-1 \
     --node-ip="$node_ip" --container-runtime=remote --container-runtime-endpoint="unix://$sockets/containerd.sock" \
     --root-dir="$disk/kubelet" --cert-dir="$conf" --v=2
 }
@@ -107,6 +124,7 @@ stop_node() {
   # Shims outlive containerd, so that containers do.
   pkill -KILL -f "containerd-shim.*$sockets/containerd.sock" || true
   awk -v top="$top/" 'index($2, top) == 1 {print $2}' /proc/mounts | sort -r | while read -r path; do umount -l "$path"; done
+  if [[ -e $conf/made-folders ]]; then xargs rmdir --ignore-fail-on-non-empty <"$conf/made-folders"; fi
   [[ ! -e $conf/kernel-settings ]] || sysctl -qp "$conf/kernel-settings"
   # The innermost groups first. v1 has a tree for each controller.
   find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} + 2>/dev/null || true
