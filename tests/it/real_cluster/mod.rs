@@ -137,7 +137,8 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
     played.mend("node", clock::now());
     cluster(&["mend", "node"]).await;
     let over = |row: &Row| row.trouble != "node" || row.ended_after.is_some();
-    let node_over = in_time(480, || PATHS.iter().all(|path| watchers.rows(path, &played).iter().all(over))).await;
+    // Nodes are one incident: what comes back must be quiet for twice as long.
+    let node_over = in_time(720, || PATHS.iter().all(|path| watchers.rows(path, &played).iter().all(over))).await;
 
     drop(recorder);
     let rows: Vec<(&str, Vec<Row>)> = PATHS.iter().map(|path| (*path, watchers.rows(path, &played))).collect();
