@@ -5,6 +5,7 @@
 mod api;
 mod architecture;
 mod backtests;
+mod backup;
 mod causes;
 mod check;
 mod check_doubts;
