@@ -158,6 +158,8 @@ pub struct Totals {
     pub delivered: u64,
     /// Requests whose message did not arrive.
     pub undelivered: u64,
+    /// Deliveries that were given up.
+    pub given_up: u64,
     /// Commits.
     pub commits: u64,
     /// Commits that failed.

@@ -86,5 +86,6 @@ mod unacknowledged;
 #[cfg(feature = "outside")]
 mod vendor_clients;
 mod watched;
+mod watching;
 mod wecom_app;
 mod wecom_bot;
