@@ -18,6 +18,8 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(30);
 pub struct SourceHealth {
     /// Its name.
     pub name: String,
+    /// Whether anything of it was ever read.
+    pub read: bool,
     /// Watched services.
     pub targets: u64,
     /// Of those, unreadable ones.
@@ -178,6 +180,14 @@ pub fn count(engine: &Engine) -> Counted {
                     counted.sources.push(SourceHealth { name: name.to_string(), last_good, ..SourceHealth::default() })
                 }
             }
+        }
+        for name in engine.sources() {
+            if counted.sources.iter().all(|source| source.name != *name) {
+                counted.sources.push(SourceHealth { name: name.to_owned(), ..SourceHealth::default() });
+            }
+        }
+        for source in &mut counted.sources {
+            source.read = source.last_good.is_some() || state.source(&source.name).is_some();
         }
     }
     counted

@@ -411,6 +411,11 @@ impl Engine {
         self.memory.as_ref().map(|memory| &memory.outbox)
     }
 
+    /// The names of the configured sources.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.setup.sources.keys().map(|name| &**name)
+    }
+
     /// Counts since the start.
     pub fn totals(&self) -> Totals {
         self.totals

@@ -72,9 +72,10 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
 
 fn sources(registry: &mut Registry, snapshot: &Snapshot) {
     type Gauges = Family<SourceLabel, Gauge>;
-    let (targets, failing, unusable, read) = <(Gauges, Gauges, Gauges, Gauges)>::default();
+    let (known, targets, failing, unusable, read) = <(Gauges, Gauges, Gauges, Gauges, Gauges)>::default();
     for source in &snapshot.sources {
         let label = SourceLabel { source: source.name.clone() };
+        known.get_or_create(&label).set(i64::from(source.read));
         targets.get_or_create(&label).set(signed(source.targets));
         failing.get_or_create(&label).set(signed(source.failing));
         unusable.get_or_create(&label).set(signed(source.unusable));
@@ -82,6 +83,7 @@ fn sources(registry: &mut Registry, snapshot: &Snapshot) {
             read.get_or_create(&label).set(last.seconds());
         }
     }
+    registry.register("source_read", "1 once anything of a source was read, 0 before", known);
     registry.register("targets", "Watched services", targets);
     registry.register("failing_targets", "Services that cannot be read", failing);
     registry.register("unusable_entries", "Entries of lists that cannot be understood now", unusable);

@@ -12,7 +12,7 @@ use podbell_core::mute::Muted;
 use podbell_core::notice::StoreFate;
 use podbell_core::scope::Scope;
 use podbell_core::user_action::{Act, ActionResult};
-use podbell_store::sqlite::{Store, check_all_pages};
+use podbell_store::sqlite::{Store, check_all_pages, mark_damaged};
 use podbell_store::{Existing, Location};
 use rusqlite::Connection;
 
@@ -101,6 +101,25 @@ fn a_restored_backup_keeps_incidents_and_mutes_tells_what_came_since_and_uses_no
         assert_eq!(fates.len(), crate::store_files::fates(&world).len());
         assert!(open(&mut world).iter().all(|id| *id < 2010), "numbers are left out once");
     }
+}
+
+#[test]
+fn a_backup_of_the_very_commit_at_which_a_store_was_found_damaged_is_a_backup() {
+    let mut world = World::new(spec());
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    trouble(&mut world, 0..2);
+    let copy = beside(&world.store_path(), "-backup");
+    back_up(&world, &copy);
+    let before = open(&mut world);
+    world.kill();
+    mark_damaged(&world.store_path(), "page 7 is no page");
+    put_back(&copy, &world.store_path());
+    world.start();
+    // No commit is missing, so that there is nothing to tell.
+    trouble(&mut world, 2..3);
+    assert_eq!(fates(&world), Vec::<StoreFate>::new());
+    assert!(before.len() == 2 && before.iter().all(|id| open(&mut world).contains(id)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

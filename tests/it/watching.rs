@@ -91,6 +91,19 @@ async fn a_refused_rule_file_is_a_number_until_it_is_good_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_was_never_read_has_a_number_too() {
+    let site = Site::quick(&crate::support::receiver::nobody().await, "http://127.0.0.1:9/");
+    let mut running = site.run().await;
+    running.reaches("podbell_source_read{source=\"prod\"}", |read| read == 0).await;
+    assert!(running.process.stop().await.success());
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let site = Site::quick(&emulator.endpoint(), "http://127.0.0.1:9/");
+    let mut running = site.run().await;
+    running.reaches("podbell_source_read{source=\"prod\"}", |read| read == 1).await;
+    assert!(running.process.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_are_named_by_the_conventions_of_openmetrics() {
     let emulator = emulator(ONE_EVENT, 1, None).await;
     let site = Site::quick(&emulator.endpoint(), "http://127.0.0.1:9/");

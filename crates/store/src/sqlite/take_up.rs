@@ -153,8 +153,10 @@ fn examine(
 /// find all damage, so the commit number decides, too: a store at the commit at which it was found damaged is still the
 /// same one.
 fn is_a_backup(path: &Path, stamp: &Stamp, wrong: &Wrong) -> bool {
-    let older =
-        |peek: Peek| peek.uuid != stamp.uuid || (peek.commit < stamp.commit && wrong.commit != Some(peek.commit));
+    let older = |peek: Peek| {
+        let other = peek.uuid != stamp.uuid || peek.backup.is_some();
+        other || (peek.commit < stamp.commit && wrong.commit != Some(peek.commit))
+    };
     peek(path).ok().flatten().is_some_and(older) && check_all_pages(path).is_ok()
 }
 
