@@ -4,6 +4,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::histogram::Histogram;
+
 use crate::clock;
 use crate::engine::{Engine, Totals};
 use podbell_core::time::Time;
@@ -16,6 +18,8 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(30);
 pub struct SourceHealth {
     /// Its name.
     pub name: String,
+    /// Whether anything of it was ever read.
+    pub read: bool,
     /// Watched services.
     pub targets: u64,
     /// Of those, unreadable ones.
@@ -39,6 +43,8 @@ pub struct DestinationHealth {
     pub failures: u64,
     /// Whether it is paused.
     pub paused: bool,
+    /// When the oldest delivery became due that has not arrived.
+    pub oldest_waiting: Option<Time>,
 }
 
 /// The whole service in numbers.
@@ -50,6 +56,8 @@ pub struct Snapshot {
     pub incidents: u64,
     /// Episodes that are known.
     pub episodes: u64,
+    /// Rule files that are refused; podbell.yaml counts as one while its rules are.
+    pub refused_rule_files: u64,
     /// The sources.
     pub sources: Vec<SourceHealth>,
     /// The destinations.
@@ -57,10 +65,21 @@ pub struct Snapshot {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HealthStatus {
     inner: Mutex<Inner>,
     commits: tokio::sync::watch::Sender<u64>,
+    turns: Histogram,
+}
+
+/// The buckets of the time that turns take, in seconds.
+const TURN_BUCKETS: [f64; 11] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+impl Default for HealthStatus {
+    fn default() -> Self {
+        let (inner, commits) = Default::default();
+        Self { inner, commits, turns: Histogram::new(TURN_BUCKETS) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +103,16 @@ impl HealthStatus {
     /// Records the number of commits since the start, and wakes whoever waits for more.
     pub(crate) fn committed(&self, commits: u64) {
         self.commits.send_if_modified(|known| std::mem::replace(known, commits) != commits);
+    }
+
+    /// Records how long a turn took that committed something, from reading what it needs to the end of the commit.
+    pub(crate) fn turn_took(&self, time: Duration) {
+        self.turns.observe(time.as_secs_f64());
+    }
+
+    /// How long turns that committed something took, in seconds.
+    pub(crate) fn turns(&self) -> Histogram {
+        self.turns.clone()
     }
 
     /// The number of commits since the start; changes when there are more.
@@ -152,6 +181,14 @@ pub fn count(engine: &Engine) -> Counted {
                 }
             }
         }
+        for name in engine.sources() {
+            if counted.sources.iter().all(|source| source.name != *name) {
+                counted.sources.push(SourceHealth { name: name.to_owned(), ..SourceHealth::default() });
+            }
+        }
+        for source in &mut counted.sources {
+            source.read = source.last_good.is_some() || state.source(&source.name).is_some();
+        }
     }
     counted
 }
@@ -160,7 +197,15 @@ pub fn count(engine: &Engine) -> Counted {
 pub fn snapshot(engine: &Engine, counted: Counted) -> Snapshot {
     let Counted { incidents, sources } = counted;
     let episodes = engine.state().map_or(0, |state| state.episodes() as u64);
-    let mut snapshot = Snapshot { totals: engine.totals(), incidents, episodes, sources, ..Snapshot::default() };
+    let refused_rule_files = engine.state().map_or(0, |state| state.refused_rule_files().len() as u64);
+    let mut snapshot = Snapshot {
+        totals: engine.totals(),
+        incidents,
+        episodes,
+        refused_rule_files,
+        sources,
+        destinations: Vec::new(),
+    };
     let destinations = engine.outbox().into_iter().flat_map(|outbox| outbox.destinations());
     snapshot.destinations = destinations
         .map(|(name, state)| DestinationHealth {
@@ -169,6 +214,7 @@ pub fn snapshot(engine: &Engine, counted: Counted) -> Snapshot {
             open: state.sends.len() as u64,
             failures: u64::from(state.health.failures),
             paused: state.health.paused.is_some(),
+            oldest_waiting: state.oldest_waiting(),
         })
         .collect();
     snapshot

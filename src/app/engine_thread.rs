@@ -186,6 +186,7 @@ impl Turns {
             crash_point!("record.before");
         }
         let now = self.now();
+        let (begun, commits) = (clock::monotonic(), self.engine.totals().commits);
         let mut broken = None;
         match self.engine.turn(happened, now) {
             Ok(jobs) => {
@@ -208,6 +209,9 @@ impl Turns {
                 self.failing = true;
                 broken = Some(error).filter(StoreError::is_final);
             }
+        }
+        if self.engine.totals().commits > commits {
+            self.health.turn_took(begun.elapsed());
         }
         self.health.committed(self.engine.totals().commits);
         let over = |since: Option<Instant>, span| since.is_none_or(|since| since.elapsed() >= span);

@@ -2,6 +2,7 @@
 
 mod ask;
 mod backtest;
+mod backup;
 mod check;
 mod completions;
 mod demo;
@@ -74,6 +75,8 @@ enum Command {
     Completions(completions::Args),
     /// Send one message to a destination and say whether it arrived.
     SendTest(send_test::Args),
+    /// Write a verified copy of the store, while podbell runs.
+    Backup(backup::Args),
     /// See what is on its way and what was given up, and send it again.
     Outbox(outbox::Args),
     #[command(flatten)]
@@ -120,6 +123,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::SendTest(args) => send_test::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Outbox(args) => outbox::run(args),
         Command::Chat(command) => ask::run(command),
         Command::Emulate(args) => emulate::main(*args),

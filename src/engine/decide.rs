@@ -53,6 +53,7 @@ impl Engine {
                     }
                     Signal::Dead(destination, deliveries, why) => {
                         tracing::error!(destination = %destination, deliveries, why, "deliveries were given up; see podbell outbox list");
+                        turn.totals.given_up += deliveries;
                         Input::Dead { destination, deliveries: *deliveries, why }
                     }
                 };

@@ -158,6 +158,8 @@ pub struct Totals {
     pub delivered: u64,
     /// Requests whose message did not arrive.
     pub undelivered: u64,
+    /// Deliveries that were given up.
+    pub given_up: u64,
     /// Commits.
     pub commits: u64,
     /// Commits that failed.
@@ -407,6 +409,11 @@ impl Engine {
     /// The outbox; none while the store cannot be read.
     pub fn outbox(&self) -> Option<&Outbox> {
         self.memory.as_ref().map(|memory| &memory.outbox)
+    }
+
+    /// The names of the configured sources.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.setup.sources.keys().map(|name| &**name)
     }
 
     /// Counts since the start.

@@ -129,6 +129,15 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
+/// A number of bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib @ 1..10_240 => format!("{mib} MiB"),
+        mib => format!("{} GiB", mib >> 10),
+    }
+}
+
 /// `1 rule`, `2 rules`.
 pub(crate) fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }

@@ -5,7 +5,8 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 
 use crate::health::Snapshot;
 
@@ -19,12 +20,19 @@ struct DestinationLabel {
     destination: String,
 }
 
-/// The page of `/metrics`.
-pub(super) fn page(snapshot: &Snapshot) -> String {
-    let mut registry = Registry::with_prefix("podbell");
-    totals(&mut registry, snapshot);
-    sources(&mut registry, snapshot);
-    destinations(&mut registry, snapshot);
+/// The page of `/metrics`; `turns` is how long turns of the engine took.
+pub(super) fn page(snapshot: &Snapshot, turns: Histogram) -> String {
+    let mut registry = Registry::default();
+    if let Some(bytes) = resident_bytes() {
+        // The name that every Prometheus client gives it.
+        gauge(&mut registry, "process_resident_memory_bytes", "Memory that the process uses", bytes);
+    }
+    let own = registry.sub_registry_with_prefix("podbell");
+    totals(own, snapshot);
+    let help = "Turns of the engine that wrote something: reading what they need, deciding, committing";
+    own.register_with_unit("turn_duration", help, Unit::Seconds, turns);
+    sources(own, snapshot);
+    destinations(own, snapshot);
     let mut page = String::new();
     // Writing into a string cannot fail.
     let _ = encode(&mut page, &registry);
@@ -42,6 +50,7 @@ fn totals(registry: &mut Registry, snapshot: &Snapshot) {
         ("notices", "Notices made", totals.notices),
         ("sends_delivered", "Messages that arrived", totals.delivered),
         ("sends_failed", "Requests whose message did not arrive", totals.undelivered),
+        ("deliveries_given_up", "Deliveries that were given up", totals.given_up),
         ("commits", "Transactions of the store", totals.commits),
         ("failed_commits", "Transactions that the store did not take", totals.failed_commits),
     ];
@@ -51,6 +60,7 @@ fn totals(registry: &mut Registry, snapshot: &Snapshot) {
         registry.register(name, help, counter);
     }
     gauge(registry, "open_incidents", "Incidents that are open", snapshot.incidents);
+    gauge(registry, "refused_rule_files", "Rule files that are refused now", snapshot.refused_rule_files);
     gauge(registry, "known_episodes", "Episodes of series that are known", snapshot.episodes);
 }
 
@@ -62,9 +72,10 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
 
 fn sources(registry: &mut Registry, snapshot: &Snapshot) {
     type Gauges = Family<SourceLabel, Gauge>;
-    let (targets, failing, unusable, read) = <(Gauges, Gauges, Gauges, Gauges)>::default();
+    let (known, targets, failing, unusable, read) = <(Gauges, Gauges, Gauges, Gauges, Gauges)>::default();
     for source in &snapshot.sources {
         let label = SourceLabel { source: source.name.clone() };
+        known.get_or_create(&label).set(i64::from(source.read));
         targets.get_or_create(&label).set(signed(source.targets));
         failing.get_or_create(&label).set(signed(source.failing));
         unusable.get_or_create(&label).set(signed(source.unusable));
@@ -72,6 +83,7 @@ fn sources(registry: &mut Registry, snapshot: &Snapshot) {
             read.get_or_create(&label).set(last.seconds());
         }
     }
+    registry.register("source_read", "1 once anything of a source was read, 0 before", known);
     registry.register("targets", "Watched services", targets);
     registry.register("failing_targets", "Services that cannot be read", failing);
     registry.register("unusable_entries", "Entries of lists that cannot be understood now", unusable);
@@ -80,18 +92,30 @@ fn sources(registry: &mut Registry, snapshot: &Snapshot) {
 
 fn destinations(registry: &mut Registry, snapshot: &Snapshot) {
     type Gauges = Family<DestinationLabel, Gauge>;
-    let (due, open, failures, paused) = <(Gauges, Gauges, Gauges, Gauges)>::default();
+    let (due, open, failures, paused, oldest) = <(Gauges, Gauges, Gauges, Gauges, Gauges)>::default();
     for destination in &snapshot.destinations {
         let label = DestinationLabel { destination: destination.name.clone() };
         due.get_or_create(&label).set(signed(destination.due));
         open.get_or_create(&label).set(signed(destination.open));
         failures.get_or_create(&label).set(signed(destination.failures));
         paused.get_or_create(&label).set(i64::from(destination.paused));
+        if let Some(since) = destination.oldest_waiting {
+            oldest.get_or_create(&label).set(since.seconds());
+        }
     }
     registry.register("due_deliveries", "Deliveries that wait", due);
     registry.register("open_sends", "Requests that are not settled", open);
     registry.register("failures_in_a_row", "Failed requests since the last success", failures);
     registry.register("destination_paused", "1 while a destination is paused", paused);
+    let help = "Since when the oldest message waits that has not arrived";
+    registry.register("oldest_waiting_timestamp_seconds", help, oldest);
+}
+
+/// How much memory this process uses, if the system says.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 fn signed(value: u64) -> i64 {

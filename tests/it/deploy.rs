@@ -131,18 +131,28 @@ fn monitors(monitor: &Value, service: &Value) {
     assert_eq!(monitor["spec"]["endpoints"][0]["path"], "/metrics");
 }
 
+/// A PrometheusRule is one, too: it must hold what promtool accepts.
+fn alerts(object: &Value) {
+    assert_eq!(object["apiVersion"], "monitoring.coreos.com/v1");
+    assert_eq!(object["metadata"]["namespace"], "podbell");
+    let rules = std::fs::read_to_string(root().join("deploy/prometheus/podbell-rules.yaml")).unwrap();
+    assert_eq!(object["spec"], documents(&rules)[0]);
+}
+
 #[tokio::test]
 async fn every_manifest_is_taken_by_the_server_word_for_word() {
     let admin = server().await.admin();
     let mut kinds = Vec::new();
     for name in names("").into_iter().chain(names("optional/")) {
         for object in file(&name) {
-            if object["kind"] == "ServiceMonitor" {
-                monitors(&object, &file("service.yaml")[0]);
-                continue;
+            match object["kind"].as_str() {
+                Some("ServiceMonitor") => monitors(&object, &file("service.yaml")[0]),
+                Some("PrometheusRule") => alerts(&object),
+                _ => {
+                    accepted(&admin, &object).await;
+                    kinds.push(object["kind"].as_str().unwrap().to_owned());
+                }
             }
-            accepted(&admin, &object).await;
-            kinds.push(object["kind"].as_str().unwrap().to_owned());
         }
     }
     kinds.sort();
@@ -232,6 +242,7 @@ networkPolicy:
   extraIngress: [{from: [{podSelector: {}}], ports: [{port: 8080}]}]
   extraEgress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]
 serviceMonitor: {enabled: true, labels: {release: prometheus}}
+prometheusRule: {enabled: true, labels: {release: prometheus}}
 env: [{name: TEAM, value: shop}]
 extraVolumes: [{name: kubeconfigs, secret: {secretName: kubeconfigs}}]
 extraVolumeMounts: [{name: kubeconfigs, mountPath: /etc/kubeconfigs, readOnly: true}]
@@ -252,15 +263,17 @@ async fn what_the_chart_renders_without_a_network_is_taken_by_the_server_word_fo
     let (one, other) = (server.namespace().await, server.namespace().await);
     let some = format!("namespaces: [{one}, {other}]");
     let nothing = "serviceAccount: {create: false}\nrbac: {create: false}\nnetworkPolicy: {enabled: false}\nrules: {10-own.yaml: null}\nresources: {limits: null, requests: null}";
-    for (values, objects) in [("{}", 9), (&*some, 11), (nothing, 5), (EVERYTHING, 11), ("secret: {name: mine}", 9)] {
+    for (values, objects) in [("{}", 9), (&*some, 11), (nothing, 5), (EVERYTHING, 12), ("secret: {name: mine}", 9)] {
         let all = rendered(values).unwrap();
         let ids: Vec<String> = all.iter().map(id).collect();
         assert_eq!(all.len(), objects, "{values}: {ids:?}");
         for object in &all {
-            if object["kind"] == "ServiceMonitor" {
-                monitors(object, all.iter().find(|other| other["kind"] == "Service").unwrap());
-            } else {
-                accepted(&admin, object).await;
+            match object["kind"].as_str() {
+                Some("ServiceMonitor") => {
+                    monitors(object, all.iter().find(|other| other["kind"] == "Service").unwrap());
+                }
+                Some("PrometheusRule") => alerts(object),
+                _ => accepted(&admin, object).await,
             }
         }
     }
@@ -331,7 +344,7 @@ fn the_chart_and_the_manifests_say_the_same() {
     let by_id = |all: Vec<Value>| -> BTreeMap<String, Value> {
         all.iter().filter(|one| one["kind"] != "Namespace").map(|one| (id(one), plain(one))).collect()
     };
-    let with = "serviceMonitor: {enabled: true}\nsecret: {create: true, values: {slack-url: 'https://hooks.slack.com/services/REPLACE/THIS/URL'}}";
+    let with = "serviceMonitor: {enabled: true}\nprometheusRule: {enabled: true}\nsecret: {create: true, values: {slack-url: 'https://hooks.slack.com/services/REPLACE/THIS/URL'}}";
     let mut chart = by_id(rendered(with).unwrap());
     let annotations = chart.get_mut("StatefulSet podbell").unwrap().pointer_mut("/spec/template/metadata").unwrap();
     annotations.as_object_mut().unwrap().remove("annotations");
@@ -339,7 +352,7 @@ fn the_chart_and_the_manifests_say_the_same() {
         names("")
             .iter()
             .map(String::as_str)
-            .chain(["optional/secret.yaml", "optional/servicemonitor.yaml"])
+            .chain(["optional/secret.yaml", "optional/servicemonitor.yaml", "optional/prometheusrule.yaml"])
             .flat_map(file)
             .collect(),
     );

@@ -5,6 +5,7 @@
 mod api;
 mod architecture;
 mod backtests;
+mod backup;
 mod causes;
 mod check;
 mod check_doubts;
@@ -85,5 +86,6 @@ mod unacknowledged;
 #[cfg(feature = "outside")]
 mod vendor_clients;
 mod watched;
+mod watching;
 mod wecom_app;
 mod wecom_bot;

@@ -206,6 +206,7 @@ async fn what_a_receiver_refuses_is_listed_and_sent_again_on_request() {
     let running = site.run().await;
     until("given up", || site.rows("SELECT state FROM delivery") == ["dead"]).await;
     assert_eq!(receiver.received().len(), 3, "whole, shortened, one line");
+    running.reaches("podbell_deliveries_given_up_total", |given_up| given_up == 1).await;
     let (code, listed) = site.command(&["outbox", "list"]).await;
     assert_eq!(code, 0);
     assert!(listed.contains(" dead     audit            opened #1 default/web BackOff"), "{listed}");

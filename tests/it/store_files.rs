@@ -34,7 +34,7 @@ pub fn fates(world: &World) -> Vec<StoreFate> {
 }
 
 /// Every so many seconds another pod of `web` fails, and is told.
-fn trouble(world: &mut World, pods: std::ops::Range<i64>) {
+pub fn trouble(world: &mut World, pods: std::ops::Range<i64>) {
     for pod in pods {
         let at = 60 + pod * 60;
         world.run_until(at);
@@ -54,7 +54,7 @@ fn backup(store: &Path) -> PathBuf {
 }
 
 /// As docs/operations.md says.
-fn put_back(copy: &Path, store: &Path) {
+pub fn put_back(copy: &Path, store: &Path) {
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(beside(store, suffix));
     }

@@ -432,6 +432,11 @@ pub enum StoreFate {
     },
     /// It was deleted while podbell ran, which wrote it again.
     Rewritten,
+    /// It is a backup, and what podbell did since that was made is unknown.
+    Restored {
+        /// When the backup was made.
+        from: Time,
+    },
     /// Its stamp is damaged or gone: whether commits are missing cannot be known.
     Unsure,
 }
@@ -446,6 +451,7 @@ impl StoreFate {
             Self::Damaged { .. } => "damaged",
             Self::Mended { .. } => "mended",
             Self::Rewritten => "rewritten",
+            Self::Restored { .. } => "restored",
             Self::Unsure => "unsure",
         }
     }

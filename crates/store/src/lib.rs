@@ -9,6 +9,7 @@
 
 #![warn(unreachable_pub)]
 
+mod backup;
 mod batch;
 pub mod crash;
 mod error;
@@ -24,6 +25,7 @@ mod writer;
 #[path = "contract_tests.rs"]
 mod contract;
 
+pub use backup::{Backup, Existing};
 pub use batch::{Batch, Changes};
 pub(crate) use batch::{DaysRow, Gap, IncidentRow};
 #[cfg(test)]

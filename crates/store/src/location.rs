@@ -1,9 +1,10 @@
 //! Where a store is. This decides which adapter serves it.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Inbox, Reader, StoreError, Writer, sqlite};
+use crate::{Backup, Existing, Inbox, Reader, StoreError, Writer, sqlite};
 use podbell_core::time::Time;
 
 /// Where a store is: one variant for each adapter.
@@ -56,6 +57,28 @@ impl Location {
     pub fn inbox(&self) -> Result<Box<dyn Inbox>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(sqlite::Store::beside(path)?)),
+        }
+    }
+
+    /// Writes a verified copy of the store as it is at one moment to a file, whether or not a service owns it. A start
+    /// on that file knows that it is a backup, made `now`.
+    ///
+    /// # Errors
+    /// When there is no store, it is damaged, or the file cannot be written; then no file is left or changed.
+    pub fn back_up(&self, to: &Path, existing: Existing, now: Time) -> Result<Backup, StoreError> {
+        match self {
+            Self::Sqlite(path) => Ok(sqlite::back_up(path, to, existing, now)?),
+        }
+    }
+
+    /// Like [`Location::back_up`], but writes to a stream, once the copy is verified. The copy lies beside the store
+    /// until then.
+    ///
+    /// # Errors
+    /// The same; what the stream took is no backup then.
+    pub fn back_up_to(&self, out: &mut dyn Write, now: Time) -> Result<Backup, StoreError> {
+        match self {
+            Self::Sqlite(path) => Ok(sqlite::back_up_to(path, out, now)?),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::clock;
-use crate::examine::{Checked, Finding, Group, span};
+use crate::examine::{Checked, Finding, Group, size, span};
 use podbell_core::time::Time;
 use podbell_store::sqlite::{self, Look, Seen, SqliteError};
 
@@ -85,14 +85,6 @@ fn space(folder: &str, free: u64) -> Finding {
         0..TOO_LITTLE => Finding::fail(Group::Store, "space", found, advice),
         TOO_LITTLE..LITTLE => Finding::warn(Group::Store, "space", found, advice),
         _ => Finding::ok(Group::Store, "space", found),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes >> 20 {
-        0 => format!("{} KiB", bytes >> 10),
-        mib @ 1..10_240 => format!("{mib} MiB"),
-        mib => format!("{} GiB", mib >> 10),
     }
 }
 

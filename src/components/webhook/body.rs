@@ -215,6 +215,7 @@ fn store(fate: &StoreFate, kept: Option<&str>) -> Value {
         StoreFate::Lost { until } => (None, None, *until, 0),
         StoreFate::Damaged { why, until } => (Some(why), None, *until, 0),
         StoreFate::Mended { why, rows } => (Some(why), None, None, *rows),
+        StoreFate::Restored { from } => (None, Some(*from), None, 0),
         StoreFate::Rewritten | StoreFate::Unsure => (None, None, None, 0),
     };
     json!({

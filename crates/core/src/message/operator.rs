@@ -213,6 +213,7 @@ impl MessageFormatter<'_> {
             StoreFate::Damaged { why, until } => (texts.store_damaged(&written(until)), Some(why)),
             StoreFate::Mended { why, rows } => (texts.store_mended(*rows), Some(why)),
             StoreFate::Rewritten => (texts.store_rewritten().to_owned(), None),
+            StoreFate::Restored { from } => (texts.store_restored(&self.clock.at(*from)), None),
             StoreFate::Unsure => (texts.store_unsure().to_owned(), None),
         };
         let mut blocks = vec![Block::Line(vec![words(gist)])];

@@ -205,6 +205,12 @@ pub struct Paused {
 }
 
 impl DestinationState {
+    /// When the oldest delivery became due that has not arrived and was not given up; `None` if there is none.
+    pub fn oldest_waiting(&self) -> Option<Time> {
+        let sent = self.sends.values().flat_map(|send| &send.deliveries).map(|delivery| delivery.made_at);
+        sent.chain(self.due.oldest()).min()
+    }
+
     /// Until when it may not be asked: the end of a back-off or of a `Retry-After`.
     pub(crate) fn blocked_until(&self, now: Time) -> Option<Time> {
         // A back-off that ends later than this is left from a clock that was set back.

@@ -86,6 +86,11 @@ impl Queue {
         self.deliveries.is_empty()
     }
 
+    /// When the oldest of its deliveries became due.
+    pub(super) fn oldest(&self) -> Option<Time> {
+        self.deliveries.values().next().map(|delivery| delivery.made_at)
+    }
+
     /// The active time at which the delivery became due that has been tried longest.
     pub(crate) fn first_born(&self) -> Option<Duration> {
         self.by_birth.first().map(|(born, _)| *born)

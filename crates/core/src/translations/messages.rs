@@ -52,6 +52,7 @@ translated! { StoreFate;
     Damaged: "podbell's store is damaged: a new one was begun", "podbell 的数据库已损坏，已新建";
     Mended: "podbell's store is damaged: what can be read goes on", "podbell 的数据库已损坏，可读取的部分继续使用";
     Rewritten: "podbell's store was deleted, and written again", "podbell 的数据库被删除，已重新写入";
+    Restored: "podbell goes on from a backup", "podbell 从备份继续运行";
     Unsure: "podbell's store may have gone back", "podbell 的数据库可能回到了较早的状态";
 }
 
@@ -201,6 +202,7 @@ translations! {
     store_damaged(written): "Nothing of it could be read{written}, and podbell began a new one: open incidents, mutes and messages that waited are forgotten, and what is going on now is not told again. Check the disk; if you have a backup, stop podbell and put it in its place.", "数据库完全无法读取{written}，podbell 已新建：未恢复的告警、静默和待发送的消息已丢失，当前已有的告警不会再次通知。请检查磁盘；如有备份，请停止 podbell 并恢复备份。";
     store_mended(rows): "{rows} {rows|row|rows} could be read and podbell goes on with them; what was in the others (open incidents, mutes, messages that waited) may be missing. Check the disk; if you have a backup that is better, stop podbell and put it in its place.", "读出了 {rows} 行，podbell 用它们继续运行；其余的内容（未恢复的告警、静默、待发送的消息）可能缺失。请检查磁盘；如有更好的备份，请停止 podbell 并恢复备份。";
     store_rewritten: "Its file or its log was deleted while podbell ran. podbell had it open and wrote all of it again: nothing is lost. Check who deletes files in that folder.", "podbell 运行期间，数据库文件或其日志被删除。podbell 已将全部内容重新写入，没有丢失。请检查是谁删除了该目录中的文件。";
+    store_restored(from): "Its store is a backup that was made at {from}. What happened since then may be told again, or not at all, and what people said since (mutes, acknowledgements) is forgotten.", "当前数据库是 {from} 所做的备份。此后发生的事可能会再次通知，也可能不再通知；其间的静默和认领已丢失。";
     store_unsure: "The stamp beside it, which says how far it had come, is damaged or gone, so nobody can say whether newer commits were lost with it. After the store was moved or a backup put in its place without its stamp, this is as it should be; otherwise check the disk.", "数据库旁记录进度的 .stamp 文件已损坏或不存在，无法判断是否丢失了较新的提交。如果刚移动过数据库，或恢复备份时没有带上该文件，这属正常；否则请检查磁盘。";
     store_kept: "The files as they were are kept in {}; delete that folder when you need it no more.", "原文件保存在 {}，不再需要时可删除该目录。";
 

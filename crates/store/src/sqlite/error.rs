@@ -95,6 +95,14 @@ pub enum SqliteError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// A backup of it could not be made.
+    #[error("no backup was written to {}: {what}", path.display())]
+    Backup {
+        /// The file that was to become the backup.
+        path: PathBuf,
+        /// Why not, and what to do.
+        what: String,
+    },
     /// A row that this program cannot read.
     #[error("{} is damaged: {what} cannot be read ({source}). At its next start podbell keeps the damaged files aside and goes on with what can be read; or put a backup in its place", path.display())]
     Row {

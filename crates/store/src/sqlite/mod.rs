@@ -3,6 +3,7 @@
 //! WAL, `synchronous=FULL` (survives loss of power), `BEGIN IMMEDIATE`. What concerns the file itself (its lock, its
 //! damage, its inspection by the doctor) is in functions of this module.
 
+mod backup;
 mod commit;
 mod delete_old;
 mod epoch;
@@ -27,6 +28,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use serde::de::DeserializeOwned;
 
+pub use backup::{back_up, back_up_to};
 pub use error::SqliteError;
 pub use look::{Look, Seen, look};
 pub use place::{Ownership, is_owned};
@@ -85,6 +87,7 @@ impl Store {
     fn begin_epoch(&mut self) -> Result<(), SqliteError> {
         self.keep_log(false)?;
         self.epochs = Epochs::begin(&self.connection, &self.uuid).map_err(|source| self.error(source))?;
+        backup::take_into_use(&self.connection).map_err(|source| self.error(source))?;
         Ok(())
     }
 

@@ -140,7 +140,7 @@ pub(super) fn inode(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().as_ref().map(inode_of)
 }
 
-fn inode_of(meta: &std::fs::Metadata) -> (u64, u64) {
+pub(super) fn inode_of(meta: &std::fs::Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
 }
 

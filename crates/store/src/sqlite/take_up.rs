@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::backup;
 use super::stamp::{self, Stamp, Wrong};
 use super::{BUSY_WAIT, Ownership, SqliteError, Store, VERSION, migrate, place};
 use crate::{Mishap, incident_codec};
@@ -19,11 +20,16 @@ const MOST_KEPT: usize = 10;
 /// How many of SQLite's findings are reported.
 const MOST_FINDINGS: u32 = 5;
 
+/// After a restore, incidents get numbers from a multiple of this, with at least as many left out.
+const SKIPPED_INCIDENTS: u64 = 1000;
+
 /// What a store records about itself.
 struct Peek {
     uuid: String,
     commit: u64,
     heartbeat: Option<Time>,
+    /// When it was made, if it is a backup.
+    backup: Option<Time>,
 }
 
 impl Store {
@@ -45,6 +51,9 @@ impl Store {
             other => other?,
         };
         store.begin_epoch()?;
+        if mishap.as_ref().is_some_and(|mishap| went_back(&mishap.fate)) {
+            store.skip_incident_numbers()?;
+        }
         if let Some(mishap) = &mishap {
             let kept = mishap.kept.as_ref().map(|kept| kept.display().to_string());
             tracing::error!(fate = ?mishap.fate, kept, "the store is not as podbell left it");
@@ -52,6 +61,19 @@ impl Store {
         store.mishaps.extend(mishap);
         store.ownership = Some(ownership);
         Ok(store)
+    }
+
+    /// Leaves out the numbers of incidents that podbell may have given after the backup: people and buttons of old
+    /// messages still name them.
+    fn skip_incident_numbers(&mut self) -> Result<(), SqliteError> {
+        let mut loaded = self.read_all()?;
+        let next = &mut loaded.state.next_incident;
+        *next = next.saturating_add(SKIPPED_INCIDENTS).next_multiple_of(SKIPPED_INCIDENTS);
+        let reserve = "INSERT OR REPLACE INTO meta VALUES ('next_incident', ?1)";
+        let reserved = self.connection.execute(reserve, [super::commit::sql(*next)]);
+        reserved.map_err(|source| self.error(source))?;
+        self.loaded = Some(loaded);
+        Ok(())
     }
 
     /// Opens the store and reads all that its owner will need before anything is written, so that unreadable files are
@@ -63,6 +85,11 @@ impl Store {
         store.loaded = Some(loaded);
         Ok(store)
     }
+}
+
+/// Whether podbell did more after what this store holds.
+fn went_back(fate: &StoreFate) -> bool {
+    matches!(fate, StoreFate::WentBack { .. } | StoreFate::Restored { .. })
 }
 
 /// Compares a store with its stamp, before SQLite may change anything.
@@ -96,14 +123,22 @@ fn examine(
         }
         Err(error) => return Err(error),
     };
+    let restored = |peek: &Peek| {
+        let from = peek.backup?;
+        Some(Mishap { fate: StoreFate::Restored { from }, kept: None })
+    };
     let Some(stamp) = lived else {
+        if let Some(restored) = peek.as_ref().and_then(restored) {
+            return Ok(Some(restored));
+        }
         // A crash between the first commit and its stamp explains a single commit without a stamp.
         let unsure = stamp.is_none() && peek.is_some_and(|peek| peek.commit > 1);
         return Ok(unsure.then_some(Mishap { fate: StoreFate::Unsure, kept: None }));
     };
     let Some(peek) = peek else { return begin_again(ownership, path, "it holds no tables", now).map(Some) };
     if peek.uuid != stamp.uuid {
-        return Ok(Some(Mishap { fate: StoreFate::Replaced { until: stamp.at }, kept: None }));
+        let replaced = Mishap { fate: StoreFate::Replaced { until: stamp.at }, kept: None };
+        return Ok(Some(restored(&peek).unwrap_or(replaced)));
     }
     if peek.commit >= stamp.commit {
         return Ok(None);
@@ -118,8 +153,10 @@ fn examine(
 /// find all damage, so the commit number decides, too: a store at the commit at which it was found damaged is still the
 /// same one.
 fn is_a_backup(path: &Path, stamp: &Stamp, wrong: &Wrong) -> bool {
-    let older =
-        |peek: Peek| peek.uuid != stamp.uuid || (peek.commit < stamp.commit && wrong.commit != Some(peek.commit));
+    let older = |peek: Peek| {
+        let other = peek.uuid != stamp.uuid || peek.backup.is_some();
+        other || (peek.commit < stamp.commit && wrong.commit != Some(peek.commit))
+    };
     peek(path).ok().flatten().is_some_and(older) && check_all_pages(path).is_ok()
 }
 
@@ -144,7 +181,8 @@ fn peek(path: &Path) -> Result<Option<Peek>, SqliteError> {
     }
     let (_, uuid) = super::identity(&connection).map_err(of)?;
     let commit = super::commit_number(&connection).map_err(of)?;
-    Ok(Some(Peek { uuid, commit, heartbeat: Store::heartbeat_of(&connection).map_err(of)? }))
+    let heartbeat = Store::heartbeat_of(&connection).map_err(of)?;
+    Ok(Some(Peek { uuid, commit, heartbeat, backup: backup::made_at(&connection).map_err(of)? }))
 }
 
 /// Moves the files of a damaged store aside and puts a store with its readable rows, or an empty one, in its place.
