@@ -110,6 +110,18 @@ fn every_trouble_of_a_real_cluster_is_told_and_its_end_is_told_after_the_repair(
 }
 
 #[test]
+fn every_trouble_of_a_real_cluster_is_told_once_and_its_end_once() {
+    let notices = told(&["--rules", "rules/kubernetes.yaml"]);
+    let again: Vec<&Value> = notices.iter().filter(|notice| !is(notice, "opened") && !is(notice, "resolved")).collect();
+    assert!(again.is_empty(), "{again:?}");
+    let mut ends: Vec<&Value> =
+        notices.iter().filter(|notice| is(notice, "resolved")).map(|one| &one["incident"]).collect();
+    ends.sort_by_key(|id| id.as_u64());
+    ends.dedup();
+    assert_eq!(ends.len() * 2, notices.len(), "{notices:?}");
+}
+
+#[test]
 fn a_kill_for_memory_names_its_limit_and_a_node_that_is_away_whom_it_hits() {
     let troubles = troubles();
     let notices = told(&["--rules", "rules/kubernetes.yaml"]);

@@ -56,6 +56,7 @@ mod preview;
 mod qcloud;
 mod qcloud_run;
 mod quiet;
+mod readiness;
 #[cfg(feature = "cluster")]
 mod real_cluster;
 mod record;

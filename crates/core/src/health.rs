@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::event::Target;
+use super::event::{Event, Target};
 use super::time::Time;
 
 /// A kind of workload whose controller reports how many pods are ready.
@@ -46,6 +46,15 @@ impl Health {
     /// Whether it is as it should be.
     pub fn is_whole(self) -> bool {
         self.ready >= self.wanted && !self.rolling_out
+    }
+
+    /// Whether a message that shows it has said what this event says: the workload is down, or its rollout goes on.
+    pub(crate) fn says(self, event: &Event<'_>) -> bool {
+        match event.reason.trim() {
+            "Unavailable" => self.ready == 0,
+            "RolloutStalled" => self.rolling_out,
+            _ => false,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::enrichment::PodState;
 use super::event::Level;
-use super::health::Status;
+use super::health::{Health, Status};
 use super::incident::hold::Window;
 use super::incident::standing::EndedBy;
 use super::metadata::Metadata;
@@ -153,6 +153,9 @@ pub struct Story {
     /// The health of its workloads: at its end, if that ended it; before, if it is quiet but they are not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// How ready its workloads were when the notice was made, if they were not wholly; not at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Health>,
     /// The workloads that its cause affects, those with most pods first; up to ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub affected: Vec<AffectedWorkload>,

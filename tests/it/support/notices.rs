@@ -52,6 +52,7 @@ pub fn story() -> Story {
         quiet_seconds: 0,
         ended_by: None,
         status: None,
+        ready: None,
         affected: Vec::new(),
         affected_count: 0,
         pod: None,

@@ -102,6 +102,21 @@ impl Details {
         self.pod = None;
     }
 
+    /// The objects that had an occurrence within the last hour, by key. Beside pods, what controls them is no object of
+    /// its own.
+    pub(super) fn objects_lately(&self, now: Time) -> impl Iterator<Item = &str> {
+        let names_pods = self.names_pods();
+        let counts = move |(key, seen): &(&Box<str>, &Sighting)| {
+            now.since(seen.occurred) < OBJECT_MEMORY && !(names_pods && controls_pods(key))
+        };
+        self.objects.iter().filter(counts).map(|(key, _)| &**key)
+    }
+
+    /// Whether pods are among its objects.
+    pub(super) fn names_pods(&self) -> bool {
+        self.objects.keys().any(|key| key.starts_with("Pod/"))
+    }
+
     /// Takes in a change. Returns whether its episode is new to the incident.
     pub(super) fn record(&mut self, joining: &Joining<'_>, now: Time) -> bool {
         let event = joining.event;
@@ -163,6 +178,12 @@ impl Details {
             }
         }
     }
+}
+
+/// Whether an object is a controller of pods.
+pub(super) fn controls_pods(object_key: &str) -> bool {
+    const CONTROLLERS: [&str; 4] = ["Deployment/", "ReplicaSet/", "StatefulSet/", "DaemonSet/"];
+    CONTROLLERS.iter().any(|kind| object_key.starts_with(kind))
 }
 
 /// The identity of an object inside an incident.

@@ -32,7 +32,7 @@ use super::time::Time;
 
 pub(crate) use affected::Relief;
 pub use details::{Details, Sighting, Topic, object_key};
-use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, OBJECT_MEMORY, clipped, newest};
+use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, clipped, newest};
 use notification_state::NotificationState;
 use packed::Packed;
 use rhythm::Rhythm;
@@ -228,7 +228,11 @@ impl Incident {
         if self.phase == Phase::Gathering && self.signs.is_over() && !joining.over {
             self.gather_anew(joining, now);
         }
+        let topics = self.details.topics.len();
         self.record(joining, now);
+        if self.details.topics.len() > topics {
+            self.note_said(joining.event);
+        }
         match self.phase {
             Phase::Open => self.note_worse(rule, now),
             _ if joining.over => {}
@@ -396,7 +400,14 @@ impl Incident {
 
     /// Distinct objects that had an occurrence within the last hour.
     pub(crate) fn objects_lately(&self, now: Time) -> u64 {
-        self.details.objects.values().filter(|seen| now.since(seen.occurred) < OBJECT_MEMORY).count() as u64
+        self.details.objects_lately(now).count() as u64
+    }
+
+    /// How wide it is: its objects within the last hour, where the runs of one cron job count once, because they follow
+    /// each other.
+    fn width(&self, now: Time) -> u64 {
+        let (runs, others): (Vec<&str>, Vec<&str>) = self.details.objects_lately(now).partition(|key| is_of_a_run(key));
+        (others.len() + usize::from(!runs.is_empty())) as u64
     }
 
     /// When it can be dropped: a gathering incident when its occurrences leave the window, a resolved one when it can
@@ -467,6 +478,15 @@ fn insert_sorted<T: Ord>(list: &mut Vec<T>, value: T) -> bool {
             list.insert(at, value);
             true
         }
+    }
+}
+
+/// Whether an object is a run of a cron job, or a pod of one.
+fn is_of_a_run(object_key: &str) -> bool {
+    let (kind, name) = object_key.split_once('/').unwrap_or_default();
+    match kind {
+        "Job" => super::workload::is_a_scheduled_run(name),
+        kind => super::workload::is_of_a_job(kind, name),
     }
 }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::hold::{Held, Holds};
 use super::unacknowledged::Called;
 use super::{FLAPPING, Incident, Phase, Topic};
+use crate::event::Event;
+use crate::health::Health;
 use crate::mute::Author;
 use crate::notice::{LastNotified, NoticeKind};
 use crate::rules::rule::{CountSteps, Destination, RuleSettings};
@@ -25,6 +27,9 @@ pub struct NotificationState {
     pub object_step: u64,
     /// How many of the incident's topics the destination knows.
     pub topics: usize,
+    /// How ready its workloads were by the last notice; `None`: wholly, or nobody knew.
+    #[serde(default)]
+    pub ready: Option<Health>,
     /// The next notice.
     pub next: Option<Next>,
     /// Whether it was notified that the incident flaps: then it gets no more notices of reopening, and a notice of the
@@ -97,9 +102,29 @@ impl Incident {
         }
     }
 
+    /// The newest topic is of this event: it is no news where the last notice showed that the workload is not ready.
+    pub(super) fn note_said(&mut self, event: &Event<'_>) {
+        let topics = self.details.topics.len();
+        for (_, one) in &mut self.notifications {
+            let knows_the_others = one.told.is_some() && one.topics + 1 == topics;
+            if knows_the_others && one.ready.is_some_and(|health| health.says(event)) {
+                one.topics = topics;
+            }
+        }
+    }
+
+    /// Destinations were told how ready its workloads are.
+    pub(crate) fn told_ready(&mut self, to: &[Destination], health: Option<Health>) {
+        for one in to {
+            if let Some(notifications) = self.notifications.get_mut(one) {
+                notifications.ready = health;
+            }
+        }
+    }
+
     /// More has joined an open incident: decides which destinations get a notice.
     pub(super) fn note_worse(&mut self, rule: &RuleSettings, now: Time) {
-        let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.details.topics.len());
+        let (occurrences, width, topics) = (self.occurrences, self.width(now), self.details.topics.len());
         let topics_known = &self.details.topics;
         for (to, notifications) in &mut self.notifications {
             if notifications.next.is_some_and(|next| next.at_once || next.kind == NoticeKind::Opened)
@@ -124,7 +149,7 @@ impl Incident {
                 continue;
             }
             let worse = passed_count(&rule.escalate.counts, occurrences) > notifications.count_step
-                || passed(&rule.escalate.objects, objects) > notifications.object_step
+                || passed(&rule.escalate.objects, width) > notifications.object_step
                 || (rule.escalate.news && topics > notifications.topics);
             if worse {
                 notifications.next = Some(Next::new(NoticeKind::Escalated, now));
@@ -155,7 +180,7 @@ impl Incident {
     /// The rule or its steps changed: steps that are already passed are not sent. A destination that the rule no longer
     /// notifies gets only the end. Returns whether that changed anything.
     pub(crate) fn pass_steps(&mut self, rule: &RuleSettings, now: Time) -> bool {
-        let (occurrences, objects) = (self.occurrences, self.objects_lately(now));
+        let (occurrences, width) = (self.occurrences, self.width(now));
         let mut changed = self.pass_unacknowledged(rule, now);
         for (to, notifications) in &mut self.notifications {
             if !notifications.is_told_by(rule, to) {
@@ -167,7 +192,7 @@ impl Incident {
             }
             let before = (notifications.count_step, notifications.object_step);
             notifications.count_step = notifications.count_step.max(passed_count(&rule.escalate.counts, occurrences));
-            notifications.object_step = notifications.object_step.max(passed(&rule.escalate.objects, objects));
+            notifications.object_step = notifications.object_step.max(passed(&rule.escalate.objects, width));
             changed |= before != (notifications.count_step, notifications.object_step);
         }
         changed
@@ -282,6 +307,7 @@ impl Incident {
 
     fn tell(&mut self, grouped: &mut Grouped, to: &Destination, next: Next, rule: &RuleSettings, now: Time) {
         let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.details.topics.len());
+        let width = self.width(now);
         grouped.add(next, self.notifications.get(to), to);
         let was_held = self.notifications.get(to).is_some_and(|notifications| notifications.held.is_some());
         self.note_told(was_held, now);
@@ -292,7 +318,7 @@ impl Incident {
             notifications.flapping |= next.kind == NoticeKind::Reopened && self.reopened >= FLAPPING;
             notifications.told = Some(LastNotified { at: now, occurrences, objects });
             notifications.count_step = notifications.count_step.max(passed_count(&rule.escalate.counts, occurrences));
-            notifications.object_step = notifications.object_step.max(passed(&rule.escalate.objects, objects));
+            notifications.object_step = notifications.object_step.max(passed(&rule.escalate.objects, width));
             notifications.topics = topics;
         }
     }

@@ -1,6 +1,6 @@
 //! The story of an incident: its facts, frozen for a notice.
 
-use super::details::OBJECT_MEMORY;
+use super::details::{OBJECT_MEMORY, controls_pods};
 use super::notification_state::Due;
 use super::{Details, Incident, Sighting, Topic};
 use crate::health::Status;
@@ -53,6 +53,7 @@ impl Incident {
                 _ => 0,
             },
             status: self.status,
+            ready: None,
             rollout: self
                 .follows
                 .as_ref()
@@ -80,13 +81,16 @@ impl Incident {
     }
 
     /// The objects that people are told of: not the pods that suffer from a node, and while nodes are in trouble, not
-    /// those that are well again since it last resolved.
+    /// those that are well again since it last resolved. Beside pods, what controls them is no object of its own.
     fn named_objects(&self) -> impl Iterator<Item = (&str, &Sighting)> {
         let is_node = |key: &str| key.starts_with("Node/");
         let stands = |seen: &Sighting| seen.standing.iter().any(|one| one.ended.is_none());
+        let names_pods = self.affected == 0 && self.details.names_pods();
         let nodes_stand = self.details.objects.iter().any(|(key, seen)| is_node(key) && stands(seen));
         self.details.objects.iter().map(|(key, seen)| (&**key, seen)).filter(move |(key, seen)| {
-            (self.affected == 0 || !key.starts_with("Pod/")) && (!nodes_stand || !is_node(key) || stands(seen))
+            (self.affected == 0 || !key.starts_with("Pod/"))
+                && !(names_pods && controls_pods(key))
+                && (!nodes_stand || !is_node(key) || stands(seen))
         })
     }
 

@@ -114,6 +114,7 @@ pub fn story() -> Story {
         acknowledged: None,
         ended_by: None,
         status: None,
+        ready: None,
         affected: Vec::new(),
         affected_count: 0,
         pod: None,

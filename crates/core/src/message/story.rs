@@ -86,7 +86,11 @@ impl MessageFormatter<'_> {
             return [words(begin)].into_iter().chain(self.affected(story)).collect();
         }
         let often = self.how_often(story);
-        vec![words(format!("{begin}{often}{}{objects}{more}", self.texts.comma()))]
+        let comma = self.texts.comma();
+        // That it is quiet but not ready has a line of its own.
+        let ready = story.ready.filter(|_| story.status.is_none());
+        let ready = ready.map(|health| format!("{comma}{}", self.ready(health))).unwrap_or_default();
+        vec![words(format!("{begin}{often}{comma}{objects}{more}{ready}"))]
     }
 
     /// "14 workloads affected: shop/web (3 pods), pay/api (1 pod), +12 more".

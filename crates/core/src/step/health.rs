@@ -12,6 +12,7 @@ use crate::event::Target;
 use crate::health::{Health, HealthReport, Status, WorkloadKind};
 use crate::history::Report;
 use crate::incident::{Incident, Phase};
+use crate::notice::NoticeKind;
 use crate::rules::rule::{RuleSettings, Until};
 use crate::time::{Jump, Time};
 use crate::workload;
@@ -174,6 +175,14 @@ impl State {
             (true, _) => None,
             (false, true) => Some(Status::Ready { health: sum, since }),
             (false, false) => Some(Status::NotReady { health: sum }),
+        }
+    }
+
+    /// How ready the workloads of an incident are that is told, if they are not wholly.
+    pub(super) fn not_ready(&self, incident: &Incident, told: NoticeKind) -> Option<Health> {
+        match self.status(incident).filter(|_| !told.is_end()) {
+            Some(Status::NotReady { health }) => Some(health),
+            _ => None,
         }
     }
 

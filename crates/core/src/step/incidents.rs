@@ -221,10 +221,13 @@ impl State {
     ) {
         for due in dues {
             self.note_rollout(id, due.kind, due.caused_at);
-            let Some(incident) = self.incidents.get(&id) else { return };
+            let ready = self.incidents.get(&id).and_then(|incident| self.not_ready(incident, due.kind));
+            let Some(incident) = self.incidents.get_mut(&id) else { return };
+            incident.told_ready(&due.to, ready);
             turn.writes.incidents.insert(id);
             let mut story = incident.story(&due, rule, alias(turn.setup, incident), turn.now);
             story.closed_because = closed_because.map(str::to_owned);
+            story.ready = ready;
             let made = NoticeDraft {
                 kind: due.kind,
                 caused_at: due.caused_at,
@@ -251,6 +254,7 @@ impl State {
             Due { kind, caused_at, told: None, topics: 0, after_mute: None, unacknowledged: None, to: Vec::new() };
         let mut story = incident.story(&due, rule, alias(setup, incident), now);
         story.mentions.clear();
+        story.ready = self.not_ready(incident, kind);
         let severity = rule.map(|rule| rule.severity).unwrap_or_default();
         let body = NoticeBody::Incident(Box::new(story));
         Some(Notice { id: 0, kind, caused_at, made_at: now, severity, to: Vec::new(), body })
