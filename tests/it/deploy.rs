@@ -618,6 +618,39 @@ async fn node(admin: &Admin, name: &str) {
     admin.status(&format!("/api/v1/nodes/{name}"), json!({"conditions": [condition]})).await;
 }
 
+/// An autoscaler that works.
+async fn autoscaler(admin: &Admin, ns: &str, when: &str) {
+    let path = format!("/apis/autoscaling/v1/namespaces/{ns}/horizontalpodautoscalers");
+    let of = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "none"});
+    let name = format!("{when}-scaler");
+    let object = json!({"metadata": {"name": name}, "spec": {"maxReplicas": 3, "scaleTargetRef": of}});
+    admin.post(&path, &object).await;
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": ago(0), "reason": "R", "message": "m"});
+    let conditions = json!([condition("AbleToScale"), condition("ScalingActive")]).to_string();
+    let (_, mut object) = admin.ask(Method::GET, &format!("{path}/{name}"), None).await;
+    object["metadata"]["annotations"] = json!({"autoscaling.alpha.kubernetes.io/conditions": conditions});
+    admin.put(&format!("{path}/{name}/status"), &object).await;
+}
+
+/// Whoever may see autoscalers hears that they work; whoever may not, hears the rest.
+async fn autoscalers_are_heard_by_whoever_may_see_them(variants: &[Variant], ns: &str) {
+    for variant in variants.iter().filter(|one| one.may("events", "list") && one.may("events", "watch")) {
+        let sees = |when: &str| {
+            let works = format!("{when}-scaler {when}-scaler ScalingActive");
+            variant.read(ns).iter().any(|row| *row == works)
+        };
+        match &variant.without {
+            Some((resource, verb)) if resource == "horizontalpodautoscalers" => {
+                assert!(!sees("late") && (verb == "watch" || !sees("early")), "{}", variant.says());
+            }
+            _ => {
+                eventually(PATIENCE, "both autoscalers are heard", || (sees("early") && sees("late")).then_some(()))
+                    .await;
+            }
+        }
+    }
+}
+
 /// Whoever may see nodes hears what they say of themselves; whoever may not, hears the rest.
 async fn nodes_are_heard_by_whoever_may_see_them(variants: &[Variant], early: &str, late: &str) {
     for variant in variants.iter().filter(|one| one.may("events", "list") && one.may("events", "watch")) {
@@ -665,6 +698,7 @@ async fn each_right_is_needed(rules: &Value, everywhere: bool) {
     ailing(&admin, &ns).await;
     let (early, late) = (format!("early-{ns}"), format!("late-{ns}"));
     node(&admin, &early).await;
+    autoscaler(&admin, &ns, "early").await;
     let receiver = Receiver::start().await;
     let mut all = rights(rules);
     // What the server does not have, nobody needs a right for.
@@ -704,6 +738,7 @@ server: {{listen: \"127.0.0.1:0\"}}
     label(&admin, &ns, &labelled, "late").await;
     workloads(&admin, &ns, "late").await;
     node(&admin, &late).await;
+    autoscaler(&admin, &ns, "late").await;
     let complete = variants.last().unwrap();
     let row = |when: &str, pod: &str, service: &str, reason: &str| format!("{when}-{service} {when}-{pod} {reason}");
     let has = |variant: &Variant, wanted: &str| variant.read(&ns).iter().any(|row| row == wanted);
@@ -740,7 +775,7 @@ server: {{listen: \"127.0.0.1:0\"}}
             Some(("events", "watch")) => assert_eq!(count(variant, newest), 0, "{}", variant.says()),
             // A right that this table does not know would be one that nothing needs.
             Some((resource, "list" | "watch")) => {
-                let others = labelled.iter().copied().chain(["nodes"]);
+                let others = labelled.iter().copied().chain(["nodes", "horizontalpodautoscalers"]);
                 let known = ATTRIBUTED.iter().chain(&AILING).map(|(known, ..)| *known).chain(others);
                 assert!(known.into_iter().any(|known| known == resource), "{resource}")
             }
@@ -757,6 +792,7 @@ server: {{listen: \"127.0.0.1:0\"}}
         }
     }
     labels_are_seen_by_whoever_may_see_them(&variants, &labelled).await;
+    autoscalers_are_heard_by_whoever_may_see_them(&variants, &ns).await;
     if everywhere {
         nodes_are_heard_by_whoever_may_see_them(&variants, &early, &late).await;
     }

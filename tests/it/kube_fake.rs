@@ -507,6 +507,35 @@ async fn a_cron_job_labels_the_pods_of_its_runs_also_of_those_that_are_gone() {
     watching.stop().await;
 }
 
+/// An autoscaler with its conditions as the first version of the API shows them.
+fn autoscaler(active: &str, changed: u64) -> Value {
+    let condition =
+        |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": ago(changed)});
+    let conditions = json!([condition("AbleToScale", "True"), condition("ScalingActive", active)]).to_string();
+    let annotations = json!({"autoscaling.alpha.kubernetes.io/conditions": conditions});
+    json!({"metadata": {"name": "web", "namespace": "shop", "annotations": annotations}})
+}
+
+#[tokio::test]
+async fn an_autoscaler_that_works_again_is_said_and_so_is_one_that_is_deleted() {
+    let fake = Fake::start().await;
+    fake.write("horizontalpodautoscalers", autoscaler("False", 60));
+    fake.put(crash(1));
+    let mut watching = start(&fake);
+    watching.reads("shop/web", "web-6d4cf56db6-x2x7v BackOff", 1).await;
+    fake.write("horizontalpodautoscalers", autoscaler("True", 1));
+    watching.reads("shop/web", "web ScalingActive", 1).await;
+    fake.delete("horizontalpodautoscalers", "shop", "web");
+    let gone = loop {
+        if let SourceEvent::Deleted { objects, .. } = watching.next().await {
+            break objects;
+        }
+    };
+    let gone: Vec<_> = gone.iter().map(|one| format!("{} {}/{}", one.kind, one.namespace, one.name)).collect();
+    assert_eq!(gone, ["HorizontalPodAutoscaler shop/web"]);
+    watching.stop().await;
+}
+
 /// A deployment of three ready pods.
 fn deployment(revision: &str, image: &str) -> Value {
     json!({

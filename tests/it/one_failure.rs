@@ -197,7 +197,7 @@ fn what_waited_to_be_told_as_worse_is_not_told_once_it_is_over() {
     world.run_until(300);
     world.poll(&web(), &list);
     world.poll_until(&web(), &list, 1200);
-    assert_eq!(world.told(), ["75s team opened #1", "600s team resolved #1"]);
+    assert_eq!(world.told(), ["75s team opened #1", "480s team resolved #1"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! When an incident ends because its workloads are ready, and that it does not end before, where their health is known.
 
-use podbell_core::event::Event;
+use podbell_core::event::{Event, Level};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
 use podbell_core::incident::Phase;
 use podbell_core::message::{Language, Style, compose};
@@ -133,6 +133,40 @@ fn an_autoscaler_is_not_well_because_pods_are_ready() {
     assert_eq!(kinds(&world), ["opened"], "ready pods say nothing of it");
     world.poll_until(&web(), std::slice::from_ref(&said), 1140);
     assert_eq!(kinds(&world), ["opened", "resolved"]);
+}
+
+#[test]
+fn an_autoscaler_is_over_five_minutes_after_it_works_again_or_is_deleted() {
+    for deleted in [false, true] {
+        for mut world in World::of_both_sets() {
+            world.watch(&[web()]);
+            world.poll(&web(), &[]);
+            let said = |count: u64, last: i64| Event {
+                obj_type: "HorizontalPodAutoscaler".into(),
+                ..warning("web", "FailedGetResourceMetric", "no metrics", count, 30, last)
+            };
+            world.run_until(60);
+            world.poll(&web(), &[said(8, 60)]);
+            world.poll_until(&web(), &[said(8, 60)], 240);
+            assert_eq!(kinds(&world), ["opened"]);
+            let works = Event { level: Level::Normal, ..Event { reason: "ScalingActive".into(), ..said(1, 230) } };
+            let mut list = vec![said(8, 60)];
+            if deleted {
+                let of = |name: &str| ObjectName {
+                    namespace: web().namespace.to_string(),
+                    kind: "HorizontalPodAutoscaler".into(),
+                    name: name.into(),
+                };
+                let objects = vec![of("web"), of("other")];
+                world.say(SourceEvent::Deleted { source: web().source, at: world.now, objects });
+            } else {
+                list.push(works);
+            }
+            world.poll_until(&web(), &list, 900);
+            assert_eq!(kinds(&world), ["opened", "resolved"], "deleted: {deleted}");
+            assert!((530.0..=600.0).contains(&told_at(&world)), "{:?}", world.told());
+        }
+    }
 }
 
 #[test]

@@ -253,3 +253,19 @@ fn a_watch_tells_ages_by_parts_as_lists_do() {
         assert_eq!(told(&world).len(), 1, "{restart}: {:?}", world.told());
     }
 }
+
+#[test]
+fn what_a_new_pod_does_is_no_news_of_an_open_incident_either_unless_it_goes_on() {
+    let rules = "version: 1\ndefaults: {notify: [team], family: pods}\nrules:\n  - {name: crash, match: {reason: BackOff}}\n  \
+                 - {name: probe, match: {reason: Unhealthy}, open_when: {count: 3, within: 10m, settled: 5m}}\n";
+    for (until, kinds) in [(500, &["opened"][..]), (900, &["opened", "escalated"])] {
+        let mut world = world(rules);
+        let crash = warning(OTHER, "BackOff", "Back-off restarting failed container", 1, 100, 100);
+        play(&mut world, 120, 900, |now| {
+            let start = (now >= 420).then(|| scheduled(POD, 420));
+            [vec![crash.clone()], start.into_iter().collect(), failing(POD, 430, until, now)].concat()
+        });
+        let told: Vec<String> = world.told().iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect();
+        assert_eq!(told, kinds, "its probe fails until {until}");
+    }
+}

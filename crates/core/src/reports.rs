@@ -238,7 +238,7 @@ pub fn ended_by(event: &Event<'_>) -> Option<End> {
         "VolumeResizeSuccessful" | "FileSystemResizeSuccessful" => object(&[Trouble::Unresized]),
         "Completed" => runs,
         "SawCompletedJob" if message.contains("Complete") => runs,
-        "SuccessfulRescale" => object(&[Trouble::NoMetrics]),
+        "SuccessfulRescale" | "ScalingActive" => object(&[Trouble::NoMetrics]),
         "EnsuredLoadBalancer" | "UpdatedLoadBalancer" => object(&[Trouble::NoLoadBalancer]),
         "Issuing" if message.contains("successfully issued") => workload(&[Trouble::NoCertificate]),
         "CertificateIssued" | "DomainVerified" | "Complete" | "KeyPairVerified" | "Ready" => {

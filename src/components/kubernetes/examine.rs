@@ -95,6 +95,14 @@ fn rights(subject: &str, place: &Place) -> Vec<Finding> {
         let found = format!("{}: only events tell of nodes that are down", may_not(&nodes));
         Finding::warn(Group::Sources, subject, found, advice(&nodes))
     };
+    let autoscalers = for_what(Purpose::Autoscalers).collect::<Vec<_>>();
+    let autoscalers = if autoscalers.is_empty() {
+        let found = "may list and watch horizontalpodautoscalers: that one works again, or is deleted, is told at once";
+        Finding::ok(Group::Sources, subject, found)
+    } else {
+        let found = format!("{}: incidents of autoscalers end when their events stop", may_not(&autoscalers));
+        Finding::warn(Group::Sources, subject, found, advice(&autoscalers))
+    };
     let labels = for_what(Purpose::Labels).collect::<Vec<_>>();
     let labels = if labels.is_empty() {
         let described = if place.namespace.is_some() { "cronjobs" } else { "cronjobs and namespaces" };
@@ -105,7 +113,11 @@ fn rights(subject: &str, place: &Place) -> Vec<Finding> {
         Finding::warn(Group::Sources, subject, found, advice(&labels))
     };
     // Nodes belong to no namespace.
-    [events, health].into_iter().chain(place.namespace.is_none().then_some(nodes)).chain([labels]).collect()
+    [events, health]
+        .into_iter()
+        .chain(place.namespace.is_none().then_some(nodes))
+        .chain([autoscalers, labels])
+        .collect()
 }
 
 /// Whether `enrich: logs` gets any.
@@ -171,11 +183,12 @@ mod tests {
     fn missing_rights_are_named_as_the_rules_that_would_give_them() {
         let lacks = |resource, verb| Missing { resource, verb };
         let verdicts = |missing| rights("prod", &place(missing)).iter().map(|one| one.verdict).collect::<Vec<_>>();
-        assert_eq!(verdicts(Vec::new()), [Verdict::Ok; 4]);
-        let only = |at: usize| std::array::from_fn::<_, 4, _>(|n| if n == at { Verdict::Warn } else { Verdict::Ok });
+        assert_eq!(verdicts(Vec::new()), [Verdict::Ok; 5]);
+        let only = |at: usize| std::array::from_fn::<_, 5, _>(|n| if n == at { Verdict::Warn } else { Verdict::Ok });
         assert_eq!(verdicts(vec![lacks(Resource::DaemonSets, "list")]), only(1));
         assert_eq!(verdicts(vec![lacks(Resource::Nodes, "list")]), only(2));
-        assert_eq!(verdicts(vec![lacks(Resource::Namespaces, "watch"), lacks(Resource::CronJobs, "list")]), only(3));
+        assert_eq!(verdicts(vec![lacks(Resource::Autoscalers, "watch")]), only(3));
+        assert_eq!(verdicts(vec![lacks(Resource::Namespaces, "watch"), lacks(Resource::CronJobs, "list")]), only(4));
         let jobs = &rights("prod", &place(vec![lacks(Resource::Jobs, "watch"), lacks(Resource::Pods, "list")]))[0];
         assert_eq!(jobs.verdict, Verdict::Warn);
         let wanted = "add to the ClusterRole of podbell's account: {apiGroups: [\"\"], resources: [pods], verbs: [list, \

@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     Health,
     /// Whether a node is down.
     Nodes,
+    /// Whether an autoscaler works again, or was deleted.
+    Autoscalers,
     /// What describes objects that have none of a label or annotation themselves.
     Labels,
 }
@@ -62,6 +64,8 @@ pub enum Resource {
     DaemonSets,
     /// Whole, for their status.
     Nodes,
+    /// Whole, for their conditions, which the first version of their API keeps in an annotation.
+    Autoscalers,
     /// Metadata only.
     CronJobs,
     /// Metadata only.
@@ -85,6 +89,7 @@ impl Resource {
             Self::Pods | Self::ReplicaSets | Self::Jobs | Self::Services => Purpose::Owners,
             Self::Deployments | Self::StatefulSets | Self::DaemonSets => Purpose::Health,
             Self::Nodes => Purpose::Nodes,
+            Self::Autoscalers => Purpose::Autoscalers,
             Self::CronJobs | Self::Namespaces => Purpose::Labels,
         }
     }
@@ -114,6 +119,7 @@ impl Resource {
             Self::StatefulSets => "statefulsets",
             Self::DaemonSets => "daemonsets",
             Self::Nodes => "nodes",
+            Self::Autoscalers => "horizontalpodautoscalers",
             Self::CronJobs => "cronjobs",
             Self::Namespaces => "namespaces",
         }
@@ -125,6 +131,7 @@ impl Resource {
             Self::Events | Self::Pods | Self::Services | Self::Nodes | Self::Namespaces => "",
             Self::ReplicaSets | Self::Deployments | Self::StatefulSets | Self::DaemonSets => "apps",
             Self::Jobs | Self::CronJobs => "batch",
+            Self::Autoscalers => "autoscaling",
         }
     }
 

@@ -14,7 +14,7 @@ use crate::http::Clocks;
 use podbell_core::time::Time;
 
 /// Everything that is listed and watched.
-const RESOURCES: [Resource; 11] = [
+const RESOURCES: [Resource; 12] = [
     Resource::Events,
     Resource::Pods,
     Resource::Services,
@@ -24,6 +24,7 @@ const RESOURCES: [Resource; 11] = [
     Resource::StatefulSets,
     Resource::DaemonSets,
     Resource::Nodes,
+    Resource::Autoscalers,
     Resource::CronJobs,
     Resource::Namespaces,
 ];

@@ -26,9 +26,15 @@ use podbell_core::source::Covers;
 
 /// Labels that name a service; the first one present counts. The old console wrote `qcloud-app`.
 pub const SERVICE_LABELS: [&str; 4] = ["qcloud-app", "k8s-app", "app.kubernetes.io/name", "app"];
-/// What tells to whom objects belong, and how those are labelled.
-const OWNERS: [Resource; 5] =
-    [Resource::Pods, Resource::ReplicaSets, Resource::Jobs, Resource::CronJobs, Resource::Services];
+/// What tells to whom objects belong, how those are labelled, and which of them are gone.
+const OWNERS: [Resource; 6] = [
+    Resource::Pods,
+    Resource::ReplicaSets,
+    Resource::Jobs,
+    Resource::CronJobs,
+    Resource::Services,
+    Resource::Autoscalers,
+];
 /// How long an API server keeps events by default.
 pub const EVENT_TTL: Duration = Duration::from_secs(3600);
 

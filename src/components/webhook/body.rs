@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use podbell_core::enrichment::PodState;
+use podbell_core::health::Status;
 use podbell_core::incident::hold::Window;
 use podbell_core::message::{self, Message, clip};
 use podbell_core::mute::Author;
@@ -128,8 +129,8 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
             "namespace": name(&one.namespace), "workload": name(&one.workload), "pods": one.pods,
         })).collect::<Vec<_>>(),
         "affected_count": story.affected_count,
-        "status": story.status.map(|status| json!({
-            "wanted": status.health().wanted, "ready": status.health().ready, "rolling_out": status.health().rolling_out,
+        "status": story.status.map(Status::health).or(story.ready).map(|health| json!({
+            "wanted": health.wanted, "ready": health.ready, "rolling_out": health.rolling_out,
         })),
         "pod": story.pod.as_ref().map(|pod| self::pod(pod, most)),
         "closed_because": story.closed_because.as_deref().map(name),

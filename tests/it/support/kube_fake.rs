@@ -85,8 +85,8 @@ struct Inner {
 struct Objects {
     /// By namespace and name.
     newest: BTreeMap<String, Value>,
-    /// Every state that they had, with its version, in the order of versions.
-    states: Vec<(u64, Value)>,
+    /// Every state that they had, with its version and how it came to be, in the order of versions.
+    states: Vec<(u64, &'static str, Value)>,
 }
 
 /// See the module.
@@ -207,8 +207,21 @@ impl Fake {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
         let key = format!("{namespace}/{}", text(&object["metadata"]["name"]));
         let objects = inner.objects.entry(resource.to_owned()).or_default();
-        objects.states.push((version, object.clone()));
+        objects.states.push((version, "MODIFIED", object.clone()));
         objects.newest.insert(key, object);
+        drop(inner);
+        self.changed.send_modify(|turn| *turn += 1);
+    }
+
+    /// Deletes such an object.
+    pub fn delete(&self, resource: &str, namespace: &str, name: &str) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.version += 1;
+        let version = inner.version;
+        let objects = inner.objects.get_mut(resource).unwrap();
+        let mut object = objects.newest.remove(&format!("{namespace}/{name}")).unwrap();
+        object["metadata"]["resourceVersion"] = json!(version.to_string());
+        objects.states.push((version, "DELETED", object));
         drop(inner);
         self.changed.send_modify(|turn| *turn += 1);
     }
@@ -359,12 +372,12 @@ fn states(
     let next = move |from: u64| {
         let inner = inner.lock().unwrap();
         let states = &inner.objects.get(&resource)?.states;
-        let since = &states[states.partition_point(|(version, _)| *version <= from)..];
+        let since = &states[states.partition_point(|(version, ..)| *version <= from)..];
         let fits = |object: &Value| {
             namespace.as_deref().is_none_or(|wanted| object["metadata"]["namespace"].as_str() == Some(wanted))
         };
-        let (version, object) = since.iter().find(|(_, object)| fits(object))?;
-        Some((*version, line("MODIFIED", object)))
+        let (version, kind, object) = since.iter().find(|(.., object)| fits(object))?;
+        Some((*version, line(kind, object)))
     };
     let lines = futures_util::stream::unfold((changed.subscribe(), from), move |(mut turns, from)| {
         let next = next.clone();

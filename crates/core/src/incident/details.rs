@@ -135,7 +135,9 @@ impl Details {
         }
         self.record_reason(reason, joining.new);
         let key = clipped(&crate::topic::of(event, joining.workload), MOST_NAME_CHARS);
-        if self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
+        // What its rule would not open for yet is no news of what is open either.
+        let too_young = joining.open && joining.settles_at.is_some_and(|at| now < at);
+        if !too_young && self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
             let family = clipped(crate::reports::family(event), MOST_FAMILY_CHARS);
             self.topics.push(Topic { key, words: topic_words(event), family });
         }

@@ -155,8 +155,8 @@ pub(crate) struct Joining<'a> {
     pub late: bool,
     /// Whether what they report had ended when it was written.
     pub over: bool,
-    /// When its object came to be, by podbell's clock; `None`: long ago, or it is unknown.
-    pub born: Option<Time>,
+    /// When its object is old enough for its rule; `None`: it is, or its age is unknown.
+    pub settles_at: Option<Time>,
     /// Whether they join an open incident.
     pub open: bool,
     /// Whether the source would show the event that ends such a trouble: then only a standing trouble counts as
@@ -242,8 +242,7 @@ impl Incident {
                 if joining.end_is_shown && super::reports::of(joining.event).is_some_and(|report| report.end_is_said) {
                     open_when.lasts = None;
                 }
-                let settles_at = open_when.settled.and_then(|age| Some(joining.born?.plus(age)));
-                let happened = Happened { object, occurrences: joining.times, settles_at };
+                let happened = Happened { object, occurrences: joining.times, settles_at: joining.settles_at };
                 match window::gather(&mut self.recent, &mut self.runs, happened, open_when) {
                     Gathered::Opens => self.open(rule, now),
                     Gathered::Waits => {}

@@ -17,6 +17,9 @@ use crate::workload;
 
 /// How long nothing may follow the event that ended the last trouble before the incident is quiet.
 const SETTLED: Duration = Duration::from_secs(300);
+/// The same after a run of a cron job that completed: a job that fails every minute is over within six minutes of its
+/// repair.
+const RUN_SETTLED: Duration = Duration::from_secs(180);
 /// A trouble that its reporter repeats is over after so long without a report, though its end was not seen: the kubelet
 /// may have been silenced, or the object deleted unseen.
 const LOST: Duration = Duration::from_secs(4 * 3600);
@@ -135,8 +138,13 @@ impl Incident {
         }
         let standing = said.filter(|_| standing > 0).map(|at| at.plus(Duration::from_secs(lost_after.into())));
         let silent = silent.map(|at| at.plus(silence));
-        let settled = ended.map(|at| at.plus(self.doubled(SETTLED.min(rule.resolve_after))));
+        let settles = if self.is_ended_by_a_run() { RUN_SETTLED } else { SETTLED };
+        let settled = ended.map(|at| at.plus(self.doubled(settles.min(rule.resolve_after))));
         [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
+    }
+
+    fn is_ended_by_a_run(&self) -> bool {
+        self.ended_by_event().is_some_and(|end| end.obj_type == "Job" && workload::is_a_scheduled_run(&end.obj_name))
     }
 
     /// When it is over if its workloads are ready since then: nothing stands any more, whatever events say. What came back

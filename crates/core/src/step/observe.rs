@@ -177,6 +177,7 @@ impl State {
         let mut claimed = Vec::new();
         for Claim { rule, destinations } in turn.setup.rules.claims(&subject) {
             let new = self.new_to_incident(turn.setup, rule, &subject, change);
+            let settled = turn.setup.rules.get(rule).settings.open_when.settled;
             let joining = Joining {
                 target,
                 event,
@@ -186,7 +187,7 @@ impl State {
                 times: Occurrences { new, ..times },
                 late,
                 over: past.is_some(),
-                born: self.born(target, change, previous, turn.now),
+                settles_at: settled.and_then(|age| Some(self.born(target, change, previous, turn.now)?.plus(age))),
                 open: false,
                 end_is_shown: false,
                 destinations: &destinations,

@@ -208,6 +208,7 @@ fn kind(resource: Resource) -> Option<&'static str> {
         Resource::Deployments => Some("Deployment"),
         Resource::StatefulSets => Some("StatefulSet"),
         Resource::DaemonSets => Some("DaemonSet"),
+        Resource::Autoscalers => Some("HorizontalPodAutoscaler"),
         Resource::CronJobs => Some("CronJob"),
         Resource::Namespaces => Some("Namespace"),
         Resource::Events | Resource::Services | Resource::Nodes => None,

@@ -50,6 +50,7 @@ pub(crate) async fn keep(watch: OwnerWatch) {
     let read_signals: Option<fn(&str) -> Vec<StateSignal>> = match resource {
         Resource::Pods => Some(signals::of_pod),
         Resource::Jobs => Some(signals::of_job),
+        Resource::Autoscalers => Some(signals::of_autoscaler),
         _ => None,
     };
     let note = |text: &RawValue, object: &Object| {
@@ -62,12 +63,13 @@ pub(crate) async fn keep(watch: OwnerWatch) {
     let follow = || Follower::new(api.clone(), config.clone(), resource, namespace.clone());
     let mut follower = follow();
     let mut keys = wanted.borrow_and_update().clone();
-    // Others are read for their labels and annotations only.
-    let is_owner = resource.serves() == Purpose::Owners;
+    let serves = resource.serves();
+    // These are read for their labels and annotations only.
+    let only_labels = serves == Purpose::Labels;
     let mut began = None;
     let mut said: Option<String> = None;
     loop {
-        if !is_owner && keys.is_empty() {
+        if only_labels && keys.is_empty() {
             owners.forget_metadata(resource);
             listed.send_replace(true);
             keys = metadata::other_keys(&mut wanted, &keys).await;
@@ -97,7 +99,7 @@ pub(crate) async fn keep(watch: OwnerWatch) {
                     }
                 });
                 gone.iter().for_each(|one| forget(&signals::key(&one.kind, &one.namespace, &one.name)));
-                if is_owner {
+                if !only_labels {
                     deleted(gone).await;
                 }
                 if last {
@@ -119,7 +121,7 @@ pub(crate) async fn keep(watch: OwnerWatch) {
                 if let Some(object) = read(&object) {
                     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
                     owners.gone(resource, namespace, &object.metadata.name);
-                    let kind = kind(resource).filter(|_| is_owner);
+                    let kind = kind(resource).filter(|_| !only_labels);
                     if let Some(kind) = kind {
                         forget(&object_key(kind, &object));
                     }
@@ -139,11 +141,13 @@ pub(crate) async fn keep(watch: OwnerWatch) {
                 if refused && said.as_deref() != Some(&fault.error.code) {
                     let (source, resource) = (&config.name, resource.name());
                     let (code, text) = (&fault.error.code, &fault.error.text);
-                    match is_owner {
-                        true => tracing::warn!(%source, resource, code, text,
-                            "cannot be read: which service an event belongs to is taken from names instead"),
-                        false => tracing::info!(%source, resource, code, text,
+                    match serves {
+                        Purpose::Autoscalers => tracing::info!(%source, resource, code, text,
+                            "cannot be read: their incidents end when their events stop"),
+                        Purpose::Labels => tracing::info!(%source, resource, code, text,
                             "cannot be read: rules see none of their labels and annotations"),
+                        _ => tracing::warn!(%source, resource, code, text,
+                            "cannot be read: which service an event belongs to is taken from names instead"),
                     }
                     said = Some(fault.error.code.clone());
                 }

@@ -5,6 +5,7 @@
 //! it, rules match it, the diff counts it once. It exists as long as its object's state says so, and no longer than an
 //! event would.
 
+mod autoscaler;
 mod job;
 mod node;
 mod pod;
@@ -23,6 +24,7 @@ use crate::clock;
 use podbell_core::event::{Event, Level};
 use podbell_core::time::Time;
 
+pub(super) use autoscaler::of_autoscaler;
 pub(super) use job::of_job;
 pub(super) use node::of_node;
 pub(super) use pod::of_pod;
