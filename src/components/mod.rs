@@ -2,11 +2,18 @@
 //! the rows of the [`registry`] and the traits behind them.
 
 pub(crate) mod console;
+pub(crate) mod dingtalk;
+pub(crate) mod discord;
 pub mod feishu;
 pub mod file;
+pub(crate) mod googlechat;
 pub mod kubernetes;
+pub(crate) mod mattermost;
+pub(crate) mod pagerduty;
 pub mod qcloud;
 pub mod registry;
 pub mod slack;
+pub(crate) mod teams;
+pub(crate) mod telegram;
 pub mod webhook;
 pub mod wecom;

@@ -1,13 +1,28 @@
 //! One row per component. A new component needs its row here, and nothing elsewhere.
 
-use super::{console, feishu, file, kubernetes, qcloud, slack, webhook, wecom};
+use super::{
+    console, dingtalk, discord, feishu, file, googlechat, kubernetes, mattermost, pagerduty, qcloud, slack, teams,
+    telegram, webhook, wecom,
+};
 use crate::chat::ChatKind;
 use crate::notifiers::NotifierKind;
 use crate::sources::SourceKind;
 
 /// The kinds of notifiers.
-pub const NOTIFIERS: [NotifierKind; 5] =
-    [slack::NOTIFIER, wecom::NOTIFIER, feishu::NOTIFIER, webhook::NOTIFIER, console::NOTIFIER];
+pub const NOTIFIERS: [NotifierKind; 12] = [
+    slack::NOTIFIER,
+    wecom::NOTIFIER,
+    feishu::NOTIFIER,
+    dingtalk::NOTIFIER,
+    teams::NOTIFIER,
+    discord::NOTIFIER,
+    googlechat::NOTIFIER,
+    mattermost::NOTIFIER,
+    telegram::NOTIFIER,
+    pagerduty::NOTIFIER,
+    webhook::NOTIFIER,
+    console::NOTIFIER,
+];
 /// The kinds of sources.
 pub const SOURCES: [SourceKind; 3] = [qcloud::SOURCE, kubernetes::SOURCE, file::SOURCE];
 /// The kinds of chats.

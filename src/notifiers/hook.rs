@@ -66,10 +66,18 @@ impl Hook {
 
     /// Makes one request.
     pub(crate) async fn deliver(&self, client: &reqwest::Client, request: Post) -> Outcome {
-        match post(client, &self.url, request, &self.redactor).await {
+        match self.ask(client, request).await {
             Ok(reply) => (self.replies.classify)(&reply),
             Err(outcome) => outcome,
         }
+    }
+
+    /// Makes one request whose reply means what the caller knows.
+    ///
+    /// # Errors
+    /// What the transport's failure means for the message.
+    pub(crate) async fn ask(&self, client: &reqwest::Client, request: Post) -> Result<Reply, Outcome> {
+        post(client, &self.url, request, &self.redactor).await
     }
 
     /// Checks whether the address would take messages. If it is the platform's, by an empty JSON object, which is

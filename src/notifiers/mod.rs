@@ -8,10 +8,12 @@
 
 pub(crate) mod budget;
 pub(crate) mod hook;
+pub(crate) mod markup;
 pub(crate) mod post;
 pub(crate) mod redact;
 pub(crate) mod reply;
 pub(crate) mod terminal;
+pub(crate) mod thread;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};

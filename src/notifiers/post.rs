@@ -1,7 +1,8 @@
-//! One POST and its reply. No retry, no redirect, and no secret in an error.
+//! One request and its reply. No retry, no redirect, and no secret in an error.
 
 use std::time::Duration;
 
+use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, USER_AGENT};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -13,20 +14,32 @@ use podbell_core::time::Time;
 /// How long a request may take, from connecting to the end of the reply.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One request.
+/// One request: a POST, unless it says otherwise.
 pub(crate) struct Post {
+    method: Method,
+    /// Segments that its address has more than that of the destination.
+    below: Vec<String>,
     /// Its body, JSON.
     body: Vec<u8>,
     /// When it is made.
     now: Time,
     headers: Vec<(&'static str, String)>,
+    query: Vec<(&'static str, String)>,
     bearer: Option<SecretString>,
 }
 
 impl Post {
     /// A body of JSON, posted now.
     pub(crate) fn json(body: Vec<u8>, now: Time) -> Self {
-        Self { body, now, headers: Vec::new(), bearer: None }
+        Self {
+            method: Method::POST,
+            below: Vec::new(),
+            body,
+            now,
+            headers: Vec::new(),
+            query: Vec::new(),
+            bearer: None,
+        }
     }
 
     /// With this header.
@@ -34,6 +47,36 @@ impl Post {
     pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// Changes what is there instead.
+    #[must_use]
+    pub(crate) fn patch(self) -> Self {
+        Self { method: Method::PATCH, ..self }
+    }
+
+    /// Puts it there instead.
+    #[must_use]
+    pub(crate) fn put(self) -> Self {
+        Self { method: Method::PUT, ..self }
+    }
+
+    /// Asks instead.
+    #[must_use]
+    pub(crate) fn get(self) -> Self {
+        Self { method: Method::GET, ..self }
+    }
+
+    /// At an address below that of the destination.
+    #[must_use]
+    pub(crate) fn below(self, segments: &[&str]) -> Self {
+        Self { below: segments.iter().map(|one| (*one).to_owned()).collect(), ..self }
+    }
+
+    /// With these pairs added to the query of its address.
+    #[must_use]
+    pub(crate) fn query(self, query: Vec<(&'static str, String)>) -> Self {
+        Self { query, ..self }
     }
 
     /// Adds a bearer token, for platforms whose address does not prove who asks.
@@ -54,8 +97,15 @@ pub(crate) async fn post(
     post: Post,
     redactor: &Redactor,
 ) -> Result<Reply, Outcome> {
+    let mut url = url.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.extend(&post.below);
+    }
+    if !post.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&post.query);
+    }
     let mut request = client
-        .post(url.clone())
+        .request(post.method, url)
         .timeout(TIMEOUT)
         .header(CONTENT_TYPE, "application/json; charset=utf-8")
         .header(USER_AGENT, concat!("podbell/", env!("CARGO_PKG_VERSION")));

@@ -20,6 +20,7 @@ mod deliveries;
 mod demo;
 #[cfg(feature = "outside")]
 mod deploy;
+mod destinations;
 mod diff;
 mod docs;
 mod doctor;

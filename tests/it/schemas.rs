@@ -143,9 +143,36 @@ impl Of {
                 let (mut slack, mut wecom, mut webhook) = (chat("slack"), chat("wecom"), notifier("webhook"));
                 let mut feishu = chat("feishu");
                 feishu["secret"] = json!("${SIGN}");
-                for notifier in [&mut slack, &mut wecom, &mut feishu, &mut webhook] {
+                let mut dingtalk = chat("dingtalk");
+                dingtalk["secret"] = json!("${SIGN}");
+                let [mut teams, mut discord] = ["teams", "discord"].map(chat);
+                let [mut googlechat, mut mattermost] = ["googlechat", "mattermost"].map(chat);
+                let all = [&mut slack, &mut wecom, &mut feishu, &mut dingtalk, &mut webhook];
+                let more = [&mut teams, &mut discord, &mut googlechat, &mut mattermost];
+                for notifier in all.into_iter().chain(more) {
                     notifier["url"] = json!("${URL}");
                 }
+                let with = |mut item: Value, keys: &[(&str, &str)]| {
+                    keys.iter().for_each(|(key, value)| item[*key] = json!(value));
+                    item
+                };
+                let bot = with(
+                    chat("mattermost"),
+                    &[
+                        ("name", "bot"),
+                        ("token", "${BOT}"),
+                        ("channel", "abcdefghijklmnopqrstuvwxyz"),
+                        ("server", "https://m.example.com"),
+                    ],
+                );
+                let telegram = with(
+                    chat("telegram"),
+                    &[("token", "${BOT}"), ("chat", "-1001/7"), ("api", "https://api.telegram.org")],
+                );
+                let pagerduty = with(
+                    notifier("pagerduty"),
+                    &[("routing_key", "${KEY}"), ("api", "https://events.pagerduty.com/v2/enqueue")],
+                );
                 webhook["secret"] = json!(["${NEW}", "${OLD}"]);
                 let mut slack_app = chat("slack");
                 for (key, value) in [
@@ -178,8 +205,8 @@ impl Of {
                     "channels": bound,
                 });
                 json!({
-                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, feishu, webhook, chat("console")],
-                    "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all"}},
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, webhook, chat("console")],
+                    "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all", "dingtalk": "all", "teams": "a@example.com", "discord": "&80351110224678912", "googlechat": "all", "mattermost": "here", "telegram": "alice"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),
                     "operator": {"notify": ["slack"], "heartbeat": {"url": "https://x.example.com", "every": "1m"}},

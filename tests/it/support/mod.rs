@@ -5,6 +5,7 @@
 pub mod apiserver;
 #[cfg(feature = "outside")]
 pub mod browser;
+pub mod chat_servers;
 #[cfg(feature = "outside")]
 pub mod drawn;
 pub mod emulated;

@@ -1,0 +1,72 @@
+//! A message as markdown of DingTalk's, which has no escape character: special characters become their full-width twins.
+
+use serde_json::{Value, json};
+
+use crate::notifiers::budget;
+use crate::notifiers::markup::{Markup, escape_address};
+use podbell_core::message::Message;
+use podbell_core::outbox::Content;
+
+/// The longest text, in bytes: the whole request may have 20,000.
+const TEXT: usize = 15_000;
+const SHORT: usize = 1_500;
+const TITLE: usize = 300;
+
+const MARKUP: Markup = Markup {
+    escape,
+    bold: |text| format!("**{text}**"),
+    code: |command| format!("`{command}`"),
+    link: |url, text| format!("[{text}]({})", escape_address(url)),
+    quote: |lines| lines.iter().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n\n"),
+    line_end: "\n\n",
+    cost: budget::bytes,
+};
+
+/// The body of the request. `mentions` are user ids, or `all`.
+pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
+    let everybody = mentions.iter().any(|id| id == "all");
+    let people: Vec<&String> = mentions.iter().filter(|id| *id != "all").take(20).collect();
+    let at = json!({"atUserIds": people, "isAtAll": everybody});
+    // Only whom the text names is called.
+    let called = people.iter().map(|id| format!("@{id}")).collect::<Vec<_>>().join(" ");
+    let called = (!called.is_empty()).then_some(called);
+    let limit = match content {
+        Content::Full => TEXT,
+        Content::Short => SHORT,
+        Content::Minimal => {
+            let said = MARKUP.minimal(message, SHORT);
+            let text = [Some(said), called].into_iter().flatten().collect::<Vec<_>>().join("\n");
+            return json!({"msgtype": "text", "text": {"content": text}, "at": at});
+        }
+    };
+    let text = format!("{}\n\n{}", MARKUP.title(message), MARKUP.body(message, called.as_deref(), limit));
+    // The title is what a phone's lock screen shows; it has no marks.
+    let title = budget::fit(&message.title, TITLE, budget::bytes);
+    json!({"msgtype": "markdown", "markdown": {"title": title, "text": text}, "at": at})
+}
+
+fn escape(text: &str) -> String {
+    let twin = |c| match c {
+        '&' => '＆',
+        '<' => '＜',
+        '>' => '＞',
+        '[' => '［',
+        ']' => '］',
+        '@' => '＠',
+        '*' => '＊',
+        '#' => '＃',
+        '_' => '＿',
+        '!' => '！',
+        '|' => '｜',
+        '~' => '～',
+        '\\' => '＼',
+        '`' => '\u{2cb}',
+        c => c,
+    };
+    let text: String = text.chars().map(twin).collect();
+    // A line that begins so would be a list, or a rule.
+    match text.trim_start().chars().next() {
+        Some(first @ ('-' | '+' | '=')) => text.replacen(first, &format!("\u{200b}{first}"), 1),
+        _ => text,
+    }
+}

@@ -1,0 +1,100 @@
+//! `kind: googlechat` of `notifiers:`: a space of Google Chat, through an incoming webhook. What follows a message about an
+//! incident comes into its thread. <https://developers.google.com/workspace/chat/quickstart/webhooks>
+
+mod card;
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::examine::Checked;
+use crate::notifiers::hook::{Hook, Replies};
+use crate::notifiers::post::Post;
+use crate::notifiers::reply::{self, Reply};
+use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, People, Rendering};
+use crate::settings::{Draft, Secret, SecretKind};
+use crate::tasks::Waiting;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Policy};
+use podbell_core::yaml::key::Key;
+
+const REPLIES: Replies = Replies {
+    what: "Google Chat webhook",
+    public: &["spaces", "messages"],
+    is_own: |url| url.path().starts_with("/v1/spaces/"),
+    classify,
+    is_about_content: |_| false,
+};
+const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a webhook of the space.");
+
+/// Its registry row.
+pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
+    name: "googlechat",
+    audience: Audience::People,
+    forms: &[NotifierForm { about: "A space of Google Chat, through a webhook.", keys: &[&URL] }],
+    read: |map, _, reader| {
+        let url = URL.take(map, reader)?;
+        Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Space::new(secrets.url(&url)?)))))
+    },
+    elsewhere: |_| None,
+    people: Some(People {
+        platform: "Google Chat",
+        help: "write the number of the user, such as 123456789012345678901, or all",
+        read: |written| {
+            let id = written.trim().trim_start_matches('<').trim_end_matches('>').trim_start_matches("users/");
+            let is_number = (5..=30).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit());
+            (id == "all" || is_number).then(|| id.to_owned())
+        },
+    }),
+    preview: |url| Arc::new(Space::new(url)),
+};
+
+#[derive(Debug)]
+struct Space(Hook);
+
+impl Space {
+    fn new(url: Url) -> Self {
+        Self(Hook::new(url, Vec::new(), &REPLIES))
+    }
+}
+
+impl Notifier for Space {
+    fn policy(&self) -> Policy {
+        Policy { pace: Some(Pace::ONE_A_SECOND), ..self.0.policy() }
+    }
+
+    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
+        let mentions = rendering.mentioned(NOTIFIER.name);
+        let incident = rendering.notice.body.incident().filter(|_| !rendering.is_digest);
+        card::body(&rendering.message, rendering.content, &mentions, incident).to_string().into_bytes()
+    }
+
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+        // Without it the thread's key is ignored. Where a space has no threads, messages stand alone.
+        let option = ("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD".to_owned());
+        Box::pin(self.0.deliver(attempt.client, Post::json(attempt.body, attempt.now).query(vec![option])))
+    }
+
+    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+        Box::pin(self.0.examine(look))
+    }
+}
+
+/// What a reply means. The platform answers with the message, or with an `error`.
+fn classify(reply: &Reply) -> Outcome {
+    let is_own = |key: &str| {
+        serde_json::from_str::<serde_json::Value>(&reply.body).is_ok_and(|answer| answer.get(key).is_some())
+    };
+    match reply.status {
+        200 if is_own("name") => Outcome::Delivered,
+        200 => reply::unclear(reply, "a success that is not Google Chat's (a proxy or a login page in between?)"),
+        401 | 403 | 404 if is_own("error") => Outcome::Dead {
+            code: reply.status.to_string(),
+            text: reply.said(),
+            advice: "the webhook was deleted or its URL is wrong: make one in the space (Apps & integrations), and put its URL into podbell.yaml"
+                .to_owned(),
+        },
+        401 | 403 | 404 => reply::unclear(reply, "an answer that is not Google Chat's (wrong host, or a proxy in between?)"),
+        _ => reply::by_status(reply),
+    }
+}

@@ -1,0 +1,220 @@
+//! `kind: mattermost` of `notifiers:`: a channel of Mattermost, through an incoming webhook, or through a bot: then a message
+//! stands for an incident, what follows answers it, and its end changes it.
+//! <https://developers.mattermost.com/integrate/webhooks/incoming/>, <https://developers.mattermost.com/api-documentation/>
+
+mod post;
+mod reply;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+use url::Url;
+
+use crate::examine::{Checked, Finding, Group, not_well};
+use crate::notifiers::hook::{Hook, Replies};
+use crate::notifiers::post::{Post, post as send};
+use crate::notifiers::redact::Redactor;
+use crate::notifiers::thread::{Act, Request};
+use crate::notifiers::{
+    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, People, Rendering, fingerprint,
+};
+use crate::settings::keys::{Address, HTTP};
+use crate::settings::{Draft, Secret, SecretKind};
+use crate::tasks::Waiting;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::yaml::key::{Key, Own};
+use podbell_core::yaml::{MapReader, Node, Reader};
+
+/// The pace of changes.
+const CHANGES: Pace = Pace { most: 40, per: Duration::from_secs(61), kept_for_critical: 0 };
+const REPLIES: Replies = Replies {
+    what: "Mattermost webhook",
+    public: &["hooks"],
+    is_own: |url| url.path().contains("/hooks/"),
+    classify: reply::of_webhook,
+    is_about_content: |_| false,
+};
+const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of an incoming webhook.");
+const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "Of a bot account.");
+const CHANNEL: Key<Own<String>> = Key::required(
+    "channel",
+    Own { read: read_channel, schema: channel_schema },
+    "For a bot: the channel's id, 26 letters and digits.",
+);
+const SERVER: Key<Address> = Key::required("server", HTTP, "For a bot: where Mattermost is.");
+
+/// Its registry row.
+pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
+    name: "mattermost",
+    audience: Audience::People,
+    forms: &[
+        NotifierForm {
+            about: "A channel of Mattermost, through an incoming webhook: a message a notice.",
+            keys: &[&URL],
+        },
+        NotifierForm {
+            about: "A channel of Mattermost, through a bot: a message an incident, its course in the thread.",
+            keys: &[&TOKEN, &CHANNEL, &SERVER],
+        },
+    ],
+    read,
+    elsewhere: |key| match key {
+        "url" => Some("an incoming webhook has `url`, a bot `token`, `channel` and `server`: one of both"),
+        "token" | "channel" | "server" => Some("for `kind: mattermost` with a bot"),
+        _ => None,
+    },
+    people: Some(People {
+        platform: "Mattermost",
+        help: "write the person's @name; channel, here and all call everybody",
+        read: |written| {
+            let id = written.trim().trim_start_matches('@');
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+            ((1..=64).contains(&id.len()) && id.bytes().all(fits)).then(|| id.to_owned())
+        },
+    }),
+    preview: |url| Arc::new(Webhook::new(url)),
+};
+
+fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+    if ["token", "channel", "server"].iter().any(|key| map.has(key)) {
+        let (token, channel, server) = (TOKEN.take(map, reader), CHANNEL.take(map, reader), SERVER.take(map, reader));
+        let (token, channel, server) = (token?, channel?, server?);
+        return Some(Draft::<dyn Notifier>::new(move |secrets| {
+            Some(Arc::new(Channel { token: secrets.get(&token)?, channel: channel.clone(), server: server.clone() }))
+        }));
+    }
+    let url = URL.take(map, reader)?;
+    Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Webhook::new(secrets.url(&url)?)))))
+}
+
+fn read_channel(node: &Node, reader: &mut Reader) -> Option<String> {
+    let text = reader.text(node, "a channel's id")?;
+    if text.len() != 26 || !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+        let help = "copy it from the channel's menu: View Info, at the bottom";
+        reader.error_help(&node.span, format!("`{text}` is not the id of a channel of Mattermost"), help);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn channel_schema() -> serde_json::Value {
+    json!({"type": "string", "pattern": "^[a-z0-9]{26}$"})
+}
+
+/// An incoming webhook.
+#[derive(Debug)]
+struct Webhook(Hook);
+
+impl Webhook {
+    fn new(url: Url) -> Self {
+        Self(Hook::new(url, Vec::new(), &REPLIES))
+    }
+}
+
+impl Notifier for Webhook {
+    fn policy(&self) -> Policy {
+        Policy { pace: Some(Pace::ONE_A_SECOND), ..self.0.policy() }
+    }
+
+    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
+        let mentions = rendering.mentioned(NOTIFIER.name);
+        post::Parts::of(&rendering.message, rendering.content, &mentions).webhook().to_string().into_bytes()
+    }
+
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+        Box::pin(self.0.deliver(attempt.client, Post::json(attempt.body, attempt.now)))
+    }
+
+    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+        Box::pin(self.0.examine(look))
+    }
+}
+
+/// A channel, and the bot that posts there.
+struct Channel {
+    token: SecretString,
+    channel: String,
+    server: Url,
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NOTIFIER.name)
+    }
+}
+
+impl Channel {
+    fn place(&self) -> Arc<str> {
+        fingerprint([self.server.as_str(), &self.channel])
+    }
+
+    fn redactor(&self) -> Redactor {
+        Redactor::new("", std::slice::from_ref(&self.token), &[])
+    }
+
+    async fn call(&self, attempt: Attempt<'_>) -> Outcome {
+        let request = match Request::read(&attempt.body, &self.place()) {
+            Ok(request) => request,
+            Err(outcome) => return outcome,
+        };
+        let mut arguments = request.arguments.clone();
+        let below: &[&str] = match &request.act {
+            Act::Post => &["api", "v4", "posts"],
+            Act::Answer(root) => {
+                arguments["root_id"] = json!(root);
+                &["api", "v4", "posts"]
+            }
+            Act::Change(message) => &["api", "v4", "posts", message, "patch"],
+        };
+        if !matches!(request.act, Act::Change(_)) {
+            arguments["channel_id"] = json!(self.channel);
+        }
+        let asked = Post::json(arguments.to_string().into_bytes(), attempt.now).below(below).bearer(&self.token);
+        let asked = if matches!(request.act, Act::Change(_)) { asked.put() } else { asked };
+        match send(attempt.client, &self.server, asked, &self.redactor()).await {
+            Ok(answer) => reply::of_bot(&request, &answer),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+impl Notifier for Channel {
+    fn policy(&self) -> Policy {
+        let (server, token) = (self.server.as_str(), self.token.expose_secret());
+        let endpoint = fingerprint([server, token, "changes"]);
+        let threads = ThreadPolicy { place: self.place(), endpoint, pace: CHANGES };
+        let policy = Policy::of(self.place(), fingerprint([server, &self.channel, token]));
+        Policy { pace: Some(Pace::ONE_A_SECOND), threads: Some(threads), ..policy }
+    }
+
+    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
+        let mentions = rendering.mentioned(NOTIFIER.name);
+        let arguments = post::Parts::of(&rendering.message, rendering.content, &mentions).post();
+        Request::new(rendering, &self.place(), arguments).stored()
+    }
+
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+        Box::pin(self.call(attempt))
+    }
+
+    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+        Box::pin(async move {
+            let Look { subject, net, now, .. } = look;
+            let group = Group::Destinations;
+            let asked =
+                Post::json(Vec::new(), now).get().below(&["api", "v4", "channels", &self.channel]).bearer(&self.token);
+            let finding = match send(&net.client, &self.server, asked, &self.redactor()).await {
+                Ok(answer) => match reply::of_question(&answer) {
+                    outcome if outcome.arrived() => Finding::ok(group, subject, "the bot sees the channel"),
+                    outcome => not_well(group, subject, "the bot", &outcome),
+                },
+                Err(outcome) => not_well(group, subject, "Mattermost", &outcome),
+            };
+            finding.into()
+        })
+    }
+}

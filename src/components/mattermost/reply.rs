@@ -1,0 +1,76 @@
+//! What the replies of Mattermost mean. An error is JSON with an `id` of its own.
+
+use serde::Deserialize;
+
+use crate::notifiers::reply::{self, Reply};
+use crate::notifiers::thread::Request;
+use podbell_core::outbox::Outcome;
+
+#[derive(Deserialize)]
+struct Refusal {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Posted {
+    id: String,
+}
+
+fn refusal(reply: &Reply) -> Option<String> {
+    serde_json::from_str::<Refusal>(&reply.body).ok().map(|refusal| refusal.id).filter(|id| id.contains('.'))
+}
+
+/// What the reply of an incoming webhook means.
+pub(super) fn of_webhook(reply: &Reply) -> Outcome {
+    match (reply.status, refusal(reply)) {
+        (200, _) if reply.body.trim() == "ok" => Outcome::Delivered,
+        (200, _) => reply::unclear(reply, "a success that is not Mattermost's (a proxy or a login page in between?)"),
+        (_, Some(id)) if id.contains("too_large") || id.contains("msg") || id.contains("parse") || id.contains("text") => {
+            Outcome::Content { why: reply.said() }
+        }
+        (400 | 401 | 403 | 404 | 501, Some(_)) => Outcome::Dead {
+            code: reply.status.to_string(),
+            text: reply.said(),
+            advice: "the webhook was deleted, its channel is gone, or webhooks are switched off: make one (Integrations) and put its URL into podbell.yaml"
+                .to_owned(),
+        },
+        (400 | 401 | 403 | 404 | 405, None) => {
+            reply::unclear(reply, "an answer that is not Mattermost's (wrong host, or a proxy in between?)")
+        }
+        _ => reply::by_status(reply),
+    }
+}
+
+/// What the reply to a bot's request means.
+pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
+    if (200..300).contains(&reply.status) {
+        return match serde_json::from_str::<Posted>(&reply.body) {
+            Ok(posted) => request.arrived("", &posted.id),
+            Err(_) => reply::unclear(reply, "a success that is not Mattermost's (a proxy or a login page in between?)"),
+        };
+    }
+    let id = refusal(reply).unwrap_or_default();
+    let gone = reply.status == 404 || id.contains("root_id") || id.contains("get_single") || id.contains("parent");
+    match request.needs_a_message() {
+        true if gone && !id.is_empty() => Outcome::Orphaned { why: reply.said() },
+        // Who may change posts, and for how long, is a setting of the server.
+        true if id.contains("permissions") || id.contains("time_limit") => request.is_too_late(reply.said()),
+        _ => of_question(reply),
+    }
+}
+
+/// What the reply to a question means.
+pub(super) fn of_question(reply: &Reply) -> Outcome {
+    match (reply.status, refusal(reply)) {
+        (401 | 403 | 404, Some(_)) => Outcome::Dead {
+            code: reply.status.to_string(),
+            text: reply.said(),
+            advice: "the bot's token is not valid any more, or the bot is not in the channel: check both, and `channel` in podbell.yaml"
+                .to_owned(),
+        },
+        (401 | 403 | 404 | 405, None) => {
+            reply::unclear(reply, "an answer that is not Mattermost's (wrong host, or a proxy in between?)")
+        }
+        _ => reply::by_status(reply),
+    }
+}

@@ -1,0 +1,415 @@
+//! Every chat and on-call service that podbell tells, as its vendor documents it: the real engine, store and notifiers against
+//! servers that enforce limits of length and pace, know their credential, and lose answers.
+
+use std::collections::BTreeSet;
+
+use podbell_core::event::{Event, Target};
+use podbell_core::message::Language;
+use podbell_core::notice::{Newest, NoticeKind, Story};
+use podbell_core::outbox::{Content, Outcome, Parent, SendContent};
+use podbell_core::scope::Scope;
+use podbell_core::user_action::Act;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::support::chat_servers::{PLATFORMS, Platform, Server, TOKEN, platform_named};
+use crate::support::events::{at, warning};
+use crate::support::notices::{incident, one_of_each, story};
+use crate::support::platform::platform;
+use crate::support::world::{World, WorldSpec, web};
+
+const RULES: &str = "version: 1
+rules:
+  - {name: all, match: {reason: '*'}, notify: [team], group_wait: 0s, min_gap: 10s, escalate: {counts: [10]}, resolve_after: 15m, severity: critical}
+";
+
+fn world(server: &Server, token: &str) -> World {
+    let mut world =
+        World::new(WorldSpec { rules: vec![RULES.into()], through: Some(server.wire(token)), ..WorldSpec::default() });
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    // The first contact, and what it took.
+    world.run_until(120);
+    world
+}
+
+fn crash(name: &str, count: u64, last: i64) -> Event<'static> {
+    let pod: &'static str = Box::leak(format!("{name}-6d4cf56db6-x2x7v").into_boxed_str());
+    warning(pod, "FailedMount", "no such volume", count, 130, last)
+}
+
+/// A platform on which one message stands for an incident.
+fn changes(platform: &Platform) -> bool {
+    ["discord", "telegram", "mattermost bot"].contains(&platform.name)
+}
+
+/// A platform of which each notice is a new message.
+fn only_posts(platform: &Platform) -> bool {
+    !changes(platform) && platform.name != "pagerduty"
+}
+
+/// What is shown that is about `web`, with what it answers. The end of an alert names only the alert.
+fn shown(server: &Server) -> Vec<(String, Option<String>)> {
+    let is_about = |text: &str| text.contains("web") || text.contains("\"resolve\"");
+    server.shown().into_iter().filter(|(text, _)| is_about(text)).collect()
+}
+
+#[test]
+fn an_incident_that_opens_gets_worse_and_ends_is_told_in_the_platforms_own_way() {
+    for platform in PLATFORMS {
+        let name = platform.name;
+        let server = Server::start(platform);
+        let mut world = world(&server, TOKEN);
+        world.poll(&web(), &[crash("web", 3, 130)]);
+        world.run_until(180);
+        assert_eq!(shown(&server).len(), 1, "{name}: {:?}", shown(&server));
+        world.poll(&web(), &[crash("web", 12, 190)]);
+        world.run_until(300);
+        let told = shown(&server);
+        assert_eq!(told.len(), 2, "{name}: {told:?}");
+        world.poll_until(&web(), &[crash("web", 12, 190)], 3600);
+        let told = shown(&server);
+        let over = |text: &str| text.contains("Resolved") || text.contains("resolve\"");
+        if changes(&platform) {
+            assert_eq!(told.len(), 2, "{name}: the end disturbs nobody: {told:?}");
+            assert!(over(&told[0].0), "{name}: {told:?}");
+        } else {
+            assert_eq!(told.len(), 3, "{name}: {told:?}");
+            assert!(over(&told[2].0), "{name}: {told:?}");
+        }
+        match name {
+            "telegram" | "mattermost bot" => assert!(told[1].1.is_some(), "{name}: the escalation answers: {told:?}"),
+            // Of one thread, or one alert.
+            "googlechat" | "pagerduty" => {
+                let threads: BTreeSet<_> = told.iter().map(|(_, thread)| thread.clone().unwrap()).collect();
+                assert_eq!(threads.len(), 1, "{name}: {told:?}");
+            }
+            _ => assert!(told.iter().all(|(_, answers)| answers.is_none()), "{name}: {told:?}"),
+        }
+        server.place(|place| assert_eq!((place.refused, place.too_fast), (0, 0), "{name}"));
+    }
+}
+
+#[test]
+fn an_acknowledgement_reaches_messages_that_can_be_changed_and_alerts() {
+    for platform in PLATFORMS.iter().filter(|platform| !only_posts(platform)) {
+        let name = platform.name;
+        let server = Server::start(*platform);
+        let mut world = world(&server, TOKEN);
+        world.poll(&web(), &[crash("web", 3, 130)]);
+        world.run_until(180);
+        let id = world.engine().state().unwrap().incidents().next().unwrap().id;
+        world.act("alice", &Scope::default(), Act::Acknowledge { id });
+        world.run_until(260);
+        let told = shown(&server);
+        if name == "pagerduty" {
+            let alerts = server.place(|place| place.alerts.values().cloned().collect::<Vec<_>>());
+            assert!(alerts.contains(&vec!["trigger".to_owned(), "acknowledge".to_owned()]), "{alerts:?}");
+        } else {
+            assert_eq!(told.len(), 1, "{name}: {told:?}");
+            assert!(told[0].0.contains("alice"), "{name}: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn a_burst_keeps_to_the_platforms_pace_also_over_a_restart_and_everything_is_told() {
+    for platform in PLATFORMS {
+        let name = platform.name;
+        let server = Server::start(platform);
+        let mut world = world(&server, TOKEN);
+        let targets: Vec<Target> = (0..30).map(|n| Target::new("prod", "cls-1", "shop", &format!("web{n}"))).collect();
+        world.watch(&targets);
+        for target in &targets {
+            world.poll(target, &[]);
+        }
+        world.run_until(400);
+        for target in &targets {
+            world.poll(target, &[crash(&target.service, 3, 405)]);
+        }
+        world.run_until(430);
+        world.kill();
+        world.start();
+        world.run_until(1000);
+        let all = server.shown().into_iter().map(|(text, _)| text).collect::<String>();
+        let missing: Vec<_> = targets.iter().filter(|target| !all.contains(&*target.service)).collect();
+        assert!(missing.is_empty(), "{name}: {missing:?}");
+        server.place(|place| assert_eq!((place.too_fast, place.refused), (0, 0), "{name}"));
+    }
+}
+
+#[test]
+fn what_was_taken_though_its_answer_was_lost_is_told_again_with_the_same_body() {
+    for platform in PLATFORMS {
+        let name = platform.name;
+        let server = Server::start(platform);
+        let mut world = world(&server, TOKEN);
+        server.place(|place| place.lose = 1);
+        world.poll(&web(), &[crash("web", 3, 130)]);
+        world.run_until(600);
+        let told = shown(&server);
+        assert_eq!(told.len(), 2, "{name}: {told:?}");
+        assert_eq!(told[0], told[1], "{name}: it may be told apart by its body");
+        if name == "pagerduty" {
+            let alerts = server.place(|place| place.alerts.len());
+            assert!(alerts <= 2, "the first contact, and one alert");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_was_deleted_is_followed_by_a_new_one() {
+    for platform in PLATFORMS.iter().filter(|platform| changes(platform)) {
+        let name = platform.name;
+        let server = Server::start(*platform);
+        let mut world = world(&server, TOKEN);
+        world.poll(&web(), &[crash("web", 3, 130)]);
+        world.run_until(180);
+        server.place(|place| place.messages.iter_mut().for_each(|message| message.deleted = true));
+        world.poll_until(&web(), &[crash("web", 3, 130)], 3600);
+        let told = shown(&server);
+        assert!(told.last().is_some_and(|(text, _)| text.contains("Resolved")), "{name}: {told:?}");
+    }
+}
+
+#[test]
+fn a_credential_that_is_refused_pauses_the_destination_and_says_what_to_do_and_nothing_is_lost() {
+    for platform in PLATFORMS {
+        let name = platform.name;
+        let server = Server::start(platform);
+        let mut world = world(&server, "another-token");
+        world.poll(&web(), &[crash("web", 3, 130)]);
+        world.run_until(600);
+        let calls = server.place(|place| (place.messages.len(), place.calls));
+        assert_eq!(calls.0, 0, "{name}");
+        assert!(calls.1 <= 3, "{name}: a pause, not a hail: {} requests", calls.1);
+        // The operator corrects podbell.yaml.
+        world.kill();
+        let wire = server.wire(TOKEN);
+        world.respec(|spec| spec.through = Some(wire));
+        world.start();
+        world.run_until(1200);
+        assert_eq!(shown(&server).len(), 1, "{name}: {:?}", shown(&server));
+    }
+}
+
+fn notifiers(platform: &Platform, language: Language) -> podbell::notifiers::Notifiers {
+    let config = podbell::notifiers::NotifierConfig {
+        name: "team".into(),
+        platform: self::platform(&(platform.keys)("https://example.com", TOKEN)),
+        language,
+        time_zone: jiff::tz::TimeZone::UTC,
+        digest_after: None,
+        template: Default::default(),
+        logs: false,
+    };
+    let id = |kind: &'static str, id: &str| (kind, id.to_owned());
+    let oncall = [
+        id("dingtalk", "manager4220"),
+        id("teams", "alice@example.com"),
+        id("discord", "80351110224678912"),
+        id("googlechat", "123456789012345678901"),
+        id("mattermost", "alice"),
+        id("telegram", "alice_a"),
+        id("feishu", "ou_18eac85d35a26f98"),
+    ];
+    let mentions = [("@oncall".to_owned(), oncall.into())].into();
+    podbell::notifiers::Notifiers::new(vec![config], mentions, crate::support::receiver::client())
+}
+
+fn rendered(platform: &Platform, content: &SendContent<'_>) -> Value {
+    let body = notifiers(platform, Language::En).freeze("team", content, "msg_1", at(2_401));
+    let body: Value = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{}: {error}", platform.name));
+    // Of a message that can be changed, its arguments are what is sent.
+    if body.get("arguments").is_some() { body["arguments"].clone() } else { body }
+}
+
+#[test]
+fn every_kind_of_notice_as_each_platform_gets_it() {
+    for platform in PLATFORMS.iter().filter(|platform| platform.name != "feishu") {
+        let all = one_of_each().into_iter().map(|(kind, notice)| {
+            let notices = [notice];
+            let body = rendered(platform, &SendContent::full(&notices));
+            format!("--- {kind}\n{}\n", serde_json::to_string_pretty(&body).unwrap())
+        });
+        insta::assert_snapshot!(platform.name.replace(' ', "_"), all.collect::<String>());
+    }
+}
+
+#[test]
+fn who_is_to_be_called_is_called_and_nobody_at_the_end() {
+    let calls = |platform: &Platform, kind: NoticeKind, content: Content| {
+        let notice = [incident(1, kind, Story { mentions: vec!["@oncall".into()], ..story() })];
+        rendered(platform, &SendContent { content, ..SendContent::full(&notice) }).to_string()
+    };
+    for (name, called) in [
+        ("dingtalk", "@manager4220"),
+        ("teams", "<at>alice@example.com</at>"),
+        ("discord", "<@80351110224678912>"),
+        ("googlechat", "<users/123456789012345678901>"),
+        ("mattermost", "@alice"),
+        ("mattermost bot", "@alice"),
+        ("telegram", "@alice_a"),
+    ] {
+        let platform = platform_named(name);
+        for content in [Content::Full, Content::Short, Content::Minimal] {
+            let body = calls(&platform, NoticeKind::Opened, content);
+            assert!(body.contains(called), "{name} {content:?}: {body}");
+            let body = calls(&platform, NoticeKind::Resolved, content);
+            assert!(!body.contains(called), "{name} {content:?}: {body}");
+        }
+    }
+}
+
+#[test]
+fn what_was_made_for_another_place_is_not_sent_to_this_one() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for platform in PLATFORMS.iter().filter(|platform| changes(platform)) {
+        let made = notifiers(platform, Language::En);
+        let notice = [incident(1, NoticeKind::Opened, story())];
+        let body = made.freeze("team", &SendContent::full(&notice), "msg_1", at(0));
+        let server = Server::start(*platform);
+        let wire = server.wire(TOKEN);
+        let outcome = runtime.block_on(wire.notifiers.deliver("team", "msg_1", body, at(0)));
+        assert!(matches!(outcome, Outcome::Orphaned { .. }), "{}: {outcome:?}", platform.name);
+        assert_eq!(server.place(|place| place.calls), 0);
+    }
+}
+
+/// The texts of a body that its platform reads as marks.
+fn marked(platform: &Platform, body: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    match body {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let has_marks = match platform.name {
+                    // Runs of text have none.
+                    "teams" => fields.get("type").is_some_and(|kind| kind == "TextBlock"),
+                    "pagerduty" => false,
+                    // A heading, and what is shown in place of a card, have none.
+                    "dingtalk" => key == "text" || key == "content",
+                    "googlechat" => key == "text",
+                    _ => true,
+                };
+                all.extend(value.as_str().filter(|_| has_marks).map(str::to_owned));
+                all.extend(marked(platform, value));
+            }
+        }
+        Value::Array(items) => all.extend(items.iter().flat_map(|item| marked(platform, item))),
+        _ => {}
+    }
+    all
+}
+
+/// Without what a backslash takes the meaning from.
+fn without_escapes(text: &str) -> String {
+    let mut rest = text.chars();
+    std::iter::from_fn(|| match rest.next()? {
+        '\\' => rest.next().map(|_| ' '),
+        c => Some(c),
+    })
+    .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn whatever_the_cluster_says_fits_and_is_no_mark(
+        text in "(?s)(.|@all |@everyone|<users/all>|<at>x</at>|\\[x\\]\\(https://evil\\)|<a href=\"https://evil\">x</a>|</b>|\\*\\*|`|\n# |\n){0,700}",
+    ) {
+        let newest = Newest { reason: text.clone(), obj_name: text.clone(), message: text.repeat(20), ..story().newest };
+        let story = Story { newest, workload: text.clone(), object_names: vec![text.clone(); 9], ..story() };
+        let notices = [incident(1, NoticeKind::Opened, story)];
+        for platform in PLATFORMS.iter().filter(|platform| platform.name != "feishu") {
+            let server = Server::start(*platform);
+            for content in [Content::Full, Content::Short, Content::Minimal] {
+                let wire = server.wire(TOKEN);
+                let body = wire.notifiers.freeze("team", &SendContent { content, ..SendContent::full(&notices) }, "m", at(0));
+                let job = podbell::engine::SendJob {
+                    send: podbell_core::outbox::SendId(1),
+                    destination: "team".into(),
+                    message_id: "m".into(),
+                    body,
+                };
+                let outcome = (wire.deliver)(&job, at(0));
+                prop_assert!(!matches!(outcome, Outcome::Content { .. }), "{} {content:?}: {outcome:?}", platform.name);
+                let body = rendered(platform, &SendContent { content, ..SendContent::full(&notices) });
+                for said in marked(platform, &body) {
+                    let said = without_escapes(&said);
+                    let evil = ["](https://evil", "<a href=\"https://evil", "<users/all", "@all", "@everyone", "<at>x"];
+                    // In HTML, brackets are text.
+                    let is_html = ["googlechat", "telegram"].contains(&platform.name);
+                    let evil = if is_html { &evil[1..] } else { &evil[..] };
+                    let found = evil.iter().find(|evil| said.contains(**evil));
+                    prop_assert!(found.is_none(), "{} {content:?}: {found:?} in {said}", platform.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_megabyte_of_text_is_told_within_the_limits() {
+    let newest = Newest { message: "x y\n".repeat(260_000), ..story().newest };
+    let notices = [incident(1, NoticeKind::Opened, Story { newest, ..story() })];
+    for platform in PLATFORMS {
+        let server = Server::start(platform);
+        let wire = server.wire(TOKEN);
+        let body = wire.notifiers.freeze("team", &SendContent::full(&notices), "m", at(0));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let outcome = runtime.block_on(wire.notifiers.deliver("team", "m", body, at(0)));
+        assert!(outcome.arrived(), "{}: {outcome:?}", platform.name);
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_the_platforms_kills_no_destination_and_proves_nothing() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for platform in PLATFORMS {
+        for status in [200, 403] {
+            let outcome = runtime.block_on(async {
+                let receiver = crate::support::receiver::Receiver::start().await;
+                receiver.otherwise(crate::support::receiver::Answer::new(status, "<html>please log in</html>"));
+                let base = receiver.url("").trim_end_matches('/').to_owned();
+                let config = podbell::notifiers::NotifierConfig {
+                    name: "team".into(),
+                    platform: self::platform(&(platform.keys)(&base, TOKEN)),
+                    language: Language::En,
+                    time_zone: jiff::tz::TimeZone::UTC,
+                    digest_after: None,
+                    template: Default::default(),
+                    logs: false,
+                };
+                let client = crate::support::receiver::client();
+                let notifiers = podbell::notifiers::Notifiers::new(vec![config], Default::default(), client);
+                let notice = [incident(1, NoticeKind::Opened, story())];
+                let body = notifiers.freeze("team", &SendContent::full(&notice), "m", at(0));
+                notifiers.deliver("team", "m", body, at(0)).await
+            });
+            let expected = match (platform.name, status) {
+                // Their own refusals have no words by which they could be told apart.
+                ("teams", 403) => matches!(outcome, Outcome::Dead { .. }),
+                ("pagerduty", 403) => matches!(outcome, Outcome::Dead { .. }),
+                _ => matches!(outcome, Outcome::Unclear { .. }),
+            };
+            assert!(expected, "{} {status}: {outcome:?}", platform.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_to_be_changed_and_is_gone_is_an_orphan() {
+    for platform in PLATFORMS.iter().filter(|platform| changes(platform)) {
+        let server = Server::start(*platform);
+        let wire = server.wire(TOKEN);
+        let parent =
+            Parent { channel: "".into(), message: if platform.name == "mattermost bot" { "m99" } else { "99" }.into() };
+        let notices = [incident(1, NoticeKind::Resolved, story())];
+        let content = SendContent { parent: Some(&parent), ..SendContent::full(&notices) };
+        let body = wire.notifiers.freeze("team", &content, "m", at(0));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let outcome = runtime.block_on(wire.notifiers.deliver("team", "m", body, at(0)));
+        assert!(matches!(outcome, Outcome::Orphaned { .. }), "{}: {outcome:?}", platform.name);
+    }
+}
