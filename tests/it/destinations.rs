@@ -1,7 +1,9 @@
 //! Every chat and on-call service that podbell tells, as its vendor documents it: the real engine, store and notifiers against
 //! servers that enforce limits of length and pace, know their credential, and lose answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use podbell_core::event::{Event, Target};
 use podbell_core::message::Language;
@@ -16,7 +18,7 @@ use crate::support::chat_servers::{PLATFORMS, Platform, Server, TOKEN, platform_
 use crate::support::events::{at, warning};
 use crate::support::notices::{incident, one_of_each, story};
 use crate::support::platform::platform;
-use crate::support::world::{World, WorldSpec, web};
+use crate::support::world::{Wire, World, WorldSpec, web};
 
 const RULES: &str = "version: 1
 rules:
@@ -301,6 +303,16 @@ fn marked(platform: &Platform, body: &Value) -> Vec<String> {
     all
 }
 
+/// A wire to a server of each platform.
+static WIRES: LazyLock<BTreeMap<&str, Wire>> =
+    LazyLock::new(|| PLATFORMS.iter().map(|platform| (platform.name, Server::start(*platform).wire(TOKEN))).collect());
+
+/// A minute after the one before, so that no pace is exceeded.
+fn next_minute() -> podbell_core::time::Time {
+    static MINUTES: AtomicI64 = AtomicI64::new(0);
+    at(60 * MINUTES.fetch_add(1, Ordering::Relaxed))
+}
+
 /// Without what a backslash takes the meaning from.
 fn without_escapes(text: &str) -> String {
     let mut rest = text.chars();
@@ -322,9 +334,8 @@ proptest! {
         let story = Story { newest, workload: text.clone(), object_names: vec![text.clone(); 9], ..story() };
         let notices = [incident(1, NoticeKind::Opened, story)];
         for platform in PLATFORMS.iter().filter(|platform| platform.name != "feishu") {
-            let server = Server::start(*platform);
             for content in [Content::Full, Content::Short, Content::Minimal] {
-                let wire = server.wire(TOKEN);
+                let wire = &WIRES[platform.name];
                 let body = wire.notifiers.freeze("team", &SendContent { content, ..SendContent::full(&notices) }, "m", at(0));
                 let job = podbell::engine::SendJob {
                     send: podbell_core::outbox::SendId(1),
@@ -332,7 +343,7 @@ proptest! {
                     message_id: "m".into(),
                     body,
                 };
-                let outcome = (wire.deliver)(&job, at(0));
+                let outcome = (wire.deliver)(&job, next_minute());
                 prop_assert!(!matches!(outcome, Outcome::Content { .. }), "{} {content:?}: {outcome:?}", platform.name);
                 let body = rendered(platform, &SendContent { content, ..SendContent::full(&notices) });
                 for said in marked(platform, &body) {

@@ -30,8 +30,11 @@ pub(super) fn body(message: &Message, content: Content, mentions: &[String], inc
         // In plain text only `<…>` is a mark, and `*_~` and backquotes are emphasis.
         Content::Minimal => {
             let said = format!("{}\n{}", message.title, message.gist());
-            let said =
-                budget::fit(&said, SHORT, budget::bytes).replace('<', "＜").replace('*', "＊").replace('`', "\u{2cb}");
+            let said = budget::fit(&said, SHORT, budget::bytes)
+                .replace('<', "＜")
+                .replace('@', "＠")
+                .replace('*', "＊")
+                .replace('`', "\u{2cb}");
             json!({"text": format!("{said} {}", called.join(" ")).trim_end()})
         }
         content => {
