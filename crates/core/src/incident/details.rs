@@ -106,10 +106,9 @@ impl Details {
     /// its own.
     pub(super) fn objects_lately(&self, now: Time) -> impl Iterator<Item = &str> {
         let names_pods = self.names_pods();
-        let counts = move |(key, seen): &(&Box<str>, &Sighting)| {
-            now.since(seen.occurred) < OBJECT_MEMORY && !(names_pods && controls_pods(key))
-        };
-        self.objects.iter().filter(counts).map(|(key, _)| &**key)
+        let objects = self.objects.iter().map(|(key, seen)| (&**key, seen));
+        let lately = objects.filter(move |(_, seen)| now.since(seen.occurred) < OBJECT_MEMORY);
+        lately.map(|(key, _)| key).filter(move |key| !(names_pods && controls_pods(key)))
     }
 
     /// Whether pods are among its objects.

@@ -88,9 +88,9 @@ impl Incident {
         let names_pods = self.affected == 0 && self.details.names_pods();
         let nodes_stand = self.details.objects.iter().any(|(key, seen)| is_node(key) && stands(seen));
         self.details.objects.iter().map(|(key, seen)| (&**key, seen)).filter(move |(key, seen)| {
-            (self.affected == 0 || !key.starts_with("Pod/"))
-                && !(names_pods && controls_pods(key))
-                && (!nodes_stand || !is_node(key) || stands(seen))
+            let suffers = self.affected > 0 && key.starts_with("Pod/");
+            let is_well = nodes_stand && is_node(key) && !stands(seen);
+            !(suffers || is_well || names_pods && controls_pods(key))
         })
     }
 
