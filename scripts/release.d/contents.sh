@@ -1,10 +1,12 @@
 # Read by scripts/release: what is in each of its files. $version, $work and SOURCE_DATE_EPOCH are set.
 
+# PODBELL_RELEASE_LEVEL: how hard it compresses, 1 to 9; tests are in a hurry.
+
 # Packs a folder of $work so that the same files make the same bytes.
 pack() {
   local folder=$1 to=$2
   tar -C "$work" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --format=gnu -cf - "$folder" |
-    gzip -9n >"$to"
+    gzip "-${PODBELL_RELEASE_LEVEL:-9}" -n >"$to"
 }
 
 # texts PROGRAM FOLDER: what a program says of its own command line.
@@ -65,7 +67,7 @@ debian_package() {
   sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" \
     -e "s/@SIZE@/$(installed_size "$root")/" deploy/debian/control >"$root/DEBIAN/control"
   (cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
-  dpkg-deb --root-owner-group -Zxz --build "$root" "$to/podbell_${version}_$architecture.deb" >/dev/null
+  dpkg-deb --root-owner-group -Zxz "-z${PODBELL_RELEASE_LEVEL:-9}" --build "$root" "$to/podbell_${version}_$architecture.deb" >/dev/null
 }
 
 # In KiB by the sizes of files, so that it does not depend on the file system.

@@ -47,6 +47,8 @@ mod notifiers;
 mod one_failure;
 mod outages;
 mod outbox_model;
+#[cfg(feature = "outside")]
+mod package;
 mod page;
 #[cfg(feature = "outside")]
 mod page_browser;
