@@ -177,10 +177,10 @@ impl Debian {
         good(&mut self.command("root:root", words))
     }
 
-    /// Every path, but the logs and the memory of the package manager; and every account.
+    /// Every path, but those of logs, of what runs, and of the package manager; and every account.
     fn everything(&self) -> BTreeSet<String> {
         let find = ["find", "/", "-xdev", "-not", "-path", "/var/lib/dpkg/*", "-not", "-path", "/var/log/*"];
-        let backups = ["-not", "-path", "/etc/*-", "-not", "-path", "/tmp/*", "-not", "-path", "/var/cache/*"];
+        let backups = ["-not", "-path", "/etc/*-", "-not", "-path", "/tmp/*", "-not", "-path", "/var/cache/*", "-not", "-path", "/run/*"];
         let files = self.as_root(&[&find[..], &backups].concat());
         let accounts = ["passwd", "group", "shadow", "gshadow"].map(|file| self.read(&format!("/etc/{file}")));
         files.lines().chain(accounts.iter().flat_map(|file| file.lines())).map(str::to_owned).collect()
