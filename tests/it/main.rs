@@ -45,6 +45,7 @@ mod mutes;
 mod noise;
 mod notifiers;
 mod one_failure;
+mod otlp;
 mod outages;
 mod outbox_model;
 #[cfg(feature = "outside")]

@@ -100,9 +100,7 @@ fn locked() -> BTreeMap<(String, String), Option<String>> {
         Some(line.trim_matches('"').to_owned())
     };
     let packages = lock.split("[[package]]").skip(1);
-    packages
-        .map(|one| ((of(one, "name").unwrap(), of(one, "version").unwrap()), of(one, "checksum")))
-        .collect()
+    packages.map(|one| ((of(one, "name").unwrap(), of(one, "version").unwrap()), of(one, "checksum"))).collect()
 }
 
 #[test]
@@ -140,7 +138,9 @@ fn the_bill_of_materials_names_every_crate_in_the_program_with_the_checksum_of_t
     }
     // Everything that something depends on is there.
     let refs: BTreeSet<_> = components.iter().map(|one| text(&one["bom-ref"])).collect();
-    for dependency in bill["dependencies"].as_array().unwrap().iter().flat_map(|one| one["dependsOn"].as_array().unwrap()) {
+    for dependency in
+        bill["dependencies"].as_array().unwrap().iter().flat_map(|one| one["dependsOn"].as_array().unwrap())
+    {
         assert!(refs.contains(dependency.as_str().unwrap()), "no {dependency}");
     }
 }
@@ -180,7 +180,20 @@ impl Debian {
     /// Every path, but those of logs, of what runs, and of the package manager; and every account.
     fn everything(&self) -> BTreeSet<String> {
         let find = ["find", "/", "-xdev", "-not", "-path", "/var/lib/dpkg/*", "-not", "-path", "/var/log/*"];
-        let backups = ["-not", "-path", "/etc/*-", "-not", "-path", "/tmp/*", "-not", "-path", "/var/cache/*", "-not", "-path", "/run/*"];
+        let backups = [
+            "-not",
+            "-path",
+            "/etc/*-",
+            "-not",
+            "-path",
+            "/tmp/*",
+            "-not",
+            "-path",
+            "/var/cache/*",
+            "-not",
+            "-path",
+            "/run/*",
+        ];
         let files = self.as_root(&[&find[..], &backups].concat());
         let accounts = ["passwd", "group", "shadow", "gshadow"].map(|file| self.read(&format!("/etc/{file}")));
         files.lines().chain(accounts.iter().flat_map(|file| file.lines())).map(str::to_owned).collect()
