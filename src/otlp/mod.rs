@@ -198,7 +198,9 @@ impl Task {
                 }
                 Verdict::Refused { why } => {
                     add(&self.counts.refused, records);
-                    tracing::warn!(records, why, "the OTLP collector refuses a batch; it is dropped");
+                    if !std::mem::replace(&mut self.failing, true) {
+                        tracing::warn!(why, "the OTLP collector refuses records; they are dropped");
+                    }
                     return;
                 }
                 Verdict::Again { after, why } => {
