@@ -85,7 +85,7 @@ fn of_notice(notice: &Notice) -> LogRecord {
         event_name: format!("podbell.{about}.{}", notice.kind.as_str()),
         severity_number: severity.into(),
         severity_text: notice.severity.as_str().to_owned(),
-        body: Some(any(Value::StringValue(format!("{}\n{}", message.title, message.text())))),
+        body: Some(any(Value::StringValue(format!("{}\n{}", message.title, message.text()).trim_end().to_owned()))),
         ..record(notice.caused_at, notice.made_at, attributes)
     }
 }

@@ -251,3 +251,42 @@ async fn doctor_asks_the_collector_without_a_record_and_check_knows_the_key() {
     assert_eq!(code, 1);
     assert!(said.contains("did you mean `endpoint`?") && !said.contains(TOKEN), "{said}");
 }
+
+#[cfg(feature = "outside")]
+#[tokio::test]
+async fn a_real_collector_understands_every_record() {
+    use std::process::Command;
+
+    use crate::support::process::{Process, output};
+
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/otlp-collector");
+    let found = output(Command::new(script)).await;
+    assert!(found.status.success(), "{found:?}");
+    let (http, grpc) = (nobody().await, nobody().await);
+    let address = |url: &str| format!("127.0.0.1:{}", url::Url::parse(url).unwrap().port().unwrap());
+    let mut command = Command::new(String::from_utf8(found.stdout).unwrap().trim());
+    command.args(["start", "--otlp-http-endpoint", &address(&http), "--otlp-grpc-endpoint", &address(&grpc)]);
+    command.args(["--exporter", "blackhole", "--debug-log", "logs", "--debug-log-verbosity", "detailed"]);
+    let collector = Process::start(command);
+
+    let hook = Receiver::start().await;
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let site = site(&emulator.endpoint(), &hook.url("/hook"), &format!("http://{}", address(&http)));
+    let running = site.run().await;
+    let printed = || collector.stdout() + &collector.stderr();
+    let lines = [
+        "service.name: Str(podbell)",
+        "EventName: podbell.warning",
+        "SEVERITY_NUMBER_WARN",
+        "Body: Str(Back-off 重试)",
+        "k8s.pod.name: Str(web-1)",
+        "k8s.event.count: Int(3)",
+        "podbell.incidents: Slice(Int(1))",
+        "EventName: podbell.incident.resolved",
+    ];
+    eventually(PATIENCE, "the end", || printed().contains("podbell.incident.resolved").then_some(())).await;
+    for line in lines {
+        assert!(printed().contains(line), "no {line} in {}", printed());
+    }
+    ends_well(running).await;
+}
