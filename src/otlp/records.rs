@@ -64,7 +64,7 @@ fn of_change(change: &Decision) -> LogRecord {
 /// A notice, in the words of a message.
 fn of_notice(notice: &Notice) -> LogRecord {
     let mut notice = notice.clone();
-    // A collector is nobody who was named as one that may read logs.
+    // Container logs go only to destinations that podbell.yaml allows to quote them; an exporter has no such key.
     notice.without_logs();
     let style = Style { language: Language::En, time_zone: TimeZone::UTC, now: notice.made_at };
     let message = compose_built_in(&notice, &style);
