@@ -1,13 +1,14 @@
 //! The health of the service, for health checks, metrics and the heartbeat. The engine's thread writes it once a
 //! second; everybody else reads it without waiting for that thread.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::clock;
 use crate::engine::{Engine, Totals};
+use crate::otlp::Counts;
 use podbell_core::time::Time;
 
 /// A service that made no turn for this long is dead.
@@ -70,6 +71,7 @@ pub struct HealthStatus {
     inner: Mutex<Inner>,
     commits: tokio::sync::watch::Sender<u64>,
     turns: Histogram,
+    exports: OnceLock<Arc<Counts>>,
 }
 
 /// The buckets of the time that turns take, in seconds.
@@ -78,7 +80,7 @@ const TURN_BUCKETS: [f64; 11] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 impl Default for HealthStatus {
     fn default() -> Self {
         let (inner, commits) = Default::default();
-        Self { inner, commits, turns: Histogram::new(TURN_BUCKETS) }
+        Self { inner, commits, turns: Histogram::new(TURN_BUCKETS), exports: OnceLock::new() }
     }
 }
 
@@ -118,6 +120,17 @@ impl HealthStatus {
     /// The number of commits since the start; changes when there are more.
     pub(crate) fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
         self.commits.subscribe()
+    }
+
+    /// Sets where the exporter counts, once.
+    pub(crate) fn exports(&self, counts: Arc<Counts>) {
+        // There is one exporter; a second would not be counted.
+        let _ = self.exports.set(counts);
+    }
+
+    /// What the exporter counts; `None` if nothing is exported.
+    pub(crate) fn exported(&self) -> Option<&Counts> {
+        self.exports.get().map(|counts| &**counts)
     }
 
     /// Whether the engine makes turns.

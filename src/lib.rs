@@ -25,6 +25,7 @@ pub mod guard;
 pub mod health;
 pub mod http;
 pub mod notifiers;
+pub mod otlp;
 pub mod redact;
 pub mod server;
 pub mod settings;

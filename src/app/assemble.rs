@@ -14,8 +14,10 @@ use crate::clock;
 use crate::components::registry::legacy_api::gateway::{self, GatewayKey};
 use crate::config::{self, Config, SourceConfig};
 use crate::engine::{Renderer, SendJob};
+use crate::health::HealthStatus;
 use crate::http::{ClientError, HttpOptions};
 use crate::notifiers::{NotifierConfig, Notifiers};
+use crate::otlp::{self, Collector, Exporter};
 use crate::server::{Reload, api, page};
 use crate::sources::{SourceTask, WantedMetadata};
 use crate::tasks::SideTask;
@@ -134,6 +136,21 @@ pub fn enricher(config: &Config) -> Option<Enricher> {
     let sources = config.sources.iter().filter(|source| source.source.enriches());
     let sources: BTreeMap<_, _> = sources.map(|one| (Arc::from(one.name.as_str()), one.source.clone())).collect();
     (!sources.is_empty()).then(|| Enricher(sources))
+}
+
+/// The collector of records, if there is one.
+pub(crate) fn collector(config: &Config) -> Option<Collector> {
+    let otlp = config.otlp.as_ref()?;
+    // It was read as an address.
+    let endpoint = url::Url::parse(otlp.endpoint.expose_secret()).ok()?;
+    Some(Collector::new(endpoint, otlp.headers.clone()))
+}
+
+/// The exporter of records, if there is one; its counts are in the metrics.
+pub fn exporter(config: &Config, client: &reqwest::Client, health: &HealthStatus) -> Option<Exporter> {
+    let (exporter, counts) = otlp::exporter(collector(config)?, client.clone());
+    health.exports(counts);
+    Some(exporter)
 }
 
 /// The operator's heartbeat, if there is one.

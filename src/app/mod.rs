@@ -23,6 +23,7 @@ use self::engine_thread::Inlets;
 use self::enrich::Enricher;
 use crate::engine::{Engine, EngineEvent, NewRules, SendJob};
 use crate::health::HealthStatus;
+use crate::otlp::Exporter;
 use crate::sources::{SourceEvent, SourceTask};
 use crate::tasks::{BoxFuture, SideTask};
 use podbell_core::outbox::Outcome;
@@ -33,6 +34,8 @@ use podbell_store::crash_point;
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);
 /// How long sources may take to finish what is in flight; the rest is for deliveries.
 const SOURCES_END: Duration = Duration::from_secs(5);
+/// How long the last records may take to be exported.
+const EXPORT_END: Duration = Duration::from_secs(2);
 /// How many polls and answers may wait for the engine.
 const QUEUE: usize = 1024;
 
@@ -50,6 +53,8 @@ pub struct Service {
     pub sides: Vec<SideTask>,
     /// Asks sources about pods.
     pub enricher: Option<Enricher>,
+    /// Exports what was committed.
+    pub exporter: Option<Exporter>,
     /// Watches rule files.
     pub rules: Option<reload::RulesTask>,
     /// User actions.
@@ -92,6 +97,11 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         engine.on_questions(move |new| drop(asks.send(new)));
         sides.spawn(enrich::run(enricher, questions, events.clone(), stopped.clone()));
     }
+    let mut exports = JoinSet::new();
+    if let Some(Exporter { outlet, task }) = service.exporter {
+        engine.on_committed(move |changes, notices| outlet.offer(changes, notices));
+        exports.spawn(task);
+    }
     let engine = engine_thread::start(engine, inlets, jobs, service.health.clone(), drain.clone());
     let mut sources = JoinSet::new();
     for source in service.sources {
@@ -118,6 +128,7 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         tokio::select! {
             () = &mut stop => break None,
             Some(Err(error)) = sources.join_next() => break Some(error.to_string()),
+            Some(Err(error)) = exports.join_next() => break Some(error.to_string()),
             Some(ended) = sides.join_next() => if let Err(error) = ended { break Some(error.to_string()) },
             error = &mut damage => { damaged = Some(error); break None }
             () = engine_thread::ended(&engine) => break Some("the engine's thread".into()),
@@ -132,6 +143,11 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     }
     drain.store(true, Ordering::SeqCst);
     let ended = engine_thread::join(engine, SHUTDOWN - SOURCES_END).await;
+    // The engine had the other end of its queue, so it ends by itself if the collector takes what is left.
+    let exported = async { while exports.join_next().await.is_some() {} };
+    if tokio::time::timeout(EXPORT_END, exported).await.is_err() {
+        tracing::warn!("the OTLP collector did not take the last records in time; they are lost");
+    }
     if let Some(error) = ended.or(damaged) {
         return Err(ServiceError::Store(error));
     }

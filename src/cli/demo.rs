@@ -135,6 +135,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         damage: Box::pin(std::future::pending()),
         deliver: assemble::deliver(notifiers),
         sources: vec![legacy_api::task(source, http)],
+        exporter: None,
         enricher: None,
         sides: vec![assemble::server(listener, health.clone(), None, axum::Router::new()), narrator(args)],
         health: health.clone(),

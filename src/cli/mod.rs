@@ -11,6 +11,7 @@ mod emulate;
 mod explain;
 mod junit;
 mod logs;
+mod man;
 mod outbox;
 mod preview;
 mod record;
@@ -73,6 +74,9 @@ enum Command {
     Schema(schema::Args),
     /// Print a script that lets a shell complete podbell's commands and options.
     Completions(completions::Args),
+    /// Write manual pages, one for each command.
+    #[command(hide = true)]
+    Man(man::Args),
     /// Send one message to a destination and say whether it arrived.
     SendTest(send_test::Args),
     /// Write a verified copy of the store, while podbell runs.
@@ -122,6 +126,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
         Command::SendTest(args) => send_test::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Outbox(args) => outbox::run(args),

@@ -139,6 +139,7 @@ async fn serve_on(
         sources: assemble::sources(&config, &client, &wanted),
         sides,
         enricher: assemble::enricher(&config),
+        exporter: assemble::exporter(&config, &client, &health),
         damage: damage(&location),
         health,
     };

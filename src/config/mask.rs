@@ -10,7 +10,7 @@ use regex::Regex;
 /// Matches a key whose value may be a secret, up to the value.
 #[allow(clippy::expect_used, reason = "a constant")]
 static KEY: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i)\b[\w-]*(?:secret|secert|token|key|passw|url|proxy)[\w-]*["']?[ \t]*:[ \t]*"#)
+    Regex::new(r#"(?i)\b[\w-]*(?:secret|secert|token|key|passw|url|proxy|headers)[\w-]*["']?[ \t]*:[ \t]*"#)
         .expect("an expression")
 });
 
@@ -21,6 +21,7 @@ pub(crate) fn masked(text: &str) -> String {
     for key in KEY.find_iter(text) {
         let values = match text[key.end()..].chars().next() {
             Some('[') => items(text, key.end()),
+            Some('{') if key.as_str().to_lowercase().contains("headers") => values_of_map(text, key.end()),
             Some('{') => continue,
             Some('\n' | '\r' | '|' | '>' | '#') => lines_below(text, key.start(), key.end()),
             _ => vec![value(text, key.end())],
@@ -72,6 +73,28 @@ fn items(text: &str, start: usize) -> Vec<Range<usize>> {
         }
         at = at.min(text.len());
     }
+}
+
+/// The values of a map in braces.
+fn values_of_map(text: &str, start: usize) -> Vec<Range<usize>> {
+    let mut values = Vec::new();
+    let mut at = start + 1;
+    while let Some(colon) = text[at..].find([':', '}']) {
+        let after = at + colon + 1;
+        if text[at + colon..].starts_with('}') {
+            break;
+        }
+        let begin = after + text[after..].len() - text[after..].trim_start_matches([' ', '\t', '\n', '\r']).len();
+        // A reference to a file: not the secret itself.
+        if text[begin..].starts_with('{') {
+            at = (begin + reference_aware_end(&text[begin..], &['}']) + 1).min(text.len());
+            continue;
+        }
+        let found = value(text, begin);
+        at = found.end.max(begin + 1).min(text.len());
+        values.push(found);
+    }
+    values
 }
 
 /// The lines that belong to a key whose value begins below it: a list, a block of text.
@@ -156,6 +179,10 @@ mod tests {
             ("- secret:\n    - abc\n    - ${D}\n  kind: x", "- secret:\n    - ***\n    - ${D}\n  kind: x"),
             ("secret_key: |\n  abc\n\n  de\nregion: gz", "secret_key: |\n  ***\n\n  **\nregion: gz"),
             ("secret_key:\n  file: key.txt\nregion: gz", "secret_key:\n  file: key.txt\nregion: gz"),
+            ("headers: {a-b: xyz, c: \"d e\"}, d: e", "headers: {a-b: ***, c: \"***\"}, d: e"),
+            ("headers: {a: Bearer ${T}, b: {file: g}}", "headers: {a: *******${T}, b: {file: g}}"),
+            ("headers:\n  x: abc\nregion: gz", "headers:\n  ******\nregion: gz"),
+            ("headers: {a:", "headers: {a:"),
             ("secret: [", "secret: ["),
             ("secret: [{", "secret: [{"),
             ("secret:", "secret:"),

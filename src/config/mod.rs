@@ -5,6 +5,7 @@
 //! and knows components only through the registry.
 
 mod chats;
+pub mod export;
 mod files;
 mod gateway;
 pub mod hours;
@@ -102,6 +103,8 @@ pub struct Config<S: Stage = Complete> {
     pub server: ServerConfig<S>,
     /// Who may use the legacy API; if empty, nobody.
     pub gateway: Vec<GatewayKeyConfig<S>>,
+    /// A collector of OpenTelemetry for what podbell sees and says.
+    pub otlp: Option<OtlpConfig<S>>,
     /// How it reaches the network.
     pub http: HttpConfig<S>,
 }
@@ -265,6 +268,15 @@ pub struct GatewayKeyConfig<S: Stage = Complete> {
     pub secret_key: S::Secret,
     /// What it sees.
     pub scope: Scope,
+}
+
+/// A collector of OpenTelemetry.
+#[derive(Debug)]
+pub struct OtlpConfig<S: Stage = Complete> {
+    /// Its base address; may hold a password.
+    pub endpoint: S::Secret,
+    /// Headers of each request.
+    pub headers: Vec<(HeaderName, S::Secret)>,
 }
 
 /// How podbell reaches the network.

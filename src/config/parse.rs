@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, ServerConfig, StoreConfig, TokenConfig, Written, chats,
-    gateway, notifiers, page, schema, sources,
+    export, gateway, notifiers, page, schema, sources,
 };
 use crate::notifiers::ConfiguredChats;
 use crate::settings::keys::{
@@ -56,11 +56,13 @@ const SERVER: Key<Described> = Key::optional(
 );
 const GATEWAY: Key<Described> =
     Key::optional("gateway", Described(gateway::schema), "Who may ask through the legacy API; without it nobody may.");
+const EXPORT: Key<Described> =
+    Key::optional("export", Described(export::schema), "Where records of events and notices go; without it nowhere.");
 const HTTP_SECTION: Key<Described> =
     Key::optional("http", Described(|| map_schema("", &[&PROXY, &CA_FILE])), "How it reaches the network.");
 
 /// The keys of podbell.yaml.
-pub(super) const ROWS: [&dyn Row; 12] = [
+pub(super) const ROWS: [&dyn Row; 13] = [
     &MAY_SAY_VERSION,
     &SOURCES,
     &NOTIFIERS,
@@ -72,6 +74,7 @@ pub(super) const ROWS: [&dyn Row; 12] = [
     &STORE,
     &SERVER,
     &GATEWAY,
+    &EXPORT,
     &HTTP_SECTION,
 ];
 
@@ -190,6 +193,7 @@ pub(super) fn read(root: &Node, reader: &mut Reader) -> Parsed {
     let store = STORE.take(&mut map, reader);
     let server = section(&SERVER, &mut map, reader, server).flatten();
     let gateway = section(&GATEWAY, &mut map, reader, gateway::read).unwrap_or_default();
+    let otlp = section(&EXPORT, &mut map, reader, export::read).flatten();
     let http = section(&HTTP_SECTION, &mut map, reader, http).flatten();
     map.finish(reader);
     let mut config = Config {
@@ -208,6 +212,7 @@ pub(super) fn read(root: &Node, reader: &mut Reader) -> Parsed {
             page: PageConfig::default(),
         }),
         gateway,
+        otlp,
         http: http.unwrap_or(HttpConfig { proxy: None, ca_file: None }),
     };
     if config.operator.notify.is_empty() {

@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 
 use super::{
-    ChatConfig, Config, GatewayKeyConfig, Heartbeat, HttpConfig, NotifierConfig, OperatorConfig, PageConfig,
-    ProxyConfig, ServerConfig, SourceConfig, TokenConfig, Written,
+    ChatConfig, Config, GatewayKeyConfig, Heartbeat, HttpConfig, NotifierConfig, OperatorConfig, OtlpConfig,
+    PageConfig, ProxyConfig, ServerConfig, SourceConfig, TokenConfig, Written,
 };
 use crate::settings::{Environment, SecretError, Secrets};
 
@@ -45,6 +45,7 @@ impl Config<Written> {
             proxy: self.server.page.proxy.and_then(|proxy| proxy.resolve(&mut secrets)),
         };
         let gateway = whole(self.gateway, |key| key.resolve(&mut secrets));
+        let otlp = self.otlp.and_then(|otlp| otlp.resolve(&mut secrets));
         let proxy = self.http.proxy.and_then(|proxy| secrets.get(&proxy));
         let config = Config {
             sources,
@@ -57,6 +58,7 @@ impl Config<Written> {
             store: self.store,
             server: ServerConfig { listen: self.server.listen, public_url: self.server.public_url, tokens, page },
             gateway,
+            otlp,
             http: HttpConfig { proxy, ca_file: self.http.ca_file },
         };
         Partly { config, missing: secrets.missing, known: secrets.known }
@@ -112,6 +114,15 @@ impl ProxyConfig<Written> {
             rights: self.rights,
             scope: self.scope,
         })
+    }
+}
+
+impl OtlpConfig<Written> {
+    fn resolve(self, secrets: &mut Secrets<'_>) -> Option<OtlpConfig> {
+        let endpoint = secrets.get(&self.endpoint);
+        let known = self.headers.len();
+        let headers = whole(self.headers, |(name, value)| Some((name, secrets.get(&value)?)));
+        (headers.len() == known).then_some(OtlpConfig { endpoint: endpoint?, headers })
     }
 }
 

@@ -24,9 +24,11 @@ use self::memory::InMemoryState;
 use crate::sources::{SourceEvent, bounds};
 use podbell_core::enrichment::PodQuestion;
 use podbell_core::health::HealthReport;
+use podbell_core::notice::Notice;
 use podbell_core::outbox::{Outbox, OutboxWrites, Outcome, Policy, SendContent, SendId};
 use podbell_core::rules::Rules;
 use podbell_core::rules::rule::Destination;
+use podbell_core::step::decision::Decision;
 use podbell_core::step::{Setup, State, Tally, Workloads, Writes};
 use podbell_core::time::{Jump, Time};
 use podbell_core::user_action::ActionResult;
@@ -99,6 +101,7 @@ pub struct Engine {
     down: Option<(Time, Time)>,
     on_rules: Option<TellRules>,
     on_questions: Option<AskPods>,
+    on_committed: Option<Export>,
     /// Mishaps of the store that are not written yet.
     mishaps: Vec<Mishap>,
     /// What sources reported of workloads, while memory is read again: the store does not hold it.
@@ -116,6 +119,9 @@ type TellRules = Box<dyn Fn(&Rules) + Send>;
 
 /// Called with questions about pods whose incidents have opened.
 type AskPods = Box<dyn Fn(Vec<PodQuestion>) + Send>;
+
+/// Called with the changes of Warnings and the notices that were committed.
+type Export = Box<dyn Fn(Vec<Decision>, &[Notice]) + Send>;
 
 /// The events of a turn, by kind.
 #[derive(Default)]
@@ -205,6 +211,7 @@ impl Engine {
             down: heartbeat.filter(|beat| *beat < now).map(|beat| (beat, now)),
             on_rules: None,
             on_questions: None,
+            on_committed: None,
             mishaps: Vec::new(),
             workloads: Workloads::default(),
             last_turn: now,
@@ -357,6 +364,9 @@ impl Engine {
         if let Some(ask) = self.on_questions.as_ref().filter(|_| !turn.writes.questions.is_empty()) {
             ask(turn.writes.questions);
         }
+        if let Some(export) = &self.on_committed {
+            export(turn.writes.decisions, &turn.writes.notices);
+        }
         memory.recent.remember(turn.writes.notices);
         self.delete_old(turn.now);
         turn.jobs
@@ -380,6 +390,11 @@ impl Engine {
     /// Calls `ask` with questions about pods, once the incidents that they are for are stored.
     pub(crate) fn on_questions(&mut self, ask: impl Fn(Vec<PodQuestion>) + Send + 'static) {
         self.on_questions = Some(Box::new(ask));
+    }
+
+    /// Calls `export` with the changes of Warnings and the notices of each turn, once they are stored. It must not wait.
+    pub(crate) fn on_committed(&mut self, export: impl Fn(Vec<Decision>, &[Notice]) + Send + 'static) {
+        self.on_committed = Some(Box::new(export));
     }
 
     /// When the next turn is due, if nothing happens before.

@@ -9,6 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::health::Snapshot;
+use crate::otlp::Counts;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SourceLabel {
@@ -20,8 +21,8 @@ struct DestinationLabel {
     destination: String,
 }
 
-/// The page of `/metrics`; `turns` is how long turns of the engine took.
-pub(super) fn page(snapshot: &Snapshot, turns: Histogram) -> String {
+/// The page of `/metrics`; `turns` is how long turns of the engine took, `exports` are the exporter's counts.
+pub(super) fn page(snapshot: &Snapshot, turns: Histogram, exports: Option<&Counts>) -> String {
     let mut registry = Registry::default();
     if let Some(bytes) = resident_bytes() {
         // The name that every Prometheus client gives it.
@@ -33,6 +34,9 @@ pub(super) fn page(snapshot: &Snapshot, turns: Histogram) -> String {
     own.register_with_unit("turn_duration", help, Unit::Seconds, turns);
     sources(own, snapshot);
     destinations(own, snapshot);
+    if let Some(counts) = exports {
+        self::exports(own, counts);
+    }
     let mut page = String::new();
     // Writing into a string cannot fail.
     let _ = encode(&mut page, &registry);
@@ -54,14 +58,28 @@ fn totals(registry: &mut Registry, snapshot: &Snapshot) {
         ("commits", "Transactions of the store", totals.commits),
         ("failed_commits", "Transactions that the store did not take", totals.failed_commits),
     ];
+    count(registry, counters);
+    gauge(registry, "open_incidents", "Incidents that are open", snapshot.incidents);
+    gauge(registry, "refused_rule_files", "Rule files that are refused now", snapshot.refused_rule_files);
+    gauge(registry, "known_episodes", "Episodes of series that are known", snapshot.episodes);
+}
+
+fn exports(registry: &mut Registry, counts: &Counts) {
+    let counters = [
+        ("otlp_exported_records", "Records that the OTLP collector took", counts.exported()),
+        ("otlp_dropped_records", "Records that were dropped because the collector was too slow", counts.dropped()),
+        ("otlp_refused_records", "Records that the collector refused", counts.refused()),
+        ("otlp_failed_requests", "Requests to the collector that are made again", counts.failed_requests()),
+    ];
+    count(registry, counters);
+}
+
+fn count<const N: usize>(registry: &mut Registry, counters: [(&str, &str, u64); N]) {
     for (name, help, value) in counters {
         let counter: Counter = Counter::default();
         counter.inc_by(value);
         registry.register(name, help, counter);
     }
-    gauge(registry, "open_incidents", "Incidents that are open", snapshot.incidents);
-    gauge(registry, "refused_rule_files", "Rule files that are refused now", snapshot.refused_rule_files);
-    gauge(registry, "known_episodes", "Episodes of series that are known", snapshot.episodes);
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {

@@ -51,5 +51,5 @@ fn verdict(good: bool, bad: &'static str) -> (StatusCode, &'static str) {
 
 fn metrics_page(health: &HealthStatus) -> impl IntoResponse + use<> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics::page(&health.snapshot(), health.turns()))
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics::page(&health.snapshot(), health.turns(), health.exported()))
 }

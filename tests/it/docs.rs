@@ -2,6 +2,7 @@
 //! writes them anew.
 
 use podbell::components::registry::{CHATS, NOTIFIERS, SOURCES};
+use podbell::config::export::OTLP_KEYS;
 use podbell_core::rules::keys::{OF_A_RULE, SETTINGS};
 use podbell_core::yaml::key::{Presence, Row};
 
@@ -30,6 +31,7 @@ fn tables() -> Vec<(&'static str, String, String)> {
     let rules: Vec<&dyn Row> = OF_A_RULE.into_iter().chain(SETTINGS).collect();
     let mut all = vec![("docs/rules.md", "rule".to_owned(), table(&rules))];
     let config = "docs/configuration.md";
+    all.push((config, "otlp".to_owned(), table(&OTLP_KEYS)));
     all.extend(SOURCES.iter().map(|kind| (config, format!("source {}", kind.name), table(kind.keys))));
     all.extend(CHATS.iter().map(|kind| (config, format!("chat {}", kind.name), table(kind.keys))));
     for kind in &NOTIFIERS {

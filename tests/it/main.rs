@@ -46,8 +46,11 @@ mod mutes;
 mod noise;
 mod notifiers;
 mod one_failure;
+mod otlp;
 mod outages;
 mod outbox_model;
+#[cfg(feature = "outside")]
+mod package;
 mod page;
 #[cfg(feature = "outside")]
 mod page_browser;

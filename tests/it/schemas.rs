@@ -220,6 +220,7 @@ impl Of {
                     "gateway": {"keys": [{
                         "secret_id": "AKID", "secret_key": "${KEY}", "cluster": "a", "namespace": ["shop"], "service": "/x/",
                     }]},
+                    "export": {"otlp": {"endpoint": "http://collector:4318", "headers": {"authorization": "${TOKEN}"}}},
                     "http": {"proxy": null, "ca_file": null},
                 })
             }
@@ -390,6 +391,8 @@ fn typical_mistakes_are_refused_by_schema_and_reader_alike() {
         (Of::Config, config("") + "server: {listen: everywhere}\n"),
         (Of::Config, config("") + "rules: {files: x}\n"),
         (Of::Config, config("") + "gateway: {keys: []}\n"),
+        (Of::Config, config("") + "export: {otlp: {headers: {a: b}}}\n"),
+        (Of::Config, config("") + "export: {otlp: {endpoint: \"http://x.example.com\", headers: [a]}}\n"),
         (Of::Config, config("") + "gateway: {keys: [{secret_id: x}]}\n"),
         (Of::Config, config("").replace("kind: console", "kind: slack, token: xoxb-1")),
         (Of::Config, config("").replace("kind: console", "kind: slack, token: xoxb-1, channel: ops")),

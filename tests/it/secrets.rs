@@ -28,10 +28,11 @@ const BOT_TOKEN: &str = "xoxb-marker-of-the-bot-token";
 const POSTING_TOKEN: &str = "xoxb-marker-of-the-posting-token";
 const API_TOKEN: &str = "marker-of-the-api-token";
 const GATEWAY_KEY: &str = "marker-of-the-gateways-key";
+const OTLP_TOKEN: &str = "marker-of-the-collectors-token";
 
 fn markers() -> Vec<(String, Vec<u8>)> {
     let mut markers = Vec::new();
-    let chats = [CHAT_SIGNING, APP_TOKEN, BOT_TOKEN, POSTING_TOKEN, API_TOKEN, GATEWAY_KEY];
+    let chats = [CHAT_SIGNING, APP_TOKEN, BOT_TOKEN, POSTING_TOKEN, API_TOKEN, GATEWAY_KEY, OTLP_TOKEN];
     let others = [SECRET_ID, SECRET_KEY, TOKEN, PATH, QUERY_KEY, PASSWORD, SIGNING, HEARTBEAT];
     for secret in chats.into_iter().chain(others) {
         markers.push((secret.to_owned(), secret.as_bytes().to_vec()));
@@ -130,7 +131,8 @@ fn yaml(notifiers: &[(String, String)], good: &str, bad: &str, heartbeat: &str) 
          chats: [{{name: ops, kind: slack, signing_secret: {CHAT_SIGNING}, app_token: {APP_TOKEN}, \
          bot_token: {BOT_TOKEN}, api: \"{heartbeat}/500/slack\"}}]\n\
          server: {{listen: \"127.0.0.1:0\", tokens: [{{name: bot, token: {API_TOKEN}}}]}}\n\
-         gateway: {{keys: [{{secret_id: AKIDgateway, secret_key: {GATEWAY_KEY}}}]}}\n",
+         gateway: {{keys: [{{secret_id: AKIDgateway, secret_key: {GATEWAY_KEY}}}]}}\n\
+         export: {{otlp: {{endpoint: \"{heartbeat}/500/otlp\", headers: {{authorization: Bearer {OTLP_TOKEN}}}}}}}\n",
         source("good", good),
         source("bad", bad),
         lines.join("\n"),

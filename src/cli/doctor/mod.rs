@@ -29,6 +29,7 @@ use crate::cli::Output;
 use crate::config::{self, Config, Partly, Stage};
 use crate::examine::{Checked, Finding, Group, Net, Verdict};
 use crate::notifiers::Notifiers;
+use crate::otlp;
 use crate::redact::spellings;
 use crate::settings::ProcessEnvironment;
 use crate::tasks::BoxFuture;
@@ -175,6 +176,11 @@ fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> 
         let net = net.clone();
         let task = async move { server::public_url(&url, &net).await };
         tasks.push((Group::Server, "public_url".to_owned(), Box::pin(task)));
+    }
+    if let Some(collector) = assemble::collector(config) {
+        let client = net.client.clone();
+        let task = async move { otlp::examine(&client, &collector).await.into() };
+        tasks.push((Group::Destinations, "export.otlp".to_owned(), Box::pin(task)));
     }
     let (config, net) = (config.clone(), net.clone());
     let heartbeat = async move { server::heartbeat(&config, &net).await.map(Checked::from).unwrap_or_default() };

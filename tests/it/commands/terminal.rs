@@ -94,3 +94,16 @@ fn a_shell_completes_every_command() {
         }
     }
 }
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(folder.path(), &["man", "pages"]);
+    assert!(output.status.success(), "{}", printed(&output));
+    for command in podbell_core::ask::COMMANDS.iter().map(|spec| spec.name).chain(["run", "demo", "outbox-list"]) {
+        if command != "help" {
+            let page = std::fs::read_to_string(folder.path().join(format!("pages/podbell-{command}.1"))).unwrap();
+            assert!(page.contains(&format!("podbell {}", command.replace('-', " "))), "{page}");
+        }
+    }
+}

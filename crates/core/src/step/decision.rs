@@ -56,6 +56,9 @@ pub struct Decision {
     /// The labels and annotations of its object that were known.
     #[serde(default)]
     pub metadata: Option<Arc<Metadata>>,
+    /// When the newest occurrence was, by the cluster's clock.
+    #[serde(default)]
+    pub last_seen: Time,
 }
 
 /// The outcome, by the step that decided.
@@ -151,6 +154,7 @@ impl Decision {
             node: clip(event.node.as_deref().unwrap_or_default(), MOST_NAME),
             signal: event.signal,
             metadata: event.metadata.clone(),
+            last_seen: event.last_seen,
         }
     }
 
