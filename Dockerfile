@@ -6,10 +6,12 @@ COPY Cargo.toml Cargo.lock ./
 COPY crates crates
 COPY src src
 COPY benches benches
+# Another profile is built sooner, for tests.
+ARG PROFILE=dist
 # Linked statically. With a target named, the flag is not applied to build scripts and macros, which cannot be static.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
-    && RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile dist --bin podbell --target "$target" \
-    && install -D "target/$target/dist/podbell" /image/usr/local/bin/podbell
+    && RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile "$PROFILE" --bin podbell --target "$target" \
+    && install -D "target/$target"/*/podbell /image/usr/local/bin/podbell
 # The system that a static program needs: authorities for Slack, WeCom and the clouds, a user, the order of name lookups, a folder for
 # the store. Time zones are in the program.
 RUN install -D -m 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \

@@ -56,7 +56,6 @@ mod preview;
 mod qcloud;
 mod qcloud_run;
 mod quiet;
-#[cfg(feature = "cluster")]
 mod real_cluster;
 mod record;
 mod recording;

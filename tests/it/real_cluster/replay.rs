@@ -1,0 +1,79 @@
+//! The recording of a run, played in seconds: what it tells is what was told.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::rows::{self, Message, Played, Row};
+use super::{End, Rules, all_expected, root};
+use crate::support::process::{podbell, printed};
+
+/// How much sooner or later a replay may tell something, in seconds: the recorder is not the podbell that told.
+const TOLERANCE: u64 = 45;
+
+pub fn folder() -> PathBuf {
+    root().join("tests/fixtures/data/cluster")
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(folder().join(file)).unwrap()
+}
+
+/// The notices that rules make of the recording.
+fn notices(rules: Rules) -> Vec<Value> {
+    let recording = folder().join("recording.jsonl");
+    let mut args = vec!["backtest", recording.to_str().unwrap(), "--output", "json"];
+    if rules == Rules::Shipped {
+        args.extend(["--rules", "rules/kubernetes.yaml"]);
+    }
+    let output = podbell(Path::new(env!("CARGO_MANIFEST_DIR")), &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    report["notices"].as_array().unwrap().clone()
+}
+
+fn replayed(rules: Rules) -> Vec<Row> {
+    let notices = notices(rules);
+    let messages: Vec<Message<'_>> = notices.iter().filter_map(Message::of_backtest).collect();
+    rows::rows(&messages, &Played::from_tsv(&read("trouble.tsv")), rules)
+}
+
+#[test]
+fn a_replay_of_a_real_cluster_tells_what_its_podbells_told() {
+    let told: Vec<(Rules, Vec<Row>)> = serde_json::from_str(&read("told.json")).unwrap();
+    assert_eq!(told.iter().map(|(rules, _)| *rules).collect::<Vec<_>>(), Rules::ALL);
+    let mut wrong = Vec::new();
+    for (rules, rows) in told {
+        let replayed = replayed(rules);
+        let names = |rows: &[Row]| rows.iter().map(|row| row.trouble.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&rows), all_expected().map(|one| one.name.to_owned()).collect::<Vec<_>>());
+        assert_eq!(names(&replayed), names(&rows));
+        for (row, again) in rows.iter().zip(&replayed) {
+            let differs = differences(row, again);
+            wrong.extend(again.wrong.iter().chain(&differs).map(|what| format!("{rules:?}, {}: {what}", row.trouble)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// How a replayed row differs from the one that was told. How often something is told once more while it lasts is not compared:
+/// that is a matter of rules.
+fn differences(row: &Row, again: &Row) -> Vec<String> {
+    let mut differences = Vec::new();
+    let (told, replayed) = (row.told_after.unwrap(), again.told_after.unwrap_or(u64::MAX));
+    if told.abs_diff(replayed) > TOLERANCE {
+        differences.push(format!("it was told after {told} s, and is after {replayed} s"));
+    }
+    let expected = all_expected().find(|one| one.name == row.trouble).unwrap();
+    match (row.ended_after, again.ended_after) {
+        (Some(ended), None) => differences.push(format!("its end was told after {ended} s, and is not")),
+        // Of an end that takes long sooner is better.
+        (Some(ended), Some(replayed))
+            if replayed > ended + TOLERANCE || (expected.end != End::Later && replayed + TOLERANCE < ended) =>
+        {
+            differences.push(format!("its end was told after {ended} s, and is after {replayed} s"));
+        }
+        _ => {}
+    }
+    differences
+}
