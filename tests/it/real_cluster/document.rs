@@ -19,7 +19,8 @@ pub fn tables(all: &[(Rules, Vec<Row>)]) -> String {
             Rules::Builtin => "Without rules",
         };
         let _ = writeln!(text, "## {title}\n");
-        let head = "| trouble | told after | messages | its reasons, then | command | its end, after the repair | its words |";
+        let head =
+            "| trouble | told after | messages | its reasons, then | command | its end, after the repair | its words |";
         let _ = writeln!(text, "{head}\n|---|---:|---:|---|---|---:|---|");
         for row in rows {
             let seconds = |time: Option<u64>| time.map_or("-".to_owned(), |time| format!("{time} s"));

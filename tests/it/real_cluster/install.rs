@@ -22,7 +22,8 @@ fn namespace(rules: Rules) -> &'static str {
 pub async fn install_all(destination: impl Fn(Rules) -> String) {
     let namespaces = Rules::ALL.map(namespace);
     for kind in ["namespace", "persistentvolume"] {
-        cluster(&["kubectl", "delete", kind, namespaces[0], namespaces[1], "--ignore-not-found", "--timeout=60s"]).await;
+        cluster(&["kubectl", "delete", kind, namespaces[0], namespaces[1], "--ignore-not-found", "--timeout=60s"])
+            .await;
     }
     for rules in Rules::ALL {
         install(rules, &destination(rules));

@@ -93,8 +93,7 @@ impl Run {
 
     fn rows(&self, rules: Rules) -> Vec<Row> {
         let told = self.told(rules);
-        let messages: Vec<Message<'_>> =
-            told.iter().filter_map(|(at, body)| Message::of_webhook(*at, body)).collect();
+        let messages: Vec<Message<'_>> = told.iter().filter_map(|(at, body)| Message::of_webhook(*at, body)).collect();
         rows::rows(&messages, &self.played, rules)
     }
 
