@@ -155,9 +155,8 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
     drop(recorder);
     run.write();
     let rows = Rules::ALL.map(|rules| (rules, run.rows(rules)));
-    let tables = document::tables(&rows);
-    std::fs::write(run.folder.join("table.md"), &tables).unwrap();
-    println!("{tables}");
+    document::write(&run.folder, &rows, clock::now());
+    println!("{}", document::tables(&rows));
     let wrong: Vec<String> = rows
         .iter()
         .flat_map(|(rules, rows)| rows.iter().map(move |row| (rules, row)))
@@ -165,6 +164,6 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     if for_documentation {
-        document::write(&run.folder, &rows, clock::now());
+        document::keep(&run.folder);
     }
 }
