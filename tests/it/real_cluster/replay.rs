@@ -56,6 +56,36 @@ fn a_replay_of_a_real_cluster_tells_what_its_podbells_told() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn a_kill_for_memory_is_not_told_of_its_node_and_nodes_that_are_away_are_told_with_whom_they_hit() {
+    let text = read("trouble.tsv");
+    let at = |name: &str, what: &str| {
+        let line = text.lines().find(|line| line.ends_with(&format!("\t{name}\t{what}"))).unwrap();
+        line.split('\t').next().unwrap().parse::<jiff::Timestamp>().unwrap()
+    };
+    for rules in Rules::ALL {
+        let notices = notices(rules);
+        let opened = |from: jiff::Timestamp, to: jiff::Timestamp| {
+            let new = notices.iter().filter(|notice| notice["notice"] == "opened");
+            let in_time = |notice: &&Value| {
+                let at: jiff::Timestamp = notice["at"].as_str().unwrap().parse().unwrap();
+                from <= at && at < to
+            };
+            new.filter(in_time).collect::<Vec<_>>()
+        };
+        let kills = opened(at("oom", "make"), at("oom", "mend"));
+        assert!(kills.iter().all(|notice| notice["rule"] != "out-of-memory"), "{rules:?}: {kills:?}");
+        let away = opened(at("node", "make"), at("node", "mend"));
+        let nodes: Vec<&&Value> = away.iter().filter(|notice| notice["rule"] == "node-not-ready").collect();
+        let [node] = nodes[..] else { panic!("{rules:?}: {away:?}") };
+        let words = node["text"].as_str().unwrap();
+        assert!(words.contains("workloads affected: shop/cache (10 pods), shop/web (3 pods)"), "{rules:?}: {words}");
+        // Nothing that pods said when their nodes came back is told by itself.
+        let after = opened(at("hollow-node", "mend"), jiff::Timestamp::MAX);
+        assert!(after.is_empty(), "{rules:?}: {after:?}");
+    }
+}
+
 /// How a replayed row differs from the one that was told. How often something is told once more while it lasts is not compared:
 /// that is a matter of rules.
 fn differences(row: &Row, again: &Row) -> Vec<String> {
