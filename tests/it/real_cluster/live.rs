@@ -51,6 +51,8 @@ struct Run {
     begun: Instant,
     receiver: Receiver,
     played: Played,
+    /// What was waited for in vain.
+    late: Vec<String>,
 }
 
 impl Run {
@@ -60,7 +62,7 @@ impl Run {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let receiver = Receiver::at(ADDRESS).await;
-        let run = Self { folder, begun: clock::monotonic(), receiver, played: Played::default() };
+        let run = Self { folder, begun: clock::monotonic(), receiver, played: Played::default(), late: Vec::new() };
         install::install_all(|rules| format!("http://{ADDRESS}{}", path(rules))).await;
         run.say("both are installed");
         run
@@ -97,9 +99,9 @@ impl Run {
         rows::rows(&messages, &self.played, rules)
     }
 
-    /// Waits until the rows of both are as they should be, or the time is up: what is missing then is wrong in the rows. Looks once
-    /// a second: all messages are read for it, and the cluster needs the processor.
-    async fn wait(&self, seconds: u64, what: &str, are_so: impl Fn(&[Row], Rules) -> bool) {
+    /// Waits until the rows of both are as they should be, or the time is up. Looks once a second: all messages are read for it, and
+    /// the cluster needs the processor.
+    async fn wait(&mut self, seconds: u64, what: &str, are_so: impl Fn(&[Row], Rules) -> bool) {
         let begun = clock::monotonic();
         let mut turns = tokio::time::interval(Duration::from_secs(1));
         while begun.elapsed() < Duration::from_secs(seconds) {
@@ -109,7 +111,8 @@ impl Run {
                 return;
             }
         }
-        self.say(&format!("in vain waited until {what}"));
+        self.say(&format!("waited in vain until {what}"));
+        self.late.push(format!("not within {seconds} s: {what}"));
     }
 
     /// Keeps everything that was told, for those who look into it.
@@ -157,11 +160,11 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
     let rows = Rules::ALL.map(|rules| (rules, run.rows(rules)));
     document::write(&run.folder, &rows, clock::now());
     println!("{}", document::tables(&rows));
-    let wrong: Vec<String> = rows
+    let of_rows = rows
         .iter()
         .flat_map(|(rules, rows)| rows.iter().map(move |row| (rules, row)))
-        .flat_map(|(rules, row)| row.wrong.iter().map(move |what| format!("{rules:?}, {}: {what}", row.trouble)))
-        .collect();
+        .flat_map(|(rules, row)| row.wrong.iter().map(move |what| format!("{rules:?}, {}: {what}", row.trouble)));
+    let wrong: Vec<String> = run.late.iter().cloned().chain(of_rows).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     if for_documentation {
         document::keep(&run.folder);

@@ -208,8 +208,7 @@ fn wrong(row: &Row, trouble: &Trouble, news: &[&Message<'_>], ends: &[&Message<'
         }
     };
     let before_its_repair = |at: Time| trouble.mended.is_none_or(|mended| at < mended);
-    let told_in_time = news.first().is_some_and(|first| before_its_repair(first.at));
-    demand(told_in_time, "it was not told before its repair".to_owned());
+    demand(!news.is_empty(), "it was not told".to_owned());
     let mut opened: BTreeMap<&str, usize> = BTreeMap::new();
     for one in news.iter().filter(|one| one.kind == "opened") {
         *opened.entry(one.rule).or_default() += 1;
