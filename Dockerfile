@@ -7,7 +7,9 @@ COPY crates crates
 COPY src src
 COPY benches benches
 COPY scripts/static-binary scripts/
-RUN install -D "$(scripts/static-binary)" /image/usr/local/bin/podbell
+# Another profile is built sooner, for tests.
+ARG PROFILE=dist
+RUN install -D "$(scripts/static-binary --profile "$PROFILE")" /image/usr/local/bin/podbell
 # The system that a static program needs: authorities for Slack, WeCom and the clouds, a user, the order of name lookups, a folder for
 # the store. Time zones are in the program.
 RUN install -D -m 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \

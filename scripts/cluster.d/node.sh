@@ -108,6 +108,15 @@ start_hollow_node() {
     --kubeconfig="$conf/node-2.kubeconfig" --register-with-taints=hollow=:NoSchedule --v=2
 }
 
+# kill_containers NAME: as the kernel kills a process, in all pods.
+kill_containers() {
+  local id
+  for id in $(ctr containers ls -q "labels.\"io.kubernetes.container.name\"==$1"); do
+    # Containers that ended before are still listed.
+    ! ctr task ls | grep -q "^$id .*RUNNING" || ctr task kill --signal KILL "$id"
+  done
+}
+
 # is_ready NODE
 is_ready() { [[ $(kubectl get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') == True ]]; }
 

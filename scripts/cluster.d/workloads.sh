@@ -44,7 +44,7 @@ END
 
 namespaces=(shop pay data batch team-a)
 
-# Healthy workloads of a shop, in five namespaces.
+# Healthy workloads of a shop, in five namespaces. The pods of shop/cache are on the hollow node.
 make_workloads() {
   local namespace
   for namespace in "${namespaces[@]}"; do
@@ -52,9 +52,15 @@ make_workloads() {
   done
   deployment shop web 3 "$serve" "$ready" 'spec.progressDeadlineSeconds: 60'
   deployment shop search 2 "$serve" "$ready"
-  deployment shop checkout 2 "$serve" "$live"
+  deployment shop checkout 2 'exec httpd -f -p 8080 -h /www' "${live_folder[@]}"
   deployment pay api 2 "$sleeps"
+  deployment shop cache 10 "$sleeps" 'pod.nodeSelector: {kubernetes.io/hostname: node-2}' \
+    'pod.tolerations: [{key: hollow, operator: Exists}]'
 }
+
+# Pods that keep over a restart of their container whether they answer. Gone from there, they never answer again.
+live_folder=("$live" 'volumeMounts: [{name: www, mountPath: /www}]' 'pod.volumes: [{name: www, emptyDir: {}}]'
+  "pod.initContainers: [{name: content, image: \"$image\", command: [touch, /www/live], volumeMounts: [{name: www, mountPath: /www}]}]")
 
 # in_each NAMESPACE NAME COMMAND...: runs a command in every pod of a workload.
 in_each() {

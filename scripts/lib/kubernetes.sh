@@ -9,16 +9,20 @@ fail() { say "$*"; exit 1; }
 # Prints the comment at the beginning of the script: its help.
 usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"; }
 
-# Installs what is missing of these packages. Needs root only then.
+# Installs what is missing of these packages. Needs root only then. One installs at a time: apt does not wait for another.
 install_packages() {
-  local missing=() package
+  local missing=() package apt
+  mkdir -p "$cache"
+  exec {apt}>"$cache/apt.lock"
+  flock "$apt"
   for package in "$@"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
-  [[ ${#missing[@]} -eq 0 ]] && return
+  if [[ ${#missing[@]} -eq 0 ]]; then exec {apt}>&-; return; fi
   say "installing ${missing[*]}"
   apt-get update -q >&2
   DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}" >&2
+  exec {apt}>&-
 }
 
 # Where the program of this name lies once it is built.

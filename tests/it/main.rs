@@ -61,7 +61,6 @@ mod qcloud;
 mod qcloud_run;
 mod quiet;
 mod readiness;
-#[cfg(feature = "cluster")]
 mod real_cluster;
 mod record;
 mod recording;

@@ -3,22 +3,47 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{cluster, root};
+use super::live::cluster;
+use super::{Rules, root};
 
-/// The namespaces of the two.
-const NAMESPACES: [&str; 2] = ["podbell", "podbell-builtin"];
+/// The namespace of an installation.
+fn namespace(rules: Rules) -> &'static str {
+    match rules {
+        Rules::Shipped => "podbell",
+        Rules::Builtin => "podbell-builtin",
+    }
+}
 
-/// Installs podbell into a namespace, with one destination, and waits until it runs.
-pub async fn install(namespace: &str, destination: &str) {
-    let rules = if namespace == "podbell" { "rules: [/usr/share/podbell/rules/kubernetes.yaml]\n" } else { "" };
-    // The name that the image's rules use.
+/// Installs both, each with a destination of its own, and waits until they run. Those of an earlier run are taken away first.
+pub async fn install_all(destination: impl Fn(Rules) -> String) {
+    let namespaces = Rules::ALL.map(namespace);
+    for kind in ["namespace", "persistentvolume"] {
+        cluster(&["kubectl", "delete", kind, namespaces[0], namespaces[1], "--ignore-not-found", "--timeout=60s"])
+            .await;
+    }
+    for rules in Rules::ALL {
+        install(rules, &destination(rules));
+    }
+    for namespace in namespaces {
+        cluster(&["kubectl", "-n", namespace, "rollout", "status", "statefulset/podbell", "--timeout=120s"]).await;
+    }
+}
+
+fn install(rules: Rules, destination: &str) {
+    let namespace = namespace(rules);
+    let files = match rules {
+        Rules::Shipped => "rules: [/usr/share/podbell/rules/kubernetes.yaml]\n",
+        Rules::Builtin => "",
+    };
+    // The notifier's name is the one that the image's rules use.
     let config = format!(
         "sources: [{{name: kubernetes, kind: kubernetes, cluster: prod}}]\n\
          notifiers: [{{name: team-slack, kind: webhook, url: \"{destination}\"}}]\n\
-         {rules}store: sqlite:/var/lib/podbell/podbell.db\nserver: {{listen: \"0.0.0.0:8080\"}}\n"
+         {files}store: sqlite:/var/lib/podbell/podbell.db\nserver: {{listen: \"0.0.0.0:8080\"}}\n"
     );
     apply(&disk(namespace));
     for mut object in manifests() {
@@ -33,27 +58,22 @@ pub async fn install(namespace: &str, destination: &str) {
             );
         }
     }
-    runs(namespace).await;
 }
 
-/// Waits until the pod is ready.
-async fn runs(namespace: &str) {
-    cluster(&["kubectl", "-n", namespace, "rollout", "status", "statefulset/podbell", "--timeout=120s"]).await;
-}
-
-/// Kills both as the kernel would, and waits until they run again.
+/// Kills both as the kernel would, and waits until they were started again and are ready.
 pub async fn kill_all() {
-    let killed = Command::new("pkill").args(["-KILL", "-f", "^podbell run --config /etc/podbell/"]).status().unwrap();
-    assert!(killed.success(), "there was none");
-    for namespace in NAMESPACES {
-        runs(namespace).await;
+    cluster(&["kill", "podbell"]).await;
+    for rules in Rules::ALL {
+        let mut turns = tokio::time::interval(Duration::from_secs(1));
+        let state = "jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}";
+        let again = async {
+            let get = ["kubectl", "-n", namespace(rules), "get", "pod", "podbell-0", "-o", state];
+            while cluster(&get).await != "1 true" {
+                turns.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), again).await.expect("podbell is not started again");
     }
-}
-
-/// Takes both away.
-pub async fn uninstall() {
-    cluster(&["kubectl", "delete", "namespace", NAMESPACES[0], NAMESPACES[1], "--timeout=60s"]).await;
-    cluster(&["kubectl", "delete", "persistentvolume", NAMESPACES[0], NAMESPACES[1], "--timeout=60s"]).await;
 }
 
 /// The objects of the kustomization, in its order.
@@ -80,10 +100,11 @@ fn move_to(object: &mut Value, namespace: &str) {
     }
 }
 
-/// A disk of the node for the store, as an administrator without a provisioner prepares it.
+/// A fresh disk of the node for the store, as an administrator without a provisioner prepares it.
 fn disk(namespace: &str) -> Value {
     let top = std::env::var("PODBELL_CLUSTER").unwrap_or_else(|_| "/tmp/podbell-cluster".into());
     let folder = format!("{top}/disk/{namespace}");
+    let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     std::os::unix::fs::chown(&folder, Some(10_001), Some(10_001)).unwrap();
     json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": namespace}, "spec": {

@@ -60,6 +60,8 @@ fn of(reason: &str, message: &str) -> (Option<About>, bool) {
         }
         "Failed" | "FailedPostStartHook" | "OOMKilled" => (Some(About::Container), !state && !message.is_empty()),
         "BackOff" | "CrashLoopBackOff" | "pod启动失败" | "操作重试" => (Some(About::Container), false),
+        // Of a container that was never started, `Failed` says why.
+        "ContainerCrashed" => (Some(About::Container), !says(&["(StartError)", "(ContainerCannotRun)"])),
         "FailedSync" => (Some(About::Container), cause),
         "Unhealthy" | "ProbeError" => (Some(About::Container), says(&["Liveness", "Startup"])),
         "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => {
@@ -128,7 +130,17 @@ mod tests {
             ("FailedMount", "MountVolume.SetUp failed for volume \"key\" : secret \"vault-key\" not found", 0),
             ("FailedMount", "Unable to attach or mount volumes: timed out waiting for the condition", 120),
         ];
-        for events in [&image[..], &command[..], &mount[..]] {
+        // What a pod's state says of a container that was never started.
+        let never_started = [
+            ("Failed", NO_COMMAND, 0),
+            ("ContainerCrashed", "Container web ended with exit code 128 (StartError)", 1),
+            ("BackOff", "Back-off restarting failed container", 9),
+        ];
+        let crash = [
+            ("ContainerCrashed", "Container web ended with exit code 1, for the 2nd time", 0),
+            ("BackOff", "Back-off restarting failed container", 1),
+        ];
+        for events in [&image[..], &command[..], &mount[..], &never_started, &crash] {
             let mut backwards = events.to_vec();
             backwards.reverse();
             assert_eq!(quoted(events), events[0].1);

@@ -36,6 +36,7 @@ pub(super) fn of(newest: &Newest) -> Option<Help> {
         "Evicted" | "TaintManagerEviction" => Help::Evicted,
         "OOMKilling" | "SystemOOM" => Help::OutOfMemory,
         "OOMKilled" => Help::OverMemoryLimit,
+        "ContainerCrashed" if says(&["(StartError)", "(ContainerCannotRun)"]) => Help::ContainerStart,
         "ContainerCrashed" => Help::CrashLoop,
         "RolloutStalled" => Help::RolloutStalled,
         "Unavailable" if newest.message == "No pod is ready" => Help::Unavailable,
@@ -278,6 +279,9 @@ mod tests {
             ("BackOff", "Back-off restarting failed container", Some(Help::CrashLoop)),
             ("FailedSync", "Error syncing pod: CrashLoopBackOff", Some(Help::CrashLoop)),
             ("FailedSync", "Error syncing pod", Some(Help::Sync)),
+            ("ContainerCrashed", "Container web ended with exit code 1", Some(Help::CrashLoop)),
+            // It was never started, so there is no log.
+            ("ContainerCrashed", "Container web ended with exit code 128 (StartError)", Some(Help::ContainerStart)),
             ("Failed", "Error: cannot create", None),
             ("FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.", Some(Help::NoRoom)),
             ("FailedScheduling", "pod has unbound immediate PersistentVolumeClaims", Some(Help::UnboundVolume)),

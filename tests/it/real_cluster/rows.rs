@@ -1,0 +1,254 @@
+//! What was told beside what was done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use podbell_core::time::Time;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{End, Expected, Rules, all_expected};
+
+/// What was done, and when.
+#[derive(Default)]
+pub struct Played(Vec<Trouble>);
+
+struct Trouble {
+    expected: &'static Expected,
+    made: Time,
+    mended: Option<Time>,
+}
+
+impl Played {
+    pub fn make(&mut self, name: &str, now: Time) {
+        let expected = all_expected().find(|one| one.name == name).unwrap();
+        self.0.push(Trouble { expected, made: now, mended: None });
+    }
+
+    pub fn mend(&mut self, name: &str, now: Time) {
+        let trouble = self.0.iter_mut().find(|one| one.expected.name == name).unwrap();
+        trouble.mended = Some(now);
+    }
+
+    /// A line each: time, trouble, `make` or `mend`.
+    #[cfg(feature = "outside")]
+    pub fn as_tsv(&self) -> String {
+        let made = self.0.iter().map(|one| (one.made, one.expected.name, "make"));
+        let mended = self.0.iter().filter_map(|one| Some((one.mended?, one.expected.name, "mend")));
+        let mut all: Vec<_> = made.chain(mended).collect();
+        all.sort();
+        all.iter().map(|(at, name, what)| format!("{}\t{name}\t{what}\n", at.timestamp())).collect()
+    }
+
+    pub fn from_tsv(text: &str) -> Self {
+        let mut played = Self::default();
+        for line in text.lines() {
+            let [at, name, what] = *line.split('\t').collect::<Vec<_>>() else { panic!("{line}") };
+            match what {
+                "make" => played.make(name, parse(at)),
+                _ => played.mend(name, parse(at)),
+            }
+        }
+        played
+    }
+}
+
+fn parse(time: &str) -> Time {
+    Time::from_seconds(time.parse::<jiff::Timestamp>().unwrap().as_second())
+}
+
+/// A message of an incident.
+pub struct Message<'a> {
+    at: Time,
+    kind: &'a str,
+    incident: u64,
+    place: String,
+    rule: &'a str,
+    reasons: Vec<&'a str>,
+    text: &'a str,
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn place(value: &Value) -> String {
+    format!("{}/{}", word(&value["namespace"]), word(&value["workload"]))
+}
+
+impl<'a> Message<'a> {
+    /// Of a webhook's body, unless it is about no incident.
+    #[cfg(feature = "outside")]
+    pub fn of_webhook(at: Time, body: &'a Value) -> Option<Self> {
+        let (data, incident) = (&body["data"], body["data"].get("incident")?);
+        Some(Self {
+            at,
+            kind: word(&data["notice"]),
+            incident: incident["id"].as_u64()?,
+            place: place(incident),
+            rule: word(&incident["rule"]["name"]),
+            reasons: incident["reasons"].as_array()?.iter().map(|one| word(&one["reason"])).collect(),
+            text: word(&data["text"]),
+        })
+    }
+
+    /// Of a notice of `podbell backtest --output json`.
+    pub fn of_backtest(notice: &'a Value) -> Option<Self> {
+        Some(Self {
+            at: parse(word(&notice["at"])),
+            kind: word(&notice["notice"]),
+            incident: notice["incident"].as_u64()?,
+            place: place(notice),
+            rule: word(&notice["rule"]),
+            reasons: notice["reasons"].as_array()?.iter().map(word).collect(),
+            text: word(&notice["text"]),
+        })
+    }
+
+    fn command(&self) -> &'a str {
+        self.text.lines().find_map(|line| line.strip_prefix("$ ")).unwrap_or_default()
+    }
+
+    fn first_line(&self) -> &'a str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    fn is_of_metrics(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.contains("Metric"))
+    }
+
+    /// Whether it is about a workload's trouble. The autoscaler and the rollout hit the same workload.
+    fn is_of_workload(&self, expected: &Expected) -> bool {
+        let fits = match expected.name {
+            "autoscaler" => self.is_of_metrics(),
+            "rollout" => self.reasons.iter().any(|reason| !reason.contains("Metric")),
+            _ => true,
+        };
+        fits && self.place == expected.place
+    }
+}
+
+/// What was told of a trouble.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    pub trouble: String,
+    /// Seconds from the trouble to its first message.
+    pub told_after: Option<u64>,
+    /// The first line of the first message, and its reasons.
+    pub words: String,
+    pub reasons: Vec<String>,
+    pub command: String,
+    /// How many messages there were of it, but for its end.
+    pub messages: usize,
+    /// Seconds from the repair to the message of the end.
+    pub ended_after: Option<u64>,
+    pub end: String,
+    /// What is not as it is expected of the trouble; nothing, if all is well.
+    pub wrong: Vec<String>,
+}
+
+fn seconds(from: Time, to: Time) -> u64 {
+    to.since(from).as_secs()
+}
+
+/// A row for each trouble that was made.
+pub fn rows(messages: &[Message<'_>], played: &Played, rules: Rules) -> Vec<Row> {
+    played.0.iter().map(|trouble| row(messages, trouble, rules)).collect()
+}
+
+/// The messages about a trouble. Nodes are one incident, of which not every message names each of them.
+fn about<'a>(messages: &'a [Message<'a>], trouble: &Trouble) -> Vec<&'a Message<'a>> {
+    let after = messages.iter().filter(|one| one.at >= trouble.made);
+    let Some(node) = trouble.expected.place.strip_prefix('/') else {
+        return after.filter(|one| one.is_of_workload(trouble.expected)).collect();
+    };
+    let names = |one: &&Message<'_>| one.reasons.contains(&"NodeNotReady") && one.text.contains(node);
+    let incidents: BTreeSet<u64> = messages.iter().filter(names).map(|one| one.incident).collect();
+    after.filter(|one| incidents.contains(&one.incident)).collect()
+}
+
+fn row(messages: &[Message<'_>], trouble: &Trouble, rules: Rules) -> Row {
+    let mine = about(messages, trouble);
+    let (ends, news): (Vec<&Message<'_>>, Vec<&Message<'_>>) = mine.iter().partition(|one| one.kind == "resolved");
+    let first = news.first();
+    let end = ends.last().filter(|end| trouble.mended.is_some_and(|mended| end.at >= mended));
+    let mut row = Row {
+        trouble: trouble.expected.name.to_owned(),
+        told_after: first.map(|first| seconds(trouble.made, first.at)),
+        words: first.map(|first| first.first_line().to_owned()).unwrap_or_default(),
+        reasons: first.iter().flat_map(|first| first.reasons.iter().map(|&one| one.to_owned())).collect(),
+        command: first.map(|first| first.command().to_owned()).unwrap_or_default(),
+        messages: news.len(),
+        ended_after: end.and_then(|end| Some(seconds(trouble.mended?, end.at))),
+        end: end.map(|end| end.first_line().to_owned()).unwrap_or_default(),
+        wrong: Vec::new(),
+    };
+    row.wrong = wrong(&row, trouble, &news, &ends, rules);
+    if first.is_some_and(|first| pods_of_nodes(messages, trouble, first.at) > 2) {
+        row.wrong.push("the node and its pods were more than two messages in five minutes".to_owned());
+    }
+    row
+}
+
+/// How many messages there were about a node and the pods of the hollow one in the 5 minutes after the first.
+fn pods_of_nodes(messages: &[Message<'_>], trouble: &Trouble, first: Time) -> usize {
+    if !trouble.expected.place.starts_with('/') {
+        return 0;
+    }
+    let soon = |one: &&Message<'_>| one.at >= first && seconds(first, one.at) < 300 && one.kind != "resolved";
+    let mine = about(messages, trouble);
+    mine.into_iter().filter(soon).count() + messages.iter().filter(soon).filter(|one| one.place == "shop/cache").count()
+}
+
+fn wrong(row: &Row, trouble: &Trouble, news: &[&Message<'_>], ends: &[&Message<'_>], rules: Rules) -> Vec<String> {
+    let expected = trouble.expected;
+    let mut wrong = Vec::new();
+    let mut demand = |holds: bool, what: String| {
+        if !holds {
+            wrong.push(what);
+        }
+    };
+    let before_its_repair = |at: Time| trouble.mended.is_none_or(|mended| at < mended);
+    demand(!news.is_empty(), "it was not told".to_owned());
+    let mut opened: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in news.iter().filter(|one| one.kind == "opened") {
+        *opened.entry(one.rule).or_default() += 1;
+    }
+    demand(opened.values().all(|times| *times == 1), format!("it was told more than once: {opened:?}"));
+    demand(news.iter().any(|one| one.text.contains(expected.words)), format!("nothing says {:?}", expected.words));
+    demand(row.command.starts_with(expected.command), format!("it says to type {:?}", row.command));
+    let begun_again = |end: &Message<'_>| news.iter().any(|one| one.incident == end.incident && one.at > end.at);
+    let early = ends.iter().find(|end| before_its_repair(end.at) && begun_again(end));
+    demand(early.is_none(), "its end was told before its repair, and then it went on".to_owned());
+    let known_by = match expected.end {
+        _ if rules.is_mixed(expected.name) => None,
+        End::Recovered => Some("Recovered, "),
+        End::NodeReady => Some("NodeReady"),
+        End::Later => None,
+    };
+    if let Some(known_by) = known_by {
+        demand(row.end.contains(known_by), format!("its end is {:?}", row.end));
+    }
+    wrong
+}
+
+/// Whether everything was told that is told while the troubles last.
+#[cfg(feature = "outside")]
+pub fn all_told(rows: &[Row]) -> bool {
+    rows.iter().all(|row| row.told_after.is_some())
+}
+
+/// Whether the end was told of everything that ends within minutes.
+#[cfg(feature = "outside")]
+pub fn all_ended_soon(rows: &[Row], rules: Rules) -> bool {
+    let soon = |row: &&Row| {
+        let expected = all_expected().find(|one| one.name == row.trouble).unwrap();
+        expected.end != End::Later && !rules.is_mixed(expected.name)
+    };
+    rows.iter().filter(soon).all(|row| row.ended_after.is_some())
+}
+
+/// Whether every end was told.
+#[cfg(feature = "outside")]
+pub fn all_ended(rows: &[Row]) -> bool {
+    rows.iter().all(|row| row.ended_after.is_some())
+}
