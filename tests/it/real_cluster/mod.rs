@@ -51,7 +51,7 @@ const WORKLOADS: [Expected; 15] = [
     expected("liveness", "shop/checkout", "Liveness probe failed", "kubectl -n shop logs checkout-", End::Recovered),
     expected("readiness", "shop/search", "Readiness probe failed", "kubectl -n shop logs search-", End::Recovered),
     expected("image", "shop/cart", "cart:v5: not found", "kubectl -n shop describe pod cart-", End::Recovered),
-    expected("crash", "pay/api", "Back-off restarting failed container", "kubectl -n pay logs api-", End::Recovered),
+    expected("crash", "pay/api", "Container api ended with exit code 1", "kubectl -n pay logs api-", End::Recovered),
     expected(
         "oom",
         "data/reporter",
