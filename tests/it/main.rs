@@ -11,7 +11,6 @@ mod check;
 mod check_doubts;
 mod check_pace;
 mod clocks;
-mod cluster;
 mod commands;
 mod config;
 mod crash;
