@@ -492,3 +492,21 @@ fn a_replica_set_that_is_scaled_to_nothing_ends_what_stood_of_its_pods() {
         assert!(words(&world).contains("web-6d4cf56db6 was deleted"), "{}", words(&world));
     }
 }
+
+#[test]
+fn what_the_scheduler_writes_late_about_a_pod_that_a_node_has_taken_opens_nothing() {
+    let said =
+        |last: i64| Event { series: true, ..warning(POD, "FailedScheduling", "0/1 nodes are available", 7, 65, last) };
+    let placed = Event { level: Level::Normal, ..warning(POD, "Scheduled", "Successfully assigned", 1, 110, 110) };
+    for (last, told) in [(100, 0), (170, 1)] {
+        for mut world in World::of_both_sets() {
+            world.run_until(120);
+            world.poll(&web(), std::slice::from_ref(&placed));
+            world.poll_until(&web(), std::slice::from_ref(&placed), 600);
+            let list = [placed.clone(), said(last)];
+            world.poll_until(&web(), &list, 1500);
+            let opened = world.told().iter().filter(|line| line.contains("opened")).count();
+            assert_eq!(opened, told, "last at {last}: {:?}", world.told());
+        }
+    }
+}

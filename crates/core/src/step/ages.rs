@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::State;
 use crate::diff::{Change, ChangeKind, Diff};
 use crate::event::{Event, Level, Target};
+use crate::reports::{self, Trouble};
 use crate::rules::rule::LONGEST_SETTLED;
 use crate::time::Time;
 
@@ -33,6 +34,8 @@ struct Sight {
     at: Time,
     /// Whether that was its start.
     starts: bool,
+    /// The newest sign that a node has taken it; unknown if there is none.
+    placed: Time,
 }
 
 /// What an event says of the age of its object.
@@ -74,8 +77,11 @@ impl Ages {
             return;
         }
         let object = made(event).unwrap_or_else(|| key(&event.obj_type, &event.obj_name));
-        let sight = Sight { at, starts: says != Says::There };
+        let placed = if is_placed(event) { event.last_seen } else { Time::default() };
+        let sight = Sight { at, starts: says != Says::There, placed };
         if let Some(known) = self.objects.get_mut(&object) {
+            let sight = Sight { placed: placed.max(known.placed), ..sight };
+            known.placed = sight.placed;
             if (says == Says::Made && at > known.at) || at < known.at {
                 *known = sight;
             } else if at == known.at {
@@ -100,6 +106,15 @@ impl Ages {
 }
 
 impl State {
+    /// Whether an event says that no node takes a pod, of a time before one took it. The scheduler writes the last count of
+    /// such a series minutes later.
+    pub(super) fn was_placed_since(&self, target: &Target, event: &Event<'_>) -> bool {
+        let sight = || self.targets.get(target)?.ages.as_ref()?.sight(event);
+        reports::of(event).is_some_and(|report| report.trouble == Trouble::Unscheduled)
+            && !event.last_seen.is_unknown()
+            && sight().is_some_and(|sight| event.last_seen < sight.placed)
+    }
+
     /// When the object of a change came to be, by podbell's clock; `None` if that is long ago or unknown: what is unknown
     /// is told as before.
     pub(super) fn born(&self, target: &Target, change: &Change<'_>, previous: Option<Time>, now: Time) -> Option<Time> {
@@ -111,7 +126,7 @@ impl State {
         let behind = source.map_or(Duration::ZERO, |source| source.lag.behind());
         let sight = self.targets.get(target).and_then(|state| state.ages.as_ref()?.sight(event));
         let first = match sight {
-            Some(Sight { at, starts: true }) => at,
+            Some(Sight { at, starts: true, .. }) => at,
             // Where starts are shown, what has none started before that.
             _ if event.obj_type.trim() == "Pod" && source.is_some_and(|source| source.shows_ends) => return None,
             _ if change.kind == ChangeKind::Restarted || previous.is_none() => return None,
@@ -138,6 +153,12 @@ fn says(event: &Event<'_>) -> Says {
         }
         _ => Says::There,
     }
+}
+
+/// Whether an event shows that a node has taken its pod.
+fn is_placed(event: &Event<'_>) -> bool {
+    let reasons = ["Scheduled", "Pulling", "Pulled", "Created", "Started"];
+    event.level == Level::Normal && event.obj_type.trim() == "Pod" && reasons.contains(&event.reason.trim())
 }
 
 /// The object that a controller says it made.

@@ -119,7 +119,8 @@ impl State {
         for change in &diff.changes {
             turn.writes.tally.changes += 1;
             turn.writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
-            let past = if self.is_over(target, &change.event, &ends) {
+            let is_over = self.is_over(target, &change.event, &ends) || self.was_placed_since(target, &change.event);
+            let past = if is_over {
                 Some(Past::Ended)
             } else {
                 self.is_gone(target, &change.event, turn.now).then_some(Past::Deleted)
