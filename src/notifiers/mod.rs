@@ -116,6 +116,11 @@ pub trait Notifier: fmt::Debug + Send + Sync {
     /// The body of one request. Pure.
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8>;
 
+    /// What is sent of a stored body, as far as every attempt sends the same.
+    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Cow::Borrowed(stored)
+    }
+
     /// Makes one request, or prints. Never follows a redirect; gives up after 10 s.
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome>;
 
@@ -295,6 +300,14 @@ impl Notifiers {
             style: &style,
             mentions: &self.mentions,
         })
+    }
+
+    /// What is sent of such a body.
+    pub(crate) fn sent<'a>(&self, destination: &str, body: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.notifiers.get(destination) {
+            Some(notifier) => notifier.platform.sent(body),
+            None => Cow::Borrowed(body),
+        }
     }
 
     /// Logs a template's failure once, because it would fail often.

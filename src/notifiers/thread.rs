@@ -1,6 +1,8 @@
 //! A request to a platform where a message can be changed or answered, as it is stored: one message stands for an incident,
 //! what follows answers it, and its end changes it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -51,6 +53,14 @@ impl Request {
     /// As it is stored.
     pub(crate) fn stored(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// What is sent of a stored request.
+    pub(crate) fn sent(stored: &[u8]) -> Cow<'_, [u8]> {
+        match serde_json::from_slice::<Self>(stored) {
+            Ok(request) => Cow::Owned(request.arguments.to_string().into_bytes()),
+            Err(_) => Cow::Borrowed(stored),
+        }
     }
 
     /// Reads a stored request that is for this place.

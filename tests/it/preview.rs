@@ -72,6 +72,22 @@ fn bodies_are_those_that_would_be_sent() {
 }
 
 #[test]
+fn the_request_that_is_shown_is_what_is_sent_and_not_what_is_kept_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (platform, key) in
+        [("discord", "embeds"), ("telegram", "text"), ("mattermost", "text"), ("pagerduty", "payload")]
+    {
+        let args = ["preview", "--rule", "image-pull", "--notice", "opened", "--platform", platform];
+        let output = podbell(folder.path(), &args).output().unwrap();
+        assert!(output.status.success(), "{}", printed(&output));
+        let said = String::from_utf8(output.stdout).unwrap();
+        let body = said.lines().find(|line| line.starts_with('{')).unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert!(body.get(key).is_some() && body.get("act").is_none(), "{platform}: {body}");
+    }
+}
+
+#[test]
 fn destinations_are_shown_in_their_language_zone_and_words_and_mentions_resolved() {
     let folder = tempfile::tempdir().unwrap();
     let config = r#"

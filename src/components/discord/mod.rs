@@ -3,6 +3,7 @@
 
 mod embed;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,6 +105,10 @@ impl Notifier for Channel {
         let mentions = rendering.mentioned(NOTIFIER.name);
         let arguments = embed::body(&rendering.message, rendering.content, &mentions);
         Request::new(rendering, &self.place, arguments).stored()
+    }
+
+    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::sent(stored)
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {

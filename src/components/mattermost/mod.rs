@@ -5,6 +5,7 @@
 mod post;
 mod reply;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,6 +196,10 @@ impl Notifier for Channel {
         let mentions = rendering.mentioned(NOTIFIER.name);
         let arguments = post::Parts::of(&rendering.message, rendering.content, &mentions).post();
         Request::new(rendering, &self.place(), arguments).stored()
+    }
+
+    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::sent(stored)
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {

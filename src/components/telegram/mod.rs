@@ -3,6 +3,7 @@
 
 mod html;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,6 +171,10 @@ impl Notifier for Chat {
         let mentions = rendering.mentioned(NOTIFIER.name);
         let arguments = html::arguments(&rendering.message, rendering.content, &mentions);
         Request::new(rendering, &self.place, arguments).stored()
+    }
+
+    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::sent(stored)
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
