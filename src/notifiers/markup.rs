@@ -161,6 +161,22 @@ pub(crate) fn escape_markdown(text: &str) -> String {
     escaped
 }
 
+/// What stands for a character where a platform has no escape: its full-width twin, which looks the same and is no mark. They are
+/// those of tags, links, mentions, emphasis and code.
+pub(crate) fn full_width(c: char) -> char {
+    match c {
+        '&' => '＆',
+        '<' => '＜',
+        '>' => '＞',
+        '[' => '［',
+        ']' => '］',
+        '@' => '＠',
+        '*' => '＊',
+        '`' => '\u{2cb}',
+        c => c,
+    }
+}
+
 /// Text in HTML, without mentions: an `@` is its full-width twin.
 pub(crate) fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('@', "＠")

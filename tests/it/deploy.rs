@@ -637,7 +637,7 @@ async fn autoscalers_are_heard_by_whoever_may_see_them(variants: &[Variant], ns:
     for variant in variants.iter().filter(|one| one.may("events", "list") && one.may("events", "watch")) {
         let sees = |when: &str| {
             let works = format!("{when}-scaler {when}-scaler ScalingActive");
-            variant.read(ns).iter().any(|row| *row == works)
+            variant.read(ns).contains(&works)
         };
         match &variant.without {
             Some((resource, verb)) if resource == "horizontalpodautoscalers" => {

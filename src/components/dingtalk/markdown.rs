@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::notifiers::budget;
-use crate::notifiers::markup::{Markup, escape_address};
+use crate::notifiers::markup::{Markup, escape_address, full_width};
 use podbell_core::message::Message;
 use podbell_core::outbox::Content;
 
@@ -47,21 +47,13 @@ pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> 
 
 fn escape(text: &str) -> String {
     let twin = |c| match c {
-        '&' => '＆',
-        '<' => '＜',
-        '>' => '＞',
-        '[' => '［',
-        ']' => '］',
-        '@' => '＠',
-        '*' => '＊',
         '#' => '＃',
         '_' => '＿',
         '!' => '！',
         '|' => '｜',
         '~' => '～',
         '\\' => '＼',
-        '`' => '\u{2cb}',
-        c => c,
+        c => full_width(c),
     };
     let text: String = text.chars().map(twin).collect();
     // A line that begins so would be a list, or a rule.

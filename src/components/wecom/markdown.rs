@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::notifiers::budget;
+use crate::notifiers::markup::full_width;
 use podbell_core::message::{Block, Message, Span};
 use podbell_core::outbox::Content;
 use podbell_core::rules::rule::Severity;
@@ -154,18 +155,7 @@ fn link(url: &str, limit: usize) -> String {
 /// by their full-width twins, which look the same and mean nothing. `&` is among them, in case a client reads
 /// `&lt;` as `<`.
 fn escape(text: &str) -> String {
-    let twin = |c| match c {
-        '&' => '＆',
-        '<' => '＜',
-        '>' => '＞',
-        '[' => '［',
-        ']' => '］',
-        '@' => '＠',
-        '*' => '＊',
-        '`' => '\u{2cb}',
-        c => c,
-    };
-    text.chars().map(twin).collect()
+    text.chars().map(full_width).collect()
 }
 
 /// An address in `[x](address)`: nothing may end it early.
