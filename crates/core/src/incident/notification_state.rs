@@ -16,7 +16,7 @@ use crate::notice::{LastNotified, NoticeKind};
 use crate::rules::rule::{CountSteps, Destination, RuleSettings};
 use crate::time::Time;
 
-/// What one destination knows of an incident.
+/// What one destination knows of an incident. It is stored by position: a new field goes to the end, with a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotificationState {
     /// The last notice; `None` before the first.
@@ -27,9 +27,6 @@ pub struct NotificationState {
     pub object_step: u64,
     /// How many of the incident's topics the destination knows.
     pub topics: usize,
-    /// How ready its workloads were by the last notice; `None`: wholly, or nobody knew.
-    #[serde(default)]
-    pub ready: Option<Health>,
     /// The next notice.
     pub next: Option<Next>,
     /// Whether it was notified that the incident flaps: then it gets no more notices of reopening, and a notice of the
@@ -45,6 +42,9 @@ pub struct NotificationState {
     /// Whether a step of `unacknowledged` told it.
     #[serde(default)]
     pub called: Called,
+    /// How ready its workloads were by the last notice; `None`: wholly, or nobody knew.
+    #[serde(default)]
+    pub ready: Option<Health>,
 }
 
 /// A notice that waits for its moment.
