@@ -14,7 +14,7 @@ use prost::Message as _;
 use crate::support::emulated::{ONE_EVENT, emulator};
 use crate::support::process::{PATIENCE, eventually};
 use crate::support::receiver::{Answer, Received, Receiver, nobody};
-use crate::support::site::{Running, Site};
+use crate::support::site::{QUICK_RULES, Running, Site};
 
 const TOKEN: &str = "marker-of-the-collectors-token";
 
@@ -219,6 +219,8 @@ async fn what_the_collector_refuses_is_counted_and_not_repeated() {
     collector.otherwise(Answer::new(200, ""));
     let emulator = emulator(ONE_EVENT, 1, None).await;
     let site = site(&emulator.endpoint(), &hook.url("/hook"), &collector.url("/base/"));
+    // The end comes too late for the batch of the beginning.
+    site.write("rules.yaml", &QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 4s"));
     let running = site.run().await;
     eventually(PATIENCE, "a second batch", || (collector.received().len() >= 2).then_some(())).await;
     let received = collector.received();
