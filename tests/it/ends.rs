@@ -171,6 +171,23 @@ fn a_cron_job_that_fails_is_over_when_a_later_run_completes_and_not_between_its_
 }
 
 #[test]
+fn a_pod_of_one_run_that_still_waits_is_not_over_because_another_run_completes() {
+    for (reason, pod) in
+        [("FailedScheduling", "report-29453808-98b2h"), ("FailedCreatePodSandBox", "report-29453808-98b2h")]
+    {
+        let mut world = World::builtin();
+        world.watch(&[web()]);
+        let waits = |count, last| warning(pod, reason, "0/3 nodes are available", count, 65, last);
+        let mut lists: Vec<_> = (0..10).map(|n| (70 + n * 300, vec![waits(1 + n as u64, 65 + n * 300)])).collect();
+        // Another run completes right after the pod was reported.
+        let completed = normal("Job", "report-29453868", "Completed", "Job completed", 66 + 2 * 300);
+        lists.iter_mut().skip(2).for_each(|(_, list)| list.push(completed.clone()));
+        play(&mut world, &lists, 2700);
+        assert_eq!(kinds(&world), ["opened"], "{reason}: {:?}", world.told());
+    }
+}
+
+#[test]
 fn a_job_that_runs_once_is_over_by_silence() {
     let mut world = World::of_both_sets().into_iter().next().unwrap();
     let fails = of("Job", warning("migrate", "BackoffLimitExceeded", "backoff limit", 1, 100, 100));

@@ -20,6 +20,9 @@ const SETTLED: Duration = Duration::from_secs(300);
 /// The same after a run of a cron job that completed: a job that fails every minute is over within six minutes of its
 /// repair.
 const RUN_SETTLED: Duration = Duration::from_secs(180);
+/// The same where pods of other runs were in trouble: one that still waits is reported again every five minutes, and seen
+/// two polls later.
+const OTHER_RUNS_SETTLED: Duration = Duration::from_secs(420);
 /// A trouble that its reporter repeats is over after so long without a report, though its end was not seen: the kubelet
 /// may have been silenced, or the object deleted unseen.
 const LOST: Duration = Duration::from_secs(4 * 3600);
@@ -95,6 +98,9 @@ pub struct Signs {
     /// Whether a trouble stands that may also end without an event.
     #[serde(default)]
     pub(crate) may_end_unsaid: bool,
+    /// Whether a trouble has ended by an event that its reporter would have repeated.
+    #[serde(default)]
+    ended_repeats: bool,
 }
 
 /// Which events that end troubles a source is known to show.
@@ -138,7 +144,11 @@ impl Incident {
         }
         let standing = said.filter(|_| standing > 0).map(|at| at.plus(Duration::from_secs(lost_after.into())));
         let silent = silent.map(|at| at.plus(silence));
-        let settles = if self.is_ended_by_a_run() { RUN_SETTLED } else { SETTLED };
+        let settles = match (self.is_ended_by_a_run(), self.signs.ended_repeats) {
+            (true, false) => RUN_SETTLED,
+            (true, true) => OTHER_RUNS_SETTLED,
+            (false, _) => SETTLED,
+        };
         let settled = ended.map(|at| at.plus(self.doubled(settles.min(rule.resolve_after))));
         [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
     }
@@ -315,6 +325,7 @@ impl Details {
         for seen in self.objects.values() {
             signs.silent = signs.silent.max(seen.silent);
             for one in &seen.standing {
+                signs.ended_repeats |= one.ended.is_some() && one.repeats > 0;
                 match one.ended {
                     // A controller that could create one object may be refused the next, and reports that with its next
                     // try.
