@@ -21,6 +21,11 @@ registry=registry.example.com
 # Not `ip netns exec`: that mounts a fresh /sys without cgroups.
 inside() { nsenter --net="/run/netns/$netns" "$@"; }
 kubectl() { inside "$(built kubectl)" --kubeconfig "$conf/admin.kubeconfig" --cache-dir "$top/kubectl" "$@"; }
+helm() {
+  "$here/render-chart" --prepare
+  KUBECONFIG=$conf/admin.kubeconfig HOME=$top/helm PYTHONPATH=${PODBELL_HELM_CACHE:-$cache/helm}/python \
+    inside python3 "$here/cluster.d/helm.py" "$@"
+}
 ctr() { command ctr --address "$sockets/containerd.sock" --namespace k8s.io "$@"; }
 
 # start NAME COMMAND...: in the background, inside of the namespace.

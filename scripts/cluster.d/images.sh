@@ -33,3 +33,11 @@ import_images() {
   local image
   for image in "$top"/images/*.tar; do ctr images import "$image" >/dev/null; done
 }
+
+# import_archive FILE: its images, under their own names and under those of the registry of the documentation's commands.
+import_archive() {
+  local image
+  ctr images import "$1" | while read -r _ image _; do
+    ctr images tag --force "$image" "$registry/${image##*/}" >/dev/null
+  done
+}

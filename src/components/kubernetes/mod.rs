@@ -28,6 +28,7 @@ pub(crate) mod live;
 pub mod look;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod nodes;
+#[cfg(feature = "kubernetes")]
 mod object;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod owners;

@@ -18,17 +18,22 @@ fn namespace(rules: Rules) -> &'static str {
     }
 }
 
-/// Installs both, each with a destination of its own, and waits until they run. Those of an earlier run are taken away first.
-pub async fn install_all(destination: impl Fn(Rules) -> String) {
+/// Takes away what earlier runs installed.
+pub async fn clear() {
     let namespaces = Rules::ALL.map(namespace);
     for kind in ["namespace", "persistentvolume"] {
         cluster(&["kubectl", "delete", kind, namespaces[0], namespaces[1], "--ignore-not-found", "--timeout=60s"])
             .await;
     }
+}
+
+/// Installs both, each with a destination of its own, and waits until they run.
+pub async fn install_all(destination: impl Fn(Rules) -> String) {
+    clear().await;
     for rules in Rules::ALL {
         install(rules, &destination(rules));
     }
-    for namespace in namespaces {
+    for namespace in Rules::ALL.map(namespace) {
         cluster(&["kubectl", "-n", namespace, "rollout", "status", "statefulset/podbell", "--timeout=120s"]).await;
     }
 }
@@ -45,7 +50,7 @@ fn install(rules: Rules, destination: &str) {
          notifiers: [{{name: team-slack, kind: webhook, url: \"{destination}\"}}]\n\
          {files}store: sqlite:/var/lib/podbell/podbell.db\nserver: {{listen: \"0.0.0.0:8080\"}}\n"
     );
-    apply(&disk(namespace));
+    make_disk(namespace);
     for mut object in manifests() {
         move_to(&mut object, namespace);
         if object["kind"] == "ConfigMap" && object["metadata"]["name"] == "podbell" {
@@ -101,15 +106,15 @@ fn move_to(object: &mut Value, namespace: &str) {
 }
 
 /// A fresh disk of the node for the store, as an administrator without a provisioner prepares it.
-fn disk(namespace: &str) -> Value {
+pub fn make_disk(namespace: &str) {
     let top = std::env::var("PODBELL_CLUSTER").unwrap_or_else(|_| "/tmp/podbell-cluster".into());
     let folder = format!("{top}/disk/{namespace}");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     std::os::unix::fs::chown(&folder, Some(10_001), Some(10_001)).unwrap();
-    json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": namespace}, "spec": {
+    apply(&json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": namespace}, "spec": {
         "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": folder},
-        "claimRef": {"namespace": namespace, "name": "store-podbell-0"}}})
+        "claimRef": {"namespace": namespace, "name": "store-podbell-0"}}}));
 }
 
 fn apply(object: &Value) {

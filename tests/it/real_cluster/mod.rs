@@ -1,6 +1,6 @@
 //! podbell in a real cluster (`scripts/cluster`), with every kind of trouble made and mended. `live.rs` does that, as
-//! `scripts/test --cluster` and CI run it; `replay.rs` plays the recording of such a run in seconds. Both hold what was told against
-//! the same table.
+//! `scripts/test --cluster` and CI run it; `replay.rs` plays the recording of such a run in seconds. Both hold what was told
+//! against the same table. `walk.rs` walks through the pages about deployments there.
 
 #[cfg(feature = "outside")]
 mod document;
@@ -10,6 +10,8 @@ mod install;
 mod live;
 mod replay;
 mod rows;
+#[cfg(feature = "outside")]
+mod walk;
 
 use std::path::PathBuf;
 
