@@ -20,8 +20,8 @@ const SETTLED: Duration = Duration::from_secs(300);
 /// The same after a run of a cron job that completed: a job that fails every minute is over within six minutes of its
 /// repair.
 const RUN_SETTLED: Duration = Duration::from_secs(180);
-/// The same where pods of other runs were in trouble: one that still waits is reported again every five minutes, and seen
-/// two polls later.
+/// The same where a completed run ended what was reported of pods: one of another run that still waits is reported again
+/// within five minutes, and seen two polls later.
 const OTHER_RUNS_SETTLED: Duration = Duration::from_secs(420);
 /// A trouble that its reporter repeats is over after so long without a report, though its end was not seen: the kubelet
 /// may have been silenced, or the object deleted unseen.
@@ -54,6 +54,9 @@ pub struct Standing {
     /// Whether it came back right after an event reported its end: that event was about something else.
     #[serde(default)]
     came_back: bool,
+    /// Whether a completed run of its cron job ended it, and no event of its own object.
+    #[serde(default)]
+    ended_by_a_run: bool,
 }
 
 impl Standing {
@@ -74,6 +77,13 @@ pub struct EndedBy {
     pub obj_name: String,
     /// When it came, by podbell's clock.
     pub at: Time,
+}
+
+impl EndedBy {
+    /// Whether it is a completed run of a cron job.
+    fn is_a_run(&self) -> bool {
+        self.obj_type == "Job" && workload::is_a_scheduled_run(&self.obj_name)
+    }
 }
 
 /// What decides when an incident is quiet, drawn from its objects.
@@ -98,9 +108,6 @@ pub struct Signs {
     /// Whether a trouble stands that may also end without an event.
     #[serde(default)]
     pub(crate) may_end_unsaid: bool,
-    /// Whether a trouble has ended by an event that its reporter would have repeated.
-    #[serde(default)]
-    ended_repeats: bool,
 }
 
 /// Which events that end troubles a source is known to show.
@@ -144,17 +151,10 @@ impl Incident {
         }
         let standing = said.filter(|_| standing > 0).map(|at| at.plus(Duration::from_secs(lost_after.into())));
         let silent = silent.map(|at| at.plus(silence));
-        let settles = match (self.is_ended_by_a_run(), self.signs.ended_repeats) {
-            (true, false) => RUN_SETTLED,
-            (true, true) => OTHER_RUNS_SETTLED,
-            (false, _) => SETTLED,
-        };
+        let by_a_run = self.ended_by_event().is_some_and(EndedBy::is_a_run);
+        let settles = if by_a_run { RUN_SETTLED } else { SETTLED };
         let settled = ended.map(|at| at.plus(self.doubled(settles.min(rule.resolve_after))));
         [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
-    }
-
-    fn is_ended_by_a_run(&self) -> bool {
-        self.ended_by_event().is_some_and(|end| end.obj_type == "Job" && workload::is_a_scheduled_run(&end.obj_name))
     }
 
     /// When it is over if its workloads are ready since then: nothing stands any more, whatever events say. What came back
@@ -275,7 +275,9 @@ impl Incident {
         if any {
             self.signs = self.details.change(|details| {
                 for (key, seen) in details.objects.iter_mut() {
-                    seen.standing.iter_mut().filter(|one| ends(key, one)).for_each(|one| one.ended = Some(at));
+                    for one in seen.standing.iter_mut().filter(|one| ends(key, one)) {
+                        (one.ended, one.ended_by_a_run) = (Some(at), by.is_a_run());
+                    }
                 }
                 details.signs()
             });
@@ -301,6 +303,7 @@ impl Sighting {
                     said: report.end_is_said,
                     ended: None,
                     came_back: false,
+                    ended_by_a_run: false,
                 };
                 match self.standing.iter_mut().find(|one| one.trouble == report.trouble) {
                     Some(one) if one.ended.is_none() => {
@@ -325,12 +328,14 @@ impl Details {
         for seen in self.objects.values() {
             signs.silent = signs.silent.max(seen.silent);
             for one in &seen.standing {
-                signs.ended_repeats |= one.ended.is_some() && one.repeats > 0;
                 match one.ended {
                     // A controller that could create one object may be refused the next, and reports that with its next
                     // try.
                     Some(at) if one.trouble == Trouble::NotCreated => {
                         signs.ended = signs.ended.max(Some(at.plus(CONTROLLER_SETTLED - SETTLED)));
+                    }
+                    Some(at) if one.ended_by_a_run && one.repeats > 0 => {
+                        signs.ended = signs.ended.max(Some(at.plus(OTHER_RUNS_SETTLED - RUN_SETTLED)));
                     }
                     Some(at) => signs.ended = signs.ended.max(Some(at)),
                     None if !one.said => {
