@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::live::cluster;
 use super::{install, root};
 use crate::support::process::{eventually, output, podbell, printed};
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Answer, Receiver};
 
 /// Where the cluster's network reaches this test.
 const ADDRESS: &str = "10.99.0.1:9001";
@@ -70,7 +70,9 @@ impl Shell {
 
     /// Runs a block, with what people type into it; what it prints.
     async fn run(&self, block: &str, typed: &str) -> String {
-        println!("{block}");
+        if block != DOCTOR {
+            println!("{block}");
+        }
         let path = format!("{}:{}", self.folder.join("bin").display(), std::env::var("PATH").unwrap());
         let input = self.folder.join("typed");
         std::fs::write(&input, typed).unwrap();
@@ -116,6 +118,11 @@ async fn hears(chat: &Receiver, words: &str) {
 async fn every_command_of_the_pages_about_deployments_does_what_the_page_says() {
     let shell = Shell::new();
     let chat = Receiver::at(ADDRESS).await;
+    // As Slack answers a message without a text, with which the doctor asks.
+    chat.behave(|request| match request.body.len() {
+        0..3 => Answer::new(400, "no_text"),
+        _ => Answer::new(200, "ok"),
+    });
     install::clear().await;
     manifests(&shell, &chat).await;
     a_few_namespaces(&shell).await;
@@ -149,11 +156,15 @@ async fn manifests(shell: &Shell, chat: &Receiver) {
 async fn a_few_namespaces(shell: &Shell) {
     shell.run("kubectl delete -f deploy/kubernetes/clusterrole.yaml", "").await;
     shell.edit("deploy/kubernetes/config.yaml", "# namespaces: [shop, pay]", "namespaces: [shop, pay]");
-    for block in Page::read("deploy-kubernetes.md").blocks("A few namespaces instead of all", "sh") {
-        shell.run(&block, "").await;
+    let roles = Page::read("deploy-kubernetes.md").blocks("A few namespaces instead of all", "sh");
+    for block in &roles {
+        shell.run(block, "").await;
     }
     shell.run(&format!("kubectl apply -f deploy/kubernetes/config.yaml\n{RESTART}"), "").await;
     shell.doctor_says("kubernetes: pay: may list and watch events").await;
+    for block in &roles {
+        shell.run(&block.replace(" apply ", " delete --ignore-not-found "), "").await;
+    }
     // Its namespace goes with it, and everything in it.
     shell.run("kubectl delete -k deploy/kubernetes --ignore-not-found", "").await;
 }
@@ -167,16 +178,17 @@ async fn outside(shell: &Shell, chat: &Receiver) {
     let config = page.blocks("podbell.yaml", "yaml").remove(0);
     let config: Vec<&str> =
         config.lines().filter(|line| !line.contains("staging") && !line.starts_with("rules:")).collect();
-    let config = config.join("\n").replace("/run/credentials/podbell.service/kubeconfig", "podbell.kubeconfig");
+    let config = config.join("\n").replace("/run/credentials/podbell.service/kubeconfig", "prod.kubeconfig");
     let config = config.replace("/run/credentials/podbell.service/slack-url", "slack-url");
     shell.write("podbell.yaml", &config.replace("/var/lib/podbell/podbell.db", "podbell.db"));
     shell.write("slack-url", &slack_url());
+    let before = chat.received().len();
     for args in [&["doctor"][..], &["send-test", "team-slack"]] {
         let done = output(podbell(&shell.folder, args)).await;
         assert!(done.status.success(), "{args:?}: {}", printed(&done));
     }
-    let before = chat.received().len();
-    assert!(before > 1, "the second test message");
+    assert!(chat.received().len() > before);
+    shell.run(&account.replace("kubectl apply", "kubectl delete --ignore-not-found"), "").await;
 }
 
 async fn helm(shell: &Shell, chat: &Receiver) {
@@ -213,7 +225,7 @@ async fn tencent(shell: &Shell) {
     let dry_run = "kubectl create namespace podbell --dry-run=client -o yaml | kubectl apply -f -
         scripts/render-chart -f tke.yaml | kubectl -n podbell apply --dry-run=server -f -";
     shell.run(dry_run, "").await;
-    assert!(shell.run("scripts/render-chart -f tke.yaml", "").await.contains("storageClassName: \"cbs\""));
+    assert!(shell.run("scripts/render-chart -f tke.yaml", "").await.contains("storageClassName: cbs"));
     shell.write("class.yaml", &class);
     shell.run("kubectl apply --dry-run=server -f class.yaml", "").await;
     let file = std::fs::read_to_string(root().join("deploy/kubernetes/statefulset.yaml")).unwrap();
