@@ -26,7 +26,9 @@ use sha2::{Digest, Sha256};
 use crate::examine::{Checked, Net};
 use crate::settings::Draft;
 use crate::tasks::Waiting;
-use podbell_core::message::{Language, Message, Style, compose_built_in, compose_digest, compose_for, fold, page_path};
+use podbell_core::message::{
+    Language, Message, Style, compose_below, compose_built_in, compose_digest, compose_for, fold, page_path,
+};
 use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::outbox::{Content, Outcome, Parent, Policy, SendContent};
 use podbell_core::rules::rule::Destination;
@@ -119,6 +121,11 @@ pub trait Notifier: fmt::Debug + Send + Sync {
     /// What is sent of a stored body, as far as every attempt sends the same.
     fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
         Cow::Borrowed(stored)
+    }
+
+    /// Whether what follows the message that represents an incident is shown below it.
+    fn answers_in_threads(&self) -> bool {
+        true
     }
 
     /// Makes one request, or prints. Never follows a redirect; gives up after 10 s.
@@ -272,7 +279,10 @@ impl Notifiers {
             // The last attempt uses podbell's own words: the platform may have refused the template's.
             None if content == Content::Minimal => compose_built_in(&notice, &style),
             None => {
-                let composed = compose_for(&notice, &style, &notifier.template);
+                // Below the message that represents the incident, nothing is said to people again.
+                let below = parent.is_some() && !refresh && notifier.platform.answers_in_threads();
+                let compose = if below { compose_below } else { compose_for };
+                let composed = compose(&notice, &style, &notifier.template);
                 if let Some(failure) = &composed.failed {
                     self.log_once(destination, &notice, failure);
                 }

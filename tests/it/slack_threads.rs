@@ -81,6 +81,11 @@ fn an_incident_is_one_message_and_what_reaches_people_later_stands_in_its_thread
     let worse = channel.last().unwrap().clone();
     assert_eq!(worse.thread.as_ref(), Some(&first.ts));
     assert!(worse.in_channel && worse.text().contains("12"), "{worse:?}");
+    // What the message above it says is not said again.
+    let [said, said_below] = [&first, &worse].map(|seen| seen.versions[0]["blocks"].to_string());
+    for once in ["kubectl", "*Where*", "Usually:"] {
+        assert!(said.contains(once) && !said_below.contains(once), "{once}: {said_below}");
+    }
     assert_eq!(worse.buttons(), ["ack 1", "mute 1 1h", "show 1"]);
     // The message itself follows, and disturbs nobody.
     wait(&mut world, 60);

@@ -113,6 +113,11 @@ impl Notifier for Service {
         event::of(rendering).to_string().into_bytes()
     }
 
+    // Each event of an alert is read on its own.
+    fn answers_in_threads(&self) -> bool {
+        false
+    }
+
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
         Box::pin(self.send(attempt))
     }

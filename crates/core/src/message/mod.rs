@@ -222,11 +222,27 @@ pub fn compose(notice: &Notice, style: &Style) -> Message {
 pub fn compose_for(notice: &Notice, style: &Style, destination: &Template) -> Composed {
     let formatter = MessageFormatter::new(style);
     let mut composed = match &notice.body {
-        NoticeBody::Incident(story) => formatter.in_own_words(notice, story, destination),
+        NoticeBody::Incident(story) => {
+            formatter.in_own_words(notice, story, destination, formatter.incident(notice, story))
+        }
         _ => Composed::plain(formatter.built_in(notice)),
     };
     formatter.note_late(notice, &mut composed.message);
     composed
+}
+
+/// Like [`compose_for`], for a reader who sees it below the incident's first message: news of an incident says what is new, and
+/// repeats neither facts nor advice.
+pub fn compose_below(notice: &Notice, style: &Style, destination: &Template) -> Composed {
+    let formatter = MessageFormatter::new(style);
+    match &notice.body {
+        NoticeBody::Incident(story) if matches!(notice.kind, NoticeKind::Escalated | NoticeKind::Reminded) => {
+            let mut composed = formatter.in_own_words(notice, story, destination, formatter.news_of(notice, story));
+            formatter.note_late(notice, &mut composed.message);
+            composed
+        }
+        _ => compose_for(notice, style, destination),
+    }
 }
 
 /// Composes the message of a notice in podbell's own words, whatever the templates say.

@@ -18,7 +18,7 @@ impl MessageFormatter<'_> {
         if !notice.kind.is_end() {
             self.how_bad(trouble, &mut blocks);
         }
-        blocks.push(Block::Small(vec![words(format!("#{} · podbell", trouble.incident))]));
+        blocks.push(Block::Small(vec![words(format!("#{} · podbell · {}", trouble.incident, self.clock.offset()))]));
         self.own(notice, self.trouble_title(notice, trouble), blocks)
     }
 

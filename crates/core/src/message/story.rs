@@ -22,12 +22,7 @@ const MOST_WORDS: usize = 120;
 impl MessageFormatter<'_> {
     pub(super) fn incident(&self, notice: &Notice, story: &Story) -> Message {
         let over = notice.kind.is_end();
-        let mut blocks = vec![Block::Line(if over { self.the_end(notice, story) } else { self.gist(story) })];
-        if let Some(Status::NotReady { health }) = story.status.filter(|_| !over) {
-            blocks.push(Block::Line(vec![words(
-                self.texts.quiet_but_not_ready(&self.clock.at(story.last_at), &self.ready(health)),
-            )]));
-        }
+        let mut blocks = self.beginning(notice, story);
         if over && story.told.is_some() {
             let facts = self.changes(story);
             if !facts.is_empty() {
@@ -36,6 +31,33 @@ impl MessageFormatter<'_> {
         } else {
             self.details(story, notice.kind, &mut blocks);
         }
+        self.finished(notice, story, blocks)
+    }
+
+    /// What is new, for a reader of the messages before.
+    pub(super) fn news_of(&self, notice: &Notice, story: &Story) -> Message {
+        let mut blocks = self.beginning(notice, story);
+        let facts: Vec<Fact> = self.news(story).into_iter().chain(self.blind_times(story)).collect();
+        if !facts.is_empty() {
+            blocks.push(Block::Facts(facts));
+        }
+        self.quotes(story, &mut blocks);
+        self.finished(notice, story, blocks)
+    }
+
+    fn beginning(&self, notice: &Notice, story: &Story) -> Vec<Block> {
+        let over = notice.kind.is_end();
+        let mut blocks = vec![Block::Line(if over { self.the_end(notice, story) } else { self.gist(story) })];
+        if let Some(Status::NotReady { health }) = story.status.filter(|_| !over) {
+            blocks.push(Block::Line(vec![words(
+                self.texts.quiet_but_not_ready(&self.clock.at(story.last_at), &self.ready(health)),
+            )]));
+        }
+        blocks
+    }
+
+    fn finished(&self, notice: &Notice, story: &Story, mut blocks: Vec<Block>) -> Message {
+        let over = notice.kind.is_end();
         if flapping(notice, story) {
             blocks.insert(1, Block::Line(vec![words(self.texts.flapping_note())]));
         }
@@ -210,6 +232,24 @@ impl MessageFormatter<'_> {
 
     fn details(&self, story: &Story, kind: NoticeKind, blocks: &mut Vec<Block>) {
         blocks.push(Block::Facts(self.facts(story)));
+        self.quotes(story, blocks);
+        // What it usually means does not matter once it is over.
+        if let Some(help) = help(story, self.language).filter(|_| !kind.is_end()) {
+            let label = self.texts.label(Label::Usually);
+            blocks.push(Block::Line(vec![words(format!("{label}{}{help}", self.texts.colon()))]));
+        }
+        blocks.extend(command(story).map(Block::Command));
+        if let Some(runbook) = story.runbook.as_deref().filter(|url| is_web_address(url)) {
+            let label = self.texts.label(Label::Runbook);
+            blocks.push(Block::Line(vec![
+                words(format!("{label}{}", self.texts.colon())),
+                Span::Link(runbook.to_owned()),
+            ]));
+        }
+    }
+
+    /// The state of a pod, the newest text, and the end of a log.
+    fn quotes(&self, story: &Story, blocks: &mut Vec<Block>) {
         if let Some(pod) = &story.pod {
             blocks.push(Block::Line(self.pod(pod)));
         }
@@ -224,19 +264,6 @@ impl MessageFormatter<'_> {
             let of = (if log.previous { self.texts.log_before() } else { self.texts.log_now() })
                 .replace("{}", &text::one_line(&log.container, MOST_WORDS));
             blocks.push(Block::Quote { of, text: text::lines(&log.text) });
-        }
-        // What it usually means does not matter once it is over.
-        if let Some(help) = help(story, self.language).filter(|_| !kind.is_end()) {
-            let label = self.texts.label(Label::Usually);
-            blocks.push(Block::Line(vec![words(format!("{label}{}{help}", self.texts.colon()))]));
-        }
-        blocks.extend(command(story).map(Block::Command));
-        if let Some(runbook) = story.runbook.as_deref().filter(|url| is_web_address(url)) {
-            let label = self.texts.label(Label::Runbook);
-            blocks.push(Block::Line(vec![
-                words(format!("{label}{}", self.texts.colon())),
-                Span::Link(runbook.to_owned()),
-            ]));
         }
     }
 
@@ -372,6 +399,7 @@ impl MessageFormatter<'_> {
         if story.reopened > 0 {
             spans.push(words(format!(" · {}", self.texts.came_back(story.reopened))));
         }
+        spans.push(words(format!(" · {}", self.clock.offset())));
         spans
     }
 }

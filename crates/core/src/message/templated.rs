@@ -29,8 +29,13 @@ impl Composed {
 
 impl MessageFormatter<'_> {
     /// The incident by its rule's template, else by its destination's, else in podbell's own words.
-    pub(super) fn in_own_words(&self, notice: &Notice, story: &Story, destination: &Template) -> Composed {
-        let built_in = self.incident(notice, story);
+    pub(super) fn in_own_words(
+        &self,
+        notice: &Notice,
+        story: &Story,
+        destination: &Template,
+        built_in: Message,
+    ) -> Composed {
         let template = story.template.or(destination);
         if template.is_empty() {
             return Composed::plain(built_in);

@@ -50,6 +50,17 @@ impl Clock<'_> {
         (a.strftime(format).to_string(), b.strftime(format).to_string())
     }
 
+    /// The zone of all these times, as `UTC`, `UTC+8` or `UTC-3:30`.
+    pub(crate) fn offset(&self) -> String {
+        let minutes = self.zoned(self.now).offset().seconds() / 60;
+        let (sign, ahead) = if minutes < 0 { ('-', -minutes) } else { ('+', minutes) };
+        match (ahead / 60, ahead % 60) {
+            (0, 0) => "UTC".to_owned(),
+            (hours, 0) => format!("UTC{sign}{hours}"),
+            (hours, minutes) => format!("UTC{sign}{hours}:{minutes:02}"),
+        }
+    }
+
     fn zoned(&self, time: Time) -> jiff::Zoned {
         // Out of range (year 10,000 and later): the cluster's clock must be wrong.
         time.timestamp().to_zoned(self.zone.clone())
