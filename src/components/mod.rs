@@ -14,6 +14,6 @@ pub mod qcloud;
 pub mod registry;
 pub mod slack;
 pub(crate) mod teams;
-pub(crate) mod telegram;
+pub mod telegram;
 pub mod webhook;
 pub mod wecom;

@@ -363,7 +363,7 @@ fn telegram(place: &mut Place, call: &Call) -> Reply {
 }
 
 /// Whether the marks of HTML are those that Telegram knows, and closed in order.
-fn balanced(text: &str) -> Result<(), String> {
+pub fn balanced(text: &str) -> Result<(), String> {
     let mut open: Vec<&str> = Vec::new();
     for part in text.split('<').skip(1) {
         let (tag, _) = part.split_once('>').ok_or_else(|| part.to_owned())?;

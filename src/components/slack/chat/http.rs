@@ -17,8 +17,9 @@ use tokio::sync::oneshot;
 
 use super::answer::{self, AdapterNotice};
 use super::payload::{self, AnswerTo, Heard, Payload};
-use super::signature::{self, Proof, Unproved};
+use super::signature;
 use super::{NotTaken, Said, Slack, Taken, respond};
+use crate::chat::replays::{Proof, Unproved};
 use crate::guard::Refused;
 
 /// A name as it stands in a path.
@@ -80,20 +81,16 @@ fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 fn proved(slack: &Slack, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Refused> {
-    let refused = |unproved: Unproved| match unproved {
-        Unproved::Full => Refused::new(StatusCode::TOO_MANY_REQUESTS, unproved.as_str()),
-        _ => Refused::new(StatusCode::UNAUTHORIZED, unproved.as_str()),
-    };
     let secret = slack.config.signing_secret.as_ref();
     let secret = secret.ok_or(Refused::new(StatusCode::NOT_FOUND, "nothing is there"))?;
     let (Some(time), Some(signed)) = (one(headers, "x-slack-request-timestamp"), one(headers, "x-slack-signature"))
     else {
-        return Err(refused(Unproved::Unsigned));
+        return Err(Unproved::Unsigned.into());
     };
     let now = slack.now();
-    let proof = signature::verify(secret, time, signed, body, now).map_err(refused)?;
+    let proof = signature::verify(secret, time, signed, body, now)?;
     let mut replays = slack.replays.lock().unwrap_or_else(PoisonError::into_inner);
-    replays.admit(proof, now).map_err(refused)?;
+    replays.admit(proof, now)?;
     Ok(proof)
 }
 
