@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::super::{Answer, refused};
+use super::super::refused;
 use crate::chat::reconnect::End;
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
@@ -53,12 +53,10 @@ impl Api {
         let Ok(reply) = self.call(method, arguments).await else {
             return Err(End::lost("Telegram cannot be reached"));
         };
-        match Answer::of(&reply) {
-            Some(answer) if answer.ok => {
-                let mut whole: Value = serde_json::from_str(&reply.body).unwrap_or_default();
-                Ok(whole["result"].take())
-            }
-            Some(_) if reply.status == 409 => Err(End::Displaced(DISPLACED)),
+        let mut whole: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+        match whole["ok"].as_bool() {
+            Some(true) => Ok(whole["result"].take()),
+            Some(false) if reply.status == 409 => Err(End::Displaced(DISPLACED)),
             _ => Err(match refused(None, &reply) {
                 Outcome::Dead { .. } => End::Refused(REFUSED),
                 Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
