@@ -8,6 +8,7 @@ pub mod access;
 pub(crate) mod adapter_notice;
 mod answers;
 pub(crate) mod asker;
+pub(crate) mod endpoint;
 mod find;
 pub(crate) mod inbox_sink;
 pub(crate) mod insist;

@@ -8,7 +8,7 @@ pub mod feishu;
 pub mod file;
 pub(crate) mod googlechat;
 pub mod kubernetes;
-pub(crate) mod mattermost;
+pub mod mattermost;
 pub(crate) mod pagerduty;
 pub mod qcloud;
 pub mod registry;

@@ -73,7 +73,9 @@ pub const PLATFORMS: [Platform; 9] = [
     },
     Platform {
         name: "telegram",
-        keys: |base, token| format!("kind: telegram, api: \"{base}\", chat: \"-1001\", token: \"{token}\""),
+        keys: |base, token| {
+            format!("kind: telegram, api: \"{base}\", chat: \"-1001\", buttons: true, token: \"{token}\"")
+        },
         serve: telegram,
     },
     Platform {

@@ -15,18 +15,16 @@ use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::answer::{AdapterNotice, Form};
+use super::answer::Form;
 use super::command;
 use super::crypto::{Crypto, Rejected};
 use super::xml::{self, cdata};
 use crate::chat::ChatDeps;
-use crate::chat::asker::{Asker, Heard, NotTaken, Said, Talk};
+use crate::chat::asker::{Asker, Heard, Talk};
+use crate::chat::endpoint;
 use crate::guard::Refused;
 
-/// A name as it stands in a path.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 /// How far a request's time may be off, in seconds, either way.
 const TOLERANCE: i64 = 300;
 
@@ -81,7 +79,7 @@ impl App {
 
     /// The path that WeCom calls.
     pub(crate) fn path(&self) -> String {
-        format!("/wecom/{}", utf8_percent_encode(&self.asker.talk.name, IN_PATH))
+        endpoint::path("wecom", &self.asker.talk.name)
     }
 
     /// Its routes.
@@ -194,17 +192,7 @@ async fn call(app: &Arc<App>, query: Option<&str>, body: &[u8]) -> Result<Respon
         entry,
         text,
     };
-    let said = match app.asker.hear(heard) {
-        Ok(taken) => {
-            let waited = tokio::time::timeout(app.timing.reply, app.asker.said(taken.answer)).await;
-            waited.unwrap_or_else(|_| Arc::new(Said::Own(AdapterNotice::Slow)))
-        }
-        Err(NotTaken::Busy) => Arc::new(Said::Own(AdapterNotice::Busy)),
-        Err(NotTaken::Stranger) => return Err(Refused::new(StatusCode::FORBIDDEN, "a team that is not allowed")),
-        Err(NotTaken::Full) => {
-            return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many messages to remember"));
-        }
-    };
+    let said = endpoint::ask(&app.asker, heard, app.timing.reply).await?;
     reply(app, user, &signed.nonce, &Form::Text.write(&said, app.asker.talk.language))
 }
 
