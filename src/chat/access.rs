@@ -1,12 +1,16 @@
-//! What each channel of a chat sees and may do: `channels:` of a chat in podbell.yaml.
+//! Who may speak in a chat, and what each channel of it sees and may do: `users:`, `channels:` and the like of a chat in
+//! podbell.yaml. Teams, people and channels are compared by ids, which nobody can choose; names are for display only.
+//! Whoever is refused learns nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 use url::Url;
 
+use super::Speaker;
 use crate::examine::{Finding, Group};
 use crate::settings::keys::{SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope};
+use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
 use podbell_core::yaml::key::{Key, Row as _, Shape, Truth, map_schema};
 use podbell_core::yaml::{Node, Reader, Value};
@@ -18,6 +22,119 @@ pub struct Channel {
     pub scope: Scope,
     /// Whether its members may only ask, and change nothing.
     pub read_only: bool,
+}
+
+/// The channel of conversations of one person with podbell.
+pub const DIRECT: &str = "direct";
+
+/// Allow lists of a chat. `None` allows anybody, or any channel with everything in scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Ids of teams: workspaces, guilds, tenants, whatever the platform has above channels.
+    pub teams: Option<BTreeSet<String>>,
+    /// Ids of people.
+    pub users: Option<BTreeSet<String>>,
+    /// Ids of channels, and what each may see.
+    pub channels: Option<BTreeMap<String, Channel>>,
+}
+
+/// Who speaks, and where, as the platform proved it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity<'a> {
+    /// Every team that is named: that of the channel, and the person's where it differs.
+    pub teams: &'a [String],
+    /// The person's id.
+    pub user: &'a str,
+    /// What people call them.
+    pub name: Option<&'a str>,
+    /// The channel's id.
+    pub channel: &'a str,
+}
+
+/// Why somebody is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// Another team: a stranger.
+    Team,
+    /// A person who is not on the list.
+    User,
+    /// A channel that is not on the list.
+    Channel,
+}
+
+impl Denied {
+    /// For the log.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Team => "a team that is not allowed",
+            Self::User => "a user who is not allowed",
+            Self::Channel => "a channel that is not allowed",
+        }
+    }
+}
+
+impl Access {
+    /// Identifies the speaker, and what they may do. `chat` is the chat's name in podbell.yaml.
+    ///
+    /// # Errors
+    /// When an allow list does not contain them.
+    pub(crate) fn speaker(&self, who: &Identity<'_>, chat: &str) -> Result<Speaker, Denied> {
+        // In a channel that two companies share, the channel's team and the speaker's differ: both must be allowed.
+        // Somebody without a team is a stranger.
+        let known = |team: &String| self.teams.as_ref().is_none_or(|teams| teams.contains(team));
+        if self.teams.is_some() && who.teams.is_empty() || !who.teams.iter().all(known) {
+            return Err(Denied::Team);
+        }
+        if self.users.as_ref().is_some_and(|users| !users.contains(who.user)) {
+            return Err(Denied::User);
+        }
+        let channel = match &self.channels {
+            None => Channel::default(),
+            Some(channels) => channels.get(who.channel).cloned().ok_or(Denied::Channel)?,
+        };
+        // A name can be changed to look like another's; the id beside it cannot.
+        let name = match who.name {
+            Some(name) => format!("{name} ({})", who.user),
+            None => who.user.to_owned(),
+        };
+        let author = Author { name, via: chat.to_owned() };
+        Ok(Speaker { author, scope: channel.scope, may_write: !channel.read_only })
+    }
+}
+
+/// An id of a platform's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Id {
+    /// Of what: `a user`.
+    pub of: &'static str,
+    /// An example.
+    pub such: &'static str,
+    /// The platform.
+    pub platform: &'static str,
+    /// Whether a text is one.
+    pub fits: fn(&str) -> bool,
+    /// The same, as a regular expression for JSON Schema.
+    pub pattern: &'static str,
+}
+
+impl Shape for Id {
+    type Value = String;
+
+    fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
+        let Self { of, such, platform, .. } = *self;
+        let text = reader.text(node, &format!("the id of {of}, such as {such}"))?;
+        if !(self.fits)(text) {
+            let help =
+                format!("copy it from {platform}; it looks like {such}. Names can be taken by others, ids cannot");
+            reader.error_help(&node.span, format!("`{text}` is not the id of {of}"), help);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": ["string", "integer"], "pattern": self.pattern})
+    }
 }
 
 /// Reads channels: each item is an id or a map with `id:`. `S` reads an id.
@@ -106,5 +223,48 @@ pub(crate) fn called(name: &str, platform: &str, path: &str, public_url: Option<
             format!("{platform} calls /{path}/{name}, and `server.public_url` does not say where that is"),
             format!("put the address at which {platform} reaches podbell into `server.public_url`"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(ids: &[&str]) -> Option<BTreeSet<String>> {
+        Some(ids.iter().map(|id| (*id).to_owned()).collect())
+    }
+
+    fn speak(access: &Access, teams: &[&str], channel: &str, user: &str) -> Result<Speaker, Denied> {
+        let teams: Vec<String> = teams.iter().map(|team| (*team).to_owned()).collect();
+        access.speaker(&Identity { teams: &teams, user, name: Some("steve"), channel }, "ops")
+    }
+
+    #[test]
+    fn without_lists_everybody_is_heard_and_sees_everything() {
+        let speaker = speak(&Access::default(), &["T1"], "C1", "U1").unwrap();
+        assert_eq!(speaker.author, Author { name: "steve (U1)".into(), via: "ops".into() });
+        assert!(speaker.scope.is_everything() && speaker.may_write);
+    }
+
+    #[test]
+    fn every_list_that_is_there_must_have_the_speaker() {
+        let shop = Channel { scope: serde_json::from_str(r#"{"namespace": ["shop"]}"#).unwrap(), read_only: true };
+        let access = Access {
+            teams: ids(&["T1"]),
+            users: ids(&["U1"]),
+            channels: Some([("C1".to_owned(), shop.clone())].into()),
+        };
+        let speaker = speak(&access, &["T1"], "C1", "U1").unwrap();
+        assert_eq!((speaker.scope, speaker.may_write), (shop.scope, false));
+        assert_eq!(speak(&access, &["T2"], "C1", "U1"), Err(Denied::Team));
+        assert_eq!(speak(&access, &["T1"], "C1", "U2"), Err(Denied::User));
+        assert_eq!(speak(&access, &["T1"], "C2", "U1"), Err(Denied::Channel));
+    }
+
+    #[test]
+    fn a_guest_of_another_team_in_a_shared_channel_and_somebody_of_no_team_are_strangers() {
+        let access = Access { teams: ids(&["T1"]), ..Access::default() };
+        assert_eq!(speak(&access, &["T1", "T2"], "C1", "U1"), Err(Denied::Team));
+        assert_eq!(speak(&access, &[], "C1", "U1"), Err(Denied::Team));
     }
 }

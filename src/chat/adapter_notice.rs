@@ -17,6 +17,8 @@ pub(crate) enum AdapterNotice {
     NotYou,
     /// This channel or conversation is not podbell's.
     NotHere,
+    /// It was said so long ago that it is not carried out any more.
+    Late,
     /// The query service broke down.
     Broken,
 }
@@ -28,6 +30,7 @@ translated! { AdapterNotice;
     TooLong: "That is too long for a command. Nothing was done; try `help`.", "命令过长，未执行任何操作。请输入 `help` 查看用法。";
     NotYou: "You are not on podbell's list. Ask whoever runs it.", "您不在 podbell 的名单中，请联系管理员。";
     NotHere: "podbell does not answer here. Ask whoever runs it.", "podbell 不在此处应答，请联系管理员。";
+    Late: "This was written while podbell was away. Nothing was done; write it again if it still matters.", "这条消息是在 podbell 离线期间发送的，未执行任何操作；如仍需要，请重新发送。";
     Broken: "Something broke down; it may or may not be done. Ask `show` or `mutes`.", "内部出错，操作可能已执行，也可能未执行。请用 `show` 或 `mutes` 查看。";
 }
 

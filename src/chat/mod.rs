@@ -7,11 +7,17 @@
 pub mod access;
 pub(crate) mod adapter_notice;
 mod answers;
+pub(crate) mod asker;
+pub(crate) mod endpoint;
 mod find;
 pub(crate) mod inbox_sink;
+pub(crate) mod insist;
 pub(crate) mod lists;
+pub(crate) mod once;
 mod plans;
 pub(crate) mod queries;
+pub(crate) mod reconnect;
+pub(crate) mod replays;
 pub(crate) mod views;
 pub(crate) mod websocket;
 
@@ -22,6 +28,7 @@ use axum::Router;
 use jiff::tz::TimeZone;
 use url::Url;
 
+pub use self::asker::Talk;
 pub use self::queries::{QueryService, RuleCatalog};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};

@@ -7,6 +7,7 @@
 //! `Debug`, not where a reply echoes them.
 
 pub(crate) mod budget;
+pub(crate) mod buttons;
 pub(crate) mod hook;
 pub(crate) mod markup;
 pub(crate) mod post;

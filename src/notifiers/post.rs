@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, USER_AGENT};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::redact::Redactor;
-use super::reply::{Reply, words};
+use super::reply::{MOST_BODY, Reply, words};
 use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
 
@@ -26,6 +26,10 @@ pub(crate) struct Post {
     headers: Vec<(&'static str, String)>,
     query: Vec<(&'static str, String)>,
     bearer: Option<SecretString>,
+    /// How long the other side may hold it before it answers.
+    held: Duration,
+    /// How much of the reply is read, in bytes.
+    most: usize,
 }
 
 impl Post {
@@ -39,6 +43,8 @@ impl Post {
             headers: Vec::new(),
             query: Vec::new(),
             bearer: None,
+            held: Duration::ZERO,
+            most: MOST_BODY,
         }
     }
 
@@ -79,6 +85,18 @@ impl Post {
         Self { query, ..self }
     }
 
+    /// The other side holds it for this long when it has nothing to say.
+    #[must_use]
+    pub(crate) fn held(self, held: Duration) -> Self {
+        Self { held, ..self }
+    }
+
+    /// Reads this much of the reply, in bytes.
+    #[must_use]
+    pub(crate) fn reading(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
     /// Adds a bearer token, for platforms whose address does not prove who asks.
     #[must_use]
     pub(crate) fn bearer(mut self, token: &SecretString) -> Self {
@@ -106,7 +124,7 @@ pub(crate) async fn post(
     }
     let mut request = client
         .request(post.method, url)
-        .timeout(TIMEOUT)
+        .timeout(TIMEOUT + post.held)
         .header(CONTENT_TYPE, "application/json; charset=utf-8")
         .header(USER_AGENT, concat!("podbell/", env!("CARGO_PKG_VERSION")));
     if let Some(token) = &post.bearer {
@@ -116,7 +134,7 @@ pub(crate) async fn post(
         request = request.header(*name, value);
     }
     let response = request.body(post.body).send().await.map_err(|error| failed(error, redactor))?;
-    Reply::read(response, redactor, post.now).await.map_err(|error| failed(error, redactor))
+    Reply::read(response, redactor, post.now, post.most).await.map_err(|error| failed(error, redactor))
 }
 
 /// What a transport error means for the message: a server that was never reached has not taken it.

@@ -11,8 +11,8 @@ use podbell_core::time::Time;
 
 use super::redact::Redactor;
 
-/// How much of a body is read.
-const MOST_BODY: usize = 64 * 1024;
+/// How much of a body is read, unless the request wants more.
+pub(super) const MOST_BODY: usize = 64 * 1024;
 /// How much of the other side's words is kept.
 const MOST_WORDS: usize = 200;
 
@@ -39,6 +39,7 @@ impl Reply {
         mut response: reqwest::Response,
         redactor: &Redactor,
         now: Time,
+        most: usize,
     ) -> Result<Self, reqwest::Error> {
         let status = response.status().as_u16();
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
@@ -48,8 +49,8 @@ impl Reply {
         let clocks = Clocks::of(response.headers(), now, clock::now());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
-            body.extend_from_slice(chunk.get(..chunk.len().min(MOST_BODY - body.len())).unwrap_or_default());
-            if body.len() >= MOST_BODY {
+            body.extend_from_slice(chunk.get(..chunk.len().min(most - body.len())).unwrap_or_default());
+            if body.len() >= most {
                 break;
             }
         }

@@ -83,6 +83,7 @@ mod store_files;
 mod storms;
 mod strangers;
 mod support;
+mod telegram_chat;
 mod templates;
 mod timelines;
 mod unacknowledged;

@@ -169,6 +169,8 @@ impl Of {
                     chat("telegram"),
                     &[("token", "${BOT}"), ("chat", "-1001/7"), ("api", "https://api.telegram.org")],
                 );
+                let mut telegram = telegram;
+                telegram["buttons"] = json!(true);
                 let pagerduty = with(
                     notifier("pagerduty"),
                     &[("routing_key", "${KEY}"), ("api", "https://events.pagerduty.com/v2/enqueue")],
@@ -204,8 +206,14 @@ impl Of {
                     "token": "${TOKEN}", "encoding_aes_key": {"file": "key"}, "agent_id": "1000002", "users": "u1",
                     "channels": bound,
                 });
+                let telegram_chat = json!({
+                    "name": "t", "kind": "telegram", "language": "zh", "time_zone": "UTC", "token": "${BOT}",
+                    "api": "https://api.telegram.org", "users": ["123"], "channels": [{
+                        "id": "-1001", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
+                    }],
+                });
                 json!({
-                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, webhook, chat("console")],
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, webhook, chat("console")],
                     "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all", "dingtalk": "all", "teams": "a@example.com", "discord": "&80351110224678912", "googlechat": "all", "mattermost": "here", "telegram": "alice"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),

@@ -1,7 +1,11 @@
+//! Mattermost: notifies through an incoming webhook or a bot, and answers questions ([`chat`]).
+//!
 //! `kind: mattermost` of `notifiers:`: a channel of Mattermost, through an incoming webhook, or through a bot: then a message
 //! stands for an incident, what follows answers it, and its end changes it.
 //! <https://developers.mattermost.com/integrate/webhooks/incoming/>, <https://developers.mattermost.com/api-documentation/>
 
+mod actions;
+pub mod chat;
 mod post;
 mod reply;
 
@@ -15,6 +19,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::examine::{Checked, Finding, Group, not_well};
+use crate::notifiers::buttons::Pressable;
 use crate::notifiers::hook::{Hook, Replies};
 use crate::notifiers::post::{Post, post as send};
 use crate::notifiers::redact::Redactor;
@@ -47,6 +52,11 @@ const CHANNEL: Key<Own<String>> = Key::required(
     "For a bot: the channel's id, 26 letters and digits.",
 );
 const SERVER: Key<Address> = Key::required("server", HTTP, "For a bot: where Mattermost is.");
+const ACTIONS_URL: Key<Address> = Key::optional(
+    "actions_url",
+    HTTP,
+    "Gives a bot's messages buttons: where Mattermost reaches this podbell's chat of the same bot, such as https://podbell.example.com/mattermost/NAME [default: no buttons].",
+);
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
@@ -59,13 +69,13 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
         },
         NotifierForm {
             about: "A channel of Mattermost, through a bot: a message an incident, its course in the thread.",
-            keys: &[&TOKEN, &CHANNEL, &SERVER],
+            keys: &[&TOKEN, &CHANNEL, &SERVER, &ACTIONS_URL],
         },
     ],
     read,
     elsewhere: |key| match key {
         "url" => Some("an incoming webhook has `url`, a bot `token`, `channel` and `server`: one of both"),
-        "token" | "channel" | "server" => Some("for `kind: mattermost` with a bot"),
+        "token" | "channel" | "server" | "actions_url" => Some("for `kind: mattermost` with a bot"),
         _ => None,
     },
     people: Some(People {
@@ -83,9 +93,11 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
 fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     if ["token", "channel", "server"].iter().any(|key| map.has(key)) {
         let (token, channel, server) = (TOKEN.take(map, reader), CHANNEL.take(map, reader), SERVER.take(map, reader));
+        let actions_url = ACTIONS_URL.take(map, reader);
         let (token, channel, server) = (token?, channel?, server?);
         return Some(Draft::<dyn Notifier>::new(move |secrets| {
-            Some(Arc::new(Channel { token: secrets.get(&token)?, channel: channel.clone(), server: server.clone() }))
+            let (channel, server, actions_url) = (channel.clone(), server.clone(), actions_url.clone());
+            Some(Arc::new(Channel { token: secrets.get(&token)?, channel, server, actions_url }))
         }));
     }
     let url = URL.take(map, reader)?;
@@ -140,6 +152,8 @@ struct Channel {
     token: SecretString,
     channel: String,
     server: Url,
+    /// Where presses of its buttons go.
+    actions_url: Option<Url>,
 }
 
 impl fmt::Debug for Channel {
@@ -194,8 +208,12 @@ impl Notifier for Channel {
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = rendering.mentioned(NOTIFIER.name);
-        let arguments = post::Parts::of(&rendering.message, rendering.content, &mentions).post();
-        Request::new(rendering, &self.place(), arguments).stored()
+        let mut parts = post::Parts::of(&rendering.message, rendering.content, &mentions);
+        if let (Some(url), Some(pressable)) = (&self.actions_url, Pressable::of(rendering)) {
+            let buttons = actions::buttons(pressable, rendering.message.language, url, &self.token);
+            parts.add_buttons(buttons);
+        }
+        Request::new(rendering, &self.place(), parts.post()).stored()
     }
 
     fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {

@@ -45,6 +45,18 @@ impl Parts {
         Self { text: format!("{}{called}", MARKUP.title(message)), attachments: vec![attachment] }
     }
 
+    /// A line of podbell's own words.
+    pub(super) fn own(text: &str) -> Self {
+        Self { text: text.to_owned(), attachments: Vec::new() }
+    }
+
+    /// With buttons in the attachment, if there is one.
+    pub(super) fn add_buttons(&mut self, buttons: Value) {
+        if let Some(first) = self.attachments.first_mut() {
+            first["actions"] = buttons;
+        }
+    }
+
     /// As an incoming webhook takes it.
     pub(super) fn webhook(self) -> Value {
         json!({"text": self.text, "attachments": self.attachments})
@@ -54,6 +66,11 @@ impl Parts {
     pub(super) fn post(self) -> Value {
         json!({"message": self.text, "props": {"attachments": self.attachments}})
     }
+}
+
+/// A text for one reader, who pressed a button.
+pub(super) fn text(message: &Message) -> String {
+    format!("{}  \n{}", MARKUP.title(message), MARKUP.body(message, None, TEXT))
 }
 
 fn color(message: &Message) -> &'static str {

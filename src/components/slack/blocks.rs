@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::escape;
 use crate::notifiers::budget;
+use crate::notifiers::buttons::{Button, Pressable};
 use podbell_core::message::{Block, Fact, Language, Message, Span};
 use podbell_core::outbox::Content;
 
@@ -74,19 +75,12 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
 /// an acknowledged incident gets no button to acknowledge it. For answers, and for notices posted with an app's
 /// token: an incoming webhook's buttons lead nowhere without an app behind it.
 pub(crate) fn buttons(incident: u64, language: Language, acknowledged: bool) -> Value {
-    let [have_it, mute, show] = match language {
-        Language::En => ["Acknowledge", "Mute 1 h", "Show"],
-        Language::Zh => ["认领", "静默 1 小时", "查看"],
+    let button = |button: Button| {
+        let text = json!({"type": "plain_text", "text": button.label(language), "emoji": false});
+        let action = format!("podbell.{}", button.name());
+        json!({"type": "button", "action_id": action, "text": text, "value": button.command(incident)})
     };
-    let button = |action: &str, label: &str, value: String| {
-        let text = json!({"type": "plain_text", "text": label, "emoji": false});
-        json!({"type": "button", "action_id": format!("podbell.{action}"), "text": text, "value": value})
-    };
-    let mut buttons =
-        vec![button("mute", mute, format!("mute {incident} 1h")), button("show", show, format!("show {incident}"))];
-    if !acknowledged {
-        buttons.insert(0, button("ack", have_it, format!("ack {incident}")));
-    }
+    let buttons: Vec<Value> = Pressable { incident, acknowledged }.buttons().into_iter().map(button).collect();
     json!({"type": "actions", "elements": buttons})
 }
 

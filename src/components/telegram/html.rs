@@ -38,6 +38,11 @@ pub(super) fn arguments(message: &Message, content: Content, mentions: &[String]
     json!({"text": text, "parse_mode": "HTML", "link_preview_options": {"is_disabled": true}})
 }
 
+/// A line of podbell's own words.
+pub(super) fn own(text: &str) -> Value {
+    json!({"text": escape_html(text), "parse_mode": "HTML"})
+}
+
 fn mention(id: &str) -> String {
     match id.bytes().all(|b| b.is_ascii_digit()) {
         true => format!("<a href=\"tg://user?id={id}\">{id}</a>"),

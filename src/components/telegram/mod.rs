@@ -1,6 +1,9 @@
+//! Telegram: notifies through a bot, and answers questions through it ([`chat`]).
+//!
 //! `kind: telegram` of `notifiers:`: a chat of Telegram, through a bot. One message an incident: what follows answers it, its
 //! end changes it. <https://core.telegram.org/bots/api>
 
+pub mod chat;
 mod html;
 
 use std::borrow::Cow;
@@ -10,10 +13,11 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::examine::{Checked, Finding, Group, not_well};
+use crate::notifiers::buttons::{Button, Pressable};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
@@ -24,9 +28,10 @@ use crate::notifiers::{
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
+use podbell_core::message::Language;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
-use podbell_core::yaml::key::{Key, Own};
+use podbell_core::yaml::key::{Key, Own, Truth};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// The Bot API.
@@ -43,13 +48,18 @@ const CHAT: Key<Own<String>> = Key::required(
     Own { read: read_chat, schema: chat_schema },
     "The chat's number such as -1001234567890, or the @name of a channel or public group; `/` and the number of a topic after it.",
 );
+const BUTTONS: Key<Truth> = Key::optional(
+    "buttons",
+    Truth,
+    "Whether messages have buttons [default: when chats has a bot of Telegram, which hears of them].",
+);
 const BOT_API: Key<Address> = Key::with_default("api", HTTP, API, "The Bot API.");
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     name: "telegram",
     audience: Audience::People,
-    forms: &[NotifierForm { about: "A chat of Telegram, through a bot.", keys: &[&TOKEN, &CHAT, &BOT_API] }],
+    forms: &[NotifierForm { about: "A chat of Telegram, through a bot.", keys: &[&TOKEN, &CHAT, &BOT_API, &BUTTONS] }],
     read,
     elsewhere: |_| None,
     people: Some(People {
@@ -61,15 +71,16 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
             ((4..=32).contains(&id.len()) && id.bytes().all(fits)).then(|| id.to_owned())
         },
     }),
-    preview: |url| Arc::new(Chat::new(SecretString::from(url.path().to_owned()), "0", Some(url))),
+    preview: |url| Arc::new(Chat::new(SecretString::from(url.path().to_owned()), "0", Some(url), false)),
 };
 
-fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let (token, chat, api) = (TOKEN.take(map, reader), CHAT.take(map, reader), BOT_API.take(map, reader));
+    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&chat::CHAT.name));
     let (token, chat, api) = (token?, chat?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let token = secrets.get(&token)?;
-        Some(Arc::new(Chat::new(token, &chat, Some(api.clone()))))
+        Some(Arc::new(Chat::new(token, &chat, Some(api.clone()), buttons)))
     }))
 }
 
@@ -98,6 +109,8 @@ struct Chat {
     chat: String,
     api: Option<Url>,
     place: Arc<str>,
+    /// Whether messages have buttons.
+    buttons: bool,
 }
 
 impl fmt::Debug for Chat {
@@ -107,9 +120,9 @@ impl fmt::Debug for Chat {
 }
 
 impl Chat {
-    fn new(token: SecretString, chat: &str, api: Option<Url>) -> Self {
+    fn new(token: SecretString, chat: &str, api: Option<Url>, buttons: bool) -> Self {
         let place = fingerprint([api.as_ref().map_or("", Url::as_str), chat]);
-        Self { token, chat: chat.to_owned(), api, place }
+        Self { token, chat: chat.to_owned(), api, place, buttons }
     }
 
     /// A method of the Bot API, whose address holds the token.
@@ -169,7 +182,10 @@ impl Notifier for Chat {
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = rendering.mentioned(NOTIFIER.name);
-        let arguments = html::arguments(&rendering.message, rendering.content, &mentions);
+        let mut arguments = html::arguments(&rendering.message, rendering.content, &mentions);
+        if let Some(pressable) = Pressable::of(rendering).filter(|_| self.buttons) {
+            keyboard(&mut arguments, pressable, rendering.message.language);
+        }
         Request::new(rendering, &self.place, arguments).stored()
     }
 
@@ -196,6 +212,14 @@ impl Notifier for Chat {
             finding.into()
         })
     }
+}
+
+/// Puts buttons under a message. A changed message without them loses those that it had.
+fn keyboard(arguments: &mut Value, pressable: Pressable, language: Language) {
+    let button =
+        |button: Button| json!({"text": button.label(language), "callback_data": button.command(pressable.incident)});
+    let row: Vec<Value> = pressable.buttons().into_iter().map(button).collect();
+    arguments["reply_markup"] = json!({"inline_keyboard": [row]});
 }
 
 /// What Telegram answers.

@@ -73,7 +73,9 @@ pub const PLATFORMS: [Platform; 9] = [
     },
     Platform {
         name: "telegram",
-        keys: |base, token| format!("kind: telegram, api: \"{base}\", chat: \"-1001\", token: \"{token}\""),
+        keys: |base, token| {
+            format!("kind: telegram, api: \"{base}\", chat: \"-1001\", buttons: true, token: \"{token}\"")
+        },
         serve: telegram,
     },
     Platform {
@@ -363,7 +365,7 @@ fn telegram(place: &mut Place, call: &Call) -> Reply {
 }
 
 /// Whether the marks of HTML are those that Telegram knows, and closed in order.
-fn balanced(text: &str) -> Result<(), String> {
+pub fn balanced(text: &str) -> Result<(), String> {
     let mut open: Vec<&str> = Vec::new();
     for part in text.split('<').skip(1) {
         let (tag, _) = part.split_once('>').ok_or_else(|| part.to_owned())?;

@@ -28,6 +28,7 @@ pub mod slack;
 pub mod slack_channel;
 pub mod slack_rules;
 pub mod status_page;
+pub mod telegram;
 pub mod tls;
 pub mod turmoil;
 pub mod wecom;

@@ -12,22 +12,20 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::oneshot;
 
 use super::answer::{self, AdapterNotice};
 use super::payload::{self, AnswerTo, Heard, Payload};
-use super::signature::{self, Proof, Unproved};
+use super::signature;
 use super::{NotTaken, Said, Slack, Taken, respond};
+use crate::chat::endpoint::{self, json, one};
+use crate::chat::replays::{Proof, Unproved};
 use crate::guard::Refused;
-
-/// A name as it stands in a path.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 impl Slack {
     /// The path that Slack calls.
     pub(crate) fn path(&self) -> String {
-        format!("/slack/{}", utf8_percent_encode(&self.config.name, IN_PATH))
+        endpoint::path("slack", &self.config.name)
     }
 
     /// Its routes: none without a signing secret.
@@ -64,36 +62,24 @@ type Read = fn(&[u8]) -> Result<Payload, payload::Malformed>;
 
 /// How a body is read, by its type.
 fn reader(headers: &HeaderMap) -> Result<Read, Refused> {
-    let kind = one(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
-    match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+    match endpoint::content_type(headers).as_str() {
         "application/x-www-form-urlencoded" => Ok(payload::form),
         "application/json" => Ok(payload::event),
-        _ => Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a body of another type")),
+        _ => Err(endpoint::wrong_type()),
     }
 }
 
-/// A header that occurs exactly once. With two signatures, two readers could each verify another one.
-fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let mut all = headers.get_all(name).iter();
-    let first = all.next()?.to_str().ok()?;
-    all.next().is_none().then_some(first)
-}
-
 fn proved(slack: &Slack, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Refused> {
-    let refused = |unproved: Unproved| match unproved {
-        Unproved::Full => Refused::new(StatusCode::TOO_MANY_REQUESTS, unproved.as_str()),
-        _ => Refused::new(StatusCode::UNAUTHORIZED, unproved.as_str()),
-    };
     let secret = slack.config.signing_secret.as_ref();
     let secret = secret.ok_or(Refused::new(StatusCode::NOT_FOUND, "nothing is there"))?;
     let (Some(time), Some(signed)) = (one(headers, "x-slack-request-timestamp"), one(headers, "x-slack-signature"))
     else {
-        return Err(refused(Unproved::Unsigned));
+        return Err(Unproved::Unsigned.into());
     };
     let now = slack.now();
-    let proof = signature::verify(secret, time, signed, body, now).map_err(refused)?;
+    let proof = signature::verify(secret, time, signed, body, now)?;
     let mut replays = slack.replays.lock().unwrap_or_else(PoisonError::into_inner);
-    replays.admit(proof, now).map_err(refused)?;
+    replays.admit(proof, now)?;
     Ok(proof)
 }
 
@@ -152,8 +138,4 @@ impl Said {
             plain: answer::own(AdapterNotice::Working, language),
         }
     }
-}
-
-fn json(body: &serde_json::Value) -> Response {
-    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
 }

@@ -4,7 +4,6 @@
 //! the query service is asked and its answer sent. The adapter never reads the store and never parses a command.
 //! Without a signing secret there is no endpoint, without an app-level token no connection.
 
-mod access;
 mod answer;
 mod config;
 mod frame;
@@ -12,7 +11,6 @@ mod http;
 mod outbound;
 pub(crate) mod payload;
 mod respond;
-mod seen;
 mod signature;
 mod socket;
 mod ticket;
@@ -30,15 +28,15 @@ use url::Url;
 use self::answer::AdapterNotice;
 use self::outbound::Hosts;
 use self::payload::{Heard, MOST_TEXT};
-use self::seen::Seen;
-use self::signature::Replays;
+use crate::chat::access::Identity;
+use crate::chat::once::{Came, Once};
+use crate::chat::replays::Replays;
 use crate::chat::{ChatDeps, Question, Reply, Speaker};
 use podbell_core::message::{Language, Style};
 use podbell_core::outbox::Content;
 use podbell_core::time::Time;
 
-pub use crate::chat::access::Channel;
-pub use access::{Access, Denied};
+pub use crate::chat::access::{Access, Channel, Denied};
 pub use config::CHAT;
 pub use outbound::{Lookup, guarded_client, system};
 
@@ -122,7 +120,7 @@ pub struct Slack {
     hosts: Hosts,
     replays: Mutex<Replays>,
     /// Shared by all connections and by HTTP: a repetition may come over another one.
-    seen: Mutex<Seen>,
+    once: Mutex<Once<()>>,
     asking: Semaphore,
     in_hand: Arc<Semaphore>,
     complaints: Mutex<Vec<&'static str>>,
@@ -184,7 +182,7 @@ impl Slack {
             guarded,
             hosts,
             replays: Mutex::default(),
-            seen: Mutex::default(),
+            once: Mutex::default(),
             asking: Semaphore::new(ASKING),
             in_hand: Arc::new(Semaphore::new(IN_HAND)),
             complaints: Mutex::default(),
@@ -217,22 +215,30 @@ impl Slack {
     /// Accepts what was said: once, from those who may speak, if there is a place. `more` is a further identity
     /// under which it may come again, such as its envelope's.
     fn take(&self, heard: Heard, more: Option<String>) -> Result<Taken, NotTaken> {
-        let access = self.config.access.speaker(&heard, &self.config.name);
+        let who = Identity {
+            teams: &heard.teams,
+            user: &heard.user,
+            name: heard.user_name.as_deref(),
+            channel: &heard.channel,
+        };
+        let access = self.config.access.speaker(&who, &self.config.name);
         if let Err(denied @ Denied::Team) = access {
             return Err(NotTaken::Stranger(denied));
         }
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ids = heard.ids.clone();
         ids.extend(more);
-        if seen.knows(&ids) {
-            // Remember all its identities.
-            seen.first_time(&ids, self.now());
-            return Err(NotTaken::Again);
+        match once.came(&ids, self.now()) {
+            Came::First(..) => {}
+            Came::Again(_) => return Err(NotTaken::Again),
+            Came::Full => return Err(NotTaken::Busy),
         }
-        // Do not remember what finds no place: it may come again.
-        let place = self.in_hand.clone().try_acquire_owned().map_err(|_| NotTaken::Busy)?;
-        seen.first_time(&ids, self.now());
-        drop(seen);
+        let Ok(place) = self.in_hand.clone().try_acquire_owned() else {
+            // Do not remember what finds no place: it may come again.
+            once.forget(&ids);
+            return Err(NotTaken::Busy);
+        };
+        drop(once);
         let what = match access {
             Err(Denied::Channel) => What::Say(AdapterNotice::NotHere),
             Err(Denied::User | Denied::Team) => What::Say(AdapterNotice::NotYou),

@@ -10,32 +10,20 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::Slack;
 use super::payload::{AnswerTo, Heard};
+use super::{Slack, Timing};
+use crate::chat::insist::{Insist, Posted};
 use podbell_core::time::Time;
 
-/// How often one address may be called.
-const MOST_POSTS: u32 = 5;
 /// How long an address may be called.
 const POSTS_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// How much of a reply is read.
 const MOST_REPLY: usize = 64 * 1024;
 
-/// What became of one post.
-enum Posted {
-    /// It was taken.
-    Done,
-    /// It may be taken later.
-    Later(Option<Duration>),
-    /// This content is refused.
-    Content,
-    /// The address does not work, now or later, for this short code of the other side.
-    Never(String),
-}
-
 /// Sends an answer to where it belongs. `plain` is the same in the plainest form, for when Slack refuses the other.
 pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value) {
-    let started = slack.now();
+    let Timing { post_again: again, .. } = slack.config.timing;
+    let insist = Insist { chat: &slack.config.name, deps: &slack.deps, again, within: POSTS_WITHIN };
     match &heard.answer {
         AnswerTo::Command(address) | AnswerTo::Button(address) => {
             let Some((url, own)) = slack.hosts.response_url(address) else {
@@ -48,7 +36,7 @@ pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value
                 let url = url.clone();
                 async move { post(client, url, None, &body, slack.now()).await }
             };
-            insist(slack, started, body, plain, send).await;
+            insist.post(body, plain, send).await;
         }
         AnswerTo::Message { thread, direct } => {
             let Some(token) = &slack.config.bot_token else { return };
@@ -76,40 +64,9 @@ pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value
                     post(&slack.deps.client, url, Some(token), &body, slack.now()).await
                 }
             };
-            insist(slack, started, body, plain, send).await;
+            insist.post(body, plain, send).await;
         }
     }
-}
-
-/// Tries until the answer is taken, within Slack's limits.
-async fn insist<F, A>(slack: &Slack, started: Time, mut body: Value, plain: Value, post: F)
-where
-    F: Fn(Value) -> A,
-    A: Future<Output = Posted>,
-{
-    let mut plain = Some(plain);
-    for attempt in 0..MOST_POSTS {
-        let wait = match post(body.clone()).await {
-            Posted::Done => return,
-            Posted::Never(why) => {
-                tracing::warn!(chat = %slack.config.name, why, "an answer could not be delivered");
-                return;
-            }
-            Posted::Content => match plain.take() {
-                Some(plain) => {
-                    body = plain;
-                    Duration::ZERO
-                }
-                None => break,
-            },
-            Posted::Later(after) => after.unwrap_or_else(|| slack.config.timing.post_again * 2_u32.pow(attempt)),
-        };
-        if slack.now().since(started) + wait > POSTS_WITHIN {
-            break;
-        }
-        tokio::time::sleep(wait).await;
-    }
-    tracing::warn!(chat = %slack.config.name, "an answer could not be delivered: Slack does not take it");
 }
 
 async fn post(

@@ -21,7 +21,8 @@ use tokio_tungstenite::tungstenite::Message;
 use super::frame::{Frame, Reason, acknowledgement};
 use super::payload::{AnswerTo, Payload};
 use super::ticket::{self, Failed};
-use super::{IN_HAND, NotTaken, Slack};
+use super::{IN_HAND, NotTaken, Slack, Timing};
+use crate::chat::reconnect::{Backoff, End, Pauses};
 use crate::tasks::told;
 
 type Socket = WebSocketStream<reqwest::Upgraded>;
@@ -40,7 +41,7 @@ enum Word {
 }
 
 /// How a connection ended.
-enum End {
+enum Ended {
     /// It could not be opened.
     Failed(Failed),
     /// It broke, or was closed; whether its replacement was requested before.
@@ -74,9 +75,12 @@ impl Slack {
 /// Keeps one connection alive.
 async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
     let (words, mut said) = mpsc::channel(16);
-    let mut lines: JoinSet<End> = JoinSet::new();
+    let mut lines: JoinSet<Ended> = JoinSet::new();
     let mut next = pin!(sleep(Duration::ZERO));
-    let mut state = State { wanted: true, alone: false, tries: 0, troubled: false };
+    let Timing { reopen, reopen_most, crowded, .. } = slack.config.timing;
+    let pauses = Pauses { first: reopen, most: reopen_most, refused: reopen_most, displaced: crowded };
+    let backoff = Backoff::new(&slack.config.name, "Socket Mode", pauses, slack.deps.chance.clone());
+    let mut state = State { wanted: true, alone: false, backoff };
     let mut opened = slack.now();
     loop {
         tokio::select! {
@@ -87,7 +91,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
                 lines.spawn(line(slack.clone(), words.clone(), stop.clone()));
             }
             Some(word) = said.recv() => match word {
-                Word::Hello => state.greeted(&slack),
+                Word::Hello => state.backoff.connected(),
                 Word::Refresh => {
                     // Reconnect at most once a second, even if Slack renews without end.
                     let since = slack.now().since(opened);
@@ -96,8 +100,8 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
                 }
             },
             Some(ended) = lines.join_next() => match ended {
-                Ok(End::Closed { replaced: true } | End::Stopped) => {}
-                Ok(End::Off) => {
+                Ok(Ended::Closed { replaced: true } | Ended::Stopped) => {}
+                Ok(Ended::Off) => {
                     slack.complain("Socket Mode is switched off in the app's settings: this chat is not heard until podbell starts again");
                     return;
                 }
@@ -118,65 +122,41 @@ struct State {
     wanted: bool,
     /// It must not be opened while another one exists.
     alone: bool,
-    /// How often it failed since Slack last greeted it.
-    tries: u32,
-    /// Whether the trouble was logged.
-    troubled: bool,
+    /// What happened to its connections.
+    backoff: Backoff,
 }
 
 impl State {
-    fn greeted(&mut self, slack: &Slack) {
-        self.tries = 0;
-        if std::mem::take(&mut self.troubled) {
-            tracing::info!(chat = %slack.config.name, "Socket Mode is connected again");
-        } else {
-            tracing::debug!(chat = %slack.config.name, "Socket Mode is connected");
-        }
-    }
-
     /// How long to wait after this end.
-    fn lost(&mut self, slack: &Slack, end: &End) -> Duration {
-        let timing = &slack.config.timing;
-        let chance = (slack.deps.chance)().clamp(0.0, 1.0);
-        let jittered = |wait: Duration| wait.mul_f64(0.5 + chance / 2.0);
-        let backed_off = timing.reopen.saturating_mul(2_u32.saturating_pow(self.tries)).min(timing.reopen_most);
-        self.tries = self.tries.saturating_add(1);
-        let (wait, why) = match end {
-            End::Crowded => {
+    fn lost(&mut self, slack: &Slack, ended: &Ended) -> Duration {
+        let end = match ended {
+            Ended::Crowded => {
                 self.alone = true;
-                (jittered(timing.crowded), "the app has too many connections: is another podbell using its token?")
+                End::Displaced("the app has too many connections: is another podbell using its token?")
             }
-            End::Failed(Failed::Refused(code)) => {
+            Ended::Failed(Failed::Refused(code)) => {
                 // Only the operator can fix it; until then it is tried now and then.
                 tracing::debug!(chat = %slack.config.name, code, "Slack refuses the app-level token");
-                (
-                    timing.reopen_most,
-                    "Slack refuses the app-level token: check `app_token` and its scope connections:write",
-                )
+                End::Refused("Slack refuses the app-level token: check `app_token` and its scope connections:write")
             }
-            End::Failed(Failed::Later { after, why }) => (jittered(backed_off).max(after.unwrap_or_default()), *why),
-            _ => (jittered(backed_off), "the connection broke off"),
+            Ended::Failed(Failed::Later { after, why }) => End::Lost { why, after: *after },
+            Ended::Closed { .. } | Ended::Off | Ended::Stopped => End::lost("the connection broke off"),
         };
-        // A single lost connection is normal; it is logged when the next attempt fails, too.
-        if !self.troubled && (self.tries > 1 || matches!(end, End::Crowded | End::Failed(Failed::Refused(_)))) {
-            self.troubled = true;
-            tracing::warn!(chat = %slack.config.name, why, "Socket Mode is not connected; trying again");
-        }
-        wait
+        self.backoff.wait(&end)
     }
 }
 
 /// One connection, from its ticket to its end.
-async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Receiver<bool>) -> End {
+async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Receiver<bool>) -> Ended {
     let opening = timeout(slack.config.timing.open, ticket::open(&slack));
     let opened = tokio::select! {
-        () = told(&mut stop) => return End::Stopped,
+        () = told(&mut stop) => return Ended::Stopped,
         opened = opening => opened,
     };
     let mut socket = match opened {
         Ok(Ok(socket)) => socket,
-        Ok(Err(failed)) => return End::Failed(failed),
-        Err(_) => return End::Failed(Failed::Later { after: None, why: "Slack does not answer in time" }),
+        Ok(Err(failed)) => return Ended::Failed(failed),
+        Err(_) => return Ended::Failed(Failed::Later { after: None, why: "Slack does not answer in time" }),
     };
     let timing = slack.config.timing;
     let mut replaced = false;
@@ -190,22 +170,22 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
             received = socket.next() => received,
             _ = pings.tick() => match send(&mut socket, Message::Ping(Vec::new().into())).await {
                 true => continue,
-                false => return End::Closed { replaced },
+                false => return Ended::Closed { replaced },
             },
-            () = silent.as_mut() => return End::Closed { replaced },
+            () = silent.as_mut() => return Ended::Closed { replaced },
             () = linger.as_mut() => break,
             () = told(&mut stop) => break,
         };
         silent.set(sleep(timing.silence));
         let text = match received {
             Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Closed { replaced },
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Ended::Closed { replaced },
             Some(Ok(_)) => continue,
         };
         match Frame::read(&text) {
             Ok(Frame::Hello) => tell(&words, Word::Hello).await,
-            Ok(Frame::Disconnect(Reason::TooMany)) => return End::Crowded,
-            Ok(Frame::Disconnect(Reason::Off)) => return End::Off,
+            Ok(Frame::Disconnect(Reason::TooMany)) => return Ended::Crowded,
+            Ok(Frame::Disconnect(Reason::Off)) => return Ended::Off,
             Ok(Frame::Disconnect(Reason::Refresh)) if !replaced => {
                 // Keep reading until it is closed: what comes over it would be lost otherwise.
                 replaced = true;
@@ -215,14 +195,14 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
             Ok(Frame::Disconnect(Reason::Refresh) | Frame::Unknown) => {}
             Ok(Frame::Envelope { id, payload }) => {
                 if !envelope(&slack, &mut socket, &id, *payload).await {
-                    return End::Closed { replaced };
+                    return Ended::Closed { replaced };
                 }
             }
             Err(_) => slack.complain("a frame over Socket Mode is not Slack's; it is left alone"),
         }
     }
     let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
-    if *stop.borrow() { End::Stopped } else { End::Closed { replaced } }
+    if *stop.borrow() { Ended::Stopped } else { Ended::Closed { replaced } }
 }
 
 async fn tell(words: &mpsc::Sender<Word>, word: Word) {

@@ -1,10 +1,10 @@
 //! The query service's answers, as WeCom shows them. Pure.
 
 use super::super::markdown;
-use crate::chat::Reply;
 pub(crate) use crate::chat::adapter_notice::AdapterNotice;
+use crate::chat::asker::Said;
 use crate::notifiers::terminal::terminal;
-use podbell_core::message::Message;
+use podbell_core::message::{Language, Message};
 
 /// The longest content of a stream of the AI bot, in bytes. Source: "Reply to a message: stream".
 pub(crate) const STREAM: usize = 20_480;
@@ -21,11 +21,12 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// An answer of the query service, within the platform's limit.
-    pub(crate) fn write(self, reply: &Reply) -> String {
-        match self {
-            Self::Stream => markdown::content_of(&reply.message, &[], STREAM),
-            Self::Text => text(&reply.message, TEXT),
+    /// An answer, within the platform's limit.
+    pub(crate) fn write(self, said: &Said, language: Language) -> String {
+        match (self, said) {
+            (_, Said::Own(own)) => own.say(language).into(),
+            (Self::Stream, Said::Reply(reply)) => markdown::content_of(&reply.message, &[], STREAM),
+            (Self::Text, Said::Reply(reply)) => text(&reply.message, TEXT),
         }
     }
 }

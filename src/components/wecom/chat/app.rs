@@ -15,18 +15,16 @@ use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::access::{Heard, command};
-use super::answer::{AdapterNotice, Form};
+use super::answer::Form;
+use super::command;
 use super::crypto::{Crypto, Rejected};
 use super::xml::{self, cdata};
-use super::{Asker, NotTaken, Talk};
 use crate::chat::ChatDeps;
+use crate::chat::asker::{Asker, Heard, Talk};
+use crate::chat::endpoint;
 use crate::guard::Refused;
 
-/// A name as it stands in a path.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 /// How far a request's time may be off, in seconds, either way.
 const TOLERANCE: i64 = 300;
 
@@ -71,7 +69,7 @@ impl App {
     /// A chat that is asked over [`App::routes`].
     pub fn new(config: AppConfig, deps: ChatDeps) -> Arc<Self> {
         Arc::new(Self {
-            asker: Asker::new(config.talk, deps, Form::Text),
+            asker: Asker::new(config.talk, deps),
             corp_id: config.corp_id,
             agent_id: config.agent_id,
             crypto: config.crypto,
@@ -81,7 +79,7 @@ impl App {
 
     /// The path that WeCom calls.
     pub(crate) fn path(&self) -> String {
-        format!("/wecom/{}", utf8_percent_encode(&self.asker.talk.name, IN_PATH))
+        endpoint::path("wecom", &self.asker.talk.name)
     }
 
     /// Its routes.
@@ -185,18 +183,17 @@ async fn call(app: &Arc<App>, query: Option<&str>, body: &[u8]) -> Result<Respon
         id => format!("message {id}"),
     };
     let (entry, text) = command(field("Content"), false);
-    let heard = Heard { id, user: user.to_owned(), channel: field("AgentID").to_owned(), entry, text };
-    let said = match app.asker.hear(heard) {
-        Ok(taken) => {
-            let waited = tokio::time::timeout(app.timing.reply, app.asker.said(taken.answer)).await;
-            waited.unwrap_or_else(|_| app.asker.own(AdapterNotice::Slow))
-        }
-        Err(NotTaken::Busy) => app.asker.own(AdapterNotice::Busy),
-        Err(NotTaken::Full) => {
-            return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many messages to remember"));
-        }
+    let heard = Heard {
+        ids: vec![id],
+        teams: Vec::new(),
+        user: user.to_owned(),
+        name: None,
+        channel: field("AgentID").to_owned(),
+        entry,
+        text,
     };
-    reply(app, user, &signed.nonce, &said)
+    let said = endpoint::ask(&app.asker, heard, app.timing.reply).await?;
+    reply(app, user, &signed.nonce, &Form::Text.write(&said, app.asker.talk.language))
 }
 
 /// The reply: a text, encrypted and signed like the request.

@@ -19,14 +19,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
-use super::access::Heard;
 use super::answer::{AdapterNotice, Form};
 use super::frame::{self, Frame};
 use super::outbox::{Job, Next, Outbox};
-use super::{Asker, NotTaken, Talk};
 use crate::chat::ChatDeps;
+use crate::chat::asker::{Asker, Heard, NotTaken, Said, Talk};
+use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
 use crate::chat::websocket::{self, Socket};
-use crate::tasks::told;
+use crate::tasks::{Waiting, told};
 
 /// Where WeCom listens.
 pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
@@ -95,17 +95,9 @@ impl Default for BotTiming {
     }
 }
 
-/// How a connection ended.
-enum End {
-    /// It could not be opened, or broke off.
-    Lost(&'static str),
-    /// WeCom refuses the bot's id or secret, with this code.
-    Refused(i64),
-    /// A newer connection took its place.
-    Kicked,
-    /// Podbell ends.
-    Stopped,
-}
+const REFUSED: &str = "WeCom refuses the bot: check `bot_id` and `secret`";
+const KICKED: &str = "a newer connection of the same bot took this one's place: is another podbell using it?";
+const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
 
 /// A running bot.
 pub struct Bot {
@@ -115,15 +107,6 @@ pub struct Bot {
     endpoint: Url,
     timing: BotTiming,
     outbox: Outbox,
-}
-
-/// What a bot knows of its state.
-#[derive(Default)]
-struct ReconnectState {
-    /// How often it failed since WeCom last took it.
-    tries: u32,
-    /// Whether the trouble was logged.
-    troubled: bool,
 }
 
 impl fmt::Debug for Bot {
@@ -136,7 +119,7 @@ impl Bot {
     /// A bot that does not listen yet: see [`Bot::connect`].
     pub fn new(config: BotConfig, deps: ChatDeps) -> Arc<Self> {
         Arc::new(Self {
-            asker: Asker::new(config.talk, deps, Form::Stream),
+            asker: Asker::new(config.talk, deps),
             bot_id: config.bot_id,
             secret: config.secret,
             endpoint: config.endpoint,
@@ -150,72 +133,32 @@ impl Bot {
     }
 
     /// Listens until the watch turns true, then finishes what is in hand.
-    pub async fn connect(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut state = ReconnectState::default();
-        loop {
-            let end = line(&self, &mut state, &mut stop).await;
-            let wait = match end {
-                End::Stopped => return,
-                end => self.wait(&mut state, &end),
-            };
-            tokio::select! {
-                () = told(&mut stop) => return,
-                () = sleep(wait) => {}
-            }
-        }
+    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        let BotTiming { reopen, reopen_most, refused, kicked, .. } = self.timing;
+        let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: kicked };
+        let backoff = Backoff::new(self.name(), "the bot", pauses, self.asker.deps.chance.clone());
+        keep(&self, backoff, stop).await;
     }
 
-    /// How long to wait after this end.
-    fn wait(&self, state: &mut ReconnectState, end: &End) -> Duration {
-        let timing = &self.timing;
-        let chance = (self.asker.deps.chance)().clamp(0.0, 1.0);
-        let jittered = |wait: Duration| wait.mul_f64(0.5 + chance / 2.0);
-        let backed_off = timing.reopen.saturating_mul(2_u32.saturating_pow(state.tries)).min(timing.reopen_most);
-        state.tries = state.tries.saturating_add(1);
-        let (wait, why) = match end {
-            End::Kicked => {
-                // Logged every time: two podbells with one bot each hear only half of what is said.
-                state.troubled = true;
-                tracing::warn!(
-                    chat = %self.name(),
-                    "a newer connection of the same bot took this one's place: is another podbell using it? Trying again much later"
-                );
-                return jittered(timing.kicked);
-            }
-            End::Refused(code) => {
-                tracing::debug!(chat = %self.name(), code, "WeCom refuses the bot");
-                (jittered(timing.refused), "WeCom refuses the bot: check `bot_id` and `secret`")
-            }
-            End::Lost(why) => (jittered(backed_off), *why),
-            End::Stopped => (Duration::ZERO, "podbell ends"),
-        };
-        // A single lost connection is normal; it is logged when the next attempt fails, too.
-        if !state.troubled && (state.tries > 1 || matches!(end, End::Refused(_))) {
-            state.troubled = true;
-            tracing::warn!(chat = %self.name(), why, "the bot is not connected; trying again");
-        }
-        wait
+    fn written(&self, said: &Said) -> Arc<str> {
+        Form::Stream.write(said, self.asker.talk.language).into()
     }
 
-    fn greeted(&self, state: &mut ReconnectState) {
-        state.tries = 0;
-        if std::mem::take(&mut state.troubled) {
-            tracing::info!(chat = %self.name(), "the bot is connected again");
-        } else {
-            tracing::debug!(chat = %self.name(), "the bot is connected");
-        }
+    fn own(&self, own: AdapterNotice) -> Arc<str> {
+        self.written(&Said::Own(own))
     }
 
     /// Accepts what was said; its answer goes to the outbox.
     fn said(self: &Arc<Self>, req_id: &str, heard: Heard) {
-        let (id, now) = (heard.id.clone(), self.asker.now());
+        let (id, now) = (heard.ids.join(" "), self.asker.now());
         let taken = match self.asker.hear(heard) {
             Ok(taken) if !taken.first => return self.outbox.moved(&id, req_id),
             Ok(taken) => Ok(taken),
             Err(NotTaken::Full) => {
                 return self.asker.complain("too many messages to remember: some are not answered");
             }
-            Err(NotTaken::Busy) => Err(self.asker.own(AdapterNotice::Busy)),
+            Err(NotTaken::Stranger) => return,
+            Err(NotTaken::Busy) => Err(self.own(AdapterNotice::Busy)),
         };
         let stream = format!("{:032x}", rand::random::<u128>());
         if !self.outbox.expect(&id, req_id, stream, now) {
@@ -228,11 +171,11 @@ impl Bot {
                 Ok(taken) => {
                     let mut said = pin!(bot.asker.said(taken.answer));
                     match timeout(bot.timing.inline, said.as_mut()).await {
-                        Ok(said) => said,
+                        Ok(said) => bot.written(&said),
                         Err(_) => {
-                            let content = bot.asker.own(AdapterNotice::Working);
+                            let content = bot.own(AdapterNotice::Working);
                             bot.outbox.push(Job { id: id.clone(), content, finish: false, tries: 0 });
-                            said.await
+                            bot.written(&*said.await)
                         }
                     }
                 }
@@ -273,11 +216,11 @@ impl Bot {
 async fn open(bot: &Bot) -> Result<Socket, End> {
     let mut url = bot.endpoint.clone();
     let scheme = if url.scheme() == "ws" { "http" } else { "https" };
-    url.set_scheme(scheme).map_err(|()| End::Lost("the endpoint is no address"))?;
-    let mut socket = websocket::open(&bot.asker.deps.client, url, frame::MOST).await.map_err(End::Lost)?;
+    url.set_scheme(scheme).map_err(|()| End::lost("the endpoint is no address"))?;
+    let mut socket = websocket::open(&bot.asker.deps.client, url, frame::MOST).await.map_err(End::lost)?;
     let hello = frame::subscribe("subscribe", &bot.bot_id, bot.secret.expose_secret());
     if !send(&mut socket, hello).await {
-        return Err(End::Lost("the connection broke off"));
+        return Err(BROKE_OFF);
     }
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else { continue };
@@ -285,19 +228,28 @@ async fn open(bot: &Bot) -> Result<Socket, End> {
             Ok(Frame::Answer { req_id, code }) if req_id == "subscribe" => {
                 return match code {
                     0 => Ok(socket),
-                    -1 | 45009 => Err(End::Lost("WeCom is busy")),
-                    code => Err(End::Refused(code)),
+                    -1 | 45009 => Err(End::lost("WeCom is busy")),
+                    code => {
+                        tracing::debug!(chat = %bot.name(), code, "WeCom refuses the bot");
+                        Err(End::Refused(REFUSED))
+                    }
                 };
             }
-            Ok(Frame::Kicked) => return Err(End::Kicked),
+            Ok(Frame::Kicked) => return Err(End::Displaced(KICKED)),
             _ => {}
         }
     }
-    Err(End::Lost("the connection broke off"))
+    Err(BROKE_OFF)
+}
+
+impl Line for Arc<Bot> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+        Box::pin(line(self, backoff, stop))
+    }
 }
 
 /// One connection, from its opening to its end.
-async fn line(bot: &Arc<Bot>, state: &mut ReconnectState, stop: &mut watch::Receiver<bool>) -> End {
+async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
     let opened = tokio::select! {
         () = told(stop) => return End::Stopped,
         opened = timeout(bot.timing.open, open(bot)) => opened,
@@ -305,9 +257,9 @@ async fn line(bot: &Arc<Bot>, state: &mut ReconnectState, stop: &mut watch::Rece
     let mut socket = match opened {
         Ok(Ok(socket)) => socket,
         Ok(Err(end)) => return end,
-        Err(_) => return End::Lost("WeCom does not answer in time"),
+        Err(_) => return End::lost("WeCom does not answer in time"),
     };
-    bot.greeted(state);
+    backoff.connected();
     let mut sent = None;
     let end = talk(bot, &mut socket, &mut sent, stop).await;
     if let Some(Next { job, .. }) = sent {
@@ -344,7 +296,7 @@ async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop
                 *sent = Some(next);
                 late.set(sleep(timing.confirm));
                 if !send(socket, frame).await {
-                    return End::Lost("the connection broke off");
+                    return BROKE_OFF;
                 }
             }
         }
@@ -354,12 +306,12 @@ async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop
                 pinged += 1;
                 match send(socket, frame::ping(&format!("ping-{pinged}"))).await {
                     true => continue,
-                    false => return End::Lost("the connection broke off"),
+                    false => return BROKE_OFF,
                 }
             }
             () = bot.outbox.woken(), if sent.is_none() => continue,
-            () = silent.as_mut() => return End::Lost("the connection is silent"),
-            () = late.as_mut(), if sent.is_some() => return End::Lost("WeCom does not confirm"),
+            () = silent.as_mut() => return End::lost("the connection is silent"),
+            () = late.as_mut(), if sent.is_some() => return End::lost("WeCom does not confirm"),
             () = told(stop), if !ending => {
                 ending = true;
                 ended.set(sleep(timing.end));
@@ -370,7 +322,7 @@ async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop
         silent.set(sleep(timing.silence));
         let text = match received {
             Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Lost("the connection broke off"),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return BROKE_OFF,
             Some(Ok(_)) => continue,
         };
         match Frame::read(&text) {
@@ -380,7 +332,7 @@ async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop
                 }
             }
             Ok(Frame::Said { req_id, heard: Some(heard) }) => bot.said(&req_id, heard),
-            Ok(Frame::Kicked) => return End::Kicked,
+            Ok(Frame::Kicked) => return End::Displaced(KICKED),
             Ok(Frame::Said { heard: None, .. } | Frame::Other) => {}
             Err(frame::Malformed) => bot.asker.complain("a frame is not WeCom's; it is left alone"),
         }

@@ -75,7 +75,7 @@ fn notifier_s(key: &str) -> Option<&'static str> {
 }
 
 fn talk(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Talk {
-    let access = Access { users: USERS.take(map, reader), channels: CHANNELS.take(map, reader) };
+    let access = Access { teams: None, users: USERS.take(map, reader), channels: CHANNELS.take(map, reader) };
     Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() }
 }
 

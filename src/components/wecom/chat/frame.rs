@@ -7,7 +7,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::{DIRECT, Heard, command};
+use super::{DIRECT, command};
+use crate::chat::asker::Heard;
 
 /// The largest frame that is read, in bytes: many times a text with what it quotes.
 pub(crate) const MOST: usize = 256 * 1024;
@@ -94,7 +95,7 @@ fn said(body: &Value) -> Result<Option<Heard>, Malformed> {
         false => DIRECT.to_owned(),
     };
     let (entry, text) = command(&words, group);
-    Ok(Some(Heard { id, user, channel, entry, text }))
+    Ok(Some(Heard { ids: vec![id], teams: Vec::new(), user, name: None, channel, entry, text }))
 }
 
 /// The first frame on a connection: who podbell is.
@@ -136,8 +137,10 @@ mod tests {
     #[test]
     fn a_group_s_message_is_read_as_the_vector_has_it() {
         let heard = Heard {
-            id: "CAIQ16HMjQYY".into(),
+            ids: vec!["CAIQ16HMjQYY".into()],
+            teams: Vec::new(),
             user: "USERID".into(),
+            name: None,
             channel: "CHATID".into(),
             entry: Entry::Events,
             text: "web-service".into(),

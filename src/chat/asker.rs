@@ -1,0 +1,234 @@
+//! From what a platform heard to what podbell says: whether it was heard before, whether the speaker may ask, whether
+//! there is a place, and then one question to the query service, however often the same comes again.
+//!
+//! An adapter proves who speaks, hands over what they said ([`Heard`]), and shows what is [`Said`].
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::access::{Access, Denied, Identity};
+use super::adapter_notice::AdapterNotice;
+use super::once::{Answered, Came, Once};
+use super::{ChatDeps, Entry, Question, Reply};
+use podbell_core::message::{Language, Style};
+use podbell_core::time::Time;
+
+/// How many questions of a chat are asked concurrently.
+const ASKING: usize = 16;
+/// How many questions are in hand, including those that wait.
+const IN_HAND: u32 = 256;
+/// The longest command, in bytes.
+const MOST_TEXT: usize = 2_048;
+
+/// What every chat has.
+#[derive(Clone)]
+pub struct Talk {
+    /// The chat's name in podbell.yaml.
+    pub name: String,
+    /// Who may speak, and what they see.
+    pub access: Access,
+    /// The language of answers.
+    pub language: Language,
+    /// The zone of times in answers.
+    pub time_zone: TimeZone,
+}
+
+impl fmt::Debug for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Talk")
+            .field("name", &self.name)
+            .field("language", &self.language)
+            .field("time_zone", &self.time_zone.iana_name())
+            .field("access", &self.access)
+            .finish()
+    }
+}
+
+/// Something that somebody said to podbell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// The ids by which a repetition is recognized.
+    pub ids: Vec<String>,
+    /// Every team that is named.
+    pub teams: Vec<String>,
+    /// The person's id.
+    pub user: String,
+    /// What people call them.
+    pub name: Option<String>,
+    /// The channel's id.
+    pub channel: String,
+    /// The word that began it.
+    pub entry: Entry,
+    /// What follows.
+    pub text: String,
+}
+
+/// What podbell says to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// The adapter's own words.
+    Own(AdapterNotice),
+    /// The answer of the query service.
+    Reply(Reply),
+}
+
+/// Why nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// There is no place; it may come again.
+    Busy,
+    /// Nothing more can be remembered.
+    Full,
+    /// Somebody of another team.
+    Stranger,
+}
+
+/// Where the answer will be, for everybody who said the same.
+pub(crate) type Answer = watch::Receiver<Answered<Arc<Said>>>;
+
+/// Something that was heard, with the channel of its answer.
+pub(crate) struct Taken {
+    /// Where its answer will be.
+    pub answer: Answer,
+    /// Whether it was heard for the first time.
+    pub first: bool,
+}
+
+/// Asks the query service, once for each message. See the module.
+pub(crate) struct Asker {
+    pub(crate) talk: Talk,
+    pub(crate) deps: ChatDeps,
+    once: Mutex<Once<Arc<Said>>>,
+    asking: Semaphore,
+    in_hand: Arc<Semaphore>,
+    complaints: Mutex<Vec<&'static str>>,
+}
+
+impl fmt::Debug for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asker").field("name", &self.talk.name).finish_non_exhaustive()
+    }
+}
+
+impl Asker {
+    pub(crate) fn new(talk: Talk, deps: ChatDeps) -> Arc<Self> {
+        Arc::new(Self {
+            talk,
+            deps,
+            once: Mutex::default(),
+            asking: Semaphore::new(ASKING),
+            in_hand: Arc::new(Semaphore::new(IN_HAND as usize)),
+            complaints: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        (self.deps.now)()
+    }
+
+    /// Logs what is wrong with the other side, once for each kind.
+    pub(crate) fn complain(&self, what: &'static str) {
+        let mut known = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(&what) {
+            known.push(what);
+            tracing::warn!(chat = %self.talk.name, "{what} (said once)");
+        }
+    }
+
+    /// Asks in a task of its own, unless the same was asked before. It is carried out even if the other side hangs
+    /// up.
+    pub(crate) fn hear(self: &Arc<Self>, heard: Heard) -> Result<Taken, NotTaken> {
+        let who =
+            Identity { teams: &heard.teams, user: &heard.user, name: heard.name.as_deref(), channel: &heard.channel };
+        let access = self.talk.access.speaker(&who, &self.talk.name);
+        if access == Err(Denied::Team) {
+            return Err(NotTaken::Stranger);
+        }
+        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
+        let (put, answer) = match once.came(&heard.ids, self.now()) {
+            Came::Again(answer) => return Ok(Taken { answer, first: false }),
+            Came::Full => return Err(NotTaken::Full),
+            Came::First(put, answer) => (put, answer),
+        };
+        let Ok(place) = self.in_hand.clone().try_acquire_owned() else {
+            once.forget(&heard.ids);
+            return Err(NotTaken::Busy);
+        };
+        drop(once);
+        let asker = self.clone();
+        tokio::spawn(async move {
+            let said = match access {
+                Err(Denied::User | Denied::Team) => Said::Own(AdapterNotice::NotYou),
+                Err(Denied::Channel) => Said::Own(AdapterNotice::NotHere),
+                Ok(_) if heard.text.len() > MOST_TEXT => Said::Own(AdapterNotice::TooLong),
+                Ok(speaker) => {
+                    // The semaphore is never closed.
+                    let _turn = asker.asking.acquire().await;
+                    let Talk { language, time_zone, .. } = &asker.talk;
+                    let style = Style { language: *language, time_zone: time_zone.clone(), now: asker.now() };
+                    let question = Question { speaker, entry: heard.entry, text: heard.text, style };
+                    Said::Reply(asker.deps.queries.ask(question).await)
+                }
+            };
+            put.send_replace(Some(Arc::new(said)));
+            drop(place);
+        });
+        Ok(Taken { answer, first: true })
+    }
+
+    /// The answer, once it is there.
+    pub(crate) async fn said(&self, mut answer: Answer) -> Arc<Said> {
+        match answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) {
+            Some(said) => said,
+            // An answer that never comes is a bug of the query service; at least tell the person.
+            None => Arc::new(Said::Own(AdapterNotice::Broken)),
+        }
+    }
+
+    /// A place among what is in hand, for an answer on its way: an orderly end waits for it. `None` when all are taken.
+    pub(crate) fn hold(&self) -> Option<OwnedSemaphorePermit> {
+        self.in_hand.clone().try_acquire_owned().ok()
+    }
+
+    /// Waits until nothing is in hand any more, at most this long.
+    pub(crate) async fn finish(&self, most: Duration) {
+        let _ = tokio::time::timeout(most, self.in_hand.acquire_many(IN_HAND)).await;
+    }
+}
+
+/// Strips the command's first word, as a person types it: `/events web`, `/podbell help`, `/mute 12 1h`, or only
+/// `help`.
+pub(crate) fn command(text: &str) -> (Entry, String) {
+    let text = text.trim();
+    let Some(slashed) = text.strip_prefix('/') else { return (Entry::Podbell, text.to_owned()) };
+    let (word, rest) = slashed.split_once(char::is_whitespace).unwrap_or((slashed, ""));
+    match word.to_ascii_lowercase().as_str() {
+        "events" => (Entry::Events, rest.trim().to_owned()),
+        "podbell" => (Entry::Podbell, rest.trim().to_owned()),
+        _ => (Entry::Podbell, slashed.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_word_says_what_follows() {
+        for (text, entry, rest) in [
+            ("/events web-service", Entry::Events, "web-service"),
+            (" /Events  支付服务 最近2小时 ", Entry::Events, "支付服务 最近2小时"),
+            ("/podbell help", Entry::Podbell, "help"),
+            ("/mute 12 1h", Entry::Podbell, "mute 12 1h"),
+            ("help", Entry::Podbell, "help"),
+            ("", Entry::Podbell, ""),
+            ("/", Entry::Podbell, ""),
+        ] {
+            assert_eq!(command(text), (entry, rest.to_owned()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What every endpoint that a platform calls shares: its path, its headers, and an answer in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::adapter_notice::AdapterNotice;
+use super::asker::{Asker, Heard, NotTaken, Said};
+use crate::guard::Refused;
+
+/// A name as it stands in a path.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// The path of a chat: `/PLATFORM/NAME`.
+pub(crate) fn path(platform: &str, name: &str) -> String {
+    format!("/{platform}/{}", utf8_percent_encode(name, IN_PATH))
+}
+
+/// A header that occurs exactly once. With two signatures, two readers could each verify another one.
+pub(crate) fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut all = headers.get_all(name).iter();
+    let first = all.next()?.to_str().ok()?;
+    all.next().is_none().then_some(first)
+}
+
+/// The type of a body, in lower case and without parameters.
+pub(crate) fn content_type(headers: &HeaderMap) -> String {
+    let kind = one(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// A body of another type than the platform's.
+pub(crate) fn wrong_type() -> Refused {
+    Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a body of another type")
+}
+
+/// A body that is not the platform's though it is proved.
+pub(crate) fn malformed() -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, "a proved body that cannot be read")
+}
+
+/// An answer of JSON.
+pub(crate) fn json(body: &serde_json::Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
+}
+
+/// What podbell says to it, if that is ready in time. It is carried out in any case.
+///
+/// # Errors
+/// When it is a stranger's, or nothing more can be remembered.
+pub(crate) async fn ask(asker: &Arc<Asker>, heard: Heard, within: Duration) -> Result<Arc<Said>, Refused> {
+    match asker.hear(heard) {
+        Ok(taken) => {
+            let waited = tokio::time::timeout(within, asker.said(taken.answer)).await;
+            Ok(waited.unwrap_or_else(|_| Arc::new(Said::Own(AdapterNotice::Slow))))
+        }
+        Err(NotTaken::Busy) => Ok(Arc::new(Said::Own(AdapterNotice::Busy))),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+impl From<NotTaken> for Refused {
+    fn from(refused: NotTaken) -> Self {
+        match refused {
+            NotTaken::Stranger => Self::new(StatusCode::FORBIDDEN, "a team that is not allowed"),
+            NotTaken::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many questions at once"),
+            NotTaken::Full => Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many messages to remember"),
+        }
+    }
+}

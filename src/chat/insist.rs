@@ -1,0 +1,83 @@
+//! Sends an answer until the platform takes it: with pauses, within the time that it is good for, and in its plainest
+//! form when the platform refuses the other.
+
+use std::time::Duration;
+
+use podbell_core::outbox::Outcome;
+use podbell_core::time::Time;
+
+use super::ChatDeps;
+
+/// How often an answer is posted.
+const MOST_POSTS: u32 = 5;
+
+/// What became of one post.
+pub(crate) enum Posted {
+    /// It was taken.
+    Done,
+    /// It may be taken later.
+    Later(Option<Duration>),
+    /// This content is refused.
+    Content,
+    /// The address does not work, now or later, for this short code of the other side.
+    Never(String),
+}
+
+impl From<Outcome> for Posted {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Delivered | Outcome::Posted(_) => Self::Done,
+            Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => Self::Later(retry_after),
+            Outcome::Content { .. } => Self::Content,
+            Outcome::Orphaned { why } => Self::Never(why),
+            Outcome::Dead { text, .. } => Self::Never(text),
+        }
+    }
+}
+
+/// Whose answers, and how long they are tried.
+pub(crate) struct Insist<'a> {
+    /// The chat's name.
+    pub chat: &'a str,
+    /// The clock.
+    pub deps: &'a ChatDeps,
+    /// The pause before the second post; doubles each time.
+    pub again: Duration,
+    /// How long the platform takes an answer.
+    pub within: Duration,
+}
+
+impl Insist<'_> {
+    /// Posts `body` until it is taken; `plain` is the same in the plainest form.
+    pub(crate) async fn post<B, F, A>(&self, body: B, plain: B, post: F)
+    where
+        B: Clone,
+        F: Fn(B) -> A,
+        A: Future<Output = Posted>,
+    {
+        let started: Time = (self.deps.now)();
+        let (mut body, mut plain) = (body, Some(plain));
+        for attempt in 0..MOST_POSTS {
+            let wait = match post(body.clone()).await {
+                Posted::Done => return,
+                Posted::Never(why) => {
+                    tracing::warn!(chat = %self.chat, why, "an answer could not be delivered");
+                    return;
+                }
+                Posted::Content => match plain.take() {
+                    Some(plain) => {
+                        body = plain;
+                        Duration::ZERO
+                    }
+                    None => break,
+                },
+                Posted::Later(after) => after.unwrap_or_else(|| self.again * 2_u32.pow(attempt)),
+            };
+            if (self.deps.now)().since(started) + wait > self.within {
+                break;
+            }
+            tokio::time::sleep(wait).await;
+        }
+        tracing::warn!(chat = %self.chat, "an answer could not be delivered: the chat does not take it");
+    }
+}

@@ -1,0 +1,160 @@
+//! Keeps a connection to a platform: how long to wait after each end, what of it is logged, and the loop that opens it
+//! again. Every chat that connects by itself uses this; what a connection is, only its platform knows.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::tasks::{Waiting, told};
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It could not be opened, or broke off, for this reason; the platform may ask for a pause.
+    Lost {
+        /// For the log.
+        why: &'static str,
+        /// Not before this.
+        after: Option<Duration>,
+    },
+    /// The platform refuses podbell; only the operator can change that.
+    Refused(&'static str),
+    /// Another connection took its place, or all places are taken.
+    Displaced(&'static str),
+    /// podbell ends.
+    Stopped,
+}
+
+impl End {
+    /// It could not be opened, or broke off.
+    pub(crate) fn lost(why: &'static str) -> Self {
+        Self::Lost { why, after: None }
+    }
+}
+
+/// How long to wait before a connection is opened again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pauses {
+    /// After the first loss; doubles each time.
+    pub first: Duration,
+    /// The longest after a loss.
+    pub most: Duration,
+    /// After a refusal.
+    pub refused: Duration,
+    /// After it was displaced: two that displace each other without end answer nobody.
+    pub displaced: Duration,
+}
+
+/// What is known of a connection over its ends.
+pub(crate) struct Backoff {
+    chat: String,
+    what: &'static str,
+    pauses: Pauses,
+    chance: Arc<dyn Fn() -> f64 + Send + Sync>,
+    /// How often it failed since the platform last took it.
+    tries: u32,
+    /// Whether the trouble was logged.
+    troubled: bool,
+}
+
+impl fmt::Debug for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backoff").field("chat", &self.chat).field("tries", &self.tries).finish_non_exhaustive()
+    }
+}
+
+impl Backoff {
+    /// Of a chat's connection that never failed. `what` names it in the log; `chance` returns numbers from 0 to 1.
+    pub(crate) fn new(
+        chat: &str,
+        what: &'static str,
+        pauses: Pauses,
+        chance: Arc<dyn Fn() -> f64 + Send + Sync>,
+    ) -> Self {
+        Self { chat: chat.to_owned(), what, pauses, chance, tries: 0, troubled: false }
+    }
+
+    /// The platform took the connection.
+    pub(crate) fn connected(&mut self) {
+        self.tries = 0;
+        if std::mem::take(&mut self.troubled) {
+            tracing::info!(chat = %self.chat, "{} is connected again", self.what);
+        } else {
+            tracing::debug!(chat = %self.chat, "{} is connected", self.what);
+        }
+    }
+
+    /// How long to wait after this end. Logs trouble once, until the connection works again.
+    pub(crate) fn wait(&mut self, end: &End) -> Duration {
+        let chance = (self.chance)().clamp(0.0, 1.0);
+        let jittered = |wait: Duration| wait.mul_f64(0.5 + chance / 2.0);
+        let Pauses { first, most, refused, displaced } = self.pauses;
+        let backed_off = first.saturating_mul(2_u32.saturating_pow(self.tries)).min(most);
+        self.tries = self.tries.saturating_add(1);
+        let (wait, why) = match *end {
+            End::Stopped => return Duration::ZERO,
+            End::Lost { why, after } => (jittered(backed_off).max(after.unwrap_or_default()), why),
+            End::Refused(why) => (jittered(refused), why),
+            End::Displaced(why) => (jittered(displaced), why),
+        };
+        // A single lost connection is normal; it is logged when the next attempt fails, too.
+        if !self.troubled && (self.tries > 1 || !matches!(end, End::Lost { .. })) {
+            self.troubled = true;
+            tracing::warn!(chat = %self.chat, why, "{} is not connected; trying again", self.what);
+        }
+        wait
+    }
+}
+
+/// A connection that is opened, used until it ends, and opened again.
+pub(crate) trait Line: Sync {
+    /// One connection, from its opening to its end. Tells `backoff` when the platform took it.
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End>;
+}
+
+/// Keeps it until the watch turns true.
+pub(crate) async fn keep(line: &impl Line, mut backoff: Backoff, mut stop: watch::Receiver<bool>) {
+    loop {
+        let end = line.run(&mut backoff, &mut stop).await;
+        if end == End::Stopped {
+            return;
+        }
+        let wait = backoff.wait(&end);
+        tokio::select! {
+            () = told(&mut stop) => return,
+            () = sleep(wait) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backoff() -> Backoff {
+        let seconds = Duration::from_secs;
+        let pauses = Pauses { first: seconds(1), most: seconds(60), refused: seconds(300), displaced: seconds(900) };
+        Backoff::new("ops", "the bot", pauses, Arc::new(|| 1.0))
+    }
+
+    #[test]
+    fn pauses_double_to_a_bound_and_begin_anew_when_the_connection_works() {
+        let mut backoff = backoff();
+        let waits: Vec<u64> = (0..8).map(|_| backoff.wait(&End::lost("x")).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        backoff.connected();
+        assert_eq!(backoff.wait(&End::lost("x")).as_secs(), 1);
+    }
+
+    #[test]
+    fn a_refusal_and_a_displacement_wait_longer_and_a_pause_that_is_asked_for_is_kept() {
+        let mut backoff = backoff();
+        assert_eq!(backoff.wait(&End::Refused("x")).as_secs(), 300);
+        assert_eq!(backoff.wait(&End::Displaced("x")).as_secs(), 900);
+        let asked = End::Lost { why: "x", after: Some(Duration::from_secs(77)) };
+        assert_eq!(backoff.wait(&asked).as_secs(), 77);
+    }
+}

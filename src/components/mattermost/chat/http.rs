@@ -1,0 +1,120 @@
+//! Mattermost over HTTP: one address for slash commands (a form, proved by the command's token) and presses of buttons
+//! (JSON, proved by podbell's own code). The body was already read within its limits (`guard`); nothing is asked before it
+//! is proved.
+//!
+//! Sources: "Custom slash commands" (`Authorization: Token …`, the token in the form, 30 s), "Interactive messages".
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use subtle::{Choice, ConstantTimeEq as _};
+
+use super::super::actions;
+use super::Mattermost;
+use crate::chat::asker::{Heard, command};
+use crate::chat::endpoint;
+use crate::guard::Refused;
+
+impl Mattermost {
+    /// Its routes: none if nothing could be proved.
+    pub fn routes(self: &Arc<Self>) -> Router {
+        match self.config.tokens.is_empty() && self.config.bot_token.is_none() {
+            true => Router::new(),
+            false => {
+                let path = endpoint::path("mattermost", &self.asker.talk.name);
+                Router::new().route(&path, post(called)).with_state(self.clone())
+            }
+        }
+    }
+}
+
+async fn called(State(chat): State<Arc<Mattermost>>, headers: HeaderMap, body: Bytes) -> Response {
+    match call(&chat, &headers, &body).await {
+        Ok(body) => endpoint::json(&body),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn call(chat: &Arc<Mattermost>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
+    let within = chat.config.timing.reply;
+    match endpoint::content_type(headers).as_str() {
+        "application/x-www-form-urlencoded" => {
+            let heard = typed(chat, headers, body)?;
+            Ok(chat.command_answer(&*endpoint::ask(&chat.asker, heard, within).await?))
+        }
+        "application/json" => {
+            let heard = pressed(chat, body)?;
+            Ok(chat.press_answer(&*endpoint::ask(&chat.asker, heard, within).await?))
+        }
+        _ => Err(endpoint::wrong_type()),
+    }
+}
+
+/// A slash command.
+fn typed(chat: &Mattermost, headers: &HeaderMap, body: &[u8]) -> Result<Heard, Refused> {
+    let mut fields = BTreeMap::new();
+    let mut is_clear = true;
+    for (key, value) in url::form_urlencoded::parse(body) {
+        // With two users, two readers could each take another one.
+        is_clear &= fields.insert(key.into_owned(), value.into_owned()).is_none();
+    }
+    let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
+    // Older servers put it into the form only.
+    let token = match headers.contains_key(header::AUTHORIZATION) {
+        true => endpoint::one(headers, header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Token ")),
+        false => fields.get("token").map(String::as_str),
+    };
+    let token = token.ok_or(Refused::new(StatusCode::UNAUTHORIZED, "no token of a slash command"))?;
+    if !knows(chat, token) {
+        return Err(Refused::new(StatusCode::UNAUTHORIZED, "a wrong token"));
+    }
+    if !is_clear || !field("command").starts_with('/') {
+        return Err(endpoint::malformed());
+    }
+    let (entry, text) = command(&format!("{} {}", field("command"), field("text")));
+    heard(chat, &|name| field(name).to_owned(), entry, text)
+}
+
+/// Compares with all tokens in constant time, so that no wrong one shows how far it is right.
+fn knows(chat: &Mattermost, token: &str) -> bool {
+    let all = chat.config.tokens.iter().map(|known| known.expose_secret().as_bytes().ct_eq(token.as_bytes()));
+    all.fold(Choice::from(0), |found, one| found | one).into()
+}
+
+/// A press of a button.
+fn pressed(chat: &Mattermost, body: &[u8]) -> Result<Heard, Refused> {
+    let unproved = Refused::new(StatusCode::UNAUTHORIZED, "a press of a button that is not podbell's");
+    let token = chat.config.bot_token.as_ref().ok_or(unproved)?;
+    let body: Value = serde_json::from_slice(body).map_err(|_| unproved)?;
+    let typed = actions::pressed(&body["context"], token).ok_or(unproved)?;
+    let (entry, text) = command(&typed);
+    heard(chat, &|name| body[name].as_str().unwrap_or_default().to_owned(), entry, text)
+}
+
+fn heard(
+    chat: &Mattermost,
+    field: &dyn Fn(&str) -> String,
+    entry: podbell_core::ask::Entry,
+    text: String,
+) -> Result<Heard, Refused> {
+    let [user, channel, team, trigger] = ["user_id", "channel_id", "team_id", "trigger_id"].map(field);
+    if user.is_empty() || channel.is_empty() {
+        return Err(endpoint::malformed());
+    }
+    // Each use of a command or button has its own; a server that has none repeats nothing either.
+    let ids = Some(trigger).filter(|trigger| (2..=1024).contains(&trigger.len())).map(|id| format!("trigger {id}"));
+    if ids.is_none() {
+        chat.asker.complain("a call without a `trigger_id`: what comes twice is not recognized");
+    }
+    let name = Some(field("user_name")).filter(|name| !name.is_empty());
+    let teams = Some(team).filter(|team| !team.is_empty());
+    Ok(Heard { ids: ids.into_iter().collect(), teams: teams.into_iter().collect(), user, name, channel, entry, text })
+}

@@ -1,0 +1,146 @@
+//! Mattermost: slash commands and buttons over HTTP, mentions and direct messages over a bot's websocket.
+//!
+//! Every way ends in `Asker::hear`, which knows what was heard before. Without tokens of slash commands and a bot's token
+//! there is no endpoint, without a bot's token no connection.
+
+mod config;
+mod event;
+mod http;
+mod socket;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use url::Url;
+
+use self::socket::Position;
+use super::{actions, post};
+use crate::chat::ChatDeps;
+use crate::chat::asker::{Asker, Said, Talk};
+use crate::notifiers::buttons::Pressable;
+use podbell_core::outbox::Content;
+
+pub use config::CHAT;
+
+/// One server of Mattermost.
+#[derive(Clone)]
+pub struct MattermostConfig {
+    /// What every chat has.
+    pub talk: Talk,
+    /// Prove calls of slash commands; each command has its own.
+    pub tokens: Vec<SecretString>,
+    /// The bot's token: it opens the websocket, and proves presses of buttons.
+    pub bot_token: Option<SecretString>,
+    /// Where Mattermost is; needed for the websocket.
+    pub server: Option<Url>,
+    /// Where Mattermost reaches this chat, for the buttons of answers.
+    pub actions_url: Option<Url>,
+    /// How long things take.
+    pub timing: Timing,
+}
+
+/// How long things take; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// An answer over HTTP is ready within this time; Mattermost waits 30 s.
+    pub reply: Duration,
+    /// How often podbell asks a connection whether it lives.
+    pub ping: Duration,
+    /// A connection without any data for this long is dead.
+    pub silence: Duration,
+    /// How long opening a connection may take.
+    pub open: Duration,
+    /// The pause before a connection is opened again; doubles each time.
+    pub reopen: Duration,
+    /// The longest such pause.
+    pub reopen_most: Duration,
+    /// The same pause after Mattermost refused the token.
+    pub refused: Duration,
+    /// The pause before an answer is posted again; doubles each time.
+    pub post_again: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            reply: seconds(25),
+            ping: seconds(20),
+            silence: seconds(60),
+            open: seconds(20),
+            reopen: seconds(1),
+            reopen_most: seconds(60),
+            refused: seconds(5 * 60),
+            post_again: seconds(1),
+        }
+    }
+}
+
+impl fmt::Debug for MattermostConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MattermostConfig")
+            .field("talk", &self.talk)
+            .field("commands", &self.tokens.len())
+            .field("is_bot", &self.bot_token.is_some())
+            .field("server", &self.server.as_ref().map(Url::as_str))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running chat.
+pub struct Mattermost {
+    asker: Arc<Asker>,
+    config: MattermostConfig,
+    /// Up to where the websocket was read.
+    position: Mutex<Position>,
+}
+
+impl fmt::Debug for Mattermost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mattermost").field("asker", &self.asker).finish_non_exhaustive()
+    }
+}
+
+impl Mattermost {
+    /// A chat that does not listen yet: see [`Mattermost::routes`] and [`Mattermost::connect`].
+    pub fn new(config: MattermostConfig, deps: ChatDeps) -> Arc<Self> {
+        Arc::new(Self { asker: Asker::new(config.talk.clone(), deps), config, position: Mutex::default() })
+    }
+
+    /// An answer in the parts of a post.
+    fn parts(&self, said: &Said, content: Content) -> post::Parts {
+        match said {
+            Said::Own(own) => post::Parts::own(own.say(self.asker.talk.language)),
+            Said::Reply(reply) => {
+                let mut parts = post::Parts::of(&reply.message, content, &[]);
+                if let (Some(incident), Some(url), Some(token)) =
+                    (reply.incident, &self.config.actions_url, &self.config.bot_token)
+                {
+                    let pressable = Pressable { incident, acknowledged: false };
+                    parts.add_buttons(actions::buttons(pressable, reply.message.language, url, token));
+                }
+                parts
+            }
+        }
+    }
+
+    /// An answer to a slash command.
+    fn command_answer(&self, said: &Said) -> Value {
+        let public = matches!(said, Said::Reply(reply) if reply.public);
+        let mut body = self.parts(said, Content::Full).webhook();
+        body["response_type"] = json!(if public { "in_channel" } else { "ephemeral" });
+        body
+    }
+
+    /// An answer to a press.
+    fn press_answer(&self, said: &Said) -> Value {
+        let text = match said {
+            Said::Own(own) => own.say(self.asker.talk.language).to_owned(),
+            Said::Reply(reply) => post::text(&reply.message),
+        };
+        json!({"ephemeral_text": text})
+    }
+}

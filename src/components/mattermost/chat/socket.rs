@@ -1,0 +1,262 @@
+//! The bot's websocket: podbell opens it, so that mentions and direct messages need no public address.
+//!
+//! Events are numbered. After a break, or when a number is missing, the next connection names the last one that was read,
+//! and Mattermost sends what came meanwhile; what comes twice is remembered.
+//!
+//! Source: "WebSocket API" (`authentication_challenge`; `connection_id` and `sequence_number` take up a connection).
+
+use std::pin::pin;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use url::Url;
+
+use super::super::reply;
+use super::event::{self, Event, Frame, Me};
+use super::{Mattermost, Timing};
+use crate::chat::asker::NotTaken;
+use crate::chat::insist::{Insist, Posted};
+use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
+use crate::chat::websocket::{self, Socket};
+use crate::notifiers::post::{Post, post};
+use crate::notifiers::redact::Redactor;
+use crate::notifiers::reply::Reply;
+use crate::tasks::{Waiting, told};
+use podbell_core::outbox::{Content, Outcome};
+
+const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
+const REFUSED: &str = "Mattermost refuses the bot's token: check `token`, and that the bot is enabled";
+/// Sending one frame may take this long: a connection that takes none is dead.
+const SEND: Duration = Duration::from_secs(10);
+/// How long an answer is tried.
+const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// How long answers may take when podbell ends.
+const END: Duration = Duration::from_secs(3);
+
+/// Up to where a connection was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Position {
+    /// The connection.
+    pub connection: String,
+    /// The number of the next event.
+    pub next: i64,
+}
+
+impl Mattermost {
+    /// Listens until the watch turns true, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        let (Some(server), Some(token)) = (self.config.server.clone(), self.config.bot_token.clone()) else { return };
+        let Timing { reopen, reopen_most, refused, .. } = self.config.timing;
+        let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
+        let backoff = Backoff::new(&self.asker.talk.name, "the bot", pauses, self.asker.deps.chance.clone());
+        let bot =
+            Bot { chat: self.clone(), api: Arc::new(Api { server, token, client: self.asker.deps.client.clone() }) };
+        keep(&bot, backoff, stop).await;
+        self.asker.finish(END).await;
+    }
+}
+
+/// A bot's access to the API.
+pub(super) struct Api {
+    pub server: Url,
+    pub token: SecretString,
+    pub client: reqwest::Client,
+}
+
+impl Api {
+    async fn call(&self, request: Post) -> Result<Reply, Outcome> {
+        let redactor = Redactor::new("", std::slice::from_ref(&self.token), &[]);
+        post(&self.client, &self.server, request.bearer(&self.token), &redactor).await
+    }
+
+    /// Asks who the bot is.
+    pub(super) async fn me(&self, now: podbell_core::time::Time) -> Result<Me, End> {
+        let asked = Post::json(Vec::new(), now).get().below(&["api", "v4", "users", "me"]);
+        let reply = self.call(asked).await.map_err(|_| End::lost("Mattermost cannot be reached"))?;
+        if reply.status != 200 {
+            return Err(match reply::of_question(&reply) {
+                Outcome::Dead { .. } => End::Refused(REFUSED),
+                Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
+                    End::Lost { why: "Mattermost answers with an error", after: retry_after }
+                }
+                _ => End::lost("Mattermost answers with an error"),
+            });
+        }
+        let me: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+        match (me["id"].as_str(), me["username"].as_str()) {
+            (Some(id), Some(name)) => Ok(Me { id: id.to_owned(), name: name.to_owned() }),
+            _ => Err(End::lost("an answer that is not Mattermost's")),
+        }
+    }
+}
+
+struct Bot {
+    chat: Arc<Mattermost>,
+    api: Arc<Api>,
+}
+
+impl Line for Bot {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+        Box::pin(line(self, backoff, stop))
+    }
+}
+
+/// Opens a connection and says who podbell is.
+async fn open(bot: &Bot) -> Result<(Socket, Me), End> {
+    let me = bot.api.me(bot.chat.asker.now()).await?;
+    let mut url = bot.api.server.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(["api", "v4", "websocket"]);
+    }
+    let position = bot.position();
+    if !position.connection.is_empty() {
+        url.query_pairs_mut()
+            .append_pair("connection_id", &position.connection)
+            .append_pair("sequence_number", &position.next.to_string());
+    }
+    let mut socket = websocket::open(&bot.api.client, url, event::MOST).await.map_err(End::lost)?;
+    match send(&mut socket, event::challenge(bot.api.token.expose_secret())).await {
+        true => Ok((socket, me)),
+        false => Err(BROKE_OFF),
+    }
+}
+
+/// One connection, from its opening to its end.
+async fn line(bot: &Bot, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
+    let timing = bot.chat.config.timing;
+    let opened = tokio::select! {
+        () = told(stop) => return End::Stopped,
+        opened = timeout(timing.open, open(bot)) => opened,
+    };
+    let (mut socket, me) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(end)) => return end,
+        Err(_) => return End::lost("Mattermost does not answer in time"),
+    };
+    let end = listen(bot, &mut socket, &me, (backoff, stop)).await;
+    let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+    end
+}
+
+async fn listen(
+    bot: &Bot,
+    socket: &mut Socket,
+    me: &Me,
+    (backoff, stop): (&mut Backoff, &mut watch::Receiver<bool>),
+) -> End {
+    let timing = bot.chat.config.timing;
+    let mut pings = interval(timing.ping);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // A connection that a router has forgotten looks alive but is silent.
+    let mut silent = pin!(sleep(timing.silence));
+    loop {
+        let received = tokio::select! {
+            received = socket.next() => received,
+            _ = pings.tick() => match timeout(SEND, socket.send(Message::Ping(Vec::new().into()))).await {
+                Ok(Ok(())) => continue,
+                _ => return BROKE_OFF,
+            },
+            () = silent.as_mut() => return End::lost("the connection is silent"),
+            () = told(stop) => return End::Stopped,
+        };
+        silent.set(sleep(timing.silence));
+        let text = match received {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return BROKE_OFF,
+            Some(Ok(_)) => continue,
+        };
+        match event::read(&text, me) {
+            None => bot.chat.asker.complain("a frame is not Mattermost's; it is left alone"),
+            Some(Frame::Answer(true)) => {}
+            Some(Frame::Answer(false)) => return End::Refused(REFUSED),
+            Some(Frame::Event(number, Event::Hello(connection))) => {
+                bot.greeted(connection, number);
+                backoff.connected();
+            }
+            Some(Frame::Event(number, event)) => {
+                if !bot.is_next(number) {
+                    return End::lost("an event is missing: it is asked for again");
+                }
+                if let Event::Said(said) = event
+                    && let Err(NotTaken::Busy | NotTaken::Full) = bot.hear(*said)
+                {
+                    bot.chat.asker.complain("too many questions at once: some are not answered");
+                }
+            }
+        }
+    }
+}
+
+impl Bot {
+    fn position(&self) -> Position {
+        self.chat.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A connection that goes on keeps its id, and its events keep their numbers.
+    fn greeted(&self, connection: String, number: i64) {
+        let mut position = self.chat.position.lock().unwrap_or_else(PoisonError::into_inner);
+        if position.connection != connection {
+            if !position.connection.is_empty() {
+                self.chat
+                    .asker
+                    .complain("Mattermost forgot a connection that broke off: what was written meanwhile is not heard");
+            }
+            *position = Position { connection, next: number.saturating_add(1) };
+        }
+    }
+
+    /// Whether no event was left out before this one. One that was read already is.
+    fn is_next(&self, number: i64) -> bool {
+        let mut position = self.chat.position.lock().unwrap_or_else(PoisonError::into_inner);
+        if number > position.next {
+            return false;
+        }
+        position.next = position.next.max(number.saturating_add(1));
+        true
+    }
+
+    fn hear(&self, said: event::Said) -> Result<(), NotTaken> {
+        let taken = self.chat.asker.hear(said.heard)?;
+        if !taken.first {
+            return Ok(());
+        }
+        let (chat, api, place) = (self.chat.clone(), self.api.clone(), self.chat.asker.hold());
+        let (channel, root) = (said.channel, said.root);
+        tokio::spawn(async move {
+            let answer = chat.asker.said(taken.answer).await;
+            let body = |content| {
+                let mut body = chat.parts(&answer, content).post();
+                body["channel_id"] = json!(channel);
+                body["root_id"] = json!(root);
+                body
+            };
+            let send = |body: Value| {
+                let api = &api;
+                let asked = Post::json(body.to_string().into_bytes(), chat.asker.now()).below(&["api", "v4", "posts"]);
+                async move {
+                    match api.call(asked).await {
+                        Err(outcome) => Posted::from(outcome),
+                        Ok(reply) if reply.status == 201 || reply.status == 200 => Posted::Done,
+                        Ok(reply) => Posted::from(reply::of_question(&reply)),
+                    }
+                }
+            };
+            let (name, again) = (&chat.asker.talk.name, chat.config.timing.post_again);
+            let insist = Insist { chat: name, deps: &chat.asker.deps, again, within: POSTS_WITHIN };
+            insist.post(body(Content::Full), body(Content::Minimal), send).await;
+            drop(place);
+        });
+        Ok(())
+    }
+}
+
+/// Sends one frame. Returns whether the connection took it.
+async fn send(socket: &mut Socket, frame: String) -> bool {
+    matches!(timeout(SEND, socket.send(Message::text(frame))).await, Ok(Ok(())))
+}

@@ -1,0 +1,308 @@
+//! Telegram: commands, mentions, direct messages and buttons, over long polling. Telegram need not reach podbell.
+//!
+//! Telegram keeps an update until podbell asks for greater numbers. podbell does that when everything of a batch was
+//! carried out, so that nothing is lost when it ends in between; what is handed out again meanwhile is remembered and
+//! runs once. An orderly end confirms what was carried out.
+//!
+//! Source: "Telegram Bot API": getUpdates (one poller at a time, 409 for another), answerCallbackQuery, sendMessage,
+//! ResponseParameters (`retry_after`).
+
+mod api;
+mod config;
+mod update;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use url::Url;
+
+use self::api::Api;
+use self::update::{Place, Update, Utterance};
+use super::{html, keyboard, refused};
+use crate::chat::ChatDeps;
+use crate::chat::adapter_notice::AdapterNotice;
+use crate::chat::asker::{Asker, NotTaken, Said, Talk};
+use crate::chat::insist::{Insist, Posted};
+use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
+use crate::notifiers::buttons::Pressable;
+use crate::tasks::{Waiting, told};
+use podbell_core::outbox::Content;
+
+pub use config::CHAT;
+
+/// How long an answer is tried.
+const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// How long answers may take when podbell ends.
+const END: Duration = Duration::from_secs(3);
+/// The longest text beside a press, in characters.
+const TOAST: usize = 190;
+
+/// One bot.
+#[derive(Clone)]
+pub struct TelegramConfig {
+    /// What every chat has. Its channels are numbers of chats, or `direct`.
+    pub talk: Talk,
+    /// The bot's token.
+    pub token: SecretString,
+    /// The Bot API.
+    pub api: Url,
+    /// How long things take.
+    pub timing: Timing,
+}
+
+/// How long things take; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How long Telegram holds a request for which it has no update.
+    pub hold: Duration,
+    /// The pause before a request is made again; doubles each time.
+    pub again: Duration,
+    /// The longest such pause.
+    pub again_most: Duration,
+    /// The same pause after Telegram refused the token.
+    pub refused: Duration,
+    /// The same pause when another program asks for the updates.
+    pub displaced: Duration,
+    /// The pause before an answer is posted again; doubles each time.
+    pub post_again: Duration,
+    /// What was written longer ago than this is not carried out.
+    pub stale: Duration,
+    /// How long a batch of updates may take before the next ones are asked for.
+    pub batch: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            hold: seconds(25),
+            again: seconds(1),
+            again_most: seconds(60),
+            refused: seconds(5 * 60),
+            displaced: seconds(30),
+            post_again: seconds(1),
+            stale: seconds(15 * 60),
+            batch: seconds(30),
+        }
+    }
+}
+
+impl fmt::Debug for TelegramConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TelegramConfig")
+            .field("talk", &self.talk)
+            .field("api", &self.api.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running bot.
+pub struct Telegram {
+    asker: Arc<Asker>,
+    api: Api,
+    timing: Timing,
+    /// The bot's name, once Telegram said it.
+    name: OnceLock<String>,
+    /// The first number that was not carried out, until Telegram knows it.
+    next: Mutex<Option<i64>>,
+}
+
+impl fmt::Debug for Telegram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telegram").field("asker", &self.asker).finish_non_exhaustive()
+    }
+}
+
+impl Telegram {
+    /// A bot that does not listen yet: see [`Telegram::connect`].
+    pub fn new(config: TelegramConfig, deps: ChatDeps) -> Arc<Self> {
+        let TelegramConfig { talk, token, api, timing } = config;
+        let api = Api { client: deps.client.clone(), url: api, token, now: deps.now.clone() };
+        Arc::new(Self { asker: Asker::new(talk, deps), api, timing, name: OnceLock::new(), next: Mutex::default() })
+    }
+
+    /// Listens until the watch turns true, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        let Timing { again, again_most, refused, displaced, .. } = self.timing;
+        let pauses = Pauses { first: again, most: again_most, refused, displaced };
+        let backoff = Backoff::new(&self.asker.talk.name, "the bot", pauses, self.asker.deps.chance.clone());
+        keep(&self, backoff, stop).await;
+        self.asker.finish(END).await;
+    }
+
+    fn next(&self) -> Option<i64> {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_next(&self, next: Option<i64>) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+
+    /// Carries out a batch, and says from which number on the next updates are. Waits until all of it is done: Telegram
+    /// would hand out again what was not, if podbell ended now.
+    async fn take(self: &Arc<Self>, updates: &[Value], bot: &str) -> Option<i64> {
+        let read: Vec<Update> = updates.iter().filter_map(|update| update::read(update, bot)).collect();
+        let mut doing = tokio::task::JoinSet::new();
+        let mut next = None;
+        for Update { id, said } in read {
+            if let Some(said) = said {
+                match self.hear(&said) {
+                    Err(NotTaken::Busy | NotTaken::Full) => {
+                        // It and what follows is handed out again.
+                        self.asker.complain("too many questions at once: some are left for Telegram to hand out again");
+                        break;
+                    }
+                    Err(NotTaken::Stranger) => {}
+                    Ok(None) => {}
+                    Ok(Some(answer)) => {
+                        let telegram = self.clone();
+                        doing.spawn(async move {
+                            let answer = match answer {
+                                Hearing::Own(own) => Arc::new(Said::Own(own)),
+                                Hearing::Asked(answer) => telegram.asker.said(answer).await,
+                            };
+                            // The answer is on its way by itself: a slow chat must not hold up the next updates.
+                            tokio::spawn(async move {
+                                let _place = telegram.asker.hold();
+                                telegram.answer(&said, &answer).await;
+                            });
+                        });
+                    }
+                }
+            }
+            next = next.max(Some(id.saturating_add(1)));
+        }
+        let _ = tokio::time::timeout(self.timing.batch, async { while doing.join_next().await.is_some() {} }).await;
+        doing.detach_all();
+        next
+    }
+
+    /// `None` for what was heard before.
+    fn hear(&self, said: &Utterance) -> Result<Option<Hearing>, NotTaken> {
+        let age = said.at.map(|at| self.asker.now().seconds().saturating_sub(at));
+        let stale = i64::try_from(self.timing.stale.as_secs()).unwrap_or(i64::MAX);
+        if age.is_some_and(|age| age > stale) {
+            return Ok(Some(Hearing::Own(AdapterNotice::Late)));
+        }
+        let taken = self.asker.hear(said.heard.clone())?;
+        Ok(taken.first.then_some(Hearing::Asked(taken.answer)))
+    }
+
+    /// Confirms a press, and posts the answer.
+    async fn answer(&self, said: &Utterance, answer: &Said) {
+        let language = self.asker.talk.language;
+        if let Some(press) = &said.pressed {
+            let title = match answer {
+                Said::Own(own) => own.say(language),
+                Said::Reply(reply) => &reply.message.title,
+            };
+            let arguments = json!({"callback_query_id": press, "text": podbell_core::message::clip(title, TOAST)});
+            // One that is too old cannot be confirmed; the answer is posted all the same.
+            let _ = self.api.call("answerCallbackQuery", &arguments).await;
+        }
+        let (body, plain) = match answer {
+            Said::Own(own) => (html::own(own.say(language)), html::own(own.say(language))),
+            Said::Reply(reply) => {
+                let mut full = html::arguments(&reply.message, Content::Full, &[]);
+                if let Some(incident) = reply.incident {
+                    keyboard(&mut full, Pressable { incident, acknowledged: false }, language);
+                }
+                (full, html::arguments(&reply.message, Content::Minimal, &[]))
+            }
+        };
+        let insist = Insist {
+            chat: &self.asker.talk.name,
+            deps: &self.asker.deps,
+            again: self.timing.post_again,
+            within: POSTS_WITHIN,
+        };
+        let [body, plain] = [body, plain].map(|arguments| below(&said.place, arguments));
+        let send = |arguments: Value| async move {
+            match self.api.call("sendMessage", &arguments).await {
+                Err(outcome) => Posted::from(outcome),
+                Ok(reply) if reply.status == 200 => Posted::Done,
+                Ok(reply) => Posted::from(refused(None, &reply)),
+            }
+        };
+        insist.post(body, plain, send).await;
+    }
+}
+
+/// How something was heard.
+enum Hearing {
+    Own(AdapterNotice),
+    Asked(crate::chat::asker::Answer),
+}
+
+/// Makes a message answer another one.
+fn below(place: &Place, mut arguments: Value) -> Value {
+    arguments["chat_id"] = json!(place.chat);
+    arguments["reply_parameters"] = json!({"message_id": place.message, "allow_sending_without_reply": true});
+    if let Some(topic) = place.topic {
+        arguments["message_thread_id"] = json!(topic);
+    }
+    arguments
+}
+
+impl Line for Arc<Telegram> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+        Box::pin(poll(self, backoff, stop))
+    }
+}
+
+/// Polls until something goes wrong.
+async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
+    let bot = match telegram.name.get() {
+        Some(name) => name.clone(),
+        None => {
+            let nothing = json!({});
+            let asked = tokio::select! {
+                () = told(stop) => return End::Stopped,
+                asked = telegram.api.result("getMe", &nothing) => asked,
+            };
+            match asked {
+                Ok(me) => {
+                    let name = me["username"].as_str().unwrap_or_default().to_owned();
+                    telegram.name.get_or_init(|| name).clone()
+                }
+                Err(end) => return end,
+            }
+        }
+    };
+    let mut connected = false;
+    loop {
+        // The first request is short, so that it soon shows whether the bot is heard.
+        let hold = if connected { telegram.timing.hold } else { Duration::ZERO };
+        let from = telegram.next();
+        let asked = tokio::select! {
+            () = told(stop) => break,
+            asked = telegram.api.updates(from, hold) => asked,
+        };
+        let updates = match asked {
+            Ok(updates) => updates,
+            Err(end) => return end,
+        };
+        if !std::mem::replace(&mut connected, true) {
+            backoff.connected();
+        }
+        // Telegram knows that number now. Without one it begins with what was not confirmed; after a week without
+        // updates it counts anew, so that an old number would hide the next ones.
+        telegram.set_next(None);
+        if !updates.is_empty() {
+            let next = telegram.take(&updates, &bot).await;
+            if next.is_none() {
+                return End::lost("none of Telegram's updates can be taken");
+            }
+            telegram.set_next(next);
+        }
+    }
+    if let Some(from) = telegram.next() {
+        // What was carried out is confirmed, so that the next podbell does not hear it again.
+        let _ = tokio::time::timeout(Duration::from_secs(2), telegram.api.updates(Some(from), Duration::ZERO)).await;
+    }
+    End::Stopped
+}

@@ -1,0 +1,78 @@
+//! What people can press under a message: the same buttons on every platform that has any. What each does is the
+//! command that a person would type.
+
+use super::Rendering;
+use podbell_core::message::Language;
+use podbell_core::notice::NoticeBody;
+use podbell_core::outbox::is_end;
+
+/// A button.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Button {
+    /// Takes the incident.
+    Acknowledge,
+    /// Mutes it for an hour.
+    Mute,
+    /// Shows it.
+    Show,
+}
+
+/// An open incident that buttons can act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pressable {
+    /// Its number.
+    pub incident: u64,
+    /// Whether somebody has it: then nobody can acknowledge it again.
+    pub acknowledged: bool,
+}
+
+impl Pressable {
+    /// The open incident that a message is about, if it is about one alone.
+    pub(crate) fn of(rendering: &Rendering<'_>) -> Option<Self> {
+        let over = rendering.is_digest || is_end(rendering.message.kind);
+        match &rendering.notice.body {
+            NoticeBody::Incident(story) if !over => {
+                Some(Self { incident: story.incident, acknowledged: story.acknowledged.is_some() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Its buttons, in their order.
+    pub(crate) fn buttons(self) -> Vec<Button> {
+        let all = [Button::Acknowledge, Button::Mute, Button::Show];
+        all.into_iter().filter(|button| !(self.acknowledged && *button == Button::Acknowledge)).collect()
+    }
+}
+
+impl Button {
+    /// What is written on it.
+    pub(crate) fn label(self, language: Language) -> &'static str {
+        match (self, language) {
+            (Self::Acknowledge, Language::En) => "Acknowledge",
+            (Self::Acknowledge, Language::Zh) => "认领",
+            (Self::Mute, Language::En) => "Mute 1 h",
+            (Self::Mute, Language::Zh) => "静默 1 小时",
+            (Self::Show, Language::En) => "Show",
+            (Self::Show, Language::Zh) => "查看",
+        }
+    }
+
+    /// Its name, for platforms that want one.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "ack",
+            Self::Mute => "mute",
+            Self::Show => "show",
+        }
+    }
+
+    /// The command that it types.
+    pub(crate) fn command(self, incident: u64) -> String {
+        match self {
+            Self::Acknowledge => format!("ack {incident}"),
+            Self::Mute => format!("mute {incident} 1h"),
+            Self::Show => format!("show {incident}"),
+        }
+    }
+}
