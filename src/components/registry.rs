@@ -1,15 +1,15 @@
 //! One row per component. A new component needs its row here, and nothing elsewhere.
 
 use super::{
-    console, dingtalk, discord, feishu, file, googlechat, kubernetes, mattermost, pagerduty, qcloud, slack, teams,
-    telegram, webhook, wecom,
+    alertmanager, console, dingtalk, discord, feishu, file, googlechat, kubernetes, mattermost, pagerduty, qcloud,
+    slack, teams, telegram, webhook, wecom,
 };
 use crate::chat::ChatKind;
 use crate::notifiers::NotifierKind;
 use crate::sources::SourceKind;
 
 /// The kinds of notifiers.
-pub const NOTIFIERS: [NotifierKind; 12] = [
+pub const NOTIFIERS: [NotifierKind; 13] = [
     slack::NOTIFIER,
     wecom::NOTIFIER,
     feishu::NOTIFIER,
@@ -20,6 +20,7 @@ pub const NOTIFIERS: [NotifierKind; 12] = [
     mattermost::NOTIFIER,
     telegram::NOTIFIER,
     pagerduty::NOTIFIER,
+    alertmanager::NOTIFIER,
     webhook::NOTIFIER,
     console::NOTIFIER,
 ];

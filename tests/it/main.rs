@@ -2,6 +2,7 @@
 //! they share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod alertmanager;
 mod api;
 mod architecture;
 mod backtests;
