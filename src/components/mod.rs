@@ -5,6 +5,7 @@ pub(crate) mod alertmanager;
 pub(crate) mod console;
 pub(crate) mod dingtalk;
 pub(crate) mod discord;
+pub(crate) mod email;
 pub mod feishu;
 pub mod file;
 pub(crate) mod googlechat;

@@ -24,6 +24,7 @@ mod destinations;
 mod diff;
 mod docs;
 mod doctor;
+mod email;
 mod emulator;
 mod ends;
 mod enrich;
