@@ -478,7 +478,7 @@ fn the_keys_of_alertmanager_say_what_is_wrong_with_them() {
         ("url: alertmanager:9093", "http"),
         ("url: 'http://a:b@am:9093'", "a login in an address"),
         ("url: 'http://am', user: me", "belong together"),
-        ("url: 'http://am', user: me, password: x, token: y", "exclude each other"),
+        ("url: 'http://am', user: me, password: x, token: y", "one of both"),
         ("url: 'http://am', digest_after: 3", "Alertmanager groups alerts itself"),
         ("user: me, password: x", "url"),
     ] {

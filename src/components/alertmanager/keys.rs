@@ -22,30 +22,31 @@ pub(super) const URL: Key<OneOrMany<Base>> = Key::required(
 );
 pub(super) const USER: Key<Text> = Key::optional("user", Text("a user's name"), "For basic authentication.");
 pub(super) const PASSWORD: Key<Secret> = Key::optional("password", Secret(SecretKind::Any), "Of that user.");
-pub(super) const TOKEN: Key<Secret> = Key::optional("token", Secret(SecretKind::Any), "A bearer token instead.");
+pub(super) const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "A bearer token.");
 
 pub(super) fn read(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
-    let (user, password) = (USER.node(map, reader), PASSWORD.node(map, reader));
-    let (token, urls) = (TOKEN.node(map, reader), URL.take(map, reader)?);
-    let help = "write `user` and `password`, or `token`, or none of them";
-    let login = match (user, password, token) {
-        (None, None, None) => Written::None,
-        (Some(user), Some(password), None) => {
-            Written::Basic(USER.read(user, reader)?, PASSWORD.read(password, reader)?)
-        }
-        (None, None, Some(token)) => Written::Bearer(TOKEN.read(token, reader)?),
-        (Some(one), None, None) | (None, Some(one), None) => {
-            reader.error_help(&one.span, "`user` and `password` belong together", help);
-            return None;
-        }
-        (_, _, Some(token)) => {
-            reader.error_help(&token.span, "`token` and `user` exclude each other", help);
-            return None;
-        }
+    let urls = URL.take(map, reader);
+    let login = match map.has("token") {
+        true => TOKEN.take(map, reader).map(Written::Bearer),
+        false => basic(map, reader),
     };
+    let (urls, login) = (urls.filter(|urls| !urls.is_empty())?, login?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         Some(Arc::new(Alertmanager::new(urls.clone(), login.complete(secrets)?)))
     }))
+}
+
+fn basic(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<Written> {
+    match (USER.node(map, reader), PASSWORD.node(map, reader)) {
+        (None, None) => Some(Written::None),
+        (Some(user), Some(password)) => {
+            Some(Written::Basic(USER.read(user, reader)?, PASSWORD.read(password, reader)?))
+        }
+        (Some(one), None) | (None, Some(one)) => {
+            reader.error_help(&one.span, "`user` and `password` belong together", "write both, or none of them");
+            None
+        }
+    }
 }
 
 /// A login as podbell.yaml writes it.

@@ -41,12 +41,16 @@ const PLACE: &str = "alertmanager";
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     name: "alertmanager",
     audience: Audience::Programs,
-    forms: &[NotifierForm {
-        about: "Alertmanager of Prometheus: an incident is an alert there.",
-        keys: &[&keys::URL, &keys::USER, &keys::PASSWORD, &keys::TOKEN],
-    }],
+    forms: &[
+        NotifierForm {
+            about: "Alertmanager of Prometheus: an incident is an alert there.",
+            keys: &[&keys::URL, &keys::USER, &keys::PASSWORD],
+        },
+        NotifierForm { about: "The same, behind a proxy that wants a token.", keys: &[&keys::URL, &keys::TOKEN] },
+    ],
     read: |map, _, reader| keys::read(map, reader),
     elsewhere: |key| match key {
+        "user" | "password" => Some("`token`, or `user` and `password`: one of both"),
         "daily" => Some("a line a day is for people; Alertmanager gets incidents"),
         "digest" | "digest_after" => Some("Alertmanager groups alerts itself; only chats get digests"),
         _ => None,
