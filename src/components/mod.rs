@@ -1,9 +1,11 @@
 //! Components: one folder per platform or source, with everything that is specific to it. The rest of podbell knows
 //! the rows of the [`registry`] and the traits behind them.
 
+pub(crate) mod alertmanager;
 pub(crate) mod console;
 pub(crate) mod dingtalk;
 pub(crate) mod discord;
+pub(crate) mod email;
 pub mod feishu;
 pub mod file;
 pub(crate) mod googlechat;

@@ -1,15 +1,15 @@
 //! One row per component. A new component needs its row here, and nothing elsewhere.
 
 use super::{
-    console, dingtalk, discord, feishu, file, googlechat, kubernetes, mattermost, pagerduty, qcloud, slack, teams,
-    telegram, webhook, wecom,
+    alertmanager, console, dingtalk, discord, email, feishu, file, googlechat, kubernetes, mattermost, pagerduty,
+    qcloud, slack, teams, telegram, webhook, wecom,
 };
 use crate::chat::ChatKind;
 use crate::notifiers::NotifierKind;
 use crate::sources::SourceKind;
 
 /// The kinds of notifiers.
-pub const NOTIFIERS: [NotifierKind; 12] = [
+pub const NOTIFIERS: [NotifierKind; 14] = [
     slack::NOTIFIER,
     wecom::NOTIFIER,
     feishu::NOTIFIER,
@@ -19,7 +19,9 @@ pub const NOTIFIERS: [NotifierKind; 12] = [
     googlechat::NOTIFIER,
     mattermost::NOTIFIER,
     telegram::NOTIFIER,
+    email::NOTIFIER,
     pagerduty::NOTIFIER,
+    alertmanager::NOTIFIER,
     webhook::NOTIFIER,
     console::NOTIFIER,
 ];

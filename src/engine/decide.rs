@@ -1,7 +1,7 @@
 //! Decides what follows from the inputs of a turn: what ends by itself, which notices are made, which sends may leave.
 
 use super::{Engine, InMemoryState, Turn, log};
-use podbell_core::outbox::{MessageState, Signal};
+use podbell_core::outbox::Signal;
 use podbell_core::step::{Input, step};
 use podbell_store::{Mishap, StoreError};
 
@@ -72,10 +72,9 @@ fn update_threads(memory: &mut InMemoryState, turn: &mut Turn) {
     // An incident may have changed or ended while its new message was on its way.
     let new = turn.outbox.threads.iter().map(|(_, incident)| *incident);
     for incident in changed.chain(new).collect::<std::collections::BTreeSet<_>>() {
-        if let Some(incident) = memory.state.incident(incident) {
-            memory.outbox.want(incident.id, MessageState::of(incident), turn.now);
-        } else if memory.state.trouble(incident).is_none() {
-            memory.outbox.end(incident, turn.now, &mut turn.outbox);
+        match memory.state.message_state(incident) {
+            Some(message_state) => memory.outbox.want(incident, message_state, turn.now),
+            None => memory.outbox.end(incident, turn.now, &mut turn.outbox),
         }
     }
     let ended = turn.writes.ended.iter().map(|ended| ended.incident.id);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Engine, Turn};
 use podbell_core::notice::Notice;
-use podbell_core::outbox::{MessageState, Outbox};
+use podbell_core::outbox::Outbox;
 use podbell_core::step::{Input, Setup, State, step};
 use podbell_core::time::{Jump, Time};
 use podbell_store::{Loaded, StoreError};
@@ -112,10 +112,9 @@ impl Engine {
         }
         state.keep_destinations(&self.setup.destinations);
         for incident in outbox.threaded() {
-            if let Some(incident) = state.incident(incident) {
-                outbox.want(incident.id, MessageState::of(incident), now);
-            } else if state.trouble(incident).is_none() {
-                outbox.end(incident, now, &mut pending.outbox);
+            match state.message_state(incident) {
+                Some(message_state) => outbox.want(incident, message_state, now),
+                None => outbox.end(incident, now, &mut pending.outbox),
             }
         }
         memory

@@ -179,7 +179,12 @@ pub(crate) fn full_width(c: char) -> char {
 
 /// Text in HTML, without mentions: an `@` is its full-width twin.
 pub(crate) fn escape_html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('@', "＠")
+    escape_tags(text).replace('@', "＠")
+}
+
+/// Text in HTML where an `@` calls nobody.
+pub(crate) fn escape_tags(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// An address inside of `(…)` or quotes: nothing in it may end it early.

@@ -162,6 +162,20 @@ pub struct Rendering<'a> {
 }
 
 impl Rendering<'_> {
+    /// Names the incident or trouble on a platform, the same for all of its notices; `None` for infos. Numbers alone would be
+    /// those of another podbell, too.
+    pub(crate) fn incident_key(&self) -> Option<String> {
+        match &self.notice.body {
+            NoticeBody::Incident(story) => {
+                let (rule, group) = (story.rule.to_string(), story.group.values().map(String::as_str));
+                let identity = fingerprint([&*story.source, &*rule].into_iter().chain(group));
+                Some(format!("podbell-{}-{}", story.incident, identity.get(..12).unwrap_or_default()))
+            }
+            NoticeBody::Trouble(trouble) => Some(format!("podbell-{}", trouble.incident)),
+            NoticeBody::Info(_) => None,
+        }
+    }
+
     /// The ids of the people to mention on a platform, each once. Leaves out names without an id there: a mention
     /// that reaches nobody would only look like one.
     pub(crate) fn mentioned(&mut self, kind: &str) -> Vec<String> {

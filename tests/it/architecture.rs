@@ -32,8 +32,20 @@ fn the_core_does_no_input_or_output() {
 }
 
 /// A platform's name, wherever it could stand in code: a word, a part of a word, a text.
-const PLATFORMS: [&str; 10] =
-    ["slack", "wecom", "feishu", "qcloud", "dingtalk", "discord", "googlechat", "mattermost", "telegram", "pagerduty"];
+const PLATFORMS: [&str; 12] = [
+    "slack",
+    "wecom",
+    "feishu",
+    "qcloud",
+    "dingtalk",
+    "discord",
+    "googlechat",
+    "mattermost",
+    "telegram",
+    "pagerduty",
+    "alertmanager",
+    "email",
+];
 
 #[test]
 fn a_platform_is_named_in_its_folder_and_in_the_registry_only() {

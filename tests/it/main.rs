@@ -2,6 +2,7 @@
 //! they share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod alertmanager;
 mod api;
 mod architecture;
 mod backtests;
@@ -23,6 +24,7 @@ mod destinations;
 mod diff;
 mod docs;
 mod doctor;
+mod email;
 mod emulator;
 mod ends;
 mod enrich;

@@ -361,7 +361,7 @@ proptest! {
     #[test]
     fn nothing_is_lost_nothing_leaves_early_and_order_holds(ops in prop::collection::vec(op(), 1..80), threads: bool) {
         let changes = Pace { most: 3, per: Duration::from_secs(30), kept_for_critical: 0 };
-        let threads = threads.then(|| ThreadPolicy { place: "p".into(), endpoint: "t".into(), pace: changes });
+        let threads = threads.then(|| ThreadPolicy { place: "p".into(), endpoint: "t".into(), pace: changes, repeat_every: None });
         let mut model = Model::new(threads);
         for op in ops {
             match op {

@@ -74,9 +74,13 @@ fn bodies_are_those_that_would_be_sent() {
 #[test]
 fn the_request_that_is_shown_is_what_is_sent_and_not_what_is_kept_beside_it() {
     let folder = tempfile::tempdir().unwrap();
-    for (platform, key) in
-        [("discord", "embeds"), ("telegram", "text"), ("mattermost", "text"), ("pagerduty", "payload")]
-    {
+    for (platform, key) in [
+        ("discord", "embeds"),
+        ("telegram", "text"),
+        ("mattermost", "text"),
+        ("pagerduty", "payload"),
+        ("alertmanager", "labels"),
+    ] {
         let args = ["preview", "--rule", "image-pull", "--notice", "opened", "--platform", platform];
         let output = podbell(folder.path(), &args).output().unwrap();
         assert!(output.status.success(), "{}", printed(&output));
@@ -85,6 +89,12 @@ fn the_request_that_is_shown_is_what_is_sent_and_not_what_is_kept_beside_it() {
         let body: Value = serde_json::from_str(body).unwrap();
         assert!(body.get(key).is_some() && body.get("act").is_none(), "{platform}: {body}");
     }
+    let args = ["preview", "--rule", "image-pull", "--notice", "opened", "--platform", "email"];
+    let said = printed(&podbell(folder.path(), &args).output().unwrap());
+    assert!(
+        said.contains("email:\nFrom: ") && said.contains("\nSubject: ") || said.contains("\r\nSubject: "),
+        "{said}"
+    );
 }
 
 #[test]

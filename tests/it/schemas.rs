@@ -175,6 +175,26 @@ impl Of {
                     notifier("pagerduty"),
                     &[("routing_key", "${KEY}"), ("api", "https://events.pagerduty.com/v2/enqueue")],
                 );
+                let mut alertmanager =
+                    with(notifier("alertmanager"), &[("user", "podbell"), ("password", "${PASSWORD}")]);
+                alertmanager["url"] = json!(["https://am-0.example.com", "http://am-1:9093/prefix"]);
+                let alertmanager_token = with(
+                    notifier("alertmanager"),
+                    &[("name", "alerts"), ("url", "https://am.example.com"), ("token", "${TOKEN}")],
+                );
+                let mut email = with(
+                    chat("email"),
+                    &[
+                        ("host", "smtp.example.com"),
+                        ("tls", "implicit"),
+                        ("ca_file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem")),
+                        ("user", "podbell"),
+                        ("password", "${PASSWORD}"),
+                        ("from", "podbell <podbell@example.com>"),
+                    ],
+                );
+                email["port"] = json!(465);
+                email["to"] = json!(["a@example.com", "B <b@example.com>"]);
                 webhook["secret"] = json!(["${NEW}", "${OLD}"]);
                 let mut slack_app = chat("slack");
                 for (key, value) in [
@@ -213,7 +233,7 @@ impl Of {
                     }],
                 });
                 json!({
-                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, webhook, chat("console")],
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, alertmanager, alertmanager_token, email, webhook, chat("console")],
                     "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all", "dingtalk": "all", "teams": "a@example.com", "discord": "&80351110224678912", "googlechat": "all", "mattermost": "here", "telegram": "alice"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),

@@ -97,7 +97,7 @@ impl Notifier for Channel {
     fn policy(&self) -> Policy {
         let policy = self.hook.policy();
         let endpoint = fingerprint([&*policy.endpoint, "changes"]);
-        let threads = ThreadPolicy { place: self.place.clone(), endpoint, pace: CHANGES };
+        let threads = ThreadPolicy { place: self.place.clone(), endpoint, pace: CHANGES, repeat_every: None };
         Policy { pace: Some(PACE), threads: Some(threads), ..policy }
     }
 

@@ -201,7 +201,7 @@ impl Notifier for Channel {
     fn policy(&self) -> Policy {
         let (server, token) = (self.server.as_str(), self.token.expose_secret());
         let endpoint = fingerprint([server, token, "changes"]);
-        let threads = ThreadPolicy { place: self.place(), endpoint, pace: CHANGES };
+        let threads = ThreadPolicy { place: self.place(), endpoint, pace: CHANGES, repeat_every: None };
         let policy = Policy::of(self.place(), fingerprint([server, &self.channel, token]));
         Policy { pace: Some(Pace::ONE_A_SECOND), threads: Some(threads), ..policy }
     }

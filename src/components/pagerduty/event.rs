@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::notifiers::{Rendering, budget, fingerprint};
-use podbell_core::notice::{NoticeBody, Story};
+use crate::notifiers::{Rendering, budget};
+use podbell_core::notice::NoticeBody;
 use podbell_core::outbox::{Content, is_end};
 use podbell_core::rules::rule::Severity;
 
@@ -50,7 +50,7 @@ impl Action {
 /// The event, without its routing key.
 pub(super) fn of(rendering: &Rendering<'_>) -> Value {
     let action = Action::of(rendering);
-    let mut event = json!({"event_action": action.as_str(), "dedup_key": alert(rendering)});
+    let mut event = json!({"event_action": action.as_str(), "dedup_key": rendering.incident_key().unwrap_or_else(|| format!("podbell-{}", rendering.message_id))});
     if action != Action::Trigger {
         return event;
     }
@@ -89,20 +89,4 @@ pub(super) fn of(rendering: &Rendering<'_>) -> Value {
         event["client_url"] = json!(url);
     }
     event
-}
-
-/// The alert that an incident is, the same for all of its notices. Numbers alone would be those of another podbell, too.
-fn alert(rendering: &Rendering<'_>) -> String {
-    let notice = rendering.notice;
-    match (&notice.body, notice.body.incident()) {
-        (NoticeBody::Incident(story), _) => format!("podbell-{}-{}", story.incident, identity(story)),
-        (_, Some(incident)) => format!("podbell-{incident}"),
-        (_, None) => format!("podbell-{}", rendering.message_id),
-    }
-}
-
-fn identity(story: &Story) -> String {
-    let group = story.group.values().map(String::as_str);
-    let rule = story.rule.to_string();
-    fingerprint([&*story.source, &*rule].into_iter().chain(group)).chars().take(12).collect()
 }

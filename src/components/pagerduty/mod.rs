@@ -105,7 +105,7 @@ impl Notifier for Service {
     fn policy(&self) -> Policy {
         let (api, key) = (self.api.as_str(), self.key.expose_secret());
         let (place, endpoint) = (fingerprint([api, key]), fingerprint([api, key, "changes"]));
-        let threads = ThreadPolicy { place: place.clone(), endpoint, pace: PACE };
+        let threads = ThreadPolicy { place: place.clone(), endpoint, pace: PACE, repeat_every: None };
         Policy { pace: Some(PACE), threads: Some(threads), ..Policy::of(place.clone(), place) }
     }
 

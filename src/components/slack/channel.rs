@@ -67,6 +67,7 @@ impl Notifier for Channel {
             place: fingerprint([api, &self.channel]),
             endpoint: fingerprint([api, token, "changes"]),
             pace: CHANGES,
+            repeat_every: None,
         };
         Policy {
             pace: Some(Pace::ONE_A_SECOND),

@@ -175,6 +175,7 @@ impl Notifier for Chat {
             place: self.place.clone(),
             endpoint: fingerprint([api, &self.chat, "changes"]),
             pace: CHANGES,
+            repeat_every: None,
         };
         let policy = Policy::of(fingerprint([api, &self.chat]), fingerprint([api, &self.chat, token]));
         Policy { pace: Some(PACE), threads: Some(threads), ..policy }

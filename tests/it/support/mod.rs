@@ -27,6 +27,7 @@ pub mod site;
 pub mod slack;
 pub mod slack_channel;
 pub mod slack_rules;
+pub mod smtp;
 pub mod status_page;
 pub mod telegram;
 pub mod tls;

@@ -34,6 +34,9 @@ pub struct ThreadPolicy {
     pub endpoint: Arc<str>,
     /// How fast messages may be changed, in addition to the pace of the channel.
     pub pace: Pace,
+    /// How often what is shown of an open incident must be sent again, because the platform ends by itself what it hears
+    /// nothing more of; `None`: never.
+    pub repeat_every: Option<Duration>,
 }
 
 /// A message, by the platform's names for it.
@@ -78,17 +81,24 @@ impl MessageState {
         }
     }
 
-    /// The state of an incident as a notice tells it; `None` for podbell's own notices.
+    /// The state of an incident as a notice tells it; `None` for infos, which have no state.
     pub fn told_by(notice: &Notice) -> Option<Self> {
-        let NoticeBody::Incident(story) = &notice.body else { return None };
-        Some(Self {
-            open: !is_end(notice.kind),
-            acknowledged: story.acknowledged.is_some(),
-            occurrences: story.occurrences,
-            not_ready: not_ready(story.status),
-            affected: story.affected_count,
-        })
+        let open = !is_end(notice.kind);
+        match &notice.body {
+            NoticeBody::Incident(story) => Some(Self {
+                open,
+                acknowledged: story.acknowledged.is_some(),
+                occurrences: story.occurrences,
+                not_ready: not_ready(story.status),
+                affected: story.affected_count,
+            }),
+            NoticeBody::Trouble(_) => Some(Self { open, ..Self::TROUBLE }),
+            NoticeBody::Info(_) => None,
+        }
     }
+
+    /// The state of any of podbell's own troubles that is not over.
+    pub const TROUBLE: Self = Self { open: true, acknowledged: false, occurrences: 0, not_ready: None, affected: 0 };
 }
 
 fn not_ready(status: Option<Status>) -> Option<Health> {
@@ -126,19 +136,25 @@ impl Thread {
         Self { parent, since, shown, wanted: None, content: Content::Full, over: false }
     }
 
-    /// When the message is to be changed, if it is not up to date.
-    fn stale_at(&self, now: Time) -> Option<Time> {
+    /// When the message is to be sent again: because it is not up to date, or must be repeated while the incident is open.
+    fn stale_at(&self, repeat_every: Option<Duration>, now: Time) -> Option<Time> {
         let wanted = self.wanted.filter(|_| !self.over)?;
         let Some((shown, at)) = self.shown else { return Some(now) };
-        // A clock that was set back must not delay the change.
+        // A clock that was set back must not delay it.
         let at = at.min(now);
+        let repeat = repeat_every.filter(|_| wanted.open).map(|every| at.plus(every));
+        [Self::outdated_at(self.since, (shown, at), wanted, now), repeat].into_iter().flatten().min()
+    }
+
+    /// When a message that shows one state since then is to be changed to another.
+    fn outdated_at(since: Time, (shown, at): (MessageState, Time), wanted: MessageState, now: Time) -> Option<Time> {
         if shown == wanted {
             return None;
         }
         if (shown.open, shown.acknowledged) != (wanted.open, wanted.acknowledged) {
             return Some(now);
         }
-        let by_age = at.since(self.since) / COUNTS_BY_AGE;
+        let by_age = at.since(since) / COUNTS_BY_AGE;
         Some(at.plus(by_age.clamp(COUNTS_EVERY, COUNTS_WITHIN)))
     }
 }
@@ -147,11 +163,13 @@ impl Thread {
 #[derive(Clone, Debug, Default)]
 pub struct Threads {
     by_incident: BTreeMap<u64, Thread>,
-    /// Messages that are not up to date, by the time at which they are to be changed.
+    /// Messages that are not up to date or must be repeated, by the time at which they are to be sent again.
     stale: BTreeSet<(Time, u64)>,
     stale_at: BTreeMap<u64, Time>,
     /// Incidents that are over for good, but have notices left to send.
     over: BTreeSet<u64>,
+    /// See [`ThreadPolicy::repeat_every`].
+    repeat_every: Option<Duration>,
 }
 
 impl Threads {
@@ -167,6 +185,12 @@ impl Threads {
     /// How many messages there are.
     pub fn count(&self) -> usize {
         self.by_incident.len()
+    }
+
+    /// Sets how often messages of open incidents are repeated.
+    pub(super) fn repeat_every(&mut self, repeat_every: Option<Duration>, now: Time) {
+        self.repeat_every = repeat_every;
+        self.incidents().into_iter().for_each(|incident| self.note(incident, now));
     }
 
     /// Sets the message that stands for the incident.
@@ -262,7 +286,7 @@ impl Threads {
         if let Some(before) = self.stale_at.remove(&incident) {
             self.stale.remove(&(before, incident));
         }
-        if let Some(at) = self.get(incident).and_then(|thread| thread.stale_at(now)) {
+        if let Some(at) = self.get(incident).and_then(|thread| thread.stale_at(self.repeat_every, now)) {
             self.stale_at.insert(incident, at);
             self.stale.insert((at, incident));
         }

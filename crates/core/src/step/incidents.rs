@@ -10,6 +10,7 @@ use crate::incident::notification_state::Due;
 use crate::incident::standing::Shows;
 use crate::incident::{Incident, Phase};
 use crate::notice::{Notice, NoticeBody, NoticeKind};
+use crate::outbox::MessageState;
 use crate::rules::rule::{RuleSettings, Until};
 use crate::time::Time;
 
@@ -239,9 +240,12 @@ impl State {
         }
     }
 
-    /// An incident as it is, to bring a message up to date: with the whole story, and without mentions. `None` if it is
-    /// over for good, or still gathers.
+    /// An incident or a trouble as it is, to bring a message up to date: with the whole story, and without mentions. `None` if
+    /// it is over for good, or still gathers.
     pub fn current_notice(&self, setup: &Setup, id: u64, now: Time) -> Option<Notice> {
+        if let Some(trouble) = self.troubles.get(&id) {
+            return Some(trouble.current_notice(now));
+        }
         let incident = self.incidents.get(&id)?;
         let rule = rule_of(setup, incident);
         let (kind, caused_at) = match incident.phase {
@@ -258,6 +262,12 @@ impl State {
         let severity = rule.map(|rule| rule.severity).unwrap_or_default();
         let body = NoticeBody::Incident(Box::new(story));
         Some(Notice { id: 0, kind, caused_at, made_at: now, severity, to: Vec::new(), body })
+    }
+
+    /// What a message that stands for an incident or a trouble should show; `None` if that is over for good.
+    pub fn message_state(&self, id: u64) -> Option<MessageState> {
+        let trouble = || self.troubles.contains_key(&id).then_some(MessageState::TROUBLE);
+        self.incidents.get(&id).map(|incident| MessageState::of(incident)).or_else(trouble)
     }
 
     /// Sets the timer of an incident.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Failing, NoticeDraft, State, Turn, operators};
 use crate::event::Target;
-use crate::notice::{Info, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
+use crate::notice::{Info, Notice, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::rules::rule::{Destination, Severity};
 use crate::source::{Covers, Problem};
 use crate::time::Time;
@@ -116,6 +116,13 @@ impl TroubleState {
             Member::Other(name) => self.members.remove(name),
         }
         .is_some()
+    }
+
+    /// The trouble as it is.
+    pub(super) fn current_notice(&self, now: Time) -> Notice {
+        let body = NoticeBody::Trouble(Box::new(self.story(None)));
+        let (kind, severity) = (NoticeKind::Opened, Severity::Critical);
+        Notice { id: 0, kind, caused_at: self.since, made_at: now, severity, to: Vec::new(), body }
     }
 
     fn story(&self, until: Option<Time>) -> Trouble {

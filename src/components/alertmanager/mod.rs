@@ -1,0 +1,224 @@
+//! `kind: alertmanager` of `notifiers:`: one Alertmanager, or the members of its cluster. An incident is one alert there:
+//! repeated while it is open, because Alertmanager ends what it hears nothing more of, and ended with it.
+//! <https://prometheus.io/docs/alerting/latest/clients/>
+
+mod alert;
+mod keys;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use url::Url;
+
+use self::keys::Login;
+use crate::examine::{Checked, Finding, Group, not_well};
+use crate::notifiers::post::{Post, post};
+use crate::notifiers::redact::Redactor;
+use crate::notifiers::reply::{self, Reply};
+use crate::notifiers::thread::Request;
+use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint};
+use crate::tasks::Waiting;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+
+/// How often an open alert is repeated.
+const REPEAT_EVERY: Duration = Duration::from_secs(300);
+/// How long an open alert stands without another word: long enough for a restart of podbell, and for a repetition that fails.
+const STANDS_FOR: Duration = Duration::from_secs(1200);
+/// Alertmanager has no limit. At this pace all of 6,000 open incidents are repeated before the first of them ends.
+const PACE: Pace = Pace { most: 300, per: Duration::from_secs(60), kept_for_critical: 60 };
+/// The pace of changes and repetitions, so that they leave room for news.
+const REPEATS: Pace = Pace { most: 200, per: Duration::from_secs(60), kept_for_critical: 0 };
+/// Alerts belong to no place: behind another address they are the same ones, and are repeated there.
+const PLACE: &str = "alertmanager";
+
+/// Its registry row.
+pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
+    name: "alertmanager",
+    audience: Audience::Programs,
+    forms: &[
+        NotifierForm {
+            about: "Alertmanager of Prometheus: an incident is an alert there.",
+            keys: &[&keys::URL, &keys::USER, &keys::PASSWORD],
+        },
+        NotifierForm { about: "The same, behind a proxy that wants a token.", keys: &[&keys::URL, &keys::TOKEN] },
+    ],
+    read: |map, _, reader| keys::read(map, reader),
+    elsewhere: |key| match key {
+        "user" | "password" => Some("`token`, or `user` and `password`: one of both"),
+        "daily" => Some("a line a day is for people; Alertmanager gets incidents"),
+        "digest" | "digest_after" => Some("Alertmanager groups alerts itself; only chats get digests"),
+        _ => None,
+    },
+    people: None,
+    preview: |url| Arc::new(Alertmanager::new(vec![url], Login::None)),
+};
+
+struct Alertmanager {
+    members: Vec<Member>,
+    login: Login,
+}
+
+/// One Alertmanager of a cluster.
+struct Member {
+    url: Url,
+    /// Whether it took the last alert.
+    takes: AtomicBool,
+}
+
+impl fmt::Debug for Alertmanager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NOTIFIER.name)
+    }
+}
+
+impl Alertmanager {
+    fn new(urls: Vec<Url>, login: Login) -> Self {
+        let member = |url| Member { url, takes: AtomicBool::new(true) };
+        Self { members: urls.into_iter().map(member).collect(), login }
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|member| member.url.as_str())
+    }
+
+    async fn ask(&self, client: &reqwest::Client, member: &Member, request: Post) -> Result<Reply, Outcome> {
+        let request = match self.login.authorization() {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
+        };
+        post(client, &member.url, request, &Redactor::new("", self.login.secrets(), &[])).await
+    }
+
+    /// Every member gets every alert: they only tell each other whom they notified.
+    async fn send(&self, attempt: Attempt<'_>) -> Outcome {
+        let mut request = match Request::read(&attempt.body, PLACE) {
+            Ok(request) => request,
+            Err(outcome) => return outcome,
+        };
+        let labels = request.arguments["labels"].to_string();
+        if request.arguments.get("endsAt").is_none() {
+            request.arguments["endsAt"] = json!(alert::rfc3339(attempt.now.plus(STANDS_FOR)));
+        }
+        let body = json!([request.arguments]).to_string().into_bytes();
+        let answers = self.members.iter().map(|member| async {
+            let post = Post::json(body.clone(), attempt.now).below(&["api", "v2", "alerts"]);
+            let outcome = match self.ask(attempt.client, member, post).await {
+                Ok(reply) => classify(&reply),
+                Err(outcome) => outcome,
+            };
+            member.note(&outcome);
+            outcome
+        });
+        match join_all(answers).await.into_iter().max_by_key(weight) {
+            Some(Outcome::Delivered) => request.arrived("", &labels),
+            Some(outcome) => outcome,
+            None => Outcome::Unclear { retry_after: None, why: "no address is given".into() },
+        }
+    }
+}
+
+impl Member {
+    /// Logs when it stops or begins to take alerts, which the others hide.
+    fn note(&self, outcome: &Outcome) {
+        let takes = outcome.arrived();
+        if self.takes.swap(takes, Ordering::Relaxed) == takes {
+            return;
+        }
+        let host = self.url.host_str().unwrap_or_default();
+        match takes {
+            true => tracing::info!(host, "an Alertmanager takes alerts again"),
+            false => tracing::warn!(host, ?outcome, "an Alertmanager does not take alerts"),
+        }
+    }
+}
+
+/// Which of several members' answers counts: one that took it is enough, and it is repeated where it may have been taken.
+fn weight(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Delivered | Outcome::Posted(_) => 4,
+        Outcome::Unclear { .. } => 3,
+        Outcome::Refused { .. } | Outcome::Orphaned { .. } => 2,
+        Outcome::Content { .. } => 1,
+        Outcome::Dead { .. } => 0,
+    }
+}
+
+impl Notifier for Alertmanager {
+    fn policy(&self) -> Policy {
+        let endpoint = fingerprint(self.addresses());
+        let changes = fingerprint(self.addresses().chain(["changes"]));
+        let login = self.login.authorization().unwrap_or_default();
+        let threads =
+            ThreadPolicy { place: PLACE.into(), endpoint: changes, pace: REPEATS, repeat_every: Some(REPEAT_EVERY) };
+        let whole = fingerprint(self.addresses().chain([&*login]));
+        Policy { pace: Some(PACE), threads: Some(threads), ..Policy::of(endpoint, whole) }
+    }
+
+    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
+        Request::new(rendering, PLACE, alert::of(rendering)).stored()
+    }
+
+    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::sent(stored)
+    }
+
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+        Box::pin(self.send(attempt))
+    }
+
+    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+        Box::pin(async move {
+            let mut checked = Checked::default();
+            for member in &self.members {
+                let request = Post::json(Vec::new(), look.now).get().below(&["api", "v2", "status"]);
+                let reply = self.ask(&look.net.client, member, request).await;
+                checked.findings.push(finding(look.subject, member, reply.as_ref()));
+                let clocks = reply.ok().and_then(|reply| reply.clocks);
+                checked.clocks.extend(clocks.map(|clocks| (look.subject.to_owned(), clocks)));
+            }
+            checked
+        })
+    }
+}
+
+fn finding(subject: &str, member: &Member, reply: Result<&Reply, &Outcome>) -> Finding {
+    let what = format!("Alertmanager at {}", member.url.host_str().unwrap_or_default());
+    let group = Group::Destinations;
+    let version = |reply: &Reply| {
+        let status: Value = serde_json::from_str(&reply.body).ok()?;
+        Some(status["versionInfo"]["version"].as_str()?.to_owned())
+    };
+    match reply {
+        Err(outcome) => not_well(group, subject, &what, outcome),
+        Ok(reply) => match version(reply).filter(|_| reply.status == 200) {
+            Some(version) => Finding::ok(group, subject, format!("{what}: version {version} answers")),
+            None if reply.status == 200 => not_well(group, subject, &what, &stranger(reply)),
+            None => not_well(group, subject, &what, &classify(reply)),
+        },
+    }
+}
+
+fn stranger(reply: &Reply) -> Outcome {
+    reply::unclear(reply, "a success that is not Alertmanager's (a proxy or a login page in between?)")
+}
+
+/// What a reply means. What Alertmanager takes it answers with an empty body.
+fn classify(reply: &Reply) -> Outcome {
+    let advice = match reply.status {
+        401 | 403 => "the server refuses podbell: check `user` and `password`, or `token`, in podbell.yaml",
+        404 | 405 => {
+            "there is no Alertmanager with API v2 (0.16 or newer): check `url` in podbell.yaml, and the prefix of its path"
+        }
+        200 if !reply.body.trim().is_empty() && serde_json::from_str::<Value>(&reply.body).is_err() => {
+            return stranger(reply);
+        }
+        _ => return reply::by_status(reply),
+    };
+    Outcome::Dead { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() }
+}
