@@ -3,7 +3,7 @@
 
 pub(crate) mod console;
 pub(crate) mod dingtalk;
-pub(crate) mod discord;
+pub mod discord;
 pub mod feishu;
 pub mod file;
 pub(crate) mod googlechat;
@@ -13,7 +13,7 @@ pub(crate) mod pagerduty;
 pub mod qcloud;
 pub mod registry;
 pub mod slack;
-pub(crate) mod teams;
+pub mod teams;
 pub mod telegram;
 pub mod webhook;
 pub mod wecom;
