@@ -4,7 +4,7 @@
 pub(crate) mod alertmanager;
 pub(crate) mod console;
 pub(crate) mod dingtalk;
-pub(crate) mod discord;
+pub mod discord;
 pub(crate) mod email;
 pub mod feishu;
 pub mod file;
@@ -15,7 +15,7 @@ pub(crate) mod pagerduty;
 pub mod qcloud;
 pub mod registry;
 pub mod slack;
-pub(crate) mod teams;
+pub mod teams;
 pub mod telegram;
 pub mod webhook;
 pub mod wecom;

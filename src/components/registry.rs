@@ -28,7 +28,15 @@ pub const NOTIFIERS: [NotifierKind; 14] = [
 /// The kinds of sources.
 pub const SOURCES: [SourceKind; 3] = [qcloud::SOURCE, kubernetes::SOURCE, file::SOURCE];
 /// The kinds of chats.
-pub const CHATS: [ChatKind; 5] = [slack::CHAT, wecom::BOT, wecom::APP, telegram::chat::CHAT, mattermost::chat::CHAT];
+pub const CHATS: [ChatKind; 7] = [
+    slack::CHAT,
+    wecom::BOT,
+    wecom::APP,
+    telegram::chat::CHAT,
+    mattermost::chat::CHAT,
+    discord::chat::CHAT,
+    teams::chat::CHAT,
+];
 
 // Components that some commands use directly, under names that say what they do.
 pub(crate) use super::console::Console as Terminal;

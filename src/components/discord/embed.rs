@@ -48,6 +48,11 @@ pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> 
     json!({"content": called, "embeds": [embed], "allowed_mentions": allowed})
 }
 
+/// A line of podbell's own words.
+pub(super) fn own(text: &str) -> Value {
+    json!({"content": text, "allowed_mentions": {"parse": []}})
+}
+
 fn color(message: &Message) -> u32 {
     match message.severity {
         _ if message.over => 0x2e_b6_7d,

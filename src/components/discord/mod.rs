@@ -1,6 +1,9 @@
+//! Discord: notifies through a webhook, and answers questions ([`chat`]).
+//!
 //! `kind: discord` of `notifiers:`: a channel of Discord, through a webhook. One message an incident: its end changes it.
 //! <https://docs.discord.com/developers/resources/webhook>
 
+pub mod chat;
 mod embed;
 
 use std::borrow::Cow;

@@ -1,7 +1,10 @@
+//! Microsoft Teams: notifies through a workflow, and answers questions through an outgoing webhook ([`chat`]).
+//!
 //! `kind: teams` of `notifiers:`: a channel or chat of Microsoft Teams, through a workflow ("When a Teams webhook request is
 //! received"). <https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>
 
 mod card;
+pub mod chat;
 
 use std::sync::Arc;
 

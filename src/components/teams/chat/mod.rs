@@ -1,0 +1,97 @@
+//! Microsoft Teams: an outgoing webhook of a team. Whoever mentions it in a channel is answered below their message.
+//!
+//! Source: "Create an outgoing webhook" (an answer within 10 s, as the body of the reply; it cannot follow later).
+
+mod activity;
+mod config;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::{Value, json};
+
+use super::card;
+use crate::chat::ChatDeps;
+use crate::chat::asker::{Asker, Said, Talk};
+use crate::chat::endpoint;
+use crate::chat::replays::{Proof, Replays, Unproved, fresh};
+use crate::guard::Refused;
+use podbell_core::outbox::Content;
+
+pub use activity::Key;
+pub use config::CHAT;
+
+/// One outgoing webhook.
+#[derive(Clone)]
+pub struct TeamsConfig {
+    /// What every chat has.
+    pub talk: Talk,
+    /// Proves its calls.
+    pub key: Key,
+    /// An answer is ready within this time; Teams waits 10 s.
+    pub reply: Duration,
+}
+
+impl fmt::Debug for TeamsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TeamsConfig").field("talk", &self.talk).finish_non_exhaustive()
+    }
+}
+
+/// A running chat.
+pub struct Teams {
+    asker: Arc<Asker>,
+    config: TeamsConfig,
+    replays: Mutex<Replays>,
+}
+
+impl fmt::Debug for Teams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teams").field("asker", &self.asker).finish_non_exhaustive()
+    }
+}
+
+impl Teams {
+    /// A chat that is asked over [`Teams::routes`].
+    pub fn new(config: TeamsConfig, deps: ChatDeps) -> Arc<Self> {
+        Arc::new(Self { asker: Asker::new(config.talk.clone(), deps), config, replays: Mutex::default() })
+    }
+
+    /// Its routes.
+    pub fn routes(self: &Arc<Self>) -> Router {
+        Router::new().route(&endpoint::path("teams", &self.asker.talk.name), post(called)).with_state(self.clone())
+    }
+}
+
+async fn called(State(teams): State<Arc<Teams>>, headers: HeaderMap, body: Bytes) -> Response {
+    match call(&teams, &headers, &body).await {
+        Ok(body) => endpoint::json(&body),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn call(teams: &Arc<Teams>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
+    if endpoint::content_type(headers) != "application/json" {
+        return Err(endpoint::wrong_type());
+    }
+    let header = endpoint::one(headers, header::AUTHORIZATION.as_str()).ok_or(Unproved::Unsigned)?;
+    let signature = activity::verify(&teams.config.key, header, body)?;
+    let activity = activity::read(body).ok_or(endpoint::malformed())?;
+    let now = teams.asker.now();
+    fresh(activity.at, now)?;
+    let proof = Proof { timestamp: activity.at, signature };
+    teams.replays.lock().unwrap_or_else(PoisonError::into_inner).admit(proof, now)?;
+    let Some(heard) = activity.heard else { return Ok(json!({})) };
+    let said = endpoint::ask(&teams.asker, heard, teams.config.reply).await?;
+    Ok(match &*said {
+        Said::Own(own) => json!({"type": "message", "text": own.say(teams.asker.talk.language)}),
+        Said::Reply(reply) => card::body(&reply.message, Content::Full, &[], None),
+    })
+}
