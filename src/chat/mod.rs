@@ -35,6 +35,7 @@ use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
 use crate::tasks::{SideTask, Waiting};
 pub use podbell_core::ask::Entry;
+use podbell_core::ask::OpenIncident;
 use podbell_core::message::{Language, Message, Style};
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
@@ -142,7 +143,7 @@ pub struct Reply {
     /// Whether the command was carried out. A mistake in a command gets a reply, too.
     pub good: bool,
     /// The one open incident that it is about; the platform may offer what can be done with it.
-    pub incident: Option<u64>,
+    pub incident: Option<OpenIncident>,
 }
 
 /// Answers questions in words. Never fails: every question gets an answer.

@@ -2,6 +2,7 @@
 //! command that a person would type.
 
 use super::Rendering;
+use podbell_core::ask::OpenIncident;
 use podbell_core::message::Language;
 use podbell_core::notice::NoticeBody;
 use podbell_core::outbox::is_end;
@@ -24,6 +25,15 @@ pub(crate) struct Pressable {
     pub incident: u64,
     /// Whether somebody has it: then nobody can acknowledge it again.
     pub acknowledged: bool,
+    /// Whether they stand below the message that represents the incident. Only that one changes when somebody
+    /// acknowledges it, so that only it has every button.
+    pub below: bool,
+}
+
+impl From<OpenIncident> for Pressable {
+    fn from(OpenIncident { id, acknowledged }: OpenIncident) -> Self {
+        Self { incident: id, acknowledged, below: false }
+    }
 }
 
 impl Pressable {
@@ -32,7 +42,8 @@ impl Pressable {
         let over = rendering.is_digest || is_end(rendering.message.kind);
         match &rendering.notice.body {
             NoticeBody::Incident(story) if !over => {
-                Some(Self { incident: story.incident, acknowledged: story.acknowledged.is_some() })
+                let below = rendering.parent.is_some() && !rendering.refresh;
+                Some(Self { incident: story.incident, acknowledged: story.acknowledged.is_some(), below })
             }
             _ => None,
         }
@@ -40,8 +51,11 @@ impl Pressable {
 
     /// Its buttons, in their order.
     pub(crate) fn buttons(self) -> Vec<Button> {
-        let all = [Button::Acknowledge, Button::Mute, Button::Show];
-        all.into_iter().filter(|button| !(self.acknowledged && *button == Button::Acknowledge)).collect()
+        match self {
+            Self { below: true, .. } => vec![Button::Show],
+            Self { acknowledged: true, .. } => vec![Button::Mute, Button::Show],
+            _ => vec![Button::Acknowledge, Button::Mute, Button::Show],
+        }
     }
 }
 

@@ -56,7 +56,7 @@ mod tests {
     fn a_press_is_podbell_s_or_nothing() {
         let (token, other) = (SecretString::from("a"), SecretString::from("b"));
         let url = Url::parse("https://podbell.example.com/mattermost/ask").unwrap();
-        let all = buttons(Pressable { incident: 12, acknowledged: true }, Language::En, &url, &token);
+        let all = buttons(Pressable { incident: 12, acknowledged: true, below: false }, Language::En, &url, &token);
         let context = &all[0]["integration"]["context"];
         assert_eq!(pressed(context, &token).as_deref(), Some("mute 12 1h"));
         assert_eq!(pressed(context, &other), None);

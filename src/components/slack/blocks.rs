@@ -20,16 +20,29 @@ const BLOCKS: usize = 50;
 /// Slack recommends 4,000 for the text beside the blocks.
 const TEXT: usize = 3000;
 
+/// Whether an app receives what people press. Slack marks a button as broken, also one that only leads to an address, when nobody
+/// does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presses {
+    AreReceived,
+    AreNot,
+}
+
 /// The body of the request.
-pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
+pub(super) fn body(message: &Message, content: Content, mentions: &[String], presses: Presses) -> Value {
     match content {
-        Content::Full => with_blocks(message, mentions, SECTION, FIELD),
-        Content::Short => with_blocks(message, mentions, 600, 300),
+        Content::Full => with_blocks(message, mentions, (SECTION, FIELD), presses),
+        Content::Short => with_blocks(message, mentions, (600, 300), presses),
         Content::Minimal => minimal(message, mentions),
     }
 }
 
-fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, field_limit: usize) -> Value {
+fn with_blocks(
+    message: &Message,
+    mentions: &[String],
+    (section_limit, field_limit): (usize, usize),
+    presses: Presses,
+) -> Value {
     let mut blocks = vec![json!({
         "type": "header",
         "text": {"type": "plain_text", "text": plain(&message.title, HEADER), "emoji": false},
@@ -40,13 +53,16 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
             break;
         }
         match block {
-            Block::Line(spans) => {
-                let mut text = mrkdwn(spans, section_limit - 300);
-                if let Some(mentions) = mentions.take() {
-                    text = format!("{text}  {}", some_mentions(mentions, 290));
+            Block::Line(spans) => match address(spans).filter(|_| presses == Presses::AreReceived) {
+                Some(button) => add_address(&mut blocks, button),
+                None => {
+                    let mut text = mrkdwn(spans, section_limit - 300);
+                    if let Some(mentions) = mentions.take() {
+                        text = format!("{text}  {}", some_mentions(mentions, 290));
+                    }
+                    blocks.push(section(&text));
                 }
-                blocks.push(section(&text));
-            }
+            },
             Block::Facts(facts) => blocks.extend(facts.chunks(FIELDS).map(|facts| fields(facts, field_limit))),
             Block::Quote { of, text } => blocks.push(section(&quote(message, of, text, section_limit))),
             Block::Command(command) => blocks.push(section(&block_of_code(command))),
@@ -74,14 +90,46 @@ fn with_blocks(message: &Message, mentions: &[String], section_limit: usize, fie
 /// Buttons for what can be done with an open incident. The value of each is the command that a person would type;
 /// an acknowledged incident gets no button to acknowledge it. For answers, and for notices posted with an app's
 /// token: an incoming webhook's buttons lead nowhere without an app behind it.
-pub(crate) fn buttons(incident: u64, language: Language, acknowledged: bool) -> Value {
+pub(crate) fn buttons(pressable: Pressable, language: Language) -> Vec<Value> {
     let button = |button: Button| {
         let text = json!({"type": "plain_text", "text": button.label(language), "emoji": false});
         let action = format!("podbell.{}", button.name());
-        json!({"type": "button", "action_id": action, "text": text, "value": button.command(incident)})
+        json!({"type": "button", "action_id": action, "text": text, "value": button.command(pressable.incident)})
     };
-    let buttons: Vec<Value> = Pressable { incident, acknowledged }.buttons().into_iter().map(button).collect();
-    json!({"type": "actions", "elements": buttons})
+    pressable.buttons().into_iter().map(button).collect()
+}
+
+/// Puts buttons into a message, before those that lead to addresses.
+pub(crate) fn add_buttons(blocks: &mut Vec<Value>, mut buttons: Vec<Value>) {
+    match row_of_buttons(blocks) {
+        Some(row) => {
+            buttons.append(row);
+            *row = buttons;
+        }
+        None => blocks.push(json!({"type": "actions", "elements": buttons})),
+    }
+}
+
+/// Puts a button that leads to an address into the message's row of buttons.
+fn add_address(blocks: &mut Vec<Value>, button: Value) {
+    match row_of_buttons(blocks) {
+        Some(row) => row.push(button),
+        None => blocks.push(json!({"type": "actions", "elements": [button]})),
+    }
+}
+
+fn row_of_buttons(blocks: &mut [Value]) -> Option<&mut Vec<Value>> {
+    blocks.iter_mut().find(|block| block["type"] == "actions")?["elements"].as_array_mut()
+}
+
+/// A line that is a label and an address, as a button that leads there.
+fn address(spans: &[Span]) -> Option<Value> {
+    let [Span::Words(label), Span::Link(url)] = spans else { return None };
+    let (label, url) = (label.trim_end_matches([':', '：', ' ']), escape::url(url));
+    // Slack's limits for a button's address and label.
+    let fits = url.len() <= 3000 && label.chars().count() <= 75;
+    let text = json!({"type": "plain_text", "text": plain(label, 75), "emoji": false});
+    fits.then(|| json!({"type": "button", "action_id": format!("address.{label}"), "text": text, "url": url}))
 }
 
 /// One built-in line that nothing in it can break.

@@ -8,11 +8,11 @@ use url::Url;
 
 use super::{people, requests, token};
 use crate::examine::{Checked, Finding, Group};
+use crate::notifiers::buttons::Pressable;
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
 use crate::tasks::Waiting;
-use podbell_core::notice::NoticeBody;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
 
@@ -79,15 +79,11 @@ impl Notifier for Channel {
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = people::mentions(rendering);
         let alone = Some(&rendering.notice.body).filter(|_| !rendering.is_digest);
-        let incident = alone.and_then(|body| match body {
-            NoticeBody::Incident(story) => Some((story.incident, story.acknowledged.is_some())),
-            NoticeBody::Trouble(_) | NoticeBody::Info(_) => None,
-        });
         let facts = requests::Facts {
             channel: &self.channel,
             parent: rendering.parent,
             refresh: rendering.refresh,
-            incident,
+            pressable: Pressable::of(rendering),
             about_one: alone.is_some_and(|body| body.incident().is_some()),
             buttons: self.buttons,
         };

@@ -5,13 +5,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::blocks;
+use super::blocks::{self, Presses};
+use crate::notifiers::buttons::Pressable;
 use crate::notifiers::reply::{self, Reply};
-use podbell_core::message::{Language, Message};
+use podbell_core::message::Message;
 use podbell_core::outbox::{Content, Outcome, Parent, is_end};
-
-/// How many blocks a message may have.
-const BLOCKS: usize = 50;
 
 /// A request, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,8 +56,8 @@ pub(super) struct Facts<'a> {
     pub parent: Option<&'a Parent>,
     /// Whether only to update that message.
     pub refresh: bool,
-    /// The incident, if the message is about one of a cluster, and whether it is acknowledged.
-    pub incident: Option<(u64, bool)>,
+    /// The open incident of a cluster that the message is about, if it is about one.
+    pub pressable: Option<Pressable>,
     /// Whether the message is about one incident, of whatever kind.
     pub about_one: bool,
     /// Whether anything receives what people press.
@@ -68,8 +66,12 @@ pub(super) struct Facts<'a> {
 
 /// The request that sends a message.
 pub(crate) fn request(message: &Message, content: Content, mentions: &[String], facts: &Facts<'_>) -> Request {
-    let mut arguments = blocks::body(message, content, mentions);
-    add_buttons(&mut arguments, message.language, facts.incident.filter(|_| facts.buttons && !is_end(message.kind)));
+    let presses = if facts.buttons { Presses::AreReceived } else { Presses::AreNot };
+    let mut arguments = blocks::body(message, content, mentions, presses);
+    let blocks = arguments.get_mut("blocks").and_then(Value::as_array_mut);
+    if let (Some(blocks), Some(pressable)) = (blocks, facts.pressable.filter(|_| facts.buttons)) {
+        blocks::add_buttons(blocks, blocks::buttons(pressable, message.language));
+    }
     let method = match facts.parent {
         Some(parent) if facts.refresh || is_end(message.kind) => {
             arguments["channel"] = json!(parent.channel);
@@ -94,13 +96,6 @@ pub(crate) fn request(message: &Message, content: Content, mentions: &[String], 
     };
     let (channel, refresh) = (facts.channel.to_owned(), facts.refresh);
     Request { method, stands: facts.about_one && method == Method::Post, channel, refresh, arguments }
-}
-
-fn add_buttons(arguments: &mut Value, language: Language, incident: Option<(u64, bool)>) {
-    let Some((incident, acknowledged)) = incident else { return };
-    if let Some(blocks) = arguments.get_mut("blocks").and_then(Value::as_array_mut).filter(|all| all.len() < BLOCKS) {
-        blocks.push(blocks::buttons(incident, language, acknowledged));
-    }
 }
 
 /// The outcome of a request that was made for another channel: what it carries goes to the channel that

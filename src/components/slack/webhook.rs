@@ -5,6 +5,7 @@ use std::fmt;
 
 use url::Url;
 
+use super::blocks::Presses;
 use super::{blocks, people};
 use crate::examine::Checked;
 use crate::notifiers::hook::{Hook, Replies};
@@ -49,7 +50,7 @@ impl Notifier for IncomingWebhook {
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = people::mentions(rendering);
-        blocks::body(&rendering.message, rendering.content, &mentions).to_string().into_bytes()
+        blocks::body(&rendering.message, rendering.content, &mentions, Presses::AreNot).to_string().into_bytes()
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {

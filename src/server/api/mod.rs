@@ -141,7 +141,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
         public: answer.is_public(),
         text: message.text(),
         title: message.title,
-        incident: answer.incident(),
+        incident: answer.incident().map(|incident| incident.id),
         answer,
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(said)).into_response()

@@ -19,6 +19,7 @@ use podbell::chat::{Queries, Question, Reply};
 use podbell::components::slack::chat::{Access, Slack, SlackConfig, Timing, guarded_client};
 use podbell::http::HttpOptions;
 use podbell::tasks::Waiting;
+use podbell_core::ask::OpenIncident;
 use podbell_core::message::{Block, Language, Message, Span};
 use podbell_core::notice::NoticeKind;
 use podbell_core::rules::Severity;
@@ -341,7 +342,7 @@ pub struct FakeQueries {
     asked: Mutex<Vec<Question>>,
     open: watch::Sender<bool>,
     public: bool,
-    incident: Option<u64>,
+    incident: Option<OpenIncident>,
 }
 
 impl FakeQueries {
@@ -350,7 +351,7 @@ impl FakeQueries {
     }
 
     /// One whose answers are for everybody, or about an incident.
-    pub fn like(public: bool, incident: Option<u64>) -> Arc<Self> {
+    pub fn like(public: bool, incident: Option<OpenIncident>) -> Arc<Self> {
         Arc::new(Self { asked: Mutex::default(), open: watch::channel(true).0, public, incident })
     }
 

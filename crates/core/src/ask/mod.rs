@@ -211,6 +211,15 @@ pub enum Excuse {
     NotRunning,
 }
 
+/// An open incident that an answer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenIncident {
+    /// Its number.
+    pub id: u64,
+    /// Whether somebody has it.
+    pub acknowledged: bool,
+}
+
 impl Answer {
     /// Whether the request was carried out.
     pub fn is_good(&self) -> bool {
@@ -227,11 +236,13 @@ impl Answer {
     }
 
     /// The one open incident that it is about.
-    pub fn incident(&self) -> Option<u64> {
+    pub fn incident(&self) -> Option<OpenIncident> {
         match self {
-            Self::Shown(shown) if shown.brief.resolved_at.is_none() => Some(shown.brief.id),
+            Self::Shown(shown) if shown.brief.resolved_at.is_none() => {
+                Some(OpenIncident { id: shown.brief.id, acknowledged: shown.brief.acknowledged.is_some() })
+            }
             Self::Done { done, .. } => match **done {
-                ActionResult::Acknowledged { id, .. } => Some(id),
+                ActionResult::Acknowledged { id, .. } => Some(OpenIncident { id, acknowledged: true }),
                 _ => None,
             },
             _ => None,

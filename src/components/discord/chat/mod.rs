@@ -121,7 +121,7 @@ impl Discord {
             Said::Reply(reply) => {
                 let mut message = embed::body(&reply.message, content, &[]);
                 if let Some(incident) = reply.incident {
-                    message["components"] = buttons(incident, reply.message.language);
+                    message["components"] = buttons(incident.into(), reply.message.language);
                 }
                 message
             }
@@ -160,12 +160,12 @@ impl Discord {
     }
 }
 
-fn buttons(incident: u64, language: Language) -> Value {
+fn buttons(pressable: Pressable, language: Language) -> Value {
     let button = |button: Button| {
-        let id = format!("{BUTTON}{}", button.command(incident));
+        let id = format!("{BUTTON}{}", button.command(pressable.incident));
         json!({"type": 2, "style": 2, "label": button.label(language), "custom_id": id})
     };
-    let row: Vec<Value> = Pressable { incident, acknowledged: false }.buttons().into_iter().map(button).collect();
+    let row: Vec<Value> = pressable.buttons().into_iter().map(button).collect();
     json!([{"type": 1, "components": row}])
 }
 

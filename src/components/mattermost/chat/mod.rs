@@ -20,7 +20,6 @@ use self::socket::Position;
 use super::{actions, post};
 use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, Said, Talk};
-use crate::notifiers::buttons::Pressable;
 use podbell_core::outbox::Content;
 
 pub use config::CHAT;
@@ -119,8 +118,7 @@ impl Mattermost {
                 if let (Some(incident), Some(url), Some(token)) =
                     (reply.incident, &self.config.actions_url, &self.config.bot_token)
                 {
-                    let pressable = Pressable { incident, acknowledged: false };
-                    parts.add_buttons(actions::buttons(pressable, reply.message.language, url, token));
+                    parts.add_buttons(actions::buttons(incident.into(), reply.message.language, url, token));
                 }
                 parts
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::blocks;
+use super::super::blocks::{self, Presses};
 use crate::chat::Reply;
 pub(super) use crate::chat::adapter_notice::AdapterNotice;
 use podbell_core::message::Language;
@@ -15,13 +15,13 @@ pub(crate) fn own(own: AdapterNotice, language: Language) -> Value {
 
 /// An answer of the query service. `content` is how much of it.
 pub(super) fn body(reply: &Reply, content: Content) -> Value {
-    let mut body = blocks::body(&reply.message, content, &[]);
+    let mut body = blocks::body(&reply.message, content, &[], Presses::AreReceived);
     body["response_type"] = json!(if reply.public { "in_channel" } else { "ephemeral" });
     // Keep the message of a button: it is a notice that others still need.
     body["replace_original"] = json!(false);
     let blocks = body.get_mut("blocks").and_then(Value::as_array_mut);
     if let (Some(incident), Some(blocks)) = (reply.incident, blocks) {
-        blocks.push(blocks::buttons(incident, reply.message.language, false));
+        blocks::add_buttons(blocks, blocks::buttons(incident.into(), reply.message.language));
     }
     body
 }

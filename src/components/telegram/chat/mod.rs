@@ -28,7 +28,6 @@ use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::{Asker, NotTaken, Said, Talk};
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
-use crate::notifiers::buttons::Pressable;
 use crate::tasks::{Waiting, told};
 use podbell_core::outbox::Content;
 
@@ -209,7 +208,7 @@ impl Telegram {
             Said::Reply(reply) => {
                 let mut full = html::arguments(&reply.message, Content::Full, &[]);
                 if let Some(incident) = reply.incident {
-                    keyboard(&mut full, Pressable { incident, acknowledged: false }, language);
+                    keyboard(&mut full, incident.into(), language);
                 }
                 (full, html::arguments(&reply.message, Content::Minimal, &[]))
             }

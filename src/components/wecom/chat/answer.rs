@@ -3,7 +3,6 @@
 use super::super::markdown;
 pub(crate) use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::Said;
-use crate::notifiers::terminal::terminal;
 use podbell_core::message::{Language, Message};
 
 /// The longest content of a stream of the AI bot, in bytes. Source: "Reply to a message: stream".
@@ -33,7 +32,7 @@ impl Form {
 
 /// Whole lines of the plain answer. WeCom reads `<a href>` even in a text, so nothing may begin a tag.
 fn text(message: &Message, limit: usize) -> String {
-    let plain = anstream::adapter::strip_str(&terminal(message)).to_string();
+    let plain = format!("{}\n{}", message.title, message.text());
     let plain = plain.replace('<', "＜").replace('>', "＞");
     let lines: Vec<&str> = plain.lines().map(str::trim_end).collect();
     let short = |lines: &[&str], more: &str| -> Option<String> {
