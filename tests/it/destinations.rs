@@ -111,7 +111,7 @@ fn an_acknowledgement_reaches_messages_that_can_be_changed_and_alerts() {
             assert_eq!(told.len(), 1, "{name}: {told:?}");
             assert!(told[0].0.contains("alice"), "{name}: {told:?}");
             // Nobody can acknowledge it again, and it can still be muted.
-            let presses = |command: &str| told[0].0.contains(&format!("{command} {}", id.0));
+            let presses = |command: &str| told[0].0.contains(&format!("{command} {id}"));
             let has_buttons = ["telegram", "mattermost bot"].contains(&name);
             assert_eq!((presses("\"ack"), presses("\"mute")), (false, has_buttons), "{name}: {told:?}");
         }
