@@ -208,7 +208,12 @@ impl FakeMattermost {
     }
 }
 
+/// One request a connection: the next one may be that of the websocket.
 async fn answer(State(server): State<FakeMattermost>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    ([("connection", "close")], api(&server, &uri, &headers, &body)).into_response()
+}
+
+fn api(server: &FakeMattermost, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if bearer != format!("Bearer {TOKEN}") {
         let no = json!({"id": "api.context.session_expired.app_error", "status_code": 401});
@@ -222,7 +227,7 @@ async fn answer(State(server): State<FakeMattermost>, uri: Uri, headers: HeaderM
                 let status = inner.replies.remove(0);
                 return (StatusCode::from_u16(status).unwrap(), "{}").into_response();
             }
-            inner.posts.push(serde_json::from_slice(&body).unwrap());
+            inner.posts.push(serde_json::from_slice(body).unwrap());
             (StatusCode::CREATED, json!({"id": "p"}).to_string()).into_response()
         }
         other => panic!("{other}"),
