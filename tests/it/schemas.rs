@@ -162,6 +162,7 @@ impl Of {
                         ("name", "bot"),
                         ("token", "${BOT}"),
                         ("channel", "abcdefghijklmnopqrstuvwxyz"),
+                        ("actions_url", "https://x.example.com/mattermost/m"),
                         ("server", "https://m.example.com"),
                     ],
                 );
@@ -232,8 +233,29 @@ impl Of {
                         "id": "-1001", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
                     }],
                 });
+                let mattermost_chat = json!({
+                    "name": "m", "kind": "mattermost", "language": "zh", "time_zone": "UTC", "events_token": "${BOT}",
+                    "podbell_token": "${BOT}", "token": "${BOT}", "server": "https://m.example.com",
+                    "actions_url": "https://x.example.com/mattermost/m", "teams": ["4xp9fdt77pncbef59f4k1qe83o"],
+                    "users": ["4xp9fdt77pncbef59f4k1qe83o"], "channels": [{
+                        "id": "direct", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
+                    }],
+                });
+                let discord_chat = json!({
+                    "name": "d", "kind": "discord", "language": "zh", "time_zone": "UTC", "application_id": "2",
+                    "public_key": "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8",
+                    "api": "https://discord.com/api/v10", "guilds": ["3"], "users": ["5"], "channels": [{
+                        "id": "4", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
+                    }],
+                });
+                let teams_chat = json!({
+                    "name": "o", "kind": "teams", "language": "zh", "time_zone": "UTC",
+                    "security_token": "${BOT}", "teams": ["t"], "users": ["u"], "channels": [{
+                        "id": "19:abc@thread.tacv2", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
+                    }],
+                });
                 json!({
-                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, alertmanager, alertmanager_token, email, webhook, chat("console")],
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat, mattermost_chat, discord_chat, teams_chat], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, alertmanager, alertmanager_token, email, webhook, chat("console")],
                     "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all", "dingtalk": "all", "teams": "a@example.com", "discord": "&80351110224678912", "googlechat": "all", "mattermost": "here", "telegram": "alice"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),

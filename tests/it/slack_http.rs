@@ -2,9 +2,8 @@
 //! who is not Slack may try.
 
 use podbell_core::ask::OpenIncident;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::chat::Entry;
@@ -14,10 +13,11 @@ use podbell::health::HealthStatus;
 use podbell_core::time::Time;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::support::endpoint::{Log, raw, status};
 use crate::support::process::{PATIENCE, eventually, within};
 use crate::support::receiver::client;
 use crate::support::slack::{FakeQueries, FakeSlack, SECRET, chat, config, quick, signature};
@@ -60,25 +60,9 @@ impl Podbell {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    /// Bytes as they are, and the status that they get.
     async fn raw(&self, bytes: &[u8]) -> u16 {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // It may have been refused before all of it was written.
-        let _ = stream.write_all(bytes).await;
-        status(&mut stream).await
+        raw(self.address, bytes).await
     }
-}
-
-async fn status(stream: &mut TcpStream) -> u16 {
-    let mut answer = Vec::new();
-    let mut buffer = [0; 1024];
-    while !answer.windows(2).any(|two| two == b"\r\n") {
-        match tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await.unwrap() {
-            Ok(0) | Err(_) => break,
-            Ok(read) => answer.extend_from_slice(&buffer[..read]),
-        }
-    }
-    String::from_utf8_lossy(&answer).split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 fn at_now() -> Option<Time> {
@@ -365,39 +349,6 @@ async fn without_a_secret_there_is_no_endpoint() {
     let time = NOW.to_string();
     assert_eq!(podbell.send(FORM, &time, &signature("", &time, &body), &body).await.0, 404);
     assert_eq!(queries.asked().len(), 0);
-}
-
-/// The log of a test that runs on one thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
-        // With a single listener, tracing asks only the thread that first passes a place whether
-        // anybody listens there; another test's thread would say no for all.
-        static ANOTHER: OnceLock<tracing::Dispatch> = OnceLock::new();
-        ANOTHER.get_or_init(|| tracing_subscriber::fmt().with_writer(std::io::sink).finish().into());
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self, with: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(with)).map(str::to_owned).collect()
-    }
 }
 
 fn head(method: &str, path: &str, length: usize, more: &str) -> String {

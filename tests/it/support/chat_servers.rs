@@ -68,7 +68,11 @@ pub const PLATFORMS: [Platform; 9] = [
     },
     Platform {
         name: "mattermost bot",
-        keys: |base, token| format!("kind: mattermost, server: \"{base}\", channel: {CHANNEL}, token: \"{token}\""),
+        keys: |base, token| {
+            format!(
+                "kind: mattermost, server: \"{base}\", channel: {CHANNEL}, actions_url: \"https://podbell.example.com/mattermost/ask\", token: \"{token}\""
+            )
+        },
         serve: mattermost_bot,
     },
     Platform {

@@ -9,6 +9,7 @@ pub mod chat_servers;
 #[cfg(feature = "outside")]
 pub mod drawn;
 pub mod emulated;
+pub mod endpoint;
 pub mod events;
 #[cfg(feature = "kubernetes")]
 pub mod kube;
@@ -16,6 +17,7 @@ pub mod kube;
 pub mod kube_fake;
 #[cfg(feature = "kubernetes")]
 pub mod kube_objects;
+pub mod mattermost;
 pub mod notices;
 pub mod platform;
 pub mod process;

@@ -1,0 +1,123 @@
+//! A bot of Mattermost over its websocket, against a server that enforces what Mattermost documents.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use podbell::chat::Entry;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::support::mattermost::{FakeMattermost, TOKEN, bot};
+use crate::support::process::{PATIENCE, eventually, within};
+use crate::support::slack::FakeQueries;
+
+struct Running {
+    server: FakeMattermost,
+    queries: Arc<FakeQueries>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+async fn start() -> Running {
+    let (server, queries) = (FakeMattermost::start().await, FakeQueries::new());
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(bot(&server, queries.clone(), TOKEN).connect(stopped));
+    let running = Running { server, queries, stop, task };
+    running.connected(1).await;
+    running
+}
+
+impl Running {
+    async fn connected(&self, count: usize) {
+        let connected = || (self.server.connections() >= count && self.server.is_connected()).then_some(());
+        eventually(PATIENCE, "a connection", connected).await;
+    }
+
+    async fn posts(&self, count: usize) -> Vec<Value> {
+        eventually(PATIENCE, "answers", || Some(self.server.posts()).filter(|posts| posts.len() >= count)).await
+    }
+}
+
+#[tokio::test]
+async fn a_mention_is_answered_in_its_thread_and_chatter_and_programs_are_not() {
+    let run = start().await;
+    run.server.say("p1", "good morning", false);
+    run.server.say("p2", "thanks @podbell", false);
+    run.server.say("p3", "@podbell2 help", false);
+    let by = |id: &str, user: &str, message: &str, props: Value| json!({"id": id, "user_id": user, "channel_id": "c1", "root_id": "r1", "message": message, "type": "", "props": props});
+    run.server.post(&by("p4", "bot1", "@podbell help", json!({})), "O", false);
+    run.server.post(&by("p5", "u1", "@podbell help", json!({"from_webhook": "true"})), "O", false);
+    run.server.post(&by("p6", "u1", "@Podbell: /events web-service", json!({})), "O", false);
+    run.server.post(&by("p7", "u1", "incidents", json!({})), "D", false);
+    let posts = run.posts(2).await;
+    let asked = run.queries.asked();
+    let said: Vec<(Entry, &str)> = asked.iter().map(|one| (one.entry, one.text.as_str())).collect();
+    assert_eq!(said, [(Entry::Events, "web-service"), (Entry::Podbell, "incidents")]);
+    assert_eq!(asked[0].speaker.author.name, "ann (u1)");
+    assert!(posts.iter().all(|post| post["root_id"] == "r1" && post["channel_id"] == "c1"), "{posts:?}");
+    run.stop.send(true).unwrap();
+    run.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_said_while_the_connection_was_cut_is_heard_once() {
+    let run = start().await;
+    run.server.say("p1", "@podbell ack 1", false);
+    run.posts(1).await;
+    run.server.cut();
+    run.server.say("p2", "@podbell ack 2", true);
+    run.connected(2).await;
+    run.posts(2).await;
+    // It is sent again all the same.
+    run.server.post(&json!({"id": "p2", "user_id": "u1", "channel_id": "c1", "message": "@podbell ack 2"}), "O", false);
+    run.server.say("p3", "@podbell ack 3", false);
+    run.posts(3).await;
+    assert_eq!(run.queries.texts(), ["ack 1", "ack 2", "ack 3"]);
+    assert_eq!(run.server.refused(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_event_that_is_missing_is_asked_for_again() {
+    let run = start().await;
+    run.server.say("p1", "@podbell ack 1", true);
+    run.server.say("p2", "@podbell ack 2", false);
+    run.posts(2).await;
+    assert_eq!((run.queries.texts(), run.server.connections()), (vec!["ack 1".to_owned(), "ack 2".to_owned()], 2));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_half_dead_is_replaced_and_one_that_was_forgotten_begins_anew() {
+    let run = start().await;
+    run.server.freeze();
+    run.server.say("p1", "@podbell ack 1", true);
+    run.connected(2).await;
+    run.posts(1).await;
+    run.server.forget();
+    run.server.cut();
+    run.connected(3).await;
+    run.server.say("p2", "@podbell ack 2", false);
+    run.posts(2).await;
+    assert_eq!(run.queries.texts(), ["ack 1", "ack 2"]);
+}
+
+#[tokio::test]
+async fn frames_that_are_not_mattermost_s_are_left_alone_and_an_answer_is_posted_until_it_is_taken() {
+    let run = start().await;
+    for text in ["", "{", "[]", "{}", r#"{"event": 1}"#, r#"{"event": "posted", "seq": 0, "data": {"post": "{"}}"#] {
+        run.server.text(text);
+    }
+    run.server.replies(&[502, 500]);
+    run.server.say("p1", "@podbell help", false);
+    run.posts(1).await;
+    assert_eq!((run.server.connections(), run.queries.asked().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_refused_token_opens_nothing() {
+    let (server, queries) = (FakeMattermost::start().await, FakeQueries::new());
+    let (_stop, stopped) = watch::channel(false);
+    let _task = tokio::spawn(bot(&server, queries, "wrong").connect(stopped));
+    let opened = within(Duration::from_millis(300), || (server.connections() > 0).then_some(())).await;
+    assert_eq!(opened, None);
+}

@@ -1,0 +1,266 @@
+//! A Mattermost on real sockets that enforces what Mattermost documents of its websocket: a bot says who it is first,
+//! events are numbered, and a connection that broke off is taken up where it was read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use futures_util::{SinkExt as _, StreamExt as _};
+use podbell::chat::{ChatDeps, Talk};
+use podbell::components::mattermost::chat::{Mattermost, MattermostConfig, Timing};
+use podbell_core::message::Language;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response as Shaken};
+
+use super::receiver::client;
+use super::slack::FakeQueries;
+
+pub const TOKEN: &str = "marker-of-the-bot-token";
+
+enum Order {
+    Send(String),
+    Cut,
+    /// Neither read nor write any more, and keep it open.
+    Freeze,
+}
+
+#[derive(Default)]
+struct Inner {
+    current: Option<mpsc::UnboundedSender<Order>>,
+    connections: usize,
+    /// The connection that events belong to, and all of its events.
+    id: String,
+    events: Vec<Value>,
+    posts: Vec<Value>,
+    /// How the next posts are answered.
+    replies: Vec<u16>,
+    refused: Vec<String>,
+}
+
+/// A running server.
+#[derive(Clone)]
+pub struct FakeMattermost {
+    pub base: String,
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl FakeMattermost {
+    /// One address for the API and the websocket, as Mattermost has it: the API is behind it.
+    pub async fn start() -> Self {
+        let (front, api) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let base = format!("http://{}", front.local_addr().unwrap());
+        let behind = api.local_addr().unwrap();
+        let server = Self { base, inner: Arc::default() };
+        let app = Router::new().fallback(answer).with_state(server.clone());
+        tokio::spawn(async move { axum::serve(api, app).await.unwrap() });
+        let accepting = server.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = front.accept().await {
+                let server = accepting.clone();
+                tokio::spawn(async move {
+                    let mut begin = [0; 22];
+                    while stream.peek(&mut begin).await.unwrap_or(begin.len()) < begin.len() {
+                        tokio::task::yield_now().await;
+                    }
+                    if begin.starts_with(b"GET /api/v4/websocket") {
+                        return server.connection(stream).await;
+                    }
+                    let mut behind = TcpStream::connect(behind).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
+                });
+            }
+        });
+        server
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.inner().connections
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.inner().current.is_some()
+    }
+
+    pub fn posts(&self) -> Vec<Value> {
+        self.inner().posts.clone()
+    }
+
+    pub fn refused(&self) -> Vec<String> {
+        self.inner().refused.clone()
+    }
+
+    pub fn replies(&self, statuses: &[u16]) {
+        self.inner().replies = statuses.to_vec();
+    }
+
+    pub fn cut(&self) {
+        self.order(Order::Cut);
+        self.inner().current = None;
+    }
+
+    pub fn freeze(&self) {
+        self.order(Order::Freeze);
+        self.inner().current = None;
+    }
+
+    /// Another process of the server, which knows nothing of earlier connections.
+    pub fn forget(&self) {
+        self.inner().id.clear();
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(current) = &self.inner().current {
+            let _ = current.send(order);
+        }
+    }
+
+    /// Any text as a frame.
+    pub fn text(&self, text: &str) {
+        self.order(Order::Send(text.to_owned()));
+    }
+
+    /// Somebody posts in a channel. `lost`: it gets its number, and does not arrive.
+    pub fn say(&self, id: &str, message: &str, lost: bool) {
+        self.post(&json!({"id": id, "user_id": "u1", "channel_id": "c1", "root_id": "", "message": message, "type": "", "props": {}}), "O", lost);
+    }
+
+    pub fn post(&self, post: &Value, channel_type: &str, lost: bool) {
+        let data =
+            json!({"channel_type": channel_type, "post": post.to_string(), "sender_name": "@ann", "team_id": "t1"});
+        let event = {
+            let mut inner = self.inner();
+            // The greeting has number 0.
+            let event = json!({"event": "posted", "data": data, "broadcast": {}, "seq": inner.events.len() + 1});
+            inner.events.push(event.clone());
+            event
+        };
+        if !lost {
+            self.text(&event.to_string());
+        }
+    }
+
+    async fn connection(self, stream: TcpStream) {
+        let mut query = String::new();
+        let shake = |request: &Request, response: Shaken| -> Result<Shaken, ErrorResponse> {
+            request.uri().query().unwrap_or_default().clone_into(&mut query);
+            Ok(response)
+        };
+        let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, shake).await else { return };
+        let query: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let Some(Ok(Frame::Text(first))) = socket.next().await else { return };
+        let first: Value = serde_json::from_str(&first).unwrap();
+        let known = first["action"] == "authentication_challenge" && first["data"]["token"] == TOKEN;
+        if !known {
+            self.inner().refused.push(format!("not authenticated: {first}"));
+            let no = json!({"status": "FAIL", "seq_reply": first["seq"], "error": {"id": "api.web_socket_router.bad_auth.app_error"}});
+            let _ = socket.send(Frame::text(no.to_string())).await;
+            return;
+        }
+        let (orders, mut ordered) = mpsc::unbounded_channel();
+        let frames: Vec<Value> = {
+            let mut inner = self.inner();
+            inner.connections += 1;
+            let resumed = !inner.id.is_empty() && query.get("connection_id") == Some(&inner.id);
+            if !resumed {
+                inner.id = format!("connection-{}", inner.connections);
+                inner.events.clear();
+            }
+            let hello =
+                json!({"event": "hello", "data": {"connection_id": inner.id, "server_version": "10"}, "seq": 0});
+            let from: usize = query.get("sequence_number").and_then(|number| number.parse().ok()).unwrap_or(1);
+            let missed = inner.events.iter().skip(from.saturating_sub(1)).cloned().collect::<Vec<_>>();
+            inner.current = Some(orders);
+            let ok = json!({"status": "OK", "seq_reply": 1});
+            [ok, hello].into_iter().chain(missed).collect()
+        };
+        for frame in frames {
+            let _ = socket.send(Frame::text(frame.to_string())).await;
+        }
+        loop {
+            let received = tokio::select! {
+                order = ordered.recv() => match order {
+                    Some(Order::Send(text)) => {
+                        let _ = socket.send(Frame::text(text)).await;
+                        continue;
+                    }
+                    Some(Order::Freeze) => return std::future::pending().await,
+                    _ => return,
+                },
+                received = socket.next() => received,
+            };
+            if !matches!(received, Some(Ok(_))) {
+                return;
+            }
+        }
+    }
+}
+
+/// One request a connection: the next one may be that of the websocket.
+async fn answer(State(server): State<FakeMattermost>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    ([("connection", "close")], api(&server, &uri, &headers, &body)).into_response()
+}
+
+fn api(server: &FakeMattermost, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
+    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if bearer != format!("Bearer {TOKEN}") {
+        let no = json!({"id": "api.context.session_expired.app_error", "status_code": 401});
+        return (StatusCode::UNAUTHORIZED, no.to_string()).into_response();
+    }
+    match uri.path() {
+        "/api/v4/users/me" => json!({"id": "bot1", "username": "podbell"}).to_string().into_response(),
+        "/api/v4/posts" => {
+            let mut inner = server.inner();
+            if !inner.replies.is_empty() {
+                let status = inner.replies.remove(0);
+                return (StatusCode::from_u16(status).unwrap(), "{}").into_response();
+            }
+            inner.posts.push(serde_json::from_slice(body).unwrap());
+            (StatusCode::CREATED, json!({"id": "p"}).to_string()).into_response()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// A bot there, not connected yet.
+pub fn bot(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str) -> Arc<Mattermost> {
+    let millis = Duration::from_millis;
+    let talk = Talk {
+        name: "mm".into(),
+        access: Default::default(),
+        language: Language::En,
+        time_zone: jiff::tz::TimeZone::UTC,
+    };
+    let timing = Timing {
+        reply: Duration::from_secs(5),
+        ping: millis(50),
+        silence: millis(1000),
+        open: Duration::from_secs(5),
+        reopen: millis(5),
+        reopen_most: millis(50),
+        refused: millis(50),
+        post_again: millis(5),
+    };
+    let config = MattermostConfig {
+        talk,
+        tokens: Vec::new(),
+        bot_token: Some(token.into()),
+        server: Some(server.base.parse().unwrap()),
+        actions_url: None,
+        timing,
+    };
+    let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 1.0) };
+    Mattermost::new(config, deps)
+}
