@@ -1,7 +1,6 @@
 //! Slack over HTTP: slash commands, buttons and events on real sockets, and everything that somebody
 //! who is not Slack may try.
 
-use podbell_core::ask::OpenIncident;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,7 +150,7 @@ async fn a40_every_signed_vector_gets_its_answer_over_a_real_socket() {
 
 #[tokio::test]
 async fn a_quick_answer_is_the_reply_itself_and_carries_the_buttons_of_its_incident() {
-    let queries = FakeQueries::like(true, Some(OpenIncident { id: 1042, acknowledged: false }));
+    let queries = FakeQueries::like(true, Some(1042));
     let (slack, podbell) = podbell(&queries, |_| {}).await;
     let (status, body) = podbell.call(FORM, &command(&slack, "1", "web --since 2h")).await;
     let body: Value = serde_json::from_str(&body).unwrap();

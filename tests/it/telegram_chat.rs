@@ -1,6 +1,5 @@
 //! Telegram's chat over long polling, against a Bot API that enforces what Telegram documents.
 
-use podbell_core::ask::OpenIncident;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +72,7 @@ async fn a_command_is_answered_below_it_in_its_topic_and_chatter_is_not() {
 
 #[tokio::test]
 async fn a_press_is_confirmed_once_and_answered_with_buttons() {
-    let run = start_with(FakeQueries::like(true, Some(OpenIncident { id: 12, acknowledged: false })), |_| {}).await;
+    let run = start_with(FakeQueries::like(true, Some(12)), |_| {}).await;
     run.telegram.press("p1", 5, "ack 12");
     let posts = run.posts(1).await;
     assert_eq!(run.queries.texts(), ["ack 12"]);

@@ -350,8 +350,9 @@ impl FakeQueries {
         Self::like(false, None)
     }
 
-    /// One whose answers are for everybody, or about an incident.
-    pub fn like(public: bool, incident: Option<OpenIncident>) -> Arc<Self> {
+    /// One whose answers are for everybody, or about an incident that nobody has.
+    pub fn like(public: bool, incident: Option<u64>) -> Arc<Self> {
+        let incident = incident.map(|id| OpenIncident { id, acknowledged: false });
         Arc::new(Self { asked: Mutex::default(), open: watch::channel(true).0, public, incident })
     }
 
