@@ -367,8 +367,8 @@ mod real {
     use std::path::PathBuf;
     use std::process::Command;
 
+    use podbell::clock::now;
     use podbell_core::mute::{Acknowledged, Author};
-    use podbell_core::time::Time;
 
     use super::*;
     use crate::support::process::{PATIENCE, Process, eventually};
@@ -382,10 +382,6 @@ receivers: [{name: hook, webhook_configs: [{url: 'HOOK', send_resolved: true}]}]
     async fn firing(base: &str) -> Option<Vec<Value>> {
         let answer = client().get(format!("{base}/api/v2/alerts")).send().await.ok()?;
         serde_json::from_str(&answer.text().await.ok()?).ok()
-    }
-
-    fn now() -> Time {
-        Time::from_millis(jiff::Timestamp::now().as_millisecond())
     }
 
     #[tokio::test]

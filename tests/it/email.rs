@@ -9,7 +9,7 @@ use podbell_core::outbox::{Content, Outcome, SendContent};
 use serde_json::Value;
 
 use crate::support::events::{at, warning};
-use crate::support::notices::{incident, one_of_each, story};
+use crate::support::notices::{incident, story};
 use crate::support::process::{output, podbell, printed};
 use crate::support::smtp::{Answer, Mail, PASSWORD, SmtpServer};
 use crate::support::world::{World, WorldSpec, web};
@@ -331,6 +331,7 @@ mod real {
 
     use super::*;
     use crate::support::fixture;
+    use crate::support::notices::one_of_each;
     use crate::support::platform::platform;
     use crate::support::process::{PATIENCE, Process, eventually};
     use crate::support::receiver::{client, nobody};
