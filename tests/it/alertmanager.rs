@@ -16,6 +16,7 @@ use crate::support::chat_servers::{Call, Place, Platform, Reply, Server, TOKEN};
 use crate::support::events::{at, warning};
 use crate::support::notices::{incident, one_of_each, story, trouble};
 use crate::support::platform::platform;
+use crate::support::process::{output, podbell, printed};
 use crate::support::receiver::{Answer, Receiver, client, nobody};
 use crate::support::world::{World, WorldSpec, web};
 
@@ -366,11 +367,11 @@ mod real {
     use std::path::PathBuf;
     use std::process::Command;
 
+    use podbell::clock::now;
     use podbell_core::mute::{Acknowledged, Author};
-    use podbell_core::time::Time;
 
     use super::*;
-    use crate::support::process::{PATIENCE, Process, eventually, output};
+    use crate::support::process::{PATIENCE, Process, eventually};
 
     const CONFIG: &str = "
 route: {receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}
@@ -381,10 +382,6 @@ receivers: [{name: hook, webhook_configs: [{url: 'HOOK', send_resolved: true}]}]
     async fn firing(base: &str) -> Option<Vec<Value>> {
         let answer = client().get(format!("{base}/api/v2/alerts")).send().await.ok()?;
         serde_json::from_str(&answer.text().await.ok()?).ok()
-    }
-
-    fn now() -> Time {
-        Time::from_millis(jiff::Timestamp::now().as_millisecond())
     }
 
     #[tokio::test]
@@ -485,6 +482,26 @@ fn the_keys_of_alertmanager_say_what_is_wrong_with_them() {
         assert!(said(keys).contains(word), "{keys}: {}", said(keys));
     }
     assert_eq!(said("url: ['http://am-0:9093', 'https://am-1/prefix'], token: x"), "");
+}
+
+#[tokio::test]
+async fn the_doctor_asks_every_member_for_its_version_and_makes_no_alert() {
+    let (good, bad) = (Receiver::start().await, Receiver::start().await);
+    good.otherwise(Answer::new(200, r#"{"cluster": {"status": "ready"}, "versionInfo": {"version": "0.25.0"}}"#));
+    bad.otherwise(Answer::new(200, "<html>please log in</html>"));
+    let folder = tempfile::tempdir().unwrap();
+    let urls = [good.url(""), bad.url("")];
+    let text = format!(
+        "sources: [{{name: f, kind: file, path: events.json}}]\nnotifiers: [{{name: team, kind: alertmanager, url: {urls:?}}}]\n"
+    );
+    std::fs::write(folder.path().join("podbell.yaml"), text).unwrap();
+    std::fs::write(folder.path().join("events.json"), "").unwrap();
+    let output = output(podbell(folder.path(), &["doctor"])).await;
+    let said = printed(&output);
+    assert!(output.status.code() == Some(1), "{said}");
+    assert!(said.contains("version 0.25.0 answers") && said.contains("not Alertmanager's"), "{said}");
+    let asked = [&good, &bad].map(|one| one.received().iter().map(|one| one.uri.path().to_owned()).collect::<Vec<_>>());
+    assert_eq!(asked, [["/api/v2/status"], ["/api/v2/status"]]);
 }
 
 #[test]

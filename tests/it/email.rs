@@ -9,7 +9,8 @@ use podbell_core::outbox::{Content, Outcome, SendContent};
 use serde_json::Value;
 
 use crate::support::events::{at, warning};
-use crate::support::notices::{incident, one_of_each, story};
+use crate::support::notices::{incident, story};
+use crate::support::process::{output, podbell, printed};
 use crate::support::smtp::{Answer, Mail, PASSWORD, SmtpServer};
 use crate::support::world::{World, WorldSpec, web};
 
@@ -265,6 +266,30 @@ fn a_megabyte_of_text_is_cut_and_says_so() {
     assert!(mail.data.contains("more"), "{}", mail.data);
 }
 
+/// What the doctor says, with this item of `notifiers`.
+async fn examined(keys: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("sources: [{{name: f, kind: file, path: events.json}}]\nnotifiers: [{{name: team, {keys}}}]\n");
+    std::fs::write(folder.path().join("podbell.yaml"), text).unwrap();
+    std::fs::write(folder.path().join("events.json"), "").unwrap();
+    let output = output(podbell(folder.path(), &["doctor"])).await;
+    (output.status.code(), printed(&output))
+}
+
+#[tokio::test]
+async fn the_doctor_asks_for_every_recipient_and_sends_nothing() {
+    let server = SmtpServer::start();
+    let both = "[team@example.com, oncall@example.com]";
+    let (_, said) = examined(&server.keys(PASSWORD, both)).await;
+    assert!(said.contains("would take mail for team@example.com, oncall@example.com (nothing was sent)"), "{said}");
+    server.state().unknown = ["oncall@example.com".to_owned()].into();
+    let (code, said) = examined(&server.keys(PASSWORD, both)).await;
+    assert!(code == Some(1) && said.contains("no such mailbox (oncall@example.com)"), "{said}");
+    let (code, said) = examined(&server.keys("another-password", both)).await;
+    assert!(code == Some(1) && said.contains("refuses the login") && !said.contains("another-password"), "{said}");
+    assert!(server.mails().is_empty());
+}
+
 #[test]
 fn the_keys_of_email_say_what_is_wrong_with_them() {
     let said = |keys: &str| {
@@ -306,6 +331,7 @@ mod real {
 
     use super::*;
     use crate::support::fixture;
+    use crate::support::notices::one_of_each;
     use crate::support::platform::platform;
     use crate::support::process::{PATIENCE, Process, eventually};
     use crate::support::receiver::{client, nobody};

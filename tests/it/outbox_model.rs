@@ -19,6 +19,9 @@ use crate::support::events::START;
 
 const PACE: Pace = Pace { most: 4, per: Duration::from_secs(20), kept_for_critical: 1 };
 
+/// How often a platform wants to hear of an open incident, where it does.
+const REPEAT_EVERY: Duration = Duration::from_secs(120);
+
 #[derive(Clone, Debug)]
 enum Op {
     /// A newer notice of incident `0..4` (4: of none); it may be critical, and may say that it is over.
@@ -291,6 +294,31 @@ impl Model {
         }
     }
 
+    /// Whether a message is not up to date, or a request is not settled.
+    fn is_changing(&self, repeats: bool) -> bool {
+        let (state, _) = self.outbox.destination("team").unwrap();
+        let differs = |incident: u64| {
+            let parent = &state.threads.get(incident).unwrap().parent;
+            let truth = self.chat.truth.get(&incident);
+            truth.is_some() && self.chat.messages.get(parent) != truth
+        };
+        // What is repeated is never done.
+        let stale = match repeats {
+            true => self.outbox.threaded().into_iter().any(differs),
+            false => state.threads.first_change().is_some(),
+        };
+        !state.sends.is_empty() || stale
+    }
+
+    /// Five seconds in which the platform takes everything.
+    fn take_everything(&mut self) -> Result<(), TestCaseError> {
+        while !self.in_flight.is_empty() {
+            self.answer(Outcome::Delivered)?;
+        }
+        self.now = self.now.plus(Duration::from_secs(5));
+        self.dispatch()
+    }
+
     fn count(&mut self, incident: u64, occurrences: u64) {
         let face = MessageState { open: true, acknowledged: false, occurrences, not_ready: None, affected: 0 };
         self.chat.truth.insert(incident, face);
@@ -359,9 +387,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_nothing_leaves_early_and_order_holds(ops in prop::collection::vec(op(), 1..80), threads: bool) {
+    fn nothing_is_lost_nothing_leaves_early_and_order_holds(ops in prop::collection::vec(op(), 1..80), threads: bool, repeats: bool) {
         let changes = Pace { most: 3, per: Duration::from_secs(30), kept_for_critical: 0 };
-        let threads = threads.then(|| ThreadPolicy { place: "p".into(), endpoint: "t".into(), pace: changes, repeat_every: None });
+        let threads = threads.then(|| ThreadPolicy { place: "p".into(), endpoint: "t".into(), pace: changes, repeat_every: repeats.then_some(REPEAT_EVERY) });
         let mut model = Model::new(threads);
         for op in ops {
             match op {
@@ -388,17 +416,10 @@ proptest! {
             let open = model.disk.deliveries.values().any(|(_, state)| {
                 matches!(state, DeliveryState::Due { .. } | DeliveryState::Claimed { .. })
             });
-            let changing = model.outbox.destination("team").is_some_and(|(state, _)| {
-                !state.sends.is_empty() || state.threads.first_change().is_some()
-            });
-            if !open && !changing {
+            if !open && !model.is_changing(repeats) {
                 break;
             }
-            while !model.in_flight.is_empty() {
-                model.answer(Outcome::Delivered)?;
-            }
-            model.now = model.now.plus(Duration::from_secs(5));
-            model.dispatch()?;
+            model.take_everything()?;
         }
         let told: HashSet<DeliveryId> = model.delivered.iter().map(|(_, id)| *id).collect();
         for (id, (_, state)) in &model.disk.deliveries {
@@ -414,6 +435,18 @@ proptest! {
             let parent = &state.threads.get(incident).unwrap().parent;
             let truth = model.chat.truth.get(&incident);
             prop_assert!(truth.is_none() || model.chat.messages.get(parent) == truth, "{incident}: {truth:?}");
+        }
+        // It is said again as often as the platform wants, for as long as the incident is open.
+        for _ in 0..100 {
+            model.take_everything()?;
+        }
+        let is_open = |incident: &u64| model.chat.truth.get(incident).is_some_and(|truth| truth.open);
+        for incident in model.outbox.threaded().into_iter().filter(|incident| repeats && is_open(incident)) {
+            let (state, _) = model.outbox.destination("team").unwrap();
+            let shown = state.threads.get(incident).unwrap().shown;
+            let late = shown.map(|(_, at)| model.now.since(at));
+            let in_time = |late: Duration| late <= REPEAT_EVERY + Duration::from_secs(60);
+            prop_assert!(late.is_some_and(in_time), "{incident}: {late:?}");
         }
     }
 }

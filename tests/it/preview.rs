@@ -91,10 +91,7 @@ fn the_request_that_is_shown_is_what_is_sent_and_not_what_is_kept_beside_it() {
     }
     let args = ["preview", "--rule", "image-pull", "--notice", "opened", "--platform", "email"];
     let said = printed(&podbell(folder.path(), &args).output().unwrap());
-    assert!(
-        said.contains("email:\nFrom: ") && said.contains("\nSubject: ") || said.contains("\r\nSubject: "),
-        "{said}"
-    );
+    assert!(said.contains("email:\nFrom: ") && said.contains("Subject: "), "{said}");
 }
 
 #[test]

@@ -30,9 +30,10 @@ use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
 const REPEAT_EVERY: Duration = Duration::from_secs(300);
 /// How long an open alert stands without another word: long enough for a restart of podbell, and for a repetition that fails.
 const STANDS_FOR: Duration = Duration::from_secs(1200);
-/// Alertmanager has no limit. At this pace all of 6,000 open incidents are repeated before the first of them ends.
+/// Alertmanager has no limit of its own.
 const PACE: Pace = Pace { most: 300, per: Duration::from_secs(60), kept_for_critical: 60 };
-/// The pace of changes and repetitions, so that they leave room for news.
+/// The pace of changes and repetitions, which leave room for news. All of 4,000 open alerts are repeated before the first of them
+/// ends.
 const REPEATS: Pace = Pace { most: 200, per: Duration::from_secs(60), kept_for_critical: 0 };
 /// Alerts belong to no place: behind another address they are the same ones, and are repeated there.
 const PLACE: &str = "alertmanager";
@@ -130,7 +131,7 @@ impl Member {
         if self.takes.swap(takes, Ordering::Relaxed) == takes {
             return;
         }
-        let host = self.url.host_str().unwrap_or_default();
+        let host = self.url.authority();
         match takes {
             true => tracing::info!(host, "an Alertmanager takes alerts again"),
             false => tracing::warn!(host, ?outcome, "an Alertmanager does not take alerts"),
@@ -188,7 +189,7 @@ impl Notifier for Alertmanager {
 }
 
 fn finding(subject: &str, member: &Member, reply: Result<&Reply, &Outcome>) -> Finding {
-    let what = format!("Alertmanager at {}", member.url.host_str().unwrap_or_default());
+    let what = format!("Alertmanager at {}", member.url.authority());
     let group = Group::Destinations;
     let version = |reply: &Reply| {
         let status: Value = serde_json::from_str(&reply.body).ok()?;
