@@ -150,7 +150,7 @@ async fn a_pause_that_telegram_asks_for_is_kept_and_a_refused_form_is_sent_plain
     run.telegram.next("sendMessage", 429, Some(slow));
     let (status, bad) = error(400, "Bad Request: can't parse entities");
     run.telegram.next("sendMessage", status, Some(bad));
-    let began = tokio::time::Instant::now();
+    let began = podbell::clock::monotonic();
     run.telegram.say(5, "/events web");
     let posts = run.posts(1).await;
     assert!(began.elapsed() >= Duration::from_secs(1));
