@@ -167,11 +167,14 @@ impl Rendering<'_> {
     pub(crate) fn incident_key(&self) -> Option<String> {
         match &self.notice.body {
             NoticeBody::Incident(story) => {
-                let (rule, group) = (story.rule.to_string(), story.group.values().map(String::as_str));
-                let identity = fingerprint([&*story.source, &*rule].into_iter().chain(group));
-                Some(format!("podbell-{}-{}", story.incident, identity.get(..12).unwrap_or_default()))
+                // Not its rule and not its source: a reload and a second source may change them.
+                let identity = fingerprint(story.group.values().map(String::as_str));
+                Some(incident_key(story.incident, &identity))
             }
-            NoticeBody::Trouble(trouble) => Some(format!("podbell-{}", trouble.incident)),
+            NoticeBody::Trouble(trouble) => {
+                let identity = fingerprint([trouble.subject.name(), &*trouble.since.timestamp().to_string()]);
+                Some(incident_key(trouble.incident, &identity))
+            }
             NoticeBody::Info(_) => None,
         }
     }
@@ -366,6 +369,10 @@ fn allowed(notices: &[Notice], logs: bool) -> Cow<'_, [Notice]> {
     let mut notices = notices.to_vec();
     notices.iter_mut().for_each(Notice::without_logs);
     Cow::Owned(notices)
+}
+
+fn incident_key(number: u64, identity: &str) -> String {
+    format!("podbell-{number}-{}", identity.get(..12).unwrap_or_default())
 }
 
 /// Distinguishes one endpoint or set of secrets from another. It cannot be reversed, and is too short to be

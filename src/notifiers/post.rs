@@ -117,7 +117,7 @@ pub(crate) async fn post(
 ) -> Result<Reply, Outcome> {
     let mut url = url.clone();
     if let Ok(mut segments) = url.path_segments_mut() {
-        segments.extend(&post.below);
+        segments.pop_if_empty().extend(&post.below);
     }
     if !post.query.is_empty() {
         url.query_pairs_mut().extend_pairs(&post.query);

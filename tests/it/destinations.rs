@@ -378,30 +378,36 @@ fn a_megabyte_of_text_is_told_within_the_limits() {
     }
 }
 
+/// What a platform's answer to a notice means.
+fn outcome(platform: Platform, (status, body): (u16, &str), notice: NoticeKind, parent: Option<&Parent>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let receiver = crate::support::receiver::Receiver::start().await;
+        receiver.otherwise(crate::support::receiver::Answer::new(status, body));
+        let base = receiver.url("").trim_end_matches('/').to_owned();
+        let config = podbell::notifiers::NotifierConfig {
+            name: "team".into(),
+            platform: self::platform(&(platform.keys)(&base, TOKEN)),
+            language: Language::En,
+            time_zone: jiff::tz::TimeZone::UTC,
+            digest_after: None,
+            template: Default::default(),
+            logs: false,
+        };
+        let client = crate::support::receiver::client();
+        let notifiers = podbell::notifiers::Notifiers::new(vec![config], Default::default(), client);
+        let notice = [incident(1, notice, story())];
+        let content = SendContent { parent, ..SendContent::full(&notice) };
+        let body = notifiers.freeze("team", &content, "m", at(0));
+        notifiers.deliver("team", "m", body, at(0)).await
+    })
+}
+
 #[test]
 fn an_answer_that_is_not_the_platforms_kills_no_destination_and_proves_nothing() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for platform in PLATFORMS {
         for status in [200, 403] {
-            let outcome = runtime.block_on(async {
-                let receiver = crate::support::receiver::Receiver::start().await;
-                receiver.otherwise(crate::support::receiver::Answer::new(status, "<html>please log in</html>"));
-                let base = receiver.url("").trim_end_matches('/').to_owned();
-                let config = podbell::notifiers::NotifierConfig {
-                    name: "team".into(),
-                    platform: self::platform(&(platform.keys)(&base, TOKEN)),
-                    language: Language::En,
-                    time_zone: jiff::tz::TimeZone::UTC,
-                    digest_after: None,
-                    template: Default::default(),
-                    logs: false,
-                };
-                let client = crate::support::receiver::client();
-                let notifiers = podbell::notifiers::Notifiers::new(vec![config], Default::default(), client);
-                let notice = [incident(1, NoticeKind::Opened, story())];
-                let body = notifiers.freeze("team", &SendContent::full(&notice), "m", at(0));
-                notifiers.deliver("team", "m", body, at(0)).await
-            });
+            let outcome = outcome(platform, (status, "<html>please log in</html>"), NoticeKind::Opened, None);
             let expected = match (platform.name, status) {
                 // Their own refusals have no words by which they could be told apart.
                 ("teams", 403) => matches!(outcome, Outcome::Dead { .. }),
@@ -411,6 +417,57 @@ fn an_answer_that_is_not_the_platforms_kills_no_destination_and_proves_nothing()
             assert!(expected, "{} {status}: {outcome:?}", platform.name);
         }
     }
+}
+
+/// A destination that is paused keeps its messages; one whose messages are at fault loses them.
+#[test]
+fn what_only_people_can_mend_pauses_a_destination_and_loses_nothing() {
+    for (name, status, body) in [
+        ("dingtalk", 200, r#"{"errcode":400106,"errmsg":"robot not exist"}"#),
+        ("dingtalk", 200, r#"{"errcode":400013,"errmsg":"group disbanded"}"#),
+        ("teams", 400, r#"{"error":{"code":"WorkflowTriggerIsNotEnabled","message":"in state Disabled"}}"#),
+        (
+            "discord",
+            400,
+            r#"{"message":"Webhooks posted to forum channels must have a thread_name or thread_id","code":220001}"#,
+        ),
+        (
+            "mattermost bot",
+            400,
+            r#"{"id":"api.post.create_post.can_not_post_to_deleted.error","message":"Can not post to deleted channel."}"#,
+        ),
+        (
+            "mattermost",
+            401,
+            r#"{"id":"api.context.session_expired.app_error","message":"Invalid or expired session."}"#,
+        ),
+        (
+            "telegram",
+            400,
+            r#"{"ok":false,"error_code":400,"description":"Bad Request: need administrator rights in the channel chat"}"#,
+        ),
+        ("telegram", 400, r#"{"ok":false,"error_code":400,"description":"Bad Request: TOPIC_CLOSED"}"#),
+    ] {
+        let platform = *PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        let outcome = outcome(platform, (status, body), NoticeKind::Opened, None);
+        assert!(matches!(outcome, Outcome::Dead { .. }), "{name} {body}: {outcome:?}");
+    }
+    // About the message.
+    for (name, status, body) in [
+        ("dingtalk", 200, r#"{"errcode":400105,"errmsg":"unsupported message type"}"#),
+        ("teams", 400, r#"{"error":{"code":"TriggerInputSchemaMismatch"}}"#),
+        ("mattermost", 400, r#"{"id":"web.incoming_webhook.text.app_error","message":"No text specified."}"#),
+    ] {
+        let platform = *PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
+        let outcome = outcome(platform, (status, body), NoticeKind::Opened, None);
+        assert!(matches!(outcome, Outcome::Content { .. }), "{name} {body}: {outcome:?}");
+    }
+    // The end of an incident whose message stands in an archived thread is posted anew.
+    let discord = *PLATFORMS.iter().find(|platform| platform.name == "discord").unwrap();
+    let (archived, parent) =
+        (r#"{"message":"Thread is archived","code":50083}"#, Parent { channel: "".into(), message: "99".into() });
+    let outcome = outcome(discord, (400, archived), NoticeKind::Resolved, Some(&parent));
+    assert!(matches!(outcome, Outcome::Orphaned { .. }), "{outcome:?}");
 }
 
 #[test]

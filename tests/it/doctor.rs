@@ -104,6 +104,27 @@ operator: {{heartbeat: {{url: \"{}\"}}}}",
     }
 }
 
+#[tokio::test]
+async fn a_bot_whose_updates_go_elsewhere_is_told_and_none_of_them_is_taken() {
+    use crate::support::{chat_servers, telegram::FakeTelegram};
+    let telegram = FakeTelegram::start().await;
+    let bot = format!(
+        "chats:\n  - {{name: tg, kind: telegram, token: \"{}\", api: \"{}\", users: [\"5\"]}}",
+        chat_servers::TOKEN,
+        telegram.base
+    );
+    let of_the_bot = |examined: &Examined| {
+        let found = examined.findings.iter().find(|one| one["subject"] == "tg").unwrap();
+        ["verdict", "found"].map(|key| found[key].as_str().unwrap().to_owned())
+    };
+    let [verdict, found] = of_the_bot(&World::with("chats:", &bot).await);
+    assert!(verdict == "ok" && found.contains("@podbell_bot"), "{found}");
+    telegram.next("getWebhookInfo", 200, Some(json!({"ok": true, "result": {"url": "https://elsewhere.example.com"}})));
+    let [verdict, found] = of_the_bot(&World::with("chats:", &bot).await);
+    assert!(verdict == "fail" && found.contains("409") && !found.contains("elsewhere"), "{found}");
+    assert_eq!(telegram.polls(), 0);
+}
+
 async fn free_address() -> String {
     nobody().await.trim_start_matches("http://").split('/').next().unwrap().to_owned()
 }

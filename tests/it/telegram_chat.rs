@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::support::chat_servers::TOKEN;
+use crate::support::endpoint::Log;
 use crate::support::process::{PATIENCE, eventually, within};
 use crate::support::slack::FakeQueries;
 use crate::support::telegram::{FakeTelegram, bot, error};
@@ -130,7 +132,8 @@ async fn a_restart_in_order_confirms_what_was_carried_out_and_a_break_hands_out_
 }
 
 #[tokio::test]
-async fn another_poller_is_waited_out_and_nothing_is_lost() {
+async fn another_poller_is_waited_out_and_told_once_and_nothing_is_lost() {
+    let (log, _guard) = Log::listen();
     let run = start(|_| {}).await;
     eventually(PATIENCE, "a poll that is held", || (run.telegram.polls() >= 2).then_some(())).await;
     let (status, _) = run.telegram.poll_elsewhere().await;
@@ -140,6 +143,9 @@ async fn another_poller_is_waited_out_and_nothing_is_lost() {
     run.posts(1).await;
     assert!(run.telegram.polls() > before);
     assert_eq!(run.queries.texts(), ["web"]);
+    let told = log.lines("another program asks for this bot's updates");
+    assert!(told.len() == 1 && told[0].contains("409"), "{told:#?}");
+    assert!(!log.lines("").join("\n").contains(TOKEN));
 }
 
 #[tokio::test]
@@ -150,7 +156,7 @@ async fn a_pause_that_telegram_asks_for_is_kept_and_a_refused_form_is_sent_plain
     run.telegram.next("sendMessage", 429, Some(slow));
     let (status, bad) = error(400, "Bad Request: can't parse entities");
     run.telegram.next("sendMessage", status, Some(bad));
-    let began = tokio::time::Instant::now();
+    let began = podbell::clock::monotonic();
     run.telegram.say(5, "/events web");
     let posts = run.posts(1).await;
     assert!(began.elapsed() >= Duration::from_secs(1));

@@ -303,6 +303,15 @@ pub enum TroubleSubject {
     Rules(String),
 }
 
+impl TroubleSubject {
+    /// The name of the source or destination, or the path of the file.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Source(name) | Self::Destination(name) | Self::Rules(name) => name,
+        }
+    }
+}
+
 /// An announcement of podbell's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]

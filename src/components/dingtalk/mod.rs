@@ -148,11 +148,11 @@ fn classify(reply: &Reply) -> Outcome {
             Outcome::Refused { retry_after: Some(reply.retry_after.unwrap_or(BLOCKED)), why: reply.said() }
         }
         310_000 if errmsg.contains("keyword") || errmsg.contains("关键词") => Outcome::Content { why: reply.said() },
-        300_001 | 300_005 | 310_000 | 400_013 | 400_101 | 400_102 | 400_105 => {
+        300_001 | 300_005 | 310_000 | 400_013 | 400_101 | 400_102 | 400_106 => {
             Outcome::Dead { code: errcode.to_string(), text: reply.said(), advice: advice(errcode).to_owned() }
         }
         // Errors of the content: none, its type, its length, words that the platform forbids.
-        40_035 | 43_004 | 400_106 | 430_101..=430_104 | 460_101 => Outcome::Content { why: reply.said() },
+        40_035 | 43_004 | 400_105 | 430_101..=430_104 | 460_101 => Outcome::Content { why: reply.said() },
         _ => reply::unclear(reply, "an error"),
     }
 }

@@ -153,6 +153,15 @@ fn classify(request: Option<&Request>, reply: &Reply) -> Outcome {
         }
         // The message that was to be changed was deleted.
         (404, 10_008) if request.is_some_and(Request::needs_a_message) => Outcome::Orphaned { why: reply.said() },
+        // It stands in a thread that is archived; a new message brings the thread back.
+        (400, 50_083) if request.is_some_and(Request::needs_a_message) => {
+            request.map_or(Outcome::Content { why: reply.said() }, |one| one.is_too_late(reply.said()))
+        }
+        (400, 220_001) => Outcome::Dead {
+            code: code.to_string(),
+            text: reply.said(),
+            advice: "the webhook is one of a forum: add `?thread_id=` and the id of a post to its URL".to_owned(),
+        },
         (401 | 403 | 404, _) if code != 0 => Outcome::Dead {
             code: code.to_string(),
             text: reply.said(),

@@ -16,15 +16,14 @@ const MARKUP: Markup = Markup {
     escape: escape_html,
     bold: |text| format!("<b>{text}</b>"),
     code: |command| format!("<font color=\"#37474f\">$ {command}</font>"),
-    link: |url, text| format!("<a href=\"{}\">{text}</a>", escape_address(url)),
+    link: |url, text| format!("<a href=\"{}\">{text}</a>", escape_address(url).replace('&', "&amp;")),
     quote: |lines| format!("<i>{}</i>", lines.join("<br>")),
     line_end: "<br>",
     cost: budget::bytes,
 };
 
-/// The body of the request. `mentions` are numbers of users, or `all`; `incident` is the number of the only one that it is
-/// about.
-pub(super) fn body(message: &Message, content: Content, mentions: &[String], incident: Option<u64>) -> Value {
+/// The body of the request. `mentions` are numbers of users, or `all`; `thread` is the key of the thread that it belongs to.
+pub(super) fn body(message: &Message, content: Content, mentions: &[String], thread: Option<String>) -> Value {
     let called: Vec<String> = mentions.iter().take(20).map(|id| format!("<users/{id}>")).collect();
     let mut body = match content {
         // In plain text only `<…>` is a mark, and `*_~` and backquotes are emphasis.
@@ -34,6 +33,8 @@ pub(super) fn body(message: &Message, content: Content, mentions: &[String], inc
                 .replace('<', "＜")
                 .replace('@', "＠")
                 .replace('*', "＊")
+                .replace('_', "＿")
+                .replace('~', "～")
                 .replace('`', "\u{2cb}");
             json!({"text": format!("{said} {}", called.join(" ")).trim_end()})
         }
@@ -50,8 +51,8 @@ pub(super) fn body(message: &Message, content: Content, mentions: &[String], inc
             body
         }
     };
-    if let Some(incident) = incident {
-        body["thread"] = json!({"threadKey": format!("podbell-{incident}")});
+    if let Some(key) = thread {
+        body["thread"] = json!({"threadKey": key});
     }
     body
 }

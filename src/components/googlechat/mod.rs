@@ -65,8 +65,8 @@ impl Notifier for Space {
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = rendering.mentioned(NOTIFIER.name);
-        let incident = rendering.notice.body.incident().filter(|_| !rendering.is_digest);
-        card::body(&rendering.message, rendering.content, &mentions, incident).to_string().into_bytes()
+        let thread = rendering.incident_key().filter(|_| !rendering.is_digest);
+        card::body(&rendering.message, rendering.content, &mentions, thread).to_string().into_bytes()
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {

@@ -16,7 +16,8 @@ const MARKUP: Markup = Markup {
     bold: |text| format!("**{text}**"),
     code: |command| format!("`{command}`"),
     link: |url, text| format!("[{text}]({})", escape_address(url)),
-    quote: |lines| lines.iter().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n"),
+    // Without an empty line, the next one belongs to the quote.
+    quote: |lines| lines.iter().map(|line| format!("> {line}\n")).collect(),
     // A line that only ends with a line feed continues.
     line_end: "  \n",
     cost: |_| 1,

@@ -25,7 +25,7 @@ pub(super) fn of_webhook(reply: &Reply) -> Outcome {
     match (reply.status, refusal(reply)) {
         (200, _) if reply.body.trim() == "ok" => Outcome::Delivered,
         (200, _) => reply::unclear(reply, "a success that is not Mattermost's (a proxy or a login page in between?)"),
-        (_, Some(id)) if id.contains("too_large") || id.contains("msg") || id.contains("parse") || id.contains("text") => {
+        (400 | 413, Some(id)) if [".too_large", ".msg.", ".parse.", ".decode.", ".text."].iter().any(|word| id.contains(word)) => {
             Outcome::Content { why: reply.said() }
         }
         (400 | 401 | 403 | 404 | 501, Some(_)) => Outcome::Dead {
@@ -62,6 +62,11 @@ pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
 /// What the reply to a question means.
 pub(super) fn of_question(reply: &Reply) -> Outcome {
     match (reply.status, refusal(reply)) {
+        (400, Some(id)) if id.contains("_deleted.") => Outcome::Dead {
+            code: reply.status.to_string(),
+            text: reply.said(),
+            advice: "the channel is archived: unarchive it, or put another one into podbell.yaml (`channel`)".to_owned(),
+        },
         (401 | 403 | 404, Some(_)) => Outcome::Dead {
             code: reply.status.to_string(),
             text: reply.said(),

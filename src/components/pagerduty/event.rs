@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::notifiers::{Rendering, budget};
-use podbell_core::notice::NoticeBody;
+use podbell_core::notice::{Info, NoticeBody};
 use podbell_core::outbox::{Content, is_end};
 use podbell_core::rules::rule::Severity;
 
@@ -39,6 +39,7 @@ impl Action {
             NoticeBody::Trouble(_) | NoticeBody::Info(_) => false,
         };
         match rendering.notice.kind {
+            _ if is_no_alert(&rendering.notice.body) => Self::Nothing,
             kind if is_end(kind) => Self::Resolve,
             _ if rendering.refresh && acknowledged => Self::Acknowledge,
             _ if rendering.refresh => Self::Nothing,
@@ -50,7 +51,7 @@ impl Action {
 /// The event, without its routing key.
 pub(super) fn of(rendering: &Rendering<'_>) -> Value {
     let action = Action::of(rendering);
-    let mut event = json!({"event_action": action.as_str(), "dedup_key": rendering.incident_key().unwrap_or_else(|| format!("podbell-{}", rendering.message_id))});
+    let mut event = json!({"event_action": action.as_str(), "dedup_key": alert(rendering)});
     if action != Action::Trigger {
         return event;
     }
@@ -89,4 +90,18 @@ pub(super) fn of(rendering: &Rendering<'_>) -> Value {
         event["client_url"] = json!(url);
     }
     event
+}
+
+/// Whether it is an announcement that nothing would ever end, such as that somebody muted something.
+fn is_no_alert(body: &NoticeBody) -> bool {
+    matches!(body, NoticeBody::Info(info) if !matches!(info, Info::Dead { .. } | Info::Store { .. } | Info::Test { .. }))
+}
+
+/// The alert that an incident is: the one that was triggered first, whatever has become of the incident since.
+fn alert(rendering: &Rendering<'_>) -> String {
+    match (rendering.parent, rendering.incident_key()) {
+        (Some(parent), _) => parent.message.to_string(),
+        (None, Some(key)) => key,
+        (None, None) => format!("podbell-{}", rendering.message_id),
+    }
 }

@@ -94,8 +94,8 @@ impl Notifier for Workflow {
     }
 }
 
-/// What a reply means. A workflow answers 202 when it took the message, which is not yet shown; an older webhook answers 200
-/// and `1`, or 200 and the words of an error.
+/// What a reply means. A workflow answers 202 when it took the message, which is not yet shown, and 400 also when it is switched
+/// off or deleted; an older webhook answers 200 and `1`, or 200 and the words of an error.
 fn classify(reply: &Reply) -> Outcome {
     match reply.status {
         200 if reply.body.trim() == "1" => Outcome::Delivered,
@@ -106,7 +106,8 @@ fn classify(reply: &Reply) -> Outcome {
         200 if !reply.body.trim().is_empty() => {
             reply::unclear(reply, "a success that is not that of a workflow (a proxy or a login page in between?)")
         }
-        401 | 403 | 404 | 410 => Outcome::Dead {
+        400 if !reply.body.contains("WorkflowTriggerIsNotEnabled") => Outcome::Content { why: reply.said() },
+        400 | 401 | 403 | 404 | 410 => Outcome::Dead {
             code: reply.status.to_string(),
             text: reply.said(),
             advice: "the workflow was deleted, switched off, or lets only people of the tenant start it: check it in Teams (Workflows), let anyone start it, and put its URL into podbell.yaml"

@@ -14,7 +14,7 @@ const MARKUP: Markup = Markup {
     escape: escape_html,
     bold: |text| format!("<b>{text}</b>"),
     code: |command| format!("<code>{command}</code>"),
-    link: |url, text| format!("<a href=\"{}\">{text}</a>", escape_address(url)),
+    link: |url, text| format!("<a href=\"{}\">{text}</a>", escape_address(url).replace('&', "&amp;")),
     quote: |lines| format!("<blockquote>{}</blockquote>", lines.join("\n")),
     line_end: "\n",
     cost: char::len_utf16,

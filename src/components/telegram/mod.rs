@@ -173,11 +173,13 @@ impl Notifier for Chat {
         let token = self.token.expose_secret();
         let threads = ThreadPolicy {
             place: self.place.clone(),
-            endpoint: fingerprint([api, &self.chat, "changes"]),
+            endpoint: fingerprint([api, self.chat.split('/').next().unwrap_or_default(), "changes"]),
             pace: CHANGES,
             repeat_every: None,
         };
-        let policy = Policy::of(fingerprint([api, &self.chat]), fingerprint([api, &self.chat, token]));
+        // The platform counts a group with all of its topics.
+        let group = self.chat.split('/').next().unwrap_or_default();
+        let policy = Policy::of(fingerprint([api, group]), fingerprint([api, &self.chat, token]));
         Policy { pace: Some(PACE), threads: Some(threads), ..policy }
     }
 
@@ -294,7 +296,14 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
             "thread not found",
             "have no rights",
             "not enough rights",
+            "need administrator rights",
+            "group chat is deactivated",
+            "the chat is not a forum",
             "CHAT_WRITE_FORBIDDEN",
+            "CHAT_RESTRICTED",
+            "PEER_ID_INVALID",
+            "TOPIC_CLOSED",
+            "MESSAGE_THREAD_NOT_FOUND",
         ]) =>
         {
             dead(

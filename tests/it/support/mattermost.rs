@@ -154,6 +154,7 @@ impl FakeMattermost {
 
     async fn connection(self, stream: TcpStream) {
         let mut query = String::new();
+        #[allow(clippy::result_large_err, reason = "the type is the library's")]
         let shake = |request: &Request, response: Shaken| -> Result<Shaken, ErrorResponse> {
             request.uri().query().unwrap_or_default().clone_into(&mut query);
             Ok(response)

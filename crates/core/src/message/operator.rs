@@ -256,9 +256,10 @@ impl MessageFormatter<'_> {
 
 /// What it is about, and its name.
 fn subject(trouble: &Trouble) -> (About, &str) {
-    match &trouble.subject {
-        TroubleSubject::Source(name) => (About::Source, name),
-        TroubleSubject::Destination(name) => (About::Destination, name),
-        TroubleSubject::Rules(name) => (About::Rules, name),
-    }
+    let about = match &trouble.subject {
+        TroubleSubject::Source(_) => About::Source,
+        TroubleSubject::Destination(_) => About::Destination,
+        TroubleSubject::Rules(_) => About::Rules,
+    };
+    (about, trouble.subject.name())
 }

@@ -180,14 +180,15 @@ async fn listen(
                 backoff.connected();
             }
             Some(Frame::Event(number, event)) => {
-                if !bot.is_next(number) {
+                if bot.next() < number {
                     return End::lost("an event is missing: it is asked for again");
                 }
                 if let Event::Said(said) = event
                     && let Err(NotTaken::Busy | NotTaken::Full) = bot.hear(*said)
                 {
-                    bot.chat.asker.complain("too many questions at once: some are not answered");
+                    return End::lost("too many questions at once: the rest is asked for again");
                 }
+                bot.passed(number);
             }
         }
     }
@@ -211,14 +212,15 @@ impl Bot {
         }
     }
 
-    /// Whether no event was left out before this one. One that was read already is.
-    fn is_next(&self, number: i64) -> bool {
+    /// The number of the next event.
+    fn next(&self) -> i64 {
+        self.position().next
+    }
+
+    /// This event need not come again.
+    fn passed(&self, number: i64) {
         let mut position = self.chat.position.lock().unwrap_or_else(PoisonError::into_inner);
-        if number > position.next {
-            return false;
-        }
         position.next = position.next.max(number.saturating_add(1));
-        true
     }
 
     fn hear(&self, said: event::Said) -> Result<(), NotTaken> {

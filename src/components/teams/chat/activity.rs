@@ -97,7 +97,12 @@ fn plain(html: &str) -> String {
     let mut rest = html;
     while let Some((before, tag)) = rest.split_once('<') {
         words.push_str(before);
-        let Some((tag, after)) = tag.split_once('>') else { break };
+        let Some((tag, after)) = tag.split_once('>') else {
+            // No tag: it is what it looks like.
+            words.push('<');
+            rest = tag;
+            break;
+        };
         let mention = tag == "at" || tag.starts_with("at ");
         rest = match mention {
             true => after.split_once("</at>").map_or("", |(_, after)| after),
@@ -143,7 +148,7 @@ mod tests {
             ("<at>kubebot</at> events web-service\n", "events web-service"),
             ("<at id=\"0\">bot</at>&nbsp;<p>mute&nbsp;12 1h a &lt;b&gt; &amp;lt;</p>", "mute 12 1h a <b> &lt;"),
             ("<at>bot", ""),
-            ("a < b", "a"),
+            ("a < b", "a < b"),
         ] {
             assert_eq!(plain(html), words);
         }
