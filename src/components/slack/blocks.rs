@@ -48,6 +48,7 @@ fn with_blocks(
         "text": {"type": "plain_text", "text": plain(&message.title, HEADER), "emoji": false},
     })];
     let mut mentions = Some(mentions).filter(|mentions| !mentions.is_empty());
+    let mut lines: Option<String> = None;
     for block in &message.blocks {
         if blocks.len() + 3 > BLOCKS {
             break;
@@ -60,7 +61,16 @@ fn with_blocks(
                     if let Some(mentions) = mentions.take() {
                         text = format!("{text}  {}", some_mentions(mentions, 290));
                     }
-                    blocks.push(section(&text));
+                    match &mut lines {
+                        // Sections stand far apart on a phone: lines that follow each other share one.
+                        Some(lines) if lines.encode_utf16().count() + text.encode_utf16().count() < section_limit => {
+                            *lines = format!("{lines}\n{text}");
+                            blocks.pop();
+                        }
+                        _ => lines = Some(text),
+                    }
+                    blocks.extend(lines.as_deref().map(section));
+                    continue;
                 }
             },
             Block::Facts(facts) => blocks.extend(facts.chunks(FIELDS).map(|facts| fields(facts, field_limit))),
@@ -80,6 +90,7 @@ fn with_blocks(
                 "elements": [{"type": "mrkdwn", "text": mrkdwn(spans, section_limit), "verbatim": true}],
             })),
         }
+        lines = None;
     }
     blocks.extend(mentions.take().map(|mentions| section(&some_mentions(mentions, 290))));
     let text = plain(&format!("{}\n{}", message.title, message.gist()), TEXT);

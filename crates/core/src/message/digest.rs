@@ -86,6 +86,7 @@ impl MessageFormatter<'_> {
             let more = self.texts.more((said.len() - MOST_LISTED) as u64);
             blocks.push(Block::Line(vec![words(more)]));
         }
+        blocks.push(Block::Small(vec![words(self.clock.offset())]));
         Message {
             title: format!("{} {title}", sign(kind, severity)),
             severity,
