@@ -3,7 +3,7 @@
 
 pub(crate) mod alertmanager;
 pub(crate) mod console;
-pub(crate) mod dingtalk;
+pub mod dingtalk;
 pub mod discord;
 pub(crate) mod email;
 pub mod feishu;

@@ -9,11 +9,12 @@ use crate::notifiers::NotifierKind;
 use crate::sources::SourceKind;
 
 /// The kinds of notifiers.
-pub const NOTIFIERS: [NotifierKind; 14] = [
+pub const NOTIFIERS: [NotifierKind; 15] = [
     slack::NOTIFIER,
     wecom::NOTIFIER,
     feishu::NOTIFIER,
     dingtalk::NOTIFIER,
+    dingtalk::app::NOTIFIER,
     teams::NOTIFIER,
     discord::NOTIFIER,
     googlechat::NOTIFIER,
@@ -28,10 +29,11 @@ pub const NOTIFIERS: [NotifierKind; 14] = [
 /// The kinds of sources.
 pub const SOURCES: [SourceKind; 3] = [qcloud::SOURCE, kubernetes::SOURCE, file::SOURCE];
 /// The kinds of chats.
-pub const CHATS: [ChatKind; 7] = [
+pub const CHATS: [ChatKind; 8] = [
     slack::CHAT,
     wecom::BOT,
     wecom::APP,
+    dingtalk::chat::CHAT,
     telegram::chat::CHAT,
     mattermost::chat::CHAT,
     discord::chat::CHAT,

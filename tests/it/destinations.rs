@@ -288,12 +288,17 @@ fn marked(platform: &Platform, body: &Value) -> Vec<String> {
     match body {
         Value::Object(fields) => {
             for (key, value) in fields {
+                if key == "msgParam" {
+                    let inside: Value = serde_json::from_str(value.as_str().unwrap()).unwrap();
+                    all.extend(marked(platform, &inside));
+                    continue;
+                }
                 let has_marks = match platform.name {
                     // Runs of text have none.
                     "teams" => fields.get("type").is_some_and(|kind| kind == "TextBlock"),
                     "pagerduty" => false,
                     // A heading, and what is shown in place of a card, have none.
-                    "dingtalk" => key == "text" || key == "content",
+                    "dingtalk" | "dingtalk-app" => key == "text" || key == "content",
                     "googlechat" => key == "text",
                     _ => true,
                 };
@@ -412,6 +417,8 @@ fn an_answer_that_is_not_the_platforms_kills_no_destination_and_proves_nothing()
                 // Their own refusals have no words by which they could be told apart.
                 ("teams", 403) => matches!(outcome, Outcome::Dead { .. }),
                 ("pagerduty", 403) => matches!(outcome, Outcome::Dead { .. }),
+                // Without an access token, no message was sent.
+                ("dingtalk-app", _) => matches!(outcome, Outcome::Refused { .. }),
                 _ => matches!(outcome, Outcome::Unclear { .. }),
             };
             assert!(expected, "{} {status}: {outcome:?}", platform.name);

@@ -23,6 +23,7 @@ mod demo;
 mod deploy;
 mod destinations;
 mod diff;
+mod dingtalk_chat;
 mod docs;
 mod doctor;
 mod email;

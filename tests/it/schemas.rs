@@ -172,6 +172,16 @@ impl Of {
                 );
                 let mut telegram = telegram;
                 telegram["buttons"] = json!(true);
+                let dingtalk_app = with(
+                    chat("dingtalk-app"),
+                    &[
+                        ("app_key", "ding1"),
+                        ("app_secret", "${BOT}"),
+                        ("robot_code", "ding2"),
+                        ("conversation", "cid6KeBBLoveMJOGXoYKF5x7EeiodoA=="),
+                        ("api", "https://api.dingtalk.com"),
+                    ],
+                );
                 let pagerduty = with(
                     notifier("pagerduty"),
                     &[("routing_key", "${KEY}"), ("api", "https://events.pagerduty.com/v2/enqueue")],
@@ -233,6 +243,13 @@ impl Of {
                         "id": "-1001", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
                     }],
                 });
+                let dingtalk_chat = json!({
+                    "name": "da", "kind": "dingtalk-app", "language": "en", "time_zone": "UTC", "app_key": "ding1",
+                    "app_secret": "${BOT}", "api": "https://api.dingtalk.com", "companies": ["dingcorp"],
+                    "users": ["manager4220"], "channels": [{
+                        "id": "cid6KeBBLoveMJOGXoYKF5x7EeiodoA==", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
+                    }],
+                });
                 let mattermost_chat = json!({
                     "name": "m", "kind": "mattermost", "language": "zh", "time_zone": "UTC", "events_token": "${BOT}",
                     "podbell_token": "${BOT}", "token": "${BOT}", "server": "https://m.example.com",
@@ -255,7 +272,7 @@ impl Of {
                     }],
                 });
                 json!({
-                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat, mattermost_chat, discord_chat, teams_chat], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, alertmanager, alertmanager_token, email, webhook, chat("console")],
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat, dingtalk_chat, mattermost_chat, discord_chat, teams_chat], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, dingtalk_app, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, alertmanager, alertmanager_token, email, webhook, chat("console")],
                     "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all", "dingtalk": "all", "teams": "a@example.com", "discord": "&80351110224678912", "googlechat": "all", "mattermost": "here", "telegram": "alice"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),

@@ -22,6 +22,36 @@ const MARKUP: Markup = Markup {
     cost: budget::bytes,
 };
 
+/// The longest text that an application sends, as JSON: `msgParam` with its keys and title may have 15,000 bytes.
+const TEMPLATE_TEXT: usize = 14_000;
+
+/// The marks of a message whose text is measured as JSON.
+const IN_JSON: Markup = Markup { cost: json_bytes, ..MARKUP };
+
+/// What a character takes in a text of JSON, in bytes.
+fn json_bytes(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' => 2,
+        c if c.is_control() => 6,
+        c => c.len_utf8(),
+    }
+}
+
+/// A message of an application's robot: a template's name and its parameters, as JSON in a text.
+pub(super) fn template(message: &Message, content: Content) -> Value {
+    let limit = match content {
+        Content::Full => TEMPLATE_TEXT,
+        Content::Short => SHORT,
+        Content::Minimal => {
+            let said = json!({"content": IN_JSON.minimal(message, SHORT)});
+            return json!({"msgKey": "sampleText", "msgParam": said.to_string()});
+        }
+    };
+    let text = format!("{}\n\n{}", IN_JSON.title(message), IN_JSON.body(message, None, limit - 2 * TITLE));
+    let title = budget::fit(&message.title, TITLE, json_bytes);
+    json!({"msgKey": "sampleMarkdown", "msgParam": json!({"title": title, "text": text}).to_string()})
+}
+
 /// The body of the request. `mentions` are user ids, or `all`.
 pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
     let everybody = mentions.iter().any(|id| id == "all");

@@ -1,6 +1,12 @@
-//! `kind: dingtalk` of `notifiers:`: a robot of a group in DingTalk (钉钉).
+//! DingTalk (钉钉): notifies through a custom robot of a group or through an application's robot ([`app`]), which also answers
+//! questions ([`chat`]).
+//!
+//! `kind: dingtalk` of `notifiers:`: a custom robot of a group.
 //! <https://open.dingtalk.com/document/robots/custom-robot-access>
 
+mod api;
+pub(crate) mod app;
+pub mod chat;
 mod markdown;
 
 use std::sync::Arc;

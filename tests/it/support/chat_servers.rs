@@ -38,11 +38,20 @@ pub struct Platform {
     pub serve: fn(&mut Place, &Call) -> Reply,
 }
 
-pub const PLATFORMS: [Platform; 9] = [
+pub const PLATFORMS: [Platform; 10] = [
     Platform {
         name: "dingtalk",
         keys: |base, token| format!("kind: dingtalk, url: \"{base}/robot/send?access_token={token}\""),
         serve: dingtalk,
+    },
+    Platform {
+        name: "dingtalk-app",
+        keys: |base, token| {
+            format!(
+                "kind: dingtalk-app, api: \"{base}\", app_key: ding1, app_secret: \"{token}\", conversation: \"cidGroup==\""
+            )
+        },
+        serve: dingtalk_app,
     },
     Platform {
         name: "teams",
@@ -104,6 +113,7 @@ pub struct Call {
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub bearer: String,
+    pub access_token: String,
     pub length: usize,
     pub body: Value,
     pub at: Time,
@@ -194,6 +204,36 @@ fn dingtalk(place: &mut Place, call: &Call) -> Reply {
     }
     place.post(call, None);
     ok(&error(0, "ok"))
+}
+
+fn dingtalk_app(place: &mut Place, call: &Call) -> Reply {
+    let error = |code: &str, words: &str| json!({"code": code, "message": words, "requestid": "r"});
+    if call.path == "/v1.0/oauth2/accessToken" {
+        return match call.body["appKey"] == "ding1" && call.body["appSecret"] == TOKEN {
+            true => ok(&json!({"accessToken": "granted", "expireIn": 7200})),
+            false => no(400, &error("invalidClientIdOrSecret", "无效的clientId或者clientSecret")),
+        };
+    }
+    if call.path != "/v1.0/robot/groupMessages/send" || call.access_token != "granted" {
+        return no(400, &error("InvalidAuthentication", "不合法的access_token"));
+    }
+    if !place.is_in_time(call, 20, Duration::from_secs(60)) {
+        return no(403, &error("Forbidden.AccessDenied.QpsLimitForAppkeyAndApi", "too fast"));
+    }
+    if call.body["robotCode"] != "ding1" || call.body["openConversationId"] != "cidGroup==" {
+        return place.refuse(400, &error("invalidParameter.robotCode.notExsit", "robot is not in the group"));
+    }
+    let parameters = call.body["msgParam"].as_str().unwrap_or_default();
+    let is_read = serde_json::from_str::<Value>(parameters).is_ok_and(|read| match call.body["msgKey"].as_str() {
+        Some("sampleMarkdown") => read["title"].is_string() && read["text"].is_string(),
+        Some("sampleText") => read["content"].is_string(),
+        _ => false,
+    });
+    if !is_read || parameters.len() > 15_000 {
+        return place.refuse(400, &error("invalidParameter.msgParam.invalid", "msgParam is not valid, or too long"));
+    }
+    place.post(call, None);
+    ok(&json!({"processQueryKey": "key"}))
 }
 
 fn teams(place: &mut Place, call: &Call) -> Reply {
@@ -503,12 +543,14 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let mut inner = inner.lock().unwrap();
-    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (bearer, access_token) = (header("authorization"), header("x-acs-dingtalk-access-token"));
     let query = uri.query().unwrap_or_default();
     let call = Call {
         method,
         path: uri.path().to_owned(),
         query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+        access_token: access_token.to_owned(),
         bearer: bearer.trim_start_matches("Bearer ").to_owned(),
         length: body.len(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
@@ -517,7 +559,8 @@ async fn answer(
     let serve = inner.serve;
     inner.place.calls += 1;
     let (status, body, retry_after) = serve(&mut inner.place, &call);
-    if inner.place.lose > 0 {
+    // Only answers to messages are lost.
+    if inner.place.lose > 0 && !call.path.ends_with("/accessToken") {
         inner.place.lose -= 1;
         return (StatusCode::BAD_GATEWAY, "the answer is lost").into_response();
     }

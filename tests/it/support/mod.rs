@@ -6,6 +6,7 @@ pub mod apiserver;
 #[cfg(feature = "outside")]
 pub mod browser;
 pub mod chat_servers;
+pub mod dingtalk;
 #[cfg(feature = "outside")]
 pub mod drawn;
 pub mod emulated;

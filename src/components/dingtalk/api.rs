@@ -1,0 +1,262 @@
+//! The API that an application of DingTalk calls: its access token, requests, and what the replies mean.
+//!
+//! Sources: "Obtain the access token of an internal app" (valid for two hours), "Send a group message by a bot" (its codes), and the
+//! list of common codes (`Forbidden.AccessDenied.…`).
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+
+use crate::notifiers::post::{Post, post};
+use crate::notifiers::redact::Redactor;
+use crate::notifiers::reply::{self, Reply};
+use podbell_core::outbox::Outcome;
+use podbell_core::time::Time;
+
+/// A token is renewed this long before it expires.
+const EARLY: Duration = Duration::from_secs(300);
+const TOKEN_HEADER: &str = "x-acs-dingtalk-access-token";
+
+/// An application's access to the API.
+pub(super) struct Api {
+    /// Where the API is.
+    pub url: Url,
+    /// The application's key (Client ID).
+    pub key: String,
+    /// Its secret (Client Secret).
+    pub secret: SecretString,
+    token: Mutex<Option<Token>>,
+}
+
+#[derive(Clone)]
+struct Token {
+    token: SecretString,
+    until: Time,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Granted {
+    access_token: String,
+    expire_in: u64,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    code: String,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    pub(super) fn new(url: Url, key: String, secret: SecretString) -> Self {
+        Self { url, key, secret, token: Mutex::default() }
+    }
+
+    /// Makes one request without a token.
+    ///
+    /// # Errors
+    /// What the transport's failure means for the message.
+    pub(super) async fn ask(&self, client: &reqwest::Client, request: Post) -> Result<Reply, Outcome> {
+        post(client, &self.url, request, &self.redactor(None)).await
+    }
+
+    /// Makes a request with an access token. One that is refused for its token is made again with a new one: nothing was
+    /// carried out.
+    ///
+    /// # Errors
+    /// When there is no token, or what the transport's failure means for the message.
+    pub(super) async fn call(
+        &self,
+        client: &reqwest::Client,
+        now: Time,
+        request: impl Fn() -> Post,
+    ) -> Result<Reply, Outcome> {
+        let token = self.token(client, now).await?;
+        let reply = self.with_token(client, request(), &token).await?;
+        if !is_about_the_token(&reply) {
+            return Ok(reply);
+        }
+        *self.kept() = None;
+        let token = self.token(client, now).await?;
+        self.with_token(client, request(), &token).await
+    }
+
+    async fn with_token(
+        &self,
+        client: &reqwest::Client,
+        request: Post,
+        token: &SecretString,
+    ) -> Result<Reply, Outcome> {
+        let request = request.header(TOKEN_HEADER, token.expose_secret().to_owned());
+        post(client, &self.url, request, &self.redactor(Some(token))).await
+    }
+
+    /// The access token: the one that is kept, or a new one.
+    ///
+    /// # Errors
+    /// Why there is none. Nothing was sent then, so it is never [`Outcome::Unclear`].
+    pub(super) async fn token(&self, client: &reqwest::Client, now: Time) -> Result<SecretString, Outcome> {
+        if let Some(kept) = self.kept().clone().filter(|kept| now < kept.until) {
+            return Ok(kept.token);
+        }
+        let body = json!({"appKey": self.key, "appSecret": self.secret.expose_secret()}).to_string();
+        let asked = Post::json(body.into_bytes(), now).below(&["v1.0", "oauth2", "accessToken"]);
+        let reply = self.ask(client, asked).await.map_err(not_sent)?;
+        match (reply.status, serde_json::from_str::<Granted>(&reply.body)) {
+            (200, Ok(Granted { access_token, expire_in })) if is_header(&access_token) => {
+                let token = SecretString::from(access_token);
+                let until = now.plus(Duration::from_secs(expire_in).saturating_sub(EARLY));
+                *self.kept() = Some(Token { token: token.clone(), until });
+                Ok(token)
+            }
+            (200, _) => Err(not_sent(reply::unclear(&reply, "an answer without an access token"))),
+            _ => Err(not_sent(of_credentials(&reply))),
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Token>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn redactor(&self, token: Option<&SecretString>) -> Redactor {
+        let secrets: Vec<SecretString> = std::iter::once(&self.secret).chain(token).cloned().collect();
+        Redactor::new("", &secrets, &[])
+    }
+}
+
+/// Whether a text can stand in a header.
+fn is_header(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Without a token, no message was sent, whatever became of the request for it.
+fn not_sent(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Unclear { retry_after, why } => Outcome::Refused { retry_after, why },
+        other => other,
+    }
+}
+
+fn code(reply: &Reply) -> Option<String> {
+    serde_json::from_str::<Refusal>(&reply.body).ok().map(|refusal| refusal.code)
+}
+
+fn is_about_the_token(reply: &Reply) -> bool {
+    code(reply).is_some_and(|code| reply.status == 401 || code.starts_with("InvalidAuthentication"))
+}
+
+/// What the refusal of key and secret means.
+pub(super) fn of_credentials(reply: &Reply) -> Outcome {
+    match (reply.status, code(reply)) {
+        (400..=499, Some(code)) if !is_too_fast(reply.status, &code) => Outcome::Dead {
+            code,
+            text: reply.said(),
+            advice: "DingTalk refuses the application's key and secret: copy Client ID and Client Secret from its page into podbell.yaml (`app_key`, `app_secret`)".to_owned(),
+        },
+        (400..=499, Some(_)) => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
+        _ => common(reply),
+    }
+}
+
+/// What the reply to a message means. Its code says it; one status stands for many of them.
+pub(super) fn of_message(reply: &Reply) -> Outcome {
+    let Some(code) = code(reply) else {
+        return match reply.status {
+            200 if reply.body.contains("processQueryKey") => Outcome::Delivered,
+            _ => common(reply),
+        };
+    };
+    let is_about = |words: &[&str]| words.iter().any(|word| code.to_ascii_lowercase().contains(word));
+    let dead = |advice: &str| Outcome::Dead { code: code.clone(), text: reply.said(), advice: advice.to_owned() };
+    match reply.status {
+        429 => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
+        400..=499 if is_too_fast(reply.status, &code) => {
+            Outcome::Refused { retry_after: reply.retry_after, why: reply.said() }
+        }
+        400..=499 if is_about_the_token(reply) => {
+            dead("DingTalk refuses access tokens that it has just granted: check `app_key` and `app_secret`")
+        }
+        403 => dead(
+            "give the application the right to send messages by its robot (企业内机器人发送消息权限, qyapi_robot_sendmsg), and add podbell's address to its IP list",
+        ),
+        400..=499 if is_about(&["robotcode", "bot.", "robot.", "template."]) => dead(
+            "the robot is switched off, is not in the group, or belongs to another application: check `robot_code`",
+        ),
+        400..=499 if is_about(&["conversation", "resource.not.found", "chat."]) => {
+            dead("the group does not exist any more, or the robot is not in it: check `conversation`")
+        }
+        400..=499 if is_about(&["msg", "param.", "content"]) => Outcome::Content { why: reply.said() },
+        400..=499 => reply::unclear(reply, "an error"),
+        _ => common(reply),
+    }
+}
+
+fn is_too_fast(status: u16, code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    status == 429
+        || ["qpslimit", "throttl", "flowcontrol", "toofast", "overlimit"].iter().any(|word| code.contains(word))
+}
+
+/// What a reply without a code means.
+fn common(reply: &Reply) -> Outcome {
+    match reply.status {
+        429 | 413 | 300..=399 | 407 | 408 | 425 | 500..=599 => reply::by_status(reply),
+        _ => reply::unclear(reply, "an answer that is not DingTalk's (wrong host, or a proxy in between?)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(status: u16, body: &str) -> &'static str {
+        match of_message(&Reply::of(status, None, body, &Redactor::default())) {
+            Outcome::Delivered => "delivered",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Unclear { .. } => "unclear",
+            Outcome::Content { .. } => "content",
+            Outcome::Dead { .. } => "dead",
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_reply_says_what_became_of_a_message() {
+        for (status, code, meaning) in [
+            (400, "InvalidAuthentication", "dead"),
+            (403, "Forbidden.AccessDenied.AccessTokenPermissionDenied", "dead"),
+            (403, "Forbidden.AccessDenied.IpNotInWhiteList", "dead"),
+            (403, "Forbidden.AccessDenied.QpsLimitForApi", "refused"),
+            (403, "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi", "refused"),
+            (429, "Throttling", "refused"),
+            (400, "invalidParameter.robotCode.empty", "dead"),
+            (400, "invalidParameter.robotCode.auth", "dead"),
+            (400, "invalidParameter.robotCode.notExsit", "dead"),
+            (400, "bot.stopped", "dead"),
+            (400, "invalid.openConversationId", "dead"),
+            (400, "resource.not.found", "dead"),
+            (400, "invalidParameter.msgParam.invalid", "content"),
+            (400, "invalidParameter.msgKey.invalid", "content"),
+            (400, "invalidParameter.param.invalid", "content"),
+            (400, "somethingNew", "unclear"),
+            (500, "ServiceUnavailable", "unclear"),
+        ] {
+            let body = json!({"code": code, "message": "no", "requestid": "r"}).to_string();
+            assert_eq!(of(status, &body), meaning, "{status} {code}");
+        }
+        assert_eq!(of(200, r#"{"processQueryKey":"k"}"#), "delivered");
+        for (status, meaning) in [(200, "unclear"), (403, "unclear"), (429, "refused"), (502, "unclear")] {
+            assert_eq!(of(status, "<html>please log in</html>"), meaning, "{status}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The keys of `kind: dingtalk-app` of `chats:`.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::super::api::Api;
+use super::super::app::{API_URL, APP_KEY, APP_SECRET, is_conversation};
+use super::{DingTalk, DingTalkConfig, Timing};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
+use crate::clock;
+use crate::examine::{Checked, Finding, Group, Net, not_well};
+use crate::http::{ClientError, HttpOptions};
+use crate::settings::Draft;
+use crate::tasks::{BoxFuture, SideTask, Waiting};
+use podbell_core::message::Language;
+use podbell_core::yaml::key::Key;
+use podbell_core::yaml::{MapReader, Reader};
+
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.$".contains(&b))
+}
+
+const COMPANY: Id = Id {
+    of: "a company",
+    such: "dinge19e25c0b3f73fd6",
+    platform: "DingTalk",
+    fits: is_id,
+    pattern: "^[A-Za-z0-9._$-]{1,64}$",
+};
+const USER: Id = Id { of: "a user", such: "manager4220", ..COMPANY };
+const CHANNEL: Id = Id {
+    of: "a group",
+    such: "cid6KeBBLoveMJOGXoYKF5x7EeiodoA==",
+    platform: "DingTalk",
+    fits: |text| text == DIRECT || is_conversation(text),
+    pattern: "^(direct|cid[A-Za-z0-9+/=_-]{1,125})$",
+};
+const COMPANIES: Key<AllowList<Id>> = Key::optional(
+    "companies",
+    AllowList(COMPANY),
+    "CorpIds of companies whose people may ask, for groups with guests [default: any].",
+);
+const USERS: Key<AllowList<Id>> =
+    Key::optional("users", AllowList(USER), "User ids of the address book of who may ask [default: any].");
+const CHANNELS: Key<Channels<Id>> = Key::optional(
+    "channels",
+    Channels(Key::required("id", CHANNEL, "The group's openConversationId.")),
+    "OpenConversationIds of groups, `direct` for one person with the robot, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
+);
+
+/// Its registry row.
+pub const CHAT: ChatKind = ChatKind {
+    name: "dingtalk-app",
+    about: "The robot of an application of DingTalk, over Stream mode.",
+    language: Language::Zh,
+    time_zone: "Asia/Shanghai",
+    keys: &[&APP_KEY, &APP_SECRET, &API_URL, &COMPANIES, &USERS, &CHANNELS],
+    read,
+    elsewhere: |key| match key {
+        "url" | "secret" | "conversation" | "robot_code" => {
+            Some("a chat is asked, a notifier tells: that belongs to `notifiers`")
+        }
+        _ => None,
+    },
+};
+
+fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
+    let (key, secret, api) = (APP_KEY.take(map, reader), APP_SECRET.take(map, reader), API_URL.take(map, reader));
+    let access = Access {
+        teams: COMPANIES.take(map, reader),
+        users: USERS.take(map, reader),
+        channels: CHANNELS.take(map, reader),
+    };
+    let talk = Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let (app_key, secret, api) = (key?, secret?, api?);
+    Some(Draft::<dyn Chat>::new(move |secrets| {
+        Some(Arc::new(DingTalkConfig {
+            talk: talk.clone(),
+            app_key: app_key.clone(),
+            app_secret: secrets.get(&secret)?,
+            api: api.clone(),
+            timing: Timing::default(),
+        }))
+    }))
+}
+
+impl Chat for DingTalkConfig {
+    fn serve(&self, deps: &ChatDeps, _: &HttpOptions) -> Result<Served, ClientError> {
+        let chat = DingTalk::new(self.clone(), deps.clone());
+        let connection: SideTask = Box::new(move |stop| Box::pin(chat.connect(stop)) as BoxFuture<()>);
+        Ok(Served { connections: vec![connection], ..Served::default() })
+    }
+
+    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {
+        Box::pin(async move {
+            let (group, subject) = (Group::Chats, self.talk.name.as_str());
+            let api = Api::new(self.api.clone(), self.app_key.clone(), self.app_secret.clone());
+            let finding = match api.token(&net.client, clock::now()).await {
+                Ok(_) => Finding::ok(
+                    group,
+                    subject,
+                    "DingTalk knows the application; its stream is not opened, that would take a part of the questions",
+                ),
+                Err(outcome) => not_well(group, subject, "DingTalk", &outcome),
+            };
+            finding.into()
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! `kind: dingtalk-app` of `chats:`: the robot of an application, heard over Stream mode, a connection that podbell opens.
+//! Answers go to the address that comes with each message.
+
+mod config;
+mod frame;
+mod stream;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::api::Api;
+use crate::chat::asker::Asker;
+use crate::chat::{ChatDeps, Talk};
+
+pub use config::CHAT;
+
+/// How many groups are named in the log.
+const MOST_NAMED: usize = 200;
+
+/// What a chat of an application needs.
+#[derive(Clone)]
+pub struct DingTalkConfig {
+    /// What every chat has.
+    pub talk: Talk,
+    /// The application's key (Client ID).
+    pub app_key: String,
+    /// Its secret (Client Secret).
+    pub app_secret: SecretString,
+    /// Where the API is.
+    pub api: Url,
+    /// How long things take.
+    pub timing: Timing,
+}
+
+impl fmt::Debug for DingTalkConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DingTalkConfig")
+            .field("talk", &self.talk)
+            .field("app_key", &self.app_key)
+            .field("api", &self.api.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long things take; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How often podbell asks a connection whether it lives.
+    pub ping: Duration,
+    /// A connection without any data for this long is dead.
+    pub silence: Duration,
+    /// How long opening a connection may take.
+    pub open: Duration,
+    /// The pause before a connection is opened again; doubles each time.
+    pub reopen: Duration,
+    /// The longest such pause.
+    pub reopen_most: Duration,
+    /// The same pause after DingTalk refused key and secret.
+    pub refused: Duration,
+    /// The pause before an answer is posted again; doubles each time.
+    pub post_again: Duration,
+    /// What was written longer ago is not carried out.
+    pub stale: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            ping: seconds(20),
+            silence: seconds(60),
+            open: seconds(20),
+            reopen: seconds(1),
+            reopen_most: seconds(60),
+            refused: seconds(5 * 60),
+            post_again: seconds(1),
+            stale: seconds(15 * 60),
+        }
+    }
+}
+
+/// A running chat.
+pub struct DingTalk {
+    asker: Arc<Asker>,
+    api: Api,
+    timing: Timing,
+    /// The groups that the log has named.
+    named: Mutex<HashSet<String>>,
+}
+
+impl fmt::Debug for DingTalk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DingTalk").field("asker", &self.asker).finish_non_exhaustive()
+    }
+}
+
+impl DingTalk {
+    /// A chat that does not listen yet: see [`DingTalk::connect`].
+    pub fn new(config: DingTalkConfig, deps: ChatDeps) -> Arc<Self> {
+        let DingTalkConfig { talk, app_key, app_secret, api, timing } = config;
+        let api = Api::new(api, app_key, app_secret);
+        Arc::new(Self { asker: Asker::new(talk, deps), api, timing, named: Mutex::default() })
+    }
+
+    /// Names a group in the log, once: nothing else shows the id that `conversation` and `channels` want.
+    fn name(&self, conversation: &str) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.len() < MOST_NAMED && named.insert(conversation.to_owned()) {
+            tracing::info!(chat = %self.asker.talk.name, conversation, "asked in a group (said once)");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Stream mode: podbell opens the connection, so that DingTalk need not reach it.
+//!
+//! A message is acknowledged when podbell has taken it. What is not acknowledged, because the connection broke or there is no place,
+//! comes again; what comes twice is remembered. When DingTalk announces the end of a connection, the next one is opened first.
+//!
+//! Source: "Stream mode: protocol" (a ticket works once, for 90 s).
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use url::Url;
+
+use super::super::{api, classify, markdown};
+use super::frame::{self, Frame};
+use super::{DingTalk, Timing};
+use crate::chat::adapter_notice::AdapterNotice;
+use crate::chat::asker::{Answer, NotTaken, Said};
+use crate::chat::insist::{Insist, Posted};
+use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
+use crate::chat::websocket::{self, Socket};
+use crate::notifiers::post::{Post, post};
+use crate::notifiers::redact::Redactor;
+use crate::tasks::{Waiting, told};
+use podbell_core::outbox::{Content, Outcome};
+use podbell_core::time::Time;
+
+const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
+/// Sending one frame may take this long: a connection that takes none is dead.
+const SEND: Duration = Duration::from_secs(10);
+/// How long an answer is tried.
+const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// How long answers may take when podbell ends.
+const END: Duration = Duration::from_secs(3);
+
+/// How a connection ended.
+enum Ended {
+    /// DingTalk announced its end.
+    Renewed,
+    /// Anything else.
+    Other(End),
+}
+
+#[derive(Deserialize)]
+struct Ticket {
+    endpoint: String,
+    ticket: String,
+}
+
+impl DingTalk {
+    /// Listens until the watch turns true, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        let Timing { reopen, reopen_most, refused, .. } = self.timing;
+        let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
+        let backoff = Backoff::new(&self.asker.talk.name, "Stream mode", pauses, self.asker.deps.chance.clone());
+        keep(&self, backoff, stop).await;
+        self.asker.finish(END).await;
+    }
+
+    /// Opens a connection: a ticket, then the WebSocket.
+    async fn open(&self) -> Result<Socket, End> {
+        let asked = json!({
+            "clientId": self.api.key,
+            "clientSecret": self.api.secret.expose_secret(),
+            "subscriptions": [{"type": "CALLBACK", "topic": frame::TOPIC}],
+            "ua": concat!("podbell/", env!("CARGO_PKG_VERSION")),
+        });
+        let asked = Post::json(asked.to_string().into_bytes(), self.asker.now())
+            .header("accept", "application/json".to_owned())
+            .below(&["v1.0", "gateway", "connections", "open"]);
+        let client = &self.asker.deps.client;
+        let reply = self.api.ask(client, asked).await.map_err(|_| End::lost("DingTalk cannot be reached"))?;
+        if reply.status != 200 {
+            return Err(match api::of_credentials(&reply) {
+                Outcome::Dead { .. } => {
+                    End::Refused("DingTalk refuses the application: check `app_key` and `app_secret`")
+                }
+                _ => End::Lost { why: "DingTalk answers with an error", after: reply.retry_after },
+            });
+        }
+        let Ok(Ticket { endpoint, ticket }) = serde_json::from_str(&reply.body) else {
+            return Err(End::lost("an answer that is not DingTalk's"));
+        };
+        let mut url = self.stream_url(&endpoint).ok_or(End::lost("DingTalk names an address that is not its own"))?;
+        url.query_pairs_mut().append_pair("ticket", &ticket);
+        websocket::open(client, url, frame::MOST).await.map_err(End::lost)
+    }
+
+    /// The address of a stream, as HTTP names it.
+    fn stream_url(&self, endpoint: &str) -> Option<Url> {
+        let http = endpoint.replacen("ws", "http", 1);
+        let url = endpoint.starts_with("ws").then(|| Url::parse(&http).ok()).flatten()?;
+        self.is_own(&url).then_some(url)
+    }
+
+    /// Whether an address is DingTalk's: of its domain, or where podbell.yaml says that its API is.
+    fn is_own(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        let is_of = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let is_public = url.scheme() == "https" && (is_of("dingtalk.com") || is_of("dingtalk.io"));
+        is_public || url.scheme() == self.api.url.scheme() && url.host_str() == self.api.url.host_str()
+    }
+
+    /// Takes a message. Returns whether it is to be acknowledged.
+    fn take(self: &Arc<Self>, said: frame::Said) -> bool {
+        let now = self.asker.now();
+        if !self.is_own(&said.webhook) {
+            self.asker.complain("a message wants its answer at an address that is not DingTalk's; it is left alone");
+            return true;
+        }
+        let (webhook, until) = (said.webhook, said.until);
+        if said.heard.channel != crate::chat::access::DIRECT {
+            self.name(&said.heard.channel);
+        }
+        if said.at.is_some_and(|at| now.since(at) > self.timing.stale) {
+            self.answer(Arc::new(Said::Own(AdapterNotice::Late)), webhook, until);
+            return true;
+        }
+        match self.asker.hear(said.heard) {
+            Ok(taken) if taken.first => self.answer_later(taken.answer, webhook, until),
+            Ok(_) => {}
+            Err(NotTaken::Stranger) => self.asker.complain("somebody of a company that is not allowed is not answered"),
+            Err(NotTaken::Busy | NotTaken::Full) => {
+                self.asker.complain("too many questions at once: some are left for DingTalk to send again");
+                return false;
+            }
+        }
+        true
+    }
+
+    fn answer_later(self: &Arc<Self>, answer: Answer, webhook: Url, until: Time) {
+        let (chat, place) = (self.clone(), self.asker.hold());
+        tokio::spawn(async move {
+            let said = chat.asker.said(answer).await;
+            chat.post_answer(&said, &webhook, until).await;
+            drop(place);
+        });
+    }
+
+    fn answer(self: &Arc<Self>, said: Arc<Said>, webhook: Url, until: Time) {
+        let (chat, place) = (self.clone(), self.asker.hold());
+        tokio::spawn(async move {
+            chat.post_answer(&said, &webhook, until).await;
+            drop(place);
+        });
+    }
+
+    /// Posts an answer to its message's address until that expires.
+    async fn post_answer(&self, said: &Said, webhook: &Url, until: Time) {
+        let body = |content| match said {
+            Said::Own(own) => json!({"msgtype": "text", "text": {"content": own.say(self.asker.talk.language)}}),
+            Said::Reply(reply) => markdown::body(&reply.message, content, &[]),
+        };
+        let redactor = Redactor::new(webhook.as_str(), &[], &["robot", "sendBySession"]);
+        let send = |body: serde_json::Value| {
+            let asked = Post::json(body.to_string().into_bytes(), self.asker.now());
+            let (client, redactor) = (&self.asker.deps.client, &redactor);
+            async move {
+                match post(client, webhook, asked, redactor).await {
+                    Ok(reply) => Posted::from(classify(&reply)),
+                    Err(outcome) => Posted::from(outcome),
+                }
+            }
+        };
+        let within = POSTS_WITHIN.min(until.since(self.asker.now()));
+        let (chat, deps) = (&self.asker.talk.name, &self.asker.deps);
+        let insist = Insist { chat, deps, again: self.timing.post_again, within };
+        insist.post(body(Content::Full), body(Content::Minimal), send).await;
+    }
+
+    /// Opens a connection within the time that this may take.
+    async fn open_in_time(&self, stop: &mut watch::Receiver<bool>) -> Result<Socket, End> {
+        tokio::select! {
+            () = told(stop) => Err(End::Stopped),
+            opened = timeout(self.timing.open, self.open()) => match opened {
+                Ok(opened) => opened,
+                Err(_) => Err(End::lost("DingTalk does not answer in time")),
+            },
+        }
+    }
+}
+
+impl Line for Arc<DingTalk> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+        Box::pin(async move {
+            // The connection that ends, until the next one is there.
+            let mut before: Option<Socket> = None;
+            loop {
+                let opened = self.asker.now();
+                let socket = self.open_in_time(stop).await;
+                if let Some(before) = before.take() {
+                    close(before).await;
+                }
+                let mut socket = match socket {
+                    Ok(socket) => socket,
+                    Err(end) => return end,
+                };
+                backoff.connected();
+                match listen(self, &mut socket, stop).await {
+                    Ended::Other(end) => {
+                        close(socket).await;
+                        return end;
+                    }
+                    // At most one connection in this time, even if DingTalk ends each of them at once.
+                    Ended::Renewed => {
+                        let lasted = self.asker.now().since(opened);
+                        before = Some(socket);
+                        tokio::select! {
+                            () = told(stop) => return End::Stopped,
+                            () = sleep(self.timing.reopen.saturating_sub(lasted)) => {}
+                        }
+                    }
+                }
+            }
+        })
+    }
+}
+
+async fn close(mut socket: Socket) {
+    let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+}
+
+async fn listen(chat: &Arc<DingTalk>, socket: &mut Socket, stop: &mut watch::Receiver<bool>) -> Ended {
+    let timing = chat.timing;
+    let mut pings = interval(timing.ping);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // A connection that a router has forgotten looks alive but is silent.
+    let mut silent = pin!(sleep(timing.silence));
+    loop {
+        let received = tokio::select! {
+            received = socket.next() => received,
+            _ = pings.tick() => match timeout(SEND, socket.send(Message::Ping(Vec::new().into()))).await {
+                Ok(Ok(())) => continue,
+                _ => return Ended::Other(BROKE_OFF),
+            },
+            () = silent.as_mut() => return Ended::Other(End::lost("the connection is silent")),
+            () = told(stop) => return Ended::Other(End::Stopped),
+        };
+        silent.set(sleep(timing.silence));
+        let text = match received {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Ended::Other(BROKE_OFF),
+            Some(Ok(_)) => continue,
+        };
+        let answer = match frame::read(&text) {
+            None => {
+                chat.asker.complain("a frame is not DingTalk's; it is left alone");
+                None
+            }
+            Some(Frame::Disconnect) => return Ended::Renewed,
+            Some(Frame::Ping(answer) | Frame::Other(answer)) => Some(answer),
+            Some(Frame::Message { ack, said }) => said.is_none_or(|said| chat.take(*said)).then_some(ack),
+            Some(Frame::Ignored) => None,
+        };
+        if let Some(answer) = answer
+            && !matches!(timeout(SEND, socket.send(Message::text(answer))).await, Ok(Ok(())))
+        {
+            return Ended::Other(BROKE_OFF);
+        }
+    }
+}
