@@ -9,10 +9,11 @@ use crate::notifiers::NotifierKind;
 use crate::sources::SourceKind;
 
 /// The kinds of notifiers.
-pub const NOTIFIERS: [NotifierKind; 14] = [
+pub const NOTIFIERS: [NotifierKind; 15] = [
     slack::NOTIFIER,
     wecom::NOTIFIER,
     feishu::NOTIFIER,
+    feishu::APP,
     dingtalk::NOTIFIER,
     teams::NOTIFIER,
     discord::NOTIFIER,
