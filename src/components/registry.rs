@@ -13,6 +13,7 @@ pub const NOTIFIERS: [NotifierKind; 15] = [
     slack::NOTIFIER,
     wecom::NOTIFIER,
     feishu::NOTIFIER,
+    feishu::APP,
     dingtalk::NOTIFIER,
     dingtalk::app::NOTIFIER,
     teams::NOTIFIER,

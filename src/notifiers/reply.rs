@@ -16,12 +16,15 @@ pub(super) const MOST_BODY: usize = 64 * 1024;
 /// How much of the other side's words is kept.
 const MOST_WORDS: usize = 200;
 
+/// Headers that say how long to wait.
+const RETRY_AFTER: [&str; 2] = ["retry-after", "x-ogw-ratelimit-reset"];
+
 /// What came back.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// `Retry-After`, if it is valid.
+    /// `Retry-After`, or the same in a header of a gateway's own, if it is valid.
     pub retry_after: Option<Duration>,
     /// The body, for finding codes in it. Not for showing.
     pub body: String,
@@ -42,7 +45,7 @@ impl Reply {
         most: usize,
     ) -> Result<Self, reqwest::Error> {
         let status = response.status().as_u16();
-        let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let header = RETRY_AFTER.iter().find_map(|name| response.headers().get(*name)?.to_str().ok());
         let retry_after = header.and_then(|value| retry_after(value, now));
         let scopes = response.headers().get("x-oauth-scopes").and_then(|value| value.to_str().ok());
         let scopes = scopes.map(str::to_owned);

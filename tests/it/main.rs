@@ -32,6 +32,7 @@ mod ends;
 mod enrich;
 mod explain;
 mod feishu;
+mod feishu_app;
 mod file_source;
 mod gateway;
 mod history;

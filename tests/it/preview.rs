@@ -78,6 +78,7 @@ fn the_request_that_is_shown_is_what_is_sent_and_not_what_is_kept_beside_it() {
         ("discord", "embeds"),
         ("telegram", "text"),
         ("mattermost", "text"),
+        ("feishu-app", "content"),
         ("pagerduty", "payload"),
         ("alertmanager", "labels"),
     ] {

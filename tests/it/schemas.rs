@@ -182,6 +182,16 @@ impl Of {
                         ("api", "https://api.dingtalk.com"),
                     ],
                 );
+                let mut feishu_app = with(
+                    chat("feishu-app"),
+                    &[
+                        ("app_id", "cli_a1"),
+                        ("app_secret", "${KEY}"),
+                        ("chat", "oc_1"),
+                        ("api", "https://open.larksuite.com"),
+                    ],
+                );
+                feishu_app["buttons"] = json!(true);
                 let pagerduty = with(
                     notifier("pagerduty"),
                     &[("routing_key", "${KEY}"), ("api", "https://events.pagerduty.com/v2/enqueue")],
@@ -272,8 +282,8 @@ impl Of {
                     }],
                 });
                 json!({
-                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat, dingtalk_chat, mattermost_chat, discord_chat, teams_chat], "notifiers": [slack, slack_app, wecom, feishu, dingtalk, dingtalk_app, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, alertmanager, alertmanager_token, email, webhook, chat("console")],
-                    "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all", "dingtalk": "all", "teams": "a@example.com", "discord": "&80351110224678912", "googlechat": "all", "mattermost": "here", "telegram": "alice"}},
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat, dingtalk_chat, mattermost_chat, discord_chat, teams_chat], "notifiers": [slack, slack_app, wecom, feishu, feishu_app, dingtalk, dingtalk_app, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, alertmanager, alertmanager_token, email, webhook, chat("console")],
+                    "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all", "feishu-app": "ou_1", "dingtalk": "all", "teams": "a@example.com", "discord": "&80351110224678912", "googlechat": "all", "mattermost": "here", "telegram": "alice"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),
                     "operator": {"notify": ["slack"], "heartbeat": {"url": "https://x.example.com", "every": "1m"}},

@@ -1,6 +1,6 @@
 //! A message as a card of Feishu's. Text from outside goes into `plain_text`, which has no markup, so that nothing
 //! needs escaping; `lark_md` is used for what podbell writes itself: mentions and links.
-//! <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
+//! <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>, <https://open.feishu.cn/document/server-docs/im-v1/message/create>
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,10 @@ use podbell_core::message::{Block, Message, Span, plain};
 use podbell_core::outbox::Content;
 use podbell_core::rules::rule::Severity;
 
-/// The largest request, in bytes; the platform refuses 20 KB.
+/// The largest request of a robot, in bytes; the platform refuses 20 KB.
 const BODY: usize = 19_000;
+/// The largest request of an app, in bytes; the platform refuses 30 KB.
+const APP_BODY: usize = 28_000;
 /// How long one line may become, in bytes.
 const LINE: usize = 1_500;
 const TITLE: usize = 500;
@@ -19,25 +21,55 @@ const QUOTES: [usize; 4] = [4_000, 1_200, 400, 100];
 /// The same for a card that was refused as too long.
 const SHORT_QUOTES: [usize; 2] = [400, 100];
 
-/// The body of the request, without its signature. `mentions` are ids of people.
+/// The body of a robot's request, without its signature. `mentions` are ids of people.
 pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
+    let request = |quote| json!({"msg_type": "interactive", "card": card(message, mentions, quote)});
+    first_that_fits(content, BODY, request).unwrap_or_else(|| minimal(message, mentions))
+}
+
+/// What an app sends: always a card, because only a card can be changed later. `buttons` stand at its end.
+pub(super) fn content(message: &Message, content: Content, mentions: &[String], buttons: Option<&Value>) -> Value {
+    let request = |mut card: Value| {
+        // Without it, the platform changes a card for the person who pressed a button only.
+        card["config"]["update_multi"] = json!(true);
+        if let (Some(elements), Some(buttons)) = (card["elements"].as_array_mut(), buttons) {
+            elements.push(json!({"tag": "action", "actions": buttons}));
+        }
+        json!({"msg_type": "interactive", "content": card.to_string()})
+    };
+    first_that_fits(content, APP_BODY, |quote| request(card(message, mentions, quote)))
+        .unwrap_or_else(|| request(minimal_card(message, mentions)))
+}
+
+/// podbell's own words as an app sends them.
+pub(super) fn own(text: &str) -> Value {
+    let card = json!({"config": {"wide_screen_mode": true, "update_multi": true}, "elements": [self::text(text)]});
+    json!({"msg_type": "interactive", "content": card.to_string()})
+}
+
+/// The first request that has at most this many bytes, with ever shorter quotes.
+fn first_that_fits(content: Content, most: usize, request: impl Fn(usize) -> Value) -> Option<Value> {
     let quotes: &[usize] = match content {
         Content::Full => &QUOTES,
         Content::Short => &SHORT_QUOTES,
-        Content::Minimal => return minimal(message, mentions),
+        Content::Minimal => &[],
     };
-    for quote in quotes {
-        let body = card(message, mentions, *quote);
-        if body.to_string().len() <= BODY {
-            return body;
-        }
-    }
-    minimal(message, mentions)
+    quotes.iter().map(|quote| request(*quote)).find(|request| request.to_string().len() <= most)
 }
 
-/// Two built-in lines. In a text only `<at …>` is markup.
+/// Two built-in lines.
+fn gist(message: &Message) -> String {
+    fit(&format!("{}\n{}", message.title, message.gist()), LINE)
+}
+
+fn minimal_card(message: &Message, mentions: &[String]) -> Value {
+    let elements: Vec<Value> = std::iter::once(text(&gist(message))).chain(at(mentions)).collect();
+    json!({"config": {"wide_screen_mode": true}, "elements": elements})
+}
+
+/// The same without a card. In a text only `<at …>` is markup.
 fn minimal(message: &Message, mentions: &[String]) -> Value {
-    let said = fit(&format!("{}\n{}", message.title, message.gist()), LINE).replace('<', "＜");
+    let said = gist(message).replace('<', "＜");
     let at: String = mentions.iter().take(8).map(|id| format!("<at user_id=\"{id}\"></at>")).collect();
     json!({"msg_type": "text", "content": {"text": format!("{said} {at}").trim_end()}})
 }
@@ -75,11 +107,11 @@ fn card(message: &Message, mentions: &[String], quote: usize) -> Value {
         }
     }
     elements.extend(mentions.take());
-    json!({"msg_type": "interactive", "card": {
+    json!({
         "config": {"wide_screen_mode": true},
         "header": {"title": {"tag": "plain_text", "content": fit(&message.title, TITLE)}, "template": color(message)},
         "elements": elements,
-    }})
+    })
 }
 
 fn line(spans: &[Span]) -> Vec<Value> {

@@ -1,6 +1,10 @@
-//! `kind: feishu` of `notifiers:`: a robot of a group in Feishu (飞书) or Lark.
+//! Feishu (飞书) or Lark: notifies through a robot of a group, or through an app ([`app`]).
+//!
+//! `kind: feishu` of `notifiers:`: a robot of a group.
 //! <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
 
+mod api;
+mod app;
 mod card;
 
 use std::sync::Arc;
@@ -29,6 +33,8 @@ use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
 
+pub(crate) use app::APP;
+
 /// 100 a minute and 5 a second are allowed: one each 700 ms satisfies both.
 const PACE: Pace = Pace { most: 1, per: Duration::from_millis(700), kept_for_critical: 0 };
 const REPLIES: Replies = Replies {
@@ -49,14 +55,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     forms: &[NotifierForm { about: "A group of Feishu or Lark, through a robot.", keys: &[&URL, &SECRET] }],
     read,
     elsewhere: |_| None,
-    people: Some(People {
-        platform: "Feishu",
-        help: "write an open_id such as ou_18eac85d35a26f989317ad4f02e8bbbb, or all. Names can be taken by others, ids cannot",
-        read: |written| {
-            let id = written.trim().trim_start_matches('@');
-            is_open_id(id).then(|| id.to_owned())
-        },
-    }),
+    people: Some(people("Feishu")),
     preview: |url| Arc::new(Robot::new(url, None)),
 };
 
@@ -68,6 +67,18 @@ fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Op
         let secret = secret.as_ref().and_then(|secret| secrets.get(secret));
         Some(Arc::new(Robot::new(address?, secret)))
     }))
+}
+
+/// How people are named; an app has ids of its own for them.
+const fn people(platform: &'static str) -> People {
+    People {
+        platform,
+        help: "write an open_id such as ou_18eac85d35a26f989317ad4f02e8bbbb, or all. Names can be taken by others, ids cannot",
+        read: |written| {
+            let id = written.trim().trim_start_matches('@');
+            is_open_id(id).then(|| id.to_owned())
+        },
+    }
 }
 
 fn is_open_id(id: &str) -> bool {

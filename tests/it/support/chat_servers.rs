@@ -97,6 +97,15 @@ pub const PLATFORMS: [Platform; 10] = [
         serve: feishu,
     },
     Platform {
+        name: "feishu-app",
+        keys: |base, token| {
+            format!(
+                "kind: feishu-app, api: \"{base}\", app_id: cli_a1, chat: oc_1, buttons: true, app_secret: \"{token}\""
+            )
+        },
+        serve: feishu_app,
+    },
+    Platform {
         name: "pagerduty",
         keys: |base, token| format!("kind: pagerduty, api: \"{base}/v2/enqueue\", routing_key: \"{token}\""),
         serve: pagerduty,
@@ -146,6 +155,8 @@ pub struct Place {
     pub messages: Vec<Posted>,
     /// Alerts of an on-call service, with what happened to each.
     pub alerts: BTreeMap<String, Vec<String>>,
+    /// Ids of requests that are carried out once, with what they made.
+    pub once: BTreeMap<String, usize>,
     /// When requests were made that its pace counts.
     counted: Vec<Time>,
     /// How many requests were too fast.
@@ -437,6 +448,61 @@ fn feishu(place: &mut Place, call: &Call) -> Reply {
     }
     place.post(call, None);
     ok(&error(0, "success"))
+}
+
+/// The API of an app: tokens for its secret, messages of a chat, changes, and answers.
+fn feishu_app(place: &mut Place, call: &Call) -> Reply {
+    let error = |code: i64, words: &str| json!({"code": code, "msg": words});
+    if call.path == "/open-apis/auth/v3/tenant_access_token/internal" {
+        return match call.body["app_secret"] == TOKEN && call.body["app_id"] == "cli_a1" {
+            true => ok(&json!({"code": 0, "msg": "ok", "tenant_access_token": "t-1", "expire": 7200})),
+            false => ok(&error(10_014, "app secret invalid")),
+        };
+    }
+    if call.bearer != "t-1" {
+        return no(400, &error(99_991_663, "Invalid access token for authorization. Please make a test attempt again"));
+    }
+    let content = serde_json::from_str::<Value>(call.body["content"].as_str().unwrap_or_default());
+    if call.length > 30_000 {
+        return place.refuse(400, &error(230_025, "The length of the message content reaches its limit."));
+    }
+    let is_card = content.is_ok_and(|card| {
+        card["elements"].as_array().is_some_and(|all| !all.is_empty()) && card["config"]["update_multi"] == true
+    });
+    if !is_card {
+        return place.refuse(400, &error(230_099, "Failed to create card content."));
+    }
+    let messages = "/open-apis/im/v1/messages";
+    let rest = call.path.strip_prefix(messages).unwrap_or_else(|| panic!("{}", call.path)).trim_start_matches('/');
+    if call.method == Method::PATCH {
+        return match place.change(rest, &call.body) {
+            true => ok(&json!({"code": 0, "msg": "success", "data": {}})),
+            false => no(400, &error(230_110, "The message was deleted.")),
+        };
+    }
+    assert_eq!((call.method.as_str(), call.body["msg_type"].as_str()), ("POST", Some("interactive")));
+    let answers = rest.strip_suffix("/reply").map(str::to_owned);
+    if answers.is_none() && (call.body["receive_id"] != "oc_1" || call.query["receive_id_type"] != "chat_id") {
+        return no(400, &error(230_002, "Bot/User can NOT be out of the chat."));
+    }
+    if !place.is_in_time(call, 5, Duration::from_secs(1)) {
+        return no(400, &error(230_020, "This operation triggers the frequency limit."));
+    }
+    let deleted = |id: &String| {
+        let at = id.trim_start_matches('m').parse::<usize>().unwrap() - 1;
+        place.messages.get(at).is_none_or(|message| message.deleted)
+    };
+    if answers.as_ref().is_some_and(deleted) {
+        return no(400, &error(230_011, "The message was withdrawn."));
+    }
+    let uuid = call.body["uuid"].as_str().unwrap().to_owned();
+    assert!((1..=50).contains(&uuid.len()));
+    let id = match place.once.get(&uuid) {
+        Some(id) => *id,
+        None => place.post(call, answers),
+    };
+    place.once.insert(uuid, id);
+    ok(&json!({"code": 0, "msg": "success", "data": {"message_id": format!("m{id}"), "chat_id": "oc_1"}}))
 }
 
 fn pagerduty(place: &mut Place, call: &Call) -> Reply {

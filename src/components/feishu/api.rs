@@ -1,0 +1,180 @@
+//! The server API of an app: its token, which lives for two hours, and what replies mean. HTTP statuses say little: the code
+//! in the body counts.
+//!
+//! Sources: <https://open.feishu.cn/document/server-docs/authentication-management/access-token/tenant_access_token_internal>,
+//! <https://open.feishu.cn/document/server-docs/im-v1/message/create>.
+
+use std::fmt;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::notifiers::post::{Post, post};
+use crate::notifiers::redact::Redactor;
+use crate::notifiers::reply::{self, Reply};
+use podbell_core::outbox::Outcome;
+use podbell_core::time::Time;
+
+/// A token is not used in its last minutes. The platform hands out a new one in the last 30 minutes of the old one.
+const RESERVE: Duration = Duration::from_secs(5 * 60);
+
+/// An app's access to the API.
+pub(super) struct Api {
+    /// Where it is.
+    pub url: Url,
+    /// The app's id.
+    pub app: String,
+    /// The app's secret.
+    pub secret: SecretString,
+    token: Mutex<Option<Token>>,
+}
+
+struct Token {
+    text: SecretString,
+    until: Time,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    tenant_access_token: String,
+    /// In seconds.
+    expire: u64,
+}
+
+/// An answer of the API, as far as all are alike.
+#[derive(Deserialize)]
+struct Answer {
+    code: i64,
+}
+
+impl Api {
+    /// Of an app.
+    pub(super) fn new(url: Url, app: String, secret: SecretString) -> Self {
+        Self { url, app, secret, token: Mutex::default() }
+    }
+
+    /// Makes one request with the app's token. A token that is refused is fetched again, once.
+    ///
+    /// # Errors
+    /// What it means for the message that there is no token, or that the transport failed.
+    pub(super) async fn call(
+        &self,
+        client: &reqwest::Client,
+        now: Time,
+        request: impl Fn() -> Post,
+    ) -> Result<Reply, Outcome> {
+        let token = self.token(client, now, None).await?;
+        let reply = self.ask(client, request().bearer(&token)).await?;
+        if !is_about_token(&reply) {
+            return Ok(reply);
+        }
+        let token = self.token(client, now, Some(&token)).await?;
+        self.ask(client, request().bearer(&token)).await
+    }
+
+    /// The app's token, other than the one that was refused.
+    ///
+    /// # Errors
+    /// What it means for a message that there is none: nothing was sent.
+    pub(super) async fn token(
+        &self,
+        client: &reqwest::Client,
+        now: Time,
+        refused: Option<&SecretString>,
+    ) -> Result<SecretString, Outcome> {
+        let mut known = self.token.lock().await;
+        if let Some(token) = &*known {
+            let is_refused = refused.is_some_and(|refused| refused.expose_secret() == token.text.expose_secret());
+            if !is_refused && now < token.until {
+                return Ok(token.text.clone());
+            }
+        }
+        *known = None;
+        let body = json!({"app_id": self.app, "app_secret": self.secret.expose_secret()}).to_string().into_bytes();
+        let asked = Post::json(body, now).below(&["open-apis", "auth", "v3", "tenant_access_token", "internal"]);
+        // Nothing was sent yet, whatever became of this request.
+        let nothing_sent = |outcome| match outcome {
+            Outcome::Unclear { retry_after, why } => Outcome::Refused { retry_after, why },
+            outcome => outcome,
+        };
+        let reply = self.ask(client, asked).await.map_err(nothing_sent)?;
+        let outcome = match code(&reply) {
+            Some(0) => match serde_json::from_str::<Granted>(&reply.body) {
+                Ok(Granted { tenant_access_token, expire }) => {
+                    let (text, lives) = (SecretString::from(tenant_access_token), Duration::from_secs(expire));
+                    *known = Some(Token { text: text.clone(), until: now.plus(lives.saturating_sub(RESERVE)) });
+                    return Ok(text);
+                }
+                Err(_) => reply::unclear(&reply, "no token"),
+            },
+            Some(code @ (10003 | 10014)) => Outcome::Dead {
+                code: code.to_string(),
+                text: "the app's id or secret is refused".to_owned(),
+                advice: "copy both from the app's page (凭证与基础信息) into podbell.yaml (`app_id`, `app_secret`), and check `api`: Feishu and Lark do not know each other's apps".to_owned(),
+            },
+            _ => refused_code(&reply),
+        };
+        Err(nothing_sent(outcome))
+    }
+
+    /// Makes one request as it is.
+    ///
+    /// # Errors
+    /// What the transport's failure means.
+    pub(super) async fn ask(&self, client: &reqwest::Client, request: Post) -> Result<Reply, Outcome> {
+        let redactor = Redactor::new("", std::slice::from_ref(&self.secret), &[]);
+        post(client, &self.url, request, &redactor).await
+    }
+}
+
+/// The code of an answer; `None` if it is not the platform's.
+pub(super) fn code(reply: &Reply) -> Option<i64> {
+    serde_json::from_str::<Answer>(&reply.body).ok().map(|answer| answer.code)
+}
+
+fn is_about_token(reply: &Reply) -> bool {
+    matches!(code(reply), Some(99_991_661 | 99_991_663..=99_991_665 | 99_991_668 | 99_991_671 | 99_991_677))
+}
+
+/// What a refusal of the API means, unless it is about a message that was posted before.
+pub(super) fn refused_code(reply: &Reply) -> Outcome {
+    let why = reply.said();
+    let Some(code) = code(reply) else {
+        return match reply.status {
+            429 | 413 | 300..=399 | 500..=599 => reply::by_status(reply),
+            _ => reply::unclear(reply, "an answer that is not Feishu's (wrong host, or a proxy in between?)"),
+        };
+    };
+    let dead = |advice: &str| Outcome::Dead { code: code.to_string(), text: why.clone(), advice: advice.to_owned() };
+    match code {
+        // The limits of the API, of a chat, and of a message; a token that was refused as soon as it was fetched.
+        99_991_400 | 230_020 | 11_232 | 11_233 => Outcome::Refused { retry_after: reply.retry_after, why },
+        _ if is_about_token(reply) => Outcome::Refused { retry_after: reply.retry_after, why },
+        230_002 | 232_011 => {
+            dead("the bot is not in the chat: add it (设置 → 群机器人 → 添加机器人), and check `chat` in podbell.yaml")
+        }
+        230_006 | 232_025 => {
+            dead("the app has no bot: turn it on (应用能力 → 机器人) and publish a version of the app")
+        }
+        230_027 | 99_991_672 | 99_991_679 => dead(
+            "the app lacks a permission: give it im:message:send_as_bot (权限管理) and publish a version of the app",
+        ),
+        230_013 | 230_018 | 230_029 | 230_034 | 230_035 | 230_038 | 230_053 | 232_009 | 232_010 => dead(
+            "the bot may not write in this chat, or there is no such chat: check `chat` in podbell.yaml and who may write there",
+        ),
+        230_001 if why.contains("receive_id") => dead("there is no such chat: correct `chat` in podbell.yaml"),
+        // Form, length, audit.
+        230_001 | 230_022 | 230_025 | 230_028 | 230_099 | 9499 => Outcome::Content { why },
+        _ => reply::unclear(reply, "an error"),
+    }
+}

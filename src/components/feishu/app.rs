@@ -1,0 +1,258 @@
+//! `kind: feishu-app` of `notifiers:`: a chat of Feishu or Lark, through an app's bot. One card an incident: what follows
+//! answers it, its end changes it. <https://open.feishu.cn/document/server-docs/im-v1/message/create>
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::api::{Api, code, refused_code};
+use super::{card, people};
+use crate::examine::{Checked, Finding, Group, not_well};
+use crate::notifiers::buttons::{Button, Pressable};
+use crate::notifiers::post::Post;
+use crate::notifiers::reply::{self, Reply};
+use crate::notifiers::thread::{Act, Request};
+use crate::notifiers::{
+    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
+};
+use crate::settings::keys::{Address, HTTP};
+use crate::settings::{Draft, Secret, SecretKind};
+use crate::tasks::Waiting;
+use podbell_core::message::Language;
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::yaml::key::{Key, Own, Truth};
+use podbell_core::yaml::{MapReader, Node, Reader};
+
+/// All bots of a chat share 5 messages a second.
+const PACE: Pace = Pace { most: 1, per: Duration::from_millis(500), kept_for_critical: 0 };
+/// The pace of changes: a message can be changed 5 times a second.
+const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
+
+const APP_ID: Key<Own<String>> =
+    Key::required("app_id", Own { read: read_app, schema: app_schema }, "Of the app, cli_….");
+const APP_SECRET: Key<Secret> = Key::required("app_secret", Secret(SecretKind::Any), "Of the app.");
+const CHAT: Key<Own<String>> =
+    Key::required("chat", Own { read: read_chat, schema: chat_schema }, "The chat's id, oc_…; the bot must be in it.");
+const BUTTONS: Key<Truth> = Key::optional(
+    "buttons",
+    Truth,
+    "Whether cards have buttons [default: when chats has a `feishu-app`, which hears of them].",
+);
+const API: Key<Address> =
+    Key::with_default("api", HTTP, "https://open.feishu.cn", "The API; of Lark, https://open.larksuite.com.");
+
+/// Its registry row.
+pub(crate) const APP: NotifierKind = NotifierKind {
+    name: "feishu-app",
+    audience: Audience::People,
+    forms: &[NotifierForm {
+        about: "A chat of Feishu or Lark, through an app's bot: a card an incident, its course in the thread.",
+        keys: &[&APP_ID, &APP_SECRET, &CHAT, &API, &BUTTONS],
+    }],
+    read,
+    elsewhere: |key| match key {
+        "url" | "secret" => Some("for `kind: feishu`, a custom robot; an app has `app_id`, `app_secret` and `chat`"),
+        _ => None,
+    },
+    people: Some(people("a Feishu app")),
+    preview: |url| Arc::new(Chat::new(Api::new(url, String::new(), SecretString::from("")), String::new(), false)),
+};
+
+fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+    let (app, secret) = (APP_ID.take(map, reader), APP_SECRET.take(map, reader));
+    let (chat, api) = (CHAT.take(map, reader), API.take(map, reader));
+    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&APP.name));
+    let (app, secret, chat, api) = (app?, secret?, chat?, api?);
+    Some(Draft::<dyn Notifier>::new(move |secrets| {
+        let api = Api::new(api.clone(), app.clone(), secrets.get(&secret)?);
+        Some(Arc::new(Chat::new(api, chat.clone(), buttons)))
+    }))
+}
+
+/// Whether a text is such a prefix and letters and digits.
+pub(super) fn is_id(text: &str, prefix: &str) -> bool {
+    let rest = text.strip_prefix(prefix).unwrap_or_default();
+    (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+pub(super) fn read_app(node: &Node, reader: &mut Reader) -> Option<String> {
+    let text = reader.text(node, "the id of an app, such as cli_a1b2c3d4e5f6")?;
+    if !is_id(text, "cli_") {
+        let help = "copy it from the app's page in the developer console; it looks like cli_a1b2c3d4e5f6";
+        reader.error_help(&node.span, format!("`{text}` is not the id of an app"), help);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+pub(super) fn app_schema() -> Value {
+    json!({"type": "string", "pattern": "^cli_[A-Za-z0-9]{1,64}$"})
+}
+
+fn read_chat(node: &Node, reader: &mut Reader) -> Option<String> {
+    let text = reader.text(node, "a chat's id, such as oc_a0553eda9014c201e6969b478895c230")?;
+    if !is_id(text, "oc_") {
+        let help = "copy it from the chat's settings (设置, at the bottom: 会话 ID); it looks like oc_a0553eda9014c201e6969b478895c230";
+        reader.error_help(&node.span, format!("`{text}` is not the id of a chat"), help);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn chat_schema() -> Value {
+    json!({"type": "string", "pattern": "^oc_[A-Za-z0-9]{1,64}$"})
+}
+
+struct Chat {
+    api: Api,
+    chat: String,
+    place: Arc<str>,
+    /// Whether cards have buttons.
+    buttons: bool,
+}
+
+impl fmt::Debug for Chat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(APP.name)
+    }
+}
+
+impl Chat {
+    fn new(api: Api, chat: String, buttons: bool) -> Self {
+        // A message belongs to the app that posted it.
+        let place = fingerprint([api.url.as_str(), &api.app, &chat]);
+        Self { api, chat, place, buttons }
+    }
+
+    async fn send(&self, attempt: Attempt<'_>) -> Outcome {
+        let request = match Request::read(&attempt.body, &self.place) {
+            Ok(request) => request,
+            Err(outcome) => return outcome,
+        };
+        // The platform posts one message for an id, within an hour.
+        let id = fingerprint([attempt.message_id, &self.place]);
+        match self.ask(&request, &attempt, &id, true).await {
+            // A chat without threads.
+            Ok(reply) if code(&reply) == Some(230_071) => match self.ask(&request, &attempt, &id, false).await {
+                Ok(reply) => classify(&request, &reply),
+                Err(outcome) => outcome,
+            },
+            Ok(reply) => classify(&request, &reply),
+            Err(outcome) => outcome,
+        }
+    }
+
+    async fn ask(&self, request: &Request, attempt: &Attempt<'_>, id: &str, in_thread: bool) -> Result<Reply, Outcome> {
+        let mut body = request.arguments.clone();
+        if !matches!(request.act, Act::Change(_)) {
+            body["uuid"] = json!(id);
+        }
+        match &request.act {
+            Act::Post => body["receive_id"] = json!(self.chat),
+            Act::Answer(_) => body["reply_in_thread"] = json!(in_thread),
+            Act::Change(_) => {}
+        }
+        let body = body.to_string().into_bytes();
+        let post = || {
+            let post = Post::json(body.clone(), attempt.now);
+            let messages = ["open-apis", "im", "v1", "messages"];
+            match &request.act {
+                Act::Post => post.below(&messages).query(vec![("receive_id_type", "chat_id".to_owned())]),
+                Act::Answer(message) => post.below(&[&messages[..], &[message, "reply"]].concat()),
+                Act::Change(message) => post.patch().below(&[&messages[..], &[message]].concat()),
+            }
+        };
+        self.api.call(attempt.client, attempt.now, post).await
+    }
+}
+
+impl Notifier for Chat {
+    fn policy(&self) -> Policy {
+        let endpoint = fingerprint([self.api.url.as_str(), &self.api.app, &self.chat, "changes"]);
+        let threads = ThreadPolicy { place: self.place.clone(), endpoint, pace: CHANGES, repeat_every: None };
+        let secret = self.api.secret.expose_secret();
+        let policy = Policy::of(self.place.clone(), fingerprint([&self.place, secret]));
+        Policy { pace: Some(PACE), threads: Some(threads), ..policy }
+    }
+
+    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
+        let mentions = rendering.mentioned(APP.name);
+        let pressable = Pressable::of(rendering).filter(|_| self.buttons);
+        let buttons = pressable.map(|pressable| buttons(pressable, rendering.message.language));
+        let arguments = card::content(&rendering.message, rendering.content, &mentions, buttons.as_ref());
+        Request::new(rendering, &self.place, arguments).stored()
+    }
+
+    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::sent(stored)
+    }
+
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+        Box::pin(self.send(attempt))
+    }
+
+    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+        Box::pin(async move {
+            let Look { subject, net, now, .. } = look;
+            let group = Group::Destinations;
+            let asked = || Post::json(Vec::new(), now).get().below(&["open-apis", "im", "v1", "chats", &self.chat]);
+            let finding = match self.api.call(&net.client, now, asked).await {
+                Err(outcome) => not_well(group, subject, "Feishu", &outcome),
+                Ok(reply) => match code(&reply) {
+                    Some(0) => Finding::ok(group, subject, "the bot sees the chat"),
+                    // Posting needs no right to read chats.
+                    Some(99_991_672 | 99_991_679 | 230_027) => {
+                        Finding::ok(group, subject, "the app's id and secret are good; it may not look at chats")
+                    }
+                    _ => not_well(group, subject, "the bot", &refused_code(&reply)),
+                },
+            };
+            finding.into()
+        })
+    }
+}
+
+/// The buttons of an open incident. What a button carries comes back from the platform only: people cannot change it.
+fn buttons(pressable: Pressable, language: Language) -> Value {
+    let button = |button: Button| {
+        json!({
+            "tag": "button", "text": {"tag": "plain_text", "content": button.label(language)},
+            "value": {"command": button.command(pressable.incident)},
+        })
+    };
+    pressable.buttons().into_iter().map(button).collect()
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Option<Posted>,
+}
+
+#[derive(Deserialize)]
+struct Posted {
+    #[serde(default)]
+    message_id: String,
+}
+
+fn classify(request: &Request, reply: &Reply) -> Outcome {
+    match code(reply) {
+        Some(0) if reply.status == 200 => {
+            let posted = serde_json::from_str::<Answer>(&reply.body).ok().and_then(|answer| answer.data);
+            request.arrived("", &posted.map(|posted| posted.message_id).unwrap_or_default())
+        }
+        Some(0) => reply::unclear(reply, "a success with another status"),
+        // Recalled, deleted, of another sender, its thread gone.
+        Some(230_011 | 230_012 | 230_019 | 230_050 | 230_110) if request.needs_a_message() => {
+            Outcome::Orphaned { why: reply.said() }
+        }
+        // Older than 14 days, changed too often, or of a kind that does not change.
+        Some(230_031 | 230_054 | 230_072) if request.needs_a_message() => request.is_too_late(reply.said()),
+        _ => refused_code(reply),
+    }
+}
