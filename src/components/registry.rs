@@ -9,7 +9,7 @@ use crate::notifiers::NotifierKind;
 use crate::sources::SourceKind;
 
 /// The kinds of notifiers.
-pub const NOTIFIERS: [NotifierKind; 15] = [
+pub const NOTIFIERS: [NotifierKind; 16] = [
     slack::NOTIFIER,
     wecom::NOTIFIER,
     feishu::NOTIFIER,

@@ -38,7 +38,7 @@ pub struct Platform {
     pub serve: fn(&mut Place, &Call) -> Reply,
 }
 
-pub const PLATFORMS: [Platform; 10] = [
+pub const PLATFORMS: [Platform; 11] = [
     Platform {
         name: "dingtalk",
         keys: |base, token| format!("kind: dingtalk, url: \"{base}/robot/send?access_token={token}\""),
