@@ -29,7 +29,7 @@ pub const NOTIFIERS: [NotifierKind; 15] = [
 /// The kinds of sources.
 pub const SOURCES: [SourceKind; 3] = [qcloud::SOURCE, kubernetes::SOURCE, file::SOURCE];
 /// The kinds of chats.
-pub const CHATS: [ChatKind; 7] = [
+pub const CHATS: [ChatKind; 8] = [
     slack::CHAT,
     wecom::BOT,
     wecom::APP,
@@ -37,6 +37,7 @@ pub const CHATS: [ChatKind; 7] = [
     mattermost::chat::CHAT,
     discord::chat::CHAT,
     teams::chat::CHAT,
+    feishu::chat::CHAT,
 ];
 
 // Components that some commands use directly, under names that say what they do.
