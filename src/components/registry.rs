@@ -30,7 +30,7 @@ pub const NOTIFIERS: [NotifierKind; 16] = [
 /// The kinds of sources.
 pub const SOURCES: [SourceKind; 3] = [qcloud::SOURCE, kubernetes::SOURCE, file::SOURCE];
 /// The kinds of chats.
-pub const CHATS: [ChatKind; 8] = [
+pub const CHATS: [ChatKind; 9] = [
     slack::CHAT,
     wecom::BOT,
     wecom::APP,
@@ -39,6 +39,7 @@ pub const CHATS: [ChatKind; 8] = [
     mattermost::chat::CHAT,
     discord::chat::CHAT,
     teams::chat::CHAT,
+    feishu::chat::CHAT,
 ];
 
 // Components that some commands use directly, under names that say what they do.

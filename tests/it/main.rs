@@ -33,6 +33,7 @@ mod enrich;
 mod explain;
 mod feishu;
 mod feishu_app;
+mod feishu_chat;
 mod file_source;
 mod gateway;
 mod history;

@@ -281,8 +281,15 @@ impl Of {
                         "id": "19:abc@thread.tacv2", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
                     }],
                 });
+                let feishu_chat = json!({
+                    "name": "f", "kind": "feishu-app", "language": "zh", "time_zone": "UTC", "app_id": "cli_a1",
+                    "app_secret": "${BOT}", "api": "https://open.larksuite.com", "tenants": ["736588c9260f175d"],
+                    "users": ["ou_1"], "channels": [{
+                        "id": "oc_1", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,
+                    }],
+                });
                 json!({
-                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat, dingtalk_chat, mattermost_chat, discord_chat, teams_chat], "notifiers": [slack, slack_app, wecom, feishu, feishu_app, dingtalk, dingtalk_app, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, alertmanager, alertmanager_token, email, webhook, chat("console")],
+                    "version": 1, "sources": [qcloud, kubernetes, file], "chats": [app, wecom_bot, wecom_app, telegram_chat, dingtalk_chat, mattermost_chat, discord_chat, teams_chat, feishu_chat], "notifiers": [slack, slack_app, wecom, feishu, feishu_app, dingtalk, dingtalk_app, teams, discord, googlechat, mattermost, bot, telegram, pagerduty, alertmanager, alertmanager_token, email, webhook, chat("console")],
                     "mentions": {"@a": {"slack": "S1", "wecom": "x", "feishu": "all", "feishu-app": "ou_1", "dingtalk": "all", "teams": "a@example.com", "discord": "&80351110224678912", "googlechat": "all", "mattermost": "here", "telegram": "alice"}},
                     "rules": [{"files": ["r.yaml"], "scope": conditions, "may_notify": ["slack"]}],
                     "maintenance": Self::maintenance(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -21,6 +21,10 @@ use podbell_core::time::Time;
 
 /// A token is not used in its last minutes. The platform hands out a new one in the last 30 minutes of the old one.
 const RESERVE: Duration = Duration::from_secs(5 * 60);
+
+const MESSAGES: [&str; 4] = ["open-apis", "im", "v1", "messages"];
+/// The code of a chat that has no threads.
+const WITHOUT_THREADS: i64 = 230_071;
 
 /// An app's access to the API.
 pub(super) struct Api {
@@ -80,6 +84,56 @@ impl Api {
         }
         let token = self.token(client, now, Some(&token)).await?;
         self.ask(client, request().bearer(&token)).await
+    }
+
+    /// Posts a message to the chat that it names (`receive_id`).
+    ///
+    /// # Errors
+    /// See [`Api::call`], here and below.
+    pub(super) async fn post(&self, client: &reqwest::Client, now: Time, message: &Value) -> Result<Reply, Outcome> {
+        let body = message.to_string().into_bytes();
+        let query = || vec![("receive_id_type", "chat_id".to_owned())];
+        self.call(client, now, || Post::json(body.clone(), now).below(&MESSAGES).query(query())).await
+    }
+
+    /// Changes a message.
+    ///
+    /// # Errors
+    /// See [`Api::call`].
+    pub(super) async fn change(
+        &self,
+        client: &reqwest::Client,
+        now: Time,
+        id: &str,
+        message: &Value,
+    ) -> Result<Reply, Outcome> {
+        let (body, place) = (message.to_string().into_bytes(), [&MESSAGES[..], &[id]].concat());
+        self.call(client, now, || Post::json(body.clone(), now).patch().below(&place)).await
+    }
+
+    /// Answers a message; outside of a thread where the chat has none.
+    ///
+    /// # Errors
+    /// See [`Api::call`].
+    pub(super) async fn answer(
+        &self,
+        client: &reqwest::Client,
+        now: Time,
+        id: &str,
+        mut message: Value,
+    ) -> Result<Reply, Outcome> {
+        let place = [&MESSAGES[..], &[id, "reply"]].concat();
+        let ask = |message: &Value| {
+            let body = message.to_string().into_bytes();
+            let place = &place;
+            async move { self.call(client, now, || Post::json(body.clone(), now).below(place)).await }
+        };
+        let reply = ask(&message).await?;
+        if code(&reply) != Some(WITHOUT_THREADS) {
+            return Ok(reply);
+        }
+        message["reply_in_thread"] = json!(false);
+        ask(&message).await
     }
 
     /// The app's token, other than the one that was refused.

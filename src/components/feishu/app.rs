@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::{Api, code, refused_code};
-use super::{card, people};
+use super::{card, chat, people};
 use crate::examine::{Checked, Finding, Group, not_well};
 use crate::notifiers::buttons::{Button, Pressable};
 use crate::notifiers::post::Post;
@@ -34,9 +34,9 @@ const PACE: Pace = Pace { most: 1, per: Duration::from_millis(500), kept_for_cri
 /// The pace of changes: a message can be changed 5 times a second.
 const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
 
-const APP_ID: Key<Own<String>> =
+pub(super) const APP_ID: Key<Own<String>> =
     Key::required("app_id", Own { read: read_app, schema: app_schema }, "Of the app, cli_….");
-const APP_SECRET: Key<Secret> = Key::required("app_secret", Secret(SecretKind::Any), "Of the app.");
+pub(super) const APP_SECRET: Key<Secret> = Key::required("app_secret", Secret(SecretKind::Any), "Of the app.");
 const CHAT: Key<Own<String>> =
     Key::required("chat", Own { read: read_chat, schema: chat_schema }, "The chat's id, oc_…; the bot must be in it.");
 const BUTTONS: Key<Truth> = Key::optional(
@@ -44,7 +44,7 @@ const BUTTONS: Key<Truth> = Key::optional(
     Truth,
     "Whether cards have buttons [default: when chats has a `feishu-app`, which hears of them].",
 );
-const API: Key<Address> =
+pub(super) const API: Key<Address> =
     Key::with_default("api", HTTP, "https://open.feishu.cn", "The API; of Lark, https://open.larksuite.com.");
 
 /// Its registry row.
@@ -67,7 +67,7 @@ pub(crate) const APP: NotifierKind = NotifierKind {
 fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let (app, secret) = (APP_ID.take(map, reader), APP_SECRET.take(map, reader));
     let (chat, api) = (CHAT.take(map, reader), API.take(map, reader));
-    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&APP.name));
+    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&chat::CHAT.name));
     let (app, secret, chat, api) = (app?, secret?, chat?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let api = Api::new(api.clone(), app.clone(), secrets.get(&secret)?);
@@ -81,7 +81,7 @@ pub(super) fn is_id(text: &str, prefix: &str) -> bool {
     (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-pub(super) fn read_app(node: &Node, reader: &mut Reader) -> Option<String> {
+fn read_app(node: &Node, reader: &mut Reader) -> Option<String> {
     let text = reader.text(node, "the id of an app, such as cli_a1b2c3d4e5f6")?;
     if !is_id(text, "cli_") {
         let help = "copy it from the app's page in the developer console; it looks like cli_a1b2c3d4e5f6";
@@ -91,7 +91,7 @@ pub(super) fn read_app(node: &Node, reader: &mut Reader) -> Option<String> {
     Some(text.to_owned())
 }
 
-pub(super) fn app_schema() -> Value {
+fn app_schema() -> Value {
     json!({"type": "string", "pattern": "^cli_[A-Za-z0-9]{1,64}$"})
 }
 
@@ -135,40 +135,25 @@ impl Chat {
             Ok(request) => request,
             Err(outcome) => return outcome,
         };
+        let mut body = request.arguments.clone();
+        let (client, now) = (attempt.client, attempt.now);
         // The platform posts one message for an id, within an hour.
         let id = fingerprint([attempt.message_id, &self.place]);
-        match self.ask(&request, &attempt, &id, true).await {
-            // A chat without threads.
-            Ok(reply) if code(&reply) == Some(230_071) => match self.ask(&request, &attempt, &id, false).await {
-                Ok(reply) => classify(&request, &reply),
-                Err(outcome) => outcome,
-            },
+        let reply = match &request.act {
+            Act::Post => {
+                (body["receive_id"], body["uuid"]) = (json!(self.chat), json!(&*id));
+                self.api.post(client, now, &body).await
+            }
+            Act::Answer(message) => {
+                (body["reply_in_thread"], body["uuid"]) = (json!(true), json!(&*id));
+                self.api.answer(client, now, message, body).await
+            }
+            Act::Change(message) => self.api.change(client, now, message, &body).await,
+        };
+        match reply {
             Ok(reply) => classify(&request, &reply),
             Err(outcome) => outcome,
         }
-    }
-
-    async fn ask(&self, request: &Request, attempt: &Attempt<'_>, id: &str, in_thread: bool) -> Result<Reply, Outcome> {
-        let mut body = request.arguments.clone();
-        if !matches!(request.act, Act::Change(_)) {
-            body["uuid"] = json!(id);
-        }
-        match &request.act {
-            Act::Post => body["receive_id"] = json!(self.chat),
-            Act::Answer(_) => body["reply_in_thread"] = json!(in_thread),
-            Act::Change(_) => {}
-        }
-        let body = body.to_string().into_bytes();
-        let post = || {
-            let post = Post::json(body.clone(), attempt.now);
-            let messages = ["open-apis", "im", "v1", "messages"];
-            match &request.act {
-                Act::Post => post.below(&messages).query(vec![("receive_id_type", "chat_id".to_owned())]),
-                Act::Answer(message) => post.below(&[&messages[..], &[message, "reply"]].concat()),
-                Act::Change(message) => post.patch().below(&[&messages[..], &[message]].concat()),
-            }
-        };
-        self.api.call(attempt.client, attempt.now, post).await
     }
 }
 
@@ -184,7 +169,7 @@ impl Notifier for Chat {
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = rendering.mentioned(APP.name);
         let pressable = Pressable::of(rendering).filter(|_| self.buttons);
-        let buttons = pressable.map(|pressable| buttons(pressable, rendering.message.language));
+        let buttons = pressable.map(|pressable| buttons(pressable, rendering.message.language, None));
         let arguments = card::content(&rendering.message, rendering.content, &mentions, buttons.as_ref());
         Request::new(rendering, &self.place, arguments).stored()
     }
@@ -219,11 +204,15 @@ impl Notifier for Chat {
 }
 
 /// The buttons of an open incident. What a button carries comes back from the platform only: people cannot change it.
-fn buttons(pressable: Pressable, language: Language) -> Value {
+/// `direct` is the chat, if it is a conversation of one person with the bot.
+pub(super) fn buttons(pressable: Pressable, language: Language, direct: Option<&str>) -> Value {
     let button = |button: Button| {
+        let mut value = json!({"command": button.command(pressable.incident)});
+        if let Some(direct) = direct {
+            value["direct"] = json!(direct);
+        }
         json!({
-            "tag": "button", "text": {"tag": "plain_text", "content": button.label(language)},
-            "value": {"command": button.command(pressable.incident)},
+            "tag": "button", "text": {"tag": "plain_text", "content": button.label(language)}, "value": value,
         })
     };
     pressable.buttons().into_iter().map(button).collect()

@@ -1,4 +1,5 @@
-//! Feishu (飞书) or Lark: notifies through a robot of a group, or through an app ([`app`]).
+//! Feishu (飞书) or Lark: notifies through a robot of a group, or through an app ([`app`]), which answers
+//! questions ([`chat`]).
 //!
 //! `kind: feishu` of `notifiers:`: a robot of a group.
 //! <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
@@ -6,6 +7,7 @@
 mod api;
 mod app;
 mod card;
+pub mod chat;
 
 use std::sync::Arc;
 use std::time::Duration;

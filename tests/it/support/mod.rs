@@ -12,6 +12,7 @@ pub mod drawn;
 pub mod emulated;
 pub mod endpoint;
 pub mod events;
+pub mod feishu;
 #[cfg(feature = "kubernetes")]
 pub mod kube;
 #[cfg(feature = "kubernetes")]

@@ -1,0 +1,105 @@
+//! `kind: feishu-app` of `chats:`.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::super::app::{API, APP_ID, APP_SECRET, is_id};
+use super::{Feishu, FeishuConfig, Timing};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
+use crate::clock;
+use crate::examine::{Checked, Finding, Group, Net, not_well};
+use crate::http::{ClientError, HttpOptions};
+use crate::settings::Draft;
+use crate::tasks::{BoxFuture, SideTask, Waiting};
+use podbell_core::message::Language;
+use podbell_core::yaml::key::Key;
+use podbell_core::yaml::{MapReader, Reader};
+
+const TENANT: Id = Id {
+    of: "a tenant",
+    such: "736588c9260f175d",
+    platform: "Feishu",
+    fits: |text| (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()),
+    pattern: "^[A-Za-z0-9]{1,64}$",
+};
+const USER: Id = Id {
+    of: "a user",
+    such: "ou_18eac85d35a26f989317ad4f02e8bbbb",
+    platform: "Feishu",
+    fits: |text| is_id(text, "ou_"),
+    pattern: "^ou_[A-Za-z0-9]{1,64}$",
+};
+const CHANNEL: Id = Id {
+    of: "a chat",
+    such: "oc_a0553eda9014c201e6969b478895c230",
+    platform: "Feishu",
+    fits: |text| text == DIRECT || is_id(text, "oc_"),
+    pattern: "^(direct|oc_[A-Za-z0-9]{1,64})$",
+};
+const TENANTS: Key<AllowList<Id>> = Key::optional(
+    "tenants",
+    AllowList(TENANT),
+    "Tenant keys of companies whose people may ask; in a group with another company there are two [default: any].",
+);
+const USERS: Key<AllowList<Id>> =
+    Key::optional("users", AllowList(USER), "Ids of people who may ask, as this app sees them [default: any].");
+const CHANNELS: Key<Channels<Id>> = Key::optional(
+    "channels",
+    Channels(Key::required("id", CHANNEL, "The group's id.")),
+    "Ids of groups, `direct` for one person with the bot, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
+);
+
+/// Its registry row.
+pub const CHAT: ChatKind = ChatKind {
+    name: "feishu-app",
+    about: "An app of Feishu or Lark, over its long connection: mentions, direct messages, buttons.",
+    language: Language::Zh,
+    time_zone: "Asia/Shanghai",
+    keys: &[&APP_ID, &APP_SECRET, &API, &TENANTS, &USERS, &CHANNELS],
+    read,
+    elsewhere: |key| match key {
+        "chat" => Some("a chat is asked, a notifier tells: which groups may ask is `channels`"),
+        "url" | "secret" => Some("a custom robot cannot be asked; an app has `app_id` and `app_secret`"),
+        _ => None,
+    },
+};
+
+fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
+    let (app, secret, api) = (APP_ID.take(map, reader), APP_SECRET.take(map, reader), API.take(map, reader));
+    let access = Access {
+        teams: TENANTS.take(map, reader),
+        users: USERS.take(map, reader),
+        channels: CHANNELS.take(map, reader),
+    };
+    let talk = Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let (app_id, secret, api) = (app?, secret?, api?);
+    Some(Draft::<dyn Chat>::new(move |secrets| {
+        let (talk, app_id, api) = (talk.clone(), app_id.clone(), api.clone());
+        let app_secret = secrets.get(&secret)?;
+        Some(Arc::new(FeishuConfig { talk, app_id, app_secret, api, timing: Timing::default() }))
+    }))
+}
+
+impl Chat for FeishuConfig {
+    fn serve(&self, deps: &ChatDeps, _: &HttpOptions) -> Result<Served, ClientError> {
+        let chat = Feishu::new(self.clone(), deps.clone());
+        let connection: SideTask = Box::new(move |stop| Box::pin(chat.connect(stop)) as BoxFuture<()>);
+        Ok(Served { connections: vec![connection], ..Served::default() })
+    }
+
+    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {
+        Box::pin(async move {
+            let (subject, group) = (self.talk.name.as_str(), Group::Chats);
+            let api = super::Api::new(self.api.clone(), self.app_id.clone(), self.app_secret.clone());
+            let finding = match api.token(&net.client, clock::now(), None).await {
+                Ok(_) => {
+                    Finding::ok(group, subject, "the app's id and secret are good; its long connection is not tried")
+                }
+                Err(outcome) => not_well(group, subject, "the app", &outcome),
+            };
+            finding.into()
+        })
+    }
+}

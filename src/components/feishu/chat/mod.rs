@@ -1,0 +1,123 @@
+//! Feishu or Lark: mentions of an app's bot, direct messages to it and presses of its buttons, over a long connection that
+//! podbell opens.
+//!
+//! The platform sends a request again until it is answered, over whichever connection there is then; what comes twice is
+//! remembered.
+
+mod config;
+mod event;
+mod frame;
+mod socket;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+use url::Url;
+
+use super::api::Api;
+use super::{app, card};
+use crate::chat::ChatDeps;
+use crate::chat::asker::{Asker, Said, Talk};
+use podbell_core::outbox::Content;
+
+pub use config::CHAT;
+
+/// One app.
+#[derive(Clone)]
+pub struct FeishuConfig {
+    /// What every chat has.
+    pub talk: Talk,
+    /// The app's id.
+    pub app_id: String,
+    /// The app's secret.
+    pub app_secret: SecretString,
+    /// The API.
+    pub api: Url,
+    /// How long things take.
+    pub timing: Timing,
+}
+
+/// How long things take; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// A request is answered within this time; the platform waits 3 s.
+    pub reply: Duration,
+    /// How often podbell asks a connection whether it lives, unless the platform wants it more often.
+    pub ping: Duration,
+    /// A connection without any data for this long is dead.
+    pub silence: Duration,
+    /// How long opening a connection may take.
+    pub open: Duration,
+    /// The pause before a connection is opened again; doubles each time.
+    pub reopen: Duration,
+    /// The longest such pause.
+    pub reopen_most: Duration,
+    /// The same pause after the app was refused, or has too many connections.
+    pub refused: Duration,
+    /// The pause before an answer is posted again; doubles each time.
+    pub post_again: Duration,
+    /// What was said longer ago than this is not carried out.
+    pub stale: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            reply: seconds(2),
+            ping: seconds(30),
+            silence: seconds(90),
+            open: seconds(20),
+            reopen: seconds(1),
+            reopen_most: seconds(60),
+            refused: seconds(5 * 60),
+            post_again: seconds(1),
+            stale: seconds(15 * 60),
+        }
+    }
+}
+
+impl fmt::Debug for FeishuConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FeishuConfig")
+            .field("talk", &self.talk)
+            .field("app_id", &self.app_id)
+            .field("api", &self.api.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running chat.
+pub struct Feishu {
+    asker: Arc<Asker>,
+    api: Api,
+    timing: Timing,
+}
+
+impl fmt::Debug for Feishu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feishu").field("asker", &self.asker).finish_non_exhaustive()
+    }
+}
+
+impl Feishu {
+    /// A chat that does not listen yet: see [`Feishu::connect`].
+    pub fn new(config: FeishuConfig, deps: ChatDeps) -> Arc<Self> {
+        let FeishuConfig { talk, app_id, app_secret, api, timing } = config;
+        Arc::new(Self { asker: Asker::new(talk, deps), api: Api::new(api, app_id, app_secret), timing })
+    }
+
+    /// An answer as it is posted. `direct` is the chat, if it is a conversation of one person with the bot.
+    fn content(&self, said: &Said, content: Content, direct: Option<&str>) -> Value {
+        match said {
+            Said::Own(own) => card::own(own.say(self.asker.talk.language)),
+            Said::Reply(reply) => {
+                let buttons = reply.incident.map(|one| app::buttons(one.into(), reply.message.language, direct));
+                card::content(&reply.message, content, &[], buttons.as_ref())
+            }
+        }
+    }
+}

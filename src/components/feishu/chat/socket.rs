@@ -1,0 +1,343 @@
+//! The long connection: podbell asks for its address and opens it, so that the platform need not reach podbell.
+//!
+//! Source: the vendor's clients (`POST /callback/ws/endpoint`; pings; each request is answered within 3 s).
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use url::Url;
+
+use super::super::api::{code, refused_code};
+use super::event::{self, Event, How};
+use super::frame::{self, Frame, Pieces};
+use super::{Feishu, Timing};
+use crate::chat::adapter_notice::AdapterNotice;
+use crate::chat::asker::{Answer, NotTaken, Said};
+use crate::chat::insist::{Insist, Posted};
+use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
+use crate::chat::websocket::{self, Socket};
+use crate::notifiers::budget;
+use crate::notifiers::fingerprint;
+use crate::notifiers::post::Post;
+use crate::notifiers::reply::Reply;
+use crate::tasks::{Waiting, told};
+use podbell_core::outbox::{Content, Outcome};
+
+const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
+const REFUSED: &str =
+    "the app is refused: check `app_id`, `app_secret` and `api`, and that the app is published with a bot";
+/// Sending one frame may take this long: a connection that takes none is dead.
+const SEND: Duration = Duration::from_secs(10);
+/// How long an answer is tried.
+const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// How long answers may take when podbell ends.
+const END: Duration = Duration::from_secs(3);
+/// The longest text of a toast, in bytes.
+const TOAST: usize = 300;
+
+impl Feishu {
+    /// Listens until the watch turns true, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        let Timing { reopen, reopen_most, refused, .. } = self.timing;
+        let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
+        let backoff = Backoff::new(&self.asker.talk.name, "the app", pauses, self.asker.deps.chance.clone());
+        keep(&self, backoff, stop).await;
+        self.asker.finish(END).await;
+    }
+
+    /// Asks who the bot is.
+    pub(super) async fn me(&self) -> Result<String, End> {
+        let now = self.asker.now();
+        let asked = || Post::json(Vec::new(), now).get().below(&["open-apis", "bot", "v3", "info"]);
+        let reply = self.api.call(&self.asker.deps.client, now, asked).await.map_err(|outcome| ended(&outcome))?;
+        let known: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+        match (code(&reply), known["bot"]["open_id"].as_str()) {
+            (Some(0), Some(id)) => Ok(id.to_owned()),
+            (Some(0), None) => Err(End::lost("an answer that does not name the bot")),
+            _ => Err(ended(&refused_code(&reply))),
+        }
+    }
+
+    /// Asks where to connect.
+    async fn endpoint(&self) -> Result<Endpoint, End> {
+        let (app, secret) = (&self.api.app, self.api.secret.expose_secret());
+        let body = json!({"AppID": app, "AppSecret": secret}).to_string().into_bytes();
+        let asked = Post::json(body, self.asker.now()).below(&["callback", "ws", "endpoint"]);
+        let reply = self.api.ask(&self.asker.deps.client, asked).await.map_err(|outcome| ended(&outcome))?;
+        match code(&reply) {
+            Some(0) => {
+                Endpoint::read(&reply, &self.api.url).ok_or(End::lost("an answer without an address to connect to"))
+            }
+            Some(403 | 514 | 1_000_040_344) => Err(End::Refused(REFUSED)),
+            Some(1_000_040_350) => Err(End::Displaced("the app has as many connections as it may have")),
+            _ => Err(End::Lost { why: "no address to connect to is given out", after: reply.retry_after }),
+        }
+    }
+}
+
+/// What the failure of a request says of a connection.
+fn ended(outcome: &Outcome) -> End {
+    match outcome {
+        Outcome::Dead { .. } => End::Refused(REFUSED),
+        Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
+            End::Lost { why: "the API cannot be reached, or answers with an error", after: *retry_after }
+        }
+        _ => End::lost("the API answers with an error"),
+    }
+}
+
+/// Where to connect.
+struct Endpoint {
+    url: Url,
+    /// Frames of podbell's own carry it.
+    service: i32,
+    /// How often the platform wants to be asked whether it lives.
+    ping: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct Given {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Data {
+    #[serde(rename = "URL")]
+    url: String,
+    client_config: Option<ClientConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ClientConfig {
+    /// In seconds.
+    ping_interval: Option<u64>,
+}
+
+impl Endpoint {
+    fn read(reply: &Reply, api: &Url) -> Option<Self> {
+        let Given { data } = serde_json::from_str(&reply.body).ok()?;
+        let mut url = Url::parse(&data.url).ok()?;
+        let scheme = match url.scheme() {
+            "wss" => "https",
+            // Without TLS only if the operator configured the API without it, too.
+            "ws" if api.scheme() == "http" => "http",
+            _ => return None,
+        };
+        let service = url.query_pairs().find(|(key, _)| key == "service_id")?.1.parse().ok()?;
+        url.set_scheme(scheme).ok()?;
+        let ping = data.client_config.and_then(|config| config.ping_interval).filter(|seconds| *seconds > 0);
+        Some(Self { url, service, ping: ping.map(Duration::from_secs) })
+    }
+}
+
+impl Line for Arc<Feishu> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+        Box::pin(line(self, backoff, stop))
+    }
+}
+
+/// An open connection.
+struct Connection {
+    socket: Socket,
+    service: i32,
+    ping: Duration,
+    /// The bot's open_id.
+    me: String,
+}
+
+async fn open(chat: &Feishu) -> Result<Connection, End> {
+    let me = chat.me().await?;
+    let Endpoint { url, service, ping } = chat.endpoint().await?;
+    let socket = websocket::open(&chat.asker.deps.client, url, frame::MOST).await.map_err(End::lost)?;
+    let ping = ping.map_or(chat.timing.ping, |ping| ping.min(chat.timing.ping));
+    Ok(Connection { socket, service, ping, me })
+}
+
+/// One connection, from its opening to its end.
+async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
+    let opened = tokio::select! {
+        () = told(stop) => return End::Stopped,
+        opened = timeout(chat.timing.open, open(chat)) => opened,
+    };
+    let mut connection = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(end)) => return end,
+        Err(_) => return End::lost("there is no answer in time"),
+    };
+    let (answers, mut answered) = mpsc::unbounded_channel();
+    let end = listen(chat, &mut connection, (answers, &mut answered), (backoff, stop)).await;
+    if end == End::Stopped {
+        // What is not answered would come again to a podbell that does not know it.
+        let rest = async {
+            while let Some(frame) = answered.recv().await {
+                if !send(&mut connection.socket, frame).await {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(END, rest).await;
+    }
+    let _ = timeout(Duration::from_secs(1), connection.socket.close(None)).await;
+    end
+}
+
+async fn listen(
+    chat: &Arc<Feishu>,
+    connection: &mut Connection,
+    (answers, answered): (mpsc::UnboundedSender<Vec<u8>>, &mut mpsc::UnboundedReceiver<Vec<u8>>),
+    (backoff, stop): (&mut Backoff, &mut watch::Receiver<bool>),
+) -> End {
+    let Connection { socket, service, ping, me } = connection;
+    let mut pings = interval(*ping);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pieces = Pieces::default();
+    let mut is_taken = false;
+    // A connection that a router has forgotten looks alive but is silent.
+    let mut silent = pin!(sleep(chat.timing.silence));
+    loop {
+        let frame = tokio::select! {
+            received = socket.next() => {
+                silent.set(sleep(chat.timing.silence));
+                match received {
+                    Some(Ok(Message::Binary(bytes))) => match Frame::read(&bytes) {
+                        Some(frame) => frame,
+                        None => {
+                            chat.asker.complain("a frame cannot be read; it is left alone");
+                            continue;
+                        }
+                    },
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return BROKE_OFF,
+                    Some(Ok(_)) => continue,
+                }
+            }
+            // `answers` is kept, so there is always a sender.
+            Some(frame) = answered.recv() => match send(socket, frame).await {
+                true => continue,
+                false => return BROKE_OFF,
+            },
+            _ = pings.tick() => match send(socket, Frame::ping(*service)).await {
+                true => continue,
+                false => return BROKE_OFF,
+            },
+            () = silent.as_mut() => return End::lost("the connection is silent"),
+            () = told(stop) => return End::Stopped,
+        };
+        // The first frame is the answer to the first ping, or a request.
+        if !std::mem::replace(&mut is_taken, true) {
+            backoff.connected();
+        }
+        if frame.is_request() {
+            request(chat, frame, &mut pieces, (me, &answers));
+        }
+    }
+}
+
+/// Carries out a request, once all of it is there. The answer goes to `answers`.
+fn request(
+    chat: &Arc<Feishu>,
+    mut frame: Frame,
+    pieces: &mut Pieces,
+    (me, answers): (&str, &mpsc::UnboundedSender<Vec<u8>>),
+) {
+    let Some(payload) = pieces.add(&mut frame, chat.asker.now()) else { return };
+    // The connection that does not take an answer is at its end, and what was not answered comes again.
+    let answer = |frame: Frame, status| drop(answers.send(frame.answer(status, None)));
+    let said = match event::read(&payload, me) {
+        Some(Event::Said(said)) => *said,
+        Some(Event::Other) => return answer(frame, 200),
+        None => {
+            chat.asker.complain("a request cannot be read; it is left alone");
+            return answer(frame, 200);
+        }
+    };
+    let event::Said { heard, how, at, message, direct } = said;
+    let to = To { id: fingerprint(heard.ids.iter().map(String::as_str)).to_string(), message, direct };
+    if chat.asker.now().since(at) > chat.timing.stale {
+        let late = Arc::new(Said::Own(AdapterNotice::Late));
+        tokio::spawn(post(chat.clone(), late, to));
+        return answer(frame, 200);
+    }
+    let taken = match chat.asker.hear(heard) {
+        Ok(taken) => taken,
+        // It comes again.
+        Err(NotTaken::Busy | NotTaken::Full) => return answer(frame, 503),
+        Err(NotTaken::Stranger) => return answer(frame, 200),
+    };
+    let (chat, answers) = (chat.clone(), answers.clone());
+    tokio::spawn(async move {
+        let shown = ready(&chat, taken.answer.clone()).await;
+        let toast = (how == How::Pressed).then(|| toast(&chat, shown.as_deref()));
+        let _ = answers.send(frame.answer(200, toast.as_ref()));
+        drop(answers);
+        if taken.first {
+            let said = chat.asker.said(taken.answer).await;
+            post(chat, said, to).await;
+        }
+    });
+}
+
+/// The answer, if it is there in time.
+async fn ready(chat: &Feishu, answer: Answer) -> Option<Arc<Said>> {
+    timeout(chat.timing.reply, chat.asker.said(answer)).await.ok()
+}
+
+/// What the person who pressed a button sees at once.
+fn toast(chat: &Feishu, said: Option<&Said>) -> Value {
+    let language = chat.asker.talk.language;
+    let (kind, text) = match said {
+        Some(Said::Reply(reply)) => (if reply.good { "success" } else { "error" }, reply.message.title.clone()),
+        Some(Said::Own(own)) => ("error", own.say(language).to_owned()),
+        None => ("info", AdapterNotice::Working.say(language).to_owned()),
+    };
+    json!({"toast": {"type": kind, "content": budget::fit(&text, TOAST, budget::bytes)}})
+}
+
+/// Where an answer goes.
+struct To {
+    /// The answer's id: the platform posts it once.
+    id: String,
+    /// The message that it answers.
+    message: String,
+    /// The chat, if it is a conversation of one person with the bot.
+    direct: Option<String>,
+}
+
+/// Posts an answer until it is taken.
+async fn post(chat: Arc<Feishu>, said: Arc<Said>, to: To) {
+    let place = chat.asker.hold();
+    let body = |content| {
+        let mut body = chat.content(&said, content, to.direct.as_deref());
+        body["uuid"] = json!(to.id);
+        body["reply_in_thread"] = json!(to.direct.is_none());
+        body
+    };
+    let send = |body: Value| {
+        let (chat, message) = (&chat, &to.message);
+        async move {
+            match chat.api.answer(&chat.asker.deps.client, chat.asker.now(), message, body).await {
+                Ok(reply) if code(&reply) == Some(0) => Posted::Done,
+                Ok(reply) => Posted::from(refused_code(&reply)),
+                Err(outcome) => Posted::from(outcome),
+            }
+        }
+    };
+    let (name, again) = (&chat.asker.talk.name, chat.timing.post_again);
+    let insist = Insist { chat: name, deps: &chat.asker.deps, again, within: POSTS_WITHIN };
+    insist.post(body(Content::Full), body(Content::Minimal), send).await;
+    drop(place);
+}
+
+/// Sends one frame. Returns whether the connection took it.
+async fn send(socket: &mut Socket, frame: Vec<u8>) -> bool {
+    matches!(timeout(SEND, socket.send(Message::binary(frame))).await, Ok(Ok(())))
+}
