@@ -125,6 +125,24 @@ async fn a_bot_whose_updates_go_elsewhere_is_told_and_none_of_them_is_taken() {
     assert_eq!(telegram.polls(), 0);
 }
 
+#[tokio::test]
+async fn an_application_whose_secret_is_refused_is_found_and_its_stream_is_not_opened() {
+    use crate::support::dingtalk::{FakeDingTalk, KEY, SECRET};
+    let server = FakeDingTalk::start().await;
+    for (secret, expected) in [(SECRET, "ok"), ("marker-of-another-secret", "fail")] {
+        let chat = format!(
+            "chats:\n  - {{name: dt, kind: dingtalk-app, app_key: {KEY}, app_secret: {secret}, api: \"{}\"}}",
+            server.base
+        );
+        let examined = World::with("chats:", &chat).await;
+        let found = examined.findings.iter().find(|one| one["subject"] == "dt").unwrap();
+        assert_eq!(found["verdict"], expected, "{found}");
+        assert!(expected == "ok" || found["found"].as_str().unwrap().contains("invalidClientIdOrSecret"), "{found}");
+        assert!(!found.to_string().contains(secret), "{found}");
+    }
+    assert_eq!(server.connections(), 0);
+}
+
 async fn free_address() -> String {
     nobody().await.trim_start_matches("http://").split('/').next().unwrap().to_owned()
 }

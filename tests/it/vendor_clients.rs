@@ -1,12 +1,13 @@
-//! The gateway, asked by the vendor's own clients of the legacy API.
+//! Vendors' own clients: those of the legacy API ask the gateway, and that of a chat checks its fake.
 
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::gateway::{ALL, running};
+use crate::support::dingtalk::{FakeDingTalk, KEY, SECRET};
 use crate::support::fixture;
-use crate::support::process::output;
+use crate::support::process::{PATIENCE, Process, eventually, output};
 
 /// Where the vendor's clients are; installed by name if they are not there.
 async fn clients() -> String {
@@ -57,4 +58,31 @@ async fn the_vendors_python_client_gets_the_right_lists_through_tls() {
     python.env("PYTHONPATH", format!("{clients}/python")).env("SSL_CERT_FILE", fixture("tls/ca.pem"));
     python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/ask.py"));
     check_lists(&said(python, &host).await);
+}
+
+/// What podbell is tested against serves the vendor's client, too.
+#[tokio::test]
+async fn the_fake_of_a_stream_serves_the_vendors_client() {
+    let (clients, server) = tokio::join!(clients(), FakeDingTalk::start());
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", format!("{clients}/stream"));
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/dingtalk.py")).args([&*server.base, KEY, SECRET]);
+    let _client = Process::start(python);
+    let connected = |count: usize| {
+        let server = server.clone();
+        move || (server.connections() == count && server.is_connected()).then_some(())
+    };
+    eventually(PATIENCE, "a connection", connected(1)).await;
+    server.ping(r#"{"opaque":"0ff4"}"#);
+    server.say("m1", " one ");
+    eventually(PATIENCE, "an answer", || (server.answers().len() == 1).then_some(())).await;
+    server.disconnect();
+    server.say("m2", " two ");
+    eventually(PATIENCE, "the next connection", connected(2)).await;
+    eventually(PATIENCE, "acknowledgements", || server.is_all_acknowledged().then_some(())).await;
+    let said: Vec<Value> = server.answers().into_iter().map(|(_, body)| body["text"]["content"].clone()).collect();
+    assert_eq!(said, ["one", "two"]);
+    let pongs: Vec<Value> = server.pongs().iter().map(|data| serde_json::from_str(data).unwrap()).collect();
+    assert_eq!(pongs, [serde_json::json!({"opaque": "0ff4"})]);
+    assert_eq!((server.granted(), server.refused()), (1, Vec::<String>::new()));
 }

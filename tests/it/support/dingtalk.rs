@@ -258,7 +258,8 @@ impl FakeDingTalk {
         let frame: Value = serde_json::from_str(text).unwrap_or_default();
         let id = frame["headers"]["messageId"].as_str().unwrap_or_default().to_owned();
         let is_data = frame["data"].as_str().is_some_and(|data| serde_json::from_str::<Value>(data).is_ok());
-        let known = id == "ping-1" || inner.messages.iter().any(|(known, _)| *known == id);
+        let is_system = ["ping-1", "disconnect-1"].contains(&id.as_str());
+        let known = is_system || inner.messages.iter().any(|(known, _)| *known == id);
         match known && is_data && frame["code"] == 200 && frame["headers"]["contentType"] == "application/json" {
             true if id == "ping-1" => inner.pongs.push(frame["data"].as_str().unwrap().to_owned()),
             true => {
