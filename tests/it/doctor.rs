@@ -105,6 +105,23 @@ operator: {{heartbeat: {{url: \"{}\"}}}}",
 }
 
 #[tokio::test]
+async fn an_app_whose_secret_is_refused_is_told_and_no_connection_is_opened() {
+    use crate::support::feishu::{FakeFeishu, SECRET};
+    let feishu = FakeFeishu::start().await;
+    for (secret, expected, words) in [(SECRET, "ok", "good"), ("marker-of-another", "fail", "refused")] {
+        let chat = format!(
+            "chats:\n  - {{name: fs, kind: feishu-app, app_id: cli_a1, app_secret: \"{secret}\", api: \"{}\", users: [ou_1]}}",
+            feishu.base
+        );
+        let examined = World::with("chats:", &chat).await;
+        let found = examined.findings.iter().find(|one| one["subject"] == "fs").unwrap();
+        let said = found["found"].as_str().unwrap();
+        assert!(found["verdict"] == expected && said.contains(words) && !said.contains("marker"), "{found}");
+    }
+    assert_eq!(feishu.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_bot_whose_updates_go_elsewhere_is_told_and_none_of_them_is_taken() {
     use crate::support::{chat_servers, telegram::FakeTelegram};
     let telegram = FakeTelegram::start().await;

@@ -105,8 +105,8 @@ async fn replies_mean_what_their_code_says() {
         (400, 230_031, end, "Orphaned"),
     ] {
         let receiver = Receiver::start().await;
-        let body = format!(r#"{{"code":{code},"msg":"x marker-of-the-secret"}}"#);
-        receiver.then([token("t-1"), Answer::new(status, &body)]);
+        let body = format!(r#"{{"code":{code},"msg":"x marker-of-the-secret t-marker-of-the-token"}}"#);
+        receiver.then([token("t-marker-of-the-token"), Answer::new(status, &body)]);
         let outcome = format!("{:?}", send(&app(&receiver), kind, parent, at(0)).await);
         assert!(outcome.starts_with(expected), "{status} {code}: {outcome}");
         assert!(!outcome.contains("marker"), "{outcome}");

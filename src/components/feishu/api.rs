@@ -78,12 +78,17 @@ impl Api {
         request: impl Fn() -> Post,
     ) -> Result<Reply, Outcome> {
         let token = self.token(client, now, None).await?;
-        let reply = self.ask(client, request().bearer(&token)).await?;
+        let reply = self.ask_with(client, request(), &token).await?;
         if !is_about_token(&reply) {
             return Ok(reply);
         }
         let token = self.token(client, now, Some(&token)).await?;
-        self.ask(client, request().bearer(&token)).await
+        self.ask_with(client, request(), &token).await
+    }
+
+    async fn ask_with(&self, client: &reqwest::Client, request: Post, token: &SecretString) -> Result<Reply, Outcome> {
+        let redactor = Redactor::new("", &[self.secret.clone(), token.clone()], &[]);
+        post(client, &self.url, request.bearer(token), &redactor).await
     }
 
     /// Posts a message to the chat that it names (`receive_id`).

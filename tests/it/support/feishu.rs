@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,6 +16,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use podbell::chat::{ChatDeps, Talk, access::Access};
 use podbell::components::feishu::chat::{Feishu, FeishuConfig, Timing};
 use podbell_core::message::Language;
+use podbell_core::time::Time;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -74,7 +75,7 @@ struct Inner {
     connections: usize,
     pings: usize,
     /// Requests that were not answered with 200, with the moment when each was last sent.
-    open: BTreeMap<String, (String, Instant)>,
+    open: BTreeMap<String, (String, Time)>,
     /// How each was answered.
     answers: Vec<(String, Value)>,
     late: usize,
@@ -197,7 +198,7 @@ impl FakeFeishu {
         let bytes = payload.as_bytes();
         let size = bytes.len().div_ceil(pieces).max(1);
         let sum = bytes.len().div_ceil(size).to_string();
-        self.inner().open.insert(id.to_owned(), (payload.to_owned(), Instant::now()));
+        self.inner().open.insert(id.to_owned(), (payload.to_owned(), podbell::clock::now()));
         // The order of pieces is not promised.
         for (seq, piece) in bytes.chunks(size).enumerate().collect::<Vec<_>>().into_iter().rev() {
             let seq = seq.to_string();
@@ -293,7 +294,8 @@ impl FakeFeishu {
             let id = header("message_id").unwrap();
             let mut inner = self.inner();
             let sent = inner.open.get(&id).map(|(_, sent)| *sent);
-            inner.late += usize::from(sent.is_some_and(|sent| sent.elapsed() > Duration::from_secs(3)));
+            inner.late +=
+                usize::from(sent.is_some_and(|sent| podbell::clock::now().since(sent) > Duration::from_secs(3)));
             if answer["code"] == 200 {
                 inner.open.remove(&id);
             }

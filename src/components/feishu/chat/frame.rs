@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ping_has_the_bytes_of_the_vendor_s_client() {
+    fn a_ping_is_written_as_the_vendor_s_descriptor_says() {
         let expected = b"\x08\x00\x10\x00\x18\x07\x20\x00\x2a\x0c\x0a\x04type\x12\x04ping";
         assert_eq!(Frame::ping(7), expected);
     }
