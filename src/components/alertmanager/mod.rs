@@ -169,6 +169,11 @@ impl Notifier for Alertmanager {
         Request::sent(stored)
     }
 
+    // What is sent last is what the alert says.
+    fn answers_in_threads(&self) -> bool {
+        false
+    }
+
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
         Box::pin(self.send(attempt))
     }

@@ -114,6 +114,11 @@ impl Notifier for Channel {
         Request::sent(stored)
     }
 
+    // What follows stands in the channel, wherever that is by then.
+    fn answers_in_threads(&self) -> bool {
+        false
+    }
+
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
         Box::pin(self.send(attempt))
     }
