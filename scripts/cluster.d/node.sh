@@ -110,10 +110,12 @@ start_hollow_node() {
 
 # kill_containers NAME: as the kernel kills a process, in all pods.
 kill_containers() {
-  local id
+  local id tasks
+  # Not by a pipe: `grep -q` ends at the first match, and a list that cannot be written to its end counts as failed.
+  tasks=$(ctr task ls)
   for id in $(ctr containers ls -q "labels.\"io.kubernetes.container.name\"==$1"); do
     # Containers that ended before are still listed.
-    ! ctr task ls | grep -q "^$id .*RUNNING" || ctr task kill --signal KILL "$id"
+    ! grep -q "^$id .*RUNNING" <<<"$tasks" || ctr task kill --signal KILL "$id"
   done
 }
 
