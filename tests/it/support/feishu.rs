@@ -19,10 +19,11 @@ use podbell_core::message::Language;
 use podbell_core::time::Time;
 use prost::Message as _;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
+use super::one_address::OneAddress;
 use super::receiver::client;
 use super::slack::FakeQueries;
 
@@ -98,30 +99,11 @@ pub struct FakeFeishu {
 impl FakeFeishu {
     /// One address for the API and the connections: the API is behind it.
     pub async fn start() -> Self {
-        let (front, api) =
-            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let base = format!("http://{}", front.local_addr().unwrap());
-        let behind = api.local_addr().unwrap();
-        let server = Self { base, inner: Arc::default() };
+        let front = OneAddress::bind().await;
+        let server = Self { base: front.base(), inner: Arc::default() };
         let app = Router::new().fallback(answer).with_state(server.clone());
-        tokio::spawn(async move { axum::serve(api, app).await.unwrap() });
         let accepting = server.clone();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = front.accept().await {
-                let server = accepting.clone();
-                tokio::spawn(async move {
-                    let mut begin = [0; 11];
-                    while stream.peek(&mut begin).await.unwrap_or(begin.len()) < begin.len() {
-                        tokio::task::yield_now().await;
-                    }
-                    if begin.starts_with(b"GET /ws/v2?") {
-                        return server.connection(stream).await;
-                    }
-                    let mut behind = TcpStream::connect(behind).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
-                });
-            }
-        });
+        front.serve(app, b"GET /ws/v2?", move |stream| accepting.clone().connection(stream)).await;
         server
     }
 

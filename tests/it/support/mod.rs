@@ -21,6 +21,7 @@ pub mod kube_fake;
 pub mod kube_objects;
 pub mod mattermost;
 pub mod notices;
+pub mod one_address;
 pub mod platform;
 pub mod process;
 pub mod receiver;
