@@ -247,6 +247,63 @@ fn what_was_evicted_is_over_when_it_is_deleted_with_its_workload() {
 }
 
 #[test]
+fn what_its_pods_said_is_over_when_a_workload_is_deleted_with_them_but_not_when_only_a_pod_is() {
+    let delete = |world: &mut World, pod: &str| {
+        let objects = vec![ObjectName { namespace: "shop".into(), kind: "Pod".into(), name: pod.into() }];
+        world.say(SourceEvent::Deleted { source: web().source, at: world.now, objects });
+    };
+    for (pod, workload_too, over_at) in [(POD, true, 540.0), (POD, false, 960.0), ("web-28391234-x2x7v", true, 960.0)] {
+        let mut world = World::with_rules(RULES);
+        world.watch(&[web()]);
+        world.poll(&web(), &[]);
+        world.run_until(60);
+        let crash = |count: u64, last: i64| {
+            vec![warning(pod, "BackOff", "Back-off restarting failed container", count, 60, last)]
+        };
+        world.poll_until(&web(), &crash(4, 60), 240);
+        if workload_too {
+            let (target, kind) = (web(), WorkloadKind::Deployment);
+            let gone = HealthReport { target, kind, name: "web".into(), health: None, deleted: true };
+            world.say(SourceEvent::Health { at: world.now, reports: vec![gone] });
+        }
+        // As it ends, the pod says its last, and is deleted then.
+        world.run_until(270);
+        world.poll(&web(), &crash(5, 265));
+        delete(&mut world, pod);
+        world.poll_until(&web(), &crash(5, 265), 3000);
+        assert_eq!(kinds(&world), ["opened", "resolved"], "{pod}, {workload_too}");
+        assert!((over_at..=over_at + 240.0).contains(&told_at(&world)), "{pod}, {workload_too}: {:?}", world.told());
+        let words = last_words(&world, Language::En);
+        assert_eq!(words.contains("was deleted"), over_at < 900.0, "{words}");
+    }
+}
+
+#[test]
+fn an_autoscaler_that_was_deleted_leaves_the_word_to_its_workload() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    report(&mut world, "web", health(3, 2, false));
+    let scaler = Event {
+        obj_type: "HorizontalPodAutoscaler".into(),
+        ..warning("web", "FailedGetResourceMetric", "no metrics", 4, 30, 60)
+    };
+    let both = [crash(4, 60), vec![scaler]].concat();
+    world.run_until(60);
+    world.poll_until(&web(), &both, 300);
+    let of_scaler = ObjectName { namespace: "shop".into(), kind: "HorizontalPodAutoscaler".into(), name: "web".into() };
+    world.say(SourceEvent::Deleted { source: web().source, at: world.now, objects: vec![of_scaler] });
+    world.poll_until(&web(), &both, 1800);
+    assert_eq!(kinds(&world), ["opened"], "a pod is still missing");
+    report(&mut world, "web", health(3, 3, false));
+    world.poll_until(&web(), &both, 3000);
+    assert_eq!(kinds(&world), ["opened", "resolved"]);
+    assert!((2100.0..=2160.0).contains(&told_at(&world)), "{:?}", world.told());
+    let words = last_words(&world, Language::En);
+    assert!(words.contains("Recovered, 3 of 3 ready since"), "{words}");
+}
+
+#[test]
 fn pods_of_a_job_that_is_called_like_a_deployment_are_not_those_of_the_deployment() {
     let mut world = World::with_rules(RULES);
     world.watch(&[web()]);

@@ -76,7 +76,7 @@ pub(crate) mod tests {
 
     pub(crate) fn incident() -> Incident {
         let at = Time::from_millis(7);
-        let seen = Sighting { occurred: at, heard: at, standing: Vec::new(), silent: None };
+        let seen = Sighting { occurred: at, heard: at, standing: Vec::new(), silent: None, gone: None };
         Incident {
             id: 9,
             rule: RuleKey { file: "r.yaml".into(), name: "pulls".into() },

@@ -101,12 +101,12 @@ impl Run {
 
     /// Waits until the rows of both are as they should be, or the time is up. Looks once a second: all messages are read for it, and
     /// the cluster needs the processor.
-    async fn wait(&mut self, seconds: u64, what: &str, are_so: impl Fn(&[Row], Rules) -> bool) {
+    async fn wait(&mut self, seconds: u64, what: &str, are_so: impl Fn(&[Row]) -> bool) {
         let begun = clock::monotonic();
         let mut turns = tokio::time::interval(Duration::from_secs(1));
         while begun.elapsed() < Duration::from_secs(seconds) {
             turns.tick().await;
-            if Rules::ALL.iter().all(|rules| are_so(&self.rows(*rules), *rules)) {
+            if Rules::ALL.iter().all(|rules| are_so(&self.rows(*rules))) {
                 self.say(what);
                 return;
             }
@@ -136,7 +136,7 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
     let nodes = || NODES.iter().map(|one| one.name);
 
     run.make(workloads()).await;
-    run.wait(480, "all troubles of workloads are told", |rows, _| rows::all_told(rows)).await;
+    run.wait(480, "all troubles of workloads are told", rows::all_told).await;
 
     // What was told once is not told again by a podbell that was killed, or whose API server was away.
     install::kill_all().await;
@@ -146,13 +146,13 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
 
     // Both nodes at once, with everything on them, podbell included; its process goes on.
     run.make(nodes()).await;
-    run.wait(300, "the nodes are told", |rows, _| rows::all_told(rows)).await;
+    run.wait(300, "the nodes are told", rows::all_told).await;
 
     run.mend(nodes()).await;
     run.mend(workloads()).await;
     run.wait(720, "all ends are told that follow within minutes", rows::all_ended_soon).await;
     if for_documentation {
-        run.wait(1_500, "all ends are told", |rows, _| rows::all_ended(rows)).await;
+        run.wait(1_500, "all ends are told", rows::all_ended).await;
     }
 
     drop(recorder);

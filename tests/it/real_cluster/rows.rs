@@ -244,10 +244,10 @@ pub fn all_told(rows: &[Row]) -> bool {
 
 /// Whether the end was told of everything that ends within minutes.
 #[cfg(feature = "outside")]
-pub fn all_ended_soon(rows: &[Row], rules: Rules) -> bool {
+pub fn all_ended_soon(rows: &[Row]) -> bool {
     let soon = |row: &&Row| {
         let expected = all_expected().find(|one| one.name == row.trouble).unwrap();
-        expected.end != End::Later && !rules.is_mixed(expected.name)
+        expected.end != End::Later
     };
     rows.iter().filter(soon).all(|row| row.ended_after.is_some())
 }

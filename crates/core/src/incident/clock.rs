@@ -67,8 +67,8 @@ impl Incident {
         }
         self.signs = details.change(|details| {
             for (_, sighting) in &mut details.objects {
-                let Sighting { occurred, heard, standing, silent } = sighting;
-                [occurred, heard].into_iter().chain(silent).for_each(|at| at.carry(by));
+                let Sighting { occurred, heard, standing, silent, gone } = sighting;
+                [occurred, heard].into_iter().chain(silent).chain(gone).for_each(|at| at.carry(by));
                 standing.iter_mut().for_each(|one| one.clock_set(by));
             }
             details.unlisted.iter_mut().for_each(|at| at.carry(by));

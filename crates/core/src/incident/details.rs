@@ -80,6 +80,9 @@ pub struct Sighting {
     /// The newest sign of a trouble that ends by silence.
     #[serde(default)]
     pub silent: Option<Time>,
+    /// When it was deleted with its workload: older signs of a trouble that ends by silence say nothing any more.
+    #[serde(default)]
+    pub gone: Option<Time>,
 }
 
 /// A topic of an incident.
@@ -169,7 +172,7 @@ impl Details {
         }
         let key = key.into_boxed_str();
         if !self.objects.contains_key(&key) {
-            let new = Sighting { occurred: now, heard: now, standing: Vec::new(), silent: None };
+            let new = Sighting { occurred: now, heard: now, standing: Vec::new(), silent: None, gone: None };
             self.objects.insert(key.clone(), new);
         }
         if let Some(seen) = self.objects.get_mut(&key) {

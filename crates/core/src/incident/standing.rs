@@ -30,6 +30,8 @@ const LOST: Duration = Duration::from_secs(4 * 3600);
 const CAME_BACK: Duration = Duration::from_secs(330);
 /// How long nothing may follow a controller's success: slightly longer than its longest back-off.
 const CONTROLLER_SETTLED: Duration = Duration::from_secs(1030);
+/// The kinds of objects that are deleted with the workload that they are called after.
+const OF_WORKLOADS: [&str; 2] = ["Pod", "ReplicaSet"];
 /// The same as `LOST`, for a trouble that is reported once only. Longer than a day: a cron job that fails once a day is
 /// heard of before that.
 const LOST_ONCE: Duration = Duration::from_secs(26 * 3600);
@@ -153,20 +155,32 @@ impl Incident {
         let silent = silent.map(|at| at.plus(silence));
         let by_a_run = self.ended_by_event().is_some_and(EndedBy::is_a_run);
         let settles = if by_a_run { RUN_SETTLED } else { SETTLED };
-        let settled = ended.map(|at| at.plus(self.doubled(settles.min(rule.resolve_after))));
+        let settled = ended.map(|at| self.settled_at(rule, at, settles));
         [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
     }
 
     /// When it is over if its workloads are ready since then: nothing stands any more, whatever events say. What came back
     /// after such an end is over once it could have come back again.
-    pub(crate) fn recovers_at(&self, rule: &RuleSettings, ready_since: Time) -> Time {
+    /// The troubles of its objects that are no workloads' have ended at `others_ended`.
+    pub(crate) fn recovers_at(&self, rule: &RuleSettings, ready_since: Time, others_ended: Option<Time>) -> Time {
         let recovered = ready_since.max(self.last_sign).plus(self.doubled(rule.recovered_after));
-        recovered.max(self.last_sign.plus(self.rhythm.least_recovery()))
+        let others = others_ended.map(|at| self.settled_at(rule, at, SETTLED));
+        recovered.max(self.last_sign.plus(self.rhythm.least_recovery())).max(others.unwrap_or(recovered))
+    }
+
+    /// When nothing will have followed the event that ended its last trouble at `ended` for long enough.
+    fn settled_at(&self, rule: &RuleSettings, ended: Time, settles: Duration) -> Time {
+        ended.plus(self.doubled(settles.min(rule.resolve_after)))
     }
 
     /// Whether it was kept open because its workloads were not ready.
     pub(crate) fn is_held_by_status(&self) -> bool {
         matches!(self.status, Some(Status::NotReady { .. }))
+    }
+
+    /// Whether anything is left that the deletion of an object could end.
+    pub(crate) fn may_end_by_a_deletion(&self) -> bool {
+        self.signs.standing > 0 || self.signs.may_end_unsaid || self.signs.silent.is_some() && self.phase == Phase::Open
     }
 
     /// Whether the source would show the end of what still stands.
@@ -254,6 +268,41 @@ impl Incident {
         self.end_those(|key, one| is(key) && !one.trouble.outlives_its_object(), by, now)
     }
 
+    /// A workload was deleted, or one of the objects that were left of it: of an open incident, older signs of its objects
+    /// say nothing any more. Runs of a job follow each other, and only the next one tells how the job is. Returns whether
+    /// there were any.
+    pub(crate) fn workload_deleted(&mut self, gone: Deleted<'_>, now: Time) -> bool {
+        let (kind, name) = gone.object();
+        let is_gone = |key: &str, seen: &Sighting| {
+            key.split_once('/').is_some_and(|(other, object)| {
+                let of_it = workload::of(other, object) == name && (other == kind || OF_WORKLOADS.contains(&other));
+                let left = gone.is(other, object) && seen.gone.is_some();
+                (of_it || left) && !workload::is_of_a_job(other, object)
+            })
+        };
+        let any = self.phase == Phase::Open && self.details.objects.iter().any(|(key, seen)| is_gone(key, seen));
+        if any {
+            let silent = self.signs.silent;
+            self.signs = self.details.change(|details| {
+                for (key, seen) in details.objects.iter_mut() {
+                    if is_gone(key, seen) {
+                        seen.gone = Some(now);
+                    }
+                }
+                details.signs()
+            });
+            if self.signs.standing == 0 && self.signs.silent < silent {
+                self.ended_by = Some(EndedBy {
+                    reason: String::new(),
+                    obj_type: kind.to_owned(),
+                    obj_name: name.to_owned(),
+                    at: now,
+                });
+            }
+        }
+        any
+    }
+
     /// The incident is over by other means: ends each standing trouble at its newest occurrence, so that only what
     /// happened before counts as past.
     pub(super) fn end_all(&mut self) {
@@ -288,6 +337,13 @@ impl Incident {
 }
 
 impl Sighting {
+    /// When its last trouble ended, if all have ended by events.
+    pub(crate) fn ended(&self) -> Option<Time> {
+        let silent = self.silent.is_some_and(|silent| self.gone.is_none_or(|gone| silent > gone));
+        let ends: Option<Vec<Time>> = self.standing.iter().map(|one| one.ended).collect();
+        ends.filter(|_| !silent)?.into_iter().chain(self.gone).max()
+    }
+
     /// Takes in an occurrence at `at`, by podbell's clock, that podbell heard of at `now`.
     pub(super) fn occur(&mut self, event: &Event<'_>, at: Time, now: Time) {
         match reports::of(event) {
@@ -326,7 +382,12 @@ impl Details {
     pub(super) fn signs(&self) -> Signs {
         let mut signs = Signs { silent: self.unlisted, ..Signs::default() };
         for seen in self.objects.values() {
-            signs.silent = signs.silent.max(seen.silent);
+            match seen.gone {
+                Some(gone) if seen.silent.is_none_or(|silent| silent <= gone) => {
+                    signs.ended = signs.ended.max(Some(gone))
+                }
+                _ => signs.silent = signs.silent.max(seen.silent),
+            }
             for one in &seen.standing {
                 match one.ended {
                     // A controller that could create one object may be refused the next, and reports that with its next

@@ -13,6 +13,7 @@ use crate::time::Time;
 
 /// How long the report of a deletion may be under way.
 const UNDER_WAY: Duration = Duration::from_secs(2);
+
 impl State {
     /// Takes in an event that may end troubles, at `at` by podbell's clock.
     pub(super) fn end_troubles(&mut self, subject: &Subject<'_>, at: Time, turn: &mut Turn<'_>) {
@@ -62,7 +63,7 @@ impl State {
         self.deletions.note(source, objects, turn.now);
         // A new object of the same name may have begun to fail while the report was under way.
         let at = turn.now.minus(UNDER_WAY);
-        let stands = |incident: &&Incident| incident.signs.standing > 0 || incident.signs.may_end_unsaid;
+        let stands = |incident: &&Incident| incident.may_end_by_a_deletion();
         let ids: Vec<u64> = self.incidents().filter(stands).map(|incident| incident.id).collect();
         for id in ids {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
@@ -72,7 +73,8 @@ impl State {
             };
             let gone: Vec<&ObjectName> = objects.iter().filter(here).collect();
             let gone = gone.iter().map(|one| Deleted::One(&one.kind, &one.name));
-            let ended = gone.filter(|one| incident.deleted(*one, at)).count();
+            let ended =
+                gone.filter(|one| incident.deleted(*one, at) | incident.workload_deleted(*one, turn.now)).count();
             if ended > 0 {
                 turn.writes.incidents.insert(id);
                 self.schedule(id, turn.setup, turn.now);

@@ -13,6 +13,7 @@ use crate::health::{Health, HealthReport, Status, WorkloadKind};
 use crate::history::Report;
 use crate::incident::{Incident, Phase};
 use crate::notice::NoticeKind;
+use crate::reports::Deleted;
 use crate::rules::rule::{RuleSettings, Until};
 use crate::time::{Jump, Time};
 use crate::workload;
@@ -36,6 +37,11 @@ const UNSEEN: Duration = Duration::from_secs(4 * 3600);
 const KINDS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 /// The kinds of objects whose troubles end when their workload is ready.
 const ABOUT_PODS: [&str; 5] = ["Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"];
+
+/// Whether the trouble of an object of this kind is over when its workload is ready.
+fn is_of_a_workload(kind: &str) -> bool {
+    kind == CLAIM || ABOUT_PODS.contains(&kind)
+}
 
 /// What a pod's volume is claimed by.
 const CLAIM: &str = "PersistentVolumeClaim";
@@ -102,7 +108,7 @@ impl State {
                 turn.writes.reports.push((turn.now, Report::Health(report.clone())));
             }
             if report.deleted {
-                self.forget_status(&report.target, turn);
+                self.workload_deleted(report, turn);
             }
         }
         for target in changed {
@@ -110,12 +116,17 @@ impl State {
         }
     }
 
-    /// A workload was deleted: that it was not ready keeps no incident open any more.
-    fn forget_status(&mut self, target: &Target, turn: &mut Turn<'_>) {
-        for id in self.by_target.get(target).into_iter().flatten() {
-            if let Some(incident) = self.incidents.get_mut(id).filter(|one| one.is_held_by_status()) {
+    /// A workload was deleted: neither that it was not ready nor what its pods said keeps an incident open any more.
+    fn workload_deleted(&mut self, report: &HealthReport, turn: &mut Turn<'_>) {
+        for id in self.by_target.get(&report.target).cloned().unwrap_or_default() {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            let held = incident.is_held_by_status();
+            if held {
                 incident.status = None;
-                turn.writes.incidents.insert(*id);
+            }
+            if incident.workload_deleted(Deleted::One(report.kind.as_str(), &report.name), turn.now) || held {
+                turn.writes.incidents.insert(id);
+                self.schedule(id, turn.setup, turn.now);
             }
         }
     }
@@ -136,10 +147,12 @@ impl State {
         let (mut sum, mut since) = (Health { wanted: 0, ready: 0, rolling_out: false }, Time::default());
         let mut all_ready = true;
         let mut counted: Vec<(&Target, &Workload)> = Vec::new();
-        for key in incident.details.objects.keys() {
+        for (key, seen) in &incident.details.objects {
             let (kind, object) = key.split_once('/')?;
-            if kind != CLAIM && !ABOUT_PODS.contains(&kind) {
-                return None;
+            if !is_of_a_workload(kind) {
+                // What ended by an event is over, whatever the workload is like.
+                seen.ended()?;
+                continue;
             }
             let name = workload::of(kind, object);
             // Objects do not say in which of several namespaces they are: all of that name count.
@@ -199,7 +212,13 @@ impl State {
             None if incident.is_held_by_status() => Some(by_events().max(incident.last_sign.plus(UNSEEN))),
             None => Some(by_events()),
             Some(Status::NotReady { .. }) => None,
-            Some(Status::Ready { since, .. }) => Some(incident.recovers_at(rule, since)),
+            Some(Status::Ready { since, .. }) => {
+                let objects = incident.details.objects.iter();
+                let others =
+                    objects.filter(|(key, _)| !key.split_once('/').is_some_and(|(kind, _)| is_of_a_workload(kind)));
+                let ended = others.filter_map(|(_, seen)| seen.ended()).max();
+                Some(incident.recovers_at(rule, since, ended))
+            }
         }
     }
 
