@@ -45,6 +45,7 @@ mod kube_fake;
 mod kube_real;
 mod kubectl;
 mod labels;
+mod lease_model;
 mod mattermost_chat;
 mod messages;
 mod mutations;
