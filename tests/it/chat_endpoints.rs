@@ -22,7 +22,8 @@ use crate::support::process::{PATIENCE, eventually};
 use crate::support::receiver::client;
 use crate::support::slack::FakeQueries;
 
-const NOW: i64 = 1_700_000_000;
+/// The time of the chats.
+pub const NOW: i64 = 1_700_000_000;
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
@@ -222,10 +223,15 @@ fn pair() -> Ed25519KeyPair {
 }
 
 fn discord(queries: &Arc<FakeQueries>, api: &str, reply: Duration) -> Arc<Discord> {
+    discord_of(pair().public_key().as_ref().try_into().unwrap(), queries, api, reply)
+}
+
+/// An application with this public key.
+pub fn discord_of(public_key: [u8; 32], queries: &Arc<FakeQueries>, api: &str, reply: Duration) -> Arc<Discord> {
     let config = DiscordConfig {
         talk: talk("3"),
         application: "2".into(),
-        public_key: pair().public_key().as_ref().try_into().unwrap(),
+        public_key,
         api: api.parse().unwrap(),
         timing: Timing { reply, again: Duration::from_millis(5) },
     };
@@ -238,7 +244,8 @@ fn signed(time: i64, body: &str) -> Headers {
     vec![("content-type", JSON.to_owned()), ("x-signature-timestamp", time.to_string()), ("x-signature-ed25519", hex)]
 }
 
-fn interaction(id: &str, kind: u8, data: Value) -> Value {
+/// Something that somebody does in a channel.
+pub fn interaction(id: &str, kind: u8, data: Value) -> Value {
     json!({"id": id, "application_id": "2", "type": kind, "token": "tok", "guild_id": "3", "channel_id": "4",
         "member": {"user": {"id": "5", "username": "steve"}}, "data": data})
 }

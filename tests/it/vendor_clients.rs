@@ -1,13 +1,23 @@
-//! Vendors' own clients: those of the legacy API ask the gateway, and that of a chat checks its fake.
+//! Clients that vendors, or others, publish: those of the legacy API ask the gateway, and those of chats check the fakes that podbell
+//! is tested against. No client is published for Teams' outgoing webhooks; one of its incoming ones sends cards that workflows
+//! do not take.
 
 use std::process::Command;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::chat_endpoints::{NOW, discord_of, interaction};
 use crate::gateway::{ALL, running};
+use crate::support::chat_servers::{self, Server, platform_named};
 use crate::support::dingtalk::{FakeDingTalk, KEY, SECRET};
+use crate::support::endpoint::Endpoint;
+use crate::support::feishu::{self, FakeFeishu};
 use crate::support::fixture;
-use crate::support::process::{PATIENCE, Process, eventually, output};
+use crate::support::mattermost::{self, FakeMattermost};
+use crate::support::process::{PATIENCE, Process, eventually, output, within};
+use crate::support::slack::FakeQueries;
+use crate::support::telegram::FakeTelegram;
 
 /// Where the vendor's clients are; installed by name if they are not there.
 async fn clients() -> String {
@@ -60,13 +70,19 @@ async fn the_vendors_python_client_gets_the_right_lists_through_tls() {
     check_lists(&said(python, &host).await);
 }
 
+/// A client of a chat, in Python.
+async fn python(script: &str) -> Command {
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", format!("{}/chats", clients().await));
+    python.arg(format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR")));
+    python
+}
+
 /// What podbell is tested against serves the vendor's client, too.
 #[tokio::test]
-async fn the_fake_of_a_stream_serves_the_vendors_client() {
-    let (clients, server) = tokio::join!(clients(), FakeDingTalk::start());
-    let mut python = Command::new("python3");
-    python.env("PYTHONPATH", format!("{clients}/stream"));
-    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/dingtalk.py")).args([&*server.base, KEY, SECRET]);
+async fn the_fake_of_dingtalk_serves_the_vendors_client() {
+    let (mut python, server) = tokio::join!(python("dingtalk.py"), FakeDingTalk::start());
+    python.args([&*server.base, KEY, SECRET]);
     let _client = Process::start(python);
     let connected = |count: usize| {
         let server = server.clone();
@@ -85,4 +101,84 @@ async fn the_fake_of_a_stream_serves_the_vendors_client() {
     let pongs: Vec<Value> = server.pongs().iter().map(|data| serde_json::from_str(data).unwrap()).collect();
     assert_eq!(pongs, [serde_json::json!({"opaque": "0ff4"})]);
     assert_eq!((server.granted(), server.refused()), (1, Vec::<String>::new()));
+}
+
+#[tokio::test]
+async fn the_fake_of_telegram_serves_a_public_client() {
+    let (mut python, telegram) = tokio::join!(python("telegram_bot.py"), FakeTelegram::start());
+    python.args([&*telegram.base, chat_servers::TOKEN]);
+    let client = Process::start(python);
+    telegram.say(7, "events web");
+    telegram.press("press-1", 7, "ack 7");
+    let answered = within(PATIENCE, || (telegram.posts().len() == 1).then_some(())).await;
+    assert!(answered.is_some(), "{}", client.stderr());
+    eventually(PATIENCE, "a confirmation", || (telegram.confirmed() == ["press-1"]).then_some(())).await;
+    eventually(PATIENCE, "that it goes on", || (telegram.unconfirmed() == 0).then_some(())).await;
+    assert_eq!(telegram.posts()[0]["text"], "events web");
+    assert_eq!(telegram.refused(), Vec::<String>::new(), "{}", client.stderr());
+}
+
+#[tokio::test]
+async fn the_fake_of_mattermost_serves_a_public_client() {
+    let (mut python, server) = tokio::join!(python("mattermost.py"), FakeMattermost::start());
+    python.args([&*server.base, mattermost::TOKEN]);
+    let client = Process::start(python);
+    eventually(PATIENCE, "a connection", || server.is_connected().then_some(())).await;
+    server.say("p1", "events web", false);
+    let answered = || server.posts().first().cloned();
+    let post = eventually(PATIENCE, "an answer", answered).await;
+    assert_eq!(post, json!({"channel_id": "c1", "root_id": "p1", "message": "events web"}));
+    assert_eq!(server.refused(), Vec::<String>::new(), "{}", client.stderr());
+}
+
+#[tokio::test]
+async fn the_fake_of_feishu_serves_the_vendors_client() {
+    let (mut python, server) = tokio::join!(python("feishu.py"), FakeFeishu::start());
+    python.args([&*server.base, "cli_a1", feishu::SECRET]);
+    let client = Process::start(python);
+    eventually(PATIENCE, "a connection", || server.is_connected().then_some(())).await;
+    server.say("m1", "events web");
+    server.press("c1", &json!({"podbell": "ack 7"}));
+    eventually(PATIENCE, "an answer", || (server.posts().len() == 1).then_some(())).await;
+    eventually(PATIENCE, "acknowledgements", || (server.unanswered() == 0).then_some(())).await;
+    let (message, post) = server.posts().remove(0);
+    assert_eq!((&*message, &post["content"]), ("om_m1", &json!(json!({"text": "events web"}).to_string())));
+    let toast = server.answers().into_iter().find(|(id, _)| id == "c1").unwrap().1["data"]["toast"]["content"].clone();
+    assert_eq!(toast, r#"{"podbell": "ack 7"}"#);
+    assert_eq!(server.refused(), Vec::<String>::new(), "{}", client.stderr());
+}
+
+#[tokio::test]
+async fn what_a_public_library_signs_for_discord_is_let_in_and_nothing_else() {
+    let body = interaction("1", 1, Value::Null).to_string();
+    let mut python = python("discord.py").await;
+    python.args([&NOW.to_string(), &body]);
+    let done = output(python).await;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let [key, signature]: [String; 2] = serde_json::from_slice(&done.stdout).unwrap();
+    let byte = |at: usize| u8::from_str_radix(&key[2 * at..2 * at + 2], 16).unwrap();
+    let queries = FakeQueries::new();
+    let chat = discord_of(std::array::from_fn(byte), &queries, "http://127.0.0.1:9", Duration::from_secs(2));
+    let endpoint = Endpoint::serve(chat.routes()).await;
+    let signed = |time: i64| {
+        let headers = [("x-signature-timestamp", time.to_string()), ("x-signature-ed25519", signature.clone())];
+        [&[("content-type", "application/json".to_owned())][..], &headers].concat()
+    };
+    assert_eq!(endpoint.post("/discord/ask", &signed(NOW + 1), &body).await.0, 401);
+    assert_eq!(endpoint.post("/discord/ask", &signed(NOW), &body).await, (200, json!({"type": 1})));
+}
+
+#[test]
+fn the_fake_of_pagerduty_serves_a_public_client() {
+    let server = Server::start(platform_named("pagerduty"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let done = runtime.block_on(async {
+        let mut python = python("pagerduty.py").await;
+        python.args([&*server.base, chat_servers::TOKEN]);
+        output(python).await
+    });
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(serde_json::from_slice::<[String; 3]>(&done.stdout).unwrap(), ["incident-7"; 3]);
+    let alerts = server.place(|place| place.alerts.clone());
+    assert_eq!(alerts["incident-7"], ["trigger", "acknowledge", "resolve"]);
 }

@@ -544,7 +544,7 @@ struct Inner {
 #[derive(Clone)]
 pub struct Server {
     platform: Platform,
-    base: String,
+    pub base: String,
     inner: Arc<Mutex<Inner>>,
     runtime: Arc<Runtime>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use podbell::chat::{ChatDeps, Talk};
 use podbell::components::telegram::chat::{Telegram, TelegramConfig, Timing};
@@ -68,8 +68,8 @@ impl FakeTelegram {
     }
 
     pub fn say_at(&self, at: Time, user: i64, text: &str) -> i64 {
-        let from = json!({"id": user, "is_bot": false, "username": format!("user{user}")});
-        let chat = json!({"id": -1001, "type": "supergroup"});
+        let from = json!({"id": user, "is_bot": false, "first_name": "Ann", "username": format!("user{user}")});
+        let chat = json!({"id": -1001, "type": "supergroup", "title": "team"});
         self.update(json!({"message": {
             "message_id": 500 + user, "date": at.seconds(), "chat": chat, "from": from, "text": text,
             "message_thread_id": 42, "is_topic_message": true,
@@ -80,8 +80,8 @@ impl FakeTelegram {
     pub fn press(&self, press: &str, user: i64, data: &str) -> i64 {
         self.inner().presses.insert(press.to_owned());
         let message = json!({"message_id": 77, "date": 1000, "chat": {"id": -1001, "type": "supergroup"}});
-        let from = json!({"id": user, "is_bot": false, "username": format!("user{user}")});
-        self.update(json!({"callback_query": {"id": press, "from": from, "message": message, "data": data}}))
+        let from = json!({"id": user, "is_bot": false, "first_name": "Ann", "username": format!("user{user}")});
+        self.update(json!({"callback_query": {"id": press, "chat_instance": "1", "from": from, "message": message, "data": data}}))
     }
 
     /// Any update, with the next number.
@@ -190,7 +190,10 @@ impl FakeTelegram {
             return (status, body.unwrap_or(Value::Null));
         }
         match method {
-            "getMe" => (200, json!({"ok": true, "result": {"id": 1, "is_bot": true, "username": "podbell_bot"}})),
+            "getMe" => (
+                200,
+                json!({"ok": true, "result": {"id": 1, "is_bot": true, "first_name": "podbell", "username": "podbell_bot"}}),
+            ),
             "getWebhookInfo" => (200, json!({"ok": true, "result": {"url": "", "pending_update_count": 0}})),
             "answerCallbackQuery" => {
                 let press = arguments["callback_query_id"].as_str().unwrap().to_owned();
@@ -220,8 +223,10 @@ impl FakeTelegram {
                     assert!((1..=64).contains(&button["callback_data"].as_str().unwrap().len()));
                 }
                 inner.posts.push(arguments.clone());
-                (200, json!({"ok": true, "result": {"message_id": inner.posts.len()}}))
+                let chat = json!({"id": -1001, "type": "supergroup"});
+                (200, json!({"ok": true, "result": {"message_id": inner.posts.len(), "date": 1000, "chat": chat}}))
             }
+            "deleteWebhook" => (200, json!({"ok": true, "result": true})),
             other => error(404, &format!("Not Found: {other}")),
         }
     }
@@ -232,12 +237,26 @@ pub fn error(code: u16, words: &str) -> (u16, Value) {
     (code, json!({"ok": false, "error_code": code, "description": words}))
 }
 
-async fn answer(State(telegram): State<FakeTelegram>, uri: Uri, body: Bytes) -> Response {
+/// The arguments of a call, as JSON or as a form, whose values are text or JSON.
+fn arguments(headers: &HeaderMap, body: &[u8]) -> Value {
+    let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind != "application/x-www-form-urlencoded" {
+        return serde_json::from_slice(body).unwrap_or_default();
+    }
+    let text = |key: &str| matches!(key, "text" | "callback_query_id" | "parse_mode");
+    let form = url::form_urlencoded::parse(body).map(|(key, value)| {
+        let read = serde_json::from_str(&value).ok().filter(|_| !text(&key));
+        (key.into_owned(), read.unwrap_or_else(|| Value::from(value)))
+    });
+    Value::Object(form.collect())
+}
+
+async fn answer(State(telegram): State<FakeTelegram>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let Some(method) = uri.path().strip_prefix(&format!("/bot{TOKEN}/")) else {
         let (status, body) = error(401, "Unauthorized");
         return (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response();
     };
-    let arguments = serde_json::from_slice(&body).unwrap_or_default();
+    let arguments = arguments(&headers, &body);
     let (status, body) = match method {
         "getUpdates" => telegram.updates(&arguments).await,
         method => telegram.called(method, &arguments),
