@@ -67,6 +67,13 @@ pub(crate) struct Heard {
     pub text: String,
 }
 
+impl Heard {
+    /// The channel, or the person where nobody else is there.
+    pub(crate) fn conversation(&self) -> String {
+        if self.channel == super::access::DIRECT { self.user.clone() } else { self.channel.clone() }
+    }
+}
+
 /// What podbell says to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {

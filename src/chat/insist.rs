@@ -7,6 +7,7 @@ use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
 
 use super::ChatDeps;
+use super::rate::Rate;
 
 /// How often an answer is posted.
 const MOST_POSTS: u32 = 5;
@@ -41,6 +42,8 @@ pub(crate) struct Insist<'a> {
     pub chat: &'a str,
     /// The clock.
     pub deps: &'a ChatDeps,
+    /// How fast answers are posted, and the conversation that they belong to; `None` where each has a place of its own.
+    pub rate: Option<(&'a Rate, &'a str)>,
     /// The pause before the second post; doubles each time.
     pub again: Duration,
     /// How long the platform takes an answer.
@@ -58,6 +61,9 @@ impl Insist<'_> {
         let started: Time = (self.deps.now)();
         let (mut body, mut plain) = (body, Some(plain));
         for attempt in 0..MOST_POSTS {
+            if !self.takes_a_place(started).await {
+                break;
+            }
             let wait = match post(body.clone()).await {
                 Posted::Done => return,
                 Posted::Never(why) => {
@@ -79,5 +85,18 @@ impl Insist<'_> {
             tokio::time::sleep(wait).await;
         }
         tracing::warn!(chat = %self.chat, "an answer could not be delivered: the chat does not take it");
+    }
+
+    /// Waits for a place in the conversation. Returns whether there was one in time.
+    async fn takes_a_place(&self, started: Time) -> bool {
+        let Some((rate, conversation)) = self.rate else { return true };
+        loop {
+            let now = (self.deps.now)();
+            let Err(wait) = rate.take(conversation, now) else { return true };
+            if now.since(started) + wait > self.within {
+                return false;
+            }
+            tokio::time::sleep(wait).await;
+        }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod lists;
 pub(crate) mod once;
 mod plans;
 pub(crate) mod queries;
+pub(crate) mod rate;
 pub(crate) mod reconnect;
 pub(crate) mod replays;
 pub(crate) mod views;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use podbell::chat::Entry;
 use podbell::components::telegram::chat::{Telegram, TelegramConfig};
+use podbell_core::outbox::pace::Pace;
 use podbell_core::time::Time;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -215,6 +216,21 @@ async fn numbers_that_begin_anew_are_heard() {
     run.telegram.say(5, "/events two");
     run.posts(2).await;
     assert_eq!(run.queries.texts(), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn many_answers_in_one_group_wait_for_its_pace_and_all_arrive() {
+    let run = start(|config| {
+        config.timing.pace = Pace { most: 2, per: Duration::from_millis(200), kept_for_critical: 0 };
+    })
+    .await;
+    run.telegram.limit(2, Duration::from_millis(150));
+    for user in 1..8 {
+        run.telegram.say(user, "/events web-service");
+    }
+    run.posts(7).await;
+    run.confirmed().await;
+    assert_eq!(run.telegram.refused(), Vec::<String>::new());
 }
 
 #[tokio::test]

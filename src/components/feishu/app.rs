@@ -30,7 +30,7 @@ use podbell_core::yaml::key::{Key, Own, Truth};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// All bots of a chat share 5 messages a second.
-const PACE: Pace = Pace { most: 1, per: Duration::from_millis(500), kept_for_critical: 0 };
+pub(super) const PACE: Pace = Pace { most: 1, per: Duration::from_millis(500), kept_for_critical: 0 };
 /// The pace of changes: a message can be changed 5 times a second.
 const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
 

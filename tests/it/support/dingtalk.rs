@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response as Shaken};
 
+use super::FAST;
 use super::receiver::client;
 use super::slack::FakeQueries;
 
@@ -352,6 +353,7 @@ pub fn chat(
         reopen_most: millis(50),
         refused: millis(50),
         post_again: millis(5),
+        pace: FAST,
         stale: Duration::from_secs(900),
     };
     let mut config = DingTalkConfig {

@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
+use super::FAST;
 use super::one_address::OneAddress;
 use super::receiver::client;
 use super::slack::FakeQueries;
@@ -348,6 +349,7 @@ pub fn app(server: &FakeFeishu, queries: Arc<FakeQueries>, secret: &str, access:
         reopen_most: millis(50),
         refused: millis(50),
         post_again: millis(5),
+        pace: FAST,
         stale: Duration::from_secs(15 * 60),
     };
     let api = server.base.parse().unwrap();

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response as Shaken};
 
+use super::FAST;
 use super::one_address::OneAddress;
 use super::receiver::client;
 use super::slack::FakeQueries;
@@ -235,6 +236,7 @@ pub fn bot(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str) -> A
         reopen_most: millis(50),
         refused: millis(50),
         post_again: millis(5),
+        pace: FAST,
     };
     let config = MattermostConfig {
         talk,

@@ -41,6 +41,12 @@ pub mod wecom;
 pub mod world;
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use podbell_core::outbox::pace::Pace;
+
+/// Faster than any test asks.
+pub const FAST: Pace = Pace { most: 10_000, per: Duration::from_secs(1), kept_for_critical: 0 };
 
 /// A file of `tests/fixtures`.
 pub fn fixture(path: &str) -> PathBuf {

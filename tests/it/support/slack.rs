@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response as Shaken};
 
+use super::FAST;
 use super::receiver::client;
 
 pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -397,6 +398,7 @@ pub fn quick() -> Timing {
     Timing {
         inline: millis(2500),
         post_again: millis(5),
+        pace: FAST,
         reopen: millis(10),
         reopen_most: millis(2000),
         crowded: millis(100),

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::FAST;
 use super::chat_servers::{TOKEN, balanced};
 use super::receiver::client;
 use super::slack::FakeQueries;
@@ -32,6 +33,9 @@ struct Inner {
     offsets: Vec<Option<i64>>,
     polls: usize,
     posts: Vec<Value>,
+    /// How many messages a chat takes in how long, and when it took them.
+    limit: Option<(usize, Duration)>,
+    taken: Vec<Time>,
     presses: HashSet<String>,
     confirmed: Vec<String>,
     /// The next answers, instead of good ones: method, status, body; without a body the connection is cut.
@@ -105,6 +109,11 @@ impl FakeTelegram {
     pub fn next(&self, method: &'static str, status: u16, body: Option<Value>) {
         self.inner().answers.push_back((method, status, body));
         self.changed.send_modify(|tick| *tick += 1);
+    }
+
+    /// A chat takes so many messages in this time from now on.
+    pub fn limit(&self, most: usize, per: Duration) {
+        self.inner().limit = Some((most, per));
     }
 
     pub fn posts(&self) -> Vec<Value> {
@@ -218,6 +227,15 @@ impl FakeTelegram {
                     inner.refused.push(format!("a wrong message: {arguments}"));
                     return error(400, "Bad Request: can't parse entities");
                 }
+                let now = podbell::clock::now();
+                if let Some((most, per)) = inner.limit {
+                    inner.taken.retain(|at| now.since(*at) < per);
+                    if inner.taken.len() >= most {
+                        inner.refused.push(format!("too fast: {arguments}"));
+                        return error(429, "Too Many Requests: retry after 1");
+                    }
+                    inner.taken.push(now);
+                }
                 let buttons = arguments["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten();
                 for button in buttons.flat_map(|row| row.as_array().unwrap()) {
                     assert!((1..=64).contains(&button["callback_data"].as_str().unwrap().len()));
@@ -275,6 +293,7 @@ pub fn quick() -> Timing {
         refused: millis(50),
         displaced: millis(50),
         post_again: millis(5),
+        pace: FAST,
         stale: Duration::from_secs(900),
         batch: Duration::from_secs(30),
     }

@@ -36,18 +36,24 @@ impl Window {
         self.attempts.iter_mut().for_each(|at| at.carry(by));
     }
 
+    /// Whether no attempt counts any more.
+    pub fn is_free(&mut self, pace: Pace, now: Time) -> bool {
+        self.free_at(pace, true, now);
+        self.attempts.is_empty()
+    }
+
     /// Attempts that may still count, ascending.
     pub(super) fn attempts(&self) -> impl Iterator<Item = Time> + '_ {
         self.attempts.iter().copied()
     }
 
     /// Notes an attempt.
-    pub(crate) fn note(&mut self, at: Time) {
+    pub fn note(&mut self, at: Time) {
         self.attempts.push_back(at);
     }
 
     /// The first moment, `now` or later, at which another attempt is within the pace.
-    pub(crate) fn free_at(&mut self, pace: Pace, critical: bool, now: Time) -> Time {
+    pub fn free_at(&mut self, pace: Pace, critical: bool, now: Time) -> Time {
         // After the clock was set back, attempts of the future count as made now.
         for future in self.attempts.iter_mut().rev().take_while(|at| **at > now) {
             *future = now;

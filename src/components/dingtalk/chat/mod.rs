@@ -13,9 +13,12 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::PACE;
 use super::api::Api;
 use crate::chat::asker::Asker;
+use crate::chat::rate::Rate;
 use crate::chat::{ChatDeps, Talk};
+use podbell_core::outbox::pace::Pace;
 
 pub use config::CHAT;
 
@@ -64,6 +67,8 @@ pub struct Timing {
     pub refused: Duration,
     /// The pause before an answer is posted again; doubles each time.
     pub post_again: Duration,
+    /// How fast answers are posted in one conversation.
+    pub pace: Pace,
     /// What was written longer ago is not carried out.
     pub stale: Duration,
 }
@@ -79,6 +84,7 @@ impl Default for Timing {
             reopen_most: seconds(60),
             refused: seconds(5 * 60),
             post_again: seconds(1),
+            pace: PACE,
             stale: seconds(15 * 60),
         }
     }
@@ -89,6 +95,7 @@ pub struct DingTalk {
     asker: Arc<Asker>,
     api: Api,
     timing: Timing,
+    rate: Rate,
     /// The groups that the log has named.
     named: Mutex<HashSet<String>>,
 }
@@ -104,7 +111,13 @@ impl DingTalk {
     pub fn new(config: DingTalkConfig, deps: ChatDeps) -> Arc<Self> {
         let DingTalkConfig { talk, app_key, app_secret, api, timing } = config;
         let api = Api::new(api, app_key, app_secret);
-        Arc::new(Self { asker: Asker::new(talk, deps), api, timing, named: Mutex::default() })
+        Arc::new(Self {
+            asker: Asker::new(talk, deps),
+            api,
+            timing,
+            rate: Rate::new(timing.pace),
+            named: Mutex::default(),
+        })
     }
 
     /// Names a group in the log, once: nothing else shows the id that `conversation` and `channels` want.

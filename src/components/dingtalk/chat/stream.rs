@@ -54,6 +54,14 @@ struct Ticket {
     ticket: String,
 }
 
+/// Where an answer goes.
+struct To {
+    /// The address of the message that it answers, and until when it takes one.
+    webhook: Url,
+    until: Time,
+    conversation: String,
+}
+
 impl DingTalk {
     /// Listens until the watch turns true, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
@@ -115,16 +123,16 @@ impl DingTalk {
             self.asker.complain("a message wants its answer at an address that is not DingTalk's; it is left alone");
             return true;
         }
-        let (webhook, until) = (said.webhook, said.until);
+        let to = To { webhook: said.webhook, until: said.until, conversation: said.heard.conversation() };
         if said.heard.channel != crate::chat::access::DIRECT {
             self.name(&said.heard.channel);
         }
         if said.at.is_some_and(|at| now.since(at) > self.timing.stale) {
-            self.answer(Arc::new(Said::Own(AdapterNotice::Late)), webhook, until);
+            self.answer(Arc::new(Said::Own(AdapterNotice::Late)), to);
             return true;
         }
         match self.asker.hear(said.heard) {
-            Ok(taken) if taken.first => self.answer_later(taken.answer, webhook, until),
+            Ok(taken) if taken.first => self.answer_later(taken.answer, to),
             Ok(_) => {}
             Err(NotTaken::Stranger) => self.asker.complain("somebody of a company that is not allowed is not answered"),
             Err(NotTaken::Busy | NotTaken::Full) => {
@@ -135,43 +143,44 @@ impl DingTalk {
         true
     }
 
-    fn answer_later(self: &Arc<Self>, answer: Answer, webhook: Url, until: Time) {
+    fn answer_later(self: &Arc<Self>, answer: Answer, to: To) {
         let (chat, place) = (self.clone(), self.asker.hold());
         tokio::spawn(async move {
             let said = chat.asker.said(answer).await;
-            chat.post_answer(&said, &webhook, until).await;
+            chat.post_answer(&said, &to).await;
             drop(place);
         });
     }
 
-    fn answer(self: &Arc<Self>, said: Arc<Said>, webhook: Url, until: Time) {
+    fn answer(self: &Arc<Self>, said: Arc<Said>, to: To) {
         let (chat, place) = (self.clone(), self.asker.hold());
         tokio::spawn(async move {
-            chat.post_answer(&said, &webhook, until).await;
+            chat.post_answer(&said, &to).await;
             drop(place);
         });
     }
 
     /// Posts an answer to its message's address until that expires.
-    async fn post_answer(&self, said: &Said, webhook: &Url, until: Time) {
+    async fn post_answer(&self, said: &Said, to: &To) {
         let body = |content| match said {
             Said::Own(own) => json!({"msgtype": "text", "text": {"content": own.say(self.asker.talk.language)}}),
             Said::Reply(reply) => markdown::body(&reply.message, content, &[]),
         };
-        let redactor = Redactor::new(webhook.as_str(), &[], &["robot", "sendBySession"]);
+        let redactor = Redactor::new(to.webhook.as_str(), &[], &["robot", "sendBySession"]);
         let send = |body: serde_json::Value| {
             let asked = Post::json(body.to_string().into_bytes(), self.asker.now());
             let (client, redactor) = (&self.asker.deps.client, &redactor);
             async move {
-                match post(client, webhook, asked, redactor).await {
+                match post(client, &to.webhook, asked, redactor).await {
                     Ok(reply) => Posted::from(classify(&reply)),
                     Err(outcome) => Posted::from(outcome),
                 }
             }
         };
-        let within = POSTS_WITHIN.min(until.since(self.asker.now()));
+        let within = POSTS_WITHIN.min(to.until.since(self.asker.now()));
         let (chat, deps) = (&self.asker.talk.name, &self.asker.deps);
-        let insist = Insist { chat, deps, again: self.timing.post_again, within };
+        let insist =
+            Insist { chat, deps, rate: Some((&self.rate, &*to.conversation)), again: self.timing.post_again, within };
         insist.post(body(Content::Full), body(Content::Minimal), send).await;
     }
 

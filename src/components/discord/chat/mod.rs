@@ -152,6 +152,7 @@ impl Discord {
         let insist = Insist {
             chat: &self.asker.talk.name,
             deps: &self.asker.deps,
+            rate: None,
             again: self.config.timing.again,
             within: CHANGED_WITHIN,
         };

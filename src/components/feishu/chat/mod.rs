@@ -21,7 +21,9 @@ use super::api::Api;
 use super::{app, card};
 use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, Said, Talk};
+use crate::chat::rate::Rate;
 use podbell_core::outbox::Content;
+use podbell_core::outbox::pace::Pace;
 
 pub use config::CHAT;
 
@@ -59,6 +61,8 @@ pub struct Timing {
     pub refused: Duration,
     /// The pause before an answer is posted again; doubles each time.
     pub post_again: Duration,
+    /// How fast answers are posted in one conversation.
+    pub pace: Pace,
     /// What was said longer ago than this is not carried out.
     pub stale: Duration,
 }
@@ -75,6 +79,7 @@ impl Default for Timing {
             reopen_most: seconds(60),
             refused: seconds(5 * 60),
             post_again: seconds(1),
+            pace: app::PACE,
             stale: seconds(15 * 60),
         }
     }
@@ -95,6 +100,7 @@ pub struct Feishu {
     asker: Arc<Asker>,
     api: Api,
     timing: Timing,
+    rate: Rate,
 }
 
 impl fmt::Debug for Feishu {
@@ -107,7 +113,12 @@ impl Feishu {
     /// A chat that does not listen yet: see [`Feishu::connect`].
     pub fn new(config: FeishuConfig, deps: ChatDeps) -> Arc<Self> {
         let FeishuConfig { talk, app_id, app_secret, api, timing } = config;
-        Arc::new(Self { asker: Asker::new(talk, deps), api: Api::new(api, app_id, app_secret), timing })
+        Arc::new(Self {
+            asker: Asker::new(talk, deps),
+            api: Api::new(api, app_id, app_secret),
+            timing,
+            rate: Rate::new(timing.pace),
+        })
     }
 
     /// An answer as it is posted. `direct` is the chat, if it is a conversation of one person with the bot.

@@ -261,7 +261,12 @@ fn request(
         }
     };
     let event::Said { heard, how, at, message, direct } = said;
-    let to = To { id: fingerprint(heard.ids.iter().map(String::as_str)).to_string(), message, direct };
+    let to = To {
+        id: fingerprint(heard.ids.iter().map(String::as_str)).to_string(),
+        message,
+        conversation: heard.conversation(),
+        direct,
+    };
     if chat.asker.now().since(at) > chat.timing.stale {
         let late = Arc::new(Said::Own(AdapterNotice::Late));
         tokio::spawn(post(chat.clone(), late, to));
@@ -308,6 +313,8 @@ struct To {
     id: String,
     /// The message that it answers.
     message: String,
+    /// The conversation that this is in.
+    conversation: String,
     /// The chat, if it is a conversation of one person with the bot.
     direct: Option<String>,
 }
@@ -332,7 +339,13 @@ async fn post(chat: Arc<Feishu>, said: Arc<Said>, to: To) {
         }
     };
     let (name, again) = (&chat.asker.talk.name, chat.timing.post_again);
-    let insist = Insist { chat: name, deps: &chat.asker.deps, again, within: POSTS_WITHIN };
+    let insist = Insist {
+        chat: name,
+        deps: &chat.asker.deps,
+        rate: Some((&chat.rate, &*to.conversation)),
+        again,
+        within: POSTS_WITHIN,
+    };
     insist.post(body(Content::Full), body(Content::Minimal), send).await;
     drop(place);
 }

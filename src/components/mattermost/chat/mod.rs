@@ -20,7 +20,9 @@ use self::socket::Position;
 use super::{actions, post};
 use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, Said, Talk};
+use crate::chat::rate::Rate;
 use podbell_core::outbox::Content;
+use podbell_core::outbox::pace::Pace;
 
 pub use config::CHAT;
 
@@ -60,6 +62,8 @@ pub struct Timing {
     pub refused: Duration,
     /// The pause before an answer is posted again; doubles each time.
     pub post_again: Duration,
+    /// How fast answers are posted in one conversation.
+    pub pace: Pace,
 }
 
 impl Default for Timing {
@@ -74,6 +78,7 @@ impl Default for Timing {
             reopen_most: seconds(60),
             refused: seconds(5 * 60),
             post_again: seconds(1),
+            pace: Pace::ONE_A_SECOND,
         }
     }
 }
@@ -93,6 +98,7 @@ impl fmt::Debug for MattermostConfig {
 pub struct Mattermost {
     asker: Arc<Asker>,
     config: MattermostConfig,
+    rate: Rate,
     /// Up to where the websocket was read.
     position: Mutex<Position>,
 }
@@ -106,7 +112,8 @@ impl fmt::Debug for Mattermost {
 impl Mattermost {
     /// A chat that does not listen yet: see [`Mattermost::routes`] and [`Mattermost::connect`].
     pub fn new(config: MattermostConfig, deps: ChatDeps) -> Arc<Self> {
-        Arc::new(Self { asker: Asker::new(config.talk.clone(), deps), config, position: Mutex::default() })
+        let rate = Rate::new(config.timing.pace);
+        Arc::new(Self { asker: Asker::new(config.talk.clone(), deps), config, rate, position: Mutex::default() })
     }
 
     /// An answer in the parts of a post.

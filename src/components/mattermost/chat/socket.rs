@@ -250,7 +250,13 @@ impl Bot {
                 }
             };
             let (name, again) = (&chat.asker.talk.name, chat.config.timing.post_again);
-            let insist = Insist { chat: name, deps: &chat.asker.deps, again, within: POSTS_WITHIN };
+            let insist = Insist {
+                chat: name,
+                deps: &chat.asker.deps,
+                rate: Some((&chat.rate, &*channel)),
+                again,
+                within: POSTS_WITHIN,
+            };
             insist.post(body(Content::Full), body(Content::Minimal), send).await;
             drop(place);
         });

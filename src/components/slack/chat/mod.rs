@@ -30,10 +30,12 @@ use self::outbound::Hosts;
 use self::payload::{Heard, MOST_TEXT};
 use crate::chat::access::Identity;
 use crate::chat::once::{Came, Once};
+use crate::chat::rate::Rate;
 use crate::chat::replays::Replays;
 use crate::chat::{ChatDeps, Question, Reply, Speaker};
 use podbell_core::message::{Language, Style};
 use podbell_core::outbox::Content;
+use podbell_core::outbox::pace::Pace;
 use podbell_core::time::Time;
 
 pub use crate::chat::access::{Access, Channel, Denied};
@@ -79,6 +81,8 @@ pub struct Timing {
     pub inline: Duration,
     /// The pause before an answer is posted again; doubles each time.
     pub post_again: Duration,
+    /// How fast answers are posted in one conversation.
+    pub pace: Pace,
     /// The pause before a connection is opened again; doubles each time.
     pub reopen: Duration,
     /// The longest such pause.
@@ -100,6 +104,7 @@ impl Default for Timing {
         Self {
             inline: Duration::from_millis(2500),
             post_again: Duration::from_secs(1),
+            pace: Pace::ONE_A_SECOND,
             reopen: Duration::from_secs(1),
             reopen_most: Duration::from_secs(60),
             crowded: Duration::from_secs(30),
@@ -118,6 +123,7 @@ pub struct Slack {
     /// For addresses that come from outside, see [`guarded_client`].
     guarded: reqwest::Client,
     hosts: Hosts,
+    rate: Rate,
     replays: Mutex<Replays>,
     /// Shared by all connections and by HTTP: a repetition may come over another one.
     once: Mutex<Once<()>>,
@@ -176,11 +182,13 @@ impl Slack {
     /// A chat that does not listen yet: see [`Slack::routes`] and [`Slack::connect`].
     pub fn new(config: SlackConfig, deps: ChatDeps, guarded: reqwest::Client) -> Arc<Self> {
         let hosts = Hosts::of(&config.api);
+        let rate = Rate::new(config.timing.pace);
         Arc::new(Self {
             config,
             deps,
             guarded,
             hosts,
+            rate,
             replays: Mutex::default(),
             once: Mutex::default(),
             asking: Semaphore::new(ASKING),

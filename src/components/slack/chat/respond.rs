@@ -23,7 +23,7 @@ const MOST_REPLY: usize = 64 * 1024;
 /// Sends an answer to where it belongs. `plain` is the same in the plainest form, for when Slack refuses the other.
 pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value) {
     let Timing { post_again: again, .. } = slack.config.timing;
-    let insist = Insist { chat: &slack.config.name, deps: &slack.deps, again, within: POSTS_WITHIN };
+    let insist = Insist { chat: &slack.config.name, deps: &slack.deps, rate: None, again, within: POSTS_WITHIN };
     match &heard.answer {
         AnswerTo::Command(address) | AnswerTo::Button(address) => {
             let Some((url, own)) = slack.hosts.response_url(address) else {
@@ -64,7 +64,8 @@ pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value
                     post(&slack.deps.client, url, Some(token), &body, slack.now()).await
                 }
             };
-            insist.post(body, plain, send).await;
+            let rate = Some((&slack.rate, &*heard.channel));
+            Insist { rate, ..insist }.post(body, plain, send).await;
         }
     }
 }

@@ -22,14 +22,16 @@ use url::Url;
 
 use self::api::Api;
 use self::update::{Place, Update, Utterance};
-use super::{html, keyboard, refused};
+use super::{PACE, html, keyboard, refused};
 use crate::chat::ChatDeps;
 use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::{Asker, NotTaken, Said, Talk};
 use crate::chat::insist::{Insist, Posted};
+use crate::chat::rate::Rate;
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
 use crate::tasks::{Waiting, told};
 use podbell_core::outbox::Content;
+use podbell_core::outbox::pace::Pace;
 
 pub use config::CHAT;
 
@@ -68,6 +70,8 @@ pub struct Timing {
     pub displaced: Duration,
     /// The pause before an answer is posted again; doubles each time.
     pub post_again: Duration,
+    /// How fast answers are posted in one conversation.
+    pub pace: Pace,
     /// What was written longer ago than this is not carried out.
     pub stale: Duration,
     /// How long a batch of updates may take before the next ones are asked for.
@@ -84,6 +88,7 @@ impl Default for Timing {
             refused: seconds(5 * 60),
             displaced: seconds(30),
             post_again: seconds(1),
+            pace: PACE,
             stale: seconds(15 * 60),
             batch: seconds(30),
         }
@@ -104,6 +109,7 @@ pub struct Telegram {
     asker: Arc<Asker>,
     api: Api,
     timing: Timing,
+    rate: Rate,
     /// The bot's name, once Telegram said it.
     name: OnceLock<String>,
     /// The first number that was not carried out, until Telegram knows it.
@@ -121,7 +127,15 @@ impl Telegram {
     pub fn new(config: TelegramConfig, deps: ChatDeps) -> Arc<Self> {
         let TelegramConfig { talk, token, api, timing } = config;
         let api = Api { client: deps.client.clone(), url: api, token, now: deps.now.clone() };
-        Arc::new(Self { asker: Asker::new(talk, deps), api, timing, name: OnceLock::new(), next: Mutex::default() })
+        let rate = Rate::new(timing.pace);
+        Arc::new(Self {
+            asker: Asker::new(talk, deps),
+            api,
+            timing,
+            rate,
+            name: OnceLock::new(),
+            next: Mutex::default(),
+        })
     }
 
     /// Listens until the watch turns true, then finishes what is in hand.
@@ -216,6 +230,7 @@ impl Telegram {
         let insist = Insist {
             chat: &self.asker.talk.name,
             deps: &self.asker.deps,
+            rate: Some((&self.rate, &said.place.chat.to_string())),
             again: self.timing.post_again,
             within: POSTS_WITHIN,
         };
