@@ -28,8 +28,8 @@ enum Without {
     Fence,
     /// A request leaves only if the lease outlasts it.
     Margin,
-    /// After a commit of unknown outcome that was not written, the engine stands by.
-    StandingBy,
+    /// A commit needs the next number, and whoever finds out what became of a commit takes one.
+    Number,
     /// The lease is measured from before the statement that renewed it.
     Caution,
 }
@@ -237,7 +237,8 @@ impl Protocol {
     /// A commit at the database.
     fn arrive(&self, world: &mut World, commit: Commit) {
         let database = &mut world.database;
-        let holds = commit.epoch == database.epoch && world.now < database.expires_at;
+        let follows = commit.turn == database.turn + 1 || self.without == Without::Number;
+        let holds = commit.epoch == database.epoch && world.now < database.expires_at && follows;
         let answer = if holds || self.without == Without::Fence { Answer::Done } else { Answer::Fenced };
         if answer == Answer::Done {
             if database.last > commit.epoch {
@@ -284,17 +285,21 @@ impl Protocol {
     }
 
     fn read_back(&self, world: &mut World, replica: usize) -> Option<()> {
-        let (epoch, turn) = (world.database.epoch, world.database.turn);
-        let engine = world.engine_mut(replica)?;
+        let (now, database) = (world.now, &mut world.database);
+        let Process::Runs(Some(engine)) = &mut world.processes[replica] else { return None };
         let Doing::DoesNotKnow(commit) = engine.doing else { return None };
-        let written = engine.epoch == epoch && turn == commit.turn;
-        if written {
-            Self::adopt(engine, commit);
-        } else if self.without == Without::StandingBy {
-            engine.doing = Doing::Nothing;
-        } else {
+        if engine.epoch != database.epoch || now >= database.expires_at {
             world.stand_by(replica);
+            return Some(());
         }
+        engine.doing = Doing::Nothing;
+        if database.turn == commit.turn {
+            Self::adopt(engine, commit);
+        }
+        if self.without != Without::Number {
+            database.turn += 1;
+        }
+        (database.expires_at, engine.until, engine.turn) = (now + TTL, now + TTL, database.turn);
         Some(())
     }
 
@@ -561,7 +566,7 @@ fn without_any_one_safeguard_a_promise_is_broken() {
     for (without, cuts, broken) in [
         (Without::Fence, 0, [Broken::Interleaved, Broken::NumberUsedTwice]),
         (Without::Margin, 0, [Broken::TwoSend; 2]),
-        (Without::StandingBy, 1, [Broken::NumberUsedTwice; 2]),
+        (Without::Number, 1, [Broken::NumberUsedTwice; 2]),
         (Without::Caution, 0, [Broken::TwoSend; 2]),
     ] {
         let found = breaks(Protocol { without, kills: 0, freezes: 0, cuts });
