@@ -102,6 +102,26 @@ async fn a_connection_that_is_half_dead_is_replaced_and_one_that_was_forgotten_b
 }
 
 #[tokio::test]
+async fn what_was_written_while_mattermost_restarted_is_heard_once_unless_it_is_old() {
+    let run = start().await;
+    run.server.say("p1", "@podbell ack 1", false);
+    run.posts(1).await;
+    assert_eq!(run.server.catching_up(), 0, "nothing was missed");
+    run.server.say("p2", "@podbell ack 9", true);
+    run.server.age();
+    run.server.forget();
+    run.server.cut();
+    run.server.say("p3", "good morning", true);
+    run.server.say("p4", "@podbell ack 2", true);
+    run.server.say("p5", "@podbell ack 3", true);
+    run.posts(3).await;
+    run.server.say("p6", "@podbell ack 4", false);
+    run.posts(4).await;
+    assert_eq!(run.queries.texts(), ["ack 1", "ack 2", "ack 3", "ack 4"]);
+    assert_eq!((run.server.catching_up(), run.server.refused()), (1, Vec::<String>::new()));
+}
+
+#[tokio::test]
 async fn frames_that_are_not_mattermost_s_are_left_alone_and_an_answer_is_posted_until_it_is_taken() {
     let run = start().await;
     for text in ["", "{", "[]", "{}", r#"{"event": 1}"#, r#"{"event": "posted", "seq": 0, "data": {"post": "{"}}"#] {

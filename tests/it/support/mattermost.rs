@@ -42,6 +42,10 @@ struct Inner {
     id: String,
     events: Vec<Value>,
     posts: Vec<Value>,
+    /// What people posted, as channels show it.
+    kept: Vec<Value>,
+    /// How often a channel was read.
+    catching_up: usize,
     /// How the next posts are answered.
     replies: Vec<u16>,
     refused: Vec<String>,
@@ -79,6 +83,18 @@ impl FakeMattermost {
 
     pub fn posts(&self) -> Vec<Value> {
         self.inner().posts.clone()
+    }
+
+    /// How often a channel was read.
+    pub fn catching_up(&self) -> usize {
+        self.inner().catching_up
+    }
+
+    /// What was posted in the channel is two hours old now.
+    pub fn age(&self) {
+        for post in &mut self.inner().kept {
+            post["create_at"] = json!(post["create_at"].as_i64().unwrap() - 2 * 3_600_000);
+        }
     }
 
     pub fn refused(&self) -> Vec<String> {
@@ -125,6 +141,9 @@ impl FakeMattermost {
             json!({"channel_type": channel_type, "post": post.to_string(), "sender_name": "@ann", "team_id": "t1"});
         let event = {
             let mut inner = self.inner();
+            let mut shown = post.clone();
+            shown["create_at"] = json!(podbell::clock::now().millis());
+            inner.kept.push(shown);
             // The greeting has number 0.
             let event = json!({"event": "posted", "data": data, "broadcast": {}, "seq": inner.events.len() + 1});
             inner.events.push(event.clone());
@@ -204,6 +223,23 @@ fn api(server: &FakeMattermost, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
         return (StatusCode::UNAUTHORIZED, no.to_string()).into_response();
     }
     match uri.path() {
+        "/api/v4/users/bot1/channels" => {
+            let known = &server.inner().kept;
+            let newest = known.iter().map(|post| post["create_at"].as_i64().unwrap()).max().unwrap_or_default();
+            let channel = |id: &str, last: i64| json!({"id": id, "type": "O", "team_id": "t1", "last_post_at": last});
+            json!([channel("c1", newest), channel("c-quiet", 1000)]).to_string().into_response()
+        }
+        "/api/v4/channels/c1/posts" => {
+            let query: HashMap<String, String> =
+                url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+            let since: i64 = query["since"].parse().unwrap();
+            let mut inner = server.inner();
+            inner.catching_up += 1;
+            let new = inner.kept.iter().filter(|post| post["create_at"].as_i64().unwrap() > since);
+            let posts: serde_json::Map<String, Value> =
+                new.map(|post| (post["id"].as_str().unwrap().to_owned(), post.clone())).collect();
+            json!({"order": posts.keys().rev().collect::<Vec<_>>(), "posts": posts}).to_string().into_response()
+        }
         "/api/v4/users/me" => json!({"id": "bot1", "username": "podbell"}).to_string().into_response(),
         "/api/v4/posts" => {
             let mut inner = server.inner();

@@ -90,7 +90,7 @@ pub(super) fn read(text: &str, me: &Me) -> Option<Frame> {
 }
 
 /// A person's post that begins with the bot's name, or any in a conversation with it.
-fn posted(data: &Value, me: &Me) -> Option<Said> {
+pub(super) fn posted(data: &Value, me: &Me) -> Option<Said> {
     let post: Post = serde_json::from_str(data["post"].as_str()?).ok()?;
     let is_program =
         ["from_bot", "from_webhook"].iter().any(|key| post.props[key] == "true" || post.props[key] == true);

@@ -6,6 +6,7 @@
 mod config;
 mod event;
 mod http;
+mod missed;
 mod socket;
 
 use std::fmt;

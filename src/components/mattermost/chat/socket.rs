@@ -1,7 +1,8 @@
 //! The bot's websocket: podbell opens it, so that mentions and direct messages need no public address.
 //!
 //! Events are numbered. After a break, or when a number is missing, the next connection names the last one that was read,
-//! and Mattermost sends what came meanwhile; what comes twice is remembered.
+//! and Mattermost sends what came meanwhile; what comes twice is remembered. What a server does not keep, after its restart,
+//! is read from the channels.
 //!
 //! Source: "WebSocket API" (`authentication_challenge`; `connection_id` and `sequence_number` take up a connection).
 
@@ -19,6 +20,7 @@ use url::Url;
 
 use super::super::reply;
 use super::event::{self, Event, Frame, Me};
+use super::missed;
 use super::{Mattermost, Timing};
 use crate::chat::asker::NotTaken;
 use crate::chat::insist::{Insist, Posted};
@@ -29,9 +31,11 @@ use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::Reply;
 use crate::tasks::{Waiting, told};
 use podbell_core::outbox::{Content, Outcome};
+use podbell_core::time::Time;
 
 const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
 const REFUSED: &str = "Mattermost refuses the bot's token: check `token`, and that the bot is enabled";
+const BUSY: &str = "too many questions at once: the rest is asked for again";
 /// Sending one frame may take this long: a connection that takes none is dead.
 const SEND: Duration = Duration::from_secs(10);
 /// How long an answer is tried.
@@ -46,6 +50,8 @@ pub(super) struct Position {
     pub connection: String,
     /// The number of the next event.
     pub next: i64,
+    /// When anything was last received, by podbell's clock.
+    pub heard: Time,
 }
 
 impl Mattermost {
@@ -70,7 +76,7 @@ pub(super) struct Api {
 }
 
 impl Api {
-    async fn call(&self, request: Post) -> Result<Reply, Outcome> {
+    pub(super) async fn call(&self, request: Post) -> Result<Reply, Outcome> {
         let redactor = Redactor::new("", std::slice::from_ref(&self.token), &[]);
         post(&self.client, &self.server, request.bearer(&self.token), &redactor).await
     }
@@ -155,6 +161,7 @@ async fn listen(
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // A connection that a router has forgotten looks alive but is silent.
     let mut silent = pin!(sleep(timing.silence));
+    let mut greeted = false;
     loop {
         let received = tokio::select! {
             received = socket.next() => received,
@@ -166,6 +173,9 @@ async fn listen(
             () = told(stop) => return End::Stopped,
         };
         silent.set(sleep(timing.silence));
+        if greeted {
+            bot.hears();
+        }
         let text = match received {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(_)) | Err(_)) | None => return BROKE_OFF,
@@ -176,8 +186,14 @@ async fn listen(
             Some(Frame::Answer(true)) => {}
             Some(Frame::Answer(false)) => return End::Refused(REFUSED),
             Some(Frame::Event(number, Event::Hello(connection))) => {
-                bot.greeted(connection, number);
                 backoff.connected();
+                if let Some(heard) = bot.forgotten(&connection)
+                    && let Err(NotTaken::Busy | NotTaken::Full) = bot.catch_up(me, heard).await
+                {
+                    return End::lost(BUSY);
+                }
+                bot.greeted(connection, number);
+                greeted = true;
             }
             Some(Frame::Event(number, event)) => {
                 if bot.next() < number {
@@ -186,7 +202,7 @@ async fn listen(
                 if let Event::Said(said) = event
                     && let Err(NotTaken::Busy | NotTaken::Full) = bot.hear(*said)
                 {
-                    return End::lost("too many questions at once: the rest is asked for again");
+                    return End::lost(BUSY);
                 }
                 bot.passed(number);
             }
@@ -199,17 +215,40 @@ impl Bot {
         self.chat.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// If Mattermost forgot the last connection: when anything was heard of it.
+    fn forgotten(&self, connection: &str) -> Option<Time> {
+        let last = self.position();
+        (!last.connection.is_empty() && last.connection != connection).then_some(last.heard)
+    }
+
+    /// Takes what was written since then, as far as the channels show it.
+    async fn catch_up(&self, me: &Me, since: Time) -> Result<(), NotTaken> {
+        let Some(missed) = missed::since(&self.api, me, since, self.chat.asker.now()).await else {
+            self.chat.asker.complain(
+                "Mattermost forgot a connection that broke off, and does not show its channels: what was written meanwhile is not heard",
+            );
+            return Ok(());
+        };
+        for said in missed {
+            if let Err(not @ (NotTaken::Busy | NotTaken::Full)) = self.hear(said) {
+                return Err(not);
+            }
+        }
+        Ok(())
+    }
+
     /// A connection that goes on keeps its id, and its events keep their numbers.
     fn greeted(&self, connection: String, number: i64) {
         let mut position = self.chat.position.lock().unwrap_or_else(PoisonError::into_inner);
         if position.connection != connection {
-            if !position.connection.is_empty() {
-                self.chat
-                    .asker
-                    .complain("Mattermost forgot a connection that broke off: what was written meanwhile is not heard");
-            }
-            *position = Position { connection, next: number.saturating_add(1) };
+            *position = Position { connection, next: number.saturating_add(1), heard: self.chat.asker.now() };
         }
+    }
+
+    /// Something was received.
+    fn hears(&self) {
+        let now = self.chat.asker.now();
+        self.chat.position.lock().unwrap_or_else(PoisonError::into_inner).heard = now;
     }
 
     /// The number of the next event.

@@ -1,0 +1,73 @@
+//! What was written while Mattermost did not keep it for a connection: after its restart, or a long break.
+//!
+//! Source: "Get all channels from all teams" and "Get posts for a channel" (`since`, in milliseconds).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::event::{self, Me, Said};
+use super::socket::Api;
+use crate::notifiers::post::Post;
+use podbell_core::time::Time;
+
+/// What is older is not carried out any more: people have seen that nothing came of it.
+const STALE: Duration = Duration::from_secs(15 * 60);
+/// Longer than a clock is usually off.
+const MARGIN: Duration = Duration::from_secs(120);
+/// The most channels whose posts are read.
+const MOST_CHANNELS: usize = 50;
+/// The longest list of channels, or of posts, in bytes.
+const MOST_BODY: usize = 8 * 1024 * 1024;
+
+#[derive(Deserialize)]
+struct Channel {
+    id: String,
+    #[serde(default)]
+    r#type: String,
+    #[serde(default)]
+    team_id: String,
+    /// In milliseconds since 1970.
+    #[serde(default)]
+    last_post_at: i64,
+}
+
+#[derive(Deserialize)]
+struct Posts {
+    posts: BTreeMap<String, Value>,
+}
+
+/// What people wrote for podbell since it last heard of Mattermost, oldest first. `None` if that cannot be read.
+pub(super) async fn since(api: &Api, me: &Me, heard: Time, now: Time) -> Option<Vec<Said>> {
+    let since = heard.minus(MARGIN).max(now.minus(STALE)).millis();
+    let mut channels: Vec<Channel> = read(api, &["users", &me.id, "channels"], Vec::new(), now).await?;
+    channels.retain(|channel| channel.last_post_at > since);
+    channels.sort_by_key(|channel| std::cmp::Reverse(channel.last_post_at));
+    let mut said = Vec::new();
+    for channel in channels.into_iter().take(MOST_CHANNELS) {
+        let query = vec![("since", since.to_string())];
+        let Posts { posts } = read(api, &["channels", &channel.id, "posts"], query, now).await?;
+        // `since` also returns older posts that changed.
+        let new = posts.into_values().filter(|post| post["create_at"].as_i64().is_some_and(|at| at > since));
+        said.extend(new.map(|post| {
+            let data = json!({"post": post.to_string(), "channel_type": channel.r#type, "team_id": channel.team_id});
+            (post["create_at"].as_i64(), event::posted(&data, me))
+        }));
+    }
+    said.sort_by_key(|(at, _)| *at);
+    Some(said.into_iter().filter_map(|(_, said)| said).collect())
+}
+
+async fn read<T: serde::de::DeserializeOwned>(
+    api: &Api,
+    below: &[&str],
+    query: Vec<(&'static str, String)>,
+    now: Time,
+) -> Option<T> {
+    let below = [&["api", "v4"][..], below].concat();
+    let asked = Post::json(Vec::new(), now).get().below(&below).query(query).reading(MOST_BODY);
+    let reply = api.call(asked).await.ok().filter(|reply| reply.status == 200)?;
+    serde_json::from_str(&reply.body).ok()
+}
