@@ -258,6 +258,21 @@ fn a_command_is_answered_once_and_one_that_was_taken_back_is_not_there(location:
     assert!(!inbox.withdraw(first).unwrap(), "it was carried out");
 }
 
+fn a_command_that_two_replicas_hand_over_is_carried_out_once(location: &Location) {
+    let mut writer = open(location);
+    let (inbox, other) = (location.inbox().unwrap(), location.inbox().unwrap());
+    let command = Command::RetryAll { destination: None };
+    let first = inbox.ask_once("slack/1", &command, after(1)).unwrap();
+    assert_eq!(other.ask_once("slack/1", &command, after(2)).unwrap(), first);
+    assert_ne!(other.ask_once("slack/2", &command, after(2)).unwrap(), first);
+    let answered: Vec<_> = writer.inbox().unwrap().into_iter().map(|item| (item, "done".to_owned())).collect();
+    assert_eq!(answered.len(), 2);
+    writer.commit(&Batch { answered, ..at(3) }).unwrap();
+    assert_eq!(other.ask_once("slack/1", &command, after(4)).unwrap(), first, "also after it was answered");
+    assert_eq!(other.answer(first).unwrap().as_deref(), Some("done"));
+    assert!(writer.inbox().unwrap().is_empty());
+}
+
 fn numbers_are_never_used_twice_after_their_rows_were_deleted(location: &Location) {
     let mut writer = open(location);
     writer.commit(&told(41)).unwrap();
@@ -306,6 +321,7 @@ macro_rules! adapter {
             a_reader_sees_what_is_committed_and_a_snapshot_stays_as_it_was,
             readings_are_those_of_the_asked_targets_and_go_with_them,
             a_command_is_answered_once_and_one_that_was_taken_back_is_not_there,
+            a_command_that_two_replicas_hand_over_is_carried_out_once,
             numbers_are_never_used_twice_after_their_rows_were_deleted,
             a_notice_or_a_body_that_must_be_there_and_is_not_is_damage,
             a_send_keeps_its_message_id_over_a_start_and_new_ones_have_others,

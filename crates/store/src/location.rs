@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Backup, Existing, Inbox, Reader, StoreError, Writer, sqlite};
+use crate::{Backup, Claim, Existing, Inbox, Reader, StoreError, Writer, sqlite};
 use podbell_core::time::Time;
 
 /// Where a store is: one variant for each adapter.
@@ -29,6 +29,26 @@ impl std::fmt::Display for Location {
 }
 
 impl Location {
+    /// Whether several replicas may use this store at once: one is active, the others stand by. See
+    /// [`Location::claim`].
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+        }
+    }
+
+    /// Asks once to own the store, as `replica`, and never waits for another owner. Creates and migrates the store if
+    /// it has to.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Newer`] when a newer version wrote the store, [`crate::ErrorKind::InUse`] when a store that
+    /// is not shared has another owner, others when it cannot be reached or opened.
+    pub fn claim(&self, _replica: &str, now: Time) -> Result<Claim, StoreError> {
+        match self {
+            Self::Sqlite(_) => self.writer(Duration::ZERO, now).map(Claim::Active),
+        }
+    }
+
     /// Becomes the owner of the store, and creates it if it does not exist. Waits up to `patience` for another owner to
     /// end.
     ///
