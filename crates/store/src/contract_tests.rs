@@ -7,6 +7,8 @@ use crate::{
     Batch, Command, DecisionFilter, ErrorKind, IncidentRow, Incidents, Listing, Location, NoticeRow, SendRow, Writer,
     incident_codec,
 };
+#[cfg(feature = "outside")]
+use crate::{Gap, ThreadRow};
 use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
@@ -114,6 +116,35 @@ fn told(id: u64) -> Batch {
         sends: vec![SendRow { id: SendId(id), destination, claimed_at: NOW, body: format!("body {id}").into_bytes() }],
         ..at(1)
     }
+}
+
+/// Puts rows of most kinds into a store.
+#[cfg(feature = "outside")]
+pub(crate) fn fill(writer: &mut dyn Writer) {
+    let thread = ThreadRow {
+        place: "place".into(),
+        parent: podbell_core::outbox::Parent { channel: "C1".into(), message: "17.4".into() },
+        since: NOW,
+        shown: None,
+    };
+    let batch = Batch {
+        heartbeat: Some(after(1)),
+        rules_generation: Some(u64::MAX),
+        good_rules: vec![("r.yaml".into(), "version: 1".into())],
+        targets: vec![(
+            web(),
+            TargetState::restored(Some(NOW), Some(podbell_core::step::Failing::restored(NOW, Some(3))), true),
+        )],
+        series: vec![series(&web(), 1, 3), SeriesRow { change: None, ..series(&web(), 2, 4) }],
+        gaps: vec![Gap::Down { since: NOW, at: after(1) }],
+        incidents: vec![incident_row(9)],
+        destinations: vec![("team".into(), "print".into(), serde_json::to_string(&Health::default()).unwrap())],
+        attempts: vec![("hook".into(), NOW)],
+        threads: vec![("team".into(), 9, Some(thread))],
+        rollouts: vec![((web(), "web".into()), Some("{\"last\":[]}".into()))],
+        ..told(7)
+    };
+    writer.commit(&batch).unwrap();
 }
 
 fn a_new_store_is_empty_and_its_numbers_begin_at_1(location: &Location) {
