@@ -12,7 +12,7 @@ use crate::support::world::{World, web};
 
 const RULES: &str = "version: 1
 rules:
-  - {name: all, match: {reason: '*'}, notify: [team], steps: [10], resolve_after: 30m}
+  - {name: all, match: {reason: '*'}, notify: [team], escalate: {counts: [10]}}
 ";
 
 fn crash(count: u64, last: i64) -> Vec<Event<'static>> {
