@@ -41,7 +41,8 @@ fn podbell_goes_on_with_a_copy_of_its_store_and_tells_nothing_twice() {
     world.watch(&[web()]);
     world.poll(&web(), &[]);
     world.run_until(60);
-    world.poll_until(&web(), &crash(4, 60), 120);
+    world.poll(&web(), &crash(4, 60));
+    world.poll_until(&web(), &crash(4, 60), 240);
     let kinds = |world: &World| -> Vec<String> {
         world.told().iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
     };
@@ -52,16 +53,16 @@ fn podbell_goes_on_with_a_copy_of_its_store_and_tells_nothing_twice() {
 
     world.move_to(Location::parse(&database, Path::new("/")).unwrap());
     world.start();
-    world.poll_until(&web(), &crash(4, 60), 300);
+    world.poll_until(&web(), &crash(4, 60), 420);
     assert_eq!(kinds(&world), ["team opened #1"], "nothing is told twice");
-    world.poll_until(&web(), &crash(40, 310), 420);
+    world.poll_until(&web(), &crash(40, 430), 600);
     assert_eq!(kinds(&world), ["team opened #1", "team escalated #1"]);
     world.kill();
     copy(&database, &sqlite(&last));
 
     world.move_to(Location::from(last));
     world.start();
-    world.poll_until(&web(), &crash(40, 310), 3 * 3600);
+    world.poll_until(&web(), &crash(40, 430), 3 * 3600);
     assert_eq!(kinds(&world), ["team opened #1", "team escalated #1", "team resolved #1"]);
     world.poll_until(&web(), &crash(60, 3 * 3600 + 60), 3 * 3600 + 300);
     let told = kinds(&world);
