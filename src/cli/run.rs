@@ -17,7 +17,7 @@ use crate::health::HealthStatus;
 use crate::tasks::BoxFuture;
 use podbell_core::ask::Known;
 use podbell_core::rules::in_force::{InForce, RuleFiles};
-use podbell_store::{Location, Readers, StoreError, Writer, sqlite};
+use podbell_store::{Location, Readers, StoreError, Writer};
 
 /// At most this many questions are answered at once; others wait.
 const READERS: usize = 4;
@@ -72,12 +72,8 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
         _ => error.downcast_ref::<StoreError>().filter(|error| error.is_damage()).map(|error| error.why().to_owned()),
     };
     if let Some(why) = ended.as_ref().err().and_then(of_store) {
-        let Location::Sqlite(path) = &location;
-        sqlite::mark_damaged(path, &why);
-        anyhow::bail!(
-            "the store {} is damaged: {why}. podbell ends; at its next start it keeps the damaged files aside, goes on with what can be read, and tells operator.notify",
-            path.display()
-        );
+        let next = location.mark_damaged(&why);
+        anyhow::bail!("the store {location} is damaged: {why}. podbell ends; {next}");
     }
     ended
 }
@@ -164,9 +160,9 @@ async fn serve_on(
 
 /// Checks every page of the store once, on a thread that nobody waits for. Resolves only if something is wrong.
 fn damage(location: &Location) -> BoxFuture<StoreError> {
-    let Location::Sqlite(path) = location.clone();
+    let location = location.clone();
     let (found, damage) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || match sqlite::check_all_pages(&path).map_err(StoreError::from) {
+    std::thread::spawn(move || match location.check_all() {
         // Nobody may listen any more: podbell is shutting down.
         Err(error) if error.is_damage() => drop(found.send(error)),
         Err(error) => tracing::warn!(%error, "the store's pages could not be checked"),

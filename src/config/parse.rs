@@ -22,6 +22,7 @@ use podbell_core::rules::quiet::read::Planned;
 use podbell_core::rules::{Conditions, Destination, Names, keys, quiet, raw};
 use podbell_core::yaml::key::{AtLeast, Described, Key, Own, Row, Shape, Text, map_schema, one_or_many_schema};
 use podbell_core::yaml::{self, MAY_SAY_VERSION, Node, Reader, Value};
+use podbell_store::LocationError;
 
 const SOURCES: Key<Described> = Key::required("sources", Described(schema::sources), "Where event lists come from.");
 const NOTIFIERS: Key<Described> = Key::required("notifiers", Described(schema::notifiers), "Where notices go.");
@@ -45,7 +46,7 @@ const OPERATOR: Key<Described> =
     Key::optional("operator", Described(|| map_schema("", &[&NOTIFY, &HEARTBEAT])), "What podbell tells about itself.");
 const STORE: Key<Own<StoreConfig>> = Key::with_default(
     "store",
-    Own { read: store, schema: || json!({"type": "string", "pattern": "^sqlite:.+$"}) },
+    Own { read: store, schema: || json!({"type": "string", "pattern": "^(sqlite:.+|postgres(ql)?://.+)$"}) },
     "sqlite:podbell.db",
     "Where state is kept.",
 );
@@ -289,18 +290,17 @@ fn heartbeat(node: &Node, reader: &mut Reader) -> Option<Heartbeat<Written>> {
 
 fn store(node: &Node, reader: &mut Reader) -> Option<StoreConfig> {
     let text = reader.text(node, "a store such as sqlite:podbell.db")?;
-    match text.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Some(StoreConfig::Sqlite(reader.folder.join(path))),
-        Some(("postgres" | "postgresql", _)) => {
-            let help = "use sqlite:podbell.db, or a later version";
-            reader.error_help(&node.span, "PostgreSQL is not supported by this version yet", help);
-            None
-        }
-        _ => {
-            reader.error_help(&node.span, "this is not a store", "write sqlite: and a path, such as sqlite:podbell.db");
-            None
-        }
+    let read = StoreConfig::parse(text, &reader.folder);
+    if let Err(error) = &read {
+        let help = match error {
+            LocationError::Unknown => "write sqlite:podbell.db, or postgres://USER@HOST/DATABASE",
+            LocationError::Address(_) => {
+                "such as postgres://podbell@db.example.com/podbell?sslmode=verify-full&passfile=pgpass"
+            }
+        };
+        reader.error_help(&node.span, error.to_string(), help);
     }
+    read.ok()
 }
 
 fn listen(node: &Node, reader: &mut Reader) -> Option<SocketAddr> {

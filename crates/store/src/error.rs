@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Newer,
     /// Another process owns it.
     InUse,
+    /// Another replica owns the store, or may own it: what is in memory is void, and this replica stands by.
+    LeaseLost,
     /// It cannot be reached, read or written now; the next attempt may succeed.
     Unavailable,
 }

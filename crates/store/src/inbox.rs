@@ -55,6 +55,14 @@ pub trait Inbox {
     /// When the store cannot be written.
     fn ask(&self, command: &Command, now: Time) -> Result<i64, StoreError>;
 
+    /// Like [`Inbox::ask`], but for a command that several replicas may hand over, such as a message that a platform
+    /// delivers to each of them: `key` names it. If a command with this key is there already, nothing is added and its
+    /// number is returned, so that all get one answer.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn ask_once(&self, key: &str, command: &Command, now: Time) -> Result<i64, StoreError>;
+
     /// The answer to a command, once it was carried out.
     ///
     /// # Errors

@@ -2,16 +2,24 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Backup, Existing, Inbox, Reader, StoreError, Writer, sqlite};
+use secrecy::SecretString;
+
+use crate::{Backup, Claim, Existing, Inbox, Reader, StoreError, Writer, postgres, sqlite};
 use podbell_core::time::Time;
+
+/// What to do instead of a backup by podbell.
+const BACKUP: &str = "podbell makes no backup of a PostgreSQL store: run pg_dump --schema podbell on its database, or use the server's own backups";
 
 /// Where a store is: one variant for each adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Arc<postgres::Server>),
 }
 
 impl From<PathBuf> for Location {
@@ -24,11 +32,61 @@ impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(server) => server.fmt(f),
         }
     }
 }
 
+/// Why a text is no location of a store.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LocationError {
+    /// It begins with no kind of store.
+    #[error("this is not a store")]
+    Unknown,
+    /// The address of a database is wrong.
+    #[error("this is not the address of a database: {0}")]
+    Address(#[from] postgres::AddressError),
+}
+
 impl Location {
+    /// Reads a location as `store:` of podbell.yaml has it: `sqlite:` and a path, or `postgres://` and an address.
+    /// Paths are relative to `folder`.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, LocationError> {
+        match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(folder.join(path))),
+            Some(("postgres" | "postgresql", address)) => {
+                let address = address.strip_prefix("//").ok_or(LocationError::Unknown)?;
+                Ok(Self::Postgres(Arc::new(postgres::Server::parse(address, folder)?)))
+            }
+            _ => Err(LocationError::Unknown),
+        }
+    }
+
+    /// Whether several replicas may use this store at once: one is active, the others stand by. See
+    /// [`Location::claim`].
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
+        }
+    }
+
+    /// Asks once to own the store, as `replica`, and never waits for another owner. Creates and migrates the store if
+    /// it has to.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Newer`] when a newer version wrote the store, [`crate::ErrorKind::InUse`] when a store that
+    /// is not shared has another owner, others when it cannot be reached or opened.
+    pub fn claim(&self, replica: &str, now: Time) -> Result<Claim, StoreError> {
+        match self {
+            Self::Sqlite(_) => self.writer(Duration::ZERO, now).map(Claim::Active),
+            Self::Postgres(server) => postgres::claim(server, replica),
+        }
+    }
+
     /// Becomes the owner of the store, and creates it if it does not exist. Waits up to `patience` for another owner to
     /// end.
     ///
@@ -37,6 +95,7 @@ impl Location {
     pub fn writer(&self, patience: Duration, now: Time) -> Result<Box<dyn Writer>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(sqlite::Store::take_up(sqlite::Ownership::wait(path, patience)?, now)?)),
+            Self::Postgres(server) => postgres::writer(server, patience),
         }
     }
 
@@ -47,6 +106,7 @@ impl Location {
     pub fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(sqlite::Reader::open(path)?)),
+            Self::Postgres(server) => Ok(Box::new(postgres::Reader::open(server)?)),
         }
     }
 
@@ -57,6 +117,7 @@ impl Location {
     pub fn inbox(&self) -> Result<Box<dyn Inbox>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(sqlite::Store::beside(path)?)),
+            Self::Postgres(server) => postgres::inbox(server),
         }
     }
 
@@ -68,6 +129,7 @@ impl Location {
     pub fn back_up(&self, to: &Path, existing: Existing, now: Time) -> Result<Backup, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(sqlite::back_up(path, to, existing, now)?),
+            Self::Postgres(_) => Err(postgres::PostgresError::Unsupported(BACKUP).into()),
         }
     }
 
@@ -79,13 +141,46 @@ impl Location {
     pub fn back_up_to(&self, out: &mut dyn Write, now: Time) -> Result<Backup, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(sqlite::back_up_to(path, out, now)?),
+            Self::Postgres(_) => Err(postgres::PostgresError::Unsupported(BACKUP).into()),
         }
     }
 
-    /// Whether the store exists.
+    /// The password that the location itself holds, so that it can be kept out of any output.
+    pub fn password(&self) -> Option<&SecretString> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(server) => server.written_password(),
+        }
+    }
+
+    /// Checks all that is stored for damage, as far as that is podbell's to do: a database server checks its own pages.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Damaged`] when something is damaged, others when it cannot be read.
+    pub fn check_all(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(path) => Ok(sqlite::check_all_pages(path)?),
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Remembers, as far as that can be done, that the store is damaged, so that the next start knows it. Returns what
+    /// that start does, or what must be done before it, in words.
+    pub fn mark_damaged(&self, why: &str) -> &'static str {
+        match self {
+            Self::Sqlite(path) => {
+                sqlite::mark_damaged(path, why);
+                "at its next start it keeps the damaged files aside, goes on with what can be read, and tells operator.notify"
+            }
+            Self::Postgres(_) => "restore a backup of its database, then start podbell",
+        }
+    }
+
+    /// Whether the store exists. If that cannot be found out, it is taken to, so that opening it says why.
     pub fn exists(&self) -> bool {
         match self {
             Self::Sqlite(path) => path.exists(),
+            Self::Postgres(server) => postgres::exists(server).unwrap_or(true),
         }
     }
 
@@ -94,6 +189,7 @@ impl Location {
     pub fn is_owned(&self) -> bool {
         match self {
             Self::Sqlite(path) => sqlite::is_owned(path),
+            Self::Postgres(server) => postgres::holder(server).is_ok_and(|holder| holder.is_some()),
         }
     }
 }

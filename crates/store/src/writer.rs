@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use crate::{Batch, InboxItem, StoreError};
+use crate::{Batch, InboxItem, Lease, StoreError};
 use podbell_core::diff::Reading;
 use podbell_core::event::{Level, Target};
 use podbell_core::notice::{Notice, StoreFate};
@@ -81,6 +81,27 @@ pub trait Writer: Send + std::fmt::Debug {
 
     /// The mishaps since the last call.
     fn take_mishaps(&mut self) -> Vec<Mishap>;
+
+    /// The lease by which this writer owns the store; `None` where a store has one owner for as long as its process
+    /// lives.
+    fn lease(&self) -> Option<Lease>;
+
+    /// Renews the lease, when no commit did so for a while: each commit renews it, too. Does nothing without a lease.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::LeaseLost`] when another replica owns the store or may own it; others when the store cannot
+    /// be reached.
+    fn renew(&mut self) -> Result<(), StoreError>;
+
+    /// Gives the lease up, so that another replica can take over at once. Every later commit fails. Does nothing
+    /// without a lease: there, the end of the process frees the store.
+    ///
+    /// # Errors
+    /// When the store cannot be reached; then the lease ends by itself.
+    fn release(&mut self) -> Result<(), StoreError>;
+
+    /// How many commits had an outcome that was unknown at first, because the answer of the store was lost.
+    fn unknown_commits(&self) -> u64;
 
     /// The id of a send's message: unique over all stores and their backups, and the same for every attempt.
     fn message_id(&self, send: SendId) -> String;

@@ -23,6 +23,8 @@ pub mod mattermost;
 pub mod notices;
 pub mod one_address;
 pub mod platform;
+#[cfg(feature = "outside")]
+pub mod postgres;
 pub mod process;
 pub mod receiver;
 pub mod schema;

@@ -10,8 +10,12 @@ use super::{APPLICATION_ID, SqliteError, place};
 /// The version that the first of [`MIGRATIONS`] creates. Earlier versions were never released.
 const FIRST: i64 = 5;
 /// The steps from nothing to this version's format. Never edit one that was released; add one.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/5.sql"), include_str!("schema/6.sql"), include_str!("schema/7.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/5.sql"),
+    include_str!("schema/6.sql"),
+    include_str!("schema/7.sql"),
+    include_str!("schema/8.sql"),
+];
 /// The version of the format that this program writes.
 pub(super) const VERSION: i64 = newest(MIGRATIONS);
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::Store;
-use super::commit::sql;
 use super::load::{id, level};
-use crate::{Batch, Command, Inbox, InboxItem, Loaded, Mishap, ReadingRow, StoreError, StoredDelivery, Writer};
+use crate::rows::sql;
+use crate::{Batch, Command, Inbox, InboxItem, Lease, Loaded, Mishap, ReadingRow, StoreError, StoredDelivery, Writer};
 use podbell_core::diff::Reading;
 use podbell_core::event::Target;
 use podbell_core::notice::Notice;
@@ -36,8 +36,24 @@ impl Writer for Store {
         std::mem::take(&mut self.mishaps)
     }
 
+    fn lease(&self) -> Option<Lease> {
+        None
+    }
+
+    fn renew(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn release(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn unknown_commits(&self) -> u64 {
+        0
+    }
+
     fn message_id(&self, send: SendId) -> String {
-        format!("msg_{}_{}", self.epochs.of(send.0), send.0)
+        self.epochs.message_id(send.0)
     }
 
     fn good_rules(&self) -> Result<BTreeMap<String, String>, StoreError> {
@@ -113,6 +129,15 @@ impl Inbox for Store {
             .execute("INSERT INTO inbox (at, command) VALUES (?1, ?2)", params![now.millis(), json])
             .map_err(|source| self.error(source))?;
         Ok(self.connection.last_insert_rowid())
+    }
+
+    fn ask_once(&self, key: &str, command: &Command, now: Time) -> Result<i64, StoreError> {
+        let json = serde_json::to_string(command).map_err(|error| self.row_error("a command", error))?;
+        // Without a change, an update of the row that is there makes it the one that is returned.
+        let insert = "INSERT INTO inbox (at, command, key) VALUES (?1, ?2, ?3)
+            ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET key = excluded.key RETURNING id";
+        let id = self.connection.query_row(insert, params![now.millis(), json, key], |row| row.get(0));
+        Ok(id.map_err(|source| self.error(source))?)
     }
 
     fn answer(&self, id: i64) -> Result<Option<String>, StoreError> {

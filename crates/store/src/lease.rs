@@ -1,0 +1,36 @@
+//! Which replica owns a store. A shared store (see [`crate::Location::is_shared`]) has one active replica at a time;
+//! the others stand by and ask now and then.
+
+use std::time::Duration;
+
+use crate::Writer;
+
+/// What a replica finds when it asks to own the store.
+#[derive(Debug)]
+pub enum Claim {
+    /// It owns the store now.
+    Active(Box<dyn Writer>),
+    /// Another replica does.
+    Standby(Holder),
+}
+
+/// The replica that owns the store now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name.
+    pub replica: String,
+    /// Its epoch: each change of owners adds one.
+    pub epoch: u64,
+    /// For how long it owns the store if it does not renew the lease, by the clock of the store.
+    pub expires_in: Duration,
+}
+
+/// The lease of an active replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The number of this ownership. A later owner of the store has a higher one.
+    pub epoch: u64,
+    /// For how long this replica certainly still owns the store, counted from before the statement that renewed the
+    /// lease last was sent. Zero: it may have lost it.
+    pub left: Duration,
+}
