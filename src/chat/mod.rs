@@ -131,6 +131,19 @@ pub struct Question {
     pub text: String,
     /// The reader's language, clock and the moment of asking.
     pub style: Style,
+    /// The message that it came with, if a platform may deliver that again.
+    pub key: Option<MessageKey>,
+}
+
+/// Names a message of a platform over all replicas: what it asks for is done once, however many of them it reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageKey(pub String);
+
+impl MessageKey {
+    /// Of a message in the chat of this name. The first of its ids is the same on every connection of the platform.
+    pub(crate) fn of(chat: &str, ids: &[String]) -> Option<Self> {
+        ids.first().map(|id| Self(format!("{chat} {id}")))
+    }
 }
 
 /// What the query service says.
@@ -171,6 +184,7 @@ pub type Acting<'a> = Waiting<'a, Result<ActionResult, ActError>>;
 
 /// Carries out user actions: the running engine, or the store's inbox.
 pub trait CommandSink: Send + Sync {
-    /// Carries out the action and waits until it is committed.
-    fn act(&self, action: UserAction) -> Acting<'_>;
+    /// Carries out the action and waits until it is committed. With the `key` of a message that was carried out before,
+    /// it says what came of that.
+    fn act(&self, action: UserAction, key: Option<MessageKey>) -> Acting<'_>;
 }

@@ -190,7 +190,7 @@ impl QueryService {
     async fn act(&self, question: &Question, act: Act, about: String) -> Answer {
         let by = question.speaker.author.clone();
         let action = UserAction { by: by.clone(), scope: question.speaker.scope.clone(), act };
-        let acting = tokio::time::timeout(self.patience, self.sink.act(action));
+        let acting = tokio::time::timeout(self.patience, self.sink.act(action, question.key.clone()));
         let because = match acting.await {
             Ok(Ok(done)) => return Answer::Done { done: Box::new(done), about, by },
             Ok(Err(ActError::Store)) => Excuse::NotDone,

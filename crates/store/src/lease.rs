@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use crate::Writer;
 
+/// How long a lease lasts if nothing renews it.
+pub const LEASE_TTL: Duration = Duration::from_secs(10);
+/// How old a lease gets before its owner renews it.
+pub const LEASE_RENEWAL: Duration = Duration::from_secs(3);
+
 /// What a replica finds when it asks to own the store.
 #[derive(Debug)]
 pub enum Claim {

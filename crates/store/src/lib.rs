@@ -33,7 +33,7 @@ pub(crate) use batch::{DaysRow, Gap, IncidentRow};
 pub(crate) use batch::{NoticeRow, SendRow};
 pub use error::{ErrorKind, StoreError};
 pub use inbox::{Command, Inbox, InboxItem};
-pub use lease::{Claim, Holder, Lease};
+pub use lease::{Claim, Holder, LEASE_RENEWAL, LEASE_TTL, Lease};
 pub use location::Location;
 pub use reader::*;
 pub use readers::{Readers, ReadersError};
