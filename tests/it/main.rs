@@ -73,6 +73,8 @@ mod recording;
 mod recovery;
 mod reload;
 mod rendering;
+#[cfg(feature = "outside")]
+mod replicas;
 mod rollouts;
 mod rule_tests;
 mod rules;

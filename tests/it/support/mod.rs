@@ -23,8 +23,13 @@ pub mod mattermost;
 pub mod notices;
 pub mod one_address;
 pub mod platform;
+#[cfg(feature = "outside")]
+pub mod postgres;
 pub mod process;
+#[cfg(feature = "outside")]
+pub mod proxy;
 pub mod receiver;
+pub mod reckoning;
 pub mod schema;
 pub mod scripted;
 pub mod signed;

@@ -1,0 +1,115 @@
+//! What a replica does that is not active.
+
+use std::time::Duration;
+
+use super::fleet::{BANK, Fleet, WRITE, command, readiness};
+use crate::support::emulated::{ONE_EVENT, emulator};
+use crate::support::process::PATIENCE;
+use crate::support::receiver::Receiver;
+use crate::support::reckoning::Ledger;
+use crate::support::site::{QUICK_RULES, Site};
+
+/// A service with one open incident, and two replicas that watch it, the first of them active.
+struct World {
+    fleet: Fleet,
+    site: Site,
+    _emulator: podbell::components::qcloud::emulator::Emulator,
+    _receiver: Receiver,
+}
+
+async fn world() -> World {
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let receiver = Receiver::start().await;
+    let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
+    site.write("rules.yaml", &QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 1h"));
+    let mut fleet = Fleet::new(&site, 2).await;
+    fleet.start(&site, 0, 0).await;
+    fleet.running(0).reaches("podbell_open_incidents ", |open| open == 1).await;
+    fleet.start(&site, 1, 0).await;
+    ready(&fleet, 1).await;
+    World { fleet, site, _emulator: emulator, _receiver: receiver }
+}
+
+async fn ready(fleet: &Fleet, replica: usize) {
+    let ready = async {
+        let mut turns = tokio::time::interval(Duration::from_millis(50));
+        while readiness(fleet.running(replica)).await.is_none_or(|(status, _)| status != 200) {
+            turns.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ready).await.expect("it becomes ready");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_answers_and_what_it_is_told_is_done_within_two_seconds_and_survives_the_active_one() {
+    let mut world = world().await;
+    let standby = world.fleet.running(1);
+    let (said, _) = command(standby, WRITE, "events").await.unwrap();
+    assert!(said["text"].as_str().unwrap().contains("#1"), "{said}");
+    let mut longest = Duration::ZERO;
+    for n in 0..5 {
+        let (said, took) = command(standby, WRITE, &format!("mute #1 {}h known {n}", n + 1)).await.unwrap();
+        assert!(said["good"] == true, "{said}");
+        longest = longest.max(took);
+    }
+    let (said, took) = command(standby, WRITE, "ack 1").await.unwrap();
+    assert!(said["good"] == true, "{said}");
+    longest = longest.max(took);
+    println!("the slowest command of a standby took {longest:?}");
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert_eq!(world.fleet.postgres.rows("SELECT count(*) FROM action"), ["6"]);
+
+    world.fleet.kill(0).await;
+    assert_eq!(world.fleet.active().await, 1);
+    let (said, _) = command(world.fleet.running(1), WRITE, "show 1").await.unwrap();
+    assert!(said["text"].as_str().unwrap().contains("zhang"), "{said}");
+    let (said, _) = command(world.fleet.running(1), WRITE, "mutes").await.unwrap();
+    assert!(said["text"].as_str().unwrap().contains("known 4"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_hold_on_a_standby_as_on_the_active_one() {
+    let world = world().await;
+    for replica in 0..2 {
+        let running = world.fleet.running(replica);
+        let (said, _) = command(running, BANK, "events").await.unwrap();
+        assert!(!said["text"].as_str().unwrap().contains("#1"), "{said}");
+        let (said, _) = command(running, BANK, "ack 1").await.unwrap();
+        assert!(said["good"] != true, "{said}");
+    }
+    assert_eq!(world.fleet.postgres.rows("SELECT count(*) FROM action"), ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_are_ready_through_a_short_loss_of_the_store_and_not_through_a_long_one() {
+    let world = world().await;
+    let cut = |cut: bool| {
+        for replica in &world.fleet.replicas {
+            if cut { replica.proxy.cut(true, true) } else { replica.proxy.mend(false) }
+        }
+    };
+    cut(true);
+    let begun = podbell::clock::monotonic();
+    let unready = async {
+        let mut turns = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            turns.tick().await;
+            let statuses = [readiness(world.fleet.running(0)).await, readiness(world.fleet.running(1)).await];
+            let failing = statuses.iter().flatten().filter(|(status, _)| *status == 503).count();
+            assert!(
+                failing == 0 || begun.elapsed() > Duration::from_secs(25),
+                "after {:?}: {statuses:?}",
+                begun.elapsed()
+            );
+            if failing == 2 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), unready).await.expect("both become unready");
+    cut(false);
+    ready(&world.fleet, 0).await;
+    ready(&world.fleet, 1).await;
+    world.fleet.active().await;
+    assert!(world.site.path("r0.yaml").exists());
+}

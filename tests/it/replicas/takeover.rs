@@ -1,0 +1,114 @@
+//! One replica goes, another goes on.
+
+use std::time::Duration;
+
+use podbell::clock;
+use rustix::process::Signal;
+
+use super::fleet::{Fleet, WRITE, command, first_after, readiness};
+use crate::support::process::{PATIENCE, eventually};
+use crate::support::reckoning::Ledger;
+use crate::support::reckoning::{all_counted, all_read, reckon};
+use crate::support::turmoil::Turmoil;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_replica_is_active_and_after_its_kill_the_other_goes_on_within_fifteen_seconds() {
+    let turmoil = Turmoil::start(1, Duration::from_secs(40)).await;
+    let mut fleet = Fleet::new(&turmoil.site, 2).await;
+    fleet.start(&turmoil.site, 0, 0).await;
+    assert_eq!(fleet.active().await, 0);
+    fleet.start(&turmoil.site, 1, 0).await;
+    let standby = async {
+        let mut turns = tokio::time::interval(Duration::from_millis(50));
+        while !readiness(fleet.running(1))
+            .await
+            .is_some_and(|(status, body)| status == 200 && body.contains("standby; "))
+        {
+            turns.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, standby).await.expect("a standby is ready");
+    assert_eq!(fleet.running(0).metric("podbell_engine_active ").await, Some(1));
+    assert_eq!(fleet.running(1).metric("podbell_engine_active ").await, Some(0));
+    fleet.log_epochs();
+    first_after(&turmoil.receiver, clock::now(), PATIENCE).await.expect("the active one tells");
+
+    let killed = clock::now();
+    fleet.kill(0).await;
+    let took = first_after(&turmoil.receiver, clock::now(), PATIENCE).await.expect("the other one tells");
+    println!("the next message came {took:?} after the kill at {killed:?}");
+    assert!(took < Duration::from_secs(15), "{took:?}\n{}", fleet.logs());
+    assert_eq!(fleet.active().await, 1);
+    settle(&turmoil, &fleet).await;
+    fleet.check_epochs();
+    let epochs = fleet.epochs_of_sends();
+    reckon(&turmoil, &fleet.postgres, |send| epochs.get(&send).copied().unwrap_or(1));
+    all_counted(&turmoil, &fleet.postgres);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_told_to_end_hands_over_within_two_seconds_and_repeats_nothing() {
+    let turmoil = Turmoil::start(2, Duration::from_secs(25)).await;
+    let mut fleet = Fleet::new(&turmoil.site, 2).await;
+    fleet.start(&turmoil.site, 0, 0).await;
+    assert_eq!(fleet.active().await, 0);
+    fleet.start(&turmoil.site, 1, 0).await;
+    fleet.log_epochs();
+    first_after(&turmoil.receiver, clock::now(), PATIENCE).await.expect("the active one tells");
+
+    let (epoch, told) = (fleet.epoch(), clock::now());
+    let mut first = fleet.replicas[0].running.take().unwrap();
+    first.process.signal(Signal::TERM);
+    assert!(first.process.end(PATIENCE).await.success(), "{}", first.process.stderr());
+    assert_eq!(fleet.active().await, 1);
+    let took = fleet.began(epoch + 1).expect("the next epoch").since(told);
+    println!("the other replica took over {took:?} after SIGTERM");
+    assert!(took < Duration::from_secs(2), "{took:?}\n{}\n{}", first.process.stderr(), fleet.logs());
+    settle(&turmoil, &fleet).await;
+    fleet.check_epochs();
+    reckon(&turmoil, &fleet.postgres, |_| 1);
+    all_counted(&turmoil, &fleet.postgres);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_update_of_three_under_load_loses_and_repeats_nothing() {
+    let turmoil = Turmoil::start(3, Duration::from_secs(40)).await;
+    let mut fleet = Fleet::new(&turmoil.site, 3).await;
+    fleet.start_all(&turmoil.site).await;
+    fleet.active().await;
+    fleet.log_epochs();
+    for replica in 0..3 {
+        let mut old = fleet.replicas[replica].running.take().unwrap();
+        old.process.signal(Signal::TERM);
+        assert!(old.process.end(PATIENCE).await.success(), "{}", old.process.stderr());
+        fleet.start(&turmoil.site, replica, 0).await;
+        // As a rollout does: the next one goes when this one is ready.
+        let new = fleet.running(replica);
+        let ready = async {
+            let mut turns = tokio::time::interval(Duration::from_millis(50));
+            while readiness(new).await.is_none_or(|(status, _)| status != 200) {
+                turns.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ready).await.expect("it becomes ready");
+        let active = fleet.active().await;
+        let mute = command(fleet.running(fleet.other(active)), WRITE, &format!("mute calm 1h update {replica}")).await;
+        assert!(mute.is_some_and(|(said, _)| said["good"] == true));
+    }
+    settle(&turmoil, &fleet).await;
+    fleet.check_epochs();
+    reckon(&turmoil, &fleet.postgres, |_| 1);
+    all_counted(&turmoil, &fleet.postgres);
+}
+
+/// Runs on until the cluster is calm and nothing waits.
+pub async fn settle(turmoil: &Turmoil, fleet: &Fleet) {
+    let calm = turmoil.calm_at.plus(Duration::from_millis(2500));
+    let waiting = || {
+        let rows = "SELECT (SELECT count(*) FROM delivery WHERE state IN ('due', 'claimed'))
+            + (SELECT count(*) FROM send WHERE settled IS NULL)";
+        fleet.postgres.rows(rows) != ["0"]
+    };
+    let quiet = || (clock::now() > calm && all_read(turmoil, &fleet.postgres) && !waiting()).then_some(());
+    eventually(Duration::from_secs(180), "everything is delivered", quiet).await;
+}
