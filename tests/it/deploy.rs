@@ -340,7 +340,9 @@ async fn the_folder_for_several_replicas_says_what_the_chart_says() {
     let output = Command::new(kubectl()).current_dir(root()).args(["kustomize", "deploy/kubernetes-replicas"]).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", printed(&output));
-    let folder = documents(&String::from_utf8(output.stdout).unwrap());
+    let mut folder = documents(&String::from_utf8(output.stdout).unwrap());
+    // This kubectl leaves an empty object where one was deleted; those that know policy/v1 do not.
+    folder.retain(|object| *object != json!({}));
     for object in folder.iter().filter(|object| object["kind"] != "Namespace") {
         accepted(&server.admin(), &of_its_time(object)).await;
     }
