@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chat::inbox_sink::InboxSink;
-use crate::chat::{ActError, Acting, CommandSink, MessageKey};
+use crate::chat::{ActError, Acting, CommandSink, MessageKey, Repeated};
 use crate::engine::{ActionRequest, EngineEvent};
+use crate::tasks::Waiting;
 use podbell_core::user_action::UserAction;
 use podbell_store::Location;
 
@@ -49,6 +50,10 @@ impl CommandSink for ReplicaSink {
         let engine = self.engine.clone();
         // Nobody needs a second signal before the first is taken.
         Box::pin(self.inbox.hand_over(action, key, move || drop(engine.try_send(EngineEvent::Inbox))))
+    }
+
+    fn repeated(&self, key: &MessageKey) -> Waiting<'_, Option<Repeated>> {
+        Box::pin(self.inbox.repeated(key.clone()))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{ActError, Acting, CommandSink, MessageKey};
+use super::{ActError, Acting, CommandSink, MessageKey, Repeated};
 use crate::clock;
 use podbell_core::user_action::{ActionResult, UserAction};
 use podbell_store::{Command, Inbox, Location, StoreError};
@@ -33,6 +33,26 @@ impl InboxSink {
         let sink = self.clone();
         let acting = tokio::task::spawn_blocking(move || sink.hand_over_now(action, key.as_ref(), handed_over));
         acting.await.unwrap_or(Err(ActError::Silent))
+    }
+
+    /// What came of the action that was handed over with this key, if one was.
+    pub(crate) async fn repeated(&self, key: MessageKey) -> Option<Repeated> {
+        let sink = self.clone();
+        let looked = tokio::task::spawn_blocking(move || sink.repeated_now(&key)).await;
+        match looked.ok()? {
+            Ok(repeated) => repeated,
+            Err(error) => {
+                tracing::warn!(%error, "whether a message came before cannot be read");
+                None
+            }
+        }
+    }
+
+    fn repeated_now(&self, MessageKey(key): &MessageKey) -> Result<Option<Repeated>, StoreError> {
+        let store = self.store.inbox()?;
+        let Some(item) = store.asked(key)? else { return Ok(None) };
+        let Command::UserAction { action } = item.command else { return Ok(None) };
+        Ok(Some(Repeated { action: *action, done: self.wait(&*store, item.id) }))
     }
 
     fn hand_over_now(

@@ -179,6 +179,14 @@ pub enum ActError {
     NotRunning,
 }
 
+/// An action that was asked for before.
+pub struct Repeated {
+    /// The action.
+    pub action: UserAction,
+    /// What came of it.
+    pub done: Result<ActionResult, ActError>,
+}
+
 /// The result of a user action, once it is committed.
 pub type Acting<'a> = Waiting<'a, Result<ActionResult, ActError>>;
 
@@ -187,4 +195,9 @@ pub trait CommandSink: Send + Sync {
     /// Carries out the action and waits until it is committed. With the `key` of a message that was carried out before,
     /// it says what came of that.
     fn act(&self, action: UserAction, key: Option<MessageKey>) -> Acting<'_>;
+
+    /// What came of the action that was asked for with this key before, on whichever replica.
+    fn repeated(&self, _: &MessageKey) -> Waiting<'_, Option<Repeated>> {
+        Box::pin(std::future::ready(None))
+    }
 }

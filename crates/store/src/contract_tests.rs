@@ -262,13 +262,15 @@ fn a_command_that_two_replicas_hand_over_is_carried_out_once(location: &Location
     let mut writer = open(location);
     let (inbox, other) = (location.inbox().unwrap(), location.inbox().unwrap());
     let command = Command::RetryAll { destination: None };
-    let first = inbox.ask_once("slack/1", &command, after(1)).unwrap();
-    assert_eq!(other.ask_once("slack/1", &command, after(2)).unwrap(), first);
-    assert_ne!(other.ask_once("slack/2", &command, after(2)).unwrap(), first);
+    let first = inbox.ask_once("chat/1", &command, after(1)).unwrap();
+    assert_eq!(other.ask_once("chat/1", &command, after(2)).unwrap(), first);
+    assert_ne!(other.ask_once("chat/2", &command, after(2)).unwrap(), first);
     let answered: Vec<_> = writer.inbox().unwrap().into_iter().map(|item| (item, "done".to_owned())).collect();
     assert_eq!(answered.len(), 2);
     writer.commit(&Batch { answered, ..at(3) }).unwrap();
-    assert_eq!(other.ask_once("slack/1", &command, after(4)).unwrap(), first, "also after it was answered");
+    assert_eq!(other.ask_once("chat/1", &command, after(4)).unwrap(), first, "also after it was answered");
+    assert_eq!(other.asked("chat/1").unwrap(), Some(crate::InboxItem { id: first, command }));
+    assert_eq!(other.asked("chat/3").unwrap(), None);
     assert_eq!(other.answer(first).unwrap().as_deref(), Some("done"));
     assert!(writer.inbox().unwrap().is_empty());
 }
