@@ -8,7 +8,7 @@ use podbell_core::time::Time;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::postgres::Postgres;
+use crate::support::database::Database;
 use crate::support::process::{PATIENCE, Process, podbell, within};
 use crate::support::proxy::Proxy;
 use crate::support::receiver;
@@ -34,25 +34,25 @@ pub struct Replica {
 
 /// A database and its replicas.
 pub struct Fleet {
-    pub postgres: Postgres,
+    pub database: Database,
     pub replicas: Vec<Replica>,
 }
 
 impl Fleet {
     /// Replicas of the podbell of a site, none of which runs yet.
     pub async fn new(site: &Site, size: usize) -> Self {
-        let postgres = Postgres::start().await;
+        let database = Database::start().await;
         let text = std::fs::read_to_string(site.path("podbell.yaml")).unwrap();
         let mut replicas = Vec::new();
         for number in 0..size {
-            let proxy = Proxy::start(postgres.port).await;
+            let proxy = Proxy::start(database.port).await;
             let config = format!("r{number}.yaml");
-            let store = format!("store: \"{}\"", postgres.address(proxy.address.port()));
+            let store = format!("store: \"{}\"", Database::address(proxy.address.port()));
             let text = text.replace("store: sqlite:podbell.db", &store);
             site.write(&config, &text.replace("server: {listen: \"127.0.0.1:0\"}", SERVER));
             replicas.push(Replica { proxy, config, running: None });
         }
-        Self { postgres, replicas }
+        Self { database, replicas }
     }
 
     /// Starts a replica, whose clock is off by so many seconds.
@@ -135,7 +135,7 @@ impl Fleet {
 
     /// Has the database record each change of the lease, and each change of a send with the epoch that made it.
     pub fn log_epochs(&self) {
-        self.postgres.run(
+        self.database.run(
             "CREATE TABLE public.lease_log (n bigserial, epoch bigint, turn bigint, at double precision);
              CREATE TABLE public.send_log (n bigserial, send bigint, attempts bigint, settled text, epoch bigint);
              CREATE FUNCTION public.log_lease() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -155,18 +155,18 @@ impl Fleet {
 
     /// The epoch of the store's owner.
     pub fn epoch(&self) -> u64 {
-        self.postgres.rows("SELECT epoch FROM lease")[0].parse().unwrap()
+        self.database.rows("SELECT epoch FROM lease")[0].parse().unwrap()
     }
 
     /// When an epoch began, by the database's clock, which is this machine's.
     pub fn began(&self, epoch: u64) -> Option<Time> {
-        let rows = self.postgres.rows(&format!("SELECT (min(at) * 1000)::bigint FROM lease_log WHERE epoch = {epoch}"));
+        let rows = self.database.rows(&format!("SELECT (min(at) * 1000)::bigint FROM lease_log WHERE epoch = {epoch}"));
         rows.first().and_then(|millis| millis.parse().ok()).map(Time::from_millis)
     }
 
     /// Commits are in one order, each by the owner of its time: epochs only grow, and each turn follows the one before.
     pub fn check_epochs(&self) {
-        let rows = self.postgres.rows("SELECT epoch, turn FROM lease_log ORDER BY n");
+        let rows = self.database.rows("SELECT epoch, turn FROM lease_log ORDER BY n");
         let numbers = |row: &String| {
             let (epoch, turn) = row.split_once(' ').unwrap();
             (epoch.parse::<u64>().unwrap(), turn.parse::<u64>().unwrap())
@@ -181,7 +181,7 @@ impl Fleet {
 
     /// In how many epochs each send was on its way. After it was settled, nothing may happen to it.
     pub fn epochs_of_sends(&self) -> BTreeMap<u64, usize> {
-        let rows = self.postgres.rows("SELECT send, coalesce(settled, '-'), epoch FROM send_log ORDER BY n");
+        let rows = self.database.rows("SELECT send, coalesce(settled, '-'), epoch FROM send_log ORDER BY n");
         let mut epochs: BTreeMap<u64, Vec<(bool, u64)>> = BTreeMap::new();
         for row in rows {
             let [send, settled, epoch] = row.split(' ').collect::<Vec<_>>().try_into().unwrap();

@@ -136,17 +136,17 @@ async fn sequence(seed: u64) -> Worst {
     settle(&turmoil, &fleet).await;
     fleet.check_epochs();
     let epochs = fleet.epochs_of_sends();
-    reckon(&turmoil, &fleet.postgres, |send| epochs.get(&send).copied().unwrap_or(1));
+    reckon(&turmoil, &fleet.database, |send| epochs.get(&send).copied().unwrap_or(1));
     if !off {
-        all_counted(&turmoil, &fleet.postgres);
+        all_counted(&turmoil, &fleet.database);
     }
     for why in &muted {
         let done = format!("SELECT count(*) FROM action WHERE body LIKE '%{why}%'");
         assert_eq!(
-            fleet.postgres.rows(&done),
+            fleet.database.rows(&done),
             ["1"],
             "{why} was confirmed: {:?}",
-            fleet.postgres.rows("SELECT body FROM action")
+            fleet.database.rows("SELECT body FROM action")
         );
     }
     worst
@@ -184,7 +184,7 @@ async fn fail(turmoil: &Turmoil, fleet: &mut Fleet, failure: Failure, worst: &mu
             tokio::time::sleep(lasts).await;
             proxy.mend(keeps_connections);
         }
-        Failure::Server => fleet.postgres.crash().await,
+        Failure::Server => fleet.database.crash().await,
         Failure::Clock(seconds) => {
             for other in (0..fleet.replicas.len()).filter(|other| *other != active) {
                 if fleet.replicas[other].running.is_some() {

@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use podbell::clock;
+
 use super::fleet::{BANK, Fleet, WRITE, command, readiness};
 use crate::support::emulated::{ONE_EVENT, emulator};
 use crate::support::process::PATIENCE;
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Receiver, client};
 use crate::support::reckoning::Ledger;
-use crate::support::site::{QUICK_RULES, Site};
+use crate::support::site::{QUICK_RULES, Running, Site};
+use crate::support::slack::{SECRET, signature};
+
+const CHATS: &str = "chats:
+  - {name: ops, kind: slack, signing_secret: 8f742231b10e8888abcd99yyyzzz85a5, teams: T1, channels: [C0OPS]}
+rules: [rules.yaml]";
 
 /// A service with one open incident, and two replicas that watch it, the first of them active.
 struct World {
@@ -21,6 +28,7 @@ async fn world() -> World {
     let emulator = emulator(ONE_EVENT, 1, None).await;
     let receiver = Receiver::start().await;
     let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
+    site.edit("rules: [rules.yaml]", CHATS);
     site.write("rules.yaml", &QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 1h"));
     let mut fleet = Fleet::new(&site, 2).await;
     fleet.start(&site, 0, 0).await;
@@ -57,7 +65,7 @@ async fn a_standby_answers_and_what_it_is_told_is_done_within_two_seconds_and_su
     longest = longest.max(took);
     println!("the slowest command of a standby took {longest:?}");
     assert!(longest < Duration::from_secs(2), "{longest:?}");
-    assert_eq!(world.fleet.postgres.rows("SELECT count(*) FROM action"), ["6"]);
+    assert_eq!(world.fleet.database.rows("SELECT count(*) FROM action"), ["6"]);
 
     world.fleet.kill(0).await;
     assert_eq!(world.fleet.active().await, 1);
@@ -65,6 +73,37 @@ async fn a_standby_answers_and_what_it_is_told_is_done_within_two_seconds_and_su
     assert!(said["text"].as_str().unwrap().contains("zhang"), "{said}");
     let (said, _) = command(world.fleet.running(1), WRITE, "mutes").await.unwrap();
     assert!(said["text"].as_str().unwrap().contains("known 4"), "{said}");
+}
+
+/// A message of a chat, as its platform delivers it to a replica: for whom the answer is, and all its words.
+async fn deliver(running: &Running, trigger: &str, text: &str) -> (String, String) {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("team_id", "T1").append_pair("channel_id", "C0OPS").append_pair("user_id", "U1");
+    form.append_pair("user_name", "zhang").append_pair("command", "/podbell").append_pair("text", text);
+    form.append_pair("response_url", "https://hooks.slack.com/commands/T1/2/3");
+    let (body, time) = (form.append_pair("trigger_id", trigger).finish(), clock::now().seconds().to_string());
+    let request = client().post(format!("http://{}/slack/ops", running.listen)).timeout(PATIENCE);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let request = request.header("x-slack-request-timestamp", &time);
+    let request = request.header("x-slack-signature", signature(SECRET, &time, &body));
+    let said = request.body(body).send().await.unwrap().text().await.unwrap();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    (said["response_type"].as_str().unwrap_or_default().to_owned(), said.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_a_platform_delivers_to_two_replicas_is_done_once_and_answered_alike() {
+    let world = world().await;
+    let (active, standby) = (world.fleet.running(0), world.fleet.running(1));
+    for (trigger, text) in [("1.1", "mute #1 2h known"), ("1.2", "unmute #1"), ("1.3", "ack 1")] {
+        let first = deliver(standby, trigger, text).await;
+        assert_eq!(first.0, "in_channel", "{text}: {}", first.1);
+        assert_eq!(deliver(active, trigger, text).await, first, "{text}");
+    }
+    assert_eq!(world.fleet.database.rows("SELECT count(*) FROM action"), ["3"]);
+    // Another message with the same words is another wish.
+    let again = deliver(active, "1.4", "unmute #1").await;
+    assert_eq!(again.0, "ephemeral", "nothing is muted: {}", again.1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,7 +116,7 @@ async fn rights_hold_on_a_standby_as_on_the_active_one() {
         let (said, _) = command(running, BANK, "ack 1").await.unwrap();
         assert!(said["good"] != true, "{said}");
     }
-    assert_eq!(world.fleet.postgres.rows("SELECT count(*) FROM action"), ["0"]);
+    assert_eq!(world.fleet.database.rows("SELECT count(*) FROM action"), ["0"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -42,8 +42,8 @@ async fn one_replica_is_active_and_after_its_kill_the_other_goes_on_within_fifte
     settle(&turmoil, &fleet).await;
     fleet.check_epochs();
     let epochs = fleet.epochs_of_sends();
-    reckon(&turmoil, &fleet.postgres, |send| epochs.get(&send).copied().unwrap_or(1));
-    all_counted(&turmoil, &fleet.postgres);
+    reckon(&turmoil, &fleet.database, |send| epochs.get(&send).copied().unwrap_or(1));
+    all_counted(&turmoil, &fleet.database);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,8 +66,8 @@ async fn one_that_is_told_to_end_hands_over_within_two_seconds_and_repeats_nothi
     assert!(took < Duration::from_secs(2), "{took:?}\n{}\n{}", first.process.stderr(), fleet.logs());
     settle(&turmoil, &fleet).await;
     fleet.check_epochs();
-    reckon(&turmoil, &fleet.postgres, |_| 1);
-    all_counted(&turmoil, &fleet.postgres);
+    reckon(&turmoil, &fleet.database, |_| 1);
+    all_counted(&turmoil, &fleet.database);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,8 +97,8 @@ async fn a_rolling_update_of_three_under_load_loses_and_repeats_nothing() {
     }
     settle(&turmoil, &fleet).await;
     fleet.check_epochs();
-    reckon(&turmoil, &fleet.postgres, |_| 1);
-    all_counted(&turmoil, &fleet.postgres);
+    reckon(&turmoil, &fleet.database, |_| 1);
+    all_counted(&turmoil, &fleet.database);
 }
 
 /// Runs on until the cluster is calm and nothing waits.
@@ -107,8 +107,8 @@ pub async fn settle(turmoil: &Turmoil, fleet: &Fleet) {
     let waiting = || {
         let rows = "SELECT (SELECT count(*) FROM delivery WHERE state IN ('due', 'claimed'))
             + (SELECT count(*) FROM send WHERE settled IS NULL)";
-        fleet.postgres.rows(rows) != ["0"]
+        fleet.database.rows(rows) != ["0"]
     };
-    let quiet = || (clock::now() > calm && all_read(turmoil, &fleet.postgres) && !waiting()).then_some(());
+    let quiet = || (clock::now() > calm && all_read(turmoil, &fleet.database) && !waiting()).then_some(());
     eventually(Duration::from_secs(180), "everything is delivered", quiet).await;
 }

@@ -6,6 +6,8 @@ pub mod apiserver;
 #[cfg(feature = "outside")]
 pub mod browser;
 pub mod chat_servers;
+#[cfg(feature = "outside")]
+pub mod database;
 pub mod dingtalk;
 #[cfg(feature = "outside")]
 pub mod drawn;
