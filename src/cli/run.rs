@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use crate::sources::WantedMetadata;
 use crate::tasks::BoxFuture;
 use podbell_core::ask::Known;
 use podbell_core::rules::in_force::{InForce, RuleFiles};
-use podbell_store::{Location, Readers, StoreError, Writer, sqlite};
+use podbell_store::{Location, Readers, StoreError, Writer};
 
 /// At most this many questions are answered at once; others wait.
 const READERS: usize = 4;
@@ -78,19 +77,16 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
         Some(ServiceError::Store(error)) => error.is_damage().then(|| error.why().to_owned()),
         _ => error.downcast_ref::<StoreError>().filter(|error| error.is_damage()).map(|error| error.why().to_owned()),
     };
-    if let (Some(why), Location::Sqlite(path)) = (ended.as_ref().err().and_then(of_store), &location) {
-        sqlite::mark_damaged(path, &why);
-        anyhow::bail!(
-            "the store {} is damaged: {why}. podbell ends; at its next start it keeps the damaged files aside, goes on with what can be read, and tells operator.notify",
-            path.display()
-        );
+    if let Some(why) = ended.as_ref().err().and_then(of_store) {
+        let next = location.mark_damaged(&why);
+        anyhow::bail!("the store {location} is damaged: {why}. podbell ends; {next}");
     }
     ended
 }
 
-/// The name of this process among the replicas: in Kubernetes, that of its pod.
+/// The name of this process among the replicas: that of its machine, in Kubernetes its pod, and what differs at each start.
 fn replica_name() -> String {
-    format!("{}/{}", rustix::system::uname().nodename().to_string_lossy(), std::process::id())
+    format!("{}-{:04x}", rustix::system::uname().nodename().to_string_lossy(), rand::random::<u16>())
 }
 
 /// The rule files, and how they are watched.
@@ -138,13 +134,8 @@ async fn serve_on(
     sides.extend(assemble::heartbeat(&config, &health, client.clone()));
     if location.is_shared() {
         current.show();
+        tracing::info!(%listen, store = %location, "podbell answers questions, and tells when it owns the store");
     }
-    let store_damage = match &location {
-        Location::Sqlite(path) => damage(path.clone()),
-        // A database server looks after its pages itself.
-        #[allow(unreachable_patterns, reason = "until there is another adapter")]
-        _ => Box::pin(std::future::pending()),
-    };
     let service = Service {
         ownership,
         rules: Some(Reloading { task: rule_sources.watched.task(asked), current: current.clone() }),
@@ -152,7 +143,7 @@ async fn serve_on(
         deliver: assemble::deliver(notifiers.clone()),
         sides,
         exporter: assemble::exporter(&config, &client, &health),
-        damage: store_damage,
+        damage: damage(&location),
         health,
         activate: activation(Activation { config, client, notifiers, current, wanted, listen }),
     };
@@ -221,9 +212,10 @@ impl Activation {
 }
 
 /// Checks every page of the store once, on a thread that nobody waits for. Resolves only if something is wrong.
-fn damage(path: PathBuf) -> BoxFuture<StoreError> {
+fn damage(location: &Location) -> BoxFuture<StoreError> {
+    let location = location.clone();
     let (found, damage) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || match sqlite::check_all_pages(&path).map_err(StoreError::from) {
+    std::thread::spawn(move || match location.check_all() {
         // Nobody may listen any more: podbell is shutting down.
         Err(error) if error.is_damage() => drop(found.send(error)),
         Err(error) => tracing::warn!(%error, "the store's pages could not be checked"),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -22,6 +23,7 @@ use podbell_core::rules::quiet::read::Planned;
 use podbell_core::rules::{Conditions, Destination, Names, keys, quiet, raw};
 use podbell_core::yaml::key::{AtLeast, Described, Key, Own, Row, Shape, Text, map_schema, one_or_many_schema};
 use podbell_core::yaml::{self, MAY_SAY_VERSION, Node, Reader, Value};
+use podbell_store::postgres::Server;
 
 const SOURCES: Key<Described> = Key::required("sources", Described(schema::sources), "Where event lists come from.");
 const NOTIFIERS: Key<Described> = Key::required("notifiers", Described(schema::notifiers), "Where notices go.");
@@ -45,7 +47,7 @@ const OPERATOR: Key<Described> =
     Key::optional("operator", Described(|| map_schema("", &[&NOTIFY, &HEARTBEAT])), "What podbell tells about itself.");
 const STORE: Key<Own<StoreConfig>> = Key::with_default(
     "store",
-    Own { read: store, schema: || json!({"type": "string", "pattern": "^sqlite:.+$"}) },
+    Own { read: store, schema: || json!({"type": "string", "pattern": "^(sqlite:.+|postgres(ql)?://.+)$"}) },
     "sqlite:podbell.db",
     "Where state is kept.",
 );
@@ -291,13 +293,22 @@ fn store(node: &Node, reader: &mut Reader) -> Option<StoreConfig> {
     let text = reader.text(node, "a store such as sqlite:podbell.db")?;
     match text.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => Some(StoreConfig::Sqlite(reader.folder.join(path))),
-        Some(("postgres" | "postgresql", _)) => {
-            let help = "use sqlite:podbell.db, or a later version";
-            reader.error_help(&node.span, "PostgreSQL is not supported by this version yet", help);
+        Some(("postgres" | "postgresql", address)) => database(address, node, reader),
+        _ => {
+            let help = "write sqlite:podbell.db, or postgres://USER@HOST/DATABASE";
+            reader.error_help(&node.span, "this is not a store", help);
             None
         }
-        _ => {
-            reader.error_help(&node.span, "this is not a store", "write sqlite: and a path, such as sqlite:podbell.db");
+    }
+}
+
+fn database(address: &str, node: &Node, reader: &mut Reader) -> Option<StoreConfig> {
+    let address = address.strip_prefix("//").unwrap_or(address);
+    match Server::parse(address, &reader.folder) {
+        Ok(server) => Some(StoreConfig::Postgres(Arc::new(server))),
+        Err(error) => {
+            let help = "such as postgres://podbell@db.example.com/podbell?sslmode=verify-full&passfile=pgpass";
+            reader.error_help(&node.span, format!("this is not the address of a database: {error}"), help);
             None
         }
     }

@@ -31,6 +31,7 @@ impl Config<Written> {
     /// Puts in the secrets that are available, and leaves out everything that lacks one.
     pub fn resolve_partly(self, environment: &impl Environment) -> Partly {
         let mut secrets = Secrets::of(environment);
+        secrets.known.extend(self.store.password().cloned());
         let sources = whole(self.sources, |source| source.resolve(&mut secrets));
         let notifiers = whole(self.notifiers, |notifier| notifier.resolve(&mut secrets));
         let chats = whole(self.chats, |chat| chat.resolve(&mut secrets));

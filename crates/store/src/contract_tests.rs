@@ -348,3 +348,15 @@ adapter!(sqlite, {
     let folder = tempfile::tempdir().unwrap();
     (crate::Location::from(folder.path().join("podbell.db")), folder)
 });
+
+#[cfg(feature = "outside")]
+fn postgres(address: &str) -> Location {
+    let rest = address.strip_prefix("postgres://").unwrap();
+    let server = crate::postgres::Server::parse(rest, std::path::Path::new("/")).unwrap();
+    Location::Postgres(std::sync::Arc::new(server))
+}
+
+#[cfg(feature = "outside")]
+adapter!(postgres_direct, (super::postgres(&crate::test_server::database()), ()));
+#[cfg(feature = "outside")]
+adapter!(postgres_behind_a_pooler, (super::postgres(&crate::test_server::pooled_database()), ()));

@@ -2,7 +2,8 @@
 //!
 //! One process writes it through a [`Writer`]: it loads everything when it starts, and writes each turn of the engine
 //! as one [`Batch`], whole or not at all. Others read beside it through a [`Reader`], and hand it commands through its
-//! [`Inbox`]. [`Location`] says which adapter serves a store; [`sqlite`] is the only one.
+//! [`Inbox`]. [`Location`] says which adapter serves a store; [`sqlite`] for a file, [`postgres`] for a database that several
+//! replicas share.
 //!
 //! The interface consists of trait objects whose calls take and return slices of rows, so that an adapter to a database
 //! server needs one statement for each kind of row, however many rows there are.
@@ -17,20 +18,33 @@ mod inbox;
 pub mod incident_codec;
 mod lease;
 mod location;
+mod message_epochs;
+pub mod postgres;
 mod reader;
 mod readers;
+mod rows;
 pub mod sqlite;
 mod writer;
 
 #[cfg(test)]
 #[path = "contract_tests.rs"]
 mod contract;
+#[cfg(all(test, feature = "outside"))]
+#[path = "../../../tests/it/support/postgres.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the integration tests share it"
+)]
+mod test_server;
 
 pub use backup::{Backup, Existing};
-pub use batch::{Batch, Changes};
-pub(crate) use batch::{DaysRow, Gap, IncidentRow};
 #[cfg(test)]
-pub(crate) use batch::{NoticeRow, SendRow};
+pub(crate) use batch::NoticeRow;
+pub use batch::{Batch, Changes};
+pub(crate) use batch::{DaysRow, Gap, IncidentRow, SendRow, ThreadRow};
 pub use error::{ErrorKind, StoreError};
 pub use inbox::{Command, Inbox, InboxItem};
 pub use lease::{Claim, Holder, LEASE_RENEWAL, LEASE_TTL, Lease};

@@ -2,16 +2,24 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Backup, Claim, Existing, Inbox, Reader, StoreError, Writer, sqlite};
+use secrecy::SecretString;
+
+use crate::{Backup, Claim, Existing, Inbox, Reader, StoreError, Writer, postgres, sqlite};
 use podbell_core::time::Time;
+
+/// What to do instead of a backup by podbell.
+const BACKUP: &str = "podbell makes no backup of a PostgreSQL store: run pg_dump --schema podbell on its database, or use the server's own backups";
 
 /// Where a store is: one variant for each adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Arc<postgres::Server>),
 }
 
 impl From<PathBuf> for Location {
@@ -24,6 +32,7 @@ impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(server) => server.fmt(f),
         }
     }
 }
@@ -34,6 +43,7 @@ impl Location {
     pub fn is_shared(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
         }
     }
 
@@ -43,9 +53,10 @@ impl Location {
     /// # Errors
     /// [`crate::ErrorKind::Newer`] when a newer version wrote the store, [`crate::ErrorKind::InUse`] when a store that
     /// is not shared has another owner, others when it cannot be reached or opened.
-    pub fn claim(&self, _replica: &str, now: Time) -> Result<Claim, StoreError> {
+    pub fn claim(&self, replica: &str, now: Time) -> Result<Claim, StoreError> {
         match self {
             Self::Sqlite(_) => self.writer(Duration::ZERO, now).map(Claim::Active),
+            Self::Postgres(server) => postgres::claim(server, replica),
         }
     }
 
@@ -57,6 +68,7 @@ impl Location {
     pub fn writer(&self, patience: Duration, now: Time) -> Result<Box<dyn Writer>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(sqlite::Store::take_up(sqlite::Ownership::wait(path, patience)?, now)?)),
+            Self::Postgres(server) => postgres::writer(server, patience),
         }
     }
 
@@ -67,6 +79,7 @@ impl Location {
     pub fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(sqlite::Reader::open(path)?)),
+            Self::Postgres(server) => Ok(Box::new(postgres::Reader::open(server)?)),
         }
     }
 
@@ -77,6 +90,7 @@ impl Location {
     pub fn inbox(&self) -> Result<Box<dyn Inbox>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(sqlite::Store::beside(path)?)),
+            Self::Postgres(server) => postgres::inbox(server),
         }
     }
 
@@ -88,6 +102,7 @@ impl Location {
     pub fn back_up(&self, to: &Path, existing: Existing, now: Time) -> Result<Backup, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(sqlite::back_up(path, to, existing, now)?),
+            Self::Postgres(_) => Err(postgres::PostgresError::Unsupported(BACKUP).into()),
         }
     }
 
@@ -99,13 +114,46 @@ impl Location {
     pub fn back_up_to(&self, out: &mut dyn Write, now: Time) -> Result<Backup, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(sqlite::back_up_to(path, out, now)?),
+            Self::Postgres(_) => Err(postgres::PostgresError::Unsupported(BACKUP).into()),
         }
     }
 
-    /// Whether the store exists.
+    /// The password that the location itself holds, so that it can be kept out of any output.
+    pub fn password(&self) -> Option<&SecretString> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(server) => server.written_password(),
+        }
+    }
+
+    /// Checks all that is stored for damage, as far as that is podbell's to do: a database server checks its own pages.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Damaged`] when something is damaged, others when it cannot be read.
+    pub fn check_all(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(path) => Ok(sqlite::check_all_pages(path)?),
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Remembers, as far as that can be done, that the store is damaged, so that the next start knows it. Returns what
+    /// that start does, or what must be done before it, in words.
+    pub fn mark_damaged(&self, why: &str) -> &'static str {
+        match self {
+            Self::Sqlite(path) => {
+                sqlite::mark_damaged(path, why);
+                "at its next start it keeps the damaged files aside, goes on with what can be read, and tells operator.notify"
+            }
+            Self::Postgres(_) => "restore a backup of its database, then start podbell",
+        }
+    }
+
+    /// Whether the store exists. If that cannot be found out, it is taken to, so that opening it says why.
     pub fn exists(&self) -> bool {
         match self {
             Self::Sqlite(path) => path.exists(),
+            Self::Postgres(server) => postgres::exists(server).unwrap_or(true),
         }
     }
 
@@ -114,6 +162,7 @@ impl Location {
     pub fn is_owned(&self) -> bool {
         match self {
             Self::Sqlite(path) => sqlite::is_owned(path),
+            Self::Postgres(server) => postgres::holder(server).is_ok_and(|holder| holder.is_some()),
         }
     }
 }

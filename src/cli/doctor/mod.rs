@@ -6,6 +6,7 @@
 
 mod clock;
 mod configuration;
+mod database;
 mod destinations;
 mod print;
 mod rules;
@@ -143,9 +144,11 @@ type Task = (Group, String, BoxFuture<Checked>);
 
 /// All checks that must be awaited.
 fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> {
-    let Location::Sqlite(path) = config.store.clone();
-    let mut tasks: Vec<Task> =
-        vec![(Group::Store, "store".to_owned(), Box::pin(async move { store::check(&path).await }))];
+    let store: BoxFuture<Checked> = match config.store.clone() {
+        Location::Sqlite(path) => Box::pin(async move { store::check(&path).await }),
+        Location::Postgres(server) => Box::pin(async move { database::check(server).await }),
+    };
+    let mut tasks: Vec<Task> = vec![(Group::Store, "store".to_owned(), store)];
     let Some(net) = net else { return tasks };
     for at in 0..config.sources.len() {
         let (config, http) = (config.clone(), net.client.clone());
@@ -209,7 +212,9 @@ async fn in_time(group: Group, subject: String, task: BoxFuture<Checked>) -> Che
     tokio::time::timeout(DEADLINE, task).await.unwrap_or_else(|_| {
         let found = format!("no answer within {} s", DEADLINE.as_secs());
         let advice = match group {
-            Group::Store => "the file system hangs: look at the disk, or choose another place",
+            Group::Store => {
+                "the file system or the database hangs: look at the disk or the server, or choose another place"
+            }
             Group::Server if subject == "listen" => {
                 "something takes the connection and says nothing: a podbell that hangs? restart it"
             }

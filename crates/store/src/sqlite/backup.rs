@@ -8,7 +8,6 @@ use std::time::Duration;
 use rusqlite::backup::StepResult;
 use rusqlite::{Connection, OpenFlags};
 
-use super::epoch::Epochs;
 use super::migrate::{self, VERSION};
 use super::{BUSY_WAIT, SqliteError, Store, place};
 use crate::{Backup, Existing};
@@ -213,7 +212,7 @@ impl Unfinished {
         migrate::check_version(&copy, &self.path, VERSION, true)?;
         super::take_up::check_integrity(&copy, &self.path, "integrity_check")?;
         let uuid = super::identity(&copy).map_err(of)?.1;
-        let epochs = Epochs::read(&copy, &uuid).map_err(of)?;
+        let epochs = super::epoch::read(&copy, &uuid).map_err(of)?;
         let mut copy = Store::made(&self.path, copy, epochs).map_err(of)?;
         copy.read_all()?;
         copy.read_good_rules()?;

@@ -35,10 +35,10 @@ pub use place::{Ownership, is_owned};
 pub use queries::{Reader, Snapshot};
 pub use take_up::{check_all_pages, mark_damaged};
 
-use self::epoch::Epochs;
 use self::in_place::Files;
 use self::migrate::{MIGRATIONS, VERSION};
 use self::stamp::Stamps;
+use crate::message_epochs::MessageEpochs;
 use crate::{Loaded, Mishap};
 use podbell_core::event::Target;
 
@@ -58,7 +58,7 @@ pub struct Store {
     shown: HashMap<u64, usize>,
     seed: u64,
     uuid: String,
-    epochs: Epochs,
+    epochs: MessageEpochs,
     /// The number of the newest commit.
     commits: u64,
     stamps: Stamps,
@@ -86,7 +86,7 @@ impl Store {
     /// Begins an epoch: new sends get ids that no earlier start used.
     fn begin_epoch(&mut self) -> Result<(), SqliteError> {
         self.keep_log(false)?;
-        self.epochs = Epochs::begin(&self.connection, &self.uuid).map_err(|source| self.error(source))?;
+        self.epochs = epoch::begin(&self.connection, &self.uuid).map_err(|source| self.error(source))?;
         backup::take_into_use(&self.connection).map_err(|source| self.error(source))?;
         Ok(())
     }
@@ -109,11 +109,11 @@ impl Store {
         let connection = connect(path)?;
         let of = |source| SqliteError::of(path, source);
         let uuid = identity(&connection).map_err(of)?.1;
-        let epochs = Epochs::read(&connection, &uuid).map_err(of)?;
+        let epochs = epoch::read(&connection, &uuid).map_err(of)?;
         Self::made(path, connection, epochs).map_err(of)
     }
 
-    fn made(path: &Path, connection: Connection, epochs: Epochs) -> rusqlite::Result<Self> {
+    fn made(path: &Path, connection: Connection, epochs: MessageEpochs) -> rusqlite::Result<Self> {
         let (seed, uuid) = identity(&connection)?;
         let commits = commit_number(&connection)?;
         Ok(Self {
@@ -151,7 +151,7 @@ impl Store {
         connection.busy_timeout(BUSY_WAIT).map_err(of)?;
         migrate::check_version(&connection, path, VERSION, true)?;
         let uuid = identity(&connection).map_err(of)?.1;
-        let epochs = Epochs::read(&connection, &uuid).map_err(of)?;
+        let epochs = epoch::read(&connection, &uuid).map_err(of)?;
         Self::made(path, connection, epochs).map_err(of)
     }
 

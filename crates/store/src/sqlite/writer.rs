@@ -53,7 +53,7 @@ impl Writer for Store {
     }
 
     fn message_id(&self, send: SendId) -> String {
-        format!("msg_{}_{}", self.epochs.of(send.0), send.0)
+        self.epochs.message_id(send.0)
     }
 
     fn good_rules(&self) -> Result<BTreeMap<String, String>, StoreError> {

@@ -1,0 +1,46 @@
+//! Runs the calls of a connection on threads that block: the store's interface is blocking, and the client of
+//! PostgreSQL is not.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+/// The runtime on which the connections of this process read and write. Callers wait on their own threads.
+pub(super) fn runtime() -> std::io::Result<&'static Runtime> {
+    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+    let made = RUNTIME.get_or_init(|| {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_all().build();
+        runtime.map_err(|error| error.to_string())
+    });
+    made.as_ref().map_err(|error| std::io::Error::other(error.clone()))
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a future on this thread, at most for `limit`; `None`: the time is up. Unlike tokio's own, this may be called
+/// where a runtime runs, too.
+pub(super) fn wait<T>(limit: Duration, future: impl Future<Output = T>) -> std::io::Result<Option<T>> {
+    let _entered = runtime()?.enter();
+    // Without tokio's budget, because no task of tokio polls this.
+    let mut future = pin!(tokio::task::unconstrained(tokio::time::timeout(limit, future)));
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(done) => return Ok(done.ok()),
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

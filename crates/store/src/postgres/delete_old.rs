@@ -1,0 +1,82 @@
+//! Deletes old data, so that the store does not grow without end. The server's autovacuum frees the room.
+
+use std::time::Duration;
+
+use super::call::Call;
+use super::error::PostgresError;
+use super::writer::Store;
+use crate::HISTORY;
+use crate::rows::keep;
+use podbell_core::time::Time;
+
+/// What is deleted: rows of a table that are older than a span. `$1` is the moment before which they are old, `$2` how
+/// many go at most.
+const OLD: &[(&str, Duration)] = &[
+    (
+        "delivery WHERE id IN (SELECT id FROM podbell.delivery WHERE done_at < $1 AND state <> 'dead' LIMIT $2)",
+        keep::DELIVERIES,
+    ),
+    (
+        "delivery WHERE id IN (SELECT id FROM podbell.delivery WHERE done_at < $1 AND state = 'dead' LIMIT $2)",
+        keep::DEAD,
+    ),
+    (
+        "notice WHERE id IN (SELECT id FROM podbell.notice n WHERE made_at < $1
+         AND NOT EXISTS (SELECT FROM podbell.delivery WHERE notice = n.id) LIMIT $2)",
+        keep::DELIVERIES,
+    ),
+    ("send WHERE id IN (SELECT id FROM podbell.send WHERE claimed_at < $1 AND settled IS NOT NULL ORDER BY id LIMIT $2)", keep::SENDS),
+    ("attempt WHERE ctid = ANY (ARRAY(SELECT ctid FROM podbell.attempt WHERE at < $1 LIMIT $2))", keep::SENDS),
+    (
+        "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM podbell.observation ORDER BY id LIMIT $2) o WHERE at < $1)",
+        HISTORY,
+    ),
+    (
+        // What was known of each object a day ago stays. In the order of their age, so that a last report goes after
+        // those that it followed.
+        "report WHERE id IN (SELECT id FROM podbell.report r WHERE at < $1 AND (last OR EXISTS
+         (SELECT FROM podbell.report n WHERE md5(n.about) = md5(r.about) AND n.id > r.id AND n.at < $1)) ORDER BY id LIMIT $2)",
+        HISTORY,
+    ),
+    (
+        "tally WHERE (target, quarter) IN (SELECT target, quarter FROM podbell.tally WHERE quarter < $1 / 900000 LIMIT $2)",
+        keep::TALLIES,
+    ),
+    ("incident WHERE id IN (SELECT id FROM podbell.incident WHERE ended_at < $1 LIMIT $2)", keep::INCIDENTS),
+    ("mute WHERE id IN (SELECT id FROM podbell.mute WHERE ended_at < $1 LIMIT $2)", keep::INCIDENTS),
+    ("action WHERE id IN (SELECT id FROM podbell.action WHERE at < $1 LIMIT $2)", keep::ACTIONS),
+    ("inbox WHERE id IN (SELECT id FROM podbell.inbox WHERE done_at < $1 LIMIT $2)", keep::DELIVERIES),
+];
+
+/// Stores the next numbers, so that none is used twice after its row was deleted.
+const RESERVE: &str = "INSERT INTO podbell.meta
+    SELECT key, (coalesce(newest, 0) + 1)::text FROM (VALUES
+        ('next_incident', greatest((SELECT max(id) FROM podbell.incident), (SELECT max(id) FROM podbell.trouble))),
+        ('next_mute', (SELECT max(id) FROM podbell.mute)),
+        ('next_notice', (SELECT max(id) FROM podbell.notice)),
+        ('next_delivery', (SELECT max(id) FROM podbell.delivery)),
+        ('next_send', (SELECT max(id) FROM podbell.send))
+    ) AS numbers (key, newest)
+    ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value::bigint, excluded.value::bigint)::text";
+
+impl Store {
+    /// Deletes rows that are no longer needed. Returns whether there are more.
+    pub(super) fn delete_old_rows(&mut self, now: Time) -> Result<bool, PostgresError> {
+        let round = i64::from(keep::ROUND);
+        let mut calls = vec![Call::new(RESERVE)];
+        calls.extend(OLD.iter().map(|(which, span)| {
+            let delete = format!("WITH gone AS (DELETE FROM podbell.{which} RETURNING 1) SELECT count(*) FROM gone");
+            Call::new(delete).number(now.minus(*span).millis()).number(round)
+        }));
+        calls.push(Call::new(
+            "WITH gone AS (DELETE FROM podbell.trouble WHERE over RETURNING 1) SELECT count(*) FROM gone",
+        ));
+        // Rows of deleted incidents, which are older than all that are kept.
+        let shown = "WITH gone AS (DELETE FROM podbell.shown WHERE incident IN (SELECT DISTINCT incident FROM podbell.shown s
+            WHERE NOT EXISTS (SELECT FROM podbell.incident WHERE id = s.incident) LIMIT $1) RETURNING 1) SELECT count(*) FROM gone";
+        calls.push(Call::new(shown).number(round));
+        let answers = self.commit_fenced(calls)?;
+        let deleted: i64 = answers.iter().skip(1).flatten().map(|row| row.try_get::<_, i64>(0).unwrap_or(0)).sum();
+        Ok(deleted >= round)
+    }
+}

@@ -1,0 +1,303 @@
+//! Who owns the store: claiming it, and the writer's hold on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::Call;
+use super::column::{get, id, optional_id, text};
+use super::error::PostgresError;
+use super::moment::Moment;
+use super::server::Server;
+use super::session::{Failed, Session};
+use super::writer::Store;
+use super::{LEASE, LOAD_LIMIT, migrate};
+use crate::message_epochs::MessageEpochs;
+use crate::rows::sql;
+use crate::{Claim, Holder, Lease, StoreError, Writer};
+
+/// How often a process that waits for the lease asks.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What of the lease this process knows.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub epoch: u64,
+    /// The number of the last commit that is known to be written.
+    pub turn: i64,
+    /// When the statement was sent that renewed it last; `None`: it is lost, or was given up.
+    pub renewed: Option<Moment>,
+}
+
+impl Held {
+    /// For how long this replica still owns the store for certain.
+    pub(super) fn left(&self) -> Duration {
+        self.renewed.map_or(Duration::ZERO, |renewed| LEASE.saturating_sub(renewed.elapsed()))
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        Lease { epoch: self.epoch, left: self.left() }
+    }
+}
+
+/// The length of a lease, as statements take it.
+#[allow(clippy::cast_possible_truncation)]
+pub(super) const LEASE_MS: i64 = LEASE.as_millis() as i64;
+
+/// See [`crate::Location::claim`].
+pub(crate) fn claim(server: &Arc<Server>, replica: &str) -> Result<Claim, StoreError> {
+    Ok(match try_to_claim(server, replica)? {
+        Ok(store) => Claim::Active(Box::new(store)),
+        Err(holder) => Claim::Standby(holder),
+    })
+}
+
+/// See [`crate::Location::writer`].
+pub(crate) fn writer(server: &Arc<Server>, patience: Duration) -> Result<Box<dyn Writer>, StoreError> {
+    let replica = format!("process {}", std::process::id());
+    let start = Moment::now();
+    loop {
+        match try_to_claim(server, &replica)? {
+            Ok(store) => return Ok(Box::new(store)),
+            Err(holder) if start.elapsed() >= patience => {
+                let (server, waited_seconds) = (server.to_string(), patience.as_secs());
+                return Err(PostgresError::InUse { server, holder, waited_seconds }.into());
+            }
+            Err(_) => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// Whether podbell made a store there.
+pub(crate) fn exists(server: &Arc<Server>) -> Result<bool, StoreError> {
+    Ok(migrate::exists(&Session::open(server)?)?)
+}
+
+/// Who owns the store now.
+pub(crate) fn holder(server: &Arc<Server>) -> Result<Option<Holder>, StoreError> {
+    let session = Session::open(server)?;
+    if !migrate::exists(&session)? {
+        return Ok(None);
+    }
+    Ok(Some(owner(&session)?.1).filter(|holder| !holder.expires_in.is_zero()))
+}
+
+/// The version of the format, and the last owner; `expires_in` is zero if its lease ended.
+pub(super) fn owner(session: &Session) -> Result<(i64, Holder), PostgresError> {
+    let select = "SELECT format, holder, epoch,
+        greatest(0, ceil(extract(epoch FROM expires_at - clock_timestamp()) * 1000))::int8 FROM podbell.lease";
+    let mut rows = session.read(Call::new(select), "the lease", |row| {
+        let holder =
+            Holder { replica: get(row, 1)?, epoch: id(row, 2)?, expires_in: Duration::from_millis(id(row, 3)?) };
+        Ok((get(row, 0)?, holder))
+    })?;
+    rows.pop().ok_or_else(|| session.damaged("the lease", "it is not there"))
+}
+
+/// The store, or who owns it.
+fn try_to_claim(server: &Arc<Server>, replica: &str) -> Result<Result<Store, Holder>, PostgresError> {
+    let session = Session::open(server)?;
+    session.check_version()?;
+    if !migrate::exists(&session)? {
+        migrate::make(&session)?;
+    }
+    let (format, holder) = owner(&session)?;
+    migrate::check_known(&session, format)?;
+    if !holder.expires_in.is_zero() {
+        return Ok(Err(holder));
+    }
+    let sent = Moment::now();
+    let Some(taken) = take(&session, replica)? else {
+        session.query(Call::new("ROLLBACK"))?;
+        return Ok(Err(owner(&session)?.1));
+    };
+    // It may have been migrated since it was read above; an error ends the connection, and with it the transaction.
+    migrate::check_known(&session, taken.format)?;
+    if taken.format < migrate::VERSION {
+        migrate::migrate(&session, taken.format)?;
+    }
+    let (seed, epochs) = begin_epoch(&session)?;
+    let renewed = finish(&session)?;
+    tracing::debug!(epoch = taken.epoch, took = ?sent.elapsed(), "this replica owns the store");
+    let held = Held { epoch: taken.epoch, turn: taken.turn, renewed: Some(renewed) };
+    Ok(Ok(Store::new(session, held, seed, epochs)))
+}
+
+struct Taken {
+    epoch: u64,
+    turn: i64,
+    format: i64,
+}
+
+/// Begins a transaction and takes the lease's row in it, if the lease ended and nobody else is about to.
+fn take(session: &Session, replica: &str) -> Result<Option<Taken>, PostgresError> {
+    let limits = "SELECT set_config('lock_timeout', '3s', true), set_config('statement_timeout', '55s', true),
+        set_config('idle_in_transaction_session_timeout', '5s', true)";
+    let take = "UPDATE podbell.lease SET holder = $1, epoch = epoch + 1, turn = turn + 1,
+        expires_at = clock_timestamp() + $2 * interval '1 millisecond'
+        WHERE one IN (SELECT one FROM podbell.lease WHERE expires_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
+        RETURNING epoch, turn, format";
+    let calls = [Call::new(super::BEGIN), Call::new(limits), Call::new(take).text(replica).number(LEASE_MS)];
+    let mut rows = session.pipeline(&calls, super::CALL_LIMIT).map_err(|failed| failed.error)?;
+    let rows = rows.pop().unwrap_or_default();
+    let taken = |row: &_| Ok(Taken { epoch: id(row, 0)?, turn: get(row, 1)?, format: get(row, 2)? });
+    Ok(session.decode(&rows, "the lease", taken)?.pop())
+}
+
+/// The seed of the store's identities, and the epochs of message ids with a new one.
+fn begin_epoch(session: &Session) -> Result<(u64, MessageEpochs), PostgresError> {
+    let meta = "SELECT key, value FROM podbell.meta WHERE key IN ('seed', 'uuid', 'epochs', 'next_send')";
+    let newest = "SELECT max(id) FROM podbell.send";
+    let open = "SELECT id FROM podbell.send WHERE settled IS NULL";
+    let calls = [meta, newest, open].map(Call::new);
+    let rows = session.pipeline(&calls, LOAD_LIMIT).map_err(|failed| failed.error)?;
+    let [meta, newest, open] = rows.as_slice() else { return Err(session.damaged("the sends", "no answer")) };
+    let meta =
+        session.decode(meta, "what the store records of itself", |row| Ok((text(row, 0)?, get::<String>(row, 1)?)))?;
+    let of = |wanted: &str| meta.iter().find(|(key, _)| **key == *wanted).map(|(_, value)| &**value);
+    let seed = of("seed").and_then(|seed| u64::from_str_radix(seed, 16).ok());
+    let seed = seed.ok_or_else(|| session.damaged("the seed of identities", "it is not there"))?;
+    let uuid = of("uuid").ok_or_else(|| session.damaged("the name of the store", "it is not there"))?;
+    let mut epochs =
+        MessageEpochs::read(of("epochs"), uuid).map_err(|error| session.damaged("the epochs of message ids", error))?;
+    let newest = session.decode(newest, "a send", |row| optional_id(row, 0))?.pop().flatten().unwrap_or(0);
+    let reserved = of("next_send").and_then(|next| next.parse().ok()).unwrap_or(1);
+    epochs.begin(reserved.max(newest + 1), &session.decode(open, "a send", |row| id(row, 0))?);
+    let text = epochs.write().map_err(|error| session.damaged("the epochs of message ids", error))?;
+    let write = "INSERT INTO podbell.meta VALUES ('epochs', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    session.query(Call::new(write).text(&text))?;
+    Ok((seed, epochs))
+}
+
+/// Commits the claim. The lease begins now: a migration may have taken longer than one.
+fn finish(session: &Session) -> Result<Moment, PostgresError> {
+    let sent = Moment::now();
+    let renew = "UPDATE podbell.lease SET expires_at = clock_timestamp() + $1 * interval '1 millisecond'";
+    let calls = [Call::new(renew).number(LEASE_MS), Call::new("COMMIT")];
+    session.pipeline(&calls, super::CALL_LIMIT).map_err(|failed| failed.error)?;
+    Ok(sent)
+}
+
+impl Store {
+    fn lost(&mut self, why: &'static str) -> PostgresError {
+        self.held.renewed = None;
+        PostgresError::LeaseLost { server: self.server.to_string(), why }
+    }
+
+    /// Refuses everything after the lease was lost or given up.
+    pub(super) fn check_held(&self) -> Result<(), PostgresError> {
+        match self.held.renewed {
+            Some(_) => Ok(()),
+            None => {
+                let why = "its lease was lost or given up";
+                Err(PostgresError::LeaseLost { server: self.server.to_string(), why })
+            }
+        }
+    }
+
+    /// See [`Writer::renew`].
+    pub(super) fn renew_lease(&mut self) -> Result<(), PostgresError> {
+        self.check_held()?;
+        let sent = Moment::now();
+        let renew = "UPDATE podbell.lease SET expires_at = clock_timestamp() + $2 * interval '1 millisecond'
+            WHERE epoch = $1 AND expires_at > clock_timestamp() RETURNING 1";
+        let renewed = self.session()?.query(Call::new(renew).number(sql(self.held.epoch)).number(LEASE_MS));
+        let found = !self.noticed(renewed)?.is_empty();
+        self.renewed_at(sent, found)
+    }
+
+    /// Finds out what became of the last commit, over a new connection. A commit that is still on its way to the server
+    /// fails from then on, because its number is no longer the next one.
+    pub(super) fn resume(&mut self) -> Result<(), PostgresError> {
+        self.check_held()?;
+        let session = Session::open(&self.server)?;
+        let sent = Moment::now();
+        // Waits for a commit that the server is still about.
+        let resume =
+            "UPDATE podbell.lease SET turn = turn + 1, expires_at = clock_timestamp() + $2 * interval '1 millisecond'
+            WHERE epoch = $1 AND expires_at > clock_timestamp() RETURNING turn";
+        let rows = session.read(Call::new(resume).number(sql(self.held.epoch)).number(LEASE_MS), "the lease", |row| {
+            get::<i64>(row, 0)
+        });
+        let turn = self.noticed(rows)?.pop();
+        self.renewed_at(sent, turn.is_some())?;
+        self.held.turn = turn.unwrap_or(self.held.turn);
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Writes in one transaction that the lease fences, and renews it.
+    pub(super) fn commit_fenced(
+        &mut self,
+        calls: Vec<Call<'_>>,
+    ) -> Result<Vec<Vec<tokio_postgres::Row>>, PostgresError> {
+        self.check_held()?;
+        let turn = self.held.turn + 1;
+        let fence = Call::new("SELECT podbell.fence($1, $2, $3)");
+        let fence = fence.number(sql(self.held.epoch)).number(turn).number(LEASE_MS);
+        let last = calls.len() + 2;
+        let mut all = Vec::with_capacity(last + 1);
+        all.extend([Call::new(super::BEGIN), fence]);
+        all.extend(calls);
+        all.push(Call::new("COMMIT"));
+        let sent = Moment::now();
+        match self.session()?.pipeline(&all, super::CALL_LIMIT) {
+            Ok(mut rows) => {
+                self.held.turn = turn;
+                self.held.renewed = Some(sent);
+                rows.pop();
+                Ok(rows.split_off(2))
+            }
+            // Only a refusal before the end is certainly no commit.
+            Err(Failed { error, refused: Some(at) }) if at < last => self.noticed(Err(error)),
+            Err(Failed { error, .. }) => self.settle(turn, error).map(|()| Vec::new()),
+        }
+    }
+
+    /// After the answer to commit number `turn` was lost: finds out whether it was written.
+    fn settle(&mut self, turn: i64, error: PostgresError) -> Result<(), PostgresError> {
+        self.unknown_commits += 1;
+        self.session = None;
+        tracing::warn!(%error, "the answer to a commit was lost; podbell reads whether it was written");
+        self.resume()?;
+        // Finding out took one turn.
+        if self.held.turn == turn + 1 {
+            return Ok(());
+        }
+        Err(PostgresError::NotWritten { server: self.server.to_string() })
+    }
+
+    fn renewed_at(&mut self, sent: Moment, found: bool) -> Result<(), PostgresError> {
+        if !found {
+            return Err(self.lost("its lease ended or another replica took over"));
+        }
+        self.held.renewed = Some(sent);
+        Ok(())
+    }
+
+    /// Passes a result on, and remembers that the lease is lost if it says so.
+    fn noticed<T>(&mut self, result: Result<T, PostgresError>) -> Result<T, PostgresError> {
+        if matches!(result, Err(PostgresError::LeaseLost { .. })) {
+            self.held.renewed = None;
+        }
+        result
+    }
+
+    /// See [`Writer::release`].
+    pub(super) fn give_up(&mut self) -> Result<(), PostgresError> {
+        if self.held.renewed.take().is_none() {
+            return Ok(());
+        }
+        let release = "UPDATE podbell.lease SET expires_at = to_timestamp(0) WHERE epoch = $1";
+        self.session()?.query(Call::new(release).number(sql(self.held.epoch)))?;
+        Ok(())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Otherwise the lease ends by itself.
+        if let Err(error) = self.give_up() {
+            tracing::debug!(%error, "the lease could not be given up");
+        }
+    }
+}

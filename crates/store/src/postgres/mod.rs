@@ -1,0 +1,49 @@
+//! The adapter for PostgreSQL: several replicas share one database. One of them owns the lease and writes; the others
+//! read, hand over commands, and take over when the lease ends.
+//!
+//! The lease is a row, and its truth is the database's: every commit begins by renewing it and fails where that is not
+//! possible, in the transaction of the commit itself. Nothing depends on a session (advisory locks, LISTEN, prepared
+//! statements), so that a pooler may stand between. Everything lies in a schema of its own.
+
+mod blocking;
+mod call;
+mod column;
+mod commit;
+mod commit_outbox;
+mod delete_old;
+mod error;
+mod inbox;
+mod lease;
+mod load;
+mod look;
+mod migrate;
+mod moment;
+mod passfile;
+mod queries;
+mod server;
+mod session;
+mod tls;
+mod writer;
+
+#[cfg(all(test, feature = "outside"))]
+#[path = "tests.rs"]
+mod tests;
+
+use std::time::Duration;
+
+pub use error::PostgresError;
+pub(crate) use inbox::inbox;
+pub(crate) use lease::{claim, exists, holder, writer};
+pub use look::{Look, Seen, look};
+pub(crate) use queries::Reader;
+pub use server::{AddressError, Server, TlsMode};
+
+/// For how long a replica owns the store after it renewed its lease.
+pub(super) const LEASE: Duration = crate::LEASE_TTL;
+/// How long the server may take for a call, for a commit too: shorter than the lease, longer than the server's own
+/// limits, so that its answer is known before this one gives up.
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(8);
+/// The same for reading all of a large store.
+pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(60);
+/// Begins a transaction that writes, whatever the database's default is.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";

@@ -1,0 +1,200 @@
+//! Incidents, user actions on them, decisions, and what was sent.
+
+use super::Snapshot;
+use crate::postgres::call::Call;
+use crate::postgres::column::{BadColumn, get, id, names, time, word};
+use crate::rows::{self, NewestDecisions, sql};
+use crate::{DecisionFilter, IncidentQueries, Incidents, Paging, StoreError, Wanted, incident_codec};
+use podbell_core::ask::show::ToldOnce;
+use podbell_core::ask::{Kept, Logged};
+use podbell_core::incident::Incident;
+use podbell_core::mute::Mute;
+use podbell_core::step::decision::Decision;
+use podbell_core::time::Time;
+
+#[cfg(test)]
+pub(super) const QUERIES: &[&str] = &[
+    OPEN,
+    OPEN_SCOPED,
+    OPEN_BELOW,
+    ALL,
+    ALL_SCOPED,
+    ALL_BELOW,
+    COUNT_OPEN,
+    COUNT_OVER,
+    OF_SERVICE,
+    OF_WORKLOAD,
+    ESCALATED,
+    KEPT,
+    MUTES,
+    ACTIONS,
+    TOLD,
+    DECISIONS,
+    DECISIONS_OF,
+    WITHOUT_INCIDENT,
+];
+
+const OPEN: &str = "SELECT id FROM podbell.incident WHERE ended_at IS NULL AND phase = 'open'
+    ORDER BY last_at DESC, id DESC LIMIT $1 OFFSET $2";
+/// Limited: only the newest incidents are searched for those of one team; older ones are left out.
+const OPEN_SCOPED: &str = "SELECT s.source, s.cluster, s.namespace, s.service, i.id FROM
+    (SELECT id, last_at FROM podbell.incident WHERE ended_at IS NULL AND phase = 'open'
+     ORDER BY last_at DESC, id DESC LIMIT 20000) i
+    JOIN podbell.shown s ON s.incident = i.id ORDER BY i.last_at DESC, i.id DESC";
+const ALL: &str = "SELECT id FROM podbell.incident WHERE phase <> 'gathering' ORDER BY id DESC LIMIT $1 OFFSET $2";
+const ALL_SCOPED: &str = "SELECT s.source, s.cluster, s.namespace, s.service, i.id FROM
+    (SELECT id FROM podbell.incident WHERE phase <> 'gathering' ORDER BY id DESC LIMIT 5000) i
+    JOIN podbell.shown s ON s.incident = i.id ORDER BY i.id DESC";
+const COUNT_OPEN: &str = "SELECT count(*) FROM podbell.incident WHERE ended_at IS NULL AND phase = $1";
+const COUNT_OVER: &str = "SELECT count(*) FROM podbell.incident WHERE ended_at IS NOT NULL";
+const OF_SERVICE: &str = "SELECT i.id FROM podbell.incident i WHERE i.id IN
+    (SELECT incident FROM podbell.shown WHERE service = $1 AND namespace = $2 AND cluster = $3)
+    AND i.ended_at IS NULL AND i.phase = 'open' ORDER BY i.last_at DESC, i.id DESC LIMIT 50";
+const OF_WORKLOAD: &str =
+    "SELECT id FROM podbell.incident i WHERE workload = $1 AND ended_at IS NULL AND phase = 'open'
+    AND EXISTS (SELECT FROM podbell.shown WHERE shown.incident = i.id AND shown.namespace = $2 AND shown.cluster = $3)
+    ORDER BY last_at DESC, id DESC LIMIT 50";
+const KEPT: &str =
+    "SELECT i.state, i.ended_at, a.body FROM podbell.incident i LEFT JOIN podbell.acknowledged a ON a.incident = i.id
+    WHERE i.id = $1 AND i.phase <> 'gathering'";
+const MUTES: &str = "SELECT body FROM podbell.mute WHERE ended_at IS NULL AND until > $1 ORDER BY until, id LIMIT 1000";
+const ACTIONS: &str = "SELECT body FROM podbell.action WHERE incident = $1 ORDER BY id DESC LIMIT 100";
+const TOLD: &str = "SELECT n.kind, n.made_at, d.destination, d.state FROM podbell.notice n
+    JOIN podbell.delivery d ON d.notice = n.id WHERE n.incident = $1 ORDER BY d.id DESC LIMIT 200";
+const WITHOUT_INCIDENT: &str = "SELECT body FROM podbell.decision WHERE incident IS NULL ORDER BY id DESC LIMIT 3000";
+const DECISIONS: &str = "SELECT id, body FROM podbell.decision WHERE id < $1 ORDER BY id DESC LIMIT 2000";
+const DECISIONS_OF: &str =
+    "SELECT id, body FROM podbell.decision WHERE incident = $2 AND id < $1 ORDER BY id DESC LIMIT 2000";
+const OPEN_BELOW: &str = "SELECT id FROM podbell.incident WHERE id < $1 AND ended_at IS NULL AND phase = 'open'
+    ORDER BY id DESC LIMIT $2";
+const ALL_BELOW: &str =
+    "SELECT id FROM podbell.incident WHERE id < $1 AND phase <> 'gathering' ORDER BY id DESC LIMIT $2";
+/// All escalation notices since then; incidents that have ended are filtered out later.
+const ESCALATED: &str = "SELECT DISTINCT incident FROM podbell.notice
+    WHERE made_at > $1 AND kind = 'escalated' AND incident IS NOT NULL ORDER BY incident DESC LIMIT 2000";
+
+const WHAT: &str = "an incident";
+
+impl IncidentQueries for Snapshot<'_> {
+    fn incidents(
+        &self,
+        which: Incidents,
+        page: Paging,
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<(Vec<u64>, u64), StoreError> {
+        let all_of_them = which == Incidents::All;
+        let Some(wanted) = wanted else {
+            let call = Call::new(if all_of_them { ALL } else { OPEN });
+            let ids = self.ids(call.number(i64::from(page.most)).number(i64::from(page.skip)))?;
+            let mut all = self.count(Call::new(COUNT_OPEN).text("open"))?;
+            if all_of_them {
+                all += self.count(Call::new(COUNT_OPEN).text("resolved"))? + self.count(Call::new(COUNT_OVER))?;
+            }
+            return Ok((ids, all));
+        };
+        let mut found: Vec<u64> = Vec::new();
+        // The rows of one incident are consecutive.
+        self.query(Call::new(if all_of_them { ALL_SCOPED } else { OPEN_SCOPED }), WHAT, |row| {
+            let id = id(row, 4)?;
+            if found.last() != Some(&id) && wanted(names(row)?) {
+                found.push(id);
+            }
+            Ok(())
+        })?;
+        let all = found.len() as u64;
+        Ok((found.into_iter().skip(page.skip as usize).take(page.most as usize).collect(), all))
+    }
+
+    fn incidents_below(&self, below: u64, most: u32, which: Incidents) -> Result<Vec<u64>, StoreError> {
+        let query = if which == Incidents::All { ALL_BELOW } else { OPEN_BELOW };
+        self.ids(Call::new(query).number(sql(below)).number(i64::from(most)))
+    }
+
+    fn open_of_service(&self, cluster: &str, namespace: &str, service: &str) -> Result<Vec<u64>, StoreError> {
+        self.ids(Call::new(OF_SERVICE).text(service).text(namespace).text(cluster))
+    }
+
+    fn open_of_workload(&self, cluster: &str, namespace: &str, workload: &str) -> Result<Vec<u64>, StoreError> {
+        self.ids(Call::new(OF_WORKLOAD).text(workload).text(namespace).text(cluster))
+    }
+
+    fn escalated_since(&self, since: Time) -> Result<Vec<u64>, StoreError> {
+        self.ids(Call::new(ESCALATED).number(since.millis()))
+    }
+
+    fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError> {
+        let found = self.query(Call::new(KEPT).number(sql(id)), WHAT, |row| {
+            Ok((get::<Vec<u8>>(row, 0)?, get::<Option<i64>>(row, 1)?, get::<Option<String>>(row, 2)?))
+        })?;
+        let Some((state, ended_at, body)) = found.into_iter().next() else { return Ok(None) };
+        let what = format!("the acknowledgement of {id}");
+        let acknowledged = body.map(|body| self.session.json(what, &body)).transpose()?;
+        Ok(Some(rows::kept(self.decoded(id, &state)?, ended_at, acknowledged)))
+    }
+
+    fn incident(&self, id: u64) -> Result<Option<Incident>, StoreError> {
+        let select = Call::new("SELECT state FROM podbell.incident WHERE id = $1").number(sql(id));
+        let states = self.query(select, WHAT, |row| get::<Vec<u8>>(row, 0))?;
+        states.first().map(|state| self.decoded(id, state)).transpose()
+    }
+
+    fn mutes(&self, now: Time) -> Result<Vec<Mute>, StoreError> {
+        let rows = self.query(Call::new(MUTES).number(now.millis()), "a mute", |row| get::<String>(row, 0))?;
+        rows.iter().map(|body| Ok(self.session.json("a mute", body)?)).collect()
+    }
+
+    fn actions(&self, incident: u64) -> Result<Vec<Logged>, StoreError> {
+        let call = Call::new(ACTIONS).number(sql(incident));
+        let rows = self.query(call, "an action", |row| get::<String>(row, 0))?;
+        rows.iter().rev().map(|body| Ok(self.session.json("an action", body)?)).collect()
+    }
+
+    fn told(&self, incident: u64) -> Result<Vec<ToldOnce>, StoreError> {
+        let mut told = self.query(Call::new(TOLD).number(sql(incident)), "what was sent", |row| {
+            Ok(ToldOnce { kind: word(row, 0)?, at: time(row, 1)?, to: get(row, 2)?, state: word(row, 3)? })
+        })?;
+        told.reverse();
+        Ok(told)
+    }
+
+    fn decisions(&self, filter: &DecisionFilter, most: usize) -> Result<Vec<Decision>, StoreError> {
+        let mut found = NewestDecisions::new(filter, most);
+        let mut below = i64::MAX;
+        loop {
+            let call = match filter.incident {
+                Some(incident) => Call::new(DECISIONS_OF).number(below).number(sql(incident)),
+                None => Call::new(DECISIONS).number(below),
+            };
+            let page = self.query(call, DECISION, |row| Ok((get::<i64>(row, 0)?, decision(row, 1)?)))?;
+            let Some((last, _)) = page.last() else { return Ok(found.oldest_first()) };
+            below = *last;
+            page.into_iter().for_each(|(_, decision)| found.add(decision));
+            if found.is_full() {
+                return Ok(found.oldest_first());
+            }
+        }
+    }
+
+    fn without_incident(&self, since: Time) -> Result<Vec<Decision>, StoreError> {
+        let mut decisions = self.query(Call::new(WITHOUT_INCIDENT), DECISION, |row| decision(row, 0))?;
+        let recent = decisions.iter().take_while(|decision| decision.at >= since).count();
+        decisions.truncate(recent);
+        Ok(decisions)
+    }
+}
+
+const DECISION: &str = "a decision";
+
+fn decision(row: &tokio_postgres::Row, at: usize) -> Result<Decision, BadColumn> {
+    rmp_serde::from_slice(get(row, at)?).map_err(|error| BadColumn(format!("column {at}: {error}")))
+}
+
+impl Snapshot<'_> {
+    fn ids(&self, call: Call<'_>) -> Result<Vec<u64>, StoreError> {
+        self.query(call, WHAT, |row| id(row, 0))
+    }
+
+    fn decoded(&self, id: u64, state: &[u8]) -> Result<Incident, StoreError> {
+        incident_codec::read(state).map_err(|error| self.session.damaged(format!("incident {id}"), error).into())
+    }
+}

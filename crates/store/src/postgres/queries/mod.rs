@@ -1,0 +1,94 @@
+//! Readers beside the writer. Every query uses an index, and a test asks PostgreSQL for the plan of each.
+
+mod deliveries;
+mod events;
+mod incidents;
+mod services;
+
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+
+use super::LOAD_LIMIT;
+use super::call::Call;
+use super::column::Column;
+use super::error::PostgresError;
+use super::migrate;
+use super::server::Server;
+use super::session::Session;
+use crate::StoreError;
+
+/// A connection that only reads.
+pub(crate) struct Reader {
+    session: Session,
+}
+
+impl Reader {
+    /// Opens a store beside its owner.
+    pub(crate) fn open(server: &Arc<Server>) -> Result<Self, StoreError> {
+        let session = Session::open(server)?;
+        migrate::check_beside(&session)?;
+        Ok(Self { session })
+    }
+}
+
+impl crate::Reader for Reader {
+    fn snapshot(&mut self) -> Result<Box<dyn crate::Snapshot + '_>, StoreError> {
+        // The second statement takes the snapshot. A snapshot keeps the server from freeing rows, so it has an end.
+        let limits = "SELECT set_config('statement_timeout', '55s', true),
+            set_config('idle_in_transaction_session_timeout', '60s', true)";
+        let calls = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", limits].map(Call::new);
+        self.session.pipeline(&calls, super::CALL_LIMIT).map_err(|failed| failed.error)?;
+        Ok(Box::new(Snapshot { session: &self.session }))
+    }
+
+    fn is_current(&self) -> bool {
+        !self.session.is_closed()
+    }
+
+    fn canceller(&self) -> crate::Cancel {
+        self.session.canceller()
+    }
+}
+
+/// The store at one moment; ends when it is dropped.
+struct Snapshot<'a> {
+    session: &'a Session,
+}
+
+impl crate::Snapshot for Snapshot<'_> {}
+
+impl Snapshot<'_> {
+    fn query<T>(&self, call: Call<'_>, what: &str, read: impl FnMut(&Row) -> Column<T>) -> Result<Vec<T>, StoreError> {
+        Ok(self.session.read(call, what, read)?)
+    }
+
+    fn count(&self, call: Call<'_>) -> Result<u64, StoreError> {
+        let counted = self.query(call, "a number", |row| super::column::id(row, 0))?;
+        Ok(counted.first().copied().unwrap_or(0))
+    }
+
+    /// Reads many rows, a page at a time, so that they are never all in memory.
+    fn each(&self, select: &str, mut read: impl FnMut(&Row) -> Result<(), PostgresError>) -> Result<(), StoreError> {
+        let declare = format!("DECLARE many NO SCROLL CURSOR FOR {select}");
+        let fetch = || Call::new("FETCH 5000 FROM many");
+        let run = |calls: &[Call<'_>]| self.session.pipeline(calls, LOAD_LIMIT).map_err(|failed| failed.error);
+        let mut rows = run(&[Call::new(declare), fetch()])?.pop().unwrap_or_default();
+        while !rows.is_empty() {
+            rows.iter().try_for_each(&mut read)?;
+            rows = run(&[fetch()])?.pop().unwrap_or_default();
+        }
+        run(&[Call::new("CLOSE many")])?;
+        Ok(())
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        // Nothing was written, so nobody waits for the answer.
+        self.session.send("ROLLBACK");
+    }
+}
+
+#[cfg(test)]
+pub(super) const QUERIES: [&[&str]; 4] = [services::QUERIES, incidents::QUERIES, events::QUERIES, deliveries::QUERIES];
