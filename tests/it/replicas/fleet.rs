@@ -52,7 +52,23 @@ impl Fleet {
             site.write(&config, &text.replace("server: {listen: \"127.0.0.1:0\"}", SERVER));
             replicas.push(Replica { proxy, config, running: None });
         }
-        Self { database, replicas }
+        let fleet = Self { database, replicas };
+        fleet.make_tables(site).await;
+        fleet.log_epochs();
+        fleet
+    }
+
+    /// Lets a podbell that reaches no source make the tables, so that they can be watched from the first commit on.
+    async fn make_tables(&self, site: &Site) {
+        let text = std::fs::read_to_string(site.path("r0.yaml")).unwrap();
+        let endpoint = text.lines().find(|line| line.contains("endpoint:")).unwrap().to_owned();
+        let nobody = format!("    endpoint: \"{}\"", receiver::nobody().await);
+        site.write("first.yaml", &text.replace(&endpoint, &nobody));
+        let process = Process::start(podbell(site.folder(), &["run", "--config", "first.yaml"]));
+        let listen = process.word_after("listen=").await;
+        let mut first = Running { process, listen };
+        first.reaches("podbell_commits_total", |commits| commits > 0).await;
+        assert!(first.process.stop().await.success(), "{}", first.process.stderr());
     }
 
     /// Starts a replica, whose clock is off by so many seconds.
@@ -73,6 +89,17 @@ impl Fleet {
         for replica in 0..self.replicas.len() {
             if self.replicas[replica].running.is_none() {
                 self.start(site, replica, 0).await;
+            }
+        }
+    }
+
+    /// Tells all that run to end.
+    pub async fn stop_all(&mut self) {
+        for replica in &mut self.replicas {
+            if let Some(mut running) = replica.running.take() {
+                running.process.signal(Signal::TERM);
+                let ended = running.process.end(PATIENCE).await;
+                assert!(ended.success(), "{}", running.process.stderr());
             }
         }
     }
@@ -134,7 +161,7 @@ impl Fleet {
     }
 
     /// Has the database record each change of the lease, and each change of a send with the epoch that made it.
-    pub fn log_epochs(&self) {
+    fn log_epochs(&self) {
         self.database.run(
             "CREATE TABLE public.lease_log (n bigserial, epoch bigint, turn bigint, at double precision);
              CREATE TABLE public.send_log (n bigserial, send bigint, attempts bigint, settled text, epoch bigint);

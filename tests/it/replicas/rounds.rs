@@ -114,7 +114,6 @@ async fn sequence(seed: u64) -> Worst {
     let mut fleet = Fleet::new(&turmoil.site, 2 + index(&mut dice, 2)).await;
     fleet.start_all(&turmoil.site).await;
     fleet.active().await;
-    fleet.log_epochs();
     let (mut worst, mut muted, mut off) = (Worst::new(), Vec::new(), false);
     for round in 0..SEQUENCE {
         let failure = failure(&mut dice, clocks);
@@ -133,7 +132,7 @@ async fn sequence(seed: u64) -> Worst {
         assert!(told.is_some() || calm, "round {round} ({failure:?}): nothing more was told\n{}", fleet.logs());
         fleet.start_all(&turmoil.site).await;
     }
-    settle(&turmoil, &fleet).await;
+    settle(&turmoil, &mut fleet).await;
     fleet.check_epochs();
     let epochs = fleet.epochs_of_sends();
     reckon(&turmoil, &fleet.database, |send| epochs.get(&send).copied().unwrap_or(1));

@@ -6,7 +6,7 @@ use podbell::clock;
 use rustix::process::Signal;
 
 use super::fleet::{Fleet, WRITE, command, first_after, readiness};
-use crate::support::process::{PATIENCE, eventually};
+use crate::support::process::{PATIENCE, within};
 use crate::support::reckoning::Ledger;
 use crate::support::reckoning::{all_counted, all_read, reckon};
 use crate::support::turmoil::Turmoil;
@@ -30,7 +30,6 @@ async fn one_replica_is_active_and_after_its_kill_the_other_goes_on_within_fifte
     tokio::time::timeout(PATIENCE, standby).await.expect("a standby is ready");
     assert_eq!(fleet.running(0).metric("podbell_engine_active ").await, Some(1));
     assert_eq!(fleet.running(1).metric("podbell_engine_active ").await, Some(0));
-    fleet.log_epochs();
     first_after(&turmoil.receiver, clock::now(), PATIENCE).await.expect("the active one tells");
 
     let killed = clock::now();
@@ -39,7 +38,7 @@ async fn one_replica_is_active_and_after_its_kill_the_other_goes_on_within_fifte
     println!("the next message came {took:?} after the kill at {killed:?}");
     assert!(took < Duration::from_secs(15), "{took:?}\n{}", fleet.logs());
     assert_eq!(fleet.active().await, 1);
-    settle(&turmoil, &fleet).await;
+    settle(&turmoil, &mut fleet).await;
     fleet.check_epochs();
     let epochs = fleet.epochs_of_sends();
     reckon(&turmoil, &fleet.database, |send| epochs.get(&send).copied().unwrap_or(1));
@@ -53,7 +52,6 @@ async fn one_that_is_told_to_end_hands_over_within_two_seconds_and_repeats_nothi
     fleet.start(&turmoil.site, 0, 0).await;
     assert_eq!(fleet.active().await, 0);
     fleet.start(&turmoil.site, 1, 0).await;
-    fleet.log_epochs();
     first_after(&turmoil.receiver, clock::now(), PATIENCE).await.expect("the active one tells");
 
     let (epoch, told) = (fleet.epoch(), clock::now());
@@ -64,7 +62,7 @@ async fn one_that_is_told_to_end_hands_over_within_two_seconds_and_repeats_nothi
     let took = fleet.began(epoch + 1).expect("the next epoch").since(told);
     println!("the other replica took over {took:?} after SIGTERM");
     assert!(took < Duration::from_secs(2), "{took:?}\n{}\n{}", first.process.stderr(), fleet.logs());
-    settle(&turmoil, &fleet).await;
+    settle(&turmoil, &mut fleet).await;
     fleet.check_epochs();
     reckon(&turmoil, &fleet.database, |_| 1);
     all_counted(&turmoil, &fleet.database);
@@ -76,7 +74,6 @@ async fn a_rolling_update_of_three_under_load_loses_and_repeats_nothing() {
     let mut fleet = Fleet::new(&turmoil.site, 3).await;
     fleet.start_all(&turmoil.site).await;
     fleet.active().await;
-    fleet.log_epochs();
     for replica in 0..3 {
         let mut old = fleet.replicas[replica].running.take().unwrap();
         old.process.signal(Signal::TERM);
@@ -95,20 +92,34 @@ async fn a_rolling_update_of_three_under_load_loses_and_repeats_nothing() {
         let mute = command(fleet.running(fleet.other(active)), WRITE, &format!("mute calm 1h update {replica}")).await;
         assert!(mute.is_some_and(|(said, _)| said["good"] == true));
     }
-    settle(&turmoil, &fleet).await;
+    settle(&turmoil, &mut fleet).await;
     fleet.check_epochs();
     reckon(&turmoil, &fleet.database, |_| 1);
     all_counted(&turmoil, &fleet.database);
 }
 
-/// Runs on until the cluster is calm and nothing waits.
-pub async fn settle(turmoil: &Turmoil, fleet: &Fleet) {
+/// Runs on until the cluster is calm and nothing waits, and ends all replicas.
+pub async fn settle(turmoil: &Turmoil, fleet: &mut Fleet) {
     let calm = turmoil.calm_at.plus(Duration::from_millis(2500));
-    let waiting = || {
-        let rows = "SELECT (SELECT count(*) FROM delivery WHERE state IN ('due', 'claimed'))
-            + (SELECT count(*) FROM send WHERE settled IS NULL)";
-        fleet.database.rows(rows) != ["0"]
-    };
-    let quiet = || (clock::now() > calm && all_read(turmoil, &fleet.database) && !waiting()).then_some(());
-    eventually(Duration::from_secs(180), "everything is delivered", quiet).await;
+    for _ in 0..5 {
+        let quiet = || (clock::now() > calm && all_read(turmoil, &fleet.database) && !waiting(fleet)).then_some(());
+        if within(Duration::from_secs(180), quiet).await.is_none() {
+            let open = fleet
+                .database
+                .rows("SELECT id, destination, state, why FROM delivery WHERE state IN ('due', 'claimed')");
+            panic!("not everything is delivered: {open:?}\n{}", fleet.logs());
+        }
+        fleet.stop_all().await;
+        if !waiting(fleet) {
+            return;
+        }
+        fleet.start_all(&turmoil.site).await;
+    }
+    panic!("it never ends");
+}
+
+fn waiting(fleet: &Fleet) -> bool {
+    let open = "SELECT (SELECT count(*) FROM delivery WHERE state IN ('due', 'claimed'))
+        + (SELECT count(*) FROM send WHERE settled IS NULL)";
+    fleet.database.rows(open) != ["0"]
 }
