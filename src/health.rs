@@ -137,6 +137,9 @@ impl HealthStatus {
     /// replica was active is void.
     pub(crate) fn stands_by(&self, holder: Option<Holder>) {
         let now = clock::monotonic();
+        if let Some(holder) = &holder {
+            self.committed(holder.turn);
+        }
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.last_turn = Some(now);
         inner.snapshot = Snapshot { totals: inner.snapshot.totals, ..Snapshot::default() };
@@ -148,7 +151,7 @@ impl HealthStatus {
         inner.role = holder.map_or(Role::Waiting, Role::Standby);
     }
 
-    /// Records the number of commits since the start, and wakes whoever waits for more.
+    /// Records the number of commits since the start, of a standby those of all replicas, and wakes whoever waits for more.
     pub(crate) fn committed(&self, commits: u64) {
         self.commits.send_if_modified(|known| std::mem::replace(known, commits) != commits);
     }

@@ -21,6 +21,7 @@ mod run;
 mod schema;
 mod send_test;
 mod setup;
+mod store;
 mod test;
 mod test_case;
 
@@ -81,6 +82,8 @@ enum Command {
     SendTest(send_test::Args),
     /// Write a verified copy of the store, while podbell runs.
     Backup(backup::Args),
+    /// Move what podbell remembers to another store.
+    Store(store::Args),
     /// See what is on its way and what was given up, and send it again.
     Outbox(outbox::Args),
     #[command(flatten)]
@@ -129,6 +132,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Man(args) => man::run(&args, Cli::command()),
         Command::SendTest(args) => send_test::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::Outbox(args) => outbox::run(args),
         Command::Chat(command) => ask::run(command),
         Command::Emulate(args) => emulate::main(*args),

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -23,7 +22,7 @@ use podbell_core::rules::quiet::read::Planned;
 use podbell_core::rules::{Conditions, Destination, Names, keys, quiet, raw};
 use podbell_core::yaml::key::{AtLeast, Described, Key, Own, Row, Shape, Text, map_schema, one_or_many_schema};
 use podbell_core::yaml::{self, MAY_SAY_VERSION, Node, Reader, Value};
-use podbell_store::postgres::Server;
+use podbell_store::LocationError;
 
 const SOURCES: Key<Described> = Key::required("sources", Described(schema::sources), "Where event lists come from.");
 const NOTIFIERS: Key<Described> = Key::required("notifiers", Described(schema::notifiers), "Where notices go.");
@@ -291,27 +290,17 @@ fn heartbeat(node: &Node, reader: &mut Reader) -> Option<Heartbeat<Written>> {
 
 fn store(node: &Node, reader: &mut Reader) -> Option<StoreConfig> {
     let text = reader.text(node, "a store such as sqlite:podbell.db")?;
-    match text.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Some(StoreConfig::Sqlite(reader.folder.join(path))),
-        Some(("postgres" | "postgresql", address)) => database(address, node, reader),
-        _ => {
-            let help = "write sqlite:podbell.db, or postgres://USER@HOST/DATABASE";
-            reader.error_help(&node.span, "this is not a store", help);
-            None
-        }
+    let read = StoreConfig::parse(text, &reader.folder);
+    if let Err(error) = &read {
+        let help = match error {
+            LocationError::Unknown => "write sqlite:podbell.db, or postgres://USER@HOST/DATABASE",
+            LocationError::Address(_) => {
+                "such as postgres://podbell@db.example.com/podbell?sslmode=verify-full&passfile=pgpass"
+            }
+        };
+        reader.error_help(&node.span, error.to_string(), help);
     }
-}
-
-fn database(address: &str, node: &Node, reader: &mut Reader) -> Option<StoreConfig> {
-    let address = address.strip_prefix("//").unwrap_or(address);
-    match Server::parse(address, &reader.folder) {
-        Ok(server) => Some(StoreConfig::Postgres(Arc::new(server))),
-        Err(error) => {
-            let help = "such as postgres://podbell@db.example.com/podbell?sslmode=verify-full&passfile=pgpass";
-            reader.error_help(&node.span, format!("this is not the address of a database: {error}"), help);
-            None
-        }
-    }
+    read.ok()
 }
 
 fn listen(node: &Node, reader: &mut Reader) -> Option<SocketAddr> {

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::{
-    Batch, Command, DecisionFilter, ErrorKind, IncidentRow, Location, NoticeRow, SendRow, Writer, incident_codec,
+    Batch, Command, DecisionFilter, ErrorKind, IncidentRow, Incidents, Listing, Location, NoticeRow, SendRow, Writer,
+    incident_codec,
 };
+#[cfg(feature = "outside")]
+use crate::{Gap, ThreadRow};
 use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
@@ -113,6 +116,35 @@ fn told(id: u64) -> Batch {
         sends: vec![SendRow { id: SendId(id), destination, claimed_at: NOW, body: format!("body {id}").into_bytes() }],
         ..at(1)
     }
+}
+
+/// Puts rows of most kinds into a store.
+#[cfg(feature = "outside")]
+pub(crate) fn fill(writer: &mut dyn Writer) {
+    let thread = ThreadRow {
+        place: "place".into(),
+        parent: podbell_core::outbox::Parent { channel: "C1".into(), message: "17.4".into() },
+        since: NOW,
+        shown: None,
+    };
+    let batch = Batch {
+        heartbeat: Some(after(1)),
+        rules_generation: Some(u64::MAX),
+        good_rules: vec![("r.yaml".into(), "version: 1".into())],
+        targets: vec![(
+            web(),
+            TargetState::restored(Some(NOW), Some(podbell_core::step::Failing::restored(NOW, Some(3))), true),
+        )],
+        series: vec![series(&web(), 1, 3), SeriesRow { change: None, ..series(&web(), 2, 4) }],
+        gaps: vec![Gap::Down { since: NOW, at: after(1) }],
+        incidents: vec![incident_row(9)],
+        destinations: vec![("team".into(), "print".into(), serde_json::to_string(&Health::default()).unwrap())],
+        attempts: vec![("hook".into(), NOW)],
+        threads: vec![("team".into(), 9, Some(thread))],
+        rollouts: vec![((web(), "web".into()), Some("{\"last\":[]}".into()))],
+        ..told(7)
+    };
+    writer.commit(&batch).unwrap();
 }
 
 fn a_new_store_is_empty_and_its_numbers_begin_at_1(location: &Location) {
@@ -275,6 +307,84 @@ fn a_command_that_two_replicas_hand_over_is_carried_out_once(location: &Location
     assert!(writer.inbox().unwrap().is_empty());
 }
 
+fn texts_of_any_length_and_with_any_character_are_stored(location: &Location) {
+    let mut writer = open(location);
+    let mut row = series(&web(), 1, 3);
+    row.event.message = format!("nul \0 {}", "語".repeat(20_000)).into();
+    row.event.reason = "\u{10ffff}'\"\\".into();
+    let incident = IncidentRow { group_key: noise(9_000), ..incident_row(9) };
+    let held = vec![("team".into(), noise(9_000), Some("{}".to_owned())), ("team".into(), noise(9_000), None)];
+    let targets = vec![(web(), TargetState::default())];
+    writer.commit(&Batch { targets, series: vec![row], incidents: vec![incident], held, ..at(1) }).unwrap();
+    let mut reader = location.reader().unwrap();
+    let seen = reader.snapshot().unwrap().seen(&web()).unwrap();
+    assert!(seen[0].event.message.starts_with("nul ") && seen[0].event.message.ends_with('語'));
+    assert_eq!(seen[0].event.reason, "\u{10ffff}'\"\\");
+}
+
+/// A text that no compression makes short.
+fn noise(length: usize) -> String {
+    let mut state = 1_u64;
+    let mut letter = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b' ' + u8::try_from(state >> 58).unwrap())
+    };
+    (0..length).map(|_| letter()).collect()
+}
+
+fn one_group_has_one_open_incident(location: &Location) {
+    let mut writer = open(location);
+    writer.commit(&Batch { incidents: vec![incident_row(9)], ..at(1) }).unwrap();
+    let ended = IncidentRow { ended_at: Some(after(2)), phase: "resolved", ..incident_row(9) };
+    let next = IncidentRow { group_key: "[9]".into(), ..incident_row(10) };
+    writer.commit(&Batch { incidents: vec![ended, next], ..at(2) }).unwrap();
+    let mut reader = location.reader().unwrap();
+    assert_eq!(reader.snapshot().unwrap().incidents_below(99, 10, Incidents::All).unwrap(), [10, 9]);
+    let displaces = IncidentRow { group_key: "[9]".into(), ..incident_row(11) };
+    writer.commit(&Batch { incidents: vec![displaces], ..at(3) }).unwrap();
+    assert_eq!(reader.snapshot().unwrap().incidents_below(99, 10, Incidents::All).unwrap(), [11, 9]);
+}
+
+fn deliveries_go_through_their_states(location: &Location) {
+    let mut writer = open(location);
+    writer.commit(&told(1)).unwrap();
+    writer.commit(&told(2)).unwrap();
+    let states = vec![
+        (DeliveryId(1), DeliveryState::Dead { at: after(2), why: "gone".into() }),
+        (DeliveryId(2), DeliveryState::Folded { at: after(2), into: DeliveryId(1) }),
+    ];
+    let settled = vec![(SendId(1), "refused"), (SendId(2), "refused")];
+    writer.commit(&Batch { delivery_states: states, settled, ..at(2) }).unwrap();
+    let dead = |writer: &dyn Writer| {
+        let of = |to| writer.dead_deliveries(to).unwrap().iter().map(|one| one.delivery.id.0).collect::<Vec<_>>();
+        [of(None), of(Some("team")), of(Some("other"))]
+    };
+    assert_eq!(dead(&*writer), [vec![1], vec![1], vec![]]);
+    let mut reader = location.reader().unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    let listed = snapshot.list_deliveries(&Listing { all: true, limit: 10, ..Listing::default() }).unwrap();
+    let shown: Vec<_> = listed.iter().map(|one| (one.id, one.why.as_deref(), one.folded_into, one.attempts)).collect();
+    assert_eq!(shown, [(1, Some("gone"), None, None), (2, None, Some(1), None)]);
+    assert_eq!(snapshot.deliveries().unwrap(), (0, 1));
+    drop(snapshot);
+    let due = DeliveryState::Due { content: Content::Full, born: Duration::from_secs(5) };
+    let renamed = vec![("team".into(), "crew".into()), ("crew".into(), "squad".into())];
+    writer
+        .commit(&Batch { delivery_states: vec![(DeliveryId(1), due)], destinations_renamed: renamed, ..at(3) })
+        .unwrap();
+    assert!(dead(&*writer).iter().all(Vec::is_empty));
+    writer.reconnect().unwrap();
+    let outbox = writer.load().unwrap().outbox;
+    let open: Vec<_> =
+        outbox.deliveries.iter().map(|(to, one, send)| (&**to, one.id.0, one.born.as_secs(), *send)).collect();
+    assert_eq!(open, [("squad", 1, 5, None)]);
+    let found = writer.deliveries(&[DeliveryId(2), DeliveryId(7), DeliveryId(1)]).unwrap();
+    assert_eq!(
+        found.iter().map(|one| (one.delivery.id.0, one.state.as_str())).collect::<Vec<_>>(),
+        [(2, "folded"), (1, "due")]
+    );
+}
+
 fn numbers_are_never_used_twice_after_their_rows_were_deleted(location: &Location) {
     let mut writer = open(location);
     writer.commit(&told(41)).unwrap();
@@ -324,6 +434,9 @@ macro_rules! adapter {
             readings_are_those_of_the_asked_targets_and_go_with_them,
             a_command_is_answered_once_and_one_that_was_taken_back_is_not_there,
             a_command_that_two_replicas_hand_over_is_carried_out_once,
+            texts_of_any_length_and_with_any_character_are_stored,
+            one_group_has_one_open_incident,
+            deliveries_go_through_their_states,
             numbers_are_never_used_twice_after_their_rows_were_deleted,
             a_notice_or_a_body_that_must_be_there_and_is_not_is_damage,
             a_send_keeps_its_message_id_over_a_start_and_new_ones_have_others,

@@ -12,6 +12,7 @@
 
 mod backup;
 mod batch;
+mod copy;
 pub mod crash;
 mod error;
 mod inbox;
@@ -48,7 +49,7 @@ pub(crate) use batch::{DaysRow, Gap, IncidentRow, SendRow, ThreadRow};
 pub use error::{ErrorKind, StoreError};
 pub use inbox::{Command, Inbox, InboxItem};
 pub use lease::{Claim, Holder, LEASE_RENEWAL, LEASE_TTL, Lease};
-pub use location::Location;
+pub use location::{Location, LocationError};
 pub use reader::*;
 pub use readers::{Readers, ReadersError};
 pub use writer::{Loaded, Mishap, ReadingRow, StoredDelivery, Writer};

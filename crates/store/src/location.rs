@@ -37,7 +37,34 @@ impl std::fmt::Display for Location {
     }
 }
 
+/// Why a text is no location of a store.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LocationError {
+    /// It begins with no kind of store.
+    #[error("this is not a store")]
+    Unknown,
+    /// The address of a database is wrong.
+    #[error("this is not the address of a database: {0}")]
+    Address(#[from] postgres::AddressError),
+}
+
 impl Location {
+    /// Reads a location as `store:` of podbell.yaml has it: `sqlite:` and a path, or `postgres://` and an address.
+    /// Paths are relative to `folder`.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, LocationError> {
+        match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(folder.join(path))),
+            Some(("postgres" | "postgresql", address)) => {
+                let address = address.strip_prefix("//").ok_or(LocationError::Unknown)?;
+                Ok(Self::Postgres(Arc::new(postgres::Server::parse(address, folder)?)))
+            }
+            _ => Err(LocationError::Unknown),
+        }
+    }
+
     /// Whether several replicas may use this store at once: one is active, the others stand by. See
     /// [`Location::claim`].
     pub fn is_shared(&self) -> bool {

@@ -10,6 +10,7 @@ mod call;
 mod column;
 mod commit;
 mod commit_outbox;
+mod copy;
 mod delete_old;
 mod error;
 mod inbox;
@@ -31,6 +32,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub(crate) use copy::{CopySource, CopyTarget};
 pub use error::PostgresError;
 pub(crate) use inbox::inbox;
 pub(crate) use lease::{claim, exists, holder, writer};

@@ -5,6 +5,7 @@
 
 mod backup;
 mod commit;
+mod copy;
 mod delete_old;
 mod epoch;
 mod error;
@@ -29,6 +30,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use serde::de::DeserializeOwned;
 
 pub use backup::{back_up, back_up_to};
+pub(crate) use copy::{CopySource, CopyTarget};
+#[cfg(all(test, feature = "outside"))]
+pub(crate) use copy::{dump, fill_every_table};
 pub use error::SqliteError;
 pub use look::{Look, Seen, look};
 pub use place::{Ownership, is_owned};

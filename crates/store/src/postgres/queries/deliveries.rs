@@ -13,7 +13,7 @@ use podbell_core::rules::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::time::Time;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "outside"))]
 pub(super) const QUERIES: &[&str] = &[WAITING, QUEUES];
 
 const WAITING: &str =

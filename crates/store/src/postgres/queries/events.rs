@@ -13,7 +13,7 @@ use podbell_core::metadata::Metadata;
 use podbell_core::rollout::{RolloutOf, Rollouts};
 use podbell_core::time::Time;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "outside"))]
 pub(super) const QUERIES: &[&str] = &[OF_TARGET, SILENT, SILENT_OF, ROLLOUTS];
 
 /// Limited, because nobody reads more episodes of one service. In the order of their keys.
@@ -28,7 +28,7 @@ const SILENT: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.epis
     JOIN podbell.target t ON t.id = s.target ORDER BY s.last_seen DESC";
 const SILENT_OF: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
     s.obj_type, s.obj_name, s.reason, s.message, s.silent
-    FROM unnest($1, $2, $3, $4) AS u (source, cluster, namespace, service)
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u (source, cluster, namespace, service)
     JOIN podbell.target t USING (source, cluster, namespace, service)
     CROSS JOIN LATERAL (SELECT * FROM podbell.series WHERE target = t.id AND silent ORDER BY last_seen DESC LIMIT $5) s";
 

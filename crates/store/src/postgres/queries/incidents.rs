@@ -12,7 +12,7 @@ use podbell_core::mute::Mute;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "outside"))]
 pub(super) const QUERIES: &[&str] = &[
     OPEN,
     OPEN_SCOPED,

@@ -90,5 +90,5 @@ impl Drop for Snapshot<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "outside"))]
 pub(super) const QUERIES: [&[&str]; 4] = [services::QUERIES, incidents::QUERIES, events::QUERIES, deliveries::QUERIES];
