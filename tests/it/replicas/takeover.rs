@@ -6,7 +6,7 @@ use podbell::clock;
 use rustix::process::Signal;
 
 use super::fleet::{Fleet, WRITE, command, first_after, readiness};
-use crate::support::process::{PATIENCE, within};
+use crate::support::process::PATIENCE;
 use crate::support::reckoning::Ledger;
 use crate::support::reckoning::{all_counted, all_read, reckon};
 use crate::support::turmoil::Turmoil;
@@ -102,12 +102,18 @@ async fn a_rolling_update_of_three_under_load_loses_and_repeats_nothing() {
 pub async fn settle(turmoil: &Turmoil, fleet: &mut Fleet) {
     let calm = turmoil.calm_at.plus(Duration::from_millis(2500));
     for _ in 0..5 {
-        let quiet = || (clock::now() > calm && all_read(turmoil, &fleet.database) && !waiting(fleet)).then_some(());
-        if within(Duration::from_secs(180), quiet).await.is_none() {
-            let open = fleet
-                .database
-                .rows("SELECT id, destination, state, why FROM delivery WHERE state IN ('due', 'claimed')");
-            panic!("not everything is delivered: {open:?}\n{}", fleet.logs());
+        let quiet = async {
+            let mut turns = tokio::time::interval(Duration::from_millis(250));
+            loop {
+                turns.tick().await;
+                if clock::now() > calm && all_read(turmoil, &fleet.database) && !waiting(fleet) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(180), quiet).await.is_err() {
+            let open = "SELECT id, destination, state FROM delivery WHERE state IN ('due', 'claimed')";
+            panic!("not everything is delivered: {:?}\n{}", fleet.database.rows(open), fleet.logs());
         }
         fleet.stop_all().await;
         if !waiting(fleet) {
