@@ -184,6 +184,8 @@ impl Activation {
             chance: Box::new(rand::random::<f64>),
         };
         let mut engine = Engine::new(parts, now)?;
+        // Reading a large store takes a while.
+        engine.keep_lease()?;
         engine.take_rules(NewRules::AsMade { good, refused });
         if let Some(problem) = unreadable {
             engine.take_rules(NewRules::Refused(problem));

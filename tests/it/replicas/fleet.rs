@@ -22,6 +22,9 @@ pub const SERVER: &str = "server: {listen: \"127.0.0.1:0\", tokens: [
   {name: bank, token: token-of-another-team-0123456789, rights: write, namespace: bank}]}";
 pub const BANK: &str = "token-of-another-team-0123456789";
 
+/// How long anything may take that happens within seconds on a machine with time.
+pub const PATIENT: Duration = Duration::from_secs(150);
+
 /// The library that sets a process's clock.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
@@ -138,7 +141,7 @@ impl Fleet {
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, looking).await {
+        match tokio::time::timeout(PATIENT, looking).await {
             Ok(number) => number,
             Err(_) => panic!("no replica is active:\n{}", self.logs()),
         }
@@ -250,4 +253,12 @@ pub async fn first_after(receiver: &receiver::Receiver, moment: Time, patience: 
         received.iter().map(|request| request.at).filter(|at| *at > moment).min().map(|at| at.since(moment))
     };
     within(patience, look).await
+}
+
+/// For how long something on this machine waited for a processor, since it started: measured times are longer by that.
+/// Zero where the kernel does not say.
+pub fn starved() -> Duration {
+    let pressure = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+    let total = pressure.lines().next().and_then(|some| some.rsplit_once("total=")?.1.parse().ok());
+    Duration::from_micros(total.unwrap_or(0))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use podbell::clock;
 use rustix::process::Signal;
 
-use super::fleet::{Fleet, WRITE, command, first_after, readiness};
+use super::fleet::{Fleet, WRITE, command, first_after, readiness, starved};
 use crate::support::process::PATIENCE;
 use crate::support::reckoning::Ledger;
 use crate::support::reckoning::{all_counted, all_read, reckon};
@@ -32,11 +32,11 @@ async fn one_replica_is_active_and_after_its_kill_the_other_goes_on_within_fifte
     assert_eq!(fleet.running(1).metric("podbell_engine_active ").await, Some(0));
     first_after(&turmoil.receiver, clock::now(), PATIENCE).await.expect("the active one tells");
 
-    let killed = clock::now();
+    let (killed, before) = (clock::now(), starved());
     fleet.kill(0).await;
     let took = first_after(&turmoil.receiver, clock::now(), PATIENCE).await.expect("the other one tells");
     println!("the next message came {took:?} after the kill at {killed:?}");
-    assert!(took < Duration::from_secs(15), "{took:?}\n{}", fleet.logs());
+    assert!(took < Duration::from_secs(15) + (starved() - before), "{took:?}\n{}", fleet.logs());
     assert_eq!(fleet.active().await, 1);
     settle(&turmoil, &mut fleet).await;
     fleet.check_epochs();
@@ -54,14 +54,19 @@ async fn one_that_is_told_to_end_hands_over_within_two_seconds_and_repeats_nothi
     fleet.start(&turmoil.site, 1, 0).await;
     first_after(&turmoil.receiver, clock::now(), PATIENCE).await.expect("the active one tells");
 
-    let (epoch, told) = (fleet.epoch(), clock::now());
+    let (epoch, told, before) = (fleet.epoch(), clock::now(), starved());
     let mut first = fleet.replicas[0].running.take().unwrap();
     first.process.signal(Signal::TERM);
     assert!(first.process.end(PATIENCE).await.success(), "{}", first.process.stderr());
     assert_eq!(fleet.active().await, 1);
     let took = fleet.began(epoch + 1).expect("the next epoch").since(told);
     println!("the other replica took over {took:?} after SIGTERM");
-    assert!(took < Duration::from_secs(2), "{took:?}\n{}\n{}", first.process.stderr(), fleet.logs());
+    assert!(
+        took < Duration::from_secs(2) + (starved() - before),
+        "{took:?}\n{}\n{}",
+        first.process.stderr(),
+        fleet.logs()
+    );
     settle(&turmoil, &mut fleet).await;
     fleet.check_epochs();
     reckon(&turmoil, &fleet.database, |_| 1);
