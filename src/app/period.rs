@@ -12,6 +12,7 @@ use super::deliveries::{Dispatched, carry_out};
 use super::engine_thread::{self, EngineThread, Inlets, ThreadEnd};
 use super::enrich::{self, Enricher};
 use super::{Deliver, Ownership, QUEUE, SHUTDOWN, SOURCES_END, ServiceError, standby};
+use crate::chat::ExclusiveConnection;
 use crate::engine::{Engine, EngineEvent};
 use crate::health::HealthStatus;
 use crate::otlp::Outlet;
@@ -33,6 +34,8 @@ pub struct Active {
     pub sources: Vec<SourceTask>,
     /// Asks sources about pods.
     pub enricher: Option<Enricher>,
+    /// Connections of chats that only one process may have.
+    pub connections: Vec<ExclusiveConnection>,
 }
 
 /// What every period needs.
@@ -94,7 +97,7 @@ impl Periods {
     }
 
     async fn period(&self, active: Active) -> Result<PeriodEnd, ServiceError> {
-        let Active { mut engine, sources: tasks, enricher } = active;
+        let Active { mut engine, sources: tasks, enricher, connections } = active;
         let (happened, inbox) = mpsc::channel::<EngineEvent>(QUEUE);
         let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
         let (jobs, dispatched) = mpsc::unbounded_channel::<Dispatched>();
@@ -119,6 +122,9 @@ impl Periods {
         }
         // Drop our sender, so that the channel closes with the last source: a service without sources ends in order, too.
         drop(events);
+        for connect in connections {
+            others.spawn(connect(ended.clone()));
+        }
         others.spawn(carry_out(dispatched, self.deliver.clone(), happened.clone()));
         self.engine.send_replace(Some(happened));
         let mut stopped = self.stopped.clone();

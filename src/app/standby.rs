@@ -84,7 +84,7 @@ impl LastSaid {
         match error.kind() {
             ErrorKind::Newer => tracing::error!(
                 %error,
-                "this replica does not take over, because a newer podbell wrote the store; it answers questions until it is replaced"
+                "this replica does not take over, because a newer podbell wrote the store: replace it by that version"
             ),
             _ => tracing::error!(%error, "the store cannot be asked for; trying again every second"),
         }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use jiff::tz::TimeZone;
+use tokio::sync::watch;
 use url::Url;
 
 pub use self::asker::Talk;
@@ -33,7 +34,7 @@ pub use self::queries::{QueryService, RuleCatalog};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use crate::tasks::{SideTask, Waiting};
+use crate::tasks::{BoxFuture, SideTask, Waiting};
 pub use podbell_core::ask::Entry;
 use podbell_core::ask::OpenIncident;
 use podbell_core::message::{Language, Message, Style};
@@ -105,9 +106,14 @@ pub struct ChatDeps {
 pub struct Served {
     /// The routes that the platform calls.
     pub routes: Router,
-    /// The connections to the platform.
+    /// The connections to the platform, where it gives each message to one of all that are open: each replica has its own.
     pub connections: Vec<SideTask>,
+    /// The connections to a platform that has one at a time, or gives each message to all: the active replica has them.
+    pub exclusive: Vec<ExclusiveConnection>,
 }
+
+/// Makes a connection that only one process may have at a time, and serves it until the watch turns true.
+pub type ExclusiveConnection = Arc<dyn Fn(watch::Receiver<bool>) -> BoxFuture<()> + Send + Sync>;
 
 /// Somebody whose identity and channel the platform proved.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -132,7 +132,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
             chance: Box::new(rand::random::<f64>),
         };
         let sources = vec![legacy_api::task(source.clone(), client.clone())];
-        Ok(Active { engine: Engine::new(parts, start)?, sources, enricher: None })
+        Ok(Active { engine: Engine::new(parts, start)?, sources, enricher: None, connections: Vec::new() })
     });
     let health = Arc::new(HealthStatus::default());
     let service = Service {

@@ -10,7 +10,7 @@ use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{CurrentRules, LastRead, Reloading, Watched, rule_files};
 use crate::app::{self, Activate, Active, Ownership, Service, ServiceError, assemble, chats, command_sink};
-use crate::chat::{Queries, QueryService, RuleCatalog};
+use crate::chat::{ExclusiveConnection, Queries, QueryService, RuleCatalog};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Engine, NewRules, Parts};
@@ -131,6 +131,7 @@ async fn serve_on(
     let reload = assemble::reload(&config, asks);
     let mut sides = vec![assemble::server(listener, health.clone(), Some(reload), outside)];
     sides.extend(chats.connections);
+    let connections = chats.exclusive;
     sides.extend(assemble::heartbeat(&config, &health, client.clone()));
     if location.is_shared() {
         current.show();
@@ -145,7 +146,7 @@ async fn serve_on(
         exporter: assemble::exporter(&config, &client, &health),
         damage: damage(&location),
         health,
-        activate: activation(Activation { config, client, notifiers, current, wanted, listen }),
+        activate: activation(Activation { config, client, notifiers, current, wanted, connections, listen }),
     };
     // From here on podbell shuts down in order, even if a signal comes at once.
     let signals = super::Signals::listen()?;
@@ -161,6 +162,7 @@ struct Activation {
     notifiers: Arc<Notifiers>,
     current: Arc<CurrentRules>,
     wanted: WantedMetadata,
+    connections: Vec<ExclusiveConnection>,
     listen: SocketAddr,
 }
 
@@ -209,6 +211,7 @@ impl Activation {
             engine,
             sources: assemble::sources(&self.config, &self.client, &self.wanted),
             enricher: assemble::enricher(&self.config),
+            connections: self.connections.clone(),
         })
     }
 }
