@@ -30,7 +30,8 @@ mod writer;
 #[cfg(test)]
 #[path = "contract_tests.rs"]
 mod contract;
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 #[path = "../../../tests/it/support/postgres.rs"]
 #[allow(
     dead_code,

@@ -25,12 +25,24 @@ use podbell_core::step::Setup;
 use podbell_core::step::daily::DailyAt;
 use podbell_core::time::{Jump, Time};
 use podbell_core::user_action::{Act, ActionResult, UserAction};
-use podbell_store::sqlite::{Ownership, Store};
-use podbell_store::{Location, Reader, StoreError, Writer as _};
+use podbell_store::sqlite::Store;
+use podbell_store::{Location, Reader, StoreError};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::events::{START, at};
+
+/// A store of the kind that the environment asks for: a file, or a database with PODBELL_TEST_STORE=postgres.
+fn new_store(folder: &TempDir) -> Location {
+    match std::env::var("PODBELL_TEST_STORE") {
+        #[cfg(feature = "outside")]
+        Ok(kind) if kind == "postgres" => {
+            Location::parse(&super::postgres::database(), std::path::Path::new("/")).unwrap()
+        }
+        Ok(kind) => panic!("PODBELL_TEST_STORE={kind} is not known, or needs --features outside"),
+        Err(_) => Location::from(folder.path().join("podbell.db")),
+    }
+}
 
 /// The body of a test's message: the notices it holds.
 struct Plain;
@@ -117,6 +129,8 @@ impl Default for WorldSpec {
 /// See the module.
 pub struct World {
     folder: TempDir,
+    /// Where podbell's store is.
+    location: Location,
     spec: WorldSpec,
     engine: Option<Engine>,
     /// Now.
@@ -174,8 +188,10 @@ impl World {
 
     /// One in which podbell was not started yet.
     pub fn asleep(spec: WorldSpec) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            location: new_store(&folder),
+            folder,
             spec,
             engine: None,
             now: START,
@@ -198,8 +214,7 @@ impl World {
     /// The same up to its first turn, if the store lets it.
     pub fn try_start(&mut self) -> Result<(), StoreError> {
         // A child that another test starts has the lock's file for a moment, until it is another program.
-        let ownership = Ownership::wait(&self.store_path(), Duration::from_secs(20))?;
-        let store = Store::take_up(ownership, self.now)?;
+        let store = self.location.writer(Duration::from_secs(20), self.now)?;
         let chats: Vec<Destination> = self.spec.destinations.iter().map(|(name, _)| (*name).into()).collect();
         let files = self.rule_files();
         let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
@@ -233,7 +248,7 @@ impl World {
             Some(wire) => (wire.notifiers.policies(), Box::new(Rendered(wire.notifiers.clone()))),
             None => (policies.collect(), Box::new(Plain)),
         };
-        let parts = Parts { store: Box::new(store), setup, policies, renderer, chance: Box::new(|| 0.5) };
+        let parts = Parts { store, setup, policies, renderer, chance: Box::new(|| 0.5) };
         let mut engine = Engine::new(parts, self.now)?;
         engine.take_rules(NewRules::AsMade { good, refused });
         self.engine = Some(engine);
@@ -472,7 +487,17 @@ impl World {
 
     /// A reader of the store beside podbell.
     pub fn reader(&self) -> Box<dyn Reader> {
-        Location::from(self.store_path()).reader().unwrap()
+        self.location.reader().unwrap()
+    }
+
+    /// Where podbell's store is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Lets podbell go on with another store when it starts next.
+    pub fn move_to(&mut self, location: Location) {
+        self.location = location;
     }
 
     /// Where the store lies.

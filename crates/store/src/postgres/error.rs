@@ -108,6 +108,16 @@ pub enum PostgresError {
         /// Its version.
         found: String,
     },
+    /// The database cannot hold every text.
+    #[error(
+        "{server} has the encoding {encoding}, and podbell's texts need UTF8: make the database with ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// The store.
+        server: String,
+        /// Its encoding.
+        encoding: String,
+    },
     /// A row that this program cannot read.
     #[error("{server} is damaged: {what} cannot be read ({why}). Restore a backup, or ask for help with this message")]
     Row {

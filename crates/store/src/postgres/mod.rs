@@ -26,7 +26,8 @@ mod session;
 mod tls;
 mod writer;
 
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 #[path = "tests.rs"]
 mod tests;
 

@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Config, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::call::Call;
+use super::column::get;
 use super::error::PostgresError;
 use super::server::{Password, Server, TlsMode};
 use super::{blocking, passfile, tls};
@@ -24,7 +25,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// After how long without an acknowledgement of what was sent the kernel gives a connection up.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(6);
 /// The oldest version of the server, as `server_version_num`.
-const OLDEST: u32 = 130_000;
+const OLDEST: i64 = 130_000;
 
 /// What waits for the responses of one call.
 type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, tokio_postgres::Error>> + 'a>>;
@@ -93,14 +94,20 @@ impl Session {
         Ok(Self { server: server.clone(), client, task, tls })
     }
 
-    /// Refuses a server that is too old.
+    /// Refuses a server that is too old, and a database that cannot hold every text.
     pub(super) fn check_version(&self) -> Result<(), PostgresError> {
-        let rows = self.query(Call::new(
-            "SELECT current_setting('server_version_num')::int8, current_setting('server_version')",
-        ))?;
-        let found = rows.first().map_or((0, String::new()), |row| (row.get::<_, i64>(0), row.get(1)));
-        if found.0 < i64::from(OLDEST) {
-            return Err(PostgresError::TooOld { server: self.server.to_string(), found: found.1 });
+        let settings = "SELECT current_setting('server_version_num')::int8, current_setting('server_version'),
+            current_setting('server_encoding')";
+        let read = |row: &Row| Ok((get::<i64>(row, 0)?, get::<String>(row, 1)?, get::<String>(row, 2)?));
+        let settings = self.read(Call::new(settings), "the server's settings", read)?;
+        let server = || self.server.to_string();
+        for (number, found, encoding) in settings {
+            if number < OLDEST {
+                return Err(PostgresError::TooOld { server: server(), found });
+            }
+            if encoding != "UTF8" {
+                return Err(PostgresError::Encoding { server: server(), encoding });
+            }
         }
         Ok(())
     }

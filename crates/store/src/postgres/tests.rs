@@ -245,11 +245,14 @@ enum Trouble {
     Hold,
 }
 
+/// Data that is held back, each with the connection that it is for.
+type Held = Mutex<Vec<(TcpStream, Vec<u8>)>>;
+
 /// A connection to the server that can be cut.
 struct Proxy {
     port: u16,
     trouble: Arc<AtomicU8>,
-    held: Arc<Mutex<Vec<(TcpStream, Vec<u8>)>>>,
+    held: Arc<Held>,
 }
 
 impl Proxy {
@@ -257,7 +260,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let trouble = Arc::new(AtomicU8::new(Trouble::None as u8));
-        let held: Arc<Mutex<Vec<_>>> = Arc::default();
+        let held: Arc<Held> = Arc::default();
         let (doing, holding) = (trouble.clone(), held.clone());
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -286,7 +289,7 @@ fn is(trouble: &AtomicU8, which: Trouble) -> bool {
     trouble.load(Ordering::SeqCst) == which as u8
 }
 
-fn asks(mut client: TcpStream, mut server: TcpStream, trouble: &AtomicU8, held: &Mutex<Vec<(TcpStream, Vec<u8>)>>) {
+fn asks(mut client: TcpStream, mut server: TcpStream, trouble: &AtomicU8, held: &Held) {
     let mut data = [0; 65536];
     while let Ok(length @ 1..) = client.read(&mut data) {
         if is(trouble, Trouble::CutBefore) {

@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection, params};
 use super::queries::shown;
 use super::{SqliteError, Store, history};
 use crate::crash_point;
+use crate::rows::sql;
 use crate::{Batch, DaysRow, IncidentRow, StoreError, incident_codec};
 use podbell_core::event::{Level, Target};
 use podbell_core::outbox::DeliveryState;
@@ -373,9 +374,4 @@ fn meta(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
         }
     }
     batch.heartbeat.map_or(Ok(()), |beat| set(connection, "heartbeat", beat.millis()))
-}
-
-/// Numbers that count up from 1 always fit.
-pub(super) fn sql(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

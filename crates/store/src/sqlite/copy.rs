@@ -181,7 +181,8 @@ pub(crate) fn columns(path: &Path) -> Vec<(String, Vec<String>)> {
 }
 
 /// Puts two rows into every table, the second with nothing wherever that is allowed; for tests of copies.
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 pub(crate) fn fill_every_table(path: &Path) {
     let connection = Connection::open(path).unwrap();
     for table in crate::copy::TABLES {
@@ -208,7 +209,8 @@ pub(crate) fn fill_every_table(path: &Path) {
 }
 
 /// Every row of every table; for tests of copies.
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 pub(crate) fn dump(path: &Path) -> Vec<String> {
     let connection = Connection::open(path).unwrap();
     let mut rows = Vec::new();

@@ -4,17 +4,8 @@ use std::time::Duration;
 
 use super::{SqliteError, Store};
 use crate::HISTORY;
+use crate::rows::keep;
 use podbell_core::time::Time;
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
-/// How long deliveries are kept after they are settled.
-const KEEP_DELIVERIES: Duration = Duration::from_secs(7 * 24 * 3600);
-const KEEP_DEAD: Duration = Duration::from_secs(30 * 24 * 3600);
-/// People look up user actions long afterwards.
-const KEEP_ACTIONS: Duration = Duration::from_secs(365 * 24 * 3600);
-const KEEP_INCIDENTS: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How many rows one round deletes at most, so that a commit never waits long.
-const ROUND: u32 = 5000;
 
 impl Store {
     /// Deletes rows that are no longer needed and frees their pages. Returns whether there are more.
@@ -46,19 +37,19 @@ impl Store {
             for (sql, before) in [
                 (
                     "delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state != 'dead' LIMIT ?2)",
-                    KEEP_DELIVERIES,
+                    keep::DELIVERIES,
                 ),
                 (
                     "delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state = 'dead' LIMIT ?2)",
-                    KEEP_DEAD,
+                    keep::DEAD,
                 ),
                 (
                     "notice WHERE id IN (SELECT id FROM notice WHERE made_at < ?1
                      AND NOT EXISTS (SELECT 1 FROM delivery WHERE notice = notice.id) LIMIT ?2)",
-                    KEEP_DELIVERIES,
+                    keep::DELIVERIES,
                 ),
-                ("send WHERE id IN (SELECT id FROM send WHERE claimed_at < ?1 AND settled IS NOT NULL LIMIT ?2)", DAY),
-                ("attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE at < ?1 LIMIT ?2)", DAY),
+                ("send WHERE id IN (SELECT id FROM send WHERE claimed_at < ?1 AND settled IS NOT NULL LIMIT ?2)", keep::SENDS),
+                ("attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE at < ?1 LIMIT ?2)", keep::SENDS),
                 (
                     "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM observation ORDER BY id LIMIT ?2) WHERE at < ?1)",
                     HISTORY,
@@ -72,17 +63,17 @@ impl Store {
                 ),
                 (
                     "tally WHERE (target, quarter) IN (SELECT target, quarter FROM tally WHERE quarter < ?1 / 900000 LIMIT ?2)",
-                    HISTORY + Duration::from_secs(3600),
+                    keep::TALLIES,
                 ),
-                ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", KEEP_INCIDENTS),
-                ("mute WHERE id IN (SELECT id FROM mute WHERE ended_at < ?1 LIMIT ?2)", KEEP_INCIDENTS),
-                ("action WHERE id IN (SELECT id FROM action WHERE at < ?1 LIMIT ?2)", KEEP_ACTIONS),
-                ("inbox WHERE id IN (SELECT id FROM inbox WHERE done_at < ?1 LIMIT ?2)", KEEP_DELIVERIES),
+                ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", keep::INCIDENTS),
+                ("mute WHERE id IN (SELECT id FROM mute WHERE ended_at < ?1 LIMIT ?2)", keep::INCIDENTS),
+                ("action WHERE id IN (SELECT id FROM action WHERE at < ?1 LIMIT ?2)", keep::ACTIONS),
+                ("inbox WHERE id IN (SELECT id FROM inbox WHERE done_at < ?1 LIMIT ?2)", keep::DELIVERIES),
             ] {
-                deleted += transaction.execute(&format!("DELETE FROM {sql}"), rusqlite::params![ago(before), ROUND])?;
+                deleted += transaction.execute(&format!("DELETE FROM {sql}"), rusqlite::params![ago(before), keep::ROUND])?;
             }
             deleted += transaction.execute("DELETE FROM trouble WHERE over = 1", [])?;
-            deleted += super::queries::shown::delete_old(&transaction, ROUND)?;
+            deleted += super::queries::shown::delete_old(&transaction, keep::ROUND)?;
             transaction.commit()?;
             Ok(deleted)
         })();
@@ -90,6 +81,6 @@ impl Store {
         self.connection
             .execute_batch("PRAGMA incremental_vacuum(2000)")
             .map_err(|source| SqliteError::of(&self.path, source))?;
-        Ok(deleted >= ROUND as usize)
+        Ok(deleted >= keep::ROUND as usize)
     }
 }

@@ -6,22 +6,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::commit::sql;
+use crate::rows::{DOWN, FAILING, MOST_OBSERVATIONS, MOST_REPORTS, READABLE, change_number, sql};
 use crate::{Batch, Gap, KEPT_DECISIONS};
-use podbell_core::diff::ChangeKind;
 use podbell_core::event::Target;
 use podbell_core::history::Report;
 use podbell_core::time::Time;
-
-/// How many changes are kept at most: some 70 MB.
-const MOST: i64 = 1_000_000;
-
-/// How many reports about objects are kept at most: some 60 MB.
-const MOST_REPORTS: i64 = 200_000;
-
-pub(super) const FAILING: i64 = 3;
-pub(super) const READABLE: i64 = 4;
-pub(super) const DOWN: i64 = 5;
 
 /// Adds what this commit observed.
 pub(super) fn write(connection: &Connection, ids: &HashMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
@@ -48,14 +37,14 @@ pub(super) fn write(connection: &Connection, ids: &HashMap<Target, i64>, batch: 
             target,
             row.key.series.0,
             row.key.first_seen.millis(),
-            number(kind),
+            change_number(kind),
             sql(new),
             sql(row.event.count),
             row.event.last_seen.millis(),
         ])?;
     }
     let last = connection.last_insert_rowid();
-    connection.prepare_cached("DELETE FROM observation WHERE id <= ?1")?.execute([last - MOST])?;
+    connection.prepare_cached("DELETE FROM observation WHERE id <= ?1")?.execute([last - MOST_OBSERVATIONS])?;
     Ok(())
 }
 
@@ -73,14 +62,6 @@ pub(super) fn write_reports(connection: &Connection, rows: &[(Time, Report)]) ->
     let last = connection.last_insert_rowid();
     connection.prepare_cached("DELETE FROM report WHERE id <= ?1")?.execute([last - MOST_REPORTS])?;
     Ok(())
-}
-
-fn number(kind: ChangeKind) -> i64 {
-    match kind {
-        ChangeKind::Appeared => 0,
-        ChangeKind::Increased => 1,
-        ChangeKind::Restarted => 2,
-    }
 }
 
 /// Adds decisions, and deletes the oldest beyond the limit.

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
 use super::{SqliteError, Store, load_incidents};
+use crate::rows::{self, ATTEMPT_MEMORY_MS, SharedNames};
 use crate::{Loaded, StoredDelivery};
 use podbell_core::event::{Level, Target};
 use podbell_core::mute::Mute;
@@ -19,9 +20,6 @@ use podbell_core::rules::Severity;
 use podbell_core::step::daily::Days;
 use podbell_core::step::{Failing, HeldBack, HeldKey, Restored, TargetState, TroubleState, WorkloadKey};
 use podbell_core::time::Time;
-
-/// Attempts that precede the newest one by more than this, in milliseconds, do not matter for any pace.
-const ATTEMPT_MEMORY_MS: i64 = 600_000;
 
 impl Store {
     /// See [`crate::Writer::load`].
@@ -66,20 +64,20 @@ impl Store {
 
     /// All targets with their row numbers.
     fn read_targets(&self) -> Result<Vec<(i64, Target, TargetState)>, SqliteError> {
-        let mut names = Names::default();
+        let mut names = SharedNames::default();
         self.query(
             "SELECT source, cluster, namespace, service, last_good, failing_since, failing_trouble, discovered, id
              FROM target",
             [],
-            |row| Ok((row.get::<_, i64>(8)?, names.target(row)?, target_state(row)?)),
+            |row| Ok((row.get::<_, i64>(8)?, target(&mut names, row)?, target_state(row)?)),
         )
     }
 
     fn rollouts(&self) -> Result<Vec<(WorkloadKey, Rollouts)>, SqliteError> {
-        let mut names = Names::default();
+        let mut names = SharedNames::default();
         let rows =
             self.query("SELECT source, cluster, namespace, service, workload, body FROM rollout", [], |row| {
-                Ok(((names.target(row)?, text(row, 4)?), row.get::<_, String>(5)?))
+                Ok(((target(&mut names, row)?, text(row, 4)?), row.get::<_, String>(5)?))
             })?;
         rows.into_iter().map(|(key, body)| Ok((key, self.json("rollouts", &body)?))).collect()
     }
@@ -248,27 +246,9 @@ impl Store {
     }
 }
 
-/// The names of the previous row: neighbouring rows share them.
-#[derive(Default)]
-struct Names([Option<Arc<str>>; 3]);
-
-impl Names {
-    fn target(&mut self, row: &Row<'_>) -> rusqlite::Result<Target> {
-        Ok(Target {
-            source: self.shared(row, 0)?,
-            cluster: self.shared(row, 1)?,
-            namespace: self.shared(row, 2)?,
-            service: text(row, 3)?,
-        })
-    }
-
-    fn shared(&mut self, row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<str>> {
-        let text = row.get_ref(at)?.as_str()?;
-        match &self.0[at] {
-            Some(same) if **same == *text => Ok(same.clone()),
-            _ => Ok(self.0[at].insert(text.into()).clone()),
-        }
-    }
+fn target(names: &mut SharedNames, row: &Row<'_>) -> rusqlite::Result<Target> {
+    let text = |at| Ok::<_, rusqlite::Error>(row.get_ref(at)?.as_str()?);
+    Ok(names.target([text(0)?, text(1)?, text(2)?, text(3)?]))
 }
 
 fn target_state(row: &Row<'_>) -> rusqlite::Result<TargetState> {
@@ -298,11 +278,8 @@ pub(super) fn optional_id(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<u
 }
 
 pub(super) fn level(row: &Row<'_>, at: usize) -> rusqlite::Result<Level> {
-    match row.get(at)? {
-        0 => Ok(Level::Normal),
-        1 => Ok(Level::Warning),
-        other => Err(rusqlite::Error::IntegralValueOutOfRange(at, other)),
-    }
+    let number = row.get(at)?;
+    rows::level(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(at, number))
 }
 
 /// An enum value from its word.

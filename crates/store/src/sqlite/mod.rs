@@ -31,7 +31,8 @@ use serde::de::DeserializeOwned;
 
 pub use backup::{back_up, back_up_to};
 pub(crate) use copy::{CopySource, CopyTarget};
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 pub(crate) use copy::{dump, fill_every_table};
 pub use error::SqliteError;
 pub use look::{Look, Seen, look};

@@ -70,7 +70,7 @@ impl Store {
         let next = &mut loaded.state.next_incident;
         *next = next.saturating_add(SKIPPED_INCIDENTS).next_multiple_of(SKIPPED_INCIDENTS);
         let reserve = "INSERT OR REPLACE INTO meta VALUES ('next_incident', ?1)";
-        let reserved = self.connection.execute(reserve, [super::commit::sql(*next)]);
+        let reserved = self.connection.execute(reserve, [crate::rows::sql(*next)]);
         reserved.map_err(|source| self.error(source))?;
         self.loaded = Some(loaded);
         Ok(())

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::Store;
-use super::commit::sql;
 use super::load::{id, level};
+use crate::rows::sql;
 use crate::{Batch, Command, Inbox, InboxItem, Lease, Loaded, Mishap, ReadingRow, StoreError, StoredDelivery, Writer};
 use podbell_core::diff::Reading;
 use podbell_core::event::Target;

@@ -13,7 +13,8 @@ use podbell_core::rules::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::time::Time;
 
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 pub(super) const QUERIES: &[&str] = &[WAITING, QUEUES];
 
 const WAITING: &str =

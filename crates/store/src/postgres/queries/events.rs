@@ -13,7 +13,8 @@ use podbell_core::metadata::Metadata;
 use podbell_core::rollout::{RolloutOf, Rollouts};
 use podbell_core::time::Time;
 
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 pub(super) const QUERIES: &[&str] = &[OF_TARGET, SILENT, SILENT_OF, ROLLOUTS];
 
 /// Limited, because nobody reads more episodes of one service. In the order of their keys.

@@ -12,7 +12,8 @@ use podbell_core::mute::Mute;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
 
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 pub(super) const QUERIES: &[&str] = &[
     OPEN,
     OPEN_SCOPED,

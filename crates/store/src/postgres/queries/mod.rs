@@ -90,5 +90,6 @@ impl Drop for Snapshot<'_> {
     }
 }
 
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 pub(super) const QUERIES: [&[&str]; 4] = [services::QUERIES, incidents::QUERIES, events::QUERIES, deliveries::QUERIES];

@@ -11,7 +11,8 @@ use podbell_core::event::Target;
 use podbell_core::time::Time;
 use podbell_core::timeline::{Bar, QUARTERS, Timeline, quarter};
 
-#[cfg(all(test, feature = "outside"))]
+#[cfg(test)]
+#[cfg(feature = "outside")]
 pub(super) const QUERIES: &[&str] = &[NAMED, PREFIX, AT, OF_WORKLOAD, AFTER, TIMELINE];
 
 const NAMED: &str = "SELECT source, cluster, namespace, service, last_good, failing_since FROM podbell.target

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::params;
 
 use super::Snapshot;
-use crate::sqlite::commit::sql;
+use crate::rows::sql;
 use crate::sqlite::load;
 use crate::{DeliveryQueries, ListedDelivery, Listing, Queue, ServiceState, StoreError};
 use podbell_core::outbox::{DeliveryPhase, Health};

@@ -1,17 +1,14 @@
 //! Events: those of a service, the silent baseline, and what changed from poll to poll.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use rusqlite::{Row, params};
 
 use super::Snapshot;
-use crate::sqlite::{history, load};
+use crate::rows::{self, EpisodeRow, MOST_SERVICES, ObservationRow};
+use crate::sqlite::load;
 use crate::{EventQueries, History, StoreError};
 use podbell_core::ask::events::Seen;
-use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Target};
-use podbell_core::history::{Observation, Seen as Observed};
+use podbell_core::history::Observation;
 use podbell_core::metadata::Metadata;
 use podbell_core::rollout::{RolloutOf, Rollouts};
 use podbell_core::time::Time;
@@ -39,11 +36,6 @@ const REPORTS: &str = "SELECT at, body FROM (
     SELECT r.id, max(r.at, ?1 - 1) AS at, r.body FROM report r WHERE r.at >= ?1 OR (r.last = 0 AND NOT EXISTS
         (SELECT 1 FROM report n WHERE n.about = r.about AND n.id > r.id AND n.at < ?1))) ORDER BY at, id";
 
-/// How far back rollouts are shown.
-const DAY: Duration = Duration::from_secs(86_400);
-/// How many services of a team are searched for their baseline.
-const MOST_SERVICES: usize = 500;
-
 impl EventQueries for Snapshot<'_> {
     fn seen(&self, target: &Target) -> Result<Vec<Seen>, StoreError> {
         self.query(OF_TARGET, params![target.source, target.cluster, target.namespace, target.service], seen)
@@ -52,14 +44,11 @@ impl EventQueries for Snapshot<'_> {
     fn rollouts(&self, target: &Target, now: Time) -> Result<Vec<RolloutOf>, StoreError> {
         let which = params![target.source, target.cluster, target.namespace, target.service];
         let rows = self.query(ROLLOUTS, which, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-        let mut all = Vec::new();
-        for (workload, body) in rows {
+        let read = |(workload, body): (String, String)| {
             let known: Rollouts = self.json("rollouts", &body)?;
-            all.extend(known.last.into_iter().map(|rollout| RolloutOf { workload: workload.clone(), rollout }));
-        }
-        all.retain(|one| now.since(one.rollout.at) < DAY);
-        all.sort_by_key(|one| one.rollout.at);
-        Ok(all)
+            Ok((workload, known))
+        };
+        Ok(rows::recent_rollouts(rows.into_iter().map(read).collect::<Result<_, StoreError>>()?, now))
     }
 
     fn baseline(&self, of: Option<&[Target]>, most: u32) -> Result<Vec<Seen>, StoreError> {
@@ -69,12 +58,7 @@ impl EventQueries for Snapshot<'_> {
             let which = params![target.source, target.cluster, target.namespace, target.service, most];
             all.extend(self.query(SILENT_OF, which, seen)?);
         }
-        all.sort_by_cached_key(|seen| {
-            let event = &seen.event;
-            (std::cmp::Reverse(event.last_seen), event.obj_name.to_string(), event.reason.to_string())
-        });
-        all.truncate(most as usize);
-        Ok(all)
+        Ok(rows::newest_baseline(all, most))
     }
 
     fn history(&self, since: Time) -> Result<History, StoreError> {
@@ -116,10 +100,8 @@ fn seen(row: &Row<'_>) -> rusqlite::Result<Seen> {
     Ok(Seen { target: super::target(row)?, event, silent: row.get(12)? })
 }
 
-/// `None` if its target or its episode is gone.
+/// When it was observed, and what; `None` if its target or its episode is gone.
 fn observation(row: &Row<'_>) -> rusqlite::Result<(Time, Option<Observation>)> {
-    let at = Time::from_millis(row.get(0)?);
-    let last_seen = Time::from_millis(row.get(4)?);
     let target = match row.get::<_, Option<String>>(6)? {
         Some(source) => {
             let [cluster, namespace, service]: [String; 3] = [row.get(7)?, row.get(8)?, row.get(9)?];
@@ -127,44 +109,36 @@ fn observation(row: &Row<'_>) -> rusqlite::Result<(Time, Option<Observation>)> {
         }
         None => None,
     };
-    let what = match row.get::<_, i64>(1)? {
-        history::DOWN => Some(Observed::Down { since: last_seen }),
-        history::FAILING => target.is_some().then_some(Observed::Failing),
-        history::READABLE => target.is_some().then_some(Observed::Readable),
-        kind => change(row, kind, last_seen)?.filter(|_| target.is_some()),
+    let episode = match row.get::<_, Option<i64>>(10)? {
+        Some(_) => Some(EpisodeRow {
+            first_seen: Time::from_millis(row.get(5)?),
+            level: load::level(row, 10)?,
+            obj_type: row.get(11)?,
+            obj_name: row.get(12)?,
+            reason: row.get(13)?,
+            message: row.get(14)?,
+            node: row.get(15)?,
+            signal: row.get(16)?,
+            metadata: metadata(row, 17)?,
+        }),
+        None => None,
     };
-    Ok((at, what.map(|what| Observation { at, target, what })))
+    let row = ObservationRow {
+        at: Time::from_millis(row.get(0)?),
+        kind: row.get(1)?,
+        new: load::id(row, 2)?,
+        count: load::id(row, 3)?,
+        last_seen: Time::from_millis(row.get(4)?),
+        target,
+        episode,
+    };
+    let at = row.at;
+    let observation = row.observation().map_err(|kind| rusqlite::Error::IntegralValueOutOfRange(1, kind))?;
+    Ok((at, observation))
 }
 
-fn metadata(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<Metadata>>> {
+fn metadata(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Metadata>> {
     let Some(text) = row.get::<_, Option<String>>(at)? else { return Ok(None) };
     let damaged = |error| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error));
-    serde_json::from_str(&text).map(|metadata| Some(Arc::new(metadata))).map_err(damaged)
-}
-
-fn change(row: &Row<'_>, kind: i64, last_seen: Time) -> rusqlite::Result<Option<Observed>> {
-    if row.get::<_, Option<i64>>(10)?.is_none() {
-        return Ok(None);
-    }
-    let kind = match kind {
-        0 => ChangeKind::Appeared,
-        1 => ChangeKind::Increased,
-        2 => ChangeKind::Restarted,
-        other => return Err(rusqlite::Error::IntegralValueOutOfRange(1, other)),
-    };
-    let event = Event {
-        first_seen: Time::from_millis(row.get(5)?),
-        last_seen,
-        count: load::id(row, 3)?,
-        level: load::level(row, 10)?,
-        obj_type: row.get::<_, String>(11)?.into(),
-        obj_name: row.get::<_, String>(12)?.into(),
-        reason: row.get::<_, String>(13)?.into(),
-        message: row.get::<_, String>(14)?.into(),
-        node: row.get::<_, Option<String>>(15)?.map(Into::into),
-        signal: row.get(16)?,
-        metadata: metadata(row, 17)?,
-        ..Event::default()
-    };
-    Ok(Some(Observed::Change { kind, new: load::id(row, 2)?, event }))
+    serde_json::from_str(&text).map(Some).map_err(damaged)
 }

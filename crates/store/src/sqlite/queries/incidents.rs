@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, params};
 
 use super::Snapshot;
-use crate::sqlite::commit::sql;
+use crate::rows::{self, NewestDecisions, sql};
 use crate::sqlite::load;
 use crate::{DecisionFilter, IncidentQueries, Incidents, Paging, StoreError, Wanted, incident_codec};
 use podbell_core::ask::show::ToldOnce;
@@ -117,8 +117,7 @@ impl IncidentQueries for Snapshot<'_> {
         let Some((state, ended_at, body)) = row.map_err(|source| self.error(source))? else { return Ok(None) };
         let incident = incident_codec::read(&state).map_err(|error| self.row_error(format!("incident {id}"), error))?;
         let acknowledged = body.map(|body| self.json(format!("the acknowledgement of {id}"), &body)).transpose()?;
-        let acknowledged = incident.acknowledged.clone().or(acknowledged);
-        Ok(Some(Kept { incident, ended_at: ended_at.map(Time::from_millis), acknowledged }))
+        Ok(Some(rows::kept(incident, ended_at, acknowledged)))
     }
 
     fn mutes(&self, now: Time) -> Result<Vec<Mute>, StoreError> {
@@ -172,21 +171,17 @@ impl IncidentQueries for Snapshot<'_> {
         let mut query =
             self.connection.prepare(&format!("SELECT body FROM decision {which} ORDER BY id DESC")).map_err(of)?;
         let mut rows = query.query(rusqlite::params_from_iter(of_incident)).map_err(of)?;
-        let mut found: Vec<Decision> = Vec::new();
+        let mut found = NewestDecisions::new(filter, most);
         while let Some(row) = rows.next().map_err(of)? {
             let body = row.get_ref(0).and_then(|body| Ok(body.as_blob()?)).map_err(of)?;
             let decision: Decision =
                 rmp_serde::from_slice(body).map_err(|error| self.row_error("a decision", error))?;
-            // A decision that joined several incidents has a row for each.
-            if filter.wants(&decision) && found.last() != Some(&decision) {
-                found.push(decision);
-                if found.len() == most {
-                    break;
-                }
+            found.add(decision);
+            if found.is_full() {
+                break;
             }
         }
-        found.reverse();
-        Ok(found)
+        Ok(found.oldest_first())
     }
 
     fn incident(&self, id: u64) -> Result<Option<Incident>, StoreError> {

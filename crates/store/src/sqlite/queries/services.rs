@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::Snapshot;
-use crate::sqlite::commit::sql;
+use crate::rows::sql;
 use crate::sqlite::load;
 use crate::{Service, ServiceQueries, StoreError, Wanted};
 use podbell_core::event::Target;

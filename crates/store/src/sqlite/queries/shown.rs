@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use crate::sqlite::commit::sql;
+use crate::rows::sql;
 use podbell_core::event::Target;
 
 /// Writes the services of an incident, unless they are known. Services are only ever added, so an equal number means
