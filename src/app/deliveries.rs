@@ -62,3 +62,44 @@ async fn in_time(Dispatched { job, until }: Dispatched, deliver: &Deliver) -> Ou
     let why = "no answer while this replica certainly owned the store".to_owned();
     Outcome::Unclear { retry_after: None, why }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use podbell_core::outbox::SendId;
+
+    fn dispatched(until: Option<Instant>) -> Dispatched {
+        let job = SendJob {
+            send: SendId(1),
+            destination: "ops".into(),
+            message_id: "msg_1".to_owned(),
+            body: b"body".to_vec(),
+        };
+        Dispatched { job, until }
+    }
+
+    /// Counts the requests that begin, and lets none of them end.
+    fn endless(begun: &Arc<AtomicUsize>) -> Deliver {
+        let begun = begun.clone();
+        Arc::new(move |_| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            Box::pin(std::future::pending())
+        })
+    }
+
+    #[tokio::test]
+    async fn a_request_does_not_begin_after_the_lease_and_is_cut_off_at_its_end() {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let deliver = endless(&begun);
+        let outcome = in_time(dispatched(Some(clock::monotonic())), &deliver).await;
+        assert!(matches!(outcome, Outcome::Unclear { .. }) && begun.load(Ordering::SeqCst) == 0);
+        let until = clock::monotonic() + Duration::from_millis(20);
+        let outcome = in_time(dispatched(Some(until)), &deliver).await;
+        assert!(matches!(outcome, Outcome::Unclear { .. }) && begun.load(Ordering::SeqCst) == 1);
+        assert!(clock::monotonic() >= until);
+    }
+}

@@ -79,6 +79,7 @@ impl Fleet {
         let place = &mut self.replicas[replica];
         let mut command = podbell(site.folder(), &["run", "--config", &place.config]);
         if clock_off != 0 {
+            assert!(std::path::Path::new(FAKETIME).exists(), "scripts/test --prepare installs faketime");
             command.env("LD_PRELOAD", FAKETIME).env("FAKETIME", format!("{clock_off:+}"));
             command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
         }
