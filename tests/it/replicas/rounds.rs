@@ -23,9 +23,9 @@ use crate::support::turmoil::{Dice, Turmoil};
 /// Rounds on one database, one after the other.
 const SEQUENCE: u64 = 6;
 /// Sequences side by side: they mostly wait for leases to end.
-const ABREAST: usize = 3;
+const ABREAST: usize = 5;
 /// How long a round takes, about: while rounds go on, there is trouble to tell.
-const ROUND: Duration = Duration::from_secs(22);
+const ROUND: Duration = Duration::from_secs(15);
 /// A killed owner's next message leaves within this time.
 const AFTER_KILL: Duration = Duration::from_secs(15);
 
@@ -126,6 +126,7 @@ async fn sequence(seed: u64) -> Worst {
         if answered.is_some_and(|(said, _)| said["good"] == true) {
             muted.push(why);
         }
+        println!("sequence {seed}, round {round}: {failure:?} of {}", fleet.replicas.len());
         off |= matches!(failure, Failure::Clock(_));
         fail(&turmoil, &mut fleet, failure, &mut worst).await;
         let told = first_after(&turmoil, clock::now()).await;

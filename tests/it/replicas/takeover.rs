@@ -117,8 +117,14 @@ pub async fn settle(turmoil: &Turmoil, fleet: &mut Fleet) {
             }
         };
         if tokio::time::timeout(Duration::from_secs(180), quiet).await.is_err() {
-            let open = "SELECT id, destination, state FROM delivery WHERE state IN ('due', 'claimed')";
-            panic!("not everything is delivered: {:?}\n{}", fleet.database.rows(open), fleet.logs());
+            let rows = |sql| fleet.database.rows(sql);
+            let open = rows("SELECT id, destination, state FROM delivery WHERE state IN ('due', 'claimed')");
+            let sends = rows("SELECT id, destination, attempts FROM send WHERE settled IS NULL");
+            let read = rows("SELECT obj_name, count FROM series ORDER BY 1");
+            let there: Vec<String> = turmoil.counts.iter().map(|(pod, count)| format!("{pod} {count}")).collect();
+            let missing: Vec<_> = there.iter().filter(|row| !read.contains(row)).collect();
+            let more: Vec<_> = read.iter().filter(|row| !there.contains(row)).collect();
+            panic!("open: {open:?} {sends:?}; not read: {missing:?}, but {more:?}\n{}", fleet.logs());
         }
         fleet.stop_all().await;
         if !waiting(fleet) {
