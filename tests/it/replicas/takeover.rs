@@ -103,15 +103,20 @@ async fn a_rolling_update_of_three_under_load_loses_and_repeats_nothing() {
     all_counted(&turmoil, &fleet.database);
 }
 
-/// Runs on until the cluster is calm and nothing waits, and ends all replicas.
+/// Runs on until the cluster is calm, everything was read and nothing waits, and ends all replicas.
 pub async fn settle(turmoil: &Turmoil, fleet: &mut Fleet) {
+    settle_when(turmoil, fleet, |fleet| all_read(turmoil, &fleet.database)).await;
+}
+
+/// The same, with other words for everything.
+pub async fn settle_when(turmoil: &Turmoil, fleet: &mut Fleet, is_read: impl Fn(&Fleet) -> bool) {
     let calm = turmoil.calm_at.plus(Duration::from_millis(2500));
     for _ in 0..5 {
         let quiet = async {
             let mut turns = tokio::time::interval(Duration::from_millis(250));
             loop {
                 turns.tick().await;
-                if clock::now() > calm && all_read(turmoil, &fleet.database) && !waiting(fleet) {
+                if clock::now() > calm && is_read(fleet) && !waiting(fleet) {
                     return;
                 }
             }
