@@ -140,7 +140,12 @@ fn the_engine_the_stores_rows_and_the_core_are_told_the_time() {
 fn sqlite_is_spoken_in_its_adapter_alone() {
     let adapter = "crates/store/src/sqlite/";
     let words = ["rusqlite", "pragma", "PRAGMA", "-wal", "sqlite_", "interrupt_handle"];
-    let of_the_file = ["crates/store/src/location.rs", "src/cli/run.rs", "src/cli/doctor/store.rs"];
+    let of_the_file = [
+        "crates/store/src/location.rs",
+        "crates/store/src/copy.rs",
+        "crates/store/src/postgres/tests.rs",
+        "src/cli/doctor/store.rs",
+    ];
     let mut wrong = Vec::new();
     for (path, text) in sources().into_iter().filter(|(path, _)| !path.starts_with(adapter)) {
         for line in code(&text).lines() {

@@ -233,6 +233,19 @@ fn paths_start_at_the_folder_of_podbell_yaml() {
     assert_eq!(config.http.ca_file, Some(folder.path().join("ca.pem")));
 }
 
+#[test]
+fn a_database_is_a_store_and_its_password_is_shown_nowhere() {
+    let address = "postgres://podbell:s3cret@db.example.com:6432/alerts?sslmode=verify-full";
+    let (_folder, loaded) = loaded(&format!("{SMALL}store: {address}\n"), &[]);
+    let config = loaded.config.unwrap();
+    assert_eq!(config.store.to_string(), "postgres://podbell@db.example.com:6432/alerts");
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let wrong = address.replace("verify-full", "on");
+    let (_folder, loaded) = self::loaded(&format!("{SMALL}store: {wrong}\n"), &[]);
+    let said = said(&loaded.diagnostics);
+    assert!(said.contains("sslmode=on is not known") && !said.contains("s3cret"), "{said}");
+}
+
 fn with_chat(chat: &str) -> String {
     format!("{SMALL}chats:\n  - {{name: ops, kind: slack, {chat}}}\n")
 }

@@ -62,6 +62,8 @@ mod page;
 mod page_browser;
 #[cfg(feature = "outside")]
 mod pictures;
+#[cfg(feature = "outside")]
+mod postgres;
 mod preview;
 mod qcloud;
 mod qcloud_run;

@@ -33,13 +33,7 @@ mod contract;
 #[cfg(test)]
 #[cfg(feature = "outside")]
 #[path = "../../../tests/it/support/postgres.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "the integration tests share it"
-)]
+#[allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "the integration tests share it")]
 mod test_server;
 
 pub use backup::{Backup, Existing};

@@ -1,4 +1,5 @@
-//! A real PostgreSQL server, and PgBouncer before it: `scripts/postgres` runs them.
+//! A real PostgreSQL server, and PgBouncer before it: `scripts/postgres` runs them. The store's own tests use it, too.
+#![allow(dead_code, reason = "some of it only one of the two binaries uses")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -241,7 +241,7 @@ pub async fn served_at(
     clock: Arc<dyn Fn() -> Time + Send + Sync>,
 ) -> (String, tokio::sync::watch::Sender<bool>) {
     let now = clock();
-    let (path, health) = (world.store_path(), Arc::new(HealthStatus::default()));
+    let (path, health) = (world.location().clone(), Arc::new(HealthStatus::default()));
     let counted = count(world.engine());
     let mut numbers = snapshot(world.engine(), counted);
     // Virtual time goes in large steps; a source of podbell.yaml is read each minute.
