@@ -131,16 +131,12 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     let mut stop = pin!(stop);
     let mut damage = service.damage;
     let mut ended = None;
-    let failure = loop {
-        tokio::select! {
-            () = &mut stop => break None,
-            end = &mut periods => { ended = Some(end); break None }
-            Some(Err(error)) = exports.join_next() => break Some(ServiceError::Broken(error.to_string())),
-            Some(side) = sides.join_next() => if let Err(error) = side {
-                break Some(ServiceError::Broken(error.to_string()));
-            },
-            error = &mut damage => break Some(ServiceError::Store(error)),
-        }
+    let failure = tokio::select! {
+        () = &mut stop => None,
+        end = &mut periods => { ended = Some(end); None }
+        what = broken(&mut exports) => Some(ServiceError::Broken(what)),
+        what = broken(&mut sides) => Some(ServiceError::Broken(what)),
+        error = &mut damage => Some(ServiceError::Store(error)),
     };
     tracing::info!("ending: finishing what is in flight");
     // An error means that no receiver is left.
@@ -156,6 +152,16 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     }
     ended?;
     failure.map_or(Ok(()), Err)
+}
+
+/// Waits until one of these tasks panics. Those that end in order are left out.
+async fn broken(tasks: &mut JoinSet<()>) -> String {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            return error.to_string();
+        }
+    }
+    std::future::pending().await
 }
 
 /// Passes on what arrives to the engine, until no sender is left. Without an engine it is dropped: whoever waits for an

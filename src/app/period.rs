@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::deliveries::{Dispatched, carry_out};
 use super::engine_thread::{self, EngineThread, Inlets, ThreadEnd};
 use super::enrich::{self, Enricher};
-use super::{Deliver, Ownership, QUEUE, SHUTDOWN, SOURCES_END, ServiceError, standby};
+use super::{Deliver, Ownership, QUEUE, SHUTDOWN, SOURCES_END, ServiceError, broken, standby};
 use crate::chat::ExclusiveConnection;
 use crate::engine::{Engine, EngineEvent};
 use crate::health::HealthStatus;
@@ -128,13 +128,11 @@ impl Periods {
         others.spawn(carry_out(dispatched, self.deliver.clone(), happened.clone()));
         self.engine.send_replace(Some(happened));
         let mut stopped = self.stopped.clone();
-        let broken = loop {
-            tokio::select! {
-                () = told(&mut stopped) => break None,
-                Some(Err(error)) = sources.join_next() => break Some(error.to_string()),
-                Some(Err(error)) = others.join_next() => break Some(error.to_string()),
-                () = engine_thread::ended(&thread) => break None,
-            }
+        let broken = tokio::select! {
+            () = told(&mut stopped) => None,
+            what = broken(&mut sources) => Some(what),
+            what = broken(&mut others) => Some(what),
+            () = engine_thread::ended(&thread) => None,
         };
         // An error means that no receiver is left.
         let _ = ending.send(true);

@@ -111,7 +111,7 @@ async fn sequence(seed: u64) -> Worst {
     let mut dice = Dice(!seed);
     // Whether an event is new, and whether it may happen again under the same date, is judged by podbell's clock. Sequences
     // in which that is minutes off count messages, but not occurrences.
-    let clocks = seed % 3 == 0;
+    let clocks = seed.is_multiple_of(3);
     let mut fleet = Fleet::new(&turmoil.site, 2 + index(&mut dice, 2)).await;
     fleet.start_all(&turmoil.site).await;
     fleet.active().await;
