@@ -5,12 +5,14 @@ use std::time::Duration;
 use podbell::clock;
 
 use super::fleet::{BANK, Fleet, WRITE, command, readiness};
+use crate::support::chat_servers;
 use crate::support::emulated::{ONE_EVENT, emulator};
-use crate::support::process::PATIENCE;
-use crate::support::receiver::{Receiver, client};
+use crate::support::process::{PATIENCE, eventually};
+use crate::support::receiver::{self, Receiver, client};
 use crate::support::reckoning::Ledger;
 use crate::support::site::{QUICK_RULES, Running, Site};
 use crate::support::slack::{SECRET, signature};
+use crate::support::telegram::FakeTelegram;
 
 const CHATS: &str = "chats:
   - {name: ops, kind: slack, signing_secret: 8f742231b10e8888abcd99yyyzzz85a5, teams: T1, channels: [C0OPS]}
@@ -110,6 +112,34 @@ async fn a_message_that_a_platform_delivers_to_two_replicas_is_done_once_and_ans
     // Another message with the same words is another wish.
     let again = deliver(active, "1.4", &texts[1]).await;
     assert_eq!(again.0, "ephemeral", "nothing is muted: {}", again.1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_platform_with_one_connection_the_active_replica_has_it() {
+    let telegram = FakeTelegram::start().await;
+    let chat = format!(
+        "chats:\n  - {{name: tg, kind: telegram, token: \"{}\", api: \"{}\"}}\nrules: [rules.yaml]",
+        chat_servers::TOKEN,
+        telegram.base
+    );
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let site = Site::quick(&emulator.endpoint(), &receiver::nobody().await);
+    site.edit("rules: [rules.yaml]", &chat);
+    let mut fleet = Fleet::new(&site, 2).await;
+    // The podbell that made the tables has asked, too.
+    let refused = telegram.refused();
+    fleet.start(&site, 0, 0).await;
+    assert_eq!(fleet.active().await, 0);
+    fleet.start(&site, 1, 0).await;
+    ready(&fleet, 1).await;
+    let before = telegram.posts().len();
+    telegram.say(5, "/podbell help");
+    eventually(PATIENCE, "an answer", || (telegram.posts().len() > before).then_some(())).await;
+    fleet.kill(0).await;
+    assert_eq!(fleet.active().await, 1);
+    telegram.say(5, "/podbell help");
+    eventually(PATIENCE, "another answer", || (telegram.posts().len() > before + 1).then_some(())).await;
+    assert_eq!((telegram.posts().len(), telegram.refused()), (before + 2, refused), "one poller, one answer each");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
