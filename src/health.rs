@@ -10,6 +10,7 @@ use crate::clock;
 use crate::engine::{Engine, Totals};
 use crate::otlp::Counts;
 use podbell_core::time::Time;
+use podbell_store::{Holder, Lease};
 
 /// A service that made no turn for this long is dead.
 pub const DEAD_AFTER: Duration = Duration::from_secs(30);
@@ -65,6 +66,18 @@ pub struct Snapshot {
     pub destinations: Vec<DestinationHealth>,
 }
 
+/// Which part a replica has in a store that several use. The process that owns a store alone is active.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It does not know yet, or the store cannot be reached.
+    #[default]
+    Waiting,
+    /// It owns the store.
+    Active,
+    /// Another replica owns the store.
+    Standby(Holder),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct HealthStatus {
@@ -89,20 +102,56 @@ struct Inner {
     snapshot: Snapshot,
     last_turn: Option<Instant>,
     store_works: bool,
+    role: Role,
+    /// Whether several replicas use the store.
+    is_shared: bool,
+    /// When the store was reached last.
+    reached: Option<Instant>,
+    /// The epoch of the lease, and when it ends.
+    lease: Option<(u64, Instant)>,
 }
 
 impl HealthStatus {
     /// Records a turn, with a new `snapshot` when one is due.
-    pub fn beat(&self, store_works: bool, snapshot: Option<Snapshot>) {
+    pub fn beat(&self, store_works: bool, lease: Option<Lease>, snapshot: Option<Snapshot>) {
+        let now = clock::monotonic();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.last_turn = Some(clock::monotonic());
+        inner.role = Role::Active;
+        inner.last_turn = Some(now);
         inner.store_works = store_works;
+        inner.lease = lease.map(|lease| (lease.epoch, now + lease.left));
+        if store_works {
+            inner.reached = Some(now);
+        }
         if let Some(snapshot) = snapshot {
             inner.snapshot = snapshot;
         }
     }
 
-    /// Records the number of commits since the start, and wakes whoever waits for more.
+    /// From now on, one replica of several owns the store, and this one stands by.
+    pub(crate) fn shares_store(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).is_shared = true;
+    }
+
+    /// Records that another replica owns the store, or that it could not be reached. What was counted while this
+    /// replica was active is void.
+    pub(crate) fn stands_by(&self, holder: Option<Holder>) {
+        let now = clock::monotonic();
+        if let Some(holder) = &holder {
+            self.committed(holder.turn);
+        }
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.last_turn = Some(now);
+        inner.snapshot = Snapshot { totals: inner.snapshot.totals, ..Snapshot::default() };
+        inner.lease = None;
+        inner.store_works = holder.is_some();
+        if holder.is_some() {
+            inner.reached = Some(now);
+        }
+        inner.role = holder.map_or(Role::Waiting, Role::Standby);
+    }
+
+    /// Records the number of commits since the start, of a standby those of all replicas, and wakes whoever waits for more.
     pub(crate) fn committed(&self, commits: u64) {
         self.commits.send_if_modified(|known| std::mem::replace(known, commits) != commits);
     }
@@ -139,10 +188,30 @@ impl HealthStatus {
         inner.last_turn.is_none_or(|last| last.elapsed() < DEAD_AFTER)
     }
 
-    /// Whether the store can be written; trouble with sources does not count.
+    /// Whether the store can be used; trouble with sources does not count. A shared store may be out of reach for 30 s,
+    /// the time of a takeover or a failover: replicas that answer are not to be taken out of service at each.
     pub(crate) fn ready(&self) -> bool {
+        let recently = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < DEAD_AFTER);
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.store_works && inner.last_turn.is_some_and(|last| last.elapsed() < DEAD_AFTER)
+        let store_works = if inner.is_shared { recently(inner.reached) } else { inner.store_works };
+        store_works && recently(inner.last_turn)
+    }
+
+    /// What this replica does now.
+    pub(crate) fn role(&self) -> Role {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).role.clone()
+    }
+
+    /// Whether several replicas use the store.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).is_shared
+    }
+
+    /// The lease by which this replica owns the store, if it does.
+    pub(crate) fn lease(&self) -> Option<Lease> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let (epoch, ends) = inner.lease?;
+        Some(Lease { epoch, left: ends.saturating_duration_since(clock::monotonic()) })
     }
 
     /// Whether polling, store and turns all work: the condition of the operator's heartbeat. False before the first

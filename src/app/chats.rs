@@ -24,6 +24,7 @@ pub fn chats(config: &Config, client: &reqwest::Client, queries: &Arc<dyn Querie
         let served = chat.chat.serve(&deps, &http)?;
         all.routes = all.routes.merge(served.routes);
         all.connections.extend(served.connections);
+        all.exclusive.extend(served.exclusive);
     }
     Ok(all)
 }

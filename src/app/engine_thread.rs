@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::deliveries::Dispatched;
 use crate::clock::{self, Clocks};
-use crate::engine::{Engine, EngineEvent, SendJob};
+use crate::engine::{Engine, EngineEvent};
 use crate::health::{self, Counted, HealthStatus};
 use crate::sources::SourceEvent;
 use podbell_core::time::Time;
-use podbell_store::StoreError;
 use podbell_store::crash_point;
+use podbell_store::{ErrorKind, StoreError};
 
 /// How many polls and answers share a commit at most.
 const BATCH: usize = 256;
@@ -27,8 +28,18 @@ const SECOND: Duration = Duration::from_secs(1);
 /// thousand of each.
 const COUNT_SHARE: u32 = 1_000;
 
-/// The thread's handle; it returns the error that ended the thread early.
-pub(super) type EngineThread = JoinHandle<Option<StoreError>>;
+/// The thread's handle.
+pub(super) type EngineThread = JoinHandle<ThreadEnd>;
+
+/// Why the thread ended.
+pub(super) enum ThreadEnd {
+    /// It was told to, and every answer is recorded.
+    Drained,
+    /// Another replica owns the store, or may own it.
+    LeaseLost,
+    /// The store is damaged or was replaced.
+    Store(StoreError),
+}
 
 /// The thread's input channels.
 pub(super) struct Inlets {
@@ -44,11 +55,11 @@ impl Inlets {
     }
 }
 
-/// Starts the thread. It ends after `drain` is set and every answer is recorded.
+/// Starts the thread. It ends after `drain` is set and every answer is recorded, or when the store is lost.
 pub(super) fn start(
     engine: Engine,
     inlets: Inlets,
-    jobs: mpsc::UnboundedSender<SendJob>,
+    jobs: mpsc::UnboundedSender<Dispatched>,
     health: Arc<HealthStatus>,
     drain: Arc<AtomicBool>,
 ) -> EngineThread {
@@ -73,7 +84,7 @@ pub(super) fn start(
 struct Turns {
     engine: Engine,
     inlets: Inlets,
-    jobs: mpsc::UnboundedSender<SendJob>,
+    jobs: mpsc::UnboundedSender<Dispatched>,
     health: Arc<HealthStatus>,
     drain: Arc<AtomicBool>,
     handle: Handle,
@@ -86,26 +97,35 @@ struct Turns {
 }
 
 impl Turns {
-    fn run(&mut self) -> Option<StoreError> {
+    fn run(&mut self) -> ThreadEnd {
+        match self.turns() {
+            Ok(()) => {
+                let last = health::snapshot(&self.engine, health::count(&self.engine));
+                self.health.beat(!self.failing, self.engine.lease(), Some(last));
+                self.engine.give_store_up();
+                ThreadEnd::Drained
+            }
+            Err(end) => end,
+        }
+    }
+
+    /// Makes turns until everything is drained.
+    fn turns(&mut self) -> Result<(), ThreadEnd> {
         let mut closed = false;
         // Write something first, without waiting for sources: podbell is ready only then.
-        let mut broken = self.turn(Vec::new());
+        self.turn(Vec::new())?;
         loop {
-            if broken.is_some() {
-                return broken;
-            }
             let mut happened = Vec::new();
             if !closed {
                 closed = self.wait(&mut happened);
             }
-            broken = self.turn(happened);
+            self.turn(happened)?;
             let draining = self.drain.load(Ordering::SeqCst);
             if draining {
                 self.engine.claim_nothing_more();
             }
             if (draining || closed) && self.engine.in_flight() == 0 && self.inlets.is_empty() {
-                self.health.beat(!self.failing, Some(health::snapshot(&self.engine, health::count(&self.engine))));
-                return broken;
+                return Ok(());
             }
         }
     }
@@ -179,15 +199,17 @@ impl Turns {
         now
     }
 
-    /// Runs a turn. Returns the error if another turn would not help.
-    fn turn(&mut self, happened: Vec<EngineEvent>) -> Option<StoreError> {
+    /// Runs a turn.
+    ///
+    /// # Errors
+    /// When another turn would not help.
+    fn turn(&mut self, happened: Vec<EngineEvent>) -> Result<(), ThreadEnd> {
         let answers = happened.iter().any(|one| matches!(one, EngineEvent::Answered(..)));
         if answers {
             crash_point!("record.before");
         }
         let now = self.now();
         let (begun, commits) = (clock::monotonic(), self.engine.totals().commits);
-        let mut broken = None;
         match self.engine.turn(happened, now) {
             Ok(jobs) => {
                 if answers {
@@ -197,18 +219,18 @@ impl Turns {
                     tracing::info!("the store works again; everything goes on");
                 }
                 self.failing = false;
+                let until = self.engine.lease().map(|lease| clock::monotonic() + lease.left);
                 for job in jobs {
                     // The receiver is gone only when the process ends.
-                    let _ = self.jobs.send(job);
+                    let _ = self.jobs.send(Dispatched { job, until });
                 }
             }
-            Err(error) => {
-                if !self.failing {
-                    tracing::error!(%error, "nothing can be written; polls are read again and answers kept until it works");
-                }
-                self.failing = true;
-                broken = Some(error).filter(StoreError::is_final);
-            }
+            Err(error) => self.failed(error)?,
+        }
+        if !self.failing
+            && let Err(error) = self.engine.keep_lease()
+        {
+            self.failed(error)?;
         }
         if self.engine.totals().commits > commits {
             self.health.turn_took(begun.elapsed());
@@ -225,8 +247,24 @@ impl Turns {
             }
             health::snapshot(&self.engine, self.counted.clone())
         });
-        self.health.beat(!self.failing, fresh);
-        broken
+        self.health.beat(!self.failing, self.engine.lease(), fresh);
+        Ok(())
+    }
+
+    /// After a turn without effect: whether another one may have some.
+    fn failed(&mut self, error: StoreError) -> Result<(), ThreadEnd> {
+        if error.is_final() {
+            return Err(ThreadEnd::Store(error));
+        }
+        if error.kind() == ErrorKind::LeaseLost || self.engine.lease().is_some_and(|lease| lease.left.is_zero()) {
+            tracing::error!(%error, "this replica does not own the store any more; another one goes on");
+            return Err(ThreadEnd::LeaseLost);
+        }
+        if !self.failing {
+            tracing::error!(%error, "nothing can be written; polls are read again and answers kept until it works");
+        }
+        self.failing = true;
+        Ok(())
     }
 }
 
@@ -242,8 +280,8 @@ pub(super) async fn ended(thread: &EngineThread) {
     }
 }
 
-/// Waits up to `patience` for the thread to end. Returns the error that ended it early.
-pub(super) async fn join(thread: EngineThread, patience: Duration) -> Option<StoreError> {
+/// Waits up to `patience` for the thread to end.
+pub(super) async fn join(thread: EngineThread, patience: Duration) -> Option<ThreadEnd> {
     let finished = async {
         while !thread.is_finished() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -254,5 +292,5 @@ pub(super) async fn join(thread: EngineThread, patience: Duration) -> Option<Sto
         return None;
     }
     // A panic was printed already.
-    thread.join().ok().flatten()
+    thread.join().ok()
 }

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 8;
 
 /// The sources that answer questions, by name.
+#[derive(Clone)]
 pub struct Enricher(pub(super) BTreeMap<Arc<str>, Arc<dyn Source>>);
 
 /// Answers questions until told to stop.

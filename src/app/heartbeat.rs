@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
-use super::HealthStatus;
 use crate::clock;
+use crate::health::{HealthStatus, Role};
 use crate::tasks::told;
 
 /// How long after the start the lack of a good poll is normal.
@@ -30,6 +30,10 @@ pub async fn run(
         tokio::select! {
             _ = turns.tick() => {}
             () = told(&mut stopped) => return,
+        }
+        // The active replica calls: a standby polls nothing and says nothing of whether polling works.
+        if health.role() != Role::Active && health.is_shared() {
+            continue;
         }
         if !health.well(clock::now(), polled_within) {
             // Before the first poll, the missing heartbeat needs no warning.

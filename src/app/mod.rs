@@ -1,4 +1,5 @@
-//! The running service: sources, the engine's thread, deliveries, the server, and their end.
+//! The running service: what always runs (server, chats), what runs while this process owns the store (engine, sources,
+//! deliveries), and the end of both.
 //!
 //! Owns tasks and channels, but not what they mean. A task that panics ends the process: a half-dead watcher is worse
 //! than one that is restarted.
@@ -6,29 +7,30 @@
 pub mod assemble;
 pub mod chats;
 pub(crate) mod command_sink;
+mod deliveries;
 mod engine_thread;
 pub mod enrich;
 pub mod heartbeat;
+mod period;
 pub(crate) mod reload;
+mod standby;
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use self::engine_thread::Inlets;
-use self::enrich::Enricher;
-use crate::engine::{Engine, EngineEvent, NewRules, SendJob};
+use self::period::Periods;
+pub use self::period::{Activate, Active};
+use crate::engine::{EngineEvent, NewRules, SendJob};
 use crate::health::HealthStatus;
 use crate::otlp::Exporter;
-use crate::sources::{SourceEvent, SourceTask};
 use crate::tasks::{BoxFuture, SideTask};
 use podbell_core::outbox::Outcome;
-use podbell_store::StoreError;
-use podbell_store::crash_point;
+use podbell_store::{Location, StoreError, Writer};
 
 /// How long everything together may take to end.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -41,22 +43,34 @@ const QUEUE: usize = 1024;
 
 /// Carries out a request and says what came of it.
 pub(crate) type Deliver = Arc<dyn Fn(SendJob) -> BoxFuture<Outcome> + Send + Sync>;
+
+/// How this process comes to own the store.
+pub enum Ownership {
+    /// It owns the store for as long as it lives.
+    Sole(Box<dyn Writer>),
+    /// One replica at a time owns the store: this one stands by until it is its turn.
+    Shared {
+        /// The store.
+        location: Location,
+        /// The name by which the others know this replica.
+        replica: String,
+    },
+}
+
 /// Everything that a service is made of.
 pub struct Service {
-    /// The engine, with its store.
-    pub engine: Engine,
+    /// How it comes to own the store.
+    pub ownership: Ownership,
+    /// Builds what runs only while this process owns the store.
+    pub activate: Activate,
     /// How requests are carried out.
     pub deliver: Deliver,
-    /// The sources.
-    pub sources: Vec<SourceTask>,
-    /// Other tasks: server, heartbeat.
+    /// What runs whoever owns the store: server, chats, heartbeat.
     pub sides: Vec<SideTask>,
-    /// Asks sources about pods.
-    pub enricher: Option<Enricher>,
     /// Exports what was committed.
     pub exporter: Option<Exporter>,
     /// Watches rule files.
-    pub rules: Option<reload::RulesTask>,
+    pub rules: Option<reload::Reloading>,
     /// User actions.
     pub user_actions: Option<command_sink::UserActions>,
     /// Resolves when the store turns out to be damaged.
@@ -78,117 +92,101 @@ pub enum ServiceError {
     Store(StoreError),
 }
 
+/// Where the engine listens; `None` while this replica stands by.
+type EngineInlet = watch::Receiver<Option<mpsc::Sender<EngineEvent>>>;
+
 /// Runs a service until `stop` is ready, then lets it finish what is in flight.
 ///
 /// # Errors
 /// When a part of it panics, or the store is damaged or replaced.
 pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(), ServiceError> {
-    let (happened, inbox) = mpsc::channel::<EngineEvent>(QUEUE);
-    let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
-    let (jobs, job_queue) = mpsc::unbounded_channel::<SendJob>();
     let (stopping, stopped) = watch::channel(false);
-    let drain = Arc::new(AtomicBool::new(false));
-    let inlets = Inlets { urgent: inbox, seen };
+    let (engine, inlet) = watch::channel(None);
     let mut sides = JoinSet::new();
-    let mut engine = service.engine;
-    if let Some(enricher) = service.enricher {
-        let (asks, questions) = mpsc::unbounded_channel();
-        // The receiver is gone only when the process ends.
-        engine.on_questions(move |new| drop(asks.send(new)));
-        sides.spawn(enrich::run(enricher, questions, events.clone(), stopped.clone()));
-    }
     let mut exports = JoinSet::new();
-    if let Some(Exporter { outlet, task }) = service.exporter {
-        engine.on_committed(move |changes, notices| outlet.offer(changes, notices));
+    let outlet = service.exporter.map(|Exporter { outlet, task }| {
         exports.spawn(task);
-    }
-    let engine = engine_thread::start(engine, inlets, jobs, service.health.clone(), drain.clone());
-    let mut sources = JoinSet::new();
-    for source in service.sources {
-        sources.spawn(source(events.clone(), stopped.clone()));
-    }
-    // Drop our sender, so that the channel closes with the last source: a service without sources ends in order, too.
-    drop(events);
+        outlet
+    });
     for side in service.sides {
         sides.spawn(side(stopped.clone()));
     }
-    if let Some(rules) = service.rules {
+    if let Some(reload::Reloading { task, current }) = service.rules {
         let (reloads, reloaded) = mpsc::channel::<NewRules>(1);
-        sides.spawn(rules(reloads, stopped.clone()));
-        sides.spawn(relay(reloaded, |rules| EngineEvent::Rules(Box::new(rules)), happened.clone()));
+        sides.spawn(task(reloads, stopped.clone()));
+        sides.spawn(relay_rules(reloaded, current, inlet.clone()));
     }
     if let Some(user_actions) = service.user_actions {
-        sides.spawn(relay(user_actions.0, EngineEvent::Action, happened.clone()));
+        sides.spawn(relay(user_actions.0, inlet));
     }
-    sides.spawn(carry_out(job_queue, service.deliver, happened));
-    tokio::pin!(stop);
+    let periods = Periods {
+        activate: service.activate,
+        deliver: service.deliver,
+        health: service.health,
+        outlet,
+        engine,
+        stopped,
+    };
+    let mut periods = pin!(periods.run(service.ownership));
+    let mut stop = pin!(stop);
     let mut damage = service.damage;
-    let mut damaged = None;
-    let broken = loop {
-        tokio::select! {
-            () = &mut stop => break None,
-            Some(Err(error)) = sources.join_next() => break Some(error.to_string()),
-            Some(Err(error)) = exports.join_next() => break Some(error.to_string()),
-            Some(ended) = sides.join_next() => if let Err(error) = ended { break Some(error.to_string()) },
-            error = &mut damage => { damaged = Some(error); break None }
-            () = engine_thread::ended(&engine) => break Some("the engine's thread".into()),
-        }
+    let mut ended = None;
+    let failure = tokio::select! {
+        () = &mut stop => None,
+        end = &mut periods => { ended = Some(end); None }
+        what = broken(&mut exports) => Some(ServiceError::Broken(what)),
+        what = broken(&mut sides) => Some(ServiceError::Broken(what)),
+        error = &mut damage => Some(ServiceError::Store(error)),
     };
     tracing::info!("ending: finishing what is in flight");
     // An error means that no receiver is left.
     let _ = stopping.send(true);
-    let all_ended = async { while sources.join_next().await.is_some() {} };
-    if tokio::time::timeout(SOURCES_END, all_ended).await.is_err() {
-        tracing::warn!("a source did not end in time; its polls are lost, not its events");
-    }
-    drain.store(true, Ordering::SeqCst);
-    let ended = engine_thread::join(engine, SHUTDOWN - SOURCES_END).await;
-    // The engine had the other end of its queue, so it ends by itself if the collector takes what is left.
+    let ended = match ended {
+        Some(ended) => ended,
+        None => periods.await,
+    };
+    // The last engine had the other end of its queue, so it ends by itself if the collector takes what is left.
     let exported = async { while exports.join_next().await.is_some() {} };
     if tokio::time::timeout(EXPORT_END, exported).await.is_err() {
         tracing::warn!("the OTLP collector did not take the last records in time; they are lost");
     }
-    if let Some(error) = ended.or(damaged) {
-        return Err(ServiceError::Store(error));
-    }
-    match broken {
-        Some(what) => Err(ServiceError::Broken(what)),
-        None => Ok(()),
-    }
+    ended?;
+    failure.map_or(Ok(()), Err)
 }
 
-/// Passes on what arrives, as the engine hears it, until no sender is left.
-async fn relay<T>(mut inlet: mpsc::Receiver<T>, as_event: fn(T) -> EngineEvent, happened: mpsc::Sender<EngineEvent>) {
-    while let Some(one) = inlet.recv().await {
-        if happened.send(as_event(one)).await.is_err() {
-            return;
+/// Waits until one of these tasks panics. Those that end in order are left out.
+async fn broken(tasks: &mut JoinSet<()>) -> String {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            return error.to_string();
+        }
+    }
+    std::future::pending().await
+}
+
+/// Passes on what arrives to the engine, until no sender is left. Without an engine it is dropped: whoever waits for an
+/// answer hears that there is none.
+async fn relay(mut arriving: mpsc::Receiver<EngineEvent>, inlet: EngineInlet) {
+    while let Some(event) = arriving.recv().await {
+        let engine = inlet.borrow().clone();
+        if let Some(engine) = engine {
+            // An engine that ends meanwhile is no engine.
+            let _ = engine.send(event).await;
         }
     }
 }
 
-/// Carries out jobs side by side; how many at once is the outbox's decision.
-async fn carry_out(mut jobs: mpsc::UnboundedReceiver<SendJob>, deliver: Deliver, happened: mpsc::Sender<EngineEvent>) {
-    let mut running = JoinSet::new();
-    loop {
-        tokio::select! {
-            job = jobs.recv() => {
-                let Some(job) = job else { break };
-                let (deliver, happened) = (deliver.clone(), happened.clone());
-                running.spawn(async move {
-                    let send = job.send;
-                    crash_point!("send.before");
-                    let outcome = deliver(job).await;
-                    crash_point!("send.after");
-                    // The engine is gone only when the process ends; the send is then repeated after the next start.
-                    let _ = happened.send(EngineEvent::Answered(send, outcome)).await;
-                });
+/// The same for rules, which are kept for the next engine, too.
+async fn relay_rules(mut reloaded: mpsc::Receiver<NewRules>, current: Arc<reload::CurrentRules>, inlet: EngineInlet) {
+    while let Some(rules) = reloaded.recv().await {
+        // Kept before the engine is looked for: one that starts meanwhile reads them there.
+        current.keep(&rules);
+        let engine = inlet.borrow().clone();
+        match engine {
+            Some(engine) => {
+                let _ = engine.send(EngineEvent::Rules(Box::new(rules))).await;
             }
-            Some(ended) = running.join_next() => {
-                if let Err(error) = ended {
-                    std::panic::resume_unwind(Box::new(error.to_string()));
-                }
-            }
+            None => current.show(),
         }
     }
-    while running.join_next().await.is_some() {}
 }

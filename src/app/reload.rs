@@ -4,7 +4,9 @@
 //! an editor that writes in two steps causes one reload. This module reads and checks; the engine, which has the last
 //! good versions, decides which rules are in force.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,8 +19,8 @@ use crate::engine::NewRules;
 use crate::server::{Ask, NotReloaded};
 use crate::tasks::told;
 use podbell_core::diagnostic::{Diagnostic, Source};
-use podbell_core::rules::in_force::{RuleFiles, refusal};
-use podbell_core::rules::{Destination, Names, compile};
+use podbell_core::rules::in_force::{InForce, RuleFiles, refusal};
+use podbell_core::rules::{Destination, Names, Rules, compile};
 use podbell_core::source::Problem;
 
 /// How often files are compared.
@@ -28,6 +30,64 @@ const STABLE: Duration = Duration::from_secs(2);
 
 /// Watches files until the watch turns true.
 pub(crate) type RulesTask = Box<dyn FnOnce(mpsc::Sender<NewRules>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
+
+/// What reloads rules, and where the newest are kept.
+pub struct Reloading {
+    /// Watches the files.
+    pub(crate) task: RulesTask,
+    /// The rules for the next engine.
+    pub(crate) current: Arc<CurrentRules>,
+}
+
+/// The rule files as they were read last, for an engine that is created later. Each replica reads its own.
+pub(crate) struct CurrentRules {
+    read: Mutex<LastRead>,
+    /// Called with the rules in force.
+    show: Box<dyn Fn(&Rules) + Send + Sync>,
+}
+
+/// The result of the newest good read of podbell.yaml, and of a bad one after it.
+#[derive(Clone, Debug)]
+pub(crate) struct LastRead {
+    /// The files.
+    pub files: RuleFiles,
+    /// Why podbell.yaml was refused since.
+    pub refused: Option<Problem>,
+}
+
+impl CurrentRules {
+    /// Starts with these files; `show` is called with the rules in force.
+    pub(crate) fn new(files: RuleFiles, show: impl Fn(&Rules) + Send + Sync + 'static) -> Self {
+        Self { read: Mutex::new(LastRead { files, refused: None }), show: Box::new(show) }
+    }
+
+    /// What was read last.
+    pub(crate) fn get(&self) -> LastRead {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps what a reload read.
+    pub(super) fn keep(&self, rules: &NewRules) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        match rules {
+            NewRules::Files(files) => *read = LastRead { files: files.clone(), refused: None },
+            NewRules::Refused(problem) => read.refused = Some(problem.clone()),
+            NewRules::AsMade { .. } => {}
+        }
+    }
+
+    /// Shows these rules in force.
+    pub(crate) fn show_in_force(&self, rules: &Rules) {
+        (self.show)(rules);
+    }
+
+    /// Shows the rules of the files as they are, while no engine says which are in force: for the names of rules in
+    /// questions and answers.
+    pub(crate) fn show(&self) {
+        let InForce { rules, .. } = self.get().files.in_force(&BTreeMap::new());
+        (self.show)(&rules);
+    }
+}
 
 /// The rule files of a configuration that was read.
 pub(crate) fn rule_files<S: Stage>(loaded: Loaded, config: &Config<S>) -> RuleFiles {

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::access::{Access, Denied, Identity};
 use super::adapter_notice::AdapterNotice;
 use super::once::{Answered, Came, Once};
-use super::{ChatDeps, Entry, Question, Reply};
+use super::{ChatDeps, Entry, MessageKey, Question, Reply};
 use podbell_core::message::{Language, Style};
 use podbell_core::time::Time;
 
@@ -51,7 +51,7 @@ impl fmt::Debug for Talk {
 /// Something that somebody said to podbell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
-    /// The ids by which a repetition is recognized.
+    /// The ids by which a repetition is recognized. The first is the same on every connection.
     pub ids: Vec<String>,
     /// Every team that is named.
     pub teams: Vec<String>,
@@ -177,7 +177,8 @@ impl Asker {
                     let _turn = asker.asking.acquire().await;
                     let Talk { language, time_zone, .. } = &asker.talk;
                     let style = Style { language: *language, time_zone: time_zone.clone(), now: asker.now() };
-                    let question = Question { speaker, entry: heard.entry, text: heard.text, style };
+                    let key = MessageKey::of(&asker.talk.name, &heard.ids);
+                    let question = Question { speaker, entry: heard.entry, text: heard.text, style, key };
                     Said::Reply(asker.deps.queries.ask(question).await)
                 }
             };

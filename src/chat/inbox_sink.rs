@@ -1,11 +1,12 @@
-//! The command sink of the terminal: user actions go through the store's inbox to the service that runs beside it.
+//! User actions that go through the store's inbox to the process that owns the store: those of the terminal, and those
+//! of replicas.
 
 use std::time::Duration;
 
-use super::{ActError, Acting, CommandSink};
+use super::{ActError, Acting, CommandSink, MessageKey, Repeated};
 use crate::clock;
 use podbell_core::user_action::{ActionResult, UserAction};
-use podbell_store::{Command, Location, StoreError};
+use podbell_store::{Command, Inbox, Location, StoreError};
 
 /// How often to look for the answer.
 const LOOK: Duration = Duration::from_millis(50);
@@ -22,14 +23,56 @@ impl InboxSink {
         Self { store, patience }
     }
 
-    fn act_now(&self, action: UserAction) -> Result<ActionResult, ActError> {
-        let running = self.store.is_owned();
-        let store = self.store.inbox().map_err(refused)?;
-        // No service runs. Do not queue the action: the next service to start would carry it out unnoticed.
-        if !running {
-            return Err(ActError::NotRunning);
+    /// Puts the action into the inbox, calls `handed_over`, and waits for the answer of whoever owns the store.
+    pub(crate) async fn hand_over(
+        &self,
+        action: UserAction,
+        key: Option<MessageKey>,
+        handed_over: impl FnOnce() + Send + 'static,
+    ) -> Result<ActionResult, ActError> {
+        let sink = self.clone();
+        let acting = tokio::task::spawn_blocking(move || sink.hand_over_now(action, key.as_ref(), handed_over));
+        acting.await.unwrap_or(Err(ActError::Silent))
+    }
+
+    /// What came of the action that was handed over with this key, if one was.
+    pub(crate) async fn repeated(&self, key: MessageKey) -> Option<Repeated> {
+        let sink = self.clone();
+        let looked = tokio::task::spawn_blocking(move || sink.repeated_now(&key)).await;
+        match looked.ok()? {
+            Ok(repeated) => repeated,
+            Err(error) => {
+                tracing::warn!(%error, "whether a message came before cannot be read");
+                None
+            }
         }
-        let id = store.ask(&Command::UserAction { action: Box::new(action) }, clock::now()).map_err(refused)?;
+    }
+
+    fn repeated_now(&self, MessageKey(key): &MessageKey) -> Result<Option<Repeated>, StoreError> {
+        let store = self.store.inbox()?;
+        let Some(item) = store.asked(key)? else { return Ok(None) };
+        let Command::UserAction { action } = item.command else { return Ok(None) };
+        Ok(Some(Repeated { action: *action, done: self.wait(&*store, item.id) }))
+    }
+
+    fn hand_over_now(
+        &self,
+        action: UserAction,
+        key: Option<&MessageKey>,
+        handed_over: impl FnOnce(),
+    ) -> Result<ActionResult, ActError> {
+        let store = self.store.inbox().map_err(refused)?;
+        let (command, now) = (Command::UserAction { action: Box::new(action) }, clock::now());
+        let asked = match key {
+            Some(MessageKey(key)) => store.ask_once(key, &command, now),
+            None => store.ask(&command, now),
+        };
+        let id = asked.map_err(refused)?;
+        handed_over();
+        self.wait(&*store, id)
+    }
+
+    fn wait(&self, store: &dyn Inbox, id: i64) -> Result<ActionResult, ActError> {
         let start = clock::monotonic();
         while start.elapsed() < self.patience {
             if let Some(answer) = store.answer(id).map_err(refused)? {
@@ -40,11 +83,16 @@ impl InboxSink {
             }
             std::thread::sleep(LOOK);
         }
-        // The service may have read the command already, and may still carry it out.
-        if let Err(error) = store.withdraw(id) {
-            tracing::warn!(%error, "a command could not be taken out of the inbox");
+        match store.withdraw(id) {
+            // It was not carried out, and will not be.
+            Ok(true) => Err(ActError::Store),
+            // The service may have read the command already, and may still carry it out.
+            Ok(false) => Err(ActError::Silent),
+            Err(error) => {
+                tracing::warn!(%error, "a command could not be taken out of the inbox");
+                Err(ActError::Silent)
+            }
         }
-        Err(ActError::Silent)
     }
 }
 
@@ -54,11 +102,15 @@ fn refused(error: StoreError) -> ActError {
 }
 
 impl CommandSink for InboxSink {
-    fn act(&self, action: UserAction) -> Acting<'_> {
-        let sink = self.clone();
+    fn act(&self, action: UserAction, key: Option<MessageKey>) -> Acting<'_> {
         Box::pin(async move {
-            let acting = tokio::task::spawn_blocking(move || sink.act_now(action));
-            acting.await.unwrap_or(Err(ActError::Silent))
+            let store = self.store.clone();
+            let running = tokio::task::spawn_blocking(move || store.is_owned()).await.unwrap_or(false);
+            // No service runs. Do not queue the action: the next service to start would carry it out unnoticed.
+            if !running {
+                return Err(ActError::NotRunning);
+            }
+            self.hand_over(action, key, || ()).await
         })
     }
 }

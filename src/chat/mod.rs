@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use jiff::tz::TimeZone;
+use tokio::sync::watch;
 use url::Url;
 
 pub use self::asker::Talk;
@@ -34,7 +35,7 @@ pub use self::queries::{QueryService, RuleCatalog};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use crate::tasks::{SideTask, Waiting};
+use crate::tasks::{BoxFuture, SideTask, Waiting};
 pub use podbell_core::ask::Entry;
 use podbell_core::ask::OpenIncident;
 use podbell_core::message::{Language, Message, Style};
@@ -106,9 +107,14 @@ pub struct ChatDeps {
 pub struct Served {
     /// The routes that the platform calls.
     pub routes: Router,
-    /// The connections to the platform.
+    /// The connections to the platform, where it gives each message to one of all that are open: each replica has its own.
     pub connections: Vec<SideTask>,
+    /// The connections to a platform that has one at a time, or gives each message to all: the active replica has them.
+    pub exclusive: Vec<ExclusiveConnection>,
 }
+
+/// Makes a connection that only one process may have at a time, and serves it until the watch turns true.
+pub type ExclusiveConnection = Arc<dyn Fn(watch::Receiver<bool>) -> BoxFuture<()> + Send + Sync>;
 
 /// Somebody whose identity and channel the platform proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +138,19 @@ pub struct Question {
     pub text: String,
     /// The reader's language, clock and the moment of asking.
     pub style: Style,
+    /// The message that it came with, if a platform may deliver that again.
+    pub key: Option<MessageKey>,
+}
+
+/// Names a message of a platform over all replicas: what it asks for is done once, however many of them it reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageKey(pub String);
+
+impl MessageKey {
+    /// Of a message in the chat of this name. The first of its ids is the same on every connection of the platform.
+    pub(crate) fn of(chat: &str, ids: &[String]) -> Option<Self> {
+        ids.first().map(|id| Self(format!("{chat} {id}")))
+    }
 }
 
 /// What the query service says.
@@ -167,11 +186,25 @@ pub enum ActError {
     NotRunning,
 }
 
+/// An action that was asked for before.
+pub struct Repeated {
+    /// The action.
+    pub action: UserAction,
+    /// What came of it.
+    pub done: Result<ActionResult, ActError>,
+}
+
 /// The result of a user action, once it is committed.
 pub type Acting<'a> = Waiting<'a, Result<ActionResult, ActError>>;
 
 /// Carries out user actions: the running engine, or the store's inbox.
 pub trait CommandSink: Send + Sync {
-    /// Carries out the action and waits until it is committed.
-    fn act(&self, action: UserAction) -> Acting<'_>;
+    /// Carries out the action and waits until it is committed. With the `key` of a message that was carried out before,
+    /// it says what came of that.
+    fn act(&self, action: UserAction, key: Option<MessageKey>) -> Acting<'_>;
+
+    /// What came of the action that was asked for with this key before, on whichever replica.
+    fn repeated(&self, _: &MessageKey) -> Waiting<'_, Option<Repeated>> {
+        Box::pin(std::future::ready(None))
+    }
 }

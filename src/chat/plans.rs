@@ -28,14 +28,14 @@ impl Answers<'_> {
     pub(super) fn plan(&self, change: &Change) -> Result<Plan, StoreError> {
         match change {
             Change::Ack { id } => Ok(match self.kept(*id)? {
-                Some(_) => Plan::Act { act: Act::Acknowledge { id: *id }, about: format!("#{id}") },
+                Some(_) => planned(self.known, Act::Acknowledge { id: *id }),
                 None => Plan::Answer(Box::new(no_incident(*id))),
             }),
             Change::Mute(ask) => {
                 let act = |what| Act::Mute { what, lasts: ask.lasts, why: ask.why.clone() };
-                Ok(planned(self.known, self.mutable(ask)?, act))
+                Ok(meant(self.known, self.mutable(ask)?, act))
             }
-            Change::Unmute(what) => Ok(planned(self.known, self.muted(what)?, |what| Act::Unmute { what })),
+            Change::Unmute(what) => Ok(meant(self.known, self.muted(what)?, |what| Act::Unmute { what })),
         }
     }
 
@@ -140,10 +140,22 @@ impl Answers<'_> {
     }
 }
 
-fn planned(known: &Known, meant: Meant, act: impl FnOnce(Muted) -> Act) -> Plan {
+fn meant(known: &Known, meant: Meant, act: impl FnOnce(Muted) -> Act) -> Plan {
     match meant {
-        Ok(what) => Plan::Act { about: typed(&known.in_names(&what)), act: act(what) },
+        Ok(what) => planned(known, act(what)),
         Err(answer) => Plan::Answer(answer),
+    }
+}
+
+fn planned(known: &Known, act: Act) -> Plan {
+    Plan::Act { about: about(known, &act), act }
+}
+
+/// What an action is about, as people type it.
+pub(super) fn about(known: &Known, act: &Act) -> String {
+    match act {
+        Act::Acknowledge { id } => format!("#{id}"),
+        Act::Mute { what, .. } | Act::Unmute { what } => typed(&known.in_names(what)),
     }
 }
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use super::answers::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, Listed, NoKey, Page, Watched};
-use super::plans::Plan;
-use super::{ActError, CommandSink, Queries, Question, Reply};
+use super::plans::{self, Plan};
+use super::{ActError, CommandSink, Queries, Question, Repeated, Reply};
 use crate::tasks::Waiting;
-use podbell_core::ask::{self, Answer, Brief, Command, Excuse, Known, Prompt};
+use podbell_core::ask::{self, Answer, Brief, Change, Command, Excuse, Known, Prompt};
 use podbell_core::message::{Message, Style};
-use podbell_core::mute::Mute;
+use podbell_core::mute::{Author, Mute};
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
-use podbell_core::user_action::{Act, UserAction};
+use podbell_core::user_action::{Act, ActionResult, UserAction};
 use podbell_store::{Readers, ReadersError, Snapshot, StoreError};
 
 /// The default deadline of an answer.
@@ -101,12 +101,27 @@ impl QueryService {
                 self.read(question, move |answers| answers.answer(query)).await.unwrap_or_else(|answer| answer)
             }
             Ok(Command::Change(_)) if !question.speaker.may_write => Answer::Excuse { because: Excuse::MayNotWrite },
-            Ok(Command::Change(change)) => match self.read(question, move |answers| answers.plan(&change)).await {
-                Ok(Plan::Act { act, about }) => self.act(question, act, about).await,
-                Ok(Plan::Answer(answer)) => *answer,
-                Err(answer) => answer,
+            Ok(Command::Change(change)) => match self.repeated(question).await {
+                Some(answer) => answer,
+                None => self.change(question, change).await,
             },
         }
+    }
+
+    async fn change(&self, question: &Question, change: Change) -> Answer {
+        match self.read(question, move |answers| answers.plan(&change)).await {
+            Ok(Plan::Act { act, about }) => self.act(question, act, about).await,
+            Ok(Plan::Answer(answer)) => *answer,
+            Err(answer) => answer,
+        }
+    }
+
+    /// The answer to a message that another replica carried out. It is looked for before a plan is made: what was muted or
+    /// unmuted may be nothing to mute or unmute any more.
+    async fn repeated(&self, question: &Question) -> Option<Answer> {
+        let Repeated { action, done } = self.sink.repeated(question.key.as_ref()?).await?;
+        let about = plans::about(&self.catalog.get(), &action.act);
+        Some(answer(done, about, action.by))
     }
 
     /// Renders an answer in words, for a reader who types commands at `prompt`.
@@ -190,15 +205,19 @@ impl QueryService {
     async fn act(&self, question: &Question, act: Act, about: String) -> Answer {
         let by = question.speaker.author.clone();
         let action = UserAction { by: by.clone(), scope: question.speaker.scope.clone(), act };
-        let acting = tokio::time::timeout(self.patience, self.sink.act(action));
-        let because = match acting.await {
-            Ok(Ok(done)) => return Answer::Done { done: Box::new(done), about, by },
-            Ok(Err(ActError::Store)) => Excuse::NotDone,
-            Ok(Err(ActError::NotRunning)) => Excuse::NotRunning,
-            Ok(Err(ActError::Silent)) | Err(_) => Excuse::Silent,
-        };
-        Answer::Excuse { because }
+        let acting = tokio::time::timeout(self.patience, self.sink.act(action, question.key.clone()));
+        answer(acting.await.unwrap_or(Err(ActError::Silent)), about, by)
     }
+}
+
+fn answer(done: Result<ActionResult, ActError>, about: String, by: Author) -> Answer {
+    let because = match done {
+        Ok(done) => return Answer::Done { done: Box::new(done), about, by },
+        Err(ActError::Store) => Excuse::NotDone,
+        Err(ActError::NotRunning) => Excuse::NotRunning,
+        Err(ActError::Silent) => Excuse::Silent,
+    };
+    Answer::Excuse { because }
 }
 
 impl Queries for QueryService {

@@ -150,7 +150,7 @@ fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(An
         scope: Scope::default(),
         may_write: true,
     };
-    let question = Question { speaker, entry: Entry::Podbell, text, style: style.clone() };
+    let question = Question { speaker, entry: Entry::Podbell, text, style: style.clone(), key: None };
     let mut answer = block_on(async move { queries.answer(&question).await })?;
     if let Answer::Status(status) = &mut answer {
         status.ended = ended;

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::app::{self, Service, assemble};
+use crate::app::{self, Activate, Active, Ownership, Service, assemble};
 use crate::clock;
 use crate::components::registry::Terminal;
 use crate::components::registry::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
@@ -120,23 +120,29 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     };
     let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone()));
     let store = Location::Sqlite(folder.join("podbell.db"));
-    let parts = Parts {
-        store: store.writer(Duration::ZERO, start)?,
-        setup: setup()?,
-        policies: notifiers.policies(),
-        renderer: Box::new(assemble::Rendered(notifiers.clone())),
-        chance: Box::new(rand::random::<f64>),
-    };
+    let compiled = compile(&rule_file());
+    anyhow::ensure!(!compiled.has_errors(), "the demo's rules are wrong: {:?}", compiled.diagnostics);
+    let (rendering, client) = (notifiers.clone(), http);
+    let activate: Activate = Arc::new(move |store| {
+        let parts = Parts {
+            store,
+            setup: setup(),
+            policies: rendering.policies(),
+            renderer: Box::new(assemble::Rendered(rendering.clone())),
+            chance: Box::new(rand::random::<f64>),
+        };
+        let sources = vec![legacy_api::task(source.clone(), client.clone())];
+        Ok(Active { engine: Engine::new(parts, start)?, sources, enricher: None, connections: Vec::new() })
+    });
     let health = Arc::new(HealthStatus::default());
     let service = Service {
-        engine: Engine::new(parts, start)?,
+        ownership: Ownership::Sole(store.writer(Duration::ZERO, start)?),
+        activate,
         rules: None,
         user_actions: None,
         damage: Box::pin(std::future::pending()),
         deliver: assemble::deliver(notifiers),
-        sources: vec![legacy_api::task(source, http)],
         exporter: None,
-        enricher: None,
         sides: vec![assemble::server(listener, health.clone(), None, axum::Router::new()), narrator(args)],
         health: health.clone(),
     };
@@ -153,16 +159,17 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     Ok(health.snapshot())
 }
 
-fn setup() -> anyhow::Result<Setup> {
-    let file = RuleFile {
+fn rule_file() -> RuleFile {
+    RuleFile {
         source: Source::new("demo/rules.yaml", demo::RULES),
         entry: 0,
         scope: None,
         names: Names::default(),
         defaults: Default::default(),
-    };
-    let compiled = compile(&file);
-    anyhow::ensure!(!compiled.has_errors(), "the demo's rules are wrong: {:?}", compiled.diagnostics);
+    }
+}
+
+fn setup() -> Setup {
     let info = SourceInfo {
         poll_every: POLL_EVERY,
         memory: Duration::from_secs(3600),
@@ -170,13 +177,13 @@ fn setup() -> anyhow::Result<Setup> {
         utc_offset_seconds: 28_800,
         aliases: BTreeMap::from([(demo::CLUSTER.to_owned(), demo::CLUSTER_ALIAS.to_owned())]),
     };
-    Ok(Setup {
-        rules: Rules::of([compiled]),
+    Setup {
+        rules: Rules::of([compile(&rule_file())]),
         sources: BTreeMap::from([(SOURCE.into(), info)]),
         operator: vec!["console".into()],
         destinations: ["console".into()].into(),
         daily: BTreeMap::new(),
-    })
+    }
 }
 
 fn introduce(language: Language, endpoint: &str, server: &str) -> std::io::Result<()> {

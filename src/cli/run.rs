@@ -1,19 +1,22 @@
 //! `podbell run`: the service.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
-use crate::app::reload::{Watched, rule_files};
-use crate::app::{self, Service, ServiceError, assemble, chats, command_sink};
-use crate::chat::{Queries, QueryService, RuleCatalog};
+use crate::app::reload::{CurrentRules, LastRead, Reloading, Watched, rule_files};
+use crate::app::{self, Activate, Active, Ownership, Service, ServiceError, assemble, chats, command_sink};
+use crate::chat::{ExclusiveConnection, Queries, QueryService, RuleCatalog};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Engine, NewRules, Parts};
 use crate::health::HealthStatus;
+use crate::notifiers::Notifiers;
+use crate::sources::WantedMetadata;
 use crate::tasks::BoxFuture;
 use podbell_core::ask::Known;
 use podbell_core::rules::in_force::{InForce, RuleFiles};
@@ -64,8 +67,11 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     // Reading the machine's certificates takes as long as a tenth of a large store: the store is read meanwhile.
     let options = assemble::http_options(&config.http)?;
     let client = tokio::task::spawn_blocking(move || crate::http::client(&options));
-    let store = location.writer(store_wait, clock::now())?;
-    let ended = serve_on(store, client.await??, config, files, watched).await;
+    let ownership = match location.is_shared() {
+        true => Ownership::Shared { location: location.clone(), replica: replica_name() },
+        false => Ownership::Sole(location.writer(store_wait, clock::now())?),
+    };
+    let ended = serve_on(ownership, client.await??, config, RuleSources { files, watched }).await;
     // The store was opened, so the file is certainly podbell's and may be marked as damaged.
     let of_store = |error: &anyhow::Error| match error.downcast_ref::<ServiceError>() {
         Some(ServiceError::Store(error)) => error.is_damage().then(|| error.why().to_owned()),
@@ -78,17 +84,24 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
     ended
 }
 
-async fn serve_on(
-    store: Box<dyn Writer>,
-    client: reqwest::Client,
-    config: Config,
+/// The name of this process among the replicas: that of its machine, in Kubernetes its pod, and what differs at each start.
+fn replica_name() -> String {
+    format!("{}-{:04x}", rustix::system::uname().nodename().to_string_lossy(), rand::random::<u16>())
+}
+
+/// The rule files, and how they are watched.
+struct RuleSources {
     files: RuleFiles,
     watched: Watched,
+}
+
+async fn serve_on(
+    ownership: Ownership,
+    client: reqwest::Client,
+    config: Config,
+    rule_sources: RuleSources,
 ) -> anyhow::Result<()> {
     let location = config.store.clone();
-    let now = clock::now();
-    // A file with mistakes keeps its last good version, across restarts, too.
-    let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
     let listener = tokio::net::TcpListener::bind(config.server.listen).await.map_err(|error| {
         anyhow::anyhow!("cannot listen on {}: {error}; choose another server.listen", config.server.listen)
     })?;
@@ -97,19 +110,20 @@ async fn serve_on(
     let notifiers = Arc::new(assemble::notifiers(&config, client.clone()));
     let policies = notifiers.policies();
     let health = Arc::new(HealthStatus::default());
-    let (rule_count, source_count) = (rules.count(), config.sources.len());
-    let parts = Parts {
-        store,
-        setup: assemble::setup(&config, rules, now),
-        policies: policies.clone(),
-        renderer: Box::new(assemble::Rendered(notifiers.clone())),
-        chance: Box::new(rand::random::<f64>),
-    };
     let (asks, asked) = tokio::sync::mpsc::channel(1);
-    let (sink, user_actions) = command_sink::command_sink();
     let catalog = Arc::new(RuleCatalog::default());
-    let readers = Readers::new(location.clone(), READERS);
-    let queries = Arc::new(QueryService::new(readers, Arc::new(sink), catalog.clone()));
+    let (want, wanted) = tokio::sync::watch::channel(BTreeSet::new());
+    let (known, aliases) = (catalog.clone(), config.aliases());
+    let current = Arc::new(CurrentRules::new(rule_sources.files, move |rules| {
+        known.set(Known::new(rules, aliases.clone()));
+        let keys = rules.metadata_keys();
+        want.send_if_modified(|before| std::mem::replace(before, keys.clone()) != keys);
+    }));
+    let (sink, user_actions) = match location.is_shared() {
+        true => command_sink::replica_sink(location.clone()),
+        false => command_sink::command_sink(),
+    };
+    let queries = Arc::new(QueryService::new(Readers::new(location.clone(), READERS), sink, catalog.clone()));
     let chats = chats::chats(&config, &client, &(queries.clone() as Arc<dyn Queries>))?;
     let page = assemble::page(&config, queries.clone(), health.clone(), &policies);
     let gateway = assemble::gateway(&config, Readers::new(location.clone(), GATEWAY_READERS), catalog.clone());
@@ -117,45 +131,89 @@ async fn serve_on(
     let reload = assemble::reload(&config, asks);
     let mut sides = vec![assemble::server(listener, health.clone(), Some(reload), outside)];
     sides.extend(chats.connections);
+    let connections = chats.exclusive;
     sides.extend(assemble::heartbeat(&config, &health, client.clone()));
-    let mut engine = Engine::new(parts, now)?;
-    engine.take_rules(NewRules::AsMade { good, refused });
-    let (known, aliases) = (catalog, config.aliases());
-    let (want, wanted) = tokio::sync::watch::channel(BTreeSet::new());
-    engine.on_rules(move |rules| {
-        known.set(Known::new(rules, aliases.clone()));
-        let keys = rules.metadata_keys();
-        want.send_if_modified(|before| std::mem::replace(before, keys.clone()) != keys);
-    });
+    if location.is_shared() {
+        current.show();
+        tracing::info!(%listen, store = %location, "podbell answers questions, and tells when it owns the store");
+    }
     let service = Service {
-        engine,
-        rules: Some(watched.task(asked)),
+        ownership,
+        rules: Some(Reloading { task: rule_sources.watched.task(asked), current: current.clone() }),
         user_actions: Some(user_actions),
-        deliver: assemble::deliver(notifiers),
-        sources: assemble::sources(&config, &client, &wanted),
+        deliver: assemble::deliver(notifiers.clone()),
         sides,
-        enricher: assemble::enricher(&config),
         exporter: assemble::exporter(&config, &client, &health),
         damage: damage(&location),
         health,
+        activate: activation(Activation { config, client, notifiers, current, wanted, connections, listen }),
     };
     // From here on podbell shuts down in order, even if a signal comes at once.
     let signals = super::Signals::listen()?;
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        sources = source_count,
-        rules = rule_count,
-        destinations = config.notifiers.len(),
-        %listen,
-        store = %location,
-        "podbell runs"
-    );
-    if rule_count == 0 {
-        tracing::warn!("`rules:` names no rule: nothing will be told; without that key the built-in rules hold");
-    }
     app::run(service, signals.told_to_stop()).await?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// What an active period is built from.
+struct Activation {
+    config: Config,
+    client: reqwest::Client,
+    notifiers: Arc<Notifiers>,
+    current: Arc<CurrentRules>,
+    wanted: WantedMetadata,
+    connections: Vec<ExclusiveConnection>,
+    listen: SocketAddr,
+}
+
+fn activation(activation: Activation) -> Activate {
+    Arc::new(move |store| activation.activate(store))
+}
+
+impl Activation {
+    fn activate(&self, store: Box<dyn Writer>) -> Result<Active, StoreError> {
+        let now = clock::now();
+        let LastRead { files, refused: unreadable } = self.current.get();
+        // A file with mistakes keeps its last good version, across restarts, too.
+        let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
+        let rule_count = rules.count();
+        let epoch = store.lease().map(|lease| lease.epoch);
+        let parts = Parts {
+            store,
+            setup: assemble::setup(&self.config, rules, now),
+            policies: self.notifiers.policies(),
+            renderer: Box::new(assemble::Rendered(self.notifiers.clone())),
+            chance: Box::new(rand::random::<f64>),
+        };
+        let mut engine = Engine::new(parts, now)?;
+        // Reading a large store takes a while.
+        engine.keep_lease()?;
+        engine.take_rules(NewRules::AsMade { good, refused });
+        if let Some(problem) = unreadable {
+            engine.take_rules(NewRules::Refused(problem));
+        }
+        let current = self.current.clone();
+        engine.on_rules(move |rules| current.show_in_force(rules));
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            sources = self.config.sources.len(),
+            rules = rule_count,
+            destinations = self.config.notifiers.len(),
+            listen = %self.listen,
+            store = %self.config.store,
+            epoch,
+            "podbell runs"
+        );
+        if rule_count == 0 {
+            tracing::warn!("`rules:` names no rule: nothing will be told; without that key the built-in rules hold");
+        }
+        Ok(Active {
+            engine,
+            sources: assemble::sources(&self.config, &self.client, &self.wanted),
+            enricher: assemble::enricher(&self.config),
+            connections: self.connections.clone(),
+        })
+    }
 }
 
 /// Checks every page of the store once, on a thread that nobody waits for. Resolves only if something is wrong.

@@ -17,6 +17,8 @@ pub enum EngineEvent {
     Rules(Box<NewRules>),
     /// A user action.
     Action(ActionRequest),
+    /// A command was put into the store's inbox just now.
+    Inbox,
 }
 
 /// A user action, and the callback for its result.

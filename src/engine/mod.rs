@@ -32,7 +32,7 @@ use podbell_core::step::decision::Decision;
 use podbell_core::step::{Setup, State, Tally, Workloads, Writes};
 use podbell_core::time::{Jump, Time};
 use podbell_core::user_action::ActionResult;
-use podbell_store::{InboxItem, Mishap, StoreError, Writer, crash_point};
+use podbell_store::{InboxItem, LEASE_RENEWAL, LEASE_TTL, Lease, Mishap, StoreError, Writer, crash_point};
 
 /// How often an idle service stores a heartbeat: after a crash, this much of its past is unknown.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -170,6 +170,8 @@ pub struct Totals {
     pub commits: u64,
     /// Commits that failed.
     pub failed_commits: u64,
+    /// Commits whose outcome was unknown at first, because the store's answer was lost.
+    pub unknown_commits: u64,
 }
 
 impl Turn {
@@ -292,6 +294,8 @@ impl Engine {
                 EngineEvent::Source(event) => inputs.events.push(event.bounded()),
                 EngineEvent::Answered(send, outcome) => inputs.answers.push((send, outcome)),
                 EngineEvent::Rules(rules) => self.take_rules(*rules),
+                // Read with this turn.
+                EngineEvent::Inbox => self.last_inbox = Time::default(),
                 EngineEvent::Action(mut asked) => {
                     bounds::user_action(&mut asked.action);
                     inputs.asked.push(asked);
@@ -433,12 +437,41 @@ impl Engine {
 
     /// Counts since the start.
     pub fn totals(&self) -> Totals {
-        self.totals
+        Totals { unknown_commits: self.store.unknown_commits(), ..self.totals }
     }
 
     /// The process is about to end: sends that are due leave after the next start.
     pub(crate) fn claim_nothing_more(&mut self) {
         self.claiming = false;
+    }
+
+    /// The lease by which this engine owns the store; `None` where it has no other owner.
+    pub(crate) fn lease(&self) -> Option<Lease> {
+        self.store.lease()
+    }
+
+    /// Renews the lease if no commit did for a while.
+    ///
+    /// # Errors
+    /// When the lease is lost, or the store cannot be reached. Then memory is void and read again with the next turn.
+    pub(crate) fn keep_lease(&mut self) -> Result<(), StoreError> {
+        if self.store.lease().is_none_or(|lease| lease.left + LEASE_RENEWAL > LEASE_TTL) {
+            return Ok(());
+        }
+        self.store.renew().inspect_err(|_| self.throw_memory_away())
+    }
+
+    /// Lets another replica own the store at once. Nothing can be written any more.
+    pub(crate) fn give_store_up(&mut self) {
+        if let Err(error) = self.store.release() {
+            tracing::warn!(%error, "the store could not be given up; another replica takes it over when the lease ends");
+        }
+    }
+
+    fn throw_memory_away(&mut self) {
+        if let Some(mut memory) = self.memory.take() {
+            self.workloads = memory.state.take_workloads();
+        }
     }
 
     /// How many answers are outstanding.

@@ -103,8 +103,8 @@ enum Exported {
     Notice(Box<Notice>),
 }
 
-/// The end of the queue that the engine has. The exporter ends when it is dropped.
-#[derive(Debug)]
+/// The end of the queue that the engine has. The exporter ends when all copies are dropped.
+#[derive(Clone, Debug)]
 pub struct Outlet {
     queue: mpsc::Sender<Exported>,
     counts: Arc<Counts>,

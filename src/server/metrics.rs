@@ -1,14 +1,15 @@
-//! The numbers of a [`Snapshot`] as OpenMetrics.
+//! The numbers of a [`HealthStatus`] as OpenMetrics.
+
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::health::Snapshot;
+use crate::health::{HealthStatus, Role, Snapshot};
 use crate::otlp::Counts;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -21,26 +22,52 @@ struct DestinationLabel {
     destination: String,
 }
 
-/// The page of `/metrics`; `turns` is how long turns of the engine took, `exports` are the exporter's counts.
-pub(super) fn page(snapshot: &Snapshot, turns: Histogram, exports: Option<&Counts>) -> String {
+/// The page of `/metrics`.
+pub(super) fn page(health: &HealthStatus) -> String {
+    let snapshot = &health.snapshot();
     let mut registry = Registry::default();
     if let Some(bytes) = resident_bytes() {
         // The name that every Prometheus client gives it.
         gauge(&mut registry, "process_resident_memory_bytes", "Memory that the process uses", bytes);
     }
     let own = registry.sub_registry_with_prefix("podbell");
+    ownership(own, health, snapshot.totals.unknown_commits);
     totals(own, snapshot);
     let help = "Turns of the engine that wrote something: reading what they need, deciding, committing";
-    own.register_with_unit("turn_duration", help, Unit::Seconds, turns);
+    own.register_with_unit("turn_duration", help, Unit::Seconds, health.turns());
     sources(own, snapshot);
     destinations(own, snapshot);
-    if let Some(counts) = exports {
+    if let Some(counts) = health.exported() {
         self::exports(own, counts);
     }
     let mut page = String::new();
     // Writing into a string cannot fail.
     let _ = encode(&mut page, &registry);
     page
+}
+
+/// Whether this process owns the store. The others only where several replicas use it, so that what is alerted on is
+/// there exactly where it means something.
+fn ownership(registry: &mut Registry, health: &HealthStatus, unknown_commits: u64) {
+    let active = health.role() == Role::Active;
+    gauge(
+        registry,
+        "engine_active",
+        "1 while this process owns the store and tells, 0 while it stands by",
+        active.into(),
+    );
+    if !health.is_shared() {
+        return;
+    }
+    let lease = health.lease();
+    let epoch = lease.map_or(0, |lease| lease.epoch);
+    gauge(registry, "lease_epoch", "The number of this ownership of the store, 0 while it stands by", epoch);
+    let left: Gauge<f64, AtomicU64> = Gauge::default();
+    left.set(lease.map_or(0.0, |lease| lease.left.as_secs_f64()));
+    let help = "For how long this process certainly owns the store, 0 while it stands by";
+    registry.register_with_unit("lease_left", help, Unit::Seconds, left);
+    let help = "Transactions whose outcome was unknown at first, because the answer of the store was lost";
+    count(registry, [("unknown_commits", help, unknown_commits)]);
 }
 
 fn totals(registry: &mut Registry, snapshot: &Snapshot) {

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::reload::{Ask, NotReloaded, Reload};
 use crate::guard::{Gate, Limits, guarded};
-use crate::health::HealthStatus;
+use crate::health::{HealthStatus, Role};
 
 /// Serves until the watch turns true. `outside` are the public routes (chats, an API), without a fallback of their own;
 /// a guard stands in front of them.
@@ -41,7 +41,7 @@ fn routes(health: Arc<HealthStatus>) -> Router {
     let (alive, ready) = (health.clone(), health.clone());
     Router::new()
         .route("/healthz", get(move || async move { verdict(alive.alive(), "no turn for 30 s") }))
-        .route("/readyz", get(move || async move { verdict(ready.ready(), "the store cannot be written") }))
+        .route("/readyz", get(move || async move { readiness(&ready) }))
         .route("/metrics", get(move || async move { metrics_page(&health) }))
 }
 
@@ -49,7 +49,24 @@ fn verdict(good: bool, bad: &'static str) -> (StatusCode, &'static str) {
     if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, bad) }
 }
 
+/// A standby is ready, too: it answers questions, and a rolling update waits for it.
+fn readiness(health: &HealthStatus) -> (StatusCode, String) {
+    if !health.ready() {
+        let why = if health.is_shared() { "the store cannot be reached" } else { "the store cannot be written" };
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
+    }
+    let role = match health.role() {
+        Role::Active => match health.lease() {
+            Some(lease) => format!(": active in epoch {}", lease.epoch),
+            None => String::new(),
+        },
+        Role::Standby(holder) => format!(": standby; {} is active in epoch {}", holder.replica, holder.epoch),
+        Role::Waiting => ": standby; no replica is known to be active".to_owned(),
+    };
+    (StatusCode::OK, format!("ok{role}\n"))
+}
+
 fn metrics_page(health: &HealthStatus) -> impl IntoResponse + use<> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics::page(&health.snapshot(), health.turns(), health.exported()))
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics::page(health))
 }

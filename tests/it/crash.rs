@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell_core::notice::Notice;
 use rustix::process::Signal;
 use tokio::sync::Semaphore;
 
 use crate::support::process::{PATIENCE, Process, eventually, killed, podbell, within};
-use crate::support::receiver::Received;
-use crate::support::site::{Site, WEBHOOK_SECRET};
+use crate::support::reckoning::{all_counted, all_read, number, reckon};
+use crate::support::site::Site;
 use crate::support::turmoil::{Dice, Turmoil};
 
 /// Every `crash_point!` of the program.
@@ -120,7 +119,9 @@ async fn sequence(seed: u64) -> BTreeMap<&'static str, u64> {
         before = after;
     }
     settle(&turmoil).await;
-    reckon(&turmoil, &open_at_deaths);
+    let repeats = |send| 1 + open_at_deaths.get(&send).copied().unwrap_or_default();
+    reckon(&turmoil, &turmoil.site, repeats);
+    all_counted(&turmoil, &turmoil.site);
     reached
 }
 
@@ -150,7 +151,8 @@ async fn settle(turmoil: &Turmoil) {
     let calm = turmoil.calm_at.plus(Duration::from_millis(2500));
     for _ in 0..5 {
         let mut running = turmoil.site.run().await;
-        let quiet = || (clock::now() > calm && all_read(turmoil) && waiting(&turmoil.site) == 0).then_some(());
+        let quiet =
+            || (clock::now() > calm && all_read(turmoil, &turmoil.site) && waiting(&turmoil.site) == 0).then_some(());
         eventually(Duration::from_secs(60), "everything is delivered", quiet).await;
         assert!(running.process.stop().await.success(), "{}", running.process.stderr());
         if waiting(&turmoil.site) == 0 {
@@ -177,137 +179,6 @@ fn snapshot(site: &Site) -> Snapshot {
         newest_send: numbers("SELECT coalesce(max(id), 0) FROM send").next().unwrap(),
         open: numbers("SELECT id FROM send WHERE settled IS NULL").collect(),
     }
-}
-
-/// The number of a request's send: message ids read `msg_<store>_<send>`.
-fn number(request: &Received) -> u64 {
-    request.header("webhook-id").unwrap().rsplit('_').next().unwrap().parse().unwrap()
-}
-
-struct Send {
-    destination: String,
-    attempts: usize,
-    settled: String,
-    body: Vec<u8>,
-}
-
-/// Holds the store against what the receivers heard.
-fn reckon(turmoil: &Turmoil, open_at_deaths: &BTreeMap<u64, usize>) {
-    let site = &turmoil.site;
-    let sends = sends(site);
-    let notices = notices(site);
-    let mut requests: BTreeMap<u64, Vec<Received>> = BTreeMap::new();
-    for request in turmoil.receiver.received() {
-        assert!(request.is_signed_with(WEBHOOK_SECRET));
-        requests.entry(number(&request)).or_default().push(request);
-    }
-
-    // What was heard was committed, each time with the same words, and not more often than allowed.
-    let mut told: BTreeMap<(u64, String), Vec<u64>> = BTreeMap::new();
-    for (id, requests) in &requests {
-        let send = sends.get(id).unwrap_or_else(|| panic!("send {id} was told, but not committed"));
-        for request in requests {
-            assert_eq!(request.uri.path(), format!("/{}", send.destination));
-            assert_eq!(request.body, send.body, "send {id}: the same words every time");
-        }
-        let taken = requests.iter().filter(|request| request.status == 200).count();
-        let deaths = open_at_deaths.get(id).copied().unwrap_or_default();
-        assert!(taken <= 1 + deaths, "send {id} was taken {taken} times, in flight at {deaths} deaths");
-        assert!(requests.len() <= send.attempts, "send {id}: an attempt that was not committed");
-        assert!(!send.settled.is_empty(), "send {id} is not settled");
-        let body = requests[0].json();
-        for notice in body["data"]["notices"].as_array().unwrap() {
-            let notice = notice.as_u64().unwrap();
-            assert!(notices.contains_key(&notice), "send {id} tells notice {notice}, which was not committed");
-            if taken > 0 {
-                told.entry((notice, send.destination.clone())).or_default().push(*id);
-            }
-        }
-    }
-
-    // What was committed was told to everybody it was for, in one message and no other.
-    let mut expected = BTreeSet::new();
-    for notice in notices.values() {
-        for to in &notice.to {
-            let key = (notice.id, to.to_string());
-            let messages = told.get(&key).map(Vec::as_slice).unwrap_or_default();
-            assert_eq!(messages.len(), 1, "notice {} to {to} came in sends {messages:?}", notice.id);
-            expected.insert(key);
-        }
-    }
-    assert!(told.keys().all(|key| expected.contains(key)), "told to somebody it was not for");
-    let states = site.rows("SELECT state, count(*) FROM delivery WHERE state NOT IN ('sent', 'folded') GROUP BY 1");
-    assert!(states.is_empty(), "{states:?}");
-    assert_eq!(
-        site.rows("SELECT 1 FROM delivery").len(),
-        expected.len(),
-        "one delivery for each notice and destination"
-    );
-    let delivered: BTreeSet<u64> =
-        sends.iter().filter(|(_, send)| send.settled == "delivered").map(|(id, _)| *id).collect();
-    let heard = requests.iter().filter(|(_, all)| all.iter().any(|request| request.status == 200));
-    assert_eq!(heard.map(|(id, _)| *id).collect::<BTreeSet<_>>(), delivered, "recorded as delivered: what was taken");
-
-    once_each(&notices);
-    all_counted(turmoil);
-}
-
-/// No incident is opened twice, and none resolves more often than it was told to be there.
-fn once_each(notices: &BTreeMap<u64, Notice>) {
-    let mut kinds: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
-    for notice in notices.values() {
-        if let Some(incident) = notice.body.incident() {
-            kinds.entry(incident).or_default().push(notice.kind.as_str());
-        }
-    }
-    for (incident, kinds) in kinds {
-        let count = |kind: &str| kinds.iter().filter(|one| **one == kind).count();
-        assert_eq!(kinds.first(), Some(&"opened"), "#{incident}: {kinds:?}");
-        assert_eq!(count("opened"), 1, "#{incident}: {kinds:?}");
-        let starts = 1 + count("reopened");
-        assert!(count("resolved") == starts || count("resolved") + 1 == starts, "#{incident}: {kinds:?}");
-    }
-}
-
-/// Whether the store has seen everything that the cluster ever showed.
-fn all_read(turmoil: &Turmoil) -> bool {
-    let series = turmoil.site.rows("SELECT obj_name, count FROM series ORDER BY 1").into_iter();
-    series.eq(turmoil.counts.iter().map(|(pod, count)| format!("{pod} {count}")))
-}
-
-/// Every occurrence counts once, whatever died between its poll and its commit.
-fn all_counted(turmoil: &Turmoil) {
-    assert!(all_read(turmoil));
-    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
-    let store = turmoil.site.store();
-    let mut states = store.prepare("SELECT state FROM incident ORDER BY id").unwrap();
-    for state in states.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap() {
-        let incident = podbell_store::incident_codec::read(&state.unwrap()).unwrap();
-        // What was there before the first contact is in the first incident; later ones repeat it.
-        let counted = counted.entry(incident.workload).or_insert(incident.older);
-        *counted += incident.occurrences;
-    }
-    let mut happened: BTreeMap<String, u64> = BTreeMap::new();
-    for (pod, count) in &turmoil.counts {
-        *happened.entry(pod.split('-').next().unwrap().to_owned()).or_default() += count;
-    }
-    assert_eq!(counted, happened);
-}
-
-fn sends(site: &Site) -> BTreeMap<u64, Send> {
-    let store = site.store();
-    let mut query = store.prepare("SELECT id, destination, attempts, coalesce(settled, ''), body FROM send").unwrap();
-    let row = |row: &rusqlite::Row<'_>| {
-        let (id, attempts): (i64, i64) = (row.get(0)?, row.get(2)?);
-        let attempts = usize::try_from(attempts).unwrap();
-        Ok((id.unsigned_abs(), Send { destination: row.get(1)?, attempts, settled: row.get(3)?, body: row.get(4)? }))
-    };
-    query.query_map([], row).unwrap().map(Result::unwrap).collect()
-}
-
-fn notices(site: &Site) -> BTreeMap<u64, Notice> {
-    let notices = site.rows("SELECT facts FROM notice").into_iter();
-    notices.map(|facts| serde_json::from_str::<Notice>(&facts).unwrap()).map(|notice| (notice.id, notice)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -297,10 +297,74 @@ async fn what_the_chart_renders_without_a_network_is_taken_by_the_server_word_fo
     assert_eq!(account("StatefulSet", "/spec/template/spec/serviceAccountName"), Some(name));
 }
 
+/// A store that several replicas use.
+const SHARED: &str = "config: {store: 'postgres://podbell@db.example.com/podbell'}";
+
+/// The server of the tests is older than policy/v1.
+fn of_its_time(object: &Value) -> Value {
+    let mut object = object.clone();
+    if object["kind"] == "PodDisruptionBudget" {
+        object["apiVersion"] = json!("policy/v1beta1");
+    }
+    object
+}
+
+#[tokio::test]
+async fn with_postgresql_there_are_two_replicas_without_a_volume_and_a_budget_for_draining_nodes() {
+    let admin = server().await.admin();
+    let all = rendered(SHARED).unwrap();
+    let ids: Vec<String> = all.iter().map(id).collect();
+    assert_eq!(all.len(), 10, "{ids:?}");
+    assert!(!ids.iter().any(|id| id.starts_with("StatefulSet")), "{ids:?}");
+    for object in &all {
+        accepted(&admin, &of_its_time(object)).await;
+    }
+    let of_kind = |kind: &str| all.iter().find(|object| object["kind"] == kind).unwrap();
+    let deployment = of_kind("Deployment");
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    assert_eq!(deployment["spec"]["strategy"]["rollingUpdate"], json!({"maxSurge": 1, "maxUnavailable": 0}));
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["topologySpreadConstraints"][0]["topologyKey"], "kubernetes.io/hostname");
+    let mounted = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+    assert!(mounted.iter().all(|mount| mount["mountPath"] != "/var/lib/podbell"), "{mounted:?}");
+    assert_eq!(of_kind("PodDisruptionBudget")["spec"]["maxUnavailable"], 1);
+    assert!(of_kind("NetworkPolicy")["spec"]["egress"].to_string().contains("5432"));
+    // One replica could only block the draining of its node.
+    let one = rendered(&format!("{SHARED}\nreplicas: 1")).unwrap();
+    assert!(one.iter().all(|object| object["kind"] != "PodDisruptionBudget"));
+}
+
+#[tokio::test]
+async fn the_folder_for_several_replicas_says_what_the_chart_says() {
+    let server = server().await;
+    let output = Command::new(kubectl()).current_dir(root()).args(["kustomize", "deploy/kubernetes-replicas"]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", printed(&output));
+    let mut folder = documents(&String::from_utf8(output.stdout).unwrap());
+    // This kubectl leaves an empty object where one was deleted; those that know policy/v1 do not.
+    folder.retain(|object| *object != json!({}));
+    for object in folder.iter().filter(|object| object["kind"] != "Namespace") {
+        accepted(&server.admin(), &of_its_time(object)).await;
+    }
+    let by_id = |all: &[Value]| -> BTreeMap<String, Value> {
+        all.iter().filter(|one| one["kind"] != "Namespace").map(|one| (id(one), plain(one))).collect()
+    };
+    let folder = by_id(&folder);
+    let address = folder["ConfigMap podbell"]["data"]["podbell.yaml"][0]["store"].as_str().unwrap().to_owned();
+    let mut chart = by_id(&rendered(&format!("config: {{store: '{address}'}}")).unwrap());
+    let annotations = chart.get_mut("Deployment podbell").unwrap().pointer_mut("/spec/template/metadata").unwrap();
+    annotations.as_object_mut().unwrap().remove("annotations");
+    assert_eq!(chart.keys().collect::<Vec<_>>(), folder.keys().collect::<Vec<_>>());
+    for (id, object) in &chart {
+        assert_eq!(object, &folder[id], "{id}");
+    }
+}
+
 #[test]
 fn values_that_the_chart_does_not_know_are_refused() {
     for (values, word) in [
-        ("replicas: 2", "replicas"),
+        ("replica: 2", "replica"),
+        ("replicas: 0", "replicas"),
         ("image: {repo: x}", "repo"),
         ("persistence: {size: 10}", "size"),
         ("service: {port: 0}", "port"),

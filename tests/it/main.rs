@@ -76,6 +76,8 @@ mod recording;
 mod recovery;
 mod reload;
 mod rendering;
+#[cfg(feature = "outside")]
+mod replicas;
 mod rollouts;
 mod rule_tests;
 mod rules;

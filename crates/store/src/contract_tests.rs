@@ -301,6 +301,8 @@ fn a_command_that_two_replicas_hand_over_is_carried_out_once(location: &Location
     assert_eq!(answered.len(), 2);
     writer.commit(&Batch { answered, ..at(3) }).unwrap();
     assert_eq!(other.ask_once("chat/1", &command, after(4)).unwrap(), first, "also after it was answered");
+    assert_eq!(other.asked("chat/1").unwrap(), Some(crate::InboxItem { id: first, command }));
+    assert_eq!(other.asked("chat/3").unwrap(), None);
     assert_eq!(other.answer(first).unwrap().as_deref(), Some("done"));
     assert!(writer.inbox().unwrap().is_empty());
 }

@@ -63,6 +63,12 @@ pub trait Inbox {
     /// When the store cannot be written.
     fn ask_once(&self, key: &str, command: &Command, now: Time) -> Result<i64, StoreError>;
 
+    /// The command that was handed over with this key, carried out or not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn asked(&self, key: &str) -> Result<Option<InboxItem>, StoreError>;
+
     /// The answer to a command, once it was carried out.
     ///
     /// # Errors

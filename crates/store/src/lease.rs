@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use crate::Writer;
 
+/// How long a lease lasts if nothing renews it.
+pub const LEASE_TTL: Duration = Duration::from_secs(10);
+/// How old a lease gets before its owner renews it.
+pub const LEASE_RENEWAL: Duration = Duration::from_secs(3);
+
 /// What a replica finds when it asks to own the store.
 #[derive(Debug)]
 pub enum Claim {
@@ -21,6 +26,8 @@ pub struct Holder {
     pub replica: String,
     /// Its epoch: each change of owners adds one.
     pub epoch: u64,
+    /// The number of the newest commit: there is something new when it changes.
+    pub turn: u64,
     /// For how long it owns the store if it does not renew the lease, by the clock of the store.
     pub expires_in: Duration,
 }

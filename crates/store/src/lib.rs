@@ -43,7 +43,7 @@ pub use batch::{Batch, Changes};
 pub(crate) use batch::{DaysRow, Gap, IncidentRow, SendRow, ThreadRow};
 pub use error::{ErrorKind, StoreError};
 pub use inbox::{Command, Inbox, InboxItem};
-pub use lease::{Claim, Holder, Lease};
+pub use lease::{Claim, Holder, LEASE_RENEWAL, LEASE_TTL, Lease};
 pub use location::{Location, LocationError};
 pub use reader::*;
 pub use readers::{Readers, ReadersError};

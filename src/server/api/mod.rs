@@ -133,7 +133,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     };
     let speaker = Speaker { author, scope: token.scope.clone(), may_write: token.rights == Rights::Write };
     let style = Style { language: command.language.unwrap_or_default(), time_zone, now: clock::now() };
-    let question = Question { speaker, entry: Entry::Podbell, text: command.text, style };
+    let question = Question { speaker, entry: Entry::Podbell, text: command.text, style, key: None };
     let answer = api.queries.answer(&question).await;
     let message = api.queries.compose(&answer, &question.style, command.prompt);
     let said = Said {

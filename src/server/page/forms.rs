@@ -144,7 +144,7 @@ pub(super) async fn act(
     };
     let author = Author { name: visitor.name.clone(), via: "page".to_owned() };
     let speaker = Speaker { author, scope: visitor.scope.clone(), may_write: visitor.may_write };
-    let question = Question { speaker, entry: Entry::Podbell, text, style: asking.style.clone() };
+    let question = Question { speaker, entry: Entry::Podbell, text, style: asking.style.clone(), key: None };
     let answer = page.queries.answer(&question).await;
     if !answer.is_good() {
         let status = match &answer {

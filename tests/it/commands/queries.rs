@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use podbell::chat::{ActError, Acting, CommandSink, Entry, Queries as _, QueryService, Question, RuleCatalog, Speaker};
+use podbell::chat::{
+    ActError, Acting, CommandSink, Entry, MessageKey, Queries as _, QueryService, Question, RuleCatalog, Speaker,
+};
 use podbell_core::ask::{Known, Prompt};
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::message::{Language, Style};
@@ -75,7 +77,7 @@ struct TestSink {
 }
 
 impl CommandSink for TestSink {
-    fn act(&self, action: UserAction) -> Acting<'_> {
+    fn act(&self, action: UserAction, _: Option<MessageKey>) -> Acting<'_> {
         let done = match &action.act {
             Act::Mute { what, lasts, why } => {
                 ActionResult::Muted { mute: mute(what.clone(), &action, *lasts, why.clone()), holds: 1 }
@@ -158,6 +160,7 @@ impl Asker {
             entry,
             text: text.to_owned(),
             style: Style { language: self.language, time_zone: jiff::tz::TimeZone::UTC, now: self.now },
+            key: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let reply = runtime.block_on(queries.ask(question));

@@ -6,6 +6,8 @@ pub mod apiserver;
 #[cfg(feature = "outside")]
 pub mod browser;
 pub mod chat_servers;
+#[cfg(feature = "outside")]
+pub mod database;
 pub mod dingtalk;
 #[cfg(feature = "outside")]
 pub mod drawn;
@@ -26,7 +28,10 @@ pub mod platform;
 #[cfg(feature = "outside")]
 pub mod postgres;
 pub mod process;
+#[cfg(feature = "outside")]
+pub mod proxy;
 pub mod receiver;
+pub mod reckoning;
 pub mod schema;
 pub mod scripted;
 pub mod signed;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podbell::chat::{ActError, Acting, CommandSink, QueryService, RuleCatalog};
+use podbell::chat::{ActError, Acting, CommandSink, MessageKey, QueryService, RuleCatalog};
 use podbell::clock;
 use podbell::components::qcloud::emulator::Emulator;
 use podbell::health::HealthStatus;
@@ -224,7 +224,7 @@ impl Visitor {
 struct NoSink;
 
 impl CommandSink for NoSink {
-    fn act(&self, _: UserAction) -> Acting<'_> {
+    fn act(&self, _: UserAction, _: Option<MessageKey>) -> Acting<'_> {
         Box::pin(async { Err(ActError::NotRunning) })
     }
 }
@@ -246,7 +246,7 @@ pub async fn served_at(
     let mut numbers = snapshot(world.engine(), counted);
     // Virtual time goes in large steps; a source of podbell.yaml is read each minute.
     numbers.sources.iter_mut().for_each(|source| source.last_good = Some(now.minus(Duration::from_secs(21))));
-    health.beat(true, Some(numbers));
+    health.beat(true, None, Some(numbers));
     let catalog = Arc::new(RuleCatalog::default());
     let known = catalog.clone();
     let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);

@@ -22,6 +22,9 @@ const SERVICES: u64 = 32;
 /// How often the cluster changes.
 const STEP: Duration = Duration::from_millis(250);
 
+/// A service in which nothing ever happens: what is done about it changes no message.
+pub const CALM: &str = "calm";
+
 /// The receivers' paths, which are the destinations' names.
 pub const DESTINATIONS: [&str; 3] = ["good", "moody", "slow"];
 
@@ -80,7 +83,7 @@ impl Turmoil {
         };
         let emulator = Emulator::start(listener, emulator).unwrap();
         let receiver = Receiver::start().await;
-        let names: Vec<String> = (0..SERVICES).map(service).collect();
+        let names: Vec<String> = (0..SERVICES).map(service).chain([CALM.to_owned()]).collect();
         let services = format!("{{cluster: c, namespace: n, names: [{}]}}", names.join(", "));
         let notifiers = DESTINATIONS.map(|name| {
             let url = receiver.url(&format!("/{name}"));
@@ -120,6 +123,8 @@ fn trouble(dice: &mut Dice, start: Time, lasts: Duration) -> (Vec<RecordedPoll>,
             let events = of_service.map(|(pod, (count, first, last))| event(pod, *count, *first, *last)).collect();
             polls.push(RecordedPoll { at, scope, outcome: Recorded::List(events) });
         }
+        let scope = Scope { cluster: Some("c".into()), namespace: Some("n".into()), service: Some(CALM.into()) };
+        polls.push(RecordedPoll { at, scope, outcome: Recorded::List(Vec::new()) });
     }
     (polls, counts.into_iter().map(|(pod, (count, ..))| (pod, count)).collect())
 }

@@ -8,7 +8,7 @@ use super::error::PostgresError;
 use super::migrate;
 use super::server::Server;
 use super::session::Session;
-use crate::{Command, Inbox, StoreError};
+use crate::{Command, Inbox, InboxItem, StoreError};
 use podbell_core::time::Time;
 
 /// A connection for commands. One that broke off is made again with the next command.
@@ -58,6 +58,19 @@ impl Inbox for Sender {
 
     fn ask_once(&self, key: &str, command: &Command, now: Time) -> Result<i64, StoreError> {
         self.add(Some(key), command, now)
+    }
+
+    fn asked(&self, key: &str) -> Result<Option<InboxItem>, StoreError> {
+        let select = "SELECT id, command FROM podbell.inbox WHERE key = $1";
+        let asked = self.run(|session| {
+            let read = |row: &_| Ok((get(row, 0)?, get::<String>(row, 1)?));
+            let Some((id, json)) = session.read(Call::new(select).text(key), "a command", read)?.pop() else {
+                return Ok(None);
+            };
+            let command = serde_json::from_str(&json).map_err(|error| session.damaged("a command", error))?;
+            Ok(Some(InboxItem { id, command }))
+        })?;
+        Ok(asked)
     }
 
     fn answer(&self, id: i64) -> Result<Option<String>, StoreError> {

@@ -83,11 +83,11 @@ pub(crate) fn holder(server: &Arc<Server>) -> Result<Option<Holder>, StoreError>
 
 /// The version of the format, and the last owner; `expires_in` is zero if its lease ended.
 pub(super) fn owner(session: &Session) -> Result<(i64, Holder), PostgresError> {
-    let select = "SELECT format, holder, epoch,
+    let select = "SELECT format, holder, epoch, turn,
         greatest(0, ceil(extract(epoch FROM expires_at - clock_timestamp()) * 1000))::int8 FROM podbell.lease";
     let mut rows = session.read(Call::new(select), "the lease", |row| {
-        let holder =
-            Holder { replica: get(row, 1)?, epoch: id(row, 2)?, expires_in: Duration::from_millis(id(row, 3)?) };
+        let expires_in = Duration::from_millis(id(row, 4)?);
+        let holder = Holder { replica: get(row, 1)?, epoch: id(row, 2)?, turn: id(row, 3)?, expires_in };
         Ok((get(row, 0)?, holder))
     })?;
     rows.pop().ok_or_else(|| session.damaged("the lease", "it is not there"))

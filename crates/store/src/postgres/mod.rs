@@ -42,7 +42,7 @@ pub(crate) use queries::Reader;
 pub use server::{AddressError, Server, TlsMode};
 
 /// For how long a replica owns the store after it renewed its lease.
-pub(super) const LEASE: Duration = Duration::from_secs(10);
+pub(super) const LEASE: Duration = crate::LEASE_TTL;
 /// How long the server may take for a call, for a commit too: shorter than the lease, longer than the server's own
 /// limits, so that its answer is known before this one gives up.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(8);

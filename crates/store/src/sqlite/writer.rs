@@ -140,6 +140,15 @@ impl Inbox for Store {
         Ok(id.map_err(|source| self.error(source))?)
     }
 
+    fn asked(&self, key: &str) -> Result<Option<InboxItem>, StoreError> {
+        let select = "SELECT id, command FROM inbox WHERE key = ?1";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?));
+        let asked = self.connection.query_row(select, [key], row).optional();
+        let Some((id, json)) = asked.map_err(|source| self.error(source))? else { return Ok(None) };
+        let command = serde_json::from_str(&json).map_err(|error| self.row_error("a command", error))?;
+        Ok(Some(InboxItem { id, command }))
+    }
+
     fn answer(&self, id: i64) -> Result<Option<String>, StoreError> {
         let select = "SELECT answer FROM inbox WHERE id = ?1 AND done_at IS NOT NULL";
         let answer = self.connection.query_row(select, [id], |row| row.get(0)).optional();

@@ -33,6 +33,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* Whether several podbells may use the store: true for PostgreSQL, empty for a file. */}}
+{{- define "podbell.shared" -}}
+{{- if hasPrefix "postgres" (toString .Values.config.store) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "podbell.kind" -}}
+{{- if include "podbell.shared" . -}}deployment{{- else -}}statefulset{{- end -}}
+{{- end -}}
+
 {{- define "podbell.secret" -}}
 {{- default (include "podbell.name" .) .Values.secret.name -}}
 {{- end -}}

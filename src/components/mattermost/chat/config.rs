@@ -9,13 +9,13 @@ use super::socket::Api;
 use super::{Mattermost, MattermostConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
 use crate::chat::reconnect::End;
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served, Talk};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
-use crate::tasks::{BoxFuture, SideTask, Waiting};
+use crate::tasks::{BoxFuture, Waiting};
 use podbell_core::message::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
@@ -111,11 +111,12 @@ impl Chat for MattermostConfig {
     fn serve(&self, deps: &ChatDeps, _: &HttpOptions) -> Result<Served, ClientError> {
         let chat = Mattermost::new(self.clone(), deps.clone());
         let routes = chat.routes();
-        let connections: Vec<SideTask> = match self.bot_token {
-            Some(_) => vec![Box::new(move |stop| Box::pin(chat.connect(stop)) as BoxFuture<()>)],
+        // Each websocket of a bot gets every post.
+        let exclusive: Vec<ExclusiveConnection> = match self.bot_token {
+            Some(_) => vec![Arc::new(move |stop| Box::pin(chat.clone().connect(stop)) as BoxFuture<()>)],
             None => Vec::new(),
         };
-        Ok(Served { routes, connections })
+        Ok(Served { routes, exclusive, ..Served::default() })
     }
 
     fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {

@@ -118,7 +118,7 @@ impl Chat for SlackConfig {
             true => vec![Box::new(move |stop| Box::pin(slack.connect(stop)) as BoxFuture<()>)],
             false => Vec::new(),
         };
-        Ok(Served { routes, connections })
+        Ok(Served { routes, connections, ..Served::default() })
     }
 
     fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {

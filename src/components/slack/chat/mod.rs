@@ -32,7 +32,7 @@ use crate::chat::access::Identity;
 use crate::chat::once::{Came, Once};
 use crate::chat::rate::Rate;
 use crate::chat::replays::Replays;
-use crate::chat::{ChatDeps, Question, Reply, Speaker};
+use crate::chat::{ChatDeps, MessageKey, Question, Reply, Speaker};
 use podbell_core::message::{Language, Style};
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
@@ -266,7 +266,8 @@ impl Slack {
         // The semaphore is never closed.
         let _turn = self.asking.acquire().await;
         let style = Style { language, time_zone: self.config.time_zone.clone(), now: self.now() };
-        let question = Question { speaker, entry: heard.entry, text: heard.text.clone(), style };
+        let key = MessageKey::of(&self.config.name, &heard.ids);
+        let question = Question { speaker, entry: heard.entry, text: heard.text.clone(), style, key };
         let reply: Reply = self.deps.queries.ask(question).await;
         Said { body: answer::body(&reply, Content::Full), plain: answer::body(&reply, Content::Minimal) }
     }

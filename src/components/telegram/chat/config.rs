@@ -10,12 +10,12 @@ use super::api::{Api, DISPLACED};
 use super::{Telegram, TelegramConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
 use crate::chat::reconnect::End;
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served, Talk};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use crate::tasks::{BoxFuture, SideTask, Waiting};
+use crate::tasks::{BoxFuture, Waiting};
 use podbell_core::message::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
@@ -77,8 +77,10 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
 impl Chat for TelegramConfig {
     fn serve(&self, deps: &ChatDeps, _: &HttpOptions) -> Result<Served, ClientError> {
         let telegram = Telegram::new(self.clone(), deps.clone());
-        let connection: SideTask = Box::new(move |stop| Box::pin(telegram.connect(stop)) as BoxFuture<()>);
-        Ok(Served { connections: vec![connection], ..Served::default() })
+        // Telegram refuses a second poller.
+        let connection: ExclusiveConnection =
+            Arc::new(move |stop| Box::pin(telegram.clone().connect(stop)) as BoxFuture<()>);
+        Ok(Served { exclusive: vec![connection], ..Served::default() })
     }
 
     fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {

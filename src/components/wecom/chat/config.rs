@@ -9,12 +9,12 @@ use url::Url;
 
 use super::{Access, App, AppConfig, AppTiming, Bot, BotConfig, BotTiming, Crypto, ENDPOINT, Talk};
 use crate::chat::access::{AllowList, Channels, called};
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::keys::Address;
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
-use crate::tasks::{BoxFuture, SideTask, Waiting};
+use crate::tasks::{BoxFuture, Waiting};
 use podbell_core::message::Language;
 use podbell_core::yaml::key::{Key, Shape};
 use podbell_core::yaml::{MapReader, Node, Reader};
@@ -121,8 +121,10 @@ fn read_app(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Op
 impl Chat for BotConfig {
     fn serve(&self, deps: &ChatDeps, _: &HttpOptions) -> Result<Served, ClientError> {
         let bot = Bot::new(self.clone(), deps.clone());
-        let connection: SideTask = Box::new(move |stop| Box::pin(bot.connect(stop)) as BoxFuture<()>);
-        Ok(Served { connections: vec![connection], ..Served::default() })
+        // A newer connection of the same bot takes the place of an older one.
+        let connection: ExclusiveConnection =
+            Arc::new(move |stop| Box::pin(bot.clone().connect(stop)) as BoxFuture<()>);
+        Ok(Served { exclusive: vec![connection], ..Served::default() })
     }
 
     fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {

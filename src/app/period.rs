@@ -1,0 +1,183 @@
+//! The times during which this process owns the store. Each has an engine, sources and deliveries of its own, which read
+//! everything from the store when it begins; what is in memory when it ends is thrown away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::deliveries::{Dispatched, carry_out};
+use super::engine_thread::{self, EngineThread, Inlets, ThreadEnd};
+use super::enrich::{self, Enricher};
+use super::{Deliver, Ownership, QUEUE, SHUTDOWN, SOURCES_END, ServiceError, broken, standby};
+use crate::chat::ExclusiveConnection;
+use crate::engine::{Engine, EngineEvent};
+use crate::health::HealthStatus;
+use crate::otlp::Outlet;
+use crate::sources::{SourceEvent, SourceTask};
+use crate::tasks::told;
+use podbell_store::{StoreError, Writer};
+
+/// How long the sources of a period may take to end when the store went to another replica: nobody hears them.
+const UNHEARD_END: Duration = Duration::from_secs(1);
+
+/// Builds what runs while this process owns the store. Reads the store, so it blocks.
+pub type Activate = Arc<dyn Fn(Box<dyn Writer>) -> Result<Active, StoreError> + Send + Sync>;
+
+/// What runs while this process owns the store.
+pub struct Active {
+    /// The engine, with the store.
+    pub engine: Engine,
+    /// The sources.
+    pub sources: Vec<SourceTask>,
+    /// Asks sources about pods.
+    pub enricher: Option<Enricher>,
+    /// Connections of chats that only one process may have.
+    pub connections: Vec<ExclusiveConnection>,
+}
+
+/// What every period needs.
+pub(super) struct Periods {
+    pub(super) activate: Activate,
+    pub(super) deliver: Deliver,
+    pub(super) health: Arc<HealthStatus>,
+    pub(super) outlet: Option<Outlet>,
+    /// Where the current engine listens.
+    pub(super) engine: watch::Sender<Option<mpsc::Sender<EngineEvent>>>,
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+/// How a period ended, if nothing is broken.
+enum PeriodEnd {
+    /// It was told to stop.
+    Stopped,
+    /// Another replica owns the store, or may own it.
+    LeaseLost,
+}
+
+impl Periods {
+    /// Runs one period after another until told to stop.
+    ///
+    /// # Errors
+    /// When a part breaks down, or the store is damaged or was replaced.
+    pub(super) async fn run(self, ownership: Ownership) -> Result<(), ServiceError> {
+        let (location, replica) = match ownership {
+            Ownership::Sole(writer) => {
+                // Ownership ends with the process only.
+                let active = self.activate(writer).await?;
+                return self.period(active).await.map(|_| ());
+            }
+            Ownership::Shared { location, replica } => (location, replica),
+        };
+        self.health.shares_store();
+        loop {
+            let claimed = standby::claim(&location, &replica, &self.health, self.stopped.clone());
+            let Some(writer) = claimed.await.map_err(ServiceError::Store)? else { return Ok(()) };
+            let ended = match self.activate(writer).await {
+                Ok(active) => self.period(active).await?,
+                Err(ServiceError::Store(error)) if !error.is_final() => {
+                    tracing::error!(%error, "the store cannot be read; standing by");
+                    PeriodEnd::LeaseLost
+                }
+                Err(error) => return Err(error),
+            };
+            self.health.stands_by(None);
+            if matches!(ended, PeriodEnd::Stopped) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn activate(&self, writer: Box<dyn Writer>) -> Result<Active, ServiceError> {
+        let activate = self.activate.clone();
+        let activated = tokio::task::spawn_blocking(move || activate(writer)).await;
+        activated.map_err(|error| ServiceError::Broken(error.to_string()))?.map_err(ServiceError::Store)
+    }
+
+    async fn period(&self, active: Active) -> Result<PeriodEnd, ServiceError> {
+        let Active { mut engine, sources: tasks, enricher, connections } = active;
+        let (happened, inbox) = mpsc::channel::<EngineEvent>(QUEUE);
+        let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
+        let (jobs, dispatched) = mpsc::unbounded_channel::<Dispatched>();
+        // Ends before the process does if the store goes to another replica.
+        let (ending, ended) = watch::channel(false);
+        let drain = Arc::new(AtomicBool::new(false));
+        let mut others = JoinSet::new();
+        if let Some(enricher) = enricher {
+            let (asks, questions) = mpsc::unbounded_channel();
+            // The receiver is gone only when the period ends.
+            engine.on_questions(move |new| drop(asks.send(new)));
+            others.spawn(enrich::run(enricher, questions, events.clone(), ended.clone()));
+        }
+        if let Some(outlet) = self.outlet.clone() {
+            engine.on_committed(move |changes, notices| outlet.offer(changes, notices));
+        }
+        let inlets = Inlets { urgent: inbox, seen };
+        let thread = engine_thread::start(engine, inlets, jobs, self.health.clone(), drain.clone());
+        let mut sources = JoinSet::new();
+        for source in tasks {
+            sources.spawn(source(events.clone(), ended.clone()));
+        }
+        // Drop our sender, so that the channel closes with the last source: a service without sources ends in order, too.
+        drop(events);
+        for connect in connections {
+            others.spawn(connect(ended.clone()));
+        }
+        others.spawn(carry_out(dispatched, self.deliver.clone(), happened.clone()));
+        self.engine.send_replace(Some(happened));
+        let mut stopped = self.stopped.clone();
+        let broken = tokio::select! {
+            () = told(&mut stopped) => None,
+            what = broken(&mut sources) => Some(what),
+            what = broken(&mut others) => Some(what),
+            () = engine_thread::ended(&thread) => None,
+        };
+        // An error means that no receiver is left.
+        let _ = ending.send(true);
+        let end = match thread.is_finished() {
+            true => self.ended_early(thread, &mut sources).await,
+            false => drained(thread, &mut sources, &drain).await,
+        };
+        self.engine.send_replace(None);
+        // Requests that are still in flight end here; the next owner of the store repeats them.
+        drop(others);
+        match (end, broken) {
+            (Err(error), _) => Err(error),
+            (Ok(_), Some(what)) => Err(ServiceError::Broken(what)),
+            (Ok(end), None) => Ok(end),
+        }
+    }
+
+    /// After the engine's thread has ended by itself.
+    async fn ended_early(&self, thread: EngineThread, sources: &mut JoinSet<()>) -> Result<PeriodEnd, ServiceError> {
+        // Nobody hears them any more; those that take longer are aborted.
+        let _ = tokio::time::timeout(UNHEARD_END, async { while sources.join_next().await.is_some() {} }).await;
+        match thread.join() {
+            Ok(ThreadEnd::LeaseLost) => Ok(PeriodEnd::LeaseLost),
+            Ok(ThreadEnd::Store(error)) => Err(ServiceError::Store(error)),
+            // It was told to stop just now.
+            Ok(ThreadEnd::Drained) if *self.stopped.borrow() => Ok(PeriodEnd::Stopped),
+            // A panic was printed already.
+            Ok(ThreadEnd::Drained) | Err(_) => Err(ServiceError::Broken("the engine's thread".to_owned())),
+        }
+    }
+}
+
+/// Finishes what is in flight, in order: sources, then deliveries.
+async fn drained(
+    thread: EngineThread,
+    sources: &mut JoinSet<()>,
+    drain: &AtomicBool,
+) -> Result<PeriodEnd, ServiceError> {
+    let all_ended = async { while sources.join_next().await.is_some() {} };
+    if tokio::time::timeout(SOURCES_END, all_ended).await.is_err() {
+        tracing::warn!("a source did not end in time; its polls are lost, not its events");
+    }
+    drain.store(true, Ordering::SeqCst);
+    match engine_thread::join(thread, SHUTDOWN - SOURCES_END).await {
+        Some(ThreadEnd::Store(error)) => Err(ServiceError::Store(error)),
+        Some(ThreadEnd::LeaseLost | ThreadEnd::Drained) | None => Ok(PeriodEnd::Stopped),
+    }
+}

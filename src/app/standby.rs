@@ -1,0 +1,92 @@
+//! Standing by: asks for the store until this replica owns it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::health::HealthStatus;
+use crate::tasks::told;
+use podbell_store::{Claim, ErrorKind, Holder, Location, StoreError, Writer};
+
+/// How often the store is asked for, at most: each wait is between a half and the whole of it, so that replicas that
+/// started together do not ask together.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// Asks until this replica owns the store; `None` when it is told to stop before.
+///
+/// # Errors
+/// When the store is damaged or was replaced.
+pub(super) async fn claim(
+    location: &Location,
+    replica: &str,
+    health: &HealthStatus,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<Option<Box<dyn Writer>>, StoreError> {
+    let mut said = LastSaid::default();
+    loop {
+        // The attempt is never abandoned: what it wins would be kept from the others until it expires.
+        let (asked, name) = (location.clone(), replica.to_owned());
+        let attempt = tokio::task::spawn_blocking(move || asked.claim(&name, clock::now())).await;
+        match attempt {
+            Ok(Ok(Claim::Active(writer))) if *stopped.borrow() => {
+                release(writer).await;
+                return Ok(None);
+            }
+            Ok(Ok(Claim::Active(writer))) => return Ok(Some(writer)),
+            Ok(Ok(Claim::Standby(holder))) => {
+                said.holder(&holder);
+                health.stands_by(Some(holder));
+            }
+            Ok(Err(error)) if error.is_final() => return Err(error),
+            Ok(Err(error)) => {
+                said.error(&error);
+                health.stands_by(None);
+            }
+            // It panicked, which was printed; the next attempt may not.
+            Err(_) => health.stands_by(None),
+        }
+        let wait = ASK_EVERY.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = told(&mut stopped) => return Ok(None),
+        }
+    }
+}
+
+/// Gives the store back to the others.
+async fn release(mut writer: Box<dyn Writer>) {
+    let released = tokio::task::spawn_blocking(move || writer.release()).await;
+    if let Ok(Err(error)) = released {
+        tracing::warn!(%error, "the store could not be given up; another replica takes it over when the lease ends");
+    }
+}
+
+/// What the log was told last, so that each thing is said once.
+#[derive(Default)]
+struct LastSaid {
+    epoch: Option<u64>,
+    error: Option<ErrorKind>,
+}
+
+impl LastSaid {
+    fn holder(&mut self, holder: &Holder) {
+        if self.error.take().is_some() || self.epoch != Some(holder.epoch) {
+            tracing::info!(active = holder.replica, epoch = holder.epoch, "standing by");
+        }
+        self.epoch = Some(holder.epoch);
+    }
+
+    fn error(&mut self, error: &StoreError) {
+        if self.error.replace(error.kind()) == Some(error.kind()) {
+            return;
+        }
+        match error.kind() {
+            ErrorKind::Newer => tracing::error!(
+                %error,
+                "this replica does not take over, because a newer podbell wrote the store: replace it by that version"
+            ),
+            _ => tracing::error!(%error, "the store cannot be asked for; trying again every second"),
+        }
+    }
+}

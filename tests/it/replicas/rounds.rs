@@ -1,0 +1,223 @@
+//! Rounds of failures, by seed: kills, freezes, cut networks, crashes of the server, clocks that are off. After all of
+//! them: every committed notice is delivered, nothing was told that was not committed, only what was on its way when an
+//! owner of the store went was repeated, in the same words, no two owners wrote interleaved, and what people did is
+//! there, once.
+//!
+//! `PODBELL_ROUNDS` sets the number of rounds, `PODBELL_ROUNDS_SEED` plays one sequence again; see docs/development.md.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use podbell::clock;
+use podbell_core::time::Time;
+use rustix::process::Signal;
+use tokio::sync::Semaphore;
+
+use super::fleet::{Fleet, PATIENT, WRITE, command, starved};
+use super::takeover::settle_when;
+use crate::support::process::{PATIENCE, within};
+use crate::support::reckoning::{Ledger, all_counted, all_read, reckon};
+use crate::support::turmoil::{Dice, Turmoil};
+
+/// Rounds on one database, one after the other.
+const SEQUENCE: u64 = 6;
+/// Sequences side by side: they mostly wait for leases to end.
+const ABREAST: usize = 5;
+/// How long a round takes, about: while rounds go on, there is trouble to tell.
+const ROUND: Duration = Duration::from_secs(15);
+/// A killed owner's next message leaves within this time.
+const AFTER_KILL: Duration = Duration::from_secs(15);
+
+/// What happens to the replica that is active, or to its surroundings.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    Kill,
+    /// It is told to end.
+    Term,
+    /// It stands still for so long, longer than its lease, and goes on.
+    Freeze(Duration),
+    /// Its network to the database is cut, in these directions, for so long.
+    Cut {
+        to_server: bool,
+        from_server: bool,
+        lasts: Duration,
+        keeps_connections: bool,
+    },
+    /// The database's server crashes and starts again.
+    Server,
+    /// The others start again with clocks that are off by so many seconds, and it is killed.
+    Clock(i64),
+}
+
+fn failure(dice: &mut Dice, clocks: bool) -> Failure {
+    match dice.below(if clocks { 12 } else { 10 }) {
+        0..3 => Failure::Kill,
+        3 => Failure::Term,
+        4..6 => Failure::Freeze(Duration::from_millis(11_000 + dice.below(3_000))),
+        6..9 => {
+            let (to_server, from_server) = [(true, false), (false, true), (true, true)][index(dice, 3)];
+            let lasts = Duration::from_millis([500, 3_000, 6_000, 9_500, 13_000][index(dice, 5)]);
+            Failure::Cut { to_server, from_server, lasts, keeps_connections: dice.below(2) == 0 }
+        }
+        9 => Failure::Server,
+        _ => Failure::Clock([-240, -90, 90, 240][index(dice, 4)]),
+    }
+}
+
+fn index(dice: &mut Dice, below: u64) -> usize {
+    usize::try_from(dice.below(below)).unwrap()
+}
+
+/// The longest times of a sequence, by what they are.
+type Worst = BTreeMap<&'static str, Duration>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_fails_everything_committed_is_told_and_only_what_was_on_its_way_is_repeated() {
+    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
+    let rounds = number("PODBELL_ROUNDS").unwrap_or(60);
+    let seeds: Vec<u64> = match number("PODBELL_ROUNDS_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=rounds.div_ceil(SEQUENCE)).collect(),
+    };
+    let places = Arc::new(Semaphore::new(ABREAST));
+    let mut running = tokio::task::JoinSet::new();
+    for seed in seeds {
+        let places = places.clone();
+        running.spawn(async move {
+            let _place = places.acquire().await.unwrap();
+            // A failure names its seed.
+            tokio::spawn(sequence(seed)).await.map_err(|error| format!("PODBELL_ROUNDS_SEED={seed}: {error}"))
+        });
+    }
+    let (mut worst, mut failures) = (Worst::new(), Vec::new());
+    while let Some(ended) = running.join_next().await {
+        match ended.unwrap() {
+            Ok(times) => times.into_iter().for_each(|(what, time)| longest(&mut worst, what, time)),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    println!("{rounds} rounds; worst times: {worst:?}");
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+fn longest(worst: &mut Worst, what: &'static str, time: Duration) {
+    let known = worst.entry(what).or_default();
+    *known = time.max(*known);
+}
+
+async fn sequence(seed: u64) -> Worst {
+    let turmoil = Turmoil::start(seed, ROUND * u32::try_from(SEQUENCE).unwrap()).await;
+    let mut dice = Dice(!seed);
+    // Whether an event is new, and whether it may happen again under the same date, is judged by podbell's clock. Sequences
+    // in which that is minutes off count messages, but not occurrences.
+    let clocks = seed.is_multiple_of(3);
+    let mut fleet = Fleet::new(&turmoil.site, 2 + index(&mut dice, 2)).await;
+    fleet.start_all(&turmoil.site).await;
+    fleet.active().await;
+    let (mut worst, mut muted, mut off) = (Worst::new(), Vec::new(), false);
+    for round in 0..SEQUENCE {
+        let failure = failure(&mut dice, clocks);
+        let active = fleet.active().await;
+        let why = format!("round-{round}");
+        let on = if dice.below(2) == 0 { active } else { fleet.other(active) };
+        let mute = format!("mute calm 1h {why}");
+        let (answered, ()) = tokio::join!(command(fleet.running(on), WRITE, &mute), tokio::task::yield_now());
+        if answered.is_some_and(|(said, _)| said["good"] == true) {
+            muted.push(why);
+        }
+        println!("sequence {seed}, round {round}: {failure:?} of {}", fleet.replicas.len());
+        off |= matches!(failure, Failure::Clock(_));
+        fail(&turmoil, &mut fleet, failure, &mut worst).await;
+        let told = first_after(&turmoil, clock::now()).await;
+        assert!(
+            told.is_some() || clock::now() > turmoil.calm_at,
+            "round {round} ({failure:?}): nothing more was told\n{}",
+            fleet.logs()
+        );
+        fleet.start_all(&turmoil.site).await;
+    }
+    settle_when(&turmoil, &mut fleet, |fleet| off || all_read(&turmoil, &fleet.database)).await;
+    fleet.check_epochs();
+    let epochs = fleet.epochs_of_sends();
+    reckon(&turmoil, &fleet.database, |send| epochs.get(&send).copied().unwrap_or(1));
+    if !off {
+        all_counted(&turmoil, &fleet.database);
+    }
+    for why in &muted {
+        let done = format!("SELECT count(*) FROM action WHERE body LIKE '%{why}%'");
+        assert_eq!(
+            fleet.database.rows(&done),
+            ["1"],
+            "{why} was confirmed: {:?}",
+            fleet.database.rows("SELECT body FROM action")
+        );
+    }
+    worst
+}
+
+/// How long after a moment the first request came; `None` if none did while there was trouble to tell.
+async fn first_after(turmoil: &Turmoil, moment: Time) -> Option<Duration> {
+    let look = || {
+        let received = turmoil.receiver.received();
+        match received.iter().map(|request| request.at).filter(|at| *at > moment).min() {
+            Some(at) => Some(Some(at.since(moment))),
+            None => (clock::now() > turmoil.calm_at).then_some(None),
+        }
+    };
+    within(PATIENT, look).await.flatten()
+}
+
+/// Lets something fail, and measures how long it takes until another replica goes on, where it must.
+async fn fail(turmoil: &Turmoil, fleet: &mut Fleet, failure: Failure, worst: &mut Worst) {
+    let active = fleet.active().await;
+    match failure {
+        Failure::Kill => {
+            fleet.kill(active).await;
+            let before = starved();
+            let took = first_after(turmoil, clock::now()).await;
+            if let Some(took) = took {
+                let starved = starved().saturating_sub(before);
+                assert!(took < AFTER_KILL + starved, "{took:?} after a kill, starved {starved:?}\n{}", fleet.logs());
+                longest(worst, "kill", took);
+                longest(worst, "kill, of that certainly with a processor", took.saturating_sub(starved));
+            }
+        }
+        Failure::Term => {
+            let (epoch, told, before) = (fleet.epoch(), clock::now(), starved());
+            let mut old = fleet.replicas[active].running.take().unwrap();
+            old.process.signal(Signal::TERM);
+            assert!(old.process.end(PATIENCE).await.success(), "{}", old.process.stderr());
+            fleet.active().await;
+            let took = fleet.began(epoch + 1).expect("the next epoch").since(told);
+            longest(worst, "term", took);
+            longest(
+                worst,
+                "term, of that certainly with a processor",
+                took.saturating_sub(starved().saturating_sub(before)),
+            );
+        }
+        Failure::Freeze(lasts) => {
+            fleet.running(active).process.signal(Signal::STOP);
+            tokio::time::sleep(lasts).await;
+            fleet.running(active).process.signal(Signal::CONT);
+        }
+        Failure::Cut { to_server, from_server, lasts, keeps_connections } => {
+            let proxy = &fleet.replicas[active].proxy;
+            proxy.cut(to_server, from_server);
+            tokio::time::sleep(lasts).await;
+            proxy.mend(keeps_connections);
+        }
+        Failure::Server => fleet.database.crash().await,
+        Failure::Clock(seconds) => {
+            for other in (0..fleet.replicas.len()).filter(|other| *other != active) {
+                if fleet.replicas[other].running.is_some() {
+                    fleet.kill(other).await;
+                }
+                fleet.start(&turmoil.site, other, seconds).await;
+            }
+            fleet.kill(active).await;
+            fleet.active().await;
+        }
+    }
+}
