@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use podbell::clock;
 use support::server::{EVENTS, World};
-use support::service::{Plan, Service, Services, configure};
+use support::service::{FILE, Plan, Service, Services, configure};
 use support::store::{TARGETS, make_store};
 use support::{namespace_of, service};
 
@@ -55,6 +55,7 @@ fn main() {
             services: Services::Discovered,
             every: Duration::from_secs(60),
             rules: REMINDING,
+            store: FILE,
         },
     );
     let yaml = folder.path().join("podbell.yaml");

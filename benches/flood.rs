@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use podbell::clock;
 use support::server::World;
-use support::service::{Plan, Service, Services, configure};
+use support::service::{FILE, Plan, Service, Services, configure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -42,7 +42,15 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let listen = configure(
         folder.path(),
-        Plan { api, hook: api, tls: false, services: Services::Named(TARGETS), every: ROUND, rules: RULES },
+        Plan {
+            api,
+            hook: api,
+            tls: false,
+            services: Services::Named(TARGETS),
+            every: ROUND,
+            rules: RULES,
+            store: FILE,
+        },
     );
     let yaml = folder.path().join("podbell.yaml");
     let text = std::fs::read_to_string(&yaml).unwrap();

@@ -4,7 +4,8 @@
 //! `cargo bench --bench scale` (14 minutes), or `cargo bench --bench scale -- plain` or `-- tls`, with
 //! `trouble` (every service has an incident) or `calm` (one in a hundred has). Two numbers choose
 //! another count of services and another interval: `-- plain calm 1667 10` has the same polls a
-//! second in a minute.
+//! second in a minute. `postgres`, `postgres+2ms` and `postgres+10ms` measure in turn with a store in
+//! PostgreSQL on this machine, whose answers come so much later; `sqlite`, the file, is measured without such a word, too.
 //!
 //! The real `podbell run` in a process of its own; the API and a webhook are this process. Two rounds
 //! of polls warm up: the first opens an incident or two for every service and tells them. Then
@@ -24,8 +25,9 @@ use std::time::Duration;
 use podbell::clock;
 use podbell::components::qcloud::{self, ApiConfig, ServiceSelection};
 use secrecy::SecretString;
+use support::postgres::Postgres;
 use support::server::{EVENTS, World};
-use support::service::{Plan, RULES, Service, Services, configure};
+use support::service::{FILE, Plan, RULES, Service, Services, configure};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,20 +40,41 @@ fn main() {
     let targets = numbers.next().unwrap_or(10_000);
     let round = Duration::from_secs(numbers.next().unwrap_or(60) as u64);
     let wanted = |of: &[&str], name: &str| {
-        let named = |argument: &String| of.contains(&argument.as_str());
-        !arguments.iter().any(named) || arguments.iter().any(|argument| argument == name)
+        !arguments.iter().any(|argument| of.contains(&argument.as_str())) || arguments.iter().any(|one| one == name)
     };
+    let named =
+        |of: &[&str], name: &str, arguments: &[String]| match arguments.iter().any(|one| of.contains(&one.as_str())) {
+            true => arguments.iter().any(|one| one == name),
+            false => name == "sqlite",
+        };
     println!("{targets} services x {EVENTS} events every {} s, 5% changed", round.as_secs());
     println!(
         "       polls/s  changes/s  commits/s  CPU of a core (user + system)   resident (most)  episodes  incidents"
     );
     for (state, rules) in [("trouble", RULES), ("calm", CALM)] {
         for (name, tls) in [("plain", false), ("tls", true)] {
-            if wanted(&["plain", "tls"], name) && wanted(&["trouble", "calm"], state) {
-                measure(&format!("{name}, {state}"), tls, rules, targets, round);
+            if !wanted(&["plain", "tls"], name) || !wanted(&["trouble", "calm"], state) {
+                continue;
+            }
+            for (store, later) in STORES {
+                if named(&STORES.map(|(store, _)| store), store, &arguments) {
+                    let later = later.map(Duration::from_millis);
+                    measure(&format!("{name}, {state}"), tls, rules, Size { targets, round }, (store, later));
+                }
             }
         }
     }
+}
+
+/// Where the store is, and for PostgreSQL by how many milliseconds its answers are late.
+const STORES: [(&str, Option<u64>); 4] =
+    [("sqlite", None), ("postgres", Some(0)), ("postgres+2ms", Some(2)), ("postgres+10ms", Some(10))];
+
+/// How many services are read, and how often each.
+#[derive(Clone, Copy)]
+struct Size {
+    targets: usize,
+    round: Duration,
 }
 
 /// The same lists, but hardly anybody asks about them.
@@ -62,19 +85,24 @@ rules:
   - {name: warnings, match: {service: \"svc-*00\"}}
 ";
 
-fn measure(name: &str, tls: bool, rules: &str, targets: usize, round: Duration) {
+fn measure(name: &str, tls: bool, rules: &str, size: Size, (store, later): (&str, Option<Duration>)) {
+    let Size { targets, round } = size;
+    let postgres = later.map(Postgres::start);
+    let address = postgres.as_ref().map_or(FILE, |postgres| &postgres.address);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(targets);
     let (api, hook) =
         runtime.block_on(async { (Arc::clone(&world).serve(tls).await, Arc::clone(&world).serve(false).await) });
     let folder = tempfile::tempdir().unwrap();
-    let listen =
-        configure(folder.path(), Plan { api, hook, tls, services: Services::Named(targets), every: round, rules });
+    let services = Services::Named(targets);
+    let listen = configure(folder.path(), Plan { api, hook, tls, services, every: round, rules, store: address });
     let mut service = Service::start(folder.path(), listen);
     assert!(service.ready(Duration::from_secs(10)).is_some(), "it does not start: {}", log(folder.path()));
     warm_up(&world, &service, targets, round);
 
     let before = Sample::of(&service, &world);
+    let server = || postgres.as_ref().map(|postgres| postgres.cpu().as_secs_f64());
+    let server_before = server();
     let begun = clock::monotonic();
     std::thread::sleep(round.max(Duration::from_secs(20)));
     let seconds = begun.elapsed().as_secs_f64();
@@ -92,10 +120,13 @@ fn measure(name: &str, tls: bool, rules: &str, targets: usize, round: Duration) 
         service.metric("podbell_known_episodes"),
         service.metric("podbell_open_incidents"),
     );
+    if let (Some(before), Some(after)) = (server_before, server()) {
+        println!("                {store}: the server takes {:.2}% of a core", (after - before) / seconds * 100.0);
+    }
     let connections = world.connections.load(Ordering::Relaxed);
     println!("                {} webhooks, {connections} connections in all", world.hooks.load(Ordering::Relaxed));
     drop(service);
-    if !tls {
+    if !tls && postgres.is_none() {
         let bare = bare(api, targets, round, &world);
         println!(
             "                the bare loop takes {bare:.2}%: podbell takes {:.2} x as much",

@@ -20,7 +20,7 @@ use std::time::Duration;
 use podbell::clock;
 use support::median;
 use support::server::{EVENTS, World};
-use support::service::{Plan, Service, Services, configure};
+use support::service::{FILE, Plan, Service, Services, configure};
 use support::store::{RULES, TARGETS, make_store};
 
 const STARTS: usize = 10;
@@ -79,7 +79,7 @@ fn start(made: &Path, services: Services) -> Duration {
     let api = runtime.block_on(Arc::clone(&world).serve(false));
     let listen = configure(
         folder.path(),
-        Plan { api, hook: api, tls: false, services, every: Duration::from_secs(60), rules: RULES },
+        Plan { api, hook: api, tls: false, services, every: Duration::from_secs(60), rules: RULES, store: FILE },
     );
     let begun = clock::monotonic();
     let mut service = Service::start(folder.path(), listen);

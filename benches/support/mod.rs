@@ -3,6 +3,7 @@
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_wrap)]
 
 pub mod lists;
+pub mod postgres;
 pub mod server;
 pub mod service;
 pub mod store;

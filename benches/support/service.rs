@@ -33,11 +33,13 @@ pub struct Plan<'a> {
     pub services: Services,
     pub every: Duration,
     pub rules: &'a str,
+    /// `store:` of podbell.yaml.
+    pub store: &'a str,
 }
 
 /// Writes podbell.yaml into a folder, with the store beside it.
 pub fn configure(folder: &Path, plan: Plan<'_>) -> SocketAddr {
-    let Plan { api, hook, tls, services, every, rules } = plan;
+    let Plan { api, hook, tls, services, every, rules, store } = plan;
     // Free a moment ago; nothing else on the machine asks for ports in the meantime.
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let scheme = if tls { "https" } else { "http" };
@@ -61,7 +63,7 @@ pub fn configure(folder: &Path, plan: Plan<'_>) -> SocketAddr {
         }
     }
     yaml.push_str(&format!("notifiers:\n  - {{name: hook, kind: webhook, url: \"http://{hook}/\"}}\n"));
-    yaml.push_str("operator: {notify: [hook]}\nrules: [rules.yaml]\nstore: sqlite:podbell.db\n");
+    yaml.push_str(&format!("operator: {{notify: [hook]}}\nrules: [rules.yaml]\nstore: \"{store}\"\n"));
     yaml.push_str(&format!("server: {{listen: \"{listen}\"}}\n"));
     if tls {
         yaml.push_str(&format!("http: {{ca_file: {}}}\n", fixture("tls/ca.pem").display()));
@@ -70,6 +72,9 @@ pub fn configure(folder: &Path, plan: Plan<'_>) -> SocketAddr {
     std::fs::write(folder.join("rules.yaml"), rules).unwrap();
     listen
 }
+
+/// A file beside podbell.yaml.
+pub const FILE: &str = "sqlite:podbell.db";
 
 /// The built-in rules, told to the webhook.
 pub const RULES: &str = "\

@@ -1,0 +1,102 @@
+//! A PostgreSQL server of `scripts/postgres`, perhaps farther away than loopback, and what its processes take.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use podbell::clock;
+
+/// A running server; it ends when this is dropped.
+pub struct Postgres {
+    child: Child,
+    input: Option<ChildStdin>,
+    /// Where podbell reaches it.
+    pub address: String,
+    /// Servers that ran before.
+    others: HashSet<u32>,
+}
+
+impl Postgres {
+    /// Starts a server whose answers come so much later.
+    pub fn start(later: Duration) -> Self {
+        let others = servers().into_iter().collect();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres");
+        let mut child = Command::new(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        let address = address.trim();
+        let (user, place) = address.split_once('@').unwrap();
+        let (server, database) = place.split_once('/').unwrap();
+        let server: SocketAddr = server.parse().unwrap();
+        let near = if later.is_zero() { server } else { farther(server, later) };
+        let address = format!("{user}@{near}/{database}?sslmode=disable");
+        Self { input: child.stdin.take(), child, address, others }
+    }
+
+    /// The processor time that it has used.
+    pub fn cpu(&self) -> Duration {
+        let own = servers().into_iter().filter(|pid| !self.others.contains(pid));
+        let ticks = |pid: u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+            Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+        };
+        Duration::from_millis(own.filter_map(ticks).sum::<u64>() * 10)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// The processes of all servers.
+fn servers() -> Vec<u32> {
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_server =
+        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "postgres");
+    pids.filter(is_server).collect()
+}
+
+/// The address of a proxy whose answers come so much later.
+fn farther(server: SocketAddr, later: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (Ok(client), Ok(server)) = (client, TcpStream::connect(server)) else { continue };
+            let _ = (client.set_nodelay(true), server.set_nodelay(true));
+            let (to_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || pass_on(client, to_server, Duration::ZERO));
+            std::thread::spawn(move || pass_on(server, to_client, later));
+        }
+    });
+    address
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, later: Duration) {
+    let (sent, received) = mpsc::channel::<(Instant, Vec<u8>)>();
+    let writing = std::thread::spawn(move || {
+        for (at, bytes) in received {
+            std::thread::sleep((at + later).saturating_duration_since(clock::monotonic()));
+            if to.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    });
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        if sent.send((clock::monotonic(), buffer[..read].to_vec())).is_err() {
+            break;
+        }
+    }
+    drop(sent);
+    let _ = writing.join();
+}
