@@ -1,7 +1,8 @@
 //! Questions of people at size: 500,000 series and 10,000 open incidents stored, while the service polls
 //! all of it every minute and delivers.
 //!
-//! `cargo bench --bench chat` (9 minutes)
+//! `cargo bench --bench chat` (9 minutes); with `-- postgres` the store is moved into PostgreSQL first, and with the name of a
+//! question only that is asked.
 //!
 //! The real `podbell run` in a process of its own, asked through its API 50 times a second in an open
 //! loop: a question has its moment, whether or not those before it were answered, and its time counts
@@ -10,11 +11,13 @@
 
 mod support;
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use podbell::clock;
+use support::postgres::Postgres;
 use support::server::{EVENTS, World};
 use support::service::{FILE, Plan, Service, Services, configure};
 use support::store::{TARGETS, make_store};
@@ -43,6 +46,14 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let incidents = make_store(&folder.path().join("podbell.db"));
     println!("{TARGETS} services, {incidents} incidents, {} series; {RATE} questions a second", TARGETS * EVENTS);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let postgres = arguments.iter().any(|one| one == "postgres").then(|| Postgres::start(Duration::ZERO));
+    let store = postgres.as_ref().map_or(FILE, |postgres| &postgres.address);
+    if postgres.is_some() {
+        let copy = ["store", "copy", FILE, store];
+        let copied = Command::new(env!("CARGO_BIN_EXE_podbell")).args(copy).current_dir(folder.path()).status();
+        assert!(copied.unwrap().success());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(TARGETS);
     let api = runtime.block_on(Arc::clone(&world).serve(false));
@@ -55,7 +66,7 @@ fn main() {
             services: Services::Discovered,
             every: Duration::from_secs(60),
             rules: REMINDING,
-            store: FILE,
+            store,
         },
     );
     let yaml = folder.path().join("podbell.yaml");
@@ -66,7 +77,7 @@ fn main() {
     let text = std::fs::read_to_string(&yaml).unwrap().replace("server: {", &format!("server: {{{tokens}, "));
     std::fs::write(&yaml, text).unwrap();
     let mut podbell = Service::start(folder.path(), listen);
-    assert!(podbell.ready(Duration::from_secs(10)).is_some(), "it does not start");
+    assert!(podbell.ready(Duration::from_secs(30)).is_some(), "it does not start");
     // Every service is read twice: what comes then is what comes every minute.
     while podbell.metric("podbell_polls_total") < 2.0 * TARGETS as f64 {
         std::thread::sleep(Duration::from_millis(200));
@@ -86,7 +97,9 @@ fn main() {
         ("show ID", TOKEN, |n| format!("show {}", 1 + n * 7919 % TARGETS)),
         ("a name that is none", TOKEN, |n| format!("events svc-{n}x")),
     ];
-    for (name, token, question) in kinds {
+    let named = |kind: &&(&str, &str, Typed)| arguments.iter().any(|one| one == kind.0);
+    let only = kinds.iter().any(|kind| named(&kind));
+    for (name, token, question) in kinds.iter().filter(|kind| !only || named(kind)).copied() {
         let load = Load::of(&podbell, &world);
         let times = runtime.block_on(ask(&url, token, question));
         load.print(name, &times, &podbell, &world);

@@ -43,7 +43,8 @@ impl Postgres {
         let ticks = |pid: u32| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
             let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-            Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+            // With that of processes that have ended, which the first one has waited for.
+            fields.get(11..15)?.iter().map(|ticks| ticks.parse::<u64>().ok()).sum::<Option<u64>>()
         };
         Duration::from_millis(own.filter_map(ticks).sum::<u64>() * 10)
     }
