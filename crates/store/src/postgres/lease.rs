@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::call::Call;
 use super::column::{get, id, optional_id, text};
 use super::error::PostgresError;
+use super::keeper::Keeper;
 use super::moment::Moment;
 use super::server::Server;
 use super::session::{Failed, Session};
@@ -38,6 +39,10 @@ impl Held {
         Lease { epoch: self.epoch, left: self.left() }
     }
 }
+
+/// Renews the lease of an epoch, if it has not ended: `$1` the epoch, `$2` the length of a lease.
+pub(super) const RENEW: &str = "UPDATE podbell.lease SET expires_at = clock_timestamp() + $2 * interval '1 millisecond'
+    WHERE epoch = $1 AND expires_at > clock_timestamp() RETURNING 1";
 
 /// The length of a lease, as statements take it.
 #[allow(clippy::cast_possible_truncation)]
@@ -183,8 +188,24 @@ impl Store {
         PostgresError::LeaseLost { server: self.server.to_string(), why }
     }
 
-    /// Refuses everything after the lease was lost or given up.
-    pub(super) fn check_held(&self) -> Result<(), PostgresError> {
+    /// For how long this replica still owns the store.
+    pub(super) fn current_lease(&self) -> Lease {
+        match self.keeper.as_ref().and_then(Keeper::renewed) {
+            Some(renewed) => Held { renewed: self.held.renewed.and(Some(renewed)), ..self.held }.lease(),
+            None => self.held.lease(),
+        }
+    }
+
+    /// Begins to renew the lease from another thread, until the next statement that does so here.
+    pub(super) fn keep_lease(&mut self) {
+        self.keeper.get_or_insert_with(|| Keeper::start(self.server.clone(), self.held.epoch));
+    }
+
+    /// Refuses everything after the lease was lost or given up. What follows renews the lease, so nothing else needs to.
+    pub(super) fn check_held(&mut self) -> Result<(), PostgresError> {
+        if let Some(renewed) = self.keeper.take().and_then(|keeper| keeper.renewed()) {
+            self.held.renewed = self.held.renewed.and(Some(renewed));
+        }
         match self.held.renewed {
             Some(_) => Ok(()),
             None => {
@@ -198,9 +219,7 @@ impl Store {
     pub(super) fn renew_lease(&mut self) -> Result<(), PostgresError> {
         self.check_held()?;
         let sent = Moment::now();
-        let renew = "UPDATE podbell.lease SET expires_at = clock_timestamp() + $2 * interval '1 millisecond'
-            WHERE epoch = $1 AND expires_at > clock_timestamp() RETURNING 1";
-        let renewed = self.session()?.query(Call::new(renew).number(sql(self.held.epoch)).number(LEASE_MS));
+        let renewed = self.session()?.query(Call::new(RENEW).number(sql(self.held.epoch)).number(LEASE_MS));
         let found = !self.noticed(renewed)?.is_empty();
         self.renewed_at(sent, found)
     }
@@ -284,6 +303,7 @@ impl Store {
 
     /// See [`Writer::release`].
     pub(super) fn give_up(&mut self) -> Result<(), PostgresError> {
+        self.keeper = None;
         if self.held.renewed.take().is_none() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use super::column::{get, id, optional_id, optional_time, text, time, word};
 use super::error::PostgresError;
 use super::session::Session;
 use super::writer::{Store, Targets};
-use super::{LEASE, LOAD_LIMIT};
+use super::{CALL_LIMIT, LOAD_LIMIT};
 use crate::rows::{ATTEMPT_MEMORY_MS, SharedNames};
 use crate::{Loaded, StoredDelivery, incident_codec};
 use podbell_core::event::Target;
@@ -26,10 +26,8 @@ use podbell_core::step::daily::Days;
 use podbell_core::step::{Failing, HeldBack, HeldKey, Restored, TargetState, TroubleState, WorkloadKey};
 use podbell_core::time::Time;
 
-/// How many incidents are read at once. Between two readings the lease is renewed if that is due.
+/// How many incidents are read at once.
 const PAGE: u32 = 5000;
-/// With less of the lease left than this, reading everything renews it.
-const RENEW_BELOW: Duration = LEASE.saturating_sub(Duration::from_secs(3));
 
 /// What the store records of itself.
 struct Meta(BTreeMap<String, String>);
@@ -49,11 +47,22 @@ impl Meta {
 }
 
 impl Store {
-    /// See [`crate::Writer::load`].
+    /// See [`crate::Writer::load`]. The lease is kept meanwhile, and until the first commit.
     pub(super) fn read_all(&mut self) -> Result<Loaded, PostgresError> {
+        self.keep_lease();
+        if let Some(session) = &mut self.session {
+            session.limit_calls(LOAD_LIMIT);
+        }
+        let loaded = self.read_state();
+        if let Some(session) = &mut self.session {
+            session.limit_calls(CALL_LIMIT);
+        }
+        loaded
+    }
+
+    fn read_state(&mut self) -> Result<Loaded, PostgresError> {
         let targets = self.read_targets()?;
         let incidents = self.read_incidents()?;
-        self.renew_if_due()?;
         let session = self.session()?;
         let meta = session.meta()?;
         let [incident, trouble, mute, notice, delivery, send] =
@@ -83,10 +92,6 @@ impl Store {
         Ok(Loaded { state, outbox, rules_generation })
     }
 
-    fn renew_if_due(&mut self) -> Result<(), PostgresError> {
-        if self.held.left() < RENEW_BELOW { self.renew_lease() } else { Ok(()) }
-    }
-
     /// All targets. Remembers their row numbers.
     pub(super) fn read_targets(&mut self) -> Result<Vec<(Target, TargetState)>, PostgresError> {
         let mut names = SharedNames::default();
@@ -113,7 +118,6 @@ impl Store {
         let mut all = Vec::new();
         let mut after = 0;
         loop {
-            self.renew_if_due()?;
             let select = "SELECT id, state, state_version FROM podbell.incident
                 WHERE id > $1 AND ended_at IS NULL ORDER BY id LIMIT $2";
             let call = Call::new(select).number(after).number(i64::from(PAGE));

@@ -14,6 +14,7 @@ mod copy;
 mod delete_old;
 mod error;
 mod inbox;
+mod keeper;
 mod lease;
 mod load;
 mod look;
@@ -43,6 +44,8 @@ pub use server::{AddressError, Server, TlsMode};
 
 /// For how long a replica owns the store after it renewed its lease.
 pub(super) const LEASE: Duration = crate::LEASE_TTL;
+/// How old the lease gets before its owner renews it.
+pub(super) const RENEWAL: Duration = crate::LEASE_RENEWAL;
 /// How long the server may take for a call, for a commit too: shorter than the lease, longer than the server's own
 /// limits, so that its answer is known before this one gives up.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(8);

@@ -37,6 +37,8 @@ pub(super) struct Session {
     /// Reads and writes the connection.
     task: tokio::task::JoinHandle<()>,
     tls: Option<MakeRustlsConnect>,
+    /// How long a call may take that has no limit of its own.
+    limit: Duration,
 }
 
 /// Why a pipeline failed, and at which of its calls.
@@ -91,7 +93,7 @@ impl Session {
             .map_err(|error| failed(error.to_string()))?
             .ok_or_else(|| PostgresError::Slow { server: server.to_string(), limit })?
             .map_err(|error| PostgresError::connecting(&**server, &error))?;
-        Ok(Self { server: server.clone(), client, task, tls })
+        Ok(Self { server: server.clone(), client, task, tls, limit: super::CALL_LIMIT })
     }
 
     /// Refuses a server that is too old, and a database that cannot hold every text.
@@ -121,9 +123,14 @@ impl Session {
         &self.server
     }
 
+    /// Sets how long a call may take that has no limit of its own.
+    pub(super) fn limit_calls(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
     /// Runs one statement.
     pub(super) fn query(&self, call: Call<'_>) -> Result<Vec<Row>, PostgresError> {
-        let mut rows = self.pipeline(&[call], super::CALL_LIMIT).map_err(|failed| failed.error)?;
+        let mut rows = self.pipeline(&[call], self.limit).map_err(|failed| failed.error)?;
         Ok(rows.pop().unwrap_or_default())
     }
 

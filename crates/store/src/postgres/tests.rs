@@ -131,6 +131,33 @@ fn commits_and_renewals_keep_the_lease() {
 
 /// A replica that hangs in the middle of a commit holds the lease's row until the server ends its transaction.
 #[test]
+fn a_store_that_takes_longer_to_read_than_a_lease_lasts_stays_its_owners() {
+    let address = test_server::database();
+    let location = location(&address);
+    let mut writer = active(&location, "a");
+    writer.commit(&one_target("web")).unwrap();
+    let held = Session::open(&server(&address)).unwrap();
+    held.query(Call::new("BEGIN")).unwrap();
+    held.query(Call::new("LOCK TABLE podbell.mute IN ACCESS EXCLUSIVE MODE")).unwrap();
+    let begun = Moment::now();
+    let loaded = std::thread::scope(|scope| {
+        let loading = scope.spawn(|| writer.load());
+        while begun.elapsed() < LEASE + Duration::from_secs(1) {
+            assert_eq!(standby(&location).replica, "a");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        held.query(Call::new("COMMIT")).unwrap();
+        loading.join().unwrap()
+    });
+    assert_eq!(loaded.unwrap().state.targets.len(), 1);
+    assert!(writer.lease().unwrap().left > Duration::from_secs(5), "{:?}", writer.lease());
+    writer.commit(&one_target("cart")).unwrap();
+    assert_eq!((targets(&location), writer.lease().unwrap().epoch), (2, 1));
+    writer.release().unwrap();
+    assert_eq!(active(&location, "b").lease().unwrap().epoch, 2);
+}
+
+#[test]
 fn a_replica_that_hangs_in_its_commit_blocks_nobody_for_longer_than_its_lease() {
     let address = test_server::database();
     let location = location(&address);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::call::Call;
 use super::column::{get, id, level, time};
 use super::error::PostgresError;
+use super::keeper::Keeper;
 use super::lease::Held;
 use super::server::Server;
 use super::session::Session;
@@ -26,6 +27,8 @@ pub(super) struct Store {
     /// `None` after the connection was lost.
     pub session: Option<Session>,
     pub held: Held,
+    /// Renews the lease while the store is read.
+    pub keeper: Option<Keeper>,
     pub seed: u64,
     epochs: MessageEpochs,
     /// The targets' row numbers; `None` until they are read.
@@ -49,6 +52,7 @@ impl Store {
             server: session.server().clone(),
             session: Some(session),
             held,
+            keeper: None,
             seed,
             epochs,
             targets: None,
@@ -105,7 +109,7 @@ impl Writer for Store {
     }
 
     fn lease(&self) -> Option<Lease> {
-        Some(self.held.lease())
+        Some(self.current_lease())
     }
 
     fn renew(&mut self) -> Result<(), StoreError> {
