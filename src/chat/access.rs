@@ -62,17 +62,6 @@ pub enum Denied {
     Channel,
 }
 
-impl Denied {
-    /// For the log.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Team => "a team that is not allowed",
-            Self::User => "a user who is not allowed",
-            Self::Channel => "a channel that is not allowed",
-        }
-    }
-}
-
 impl Access {
     /// Identifies the speaker, and what they may do. `chat` is the chat's name in podbell.yaml.
     ///

@@ -103,7 +103,12 @@ pub(crate) struct Taken {
     pub answer: Answer,
     /// Whether it was heard for the first time.
     pub first: bool,
+    /// Its place among what is in hand, for whoever sends the answer: an orderly end waits for it.
+    pub place: Option<Place>,
 }
+
+/// A place among what is in hand.
+pub(crate) type Place = Arc<OwnedSemaphorePermit>;
 
 /// Asks the query service, once for each message. See the module.
 pub(crate) struct Asker {
@@ -157,7 +162,7 @@ impl Asker {
         }
         let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
         let (put, answer) = match once.came(&heard.ids, self.now()) {
-            Came::Again(answer) => return Ok(Taken { answer, first: false }),
+            Came::Again(answer) => return Ok(Taken { answer, first: false, place: None }),
             Came::Full => return Err(NotTaken::Full),
             Came::First(put, answer) => (put, answer),
         };
@@ -166,7 +171,8 @@ impl Asker {
             return Err(NotTaken::Busy);
         };
         drop(once);
-        let asker = self.clone();
+        let place = Arc::new(place);
+        let (asker, asking) = (self.clone(), place.clone());
         tokio::spawn(async move {
             let said = match access {
                 Err(Denied::User | Denied::Team) => Said::Own(AdapterNotice::NotYou),
@@ -183,9 +189,9 @@ impl Asker {
                 }
             };
             put.send_replace(Some(Arc::new(said)));
-            drop(place);
+            drop(asking);
         });
-        Ok(Taken { answer, first: true })
+        Ok(Taken { answer, first: true, place: Some(place) })
     }
 
     /// The answer, once it is there.

@@ -16,7 +16,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use podbell::chat::ChatDeps;
 use podbell::chat::{Queries, Question, Reply};
-use podbell::components::slack::chat::{Access, Slack, SlackConfig, Timing, guarded_client};
+use podbell::components::slack::chat::{Access, Slack, SlackConfig, Talk, Timing, guarded_client};
 use podbell::http::HttpOptions;
 use podbell::tasks::Waiting;
 use podbell_core::ask::OpenIncident;
@@ -412,15 +412,17 @@ pub fn quick() -> Timing {
 /// A chat with every secret.
 pub fn config(slack: &FakeSlack) -> SlackConfig {
     SlackConfig {
-        name: "ops".into(),
+        talk: Talk {
+            name: "ops".into(),
+            access: Access::default(),
+            language: Language::En,
+            time_zone: jiff::tz::TimeZone::UTC,
+        },
         signing_secret: Some(SECRET.into()),
         app_token: Some(APP_TOKEN.into()),
         bot_token: Some(BOT_TOKEN.into()),
         api: slack.api(),
         connections: 1,
-        access: Access::default(),
-        language: Language::En,
-        time_zone: jiff::tz::TimeZone::UTC,
         timing: quick(),
     }
 }

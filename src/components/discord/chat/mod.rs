@@ -213,7 +213,7 @@ async fn answer(discord: &Arc<Discord>, asked: Asked) -> Result<Value, Refused> 
         let public = matches!(&*said, Said::Reply(reply) if reply.public);
         return Ok(if public { json!({"type": MESSAGE, "data": message}) } else { hidden(message) });
     }
-    let (chat, place) = (discord.clone(), discord.asker.hold());
+    let (chat, place) = (discord.clone(), taken.place);
     tokio::spawn(async move {
         let said = chat.asker.said(taken.answer).await;
         chat.follow(&asked.token, &said).await;

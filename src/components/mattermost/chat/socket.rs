@@ -267,7 +267,7 @@ impl Bot {
         if !taken.first {
             return Ok(());
         }
-        let (chat, api, place) = (self.chat.clone(), self.api.clone(), self.chat.asker.hold());
+        let (chat, api, place) = (self.chat.clone(), self.api.clone(), taken.place);
         let (channel, root) = (said.channel, said.root);
         tokio::spawn(async move {
             let answer = chat.asker.said(taken.answer).await;

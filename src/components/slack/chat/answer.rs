@@ -4,17 +4,26 @@ use serde_json::{Value, json};
 
 use super::super::blocks::{self, Presses};
 use crate::chat::Reply;
-pub(super) use crate::chat::adapter_notice::AdapterNotice;
+use crate::chat::adapter_notice::AdapterNotice;
+use crate::chat::asker::Said;
 use podbell_core::message::Language;
 use podbell_core::outbox::Content;
 
+/// The body of an answer. `content` is how much of it.
+pub(super) fn said(said: &Said, content: Content, language: Language) -> Value {
+    match said {
+        Said::Own(notice) => own(*notice, language),
+        Said::Reply(reply) => body(reply, content),
+    }
+}
+
 /// An adapter's own notice, as an answer that only its reader sees.
-pub(crate) fn own(own: AdapterNotice, language: Language) -> Value {
+pub(super) fn own(own: AdapterNotice, language: Language) -> Value {
     json!({"response_type": "ephemeral", "replace_original": false, "text": own.say(language)})
 }
 
-/// An answer of the query service. `content` is how much of it.
-pub(super) fn body(reply: &Reply, content: Content) -> Value {
+/// An answer of the query service.
+fn body(reply: &Reply, content: Content) -> Value {
     let mut body = blocks::body(&reply.message, content, &[], Presses::AreReceived);
     body["response_type"] = json!(if reply.public { "in_channel" } else { "ephemeral" });
     // Keep the message of a button: it is a notice that others still need.

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::super::{WEB_API, token};
-use super::{Access, MOST_CONNECTIONS, Slack, SlackConfig, Timing, guarded_client, system};
+use super::{Access, MOST_CONNECTIONS, Slack, SlackConfig, Talk, Timing, guarded_client, system};
 use crate::chat::access::{AllowList, Channels, called};
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
@@ -96,15 +96,17 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let mut get = |secret: &Option<SecretRef>| secret.as_ref().and_then(|secret| secrets.get(secret));
         Some(Arc::new(SlackConfig {
-            name: head.name.clone(),
+            talk: Talk {
+                name: head.name.clone(),
+                access: access.clone(),
+                language: head.language,
+                time_zone: head.time_zone.clone(),
+            },
             signing_secret: get(&signing),
             app_token: get(&app),
             bot_token: get(&bot),
             api: api.clone(),
             connections,
-            access: access.clone(),
-            language: head.language,
-            time_zone: head.time_zone.clone(),
             timing: Timing::default(),
         }))
     }))
@@ -123,7 +125,7 @@ impl Chat for SlackConfig {
 
     fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
         Box::pin(async move {
-            let (group, subject) = (Group::Chats, self.name.as_str());
+            let (group, subject) = (Group::Chats, self.talk.name.as_str());
             let mut checked = match &self.bot_token {
                 Some(token) => {
                     let asked = token::TokenCheck { group, subject, api: &self.api, token };

@@ -14,18 +14,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::sync::oneshot;
 
-use super::answer::{self, AdapterNotice};
-use super::payload::{self, AnswerTo, Heard, Payload};
+use super::answer;
+use super::payload::{self, AnswerTo, Payload, Utterance};
 use super::signature;
-use super::{NotTaken, Said, Slack, Taken, respond};
+use super::{Slack, Taken, respond};
+use crate::chat::adapter_notice::AdapterNotice;
+use crate::chat::asker::{NotTaken, Said};
 use crate::chat::endpoint::{self, json, one};
 use crate::chat::replays::{Proof, Unproved};
 use crate::guard::Refused;
+use podbell_core::outbox::Content;
 
 impl Slack {
     /// The path that Slack calls.
     pub(crate) fn path(&self) -> String {
-        endpoint::path("slack", &self.config.name)
+        endpoint::path("slack", &self.config.talk.name)
     }
 
     /// Its routes: none without a signing secret.
@@ -54,7 +57,7 @@ async fn call(slack: &Arc<Slack>, headers: &HeaderMap, body: &[u8]) -> Result<Re
             Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], challenge).into_response())
         }
         Payload::Ignored(_) => Ok(StatusCode::OK.into_response()),
-        Payload::Said(heard) => said(slack, heard, &proof).await,
+        Payload::Said(utterance) => said(slack, utterance, &proof).await,
     }
 }
 
@@ -83,59 +86,49 @@ fn proved(slack: &Slack, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Refu
     Ok(proof)
 }
 
-async fn said(slack: &Arc<Slack>, heard: Heard, proof: &Proof) -> Result<Response, Refused> {
-    let is_message = matches!(heard.answer, AnswerTo::Message { .. });
-    if is_message && slack.config.bot_token.is_none() {
-        slack.complain("mentions and direct messages cannot be answered: the chat has no `bot_token`");
+async fn said(slack: &Arc<Slack>, utterance: Utterance, proof: &Proof) -> Result<Response, Refused> {
+    if slack.is_mute(&utterance) {
         return Ok(StatusCode::OK.into_response());
     }
-    match slack.take(heard, None) {
-        Ok(taken) => Ok(answered(slack, taken).await),
-        Err(NotTaken::Again) => Ok(StatusCode::OK.into_response()),
-        Err(NotTaken::Stranger(denied)) => Err(Refused::new(StatusCode::FORBIDDEN, denied.as_str())),
+    let is_message = matches!(utterance.answer, AnswerTo::Message { .. });
+    match slack.hear(utterance, None) {
+        Ok(Some(taken)) => Ok(answered(slack, taken).await),
+        Ok(None) => Ok(StatusCode::OK.into_response()),
+        Err(refused @ NotTaken::Stranger) => Err(refused.into()),
         // Slack sends an event again by itself; a person reads that they should try again.
-        Err(NotTaken::Busy) if is_message => {
+        Err(refused) if is_message => {
             slack.replays.lock().unwrap_or_else(PoisonError::into_inner).forget(proof);
-            Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many questions at once"))
+            Err(refused.into())
         }
-        Err(NotTaken::Busy) => Ok(json(&answer::own(AdapterNotice::Busy, slack.config.language))),
+        Err(_) => Ok(json(&answer::own(AdapterNotice::Busy, slack.config.talk.language))),
     }
 }
 
 /// Acknowledges within 3 s, with the answer if it is a command's and ready in time.
 async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
-    let inline = matches!(taken.heard.answer, AnswerTo::Command(_));
-    if !inline {
-        slack.run(taken);
+    if !matches!(taken.utterance.answer, AnswerTo::Command(_)) {
+        slack.answer_later(taken);
         return StatusCode::OK.into_response();
     }
-    // A task of its own: it is carried out even if Slack hangs up.
+    // A task of its own: it is answered even if Slack hangs up.
     let (answers, mut answer) = oneshot::channel();
     let asking = slack.clone();
     tokio::spawn(async move {
-        let Taken { heard, what, _place } = taken;
-        let said = asking.answer(&heard, what).await;
-        if let Err(Said { body, plain }) = answers.send(said) {
+        let Taken { utterance, answer, place } = taken;
+        let said = asking.asker.said(answer).await;
+        if let Err(said) = answers.send(said) {
             // The request was already acknowledged: the answer follows separately.
-            respond::send(&asking, &heard, body, plain).await;
+            respond::send(&asking, &utterance, &said).await;
         }
+        drop(place);
     });
-    let language = slack.config.language;
     let waited = tokio::time::timeout(slack.config.timing.inline, &mut answer).await;
+    let own = |notice| Arc::new(Said::Own(notice));
     let said = waited.unwrap_or_else(|_| {
         answer.close();
         // The answer may have come at the last moment; then nobody else sends it.
-        Ok(answer.try_recv().unwrap_or_else(|_| Said::working(language)))
+        Ok(answer.try_recv().unwrap_or_else(|_| own(AdapterNotice::Working)))
     });
-    // An answer that never comes is a bug of the query service; at least tell the person.
-    json(&said.map_or_else(|_| answer::own(AdapterNotice::Broken, language), |said| said.body))
-}
-
-impl Said {
-    fn working(language: podbell_core::message::Language) -> Self {
-        Self {
-            body: answer::own(AdapterNotice::Working, language),
-            plain: answer::own(AdapterNotice::Working, language),
-        }
-    }
+    let said = said.unwrap_or_else(|_| own(AdapterNotice::Broken));
+    json(&answer::said(&said, Content::Full, slack.config.talk.language))
 }

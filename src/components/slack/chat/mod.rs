@@ -1,7 +1,7 @@
 //! Slack: slash commands, buttons, mentions and direct messages, over HTTP and over Socket Mode.
 //!
-//! Both ways end in `Slack::take`, which checks who speaks, whether they may, and whether it was heard before. Then
-//! the query service is asked and its answer sent. The adapter never reads the store and never parses a command.
+//! Both ways end in `Slack::hear`, and from there in what all chats share: who speaks, whether they may, whether it was
+//! heard before, and one question to the query service. The adapter never reads the store and never parses a command.
 //! Without a signing secret there is no endpoint, without an app-level token no connection.
 
 mod answer;
@@ -16,44 +16,34 @@ mod socket;
 mod ticket;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use secrecy::SecretString;
-use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use self::answer::AdapterNotice;
 use self::outbound::Hosts;
-use self::payload::{Heard, MOST_TEXT};
-use crate::chat::access::Identity;
-use crate::chat::once::{Came, Once};
+use self::payload::{AnswerTo, Utterance};
+use crate::chat::ChatDeps;
+use crate::chat::asker::{self, Asker, NotTaken};
 use crate::chat::rate::Rate;
 use crate::chat::replays::Replays;
-use crate::chat::{ChatDeps, MessageKey, Question, Reply, Speaker};
-use podbell_core::message::{Language, Style};
-use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::time::Time;
 
 pub use crate::chat::access::{Access, Channel, Denied};
+pub use crate::chat::asker::Talk;
 pub use config::CHAT;
 pub use outbound::{Lookup, guarded_client, system};
 
 /// How many connections of Socket Mode an app may have.
 pub(crate) const MOST_CONNECTIONS: u64 = 10;
-/// How many questions of a chat are asked concurrently.
-const ASKING: usize = 16;
-/// How many questions are in hand, including those that wait.
-const IN_HAND: usize = 256;
 
 /// One Slack app.
 #[derive(Clone)]
 pub struct SlackConfig {
-    /// The chat's name in podbell.yaml; part of its address.
-    pub name: String,
+    /// Its name, part of its address, who may speak, and how it answers.
+    pub talk: Talk,
     /// Proves calls over HTTP.
     pub signing_secret: Option<SecretString>,
     /// Opens connections of Socket Mode.
@@ -64,12 +54,6 @@ pub struct SlackConfig {
     pub api: Url,
     /// How many connections are kept open.
     pub connections: usize,
-    /// Who may speak, and what they see.
-    pub access: Access,
-    /// The language of answers.
-    pub language: Language,
-    /// The zone of times in answers.
-    pub time_zone: TimeZone,
     /// How long things take.
     pub timing: Timing,
 }
@@ -119,61 +103,30 @@ impl Default for Timing {
 /// A running chat.
 pub struct Slack {
     config: SlackConfig,
-    deps: ChatDeps,
+    asker: Arc<Asker>,
     /// For addresses that come from outside, see [`guarded_client`].
     guarded: reqwest::Client,
     hosts: Hosts,
     rate: Rate,
     replays: Mutex<Replays>,
-    /// Shared by all connections and by HTTP: a repetition may come over another one.
-    once: Mutex<Once<()>>,
-    asking: Semaphore,
-    in_hand: Arc<Semaphore>,
-    complaints: Mutex<Vec<&'static str>>,
 }
 
-/// Something that was heard for the first time, with a place among the questions in hand.
+/// Something that was heard for the first time, and where its answer will be.
 struct Taken {
-    heard: Heard,
-    what: What,
-    _place: OwnedSemaphorePermit,
-}
-
-/// What to do with it.
-enum What {
-    Ask(Speaker),
-    Say(AdapterNotice),
-}
-
-/// Why nothing is done with it.
-#[derive(Debug)]
-enum NotTaken {
-    /// It was heard before.
-    Again,
-    /// There is no place; Slack should send it again.
-    Busy,
-    /// A stranger.
-    Stranger(Denied),
-}
-
-/// A body to send, and the same in the plainest form.
-struct Said {
-    body: Value,
-    plain: Value,
+    utterance: Utterance,
+    answer: asker::Answer,
+    place: Option<asker::Place>,
 }
 
 impl fmt::Debug for SlackConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SlackConfig")
-            .field("name", &self.name)
+            .field("talk", &self.talk)
             .field("api", &self.api.as_str())
             .field("connections", &self.connections)
             .field("is_called", &self.signing_secret.is_some())
             .field("connects", &self.app_token.is_some())
             .field("answers_mentions", &self.bot_token.is_some())
-            .field("language", &self.language)
-            .field("time_zone", &self.time_zone.iana_name())
-            .field("access", &self.access)
             .finish_non_exhaustive()
     }
 }
@@ -183,18 +136,8 @@ impl Slack {
     pub fn new(config: SlackConfig, deps: ChatDeps, guarded: reqwest::Client) -> Arc<Self> {
         let hosts = Hosts::of(&config.api);
         let rate = Rate::new(config.timing.pace);
-        Arc::new(Self {
-            config,
-            deps,
-            guarded,
-            hosts,
-            rate,
-            replays: Mutex::default(),
-            once: Mutex::default(),
-            asking: Semaphore::new(ASKING),
-            in_hand: Arc::new(Semaphore::new(IN_HAND)),
-            complaints: Mutex::default(),
-        })
+        let asker = Asker::new(config.talk.clone(), deps);
+        Arc::new(Self { config, asker, guarded, hosts, rate, replays: Mutex::default() })
     }
 
     /// Whether it is reached over HTTP.
@@ -208,77 +151,35 @@ impl Slack {
     }
 
     fn now(&self) -> Time {
-        (self.deps.now)()
+        self.asker.now()
     }
 
-    /// Logs what is wrong with the other side, once for each kind.
-    fn complain(&self, what: &'static str) {
-        let mut known = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.contains(&what) {
-            known.push(what);
-            tracing::warn!(chat = %self.config.name, "{what} (said once)");
+    /// Whether nothing can be said to this, which the log is told once.
+    fn is_mute(&self, utterance: &Utterance) -> bool {
+        let mute = matches!(utterance.answer, AnswerTo::Message { .. }) && self.config.bot_token.is_none();
+        if mute {
+            self.asker.complain("mentions and direct messages cannot be answered: the chat has no `bot_token`");
         }
+        mute
     }
 
-    /// Accepts what was said: once, from those who may speak, if there is a place. `more` is a further identity
-    /// under which it may come again, such as its envelope's.
-    fn take(&self, heard: Heard, more: Option<String>) -> Result<Taken, NotTaken> {
-        let who = Identity {
-            teams: &heard.teams,
-            user: &heard.user,
-            name: heard.user_name.as_deref(),
-            channel: &heard.channel,
-        };
-        let access = self.config.access.speaker(&who, &self.config.name);
-        if let Err(denied @ Denied::Team) = access {
-            return Err(NotTaken::Stranger(denied));
-        }
-        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut ids = heard.ids.clone();
-        ids.extend(more);
-        match once.came(&ids, self.now()) {
-            Came::First(..) => {}
-            Came::Again(_) => return Err(NotTaken::Again),
-            Came::Full => return Err(NotTaken::Busy),
-        }
-        let Ok(place) = self.in_hand.clone().try_acquire_owned() else {
-            // Do not remember what finds no place: it may come again.
-            once.forget(&ids);
-            return Err(NotTaken::Busy);
-        };
-        drop(once);
-        let what = match access {
-            Err(Denied::Channel) => What::Say(AdapterNotice::NotHere),
-            Err(Denied::User | Denied::Team) => What::Say(AdapterNotice::NotYou),
-            Ok(_) if heard.text.len() > MOST_TEXT => What::Say(AdapterNotice::TooLong),
-            Ok(speaker) => What::Ask(speaker),
-        };
-        Ok(Taken { heard, what, _place: place })
+    /// Has it carried out; `None` for what was heard before. `more` is a further identity under which it may come
+    /// again, such as its envelope's.
+    fn hear(&self, utterance: Utterance, more: Option<String>) -> Result<Option<Taken>, NotTaken> {
+        let mut heard = utterance.heard.clone();
+        heard.ids.extend(more);
+        let asker::Taken { answer, first, place } = self.asker.hear(heard)?;
+        Ok(first.then_some(Taken { utterance, answer, place }))
     }
 
-    /// The answer to it.
-    async fn answer(&self, heard: &Heard, what: What) -> Said {
-        let language = self.config.language;
-        let speaker = match what {
-            What::Say(own) => return Said { body: answer::own(own, language), plain: answer::own(own, language) },
-            What::Ask(speaker) => speaker,
-        };
-        // The semaphore is never closed.
-        let _turn = self.asking.acquire().await;
-        let style = Style { language, time_zone: self.config.time_zone.clone(), now: self.now() };
-        let key = MessageKey::of(&self.config.name, &heard.ids);
-        let question = Question { speaker, entry: heard.entry, text: heard.text.clone(), style, key };
-        let reply: Reply = self.deps.queries.ask(question).await;
-        Said { body: answer::body(&reply, Content::Full), plain: answer::body(&reply, Content::Minimal) }
-    }
-
-    /// Asks, and sends the answer to where it belongs, in a task of its own.
-    fn run(self: &Arc<Self>, taken: Taken) {
+    /// Sends the answer to where it belongs, in a task of its own.
+    fn answer_later(self: &Arc<Self>, taken: Taken) {
         let slack = self.clone();
         tokio::spawn(async move {
-            let Taken { heard, what, _place } = taken;
-            let said = slack.answer(&heard, what).await;
-            respond::send(&slack, &heard, said.body, said.plain).await;
+            let Taken { utterance, answer, place } = taken;
+            let said = slack.asker.said(answer).await;
+            respond::send(&slack, &utterance, &said).await;
+            drop(place);
         });
     }
 }

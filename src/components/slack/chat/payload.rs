@@ -6,10 +6,9 @@
 use serde::Deserialize;
 
 use crate::chat::Entry;
+use crate::chat::asker::Heard;
 use podbell_core::message::clip;
 
-/// How long a command may be, in bytes.
-pub(crate) const MOST_TEXT: usize = 4000;
 /// How much of somebody's name is kept.
 const MOST_NAME: usize = 80;
 /// The prefix of the actions of podbell's own buttons.
@@ -19,7 +18,7 @@ pub(crate) const ACTION: &str = "podbell.";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     /// Somebody said something.
-    Said(Heard),
+    Said(Utterance),
     /// Slack checks the certificate, and expects an empty answer.
     SslCheck,
     /// Slack checks the address, and expects this back.
@@ -35,23 +34,11 @@ pub(crate) struct Malformed(pub &'static str);
 
 /// What somebody said, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heard {
-    /// Every team that is named: the app's, and the person's where it differs.
-    pub teams: Vec<String>,
-    /// The channel.
-    pub channel: String,
-    /// The person.
-    pub user: String,
-    /// What people call them.
-    pub user_name: Option<String>,
-    /// The word that began it.
-    pub entry: Entry,
-    /// What follows.
-    pub text: String,
+pub(crate) struct Utterance {
+    /// What was said, and by whom. The teams are the app's, and the person's where it differs.
+    pub heard: Heard,
     /// Where the answer goes.
     pub answer: AnswerTo,
-    /// The ids by which a repetition is recognized.
-    pub ids: Vec<String>,
 }
 
 /// Where an answer goes.
@@ -129,15 +116,17 @@ fn said(slash: Slash) -> Result<Payload, Malformed> {
     let Some(command) = slash.command.strip_prefix('/') else { return Err(Malformed("a form without a command")) };
     // An app may have to name its command otherwise, such as /events-prod.
     let entry = if command.starts_with("events") { Entry::Events } else { Entry::Podbell };
-    Ok(Payload::Said(Heard {
-        teams: teams([slash.team_id.or(slash.enterprise_id)])?,
-        channel: id(slash.channel_id)?,
-        user: id(slash.user_id)?,
-        user_name: slash.user_name.and_then(|name| short(&name)),
-        entry,
-        text: slash.text,
+    Ok(Payload::Said(Utterance {
+        heard: Heard {
+            teams: teams([slash.team_id.or(slash.enterprise_id)])?,
+            channel: id(slash.channel_id)?,
+            user: id(slash.user_id)?,
+            name: slash.user_name.and_then(|name| short(&name)),
+            entry,
+            text: slash.text,
+            ids: slash.trigger_id.into_iter().filter_map(|id| known("trigger", &id)).collect(),
+        },
         answer: AnswerTo::Command(address(slash.response_url)?),
-        ids: slash.trigger_id.into_iter().filter_map(|id| known("trigger", &id)).collect(),
     }))
 }
 
@@ -200,15 +189,17 @@ pub(crate) fn interactive(payload: &[u8]) -> Result<Payload, Malformed> {
     let app = click.team.and_then(|team| team.id).or_else(|| click.enterprise.and_then(|one| one.id));
     let channel = click.channel.and_then(|channel| channel.id).or(click.container.channel_id);
     let name = click.user.username.or(click.user.name);
-    Ok(Payload::Said(Heard {
-        teams: teams([app, click.user.team_id])?,
-        channel: id(channel.unwrap_or_default())?,
-        user: id(click.user.id)?,
-        user_name: name.and_then(|name| short(&name)),
-        entry: Entry::Podbell,
-        text,
+    Ok(Payload::Said(Utterance {
+        heard: Heard {
+            teams: teams([app, click.user.team_id])?,
+            channel: id(channel.unwrap_or_default())?,
+            user: id(click.user.id)?,
+            name: name.and_then(|name| short(&name)),
+            entry: Entry::Podbell,
+            text,
+            ids: click.trigger_id.into_iter().filter_map(|id| known("trigger", &id)).collect(),
+        },
         answer: AnswerTo::Button(address(click.response_url)?),
-        ids: click.trigger_id.into_iter().filter_map(|id| known("trigger", &id)).collect(),
     }))
 }
 
@@ -274,15 +265,17 @@ pub(crate) fn event(payload: &[u8]) -> Result<Payload, Malformed> {
         return Ok(Payload::Ignored("an event of nobody"));
     };
     let thread = event.thread_ts.or(if direct { None } else { event.ts });
-    Ok(Payload::Said(Heard {
-        teams: teams([callback.team_id, event.user_team])?,
-        channel: id(channel)?,
-        user: id(user)?,
-        user_name: None,
-        entry: Entry::Podbell,
-        text: unformatted(text),
+    Ok(Payload::Said(Utterance {
+        heard: Heard {
+            teams: teams([callback.team_id, event.user_team])?,
+            channel: id(channel)?,
+            user: id(user)?,
+            name: None,
+            entry: Entry::Podbell,
+            text: unformatted(text),
+            ids: callback.event_id.into_iter().filter_map(|id| known("event", &id)).collect(),
+        },
         answer: AnswerTo::Message { thread: thread.filter(|thread| thread.len() <= 64), direct },
-        ids: callback.event_id.into_iter().filter_map(|id| known("event", &id)).collect(),
     }))
 }
 
@@ -353,9 +346,9 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    fn heard(payload: Result<Payload, Malformed>) -> Heard {
+    fn said(payload: Result<Payload, Malformed>) -> Utterance {
         match payload {
-            Ok(Payload::Said(heard)) => heard,
+            Ok(Payload::Said(said)) => said,
             other => panic!("{other:?}"),
         }
     }
@@ -369,13 +362,13 @@ mod tests {
 
     #[test]
     fn a_slash_command_is_read_with_everything_that_was_typed() {
-        let steve = heard(form(&vector("events-plus-and-percent")));
+        let Utterance { heard: steve, answer } = said(form(&vector("events-plus-and-percent")));
         assert_eq!((steve.entry, steve.text.as_str()), (Entry::Events, "a+b 50% & c=d"));
-        assert_eq!((steve.user.as_str(), steve.user_name.as_deref()), ("U2147483697", Some("steve")));
+        assert_eq!((steve.user.as_str(), steve.name.as_deref()), ("U2147483697", Some("steve")));
         assert_eq!((steve.teams, steve.channel.as_str()), (vec!["T0001".to_owned()], "C2147483705"));
-        assert_eq!(steve.answer, AnswerTo::Command("https://hooks.slack.com/commands/T0001/1234/5678".into()));
-        assert_eq!(heard(form(&vector("events-unicode"))).text, "web-服务 “quoted”");
-        assert_eq!(heard(form(&vector("slack-doc-example"))).entry, Entry::Podbell);
+        assert_eq!(answer, AnswerTo::Command("https://hooks.slack.com/commands/T0001/1234/5678".into()));
+        assert_eq!(said(form(&vector("events-unicode"))).heard.text, "web-服务 “quoted”");
+        assert_eq!(said(form(&vector("slack-doc-example"))).heard.entry, Entry::Podbell);
     }
 
     #[test]
@@ -396,7 +389,7 @@ mod tests {
             "container": {"channel_id": "C1"}, "response_url": "https://hooks.slack.com/actions/1", "trigger_id": "1.2",
             "actions": [{"action_id": "podbell.mute", "value": "mute 1042 1h"}],
         });
-        let ann = heard(interactive(click.to_string().as_bytes()));
+        let ann = said(interactive(click.to_string().as_bytes())).heard;
         assert_eq!((ann.entry, ann.text.as_str()), (Entry::Podbell, "mute 1042 1h"));
         assert_eq!((ann.teams, ann.channel.as_str()), (vec!["T1".to_owned(), "T2".to_owned()], "C1"));
         assert_eq!(ann.ids, ["trigger 1.2"]);
@@ -404,16 +397,16 @@ mod tests {
 
     #[test]
     fn a_mention_is_read_after_the_bot_s_name_and_without_slack_s_markup() {
-        let mention = heard(event(&vector("event-callback-app-mention")));
+        let Utterance { heard: mention, answer } = said(event(&vector("event-callback-app-mention")));
         assert_eq!((mention.text.as_str(), mention.ids), ("events web-service", vec!["event Ev0001".to_owned()]));
-        assert_eq!(mention.answer, AnswerTo::Message { thread: Some("1531420618.000100".into()), direct: false });
+        assert_eq!(answer, AnswerTo::Message { thread: Some("1531420618.000100".into()), direct: false });
         let say = |kind: &str, channel_type: &str, text: &str| {
             let event =
                 json!({"type": kind, "channel_type": channel_type, "user": "U1", "channel": "C1", "text": text});
             let callback = json!({"type": "event_callback", "event": event, "authorizations": [{"user_id": "U0BOT"}]});
             super::event(callback.to_string().as_bytes())
         };
-        let text = |payload| heard(payload).text;
+        let text = |payload| said(payload).heard.text;
         assert_eq!(
             text(say("app_mention", "", "<@U2> ask <@U0BOT> events &lt;web&gt; &amp;amp;")),
             "events <web> &amp;"

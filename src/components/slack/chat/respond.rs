@@ -10,9 +10,11 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::payload::{AnswerTo, Heard};
-use super::{Slack, Timing};
+use super::payload::{AnswerTo, Utterance};
+use super::{Slack, SlackConfig, Timing, answer};
+use crate::chat::asker::Said;
 use crate::chat::insist::{Insist, Posted};
+use podbell_core::outbox::Content;
 use podbell_core::time::Time;
 
 /// How long an address may be called.
@@ -20,18 +22,21 @@ const POSTS_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// How much of a reply is read.
 const MOST_REPLY: usize = 64 * 1024;
 
-/// Sends an answer to where it belongs. `plain` is the same in the plainest form, for when Slack refuses the other.
-pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value) {
-    let Timing { post_again: again, .. } = slack.config.timing;
-    let insist = Insist { chat: &slack.config.name, deps: &slack.deps, rate: None, again, within: POSTS_WITHIN };
-    match &heard.answer {
+/// Sends an answer to where it belongs, in the plainest form if Slack refuses the other.
+pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
+    let SlackConfig { talk, timing: Timing { post_again: again, .. }, .. } = &slack.config;
+    let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, talk.language));
+    let deps = &slack.asker.deps;
+    let insist = Insist { chat: &talk.name, deps, rate: None, again: *again, within: POSTS_WITHIN };
+    let heard = &utterance.heard;
+    match &utterance.answer {
         AnswerTo::Command(address) | AnswerTo::Button(address) => {
             let Some((url, own)) = slack.hosts.response_url(address) else {
-                slack.complain("a response_url that is not Slack's is not called");
+                slack.asker.complain("a response_url that is not Slack's is not called");
                 return;
             };
             // The operator's own address may be on this machine; any other is Slack's and public.
-            let client = if own { &slack.deps.client } else { &slack.guarded };
+            let client = if own { &deps.client } else { &slack.guarded };
             let send = |body: Value| {
                 let url = url.clone();
                 async move { post(client, url, None, &body, slack.now()).await }
@@ -61,7 +66,7 @@ pub(super) async fn send(slack: &Slack, heard: &Heard, body: Value, plain: Value
                 let url = slack.hosts.method(method);
                 async move {
                     let Some(url) = url else { return Posted::Never("no address".into()) };
-                    post(&slack.deps.client, url, Some(token), &body, slack.now()).await
+                    post(&deps.client, url, Some(token), &body, slack.now()).await
                 }
             };
             let rate = Some((&slack.rate, &*heard.channel));

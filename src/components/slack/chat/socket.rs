@@ -1,8 +1,8 @@
 //! Socket Mode: connections that podbell opens, so that Slack need not reach it.
 //!
 //! A slot keeps one connection alive: it opens the next one before Slack renews the last, waits longer after each
-//! failure, and gives up only when Socket Mode was switched off. Every envelope is acknowledged before it is
-//! parsed, and runs once, even if it comes again over another connection.
+//! failure, and gives up only when Socket Mode was switched off. Every envelope is acknowledged and runs once, even
+//! if it comes again over another connection.
 //!
 //! Source: "Socket Mode implementation" (`apps.connections.open`, a ticket works once; at most 10
 //! connections; `disconnect` and its reasons).
@@ -19,9 +19,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::frame::{Frame, Reason, acknowledgement};
-use super::payload::{AnswerTo, Payload};
+use super::payload::Payload;
 use super::ticket::{self, Failed};
-use super::{IN_HAND, NotTaken, Slack, Timing};
+use super::{Slack, Timing};
+use crate::chat::asker::NotTaken;
 use crate::chat::reconnect::{Backoff, End, Pauses};
 use crate::tasks::told;
 
@@ -67,8 +68,7 @@ impl Slack {
             }
         }
         told(&mut stop).await;
-        let all = u32::try_from(IN_HAND).unwrap_or(u32::MAX);
-        let _ = timeout(END, self.in_hand.acquire_many(all)).await;
+        self.asker.finish(END).await;
     }
 }
 
@@ -79,7 +79,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
     let mut next = pin!(sleep(Duration::ZERO));
     let Timing { reopen, reopen_most, crowded, .. } = slack.config.timing;
     let pauses = Pauses { first: reopen, most: reopen_most, refused: reopen_most, displaced: crowded };
-    let backoff = Backoff::new(&slack.config.name, "Socket Mode", pauses, slack.deps.chance.clone());
+    let backoff = Backoff::new(&slack.config.talk.name, "Socket Mode", pauses, slack.asker.deps.chance.clone());
     let mut state = State { wanted: true, alone: false, backoff };
     let mut opened = slack.now();
     loop {
@@ -102,7 +102,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
             Some(ended) = lines.join_next() => match ended {
                 Ok(Ended::Closed { replaced: true } | Ended::Stopped) => {}
                 Ok(Ended::Off) => {
-                    slack.complain("Socket Mode is switched off in the app's settings: this chat is not heard until podbell starts again");
+                    slack.asker.complain("Socket Mode is switched off in the app's settings: this chat is not heard until podbell starts again");
                     return;
                 }
                 Ok(end) => {
@@ -136,7 +136,7 @@ impl State {
             }
             Ended::Failed(Failed::Refused(code)) => {
                 // Only the operator can fix it; until then it is tried now and then.
-                tracing::debug!(chat = %slack.config.name, code, "Slack refuses the app-level token");
+                tracing::debug!(chat = %slack.config.talk.name, code, "Slack refuses the app-level token");
                 End::Refused("Slack refuses the app-level token: check `app_token` and its scope connections:write")
             }
             Ended::Failed(Failed::Later { after, why }) => End::Lost { why, after: *after },
@@ -198,7 +198,7 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
                     return Ended::Closed { replaced };
                 }
             }
-            Err(_) => slack.complain("a frame over Socket Mode is not Slack's; it is left alone"),
+            Err(_) => slack.asker.complain("a frame over Socket Mode is not Slack's; it is left alone"),
         }
     }
     let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
@@ -215,7 +215,7 @@ async fn send(socket: &mut Socket, message: Message) -> bool {
     matches!(timeout(SEND, socket.send(message)).await, Ok(Ok(())))
 }
 
-/// Acknowledges an envelope, then has it run. Returns whether the connection still works.
+/// Has an envelope carried out and acknowledges it. Returns whether the connection still works.
 async fn envelope(
     slack: &Arc<Slack>,
     socket: &mut Socket,
@@ -223,37 +223,30 @@ async fn envelope(
     payload: Result<Payload, super::payload::Malformed>,
 ) -> bool {
     let taken = match payload {
-        Ok(Payload::Said(heard)) => {
-            let mute = matches!(heard.answer, AnswerTo::Message { .. }) && slack.config.bot_token.is_none();
-            if mute {
-                slack.complain("mentions and direct messages cannot be answered: the chat has no `bot_token`");
-                None
-            } else {
-                match slack.take(heard, Some(format!("envelope {id}"))) {
-                    Ok(taken) => Some(taken),
-                    Err(NotTaken::Again) => None,
-                    Err(NotTaken::Stranger(_)) => {
-                        slack.complain("somebody of a team that is not allowed is not answered");
-                        None
-                    }
-                    Err(NotTaken::Busy) => {
-                        // Not acknowledged, so Slack sends it again.
-                        slack.complain("too many questions at once: some are left for Slack to send again");
-                        return true;
-                    }
+        Ok(Payload::Said(utterance)) if !slack.is_mute(&utterance) => {
+            match slack.hear(utterance, Some(format!("envelope {id}"))) {
+                Ok(taken) => taken,
+                Err(NotTaken::Stranger) => {
+                    slack.asker.complain("somebody of a team that is not allowed is not answered");
+                    None
+                }
+                Err(NotTaken::Busy | NotTaken::Full) => {
+                    // Not acknowledged, so Slack sends it again.
+                    slack.asker.complain("too many questions at once: some are left for Slack to send again");
+                    return true;
                 }
             }
         }
         Ok(_) => None,
         Err(malformed) => {
-            slack.complain(malformed.0);
+            slack.asker.complain(malformed.0);
             None
         }
     };
     let sent = send(socket, Message::text(acknowledgement(id))).await;
-    // Also if the acknowledgement was lost: it is remembered, so a repetition is not run again.
+    // Also if the acknowledgement was lost: it is remembered, so a repetition is not answered again.
     if let Some(taken) = taken {
-        slack.run(taken);
+        slack.answer_later(taken);
     }
     sent
 }

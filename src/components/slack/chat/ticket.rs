@@ -38,7 +38,7 @@ fn later(why: &'static str) -> Failed {
 pub(super) async fn open(slack: &Slack) -> Result<WebSocketStream<reqwest::Upgraded>, Failed> {
     let address = ticket(slack).await?;
     let url = slack.hosts.socket_url(&address).ok_or(later("Slack names an address that is not its own"))?;
-    websocket::open(&slack.deps.client, url, frame::MOST).await.map_err(later)
+    websocket::open(&slack.asker.deps.client, url, frame::MOST).await.map_err(later)
 }
 
 /// Requests an address that works once.
@@ -46,7 +46,7 @@ async fn ticket(slack: &Slack) -> Result<String, Failed> {
     let (Some(token), Some(url)) = (&slack.config.app_token, slack.hosts.method("apps.connections.open")) else {
         return Err(later("there is no app-level token"));
     };
-    let request = slack.deps.client.post(url).bearer_auth(token.expose_secret());
+    let request = slack.asker.deps.client.post(url).bearer_auth(token.expose_secret());
     let response = request.send().await.map_err(|_| later("Slack cannot be reached"))?;
     let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let after = after.and_then(|value| crate::notifiers::reply::retry_after(value, slack.now()));
