@@ -11,7 +11,6 @@
 
 mod support;
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -49,10 +48,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let postgres = arguments.iter().any(|one| one == "postgres").then(|| Postgres::start(Duration::ZERO));
     let store = postgres.as_ref().map_or(FILE, |postgres| &postgres.address);
-    if postgres.is_some() {
-        let copy = ["store", "copy", FILE, store];
-        let copied = Command::new(env!("CARGO_BIN_EXE_podbell")).args(copy).current_dir(folder.path()).status();
-        assert!(copied.unwrap().success());
+    if let Some(postgres) = &postgres {
+        postgres.fill(folder.path());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(TARGETS);

@@ -6,7 +6,8 @@
 //! The real engine, the real store on the disk of the temporary folder (set `TMPDIR` to choose
 //! another), `synchronous=FULL`. With "+5 ms" every commit takes 5 ms longer, as on a slow disk: the
 //! thread that turns the engine sleeps so long after each turn that committed, before it hands out
-//! what may leave.
+//! what may leave. `-- sqlite postgres postgres+2ms postgres+10ms` measures in turn with the store in PostgreSQL on this
+//! machine, whose answers come so much later.
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
 mod support;
@@ -24,7 +25,9 @@ use podbell_core::rules::rule::Destination;
 use podbell_core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
 use podbell_core::source::{SourceInfo, TargetEntry};
 use podbell_core::step::Setup;
+use podbell_store::Writer;
 use podbell_store::sqlite::Store;
+use support::postgres::Place;
 use support::{Whole, median};
 
 /// What the service takes into one turn at most.
@@ -34,15 +37,25 @@ const POLLS: usize = 4_000;
 const RUNS: usize = 3;
 
 fn main() {
-    println!("commits  webhooks   deliveries/s   polls/s  commits/s  deliveries a commit   (median of {RUNS})");
-    for delay in [Duration::ZERO, Duration::from_millis(5)] {
+    println!(
+        "store          commits  webhooks   deliveries/s   polls/s  commits/s  deliveries a commit   (median of {RUNS})"
+    );
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let file = ["as is", "+5 ms"].into_iter().zip([Duration::ZERO, Duration::from_millis(5)]);
+    for (place, (commits, delay)) in
+        Place::named(&arguments).into_iter().flat_map(|place| file.clone().map(move |delay| (place, delay)))
+    {
+        // A server has its own distance.
+        if place.is_server() && !delay.is_zero() {
+            continue;
+        }
         for webhooks in [1, 4] {
-            let mut runs: Vec<Run> = (0..RUNS).map(|_| run(webhooks, delay)).collect();
+            let mut runs: Vec<Run> = (0..RUNS).map(|_| run(webhooks, delay, place)).collect();
             let mut of =
                 |figure: fn(&Run) -> f64| median(&mut runs.iter_mut().map(|run| figure(run)).collect::<Vec<_>>());
             println!(
-                "{:7} {webhooks:9} {:14.0} {:9.0} {:10.0} {:20.1}",
-                if delay.is_zero() { "as is" } else { "+5 ms" },
+                "{:14} {commits:7} {webhooks:9} {:14.0} {:9.0} {:10.0} {:20.1}",
+                place.name,
                 of(|run| run.deliveries / run.seconds),
                 of(|run| POLLS as f64 / run.seconds),
                 of(|run| run.commits / run.seconds),
@@ -59,9 +72,14 @@ struct Run {
 }
 
 /// From the first poll until the last answer is committed.
-fn run(webhooks: usize, delay: Duration) -> Run {
+fn run(webhooks: usize, delay: Duration, place: Place) -> Run {
     let folder = tempfile::tempdir().unwrap();
-    let mut engine = engine(Store::open(&folder.path().join("podbell.db")).unwrap(), webhooks);
+    let postgres = place.start();
+    let store: Box<dyn Writer> = match &postgres {
+        Some(postgres) => postgres.writer(),
+        None => Box::new(Store::open(&folder.path().join("podbell.db")).unwrap()),
+    };
+    let mut engine = engine(store, webhooks);
     let targets: Vec<Target> =
         (0..POLLS).map(|i| Target::new("prod", "cls-1", &format!("team-{}", i / 20), &format!("web-{i}"))).collect();
     let entries = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: false }).collect();
@@ -107,7 +125,7 @@ fn poll(target: Target) -> SourceEvent {
     SourceEvent::Polled { target, at: now, events: vec![event] }
 }
 
-fn engine(store: Store, webhooks: usize) -> Engine {
+fn engine(store: Box<dyn Writer>, webhooks: usize) -> Engine {
     let names: Vec<Destination> = (0..webhooks).map(|i| format!("hook-{i}").as_str().into()).collect();
     let key = RuleKey { file: "rules.yaml".into(), name: "warnings".into() };
     let mut rule = Rule::new(RuleSettings {
@@ -139,6 +157,6 @@ fn engine(store: Store, webhooks: usize) -> Engine {
         digest_after: None,
     };
     let policies = names.iter().map(|name| (name.clone(), policy(name))).collect();
-    let parts = Parts { store: Box::new(store), setup, policies, renderer: Box::new(Whole), chance: Box::new(|| 0.5) };
+    let parts = Parts { store, setup, policies, renderer: Box::new(Whole), chance: Box::new(|| 0.5) };
     Engine::new(parts, clock::now()).unwrap()
 }

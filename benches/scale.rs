@@ -25,7 +25,7 @@ use std::time::Duration;
 use podbell::clock;
 use podbell::components::qcloud::{self, ApiConfig, ServiceSelection};
 use secrecy::SecretString;
-use support::postgres::Postgres;
+use support::postgres::Place;
 use support::server::{EVENTS, World};
 use support::service::{FILE, Plan, RULES, Service, Services, configure};
 
@@ -42,11 +42,6 @@ fn main() {
     let wanted = |of: &[&str], name: &str| {
         !arguments.iter().any(|argument| of.contains(&argument.as_str())) || arguments.iter().any(|one| one == name)
     };
-    let named =
-        |of: &[&str], name: &str, arguments: &[String]| match arguments.iter().any(|one| of.contains(&one.as_str())) {
-            true => arguments.iter().any(|one| one == name),
-            false => name == "sqlite",
-        };
     println!("{targets} services x {EVENTS} events every {} s, 5% changed", round.as_secs());
     println!(
         "       polls/s  changes/s  commits/s  CPU of a core (user + system)   resident (most)  episodes  incidents"
@@ -56,19 +51,12 @@ fn main() {
             if !wanted(&["plain", "tls"], name) || !wanted(&["trouble", "calm"], state) {
                 continue;
             }
-            for (store, later) in STORES {
-                if named(&STORES.map(|(store, _)| store), store, &arguments) {
-                    let later = later.map(Duration::from_millis);
-                    measure(&format!("{name}, {state}"), tls, rules, Size { targets, round }, (store, later));
-                }
+            for store in Place::named(&arguments) {
+                measure(&format!("{name}, {state}"), tls, rules, Size { targets, round }, store);
             }
         }
     }
 }
-
-/// Where the store is, and for PostgreSQL by how many milliseconds its answers are late.
-const STORES: [(&str, Option<u64>); 4] =
-    [("sqlite", None), ("postgres", Some(0)), ("postgres+2ms", Some(2)), ("postgres+10ms", Some(10))];
 
 /// How many services are read, and how often each.
 #[derive(Clone, Copy)]
@@ -85,9 +73,9 @@ rules:
   - {name: warnings, match: {service: \"svc-*00\"}}
 ";
 
-fn measure(name: &str, tls: bool, rules: &str, size: Size, (store, later): (&str, Option<Duration>)) {
+fn measure(name: &str, tls: bool, rules: &str, size: Size, store: Place) {
     let Size { targets, round } = size;
-    let postgres = later.map(Postgres::start);
+    let postgres = store.start();
     let address = postgres.as_ref().map_or(FILE, |postgres| &postgres.address);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(targets);
@@ -121,7 +109,11 @@ fn measure(name: &str, tls: bool, rules: &str, size: Size, (store, later): (&str
         service.metric("podbell_open_incidents"),
     );
     if let (Some(before), Some(after)) = (server_before, server()) {
-        println!("                {store}: the server takes {:.2}% of a core", (after - before) / seconds * 100.0);
+        println!(
+            "                {}: the server takes {:.2}% of a core",
+            store.name,
+            (after - before) / seconds * 100.0
+        );
     }
     let connections = world.connections.load(Ordering::Relaxed);
     println!("                {} webhooks, {connections} connections in all", world.hooks.load(Ordering::Relaxed));

@@ -9,6 +9,41 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use podbell::clock;
+use podbell_store::{Location, Writer};
+
+use super::service::FILE;
+
+/// Where a store is that is measured, and for PostgreSQL by how many milliseconds its answers are late.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub name: &'static str,
+    later: Option<u64>,
+}
+
+const PLACES: [Place; 4] = [
+    Place { name: "sqlite", later: None },
+    Place { name: "postgres", later: Some(0) },
+    Place { name: "postgres+2ms", later: Some(2) },
+    Place { name: "postgres+10ms", later: Some(10) },
+];
+
+impl Place {
+    /// The places that these arguments name; the file if they name none.
+    pub fn named(arguments: &[String]) -> Vec<Self> {
+        let named = |place: &Self| arguments.iter().any(|one| one == place.name);
+        let some: Vec<Self> = PLACES.into_iter().filter(named).collect();
+        if some.is_empty() { vec![PLACES[0]] } else { some }
+    }
+
+    pub fn is_server(self) -> bool {
+        self.later.is_some()
+    }
+
+    /// Its server, unless it is a file.
+    pub fn start(self) -> Option<Postgres> {
+        self.later.map(|later| Postgres::start(Duration::from_millis(later)))
+    }
+}
 
 /// A running server; it ends when this is dropped.
 pub struct Postgres {
@@ -35,6 +70,19 @@ impl Postgres {
         let near = if later.is_zero() { server } else { farther(server, later) };
         let address = format!("{user}@{near}/{database}?sslmode=disable");
         Self { input: child.stdin.take(), child, address, others }
+    }
+
+    /// Copies the store that lies in a folder into the database.
+    pub fn fill(&self, folder: &Path) {
+        let copy = ["store", "copy", FILE, &self.address];
+        let copied = Command::new(env!("CARGO_BIN_EXE_podbell")).args(copy).current_dir(folder).status();
+        assert!(copied.unwrap().success());
+    }
+
+    /// Becomes the owner of the store in the database.
+    pub fn writer(&self) -> Box<dyn Writer> {
+        let location = Location::parse(&self.address, Path::new("/")).unwrap();
+        location.writer(Duration::from_secs(15), clock::now()).unwrap()
     }
 
     /// The processor time that it has used.

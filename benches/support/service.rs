@@ -102,6 +102,13 @@ impl Service {
         Self { child, listen }
     }
 
+    /// Tells it to end, and waits until it has: a shared store is free then.
+    pub fn end(mut self) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM)
+            .unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// This benchmark itself in another process, with these arguments, to be measured like the service.
     pub fn bare(arguments: &[String]) -> Self {
         let child =
