@@ -45,10 +45,22 @@ impl Fleet {
     /// Replicas of the podbell of a site, none of which runs yet.
     pub async fn new(site: &Site, size: usize) -> Self {
         let database = Database::start().await;
+        let server = database.port;
+        Self::before(site, size, database, server).await
+    }
+
+    /// The same, but they speak to the database through PgBouncer.
+    pub async fn pooled(site: &Site, size: usize) -> Self {
+        let database = Database::start().await;
+        let server = database.pooled;
+        Self::before(site, size, database, server).await
+    }
+
+    async fn before(site: &Site, size: usize, database: Database, server: u16) -> Self {
         let text = std::fs::read_to_string(site.path("podbell.yaml")).unwrap();
         let mut replicas = Vec::new();
         for number in 0..size {
-            let proxy = Proxy::start(database.port).await;
+            let proxy = Proxy::start(server).await;
             let config = format!("r{number}.yaml");
             let store = format!("store: \"{}\"", Database::address(proxy.address.port()));
             let text = text.replace("store: sqlite:podbell.db", &store);

@@ -69,8 +69,8 @@ fn index(dice: &mut Dice, below: u64) -> usize {
     usize::try_from(dice.below(below)).unwrap()
 }
 
-/// The longest times of a sequence, by what they are.
-type Worst = BTreeMap<&'static str, Duration>;
+/// How long something took, by what it is.
+type Times = BTreeMap<&'static str, Vec<Duration>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_fails_everything_committed_is_told_and_only_what_was_on_its_way_is_repeated() {
@@ -80,6 +80,7 @@ async fn whatever_fails_everything_committed_is_told_and_only_what_was_on_its_wa
         Some(seed) => vec![seed],
         None => (1..=rounds.div_ceil(SEQUENCE)).collect(),
     };
+    let rounds = u64::try_from(seeds.len()).unwrap() * SEQUENCE;
     let places = Arc::new(Semaphore::new(ABREAST));
     let mut running = tokio::task::JoinSet::new();
     for seed in seeds {
@@ -90,32 +91,36 @@ async fn whatever_fails_everything_committed_is_told_and_only_what_was_on_its_wa
             tokio::spawn(sequence(seed)).await.map_err(|error| format!("PODBELL_ROUNDS_SEED={seed}: {error}"))
         });
     }
-    let (mut worst, mut failures) = (Worst::new(), Vec::new());
+    let (mut times, mut failures) = (Times::new(), Vec::new());
     while let Some(ended) = running.join_next().await {
         match ended.unwrap() {
-            Ok(times) => times.into_iter().for_each(|(what, time)| longest(&mut worst, what, time)),
+            Ok(of_one) => of_one.into_iter().for_each(|(what, took)| times.entry(what).or_default().extend(took)),
             Err(failure) => failures.push(failure),
         }
     }
-    println!("{rounds} rounds; worst times: {worst:?}");
+    println!("{rounds} rounds");
+    for (what, took) in &mut times {
+        took.sort_unstable();
+        println!("{what}: {} times, median {:?}, worst {:?}", took.len(), took[took.len() / 2], took.last().unwrap());
+    }
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-fn longest(worst: &mut Worst, what: &'static str, time: Duration) {
-    let known = worst.entry(what).or_default();
-    *known = time.max(*known);
-}
-
-async fn sequence(seed: u64) -> Worst {
+async fn sequence(seed: u64) -> Times {
     let turmoil = Turmoil::start(seed, ROUND * u32::try_from(SEQUENCE).unwrap()).await;
     let mut dice = Dice(!seed);
     // Whether an event is new, and whether it may happen again under the same date, is judged by podbell's clock. Sequences
     // in which that is minutes off count messages, but not occurrences.
     let clocks = seed.is_multiple_of(3);
-    let mut fleet = Fleet::new(&turmoil.site, 2 + index(&mut dice, 2)).await;
+    let pooled = seed.is_multiple_of(4);
+    let size = 2 + index(&mut dice, 2);
+    let mut fleet = match pooled {
+        true => Fleet::pooled(&turmoil.site, size).await,
+        false => Fleet::new(&turmoil.site, size).await,
+    };
     fleet.start_all(&turmoil.site).await;
     fleet.active().await;
-    let (mut worst, mut muted, mut off) = (Worst::new(), Vec::new(), false);
+    let (mut times, mut muted, mut off) = (Times::new(), Vec::new(), false);
     for round in 0..SEQUENCE {
         let failure = failure(&mut dice, clocks);
         let active = fleet.active().await;
@@ -126,9 +131,10 @@ async fn sequence(seed: u64) -> Worst {
         if answered.is_some_and(|(said, _)| said["good"] == true) {
             muted.push(why);
         }
-        println!("sequence {seed}, round {round}: {failure:?} of {}", fleet.replicas.len());
+        let (size, through) = (fleet.replicas.len(), if pooled { ", through PgBouncer" } else { "" });
+        println!("sequence {seed}, round {round}: {failure:?} of {size}{through}");
         off |= matches!(failure, Failure::Clock(_));
-        fail(&turmoil, &mut fleet, failure, &mut worst).await;
+        fail(&turmoil, &mut fleet, failure, &mut times).await;
         let told = first_after(&turmoil, clock::now()).await;
         assert!(
             told.is_some() || clock::now() > turmoil.calm_at,
@@ -153,7 +159,7 @@ async fn sequence(seed: u64) -> Worst {
             fleet.database.rows("SELECT body FROM action")
         );
     }
-    worst
+    times
 }
 
 /// How long after a moment the first request came; `None` if none did while there was trouble to tell.
@@ -169,7 +175,7 @@ async fn first_after(turmoil: &Turmoil, moment: Time) -> Option<Duration> {
 }
 
 /// Lets something fail, and measures how long it takes until another replica goes on, where it must.
-async fn fail(turmoil: &Turmoil, fleet: &mut Fleet, failure: Failure, worst: &mut Worst) {
+async fn fail(turmoil: &Turmoil, fleet: &mut Fleet, failure: Failure, times: &mut Times) {
     let active = fleet.active().await;
     match failure {
         Failure::Kill => {
@@ -179,23 +185,21 @@ async fn fail(turmoil: &Turmoil, fleet: &mut Fleet, failure: Failure, worst: &mu
             if let Some(took) = took {
                 let starved = starved().saturating_sub(before);
                 assert!(took < AFTER_KILL + starved, "{took:?} after a kill, starved {starved:?}\n{}", fleet.logs());
-                longest(worst, "kill", took);
-                longest(worst, "kill, of that certainly with a processor", took.saturating_sub(starved));
+                times.entry("next message after a kill").or_default().push(took);
+                times
+                    .entry("the same, less what processes waited for a processor")
+                    .or_default()
+                    .push(took.saturating_sub(starved));
             }
         }
         Failure::Term => {
-            let (epoch, told, before) = (fleet.epoch(), clock::now(), starved());
+            let (epoch, told) = (fleet.epoch(), clock::now());
             let mut old = fleet.replicas[active].running.take().unwrap();
             old.process.signal(Signal::TERM);
             assert!(old.process.end(PATIENCE).await.success(), "{}", old.process.stderr());
             fleet.active().await;
             let took = fleet.began(epoch + 1).expect("the next epoch").since(told);
-            longest(worst, "term", took);
-            longest(
-                worst,
-                "term, of that certainly with a processor",
-                took.saturating_sub(starved().saturating_sub(before)),
-            );
+            times.entry("next owner after a SIGTERM").or_default().push(took);
         }
         Failure::Freeze(lasts) => {
             fleet.running(active).process.signal(Signal::STOP);

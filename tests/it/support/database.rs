@@ -10,14 +10,16 @@ use super::reckoning::Ledger;
 pub struct Database {
     server: Arc<Mutex<Postgres>>,
     pub port: u16,
+    /// The port of PgBouncer in transaction mode before it.
+    pub pooled: u16,
 }
 
 impl Database {
     /// Starts one with an empty database `podbell`.
     pub async fn start() -> Self {
         let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
-        let port = server.direct.rsplit(':').next().unwrap().parse().unwrap();
-        Self { server: Arc::new(Mutex::new(server)), port }
+        let port = |address: &str| address.rsplit(':').next().unwrap().parse().unwrap();
+        Self { port: port(&server.direct), pooled: port(&server.pooled), server: Arc::new(Mutex::new(server)) }
     }
 
     /// The address of the database for podbell, through a port in front of the server.
