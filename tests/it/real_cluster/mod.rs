@@ -72,8 +72,13 @@ const WORKLOADS: [Expected; 15] = [
     expected("secret", "pay/vault", "secret \"vault-key\" not found", "kubectl -n pay describe pod vault-", End::Later),
     expected("claim", "data/db", "unbound immediate PersistentVolumeClaims", "kubectl -n data get pvc", End::Later),
     expected("unschedulable", "data/train", "Insufficient cpu", "kubectl describe nodes", End::Recovered),
-    // The controller's tries are up to 1,000 s apart.
-    expected("quota", "team-a/worker", "exceeded quota: few", "kubectl -n team-a describe resourcequota", End::Later),
+    expected(
+        "quota",
+        "team-a/worker",
+        "exceeded quota: few",
+        "kubectl -n team-a describe resourcequota",
+        End::Recovered,
+    ),
     // Its next run that completes.
     expected(
         "cronjob",
