@@ -13,6 +13,7 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 use podbell_core::time::Time;
+use podbell_trust::{Check, Roots};
 
 /// How long connecting may take.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -97,9 +98,13 @@ pub(crate) fn check_ca_file(path: &Path) -> Result<(), ClientError> {
 }
 
 fn trust(path: &Path) -> Result<rustls::ClientConfig, ClientError> {
-    crate::trust::with_file(path)
-        .map_err(|source| ClientError::CaFile { path: path.to_owned(), source })?
-        .ok_or_else(|| ClientError::CaContent { path: path.to_owned() })
+    let own =
+        podbell_trust::certificates(path).map_err(|source| ClientError::CaFile { path: path.to_owned(), source })?;
+    let unusable = || ClientError::CaContent { path: path.to_owned() };
+    if own.is_empty() {
+        return Err(unusable());
+    }
+    podbell_trust::client_config(Check::AuthorityAndName, Roots::SystemAnd(own)).map_err(|_| unusable())
 }
 
 fn build_error(error: reqwest::Error) -> ClientError {

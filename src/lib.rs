@@ -31,4 +31,3 @@ pub mod server;
 pub mod settings;
 pub mod sources;
 pub mod tasks;
-mod trust;

@@ -134,7 +134,7 @@ pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
 
 fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(Answer, Known)> {
     let (config, loaded) = setup::load(asked.config.as_ref())?;
-    let store = config.store.clone();
+    let store = setup::store(&config)?;
     let ended = !store.is_owned();
     // The rules in force in the service: for a file with mistakes, its last good version.
     let good = store.reader()?.snapshot()?.good_rules()?;

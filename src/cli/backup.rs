@@ -37,18 +37,19 @@ pub(super) struct Args {
 /// Writes the backup and says what is in it.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (config, _) = setup::load(&args.config.config)?;
+    let store = setup::store(&config)?;
     let now = clock::now();
     if args.file == Path::new("-") {
         let mut out = io::stdout().lock();
         if out.is_terminal() {
             bail!("a backup is no text: name a file, or redirect standard output");
         }
-        let backup = config.store.back_up_to(&mut out, now)?;
+        let backup = store.back_up_to(&mut out, now)?;
         anstream::eprintln!("wrote {}", contents(&backup, now));
         return Ok(ExitCode::SUCCESS);
     }
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
-    let backup = config.store.back_up(&args.file, existing, now)?;
+    let backup = store.back_up(&args.file, existing, now)?;
     anstream::println!("wrote {}: {}", args.file.display(), contents(&backup, now));
     Ok(ExitCode::SUCCESS)
 }

@@ -123,7 +123,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return of_events(args);
     }
     let (config, loaded) = setup::load(&args.config)?;
-    let mut reader = config.store.reader()?;
+    let mut reader = setup::store(&config)?.reader()?;
     let store = reader.snapshot()?;
     let filter = DecisionFilter {
         incident: args.incident,

@@ -76,7 +76,7 @@ enum Action {
 /// Lists, or asks the running service.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (config, _) = setup::load(&args.config.config)?;
-    let store = config.store.clone();
+    let store = setup::store(&config)?;
     match args.action {
         Action::List { destination, all, limit, output } => {
             list(&*store.reader()?.snapshot()?, &Listing { destination, all, limit }, output)?;

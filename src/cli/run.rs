@@ -63,7 +63,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: Duration) -> anyhow::Result<()> {
-    let location = config.store.clone();
+    let location = setup::store(&config)?;
     // Reading the machine's certificates takes as long as a tenth of a large store: the store is read meanwhile.
     let options = assemble::http_options(&config.http)?;
     let client = tokio::task::spawn_blocking(move || crate::http::client(&options));
@@ -101,7 +101,7 @@ async fn serve_on(
     config: Config,
     rule_sources: RuleSources,
 ) -> anyhow::Result<()> {
-    let location = config.store.clone();
+    let location = setup::store(&config)?;
     let listener = tokio::net::TcpListener::bind(config.server.listen).await.map_err(|error| {
         anyhow::anyhow!("cannot listen on {}: {error}; choose another server.listen", config.server.listen)
     })?;
@@ -146,7 +146,7 @@ async fn serve_on(
         exporter: assemble::exporter(&config, &client, &health),
         damage: damage(&location),
         health,
-        activate: activation(Activation { config, client, notifiers, current, wanted, connections, listen }),
+        activate: activation(Activation { config, location, client, notifiers, current, wanted, connections, listen }),
     };
     // From here on podbell shuts down in order, even if a signal comes at once.
     let signals = super::Signals::listen()?;
@@ -158,6 +158,7 @@ async fn serve_on(
 /// What an active period is built from.
 struct Activation {
     config: Config,
+    location: Location,
     client: reqwest::Client,
     notifiers: Arc<Notifiers>,
     current: Arc<CurrentRules>,
@@ -200,7 +201,7 @@ impl Activation {
             rules = rule_count,
             destinations = self.config.notifiers.len(),
             listen = %self.listen,
-            store = %self.config.store,
+            store = %self.location,
             epoch,
             "podbell runs"
         );

@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     anstream::println!("{}: arrived", args.destination);
-    end_pause(&config.store, &args.destination);
+    end_pause(&setup::store(&config)?, &args.destination);
     Ok(ExitCode::SUCCESS)
 }
 

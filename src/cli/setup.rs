@@ -14,6 +14,7 @@ use crate::config::{self, Config, Loaded, Stage, Written};
 use crate::settings::ProcessEnvironment;
 use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Names, Rules, compile};
+use podbell_store::Location;
 
 /// Which configuration.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,11 @@ pub(super) fn load(path: &Path) -> anyhow::Result<(Config<Written>, Loaded)> {
         Some(config) if !loaded.has_errors() => Ok((config, loaded)),
         _ => Err(refuse(path, loaded)),
     }
+}
+
+/// Where the store is.
+pub(super) fn store<S: Stage>(config: &Config<S>) -> anyhow::Result<Location> {
+    Ok(config.store.location(&ProcessEnvironment)?)
 }
 
 /// Resolves the secrets. Every missing one is printed.

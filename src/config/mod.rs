@@ -17,6 +17,7 @@ mod parse;
 mod resolve;
 mod schema;
 mod sources;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,9 +43,9 @@ use podbell_core::template::Template;
 
 pub use files::{expand, read_source};
 pub use load::{Loaded, fingerprint, load, lone_rule_file};
-pub use podbell_store::Location as StoreConfig;
 pub(crate) use resolve::Partly;
 pub use schema::schema;
+pub use store::StoreConfig;
 
 /// How far a configuration has been processed.
 pub trait Stage: fmt::Debug {

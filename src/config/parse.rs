@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, ServerConfig, StoreConfig, TokenConfig, Written, chats,
-    export, gateway, notifiers, page, schema, sources,
+    export, gateway, notifiers, page, schema, sources, store,
 };
 use crate::notifiers::ConfiguredChats;
 use crate::settings::keys::{
@@ -22,7 +22,6 @@ use podbell_core::rules::quiet::read::Planned;
 use podbell_core::rules::{Conditions, Destination, Names, keys, quiet, raw};
 use podbell_core::yaml::key::{AtLeast, Described, Key, Own, Row, Shape, Text, map_schema, one_or_many_schema};
 use podbell_core::yaml::{self, MAY_SAY_VERSION, Node, Reader, Value};
-use podbell_store::LocationError;
 
 const SOURCES: Key<Described> = Key::required("sources", Described(schema::sources), "Where event lists come from.");
 const NOTIFIERS: Key<Described> = Key::required("notifiers", Described(schema::notifiers), "Where notices go.");
@@ -46,7 +45,7 @@ const OPERATOR: Key<Described> =
     Key::optional("operator", Described(|| map_schema("", &[&NOTIFY, &HEARTBEAT])), "What podbell tells about itself.");
 const STORE: Key<Own<StoreConfig>> = Key::with_default(
     "store",
-    Own { read: store, schema: || json!({"type": "string", "pattern": "^(sqlite:.+|postgres(ql)?://.+)$"}) },
+    Own { read: store::read, schema: store::schema },
     "sqlite:podbell.db",
     "Where state is kept.",
 );
@@ -205,7 +204,7 @@ pub(super) fn read(root: &Node, reader: &mut Reader) -> Parsed {
         has_rules: rules.is_some(),
         maintenance: planned.iter().map(|planned| planned.maintenance.clone()).collect(),
         operator: operator.unwrap_or(OperatorConfig { notify: Vec::new(), heartbeat: None }),
-        store: store.unwrap_or_else(|| StoreConfig::Sqlite(reader.folder.join("podbell.db"))),
+        store: store.unwrap_or_else(|| StoreConfig::beside(&reader.folder)),
         server: server.unwrap_or_else(|| ServerConfig {
             listen: default_listen(),
             public_url: None,
@@ -286,21 +285,6 @@ fn heartbeat(node: &Node, reader: &mut Reader) -> Option<Heartbeat<Written>> {
     let (url, every) = (HEARTBEAT_URL.take(&mut map, reader), EVERY.take(&mut map, reader));
     map.finish(reader);
     Some(Heartbeat { url: url?, every: every? })
-}
-
-fn store(node: &Node, reader: &mut Reader) -> Option<StoreConfig> {
-    let text = reader.text(node, "a store such as sqlite:podbell.db")?;
-    let read = StoreConfig::parse(text, &reader.folder);
-    if let Err(error) = &read {
-        let help = match error {
-            LocationError::Unknown => "write sqlite:podbell.db, or postgres://USER@HOST/DATABASE",
-            LocationError::Address(_) => {
-                "such as postgres://podbell@db.example.com/podbell?sslmode=verify-full&passfile=pgpass"
-            }
-        };
-        reader.error_help(&node.span, error.to_string(), help);
-    }
-    read.ok()
 }
 
 fn listen(node: &Node, reader: &mut Reader) -> Option<SocketAddr> {

@@ -7,11 +7,14 @@ use super::{
     PageConfig, ProxyConfig, ServerConfig, SourceConfig, TokenConfig, Written,
 };
 use crate::settings::{Environment, SecretError, Secrets};
+use podbell_store::Location;
 
 /// A configuration without the parts whose secrets are missing.
 pub struct Partly {
     /// Lacks everything that needs a missing secret.
     pub config: Config,
+    /// Where the store is, unless a secret says so that is missing.
+    pub store: Option<Location>,
     /// What is missing, in the order of podbell.yaml.
     pub missing: Vec<SecretError>,
     /// Every secret that was resolved: none may appear in any output.
@@ -31,7 +34,7 @@ impl Config<Written> {
     /// Puts in the secrets that are available, and leaves out everything that lacks one.
     pub fn resolve_partly(self, environment: &impl Environment) -> Partly {
         let mut secrets = Secrets::of(environment);
-        secrets.known.extend(self.store.password().cloned());
+        let store = self.store.resolve(&mut secrets);
         let sources = whole(self.sources, |source| source.resolve(&mut secrets));
         let notifiers = whole(self.notifiers, |notifier| notifier.resolve(&mut secrets));
         let chats = whole(self.chats, |chat| chat.resolve(&mut secrets));
@@ -62,7 +65,7 @@ impl Config<Written> {
             otlp,
             http: HttpConfig { proxy, ca_file: self.http.ca_file },
         };
-        Partly { config, missing: secrets.missing, known: secrets.known }
+        Partly { config, store, missing: secrets.missing, known: secrets.known }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use podbell::config::{Config, Loaded, StoreConfig, Written, load};
-use podbell::settings::Environment;
+use podbell::config::{Config, Loaded, Written, load};
+use podbell::settings::{Environment, SecretError};
 use podbell::sources::Rhythm;
 use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Field, compile};
+use podbell_store::Location;
 use secrecy::ExposeSecret as _;
 
 struct Fake(HashMap<&'static str, &'static str>);
@@ -61,7 +62,8 @@ notifiers:
 fn a_small_file_gets_all_defaults() {
     let config = good(SMALL);
     assert_eq!(config.operator.notify.iter().map(|name| &**name).collect::<Vec<_>>(), ["team"]);
-    assert!(matches!(&config.store, StoreConfig::Sqlite(path) if path.ends_with("podbell.db") && path.is_absolute()));
+    let store = store(&config, &[]).unwrap();
+    assert!(matches!(store, Location::Sqlite(path) if path.ends_with("podbell.db") && path.is_absolute()));
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert!(!config.has_rules);
     let facts = &config.sources[0].facts;
@@ -229,7 +231,7 @@ fn rule_files_are_read_in_the_order_of_entries_and_bytewise() {
 fn paths_start_at_the_folder_of_podbell_yaml() {
     let (folder, loaded) = loaded(&format!("{SMALL}store: sqlite:data/p.db\nhttp: {{ca_file: ca.pem}}\n"), &[]);
     let config = loaded.config.unwrap();
-    assert_eq!(config.store, StoreConfig::Sqlite(folder.path().join("data/p.db")));
+    assert_eq!(store(&config, &[]), Ok(Location::Sqlite(folder.path().join("data/p.db"))));
     assert_eq!(config.http.ca_file, Some(folder.path().join("ca.pem")));
 }
 
@@ -238,12 +240,38 @@ fn a_database_is_a_store_and_its_password_is_shown_nowhere() {
     let address = "postgres://podbell:s3cret@db.example.com:6432/alerts?sslmode=verify-full";
     let (_folder, loaded) = loaded(&format!("{SMALL}store: {address}\n"), &[]);
     let config = loaded.config.unwrap();
-    assert_eq!(config.store.to_string(), "postgres://podbell@db.example.com:6432/alerts");
+    assert_eq!(store(&config, &[]).unwrap().to_string(), "postgres://podbell@db.example.com:6432/alerts");
     assert!(!format!("{config:?}").contains("s3cret"));
     let wrong = address.replace("verify-full", "on");
     let (_folder, loaded) = self::loaded(&format!("{SMALL}store: {wrong}\n"), &[]);
     let said = said(&loaded.diagnostics);
     assert!(said.contains("sslmode=on is not known") && !said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn the_address_of_a_database_comes_from_a_variable_or_a_file_too() {
+    let address = "postgres://podbell:s3cret@db/alerts";
+    for written in ["\"${DATABASE}\"", "{file: /etc/db/DATABASE}", "postgres://podbell:${PASSWORD}@db/alerts"] {
+        let config = good(&format!("{SMALL}store: {written}\n"));
+        let around = [("DATABASE", address), ("PASSWORD", "s3cret")];
+        assert_eq!(store(&config, &around).unwrap().to_string(), "postgres://podbell@db/alerts");
+        let known = config.resolve_partly(&Fake(around.into())).known;
+        assert!(known.iter().any(|secret| secret.expose_secret() == "s3cret"), "{written}");
+    }
+    let config = good(&format!("{SMALL}store: \"${{DATABASE}}\"\n"));
+    let missing = store(&config, &[]).unwrap_err();
+    assert_eq!(missing.to_string(), "the environment variable DATABASE is not set (needed for store)");
+    let wrong = store(&config, &[("DATABASE", "mysql://s3cret@db")]).unwrap_err();
+    assert_eq!(
+        wrong.to_string(),
+        "the secret for store is no address of a store; write postgres://USER:PASSWORD@HOST/DATABASE"
+    );
+    assert!(config.resolve_partly(&Fake(HashMap::new())).store.is_none());
+}
+
+/// Where a configuration's store is, in this environment.
+fn store(config: &Config<Written>, around: &[(&'static str, &'static str)]) -> Result<Location, SecretError> {
+    config.store.location(&Fake(around.iter().copied().collect()))
 }
 
 fn with_chat(chat: &str) -> String {

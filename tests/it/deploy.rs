@@ -329,6 +329,8 @@ async fn with_postgresql_there_are_two_replicas_without_a_volume_and_a_budget_fo
     assert!(mounted.iter().all(|mount| mount["mountPath"] != "/var/lib/podbell"), "{mounted:?}");
     assert_eq!(of_kind("PodDisruptionBudget")["spec"]["maxUnavailable"], 1);
     assert!(of_kind("NetworkPolicy")["spec"]["egress"].to_string().contains("5432"));
+    let secret = rendered("config: {store: {file: /run/secrets/podbell/uri}}").unwrap();
+    assert_eq!(secret.iter().map(id).collect::<Vec<_>>(), ids);
     // One replica could only block the draining of its node.
     let one = rendered(&format!("{SHARED}\nreplicas: 1")).unwrap();
     assert!(one.iter().all(|object| object["kind"] != "PodDisruptionBudget"));

@@ -125,7 +125,7 @@ fn print(args: &Args, sets: Vec<Backtest>, skipped: usize) -> anyhow::Result<Exi
 /// Backtests the running service's own history, under the rules of podbell.yaml unless others are named.
 fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
     let (config, loaded) = setup::load(&args.config)?;
-    let store = config.store.clone();
+    let store = setup::store(&config)?;
     let names: Vec<Arc<str>> = config.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
     let first = match args.rules.as_slice() {
         [] => Some(setup::rules(&args.config, &config, loaded)?),

@@ -104,7 +104,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
         check: &check,
     });
     let (names, proxied) = (names(&config), config.http.proxy.is_some());
-    let Partly { config, missing, known } = config.resolve_partly(&ProcessEnvironment);
+    let Partly { config, store, missing, known } = config.resolve_partly(&ProcessEnvironment);
     findings.extend(configuration::of_secrets(&missing, known.len()));
     findings.extend(of_rules);
     let config = Arc::new(config);
@@ -119,14 +119,14 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
             None
         }
     };
-    let tasks = tasks(&config, net.as_ref(), send);
+    let tasks = tasks(&config, store.as_ref(), net.as_ref(), send);
     let all = join_all(tasks.into_iter().map(|(group, subject, task)| in_time(group, subject, task))).await;
     let mut clocks = Vec::new();
     for checked in all {
         findings.extend(checked.findings);
         clocks.extend(checked.clocks);
-        if let Some(destination) = checked.arrived {
-            send_test::end_pause(&config.store, &destination);
+        if let (Some(store), Some(destination)) = (&store, checked.arrived) {
+            send_test::end_pause(store, &destination);
         }
     }
     findings.extend(left_out(&names, &self::names(&config)));
@@ -143,12 +143,15 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
 type Task = (Group, String, BoxFuture<Checked>);
 
 /// All checks that must be awaited.
-fn tasks(config: &Arc<Config>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> {
-    let store: BoxFuture<Checked> = match config.store.clone() {
-        Location::Sqlite(path) => Box::pin(async move { store::check(&path).await }),
-        Location::Postgres(server) => Box::pin(async move { database::check(server).await }),
+fn tasks(config: &Arc<Config>, store: Option<&Location>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> {
+    let check = |store: Location| -> BoxFuture<Checked> {
+        match store {
+            Location::Sqlite(path) => Box::pin(async move { store::check(&path).await }),
+            Location::Postgres(server) => Box::pin(async move { database::check(server).await }),
+        }
     };
-    let mut tasks: Vec<Task> = vec![(Group::Store, "store".to_owned(), store)];
+    let mut tasks: Vec<Task> =
+        store.map(|store| (Group::Store, "store".to_owned(), check(store.clone()))).into_iter().collect();
     let Some(net) = net else { return tasks };
     for at in 0..config.sources.len() {
         let (config, http) = (config.clone(), net.client.clone());

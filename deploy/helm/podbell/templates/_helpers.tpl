@@ -33,9 +33,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* Whether several podbells may use the store: true for PostgreSQL, empty for a file. */}}
+{{/* Whether several podbells may use the store: true for PostgreSQL, empty for a file. An address that is a secret is a database's. */}}
 {{- define "podbell.shared" -}}
-{{- if hasPrefix "postgres" (toString .Values.config.store) -}}true{{- end -}}
+{{- with .Values.config.store -}}{{- if not (hasPrefix "sqlite:" (toString .)) -}}true{{- end -}}{{- end -}}
 {{- end -}}
 
 {{- define "podbell.kind" -}}
