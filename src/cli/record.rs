@@ -18,8 +18,9 @@ use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::app::reload::rule_files;
 use crate::components::registry::recordings::recording::{
-    Recorded, RecordedHealth, RecordedObject, RecordedPoll, RecordedTemplate, Scope, write_poll,
+    Recorded, RecordedHealth, RecordedObject, RecordedPoll, RecordedTemplate, Scope,
 };
+use crate::components::registry::recordings::written::write_poll;
 use crate::config::Config;
 use crate::sources::wall_clock::WallClock;
 use crate::sources::{ObjectName, SourceEvent};

@@ -143,7 +143,7 @@ fn sqlite_is_spoken_in_its_adapter_alone() {
     let of_the_file = [
         "crates/store/src/location.rs",
         "crates/store/src/copy.rs",
-        "crates/store/src/postgres/tests.rs",
+        "crates/store/src/postgres/tests/copies.rs",
         "src/cli/doctor/store.rs",
     ];
     let mut wrong = Vec::new();

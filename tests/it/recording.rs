@@ -7,8 +7,9 @@ use jiff::tz::TimeZone;
 use podbell::components::file::play_maker::{PlayOptions, make};
 use podbell::components::file::recording::{
     Recorded, RecordedHealth, RecordedObject, RecordedPoll, RecordedTemplate, Recording, RecordingError, Scope,
-    parse_single, write_poll,
+    parse_single,
 };
+use podbell::components::file::written::write_poll;
 use podbell::sources::wall_clock::WallClock;
 use podbell_core::health::WorkloadKind;
 use podbell_core::time::Time;

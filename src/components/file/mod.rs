@@ -9,6 +9,7 @@ mod config;
 mod examine;
 pub mod play_maker;
 pub mod recording;
+pub mod written;
 
 pub(crate) use self::config::SOURCE;
 

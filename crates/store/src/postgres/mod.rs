@@ -29,7 +29,6 @@ mod writer;
 
 #[cfg(test)]
 #[cfg(feature = "outside")]
-#[path = "tests.rs"]
 mod tests;
 
 use std::time::Duration;
