@@ -106,7 +106,7 @@ async fn every_frame_of_the_vectors_is_met_as_they_say() {
 }
 
 #[tokio::test]
-async fn a_command_is_acknowledged_before_it_runs_and_answered_at_its_address() {
+async fn a_command_is_acknowledged_before_its_answer_is_there_and_answered_at_its_address() {
     let (slack, queries) = (slack().await, FakeQueries::new());
     queries.open(false);
     let podbell = listen(&slack, &queries, |_| {});
