@@ -1,15 +1,12 @@
 //! Carries out requests, each within the time for which this process certainly owns the store.
 
-use std::time::Instant;
-
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Deliver;
-use crate::clock;
 use crate::engine::{EngineEvent, SendJob};
 use podbell_core::outbox::Outcome;
-use podbell_store::crash_point;
+use podbell_store::{LeaseEnd, crash_point};
 
 /// A request that may leave.
 pub(super) struct Dispatched {
@@ -17,7 +14,7 @@ pub(super) struct Dispatched {
     pub(super) job: SendJob,
     /// When another replica may own the store and repeat the request: by then, this one must have ended. `None` where
     /// there are no replicas.
-    pub(super) until: Option<Instant>,
+    pub(super) until: Option<LeaseEnd>,
 }
 
 /// Carries out jobs side by side; how many at once is the outbox's decision.
@@ -53,9 +50,10 @@ pub(super) async fn carry_out(
 
 async fn in_time(Dispatched { job, until }: Dispatched, deliver: &Deliver) -> Outcome {
     let Some(until) = until else { return deliver(job).await };
+    let left = until.left();
     // Checked first: after a process was frozen, a time limit alone would let the request begin.
-    if clock::monotonic() < until
-        && let Ok(outcome) = tokio::time::timeout_at(until.into(), deliver(job)).await
+    if !left.is_zero()
+        && let Ok(outcome) = tokio::time::timeout(left, deliver(job)).await
     {
         return outcome;
     }
@@ -71,8 +69,9 @@ mod tests {
 
     use super::*;
     use podbell_core::outbox::SendId;
+    use podbell_store::Lease;
 
-    fn dispatched(until: Option<Instant>) -> Dispatched {
+    fn dispatched(until: Option<LeaseEnd>) -> Dispatched {
         let job = SendJob {
             send: SendId(1),
             destination: "ops".into(),
@@ -95,11 +94,12 @@ mod tests {
     async fn a_request_does_not_begin_after_the_lease_and_is_cut_off_at_its_end() {
         let begun = Arc::new(AtomicUsize::new(0));
         let deliver = endless(&begun);
-        let outcome = in_time(dispatched(Some(clock::monotonic())), &deliver).await;
+        let lease = |left| Lease { epoch: 1, left }.end();
+        let outcome = in_time(dispatched(Some(lease(Duration::ZERO))), &deliver).await;
         assert!(matches!(outcome, Outcome::Unclear { .. }) && begun.load(Ordering::SeqCst) == 0);
-        let until = clock::monotonic() + Duration::from_millis(20);
+        let until = lease(Duration::from_millis(20));
         let outcome = in_time(dispatched(Some(until)), &deliver).await;
         assert!(matches!(outcome, Outcome::Unclear { .. }) && begun.load(Ordering::SeqCst) == 1);
-        assert!(clock::monotonic() >= until);
+        assert!(until.left().is_zero());
     }
 }

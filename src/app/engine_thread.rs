@@ -219,7 +219,7 @@ impl Turns {
                     tracing::info!("the store works again; everything goes on");
                 }
                 self.failing = false;
-                let until = self.engine.lease().map(|lease| clock::monotonic() + lease.left);
+                let until = self.engine.lease().map(|lease| lease.end());
                 for job in jobs {
                     // The receiver is gone only when the process ends.
                     let _ = self.jobs.send(Dispatched { job, until });

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::Writer;
+use crate::moment::Moment;
 
 /// How long a lease lasts if nothing renews it.
 pub const LEASE_TTL: Duration = Duration::from_secs(10);
@@ -40,4 +41,25 @@ pub struct Lease {
     /// For how long this replica certainly still owns the store, counted from before the statement that renewed the
     /// lease last was sent. Zero: it may have lost it.
     pub left: Duration,
+}
+
+impl Lease {
+    /// When it ends.
+    pub fn end(&self) -> LeaseEnd {
+        LeaseEnd { seen_at: Moment::now(), left: self.left }
+    }
+}
+
+/// When a lease ends, by a clock that goes on while the machine sleeps.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaseEnd {
+    seen_at: Moment,
+    left: Duration,
+}
+
+impl LeaseEnd {
+    /// How far away that is now; zero when it is over.
+    pub fn left(&self) -> Duration {
+        self.left.saturating_sub(self.seen_at.elapsed())
+    }
 }

@@ -78,7 +78,7 @@ impl<S: Shape> Key<S> {
     /// The node of the key, if it is there. Notes an error if a required key is missing.
     pub fn node<'n>(&self, map: &mut MapReader<'n>, reader: &mut Reader) -> Option<&'n Node> {
         match self.presence {
-            Presence::Required => map.need(self.name, reader),
+            Presence::Required => map.need(self.name, self.about, reader),
             Presence::Optional | Presence::Default(_) => map.take(self.name),
         }
     }

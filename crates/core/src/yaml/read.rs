@@ -249,11 +249,12 @@ impl<'n> MapReader<'n> {
         self.pairs.iter().find(|(name, _)| name.text() == Some(key)).map(|(_, value)| value)
     }
 
-    /// The value of a key that must be there.
-    pub(crate) fn need(&mut self, key: &'static str, reader: &mut Reader) -> Option<&'n Node> {
+    /// The value of a key that must be there; `about` is what it is for.
+    pub(crate) fn need(&mut self, key: &'static str, about: &str, reader: &mut Reader) -> Option<&'n Node> {
         let found = self.take(key);
         if found.is_none() {
-            reader.error(&self.head(), format!("the key `{key}` is missing"));
+            let help = format!("`{key}`: {}", about.trim_end_matches('.'));
+            reader.error_help(&self.head(), format!("the key `{key}` is missing"), help);
         }
         found
     }

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::call::Call;
 use super::error::PostgresError;
 use super::lease::{LEASE_MS, RENEW};
-use super::moment::Moment;
 use super::server::Server;
 use super::session::Session;
 use super::{LOAD_LIMIT, RENEWAL};
+use crate::moment::Moment;
 use crate::rows::sql;
 
 /// Renews a lease over a connection of its own until it is dropped, at most for [`LOAD_LIMIT`]: an owner that hangs

@@ -7,12 +7,12 @@ use super::call::Call;
 use super::column::{get, id, optional_id, text};
 use super::error::PostgresError;
 use super::keeper::Keeper;
-use super::moment::Moment;
 use super::server::Server;
 use super::session::{Failed, Session};
 use super::writer::Store;
 use super::{LEASE, LOAD_LIMIT, migrate};
 use crate::message_epochs::MessageEpochs;
+use crate::moment::Moment;
 use crate::rows::sql;
 use crate::{Claim, Holder, Lease, StoreError, Writer};
 

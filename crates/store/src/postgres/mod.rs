@@ -19,7 +19,6 @@ mod lease;
 mod load;
 mod look;
 mod migrate;
-mod moment;
 mod passfile;
 mod queries;
 mod server;

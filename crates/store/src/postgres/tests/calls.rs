@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::super::call::Call;
-use super::super::moment::Moment;
 use super::super::queries;
 use super::super::session::Session;
 use super::*;
+use crate::moment::Moment;
 use crate::{Batch, test_server};
 use podbell_core::event::Target;
 use podbell_core::step::TargetState;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::super::call::Call;
-use super::super::moment::Moment;
 use super::super::session::Session;
 use super::super::{BEGIN, CALL_LIMIT, LEASE};
 use super::*;
+use crate::moment::Moment;
 use crate::{Claim, ErrorKind, Writer, test_server};
 
 #[test]
