@@ -107,8 +107,7 @@ struct Inner {
     is_shared: bool,
     /// When the store was reached last.
     reached: Option<Instant>,
-    /// The epoch of the lease, and when it ends.
-    lease: Option<(u64, Instant)>,
+    lease: Option<Lease>,
 }
 
 impl HealthStatus {
@@ -119,7 +118,7 @@ impl HealthStatus {
         inner.role = Role::Active;
         inner.last_turn = Some(now);
         inner.store_works = store_works;
-        inner.lease = lease.map(|lease| (lease.epoch, now + lease.left));
+        inner.lease = lease;
         if store_works {
             inner.reached = Some(now);
         }
@@ -149,6 +148,13 @@ impl HealthStatus {
             inner.reached = Some(now);
         }
         inner.role = holder.map_or(Role::Waiting, Role::Standby);
+    }
+
+    /// Records that this replica reads the store, which it owns now.
+    pub(crate) fn reads_store(&self) {
+        let now = clock::monotonic();
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        (inner.last_turn, inner.reached) = (Some(now), Some(now));
     }
 
     /// Records the number of commits since the start, of a standby those of all replicas, and wakes whoever waits for more.
@@ -209,9 +215,7 @@ impl HealthStatus {
 
     /// The lease by which this replica owns the store, if it does.
     pub(crate) fn lease(&self) -> Option<Lease> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let (epoch, ends) = inner.lease?;
-        Some(Lease { epoch, left: ends.saturating_duration_since(clock::monotonic()) })
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).lease
     }
 
     /// Whether polling, store and turns all work: the condition of the operator's heartbeat. False before the first

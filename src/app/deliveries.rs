@@ -1,6 +1,8 @@
 //! Carries out requests, each within the time for which this process certainly owns the store.
 
-use tokio::sync::mpsc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::Deliver;
@@ -8,31 +10,30 @@ use crate::engine::{EngineEvent, SendJob};
 use podbell_core::outbox::Outcome;
 use podbell_store::{LeaseEnd, crash_point};
 
-/// A request that may leave.
-pub(super) struct Dispatched {
-    /// The request.
-    pub(super) job: SendJob,
-    /// When another replica may own the store and repeat the request: by then, this one must have ended. `None` where
-    /// there are no replicas.
-    pub(super) until: Option<LeaseEnd>,
-}
+/// When another replica may own the store and repeat this one's requests: by then, they must have ended. Each renewal
+/// of the lease moves it. `None` where there are no replicas.
+pub(super) type Until = watch::Receiver<Option<LeaseEnd>>;
+
+/// How often a request that takes long looks whether this process still owns the store.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Carries out jobs side by side; how many at once is the outbox's decision.
 pub(super) async fn carry_out(
-    mut jobs: mpsc::UnboundedReceiver<Dispatched>,
+    mut jobs: mpsc::UnboundedReceiver<SendJob>,
     deliver: Deliver,
     happened: mpsc::Sender<EngineEvent>,
+    until: Until,
 ) {
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
             job = jobs.recv() => {
                 let Some(job) = job else { break };
-                let (deliver, happened) = (deliver.clone(), happened.clone());
+                let (deliver, happened, until) = (deliver.clone(), happened.clone(), until.clone());
                 running.spawn(async move {
-                    let send = job.job.send;
+                    let send = job.send;
                     crash_point!("send.before");
-                    let outcome = in_time(job, &deliver).await;
+                    let outcome = in_time(job, &deliver, &until).await;
                     crash_point!("send.after");
                     // Without this engine, the send is repeated by the next one.
                     let _ = happened.send(EngineEvent::Answered(send, outcome)).await;
@@ -48,14 +49,18 @@ pub(super) async fn carry_out(
     while running.join_next().await.is_some() {}
 }
 
-async fn in_time(Dispatched { job, until }: Dispatched, deliver: &Deliver) -> Outcome {
-    let Some(until) = until else { return deliver(job).await };
-    let left = until.left();
-    // Checked first: after a process was frozen, a time limit alone would let the request begin.
-    if !left.is_zero()
-        && let Ok(outcome) = tokio::time::timeout(left, deliver(job)).await
-    {
-        return outcome;
+async fn in_time(job: SendJob, deliver: &Deliver, until: &Until) -> Outcome {
+    let left = || until.borrow().map_or(LOOK, |end| end.left().min(LOOK));
+    // Looked at before the request begins, too: this process may have been frozen since it was dispatched.
+    if !left().is_zero() {
+        let mut request = deliver(job);
+        loop {
+            match tokio::time::timeout(left(), &mut request).await {
+                Ok(outcome) => return outcome,
+                Err(_) if left().is_zero() => break,
+                Err(_) => {}
+            }
+        }
     }
     let why = "no answer while this replica certainly owned the store".to_owned();
     Outcome::Unclear { retry_after: None, why }
@@ -65,41 +70,52 @@ async fn in_time(Dispatched { job, until }: Dispatched, deliver: &Deliver) -> Ou
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use super::*;
     use podbell_core::outbox::SendId;
-    use podbell_store::Lease;
 
-    fn dispatched(until: Option<LeaseEnd>) -> Dispatched {
-        let job = SendJob {
-            send: SendId(1),
-            destination: "ops".into(),
-            message_id: "msg_1".to_owned(),
-            body: b"body".to_vec(),
-        };
-        Dispatched { job, until }
+    fn job() -> SendJob {
+        SendJob { send: SendId(1), destination: "ops".into(), message_id: "msg_1".to_owned(), body: b"body".to_vec() }
     }
 
-    /// Counts the requests that begin, and lets none of them end.
-    fn endless(begun: &Arc<AtomicUsize>) -> Deliver {
+    /// Counts the requests that begin, and lets each take so long.
+    fn taking(begun: &Arc<AtomicUsize>, time: Duration) -> Deliver {
         let begun = begun.clone();
         Arc::new(move |_| {
             begun.fetch_add(1, Ordering::SeqCst);
-            Box::pin(std::future::pending())
+            Box::pin(async move {
+                tokio::time::sleep(time).await;
+                Outcome::Delivered
+            })
         })
     }
 
     #[tokio::test]
     async fn a_request_does_not_begin_after_the_lease_and_is_cut_off_at_its_end() {
         let begun = Arc::new(AtomicUsize::new(0));
-        let deliver = endless(&begun);
-        let lease = |left| Lease { epoch: 1, left }.end();
-        let outcome = in_time(dispatched(Some(lease(Duration::ZERO))), &deliver).await;
+        let deliver = taking(&begun, Duration::from_secs(3600));
+        let lease = |left| watch::channel(Some(LeaseEnd::in_time(left))).1;
+        let outcome = in_time(job(), &deliver, &lease(Duration::ZERO)).await;
         assert!(matches!(outcome, Outcome::Unclear { .. }) && begun.load(Ordering::SeqCst) == 0);
         let until = lease(Duration::from_millis(20));
-        let outcome = in_time(dispatched(Some(until)), &deliver).await;
+        let outcome = in_time(job(), &deliver, &until).await;
         assert!(matches!(outcome, Outcome::Unclear { .. }) && begun.load(Ordering::SeqCst) == 1);
-        assert!(until.left().is_zero());
+        assert!(until.borrow().is_some_and(|end| end.left().is_zero()));
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_on_while_the_lease_is_renewed() {
+        let deliver = taking(&Arc::default(), Duration::from_millis(300));
+        let (lease, until) = watch::channel(Some(LeaseEnd::in_time(Duration::from_millis(250))));
+        let renewals = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                lease.send_replace(Some(LeaseEnd::in_time(Duration::from_millis(250))));
+            }
+        };
+        tokio::select! {
+            outcome = in_time(job(), &deliver, &until) => assert_eq!(outcome, Outcome::Delivered),
+            () = renewals => {}
+        }
     }
 }

@@ -6,16 +6,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use super::deliveries::Dispatched;
 use crate::clock::{self, Clocks};
-use crate::engine::{Engine, EngineEvent};
+use crate::engine::{Engine, EngineEvent, SendJob};
 use crate::health::{self, Counted, HealthStatus};
 use crate::sources::SourceEvent;
 use podbell_core::time::Time;
 use podbell_store::crash_point;
-use podbell_store::{ErrorKind, StoreError};
+use podbell_store::{ErrorKind, LeaseEnd, StoreError};
 
 /// How many polls and answers share a commit at most.
 const BATCH: usize = 256;
@@ -41,6 +40,29 @@ pub(super) enum ThreadEnd {
     Store(StoreError),
 }
 
+/// How the thread is told to end.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    drain: AtomicBool,
+    leave: AtomicBool,
+}
+
+impl Ending {
+    /// It is to end when every answer is recorded.
+    pub(super) fn drain(&self) {
+        self.drain.store(true, Ordering::SeqCst);
+    }
+
+    /// It is to end now. What is in flight is repeated by whoever owns the store next.
+    pub(super) fn leave(&self) {
+        self.leave.store(true, Ordering::SeqCst);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.drain.load(Ordering::SeqCst)
+    }
+}
+
 /// The thread's input channels.
 pub(super) struct Inlets {
     /// Answers, people, rules.
@@ -55,13 +77,14 @@ impl Inlets {
     }
 }
 
-/// Starts the thread. It ends after `drain` is set and every answer is recorded, or when the store is lost.
+/// Starts the thread. It ends after `ending` says so and every answer is recorded, or when the store is lost.
 pub(super) fn start(
     engine: Engine,
     inlets: Inlets,
-    jobs: mpsc::UnboundedSender<Dispatched>,
+    jobs: mpsc::UnboundedSender<SendJob>,
     health: Arc<HealthStatus>,
-    drain: Arc<AtomicBool>,
+    ending: Arc<Ending>,
+    lease: watch::Sender<Option<LeaseEnd>>,
 ) -> EngineThread {
     let handle = Handle::current();
     let mut turns = Turns {
@@ -69,7 +92,8 @@ pub(super) fn start(
         inlets,
         jobs,
         health,
-        drain,
+        ending,
+        lease,
         handle,
         clocks: Clocks::start(),
         snapshot_at: None,
@@ -84,9 +108,11 @@ pub(super) fn start(
 struct Turns {
     engine: Engine,
     inlets: Inlets,
-    jobs: mpsc::UnboundedSender<Dispatched>,
+    jobs: mpsc::UnboundedSender<SendJob>,
     health: Arc<HealthStatus>,
-    drain: Arc<AtomicBool>,
+    ending: Arc<Ending>,
+    /// When other tasks learn for how long this process owns the store.
+    lease: watch::Sender<Option<LeaseEnd>>,
     handle: Handle,
     clocks: Clocks,
     snapshot_at: Option<Instant>,
@@ -120,11 +146,12 @@ impl Turns {
                 closed = self.wait(&mut happened);
             }
             self.turn(happened)?;
-            let draining = self.drain.load(Ordering::SeqCst);
+            let draining = self.ending.is_draining();
             if draining {
                 self.engine.claim_nothing_more();
             }
-            if (draining || closed) && self.engine.in_flight() == 0 && self.inlets.is_empty() {
+            let is_done = self.engine.in_flight() == 0 && self.inlets.is_empty();
+            if (draining || closed) && is_done || self.ending.leave.load(Ordering::SeqCst) {
                 return Ok(());
             }
         }
@@ -138,7 +165,7 @@ impl Turns {
         }
         let now = self.now();
         let wait = self.engine.next_wake(now).since(now).min(SECOND);
-        let draining = self.drain.load(Ordering::SeqCst);
+        let draining = self.ending.is_draining();
         let wait = if draining { wait.min(Duration::from_millis(20)) } else { wait };
         let Inlets { urgent, seen } = &mut self.inlets;
         let (hears, sees) = (may_speak(urgent), may_speak(seen));
@@ -219,10 +246,10 @@ impl Turns {
                     tracing::info!("the store works again; everything goes on");
                 }
                 self.failing = false;
-                let until = self.engine.lease().map(|lease| lease.end());
+                self.lease.send_replace(self.engine.lease().map(|lease| lease.end));
                 for job in jobs {
-                    // The receiver is gone only when the process ends.
-                    let _ = self.jobs.send(Dispatched { job, until });
+                    // The receiver is gone only when the period ends.
+                    let _ = self.jobs.send(job);
                 }
             }
             Err(error) => self.failed(error)?,
@@ -247,7 +274,9 @@ impl Turns {
             }
             health::snapshot(&self.engine, self.counted.clone())
         });
-        self.health.beat(!self.failing, self.engine.lease(), fresh);
+        let lease = self.engine.lease();
+        self.lease.send_replace(lease.map(|lease| lease.end));
+        self.health.beat(!self.failing, lease, fresh);
         Ok(())
     }
 
@@ -256,7 +285,7 @@ impl Turns {
         if error.is_final() {
             return Err(ThreadEnd::Store(error));
         }
-        if error.kind() == ErrorKind::LeaseLost || self.engine.lease().is_some_and(|lease| lease.left.is_zero()) {
+        if error.kind() == ErrorKind::LeaseLost || self.engine.lease().is_some_and(|lease| lease.left().is_zero()) {
             tracing::error!(%error, "this replica does not own the store any more; another one goes on");
             return Err(ThreadEnd::LeaseLost);
         }
@@ -273,24 +302,19 @@ fn may_speak<T>(inlet: &mpsc::Receiver<T>) -> bool {
     !inlet.is_closed() || !inlet.is_empty()
 }
 
-/// Resolves when the thread has ended, which must not happen while the service runs.
+/// Resolves when the thread has ended.
 pub(super) async fn ended(thread: &EngineThread) {
     while !thread.is_finished() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// Waits up to `patience` for the thread to end.
-pub(super) async fn join(thread: EngineThread, patience: Duration) -> Option<ThreadEnd> {
+/// Whether the thread ends within this time.
+pub(super) async fn ends_within(thread: &EngineThread, patience: Duration) -> bool {
     let finished = async {
         while !thread.is_finished() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    if tokio::time::timeout(patience, finished).await.is_err() {
-        tracing::warn!("requests are still in flight; they are repeated with the same id after the next start");
-        return None;
-    }
-    // A panic was printed already.
-    thread.join().ok()
+    tokio::time::timeout(patience, finished).await.is_ok()
 }

@@ -2,26 +2,34 @@
 //! everything from the store when it begins; what is in memory when it ends is thrown away.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::deliveries::{Dispatched, carry_out};
-use super::engine_thread::{self, EngineThread, Inlets, ThreadEnd};
+use super::deliveries::carry_out;
+use super::engine_thread::{self, Ending, EngineThread, Inlets, ThreadEnd};
 use super::enrich::{self, Enricher};
 use super::{Deliver, Ownership, QUEUE, SHUTDOWN, SOURCES_END, ServiceError, broken, standby};
 use crate::chat::ExclusiveConnection;
-use crate::engine::{Engine, EngineEvent};
+use crate::clock;
+use crate::engine::{Engine, EngineEvent, SendJob};
 use crate::health::HealthStatus;
 use crate::otlp::Outlet;
 use crate::sources::{SourceEvent, SourceTask};
 use crate::tasks::told;
 use podbell_store::{StoreError, Writer};
 
-/// How long the sources of a period may take to end when the store went to another replica: nobody hears them.
+/// How long the sources of a period may take to end when the store goes to another replica, which reads them anew.
 const UNHEARD_END: Duration = Duration::from_secs(1);
+/// How long the engine's thread may take to give the store up.
+const LEAVE: Duration = Duration::from_secs(2);
+/// How long this replica leaves the store to the others after it could not read it; doubles each time. Longer than any of
+/// them waits before it asks.
+const READ_AGAIN: Duration = Duration::from_secs(3);
+const READ_AGAIN_MOST: Duration = Duration::from_secs(20);
+/// How long reading the store counts as being alive.
+const READING: Duration = Duration::from_secs(90);
 
 /// Builds what runs while this process owns the store. Reads the store, so it blocks.
 pub type Activate = Arc<dyn Fn(Box<dyn Writer>) -> Result<Active, StoreError> + Send + Sync>;
@@ -67,19 +75,27 @@ impl Periods {
             Ownership::Sole(writer) => {
                 // Ownership ends with the process only.
                 let active = self.activate(writer).await?;
-                return self.period(active).await.map(|_| ());
+                return self.period(active, false).await.map(|_| ());
             }
             Ownership::Shared { location, replica } => (location, replica),
         };
         self.health.shares_store();
+        let mut read_again = READ_AGAIN;
         loop {
             let claimed = standby::claim(&location, &replica, &self.health, self.stopped.clone());
             let Some(writer) = claimed.await.map_err(ServiceError::Store)? else { return Ok(()) };
             let ended = match self.activate(writer).await {
-                Ok(active) => self.period(active).await?,
+                Ok(active) => {
+                    read_again = READ_AGAIN;
+                    self.period(active, true).await?
+                }
                 Err(ServiceError::Store(error)) if !error.is_final() => {
-                    tracing::error!(%error, "the store cannot be read; standing by");
-                    PeriodEnd::LeaseLost
+                    tracing::error!(%error, again_in_seconds = read_again.as_secs(), "the store cannot be read; standing by");
+                    self.health.stands_by(None);
+                    let mut stopped = self.stopped.clone();
+                    let _ = tokio::time::timeout(read_again, told(&mut stopped)).await;
+                    read_again = READ_AGAIN_MOST.min(read_again * 2);
+                    if *self.stopped.borrow() { PeriodEnd::Stopped } else { PeriodEnd::LeaseLost }
                 }
                 Err(error) => return Err(error),
             };
@@ -92,18 +108,26 @@ impl Periods {
 
     async fn activate(&self, writer: Box<dyn Writer>) -> Result<Active, ServiceError> {
         let activate = self.activate.clone();
-        let activated = tokio::task::spawn_blocking(move || activate(writer)).await;
+        let mut activating = tokio::task::spawn_blocking(move || activate(writer));
+        let (begun, mut beats) = (clock::monotonic(), tokio::time::interval(Duration::from_secs(1)));
+        let activated = loop {
+            tokio::select! {
+                activated = &mut activating => break activated,
+                _ = beats.tick(), if self.health.is_shared() && begun.elapsed() < READING => self.health.reads_store(),
+            }
+        };
         activated.map_err(|error| ServiceError::Broken(error.to_string()))?.map_err(ServiceError::Store)
     }
 
-    async fn period(&self, active: Active) -> Result<PeriodEnd, ServiceError> {
+    async fn period(&self, active: Active, is_shared: bool) -> Result<PeriodEnd, ServiceError> {
         let Active { mut engine, sources: tasks, enricher, connections } = active;
         let (happened, inbox) = mpsc::channel::<EngineEvent>(QUEUE);
         let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
-        let (jobs, dispatched) = mpsc::unbounded_channel::<Dispatched>();
+        let (jobs, dispatched) = mpsc::unbounded_channel::<SendJob>();
         // Ends before the process does if the store goes to another replica.
         let (ending, ended) = watch::channel(false);
-        let drain = Arc::new(AtomicBool::new(false));
+        let thread_ends = Arc::new(Ending::default());
+        let (lease, until) = watch::channel(None);
         let mut others = JoinSet::new();
         if let Some(enricher) = enricher {
             let (asks, questions) = mpsc::unbounded_channel();
@@ -115,7 +139,7 @@ impl Periods {
             engine.on_committed(move |changes, notices| outlet.offer(changes, notices));
         }
         let inlets = Inlets { urgent: inbox, seen };
-        let thread = engine_thread::start(engine, inlets, jobs, self.health.clone(), drain.clone());
+        let thread = engine_thread::start(engine, inlets, jobs, self.health.clone(), thread_ends.clone(), lease);
         let mut sources = JoinSet::new();
         for source in tasks {
             sources.spawn(source(events.clone(), ended.clone()));
@@ -125,7 +149,7 @@ impl Periods {
         for connect in connections {
             others.spawn(connect(ended.clone()));
         }
-        others.spawn(carry_out(dispatched, self.deliver.clone(), happened.clone()));
+        others.spawn(carry_out(dispatched, self.deliver.clone(), happened.clone(), until));
         self.engine.send_replace(Some(happened));
         let mut stopped = self.stopped.clone();
         let broken = tokio::select! {
@@ -138,7 +162,7 @@ impl Periods {
         let _ = ending.send(true);
         let end = match thread.is_finished() {
             true => self.ended_early(thread, &mut sources).await,
-            false => drained(thread, &mut sources, &drain).await,
+            false => drained(thread, &mut sources, &thread_ends, is_shared).await,
         };
         self.engine.send_replace(None);
         // Requests that are still in flight end here; the next owner of the store repeats them.
@@ -169,15 +193,27 @@ impl Periods {
 async fn drained(
     thread: EngineThread,
     sources: &mut JoinSet<()>,
-    drain: &AtomicBool,
+    thread_ends: &Ending,
+    is_shared: bool,
 ) -> Result<PeriodEnd, ServiceError> {
     let all_ended = async { while sources.join_next().await.is_some() {} };
-    if tokio::time::timeout(SOURCES_END, all_ended).await.is_err() {
+    let patience = if is_shared { UNHEARD_END } else { SOURCES_END };
+    if tokio::time::timeout(patience, all_ended).await.is_err() {
         tracing::warn!("a source did not end in time; its polls are lost, not its events");
     }
-    drain.store(true, Ordering::SeqCst);
-    match engine_thread::join(thread, SHUTDOWN - SOURCES_END).await {
-        Some(ThreadEnd::Store(error)) => Err(ServiceError::Store(error)),
-        Some(ThreadEnd::LeaseLost | ThreadEnd::Drained) | None => Ok(PeriodEnd::Stopped),
+    thread_ends.drain();
+    if !engine_thread::ends_within(&thread, SHUTDOWN - SOURCES_END).await {
+        tracing::warn!(
+            "requests are still in flight; they are repeated with the same id by whoever owns the store next"
+        );
+        thread_ends.leave();
+        if !engine_thread::ends_within(&thread, LEAVE).await {
+            return Ok(PeriodEnd::Stopped);
+        }
+    }
+    match thread.join() {
+        Ok(ThreadEnd::Store(error)) => Err(ServiceError::Store(error)),
+        // A panic was printed already.
+        Ok(ThreadEnd::LeaseLost | ThreadEnd::Drained) | Err(_) => Ok(PeriodEnd::Stopped),
     }
 }

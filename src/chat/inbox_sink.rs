@@ -67,7 +67,14 @@ impl InboxSink {
             Some(MessageKey(key)) => store.ask_once(key, &command, now),
             None => store.ask(&command, now),
         };
-        let id = asked.map_err(refused)?;
+        let id = asked.map_err(|error| match self.store.is_shared() {
+            // It may have been written, and only the server's word of it was lost.
+            true => {
+                tracing::warn!(%error, "whether a command was handed over is not known");
+                ActError::Silent
+            }
+            false => refused(error),
+        })?;
         handed_over();
         self.wait(&*store, id)
     }
@@ -75,11 +82,16 @@ impl InboxSink {
     fn wait(&self, store: &dyn Inbox, id: i64) -> Result<ActionResult, ActError> {
         let start = clock::monotonic();
         while start.elapsed() < self.patience {
-            if let Some(answer) = store.answer(id).map_err(refused)? {
-                return serde_json::from_str(&answer).map_err(|error| {
-                    tracing::warn!(%error, answer, "the service's answer cannot be read");
-                    ActError::Silent
-                });
+            // The command was handed over: whatever fails from here on, it may be carried out.
+            match store.answer(id) {
+                Ok(Some(answer)) => {
+                    return serde_json::from_str(&answer).map_err(|error| {
+                        tracing::warn!(%error, answer, "the service's answer cannot be read");
+                        ActError::Silent
+                    });
+                }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "the answer to a command cannot be looked at"),
             }
             std::thread::sleep(LOOK);
         }

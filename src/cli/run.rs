@@ -86,7 +86,7 @@ async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: D
 
 /// The name of this process among the replicas: that of its machine, in Kubernetes its pod, and what differs at each start.
 fn replica_name() -> String {
-    format!("{}-{:04x}", rustix::system::uname().nodename().to_string_lossy(), rand::random::<u16>())
+    format!("{}-{:08x}", rustix::system::uname().nodename().to_string_lossy(), rand::random::<u32>())
 }
 
 /// The rule files, and how they are watched.

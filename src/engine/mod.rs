@@ -455,7 +455,7 @@ impl Engine {
     /// # Errors
     /// When the lease is lost, or the store cannot be reached. Then memory is void and read again with the next turn.
     pub(crate) fn keep_lease(&mut self) -> Result<(), StoreError> {
-        if self.store.lease().is_none_or(|lease| lease.left + LEASE_RENEWAL > LEASE_TTL) {
+        if self.store.lease().is_none_or(|lease| lease.left() + LEASE_RENEWAL > LEASE_TTL) {
             return Ok(());
         }
         self.store.renew().inspect_err(|_| self.throw_memory_away())

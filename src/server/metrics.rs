@@ -63,7 +63,7 @@ fn ownership(registry: &mut Registry, health: &HealthStatus, unknown_commits: u6
     let epoch = lease.map_or(0, |lease| lease.epoch);
     gauge(registry, "lease_epoch", "The number of this ownership of the store, 0 while it stands by", epoch);
     let left: Gauge<f64, AtomicU64> = Gauge::default();
-    left.set(lease.map_or(0.0, |lease| lease.left.as_secs_f64()));
+    left.set(lease.map_or(0.0, |lease| lease.left().as_secs_f64()));
     let help = "For how long this process certainly owns the store, 0 while it stands by";
     registry.register_with_unit("lease_left", help, Unit::Seconds, left);
     let help = "Transactions whose outcome was unknown at first, because the answer of the store was lost";

@@ -20,10 +20,13 @@ const MOST_MESSAGE: usize = 8 * 1024;
 /// The limit of a person's words, and of another side's words about an error.
 const MOST_WORDS: usize = 4 * 1024;
 
-/// Cuts a text that is too long. A hash in the mark keeps texts apart that start alike.
+/// Cuts a text that is too long, and replaces what not every store holds: the character NUL. A hash in the mark keeps
+/// texts apart that start alike.
 fn cut(text: &str, most: usize) -> Option<String> {
+    let storable = text.contains('\0').then(|| text.replace('\0', "\u{fffd}"));
+    let text = storable.as_deref().unwrap_or(text);
     if text.len() <= most {
-        return None;
+        return storable;
     }
     let mark = format!("… [cut, {:08x}]", xxh3_64(text.as_bytes()) & 0xffff_ffff);
     let end = text.floor_char_boundary(most.saturating_sub(mark.len()));

@@ -38,28 +38,38 @@ pub struct Holder {
 pub struct Lease {
     /// The number of this ownership. A later owner of the store has a higher one.
     pub epoch: u64,
-    /// For how long this replica certainly still owns the store, counted from before the statement that renewed the
-    /// lease last was sent. Zero: it may have lost it.
-    pub left: Duration,
+    /// Until when this replica certainly owns the store, counted from before the statement that renewed the lease last
+    /// was sent.
+    pub end: LeaseEnd,
 }
 
 impl Lease {
-    /// When it ends.
-    pub fn end(&self) -> LeaseEnd {
-        LeaseEnd { seen_at: Moment::now(), left: self.left }
+    /// For how long this replica still owns the store. Zero: it may have lost it.
+    pub fn left(&self) -> Duration {
+        self.end.left()
     }
 }
 
 /// When a lease ends, by a clock that goes on while the machine sleeps.
-#[derive(Clone, Copy, Debug)]
-pub struct LeaseEnd {
-    seen_at: Moment,
-    left: Duration,
-}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseEnd(Moment);
 
 impl LeaseEnd {
-    /// How far away that is now; zero when it is over.
+    /// One that ends so long after a moment.
+    pub(crate) fn after(moment: Moment, span: Duration) -> Self {
+        Self(moment.plus(span))
+    }
+
+    /// One that ends so long after now.
+    pub fn in_time(span: Duration) -> Self {
+        Self::after(Moment::now(), span)
+    }
+
+    /// One that is over.
+    pub(crate) const OVER: Self = Self(Moment::BEGIN);
+
+    /// How far away it is now; zero when it is over.
     pub fn left(&self) -> Duration {
-        self.left.saturating_sub(self.seen_at.elapsed())
+        self.0.since(Moment::now())
     }
 }

@@ -68,7 +68,7 @@ impl Source for CopySource {
                 return Ok(());
             }
             take(&rows)?;
-            if self.writer.lease().is_some_and(|lease| lease.left < RENEW_BELOW) {
+            if self.writer.lease().is_some_and(|lease| lease.left() < RENEW_BELOW) {
                 self.writer.renew()?;
             }
         }

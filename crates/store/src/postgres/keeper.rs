@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::call::Call;
 use super::error::PostgresError;
-use super::lease::{LEASE_MS, RENEW};
+use super::lease::{Held, LEASE_MS, RENEW};
 use super::server::Server;
 use super::session::Session;
 use super::{LOAD_LIMIT, RENEWAL};
@@ -22,11 +22,11 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Begins to keep the lease of an epoch.
-    pub(super) fn start(server: Arc<Server>, epoch: u64) -> Self {
+    /// Begins to keep a lease.
+    pub(super) fn start(server: Arc<Server>, held: &Held) -> Self {
         let renewed = Arc::new(Mutex::new(None));
         let (until, ended) = channel();
-        let lease = Lease { server, epoch, renewed: renewed.clone() };
+        let lease = Lease { server, epoch: held.epoch, replica: held.replica.clone(), renewed: renewed.clone() };
         std::thread::spawn(move || lease.keep(&ended));
         Self { renewed, _until: until }
     }
@@ -40,6 +40,7 @@ impl Keeper {
 struct Lease {
     server: Arc<Server>,
     epoch: u64,
+    replica: String,
     renewed: Arc<Mutex<Option<Moment>>>,
 }
 
@@ -70,7 +71,8 @@ impl Lease {
             None => session.insert(Session::open(&self.server)?),
         };
         let sent = Moment::now();
-        let found = session.query(Call::new(RENEW).number(sql(self.epoch)).number(LEASE_MS))?;
+        let call = Call::new(RENEW).number(sql(self.epoch)).number(LEASE_MS).text(&self.replica);
+        let found = session.query(call)?;
         if found.is_empty() {
             return Ok(false);
         }

@@ -11,6 +11,7 @@ use super::server::Server;
 use super::session::{Failed, Session};
 use super::writer::Store;
 use super::{LEASE, LOAD_LIMIT, migrate};
+use crate::lease::LeaseEnd;
 use crate::message_epochs::MessageEpochs;
 use crate::moment::Moment;
 use crate::rows::sql;
@@ -23,6 +24,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Held {
     pub epoch: u64,
+    /// The name of this process among the replicas. After a failover to a server that lacks a takeover, two may have
+    /// the same epoch.
+    pub replica: String,
     /// The number of the last commit that is known to be written.
     pub turn: i64,
     /// When the statement was sent that renewed it last; `None`: it is lost, or was given up.
@@ -30,23 +34,25 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// For how long this replica still owns the store for certain.
-    pub(super) fn left(&self) -> Duration {
-        self.renewed.map_or(Duration::ZERO, |renewed| LEASE.saturating_sub(renewed.elapsed()))
-    }
-
-    pub(super) fn lease(&self) -> Lease {
-        Lease { epoch: self.epoch, left: self.left() }
+    /// The lease, if it was also renewed at this moment.
+    fn lease(&self, kept: Option<Moment>) -> Lease {
+        let renewed = self.renewed.map(|renewed| kept.unwrap_or(renewed));
+        Lease { epoch: self.epoch, end: renewed.map_or(LeaseEnd::OVER, |renewed| LeaseEnd::after(renewed, LEASE)) }
     }
 }
 
-/// Renews the lease of an epoch, if it has not ended: `$1` the epoch, `$2` the length of a lease.
+/// Renews a replica's lease, if it has not ended: `$1` the epoch, `$2` the length of a lease, `$3` the replica.
 pub(super) const RENEW: &str = "UPDATE podbell.lease SET expires_at = clock_timestamp() + $2 * interval '1 millisecond'
-    WHERE epoch = $1 AND expires_at > clock_timestamp() RETURNING 1";
+    WHERE epoch = $1 AND holder = $3 AND expires_at > clock_timestamp() RETURNING 1";
 
 /// The length of a lease, as statements take it.
 #[allow(clippy::cast_possible_truncation)]
 pub(super) const LEASE_MS: i64 = LEASE.as_millis() as i64;
+/// A lease that ends later than this was given by another clock: the server's was set back, or another server took over
+/// whose clock is behind. Its owner renews it soon if it lives.
+const AHEAD: Duration = Duration::from_secs(20);
+#[allow(clippy::cast_possible_truncation)]
+const AHEAD_MS: i64 = AHEAD.as_millis() as i64;
 
 /// See [`crate::Location::claim`].
 pub(crate) fn claim(server: &Arc<Server>, replica: &str) -> Result<Claim, StoreError> {
@@ -91,7 +97,7 @@ pub(super) fn owner(session: &Session) -> Result<(i64, Holder), PostgresError> {
     let select = "SELECT format, holder, epoch, turn,
         greatest(0, ceil(extract(epoch FROM expires_at - clock_timestamp()) * 1000))::int8 FROM podbell.lease";
     let mut rows = session.read(Call::new(select), "the lease", |row| {
-        let expires_in = Duration::from_millis(id(row, 4)?);
+        let expires_in = Some(Duration::from_millis(id(row, 4)?)).filter(|left| *left <= AHEAD).unwrap_or_default();
         let holder = Holder { replica: get(row, 1)?, epoch: id(row, 2)?, turn: id(row, 3)?, expires_in };
         Ok((get(row, 0)?, holder))
     })?;
@@ -123,7 +129,7 @@ fn try_to_claim(server: &Arc<Server>, replica: &str) -> Result<Result<Store, Hol
     let (seed, epochs) = begin_epoch(&session)?;
     let renewed = finish(&session)?;
     tracing::debug!(epoch = taken.epoch, took = ?sent.elapsed(), "this replica owns the store");
-    let held = Held { epoch: taken.epoch, turn: taken.turn, renewed: Some(renewed) };
+    let held = Held { epoch: taken.epoch, replica: replica.to_owned(), turn: taken.turn, renewed: Some(renewed) };
     Ok(Ok(Store::new(session, held, seed, epochs)))
 }
 
@@ -139,9 +145,11 @@ fn take(session: &Session, replica: &str) -> Result<Option<Taken>, PostgresError
         set_config('idle_in_transaction_session_timeout', '5s', true)";
     let take = "UPDATE podbell.lease SET holder = $1, epoch = epoch + 1, turn = turn + 1,
         expires_at = clock_timestamp() + $2 * interval '1 millisecond'
-        WHERE one IN (SELECT one FROM podbell.lease WHERE expires_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
+        WHERE one IN (SELECT one FROM podbell.lease WHERE expires_at <= clock_timestamp()
+            OR expires_at > clock_timestamp() + $3 * interval '1 millisecond' FOR UPDATE SKIP LOCKED)
         RETURNING epoch, turn, format";
-    let calls = [Call::new(super::BEGIN), Call::new(limits), Call::new(take).text(replica).number(LEASE_MS)];
+    let take = Call::new(take).text(replica).number(LEASE_MS).number(AHEAD_MS);
+    let calls = [Call::new(super::BEGIN), Call::new(limits), take];
     let mut rows = session.pipeline(&calls, super::CALL_LIMIT).map_err(|failed| failed.error)?;
     let rows = rows.pop().unwrap_or_default();
     let taken = |row: &_| Ok(Taken { epoch: id(row, 0)?, turn: get(row, 1)?, format: get(row, 2)? });
@@ -190,15 +198,12 @@ impl Store {
 
     /// For how long this replica still owns the store.
     pub(super) fn current_lease(&self) -> Lease {
-        match self.keeper.as_ref().and_then(Keeper::renewed) {
-            Some(renewed) => Held { renewed: self.held.renewed.and(Some(renewed)), ..self.held }.lease(),
-            None => self.held.lease(),
-        }
+        self.held.lease(self.keeper.as_ref().and_then(Keeper::renewed))
     }
 
     /// Begins to renew the lease from another thread, until the next statement that does so here.
     pub(super) fn keep_lease(&mut self) {
-        self.keeper.get_or_insert_with(|| Keeper::start(self.server.clone(), self.held.epoch));
+        self.keeper.get_or_insert_with(|| Keeper::start(self.server.clone(), &self.held));
     }
 
     /// Refuses everything after the lease was lost or given up. What follows renews the lease, so nothing else needs to.
@@ -219,7 +224,8 @@ impl Store {
     pub(super) fn renew_lease(&mut self) -> Result<(), PostgresError> {
         self.check_held()?;
         let sent = Moment::now();
-        let renewed = self.session()?.query(Call::new(RENEW).number(sql(self.held.epoch)).number(LEASE_MS));
+        let call = Call::new(RENEW).number(sql(self.held.epoch)).number(LEASE_MS).text(&self.held.replica);
+        let renewed = self.session()?.query(call);
         let found = !self.noticed(renewed)?.is_empty();
         self.renewed_at(sent, found)
     }
@@ -233,10 +239,9 @@ impl Store {
         // Waits for a commit that the server is still about.
         let resume =
             "UPDATE podbell.lease SET turn = turn + 1, expires_at = clock_timestamp() + $2 * interval '1 millisecond'
-            WHERE epoch = $1 AND expires_at > clock_timestamp() RETURNING turn";
-        let rows = session.read(Call::new(resume).number(sql(self.held.epoch)).number(LEASE_MS), "the lease", |row| {
-            get::<i64>(row, 0)
-        });
+            WHERE epoch = $1 AND holder = $3 AND expires_at > clock_timestamp() RETURNING turn";
+        let call = Call::new(resume).number(sql(self.held.epoch)).number(LEASE_MS).text(&self.held.replica);
+        let rows = session.read(call, "the lease", |row| get::<i64>(row, 0));
         let turn = self.noticed(rows)?.pop();
         self.renewed_at(sent, turn.is_some())?;
         self.held.turn = turn.unwrap_or(self.held.turn);
@@ -251,8 +256,9 @@ impl Store {
     ) -> Result<Vec<Vec<tokio_postgres::Row>>, PostgresError> {
         self.check_held()?;
         let turn = self.held.turn + 1;
-        let fence = Call::new("SELECT podbell.fence($1, $2, $3)");
-        let fence = fence.number(sql(self.held.epoch)).number(turn).number(LEASE_MS);
+        let replica = self.held.replica.clone();
+        let fence = Call::new("SELECT podbell.fence($1, $2, $3, $4)");
+        let fence = fence.number(sql(self.held.epoch)).text(&replica).number(turn).number(LEASE_MS);
         let last = calls.len() + 2;
         let mut all = Vec::with_capacity(last + 1);
         all.extend([Call::new(super::BEGIN), fence]);
@@ -307,8 +313,8 @@ impl Store {
         if self.held.renewed.take().is_none() {
             return Ok(());
         }
-        let release = "UPDATE podbell.lease SET expires_at = to_timestamp(0) WHERE epoch = $1";
-        self.session()?.query(Call::new(release).number(sql(self.held.epoch)))?;
+        let release = "UPDATE podbell.lease SET expires_at = to_timestamp(0) WHERE epoch = $1 AND holder = $2";
+        self.session()?.query(Call::new(release).number(sql(self.held.epoch)).text(&self.held.replica))?;
         Ok(())
     }
 }

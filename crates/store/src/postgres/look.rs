@@ -90,7 +90,8 @@ fn may_write(session: &Session, exists: bool) -> Result<bool, PostgresError> {
     let right = if exists {
         "SELECT (has_schema_privilege('podbell', 'CREATE') AND has_table_privilege('podbell.lease', 'UPDATE'))::int::int8"
     } else {
-        "SELECT has_database_privilege(current_database(), 'CREATE')::int::int8"
+        "SELECT coalesce(has_schema_privilege(to_regnamespace('podbell')::oid, 'CREATE'),
+            has_database_privilege(current_database(), 'CREATE'))::int::int8"
     };
     Ok(number(session, right)? > 0)
 }

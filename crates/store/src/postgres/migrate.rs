@@ -14,7 +14,8 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// The row that says who owns the store. Every version reads it before it knows whether it knows the rest, so its
 /// columns never change.
 const LEASE: &str = "
-    CREATE SCHEMA IF NOT EXISTS podbell;
+    -- With IF NOT EXISTS, the server demands the right to make one even where it exists.
+    DO $make$ BEGIN IF to_regnamespace('podbell') IS NULL THEN CREATE SCHEMA podbell; END IF; END $make$;
     CREATE TABLE IF NOT EXISTS podbell.lease (
         one boolean PRIMARY KEY DEFAULT true CHECK (one),
         format bigint NOT NULL DEFAULT 0,

@@ -92,9 +92,14 @@ impl Server {
     /// # Errors
     /// When it is not valid.
     pub fn parse(address: &str, folder: &Path) -> Result<Self, AddressError> {
+        // The end of the password would be guessed, and the rest of it shown as something else.
+        let unclear = address.matches('@').count() > 1;
         let (rest, query) = address.split_once('?').unwrap_or((address, ""));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, hosts) = authority.rsplit_once('@').ok_or(AddressError::NoUser)?;
+        if unclear || address.contains('@') && !authority.contains('@') {
+            return Err(AddressError::Encoding("its user or password"));
+        }
+        let (user, hosts) = authority.split_once('@').ok_or(AddressError::NoUser)?;
         let (user, password) = match user.split_once(':') {
             Some((user, password)) => (user, Some(decoded(password, "its password")?)),
             None => (user, None),

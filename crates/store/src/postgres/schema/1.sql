@@ -204,7 +204,7 @@ CREATE INDEX report_at ON podbell.report (at);
 -- The first statement of each commit: renews the lease of epoch `mine`, or aborts the transaction. The number of the
 -- turn makes a commit that was sent over an earlier connection, and arrives late, fail as well. The limits hold until
 -- the end of the transaction; all are shorter than the lease, so that a replica that hangs blocks nobody for longer.
-CREATE FUNCTION podbell.fence(mine bigint, this_turn bigint, lease_ms bigint) RETURNS void LANGUAGE plpgsql AS $fence$
+CREATE FUNCTION podbell.fence(mine bigint, replica text, this_turn bigint, lease_ms bigint) RETURNS void LANGUAGE plpgsql AS $fence$
 BEGIN
     PERFORM set_config('lock_timeout', '3s', true), set_config('statement_timeout', '7s', true),
         set_config('idle_in_transaction_session_timeout', '5s', true);
@@ -214,9 +214,9 @@ BEGIN
     END IF;
     UPDATE podbell.lease
         SET expires_at = clock_timestamp() + lease_ms * interval '1 millisecond', turn = this_turn
-        WHERE epoch = mine AND turn = this_turn - 1 AND expires_at > clock_timestamp();
+        WHERE epoch = mine AND holder = replica AND turn = this_turn - 1 AND expires_at > clock_timestamp();
     IF NOT FOUND THEN
-        IF EXISTS (SELECT FROM podbell.lease WHERE epoch = mine AND expires_at > clock_timestamp()) THEN
+        IF EXISTS (SELECT FROM podbell.lease WHERE epoch = mine AND holder = replica AND expires_at > clock_timestamp()) THEN
             RAISE EXCEPTION 'this commit was overtaken by another one of the same replica' USING ERRCODE = 'PB002';
         END IF;
         RAISE EXCEPTION 'another replica owns the store, or this one did not renew its lease in time'

@@ -63,6 +63,21 @@ fn a_password_comes_from_the_address_or_from_a_passfile_and_is_shown_nowhere() {
 }
 
 #[test]
+fn a_password_whose_end_is_not_clear_is_refused_and_not_shown() {
+    for address in [
+        "podbell:s3@cret/more@db/alerts",
+        "podbell:s3@cret:more@db/alerts",
+        "podbell:s3@cret?more@db/alerts",
+        "podbell:s3/cret?more@db/alerts",
+        "podbell:s3?cret@db/alerts",
+    ] {
+        let error = Server::parse(address, Path::new("/")).unwrap_err().to_string();
+        assert!(error.contains("write @ as %40"), "{error}");
+        assert!(["s3", "cret", "more"].iter().all(|part| !error.contains(part)), "{error}");
+    }
+}
+
+#[test]
 fn of_several_hosts_one_that_answers_serves() {
     let address = test_server::database();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
