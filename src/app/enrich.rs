@@ -45,7 +45,7 @@ pub(super) async fn run(
                     asked.spawn(async move {
                         if let Ok(Some(state)) = timeout(PATIENCE, source.enrich(&question)).await {
                             let event = SourceEvent::Enriched { incident: question.incident, at: clock::now(), state: Box::new(state) };
-                            // The engine is gone only when the process ends.
+                            // The engine is gone only when the period ends.
                             let _ = events.send(event).await;
                         }
                     });

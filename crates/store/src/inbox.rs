@@ -1,4 +1,4 @@
-//! The inbox: how the command line hands commands to a running service.
+//! The inbox: how the command line and replicas hand commands to the engine that owns the store.
 
 use serde::{Deserialize, Serialize};
 

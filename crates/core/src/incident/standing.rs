@@ -257,7 +257,32 @@ impl Incident {
             obj_name: super::clipped(name, 300),
             at: now,
         };
-        self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, now)
+        let past = end.of == Of::Runs && self.end_silent_signs_of_runs(of, &by, now);
+        self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, now) || past
+    }
+
+    /// A run of a job completed: whatever else was said of its runs before is past, too. Returns whether there was
+    /// anything.
+    fn end_silent_signs_of_runs(&mut self, job: &str, by: &EndedBy, now: Time) -> bool {
+        let is_past = |key: &str, seen: &Sighting| {
+            let of_it = key
+                .split_once('/')
+                .is_some_and(|(kind, name)| workload::is_of_a_job(kind, name) && workload::of(kind, name) == job);
+            of_it && seen.silent.is_some_and(|silent| silent <= now && seen.gone.is_none_or(|gone| gone < silent))
+        };
+        let any = self.phase == Phase::Open && self.details.objects.iter().any(|(key, seen)| is_past(key, seen));
+        if any {
+            self.signs = self.details.change(|details| {
+                for (key, seen) in details.objects.iter_mut() {
+                    if is_past(key, seen) {
+                        seen.gone = Some(now);
+                    }
+                }
+                details.signs()
+            });
+            self.ended_by = Some(by.clone());
+        }
+        any
     }
 
     /// Objects were deleted: ends their standing troubles. Returns whether there were any.
@@ -381,10 +406,12 @@ impl Details {
     /// What decides when an incident of these objects is quiet.
     pub(super) fn signs(&self) -> Signs {
         let mut signs = Signs { silent: self.unlisted, ..Signs::default() };
-        for seen in self.objects.values() {
+        for (key, seen) in &self.objects {
+            let of_a_run = key.split_once('/').is_some_and(|(kind, name)| workload::is_of_a_job(kind, name));
+            let settles = if of_a_run { OTHER_RUNS_SETTLED - RUN_SETTLED } else { Duration::ZERO };
             match seen.gone {
                 Some(gone) if seen.silent.is_none_or(|silent| silent <= gone) => {
-                    signs.ended = signs.ended.max(Some(gone))
+                    signs.ended = signs.ended.max(Some(gone.plus(settles)));
                 }
                 _ => signs.silent = signs.silent.max(seen.silent),
             }

@@ -69,7 +69,8 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn made_texts(self, values: impl IntoIterator<Item = Option<String>>) -> Self {
-        self.with(values.into_iter().collect::<Vec<_>>(), Type::TEXT_ARRAY)
+        let storable = |value: String| if value.contains('\0') { value.replace('\0', "\u{fffd}") } else { value };
+        self.with(values.into_iter().map(|value| value.map(storable)).collect::<Vec<_>>(), Type::TEXT_ARRAY)
     }
 
     pub(super) fn bytes(self, values: impl IntoIterator<Item = &'a [u8]>) -> Self {

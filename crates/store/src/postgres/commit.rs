@@ -20,7 +20,7 @@ impl Store {
         if let Some(known) = &mut self.targets {
             targets(&mut calls, known, batch);
             series(&mut calls, &known.ids, batch);
-            history(&mut calls, &known.ids, batch)?;
+            history(&mut calls, &known.ids, batch);
             tallies(&mut calls, &known.ids, batch);
         }
         incidents(&mut calls, batch);
@@ -150,7 +150,7 @@ struct HistoryRow<'a> {
     last_seen: i64,
 }
 
-fn history<'a>(calls: &mut Vec<Call<'a>>, ids: &HashMap<Target, i64>, batch: &'a Batch) -> Result<(), PostgresError> {
+fn history<'a>(calls: &mut Vec<Call<'a>>, ids: &HashMap<Target, i64>, batch: &'a Batch) {
     let gap = |gap: &Gap| {
         let (at, target, kind, last_seen) = match gap {
             Gap::Down { since, at } => (*at, None, rows::DOWN, since.millis()),
@@ -204,7 +204,6 @@ fn history<'a>(calls: &mut Vec<Call<'a>>, ids: &HashMap<Target, i64>, batch: &'a
         );
         calls.push(beyond("report", MOST_REPORTS));
     }
-    Ok(())
 }
 
 /// Deletes the oldest rows of a table beyond a limit.

@@ -16,8 +16,8 @@ use crate::{StoreError, Writer};
 
 /// With less of the lease left than this, reading on renews it.
 const RENEW_BELOW: Duration = Duration::from_secs(7);
-/// No limit of time for what waits for the other store.
-const UNLIMITED: &str = "SELECT set_config('statement_timeout', '55s', true),
+/// What is read waits for the other store between its rows.
+const PATIENT: &str = "SELECT set_config('statement_timeout', '55s', true),
     set_config('idle_in_transaction_session_timeout', '0', true)";
 
 /// A store that is copied; owned, so that nobody writes it.
@@ -31,7 +31,7 @@ impl CopySource {
         let writer = lease::writer(server, Duration::ZERO)?;
         let session = Session::open(server)?;
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        session.pipeline(&[Call::new(begin), Call::new(UNLIMITED)], LOAD_LIMIT).map_err(|failed| failed.error)?;
+        session.pipeline(&[Call::new(begin), Call::new(PATIENT)], LOAD_LIMIT).map_err(|failed| failed.error)?;
         Ok(Self { writer, session })
     }
 }
@@ -98,7 +98,7 @@ impl CopyTarget {
         drop(lease::writer(server, Duration::ZERO)?);
         let session = Session::open(server)?;
         let lock = "SELECT 1 FROM podbell.lease WHERE expires_at <= clock_timestamp() FOR UPDATE SKIP LOCKED";
-        let calls = [super::BEGIN, UNLIMITED, lock].map(Call::new);
+        let calls = [super::BEGIN, PATIENT, lock].map(Call::new);
         let rows = session.pipeline(&calls, LOAD_LIMIT).map_err(|failed| failed.error)?;
         if rows.last().is_none_or(Vec::is_empty) {
             let (server, holder) = (server.to_string(), lease::owner(&session)?.1);

@@ -77,7 +77,6 @@ impl Store {
     }
 }
 
-/// Writing a batch needs the rows' numbers; a failed commit leaves them in doubt.
 impl Writer for Store {
     fn load(&mut self) -> Result<Loaded, StoreError> {
         Ok(self.read_all()?)
@@ -86,6 +85,7 @@ impl Writer for Store {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let written = self.write(batch);
         if written.is_err() {
+            // Which rows have which numbers is in doubt.
             self.targets = None;
             self.shown.clear();
         }
