@@ -69,6 +69,17 @@ pub fn is_a_scheduled_run(job: &str) -> bool {
     dashed(job.trim(), 8..=10, is_digit).is_some()
 }
 
+/// The job of a cron job's run, if an object is one or a pod of one. Of the same cron job, a later one is greater.
+pub(crate) fn run_of<'a>(obj_type: &str, obj_name: &'a str) -> Option<&'a str> {
+    let name = obj_name.trim();
+    let job = match obj_type {
+        "Job" => Some(name),
+        "Pod" => dashed(name, 5..=5, is_lower_alnum),
+        _ => None,
+    };
+    job.filter(|job| is_a_scheduled_run(job))
+}
+
 /// Whether an object is a job, or a pod of a cron job's run.
 pub(crate) fn is_of_a_job(obj_type: &str, obj_name: &str) -> bool {
     let is_of_a_run = || dashed(obj_name.trim(), 5..=5, is_lower_alnum).is_some_and(is_a_scheduled_run);

@@ -257,18 +257,18 @@ impl Incident {
             obj_name: super::clipped(name, 300),
             at: now,
         };
-        let past = end.of == Of::Runs && self.end_silent_signs_of_runs(of, &by, now);
+        let past = end.of == Of::Runs && self.end_silent_signs_of_runs(&by, now);
         self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, now) || past
     }
 
-    /// A run of a job completed: whatever else was said of its runs before is past, too. Returns whether there was
-    /// anything.
-    fn end_silent_signs_of_runs(&mut self, job: &str, by: &EndedBy, now: Time) -> bool {
+    /// A run of a cron job completed: whatever else was said of it and of earlier ones is past, too. Returns whether there
+    /// was anything.
+    fn end_silent_signs_of_runs(&mut self, by: &EndedBy, now: Time) -> bool {
+        let Some(completed) = workload::run_of(&by.obj_type, &by.obj_name) else { return false };
+        let job = workload::of("Job", completed);
         let is_past = |key: &str, seen: &Sighting| {
-            let of_it = key
-                .split_once('/')
-                .is_some_and(|(kind, name)| workload::is_of_a_job(kind, name) && workload::of(kind, name) == job);
-            of_it && seen.silent.is_some_and(|silent| silent <= now && seen.gone.is_none_or(|gone| gone < silent))
+            let earlier = run_of(key).is_some_and(|run| run <= completed && workload::of("Job", run) == job);
+            earlier && seen.silent.is_some_and(|silent| silent <= now && seen.gone.is_none_or(|gone| gone < silent))
         };
         let any = self.phase == Phase::Open && self.details.objects.iter().any(|(key, seen)| is_past(key, seen));
         if any {
@@ -361,6 +361,12 @@ impl Incident {
     }
 }
 
+/// The run of a cron job that an object of an incident is, or is a pod of.
+fn run_of(key: &str) -> Option<&str> {
+    let (kind, name) = key.split_once('/')?;
+    workload::run_of(kind, name)
+}
+
 impl Sighting {
     /// When its last trouble ended, if all have ended by events.
     pub(crate) fn ended(&self) -> Option<Time> {
@@ -407,8 +413,9 @@ impl Details {
     pub(super) fn signs(&self) -> Signs {
         let mut signs = Signs { silent: self.unlisted, ..Signs::default() };
         for (key, seen) in &self.objects {
-            let of_a_run = key.split_once('/').is_some_and(|(kind, name)| workload::is_of_a_job(kind, name));
-            let settles = if of_a_run { OTHER_RUNS_SETTLED - RUN_SETTLED } else { Duration::ZERO };
+            // A pod may still wait, unless its run is known to have ended.
+            let may_wait = run_of(key).is_some_and(|run| !self.objects.contains_key(&*format!("Job/{run}")));
+            let settles = if may_wait { OTHER_RUNS_SETTLED - RUN_SETTLED } else { Duration::ZERO };
             match seen.gone {
                 Some(gone) if seen.silent.is_none_or(|silent| silent <= gone) => {
                     signs.ended = signs.ended.max(Some(gone.plus(settles)));
