@@ -116,11 +116,11 @@ impl Service {
         Self { child, listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
     }
 
-    /// Waits until `/readyz` answers 200, and says for how long.
+    /// Waits until `/readyz` answers 200 and not as a standby, and says for how long.
     pub fn ready(&mut self, patience: Duration) -> Option<Duration> {
         let begun = clock::monotonic();
         while begun.elapsed() < patience {
-            if self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            if self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200") && !answer.contains("standby")) {
                 return Some(begun.elapsed());
             }
             if self.child.try_wait().unwrap().is_some() {
