@@ -120,7 +120,10 @@ impl Service {
     pub fn ready(&mut self, patience: Duration) -> Option<Duration> {
         let begun = clock::monotonic();
         while begun.elapsed() < patience {
-            if self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200") && !answer.contains("standby")) {
+            if self
+                .get("/readyz")
+                .is_some_and(|answer| answer.starts_with("HTTP/1.1 200") && !answer.contains("standby"))
+            {
                 return Some(begun.elapsed());
             }
             if self.child.try_wait().unwrap().is_some() {
