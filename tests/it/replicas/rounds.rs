@@ -203,12 +203,14 @@ async fn fail(turmoil: &Turmoil, fleet: &mut Fleet, failure: Failure, times: &mu
         }
         Failure::Freeze(lasts) => {
             fleet.running(active).process.signal(Signal::STOP);
+            // How long it is frozen is the failure itself: nothing is waited for.
             tokio::time::sleep(lasts).await;
             fleet.running(active).process.signal(Signal::CONT);
         }
         Failure::Cut { to_server, from_server, lasts, keeps_connections } => {
             let proxy = &fleet.replicas[active].proxy;
             proxy.cut(to_server, from_server);
+            // So is how long the network is cut.
             tokio::time::sleep(lasts).await;
             proxy.mend(keeps_connections);
         }
