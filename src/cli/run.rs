@@ -144,7 +144,7 @@ async fn serve_on(
         deliver: assemble::deliver(notifiers.clone()),
         sides,
         exporter: assemble::exporter(&config, &client, &health),
-        damage: damage(&location),
+        damage: damage(&location, &health),
         health,
         activate: activation(Activation { config, location, client, notifiers, current, wanted, connections, listen }),
     };
@@ -217,17 +217,21 @@ impl Activation {
     }
 }
 
-/// Checks every page of the store once, on a thread that nobody waits for. Resolves only if something is wrong.
-fn damage(location: &Location) -> BoxFuture<StoreError> {
-    let location = location.clone();
+/// Checks every page of the store once, on a thread that nobody waits for, after the first commit: a large store is
+/// read in a start, and both would share the disk. Resolves only if something is wrong.
+fn damage(location: &Location, health: &HealthStatus) -> BoxFuture<StoreError> {
+    let (location, mut commits) = (location.clone(), health.commits());
     let (found, damage) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || match location.check_all() {
+    let check = move || match location.check_all() {
         // Nobody may listen any more: podbell is shutting down.
         Err(error) if error.is_damage() => drop(found.send(error)),
         Err(error) => tracing::warn!(%error, "the store's pages could not be checked"),
         Ok(()) => tracing::debug!("every page of the store is sound"),
-    });
+    };
     Box::pin(async move {
+        if commits.changed().await.is_ok() {
+            std::thread::spawn(check);
+        }
         match damage.await {
             Ok(error) => error,
             Err(_) => std::future::pending().await,
