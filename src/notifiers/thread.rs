@@ -26,7 +26,7 @@ pub(crate) struct Request {
     /// What it does.
     pub act: Act,
     /// Whether the message that it posts stands for an incident from then on.
-    stands: bool,
+    pub stands: bool,
     /// A hash of the place that podbell.yaml named when it was made.
     place: String,
     /// Whether it only brings a message up to date.

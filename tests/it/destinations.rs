@@ -42,7 +42,7 @@ fn crash(name: &str, count: u64, last: i64) -> Event<'static> {
 
 /// A platform on which one message stands for an incident.
 fn changes(platform: &Platform) -> bool {
-    ["discord", "telegram", "mattermost bot", "feishu-app"].contains(&platform.name)
+    ["discord", "telegram", "mattermost bot", "feishu-app", "dingtalk-app cards"].contains(&platform.name)
 }
 
 /// A platform of which each notice is a new message.
@@ -117,7 +117,7 @@ fn an_acknowledgement_reaches_messages_that_can_be_changed_and_alerts() {
             assert!(told[0].0.contains("alice"), "{name}: {told:?}");
             // Nobody can acknowledge it again, and it can still be muted.
             let presses = |command: &str| told[0].0.contains(&format!("{command} {id}"));
-            let has_buttons = ["telegram", "mattermost bot", "feishu-app"].contains(&name);
+            let has_buttons = name != "discord";
             assert_eq!((presses("\"ack"), presses("\"mute")), (false, has_buttons), "{name}: {told:?}");
         }
     }
@@ -160,7 +160,7 @@ fn what_was_taken_though_its_answer_was_lost_is_told_again_with_the_same_body() 
         world.run_until(600);
         let told = shown(&server);
         // It carries out a request with the same id once.
-        if name == "feishu-app" {
+        if ["feishu-app", "dingtalk-app cards"].contains(&name) {
             assert_eq!(told.len(), 1, "{name}: {told:?}");
             continue;
         }
@@ -317,6 +317,7 @@ fn marked(platform: &Platform, body: &Value) -> Vec<String> {
                     "feishu-app" => fields.get("tag").is_some_and(|tag| tag == "lark_md" || tag == "markdown"),
                     // A heading, and what is shown in place of a card, have none.
                     "dingtalk" | "dingtalk-app" => key == "text" || key == "content",
+                    "dingtalk-app cards" => ["text", "content", "markdown"].contains(&key.as_str()),
                     "googlechat" => key == "text",
                     _ => true,
                 };
@@ -436,7 +437,7 @@ fn an_answer_that_is_not_the_platforms_kills_no_destination_and_proves_nothing()
                 ("teams", 403) => matches!(outcome, Outcome::Dead { .. }),
                 ("pagerduty", 403) => matches!(outcome, Outcome::Dead { .. }),
                 // Without an access token, no message was sent.
-                ("dingtalk-app" | "feishu-app", _) => matches!(outcome, Outcome::Refused { .. }),
+                ("dingtalk-app" | "dingtalk-app cards" | "feishu-app", _) => matches!(outcome, Outcome::Refused { .. }),
                 _ => matches!(outcome, Outcome::Unclear { .. }),
             };
             assert!(expected, "{} {status}: {outcome:?}", platform.name);

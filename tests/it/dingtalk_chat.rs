@@ -184,9 +184,61 @@ async fn a_refused_secret_opens_nothing() {
     assert_eq!(opened, None);
 }
 
+#[tokio::test]
+async fn a_pressed_button_is_its_command_and_the_robot_answers_in_the_group() {
+    let run = start(|config| config.talk.access.channels = Some([(GROUP.to_owned(), bound("shop"))].into())).await;
+    let press = run.server.pressed("card-1", &json!({"command": "ack 7", "robot": "dingrobot"}));
+    run.server.press(&press);
+    let with = |key: &str, value: Value| {
+        let mut press = press.clone();
+        press[key] = value;
+        run.server.press(&press);
+    };
+    with("spaceId", json!("cidElsewhere=="));
+    // Not podbell's, or not of a group.
+    with("content", json!("{}"));
+    with("content", json!("no JSON"));
+    with("content", json!({"cardPrivateData": {"params": {"command": 7}}}).to_string().into());
+    with("spaceType", json!("IM_ROBOT"));
+    run.acknowledged().await;
+    let sent = eventually(PATIENCE, "answers", || Some(run.server.sent()).filter(|sent| sent.len() == 2)).await;
+    assert_eq!(run.queries.texts(), ["ack 7"]);
+    assert_eq!(run.queries.asked()[0].speaker.scope, bound("shop").scope);
+    assert_eq!(run.queries.asked()[0].speaker.author.name, "manager4220");
+    let place = |conversation: &str| {
+        let sent = sent.iter().find(|body| body["openConversationId"] == conversation).unwrap();
+        (sent["robotCode"].clone(), sent["msgParam"].to_string())
+    };
+    let (here, elsewhere) = (place(GROUP), place("cidElsewhere=="));
+    assert_eq!((&here.0, &elsewhere.0), (&json!("dingrobot"), &json!("dingrobot")));
+    assert!(here.1.contains("You said ack 7"), "{here:?}");
+    assert!(elsewhere.1.contains("does not answer here"), "{elsewhere:?}");
+}
+
+#[tokio::test]
+async fn a_press_that_comes_again_is_carried_out_once() {
+    let run = start(|_| {}).await;
+    // The cut may be faster than its acknowledgement: then it is handed out again.
+    run.server.press(&run.server.pressed("card-1", &json!({"command": "mute 7 1h", "robot": KEY})));
+    run.server.cut();
+    run.connected(2).await;
+    run.acknowledged().await;
+    run.server.say("m1", "ack 1");
+    run.answers(1).await;
+    eventually(PATIENCE, "the answer", || (run.server.sent().len() == 1).then_some(())).await;
+    let mut texts = run.queries.texts();
+    texts.sort();
+    assert_eq!(texts, ["ack 1", "mute 7 1h"]);
+}
+
 fn notifiers(server: &FakeDingTalk) -> Notifiers {
+    notifiers_with(server, "")
+}
+
+/// With these keys more.
+fn notifiers_with(server: &FakeDingTalk, more: &str) -> Notifiers {
     let keys = format!(
-        "kind: dingtalk-app, api: \"{}\", app_key: {KEY}, app_secret: \"{SECRET}\", conversation: \"{GROUP}\"",
+        "kind: dingtalk-app, api: \"{}\", app_key: {KEY}, app_secret: \"{SECRET}\", conversation: \"{GROUP}\"{more}",
         server.base
     );
     let config = NotifierConfig {
@@ -218,4 +270,27 @@ async fn an_access_token_is_kept_until_shortly_before_it_expires_and_replaced_wh
     assert_eq!([&sent["robotCode"], &sent["openConversationId"], &sent["msgKey"]], [KEY, GROUP, "sampleMarkdown"]);
     let parameters: Value = serde_json::from_str(sent["msgParam"].as_str().unwrap()).unwrap();
     assert!(parameters["title"].is_string() && parameters["text"].as_str().unwrap().contains("web"), "{parameters}");
+}
+
+#[tokio::test]
+async fn a_card_that_was_made_and_not_shown_is_shown_later_and_its_end_changes_it() {
+    let server = FakeDingTalk::start().await;
+    let notifiers = notifiers_with(&server, ", cards: true");
+    let notices = [incident(1, NoticeKind::Opened, story())];
+    let body = |id: &str| notifiers.freeze("team", &SendContent::full(&notices), id, Time::from_seconds(0));
+    let deliver = async |id: &str| notifiers.deliver("team", id, body(id), Time::from_seconds(0)).await;
+    server.hide();
+    let outcome = deliver("m1").await;
+    assert!(matches!(&outcome, Outcome::Refused { why, .. } if why.contains("not shown")), "{outcome:?}");
+    let Outcome::Posted(parent) = deliver("m1").await else { panic!("not posted") };
+    let cards = server.cards();
+    assert_eq!((cards.len(), cards[&*parent.message].shown), (1, 1));
+    // Its end disturbs nobody.
+    let over = [incident(1, NoticeKind::Resolved, story())];
+    let content = SendContent { parent: Some(&parent), ..SendContent::full(&over) };
+    let end = notifiers.freeze("team", &content, "m2", Time::from_seconds(60));
+    assert!(notifiers.deliver("team", "m2", end, Time::from_seconds(60)).await.arrived());
+    let versions = server.cards()[&*parent.message].versions.clone();
+    assert!(versions[0]["title"].as_str().unwrap().contains("Critical"), "{versions:?}");
+    assert!(versions[1]["title"].as_str().unwrap().contains("Resolved"), "{versions:?}");
 }

@@ -172,7 +172,7 @@ impl Of {
                 );
                 let mut telegram = telegram;
                 telegram["buttons"] = json!(true);
-                let dingtalk_app = with(
+                let mut dingtalk_app = with(
                     chat("dingtalk-app"),
                     &[
                         ("app_key", "ding1"),
@@ -182,6 +182,7 @@ impl Of {
                         ("api", "https://api.dingtalk.com"),
                     ],
                 );
+                dingtalk_app["cards"] = json!(true);
                 let mut feishu_app = with(
                     chat("feishu-app"),
                     &[

@@ -96,6 +96,14 @@ async fn the_fake_of_dingtalk_serves_the_vendors_client() {
     server.say("m2", " two ");
     eventually(PATIENCE, "the next connection", connected(2)).await;
     eventually(PATIENCE, "acknowledgements", || server.is_all_acknowledged().then_some(())).await;
+    // A card, as the client makes it, its button, and its change.
+    server.say("m3", "card of mine");
+    let card = eventually(PATIENCE, "a card", || server.cards().into_iter().find(|(_, card)| card.shown == 1)).await;
+    server.press(&server.pressed(&card.0, &serde_json::json!({"command": "show 1"})));
+    let changed = || server.cards().remove(&card.0).filter(|card| card.versions.len() == 2);
+    let versions = eventually(PATIENCE, "a change", changed).await.versions;
+    assert_eq!([&versions[0]["markdown"], &versions[1]["markdown"]], ["card of mine", "pressed: show 1"]);
+    eventually(PATIENCE, "acknowledgements", || server.is_all_acknowledged().then_some(())).await;
     let said: Vec<Value> = server.answers().into_iter().map(|(_, body)| body["text"]["content"].clone()).collect();
     assert_eq!(said, ["one", "two"]);
     let pongs: Vec<Value> = server.pongs().iter().map(|data| serde_json::from_str(data).unwrap()).collect();

@@ -147,7 +147,8 @@ fn not_sent(outcome: Outcome) -> Outcome {
     }
 }
 
-fn code(reply: &Reply) -> Option<String> {
+/// The code of a refusal.
+pub(super) fn code(reply: &Reply) -> Option<String> {
     serde_json::from_str::<Refusal>(&reply.body).ok().map(|refusal| refusal.code)
 }
 

@@ -1,26 +1,42 @@
-//! `kind: dingtalk-app` of `notifiers:`: a group of DingTalk, through the robot of an application.
-//! <https://open.dingtalk.com/document/orgapp/the-robot-sends-a-group-message>
+//! `kind: dingtalk-app` of `notifiers:`: a group of DingTalk, through the robot of an application. With `cards`, one card
+//! stands for an incident: its acknowledgement and its end change it, and what is new in between is a message.
+//! <https://open.dingtalk.com/document/orgapp/the-robot-sends-a-group-message>,
+//! <https://open.dingtalk.com/document/development/create-and-deliver-cards>
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::api::{self, Api};
-use super::{PACE, markdown};
+use super::card::{self, Came, Group as Room};
+use super::{PACE, chat, markdown};
 use crate::examine::{Checked, Finding, Group, not_well};
+use crate::notifiers::buttons::Pressable;
 use crate::notifiers::post::Post;
+use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{
     Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
 };
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
-use podbell_core::outbox::{Outcome, Policy};
-use podbell_core::yaml::key::{Key, Own};
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::yaml::key::{Key, Own, Truth};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
-const SEND: [&str; 4] = ["v1.0", "robot", "groupMessages", "send"];
+pub(super) const SEND: [&str; 4] = ["v1.0", "robot", "groupMessages", "send"];
+const CREATE: [&str; 4] = ["v1.0", "card", "instances", "createAndDeliver"];
+const DELIVER: [&str; 4] = ["v1.0", "card", "instances", "deliver"];
+const CHANGE: [&str; 3] = ["v1.0", "card", "instances"];
+/// The pace of changes; an application may make 20 requests a second.
+const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
+/// How many cards are remembered whose answer was lost.
+const MOST_LOST: usize = 100;
 /// The API.
 const API: &str = "https://api.dingtalk.com";
 pub(super) const APP_KEY: Key<Own<String>> = Key::required(
@@ -41,6 +57,11 @@ const CONVERSATION: Key<Own<String>> = Key::required(
     Own { read: read_conversation, schema: conversation_schema },
     "The group's openConversationId, such as cid6KeBBLoveMJOGXoYKF5x7EeiodoA==.",
 );
+const CARDS: Key<Truth> = Key::optional(
+    "cards",
+    Truth,
+    "Whether an incident has one card, with buttons when chats has a `dingtalk-app`, which changes at its end; needs the right Card.Instance.Write [default: false, each notice is a message].",
+);
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
@@ -48,7 +69,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     audience: Audience::People,
     forms: &[NotifierForm {
         about: "A group of DingTalk, through the robot of an application.",
-        keys: &[&APP_KEY, &APP_SECRET, &ROBOT_CODE, &CONVERSATION, &API_URL],
+        keys: &[&APP_KEY, &APP_SECRET, &ROBOT_CODE, &CONVERSATION, &API_URL, &CARDS],
     }],
     read,
     elsewhere: |key| match key {
@@ -59,18 +80,20 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     people: None,
     preview: |url| {
         let api = Api::new(url, "ding".to_owned(), SecretString::from(""));
-        Arc::new(App { api, robot_code: "ding".to_owned(), conversation: "cid".to_owned() })
+        Arc::new(App::new(api, "ding".to_owned(), "cid".to_owned(), None))
     },
 };
 
-fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let (key, secret, api) = (APP_KEY.take(map, reader), APP_SECRET.take(map, reader), API_URL.take(map, reader));
     let (robot_code, conversation) = (ROBOT_CODE.take(map, reader), CONVERSATION.take(map, reader));
+    let cards = CARDS.take(map, reader).unwrap_or(false);
+    let cards = cards.then(|| Cards { buttons: around.chats.contains(&chat::CHAT.name) });
     let (key, secret, api, conversation) = (key?, secret?, api?, conversation?);
     let robot_code = robot_code.unwrap_or_else(|| key.clone());
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let api = Api::new(api.clone(), key.clone(), secrets.get(&secret)?);
-        Some(Arc::new(App { api, robot_code: robot_code.clone(), conversation: conversation.clone() }))
+        Some(Arc::new(App::new(api, robot_code.clone(), conversation.clone(), cards)))
     }))
 }
 
@@ -109,18 +132,66 @@ fn conversation_schema() -> Value {
     json!({"type": "string", "pattern": "^cid[A-Za-z0-9+/=_-]{1,125}$"})
 }
 
+/// That incidents have cards.
+#[derive(Clone, Copy, Debug)]
+struct Cards {
+    /// Whether they have buttons.
+    buttons: bool,
+}
+
 /// A group, and the robot that writes there.
 #[derive(Debug)]
 struct App {
     api: Api,
     robot_code: String,
     conversation: String,
+    cards: Option<Cards>,
+    /// The group as this robot's: a card belongs to the application that made it.
+    place: Arc<str>,
+    /// Cards that were perhaps made and shown: the answer was lost. Oldest first.
+    lost: Mutex<VecDeque<String>>,
 }
 
 impl App {
+    fn new(api: Api, robot_code: String, conversation: String, cards: Option<Cards>) -> Self {
+        let place = fingerprint([api.url.as_str(), &api.key, &robot_code, &conversation, "cards"]);
+        Self { api, robot_code, conversation, cards, place, lost: Mutex::default() }
+    }
+
+    fn room(&self) -> Room<'_> {
+        Room { robot: &self.robot_code, conversation: &self.conversation }
+    }
+
     async fn send(&self, attempt: Attempt<'_>) -> Outcome {
-        let Ok(Value::Object(mut body)) = serde_json::from_slice(&attempt.body) else {
-            return Outcome::Content { why: "a body that is not JSON".into() };
+        if self.cards.is_none() {
+            return match serde_json::from_slice(&attempt.body) {
+                Ok(message) => self.message(&attempt, message).await,
+                Err(_) => Outcome::Content { why: "a body that is not JSON".into() },
+            };
+        }
+        let request = match Request::read(&attempt.body, &self.place) {
+            Ok(request) => request,
+            Err(outcome) => return outcome,
+        };
+        match &request.act {
+            Act::Post if request.stands => self.make(&attempt, &request).await,
+            Act::Post | Act::Answer(_) => self.message(&attempt, request.arguments).await,
+            Act::Change(track) => {
+                let changed = card::change(track, &request.arguments);
+                match self.call(&attempt, &changed, |post| post.put().below(&CHANGE)).await {
+                    Ok(Came::Done) => request.arrived("", track),
+                    Ok(Came::Gone(why)) => Outcome::Orphaned { why },
+                    Ok(Came::Exists) => Outcome::Content { why: "a card that exists cannot be changed".into() },
+                    Ok(Came::Not(outcome)) | Err(outcome) => outcome,
+                }
+            }
+        }
+    }
+
+    /// Posts a message, which stands for nothing.
+    async fn message(&self, attempt: &Attempt<'_>, message: Value) -> Outcome {
+        let Value::Object(mut body) = message else {
+            return Outcome::Content { why: "a body that is not an object".into() };
         };
         body.insert("robotCode".into(), json!(self.robot_code));
         body.insert("openConversationId".into(), json!(self.conversation));
@@ -131,6 +202,55 @@ impl App {
             Err(outcome) => outcome,
         }
     }
+
+    /// Makes the card of an incident and shows it. DingTalk makes one card for an id, so that it is not made twice after an
+    /// answer was lost. A card that exists although no answer was lost was made but not shown.
+    async fn make(&self, attempt: &Attempt<'_>, request: &Request) -> Outcome {
+        let track = fingerprint([attempt.message_id, &self.place]);
+        let made = self.room().create(&track, &request.arguments);
+        let mut came = self.call(attempt, &made, |post| post.below(&CREATE)).await;
+        if matches!(came, Ok(Came::Exists)) {
+            came = match self.is_lost(&track) {
+                true => Ok(Came::Done),
+                false => self.call(attempt, &self.room().deliver(&track), |post| post.below(&DELIVER)).await,
+            };
+        }
+        match came {
+            Ok(Came::Done | Came::Exists) => request.arrived("", &track),
+            Ok(Came::Gone(why)) => Outcome::Refused { retry_after: None, why },
+            Ok(Came::Not(outcome)) | Err(outcome) => {
+                if matches!(outcome, Outcome::Unclear { .. }) {
+                    self.note_lost(&track);
+                }
+                outcome
+            }
+        }
+    }
+
+    async fn call(&self, attempt: &Attempt<'_>, body: &Value, to: impl Fn(Post) -> Post) -> Result<Came, Outcome> {
+        let body = body.to_string().into_bytes();
+        let request = || to(Post::json(body.clone(), attempt.now));
+        Ok(card::of(&self.api.call(attempt.client, attempt.now, request).await?))
+    }
+
+    fn is_lost(&self, track: &str) -> bool {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|lost| lost == track)
+    }
+
+    fn note_lost(&self, track: &str) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost.len() == MOST_LOST {
+            lost.pop_front();
+        }
+        lost.push_back(track.to_owned());
+    }
+}
+
+impl App {
+    fn values(&self, rendering: &Rendering<'_>, cards: Cards) -> Value {
+        let pressable = Pressable::of(rendering).filter(|_| cards.buttons);
+        card::values(&rendering.message, rendering.content, pressable, &self.robot_code)
+    }
 }
 
 impl Notifier for App {
@@ -138,11 +258,34 @@ impl Notifier for App {
         let (api, key) = (self.api.url.as_str(), self.api.key.as_str());
         let endpoint = fingerprint([api, &self.robot_code, &self.conversation]);
         let all = fingerprint([api, key, self.api.secret.expose_secret(), &self.robot_code, &self.conversation]);
-        Policy { pace: Some(PACE), ..Policy::of(endpoint, all) }
+        let threads = self.cards.map(|_| ThreadPolicy {
+            place: self.place.clone(),
+            endpoint: fingerprint([&endpoint, "changes"]),
+            pace: CHANGES,
+            repeat_every: None,
+        });
+        Policy { pace: Some(PACE), threads, ..Policy::of(endpoint, all) }
     }
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
-        markdown::template(&rendering.message, rendering.content).to_string().into_bytes()
+        let Some(cards) = self.cards else {
+            return markdown::template(&rendering.message, rendering.content).to_string().into_bytes();
+        };
+        let mut request = Request::new(rendering, &self.place, Value::Null);
+        request.arguments = match &request.act {
+            Act::Change(_) => self.values(rendering, cards),
+            Act::Post if request.stands => self.values(rendering, cards),
+            Act::Post | Act::Answer(_) => markdown::template(&rendering.message, rendering.content),
+        };
+        request.stored()
+    }
+
+    fn answers_in_threads(&self) -> bool {
+        false
+    }
+
+    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.cards.is_some() { Request::sent(stored) } else { Cow::Borrowed(stored) }
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {

@@ -28,6 +28,16 @@ const TEMPLATE_TEXT: usize = 14_000;
 /// The marks of a message whose text is measured as JSON.
 const IN_JSON: Markup = Markup { cost: json_bytes, ..MARKUP };
 
+/// All below a message's title, of at most `limit` bytes.
+pub(super) fn text(message: &Message, limit: usize) -> String {
+    MARKUP.body(message, None, limit)
+}
+
+/// A message's two plainest lines, of at most `limit` bytes.
+pub(super) fn minimal(message: &Message, limit: usize) -> String {
+    MARKUP.minimal(message, limit)
+}
+
 /// What a character takes in a text of JSON, in bytes.
 fn json_bytes(c: char) -> usize {
     match c {
@@ -42,14 +52,16 @@ pub(super) fn template(message: &Message, content: Content) -> Value {
     let limit = match content {
         Content::Full => TEMPLATE_TEXT,
         Content::Short => SHORT,
-        Content::Minimal => {
-            let said = json!({"content": IN_JSON.minimal(message, SHORT)});
-            return json!({"msgKey": "sampleText", "msgParam": said.to_string()});
-        }
+        Content::Minimal => return plain_template(&IN_JSON.minimal(message, SHORT)),
     };
     let text = format!("{}\n\n{}", IN_JSON.title(message), IN_JSON.body(message, None, limit - 2 * TITLE));
     let title = budget::fit(&message.title, TITLE, json_bytes);
     json!({"msgKey": "sampleMarkdown", "msgParam": json!({"title": title, "text": text}).to_string()})
+}
+
+/// podbell's own words as a message of an application's robot.
+pub(super) fn plain_template(text: &str) -> Value {
+    json!({"msgKey": "sampleText", "msgParam": json!({"content": text}).to_string()})
 }
 
 /// The body of the request. `mentions` are user ids, or `all`.

@@ -6,6 +6,7 @@
 
 mod api;
 pub(crate) mod app;
+mod card;
 pub mod chat;
 mod markdown;
 

@@ -38,7 +38,7 @@ pub struct Platform {
     pub serve: fn(&mut Place, &Call) -> Reply,
 }
 
-pub const PLATFORMS: [Platform; 11] = [
+pub const PLATFORMS: [Platform; 12] = [
     Platform {
         name: "dingtalk",
         keys: |base, token| format!("kind: dingtalk, url: \"{base}/robot/send?access_token={token}\""),
@@ -50,6 +50,15 @@ pub const PLATFORMS: [Platform; 11] = [
             format!(
                 "kind: dingtalk-app, api: \"{base}\", app_key: ding1, app_secret: \"{token}\", conversation: \"cidGroup==\""
             )
+        },
+        serve: dingtalk_app,
+    },
+    Platform {
+        name: "dingtalk-app cards",
+        // Its chat, which hears of presses, is another item of podbell.yaml.
+        keys: |base, token| {
+            let app = format!("kind: dingtalk-app, api: \"{base}\", app_key: ding1, app_secret: \"{token}\"");
+            format!("{app}, conversation: \"cidGroup==\", cards: true}}]\nchats: [{{name: ask, {app}")
         },
         serve: dingtalk_app,
     },
@@ -225,8 +234,14 @@ fn dingtalk_app(place: &mut Place, call: &Call) -> Reply {
             false => no(400, &error("invalidClientIdOrSecret", "无效的clientId或者clientSecret")),
         };
     }
-    if call.path != "/v1.0/robot/groupMessages/send" || call.access_token != "granted" {
+    if call.access_token != "granted" {
         return no(400, &error("InvalidAuthentication", "不合法的access_token"));
+    }
+    if call.path.starts_with("/v1.0/card/instances") {
+        return dingtalk_card(place, call);
+    }
+    if call.path != "/v1.0/robot/groupMessages/send" {
+        return no(404, &error("InvalidAction.NotFound", &call.path));
     }
     if !place.is_in_time(call, 20, Duration::from_secs(60)) {
         return no(403, &error("Forbidden.AccessDenied.QpsLimitForAppkeyAndApi", "too fast"));
@@ -245,6 +260,45 @@ fn dingtalk_app(place: &mut Place, call: &Call) -> Reply {
     }
     place.post(call, None);
     ok(&json!({"processQueryKey": "key"}))
+}
+
+/// Cards by the id that whoever makes them chooses; each is made once.
+fn dingtalk_card(place: &mut Place, call: &Call) -> Reply {
+    let error = |code: &str| json!({"code": code, "message": code, "requestid": "r"});
+    let track = call.body["outTrackId"].as_str().unwrap_or_default().to_owned();
+    let values = call.body["cardData"]["cardParamMap"].as_object();
+    let fits = |values: &serde_json::Map<String, Value>| {
+        values.values().all(|value| value.as_str().is_some_and(|value| value.len() <= 1024))
+    };
+    match (&call.method, call.path.as_str()) {
+        _ if track.is_empty() => place.refuse(400, &error("param.outTrackIdEmpty")),
+        (&Method::PUT, "/v1.0/card/instances") => match place.once.get(&track).copied() {
+            _ if !values.is_some_and(fits) => place.refuse(400, &error("param.invalid")),
+            Some(number) if place.change(&number.to_string(), &call.body) => {
+                ok(&json!({"success": true, "result": true}))
+            }
+            _ => no(400, &error("param.cardNotExist")),
+        },
+        (&Method::POST, "/v1.0/card/instances/createAndDeliver") => {
+            if place.once.contains_key(&track) {
+                return no(400, &error("param.cardAlreadyExist"));
+            }
+            if !place.is_in_time(call, 20, Duration::from_secs(60)) {
+                return no(403, &error("Forbidden.AccessDenied.QpsLimitForApi"));
+            }
+            let is_here = call.body["openSpaceId"] == "dtv1.card//IM_GROUP.cidGroup=="
+                && call.body["imGroupOpenDeliverModel"]["robotCode"] == "ding1"
+                && call.body["imGroupOpenSpaceModel"]["supportForward"].is_boolean();
+            if !is_here || call.body["callbackType"] != "STREAM" || !values.is_some_and(fits) {
+                return place.refuse(400, &error("param.invalid"));
+            }
+            let number = place.post(call, None);
+            place.once.insert(track.clone(), number);
+            let shown = json!({"spaceType": "IM_GROUP", "spaceId": "cidGroup==", "success": true, "carrierId": "key"});
+            ok(&json!({"success": true, "result": {"outTrackId": track, "deliverResults": [shown]}}))
+        }
+        _ => no(404, &error("InvalidAction.NotFound")),
+    }
 }
 
 fn teams(place: &mut Place, call: &Call) -> Reply {

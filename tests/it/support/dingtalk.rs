@@ -1,5 +1,5 @@
-//! A DingTalk on real sockets that enforces what it documents of applications: an access token for the robot's messages, a ticket
-//! that opens one stream, and messages that come again until they are acknowledged by their id.
+//! A DingTalk on real sockets that enforces what it documents of applications: an access token for the robot's messages and
+//! cards, a ticket that opens one stream, and messages and presses that come again until they are acknowledged by their id.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
 use podbell::chat::access::Access;
@@ -27,6 +27,8 @@ use super::slack::FakeQueries;
 
 pub const KEY: &str = "dingmarker";
 pub const SECRET: &str = "marker-of-the-application-s-secret";
+const MESSAGES: &str = "/v1.0/im/bot/messages/get";
+const PRESSES: &str = "/v1.0/card/instances/callback";
 pub const GROUP: &str = "cidmarkerOfTheGroup==";
 
 enum Order {
@@ -59,6 +61,19 @@ struct Inner {
     codes: Vec<i64>,
     /// What the robot wrote in the group by itself.
     sent: Vec<Value>,
+    /// Cards by the id that their maker chose.
+    cards: HashMap<String, Card>,
+    /// The next cards are made and not shown.
+    hides: usize,
+}
+
+/// A card.
+#[derive(Clone, Debug, Default)]
+pub struct Card {
+    /// The values of its template's variables, as each request left them.
+    pub versions: Vec<Value>,
+    /// How often it was shown in the group.
+    pub shown: usize,
 }
 
 /// A running server.
@@ -108,6 +123,15 @@ impl FakeDingTalk {
 
     pub fn sent(&self) -> Vec<Value> {
         self.inner().sent.clone()
+    }
+
+    pub fn cards(&self) -> HashMap<String, Card> {
+        self.inner().cards.clone()
+    }
+
+    /// The next card is made and not shown.
+    pub fn hide(&self) {
+        self.inner().hides += 1;
     }
 
     pub fn granted(&self) -> usize {
@@ -194,10 +218,28 @@ impl FakeDingTalk {
 
     /// Hands out a message: now, and over each later connection until it is acknowledged.
     pub fn deliver(&self, message: &Value) {
+        self.hand_out(MESSAGES, message);
+    }
+
+    /// A press of a button as DingTalk documents it, by somebody in the group.
+    pub fn pressed(&self, track: &str, params: &Value) -> Value {
+        let content = json!({"cardPrivateData": {"actionIds": ["ack"], "params": params}});
+        json!({
+            "type": "actionCallback", "outTrackId": track, "corpId": "dingcorp", "userId": "manager4220", "userIdType": 1,
+            "spaceType": "IM_GROUP", "spaceId": GROUP, "content": content.to_string(), "extension": "{}",
+        })
+    }
+
+    /// Somebody presses a button.
+    pub fn press(&self, press: &Value) {
+        self.hand_out(PRESSES, press);
+    }
+
+    fn hand_out(&self, topic: &str, data: &Value) {
         let frame = {
             let mut inner = self.inner();
             let id = format!("frame-{}", inner.messages.len());
-            let frame = callback(&id, message);
+            let frame = callback(topic, &id, data);
             inner.messages.push((id, frame.clone()));
             frame
         };
@@ -271,19 +313,82 @@ impl FakeDingTalk {
     }
 }
 
-fn callback(id: &str, message: &Value) -> String {
+fn callback(topic: &str, id: &str, data: &Value) -> String {
     let headers = json!({
         "appId": "app", "connectionId": "c", "contentType": "application/json", "messageId": id,
-        "time": "1690362102194", "topic": "/v1.0/im/bot/messages/get",
+        "time": podbell::clock::now().millis().to_string(), "topic": topic,
     });
-    json!({"specVersion": "1.0", "type": "CALLBACK", "headers": headers, "data": message.to_string()}).to_string()
+    json!({"specVersion": "1.0", "type": "CALLBACK", "headers": headers, "data": data.to_string()}).to_string()
 }
 
 fn json_of(status: u16, body: &Value) -> Response {
     (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response()
 }
 
-async fn answer(State(server): State<FakeDingTalk>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+/// Cards: made once for an id, shown in places, changed.
+fn card(inner: &mut Inner, method: &Method, path: &str, body: &Value) -> Response {
+    let no = |code: &str| json_of(400, &json!({"code": code, "message": code, "requestid": "r"}));
+    let track = body["outTrackId"].as_str().unwrap_or_default().to_owned();
+    let values = body["cardData"]["cardParamMap"].clone();
+    let is_short = |value: &Value| value.as_str().is_some_and(|value| value.len() <= 1024);
+    let fits = values.as_object().is_some_and(|values| values.values().all(is_short));
+    let place = json!({"spaceType": "IM_GROUP", "spaceId": GROUP});
+    let show = |inner: &mut Inner, track: &str| {
+        let shown = inner.hides == 0;
+        inner.hides = inner.hides.saturating_sub(1);
+        inner.cards.get_mut(track).unwrap().shown += usize::from(shown);
+        let mut place = place.clone();
+        (place["success"], place["errorMsg"]) = (json!(shown), json!(if shown { "" } else { "SYSTEM_ERROR" }));
+        place
+    };
+    let is_for_the_group = body["openSpaceId"] == format!("dtv1.card//IM_GROUP.{GROUP}")
+        && body["imGroupOpenDeliverModel"]["robotCode"] == KEY;
+    let is_new = !inner.cards.contains_key(&track);
+    match (method.as_str(), path) {
+        _ if track.is_empty() => no("param.outTrackIdEmpty"),
+        ("POST", "/v1.0/card/instances" | "/v1.0/card/instances/createAndDeliver") if !is_new => {
+            no("param.cardAlreadyExist")
+        }
+        ("PUT" | "POST", "/v1.0/card/instances/deliver" | "/v1.0/card/instances")
+            if is_new && (method == Method::PUT || path.ends_with("deliver")) =>
+        {
+            no("param.cardNotExist")
+        }
+        ("POST", "/v1.0/card/instances/deliver") => match is_for_the_group {
+            true => {
+                let place = show(inner, &track);
+                json_of(200, &json!({"success": true, "result": [place]}))
+            }
+            false => no("param.openSpaceIdInvalid"),
+        },
+        _ if !fits => no("param.invalid"),
+        ("PUT", "/v1.0/card/instances") => {
+            inner.cards.get_mut(&track).unwrap().versions.push(values);
+            json_of(200, &json!({"success": true, "result": true}))
+        }
+        ("POST", "/v1.0/card/instances" | "/v1.0/card/instances/createAndDeliver") => {
+            if body["callbackType"] != "STREAM" || !body["imGroupOpenSpaceModel"]["supportForward"].is_boolean() {
+                return no("param.openSpaceModelInvalid");
+            }
+            let delivers = path.ends_with("createAndDeliver");
+            if delivers && !is_for_the_group {
+                return no("param.openSpaceIdInvalid");
+            }
+            inner.cards.insert(track.clone(), Card { versions: vec![values], shown: 0 });
+            let places: Vec<Value> = if delivers { vec![show(inner, &track)] } else { Vec::new() };
+            json_of(200, &json!({"success": true, "result": {"outTrackId": track, "deliverResults": places}}))
+        }
+        (_, other) => json_of(404, &json!({"code": "InvalidAction.NotFound", "message": other})),
+    }
+}
+
+async fn answer(
+    State(server): State<FakeDingTalk>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut inner = server.inner();
     match uri.path() {
@@ -291,8 +396,9 @@ async fn answer(State(server): State<FakeDingTalk>, uri: Uri, headers: HeaderMap
             if body["clientId"] != KEY || body["clientSecret"] != SECRET {
                 return json_of(401, &json!({"code": "authFailed", "message": "鉴权失败", "requestid": "r"}));
             }
-            let subscribed = json!([{"type": "CALLBACK", "topic": "/v1.0/im/bot/messages/get"}]);
-            if body["subscriptions"] != subscribed {
+            let topics = [MESSAGES, PRESSES].map(|topic| json!({"type": "CALLBACK", "topic": topic}));
+            let known = |one: &Value| topics.contains(one);
+            if !body["subscriptions"].as_array().is_some_and(|all| all.contains(&topics[0]) && all.iter().all(known)) {
                 inner.refused.push(format!("subscriptions: {body}"));
             }
             inner.issued += 1;
@@ -310,11 +416,14 @@ async fn answer(State(server): State<FakeDingTalk>, uri: Uri, headers: HeaderMap
             inner.tokens.insert(token.clone());
             json_of(200, &json!({"accessToken": token, "expireIn": 7200}))
         }
-        "/v1.0/robot/groupMessages/send" => {
+        path if path.starts_with("/v1.0/robot/") || path.starts_with("/v1.0/card/") => {
             let token = headers.get("x-acs-dingtalk-access-token").and_then(|value| value.to_str().ok());
             if token.is_none_or(|token| !inner.tokens.contains(token)) {
                 let no = json!({"code": "InvalidAuthentication", "message": "不合法的access_token", "requestid": "r"});
                 return json_of(400, &no);
+            }
+            if path != "/v1.0/robot/groupMessages/send" {
+                return card(&mut inner, &method, path, &body);
             }
             inner.sent.push(body);
             json_of(200, &json!({"processQueryKey": "key"}))

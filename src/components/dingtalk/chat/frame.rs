@@ -1,7 +1,7 @@
 //! The frames of Stream mode. Pure.
 //!
 //! Source: "Stream mode: protocol": `SYSTEM` frames (`ping` wants its data back, `disconnect` announces the end), `CALLBACK` frames
-//! with a message for the robot, each acknowledged by its `messageId`.
+//! with a message for the robot or a press of a card's button, each acknowledged by its `messageId`; "Card: event callback".
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +14,9 @@ use podbell_core::time::Time;
 /// The largest frame: a message and what it carries beside its text.
 pub(super) const MOST: usize = 1024 * 1024;
 /// What is subscribed to: messages for the robot.
-pub(super) const TOPIC: &str = "/v1.0/im/bot/messages/get";
+pub(super) const MESSAGES: &str = "/v1.0/im/bot/messages/get";
+/// What else is subscribed to: presses of buttons.
+pub(super) const PRESSES: &str = "/v1.0/card/instances/callback";
 
 /// A frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub(super) enum Frame {
     Message {
         /// What acknowledges it.
         ack: String,
-        /// What somebody wrote. `None` if it is nothing that podbell answers.
+        /// What somebody wrote or pressed. `None` if it is nothing that podbell answers.
         said: Option<Box<Said>>,
     },
     /// Something that wants to be acknowledged only.
@@ -36,16 +38,22 @@ pub(super) enum Frame {
     Ignored,
 }
 
-/// What somebody wrote, and where the answer goes.
+/// What somebody wrote or pressed, and where the answer goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Said {
     pub heard: Heard,
-    /// Takes the answer.
-    pub webhook: Url,
-    /// Until then.
-    pub until: Time,
-    /// When it was written.
+    pub to: Address,
+    /// When it was written or pressed.
     pub at: Option<Time>,
+}
+
+/// Where an answer goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// The address of a message, which takes answers until then.
+    Session(Url, Time),
+    /// A group, written to by this robot.
+    Group { robot: String, conversation: String },
 }
 
 #[derive(Deserialize)]
@@ -62,6 +70,9 @@ struct Headers {
     topic: String,
     #[serde(default)]
     message_id: String,
+    /// Milliseconds since 1970.
+    #[serde(default)]
+    time: String,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +103,38 @@ struct Message {
     content: Value,
 }
 
+/// A press of a button.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Press {
+    #[serde(default)]
+    corp_id: String,
+    user_id: String,
+    space_type: String,
+    /// The group, for a card of a group.
+    space_id: String,
+    /// JSON: [`Content`].
+    content: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Content {
+    card_private_data: Pressed,
+}
+
+#[derive(Deserialize)]
+struct Pressed {
+    params: Params,
+}
+
+/// What the button carries: see [`super::super::card`].
+#[derive(Deserialize)]
+struct Params {
+    command: String,
+    robot: String,
+}
+
 /// Reads a frame. `None` if it is not DingTalk's.
 pub(super) fn read(text: &str) -> Option<Frame> {
     let raw: Raw = serde_json::from_str(text).ok()?;
@@ -100,11 +143,17 @@ pub(super) fn read(text: &str) -> Option<Frame> {
         ("SYSTEM", "ping") => Frame::Ping(acknowledgement(&id, &raw.data)),
         ("SYSTEM", "disconnect") => Frame::Disconnect,
         ("SYSTEM", _) => Frame::Ignored,
-        ("CALLBACK", TOPIC) => {
+        ("CALLBACK", MESSAGES) => {
             // One that cannot be read would only come again.
             let message = serde_json::from_str::<Message>(&raw.data).ok();
             let said = message.and_then(|message| message.said(&id)).map(Box::new);
             Frame::Message { ack: acknowledgement(&id, &json!({"response": null}).to_string()), said }
+        }
+        ("CALLBACK", PRESSES) => {
+            let press = serde_json::from_str::<Press>(&raw.data).ok();
+            let at = raw.headers.time.parse().ok().map(Time::from_millis);
+            let said = press.and_then(|press| press.said(&id, at)).map(Box::new);
+            Frame::Message { ack: acknowledgement(&id, &json!({"response": {}}).to_string()), said }
         }
         ("EVENT", _) => Frame::Other(acknowledgement(&id, &json!({"status": "SUCCESS"}).to_string())),
         _ => Frame::Other(acknowledgement(&id, &json!({"response": null}).to_string())),
@@ -151,11 +200,30 @@ impl Message {
             text,
         };
         let until = Time::from_millis(self.session_webhook_expired_time);
-        Some(Said {
-            heard,
-            webhook: Url::parse(&self.session_webhook).ok()?,
-            until,
-            at: self.create_at.map(Time::from_millis),
-        })
+        let to = Address::Session(Url::parse(&self.session_webhook).ok()?, until);
+        Some(Said { heard, to, at: self.create_at.map(Time::from_millis) })
+    }
+}
+
+impl Press {
+    /// The command of the button.
+    fn said(self, frame: &str, at: Option<Time>) -> Option<Said> {
+        // Cards are shown in groups only.
+        if !self.space_type.eq_ignore_ascii_case("im_group") {
+            return None;
+        }
+        let content: Content = serde_json::from_str(&self.content).ok()?;
+        let Params { command, robot } = content.card_private_data.params;
+        let (entry, text) = self::command(&command);
+        let heard = Heard {
+            ids: vec![format!("frame {frame}")],
+            teams: Some(self.corp_id).filter(|id| !id.is_empty()).into_iter().collect(),
+            user: self.user_id,
+            name: None,
+            channel: self.space_id.clone(),
+            entry,
+            text,
+        };
+        Some(Said { heard, to: Address::Group { robot, conversation: self.space_id }, at })
     }
 }

@@ -12,14 +12,14 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
-use super::super::{api, classify, markdown};
-use super::frame::{self, Frame};
+use super::super::{api, app, classify, markdown};
+use super::frame::{self, Address, Frame};
 use super::{DingTalk, Timing};
 use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::{Answer, NotTaken, Said};
@@ -30,7 +30,6 @@ use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
 use crate::tasks::{Waiting, told};
 use podbell_core::outbox::{Content, Outcome};
-use podbell_core::time::Time;
 
 const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
 /// Sending one frame may take this long: a connection that takes none is dead.
@@ -56,9 +55,8 @@ struct Ticket {
 
 /// Where an answer goes.
 struct To {
-    /// The address of the message that it answers, and until when it takes one.
-    webhook: Url,
-    until: Time,
+    address: Address,
+    /// The conversation whose pace holds.
     conversation: String,
 }
 
@@ -74,10 +72,11 @@ impl DingTalk {
 
     /// Opens a connection: a ticket, then the WebSocket.
     async fn open(&self) -> Result<Socket, End> {
+        let topics = [frame::MESSAGES, frame::PRESSES].map(|topic| json!({"type": "CALLBACK", "topic": topic}));
         let asked = json!({
             "clientId": self.api.key,
             "clientSecret": self.api.secret.expose_secret(),
-            "subscriptions": [{"type": "CALLBACK", "topic": frame::TOPIC}],
+            "subscriptions": topics,
             "ua": concat!("podbell/", env!("CARGO_PKG_VERSION")),
         });
         let asked = Post::json(asked.to_string().into_bytes(), self.asker.now())
@@ -119,11 +118,11 @@ impl DingTalk {
     /// Takes a message. Returns whether it is to be acknowledged.
     fn take(self: &Arc<Self>, said: frame::Said) -> bool {
         let now = self.asker.now();
-        if !self.is_own(&said.webhook) {
+        if matches!(&said.to, Address::Session(webhook, _) if !self.is_own(webhook)) {
             self.asker.complain("a message wants its answer at an address that is not DingTalk's; it is left alone");
             return true;
         }
-        let to = To { webhook: said.webhook, until: said.until, conversation: said.heard.conversation() };
+        let to = To { address: said.to, conversation: said.heard.conversation() };
         if said.heard.channel != crate::chat::access::DIRECT {
             self.name(&said.heard.channel);
         }
@@ -160,28 +159,57 @@ impl DingTalk {
         });
     }
 
-    /// Posts an answer to its message's address until that expires.
+    /// Posts an answer until it is taken: to the address of its message, as long as that takes one, or in the group.
     async fn post_answer(&self, said: &Said, to: &To) {
-        let body = |content| match said {
-            Said::Own(own) => json!({"msgtype": "text", "text": {"content": own.say(self.asker.talk.language)}}),
-            Said::Reply(reply) => markdown::body(&reply.message, content, &[]),
+        let within = match to.address {
+            Address::Session(_, until) => POSTS_WITHIN.min(until.since(self.asker.now())),
+            Address::Group { .. } => POSTS_WITHIN,
         };
-        let redactor = Redactor::new(to.webhook.as_str(), &[], &["robot", "sendBySession"]);
-        let send = |body: serde_json::Value| {
-            let asked = Post::json(body.to_string().into_bytes(), self.asker.now());
-            let (client, redactor) = (&self.asker.deps.client, &redactor);
-            async move {
-                match post(client, &to.webhook, asked, redactor).await {
-                    Ok(reply) => Posted::from(classify(&reply)),
-                    Err(outcome) => Posted::from(outcome),
-                }
-            }
-        };
-        let within = POSTS_WITHIN.min(to.until.since(self.asker.now()));
         let (chat, deps) = (&self.asker.talk.name, &self.asker.deps);
         let insist =
             Insist { chat, deps, rate: Some((&self.rate, &*to.conversation)), again: self.timing.post_again, within };
+        let body = |content| self.body(said, &to.address, content);
+        let send = |body: Value| async move {
+            let outcome = match &to.address {
+                Address::Session(webhook, _) => self.answer_at(webhook, &body).await,
+                Address::Group { .. } => self.write(&body).await,
+            };
+            Posted::from(outcome)
+        };
         insist.post(body(Content::Full), body(Content::Minimal), send).await;
+    }
+
+    /// What is posted to say it there.
+    fn body(&self, said: &Said, address: &Address, content: Content) -> Value {
+        let language = self.asker.talk.language;
+        match (said, address) {
+            (Said::Own(own), Address::Session(..)) => {
+                json!({"msgtype": "text", "text": {"content": own.say(language)}})
+            }
+            (Said::Reply(reply), Address::Session(..)) => markdown::body(&reply.message, content, &[]),
+            (said, Address::Group { robot, conversation }) => {
+                let mut body = match said {
+                    Said::Own(own) => markdown::plain_template(own.say(language)),
+                    Said::Reply(reply) => markdown::template(&reply.message, content),
+                };
+                (body["robotCode"], body["openConversationId"]) = (json!(robot), json!(conversation));
+                body
+            }
+        }
+    }
+
+    async fn answer_at(&self, webhook: &Url, body: &Value) -> Outcome {
+        let redactor = Redactor::new(webhook.as_str(), &[], &["robot", "sendBySession"]);
+        let asked = Post::json(body.to_string().into_bytes(), self.asker.now());
+        post(&self.asker.deps.client, webhook, asked, &redactor)
+            .await
+            .map_or_else(|outcome| outcome, |reply| classify(&reply))
+    }
+
+    async fn write(&self, body: &Value) -> Outcome {
+        let (client, now) = (&self.asker.deps.client, self.asker.now());
+        let request = || Post::json(body.to_string().into_bytes(), now).below(&app::SEND);
+        self.api.call(client, now, request).await.map_or_else(|outcome| outcome, |reply| api::of_message(&reply))
     }
 
     /// Opens a connection within the time that this may take.
