@@ -761,3 +761,20 @@ fn an_incident_whose_rule_is_gone_after_a_restart_is_closed_once() {
     assert_eq!(world.told(), ["75s team opened #1", "100s team closed #1"]);
     assert_eq!(world.last_notice().kind, NoticeKind::Closed);
 }
+
+/// With ten thousand incidents, reading the details of each took as long as the rest of the start.
+#[test]
+fn a_start_reads_no_details_of_incidents() {
+    let mut world = started("");
+    world.poll(&web(), &[warning(POD, "FailedMount", "no such volume", 1, 30, 30)]);
+    world.run_until(120);
+    let details = |world: &mut World| {
+        let state = world.engine().state().unwrap();
+        format!("{:?}", state.incidents().next().unwrap().details)
+    };
+    assert!(details(&mut world).contains("FailedMount"));
+    world.kill();
+    world.start();
+    let unread = details(&mut world);
+    assert!(unread.ends_with(" bytes"), "{unread}");
+}

@@ -1,6 +1,7 @@
 //! What a source shows: events, the targets they belong to, and the series they are readings of.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ impl fmt::Display for Level {
 }
 
 /// One polled service.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// The source's name in podbell.yaml.
     pub source: Arc<str>,
@@ -54,6 +55,23 @@ pub struct Target {
     pub namespace: Arc<str>,
     /// The service's name.
     pub service: Arc<str>,
+}
+
+impl Ord for Target {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Most targets share the text of all names but the last.
+        let compare = |a: &Arc<str>, b: &Arc<str>| if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) };
+        compare(&self.source, &other.source)
+            .then_with(|| compare(&self.cluster, &other.cluster))
+            .then_with(|| compare(&self.namespace, &other.namespace))
+            .then_with(|| self.service.cmp(&other.service))
+    }
+}
+
+impl PartialOrd for Target {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Target {

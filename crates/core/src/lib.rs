@@ -14,6 +14,7 @@ pub mod event;
 pub mod health;
 pub mod history;
 pub mod incident;
+pub mod map;
 pub mod masks;
 pub mod message;
 pub mod metadata;

@@ -15,6 +15,7 @@ use super::pattern::Interner;
 use super::quiet::Maintenance;
 use super::rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings};
 use crate::event::{Level, Subject, Target};
+use crate::map::FastMap;
 use crate::metadata::MetadataKey;
 
 /// The place of a rule in the reading order of one [`Rules`].
@@ -45,7 +46,7 @@ pub struct Inhibited {
 #[derive(Debug)]
 pub struct Rules {
     rules: Vec<Rule>,
-    by_key: HashMap<RuleKey, RuleId>,
+    by_key: FastMap<RuleKey, RuleId>,
     generation: u64,
     /// Over [`required`].
     index: Index,
@@ -264,7 +265,7 @@ fn relatives(rules: &[Rule]) -> HashMap<RuleId, Vec<RuleId>> {
 }
 
 /// For each rule those that inhibit it.
-fn inhibited_by(rules: &[Rule], by_key: &HashMap<RuleKey, RuleId>) -> HashMap<RuleId, Vec<Inhibited>> {
+fn inhibited_by(rules: &[Rule], by_key: &FastMap<RuleKey, RuleId>) -> HashMap<RuleId, Vec<Inhibited>> {
     let mut held: HashMap<RuleId, Vec<Inhibited>> = HashMap::new();
     for (id, rule) in (0..).map(RuleId).zip(rules) {
         for inhibit in &rule.settings.inhibits {

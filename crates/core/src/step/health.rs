@@ -3,7 +3,7 @@
 //! It is kept in memory only: a source reports everything again after a start. After a failed commit it is carried over,
 //! because it is a fact of the cluster, not of the store.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::event::Target;
 use crate::health::{Health, HealthReport, Status, WorkloadKind};
 use crate::history::Report;
 use crate::incident::{Incident, Phase};
+use crate::map::FastMap;
 use crate::notice::NoticeKind;
 use crate::reports::Deleted;
 use crate::rules::rule::{RuleSettings, Until};
@@ -20,7 +21,7 @@ use crate::workload;
 
 /// Every workload whose health is known, by target.
 #[derive(Debug, Default)]
-pub struct Workloads(HashMap<Target, Vec<Workload>>);
+pub struct Workloads(FastMap<Target, Vec<Workload>>);
 
 #[derive(Debug)]
 struct Workload {
@@ -138,10 +139,12 @@ impl State {
     /// The health of the workloads that an incident is about, together; `None` where it is not known of all of them,
     /// or says nothing of such a trouble.
     pub(super) fn status(&self, incident: &Incident) -> Option<Status> {
+        // Asked first: a start has no workloads yet, and details that nobody asks for are not read.
+        if incident.targets.iter().all(|target| self.workloads.of(target).is_empty()) {
+            return None;
+        }
         // Of objects that were left out of a long list, nobody knows of which workload they were.
-        if incident.details.unlisted.is_some()
-            || incident.targets.iter().all(|target| self.workloads.of(target).is_empty())
-        {
+        if incident.details.unlisted.is_some() {
             return None;
         }
         let (mut sum, mut since) = (Health { wanted: 0, ready: 0, rolling_out: false }, Time::default());

@@ -14,6 +14,7 @@ use crate::event::Subject;
 use crate::health::Status;
 use crate::incident::hold::{Held, Holds, Inhibitor, Window};
 use crate::incident::{Incident, Phase, Relief};
+use crate::map::FastMap;
 use crate::notice::Info;
 use crate::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use crate::rules::{Facts, RuleId, Severity};
@@ -105,15 +106,6 @@ impl State {
                 turn.writes.incidents.insert(by.incident);
             }
             self.incidents.insert(id, incident);
-        }
-    }
-
-    /// Indexes an incident whose rule inhibits others.
-    pub(super) fn note_inhibiting(&mut self, setup: &Setup, id: u64) {
-        let Some(rule) = self.incidents.get(&id).map(|incident| &incident.rule) else { return };
-        let holds = setup.rules.find(rule).is_some_and(|rule| !setup.rules.get(rule).settings.inhibits.is_empty());
-        if holds {
-            self.inhibiting.entry(rule.clone()).or_default().insert(id);
         }
     }
 
@@ -293,4 +285,13 @@ pub(super) fn words(incident: &Incident) -> String {
     let namespace = incident.targets.first().map_or("", |target| &*target.namespace);
     let reasons: Vec<&str> = incident.details.reasons.iter().take(2).map(|reason| reason.reason.as_str()).collect();
     format!("{namespace}/{}: {}", incident.workload, reasons.join(", "))
+}
+
+/// Notes an incident whose rule inhibits others.
+pub(super) fn note_inhibiting(inhibiting: &mut FastMap<RuleKey, BTreeSet<u64>>, setup: &Setup, incident: &Incident) {
+    let Incident { rule, id, .. } = incident;
+    let holds = setup.rules.find(rule).is_some_and(|rule| !setup.rules.get(rule).settings.inhibits.is_empty());
+    if holds {
+        inhibiting.entry(rule.clone()).or_default().insert(*id);
+    }
 }

@@ -1,7 +1,5 @@
 //! The life of incidents inside a step: scheduling, evaluating, notifying, ending for good.
 
-use std::collections::HashMap;
-
 use super::{Ended, NoticeDraft, Setup, State, Turn};
 use crate::enrichment::PodState;
 use crate::event::{Subject, Target};
@@ -9,6 +7,7 @@ use crate::incident::hold::Holds;
 use crate::incident::notification_state::Due;
 use crate::incident::standing::Shows;
 use crate::incident::{Incident, Phase};
+use crate::map::FastMap;
 use crate::notice::{Notice, NoticeBody, NoticeKind};
 use crate::outbox::MessageState;
 use crate::rules::rule::{RuleSettings, Until};
@@ -273,25 +272,7 @@ impl State {
     /// Sets the timer of an incident.
     pub(super) fn schedule(&mut self, id: u64, setup: &Setup, now: Time) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        let next = match rule_of(setup, incident) {
-            // The rule is gone: the next tick closes the incident.
-            None => Some(now),
-            Some(rule) => {
-                // Past its quiet moment it waits for a good poll, not for a timer.
-                let shows = self.shows(incident);
-                let open = incident.phase == Phase::Open;
-                let quiet =
-                    open.then(|| self.quiet_at(incident, rule).unwrap_or_else(|| self.silent_at(incident, rule)));
-                // The same holds once it has lasted long enough.
-                let lasts = incident.lasts_at(rule, shows);
-                let later = |at: &Time| *at > now;
-                let settles = incident.settles_at();
-                let (quiet, lasts, settles) = (quiet.filter(later), lasts.filter(later), settles.filter(later));
-                let step = incident.next_step(&rule.unacknowledged).map(|(_, at)| at);
-                let told = incident.tell_at(rule, &self.holds(setup, incident, now));
-                [told, quiet, lasts, settles, incident.expires_at(rule), step].into_iter().flatten().min()
-            }
-        };
+        let next = self.next_of(incident, setup, now);
         let before = match next {
             Some(next) => self.wake_at.insert(id, next),
             None => self.wake_at.remove(&id),
@@ -302,6 +283,24 @@ impl State {
         if let Some(next) = next {
             self.wakes.insert((next, id));
         }
+    }
+
+    /// When something is due for an incident without further input.
+    pub(super) fn next_of(&self, incident: &Incident, setup: &Setup, now: Time) -> Option<Time> {
+        // The rule is gone: the next tick closes the incident.
+        let Some(rule) = rule_of(setup, incident) else { return Some(now) };
+        // Past its quiet moment it waits for a good poll, not for a timer.
+        let shows = self.shows(incident);
+        let open = incident.phase == Phase::Open;
+        let quiet = open.then(|| self.quiet_at(incident, rule).unwrap_or_else(|| self.silent_at(incident, rule)));
+        // The same holds once it has lasted long enough.
+        let lasts = incident.lasts_at(rule, shows);
+        let later = |at: &Time| *at > now;
+        let settles = incident.settles_at();
+        let (quiet, lasts, settles) = (quiet.filter(later), lasts.filter(later), settles.filter(later));
+        let step = incident.next_step(&rule.unacknowledged).map(|(_, at)| at);
+        let told = incident.tell_at(rule, &self.holds(setup, incident, now));
+        [told, quiet, lasts, settles, incident.expires_at(rule), step].into_iter().flatten().min()
     }
 
     pub(super) fn index(&mut self, incident: &Incident) {
@@ -320,7 +319,7 @@ impl State {
 }
 
 /// Indexes that a target shows an incident.
-pub(super) fn note(by_target: &mut HashMap<Target, Vec<u64>>, target: &Target, id: u64) {
+pub(super) fn note(by_target: &mut FastMap<Target, Vec<u64>>, target: &Target, id: u64) {
     match by_target.get_mut(target) {
         // Most targets show one incident, and most new incidents have the highest number.
         None => drop(by_target.insert(target.clone(), vec![id])),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::held::note_inhibiting;
 use super::incidents::note;
 use super::{Setup, State, Turn};
 use crate::enrichment::PodQuestion;
@@ -199,8 +200,8 @@ impl State {
         self.next_incident += 1;
         let incident = Incident::new(id, rule, group, joining, now);
         self.index(&incident);
+        note_inhibiting(&mut self.inhibiting, setup, &incident);
         self.incidents.insert(id, Box::new(incident));
-        self.note_inhibiting(setup, id);
         id
     }
 }

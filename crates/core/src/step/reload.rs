@@ -4,6 +4,7 @@
 //! under the new rule. Otherwise it moves to the rule that claims its newest event now, if that rule groups it by the
 //! same values; else it closes with the next tick. New rules see only changes that come after them.
 
+use super::held::note_inhibiting;
 use super::incidents::rule_of;
 use super::{Setup, State, Turn};
 use crate::event::Subject;
@@ -29,7 +30,9 @@ impl State {
             {
                 turn.writes.incidents.insert(id);
             }
-            self.note_inhibiting(turn.setup, id);
+            if let Some(incident) = self.incidents.get(&id) {
+                note_inhibiting(&mut self.inhibiting, turn.setup, incident);
+            }
             self.schedule(id, turn.setup, turn.now);
         }
     }

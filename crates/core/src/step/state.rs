@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::daily::Days;
+use super::held::note_inhibiting;
 use super::{
     HeldBack, HeldKey, Setup, SourceState, TroubleState, WorkloadKey, Workloads, Writes, ages, deletions, rollouts,
     shared,
@@ -11,6 +12,7 @@ use super::{
 use crate::diff::{Reading, TargetReadings};
 use crate::event::{Level, Target};
 use crate::incident::Incident;
+use crate::map::FastMap;
 use crate::mute::Mute;
 use crate::rollout::Rollouts;
 use crate::rules::rule::{Destination, RuleKey};
@@ -61,16 +63,16 @@ pub struct State {
     pub(super) targets: BTreeMap<Target, TargetState>,
     /// Boxed: moving ten thousand of them by value is a tenth of a start.
     pub(super) incidents: BTreeMap<u64, Box<Incident>>,
-    pub(super) by_problem: HashMap<ProblemId, u64>,
+    pub(super) by_problem: FastMap<ProblemId, u64>,
     /// Incident numbers, ascending.
-    pub(super) by_target: HashMap<Target, Vec<u64>>,
+    pub(super) by_target: FastMap<Target, Vec<u64>>,
     /// Incidents of workloads with generated names, by rule, group and shape of the name; ascending by number.
-    pub(super) by_shape: HashMap<ProblemId, Vec<u64>>,
+    pub(super) by_shape: FastMap<ProblemId, Vec<u64>>,
     /// The date of the newest event that ended a node's absence, by source and cluster. Events about the node's pods
     /// may be read later and are compared with it. In memory only.
     pub(super) nodes_back: HashMap<(Arc<str>, Arc<str>), Time>,
     pub(super) deletions: deletions::Deletions,
-    pub(super) wake_at: HashMap<u64, Time>,
+    pub(super) wake_at: FastMap<u64, Time>,
     pub(super) wakes: BTreeSet<(Time, u64)>,
     pub(super) troubles: BTreeMap<u64, TroubleState>,
     pub(super) sources: BTreeMap<Arc<str>, SourceState>,
@@ -78,7 +80,7 @@ pub struct State {
     /// Mutes that have not ended, by number.
     pub(super) mutes: BTreeMap<u64, Mute>,
     /// Incidents of rules that inhibit others.
-    pub(super) inhibiting: HashMap<RuleKey, BTreeSet<u64>>,
+    pub(super) inhibiting: FastMap<RuleKey, BTreeSet<u64>>,
     /// Rules whose incidents may no longer be inhibited; empty between steps.
     pub(super) released: BTreeSet<RuleKey>,
     pub(super) days: Days,
@@ -141,18 +143,18 @@ impl State {
             identities: Identities::new(restored.seed),
             targets: restored.targets.into_iter().collect(),
             incidents: BTreeMap::new(),
-            by_problem: HashMap::with_capacity(restored.incidents.len()),
-            by_target: HashMap::with_capacity(restored.incidents.len()),
-            by_shape: HashMap::new(),
+            by_problem: with_room(&restored.incidents),
+            by_target: with_room(&restored.incidents),
+            by_shape: FastMap::default(),
             nodes_back: HashMap::new(),
             deletions: deletions::Deletions::default(),
-            wake_at: HashMap::with_capacity(restored.incidents.len()),
+            wake_at: FastMap::default(),
             wakes: BTreeSet::new(),
             troubles: restored.troubles.into_iter().map(|trouble| (trouble.id, trouble)).collect(),
             sources: restored.sources.into_iter().collect(),
             held: restored.held.into_iter().collect(),
             mutes: restored.mutes.into_iter().map(|mute| (mute.id, mute)).collect(),
-            inhibiting: HashMap::new(),
+            inhibiting: FastMap::default(),
             released: BTreeSet::new(),
             days: restored.days,
             next_incident: restored.next_incident.max(1),
@@ -164,14 +166,16 @@ impl State {
             rollouts: restored.rollouts.into_iter().collect(),
             most_episodes: MOST_EPISODES,
         };
-        let ids: Vec<u64> = restored.incidents.iter().map(|incident| incident.id).collect();
-        restored.incidents.iter().for_each(|incident| state.index(incident));
+        for incident in &restored.incidents {
+            state.index(incident);
+            note_inhibiting(&mut state.inhibiting, setup, incident);
+        }
         // Collect in one go: the rows are sorted already.
         state.incidents = restored.incidents.into_iter().map(|incident| (incident.id, incident)).collect();
-        for id in ids {
-            state.note_inhibiting(setup, id);
-            state.schedule(id, setup, now);
-        }
+        let next = |incident: &Incident| state.next_of(incident, setup, now);
+        let wakes = state.incidents.values().filter_map(|incident| Some((incident.id, next(incident)?)));
+        state.wake_at = wakes.collect();
+        state.wakes = state.wake_at.iter().map(|(id, at)| (*at, *id)).collect();
         state.restore_members();
         state.believe_heartbeat(restored.heartbeat, setup);
         state
@@ -288,4 +292,8 @@ impl State {
             (&sibling.source, &sibling.cluster, &sibling.namespace) == (&of.0, &of.1, &of.2)
         })
     }
+}
+
+fn with_room<K, V>(incidents: &[Box<Incident>]) -> FastMap<K, V> {
+    FastMap::with_capacity_and_hasher(incidents.len(), Default::default())
 }

@@ -10,6 +10,7 @@ use crate::crash_point;
 use crate::rows::sql;
 use crate::{Batch, DaysRow, IncidentRow, StoreError, incident_codec};
 use podbell_core::event::{Level, Target};
+use podbell_core::map::FastMap;
 use podbell_core::outbox::DeliveryState;
 use podbell_core::time::Time;
 
@@ -71,7 +72,7 @@ fn set(connection: &Connection, key: &str, value: impl rusqlite::ToSql) -> rusql
     Ok(())
 }
 
-fn targets(connection: &Connection, ids: &mut HashMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
+fn targets(connection: &Connection, ids: &mut FastMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
     let gone: Vec<i64> = batch.targets_gone.iter().filter_map(|target| ids.remove(target)).collect();
     // Delete all rows of the service: SQLite may reuse its row number.
     for delete in [
@@ -103,7 +104,7 @@ fn targets(connection: &Connection, ids: &mut HashMap<Target, i64>, batch: &Batc
     })
 }
 
-fn series(connection: &Connection, ids: &HashMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
+fn series(connection: &Connection, ids: &FastMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
     // Update in place: replacing a row removes it from every index and inserts it again.
     let upsert =
         "INSERT INTO series (target, sid, episode, count, last_seen, level, obj_type, obj_name, reason, message,
@@ -141,7 +142,7 @@ fn series(connection: &Connection, ids: &HashMap<Target, i64>, batch: &Batch) ->
     })
 }
 
-fn tallies(connection: &Connection, ids: &HashMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
+fn tallies(connection: &Connection, ids: &FastMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
     let upsert = "INSERT INTO tally VALUES (?1, ?2, ?3, ?4) ON CONFLICT (target, quarter) DO UPDATE SET
          warnings = min(warnings + excluded.warnings, 1000000000), others = min(others + excluded.others, 1000000000)";
     let known = batch.tallies().into_iter().filter_map(|row| Some((ids.get(row.target)?, row)));

@@ -2,18 +2,17 @@
 //!
 //! An observation holds numbers only. The text of an episode is the newest one, in `series`.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, params};
 
 use crate::rows::{DOWN, FAILING, MOST_OBSERVATIONS, MOST_REPORTS, READABLE, change_number, sql};
 use crate::{Batch, Gap, KEPT_DECISIONS};
 use podbell_core::event::Target;
 use podbell_core::history::Report;
+use podbell_core::map::FastMap;
 use podbell_core::time::Time;
 
 /// Adds what this commit observed.
-pub(super) fn write(connection: &Connection, ids: &HashMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
+pub(super) fn write(connection: &Connection, ids: &FastMap<Target, i64>, batch: &Batch) -> rusqlite::Result<()> {
     let changed = batch.series.iter().filter_map(|row| Some((row, row.change?)));
     if batch.gaps.is_empty() && changed.clone().next().is_none() {
         return Ok(());

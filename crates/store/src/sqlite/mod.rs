@@ -46,6 +46,7 @@ use self::stamp::Stamps;
 use crate::message_epochs::MessageEpochs;
 use crate::{Loaded, Mishap};
 use podbell_core::event::Target;
+use podbell_core::map::FastMap;
 
 /// How long a writer waits for another one's transaction.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -58,7 +59,7 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     /// The row number of each target.
-    targets: HashMap<Target, i64>,
+    targets: FastMap<Target, i64>,
     /// How many services of each incident are in the table `shown`, as far as this process knows.
     shown: HashMap<u64, usize>,
     seed: u64,
@@ -124,7 +125,7 @@ impl Store {
         Ok(Self {
             connection,
             path: path.to_owned(),
-            targets: HashMap::new(),
+            targets: FastMap::default(),
             shown: HashMap::new(),
             seed,
             uuid,
