@@ -5,7 +5,7 @@
 use super::budget::{self, Cost};
 use podbell_core::message::{Block, Message, Span};
 
-/// How long one line may become.
+/// How long one line may become, if that leaves a quarter of the whole for others.
 const LINE: usize = 1200;
 const TITLE: usize = 500;
 const HEADING: usize = 200;
@@ -41,7 +41,7 @@ impl Markup {
     pub(crate) fn body(&self, message: &Message, mentions: Option<&str>, limit: usize) -> String {
         let mut lines = Vec::new();
         for quote in QUOTES {
-            lines = self.lines(message, mentions, quote);
+            lines = self.lines(message, mentions, quote, LINE.min(limit * 3 / 4));
             if self.length(&lines) <= limit {
                 return lines.join(self.line_end);
             }
@@ -89,18 +89,18 @@ impl Markup {
         lines.join(self.line_end)
     }
 
-    fn lines(&self, message: &Message, mentions: Option<&str>, quote: usize) -> Vec<String> {
+    fn lines(&self, message: &Message, mentions: Option<&str>, quote: usize, line: usize) -> Vec<String> {
         let mut lines = Vec::new();
         let mut mentions = mentions.map(str::to_owned);
         for block in &message.blocks {
             match block {
                 Block::Line(spans) => {
-                    lines.push(self.spans(spans));
+                    lines.push(self.spans(spans, line));
                     lines.extend(mentions.take());
                 }
                 Block::Facts(facts) => lines.extend(facts.iter().map(|fact| {
                     let label = (self.bold)(&self.plain(&fact.label, HEADING));
-                    format!("{label}{}{}", message.colon(), self.spans(&fact.value))
+                    format!("{label}{}{}", message.colon(), self.spans(&fact.value, line))
                 })),
                 Block::Quote { of, text } => {
                     lines.push(self.plain(of, HEADING));
@@ -112,19 +112,19 @@ impl Markup {
                 Block::Command(command) => lines.push((self.code)(command)),
                 Block::Text(text) => {
                     lines.extend(mentions.take());
-                    lines.extend(text.lines().map(|line| self.plain(line, LINE)));
+                    lines.extend(text.lines().map(|text| self.plain(text, line)));
                 }
-                Block::Small(spans) => lines.push(self.spans(spans)),
+                Block::Small(spans) => lines.push(self.spans(spans, line)),
             }
         }
         lines.extend(mentions.take());
         lines
     }
 
-    fn spans(&self, spans: &[Span]) -> String {
+    fn spans(&self, spans: &[Span], line: usize) -> String {
         let mut text = String::new();
         for span in spans {
-            let left = LINE.saturating_sub(budget::cost(&text, self.cost));
+            let left = line.saturating_sub(budget::cost(&text, self.cost));
             match span {
                 Span::Words(outside) | Span::Data(outside) => text.push_str(&self.plain(outside, left)),
                 Span::Link(url) => text.push_str(&self.link(url, left)),
@@ -197,7 +197,40 @@ pub(crate) fn escape_address(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use podbell_core::message::Language;
+    use podbell_core::notice::NoticeKind;
+    use podbell_core::rules::Severity;
+
     use super::*;
+
+    #[test]
+    fn one_long_line_is_cut_and_leaves_room_for_others() {
+        let markup = Markup {
+            escape: str::to_owned,
+            bold: str::to_owned,
+            code: str::to_owned,
+            link: |url, _| url.to_owned(),
+            quote: |lines| lines.concat(),
+            line_end: "\n",
+            cost: budget::bytes,
+        };
+        let message = Message {
+            title: String::new(),
+            severity: Severity::Warning,
+            kind: NoticeKind::Opened,
+            over: false,
+            language: Language::Zh,
+            mentions: Vec::new(),
+            blocks: vec![Block::Text("一行很长的话".repeat(500)), Block::Text("下一行".to_owned())],
+        };
+        for limit in [400, 1_000, 1_500, 15_000] {
+            let text = markup.body(&message, None, limit);
+            assert!(
+                text.len() <= limit && text.starts_with("一行很长的话") && text.ends_with("下一行"),
+                "{limit}: {text}"
+            );
+        }
+    }
 
     #[test]
     fn what_would_be_a_mark_is_escaped_and_names_stay_readable() {

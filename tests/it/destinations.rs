@@ -160,7 +160,7 @@ fn what_was_taken_though_its_answer_was_lost_is_told_again_with_the_same_body() 
         world.run_until(600);
         let told = shown(&server);
         // It carries out a request with the same id once.
-        if ["feishu-app", "dingtalk-app cards"].contains(&name) {
+        if name == "feishu-app" {
             assert_eq!(told.len(), 1, "{name}: {told:?}");
             continue;
         }
@@ -171,6 +171,19 @@ fn what_was_taken_though_its_answer_was_lost_is_told_again_with_the_same_body() 
             assert!(alerts <= 2, "the first contact, and one alert");
         }
     }
+}
+
+#[test]
+fn a_card_that_was_made_and_not_shown_is_shown_by_the_next_attempt_and_made_once() {
+    let server = Server::start(platform_named("dingtalk-app cards"));
+    let mut world = world(&server, TOKEN);
+    server.place(|place| place.hide = 1);
+    world.poll(&web(), &[crash("web", 3, 130)]);
+    world.run_until(200);
+    assert_eq!((shown(&server).len(), server.place(|place| place.once.len())), (1, 1), "{:?}", shown(&server));
+    world.poll_until(&web(), &[crash("web", 3, 130)], 3600);
+    let told = shown(&server);
+    assert!(told.len() == 1 && told[0].0.contains("Resolved"), "{told:?}");
 }
 
 #[test]

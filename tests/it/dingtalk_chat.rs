@@ -216,29 +216,35 @@ async fn a_pressed_button_is_its_command_and_the_robot_answers_in_the_group() {
 }
 
 #[tokio::test]
-async fn a_press_that_comes_again_is_carried_out_once() {
-    let run = start(|_| {}).await;
-    // The cut may be faster than its acknowledgement: then it is handed out again.
-    run.server.press(&run.server.pressed("card-1", &json!({"command": "mute 7 1h", "robot": KEY})));
-    run.server.cut();
-    run.connected(2).await;
+async fn a_press_that_comes_again_is_carried_out_once_and_an_old_one_or_a_strangers_never() {
+    let run = start(|config| {
+        config.talk.access.teams = Some(["dingcorp".to_owned()].into());
+        config.talk.access.users = Some(["manager4220".to_owned()].into());
+    })
+    .await;
+    let press = |command: &str| run.server.pressed("card-1", &json!({"command": command, "robot": KEY}));
+    run.server.press(&press("mute 7 1h"));
     run.acknowledged().await;
-    run.server.say("m1", "ack 1");
-    run.answers(1).await;
-    eventually(PATIENCE, "the answer", || (run.server.sent().len() == 1).then_some(())).await;
-    let mut texts = run.queries.texts();
-    texts.sort();
-    assert_eq!(texts, ["ack 1", "mute 7 1h"]);
+    run.server.repeat();
+    run.server.press_at(&press("ack 8"), podbell::clock::now().millis() - 3_600_000);
+    let with = |key: &str, value: &str| {
+        let mut press = press("ack 9");
+        press[key] = json!(value);
+        run.server.press(&press);
+    };
+    with("userId", "somebody");
+    with("corpId", "dingother");
+    run.server.press(&press("ack 10"));
+    run.acknowledged().await;
+    let sent = eventually(PATIENCE, "answers", || Some(run.server.sent()).filter(|sent| sent.len() == 4)).await;
+    assert_eq!(run.queries.texts(), ["mute 7 1h", "ack 10"]);
+    let said = |words: &str| sent.iter().filter(|body| body["msgParam"].to_string().contains(words)).count();
+    assert_eq!((said("while podbell was away"), said("not on podbell's list")), (1, 1), "{sent:?}");
 }
 
 fn notifiers(server: &FakeDingTalk) -> Notifiers {
-    notifiers_with(server, "")
-}
-
-/// With these keys more.
-fn notifiers_with(server: &FakeDingTalk, more: &str) -> Notifiers {
     let keys = format!(
-        "kind: dingtalk-app, api: \"{}\", app_key: {KEY}, app_secret: \"{SECRET}\", conversation: \"{GROUP}\"{more}",
+        "kind: dingtalk-app, api: \"{}\", app_key: {KEY}, app_secret: \"{SECRET}\", conversation: \"{GROUP}\"",
         server.base
     );
     let config = NotifierConfig {
@@ -270,27 +276,4 @@ async fn an_access_token_is_kept_until_shortly_before_it_expires_and_replaced_wh
     assert_eq!([&sent["robotCode"], &sent["openConversationId"], &sent["msgKey"]], [KEY, GROUP, "sampleMarkdown"]);
     let parameters: Value = serde_json::from_str(sent["msgParam"].as_str().unwrap()).unwrap();
     assert!(parameters["title"].is_string() && parameters["text"].as_str().unwrap().contains("web"), "{parameters}");
-}
-
-#[tokio::test]
-async fn a_card_that_was_made_and_not_shown_is_shown_later_and_its_end_changes_it() {
-    let server = FakeDingTalk::start().await;
-    let notifiers = notifiers_with(&server, ", cards: true");
-    let notices = [incident(1, NoticeKind::Opened, story())];
-    let body = |id: &str| notifiers.freeze("team", &SendContent::full(&notices), id, Time::from_seconds(0));
-    let deliver = async |id: &str| notifiers.deliver("team", id, body(id), Time::from_seconds(0)).await;
-    server.hide();
-    let outcome = deliver("m1").await;
-    assert!(matches!(&outcome, Outcome::Refused { why, .. } if why.contains("not shown")), "{outcome:?}");
-    let Outcome::Posted(parent) = deliver("m1").await else { panic!("not posted") };
-    let cards = server.cards();
-    assert_eq!((cards.len(), cards[&*parent.message].shown), (1, 1));
-    // Its end disturbs nobody.
-    let over = [incident(1, NoticeKind::Resolved, story())];
-    let content = SendContent { parent: Some(&parent), ..SendContent::full(&over) };
-    let end = notifiers.freeze("team", &content, "m2", Time::from_seconds(60));
-    assert!(notifiers.deliver("team", "m2", end, Time::from_seconds(60)).await.arrived());
-    let versions = server.cards()[&*parent.message].versions.clone();
-    assert!(versions[0]["title"].as_str().unwrap().contains("Critical"), "{versions:?}");
-    assert!(versions[1]["title"].as_str().unwrap().contains("Resolved"), "{versions:?}");
 }

@@ -160,6 +160,25 @@ async fn an_application_whose_secret_is_refused_is_found_and_its_stream_is_not_o
     assert_eq!(server.connections(), 0);
 }
 
+#[tokio::test]
+async fn an_application_that_may_not_write_cards_is_found_before_it_has_to() {
+    use crate::support::dingtalk::{FakeDingTalk, GROUP, KEY, SECRET};
+    let server = FakeDingTalk::start().await;
+    let notifier = format!(
+        "notifiers:\n  - {{name: dt, kind: dingtalk-app, app_key: {KEY}, app_secret: {SECRET}, api: \"{}\", \
+         conversation: \"{GROUP}\", cards: true}}",
+        server.base
+    );
+    for (may, verdict, words) in [(true, "ok", "may write cards"), (false, "fail", "Card.Instance.Write")] {
+        server.may_write_cards(may);
+        let examined = World::with("notifiers:", &notifier).await;
+        let found =
+            examined.findings.iter().find(|one| one["subject"] == "dt" && one["group"] == "destinations").unwrap();
+        assert!(found["verdict"] == verdict && found.to_string().contains(words), "{found}");
+    }
+    assert!(server.cards().is_empty(), "nothing was made");
+}
+
 async fn free_address() -> String {
     nobody().await.trim_start_matches("http://").split('/').next().unwrap().to_owned()
 }

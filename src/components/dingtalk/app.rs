@@ -4,8 +4,7 @@
 //! <https://open.dingtalk.com/document/development/create-and-deliver-cards>
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use super::api::{self, Api};
 use super::card::{self, Came, Group as Room};
 use super::{PACE, chat, markdown};
-use crate::examine::{Checked, Finding, Group, not_well};
+use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::notifiers::buttons::Pressable;
 use crate::notifiers::post::Post;
 use crate::notifiers::thread::{Act, Request};
@@ -26,6 +25,7 @@ use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::time::Time;
 use podbell_core::yaml::key::{Key, Own, Truth};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
@@ -35,8 +35,6 @@ const DELIVER: [&str; 4] = ["v1.0", "card", "instances", "deliver"];
 const CHANGE: [&str; 3] = ["v1.0", "card", "instances"];
 /// The pace of changes; an application may make 20 requests a second.
 const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
-/// How many cards are remembered whose answer was lost.
-const MOST_LOST: usize = 100;
 /// The API.
 const API: &str = "https://api.dingtalk.com";
 pub(super) const APP_KEY: Key<Own<String>> = Key::required(
@@ -60,7 +58,7 @@ const CONVERSATION: Key<Own<String>> = Key::required(
 const CARDS: Key<Truth> = Key::optional(
     "cards",
     Truth,
-    "Whether an incident has one card, with buttons when chats has a `dingtalk-app`, which changes at its end; needs the right Card.Instance.Write [default: false, each notice is a message].",
+    "Whether an incident has one card, which changes at its end; with buttons when chats has a `dingtalk-app`, of the same application; needs the right Card.Instance.Write [default: false, each notice is a message].",
 );
 
 /// Its registry row.
@@ -148,14 +146,12 @@ struct App {
     cards: Option<Cards>,
     /// The group as this robot's: a card belongs to the application that made it.
     place: Arc<str>,
-    /// Cards that were perhaps made and shown: the answer was lost. Oldest first.
-    lost: Mutex<VecDeque<String>>,
 }
 
 impl App {
     fn new(api: Api, robot_code: String, conversation: String, cards: Option<Cards>) -> Self {
         let place = fingerprint([api.url.as_str(), &api.key, &robot_code, &conversation, "cards"]);
-        Self { api, robot_code, conversation, cards, place, lost: Mutex::default() }
+        Self { api, robot_code, conversation, cards, place }
     }
 
     fn room(&self) -> Room<'_> {
@@ -181,7 +177,8 @@ impl App {
                 match self.call(&attempt, &changed, |post| post.put().below(&CHANGE)).await {
                     Ok(Came::Done) => request.arrived("", track),
                     Ok(Came::Gone(why)) => Outcome::Orphaned { why },
-                    Ok(Came::Exists) => Outcome::Content { why: "a card that exists cannot be changed".into() },
+                    Ok(Came::Exists) => Outcome::Content { why: "an answer that does not fit a change".into() },
+                    Ok(Came::Hidden(why)) => Outcome::Unclear { retry_after: None, why },
                     Ok(Came::Not(outcome)) | Err(outcome) => outcome,
                 }
             }
@@ -193,6 +190,9 @@ impl App {
         let Value::Object(mut body) = message else {
             return Outcome::Content { why: "a body that is not an object".into() };
         };
+        if !body.contains_key("msgKey") {
+            return Outcome::Content { why: "a body that was made for a card".into() };
+        }
         body.insert("robotCode".into(), json!(self.robot_code));
         body.insert("openConversationId".into(), json!(self.conversation));
         let body = Value::Object(body).to_string().into_bytes();
@@ -203,27 +203,20 @@ impl App {
         }
     }
 
-    /// Makes the card of an incident and shows it. DingTalk makes one card for an id, so that it is not made twice after an
-    /// answer was lost. A card that exists although no answer was lost was made but not shown.
+    /// Makes the card of an incident and shows it. A card that exists was made by an attempt before this one, which did not
+    /// show it, or whose answer was lost: it is shown, perhaps again.
     async fn make(&self, attempt: &Attempt<'_>, request: &Request) -> Outcome {
         let track = fingerprint([attempt.message_id, &self.place]);
         let made = self.room().create(&track, &request.arguments);
         let mut came = self.call(attempt, &made, |post| post.below(&CREATE)).await;
         if matches!(came, Ok(Came::Exists)) {
-            came = match self.is_lost(&track) {
-                true => Ok(Came::Done),
-                false => self.call(attempt, &self.room().deliver(&track), |post| post.below(&DELIVER)).await,
-            };
+            came = self.call(attempt, &self.room().deliver(&track), |post| post.below(&DELIVER)).await;
         }
         match came {
             Ok(Came::Done | Came::Exists) => request.arrived("", &track),
-            Ok(Came::Gone(why)) => Outcome::Refused { retry_after: None, why },
-            Ok(Came::Not(outcome)) | Err(outcome) => {
-                if matches!(outcome, Outcome::Unclear { .. }) {
-                    self.note_lost(&track);
-                }
-                outcome
-            }
+            // Not `Refused`: the next attempt must have the same id.
+            Ok(Came::Hidden(why) | Came::Gone(why)) => Outcome::Unclear { retry_after: None, why },
+            Ok(Came::Not(outcome)) | Err(outcome) => outcome,
         }
     }
 
@@ -233,20 +226,23 @@ impl App {
         Ok(card::of(&self.api.call(attempt.client, attempt.now, request).await?))
     }
 
-    fn is_lost(&self, track: &str) -> bool {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|lost| lost == track)
-    }
-
-    fn note_lost(&self, track: &str) {
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        if lost.len() == MOST_LOST {
-            lost.pop_front();
+    /// Changes a card that does not exist, which only an application may try that may write cards.
+    async fn examine_cards(&self, subject: &str, net: &Net, now: Time) -> Finding {
+        let body = card::change("podbell-doctor", &json!({"tips": ""})).to_string().into_bytes();
+        let request = || Post::json(body.clone(), now).put().below(&CHANGE);
+        let came = self.api.call(&net.client, now, request).await.map(|reply| card::of(&reply));
+        match came {
+            Ok(Came::Not(outcome)) | Err(outcome) => {
+                not_well(Group::Destinations, subject, "cards of DingTalk", &outcome)
+            }
+            Ok(_) => Finding::ok(
+                Group::Destinations,
+                subject,
+                "the application may write cards; whether its robot is in the group, only a message shows",
+            ),
         }
-        lost.push_back(track.to_owned());
     }
-}
 
-impl App {
     fn values(&self, rendering: &Rendering<'_>, cards: Cards) -> Value {
         let pressable = Pressable::of(rendering).filter(|_| cards.buttons);
         card::values(&rendering.message, rendering.content, pressable, &self.robot_code)
@@ -257,7 +253,9 @@ impl Notifier for App {
     fn policy(&self) -> Policy {
         let (api, key) = (self.api.url.as_str(), self.api.key.as_str());
         let endpoint = fingerprint([api, &self.robot_code, &self.conversation]);
-        let all = fingerprint([api, key, self.api.secret.expose_secret(), &self.robot_code, &self.conversation]);
+        let all = [api, key, self.api.secret.expose_secret(), &self.robot_code, &self.conversation];
+        // Whoever switches cards off because they are refused wants it to be tried again.
+        let all = fingerprint(all.into_iter().chain(self.cards.map(|_| "cards")));
         let threads = self.cards.map(|_| ThreadPolicy {
             place: self.place.clone(),
             endpoint: fingerprint([&endpoint, "changes"]),
@@ -295,17 +293,19 @@ impl Notifier for App {
     fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
         Box::pin(async move {
             let Look { subject, net, now, test_follows } = look;
-            if test_follows {
+            // A test is a message: it says nothing of cards.
+            if test_follows && self.cards.is_none() {
                 return Checked::default();
             }
             let group = Group::Destinations;
             let finding = match self.api.token(&net.client, now).await {
+                Err(outcome) => not_well(group, subject, "DingTalk", &outcome),
+                Ok(_) if self.cards.is_some() => self.examine_cards(subject, net, now).await,
                 Ok(_) => Finding::ok(
                     group,
                     subject,
                     "DingTalk knows the application; whether its robot is in the group, only a message shows",
                 ),
-                Err(outcome) => not_well(group, subject, "DingTalk", &outcome),
             };
             finding.into()
         })

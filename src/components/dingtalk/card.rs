@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{api, markdown};
 use crate::notifiers::budget;
 use crate::notifiers::buttons::{Button, Pressable};
+use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
 use podbell_core::message::Message;
 use podbell_core::outbox::{Content, Outcome};
@@ -67,7 +68,7 @@ impl Group<'_> {
         // What the list of conversations and a locked phone show.
         let last = json!({"ZH_CN": title, "EN_US": title});
         body["imGroupOpenSpaceModel"] =
-            json!({"supportForward": true, "lastMessageI18n": last, "notification": {"alertContent": title}});
+            json!({"supportForward": false, "lastMessageI18n": last, "notification": {"alertContent": title}});
         body
     }
 
@@ -90,6 +91,8 @@ pub(super) enum Came {
     Done,
     /// A card with this id was made before.
     Exists,
+    /// It was made, or is there, and is not shown.
+    Hidden(String),
     /// There is no card with this id.
     Gone(String),
     /// Anything else.
@@ -132,9 +135,9 @@ fn of_success(reply: &Reply) -> Came {
     let places = answer.result["deliverResults"].as_array().or(answer.result.as_array());
     let failed = places.into_iter().flatten().find(|place| place["success"] == false);
     match failed {
-        Some(_) => {
-            let why = format!("the card is not shown: {}", reply.said());
-            Came::Not(Outcome::Refused { retry_after: None, why })
+        Some(place) => {
+            let error = reply::words(place["errorMsg"].as_str().unwrap_or_default(), &Redactor::default());
+            Came::Hidden(format!("the card is not shown (is the robot in the group?): {error}"))
         }
         None if answer.success => Came::Done,
         None => Came::Not(reply::unclear(reply, "no success")),
@@ -144,7 +147,6 @@ fn of_success(reply: &Reply) -> Came {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notifiers::redact::Redactor;
 
     #[test]
     fn the_reply_says_what_became_of_a_card() {
@@ -155,9 +157,9 @@ mod tests {
         let code = |code: &str| json!({"code": code, "message": "no", "requestid": "r"});
         for (status, body, meaning) in [
             (200, shown(true), "done"),
-            (200, shown(false), "refused"),
+            (200, shown(false), "hidden"),
             (200, json!({"success": true, "result": true}), "done"),
-            (200, json!({"success": true, "result": [{"success": false}]}), "refused"),
+            (200, json!({"success": true, "result": [{"success": false}]}), "hidden"),
             (200, json!({"success": false, "result": false}), "unclear"),
             (200, json!({"errcode": 0}), "unclear"),
             (400, code("param.cardAlreadyExist"), "exists"),
@@ -175,6 +177,10 @@ mod tests {
             let came = match of(&Reply::of(status, None, &body, &Redactor::default())) {
                 Came::Done => "done",
                 Came::Exists => "exists",
+                Came::Hidden(why) => {
+                    assert!(why.starts_with("the card is not shown (is the robot in the group?):"), "{why}");
+                    "hidden"
+                }
                 Came::Gone(_) => "gone",
                 Came::Not(Outcome::Refused { .. }) => "refused",
                 Came::Not(Outcome::Unclear { .. }) => "unclear",

@@ -174,6 +174,8 @@ pub struct Place {
     pub refused: usize,
     /// The next requests are carried out, and their answers lost.
     pub lose: usize,
+    /// The next cards of DingTalk are made and not shown.
+    pub hide: usize,
     pub calls: usize,
 }
 
@@ -294,8 +296,26 @@ fn dingtalk_card(place: &mut Place, call: &Call) -> Reply {
             }
             let number = place.post(call, None);
             place.once.insert(track.clone(), number);
-            let shown = json!({"spaceType": "IM_GROUP", "spaceId": "cidGroup==", "success": true, "carrierId": "key"});
+            let shown = place.hide == 0;
+            place.hide = place.hide.saturating_sub(1);
+            // What is not shown is as if it was deleted.
+            place.messages[number - 1].deleted = !shown;
+            let shown =
+                json!({"spaceType": "IM_GROUP", "spaceId": "cidGroup==", "success": shown, "errorMsg": "SYSTEM_ERROR"});
             ok(&json!({"success": true, "result": {"outTrackId": track, "deliverResults": [shown]}}))
+        }
+        (&Method::POST, "/v1.0/card/instances/deliver") => {
+            let Some(number) = place.once.get(&track).copied() else { return no(400, &error("param.cardNotExist")) };
+            if !place.is_in_time(call, 20, Duration::from_secs(60)) {
+                return no(403, &error("Forbidden.AccessDenied.QpsLimitForApi"));
+            }
+            let card = &mut place.messages[number - 1];
+            let again = card.clone();
+            match card.deleted {
+                true => card.deleted = false,
+                false => place.messages.push(again),
+            }
+            ok(&json!({"success": true, "result": [{"spaceType": "IM_GROUP", "success": true}]}))
         }
         _ => no(404, &error("InvalidAction.NotFound")),
     }

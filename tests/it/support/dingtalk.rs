@@ -63,8 +63,7 @@ struct Inner {
     sent: Vec<Value>,
     /// Cards by the id that their maker chose.
     cards: HashMap<String, Card>,
-    /// The next cards are made and not shown.
-    hides: usize,
+    no_cards: bool,
 }
 
 /// A card.
@@ -129,9 +128,9 @@ impl FakeDingTalk {
         self.inner().cards.clone()
     }
 
-    /// The next card is made and not shown.
-    pub fn hide(&self) {
-        self.inner().hides += 1;
+    /// Whether the application has the right to write cards.
+    pub fn may_write_cards(&self, may: bool) {
+        self.inner().no_cards = !may;
     }
 
     pub fn granted(&self) -> usize {
@@ -235,11 +234,26 @@ impl FakeDingTalk {
         self.hand_out(PRESSES, press);
     }
 
+    /// Somebody pressed a button then, in milliseconds since 1970.
+    pub fn press_at(&self, press: &Value, at: i64) {
+        self.hand_out_at(PRESSES, press, at);
+    }
+
+    /// Hands the first frame out again, though it was acknowledged.
+    pub fn repeat(&self) {
+        let frame = self.inner().messages[0].1.clone();
+        self.text(&frame);
+    }
+
     fn hand_out(&self, topic: &str, data: &Value) {
+        self.hand_out_at(topic, data, podbell::clock::now().millis());
+    }
+
+    fn hand_out_at(&self, topic: &str, data: &Value, at: i64) {
         let frame = {
             let mut inner = self.inner();
             let id = format!("frame-{}", inner.messages.len());
-            let frame = callback(topic, &id, data);
+            let frame = callback(topic, &id, data, at);
             inner.messages.push((id, frame.clone()));
             frame
         };
@@ -313,10 +327,10 @@ impl FakeDingTalk {
     }
 }
 
-fn callback(topic: &str, id: &str, data: &Value) -> String {
+fn callback(topic: &str, id: &str, data: &Value, at: i64) -> String {
     let headers = json!({
         "appId": "app", "connectionId": "c", "contentType": "application/json", "messageId": id,
-        "time": podbell::clock::now().millis().to_string(), "topic": topic,
+        "time": at.to_string(), "topic": topic,
     });
     json!({"specVersion": "1.0", "type": "CALLBACK", "headers": headers, "data": data.to_string()}).to_string()
 }
@@ -332,19 +346,21 @@ fn card(inner: &mut Inner, method: &Method, path: &str, body: &Value) -> Respons
     let values = body["cardData"]["cardParamMap"].clone();
     let is_short = |value: &Value| value.as_str().is_some_and(|value| value.len() <= 1024);
     let fits = values.as_object().is_some_and(|values| values.values().all(is_short));
-    let place = json!({"spaceType": "IM_GROUP", "spaceId": GROUP});
     let show = |inner: &mut Inner, track: &str| {
-        let shown = inner.hides == 0;
-        inner.hides = inner.hides.saturating_sub(1);
-        inner.cards.get_mut(track).unwrap().shown += usize::from(shown);
-        let mut place = place.clone();
-        (place["success"], place["errorMsg"]) = (json!(shown), json!(if shown { "" } else { "SYSTEM_ERROR" }));
-        place
+        inner.cards.get_mut(track).unwrap().shown += 1;
+        json!({"spaceType": "IM_GROUP", "spaceId": GROUP, "success": true, "errorMsg": ""})
     };
     let is_for_the_group = body["openSpaceId"] == format!("dtv1.card//IM_GROUP.{GROUP}")
         && body["imGroupOpenDeliverModel"]["robotCode"] == KEY;
     let is_new = !inner.cards.contains_key(&track);
     match (method.as_str(), path) {
+        _ if inner.no_cards => {
+            let code = "Forbidden.AccessDenied.AccessTokenPermissionDenied";
+            json_of(
+                403,
+                &json!({"code": code, "message": "应用尚未开通所需的权限：[Card.Instance.Write]", "requestid": "r"}),
+            )
+        }
         _ if track.is_empty() => no("param.outTrackIdEmpty"),
         ("POST", "/v1.0/card/instances" | "/v1.0/card/instances/createAndDeliver") if !is_new => {
             no("param.cardAlreadyExist")
@@ -463,6 +479,7 @@ pub fn chat(
         refused: millis(50),
         post_again: millis(5),
         pace: FAST,
+        press_pace: FAST,
         stale: Duration::from_secs(900),
     };
     let mut config = DingTalkConfig {

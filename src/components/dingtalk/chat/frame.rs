@@ -32,6 +32,8 @@ pub(super) enum Frame {
         /// What somebody wrote or pressed. `None` if it is nothing that podbell answers.
         said: Option<Box<Said>>,
     },
+    /// A press that cannot be read.
+    Unread(String),
     /// Something that wants to be acknowledged only.
     Other(String),
     /// Something that wants nothing.
@@ -152,8 +154,11 @@ pub(super) fn read(text: &str) -> Option<Frame> {
         ("CALLBACK", PRESSES) => {
             let press = serde_json::from_str::<Press>(&raw.data).ok();
             let at = raw.headers.time.parse().ok().map(Time::from_millis);
-            let said = press.and_then(|press| press.said(&id, at)).map(Box::new);
-            Frame::Message { ack: acknowledgement(&id, &json!({"response": {}}).to_string()), said }
+            let ack = acknowledgement(&id, &json!({"response": {}}).to_string());
+            match press.and_then(|press| press.said(&id, at)) {
+                Some(said) => Frame::Message { ack, said: Some(Box::new(said)) },
+                None => Frame::Unread(ack),
+            }
         }
         ("EVENT", _) => Frame::Other(acknowledgement(&id, &json!({"status": "SUCCESS"}).to_string())),
         _ => Frame::Other(acknowledgement(&id, &json!({"response": null}).to_string())),

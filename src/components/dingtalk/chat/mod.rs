@@ -1,5 +1,5 @@
 //! `kind: dingtalk-app` of `chats:`: the robot of an application, heard over Stream mode, a connection that podbell opens.
-//! Answers go to the address that comes with each message.
+//! Answers go to the address that comes with each message; a press has none, and is answered in its group by the robot.
 
 mod config;
 mod frame;
@@ -69,6 +69,8 @@ pub struct Timing {
     pub post_again: Duration,
     /// How fast answers are posted in one conversation.
     pub pace: Pace,
+    /// How fast presses are answered in one group: the robot tells there, too, within the same limit.
+    pub press_pace: Pace,
     /// What was written longer ago is not carried out.
     pub stale: Duration,
 }
@@ -85,6 +87,7 @@ impl Default for Timing {
             refused: seconds(5 * 60),
             post_again: seconds(1),
             pace: PACE,
+            press_pace: Pace { most: 5, kept_for_critical: 0, ..PACE },
             stale: seconds(15 * 60),
         }
     }
@@ -96,6 +99,7 @@ pub struct DingTalk {
     api: Api,
     timing: Timing,
     rate: Rate,
+    press_rate: Rate,
     /// The groups that the log has named.
     named: Mutex<HashSet<String>>,
 }
@@ -116,6 +120,7 @@ impl DingTalk {
             api,
             timing,
             rate: Rate::new(timing.pace),
+            press_rate: Rate::new(timing.press_pace),
             named: Mutex::default(),
         })
     }

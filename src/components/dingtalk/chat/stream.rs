@@ -161,13 +161,13 @@ impl DingTalk {
 
     /// Posts an answer until it is taken: to the address of its message, as long as that takes one, or in the group.
     async fn post_answer(&self, said: &Said, to: &To) {
-        let within = match to.address {
-            Address::Session(_, until) => POSTS_WITHIN.min(until.since(self.asker.now())),
-            Address::Group { .. } => POSTS_WITHIN,
+        let (within, rate) = match to.address {
+            Address::Session(_, until) => (POSTS_WITHIN.min(until.since(self.asker.now())), &self.rate),
+            Address::Group { .. } => (POSTS_WITHIN, &self.press_rate),
         };
         let (chat, deps) = (&self.asker.talk.name, &self.asker.deps);
         let insist =
-            Insist { chat, deps, rate: Some((&self.rate, &*to.conversation)), again: self.timing.post_again, within };
+            Insist { chat, deps, rate: Some((rate, &*to.conversation)), again: self.timing.post_again, within };
         let body = |content| self.body(said, &to.address, content);
         let send = |body: Value| async move {
             let outcome = match &to.address {
@@ -294,6 +294,10 @@ async fn listen(chat: &Arc<DingTalk>, socket: &mut Socket, stop: &mut watch::Rec
             Some(Frame::Disconnect) => return Ended::Renewed,
             Some(Frame::Ping(answer) | Frame::Other(answer)) => Some(answer),
             Some(Frame::Message { ack, said }) => said.is_none_or(|said| chat.take(*said)).then_some(ack),
+            Some(Frame::Unread(answer)) => {
+                chat.asker.complain("a press of a button that is not podbell's, or not in a group, is left alone");
+                Some(answer)
+            }
             Some(Frame::Ignored) => None,
         };
         if let Some(answer) = answer
