@@ -42,6 +42,28 @@ pub const CHATS: [ChatKind; 9] = [
     feishu::chat::CHAT,
 ];
 
+/// Words that people write for kinds, with the kind that they mean.
+pub const OTHER_NAMES: [(&str, &str); 18] = [
+    ("lark", "feishu"),
+    ("lark-app", "feishu-app"),
+    ("dingding", "dingtalk"),
+    ("钉钉", "dingtalk"),
+    ("飞书", "feishu"),
+    ("企业微信", "wecom"),
+    ("wechat", "wecom"),
+    ("weixin", "wecom"),
+    ("wework", "wecom"),
+    ("msteams", "teams"),
+    ("microsoft-teams", "teams"),
+    ("gchat", "googlechat"),
+    ("smtp", "email"),
+    ("stdout", "console"),
+    ("http", "webhook"),
+    ("k8s", "kubernetes"),
+    ("tke", "qcloud"),
+    ("tencentcloud", "qcloud"),
+];
+
 // Components that some commands use directly, under names that say what they do.
 pub(crate) use super::console::Console as Terminal;
 pub(crate) use super::file as recordings;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{ChatConfig, Written};
 use crate::chat::{ChatHead, ChatKind};
-use crate::components::registry::CHATS;
+use crate::components::registry::{CHATS, OTHER_NAMES};
 use crate::settings::keys::{LANGUAGES, named, zone};
 use podbell_core::message::Language;
 use podbell_core::yaml::key::{Key, RowOf, Words, Zone};
@@ -22,7 +22,11 @@ pub(super) const LANGUAGE: Key<Words<Language>> = Key::optional("language", LANG
 /// The zone of times; the default is the kind's.
 pub(super) const TIME_ZONE: Key<Zone> = Key::optional("time_zone", Zone, "The zone of times in answers.");
 
-const KIND: Key<RowOf<ChatKind>> = Key::required("kind", RowOf("a kind of chat", &CHATS, |kind| kind.name), "");
+const KIND: Key<RowOf<ChatKind>> = Key::required(
+    "kind",
+    RowOf { what: "a kind of chat", rows: &CHATS, name: |kind| kind.name, other_names: &OTHER_NAMES },
+    "",
+);
 
 /// Reads `chats:`.
 pub(super) fn read(node: &Node, reader: &mut Reader) -> Chats {

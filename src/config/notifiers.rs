@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::{Value as Json, json};
 
 use super::{NotifierConfig, Written};
-use crate::components::registry::NOTIFIERS;
+use crate::components::registry::{NOTIFIERS, OTHER_NAMES};
 use crate::notifiers::{ConfiguredChats, Mentions, NotifierKind, People};
 use crate::settings::keys::{LANGUAGE, TIME_ZONE, named};
 use podbell_core::rules::quiet::read::minute;
@@ -38,8 +38,11 @@ pub(super) const DAILY: Key<Own<u16>> = Key::optional(
     "The time of day of a line about the last day, such as 09:00.",
 );
 
-const KIND: Key<RowOf<NotifierKind>> =
-    Key::required("kind", RowOf("a kind of notifier", &NOTIFIERS, |kind| kind.name), "");
+const KIND: Key<RowOf<NotifierKind>> = Key::required(
+    "kind",
+    RowOf { what: "a kind of notifier", rows: &NOTIFIERS, name: |kind| kind.name, other_names: &OTHER_NAMES },
+    "",
+);
 
 /// Reads `notifiers:`.
 pub(super) fn read(node: &Node, around: &ConfiguredChats, reader: &mut Reader) -> Vec<NotifierConfig<Written>> {

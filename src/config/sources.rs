@@ -3,14 +3,18 @@
 use std::collections::HashSet;
 
 use super::{SourceConfig, Written};
-use crate::components::registry::SOURCES;
+use crate::components::registry::{OTHER_NAMES, SOURCES};
 use crate::settings::keys::named;
 use crate::sources::SourceKind;
 use podbell_core::yaml::key::{Key, RowOf};
 use podbell_core::yaml::{Node, Reader};
 
 /// Which kind of source it is.
-const KIND: Key<RowOf<SourceKind>> = Key::required("kind", RowOf("a kind of source", &SOURCES, |kind| kind.name), "");
+const KIND: Key<RowOf<SourceKind>> = Key::required(
+    "kind",
+    RowOf { what: "a kind of source", rows: &SOURCES, name: |kind| kind.name, other_names: &OTHER_NAMES },
+    "",
+);
 
 /// Reads `sources:`.
 pub(super) fn read(node: &Node, reader: &mut Reader) -> Vec<SourceConfig<Written>> {

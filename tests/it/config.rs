@@ -362,3 +362,23 @@ fn the_pages_proxy_is_checked_before_anybody_relies_on_it() {
         assert!(findings.contains("error") && findings.contains(expected), "{page}: {findings}");
     }
 }
+
+#[test]
+fn what_people_also_call_a_platform_names_the_kind_that_they_mean() {
+    for (section, kind, meant) in [
+        ("notifiers", "lark-app", "feishu-app"),
+        ("notifiers", "企业微信", "wecom"),
+        ("notifiers", "msteams", "teams"),
+        ("notifiers", "smtp", "email"),
+        ("sources", "k8s", "kubernetes"),
+        ("chats", "lark-app", "feishu-app"),
+    ] {
+        let (_folder, loaded) = loaded(&format!("{section}: [{{name: n, kind: {kind}}}]\n"), &[]);
+        let said = said(&loaded.diagnostics);
+        let hint = format!("did you mean `{meant}`?");
+        assert!(said.contains(&format!("`{kind}` is not a kind of")) && said.contains(&hint), "{kind}: {said}");
+    }
+    // A kind that the section does not have is no hint.
+    let (_folder, loaded) = loaded("chats: [{name: n, kind: wechat}]\n", &[]);
+    assert!(!said(&loaded.diagnostics).contains("did you mean"));
+}

@@ -336,18 +336,27 @@ impl<T: Copy + Sync> Shape for Words<T> {
 
 /// One of a table's rows, by its name: what it is called in errors, the table, a row's name.
 #[derive(Clone, Copy, Debug)]
-pub struct RowOf<T: 'static>(pub &'static str, pub &'static [T], pub fn(&T) -> &'static str);
+pub struct RowOf<T: 'static> {
+    /// What the rows are, for people: "a kind of source".
+    pub what: &'static str,
+    /// The rows.
+    pub rows: &'static [T],
+    /// A row's name.
+    pub name: fn(&T) -> &'static str,
+    /// Other words that people write, each with the name of the row that they mean. They are hints only.
+    pub other_names: &'static [(&'static str, &'static str)],
+}
 
 impl<T: Sync> Shape for RowOf<T> {
     type Value = &'static T;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<&'static T> {
-        let names: Vec<_> = self.1.iter().map(|row| ((self.2)(row), row)).collect();
-        reader.word(node, self.0, &names)
+        let names: Vec<_> = self.rows.iter().map(|row| ((self.name)(row), row)).collect();
+        reader.word_or_hint(node, self.what, &names, self.other_names)
     }
 
     fn schema(&self) -> Json {
-        json!({"enum": self.1.iter().map(self.2).collect::<Vec<_>>()})
+        json!({"enum": self.rows.iter().map(self.name).collect::<Vec<_>>()})
     }
 }
 

@@ -206,12 +206,24 @@ impl Reader {
 
     /// One of a few words.
     pub fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<T> {
+        self.word_or_hint(node, what, words, &[])
+    }
+
+    /// The same, where people also write `others`: each says which of the words is meant.
+    pub(super) fn word_or_hint<T: Copy>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        words: &[(&str, T)],
+        others: &[(&str, &str)],
+    ) -> Option<T> {
         let text = self.text(node, what)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
         }
         let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let help = match did_you_mean(text, all.iter().copied()) {
+        let meant = others.iter().find(|(other, meant)| *other == text && all.contains(meant)).map(|(_, meant)| *meant);
+        let help = match meant.or_else(|| did_you_mean(text, all.iter().copied())) {
             // One letter of two is no hint at what was meant: `cn` is rather `zh` than `en`.
             Some(word) if word.len() > 2 => format!("did you mean `{word}`?"),
             _ => format!("one of {}", all.join(", ")),
