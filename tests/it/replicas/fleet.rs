@@ -201,6 +201,11 @@ impl Fleet {
         self.database.rows("SELECT epoch FROM lease")[0].parse().unwrap()
     }
 
+    /// Who owns the store, if its lease is not over.
+    pub fn owner(&self) -> Option<String> {
+        self.database.rows("SELECT holder FROM lease WHERE expires_at > clock_timestamp()").pop()
+    }
+
     /// When an epoch began, by the database's clock, which is this machine's.
     pub fn began(&self, epoch: u64) -> Option<Time> {
         let rows = self.database.rows(&format!("SELECT (min(at) * 1000)::bigint FROM lease_log WHERE epoch = {epoch}"));
