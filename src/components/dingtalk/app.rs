@@ -72,6 +72,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     read,
     elsewhere: |key| match key {
         "url" | "secret" => Some("that belongs to a custom robot, `kind: dingtalk`"),
+        "buttons" => Some("`cards: true` has them when `chats:` has a `dingtalk-app` of the same application"),
         _ => None,
     },
     // Its messages cannot mention anybody.
