@@ -1,8 +1,8 @@
 //! Questions of people at size: 500,000 series and 10,000 open incidents stored, while the service polls
 //! all of it every minute and delivers.
 //!
-//! `cargo bench --bench chat` (9 minutes); with `-- postgres` the store is moved into PostgreSQL first, and with the name of a
-//! question only that is asked.
+//! `cargo bench --bench chat` (9 minutes). `-- sqlite postgres postgres+2ms postgres+10ms` measures in turn with the same store in
+//! PostgreSQL on this machine, whose answers come so much later, and with the name of a question only that is asked.
 //!
 //! The real `podbell run` in a process of its own, asked through its API 50 times a second in an open
 //! loop: a question has its moment, whether or not those before it were answered, and its time counts
@@ -11,12 +11,13 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use podbell::clock;
-use support::postgres::Postgres;
+use support::postgres::{Place, Postgres};
 use support::server::{EVENTS, World};
 use support::service::{FILE, Plan, Service, Services, configure};
 use support::store::{TARGETS, make_store};
@@ -46,26 +47,31 @@ fn main() {
     let incidents = make_store(&folder.path().join("podbell.db"));
     println!("{TARGETS} services, {incidents} incidents, {} series; {RATE} questions a second", TARGETS * EVENTS);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let postgres = arguments.iter().any(|one| one == "postgres").then(|| Postgres::start(Duration::ZERO));
+    println!(
+        "question             p50 ms   p99 ms   most ms   polls/s  apart s (p1, p99)  messages/s  after ms (p50, p99)  CPU of a core  the server's"
+    );
+    for place in Place::named(&arguments) {
+        println!("{}", place.name);
+        measure(folder.path(), place, &arguments);
+    }
+}
+
+/// Asks with the store in one place; the file that was made stays as it is.
+fn measure(made: &Path, place: Place, arguments: &[String]) {
+    let folder = tempfile::tempdir().unwrap();
+    let postgres = place.start();
     let store = postgres.as_ref().map_or(FILE, |postgres| &postgres.address);
-    if let Some(postgres) = &postgres {
-        postgres.fill(folder.path());
+    match &postgres {
+        Some(postgres) => postgres.fill(made),
+        None => drop(std::fs::copy(made.join("podbell.db"), folder.path().join("podbell.db")).unwrap()),
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(TARGETS);
     let api = runtime.block_on(Arc::clone(&world).serve(false));
-    let listen = configure(
-        folder.path(),
-        Plan {
-            api,
-            hook: api,
-            tls: false,
-            services: Services::Discovered,
-            every: Duration::from_secs(60),
-            rules: REMINDING,
-            store,
-        },
-    );
+    let every = Duration::from_secs(60);
+    let services = Services::Discovered;
+    let listen =
+        configure(folder.path(), Plan { api, hook: api, tls: false, services, every, rules: REMINDING, store });
     let yaml = folder.path().join("podbell.yaml");
     let tokens = format!(
         "tokens: [{{name: bench, token: {TOKEN}}}, {{name: team, token: {TEAM}, namespace: {}}}]",
@@ -79,13 +85,11 @@ fn main() {
     while podbell.metric("podbell_polls_total") < 2.0 * TARGETS as f64 {
         std::thread::sleep(Duration::from_millis(200));
     }
-    println!(
-        "question             p50 ms   p99 ms   most ms   polls/s  apart s (p1, p99)  messages/s  after ms (p50, p99)  CPU of a core"
-    );
     let url = format!("http://{listen}/api/v1/commands");
-    let none = Load::of(&podbell, &world);
+    let measured = Measured { podbell: &podbell, world: &world, postgres: postgres.as_ref() };
+    let none = Load::of(measured);
     std::thread::sleep(SPAN);
-    none.print("nobody asks", &[], &podbell, &world);
+    none.print("nobody asks", &[], measured);
     let kinds: [(&str, &str, Typed); 6] = [
         ("events SERVICE", TOKEN, |n| format!("events {}", service(n * 7919 % TARGETS))),
         ("events", TOKEN, |_| "events".to_owned()),
@@ -97,9 +101,9 @@ fn main() {
     let named = |kind: &&(&str, &str, Typed)| arguments.iter().any(|one| one == kind.0);
     let only = kinds.iter().any(|kind| named(&kind));
     for (name, token, question) in kinds.iter().filter(|kind| !only || named(kind)).copied() {
-        let load = Load::of(&podbell, &world);
+        let load = Load::of(measured);
         let times = runtime.block_on(ask(&url, token, question));
-        load.print(name, &times, &podbell, &world);
+        load.print(name, &times, measured);
     }
 }
 
@@ -128,33 +132,55 @@ async fn ask(url: &str, token: &'static str, question: Typed) -> Vec<f64> {
     times
 }
 
+/// What is looked at from outside.
+#[derive(Clone, Copy)]
+struct Measured<'a> {
+    podbell: &'a Service,
+    world: &'a World,
+    postgres: Option<&'a Postgres>,
+}
+
 /// What the service does beside answering.
 struct Load {
     begun: std::time::Instant,
     polls: f64,
     hooks: f64,
     cpu: Duration,
+    server: Option<Duration>,
 }
 
 impl Load {
-    fn of(service: &Service, world: &World) -> Self {
+    fn of(measured: Measured<'_>) -> Self {
+        let Measured { podbell, world, postgres } = measured;
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
-        let (user, system) = service.cpu();
+        let (user, system) = podbell.cpu();
+        let server = postgres.map(Postgres::cpu);
         world.gaps.lock().unwrap().clear();
         world.delays.lock().unwrap().clear();
-        Self { begun: clock::monotonic(), polls: count(&world.lists), hooks: count(&world.hooks), cpu: user + system }
+        Self {
+            begun: clock::monotonic(),
+            polls: count(&world.lists),
+            hooks: count(&world.hooks),
+            cpu: user + system,
+            server,
+        }
     }
 
     /// A row of the table.
-    fn print(&self, name: &str, times: &[f64], service: &Service, world: &World) {
+    fn print(&self, name: &str, times: &[f64], measured: Measured<'_>) {
+        let world = measured.world;
         let (mut gaps, mut delays) = (world.gaps.lock().unwrap().clone(), world.delays.lock().unwrap().clone());
         gaps.sort_by(f64::total_cmp);
         delays.sort_by(f64::total_cmp);
-        let now = Self::of(service, world);
+        let now = Self::of(measured);
         let seconds = (now.begun - self.begun).as_secs_f64();
         let shown = |time: Option<&f64>| time.map_or("-".to_owned(), |time| format!("{time:.1}"));
+        let percent = |after: Duration, before: Duration| {
+            format!("{:.1}%", after.saturating_sub(before).as_secs_f64() / seconds * 100.0)
+        };
+        let server = self.server.zip(now.server).map(|(before, after)| percent(after, before));
         println!(
-            "{name:19} {:>7} {:>8} {:>9} {:9.1} {:>9} {:>8} {:11.2} {:>10} {:>9} {:13.1}%",
+            "{name:19} {:>7} {:>8} {:>9} {:9.1} {:>9} {:>8} {:11.2} {:>10} {:>9} {:>14} {:>13}",
             shown(share(times, 0.5)),
             shown(share(times, 0.99)),
             shown(times.last()),
@@ -164,7 +190,8 @@ impl Load {
             (now.hooks - self.hooks) / seconds,
             shown(share(&delays, 0.5)),
             shown(share(&delays, 0.99)),
-            (now.cpu - self.cpu).as_secs_f64() / seconds * 100.0,
+            percent(now.cpu, self.cpu),
+            server.as_deref().unwrap_or("-"),
         );
     }
 }

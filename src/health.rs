@@ -203,9 +203,14 @@ impl HealthStatus {
         store_works && recently(inner.last_turn)
     }
 
-    /// What this replica does now.
+    /// What this replica does now. A replica whose lease has ended is not active, although its engine may not have noticed:
+    /// it may have been frozen, and another one may own the store.
     pub(crate) fn role(&self) -> Role {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).role.clone()
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&inner.role, inner.lease) {
+            (Role::Active, Some(lease)) if lease.left().is_zero() => Role::Waiting,
+            (role, _) => role.clone(),
+        }
     }
 
     /// Whether several replicas use the store.
@@ -215,7 +220,8 @@ impl HealthStatus {
 
     /// The lease by which this replica owns the store, if it does.
     pub(crate) fn lease(&self) -> Option<Lease> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).lease
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.lease.filter(|lease| !lease.left().is_zero())
     }
 
     /// Whether polling, store and turns all work: the condition of the operator's heartbeat. False before the first
@@ -304,4 +310,22 @@ pub fn snapshot(engine: &Engine, counted: Counted) -> Snapshot {
         })
         .collect();
     snapshot
+}
+
+#[cfg(test)]
+mod tests {
+    use podbell_store::LeaseEnd;
+
+    use super::*;
+
+    #[test]
+    fn a_replica_that_was_frozen_beyond_its_lease_does_not_say_that_it_is_active() {
+        let health = HealthStatus::default();
+        health.shares_store();
+        let lease = |left| Some(Lease { epoch: 7, end: LeaseEnd::in_time(left) });
+        health.beat(true, lease(Duration::from_secs(10)), None);
+        assert_eq!((health.role(), health.lease().map(|lease| lease.epoch)), (Role::Active, Some(7)));
+        health.beat(true, lease(Duration::ZERO), None);
+        assert_eq!((health.role(), health.lease()), (Role::Waiting, None));
+    }
 }

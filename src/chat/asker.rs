@@ -14,6 +14,7 @@ use super::access::{Access, Denied, Identity};
 use super::adapter_notice::AdapterNotice;
 use super::once::{Answered, Came, Once};
 use super::{ChatDeps, Entry, MessageKey, Question, Reply};
+use podbell_core::ask;
 use podbell_core::message::{Language, Style};
 use podbell_core::time::Time;
 
@@ -71,6 +72,11 @@ impl Heard {
     /// The channel, or the person where nobody else is there.
     pub(crate) fn conversation(&self) -> String {
         if self.channel == super::access::DIRECT { self.user.clone() } else { self.channel.clone() }
+    }
+
+    /// Whether it is a command that changes something, such as an acknowledgement.
+    pub(crate) fn asks_for_change(&self) -> bool {
+        matches!(ask::parse(self.entry, &self.text), Ok(ask::Command::Change(_)))
     }
 }
 

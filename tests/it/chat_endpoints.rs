@@ -301,7 +301,7 @@ async fn a_slow_answer_of_discord_s_follows_and_a_button_is_a_command() {
     queries.open(false);
     let press = interaction("i1", 3, json!({"custom_id": "podbell:ack 12", "component_type": 2})).to_string();
     let (status, body) = endpoint.post("/discord/ask", &signed(NOW, &press), &press).await;
-    assert_eq!((status, body), (200, json!({"type": 5, "data": {"flags": 64}})));
+    assert_eq!((status, body), (200, json!({"type": 5, "data": {}})), "everybody sees what was changed");
     queries.open(true);
     let two = || Some(changes.lock().unwrap().clone()).filter(|changes| changes.len() == 2);
     let changes = eventually(PATIENCE, "the answer", two).await;
@@ -309,7 +309,13 @@ async fn a_slow_answer_of_discord_s_follows_and_a_button_is_a_command() {
     let buttons = changes[1].1["components"][0]["components"].as_array().unwrap();
     let ids: Vec<&str> = buttons.iter().map(|button| button["custom_id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["podbell:ack 12", "podbell:mute 12 1h", "podbell:show 12"]);
-    assert_eq!(queries.texts(), ["ack 12"]);
+    queries.open(false);
+    let press = interaction("i2", 3, json!({"custom_id": "podbell:show 12", "component_type": 2})).to_string();
+    let (_, body) = endpoint.post("/discord/ask", &signed(NOW, &press), &press).await;
+    assert_eq!(body, json!({"type": 5, "data": {"flags": 64}}), "who asks sees the answer");
+    queries.open(true);
+    eventually(PATIENCE, "the second answer", || (queries.texts().len() == 2).then_some(())).await;
+    assert_eq!(queries.texts(), ["ack 12", "show 12"]);
 }
 
 #[tokio::test]

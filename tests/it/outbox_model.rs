@@ -8,7 +8,7 @@ use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, Troubl
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{
     Claimed, Delivery, DeliveryId, DeliveryState, Health, Job, MessageState, Outbox, OutboxWrites, Outcome, Parent,
-    Policy, RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, is_end,
+    Policy, RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, Upkeep, is_end,
 };
 use podbell_core::rules::Severity;
 use podbell_core::rules::rule::Destination;
@@ -389,7 +389,8 @@ proptest! {
     #[test]
     fn nothing_is_lost_nothing_leaves_early_and_order_holds(ops in prop::collection::vec(op(), 1..80), threads: bool, repeats: bool) {
         let changes = Pace { most: 3, per: Duration::from_secs(30), kept_for_critical: 0 };
-        let threads = threads.then(|| ThreadPolicy { place: "p".into(), endpoint: "t".into(), pace: changes, repeat_every: repeats.then_some(REPEAT_EVERY) });
+        let upkeep = if repeats { Upkeep::ChangesAndEvery(REPEAT_EVERY) } else { Upkeep::Changes };
+        let threads = threads.then(|| ThreadPolicy { place: "p".into(), endpoint: "t".into(), pace: changes, upkeep });
         let mut model = Model::new(threads);
         for op in ops {
             match op {

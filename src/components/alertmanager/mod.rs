@@ -24,7 +24,7 @@ use crate::notifiers::thread::Request;
 use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint};
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
 /// How often an open alert is repeated.
 const REPEAT_EVERY: Duration = Duration::from_secs(300);
@@ -155,8 +155,12 @@ impl Notifier for Alertmanager {
         let endpoint = fingerprint(self.addresses());
         let changes = fingerprint(self.addresses().chain(["changes"]));
         let login = self.login.authorization().unwrap_or_default();
-        let threads =
-            ThreadPolicy { place: PLACE.into(), endpoint: changes, pace: REPEATS, repeat_every: Some(REPEAT_EVERY) };
+        let threads = ThreadPolicy {
+            place: PLACE.into(),
+            endpoint: changes,
+            pace: REPEATS,
+            upkeep: Upkeep::ChangesAndEvery(REPEAT_EVERY),
+        };
         let whole = fingerprint(self.addresses().chain([&*login]));
         Policy { pace: Some(PACE), threads: Some(threads), ..Policy::of(endpoint, whole) }
     }

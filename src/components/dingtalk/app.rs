@@ -24,7 +24,7 @@ use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 use podbell_core::time::Time;
 use podbell_core::yaml::key::{Key, Own, Truth};
 use podbell_core::yaml::{MapReader, Node, Reader};
@@ -261,7 +261,7 @@ impl Notifier for App {
             place: self.place.clone(),
             endpoint: fingerprint([&endpoint, "changes"]),
             pace: CHANGES,
-            repeat_every: None,
+            upkeep: Upkeep::Changes,
         });
         Policy { pace: Some(PACE), threads, ..Policy::of(endpoint, all) }
     }

@@ -22,7 +22,7 @@ use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, Notifier
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 use podbell_core::yaml::key::Key;
 
 /// 5 in 2 s and 30 in a minute are allowed: one each 2.1 s satisfies both. Whoever ignores refusals is banned by address.
@@ -100,7 +100,7 @@ impl Notifier for Channel {
     fn policy(&self) -> Policy {
         let policy = self.hook.policy();
         let endpoint = fingerprint([&*policy.endpoint, "changes"]);
-        let threads = ThreadPolicy { place: self.place.clone(), endpoint, pace: CHANGES, repeat_every: None };
+        let threads = ThreadPolicy { place: self.place.clone(), endpoint, pace: CHANGES, upkeep: Upkeep::Changes };
         Policy { pace: Some(PACE), threads: Some(threads), ..policy }
     }
 

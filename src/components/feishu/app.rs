@@ -25,7 +25,7 @@ use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
 use podbell_core::message::Language;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 use podbell_core::yaml::key::{Key, Own, Truth};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
@@ -160,7 +160,7 @@ impl Chat {
 impl Notifier for Chat {
     fn policy(&self) -> Policy {
         let endpoint = fingerprint([self.api.url.as_str(), &self.api.app, &self.chat, "changes"]);
-        let threads = ThreadPolicy { place: self.place.clone(), endpoint, pace: CHANGES, repeat_every: None };
+        let threads = ThreadPolicy { place: self.place.clone(), endpoint, pace: CHANGES, upkeep: Upkeep::Changes };
         let secret = self.api.secret.expose_secret();
         let policy = Policy::of(self.place.clone(), fingerprint([&self.place, secret]));
         Policy { pace: Some(PACE), threads: Some(threads), ..policy }

@@ -31,7 +31,7 @@ use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 use podbell_core::yaml::key::{Key, Own};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
@@ -202,7 +202,7 @@ impl Notifier for Channel {
     fn policy(&self) -> Policy {
         let (server, token) = (self.server.as_str(), self.token.expose_secret());
         let endpoint = fingerprint([server, token, "changes"]);
-        let threads = ThreadPolicy { place: self.place(), endpoint, pace: CHANGES, repeat_every: None };
+        let threads = ThreadPolicy { place: self.place(), endpoint, pace: CHANGES, upkeep: Upkeep::Changes };
         let policy = Policy::of(self.place(), fingerprint([server, &self.channel, token]));
         Policy { pace: Some(Pace::ONE_A_SECOND), threads: Some(threads), ..policy }
     }

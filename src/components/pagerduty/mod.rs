@@ -23,7 +23,7 @@ use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Parent, Policy, ThreadPolicy};
+use podbell_core::outbox::{Outcome, Parent, Policy, ThreadPolicy, Upkeep};
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
 
@@ -105,7 +105,7 @@ impl Notifier for Service {
     fn policy(&self) -> Policy {
         let (api, key) = (self.api.as_str(), self.key.expose_secret());
         let (place, endpoint) = (fingerprint([api, key]), fingerprint([api, key, "changes"]));
-        let threads = ThreadPolicy { place: place.clone(), endpoint, pace: PACE, repeat_every: None };
+        let threads = ThreadPolicy { place: place.clone(), endpoint, pace: PACE, upkeep: Upkeep::Acknowledgements };
         Policy { pace: Some(PACE), threads: Some(threads), ..Policy::of(place.clone(), place) }
     }
 

@@ -14,7 +14,7 @@ use crate::notifiers::redact::Redactor;
 use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
 /// The pace of message updates. An app may make 50 a minute in a workspace, and its other actions need some of
 /// them.
@@ -67,7 +67,7 @@ impl Notifier for Channel {
             place: fingerprint([api, &self.channel]),
             endpoint: fingerprint([api, token, "changes"]),
             pace: CHANGES,
-            repeat_every: None,
+            upkeep: Upkeep::Changes,
         };
         Policy {
             pace: Some(Pace::ONE_A_SECOND),

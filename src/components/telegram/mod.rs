@@ -30,7 +30,7 @@ use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::Waiting;
 use podbell_core::message::Language;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy, ThreadPolicy};
+use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 use podbell_core::yaml::key::{Key, Own, Truth};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
@@ -175,7 +175,7 @@ impl Notifier for Chat {
             place: self.place.clone(),
             endpoint: fingerprint([api, self.chat.split('/').next().unwrap_or_default(), "changes"]),
             pace: CHANGES,
-            repeat_every: None,
+            upkeep: Upkeep::Changes,
         };
         // The platform counts a group with all of its topics.
         let group = self.chat.split('/').next().unwrap_or_default();

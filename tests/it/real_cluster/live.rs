@@ -10,7 +10,7 @@ use podbell_core::time::Time;
 use serde_json::Value;
 
 use super::rows::{self, Message, Played, Row};
-use super::{NODES, Rules, WORKLOADS, document, install, root};
+use super::{NODES, Rules, WORKLOADS, document, install, replay, root};
 use crate::support::process::{Process, output, podbell, printed};
 use crate::support::receiver::Receiver;
 
@@ -115,6 +115,33 @@ impl Run {
         self.late.push(format!("not within {seconds} s: {what}"));
     }
 
+    /// Waits until the recording goes beyond everything that was told, so that a replay of it can tell the same: the recorder
+    /// writes down every 30 s that it still watches.
+    async fn wait_for_recording(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(180);
+        let told = Rules::ALL.into_iter().flat_map(|rules| self.told(rules)).map(|(at, _)| at.seconds()).max();
+        let beyond = told.unwrap_or_default() + i64::from(replay::TOLERANCE);
+        let recording = self.folder.join("recording.jsonl");
+        let reached = || {
+            let text = std::fs::read_to_string(&recording).unwrap();
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            let last: Value = serde_json::from_str(whole.lines().last().unwrap_or_default()).unwrap_or_default();
+            let at = last["at"].as_str().and_then(|at| at.parse::<jiff::civil::DateTime>().ok());
+            at.is_some_and(|at| at.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_second() > beyond)
+        };
+        let begun = clock::monotonic();
+        let mut turns = tokio::time::interval(Duration::from_secs(1));
+        while !reached() {
+            if begun.elapsed() > PATIENCE {
+                self.late
+                    .push(format!("the recording does not go beyond what was told within {} s", PATIENCE.as_secs()));
+                return;
+            }
+            turns.tick().await;
+        }
+        self.say("the recording goes beyond what was told");
+    }
+
     /// Keeps everything that was told, for those who look into it.
     fn write(&self) {
         std::fs::write(self.folder.join("trouble.tsv"), self.played.as_tsv()).unwrap();
@@ -154,6 +181,7 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
     if for_documentation {
         run.wait(1_500, "all ends are told", rows::all_ended).await;
     }
+    run.wait_for_recording().await;
 
     drop(recorder);
     run.write();

@@ -9,7 +9,7 @@ use super::{End, Rules, all_expected, root};
 use crate::support::process::{podbell, printed};
 
 /// How much sooner or later a replay may tell something, in seconds: the recorder is not the podbell that told.
-const TOLERANCE: u32 = 45;
+pub const TOLERANCE: u32 = 45;
 
 pub fn folder() -> PathBuf {
     root().join("tests/fixtures/data/cluster")

@@ -26,7 +26,7 @@ pub use queue::{Class, Next, Queue};
 pub use record::{Outcome, backoff};
 pub use restore::{RestoredOutbox, StoredThread};
 pub use storm::{MOST_MESSAGES, Storm, StormFacts};
-pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, is_end};
+pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, Upkeep, is_end};
 
 use self::destination::{Claim, SendMode};
 use self::pace::Pace;

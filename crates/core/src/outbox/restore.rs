@@ -162,7 +162,7 @@ impl Outbox {
         for (name, policy) in &policies {
             let state = self.destinations.entry(name.clone()).or_default();
             state.accounted = now;
-            state.threads.repeat_every(policy.threads.as_ref().and_then(|threads| threads.repeat_every), now);
+            state.threads.keep_up(policy.threads.as_ref().map(|threads| threads.upkeep).unwrap_or_default(), now);
             writes.destinations.insert(name.clone());
             let changed = |paused: &Paused| paused.fingerprint != *policy.fingerprint;
             if state.health.paused.as_ref().is_some_and(changed) {

@@ -34,9 +34,35 @@ pub struct ThreadPolicy {
     pub endpoint: Arc<str>,
     /// How fast messages may be changed, in addition to the pace of the channel.
     pub pace: Pace,
-    /// How often what is shown of an open incident must be sent again, because the platform ends by itself what it hears
-    /// nothing more of; `None`: never.
-    pub repeat_every: Option<Duration>,
+    /// When messages are sent again.
+    pub upkeep: Upkeep,
+}
+
+/// When the message of an incident is sent again without a notice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upkeep {
+    /// When it differs from what is true; counts follow less often the older it is.
+    #[default]
+    Changes,
+    /// As [`Self::Changes`], and after so long while the incident is open, because the platform ends by itself what it hears
+    /// nothing more of.
+    ChangesAndEvery(Duration),
+    /// When the incident ends, opens again, or is acknowledged or not any more: the platform shows nothing else, and would take
+    /// another message for another acknowledgement.
+    Acknowledgements,
+}
+
+impl Upkeep {
+    fn follows_counts(self) -> bool {
+        self != Self::Acknowledgements
+    }
+
+    fn repeat_every(self) -> Option<Duration> {
+        match self {
+            Self::ChangesAndEvery(every) => Some(every),
+            Self::Changes | Self::Acknowledgements => None,
+        }
+    }
 }
 
 /// A message, by the platform's names for it.
@@ -137,25 +163,18 @@ impl Thread {
     }
 
     /// When the message is to be sent again: because it is not up to date, or must be repeated while the incident is open.
-    fn stale_at(&self, repeat_every: Option<Duration>, now: Time) -> Option<Time> {
+    fn stale_at(&self, upkeep: Upkeep, now: Time) -> Option<Time> {
         let wanted = self.wanted.filter(|_| !self.over)?;
         let Some((shown, at)) = self.shown else { return Some(now) };
         // A clock that was set back must not delay it.
         let at = at.min(now);
-        let repeat = repeat_every.filter(|_| wanted.open).map(|every| at.plus(every));
-        [Self::outdated_at(self.since, (shown, at), wanted, now), repeat].into_iter().flatten().min()
-    }
-
-    /// When a message that shows one state since then is to be changed to another.
-    fn outdated_at(since: Time, (shown, at): (MessageState, Time), wanted: MessageState, now: Time) -> Option<Time> {
-        if shown == wanted {
-            return None;
-        }
-        if (shown.open, shown.acknowledged) != (wanted.open, wanted.acknowledged) {
-            return Some(now);
-        }
-        let by_age = at.since(since) / COUNTS_BY_AGE;
-        Some(at.plus(by_age.clamp(COUNTS_EVERY, COUNTS_WITHIN)))
+        let repeat = upkeep.repeat_every().filter(|_| wanted.open).map(|every| at.plus(every));
+        let by_age = || at.plus((at.since(self.since) / COUNTS_BY_AGE).clamp(COUNTS_EVERY, COUNTS_WITHIN));
+        let outdated = match (shown.open, shown.acknowledged) != (wanted.open, wanted.acknowledged) {
+            true => Some(now),
+            false => (shown != wanted && upkeep.follows_counts()).then(by_age),
+        };
+        [outdated, repeat].into_iter().flatten().min()
     }
 }
 
@@ -168,8 +187,7 @@ pub struct Threads {
     stale_at: BTreeMap<u64, Time>,
     /// Incidents that are over for good, but have notices left to send.
     over: BTreeSet<u64>,
-    /// See [`ThreadPolicy::repeat_every`].
-    repeat_every: Option<Duration>,
+    upkeep: Upkeep,
 }
 
 impl Threads {
@@ -187,9 +205,9 @@ impl Threads {
         self.by_incident.len()
     }
 
-    /// Sets how often messages of open incidents are repeated.
-    pub(super) fn repeat_every(&mut self, repeat_every: Option<Duration>, now: Time) {
-        self.repeat_every = repeat_every;
+    /// Sets when messages are sent again.
+    pub(super) fn keep_up(&mut self, upkeep: Upkeep, now: Time) {
+        self.upkeep = upkeep;
         self.incidents().into_iter().for_each(|incident| self.note(incident, now));
     }
 
@@ -286,7 +304,7 @@ impl Threads {
         if let Some(before) = self.stale_at.remove(&incident) {
             self.stale.remove(&(before, incident));
         }
-        if let Some(at) = self.get(incident).and_then(|thread| thread.stale_at(self.repeat_every, now)) {
+        if let Some(at) = self.get(incident).and_then(|thread| thread.stale_at(self.upkeep, now)) {
             self.stale_at.insert(incident, at);
             self.stale.insert((at, incident));
         }

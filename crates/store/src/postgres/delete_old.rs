@@ -59,22 +59,34 @@ const RESERVE: &str = "INSERT INTO podbell.meta
     ) AS numbers (key, newest)
     ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value::bigint, excluded.value::bigint)::text";
 
+/// Troubles that are over: few rows, which are not kept.
+const OVER: &str = "trouble WHERE over";
+
+/// Rows of deleted incidents, which are older than all that are kept. `$1` is how many incidents go at most.
+const SHOWN: &str = "shown WHERE incident IN (SELECT DISTINCT incident FROM podbell.shown s
+    WHERE NOT EXISTS (SELECT FROM podbell.incident WHERE id = s.incident) LIMIT $1)";
+
+/// Deletes rows of a table and counts them.
+fn delete(which: &str) -> String {
+    format!("WITH gone AS (DELETE FROM podbell.{which} RETURNING 1) SELECT count(*) FROM gone")
+}
+
+/// What deletes from tables that grow, for the test of their plans.
+#[cfg(test)]
+pub(super) fn deletions() -> impl Iterator<Item = String> {
+    OLD.iter().map(|(which, _)| *which).chain([SHOWN]).map(delete)
+}
+
 impl Store {
     /// Deletes rows that are no longer needed. Returns whether there are more.
     pub(super) fn delete_old_rows(&mut self, now: Time) -> Result<bool, PostgresError> {
         let round = i64::from(keep::ROUND);
         let mut calls = vec![Call::new(RESERVE)];
-        calls.extend(OLD.iter().map(|(which, span)| {
-            let delete = format!("WITH gone AS (DELETE FROM podbell.{which} RETURNING 1) SELECT count(*) FROM gone");
-            Call::new(delete).number(now.minus(*span).millis()).number(round)
-        }));
-        calls.push(Call::new(
-            "WITH gone AS (DELETE FROM podbell.trouble WHERE over RETURNING 1) SELECT count(*) FROM gone",
-        ));
-        // Rows of deleted incidents, which are older than all that are kept.
-        let shown = "WITH gone AS (DELETE FROM podbell.shown WHERE incident IN (SELECT DISTINCT incident FROM podbell.shown s
-            WHERE NOT EXISTS (SELECT FROM podbell.incident WHERE id = s.incident) LIMIT $1) RETURNING 1) SELECT count(*) FROM gone";
-        calls.push(Call::new(shown).number(round));
+        calls.extend(
+            OLD.iter().map(|(which, span)| Call::new(delete(which)).number(now.minus(*span).millis()).number(round)),
+        );
+        calls.push(Call::new(delete(OVER)));
+        calls.push(Call::new(delete(SHOWN)).number(round));
         let answers = self.commit_fenced(calls)?;
         let deleted: i64 = answers.iter().skip(1).flatten().map(|row| row.try_get::<_, i64>(0).unwrap_or(0)).sum();
         Ok(deleted >= round)

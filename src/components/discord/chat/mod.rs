@@ -202,6 +202,7 @@ async fn answer(discord: &Arc<Discord>, asked: Asked) -> Result<Value, Refused> 
         message["flags"] = json!(EPHEMERAL);
         json!({"type": MESSAGE, "data": message})
     };
+    let changes = asked.heard.asks_for_change();
     let taken = match discord.asker.hear(asked.heard) {
         Ok(taken) => taken,
         Err(NotTaken::Busy) => return Ok(hidden(discord.message(&Said::Own(AdapterNotice::Busy), Content::Full))),
@@ -219,5 +220,7 @@ async fn answer(discord: &Arc<Discord>, asked: Asked) -> Result<Value, Refused> 
         chat.follow(&asked.token, &said).await;
         drop(place);
     });
-    Ok(json!({"type": FOLLOWS, "data": {"flags": EPHEMERAL}}))
+    // Who sees an answer that follows is decided now: everybody sees a change, as if it had been in time.
+    let data = if changes { json!({}) } else { json!({"flags": EPHEMERAL}) };
+    Ok(json!({"type": FOLLOWS, "data": data}))
 }

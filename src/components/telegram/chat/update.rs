@@ -183,6 +183,7 @@ mod tests {
             ("@podbell_bot mute 12 1h", "group", Entry::Podbell, "mute 12 1h"),
             ("/ack@podbell_bot 12", "group", Entry::Podbell, "ack 12"),
             ("/start", "private", Entry::Podbell, "help"),
+            ("/start@podbell_bot", "group", Entry::Podbell, "help"),
             ("incidents", "private", Entry::Podbell, "incidents"),
         ] {
             let heard = heard(&message(text, kind)).unwrap();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::call::Call;
-use super::super::queries;
 use super::super::session::Session;
+use super::super::{delete_old, queries};
 use super::*;
 use crate::moment::Moment;
 use crate::{Batch, test_server};
@@ -33,9 +33,9 @@ fn a_call_that_is_never_answered_ends_at_its_limit() {
     assert!(session.query(Call::new("SELECT 1")).is_err(), "its answers would be those of the earlier call");
 }
 
-/// Every query by an index. With sequential scans made expensive, one appears only where no index serves.
+/// Every query by an index, and what is deleted, too. With sequential scans made expensive, one appears only where no index serves.
 #[test]
-fn no_query_scans_a_whole_table() {
+fn no_query_and_no_deletion_scans_a_whole_table() {
     let address = test_server::database();
     drop(active(&location(&address), "first"));
     let session = Session::open(&server(&address)).unwrap();
@@ -43,7 +43,8 @@ fn no_query_scans_a_whole_table() {
         "SELECT set_config('enable_seqscan', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false)";
     session.query(Call::new(settings)).unwrap();
     let mut checked = 0;
-    for query in queries::QUERIES.into_iter().flatten() {
+    let queries = queries::QUERIES.into_iter().flatten().map(|query| query.to_string());
+    for query in queries.chain(delete_old::deletions()) {
         let parameters = (1..20).take_while(|n| query.contains(&format!("${n}"))).count();
         let nulls = vec!["NULL"; parameters].join(", ");
         session.query(Call::new(format!("PREPARE plan AS {query}"))).unwrap();
@@ -54,7 +55,7 @@ fn no_query_scans_a_whole_table() {
         session.query(Call::new("DEALLOCATE plan")).unwrap();
         checked += 1;
     }
-    assert!(checked > 25);
+    assert!(checked > 35);
 }
 
 #[test]
