@@ -105,24 +105,15 @@ impl Answers<'_> {
         }
         let mut briefs = self.briefs(ids)?;
         briefs.sort_by_key(|brief| std::cmp::Reverse((brief.last_at, brief.id)));
-        let mut seen = Vec::new();
-        for service in find::to_read(&services) {
-            let of_it = self.store.seen(&service.target)?.into_iter();
-            seen.extend(
-                of_it.filter(|one| {
-                    !place.workload || workload::of(&one.event.obj_type, &one.event.obj_name) == place.name
-                }),
-            );
-        }
+        let targets: Vec<&Target> = find::to_read(&services).map(|service| &service.target).collect();
+        let mut seen = self.store.seen(&targets)?;
+        seen.retain(|one| !place.workload || workload::of(&one.event.obj_type, &one.event.obj_name) == place.name);
         if let Some(label) = &ask.label {
             let labelled = self.labelled(&briefs, label)?;
             briefs.retain(|brief| labelled.incidents.contains(&brief.id));
             seen.retain(|one| labelled.has(&one.event.obj_type, &one.event.obj_name));
         }
-        let mut rollouts = Vec::new();
-        for service in find::to_read(&services) {
-            rollouts.extend(self.store.rollouts(&service.target, self.now)?);
-        }
+        let mut rollouts = self.store.rollouts(&targets, self.now)?;
         rollouts.retain(|one| !place.workload || one.workload == place.name);
         rollouts.sort_by_key(|one| one.rollout.at);
         let mut events = Events::new(place, ask, briefs, &seen, self.now);
@@ -244,7 +235,14 @@ impl Answers<'_> {
 
     /// An incident, if this reader may see any of its targets.
     pub(super) fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError> {
-        Ok(self.store.kept(id)?.filter(|kept| self.scope.sees_any(&kept.incident.targets)))
+        Ok(self.all_kept(&[id])?.pop())
+    }
+
+    /// Those of the incidents of which this reader may see any target, in this order.
+    pub(super) fn all_kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError> {
+        let mut all = self.store.kept(ids)?;
+        all.retain(|kept| self.scope.sees_any(&kept.incident.targets));
+        Ok(all)
     }
 
     fn briefs(&self, ids: Vec<u64>) -> Result<Vec<Brief>, StoreError> {
@@ -252,11 +250,7 @@ impl Answers<'_> {
             return Ok(Vec::new());
         }
         let mutes = self.store.mutes(self.now)?;
-        let mut briefs = Vec::with_capacity(ids.len());
-        for id in ids {
-            briefs.extend(self.kept(id)?.map(|kept| self.brief(&kept, &mutes)));
-        }
-        Ok(briefs)
+        Ok(self.all_kept(&ids)?.iter().map(|kept| self.brief(kept, &mutes)).collect())
     }
 
     fn brief(&self, kept: &Kept, mutes: &[Mute]) -> Brief {

@@ -20,7 +20,7 @@ use podbell_store::{Incidents, ListedDelivery, Service, StoreError};
 const MOST: u32 = 200;
 const USUAL: u32 = 50;
 /// At most this many are read for one page. For a team that sees few of them the page may be short; `next` goes on.
-const MOST_LOOKED_AT: u32 = 2_000;
+const MOST_LOOKED_AT: usize = 2_000;
 
 /// Where things are. What is `None` is not asked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -182,16 +182,18 @@ impl Answers<'_> {
         while looked_at < MOST_LOOKED_AT {
             let ids = self.store.incidents_below(key, MOST, which)?;
             let last = ids.len() < MOST as usize;
-            for id in ids {
-                (key, looked_at) = (id, looked_at + 1);
-                let Some(kept) = self.kept(id)? else { continue };
-                if everything || kept.incident.targets.iter().any(|target| self.sees(filter, target)) {
-                    items.push(Brief::of(&kept, self.scope, self.known, &mutes, self.now));
-                }
-                if items.len() == filter.limit() {
-                    return Ok(Ok(Page { items, next: Some(key.to_string()) }));
+            for some in ids.chunks(filter.limit().max(1)) {
+                for kept in self.all_kept(some)? {
+                    if everything || kept.incident.targets.iter().any(|target| self.sees(filter, target)) {
+                        items.push(Brief::of(&kept, self.scope, self.known, &mutes, self.now));
+                    }
+                    if items.len() == filter.limit() {
+                        return Ok(Ok(Page { items, next: Some(kept.incident.id.to_string()) }));
+                    }
                 }
             }
+            key = ids.last().copied().unwrap_or(key);
+            looked_at += ids.len();
             if last {
                 return Ok(Ok(Page { items, next: None }));
             }
@@ -228,7 +230,7 @@ impl Answers<'_> {
         let mut rows: Vec<(EventKey, Seen)> = Vec::new();
         for found in self.store.services_named(service)? {
             if self.sees(filter, &found.target) {
-                rows.extend(self.store.seen(&found.target)?.into_iter().map(|seen| (EventKey::of(&seen), seen)));
+                rows.extend(self.store.seen(&[&found.target])?.into_iter().map(|seen| (EventKey::of(&seen), seen)));
             }
         }
         let wanted = |seen: &Seen| {

@@ -9,6 +9,7 @@ use podbell_core::ask::show::Shown;
 use podbell_core::ask::why::Why;
 use podbell_core::ask::{Answer, Brief, Named, Query};
 use podbell_core::event::{Names, Target};
+use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
 use podbell_core::outbox::Health;
 use podbell_core::rollout::RolloutOf;
@@ -23,6 +24,8 @@ use podbell_store::{Incidents, Paging, Queue, Service, StoreError, Wanted};
 pub(crate) const PAGE: u32 = 25;
 /// Only this many open incidents, the newest, are sorted by need. Later pages have older ones, by time.
 const MOST_SORTED: u32 = 1000;
+/// How many incidents are read together.
+const TOGETHER: usize = 100;
 /// Services per page.
 pub(crate) const SERVICES: usize = 40;
 /// An incident that escalated within this time is worsening.
@@ -162,12 +165,13 @@ impl Answers<'_> {
     fn by_need(&self, ids: Vec<u64>) -> Result<Vec<u64>, StoreError> {
         let mutes = self.store.mutes(self.now)?;
         let mut sorted = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(kept) = self.store.kept(id)? else { continue };
-            let rule = self.known.rule(&kept.incident.rule);
-            let severity = rule.map(|rule| rule.severity).unwrap_or_default();
-            let held = kept.acknowledged.is_some() || mutes.iter().any(|mute| mute.holds(&kept.incident));
-            sorted.push(((held, std::cmp::Reverse(severity)), id));
+        for some in ids.chunks(TOGETHER) {
+            for kept in self.store.kept(some)? {
+                let rule = self.known.rule(&kept.incident.rule);
+                let severity = rule.map(|rule| rule.severity).unwrap_or_default();
+                let held = kept.acknowledged.is_some() || mutes.iter().any(|mute| mute.holds(&kept.incident));
+                sorted.push(((held, std::cmp::Reverse(severity)), kept.incident.id));
+            }
         }
         sorted.sort_by_key(|(need, _)| *need);
         Ok(sorted.into_iter().map(|(_, id)| id).collect())
@@ -175,21 +179,28 @@ impl Answers<'_> {
 
     /// Rows of those incidents that are open and that the reader may see.
     fn rows(&self, ids: &[u64], escalated: &[u64], mutes: &[Mute], most: usize) -> Result<Vec<Row>, StoreError> {
-        let mut rows = Vec::new();
-        for id in ids {
-            if rows.len() == most {
+        let mut shown = Vec::new();
+        for some in ids.chunks(TOGETHER) {
+            let own = self.all_kept(some)?.into_iter().map(|kept| {
+                (Brief::of(&kept, self.scope, self.known, mutes, self.now), self.first_seen(&kept.incident))
+            });
+            shown.extend(own.filter(|(brief, _)| brief.resolved_at.is_none()).take(most - shown.len()));
+            if shown.len() == most {
                 break;
             }
-            let Some(kept) = self.kept(*id)? else { continue };
-            let brief = Brief::of(&kept, self.scope, self.known, mutes, self.now);
-            if brief.resolved_at.is_some() {
-                continue;
-            }
-            let target = kept.incident.targets.iter().find(|target| self.scope.sees(target)).cloned();
-            let timeline = target.as_ref().map(|target| self.store.timeline(target, self.now)).transpose()?;
-            rows.push(Row { brief, target, timeline, worsening: escalated.contains(id) });
         }
-        Ok(rows)
+        let targets: Vec<&Target> = shown.iter().filter_map(|(_, target)| target.as_ref()).collect();
+        let mut timelines = self.store.timelines(&targets, self.now)?.into_iter();
+        let row = |(brief, target): (Brief, Option<Target>)| {
+            let timeline = target.as_ref().and_then(|_| timelines.next());
+            Row { worsening: escalated.contains(&brief.id), brief, target, timeline }
+        };
+        Ok(shown.into_iter().map(row).collect())
+    }
+
+    /// The first target of an incident that the reader may see.
+    fn first_seen(&self, incident: &Incident) -> Option<Target> {
+        incident.targets.iter().find(|target| self.scope.sees(target)).cloned()
     }
 
     fn detail(&self, id: u64, page: u32) -> Result<Option<Detail>, StoreError> {
@@ -201,9 +212,9 @@ impl Answers<'_> {
         let mut timelines = Vec::new();
         if let Some(kept) = self.kept(id)? {
             let own = kept.incident.targets.iter().filter(|target| self.scope.sees(target));
-            for target in own.take(MOST_TIMELINES) {
-                let (line, rollouts) = (self.store.timeline(target, self.now)?, self.store.rollouts(target, self.now)?);
-                timelines.push((target.clone(), line, rollouts));
+            let own: Vec<&Target> = own.take(MOST_TIMELINES).collect();
+            for (target, line) in own.iter().zip(self.store.timelines(&own, self.now)?) {
+                timelines.push(((*target).clone(), line, self.store.rollouts(&[target], self.now)?));
             }
         }
         Ok(Some(Detail { shown: *shown, why: *why, timelines }))
@@ -235,13 +246,13 @@ impl Answers<'_> {
             let like = self.store.services_like(beginning)?;
             own.extend(like.into_iter().filter(|service| self.scope.sees(&service.target)).take(SERVICES));
         }
-        let row = |service: Service| {
-            let target = &service.target;
-            let open = self.store.open_of_service(&target.cluster, &target.namespace, &target.service)?.len() as u64;
-            let alias = self.known.alias(&target.cluster).map(str::to_owned);
-            Ok(ServiceRow { timeline: self.store.timeline(target, self.now)?, alias, open, service })
+        let targets: Vec<&Target> = own.iter().map(|service| &service.target).collect();
+        let (open, timelines) = (self.store.open_of_services(&targets)?, self.store.timelines(&targets, self.now)?);
+        let row = |(service, (open, timeline)): (Service, (Vec<u64>, Timeline))| {
+            let alias = self.known.alias(&service.target.cluster).map(str::to_owned);
+            ServiceRow { timeline, alias, open: open.len() as u64, service }
         };
-        Ok(Services { rows: own.into_iter().map(row).collect::<Result<_, StoreError>>()?, next })
+        Ok(Services { rows: own.into_iter().zip(open.into_iter().zip(timelines)).map(row).collect(), next })
     }
 
     fn service_detail(
@@ -256,7 +267,8 @@ impl Answers<'_> {
             Named { cluster: Some(cluster.to_owned()), namespace: Some(namespace.to_owned()), name: name.to_owned() };
         let ask = Ask { named, since: None, all: true, reason: None, label: None, page: page.max(1) };
         let Answer::Events(events) = self.answer(Query::Events(ask))? else { return Ok(None) };
-        Ok(Some(ServiceDetail { events: *events, timeline: self.store.timeline(&first.target, self.now)? }))
+        let timelines = self.store.timelines(&[&first.target], self.now)?;
+        Ok(timelines.into_iter().next().map(|timeline| ServiceDetail { events: *events, timeline }))
     }
 
     fn source_rows(&self) -> Result<Sources, StoreError> {

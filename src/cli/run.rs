@@ -24,6 +24,8 @@ use podbell_store::{Location, Readers, StoreError, Writer};
 
 /// At most this many questions are answered at once; others wait.
 const READERS: usize = 4;
+/// The same for a shared store, where a question waits for the network most of the time.
+const SHARED_STORE_READERS: usize = 8;
 /// The same for the gateway, apart from the above, so that tools that ask often delay nobody who types.
 const GATEWAY_READERS: usize = 2;
 /// In a rolling update the old process needs a moment to release the store.
@@ -123,7 +125,8 @@ async fn serve_on(
         true => command_sink::replica_sink(location.clone()),
         false => command_sink::command_sink(),
     };
-    let queries = Arc::new(QueryService::new(Readers::new(location.clone(), READERS), sink, catalog.clone()));
+    let readers = Readers::new(location.clone(), if location.is_shared() { SHARED_STORE_READERS } else { READERS });
+    let queries = Arc::new(QueryService::new(readers, sink, catalog.clone()));
     let chats = chats::chats(&config, &client, &(queries.clone() as Arc<dyn Queries>))?;
     let page = assemble::page(&config, queries.clone(), health.clone(), &policies);
     let gateway = assemble::gateway(&config, Readers::new(location.clone(), GATEWAY_READERS), catalog.clone());

@@ -14,7 +14,7 @@ fn timeline(world: &mut World, target: &Target, now: Time) -> Timeline {
     world.engine();
     let mut reader = Reader::open(&world.store_path()).unwrap();
     let snapshot = reader.snapshot().unwrap();
-    snapshot.timeline(target, now).unwrap()
+    snapshot.timelines(&[target], now).unwrap().remove(0)
 }
 
 /// Two polls an hour apart: 3 Warnings that were there before, 4 new ones and 2 of something else; then 5 more.

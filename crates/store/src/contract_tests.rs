@@ -11,6 +11,7 @@ use crate::{
 use crate::{Gap, ThreadRow};
 use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Level, Target};
+use podbell_core::incident::Incident;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
 use podbell_core::outbox::{Content, Delivery, DeliveryId, DeliveryState, Health, SendId};
 use podbell_core::rollout::Rollouts;
@@ -81,7 +82,7 @@ fn notice_row(id: u64) -> NoticeRow {
 }
 
 fn incident_row(id: u64) -> IncidentRow {
-    let incident = incident_codec::tests::incident();
+    let incident = Incident { id, ..incident_codec::tests::incident() };
     IncidentRow {
         id,
         rule_file: "r.yaml".into(),
@@ -203,14 +204,14 @@ fn rollouts_are_loaded_shown_and_forgotten(location: &Location) {
     assert_eq!(loaded.keys().collect::<Vec<_>>(), [&api, &web]);
     assert_eq!(loaded[&web], serde_json::from_str(known).unwrap());
     let mut reader = location.reader().unwrap();
-    let shown = reader.snapshot().unwrap().rollouts(&web.0, after(60)).unwrap();
+    let shown = reader.snapshot().unwrap().rollouts(&[&web.0], after(60)).unwrap();
     let images: Vec<_> = shown.iter().map(|one| (&*one.workload, one.rollout.images())).collect();
     assert_eq!(images, [("web", Some("web:v4 → web:v5".to_owned()))], "those of the last day");
     writer.commit(&Batch { rollouts: vec![(web.clone(), None)], ..at(2) }).unwrap();
     writer.reconnect().unwrap();
     let left: Vec<WorkloadKey> = writer.load().unwrap().state.rollouts.into_iter().map(|(key, _)| key).collect();
     assert_eq!(left, [api]);
-    assert!(reader.snapshot().unwrap().rollouts(&web.0, after(60)).unwrap().is_empty());
+    assert!(reader.snapshot().unwrap().rollouts(&[&web.0], after(60)).unwrap().is_empty());
 }
 
 fn a_batch_is_written_whole_or_not_at_all(location: &Location) {
@@ -246,11 +247,41 @@ fn a_reader_sees_what_is_committed_and_a_snapshot_stays_as_it_was(location: &Loc
     drop(snapshot);
     let snapshot = reader.snapshot().unwrap();
     assert_eq!(snapshot.services_named("web").unwrap().iter().map(|one| one.read_at).collect::<Vec<_>>(), [Some(NOW)]);
-    assert_eq!(snapshot.seen(&web()).unwrap().iter().map(|seen| seen.event.count).collect::<Vec<_>>(), [3]);
+    assert_eq!(snapshot.seen(&[&web()]).unwrap().iter().map(|seen| seen.event.count).collect::<Vec<_>>(), [3]);
     assert_eq!(snapshot.open_of_service("cls-1", "shop", "web").unwrap(), [9]);
-    assert_eq!(snapshot.timeline(&web(), NOW).unwrap().warnings(), 3);
+    assert_eq!(snapshot.timelines(&[&web()], NOW).unwrap()[0].warnings(), 3);
     assert_eq!(snapshot.history(NOW).unwrap().observations.len(), 1);
     assert!(snapshot.decisions(&DecisionFilter::default(), 10).unwrap().is_empty());
+}
+
+fn what_is_read_for_several_at_once_is_in_their_order(location: &Location) {
+    let mut writer = open(location);
+    let api = Target::new("prod", "cls-1", "shop", "api");
+    let targets = [web(), api.clone()].map(|target| (target, TargetState::default())).to_vec();
+    let rows = vec![series(&web(), 1, 3), series(&web(), 2, 4), series(&api, 1, 9)];
+    // More than are sent together.
+    let incidents = (1..=300).map(incident_row).collect();
+    writer.commit(&Batch { targets, series: rows, incidents, ..at(1) }).unwrap();
+    let mut reader = location.reader().unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    let ids: Vec<u64> = [7, 400].into_iter().chain((1..=300).rev()).collect();
+    let kept: Vec<u64> = snapshot.kept(&ids).unwrap().iter().map(|kept| kept.incident.id).collect();
+    let there: Vec<u64> = ids.iter().copied().filter(|id| *id <= 300).collect();
+    assert_eq!(kept, there);
+    let seen = |targets: &[&Target]| -> Vec<u64> {
+        snapshot.seen(targets).unwrap().iter().map(|seen| seen.event.count).collect()
+    };
+    let mut of_web = seen(&[&web()]);
+    of_web.sort_unstable();
+    assert_eq!((of_web, seen(&[&api])), (vec![3, 4], vec![9]));
+    assert_eq!((seen(&[&api, &web()])[0], seen(&[&web(), &api])[2], seen(&[])), (9, 9, vec![]));
+    let warnings: Vec<u64> =
+        snapshot.timelines(&[&api, &web(), &api], NOW).unwrap().iter().map(|line| line.warnings()).collect();
+    assert_eq!(warnings[0], warnings[2]);
+    assert!(warnings[0] != warnings[1]);
+    let open = snapshot.open_of_services(&[&api, &web()]).unwrap();
+    assert_eq!((open[0].len(), open[1].len()), (0, 50), "the newest");
+    assert!(snapshot.kept(&[]).unwrap().is_empty() && snapshot.timelines(&[], NOW).unwrap().is_empty());
 }
 
 fn readings_are_those_of_the_asked_targets_and_go_with_them(location: &Location) {
@@ -317,7 +348,7 @@ fn texts_of_any_length_and_with_any_character_are_stored(location: &Location) {
     let targets = vec![(web(), TargetState::default())];
     writer.commit(&Batch { targets, series: vec![row], incidents: vec![incident], held, ..at(1) }).unwrap();
     let mut reader = location.reader().unwrap();
-    let seen = reader.snapshot().unwrap().seen(&web()).unwrap();
+    let seen = reader.snapshot().unwrap().seen(&[&web()]).unwrap();
     assert!(seen[0].event.message.starts_with("nul ") && seen[0].event.message.ends_with('語'));
     assert_eq!(seen[0].event.reason, "\u{10ffff}'\"\\");
 }
@@ -431,6 +462,7 @@ macro_rules! adapter {
             what_was_committed_is_loaded_by_the_next_process,
             a_batch_is_written_whole_or_not_at_all,
             a_reader_sees_what_is_committed_and_a_snapshot_stays_as_it_was,
+            what_is_read_for_several_at_once_is_in_their_order,
             readings_are_those_of_the_asked_targets_and_go_with_them,
             a_command_is_answered_once_and_one_that_was_taken_back_is_not_there,
             a_command_that_two_replicas_hand_over_is_carried_out_once,

@@ -182,8 +182,11 @@ pub trait IncidentQueries {
     /// The numbers of incidents with an escalation notice after `since`, the newest first.
     fn escalated_since(&self, since: Time) -> Result<Vec<u64>, StoreError>;
 
-    /// An incident with its acknowledgement; `None` while it only gathers.
-    fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError>;
+    /// The open incidents of each of these services, as [`Self::open_of_service`] finds them.
+    fn open_of_services(&self, services: &[&Target]) -> Result<Vec<Vec<u64>>, StoreError>;
+
+    /// Incidents with their acknowledgements, in the order of the numbers; without those that only gather or are not there.
+    fn kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError>;
 
     /// An incident in any phase, also one that only gathers or has ended.
     fn incident(&self, id: u64) -> Result<Option<Incident>, StoreError>;
@@ -231,8 +234,8 @@ pub trait ServiceQueries {
     /// How many services are watched.
     fn service_count(&self) -> Result<u64, StoreError>;
 
-    /// The timeline of a service's last day.
-    fn timeline(&self, target: &Target, now: Time) -> Result<Timeline, StoreError>;
+    /// The timeline of each service's last day.
+    fn timelines(&self, targets: &[&Target], now: Time) -> Result<Vec<Timeline>, StoreError>;
 }
 
 /// Events: those of a service, the silent baseline, and what changed from poll to poll.
@@ -241,11 +244,11 @@ pub trait ServiceQueries {
 /// Each returns an error when the store cannot be read.
 #[allow(clippy::missing_errors_doc)]
 pub trait EventQueries {
-    /// The events that a service shows, and those that it showed within the last day.
-    fn seen(&self, target: &Target) -> Result<Vec<Seen>, StoreError>;
+    /// The events that services show, and those that they showed within the last day; one service after the other.
+    fn seen(&self, targets: &[&Target]) -> Result<Vec<Seen>, StoreError>;
 
-    /// The rollouts of a service's workloads within the last day, the oldest first.
-    fn rollouts(&self, target: &Target, now: Time) -> Result<Vec<RolloutOf>, StoreError>;
+    /// The rollouts of the services' workloads within the last day: one service after the other, of each the oldest first.
+    fn rollouts(&self, targets: &[&Target], now: Time) -> Result<Vec<RolloutOf>, StoreError>;
 
     /// Warnings that were there when podbell first read their service and did not happen again, the newest first: of
     /// all services, or of these.

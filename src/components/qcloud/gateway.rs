@@ -162,7 +162,7 @@ impl View for Stored<'_> {
         let since = self.now.minus(MEMORY);
         let mut all: Vec<Event<'static>> = Vec::new();
         for target in &its {
-            let seen = self.snapshot.seen(target).map_err(unreadable)?;
+            let seen = self.snapshot.seen(&[target]).map_err(unreadable)?;
             all.extend(seen.into_iter().map(|seen| seen.event).filter(|event| event.last_seen >= since));
         }
         all.sort_by(|a, b| order(b).cmp(&order(a)).then_with(|| identity(a).cmp(&identity(b))));

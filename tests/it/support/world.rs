@@ -496,6 +496,7 @@ impl World {
     }
 
     /// Lets podbell go on with another store when it starts next.
+    #[cfg(feature = "outside")]
     pub fn move_to(&mut self, location: Location) {
         self.location = location;
     }

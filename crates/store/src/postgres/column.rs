@@ -70,6 +70,9 @@ pub(super) fn target(row: &Row) -> Column<Target> {
     Ok(Target { source: text(row, 0)?, cluster: text(row, 1)?, namespace: text(row, 2)?, service: text(row, 3)? })
 }
 
+/// How many queries are sent together at most.
+const TOGETHER: usize = 200;
+
 impl Session {
     /// All rows of a query. `what` names a row in an error.
     pub(super) fn read<T>(
@@ -79,6 +82,24 @@ impl Session {
         read: impl FnMut(&Row) -> Column<T>,
     ) -> Result<Vec<T>, PostgresError> {
         self.decode(&self.query(call)?, what, read)
+    }
+
+    /// All rows of each query. Queries are sent together, so that a server that is far away is waited for once.
+    pub(super) fn read_each<'a, T>(
+        &self,
+        calls: impl IntoIterator<Item = Call<'a>>,
+        what: &str,
+        mut read: impl FnMut(&Row) -> Column<T>,
+    ) -> Result<Vec<Vec<T>>, PostgresError> {
+        let calls: Vec<Call<'a>> = calls.into_iter().collect();
+        let mut all = Vec::with_capacity(calls.len());
+        // So that what is on its way stays small.
+        for some in calls.chunks(TOGETHER) {
+            for rows in self.pipeline(some, super::CALL_LIMIT).map_err(|failed| failed.error)? {
+                all.push(self.decode(&rows, what, &mut read)?);
+            }
+        }
+        Ok(all)
     }
 
     /// Rows that were read already.

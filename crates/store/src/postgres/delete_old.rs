@@ -73,6 +73,7 @@ fn delete(which: &str) -> String {
 
 /// What deletes from tables that grow, for the test of their plans.
 #[cfg(test)]
+#[cfg(feature = "outside")]
 pub(super) fn deletions() -> impl Iterator<Item = String> {
     OLD.iter().map(|(which, _)| *which).chain([SHOWN]).map(delete)
 }

@@ -36,19 +36,24 @@ const SILENT_OF: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.e
 const WHAT: &str = "an event";
 
 impl EventQueries for Snapshot<'_> {
-    fn seen(&self, target: &Target) -> Result<Vec<Seen>, StoreError> {
-        self.query(Call::new(OF_TARGET).target(target), WHAT, seen)
+    fn seen(&self, targets: &[&Target]) -> Result<Vec<Seen>, StoreError> {
+        let calls = targets.iter().map(|target| Call::new(OF_TARGET).target(target));
+        Ok(self.query_each(calls, WHAT, seen)?.into_iter().flatten().collect())
     }
 
-    fn rollouts(&self, target: &Target, now: Time) -> Result<Vec<RolloutOf>, StoreError> {
-        let rows = self.query(Call::new(ROLLOUTS).target(target), "rollouts", |row| {
-            Ok((get::<String>(row, 0)?, get::<String>(row, 1)?))
-        })?;
+    fn rollouts(&self, targets: &[&Target], now: Time) -> Result<Vec<RolloutOf>, StoreError> {
+        let calls = targets.iter().map(|target| Call::new(ROLLOUTS).target(target));
+        let found = self.query_each(calls, "rollouts", |row| Ok((get::<String>(row, 0)?, get::<String>(row, 1)?)))?;
         let read = |(workload, body): (String, String)| {
             let known: Rollouts = self.session.json("rollouts", &body)?;
             Ok((workload, known))
         };
-        Ok(rows::recent_rollouts(rows.into_iter().map(read).collect::<Result<_, StoreError>>()?, now))
+        let mut all = Vec::new();
+        for rows in found {
+            let known = rows.into_iter().map(read).collect::<Result<_, StoreError>>()?;
+            all.extend(rows::recent_rollouts(known, now));
+        }
+        Ok(all)
     }
 
     fn baseline(&self, of: Option<&[Target]>, most: u32) -> Result<Vec<Seen>, StoreError> {

@@ -7,6 +7,7 @@ use crate::rows::{self, NewestDecisions, sql};
 use crate::{DecisionFilter, IncidentQueries, Incidents, Paging, StoreError, Wanted, incident_codec};
 use podbell_core::ask::show::ToldOnce;
 use podbell_core::ask::{Kept, Logged};
+use podbell_core::event::Target;
 use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
 use podbell_core::step::decision::Decision;
@@ -112,7 +113,7 @@ impl IncidentQueries for Snapshot<'_> {
     }
 
     fn open_of_service(&self, cluster: &str, namespace: &str, service: &str) -> Result<Vec<u64>, StoreError> {
-        self.ids(Call::new(OF_SERVICE).text(service).text(namespace).text(cluster))
+        self.ids(of_service(cluster, namespace, service))
     }
 
     fn open_of_workload(&self, cluster: &str, namespace: &str, workload: &str) -> Result<Vec<u64>, StoreError> {
@@ -123,14 +124,23 @@ impl IncidentQueries for Snapshot<'_> {
         self.ids(Call::new(ESCALATED).number(since.millis()))
     }
 
-    fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError> {
-        let found = self.query(Call::new(KEPT).number(sql(id)), WHAT, |row| {
+    fn open_of_services(&self, services: &[&Target]) -> Result<Vec<Vec<u64>>, StoreError> {
+        let calls = services.iter().map(|of| of_service(&of.cluster, &of.namespace, &of.service));
+        self.query_each(calls, WHAT, |row| id(row, 0))
+    }
+
+    fn kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError> {
+        let found = self.query_each(ids.iter().map(|id| Call::new(KEPT).number(sql(*id))), WHAT, |row| {
             Ok((get::<Vec<u8>>(row, 0)?, get::<Option<i64>>(row, 1)?, get::<Option<String>>(row, 2)?))
         })?;
-        let Some((state, ended_at, body)) = found.into_iter().next() else { return Ok(None) };
-        let what = format!("the acknowledgement of {id}");
-        let acknowledged = body.map(|body| self.session.json(what, &body)).transpose()?;
-        Ok(Some(rows::kept(self.decoded(id, &state)?, ended_at, acknowledged)))
+        let mut all = Vec::with_capacity(ids.len());
+        for (id, rows) in ids.iter().zip(found) {
+            let Some((state, ended_at, body)) = rows.into_iter().next() else { continue };
+            let what = format!("the acknowledgement of {id}");
+            let acknowledged = body.map(|body| self.session.json(what, &body)).transpose()?;
+            all.push(rows::kept(self.decoded(*id, &state)?, ended_at, acknowledged));
+        }
+        Ok(all)
     }
 
     fn incident(&self, id: u64) -> Result<Option<Incident>, StoreError> {
@@ -188,6 +198,10 @@ const DECISION: &str = "a decision";
 
 fn decision(row: &tokio_postgres::Row, at: usize) -> Result<Decision, BadColumn> {
     rmp_serde::from_slice(get(row, at)?).map_err(|error| BadColumn(format!("column {at}: {error}")))
+}
+
+fn of_service<'a>(cluster: &'a str, namespace: &'a str, service: &'a str) -> Call<'a> {
+    Call::new(OF_SERVICE).text(service).text(namespace).text(cluster)
 }
 
 impl Snapshot<'_> {

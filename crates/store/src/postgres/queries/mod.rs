@@ -37,8 +37,9 @@ impl crate::Reader for Reader {
         // The second statement takes the snapshot. A snapshot keeps the server from freeing rows, so it has an end.
         let limits = "SELECT set_config('statement_timeout', '55s', true),
             set_config('idle_in_transaction_session_timeout', '60s', true)";
-        let calls = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", limits].map(Call::new);
-        self.session.pipeline(&calls, super::CALL_LIMIT).map_err(|failed| failed.error)?;
+        // Nobody waits for the answers: if it does not begin, the first query fails.
+        self.session.send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        self.session.send(limits);
         Ok(Box::new(Snapshot { session: &self.session }))
     }
 
@@ -61,6 +62,15 @@ impl crate::Snapshot for Snapshot<'_> {}
 impl Snapshot<'_> {
     fn query<T>(&self, call: Call<'_>, what: &str, read: impl FnMut(&Row) -> Column<T>) -> Result<Vec<T>, StoreError> {
         Ok(self.session.read(call, what, read)?)
+    }
+
+    fn query_each<'a, T>(
+        &self,
+        calls: impl IntoIterator<Item = Call<'a>>,
+        what: &str,
+        read: impl FnMut(&Row) -> Column<T>,
+    ) -> Result<Vec<Vec<T>>, StoreError> {
+        Ok(self.session.read_each(calls, what, read)?)
     }
 
     fn count(&self, call: Call<'_>) -> Result<u64, StoreError> {

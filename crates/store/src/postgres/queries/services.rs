@@ -66,12 +66,13 @@ impl ServiceQueries for Snapshot<'_> {
         self.count(Call::new("SELECT count(*) FROM podbell.target"))
     }
 
-    fn timeline(&self, target: &Target, now: Time) -> Result<Timeline, StoreError> {
+    fn timelines(&self, targets: &[&Target], now: Time) -> Result<Vec<Timeline>, StoreError> {
         let since = quarter(now) - i64::try_from(QUARTERS).unwrap_or(i64::MAX);
-        let bars = self.query(Call::new(TIMELINE).target(target).number(since), "a timeline", |row| {
+        let calls = targets.iter().map(|target| Call::new(TIMELINE).target(target).number(since));
+        let bars = self.query_each(calls, "a timeline", |row| {
             Ok((get(row, 0)?, Bar { warnings: id(row, 1)?, others: id(row, 2)? }))
         })?;
-        Ok(Timeline::new(bars, now))
+        Ok(bars.into_iter().map(|bars| Timeline::new(bars, now)).collect())
     }
 }
 

@@ -18,7 +18,8 @@ fn contents(location: &Location) -> String {
     let listed = snapshot.list_deliveries(&Listing { all: true, limit: 100, ..Listing::default() }).unwrap();
     let history = snapshot.history(Time::from_millis(0)).unwrap();
     let ids: Vec<String> = loaded.outbox.sends.iter().map(|(send, ..)| writer.message_id(*send)).collect();
-    let rest = (snapshot.actions(9).unwrap(), snapshot.seen(&targets[0]).unwrap(), writer.good_rules().unwrap(), ids);
+    let rest =
+        (snapshot.actions(9).unwrap(), snapshot.seen(&[&targets[0]]).unwrap(), writer.good_rules().unwrap(), ids);
     format!("{loaded:#?} {readings:?} {listed:?} {history:?} {rest:?}")
 }
 

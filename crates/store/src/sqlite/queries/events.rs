@@ -37,18 +37,28 @@ const REPORTS: &str = "SELECT at, body FROM (
         (SELECT 1 FROM report n WHERE n.about = r.about AND n.id > r.id AND n.at < ?1))) ORDER BY at, id";
 
 impl EventQueries for Snapshot<'_> {
-    fn seen(&self, target: &Target) -> Result<Vec<Seen>, StoreError> {
-        self.query(OF_TARGET, params![target.source, target.cluster, target.namespace, target.service], seen)
+    fn seen(&self, targets: &[&Target]) -> Result<Vec<Seen>, StoreError> {
+        let mut all = Vec::new();
+        for target in targets {
+            let which = params![target.source, target.cluster, target.namespace, target.service];
+            all.extend(self.query(OF_TARGET, which, seen)?);
+        }
+        Ok(all)
     }
 
-    fn rollouts(&self, target: &Target, now: Time) -> Result<Vec<RolloutOf>, StoreError> {
-        let which = params![target.source, target.cluster, target.namespace, target.service];
-        let rows = self.query(ROLLOUTS, which, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    fn rollouts(&self, targets: &[&Target], now: Time) -> Result<Vec<RolloutOf>, StoreError> {
         let read = |(workload, body): (String, String)| {
             let known: Rollouts = self.json("rollouts", &body)?;
             Ok((workload, known))
         };
-        Ok(rows::recent_rollouts(rows.into_iter().map(read).collect::<Result<_, StoreError>>()?, now))
+        let mut all = Vec::new();
+        for target in targets {
+            let which = params![target.source, target.cluster, target.namespace, target.service];
+            let rows = self.query(ROLLOUTS, which, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            let known = rows.into_iter().map(read).collect::<Result<_, StoreError>>()?;
+            all.extend(rows::recent_rollouts(known, now));
+        }
+        Ok(all)
     }
 
     fn baseline(&self, of: Option<&[Target]>, most: u32) -> Result<Vec<Seen>, StoreError> {

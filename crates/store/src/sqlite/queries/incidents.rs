@@ -8,6 +8,7 @@ use crate::sqlite::load;
 use crate::{DecisionFilter, IncidentQueries, Incidents, Paging, StoreError, Wanted, incident_codec};
 use podbell_core::ask::show::ToldOnce;
 use podbell_core::ask::{Kept, Logged};
+use podbell_core::event::Target;
 use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
 use podbell_core::step::decision::Decision;
@@ -109,15 +110,25 @@ impl IncidentQueries for Snapshot<'_> {
         self.query(OF_WORKLOAD, [workload, namespace, cluster], |row| load::id(row, 0))
     }
 
-    fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError> {
+    fn open_of_services(&self, services: &[&Target]) -> Result<Vec<Vec<u64>>, StoreError> {
+        services.iter().map(|of| self.open_of_service(&of.cluster, &of.namespace, &of.service)).collect()
+    }
+
+    fn kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError> {
         let read = |row: &rusqlite::Row<'_>| {
             Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<String>>(2)?))
         };
-        let row = self.connection.prepare_cached(KEPT).and_then(|mut one| one.query_row([sql(id)], read).optional());
-        let Some((state, ended_at, body)) = row.map_err(|source| self.error(source))? else { return Ok(None) };
-        let incident = incident_codec::read(&state).map_err(|error| self.row_error(format!("incident {id}"), error))?;
-        let acknowledged = body.map(|body| self.json(format!("the acknowledgement of {id}"), &body)).transpose()?;
-        Ok(Some(rows::kept(incident, ended_at, acknowledged)))
+        let mut all = Vec::with_capacity(ids.len());
+        for id in ids {
+            let row =
+                self.connection.prepare_cached(KEPT).and_then(|mut one| one.query_row([sql(*id)], read).optional());
+            let Some((state, ended_at, body)) = row.map_err(|source| self.error(source))? else { continue };
+            let incident =
+                incident_codec::read(&state).map_err(|error| self.row_error(format!("incident {id}"), error))?;
+            let acknowledged = body.map(|body| self.json(format!("the acknowledgement of {id}"), &body)).transpose()?;
+            all.push(rows::kept(incident, ended_at, acknowledged));
+        }
+        Ok(all)
     }
 
     fn mutes(&self, now: Time) -> Result<Vec<Mute>, StoreError> {

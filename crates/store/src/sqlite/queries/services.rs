@@ -58,13 +58,16 @@ impl ServiceQueries for Snapshot<'_> {
         self.count("SELECT count(*) FROM target", [])
     }
 
-    fn timeline(&self, target: &Target, now: Time) -> Result<Timeline, StoreError> {
+    fn timelines(&self, targets: &[&Target], now: Time) -> Result<Vec<Timeline>, StoreError> {
         let since = quarter(now) - QUARTERS as i64;
-        let which = params![target.source, target.cluster, target.namespace, target.service, since];
-        let bars = self.query(TIMELINE, which, |row| {
-            Ok((row.get(0)?, Bar { warnings: load::id(row, 1)?, others: load::id(row, 2)? }))
-        })?;
-        Ok(Timeline::new(bars, now))
+        let one = |target: &&Target| {
+            let which = params![target.source, target.cluster, target.namespace, target.service, since];
+            let bars = self.query(TIMELINE, which, |row| {
+                Ok((row.get(0)?, Bar { warnings: load::id(row, 1)?, others: load::id(row, 2)? }))
+            })?;
+            Ok(Timeline::new(bars, now))
+        };
+        targets.iter().map(one).collect()
     }
 }
 
